@@ -1,0 +1,55 @@
+BUILD  ?= build
+PREFIX ?= /usr/local
+JOBS   ?= $(shell nproc)
+
+# One environment for every recipe: nothing on the caller's side may change what is built.
+export GOFLAGS := -buildvcs=false
+MAKEFLAGS += --no-print-directory
+export PREFIX DESTDIR
+export DATABLOCK_BUILD := $(abspath $(BUILD))
+
+cmake_build = cmake --build $(BUILD) --parallel $(JOBS)
+ctest       = ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --no-tests=error
+
+.PHONY: all setup test demo bench soak install clean help configure setup-build
+
+all: configure ## build the library, datablock-admin and the examples into build/ (the default)
+	@$(cmake_build)
+
+setup: ## install what this Debian or Ubuntu lacks for building and testing
+	@scripts/setup.sh
+
+test: setup configure ## build and run every test; a part of them: make test ARGS="-R name"
+	@$(cmake_build)
+	@$(ctest) $(ARGS)
+
+demo: configure ## live data of this machine through shared memory, with kill -9 in the middle
+	@$(or $(wildcard .venv/bin/python),python3) -c 'import numpy' 2>/dev/null || scripts/setup.sh demo
+	@$(cmake_build) --target demo
+	@examples/demo/run.sh
+
+bench: setup configure ## measure, against what the machine can do without it; under two minutes with QUICK=1, else under 20
+	@$(cmake_build) --target bench
+	@.venv/bin/python -B bench/run.py $(if $(QUICK),--quick)
+
+soak: setup configure ## the long tests: 200 kills at each point, the large model
+	@$(cmake_build)
+	@$(ctest) -C soak -L soak $(ARGS)
+
+install: configure ## install library, headers, pkg-config and CMake files; PREFIX=/usr/local, DESTDIR= are honoured
+	@$(cmake_build)
+	@cmake --install $(BUILD) --prefix "$(PREFIX)"
+	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
+
+clean: ## remove build/
+	@rm -rf $(BUILD)
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup-build:
+	@scripts/setup.sh build
+
+configure: setup-build
+	@mkdir -p $(BUILD)
+	@cmake -S . -B $(BUILD) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }

@@ -1,0 +1,337 @@
+/*
+ * The limits: what the machine can do with nothing of DataBlock in between. A role of two sides is started twice, side=0 and side=1, on the same files.
+ */
+#include "measure.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/futex.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+enum { LINE = 128 }; /* two cache lines: the prefetcher fetches pairs */
+
+static size_t side(void) { return whole_argument("side"); }
+
+/* The file of the two sides, mapped; whoever comes first makes it, zeroed and reserved as a block's files are. */
+static void *shared(const char *name, size_t size) {
+    int file = open(name, O_RDWR | O_CREAT, 0600);
+    if (file < 0 || posix_fallocate(file, 0, (off_t)size) != 0) {
+        die("cannot make %s", name);
+    }
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+    if (memory == MAP_FAILED) {
+        die("cannot map %s", name);
+    }
+    close(file);
+    return memory;
+}
+
+static char *path_of(const char *name) {
+    char *path;
+    if (asprintf(&path, "%s/%s", getenv("DATABLOCK_DIR"), name) < 0) {
+        die("no memory");
+    }
+    return path;
+}
+
+/* ---- A cache line that goes back and forth ---------------------------------------------------------------------------------------- */
+
+static const uint64_t over = UINT64_MAX; /* the ball that ends the game */
+
+static void play_line(void) {
+    _Atomic uint64_t *ball = shared(path_of("line"), 4096);
+    if (side() == 0) {
+        make_room(real_argument("seconds"));
+        rendezvous();
+        uint64_t turn = 0;
+        TIME_ROUND_TRIPS({
+            atomic_store_explicit(ball, ++turn, memory_order_release);
+            ++turn;
+            while (atomic_load_explicit(ball, memory_order_acquire) != turn) {
+            }
+        });
+        atomic_store(ball, over);
+        answer_samples(2);
+        return;
+    }
+    rendezvous();
+    for (uint64_t turn = 1;; turn += 2) {
+        uint64_t seen;
+        while ((seen = atomic_load_explicit(ball, memory_order_acquire)) != turn) {
+            if (seen == over) {
+                return;
+            }
+        }
+        atomic_store_explicit(ball, turn + 1, memory_order_release);
+    }
+}
+
+/* ---- Two sleepers that wake each other -------------------------------------------------------------------------------------------- */
+
+static void futex_wake(_Atomic uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
+
+/* Sleeps until the word is not `value` any more. */
+static uint32_t futex_wait(_Atomic uint32_t *word, uint32_t value) {
+    uint32_t seen;
+    while ((seen = atomic_load(word)) == value) {
+        syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+    }
+    return seen;
+}
+
+static void play_futex(void) {
+    char *page = shared(path_of("futex"), 4096);
+    _Atomic uint32_t *there = (_Atomic uint32_t *)page, *back = (_Atomic uint32_t *)(page + LINE);
+    uint32_t turn = 0;
+    rest_as_given();
+    if (side() == 0) {
+        make_room(real_argument("seconds"));
+        rendezvous();
+        TIME_ROUND_TRIPS({
+            atomic_store(there, ++turn);
+            futex_wake(there);
+            futex_wait(back, turn - 1);
+        });
+        atomic_store(there, UINT32_MAX);
+        futex_wake(there);
+        answer_samples(2);
+        return;
+    }
+    rendezvous();
+    while (futex_wait(there, turn) != UINT32_MAX) {
+        rest(ticks());
+        atomic_store(back, ++turn);
+        futex_wake(back);
+    }
+}
+
+/* ---- The plainest ring of one producer and one consumer ----------------------------------------------------------------------------- */
+
+/* Each side writes one word and keeps a copy of the other's, looked up again only when it says full or empty. */
+typedef struct ring {
+    _Atomic uint64_t *head, *tail, *closed;
+    char *slots;
+    uint64_t count, size, own, other;
+} ring;
+
+static ring ring_at(const char *name) {
+    size_t size = whole_argument("size"), count = whole_argument("slots");
+    char *memory = shared(path_of(name), 4096 + size * count);
+    return (ring){
+        .head = (_Atomic uint64_t *)memory,
+        .closed = (_Atomic uint64_t *)(memory + 8),
+        .tail = (_Atomic uint64_t *)(memory + LINE),
+        .slots = memory + 4096,
+        .count = count,
+        .size = size,
+    };
+}
+
+static void ring_write(ring *r, const void *source, size_t copied) {
+    while (r->own - r->other == r->count) {
+        r->other = atomic_load_explicit(r->tail, memory_order_acquire);
+    }
+    memcpy(r->slots + r->own % r->count * r->size, source, copied);
+    atomic_store_explicit(r->head, ++r->own, memory_order_release);
+}
+
+/* False: closed and empty. */
+static bool ring_read(ring *r, void *target, size_t copied) {
+    while (r->own == r->other) {
+        uint64_t closed = atomic_load_explicit(r->closed, memory_order_acquire);
+        r->other = atomic_load_explicit(r->head, memory_order_acquire);
+        if (closed && r->own == r->other) {
+            return false;
+        }
+    }
+    memcpy(target, r->slots + r->own % r->count * r->size, copied);
+    atomic_store_explicit(r->tail, ++r->own, memory_order_release);
+    return true;
+}
+
+static size_t copied_bytes(void) { return whole_argument("copy") ? whole_argument("size") : 0; }
+
+static void play_ring_stream(void) {
+    ring r = ring_at("ring");
+    size_t copied = copied_bytes(), batch = batch_of(r.size);
+    void *buffer = buffer_of(r.size);
+    rendezvous();
+    if (side() == 0) {
+        uint64_t begun = ticks();
+        window w = window_from(begun);
+        do {
+            for (size_t i = 0; i < batch; i++) {
+                ring_write(&r, buffer, copied);
+            }
+        } while (ticks() < w.until);
+        atomic_store(r.closed, 1);
+        answer_rate(r.own, ticks() - begun);
+        return;
+    }
+    rate rate = {0};
+    while (ring_read(&r, buffer, copied)) {
+        if (++rate.messages % batch == 0) {
+            rate_look(&rate);
+        }
+    }
+    answer_stream(&rate);
+}
+
+static void play_ring_pong(void) {
+    ring there = ring_at("there"), back = ring_at("back");
+    size_t copied = copied_bytes();
+    void *source = buffer_of(there.size), *target = buffer_of(there.size);
+    if (side() == 0) {
+        make_room(real_argument("seconds"));
+        rendezvous();
+        TIME_ROUND_TRIPS({
+            ring_write(&there, source, copied);
+            ring_read(&back, target, copied);
+        });
+        atomic_store(there.closed, 1);
+        answer_samples(2);
+        return;
+    }
+    rendezvous();
+    while (ring_read(&there, target, copied)) {
+        ring_write(&back, source, copied);
+    }
+}
+
+/* What a write costs: in bursts, each read before the next one begins, by the other side or by nobody. */
+static void play_ring_cost(void) {
+    enum { BURST = 64 };
+    ring r = ring_at("ring");
+    void *buffer = buffer_of(r.size);
+    bool followed = whole_argument("follow") != 0;
+    if (side() == 1) {
+        rendezvous();
+        while (ring_read(&r, buffer, r.size)) {
+        }
+        return;
+    }
+    make_room(real_argument("seconds"));
+    rendezvous();
+    for (window w = window_from(ticks()); ticks() < w.until;) {
+        uint64_t begun = ticks();
+        for (int i = 0; i < BURST; i++) {
+            ring_write(&r, buffer, r.size);
+        }
+        uint64_t now = ticks();
+        if (begun >= w.from) {
+            record(now - begun);
+        }
+        if (!followed) {
+            atomic_store(r.tail, r.own);
+        }
+        while (atomic_load_explicit(r.tail, memory_order_acquire) != r.own) {
+        }
+    }
+    atomic_store(r.closed, 1);
+    answer_samples(BURST);
+}
+
+/* ---- Copying alone -------------------------------------------------------------------------------------------------------------------- */
+
+/* Copies from a private buffer into the slots of a ring, one after the other, as its producer does. */
+static void play_memcpy(void) {
+    ring r = ring_at("memcpy");
+    void *buffer = buffer_of(r.size);
+    size_t batch = batch_of(r.size);
+    rate rate = {0};
+    rendezvous();
+    for (window w = window_from(ticks()); rate.last < w.until;) {
+        for (size_t i = 0; i < batch; i++) {
+            memcpy(r.slots + rate.messages++ % r.count * r.size, buffer, r.size);
+        }
+        rate_look(&rate);
+    }
+    answer_stream(&rate);
+}
+
+/* ---- What the system does by itself --------------------------------------------------------------------------------------------------- */
+
+static int lock_byte(int file, int how) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+    int result;
+    do {
+        result = fcntl(file, how, &lock);
+    } while (result != 0 && errno == EINTR);
+    return result;
+}
+
+/* The bare system calls of attaching: two files looked up, mapped and read, and a lock on a third description. */
+static void play_open(void) {
+    enum { SIZE = 1 << 16 };
+    char *data = path_of("plain-data"), *control = path_of("plain-control");
+    shared(data, SIZE);
+    shared(control, SIZE);
+    make_room(real_argument("seconds"));
+    rendezvous();
+    for (window w = window_from(ticks()); ticks() < w.until;) {
+        struct stat status;
+        uint64_t begun = ticks();
+        int files[] = {open(data, O_RDONLY | O_CLOEXEC), open(control, O_RDWR | O_CLOEXEC), open(control, O_RDWR | O_CLOEXEC)};
+        if (files[0] < 0 || files[1] < 0 || files[2] < 0 || fstat(files[0], &status) != 0 || fstat(files[1], &status) != 0) {
+            die("cannot open %s", data);
+        }
+        volatile char *first = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, files[0], 0);
+        volatile char *second = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, files[1], 0);
+        if (first == MAP_FAILED || second == MAP_FAILED || lock_byte(files[2], F_OFD_SETLK) != 0) {
+            die("cannot map or lock %s", data);
+        }
+        second[0] = (char)(first[0] + 1);
+        uint64_t now = ticks();
+        if (begun >= w.from) {
+            record(now - begun);
+        }
+        munmap((void *)first, SIZE);
+        munmap((void *)second, SIZE);
+        for (int i = 0; i < 3; i++) {
+            close(files[i]);
+        }
+    }
+    answer_samples(1);
+}
+
+/* Waits, each time it is told to, for a lock that another process holds until it is killed, and says when it has got it. */
+static void play_lock_wait(void) {
+    int file = open(path_of("death"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    char line[64];
+    say("ready");
+    while (next_line(line, sizeof line)) {
+        say("held");
+        if (lock_byte(file, F_OFD_SETLKW) != 0) {
+            die("cannot lock");
+        }
+        printf("{\"at_ns\": %llu}\n", (unsigned long long)monotonic_ns());
+        fflush(stdout);
+        struct flock none = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+        fcntl(file, F_OFD_SETLK, &none);
+    }
+}
+
+static void play_lock_hold(void) {
+    int file = open(path_of("death"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0 || lock_byte(file, F_OFD_SETLK) != 0) {
+        die("cannot lock");
+    }
+    rendezvous();
+}
+
+static void play_memory(void) {
+    rendezvous();
+    printf("{\"resident_kb\": %ld}\n", resident_kb());
+}
+
+int main(int argc, char **argv) {
+    static const role roles[] = {
+        {"line", play_line},           {"futex", play_futex},         {"ring-stream", play_ring_stream}, {"ring-pong", play_ring_pong},
+        {"ring-cost", play_ring_cost}, {"memcpy", play_memcpy},       {"open", play_open},               {"fill", play_lock_wait},
+        {"hold", play_lock_hold},      {"memory", play_memory},       {NULL, NULL},
+    };
+    return play_role(argc, argv, roles);
+}

@@ -1,0 +1,186 @@
+"""One side of an exchange through DataBlock, in Python: `worker.py bytes|numpy ROLE key=value...`. The conversation is that of measure.h."""
+
+from __future__ import annotations
+
+import array
+import json
+import sys
+import time
+from typing import Any
+
+from datablock_ctypes import Closed, Consumer, Delivery, NotFound, Producer, Timeout
+
+BATCH = 16  # messages between two looks at the clock
+
+
+def rendezvous() -> None:
+    print("ready", flush=True)
+    if not sys.stdin.readline():
+        sys.exit(1)
+
+
+def answer(**values: float) -> None:
+    print(json.dumps(values), flush=True)
+
+
+class Terms:
+    """What a message is, how long a call waits, and how long is measured."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        self.options = options
+        self.size = int(options["size"])
+        self.copy = options["copy"] == "1"
+        self.wait = None if options["block"] == "1" else 0
+        self.warm = float(options["warm"])
+        self.seconds = float(options["seconds"])
+
+    def producer(self, name: str) -> Producer:
+        return Producer(name, slot_size=self.size, slot_count=int(self.options["slots"]), consumer_limit=int(self.options["limit"]))
+
+    def consumer(self, name: str) -> Consumer:
+        """Attaches as soon as the block is there."""
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                return Consumer(name, delivery=Delivery[self.options["delivery"].upper()])
+            except NotFound:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.001)
+
+    def send(self, producer: Producer) -> None:
+        raise NotImplementedError
+
+    def receive(self, consumer: Consumer) -> None:
+        raise NotImplementedError
+
+
+class Bytes(Terms):
+    """Copies of bytes."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        self.message = b"\x5a" * self.size
+
+    def send(self, producer: Producer) -> None:
+        while True:
+            try:
+                producer.send(self.message, self.wait)
+                return
+            except Timeout:
+                pass
+
+    def receive(self, consumer: Consumer) -> None:
+        while True:
+            try:
+                consumer.receive(self.wait)
+                return
+            except Timeout:
+                pass
+
+
+class Arrays(Terms):
+    """NumPy arrays, copied into the slots, and out of them or looked at in place."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        import numpy
+
+        super().__init__(options)
+        self.frame: Any = numpy.full(self.size, 0x5A, "u1")
+        self.target: Any = numpy.zeros(self.size, "u1")
+
+    def send(self, producer: Producer) -> None:
+        while True:
+            try:
+                with producer.write(self.wait) as slot:
+                    slot.array()[:] = self.frame
+                return
+            except Timeout:
+                pass
+
+    def receive(self, consumer: Consumer) -> None:
+        while True:
+            try:
+                with consumer.read(self.wait) as slot:
+                    frame = slot.array()
+                    if self.copy:
+                        self.target[:] = frame
+                return
+            except Timeout:
+                pass
+
+
+def pong(terms: Terms) -> None:
+    send, receive = terms.send, terms.receive
+    if terms.options["side"] == "1":
+        with terms.producer("back") as producer, terms.consumer("there") as consumer:
+            rendezvous()
+            try:
+                while True:
+                    receive(consumer)
+                    send(producer)
+            except Closed:
+                return
+    with terms.producer("there") as producer, terms.consumer("back") as consumer:
+        samples = array.array("I")
+        rendezvous()
+        last = time.perf_counter_ns()
+        begin = last + int(terms.warm * 1e9)
+        end = begin + int(terms.seconds * 1e9)
+        while last < end:
+            send(producer)
+            receive(consumer)
+            now = time.perf_counter_ns()
+            if last >= begin:
+                samples.append(now - last)
+            last = now
+    with open(terms.options["samples"], "wb") as file:
+        samples.tofile(file)
+    answer(unit_ns=0.5)
+
+
+def produce(terms: Terms) -> None:
+    send = terms.send
+    with terms.producer("stream") as producer:
+        rendezvous()
+        begun = now = time.perf_counter()
+        end = begun + terms.warm + terms.seconds
+        messages = 0
+        while now < end:
+            for _ in range(BATCH):
+                send(producer)
+            messages += BATCH
+            now = time.perf_counter()
+    answer(messages=messages, seconds=now - begun)
+
+
+def consume(terms: Terms) -> None:
+    receive = terms.receive
+    messages = 0
+    with terms.consumer("stream") as consumer:
+        rendezvous()
+        receive(consumer)
+        first = now = time.perf_counter()
+        begin = first + terms.warm
+        try:
+            while True:
+                for _ in range(BATCH):
+                    receive(consumer)
+                now = time.perf_counter()
+                if now < begin:
+                    first = now
+                else:
+                    messages += BATCH
+        except Closed:
+            pass
+    answer(messages=messages, seconds=now - first)
+
+
+def main() -> None:
+    binding, role, *arguments = sys.argv[1:]
+    options = dict(argument.split("=", 1) for argument in arguments)
+    terms = Arrays(options) if binding == "numpy" else Bytes(options)
+    {"pong": pong, "produce": produce, "consume": consume}[role](terms)
+
+
+main()

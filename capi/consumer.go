@@ -1,0 +1,135 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"math"
+	"unsafe" // the address of the state, for C
+
+	"datablock/internal/core"
+)
+
+//export dbgo_consumer_open
+func dbgo_consumer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options, state *unsafe.Pointer, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.open")
+	o, err := consumerOptionsFrom(options, directory)
+	if err != nil {
+		return status(err, detail)
+	}
+	c, err := core.OpenConsumer(C.GoString(name), o)
+	if err != nil {
+		return status(err, detail)
+	}
+	at := &participant{consumer: c}
+	at.pinned.Pin(c.State())
+	*state = address(c.State())
+	at.publish(index)
+	return C.DATABLOCK_OK
+}
+
+func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (core.ConsumerOptions, error) {
+	if o.delivery > math.MaxUint8 { // core's type is narrower, and would see another number
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf(
+			"delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)", o.delivery)}
+	}
+	if o.durable > 1 {
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("durable is %d: use 0 or 1", o.durable)}
+	}
+	return core.ConsumerOptions{
+		Delivery:  core.Delivery(o.delivery),
+		Start:     core.Start(o.start),
+		MaxPins:   uint32(o.max_pins),
+		Durable:   o.durable == 1,
+		Name:      textFrom(o.name),
+		Directory: directoryFrom(directory),
+		Secret:    secretFrom(o.secret, o.secret_length),
+	}, nil
+}
+
+//export dbgo_consumer_close
+func dbgo_consumer_close(index C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer vacate(index)
+	defer rescue(&result, detail)
+	provoke("consumer.close")
+	return status(at(index).consumer.Close(), detail)
+}
+
+//export dbgo_read_begin
+func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.next")
+	timeout, err := timeoutFrom(int64(timeoutMs))
+	if err != nil {
+		return status(err, detail)
+	}
+	s, err := at(index).consumer.Next(timeout)
+	return handOver(s, err, out, detail)
+}
+
+//export dbgo_read_probe
+func dbgo_read_probe(index C.uint32_t, out *C.datablock_read_slot, found *C.bool, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	s, there, err := at(index).consumer.Probe()
+	*found = C.bool(there)
+	if !there {
+		return status(err, detail)
+	}
+	return handOver(s, err, out, detail)
+}
+
+//export dbgo_read_conclude
+func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	timeout, err := timeoutFrom(int64(timeoutMs))
+	if err != nil {
+		return status(err, detail)
+	}
+	s, err := at(index).consumer.Conclude(timeout)
+	return handOver(s, err, out, detail)
+}
+
+//export dbgo_read_at
+func dbgo_read_at(index C.uint32_t, id C.uint64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.read_at")
+	s, err := at(index).consumer.ReadAt(uint64(id))
+	return handOver(s, err, out, detail)
+}
+
+// handOver gives a slot to C.
+func handOver(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.char) C.int {
+	if err != nil {
+		return status(err, detail)
+	}
+	*out = C.datablock_read_slot{
+		data: payload(s.Data), length: C.size_t(len(s.Data)), id: C.uint64_t(s.ID), timestamp_ns: C.uint64_t(s.Timestamp),
+		missed: C.uint64_t(s.Missed), index: C.uint32_t(s.Index), token: C.uint32_t(s.Token),
+	}
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_read_verify
+func dbgo_read_verify(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	return status(at(index).consumer.Verify(core.ReadSlot{ID: uint64(id), Index: uint32(slot), Token: uint32(token)}), detail)
+}
+
+//export dbgo_read_end
+func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.release")
+	return status(at(index).consumer.Release(core.ReadSlot{ID: uint64(id), Index: uint32(slot), Token: uint32(token)}), detail)
+}

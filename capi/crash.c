@@ -1,0 +1,29 @@
+/*
+ * The crash points of the fast path, in test builds. Most processes have none to meet: those are not to enter Go for it. A point of C is called "c/commit.hint", one of
+ * inline code in a test program "inline/commit.hint"; a test may ask for one of them, or for "commit.hint", whoever comes there.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "shim.h"
+
+#ifdef DATABLOCK_CRASHPOINTS
+
+#include <string.h>
+
+static bool is(const char *point, const char *name) {
+    size_t length = strlen(name);
+    return strncmp(point, name, length) == 0 && (point[length] == '\0' || point[length] == ':');
+}
+
+static bool wanted(const char *variable, const char *name) {
+    const char *point = getenv(variable), *slash = strchr(name, '/');
+    return point != NULL && (is(point, name) || (slash != NULL && is(point, slash + 1)));
+}
+
+void datablock_crash_point(const char *name) {
+    if (wanted("DATABLOCK_CRASH", name) || wanted("DATABLOCK_STOP", name)) {
+        dbgo_crash_point((char *)name);
+    }
+}
+
+#endif

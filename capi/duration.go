@@ -1,0 +1,33 @@
+//go:build cgo
+
+package main
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"datablock/internal/core"
+)
+
+// foreverMs is what counts as for ever, some thirty years: nearer to the largest duration, adding it to a clock would overflow.
+const foreverMs = 1e12
+
+// timeoutFrom turns the milliseconds of the C side into a duration of core.
+func timeoutFrom(ms int64) (time.Duration, error) {
+	switch {
+	case ms == -1 || ms >= foreverMs:
+		return core.Forever, nil
+	case ms < -1:
+		return 0, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
+	}
+	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// retentionFrom turns milliseconds into a duration; core refuses one that is too long.
+func retentionFrom(ms uint64) time.Duration {
+	return time.Duration(min(ms, math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond
+}
+
+// ageFrom turns nanoseconds into a duration, the longest there is if they are more.
+func ageFrom(ns uint64) time.Duration { return time.Duration(min(ns, math.MaxInt64)) }

@@ -1,0 +1,18 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import "datablock/internal/platform"
+
+// forkGuard keeps the list of lock descriptors where the handler of a forked child finds it: in C.
+type forkGuard struct{}
+
+func (forkGuard) Begin()         { C.dbshim_fork_begin() }
+func (forkGuard) Opened(fd int)  { C.dbshim_fork_opened(C.int(fd)) }
+func (forkGuard) Closing(fd int) { C.dbshim_fork_closing(C.int(fd)) }
+func (forkGuard) End()           { C.dbshim_fork_end() }
+
+func init() { platform.SetForkGuard(forkGuard{}) }

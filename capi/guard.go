@@ -1,0 +1,77 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"datablock/internal/core"
+)
+
+// status is what an export returns for err, whose text becomes the calling thread's detail.
+func status(err error, detail *C.char) C.int {
+	if err == nil {
+		return C.DATABLOCK_OK
+	}
+	setDetail(detail, err.Error())
+	if e, ok := err.(*core.Error); ok { // nearly always, and a poller gets one at every call
+		return C.int(e.Code)
+	}
+	return C.int(core.CodeOf(err))
+}
+
+// A fault is the panic of a load or store that the kernel refused: a file of the block was truncated while it is mapped.
+type fault interface {
+	runtime.Error
+	Addr() uintptr
+}
+
+// arm makes a fault in this call a panic. Without it the runtime would end the process.
+func arm() { debug.SetPanicOnFault(true) }
+
+// asError turns what recover returned into an error: Corrupt for a fault, Panic for everything else.
+func asError(recovered any) *core.Error {
+	err, _ := recovered.(error)
+	var f fault
+	if errors.As(err, &f) {
+		return &core.Error{Code: core.Corrupt, Cause: err, Detail: fmt.Sprintf(
+			"one of the block's files was truncated while in use (nothing is at 0x%x any more): close, remove the file by hand, and open again", f.Addr())}
+	}
+	return &core.Error{Code: core.Panic, Detail: fmt.Sprintf("internal error: %v (%s)", recovered, panicSite())}
+}
+
+// panicSite is where the panic that is being recovered came from.
+func panicSite() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	for panicking := false; ; {
+		frame, more := frames.Next()
+		inRuntime := strings.HasPrefix(frame.Function, "runtime.")
+		if panicking && !inRuntime {
+			return fmt.Sprintf("%s:%d", filepath.Base(frame.File), frame.Line)
+		}
+		panicking = panicking || frame.Function == "runtime.gopanic"
+		if !more {
+			return "unknown place"
+		}
+	}
+}
+
+// rescue is deferred by every export. C poisons the handle of a call that panicked; a fault's cause is outside, and its handle is the same as if C had met it.
+func rescue(result *C.int, detail *C.char) {
+	if r := recover(); r != nil {
+		err := asError(r)
+		if err.Code == core.Corrupt {
+			C.dbshim_damage_current()
+		}
+		*result = status(err, detail)
+	}
+}

@@ -1,0 +1,285 @@
+/*
+ * The table of handles. A place is taken by compare-and-swap of its word; datablock_inline_enter says how the thread that used it last gets in without.
+ *
+ *   word   [flags 2][generation 46][kind 2], zero while no handle leads here
+ *
+ * A place changes its generation when its handle is closed, so that no value is ever given out twice. Place 0 leads nowhere: it says that the table is this process's own. A forked
+ * child finds the table wiped.
+ */
+#define _GNU_SOURCE /* MADV_WIPEONFORK */
+
+#include "shim.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+
+enum { PLACES = 1 << 16 };
+
+#define WORD_MASK ((UINT64_C(1) << DATABLOCK_INLINE_INDEX_SHIFT) - 1)
+#define KIND_MASK UINT64_C(3)
+#define GENERATION UINT64_C(4)
+
+/* Flags, where the index is in a handle. */
+#define TAKEN (UINT64_C(1) << 63)    /* a thread is taking the place from its owner */
+#define CLOSING (UINT64_C(1) << 62)  /* a thread waits for the call inside to end; nobody else gets in */
+#define POISONED (UINT64_C(1) << 61) /* a call panicked */
+#define DAMAGED (UINT64_C(1) << 60)  /* a file of the block was truncated */
+#define FLAGS (TAKEN | CLOSING | POISONED | DAMAGED)
+
+enum { MOMENT = 10000 }; /* looks at a place that another thread is taking, which it does in microseconds */
+
+#define OURS UINT64_C(0xDA7AB10C)
+
+datablock_inline_place *dbshim_places;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static uint32_t used = 1;                                /* places that ever had a handle */
+static uint32_t unused[PLACES];                          /* places without one */
+static uint32_t unused_count;
+static uint64_t next_word[PLACES];                       /* of each place's next handle, kind missing */
+
+static char *poison[PLACES]; /* what the panic said */
+static char names[PLACES][DATABLOCK_LAYOUT_MAX_NAME_LEN + 8];
+
+bool dbshim_table_start(void) {
+    void *table = mmap(NULL, PLACES * sizeof *dbshim_places, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (table == MAP_FAILED) {
+        return false;
+    }
+#ifdef MADV_WIPEONFORK
+    (void)madvise(table, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK); /* an old kernel: dbshim_table_wipe alone */
+#endif
+    dbshim_places = table;
+    dbshim_places[0].reserved[0] = OURS;
+    return true;
+}
+
+bool dbshim_table_ours(void) { return dbshim_places[0].reserved[0] == OURS; }
+
+/* In a forked child; async-signal-safe. */
+void dbshim_table_wipe(void) {
+    for (uint32_t i = 0; dbshim_places != NULL && i < used; i++) {
+        dbshim_places[i].word = 0;
+        dbshim_places[i].reserved[0] = 0;
+    }
+}
+
+/* ---- Texts ----------------------------------------------------------------------------------------------------------------------- */
+
+static datablock_status refuse(datablock_status status, const char *text) {
+    snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", text);
+    dbshim_failed(DBSHIM_FAILED);
+    return status;
+}
+
+static const char *kind_name(uint64_t kind) {
+    return kind == DATABLOCK_INLINE_PRODUCER ? "producer" : kind == DATABLOCK_INLINE_CONSUMER ? "consumer" : "";
+}
+
+static datablock_status no_handle(uint64_t handle, uint64_t wanted) {
+    char text[160];
+    if (handle == 0) {
+        snprintf(text, sizeof text, "the %s handle is zero: it was never opened", kind_name(wanted));
+    } else if ((handle & KIND_MASK) != wanted && kind_name(handle & KIND_MASK)[0] != '\0') {
+        snprintf(text, sizeof text, "this is a %s handle, where a %s is needed", kind_name(handle & KIND_MASK), kind_name(wanted));
+    } else {
+        snprintf(text, sizeof text, "this %s handle was closed, or never opened", kind_name(wanted));
+    }
+    return refuse(DATABLOCK_E_HANDLE, text);
+}
+
+static datablock_status damaged(uint32_t index) {
+    char text[DBSHIM_DETAIL_SIZE];
+    snprintf(text, sizeof text, "block \"%.200s\": one of its files was truncated while in use: close, remove both by hand, and open again", names[index]);
+    return refuse(DATABLOCK_E_CORRUPT, text);
+}
+
+static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, uint64_t word) {
+    if ((word & ~FLAGS) != (handle & WORD_MASK) || (word & CLOSING) != 0) {
+        return no_handle(handle, kind);
+    }
+    if ((word & POISONED) != 0) {
+        char text[DBSHIM_DETAIL_SIZE];
+        const char *what = __atomic_load_n(&poison[index], __ATOMIC_ACQUIRE);
+        snprintf(text, sizeof text, "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
+                 what != NULL ? what : "closed meanwhile");
+        return refuse(DATABLOCK_E_PANIC, text);
+    }
+    if ((word & DAMAGED) != 0) {
+        return damaged(index);
+    }
+    return refuse(DATABLOCK_E_BUSY, "another thread is in a call on this handle: a handle may be used by one thread at a time");
+}
+
+const char *dbshim_name(uint32_t index) { return names[index]; }
+
+/* ---- Opening --------------------------------------------------------------------------------------------------------------------- */
+
+static datablock_status no_memory(void) { return refuse(DATABLOCK_E_SYSTEM, "no memory for this thread's part of the library"); }
+
+datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
+    if (dbshim_self() == NULL) {
+        return no_memory();
+    }
+    pthread_mutex_lock(&lock);
+    uint32_t index = 0;
+    if (unused_count > 0) {
+        index = unused[--unused_count];
+    } else if (used < PLACES) {
+        index = used++;
+        next_word[index] = GENERATION;
+    }
+    uint64_t word = next_word[index];
+    pthread_mutex_unlock(&lock);
+    if (index == 0) {
+        return refuse(DATABLOCK_E_SYSTEM, "this process has 65535 open handles, and that is all there can be: close some");
+    }
+    *handle = (uint64_t)index << DATABLOCK_INLINE_INDEX_SHIFT | word | kind;
+    return DATABLOCK_OK;
+}
+
+void dbshim_publish(uint64_t handle, void *state, const char *name) {
+    uint32_t index = dbshim_index(handle);
+    datablock_inline_place *place = &dbshim_places[index];
+    const char *slash = strrchr(name, '/');
+    snprintf(names[index], sizeof names[index], "%s", slash != NULL ? slash + 1 : name);
+    place->state = state;
+    __atomic_store_n(&place->owner, &dbshim_self()->shared, __ATOMIC_RELEASE);
+    __atomic_store_n(&place->word, handle & WORD_MASK, __ATOMIC_SEQ_CST);
+}
+
+/* A reserved or closed handle's place goes to the next handle. One whose generations are used up is never used again. */
+void dbshim_withdraw(uint64_t handle) {
+    uint32_t index = dbshim_index(handle);
+    uint64_t next = ((handle & WORD_MASK) | KIND_MASK) + 1;
+    if (next > WORD_MASK) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    next_word[index] = next;
+    unused[unused_count++] = index;
+    pthread_mutex_unlock(&lock);
+}
+
+/* ---- Using ----------------------------------------------------------------------------------------------------------------------- */
+
+datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
+    dbshim_thread *thread = dbshim_self();
+    uint32_t index = dbshim_index(handle);
+    datablock_inline_place *place = &dbshim_places[index];
+    uint64_t word = handle & WORD_MASK;
+    if (thread == NULL) {
+        return no_memory();
+    }
+    if ((handle & KIND_MASK) != kind) {
+        return no_handle(handle, kind);
+    }
+    if (thread->shared.current != NULL) {
+        return refuse(DATABLOCK_E_BUSY, "this thread is inside a call already: a signal handler may not use the library");
+    }
+    uint64_t found = word;
+    for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, word | TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); tries++) {
+        if (found != (word | TAKEN) || tries == MOMENT) {
+            return refusal(index, handle, kind, found);
+        }
+        sched_yield(); /* another thread is taking it, or finding out that it may not: if both were refused, neither would be inside */
+        found = word;
+    }
+    datablock_inline_thread *owner = __atomic_load_n(&place->owner, __ATOMIC_ACQUIRE);
+    if (owner != &thread->shared) {
+        dbshim_barrier(); /* now the owner has either said that it is inside, or will see that the place is taken */
+        if (__atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) == place) {
+            found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
+            return (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, word);
+        }
+        __atomic_store_n(&place->owner, &thread->shared, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&thread->shared.current, place, __ATOMIC_SEQ_CST);
+    found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
+    if ((found & CLOSING) != 0) {
+        __atomic_store_n(&thread->shared.current, NULL, __ATOMIC_RELEASE);
+        return no_handle(handle, kind);
+    }
+    return DATABLOCK_OK;
+}
+
+datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
+    datablock_inline_thread *thread = &dbshim_self()->shared;
+    uint32_t index = (uint32_t)(thread->current - dbshim_places);
+    uint64_t word = __atomic_load_n(&thread->current->word, __ATOMIC_ACQUIRE);
+    __atomic_store_n(&thread->current, NULL, __ATOMIC_RELEASE);
+    if ((word & DAMAGED) != 0) {
+        return damaged(index);
+    }
+    if ((word & CLOSING) != 0 && begins_slot && status == DATABLOCK_OK) {
+        return refuse(DATABLOCK_E_CLOSED, "the handle is being closed by another thread");
+    }
+    if (status == DATABLOCK_OK) {
+        thread->failed = DBSHIM_SUCCEEDED; /* a signal handler that was refused meanwhile has left its text */
+    }
+    return status;
+}
+
+void dbshim_poison(uint64_t handle, const char *text) {
+    uint32_t index = dbshim_index(handle);
+    __atomic_store_n(&poison[index], strdup(text), __ATOMIC_RELEASE);
+    __atomic_or_fetch(&dbshim_places[index].word, POISONED, __ATOMIC_SEQ_CST);
+}
+
+void dbshim_damage(datablock_inline_place *place) { __atomic_or_fetch(&place->word, DAMAGED, __ATOMIC_SEQ_CST); }
+
+bool dbshim_is_damaged(const datablock_inline_place *place) { return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & DAMAGED) != 0; }
+
+/* ---- Closing --------------------------------------------------------------------------------------------------------------------- */
+
+/* Makes a waiting call return. The wait may begin only after the wake-up, so it is repeated. */
+static void interrupt(datablock_inline_place *place, uint64_t kind) {
+    if (kind == DATABLOCK_INLINE_PRODUCER) {
+        datablock_inline_producer *p = place->state;
+        __atomic_store_n(&p->interrupted, 1, __ATOMIC_SEQ_CST);
+        dbshim_futex_wake(datablock_inline_u32(p->block.ctl, DATABLOCK_LAYOUT_CTL_WAKE));
+    } else {
+        datablock_inline_consumer *c = place->state;
+        __atomic_store_n(&c->interrupted, 1, __ATOMIC_SEQ_CST);
+        dbshim_futex_wake(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_EVENT));
+    }
+}
+
+datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
+    dbshim_thread *thread = dbshim_self();
+    datablock_inline_place *place = &dbshim_places[dbshim_index(handle)];
+    uint64_t word = __atomic_load_n(&place->word, __ATOMIC_ACQUIRE);
+    if (thread != NULL && thread->shared.current != NULL) {
+        return refuse(DATABLOCK_E_BUSY, "this thread is inside a call already: a signal handler may not use the library");
+    }
+    do {
+        if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != (handle & WORD_MASK) || (word & CLOSING) != 0) {
+            return no_handle(handle, kind);
+        }
+    } while (!__atomic_compare_exchange_n(&place->word, &word, word | CLOSING, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    dbshim_barrier();
+    for (long pause = 1000;; pause = pause < 1000000 ? 2 * pause : pause) {
+        bool taken = (__atomic_load_n(&place->word, __ATOMIC_SEQ_CST) & TAKEN) != 0;
+        datablock_inline_thread *owner = __atomic_load_n(&place->owner, __ATOMIC_ACQUIRE);
+        if (!taken && __atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) != place) {
+            return DATABLOCK_OK;
+        }
+        interrupt(place, kind);
+        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+    }
+}
+
+void dbshim_vacate(uint64_t handle) {
+    uint32_t index = dbshim_index(handle);
+    datablock_inline_place *place = &dbshim_places[index];
+    free(__atomic_exchange_n(&poison[index], NULL, __ATOMIC_ACQ_REL));
+    place->state = NULL;
+    __atomic_store_n(&place->word, 0, __ATOMIC_SEQ_CST);
+    dbshim_withdraw(handle);
+}

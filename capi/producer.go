@@ -1,0 +1,95 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import (
+	"math"
+	"unsafe" // the address of the state, for C
+
+	"datablock/internal/core"
+)
+
+//export dbgo_producer_open
+func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.datablock_config, state *unsafe.Pointer, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("producer.open")
+	p, err := core.OpenProducer(C.GoString(name), core.Config{
+		Policy:        core.Policy(config.policy),
+		Flags:         uint32(config.flags),
+		SlotCount:     uint32(config.slot_count),
+		SpareSlots:    uint32(config.spare_slots),
+		Alignment:     uint32(config.alignment),
+		SlotSize:      uint64(config.slot_size),
+		ConsumerLimit: uint32(config.consumer_limit),
+		MinConsumers:  uint32(config.min_consumers),
+		Checksum:      core.ChecksumPolicy(config.checksum),
+		Retention:     retentionFrom(uint64(config.retention_ms)),
+		Mode:          uint32(config.mode),
+		Directory:     directoryFrom(directory),
+		Secret:        secretFrom(config.secret, config.secret_length),
+	})
+	if err != nil {
+		return status(err, detail)
+	}
+	at := &participant{producer: p}
+	at.pinned.Pin(p.State())
+	for _, array := range p.Arrays() {
+		at.pinned.Pin(array)
+	}
+	*state = address(p.State())
+	at.publish(index)
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_producer_close
+func dbgo_producer_close(index C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer vacate(index)
+	defer rescue(&result, detail)
+	provoke("producer.close")
+	return status(at(index).producer.Close(), detail)
+}
+
+//export dbgo_write_begin
+func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_write_slot, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("producer.claim")
+	timeout, err := timeoutFrom(int64(timeoutMs))
+	if err != nil {
+		return status(err, detail)
+	}
+	s, err := at(index).producer.Claim(timeout)
+	if err != nil {
+		return status(err, detail)
+	}
+	*out = C.datablock_write_slot{data: payload(s.Data), capacity: C.size_t(len(s.Data)), id: C.uint64_t(s.ID), index: C.uint32_t(s.Index)}
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_write_commit
+func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("producer.commit")
+	return status(at(index).producer.Commit(core.WriteSlot{ID: uint64(id), Index: uint32(slot)}, int(min(length, math.MaxInt))), detail)
+}
+
+//export dbgo_write_checksum
+func dbgo_write_checksum(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	return status(at(index).producer.Seal(core.WriteSlot{ID: uint64(id), Index: uint32(slot)}, int(min(length, math.MaxInt))), detail)
+}
+
+//export dbgo_write_abort
+func dbgo_write_abort(index C.uint32_t, id C.uint64_t, slot C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("producer.abort")
+	return status(at(index).producer.Abort(core.WriteSlot{ID: uint64(id), Index: uint32(slot)}), detail)
+}

@@ -1,0 +1,16 @@
+//go:build cgo && crashpoints
+
+package main
+
+// #include <stdlib.h>
+// static char *wanted_panic(void) { return getenv("DATABLOCK_TEST_PANIC"); }
+import "C"
+
+// provoke panics when the environment says so: DATABLOCK_TEST_PANIC=producer.claim. The points are producer.open, .claim, .commit, .abort and .close, consumer.open, .next,
+// .read_at, .release and .close, block.list and .unlink, and recovery.diagnose, .diagnose_all, .alive, .readers, .writer and .cleanup. The
+// variable is read at each call, so that a test can set and clear it.
+func provoke(point string) {
+	if textFrom(C.wanted_panic()) == point {
+		panic("provoked at " + point)
+	}
+}

@@ -1,0 +1,571 @@
+/*
+ * The exported functions. Each looks whether this process may enter Go at all, checks its pointers, brings its structs into the one
+ * shape that the Go half knows, and goes there. Results come back through locals: a caller's wild pointer then faults here, in C, where the
+ * caller's debugger shows it, and not inside the Go runtime, where it would be taken for a damaged block.
+ */
+#define _POSIX_C_SOURCE 200809L
+
+#include "shim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- Refusals -------------------------------------------------------------------------------------------------------------------- */
+
+#if defined(__GNUC__)
+__attribute__((format(printf, 1, 2)))
+#endif
+static datablock_status invalid(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, format, arguments);
+    va_end(arguments);
+    dbshim_failed(DBSHIM_FAILED);
+    return DATABLOCK_E_INVALID;
+}
+
+static datablock_status null_argument(const char *function, const char *argument) {
+    return invalid("%s: %s is NULL", function, argument);
+}
+
+/* The first line of every function that enters Go: false in a forked child, and then the detail says so. Otherwise the detail is what the call leaves in it. */
+static bool enter(void) {
+    dbshim_failed(DBSHIM_FAILED);
+    if (!dbshim_usable()) {
+        strcpy(dbshim_detail(), "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
+                       "call exec, or use DataBlock in a freshly started process");
+        return false;
+    }
+    dbshim_detail()[0] = '\0';
+    return true;
+}
+
+/* ---- Without Go: these work in a forked child too ------------------------------------------------------------------------------ */
+
+uint32_t datablock_version(void) { return DATABLOCK_VERSION; }
+
+const char *datablock_strerror(datablock_status status) {
+    switch ((int)status) {
+#define TEXT(name, value, text)                                                                                                       \
+    case value:                                                                                                                       \
+        return text;
+        DATABLOCK_STATUS_LIST(TEXT)
+#undef TEXT
+    }
+    return "unknown status";
+}
+
+const char *datablock_error_detail(void) {
+    dbshim_thread *thread = dbshim_self_if_any();
+    if (thread == NULL || thread->shared.failed == DBSHIM_SUCCEEDED) {
+        return "";
+    }
+    if (thread->shared.failed != DBSHIM_FAILED) {
+        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->idle_index),
+                 thread->shared.failed == DBSHIM_IDLE ? "the call was asked not to wait" : "nobody has the block open for writing");
+        thread->shared.failed = DBSHIM_FAILED;
+    }
+    return thread->detail;
+}
+
+datablock_status datablock_config_init(datablock_config *config, datablock_policy policy) {
+    dbshim_failed(DBSHIM_SUCCEEDED);
+    if (config == NULL) {
+        return null_argument(__func__, "config");
+    }
+    if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
+        return invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)", __func__,
+                       (int)policy);
+    }
+    *config = (datablock_config){
+        .size = sizeof *config,
+        .policy = (uint32_t)policy,
+        .flags = policy == DATABLOCK_RING ? DATABLOCK_FLAG_ALLOW_LOSSLESS : 0,
+    };
+    return DATABLOCK_OK;
+}
+
+datablock_status datablock_consumer_options_init(datablock_consumer_options *options) {
+    dbshim_failed(DBSHIM_SUCCEEDED);
+    if (options == NULL) {
+        return null_argument(__func__, "options");
+    }
+    *options = (datablock_consumer_options){.size = sizeof *options};
+    return DATABLOCK_OK;
+}
+
+/* ---- Arguments ------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Configuration structs grow at their end. The sizes of version 1 never change: they are what the oldest program passes.
+ * A newer program's larger struct is accepted while what this library does not know is zero.
+ */
+enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
+_Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
+_Static_assert(sizeof(datablock_consumer_options) == OPTIONS_SIZE_V1, "version 1");
+
+/* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
+static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own, uint32_t own_size) {
+    uint32_t size;
+    memcpy(&size, given, sizeof size);
+    if (size < v1_size || size > SIZE_LIMIT) {
+        return invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size, own_size, what);
+    }
+    for (uint32_t i = own_size; i < size; i++) {
+        if (((const unsigned char *)given)[i] != 0) {
+            return invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: use a newer one", what, i,
+                           DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
+        }
+    }
+    memcpy(own, given, size < own_size ? size : own_size);
+    return DATABLOCK_OK;
+}
+
+static datablock_status check_reserved(const char *what, uint32_t reserved0, const uint64_t *reserved, size_t count) {
+    if (reserved0 != 0) {
+        return invalid("%s.reserved0 is %u: reserved fields must be zero", what, reserved0);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (reserved[i] != 0) {
+            return invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i, (unsigned long long)reserved[i]);
+        }
+    }
+    return DATABLOCK_OK;
+}
+
+enum { SECRET_LIMIT = 1024 };
+
+static datablock_status check_secret(const char *what, const void *secret, size_t length) {
+    if (secret == NULL && length != 0) {
+        return invalid("%s.secret is NULL and %s.secret_length is %zu", what, what, length);
+    }
+    if (length > SECRET_LIMIT) {
+        return invalid("%s.secret_length is %zu, the limit is %d", what, length, SECRET_LIMIT);
+    }
+    return DATABLOCK_OK;
+}
+
+/* Where a block name is looked for. The text of the environment is copied at once: a later setenv may overwrite it. */
+typedef struct place {
+    char *directory; /* NULL: the default, "": the name says it */
+    char copy[4097];
+} place;
+
+static datablock_status find_place(place *place, const char *what, const char *given) {
+    place->directory = NULL;
+    if (given != NULL) {
+        if (given[0] == '\0') {
+            return invalid("%s is empty: give an absolute path, or NULL for the default", what);
+        }
+        place->directory = (char *)given;
+        return DATABLOCK_OK;
+    }
+    const char *variable = getenv("DATABLOCK_DIR");
+    if (variable == NULL || variable[0] == '\0') {
+        return DATABLOCK_OK;
+    }
+    size_t length = strnlen(variable, sizeof place->copy);
+    if (length == sizeof place->copy) {
+        return invalid("the environment variable DATABLOCK_DIR has more than %zu bytes", sizeof place->copy - 1);
+    }
+    memcpy(place->copy, variable, length + 1);
+    place->directory = place->copy;
+    return DATABLOCK_OK;
+}
+
+/* The same for a block's name: an absolute path says its own directory, whatever the environment has. */
+static datablock_status find_block(place *place, const char *what, const char *name, const char *given) {
+    if (given == NULL && name[0] == '/') {
+        place->copy[0] = '\0';
+        place->directory = place->copy;
+        return DATABLOCK_OK;
+    }
+    return find_place(place, what, given);
+}
+
+/* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
+
+/* The end of an open: the handle leads to what Go made, or is given back. */
+static datablock_status opened(datablock_status status, uint64_t handle, void *state, const char *name, uint64_t *out) {
+    if (status != DATABLOCK_OK) {
+        dbshim_withdraw(handle);
+        return status;
+    }
+    dbshim_catch_faults();
+    dbshim_publish(handle, state, name);
+    *out = handle;
+    return DATABLOCK_OK;
+}
+
+/* The end of a call on a place that was taken. */
+static datablock_status leave(uint64_t handle, datablock_status status, bool begins_slot) {
+    if (status == DATABLOCK_E_PANIC) {
+        dbshim_poison(handle, dbshim_detail());
+    }
+    return dbshim_leave(status, begins_slot);
+}
+
+/* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
+
+datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (name == NULL || config == NULL || out == NULL) {
+        return null_argument(__func__, name == NULL ? "name" : config == NULL ? "config" : "out");
+    }
+    datablock_config own = {0};
+    place place;
+    uint64_t handle;
+    void *state = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
+    datablock_status status;
+    if ((status = import_struct("config", config, CONFIG_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK ||
+        (status = check_reserved("config", 0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
+        (status = check_secret("config", own.secret, own.secret_length)) != DATABLOCK_OK ||
+        (status = find_block(&place, "config.directory", name, own.directory)) != DATABLOCK_OK ||
+        (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
+        return status;
+    }
+    status = (datablock_status)dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail());
+    return opened(status, handle, state, name, &out->handle);
+}
+
+datablock_status datablock_producer_close(datablock_producer producer) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = dbshim_take_to_close(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status == DATABLOCK_OK) {
+        status = (datablock_status)dbgo_producer_close(dbshim_index(producer.handle), dbshim_detail());
+        dbshim_vacate(producer.handle);
+    }
+    return status;
+}
+
+datablock_status datablock_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
+    if (DBSHIM_FAST && (datablock_inline_try_write_begin(producer, timeout_ms, out))) {
+        return DATABLOCK_OK;
+    }
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (out == NULL) {
+        return null_argument(__func__, "out");
+    }
+    datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_write_slot slot = {0}; /* as in datablock_producer_open */
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_write_begin(dbshim_index(producer.handle), timeout_ms, &slot, thread->detail));
+    status = leave(producer.handle, status, true);
+    if (status == DATABLOCK_OK) {
+        *out = slot;
+    }
+    return status;
+}
+
+datablock_status datablock_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+    if (DBSHIM_FAST && (datablock_inline_try_write_commit(producer, slot, length))) {
+        return DATABLOCK_OK;
+    }
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (slot == NULL) {
+        return null_argument(__func__, "slot");
+    }
+    datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_write_commit(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
+    return leave(producer.handle, status, false);
+}
+
+datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (slot == NULL) {
+        return null_argument(__func__, "slot");
+    }
+    datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_write_checksum(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
+    return leave(producer.handle, status, false);
+}
+
+datablock_status datablock_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
+    if (DBSHIM_FAST && (datablock_inline_try_write_abort(producer, slot))) {
+        return DATABLOCK_OK;
+    }
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (slot == NULL) {
+        return null_argument(__func__, "slot");
+    }
+    datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_write_abort(dbshim_index(producer.handle), slot->id, slot->index, thread->detail));
+    return leave(producer.handle, status, false);
+}
+
+/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+
+datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (name == NULL || out == NULL) {
+        return null_argument(__func__, name == NULL ? "name" : "out");
+    }
+    datablock_consumer_options own = {.size = sizeof own};
+    place place;
+    uint64_t handle;
+    void *state = NULL; /* as in datablock_producer_open */
+    datablock_status status;
+    if (options != NULL &&
+        (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK) {
+        return status;
+    }
+    if ((status = check_reserved("consumer_options", own.reserved0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) !=
+            DATABLOCK_OK ||
+        (status = check_secret("consumer_options", own.secret, own.secret_length)) != DATABLOCK_OK ||
+        (status = find_block(&place, "consumer_options.directory", name, own.directory)) != DATABLOCK_OK ||
+        (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
+        return status;
+    }
+    status = (datablock_status)dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail());
+    return opened(status, handle, state, name, &out->handle);
+}
+
+datablock_status datablock_consumer_close(datablock_consumer consumer) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = dbshim_take_to_close(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status == DATABLOCK_OK) {
+        status = (datablock_status)dbgo_consumer_close(dbshim_index(consumer.handle), dbshim_detail());
+        dbshim_vacate(consumer.handle);
+    }
+    return status;
+}
+
+datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
+    if (DBSHIM_FAST && (datablock_inline_try_read_begin(consumer, timeout_ms, out))) {
+        return DATABLOCK_OK;
+    }
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (out == NULL) {
+        return null_argument(__func__, "out");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_read_slot slot = {0}; /* as in datablock_producer_open */
+    status = dbshim_read(dbshim_self(), dbshim_index(consumer.handle), timeout_ms, &slot);
+    status = leave(consumer.handle, status, true);
+    if (status == DATABLOCK_OK) {
+        *out = slot;
+    }
+    return status;
+}
+
+datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (out == NULL) {
+        return null_argument(__func__, "out");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_read_slot slot = {0}; /* as in datablock_producer_open */
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_read_at(dbshim_index(consumer.handle), id, &slot, thread->detail));
+    status = leave(consumer.handle, status, true);
+    if (status == DATABLOCK_OK) {
+        *out = slot;
+    }
+    return status;
+}
+
+datablock_status datablock_read_verify(datablock_consumer consumer, const datablock_read_slot *slot) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (slot == NULL) {
+        return null_argument(__func__, "slot");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_read_verify(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
+    return leave(consumer.handle, status, false);
+}
+
+datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
+    if (DBSHIM_FAST && (datablock_inline_try_read_end(consumer, slot))) {
+        return DATABLOCK_OK;
+    }
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (slot == NULL) {
+        return null_argument(__func__, "slot");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
+    return leave(consumer.handle, status, false);
+}
+
+/* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
+
+datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (count == NULL || (out == NULL && capacity != 0)) {
+        return null_argument(__func__, count == NULL ? "count" : "out");
+    }
+    place place;
+    datablock_status status = find_place(&place, "directory", directory);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    size_t found;
+    status = (datablock_status)dbgo_list(place.directory, out, capacity, &found, dbshim_detail());
+    if (status == DATABLOCK_OK) {
+        *count = found;
+    }
+    return status;
+}
+
+datablock_status datablock_unlink(const char *name, uint32_t flags) {
+    if (!enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (name == NULL) {
+        return null_argument(__func__, "name");
+    }
+    place place;
+    datablock_status status = find_block(&place, "directory", name, NULL);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    return (datablock_status)dbgo_unlink((char *)name, place.directory, flags, dbshim_detail());
+}
+
+/* ---- Diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
+
+enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
+
+int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagnostic *out) {
+    if (!enter()) {
+        return FAILED_RUNNING;
+    }
+    place place;
+    if (shm_name == NULL || out == NULL) {
+        null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
+        return BAD_ARGUMENT;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return BAD_ARGUMENT;
+    }
+    SlotDiagnostic diagnostic;
+    int result = dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic, dbshim_detail());
+    if (result == 0) {
+        *out = diagnostic;
+    }
+    return result;
+}
+
+int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count) {
+    if (!enter()) {
+        return FAILED_RUNNING;
+    }
+    place place;
+    if (shm_name == NULL || out_count == NULL || (out_array == NULL && array_capacity != 0)) {
+        null_argument(__func__, shm_name == NULL ? "shm_name" : out_count == NULL ? "out_count" : "out_array");
+        return BAD_ARGUMENT;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return BAD_ARGUMENT;
+    }
+    size_t count;
+    int result = dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array, array_capacity, &count, dbshim_detail());
+    if (result == 0) {
+        *out_count = count;
+    }
+    return result;
+}
+
+bool datablock_is_process_alive(uint64_t pid) { return enter() && dbgo_is_process_alive(pid, dbshim_detail()); }
+
+RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index) {
+    if (!enter()) {
+        return RECOVERY_FAILED;
+    }
+    place place;
+    if (shm_name == NULL) {
+        null_argument(__func__, "shm_name");
+        return RECOVERY_FAILED;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return RECOVERY_FAILED;
+    }
+    return (RecoveryResult)dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index, dbshim_detail());
+}
+
+RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index) {
+    if (!enter()) {
+        return RECOVERY_FAILED;
+    }
+    place place;
+    if (shm_name == NULL) {
+        null_argument(__func__, "shm_name");
+        return RECOVERY_FAILED;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return RECOVERY_FAILED;
+    }
+    return (RecoveryResult)dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index, dbshim_detail());
+}
+
+int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) {
+    if (!enter()) {
+        return FAILED_RUNNING;
+    }
+    place place;
+    if (shm_name == NULL) {
+        null_argument(__func__, "shm_name");
+        return BAD_ARGUMENT;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return BAD_ARGUMENT;
+    }
+    return dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns, dbshim_detail());
+}

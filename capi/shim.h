@@ -1,0 +1,140 @@
+/*
+ * What the two halves of the boundary know of each other. The Go half includes this in its preamble, so that an export whose
+ * signature differs from its declaration here, or from a type of datablock.h, does not compile.
+ */
+#ifndef DATABLOCK_SHIM_H
+#define DATABLOCK_SHIM_H
+
+#ifdef DATABLOCK_CRASHPOINTS
+extern __attribute__((visibility("default"))) void datablock_crash_point(const char *name);
+#define DATABLOCK_CRASH_POINT(name) datablock_crash_point("c/" name)
+#endif
+#define DATABLOCK_INLINE_NO_NAMES /* the functions of these names are ours */
+#include "datablock_inline.h"
+
+/* Bytes of a thread's detail text, its end included. */
+#define DBSHIM_DETAIL_SIZE 1024
+
+/* Whether the fast path may be taken. A test may ask for the way through Go, which alone can be made to panic; its crash points are Go's too. */
+#ifdef DATABLOCK_CRASHPOINTS
+#include <stdlib.h>
+#define DBSHIM_FAST (getenv("DATABLOCK_TEST_PANIC") == NULL && getenv("DATABLOCK_TEST_GO") == NULL)
+#else
+#define DBSHIM_FAST true
+#endif
+
+/* ---- thread.c -------------------------------------------------------------------------------------------------------------------- */
+
+/* What datablock_inline_thread.failed says: which text datablock_error_detail gives. */
+enum { DBSHIM_SUCCEEDED, DBSHIM_FAILED, DBSHIM_IDLE, DBSHIM_ORPHANED };
+
+typedef struct dbshim_thread {
+    datablock_inline_thread shared;
+    bool in_go;          /* a fault is Go's to catch */
+    uint32_t idle_index; /* the place of a consumer that found nothing to read */
+    int rounds;          /* of the thread's end */
+    struct dbshim_thread *next;
+    char detail[DBSHIM_DETAIL_SIZE];
+} dbshim_thread;
+
+dbshim_thread *dbshim_self(void);        /* NULL: no memory */
+dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
+char *dbshim_detail(void);               /* the calling thread's text. Never null */
+void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to */
+void dbshim_barrier(void);               /* a full barrier on every thread of the process */
+uint64_t dbshim_monotonic(void);         /* CLOCK_MONOTONIC ns */
+
+/* ---- place.c: the table of handles ----------------------------------------------------------------------------------------------- */
+
+extern datablock_inline_place *dbshim_places;
+
+bool dbshim_table_start(void);
+bool dbshim_table_ours(void);
+void dbshim_table_wipe(void);
+
+static inline uint32_t dbshim_index(uint64_t handle) { return (uint32_t)(handle >> DATABLOCK_INLINE_INDEX_SHIFT); }
+
+/* Opening: reserve, then publish what was opened, or withdraw. */
+datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle);
+void dbshim_publish(uint64_t handle, void *state, const char *name);
+void dbshim_withdraw(uint64_t handle);
+const char *dbshim_name(uint32_t index);
+
+/*
+ * A call: take, then leave, which has the last word about the status: a slot that another thread is about to close would be gone before the caller could look, and of a damaged
+ * block nothing is true.
+ */
+datablock_status dbshim_take(uint64_t handle, uint64_t kind);
+datablock_status dbshim_leave(datablock_status status, bool begins_slot);
+void dbshim_poison(uint64_t handle, const char *text);
+void dbshim_damage(datablock_inline_place *place);
+bool dbshim_is_damaged(const datablock_inline_place *place);
+
+/* Closing: of several threads one gets the place; a call that is inside is interrupted until it has left. Then vacate. */
+datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind);
+void dbshim_vacate(uint64_t handle);
+
+/* ---- fault.c and wait.c ---------------------------------------------------------------------------------------------------------- */
+
+void dbshim_catch_faults(void);   /* after Go has started */
+void dbshim_damage_current(void); /* Go -> C: the call that this thread is in has met a fault */
+void dbshim_futex_wake(uint32_t *word);
+
+/* Consumer.Next of the place that the thread has taken. Whatever is out of the ordinary is left to Go. */
+datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
+
+/* A call of Go on a place that the thread has taken. */
+#define DBSHIM_GO(thread, call) ((thread)->in_go = true, dbshim_from_go((thread), (call)))
+static inline datablock_status dbshim_from_go(dbshim_thread *thread, int status) {
+    thread->in_go = false;
+    return (datablock_status)status;
+}
+
+/*
+ * Go -> C: fork.c. Begin and end bracket the opening and closing of lock descriptors and exclude fork; they may be called by different
+ * threads. opened and closing keep the list that a forked child closes.
+ */
+void dbshim_fork_begin(void);
+void dbshim_fork_end(void);
+void dbshim_fork_opened(int fd);
+void dbshim_fork_closing(int fd);
+
+/* Whether Go may be entered: false in a forked child. Starts the table of handles. */
+bool dbshim_usable(void);
+
+/* ---- C -> Go -------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * They return a datablock_status (0 .. 26) and write `out` only when that is DATABLOCK_OK, or what the function of datablock.h returns. Arguments have been checked for null; a directory may be
+ * null (the default) or empty (the name is an absolute path). An index is that of a place that the thread has taken. `detail` has DBSHIM_DETAIL_SIZE bytes and is an empty text at the
+ * call; memory behind any pointer belongs to the caller and is not kept. `state` is valid until the close.
+ */
+int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state, char *detail);
+int dbgo_producer_close(uint32_t index, char *detail);
+int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, char *detail);
+int dbgo_write_commit(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
+int dbgo_write_checksum(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
+int dbgo_write_abort(uint32_t index, uint64_t id, uint32_t slot, char *detail);
+
+int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state, char *detail);
+int dbgo_consumer_close(uint32_t index, char *detail);
+int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail);
+int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
+int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
+int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
+int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+
+void dbgo_crash_point(char *name); /* test builds only */
+
+int dbgo_list(char *directory, datablock_block_info *out, size_t capacity, size_t *count, char *detail);
+int dbgo_unlink(char *name, char *directory, uint32_t flags, char *detail);
+
+int dbgo_diagnose_slot(char *name, char *directory, uint32_t slot, SlotDiagnostic *out, char *detail);
+int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity, size_t *count, char *detail);
+_Bool dbgo_is_process_alive(uint64_t pid, char *detail);
+int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char *detail);
+int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
+int dbgo_cleanup_dead_consumers(char *name, char *directory, uint64_t timeout_ns, char *detail);
+
+#endif

@@ -1,0 +1,45 @@
+//go:build cgo
+
+package main
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/core"
+)
+
+// The statuses of core are returned as they are, so both lists must have the same numbers, and may as well have the same texts.
+func TestStatusesAreThoseOfTheHeader(t *testing.T) {
+	header, err := os.ReadFile("../include/datablock.h")
+	require.NoError(t, err)
+	list := regexp.MustCompile(`X\(DATABLOCK_\w+, (\d+), "([^"]*)"\)`).FindAllStringSubmatch(string(header), -1)
+	require.Len(t, list, int(core.Panic)+1)
+	for i, line := range list {
+		assert.Equal(t, strconv.Itoa(i), line[1])
+		assert.Equal(t, core.Code(i).Error(), line[2])
+	}
+	assert.Equal(t, "unknown status", core.Code(len(list)).Error())
+}
+
+func provokedError(body func()) (err *core.Error) {
+	defer func() { err = asError(recover()) }()
+	body()
+	return nil
+}
+
+func TestAPanicSaysWhereItWas(t *testing.T) {
+	err := provokedError(func() { panic("the reason") })
+	assert.Equal(t, core.Panic, err.Code)
+	assert.Regexp(t, `the reason \(status_test\.go:\d+\)`, err.Detail)
+
+	var nowhere *core.Config
+	err = provokedError(func() { nowhere.Flags++ })
+	assert.Equal(t, core.Panic, err.Code, "a nil pointer is a mistake of ours, not a damaged block")
+	assert.Regexp(t, `nil pointer.* \(status_test\.go:\d+\)`, err.Detail)
+}

@@ -1,0 +1,166 @@
+/*
+ * Waiting for a message. The ordinary case stays in C, because every entry into Go keeps its scheduler awake for a while, which a program that mostly waits would
+ * notice. The protocol is that of Consumer.wait in internal/core.
+ */
+#define _GNU_SOURCE /* syscall */
+
+#include "shim.h"
+
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPINS 100
+#define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
+#define IDLE_NS INT64_C(10000000)    /* how old may be what a read that does not wait says of the producer */
+#define PROBE_NS INT64_C(1000000000) /* how often a waiting reader looks whether anything can still come */
+
+void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
+
+static void futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
+    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
+    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL, 0); /* the caller looks again, whatever ended it */
+}
+
+/* Pairs with the sleepers, who set their bit and then look again. */
+void datablock_inline_wake_consumers(const datablock_inline_block *block) {
+    (void)__atomic_exchange_n(datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_WAITING), 0, __ATOMIC_SEQ_CST);
+    DATABLOCK_CRASH_POINT("commit.unwaited");
+    uint32_t *event = datablock_inline_u32(block->data, DATABLOCK_LAYOUT_EVENT);
+    __atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);
+    dbshim_futex_wake(event);
+}
+
+void datablock_inline_wake_producer(const datablock_inline_block *block) {
+    uint32_t *wake = datablock_inline_u32(block->ctl, DATABLOCK_LAYOUT_CTL_WAKE);
+    __atomic_add_fetch(wake, 1, __ATOMIC_SEQ_CST);
+    dbshim_futex_wake(wake);
+}
+
+static datablock_inline_found look(datablock_inline_consumer *c, datablock_read_slot *out) {
+    bool wake = false;
+    datablock_inline_found found = datablock_inline_next(c, out, &wake);
+    if (wake) {
+        datablock_inline_wake_producer(&c->block);
+    }
+    return found;
+}
+
+/* What a wait came to. ASK_GO: something out of the ordinary, or the end of the stream. */
+typedef enum { GO_ON, FOUND, ASK_GO, PROBE, EXPIRED } outcome;
+
+static outcome outcome_of(datablock_inline_found found) {
+    return found == DATABLOCK_INLINE_MESSAGE ? FOUND : found == DATABLOCK_INLINE_SLOW ? ASK_GO : GO_ON;
+}
+
+static bool ending(const datablock_inline_consumer *c) {
+    uint32_t state = __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
+    return state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
+}
+
+/* One round of an event count: say that one is about to sleep, look at everything again, sleep. */
+static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until, datablock_read_slot *out) {
+    const datablock_inline_block *b = &c->block;
+    uint32_t *event = datablock_inline_u32(b->data, DATABLOCK_LAYOUT_EVENT);
+    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(place)) {
+        return ASK_GO;
+    }
+    uint32_t seen = __atomic_load_n(event, __ATOMIC_SEQ_CST);
+    (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);
+    DATABLOCK_CRASH_POINT("sleep.marked");
+    if (ending(c)) {
+        return ASK_GO;
+    }
+    outcome found = outcome_of(look(c, out));
+    if (found != GO_ON) {
+        return found;
+    }
+    uint64_t now = dbshim_monotonic();
+    if (now >= until) {
+        return EXPIRED;
+    }
+    if ((int64_t)(now - c->producer_probed) > PROBE_NS) {
+        return PROBE;
+    }
+    DATABLOCK_CRASH_POINT("sleep.consumer");
+    futex_wait(event, seen, until - now < SLICE_NS ? until - now : SLICE_NS);
+    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
+    return GO_ON;
+}
+
+static outcome wait_until(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until, datablock_read_slot *out) {
+    outcome result = GO_ON;
+    uint64_t start = dbshim_monotonic();
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
+    while (result == GO_ON) {
+        result = sleep_once(place, c, until, out);
+    }
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAIT_NS, dbshim_monotonic() - start);
+    return result;
+}
+
+/* A read that does not wait and finds nothing: polled, perhaps, millions of times. */
+static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
+    uint64_t now = datablock_inline_clock();
+    if (ending(c) || (int64_t)(now - c->producer_probed) > IDLE_NS) {
+        return ASK_GO;
+    }
+    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, now);
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
+    thread->idle_index = index;
+    thread->shared.failed = c->producer_there ? DBSHIM_IDLE : DBSHIM_ORPHANED;
+    return EXPIRED;
+}
+
+/* Milliseconds until a moment, rounded up. */
+static int64_t left(uint64_t until) {
+    uint64_t now = dbshim_monotonic();
+    return until == UINT64_MAX ? -1 : now >= until ? 0 : (int64_t)((until - now + 999999) / 1000000);
+}
+
+datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
+    datablock_inline_consumer *c = thread->shared.current->state;
+    if (!DBSHIM_FAST) {
+        return DBSHIM_GO(thread, dbgo_read_begin(index, timeout_ms, out, thread->detail));
+    }
+    if (timeout_ms == 0) {
+        outcome result = outcome_of(look(c, out));
+        if (result == GO_ON) {
+            result = idle(thread, index, c);
+        }
+        if (result == EXPIRED) {
+            return c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
+        }
+        return result == FOUND ? DATABLOCK_OK : DBSHIM_GO(thread, dbgo_read_begin(index, 0, out, thread->detail));
+    }
+    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
+    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
+    outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go knows what to say to that */
+    for (int i = 0; result == GO_ON && i < SPINS; i++) {
+        result = outcome_of(look(c, out));
+    }
+    for (;;) {
+        datablock_status status;
+        bool found;
+        if (result == GO_ON) {
+            result = wait_until(thread->shared.current, c, until, out);
+        }
+        switch (result) {
+        case FOUND:
+            return DATABLOCK_OK;
+        case EXPIRED:
+            return DBSHIM_GO(thread, dbgo_read_conclude(index, timeout_ms, out, thread->detail));
+        case PROBE:
+            status = DBSHIM_GO(thread, dbgo_read_probe(index, out, &found, thread->detail));
+            if (status != DATABLOCK_OK || found) {
+                return status;
+            }
+            result = GO_ON;
+            break;
+        default:
+            return DBSHIM_GO(thread, dbgo_read_begin(index, timeout_ms < -1 ? timeout_ms : left(until), out, thread->detail));
+        }
+    }
+}

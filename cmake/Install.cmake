@@ -1,0 +1,31 @@
+include(CMakePackageConfigHelpers)
+
+install(FILES include/datablock.h include/datablock_layout.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+foreach(optional datablock_inline.h datablock.hpp)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/include/${optional})
+    install(FILES include/${optional} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+  endif()
+endforeach()
+
+install(PROGRAMS
+  ${CMAKE_BINARY_DIR}/libdatablock.so.${PROJECT_VERSION}
+  ${CMAKE_BINARY_DIR}/${soname}
+  ${CMAKE_BINARY_DIR}/libdatablock.so
+  DESTINATION ${CMAKE_INSTALL_LIBDIR})
+if(TARGET datablock-admin)
+  install(PROGRAMS ${CMAKE_BINARY_DIR}/datablock-admin DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
+
+# Both files find the installation from where they are, so that DESTDIR and another prefix at install time do no harm.
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/datablock)
+configure_package_config_file(cmake/datablockConfig.cmake.in ${CMAKE_BINARY_DIR}/install/datablockConfig.cmake
+  INSTALL_DESTINATION ${package_dir}
+  PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
+write_basic_package_version_file(${CMAKE_BINARY_DIR}/install/datablockConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(FILES ${CMAKE_BINARY_DIR}/install/datablockConfig.cmake ${CMAKE_BINARY_DIR}/install/datablockConfigVersion.cmake
+  DESTINATION ${package_dir})
+
+file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+configure_file(cmake/datablock.pc.in ${CMAKE_BINARY_DIR}/install/datablock.pc @ONLY)
+install(FILES ${CMAKE_BINARY_DIR}/install/datablock.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,44 @@
+# The library is made by the Go tool, which decides for itself what is out of date. Targets: `datablock` (what programs link) and
+# `datablock_crashpoints` (the same for tests, with the kill points compiled in).
+
+set(soname libdatablock.so.${PROJECT_VERSION_MAJOR})
+# Go makes a package again when a file in the package's own folder changes, and looks no further: to it, the public headers lie in capi/.
+set(go_overlay ${CMAKE_BINARY_DIR}/overlay.json)
+file(GLOB headers RELATIVE ${CMAKE_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
+list(TRANSFORM headers REPLACE "^.+$" "\"${CMAKE_SOURCE_DIR}/capi/\\0\": \"${CMAKE_SOURCE_DIR}/include/\\0\"" OUTPUT_VARIABLE replaced)
+list(JOIN replaced ", " replaced)
+file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
+
+set(go_flags GOFLAGS=-overlay=${go_overlay})
+set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 ${go_flags} CC=${CMAKE_C_COMPILER})
+set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath)
+set(go_ldflags
+    "-s -w -extldflags '-Wl,-soname,${soname} -Wl,--version-script=${CMAKE_SOURCE_DIR}/capi/datablock.map -Wl,-z,relro,-z,now'")
+
+# A running program may have the old library mapped: the new one takes its name by a rename, and only when it differs.
+set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; }]])
+
+function(datablock_library target directory tags)
+  set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
+  set(fresh ${CMAKE_BINARY_DIR}/go/${target}/libdatablock.so)
+  add_custom_target(${target}_go ALL
+    COMMAND ${go_build} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
+    COMMAND sh -c "${replace_if_different}" sh ${fresh} ${file}
+    COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink libdatablock.so.${PROJECT_VERSION} ${soname}
+    COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink ${soname} libdatablock.so
+    BYPRODUCTS ${file}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    COMMENT "Go: ${target}"
+    VERBATIM)
+  add_library(${target} SHARED IMPORTED GLOBAL)
+  set_target_properties(${target} PROPERTIES
+    IMPORTED_LOCATION ${file}
+    IMPORTED_SONAME ${soname}
+    INTERFACE_INCLUDE_DIRECTORIES ${CMAKE_SOURCE_DIR}/include)
+  add_dependencies(${target} ${target}_go)
+endfunction()
+
+datablock_library(datablock ${CMAKE_BINARY_DIR} "")
+datablock_library(datablock_crashpoints ${CMAKE_BINARY_DIR}/test crashpoints)
+add_library(datablock::datablock ALIAS datablock)

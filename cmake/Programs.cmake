@@ -1,0 +1,33 @@
+# Everything in the build that is not the library: the administration program, the demo, the examples.
+
+set(strict_flags -Wall -Wextra -Wpedantic -Werror)
+
+# A Go program: datablock_go_program(TARGET file package [tags])
+function(datablock_go_program target file package)
+  add_custom_target(${target} ALL
+    COMMAND ${go_build} -tags=${ARGN} -o ${file} ${package}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    COMMENT "Go: ${package}"
+    VERBATIM)
+endfunction()
+
+file(GLOB admin_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cmd/datablock-admin/*.go)
+if(admin_sources)
+  datablock_go_program(datablock-admin ${CMAKE_BINARY_DIR}/datablock-admin ./cmd/datablock-admin)
+endif()
+
+add_custom_target(demo)
+add_dependencies(demo datablock_go)
+if(EXISTS ${CMAKE_SOURCE_DIR}/examples/demo/CMakeLists.txt)
+  add_subdirectory(examples/demo demo)
+  get_property(demo_targets DIRECTORY examples/demo PROPERTY BUILDSYSTEM_TARGETS)
+  if(demo_targets)
+    add_dependencies(demo ${demo_targets})
+  endif()
+endif()
+if(EXISTS ${CMAKE_SOURCE_DIR}/examples/c/CMakeLists.txt)
+  add_subdirectory(examples/c examples/c)
+endif()
+if(EXISTS ${CMAKE_SOURCE_DIR}/examples/cpp/CMakeLists.txt)
+  add_subdirectory(examples/cpp examples/cpp)
+endif()

@@ -1,0 +1,69 @@
+# The Go tests: one entry for each package and flavour.
+
+# Packages that start processes and wait for them: beside other tests they would measure the load. `make soak` runs them for longer.
+set(go_tests_serial_and_soak tests/go)
+
+# go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
+function(go_packages variable template)
+  execute_process(COMMAND ${GO} list -buildvcs=false -e -f ${template} ${ARGN}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
+  string(REGEX MATCHALL "[^\n]+" lines "${output}")
+  set(${variable} "${lines}" PARENT_SCOPE)
+endfunction()
+
+# The test files of every package that has some: "package directory file,file,"
+set(test_files "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}} {{range .TestGoFiles}}{{.}},{{end}}{{range .XTestGoFiles}}{{.}},{{end}}{{end}}")
+go_packages(plain ${test_files} ./...)
+go_packages(with_crashpoints ${test_files} -tags=crashpoints ./...)
+
+set(go_test ${GO} test -buildvcs=false -count=1 -timeout=110m)
+
+# go_test_entry(package suffix arguments...)
+function(go_test_entry package suffix)
+  string(REGEX REPLACE "^datablock/" "" name ${package})
+  set(how TIMEOUT 240)
+  if(name IN_LIST go_tests_serial_and_soak)
+    set(how SERIAL SOAK TIMEOUT 480)
+  endif()
+  datablock_test(go.${name}${suffix} ${how} COMMAND ${go_test} ${ARGN} ${package})
+endfunction()
+
+foreach(entry IN LISTS plain)
+  string(REGEX REPLACE " .*" "" package ${entry})
+  if(package MATCHES "^datablock$|^datablock/internal/")
+    go_test_entry(${package} "" -race)
+  else()
+    go_test_entry(${package} "")
+  endif()
+endforeach()
+
+# Packages with test files that only exist with the crash points run once more with them.
+foreach(entry IN LISTS with_crashpoints)
+  if(NOT entry IN_LIST plain)
+    string(REGEX REPLACE " .*" "" package ${entry})
+    go_test_entry(${package} .crashpoints -tags=crashpoints)
+  endif()
+endforeach()
+
+datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
+datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
+
+# Without cgo the boundary has no Go files on other systems; everything below it must hold there.
+foreach(system windows darwin)
+  datablock_test(go.vet.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
+    COMMAND ${GO} vet -buildvcs=false . ./internal/...)
+  datablock_test(go.build.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
+    COMMAND ${GO} build -buildvcs=false . ./internal/... ./cmd/... ./examples/go/...)
+endforeach()
+
+file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/*.go)
+foreach(directory bench capi cmd examples internal python tests)
+  if(EXISTS ${CMAKE_SOURCE_DIR}/${directory})
+    list(APPEND go_directories ${directory})
+  endif()
+endforeach()
+datablock_test(go.format COMMAND sh -c [[out=$(gofmt -l "$@") && test -z "$out" || { echo "not as gofmt has it: $out"; exit 1; }]] sh ${go_directories})
+
+set(staticcheck ${CMAKE_SOURCE_DIR}/.tools/bin/staticcheck)
+datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)
+datablock_test(go.staticcheck.crashpoints TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)

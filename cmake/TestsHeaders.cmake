@@ -1,0 +1,54 @@
+# The public headers: alone in every standard and compiler they promise to compile with, and in agreement with the library.
+
+set(header_warnings -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I${CMAKE_SOURCE_DIR}/include)
+# Inline code meets the warnings of its users, and some come only with optimization.
+set(inline_warnings -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -I${CMAKE_SOURCE_DIR}/include -c -o /dev/null)
+find_program(GCC gcc)
+find_program(GXX g++)
+find_program(CLANG clang)
+find_program(CLANGXX clang++)
+foreach(family GCC CLANG)
+  string(REPLACE GCC GXX cxx ${family})
+  string(REPLACE CLANG CLANGXX cxx ${cxx})
+  string(TOLOWER ${family} label)
+  # A compiler that is missing makes its tests fail, not vanish.
+  if(NOT ${family})
+    set(${family} ${label})
+  endif()
+  if(NOT ${cxx})
+    set(${cxx} ${label}++)
+  endif()
+  foreach(standard c99 c11)
+    datablock_test(header.${label}.${standard} COMMAND ${${family}} -std=${standard} ${header_warnings} tests/headers/public.c)
+  endforeach()
+  foreach(standard c++17 c++20)
+    datablock_test(header.${label}.${standard} COMMAND ${${cxx}} -std=${standard} ${header_warnings} -x c++ tests/headers/public.c)
+  endforeach()
+  foreach(standard c99 c++14)
+    set(no_inline.${standard} -DWANT_NO_INLINE)
+  endforeach()
+  foreach(standard c99 c11 c17 gnu17)
+    datablock_test(header.${label}.inline.${standard}
+      COMMAND ${${family}} -std=${standard} ${inline_warnings} ${no_inline.${standard}} tests/headers/inline.c)
+  endforeach()
+  foreach(standard c++14 c++17 c++20)
+    datablock_test(header.${label}.inline.${standard}
+      COMMAND ${${cxx}} -std=${standard} ${inline_warnings} ${no_inline.${standard}} -x c++ tests/headers/inline.c)
+  endforeach()
+  datablock_test(header.${label}.inline.units COMMAND sh tests/headers/units.sh ${${family}} ${${cxx}} ${CMAKE_BINARY_DIR})
+  datablock_test(header.${label}.layout.c11 COMMAND ${${family}} -std=c11 ${header_warnings} tests/headers/layout.c)
+  datablock_test(header.${label}.layout.c++17 COMMAND ${${cxx}} -std=c++17 ${header_warnings} -x c++ tests/headers/layout.c)
+endforeach()
+
+# The test library has its crash points besides.
+foreach(flavour . test)
+  string(REPLACE . release label ${flavour})
+  set(besides "")
+  if(flavour STREQUAL test)
+    set(besides datablock_crash_point)
+  endif()
+  datablock_test(exports.${label}
+    COMMAND ${venv_python} tests/headers/exports.py ${CMAKE_BINARY_DIR}/${flavour}/libdatablock.so include/datablock_inline.h ${besides})
+endforeach()
+
+datablock_test(install TIMEOUT 180 COMMAND sh tests/headers/install.sh ${CMAKE_BINARY_DIR})

@@ -1,0 +1,14 @@
+# The Python package: its tests, its types, its style.
+
+set(python_package ${CMAKE_SOURCE_DIR}/python)
+set(python_settings ${python_package}/pyproject.toml)
+set(python_examples examples/python/transactions/transactions.py examples/python/next_slot/next_slot.py)
+set(python_checked python examples/demo examples/python)
+
+# It starts processes and waits for them, and measures memory and time: beside other tests it would measure the load.
+datablock_test(python.pytest SERIAL TIMEOUT 300 COMMAND ${venv_python} -B -m pytest -q ${python_package})
+datablock_test(python.mypy COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${CMAKE_BINARY_DIR}/mypy
+  ${python_package}/datablock_ctypes ${CMAKE_SOURCE_DIR}/examples/demo/checker.py ${python_examples})
+datablock_test(python.ruff COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} ${python_checked})
+datablock_test(tests.ruff COMMAND ${venv_python} -m ruff check --isolated --no-cache --select=E4,E7,E9,F,B tests)
+datablock_test(python.format COMMAND ${venv_python} -m ruff format --check --no-cache --config ${python_settings} ${python_checked})

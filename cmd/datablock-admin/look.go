@@ -1,0 +1,285 @@
+package main
+
+import (
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+	"datablock/internal/layout"
+)
+
+type blockJSON struct {
+	Name          string `json:"name"`
+	State         string `json:"state"`
+	Policy        string `json:"policy,omitempty"`
+	SlotCount     uint32 `json:"slot_count"`
+	SpareSlots    uint32 `json:"spare_slots"`
+	SlotSize      uint64 `json:"slot_size"`
+	TotalBytes    uint64 `json:"total_bytes"`
+	NextID        uint64 `json:"next_id"`
+	ProducerPID   uint64 `json:"producer_pid"`
+	Consumers     uint32 `json:"consumers"`
+	ConsumerLimit uint32 `json:"consumer_limit"`
+}
+
+func blockOf(i core.BlockInfo) blockJSON {
+	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize, i.TotalBytes, i.NextID, i.ProducerPID, i.Consumers, i.ConsumerLimit}
+}
+
+type holderJSON struct {
+	Row   uint32 `json:"row"`
+	Name  string `json:"name,omitempty"`
+	PID   uint64 `json:"pid"`
+	Alive bool   `json:"alive"`
+
+	Durable bool `json:"durable"`
+}
+
+type slotJSON struct {
+	Slot          uint32       `json:"slot"`
+	State         string       `json:"state"`
+	MessageID     uint64       `json:"message_id"`
+	Readers       uint32       `json:"readers"`
+	WriteLock     uint64       `json:"write_lock"`
+	Generation    uint64       `json:"write_generation"`
+	WriterWaiting bool         `json:"writer_waiting"`
+	Stuck         bool         `json:"stuck"`
+	StuckForMs    int64        `json:"stuck_for_ms"`
+	Holders       []holderJSON `json:"holders"`
+	Advice        string       `json:"advice,omitempty"`
+}
+
+type rowJSON struct {
+	Row      uint32   `json:"row"`
+	Role     string   `json:"role"`
+	Name     string   `json:"name"`
+	PID      uint64   `json:"pid"`
+	Alive    bool     `json:"alive"`
+	Delivery string   `json:"delivery,omitempty"`
+	Durable  bool     `json:"durable"`
+	Cursor   uint64   `json:"cursor"`
+	Lag      uint64   `json:"lag"`
+	Read     uint64   `json:"read"`
+	Missed   uint64   `json:"missed"`
+	Pins     []uint32 `json:"pins"`
+	SilentMs int64    `json:"silent_ms"`
+}
+
+func (a *app) list() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The blocks of a directory", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			blocks, err := core.List(a.directory)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				all := make([]blockJSON, 0, len(blocks))
+				for _, b := range blocks {
+					all = append(all, blockOf(b))
+				}
+				return a.printJSON(all)
+			}
+			if len(blocks) == 0 {
+				a.print("no blocks\n")
+				return nil
+			}
+			a.table("NAME\tSTATE\tPOLICY\tSLOTS\tSLOT SIZE\tMEMORY\tWRITTEN\tPRODUCER\tCONSUMERS", func(w *tabwriter.Writer) {
+				for _, b := range blocks {
+					producer := "none"
+					if b.ProducerPID != 0 {
+						producer = fmt.Sprintf("pid %d", b.ProducerPID)
+					}
+					fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State), policyName(b.Policy),
+						b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, producer, b.Consumers, b.ConsumerLimit)
+				}
+			})
+			return nil
+		},
+	}
+}
+
+func (a *app) diagnose() *cobra.Command {
+	var name string
+	var slot uint32
+	var one bool
+	cmd := &cobra.Command{
+		Use: "diagnose --shm-name NAME [--slot N]", Short: "Who holds which slot since when, and what to do about it",
+		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it, when it has been
+claimed or held by a silent reader for more than 30 seconds, or when it keeps a waiting producer waiting. Nothing is changed.
+
+` + exitHelp,
+		PreRun: func(cmd *cobra.Command, _ []string) { one = cmd.Flags().Changed("slot") },
+		RunE: func(*cobra.Command, []string) error {
+			d, err := core.Diagnose(name, a.directory)
+			if err != nil {
+				return err
+			}
+			slots := d.Slots
+			if one {
+				if slot >= uint32(len(slots)) {
+					return usageError{fmt.Errorf("block %q has slots 0 to %d, there is no slot %d", d.Block.Name, len(slots)-1, slot)}
+				}
+				slots = slots[slot : slot+1]
+			}
+			if err := a.showDiagnosis(d, slots, one); err != nil {
+				return err
+			}
+			for _, s := range slots {
+				if s.Stuck {
+					return errProblems
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().Uint32Var(&slot, "slot", 0, "only this slot")
+	return blockFlag(cmd, &name)
+}
+
+func (a *app) showDiagnosis(d *core.Diagnosis, slots []core.SlotDiagnosis, every bool) error {
+	if a.json {
+		all := make([]slotJSON, 0, len(slots))
+		for _, s := range slots {
+			all = append(all, slotOf(s, d.Block.Name))
+		}
+		return a.printJSON(struct {
+			Block blockJSON  `json:"block"`
+			Slots []slotJSON `json:"slots"`
+		}{blockOf(d.Block), all})
+	}
+	stuck, special := 0, 0
+	for _, s := range slots {
+		if s.Stuck {
+			stuck++
+		}
+		if every || s.Stuck || len(s.Holders) > 0 {
+			special++
+		}
+	}
+	b := d.Block
+	a.print("block %q: %s, %s, %d+%d slots of %s, %d messages written\n", b.Name, stateName(b.State), policyName(b.Policy), b.SlotCount, b.SpareSlots, size(b.SlotSize), b.NextID)
+	verdict := good(fmt.Sprintf("%d stuck", stuck))
+	if stuck > 0 {
+		verdict = bad(fmt.Sprintf("%d stuck", stuck))
+	}
+	a.print("slots: %d healthy, %s\n", len(slots)-stuck, verdict)
+	if special == 0 {
+		return nil
+	}
+	a.table("\nSLOT\tSTATE\tMESSAGE\tSTUCK FOR\tHELD BY", func(w *tabwriter.Writer) {
+		for _, s := range slots {
+			if !every && !s.Stuck && len(s.Holders) == 0 {
+				continue
+			}
+			fmt.Fprintf(w, "%d\t%v\t%d\t%s\t%s\n", s.Index, s.State, s.MessageID, duration(s.StuckFor), s.HeldBy())
+			if advice := advice(s, b.Name); advice != "" {
+				fmt.Fprintf(w, "\t\t\t\t%s\n", bad(advice))
+			}
+		}
+	})
+	return nil
+}
+
+// advice is what to do about a stuck slot.
+func advice(s core.SlotDiagnosis, block string) string {
+	if !s.Stuck {
+		return ""
+	}
+	for _, h := range s.Holders {
+		switch {
+		case h.Alive:
+		case h.Durable:
+			return fmt.Sprintf("the durable consumer %q died and keeps its place: start it again under that name, or give its place up: datablock-admin cleanup-heartbeats --shm-name %s --timeout 0s", h.Name, block)
+		case h.Row == layout.ProducerRow:
+			return fmt.Sprintf("its producer died: start it again, it goes on where it stopped (readers are not affected); or: datablock-admin release-zombie-writer --shm-name %s --slot %d", block, s.Index)
+		default:
+			return fmt.Sprintf("a reader died: the producer releases it when it needs the slot; or: datablock-admin release-zombie-readers --shm-name %s --slot %d", block, s.Index)
+		}
+	}
+	if len(s.Holders) == 0 {
+		return ""
+	}
+	if h := s.Holders[0]; h.Row == layout.ProducerRow {
+		return fmt.Sprintf("process %d has not finished writing: is it stopped or hung?", h.PID)
+	}
+	return fmt.Sprintf("process %d does not let go of it: is it stopped, hung or too slow?", s.Holders[0].PID)
+}
+
+func slotOf(s core.SlotDiagnosis, block string) slotJSON {
+	j := slotJSON{
+		Slot: s.Index, State: s.State.String(), MessageID: s.MessageID, Readers: s.ReaderCount, WriteLock: s.WriteLock, Generation: s.Generation,
+		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), Holders: []holderJSON{}, Advice: advice(s, block),
+	}
+	for _, h := range s.Holders {
+		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable})
+	}
+	return j
+}
+
+func (a *app) status() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use: "status --shm-name NAME", Short: "The producer and every consumer: position, lag, what they missed",
+		Long: "Shows the participants of a block as their rows have them, and whether the kernel says that they live. Nothing is changed.\n\n" + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			d, err := core.Diagnose(name, a.directory)
+			if err != nil {
+				return err
+			}
+			return a.showStatus(d)
+		},
+	}
+	return blockFlag(cmd, &name)
+}
+
+func (a *app) showStatus(d *core.Diagnosis) error {
+	rows := make([]rowJSON, 0, len(d.Rows))
+	for _, r := range d.Rows {
+		rows = append(rows, rowOf(r, d.Block.NextID))
+	}
+	if a.json {
+		return a.printJSON(struct {
+			Block        blockJSON `json:"block"`
+			Participants []rowJSON `json:"participants"`
+		}{blockOf(d.Block), rows})
+	}
+	b := d.Block
+	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written\n", b.Name, stateName(b.State), policyName(b.Policy),
+		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID)
+	if len(rows) == 0 {
+		a.print("nobody is attached\n")
+		return nil
+	}
+	a.table("\nROW\tROLE\tNAME\tPID\tDELIVERY\tNEXT\tLAG\tREAD\tMISSED\tSILENT\tSTATE", func(w *tabwriter.Writer) {
+		for _, r := range rows {
+			if r.Role == "producer" {
+				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t\t\t%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID, alive(r.Alive))
+				continue
+			}
+			kept := ""
+			if r.Durable {
+				kept = dim(" durable")
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%s\t%s%s\n", r.Row, r.Role, r.Name, r.PID, r.Delivery, r.Cursor, r.Lag, r.Read, r.Missed,
+				duration(time.Duration(r.SilentMs)*time.Millisecond), alive(r.Alive), kept)
+		}
+	})
+	return nil
+}
+
+func rowOf(r core.RowInfo, next uint64) rowJSON {
+	j := rowJSON{
+		Row: r.Row, Role: "consumer", Name: printable(r.Name), PID: r.PID, Alive: r.Alive, Delivery: core.Delivery(r.Delivery).String(), Durable: r.Durable,
+		Cursor: r.Cursor, Read: r.Read, Missed: r.Missed, Pins: append([]uint32{}, r.Pins...), SilentMs: r.Silent.Milliseconds(),
+	}
+	if r.Role == layout.RoleProducer {
+		j.Role, j.Delivery = "producer", ""
+	} else if next > r.Cursor {
+		j.Lag = next - r.Cursor
+	}
+	return j
+}

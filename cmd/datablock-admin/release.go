@@ -1,0 +1,74 @@
+package main
+
+import (
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+)
+
+func (a *app) releaseReaders() *cobra.Command {
+	return a.release("release-zombie-readers", "Remove the dead readers of a slot, and no living one", core.ReleaseZombieReaders)
+}
+
+func (a *app) releaseWriter() *cobra.Command {
+	return a.release("release-zombie-writer", "End a dead producer's claim on a slot; no message is touched", core.ReleaseZombieWriter)
+}
+
+func (a *app) release(use, short string, action func(name, directory string, slot uint32) (core.RecoveryResult, error)) *cobra.Command {
+	var name string
+	var slot uint32
+	cmd := &cobra.Command{
+		Use: use + " --shm-name NAME --slot N", Short: short,
+		Long: short + ". Whoever lives keeps what it holds: then this is refused (exit code 4), or there is nothing to do (exit code 0).\n\n" + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			result, err := action(name, a.directory, slot)
+			said := "released"
+			if result == core.RecoveryNotStuck {
+				said, err = "nothing to do: "+err.Error(), nil
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"result": said})
+			}
+			a.print("%s\n", said)
+			return nil
+		},
+	}
+	cmd.Flags().Uint32Var(&slot, "slot", 0, "the slot, as diagnose shows it")
+	if err := cmd.MarkFlagRequired("slot"); err != nil {
+		panic(err) // the flag was added just now
+	}
+	return blockFlag(cmd, &name)
+}
+
+func (a *app) cleanup() *cobra.Command {
+	var name string
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use: "cleanup-heartbeats --shm-name NAME --timeout 1h", Short: "Remove the rows of dead consumers",
+		Long: `Removes the row of every dead consumer. A durable one, which keeps its place to come back, loses it only when it has been dead for longer than the
+timeout. Whoever lives stays, however silent.
+
+` + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			n, err := core.CleanupDeadConsumers(name, a.directory, timeout)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]int{"removed": n})
+			}
+			a.print("removed %d\n", n)
+			return nil
+		},
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long a durable consumer must have been dead, such as 5s or 24h")
+	if err := cmd.MarkFlagRequired("timeout"); err != nil {
+		panic(err) // the flag was added just now
+	}
+	return blockFlag(cmd, &name)
+}

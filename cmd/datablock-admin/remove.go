@@ -1,0 +1,62 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+)
+
+func (a *app) unlink() *cobra.Command {
+	var name string
+	var force bool
+	cmd := &cobra.Command{
+		Use: "unlink --shm-name NAME [--force]", Short: "Remove a block that nobody uses",
+		Long: `Removes a block and its control file. While somebody alive uses it this is refused (exit code 4), unless --force is given: then the producer's open claim is
+fenced, so that it publishes nothing more, and everybody attached is told to attach again.
+
+` + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			flags := uint32(0)
+			if force {
+				flags = core.Force
+			}
+			if err := core.Unlink(name, a.directory, flags); err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"removed": name})
+			}
+			a.print("removed %s\n", name)
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "remove it although somebody alive uses it")
+	return blockFlag(cmd, &name)
+}
+
+func (a *app) collect() *cobra.Command {
+	return &cobra.Command{
+		Use: "gc", Short: "Remove files that dead processes left behind",
+		Long: `Removes control files that no block names and data files that never got a name, as a process leaves them that is killed while it creates or replaces a
+block. It never touches what somebody alive uses, nor a block.
+
+` + exitHelp,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			removed, err := core.CollectGarbage(a.directory)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(append([]string{}, removed...))
+			}
+			for _, file := range removed {
+				a.print("removed %s\n", file)
+			}
+			if len(removed) == 0 {
+				a.print("nothing to remove\n")
+			}
+			return nil
+		},
+	}
+}

@@ -1,0 +1,412 @@
+/*
+ * datablock.h - crash-proof shared-memory data exchange
+ *
+ * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
+ *
+ * OVERVIEW
+ *
+ * A *block* is a named channel in shared memory. One *producer* writes *messages*, numbered 0, 1, 2 ... without gaps, into a *ring*
+ * of the last `slot_count` messages; any number of *consumers* in other processes read them in place. Any of them may be killed
+ * with SIGKILL at any instruction: the others go on, nothing committed is lost, and nobody reads half a message.
+ *
+ *     datablock_config config;                               datablock_consumer consumer;
+ *     datablock_producer producer;                           datablock_read_slot in;
+ *     datablock_write_slot out;
+ *                                                            datablock_consumer_open("camera", NULL, &consumer);
+ *     datablock_config_init(&config, DATABLOCK_RING);        while (datablock_read_begin(consumer, -1, &in) == DATABLOCK_OK) {
+ *     config.slot_count = 8;                                     use(in.data, in.length);
+ *     config.slot_size = 4096;                                   datablock_read_end(consumer, &in);
+ *     datablock_producer_open("camera", &config, &producer); }
+ *     datablock_write_begin(producer, -1, &out);             datablock_consumer_close(consumer);
+ *     memcpy(out.data, frame, n);
+ *     datablock_write_commit(producer, &out, n);
+ *     datablock_producer_close(producer);
+ *
+ * Link with -ldatablock. Programs that exchange many small messages include datablock_inline.h instead, which has the same
+ * functions inline. The sections below go from simple to special: status, configuration, writing, reading, housekeeping,
+ * diagnosis and recovery.
+ *
+ * RULES THAT HOLD EVERYWHERE
+ *
+ *  - Zero (DATABLOCK_OK) is success. On any other status the out parameters are untouched unless it is said otherwise, and
+ *    datablock_error_detail() has a sentence that says what was wrong, with the values, and what to do.
+ *  - Timeouts are `int64_t` milliseconds: 0 does not wait, -1 waits for ever, > 0 waits that long at most. Another negative
+ *    number is DATABLOCK_E_INVALID.
+ *  - A block is named by a plain name ("camera": letters, digits, '.', '_', '-'; at most 200 bytes; not beginning with '.' or '-', not
+ *    ending in ".ctl"), found in the configured directory, else in $DATABLOCK_DIR (read at each call), else in /dev/shm; or by an absolute path
+ *    ("/run/blocks/camera").
+ *  - A handle may be used by one thread at a time (a second one gets DATABLOCK_E_BUSY, as does a
+ *    signal handler inside a call). The exception is closing: close from
+ *    any thread makes a waiting call on the same handle return DATABLOCK_E_CLOSED. Different handles are independent.
+ *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a crash.
+ *  - Out structs are owned by the caller, memory they point to is owned by the block and is valid until the slot ends.
+ *
+ * CAVEATS
+ *
+ *  - One producer per block, by design. Fan-in is several blocks. One machine.
+ *  - A LOSSLESS consumer holds the producer up while it is slow or stopped; a killed one is released automatically, but for a durable one,
+ *    whose place is kept until it comes back or datablock_cleanup_dead_consumers gives it up. LATEST and ORDERED ones never do.
+ *  - No signal ends a wait. A program that wants to end on SIGINT waits with a finite timeout in a loop, or closes the handle from another
+ *    thread. A wait for ever does not end because the producer died, either: a restarted one goes on where it stopped.
+ *  - Files NAME.*.ctl that a killed process left behind are removed by the next producer of that name, or by `datablock-admin gc`.
+ *  - After fork() the library cannot be used in the child (DATABLOCK_E_FORKED) until exec; the child has no access to payloads
+ *    that the parent writes. Open blocks in the child of a fresh process instead.
+ *  - If somebody truncates a block's file while you read a payload through its pointer, the kernel sends SIGBUS; calls into
+ *    the library report DATABLOCK_E_CORRUPT where they can, a direct load cannot be protected.
+ *  - Whoever may write the control file (by default: your own uid) can stall or skip consumers, though never alter a written message.
+ *    Consumers map messages read-only: a write to `in.data` is a segmentation fault of the writer.
+ *  - The library contains a Go runtime: threads of its own, and its handlers for SIGSEGV, SIGBUS and SIGFPE, which pass on to
+ *    the handlers that were there before what is not theirs. A handler of SIGBUS that a program installs later should do the same: it is how a truncated
+ *    file becomes DATABLOCK_E_CORRUPT.
+ *  - A thread that takes over a handle from another one pays a system call for it, once.
+ */
+#ifndef DATABLOCK_H
+#define DATABLOCK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(_WIN32) && defined(DATABLOCK_BUILD)
+#define DATABLOCK_API __declspec(dllexport)
+#elif defined(_WIN32)
+#define DATABLOCK_API __declspec(dllimport)
+#else
+#define DATABLOCK_API __attribute__((visibility("default")))
+#endif
+
+#define DATABLOCK_VERSION_MAJOR 1
+#define DATABLOCK_VERSION_MINOR 0
+#define DATABLOCK_VERSION_PATCH 0
+#define DATABLOCK_VERSION ((DATABLOCK_VERSION_MAJOR * 1000 + DATABLOCK_VERSION_MINOR) * 1000 + DATABLOCK_VERSION_PATCH)
+
+/* The version of the loaded library, as DATABLOCK_VERSION. It works with every header of the same major version that is not newer. */
+DATABLOCK_API uint32_t datablock_version(void);
+
+/* ---- Status -------------------------------------------------------------------------------------------------------------------- */
+
+/* name, value, text of datablock_strerror. Values are only ever appended. docs/errors.md says when each occurs and what to do. */
+#define DATABLOCK_STATUS_LIST(X)                                                                                                      \
+    X(DATABLOCK_OK, 0, "success")                                                                                                     \
+    X(DATABLOCK_E_TIMEOUT, 1, "timed out")                                                                                            \
+    X(DATABLOCK_E_INVALID, 2, "invalid argument or call out of order")                                                                \
+    X(DATABLOCK_E_NOT_FOUND, 3, "no such block, message or directory")                                                                           \
+    X(DATABLOCK_E_EXISTS, 4, "already exists")                                                                                        \
+    X(DATABLOCK_E_PRODUCER_ACTIVE, 5, "the block has a living producer")                                                              \
+    X(DATABLOCK_E_ACCESS, 6, "permission denied")                                                                                     \
+    X(DATABLOCK_E_SECRET, 7, "the shared secret differs")                                                                             \
+    X(DATABLOCK_E_CORRUPT, 8, "not a valid block, or damaged")                                                                        \
+    X(DATABLOCK_E_VERSION, 9, "unsupported format version")                                                                           \
+    X(DATABLOCK_E_GEOMETRY, 10, "the block has another geometry")                                                                     \
+    X(DATABLOCK_E_SCHEMA, 11, "the schema differs")                                                                                   \
+    X(DATABLOCK_E_NO_SPACE, 12, "not enough space in the block directory")                                                            \
+    X(DATABLOCK_E_FULL, 13, "the consumer limit is reached")                                                                          \
+    X(DATABLOCK_E_BUSY, 14, "in use")                                                                                                 \
+    X(DATABLOCK_E_CLOSED, 15, "closed")                                                                                               \
+    X(DATABLOCK_E_SUPERSEDED, 16, "the block was replaced or removed: attach again")                                                             \
+    X(DATABLOCK_E_FENCED, 17, "fenced by a forced recovery")                                                                          \
+    X(DATABLOCK_E_OVERRUN, 18, "the message was overwritten")                                                                         \
+    X(DATABLOCK_E_LOST, 19, "the message was discarded by an operator")                                                               \
+    X(DATABLOCK_E_NO_PRODUCER, 20, "nothing to read and no producer")                                                                 \
+    X(DATABLOCK_E_NO_SPARE, 21, "not enough spare slots for another pin")                                                             \
+    X(DATABLOCK_E_CHECKSUM, 22, "checksum mismatch")                                                                                  \
+    X(DATABLOCK_E_FORKED, 23, "not usable in a forked child")                                                                         \
+    X(DATABLOCK_E_HANDLE, 24, "stale, closed or null handle")                                                                         \
+    X(DATABLOCK_E_SYSTEM, 25, "operating system error")                                                                               \
+    X(DATABLOCK_E_PANIC, 26, "internal error; the handle is poisoned")
+
+typedef enum datablock_status {
+#define DATABLOCK_STATUS_ENUM(name, value, text) name = value,
+    DATABLOCK_STATUS_LIST(DATABLOCK_STATUS_ENUM)
+#undef DATABLOCK_STATUS_ENUM
+    DATABLOCK_STATUS_FORCE_INT = 0x7fffffff
+} datablock_status;
+
+/* The fixed English text of a status; "unknown status" for any other number. Static memory, never NULL; any thread. */
+DATABLOCK_API const char *datablock_strerror(datablock_status status);
+
+/* What exactly went wrong in this thread's last call: the values and what to do; after a call that succeeded it is "", or, after a diagnosis, who
+ * holds what is stuck. UTF-8, under 1024 bytes. The text stays valid until this thread's next call of the library. Never NULL. */
+DATABLOCK_API const char *datablock_error_detail(void);
+
+/* ---- Configuration of a block -------------------------------------------------------------------------------------------------- */
+
+typedef enum datablock_policy {
+    DATABLOCK_SINGLE = 1,        /* one message, the newest; consumers default to LATEST, LOSSLESS forbidden unless allowed */
+    DATABLOCK_DOUBLE_BUFFER = 2, /* two messages, as SINGLE */
+    DATABLOCK_RING = 3           /* slot_count messages; consumers default to LOSSLESS */
+} datablock_policy;
+
+enum {
+    DATABLOCK_FLAG_ALLOW_LOSSLESS = 1u << 0,  /* consumers may hold the producer up */
+    DATABLOCK_FLAG_REPLACE = 1u << 1,         /* if the existing block has another geometry: replace it instead of failing */
+    DATABLOCK_FLAG_FORCE = 1u << 2,           /* with REPLACE: replace even while a producer holds the block; it is fenced */
+    DATABLOCK_FLAG_UNLINK_ON_CLOSE = 1u << 3, /* a clean producer_close removes the block; attached consumers drain it */
+    DATABLOCK_FLAG_TIMESTAMP = 1u << 4        /* stamp each message at commit (CLOCK_REALTIME, nanoseconds) */
+};
+
+typedef enum datablock_checksum {
+    DATABLOCK_CHECKSUM_NONE = 0,
+    DATABLOCK_CHECKSUM_MANUAL = 1,  /* made by datablock_write_checksum, compared by datablock_read_verify */
+    DATABLOCK_CHECKSUM_ENFORCED = 2 /* made at each commit, compared before a reader sees the message; about a nanosecond a byte on each side */
+} datablock_checksum;
+
+/*
+ * Zero means "the default" in every field. A producer that opens an existing block must ask for the geometry it has (slot_count,
+ * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms, ALLOW_LOSSLESS, TIMESTAMP): DATABLOCK_E_GEOMETRY names what differs.
+ *
+ * Memory: slot_count + spare_slots slots of (64 + slot_size rounded up to the alignment) bytes, 8 bytes a ring entry,
+ * and under 64 KiB fixed at 64 consumers. All of it is reserved at creation: a full directory is an error then, not a SIGBUS later.
+ */
+typedef struct datablock_config {
+    uint32_t size;           /* sizeof(datablock_config), set by datablock_config_init */
+    uint32_t flags;          /* DATABLOCK_FLAG_* */
+    uint32_t policy;         /* datablock_policy */
+    uint32_t slot_count;     /* messages kept, 1 .. 1048576; default 1, 2 or 8 by policy (and then 1 and 2 are the only choice) */
+    uint32_t spare_slots;    /* beyond them; at least 2. Default 1 + consumer_limit + batch (8; 4 above 64 KiB, 1 above 1 MiB) */
+    uint32_t alignment;      /* of the payload: a power of two up to 4096; default 64, the least */
+    uint64_t slot_size;      /* payload capacity in bytes, 1 .. 2^40; required */
+    uint32_t consumer_limit; /* attached at once, 1 .. 255; default 16 */
+    uint32_t min_consumers;  /* while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
+                                LOSSLESS consumer counts, whose place is kept */
+    uint32_t mode;           /* who may attach, independent of umask; default 0600: the own uid. 0660: the group too (and may produce); 0640: the group
+                                may attach only; 0666: everybody may attach, and still not write messages. With 0644 others may look at the data file
+                                but not attach, because attaching takes a control file that they may write */
+    uint32_t checksum;       /* datablock_checksum; default none */
+    const char *directory;   /* NULL: $DATABLOCK_DIR, else /dev/shm; must be absolute */
+    const void *secret;      /* shared secret, checked at attach (a mix-up check, not a defence: permissions are) */
+    size_t secret_length;    /* bytes, at most 1024; 0: none */
+    uint64_t retention_ms;   /* how long a durable consumer that died keeps its place; at most 2^40; 0: for ever */
+    uint64_t reserved[7];    /* zero */
+} datablock_config;
+
+/* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
+DATABLOCK_API datablock_status datablock_config_init(datablock_config *config, datablock_policy policy);
+
+/* ---- Writing ------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct datablock_producer {
+    uint64_t handle;
+} datablock_producer;
+
+typedef struct datablock_write_slot {
+    void *data;        /* `capacity` bytes to fill; contents are whatever was there */
+    size_t capacity;   /* the block's slot_size */
+    uint64_t id;       /* the id that a commit will publish */
+    uint32_t index;    /* the slot's number, as in the diagnosis */
+    uint32_t reserved; /* zero */
+} datablock_write_slot;
+
+/*
+ * Creates the block, or takes over the existing one of that name and geometry: ids continue and attached consumers notice nothing.
+ * Blocks briefly (system calls only). `config` may not be NULL.
+ * Errors: INVALID, PRODUCER_ACTIVE (another process or handle writes it), ACCESS, SECRET, CORRUPT, VERSION, GEOMETRY, NO_SPACE, NOT_FOUND (the
+ * directory), SYSTEM.
+ */
+DATABLOCK_API datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out);
+
+/*
+ * Marks the end of the stream (readers drain what is there, then get CLOSED), aborts an open claim, and releases the block. With UNLINK_ON_CLOSE also
+ * removes it. A process that exits or dies without closing leaves a block that the next producer takes over.
+ * Errors: HANDLE. Pointers into the block are invalid afterwards.
+ */
+DATABLOCK_API datablock_status datablock_producer_close(datablock_producer producer);
+
+/*
+ * Claims a slot for the next message. Waits while a LOSSLESS consumer has yet to read the message that would be overwritten, or fewer than min_consumers are attached;
+ * dead consumers are released meanwhile. One claim at a time.
+ * Errors: INVALID (null, timeout, a claim is already open), TIMEOUT, SUPERSEDED (another producer replaced the block: open again), CLOSED (closed by another
+ * thread), CORRUPT (truncated under us), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out);
+
+/*
+ * Publishes the first `length` bytes of the claimed slot as message `slot->id`, atomically, and wakes waiting consumers. Never waits.
+ * After success the slot belongs to the readers: do not write to it any more.
+ * Errors: INVALID (null, length above the capacity: the claim stays open; no such claim), FENCED or SUPERSEDED (nothing was published, the claim
+ * has ended; after FENCED the next claim gets the same id), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length);
+
+/*
+ * On a block with MANUAL checksums: stores the BLAKE2b-256 of the first `length` bytes of the claimed slot, which a commit of that length publishes. To be called
+ * after the payload is filled. Errors: INVALID (null, no such claim, length above the capacity, a block without checksums), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot, size_t length);
+
+/* Gives the claimed slot back unpublished; the same id is claimed next. Errors: INVALID (no such claim), BUSY, HANDLE. */
+DATABLOCK_API datablock_status datablock_write_abort(datablock_producer producer, const datablock_write_slot *slot);
+
+/* ---- Reading ------------------------------------------------------------------------------------------------------------------- */
+
+typedef struct datablock_consumer {
+    uint64_t handle;
+} datablock_consumer;
+
+typedef enum datablock_delivery {
+    DATABLOCK_DELIVERY_DEFAULT = 0, /* what fits the block's policy */
+    DATABLOCK_LOSSLESS = 1,         /* every message, in order; the producer waits for it */
+    DATABLOCK_ORDERED = 2,          /* in order; when lapped it skips and is told how many it missed; never holds the producer up */
+    DATABLOCK_LATEST = 3            /* the newest; ids only rise; never holds the producer up */
+} datablock_delivery;
+
+typedef enum datablock_start {
+    DATABLOCK_START_LATEST = 0, /* LOSSLESS, ORDERED: the next message committed after the attach; LATEST: the newest present */
+    DATABLOCK_START_OLDEST = 1  /* the oldest message present */
+} datablock_start;
+
+/* Zero means "the default" in every field. */
+typedef struct datablock_consumer_options {
+    uint32_t size;         /* sizeof(datablock_consumer_options), set by datablock_consumer_options_init */
+    uint32_t delivery;     /* datablock_delivery */
+    uint32_t start;        /* datablock_start */
+    uint32_t max_pins;     /* slots held at once, 1 .. 8; default 1. Each takes one of the block's spare slots */
+    uint32_t durable;      /* 1: keep row and cursor when this consumer dies, and continue there under the same name; needs a name */
+    uint32_t reserved0;    /* zero */
+    const char *name;      /* shown in the diagnosis; at most 63 bytes; NULL: the program's name */
+    const char *directory; /* as in datablock_config */
+    const void *secret;    /* as in datablock_config */
+    size_t secret_length;
+    uint64_t reserved[8]; /* zero */
+} datablock_consumer_options;
+
+typedef struct datablock_read_slot {
+    const void *data;      /* `length` bytes, in place, read-only, valid until datablock_read_end */
+    size_t length;         /* bytes */
+    uint64_t id;           /* the message's id */
+    uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
+    uint64_t missed;       /* messages skipped between the previous one read and this one; always 0 for LOSSLESS */
+    uint32_t index;        /* the slot's number, as in the diagnosis */
+    uint32_t token;        /* identifies the hold; do not change */
+} datablock_read_slot;
+
+/* Fills `options` with the defaults. Errors: INVALID (null). */
+DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consumer_options *options);
+
+/*
+ * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system calls only).
+ * Errors: INVALID (also: LOSSLESS on a block that forbids it), NOT_FOUND, ACCESS, SECRET, CORRUPT, VERSION, FULL (consumer limit), NO_SPARE (max_pins of all consumers would leave
+ * the producer no slot), BUSY (the durable name is attached elsewhere), SUPERSEDED, SYSTEM.
+ */
+DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out);
+
+/* Detaches; slots still held are released, and pointers into the block are invalid afterwards. A durable consumer's row stays. Errors: HANDLE. */
+DATABLOCK_API datablock_status datablock_consumer_close(datablock_consumer consumer);
+
+/*
+ * The next message, held in place until datablock_read_end. Up to max_pins messages may be held at once.
+ * Errors: INVALID (null, timeout), TIMEOUT, NO_PRODUCER (the time ran out and nobody can be writing; a restarted producer goes on
+ * where the old one stopped), CHECKSUM (see datablock_read_verify), CLOSED (end of the stream and everything read, or closed by another thread), SUPERSEDED (replaced and everything
+ * read: attach again), OVERRUN (LOSSLESS only: this consumer was evicted; attach again), LOST (an operator discarded this message; said once, call again for the next), FENCED (one's row was taken away: attach
+ * again), BUSY (max_pins slots are held, or another thread is inside), CORRUPT, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out);
+
+/*
+ * Message `id` if it is still present; the cursor stays. `missed` is 0. Does not wait.
+ * Errors: INVALID (null), NOT_FOUND (not yet written), OVERRUN (overwritten), LOST, CHECKSUM, FENCED, BUSY (max_pins slots are held), CORRUPT, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out);
+
+/*
+ * Compares a message that is held with its checksum. With ENFORCED checksums that was done before it was handed out; a message that failed is DATABLOCK_E_CHECKSUM there, once, and the next
+ * call goes on after it. Errors: CHECKSUM (the payload was changed after the commit: discard what was computed from it; the hold goes on), INVALID (null, not held, or the message has none), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer, const datablock_read_slot *slot);
+
+/*
+ * Ends the hold. LOSSLESS messages end in the order they were begun. Ending the last one lets a waiting producer go on.
+ * Errors: INVALID (not held, or out of order), OVERRUN (the slot was reused while it was held, because this consumer was evicted or the
+ * control file damaged: discard what was computed from it; the hold has ended), FENCED (as OVERRUN, one's row is gone), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot);
+
+/* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
+
+typedef struct datablock_block_info {
+    char name[208];          /* zero-terminated */
+    uint64_t total_bytes;    /* of both files */
+    uint64_t slot_size;      /* bytes */
+    uint64_t next_id;        /* messages written so far */
+    uint64_t producer_pid;   /* 0: no living producer */
+    uint32_t slot_count;     /* messages */
+    uint32_t spare_slots;    /* slots */
+    uint32_t policy;         /* datablock_policy */
+    uint32_t consumers;      /* living ones */
+    uint32_t consumer_limit; /* rows */
+    uint32_t state;          /* 2 ready, 3 closed, 4 superseded, 5 being replaced; 0: the file is not a readable block, only `name` is set */
+} datablock_block_info;
+
+/*
+ * The blocks in `directory` (NULL: the default one), sorted by name, up to `capacity`; `*count` is how many there are. `out` may be NULL when capacity is 0.
+ * Opens read-only and changes nothing. Errors: INVALID, NOT_FOUND (the directory), ACCESS, SYSTEM.
+ */
+DATABLOCK_API datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count);
+
+/*
+ * Removes a block. Refused with PRODUCER_ACTIVE or BUSY while participants live, unless `flags` has DATABLOCK_FLAG_FORCE: then they are fenced and get
+ * SUPERSEDED. Errors: INVALID, NOT_FOUND, ACCESS, PRODUCER_ACTIVE, BUSY, CORRUPT (not a block; remove the file by hand), SYSTEM.
+ */
+DATABLOCK_API datablock_status datablock_unlink(const char *name, uint32_t flags);
+
+/* ---- Diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
+
+enum {
+    DATABLOCK_SLOT_FREE = 0,      /* nobody uses it */
+    DATABLOCK_SLOT_WRITING = 1,   /* claimed */
+    DATABLOCK_SLOT_COMMITTED = 2, /* in the ring */
+    DATABLOCK_SLOT_DRAINING = 3   /* out of the ring, a reader still holds it */
+};
+
+typedef struct SlotDiagnostic {
+    uint64_t slot_id;           /* the message's id */
+    uint32_t slot_index;        /* 0 .. slot_count + spare_slots - 1 */
+    uint8_t slot_state;         /* DATABLOCK_SLOT_* */
+    uint64_t write_lock;        /* pid of the claiming producer, 0: not claimed */
+    uint32_t reader_count;      /* pins on it, and LOSSLESS readers at that id */
+    uint64_t write_generation;  /* times this slot was claimed */
+    uint8_t writer_waiting;     /* 1: a producer waits for this slot's readers */
+    bool is_stuck;              /* held by the dead; or claimed, or held by a silent reader, for more than 30 s; or keeping a producer waiting */
+    uint64_t stuck_duration_ms; /* since when, 0 if it is not */
+} SlotDiagnostic;
+
+typedef enum RecoveryResult {
+    RECOVERY_SUCCESS = 0,     /* done */
+    RECOVERY_FAILED = 1,      /* could not: datablock_error_detail() says why */
+    RECOVERY_UNSAFE = 2,      /* a living participant holds it */
+    RECOVERY_NOT_STUCK = 3,   /* nothing to do */
+    RECOVERY_INVALID_SLOT = 4 /* no such slot */
+} RecoveryResult;
+
+/*
+ * `shm_name` is a block name or an absolute path. The `int` functions return 0 or a count, or: -1 bad argument, -2 cannot open, -3 index out of range, -4 failed
+ * while running, -5 unexpected; datablock_error_detail() says more. Any thread. They trust nothing they read.
+ */
+
+/* One slot. Read-only, changes nothing, on a block in any state. If the slot is stuck, datablock_error_detail() names who holds it (row, name, pid). */
+DATABLOCK_API int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagnostic *out);
+
+/* All slots, up to `array_capacity`, in index order; `*out_count` is how many the block has. `out_array` may be NULL when the capacity is 0. Returns 0. */
+DATABLOCK_API int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count);
+
+/* Whether a process with that pid runs in this pid namespace; an unreaped zombie does not. For people: the library itself judges by locks, never by pids. */
+DATABLOCK_API bool datablock_is_process_alive(uint64_t pid);
+
+/* Removes the dead readers of that slot and no living one. NOT_STUCK: none of its readers is dead. */
+DATABLOCK_API RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index);
+
+/* Ends a dead producer's claim on that slot; never touches a committed message. UNSAFE: the producer lives. NOT_STUCK: the slot is not claimed. */
+DATABLOCK_API RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index);
+
+/* Removes every dead consumer's row; a durable one only when it has been dead longer than `timeout_ns`. Returns how many. */
+DATABLOCK_API int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* DATABLOCK_H */

@@ -1,0 +1,1202 @@
+/*
+ * datablock.hpp - crash-proof shared-memory data exchange, in C++
+ *
+ * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
+ *
+ * OVERVIEW
+ *
+ * C++17, header alone, over the inline functions of datablock_inline.h (with a compiler that these do not support: over the exported ones of datablock.h, which is the
+ * specification of everything that is not said here). Owners close what they opened, transactions give back what they claimed or hold however they are left, and a status
+ * other than success is an exception. Nothing is allocated for a message.
+ *
+ *     #include <datablock.hpp>                                           auto consumer = datablock::find_datablock_consumer("camera");
+ *                                                                        if (!consumer) {
+ *     datablock::Producer producer("camera",                                 return; // there is no such block yet
+ *         datablock::Config(datablock::Policy::ring)                     }
+ *             .slot_count(8).slot_size(4096));                           for (const datablock::ReadSlot &slot : *consumer) {
+ *                                                                            use(slot.data(), slot.size());
+ *     datablock::with_write_transaction(producer, -1,                    } // ends when the producer has closed, and everything is read
+ *         [&](datablock::WriteSlot &slot) {
+ *             std::memcpy(slot.data(), frame, n);                        auto mean = datablock::with_next_slot(*consumer, 100,
+ *             slot.commit(n);                                                [](const datablock::ReadSlot &slot) { return mean_of(slot); });
+ *         });                                                            // empty if there was no message within 100 ms
+ *
+ * RULES THAT HOLD EVERYWHERE
+ *
+ *  - Timeouts are milliseconds: 0 does not wait, -1 (datablock::for_ever) waits for ever, > 0 waits that long at most; another negative number is error::invalid.
+ *  - A status other than DATABLOCK_OK is thrown: TIMEOUT as datablock::timeout_error, each other one as its own type in datablock::error. All derive from
+ *    datablock::exception, whose status() decides and whose what() is the sentence of datablock_error_detail(): for people, with the values and what to do.
+ *    Where a function lists its errors they are those types. Any function of a closed or moved-from object throws error::handle, any in a forked child error::forked.
+ *  - A transaction publishes, or counts as good, only if it is left in the ordinary way. One that is left by an exception publishes nothing, and the exception arrives unchanged.
+ *  - A producer, a consumer, and what comes from them belong to one thread at a time, as in C; only close() may be called from another one, and ends a wait. Different objects
+ *    are independent.
+ *  - Views (WriteSlot, ReadSlot, what data(), bytes(), text() and as() give) point into the block and are valid until the transaction, the guard, or the iterator's step ends.
+ *    Reading through one afterwards is as reading through a dangling pointer.
+ *  - Guards and iterators may outlive the Producer or Consumer and may be used after it was moved: when that has gone they are harmless, and hold nothing.
+ *
+ * CAVEATS
+ *
+ *  - Those of datablock.h.
+ *  - pthread_cancel and pthread_exit unwind the stack without an exception that C++ counts: with_write_transaction publishes nothing then, but a WriteTransactionGuard cannot know, and
+ *    publishes. longjmp over a transaction leaves it open.
+ *  - Messages are bytes that another process wrote. Typed forms check size and alignment, not the values: a bool or an enum may have any.
+ */
+#ifndef DATABLOCK_HPP
+#define DATABLOCK_HPP
+
+#if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
+#error "datablock.hpp needs C++17: compile with -std=c++17 or later, or use datablock.h"
+#endif
+
+#include "datablock_inline.h"
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <functional>
+#include <iterator>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <type_traits>
+#include <utility>
+#if defined(__has_include)
+#if __has_include(<span>)
+#include <span>
+#endif
+#endif
+
+#if defined(__GNUC__)
+#define DATABLOCK_HPP_COLD __attribute__((noinline, cold))
+#define DATABLOCK_HPP_HOT __attribute__((always_inline)) /* what it consists of is inline, too: the compiler would judge it too large */
+#define DATABLOCK_HPP_EXCEPTION __attribute__((visibility("default"))) /* one type in the whole program, whatever -fvisibility says */
+#define DATABLOCK_HPP_LIKELY(x) __builtin_expect(!!(x), 1)
+#else
+#define DATABLOCK_HPP_COLD
+#define DATABLOCK_HPP_HOT
+#define DATABLOCK_HPP_EXCEPTION
+#define DATABLOCK_HPP_LIKELY(x) (x)
+#endif
+
+namespace datablock {
+
+/* The timeout that waits for ever. */
+inline constexpr std::int64_t for_ever = -1;
+
+/* ---- Errors ---------------------------------------------------------------------------------------------------------------------- */
+
+/* Base of all errors of this header. what(): the library's sentence about it, or the status' text where it has none. */
+class DATABLOCK_HPP_EXCEPTION exception : public std::runtime_error {
+public:
+    exception(datablock_status status, const std::string &detail)
+        : std::runtime_error(detail.empty() ? datablock_strerror(status) : detail), status_(status) {}
+    datablock_status status() const noexcept { return status_; }
+
+private:
+    datablock_status status_;
+};
+
+/* The time ran out: no new message, or no room for one. Call again. */
+class DATABLOCK_HPP_EXCEPTION timeout_error : public exception {
+public:
+    explicit timeout_error(const std::string &detail, datablock_status status = DATABLOCK_E_TIMEOUT) : exception(status, detail) {}
+};
+
+/* One type for each status but OK and TIMEOUT; datablock.h and docs/errors.md say what each means. */
+namespace error {
+
+/* The time ran out, and nobody has the block open for writing. Call again: a restarted producer goes on where the old one stopped. */
+class DATABLOCK_HPP_EXCEPTION no_producer : public timeout_error {
+public:
+    explicit no_producer(const std::string &detail) : timeout_error(detail, DATABLOCK_E_NO_PRODUCER) {}
+};
+
+#define DATABLOCK_HPP_ERROR(type, status)                                                                                             \
+    class DATABLOCK_HPP_EXCEPTION type : public exception {                                                                           \
+    public:                                                                                                                           \
+        explicit type(const std::string &detail) : exception(status, detail) {}                                                       \
+    }
+
+DATABLOCK_HPP_ERROR(invalid, DATABLOCK_E_INVALID);
+DATABLOCK_HPP_ERROR(not_found, DATABLOCK_E_NOT_FOUND);
+DATABLOCK_HPP_ERROR(exists, DATABLOCK_E_EXISTS);
+DATABLOCK_HPP_ERROR(producer_active, DATABLOCK_E_PRODUCER_ACTIVE);
+DATABLOCK_HPP_ERROR(access, DATABLOCK_E_ACCESS);
+DATABLOCK_HPP_ERROR(secret, DATABLOCK_E_SECRET);
+DATABLOCK_HPP_ERROR(corrupt, DATABLOCK_E_CORRUPT);
+DATABLOCK_HPP_ERROR(version, DATABLOCK_E_VERSION);
+DATABLOCK_HPP_ERROR(geometry, DATABLOCK_E_GEOMETRY);
+DATABLOCK_HPP_ERROR(schema, DATABLOCK_E_SCHEMA);
+DATABLOCK_HPP_ERROR(no_space, DATABLOCK_E_NO_SPACE);
+DATABLOCK_HPP_ERROR(full, DATABLOCK_E_FULL);
+DATABLOCK_HPP_ERROR(busy, DATABLOCK_E_BUSY);
+DATABLOCK_HPP_ERROR(closed, DATABLOCK_E_CLOSED);
+DATABLOCK_HPP_ERROR(superseded, DATABLOCK_E_SUPERSEDED);
+DATABLOCK_HPP_ERROR(fenced, DATABLOCK_E_FENCED);
+DATABLOCK_HPP_ERROR(overrun, DATABLOCK_E_OVERRUN);
+DATABLOCK_HPP_ERROR(lost, DATABLOCK_E_LOST);
+DATABLOCK_HPP_ERROR(no_spare, DATABLOCK_E_NO_SPARE);
+DATABLOCK_HPP_ERROR(checksum, DATABLOCK_E_CHECKSUM);
+DATABLOCK_HPP_ERROR(forked, DATABLOCK_E_FORKED);
+DATABLOCK_HPP_ERROR(handle, DATABLOCK_E_HANDLE);
+DATABLOCK_HPP_ERROR(system, DATABLOCK_E_SYSTEM);
+DATABLOCK_HPP_ERROR(panic, DATABLOCK_E_PANIC);
+#undef DATABLOCK_HPP_ERROR
+
+} // namespace error
+
+/* Throws the type of that status; a status that this header does not know as datablock::exception. */
+[[noreturn]] DATABLOCK_HPP_COLD inline void raise(datablock_status status, const std::string &detail) {
+    switch (static_cast<int>(status)) {
+    case DATABLOCK_E_TIMEOUT: throw timeout_error(detail);
+    case DATABLOCK_E_INVALID: throw error::invalid(detail);
+    case DATABLOCK_E_NOT_FOUND: throw error::not_found(detail);
+    case DATABLOCK_E_EXISTS: throw error::exists(detail);
+    case DATABLOCK_E_PRODUCER_ACTIVE: throw error::producer_active(detail);
+    case DATABLOCK_E_ACCESS: throw error::access(detail);
+    case DATABLOCK_E_SECRET: throw error::secret(detail);
+    case DATABLOCK_E_CORRUPT: throw error::corrupt(detail);
+    case DATABLOCK_E_VERSION: throw error::version(detail);
+    case DATABLOCK_E_GEOMETRY: throw error::geometry(detail);
+    case DATABLOCK_E_SCHEMA: throw error::schema(detail);
+    case DATABLOCK_E_NO_SPACE: throw error::no_space(detail);
+    case DATABLOCK_E_FULL: throw error::full(detail);
+    case DATABLOCK_E_BUSY: throw error::busy(detail);
+    case DATABLOCK_E_CLOSED: throw error::closed(detail);
+    case DATABLOCK_E_SUPERSEDED: throw error::superseded(detail);
+    case DATABLOCK_E_FENCED: throw error::fenced(detail);
+    case DATABLOCK_E_OVERRUN: throw error::overrun(detail);
+    case DATABLOCK_E_LOST: throw error::lost(detail);
+    case DATABLOCK_E_NO_PRODUCER: throw error::no_producer(detail);
+    case DATABLOCK_E_NO_SPARE: throw error::no_spare(detail);
+    case DATABLOCK_E_CHECKSUM: throw error::checksum(detail);
+    case DATABLOCK_E_FORKED: throw error::forked(detail);
+    case DATABLOCK_E_HANDLE: throw error::handle(detail);
+    case DATABLOCK_E_SYSTEM: throw error::system(detail);
+    case DATABLOCK_E_PANIC: throw error::panic(detail);
+    default: throw exception(status, detail);
+    }
+}
+
+namespace detail {
+
+[[noreturn]] DATABLOCK_HPP_COLD inline void raise_last(datablock_status status) { raise(status, datablock_error_detail()); }
+
+} // namespace detail
+
+/* Throws what this thread's last call of the library came to, unless it succeeded. Also for calls of datablock.h that have no form here. */
+DATABLOCK_HPP_HOT inline void check(datablock_status status) {
+    if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK)) {
+        detail::raise_last(status);
+    }
+}
+
+namespace detail {
+
+/* A name for C: one with a zero byte inside would be taken for a shorter one. */
+inline const char *name_for_c(const std::string &name) {
+    if (name.find('\0') != std::string::npos) {
+        raise(DATABLOCK_E_INVALID, "the name \"" + std::string(name.c_str()) + "\" goes on after a zero byte: names are at most 200 of letters, digits, '.', '_', '-'");
+    }
+    return name.c_str();
+}
+
+[[noreturn]] DATABLOCK_HPP_COLD inline void misfit(std::size_t have, std::size_t want, const void *data, std::size_t alignment) {
+    if (have < want) {
+        raise(DATABLOCK_E_INVALID, "there are " + std::to_string(have) + " bytes, and the type has " + std::to_string(want) +
+                                       ": use the type that was written, or create the block with a larger slot_size");
+    }
+    raise(DATABLOCK_E_INVALID, "the payload at " + std::to_string(reinterpret_cast<std::uintptr_t>(data)) + " is not aligned to the type's " +
+                                   std::to_string(alignment) + " bytes: create the block with that alignment");
+}
+
+template <typename T> void check_type() {
+    static_assert(std::is_trivially_copyable_v<T>, "a message is bytes for other processes: its type must be trivially copyable");
+    static_assert(!std::is_pointer_v<T> && !std::is_member_pointer_v<T> && !std::is_reference_v<T>, "a pointer means nothing to another process");
+}
+
+/* `data` as a T. Errors: invalid. */
+template <typename T, typename Void> T &view(Void *data, std::size_t size) {
+    check_type<std::remove_const_t<T>>();
+    if (!DATABLOCK_HPP_LIKELY(size >= sizeof(T) && reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0)) {
+        misfit(size, sizeof(T), data, alignof(T));
+    }
+    return *static_cast<T *>(data);
+}
+
+/* A wait that came to nothing, with a producer or without. */
+inline bool is_timeout(datablock_status status) noexcept { return status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER; }
+
+[[noreturn]] DATABLOCK_HPP_COLD inline void too_long(std::size_t length, std::size_t capacity) {
+    raise(DATABLOCK_E_INVALID, "a length of " + std::to_string(length) + " exceeds the slot's " + std::to_string(capacity) + " bytes: nothing is published");
+}
+
+[[noreturn]] DATABLOCK_HPP_COLD inline void ended() { raise(DATABLOCK_E_INVALID, "the guard holds nothing: it was committed, aborted, moved from, or never begun"); }
+
+/* Milliseconds that are as good as for ever: some thirty years. */
+inline constexpr std::int64_t longest_ms = 1'000'000'000'000;
+
+} // namespace detail
+
+/* ---- Configuration --------------------------------------------------------------------------------------------------------------- */
+
+/* How many messages a block keeps, and what its consumers do by default. */
+enum class Policy { single = DATABLOCK_SINGLE, double_buffer = DATABLOCK_DOUBLE_BUFFER, ring = DATABLOCK_RING };
+enum class Checksum { none = DATABLOCK_CHECKSUM_NONE, manual = DATABLOCK_CHECKSUM_MANUAL, enforced = DATABLOCK_CHECKSUM_ENFORCED };
+enum class Delivery {
+    by_policy = DATABLOCK_DELIVERY_DEFAULT,
+    lossless = DATABLOCK_LOSSLESS, /* every message, in order; the producer waits for it */
+    ordered = DATABLOCK_ORDERED,   /* in order; skips when lapped, and is told how many */
+    latest = DATABLOCK_LATEST      /* the newest */
+};
+enum class Start { latest = DATABLOCK_START_LATEST, oldest = DATABLOCK_START_OLDEST };
+
+/*
+ * datablock_config, which says what each setting means, with owned strings. Every setter returns *this:
+ *
+ *     Config(Policy::ring).slot_count(64).slot_size(4096)
+ *     Config::of<Sample>(Policy::single)
+ */
+class Config {
+public:
+    /* The defaults of the policy. slot_size has none. */
+    explicit Config(Policy policy = Policy::ring) { check(datablock_config_init(&config_, static_cast<datablock_policy>(policy))); }
+
+    /* A block whose messages are a T each: slot_size and alignment are the type's. */
+    template <typename T> static Config of(Policy policy = Policy::ring) {
+        detail::check_type<T>();
+        return Config(policy).slot_size(sizeof(T)).alignment(alignof(T) > 64 ? static_cast<std::uint32_t>(alignof(T)) : 64);
+    }
+
+    Config &slot_count(std::uint32_t messages) { return set(config_.slot_count, messages); }
+    Config &spare_slots(std::uint32_t slots) { return set(config_.spare_slots, slots); }
+    Config &alignment(std::uint32_t bytes) { return set(config_.alignment, bytes); }
+    Config &slot_size(std::uint64_t bytes) { return set(config_.slot_size, bytes); }
+    Config &consumer_limit(std::uint32_t consumers) { return set(config_.consumer_limit, consumers); }
+    Config &min_consumers(std::uint32_t consumers) { return set(config_.min_consumers, consumers); }
+    Config &mode(std::uint32_t permissions) { return set(config_.mode, permissions); }
+    Config &checksum(Checksum checksum) { return set(config_.checksum, static_cast<std::uint32_t>(checksum)); }
+    Config &retention_ms(std::uint64_t milliseconds) { return set(config_.retention_ms, milliseconds); }
+    Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
+    Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
+
+    Config &allow_lossless(bool on = true) { return flag(DATABLOCK_FLAG_ALLOW_LOSSLESS, on); }
+    Config &replace(bool on = true) { return flag(DATABLOCK_FLAG_REPLACE, on); }
+    /* With replace: also while a producer holds the block, which is fenced. */
+    Config &force(bool on = true) { return flag(DATABLOCK_FLAG_FORCE, on); }
+    Config &unlink_on_close(bool on = true) { return flag(DATABLOCK_FLAG_UNLINK_ON_CLOSE, on); }
+    Config &timestamps(bool on = true) { return flag(DATABLOCK_FLAG_TIMESTAMP, on); }
+
+    /* For functions of datablock.h. It points into this Config. Errors: invalid (a zero byte in the directory). */
+    datablock_config for_c() const {
+        datablock_config config = config_;
+        config.directory = directory_ ? detail::name_for_c(*directory_) : nullptr;
+        config.secret = secret_.empty() ? nullptr : secret_.data();
+        config.secret_length = secret_.size();
+        return config;
+    }
+
+private:
+    template <typename T> Config &set(T &field, T value) {
+        field = std::move(value);
+        return *this;
+    }
+    Config &flag(std::uint32_t flag, bool on) {
+        config_.flags = on ? config_.flags | flag : config_.flags & ~flag;
+        return *this;
+    }
+
+    datablock_config config_{};
+    std::optional<std::string> directory_;
+    std::string secret_;
+};
+
+/* datablock_consumer_options, which says what each setting means, with owned strings. */
+class ConsumerOptions {
+public:
+    ConsumerOptions() { check(datablock_consumer_options_init(&options_)); }
+
+    ConsumerOptions &delivery(Delivery delivery) { return set(options_.delivery, static_cast<std::uint32_t>(delivery)); }
+    ConsumerOptions &start(Start start) { return set(options_.start, static_cast<std::uint32_t>(start)); }
+    /* Messages held at once; transactions nested in each other need one each. Of a LOSSLESS consumer, one that ends before an older one has ended keeps its place until then. */
+    ConsumerOptions &max_pins(std::uint32_t slots) { return set(options_.max_pins, slots); }
+    ConsumerOptions &name(std::string name) { return set(name_, std::optional<std::string>(std::move(name))); }
+    /* Keeps place and row under that name when this consumer dies, and goes on there. */
+    ConsumerOptions &durable(std::string under) {
+        options_.durable = 1;
+        return name(std::move(under));
+    }
+    ConsumerOptions &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
+    ConsumerOptions &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
+
+    /* For functions of datablock.h. It points into these options. Errors: invalid (a zero byte in a name). */
+    datablock_consumer_options for_c() const {
+        datablock_consumer_options options = options_;
+        options.name = name_ ? detail::name_for_c(*name_) : nullptr;
+        options.directory = directory_ ? detail::name_for_c(*directory_) : nullptr;
+        options.secret = secret_.empty() ? nullptr : secret_.data();
+        options.secret_length = secret_.size();
+        return options;
+    }
+
+private:
+    template <typename T> ConsumerOptions &set(T &field, T value) {
+        field = std::move(value);
+        return *this;
+    }
+
+    datablock_consumer_options options_{};
+    std::optional<std::string> name_, directory_;
+    std::string secret_;
+};
+
+/* ---- Slots ----------------------------------------------------------------------------------------------------------------------- */
+
+class ReadSlot;
+
+class Producer;
+
+namespace detail {
+class Claim;
+struct Reader;
+class Hold;
+
+/* bool where f returns nothing, else std::optional of what it returns. */
+template <typename F, typename R = std::invoke_result_t<F, ReadSlot &>> using NextResult = std::conditional_t<std::is_void_v<R>, bool, std::optional<R>>;
+} // namespace detail
+
+/* The memory of the message that a write transaction fills. Its contents are whatever was there. */
+class WriteSlot {
+public:
+    WriteSlot(const WriteSlot &) = delete; /* commit() is said to the transaction's own */
+
+    std::byte *data() const noexcept { return static_cast<std::byte *>(raw_->data); }
+    /* Bytes that can be filled: the block's slot_size. */
+    std::size_t size() const noexcept { return raw_->capacity; }
+    std::size_t capacity() const noexcept { return raw_->capacity; }
+    /* The id that is published if the transaction ends well. */
+    std::uint64_t id() const noexcept { return raw_->id; }
+    /* The slot's number, as in the diagnosis. */
+    std::uint32_t index() const noexcept { return raw_->index; }
+#if defined(__cpp_lib_span)
+    std::span<std::byte> bytes() const noexcept { return {data(), size()}; }
+#endif
+
+    /* The beginning of the slot as a T, trivially copyable. Errors: invalid (the slot is smaller than the type, or less aligned). */
+    template <typename T> T &as() const { return detail::view<T>(raw_->data, raw_->capacity); }
+
+    /*
+     * Sets the message's length in bytes; the last call counts, and without one it is the whole slot. Publishes nothing yet: that happens when the transaction ends well.
+     * Errors: invalid (above the capacity: unless another call corrects it, the transaction publishes nothing and fails with this error, too).
+     */
+    DATABLOCK_HPP_HOT void commit(std::size_t length) {
+        length_ = length;
+        if (!DATABLOCK_HPP_LIKELY(length <= raw_->capacity)) {
+            detail::too_long(length, raw_->capacity);
+        }
+    }
+
+    /*
+     * On a block with Checksum::manual: stores the checksum of the first `length` bytes, and sets that length as commit does. To be called after they are filled. Errors: invalid.
+     */
+    void checksum(std::size_t length) {
+        commit(length);
+        check(datablock_write_checksum(producer_, raw_, length));
+    }
+
+private:
+    friend class detail::Claim;
+    template <typename F> friend std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms, F &&f);
+    WriteSlot(datablock_producer producer, datablock_write_slot *raw) noexcept : producer_(producer), raw_(raw), length_(raw->capacity) {}
+    WriteSlot &operator=(const WriteSlot &) = default;
+
+    datablock_producer producer_;
+    datablock_write_slot *raw_; /* an object of its own: the compiler keeps the rest of this in registers then */
+    std::size_t length_;
+};
+
+/* A message that is held, in place and read-only. A copy is another view of the same hold. */
+class ReadSlot {
+public:
+    const std::byte *data() const noexcept { return static_cast<const std::byte *>(slot_.data); }
+    /* The message's length in bytes. */
+    std::size_t size() const noexcept { return slot_.length; }
+    std::uint64_t id() const noexcept { return slot_.id; }
+    /* The slot's number, as in the diagnosis. */
+    std::uint32_t index() const noexcept { return slot_.index; }
+    /* Messages skipped between the previous one read and this one; 0 for a LOSSLESS consumer, and for a message read by its id. */
+    std::uint64_t missed() const noexcept { return slot_.missed; }
+    /* CLOCK_REALTIME at the commit, in nanoseconds; 0 unless the block stamps. */
+    std::uint64_t timestamp_ns() const noexcept { return slot_.timestamp_ns; }
+#if defined(__cpp_lib_span)
+    std::span<const std::byte> bytes() const noexcept { return {data(), size()}; }
+#endif
+    /* The bytes as characters. */
+    std::string_view text() const noexcept { return {static_cast<const char *>(slot_.data), slot_.length}; }
+
+    /* The beginning of the message as a T, trivially copyable. Errors: invalid (the message is shorter than the type, or less aligned). */
+    template <typename T> const T &as() const { return detail::view<const T>(slot_.data, slot_.length); }
+
+    /* Compares the message with its checksum. Errors: checksum (discard what was computed from it), invalid (it has none). */
+    void verify() const { check(datablock_read_verify(consumer_, &slot_)); }
+
+    ReadSlot(const ReadSlot &) = default;
+
+private:
+    friend class detail::Hold;
+    friend struct detail::Reader;
+    ReadSlot() noexcept {} /* set when the hold begins, and not looked at before */
+    ReadSlot &operator=(const ReadSlot &) = default; /* the transaction ends what its own view names */
+
+    datablock_consumer consumer_;
+    datablock_read_slot slot_;
+};
+
+/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Writes a block. Move-only; a moved-from one is closed. Opening creates the block, or takes over the existing one of that name and geometry.
+ */
+class Producer {
+public:
+    /* A name, or an absolute path. Blocks briefly. Errors: invalid, producer_active, access, secret, corrupt, version, geometry, no_space, not_found (the directory), system. */
+    Producer(const std::string &name, const Config &config) {
+        datablock_config c = config.for_c();
+        check(datablock_producer_open(detail::name_for_c(name), &c, &producer_));
+    }
+    Producer(Producer &&other) noexcept : producer_(std::exchange(other.producer_, datablock_producer{})) {}
+    Producer &operator=(Producer &&other) noexcept {
+        if (this != &other) {
+            shut();
+            producer_ = std::exchange(other.producer_, datablock_producer{});
+        }
+        return *this;
+    }
+    /* Closes, as close() does, without a word about errors. */
+    ~Producer() { shut(); }
+
+    /*
+     * Marks the end of the stream, aborts an open transaction and releases the block. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already).
+     */
+    void close() { check(datablock_producer_close(producer_)); }
+
+    /* For functions of datablock.h; it stays this object's to close. */
+    datablock_producer for_c() const noexcept { return producer_; }
+
+    /* Publishes a message that is a copy of `value`, trivially copyable. Returns its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot). */
+    template <typename T> std::uint64_t write(const T &value, std::int64_t timeout_ms = for_ever);
+
+    /* The same for `length` bytes. */
+    std::uint64_t write_bytes(const void *bytes, std::size_t length, std::int64_t timeout_ms = for_ever);
+
+private:
+    void shut() noexcept {
+        if (producer_.handle != 0) {
+            (void)datablock_producer_close(producer_); /* refused, if it was closed */
+        }
+    }
+
+    datablock_producer producer_{};
+};
+
+using DataBlockProducer = Producer;
+
+/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+
+namespace detail {
+
+/* What a Consumer and the messages that it holds have in common; gone with the last of them. One thread at a time, so the count is a plain one. */
+struct Reader {
+    datablock_consumer consumer{};
+    std::uint32_t owners = 1;
+    std::uint32_t waiting = 0;      /* in `late` */
+    datablock_read_slot late[8]{};  /* of a LOSSLESS consumer: ended before an older one, which the library does not take yet; 8 is the most that can be held */
+
+    static inline Reader *of_nobody() noexcept;
+    /* One owner more. */
+    static Reader *share(Reader *reader) noexcept {
+        if (reader != of_nobody()) {
+            reader->owners++;
+        }
+        return reader;
+    }
+    /* One less; the last one deletes it. */
+    static void drop(Reader *reader) noexcept {
+        if (reader != of_nobody() && --reader->owners == 0) {
+            delete reader;
+        }
+    }
+
+    static ReadSlot nothing() noexcept { return {}; }
+
+    DATABLOCK_HPP_HOT datablock_status begin(std::int64_t timeout_ms, ReadSlot &out) noexcept {
+        out.consumer_ = consumer;
+        return datablock_read_begin(consumer, timeout_ms, &out.slot_);
+    }
+    datablock_status begin_at(std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out);
+
+    /* Ends a hold. The library takes those of a LOSSLESS consumer in order only, and transactions end inside out. */
+    DATABLOCK_HPP_HOT datablock_status end(const ReadSlot &slot) noexcept {
+        datablock_status status = datablock_read_end(consumer, &slot.slot_);
+        if (DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK && waiting == 0)) {
+            return status;
+        }
+        return settle(slot.slot_, status);
+    }
+
+    DATABLOCK_HPP_COLD datablock_status settle(const datablock_read_slot &slot, datablock_status status) noexcept {
+        if (status == DATABLOCK_E_INVALID && waiting < sizeof late / sizeof late[0]) {
+            late[waiting++] = slot;
+            return DATABLOCK_OK;
+        }
+        for (std::uint32_t i = 0; status == DATABLOCK_OK && i < waiting;) { /* after an error its detail must stay */
+            datablock_status ended = datablock_read_end(consumer, &late[i]);
+            if (ended == DATABLOCK_E_INVALID) {
+                i++;
+                continue;
+            }
+            status = ended;
+            late[i] = late[--waiting];
+            i = 0; /* another one may be the oldest now */
+        }
+        return status;
+    }
+};
+
+/* What a moved-from consumer or iterator has: its handle is refused. Never written to. */
+inline Reader nobody;
+inline Reader *Reader::of_nobody() noexcept { return &nobody; }
+
+/* What the block's header says to who waits for a message by its id. */
+struct Outlook {
+    datablock_status over = DATABLOCK_OK; /* CLOSED, SUPERSEDED: nothing more will come */
+    bool look = true;                     /* a look at the ring may find it */
+};
+
+/* Known only where the inline functions are; otherwise the ring is looked at each time, and a wait on a stream that has ended ends with its time. */
+inline Outlook outlook(datablock_consumer consumer, std::uint64_t id) noexcept {
+    Outlook out;
+#if DATABLOCK_HAS_INLINE
+    auto *c = static_cast<datablock_inline_consumer *>(datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER));
+    if (c == nullptr) {
+        return out;
+    }
+    std::uint32_t state = __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);
+    std::uint64_t next = __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+    datablock_inline_leave(false);
+    out.over = state == DATABLOCK_LAYOUT_STATE_CLOSED ? DATABLOCK_E_CLOSED : state == DATABLOCK_LAYOUT_STATE_SUPERSEDED ? DATABLOCK_E_SUPERSEDED : DATABLOCK_OK;
+    out.look = next > id || out.over != DATABLOCK_OK;
+#else
+    (void)consumer;
+    (void)id;
+#endif
+    return out;
+}
+
+/*
+ * datablock_read_at that waits for a message that is not written yet: it looks again after 50 us, then ever less often, at last every 5 ms; mostly at the header only, whose word
+ * may lag, and every 50 ms at the ring in any case. Some errors are thrown here, others are the result.
+ */
+DATABLOCK_HPP_COLD inline datablock_status Reader::begin_at(std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out) {
+    using clock = std::chrono::steady_clock;
+    if (timeout_ms < for_ever) {
+        raise(DATABLOCK_E_INVALID, "timeout " + std::to_string(timeout_ms) + " ms: use 0, -1 (for ever) or a positive number");
+    }
+    const bool unbounded = timeout_ms == for_ever || timeout_ms >= longest_ms;
+    const auto start = clock::now(), deadline = start + std::chrono::milliseconds(unbounded ? 0 : timeout_ms);
+    std::chrono::nanoseconds pause = std::chrono::microseconds(50);
+    auto looked = start;
+    out.consumer_ = consumer;
+    for (auto now = start;; now = clock::now()) {
+        const Outlook before = outlook(consumer, id); /* before the look: what was written before the end is found */
+        const bool expired = !unbounded && now >= deadline;
+        if (before.look || expired || now == start || now - looked >= std::chrono::milliseconds(50)) {
+            datablock_status status = datablock_read_at(consumer, id, &out.slot_);
+            looked = now;
+            if (status == DATABLOCK_E_HANDLE && now != start) {
+                raise(DATABLOCK_E_CLOSED, "the consumer was closed while it waited for message " + std::to_string(id));
+            }
+            if (status != DATABLOCK_E_NOT_FOUND) {
+                return status;
+            }
+            if (before.over == DATABLOCK_E_CLOSED) {
+                raise(before.over, "the producer closed the stream before message " + std::to_string(id));
+            }
+            if (before.over != DATABLOCK_OK) {
+                raise(before.over, "the block was replaced or removed by force before message " + std::to_string(id) + " was written: attach again");
+            }
+            if (expired) {
+                raise(DATABLOCK_E_TIMEOUT, std::string(datablock_error_detail()) + "; waited " + std::to_string(timeout_ms) + " ms for it");
+            }
+        }
+        const std::chrono::nanoseconds left = deadline - now;
+        std::this_thread::sleep_for(unbounded || pause < left ? pause : left);
+        pause = pause * 2 < std::chrono::milliseconds(5) ? pause * 2 : std::chrono::milliseconds(5);
+    }
+}
+
+/* What becomes of a message that a transaction holds. The consumer outlives the call. */
+class Holding {
+public:
+    Holding(Reader *reader, ReadSlot &slot) noexcept : reader_(reader), slot_(&slot) {}
+
+    ReadSlot &slot() const noexcept { return *slot_; }
+    DATABLOCK_HPP_HOT void finish() const { check(reader_->end(*slot_)); }
+    DATABLOCK_HPP_COLD void abandon() const noexcept { (void)reader_->end(*slot_); }
+
+private:
+    Reader *reader_;
+    ReadSlot *slot_;
+};
+
+/* A message, or none, that is let go of when this goes. */
+class Hold {
+public:
+    Hold() noexcept = default;
+    Hold(const Hold &) = delete;
+    Hold &operator=(const Hold &) = delete;
+    Hold(Hold &&other) noexcept { take(other); }
+    Hold &operator=(Hold &&other) noexcept {
+        if (this != &other) {
+            (void)end();
+            take(other);
+        }
+        return *this;
+    }
+    ~Hold() { (void)end(); }
+
+    /* Nothing may be held. */
+    datablock_status begin(Reader *reader, std::int64_t timeout_ms) noexcept { return began(reader, reader->begin(timeout_ms, slot_)); }
+    datablock_status begin_at(Reader *reader, std::uint64_t id, std::int64_t timeout_ms) { return began(reader, reader->begin_at(id, timeout_ms, slot_)); }
+
+    datablock_status end() noexcept {
+        if (reader_ == nullptr) {
+            return DATABLOCK_OK;
+        }
+        Reader *reader = std::exchange(reader_, nullptr);
+        datablock_status status = reader->end(slot_);
+        Reader::drop(reader);
+        return status;
+    }
+    /* end() where errors are thrown. */
+    void finish() { check(end()); }
+
+    bool held() const noexcept { return reader_ != nullptr; }
+    const ReadSlot &slot() const noexcept { return slot_; }
+
+private:
+    datablock_status began(Reader *reader, datablock_status status) noexcept {
+        if (status == DATABLOCK_OK) {
+            reader_ = Reader::share(reader);
+        }
+        return status;
+    }
+    void take(Hold &other) noexcept {
+        if (other.reader_ != nullptr) {
+            slot_ = other.slot_;
+            reader_ = std::exchange(other.reader_, nullptr);
+        }
+    }
+
+    Reader *reader_ = nullptr;
+    ReadSlot slot_;
+};
+
+/* f(what.slot()), then what.finish(), and what f returned; or what.abandon() if f throws, and the exception goes on. */
+template <typename F, typename Slot, typename What> DATABLOCK_HPP_HOT inline std::invoke_result_t<F, Slot &> attempt(F &&f, What &&what) {
+    try {
+        return std::invoke(std::forward<F>(f), what.slot());
+    } catch (...) {
+        what.abandon();
+        throw;
+    }
+}
+template <typename F, typename Slot, typename What> DATABLOCK_HPP_HOT inline std::invoke_result_t<F, Slot &> transact(F &&f, What &&what) {
+    using R = std::invoke_result_t<F, Slot &>;
+    if constexpr (std::is_void_v<R>) {
+        attempt<F, Slot>(std::forward<F>(f), what);
+        what.finish();
+    } else {
+        R result = attempt<F, Slot>(std::forward<F>(f), what);
+        what.finish();
+        if constexpr (std::is_reference_v<R>) {
+            return static_cast<R>(result);
+        } else {
+            return result;
+        }
+    }
+}
+
+} // namespace detail
+
+class DataBlockSlotIterator;
+class ReadTransactionGuard;
+
+/* The end of a range of messages. */
+struct DataBlockSlotEnd {};
+
+/* What Consumer::slots gives. */
+class DataBlockSlotRange;
+
+/*
+ * Reads a block. Move-only; a moved-from one is closed. It is a range of its messages: a loop over it waits for each, and ends when the producer has closed and everything is read.
+ */
+class Consumer {
+public:
+    /*
+     * Attaches to an existing block: a name, or an absolute path. Blocks briefly. Errors: invalid, not_found, access, secret, corrupt, version, full, no_spare, busy, superseded, system.
+     */
+    explicit Consumer(const std::string &name, const ConsumerOptions &options = {})  {
+        datablock_consumer consumer;
+        datablock_consumer_options c = options.for_c();
+        check(datablock_consumer_open(detail::name_for_c(name), &c, &consumer));
+        own(consumer);
+    }
+    Consumer(Consumer &&other) noexcept : reader_(std::exchange(other.reader_, &detail::nobody)) {}
+    Consumer &operator=(Consumer &&other) noexcept {
+        if (this != &other) {
+            shut();
+            reader_ = std::exchange(other.reader_, &detail::nobody);
+        }
+        return *this;
+    }
+    /* Closes, as close() does, without a word about errors. */
+    ~Consumer() { shut(); }
+
+    /* Detaches; messages still held are released. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already). */
+    void close() { check(datablock_consumer_close(for_c())); }
+
+    /* For functions of datablock.h; it stays this object's to close. */
+    datablock_consumer for_c() const noexcept { return reader_->consumer; }
+
+    /* A copy of the next message, as a T; a longer message is cut off. Waits, and errors, as with_next_slot; also timeout_error, of which error::no_producer is one, invalid (shorter, and it counts as read). */
+    template <typename T> T next(std::int64_t timeout_ms = for_ever);
+
+    /* The same, empty on a timeout. */
+    template <typename T> std::optional<T> try_next(std::int64_t timeout_ms = 0);
+
+    /* For loops: begin() waits for the first message, for ever. */
+    DataBlockSlotIterator begin();
+    DataBlockSlotEnd end() const noexcept { return {}; }
+
+    /* The messages until none comes within the timeout, or the stream ends; 0: what is there already. It refers to this consumer. */
+    DataBlockSlotRange slots(std::int64_t timeout_ms);
+
+private:
+    friend class ReadTransactionGuard;
+    friend class DataBlockSlotIterator;
+    template <typename F> friend detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f);
+    template <typename F> friend std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms, F &&f);
+
+    void own(datablock_consumer consumer) {
+        try {
+            reader_ = new detail::Reader;
+        } catch (...) {
+            (void)datablock_consumer_close(consumer);
+            throw;
+        }
+        reader_->consumer = consumer;
+    }
+    void shut() noexcept {
+        if (reader_ != &detail::nobody) {
+            (void)datablock_consumer_close(reader_->consumer); /* refused, if it was closed */
+            detail::Reader::drop(reader_);
+        }
+    }
+
+    detail::Reader *reader_ = &detail::nobody;
+};
+
+using DataBlockConsumer = Consumer;
+
+/* Attaches to an existing block; empty if there is none of that name, or no such directory. Errors: as Consumer's, but not_found. */
+inline std::optional<Consumer> find_datablock_consumer(const std::string &name, const ConsumerOptions &options = {}) {
+    try {
+        return std::optional<Consumer>(std::in_place, name, options);
+    } catch (const error::not_found &) {
+        return std::nullopt;
+    }
+}
+
+/* ---- Write transactions ---------------------------------------------------------------------------------------------------------- */
+
+namespace detail {
+
+/* What becomes of the claim that a slot is of. */
+class Claim {
+public:
+    explicit Claim(WriteSlot &slot) noexcept : slot_(&slot) {}
+
+    WriteSlot &slot() const noexcept { return *slot_; }
+    DATABLOCK_HPP_HOT void finish() const {
+        datablock_status status = datablock_write_commit(slot_->producer_, slot_->raw_, slot_->length_);
+        if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK)) {
+            refuse(slot_->producer_, slot_->raw_, status);
+        }
+    }
+    /* finish() where nobody can be told. */
+    void finish_quietly() const noexcept {
+        if (datablock_write_commit(slot_->producer_, slot_->raw_, slot_->length_) != DATABLOCK_OK) {
+            abandon();
+        }
+    }
+    DATABLOCK_HPP_HOT void abandon() const noexcept { give_back(slot_->producer_, slot_->raw_); }
+
+    /* Memory for a slot that is begun later, or never. */
+    struct Place {
+        datablock_write_slot raw{};
+        WriteSlot slot{datablock_producer{}, &raw};
+
+        Place() noexcept = default;
+        Place(const Place &) = delete;
+        Place &operator=(const Place &other) noexcept {
+            raw = other.raw;
+            slot = other.slot;
+            slot.raw_ = &raw;
+            return *this;
+        }
+        void begin(datablock_producer producer, std::int64_t timeout_ms) {
+            check(datablock_write_begin(producer, timeout_ms, &raw));
+            slot = WriteSlot(producer, &raw);
+        }
+    };
+
+private:
+    DATABLOCK_HPP_COLD static void give_back(datablock_producer producer, const datablock_write_slot *raw) noexcept {
+        (void)datablock_write_abort(producer, raw); /* refused, if a fence or a close has ended it */
+    }
+    [[noreturn]] DATABLOCK_HPP_COLD static void refuse(datablock_producer producer, const datablock_write_slot *raw, datablock_status status) {
+        const std::string text = datablock_error_detail();
+        give_back(producer, raw);
+        raise(status, text);
+    }
+
+    WriteSlot *slot_;
+};
+
+} // namespace detail
+
+/*
+ * Claims a slot, waiting at most for the timeout while there is no room, lets f(WriteSlot &) fill it in place, and publishes it: the length that f committed, or the whole slot.
+ * Returns what f returns. If f throws, also after it committed a length, nothing is published, the next transaction gets the same id, and the exception arrives unchanged.
+ * One at a time for a producer; on different producers they nest.
+ * Errors: f's; timeout_error, invalid (a transaction is open; a length above the capacity), superseded, fenced (after either nothing was published), closed, corrupt, busy.
+ */
+template <typename F> std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms, F &&f) {
+    const datablock_producer handle = producer.for_c();
+    datablock_write_slot raw;
+    check(datablock_write_begin(handle, timeout_ms, &raw));
+    WriteSlot slot(handle, &raw);
+    return detail::transact<F, WriteSlot>(std::forward<F>(f), detail::Claim(slot));
+}
+
+/*
+ * A write transaction for where a function does not fit. Move-only; true while it is open. Neither committed nor aborted, its destructor aborts when an exception that came up
+ * during the guard's life is leaving the scope, and publishes otherwise. A destructor throws nothing: if that publication fails (fenced, superseded, a refused length) the
+ * message is not published and nobody is told. Who wants to know calls commit().
+ */
+class [[nodiscard]] WriteTransactionGuard {
+public:
+    /* Holds nothing. */
+    WriteTransactionGuard() noexcept = default;
+    /* Claims a slot. Waits, and errors, as with_write_transaction. */
+    explicit WriteTransactionGuard(Producer &producer, std::int64_t timeout_ms = for_ever) {
+        place_.begin(producer.for_c(), timeout_ms);
+        open_ = true;
+    }
+    WriteTransactionGuard(const WriteTransactionGuard &) = delete;
+    WriteTransactionGuard &operator=(const WriteTransactionGuard &) = delete;
+    WriteTransactionGuard(WriteTransactionGuard &&other) noexcept : exceptions_(other.exceptions_) { take(other); }
+    /* What was open here ends as in the destructor. */
+    WriteTransactionGuard &operator=(WriteTransactionGuard &&other) noexcept {
+        if (this != &other) {
+            end();
+            take(other);
+        }
+        return *this;
+    }
+    ~WriteTransactionGuard() { end(); }
+
+    explicit operator bool() const noexcept { return open_; }
+
+    /* What is to be filled, until commit or abort. Errors: invalid (nothing is open). */
+    WriteSlot &slot() {
+        if (!open_) {
+            detail::ended();
+        }
+        return place_.slot;
+    }
+    WriteSlot *operator->() { return &slot(); }
+
+    /* Publishes the message and ends the transaction, whatever it comes to. Errors: invalid (nothing is open; a length above the capacity), superseded, fenced, busy. */
+    void commit() {
+        (void)slot();
+        open_ = false;
+        claim().finish();
+    }
+    /* The same with a length in bytes. After a refused length the transaction is over, too. */
+    void commit(std::size_t length) {
+        try {
+            slot().commit(length);
+        } catch (...) {
+            abort();
+            throw;
+        }
+        commit();
+    }
+    /* Ends the transaction without a message. Harmless if nothing is open. */
+    void abort() noexcept {
+        if (std::exchange(open_, false)) {
+            claim().abandon();
+        }
+    }
+
+private:
+    detail::Claim claim() noexcept { return detail::Claim(place_.slot); }
+    void end() noexcept {
+        if (std::uncaught_exceptions() > exceptions_) {
+            abort();
+        } else if (std::exchange(open_, false)) {
+            claim().finish_quietly();
+        }
+    }
+    void take(WriteTransactionGuard &other) noexcept {
+        exceptions_ = other.exceptions_;
+        if (other.open_) {
+            place_ = other.place_;
+            open_ = std::exchange(other.open_, false);
+        }
+    }
+
+    detail::Claim::Place place_;
+    bool open_ = false;
+    int exceptions_ = std::uncaught_exceptions();
+};
+
+template <typename T> std::uint64_t Producer::write(const T &value, std::int64_t timeout_ms) {
+    static_assert(!std::is_array_v<T> && !std::is_same_v<T, std::string_view>, "use write_bytes: this would write the terminating zero, or a pointer");
+    detail::check_type<T>();
+    return write_bytes(&value, sizeof value, timeout_ms);
+}
+
+inline std::uint64_t Producer::write_bytes(const void *bytes, std::size_t length, std::int64_t timeout_ms) {
+    return with_write_transaction(*this, timeout_ms, [&](WriteSlot &slot) {
+        slot.commit(length);
+        if (length != 0) {
+            std::memcpy(slot.data(), bytes, length);
+        }
+        return slot.id();
+    });
+}
+
+/* ---- Read transactions ----------------------------------------------------------------------------------------------------------- */
+
+namespace detail {
+
+/* The common end of both forms of with_next_slot. */
+template <typename F> NextResult<F> next_slot(Reader *reader, std::int64_t timeout_ms, F &&f) {
+    using R = std::invoke_result_t<F, ReadSlot &>;
+    static_assert(!std::is_reference_v<R>, "a reference does not go into a std::optional; and one into the message would dangle");
+    ReadSlot slot = Reader::nothing();
+    datablock_status status = reader->begin(timeout_ms, slot);
+    if constexpr (std::is_void_v<R>) {
+        if (is_timeout(status)) {
+            return false;
+        }
+        check(status);
+        transact<F, ReadSlot>(std::forward<F>(f), Holding(reader, slot));
+        return true;
+    } else {
+        if (is_timeout(status)) {
+            return std::optional<R>();
+        }
+        check(status);
+        return std::optional<R>(transact<F, ReadSlot>(std::forward<F>(f), Holding(reader, slot)));
+    }
+}
+
+} // namespace detail
+
+/*
+ * Lets f(ReadSlot &) read message `slot_id` in place, whatever the delivery; the consumer's place in the stream stays. Waits, at most for the timeout, for a message that is not
+ * written yet, by looking again every 5 ms or less. Returns what f returns; the message is let go of in every case. Needs one of the consumer's max_pins.
+ * On a LOSSLESS consumer do not wait for ever for a message that the producer cannot write before this consumer has read on.
+ * Errors: f's; timeout_error, overrun (overwritten; or the slot was used again while it was held, then what f returned is discarded), lost, checksum, closed (the end of the stream, or closed
+ * by another thread), superseded, fenced, busy (max_pins messages are held), invalid, corrupt.
+ */
+template <typename F> std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms, F &&f) {
+    detail::Reader *reader = consumer.reader_;
+    ReadSlot slot = detail::Reader::nothing();
+    check(reader->begin_at(slot_id, timeout_ms, slot));
+    return detail::transact<F, ReadSlot>(std::forward<F>(f), detail::Holding(reader, slot));
+}
+
+/*
+ * Lets f(ReadSlot &) read the next message in place, waiting for it at most for the timeout. Returns std::optional of what f returns, or, if it returns nothing, bool: empty, or false, when the
+ * time ran out, whether there is a producer or not (Consumer::next tells), and then f was not called. The message counts as read in every other case, also when f throws; the exception
+ * arrives unchanged. On an iterator, the message that it holds is let go of first, and it holds none afterwards.
+ * Errors: f's; closed (the end of the stream and everything read, or closed by another thread), superseded, overrun, lost, checksum, fenced, busy (max_pins messages are held), invalid, corrupt.
+ */
+template <typename F> detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f) {
+    return detail::next_slot(consumer.reader_, timeout_ms, std::forward<F>(f));
+}
+
+/*
+ * A read transaction for where a function does not fit. Move-only; true while it holds a message, which its destructor lets go of. A destructor throws nothing: who wants to know whether
+ * the message was overwritten while it was held (see datablock_read_end) calls commit().
+ */
+class [[nodiscard]] ReadTransactionGuard {
+public:
+    /* Holds nothing. */
+    ReadTransactionGuard() noexcept = default;
+    /* Message `slot_id`. Waits, and errors, as with_read_transaction. */
+    ReadTransactionGuard(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms) { check(hold_.begin_at(consumer.reader_, slot_id, timeout_ms)); }
+    ReadTransactionGuard(ReadTransactionGuard &&) noexcept = default;
+    /* What was held here is let go of. */
+    ReadTransactionGuard &operator=(ReadTransactionGuard &&) noexcept = default;
+
+    /* The next message; an empty guard on a timeout. Waits, and errors, as with_next_slot. */
+    static ReadTransactionGuard next(Consumer &consumer, std::int64_t timeout_ms = for_ever) {
+        ReadTransactionGuard guard;
+        datablock_status status = guard.hold_.begin(consumer.reader_, timeout_ms);
+        if (!detail::is_timeout(status)) {
+            check(status);
+        }
+        return guard;
+    }
+
+    explicit operator bool() const noexcept { return hold_.held(); }
+
+    /* The message, until commit or abort. Errors: invalid (nothing is held). */
+    const ReadSlot &slot() const {
+        if (!hold_.held()) {
+            detail::ended();
+        }
+        return hold_.slot();
+    }
+    const ReadSlot *operator->() const { return &slot(); }
+
+    /* Lets go of the message. Errors: invalid (nothing is held); overrun, fenced: discard what was read. */
+    void commit() {
+        (void)slot();
+        hold_.finish();
+    }
+    /* Lets go of the message, for who does not want what was read. It counts as read all the same. Harmless if nothing is held. */
+    void abort() noexcept { (void)hold_.end(); }
+
+private:
+    detail::Hold hold_;
+};
+
+/* ---- Iteration ------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Goes through the messages of a consumer: an input iterator, move-only, that holds one message at a time. A new one holds none: ++ lets go of the old message and waits for the next.
+ * A range-for over a Consumer, or over Consumer::slots, makes one.
+ */
+class DataBlockSlotIterator {
+public:
+    using iterator_category = std::input_iterator_tag;
+    using value_type = ReadSlot;
+    using difference_type = std::ptrdiff_t;
+    using pointer = const ReadSlot *;
+    using reference = const ReadSlot &;
+
+    /* Holds nothing yet. Refers to the consumer's block, not to the object. With a finite timeout the messages end when none comes in time. */
+    explicit DataBlockSlotIterator(Consumer &consumer, std::int64_t timeout_ms = for_ever) noexcept : reader_(detail::Reader::share(consumer.reader_)), timeout_ms_(timeout_ms) {}
+    DataBlockSlotIterator(DataBlockSlotIterator &&other) noexcept
+        : reader_(std::exchange(other.reader_, &detail::nobody)), timeout_ms_(other.timeout_ms_), hold_(std::move(other.hold_)) {}
+    DataBlockSlotIterator &operator=(DataBlockSlotIterator &&other) noexcept {
+        if (this != &other) {
+            hold_ = std::move(other.hold_);
+            detail::Reader::drop(reader_);
+            reader_ = std::exchange(other.reader_, &detail::nobody);
+            timeout_ms_ = other.timeout_ms_;
+        }
+        return *this;
+    }
+    /* Lets go of the message, which counts as read. */
+    ~DataBlockSlotIterator() { detail::Reader::drop(reader_); }
+
+    /* Whether there is a message: false before the first, and at the end. */
+    explicit operator bool() const noexcept { return hold_.held(); }
+
+    /* The message, until the next ++. There must be one. */
+    const ReadSlot &operator*() const noexcept { return hold_.slot(); }
+    const ReadSlot *operator->() const noexcept { return &hold_.slot(); }
+
+    /*
+     * The next message. At the end, when the producer has closed and everything is read, or the consumer was closed, or the time ran out, there is none; a later call looks again.
+     * Errors: overrun, fenced (the old message was overwritten while it was held: discard what was read); superseded, overrun, lost, checksum (each said once: go on), busy, invalid, corrupt.
+     */
+    DataBlockSlotIterator &operator++() {
+        hold_.finish();
+        datablock_status status = hold_.begin(reader_, timeout_ms_);
+        if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK) && status != DATABLOCK_E_CLOSED && !(timeout_ms_ >= 0 && detail::is_timeout(status))) {
+            check(status);
+        }
+        return *this;
+    }
+    void operator++(int) { ++*this; }
+
+    friend bool operator==(const DataBlockSlotIterator &at, DataBlockSlotEnd) noexcept { return !at; }
+    friend bool operator!=(const DataBlockSlotIterator &at, DataBlockSlotEnd) noexcept { return static_cast<bool>(at); }
+    friend bool operator==(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept { return !at; }
+    friend bool operator!=(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept { return static_cast<bool>(at); }
+
+private:
+    template <typename F> friend detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f);
+
+    detail::Reader *reader_;
+    std::int64_t timeout_ms_;
+    detail::Hold hold_;
+};
+
+/* The same on an iterator, with this call's timeout. */
+template <typename F> detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f) {
+    iterator.hold_.finish();
+    return detail::next_slot(iterator.reader_, timeout_ms, std::forward<F>(f));
+}
+
+class DataBlockSlotRange {
+public:
+    DataBlockSlotRange(Consumer &consumer, std::int64_t timeout_ms) noexcept : consumer_(&consumer), timeout_ms_(timeout_ms) {}
+    /* Waits for the first message. */
+    DataBlockSlotIterator begin() const {
+        DataBlockSlotIterator first(*consumer_, timeout_ms_);
+        ++first;
+        return first;
+    }
+    DataBlockSlotEnd end() const noexcept { return {}; }
+
+private:
+    Consumer *consumer_;
+    std::int64_t timeout_ms_;
+};
+
+inline DataBlockSlotRange Consumer::slots(std::int64_t timeout_ms) { return {*this, timeout_ms}; }
+inline DataBlockSlotIterator Consumer::begin() { return slots(for_ever).begin(); }
+
+template <typename T> T Consumer::next(std::int64_t timeout_ms) {
+    ReadSlot slot = detail::Reader::nothing();
+    check(reader_->begin(timeout_ms, slot));
+    auto copy = [](const ReadSlot &message) -> T { return message.as<T>(); };
+    return detail::transact<decltype(copy) &, ReadSlot>(copy, detail::Holding(reader_, slot));
+}
+
+template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_ms) {
+    return with_next_slot(*this, timeout_ms, [](const ReadSlot &slot) -> T { return slot.as<T>(); });
+}
+
+} // namespace datablock
+
+#undef DATABLOCK_HPP_COLD
+#undef DATABLOCK_HPP_HOT
+#undef DATABLOCK_HPP_EXCEPTION
+#undef DATABLOCK_HPP_LIKELY
+
+#endif /* DATABLOCK_HPP */

@@ -1,0 +1,958 @@
+/*
+ * datablock_inline.h - the fast path of datablock.h, compiled into the program
+ *
+ * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Include this instead of datablock.h, and datablock_write_begin, _commit, _abort, datablock_read_begin and _end are inline: no call of the library, no system
+ * call and no allocation while there is room, or a message. Everything else, and whatever is out of the ordinary, goes on in the library, so that both ways do the same at
+ * every call and may be mixed on one handle. For C11 and C++17 with GNU C's atomics (gcc, clang) on little-endian 64-bit machines; other compilers
+ * get datablock.h alone. The library checks that it knows this header's version; if not, its own functions are used.
+ *
+ * THE PROTOCOL
+ *
+ * docs/protocol.md explains it; internal/core is the reference. A participant's private state is one struct, below, which the library's Go side works on too, never both
+ * at once. Shared words are reached through two mappings: `data`, which only the producer can write, and `ctl`, which everybody attached can.
+ * Every atomic access of the protocol has its order by name, because which order it needs is a property of the protocol; the table says with what it pairs.
+ * (Those on handles, which nobody outside the process sees, are explained where they are.)
+ */
+#ifndef DATABLOCK_INLINE_H
+#define DATABLOCK_INLINE_H
+
+#include "datablock.h"
+
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && __SIZEOF_POINTER__ == 8 && \
+    ((defined(__cplusplus) && __cplusplus >= 201703L) || (!defined(__cplusplus) && __STDC_VERSION__ >= 201112L))
+#define DATABLOCK_HAS_INLINE 1
+
+#include "datablock_layout.h"
+
+#ifdef __cplusplus
+#define DATABLOCK_INLINE inline __attribute__((always_inline, unused))
+#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, unused))
+#else
+#define DATABLOCK_INLINE static inline __attribute__((always_inline, unused))
+#define DATABLOCK_INLINE_COLD static __attribute__((noinline, unused))
+#endif
+#define DATABLOCK_LIKELY(x) __builtin_expect(!!(x), 1)
+#define DATABLOCK_UNLIKELY(x) __builtin_expect(!!(x), 0)
+
+/* Test builds kill the process at these places. */
+#ifndef DATABLOCK_CRASH_POINT
+#define DATABLOCK_CRASH_POINT(name) ((void)0)
+#endif
+
+/* ---- Memory orders -------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * Sequentially consistent accesses come in pairs of "I write mine, then read yours": a weaker order would let both sides miss each other. Names are of accesses, not of
+ * words, so that tests/weak/ can weaken one at a time. Where a weaker order would do, and nothing would be gained by it on x86-64 and arm64, the stronger one stays.
+ *
+ *   PUBLISH               the entry's compare-and-swap. Releases header and payload to ENTRY and RECHECK. Before SCAN_EPOCH_ADD and PINS in the total order (a reader whose RECHECK
+ *                         found the old value has pinned before), before WAITING, and before LOSSLESS_MASK (a joiner that the rescan missed finds what was published)
+ *   ENTRY                 a reader's load of an entry: acquires what PUBLISH released. Sequentially consistent for the sake of one who is about to sleep: it has set its bit
+ *                         (see WAITING) and must not find an older entry than the waker that missed the bit has published
+ *   SCAN_EPOCH            loaded before ENTRY, which must not come before it: an acquire
+ *   PIN, RECHECK          the reader's half: pin, then look whether the entry still stands. The producer's: PUBLISH the next one, then SCAN_EPOCH_ADD, then PINS
+ *   SCAN_EPOCH_AGAIN      after PIN: unchanged, no scan that could have missed the pin has begun. Pairs with SCAN_EPOCH_ADD, PINS
+ *   SCAN_EPOCH_ADD        see there; it comes after the retirements that the scan serves, and before ACTIVE_MASK and PINS
+ *   ACTIVE_MASK           the producer's load before PINS. An attaching reader sets its bit and then looks at entries and SCAN_EPOCH: a scan that misses the bit comes before these
+ *   PINS                  the producer's load of a pin: acquires what UNPIN released; pairs with PIN
+ *   JOIN_EPOCH            the gate's load: has a reader joined since the last rescan? A late answer only delays its acknowledgement
+ *   JOIN_EPOCH_RESCAN     the rescan's load, before LOSSLESS_MASK and CURSOR. A joiner sets cursor, bit and epoch in that order: an acquire
+ *   LOSSLESS_MASK         the rescan's load. A joiner at latest sets its bit and then looks where the stream is: a rescan that misses the bit comes before that look, so PUBLISH does, too
+ *   CURSOR                the rescan's load of a cursor: acquires what ADVANCE released
+ *   JOIN_ACK              stored after the rescan that it speaks of; released to the joiner's acquire
+ *   UNPIN, ADVANCE        let go, then look at PRODUCER_WAITING. Also release: what the reader read comes before the producer's reuse (acquired by PINS and CURSOR)
+ *   PRODUCER_WAITING      see there. The producer's half is the library's: store what it waits for, then look again, sequentially consistent
+ *   WAITING               the producer's load after PUBLISH. The sleeper sets its bit, then looks at the entry again
+ *   REMEMBER              the claim's half against a forced replacement: load the entry, then the state. The replacer's: mark the state, then fence the entry. An acquire:
+ *                         a fence that it finds brings the mark along. The claim's mark, too, comes after it
+ *   STATE, EPOCH          the claim's loads after REMEMBER
+ *   COMMIT_HINT_STORE     released after PUBLISH; nothing is concluded from it that an entry does not confirm
+ *   COMMIT_HINT_LOAD      acquires it: a reader that begins there finds the entries before it
+ */
+#ifndef DATABLOCK_ORDER_PUBLISH
+#define DATABLOCK_ORDER_PUBLISH __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_ENTRY
+#define DATABLOCK_ORDER_ENTRY __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_SCAN_EPOCH
+#define DATABLOCK_ORDER_SCAN_EPOCH __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_PIN
+#define DATABLOCK_ORDER_PIN __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_RECHECK
+#define DATABLOCK_ORDER_RECHECK __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_SCAN_EPOCH_AGAIN
+#define DATABLOCK_ORDER_SCAN_EPOCH_AGAIN __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_SCAN_EPOCH_ADD
+#define DATABLOCK_ORDER_SCAN_EPOCH_ADD __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_ACTIVE_MASK
+#define DATABLOCK_ORDER_ACTIVE_MASK __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_PINS
+#define DATABLOCK_ORDER_PINS __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_JOIN_EPOCH
+#define DATABLOCK_ORDER_JOIN_EPOCH __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_JOIN_EPOCH_RESCAN
+#define DATABLOCK_ORDER_JOIN_EPOCH_RESCAN __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_LOSSLESS_MASK
+#define DATABLOCK_ORDER_LOSSLESS_MASK __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_CURSOR
+#define DATABLOCK_ORDER_CURSOR __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_JOIN_ACK
+#define DATABLOCK_ORDER_JOIN_ACK __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_UNPIN
+#define DATABLOCK_ORDER_UNPIN __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_ADVANCE
+#define DATABLOCK_ORDER_ADVANCE __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_PRODUCER_WAITING
+#define DATABLOCK_ORDER_PRODUCER_WAITING __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_WAITING
+#define DATABLOCK_ORDER_WAITING __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_REMEMBER
+#define DATABLOCK_ORDER_REMEMBER __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_STATE
+#define DATABLOCK_ORDER_STATE __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_EPOCH
+#define DATABLOCK_ORDER_EPOCH __ATOMIC_SEQ_CST
+#endif
+#ifndef DATABLOCK_ORDER_COMMIT_HINT_STORE
+#define DATABLOCK_ORDER_COMMIT_HINT_STORE __ATOMIC_RELEASE
+#endif
+#ifndef DATABLOCK_ORDER_COMMIT_HINT_LOAD
+#define DATABLOCK_ORDER_COMMIT_HINT_LOAD __ATOMIC_ACQUIRE
+#endif
+
+/* No order of its own: a word that something else publishes, a figure for people, what a failed compare-and-swap has read, a look that only prefetches. */
+#define DATABLOCK_PLAIN __ATOMIC_RELAXED
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- The private state of a participant ------------------------------------------------------------------------------------------ */
+
+/* Where a block's words are: addresses and geometry of an open block, checked once when it was opened, and constant from then on. */
+typedef struct datablock_inline_block {
+    uint8_t *data;          /* mapping of the data file */
+    uint8_t *ctl;           /* mapping of the control file */
+    uint64_t *entries;      /* the ring */
+    uint8_t *payloads;      /* payload of slot 0 */
+    uint8_t *rows;          /* row 0 */
+    uint64_t data_size;     /* bytes */
+    uint64_t ctl_size;      /* bytes */
+    uint64_t stride;        /* bytes between payloads */
+    uint64_t slot_size;     /* bytes */
+    uint64_t row_mask[4];   /* bits that stand for consumer rows */
+    uint32_t slot_count;    /* length of the ring */
+    uint32_t slots;         /* ring and spare */
+    uint32_t min_consumers;
+    uint32_t flags;         /* DATABLOCK_LAYOUT_FLAG_* and these: */
+} datablock_inline_block;
+
+#define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may carry a checksum: a claim clears what is left of an earlier one */
+#define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares them */
+
+typedef struct datablock_inline_producer {
+    datablock_inline_block block;
+    uint64_t next;          /* id of the next message */
+    uint64_t epoch;         /* of this producer */
+    uint64_t remembered;    /* the entry as the commit expects it */
+    uint64_t min_cursor;    /* lower bound of all LOSSLESS cursors, as of the last rescan */
+    uint64_t acked;         /* join_epoch that the last rescan served */
+    uint64_t name_checked;  /* CLOCK_MONOTONIC ns of the last look whether the name still leads here */
+    uint64_t ring_next;     /* the id whose place in the ring is ring_at */
+    uint32_t ring_at;
+    uint32_t slot;          /* claimed */
+    uint32_t free_count;
+    uint32_t retired_count;
+    uint32_t pinned_scans;  /* scans in a row that found a retired slot pinned */
+    uint32_t interrupted;   /* another thread closes the handle */
+    uint8_t claimed;
+    uint8_t scanned;        /* min_cursor is of this producer */
+    uint8_t attend;         /* the next claim has something to do in the library */
+    uint8_t reserved[5];
+    uint32_t *free_slots;   /* slots that nobody can be reading; the last is the next to be used */
+    uint32_t *retired;      /* slots out of the ring that a reader may still pin */
+    uint64_t *pinned;       /* bit per slot, all zero between scans */
+    uint32_t *pins;         /* what a scan found */
+} datablock_inline_producer;
+
+typedef struct datablock_inline_hold {
+    uint64_t id;
+    uint64_t claim;         /* the slot's claim mark when the hold began; it changes when the slot is used again */
+    uint32_t slot;
+    uint32_t token;
+    uint8_t used;
+    uint8_t pinned;
+    uint8_t in_order;       /* ending it moves the cursor */
+    uint8_t reserved[5];
+} datablock_inline_hold;
+
+typedef struct datablock_inline_consumer {
+    datablock_inline_block block;
+    uint8_t *row;           /* its own */
+    uint64_t next;          /* the least id that the next read may give */
+    uint64_t skipped;       /* ORDERED: what was jumped over since the last message */
+    uint64_t losses;        /* ORDERED: jumps in a row */
+    uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch to be acknowledged, 0: bound */
+    uint64_t ring_next;     /* the id whose place in the ring is ring_at */
+    uint32_t ring_at;
+    uint32_t row_number;
+    uint32_t delivery;      /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
+    uint32_t max_pins;
+    uint32_t incarnation;
+    uint32_t held;
+    uint32_t next_hold;     /* number of the last hold, for tokens */
+    uint32_t interrupted;   /* another thread closes the handle */
+    uint8_t may_jump;       /* what was overtaken before the acknowledgement only moves the start */
+    uint8_t producer_there; /* at the last look */
+    uint8_t reserved[6];
+    uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last look whether there is a producer */
+    datablock_inline_hold holds[DATABLOCK_LAYOUT_MAX_PINS];
+} datablock_inline_consumer;
+
+/* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
+
+DATABLOCK_INLINE uint64_t *datablock_inline_u64(uint8_t *base, uint64_t offset) { return (uint64_t *)(void *)(base + offset); }
+DATABLOCK_INLINE uint32_t *datablock_inline_u32(uint8_t *base, uint64_t offset) { return (uint32_t *)(void *)(base + offset); }
+
+DATABLOCK_INLINE uint64_t datablock_inline_peek(uint8_t *base, uint64_t offset) {
+    return __atomic_load_n(datablock_inline_u64(base, offset), DATABLOCK_PLAIN);
+}
+DATABLOCK_INLINE void datablock_inline_poke(uint8_t *base, uint64_t offset, uint64_t value) {
+    __atomic_store_n(datablock_inline_u64(base, offset), value, DATABLOCK_PLAIN);
+}
+DATABLOCK_INLINE void datablock_inline_count(uint8_t *base, uint64_t offset, uint64_t more) {
+    datablock_inline_poke(base, offset, datablock_inline_peek(base, offset) + more);
+}
+
+DATABLOCK_INLINE uint8_t *datablock_inline_payload(const datablock_inline_block *b, uint32_t slot) { return b->payloads + slot * b->stride; }
+DATABLOCK_INLINE uint8_t *datablock_inline_header(const datablock_inline_block *b, uint32_t slot) {
+    return datablock_inline_payload(b, slot) - DATABLOCK_LAYOUT_SLOT_HEADER;
+}
+
+/* Ring entries: tag (id + 1 modulo 2^40), slot, LOST, FENCE. */
+#define DATABLOCK_INLINE_TAG_MASK ((UINT64_C(1) << 40) - 1)
+#define DATABLOCK_INLINE_FENCE UINT64_C(1)
+#define DATABLOCK_INLINE_LOST UINT64_C(2)
+
+DATABLOCK_INLINE uint64_t datablock_inline_entry(uint64_t id, uint32_t slot) {
+    return ((id + 1) & DATABLOCK_INLINE_TAG_MASK) << 24 | (uint64_t)slot << 2;
+}
+DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) { return (uint32_t)(entry >> 2) & DATABLOCK_LAYOUT_MAX_SLOTS; }
+DATABLOCK_INLINE bool datablock_inline_entry_empty(uint64_t entry) { return datablock_inline_entry_slot(entry) == DATABLOCK_LAYOUT_MAX_SLOTS; }
+/* How far the entry's id is ahead of `id`; the entry must not be empty. */
+DATABLOCK_INLINE int64_t datablock_inline_entry_ahead(uint64_t entry, uint64_t id) {
+    return (int64_t)((((entry >> 24) - (id + 1)) & DATABLOCK_INLINE_TAG_MASK) << 24) >> 24;
+}
+
+/* The place of message `id` in the ring, by way of a place known: nearly always that of the message before. */
+DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block *b, uint64_t id, uint64_t known, uint32_t known_at) {
+    uint64_t further = id - known;
+    if (DATABLOCK_UNLIKELY(further >= b->slot_count)) {
+        return (uint32_t)(id % b->slot_count);
+    }
+    uint64_t at = known_at + further;
+    return (uint32_t)(at >= b->slot_count ? at - b->slot_count : at);
+}
+
+/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+
+/* How long a producer whose block was replaced goes on without noticing from the name alone. */
+#define DATABLOCK_INLINE_NAME_CHECK_NS INT64_C(100000000)
+/* Scans in a row that find a retired slot pinned, before a dead reader is looked for. */
+#define DATABLOCK_INLINE_SUSPICIOUS 8
+
+/* The entry of the next message. Whether C or Go claimed it, its place is worked out from the id. */
+DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer *p) {
+    p->ring_at = datablock_inline_place_of(&p->block, p->next, p->ring_next, p->ring_at);
+    p->ring_next = p->next;
+    return &p->block.entries[p->ring_at];
+}
+
+/* Producer.gate, without the rescan: may the next message be published? */
+DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH);
+    return p->scanned && epoch == p->acked && p->next - p->min_cursor < b->slot_count && (b->min_consumers == 0 || p->next < b->slot_count);
+}
+
+/* Producer.rescan: the least LOSSLESS cursor. Cursors are written by others: each is clamped to what it can be. */
+DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0;
+    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
+    for (uint32_t w = 0; w < DATABLOCK_LAYOUT_MASK_WORDS; w++) {
+        uint64_t set = b->row_mask[w];
+        if (set != 0) {
+            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w), DATABLOCK_ORDER_LOSSLESS_MASK);
+        }
+        for (; set != 0; set &= set - 1) {
+            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + (uint32_t)__builtin_ctzll(set));
+            int64_t distance = (int64_t)(p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR), DATABLOCK_ORDER_CURSOR));
+            if (distance > (int64_t)behind) {
+                behind = (uint64_t)distance < furthest ? (uint64_t)distance : furthest;
+            }
+        }
+    }
+    p->min_cursor = p->next - behind;
+    p->scanned = 1;
+    uint64_t *acknowledged = datablock_inline_u64(b->data, DATABLOCK_LAYOUT_JOIN_ACK);
+    if (epoch != p->acked || __atomic_load_n(acknowledged, DATABLOCK_PLAIN) != epoch) {
+        DATABLOCK_CRASH_POINT("gate.rescanned");
+        __atomic_store_n(acknowledged, epoch, DATABLOCK_ORDER_JOIN_ACK); /* only now: whoever reads it relies on having been seen */
+        p->acked = epoch;
+    }
+}
+
+/* The pins of the attached rows, into p->pins and as bits into p->pinned. Returns how many. */
+DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    uint32_t found = 0;
+    for (uint32_t w = 0; w < DATABLOCK_LAYOUT_MASK_WORDS; w++) {
+        uint64_t set = b->row_mask[w];
+        if (set != 0) {
+            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w), DATABLOCK_ORDER_ACTIVE_MASK);
+        }
+        for (; set != 0; set &= set - 1) {
+            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + (uint32_t)__builtin_ctzll(set));
+            uint64_t pin[DATABLOCK_LAYOUT_MAX_PINS], any = 0;
+            for (uint32_t k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
+                pin[k] = __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), DATABLOCK_ORDER_PINS);
+                any |= pin[k];
+            }
+            for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
+                if (pin[k] != 0 && pin[k] <= b->slots) {
+                    uint32_t slot = (uint32_t)pin[k] - 1;
+                    p->pinned[slot / 64] |= UINT64_C(1) << slot % 64;
+                    p->pins[found++] = slot;
+                }
+            }
+        }
+    }
+    return found;
+}
+
+/* Producer.refill: frees every retired slot that no pin names. The scan begins after the last retirement it serves. */
+DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
+    datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_SCANS, 1);
+    DATABLOCK_CRASH_POINT("claim.scan");
+    uint32_t found = datablock_inline_find_pins(p), kept = 0;
+    for (uint32_t i = 0; i < p->retired_count; i++) {
+        uint32_t slot = p->retired[i];
+        if (p->pinned[slot / 64] >> slot % 64 & 1) {
+            p->retired[kept++] = slot;
+        } else {
+            p->free_slots[p->free_count++] = slot;
+        }
+    }
+    for (uint32_t i = 0; i < found; i++) {
+        p->pinned[p->pins[i] / 64] = 0;
+    }
+    p->retired_count = kept;
+    p->pinned_scans = kept == 0 ? 0 : p->pinned_scans + 1;
+    if (kept != 0 && p->pinned_scans % DATABLOCK_INLINE_SUSPICIOUS == 0) {
+        p->attend = 1; /* a dead reader is looked for */
+    }
+}
+
+/* Opens the gate and finds a free slot, if that takes no waiting. */
+DATABLOCK_INLINE_COLD bool datablock_inline_make_room(datablock_inline_producer *p) {
+    if (p->block.min_consumers != 0 && p->next >= p->block.slot_count) {
+        return false;
+    }
+    if (!datablock_inline_gate(p)) {
+        datablock_inline_rescan(p);
+    }
+    if (p->next - p->min_cursor >= p->block.slot_count) {
+        return false;
+    }
+    if (p->free_count == 0) {
+        datablock_inline_refill(p);
+    }
+    return p->free_count != 0;
+}
+
+/* Producer.Claim, without waiting. `now` is a clock reading. False: nothing has changed, the library has to do it. */
+DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint64_t now, datablock_write_slot *out) {
+    const datablock_inline_block *b = &p->block;
+    if (DATABLOCK_UNLIKELY(p->claimed || p->attend || (int64_t)(now - p->name_checked) > DATABLOCK_INLINE_NAME_CHECK_NS)) {
+        return false;
+    }
+    datablock_inline_poke(b->data, DATABLOCK_LAYOUT_HEARTBEAT, now);
+    if (DATABLOCK_UNLIKELY(!datablock_inline_gate(p) || p->free_count == 0) && !datablock_inline_make_room(p)) {
+        return false;
+    }
+    uint32_t slot = p->free_slots[p->free_count - 1];
+    DATABLOCK_CRASH_POINT("claim.slot");
+    uint64_t entry = __atomic_load_n(datablock_inline_next_entry(p), DATABLOCK_ORDER_REMEMBER);
+    if (DATABLOCK_UNLIKELY((entry & DATABLOCK_INLINE_FENCE) != 0 ||
+                           (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0))) {
+        return false;
+    }
+    uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);
+    if (DATABLOCK_UNLIKELY(state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
+                           __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_EPOCH), DATABLOCK_ORDER_EPOCH) != p->epoch)) {
+        return false;
+    }
+    p->free_count--;
+    p->slot = slot;
+    p->remembered = entry;
+    DATABLOCK_CRASH_POINT("claim.remembered");
+    uint8_t *header = datablock_inline_header(b, slot);
+    uint64_t generation = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) + 1;
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM,
+                          UINT64_C(1) << 63 | (p->epoch & 0xffff) << 47 | (generation & ((UINT64_C(1) << 47) - 1)));
+    datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_SINCE, now);
+    datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_ID, p->next + 1);
+    DATABLOCK_CRASH_POINT("claim.marked");
+    p->claimed = 1;
+    for (uint32_t k = 0; DATABLOCK_UNLIKELY(b->flags & DATABLOCK_INLINE_CHECKSUMS) && k < DATABLOCK_LAYOUT_HASH_LEN; k += 8) {
+        datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CHECKSUM + k, 0);
+    }
+    out->data = datablock_inline_payload(b, slot);
+    out->capacity = b->slot_size;
+    out->id = p->next;
+    out->index = slot;
+    out->reserved = 0;
+    return true;
+}
+
+DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *header) {
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) & ~(UINT64_C(1) << 63));
+    datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
+    datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_SINCE, 0);
+}
+
+/* Whether `slot` is the open claim. */
+DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *p, const datablock_write_slot *slot) {
+    return p->claimed && slot->id == p->next && slot->index == p->slot;
+}
+
+/*
+ * Producer.Commit of the open claim; `length` fits. `stamp` is CLOCK_REALTIME or 0. False: the publication failed and the library has to say why; the claim's marks are gone.
+ */
+DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
+    const datablock_inline_block *b = &p->block;
+    uint8_t *header = datablock_inline_header(b, p->slot);
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, p->next);
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_LENGTH, length);
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP, stamp);
+    DATABLOCK_CRASH_POINT("commit.header");
+    datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */
+    p->claimed = 0;
+    DATABLOCK_CRASH_POINT("commit.unmarked");
+    uint64_t expected = p->remembered;
+    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(datablock_inline_next_entry(p), &expected, datablock_inline_entry(p->next, p->slot), false,
+                                                        DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN))) {
+        return false;
+    }
+    DATABLOCK_CRASH_POINT("commit.published");
+    uint32_t old = datablock_inline_entry_slot(expected);
+    if (DATABLOCK_LIKELY(old < b->slots)) { /* an empty entry's is not */
+        p->retired[p->retired_count++] = old;
+    }
+    p->next++;
+    __atomic_store_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), p->next, DATABLOCK_ORDER_COMMIT_HINT_STORE);
+    DATABLOCK_CRASH_POINT("commit.hint");
+    datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_WRITTEN, 1);
+    datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_BYTES, length);
+    return true;
+}
+
+/* Whether somebody sleeps, or is about to: then the publication is followed by a wake. */
+DATABLOCK_INLINE bool datablock_inline_sleepers(const datablock_inline_block *b) {
+    return __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), DATABLOCK_ORDER_WAITING) != 0;
+}
+
+/* Producer.Abort of the open claim. */
+DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
+    datablock_inline_unmark(p, datablock_inline_header(&p->block, p->slot));
+    DATABLOCK_CRASH_POINT("abort.unmarked");
+    p->claimed = 0;
+    p->free_slots[p->free_count++] = p->slot;
+    datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_ABORTED, 1);
+}
+
+/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+
+/* What a look for the next message found. SLOW: something out of the ordinary, and nothing has changed. */
+typedef enum datablock_inline_found { DATABLOCK_INLINE_NOTHING, DATABLOCK_INLINE_MESSAGE, DATABLOCK_INLINE_SLOW } datablock_inline_found;
+
+/* Consumer.rowMine: a forced eviction changes the row's state. */
+DATABLOCK_INLINE bool datablock_inline_row_mine(const datablock_inline_consumer *c) {
+    return __atomic_load_n(datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_STATUS), DATABLOCK_PLAIN) == DATABLOCK_LAYOUT_ROW_ACTIVE &&
+           __atomic_load_n(datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_INCARNATION), DATABLOCK_PLAIN) == c->incarnation;
+}
+
+DATABLOCK_INLINE uint32_t datablock_inline_free_hold(const datablock_inline_consumer *c) {
+    uint32_t k = 0;
+    while (c->holds[k].used) { /* ends: fewer than max_pins are held */
+        k++;
+    }
+    return k;
+}
+
+/* Consumer.unpin. True: the producer waits for it and is to be woken. */
+DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c, uint32_t k) {
+    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), 0, DATABLOCK_ORDER_UNPIN);
+    DATABLOCK_CRASH_POINT("release.unpinned");
+    return __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING) ==
+           DATABLOCK_LAYOUT_WAIT_ANY;
+}
+
+/* Consumer.advance. True: the producer waits for one of the ids that the cursor crosses and is to be woken. */
+DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *c, uint64_t to) {
+    uint64_t from = __atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_CURSOR), to, DATABLOCK_ORDER_ADVANCE);
+    DATABLOCK_CRASH_POINT("release.advanced");
+    uint64_t awaited =
+        __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING);
+    return awaited != 0 && (awaited == DATABLOCK_LAYOUT_WAIT_ANY || (from < awaited && awaited <= to));
+}
+
+/*
+ * Consumer.hold: pins the slot that `entry`, loaded after `scan`, names. False: it may already be free for the producer. Either the entry still stands, then the
+ * slot is not retired; or no scan has begun since before it was loaded, then none that serves the slot's retirement can have missed the pin.
+ */
+DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, uint32_t k, uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
+    const datablock_inline_block *b = &c->block;
+    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), (uint64_t)datablock_inline_entry_slot(entry) + 1,
+                              DATABLOCK_ORDER_PIN);
+    DATABLOCK_CRASH_POINT("read.pinned");
+    uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);
+    if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||
+        __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH_AGAIN) == scan) {
+        return true;
+    }
+    *wake = datablock_inline_unpin(c, k);
+    return false;
+}
+
+/* Consumer.deliver. False: the slot's header is not what was published, or there is a checksum to compare; nothing has changed. */
+DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t k, uint64_t id, uint32_t slot, uint64_t missed,
+                                               datablock_read_slot *out) {
+    const datablock_inline_block *b = &c->block;
+    if (DATABLOCK_UNLIKELY(slot >= b->slots)) {
+        return false;
+    }
+    uint8_t *header = datablock_inline_header(b, slot);
+    uint64_t length = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_LENGTH);
+    if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != id || length > b->slot_size ||
+                           (b->flags & DATABLOCK_INLINE_ENFORCED) != 0)) {
+        return false;
+    }
+    datablock_inline_hold *h = &c->holds[k];
+    h->used = 1;
+    h->pinned = c->delivery != DATABLOCK_LAYOUT_LOSSLESS;
+    h->in_order = c->delivery != DATABLOCK_LAYOUT_LATEST;
+    h->id = id;
+    h->slot = slot;
+    h->claim = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
+    h->token = ++c->next_hold;
+    c->held++;
+    c->next = id + 1;
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_READ, 1);
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_BYTES, length);
+    out->data = datablock_inline_payload(b, slot);
+    out->length = length;
+    out->id = id;
+    out->timestamp_ns = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP);
+    out->missed = missed;
+    out->index = slot;
+    out->token = h->token;
+    return true;
+}
+
+/* Consumer.nextLossless: the producer waits for this reader's cursor, so no pin is needed. */
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock_inline_consumer *c, datablock_read_slot *out) {
+    const datablock_inline_block *b = &c->block;
+    if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    c->ring_at = datablock_inline_place_of(b, c->next, c->ring_next, c->ring_at);
+    c->ring_next = c->next;
+    uint64_t entry = __atomic_load_n(&b->entries[c->ring_at], DATABLOCK_ORDER_ENTRY);
+    if (datablock_inline_entry_empty(entry)) {
+        return DATABLOCK_INLINE_NOTHING;
+    }
+    int64_t ahead = datablock_inline_entry_ahead(entry, c->next);
+    if (ahead < 0) {
+        return DATABLOCK_INLINE_NOTHING;
+    }
+    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ||
+        !datablock_inline_deliver(c, datablock_inline_free_hold(c), c->next, datablock_inline_entry_slot(entry), 0, out)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    return DATABLOCK_INLINE_MESSAGE;
+}
+
+/* Consumer.nextOrdered, unless it was overtaken. */
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
+    const datablock_inline_block *b = &c->block;
+    c->ring_at = datablock_inline_place_of(b, c->next, c->ring_next, c->ring_at);
+    c->ring_next = c->next;
+    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
+    uint64_t entry = __atomic_load_n(&b->entries[c->ring_at], DATABLOCK_ORDER_ENTRY);
+    int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, c->next);
+    if (ahead < 0) { /* half a turn of the tags behind, newer looks like older */
+        uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+        return commit <= c->next + b->slot_count ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
+    }
+    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    uint32_t k = datablock_inline_free_hold(c);
+    if (!datablock_inline_pin(c, k, c->ring_at, scan, entry, wake)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    if (!datablock_inline_deliver(c, k, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
+        *wake = datablock_inline_unpin(c, k);
+        return DATABLOCK_INLINE_SLOW;
+    }
+    if (DATABLOCK_UNLIKELY(c->skipped != 0)) {
+        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, c->skipped);
+    }
+    c->skipped = c->losses = 0;
+    return DATABLOCK_INLINE_MESSAGE;
+}
+
+/* Consumer.nextLatest, unless the newest message was discarded or overtaken meanwhile. */
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
+    const datablock_inline_block *b = &c->block;
+    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
+    uint64_t next = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+    if (next < c->next) {
+        next = c->next; /* the hint lags behind what was read */
+    }
+    uint32_t at = datablock_inline_place_of(b, next, c->ring_next, c->ring_at), before = 0;
+    uint64_t entry, newest = 0;
+    for (uint32_t tries = 0;; tries++) { /* the hint lags: the entries decide */
+        entry = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_ENTRY);
+        if (datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, next) < 0) {
+            break;
+        }
+        if (tries == 4 || datablock_inline_entry_ahead(entry, next) > 0) {
+            return DATABLOCK_INLINE_SLOW;
+        }
+        newest = entry;
+        before = at;
+        next++;
+        at = at + 1 == b->slot_count ? 0 : at + 1;
+    }
+    c->ring_next = next;
+    c->ring_at = at;
+    if (next <= c->next) {
+        return DATABLOCK_INLINE_NOTHING;
+    }
+    if (newest == 0) {
+        before = at == 0 ? b->slot_count - 1 : at - 1;
+        newest = __atomic_load_n(&b->entries[before], DATABLOCK_ORDER_ENTRY);
+    }
+    if (DATABLOCK_UNLIKELY(datablock_inline_entry_empty(newest) || datablock_inline_entry_ahead(newest, next - 1) != 0 ||
+                           (newest & DATABLOCK_INLINE_LOST) != 0)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    uint32_t k = datablock_inline_free_hold(c);
+    if (!datablock_inline_pin(c, k, before, scan, newest, wake)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    uint64_t missed = next - 1 - c->next;
+    if (!datablock_inline_deliver(c, k, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
+        *wake = datablock_inline_unpin(c, k);
+        return DATABLOCK_INLINE_SLOW;
+    }
+    if (missed != 0) {
+        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
+    }
+    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next); /* for people, and for a durable consumer's return */
+    return DATABLOCK_INLINE_MESSAGE;
+}
+
+/* Consumer.Next, without waiting. *wake becomes true when the producer is to be woken, whatever was found. */
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_row_mine(c) || c->held >= c->max_pins)) {
+        return DATABLOCK_INLINE_SLOW;
+    }
+    switch (c->delivery) {
+    case DATABLOCK_LAYOUT_LOSSLESS:
+        return datablock_inline_next_lossless(c, out);
+    case DATABLOCK_LAYOUT_ORDERED:
+        return datablock_inline_next_ordered(c, out, wake);
+    default:
+        return datablock_inline_next_latest(c, out, wake);
+    }
+}
+
+/* Consumer.Release. False: something out of the ordinary, and nothing has changed. */
+DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
+    uint32_t k = 0;
+    uint64_t first = UINT64_MAX; /* least id held in order beside this one */
+    if (DATABLOCK_LIKELY(c->held == 1 && c->holds[0].used)) {
+        if (c->holds[0].token != slot->token || c->holds[0].id != slot->id || c->holds[0].slot != slot->index) {
+            return false;
+        }
+    } else {
+        bool there = false;
+        for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
+            const datablock_inline_hold *h = &c->holds[i];
+            if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
+                k = i;
+                there = true;
+            } else if (h->used && h->in_order && h->id < first) {
+                first = h->id;
+            }
+        }
+        if (!there) {
+            return false;
+        }
+    }
+    datablock_inline_hold *h = &c->holds[k];
+    uint8_t *header = datablock_inline_header(&c->block, h->slot);
+    if (DATABLOCK_UNLIKELY((c->delivery == DATABLOCK_LAYOUT_LOSSLESS && h->in_order && first < h->id) ||
+                           datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != h->id ||
+                           datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) != h->claim || !datablock_inline_row_mine(c))) {
+        return false;
+    }
+    if (h->pinned) {
+        *wake = datablock_inline_unpin(c, k);
+    }
+    h->used = 0;
+    c->held--;
+    if (h->in_order) {
+        uint64_t to = first < c->next ? first : c->next;
+        if (c->delivery == DATABLOCK_LAYOUT_LOSSLESS) {
+            *wake |= datablock_inline_advance(c, to);
+        } else {
+            datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, to);
+        }
+    }
+    return true;
+}
+
+/* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A handle leads to a place in the library's table: [index 16][generation 46][kind 2]. A thread that uses a handle says so in a word of its own (`current`) and then looks at the place
+ * (`word`, `owner`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
+ * handle pays for no locked operation; a change of threads costs a system call.
+ */
+typedef struct datablock_inline_place {
+    uint64_t word; /* the handle without its index while it can be used; other bits when the library has to be asked */
+    struct datablock_inline_thread *owner; /* the thread that used it last */
+    void *state; /* datablock_inline_producer or _consumer */
+    uint64_t reserved[5]; /* the library's */
+} datablock_inline_place;
+
+typedef struct datablock_inline_thread {
+    datablock_inline_place *current; /* where this thread is in a call, NULL: nowhere */
+    datablock_inline_place *places; /* the table, 65536 of them */
+    uint32_t fence; /* 1: the system has no barrier on behalf of others, so this thread makes its own */
+    uint32_t failed; /* the last call has left a text for datablock_error_detail */
+} datablock_inline_thread;
+
+#define DATABLOCK_INLINE_VERSION 1
+#define DATABLOCK_INLINE_PRODUCER 1u
+#define DATABLOCK_INLINE_CONSUMER 2u
+#define DATABLOCK_INLINE_INDEX_SHIFT 48
+
+/* For the functions below only. The calling thread's struct, or NULL: use the exported functions. Never freed while the thread lives. */
+DATABLOCK_API datablock_inline_thread *datablock_inline_enlist(uint32_t version);
+/* CLOCK_MONOTONIC, coarse, in nanoseconds. */
+DATABLOCK_API uint64_t datablock_inline_clock(void);
+/* CLOCK_REALTIME in nanoseconds. */
+DATABLOCK_API uint64_t datablock_inline_realtime(void);
+/* Let sleepers look again. */
+DATABLOCK_API void datablock_inline_wake_consumers(const datablock_inline_block *block);
+DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *block);
+
+#ifdef __cplusplus
+} /* extern "C" */
+inline __thread datablock_inline_thread *datablock_inline_self;
+extern "C" {
+#else
+static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused));
+#endif
+
+/* Enters a handle's place. NULL: the library has to do it. Otherwise leave follows. */
+DATABLOCK_INLINE void *datablock_inline_enter(uint64_t handle, uint64_t kind) {
+    datablock_inline_thread *self = datablock_inline_self;
+    if (DATABLOCK_UNLIKELY(self == NULL)) {
+        self = datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION);
+        if (self == NULL) {
+            return NULL;
+        }
+    }
+    datablock_inline_place *place = &self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT];
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&self->current, __ATOMIC_RELAXED) != NULL || (handle & 3) != kind)) {
+        return NULL; /* a signal handler inside a call */
+    }
+    __atomic_store_n(&self->current, place, __ATOMIC_RELAXED);
+    if (DATABLOCK_UNLIKELY(self->fence)) {
+        __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    } else {
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the place away makes the barrier for both */
+    }
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) !=
+                               (handle & ((UINT64_C(1) << DATABLOCK_INLINE_INDEX_SHIFT) - 1)) ||
+                           __atomic_load_n(&place->owner, __ATOMIC_RELAXED) != self)) {
+        __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
+        return NULL;
+    }
+    return place->state;
+}
+
+DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
+    datablock_inline_thread *self = datablock_inline_self;
+    if (succeeded) {
+        self->failed = 0;
+    }
+    __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
+}
+
+/* ---- The functions of datablock.h ------------------------------------------------------------------------------------------------ */
+
+/* Each does its work, or nothing and says false: then the library does it. */
+
+DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
+    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
+        return false;
+    }
+    datablock_inline_producer *p = (datablock_inline_producer *)datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (DATABLOCK_UNLIKELY(p == NULL)) {
+        return false;
+    }
+    bool done = datablock_inline_claim(p, datablock_inline_clock(), out);
+    datablock_inline_leave(done);
+    return done;
+}
+
+DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+    if (DATABLOCK_UNLIKELY(slot == NULL)) {
+        return false;
+    }
+    datablock_inline_producer *p = (datablock_inline_producer *)datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (DATABLOCK_UNLIKELY(p == NULL)) {
+        return false;
+    }
+    bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
+    if (DATABLOCK_LIKELY(done)) {
+        done = datablock_inline_commit(p, length, p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP ? datablock_inline_realtime() : 0);
+        if (DATABLOCK_UNLIKELY(!done)) {
+            p->claimed = 1; /* still this claim, and the library publishes or ends it */
+        } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
+            datablock_inline_wake_consumers(&p->block);
+        }
+    }
+    datablock_inline_leave(done);
+    return done;
+}
+
+DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
+    if (DATABLOCK_UNLIKELY(slot == NULL)) {
+        return false;
+    }
+    datablock_inline_producer *p = (datablock_inline_producer *)datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (DATABLOCK_UNLIKELY(p == NULL)) {
+        return false;
+    }
+    bool done = datablock_inline_claimed(p, slot);
+    if (DATABLOCK_LIKELY(done)) {
+        datablock_inline_abort(p);
+    }
+    datablock_inline_leave(done);
+    return done;
+}
+
+DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
+    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
+        return false;
+    }
+    datablock_inline_consumer *c = (datablock_inline_consumer *)datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (DATABLOCK_UNLIKELY(c == NULL)) {
+        return false;
+    }
+    bool wake = false;
+    bool done = datablock_inline_next(c, out, &wake) == DATABLOCK_INLINE_MESSAGE;
+    if (DATABLOCK_LIKELY(done)) {
+        datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, datablock_inline_clock());
+    }
+    if (DATABLOCK_UNLIKELY(wake)) {
+        datablock_inline_wake_producer(&c->block);
+    }
+    datablock_inline_leave(done);
+    return done;
+}
+
+DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
+    if (DATABLOCK_UNLIKELY(slot == NULL)) {
+        return false;
+    }
+    datablock_inline_consumer *c = (datablock_inline_consumer *)datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (DATABLOCK_UNLIKELY(c == NULL)) {
+        return false;
+    }
+    bool wake = false;
+    bool done = datablock_inline_release(c, slot, &wake);
+    if (DATABLOCK_UNLIKELY(wake)) {
+        datablock_inline_wake_producer(&c->block);
+    }
+    datablock_inline_leave(done);
+    return done;
+}
+
+#ifndef DATABLOCK_INLINE_NO_NAMES /* the library itself, which exports these names */
+
+DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_begin(producer, timeout_ms, out)) ? DATABLOCK_OK
+                                                                                        : datablock_write_begin(producer, timeout_ms, out);
+}
+DATABLOCK_INLINE datablock_status datablock_inline_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_commit(producer, slot, length)) ? DATABLOCK_OK
+                                                                                       : datablock_write_commit(producer, slot, length);
+}
+DATABLOCK_INLINE datablock_status datablock_inline_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_abort(producer, slot)) ? DATABLOCK_OK : datablock_write_abort(producer, slot);
+}
+DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
+    return DATABLOCK_LIKELY(datablock_inline_try_read_begin(consumer, timeout_ms, out)) ? DATABLOCK_OK
+                                                                                       : datablock_read_begin(consumer, timeout_ms, out);
+}
+DATABLOCK_INLINE datablock_status datablock_inline_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
+    return DATABLOCK_LIKELY(datablock_inline_try_read_end(consumer, slot)) ? DATABLOCK_OK : datablock_read_end(consumer, slot);
+}
+
+#define datablock_write_begin datablock_inline_write_begin
+#define datablock_write_commit datablock_inline_write_commit
+#define datablock_write_abort datablock_inline_write_abort
+#define datablock_read_begin datablock_inline_read_begin
+#define datablock_read_end datablock_inline_read_end
+
+#endif /* DATABLOCK_INLINE_NO_NAMES */
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* compiler */
+#endif /* DATABLOCK_INLINE_H */

@@ -1,0 +1,336 @@
+package core
+
+import (
+	"errors"
+	"hash/fnv"
+	"math/rand/v2"
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+)
+
+const (
+	attachPatience = 2 * time.Second       // for cleaners at work on the row that is wanted
+	sparePatience  = 50 * time.Millisecond // for others who are attaching at the same moment
+)
+
+// OpenConsumer attaches to an existing block. It blocks for system calls only. The consumer is used by one goroutine at a time.
+// Errors: Invalid, NotFound, Access, Secret, Corrupt, Version, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
+func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
+	o, err := o.resolved()
+	if err != nil {
+		return nil, err
+	}
+	l, err := locate(name, o.Directory)
+	if err != nil {
+		return nil, err
+	}
+	for range openTries {
+		c, err := attach(l, o)
+		if !errors.Is(err, errMoved) {
+			return c, err
+		}
+	}
+	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing or removing it", l.name)
+}
+
+func attach(l location, o ConsumerOptions) (*Consumer, error) {
+	b, err := openBlock(l, consume)
+	if err != nil {
+		return nil, err
+	}
+	a := &attachment{block: b}
+	attached := false
+	defer func() {
+		if !attached { // by an error, or by a fault in a file that is truncated meanwhile
+			a.leave()
+		}
+	}()
+	if err := b.checkSecret(o.Secret); err != nil {
+		return nil, err
+	}
+	if o.Delivery, err = b.delivery(o.Delivery); err != nil {
+		return nil, err
+	}
+	locks, err := newAttachment(b)
+	if err != nil {
+		return nil, err
+	}
+	a.own, a.ask = locks.own, locks.ask
+	if b.ending() {
+		if replacing, err := a.ask.Held(layout.LockReplace, 1); err != nil || replacing || !b.named() {
+			time.Sleep(time.Millisecond)
+			return nil, errMoved
+		}
+		return nil, fail(Superseded, "block %q was being replaced when its producer died: the next producer to open it finishes that", b.name())
+	}
+
+	returning, err := a.findRow(o)
+	if err != nil {
+		return nil, err
+	}
+	crash.Point("attach.locked")
+	c := newConsumer(a, o)
+	c.occupy(o, returning)
+	if err := c.secureSpare(); err != nil {
+		if returning {
+			c.restRow(c.row)
+		} else {
+			c.clearRow(c.row)
+		}
+		return nil, err
+	}
+	if !returning {
+		c.join(o.Start)
+	} else {
+		c.resume()
+	}
+	crash.Point("attach.joined")
+	b.ctl.u32(b.header.row(a.row) + layout.RowStatus).Store(layout.RowActive)
+	if o.Durable {
+		_ = a.own.Unlock(nameLock(o.Name))
+	}
+	crash.Point("attach.active")
+	if b.producerWaiting.Load() != 0 {
+		b.wakeProducer() // it may be waiting for min_consumers
+	}
+	attached = true
+	return c, nil
+}
+
+// delivery resolves the default and refuses what the block forbids.
+func (b *block) delivery(d Delivery) (Delivery, error) {
+	allowed := b.flags&AllowLossless != 0
+	switch {
+	case d == DeliveryDefault && b.policy == Ring && allowed:
+		return Lossless, nil
+	case d == DeliveryDefault && b.policy == Ring:
+		return Ordered, nil
+	case d == DeliveryDefault:
+		return Latest, nil
+	case d == Lossless && !allowed:
+		return d, fail(Invalid, "block %q does not allow LOSSLESS consumers, who could hold its producer up: use ORDERED or LATEST, or create it with ALLOW_LOSSLESS", b.name())
+	}
+	return d, nil
+}
+
+func nameLock(name string) int64 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	return layout.LockNames + int64(h.Sum32()%layout.LockNameMod)
+}
+
+// findRow takes a row's lock: that of the durable consumer of this name, who is returning, or a free one.
+func (a *attachment) findRow(o ConsumerOptions) (returning bool, err error) {
+	deadline := time.Now().Add(attachPatience)
+	for ; ; time.Sleep(time.Millisecond) {
+		again := false
+		if o.Durable {
+			returning, again, err = a.lockDurable(o)
+			if returning || err != nil {
+				return returning, err
+			}
+		}
+		if !again {
+			var locked bool
+			if locked, again, err = a.lockFree(); locked || err != nil {
+				return false, err
+			}
+		}
+		if !again {
+			return false, fail(Full, "block %q: all %d consumer rows are taken: close some consumers, or create the block with a higher consumer_limit", a.name(), a.consumerLimit)
+		}
+		if time.Now().After(deadline) {
+			return false, fail(Busy, "block %q: its rows are being attached or cleaned without end: try again", a.name())
+		}
+	}
+}
+
+// lockDurable looks for the row of a durable name. The name's byte is locked meanwhile and until the row is complete, so that one name never gets two rows. again: somebody is at it.
+func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err error) {
+	if ok, err := a.own.TryLock(nameLock(o.Name)); err != nil || !ok {
+		return false, true, err
+	}
+	for row := uint32(1); row <= a.consumerLimit; row++ {
+		if !a.durableRow(row) || a.rowName(row) != o.Name {
+			continue
+		}
+		locked, err := a.lockRow(row)
+		switch {
+		case err != nil:
+			return false, false, err
+		case !locked && probe(a.ask, row) != somebody:
+			return false, true, nil
+		case !locked:
+			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (pid %d): one at a time", a.name(), o.Name, *a.ctl.plain64(a.header.row(row) + layout.RowPID))
+		case !a.durableRow(row) || a.rowName(row) != o.Name: // expired meanwhile
+			a.unlockRow()
+			return false, true, nil
+		}
+		if was := Delivery(a.ctl[a.header.row(row)+layout.RowDelivery]); was != o.Delivery {
+			return false, false, fail(Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: keep it, or use another name", a.name(), o.Name, was, o.Delivery)
+		}
+		return true, false, nil
+	}
+	return false, false, nil
+}
+
+// lockFree takes the first row that nobody has. again: one is only being cleaned.
+func (a *attachment) lockFree() (locked, again bool, err error) {
+	for row := uint32(1); row <= a.consumerLimit; row++ {
+		if a.durableRow(row) {
+			continue // waits for its owner
+		}
+		locked, err := a.lockRow(row)
+		if err != nil {
+			return false, false, err
+		}
+		if !locked {
+			again = again || probe(a.ask, row) != somebody
+			continue
+		}
+		if a.durableRow(row) { // taken and left in between
+			a.unlockRow()
+			continue
+		}
+		return true, false, nil
+	}
+	return false, again, nil
+}
+
+func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
+	c := &Consumer{
+		ConsumerState: &ConsumerState{
+			Block: a.blockState(), rowAt: addressOf(a.ctl[a.header.row(a.row):]), rowNumber: a.row,
+			deliveryNumber: uint32(o.Delivery), maxPins: o.MaxPins, producerThere: true,
+		},
+		attachment: a, delivery: o.Delivery, durable: o.Durable,
+	}
+	c.idle = fail(Timeout, "block %q: nothing new to read, and the call was asked not to wait", a.name())
+	c.orphaned = fail(NoProducer, "block %q: nothing new to read, and nobody has the block open for writing", a.name())
+	at := a.header.row(a.row)
+	for k := range c.pinWords {
+		c.pinWords[k] = a.pin(a.row, uint64(k))
+	}
+	c.cursorAt = a.cursor(a.row)
+	for word, offset := range map[**uint64]uint64{
+		&c.hot.heartbeat: layout.RowHeartbeat, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
+		&c.hot.waits: layout.RowWaits, &c.hot.waitNs: layout.RowWaitNs, &c.hot.timeouts: layout.RowTimeouts, &c.hot.lost: layout.RowLost, &c.hot.overruns: layout.RowOverruns,
+		&c.hot.checksums: layout.RowChecksums,
+	} {
+		*word = a.ctl.plain64(at + offset)
+	}
+	return c
+}
+
+// occupy makes the row, whose lock is held, this consumer's: complete cleaning first, then identity, then the bit that makes the producer look at the pins.
+func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
+	at := c.header.row(c.row)
+	if returning {
+		c.clearPins(c.row)
+	} else {
+		c.clearRow(c.row)
+		crash.Point("attach.cleaned")
+		c.ctl.u32(at + layout.RowStatus).Store(layout.RowAttaching)
+	}
+	c.incarnation = c.ctl.u32(at + layout.RowIncarnation).Add(1)
+	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
+	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)
+	c.ctl[at+layout.RowDurable] = 0
+	if o.Durable {
+		c.ctl[at+layout.RowDurable] = 1
+	}
+	crash.Point("attach.identity")
+	c.maskSet(c.active, c.row)
+	crash.Point("attach.bit")
+}
+
+// secureSpare makes sure that all pins together leave the producer a slot. The own bit is set before the others are counted, so of two that attach at once at least one
+// sees the other; both may, then both try again.
+func (c *Consumer) secureSpare() error {
+	deadline := time.Now().Add(sparePatience)
+	for {
+		pins := uint32(0)
+		c.forMask(c.active, func(row uint32) {
+			pins += min(uint32(c.ctl[c.header.row(row)+layout.RowMaxPins]), layout.MaxPins)
+		})
+		if pins < c.spareSlots {
+			return nil
+		}
+		for row := uint32(1); row <= c.consumerLimit; row++ {
+			if row != c.row && c.maskHas(c.active, row) && probe(c.ask, row) == nobody {
+				c.cleanRow(c.ask, row, never)
+			}
+		}
+		if time.Now().After(deadline) {
+			return fail(NoSpare, "block %q: the consumers would pin up to %d slots, its %d spare slots allow %d: use a lower max_pins, or create it with more spare_slots",
+				c.name(), pins, c.spareSlots, c.spareSlots-1)
+		}
+		c.maskClear(c.active, c.row) // let the other one through
+		time.Sleep(time.Duration(rand.IntN(int(sparePatience / 10))))
+		c.maskSet(c.active, c.row)
+	}
+}
+
+// join finds the place in the stream where the consumer begins.
+func (c *Consumer) join(start Start) {
+	switch {
+	case c.delivery == Lossless && start == StartOldest:
+		c.joinOldest()
+	case c.delivery == Lossless:
+		c.joinLatest()
+	default:
+		c.next = c.block.next()
+		if start == StartOldest {
+			c.next = c.oldest(c.next)
+		} else if c.delivery == Latest && c.next > 0 && !layout.EntryEmpty(c.entry(c.next-1).Load()) {
+			c.next-- // the newest present counts as unread
+		}
+		c.cursorAt.Store(c.next)
+	}
+}
+
+// joinLatest: the bit first, with a cursor that holds everything back, and only then the question where the stream is. Asked before, or answered by commit alone,
+// the answer could be older than what the producer has already decided to overwrite.
+func (c *Consumer) joinLatest() {
+	c.cursorAt.Store(0)
+	crash.Point("join.cursor")
+	c.maskSet(c.lossless, c.row)
+	crash.Point("join.bit")
+	c.next = c.block.next()
+	c.advance(c.next)
+}
+
+// joinOldest: the producer may already have passed its gate for messages that overwrite the oldest. Until it acknowledges the new epoch, nothing it sees binds it.
+func (c *Consumer) joinOldest() {
+	c.next = c.oldest(c.block.next())
+	c.cursorAt.Store(c.next)
+	crash.Point("join.cursor")
+	c.maskSet(c.lossless, c.row)
+	crash.Point("join.bit")
+	c.mayJump = true
+	c.joining = c.joinEpoch.Add(1)
+	*c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) = c.joining
+	crash.Point("join.epoch")
+}
+
+// resume continues where the durable consumer of this name stopped. A LOSSLESS one has kept its hold on the producer all the time.
+func (c *Consumer) resume() {
+	c.next = c.cursorAt.Load()
+	if c.delivery != Lossless {
+		return
+	}
+	unbound := *c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) != 0 // it died before the producer had seen it
+	if !unbound && c.maskHas(c.lossless, c.row) {
+		return
+	}
+	next := c.next
+	c.joinOldest()
+	if unbound {
+		next = max(next, c.next)
+	}
+	c.mayJump = unbound // a hold that was lost is not passed over in silence: what is gone is OVERRUN
+	c.next = next
+	c.cursorAt.Store(next)
+}

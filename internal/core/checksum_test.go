@@ -1,0 +1,69 @@
+package core
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// With ENFORCED checksums a message that was changed is told once, counted, and the stream goes on; with MANUAL the holder asks.
+func TestChecksums(t *testing.T) {
+	for _, delivery := range []Delivery{Lossless, Ordered, Latest} {
+		t.Run("enforced_"+delivery.String(), func(t *testing.T) {
+			b := newBench(t)
+			config := b.config(Ring, 8)
+			config.Checksum = ChecksumEnforced
+			p := b.producer(config)
+			c := b.consumer(ConsumerOptions{Delivery: delivery})
+			for i := range 3 {
+				s, err := p.Claim(0)
+				require.NoError(t, err)
+				copy(s.Data, fmt.Sprint("message ", i))
+				require.NoError(t, p.Commit(s, 9))
+				if i == 1 {
+					s.Data[0] ^= 1
+				}
+				r, err := c.Next(0)
+				if i == 1 {
+					assert.Equal(t, Checksum, CodeOf(err))
+					assert.EqualValues(t, 1, *c.hot.checksums)
+					continue
+				}
+				require.NoError(t, err)
+				assert.EqualValues(t, i, r.ID)
+				require.NoError(t, c.Verify(r))
+				require.NoError(t, c.Release(r))
+			}
+			_, err := c.ReadAt(1)
+			assert.Equal(t, Checksum, CodeOf(err))
+			assert.Zero(t, c.held)
+		})
+	}
+	t.Run("manual", func(t *testing.T) {
+		b := newBench(t)
+		config := b.config(Ring, 2)
+		config.Checksum = ChecksumManual
+		p := b.producer(config)
+		c := b.consumer(ConsumerOptions{Delivery: Lossless})
+		for i := range 100 { // slots come round: a checksum is its own message's
+			s, err := p.Claim(0)
+			require.NoError(t, err)
+			copy(s.Data, fmt.Sprint(i))
+			if i%2 == 0 {
+				require.NoError(t, p.Seal(s, 4))
+			}
+			require.NoError(t, p.Commit(s, 4))
+			if i%4 == 2 {
+				s.Data[3] ^= 1
+			}
+			r, err := c.Next(0)
+			require.NoError(t, err)
+			want := []Code{OK, Invalid, Checksum, Invalid}[i%4]
+			assert.Equal(t, want, CodeOf(c.Verify(r)), i)
+			require.NoError(t, c.Release(r))
+		}
+		assert.EqualValues(t, 25, *c.hot.checksums)
+	})
+}

@@ -1,0 +1,253 @@
+package core
+
+import (
+	"math/bits"
+	"time"
+
+	"datablock/internal/layout"
+)
+
+// Policy is how many messages a block keeps, and what its consumers get by default.
+type Policy uint32
+
+// The policies of datablock_policy.
+const (
+	Single       Policy = layout.Single
+	DoubleBuffer Policy = layout.DoubleBuffer
+	Ring         Policy = layout.Ring
+)
+
+// String is the policy's name as diagnosis prints it.
+func (p Policy) String() string {
+	switch p {
+	case Single:
+		return "SINGLE"
+	case DoubleBuffer:
+		return "DOUBLE_BUFFER"
+	}
+	return "RING"
+}
+
+// Delivery is what a consumer is promised.
+type Delivery uint8
+
+// The deliveries of datablock_delivery.
+const (
+	DeliveryDefault Delivery = 0
+	Lossless        Delivery = layout.Lossless
+	Ordered         Delivery = layout.Ordered
+	Latest          Delivery = layout.Latest
+)
+
+// String is the delivery's name as diagnosis prints it.
+func (d Delivery) String() string {
+	switch d {
+	case Lossless:
+		return "LOSSLESS"
+	case Ordered:
+		return "ORDERED"
+	case Latest:
+		return "LATEST"
+	}
+	return "DEFAULT"
+}
+
+// Start is where a consumer begins.
+type Start uint32
+
+// The starts of datablock_start.
+const (
+	StartLatest Start = 0
+	StartOldest Start = 1
+)
+
+// ChecksumPolicy is whether messages carry a BLAKE2b-256 of their payload.
+type ChecksumPolicy uint32
+
+// The values of datablock_checksum.
+const (
+	ChecksumNone     ChecksumPolicy = layout.ChecksumNone
+	ChecksumManual   ChecksumPolicy = layout.ChecksumManual   // where the producer asks for one, checked where a consumer asks
+	ChecksumEnforced ChecksumPolicy = layout.ChecksumEnforced // at every commit, checked before a reader sees the message
+)
+
+// String is the policy's name as diagnosis prints it.
+func (p ChecksumPolicy) String() string {
+	switch p {
+	case ChecksumManual:
+		return "MANUAL"
+	case ChecksumEnforced:
+		return "ENFORCED"
+	}
+	return "NONE"
+}
+
+// Flags of a producer's open, with the values of DATABLOCK_FLAG_*.
+const (
+	AllowLossless = layout.FlagAllowLossless
+	Replace       = 1 << 1
+	Force         = 1 << 2
+	UnlinkOnClose = 1 << 3
+	Timestamp     = layout.FlagTimestamp
+
+	storedFlags = AllowLossless | Timestamp
+	knownFlags  = storedFlags | Replace | Force | UnlinkOnClose
+)
+
+// Config is what a producer asks for; zero means the default in every field. It mirrors datablock_config, where the fields are described.
+type Config struct {
+	Policy        Policy
+	Flags         uint32
+	SlotCount     uint32
+	SpareSlots    uint32
+	Alignment     uint32
+	SlotSize      uint64
+	ConsumerLimit uint32
+	MinConsumers  uint32
+	Checksum      ChecksumPolicy
+	Retention     time.Duration // how long a dead durable consumer keeps its place, in whole milliseconds; 0: for ever
+	Mode          uint32
+	Directory     string
+	Secret        []byte
+}
+
+// DefaultConfig is what datablock_config_init gives.
+func DefaultConfig(p Policy) Config {
+	c := Config{Policy: p}
+	if p == Ring {
+		c.Flags = AllowLossless
+	}
+	return c
+}
+
+// ConsumerOptions is what a consumer asks for; zero means the default in every field. It mirrors datablock_consumer_options.
+type ConsumerOptions struct {
+	Delivery  Delivery
+	Start     Start
+	MaxPins   uint32
+	Durable   bool
+	Name      string
+	Directory string
+	Secret    []byte
+}
+
+// Forever waits without a limit, where a timeout is asked for. Zero does not wait.
+const Forever time.Duration = -1
+
+const (
+	defaultRing          = 8
+	defaultConsumerLimit = 16
+	defaultMode          = 0o600
+	maxSecret            = 1024
+	maxRetention         = 1 << 40 // ms
+	minSpare             = 2       // one for the claim, one for a pin
+)
+
+// resolved fills in the defaults and refuses what cannot be.
+func (c Config) resolved() (Config, error) {
+	switch c.Policy {
+	case 0:
+		c.Policy = Ring
+	case Single, DoubleBuffer, Ring:
+	default:
+		return c, fail(Invalid, "policy %d is unknown: use SINGLE (1), DOUBLE_BUFFER (2) or RING (3)", uint32(c.Policy))
+	}
+	if c.Flags&^knownFlags != 0 {
+		return c, fail(Invalid, "flags 0x%x has unknown bits 0x%x, the known ones are 0x%x", c.Flags, c.Flags&^knownFlags, uint32(knownFlags))
+	}
+	if c.Flags&Force != 0 && c.Flags&Replace == 0 {
+		return c, fail(Invalid, "flag FORCE without REPLACE: it says how to replace a block; add REPLACE, or leave it out")
+	}
+	fixed := map[Policy]uint32{Single: 1, DoubleBuffer: 2}[c.Policy]
+	switch {
+	case c.SlotCount == 0 && fixed != 0:
+		c.SlotCount = fixed
+	case c.SlotCount == 0:
+		c.SlotCount = defaultRing
+	case fixed != 0 && c.SlotCount != fixed:
+		return c, fail(Invalid, "slot_count %d: this policy keeps %d; leave it 0 or use RING", c.SlotCount, fixed)
+	}
+	if c.SlotCount > layout.MaxSlotCount {
+		return c, fail(Invalid, "slot_count %d is above the limit of %d", c.SlotCount, layout.MaxSlotCount)
+	}
+	if c.SlotSize == 0 || c.SlotSize > layout.MaxSlotSize {
+		return c, fail(Invalid, "slot_size %d: give the largest payload in bytes, 1 to %d", c.SlotSize, uint64(layout.MaxSlotSize))
+	}
+	if c.Alignment == 0 {
+		c.Alignment = layout.CacheLine
+	}
+	if bits.OnesCount32(c.Alignment) != 1 || c.Alignment > layout.MaxAlignment {
+		return c, fail(Invalid, "alignment %d: use a power of two up to %d", c.Alignment, layout.MaxAlignment)
+	}
+	c.Alignment = max(c.Alignment, layout.CacheLine)
+	if c.ConsumerLimit == 0 {
+		c.ConsumerLimit = defaultConsumerLimit
+	}
+	if c.ConsumerLimit > layout.MaxConsumers {
+		return c, fail(Invalid, "consumer_limit %d is above the limit of %d", c.ConsumerLimit, layout.MaxConsumers)
+	}
+	if c.MinConsumers > c.ConsumerLimit {
+		return c, fail(Invalid, "min_consumers %d is above consumer_limit %d: the producer could never go on", c.MinConsumers, c.ConsumerLimit)
+	}
+	if c.SpareSlots == 0 {
+		c.SpareSlots = 1 + c.ConsumerLimit + batchFor(c.SlotSize)
+	}
+	if c.SpareSlots < minSpare {
+		return c, fail(Invalid, "spare_slots %d: at least %d, one to write to and one a reader may pin", c.SpareSlots, minSpare)
+	}
+	if uint64(c.SlotCount)+uint64(c.SpareSlots) > layout.MaxSlots {
+		return c, fail(Invalid, "slot_count %d and spare_slots %d together exceed %d", c.SlotCount, c.SpareSlots, layout.MaxSlots)
+	}
+	if c.Checksum > ChecksumEnforced {
+		return c, fail(Invalid, "checksum %d is unknown: use NONE (0), MANUAL (1) or ENFORCED (2)", uint32(c.Checksum))
+	}
+	if c.Retention < 0 || c.Retention%time.Millisecond != 0 || c.Retention > maxRetention*time.Millisecond {
+		return c, fail(Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever", c.Retention, uint64(maxRetention))
+	}
+	if c.Mode == 0 {
+		c.Mode = defaultMode
+	}
+	if c.Mode&^0o666 != 0 || c.Mode&0o600 != 0o600 {
+		return c, fail(Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as 0600, 0660 (the group may attach) or 0666 (everybody may)", c.Mode)
+	}
+	if len(c.Secret) > maxSecret {
+		return c, fail(Invalid, "the secret has %d bytes, the limit is %d", len(c.Secret), maxSecret)
+	}
+	return c, nil
+}
+
+// batchFor is how many spare slots beyond claim and pins let one scan of the pins serve many messages, within reason for big slots.
+func batchFor(slotSize uint64) uint32 {
+	switch {
+	case slotSize <= 64<<10:
+		return 8
+	case slotSize <= 1<<20:
+		return 4
+	}
+	return 1
+}
+
+func (o ConsumerOptions) resolved() (ConsumerOptions, error) {
+	if o.Delivery > Latest {
+		return o, fail(Invalid, "delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)", o.Delivery)
+	}
+	if o.Start > StartOldest {
+		return o, fail(Invalid, "start %d is unknown: use LATEST (0) or OLDEST (1)", o.Start)
+	}
+	if o.MaxPins == 0 {
+		o.MaxPins = 1
+	}
+	if o.MaxPins > layout.MaxPins {
+		return o, fail(Invalid, "max_pins %d is above the limit of %d", o.MaxPins, layout.MaxPins)
+	}
+	if o.Durable && o.Name == "" {
+		return o, fail(Invalid, "a durable consumer needs a name, under which it comes back")
+	}
+	if len(o.Name) > layout.MaxRowNameLen {
+		return o, fail(Invalid, "the consumer name has %d bytes, the limit is %d", len(o.Name), layout.MaxRowNameLen)
+	}
+	if len(o.Secret) > maxSecret {
+		return o, fail(Invalid, "the secret has %d bytes, the limit is %d", len(o.Secret), maxSecret)
+	}
+	return o, nil
+}

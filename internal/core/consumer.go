@@ -1,0 +1,352 @@
+package core
+
+import (
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// Consumer reads a block. One goroutine at a time; Interrupt may come from any.
+type Consumer struct {
+	*ConsumerState
+	*attachment
+	delivery Delivery
+	durable  bool
+
+	pinWords [layout.MaxPins]*atomic.Uint64
+	cursorAt *atomic.Uint64
+	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
+
+	clock platform.Ticker
+
+	transactions [layout.MaxPins]ReadTransactionSlot // of the holds
+
+	idle, orphaned error // what a read that does not wait says when there is nothing; made once, as such a read may come millions of times
+}
+
+// ReadSlot is a message, in place and read-only, until Release.
+type ReadSlot struct {
+	Data      []byte
+	ID        uint64
+	Timestamp uint64 // CLOCK_REALTIME ns at commit, 0: the block has none
+	Missed    uint64 // messages skipped before this one
+	Index     uint32
+	Token     uint32
+}
+
+// producerProbeEvery bounds the system calls of a consumer that polls an idle block.
+const producerProbeEvery = 10 * uint64(time.Millisecond)
+
+// Name is the block's name.
+func (c *Consumer) Name() string { return c.name() }
+
+// Next is the next message, held until Release. Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
+func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
+	if timeout < Forever {
+		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+	}
+	if c.data == nil {
+		return ReadSlot{}, c.gone()
+	}
+	*c.hot.heartbeat = c.clock.Now()
+	if err := c.mayHold(); err != nil {
+		return ReadSlot{}, err
+	}
+	var s ReadSlot
+	ok, err := c.look(&s)
+	if !ok && err == nil {
+		err = c.wait(wanted{}, timeout, &s)
+	}
+	return s, err
+}
+
+// mayHold reports why no further slot can be held, nil if one can.
+func (c *Consumer) mayHold() error {
+	if !c.rowMine() {
+		return c.fenced()
+	}
+	if c.held >= c.maxPins {
+		return fail(Busy, "block %q: all %d slots that max_pins %d allows are held: end one first, or ask for more at open", c.name(), c.held, c.maxPins)
+	}
+	return nil
+}
+
+func (c *Consumer) fenced() error {
+	return fail(Fenced, "block %q: row %d of consumer %q was taken away by a forced recovery: attach again", c.name(), c.row, c.rowName(c.row))
+}
+
+// rowMine reports whether the row is still this consumer's: a forced eviction changes its state.
+func (c *Consumer) rowMine() bool {
+	at := c.header.row(c.row)
+	return c.ctl.u32(at+layout.RowStatus).Load() == layout.RowActive && c.ctl.u32(at+layout.RowIncarnation).Load() == c.incarnation
+}
+
+// look takes the next message if it is there.
+func (c *Consumer) look(out *ReadSlot) (bool, error) {
+	switch c.delivery {
+	case Lossless:
+		return c.nextLossless(out)
+	case Ordered:
+		return c.nextOrdered(out)
+	}
+	return c.nextLatest(out)
+}
+
+// ReadAt is message id if it is present; the cursor stays. It does not wait. Errors: NotFound, Overrun, Lost, Fenced, Busy, Corrupt.
+func (c *Consumer) ReadAt(id uint64) (ReadSlot, error) {
+	if err := c.mayReadAt(); err != nil {
+		return ReadSlot{}, err
+	}
+	var s ReadSlot
+	ok, err := c.lookAt(id, &s)
+	if !ok && err == nil {
+		err = fail(NotFound, "block %q: message %d is not written yet, the next one is %d", c.name(), id, min(id, c.block.next()))
+	}
+	return s, err
+}
+
+// WaitFor is message id, held until Release; the cursor stays. It waits, at most for the timeout, for a message that is not written yet; one that has been overwritten never comes back.
+// Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
+func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
+	if timeout < Forever {
+		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+	}
+	if err := c.mayReadAt(); err != nil {
+		return ReadSlot{}, err
+	}
+	var s ReadSlot
+	ok, err := c.lookAt(id, &s)
+	if ok || err != nil {
+		return s, err
+	}
+	if cursor := min(c.firstInOrder(), c.next); timeout == Forever && c.delivery == Lossless && c.joining == 0 && id-cursor >= uint64(c.slotCount) {
+		return s, fail(Invalid, "block %q: message %d cannot be written before this consumer, which is LOSSLESS, has read message %d: it would wait for ever", c.name(), id, cursor)
+	}
+	err = c.wait(wanted{id, true}, timeout, &s)
+	return s, err
+}
+
+func (c *Consumer) mayReadAt() error {
+	if c.data == nil {
+		return c.gone()
+	}
+	*c.hot.heartbeat = platform.Monotonic()
+	return c.mayHold()
+}
+
+// lookAt takes message id if it is there.
+func (c *Consumer) lookAt(id uint64, out *ReadSlot) (bool, error) {
+	next := c.block.next() // before the entry: what is older than next has been written
+	scan := c.scanEpoch.Load()
+	crash.Point("read.at")
+	v := c.entry(id).Load()
+	switch {
+	case id >= next || layout.EntryEmpty(v):
+		return false, nil
+	case id < c.oldest(next) || layout.EntryID(v, id) != id:
+		return false, c.overwritten(id)
+	case v&layout.EntryLost != 0:
+		return false, fail(Lost, "block %q: message %d was discarded by an operator", c.name(), id)
+	}
+	h, ok := c.hold(scan, v, id)
+	if !ok {
+		return false, c.overwritten(id)
+	}
+	err := c.deliver(h, out)
+	return err == nil, err
+}
+
+func (c *Consumer) overwritten(id uint64) error {
+	return fail(Overrun, "block %q: message %d was overwritten, the oldest present is %d", c.name(), id, c.oldest(c.block.next()))
+}
+
+// hold pins the slot that entry value v, loaded after scan, names. It reports false when the slot may already be free for the producer.
+//
+// The exchange is sequentially consistent. It pairs with the producer's scan of the pins: a scan that begins after it sees it. Either the entry is still the same, then the slot is not
+// retired; or no scan has begun since before v was loaded, then none that serves the slot's retirement has begun before the pin.
+func (c *Consumer) hold(scan, v, id uint64) (*hold, bool) {
+	k := c.freeHold()
+	slot := layout.EntrySlot(v)
+	c.pinWords[k].Swap(uint64(slot) + 1)
+	crash.Point("read.pinned")
+	same := c.entry(id).Load()&^layout.EntryFence == v&^layout.EntryFence
+	if !same && c.scanEpoch.Load() != scan {
+		c.unpin(k)
+		return nil, false
+	}
+	h := &c.holds[k]
+	*h = hold{pinned: true, id: id, slot: slot}
+	return h, true
+}
+
+// freeHold finds a free place; mayHold has seen to it that there is one.
+func (c *Consumer) freeHold() int {
+	for k := range c.holds {
+		if !c.holds[k].used {
+			return k
+		}
+	}
+	panic("no free hold")
+}
+
+// unpin lets go of a slot and wakes a producer that waits for any. The exchange is sequentially consistent and pairs with the producer's store of
+// producer_waiting, after which it looks again.
+func (c *Consumer) unpin(k int) {
+	c.pinWords[k].Swap(0)
+	crash.Point("release.unpinned")
+	if c.producerWaiting.Load() == layout.WaitAny {
+		c.wakeProducer()
+	}
+}
+
+// advance moves the cursor and wakes a producer that waits for one of the ids it crosses. Orders as unpin.
+func (c *Consumer) advance(to uint64) {
+	from := c.cursorAt.Swap(to)
+	crash.Point("release.advanced")
+	if awaited := c.producerWaiting.Load(); awaited != 0 && (awaited == layout.WaitAny || from < awaited && awaited <= to) {
+		c.wakeProducer()
+	}
+}
+
+// deliver hands a held message out, or lets it go with an error if its header is not what was published.
+func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
+	if h.slot >= c.slots() {
+		id, slot := h.id, h.slot
+		c.endHold(h)
+		return fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; remove %s and start the producer again", c.name(), id, slot, c.slots()-1, c.location.data())
+	}
+	at := c.slotHeader(h.slot)
+	id, length := *c.data.plain64(at + layout.SlotID), *c.data.plain64(at + layout.SlotLength)
+	if id != h.id || length > c.slotSize {
+		c.endHold(h)
+		if !c.rowMine() {
+			return c.fenced()
+		}
+		return fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; remove %s and start the producer again", c.name(), h.slot, id, length, h.id, c.location.data())
+	}
+	if c.checksum == ChecksumEnforced && !c.intact(h.slot, length) {
+		c.endHold(h)
+		*c.hot.checksums++
+		return c.notIntact(id, length)
+	}
+	h.used = true
+	h.claim = *c.data.plain64(at + layout.SlotClaim)
+	c.nextHold++
+	h.token = c.nextHold
+	c.held++
+	*c.hot.read++
+	*c.hot.bytes += length
+	p := c.payload(h.slot)
+	out.Data = c.data[p : p+length : p+length]
+	out.ID, out.Timestamp, out.Index, out.Token = h.id, *c.data.plain64(at + layout.SlotTimestamp), h.slot, h.token
+	return nil
+}
+
+// endHold lets go of the slot. Where the row is another's by now, its pins are not touched.
+func (c *Consumer) endHold(h *hold) {
+	if h.pinned && c.rowMine() {
+		for k := range c.holds {
+			if &c.holds[k] == h {
+				c.unpin(k)
+				break
+			}
+		}
+	}
+	h.used, h.pinned = false, false
+}
+
+// Release ends a hold. LOSSLESS messages end in the order in which they were read. Errors: Invalid; Overrun, Fenced: the slot was used again while
+// it was held, discard what was computed from it (the hold has ended).
+func (c *Consumer) Release(s ReadSlot) error {
+	h := c.find(s)
+	if h == nil {
+		return fail(Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer", c.name(), s.ID)
+	}
+	if first := c.firstInOrder(); c.delivery == Lossless && h.inOrder && h.id != first {
+		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), first, h.id)
+	}
+	return c.finish(h)
+}
+
+// finish ends a hold. The cursor moves when none before it is left, whatever the order.
+func (c *Consumer) finish(h *hold) error {
+	at := c.slotHeader(h.slot)
+	reused := *c.data.plain64(at + layout.SlotID) != h.id || *c.data.plain64(at + layout.SlotClaim) != h.claim
+	id, slot, inOrder := h.id, h.slot, h.inOrder
+	c.endHold(h)
+	c.held--
+	mine := c.rowMine()
+	if mine && inOrder {
+		c.stepOver()
+	}
+	switch {
+	case !mine:
+		return c.fenced()
+	case reused:
+		*c.hot.overruns++
+		return fail(Overrun, "block %q: slot %d was used again while message %d was held in it: discard what was read", c.name(), slot, id)
+	}
+	return nil
+}
+
+func (c *Consumer) find(s ReadSlot) *hold {
+	for k := range c.holds[:c.maxPins] {
+		if h := &c.holds[k]; h.used && h.token == s.Token && h.id == s.ID && h.slot == s.Index {
+			return h
+		}
+	}
+	return nil
+}
+
+// firstInOrder is the least id that is held in order.
+func (c *Consumer) firstInOrder() uint64 {
+	first := ^uint64(0)
+	if c.held == 0 {
+		return first
+	}
+	for k := range c.holds[:c.maxPins] {
+		if h := &c.holds[k]; h.used && h.inOrder {
+			first = min(first, h.id)
+		}
+	}
+	return first
+}
+
+// Interrupt makes a waiting Next return Closed. Any goroutine; the wait may begin only after the wake-up, so repeat it until Next has returned.
+func (c *Consumer) Interrupt() {
+	atomic.StoreUint32(&c.interrupted, 1)
+	platform.Wake(c.event)
+}
+
+// Close detaches. A durable consumer's row stays, with its cursor. No call may be inside.
+func (c *Consumer) Close() error {
+	if c.data == nil {
+		return c.gone()
+	}
+	defer c.leave() // also when the mapping has gone: the process may be told by a panic
+	defer func() { c.holds, c.held = [layout.MaxPins]hold{}, 0 }()
+	if c.ctl.u32(c.header.row(c.row)+layout.RowIncarnation).Load() == c.incarnation {
+		c.detach()
+	}
+	return nil
+}
+
+func (c *Consumer) gone() error {
+	return fail(Closed, "block %q: this consumer is closed already", c.name())
+}
+
+func (c *Consumer) detach() {
+	if c.durable && c.rowMine() {
+		*c.ctl.plain64(c.header.row(c.row) + layout.RowDied) = platform.Realtime()
+		c.restRow(c.row)
+	} else {
+		c.clearRow(c.row)
+	}
+	crash.Point("detach.cleared")
+	if c.producerWaiting.Load() != 0 {
+		c.wakeProducer()
+	}
+}

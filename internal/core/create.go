@@ -1,0 +1,394 @@
+package core
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+const openTries = 1000 // a name that moves this often under one opener is somebody's loop
+
+// OpenProducer creates the block, or adopts or replaces the one that is there. `docs/protocol.md` 4 says how.
+//
+// It blocks for system calls only. The producer is used by one goroutine at a time. Errors: Invalid, ProducerActive, Access, Secret, Corrupt,
+// Version, Geometry, NoSpace, NotFound (the directory), System.
+func OpenProducer(name string, c Config) (*Producer, error) {
+	c, err := c.resolved()
+	if err != nil {
+		return nil, err
+	}
+	l, err := locate(name, c.Directory)
+	if err != nil {
+		return nil, err
+	}
+	for range openTries {
+		p, err := openOrCreate(l, c)
+		if !errors.Is(err, errMoved) {
+			return p, err
+		}
+	}
+	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing or removing it", l.name)
+}
+
+func openOrCreate(l location, c Config) (*Producer, error) {
+	b, err := openBlock(l, produce)
+	if CodeOf(err) == NotFound && !errors.Is(err, errMoved) {
+		collectName(l) // what a dead creator has reserved may be the space that is needed
+		p, err := createBlock(l, c, nil)
+		if CodeOf(err) == NoSpace {
+			if removed, _ := CollectGarbage(l.directory); len(removed) > 0 {
+				p, err = createBlock(l, c, nil)
+			}
+		}
+		return p, err
+	}
+	if err != nil {
+		return nil, err
+	}
+	a, err := newAttachment(b)
+	if err != nil {
+		b.unmap()
+		return nil, err
+	}
+	adopted := false
+	defer func() {
+		if !adopted { // by an error, by a fault in a file that is truncated meanwhile, or because it was replaced
+			a.leave()
+		}
+		collectName(l)
+	}()
+	p, adopted, err := a.adoptOrReplace(c)
+	return p, err
+}
+
+// adoptOrReplace decides what becomes of an existing block. With adopted false the attachment is the caller's to release.
+func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ error) {
+	if err := a.checkSecret(c.Secret); err != nil {
+		return nil, false, err
+	}
+	locked, err := a.lockProducerRow()
+	if err != nil {
+		return nil, false, err
+	}
+	crash.Point("adopt.locked")
+	if !a.named() {
+		return nil, false, errMoved
+	}
+	force := c.Flags&Replace != 0 && c.Flags&Force != 0
+	if !locked && !force {
+		return nil, false, fail(ProducerActive, "block %q is being written by pid %d: one producer per block; stop it, use another name, or replace the block by force",
+			a.name(), *a.data.plain64(layout.ProducerPID))
+	}
+	difference := a.difference(c)
+	abandoned := a.ending() // a replacer died before it exchanged the names
+	if why := a.stranger(c); locked && why != "" && c.Flags&Replace == 0 {
+		return nil, false, fail(Access, "block %q %s: look who made it, then remove it, ask for that mode, or replace it with the flag REPLACE", a.name(), why)
+	} else if why != "" {
+		difference = why
+	}
+	if locked && !abandoned && difference == "" {
+		p, err := a.adopt(c)
+		if CodeOf(err) != Corrupt || c.Flags&Replace == 0 {
+			return p, err == nil, err
+		}
+	}
+	if locked && !abandoned && c.Flags&Replace == 0 {
+		return nil, false, fail(Geometry, "block %q exists with another geometry: %s; ask for what it has, or replace it with the flag REPLACE", a.name(), difference)
+	}
+	if err := a.lockReplace(); err != nil {
+		return nil, false, err
+	}
+	if !a.named() {
+		return nil, false, errMoved
+	}
+	p, err := createBlock(a.location, c, a.block)
+	return p, false, err
+}
+
+// stranger says why the files are not such as this program would have made them: anybody may create a name in a shared directory before us.
+func (b *block) stranger(c Config) string {
+	mode, _ := modes(c.Mode)
+	if b.dataInfo.Mode&^mode != 0 {
+		return fmt.Sprintf("has mode 0%o, and 0%o was asked for", b.dataInfo.Mode, mode)
+	}
+	if me := platform.EffectiveUID(); b.dataInfo.UID != me && mode&0o020 == 0 {
+		return fmt.Sprintf("belongs to uid %d, this program runs as uid %d, and no group was asked to write", b.dataInfo.UID, me)
+	}
+	return ""
+}
+
+// adopt continues the block of a producer that closed or died. The caller holds row 0.
+func (a *attachment) adopt(c Config) (*Producer, error) {
+	before := a.state.Load()
+	if before == layout.StateReplacing || before == layout.StateSuperseded {
+		return nil, errMoved
+	}
+	p := newProducer(a, c)
+	if err := p.recoverRing(); err != nil {
+		return nil, err
+	}
+	for _, slot := range p.retired[:p.retireCount] {
+		mark := a.data.plain64(a.slotHeader(slot) + layout.SlotClaim)
+		*mark &^= layout.ClaimOpen
+	}
+	crash.Point("adopt.recovered")
+	if !p.begin(before) {
+		return nil, errMoved
+	}
+	return p, nil
+}
+
+// recoverRing finds out where the stream stands: the entries decide; commit is a hint that counts only where there is no entry. Nothing is written before everything is found sound.
+func (p *Producer) recoverRing() error {
+	p.next = 0
+	empty := true
+	inRing := make([]bool, p.slots())
+	for i := range p.entries {
+		e := p.entries[i].Load()
+		if layout.EntryEmpty(e) {
+			continue
+		}
+		slot := layout.EntrySlot(e)
+		if slot >= p.slots() || inRing[slot] {
+			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible: remove %s and start the producer again", p.name(), i, slot, p.location.data())
+		}
+		inRing[slot] = true
+		id := *p.data.plain64(p.slotHeader(slot) + layout.SlotID)
+		if id%uint64(p.slotCount) != uint64(i) || layout.EntryID(e, id) != id {
+			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message: remove %s and start the producer again", p.name(), i, slot, p.location.data())
+		}
+		p.next = max(p.next, id+1)
+		empty = false
+	}
+	if empty {
+		p.next = p.commit()
+	}
+	for slot, in := range inRing {
+		if !in {
+			p.retire(uint32(slot)) // somebody may still pin it
+		}
+	}
+	return nil
+}
+
+// begin makes this process the block's producer, for all to see. It reports false if the block, whose state was before, is being replaced by force.
+func (p *Producer) begin(before uint32) bool {
+	epoch := p.data.plain64(layout.Epoch)
+	*epoch++
+	p.epoch = *epoch
+	crash.Point("adopt.epoch")
+	who := platform.Self()
+	*p.data.plain64(layout.ProducerPID) = who.PID
+	*p.data.plain64(layout.ProducerStart) = who.StartTime
+	*p.data.plain64(layout.ProducerPIDNS) = who.PIDNamespace
+	*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
+	*p.data.plain64(layout.ClaimID) = 0
+	*p.data.plain64(layout.ClaimSince) = 0
+	p.writeIdentity(layout.ProducerRow, layout.RoleProducer, 0, "")
+	p.ctl.u32(p.header.row(layout.ProducerRow) + layout.RowStatus).Store(layout.RowActive)
+	crash.Point("adopt.identity")
+	p.producerWaiting.Store(0) // what a dead producer waited for
+	*p.commitHint = p.next
+	ready := p.state.CompareAndSwap(before, layout.StateReady)
+	crash.Point("adopt.ready")
+	p.wakeConsumers()
+	return ready
+}
+
+// modes derives the permissions of the two files. Nobody but the owner's group is ever let write messages; the control file is writable for whoever
+// may read the data, for others only when the mode gives them both.
+func modes(mode uint32) (data, control uint32) {
+	control = 0o600
+	if mode&0o040 != 0 {
+		control |= 0o060
+	}
+	if mode&0o006 == 0o006 {
+		control |= 0o006
+	}
+	return mode &^ 0o002, control
+}
+
+// createBlock makes a new block and gives it the name: a free one, or, in one step, that of the old block, which the caller was allowed to replace.
+func createBlock(l location, c Config, old *block) (*Producer, error) {
+	var id blockID
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, systemError(err, "random block id")
+	}
+	h := newHeader(l, id, platform.Realtime(), c)
+	b := &block{location: l, header: h}
+	a := &attachment{block: b}
+	var made []string
+	published := false
+	defer func() {
+		if published {
+			return
+		}
+		for i := range made { // the control file last: without it nobody could tell that the rest is garbage
+			_ = platform.Remove(made[len(made)-1-i])
+		}
+		a.closeLocks()
+		if b.dataFile != nil {
+			b.unmap()
+		} else {
+			platform.Unmap(b.ctl)
+		}
+	}()
+
+	dataMode, controlMode := modes(c.Mode)
+	if err := a.createControl(controlMode, &made); err != nil {
+		return nil, err
+	}
+	if err := b.createData(dataMode, &made); err != nil {
+		return nil, err
+	}
+	b.resolveWords()
+	for i := range b.entries {
+		b.entries[i].Store(layout.EntryNone)
+	}
+	p := newProducer(a, c)
+	for slot := range b.slots() { // no reader has ever seen the block
+		p.slot = slot
+		p.giveBack()
+	}
+	p.begin(0)
+	crash.Point("create.filled")
+	var err error
+	if old == nil {
+		err = platform.Publish(l.temporary(id), l.data())
+	} else {
+		err = replaceBlock(old, p)
+	}
+	switch {
+	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
+		return nil, errMoved // somebody else was faster
+	case errors.Is(err, errMoved):
+		return nil, err
+	case err != nil:
+		return nil, systemError(err, "block %q", l.name)
+	}
+	published = true
+	crash.Point("create.published")
+	return p, nil
+}
+
+// createControl makes the control file and takes row 0 before anything else: a control file with a free row 0 is garbage to others.
+func (a *attachment) createControl(mode uint32, made *[]string) error {
+	path := a.control(a.id)
+	f, err := platform.CreateFile(path, mode)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return &Error{Code: NotFound, Cause: err, Detail: fmt.Sprintf("block %q: there is no directory %s: create it, or use another", a.name(), a.directory)}
+		}
+		return systemError(err, "block %q", a.name())
+	}
+	defer f.Close()
+	*made = append(*made, path)
+	crash.Point("create.control")
+	if a.ctlInfo, err = f.Stat(); err != nil {
+		return systemError(err, "block %q", a.name())
+	}
+	if a.own, err = openLocks(a.block, true); err != nil {
+		return err
+	}
+	if a.ask, err = openLocks(a.block, true); err != nil {
+		return err
+	}
+	locked, err := a.lockRow(layout.ProducerRow)
+	if err != nil {
+		return err
+	}
+	// A collector of garbage may have come between creation and lock; then it has the file.
+	if now, err := platform.StatPath(path); !locked || err != nil || !now.Same(a.ctlInfo) {
+		return errMoved
+	}
+	crash.Point("create.locked")
+	if err := f.Reserve(int64(a.controlSize)); err != nil {
+		return systemError(err, "block %q needs %d bytes", a.name(), a.controlSize)
+	}
+	crash.Point("create.control-reserved")
+	m, err := f.Map(int64(a.controlSize), true, false)
+	if err != nil {
+		return systemError(err, "block %q", a.name())
+	}
+	a.ctl = m
+	copy(a.ctl, a.encodeControl())
+	return nil
+}
+
+// createData makes the data file under its temporary name, filled and with its space reserved.
+func (b *block) createData(mode uint32, made *[]string) error {
+	path := b.temporary(b.id)
+	f, err := platform.CreateFile(path, mode)
+	if err != nil {
+		return systemError(err, "block %q", b.name())
+	}
+	b.dataFile = f
+	*made = append(*made, path)
+	crash.Point("create.data")
+	if err := f.Reserve(int64(b.dataSize)); err != nil {
+		return systemError(err, "block %q needs %d bytes", b.name(), b.dataSize)
+	}
+	crash.Point("create.data-reserved")
+	if b.dataInfo, err = f.Stat(); err != nil {
+		return systemError(err, "block %q", b.name())
+	}
+	if b.data, err = f.Map(int64(b.dataSize), true, true); err != nil {
+		return systemError(err, "block %q", b.name())
+	}
+	copy(b.data, b.encode())
+	crash.Point("create.header")
+	return nil
+}
+
+// replaceBlock puts a new block in the old one's place. Mark, then fence, then exchange: whatever a hung producer of the old block does next, it cannot commit into
+// what nobody reads any more. The caller holds REPLACE on the old block and has found it under the name. Nothing that fails after the exchange may count as failure: the new block is there.
+func replaceBlock(old *block, replacement *Producer) error {
+	temporary := replacement.temporary(replacement.id)
+	before := old.supersede()
+	crash.Point("replace.fenced")
+	if err := platform.Exchange(temporary, old.location.data()); err != nil {
+		if old.named() {
+			old.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
+		}
+		return err
+	}
+	crash.Point("replace.exchanged")
+	old.wakeConsumers()
+	old.wakeProducer()
+	_ = removeTemporary(old.location, replacement.id) // what was displaced; if it is not the old block, somebody used rm in between
+	return nil
+}
+
+// supersede ends a block for good and returns the state it had. The mark first: a producer that claims after it sees it, because it loads the state after it remembered the entry; one
+// that claimed before loses its compare-and-swap to the fence, or has published by then. Only then may readers believe that nothing more will come.
+func (b *block) supersede() (before uint32) {
+	before = b.state.Load()
+	for before != layout.StateReplacing && before != layout.StateSuperseded && !b.state.CompareAndSwap(before, layout.StateReplacing) {
+		before = b.state.Load()
+	}
+	crash.Point("replace.marked")
+	b.fenceNext()
+	crash.Point("replace.fence")
+	b.state.Store(layout.StateSuperseded)
+	return before
+}
+
+// fenceNext sets FENCE on the entry of the next id. The compare-and-swap succeeds only while that id is unpublished.
+func (b *block) fenceNext() {
+	for range openTries { // a living producer publishes at most one more message after the mark
+		next := b.next()
+		e := b.entry(next)
+		v := e.Load()
+		if !layout.EntryEmpty(v) && layout.EntryID(v, next) >= next {
+			continue
+		}
+		if v&layout.EntryFence != 0 || e.CompareAndSwap(v, v|layout.EntryFence) {
+			return
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package core
+
+import (
+	"datablock/internal/layout"
+)
+
+// nextLossless takes message c.next, or reports that it is not there yet. While a join at oldest is not acknowledged it reads as ORDERED does.
+func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
+	if c.joining != 0 && c.joinAck.Load() >= c.joining {
+		c.joining = 0 // the producer has seen cursor and bit: from the cursor on nothing is overwritten any more
+		*c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) = 0
+	}
+	if c.joining != 0 {
+		return c.nextInOrder(out)
+	}
+	v := c.entry(c.next).Load() // acquire; pairs with Producer.publish
+	if c.mayJump && !layout.EntryEmpty(v) && layout.EntryID(v, c.next) > c.next {
+		c.jump(0) // once: from where it leads the producer overwrites nothing
+		v = c.entry(c.next).Load()
+	}
+	if layout.EntryEmpty(v) {
+		return false, nil
+	}
+	id := layout.EntryID(v, c.next)
+	if id < c.next {
+		return false, nil
+	}
+	if id > c.next {
+		*c.hot.overruns++
+		return false, fail(Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, or the control file is damaged; attach again", c.name(), c.next)
+	}
+	c.mayJump = false
+	if v&layout.EntryLost != 0 {
+		return c.lost()
+	}
+	h := &c.holds[c.freeHold()]
+	*h = hold{id: id, slot: layout.EntrySlot(v)}
+	return c.deliverInOrder(h, out)
+}
+
+// nextOrdered is nextInOrder with the count of what was missed.
+func (c *Consumer) nextOrdered(out *ReadSlot) (bool, error) {
+	ok, err := c.nextInOrder(out)
+	if ok {
+		out.Missed, c.skipped = c.skipped, 0
+		*c.hot.missed += out.Missed
+	}
+	return ok, err
+}
+
+// nextInOrder pins message c.next, jumping forward when it was overtaken.
+func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
+	for range 1000 { // each turn needs a whole lap of the producer; never for ever
+		scan := c.scanEpoch.Load()
+		v := c.entry(c.next).Load()
+		id := layout.EntryID(v, c.next)
+		if layout.EntryEmpty(v) || id < c.next {
+			// Half a turn of the tags behind, newer looks like older.
+			if c.commit() <= c.next+uint64(c.slotCount) {
+				return false, nil
+			}
+			id = c.next + 1
+		}
+		if id > c.next {
+			c.jump(c.losses * uint64(c.slotCount) / 8)
+			c.losses++
+			continue
+		}
+		if v&layout.EntryLost != 0 {
+			return c.lost()
+		}
+		h, ok := c.hold(scan, v, id)
+		if !ok {
+			continue
+		}
+		c.losses = 0
+		return c.deliverInOrder(h, out)
+	}
+	return false, nil
+}
+
+// jump moves c.next to the oldest message present, or further in, but not past the newest.
+func (c *Consumer) jump(further uint64) {
+	next := c.block.next()
+	to := c.oldest(next) + min(further, uint64(c.slotCount)-1)
+	if to <= c.next {
+		return
+	}
+	if c.delivery == Ordered {
+		c.skipped += to - c.next
+	}
+	c.next = to
+	c.stepOver()
+}
+
+func (c *Consumer) deliverInOrder(h *hold, out *ReadSlot) (bool, error) {
+	h.inOrder = true
+	err := c.deliver(h, out)
+	c.next++
+	if err != nil {
+		c.stepOver() // the stream goes on
+	}
+	return err == nil, err
+}
+
+// lost says once that an operator discarded the message, and passes over it.
+func (c *Consumer) lost() (bool, error) {
+	id := c.next
+	c.next++
+	*c.hot.lost++
+	c.stepOver()
+	return false, fail(Lost, "block %q: message %d was discarded by an operator; the next call goes on after it", c.name(), id)
+}
+
+// stepOver brings the shared cursor up to the first message that is held in order, or, if none is, to c.next.
+func (c *Consumer) stepOver() {
+	if !c.rowMine() {
+		return
+	}
+	to := min(c.firstInOrder(), c.next)
+	if c.delivery == Lossless {
+		c.advance(to)
+	} else {
+		*c.ctl.plain64(c.header.row(c.row) + layout.RowCursor) = to // for people, and for a durable consumer's return
+	}
+}
+
+// nextLatest pins the newest message that nobody discarded, if it is newer than the last one read.
+func (c *Consumer) nextLatest(out *ReadSlot) (bool, error) {
+	for range 1000 { // as in nextInOrder
+		scan := c.scanEpoch.Load()
+		v, id, ok := c.newest()
+		if !ok {
+			return false, nil
+		}
+		h, ok := c.hold(scan, v, id)
+		if !ok {
+			continue
+		}
+		err := c.deliver(h, out)
+		out.Missed = id - c.next
+		*c.hot.missed += out.Missed
+		c.next = id + 1
+		c.stepOver()
+		return err == nil, err
+	}
+	return false, nil
+}
+
+// newest finds the entry of the newest message from c.next on that is not LOST.
+func (c *Consumer) newest() (v, id uint64, ok bool) {
+	next := c.block.next()
+	for want := next; want > max(c.next, c.oldest(next)); {
+		want--
+		v = c.entry(want).Load()
+		if layout.EntryEmpty(v) {
+			continue // commit ran ahead of an entry that is not visible yet
+		}
+		if id = layout.EntryID(v, want); id >= c.next && v&layout.EntryLost == 0 {
+			return v, id, true
+		}
+	}
+	return 0, 0, false
+}

@@ -1,0 +1,336 @@
+package core
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/blake2b"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+func TestWhatADeadCreatorReservedIsCollectedBeforeAnotherTries(t *testing.T) {
+	b := newBench(t)
+	stray := location{b.dir, "x"}
+	id := blockID{1, 2, 3}
+	for _, path := range []string{stray.control(id), stray.temporary(id)} {
+		require.NoError(t, os.WriteFile(path, []byte("left"), 0o600))
+	}
+	c := b.config(Ring, 4)
+	c.SlotSize = 1 << 40
+	_, err := OpenProducer("x", c)
+	require.ErrorIs(t, err, NoSpace)
+	files, _ := filepath.Glob(filepath.Join(b.dir, "*"))
+	assert.Empty(t, files)
+}
+
+func TestAnImpossibleEntryIsCorruptAndNothingWorse(t *testing.T) {
+	for _, d := range []Delivery{Lossless, Ordered, Latest} {
+		t.Run(d.String(), func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 4))
+			c := b.consumer(ConsumerOptions{Delivery: d})
+			write(t, p, 1)
+			p.entry(0).Store(layout.Entry(0, 1<<22-2))
+			assert.NotPanics(t, func() { _, err := c.Next(0); assert.ErrorIs(t, err, Corrupt) })
+		})
+	}
+}
+
+func TestMinConsumersDoesNotCountTheDead(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.MinConsumers = 1
+	p := b.producer(config)
+	c, err := b.openConsumer(ConsumerOptions{Delivery: Ordered})
+	require.NoError(t, err)
+	c.die()
+	assert.Eventually(t, func() bool {
+		s, err := p.Claim(0)
+		if err == nil {
+			require.NoError(t, p.Commit(s, 0))
+		}
+		return errors.Is(err, Timeout)
+	}, 5*time.Second, time.Millisecond)
+}
+
+func TestAClockSetBackExpiresNobody(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 4))
+	c, err := b.openConsumer(ConsumerOptions{Durable: true, Name: "log"})
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	d := b.consumer(ConsumerOptions{Delivery: Latest})
+	*d.ctl.plain64(d.header.row(1) + layout.RowDied) = platform.Realtime() + uint64(time.Second)
+	n, err := CleanupDeadConsumers("x", b.dir, time.Hour)
+	require.NoError(t, err)
+	assert.Zero(t, n)
+}
+
+func TestADeposedProducersCloseTouchesNothing(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p, err := OpenProducer("x", config)
+	require.NoError(t, err)
+	c := b.consumer(ConsumerOptions{})
+	p.die() // a daemon closed its descriptors
+	q := b.producer(config)
+	_, err = p.Claim(0)
+	require.ErrorIs(t, err, Superseded)
+	require.NoError(t, p.Close())
+	_, err = c.Next(0)
+	assert.ErrorIs(t, err, Timeout)
+	write(t, q, 1)
+	assert.Equal(t, uint32(layout.StateReady), q.state.Load())
+}
+
+func TestACorruptRingCanBeReplaced(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	write(t, p, 4)
+	p.entry(0).Store(p.entry(1).Load())
+	require.NoError(t, p.Close())
+	_, err := OpenProducer("x", config)
+	require.ErrorIs(t, err, Corrupt)
+	t.Log(err)
+	config.Flags |= Replace | Force
+	q, err := OpenProducer("x", config)
+	require.NoError(t, err)
+	_ = q.Close()
+}
+
+func TestTheLastOnesOutLeaveNothing(t *testing.T) {
+	left := 0
+	for range 150 {
+		b := newBench(t)
+		config := b.config(Ring, 4)
+		config.Flags |= UnlinkOnClose
+		p, err := OpenProducer("x", config)
+		require.NoError(t, err)
+		var g sync.WaitGroup
+		var cs []*Consumer
+		for range 3 {
+			c, err := b.openConsumer(ConsumerOptions{})
+			require.NoError(t, err)
+			cs = append(cs, c)
+		}
+		for _, c := range cs {
+			g.Add(1)
+			go func() { defer g.Done(); _ = c.Close() }()
+		}
+		_ = p.Close()
+		g.Wait()
+		files, _ := filepath.Glob(filepath.Join(b.dir, "*"))
+		left += len(files)
+		os.RemoveAll(b.dir)
+	}
+	assert.Zero(t, left)
+}
+
+func TestANewerMinorFormatIsRead(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	id := p.id
+	l := p.location
+	require.NoError(t, p.Close())
+	patch := func(path string, at int, rehash bool) {
+		d, err := os.ReadFile(path)
+		require.NoError(t, err)
+		binary.LittleEndian.PutUint32(d[at:], 1)
+		if rehash {
+			sum := blake2b.Sum256(d[:layout.HdrHash])
+			copy(d[layout.HdrHash:], sum[:])
+		}
+		require.NoError(t, os.WriteFile(path, d, 0o600))
+	}
+	patch(l.data(), layout.HdrMinor, true)
+	patch(l.control(id), layout.CtlMinor, false)
+	c, err := b.openConsumer(ConsumerOptions{})
+	assert.NoError(t, err)
+	if err == nil {
+		_ = c.Close()
+	}
+}
+
+func TestAPollingProducerLearnsOfUnlink(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 4)
+	require.NoError(t, Unlink("x", b.dir, Force))
+	_, err := p.Claim(0)
+	assert.ErrorIs(t, err, Superseded)
+}
+
+func TestAStrangersBlockIsNotAdopted(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.Mode = 0o666
+	p := b.producer(config)
+	id := p.id
+	l := p.location
+	require.NoError(t, p.Close())
+	for _, f := range []string{l.data(), l.control(id)} {
+		if err := os.Chown(f, 12345, 12345); err != nil {
+			t.Skipf("NOT SHOWN: giving a file to another uid needs root: %v", err)
+		}
+	}
+	require.NoError(t, os.Chmod(l.data(), 0o666))
+	config.Mode = 0o600
+	q, err := OpenProducer("x", config)
+	assert.Error(t, err)
+	if err == nil {
+		_ = q.Close()
+	}
+}
+
+func TestLatestPassesOverADiscardedMessage(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Latest})
+	write(t, p, 3)
+	p.entry(2).Or(layout.EntryLost)
+	s, err := c.Next(0)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, s.ID)
+}
+
+func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p, err := OpenProducer("x", config)
+	require.NoError(t, err)
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	copy(s.Data, "first")
+	p.die()
+	q := b.producer(config)
+	require.NoError(t, p.Commit(s, 5)) // published by the deposed one
+	m, err := c.Next(0)
+	require.NoError(t, err)
+	one := string(m.Data)
+	require.NoError(t, c.Release(m))
+	_, err = q.Claim(0)
+	require.ErrorIs(t, err, Superseded, "the successor has to look again where the stream stands")
+	require.NoError(t, q.Close())
+	q = b.producer(config)
+	write(t, q, 1)
+	m, err = c.ReadAt(0)
+	require.NoError(t, err)
+	assert.Equal(t, one, string(m.Data))
+	assert.EqualValues(t, 2, q.next)
+}
+
+func TestADeposedConsumersReleaseTouchesNobodysPin(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c, err := b.openConsumer(ConsumerOptions{Delivery: Latest})
+	require.NoError(t, err)
+	write(t, p, 1)
+	s, err := c.Next(0)
+	require.NoError(t, err)
+	c.die() // descriptors closed by the program
+	d := b.consumer(ConsumerOptions{Delivery: Latest})
+	require.Equal(t, c.row, d.row)
+	_, err = d.Next(0)
+	require.NoError(t, err)
+	assert.ErrorIs(t, c.Release(s), Fenced)
+	assert.NotZero(t, d.pin(d.row, 0).Load(), "d's pin")
+}
+
+func TestEveryRowBindsTheProducer(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.ConsumerLimit = 255
+	p := b.producer(config)
+	var cs []*Consumer
+	for range 255 {
+		cs = append(cs, b.consumer(ConsumerOptions{Delivery: Lossless}))
+	}
+	_, err := b.openConsumer(ConsumerOptions{})
+	require.ErrorIs(t, err, Full)
+	for _, k := range []int{0, 62, 63, 64, 126, 127, 128, 190, 191, 192, 254} {
+		base := p.next
+		for p.next < base+4 {
+			write(t, p, 1)
+		}
+		for i, c := range cs {
+			if i != k {
+				for range 4 {
+					read(t, c)
+				}
+			}
+		}
+		_, err := p.Claim(0)
+		require.ErrorIs(t, err, Timeout, k)
+		for range 4 {
+			read(t, cs[k])
+		}
+	}
+}
+
+func TestADamagedHintSkipsNoIDs(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	write(t, p, 3)
+	*p.commitHint = 1000
+	p.die()
+	q := b.producer(config)
+	assert.EqualValues(t, 3, q.next)
+}
+
+func TestAnOrderedReaderHalfATurnOfTheTagsBehindCatchesUp(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 4)
+	for i := range 4 {
+		p.entries[i].Store(layout.EntryNone)
+	}
+	*p.commitHint = 1<<39 + 100
+	require.NoError(t, p.Close())
+	p = b.producer(config)
+	write(t, p, 8)
+	s, err := c.Next(10 * time.Millisecond)
+	assert.NoError(t, err)
+	assert.EqualValues(t, 1<<39+104, s.ID)
+}
+
+func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
+	for name, lose := range map[string]func(b bench, p *Producer){
+		"removed": func(b bench, p *Producer) { require.NoError(t, os.Remove(p.location.data())) },
+		"removed and closed": func(b bench, p *Producer) {
+			require.NoError(t, os.Remove(p.location.data()))
+			require.NoError(t, p.Close())
+		},
+		"unlinked at close and made anew": func(b bench, p *Producer) {
+			require.NoError(t, p.Close())
+			b.producer(b.config(Ring, 4))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			config := b.config(Ring, 4)
+			config.Flags |= UnlinkOnClose
+			p := b.producer(config)
+			c := b.consumer(ConsumerOptions{})
+			write(t, p, 1)
+			lose(b, p)
+			assert.EqualValues(t, 0, read(t, c).ID)
+			_, err := c.Next(5 * time.Second)
+			assert.ErrorIs(t, err, Superseded)
+		})
+	}
+}

@@ -1,0 +1,278 @@
+//go:build crashpoints
+
+package core
+
+import (
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/crash"
+)
+
+func TestReadAtOfAMessageWrittenMeanwhileIsNoOverrun(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 8)
+	at(t, "read.at", func() { write(t, p, 1) })
+	_, err := c.ReadAt(8)
+	assert.NotErrorIs(t, err, Overrun)
+}
+
+func TestNothingAfterTheExchangeUndoesAReplacement(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	require.NoError(t, p.Close())
+	at(t, "replace.exchanged", func() {
+		fs, _ := filepath.Glob(filepath.Join(b.dir, "*.tmp.ctl"))
+		require.Len(t, fs, 1)
+		require.NoError(t, os.Remove(fs[0]))
+		require.NoError(t, os.Mkdir(fs[0], 0o700)) // any failure of unlink other than ENOENT
+	})
+	other := b.config(Ring, 8)
+	other.Flags |= Replace
+	_, err := OpenProducer("x", other)
+	t.Log(err)
+	crash.Hook.Store(nil)
+	_, err = b.openConsumer(ConsumerOptions{})
+	assert.NotErrorIs(t, err, Corrupt)
+}
+
+// at runs step when this process comes to the crash point for the first time: one participant's step between two of another's.
+func at(t *testing.T, point string, step func()) {
+	var reached atomic.Bool
+	hook := func(p string) {
+		if p == point && reached.CompareAndSwap(false, true) {
+			step()
+		}
+	}
+	crash.Hook.Store(&hook)
+	t.Cleanup(func() { crash.Hook.Store(nil) })
+}
+
+// killedAt runs f and abandons it at the crash point, with everything as it then is.
+func killedAt(t *testing.T, point string, f func()) {
+	at(t, point, func() { panic("killed") })
+	assert.PanicsWithValue(t, "killed", f)
+	crash.Hook.Store(nil)
+}
+
+func TestAFailedUnlinkDoesNotReviveWhatIsGone(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	at(t, "replace.marked", func() { require.NoError(t, os.Remove(p.location.data())) }) // another unlinker is faster
+	_ = Unlink("x", b.dir, Force)
+	_, err := p.Claim(0)
+	assert.ErrorIs(t, err, Superseded)
+}
+
+func TestUnlinkNeverRemovesAReplacersBlock(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 4))
+	other := b.config(Ring, 8)
+	other.Flags |= Replace | Force
+	replaced := make(chan error, 1)
+	var q *Producer
+	at(t, "replace.marked", func() { // by the unlinker
+		go func() {
+			p, err := OpenProducer("x", other)
+			q = p
+			replaced <- err
+		}()
+	})
+	require.NoError(t, Unlink("x", b.dir, Force))
+	require.NoError(t, <-replaced)
+	c := b.consumer(ConsumerOptions{})
+	write(t, q, 1)
+	assert.EqualValues(t, 0, read(t, c).ID)
+	require.NoError(t, q.Close())
+}
+
+func TestAnOpenerNeverDisplacesALivingReplacer(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	hung, err := OpenProducer("x", config)
+	require.NoError(t, err)
+	var replacer *Producer
+	marked, goOn, replaced := make(chan struct{}), make(chan struct{}), make(chan error, 1)
+	at(t, "replace.fenced", func() {
+		close(marked)
+		<-goOn
+	})
+	go func() {
+		c := b.config(Ring, 8)
+		c.Flags |= Replace | Force
+		p, err := OpenProducer("x", c)
+		replacer = p
+		replaced <- err
+	}()
+	<-marked
+	hung.die()
+	opened := make(chan error, 1)
+	go func() {
+		_, err := OpenProducer("x", config)
+		opened <- err
+	}()
+	close(goOn)
+	require.NoError(t, <-replaced)
+	assert.ErrorIs(t, <-opened, ProducerActive)
+	_, err = replacer.Claim(0)
+	assert.NoError(t, err)
+	require.NoError(t, replacer.Close())
+}
+
+func TestMinConsumersCountsOnlyWhoHasJoined(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.MinConsumers = 1
+	p := b.producer(config)
+	write(t, p, 4)
+	at(t, "attach.bit", func() {
+		_, err := p.Claim(0)
+		assert.ErrorIs(t, err, Timeout)
+	})
+	c := b.consumer(ConsumerOptions{Delivery: Lossless, Start: StartOldest})
+	_, err := p.Claim(0)
+	assert.ErrorIs(t, err, Timeout, "now the consumer holds it up")
+	assert.EqualValues(t, 0, read(t, c).ID)
+	write(t, p, 1)
+}
+
+func TestADurableReaderIsToldWhatAKilledCleanerTook(t *testing.T) {
+	for _, point := range []string{"clean.locked", "clean.durable", "clean.lossless", "clean.active", "clean.pins", "clean.hot"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 4))
+			o := ConsumerOptions{Durable: true, Name: "log", Delivery: Lossless}
+			c := b.consumer(o)
+			write(t, p, 1)
+			assert.EqualValues(t, 0, read(t, c).ID)
+			require.NoError(t, c.Close())
+			killedAt(t, point, func() { _, _ = CleanupDeadConsumers("x", b.dir, 0) })
+			s, err := p.Claim(0)
+			for err == nil && s.ID < 20 {
+				require.NoError(t, p.Commit(s, 8))
+				s, err = p.Claim(0)
+			}
+			c = b.consumer(o)
+			if s, err := c.Next(0); err == nil {
+				assert.EqualValues(t, 1, s.ID, "skipped without a word")
+			} else {
+				assert.ErrorIs(t, err, Timeout, "begins anew, at the next message")
+				assert.EqualValues(t, p.next, c.next)
+			}
+		})
+	}
+}
+
+func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
+	for _, point := range []string{"create.control", "create.locked", "create.data", "create.filled", "replace.marked", "replace.fenced", "replace.exchanged"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			config := b.config(Ring, 4)
+			p := b.producer(config)
+			write(t, p, 2)
+			require.NoError(t, p.Close())
+			other := b.config(Ring, 8)
+			other.Flags |= Replace
+			left := b.files()
+			at(t, point, func() { left = b.files() })
+			q, err := OpenProducer("x", other)
+			require.NoError(t, err)
+			crash.Hook.Store(nil)
+			require.NoError(t, q.Close())
+			b.restore(left) // as the kill leaves them; the lock is free
+
+			r := b.producer(other)
+			write(t, r, 1)
+			files := b.files()
+			assert.Len(t, files, 2)
+		})
+	}
+}
+
+// files is what stands in the directory, with its contents.
+func (b bench) files() map[string][]byte {
+	all := map[string][]byte{}
+	entries, err := os.ReadDir(b.dir)
+	require.NoError(b.t, err)
+	for _, e := range entries {
+		path := filepath.Join(b.dir, e.Name())
+		all[path], err = os.ReadFile(path)
+		require.NoError(b.t, err)
+	}
+	return all
+}
+
+func (b bench) restore(files map[string][]byte) {
+	for path := range b.files() {
+		require.NoError(b.t, os.Remove(path))
+	}
+	for path, content := range files {
+		require.NoError(b.t, os.WriteFile(path, content, 0o600))
+	}
+}
+
+func TestReadersDoNotLeaveBeforeTheFence(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{})
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	at(t, "replace.marked", func() {
+		_, err := c.Next(0)
+		assert.ErrorIs(t, err, Timeout, "the open claim may still be published")
+		require.NoError(t, p.Commit(s, 8))
+	})
+	require.NoError(t, Unlink("x", b.dir, Force))
+	held, err := c.Next(0)
+	require.NoError(t, err)
+	assert.EqualValues(t, 0, held.ID)
+	require.NoError(t, c.Release(held))
+	_, err = c.Next(0)
+	assert.ErrorIs(t, err, Superseded)
+	_, err = p.Claim(0)
+	assert.ErrorIs(t, err, Superseded)
+}
+
+func TestWaitForLosesNoWakeUp(t *testing.T) {
+	for point, look := range map[string]func(*Consumer){
+		"sleep.marked": func(c *Consumer) {},
+		"sleep.consumer": func(c *Consumer) {
+			assert.NotZero(t, c.waiting.Load(), "whoever commits now sees that somebody sleeps")
+		},
+	} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 4))
+			c := b.consumer(ConsumerOptions{Delivery: Ordered})
+			slept := 0
+			hook := func(at string) {
+				if at == point && p.next == 0 {
+					look(c)
+					write(t, p, 1)
+				}
+				if at == "sleep.consumer" {
+					slept++
+				}
+			}
+			crash.Hook.Store(&hook)
+			t.Cleanup(func() { crash.Hook.Store(nil) })
+			event := c.event.Load()
+			s, err := c.WaitFor(0, Forever)
+			require.NoError(t, err)
+			assert.EqualValues(t, 0, s.ID)
+			if point == "sleep.marked" {
+				assert.Zero(t, slept, "it looks again between the mark and the sleep")
+			} else {
+				assert.NotEqual(t, event, c.event.Load(), "the sleep ends at once")
+			}
+		})
+	}
+}

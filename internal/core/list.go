@@ -1,0 +1,179 @@
+package core
+
+import (
+	"errors"
+	"os"
+	"strings"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// BlockInfo describes one block, as datablock_block_info does.
+type BlockInfo struct {
+	Name          string
+	TotalBytes    uint64
+	SlotSize      uint64
+	NextID        uint64
+	ProducerPID   uint64
+	SlotCount     uint32
+	SpareSlots    uint32
+	Policy        uint32
+	Consumers     uint32
+	ConsumerLimit uint32
+	State         uint32 // 0: there is a file that claims to be a block and cannot be read as one
+}
+
+// List describes the blocks in a directory ("" for the default one), sorted by name. It opens read-only and changes nothing.
+func List(directory string) ([]BlockInfo, error) {
+	dir, err := resolveDirectory(directory)
+	if err != nil {
+		return nil, err
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, systemError(err, "list the blocks")
+	}
+	var list []BlockInfo
+	for _, f := range files {
+		if !f.Type().IsRegular() || badName(f.Name()) != "" || strings.HasSuffix(f.Name(), controlSuffix) {
+			continue
+		}
+		v, err := openView(location{dir, f.Name()})
+		switch {
+		case err == nil:
+			list = append(list, v.info())
+			v.close()
+		case claimsToBeBlock(dir, f.Name()):
+			list = append(list, BlockInfo{Name: f.Name()})
+		}
+	}
+	return list, nil
+}
+
+func claimsToBeBlock(dir, name string) bool {
+	f, err := os.Open(location{dir, name}.data())
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	magic := make([]byte, 8)
+	if _, err := f.ReadAt(magic, 0); err != nil {
+		return false
+	}
+	return words(magic).u64(0).Load() == layout.MagicData
+}
+
+// view is a block opened to look: read-only, and able to ask the locks.
+type view struct {
+	*block
+	ask *platform.Locks
+}
+
+func openView(l location) (*view, error) {
+	for range openTries {
+		b, err := openBlock(l, observe)
+		if errors.Is(err, errMoved) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ask, err := openLocks(b, false)
+		if err == nil {
+			return &view{b, ask}, nil
+		}
+		b.unmap()
+		if !errors.Is(err, errMoved) || b.named() {
+			return nil, err
+		}
+	}
+	return nil, fail(Busy, "block %q: the name leads to another file at every look", l.name)
+}
+
+func (v *view) close() {
+	v.ask.Close()
+	v.unmap()
+}
+
+func (v *view) info() BlockInfo {
+	i := BlockInfo{
+		Name: v.name(), TotalBytes: v.dataSize + v.controlSize, SlotSize: v.slotSize, NextID: v.next(), SlotCount: v.slotCount,
+		SpareSlots: v.spareSlots, Policy: uint32(v.policy), ConsumerLimit: v.consumerLimit, State: v.state.Load(),
+	}
+	if probe(v.ask, layout.ProducerRow) == somebody {
+		i.ProducerPID = *v.data.plain64(layout.ProducerPID)
+	}
+	for row := uint32(1); row <= v.consumerLimit; row++ {
+		if v.rowStatus(row) != layout.RowFree && probe(v.ask, row) == somebody {
+			i.Consumers++
+		}
+	}
+	return i
+}
+
+// Unlink removes a block. While participants live it is refused, unless flags has Force: then the producer is fenced, and all learn that they have to attach again.
+// Errors: Invalid, NotFound, Access, ProducerActive, Busy, Corrupt, System.
+func Unlink(name, directory string, flags uint32) error {
+	if flags&^uint32(Force) != 0 {
+		return fail(Invalid, "flags 0x%x: only FORCE applies to unlink", flags)
+	}
+	l, err := locate(name, directory)
+	if err != nil {
+		return err
+	}
+	for range openTries {
+		err := unlink(l, flags&Force != 0)
+		if !errors.Is(err, errMoved) {
+			return err
+		}
+	}
+	return fail(Busy, "block %q: the name leads to another file at every look", l.name)
+}
+
+func unlink(l location, force bool) error {
+	b, err := openBlock(l, produce)
+	if err != nil {
+		return err
+	}
+	a, err := newAttachment(b)
+	if err != nil {
+		b.unmap()
+		return err
+	}
+	id := b.id
+	defer func() {
+		a.closeLocks()
+		b.unmap()
+		_ = collect(l, id)
+	}()
+	locked, err := a.lockProducerRow()
+	if err != nil {
+		return err
+	}
+	if err := a.lockReplace(); err != nil {
+		return err
+	}
+	if !a.named() {
+		return errMoved
+	}
+	if !locked && !force {
+		return fail(ProducerActive, "block %q is being written by pid %d: close it first, or unlink it by force", b.name(), *b.data.plain64(layout.ProducerPID))
+	}
+	found, held, err := a.ask.Find(rowByte(1), layout.LockStride*int64(b.consumerLimit))
+	if err != nil {
+		return systemError(err, "block %q", b.name())
+	}
+	if held && !force {
+		row := uint32((found.Start - layout.LockRows) / layout.LockStride)
+		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
+	}
+	before := b.supersede()
+	if err := platform.Remove(l.data()); err != nil && b.named() {
+		b.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
+		return systemError(err, "block %q", b.name())
+	}
+	b.wakeConsumers()
+	b.wakeProducer()
+	return nil
+}

@@ -1,0 +1,252 @@
+package core
+
+import (
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// standing is what a row's locks say of its owner.
+type standing int
+
+const (
+	nobody   standing = iota // the lock is free: whoever had the row is dead or gone
+	somebody                 // held: a participant lives
+	cleaning                 // held by a cleaner: look again
+)
+
+// attachment is a participant's own place in a block: the row whose lock it holds, and a second description to ask about others and to clean after them.
+type attachment struct {
+	*block
+	row uint32
+	own *platform.Locks
+	ask *platform.Locks
+}
+
+// newAttachment opens the lock descriptions; no row is held yet. errMoved: the control file is another one by now.
+func newAttachment(b *block) (*attachment, error) {
+	a := &attachment{block: b}
+	for _, l := range []**platform.Locks{&a.own, &a.ask} {
+		var err error
+		if *l, err = openLocks(b, true); err != nil {
+			a.closeLocks()
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// openLocks opens one more description of the control file that b has mapped.
+func openLocks(b *block, write bool) (*platform.Locks, error) {
+	path := b.control(b.id)
+	l, err := platform.OpenLocks(path, write)
+	if err != nil {
+		if CodeOf(systemError(err, "")) == NotFound {
+			return nil, errMoved
+		}
+		return nil, systemError(err, "block %q", b.name())
+	}
+	if info, err := l.Stat(); err != nil || !info.Same(b.ctlInfo) {
+		l.Close()
+		return nil, errMoved
+	}
+	return l, nil
+}
+
+func (a *attachment) closeLocks() {
+	if a.own != nil {
+		a.own.Close()
+	}
+	if a.ask != nil {
+		a.ask.Close()
+	}
+}
+
+// lockRow tries to take a row for oneself.
+func (a *attachment) lockRow(row uint32) (bool, error) {
+	ok, err := a.own.TryLock(rowByte(row))
+	if err != nil {
+		return false, systemError(err, "block %q: row %d", a.name(), row)
+	}
+	if ok {
+		a.row = row
+	}
+	return ok, nil
+}
+
+func (a *attachment) unlockRow() { _ = a.own.Unlock(rowByte(a.row)) }
+
+// lockProducerRow takes row 0, waiting out a cleaner, which is at it for microseconds only. It reports false if a producer lives.
+func (a *attachment) lockProducerRow() (bool, error) {
+	for range lockTries {
+		if ok, err := a.lockRow(layout.ProducerRow); ok || err != nil {
+			return ok, err
+		}
+		if probe(a.ask, layout.ProducerRow) == somebody {
+			return false, nil
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return false, fail(Busy, "block %q: its producer's row is being cleaned without end: is the process that does it stopped? Try again", a.name())
+}
+
+// lockReplace takes the right to replace or remove the block, until the locks are closed. Of several who want to, one does it at a time, and the others then find that the
+// name leads elsewhere.
+func (a *attachment) lockReplace() error {
+	for range lockTries {
+		if ok, err := a.ask.TryLock(layout.LockReplace); ok || err != nil {
+			return err
+		}
+		time.Sleep(time.Millisecond)
+	}
+	return fail(Busy, "block %q: somebody else is replacing or removing it without end: is that process stopped? Try again", a.name())
+}
+
+// lockTries bounds the waits of an opener for somebody who should be done in microseconds, a millisecond each.
+const lockTries = 1000
+
+func rowByte(row uint32) int64 { return layout.LockRows + layout.LockStride*int64(row) }
+
+func cleaningByte(row uint32) int64 { return rowByte(row) + layout.LockCleaning }
+
+// probe asks about a row without taking anything, through a description that holds no lock on it. It is one question: of two, one for each byte, the answers could be of
+// different moments, and a cleaner that finishes in between would look like an owner.
+func probe(ask *platform.Locks, row uint32) standing {
+	found, held, err := ask.Find(rowByte(row), 1)
+	switch {
+	case err != nil:
+		return somebody // never take the living for dead
+	case !held:
+		return nobody
+	case found.Length > 1:
+		return cleaning // a cleaner holds both bytes through one description, which makes them one lock
+	}
+	return somebody
+}
+
+// withDeadRow runs f with the row's lock, if its owner is dead. The lock is the proof, and it keeps newcomers out; the CLEANING byte, taken first,
+// lets others see that the row is only being cleaned. It reports whether f ran.
+func withDeadRow(ask *platform.Locks, row uint32, f func()) bool {
+	if ok, err := ask.TryLock(cleaningByte(row)); !ok || err != nil {
+		return false
+	}
+	defer func() { _ = ask.Unlock(cleaningByte(row)) }()
+	crash.Point("clean.cleaning")
+	if ok, err := ask.TryLock(rowByte(row)); !ok || err != nil {
+		return false
+	}
+	defer func() { _ = ask.Unlock(rowByte(row)) }()
+	crash.Point("clean.locked")
+	f()
+	crash.Point("clean.done")
+	return true
+}
+
+// cleanRow removes what a dead consumer left in its row. A durable consumer keeps name, cursor and its hold on the producer, unless expire says that it has been dead
+// for too long. It reports whether there was something to remove and it was.
+func (b *block) cleanRow(ask *platform.Locks, row uint32, expire func(died uint64) bool) (cleaned bool) {
+	if b.rowStatus(row) == layout.RowFree && !b.maskHas(b.active, row) && !b.maskHas(b.lossless, row) {
+		return false
+	}
+	withDeadRow(ask, row, func() {
+		if b.rowStatus(row) == layout.RowFree && !b.maskHas(b.active, row) && !b.maskHas(b.lossless, row) {
+			return // somebody was faster
+		}
+		if b.durableRow(row) {
+			died := b.ctl.plain64(b.header.row(row) + layout.RowDied)
+			if *died == 0 {
+				*died = platform.Realtime()
+			}
+			if !expire(*died) {
+				cleaned = b.rowStatus(row) != layout.RowDead
+				b.restRow(row)
+				return
+			}
+		}
+		b.clearRow(row)
+		b.ctl.u64(layout.CtlCleaned).Add(1)
+		cleaned = true
+	})
+	if cleaned {
+		b.wakeProducer()
+	}
+	return cleaned
+}
+
+// never keeps a durable row whatever its age.
+func never(uint64) bool { return false }
+
+// restRow leaves a dead durable row as it has to wait: no pins, the cursor and the hold kept. The caller holds the row's lock.
+func (b *block) restRow(row uint32) {
+	b.maskClear(b.active, row)
+	crash.Point("clean.masked")
+	b.clearPins(row)
+	b.ctl.u32(b.header.row(row) + layout.RowStatus).Store(layout.RowDead)
+}
+
+// clearRow empties a row: bits first, so that nobody acts on the rest, identity last, so that a cleaner who dies leaves something to find. The caller holds the row's lock.
+func (b *block) clearRow(row uint32) {
+	at := b.header.row(row)
+	b.ctl[at+layout.RowDurable] = 0 // first: a durable row without its hold would be taken for one that kept everything
+	crash.Point("clean.durable")
+	b.maskClear(b.lossless, row)
+	crash.Point("clean.lossless")
+	b.maskClear(b.active, row)
+	crash.Point("clean.active")
+	b.clearPins(row)
+	crash.Point("clean.pins")
+	for off := uint64(layout.RowCursor); off < layout.RowSize; off += 8 {
+		*b.ctl.plain64(at + off) = 0
+	}
+	crash.Point("clean.hot")
+	for off := uint64(layout.RowPID); off < layout.RowCursor; off += 8 {
+		*b.ctl.plain64(at + off) = 0
+	}
+	b.ctl.u32(at + layout.RowStatus).Store(layout.RowFree)
+}
+
+func (b *block) clearPins(row uint32) {
+	for k := range uint64(layout.MaxPins) {
+		b.pin(row, k).Store(0)
+	}
+}
+
+func (b *block) rowStatus(row uint32) uint32 {
+	return b.ctl.u32(b.header.row(row) + layout.RowStatus).Load()
+}
+
+// durableRow reports whether a row waits for its owner's return. One that died before it was attached for the first time has nothing to keep.
+func (b *block) durableRow(row uint32) bool {
+	status := b.rowStatus(row)
+	return b.ctl[b.header.row(row)+layout.RowDurable] == 1 && (status == layout.RowActive || status == layout.RowDead)
+}
+
+// rowName is the name in a row; whatever others wrote there, it is at most MaxRowNameLen bytes.
+func (b *block) rowName(row uint32) string {
+	at := b.header.row(row)
+	n := min(b.ctl.u32(at+layout.RowNameLen).Load(), layout.MaxRowNameLen)
+	return string(b.ctl[at+layout.RowName : at+layout.RowName+uint64(n)])
+}
+
+// writeIdentity says who holds a row. For people; the lock is what counts.
+func (b *block) writeIdentity(row uint32, role, delivery uint8, name string) {
+	at := b.header.row(row)
+	who := platform.Self()
+	if name == "" {
+		name = who.Name
+	}
+	name = name[:min(len(name), layout.MaxRowNameLen)]
+	*b.ctl.plain64(at + layout.RowPID) = who.PID
+	*b.ctl.plain64(at + layout.RowStart) = who.StartTime
+	*b.ctl.plain64(at + layout.RowPIDNS) = who.PIDNamespace
+	b.ctl.u32(at + layout.RowUID).Store(who.UID)
+	b.ctl[at+layout.RowRole] = role
+	b.ctl[at+layout.RowDelivery] = delivery
+	*b.ctl.plain64(at + layout.RowAttached) = platform.Realtime()
+	*b.ctl.plain64(at + layout.RowDied) = 0
+	*b.ctl.plain64(at + layout.RowHeartbeat) = platform.Monotonic()
+	copy(b.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1], append([]byte(name), make([]byte, layout.MaxRowNameLen+1-len(name))...))
+	b.ctl.u32(at + layout.RowNameLen).Store(uint32(len(name)))
+}

@@ -1,0 +1,70 @@
+package core
+
+import (
+	"math/bits"
+	"sync/atomic"
+
+	"datablock/internal/layout"
+)
+
+// The masks say which rows the producer has to look at. Bits change by atomic or/and alone, so that nobody needs a lock for them.
+
+// maskSet is sequentially consistent: a joiner's later loads of the entries come after it (pairs with the producer's mask loads).
+func (b *block) maskSet(mask []atomic.Uint64, row uint32) { mask[row/64].Or(1 << (row % 64)) }
+
+func (b *block) maskClear(mask []atomic.Uint64, row uint32) {
+	mask[row/64].And(^(uint64(1) << (row % 64)))
+}
+
+func (b *block) maskHas(mask []atomic.Uint64, row uint32) bool {
+	return mask[row/64].Load()&(1<<(row%64)) != 0
+}
+
+// validRows is the part of mask word w that stands for consumer rows; other bits in it are noise.
+func (b *block) validRows(w uint32) uint64 {
+	valid := ^uint64(0)
+	if last := b.consumerLimit; last < 64*w {
+		return 0
+	} else if last < 64*w+63 {
+		valid = 1<<(last-64*w+1) - 1
+	}
+	if w == 0 {
+		valid &^= 1 << layout.ProducerRow
+	}
+	return valid
+}
+
+// attached counts the rows that a producer with min_consumers waits for. One that is still attaching has nothing yet that keeps a message for it; a dead durable one has.
+func (b *block) attached() (n uint32) {
+	count := func(row uint32) {
+		if status := b.rowStatus(row); status == layout.RowActive || status == layout.RowDead {
+			n++
+		}
+	}
+	for w := range uint32(layout.MaskWords) {
+		eachRow(w, (b.active[w].Load()|b.lossless[w].Load())&b.validRows(w), count)
+	}
+	return n
+}
+
+// pin is one of a row's pins: the slot it holds + 1, or 0.
+func (b *block) pin(row uint32, k uint64) *atomic.Uint64 {
+	return b.ctl.u64(b.header.row(row) + layout.RowPins + 8*k)
+}
+
+func (b *block) cursor(row uint32) *atomic.Uint64 {
+	return b.ctl.u64(b.header.row(row) + layout.RowCursor)
+}
+
+// forMask calls f for every consumer row in the mask. Each word is loaded once (sequentially consistent).
+func (b *block) forMask(mask []atomic.Uint64, f func(row uint32)) {
+	for w := range uint32(layout.MaskWords) {
+		eachRow(w, mask[w].Load()&b.validRows(w), f)
+	}
+}
+
+func eachRow(w uint32, set uint64, f func(row uint32)) {
+	for ; set != 0; set &= set - 1 {
+		f(64*w + uint32(bits.TrailingZeros64(set)))
+	}
+}

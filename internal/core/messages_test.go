@@ -1,0 +1,76 @@
+package core
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+// told collects what a loop is given, at most limit turns of it, and calls turn in each.
+func told(c *Consumer, limit int, turn func(ReadSlot)) (ids []uint64, codes []Code) {
+	for s, err := range c.Messages(0) {
+		if err == nil {
+			ids = append(ids, s.ID)
+		} else {
+			codes = append(codes, CodeOf(err))
+		}
+		turn(s)
+		if limit--; limit == 0 {
+			break
+		}
+	}
+	return ids, codes
+}
+
+func TestMessagesGoesOnWithTheNextProducer(t *testing.T) {
+	b := newBench(t)
+	p, err := OpenProducer("x", b.config(Ring, 4))
+	require.NoError(t, err)
+	c := b.consumer(ConsumerOptions{})
+	write(t, p, 1)
+	p.die()
+	turn := 0
+	ids, codes := told(c, 4, func(ReadSlot) {
+		switch turn++; turn {
+		case 1:
+			c.producerProbed = 0 // look at once
+		case 2:
+			write(t, b.producer(b.config(Ring, 4)), 1)
+			c.producerProbed = 0
+		}
+	})
+	assert.Equal(t, []uint64{0, 1}, ids)
+	assert.Equal(t, []Code{NoProducer, Timeout}, codes)
+}
+
+func TestMessagesGoesOnAfterASpoiltMessage(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.Checksum = ChecksumEnforced
+	p := b.producer(config)
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 4)
+	p.data[p.payload(layout.EntrySlot(p.entry(1).Load()))] ^= 1
+	ids, codes := told(c, 5, func(s ReadSlot) {
+		if s.Data != nil && s.ID == 2 {
+			*p.data.plain64(p.slotHeader(s.Index) + layout.SlotID) = 99 // as if the slot were used again
+		}
+	})
+	assert.Equal(t, []uint64{0, 2, 3}, ids)
+	assert.Equal(t, []Code{Checksum, Overrun}, codes)
+}
+
+func TestMessagesEndsForAnEvictedConsumer(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 4)
+	ids, codes := told(c, 9, func(s ReadSlot) {
+		c.ctl.u32(c.header.row(c.row) + layout.RowStatus).Store(layout.RowFree)
+	})
+	assert.Equal(t, []uint64{0}, ids)
+	assert.Equal(t, []Code{Fenced}, codes)
+}

@@ -1,0 +1,290 @@
+package core
+
+import (
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// Producer writes a block. One goroutine at a time; Interrupt may come from any.
+type Producer struct {
+	*ProducerState
+	*attachment
+	unlinkOnClose bool
+
+	free    []uint32 // freeCount slots that nobody can be reading
+	retired []uint32 // retireCount slots out of the ring that a reader may still pin
+	pinned  []uint64 // bit per slot, all zero between scans
+	pins    []uint32 // what a scan found
+
+	counted  uint64 // Monotonic of the last look whether those who are attached live
+	heldAt   uint64 // id + 1 of the message whose claim had to wait last
+	sleeps   uint32 // for it
+	watch    watcher
+	clock    platform.Ticker
+	write    WriteTransactionSlot
+	swept    uint64             // Monotonic of the last look for dead readers outside a wait
+	refusals [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times
+}
+
+// WriteSlot is a claimed slot: memory to fill, until Commit or Abort.
+type WriteSlot struct {
+	Data  []byte // the whole capacity
+	ID    uint64 // what Commit publishes
+	Index uint32
+}
+
+// nameCheckEvery bounds how long a producer whose block was replaced goes on without noticing from the name alone.
+const nameCheckEvery = int64(100 * time.Millisecond)
+
+func newProducer(a *attachment, c Config) *Producer {
+	slots := make([]uint32, 2*a.slots())
+	p := &Producer{
+		ProducerState: &ProducerState{Block: a.blockState(), nameChecked: platform.Monotonic()},
+		attachment:    a,
+		unlinkOnClose: c.Flags&UnlinkOnClose != 0,
+		free:          slots[:a.slots()],
+		retired:       slots[a.slots():],
+		pinned:        make([]uint64, (a.slots()+63)/64),
+		pins:          make([]uint32, a.consumerLimit*layout.MaxPins),
+	}
+	p.freeAt, p.retiredAt = addressOf(p.free), addressOf(p.retired)
+	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
+	p.watch.p = p
+	for i, why := range whyNot {
+		p.refusals[i] = fail(Timeout, "block %q: the next message cannot be claimed now, and the call was asked not to wait: %s", a.name(), why)
+	}
+	return p
+}
+
+// Name is the block's name.
+func (p *Producer) Name() string { return p.name() }
+
+// Claim opens a slot for the next message. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be overwritten.
+// Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
+func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
+	if p.claimed {
+		return WriteSlot{}, fail(Invalid, "block %q: the claim of message %d is still open: commit or abort it first", p.name(), p.next)
+	}
+	if p.data == nil {
+		return WriteSlot{}, p.gone()
+	}
+	if timeout < Forever {
+		return WriteSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+	}
+	now := p.clock.Now()
+	*p.data.plain64(layout.Heartbeat) = now
+	if int64(now-p.nameChecked) > nameCheckEvery { // the clock may be a little behind the one that was looked at
+		p.nameChecked = now
+		if err := p.checkFiles(); err != nil {
+			return WriteSlot{}, err
+		}
+	}
+	if !p.gate() || !p.takeSlot() {
+		if err := p.waitForRoom(timeout); err != nil {
+			return WriteSlot{}, err
+		}
+	}
+	if p.attend {
+		p.attend = false
+		p.watch.stop()
+		if p.pinnedScans > 0 {
+			p.sweep()
+		}
+	}
+	crash.Point("claim.slot")
+	if !p.remember() {
+		p.giveBack()
+		return WriteSlot{}, p.superseded()
+	}
+	crash.Point("claim.remembered")
+	p.mark(now) // only now: a fence that answers to the mark must meet the remembered entry
+	crash.Point("claim.marked")
+	p.claimed = true
+	if p.checksum != ChecksumNone {
+		clear(p.slotChecksum(p.slot)) // what an earlier message of this slot left
+	}
+	at := p.payload(p.slot)
+	return WriteSlot{Data: p.data[at : at+p.slotSize : at+p.slotSize], ID: p.next, Index: p.slot}, nil
+}
+
+func (p *Producer) superseded() error {
+	return fail(Superseded, "block %q was replaced by another producer, or removed by force: nothing was published; open it again", p.name())
+}
+
+// mark shows the claim to diagnosis. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
+func (p *Producer) mark(now uint64) {
+	mark := p.data.plain64(p.slotHeader(p.slot) + layout.SlotClaim)
+	*mark = layout.Claim(p.epoch, layout.ClaimGeneration(*mark)+1)
+	*p.data.plain64(layout.ClaimSince) = now
+	*p.data.plain64(layout.ClaimID) = p.next + 1
+}
+
+func (p *Producer) unmark() {
+	*p.data.plain64(p.slotHeader(p.slot) + layout.SlotClaim) &^= layout.ClaimOpen
+	*p.data.plain64(layout.ClaimID) = 0
+	*p.data.plain64(layout.ClaimSince) = 0
+}
+
+// remember notes the entry as the commit will expect it, rid of a fence that a forced recovery left for an earlier claim. The state is loaded afterwards: see
+// supersede. It reports false when the block is another producer's: superseded, or adopted or
+// written by somebody else, which can be only if this process closed the descriptor of its lock.
+func (p *Producer) remember() bool {
+	e := p.entry(p.next)
+	for {
+		v := e.Load()
+		if !layout.EntryEmpty(v) && layout.EntryID(v, p.next) >= p.next {
+			return false
+		}
+		if v&layout.EntryFence == 0 || e.CompareAndSwap(v, v&^layout.EntryFence) {
+			p.remembered = v &^ layout.EntryFence
+			return !p.ending() && p.data.u64(layout.Epoch).Load() == p.epoch
+		}
+	}
+}
+
+// Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: Invalid (the claim stays open), Fenced,
+// Superseded (nothing was published, the claim has ended).
+func (p *Producer) Commit(s WriteSlot, length int) error {
+	if err := p.ours(s); err != nil {
+		return err
+	}
+	if length < 0 || uint64(length) > p.slotSize {
+		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
+	}
+	if p.checksum == ChecksumEnforced {
+		p.seal(length)
+	}
+	at := p.slotHeader(p.slot)
+	*p.data.plain64(at + layout.SlotID) = p.next
+	*p.data.plain64(at + layout.SlotLength) = uint64(length)
+	var stamp uint64
+	if p.flags&Timestamp != 0 {
+		stamp = platform.Realtime()
+	}
+	*p.data.plain64(at + layout.SlotTimestamp) = stamp
+	crash.Point("commit.header")
+	p.unmark() // before the publication: afterwards the slot is the readers'
+	p.claimed = false
+	crash.Point("commit.unmarked")
+	if !p.publish() {
+		p.giveBack()
+		*p.data.plain64(layout.MetricFenced)++
+		if p.ending() {
+			return p.superseded()
+		}
+		return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
+	}
+	crash.Point("commit.published")
+	if old := layout.EntrySlot(p.remembered); old < p.slots() { // NoSlot is not
+		p.retire(old)
+	}
+	p.next++
+	*p.commitHint = p.next // a hint: it may stay behind for ever if we die here
+	crash.Point("commit.hint")
+	*p.data.plain64(layout.MetricWritten)++
+	*p.data.plain64(layout.MetricBytes) += uint64(length)
+	if p.waiting.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then looks at the entry again
+		p.waiting.Swap(0)
+		crash.Point("commit.unwaited")
+		p.wakeConsumers()
+	}
+	return nil
+}
+
+// publish swaps the remembered entry for the new one: the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload
+// and header become visible with it) and with the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
+func (p *Producer) publish() bool {
+	e := p.entry(p.next)
+	for !e.CompareAndSwap(p.remembered, layout.Entry(p.next, p.slot)) {
+		v := e.Load()
+		if v != p.remembered|layout.EntryLost { // only a fence, or damage
+			return false
+		}
+		p.remembered = v // an operator discarded the message that is overwritten anyway
+	}
+	return true
+}
+
+// Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
+func (p *Producer) Abort(s WriteSlot) error {
+	if err := p.ours(s); err != nil {
+		return err
+	}
+	p.abort()
+	return nil
+}
+
+func (p *Producer) abort() {
+	p.unmark()
+	crash.Point("abort.unmarked")
+	p.claimed = false
+	p.giveBack()
+	*p.data.plain64(layout.MetricAborted)++
+}
+
+func (p *Producer) ours(s WriteSlot) error {
+	if !p.claimed {
+		return fail(Invalid, "block %q: no claim is open: begin one first", p.name())
+	}
+	if s.ID != p.next || s.Index != p.slot {
+		return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), s.Index, s.ID, p.slot, p.next)
+	}
+	return nil
+}
+
+// Interrupt makes a waiting Claim return Closed. Any goroutine; the wait may begin only after the wake-up, so repeat it until Claim has returned.
+func (p *Producer) Interrupt() {
+	atomic.StoreUint32(&p.interrupted, 1)
+	platform.Wake(p.ctlWake)
+}
+
+// Close marks the end of the stream, aborts an open claim and gives the block up. No call may be inside.
+func (p *Producer) Close() error {
+	if p.data == nil {
+		return p.gone()
+	}
+	p.watch.stop()
+	defer p.leave() // also when the mapping has gone: the process may be told by a panic
+	if p.data.u64(layout.Epoch).Load() != p.epoch {
+		p.claimed = false
+		return nil // another producer's by now
+	}
+	if p.claimed {
+		p.abort()
+	}
+	end := uint32(layout.StateClosed)
+	if !p.named() {
+		end = layout.StateSuperseded // nobody will ever continue it
+	}
+	p.state.CompareAndSwap(layout.StateReady, end) // a superseded block stays that
+	crash.Point("close.state")
+	p.wakeConsumers()
+	*p.data.plain64(layout.ProducerPID) = 0
+	p.clearRow(layout.ProducerRow)
+	crash.Point("close.identity")
+	if p.unlinkOnClose && p.lockReplace() == nil && p.named() {
+		_ = platform.Remove(p.location.data())
+		crash.Point("close.unlinked")
+	}
+	return nil
+}
+
+func (p *Producer) gone() error {
+	return fail(Closed, "block %q: this producer is closed already", p.name())
+}
+
+// leave releases the row and everything local; if the block has lost its name, the last one out removes the control file.
+func (a *attachment) leave() {
+	l, id := a.location, a.id
+	a.closeLocks()
+	crash.Point("close.unlocked")
+	named := a.named() // asked without the lock: of several that leave at once one is the last
+	a.unmap()
+	if !named {
+		_ = collect(l, id)
+	}
+}

@@ -1,0 +1,324 @@
+package core
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+const (
+	// How long a held-up producer sleeps at most before it looks for dead readers again: at first, later, and when it is told of every holder's end.
+	promptSlice  = 5 * time.Millisecond
+	patientSlice = 20 * time.Millisecond
+	watchedSlice = 100 * time.Millisecond
+	promptFor    = 20 // sleeps
+
+	probesASlice = 32                            // rows it asks about each time, so that many stuck rows cost no more
+	sweepEvery   = 10 * uint64(time.Millisecond) // how often one that does not sleep does
+	suspicious   = 8                             // scans in a row that find a retired slot pinned, before a dead reader is looked for
+	spinTries    = 100
+)
+
+// gate reports whether the next message may be published. It is the one place where a reader can hold the producer up.
+func (p *Producer) gate() bool {
+	id, n := p.next, uint64(p.slotCount)
+	if p.minConsumers > 0 && id >= n {
+		p.sweepAttached()
+		if p.attached() < p.minConsumers {
+			return false
+		}
+	}
+	epoch := p.joinEpoch.Load() // pairs with joinOldest: cursor and bit are set before the epoch moves
+	if p.scanned && epoch == p.acked && id-p.minCursor < n {
+		return true
+	}
+	p.rescan()
+	if epoch != p.acked || p.joinAck.Load() != epoch {
+		crash.Point("gate.rescanned")
+		p.joinAck.Store(epoch) // only now: whoever reads it relies on having been seen
+		p.acked = epoch
+	}
+	return id-p.minCursor < n
+}
+
+// rescan finds the least LOSSLESS cursor. Cursors are written by others: each is clamped to what it can be.
+func (p *Producer) rescan() {
+	p.minCursor = p.next
+	p.forMask(p.lossless, func(row uint32) {
+		p.minCursor = min(p.minCursor, p.clamped(p.cursor(row).Load()))
+	})
+	p.scanned = true
+}
+
+// clamped bounds a cursor to [next - N, next].
+func (p *Producer) clamped(cursor uint64) uint64 {
+	behind := int64(p.next - cursor)
+	switch {
+	case behind < 0:
+		return p.next
+	case behind > int64(min(uint64(p.slotCount), p.next)):
+		return p.next - min(uint64(p.slotCount), p.next)
+	}
+	return cursor
+}
+
+// takeSlot takes a slot from the free list, refilled from the retired ones.
+func (p *Producer) takeSlot() bool {
+	if p.freeCount == 0 {
+		p.refill()
+	}
+	if p.freeCount == 0 {
+		return false
+	}
+	p.freeCount--
+	p.slot = p.free[p.freeCount]
+	return true
+}
+
+// giveBack puts the slot that was taken back where it came from.
+func (p *Producer) giveBack() {
+	p.free[p.freeCount] = p.slot
+	p.freeCount++
+}
+
+func (p *Producer) retire(slot uint32) {
+	p.retired[p.retireCount] = slot
+	p.retireCount++
+}
+
+// refill frees every retired slot that no pin names. The scan begins after the last retirement it serves; scan_epoch tells readers that one has begun (see Consumer.hold).
+func (p *Producer) refill() {
+	p.scanEpoch.Add(1)
+	*p.data.plain64(layout.MetricScans)++
+	crash.Point("claim.scan")
+	pins := p.pins[:0]
+	p.forMask(p.active, func(row uint32) {
+		for k := range uint64(layout.MaxPins) {
+			// Sequentially consistent, pairs with the exchange in Consumer.hold.
+			if v := p.pin(row, k).Load(); v != 0 && v <= uint64(p.slots()) {
+				slot := uint32(v) - 1
+				p.pinned[slot/64] |= 1 << (slot % 64)
+				pins = append(pins, slot)
+			}
+		}
+	})
+	kept := uint32(0)
+	for _, slot := range p.retired[:p.retireCount] {
+		if p.pinned[slot/64]&(1<<(slot%64)) != 0 {
+			p.retired[kept] = slot
+			kept++
+		} else {
+			p.free[p.freeCount] = slot
+			p.freeCount++
+		}
+	}
+	p.retireCount = kept
+	for _, slot := range pins {
+		p.pinned[slot/64] = 0
+	}
+	if p.pinnedScans++; kept == 0 {
+		p.pinnedScans = 0
+	} else if p.pinnedScans%suspicious == 0 {
+		p.sweep()
+	}
+}
+
+// sweep looks for dead readers outside a wait, seldom enough to cost nothing.
+func (p *Producer) sweep() (cleaned int) {
+	now := platform.Monotonic()
+	if now-p.swept < sweepEvery {
+		return 0
+	}
+	p.swept = now
+	return p.releaseDead(uint32(now / sweepEvery))
+}
+
+// Why a claim has to wait.
+const (
+	noSlot = iota
+	tooFew
+	held
+)
+
+var whyNot = [...]string{
+	noSlot: "every spare slot is held by a reader",
+	tooFew: "fewer consumers than min_consumers are attached",
+	held:   "a LOSSLESS consumer has not read the message that would be overwritten",
+}
+
+// sweepAttached keeps dead consumers from being counted as attached for longer than sweepEvery.
+func (p *Producer) sweepAttached() {
+	now := platform.Monotonic()
+	if now-p.counted < sweepEvery {
+		return
+	}
+	p.counted = now
+	p.forMask(p.active, func(row uint32) {
+		if probe(p.ask, row) == nobody && p.cleanRow(p.ask, row, p.expired) {
+			*p.data.plain64(layout.MetricCleaned)++
+		}
+	})
+}
+
+// waitForRoom waits until the gate is open and takes a slot. The dead are released meanwhile, without anybody's help.
+func (p *Producer) waitForRoom(timeout time.Duration) error {
+	ready := func() bool { return p.gate() && p.takeSlot() }
+	if err := p.over(); err != nil {
+		return err
+	}
+	if timeout == 0 {
+		// A producer that only polls must not be held up by the dead for ever either.
+		if p.sweep() > 0 && ready() {
+			return nil
+		}
+		return p.timedOut(timeout)
+	}
+	if p.heldAt != p.next+1 { // held up anew, and not by a caller that waits in slices
+		p.heldAt, p.sleeps = p.next+1, 0
+		for range spinTries {
+			if ready() {
+				return nil
+			}
+		}
+	}
+	start := platform.Monotonic()
+	*p.data.plain64(layout.MetricWaits)++
+	defer func() {
+		p.producerWaiting.Store(0)
+		*p.data.plain64(layout.MetricWaitNs) += platform.Monotonic() - start
+	}()
+	for ; ; p.sleeps++ {
+		if err := p.over(); err != nil {
+			return err
+		}
+		if now := platform.Monotonic(); int64(now-p.nameChecked) > nameCheckEvery {
+			p.nameChecked = now
+			if err := p.checkFiles(); err != nil {
+				return err
+			}
+		}
+		wake := p.ctlWake.Load()
+		p.producerWaiting.Store(p.awaited()) // sequentially consistent, pairs with Consumer.advance and unpin
+		crash.Point("sleep.producer")
+		if ready() {
+			return nil
+		}
+		if p.releaseDead(p.sleeps*probesASlice) > 0 {
+			continue
+		}
+		slice := promptSlice
+		if p.sleeps >= promptFor {
+			p.attend = true // the claim that succeeds ends the watch
+			slice = p.watch.everyHolder()
+		}
+		if timeout > 0 {
+			left := timeout - time.Duration(platform.Monotonic()-start)
+			if left <= 0 {
+				return p.timedOut(timeout)
+			}
+			slice = min(slice, left)
+		}
+		*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
+		platform.Wait(p.ctlWake, wake, slice)
+	}
+}
+
+// over reports why no further message can be written, nil if one can.
+func (p *Producer) over() error {
+	if atomic.LoadUint32(&p.interrupted) != 0 {
+		return fail(Closed, "block %q: the producer was closed while it waited", p.name())
+	}
+	if p.ending() {
+		return p.superseded()
+	}
+	return nil
+}
+
+// checkFiles looks whether the block still has its name and its memory.
+func (p *Producer) checkFiles() error {
+	if !p.named() {
+		return p.superseded()
+	}
+	return p.truncated()
+}
+
+// awaited is the least cursor that lets the next message in, or WaitAny when cursors are not what holds it up.
+func (p *Producer) awaited() uint64 {
+	if n := uint64(p.slotCount); p.next-p.minCursor >= n {
+		return p.next - n + 1
+	}
+	return layout.WaitAny
+}
+
+// releaseDead cleans the rows of dead consumers that hold the producer up, probing a part of them each time. It returns how many it cleaned.
+func (p *Producer) releaseDead(first uint32) (cleaned int) {
+	holding := p.holding()
+	for i := range min(len(holding), probesASlice) {
+		row := holding[(int(first)+i)%len(holding)]
+		if probe(p.ask, row) == nobody && p.cleanRow(p.ask, row, p.expired) {
+			*p.data.plain64(layout.MetricCleaned)++
+			cleaned++
+		}
+	}
+	return cleaned
+}
+
+// holding is the rows that hold the producer up: LOSSLESS ones with a low cursor, or, if there is none, whoever may pin.
+func (p *Producer) holding() (rows []uint32) {
+	n := uint64(p.slotCount)
+	if p.next-p.minCursor < n {
+		p.forMask(p.active, func(row uint32) { rows = append(rows, row) })
+		return rows
+	}
+	p.forMask(p.lossless, func(row uint32) {
+		if p.next-p.clamped(p.cursor(row).Load()) >= n {
+			rows = append(rows, row)
+		}
+	})
+	return rows
+}
+
+// expired reports whether a dead durable consumer's retention time is over.
+func (p *Producer) expired(died uint64) bool {
+	return p.retention > 0 && since(died, platform.Realtime()) > time.Duration(p.retention)*time.Millisecond
+}
+
+func (p *Producer) timedOut(timeout time.Duration) error {
+	*p.data.plain64(layout.MetricTimeouts)++
+	why := noSlot
+	if n := uint64(p.slotCount); p.minConsumers > 0 && p.next >= n && p.attached() < p.minConsumers {
+		why = tooFew
+	} else if p.next-p.minCursor >= n {
+		why = held
+	}
+	if timeout == 0 {
+		return p.refusals[why]
+	}
+	detail := whyNot[why]
+	switch why {
+	case tooFew:
+		detail = fmt.Sprintf("%d consumers are attached and min_consumers is %d", p.attached(), p.minConsumers)
+	case held:
+		detail += p.slowest()
+	}
+	return fail(Timeout, "block %q: message %d could not be claimed within %v: %s", p.name(), p.next, timeout, detail)
+}
+
+// slowest says which LOSSLESS consumer is furthest behind.
+func (p *Producer) slowest() (who string) {
+	least := p.next
+	p.forMask(p.lossless, func(row uint32) {
+		if cursor := p.clamped(p.cursor(row).Load()); cursor < least {
+			least = cursor
+			who = fmt.Sprintf(": row %d, %q, pid %d, at message %d", row, p.rowName(row), *p.ctl.plain64(p.header.row(row) + layout.RowPID), cursor)
+			if probe(p.ask, row) == nobody && p.durableRow(row) {
+				who += ", dead and durable: start it again under that name, or remove its row"
+			}
+		}
+	})
+	return who
+}

@@ -1,0 +1,109 @@
+package core
+
+import "datablock/internal/layout"
+
+// What the fast path of a participant works on. datablock_inline.h has the same structs, field by field, and works on the same memory: of C and Go one at a time,
+// as a participant is used by one thread at a time. tests/go/layout compares names, sizes and offsets.
+
+// BlockState says where a block's words are: addresses and geometry, constant while it is open.
+type BlockState struct {
+	Data, Ctl, Entries, Payloads, Rows uintptr
+	DataSize, CtlSize                  uint64
+	Stride, SlotSize                   uint64
+	RowMask                            [layout.MaskWords]uint64
+	SlotCount, Slots                   uint32
+	MinConsumers, Flags                uint32 // Flags: those of the header, and stateChecksums, stateEnforced
+}
+
+const (
+	stateChecksums = 1 << 30 // messages may carry a checksum: a claim clears what is left of an earlier one
+	stateEnforced  = 1 << 31 // the library makes and compares them
+)
+
+// ProducerState is the private state of a producer.
+type ProducerState struct {
+	Block BlockState
+
+	next        uint64 // id of the next message
+	epoch       uint64
+	remembered  uint64 // the entry as the commit expects it
+	minCursor   uint64 // lower bound of all LOSSLESS cursors, as of the last rescan
+	acked       uint64 // join_epoch that the last rescan served
+	nameChecked uint64 // Monotonic of the last look whether the name still leads here
+	_           uint64 // C's: ring_next
+	_           uint32 // C's: ring_at
+	slot        uint32 // claimed
+	freeCount   uint32
+	retireCount uint32
+	pinnedScans uint32 // scans in a row that found a retired slot pinned
+	interrupted uint32 // atomic: another thread closes the handle
+	claimed     bool
+	scanned     bool // minCursor is of this producer
+	attend      bool // the next claim has something to do beyond its fast path
+	_           [5]byte
+
+	freeAt, retiredAt, pinnedAt, pinsAt uintptr // of the slices of Producer, for C
+}
+
+// hold is one message that the application has in its hands.
+type hold struct {
+	id      uint64
+	claim   uint64 // the slot's claim mark when the hold began; it changes when the slot is used again
+	slot    uint32
+	token   uint32
+	used    bool
+	pinned  bool
+	inOrder bool // ending it moves the cursor
+	_       [5]byte
+}
+
+// ConsumerState is the private state of a consumer.
+type ConsumerState struct {
+	Block BlockState
+
+	rowAt          uintptr
+	next           uint64 // the least id that the next read may give
+	skipped        uint64 // ORDERED: what was jumped over since the last message
+	losses         uint64 // ORDERED: jumps in a row
+	joining        uint64 // LOSSLESS joining at oldest: the join_epoch to be acknowledged, 0: bound
+	_              uint64 // C's: ring_next
+	_              uint32 // C's: ring_at
+	rowNumber      uint32
+	deliveryNumber uint32
+	maxPins        uint32
+	incarnation    uint32
+	held           uint32
+	nextHold       uint32 // number of the last hold, for tokens
+	interrupted    uint32 // atomic: another thread closes the handle
+	mayJump        bool   // what was overtaken before the acknowledgement only moves the start
+	producerThere  bool   // at the last look
+	_              [6]byte
+	producerProbed uint64 // Monotonic of the last look whether there is a producer
+	holds          [layout.MaxPins]hold
+}
+
+// State is for C code, which must not use it after Close, nor while a method runs.
+func (p *Producer) State() *ProducerState { return p.ProducerState }
+
+// State is for C code, which must not use it after Close, nor while a method runs.
+func (c *Consumer) State() *ConsumerState { return c.ConsumerState }
+
+// blockState collects the addresses of an open block.
+func (b *block) blockState() BlockState {
+	s := BlockState{
+		Data: addressOf(b.data), Ctl: addressOf(b.ctl), Rows: addressOf(b.ctl[b.header.row(0):]),
+		Entries: addressOf(b.entries), Payloads: addressOf(b.data[b.payload(0):]),
+		DataSize: uint64(len(b.data)), CtlSize: uint64(len(b.ctl)), Stride: b.stride, SlotSize: b.slotSize,
+		SlotCount: b.slotCount, Slots: b.slots(), MinConsumers: b.minConsumers, Flags: b.flags,
+	}
+	if b.checksum != ChecksumNone {
+		s.Flags |= stateChecksums
+	}
+	if b.checksum == ChecksumEnforced {
+		s.Flags |= stateEnforced
+	}
+	for w := range s.RowMask {
+		s.RowMask[w] = b.validRows(uint32(w))
+	}
+	return s
+}

@@ -1,0 +1,177 @@
+package core
+
+import "time"
+
+// WriteTransactionSlot is the claimed slot of a write transaction. There is one for each producer, as there is one claim: nothing is allocated for a message.
+type WriteTransactionSlot struct {
+	producer *Producer
+	slot     WriteSlot
+	length   int
+	err      error // of the last Commit: nothing is published
+	number   uint64
+	open     bool
+}
+
+// beginWrite claims a slot and opens the transaction on it.
+func (p *Producer) beginWrite(timeout time.Duration) (*WriteTransactionSlot, error) {
+	slot, err := p.Claim(timeout)
+	if err != nil {
+		return nil, err
+	}
+	p.write = WriteTransactionSlot{producer: p, slot: slot, length: len(slot.Data), number: p.write.number + 1, open: true}
+	return &p.write, nil
+}
+
+// Data is the whole slot, nil once the transaction has ended.
+func (s *WriteTransactionSlot) Data() []byte { return s.slot.Data }
+
+// Size is the slot's capacity in bytes.
+func (s *WriteTransactionSlot) Size() int { return len(s.slot.Data) }
+
+// ID is the message id that is published if the transaction ends well.
+func (s *WriteTransactionSlot) ID() uint64 { return s.slot.ID }
+
+// Index is the slot's number in the block.
+func (s *WriteTransactionSlot) Index() uint32 { return s.slot.Index }
+
+// Commit sets the message's length; the last call counts. It publishes nothing yet. Errors: Invalid (above the capacity: unless another call corrects it, the
+// transaction fails with this error; the transaction has ended).
+func (s *WriteTransactionSlot) Commit(length int) error {
+	if !s.open {
+		return errEnded
+	}
+	s.length, s.err = length, nil
+	if length < 0 || length > len(s.slot.Data) {
+		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published", s.producer.name(), length, len(s.slot.Data))
+	}
+	return s.err
+}
+
+var errEnded = fail(Invalid, "the transaction has ended: begin another one")
+
+// end publishes the message, or gives the slot back.
+func (s *WriteTransactionSlot) end(publish bool) error {
+	slot := s.slot
+	s.open, s.slot = false, WriteSlot{}
+	if publish && s.err == nil {
+		return s.producer.Commit(slot, s.length)
+	}
+	_ = s.producer.Abort(slot) // it fails where the producer has been closed, which aborts as well
+	return s.err
+}
+
+// ReadTransactionSlot is the message of a read transaction. A consumer has as many as it may hold slots.
+type ReadTransactionSlot struct {
+	consumer *Consumer
+	slot     ReadSlot
+	open     bool
+}
+
+// beginRead opens a transaction on a message that is held.
+func (c *Consumer) beginRead(slot ReadSlot) *ReadTransactionSlot {
+	for k := range c.transactions {
+		if s := &c.transactions[k]; !s.open {
+			*s = ReadTransactionSlot{c, slot, true}
+			return s
+		}
+	}
+	panic("more transactions than holds")
+}
+
+// Data is the message, in place and read-only; nil once the transaction has ended.
+func (s *ReadTransactionSlot) Data() []byte { return s.slot.Data }
+
+// Size is the message's length in bytes.
+func (s *ReadTransactionSlot) Size() int { return len(s.slot.Data) }
+
+// ID is the message's id.
+func (s *ReadTransactionSlot) ID() uint64 { return s.slot.ID }
+
+// Index is the slot's number in the block.
+func (s *ReadTransactionSlot) Index() uint32 { return s.slot.Index }
+
+// Timestamp is the time of the commit in ns since 1970, 0 where the block has none.
+func (s *ReadTransactionSlot) Timestamp() uint64 { return s.slot.Timestamp }
+
+// Missed is how many messages were skipped before this one.
+func (s *ReadTransactionSlot) Missed() uint64 { return s.slot.Missed }
+
+// end lets go of the message. Those of a LOSSLESS consumer may end in any order, so that they can be nested.
+func (s *ReadTransactionSlot) end() error {
+	h := s.consumer.find(s.slot)
+	s.open, s.slot = false, ReadSlot{}
+	if h == nil { // the consumer has been closed
+		return errEnded
+	}
+	return s.consumer.finish(h)
+}
+
+// WithWriteTransaction claims a slot, waiting at most for the timeout, lets f fill it, and publishes it: the length that f committed, or the whole slot. If f
+// returns an error, panics or ends its goroutine, nothing is published and the next claim gets the same id; the error, or the panic, goes on unchanged.
+// Errors: f's; those of Claim and Commit, then the result is zero.
+func WithWriteTransaction[R any](p *Producer, timeout time.Duration, f func(*WriteTransactionSlot) (R, error)) (R, error) {
+	var none R
+	s, err := p.beginWrite(timeout)
+	if err != nil {
+		return none, err
+	}
+	returned := false
+	defer func() {
+		if !returned {
+			_ = s.end(false)
+		}
+	}()
+	result, err := f(s)
+	returned = true
+	if err != nil {
+		_ = s.end(false)
+		return result, err
+	}
+	if err := s.end(true); err != nil {
+		return none, err
+	}
+	return result, nil
+}
+
+// WithReadTransaction lets f read message id in place. It waits, at most for the timeout, for one that is not written yet, and leaves the cursor where it is.
+// The message is let go of in every case. Errors: f's; those of WaitFor and Release, then the result is zero.
+func WithReadTransaction[R any](c *Consumer, id uint64, timeout time.Duration, f func(*ReadTransactionSlot) (R, error)) (R, error) {
+	slot, err := c.WaitFor(id, timeout)
+	if err != nil {
+		var none R
+		return none, err
+	}
+	return reading(c, slot, f)
+}
+
+// WithNextSlot lets f read the next message in place. When the time runs out it reports false, without an error, and f is not called. The message counts as
+// read in every other case. Errors: f's; those of Next but Timeout, and of Release, then the result is zero.
+func WithNextSlot[R any](c *Consumer, timeout time.Duration, f func(*ReadTransactionSlot) (R, error)) (R, bool, error) {
+	slot, err := c.Next(timeout)
+	if err != nil {
+		var none R
+		if e, ok := err.(*Error); ok && e.Code == Timeout {
+			return none, false, nil
+		}
+		return none, false, err
+	}
+	result, err := reading(c, slot, f)
+	return result, true, err
+}
+
+func reading[R any](c *Consumer, slot ReadSlot, f func(*ReadTransactionSlot) (R, error)) (R, error) {
+	s := c.beginRead(slot)
+	returned := false
+	defer func() {
+		if !returned {
+			_ = s.end()
+		}
+	}()
+	result, err := f(s)
+	returned = true
+	if ending := s.end(); err == nil && ending != nil {
+		var none R
+		return none, ending
+	}
+	return result, err
+}

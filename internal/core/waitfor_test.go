@@ -1,0 +1,183 @@
+package core
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+var deliveries = []Delivery{Lossless, Ordered, Latest}
+
+func TestWaitForWaitsForThatMessageAlone(t *testing.T) {
+	for _, d := range deliveries {
+		t.Run(d.String(), func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 4))
+			c := b.consumer(ConsumerOptions{Delivery: d})
+			got := make(chan ReadSlot)
+			go func() {
+				s, err := c.WaitFor(3, Forever)
+				assert.NoError(t, err)
+				got <- s
+			}()
+			for range 3 {
+				write(t, p, 1)
+				for c.waiting.Load() == 0 { // woken by that one, it sleeps again
+					select {
+					case s := <-got:
+						t.Fatalf("message %d is taken for message 3", s.ID)
+					case <-time.After(time.Millisecond):
+					}
+				}
+			}
+			write(t, p, 1)
+			s := <-got
+			assert.EqualValues(t, 3, s.ID)
+			assert.EqualValues(t, 0, s.Missed)
+			require.NoError(t, c.Release(s))
+			first := map[Delivery]uint64{Lossless: 0, Ordered: 0, Latest: 3}[d]
+			assert.Equal(t, first, read(t, c).ID, "the cursor has not moved")
+		})
+	}
+}
+
+func TestWaitForOfAnOverwrittenMessageDoesNotWait(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 6)
+	_, err := c.WaitFor(1, Forever)
+	assert.ErrorIs(t, err, Overrun)
+	p.entry(3).Or(layout.EntryLost)
+	_, err = c.WaitFor(3, Forever)
+	assert.ErrorIs(t, err, Lost)
+	_, err = c.WaitFor(^uint64(0), 0)
+	assert.ErrorIs(t, err, Timeout)
+	_, err = c.WaitFor(3, -2)
+	assert.ErrorIs(t, err, Invalid)
+	held := readHeld(t, c)
+	_, err = c.WaitFor(4, Forever)
+	assert.ErrorIs(t, err, Busy)
+	require.NoError(t, c.Release(held))
+}
+
+func readHeld(t *testing.T, c *Consumer) ReadSlot {
+	s, err := c.Next(0)
+	require.NoError(t, err)
+	return s
+}
+
+func TestWaitForEndsWithTheStream(t *testing.T) {
+	for name, end := range map[string]struct {
+		how  func(bench, *Producer)
+		want Code
+		says string
+	}{
+		"closed":     {func(b bench, p *Producer) { require.NoError(b.t, p.Close()) }, Closed, "before message 2"},
+		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, Unlink("x", b.dir, Force)) }, Superseded, "before message 2"},
+		"dead":       {func(b bench, p *Producer) { p.die() }, NoProducer, "no message 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			p, err := OpenProducer("x", b.config(Ring, 4))
+			require.NoError(t, err)
+			c := b.consumer(ConsumerOptions{})
+			write(t, p, 2)
+			end.how(b, p)
+			_, err = c.WaitFor(2, 150*time.Millisecond)
+			assert.ErrorIs(t, err, end.want)
+			assert.ErrorContains(t, err, end.says)
+			s, err := c.WaitFor(1, Forever)
+			require.NoError(t, err, "what is there can be read")
+			require.NoError(t, c.Release(s))
+			assert.Equal(t, []uint64{0, 1}, idsOf(t, c, 2))
+		})
+	}
+}
+
+func TestAWaitForIsInterrupted(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{})
+	over := make(chan error)
+	go func() {
+		_, err := c.WaitFor(0, Forever)
+		over <- err
+	}()
+	for c.waiting.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	c.Interrupt()
+	assert.ErrorIs(t, <-over, Closed)
+}
+
+func TestALosslessConsumerDoesNotWaitForEverForItself(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{MaxPins: 2})
+	write(t, p, 2)
+	held := readHeld(t, c)
+	_, err := c.WaitFor(4, Forever)
+	assert.ErrorIs(t, err, Invalid)
+	assert.ErrorContains(t, err, "message 0")
+	_, err = c.WaitFor(4, time.Millisecond)
+	assert.ErrorIs(t, err, Timeout, "a wait that ends by itself is none for ever")
+	require.NoError(t, c.Release(held))
+
+	got := make(chan ReadSlot)
+	go func() {
+		s, err := c.WaitFor(4, Forever)
+		assert.NoError(t, err)
+		got <- s
+	}()
+	write(t, p, 3)
+	assert.EqualValues(t, 4, (<-got).ID)
+}
+
+func TestCallsAfterCloseAreErrors(t *testing.T) {
+	b := newBench(t)
+	p, c := b.producer(b.config(Ring, 4)), b.consumer(ConsumerOptions{MaxPins: 2})
+	write(t, p, 1)
+	held, claimed := readHeld(t, c), must(p.Claim(0))
+	require.NoError(t, c.Close())
+	require.NoError(t, p.Close())
+
+	for name, err := range map[string]error{
+		"next": second(c.Next(Forever)), "read at": second(c.ReadAt(0)), "wait for": second(c.WaitFor(0, Forever)), "close": c.Close(),
+		"claim": second(p.Claim(Forever)), "close producer": p.Close(),
+	} {
+		assert.ErrorIs(t, err, Closed, name)
+	}
+	for name, err := range map[string]error{"release": c.Release(held), "commit": p.Commit(claimed, 1), "abort": p.Abort(claimed)} {
+		assert.ErrorIs(t, err, Invalid, name)
+	}
+	for _, err := range c.Messages(Forever) {
+		assert.ErrorIs(t, err, Closed)
+	}
+	c.Interrupt()
+	p.Interrupt()
+	assert.Equal(t, "x", p.Name()+c.Name()[1:])
+}
+
+func must(s WriteSlot, err error) WriteSlot {
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
+func second(_ any, err error) error { return err }
+
+func TestADeposedProducersClaimEndsWithIt(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	claimed := must(p.Claim(0))
+	p.die()
+	b.producer(b.config(Ring, 4))
+	require.NoError(t, p.Close())
+	assert.ErrorIs(t, p.Commit(claimed, 1), Invalid)
+}

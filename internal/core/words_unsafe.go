@@ -1,0 +1,39 @@
+package core
+
+import (
+	"sync/atomic"
+	"unsafe" // words of a shared mapping are reached by address; every access is bounds-checked here first
+)
+
+// words is a mapped file, reached word by word. Offsets come from the layout and from a validated geometry.
+type words []byte
+
+// u64 is an atomic word: all of Go's atomics are sequentially consistent.
+func (w words) u64(offset uint64) *atomic.Uint64 {
+	return (*atomic.Uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
+}
+
+// u32 is an atomic word of 32 bits.
+func (w words) u32(offset uint64) *atomic.Uint32 {
+	return (*atomic.Uint32)(unsafe.Pointer(&w[offset : offset+4][0])) // aligned by the layout
+}
+
+// u64s is an array of atomic words.
+func (w words) u64s(offset, n uint64) []atomic.Uint64 {
+	b := w[offset : offset+8*n]
+	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&b[0])), n) // aligned by the layout
+}
+
+// plain64 is a word that has one writer and no order of its own: either an atomic publication makes it visible (slot headers), or it is a hint or a
+// figure for people. A plain store of an aligned word cannot tear.
+func (w words) plain64(offset uint64) *uint64 {
+	return (*uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
+}
+
+// addressOf is where a slice's elements are, for C code; whoever keeps it keeps the slice.
+func addressOf[T any](s []T) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(s))) }
+
+// Arrays are those of the producer's slices that its state has the addresses of; they live as long as the producer.
+func (p *Producer) Arrays() []any {
+	return []any{unsafe.SliceData(p.free), unsafe.SliceData(p.retired), unsafe.SliceData(p.pinned), unsafe.SliceData(p.pins)}
+}

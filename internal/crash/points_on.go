@@ -1,0 +1,46 @@
+//go:build crashpoints
+
+package crash
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"syscall"
+)
+
+// A trigger is one environment variable: `point` or `point:count`.
+type trigger struct {
+	point  string
+	left   atomic.Int64
+	signal syscall.Signal
+}
+
+var triggers = [...]*trigger{read("DATABLOCK_CRASH", syscall.SIGKILL), read("DATABLOCK_STOP", syscall.SIGSTOP)}
+
+func read(variable string, signal syscall.Signal) *trigger {
+	point, count, _ := strings.Cut(os.Getenv(variable), ":")
+	t := &trigger{point: point, signal: signal}
+	n, err := strconv.ParseInt(count, 10, 64)
+	if err != nil {
+		n = 1
+	}
+	t.left.Store(n)
+	return t
+}
+
+// Hook, if set, is called at every point: tests in one process use it to put one participant's step between two of another's.
+var Hook atomic.Pointer[func(point string)]
+
+// Point kills (DATABLOCK_CRASH=name[:count]) or stops (DATABLOCK_STOP) this process when it comes here for the count-th time.
+func Point(name string) {
+	if hook := Hook.Load(); hook != nil {
+		(*hook)(name)
+	}
+	for _, t := range triggers {
+		if t.point == name && t.left.Add(-1) == 0 {
+			_ = syscall.Kill(syscall.Getpid(), t.signal)
+		}
+	}
+}

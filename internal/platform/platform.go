@@ -1,0 +1,78 @@
+// Package platform is all that DataBlock knows of the operating system: files and their mappings, byte locks that die with their owner,
+// waiting and waking across processes, who a process is, and clocks. Linux is complete; elsewhere every call fails with ErrUnsupported.
+//
+// Errors are the system's own (errors.Is finds fs.ErrNotExist, fs.ErrExist, fs.ErrPermission), or one of the values below.
+package platform
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// Errors that have no equivalent in io/fs.
+var (
+	ErrUnsupported = errors.New("DataBlock does not support this operating system yet")
+	ErrNoSpace     = errors.New("no space left in the block directory")
+	ErrSymlink     = errors.New("a symbolic link, not a block")
+	ErrNotRegular  = errors.New("not a regular file")
+)
+
+// FileInfo is what deciding about a block's file takes.
+type FileInfo struct {
+	Device, Inode uint64
+	UID           uint32
+	Mode          uint32 // permission bits
+	Size          int64  // bytes
+	Regular       bool
+}
+
+// Range is a run of locked bytes.
+type Range struct{ Start, Length int64 }
+
+// Same reports whether two infos are of one file.
+func (i FileInfo) Same(j FileInfo) bool { return i.Device == j.Device && i.Inode == j.Inode }
+
+// Identity says who a process is. It is shown to people and decides nothing: only a lock proves life.
+type Identity struct {
+	PID          uint64
+	StartTime    uint64 // clock ticks since boot; tells a pid's reuse
+	PIDNamespace uint64 // inode of the pid namespace, 0 if unknown
+	UID          uint32 // effective
+	Name         string // of the program
+}
+
+// EffectiveUID is the uid as which this program makes files.
+func EffectiveUID() uint32 { return uint32(os.Geteuid()) }
+
+// A ForkGuard learns of every lock descriptor, so that a forked child can close its copies: it would otherwise keep its parent's row alive. Begin and End bracket
+// opening and closing; no fork may happen in between.
+type ForkGuard interface {
+	Begin()
+	Opened(fd int)
+	Closing(fd int)
+	End()
+}
+
+type noGuard struct{}
+
+func (noGuard) Begin()      {}
+func (noGuard) Opened(int)  {}
+func (noGuard) Closing(int) {}
+func (noGuard) End()        {}
+
+var guard ForkGuard = noGuard{}
+
+// SetForkGuard installs g. Call it before the first block is opened. A pure Go program needs none: it cannot fork without exec.
+func SetForkGuard(g ForkGuard) { guard = g }
+
+var (
+	clockStart = time.Now()
+	clockBase  = monotonicNow()
+)
+
+// Monotonic is CLOCK_MONOTONIC in nanoseconds: comparable between the processes of a machine that share a time namespace.
+func Monotonic() uint64 { return clockBase + uint64(time.Since(clockStart)) }
+
+// Realtime is CLOCK_REALTIME in nanoseconds.
+func Realtime() uint64 { return uint64(time.Now().UnixNano()) }

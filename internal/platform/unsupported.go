@@ -1,0 +1,89 @@
+//go:build !linux
+
+package platform
+
+import (
+	"os"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultDirectory is where blocks would live.
+const DefaultDirectory = ""
+
+// File cannot be opened here.
+type File struct{}
+
+// OpenFile fails: see ErrUnsupported.
+func OpenFile(string, bool) (*File, error) { return nil, ErrUnsupported }
+
+// CreateFile fails: see ErrUnsupported.
+func CreateFile(string, uint32) (*File, error) { return nil, ErrUnsupported }
+
+// Close has nothing to close.
+func (*File) Close() {}
+
+// Stat fails: see ErrUnsupported.
+func (*File) Stat() (FileInfo, error) { return FileInfo{}, ErrUnsupported }
+
+// StatPath fails: see ErrUnsupported.
+func StatPath(string) (FileInfo, error) { return FileInfo{}, ErrUnsupported }
+
+// Reserve fails: see ErrUnsupported.
+func (*File) Reserve(int64) error { return ErrUnsupported }
+
+// Map fails: see ErrUnsupported.
+func (*File) Map(int64, bool, bool) ([]byte, error) { return nil, ErrUnsupported }
+
+// Unmap has nothing to unmap.
+func Unmap([]byte) {}
+
+// Publish fails: see ErrUnsupported.
+func Publish(string, string) error { return ErrUnsupported }
+
+// Exchange fails: see ErrUnsupported.
+func Exchange(string, string) error { return ErrUnsupported }
+
+// Remove fails: see ErrUnsupported.
+func Remove(string) error { return ErrUnsupported }
+
+// Locks cannot be opened here.
+type Locks struct{}
+
+// OpenLocks fails: see ErrUnsupported.
+func OpenLocks(string, bool) (*Locks, error) { return nil, ErrUnsupported }
+
+// Stat fails: see ErrUnsupported.
+func (*Locks) Stat() (FileInfo, error) { return FileInfo{}, ErrUnsupported }
+
+// TryLock fails: see ErrUnsupported.
+func (*Locks) TryLock(int64) (bool, error) { return false, ErrUnsupported }
+
+// Unlock fails: see ErrUnsupported.
+func (*Locks) Unlock(int64) error { return ErrUnsupported }
+
+// Held fails: see ErrUnsupported.
+func (*Locks) Held(int64, int64) (bool, error) { return false, ErrUnsupported }
+
+// Find fails: see ErrUnsupported.
+func (*Locks) Find(int64, int64) (Range, bool, error) { return Range{}, false, ErrUnsupported }
+
+// Close has nothing to close.
+func (*Locks) Close() {}
+
+// Wait only lets time pass: no block can be open, so nobody calls it.
+func Wait(_ *atomic.Uint32, _ uint32, timeout time.Duration) { time.Sleep(timeout) }
+
+// Wake has nobody to wake.
+func Wake(*atomic.Uint32) {}
+
+// Self knows the pid alone.
+func Self() Identity { return Identity{PID: uint64(os.Getpid())} }
+
+// ProcessAlive cannot tell.
+func ProcessAlive(uint64) bool { return false }
+
+func monotonicNow() uint64 { return 0 }
+
+// WatchExit fails: see ErrUnsupported.
+func WatchExit(uint64, func()) (stop func(), err error) { return nil, ErrUnsupported }

@@ -1,0 +1,60 @@
+package datablock
+
+import (
+	"time"
+
+	"datablock/internal/core"
+)
+
+// Producer writes a block. One goroutine at a time; only Interrupt and Name may come from any.
+type Producer struct{ core *core.Producer }
+
+// WriteSlot is a claimed slot: memory to fill, until Commit or Abort. It belongs to the block.
+type WriteSlot struct {
+	Data  []byte // the whole capacity; what is in it is whatever was there
+	ID    uint64 // what Commit publishes
+	Index uint32 // the slot's number in the block
+}
+
+// OpenProducer creates the block, or takes over the existing one of that name and geometry: ids continue, and consumers that are attached notice nothing. It does
+// not wait. Close the producer when done; what it leaves open when its process ends, the next one takes over.
+// Errors: ErrInvalid, ErrProducerActive, ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrGeometry, ErrNoSpace, ErrNotFound (the directory), ErrSystem.
+func OpenProducer(name string, config Config) (*Producer, error) {
+	p, err := core.OpenProducer(name, core.Config(config))
+	if err != nil {
+		return nil, err
+	}
+	return &Producer{p}, nil
+}
+
+// Name is the block's name.
+func (p *Producer) Name() string { return p.core.Name() }
+
+// Claim opens a slot for the next message. One at a time can be open. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be
+// overwritten; consumers that died are no hindrance. Errors: ErrInvalid (a claim is open, timeout), ErrTimeout, ErrSuperseded, ErrClosed (after Interrupt or Close), ErrCorrupt.
+func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
+	s, err := p.core.Claim(timeout)
+	return WriteSlot(s), err
+}
+
+// Seal gives the claimed slot the checksum of its first length bytes, on a block with ChecksumManual; a Commit of that length publishes it. To be called after the
+// payload is filled. It does not wait. Errors: ErrInvalid (no such claim, the length, a block without checksums).
+func (p *Producer) Seal(slot WriteSlot, length int) error {
+	return p.core.Seal(core.WriteSlot(slot), length)
+}
+
+// Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: ErrInvalid (the claim stays open), ErrFenced,
+// ErrSuperseded (nothing was published, the claim has ended).
+func (p *Producer) Commit(slot WriteSlot, length int) error {
+	return p.core.Commit(core.WriteSlot(slot), length)
+}
+
+// Abort gives the claimed slot back. Nothing is published, and the next claim gets the same id. Errors: ErrInvalid.
+func (p *Producer) Abort(slot WriteSlot) error { return p.core.Abort(core.WriteSlot(slot)) }
+
+// Interrupt makes this producer's waits end with ErrClosed, the one under way within a tenth of a second, and every later one. Any goroutine, at any time.
+func (p *Producer) Interrupt() { p.core.Interrupt() }
+
+// Close marks the end of the stream, aborts an open claim and gives the block up. The block stays, with its messages, unless UnlinkOnClose was asked for. No other
+// call may be under way. Errors: ErrClosed (it is closed already).
+func (p *Producer) Close() error { return p.core.Close() }

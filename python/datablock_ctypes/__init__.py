@@ -1,0 +1,134 @@
+"""Crash-proof data exchange through shared memory, for Python.
+
+One `Producer` writes messages into a named block; any number of `Consumer` objects in other processes, in any language, read them in place.
+Any of them may be killed at any instruction: the others go on, nothing committed is lost, and nobody reads half a message::
+
+    from datablock_ctypes import Consumer, Producer
+
+    with Producer("camera", slot_size=1 << 20) as producer:      with Consumer("camera") as consumer:
+        with producer.write() as slot:                               for slot in consumer:
+            slot.array("f4", (480, 640))[:] = frame                      print(slot.id, slot.array("f4").mean())
+
+Pure Python over ctypes; NumPy is needed for arrays only. ``datablock.h`` is the specification: what is not said here is said there.
+"""
+
+from ._consumer import Consumer, ReadSlot, SlotIterator
+from ._errors import (
+    Access,
+    Busy,
+    Checksum,
+    Closed,
+    Corrupt,
+    DataBlockError,
+    Exists,
+    Fenced,
+    Forked,
+    Full,
+    Geometry,
+    Handle,
+    Invalid,
+    InvalidSlot,
+    Lost,
+    NoProducer,
+    NoSpace,
+    NoSpare,
+    NotFound,
+    Overrun,
+    Panic,
+    ProducerActive,
+    RecoveryError,
+    Schema,
+    Secret,
+    Status,
+    Superseded,
+    System,
+    Timeout,
+    Version,
+)
+from ._library import LibraryNotFound, load
+from ._producer import Producer, WriteSlot
+from ._recovery import (
+    BlockInfo,
+    SlotDiagnostic,
+    cleanup_dead_consumers,
+    diagnose_all_slots,
+    diagnose_slot,
+    is_process_alive,
+    list_blocks,
+    release_zombie_readers,
+    release_zombie_writer,
+    unlink,
+    version,
+)
+from ._transactions import (
+    NextResult,
+    ReadTransactionGuard,
+    WriteTransactionGuard,
+    with_next_slot,
+    with_read_transaction,
+    with_write_transaction,
+)
+from ._types import BlockState, Delivery, Policy, RecoveryResult, SlotState, Start
+
+__all__ = [
+    "Access",
+    "BlockInfo",
+    "BlockState",
+    "Busy",
+    "Checksum",
+    "Closed",
+    "Consumer",
+    "Corrupt",
+    "DataBlockError",
+    "Delivery",
+    "Exists",
+    "Fenced",
+    "Forked",
+    "Full",
+    "Geometry",
+    "Handle",
+    "Invalid",
+    "InvalidSlot",
+    "LibraryNotFound",
+    "Lost",
+    "NextResult",
+    "NoProducer",
+    "NoSpace",
+    "NoSpare",
+    "NotFound",
+    "Overrun",
+    "Panic",
+    "Policy",
+    "Producer",
+    "ProducerActive",
+    "ReadSlot",
+    "ReadTransactionGuard",
+    "RecoveryError",
+    "RecoveryResult",
+    "Schema",
+    "Secret",
+    "SlotDiagnostic",
+    "SlotIterator",
+    "SlotState",
+    "Start",
+    "Status",
+    "Superseded",
+    "System",
+    "Timeout",
+    "Version",
+    "WriteSlot",
+    "WriteTransactionGuard",
+    "cleanup_dead_consumers",
+    "diagnose_all_slots",
+    "diagnose_slot",
+    "is_process_alive",
+    "list_blocks",
+    "load",
+    "release_zombie_readers",
+    "release_zombie_writer",
+    "unlink",
+    "version",
+    "with_next_slot",
+    "with_read_transaction",
+    "with_write_transaction",
+]

@@ -1,0 +1,261 @@
+"""The statuses of the library, and one exception class for each."""
+
+from __future__ import annotations
+
+import errno
+import os
+from enum import IntEnum
+from typing import ClassVar
+
+
+class Status(IntEnum):
+    """What a call of the C library returned. Numbers are only ever appended; ``docs/errors.md`` says when each occurs."""
+
+    OK = 0
+    TIMEOUT = 1
+    INVALID = 2
+    NOT_FOUND = 3
+    EXISTS = 4
+    PRODUCER_ACTIVE = 5
+    ACCESS = 6
+    SECRET = 7
+    CORRUPT = 8
+    VERSION = 9
+    GEOMETRY = 10
+    SCHEMA = 11
+    NO_SPACE = 12
+    FULL = 13
+    BUSY = 14
+    CLOSED = 15
+    SUPERSEDED = 16
+    FENCED = 17
+    OVERRUN = 18
+    LOST = 19
+    NO_PRODUCER = 20
+    NO_SPARE = 21
+    CHECKSUM = 22
+    FORKED = 23
+    HANDLE = 24
+    SYSTEM = 25
+    PANIC = 26
+
+
+class DataBlockError(Exception):
+    """Base of all errors of this package.
+
+    ``status`` is the `Status`, ``detail`` a sentence for people that says what exactly was wrong, with the values, and what to do. The wording
+    may improve with any version: show it, and decide by the class or the status.
+    """
+
+    status: ClassVar[Status] = Status.SYSTEM
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail or f"{self.status.name}: {(self.__doc__ or '').splitlines()[0]}"
+
+
+class _SystemError(DataBlockError, OSError):
+    """Those that Python has a class for among its `OSError` classes, for `except` clauses that know nothing of this package."""
+
+    _errno: ClassVar[int | None] = None
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail)
+        if self._errno is not None:
+            self.errno = self._errno
+            self.strerror = os.strerror(self._errno)
+
+
+class Timeout(_SystemError, TimeoutError):
+    """The time ran out: no new message, or no room for one."""
+
+    status = Status.TIMEOUT
+    _errno = errno.ETIMEDOUT
+
+
+class NoProducer(Timeout):
+    """The time ran out, and nobody has the block open for writing. A restarted producer goes on where the old one stopped."""
+
+    status = Status.NO_PRODUCER
+
+
+class Invalid(DataBlockError, ValueError):
+    """An argument, a setting or the order of calls is wrong."""
+
+    status = Status.INVALID
+
+
+class NotFound(_SystemError, FileNotFoundError, LookupError):
+    """No block of that name, no such directory, or the message is not written yet."""
+
+    status = Status.NOT_FOUND
+    _errno = errno.ENOENT
+
+
+class Exists(_SystemError, FileExistsError):
+    """A file of that name is there already."""
+
+    status = Status.EXISTS
+    _errno = errno.EEXIST
+
+
+class ProducerActive(DataBlockError):
+    """Another producer writes the block."""
+
+    status = Status.PRODUCER_ACTIVE
+
+
+class Access(_SystemError, PermissionError):
+    """The system refuses access to a file or directory."""
+
+    status = Status.ACCESS
+    _errno = errno.EACCES
+
+
+class Secret(DataBlockError):
+    """The block was made with another secret, or with none."""
+
+    status = Status.SECRET
+
+
+class Corrupt(DataBlockError):
+    """The file is not a block, or one of its two files is damaged or missing."""
+
+    status = Status.CORRUPT
+
+
+class Version(DataBlockError):
+    """The block was made by an incompatible library."""
+
+    status = Status.VERSION
+
+
+class Geometry(DataBlockError):
+    """The block exists with other settings; the detail names each."""
+
+    status = Status.GEOMETRY
+
+
+class Schema(DataBlockError):
+    """The two sides describe the message differently."""
+
+    status = Status.SCHEMA
+
+
+class NoSpace(_SystemError):
+    """The directory's file system has no room for the block."""
+
+    status = Status.NO_SPACE
+    _errno = errno.ENOSPC
+
+
+class Full(DataBlockError):
+    """As many consumers are attached as the block allows."""
+
+    status = Status.FULL
+
+
+class Busy(DataBlockError):
+    """What is asked for is in use: the handle, the holds, the durable name, the block."""
+
+    status = Status.BUSY
+
+
+class Closed(DataBlockError):
+    """The end of the stream, and everything was read; or this object was closed."""
+
+    status = Status.CLOSED
+
+
+class Superseded(DataBlockError):
+    """Another block has the name now, or the block was removed by force: close and open again."""
+
+    status = Status.SUPERSEDED
+
+
+class Fenced(DataBlockError):
+    """A forced recovery took the claim or the row away; nothing was published."""
+
+    status = Status.FENCED
+
+
+class Overrun(DataBlockError):
+    """The message was overwritten. When a slot ends with this, discard what was read from it."""
+
+    status = Status.OVERRUN
+
+
+class Lost(DataBlockError):
+    """An operator discarded the message. Said once for each: the next read goes on after it."""
+
+    status = Status.LOST
+
+
+class NoSpare(DataBlockError):
+    """The consumers together could hold so many slots that the producer had none left."""
+
+    status = Status.NO_SPARE
+
+
+class Checksum(DataBlockError):
+    """The payload is not what was written."""
+
+    status = Status.CHECKSUM
+
+
+class Forked(DataBlockError, RuntimeError):
+    """This process is a forked child of one that uses the library: use the start method "spawn" or "forkserver"."""
+
+    status = Status.FORKED
+
+
+class Handle(DataBlockError):
+    """The handle is zero, closed, or of the other kind. `Producer` and `Consumer` say `Closed` instead."""
+
+    status = Status.HANDLE
+
+
+class System(_SystemError):
+    """The operating system failed otherwise; the detail has its words."""
+
+    status = Status.SYSTEM
+
+
+class Panic(DataBlockError, RuntimeError):
+    """A bug in the library: close the object and open again."""
+
+    status = Status.PANIC
+
+
+class RecoveryError(DataBlockError):
+    """A function of diagnosis or recovery failed. ``code`` is the number that the C function returned."""
+
+    def __init__(self, detail: str = "", code: int = 0) -> None:
+        super().__init__(detail)
+        self.args = (detail, code)
+        self.code = code
+
+
+class InvalidSlot(RecoveryError, IndexError):
+    """The block has no slot of that index."""
+
+    status = Status.INVALID
+
+
+def _by_status() -> dict[int, type[DataBlockError]]:
+    found: dict[int, type[DataBlockError]] = {}
+    pending: list[type[DataBlockError]] = [DataBlockError]
+    while pending:
+        for error in pending.pop().__subclasses__():
+            if issubclass(error, RecoveryError):
+                continue
+            pending.append(error)
+            if error is not _SystemError:
+                found[error.status] = error
+    return found
+
+
+BY_STATUS = _by_status()

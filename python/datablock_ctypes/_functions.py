@@ -1,0 +1,157 @@
+"""The structs and functions of ``datablock.h``. A test compares this file with the header, declaration by declaration."""
+
+from __future__ import annotations
+
+import ctypes
+from ctypes import POINTER, c_bool, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from typing import Any, NamedTuple
+
+# The header that this package was written for: a library may be newer within the same major version, and not older.
+HEADER_VERSION = (1, 0, 0)
+SONAME = f"libdatablock.so.{HEADER_VERSION[0]}"
+
+
+class Config(ctypes.Structure):
+    _fields_ = (
+        ("size", c_uint32),
+        ("flags", c_uint32),
+        ("policy", c_uint32),
+        ("slot_count", c_uint32),
+        ("spare_slots", c_uint32),
+        ("alignment", c_uint32),
+        ("slot_size", c_uint64),
+        ("consumer_limit", c_uint32),
+        ("min_consumers", c_uint32),
+        ("mode", c_uint32),
+        ("checksum", c_uint32),
+        ("directory", c_char_p),
+        ("secret", c_void_p),
+        ("secret_length", c_size_t),
+        ("retention_ms", c_uint64),
+        ("reserved", c_uint64 * 7),
+    )
+
+
+class ConsumerOptions(ctypes.Structure):
+    _fields_ = (
+        ("size", c_uint32),
+        ("delivery", c_uint32),
+        ("start", c_uint32),
+        ("max_pins", c_uint32),
+        ("durable", c_uint32),
+        ("reserved0", c_uint32),
+        ("name", c_char_p),
+        ("directory", c_char_p),
+        ("secret", c_void_p),
+        ("secret_length", c_size_t),
+        ("reserved", c_uint64 * 8),
+    )
+
+
+class ProducerHandle(ctypes.Structure):
+    _fields_ = (("handle", c_uint64),)
+
+
+class ConsumerHandle(ctypes.Structure):
+    _fields_ = (("handle", c_uint64),)
+
+
+class RawWriteSlot(ctypes.Structure):
+    _fields_ = (
+        ("data", c_void_p),
+        ("capacity", c_size_t),
+        ("id", c_uint64),
+        ("index", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
+class RawReadSlot(ctypes.Structure):
+    _fields_ = (
+        ("data", c_void_p),
+        ("length", c_size_t),
+        ("id", c_uint64),
+        ("timestamp_ns", c_uint64),
+        ("missed", c_uint64),
+        ("index", c_uint32),
+        ("token", c_uint32),
+    )
+
+
+class RawBlockInfo(ctypes.Structure):
+    _fields_ = (
+        ("name", c_char * 208),
+        ("total_bytes", c_uint64),
+        ("slot_size", c_uint64),
+        ("next_id", c_uint64),
+        ("producer_pid", c_uint64),
+        ("slot_count", c_uint32),
+        ("spare_slots", c_uint32),
+        ("policy", c_uint32),
+        ("consumers", c_uint32),
+        ("consumer_limit", c_uint32),
+        ("state", c_uint32),
+    )
+
+
+class RawSlotDiagnostic(ctypes.Structure):
+    _fields_ = (
+        ("slot_id", c_uint64),
+        ("slot_index", c_uint32),
+        ("slot_state", c_uint8),
+        ("write_lock", c_uint64),
+        ("reader_count", c_uint32),
+        ("write_generation", c_uint64),
+        ("writer_waiting", c_uint8),
+        ("is_stuck", c_bool),
+        ("stuck_duration_ms", c_uint64),
+    )
+
+
+# The C name of each struct.
+STRUCTS: dict[str, type[ctypes.Structure]] = {
+    "datablock_config": Config,
+    "datablock_consumer_options": ConsumerOptions,
+    "datablock_producer": ProducerHandle,
+    "datablock_consumer": ConsumerHandle,
+    "datablock_write_slot": RawWriteSlot,
+    "datablock_read_slot": RawReadSlot,
+    "datablock_block_info": RawBlockInfo,
+    "SlotDiagnostic": RawSlotDiagnostic,
+}
+
+
+class Function(NamedTuple):
+    name: str
+    restype: Any
+    argtypes: tuple[Any, ...]
+
+
+# The enums of the header are `int` wide in every C compiler for these platforms; the test asserts it.
+FUNCTIONS = (
+    Function("datablock_version", c_uint32, ()),
+    Function("datablock_strerror", c_char_p, (c_int,)),
+    Function("datablock_error_detail", c_char_p, ()),
+    Function("datablock_config_init", c_int, (POINTER(Config), c_int)),
+    Function("datablock_producer_open", c_int, (c_char_p, POINTER(Config), POINTER(ProducerHandle))),
+    Function("datablock_producer_close", c_int, (ProducerHandle,)),
+    Function("datablock_write_begin", c_int, (ProducerHandle, c_int64, POINTER(RawWriteSlot))),
+    Function("datablock_write_commit", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),
+    Function("datablock_write_checksum", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),
+    Function("datablock_write_abort", c_int, (ProducerHandle, POINTER(RawWriteSlot))),
+    Function("datablock_consumer_options_init", c_int, (POINTER(ConsumerOptions),)),
+    Function("datablock_consumer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ConsumerHandle))),
+    Function("datablock_consumer_close", c_int, (ConsumerHandle,)),
+    Function("datablock_read_begin", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot))),
+    Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
+    Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
+    Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
+    Function("datablock_list", c_int, (c_char_p, POINTER(RawBlockInfo), c_size_t, POINTER(c_size_t))),
+    Function("datablock_unlink", c_int, (c_char_p, c_uint32)),
+    Function("datablock_diagnose_slot", c_int, (c_char_p, c_uint32, POINTER(RawSlotDiagnostic))),
+    Function("datablock_diagnose_all_slots", c_int, (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t))),
+    Function("datablock_is_process_alive", c_bool, (c_uint64,)),
+    Function("datablock_release_zombie_readers", c_int, (c_char_p, c_uint32)),
+    Function("datablock_release_zombie_writer", c_int, (c_char_p, c_uint32)),
+    Function("datablock_cleanup_dead_consumers", c_int, (c_char_p, c_uint64)),
+)

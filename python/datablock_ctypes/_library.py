@@ -1,0 +1,161 @@
+"""Finding and loading the C library, once, at first use."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from pathlib import Path
+from typing import Any, Callable, NoReturn, Union
+
+from ._errors import BY_STATUS, DataBlockError, Forked, Invalid
+from ._functions import FUNCTIONS, HEADER_VERSION, SONAME
+
+StrPath = Union[str, "os.PathLike[str]"]
+
+
+class LibraryNotFound(OSError):
+    """The C library could not be loaded. The message lists every place that was looked at, and why it would not do."""
+
+
+class Library:
+    """The loaded library.
+
+    Its functions are attributes, with their types. ``quick`` are those of a message: they never wait, so they keep the interpreter lock, which a
+    release and a new fight for it would cost more than the call; and they take prepared ctypes objects without converting.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.process = os.getpid()
+        functions = ctypes.CDLL(path)
+        _check_version(functions)
+        for function in FUNCTIONS:
+            pointer = functions[function.name]
+            pointer.restype = function.restype
+            pointer.argtypes = function.argtypes
+            setattr(self, function.name, pointer)
+        self.quick = ctypes.PyDLL(path, handle=functions._handle)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        raise AttributeError(f"{self.path} has no function {name}")
+
+    def detail(self) -> str:
+        """What went wrong in this thread's last call."""
+        text: bytes = self.datablock_error_detail()
+        return text.decode("utf-8", "replace")
+
+    def error(self, status: int) -> DataBlockError:
+        """The exception for a status that this thread's last call returned."""
+        detail = self.detail()
+        known = BY_STATUS.get(status)
+        if known is None:
+            return DataBlockError(f"status {status} is unknown to this version of datablock_ctypes: {detail}")
+        return known(detail or self.datablock_strerror(status).decode())
+
+    def fail(self, status: int) -> NoReturn:
+        raise self.error(status)
+
+
+def _check_version(functions: ctypes.CDLL) -> None:
+    try:
+        function = functions.datablock_version
+    except AttributeError:
+        raise OSError("it has no function datablock_version: not a DataBlock library") from None
+    function.restype = ctypes.c_uint32
+    number = function()
+    found = (number // 1_000_000, number // 1000 % 1000, number % 1000)
+    if found[0] != HEADER_VERSION[0] or found < HEADER_VERSION:
+        raise OSError(f"it is version {_text(found)}, and this package needs {HEADER_VERSION[0]}.x from {_text(HEADER_VERSION)} on")
+
+
+def _text(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+_library: Library | None = None
+_lock = threading.Lock()
+
+
+def load(path: StrPath | None = None) -> str:
+    """Load the C library now, and return where it was found.
+
+    Only needed to choose a library by ``path``, or to learn early that there is none: everything else loads it at first use. Without a path:
+    the environment variable DATABLOCK_LIBRARY; beside this package; the build directory of the source tree that this package stands in;
+    what the system's loader finds. A path, or the variable, is the only place looked at when it is given.
+
+    Raises `LibraryNotFound`, and `Invalid` when another library was loaded already. Any thread.
+    """
+    global _library
+    with _lock:
+        if _library is None:
+            _library = _find(path)
+        elif path is not None and not _same_file(os.fspath(path), _library.path):
+            raise Invalid(f"{_library.path} is loaded already: choose another library before the first use")
+        return _library.path
+
+
+def library() -> Library:
+    """The library. Raises `Forked` in a forked child of the process that loaded it."""
+    found = _library
+    if found is None:
+        load()
+        found = _library
+        assert found is not None
+    if os.getpid() != found.process:
+        raise forked()
+    return found
+
+
+def forked() -> Forked:
+    return Forked(
+        "this process was forked from one that uses DataBlock, and the library's threads did not come along: use the start method "
+        '"spawn" or "forkserver" of multiprocessing, or start a fresh process with subprocess'
+    )
+
+
+def _same_file(first: str, second: str) -> bool:
+    try:
+        return os.path.samefile(first, second)
+    except OSError:
+        return first == second
+
+
+def _candidates(path: StrPath | None) -> list[tuple[str, str]]:
+    """Where to look, and why there."""
+    if path is not None:
+        return [(os.fspath(path), "given to load()")]
+    variable = os.environ.get("DATABLOCK_LIBRARY")
+    if variable:
+        return [(variable, "DATABLOCK_LIBRARY")]
+    package = Path(__file__).resolve().parent
+    return [
+        (str(package / SONAME), "beside the package"),
+        (str(package.parent.parent / "build" / SONAME), "the build directory of the source tree"),
+        (SONAME, "the system's loader"),
+    ]
+
+
+def _find(path: StrPath | None) -> Library:
+    tried = []
+    for candidate, reason in _candidates(path):
+        try:
+            if os.sep in candidate and not os.path.exists(candidate):
+                raise OSError("there is no such file")
+            return Library(candidate)
+        except (OSError, AttributeError) as error:
+            tried.append(f"  {candidate} ({reason}): {error}")
+    raise LibraryNotFound(
+        "the DataBlock library was not found. Looked at:\n"
+        + "\n".join(tried)
+        + "\nBuild it with `make`, install it, or set the environment variable DATABLOCK_LIBRARY to its path"
+    )
+
+
+def _after_fork_in_child() -> None:
+    global _lock
+    _lock = threading.Lock()  # another thread of the parent may have held it
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

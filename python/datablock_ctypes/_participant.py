@@ -1,0 +1,193 @@
+"""What a producer and a consumer have in common: a handle, a name, and memory."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
+
+from ._errors import Closed, Invalid, Status
+from ._library import Library, forked
+from ._memory import map_again
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+Self = TypeVar("Self", bound="Participant")
+
+# One call waits no longer than this, so that signal handlers run in time.
+SLICE_MS = 80
+
+# What a call says that may find something later.
+NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
+HANDLE = int(Status.HANDLE)
+
+# Timeouts as the functions of `Library.quick` want them.
+DO_NOT_WAIT = ctypes.c_int64(0)
+
+# Once in so many messages the interpreter lock is given up for a moment.
+ID, BREATH = 2, 1023
+
+# A struct that C fills: a reference to it for a call; its words, the first of which is the address of the payload, and zero while nothing is claimed or
+# held, and the third the message's id; a place for a length.
+Raw = tuple[Any, memoryview, Any]
+
+
+class Participant:
+    """Base of `Producer` and `Consumer`."""
+
+    _raw_type: type[ctypes.Structure]
+    _writes: bool
+
+    def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
+        self._library = library
+        self._name = name
+        self._handle = handle
+        self._process = os.getpid()
+        self._closed = False
+        self._lock = threading.Lock()  # between the first look at the memory, and close
+        self._view: memoryview | None = None
+        self._base = 0
+        self._raws: deque[Raw] = deque()
+        # Also at exit: a program that comes to its end closes what it opened, as it does with files.
+        self._finalizer = weakref.finalize(self, _close, close, handle, self._process)
+
+    @property
+    def name(self) -> str:
+        """The block's name, as it was given."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        """Leave the block. May be called again, and from any thread: a call that waits in another one raises `Closed`.
+
+        Memoryviews of open slots are released. NumPy arrays stay valid, and keep the block's memory, but nothing else of the block: no row, no hold,
+        no descriptor. Raises `Forked` in a forked child, where the object is its parent's.
+        """
+        if os.getpid() != self._process:
+            raise forked()
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        self._expire()  # first: what a claim's views can write to belongs to the next producer soon
+        self._view = None
+        status = self._finalizer() or 0
+        if status != 0:
+            self._library.fail(status)
+
+    def _expire(self) -> None:
+        """End, on the side of Python, the slots that closing ends."""
+        raise NotImplementedError
+
+    def __enter__(self: Self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if os.getpid() != self._process:
+            return  # a forked child leaves a block of its parent's
+        try:
+            self.close()
+        except Exception:
+            if error is None:
+                raise
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} belongs to its process: send the block's name, and open it there")
+
+    # ---- Memory ------------------------------------------------------------------------------------------------------------------
+
+    def _take_raw(self) -> Raw:
+        """A struct for a call. Each call in flight has its own: another thread's use of the same object spoils nothing."""
+        try:
+            raw = self._raws.pop()
+        except IndexError:
+            struct = self._raw_type()
+            raw = ctypes.byref(struct), memoryview(struct).cast("B").cast("Q"), ctypes.c_size_t()
+        if raw[1][ID] & BREATH == 0:
+            # Before 3.13, Python looks for a signal that came to another thread, such as one of the library's, only when it takes its lock.
+            time.sleep(0)
+        return raw
+
+    def _map(self, address: int) -> memoryview:
+        """The block's memory, mapped for Python at the first message. `address` is inside it."""
+        with self._lock:
+            if self._closed:
+                raise self._closed_error()
+            if self._view is None:
+                view, self._base = map_again(address, self._writes)
+                self._view = view  # after the base: whoever sees this does not take the lock
+            return self._view
+
+    # ---- Errors and waiting ------------------------------------------------------------------------------------------------------
+
+    def _closed_error(self) -> Closed:
+        return Closed(f'block "{self._name}": this {type(self).__name__} is closed')
+
+    def _fail(self, status: int) -> NoReturn:
+        """Raise what a call said that this thread has just made."""
+        error = self._library.error(status)
+        if status == HANDLE and not self._finalizer.alive:  # closed, or the program is at its end
+            raise self._closed_error()
+        raise error
+
+    def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
+        """Repeat a call that found nothing until the time is over."""
+        handle = self._handle
+        if timeout is None:
+            status = NOTHING_YET[0]
+            while status in NOTHING_YET:
+                status = call(handle, SLICE_MS, reference)
+        else:
+            deadline = time.monotonic() + timeout
+            while True:
+                left = deadline - time.monotonic()
+                last = left * 1000 <= SLICE_MS
+                status = call(handle, max(0, math.ceil(left * 1000)) if last else SLICE_MS, reference)
+                if last or status not in NOTHING_YET:
+                    break
+        if status != 0:
+            if timeout is not None and timeout * 1000 > SLICE_MS and status in NOTHING_YET:
+                error = self._library.error(status)
+                raise type(error)(f"{error.detail} (the last of {timeout:g} s)")
+            self._fail(status)
+
+
+def _close(close: Callable[[Any], int], handle: ctypes.Structure, process: int) -> int:
+    return close(handle) if os.getpid() == process else 0
+
+
+def bad_timeout(timeout: float) -> Invalid:
+    return Invalid(f"timeout is {timeout!r}: use None (for ever), 0 (do not wait) or a number of seconds")
+
+
+def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
+    """A NumPy array of at most `size` bytes from `start` on, in place."""
+    import numpy
+
+    kind = numpy.dtype(dtype)
+    if kind.hasobject:
+        raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
+    if kind.itemsize == 0:
+        raise Invalid(f"dtype {kind} has items of no bytes: give their size")
+    if shape is None:
+        if size % kind.itemsize != 0:
+            raise Invalid(f"{size} bytes are no whole number of {kind} items of {kind.itemsize} bytes: give a shape")
+        count = size // kind.itemsize
+    else:
+        sides = (shape,) if isinstance(shape, int) else tuple(shape)
+        count = math.prod(sides)
+        if any(side < 0 for side in sides) or count * kind.itemsize > size:
+            raise Invalid(f"shape {sides} of {kind} needs {count * kind.itemsize} bytes, the slot has {size}")
+    # frombuffer, and not ndarray(buffer=...): that one looks through a read-only view, at memory that it takes for writable.
+    array: NDArray[Any] = numpy.frombuffer(view, kind, count, start)
+    return array if shape is None else array.reshape(shape)

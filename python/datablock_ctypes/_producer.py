@@ -1,0 +1,352 @@
+"""Writing."""
+
+from __future__ import annotations
+
+import operator
+import os
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from . import _types
+from ._errors import Invalid
+from ._functions import Config, ProducerHandle, RawWriteSlot
+from ._library import StrPath, library
+from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._types import Policy, SecretBytes, optional_path_bytes, path_bytes, secret_bytes, unsigned
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+    from typing_extensions import Buffer
+
+NEW, OPEN, ENDED = range(3)
+
+
+class Producer(Participant):
+    """The one writer of a block.
+
+    Creates the block, or takes over the existing one of that name and geometry: ids continue, and attached consumers notice nothing.
+
+    - ``name``: a plain name, or an absolute path.
+    - ``slot_size``: bytes that a message may have.
+    - ``slot_count``: messages kept; 0 for the default of the policy (1, 2 or 8).
+    - ``spare_slots``, ``alignment``, ``consumer_limit``, ``min_consumers``, ``mode``: as in ``datablock.h``; 0 for the default.
+    - ``directory``: default $DATABLOCK_DIR, else /dev/shm. ``secret``: bytes that consumers must show.
+    - ``allow_lossless``: whether consumers may hold the producer up; by default a RING allows it.
+    - ``replace``: put a new block in the place of one of another geometry; with ``force`` also of one whose producer lives.
+    - ``unlink_on_close``: a clean close removes the block; attached consumers drain it. ``timestamp``: stamp each message.
+
+    Timeouts are seconds; None waits for ever, 0 does not wait. Waiting lets other threads run and obeys Ctrl-C. One thread at a time; `close` from any.
+    At the end of the program, and when nothing refers to it any more, a Producer closes itself.
+
+    Opening raises `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`, `Geometry`, `NoSpace`, `NotFound`, `System`, `Forked`.
+    """
+
+    _raw_type = RawWriteSlot
+    _writes = True
+
+    def __init__(
+        self,
+        name: StrPath,
+        *,
+        slot_size: int,
+        slot_count: int = 0,
+        policy: Policy = Policy.RING,
+        spare_slots: int = 0,
+        alignment: int = 0,
+        consumer_limit: int = 0,
+        min_consumers: int = 0,
+        mode: int = 0,
+        directory: StrPath | None = None,
+        secret: SecretBytes | None = None,
+        allow_lossless: bool | None = None,
+        replace: bool = False,
+        force: bool = False,
+        unlink_on_close: bool = False,
+        timestamp: bool = False,
+    ) -> None:
+        loaded = library()
+        config = Config()
+        status = loaded.datablock_config_init(config, unsigned("policy", policy))
+        if status != 0:
+            loaded.fail(status)
+        config.slot_size = unsigned("slot_size", slot_size, 64)
+        config.slot_count = unsigned("slot_count", slot_count)
+        config.spare_slots = unsigned("spare_slots", spare_slots)
+        config.alignment = unsigned("alignment", alignment)
+        config.consumer_limit = unsigned("consumer_limit", consumer_limit)
+        config.min_consumers = unsigned("min_consumers", min_consumers)
+        config.mode = unsigned("mode", mode)
+        config.directory = optional_path_bytes("directory", directory)
+        config.secret, config.secret_length, keep = secret_bytes(secret)
+        if allow_lossless is not None:
+            config.flags = config.flags & ~_types.FLAG_ALLOW_LOSSLESS | (_types.FLAG_ALLOW_LOSSLESS if allow_lossless else 0)
+        for wanted, flag in (
+            (replace, _types.FLAG_REPLACE),
+            (force, _types.FLAG_FORCE),
+            (unlink_on_close, _types.FLAG_UNLINK_ON_CLOSE),
+            (timestamp, _types.FLAG_TIMESTAMP),
+        ):
+            if wanted:
+                config.flags |= flag
+        handle = ProducerHandle()
+        status = loaded.datablock_producer_open(path_bytes("block name", name), config, handle)
+        del keep
+        if status != 0:
+            loaded.fail(status)
+        self._slot_size: int = config.slot_size
+        self._policy = Policy(policy)
+        self._claim: WriteSlot | None = None
+        quick = loaded.quick
+        self._begin = quick.datablock_write_begin
+        self._commit = quick.datablock_write_commit
+        self._abort = quick.datablock_write_abort
+        super().__init__(loaded, os.fsdecode(name), handle, loaded.datablock_producer_close)
+
+    @property
+    def slot_size(self) -> int:
+        """Bytes that a message may have."""
+        return self._slot_size
+
+    @property
+    def policy(self) -> Policy:
+        return self._policy
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else "open"
+        return f"<Producer {self._name!r} {self._policy.name} slot_size={self._slot_size} {state}>"
+
+    def write(self, timeout: float | None = None) -> WriteSlot:
+        """Claim a slot, to be filled in place::
+
+            with producer.write() as slot:
+                n = camera.readinto(slot.data)
+                slot.commit(n)
+
+        The claim begins with the ``with`` block and is published when the block ends: `WriteSlot.commit` says how many bytes, else the whole capacity.
+        An exception in the block gives the slot back, and nothing is published.
+
+        Waits up to ``timeout`` seconds while a LOSSLESS consumer has yet to read the message that would be overwritten, or fewer than ``min_consumers``
+        are attached. One claim at a time.
+
+        Entering raises `Timeout`, `Superseded`, `Closed`, `Corrupt`, `Invalid`, `Busy`; leaving raises `Fenced`, `Superseded`, `Corrupt`: nothing was
+        published.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise bad_timeout(timeout)
+        return WriteSlot(self, timeout)
+
+    def send(self, data: Buffer, timeout: float | None = None) -> int:
+        """Publish a copy of ``data``, any C-contiguous bytes-like object up to ``slot_size`` bytes, and return the message's id.
+
+        Waits and raises as `write`; `Invalid` when ``data`` is too long.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise bad_timeout(timeout)
+        if type(data) is bytes or type(data) is bytearray:
+            source: bytes | bytearray | memoryview = data
+        else:
+            source = _flat(data)
+        length = len(source)
+        if length > self._slot_size:
+            raise Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
+        raw = self._take_raw()
+        reference, words, size = raw
+        try:
+            status = self._begin(self._handle, DO_NOT_WAIT, reference)
+            if status != 0:
+                self._claim_later(status, reference, timeout)
+            view = self._view
+            if view is None:
+                view = self._map(words[0])
+            start = words[0] - self._base
+            view[start : start + length] = source
+            size.value = length
+            status = self._commit(self._handle, reference, size)
+            if status != 0:
+                self._fail(status)
+            number = words[2]
+            words[0] = 0
+        except BaseException:
+            if words[0] != 0:
+                self._abort(self._handle, reference)
+            raise
+        self._raws.append(raw)
+        return number
+
+    def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:
+        if status in NOTHING_YET and timeout != 0:
+            self._wait(self._library.datablock_write_begin, reference, timeout)
+        else:
+            self._fail(status)
+
+    def _expire(self) -> None:
+        claim = self._claim
+        if claim is not None:
+            claim._end()
+
+
+def _flat(data: Buffer) -> memoryview:
+    """The bytes of a buffer of any shape and type."""
+    view = memoryview(data)
+    if view.nbytes == 0:
+        return memoryview(b"")
+    return view.cast("B") if view.format != "B" or view.ndim != 1 else view
+
+
+class WriteSlot:
+    """A claimed slot. See `Producer.write`.
+
+    ``id`` is the number that the message will have, ``index`` the slot's number as in the diagnosis, ``capacity`` its size in bytes.
+    """
+
+    __slots__ = ("_arrays", "_data", "_length", "_producer", "_raw", "_start", "_state", "_timeout", "_view", "capacity", "id", "index")
+
+    def __init__(self, producer: Producer, timeout: float | None) -> None:
+        self._producer = producer
+        self._timeout = timeout
+        self._state = NEW
+        self._data: memoryview | None = None
+        self._arrays: list[NDArray[Any]] | None = None
+        self._length: int | None = None
+        self._view: memoryview | None = None
+        self.id = self.index = self.capacity = 0
+
+    def __enter__(self) -> WriteSlot:
+        if self._state != NEW:
+            raise Invalid(f"{self!r} was used before: call write() for each message")
+        producer = self._producer
+        raw: Raw = producer._take_raw()
+        reference, words, _ = raw
+        try:
+            status = producer._begin(producer._handle, DO_NOT_WAIT, reference)
+            if status != 0:
+                producer._claim_later(status, reference, self._timeout)
+            view = producer._view
+            if view is None:
+                view = producer._map(words[0])
+            self._view = view
+            self._start = words[0] - producer._base
+            self.capacity = words[1]
+            self.id = words[2]
+            self.index = words[3] & 0xFFFFFFFF
+            self._raw = raw
+            self._state = OPEN
+            producer._claim = self
+        except BaseException:
+            if words[0] != 0:
+                self._end()
+                producer._abort(producer._handle, reference)
+            raise
+        if producer._closed:
+            self._end()
+            raise producer._closed_error()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if kind is not None:
+            self.abort()
+            return
+        producer = self._producer
+        if self._state != OPEN:
+            if producer._closed:
+                raise producer._closed_error()
+            return
+        raw = self._raw
+        reference, words, size = raw
+        length = self._length
+        size.value = self.capacity if length is None else length
+        try:
+            self._end()
+            status = producer._commit(producer._handle, reference, size)
+            if status != 0:
+                producer._fail(status)
+        except BaseException:
+            producer._abort(producer._handle, reference)  # of a claim that has ended it is refused
+            self._end()
+            raise
+        words[0] = 0
+        producer._raws.append(raw)
+
+    @property
+    def data(self) -> memoryview:
+        """All bytes of the slot, to be written in place; what is in them is whatever was there. Released when the slot ends.
+
+        A slice or cast of it is a view of its own, which the end of the slot does not reach: use it inside the block only.
+        """
+        data = self._data
+        if data is None:
+            if self._state != OPEN:
+                self._refuse()
+            view = self._view
+            assert view is not None
+            data = self._data = view[self._start : self._start + self.capacity]
+        return data
+
+    def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
+        """A NumPy array over the slot, in place; without a shape one dimension, all of the capacity.
+
+        When the slot ends, the array becomes read-only: the memory then belongs to the readers, and later to other messages. It stays valid for as long as
+        it is referred to. Views that were made from it do not become read-only.
+        """
+        if self._state != OPEN:
+            self._refuse()
+        view = self._view
+        assert view is not None
+        array = array_over(view, self._start, self.capacity, dtype, shape)
+        if self._arrays is None:
+            self._arrays = []
+        self._arrays.append(array)
+        return array
+
+    def commit(self, length: int | None = None) -> None:
+        """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
+
+        Published when the ``with`` block ends well. Raises `Invalid` when the length exceeds the capacity; so does the end of the block, which then publishes nothing,
+        unless another call has corrected it.
+        """
+        if self._state != OPEN:
+            self._refuse()
+        if length is not None:
+            length = operator.index(length)
+            if not 0 <= length <= self.capacity:
+                self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
+                raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')
+        self._length = length
+
+    def abort(self) -> None:
+        """Give the slot back unpublished, now. The next claim has the same id. Does nothing when the slot has ended."""
+        if self._state == OPEN:
+            producer = self._producer
+            try:
+                self._end()
+            finally:
+                producer._abort(producer._handle, self._raw[0])
+
+    def _end(self) -> None:
+        """Take the memory back from the program, before it is published or reused."""
+        self._state = ENDED
+        self._view = None
+        if self._producer._claim is self:
+            self._producer._claim = None
+        data, self._data = self._data, None
+        if data is not None:
+            release(data)
+        if self._arrays is not None:
+            for array in self._arrays:
+                array.flags.writeable = False
+            self._arrays = None
+
+    def _refuse(self) -> NoReturn:
+        if self._state == NEW:
+            raise Invalid("the slot is claimed by a with statement: with producer.write() as slot")
+        raise Invalid(f"{self!r} has ended")
+
+    def __repr__(self) -> str:
+        state = ("not begun", "open", "ended")[self._state]
+        return f"<WriteSlot of {self._producer._name!r} id={self.id} capacity={self.capacity} {state}>"
+
+
+def release(view: memoryview) -> None:
+    with suppress(BufferError):  # something looks at the memory through this view; it may, and the memory stays
+        view.release()

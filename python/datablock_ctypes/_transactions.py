@@ -1,0 +1,240 @@
+"""A message as a transaction: a function that gets the slot, or a guard that holds it.
+
+Both end as the ``with`` blocks of `Producer.write` and `Consumer.read` do: published or released when all goes well; aborted, and nothing published, on an exception.
+"""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Callable, Generic, NoReturn, TypeVar, cast
+
+from ._consumer import Consumer, ReadSlot, SlotIterator
+from ._errors import Closed, DataBlockError, Fenced, Invalid, Overrun, Timeout
+from ._participant import bad_timeout
+from ._producer import OPEN, Producer, WriteSlot
+from ._types import unsigned
+
+T = TypeVar("T")
+Slot = TypeVar("Slot", ReadSlot, WriteSlot)
+Guard = TypeVar("Guard", bound="_Guard[Any]")
+
+
+def with_write_transaction(producer: Producer, timeout: float | None, f: Callable[[WriteSlot], T]) -> T:
+    """Claim a slot, call ``f`` with it, and publish the message. Returns what ``f`` returns.
+
+    ``slot.commit(n)`` says that the message has ``n`` bytes, else it is the whole slot. It is published when ``f`` has returned. When ``f`` raises, also after
+    ``slot.commit(n)``, nothing is published, the next claim has the same id, and the exception arrives as it was raised.
+
+    Waits and raises as `Producer.write`.
+    """
+    slot = producer.write(timeout)
+    try:
+        slot.__enter__()
+        value = f(slot)
+        slot.__exit__(None, None, None)
+    except BaseException:  # Ctrl-C, too, wherever it strikes
+        slot.abort()
+        raise
+    return value
+
+
+def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | None, f: Callable[[ReadSlot], T]) -> T:
+    """Hold message ``slot_id``, call ``f`` with it, and let it go. Returns what ``f`` returns. The place in the stream stays.
+
+    Waits up to ``timeout`` seconds for a message that is not written yet, whatever the consumer's delivery. A LOSSLESS consumer holds the producer up all the while:
+    a message that is a whole ring ahead of what it has read cannot be written.
+
+    Raises `Timeout` (not written in time), `Overrun` (overwritten: before ``f`` is called, or, when the bytes may have changed meanwhile, instead of a result:
+    discard what was read), `Lost`, `Closed` or `Superseded` (it will never be written), `Fenced`, `Busy`, `Corrupt`, `System`, and whatever ``f`` raises.
+    """
+    slot = _slot_of(consumer, slot_id, timeout)
+    try:
+        slot.__enter__()
+        value = f(slot)
+        slot.release()
+    except BaseException as error:
+        slot.__exit__(type(error), error, error.__traceback__)
+        raise
+    return value
+
+
+class NextResult(Generic[T]):
+    """What `with_next_slot` found. True if there was a message, whatever the function returned for it."""
+
+    __slots__ = ("_nothing", "_value")
+
+    def __init__(self, value: T | None, nothing: Timeout | None = None) -> None:
+        self._value = value
+        self._nothing = nothing
+
+    def __bool__(self) -> bool:
+        return self._nothing is None
+
+    @property
+    def value(self) -> T:
+        """What the function returned. Raises the `Timeout` of the wait if there was no message."""
+        if self._nothing is not None:
+            raise self._nothing.with_traceback(None)
+        return cast(T, self._value)
+
+    def __repr__(self) -> str:
+        return f"<NextResult {self._value!r}>" if self else "<NextResult nothing>"
+
+
+def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Callable[[ReadSlot], T]) -> NextResult[T]:
+    """Hold the next message, call ``f`` with it, and let it go::
+
+        result = with_next_slot(consumer, 0.5, decode)
+        if result:
+            use(result.value)
+
+    The result is false when no message came in time; then ``f`` was not called. There is no default value: None is what ``f`` returned, never "nothing".
+    ``source``: a `Consumer`, or its iterator, whose last slot ends first. A message counts as read when ``f`` raises.
+
+    Raises `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`, as `Consumer.read`, and whatever ``f`` raises.
+    """
+    if timeout is not None and not timeout >= 0:
+        raise bad_timeout(timeout)
+    if isinstance(source, Consumer):
+        slot = ReadSlot(source, timeout, None)
+    elif isinstance(source, SlotIterator):
+        if source._over:
+            raise Closed("the iteration has ended")
+        slot = source._follow(timeout)
+    else:
+        raise TypeError(f"a Consumer or its iterator is needed, not {type(source).__name__}")
+    try:
+        try:
+            slot.__enter__()
+        except Timeout as nothing:  # of this wait, and of no other that f may begin
+            return NextResult(None, nothing.with_traceback(None))
+        value = f(slot)
+        slot.release()
+    except BaseException as error:
+        slot.__exit__(type(error), error, error.__traceback__)
+        raise
+    return NextResult(value)
+
+
+class _Guard(Generic[Slot]):
+    """What the guards have in common. ``with`` returns the guard itself."""
+
+    _slot: Slot | None = None  # until it is held
+    _over = False
+
+    def __bool__(self) -> bool:
+        return self._slot is not None and self._slot._state == OPEN
+
+    @property
+    def slot(self) -> Slot:
+        """What is held. Raises `Invalid` when the transaction has ended."""
+        slot = self._slot
+        if slot is None or slot._state != OPEN:
+            raise Invalid(f"{self!r}: there is no slot any more")
+        return slot
+
+    def abort(self) -> None:
+        raise NotImplementedError
+
+    def __enter__(self: Guard) -> Guard:
+        if self._over:
+            raise Invalid(f"{self!r}: make a guard for each transaction")
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if not self._over and self._slot is not None:
+            self._over = True
+            self._slot.__exit__(kind, error, traceback)
+
+    def __del__(self) -> None:
+        if self._slot is not None and self._slot._state == OPEN:
+            with suppress(DataBlockError):
+                self.abort()
+            warnings.warn(f"{self!r} was neither committed nor aborted: aborted", ResourceWarning, stacklevel=2, source=self)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"a {type(self).__name__} belongs to its process")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {'holds' if self else 'without'} {self._slot!r}>"
+
+
+class WriteTransactionGuard(_Guard[WriteSlot]):
+    """A claimed slot, from the beginning on, for code that a ``with`` block or a function does not fit; it is true as long as it holds it::
+
+        guard = WriteTransactionGuard(producer, timeout=1.0)
+        n = fill(guard.slot.data)
+        guard.commit(n)
+
+    As a context manager it publishes at the end of the block unless `commit` or `abort` was called, and aborts on an exception. One that is forgotten aborts
+    when it is collected, with a `ResourceWarning`.
+
+    Making one waits and raises as entering `Producer.write` does.
+    """
+
+    def __init__(self, producer: Producer, timeout: float | None = None) -> None:
+        self._slot = producer.write(timeout)
+        self._slot.__enter__()
+
+    def commit(self, length: int | None = None) -> None:
+        """Publish the message now: ``length`` bytes, else as many as ``slot.commit`` said, else the whole slot.
+
+        It ends the transaction, whatever it comes to. Raises `Fenced`, `Superseded`, `Corrupt`, and `Invalid` when the length exceeds the slot: nothing was published;
+        `Closed` when the producer was closed; `Invalid` when the transaction had ended.
+        """
+        slot = self._slot
+        assert slot is not None
+        if not self:
+            if slot._producer.closed and not self._over:
+                raise slot._producer._closed_error()
+            raise Invalid(f"{self!r} has ended")
+        self._over = True
+        try:
+            if length is not None:
+                slot.commit(length)
+            slot.__exit__(None, None, None)
+        except BaseException:
+            slot.abort()
+            raise
+
+    def abort(self) -> None:
+        """Give the slot back unpublished, now. Does nothing when the transaction has ended."""
+        self._over = True
+        if self._slot is not None:
+            self._slot.abort()
+
+
+class ReadTransactionGuard(_Guard[ReadSlot]):
+    """A held message, from the beginning on; true as long as it holds it. See `WriteTransactionGuard`.
+
+    ``slot_id``: the message's id, as for `with_read_transaction`, which says what making one waits for and raises; or None for the next one, as `Consumer.read`.
+    """
+
+    def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
+        self._slot = consumer.read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
+        self._slot.__enter__()
+
+    def commit(self) -> None:
+        """Let the message go, now. Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard what was read; `Invalid` when the
+        transaction has ended."""
+        slot = self._slot
+        assert slot is not None
+        if not self:
+            raise Invalid(f"{self!r} has ended")
+        self._over = True
+        slot.release()
+
+    def abort(self) -> None:
+        """Let the message go, now, whatever became of it. A message that was read in order counts as read. Does nothing when the transaction has ended."""
+        self._over = True
+        if self._slot is not None:
+            with suppress(Overrun, Fenced):
+                self._slot.release()
+
+
+def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlot:
+    if timeout is not None and not timeout >= 0:
+        raise bad_timeout(timeout)
+    return ReadSlot(consumer, timeout, unsigned("slot_id", slot_id, 64))

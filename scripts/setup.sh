@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Installs what this machine lacks. `setup.sh build`: what building needs; `setup.sh demo`: what the demo needs, too; `setup.sh`: and what the tests need.
+# Asks nothing, and is done at once when nothing is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+STATICCHECK_VERSION=v0.8.2
+
+scope=${1:-all}
+[[ $scope == all || $scope == demo || $scope == build ]] || { echo "usage: scripts/setup.sh [build|demo]" >&2; exit 2; }
+
+say() { echo "setup: $*"; }
+die() { say "$*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+packages=()
+want() { # command, Debian package
+    has "$1" || packages+=("$2")
+}
+
+has go || die "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and put its bin folder on PATH."
+
+want cc gcc
+want c++ g++
+want make make
+want cmake cmake
+if [[ $scope == all ]]; then
+    want gcc gcc
+    want g++ g++
+    want clang clang
+    want spin spin
+    want nm binutils
+    want valgrind valgrind
+    want unshare util-linux
+    want ip iproute2
+    want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+    has qemu-aarch64-static || want qemu-aarch64 qemu-user
+    [[ -e /usr/aarch64-linux-gnu/include/stdlib.h ]] || packages+=(libc6-dev-arm64-cross)
+fi
+if [[ $scope != build ]]; then
+    want python3 python3
+fi
+[[ -e /usr/include/stdlib.h ]] || packages+=(libc6-dev)
+
+# The stamp speaks for the slower checks: it holds what the tools were installed for.
+stamp=.venv/setup-stamp
+wanted() { echo "$(.venv/bin/python --version 2>&1) $(go env GOVERSION) staticcheck $STATICCHECK_VERSION $(cat scripts/requirements.txt)"; }
+if [[ $scope != build ]]; then
+    if [[ ! -x .venv/bin/python ]] && has python3 && ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
+        packages+=(python3-venv)
+    fi
+fi
+
+if ((${#packages[@]})); then
+    has apt-get || die "these are missing, and there is no apt-get here to install them: ${packages[*]} (Debian names)."
+    if [[ $(id -u) == 0 ]]; then
+        as_root=(env)
+    elif has sudo && sudo -n true 2>/dev/null; then
+        as_root=(sudo -n)
+    else
+        die "may not install packages here. As root, run: apt-get install ${packages[*]}; then try again."
+    fi
+    say "installing ${packages[*]}"
+    log=$(mktemp)
+    trap 'rm -f "$log"' EXIT
+    apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; }
+    # A list that cannot be renewed may still be good enough.
+    apt update || say "apt-get update failed; trying with the package lists that are here"
+    apt install --no-install-recommends "${packages[@]}" || {
+        cat "$log" >&2
+        die "apt-get could not install: ${packages[*]}"
+    }
+fi
+
+python_environment() {
+    say "Python environment in .venv"
+    [[ -x .venv/bin/python ]] && .venv/bin/python -c 'import pip' 2>/dev/null || python3 -m venv --clear .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r scripts/requirements.txt ||
+        die "pip could not install what scripts/requirements.txt names into .venv."
+}
+
+if [[ $scope == demo ]]; then
+    .venv/bin/python -c 'import numpy' 2>/dev/null || python_environment
+elif [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>/dev/null)" != "$(wanted)" ]]; then
+    python_environment
+    say "staticcheck $STATICCHECK_VERSION in .tools/bin"
+    GOFLAGS= GOBIN=$PWD/.tools/bin go install "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION" ||
+        die "could not install staticcheck. By hand: GOBIN=$PWD/.tools/bin go install honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION"
+    wanted >"$stamp"
+fi

@@ -1,0 +1,80 @@
+# C and C++ programs over the library. `test_*` are tests: each runs as it is and once more with the address and undefined-behaviour
+# sanitizers, the same two with the inline functions (NAME.inline), and with every call through Go (NAME.go in ctest). Any other program here is a helper
+# that tests start: build/tests/c/NAME. All link the library with the kill points, which differs from the released one in nothing else.
+
+# Tests that measure, or that only say something on an otherwise idle machine.
+set(c_tests_serial)
+# Tests that `make soak` runs for longer.
+set(c_tests_soak test_capi_mixed)
+# Tests that choose the way of each call themselves.
+set(c_tests_all_ways test_capi_mixed)
+# Helpers that also exist with the inline functions.
+set(c_programs_inline errors)
+
+set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+set(c_test_directory ${CMAKE_BINARY_DIR}/tests/c)
+
+find_package(Threads REQUIRED)
+
+function(c_program target source)
+  add_executable(${target} ${source})
+  set_target_properties(${target} PROPERTIES
+    C_STANDARD 11 C_EXTENSIONS ON CXX_STANDARD 17
+    RUNTIME_OUTPUT_DIRECTORY ${c_test_directory}
+    BUILD_RPATH ${CMAKE_BINARY_DIR}/test)
+  target_compile_options(${target} PRIVATE ${strict_flags} ${ARGN})
+  target_link_options(${target} PRIVATE ${ARGN})
+  target_link_libraries(${target} PRIVATE datablock_crashpoints Threads::Threads)
+endfunction()
+
+# The C++ worker: build/tests/cpp/worker.
+c_program(cpp_worker ${CMAKE_SOURCE_DIR}/tests/cpp/worker.cpp)
+set_target_properties(cpp_worker PROPERTIES OUTPUT_NAME worker RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/cpp)
+
+set(sanitized_environment ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1)
+
+file(GLOB c_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/c/*.c ${CMAKE_SOURCE_DIR}/tests/c/*.cpp)
+foreach(source IN LISTS c_sources)
+  get_filename_component(name ${source} NAME_WE)
+  set(ways .)
+  if(name IN_LIST c_programs_inline OR (name MATCHES "^test_" AND NOT name IN_LIST c_tests_all_ways))
+    list(APPEND ways .inline.)
+  endif()
+  set(how "")
+  if(name IN_LIST c_tests_serial)
+    list(APPEND how SERIAL)
+  endif()
+  if(name IN_LIST c_tests_soak)
+    list(APPEND how SOAK)
+  endif()
+  string(REGEX REPLACE "^test_" "c." test ${name})
+  foreach(way IN LISTS ways)
+    string(REGEX REPLACE "[.]$" "" suffix ${way})
+    string(REPLACE . _ target c_${name}${suffix})
+    set(flags "")
+    if(way STREQUAL .inline.)
+      set(flags -DTEST_INLINE)
+    endif()
+    c_program(${target} ${source} ${flags})
+    set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}${suffix})
+    c_program(${target}_sanitized ${source} ${flags} ${sanitize})
+    set_target_properties(${target}_sanitized PROPERTIES OUTPUT_NAME ${name}${suffix}.sanitized)
+    if(name MATCHES "^test_")
+      datablock_test(${test}${suffix} ${how} COMMAND ${c_test_directory}/${name}${suffix})
+      datablock_test(${test}${suffix}.sanitized ${how} ENVIRONMENT ${sanitized_environment}
+        COMMAND ${c_test_directory}/${name}${suffix}.sanitized)
+    endif()
+  endforeach()
+  if(name MATCHES "^test_" AND NOT name IN_LIST c_tests_all_ways)
+    datablock_test(${test}.go ${how} ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${c_test_directory}/${name})
+  endif()
+endforeach()
+
+# Handles and threads once more with the thread sanitizer, which sees inline code, though not the library.
+set(thread_sanitizer -fsanitize=thread)
+if(CMAKE_C_COMPILER_ID STREQUAL GNU)
+  list(APPEND thread_sanitizer -Wno-tsan) # of a fence that machines without membarrier need
+endif()
+c_program(c_test_capi_handles_tsan ${CMAKE_SOURCE_DIR}/tests/c/test_capi_handles.c -DTEST_INLINE ${thread_sanitizer})
+set_target_properties(c_test_capi_handles_tsan PROPERTIES OUTPUT_NAME test_capi_handles.inline.tsan)
+datablock_test(c.capi_handles.inline.tsan COMMAND ${c_test_directory}/test_capi_handles.inline.tsan)

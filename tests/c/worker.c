@@ -1,0 +1,481 @@
+/*
+ * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
+ * all languages share; this one uses the C interface.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include <datablock.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "worker_lines.h"
+#include "worker_payload.h"
+
+enum { MAX_HELD = 8, CHILD_SECONDS = 60 };
+
+/* ---- State ----------------------------------------------------------------------------------------------------------------------- */
+
+static const char *block_name;
+static int64_t timeout_ms = -1;
+static bool poll_only, echo;
+static uint64_t rate, salt, capacity;
+
+static datablock_config config;
+static datablock_producer producer;
+static datablock_write_slot claim;
+
+static datablock_consumer_options options;
+static datablock_consumer consumer;
+static datablock_read_slot held[MAX_HELD];
+static size_t held_count;
+
+static int open_descriptors(void) {
+    int count = -3; /* ".", ".." and the one that looks */
+    DIR *directory = opendir("/proc/self/fd");
+    if (directory == NULL) {
+        usage("/proc/self/fd: %s", strerror(errno));
+    }
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+
+static void configure_producer(const char *directory) {
+    static const struct word policies[] = {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE}, {"double", DATABLOCK_DOUBLE_BUFFER}, {0}};
+    static const struct word flags[] = {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE},     {"force", DATABLOCK_FLAG_FORCE},
+                                        {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE},  {"timestamp", DATABLOCK_FLAG_TIMESTAMP}, {0}};
+    if (datablock_config_init(&config, (datablock_policy)word_option("policy", policies)) != DATABLOCK_OK) {
+        usage("%s", datablock_error_detail());
+    }
+    config.slot_count = (uint32_t)number_option("slots", 0);
+    config.slot_size = number_option("slot-size", 256);
+    config.spare_slots = (uint32_t)number_option("spare", 0);
+    config.consumer_limit = (uint32_t)number_option("limit", 0);
+    config.min_consumers = (uint32_t)number_option("min-consumers", 0);
+    config.mode = (uint32_t)number_option("mode", 0);
+    config.directory = directory;
+    config.secret = text_option("secret");
+    config.secret_length = strlen(config.secret);
+    for (const char *at = text_option("flags"); *at != '\0';) {
+        size_t length = strcspn(at, ",");
+        config.flags |= word_value(flags, at, length, "flags");
+        at += length + (at[length] == ',');
+    }
+    rate = number_option("rate", 0);
+    salt = number_option("salt", 0);
+}
+
+static datablock_status producer_begin(void) {
+    for (;;) {
+        datablock_status status = datablock_write_begin(producer, poll_only ? 0 : timeout_ms, &claim);
+        if (!poll_only || status != DATABLOCK_E_TIMEOUT) {
+            return status;
+        }
+        sched_yield();
+    }
+}
+
+static datablock_status producer_finish(void) {
+    size_t length = payload_length(claim.id, claim.capacity);
+    payload_fill(claim.data, length, claim.id, salt);
+    return datablock_write_commit(producer, &claim, length);
+}
+
+static void sleep_until_turn(const struct timespec *start, uint64_t turn) {
+    struct timespec until = *start;
+    uint64_t ns = (uint64_t)until.tv_nsec + turn % rate * 1000000000u / rate;
+    until.tv_sec += (time_t)(turn / rate + ns / 1000000000u);
+    until.tv_nsec = (long)(ns % 1000000000u);
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static void produce(uint64_t n) {
+    uint64_t count = 0, first = 0, last = 0;
+    datablock_status status = DATABLOCK_OK;
+    struct timespec start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (; count < n; count++) {
+        if ((status = producer_begin()) != DATABLOCK_OK || (status = producer_finish()) != DATABLOCK_OK) {
+            break;
+        }
+        if (echo) {
+            say("committed %" PRIu64 " %" PRIu64, claim.id, salt);
+        }
+        last = claim.id;
+        first = count == 0 ? last : first;
+        if (rate > 0) {
+            sleep_until_turn(&start, count + 1);
+        }
+    }
+    if (count == 0) {
+        say("wrote=0 first=- last=- end=%s", status_name(status));
+    } else {
+        say("wrote=%" PRIu64 " first=%" PRIu64 " last=%" PRIu64 " end=%s", count, first, last, status_name(status));
+    }
+}
+
+static bool producer_command(const char *word, uint64_t n) {
+    if (strcmp(word, "write") == 0) {
+        produce(n);
+    } else if (strcmp(word, "claim") == 0) {
+        if (!say_error(producer_begin())) {
+            memset(claim.data, 0, claim.capacity / 2); /* a kill from here on finds it half written */
+            say("claimed %" PRIu64, claim.id);
+        }
+    } else if (strcmp(word, "commit") == 0) {
+        if (!say_error(producer_finish())) {
+            say("committed %" PRIu64, claim.id);
+        }
+    } else if (strcmp(word, "abort") == 0) {
+        if (!say_error(datablock_write_abort(producer, &claim))) {
+            say("aborted %" PRIu64, claim.id);
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+
+static void configure_consumer(const char *directory) {
+    static const struct word deliveries[] = {
+        {"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}, {0}};
+    static const struct word starts[] = {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}, {0}};
+    if (datablock_consumer_options_init(&options) != DATABLOCK_OK) {
+        usage("%s", datablock_error_detail());
+    }
+    options.delivery = word_option("delivery", deliveries);
+    options.start = word_option("start", starts);
+    options.max_pins = (uint32_t)number_option("pins", 0);
+    options.durable = option("durable") != NULL;
+    options.name = option("name");
+    options.directory = directory;
+    options.secret = text_option("secret");
+    options.secret_length = strlen(options.secret);
+    capacity = number_option("slot-size", 0);
+}
+
+static datablock_status consumer_next(datablock_read_slot *slot) {
+    for (;;) {
+        datablock_status status = datablock_read_begin(consumer, poll_only ? 0 : timeout_ms, slot);
+        if (!poll_only || (status != DATABLOCK_E_TIMEOUT && status != DATABLOCK_E_NO_PRODUCER)) {
+            return status;
+        }
+        sched_yield();
+    }
+}
+
+static bool verified(const datablock_read_slot *slot, uint64_t *writer) {
+    bool good = payload_verify(slot->data, slot->length, slot->id, writer);
+    return good && (capacity == 0 || slot->length == payload_length(slot->id, (size_t)capacity));
+}
+
+/* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of missed messages says. */
+static void consume(uint64_t n) {
+    uint64_t count = 0, missed = 0, bad = 0, sum = 0, first = 0, last = 0;
+    datablock_status status = DATABLOCK_OK;
+    while (n == 0 || count < n) {
+        datablock_read_slot slot;
+        uint64_t writer;
+        if ((status = consumer_next(&slot)) != DATABLOCK_OK) {
+            break;
+        }
+        bool good = verified(&slot, &writer);
+        if (!good || (count > 0 && slot.id != last + 1 + slot.missed)) {
+            bad++;
+        }
+        if (echo) {
+            say("message %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", slot.id, writer, slot.missed, good ? "true" : "false");
+        }
+        first = count == 0 ? slot.id : first;
+        last = slot.id;
+        count++;
+        missed += slot.missed;
+        sum += payload_mix(slot.id ^ payload_mix(writer));
+        if ((status = datablock_read_end(consumer, &slot)) != DATABLOCK_OK) {
+            break;
+        }
+    }
+    char range[64] = "first=- last=-";
+    if (count > 0) {
+        snprintf(range, sizeof range, "first=%" PRIu64 " last=%" PRIu64, first, last);
+    }
+    say("read=%" PRIu64 " missed=%" PRIu64 " %s bad=%" PRIu64 " sum=%" PRIx64 " end=%s", count, missed, range, bad, sum, status_name(status));
+}
+
+static void say_held(datablock_status status) {
+    if (!say_error(status)) {
+        say("holding %" PRIu64, held[held_count++].id);
+    }
+}
+
+static void with_held(const char *word) {
+    datablock_read_slot slot = held[0];
+    uint64_t writer;
+    if (held_count == 0) {
+        say("error INVALID nothing is held");
+    } else if (strcmp(word, "check") == 0) {
+        bool good = verified(&slot, &writer);
+        say("checked %" PRIu64 " %" PRIu64 " %s", slot.id, writer, good ? "true" : "false");
+    } else if (strcmp(word, "smash") == 0) {
+        *(volatile unsigned char *)(uintptr_t)slot.data ^= 0xff; /* what a careless program does: the const is cast away */
+        say("smashed %" PRIu64, slot.id);
+    } else {
+        memmove(held, held + 1, --held_count * sizeof *held);
+        if (!say_error(datablock_read_end(consumer, &slot))) {
+            say("released %" PRIu64, slot.id);
+        }
+    }
+}
+
+static bool consumer_command(const char *word, uint64_t n) {
+    if (strcmp(word, "read") == 0) {
+        consume(n);
+    } else if (strncmp(word, "hold", 4) == 0 && held_count == MAX_HELD) {
+        say("error BUSY the worker holds %d", MAX_HELD);
+    } else if (strcmp(word, "hold") == 0) {
+        say_held(consumer_next(&held[held_count]));
+    } else if (strcmp(word, "hold-at") == 0) {
+        say_held(datablock_read_at(consumer, n, &held[held_count]));
+    } else if (strcmp(word, "check") == 0 || strcmp(word, "smash") == 0 || strcmp(word, "release") == 0) {
+        with_held(word);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* ---- Opening and closing --------------------------------------------------------------------------------------------------------- */
+
+static bool producing;
+
+static datablock_status open_block(void) {
+    return producing ? datablock_producer_open(block_name, &config, &producer) : datablock_consumer_open(block_name, &options, &consumer);
+}
+
+static datablock_status close_block(void) { return producing ? datablock_producer_close(producer) : datablock_consumer_close(consumer); }
+
+/* Opens that often, what opens is closed at once, and tells whether descriptors were left. */
+static void repeat_opening(uint64_t attempts) {
+    datablock_status status = DATABLOCK_OK;
+    int before = 0;
+    for (uint64_t i = 0; i <= attempts; i++) {
+        if ((status = open_block()) == DATABLOCK_OK) {
+            close_block();
+        }
+        if (i == 0) {
+            before = open_descriptors(); /* what the runtime opens for itself is there by now */
+        }
+    }
+    say("attempts=%" PRIu64 " status=%s before=%d after=%d", attempts, status_name(status), before, open_descriptors());
+}
+
+/* ---- Children -------------------------------------------------------------------------------------------------------------------- */
+
+/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it. */
+__attribute__((noreturn)) static void linger(void) {
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+    signal(SIGALRM, SIG_DFL);
+    alarm(CHILD_SECONDS);
+    for (;;) {
+        pause();
+    }
+}
+
+static void spawn(void) {
+    extern char **environ;
+    char *sleeper[] = {"sleep", "60", NULL};
+    posix_spawn_file_actions_t actions;
+    pid_t child;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addclose(&actions, STDIN_FILENO);
+    posix_spawn_file_actions_addclose(&actions, STDOUT_FILENO);
+    posix_spawn_file_actions_addclose(&actions, STDERR_FILENO);
+    int error = posix_spawnp(&child, "sleep", &actions, NULL, sleeper, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    if (error != 0) {
+        say("error SYSTEM posix_spawnp: %s", strerror(error));
+    } else {
+        say("forked %ld", (long)child);
+    }
+}
+
+/* Calls nearly everything in a forked child, whose line is the answer. */
+static void call_in_child(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        datablock_producer p = {0};
+        datablock_consumer c = {0};
+        datablock_read_slot slot;
+        SlotDiagnostic diagnostic;
+        size_t count;
+        alarm(10);
+        datablock_status calls[] = {
+            datablock_producer_open(block_name, &config, &p),
+            datablock_consumer_open(block_name, &options, &c),
+            datablock_write_begin(producer, -1, &claim),
+            datablock_write_commit(producer, &claim, 0),
+            datablock_write_abort(producer, &claim),
+            datablock_read_begin(consumer, -1, &slot),
+            datablock_read_at(consumer, 0, &slot),
+            datablock_read_end(consumer, &held[0]),
+            datablock_list(NULL, NULL, 0, &count),
+            datablock_unlink(block_name, DATABLOCK_FLAG_FORCE),
+            datablock_producer_close(producer),
+            datablock_consumer_close(consumer),
+        };
+        char line[512] = "child";
+        for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+            strcat(strcat(line, " "), status_name(calls[i]));
+        }
+        bool failed = datablock_diagnose_slot(block_name, 0, &diagnostic) < 0 && datablock_cleanup_dead_consumers(block_name, 0) < 0 &&
+                      datablock_release_zombie_readers(block_name, 0) == RECOVERY_FAILED && datablock_release_zombie_writer(block_name, 0) == RECOVERY_FAILED;
+        say("%s repairs=%s", line, failed ? "refused" : "done");
+        _exit(0);
+    }
+    int status = 0;
+    if (child < 0 || waitpid(child, &status, 0) < 0 || status != 0) {
+        say("error SYSTEM child %ld ended with status 0x%x", (long)child, (unsigned)status);
+    }
+}
+
+static bool child_command(const char *word) {
+    if (strcmp(word, "fork") == 0 || strcmp(word, "clone") == 0) {
+        /* The raw system call passes by the handlers of pthread_atfork. */
+        pid_t child = word[0] == 'f' ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+        if (child == 0) {
+            linger();
+        }
+        say("forked %ld", (long)child);
+    } else if (strcmp(word, "spawn") == 0) {
+        spawn();
+    } else if (strcmp(word, "system") == 0) {
+        if (system("sleep 60 </dev/null >/dev/null 2>&1 & echo forked $!") != 0) {
+            say("error SYSTEM system");
+        }
+    } else if (strcmp(word, "call-in-child") == 0) {
+        call_in_child();
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
+
+static void recover_block(const char *directory) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", directory == NULL ? "" : directory, block_name);
+    uint32_t slot = (uint32_t)number_option("slot", 0);
+    uint64_t older = number_option("older", 0);
+    const char *action = text_option("do");
+    int result;
+    all_options_asked();
+    if (strcmp(action, "release-readers") == 0) {
+        result = (int)datablock_release_zombie_readers(path, slot);
+    } else if (strcmp(action, "release-writer") == 0) {
+        result = (int)datablock_release_zombie_writer(path, slot);
+    } else if (strcmp(action, "cleanup") == 0) {
+        result = datablock_cleanup_dead_consumers(path, older);
+    } else if (strcmp(action, "unlink") == 0) {
+        result = (int)datablock_unlink(path, 0);
+    } else if (strcmp(action, "unlink-force") == 0) {
+        result = (int)datablock_unlink(path, DATABLOCK_FLAG_FORCE);
+    } else {
+        usage("--do=%s is unknown", action);
+    }
+    say("result %d %s", result, datablock_error_detail());
+}
+
+/* Answers one command a line until there are no more, then closes. */
+static void serve(void) {
+    char line[128];
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        char *argument = strpbrk(line, " \n");
+        uint64_t n = 0;
+        if (argument != NULL) {
+            n = strtoull(argument, NULL, 10);
+            *argument = '\0';
+        }
+        if (strcmp(line, "close") == 0) {
+            if (!say_error(close_block())) {
+                say("closed");
+            }
+        } else if (strcmp(line, "exit") == 0) {
+            _exit(0);
+        } else if (strcmp(line, "descriptors") == 0) {
+            say("descriptors %d", open_descriptors());
+        } else if (!child_command(line) && !(producing ? producer_command(line, n) : consumer_command(line, n))) {
+            say("error UNSUPPORTED %s", line);
+        }
+    }
+    close_block();
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) {
+        usage("worker produce|consume|recover NAME [--key=value]...");
+    }
+    block_name = argv[2];
+    arguments = argv + 3;
+    argument_count = argc - 3;
+    const char *directory = option("dir");
+    if (strcmp(argv[1], "recover") == 0) {
+        recover_block(directory);
+        return 0;
+    }
+    producing = strcmp(argv[1], "produce") == 0;
+    if (producing) {
+        configure_producer(directory);
+    } else if (strcmp(argv[1], "consume") == 0) {
+        configure_consumer(directory);
+    } else {
+        usage("\"%s\" is neither produce, consume nor recover", argv[1]);
+    }
+    const char *timeout = text_option("timeout");
+    timeout_ms = *timeout == '\0' ? -1 : strtoll(timeout, NULL, 10);
+    poll_only = option("poll") != NULL;
+    echo = option("echo") != NULL;
+    bool wait = option("wait") != NULL;
+    uint64_t attempts = number_option("attempts", 0);
+    all_options_asked();
+    if (attempts > 0) {
+        repeat_opening(attempts);
+        return 0;
+    }
+    if (wait) {
+        char line[16];
+        say("ready");
+        if (fgets(line, sizeof line, stdin) == NULL) {
+            return 0;
+        }
+    }
+    datablock_status status = open_block();
+    if (status != DATABLOCK_OK) {
+        say("failed %s %s", status_name(status), datablock_error_detail());
+        return EXIT_OPEN_FAILED;
+    }
+    say("attached");
+    serve();
+    return 0;
+}

@@ -1,0 +1,52 @@
+# datablock.hpp: its tests, in each standard with each compiler, and the header alone.
+#
+# build/tests/cpp/test_transactions.COMPILER.STANDARD, and the same with .sanitized: gcc with both sanitizers; clang, whose runtime for them is a package of its own
+# on some systems, with the undefined-behaviour one, which ends the program and needs none. `exported`: with the exported functions, as other compilers have them.
+
+set(cpp_test_directory ${CMAKE_BINARY_DIR}/tests/cpp)
+set(cpp_source ${CMAKE_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
+file(GLOB public_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/*)
+set(sanitize.gcc -O1 ${sanitize})
+set(sanitize.clang -O1 -fsanitize=undefined -fsanitize-trap=undefined)
+
+# cpp_transactions(label compiler flags...)
+function(cpp_transactions label compiler)
+  set(program ${cpp_test_directory}/test_transactions.${label})
+  if(compiler)
+    add_custom_command(OUTPUT ${program}
+      COMMAND ${compiler} -g ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include ${ARGN} -o ${program} ${cpp_source}
+        -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test -pthread
+      DEPENDS datablock_crashpoints_go ${cpp_source} ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+      COMMENT "C++: test_transactions.${label}"
+      VERBATIM)
+    add_custom_target(cpp_transactions.${label} ALL DEPENDS ${program})
+  endif()
+  datablock_test(cpp.transactions.${label} ENVIRONMENT ${sanitized_environment} COMMAND ${program})
+endfunction()
+
+file(MAKE_DIRECTORY ${cpp_test_directory})
+foreach(family gcc clang)
+  if(family STREQUAL gcc)
+    find_program(CPP_gcc g++)
+  else()
+    find_program(CPP_clang clang++)
+  endif()
+  foreach(standard 17 20)
+    cpp_transactions(${family}.c++${standard} "${CPP_${family}}" -std=c++${standard} -O2)
+    cpp_transactions(${family}.c++${standard}.sanitized "${CPP_${family}}" -std=c++${standard} ${sanitize.${family}})
+    foreach(inline WANT_INLINE WANT_NO_INLINE)
+      string(TOLOWER ${inline} how)
+      string(REPLACE want_ "" how ${how})
+      datablock_test(header.${family}.hpp.${how}.c++${standard}
+        COMMAND ${CPP_${family}} -std=c++${standard} ${inline_warnings} -D${inline} tests/headers/transactions.cpp)
+    endforeach()
+  endforeach()
+  datablock_test(header.${family}.hpp.c++14 COMMAND ${CPP_${family}} -std=c++14 ${header_warnings} -x c++ include/datablock.hpp)
+  set_tests_properties(header.${family}.hpp.c++14 PROPERTIES PASS_REGULAR_EXPRESSION "datablock.hpp needs C\\+\\+17")
+endforeach()
+cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O2 -DTEST_EXPORTED)
+datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${cpp_test_directory}/test_transactions.exported)
+
+foreach(example transactions next_slot)
+  datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${CMAKE_BINARY_DIR}/examples/cpp)
+endforeach()

@@ -1,0 +1,261 @@
+package process_test
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"datablock/internal/core"
+	"datablock/internal/layout"
+)
+
+// block is the name that all scenarios use, each in a directory of its own.
+const block = "x"
+
+// ring is the usual length of the ring, capacity the usual size of a slot in bytes.
+const (
+	ring     = 8
+	capacity = 256
+)
+
+// bench is a directory and who works in it.
+type bench struct {
+	t        testing.TB
+	dir      string
+	slotSize int // bytes, of the block and for those who verify its messages
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "datablock-test-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the workers' ends: cleanups run backwards
+	return &bench{t, dir, capacity}
+}
+
+func (b *bench) launch(l launch) *worker {
+	b.t.Helper()
+	l.args = append([]string{block, "--dir=" + b.dir}, l.args...)
+	return start(b.t, l)
+}
+
+// producerArgs ask for the usual block; what is given in extra wins.
+func (b *bench) producerArgs(extra ...string) []string {
+	return withDefaults(extra, fmt.Sprintf("--slots=%d", ring), fmt.Sprintf("--slot-size=%d", b.slotSize))
+}
+
+func (b *bench) consumerArgs(extra ...string) []string {
+	return withDefaults(extra, fmt.Sprintf("--slot-size=%d", b.slotSize))
+}
+
+func withDefaults(given []string, defaults ...string) []string {
+	for _, d := range defaults {
+		key, _, _ := strings.Cut(d, "=")
+		if !strings.Contains(" "+strings.Join(given, " "), " "+key+"=") {
+			given = append(given[:len(given):len(given)], d)
+		}
+	}
+	return given
+}
+
+func (b *bench) producer(language string, extra ...string) *worker {
+	b.t.Helper()
+	return b.launch(launch{language: language, role: "produce", args: b.producerArgs(extra...)}).attached()
+}
+
+func (b *bench) consumer(language, delivery string, extra ...string) *worker {
+	b.t.Helper()
+	return b.launch(launch{language: language, role: "consume", args: b.consumerArgs(append(extra, "--delivery="+delivery)...)}).attached()
+}
+
+// recover runs one repair and returns its result.
+func (b *bench) recover(language string, args ...string) (result int) {
+	b.t.Helper()
+	w := b.launch(launch{language: language, role: "recover", args: args})
+	_, err := fmt.Sscanf(w.expect("result"), "result %d", &result)
+	require.NoError(b.t, err)
+	w.exited(0)
+	return result
+}
+
+func (b *bench) files() (names []string) {
+	b.t.Helper()
+	entries, err := os.ReadDir(b.dir)
+	require.NoError(b.t, err)
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// leavesNothing ends the block, when nobody is attached any more: what the dead left is garbage that can be collected, and nothing else remains.
+func (b *bench) leavesNothing() {
+	b.t.Helper()
+	b.unlink()
+	_, err := core.CollectGarbage(b.dir)
+	require.NoError(b.t, err)
+	assert.Empty(b.t, b.files(), "files left behind")
+}
+
+// leavesNoGarbage ends the block when nobody died over it: there is nothing to collect.
+func (b *bench) leavesNoGarbage() {
+	b.t.Helper()
+	b.unlink()
+	assert.Empty(b.t, b.files(), "files left behind")
+}
+
+func (b *bench) unlink() {
+	b.t.Helper()
+	if err := core.Unlink(block, b.dir, 0); core.CodeOf(err) != core.NotFound {
+		require.NoError(b.t, err)
+	}
+}
+
+func (b *bench) diagnosis() *core.Diagnosis {
+	b.t.Helper()
+	d, err := core.Diagnose(block, b.dir)
+	require.NoError(b.t, err)
+	return d
+}
+
+// row is the participant with that pid; false if there is none.
+func (b *bench) row(pid int) (core.RowInfo, bool) {
+	b.t.Helper()
+	for _, r := range b.diagnosis().Rows {
+		if r.PID == uint64(pid) {
+			return r, true
+		}
+	}
+	return core.RowInfo{}, false
+}
+
+func (b *bench) dataPath() string { return filepath.Join(b.dir, block) }
+
+// controlPath is the control file that the data file names.
+func (b *bench) controlPath() string {
+	b.t.Helper()
+	id := make([]byte, layout.BlockIDLen)
+	b.pread(b.dataPath(), id, layout.HdrBlockID)
+	return b.dataPath() + "." + hex.EncodeToString(id) + ".ctl"
+}
+
+func (b *bench) pread(path string, p []byte, offset int64) {
+	b.t.Helper()
+	f, err := os.Open(path)
+	require.NoError(b.t, err)
+	defer f.Close()
+	_, err = f.ReadAt(p, offset)
+	require.NoError(b.t, err, "%s at %d", path, offset)
+}
+
+// word reads a word of a file of the block; a mapping of shared memory and its file are the same memory.
+func (b *bench) word(path string, offset int64) uint64 {
+	b.t.Helper()
+	p := make([]byte, 8)
+	b.pread(path, p, offset)
+	return binary.LittleEndian.Uint64(p)
+}
+
+func (b *bench) poke(path string, offset int64, value uint64) {
+	b.t.Helper()
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	require.NoError(b.t, err)
+	defer f.Close()
+	_, err = f.WriteAt(binary.LittleEndian.AppendUint64(nil, value), offset)
+	require.NoError(b.t, err)
+}
+
+// asleep waits until a consumer sleeps in the block: it has announced that, and none of its threads runs.
+func (b *bench) asleep(w *worker) {
+	b.t.Helper()
+	row, found := b.row(w.pid())
+	require.True(b.t, found, "%s has no row", w.what)
+	control := b.controlPath()
+	eventually(b.t, func() bool {
+		return b.word(control, layout.CtlWaiting)&(1<<(row.Row%64)) != 0 && idle(w.pid())
+	}, "%s falls asleep", w.what)
+}
+
+// heldUp waits until the producer sleeps because there is no room.
+func (b *bench) heldUp(w *worker) {
+	b.t.Helper()
+	eventually(b.t, func() bool { return b.word(b.dataPath(), layout.ProducerWaiting) != 0 && idle(w.pid()) }, "%s is held up", w.what)
+}
+
+// idle reports whether no thread of a process is running.
+func idle(pid int) bool {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
+	if err != nil || len(tasks) == 0 {
+		return false
+	}
+	for _, task := range tasks {
+		text, err := os.ReadFile(task)
+		if err != nil {
+			continue // the thread has ended
+		}
+		if state := string(text[strings.LastIndexByte(string(text), ')')+2:]); state[0] == 'R' {
+			return false
+		}
+	}
+	return true
+}
+
+// locks are the locked ranges of the block's control file, as start and length, whoever holds them.
+func (b *bench) locks() (held [][2]int64) {
+	b.t.Helper()
+	f, err := os.OpenFile(b.controlPath(), os.O_RDWR, 0)
+	require.NoError(b.t, err)
+	defer f.Close()
+	var look func(from, to int64)
+	look = func(from, to int64) {
+		if from >= to {
+			return
+		}
+		k := unix.Flock_t{Type: unix.F_WRLCK, Start: from, Len: to - from}
+		require.NoError(b.t, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &k))
+		if k.Type == unix.F_UNLCK {
+			return
+		}
+		look(from, k.Start)
+		held = append(held, [2]int64{k.Start, k.Len})
+		look(k.Start+k.Len, to)
+	}
+	look(layout.LockRows, layout.LockSpins+1024)
+	return held
+}
+
+// asRoot skips what needs privileges, so that everybody sees what was not shown.
+func asRoot(t testing.TB, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skipf("NOT SHOWN: %s needs root", why)
+	}
+}
+
+// permitted skips what this machine forbids even to root, as some containers do.
+func permitted(t testing.TB, err error, what string) {
+	t.Helper()
+	if errors.Is(err, os.ErrPermission) {
+		t.Skipf("NOT SHOWN: %s is not permitted here: %v", what, err)
+	}
+}
+
+// killStray ends a process that a worker left behind on purpose.
+func killStray(t testing.TB, answer string) (pid int) {
+	t.Helper()
+	_, err := fmt.Sscanf(answer, "forked %d", &pid)
+	require.NoError(t, err, answer)
+	require.Positive(t, pid)
+	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	return pid
+}

@@ -1,0 +1,141 @@
+package process_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// scaled is the full number of messages, less under -short.
+func scaled(n int) int {
+	if testing.Short() {
+		return n / 100
+	}
+	return n
+}
+
+func TestExchange(t *testing.T) {
+	for _, size := range []struct {
+		name            string
+		bytes, messages int
+	}{{"varying", capacity, scaled(1_000_000)}, {"one_byte", 1, scaled(100_000)}, {"one_megabyte", 1 << 20, scaled(1000)}} {
+		t.Run(size.name, func(t *testing.T) {
+			forSome := forPairs
+			if size.bytes == capacity {
+				forSome = forAllPairs
+			}
+			forSome(t, func(t *testing.T, producer, consumer string) {
+				b := newBench(t)
+				b.slotSize = size.bytes
+				n := fewer(size.messages, producer, consumer)
+				p := b.producer(producer)
+				c := b.consumer(consumer, "lossless")
+				c.send("read 0")
+				s := write(p, n)
+				require.Equal(t, "OK", s["end"])
+				assert.EqualValues(t, n-1, s.number(t, "last"))
+				p.close()
+				s = parseSummary(finished(c))
+				assert.Equal(t, "CLOSED", s["end"])
+				assert.EqualValues(t, 0, s.number(t, "first"))
+				assert.EqualValues(t, n, s.number(t, "read"))
+				assert.EqualValues(t, 0, s.number(t, "missed"))
+				assert.EqualValues(t, 0, s.number(t, "bad"))
+				c.close()
+				b.leavesNoGarbage()
+			})
+		})
+	}
+}
+
+func TestExchangeByPolling(t *testing.T) {
+	forPairs(t, func(t *testing.T, producer, consumer string) {
+		b := newBench(t)
+		p := b.producer(producer, "--poll")
+		c := b.consumer(consumer, "lossless", "--poll")
+		c.send("read 0")
+		n := fewer(scaled(50_000), producer, consumer)
+		p.write(n)
+		p.close()
+		s := parseSummary(finished(c))
+		assert.EqualValues(t, n, s.number(t, "read"))
+		assert.EqualValues(t, 0, s.number(t, "bad"))
+		c.close()
+		b.leavesNoGarbage()
+	})
+}
+
+func TestThreeDeliveriesOnOneBlock(t *testing.T) {
+	forPairs(t, func(t *testing.T, producer, consumer string) {
+		b := newBench(t)
+		n := fewer(scaled(300_000), producer, consumer)
+		p := b.producer(producer)
+		consumers := map[string]*worker{}
+		for _, delivery := range []string{"lossless", "ordered", "latest"} {
+			consumers[delivery] = b.consumer(consumer, delivery)
+			consumers[delivery].send("read 0")
+		}
+		s := write(p, n)
+		require.Equal(t, "OK", s["end"])
+		p.close()
+		for delivery, c := range consumers {
+			s := parseSummary(finished(c))
+			t.Logf("%s: %v", delivery, s)
+			assert.Equal(t, "CLOSED", s["end"], delivery)
+			assert.EqualValues(t, 0, s.number(t, "bad"), "%s: ids rise by what was missed, and every byte is right", delivery)
+			assert.EqualValues(t, n, s.number(t, "read")+s.number(t, "missed"), "%s: read and missed are all that was issued", delivery)
+			assert.EqualValues(t, n-1, s.number(t, "last"), delivery)
+			if delivery == "lossless" {
+				assert.EqualValues(t, n, s.number(t, "read"))
+			}
+			c.close()
+		}
+		b.leavesNoGarbage()
+	})
+}
+
+// TestFastProducerOnTheShortestRing: with one or two slots in the ring and no more spare ones than pins every slot is used again at once, under slower readers, more
+// of them than there are processors.
+func TestFastProducerOnTheShortestRing(t *testing.T) {
+	for _, policy := range []string{"single", "double"} {
+		t.Run(policy, func(t *testing.T) {
+			forPairs(t, func(t *testing.T, producer, consumer string) {
+				b := newBench(t)
+				b.slotSize = 4096
+				n := fewer(scaled(200_000), producer, consumer)
+				p := b.producer(producer, "--policy="+policy, "--slots=0", "--spare=7")
+				readers := []*worker{}
+				for i := range 6 {
+					c := b.consumer(consumer, []string{"latest", "ordered"}[i%2])
+					c.send("read 0")
+					readers = append(readers, c)
+				}
+				require.Equal(t, "OK", write(p, n)["end"])
+				p.close()
+				for _, c := range readers {
+					s := parseSummary(finished(c))
+					assert.EqualValues(t, 0, s.number(t, "bad"), "nothing is torn")
+					assert.EqualValues(t, n, s.number(t, "read")+s.number(t, "missed"))
+					assert.EqualValues(t, n-1, s.number(t, "last"))
+					c.close()
+				}
+				b.leavesNoGarbage()
+			})
+		})
+	}
+}
+
+// write has many messages written; they may take longer than a single answer does.
+func write(p *worker, n int) summary {
+	p.t.Helper()
+	p.send(fmt.Sprintf("write %d", n))
+	return parseSummary(finished(p))
+}
+
+// finished waits for the end of a long exchange.
+func finished(w *worker) string {
+	w.t.Helper()
+	return w.expectWithin(12*patience, "wrote=", "read=")
+}

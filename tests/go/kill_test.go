@@ -1,0 +1,409 @@
+package process_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+// kill is one experiment: a victim dies among others, who must not care. What must hold afterwards is the same whoever died and wherever: see aftermath.
+type kill struct {
+	*bench
+	victim, others string // languages
+	env            []string
+	geometry       []string // what a restarted producer asks for
+	replacement    []string // what it asks for when the block has been replaced
+
+	producer *worker // alive, if there is one
+	claims   bool    // and it has a claim open
+	writers  []epoch // every producer there was
+	witness  *worker // LOSSLESS, from the beginning, reading all the time
+	segments []epoch // every attachment of the witness
+	stay     []*worker
+	salt     int
+}
+
+// epoch is a participant's time in one block.
+type epoch struct {
+	who   *worker
+	block string // which one: its control file
+}
+
+func newKill(t testing.TB, victim, others string) *kill {
+	k := &kill{bench: newBench(t), victim: victim, others: others}
+	k.geometry = k.producerArgs()
+	return k
+}
+
+// begin starts a worker and waits until it has opened the block; nil: it died over it.
+func (k *kill) begin(l launch) *worker {
+	k.t.Helper()
+	w := k.launch(l)
+	line, ok := w.next()
+	if !ok {
+		<-w.ended
+		return nil
+	}
+	if line != "attached" {
+		w.fail("could not open the block")
+	}
+	return w
+}
+
+// writer starts a producer whose messages tell that it wrote them.
+func (k *kill) writer(language string, env []string, args ...string) *worker {
+	k.t.Helper()
+	k.salt++
+	w := k.begin(launch{language: language, role: "produce", env: env, args: append([]string{"--echo", fmt.Sprintf("--salt=%d", k.salt)}, args...)})
+	if w != nil {
+		k.writers = append(k.writers, epoch{w, k.controlPath()})
+	}
+	return w
+}
+
+// start has the surviving producer and its witness begin.
+func (k *kill) start() {
+	k.t.Helper()
+	k.producer = k.writer(k.others, nil, k.geometry...)
+	k.watch()
+}
+
+// watch attaches the witness; reading begins at once unless it is told later.
+func (k *kill) watch() {
+	k.t.Helper()
+	k.attachWitness()
+	k.witness.send("read 0")
+}
+
+func (k *kill) attachWitness() {
+	k.t.Helper()
+	k.witness = k.consumer(k.others, "lossless", "--start=oldest", "--echo")
+	k.segments = append(k.segments, epoch{k.witness, k.controlPath()})
+}
+
+func (k *kill) bystander(delivery string) {
+	k.t.Helper()
+	w := k.consumer(k.others, delivery, "--start=oldest")
+	w.send("read 0")
+	k.stay = append(k.stay, w)
+}
+
+// victimWriter and victimReader start the victim; nil: it died over it.
+func (k *kill) victimWriter(args ...string) *worker {
+	k.t.Helper()
+	return k.writer(k.victim, k.env, append([]string{"--timeout=300"}, args...)...)
+}
+
+func (k *kill) victimReader(delivery string, args ...string) *worker {
+	k.t.Helper()
+	return k.begin(launch{language: k.victim, role: "consume", env: k.env, args: k.consumerArgs(append(args, "--delivery="+delivery, "--timeout=300")...)})
+}
+
+// aftermath lets the survivors go on without any help, and then looks at everything: nothing committed is lost, no id has two contents, nothing is torn, a restart
+// works, nothing is left behind.
+func (k *kill) aftermath() {
+	k.t.Helper()
+	if k.claims { // a producer that may have been replaced while it held a claim
+		if answer := k.producer.ask("commit", "committed", "error SUPERSEDED"); answer[0] == 'e' {
+			k.producer.close()
+			k.producer = nil
+		}
+	}
+	if k.producer == nil {
+		k.restart()
+	}
+	if k.witness == nil {
+		k.watch()
+	}
+	k.exchange(5 * ring)
+	k.lookBack()
+	k.end()
+	k.audit()
+	k.leavesNothing()
+}
+
+// restart opens the block again, as the program would that was running before; if a replacement was finished in between, as its replacer would.
+func (k *kill) restart() {
+	k.t.Helper()
+	k.salt++
+	args := append([]string{"--echo", fmt.Sprintf("--salt=%d", k.salt)}, k.geometry...)
+	w := k.launch(launch{language: k.others, role: "produce", args: args})
+	if k.replacement != nil && w.expect("attached", "failed GEOMETRY") != "attached" {
+		k.geometry = k.replacement
+		k.restart()
+		return
+	} else if k.replacement == nil {
+		w.attached()
+	}
+	k.producer = w
+	k.writers = append(k.writers, epoch{w, k.controlPath()})
+}
+
+// exchange has n messages written, and waits until the witness has the last of them. A participant that is told that its stream is over attaches again.
+func (k *kill) exchange(n int) {
+	k.t.Helper()
+	x := exchange{kill: k, command: fmt.Sprintf("write %d", n)}
+	k.producer.send(x.command)
+	for deadline := time.Now().Add(patience); x.written == "" || x.seen != x.written; {
+		if x.hearProducer() || x.hearWitness() {
+			continue
+		}
+		if time.Now().After(deadline) {
+			k.t.Logf("the witness (there: %t) has not caught up within %v: it has %q of %q", k.witness != nil, patience, x.seen, x.written)
+			k.producer.fail("is slow, or its witness")
+		}
+		time.Sleep(200 * time.Microsecond)
+	}
+}
+
+type exchange struct {
+	*kill
+	command string
+	written string // id of the last message, when the producer is through
+	seen    string // id of the last message that the witness has
+	closed  int    // how often the witness was told so in a row
+}
+
+// hearProducer takes a line, if there is one.
+func (x *exchange) hearProducer() bool {
+	x.t.Helper()
+	line, ok, ended, _ := x.producer.take()
+	if ended {
+		x.producer.fail("ended")
+	}
+	if !ok || echoed(line) {
+		return ok
+	}
+	switch s := parseSummary(line); s["end"] {
+	case "OK":
+		x.written = s["last"]
+	case "SUPERSEDED":
+		x.producer.close()
+		x.restart()
+		x.producer.send(x.command)
+	default:
+		x.producer.fail("could not go on")
+	}
+	return true
+}
+
+// hearWitness takes a line, if there is one.
+func (x *exchange) hearWitness() bool {
+	x.t.Helper()
+	if x.witness == nil {
+		return x.watchAgain()
+	}
+	line, ok, ended, _ := x.witness.take()
+	if ended {
+		x.witness.fail("ended")
+	}
+	if !ok {
+		return false
+	}
+	if echoed(line) {
+		_, _ = fmt.Sscanf(line, "message %s", &x.seen)
+		x.closed = 0
+		return true
+	}
+	x.closed++
+	switch s := parseSummary(line); {
+	case s["end"] == "CLOSED" && x.closed == 1: // a producer closed, another one may continue
+		x.witness.send("read 0")
+	case s["end"] == "CLOSED", s["end"] == "SUPERSEDED":
+		x.witness.close()
+		x.witness, x.seen, x.closed = nil, "", 0
+	default:
+		x.witness.fail("could not go on")
+	}
+	return true
+}
+
+// watchAgain attaches the witness to what the name leads to by now, from the oldest message on, so that it sees the last one in any case. It reports false while that is a
+// block whose replacer died: the next producer has to finish the replacement first.
+func (x *exchange) watchAgain() bool {
+	x.t.Helper()
+	w := x.launch(launch{language: x.others, role: "consume", args: x.consumerArgs("--delivery=lossless", "--start=oldest", "--echo")})
+	if w.expect("attached", "failed SUPERSEDED") != "attached" {
+		return false
+	}
+	x.witness = w
+	x.segments = append(x.segments, epoch{w, x.controlPath()})
+	w.send("read 0")
+	return true
+}
+
+// lookBack reads what is in the ring, as somebody who comes late.
+func (k *kill) lookBack() {
+	k.t.Helper()
+	late := k.consumer(k.others, "ordered", "--start=oldest", "--echo")
+	row, found := k.row(late.pid()) // perhaps the victim's
+	require.True(k.t, found && len(row.Pins) == 0, "the row of somebody who holds nothing: %+v", row)
+	late.read(ring)
+	late.close()
+	k.segments = append(k.segments, epoch{late, k.controlPath()})
+}
+
+// end closes everybody in good order.
+func (k *kill) end() {
+	k.t.Helper()
+	k.producer.close()
+	for _, w := range append(k.stay, k.witness) {
+		w.expect("read=")
+		w.close()
+	}
+	k.producer, k.witness, k.stay = nil, nil, nil
+}
+
+// audit compares what the witness read with what the producers say that they committed, block by block.
+func (k *kill) audit() {
+	k.t.Helper()
+	blocks := map[string]map[uint64]message{}
+	for _, s := range k.segments {
+		seen := blocks[s.block]
+		if seen == nil {
+			seen = map[uint64]message{}
+			blocks[s.block] = seen
+		}
+		for i, all := 0, s.who.messages(); i < len(all); i++ {
+			m := all[i]
+			require.True(k.t, m.good, "%s: message %d is not what was written", s.who.what, m.id)
+			require.True(k.t, i == 0 || m.id == all[i-1].id+1, "%s: message %d after %d", s.who.what, m.id, all[max(i, 1)-1].id)
+			if other, again := seen[m.id]; again {
+				require.Equal(k.t, other.salt, m.salt, "message %d had two contents", m.id)
+			}
+			seen[m.id] = m
+		}
+	}
+	for _, w := range k.writers {
+		seen := blocks[w.block]
+		if seen == nil {
+			continue // nobody was there
+		}
+		first := ^uint64(0)
+		for id := range seen {
+			first = min(first, id)
+		}
+		for _, m := range w.who.committed() {
+			got, found := seen[m.id]
+			require.True(k.t, found || m.id < first, "%s: message %d was committed and is lost", w.who.what, m.id)
+			if found && got.salt != 0 { // short ones do not tell who wrote them
+				require.Equal(k.t, m.salt, got.salt, "%s: message %d has the content of another producer", w.who.what, m.id)
+			}
+		}
+	}
+}
+
+// forKills runs an experiment again and again, for pairs of victim's and survivors' languages.
+func forKills(t *testing.T, experiment func(k *kill)) {
+	rounds := 5
+	if soak {
+		rounds = 200
+	}
+	runPairs(t, slices.Concat(repeated(turnOf(t), rounds, true)...), func(t *testing.T, victim, others string) {
+		k := newKill(t, victim, others)
+		experiment(k)
+		k.aftermath()
+		_ = os.RemoveAll(k.dir)
+	})
+}
+
+func TestProducerKilledWithAClaimOpen(t *testing.T) {
+	forKills(t, func(k *kill) {
+		v := k.victimWriter(k.geometry...)
+		k.watch()
+		k.bystander("ordered")
+		k.bystander("latest")
+		v.write(20)
+		v.ask("claim", "claimed 20") // half written by now
+		v.kill()
+	})
+}
+
+func TestProducerKilledWhileWriting(t *testing.T) {
+	forKills(t, func(k *kill) {
+		k.slotSize = 1 << 20
+		k.geometry = k.producerArgs()
+		v := k.victimWriter(k.geometry...)
+		k.attachWitness()
+		v.write(ring - 1)
+		v.send("write 1") // no answer is waited for: it is filling the slot, or claiming or committing it
+		eventually(k.t, func() bool {
+			return k.word(k.dataPath(), layout.ClaimID) == ring || k.word(k.dataPath(), layout.Commit) == ring
+		}, "the claim is open")
+		v.kill()
+		v.rest()
+		k.witness.send("read 0")
+	})
+}
+
+// TestHeldMessageSurvivesTheProducer: the successor does not write to a slot that somebody has in his hands, though it is not in the ring any more.
+func TestHeldMessageSurvivesTheProducer(t *testing.T) {
+	for _, delivery := range []string{"ordered", "latest"} {
+		t.Run(delivery, func(t *testing.T) {
+			forKills(t, func(k *kill) {
+				k.start()
+				c := k.consumer(k.victim, delivery, "--pins=3")
+				for range 3 {
+					k.producer.write(1)
+					c.ask("hold", "holding")
+				}
+				k.producer.write(2 * ring) // out of the ring
+				k.producer.kill()
+				k.restart()
+				k.producer.write(10 * ring)
+				for range 3 {
+					require.True(t, strings.HasSuffix(c.ask("check", "checked"), "true"))
+					c.ask("release", "released")
+				}
+				c.close()
+			})
+		})
+	}
+}
+
+func TestConsumerKilledWhileHolding(t *testing.T) {
+	for _, delivery := range []string{"lossless", "ordered", "latest"} {
+		t.Run(delivery, func(t *testing.T) {
+			forKills(t, func(k *kill) {
+				k.start()
+				v := k.victimReader(delivery)
+				k.producer.write(4)
+				v.ask("hold", "holding")
+				v.kill()
+			})
+		})
+	}
+}
+
+func TestConsumerKilledWhileAsleep(t *testing.T) {
+	for _, delivery := range []string{"lossless", "ordered", "latest"} {
+		t.Run(delivery, func(t *testing.T) {
+			forKills(t, func(k *kill) {
+				k.start()
+				v := k.begin(launch{language: k.victim, role: "consume", args: k.consumerArgs("--delivery=" + delivery)})
+				v.send("read 0")
+				k.asleep(v)
+				v.kill()
+			})
+		})
+	}
+}
+
+func TestProducerKilledWhileHeldUp(t *testing.T) {
+	forKills(t, func(k *kill) {
+		v := k.writer(k.victim, nil, k.geometry...)
+		k.attachWitness()
+		v.send("write 20")
+		k.heldUp(v)
+		v.kill()
+		v.rest()
+		k.witness.send("read 0")
+	})
+}

@@ -1,0 +1,112 @@
+package layout_test
+
+import (
+	"fmt"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"datablock/internal/core"
+)
+
+// field is one of a struct, as a compiler laid it out.
+type field struct {
+	name         string
+	offset, size uintptr
+}
+
+// otherNames are the fields of the inline header that core calls otherwise. Those that core does not name are C's own.
+var otherNames = map[string]string{
+	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt", "producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
+	"consumer.row": "rowAt", "consumer.join_epoch": "joining", "consumer.delivery": "deliveryNumber",
+	"producer.ring_next": "_", "producer.ring_at": "_", "producer.reserved": "_",
+	"consumer.ring_next": "_", "consumer.ring_at": "_", "consumer.reserved": "_", "hold.reserved": "_",
+}
+
+// goName is what core calls the field of a struct of the inline header.
+func goName(name, field string) string {
+	if other, differs := otherNames[name+"."+field]; differs {
+		return other
+	}
+	return field
+}
+
+// sameName compares them without regard to how a language writes several words.
+func sameName(c, goes string) bool {
+	return strings.EqualFold(strings.ReplaceAll(c, "_", ""), strings.ReplaceAll(goes, "_", "")) && (c == "_") == (goes == "_")
+}
+
+var (
+	comments     = regexp.MustCompile(`(?s)/\*.*?\*/`)
+	inlineStruct = regexp.MustCompile(`(?s)typedef struct datablock_inline_(\w+) \{(.*?)\} datablock_inline_\w+;`)
+	member       = regexp.MustCompile(`^\w+ \**(\w+)(\[\w+\])?$`)
+)
+
+// inlineStructs has the compiler lay out the structs of the inline header whose names are given; the last field of each stands for its end.
+func inlineStructs(t *testing.T, names ...string) map[string][]field {
+	t.Helper()
+	var body strings.Builder
+	found := map[string][]field{}
+	for _, m := range inlineStruct.FindAllStringSubmatch(comments.ReplaceAllString(readText(t, "include/datablock_inline.h"), ""), -1) {
+		for _, line := range strings.Split(m[2], ";") {
+			line = strings.Join(strings.Fields(line), " ")
+			if line == "" {
+				continue
+			}
+			declared := member.FindStringSubmatch(strings.TrimPrefix(line, "struct "))
+			if declared == nil {
+				t.Fatalf("include/datablock_inline.h: a member of datablock_inline_%s cannot be read: %s", m[1], line)
+			}
+			fmt.Fprintf(&body, "printf(\"%s %s %%zu %%zu\\n\", offsetof(datablock_inline_%s, %s), sizeof ((datablock_inline_%s *)0)->%s);\n",
+				m[1], declared[1], m[1], declared[1], m[1], declared[1])
+		}
+		fmt.Fprintf(&body, "printf(\"%s end %%zu %%zu\\n\", sizeof(datablock_inline_%s), (size_t)0);\n", m[1], m[1])
+	}
+	for _, line := range runProgram(t, "#include <datablock_inline.h>\n", body.String()) {
+		var name string
+		var f field
+		_, err := fmt.Sscan(line, &name, &f.name, &f.offset, &f.size)
+		ok(t, err)
+		found[name] = append(found[name], f)
+	}
+	for _, name := range names {
+		if len(found[name]) < 2 {
+			t.Fatalf("include/datablock_inline.h: no struct datablock_inline_%s was found", name)
+		}
+	}
+	return found
+}
+
+// fieldsOf is how Go lays out a struct.
+func fieldsOf(of reflect.Type) (fields []field) {
+	for i := range of.NumField() {
+		f := of.Field(i)
+		fields = append(fields, field{f.Name, f.Offset, f.Type.Size()})
+	}
+	return append(fields, field{"end", of.Size(), 0})
+}
+
+// The two halves of the library, and inline code, work on the same memory.
+func TestStatesAreTheSameInGoAndC(t *testing.T) {
+	holds, _ := reflect.TypeFor[core.ConsumerState]().FieldByName("holds")
+	states := map[string]reflect.Type{
+		"block": reflect.TypeFor[core.BlockState](), "producer": reflect.TypeFor[core.ProducerState](), "consumer": reflect.TypeFor[core.ConsumerState](),
+		"hold": holds.Type.Elem(),
+	}
+	inline := inlineStructs(t, "block", "producer", "consumer", "hold")
+	for name, state := range states {
+		c, g := inline[name], fieldsOf(state)
+		for i := range max(len(c), len(g)) {
+			switch {
+			case i >= len(c):
+				t.Errorf("core.%s.%s has nothing in datablock_inline_%s", state.Name(), g[i].name, name)
+			case i >= len(g):
+				t.Errorf("datablock_inline_%s.%s has nothing in core.%s", name, c[i].name, state.Name())
+			case !sameName(goName(name, c[i].name), g[i].name) || c[i].offset != g[i].offset || c[i].size != g[i].size:
+				t.Errorf("datablock_inline_%s.%s is %d bytes at %d, and core.%s has there: %s, %d bytes at %d", name, c[i].name, c[i].size, c[i].offset,
+					state.Name(), g[i].name, g[i].size, g[i].offset)
+			}
+		}
+	}
+}

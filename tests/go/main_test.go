@@ -1,0 +1,137 @@
+// Package process_test is the evidence that processes which share a block survive one another: real programs, in pairs and threes of languages, that are killed,
+// stopped and confused at exact places. tests/README.md describes the programs (workers) and how a test steers them.
+//
+// DATABLOCK_SOAK=1 runs every pair of languages and repeats the kills 200 times. DATABLOCK_PAIRS=all only does the former, DATABLOCK_TURN=N repeats the choice of
+// pairs of another run.
+package process_test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// program is how a worker is started.
+type program struct {
+	argv []string
+	env  []string
+}
+
+// workers are the programs, by language; missing says why there is none.
+var (
+	workers = map[string]program{}
+	missing = map[string]string{}
+)
+
+// library is the one of C, with the crash points.
+var library string
+
+var soak = os.Getenv("DATABLOCK_SOAK") != ""
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "datablock-workers-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = buildWorkers(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for language, why := range missing {
+		fmt.Fprintf(os.Stderr, "NOT SHOWN: nothing with %s: %s\n", language, why)
+	}
+	return m.Run()
+}
+
+// buildWorkers takes library and workers from the build that DATABLOCK_BUILD names; what is not there it compiles itself, so that plain `go test` works in a
+// fresh clone.
+func buildWorkers(dir string) error {
+	if err := os.Chmod(dir, 0o755); err != nil { // a test runs a worker as another user
+		return err
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(dir, "worker-go")
+	if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-o", file, "./tests/go/worker"); err != nil {
+		return err
+	}
+	workers["go"] = program{argv: []string{file}}
+	library = built("test", "libdatablock.so")
+	if library == "" {
+		library = filepath.Join(dir, "libdatablock.so")
+		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-buildmode=c-shared", "-o", library, "./capi"); err != nil {
+			return err
+		}
+	}
+	for _, c := range []struct{ language, compiler, otherwise, standard, source string }{
+		{"c", "CC", "cc", "gnu11", "tests/c/worker.c"}, {"cpp", "CXX", "c++", "gnu++17", "tests/cpp/worker.cpp"},
+	} {
+		file := built("tests", c.language, "worker")
+		if file == "" {
+			compiler := os.Getenv(c.compiler)
+			if compiler == "" {
+				compiler = c.otherwise
+			}
+			file = filepath.Join(dir, "worker-"+c.language)
+			if err := command(root, compiler, "-std="+c.standard, "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Iinclude", "-o", file, c.source,
+				"-L"+filepath.Dir(library), "-ldatablock", "-Wl,-rpath,"+filepath.Dir(library)); err != nil {
+				return err
+			}
+		}
+		workers[c.language] = program{argv: []string{file}}
+	}
+	findPython(root)
+	return nil
+}
+
+// built is a product of the build that DATABLOCK_BUILD names, "" if there is none.
+func built(path ...string) string {
+	build := os.Getenv("DATABLOCK_BUILD")
+	if build == "" {
+		return ""
+	}
+	file := filepath.Join(append([]string{build}, path...)...)
+	if _, err := os.Stat(file); err != nil {
+		return ""
+	}
+	return file
+}
+
+// findPython takes the interpreter that `make setup` prepares, else the system's, and has the package use the library with the crash points.
+func findPython(root string) {
+	interpreter := filepath.Join(root, ".venv", "bin", "python")
+	if _, err := os.Stat(interpreter); err != nil {
+		interpreter = "python3"
+	}
+	if out, err := exec.Command(interpreter, "-c", "import numpy").CombinedOutput(); err != nil {
+		missing["python"] = fmt.Sprintf("%s cannot import NumPy: %v %s", interpreter, err, out)
+		for i, language := range languages {
+			if language == "python" {
+				languages = append(languages[:i:i], languages[i+1:]...)
+			}
+		}
+		return
+	}
+	workers["python"] = program{
+		argv: []string{interpreter, filepath.Join(root, "tests", "python", "worker.py")},
+		env:  []string{"PYTHONPATH=" + filepath.Join(root, "python"), "DATABLOCK_LIBRARY=" + library},
+	}
+}
+
+func command(dir, name string, args ...string) error {
+	c := exec.Command(name, args...)
+	c.Dir = dir
+	if out, err := c.CombinedOutput(); err != nil {
+		return fmt.Errorf("%v: %w\n%s", c.Args, err, out)
+	}
+	return nil
+}

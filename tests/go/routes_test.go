@@ -1,0 +1,309 @@
+package process_test
+
+import (
+	"fmt"
+	"strconv"
+
+	"datablock/internal/core"
+
+	"github.com/stretchr/testify/require"
+)
+
+// route leads a victim through a part of its life. k.env makes it die on the way, perhaps. What it returns has been driven to its end or to where it stays; nil: it
+// died over opening the block.
+type route struct {
+	name string
+	walk func(k *kill) (victim *worker, died bool)
+}
+
+// routes by the first word of the crash points that lie on them. A new point is tried with the routes of its word, one with a new word with all of them.
+var routes = map[string][]route{
+	"claim":   {writing},
+	"gate":    {writing},
+	"commit":  {writing},
+	"abort":   {aborting},
+	"create":  {creating, replacing},
+	"collect": {creatingOverGarbage},
+	"adopt":   {adopting, adoptingAfterClose},
+	"replace": {replacing, replacingByForce},
+	"attach":  {attaching("lossless", "latest"), attaching("lossless", "oldest"), attaching("ordered", "oldest"), attaching("latest", "latest"), returning},
+	"join":    {attaching("lossless", "latest"), attaching("lossless", "oldest")},
+	"read":    {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"), catchingUp("ordered")},
+	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"), catchingUp("ordered")},
+	"sleep":   {heldUp, reading("lossless"), reading("ordered"), reading("latest")},
+	"close":   {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
+	"detach":  {detaching("lossless"), detaching("ordered"), detaching("latest"), detaching("lossless", "--durable", "--name=log")},
+	"clean":   {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""), attaching("lossless", "latest"), creatingOverGarbage},
+	"recover": {releasingTheWriter},
+}
+
+func allRoutes() (all []route) {
+	seen := map[string]bool{}
+	for _, some := range routes {
+		for _, r := range some {
+			if !seen[r.name] {
+				seen[r.name] = true
+				all = append(all, r)
+			}
+		}
+	}
+	return all
+}
+
+var writing = route{"writing", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	if v == nil {
+		return nil, true
+	}
+	k.watch()
+	k.bystander("ordered")
+	k.bystander("latest")
+	return v, v.drive("write 100", "write 100")
+}}
+
+var aborting = route{"aborting", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	if v == nil {
+		return nil, true
+	}
+	k.watch()
+	return v, v.drive("write 3", "claim", "abort", "claim", "abort", "write 3")
+}}
+
+var heldUp = route{"held_up", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	if v == nil {
+		return nil, true
+	}
+	k.attachWitness()
+	died := v.drive("write 20") // until its time is over
+	k.witness.send("read 0")
+	return v, died
+}}
+
+var creating = route{"creating", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	return v, v == nil
+}}
+
+var creatingOverGarbage = route{"creating_over_garbage", func(k *kill) (*worker, bool) {
+	dead := k.begin(launch{language: k.others, role: "produce", args: k.geometry, env: []string{"DATABLOCK_CRASH=create.filled"}})
+	require.Nil(k.t, dead, "create.filled is on the way of every creator")
+	return creating.walk(k)
+}}
+
+// predecessor writes something and dies.
+func predecessor(k *kill) {
+	k.start()
+	k.bystander("latest")
+	k.producer.write(3 * ring)
+	k.producer.ask("claim", "claimed")
+	k.producer.kill()
+	k.producer = nil
+}
+
+var adopting = route{"adopting", func(k *kill) (*worker, bool) {
+	predecessor(k)
+	v := k.victimWriter(k.geometry...)
+	return v, v == nil
+}}
+
+var adoptingAfterClose = route{"adopting_after_close", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(3 * ring)
+	k.producer.close()
+	k.producer = nil
+	v := k.victimWriter(k.geometry...)
+	return v, v == nil
+}}
+
+var replacing = route{"replacing", func(k *kill) (*worker, bool) {
+	predecessor(k)
+	k.replacement = k.producerArgs("--slots=16", "--flags=replace")
+	v := k.victimWriter(k.replacement...)
+	return v, v == nil
+}}
+
+// replacingByForce displaces a living producer that has a claim open.
+var replacingByForce = route{"replacing_by_force", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(3 * ring)
+	k.producer.ask("claim", "claimed")
+	k.claims = true
+	k.replacement = k.producerArgs("--slots=16", "--flags=replace,force")
+	v := k.victimWriter(k.replacement...)
+	return v, v == nil
+}}
+
+func closing(flags string) route {
+	return route{"closing_" + flags, func(k *kill) (*worker, bool) {
+		v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--flags="+flags)...)
+		if v == nil {
+			return nil, true
+		}
+		k.watch()
+		return v, v.drive("write 20", "close")
+	}}
+}
+
+func attaching(delivery, start string) route {
+	return route{"attaching_" + delivery + "_" + start, func(k *kill) (*worker, bool) {
+		k.start()
+		k.producer.write(3 * ring)
+		v := k.victimReader(delivery, "--start="+start)
+		return v, v == nil
+	}}
+}
+
+// returning attaches again under a durable name.
+var returning = route{"returning", func(k *kill) (*worker, bool) {
+	k.start()
+	durable := []string{"--durable", "--name=log"}
+	first := k.consumer(k.others, "lossless", durable...)
+	k.producer.write(5)
+	first.read(2)
+	first.ask("hold", "holding 2")
+	first.kill()
+	v := k.victimReader("lossless", durable...)
+	died := v == nil || v.drive("hold", "close")
+	last := k.consumer(k.others, "lossless", durable...)
+	require.Equal(k.t, "2", last.read(3)["first"], "a durable consumer continues where it stopped")
+	last.send("read 0")
+	k.stay = append(k.stay, last)
+	return v, died
+}}
+
+func reading(delivery string) route {
+	return route{"reading_" + delivery, func(k *kill) (*worker, bool) {
+		k.start()
+		v := k.victimReader(delivery)
+		if v == nil {
+			return nil, true
+		}
+		v.send("read 0") // until its time is over
+		k.producer.write(100)
+		return v, v.diesInstead()
+	}}
+}
+
+// catchingUp reads what is there already: it never waits.
+func catchingUp(delivery string) route {
+	return route{"catching_up_" + delivery, func(k *kill) (*worker, bool) {
+		k.start()
+		k.producer.write(ring)
+		v := k.victimReader(delivery, "--start=oldest")
+		return v, v == nil || v.drive(fmt.Sprintf("read %d", ring))
+	}}
+}
+
+var readingAt = route{"reading_at", func(k *kill) (*worker, bool) {
+	k.start()
+	v := k.victimReader("ordered", "--pins=2")
+	if v == nil {
+		return nil, true
+	}
+	k.producer.write(5)
+	return v, v.drive("hold-at 3", "hold-at 1", "check", "release", "release")
+}}
+
+func detaching(delivery string, args ...string) route {
+	return route{fmt.Sprintf("detaching_%s%v", delivery, args), func(k *kill) (*worker, bool) {
+		k.start()
+		v := k.victimReader(delivery, args...)
+		if v == nil {
+			return nil, true
+		}
+		k.producer.write(5)
+		died := v.drive("read 1", "close")
+		if len(args) > 0 { // it has to come back, or it would hold the producer up for ever
+			last := k.consumer(k.others, delivery, args...)
+			last.send("read 0")
+			k.stay = append(k.stay, last)
+		}
+		return v, died
+	}}
+}
+
+// deadReader is a LOSSLESS consumer that was killed while it held the first of some messages.
+func deadReader(k *kill, args ...string) {
+	d := k.consumer(k.others, "lossless", append(args, "--start=oldest")...)
+	d.send("hold")
+	k.producer.write(5)
+	d.expect("holding 0")
+	d.kill()
+}
+
+var releasingTheDead = route{"releasing_the_dead", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	if v == nil {
+		return nil, true
+	}
+	k.watch()
+	k.producer = v
+	deadReader(k)
+	k.producer = nil
+	return v, v.drive("write 20")
+}}
+
+// releasingTheDurableDead: a durable consumer's hold on the producer outlives it, so that it has to come back.
+var releasingTheDurableDead = route{"releasing_the_durable_dead", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	if v == nil {
+		return nil, true
+	}
+	k.watch()
+	k.producer = v
+	deadReader(k, "--durable", "--name=log")
+	k.producer = nil
+	died := v.drive("write 20")
+	last := k.consumer(k.others, "lossless", "--durable", "--name=log")
+	last.send("read 0")
+	k.stay = append(k.stay, last)
+	return v, died
+}}
+
+func repairing(args ...string) func(k *kill) (*worker, bool) {
+	return func(k *kill) (*worker, bool) {
+		k.start()
+		deadReader(k)
+		return k.repair(args...)
+	}
+}
+
+var cleaningUp = route{"cleaning_up", repairing("--do=cleanup")}
+
+var releasingReaders = route{"releasing_readers", func(k *kill) (*worker, bool) {
+	k.start()
+	deadReader(k)
+	for _, s := range k.diagnosis().Slots {
+		if s.Stuck {
+			return k.repair("--do=release-readers", "--slot="+strconv.Itoa(int(s.Index)))
+		}
+	}
+	k.t.Fatal("the diagnosis shows no slot that a dead reader holds")
+	return nil, false
+}}
+
+var releasingTheWriter = route{"releasing_the_writer", func(k *kill) (*worker, bool) {
+	predecessor(k)
+	for _, s := range k.diagnosis().Slots {
+		if s.State == core.SlotWriting {
+			require.True(k.t, s.Stuck, "the claim of a dead producer")
+			return k.repair("--do=release-writer", "--slot="+strconv.Itoa(int(s.Index)))
+		}
+	}
+	k.t.Fatal("the diagnosis shows no claim")
+	return nil, false
+}}
+
+// repair runs one in the victim's language.
+func (k *kill) repair(args ...string) (*worker, bool) {
+	k.t.Helper()
+	w := k.launch(launch{language: k.victim, role: "recover", args: args, env: k.env})
+	line, ok := w.next()
+	<-w.ended
+	if ok {
+		require.Equal(k.t, "result ", line[:7])
+	}
+	return w, !ok
+}

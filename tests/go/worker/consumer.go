@@ -1,0 +1,143 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"time"
+
+	"datablock/internal/core"
+)
+
+type consumer struct {
+	*core.Consumer
+	timeout  time.Duration
+	poll     bool
+	echo     bool
+	capacity uint64 // of the block's slots, 0: lengths are not checked
+	held     []core.ReadSlot
+}
+
+func consumerOpener(name string, o options) func() (participant, error) {
+	deliveries := map[string]core.Delivery{"": core.DeliveryDefault, "lossless": core.Lossless, "ordered": core.Ordered, "latest": core.Latest}
+	starts := map[string]core.Start{"": core.StartLatest, "latest": core.StartLatest, "oldest": core.StartOldest}
+	delivery, known := deliveries[o.text("delivery")]
+	start, knownToo := starts[o.text("start")]
+	if !known || !knownToo {
+		usage("--delivery=%s --start=%s: unknown", o.text("delivery"), o.text("start"))
+	}
+	options := core.ConsumerOptions{
+		Delivery: delivery, Start: start, MaxPins: uint32(o.number("pins", 0)), Durable: o.given("durable"), Name: o.text("name"),
+		Directory: o.text("dir"), Secret: []byte(o.text("secret")),
+	}
+	c := consumer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), capacity: o.number("slot-size", 0)}
+	return func() (participant, error) {
+		var err error
+		c.Consumer, err = core.OpenConsumer(name, options)
+		return &c, err
+	}
+}
+
+func (c *consumer) close() error { return c.Close() }
+
+func (c *consumer) command(word string, n uint64) bool {
+	switch word {
+	case "read":
+		c.read(n)
+	case "hold":
+		c.hold(c.next())
+	case "hold-at":
+		c.hold(c.ReadAt(n))
+	case "check", "smash", "release":
+		if len(c.held) == 0 {
+			say("error INVALID nothing is held")
+			return true
+		}
+		c.withHeld(word, c.held[0])
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *consumer) hold(s core.ReadSlot, err error) {
+	if err != nil {
+		sayError(err)
+		return
+	}
+	c.held = append(c.held, s)
+	say("holding %d", s.ID)
+}
+
+func (c *consumer) withHeld(word string, s core.ReadSlot) {
+	switch word {
+	case "check":
+		salt, good := c.verified(s)
+		say("checked %d %d %v", s.ID, salt, good)
+	case "smash":
+		s.Data[:1][0] ^= 0xff
+		say("smashed %d", s.ID)
+	case "release":
+		c.held = c.held[1:]
+		if err := c.Release(s); err != nil {
+			sayError(err)
+			return
+		}
+		say("released %d", s.ID)
+	}
+}
+
+// next reads; one that polls comes again until there is a message.
+func (c *consumer) next() (core.ReadSlot, error) {
+	for {
+		timeout := c.timeout
+		if c.poll {
+			timeout = 0
+		}
+		s, err := c.Next(timeout)
+		if !c.poll || !errors.Is(err, core.Timeout) && !errors.Is(err, core.NoProducer) {
+			return s, err
+		}
+		runtime.Gosched()
+	}
+}
+
+func (c *consumer) verified(s core.ReadSlot) (salt uint64, good bool) {
+	salt, good = verify(s.Data, s.ID)
+	return salt, good && (c.capacity == 0 || uint64(len(s.Data)) == payloadLength(s.ID, c.capacity))
+}
+
+// read reads n messages, or until the stream ends if n is 0, and says what it saw. A message is bad if a byte of it is wrong, or if its id is not the one
+// that the number of missed messages says.
+func (c *consumer) read(n uint64) {
+	var count, missed, bad, sum, last uint64
+	first, err := "-", error(nil)
+	for n == 0 || count < n {
+		var s core.ReadSlot
+		if s, err = c.next(); err != nil {
+			break
+		}
+		salt, good := c.verified(s)
+		if !good || count > 0 && s.ID != last+1+s.Missed {
+			bad++
+		}
+		if c.echo {
+			say("message %d %d %d %v", s.ID, salt, s.Missed, good)
+		}
+		if count == 0 {
+			first = fmt.Sprint(s.ID)
+		}
+		count++
+		missed += s.Missed
+		last = s.ID
+		sum += mix(s.ID ^ mix(salt))
+		if err = c.Release(s); err != nil {
+			break
+		}
+	}
+	end := "-"
+	if count > 0 {
+		end = fmt.Sprint(last)
+	}
+	say("read=%d missed=%d first=%s last=%s bad=%d sum=%x end=%s", count, missed, first, end, bad, sum, statusName(err))
+}

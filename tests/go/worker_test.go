@@ -1,0 +1,378 @@
+package process_test
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// patience is for slow machines: what it bounds takes milliseconds.
+const patience = 10 * time.Second
+
+// launch says how to start a worker.
+type launch struct {
+	language string
+	role     string
+	args     []string
+	env      []string
+	attr     *syscall.SysProcAttr
+	unreaped bool // stays a zombie when it dies, until the test ends
+}
+
+// worker is a running one. Its methods end the test when something does not come in time.
+type worker struct {
+	t      testing.TB
+	what   string
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	errors bytes.Buffer
+
+	mu    sync.Mutex
+	lines []string
+	eof   bool
+	news  chan struct{} // closed and renewed with each line
+
+	said  []string // what the test has taken, for its report
+	reap  func()
+	ended chan struct{} // closed when it is reaped
+}
+
+func start(t testing.TB, l launch) *worker {
+	t.Helper()
+	out, theirs, err := os.Pipe()
+	require.NoError(t, err)
+	w := &worker{t: t, news: make(chan struct{}), ended: make(chan struct{})}
+	p := workers[l.language]
+	w.cmd = exec.Command(p.argv[0], slices.Concat(p.argv[1:], []string{l.role}, l.args)...)
+	w.cmd.Env = slices.Concat(os.Environ(), p.env, l.env)
+	w.cmd.SysProcAttr = l.attr
+	w.cmd.Stdout = theirs
+	w.cmd.Stderr = &w.errors
+	w.cmd.WaitDelay = time.Second
+	w.in, err = w.cmd.StdinPipe()
+	require.NoError(t, err)
+	err = w.cmd.Start()
+	_ = theirs.Close()
+	if err != nil {
+		_ = out.Close()
+		permitted(t, err, "starting a worker as another user or in another namespace")
+		t.Fatalf("%s %s: %v", l.language, l.role, err)
+	}
+	w.what = fmt.Sprintf("%s %s (pid %d) %v %v", l.language, l.role, w.pid(), l.args, l.env)
+	go w.listen(out)
+	w.reap = sync.OnceFunc(func() {
+		go func() {
+			_ = w.cmd.Wait()
+			close(w.ended)
+		}()
+	})
+	if !l.unreaped {
+		w.reap()
+	}
+	t.Cleanup(func() {
+		_ = w.cmd.Process.Kill()
+		w.reap()
+		<-w.ended
+		_ = out.Close()
+	})
+	return w
+}
+
+func (w *worker) listen(out io.Reader) {
+	scanner := bufio.NewScanner(out)
+	for scanner.Scan() {
+		w.mu.Lock()
+		w.lines = append(w.lines, scanner.Text())
+		w.announce()
+		w.mu.Unlock()
+	}
+	w.mu.Lock()
+	w.eof = true
+	w.announce()
+	w.mu.Unlock()
+}
+
+func (w *worker) announce() {
+	close(w.news)
+	w.news = make(chan struct{})
+}
+
+func (w *worker) pid() int { return w.cmd.Process.Pid }
+
+// send gives it a command. A worker that has died meanwhile is noticed by what it does not say.
+func (w *worker) send(command string) { _, _ = io.WriteString(w.in, command+"\n") }
+
+// take is its next line if there is one. news is closed when there is more; ended: it has said all.
+func (w *worker) take() (line string, ok, ended bool, news <-chan struct{}) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.lines) > 0 {
+		line, ok = w.lines[0], true
+		w.lines = w.lines[1:]
+		w.said = append(w.said, line)
+	}
+	return line, ok, !ok && w.eof, w.news
+}
+
+// hasNews reports whether it has said something, or ended, since the test last listened.
+func (w *worker) hasNews() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.lines) > 0 || w.eof
+}
+
+// next is its next line; false: it has ended and said all.
+func (w *worker) next() (string, bool) {
+	w.t.Helper()
+	return w.nextWithin(patience)
+}
+
+func (w *worker) nextWithin(limit time.Duration) (string, bool) {
+	w.t.Helper()
+	deadline := time.After(limit)
+	for {
+		line, ok, ended, news := w.take()
+		if ok || ended {
+			return line, ok
+		}
+		select {
+		case <-news:
+		case <-deadline:
+			w.fail("says nothing for %v", limit)
+		}
+	}
+}
+
+// echoed are lines that come on the way to an answer.
+func echoed(line string) bool {
+	return strings.HasPrefix(line, "message ") || strings.HasPrefix(line, "committed ") && strings.Count(line, " ") == 2
+}
+
+// drive gives commands one after the other, until it dies of one. It reports whether it did.
+func (w *worker) drive(commands ...string) (died bool) {
+	w.t.Helper()
+	for _, command := range commands {
+		w.send(command)
+		if w.diesInstead() {
+			return true
+		}
+	}
+	return false
+}
+
+// diesInstead waits for an answer and reports whether it died over it.
+func (w *worker) diesInstead() bool {
+	w.t.Helper()
+	for {
+		line, ok := w.next()
+		if !ok {
+			<-w.ended
+			return true
+		}
+		if !echoed(line) {
+			return false
+		}
+	}
+}
+
+func (w *worker) fail(format string, args ...any) {
+	w.t.Helper()
+	said := w.said[max(0, len(w.said)-20):]
+	stderr := ""
+	select {
+	case <-w.ended: // only then nobody else writes to the buffer
+		stderr = w.cmd.ProcessState.String() + "\n" + w.errors.String()
+	default:
+	}
+	w.t.Fatalf("%s\n%s\nit said: %s\n%s", w.what, fmt.Sprintf(format, args...), strings.Join(said, "\n\t"), stderr)
+}
+
+// expect takes lines until one begins with one of the words, and returns that one. Messages and commits that are echoed on the way are kept in said.
+func (w *worker) expect(words ...string) string {
+	w.t.Helper()
+	return w.expectWithin(patience, words...)
+}
+
+// expectWithin is expect for an answer that takes longer.
+func (w *worker) expectWithin(limit time.Duration, words ...string) string {
+	w.t.Helper()
+	for {
+		line, ok := w.nextWithin(limit)
+		if !ok {
+			<-w.ended
+			w.fail("ended; expected %q", words)
+		}
+		if slices.ContainsFunc(words, func(word string) bool { return strings.HasPrefix(line, word) }) {
+			return line
+		}
+		if !echoed(line) {
+			w.fail("said %q; expected %q", line, words)
+		}
+	}
+}
+
+// ask gives a command and waits for its answer.
+func (w *worker) ask(command string, words ...string) string {
+	w.t.Helper()
+	w.send(command)
+	return w.expect(words...)
+}
+
+// rest is everything it says until it ends.
+func (w *worker) rest() []string {
+	w.t.Helper()
+	for {
+		if _, ok := w.next(); !ok {
+			return w.said
+		}
+	}
+}
+
+// attached waits until it has opened the block.
+func (w *worker) attached() *worker {
+	w.t.Helper()
+	w.expect("attached")
+	return w
+}
+
+// refused waits until it has failed to open the block, and returns the status.
+func (w *worker) refused() string {
+	w.t.Helper()
+	status := strings.Fields(w.expect("failed"))[1]
+	w.exited(3)
+	return status
+}
+
+// kill ends it as kill -9 does, and waits until the kernel has let go of all it had.
+func (w *worker) kill() {
+	w.t.Helper()
+	require.NoError(w.t, w.cmd.Process.Kill())
+	require.Equal(w.t, syscall.SIGKILL, w.deathSignal())
+}
+
+func (w *worker) signal(s syscall.Signal) {
+	w.t.Helper()
+	require.NoError(w.t, w.cmd.Process.Signal(s))
+}
+
+// deathSignal waits for its end and says which signal it was; 0 if it ended by itself.
+func (w *worker) deathSignal() syscall.Signal {
+	w.t.Helper()
+	select {
+	case <-w.ended:
+	case <-time.After(patience):
+		w.fail("does not end")
+	}
+	if status := w.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
+		return status.Signal()
+	}
+	return 0
+}
+
+func (w *worker) exited(code int) {
+	w.t.Helper()
+	if signal := w.deathSignal(); signal != 0 || w.cmd.ProcessState.ExitCode() != code {
+		w.fail("ended with %v, expected exit code %d", w.cmd.ProcessState, code)
+	}
+}
+
+// close ends it in good order.
+func (w *worker) close() {
+	w.t.Helper()
+	w.ask("close", "closed")
+	w.send("exit")
+	w.exited(0)
+}
+
+// summary is a line of key=value.
+type summary map[string]string
+
+func parseSummary(line string) summary {
+	s := summary{}
+	for _, field := range strings.Fields(line) {
+		key, value, _ := strings.Cut(field, "=")
+		s[key] = value
+	}
+	return s
+}
+
+func (s summary) number(t testing.TB, key string) uint64 {
+	t.Helper()
+	var n uint64
+	_, err := fmt.Sscan(s[key], &n)
+	require.NoError(t, err, "%s in %v", key, s)
+	return n
+}
+
+// write has a producer write n messages, all of which must succeed.
+func (w *worker) write(n int) summary {
+	w.t.Helper()
+	s := parseSummary(w.ask(fmt.Sprintf("write %d", n), "wrote="))
+	if s["end"] != "OK" || s["wrote"] != fmt.Sprint(n) {
+		w.fail("wrote %v, expected %d", s, n)
+	}
+	return s
+}
+
+// read has a consumer read n messages, all of which must be right.
+func (w *worker) read(n int) summary {
+	w.t.Helper()
+	s := parseSummary(w.ask(fmt.Sprintf("read %d", n), "read="))
+	if s["end"] != "OK" || s["read"] != fmt.Sprint(n) || s["bad"] != "0" {
+		w.fail("read %v, expected %d good ones", s, n)
+	}
+	return s
+}
+
+// message is one that a consumer echoed, or that a producer said it committed.
+type message struct {
+	id, salt, missed uint64
+	good             bool
+}
+
+// messages are all that it has echoed so far, as far as the test has listened.
+func (w *worker) messages() (all []message) {
+	w.t.Helper()
+	for _, line := range w.said {
+		var m message
+		if strings.HasPrefix(line, "message ") {
+			_, err := fmt.Sscanf(line, "message %d %d %d %t", &m.id, &m.salt, &m.missed, &m.good)
+			require.NoError(w.t, err, line)
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// committed are all that a producer has said it committed.
+func (w *worker) committed() (all []message) {
+	w.t.Helper()
+	for _, line := range w.said {
+		m := message{good: true}
+		if n, _ := fmt.Sscanf(line, "committed %d %d", &m.id, &m.salt); n == 2 {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+// eventually polls a condition that nobody announces.
+func eventually(t testing.TB, condition func() bool, format string, args ...any) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", patience, fmt.Sprintf(format, args...))
+		}
+	}
+}

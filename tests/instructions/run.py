@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Counts the instructions of a message with callgrind, and fails when they have grown by more than a tenth since they were recorded, or when a C++ transaction has more than
+2 % above the inline functions that it consists of.
+
+Counts are exact and repeatable: the same compiler gives the same number on every machine. recorded.json holds them by compiler version; `--record` writes those of
+this one. Usage: run.py BUILD [--record]
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+RECORDED = HERE / "recorded.json"
+DELIVERIES = {"LOSSLESS": 1, "ORDERED": 2, "LATEST": 3}
+COUNT = 10_000
+GROWTH = 1.10
+SURCHARGE = 1.02
+
+
+def command(*words, **options):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def compiled(build, way, into):
+    program = into / way
+    if way == "transaction":
+        compiler = [os.environ.get("CXX", "c++"), "-std=gnu++17", HERE / "messages.cpp"]
+    else:
+        compiler = [os.environ.get("CC", "cc"), "-std=gnu11", *(["-DEXPORTED"] if way == "exported" else []), HERE / "messages.c"]
+    command(*compiler, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", program, f"-L{build}", "-ldatablock", f"-Wl,-rpath,{build}")
+    return program
+
+
+def counted(program, function, delivery, directory, scratch):
+    """Instructions a message in one function and what it calls. A Go runtime preempts by signals, which callgrind does not like: it is told not to.
+
+    Now and then a call goes into Go, where callgrind loses sight of it until the next batch. So the messages it has seen are counted: each reads the clock once.
+    """
+    profile = pathlib.Path(scratch) / "callgrind.out"
+    output = command("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--compress-strings=no", f"--toggle-collect={function}",
+                     program, directory, delivery, COUNT, env={**os.environ, "GODEBUG": "asyncpreemptoff=1"})
+    messages = sum(map(int, re.findall(r"^cfn=datablock_inline_clock\n(?:c\w+=.*\n)*?calls=(\d+)", profile.read_text(), re.MULTILINE)))
+    if not COUNT / 2 < messages < COUNT * 1.01:  # a call that looks again reads it again
+        sys.exit(f"{program} {delivery}: {messages} of {COUNT} messages were seen in {function}")
+    return int(re.search(r"Collected : (\d+)", output)[1]) / messages
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--record", action="store_true")
+    arguments = parser.parse_args()
+    build = arguments.build.resolve()
+    if not shutil.which("valgrind"):
+        sys.exit("valgrind is missing: make setup installs it")
+    compiler = command(os.environ.get("CC", "cc"), "--version").splitlines()[0]
+    recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
+    before = recorded.get(compiler, {})
+    now, grown, costly = {}, [], []
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory(dir="/dev/shm", prefix="datablock-count-") as directory:
+        print(f"{compiler}\ninstructions a message         now  recorded")
+        for way in ("inline", "transaction", "exported"):
+            program = compiled(build, way, pathlib.Path(scratch))
+            for name, number in DELIVERIES.items():
+                for function in ("write_messages", "read_messages"):
+                    if function == "write_messages" and name != "LOSSLESS":
+                        continue
+                    key = f"{way} {'write' if function == 'write_messages' else 'read ' + name}"
+                    now[key] = counted(program, function, number, directory, scratch)
+                    old = before.get(key)
+                    print(f"  {key:24} {now[key]:7.1f} {old if old is not None else '-':>9}")
+                    if old is not None and now[key] > old * GROWTH:
+                        grown.append(key)
+                    if way == "transaction" and now[key] > now[key.replace(way, "inline")] * SURCHARGE:
+                        costly.append(key)
+    if costly:
+        sys.exit(f"more than {SURCHARGE - 1:.0%} above the inline functions: {', '.join(costly)}")
+    if arguments.record:
+        recorded[compiler] = {key: round(value, 1) for key, value in now.items()}
+        RECORDED.write_text(json.dumps(recorded, indent=2, sort_keys=True) + "\n")
+        return
+    if not before:
+        print(f"NOT COMPARED: nothing is recorded for this compiler. Record it on a tree that is known to be good: {HERE / 'run.py'} {build} --record")
+    if grown:
+        sys.exit(f"more than a tenth above what is recorded: {', '.join(grown)}. If that is worth it: {HERE / 'run.py'} {build} --record, and say why in the commit")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,427 @@
+/* Consumers: docs/protocol.md section 3, attach and leave from section 4. */
+
+#define NEWEST 0
+#define OLDEST 1
+#define AFTER(n) ((n) > N -> (n) - N : 0)	/* the oldest id still present when n is the next one */
+
+/* After any store that moves a LOSSLESS cursor from o to cur. */
+inline lookAtProducer()
+{
+	if
+#ifndef MUT_NO_WAKE_PRODUCER
+	:: d_step { pw == ANY || (o < pw && pw <= cur) -> o = 0 } -> ctl_same = 0; pasleep = 0
+#endif
+	:: else -> o = 0
+	fi
+}
+
+/* The cursor of a LOSSLESS row moves by an exchange, followed by a look at producer_waiting. */
+inline advance(target)
+{
+#ifdef LATE_CURSOR
+	atomic { o = cur; cur = target; late[r] = cur + 1 };
+#else
+	atomic { o = cur; cur = target; cursor[r] = cur };
+#endif
+	lookAtProducer()
+}
+
+/* Consumer.Release of a pin: an exchange, followed by a look at producer_waiting. */
+inline unpin()
+{
+	atomic { pins[r] = 0; v = 0 };
+	if
+#ifndef MUT_UNPIN_NO_WAKE
+	:: pw == ANY -> ctl_same = 0; pasleep = 0
+#endif
+	:: else
+	fi
+}
+
+/* From `commit`, which lags, to one past the newest id present. */
+inline walk()
+{
+	atomic { loadCommit(c) };
+#ifndef MUT_WALK_TRUSTS_COMMIT
+	do
+	:: atomic {
+		v = ent[AT(0, c)];
+		if
+		:: TAG(v) > c -> c = TAG(v); v = 0
+		:: else -> v = 0; break
+		fi
+	   }
+	od
+#endif
+}
+
+/* OpenConsumer: row lock, complete cleaning of what was left there, identity, cursor, pins, mask bits. */
+inline attach()
+{
+	d_step { rowlock[r] == 0 && START_OK -> rowlock[r] = me };
+#ifdef LEFTOVERS
+#ifndef MUT_ATTACH_WITHOUT_CLEANING
+	maskL = maskL & ~BIT(r);
+	maskP = maskP & ~BIT(r);
+#ifndef MUT_ATTACH_NO_WAKE
+	wakeProducer();
+#endif
+#endif
+	status[r] = me;
+#ifndef MUT_ATTACH_KEEPS_PINS
+	pins[r] = 0;
+#endif
+#endif
+	atomic { cursor[r] = 0 }
+}
+#define SET_ACTIVE maskP = maskP | BIT(r)
+#define SET_LOSSLESS maskL = maskL | BIT(r)
+
+/* Pin 3 to 5 of the entry v loaded after scan_epoch; jumps to `again` when it is not held. */
+inline pin()
+{
+	pins[r] = SLOT(v) + 1;					/* Consumer.pin 3 */
+#ifndef MUT_NO_RECHECK
+	if							/* Consumer.pin 4 */
+	:: (ent[AT(0, TAG(v) - 1)] & ~FENCE) == (v & ~FENCE)
+	:: else ->
+		if						/* Consumer.pin 5 */
+		:: scan_same & BIT(r)
+		:: else -> unpin(); goto again
+		fi
+	fi;
+#endif
+	skip
+}
+
+#ifdef PAYLOAD
+#define READ_1 assert(w1[SLOT(v)] == TAG(v))	/* nothing torn is read */
+#define READ_2 assert(w2[SLOT(v)] == TAG(v))
+#else
+#define READ_1 skip
+#define READ_2 skip
+#endif
+
+/* Consumer.wait: the first call arms, and the caller looks again; the second looks at the state (and when that says that
+   the block has ended, the caller once more at the entry), then it sleeps. Jumps to `again` or `leave`. */
+inline wait(enough)
+{
+	if
+	:: !armed ->
+#ifndef MUT_EVENT_AFTER_LOOK
+		event_same = event_same | BIT(r);
+#endif
+#ifdef MUT_LOOK_BEFORE_BIT
+		armed = 1;
+#else
+		atomic { waiting = waiting | BIT(r); armed = 1 };
+#endif
+		goto again
+	:: armed ->
+		atomic {
+			if
+			:: state[0] == CLOSED || state[0] == SUPERSEDED -> ending = 1; goto again
+			:: else
+			fi
+		};
+#ifdef MUT_LOOK_BEFORE_BIT
+		waiting = waiting | BIT(r);
+#endif
+#ifdef MUT_EVENT_AFTER_LOOK
+		event_same = event_same | BIT(r);
+#endif
+		atomic {
+			armed = 0;
+			if
+			:: event_same & BIT(r) -> asleep = asleep | BIT(r)
+			:: else -> asleep = asleep & ~BIT(r); goto again
+			fi
+		};
+		if
+		:: !(asleep & BIT(r)) -> goto again
+		:: atomic { (asleep & BIT(r)) && TIMEOUT(BIT(r)) -> asleep = asleep & ~BIT(r); TOOK_TIMEOUT(BIT(r)); goto again }
+		:: atomic { NO_PRODUCER && (enough) -> asleep = asleep & ~BIT(r); goto leave }
+		fi
+	fi
+}
+
+#ifdef ALLOWANCE
+byte admitted;		/* checker: rows that may pin */
+#define ADMITTED assert(!admitted); admitted = BIT(r)	/* the producer is left a slot */
+#define NOT_ADMITTED admitted = admitted & ~BIT(r)
+#else
+#define NOT_ADMITTED skip
+#endif
+
+/* Consumer.Close: bits off, wake a waiting producer, identity, row lock. */
+inline close()
+{
+#ifdef MUT_LEAVE_NO_WAKE
+	maskL = maskL & ~BIT(r);
+	maskP = maskP & ~BIT(r);
+#else
+	if
+	:: maskL & BIT(r) -> maskL = maskL & ~BIT(r)
+	:: else
+	fi;
+	atomic { maskP = maskP & ~BIT(r); NOT_ADMITTED };
+	wakeProducer();
+#endif
+	status[r] = 0;
+	atomic {
+		ENDS;
+		cur = 0; armed = 0; ending = 0; started = 0; cursor[r] = 0;
+		waiting = waiting & ~BIT(r); event_same = event_same & ~BIT(r); scan_same = scan_same & ~BIT(r)
+	}
+}
+
+#define MAY_LEAVE :: LEAVERS & BIT(me) -> goto leave
+#define FORGET cur = 0; v = 0; o = 0; c = 0; armed = 0; ending = 0; started = 0
+
+#ifdef WITH_Lossless
+proctype Lossless(byte me; byte r; byte start)
+{
+	byte cur, v, o, c, jo;
+	bit armed, ending, started, settling;
+
+	{
+	attach();
+	if
+	:: start == NEWEST ->
+		/* Consumer.joinLatest: the bits first, so that whatever a producer publishes unaware of them is seen here. */
+		o = published[0];
+		SET_ACTIVE;
+#ifndef MUT_JOIN_BIT_LAST
+		SET_LOSSLESS;
+#endif
+		walk();
+		atomic {
+			assert(c >= o && c <= published[0]);	/* the next message committed after the attach */
+			started = 1
+		};
+#ifdef MUT_JOIN_NO_WAKE
+		d_step { cur = c; c = 0; o = 0; cursor[r] = cur };
+#else
+		advance(c);
+#endif
+#ifdef MUT_JOIN_BIT_LAST
+		SET_LOSSLESS;
+#endif
+		c = 0
+	:: start == OLDEST ->
+		/* Consumer.joinOldest */
+		walk();
+		atomic { cur = AFTER(c); c = 0; cursor[r] = cur };
+		SET_ACTIVE;
+		SET_LOSSLESS;
+		d_step { join_epoch++; jo = join_epoch }
+	fi;
+
+again:
+	atomic {
+		if
+		MAY_LEAVE
+		:: !jo ->				/* Consumer.nextLossless */
+			v = ent[AT(0, cur)];
+			if
+			:: TAG(v) == cur + 1 ->
+				started = 1; settling = 0; armed = 0; ending = 0;
+				if
+				:: v & LOST -> assert(lost & BIT(cur)); goto taken
+				:: else -> goto take
+				fi
+			:: TAG(v) > cur + 1 ->
+				v = 0;
+				assert(settling);	/* OVERRUN: a committed message is lost to a LOSSLESS reader */
+				goto jump
+			:: else -> v = 0;
+				if
+				:: ending ->
+					assert(cur == published[0]);	/* nothing committed is lost to a LOSSLESS reader */
+					if :: state[0] == SUPERSEDED -> told_end = 1 :: else fi;
+					goto leave
+				:: else -> goto nothing
+				fi
+			fi
+		:: jo ->				/* until the epoch is acknowledged: as ORDERED */
+			if
+			:: join_ack >= jo ->
+				jo = 0;
+#ifndef MUT_JOIN_NEVER_SETTLES
+				settling = !started;
+#endif
+				goto again
+			:: else
+			fi
+		fi
+	};
+	scan_same = scan_same | BIT(r);			/* Consumer.pin 1 */
+	atomic {
+		v = ent[AT(0, cur)];			/* Consumer.pin 2 */
+		if
+		:: TAG(v) == cur + 1 -> armed = 0; ending = 0
+		:: TAG(v) > cur + 1 -> v = 0; goto jump
+		:: else -> v = 0;
+			if
+			:: ending -> assert(cur == published[0]); goto leave
+			:: else -> goto nothing
+			fi
+		fi
+	};
+	pin();
+	READ_1;
+	atomic { READ_2; started = 1 };
+	unpin();
+	advance(cur + 1);
+	goto again;
+
+take:
+	READ_1;
+#ifdef MUT_CURSOR_RUNS_AHEAD
+	cursor[r] = cur + 2;
+#endif
+	atomic {
+		READ_2;
+		assert((maskL & maskP & BIT(r)) && rowlock[r] == me)	/* nobody living is cleaned */
+	};
+taken:
+	v = 0;
+	advance(cur + 1);
+	goto again;
+
+jump:	/* Overtaken before the epoch was acknowledged: only the start moves. */
+	assert(!started);
+	walk();
+	atomic { c = AFTER(c) };
+	advance(c);
+	c = 0;
+	goto again;
+
+nothing:
+	wait(cur == published[0]);
+leave:
+	close()
+	} unless {
+		atomic { DIES; FORGET; jo = 0; settling = 0 }
+	}
+}
+#endif
+
+#ifdef WITH_Ordered
+proctype Ordered(byte me; byte r; byte start)
+{
+	byte cur, v, o, c;
+	bit armed, ending, started;
+
+	{
+	attach();
+	SET_ACTIVE;
+	walk();
+	atomic { cur = (start == NEWEST -> c : AFTER(c)); c = 0 };
+
+again:
+	atomic {
+		if
+		MAY_LEAVE
+		:: scan_same = scan_same | BIT(r)	/* Consumer.pin 1 */
+		fi
+	};
+	atomic {
+		v = ent[AT(0, cur)];			/* Consumer.pin 2 */
+		if
+		:: TAG(v) == cur + 1 -> armed = 0; ending = 0
+		:: TAG(v) > cur + 1 -> v = 0; goto jump
+		:: else -> v = 0;
+			if
+			:: ending -> assert(cur == published[0]); goto leave
+			:: else -> goto nothing
+			fi
+		fi
+	};
+	if
+	:: v & LOST -> assert(lost & BIT(cur)); v = 0
+	:: else ->
+		pin();
+		READ_1;
+		READ_2;
+		unpin()
+	fi;
+	cur++;
+	goto again;
+
+jump:	/* Overtaken: to the oldest present, and what lies between is reported as missed. */
+	walk();
+	atomic { assert(AFTER(c) > cur); cur = AFTER(c); c = 0; goto again };
+
+nothing:
+	wait(true);
+leave:
+	close()
+	} unless {
+		atomic { DIES; FORGET }
+	}
+}
+#endif
+
+#ifdef WITH_Latest
+proctype Latest(byte me; byte r)
+{
+	byte cur, v, o, c;
+	bit armed, ending, started;
+
+	{
+	attach();
+#ifdef MUT_SPARE_CHECKED_FIRST
+	atomic { if :: maskP -> goto leave :: else -> ADMITTED fi };
+#endif
+	SET_ACTIVE;
+#if defined(ALLOWANCE) && !defined(MUT_SPARE_CHECKED_FIRST)
+	/* There is room for one pin in all: NO_SPARE when another row is active too. */
+	atomic { if :: maskP & ~BIT(r) -> goto leave :: else -> ADMITTED fi };
+#endif
+
+again:
+	if
+	MAY_LEAVE
+	:: walk()
+	fi;
+older:
+	atomic {
+		if
+		:: c > cur -> scan_same = scan_same | BIT(r)	/* Consumer.pin 1 */
+		:: else -> c = 0;
+			if
+			:: ending -> assert(cur == published[0] || lost); goto leave	/* the newest was not missed */
+			:: else -> goto nothing
+			fi
+		fi
+	};
+	atomic {
+		v = ent[AT(0, c - 1)];			/* Consumer.pin 2 */
+		if
+		:: v & LOST -> assert(lost & BIT(TAG(v) - 1)); v = 0; c--; goto older
+		:: else -> c = 0; armed = 0; ending = 0
+		fi
+	};
+	pin();
+	READ_1;
+	atomic {
+		READ_2;
+		assert(TAG(v) > cur);			/* LATEST never goes back */
+		cur = TAG(v);
+#ifdef PAYLOAD
+		assert(pins[r] == SLOT(v) + 1 && (maskP & BIT(r)) && rowlock[r] == me)	/* nobody living is cleaned */
+#endif
+	};
+	unpin();
+	goto again;
+
+nothing:
+	wait(true);
+leave:
+	close()
+	} unless {
+		atomic { DIES; FORGET }
+	}
+}
+#endif

@@ -1,0 +1,18 @@
+/* The protocol of docs/protocol.md as a model. run.py says which processes make up a configuration. */
+#include "words.pml"
+#include "recovery.pml"
+#include "producer.pml"
+#include "consumer.pml"
+#ifdef WITH_Opener
+#include "names.pml"
+#endif
+
+init
+{
+	atomic {
+#ifdef WITH_Producer
+		givenBlock();
+#endif
+		START
+	}
+}

@@ -1,0 +1,354 @@
+/* The producer: docs/protocol.md section 2, and adoption from section 4. */
+
+/* Producer.wakeConsumers: what was published before is seen by every sleeper whose bit is not seen here. */
+inline wakeConsumers()
+{
+	if
+#ifndef MUT_NO_WAKE
+#ifdef MUT_WAKER_CLEARS_LATE
+	:: waiting -> event_same = 0; asleep = 0; waiting = 0
+#else
+	:: waiting ->
+		waiting = 0;		/* an exchange; the value taken is not needed, everybody is woken */
+#ifndef MUT_WAKE_WITHOUT_EVENT
+		event_same = 0;
+#endif
+		asleep = 0
+#endif
+#endif
+	:: else
+	fi
+}
+
+/* Producer.waitFor: an event count on ctl_wake. The first call arms, and the caller looks again; the second sleeps. */
+inline waitFor(need)
+{
+	if
+#ifdef MUT_PRODUCER_ARMS_LATE
+	:: !armed -> armed = 1
+	:: else ->
+		ctl_same = 1;
+		pw = need;
+#else
+	:: !armed -> ctl_same = 1; d_step { pw = need; armed = 1 }
+	:: else ->
+#endif
+		d_step { pasleep = ctl_same; armed = 0 };
+		if
+		:: !pasleep
+		:: d_step { pasleep && TIMEOUT(128) -> pasleep = 0; TOOK_TIMEOUT(128) }
+		fi;
+		releaseDead()
+	fi
+}
+
+/* Producer.gate: a rescan takes the LOSSLESS cursors, one load each. Clamped to `next` from above; a cursor below
+   next - N holds the producer whether clamped or not. */
+#define SCAN_CURSOR(r) \
+	d_step { \
+		if \
+		:: (k & BIT(r)) && cursor[r] < minc -> minc = cursor[r] \
+		:: else \
+		fi \
+	}
+
+/* Producer.Claim 1. After a rescan that saw a new join_epoch, and only then, that epoch is acknowledged. */
+inline gate()
+{
+	do
+	:: atomic {
+		j = join_epoch;
+		if
+#ifdef MUT_GATE_IGNORES_JOIN
+		:: next < minc + N -> if :: j != seen -> join_ack = j; seen = j :: else fi; j = 0; break
+#else
+		:: next < minc + N && j == seen -> j = 0; break
+#endif
+		:: else
+		fi
+	   };
+		atomic {
+			k = maskL; minc = next;
+#ifndef MUT_ACK_RELOADS_EPOCH
+			if
+			:: !k && j == seen -> j = 0; armed = 0; break
+			:: else
+			fi
+#endif
+		};
+		SCAN_CURSOR(0);
+#if ROWS > 1
+		SCAN_CURSOR(1);
+#endif
+#if ROWS > 2
+		SCAN_CURSOR(2);
+#endif
+#ifdef MUT_ACK_RELOADS_EPOCH
+		j = join_epoch;
+#endif
+		atomic {
+			k = 0;
+			if
+			:: j != seen -> join_ack = j; seen = j
+			:: else
+			fi;
+			if
+#ifdef MUT_NO_GATE
+			:: true -> j = 0; break
+#else
+			:: next < minc + N -> j = 0; armed = 0; break
+			:: else
+#endif
+			fi
+		};
+		waitFor(next - N + 1)
+	od
+}
+
+/* Producer.refill: one scan of the pins, begun after the last retirement it serves. A freed slot is blanked: whoever
+   still reads it reads something torn. */
+#define SCAN_PIN(r) \
+	d_step { \
+		if \
+		:: (k & BIT(r)) && pins[r] -> m = m | BIT(pins[r] - 1) \
+		:: else \
+		fi \
+	}
+#define BLANK(i) if :: free & BIT(i) -> w1[i] = 0; w2[i] = 0 :: else fi
+inline refill()
+{
+#ifndef MUT_EPOCH_AFTER_SCAN
+	scan_same = 0;
+#endif
+	k = maskP;
+	SCAN_PIN(0);
+#if ROWS > 1
+	SCAN_PIN(1);
+#endif
+#if ROWS > 2
+	SCAN_PIN(2);
+#endif
+#ifdef MUT_EPOCH_AFTER_SCAN
+	scan_same = 0;
+#endif
+	d_step {
+#ifdef MUT_REFILL_NO_PIN_CHECK
+		m = 0;
+#endif
+#ifdef MUT_REFILL_REUSES_SCAN
+		lastscan = m; scanned = 1;
+#endif
+		free = retired & ~m; retired = retired & m; m = 0; k = 0;
+		BLANK(0); BLANK(1);
+#if SLOTS > 2
+		BLANK(2);
+#endif
+#if SLOTS > 3
+		BLANK(3);
+#endif
+#if SLOTS > 4
+		BLANK(4);
+#endif
+		skip
+	}
+}
+
+/* Producer.Claim 2 (Producer.takeSlot). */
+inline takeSlot()
+{
+	do
+	:: atomic {
+		free ->
+		d_step {
+			slot = 0; armed = 0;
+			do :: !(free & BIT(slot)) -> slot++ :: else -> break od;
+			free = free & ~BIT(slot)
+		};
+		break
+	   }
+	:: !free ->
+		refill();
+		if
+		:: free
+		:: !free ->
+#ifdef OVERBOOKED
+			waitFor(ANY)
+#else
+			assert(false)		/* readers that keep to their allowance starve the producer */
+#endif
+		fi
+	od
+}
+
+/* Producer.remember: yields rem; jumps to `over` when the block is being replaced. The state is loaded after the entry is
+   remembered: a mark not seen here is followed by a fence that the compare-and-swap runs into. */
+inline remember()
+{
+#ifdef MUT_STATE_BEFORE_REMEMBER
+	if :: state[BLK] >= REPLACING -> goto over :: else fi;
+#endif
+	do
+	:: atomic { rem = ent[AT(BLK, next)]; if :: rem & FENCE :: else -> break fi };
+		atomic {
+			if
+			:: ent[AT(BLK, next)] == rem -> rem = rem & ~FENCE; ent[AT(BLK, next)] = rem; break
+			:: else
+			fi
+		}
+	od;
+#if defined(WITH_Opener) && !defined(MUT_STATE_BEFORE_REMEMBER)
+	if :: state[BLK] >= REPLACING -> goto over :: else fi;
+#endif
+}
+
+/* Producer.Commit: the compare-and-swap is the one publication; jumps to `refused` when it runs into a fence. */
+inline publish()
+{
+	do
+	:: atomic {
+		v = ent[AT(BLK, next)];
+		if
+		:: v == rem ->
+			ent[AT(BLK, next)] = ENTRY(next, slot);
+			v = 0;
+			assert(published[BLK] == next);	/* no id is used twice */
+			published[BLK]++;
+#ifdef RESET
+			assert(!broken);		/* a claim that an operator broke is not published */
+#endif
+#ifdef WITH_Opener
+			assert(BLK == current);		/* two producers never write */
+			assert(BLK || !told_end);	/* nothing is committed behind a reader that was told SUPERSEDED */
+#endif
+#ifdef MUT_REFILL_REUSES_SCAN
+			if
+			:: scanned && TAG(rem) && !(lastscan & BIT(SLOT(rem))) -> free = free | BIT(SLOT(rem))
+			:: else -> if :: TAG(rem) -> retired = retired | BIT(SLOT(rem)) :: else fi
+			fi;
+#else
+			if :: TAG(rem) -> retired = retired | BIT(SLOT(rem)) :: else fi;
+#endif
+			rem = 0; slot = 0; broken = 0;
+			break
+#ifdef MUT_COMMIT_IGNORES_FENCE
+		:: else -> rem = v; v = 0
+#else
+		:: v == (rem | LOST) && v != rem -> rem = v; v = 0
+		:: (v & FENCE) && v != rem -> v = 0; goto refused
+#endif
+		fi
+	   }
+	od
+}
+
+/* adopt: entries are the truth, `commit` is a lower bound. (The epoch it counts up is not used by the exchange.) */
+inline adopt()
+{
+	d_step { retired = ALL; next = commit[BLK] };
+	do
+	:: atomic {
+		v = ent[BLK * N + k];
+		if
+		:: TAG(v) -> retired = retired & ~BIT(SLOT(v))
+		:: else
+		fi;
+#ifndef MUT_ADOPT_TRUSTS_COMMIT
+		if
+		:: TAG(v) > next -> next = TAG(v)
+		:: else
+		fi;
+#endif
+		v = 0; k++;
+		if
+		:: k == N -> k = 0; break
+		:: else
+		fi
+	   }
+	od;
+#ifdef MUT_ADOPT_FREES
+	atomic { free = retired; retired = 0 };
+#endif
+#ifdef MUT_ADOPT_ASSUMES_MINIMUM
+	minc = next;
+#endif
+#ifdef RESET
+	claimed = 0;
+#endif
+	pw = 0;
+#ifdef MUT_ADOPT_STORES_STATE
+	state[BLK] = READY
+#else
+	d_step { if :: state[BLK] == CLOSED -> state[BLK] = READY :: else fi }	/* compare-and-swap: a mark stays */
+#endif
+}
+
+#ifdef WITH_Producer
+/* A block in the middle of its life: it holds the first N messages, and every other slot is retired. */
+inline givenBlock()
+{
+	byte z;
+	do
+	:: z < N -> ent[z] = ENTRY(z, z); w1[z] = z + 1; w2[z] = z + 1; z++
+	:: else -> z = 0; break
+	od;
+	published[0] = N; commit[0] = N; lock0[0] = 1
+}
+
+/* Its producer (process 1, which holds row 0 from the start), or, when `after` names a process, the successor that adopts it once that process has died. */
+proctype Producer(byte me; byte after; byte upto)
+{
+	byte next, free, retired, slot, rem, minc, seen, j, k, m, v;
+	bit armed, aborted;
+#ifdef MUT_REFILL_REUSES_SCAN
+	byte lastscan; bit scanned;
+#endif
+	{
+	if
+	:: d_step { !after -> next = N; retired = ALL & ~(BIT(N) - 1) }
+	:: d_step { after && (dead & BIT(after)) && lock0[0] == 0 -> lock0[0] = me } -> adopt(); wakeAlways()
+	:: after && (gone & BIT(after)) -> goto over
+	fi;
+	do
+	:: next < upto ->
+		gate();
+		takeSlot();
+#ifdef MUT_MARK_BEFORE_REMEMBER
+		atomic { claimed = next + 1; broken = 0 };
+#endif
+		remember();
+#if defined(RESET) && !defined(MUT_MARK_BEFORE_REMEMBER)
+		atomic { claimed = next + 1; broken = 0 };	/* Producer.Claim, mark */
+#endif
+		w1[slot] = next + 1;
+		if
+		:: w2[slot] = next + 1
+		:: atomic { ABORTS && !aborted -> aborted = 1; free = free | BIT(slot); slot = 0; rem = 0; goto unmark }	/* Producer.Abort */
+		fi;
+		publish();
+		atomic { next++; commit[0] = next };
+		wakeConsumers();
+		goto unmark;
+refused:	atomic { free = free | BIT(slot); slot = 0; rem = 0 };
+unmark:
+#ifdef RESET
+		claimed = 0;
+#endif
+		skip
+	:: else -> break
+	od;
+	state[0] = CLOSED;		/* Producer.Close */
+	wakeAlways();
+over:
+	atomic {
+		ENDS;
+		free = 0; retired = 0; minc = 0; seen = 0; next = 0; aborted = 0
+	}
+	} unless {
+		atomic {
+			DIES;
+			next = 0; free = 0; retired = 0; slot = 0; rem = 0; minc = 0; seen = 0; j = 0; k = 0; m = 0; v = 0;
+			armed = 0; aborted = 0
+		}
+	}
+}
+#endif

@@ -1,0 +1,275 @@
+#!/usr/bin/env python3
+"""Checks the protocol model exhaustively with Spin, then breaks it on purpose: every mutation has to be caught.
+
+Needs spin and gcc. README.md says what each configuration and each mutation is about.
+"""
+
+import argparse
+import concurrent.futures
+import dataclasses
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+DEPTH = 1_000_000
+
+
+@dataclasses.dataclass
+class Config:
+    """Which processes run, with which constants; and the least number of states that a complete search must find."""
+
+    name: str
+    start: str
+    floor: int
+    large: bool = False
+    defines: dict = dataclasses.field(default_factory=dict)
+
+
+def config(name, floor, start, large=False, **defines):
+    return Config(name, start, floor, large, defines)
+
+
+CONFIGS = [
+    # One reader of each kind against a producer that may die at any step, and its successor.
+    config("lossless", 930_000, "run Producer(1,0,5); run Producer(2,1,5); run Lossless(3,0,NEWEST)",
+           N=2, SPARE=1, DEATHS=1, KILLABLE=2, PRODUCERS=6, ABORTS=1),
+    config("latest", 490_000, "run Producer(1,0,5); run Producer(2,1,5); run Latest(3,0)",
+           N=2, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6, ABORTS=1),
+    config("latest-1", 380_000, "run Producer(1,0,4); run Producer(2,1,4); run Latest(3,0)",
+           N=1, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("ordered", 300_000, "run Producer(1,0,5); run Producer(2,1,5); run Ordered(3,0,OLDEST)",
+           N=2, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("join-oldest", 100_000, "run Producer(1,0,5); run Lossless(3,0,OLDEST)",
+           N=2, SPARE=2),
+    config("join-oldest-restart", 1_200_000, "run Producer(1,0,4); run Producer(2,1,4); run Lossless(3,0,OLDEST)",
+           N=2, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("sleep", 20_000, "run Producer(1,0,4); run Lossless(2,0,NEWEST)",
+           N=1, SPARE=1),
+    config("deliveries", 2_800_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Latest(3,1)",
+           N=1, SPARE=2, ROWS=2),
+    config("readers", 2_700_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Lossless(3,1,NEWEST)",
+           N=1, SPARE=1, ROWS=2, LEAVERS=4),
+    config("reader-dies", 41_000, "run Producer(1,0,5); run Lossless(2,0,NEWEST)",
+           N=2, SPARE=1, DEATHS=1, KILLABLE=4, RELEASES=1),
+    config("overbooked", 34_000, "run Producer(1,0,4); run Latest(2,0)",
+           N=1, SPARE=1, OVERBOOKED=1),
+    config("allowance", 450_000, "run Latest(2,0); run Latest(3,1); run Producer(1,0,4)",
+           N=1, SPARE=2, ROWS=2, ALLOWANCE=1),
+    config("late-cursor", 56_000, "run Producer(1,0,5); run Lossless(2,0,NEWEST)",
+           N=2, SPARE=1, LATE_CURSOR=1, TIMEOUTS=1),
+    config("cleaners", 3_000_000, "run Producer(1,0,2); run Lossless(2,0,NEWEST); run Cleaner(3,0,0); run Cleaner(4,0,3); run Latest(5,0)",
+           N=1, SPARE=2, DEATHS=2, KILLABLE=12, RELEASES=1, LEFTOVERS=1, START_OK="(me != 5 || ((dead | gone) & 4))"),
+    config("cleaner", 190_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Cleaner(3,0,0)",
+           N=1, SPARE=1, DEATHS=1, KILLABLE=4, RELEASES=1, LEFTOVERS=1),
+    # What a dead cleaner leaves of a dead row, the next one finishes.
+    config("cleaner-dies", 95, "status[0] = 2; maskL = 1; maskP = 1; run Cleaner(3,0,0); run Cleaner(4,0,3)",
+           DEATHS=1, KILLABLE=8),
+    # A dead reader's pin, and a newcomer in its row that may pin nothing.
+    config("takes-over-row", 29_000, "dead = 4; overdue = 128; pins[0] = 2; maskP = 1; status[0] = 2; run Producer(1,0,3); run Lossless(3,0,NEWEST)",
+           N=1, SPARE=1, LEFTOVERS=1, OVERBOOKED=1, RELEASES=1),
+    config("probe", 880, "status[0] = 2; run Cleaner(3,0,0); run Cleaner(4,0,0); run Prober(0)",
+           DEATHS=1, KILLABLE=24),
+    config("reset", 500_000, "run Producer(1,0,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+           N=2, SPARE=1, RESET=1),
+    config("reset-latest", 480_000, "run Producer(1,0,4); run Latest(3,0); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+           N=2, SPARE=2, RESET=1),
+    config("reset-restart", 33_000, "run Producer(1,0,4); run Producer(2,1,4); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+           N=2, SPARE=1, RESET=1, ABORTS=1, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("create", 21_000, "name = NONE; run Opener(1,OPEN,1,1); run Opener(2,OPEN,2,2); run Opener(3,OPEN,0,2)",
+           N=2, NBLK=4, DEATHS=1, KILLABLE=14, PRODUCERS=14),
+    config("replace", 84_000, "ent[0] = FENCE; order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Opener(3,OPEN,2,1)",
+           N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
+    config("replace-reader", 210_000, "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Lossless(4,0,NEWEST)",
+           N=2, NBLK=4, DEATHS=1, KILLABLE=4, PRODUCERS=6),
+    config("replace-twice", 350_000, "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
+           N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
+    # The same with more messages, deaths and readers at once.
+    config("large-lossless", 3_000_000, "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
+           N=2, SPARE=1, DEATHS=3, KILLABLE=14, PRODUCERS=22, ABORTS=1, RELEASES=1),
+    config("large-join-oldest", 4_100_000, "run Producer(1,0,6); run Producer(2,1,6); run Lossless(3,0,OLDEST)", True,
+           N=2, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("large-deliveries", 117_000_000, "run Producer(1,0,3); run Producer(2,1,3); run Lossless(3,0,NEWEST); run Latest(4,1)", True,
+           N=1, SPARE=2, ROWS=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("large-reader-dies", 6_200_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Latest(3,1)", True,
+           N=1, SPARE=2, ROWS=2, DEATHS=1, KILLABLE=12, RELEASES=1),
+    config("large-reset", 16_000_000, "run Producer(1,0,4); run Producer(2,1,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi", True,
+           N=2, SPARE=1, RESET=1, DEATHS=1, KILLABLE=2, PRODUCERS=6),
+    config("large-replace", 6_000_000, "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,1); run Opener(2,REPLACE,1,1); run Opener(3,REPLACE,2,1); run Opener(4,OPEN,3,1)", True,
+           N=2, NBLK=4, DEATHS=2, KILLABLE=14, PRODUCERS=30),
+]
+
+# Mutation, the configuration that catches it.
+MUTATIONS = [
+    ("REFILL_NO_PIN_CHECK", "latest"),
+    ("REFILL_REUSES_SCAN", "latest-1"),
+    ("EPOCH_AFTER_SCAN", "latest-1"),
+    ("NO_RECHECK", "latest"),
+    ("NO_GATE", "lossless"),
+    ("GATE_IGNORES_JOIN", "join-oldest"),
+    ("ACK_RELOADS_EPOCH", "join-oldest"),
+    ("JOIN_NEVER_SETTLES", "join-oldest"),
+    ("WALK_TRUSTS_COMMIT", "lossless"),
+    ("JOIN_BIT_LAST", "lossless"),
+    ("JOIN_NO_WAKE", "sleep"),
+    ("CURSOR_RUNS_AHEAD", "sleep"),
+    ("NO_WAKE", "sleep"),
+    ("NO_WAKE_PRODUCER", "sleep"),
+    ("LATE_CURSOR", "sleep"),
+    ("LEAVE_NO_WAKE", "readers"),
+    ("UNPIN_NO_WAKE", "overbooked"),
+    ("LOOK_BEFORE_BIT", "sleep"),
+    ("EVENT_AFTER_LOOK", "sleep"),
+    ("WAKE_WITHOUT_EVENT", "sleep"),
+    ("WAKER_CLEARS_LATE", "sleep"),
+    ("PRODUCER_ARMS_LATE", "sleep"),
+    ("ADOPT_TRUSTS_COMMIT", "lossless"),
+    ("ADOPT_FREES", "latest-1"),
+    ("ADOPT_ASSUMES_MINIMUM", "lossless"),
+    ("CLEAN_WITHOUT_LOCK", "cleaners"),
+    ("IDENTITY_FIRST", "cleaner-dies"),
+    ("CLEAN_NO_WAKE", "cleaner"),
+    ("PROBE_TWO_LOOKS", "probe"),
+    ("ATTACH_WITHOUT_CLEANING", "cleaners"),
+    ("ATTACH_NO_WAKE", "cleaners"),
+    ("ATTACH_KEEPS_PINS", "takes-over-row"),
+    ("SPARE_CHECKED_FIRST", "allowance"),
+    ("COMMIT_IGNORES_FENCE", "reset"),
+    ("MARK_BEFORE_REMEMBER", "reset"),
+    ("FENCE_BEFORE_MARK", "replace"),
+    ("NO_FENCE", "replace"),
+    ("STATE_BEFORE_REMEMBER", "replace"),
+    ("ONE_MARK", "replace-reader"),
+    ("HALF_REPLACED_IS_DONE", "replace"),
+    ("ADOPT_STORES_STATE", "replace"),
+    ("NO_REPLACE_LOCK", "replace-twice"),
+    ("ADOPT_WITHOUT_LOCK", "create"),
+    ("CREATE_REPLACES", "create"),
+]
+
+
+@dataclasses.dataclass
+class Result:
+    states: int = 0
+    depth: int = 0
+    seconds: float = 0.0
+    complete: bool = False
+    violated: str = ""
+    failure: str = ""
+
+
+def source(cfg, mutation, out):
+    """Writes the preprocessed model: spin would hand the constants to a shell, and they hold parentheses."""
+    defines = dict(cfg.defines)
+    defines["START"] = cfg.start
+    for proctype in set(re.findall(r"run (\w+)", cfg.start)):
+        defines["WITH_" + proctype] = 1
+    if "Producer" in cfg.start:
+        defines["PAYLOAD"] = 1
+    if mutation:
+        defines["MUT_" + mutation] = 1
+    args = ["gcc", "-std=gnu99", "-E", "-x", "c"]
+    args += [f"-D{k}={v}" for k, v in defines.items()]
+    subprocess.run(args + [str(HERE / "datablock.pml"), "-o", str(out)], check=True)
+
+
+def check(cfg, mutation, workdir, memory):
+    """Builds and runs one verifier."""
+    where = workdir / (cfg.name + ("." + mutation if mutation else ""))
+    shutil.rmtree(where, ignore_errors=True)
+    where.mkdir(parents=True)
+    began = time.monotonic()
+    source(cfg, mutation, where / "model.pml")
+    made = subprocess.run(["spin", "-a", "model.pml"], cwd=where, capture_output=True, text=True)
+    if made.returncode or not (where / "pan.c").exists() or "Error" in made.stdout:
+        return Result(failure="spin: " + (made.stdout + made.stderr).strip()[:300])
+    # No reduction: it does not know rendezvous in escapes. A mutant stops early, so its compile time is what counts.
+    cc = ["gcc", "-O2" if (cfg.large or cfg.floor > 500_000) and not mutation else "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={memory}"]
+    if cfg.large:
+        cc.append("-DCOLLAPSE")
+    built = subprocess.run(cc + ["-o", "pan", "pan.c"], cwd=where, capture_output=True, text=True)
+    if built.returncode:
+        return Result(failure="gcc: " + built.stderr.strip()[:300])
+    ran = subprocess.run(["./pan", f"-m{DEPTH}", "-w20"], cwd=where, capture_output=True, text=True)
+    (where / "out").write_text(ran.stdout + ran.stderr)
+    return read(ran.stdout + ran.stderr, time.monotonic() - began)
+
+
+def read(out, seconds):
+    r = Result(seconds=seconds)
+    if m := re.search(r"^\s*([\d.e+]+) states, stored", out, re.M):
+        r.states = int(float(m[1]))
+    if m := re.search(r"depth reached (\d+), errors: (\d+)", out):
+        r.depth = int(m[1])
+        r.complete = m[2] == "0"
+    else:
+        r.failure = "no result: " + out.strip()[-200:]
+    if m := re.search(r"^pan:\d+: (.*?) \(at depth", out, re.M):
+        r.violated = m[1]
+    if re.search(r"max search depth too small|out of memory|MEMLIM bound|Search not completed", out):
+        r.complete = False
+        if not r.violated:
+            r.failure = "the search was cut short"
+    return r
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("--large", action="store_true", help="the larger configurations too")
+    p.add_argument("--jobs", type=int, default=2)
+    p.add_argument("--only", metavar="NAME", help="one configuration with its mutations, or one mutation")
+    p.add_argument("--workdir", type=pathlib.Path, default=ROOT / "build" / "model")
+    p.add_argument("--memory", type=int, metavar="MB", help="for each verifier (4000, with --large 8000)")
+    a = p.parse_args()
+
+    configs = [c for c in CONFIGS if a.large or not c.large]
+    by_name = {c.name: c for c in configs}
+    mutations = [(m, by_name[c]) for m, c in MUTATIONS]
+    if a.only:
+        mutations = [(m, c) for m, c in mutations if a.only in (m, c.name)]
+        configs = [c for c in configs if c.name == a.only]
+    if not configs and not mutations:
+        p.error(f"nothing is called {a.only}")
+    for tool in ("spin", "gcc"):
+        if not shutil.which(tool):
+            p.error(f"{tool} is not installed")
+    memory = a.memory or (8000 if a.large else 4000)
+    workdir = a.workdir.resolve()
+
+    with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
+        # The longest first.
+        order = sorted(configs, key=lambda c: (c.large, c.floor), reverse=True)
+        runs = {c.name: pool.submit(check, c, None, workdir, memory) for c in order}
+        mutants = [(m, c, pool.submit(check, c, m, workdir, memory)) for m, c in mutations]
+        passed = failed = 0
+
+        if configs:
+            print(f"{'configuration':<20}{'states':>11}{'floor':>11}{'depth':>8}{'time':>8}  verdict")
+        for c in configs:
+            r = runs[c.name].result()
+            verdict = r.failure or ("violated: " + r.violated if r.violated else "")
+            if not verdict and not r.complete:
+                verdict = "not complete"
+            if not verdict and r.states < c.floor:
+                verdict = "fewer states than the floor: the model got weaker"
+            passed, failed = (passed, failed + 1) if verdict else (passed + 1, failed)
+            print(f"{c.name:<20}{r.states:>11}{c.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {verdict or 'holds'}", flush=True)
+
+        if mutants:
+            print(f"\n{'mutation':<26}{'configuration':<20}{'depth':>8}{'time':>8}  caught by")
+        for name, c, run in mutants:
+            r = run.result()
+            caught = bool(r.violated) and not r.failure
+            passed, failed = (passed + 1, failed) if caught else (passed, failed + 1)
+            print(f"{name:<26}{c.name:<20}{r.depth:>8}{r.seconds:>7.1f}s  {r.violated if caught else 'NOT CAUGHT ' + r.failure}", flush=True)
+
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

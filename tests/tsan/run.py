@@ -1,0 +1,72 @@
+#!/usr/bin/env python3
+"""Runs exchange.c under ThreadSanitizer; then again with one memory order weakened at a time, which has to be reported as a data race.
+
+ThreadSanitizer follows release and acquire only: to it, a sequentially consistent access is both at once. So it sees orders that publish something (here a payload), and misses
+those for which two sides must not both overlook each other (PIN and RECHECK, WAITING, LOSSLESS_MASK, ...): these are what tests/weak/ is for.
+
+Usage: run.py [--compiler gcc|clang] [--seconds S]. With DATABLOCK_SOAK=1 it runs for two minutes.
+"""
+
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+FLAGS = ("-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-pthread", "-D_GNU_SOURCE=", f"-I{ROOT}/include", f"-I{ROOT}/capi")
+WEAKENINGS = ("PUBLISH", "ENTRY", "UNPIN", "PINS", "ADVANCE", "CURSOR")
+LONGEST = 20  # seconds until a weakened order is reported
+
+
+def command(*words):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+
+
+def build(compiler, program, *more):
+    command(compiler, *FLAGS, *more, "-c", HERE / "exchange.c", "-o", f"{program}.o")
+    # gcc's runtime for both: what the two compilers call is the same, and Debian's clang comes without one.
+    command("gcc", "-fsanitize=thread", "-pthread", f"{program}.o", "-o", program)
+
+
+def run(program, seconds):
+    environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1:exitcode=66"}
+    done = subprocess.run([program, str(seconds)], capture_output=True, text=True, check=False, env=environment)
+    if "unexpected memory mapping" in done.stderr:  # an older runtime on a kernel that scatters addresses widely
+        done = subprocess.run(["setarch", "-R", program, str(seconds)], capture_output=True, text=True, check=False, env=environment)
+    return done
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--compiler", default="gcc")
+    parser.add_argument("--seconds", type=float, default=120 if os.environ.get("DATABLOCK_SOAK") else 3)
+    arguments = parser.parse_args()
+    for tool in {"gcc", arguments.compiler}:
+        if not shutil.which(tool):
+            sys.exit(f"{tool} is missing: make setup installs it")
+    failed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        program = pathlib.Path(scratch) / "exchange"
+        build(arguments.compiler, program)
+        done = run(program, arguments.seconds)
+        print(f"{arguments.compiler}: {done.stdout}{done.stderr}", end="")
+        if done.returncode != 0:
+            sys.exit(f"exit code {done.returncode}")
+        for order in WEAKENINGS:
+            build(arguments.compiler, program, f"-DDATABLOCK_ORDER_{order}=__ATOMIC_RELAXED")
+            done = run(program, LONGEST)
+            where = re.search(r"SUMMARY: ThreadSanitizer: data race \S*/(\S+) in (\S+)", done.stderr)
+            print(f"{order} relaxed: {f'reported, in {where[2]}' if where else f'NOT REPORTED, exit code {done.returncode}'}", flush=True)
+            failed += where is None
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+/* A reader that comes while the producer writes, at the oldest message (OLDEST) or where the stream is, and may go (LEAVE: after so many messages) and come again. */
+#include "block.h"
+
+#ifndef DELIVERY
+#define DELIVERY DATABLOCK_LAYOUT_LOSSLESS
+#endif
+#ifndef OLDEST
+#define OLDEST 0
+#endif
+#ifndef LEAVE
+#define LEAVE MESSAGES
+#endif
+
+/* Reads `most` messages, or up to the last one. */
+static void read_some(consumer *c, unsigned most) {
+    /* LOSSLESS: every message from the first one read on, or from the join on when that was at latest. */
+    bool bound = DELIVERY == DATABLOCK_LAYOUT_LOSSLESS && !OLDEST;
+    uint64_t expected = c->next;
+    for (unsigned had = 0; expected < MESSAGES && had < most;) {
+        datablock_read_slot slot;
+        status result = try_read_begin(c, &slot);
+        if (result == WOULD_WAIT) {
+            continue;
+        }
+        weak_check(result == DONE, "the joiner is told %d", result);
+        weak_check(slot.id >= expected && (!bound || slot.id == expected), "the joiner gets message %llu, expected %llu", (ull)slot.id, (ull)expected);
+        expected = slot.id + 1;
+        bound |= DELIVERY == DATABLOCK_LAYOUT_LOSSLESS && c->join_epoch == 0;
+        had++;
+        look_and_release(c, &slot);
+    }
+}
+
+static void join_and_read(void) {
+    consumer *c = &reader[1];
+    go_attach(c, OLDEST ? START_OLDEST : START_NEXT);
+    read_some(c, LEAVE);
+    if (LEAVE < MESSAGES) {
+        go_detach(c);
+        go_attach(c, OLDEST ? START_OLDEST : START_NEXT);
+        read_some(c, MESSAGES);
+    }
+}
+
+void setup(void) {
+    block_begin();
+    weak_thread("producer", write_all);
+    block_reader(1, DELIVERY);
+    weak_thread("joiner", join_and_read);
+}
+
+void finish(void) {}

@@ -1,0 +1,112 @@
+"""Errors that somebody could make in the protocol's code, as changes of its text: each is applied to a copy, and has to be caught.
+
+An old text that is not found exactly once fails the run: then the code has changed, and its mutation has to follow.
+"""
+
+import dataclasses
+import shutil
+
+HEADER = "include/datablock_inline.h"
+WAIT = "capi/wait.c"
+
+
+@dataclasses.dataclass
+class Mutation:
+    name: str
+    scenario: str
+    file: str
+    changes: list
+
+
+def mutation(name, scenario, file, *changes):
+    return Mutation(name, scenario, file, list(changes))
+
+
+# The changes of a mutation are (old text, new text); a line that moves is taken out by one and put in by another.
+SCAN_LOAD = """    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
+    uint64_t entry = __atomic_load_n(&b->entries[c->ring_at], DATABLOCK_ORDER_ENTRY);
+    int64_t ahead = datablock_inline_entry_empty(entry) ? -1 :"""
+SCAN_ADD = """    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
+"""
+FIND = "    uint32_t found = datablock_inline_find_pins(p), kept = 0;\n"
+PIN = """    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), (uint64_t)datablock_inline_entry_slot(entry) + 1,
+                              DATABLOCK_ORDER_PIN);
+    DATABLOCK_CRASH_POINT("read.pinned");
+"""
+RECHECK = "    uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);\n"
+UNPIN = "    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), 0, DATABLOCK_ORDER_UNPIN);\n"
+UNPIN_LOOK = """    return __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING) ==
+           DATABLOCK_LAYOUT_WAIT_ANY;
+"""
+ADVANCE = "    uint64_t from = __atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_CURSOR), to, DATABLOCK_ORDER_ADVANCE);\n"
+ADVANCE_LOOK = """    uint64_t awaited =
+        __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING);
+"""
+RESCAN_LOAD = "    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);\n"
+HEADER_ID = "    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, p->next);\n"
+UNMARK = "    datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */\n"
+PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
+MARK = "    datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */\n"
+PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
+STATE_LOAD = "    uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);\n"
+ENTRY_LOAD = "    uint64_t entry = __atomic_load_n(datablock_inline_next_entry(p), DATABLOCK_ORDER_REMEMBER);\n"
+MARK = "    (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);\n"
+SEEN = "    uint32_t seen = __atomic_load_n(event, __ATOMIC_SEQ_CST);\n"
+LOOKED = "    uint64_t now = dbshim_monotonic();\n    if (now >= until) {"
+TAKE = "    (void)__atomic_exchange_n(datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_WAITING), 0, __ATOMIC_SEQ_CST);\n"
+EVENT = "    __atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);\n"
+
+MUTATIONS = [
+    # The gate.
+    mutation("NO_GATE", "lossless", HEADER, ("p->next - p->min_cursor < b->slot_count && (b->min_consumers", "(b->min_consumers")),
+    mutation("GATE_ONE_TOO_FAR", "lossless", HEADER, ("p->next - p->min_cursor < b->slot_count && (b->min_consumers", "p->next - p->min_cursor <= b->slot_count && (b->min_consumers")),
+    mutation("ACK_WITHOUT_RESCAN", "join-oldest", HEADER,
+             ("    p->min_cursor = p->next - behind;\n", "    if (!p->scanned || p->next - p->min_cursor >= b->slot_count) {\n        p->min_cursor = p->next - behind;\n    }\n")),
+    mutation("ACK_RELOADS_EPOCH", "join-oldest", HEADER,
+             ("    p->scanned = 1;\n", "    p->scanned = 1;\n" + RESCAN_LOAD.replace("uint64_t epoch", "epoch"))),
+    # Slots.
+    mutation("RETIRED_IS_FREE", "ordered", HEADER, ("        p->retired[p->retired_count++] = old;", "        p->free_slots[p->free_count++] = old;")),
+    mutation("REFILL_IGNORES_PINS", "latest", HEADER, ("if (p->pinned[slot / 64] >> slot % 64 & 1) {", "if (0) {")),
+    mutation("PINS_OF_LOSSLESS_ROWS", "latest", HEADER, ("DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w", "DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w")),
+    mutation("FIRST_PIN_ONLY", "ordered-holds", HEADER, ("            for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {",
+                                                         "            for (uint32_t k = 0; any != 0 && k < 1; k++) {")),
+    mutation("EPOCH_AFTER_SCAN", "latest-1", HEADER, (SCAN_ADD, ""), (FIND, FIND + SCAN_ADD)),
+    # Publication.
+    mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("    uint64_t expected = p->remembered;",
+                                                        "    uint64_t expected = __atomic_load_n(datablock_inline_next_entry(p), __ATOMIC_SEQ_CST);")),
+    mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, ("(entry & DATABLOCK_INLINE_FENCE) != 0 ||", ""), ("state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "(state & 0) ||")),
+    mutation("HEADER_AFTER_PUBLICATION", "lossless", HEADER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
+    mutation("UNMARK_AFTER_PUBLICATION", "lossless", HEADER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),
+    # Pins.
+    mutation("NO_RECHECK", "latest", HEADER, ("if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||", "if (now == now ||")),
+    mutation("RECHECK_BEFORE_PIN", "latest", HEADER, (RECHECK, ""), (PIN, RECHECK + PIN)),
+    mutation("ENTRY_BEFORE_SCAN_EPOCH", "ordered-1", HEADER, (SCAN_LOAD, "\n".join((SCAN_LOAD.split("\n")[1], SCAN_LOAD.split("\n")[0], SCAN_LOAD.split("\n")[2])))),
+    mutation("UNPIN_BEFORE_THE_END", "latest", HEADER, ("    uint64_t missed = next - 1 - c->next;\n", "    uint64_t missed = next - 1 - c->next;\n    *wake = datablock_inline_unpin(c, k);\n")),
+    mutation("LOSSLESS_PASSES_WHAT_IS_HELD", "lossless-holds", HEADER, ("uint64_t to = first < c->next ? first : c->next;", "uint64_t to = c->next;")),
+    # The event counts.
+    mutation("LOOK_BEFORE_UNPIN", "sleep-unpin", HEADER, (UNPIN, UNPIN_LOOK.replace("return", "bool waits =") + UNPIN), (UNPIN_LOOK, "    return waits;\n")),
+    mutation("LOOK_BEFORE_ADVANCE", "sleep-1", HEADER, (ADVANCE, ADVANCE_LOOK + ADVANCE), ('    DATABLOCK_CRASH_POINT("release.advanced");\n' + ADVANCE_LOOK, "")),
+    mutation("ADVANCE_OFF_BY_ONE", "sleep-1", HEADER, ("(from < awaited && awaited <= to)", "(from < awaited && awaited < to)")),
+    mutation("SLEEPER_LOOKS_BEFORE_MARK", "sleep-1", WAIT, (MARK, ""), (LOOKED, MARK + LOOKED)),
+    mutation("SLEEPER_LOADS_EVENT_LATE", "sleep-1", WAIT, (SEEN, ""), (LOOKED, SEEN + LOOKED)),
+    mutation("SLEEPER_MARKS_WEAKLY", "sleep-1", WAIT, (MARK, MARK.replace("SEQ_CST", "ACQ_REL"))),
+    mutation("WAKE_WITHOUT_EVENT", "sleep-1", WAIT, (EVENT, "")),
+    mutation("WAITING_TAKEN_LATE", "sleep", WAIT, (TAKE, ""), ("    dbshim_futex_wake(event);\n", "    dbshim_futex_wake(event);\n" + TAKE)),
+]
+
+
+def mutate(root, tree, m):
+    """Copies what is checked into `tree`, with the mutation."""
+    shutil.rmtree(tree, ignore_errors=True)
+    shutil.copytree(root / "include", tree / "include")
+    (tree / "capi").mkdir()
+    for name in ("wait.c", "shim.h"):
+        shutil.copy(root / "capi" / name, tree / "capi")
+    at = tree / m.file
+    text = at.read_text()
+    for old, new in m.changes:
+        if text.count(old) != 1:
+            raise RuntimeError(f"{m.name}: {m.file} has this {text.count(old)} times:\n{old}")
+        # A line that moves is in the text twice until it is taken out; so the old one goes first.
+        text = text.replace(old, new)
+    at.write_text(text)
