@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Counts the instructions of a message with callgrind, and fails when they have grown by more than a tenth since they were recorded, or when a C++ transaction has more than
-2 % above the inline functions that it consists of.
+"""Counts the instructions of a message with callgrind, and fails when they have grown by more than a tenth since they were recorded, or when a C++ transaction costs
+noticeably more than the inline functions that it consists of: 2 % for a write; 3 % for a read, which also looks whether holds ended out of order wait to be let go of.
 
 Counts are exact and repeatable: the same compiler gives the same number on every machine. recorded.json holds them by compiler version; `--record` writes those of
 this one. Usage: run.py BUILD [--record]
@@ -22,7 +22,7 @@ RECORDED = HERE / "recorded.json"
 DELIVERIES = {"LOSSLESS": 1, "ORDERED": 2, "LATEST": 3}
 COUNT = 10_000
 GROWTH = 1.10
-SURCHARGE = 1.02
+SURCHARGE = {"write": 1.02, "read": 1.03}
 
 
 def command(*words, **options):
@@ -82,10 +82,10 @@ def main():
                     print(f"  {key:24} {now[key]:7.1f} {old if old is not None else '-':>9}")
                     if old is not None and now[key] > old * GROWTH:
                         grown.append(key)
-                    if way == "transaction" and now[key] > now[key.replace(way, "inline")] * SURCHARGE:
+                    if way == "transaction" and now[key] > now[key.replace(way, "inline")] * SURCHARGE[key.split()[1]]:
                         costly.append(key)
     if costly:
-        sys.exit(f"more than {SURCHARGE - 1:.0%} above the inline functions: {', '.join(costly)}")
+        sys.exit(f"too far above the inline functions: {', '.join(costly)}")
     if arguments.record:
         recorded[compiler] = {key: round(value, 1) for key, value in now.items()}
         RECORDED.write_text(json.dumps(recorded, indent=2, sort_keys=True) + "\n")
