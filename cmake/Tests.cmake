@@ -64,6 +64,7 @@ include(cmake/TestsPython.cmake)
 datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${CMAKE_BINARY_DIR})
 
 datablock_test(arm64 TIMEOUT 600 COMMAND ${venv_python} tests/arm64/run.py ${CMAKE_BINARY_DIR} ${soname} ${go_ldflags})
+set_tests_properties(arm64 PROPERTIES COST 1000) # the longest that may run beside others: first
 
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/model/run.py)
   datablock_test(model TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/model/run.py)

@@ -54,6 +54,7 @@ foreach(system windows darwin)
     COMMAND ${GO} vet -buildvcs=false . ./internal/...)
   datablock_test(go.build.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
     COMMAND ${GO} build -buildvcs=false . ./internal/... ./cmd/... ./examples/go/...)
+  set_tests_properties(go.build.${system} PROPERTIES DEPENDS go.vet.${system}) # which has compiled the standard library
 endforeach()
 
 file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/*.go)

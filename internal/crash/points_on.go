@@ -4,6 +4,7 @@ package crash
 
 import (
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -33,6 +34,13 @@ func read(variable string, signal syscall.Signal) *trigger {
 // Hook, if set, is called at every point: tests in one process use it to put one participant's step between two of another's.
 var Hook atomic.Pointer[func(point string)]
 
+// strike sends the signal to this thread: one for the process may be taken by another thread, and then this one goes on for a while before it is stopped.
+func (t *trigger) strike() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), t.signal)
+}
+
 // Point kills (DATABLOCK_CRASH=name[:count]) or stops (DATABLOCK_STOP) this process when it comes here for the count-th time.
 func Point(name string) {
 	if hook := Hook.Load(); hook != nil {
@@ -40,7 +48,7 @@ func Point(name string) {
 	}
 	for _, t := range triggers {
 		if t.point == name && t.left.Add(-1) == 0 {
-			_ = syscall.Kill(syscall.Getpid(), t.signal)
+			t.strike()
 		}
 	}
 }

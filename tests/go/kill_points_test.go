@@ -96,6 +96,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
 	for _, point := range slices.Sorted(maps.Keys(all)) {
 		t.Run(point, func(t *testing.T) {
+			t.Parallel()
 			sides := all[point]
 			require.Contains(t, sides, inGo, "a point that only C has")
 			word, _, _ := strings.Cut(point, ".")
