@@ -110,11 +110,11 @@ static void play_futex(void) {
 
 /* ---- The plainest ring of one producer and one consumer ----------------------------------------------------------------------------- */
 
-/* Each side writes one word and keeps a copy of the other's, looked up again only when it says full or empty. */
+/* Each side writes one word, and looks at the other's for every message. */
 typedef struct ring {
     _Atomic uint64_t *head, *tail, *closed;
     char *slots;
-    uint64_t count, size, own, other;
+    uint64_t count, size, own;
 } ring;
 
 static ring ring_at(const char *name) {
@@ -131,8 +131,7 @@ static ring ring_at(const char *name) {
 }
 
 static void ring_write(ring *r, const void *source, size_t copied) {
-    while (r->own - r->other == r->count) {
-        r->other = atomic_load_explicit(r->tail, memory_order_acquire);
+    while (r->own - atomic_load_explicit(r->tail, memory_order_acquire) == r->count) {
     }
     memcpy(r->slots + r->own % r->count * r->size, source, copied);
     atomic_store_explicit(r->head, ++r->own, memory_order_release);
@@ -140,10 +139,8 @@ static void ring_write(ring *r, const void *source, size_t copied) {
 
 /* False: closed and empty. */
 static bool ring_read(ring *r, void *target, size_t copied) {
-    while (r->own == r->other) {
-        uint64_t closed = atomic_load_explicit(r->closed, memory_order_acquire);
-        r->other = atomic_load_explicit(r->head, memory_order_acquire);
-        if (closed && r->own == r->other) {
+    while (r->own == atomic_load_explicit(r->head, memory_order_acquire)) {
+        if (atomic_load_explicit(r->closed, memory_order_acquire) && r->own == atomic_load_explicit(r->head, memory_order_acquire)) {
             return false;
         }
     }

@@ -10,9 +10,6 @@ from dataclasses import dataclass
 
 from processes import PROGRAMS, Option, Side
 
-# The one dimension that is missing, and why.
-LEFT_OUT = "Checksums are not measured: the library has none yet."
-
 # A source tree without datablock_inline.h has no inline functions: the base is then the exported ones, and the table says so.
 BASE = "inline" if (PROGRAMS / "worker-inline").exists() else "exported"
 
@@ -20,6 +17,7 @@ KB, MB = 1 << 10, 1 << 20
 SIZES = (64, KB, 4 * KB, 64 * KB, MB, 8 * MB)
 SLOTS = {64: 1024, KB: 256, 4 * KB: 64, 64 * KB: 16, MB: 8, 8 * MB: 4}
 MANY_ROWS = 32
+CHECKSUMS = {"MANUAL": 1, "ENFORCED": 2}  # datablock_checksum
 REST = 50e-6  # seconds: whoever waits for a message that is so late sleeps
 
 
@@ -90,7 +88,16 @@ LIMITS = [
 
 def terms(size: int = 64, rows: int = 1, delivery: str = "lossless", block: int = 0, copy: int = 1, **more: Option) -> dict[str, Option]:
     geometry = {"size": size, "slots": SLOTS[size], "limit": rows}
-    return {**geometry, "rows": rows, "delivery": delivery, "block": block, "copy": copy, "rest": REST if block else 0, **more}
+    return {
+        **geometry,
+        "rows": rows,
+        "delivery": delivery,
+        "block": block,
+        "copy": copy,
+        "checksum": 0,
+        "rest": REST if block else 0,
+        **more,
+    }
 
 
 def one_way(key: str, beside: tuple[str, ...] = (LINE,), program: str = BASE, **varied: Option) -> Figure:
@@ -165,6 +172,16 @@ def all_rows() -> list[Row]:
     ]
     rows += [exchange("consumers", f"{n} rows", rows=n) for n in (2, 8, MANY_ROWS)]
     rows += [exchange("delivery", delivery.upper(), delivery=delivery) for delivery in ("ordered", "latest")]
+    rows += [exchange("checksums", f"{name}, {named(64)}", checksum=number) for name, number in CHECKSUMS.items()]
+    for name, number in CHECKSUMS.items():
+        key = f"{name}, {named(4 * KB)}"
+        rows.append(
+            Row(
+                "checksums",
+                key,
+                (one_way(key, (ring_pong(4 * KB),), size=4 * KB, checksum=number), stream(key, size=4 * KB, checksum=number)),
+            )
+        )
     rows.append(Row("waiting", BLOCKING, (one_way(BLOCKING, (FUTEX,), block=1), stream(BLOCKING, block=1))))
     rows += [cost("lossless", 1, n) for n in (1, MANY_ROWS)] + [cost("latest", 0, n) for n in (1, MANY_ROWS)]
     rows += [opening(ATTACH, "attach"), opening(ADOPT, "adopt"), opening(DIAGNOSE, "diagnose")]
@@ -181,6 +198,7 @@ SECTIONS = {
     "python": ("Python as it is written: calls that wait", "the plain ring; memcpy for frames to C, which are copied in and read in place"),
     "consumers": ("Consumers, driven by one process", "the cache line; the plain ring"),
     "delivery": ("Delivery", "the cache line; the plain ring"),
+    "checksums": ("Checksums of the payload", "the cache line (64 B), else the plain ring, with the same copies and no checksum"),
     "waiting": ("Waiting", "two sleepers on a futex; the plain ring"),
     "cost": ("What a message costs the producer, by rows that are attached", "the plain ring's producer, its reader keeping up or absent"),
     "opening": ("Opening and looking", "the bare system calls of an attach"),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy
 from figures import PERCENTILES, Repetitions, holds
-from plan import BASE, BOUNDS, LEFT_OUT, MEMORY, SECTIONS, Bound, Figure, Row
+from plan import BASE, BOUNDS, MEMORY, SECTIONS, Bound, Figure, Row
 from processes import ROOT
 
 TIME, RATE = ("time", "death"), ("rate",)
@@ -26,7 +26,7 @@ def table(rows: list[Row], found: Repetitions) -> Iterator[str]:
             yield from ("", f"{title}. Limit: {limits}.", *lines)
     yield ""
     yield "Times are one way, half a round trip; the ratio is of the p50. Messages are a second's. Medians of the repetitions; each ratio is of one repetition."
-    yield f"The base: 64 B, LOSSLESS, one consumer, polling, C {BASE}, one copy in and one out. {LEFT_OUT}"
+    yield f"The base: 64 B, LOSSLESS, one consumer, polling, C {BASE}, one copy in and one out."
 
 
 def line(row: Row, found: Repetitions) -> str:

@@ -37,7 +37,11 @@ static datablock_config config_of(size_t slots, size_t size, size_t rows) {
 }
 
 /* The geometry that the arguments ask for. */
-static datablock_config config_given(void) { return config_of(whole_argument("slots"), whole_argument("size"), whole_argument("limit")); }
+static datablock_config config_given(void) {
+    datablock_config config = config_of(whole_argument("slots"), whole_argument("size"), whole_argument("limit"));
+    config.checksum = (uint32_t)whole_argument("checksum");
+    return config;
+}
 
 /* Attaches as soon as the block is there. */
 static datablock_consumer open_consumer(const char *name, uint32_t delivery) {
@@ -79,13 +83,19 @@ static rows open_rows(const char *name, size_t count, uint32_t delivery) {
 typedef struct terms {
     size_t size;     /* of a message */
     bool copy;       /* whether its payload is copied in and out, or left alone */
+    bool manual;     /* whether its checksum is made and compared by calls of their own */
     int64_t timeout; /* of each call: 0, to try again, or -1 */
     void *source, *target;
 } terms;
 
 static terms terms_given(void) {
     size_t size = whole_argument("size");
-    return (terms){size, whole_argument("copy") != 0, whole_argument("block") ? -1 : 0, buffer_of(size), buffer_of(size)};
+    return (terms){.size = size,
+                   .copy = whole_argument("copy") != 0,
+                   .manual = whole_argument("checksum") == DATABLOCK_CHECKSUM_MANUAL,
+                   .timeout = whole_argument("block") ? -1 : 0,
+                   .source = buffer_of(size),
+                   .target = buffer_of(size)};
 }
 
 static inline void send(datablock_producer producer, const terms *t) {
@@ -96,6 +106,9 @@ static inline void send(datablock_producer producer, const terms *t) {
     must(status, "datablock_write_begin");
     if (t->copy) {
         memcpy(slot.data, t->source, t->size);
+    }
+    if (t->manual) {
+        MUST(datablock_write_checksum(producer, &slot, t->size));
     }
     MUST(datablock_write_commit(producer, &slot, t->size));
 }
@@ -113,6 +126,9 @@ static inline bool receive(datablock_consumer consumer, const terms *t) {
     must(status, "datablock_read_begin");
     if (t->copy) {
         memcpy(t->target, slot.data, slot.length);
+    }
+    if (t->manual) {
+        MUST(datablock_read_verify(consumer, &slot));
     }
     MUST(datablock_read_end(consumer, &slot));
     return true;
