@@ -100,6 +100,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 		p.giveBack()
 		return WriteSlot{}, p.superseded()
 	}
+	p.prepare()
 	crash.Point("claim.remembered")
 	p.mark(now) // only now: a fence that answers to the mark must meet the remembered entry
 	crash.Point("claim.marked")

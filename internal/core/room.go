@@ -21,6 +21,11 @@ const (
 	sweepEvery   = 10 * uint64(time.Millisecond) // how often one that does not sleep does
 	suspicious   = 8                             // scans in a row that find a retired slot pinned, before a dead reader is looked for
 	spinTries    = 100
+
+	bigSlot = 64 << 10 // from so many bytes on, a scan of the pins costs nothing beside the message
+
+	ahead        = 2 // how many messages ahead a slot is prepared
+	entriesAhead = 8 // and how many entries: those of a cache line
 )
 
 // gate reports whether the next message may be published. It is the one place where a reader can hold the producer up.
@@ -68,7 +73,7 @@ func (p *Producer) clamped(cursor uint64) uint64 {
 
 // takeSlot takes a slot from the free list, refilled from the retired ones.
 func (p *Producer) takeSlot() bool {
-	if p.freeCount == 0 {
+	if p.freeCount == 0 || p.eager() {
 		p.refill()
 	}
 	if p.freeCount == 0 {
@@ -77,6 +82,19 @@ func (p *Producer) takeSlot() bool {
 	p.freeCount--
 	p.slot = p.free[p.freeCount]
 	return true
+}
+
+// eager reports whether retired slots are to be freed at once: of big ones a few are used again and again, which the cache then holds, instead of all spare ones by turns.
+func (p *Producer) eager() bool { return p.slotSize >= bigSlot && p.retireCount != 0 }
+
+// prepare fetches the lines that later messages go to, with the right to write: readers have had them, and the locked publication would wait until they are given up.
+func (p *Producer) prepare() {
+	if p.freeCount > ahead {
+		platform.PrepareWrite(&p.data[p.slotHeader(p.free[p.freeCount-1-ahead])])
+	}
+	if p.next%entriesAhead == 0 {
+		platform.PrepareWrite(&p.data[p.ringOffset+(p.next+entriesAhead)%uint64(p.slotCount)*8])
+	}
 }
 
 // giveBack puts the slot that was taken back where it came from.

@@ -28,6 +28,9 @@ func (c *Consumer) take(w wanted, out *ReadSlot) (bool, error) {
 
 // wait sleeps until what is wanted is there, the stream ends or the time runs out.
 func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
+	if timeout == 0 && !w.given && c.quiet() {
+		return c.nothing(w, 0)
+	}
 	for range spinTries {
 		if timeout == 0 {
 			break
@@ -72,6 +75,13 @@ func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
 			return c.fenced()
 		}
 	}
+}
+
+// quiet reports whether a read that does not wait may say at once that there is nothing: polled, perhaps, millions of times.
+func (c *Consumer) quiet() bool {
+	state := c.state.Load()
+	return state != layout.StateClosed && state != layout.StateSuperseded && *c.hot.heartbeat-c.producerProbed < producerProbeEvery &&
+		atomic.LoadUint32(&c.interrupted) == 0
 }
 
 // Probe looks whether anything can still come, for a caller that waits on its own. If not, it looks once more for a message, and says what Next says.
