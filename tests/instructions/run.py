@@ -8,6 +8,7 @@ this one. Usage: run.py BUILD [--record]
 
 import argparse
 import json
+import math
 import os
 import pathlib
 import re
@@ -80,12 +81,18 @@ def main():
                     if function == "write_messages" and name != "LOSSLESS":
                         continue
                     key = f"{way} {'write' if function == 'write_messages' else 'read ' + name}"
-                    now[key] = counted(program, function, number, directory, scratch)
                     old = before.get(key)
+                    most = math.inf if old is None else old * GROWTH
+                    dearest = now[key.replace(way, "inline")] * SURCHARGE[key.split()[1]] if way == "transaction" else math.inf
+                    now[key] = math.inf
+                    for _ in range(ATTEMPTS):  # a busy machine adds instructions, namely more looks by the clock; it takes none away
+                        now[key] = min(now[key], counted(program, function, number, directory, scratch))
+                        if now[key] <= min(most, dearest):
+                            break
                     print(f"  {key:24} {now[key]:7.1f} {old if old is not None else '-':>9}")
-                    if old is not None and now[key] > old * GROWTH:
+                    if now[key] > most:
                         grown.append(key)
-                    if way == "transaction" and now[key] > now[key.replace(way, "inline")] * SURCHARGE[key.split()[1]]:
+                    if now[key] > dearest:
                         costly.append(key)
     if costly:
         sys.exit(f"too far above the inline functions: {', '.join(costly)}")
