@@ -45,6 +45,10 @@ foreach(entry IN LISTS with_crashpoints)
   endif()
 endforeach()
 
+# Random operations against a plain model, the block checked after each.
+datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=3000
+  COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant datablock/internal/core)
+
 datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
 datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
 

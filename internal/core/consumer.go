@@ -60,6 +60,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 	if !ok && err == nil {
 		err = c.wait(wanted{}, timeout, &s)
 	}
+	c.invariant()
 	return s, err
 }
 
@@ -282,6 +283,7 @@ func (c *Consumer) finish(h *hold) error {
 	if mine && inOrder {
 		c.stepOver()
 	}
+	c.invariant()
 	switch {
 	case !mine:
 		return c.fenced()
@@ -328,7 +330,7 @@ func (c *Consumer) Close() error {
 	}
 	defer c.leave() // also when the mapping has gone: the process may be told by a panic
 	defer func() { c.holds, c.held = [layout.MaxPins]hold{}, 0 }()
-	if c.ctl.u32(c.header.row(c.row)+layout.RowIncarnation).Load() == c.incarnation {
+	if c.rowMine() { // else somebody has cleaned it, and a durable one's place stays
 		c.detach()
 	}
 	return nil
@@ -339,7 +341,7 @@ func (c *Consumer) gone() error {
 }
 
 func (c *Consumer) detach() {
-	if c.durable && c.rowMine() {
+	if c.durable {
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowDied) = platform.Realtime()
 		c.restRow(c.row)
 	} else {

@@ -6,8 +6,10 @@ import (
 
 // nextLossless takes message c.next, or reports that it is not there yet. While a join at oldest is not acknowledged it reads as ORDERED does.
 func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
-	if c.joining != 0 && c.joinAck.Load() >= c.joining {
-		c.joining = 0 // the producer has seen cursor and bit: from the cursor on nothing is overwritten any more
+	if c.joining != 0 && c.joinAck.Load() >= c.joining && min(c.firstInOrder(), c.next) >= c.oldest(c.block.next()) {
+		// The producer has seen cursor and bit: from the cursor on nothing is overwritten any more. A message that is still held although it was overwritten before keeps the cursor
+		// back, where a durable consumer that died now would find nothing: until it is let go of, the row says that the join is not complete.
+		c.joining = 0
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) = 0
 	}
 	if c.joining != 0 {

@@ -334,3 +334,42 @@ func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
 		})
 	}
 }
+
+func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 1)
+	p := b.producer(config)
+	write(t, p, 1)
+	open, err := p.Claim(0)
+	require.NoError(t, err)
+	o := ConsumerOptions{Delivery: Lossless, Start: StartOldest, MaxPins: 2, Durable: true, Name: "d"}
+	c := b.consumer(o)
+	first, err := c.Next(0)
+	require.NoError(t, err)
+	require.EqualValues(t, 0, first.ID)
+	require.NoError(t, p.Commit(open, 0)) // claimed before the join: message 0 is overwritten, and held
+	_, err = p.Claim(0)
+	require.ErrorIs(t, err, Timeout) // now the reader binds
+	_, err = c.Next(0)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+
+	c = b.consumer(o)
+	s, err := c.Next(0)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, s.ID)
+}
+
+func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	o := ConsumerOptions{Delivery: Lossless, Durable: true, Name: "d"}
+	c, err := b.openConsumer(o)
+	require.NoError(t, err)
+	write(t, p, 3)
+	c.die()
+	_, err = CleanupDeadConsumers("x", b.dir, time.Hour)
+	require.NoError(t, err)
+	require.NoError(t, c.Close())
+	assert.EqualValues(t, 0, read(t, b.consumer(o)).ID, "its place was kept")
+}

@@ -108,6 +108,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	if p.checksum != ChecksumNone {
 		clear(p.slotChecksum(p.slot)) // what an earlier message of this slot left
 	}
+	p.invariant()
 	at := p.payload(p.slot)
 	return WriteSlot{Data: p.data[at : at+p.slotSize : at+p.slotSize], ID: p.next, Index: p.slot}, nil
 }
@@ -193,6 +194,7 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 		crash.Point("commit.unwaited")
 		p.wakeConsumers()
 	}
+	p.invariant()
 	return nil
 }
 
@@ -225,6 +227,7 @@ func (p *Producer) abort() {
 	p.claimed = false
 	p.giveBack()
 	*p.data.plain64(layout.MetricAborted)++
+	p.invariant()
 }
 
 func (p *Producer) ours(s WriteSlot) error {
