@@ -69,6 +69,7 @@ type Config struct {
 	ConsumerLimit uint32 // attached at once, 1 to 255; default 16
 	MinConsumers  uint32 // while fewer are attached nothing is overwritten: the producer waits; default 0
 	Checksum      ChecksumPolicy
+	ZoneSize      uint64        // bytes of the flexible zone; default 4032
 	Retention     time.Duration // how long a durable consumer that died keeps its place, in whole milliseconds; default for ever
 	Mode          uint32        // who may attach, as file permissions, independent of the umask; default 0600
 	Directory     string        // absolute; default $DATABLOCK_DIR, else /dev/shm

@@ -7,6 +7,7 @@ import "C"
 
 import (
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 	"unsafe"
 
@@ -58,6 +59,9 @@ func textFrom(text *C.char) string {
 func payload(data []byte) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(data)) // also right for an empty message
 }
+
+// mapped is where a word of a mapping is, which C may keep.
+func mapped(word *atomic.Uint64) *C.uint64_t { return (*C.uint64_t)(unsafe.Pointer(word)) }
 
 // address is that of a value which is pinned.
 func address[T any](value *T) unsafe.Pointer { return unsafe.Pointer(value) }

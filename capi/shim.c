@@ -26,12 +26,12 @@ static datablock_status invalid(const char *format, ...) {
     return DATABLOCK_E_INVALID;
 }
 
-static datablock_status null_argument(const char *function, const char *argument) {
+datablock_status dbshim_null_argument(const char *function, const char *argument) {
     return invalid("%s: %s is NULL", function, argument);
 }
 
 /* The first line of every function that enters Go: false in a forked child, and then the detail says so. Otherwise the detail is what the call leaves in it. */
-static bool enter(void) {
+bool dbshim_enter(void) {
     dbshim_failed(DBSHIM_FAILED);
     if (!dbshim_usable()) {
         strcpy(dbshim_detail(), "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
@@ -73,7 +73,7 @@ const char *datablock_error_detail(void) {
 datablock_status datablock_config_init(datablock_config *config, datablock_policy policy) {
     dbshim_failed(DBSHIM_SUCCEEDED);
     if (config == NULL) {
-        return null_argument(__func__, "config");
+        return dbshim_null_argument(__func__, "config");
     }
     if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
         return invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)", __func__,
@@ -90,7 +90,7 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
 datablock_status datablock_consumer_options_init(datablock_consumer_options *options) {
     dbshim_failed(DBSHIM_SUCCEEDED);
     if (options == NULL) {
-        return null_argument(__func__, "options");
+        return dbshim_null_argument(__func__, "options");
     }
     *options = (datablock_consumer_options){.size = sizeof *options};
     return DATABLOCK_OK;
@@ -200,7 +200,7 @@ static datablock_status opened(datablock_status status, uint64_t handle, void *s
 }
 
 /* The end of a call on a place that was taken. */
-static datablock_status leave(uint64_t handle, datablock_status status, bool begins_slot) {
+datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot) {
     if (status == DATABLOCK_E_PANIC) {
         dbshim_poison(handle, dbshim_detail());
     }
@@ -210,11 +210,11 @@ static datablock_status leave(uint64_t handle, datablock_status status, bool beg
 /* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
 
 datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (name == NULL || config == NULL || out == NULL) {
-        return null_argument(__func__, name == NULL ? "name" : config == NULL ? "config" : "out");
+        return dbshim_null_argument(__func__, name == NULL ? "name" : config == NULL ? "config" : "out");
     }
     datablock_config own = {0};
     place place;
@@ -233,7 +233,7 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
 }
 
 datablock_status datablock_producer_close(datablock_producer producer) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     datablock_status status = dbshim_take_to_close(producer.handle, DATABLOCK_INLINE_PRODUCER);
@@ -248,11 +248,11 @@ datablock_status datablock_write_begin(datablock_producer producer, int64_t time
     if (DBSHIM_FAST && (datablock_inline_try_write_begin(producer, timeout_ms, out))) {
         return DATABLOCK_OK;
     }
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (out == NULL) {
-        return null_argument(__func__, "out");
+        return dbshim_null_argument(__func__, "out");
     }
     datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {
@@ -261,7 +261,7 @@ datablock_status datablock_write_begin(datablock_producer producer, int64_t time
     datablock_write_slot slot = {0}; /* as in datablock_producer_open */
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_write_begin(dbshim_index(producer.handle), timeout_ms, &slot, thread->detail));
-    status = leave(producer.handle, status, true);
+    status = dbshim_end(producer.handle, status, true);
     if (status == DATABLOCK_OK) {
         *out = slot;
     }
@@ -272,11 +272,11 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
     if (DBSHIM_FAST && (datablock_inline_try_write_commit(producer, slot, length))) {
         return DATABLOCK_OK;
     }
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (slot == NULL) {
-        return null_argument(__func__, "slot");
+        return dbshim_null_argument(__func__, "slot");
     }
     datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {
@@ -284,15 +284,15 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
     }
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_write_commit(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
-    return leave(producer.handle, status, false);
+    return dbshim_end(producer.handle, status, false);
 }
 
 datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (slot == NULL) {
-        return null_argument(__func__, "slot");
+        return dbshim_null_argument(__func__, "slot");
     }
     datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {
@@ -300,18 +300,18 @@ datablock_status datablock_write_checksum(datablock_producer producer, const dat
     }
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_write_checksum(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
-    return leave(producer.handle, status, false);
+    return dbshim_end(producer.handle, status, false);
 }
 
 datablock_status datablock_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
     if (DBSHIM_FAST && (datablock_inline_try_write_abort(producer, slot))) {
         return DATABLOCK_OK;
     }
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (slot == NULL) {
-        return null_argument(__func__, "slot");
+        return dbshim_null_argument(__func__, "slot");
     }
     datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {
@@ -319,17 +319,17 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
     }
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_write_abort(dbshim_index(producer.handle), slot->id, slot->index, thread->detail));
-    return leave(producer.handle, status, false);
+    return dbshim_end(producer.handle, status, false);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
 
 datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (name == NULL || out == NULL) {
-        return null_argument(__func__, name == NULL ? "name" : "out");
+        return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
     }
     datablock_consumer_options own = {.size = sizeof own};
     place place;
@@ -352,7 +352,7 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
 }
 
 datablock_status datablock_consumer_close(datablock_consumer consumer) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     datablock_status status = dbshim_take_to_close(consumer.handle, DATABLOCK_INLINE_CONSUMER);
@@ -367,11 +367,11 @@ datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeo
     if (DBSHIM_FAST && (datablock_inline_try_read_begin(consumer, timeout_ms, out))) {
         return DATABLOCK_OK;
     }
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (out == NULL) {
-        return null_argument(__func__, "out");
+        return dbshim_null_argument(__func__, "out");
     }
     datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -379,7 +379,7 @@ datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeo
     }
     datablock_read_slot slot = {0}; /* as in datablock_producer_open */
     status = dbshim_read(dbshim_self(), dbshim_index(consumer.handle), timeout_ms, &slot);
-    status = leave(consumer.handle, status, true);
+    status = dbshim_end(consumer.handle, status, true);
     if (status == DATABLOCK_OK) {
         *out = slot;
     }
@@ -387,11 +387,11 @@ datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeo
 }
 
 datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (out == NULL) {
-        return null_argument(__func__, "out");
+        return dbshim_null_argument(__func__, "out");
     }
     datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -400,7 +400,7 @@ datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, dat
     datablock_read_slot slot = {0}; /* as in datablock_producer_open */
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_read_at(dbshim_index(consumer.handle), id, &slot, thread->detail));
-    status = leave(consumer.handle, status, true);
+    status = dbshim_end(consumer.handle, status, true);
     if (status == DATABLOCK_OK) {
         *out = slot;
     }
@@ -408,11 +408,11 @@ datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, dat
 }
 
 datablock_status datablock_read_verify(datablock_consumer consumer, const datablock_read_slot *slot) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (slot == NULL) {
-        return null_argument(__func__, "slot");
+        return dbshim_null_argument(__func__, "slot");
     }
     datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -420,18 +420,18 @@ datablock_status datablock_read_verify(datablock_consumer consumer, const databl
     }
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_read_verify(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
-    return leave(consumer.handle, status, false);
+    return dbshim_end(consumer.handle, status, false);
 }
 
 datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
     if (DBSHIM_FAST && (datablock_inline_try_read_end(consumer, slot))) {
         return DATABLOCK_OK;
     }
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (slot == NULL) {
-        return null_argument(__func__, "slot");
+        return dbshim_null_argument(__func__, "slot");
     }
     datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -439,17 +439,17 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
     }
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
-    return leave(consumer.handle, status, false);
+    return dbshim_end(consumer.handle, status, false);
 }
 
 /* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
 
 datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (count == NULL || (out == NULL && capacity != 0)) {
-        return null_argument(__func__, count == NULL ? "count" : "out");
+        return dbshim_null_argument(__func__, count == NULL ? "count" : "out");
     }
     place place;
     datablock_status status = find_place(&place, "directory", directory);
@@ -465,11 +465,11 @@ datablock_status datablock_list(const char *directory, datablock_block_info *out
 }
 
 datablock_status datablock_unlink(const char *name, uint32_t flags) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (name == NULL) {
-        return null_argument(__func__, "name");
+        return dbshim_null_argument(__func__, "name");
     }
     place place;
     datablock_status status = find_block(&place, "directory", name, NULL);
@@ -484,12 +484,12 @@ datablock_status datablock_unlink(const char *name, uint32_t flags) {
 enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
 
 int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagnostic *out) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return FAILED_RUNNING;
     }
     place place;
     if (shm_name == NULL || out == NULL) {
-        null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
+        dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
         return BAD_ARGUMENT;
     }
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
@@ -504,12 +504,12 @@ int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagn
 }
 
 int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return FAILED_RUNNING;
     }
     place place;
     if (shm_name == NULL || out_count == NULL || (out_array == NULL && array_capacity != 0)) {
-        null_argument(__func__, shm_name == NULL ? "shm_name" : out_count == NULL ? "out_count" : "out_array");
+        dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : out_count == NULL ? "out_count" : "out_array");
         return BAD_ARGUMENT;
     }
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
@@ -523,15 +523,15 @@ int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array
     return result;
 }
 
-bool datablock_is_process_alive(uint64_t pid) { return enter() && dbgo_is_process_alive(pid, dbshim_detail()); }
+bool datablock_is_process_alive(uint64_t pid) { return dbshim_enter() && dbgo_is_process_alive(pid, dbshim_detail()); }
 
 RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return RECOVERY_FAILED;
     }
     place place;
     if (shm_name == NULL) {
-        null_argument(__func__, "shm_name");
+        dbshim_null_argument(__func__, "shm_name");
         return RECOVERY_FAILED;
     }
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
@@ -541,12 +541,12 @@ RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t s
 }
 
 RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return RECOVERY_FAILED;
     }
     place place;
     if (shm_name == NULL) {
-        null_argument(__func__, "shm_name");
+        dbshim_null_argument(__func__, "shm_name");
         return RECOVERY_FAILED;
     }
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
@@ -556,12 +556,12 @@ RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t sl
 }
 
 int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) {
-    if (!enter()) {
+    if (!dbshim_enter()) {
         return FAILED_RUNNING;
     }
     place place;
     if (shm_name == NULL) {
-        null_argument(__func__, "shm_name");
+        dbshim_null_argument(__func__, "shm_name");
         return BAD_ARGUMENT;
     }
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {

@@ -74,6 +74,12 @@ bool dbshim_is_damaged(const datablock_inline_place *place);
 datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind);
 void dbshim_vacate(uint64_t handle);
 
+/* ---- shim.c: how every exported function begins and ends ------------------------------------------------------------------------- */
+
+bool dbshim_enter(void); /* false in a forked child */
+datablock_status dbshim_null_argument(const char *function, const char *argument);
+datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
+
 /* ---- fault.c and wait.c ---------------------------------------------------------------------------------------------------------- */
 
 void dbshim_catch_faults(void);   /* after Go has started */
@@ -124,6 +130,13 @@ int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+
+/* The place is a producer's or a consumer's. */
+int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, char *detail);
+int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
+int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, char *detail);
+int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
+int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail);
 
 void dbgo_crash_point(char *name); /* test builds only */
 

@@ -157,7 +157,7 @@ typedef enum datablock_checksum {
 
 /*
  * Zero means "the default" in every field. A producer that opens an existing block must ask for the geometry it has (slot_count,
- * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms, ALLOW_LOSSLESS, TIMESTAMP): DATABLOCK_E_GEOMETRY names what differs.
+ * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms, zone_size, ALLOW_LOSSLESS, TIMESTAMP): DATABLOCK_E_GEOMETRY names what differs.
  *
  * Memory: slot_count + spare_slots slots of (64 + slot_size rounded up to the alignment) bytes, 8 bytes a ring entry,
  * and under 64 KiB fixed at 64 consumers. All of it is reserved at creation: a full directory is an error then, not a SIGBUS later.
@@ -181,7 +181,8 @@ typedef struct datablock_config {
     const void *secret;      /* shared secret, checked at attach (a mix-up check, not a defence: permissions are) */
     size_t secret_length;    /* bytes, at most 1024; 0: none */
     uint64_t retention_ms;   /* how long a durable consumer that died keeps its place; at most 2^40; 0: for ever */
-    uint64_t reserved[7];    /* zero */
+    uint64_t zone_size;      /* bytes of the flexible zone, at most 2^30; default 4032 */
+    uint64_t reserved[6];    /* zero */
 } datablock_config;
 
 /* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
@@ -324,6 +325,75 @@ DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer
  * control file damaged: discard what was computed from it; the hold has ended), FENCED (as OVERRUN, one's row is gone), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot);
+
+/* ---- What both sides share ------------------------------------------------------------------------------------------------------ */
+
+/*
+ * Beside its messages a block has eight locks, a flexible zone and eight counters, which its producer and all its consumers may use. They are in the control file, and
+ * trust everybody who may attach.
+ */
+
+/* A producer or a consumer. It is the same handle: used by one thread at a time, closed as what it is. */
+typedef struct datablock_participant {
+    uint64_t handle;
+} datablock_participant;
+
+static inline datablock_participant datablock_of_producer(datablock_producer producer) {
+    datablock_participant participant = {producer.handle};
+    return participant;
+}
+static inline datablock_participant datablock_of_consumer(datablock_consumer consumer) {
+    datablock_participant participant = {consumer.handle};
+    return participant;
+}
+
+/*
+ * Takes lock `lock`, 0 to 7; lock 0 is that of the flexible zone. Its owner may take it again, and lets go of it as often. Waits, at most for the timeout (0: not, -1: for ever), spinning
+ * first, then asleep. The lock of a dead owner is taken back: the kernel says that it is dead, however long the living are silent.
+ * `*abandoned` (may be NULL): the last owner ended, or was thrown out, without letting go of it: what the lock protects may be half changed.
+ * Errors: INVALID (no such lock, timeout), TIMEOUT (the detail names the owner), CLOSED (closed by another thread), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock, int64_t timeout_ms, bool *abandoned);
+
+/* Lets go of it, once. Does not wait. Errors: INVALID (it is not this participant's), FENCED (it was taken away: what was done under it may have met what others did), BUSY, HANDLE. */
+DATABLOCK_API datablock_status datablock_lock_release(datablock_participant participant, uint32_t lock);
+
+/* The flexible zone: memory that both sides change in place, under lock 0 and no other way. */
+typedef struct datablock_zone {
+    void *data;      /* `size` bytes, aligned to 64; all zero in a new block. Not to be used after datablock_zone_end */
+    size_t size;     /* bytes: the block's zone_size */
+    uint64_t writes; /* how often it was left */
+    bool abandoned;  /* the last one in it ended inside */
+    bool intact;     /* it is what the last one to leave it left */
+} datablock_zone;
+
+enum {
+    DATABLOCK_ZONE_ANYWAY = 1u << 0 /* also when its contents are not what was left in it: to put it right */
+};
+
+/*
+ * Enters the zone: takes lock 0, and compares the zone with its checksum (BLAKE2b-256; about a nanosecond a byte). Waits as datablock_lock_acquire.
+ * Errors: those; INVALID (unknown flags; in the zone, or owner of lock 0, already), CHECKSUM (somebody died in it, or wrote to it without the lock: enter it with DATABLOCK_ZONE_ANYWAY
+ * and put it right).
+ */
+DATABLOCK_API datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags, int64_t timeout_ms, datablock_zone *out);
+
+/*
+ * Leaves it. Its contents get a new checksum; with `spoilt`, for somebody who could not finish, they do not, and the next one is told that the zone was abandoned.
+ * Errors: INVALID (not in it), FENCED (as datablock_lock_release), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_zone_end(datablock_participant participant, bool spoilt);
+
+/*
+ * Eight counters of 64 bits, 0 to 7, zero in a new block. Each function is one atomic, sequentially consistent step; the value before it goes to `*before`, which may be
+ * NULL except in datablock_counter_get. Never wait. Errors: INVALID (null, no such counter), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_counter_get(datablock_participant participant, uint32_t counter, uint64_t *value);
+DATABLOCK_API datablock_status datablock_counter_set(datablock_participant participant, uint32_t counter, uint64_t value, uint64_t *before);
+/* Adds, modulo 2^64: UINT64_MAX is minus one. */
+DATABLOCK_API datablock_status datablock_counter_add(datablock_participant participant, uint32_t counter, uint64_t amount, uint64_t *before);
+/* Sets it to `value` if it is `expected`: if `*before` is, it has. */
+DATABLOCK_API datablock_status datablock_counter_exchange(datablock_participant participant, uint32_t counter, uint64_t expected, uint64_t value, uint64_t *before);
 
 /* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
 

@@ -280,6 +280,7 @@ public:
     Config &min_consumers(std::uint32_t consumers) { return set(config_.min_consumers, consumers); }
     Config &mode(std::uint32_t permissions) { return set(config_.mode, permissions); }
     Config &checksum(Checksum checksum) { return set(config_.checksum, static_cast<std::uint32_t>(checksum)); }
+    Config &zone_size(std::uint64_t bytes) { return set(config_.zone_size, bytes); }
     Config &retention_ms(std::uint64_t milliseconds) { return set(config_.retention_ms, milliseconds); }
     Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
     Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
@@ -1198,5 +1199,7 @@ template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_m
 #undef DATABLOCK_HPP_HOT
 #undef DATABLOCK_HPP_EXCEPTION
 #undef DATABLOCK_HPP_LIKELY
+
+#include "datablock_shared.hpp"
 
 #endif /* DATABLOCK_HPP */

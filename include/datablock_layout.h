@@ -283,6 +283,20 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_CTL_COUNTERS 1152
 #define DATABLOCK_LAYOUT_CTL_ROWS 4096 /* rows, whole pages */
 
+/* The line of one lock that applications share. */
+#define DATABLOCK_LAYOUT_LOCK_OWNER 0
+#define DATABLOCK_LAYOUT_LOCK_SLEEPERS 8
+
+typedef struct datablock_layout_lock {
+    uint64_t owner; /* incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. The low half is the futex word */
+    uint32_t sleepers; /* 1: somebody sleeps, or is about to */
+    uint8_t reserved[52];
+} datablock_layout_lock;
+
+DATABLOCK_LAYOUT_FIELD(datablock_layout_lock, owner, LOCK_OWNER);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_lock, sleepers, LOCK_SLEEPERS);
+DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_lock) == DATABLOCK_LAYOUT_CACHE_LINE);
+
 typedef struct datablock_layout_line {
     uint64_t word;
     uint8_t reserved[56];
@@ -308,7 +322,7 @@ typedef struct datablock_layout_control {
     uint8_t reserved5[32];
     uint64_t cleaned; /* rows cleaned by anybody */
     uint8_t reserved6[56];
-    datablock_layout_line spin_locks[8];
+    datablock_layout_lock spin_locks[8];
     datablock_layout_line counters[8];
     uint8_t reserved7[2432];
 } datablock_layout_control;
@@ -520,6 +534,22 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_record, before, REC_BEFORE);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_record, after, REC_AFTER);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_record, reserved, REC_RESERVED);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_record) == DATABLOCK_LAYOUT_LOG_RECORD_SIZE);
+
+/* ---- Control file: the flexible zone's header; the contents follow ---- */
+
+#define DATABLOCK_LAYOUT_FLEX_SUM 0
+#define DATABLOCK_LAYOUT_FLEX_WRITES 32
+#define DATABLOCK_LAYOUT_FLEX_HEADER 64
+
+typedef struct datablock_layout_zone {
+    uint8_t sum[32]; /* BLAKE2b-256 of the contents */
+    uint64_t writes; /* how often it was left */
+    uint8_t reserved[24];
+} datablock_layout_zone;
+
+DATABLOCK_LAYOUT_FIELD(datablock_layout_zone, sum, FLEX_SUM);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_zone, writes, FLEX_WRITES);
+DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_HEADER);
 
 /* ---- Packed words ---- */
 

@@ -229,12 +229,14 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	at := c.header.row(c.row)
 	if returning {
 		c.clearPins(c.row)
+		c.abandonLocks(lockMark(c.row, c.incarnationOf(c.row)))
 	} else {
 		c.clearRow(c.row)
 		crash.Point("attach.cleaned")
 		c.ctl.u32(at + layout.RowStatus).Store(layout.RowAttaching)
 	}
 	c.incarnation = c.ctl.u32(at + layout.RowIncarnation).Add(1)
+	c.locks.mark = lockMark(c.row, c.incarnation)
 	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)
 	c.ctl[at+layout.RowDurable] = 0

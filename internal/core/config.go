@@ -105,6 +105,7 @@ type Config struct {
 	ConsumerLimit uint32
 	MinConsumers  uint32
 	Checksum      ChecksumPolicy
+	ZoneSize      uint64        // bytes of the flexible zone
 	Retention     time.Duration // how long a dead durable consumer keeps its place, in whole milliseconds; 0: for ever
 	Mode          uint32
 	Directory     string
@@ -203,6 +204,12 @@ func (c Config) resolved() (Config, error) {
 	}
 	if c.Retention < 0 || c.Retention%time.Millisecond != 0 || c.Retention > maxRetention*time.Millisecond {
 		return c, fail(Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever", c.Retention, uint64(maxRetention))
+	}
+	if c.ZoneSize == 0 {
+		c.ZoneSize = defaultZoneSize
+	}
+	if c.ZoneSize > maxZoneSize {
+		return c, fail(Invalid, "zone_size %d is above the limit of %d bytes", c.ZoneSize, uint64(maxZoneSize))
 	}
 	if c.Mode == 0 {
 		c.Mode = defaultMode

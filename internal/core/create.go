@@ -179,8 +179,11 @@ func (p *Producer) recoverRing() error {
 // begin makes this process the block's producer, for all to see. It reports false if the block, whose state was before, is being replaced by force.
 func (p *Producer) begin(before uint32) bool {
 	epoch := p.data.plain64(layout.Epoch)
+	p.abandonLocks(lockMark(layout.ProducerRow, uint32(*epoch)))
+	crash.Point("adopt.locks")
 	*epoch++
 	p.epoch = *epoch
+	p.locks.mark = lockMark(layout.ProducerRow, uint32(p.epoch))
 	crash.Point("adopt.epoch")
 	who := platform.Self()
 	*p.data.plain64(layout.ProducerPID) = who.PID

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	defaultFlexSize   = layout.Page
+	defaultZoneSize   = layout.Page - layout.FlexHeader
+	maxZoneSize       = 1 << 30
 	defaultLogRecords = (layout.Page - layout.LogHeaderSize) / layout.LogRecordSize
 )
 
@@ -72,7 +73,7 @@ func newHeader(l location, id blockID, created uint64, c Config) *header {
 		id: id, name: l.name, created: created,
 		slotCount: c.SlotCount, spareSlots: c.SpareSlots, slotSize: c.SlotSize, alignment: uint64(c.Alignment),
 		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.Flags & storedFlags,
-		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: defaultFlexSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
+		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
 	}
 	h.derive()
 	return h
@@ -209,7 +210,7 @@ func (h *header) implausible() string {
 		return fmt.Sprintf("a retention of %d ms", h.retention)
 	case h.checksum > ChecksumEnforced:
 		return fmt.Sprintf("checksum policy %d", uint32(h.checksum))
-	case h.schemaLength > megabyte, h.flexSize > 1<<40, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
+	case h.schemaLength > megabyte, h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
 		return "a region size out of range"
 	case badName(h.name) != "":
 		return "its name " + badName(h.name)
@@ -234,6 +235,7 @@ func (h *header) difference(c Config) string {
 	add("min_consumers", h.minConsumers, c.MinConsumers)
 	add("checksum", h.checksum.String(), c.Checksum.String())
 	add("retention", time.Duration(h.retention)*time.Millisecond, c.Retention)
+	add("zone_size", h.flexSize-layout.FlexHeader, c.ZoneSize)
 	add("allow_lossless", h.flags&AllowLossless != 0, c.Flags&AllowLossless != 0)
 	add("timestamp", h.flags&Timestamp != 0, c.Flags&Timestamp != 0)
 	return strings.Join(d, "; ")

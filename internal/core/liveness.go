@@ -23,6 +23,8 @@ type attachment struct {
 	row uint32
 	own *platform.Locks
 	ask *platform.Locks
+
+	locks spinLocks
 }
 
 // newAttachment opens the lock descriptions; no row is held yet. errMoved: the control file is another one by now.
@@ -183,6 +185,7 @@ func (b *block) restRow(row uint32) {
 	b.maskClear(b.active, row)
 	crash.Point("clean.masked")
 	b.clearPins(row)
+	b.abandonLocks(lockMark(row, b.incarnationOf(row)))
 	b.ctl.u32(b.header.row(row) + layout.RowStatus).Store(layout.RowDead)
 }
 
@@ -197,6 +200,8 @@ func (b *block) clearRow(row uint32) {
 	crash.Point("clean.active")
 	b.clearPins(row)
 	crash.Point("clean.pins")
+	b.abandonLocks(lockMark(row, b.incarnationOf(row)))
+	crash.Point("clean.locks")
 	for off := uint64(layout.RowCursor); off < layout.RowSize; off += 8 {
 		*b.ctl.plain64(at + off) = 0
 	}

@@ -128,21 +128,34 @@ const (
 
 // Control file, page 0: immutable header, then words that everybody attached may write.
 const (
-	CtlMagic         = 0   // u64
-	CtlMajor         = 8   // u32
-	CtlMinor         = 12  // u32
-	CtlBlockID       = 16  // 16 bytes, as in the data file
-	CtlSize          = 32  // u64 bytes of the control file
-	CtlConsumerLimit = 40  // u32
-	CtlWaiting       = 256 // u64, bit row % 64: this consumer sleeps
-	CtlWake          = 320 // u32 futex word of the producer
-	CtlJoinEpoch     = 384 // u64
-	CtlActive        = 448 // u64[4], bit per row: attached
-	CtlLossless      = 512 // u64[4], bit per row: the producer minds its cursor
-	CtlCleaned       = 576 // u64 rows cleaned by anybody
-	CtlSpinLocks     = 640 // 8 lines
-	CtlCounters      = 1152
+	CtlMagic         = 0    // u64
+	CtlMajor         = 8    // u32
+	CtlMinor         = 12   // u32
+	CtlBlockID       = 16   // 16 bytes, as in the data file
+	CtlSize          = 32   // u64 bytes of the control file
+	CtlConsumerLimit = 40   // u32
+	CtlWaiting       = 256  // u64, bit row % 64: this consumer sleeps
+	CtlWake          = 320  // u32 futex word of the producer
+	CtlJoinEpoch     = 384  // u64
+	CtlActive        = 448  // u64[4], bit per row: attached
+	CtlLossless      = 512  // u64[4], bit per row: the producer minds its cursor
+	CtlCleaned       = 576  // u64 rows cleaned by anybody
+	CtlSpinLocks     = 640  // 8 lines
+	CtlCounters      = 1152 // 8 lines, u64 in each
 	CtlRows          = 4096 // rows, whole pages
+)
+
+// The line of one lock that applications share.
+const (
+	LockOwner    = 0 // u64 incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. The low half is the futex word
+	LockSleepers = 8 // u32 1: somebody sleeps, or is about to
+)
+
+// The flexible zone's header, in the control file; the contents follow.
+const (
+	FlexSum    = 0  // BLAKE2b-256 of the contents
+	FlexWrites = 32 // u64 how often it was left
+	FlexHeader = 64 // bytes
 )
 
 // One participant row.

@@ -60,6 +60,7 @@ from ._recovery import (
     unlink,
     version,
 )
+from ._shared import Counter, Counters, FlexibleZone, SharedSpinLock, with_flexible_zone
 from ._transactions import (
     NextResult,
     ReadTransactionGuard,
@@ -68,7 +69,7 @@ from ._transactions import (
     with_read_transaction,
     with_write_transaction,
 )
-from ._types import BlockState, Delivery, Policy, RecoveryResult, SlotState, Start
+from ._types import BlockState, ChecksumPolicy, Delivery, Policy, RecoveryResult, SlotState, Start
 
 __all__ = [
     "Access",
@@ -76,13 +77,17 @@ __all__ = [
     "BlockState",
     "Busy",
     "Checksum",
+    "ChecksumPolicy",
     "Closed",
     "Consumer",
     "Corrupt",
+    "Counter",
+    "Counters",
     "DataBlockError",
     "Delivery",
     "Exists",
     "Fenced",
+    "FlexibleZone",
     "Forked",
     "Full",
     "Geometry",
@@ -107,6 +112,7 @@ __all__ = [
     "RecoveryResult",
     "Schema",
     "Secret",
+    "SharedSpinLock",
     "SlotDiagnostic",
     "SlotIterator",
     "SlotState",
@@ -128,6 +134,7 @@ __all__ = [
     "release_zombie_writer",
     "unlink",
     "version",
+    "with_flexible_zone",
     "with_next_slot",
     "with_read_transaction",
     "with_write_transaction",

@@ -318,6 +318,15 @@ class ReadSlot:
         except Exception:
             pass
 
+    def verify(self) -> None:
+        """Compare the message with its checksum. Raises `Checksum`: it was changed after the commit, discard what was computed from it (the hold goes on); `Invalid`: it has none."""
+        if self._state != OPEN:
+            self._refuse()
+        consumer = self._consumer
+        status = consumer._library.datablock_read_verify(consumer._handle, self._raw[0])
+        if status != 0:
+            consumer._fail(status)
+
     def release(self) -> None:
         """End the hold now, and the memoryview with it. Does nothing when the slot has ended. Raises `Overrun` and `Fenced` as leaving the block does."""
         if self._state == OPEN:

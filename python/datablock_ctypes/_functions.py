@@ -28,7 +28,8 @@ class Config(ctypes.Structure):
         ("secret", c_void_p),
         ("secret_length", c_size_t),
         ("retention_ms", c_uint64),
-        ("reserved", c_uint64 * 7),
+        ("zone_size", c_uint64),
+        ("reserved", c_uint64 * 6),
     )
 
 
@@ -54,6 +55,20 @@ class ProducerHandle(ctypes.Structure):
 
 class ConsumerHandle(ctypes.Structure):
     _fields_ = (("handle", c_uint64),)
+
+
+class ParticipantHandle(ctypes.Structure):
+    _fields_ = (("handle", c_uint64),)
+
+
+class RawZone(ctypes.Structure):
+    _fields_ = (
+        ("data", c_void_p),
+        ("size", c_size_t),
+        ("writes", c_uint64),
+        ("abandoned", c_bool),
+        ("intact", c_bool),
+    )
 
 
 class RawWriteSlot(ctypes.Structure):
@@ -114,6 +129,8 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_consumer_options": ConsumerOptions,
     "datablock_producer": ProducerHandle,
     "datablock_consumer": ConsumerHandle,
+    "datablock_participant": ParticipantHandle,
+    "datablock_zone": RawZone,
     "datablock_write_slot": RawWriteSlot,
     "datablock_read_slot": RawReadSlot,
     "datablock_block_info": RawBlockInfo,
@@ -146,6 +163,14 @@ FUNCTIONS = (
     Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
+    Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
+    Function("datablock_lock_release", c_int, (ParticipantHandle, c_uint32)),
+    Function("datablock_zone_begin", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(RawZone))),
+    Function("datablock_zone_end", c_int, (ParticipantHandle, c_bool)),
+    Function("datablock_counter_get", c_int, (ParticipantHandle, c_uint32, POINTER(c_uint64))),
+    Function("datablock_counter_set", c_int, (ParticipantHandle, c_uint32, c_uint64, POINTER(c_uint64))),
+    Function("datablock_counter_add", c_int, (ParticipantHandle, c_uint32, c_uint64, POINTER(c_uint64))),
+    Function("datablock_counter_exchange", c_int, (ParticipantHandle, c_uint32, c_uint64, c_uint64, POINTER(c_uint64))),
     Function("datablock_list", c_int, (c_char_p, POINTER(RawBlockInfo), c_size_t, POINTER(c_size_t))),
     Function("datablock_unlink", c_int, (c_char_p, c_uint32)),
     Function("datablock_diagnose_slot", c_int, (c_char_p, c_uint32, POINTER(RawSlotDiagnostic))),

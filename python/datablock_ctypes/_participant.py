@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 from ._errors import Closed, Invalid, Status
 from ._library import Library, forked
 from ._memory import map_again
+from ._shared import Counters, FlexibleZone, SharedSpinLock
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -84,6 +85,21 @@ class Participant:
         status = self._finalizer() or 0
         if status != 0:
             self._library.fail(status)
+
+    # ---- What both sides share -------------------------------------------------------------------------------------------------
+
+    def lock(self, index: int, timeout: float | None = None) -> SharedSpinLock:
+        """Lock ``index``, 0 to 7, of those that the block's participants share, for a ``with`` block. Lock 0 is that of the flexible zone."""
+        return SharedSpinLock(self, index, timeout)
+
+    def flexible_zone(self, timeout: float | None = None, anyway: bool = False) -> FlexibleZone:
+        """The flexible zone, for a ``with`` block. Entering raises `Timeout`, and `Checksum` when somebody died in it or wrote to it without the lock, unless ``anyway``."""
+        return FlexibleZone(self, timeout, anyway)
+
+    @property
+    def counters(self) -> Counters:
+        """The eight counters of 64 bits that the block's participants share."""
+        return Counters(self)
 
     def _expire(self) -> None:
         """End, on the side of Python, the slots that closing ends."""

@@ -13,7 +13,7 @@ from ._errors import Invalid
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
-from ._types import Policy, SecretBytes, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import ChecksumPolicy, Policy, SecretBytes, milliseconds, optional_path_bytes, path_bytes, secret_bytes, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -30,6 +30,8 @@ class Producer(Participant):
     - ``name``: a plain name, or an absolute path.
     - ``slot_size``: bytes that a message may have.
     - ``slot_count``: messages kept; 0 for the default of the policy (1, 2 or 8).
+    - ``checksum``: whether messages carry one. ``retention``: seconds for which a durable consumer that died keeps its place; 0: for ever.
+    - ``zone_size``: bytes of the flexible zone; 0 for 4032.
     - ``spare_slots``, ``alignment``, ``consumer_limit``, ``min_consumers``, ``mode``: as in ``datablock.h``; 0 for the default.
     - ``directory``: default $DATABLOCK_DIR, else /dev/shm. ``secret``: bytes that consumers must show.
     - ``allow_lossless``: whether consumers may hold the producer up; by default a RING allows it.
@@ -56,6 +58,9 @@ class Producer(Participant):
         alignment: int = 0,
         consumer_limit: int = 0,
         min_consumers: int = 0,
+        checksum: ChecksumPolicy = ChecksumPolicy.NONE,
+        retention: float = 0,
+        zone_size: int = 0,
         mode: int = 0,
         directory: StrPath | None = None,
         secret: SecretBytes | None = None,
@@ -76,6 +81,9 @@ class Producer(Participant):
         config.alignment = unsigned("alignment", alignment)
         config.consumer_limit = unsigned("consumer_limit", consumer_limit)
         config.min_consumers = unsigned("min_consumers", min_consumers)
+        config.checksum = unsigned("checksum", checksum)
+        config.retention_ms = milliseconds("retention", retention)
+        config.zone_size = unsigned("zone_size", zone_size, 64)
         config.mode = unsigned("mode", mode)
         config.directory = optional_path_bytes("directory", directory)
         config.secret, config.secret_length, keep = secret_bytes(secret)
@@ -313,6 +321,18 @@ class WriteSlot:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
                 raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')
         self._length = length
+
+    def seal(self, length: int | None = None) -> None:
+        """On a block with MANUAL checksums: give the first ``length`` bytes, without a length all, their checksum, after they are filled, and `commit` that length.
+
+        Raises `Invalid` on a block without checksums, or when the length exceeds the capacity.
+        """
+        self.commit(length)
+        producer = self._producer
+        size = self.capacity if self._length is None else self._length
+        status = producer._library.datablock_write_checksum(producer._handle, self._raw[0], size)
+        if status != 0:
+            producer._fail(status)
 
     def abort(self) -> None:
         """Give the slot back unpublished, now. The next claim has the same id. Does nothing when the slot has ended."""

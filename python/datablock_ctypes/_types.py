@@ -25,6 +25,16 @@ class Policy(IntEnum):
     """The last `slot_count` messages. Consumers default to LOSSLESS."""
 
 
+class ChecksumPolicy(IntEnum):
+    """Whether messages carry a BLAKE2b-256 of their payload."""
+
+    NONE = 0
+    MANUAL = 1
+    """Where the producer asks for one (`WriteSlot.seal`), compared where a consumer asks (`ReadSlot.verify`)."""
+    ENFORCED = 2
+    """At every commit, compared before a reader sees the message."""
+
+
 class Delivery(IntEnum):
     """Which messages a consumer gets."""
 
@@ -90,6 +100,13 @@ def unsigned(what: str, value: int, bits: int = 32) -> int:
     if not 0 <= number < 1 << bits:
         raise Invalid(f"{what} is {number}: a number from 0 to {(1 << bits) - 1} is needed")
     return number
+
+
+def milliseconds(what: str, seconds: float) -> int:
+    """Whole milliseconds of a number of seconds."""
+    if not 0 <= seconds * 1000 < 1 << 63:
+        raise Invalid(f"{what} is {seconds!r}: a number of seconds from 0 on is needed")
+    return round(seconds * 1000)
 
 
 def path_bytes(what: str, path: StrPath) -> bytes:

@@ -617,7 +617,8 @@ WRONG_CONFIG(flags_force_alone, DATABLOCK_RING, flags, DATABLOCK_FLAG_FORCE)
 WRONG_CONFIG(policy_unknown, DATABLOCK_RING, policy, 4)
 WRONG_CONFIG(checksum_unknown, DATABLOCK_RING, checksum, 3)
 WRONG_CONFIG(retention_absurd, DATABLOCK_RING, retention_ms, UINT64_MAX)
-WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[6], 9)
+WRONG_CONFIG(zone_absurd, DATABLOCK_RING, zone_size, UINT64_MAX)
+WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[5], 9)
 WRONG_CONFIG(size_zero, DATABLOCK_RING, size, 0)
 WRONG_CONFIG(size_small, DATABLOCK_RING, size, 128)
 
@@ -1485,6 +1486,51 @@ static void write_checksum_without(void) {
     STATUS(datablock_write_checksum(producer, &out, 8));
 }
 
+static datablock_participant sharer(void) { return datablock_of_producer(open_producer()); }
+
+#define WITH_PRODUCER(name, call)                                                                                                     \
+    static void name(void) {                                                                                                          \
+        datablock_participant me = sharer();                                                                                          \
+        STATUS(call);                                                                                                                 \
+    }
+
+WITH_PRODUCER(null_zone, datablock_zone_begin(me, 0, 0, NULL))
+WITH_PRODUCER(null_counter, datablock_counter_get(me, 0, NULL))
+WITH_PRODUCER(lock_unknown, datablock_lock_acquire(me, 8, 0, NULL))
+WITH_PRODUCER(lock_timeout_negative, datablock_lock_acquire(me, 0, -2, NULL))
+WITH_PRODUCER(unlock_without, datablock_lock_release(me, 2))
+WITH_PRODUCER(counter_unknown, datablock_counter_add(me, 8, 1, NULL))
+WITH_PRODUCER(zone_end_without, datablock_zone_end(me, false))
+static void handle_zero_participant(void) { STATUS(datablock_lock_acquire((datablock_participant){0}, 0, 0, NULL)); }
+
+static void zone_flags(void) {
+    datablock_participant producer = sharer();
+    datablock_zone zone;
+    STATUS(datablock_zone_begin(producer, 4, 0, &zone));
+}
+
+static void lock_held(void) {
+    datablock_participant producer = sharer(), consumer = datablock_of_consumer(attach(DATABLOCK_LATEST));
+    CHECK_OK(datablock_lock_acquire(consumer, 3, 0, NULL));
+    STATUS(datablock_lock_acquire(producer, 3, 0, NULL));
+}
+
+static void zone_twice(void) {
+    datablock_participant producer = sharer();
+    datablock_zone zone;
+    CHECK_OK(datablock_zone_begin(producer, 0, 0, &zone));
+    STATUS(datablock_zone_begin(producer, 0, 0, &zone));
+}
+
+static void zone_changed(void) {
+    datablock_participant producer = sharer();
+    datablock_zone zone;
+    CHECK_OK(datablock_zone_begin(producer, 0, 0, &zone));
+    *(char *)zone.data = 1;
+    CHECK_OK(datablock_zone_end(producer, true));
+    STATUS(datablock_zone_begin(producer, 0, 0, &zone));
+}
+
 static void end_foreign(void) {
     datablock_producer producer = open_producer();
     datablock_consumer one = attach(DATABLOCK_ORDERED), two = attach(DATABLOCK_ORDERED);
@@ -1789,7 +1835,7 @@ static void panic_diagnose(void) {
     X(directory_variable_too_long) X(directory_missing) X(directory_missing_consumer) X(directory_is_file) X(directory_name_too_long) \
     X(slot_size_zero) X(slot_size_absurd) X(slot_count_absurd) X(slot_count_single) X(slot_count_double_buffer) X(alignment_odd)      \
     X(alignment_large) X(consumer_limit_large) X(spare_slots_few) X(spare_slots_many) X(min_consumers_large) X(mode_execute)          \
-    X(mode_without_read) X(flags_unknown) X(flags_force_alone) X(policy_unknown) X(policy_unknown_init) X(checksum_unknown) X(retention_absurd) X(reserved) X(size_zero)              \
+    X(mode_without_read) X(flags_unknown) X(flags_force_alone) X(policy_unknown) X(policy_unknown_init) X(checksum_unknown) X(retention_absurd) X(zone_absurd) X(reserved) X(size_zero)              \
     X(size_small) X(size_newer) X(secret_too_long)                                                                                    \
     X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large) X(durable_unknown) X(durable_without_name)              \
     X(options_reserved0) X(options_reserved) X(options_size) X(consumer_name_too_long) X(consumer_secret_null) X(lossless_forbidden)  \
@@ -1813,6 +1859,8 @@ static void panic_diagnose(void) {
     X(read_no_producer_polling) X(read_end_of_stream) X(read_superseded)                                                              \
     X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
     X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum) X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order) X(end_overrun) X(end_fenced)                  \
+    X(null_zone) X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown) X(zone_end_without)    \
+    X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice) X(zone_changed)                                               \
     X(read_closed_meanwhile) X(write_closed_meanwhile) X(two_threads)                                                                 \
     X(unlink_missing) X(unlink_flags) X(unlink_with_producer) X(unlink_with_consumer) X(unlink_foreign) X(unlink_without_control)     \
     X(list_missing) X(list_relative) X(list_empty_name) X(list_file)                                                                  \

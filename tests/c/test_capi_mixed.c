@@ -448,10 +448,16 @@ static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *
     return DATABLOCK_OK;
 }
 
-/* Whether the producer has yet to learn of a LOSSLESS reader, who pins what it reads until then. */
+/* Whether the producer has yet to learn of a LOSSLESS reader, or it holds what was overtaken before: until then it pins what it reads. */
 static bool unbound(const struct reader *r) {
     const datablock_inline_consumer *c = state_of(r->handle.handle);
-    return c->join_epoch != 0 && datablock_inline_peek(c->block.data, DATABLOCK_LAYOUT_JOIN_ACK) < c->join_epoch;
+    uint64_t cursor = c->next;
+    for (int i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
+        if (c->holds[i].used && c->holds[i].in_order && c->holds[i].id < cursor) {
+            cursor = c->holds[i].id;
+        }
+    }
+    return c->join_epoch != 0 && (datablock_inline_peek(c->block.data, DATABLOCK_LAYOUT_JOIN_ACK) < c->join_epoch || cursor < oldest());
 }
 
 static bool read_is_inline(struct reader *r, datablock_status want, uint64_t id, uint64_t was) {

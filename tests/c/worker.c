@@ -407,6 +407,32 @@ static void recover_block(const char *directory) {
     say("result %d %s", result, datablock_error_detail());
 }
 
+/* What both roles share. */
+static bool shared_command(const char *word, uint64_t n) {
+    datablock_participant me = producing ? datablock_of_producer(producer) : datablock_of_consumer(consumer);
+    if (strcmp(word, "lock") == 0) {
+        bool abandoned;
+        if (!say_error(datablock_lock_acquire(me, (uint32_t)n, timeout_ms, &abandoned))) {
+            say("locked %u %s", (unsigned)n, abandoned ? "abandoned" : "free");
+        }
+    } else if (strcmp(word, "unlock") == 0) {
+        if (!say_error(datablock_lock_release(me, (uint32_t)n))) {
+            say("unlocked %u", (unsigned)n);
+        }
+    } else if (strcmp(word, "zone") == 0) { /* adds n to its first word */
+        datablock_zone zone;
+        if (!say_error(datablock_zone_begin(me, 0, timeout_ms, &zone))) {
+            uint64_t sum = *(uint64_t *)zone.data += n;
+            if (!say_error(datablock_zone_end(me, false))) {
+                say("zone %llu", (unsigned long long)sum);
+            }
+        }
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* Answers one command a line until there are no more, then closes. */
 static void serve(void) {
     char line[128];
@@ -425,7 +451,7 @@ static void serve(void) {
             _exit(0);
         } else if (strcmp(line, "descriptors") == 0) {
             say("descriptors %d", open_descriptors());
-        } else if (!child_command(line) && !(producing ? producer_command(line, n) : consumer_command(line, n))) {
+        } else if (!child_command(line) && !shared_command(line, n) && !(producing ? producer_command(line, n) : consumer_command(line, n))) {
             say("error UNSUPPORTED %s", line);
         }
     }

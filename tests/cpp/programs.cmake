@@ -47,6 +47,23 @@ endforeach()
 cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O2 -DTEST_EXPORTED)
 datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${cpp_test_directory}/test_transactions.exported)
 
+# The other parts of datablock.hpp, with each compiler and the sanitizers.
+foreach(test shared)
+  foreach(family gcc clang)
+    if(CPP_${family})
+      set(program ${cpp_test_directory}/test_${test}.${family})
+      add_custom_command(OUTPUT ${program}
+        COMMAND ${CPP_${family}} -g -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include -o ${program}
+          ${CMAKE_SOURCE_DIR}/tests/cpp/test_${test}.cpp -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test -pthread
+        DEPENDS datablock_crashpoints_go ${CMAKE_SOURCE_DIR}/tests/cpp/test_${test}.cpp ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+        COMMENT "C++: test_${test}.${family}"
+        VERBATIM)
+      add_custom_target(cpp_${test}.${family} ALL DEPENDS ${program})
+    endif()
+    datablock_test(cpp.${test}.${family} ENVIRONMENT ${sanitized_environment} COMMAND ${program})
+  endforeach()
+endforeach()
+
 foreach(example transactions next_slot)
   datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${CMAKE_BINARY_DIR}/examples/cpp)
 endforeach()

@@ -83,6 +83,7 @@ public:
     ~Producer() { datablock_producer_close(producer_); } // refused, if it was closed
 
     void close() { check(datablock_producer_close(producer_)); }
+    datablock_producer handle() const { return producer_; }
 
     const datablock_write_slot &claim(const Patience &patience) {
         patience([this](int64_t timeout_ms) { return datablock_write_begin(producer_, timeout_ms, &slot_); });
@@ -137,6 +138,7 @@ public:
     ~Consumer() { datablock_consumer_close(consumer_); } // refused, if it was closed
 
     void close() { check(datablock_consumer_close(consumer_)); }
+    datablock_consumer handle() const { return consumer_; }
 
     Message next(const Patience &patience) {
         datablock_read_slot slot;
@@ -187,6 +189,7 @@ class Participant {
 public:
     virtual ~Participant() = default;
     virtual void close() = 0;
+    virtual datablock_participant shared() const = 0;
     /* What a forked child is told when it uses it. */
     virtual void use_in_child(const std::function<void(std::function<void()>)> &attempt) = 0;
     /* False: no such command. */
@@ -216,6 +219,7 @@ public:
     ProducingWorker(const std::string &name, const ProducerSettings &settings) : settings_(settings), producer_(name, settings.config) {}
 
     void close() override { producer_.close(); }
+    datablock_participant shared() const override { return datablock_of_producer(producer_.handle()); }
 
     void use_in_child(const std::function<void(std::function<void()>)> &attempt) override {
         attempt([this] { producer_.claim(settings_.patience); });
@@ -293,6 +297,7 @@ public:
     ConsumingWorker(const std::string &name, const ConsumerSettings &settings) : settings_(settings), consumer_(name, settings.options) {}
 
     void close() override { consumer_.close(); }
+    datablock_participant shared() const override { return datablock_of_consumer(consumer_.handle()); }
 
     void use_in_child(const std::function<void(std::function<void()>)> &attempt) override {
         attempt([this] { consumer_.next(settings_.patience); });
@@ -578,6 +583,28 @@ int repeat_opening(const Worker &worker) {
     return 0;
 }
 
+/* What both roles share. */
+bool shared_command(const std::string &word, uint64_t n, const Participant &participant, const Worker &worker) {
+    datablock_participant me = participant.shared();
+    if (word == "lock") {
+        bool abandoned = false;
+        check(datablock_lock_acquire(me, static_cast<uint32_t>(n), worker.patience.timeout_ms, &abandoned));
+        say_line("locked " + text(n) + (abandoned ? " abandoned" : " free"));
+    } else if (word == "unlock") {
+        check(datablock_lock_release(me, static_cast<uint32_t>(n)));
+        say_line("unlocked " + text(n));
+    } else if (word == "zone") { // adds n to its first word
+        datablock_zone zone;
+        check(datablock_zone_begin(me, 0, worker.patience.timeout_ms, &zone));
+        uint64_t sum = *static_cast<uint64_t *>(zone.data) += n;
+        check(datablock_zone_end(me, false));
+        say_line("zone " + text(sum));
+    } else {
+        return false;
+    }
+    return true;
+}
+
 /* Answers one command a line until there are no more, then closes. */
 void serve(Participant &participant, const Worker &worker) {
     for (std::string line; std::getline(std::cin, line);) {
@@ -594,7 +621,7 @@ void serve(Participant &participant, const Worker &worker) {
                 say("descriptors %d", open_descriptors());
             } else if (word == "inline") {
                 say_line("inline " + text(inline_points));
-            } else if (!child_command(word, participant, worker) && !participant.command(word, n)) {
+            } else if (!child_command(word, participant, worker) && !shared_command(word, n, participant, worker) && !participant.command(word, n)) {
                 say_line("error UNSUPPORTED " + word);
             }
         } catch (const Error &error) {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"datablock/internal/core"
+	"datablock/internal/layout"
 
 	"github.com/stretchr/testify/require"
 )
@@ -35,6 +36,8 @@ var routes = map[string][]route{
 	"detach":  {detaching("lossless"), detaching("ordered"), detaching("latest"), detaching("lossless", "--durable", "--name=log")},
 	"clean":   {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""), attaching("lossless", "latest"), creatingOverGarbage},
 	"recover": {releasingTheWriter},
+	"lock":    {locking, zoning},
+	"zone":    {zoning},
 }
 
 func allRoutes() (all []route) {
@@ -204,6 +207,50 @@ var readingAt = route{"reading_at", func(k *kill) (*worker, bool) {
 	}
 	k.producer.write(5)
 	return v, v.drive("hold-at 3", "hold-at 1", "check", "release", "release")
+}}
+
+// locking takes a lock that another one has, and then for itself: somebody has slept, so that letting go wakes.
+var locking = route{"locking", func(k *kill) (*worker, bool) {
+	k.start()
+	other := k.consumer(k.others, "latest")
+	other.ask("lock 3", "locked 3 free")
+	v := k.victimReader("latest")
+	if v == nil {
+		return nil, true
+	}
+	if died := v.drive("lock 3"); died { // its time is over before
+		other.close()
+		return v, true
+	}
+	other.ask("unlock 3", "unlocked 3")
+	died := v.drive("lock 3", "lock 3", "unlock 3")
+	other.send("lock 3")
+	if !died {
+		sleeping := int64(layout.CtlSpinLocks + 3*layout.CacheLine + layout.LockSleepers)
+		eventually(k.t, func() bool { return uint32(k.word(k.controlPath(), sleeping)) == 1 }, "the other one sleeps")
+		died = v.drive("unlock 3")
+	}
+	other.expect("locked 3 ")
+	other.close()
+	return v, died
+}}
+
+// zoning changes the zone twice. Whoever comes after a victim sees what it had sealed, or is told that it died inside.
+var zoning = route{"zoning", func(k *kill) (*worker, bool) {
+	k.start()
+	other := k.consumer(k.others, "latest")
+	v := k.victimReader("latest")
+	if v == nil {
+		return nil, true
+	}
+	died := v.drive("zone 1", "zone 1")
+	if answer := other.ask("zone 5", "zone ", "error CHECKSUM"); answer[0] == 'z' {
+		require.Contains(k.t, []string{"zone 5", "zone 6", "zone 7"}, answer)
+	} else {
+		require.True(k.t, died, answer)
+	}
+	other.close()
+	return v, died
 }}
 
 func detaching(delivery string, args ...string) route {

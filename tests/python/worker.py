@@ -498,6 +498,24 @@ def repeat_opening(worker: Worker, attempts: int) -> None:
     say(f"attempts={attempts} status={status} before={before} after={descriptors()}")
 
 
+def shared_command(worker: Worker, word: str, n: int) -> bool:
+    """What both roles share."""
+    if word == "lock":
+        abandoned = worker.block.lock(n, worker.timeout).acquire()
+        say(f"locked {n} {'abandoned' if abandoned else 'free'}")
+    elif word == "unlock":
+        worker.block.lock(n).release()
+        say(f"unlocked {n}")
+    elif word == "zone":  # adds n to its first word
+        with worker.block.flexible_zone(worker.timeout) as zone:
+            total = int.from_bytes(zone.data[:8], "little") + n
+            zone.data[:8] = total.to_bytes(8, "little")
+        say(f"zone {total}")
+    else:
+        return False
+    return True
+
+
 def serve(name: str, worker: Worker) -> None:
     """Answer one command a line until there are no more, then close."""
     for line in iter(sys.stdin.readline, ""):
@@ -511,7 +529,7 @@ def serve(name: str, worker: Worker) -> None:
                 os._exit(0)
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")
-            elif not child_command(word, name, worker) and not worker.command(word, n):
+            elif not child_command(word, name, worker) and not shared_command(worker, word, n) and not worker.command(word, n):
                 say(f"error UNSUPPORTED {word}")
         except DataBlockError as error:
             say_error(error)

@@ -105,7 +105,7 @@ func TestDocumentLeavesNoByteOut(t *testing.T) {
 	// Where each table of words begins and ends.
 	extents := map[string][2]uint64{
 		"word magic data": {0, 4096}, "word lines": {4096, 8192}, "slot header": {0, 64}, "word control": {0, 4096},
-		"row": {0, 512}, "log header": {0, 128}, "record": {0, 128},
+		"row": {0, 512}, "lock": {0, 64}, "zone": {0, 64}, "log header": {0, 128}, "record": {0, 128},
 	}
 	for _, tab := range readTables(t) {
 		if tab.head[0] != "offset" {

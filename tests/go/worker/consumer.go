@@ -38,6 +38,8 @@ func consumerOpener(name string, o options) func() (participant, error) {
 	}
 }
 
+func (c *consumer) patience() time.Duration { return c.timeout }
+
 func (c *consumer) close() error { return c.Close() }
 
 func (c *consumer) command(word string, n uint64) bool {

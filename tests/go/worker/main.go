@@ -102,6 +102,11 @@ type participant interface {
 	// command carries one out and says one line in answer; it reports false if it knows no such command.
 	command(word string, n uint64) bool
 	close() error
+
+	Lock(i uint32, timeout time.Duration) (abandoned bool, err error)
+	Unlock(i uint32) error
+	core.Zoned
+	patience() time.Duration
 }
 
 func main() {
@@ -160,7 +165,7 @@ func serve(p participant, commands *bufio.Scanner) {
 		case "spawn":
 			spawn()
 		default:
-			if !p.command(word, n) {
+			if !sharedCommand(p, word, n) && !p.command(word, n) {
 				say("error UNSUPPORTED %s", word)
 			}
 		}

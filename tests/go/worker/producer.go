@@ -48,6 +48,8 @@ func producerOpener(name string, o options) func() (participant, error) {
 	}
 }
 
+func (p *producer) patience() time.Duration { return p.timeout }
+
 func (p *producer) close() error { return p.Close() }
 
 func (p *producer) command(word string, n uint64) bool {

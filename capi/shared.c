@@ -1,0 +1,131 @@
+/*
+ * What a block's participants share: locks, the flexible zone, counters. A handle of either kind will do.
+ */
+#include "shim.h"
+
+static datablock_status take(datablock_participant participant) {
+    uint64_t kind = participant.handle & 3;
+    return dbshim_take(participant.handle, kind == DATABLOCK_INLINE_PRODUCER ? DATABLOCK_INLINE_PRODUCER : DATABLOCK_INLINE_CONSUMER);
+}
+
+datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock, int64_t timeout_ms, bool *abandoned) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = take(participant);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    bool left = false;
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_lock_acquire(dbshim_index(participant.handle), lock, timeout_ms, &left, thread->detail));
+    status = dbshim_end(participant.handle, status, false);
+    if (status == DATABLOCK_OK && abandoned != NULL) {
+        *abandoned = left;
+    }
+    return status;
+}
+
+datablock_status datablock_lock_release(datablock_participant participant, uint32_t lock) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = take(participant);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_lock_release(dbshim_index(participant.handle), lock, thread->detail));
+    return dbshim_end(participant.handle, status, false);
+}
+
+datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags, int64_t timeout_ms, datablock_zone *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (out == NULL) {
+        return dbshim_null_argument(__func__, "out");
+    }
+    datablock_status status = take(participant);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_zone zone = {0};
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_zone_begin(dbshim_index(participant.handle), flags, timeout_ms, &zone, thread->detail));
+    status = dbshim_end(participant.handle, status, true);
+    if (status == DATABLOCK_OK) {
+        *out = zone;
+    }
+    return status;
+}
+
+datablock_status datablock_zone_end(datablock_participant participant, bool spoilt) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = take(participant);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_zone_end(dbshim_index(participant.handle), spoilt, thread->detail));
+    return dbshim_end(participant.handle, status, false);
+}
+
+/* ---- Counters -------------------------------------------------------------------------------------------------------------------- */
+
+typedef enum { GET, SET, ADD, EXCHANGE } operation;
+
+static datablock_status count(datablock_participant participant, uint32_t counter, operation operation, uint64_t expected, uint64_t value, uint64_t *before) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = take(participant);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    uint64_t *word = NULL, was = expected;
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_counter(dbshim_index(participant.handle), counter, &word, thread->detail));
+    if (status == DATABLOCK_OK) {
+        switch (operation) {
+        case GET:
+            was = __atomic_load_n(word, __ATOMIC_SEQ_CST);
+            break;
+        case SET:
+            was = __atomic_exchange_n(word, value, __ATOMIC_SEQ_CST);
+            break;
+        case ADD:
+            was = __atomic_fetch_add(word, value, __ATOMIC_SEQ_CST);
+            break;
+        case EXCHANGE:
+            (void)__atomic_compare_exchange_n(word, &was, value, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+            break;
+        }
+    }
+    status = dbshim_end(participant.handle, status, false);
+    if (status == DATABLOCK_OK && before != NULL) {
+        *before = was;
+    }
+    return status;
+}
+
+datablock_status datablock_counter_get(datablock_participant participant, uint32_t counter, uint64_t *value) {
+    if (value == NULL) {
+        return dbshim_enter() ? dbshim_null_argument(__func__, "value") : DATABLOCK_E_FORKED;
+    }
+    return count(participant, counter, GET, 0, 0, value);
+}
+
+datablock_status datablock_counter_set(datablock_participant participant, uint32_t counter, uint64_t value, uint64_t *before) {
+    return count(participant, counter, SET, 0, value, before);
+}
+
+datablock_status datablock_counter_add(datablock_participant participant, uint32_t counter, uint64_t amount, uint64_t *before) {
+    return count(participant, counter, ADD, 0, amount, before);
+}
+
+datablock_status datablock_counter_exchange(datablock_participant participant, uint32_t counter, uint64_t expected, uint64_t value, uint64_t *before) {
+    return count(participant, counter, EXCHANGE, expected, value, before);
+}

@@ -1,0 +1,92 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import (
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/core"
+)
+
+// sharer is what a producer and a consumer have in common.
+type sharer interface {
+	Lock(i uint32, timeout time.Duration) (abandoned bool, err error)
+	Unlock(i uint32) error
+	EnterZone(anyway bool, timeout time.Duration) (core.Zone, error)
+	LeaveZone(spoilt bool) error
+	Counter(i uint32) (*atomic.Uint64, error)
+}
+
+func (at *participant) sharer() sharer {
+	if at.producer != nil {
+		return at.producer
+	}
+	return at.consumer
+}
+
+//export dbgo_lock_acquire
+func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C.bool, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("lock.acquire")
+	timeout, err := timeoutFrom(int64(timeoutMs))
+	if err != nil {
+		return status(err, detail)
+	}
+	left, err := at(index).sharer().Lock(uint32(lock), timeout)
+	*abandoned = C.bool(left)
+	return status(err, detail)
+}
+
+//export dbgo_lock_release
+func dbgo_lock_release(index, lock C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("lock.release")
+	return status(at(index).sharer().Unlock(uint32(lock)), detail)
+}
+
+//export dbgo_zone_begin
+func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.datablock_zone, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("zone.begin")
+	timeout, err := timeoutFrom(int64(timeoutMs))
+	if err != nil {
+		return status(err, detail)
+	}
+	if flags&^C.DATABLOCK_ZONE_ANYWAY != 0 {
+		return status(&core.Error{Code: core.Invalid, Detail: fmt.Sprintf("flags 0x%x: only DATABLOCK_ZONE_ANYWAY (0x%x) is known", flags, C.DATABLOCK_ZONE_ANYWAY)}, detail)
+	}
+	z, err := at(index).sharer().EnterZone(flags != 0, timeout)
+	if err != nil {
+		return status(err, detail)
+	}
+	*out = C.datablock_zone{data: payload(z.Data), size: C.size_t(len(z.Data)), writes: C.uint64_t(z.Writes), abandoned: C.bool(z.Abandoned), intact: C.bool(z.Intact)}
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_zone_end
+func dbgo_zone_end(index C.uint32_t, spoilt C.bool, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("zone.end")
+	return status(at(index).sharer().LeaveZone(bool(spoilt)), detail)
+}
+
+//export dbgo_counter
+func dbgo_counter(index, counter C.uint32_t, word **C.uint64_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("counter")
+	c, err := at(index).sharer().Counter(uint32(counter))
+	if err == nil {
+		*word = mapped(c)
+	}
+	return status(err, detail)
+}

@@ -1,0 +1,154 @@
+package core
+
+import (
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func (b bench) both() (*Producer, *Consumer) {
+	return b.producer(b.config(Ring, 4)), b.consumer(ConsumerOptions{Delivery: Latest})
+}
+
+func TestALockIsRecursiveForItsOwner(t *testing.T) {
+	p, c := newBench(t).both()
+	for range 2 {
+		abandoned, err := p.Lock(1, 0)
+		require.NoError(t, err)
+		assert.False(t, abandoned)
+	}
+	require.NoError(t, p.Unlock(1))
+	_, err := c.Lock(1, 0)
+	assert.ErrorIs(t, err, Timeout)
+	require.NoError(t, p.Unlock(1))
+	_, err = c.Lock(1, 0)
+	assert.NoError(t, err)
+	assert.ErrorIs(t, p.Unlock(1), Invalid)
+}
+
+func TestTheLockOfADeadOwnerIsTakenBack(t *testing.T) {
+	b := newBench(t)
+	p, c := b.both()
+	_, err := c.Lock(3, 0)
+	require.NoError(t, err)
+	_, err = p.Lock(3, 5*time.Millisecond)
+	require.ErrorIs(t, err, Timeout)
+	c.die()
+	abandoned, err := p.Lock(3, Forever)
+	require.NoError(t, err)
+	assert.True(t, abandoned)
+	assert.ErrorIs(t, c.Unlock(3), Fenced, "the dead man walking is told")
+}
+
+// A producer's successor, or whoever comes into a consumer's row, is not its predecessor.
+func TestALockDoesNotPassToTheNextInTheRow(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	_, err := p.Lock(5, 0)
+	require.NoError(t, err)
+	p.die()
+	q := b.producer(config)
+	abandoned, err := q.Lock(5, 0)
+	require.NoError(t, err)
+	assert.True(t, abandoned)
+	require.NoError(t, q.Unlock(5))
+	assert.ErrorIs(t, p.Unlock(5), Fenced)
+}
+
+func TestOfManyWhoTakeALockBackOneWins(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	var waiting []*Consumer
+	for range 8 {
+		waiting = append(waiting, b.consumer(ConsumerOptions{Delivery: Latest}))
+	}
+	for range 100 {
+		dead, err := b.openConsumer(ConsumerOptions{Delivery: Latest})
+		require.NoError(t, err)
+		_, err = dead.Lock(2, 0)
+		require.NoError(t, err)
+		dead.die()
+		var all sync.WaitGroup
+		won := make(chan *Consumer, len(waiting))
+		for _, c := range waiting {
+			all.Go(func() {
+				if _, err := c.Lock(2, 0); err == nil {
+					won <- c
+				}
+			})
+		}
+		all.Wait()
+		require.Len(t, won, 1)
+		require.NoError(t, (<-won).Unlock(2))
+		_, err = CleanupDeadConsumers("x", b.dir, 0)
+		require.NoError(t, err)
+	}
+	_ = p
+}
+
+func TestMutualExclusion(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 4))
+	const turns = 2000
+	shared := 0
+	var all sync.WaitGroup
+	for range 4 {
+		c := b.consumer(ConsumerOptions{Delivery: Latest})
+		all.Go(func() {
+			for range turns {
+				if _, err := c.Lock(6, Forever); err != nil {
+					panic(err)
+				}
+				shared++ // the race detector does not see the lock: the kernel's memory is nothing to it; the sum tells
+				if err := c.Unlock(6); err != nil {
+					panic(err)
+				}
+			}
+		})
+	}
+	all.Wait()
+	assert.Equal(t, 4*turns, shared)
+}
+
+func TestTheZoneOfOneWhoCouldNotFinish(t *testing.T) {
+	p, c := newBench(t).both()
+	failed := errors.New("could not finish")
+	_, err := WithFlexibleZone(p, 0, func(zone []byte) (int, error) {
+		zone[0] = 1
+		return 0, failed
+	})
+	require.ErrorIs(t, err, failed)
+	_, err = WithFlexibleZone(c, 0, func([]byte) (int, error) { return 0, nil })
+	require.ErrorIs(t, err, Checksum)
+	z, err := c.EnterZone(true, 0)
+	require.NoError(t, err)
+	assert.True(t, z.Abandoned)
+	assert.False(t, z.Intact)
+	require.NoError(t, c.LeaveZone(false))
+	n, err := WithFlexibleZone(p, 0, func(zone []byte) (byte, error) { return zone[0], nil })
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, n)
+	assert.PanicsWithValue(t, "stop", func() {
+		_, _ = WithFlexibleZone(p, 0, func([]byte) (int, error) { panic("stop") })
+	})
+	z, err = c.EnterZone(false, 0)
+	require.NoError(t, err, "it panicked before it wrote")
+	assert.True(t, z.Abandoned)
+	require.NoError(t, c.LeaveZone(false))
+}
+
+func TestSharedWordsThatNobodyCanHaveWritten(t *testing.T) {
+	p, _ := newBench(t).both()
+	for _, mark := range []uint64{1, 0xffff, 1 << 62, ^uint64(0), 200, lockMark(3, 77)} {
+		p.lockWord(4).Store(mark)
+		abandoned, err := p.Lock(4, 0)
+		require.NoError(t, err, "mark %x", mark)
+		assert.True(t, abandoned)
+		require.NoError(t, p.Unlock(4))
+	}
+}

@@ -1,0 +1,222 @@
+package core
+
+import (
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// Locks that applications share: eight words in the control file. A word is zero, or the mark of its owner; who cleans the row of a dead owner, or finds it dead while waiting,
+// swaps exactly that mark for another value, so that of several one wins. Whoever gets a lock that was not let go of is told.
+//
+// The word is taken and left by sequentially consistent swaps: what the last owner wrote under the lock is visible to the next.
+
+const (
+	lockSpins     = 200
+	lockFirstNap  = 2 * time.Millisecond // how long it sleeps before it asks whether the owner lives
+	lockSlice     = 100 * time.Millisecond
+	lockAbandoned = 1 << 63 // nobody's; its last owner ended without letting go of it
+)
+
+// spinLocks is a participant's part in the locks: its mark, and how often it has each.
+type spinLocks struct {
+	mark  uint64
+	depth [layout.SpinLockCount]uint32
+}
+
+// lockMark says who owns a lock: which row, and the how manyth participant in it.
+func lockMark(row uint32, incarnation uint32) uint64 { return uint64(incarnation)<<16 | uint64(row+1) }
+
+func (b *block) lockWord(i uint32) *atomic.Uint64 {
+	return b.ctl.u64(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockOwner)
+}
+
+func (b *block) lockSleepers(i uint32) *atomic.Uint32 {
+	return b.ctl.u32(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockSleepers)
+}
+
+// lockFutex is what waiters sleep on: the half of the word that changes whenever the owner does.
+func (b *block) lockFutex(i uint32) *atomic.Uint32 {
+	return b.ctl.u32(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockOwner)
+}
+
+// incarnationOf is what a living participant of the row has in its mark.
+func (b *block) incarnationOf(row uint32) uint32 {
+	if row == layout.ProducerRow {
+		return uint32(b.data.u64(layout.Epoch).Load())
+	}
+	return b.ctl.u32(b.header.row(row) + layout.RowIncarnation).Load()
+}
+
+// ownerDead reports whether the owner that a mark names is certainly gone: another has its row, or nobody. A mark that no participant can have is nobody's.
+func (a *attachment) ownerDead(mark uint64) bool {
+	row := uint32(mark&0xffff) - 1
+	if mark&0xffff == 0 || row > a.consumerLimit || mark>>48 != 0 {
+		return true
+	}
+	if a.incarnationOf(row) != uint32(mark>>16) {
+		return true
+	}
+	return row != a.row && probe(a.ask, row) == nobody
+}
+
+func (a *attachment) checkLock(i uint32) error {
+	if i >= layout.SpinLockCount {
+		return fail(Invalid, "block %q has locks 0 to %d, there is no lock %d", a.name(), layout.SpinLockCount-1, i)
+	}
+	return nil
+}
+
+// tryLock takes the lock if it is free, or its owner dead where that is to be asked.
+func (a *attachment) tryLock(i uint32, ask bool) (taken, abandoned bool) {
+	word := a.lockWord(i)
+	owner := word.Load()
+	switch {
+	case owner == 0 || owner == lockAbandoned:
+	case ask && a.ownerDead(owner):
+	default:
+		return false, false
+	}
+	crash.Point("lock.free")
+	if !word.CompareAndSwap(owner, a.locks.mark) {
+		return false, false
+	}
+	crash.Point("lock.taken")
+	return true, owner != 0
+}
+
+// Lock takes lock i, 0 to 7, for this participant, which may take it again while it has it. It waits, at most for the timeout. abandoned: the last owner ended without letting go of it, and
+// what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout, Fenced, Closed (Interrupt).
+func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32) (abandoned bool, err error) {
+	if a.data == nil {
+		return false, fail(Closed, "block %q: this participant is closed already", a.name())
+	}
+	if err := a.checkLock(i); err != nil {
+		return false, err
+	}
+	if timeout < Forever {
+		return false, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+	}
+	if a.locks.depth[i] > 0 && a.lockWord(i).Load() == a.locks.mark {
+		a.locks.depth[i]++
+		return false, nil
+	}
+	a.locks.depth[i] = 0
+	for try := range lockSpins {
+		taken, abandoned := a.tryLock(i, try == lockSpins-1)
+		if taken {
+			a.locks.depth[i] = 1
+			return abandoned, nil
+		}
+		if timeout == 0 && try == 0 {
+			if taken, abandoned = a.tryLock(i, true); taken {
+				a.locks.depth[i] = 1
+				return abandoned, nil
+			}
+			break
+		}
+	}
+	return a.sleepForLock(i, timeout, interrupted)
+}
+
+// sleepForLock waits as an event count does: say that one sleeps, look again, sleep while the word has not changed. An owner that died wakes nobody, so that no sleep is long.
+func (a *attachment) sleepForLock(i uint32, timeout time.Duration, interrupted *uint32) (bool, error) {
+	start, slice := platform.Monotonic(), lockFirstNap
+	for {
+		left := timeout - time.Duration(platform.Monotonic()-start)
+		if timeout >= 0 && left <= 0 {
+			return false, a.lockTimedOut(i, timeout)
+		}
+		if atomic.LoadUint32(interrupted) != 0 {
+			return false, fail(Closed, "block %q: closed while it waited for lock %d", a.name(), i)
+		}
+		seen := a.lockFutex(i).Load()
+		a.lockSleepers(i).Store(1) // sequentially consistent, pairs with the load in unlock: either it sees this, or we see the word it has changed
+		crash.Point("lock.sleeps")
+		if taken, abandoned := a.tryLock(i, true); taken {
+			a.locks.depth[i] = 1
+			return abandoned, nil
+		}
+		if timeout >= 0 {
+			slice = min(slice, left)
+		}
+		platform.Wait(a.lockFutex(i), seen, slice)
+		slice = min(2*slice, lockSlice)
+	}
+}
+
+func (a *attachment) lockTimedOut(i uint32, timeout time.Duration) error {
+	owner := a.lockWord(i).Load()
+	row := uint32(owner&0xffff) - 1
+	if owner&0xffff == 0 || row > a.consumerLimit {
+		return fail(Timeout, "block %q: lock %d was not to be had within %v", a.name(), i, timeout)
+	}
+	return fail(Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, pid %d, has it", a.name(), i, timeout, row, a.rowName(row), *a.ctl.plain64(a.header.row(row) + layout.RowPID))
+}
+
+// unlock lets go of the lock once. With spoilt the next owner is told that it was abandoned.
+func (a *attachment) unlock(i uint32, spoilt bool) error {
+	if a.data == nil {
+		return fail(Closed, "block %q: this participant is closed already", a.name())
+	}
+	if err := a.checkLock(i); err != nil {
+		return err
+	}
+	switch {
+	case a.locks.depth[i] == 0:
+		return fail(Invalid, "block %q: this participant does not have lock %d", a.name(), i)
+	case a.locks.depth[i] > 1:
+		a.locks.depth[i]--
+		return nil
+	}
+	a.locks.depth[i] = 0
+	if !a.leaveLock(i, a.locks.mark, spoilt) {
+		return fail(Fenced, "block %q: lock %d was taken away from this participant by a forced recovery, or because it had dropped its liveness lock: what it did under the lock may have met what others did", a.name(), i)
+	}
+	return nil
+}
+
+// leaveLock frees the lock if it is the mark's.
+func (b *block) leaveLock(i uint32, mark uint64, abandoned bool) bool {
+	free := uint64(0)
+	if abandoned {
+		free = lockAbandoned
+	}
+	if !b.lockWord(i).CompareAndSwap(mark, free) {
+		return false
+	}
+	crash.Point("lock.left")
+	if b.lockSleepers(i).Load() != 0 {
+		b.lockSleepers(i).Store(0)
+		crash.Point("lock.wakes")
+		platform.Wake(b.lockFutex(i))
+	}
+	return true
+}
+
+// abandonLocks frees whatever the participant of that mark has. Any number of cleaners may.
+func (b *block) abandonLocks(mark uint64) {
+	for i := range uint32(layout.SpinLockCount) {
+		b.leaveLock(i, mark, true)
+	}
+}
+
+// Lock takes lock i, 0 to 7, of those that participants share; it may be taken again by who has it. It waits, at most for the timeout. abandoned: the last owner ended without
+// letting go of it, so that what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout, Closed.
+func (p *Producer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
+	return p.lock(i, timeout, &p.interrupted)
+}
+
+// Unlock lets go of lock i, once. Errors: Invalid (it is not this producer's), Fenced (it was taken away), Closed.
+func (p *Producer) Unlock(i uint32) error { return p.unlock(i, false) }
+
+// Lock is Producer.Lock.
+func (c *Consumer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
+	return c.lock(i, timeout, &c.interrupted)
+}
+
+// Unlock is Producer.Unlock.
+func (c *Consumer) Unlock(i uint32) error { return c.unlock(i, false) }

@@ -1,0 +1,185 @@
+"""What the participants of a block share: locks, the flexible zone, counters."""
+
+from __future__ import annotations
+
+import ctypes
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
+
+from ._errors import Invalid
+from ._functions import ParticipantHandle, RawZone
+from ._types import unsigned
+
+if TYPE_CHECKING:
+    from ._participant import Participant
+
+Result = TypeVar("Result")
+
+COUNT = 8
+ANYWAY = 1 << 0
+
+
+def _of(participant: Participant) -> ParticipantHandle:
+    return ParticipantHandle(participant._handle.handle)
+
+
+def _checked(timeout: float | None) -> float | None:
+    if timeout is not None and not timeout >= 0:
+        raise Invalid(f"timeout is {timeout!r}: use None (for ever), 0 (do not wait) or a number of seconds")
+    return timeout
+
+
+class SharedSpinLock:
+    """One of the block's eight locks, 0 to 7, as a context manager::
+
+        with producer.lock(3, timeout=1) as lock:
+            if lock.abandoned:
+                repair()
+
+    Its owner may take it again, and lets go of it as often. The lock of a dead owner is taken back, however it died; one of a living one never is. The thread that uses the participant uses it.
+    """
+
+    def __init__(self, participant: Participant, index: int, timeout: float | None) -> None:
+        self._participant = participant
+        self._index = unsigned("index", index)
+        self._timeout = _checked(timeout)
+        self.abandoned = False
+        """Its last owner ended without letting go of it: what it protects may be half changed. As of the last `acquire`."""
+
+    def acquire(self) -> bool:
+        """Take the lock, waiting up to the timeout; the interpreter lock is free meanwhile. Returns `abandoned`. Raises `Timeout`, `Invalid`, `Closed`, `Busy`."""
+        abandoned = ctypes.c_bool()
+        function = self._participant._library.datablock_lock_acquire
+
+        def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
+            status: int = function(ParticipantHandle(handle.handle), self._index, timeout_ms, reference)
+            return status
+
+        self._participant._wait(call, ctypes.byref(abandoned), self._timeout)
+        self.abandoned = abandoned.value
+        return self.abandoned
+
+    def release(self) -> None:
+        """Let go of the lock, once. Raises `Invalid` (it is not this participant's), `Fenced` (it was taken away), `Busy`, `Closed`."""
+        status = self._participant._library.datablock_lock_release(_of(self._participant), self._index)
+        if status != 0:
+            self._participant._fail(status)
+
+    def __enter__(self) -> SharedSpinLock:
+        self.acquire()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.release()
+
+    def __repr__(self) -> str:
+        return f"<SharedSpinLock {self._index} of {self._participant!r}>"
+
+
+class FlexibleZone:
+    """The block's flexible zone, under lock 0, as a context manager::
+
+        with consumer.flexible_zone(timeout=1) as zone:
+            zone.data[:4] = (42).to_bytes(4, "little")
+
+    `data` is a copy, of a bytearray's kind: what is in it when the block ends becomes the zone, and an exception in the block leaves the zone as it was.
+    """
+
+    def __init__(self, participant: Participant, timeout: float | None, anyway: bool) -> None:
+        self._participant = participant
+        self._timeout = _checked(timeout)
+        self._anyway = anyway
+        self._address = self._size = 0
+        self.data = bytearray()
+        """The contents. Its length must stay the zone's."""
+        self.writes = 0
+        """How often the zone was left so far."""
+        self.abandoned = False
+        """The last one in it ended inside, or could not finish."""
+        self.intact = True
+        """It is what the last one to leave it left. False only with ``anyway``."""
+
+    def __enter__(self) -> FlexibleZone:
+        raw = RawZone()
+        function = self._participant._library.datablock_zone_begin
+
+        def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
+            status: int = function(ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference)
+            return status
+
+        self._participant._wait(call, ctypes.byref(raw), self._timeout)
+        self._address, self._size = raw.data, raw.size
+        self.data = bytearray(ctypes.string_at(raw.data, raw.size))
+        self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        library, handle = self._participant._library, _of(self._participant)
+        wrong = None
+        if error is None and len(self.data) != self._size:
+            wrong = Invalid(f"the zone's data has {len(self.data)} bytes now, the zone has {self._size}: nothing was written")
+        if error is None and wrong is None:
+            with self._participant._lock:
+                if not self._participant._closed:
+                    ctypes.memmove(self._address, bytes(self.data), len(self.data))
+        spoilt = self._anyway and not self.intact and (error is not None or wrong is not None)  # nobody has put it right
+        status = library.datablock_zone_end(handle, spoilt)
+        if wrong is not None:
+            raise wrong
+        if status != 0 and error is None:
+            self._participant._fail(status)
+
+
+class Counter:
+    """One of the block's eight counters of 64 bits. Each method is one atomic step; none waits. They raise `Invalid`, `Busy`, `Closed`."""
+
+    def __init__(self, participant: Participant, index: int) -> None:
+        self._participant = participant
+        self._index = index
+
+    def _call(self, name: str, *arguments: int) -> int:
+        before = ctypes.c_uint64()
+        status = getattr(self._participant._library, name)(_of(self._participant), self._index, *arguments, ctypes.byref(before))
+        if status != 0:
+            self._participant._fail(status)
+        return before.value
+
+    @property
+    def value(self) -> int:
+        return self._call("datablock_counter_get")
+
+    @value.setter
+    def value(self, value: int) -> None:
+        self._call("datablock_counter_set", unsigned("value", value, 64))
+
+    def add(self, amount: int) -> int:
+        """Add ``amount``, which may be negative, modulo 2**64. Returns the value before."""
+        return self._call("datablock_counter_add", amount & (1 << 64) - 1)
+
+    def exchange(self, expected: int, value: int) -> int:
+        """Set it to ``value`` if it is ``expected``: if what is returned is, it has."""
+        return self._call("datablock_counter_exchange", unsigned("expected", expected, 64), unsigned("value", value, 64))
+
+    def __repr__(self) -> str:
+        return f"<Counter {self._index} of {self._participant!r}>"
+
+
+class Counters:
+    """The block's counters: ``producer.counters[2].add(1)``."""
+
+    def __init__(self, participant: Participant) -> None:
+        self._participant = participant
+
+    def __len__(self) -> int:
+        return COUNT
+
+    def __getitem__(self, index: int) -> Counter:
+        if not 0 <= index < COUNT:
+            raise IndexError(f"a block has counters 0 to {COUNT - 1}, there is no counter {index}")
+        return Counter(self._participant, index)
+
+
+def with_flexible_zone(participant: Participant, timeout: float | None, function: Callable[[FlexibleZone], Result]) -> Result:
+    """Let ``function`` change the flexible zone, and return what it returns. An exception of it leaves the zone as it was. Waits and raises as `FlexibleZone`."""
+    with FlexibleZone(participant, timeout, False) as zone:
+        return function(zone)
