@@ -284,5 +284,11 @@ func Claim(epoch, generation uint64) uint64 {
 	return ClaimOpen | (epoch&claimEpochMask)<<claimEpochShift | generation&claimGenMask
 }
 
+// ClaimEpochs is the modulus of the epoch in a claim mark.
+const ClaimEpochs = claimEpochMask + 1
+
+// ClaimEpoch is the epoch of the producer that claimed the slot, modulo ClaimEpochs.
+func ClaimEpoch(c uint64) uint64 { return c >> claimEpochShift & claimEpochMask }
+
 // ClaimGeneration is how many times the slot was claimed.
 func ClaimGeneration(c uint64) uint64 { return c & claimGenMask }
