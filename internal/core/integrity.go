@@ -76,8 +76,9 @@ const (
 	// A block in use changes while it is looked at. What looks wrong is looked at again, and only what looks wrong every time is a finding: a participant is
 	// between two stores for nanoseconds, and for as long as the system lets it wait for a processor.
 	suspectLooks = 5
-	suspectPause = 100 * time.Microsecond
 )
+
+var suspectPause = 100 * time.Microsecond
 
 // repairAdvice is for what Repair can mend.
 func repairAdvice(name string) string {

@@ -112,7 +112,7 @@ func proven(b []byte) bool {
 // sameHash is how many bytes of the stored hash must be right for it to be the hash that is damaged: 128 bits prove the rest.
 const sameHash = 16
 
-// derived is the immutable header as it must have been, nil if that cannot be concluded. The proof is always the hash; what is concluded are candidates for it: one damaged byte
+// derived is the immutable header as it must have been, nil if that cannot be concluded. The proof is always the hash; what is concluded are candidates for it: one flipped bit
 // anywhere, together with any damage in what the file's name, the sizes and the control file say as well.
 func derived(raw []byte, name string, size int64, controls []controlFile) []byte {
 	bases := [][]byte{append([]byte(nil), raw...)}
@@ -126,40 +126,24 @@ func derived(raw []byte, name string, size int64, controls []controlFile) []byte
 			}
 		}
 	}
-	for _, masks := range [][]byte{oneBit, manyBits} {
-		for _, b := range bases {
-			if unflipped(b, name, masks) {
-				return b
-			}
+	for _, b := range bases {
+		if unflipped(b, name) {
+			return b
 		}
 	}
 	return nil
 }
 
-// The ways in which a byte can be damaged: the likely ones are tried first.
-var oneBit, manyBits = func() (one, many []byte) {
-	for mask := 1; mask < 256; mask++ {
-		if mask&(mask-1) == 0 {
-			one = append(one, byte(mask))
-		} else {
-			many = append(many, byte(mask))
-		}
-	}
-	return one, many
-}()
-
-// unflipped undoes the damage of one byte, if there is a byte with which the header proves itself.
-func unflipped(b []byte, what string, masks []byte) bool {
-	for at := range layout.HdrHash {
-		for _, mask := range masks {
-			b[at] ^= mask
-			if proven(b) {
-				if _, err := decode(b, what); err == nil {
-					return true
-				}
+// unflipped turns one bit back, if there is one with which the header proves itself.
+func unflipped(b []byte, what string) bool {
+	for at := range 8 * layout.HdrHash {
+		b[at/8] ^= 1 << (at % 8)
+		if proven(b) {
+			if _, err := decode(b, what); err == nil {
+				return true
 			}
-			b[at] ^= mask
 		}
+		b[at/8] ^= 1 << (at % 8)
 	}
 	return false
 }

@@ -45,6 +45,7 @@ from ._errors import (
     Timeout,
     Version,
 )
+from ._integrity import IntegrityCheck, RecoveryStep, RecoveryStepKind, auto_recover, repair, validate_integrity
 from ._library import LibraryNotFound, load
 from ._producer import Producer, WriteSlot
 from ._recovery import (
@@ -87,6 +88,7 @@ __all__ = [
     "Full",
     "Geometry",
     "Handle",
+    "IntegrityCheck",
     "Invalid",
     "InvalidSlot",
     "LibraryNotFound",
@@ -105,6 +107,8 @@ __all__ = [
     "ReadTransactionGuard",
     "RecoveryError",
     "RecoveryResult",
+    "RecoveryStep",
+    "RecoveryStepKind",
     "Schema",
     "Secret",
     "SlotDiagnostic",
@@ -118,6 +122,7 @@ __all__ = [
     "Version",
     "WriteSlot",
     "WriteTransactionGuard",
+    "auto_recover",
     "cleanup_dead_consumers",
     "diagnose_all_slots",
     "diagnose_slot",
@@ -126,7 +131,9 @@ __all__ = [
     "load",
     "release_zombie_readers",
     "release_zombie_writer",
+    "repair",
     "unlink",
+    "validate_integrity",
     "version",
     "with_next_slot",
     "with_read_transaction",

@@ -50,3 +50,18 @@ datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${cpp
 foreach(example transactions next_slot)
   datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${CMAKE_BINARY_DIR}/examples/cpp)
 endforeach()
+
+# recovery: the part about integrity, once with each compiler.
+foreach(family gcc clang)
+  if(CPP_${family})
+    set(program ${cpp_test_directory}/test_integrity.${family})
+    add_custom_command(OUTPUT ${program}
+      COMMAND ${CPP_${family}} -g -std=c++17 -O1 ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include -o ${program} ${CMAKE_SOURCE_DIR}/tests/cpp/test_integrity.cpp
+        -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test -pthread
+      DEPENDS datablock_crashpoints_go ${CMAKE_SOURCE_DIR}/tests/cpp/test_integrity.cpp ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+      COMMENT "C++: test_integrity.${family}"
+      VERBATIM)
+    add_custom_target(cpp_integrity.${family} ALL DEPENDS ${program})
+    datablock_test(cpp.integrity.${family} COMMAND ${program})
+  endif()
+endforeach()
