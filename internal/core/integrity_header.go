@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"golang.org/x/crypto/blake2b"
 
@@ -115,6 +116,20 @@ const sameHash = 16
 // derived is the immutable header as it must have been, nil if that cannot be concluded. The proof is always the hash; what is concluded are candidates for it: one flipped bit
 // anywhere, together with any damage in what the file's name, the sizes and the control file say as well.
 func derived(raw []byte, name string, size int64, controls []controlFile) []byte {
+	key := fmt.Sprintf("%q %q %d %v", raw, name, size, controls)
+	if whole, ok := concluded.Load(key); ok {
+		return whole.([]byte)
+	}
+	whole := conclude(raw, name, size, controls)
+	concluded.Clear() // the last one is enough
+	concluded.Store(key, whole)
+	return whole
+}
+
+// concluded saves the several looks of one repair the search.
+var concluded sync.Map
+
+func conclude(raw []byte, name string, size int64, controls []controlFile) []byte {
 	bases := [][]byte{append([]byte(nil), raw...)}
 	for _, c := range controls {
 		bases = append(bases, known(raw, name, size, c))

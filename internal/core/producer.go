@@ -41,13 +41,13 @@ type WriteSlot struct {
 const nameCheckEvery = int64(100 * time.Millisecond)
 
 func newProducer(a *attachment, c Config) *Producer {
-	slots := make([]uint32, 4*uint64(a.slots())) // each list twice as long as it can get: a damaged ring retires slots that it has not, until the next scan
+	slots := make([]uint32, 2*a.slots())
 	p := &Producer{
 		ProducerState: &ProducerState{Block: a.blockState(), nameChecked: platform.Monotonic()},
 		attachment:    a,
 		unlinkOnClose: c.Flags&UnlinkOnClose != 0,
-		free:          slots[:2*uint64(a.slots())],
-		retired:       slots[2*uint64(a.slots()):],
+		free:          slots[:a.slots()],
+		retired:       slots[a.slots():],
 		pinned:        make([]uint64, (a.slots()+63)/64),
 		pins:          make([]uint32, a.consumerLimit*layout.MaxPins),
 	}
@@ -82,9 +82,6 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 		if err := p.checkFiles(); err != nil {
 			return WriteSlot{}, err
 		}
-	}
-	if p.retireCount > p.slots() {
-		return WriteSlot{}, fail(Corrupt, "block %q: its ring names slots more than once, or had some that were free: close, repair it with datablock-admin validate --repair, and open again", p.name())
 	}
 	if !p.gate() || !p.takeSlot() {
 		if err := p.waitForRoom(timeout); err != nil {

@@ -124,7 +124,7 @@ func (r *repair) header(x *inspection) error {
 			if err := resize(file, size[1]); err != nil {
 				return systemError(err, "block %q", x.name())
 			}
-			crash.Point("repair.resized")
+			crash.Point("repair.file")
 			r.did(nil, PartHeader, 0, size[0], "cut %s to its size", file)
 		}
 	}
@@ -152,7 +152,7 @@ func (r *repair) write(to, from []byte) (wrong bool) {
 	for i := range from {
 		if to[i] != from[i] {
 			to[i] = from[i]
-			crash.Point("repair.header")
+			crash.Point("repair.file")
 			wrong = true
 		}
 	}
@@ -164,24 +164,24 @@ func (r *repair) words(x *inspection, w *repairer) {
 	alive := probe(x.ask, layout.ProducerRow) == somebody
 	hint := x.data.u64(layout.Commit)
 	if was := hint.Load(); x.nextKnown && hint.CompareAndSwap(was, x.next) {
-		crash.Point("repair.commit")
+		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, was, "set commit to %d, as the ring says", x.next)
 		x.nextKnown = false
 	}
 	switch state := x.state.Load(); {
 	case state >= layout.StateReady && state <= layout.StateReplacing:
 	case x.state.CompareAndSwap(state, layout.StateReady):
-		crash.Point("repair.state")
+		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, uint64(state), "set the state to READY")
 		x.wakeConsumers()
 	}
 	if epoch := x.data.u64(layout.Epoch); epoch.Load() == 0 && epoch.CompareAndSwap(0, x.ringEpoch()) {
-		crash.Point("repair.epoch")
+		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, 0, "set the epoch to %d, as the ring says", x.ringEpoch())
 	}
 	claim := x.data.u64(layout.ClaimID)
 	if was := claim.Load(); was != 0 && (was-1 < x.hint() || was-1 > x.hint()+uint64(x.slots())) && claim.CompareAndSwap(was, 0) {
-		crash.Point("repair.claim")
+		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, was, "cleared the number of the message that is being written")
 	}
 	if was := x.producerWaiting.Load(); was != layout.WaitAny && was > x.hint()+uint64(x.slots()) {
@@ -190,15 +190,15 @@ func (r *repair) words(x *inspection, w *repairer) {
 			to = layout.WaitAny
 		}
 		if x.producerWaiting.CompareAndSwap(was, to) {
-			crash.Point("repair.awaited")
+			crash.Point("repair.word")
 			r.did(w, PartHeader, 0, was, "cleared the cursor that the producer waits for")
 			x.wakeProducer()
 		}
 	}
 	if was := x.joinAck.Load(); was > x.joinEpoch.Load() && x.joinAck.CompareAndSwap(was, 0) {
-		crash.Point("repair.ack")
+		crash.Point("repair.word")
 		x.joinEpoch.Add(1) // makes the producer look at all cursors, and acknowledge that
-		crash.Point("repair.joins")
+		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, was, "let the producer acknowledge the joins again")
 	}
 }
@@ -222,7 +222,7 @@ func (r *repair) log(x *inspection, w *repairer, found *Integrity) {
 		}
 		seq := x.ctl.u64(x.logRecord(f.Index) + layout.RecSeq)
 		if was := seq.Load(); seq.CompareAndSwap(was, 0) {
-			crash.Point("repair.record")
+			crash.Point("repair.word")
 			r.did(w, PartLog, f.Index, was, "dropped recovery log record %d", f.Index)
 		}
 	}

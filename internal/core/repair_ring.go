@@ -118,16 +118,16 @@ func (r *repair) rebuildEntry(x *inspection, w *repairer, place uint32, named ma
 	at := x.slotHeader(slot)
 	if before.id != id || !sure {
 		x.data.u64(at + layout.SlotID).Store(id)
-		crash.Point("repair.slot-id")
+		crash.Point("repair.slot")
 	}
 	if !sure || before.length > x.slotSize {
 		x.data.u64(at + layout.SlotLength).Store(0)
-		crash.Point("repair.slot-length")
+		crash.Point("repair.slot")
 	}
 	if !x.possibleClaim(before.claim) {
 		epoch := x.data.u64(layout.Epoch).Load()
 		x.data.u64(at + layout.SlotClaim).Store(layout.Claim(epoch, max(1, layout.ClaimGeneration(before.claim))) &^ layout.ClaimOpen)
-		crash.Point("repair.slot-claim")
+		crash.Point("repair.slot")
 	}
 	now := layout.Entry(id, slot) | lost
 	if x.slotWords(slot) == before && now == was {
@@ -198,7 +198,7 @@ func (r *repair) discard(x *inspection, w *repairer, place uint32) {
 	if _, wrong := x.lookAtEntry(place); !wrong || was == now || !e.CompareAndSwap(was, now) {
 		return
 	}
-	crash.Point("repair.discarded")
+	crash.Point("repair.entry")
 	r.did(w, PartRing, place, was, "discarded message %d of ring entry %d (LOST)", id, place)
 }
 

@@ -29,7 +29,7 @@ func (r *repair) noise(x *inspection, w *repairer) {
 	for i := range uint32(layout.MaskWords) {
 		for _, mask := range [][]atomic.Uint64{x.active, x.lossless} {
 			if before := mask[i].And(x.validRows(i)); before&^x.validRows(i) != 0 {
-				crash.Point("repair.noise")
+				crash.Point("repair.word")
 				r.did(w, PartRow, 64*i, before, "cleared the mask's bits of rows that do not exist")
 			}
 		}
@@ -89,13 +89,13 @@ func (r *repair) correct(x *inspection, w *repairer, row uint32, dead bool) {
 	from := uint32(was.role) | uint32(was.delivery)<<8 | uint32(was.durable)<<16 | uint32(was.maxPins)<<24
 	to := uint32(role) | uint32(delivery)<<8 | uint32(durable)<<16 | uint32(pins)<<24
 	if from != to && kind.CompareAndSwap(from, to) {
-		crash.Point("repair.row-kind")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, uint64(from), "corrected role, delivery and pins of row %d", row)
 	}
 	if length := x.ctl.u32(at + layout.RowNameLen); was.nameLength > layout.MaxRowNameLen {
 		n := bytes.IndexByte(x.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1], 0)
 		if length.CompareAndSwap(was.nameLength, uint32(min(uint(n), layout.MaxRowNameLen))) {
-			crash.Point("repair.row-name")
+			crash.Point("repair.word")
 			r.did(w, PartRow, row, uint64(was.nameLength), "corrected the length of the name of row %d", row)
 		}
 	}
@@ -128,7 +128,7 @@ func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWor
 		state = layout.RowDead
 	}
 	if x.ctl.u32(x.header.row(row)+layout.RowStatus).CompareAndSwap(was.status, state) {
-		crash.Point("repair.row-status")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, uint64(was.status), "set the state of row %d to %d", row, state)
 	}
 }
@@ -140,20 +140,20 @@ func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery u
 	}
 	if !x.maskHas(x.active, row) {
 		x.maskSet(x.active, row)
-		crash.Point("repair.active")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, 0, "let the producer mind the pins of row %d again", row)
 	}
 	bound := x.maskHas(x.lossless, row)
 	switch {
 	case delivery == layout.Lossless && !bound:
 		x.maskSet(x.lossless, row)
-		crash.Point("repair.lossless")
+		crash.Point("repair.word")
 		x.joinEpoch.Add(1)
-		crash.Point("repair.rescan")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, 0, "let the producer mind the cursor of row %d again", row)
 	case delivery != layout.Lossless && bound:
 		x.maskClear(x.lossless, row)
-		crash.Point("repair.unbound")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, 0, "let row %d no longer hold the producer up", row)
 		x.wakeProducer()
 	}
@@ -168,23 +168,23 @@ func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
 	for k := range uint64(layout.MaxPins) {
 		pin := x.pin(row, k)
 		if was := pin.Load(); was > uint64(x.slots()) && pin.CompareAndSwap(was, 0) {
-			crash.Point("repair.pin")
+			crash.Point("repair.word")
 			r.did(w, PartRow, row, was, "cleared a pin of row %d", row)
 		}
 	}
 	now := x.rowWords(row)
 	if join := x.ctl.u64(x.header.row(row) + layout.RowJoin); now.join > x.joinEpoch.Load() && join.CompareAndSwap(now.join, 0) {
-		crash.Point("repair.join")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, now.join, "corrected the join of row %d", row)
 	}
 	if now = x.rowWords(row); now.status == layout.RowFree || x.impossibleCursor(now) == "" {
 		return
 	}
 	if oldest := x.oldest(x.hint()); x.cursor(row).CompareAndSwap(now.cursor, oldest) {
-		crash.Point("repair.cursor")
+		crash.Point("repair.word")
 		r.did(w, PartRow, row, now.cursor, "moved the cursor of row %d to the oldest message, %d", row, oldest)
 		x.joinEpoch.Add(1)
-		crash.Point("repair.looked")
+		crash.Point("repair.word")
 		x.wakeProducer()
 	}
 }

@@ -193,3 +193,15 @@ func TestRepairingWhileItIsUsedDisturbsNobody(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit retires the slot of the entry that it replaces, whatever that is, and takes one: the lists never get longer.
+func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	write(t, p, 4)
+	for range 10 * p.slots() {
+		p.entry(p.next).Store(layout.Entry(p.next-uint64(p.slotCount), 0))
+		write(t, p, 1)
+		require.LessOrEqual(t, p.freeCount+p.retireCount, p.slots())
+	}
+}

@@ -13,7 +13,6 @@ from datablock_ctypes import (
     validate_integrity,
 )
 
-
 NAME = "camera"
 
 
