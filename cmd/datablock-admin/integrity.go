@@ -159,14 +159,14 @@ a person, is named (attend) and left alone. With --dry-run it only says what it 
 			}
 			steps := []stepJSON{}
 			open := false
-			n, err := core.AutoRecover(name, a.directory, dry, func(s core.RecoveryStep) {
+			_, err := core.AutoRecover(name, a.directory, dry, func(s core.RecoveryStep) {
 				steps = append(steps, stepJSON{s.Kind.String(), s.Target, s.PID, s.Done, s.Text})
 				open = open || !s.Done
 			})
 			if err != nil {
 				return err
 			}
-			a.showSteps(steps, n, dry)
+			a.showSteps(steps, dry)
 			if open {
 				return errProblems
 			}
@@ -178,7 +178,7 @@ a person, is named (attend) and left alone. With --dry-run it only says what it 
 	return blockFlag(cmd, &name)
 }
 
-func (a *app) showSteps(steps []stepJSON, n int, dry bool) {
+func (a *app) showSteps(steps []stepJSON, dry bool) {
 	if a.json {
 		_ = a.printJSON(steps)
 		return
@@ -195,7 +195,7 @@ func (a *app) showSteps(steps []stepJSON, n int, dry bool) {
 		}
 		a.print("%s: %s\n", how, printable(s.Text))
 	}
-	if n == 0 {
+	if len(steps) == 0 {
 		a.print("nothing to recover\n")
 	}
 }

@@ -19,7 +19,7 @@ import (
 
 const (
 	docs     = "../../../docs/"
-	patience = 10 * time.Second // for one step
+	patience = time.Minute // for one step
 	pause    = 20 * time.Millisecond
 )
 
