@@ -245,9 +245,6 @@ func (x *inspection) close() {
 	x.unmap()
 }
 
-// view is the inspection as diagnosis looks at a block; only where mapped.
-func (x *inspection) view() *view { return &view{x.block, x.ask} }
-
 // mapped reports whether there is more to look at than the header.
 func (x *inspection) mapped() bool { return x.ctl != nil && x.data != nil }
 
