@@ -191,5 +191,5 @@ func (x *inspection) checksummed(slot uint32) bool {
 func (x *inspection) possibleClaim(mark uint64) bool {
 	epoch := x.data.u64(layout.Epoch).Load()
 	made := layout.ClaimEpoch(mark)
-	return mark&layout.ClaimOpen == 0 && layout.ClaimGeneration(mark) > 0 && (epoch == 0 || epoch >= layout.ClaimEpochs || made > 0 && made <= epoch)
+	return mark&layout.ClaimOpen == 0 && layout.ClaimGeneration(mark) > 0 && (epoch == 0 || !layout.ClaimEpochWhole(epoch) || made > 0 && made <= epoch)
 }

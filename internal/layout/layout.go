@@ -284,10 +284,10 @@ func Claim(epoch, generation uint64) uint64 {
 	return ClaimOpen | (epoch&claimEpochMask)<<claimEpochShift | generation&claimGenMask
 }
 
-// ClaimEpochs is the modulus of the epoch in a claim mark.
-const ClaimEpochs = claimEpochMask + 1
+// ClaimEpochWhole reports whether an epoch fits a claim mark as it is.
+func ClaimEpochWhole(epoch uint64) bool { return epoch <= claimEpochMask }
 
-// ClaimEpoch is the epoch of the producer that claimed the slot, modulo ClaimEpochs.
+// ClaimEpoch is the low bits of the epoch of the producer that claimed the slot.
 func ClaimEpoch(c uint64) uint64 { return c >> claimEpochShift & claimEpochMask }
 
 // ClaimGeneration is how many times the slot was claimed.
