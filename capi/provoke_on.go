@@ -7,7 +7,7 @@ package main
 import "C"
 
 // provoke panics when the environment says so: DATABLOCK_TEST_PANIC=producer.claim. The points are producer.open, .claim, .commit, .abort and .close, consumer.open, .next,
-// .read_at, .release and .close, block.list and .unlink, and recovery.diagnose, .diagnose_all, .alive, .readers, .writer and .cleanup. The
+// .read_at, .release and .close, block.list and .unlink, and recovery.diagnose, .diagnose_all, .alive, .readers, .writer, .cleanup, .validate, .repair and .auto. The
 // variable is read at each call, so that a test can set and clear it.
 func provoke(point string) {
 	if textFrom(C.wanted_panic()) == point {

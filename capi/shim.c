@@ -569,3 +569,68 @@ int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) 
     }
     return dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns, dbshim_detail());
 }
+
+/* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
+
+int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out) {
+    if (!dbshim_enter()) {
+        return FAILED_RUNNING;
+    }
+    place place;
+    if (shm_name == NULL || out == NULL) {
+        dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
+        return BAD_ARGUMENT;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return BAD_ARGUMENT;
+    }
+    IntegrityCheck check;
+    int result = dbgo_validate_integrity((char *)shm_name, place.directory, &check, dbshim_detail());
+    if (result == 0) {
+        *out = check;
+    }
+    return result;
+}
+
+RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck *out) {
+    if (!dbshim_enter()) {
+        return RECOVERY_FAILED;
+    }
+    place place;
+    if (shm_name == NULL) {
+        dbshim_null_argument(__func__, "shm_name");
+        return RECOVERY_FAILED;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return RECOVERY_FAILED;
+    }
+    IntegrityCheck check;
+    bool filled = false;
+    RecoveryResult result = (RecoveryResult)dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail());
+    if (filled && out != NULL) {
+        *out = check;
+    }
+    return result;
+}
+
+int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recovery_callback callback, void *context) {
+    if (!dbshim_enter()) {
+        return FAILED_RUNNING;
+    }
+    place place;
+    if (shm_name == NULL) {
+        dbshim_null_argument(__func__, "shm_name");
+        return BAD_ARGUMENT;
+    }
+    if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
+        return BAD_ARGUMENT;
+    }
+    datablock_recovery_step *steps = NULL;
+    size_t count = 0;
+    int result = dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count, dbshim_detail());
+    for (size_t i = 0; callback != NULL && i < count; i++) { /* here, and not from Go: whatever the callback does, no Go frame is beneath it */
+        callback(&steps[i], context);
+    }
+    free(steps);
+    return result;
+}

@@ -150,4 +150,8 @@ int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char
 int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_cleanup_dead_consumers(char *name, char *directory, uint64_t timeout_ns, char *detail);
 
+int dbgo_validate_integrity(char *name, char *directory, IntegrityCheck *out, char *detail);
+int dbgo_repair(char *name, char *directory, _Bool force, IntegrityCheck *out, _Bool *filled, char *detail);
+int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps, size_t *count, char *detail); /* *steps is to be freed */
+
 #endif

@@ -475,6 +475,60 @@ DATABLOCK_API RecoveryResult datablock_release_zombie_writer(const char *shm_nam
 /* Removes every dead consumer's row; a durable one only when it has been dead longer than `timeout_ns`. Returns how many. */
 DATABLOCK_API int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns);
 
+/* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
+
+typedef struct IntegrityCheck {
+    bool header_valid;       /* the immutable bytes of both files, their sizes, the words that belong to the whole block, the recovery log */
+    bool slot_states_valid;  /* ring entries, slot headers, participants' rows and masks */
+    bool checksum_valid;     /* payloads, where messages have checksums */
+    uint32_t corrupted_slots; /* slots that are concerned, each counted once */
+    char error_message[256]; /* the first problem, with the values and what to do; "" when nothing is wrong */
+} IntegrityCheck;
+
+/*
+ * Recomputes everything about a block from its bytes and trusts no stored verdict: the digest of the header, the sizes of the files, every ring entry, every slot that
+ * the ring names with its checksum, every participant's row and mask, the recovery log. Opens read-only, changes nothing, and may run while the block is in use: what a
+ * participant is just doing, and what a dead one left for others to clean, is not damage. Time: that of reading the block once, or, with checksums, of hashing it.
+ * Returns 0 whatever it found, and `*out` says what; -1 bad argument, -2 cannot open (no such block, no permission, not a regular file, another format version), -4 failed while running (a file was truncated
+ * meanwhile), -5 unexpected. Any thread.
+ */
+DATABLOCK_API int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out);
+
+/*
+ * Rebuilds in place what can be concluded from the rest of the block, and resets what cannot: the same files, the same attachments, no good message is touched. A message
+ * whose payload or length is damaged is discarded: LOSSLESS and ORDERED consumers are told LOST. The ring belongs to the producer: while one lives it is repaired only with `force`, and
+ * then that producer may get FENCED once. Rows of living consumers are corrected so that nobody loses anything; rows of nobody are cleaned.
+ * SUCCESS: nothing is wrong any more. NOT_STUCK: nothing was. UNSAFE: a living producer is in the way. FAILED: something cannot be rebuilt, or the block cannot be opened.
+ * Unless it is SUCCESS datablock_error_detail() says why. `out` may be NULL; otherwise it is what is left, except when the block could not be opened. Any thread; two at a time are safe, and so is one that dies.
+ */
+DATABLOCK_API RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck *out);
+
+enum {
+    DATABLOCK_STEP_REPAIR = 1,         /* damage, as datablock_repair does it without force */
+    DATABLOCK_STEP_RELEASE_READER = 2, /* the row of a dead consumer; a durable one keeps its place */
+    DATABLOCK_STEP_RELEASE_WRITER = 3, /* the claim of a dead producer */
+    DATABLOCK_STEP_COLLECT = 4,        /* files that dead processes left under this name */
+    DATABLOCK_STEP_ATTEND = 5          /* nothing is done without being asked: somebody lives, or may come back */
+};
+
+typedef struct datablock_recovery_step {
+    uint32_t kind;   /* DATABLOCK_STEP_* */
+    uint32_t target; /* row (RELEASE_READER), else slot; 0 where it is the block */
+    uint64_t pid;    /* of the process concerned, 0: unknown */
+    uint32_t result; /* a RecoveryResult; in a dry run RECOVERY_SUCCESS */
+    bool done;       /* false in a dry run, when it failed, and for ATTEND */
+    char text[256];  /* for people */
+} datablock_recovery_step;
+
+typedef void (*datablock_recovery_callback)(const datablock_recovery_step *step, void *context);
+
+/*
+ * Does for everything that is stuck or damaged in a block what is right for it, and calls `callback` (may be NULL) once for each step, in order and on this thread, when all have been tried. Nobody who lives is touched: what would take force
+ * is an ATTEND step. With `dry_run` nothing is done and no byte changed. The callback may call the library; the step is valid until it returns.
+ * Returns the number of steps without the ATTEND ones; -1 bad argument, -2 cannot open, -4 failed while running, -5 unexpected. Any thread.
+ */
+DATABLOCK_API int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recovery_callback callback, void *context);
+
 #ifdef __cplusplus
 }
 #endif

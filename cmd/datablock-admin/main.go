@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -36,7 +37,17 @@ type app struct {
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
-func run(args []string, out, errOut io.Writer) int {
+func run(args []string, out, errOut io.Writer) (code int) {
+	debug.SetPanicOnFault(true) // a file that is truncated while it is looked at
+	defer func() {
+		r := recover()
+		if fault, ok := r.(interface{ Addr() uintptr }); ok {
+			fmt.Fprintf(errOut, "datablock-admin: one of the block's files was truncated meanwhile (nothing is at 0x%x any more): look again\n", fault.Addr())
+			code = exitFailed
+		} else if r != nil {
+			panic(r)
+		}
+	}()
 	a := &app{out: out}
 	root := &cobra.Command{
 		Use:   "datablock-admin",
@@ -52,7 +63,7 @@ process left behind. Looking changes nothing and is safe while everything runs.
 	}
 	root.PersistentFlags().StringVar(&a.directory, "directory", "", "where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(), a.unlink(), a.collect())
+	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(), a.validate(), a.autoRecover(), a.unlink(), a.collect())
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)

@@ -239,7 +239,9 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	c.locks.mark = lockMark(c.row, c.incarnation)
 	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)
-	c.ctl[at+layout.RowDurable] = 0
+	if !returning { // who returns is durable, and stays it at every moment
+		c.ctl[at+layout.RowDurable] = 0
+	}
 	if o.Durable {
 		c.ctl[at+layout.RowDurable] = 1
 	}

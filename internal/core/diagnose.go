@@ -79,7 +79,7 @@ func (s SlotDiagnosis) HeldBy() string {
 
 // RowInfo is one participant. Alive is what the kernel says of its lock.
 type RowInfo struct {
-	Row                  uint32
+	Row, Status          uint32 // Status: of the row, layout.Row*
 	Name                 string
 	PID                  uint64
 	Role, Delivery       uint8
@@ -168,7 +168,7 @@ func (v *view) plainSlot(slot uint32) SlotDiagnosis {
 func (v *view) rowInfo(row uint32, now uint64) RowInfo {
 	at := v.header.row(row)
 	r := RowInfo{
-		Row: row, Name: v.rowName(row), PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
+		Row: row, Status: v.rowStatus(row), Name: v.rowName(row), PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
 		Durable: v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
 		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: since(*v.ctl.plain64(at + layout.RowHeartbeat), now),
 		lossless: v.maskHas(v.lossless, row),

@@ -162,18 +162,7 @@ func decode(b []byte, what string) (*header, error) {
 	if sum := blake2b.Sum256(b[:layout.HdrHash]); !bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen]) {
 		return nil, fail(Corrupt, "%s: the header does not match its hash: it is damaged; remove the file and start the producer again", what)
 	}
-	h := &header{
-		created: get64(layout.HdrCreated), slotCount: get32(layout.HdrSlotCount), spareSlots: get32(layout.HdrSpareSlots),
-		slotSize: get64(layout.HdrSlotSize), alignment: get64(layout.HdrAlignment), consumerLimit: get32(layout.HdrConsumerLimit),
-		minConsumers: get32(layout.HdrMinConsumers), policy: Policy(get32(layout.HdrPolicy)), checksum: ChecksumPolicy(get32(layout.HdrChecksum)),
-		flags: get32(layout.HdrFlags), schemaLength: get64(layout.HdrSchemaLength), flexSize: get64(layout.HdrFlexSize),
-		logRecords: get32(layout.HdrLogRecords), retention: get64(layout.HdrRetention),
-	}
-	copy(h.id[:], b[layout.HdrBlockID:])
-	copy(h.secretHash[:], b[layout.HdrSecretHash:])
-	if n := get32(layout.HdrNameLen); n <= layout.MaxNameLen {
-		h.name = string(b[layout.HdrName : layout.HdrName+n])
-	}
+	h := fields(b)
 	if why := h.implausible(); why != "" {
 		return nil, fail(Corrupt, "%s: impossible header: %s", what, why)
 	}
@@ -188,6 +177,25 @@ func decode(b []byte, what string) (*header, error) {
 		}
 	}
 	return h, nil
+}
+
+// fields are the stored fields of an immutable header, whatever they are.
+func fields(b []byte) *header {
+	get32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
+	get64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
+	h := &header{
+		created: get64(layout.HdrCreated), slotCount: get32(layout.HdrSlotCount), spareSlots: get32(layout.HdrSpareSlots),
+		slotSize: get64(layout.HdrSlotSize), alignment: get64(layout.HdrAlignment), consumerLimit: get32(layout.HdrConsumerLimit),
+		minConsumers: get32(layout.HdrMinConsumers), policy: Policy(get32(layout.HdrPolicy)), checksum: ChecksumPolicy(get32(layout.HdrChecksum)),
+		flags: get32(layout.HdrFlags), schemaLength: get64(layout.HdrSchemaLength), flexSize: get64(layout.HdrFlexSize),
+		logRecords: get32(layout.HdrLogRecords), retention: get64(layout.HdrRetention),
+	}
+	copy(h.id[:], b[layout.HdrBlockID:])
+	copy(h.secretHash[:], b[layout.HdrSecretHash:])
+	if n := get32(layout.HdrNameLen); n <= layout.MaxNameLen {
+		h.name = string(b[layout.HdrName : layout.HdrName+n])
+	}
+	return h
 }
 
 // implausible holds every stored field to the limits that creation keeps, so that derive cannot overflow.

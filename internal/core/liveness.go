@@ -162,7 +162,7 @@ func (b *block) cleanRow(ask *platform.Locks, row uint32, expire func(died uint6
 				*died = platform.Realtime()
 			}
 			if !expire(*died) {
-				cleaned = b.rowStatus(row) != layout.RowDead
+				cleaned = b.rowStatus(row) != layout.RowDead || b.maskHas(b.active, row)
 				b.restRow(row)
 				return
 			}
@@ -180,19 +180,22 @@ func (b *block) cleanRow(ask *platform.Locks, row uint32, expire func(died uint6
 // never keeps a durable row whatever its age.
 func never(uint64) bool { return false }
 
-// restRow leaves a dead durable row as it has to wait: no pins, the cursor and the hold kept. The caller holds the row's lock.
+// restRow leaves a dead durable row as it has to wait: no pins, the cursor and the hold kept. The state first: an ACTIVE row without its bit is damage. The caller holds the row's lock.
 func (b *block) restRow(row uint32) {
+	b.ctl.u32(b.header.row(row) + layout.RowStatus).Store(layout.RowDead)
+	crash.Point("clean.resting")
 	b.maskClear(b.active, row)
 	crash.Point("clean.masked")
 	b.clearPins(row)
 	b.abandonLocks(lockMark(row, b.incarnationOf(row)))
-	b.ctl.u32(b.header.row(row) + layout.RowStatus).Store(layout.RowDead)
 }
 
-// clearRow empties a row: bits first, so that nobody acts on the rest, identity last, so that a cleaner who dies leaves something to find. The caller holds the row's lock.
+// clearRow empties a row: bits before the rest, so that nobody acts on it, identity last, so that a cleaner who dies leaves something to find. The caller holds the row's lock.
 func (b *block) clearRow(row uint32) {
 	at := b.header.row(row)
-	b.ctl[at+layout.RowDurable] = 0 // first: a durable row without its hold would be taken for one that kept everything
+	b.ctl.u32(at + layout.RowStatus).Store(layout.RowAttaching) // first: nothing that is cleared from here on belongs to a row that is ACTIVE, or waits for its owner
+	crash.Point("clean.leaving")
+	b.ctl[at+layout.RowDurable] = 0
 	crash.Point("clean.durable")
 	b.maskClear(b.lossless, row)
 	crash.Point("clean.lossless")

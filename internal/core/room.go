@@ -301,8 +301,8 @@ func (p *Producer) holding() (rows []uint32) {
 }
 
 // expired reports whether a dead durable consumer's retention time is over.
-func (p *Producer) expired(died uint64) bool {
-	return p.retention > 0 && since(died, platform.Realtime()) > time.Duration(p.retention)*time.Millisecond
+func (b *block) expired(died uint64) bool {
+	return b.retention > 0 && since(died, platform.Realtime()) > time.Duration(b.retention)*time.Millisecond
 }
 
 func (p *Producer) timedOut(timeout time.Duration) error {

@@ -297,5 +297,11 @@ func Claim(epoch, generation uint64) uint64 {
 	return ClaimOpen | (epoch&claimEpochMask)<<claimEpochShift | generation&claimGenMask
 }
 
+// ClaimEpochWhole reports whether an epoch fits a claim mark as it is.
+func ClaimEpochWhole(epoch uint64) bool { return epoch <= claimEpochMask }
+
+// ClaimEpoch is the low bits of the epoch of the producer that claimed the slot.
+func ClaimEpoch(c uint64) uint64 { return c >> claimEpochShift & claimEpochMask }
+
 // ClaimGeneration is how many times the slot was claimed.
 func ClaimGeneration(c uint64) uint64 { return c & claimGenMask }

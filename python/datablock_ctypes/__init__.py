@@ -45,6 +45,7 @@ from ._errors import (
     Timeout,
     Version,
 )
+from ._integrity import IntegrityCheck, RecoveryStep, RecoveryStepKind, auto_recover, repair, validate_integrity
 from ._library import LibraryNotFound, load
 from ._producer import Producer, WriteSlot
 from ._recovery import (
@@ -92,6 +93,7 @@ __all__ = [
     "Full",
     "Geometry",
     "Handle",
+    "IntegrityCheck",
     "Invalid",
     "InvalidSlot",
     "LibraryNotFound",
@@ -110,6 +112,8 @@ __all__ = [
     "ReadTransactionGuard",
     "RecoveryError",
     "RecoveryResult",
+    "RecoveryStep",
+    "RecoveryStepKind",
     "Schema",
     "Secret",
     "SharedSpinLock",
@@ -124,6 +128,7 @@ __all__ = [
     "Version",
     "WriteSlot",
     "WriteTransactionGuard",
+    "auto_recover",
     "cleanup_dead_consumers",
     "diagnose_all_slots",
     "diagnose_slot",
@@ -132,7 +137,9 @@ __all__ = [
     "load",
     "release_zombie_readers",
     "release_zombie_writer",
+    "repair",
     "unlink",
+    "validate_integrity",
     "version",
     "with_flexible_zone",
     "with_next_slot",

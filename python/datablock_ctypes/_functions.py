@@ -123,6 +123,30 @@ class RawSlotDiagnostic(ctypes.Structure):
     )
 
 
+class RawIntegrityCheck(ctypes.Structure):
+    _fields_ = (
+        ("header_valid", c_bool),
+        ("slot_states_valid", c_bool),
+        ("checksum_valid", c_bool),
+        ("corrupted_slots", c_uint32),
+        ("error_message", c_char * 256),
+    )
+
+
+class RawRecoveryStep(ctypes.Structure):
+    _fields_ = (
+        ("kind", c_uint32),
+        ("target", c_uint32),
+        ("pid", c_uint64),
+        ("result", c_uint32),
+        ("done", c_bool),
+        ("text", c_char * 256),
+    )
+
+
+RecoveryCallback = ctypes.CFUNCTYPE(None, POINTER(RawRecoveryStep), c_void_p)
+
+
 # The C name of each struct.
 STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_config": Config,
@@ -135,6 +159,8 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_read_slot": RawReadSlot,
     "datablock_block_info": RawBlockInfo,
     "SlotDiagnostic": RawSlotDiagnostic,
+    "IntegrityCheck": RawIntegrityCheck,
+    "datablock_recovery_step": RawRecoveryStep,
 }
 
 
@@ -179,4 +205,7 @@ FUNCTIONS = (
     Function("datablock_release_zombie_readers", c_int, (c_char_p, c_uint32)),
     Function("datablock_release_zombie_writer", c_int, (c_char_p, c_uint32)),
     Function("datablock_cleanup_dead_consumers", c_int, (c_char_p, c_uint64)),
+    Function("datablock_validate_integrity", c_int, (c_char_p, POINTER(RawIntegrityCheck))),
+    Function("datablock_repair", c_int, (c_char_p, c_bool, POINTER(RawIntegrityCheck))),
+    Function("datablock_auto_recover", c_int, (c_char_p, c_bool, RecoveryCallback, c_void_p)),
 )

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from support import HEADER, ROOT
 
-from datablock_ctypes import _errors, _functions, _types
+from datablock_ctypes import _errors, _functions, _integrity, _types
 from datablock_ctypes._functions import FUNCTIONS, STRUCTS
 
 TEXT = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
@@ -37,6 +37,8 @@ def type_of(declaration):
         return ctypes.POINTER(type_of(plain[:-1]))
     if plain in ENUMS:
         return ctypes.c_int
+    if plain == "datablock_recovery_callback":
+        return _functions.RecoveryCallback
     return STRUCTS[plain] if plain in STRUCTS else SCALARS[plain]
 
 
@@ -114,6 +116,7 @@ def test_statuses():
         (_types.Start, "DATABLOCK_START_"),
         (_types.SlotState, "DATABLOCK_SLOT_"),
         (_types.RecoveryResult, "RECOVERY_"),
+        (_integrity.RecoveryStepKind, "DATABLOCK_STEP_"),
     ],
 )
 def test_enums(enum, prefix):

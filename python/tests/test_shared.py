@@ -99,10 +99,14 @@ def test_what_a_cleaner_frees_is_told_to_the_next_owner(both):
 def test_the_zone_is_shared_by_both_sides(both):
     producer, consumer = both
     with producer.flexible_zone() as zone:
-        assert len(zone.data) == 4032 and not any(zone.data) and zone.writes == 0 and zone.intact
+        assert len(zone.data) == 4032
+        assert not any(zone.data)
+        assert zone.writes == 0
+        assert zone.intact
         zone.data[:5] = b"hello"
     with consumer.flexible_zone() as zone:
-        assert zone.data[:5] == b"hello" and zone.writes == 1
+        assert zone.data[:5] == b"hello"
+        assert zone.writes == 1
         with pytest.raises(Invalid, match="already"):
             consumer.flexible_zone(timeout=0).__enter__()
     assert with_flexible_zone(producer, 0, lambda zone: zone.writes) == 2
@@ -116,7 +120,8 @@ def test_an_exception_leaves_the_zone_as_it_was(both):
     with pytest.raises(Invalid, match="4033 bytes"), producer.flexible_zone() as zone:
         zone.data.append(1)
     with consumer.flexible_zone() as zone:
-        assert not any(zone.data) and not zone.abandoned
+        assert not any(zone.data)
+        assert not zone.abandoned
 
 
 def test_a_zone_that_changed_unseen_is_noticed(both):
@@ -128,7 +133,8 @@ def test_a_zone_that_changed_unseen_is_noticed(both):
     with pytest.raises(Checksum, match="flexible zone"), consumer.flexible_zone():
         pytest.fail("its contents are not what was left")
     with consumer.flexible_zone(anyway=True) as zone:
-        assert not zone.intact and zone.data[0] == 2
+        assert not zone.intact
+        assert zone.data[0] == 2
     with producer.flexible_zone() as zone:
         assert zone.intact
 
@@ -137,7 +143,8 @@ def test_the_zone_of_a_killed_writer_is_noticed(both):
     _, consumer = both
     killed_holder("zone")
     with consumer.flexible_zone(timeout=10) as zone:
-        assert zone.abandoned and zone.intact  # it had not written
+        assert zone.abandoned
+        assert zone.intact
     with consumer.flexible_zone() as zone:
         assert not zone.abandoned
 

@@ -489,6 +489,15 @@ static void null_release_readers(void) { RECOVERY(datablock_release_zombie_reade
 static void null_release_writer(void) { RECOVERY(datablock_release_zombie_writer(NULL, 0)); }
 static void null_cleanup(void) { NUMBER(datablock_cleanup_dead_consumers(NULL, 0)); }
 
+static void null_validate_name(void) {
+    IntegrityCheck check;
+    NUMBER(datablock_validate_integrity(NULL, &check));
+}
+
+static void null_validate_out(void) { NUMBER(datablock_validate_integrity("camera", NULL)); }
+static void null_repair(void) { RECOVERY(datablock_repair(NULL, false, NULL)); }
+static void null_auto_recover(void) { NUMBER(datablock_auto_recover(NULL, true, NULL, NULL)); }
+
 static void null_secret(void) {
     datablock_config config = config_of(DATABLOCK_RING);
     config.secret_length = 5;
@@ -1767,6 +1776,50 @@ static void release_writer_missing(void) { RECOVERY(datablock_release_zombie_wri
 static void cleanup_name(void) { NUMBER(datablock_cleanup_dead_consumers("camera 1", 0)); }
 static void cleanup_missing(void) { NUMBER(datablock_cleanup_dead_consumers(data_path(), 0)); }
 
+static void validate_missing(void) {
+    IntegrityCheck check;
+    NUMBER(datablock_validate_integrity(data_path(), &check));
+}
+
+static void validate_directory(void) {
+    IntegrityCheck check;
+    CHECK(mkdir(data_path(), 0700) == 0);
+    NUMBER(datablock_validate_integrity(data_path(), &check));
+    CHECK(rmdir(data_path()) == 0);
+}
+
+static void validate_damaged(void) {
+    IntegrityCheck check;
+    make_block();
+    poke(data_path(), DATABLOCK_LAYOUT_HDR_SLOT_SIZE, SLOT_SIZE + 1);
+    NUMBER(datablock_validate_integrity(data_path(), &check));
+    CHECK(!check.header_valid && check.slot_states_valid && check.checksum_valid && check.corrupted_slots == 0);
+}
+
+static void repair_healthy(void) {
+    make_block();
+    RECOVERY(datablock_repair(data_path(), false, NULL));
+}
+
+static void repair_missing(void) { RECOVERY(datablock_repair(data_path(), false, NULL)); }
+
+static void repair_living(void) {
+    IntegrityCheck check = {0};
+    datablock_producer producer = open_producer();
+    write_messages(producer, SLOTS);
+    poke(data_path(), DATABLOCK_LAYOUT_SCHEMA_REGION, DATABLOCK_LAYOUT_ENTRY_NONE);
+    RECOVERY(datablock_repair(data_path(), false, &check));
+    CHECK(check.header_valid && !check.slot_states_valid);
+}
+
+static void repair_hopeless(void) {
+    make_file(BLOCK, 8192);
+    RECOVERY(datablock_repair(data_path(), false, NULL));
+}
+
+static void auto_recover_name(void) { NUMBER(datablock_auto_recover(".camera", true, NULL, NULL)); }
+static void auto_recover_missing(void) { NUMBER(datablock_auto_recover(data_path(), false, NULL, NULL)); }
+
 /* ---- Cases: the library itself -------------------------------------------------------------------------------------------------------- */
 
 static void forked_list(void) {
@@ -1868,6 +1921,9 @@ static void panic_diagnose(void) {
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
+    X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \
+    X(validate_damaged) X(repair_healthy) X(repair_missing) X(repair_living) X(repair_hopeless) X(auto_recover_name)                  \
+    X(auto_recover_missing)                                                                                                           \
     X(forked) X(forked_diagnose) X(forked_recovery) X(panic) X(panic_before) X(panic_diagnose)
 
 static const struct scenario cases[] = {

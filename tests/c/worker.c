@@ -397,6 +397,8 @@ static void recover_block(const char *directory) {
         result = (int)datablock_release_zombie_writer(path, slot);
     } else if (strcmp(action, "cleanup") == 0) {
         result = datablock_cleanup_dead_consumers(path, older);
+    } else if (strcmp(action, "repair") == 0) {
+        result = (int)datablock_repair(path, false, NULL);
     } else if (strcmp(action, "unlink") == 0) {
         result = (int)datablock_unlink(path, 0);
     } else if (strcmp(action, "unlink-force") == 0) {

@@ -555,6 +555,8 @@ int recover_block(const std::string &name, const char *directory) {
         result = datablock_release_zombie_writer(path.c_str(), slot);
     } else if (action == "cleanup") {
         result = datablock_cleanup_dead_consumers(path.c_str(), older);
+    } else if (action == "repair") {
+        result = datablock_repair(path.c_str(), false, nullptr);
     } else if (action == "unlink" || action == "unlink-force") {
         result = datablock_unlink(path.c_str(), action == "unlink" ? 0u : static_cast<uint32_t>(DATABLOCK_FLAG_FORCE));
     } else {

@@ -1,8 +1,11 @@
 package process_test
 
 import (
+	"encoding/binary"
 	"fmt"
+	"os"
 	"strconv"
+	"time"
 
 	"datablock/internal/core"
 	"datablock/internal/layout"
@@ -38,6 +41,7 @@ var routes = map[string][]route{
 	"recover": {releasingTheWriter},
 	"lock":    {locking, zoning},
 	"zone":    {zoning},
+	"repair":  {repairingDamage},
 }
 
 func allRoutes() (all []route) {
@@ -353,4 +357,63 @@ func (k *kill) repair(args ...string) (*worker, bool) {
 		require.Equal(k.t, "result ", line[:7])
 	}
 	return w, !ok
+}
+
+// repairingDamage has one of everything to repair. A victim that dies over it has left a block that the next repair makes sound.
+var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
+	predecessor(k)
+	k.damage()
+	w, died := k.repair("--do=repair")
+	if died {
+		result, left, err := core.Repair(block, k.dir, false)
+		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err, left)
+	}
+	i, err := core.ValidateIntegrity(block, k.dir)
+	require.NoError(k.t, err)
+	require.True(k.t, i.Healthy(), i.Message())
+	return w, died
+}}
+
+// damage changes what can be concluded from the rest: headers, words, an entry's slot, the header of a slot. In place, as others have it mapped, and in messages that they have read.
+func (k *kill) damage() {
+	k.t.Helper()
+	require.Eventually(k.t, func() bool {
+		d := k.diagnosis()
+		for _, r := range d.Rows {
+			if r.Delivery == layout.Lossless && r.Cursor < d.Block.NextID {
+				return false
+			}
+		}
+		return true
+	}, 10*time.Second, time.Millisecond)
+	k.edit(k.controlPath(), func(p []byte) {
+		p[layout.CtlSize] ^= 1
+		p[layout.CtlActive+24] |= 0x80
+	})
+	k.edit(k.dataPath(), func(p []byte) {
+		ring, payload, stride := layout.SchemaRegion, binary.LittleEndian.Uint64(p[layout.HdrPayloadOffset:]), binary.LittleEndian.Uint64(p[layout.HdrStride:])
+		slot := layout.EntrySlot(binary.LittleEndian.Uint64(p[ring+8:]))
+		p[payload+uint64(slot)*stride-layout.SlotHeader+layout.SlotID+7] ^= 1
+		p[ring+2] ^= 0x80
+		p[layout.HdrSlotSize+6] ^= 4
+		p[layout.State] = 77
+	})
+}
+
+// edit changes the bytes of a file that somebody may have mapped.
+func (b *bench) edit(path string, change func([]byte)) {
+	b.t.Helper()
+	before, err := os.ReadFile(path)
+	require.NoError(b.t, err)
+	after := append([]byte(nil), before...)
+	change(after)
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(b.t, err)
+	defer f.Close()
+	for at := range after {
+		if after[at] != before[at] {
+			_, err := f.WriteAt(after[at:at+1], int64(at))
+			require.NoError(b.t, err)
+		}
+	}
 }

@@ -475,6 +475,7 @@ def recover_block(name: str, options: Options) -> None:
         "release-readers": lambda: datablock_ctypes.release_zombie_readers(path, slot),
         "release-writer": lambda: datablock_ctypes.release_zombie_writer(path, slot),
         "cleanup": lambda: datablock_ctypes.cleanup_dead_consumers(path, older),
+        "repair": lambda: datablock_ctypes.repair(path),
         "unlink": lambda: datablock_ctypes.unlink(path),
         "unlink-force": lambda: datablock_ctypes.unlink(path, force=True),
     }

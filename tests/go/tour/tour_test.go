@@ -1,4 +1,4 @@
-// Package tour_test does what docs/getting-started.md says: it saves the page's files, types its commands into one shell, and compares what they print.
+// Package tour_test does what docs/getting-started.md and docs/emergency-procedures.md say: it saves a page's files, types its commands into one shell, and compares what they print.
 package tour_test
 
 import (
@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	page     = "../../../docs/getting-started.md"
+	docs     = "../../../docs/"
 	patience = time.Minute // for one step
 	pause    = 20 * time.Millisecond
 )
@@ -35,9 +35,9 @@ var (
 	looks  = regexp.MustCompile(`^datablock-admin (list|status|diagnose)\b`)
 )
 
-func steps(t *testing.T) (all []step) {
+func steps(t *testing.T, page string) (all []step) {
 	t.Helper()
-	text, err := os.ReadFile(page)
+	text, err := os.ReadFile(docs + page)
 	require.NoError(t, err)
 	found := blocks.FindAllStringSubmatch(string(text), -1)
 	require.NotEmpty(t, found)
@@ -204,10 +204,20 @@ func environment(t *testing.T, root, home, blocks, scratch string) []string {
 }
 
 func TestGettingStarted(t *testing.T) {
+	follow(t, "getting-started.md")
+}
+
+func TestEmergencyProcedures(t *testing.T) {
+	follow(t, "emergency-procedures.md")
+}
+
+// follow does what a page says, from its first line to its last.
+func follow(t *testing.T, page string) {
+	t.Helper()
 	root, err := filepath.Abs("../../..")
 	require.NoError(t, err)
 	home, blocks, scratch := t.TempDir(), t.TempDir(), t.TempDir()
-	all := steps(t)
+	all := steps(t, page)
 	s := start(t, root, scratch, environment(t, root, home, blocks, scratch))
 	for i, step := range all {
 		if step.file != "" {

@@ -224,6 +224,10 @@ func recoverBlock(name string, o options) {
 		result = int(r)
 	case "cleanup":
 		result, err = core.CleanupDeadConsumers(path, "", older)
+	case "repair":
+		var r core.RecoveryResult
+		r, _, err = core.Repair(path, "", false)
+		result = int(r)
 	case "unlink", "unlink-force":
 		flags := uint32(0)
 		if action == "unlink-force" {

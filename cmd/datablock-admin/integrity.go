@@ -1,0 +1,217 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+)
+
+type findingJSON struct {
+	Part    string  `json:"part"`
+	Index   uint32  `json:"index"`
+	Slot    *uint32 `json:"slot,omitempty"`
+	Problem string  `json:"problem"`
+	Advice  string  `json:"advice"`
+}
+
+type integrityJSON struct {
+	Name            string        `json:"name"`
+	Healthy         bool          `json:"healthy"`
+	HeaderValid     bool          `json:"header_valid"`
+	SlotStatesValid bool          `json:"slot_states_valid"`
+	ChecksumValid   bool          `json:"checksum_valid"`
+	CorruptedSlots  uint32        `json:"corrupted_slots"`
+	Found           int           `json:"found"`
+	Findings        []findingJSON `json:"findings"`
+	Result          string        `json:"result,omitempty"`
+	Repaired        []string      `json:"repaired,omitempty"`
+}
+
+func integrityOf(i *core.Integrity) integrityJSON {
+	j := integrityJSON{
+		Name: i.Block, Healthy: i.Healthy(), HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid, ChecksumValid: i.ChecksumValid,
+		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired,
+	}
+	for _, f := range i.Findings {
+		one := findingJSON{Part: f.Part.String(), Index: f.Index, Problem: f.Problem, Advice: f.Advice}
+		if f.Slot != core.NoSlot {
+			one.Slot = &f.Slot
+		}
+		j.Findings = append(j.Findings, one)
+	}
+	return j
+}
+
+func (a *app) validate() *cobra.Command {
+	var name string
+	var repair, force, yes bool
+	cmd := &cobra.Command{
+		Use: "validate --shm-name NAME [--repair [--force]]", Short: "Check every byte of a block that has to be right, and repair it",
+		Long: `Recomputes everything about a block from its bytes: the header's digest, the sizes of the files, ring entries, slot headers, checksums, participants' rows, the recovery
+log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
+
+With --repair it rebuilds in place what can be concluded from the rest, and resets what cannot; nobody attached has to attach again. A message that cannot be saved is marked LOST. While a producer lives its
+ring is not touched (exit code 4), unless --force is given.
+
+` + exitHelp,
+		Example: `  datablock-admin validate --shm-name camera
+  datablock-admin validate --shm-name camera --repair --yes`,
+		RunE: func(*cobra.Command, []string) error {
+			if force && !repair {
+				return usageError{errors.New("--force goes with --repair")}
+			}
+			found, err := core.ValidateIntegrity(name, a.directory)
+			if err != nil {
+				return err
+			}
+			if !repair || found.Healthy() {
+				return a.showIntegrity(found, "")
+			}
+			if !a.json {
+				a.printFindings(found)
+			}
+			if err := confirm(yes, fmt.Sprintf("repair block %q", found.Block)); err != nil {
+				return err
+			}
+			return a.repair(name, force)
+		},
+	}
+	cmd.Flags().BoolVar(&repair, "repair", false, "repair what is wrong")
+	cmd.Flags().BoolVar(&force, "force", false, "with --repair: also the ring of a living producer, whose open claim may be fenced")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return blockFlag(cmd, &name)
+}
+
+func (a *app) repair(name string, force bool) error {
+	result, left, err := core.Repair(name, a.directory, force)
+	if result != core.RecoverySuccess && result != core.RecoveryNotStuck {
+		if left != nil && a.json {
+			j := integrityOf(left)
+			j.Result = err.Error()
+			_ = a.printJSON(j)
+		}
+		return err
+	}
+	return a.showIntegrity(left, "repaired")
+}
+
+func (a *app) showIntegrity(i *core.Integrity, result string) error {
+	if a.json {
+		j := integrityOf(i)
+		j.Result = result
+		if err := a.printJSON(j); err != nil {
+			return err
+		}
+	} else {
+		for _, done := range i.Repaired {
+			a.print("%s\n", printable(done))
+		}
+		a.printFindings(i)
+	}
+	if !i.Healthy() {
+		return errProblems
+	}
+	return nil
+}
+
+func (a *app) printFindings(i *core.Integrity) {
+	if i.Healthy() {
+		a.print("block %q is %s\n", i.Block, good("healthy"))
+		return
+	}
+	for _, f := range i.Findings {
+		a.print("%s: %s\n", bad(f.Part.String()), printable(f.String()))
+	}
+	if i.Found > len(i.Findings) {
+		a.print("and %d more\n", i.Found-len(i.Findings))
+	}
+}
+
+type stepJSON struct {
+	Kind   string `json:"kind"`
+	Target uint32 `json:"target"`
+	PID    uint64 `json:"pid"`
+	Done   bool   `json:"done"`
+	Text   string `json:"text"`
+}
+
+func (a *app) autoRecover() *cobra.Command {
+	var name string
+	var dry, yes bool
+	cmd := &cobra.Command{
+		Use: "auto-recover --shm-name NAME [--dry-run]", Short: "Do for everything stuck or damaged what is right for it",
+		Long: `Walks the diagnosis of a block: repairs damage, releases what dead producers and consumers hold, and removes the files that they left. Nobody who lives is touched: what would take force, or
+a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.
+
+` + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			if !dry {
+				if err := confirm(yes, fmt.Sprintf("recover block %q", name)); err != nil {
+					return err
+				}
+			}
+			steps := []stepJSON{}
+			open := false
+			_, err := core.AutoRecover(name, a.directory, dry, func(s core.RecoveryStep) {
+				steps = append(steps, stepJSON{s.Kind.String(), s.Target, s.PID, s.Done, s.Text})
+				open = open || !s.Done
+			})
+			if err != nil {
+				return err
+			}
+			a.showSteps(steps, dry)
+			if open {
+				return errProblems
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return blockFlag(cmd, &name)
+}
+
+func (a *app) showSteps(steps []stepJSON, dry bool) {
+	if a.json {
+		_ = a.printJSON(steps)
+		return
+	}
+	for _, s := range steps {
+		how := good("done")
+		switch {
+		case s.Kind == core.StepAttend.String():
+			how = bad("attend")
+		case dry:
+			how = "would"
+		case !s.Done:
+			how = bad("failed")
+		}
+		a.print("%s: %s\n", how, printable(s.Text))
+	}
+	if len(steps) == 0 {
+		a.print("nothing to recover\n")
+	}
+}
+
+// confirm asks on a terminal before something is changed. Where nobody can answer, --yes has to say it.
+func confirm(yes bool, what string) error {
+	if yes {
+		return nil
+	}
+	if !isatty.IsTerminal(os.Stdin.Fd()) {
+		return usageError{fmt.Errorf("to %s without a terminal, say --yes", what)}
+	}
+	fmt.Fprintf(os.Stderr, "%s? [y/N] ", what)
+	answer, _ := bufio.NewReader(os.Stdin).ReadString('\n')
+	if answer = strings.ToLower(strings.TrimSpace(answer)); answer != "y" && answer != "yes" {
+		return usageError{fmt.Errorf("not confirmed, nothing was changed")}
+	}
+	return nil
+}

@@ -1,0 +1,88 @@
+package core
+
+import (
+	"os"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+func (b bench) recover(dry bool) (steps []RecoveryStep) {
+	n, err := AutoRecover("x", b.dir, dry, func(s RecoveryStep) { steps = append(steps, s) })
+	require.NoError(b.t, err)
+	counted := 0
+	for _, s := range steps {
+		if s.Kind != StepAttend {
+			counted++
+			require.Equal(b.t, !dry, s.Done, s.Text)
+		}
+	}
+	require.Equal(b.t, counted, n)
+	return steps
+}
+
+func kindsOf(steps []RecoveryStep) (kinds []StepKind) {
+	for _, s := range steps {
+		kinds = append(kinds, s.Kind)
+	}
+	return kinds
+}
+
+func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	assert.Empty(t, b.recover(false), "a healthy block")
+	reader := b.consumer(ConsumerOptions{Delivery: Lossless})
+	latest, err := b.openConsumer(ConsumerOptions{Delivery: Latest, Name: "dead"})
+	require.NoError(t, err)
+	durable, err := b.openConsumer(ConsumerOptions{Delivery: Ordered, Name: "durable", Durable: true})
+	require.NoError(t, err)
+	write(t, p, 3)
+	_, err = latest.Next(0)
+	require.NoError(t, err)
+	_, err = durable.Next(0)
+	require.NoError(t, err)
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	p.die()
+	latest.die()
+	durable.die()
+	p.data[layout.HdrSlotSize+5] ^= 16
+	stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
+	require.NoError(t, os.WriteFile(stray, []byte("left"), 0o600))
+
+	before := b.contents()
+	planned := b.recover(true)
+	assert.True(t, reflect.DeepEqual(before, b.contents()), "a dry run changes no byte")
+	assert.Equal(t, []StepKind{StepRepair, StepCollect}, kindsOf(planned), "while the header is damaged nobody can say what is stuck")
+	done := b.recover(false)
+	assert.Equal(t, []StepKind{StepRepair, StepReleaseReader, StepReleaseReader, StepReleaseWriter, StepCollect}, kindsOf(done))
+	assert.Equal(t, s.Index, done[3].Target)
+	assert.NoFileExists(t, stray)
+	assert.Equal(t, []StepKind{StepAttend}, kindsOf(b.recover(false)), "the durable consumer may come back")
+
+	q := b.producer(config)
+	write(t, q, 1)
+	assert.Equal(t, []uint64{0, 1, 2, 3}, idsOf(t, reader, 4))
+}
+
+func TestAutoRecoverLeavesTheLivingAlone(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Latest, Name: "hung"})
+	write(t, p, 1)
+	_, err := c.Next(0)
+	require.NoError(t, err)
+	*c.hot.heartbeat = 1
+	steps := b.recover(false)
+	require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+	assert.Equal(t, RecoveryUnsafe, steps[0].Result)
+	assert.EqualValues(t, os.Getpid(), steps[0].PID)
+	assert.Contains(t, steps[0].Text, `"hung"`)
+	require.NotZero(t, c.held)
+}

@@ -1,0 +1,319 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// Part is where in a block something is wrong.
+type Part uint8
+
+// The parts, in the order in which they are looked at: what is wrong in one may be the reason for what is found in a later one.
+const (
+	PartHeader  Part = iota + 1 // the immutable bytes of both files, their sizes, and the words that belong to the whole block
+	PartRing                    // a ring entry
+	PartSlot                    // the header of a slot that the ring names
+	PartPayload                 // a payload that does not match its checksum
+	PartRow                     // a participant's row, or its bits in the masks
+	PartLog                     // the recovery log
+)
+
+// String is the part as findings name it.
+func (p Part) String() string {
+	return [...]string{"nothing", "header", "ring entry", "slot", "payload", "row", "log record"}[min(p, PartLog)]
+}
+
+// Finding is one thing that is wrong with a block: where, with the values, and what to do.
+type Finding struct {
+	Part    Part
+	Index   uint32 // of the entry, slot, row or record
+	Slot    uint32 // the slot that is concerned, NoSlot if none is
+	Problem string
+	Advice  string
+}
+
+// NoSlot in a Finding: no slot is concerned.
+const NoSlot = layout.NoSlot
+
+// String is the finding in one sentence.
+func (f Finding) String() string { return f.Problem + ": " + f.Advice }
+
+// Integrity is the verdict on a block. The three booleans are those of IntegrityCheck.
+type Integrity struct {
+	Block           string
+	HeaderValid     bool // PartHeader and PartLog
+	SlotStatesValid bool // PartRing, PartSlot and PartRow
+	ChecksumValid   bool // PartPayload
+	CorruptedSlots  uint32
+	Findings        []Finding // at most maxFindings
+	Found           int       // how many there are
+	Repaired        []string  // by Repair: what it has done
+}
+
+// Healthy reports whether nothing is wrong.
+func (i *Integrity) Healthy() bool { return i.Found == 0 }
+
+// Message is the first problem and what to do, "" if there is none.
+func (i *Integrity) Message() string {
+	if i.Healthy() {
+		return ""
+	}
+	text := i.Findings[0].String()
+	if i.Found > 1 {
+		text = fmt.Sprintf("%s (and %d more)", text, i.Found-1)
+	}
+	return text
+}
+
+const (
+	maxFindings = 1000
+
+	// A block in use changes while it is looked at. What looks wrong is looked at again, and only what looks wrong every time is a finding: a participant is
+	// between two stores for nanoseconds, and for as long as the system lets it wait for a processor.
+	suspectLooks = 5
+)
+
+var suspectPause = 100 * time.Microsecond
+
+// repairAdvice is for what Repair can mend.
+func repairAdvice(name string) string {
+	return "repair it: datablock-admin validate --shm-name " + name + " --repair"
+}
+
+// ValidateIntegrity recomputes everything about a block from its bytes, and trusts no stored verdict. It opens read-only, changes nothing, and may run while the block is in use.
+// What a participant is just doing, and what a dead one has left for others to clean, is not damage. Damage is in the verdict; the error is for a block that cannot be looked at: Invalid, NotFound, Access, Corrupt (not a regular
+// file), Version, System.
+func ValidateIntegrity(name, directory string) (*Integrity, error) {
+	l, err := locate(name, directory)
+	if err != nil {
+		return nil, err
+	}
+	x, err := openInspection(l, false)
+	if err != nil {
+		return nil, err
+	}
+	defer x.close()
+	x.inspect()
+	return x.verdict(), nil
+}
+
+// suspect is a place that looked wrong, and how to look again.
+type suspect struct {
+	first Finding
+	look  func() (Finding, bool)
+}
+
+// inspection is a block opened to be judged. Unlike block it opens what is damaged too: its header is what the bytes say if they can be believed, and else what
+// can be concluded from everything around them.
+type inspection struct {
+	*block
+	ask         *platform.Locks
+	dataBytes   int64 // sizes of the files
+	ctlBytes    int64
+	page        []byte // copy of the header's page as it was found
+	whole       []byte // the immutable header as it must be
+	controlHead []byte // and of the control file's header
+
+	damaged  []Finding // settled
+	suspects []suspect
+	count    int
+
+	wrong    [PartLog + 1]bool // by Part
+	slotBits []uint64
+	bad      uint32 // slots in slotBits
+
+	next      uint64 // what the entries say where commit is damaged
+	nextKnown bool
+}
+
+// openInspection maps whatever lies under the name. Where nothing can be concluded about its geometry, only the header is judged, and data and ctl stay nil.
+func openInspection(l location, write bool) (*inspection, error) {
+	for range openTries {
+		x, err := openInspectionOnce(l, write)
+		if !errors.Is(err, errMoved) {
+			return x, err
+		}
+	}
+	return nil, fail(Busy, "block %q: the name leads to another file at every look", l.name)
+}
+
+func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
+	f, err := platform.OpenFile(l.data(), write)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &Error{Code: NotFound, Cause: err, Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been started", l.name, l.directory)}
+	}
+	if err != nil {
+		return nil, systemError(err, "block %q", l.name)
+	}
+	x := &inspection{block: &block{location: l, dataFile: f}}
+	opened := false
+	defer func() {
+		if !opened {
+			x.close()
+		}
+	}()
+	if x.dataInfo, err = f.Stat(); err != nil {
+		return nil, systemError(err, "block %q", l.name)
+	}
+	if !x.dataInfo.Regular {
+		return nil, fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", l.data())
+	}
+	x.dataBytes = x.dataInfo.Size
+	if x.page, err = firstBytes(f, min(x.dataBytes, layout.Page)); err != nil {
+		return nil, systemError(err, "block %q", l.name)
+	}
+	if err := x.openControl(write); err != nil {
+		return nil, err
+	}
+	opened = true
+	return x, nil
+}
+
+// firstBytes copies the beginning of a file. Its own mapping, because nothing is known of the rest yet.
+func firstBytes(f *platform.File, n int64) ([]byte, error) {
+	if n == 0 {
+		return nil, nil
+	}
+	m, err := f.Map(n, false, false)
+	if err != nil {
+		return nil, err
+	}
+	defer platform.Unmap(m)
+	return append([]byte(nil), m...), nil
+}
+
+// openControl judges the header with what the control file says, and maps both files if they are as large as it says.
+func (x *inspection) openControl(write bool) error {
+	candidates, err := x.controlFiles()
+	if err != nil {
+		return err
+	}
+	var version *Error
+	if x.header, version = x.trustedHeader(candidates); version != nil {
+		return version
+	}
+	if x.header == nil {
+		return nil
+	}
+	path := x.location.control(x.id)
+	f, err := platform.OpenFile(path, write)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if !x.named() {
+			return errMoved
+		}
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("block %q has lost its control file %s", x.name(), path),
+			fmt.Sprintf("remove %s and start the producer again", x.location.data())})
+		return nil
+	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path), fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
+		return nil
+	case err != nil:
+		return systemError(err, "block %q", x.name())
+	}
+	defer f.Close()
+	if x.ctlInfo, err = f.Stat(); err != nil {
+		return systemError(err, "block %q", x.name())
+	}
+	x.ctlBytes = x.ctlInfo.Size
+	if !x.sizesFit(path) {
+		return nil
+	}
+	if x.ask, err = openLocks(x.block, write); err != nil {
+		return err
+	}
+	if x.ctl, err = f.Map(int64(x.controlSize), write, false); err != nil {
+		return systemError(err, "block %q", x.name())
+	}
+	if x.data, err = x.dataFile.Map(int64(x.dataSize), write, write); err != nil {
+		return systemError(err, "block %q", x.name())
+	}
+	x.resolveWords()
+	x.judgeControlHeader(path)
+	return nil
+}
+
+func (x *inspection) close() {
+	if x.ask != nil {
+		x.ask.Close()
+	}
+	x.unmap()
+}
+
+// mapped reports whether there is more to look at than the header.
+func (x *inspection) mapped() bool { return x.ctl != nil && x.data != nil }
+
+// inspect looks at everything, and again at what looked wrong.
+func (x *inspection) inspect() {
+	if !x.mapped() {
+		return
+	}
+	x.slotBits = make([]uint64, (x.slots()+63)/64)
+	x.judgeCommit()
+	x.judgeWords()
+	x.judgeRing()
+	x.judgeRows()
+	x.judgeLog()
+	x.settle()
+}
+
+// doubt notes a place that looked wrong. Past maxFindings nothing is remembered but the number.
+func (x *inspection) doubt(look func() (Finding, bool)) {
+	if f, wrong := look(); wrong {
+		x.suspects = append(x.suspects, suspect{f, look})
+	}
+}
+
+// settle looks again at all that looked wrong, until it has looked wrong often enough.
+func (x *inspection) settle() {
+	for range suspectLooks {
+		if len(x.suspects) == 0 {
+			return
+		}
+		time.Sleep(suspectPause)
+		left := x.suspects[:0]
+		for _, s := range x.suspects {
+			if f, wrong := s.look(); wrong {
+				s.first = f
+				left = append(left, s)
+			}
+		}
+		x.suspects = left
+	}
+	for _, s := range x.suspects {
+		x.report(s.first)
+	}
+}
+
+// report adds what is wrong beyond doubt.
+func (x *inspection) report(f Finding) {
+	x.count++
+	x.wrong[f.Part] = true
+	if f.Slot < NoSlot && int(f.Slot/64) < len(x.slotBits) && x.slotBits[f.Slot/64]>>(f.Slot%64)&1 == 0 {
+		x.slotBits[f.Slot/64] |= 1 << (f.Slot % 64)
+		x.bad++
+	}
+	if len(x.damaged) < maxFindings {
+		x.damaged = append(x.damaged, f)
+	}
+}
+
+func (x *inspection) verdict() *Integrity {
+	return &Integrity{
+		Block: x.name(), HeaderValid: !x.wrong[PartHeader] && !x.wrong[PartLog], SlotStatesValid: !x.wrong[PartRing] && !x.wrong[PartSlot] && !x.wrong[PartRow],
+		ChecksumValid: !x.wrong[PartPayload], CorruptedSlots: x.bad, Findings: x.damaged, Found: x.count,
+	}
+}
+
+// finding makes the look's answer: a problem, with the advice to repair.
+func (x *inspection) finding(part Part, index, slot uint32, format string, args ...any) (Finding, bool) {
+	return Finding{part, index, slot, fmt.Sprintf("block %q: ", x.name()) + fmt.Sprintf(format, args...), repairAdvice(x.name())}, true
+}
+
+// fine is a look's answer when nothing is wrong.
+func fine() (Finding, bool) { return Finding{}, false }

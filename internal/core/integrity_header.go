@@ -1,0 +1,262 @@
+package core
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"golang.org/x/crypto/blake2b"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// controlFile is a control file that may be the block's: its name carries a block id.
+type controlFile struct {
+	id   blockID
+	size int64
+	head []byte // its immutable header, shorter if the file is
+}
+
+// controlFiles are those under the block's name. A damaged header may not say which is its own.
+func (x *inspection) controlFiles() (found []controlFile, err error) {
+	all, err := filepath.Glob(filepath.Join(escapeGlob(x.directory), escapeGlob(x.location.name)+".*"+controlSuffix))
+	if err != nil {
+		return nil, systemError(err, "block %q", x.name())
+	}
+	for _, path := range all {
+		name, id, temporary, ok := parseControl(filepath.Base(path))
+		if !ok || temporary || name != x.location.name {
+			continue
+		}
+		f, err := platform.OpenFile(path, false)
+		if err != nil {
+			continue // it is said where the control file is needed
+		}
+		if info, err := f.Stat(); err == nil && info.Regular {
+			head, _ := firstBytes(f, min(info.Size, layout.ControlHeaderLen))
+			found = append(found, controlFile{id, info.Size, head})
+		}
+		f.Close()
+	}
+	return found, nil
+}
+
+// escapeGlob keeps a directory's own '*', '?' and '[' from matching anything else.
+func escapeGlob(s string) string {
+	var b bytes.Buffer
+	for _, c := range []byte(s) {
+		if bytes.IndexByte([]byte(`*?[\`), c) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// trustedHeader is the block's header, if its bytes prove themselves by their hash, or if what they must have been can be concluded and then proves itself by the hash.
+// A version error is for a sound header of another format: not damage, and nothing that this library could judge.
+func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
+	path := x.location.data()
+	if len(x.page) < layout.ImmutableLen {
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a DataBlock file, or truncated: it has %d bytes", path, x.dataBytes), "use another name, or remove it if nobody needs it"})
+		return nil, nil
+	}
+	raw := x.page[:layout.ImmutableLen]
+	if proven(raw) && binary.LittleEndian.Uint64(raw) == layout.MagicData && binary.LittleEndian.Uint32(raw[layout.HdrMajor:]) != layout.FormatMajor {
+		_, err := decode(raw, path)
+		var version *Error
+		if e, ok := err.(*Error); ok {
+			version = e
+		}
+		return nil, version
+	}
+	x.whole = raw
+	h, err := decode(raw, path)
+	if err != nil {
+		whole := derived(raw, x.location.name, x.dataBytes, candidates)
+		if whole == nil {
+			x.report(Finding{PartHeader, 0, NoSlot, err.Error(), "it cannot be rebuilt from what is left; nothing was changed"})
+			return nil, nil
+		}
+		x.whole = whole
+		h, _ = decode(whole, path)
+		at := 0
+		for whole[at] == raw[at] {
+			at++
+		}
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at], whole[at]), repairAdvice(x.name())})
+	}
+	if h.name != x.location.name {
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s holds the block %q: it was renamed", path, h.name), "give it its name back"})
+		return nil, nil
+	}
+	minor := binary.LittleEndian.Uint32(raw[layout.HdrMinor:])
+	for at := layout.ImmutableLen; at < len(x.page) && minor <= layout.FormatMinor; at++ {
+		if x.page[at] != 0 {
+			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: reserved byte %d of the header is 0x%02x, and no version writes there", path, at, x.page[at]), repairAdvice(x.name())})
+			break
+		}
+	}
+	return h, nil
+}
+
+// proven reports whether an immutable header matches its hash.
+func proven(b []byte) bool {
+	sum := blake2b.Sum256(b[:layout.HdrHash])
+	return bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen])
+}
+
+// sameHash is how many bytes of the stored hash must be right for it to be the hash that is damaged: 128 bits prove the rest.
+const sameHash = 16
+
+// derived is the immutable header as it must have been, nil if that cannot be concluded. The proof is always the hash; what is concluded are candidates for it: one flipped bit
+// anywhere, together with any damage in what the file's name, the sizes and the control file say as well.
+func derived(raw []byte, name string, size int64, controls []controlFile) []byte {
+	key := fmt.Sprintf("%q %q %d %v", raw, name, size, controls)
+	if whole, ok := concluded.Load(key); ok {
+		return whole.([]byte)
+	}
+	whole := conclude(raw, name, size, controls)
+	concluded.Clear() // the last one is enough
+	concluded.Store(key, whole)
+	return whole
+}
+
+// concluded saves the several looks of one repair the search.
+var concluded sync.Map
+
+func conclude(raw []byte, name string, size int64, controls []controlFile) []byte {
+	bases := [][]byte{append([]byte(nil), raw...)}
+	for _, c := range controls {
+		bases = append(bases, known(raw, name, size, c))
+	}
+	for _, b := range bases {
+		if rehashed := withHash(b); rehashed != nil {
+			if _, err := decode(rehashed, name); err == nil {
+				return rehashed
+			}
+		}
+	}
+	for _, b := range bases {
+		if unflipped(b, name) {
+			return b
+		}
+	}
+	return nil
+}
+
+// unflipped turns one bit back, if there is one with which the header proves itself.
+func unflipped(b []byte, what string) bool {
+	for at := range 8 * layout.HdrHash {
+		b[at/8] ^= 1 << (at % 8)
+		if proven(b) {
+			if _, err := decode(b, what); err == nil {
+				return true
+			}
+		}
+		b[at/8] ^= 1 << (at % 8)
+	}
+	return false
+}
+
+// withHash is the header with its hash, if what is stored in that place differs so little that the rest must be right.
+func withHash(b []byte) []byte {
+	sum := blake2b.Sum256(b[:layout.HdrHash])
+	same := 0
+	for i, c := range sum {
+		if b[layout.HdrHash+i] == c {
+			same++
+		}
+	}
+	if same < sameHash {
+		return nil
+	}
+	return append(append([]byte(nil), b[:layout.HdrHash]...), sum[:]...)
+}
+
+// known is the header with everything put right that stands elsewhere too: in the file's name, in the sizes of the files, and in the control file's name and header.
+func known(raw []byte, name string, size int64, c controlFile) []byte {
+	b := append([]byte(nil), raw...)
+	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
+	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
+	put64(layout.HdrMagic, layout.MagicData)
+	put32(layout.HdrMajor, layout.FormatMajor)
+	put32(layout.HdrMinor, layout.FormatMinor)
+	put64(layout.HdrDataSize, uint64(size))
+	put64(layout.HdrControlSize, uint64(c.size))
+	copy(b[layout.HdrBlockID:], c.id[:])
+	put64(layout.HdrSchemaOffset, layout.SchemaRegion)
+	put64(layout.HdrRowsOffset, layout.CtlRows)
+	if len(c.head) >= layout.CtlConsumerLimit+4 {
+		copy(b[layout.HdrConsumerLimit:layout.HdrConsumerLimit+4], c.head[layout.CtlConsumerLimit:])
+	}
+	put32(layout.HdrNameLen, uint32(len(name)))
+	clear(b[layout.HdrName:layout.HdrHash])
+	copy(b[layout.HdrName:], name)
+	h := fields(b)
+	if h.implausible() == "" {
+		h.derive()
+		put64(layout.HdrStride, h.stride)
+		put64(layout.HdrRingOffset, h.ringOffset)
+		put64(layout.HdrPayloadOffset, h.payloadOffset)
+		put64(layout.HdrFlexOffset, h.flexOffset)
+		put64(layout.HdrLogOffset, h.logOffset)
+	}
+	return b
+}
+
+// sizesFit judges the sizes and the owner of the two files.
+func (x *inspection) sizesFit(controlPath string) bool {
+	data := x.location.data()
+	fit := true
+	odd := func(problem, advice string) {
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		fit = false
+	}
+	startAgain := fmt.Sprintf("remove %s and start the producer again", data)
+	for _, file := range []struct {
+		path      string
+		has, want uint64
+	}{{data, uint64(x.dataBytes), x.dataSize}, {controlPath, uint64(x.ctlBytes), x.controlSize}} {
+		switch {
+		case file.has < file.want:
+			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was truncated, and what was there is gone", file.path, file.has, file.want), startAgain)
+		case file.has > file.want:
+			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was extended", file.path, file.has, file.want), repairAdvice(x.name()))
+			fit = true // there is nothing behind its end that anybody needs
+		}
+	}
+	switch {
+	case !x.ctlInfo.Regular:
+		odd(fmt.Sprintf("%s is not a regular file", controlPath), startAgain)
+	case x.ctlInfo.UID != x.dataInfo.UID:
+		odd(fmt.Sprintf("%s belongs to uid %d, its data file to uid %d: not made by one producer", controlPath, x.ctlInfo.UID, x.dataInfo.UID), "find out who did it, then remove both")
+	}
+	for _, short := range []bool{uint64(x.dataBytes) < x.dataSize, uint64(x.ctlBytes) < x.controlSize} {
+		fit = fit && !short
+	}
+	return fit
+}
+
+// judgeControlHeader compares the control file's immutable bytes with what they must be.
+func (x *inspection) judgeControlHeader(path string) {
+	x.controlHead = append([]byte(nil), x.ctl[:layout.ControlHeaderLen]...)
+	want := x.encodeControl()
+	copy(want[layout.CtlMinor:layout.CtlMinor+4], x.page[layout.HdrMinor:])
+	if x.wrong[PartHeader] { // the minor version of a damaged header is not believed
+		copy(want[layout.CtlMinor:layout.CtlMinor+4], x.controlHead[layout.CtlMinor:])
+	}
+	for at := range want {
+		if x.controlHead[at] != want[at] {
+			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: byte %d of the header is 0x%02x, the data file makes it 0x%02x", path, at, x.controlHead[at], want[at]), repairAdvice(x.name())})
+			return
+		}
+	}
+}
+
+// resize cuts a file to the size that its header says; there is nothing behind it that anybody needs.
+func resize(path string, size uint64) error { return os.Truncate(path, int64(size)) }

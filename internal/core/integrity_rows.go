@@ -1,0 +1,146 @@
+package core
+
+import (
+	"fmt"
+
+	"datablock/internal/layout"
+)
+
+// rowWords is a row, each word loaded once.
+type rowWords struct {
+	status, incarnation, nameLength  uint32
+	role, delivery, durable, maxPins uint8
+	before, cursor, join             uint64
+	active, lossless                 bool
+	pins                             [layout.MaxPins]uint64
+}
+
+func (x *inspection) rowWords(row uint32) (r rowWords) {
+	r.before = x.hint()
+	at := x.header.row(row)
+	r.status = x.ctl.u32(at + layout.RowStatus).Load()
+	r.incarnation = x.ctl.u32(at + layout.RowIncarnation).Load()
+	kind := x.ctl.u32(at + layout.RowRole).Load() // four bytes of one word
+	r.role, r.delivery, r.durable, r.maxPins = uint8(kind), uint8(kind>>8), uint8(kind>>16), uint8(kind>>24)
+	r.nameLength = x.ctl.u32(at + layout.RowNameLen).Load()
+	r.active, r.lossless = x.maskHas(x.active, row), x.maskHas(x.lossless, row)
+	r.join = x.ctl.u64(at + layout.RowJoin).Load()
+	r.cursor = x.cursor(row).Load()
+	for k := range r.pins {
+		r.pins[k] = x.pin(row, uint64(k)).Load()
+	}
+	return r
+}
+
+// judgeRows looks at every row and at the masks.
+func (x *inspection) judgeRows() {
+	for row := range x.consumerLimit + 1 {
+		x.doubt(func() (Finding, bool) { return x.lookAtRow(row) })
+	}
+	for w := range uint32(layout.MaskWords) {
+		x.doubt(func() (Finding, bool) {
+			if noise := (x.active[w].Load() | x.lossless[w].Load()) &^ x.validRows(w); noise != 0 {
+				return x.finding(PartRow, 64*w, NoSlot, "the masks have bits 0x%x for rows from %d on that no consumer can have", noise, 64*w)
+			}
+			return fine()
+		})
+	}
+}
+
+// lookAtRow judges one row. Whatever a participant leaves that dies or is stopped between two of its stores is possible, and not damage; so is every state of a row that is being attached or cleaned.
+func (x *inspection) lookAtRow(row uint32) (Finding, bool) {
+	r := x.rowWords(row)
+	why := x.impossible(row, r)
+	if why == "" {
+		return fine()
+	}
+	if now := x.rowWords(row); now.status != r.status || now.incarnation != r.incarnation {
+		return fine() // another participant's by now
+	}
+	return x.finding(PartRow, row, NoSlot, "row %d (%q) is %s", row, x.rowName(row), why)
+}
+
+// impossible says what about a row cannot be, "" if it can.
+func (x *inspection) impossible(row uint32, r rowWords) string {
+	switch {
+	case r.status > layout.RowDead:
+		return text("in state %d, and states are 0 to 3", r.status)
+	case r.status == layout.RowFree && r.active:
+		return "free, and is attached by the mask"
+	case r.status == layout.RowFree && r.lossless:
+		return "free, and holds the producer up by the mask"
+	case r.status != layout.RowActive && r.status != layout.RowDead:
+		return ""
+	case r.nameLength > layout.MaxRowNameLen:
+		return text("named with %d bytes, and the limit is %d", r.nameLength, layout.MaxRowNameLen)
+	case row == layout.ProducerRow:
+		return x.impossibleProducer(r)
+	case r.role != layout.RoleConsumer:
+		return text("a consumer's, and its role is %d", r.role)
+	case r.delivery < layout.Lossless || r.delivery > layout.Latest:
+		return text("of delivery %d, and deliveries are 1 to 3", r.delivery)
+	case r.durable > 1:
+		return text("durable %d, which is neither yes nor no", r.durable)
+	case r.status == layout.RowDead && r.durable == 0:
+		return "kept for the return of a consumer that is not durable"
+	case r.maxPins < 1 || r.maxPins > layout.MaxPins:
+		return text("allowed %d pins, and the limit is %d", r.maxPins, layout.MaxPins)
+	case r.lossless && r.delivery != layout.Lossless:
+		return text("of %v delivery, and holds the producer up by the mask", Delivery(r.delivery))
+	case r.status == layout.RowActive && !r.active:
+		return "attached, and the mask does not say so: its pins are not minded"
+	case r.status == layout.RowActive && r.delivery == layout.Lossless && !r.lossless:
+		return "LOSSLESS, and the mask does not say so: its cursor is not minded"
+	}
+	if why := x.impossiblePins(r); why != "" {
+		return why
+	}
+	return x.impossibleCursor(r)
+}
+
+func (x *inspection) impossibleProducer(r rowWords) string {
+	switch {
+	case r.status == layout.RowDead:
+		return "kept for the return of a consumer, and is the producer's"
+	case r.role != layout.RoleProducer:
+		return text("the producer's, and its role is %d", r.role)
+	case r.delivery != 0 || r.durable != 0 || r.maxPins != 0:
+		return text("the producer's, and has delivery %d, durable %d, %d pins", r.delivery, r.durable, r.maxPins)
+	}
+	return ""
+}
+
+// impossiblePins judges pins that count. Those of a row whose bit is off are looked at by nobody.
+func (x *inspection) impossiblePins(r rowWords) string {
+	if !r.active {
+		return ""
+	}
+	for k, pin := range r.pins {
+		switch {
+		case pin > uint64(x.slots()):
+			return text("pinning slot %d, and the last one is %d", pin-1, x.slots()-1)
+		case pin != 0 && k >= int(r.maxPins):
+			return text("pinning %d slots or more, and allowed %d", k+1, r.maxPins)
+		}
+	}
+	return ""
+}
+
+// impossibleCursor judges where a row says that it is. A consumer cannot have read what is not written; and what a LOSSLESS one has yet to read is not overwritten, once it is bound.
+func (x *inspection) impossibleCursor(r rowWords) string {
+	next := x.hint() // after the cursor: only what was written before it was loaded can have been read
+	if !x.nextKnown && next < r.cursor {
+		next = x.block.next()
+	}
+	switch {
+	case r.cursor > next:
+		return text("at message %d, and the next one to be written is %d", r.cursor, next)
+	case r.join > x.joinEpoch.Load():
+		return text("waiting for join %d to be acknowledged, and there were %d", r.join, x.joinEpoch.Load())
+	case r.lossless && r.join == 0 && r.cursor < x.oldest(r.before):
+		return text("LOSSLESS and at message %d, and the oldest present is %d", r.cursor, x.oldest(r.before))
+	}
+	return ""
+}
+
+func text(format string, args ...any) string { return fmt.Sprintf(format, args...) }

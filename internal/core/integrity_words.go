@@ -1,0 +1,81 @@
+package core
+
+import (
+	"bytes"
+
+	"golang.org/x/crypto/blake2b"
+
+	"datablock/internal/layout"
+)
+
+// judgeWords looks at the words that belong to the whole block, and at the schema text.
+func (x *inspection) judgeWords() {
+	x.doubt(func() (Finding, bool) {
+		switch state := x.state.Load(); state {
+		case layout.StateReady, layout.StateClosed, layout.StateSuperseded, layout.StateReplacing:
+			return fine()
+		default:
+			return x.finding(PartHeader, 0, NoSlot, "its state is %d, and states are 2 to 5", state)
+		}
+	})
+	x.doubt(func() (Finding, bool) {
+		if x.data.u64(layout.Epoch).Load() == 0 {
+			return x.finding(PartHeader, 0, NoSlot, "its epoch is 0, and it has had a producer")
+		}
+		return fine()
+	})
+	x.doubt(func() (Finding, bool) {
+		before, claim := x.hint(), x.data.u64(layout.ClaimID).Load()
+		if after := x.hint(); claim != 0 && (claim-1 < before || claim-1 > after+uint64(x.slots())) {
+			return x.finding(PartHeader, 0, NoSlot, "message %d is being written, it says, and the next one is %d", claim-1, after)
+		}
+		return fine()
+	})
+	x.doubt(func() (Finding, bool) {
+		awaited := x.producerWaiting.Load()
+		if next := x.hint(); awaited != layout.WaitAny && awaited > next+uint64(x.slots()) {
+			return x.finding(PartHeader, 0, NoSlot, "its producer waits for cursor %d, it says, and the next message is %d", awaited, next)
+		}
+		return fine()
+	})
+	x.doubt(func() (Finding, bool) {
+		acked := x.joinAck.Load()
+		if joins := x.joinEpoch.Load(); acked > joins {
+			return x.finding(PartHeader, 0, NoSlot, "its producer has acknowledged join %d, and there were %d", acked, joins)
+		}
+		return fine()
+	})
+	x.doubt(x.lookAtSchema)
+}
+
+// lookAtSchema compares the schema text with the hash in the header; neither ever changes.
+func (x *inspection) lookAtSchema() (Finding, bool) {
+	if x.schemaLength == 0 {
+		return fine()
+	}
+	want := x.page[layout.HdrSchemaHash : layout.HdrSchemaHash+layout.HashLen]
+	if sum := blake2b.Sum256(x.data[x.schemaOffset : x.schemaOffset+x.schemaLength]); bytes.Equal(sum[:], want) {
+		return fine()
+	}
+	f, _ := x.finding(PartHeader, 0, NoSlot, "the %d bytes of its schema do not match their hash", x.schemaLength)
+	f.Advice = "the text cannot be rebuilt: remove " + x.location.data() + " and start the producer again; messages and readers are not affected"
+	return f, true
+}
+
+// judgeLog looks at every record of the recovery log.
+func (x *inspection) judgeLog() {
+	for record := range x.logRecords {
+		x.doubt(func() (Finding, bool) {
+			seq := x.ctl.u64(x.logRecord(record) + layout.RecSeq).Load()
+			written := x.ctl.u64(x.logOffset + layout.LogNext).Load()
+			if seq != 0 && ((seq-1)%uint64(x.logRecords) != uint64(record) || seq > written) { // 0: never written, or its writer died over it
+				return x.finding(PartLog, record, NoSlot, "recovery log record %d says that it is number %d, and %d were written", record, seq-1, written)
+			}
+			return fine()
+		})
+	}
+}
+
+func (h *header) logRecord(record uint32) uint64 {
+	return h.logOffset + layout.LogHeaderSize + uint64(record)*layout.LogRecordSize
+}

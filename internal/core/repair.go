@@ -1,0 +1,229 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+)
+
+// Repair rebuilds what can be concluded from the rest of a block, and resets what cannot: in place, the same files and the same attachments, and no good message is
+// touched. Entries and slots belong to the producer: while one lives they are repaired only with force, and then its open claim may be fenced and what is damaged is discarded (LOST).
+// It returns what has been done and, as Integrity, what is left. Results: Success, all of it is repaired; NotStuck, nothing was wrong; Unsafe, a living producer is in the way; Failed, something cannot be rebuilt,
+// or could not be written. The error says more unless the result is Success. Every repair is idempotent, and one that dies is continued by the next.
+func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, error) {
+	l, err := locate(name, directory)
+	if err != nil {
+		return RecoveryFailed, nil, err
+	}
+	r := repair{name: l.name, force: force}
+	for range repairRounds {
+		left, err := r.round(l)
+		if err != nil {
+			return RecoveryFailed, left, err
+		}
+		if left.Healthy() {
+			break
+		}
+		if !r.progress {
+			return r.refused(left)
+		}
+	}
+	after, err := ValidateIntegrity(name, directory)
+	switch {
+	case err != nil:
+		return RecoveryFailed, nil, err
+	case !after.Healthy():
+		r.progress = false
+		return r.refused(after)
+	case len(r.done) == 0:
+		return RecoveryNotStuck, after, fail(Invalid, "block %q is healthy, there is nothing to repair", l.name)
+	}
+	after.Repaired = r.done
+	return RecoverySuccess, after, nil
+}
+
+// repairRounds bounds the passes: a repaired header shows the ring, a repaired ring the rows.
+const repairRounds = 6
+
+// actionRepair in the recovery log: the target is the index of what was repaired, before has the part and what was there.
+const actionRepair = 32
+
+type repair struct {
+	name     string
+	force    bool
+	done     []string
+	progress bool
+	unsafe   string // why something was not touched
+}
+
+func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
+	left.Repaired = r.done
+	said := ""
+	if len(r.done) > 0 {
+		said = fmt.Sprintf(" (repaired: %s)", strings.Join(r.done, "; "))
+	}
+	if r.unsafe != "" {
+		return RecoveryUnsafe, left, fail(ProducerActive, "%s: %s%s", left.Findings[0].Problem, r.unsafe, said)
+	}
+	return RecoveryFailed, left, fail(Corrupt, "%s, and cannot be repaired%s", left.Message(), said)
+}
+
+// round looks once, and repairs what it finds.
+func (r *repair) round(l location) (*Integrity, error) {
+	r.progress = false
+	x, err := openInspection(l, false)
+	if err != nil {
+		return nil, err
+	}
+	x.inspect()
+	found := x.verdict()
+	x.close()
+	if found.Healthy() {
+		return found, nil
+	}
+	if x, err = openInspection(l, true); err != nil {
+		return found, err
+	}
+	defer x.close()
+	x.inspect()
+	found = x.verdict()
+	if x.header == nil {
+		return found, nil
+	}
+	if err := r.header(x); err != nil {
+		return found, err
+	}
+	if !x.mapped() {
+		return found, nil
+	}
+	w := repairer{x.block, x.ask}
+	r.words(x, &w)
+	r.rows(x, &w, found)
+	r.log(x, &w, found)
+	r.ring(x, &w, found)
+	return found, nil
+}
+
+// did notes a repair, here and in the block's recovery log.
+func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format string, args ...any) {
+	r.progress = true
+	r.done = append(r.done, fmt.Sprintf(format, args...))
+	if w != nil {
+		w.log(actionRepair, uint64(index), [4]uint64{uint64(part), before})
+	}
+}
+
+// header writes the immutable bytes that were concluded. Nobody attached ever looks at them again, so that it does not matter who lives.
+func (r *repair) header(x *inspection) error {
+	path := x.location.data()
+	for file, size := range map[string][2]uint64{path: {uint64(x.dataBytes), x.dataSize}, x.control(x.id): {uint64(x.ctlBytes), x.controlSize}} {
+		if size[0] > size[1] {
+			if err := resize(file, size[1]); err != nil {
+				return systemError(err, "block %q", x.name())
+			}
+			crash.Point("repair.file")
+			r.did(nil, PartHeader, 0, size[0], "cut %s to its size", file)
+		}
+	}
+	if !x.mapped() {
+		return nil
+	}
+	page := make([]byte, layout.Page)
+	copy(page, x.whole)
+	if binary.LittleEndian.Uint32(x.whole[layout.HdrMinor:]) > layout.FormatMinor {
+		copy(page[layout.ImmutableLen:], x.page[layout.ImmutableLen:]) // a later version's
+	}
+	if r.write(x.data[:layout.Page], page) {
+		r.did(&repairer{x.block, x.ask}, PartHeader, 0, 0, "rebuilt the header of %s", path)
+	}
+	want := x.encodeControl()
+	copy(want[layout.CtlMinor:], x.whole[layout.HdrMinor:layout.HdrMinor+4])
+	if r.write(x.ctl[:layout.ControlHeaderLen], want) {
+		r.did(&repairer{x.block, x.ask}, PartHeader, 0, 0, "rebuilt the header of the control file")
+	}
+	return nil
+}
+
+// write puts bytes right, and reports whether any were wrong. Each byte is either the one that was or the one that is to be: a repair that dies is done again.
+func (r *repair) write(to, from []byte) (wrong bool) {
+	for i := range from {
+		if to[i] != from[i] {
+			to[i] = from[i]
+			crash.Point("repair.file")
+			wrong = true
+		}
+	}
+	return wrong
+}
+
+// words repairs what belongs to the whole block. Each is a compare-and-swap from the damaged value: whoever has just written a good one is not disturbed.
+func (r *repair) words(x *inspection, w *repairer) {
+	alive := probe(x.ask, layout.ProducerRow) == somebody
+	hint := x.data.u64(layout.Commit)
+	if was := hint.Load(); x.nextKnown && hint.CompareAndSwap(was, x.next) {
+		crash.Point("repair.word")
+		r.did(w, PartHeader, 0, was, "set commit to %d, as the ring says", x.next)
+		x.nextKnown = false
+	}
+	switch state := x.state.Load(); {
+	case state >= layout.StateReady && state <= layout.StateReplacing:
+	case x.state.CompareAndSwap(state, layout.StateReady):
+		crash.Point("repair.word")
+		r.did(w, PartHeader, 0, uint64(state), "set the state to READY")
+		x.wakeConsumers()
+	}
+	if epoch := x.data.u64(layout.Epoch); epoch.Load() == 0 && epoch.CompareAndSwap(0, x.ringEpoch()) {
+		crash.Point("repair.word")
+		r.did(w, PartHeader, 0, 0, "set the epoch to %d, as the ring says", x.ringEpoch())
+	}
+	claim := x.data.u64(layout.ClaimID)
+	if was := claim.Load(); was != 0 && (was-1 < x.hint() || was-1 > x.hint()+uint64(x.slots())) && claim.CompareAndSwap(was, 0) {
+		crash.Point("repair.word")
+		r.did(w, PartHeader, 0, was, "cleared the number of the message that is being written")
+	}
+	if was := x.producerWaiting.Load(); was != layout.WaitAny && was > x.hint()+uint64(x.slots()) {
+		to := uint64(0)
+		if alive {
+			to = layout.WaitAny
+		}
+		if x.producerWaiting.CompareAndSwap(was, to) {
+			crash.Point("repair.word")
+			r.did(w, PartHeader, 0, was, "cleared the cursor that the producer waits for")
+			x.wakeProducer()
+		}
+	}
+	if was := x.joinAck.Load(); was > x.joinEpoch.Load() && x.joinAck.CompareAndSwap(was, 0) {
+		crash.Point("repair.word")
+		x.joinEpoch.Add(1) // makes the producer look at all cursors, and acknowledge that
+		crash.Point("repair.word")
+		r.did(w, PartHeader, 0, was, "let the producer acknowledge the joins again")
+	}
+}
+
+// ringEpoch is the latest epoch that a message was claimed in, at least 1.
+func (x *inspection) ringEpoch() uint64 {
+	epoch := uint64(1)
+	for place := range x.slotCount {
+		if slot := layout.EntrySlot(x.entries[place].Load()); slot < x.slots() {
+			epoch = max(epoch, layout.ClaimEpoch(x.slotWords(slot).claim))
+		}
+	}
+	return epoch
+}
+
+// log takes the numbers off damaged records: they then count as never completed.
+func (r *repair) log(x *inspection, w *repairer, found *Integrity) {
+	for _, f := range found.Findings {
+		if f.Part != PartLog {
+			continue
+		}
+		seq := x.ctl.u64(x.logRecord(f.Index) + layout.RecSeq)
+		if was := seq.Load(); seq.CompareAndSwap(was, 0) {
+			crash.Point("repair.word")
+			r.did(w, PartLog, f.Index, was, "dropped recovery log record %d", f.Index)
+		}
+	}
+}

@@ -1,0 +1,198 @@
+package core
+
+import (
+	"bytes"
+	"fmt"
+	"sync/atomic"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+)
+
+// rows repairs participants' rows and the masks. What a row says wrong about a living participant is corrected word by word, each to the value that can hurt nobody; a dead one's row is cleaned.
+func (r *repair) rows(x *inspection, w *repairer, found *Integrity) {
+	seen := map[uint32]bool{}
+	for _, f := range found.Findings {
+		if f.Part != PartRow || seen[f.Index] {
+			continue
+		}
+		seen[f.Index] = true
+		r.noise(x, w)
+		if f.Index <= x.consumerLimit && x.impossible(f.Index, x.rowWords(f.Index)) != "" {
+			r.row(x, w, f.Index)
+		}
+	}
+}
+
+// noise clears the bits of rows that do not exist.
+func (r *repair) noise(x *inspection, w *repairer) {
+	for i := range uint32(layout.MaskWords) {
+		for _, mask := range [][]atomic.Uint64{x.active, x.lossless} {
+			if before := mask[i].And(x.validRows(i)); before&^x.validRows(i) != 0 {
+				crash.Point("repair.word")
+				r.did(w, PartRow, 64*i, before, "cleared the mask's bits of rows that do not exist")
+			}
+		}
+	}
+}
+
+func (r *repair) row(x *inspection, w *repairer, row uint32) {
+	before := x.rowWords(row)
+	name := x.rowName(row)
+	cleaned := false
+	dead := withDeadRow(x.ask, row, func() {
+		if now := x.rowWords(row); x.impossible(row, now) == "" {
+			return // somebody was faster
+		}
+		if x.keepable(row, before) {
+			return
+		}
+		x.clearRow(row)
+		cleaned = true
+	})
+	if cleaned {
+		x.wakeProducer()
+		r.did(w, PartRow, row, uint64(before.status), "cleaned row %d (%q), which nobody has", row, name)
+		return
+	}
+	if standing := probe(x.ask, row); !dead && standing == cleaning {
+		return // whoever does it is at it
+	}
+	r.correct(x, w, row, dead)
+}
+
+// keepable reports whether a row of nobody is a durable consumer's that may come back.
+func (x *inspection) keepable(row uint32, r rowWords) bool {
+	return row != layout.ProducerRow && r.durable&1 == 1 && r.nameLength > 0 && r.nameLength <= layout.MaxRowNameLen && (r.status == layout.RowActive || r.status == layout.RowDead)
+}
+
+// correct sets each impossible word of a row that has an owner, or waits for one. Compare-and-swap, so that what the owner writes meanwhile stays.
+func (r *repair) correct(x *inspection, w *repairer, row uint32, dead bool) {
+	at := x.header.row(row)
+	was := x.rowWords(row)
+	role, delivery, durable, pins := uint8(layout.RoleConsumer), was.delivery, was.durable&1, was.maxPins
+	switch {
+	case row == layout.ProducerRow:
+		role, delivery, durable, pins = layout.RoleProducer, 0, 0, 0
+	case was.lossless && x.flags&AllowLossless != 0: // whoever may be LOSSLESS is: then nothing is lost
+		delivery = layout.Lossless
+	case delivery < layout.Lossless || delivery > layout.Latest:
+		delivery = layout.Ordered
+	}
+	if was.status == layout.RowDead && row != layout.ProducerRow {
+		durable = 1
+	}
+	if row != layout.ProducerRow {
+		pins = x.pinsAllowed(was)
+	}
+	kind := x.ctl.u32(at + layout.RowRole)
+	from := uint32(was.role) | uint32(was.delivery)<<8 | uint32(was.durable)<<16 | uint32(was.maxPins)<<24
+	to := uint32(role) | uint32(delivery)<<8 | uint32(durable)<<16 | uint32(pins)<<24
+	if from != to && kind.CompareAndSwap(from, to) {
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, uint64(from), "corrected role, delivery and pins of row %d", row)
+	}
+	if length := x.ctl.u32(at + layout.RowNameLen); was.nameLength > layout.MaxRowNameLen {
+		n := bytes.IndexByte(x.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1], 0)
+		if length.CompareAndSwap(was.nameLength, uint32(min(uint(n), layout.MaxRowNameLen))) {
+			crash.Point("repair.word")
+			r.did(w, PartRow, row, uint64(was.nameLength), "corrected the length of the name of row %d", row)
+		}
+	}
+	r.correctState(x, w, row, was, dead)
+	r.correctMasks(x, w, row, delivery)
+	r.correctPlace(x, w, row)
+}
+
+// pinsAllowed is at least what the row has in use.
+func (x *inspection) pinsAllowed(was rowWords) uint8 {
+	used := uint8(1)
+	for k, pin := range was.pins {
+		if pin != 0 && pin <= uint64(x.slots()) {
+			used = uint8(k) + 1
+		}
+	}
+	if was.maxPins >= used && was.maxPins <= layout.MaxPins {
+		return was.maxPins
+	}
+	return used
+}
+
+// correctState: an owner that lives is active; it had become so before anything could be damaged.
+func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWords, dead bool) {
+	if was.status <= layout.RowDead && !(row == layout.ProducerRow && was.status == layout.RowDead) && !(was.status == layout.RowFree && !dead) {
+		return
+	}
+	state := uint32(layout.RowActive)
+	if dead {
+		state = layout.RowDead
+	}
+	if x.ctl.u32(x.header.row(row)+layout.RowStatus).CompareAndSwap(was.status, state) {
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, uint64(was.status), "set the state of row %d to %d", row, state)
+	}
+}
+
+// correctMasks sets the bits that make the producer mind a living row's pins and cursor. A bound cursor is looked at from the next message on.
+func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery uint8) {
+	if row == layout.ProducerRow || x.rowStatus(row) != layout.RowActive {
+		return
+	}
+	if !x.maskHas(x.active, row) {
+		x.maskSet(x.active, row)
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, 0, "let the producer mind the pins of row %d again", row)
+	}
+	bound := x.maskHas(x.lossless, row)
+	switch {
+	case delivery == layout.Lossless && !bound:
+		x.maskSet(x.lossless, row)
+		crash.Point("repair.word")
+		x.joinEpoch.Add(1)
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, 0, "let the producer mind the cursor of row %d again", row)
+	case delivery != layout.Lossless && bound:
+		x.maskClear(x.lossless, row)
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, 0, "let row %d no longer hold the producer up", row)
+		x.wakeProducer()
+	}
+}
+
+// correctPlace moves an impossible cursor to the oldest message: the producer then holds back everything that the row may still want, until its owner moves on. Pins of slots
+// that do not exist hold nothing.
+func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
+	if row == layout.ProducerRow {
+		return
+	}
+	for k := range uint64(layout.MaxPins) {
+		pin := x.pin(row, k)
+		if was := pin.Load(); was > uint64(x.slots()) && pin.CompareAndSwap(was, 0) {
+			crash.Point("repair.word")
+			r.did(w, PartRow, row, was, "cleared a pin of row %d", row)
+		}
+	}
+	now := x.rowWords(row)
+	if join := x.ctl.u64(x.header.row(row) + layout.RowJoin); now.join > x.joinEpoch.Load() && join.CompareAndSwap(now.join, 0) {
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, now.join, "corrected the join of row %d", row)
+	}
+	if now = x.rowWords(row); now.status == layout.RowFree || x.impossibleCursor(now) == "" {
+		return
+	}
+	if oldest := x.oldest(x.hint()); x.cursor(row).CompareAndSwap(now.cursor, oldest) {
+		crash.Point("repair.word")
+		r.did(w, PartRow, row, now.cursor, "moved the cursor of row %d to the oldest message, %d", row, oldest)
+		x.joinEpoch.Add(1)
+		crash.Point("repair.word")
+		x.wakeProducer()
+	}
+}
+
+// String says what was repaired, for people.
+func (i *Integrity) String() string {
+	if i.Healthy() {
+		return fmt.Sprintf("block %q is healthy", i.Block)
+	}
+	return i.Message()
+}
