@@ -150,7 +150,7 @@ static datablock_status check_secret(const char *what, const void *secret, size_
 /* Where a block name is looked for. The text of the environment is copied at once: a later setenv may overwrite it. */
 typedef struct place {
     char *directory; /* NULL: the default, "": the name says it */
-    char copy[4097];
+    char copy[DBSHIM_PATH_SIZE];
 } place;
 
 static datablock_status find_place(place *place, const char *what, const char *given) {
@@ -183,6 +183,18 @@ static datablock_status find_block(place *place, const char *what, const char *n
         return DATABLOCK_OK;
     }
     return find_place(place, what, given);
+}
+
+bool dbshim_find_block(const char *name, char *copy, char **directory) {
+    place place;
+    if (find_block(&place, "directory", name, NULL) != DATABLOCK_OK) {
+        return false;
+    }
+    *directory = place.directory;
+    if (place.directory == place.copy) {
+        *directory = strcpy(copy, place.copy);
+    }
+    return true;
 }
 
 /* ---- Handles --------------------------------------------------------------------------------------------------------------------- */

@@ -14,6 +14,8 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 
 /* Bytes of a thread's detail text, its end included. */
 #define DBSHIM_DETAIL_SIZE 1024
+/* Bytes of a directory's path, its end included. */
+#define DBSHIM_PATH_SIZE 4097
 
 /* Whether the fast path may be taken. A test may ask for the way through Go, which alone can be made to panic; its crash points are Go's too. */
 #ifdef DATABLOCK_CRASHPOINTS
@@ -78,6 +80,7 @@ void dbshim_vacate(uint64_t handle);
 
 bool dbshim_enter(void); /* false in a forked child */
 datablock_status dbshim_null_argument(const char *function, const char *argument);
+bool dbshim_find_block(const char *name, char *copy, char **directory); /* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
 /* ---- fault.c and wait.c ---------------------------------------------------------------------------------------------------------- */
@@ -148,6 +151,11 @@ int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, si
 _Bool dbgo_is_process_alive(uint64_t pid, char *detail);
 int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
+int dbgo_list_participants(char *name, char *directory, datablock_participant_info *out, size_t capacity, char *detail);
+int dbgo_force_reset_slot(char *name, char *directory, uint32_t slot, _Bool force, char *detail);
+int dbgo_force_reset_all_slots(char *name, char *directory, _Bool force, char *detail);
+int dbgo_evict_consumer(char *name, char *directory, uint32_t row, _Bool force, char *detail);
+int dbgo_recovery_log(char *name, char *directory, datablock_recovery_record *out, size_t capacity, char *detail);
 int dbgo_cleanup_dead_consumers(char *name, char *directory, uint64_t timeout_ns, char *detail);
 
 int dbgo_validate_integrity(char *name, char *directory, IntegrityCheck *out, char *detail);

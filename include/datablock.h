@@ -529,6 +529,63 @@ typedef void (*datablock_recovery_callback)(const datablock_recovery_step *step,
  */
 DATABLOCK_API int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recovery_callback callback, void *context);
 
+/* One participant, as its row in the control file shows it. */
+typedef struct datablock_participant_info {
+    char name[64];       /* zero-terminated */
+    uint64_t pid;        /* as it calls itself, in its own pid namespace */
+    uint64_t cursor;     /* the next id it wants; a producer's: the next it writes */
+    uint64_t lag;        /* messages that a consumer has yet to read */
+    uint64_t read;       /* messages */
+    uint64_t missed;     /* messages */
+    uint64_t silent_ms;  /* since its last call */
+    uint32_t row;        /* 0: the producer */
+    uint32_t delivery;   /* datablock_delivery; 0 for the producer */
+    uint32_t pins;       /* slots it holds */
+    bool alive;          /* what the kernel says of its lock; not what its silence suggests */
+    bool durable;        /* keeps its place when it dies */
+    uint8_t reserved[2]; /* zero */
+} datablock_participant_info;
+
+/*
+ * The participants of a block, the dead whose rows are still there included, by row, up to `capacity`; returns how many there are. `out` may be NULL when the capacity is 0. Read-only.
+ */
+DATABLOCK_API int datablock_list_participants(const char *shm_name, datablock_participant_info *out, size_t capacity);
+
+/*
+ * Gives a slot back to where it can be used again. What the dead hold is released. Without `force` nothing that a living participant holds is touched. With it, a claim is broken: its commit publishes
+ * nothing and says FENCED, and the next claim has the same id; a message is discarded: it stays where it is until it is overwritten, so nobody who reads it is hurt, and LOSSLESS readers who come to it are told
+ * LOST, once; and whoever still pins a slot that has left the ring is evicted. UNSAFE: a living participant holds it. NOT_STUCK: it is free, or a message that nobody holds.
+ */
+DATABLOCK_API RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_index, bool force);
+
+/* The same for every slot; with `force` every message is discarded. UNSAFE: something was left alone because a living participant holds it; the rest was done. NOT_STUCK: nothing was stuck. */
+DATABLOCK_API RecoveryResult datablock_force_reset_all_slots(const char *shm_name, bool force);
+
+/*
+ * Removes a consumer's row, as the diagnosis shows it: a dead one's, also a durable one's whatever its age; with `force` a living one's, which hangs, say. It is told FENCED at its next call, and may
+ * attach again; what it reads meanwhile it learns not to trust. INVALID_SLOT: no such row. UNSAFE: it lives. NOT_STUCK: the row is free.
+ */
+DATABLOCK_API RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool force);
+
+/* One entry of a block's recovery log. What `before` and `after` hold depends on the action: docs/segment-format.md. */
+typedef struct datablock_recovery_record {
+    uint64_t number;    /* of the record, from 0 on */
+    uint64_t time_ns;   /* CLOCK_REALTIME */
+    uint64_t pid;       /* who did it */
+    uint32_t uid;
+    uint32_t action;    /* what: numbers as in docs/segment-format.md; `text` says it in words */
+    uint64_t target;    /* slot or row */
+    uint64_t before[4];
+    uint64_t after[3];
+    char text[160];     /* the whole in a sentence, zero-terminated */
+} datablock_recovery_record;
+
+/*
+ * What was done to the block by recoveries, oldest first, up to `capacity` of the newest; returns how many records the log has, which is at most what fits it. `out` may be NULL when the
+ * capacity is 0. Read-only. The log is in the block, and survives who wrote it.
+ */
+DATABLOCK_API int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out, size_t capacity);
+
 #ifdef __cplusplus
 }
 #endif

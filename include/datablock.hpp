@@ -1194,89 +1194,6 @@ template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_m
     return with_next_slot(*this, timeout_ms, [](const ReadSlot &slot) -> T { return slot.as<T>(); });
 }
 
-/* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
-
-namespace recovery {
-
-namespace detail {
-/* The int functions: a count, or an error as the status that comes nearest. */
-inline int counted(int result) {
-    switch (result) {
-    case -1:
-    case -3:
-        datablock::check(DATABLOCK_E_INVALID);
-        break;
-    case -2:
-        datablock::check(DATABLOCK_E_CORRUPT);
-        break;
-    default:
-        if (result < 0) {
-            datablock::check(result == -5 ? DATABLOCK_E_PANIC : DATABLOCK_E_SYSTEM);
-        }
-    }
-    return result;
-}
-} // namespace detail
-
-/* Whether a block is sound: datablock_validate_integrity and datablock_repair. `name` is a block name or an absolute path. Any thread. */
-class IntegrityValidator {
-public:
-    explicit IntegrityValidator(std::string name) : name_(std::move(name)) {}
-
-    /* The verdict; damage is in it. Errors: invalid, corrupt (the block cannot be opened), system (truncated meanwhile), panic. */
-    IntegrityCheck validate() const { return validate(name_); }
-    static IntegrityCheck validate(const std::string &name) {
-        IntegrityCheck check{};
-        detail::counted(datablock_validate_integrity(name.c_str(), &check));
-        return check;
-    }
-
-    /* Whether nothing is wrong. Errors: as validate(). */
-    bool is_healthy() const { return is_healthy(name_); }
-    static bool is_healthy(const std::string &name) {
-        const IntegrityCheck check = validate(name);
-        return check.header_valid && check.slot_states_valid && check.checksum_valid;
-    }
-
-    /* Repairs in place. Why it is not RECOVERY_SUCCESS is in datablock_error_detail(). Throws nothing. */
-    RecoveryResult repair(bool force = false) const noexcept { return datablock_repair(name_.c_str(), force, nullptr); }
-
-private:
-    std::string name_;
-};
-
-/* One step of auto_recover, as in datablock_recovery_step. */
-using RecoveryStep = datablock_recovery_step;
-
-/* What is right for everything that is stuck or damaged: datablock_auto_recover. A dry run only says what. Errors: as IntegrityValidator::validate; std::bad_alloc. */
-inline std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) {
-    struct Steps {
-        std::vector<RecoveryStep> list;
-        std::exception_ptr failure; /* C is beneath the callback: nothing may be thrown through it */
-    } steps;
-    const auto collect = [](const datablock_recovery_step *step, void *context) {
-        auto &into = *static_cast<Steps *>(context);
-        try {
-            into.list.push_back(*step);
-        } catch (...) {
-            into.failure = std::current_exception();
-        }
-    };
-    detail::counted(datablock_auto_recover(name.c_str(), dry_run, collect, &steps));
-    if (steps.failure) {
-        std::rethrow_exception(steps.failure);
-    }
-    return std::move(steps.list);
-}
-
-class SlotRecovery {
-public:
-    /* auto_recover() under the name that it has beside the other repairs. */
-    static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) { return recovery::auto_recover(name, dry_run); }
-};
-
-} // namespace recovery
-
 } // namespace datablock
 
 #undef DATABLOCK_HPP_COLD
@@ -1284,6 +1201,7 @@ public:
 #undef DATABLOCK_HPP_EXCEPTION
 #undef DATABLOCK_HPP_LIKELY
 
+#include "datablock_recovery.hpp"
 #include "datablock_shared.hpp"
 
 #endif /* DATABLOCK_HPP */

@@ -90,6 +90,14 @@ type RowInfo struct {
 	lossless             bool
 }
 
+// Lag is how many messages a consumer has yet to read.
+func (i RowInfo) Lag(next uint64) uint64 {
+	if i.Row == layout.ProducerRow || i.Cursor >= next {
+		return 0
+	}
+	return next - i.Cursor
+}
+
 // Diagnosis is a block as it was found, slot by slot and row by row. A block in use changes meanwhile.
 type Diagnosis struct {
 	Block BlockInfo

@@ -21,13 +21,6 @@ const (
 	RecoveryInvalidSlot RecoveryResult = 4
 )
 
-// Actions in the recovery log.
-const (
-	actionReleaseReader = 1
-	actionReleaseWriter = 2
-	actionCleanup       = 3
-)
-
 // repairer is a block opened to be recovered. It holds no row.
 type repairer struct {
 	*block
@@ -74,31 +67,14 @@ func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, 
 	if slot >= r.slots() {
 		return RecoveryInvalidSlot, slotRange(r.name(), slot, r.slots())
 	}
-	v := view{r.block, r.ask}
-	released, living, durable := 0, 0, 0
-	for row := uint32(1); row <= r.consumerLimit; row++ {
-		if v.rowStatus(row) == layout.RowFree || !r.holdsSlot(row, slot) {
-			continue
-		}
-		before := v.rowInfo(row, platform.Monotonic())
-		if before.Alive {
-			living++
-			continue
-		}
-		if r.cleanRow(r.ask, row, never) && !r.holdsSlot(row, slot) {
-			r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
-			released++
-		} else if r.holdsSlot(row, slot) {
-			durable++
-		}
-	}
+	released, living, durable := r.releaseHolders(slot)
 	switch {
 	case released > 0:
 		return RecoverySuccess, nil
 	case durable > 0:
 		return RecoveryNotStuck, fail(Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come back: clean them up when they have been dead for long enough", r.name(), slot, durable)
-	case living > 0:
-		return RecoveryNotStuck, fail(Busy, "block %q: slot %d has no dead reader, and %d living", r.name(), slot, living)
+	case len(living) > 0:
+		return RecoveryNotStuck, fail(Busy, "block %q: slot %d has no dead reader, and %d living", r.name(), slot, len(living))
 	}
 	return RecoveryNotStuck, fail(Invalid, "block %q: slot %d is held by no dead reader", r.name(), slot)
 }
@@ -127,6 +103,10 @@ func ReleaseZombieWriter(name, directory string, slot uint32) (RecoveryResult, e
 	if slot >= r.slots() {
 		return RecoveryInvalidSlot, slotRange(r.name(), slot, r.slots())
 	}
+	return r.releaseWriter(slot)
+}
+
+func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
 	claim := r.data.plain64(r.slotHeader(slot) + layout.SlotClaim)
 	notClaimed := fail(Invalid, "block %q: slot %d is not claimed", r.name(), slot)
 	if *claim&layout.ClaimOpen == 0 || r.inRing(slot) {

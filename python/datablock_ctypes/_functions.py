@@ -147,6 +147,38 @@ class RawRecoveryStep(ctypes.Structure):
 RecoveryCallback = ctypes.CFUNCTYPE(None, POINTER(RawRecoveryStep), c_void_p)
 
 
+class RawParticipantInfo(ctypes.Structure):
+    _fields_ = (
+        ("name", c_char * 64),
+        ("pid", c_uint64),
+        ("cursor", c_uint64),
+        ("lag", c_uint64),
+        ("read", c_uint64),
+        ("missed", c_uint64),
+        ("silent_ms", c_uint64),
+        ("row", c_uint32),
+        ("delivery", c_uint32),
+        ("pins", c_uint32),
+        ("alive", c_bool),
+        ("durable", c_bool),
+        ("reserved", c_uint8 * 2),
+    )
+
+
+class RawRecoveryRecord(ctypes.Structure):
+    _fields_ = (
+        ("number", c_uint64),
+        ("time_ns", c_uint64),
+        ("pid", c_uint64),
+        ("uid", c_uint32),
+        ("action", c_uint32),
+        ("target", c_uint64),
+        ("before", c_uint64 * 4),
+        ("after", c_uint64 * 3),
+        ("text", c_char * 160),
+    )
+
+
 # The C name of each struct.
 STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_config": Config,
@@ -159,6 +191,8 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_read_slot": RawReadSlot,
     "datablock_block_info": RawBlockInfo,
     "SlotDiagnostic": RawSlotDiagnostic,
+    "datablock_participant_info": RawParticipantInfo,
+    "datablock_recovery_record": RawRecoveryRecord,
     "IntegrityCheck": RawIntegrityCheck,
     "datablock_recovery_step": RawRecoveryStep,
 }
@@ -208,4 +242,9 @@ FUNCTIONS = (
     Function("datablock_validate_integrity", c_int, (c_char_p, POINTER(RawIntegrityCheck))),
     Function("datablock_repair", c_int, (c_char_p, c_bool, POINTER(RawIntegrityCheck))),
     Function("datablock_auto_recover", c_int, (c_char_p, c_bool, RecoveryCallback, c_void_p)),
+    Function("datablock_list_participants", c_int, (c_char_p, POINTER(RawParticipantInfo), c_size_t)),
+    Function("datablock_force_reset_slot", c_int, (c_char_p, c_uint32, c_bool)),
+    Function("datablock_force_reset_all_slots", c_int, (c_char_p, c_bool)),
+    Function("datablock_evict_consumer", c_int, (c_char_p, c_uint32, c_bool)),
+    Function("datablock_recovery_log", c_int, (c_char_p, POINTER(RawRecoveryRecord), c_size_t)),
 )

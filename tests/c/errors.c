@@ -1756,6 +1756,58 @@ static void release_readers_living(void) {
 static void release_readers_missing(void) { RECOVERY(datablock_release_zombie_readers(data_path(), 0)); }
 static void release_readers_name(void) { RECOVERY(datablock_release_zombie_readers("", 0)); }
 
+static void reset_slot_range(void) {
+    make_block();
+    RECOVERY(datablock_force_reset_slot(data_path(), 999, false));
+}
+
+static void reset_slot_healthy(void) {
+    make_block();
+    RECOVERY(datablock_force_reset_slot(data_path(), 0, false));
+}
+
+static void reset_slot_claimed(void) {
+    datablock_write_slot out = claim(open_producer());
+    RECOVERY(datablock_force_reset_slot(data_path(), out.index, false));
+}
+
+static void reset_slot_read(void) {
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    write_messages(producer, 1);
+    datablock_read_slot in = read_message(consumer);
+    RECOVERY(datablock_force_reset_slot(data_path(), in.index, false));
+}
+
+static void reset_slot_missing(void) { RECOVERY(datablock_force_reset_slot(data_path(), 0, true)); }
+static void null_reset_slot(void) { RECOVERY(datablock_force_reset_slot(NULL, 0, true)); }
+
+static void reset_all_healthy(void) {
+    make_block();
+    RECOVERY(datablock_force_reset_all_slots(data_path(), false));
+}
+
+static void evict_range(void) {
+    make_block();
+    RECOVERY(datablock_evict_consumer(data_path(), 99, true));
+}
+
+static void evict_free(void) {
+    make_block();
+    RECOVERY(datablock_evict_consumer(data_path(), 1, true));
+}
+
+static void evict_living(void) {
+    open_producer();
+    attach(DATABLOCK_LATEST);
+    RECOVERY(datablock_evict_consumer(data_path(), 1, false));
+}
+
+static void log_missing(void) { NUMBER(datablock_recovery_log(data_path(), NULL, 0)); }
+static void null_log(void) { NUMBER(datablock_recovery_log(data_path(), NULL, 1)); }
+static void participants_missing(void) { NUMBER(datablock_list_participants(data_path(), NULL, 0)); }
+static void participants_name(void) { NUMBER(datablock_list_participants("", NULL, 0)); }
+
 static void release_writer_slot(void) {
     make_block();
     RECOVERY(datablock_release_zombie_writer(data_path(), 999));
@@ -1920,6 +1972,9 @@ static void panic_diagnose(void) {
     X(diagnose_name) X(diagnose_missing) X(diagnose_all_missing) X(diagnose_foreign) X(diagnose_slot_range) X(diagnose_stuck_reader)  \
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
+    X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
+    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(log_missing) X(null_log) X(participants_missing)              \
+    X(participants_name)                                                                                                              \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
     X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \
     X(validate_damaged) X(repair_healthy) X(repair_missing) X(repair_living) X(repair_hopeless) X(auto_recover_name)                  \

@@ -397,6 +397,10 @@ static void recover_block(const char *directory) {
         result = (int)datablock_release_zombie_writer(path, slot);
     } else if (strcmp(action, "cleanup") == 0) {
         result = datablock_cleanup_dead_consumers(path, older);
+    } else if (strcmp(action, "reset") == 0 || strcmp(action, "reset-force") == 0) {
+        result = (int)datablock_force_reset_slot(path, slot, strcmp(action, "reset-force") == 0);
+    } else if (strcmp(action, "evict-force") == 0) {
+        result = (int)datablock_evict_consumer(path, slot, true);
     } else if (strcmp(action, "repair") == 0) {
         result = (int)datablock_repair(path, false, NULL);
     } else if (strcmp(action, "unlink") == 0) {

@@ -555,6 +555,10 @@ int recover_block(const std::string &name, const char *directory) {
         result = datablock_release_zombie_writer(path.c_str(), slot);
     } else if (action == "cleanup") {
         result = datablock_cleanup_dead_consumers(path.c_str(), older);
+    } else if (action == "reset" || action == "reset-force") {
+        result = datablock_force_reset_slot(path.c_str(), slot, action == "reset-force");
+    } else if (action == "evict-force") {
+        result = datablock_evict_consumer(path.c_str(), slot, true);
     } else if (action == "repair") {
         result = datablock_repair(path.c_str(), false, nullptr);
     } else if (action == "unlink" || action == "unlink-force") {

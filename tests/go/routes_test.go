@@ -38,7 +38,7 @@ var routes = map[string][]route{
 	"close":   {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
 	"detach":  {detaching("lossless"), detaching("ordered"), detaching("latest"), detaching("lossless", "--durable", "--name=log")},
 	"clean":   {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""), attaching("lossless", "latest"), creatingOverGarbage},
-	"recover": {releasingTheWriter},
+	"recover": {releasingTheWriter, resettingTheDead, fencingTheLiving, discarding, evicting},
 	"lock":    {locking, zoning},
 	"zone":    {zoning},
 	"repair":  {repairingDamage},
@@ -345,6 +345,60 @@ var releasingTheWriter = route{"releasing_the_writer", func(k *kill) (*worker, b
 	}
 	k.t.Fatal("the diagnosis shows no claim")
 	return nil, false
+}}
+
+// resettingTheDead ends a dead producer's claim as releasingTheWriter does, by the name that does for all.
+var resettingTheDead = route{"resetting_the_dead", func(k *kill) (*worker, bool) {
+	predecessor(k)
+	return k.repair("--do=reset", fmt.Sprintf("--slot=%d", k.claimedSlot()))
+}}
+
+// fencingTheLiving breaks the claim of a living producer, whose commit is refused if that was done, and whose next one has the same id.
+var fencingTheLiving = route{"fencing_the_living", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(3)
+	k.producer.ask("claim", "claimed 3")
+	w, died := k.repair("--do=reset-force", fmt.Sprintf("--slot=%d", k.claimedSlot()))
+	answer := k.producer.ask("commit", "committed 3", "error FENCED")
+	require.True(k.t, died || answer[0] == 'e', answer)
+	return w, died
+}}
+
+// discarding marks a message LOST that everybody has read.
+var discarding = route{"discarding", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(3)
+	var slot uint32
+	eventually(k.t, func() bool {
+		for _, s := range k.diagnosis().Slots {
+			if s.State == core.SlotCommitted && s.MessageID == 0 {
+				slot = s.Index
+			}
+		}
+		for _, r := range k.diagnosis().Rows {
+			if r.Delivery == layout.Lossless && r.Cursor < 3 {
+				return false
+			}
+		}
+		return true
+	}, "all have read")
+	return k.repair("--do=reset-force", fmt.Sprintf("--slot=%d", slot))
+}}
+
+// evicting takes the row of a reader that holds a slot. If that was done, it is told.
+var evicting = route{"evicting", func(k *kill) (*worker, bool) {
+	k.start()
+	hung := k.consumer(k.others, "ordered")
+	hung.send("hold")
+	k.producer.write(3)
+	hung.expect("holding")
+	row, found := k.row(hung.pid())
+	require.True(k.t, found)
+	w, died := k.repair("--do=evict-force", fmt.Sprintf("--slot=%d", row.Row))
+	answer := hung.ask("release", "released", "error FENCED")
+	require.True(k.t, died || answer[0] == 'e', answer)
+	hung.close()
+	return w, died
 }}
 
 // repair runs one in the victim's language.

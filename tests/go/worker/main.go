@@ -224,6 +224,14 @@ func recoverBlock(name string, o options) {
 		result = int(r)
 	case "cleanup":
 		result, err = core.CleanupDeadConsumers(path, "", older)
+	case "reset", "reset-force":
+		var r core.RecoveryResult
+		r, err = core.ForceResetSlot(path, "", slot, action == "reset-force")
+		result = int(r)
+	case "evict-force":
+		var r core.RecoveryResult
+		r, err = core.EvictConsumer(path, "", slot, true)
+		result = int(r)
 	case "repair":
 		var r core.RecoveryResult
 		r, _, err = core.Repair(path, "", false)

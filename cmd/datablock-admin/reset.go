@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+)
+
+func (a *app) forceResetSlot() *cobra.Command {
+	var slot uint32
+	cmd := a.byForce("force-reset-slot", "--slot N", "Give a slot back to where it can be used again",
+		`Releases what the dead hold of a slot. What a living program holds is left alone (exit code 4), unless --force is given: then its claim is fenced (its commit publishes nothing), a message is
+discarded (LOSSLESS readers are told LOST), and who still holds a slot that has left the ring is evicted.`,
+		func(name string, force bool) (core.RecoveryResult, error) {
+			return core.ForceResetSlot(name, a.directory, slot, force)
+		},
+		func() string { return fmt.Sprintf("reset slot %d", slot) })
+	return required(cmd, "slot", &slot, "the slot, as diagnose shows it")
+}
+
+func (a *app) forceResetAll() *cobra.Command {
+	return a.byForce("force-reset-all", "", "Reset every slot of a block",
+		`Does for every slot what force-reset-slot does. With --force every message in the block is discarded.`,
+		func(name string, force bool) (core.RecoveryResult, error) {
+			return core.ForceResetAllSlots(name, a.directory, force)
+		},
+		func() string { return "reset all slots" })
+}
+
+func (a *app) evict() *cobra.Command {
+	var row uint32
+	cmd := a.byForce("evict", "--row N", "Remove a consumer's row",
+		`Removes the row of a dead consumer, also of a durable one, which then loses its place. The row of a living one, which hangs and holds the producer up, goes with --force only: it is told at its next call and may
+attach again.`,
+		func(name string, force bool) (core.RecoveryResult, error) {
+			return core.EvictConsumer(name, a.directory, row, force)
+		},
+		func() string { return fmt.Sprintf("evict the consumer in row %d", row) })
+	return required(cmd, "row", &row, "the row, as diagnose and status show it")
+}
+
+func required(cmd *cobra.Command, flag string, value *uint32, usage string) *cobra.Command {
+	cmd.Flags().Uint32Var(value, flag, 0, usage)
+	if err := cmd.MarkFlagRequired(flag); err != nil {
+		panic(err) // the flag was added just now
+	}
+	return cmd
+}
+
+// byForce is a command that asks before it acts, and tells apart what there was nothing to do for from what was refused.
+func (a *app) byForce(use, arguments, short, long string, act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
+	var name string
+	var force, yes bool
+	if arguments != "" {
+		arguments = " " + arguments
+	}
+	cmd := &cobra.Command{
+		Use: use + " --shm-name NAME" + arguments + " [--force]", Short: short, Long: long + "\n\n" + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			how := ""
+			if force {
+				how = " by force, whoever uses it"
+			}
+			if err := confirm(yes, fmt.Sprintf("%s of block %q%s", what(), name, how)); err != nil {
+				return err
+			}
+			result, err := act(name, force)
+			said := "done"
+			switch result {
+			case core.RecoveryNotStuck:
+				said, err = "nothing to do: "+err.Error(), nil
+			case core.RecoveryInvalidSlot:
+				return usageError{err}
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"result": said})
+			}
+			a.print("%s\n", printable(said))
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds: it is told at its next call")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	return blockFlag(cmd, &name)
+}
+
+type recordJSON struct {
+	Number uint64    `json:"number"`
+	Time   time.Time `json:"time"`
+	PID    uint64    `json:"pid"`
+	UID    uint32    `json:"uid"`
+	Action string    `json:"action"`
+	Target uint64    `json:"target"`
+	Text   string    `json:"text"`
+}
+
+func (a *app) history() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use: "history --shm-name NAME", Short: "What was done to a block by recoveries, and by whom",
+		Long: `Shows the block's recovery log, oldest first: when, who, and what. The log is in the block, and survives who wrote it; it keeps the newest records.
+
+` + exitHelp,
+		RunE: func(*cobra.Command, []string) error {
+			records, err := core.RecoveryLog(name, a.directory)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				all := make([]recordJSON, 0, len(records))
+				for _, r := range records {
+					all = append(all, recordJSON{r.Number, r.Time, r.PID, r.UID, r.ActionName(), r.Target, r.String()})
+				}
+				return a.printJSON(all)
+			}
+			for _, r := range records {
+				a.print("%s  pid %d, uid %d  %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID, printable(r.String()))
+			}
+			if len(records) == 0 {
+				a.print("nothing was recovered\n")
+			}
+			return nil
+		},
+	}
+	return blockFlag(cmd, &name)
+}

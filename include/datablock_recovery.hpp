@@ -1,0 +1,173 @@
+/*
+ * datablock_recovery.hpp - diagnosis, repair and integrity of blocks, for C++17
+ *
+ * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
+ *
+ * The functions of datablock.h with owned results; what each does is said there. datablock.hpp includes this.
+ */
+#ifndef DATABLOCK_RECOVERY_HPP
+#define DATABLOCK_RECOVERY_HPP
+
+#include "datablock.hpp"
+
+#include <chrono>
+#include <exception>
+#include <string>
+#include <vector>
+
+namespace datablock {
+
+namespace recovery {
+
+namespace detail {
+/* The int functions: a count, or an error as the status that comes nearest. */
+inline int counted(int result) {
+    switch (result) {
+    case -1:
+    case -3:
+        datablock::check(DATABLOCK_E_INVALID);
+        break;
+    case -2:
+        datablock::check(DATABLOCK_E_CORRUPT);
+        break;
+    default:
+        if (result < 0) {
+            datablock::check(result == -5 ? DATABLOCK_E_PANIC : DATABLOCK_E_SYSTEM);
+        }
+    }
+    return result;
+}
+
+/* The whole of a list whose function returns how long it is. */
+template <typename T> std::vector<T> all(const std::string &name, int (*list)(const char *, T *, std::size_t)) {
+    std::vector<T> found;
+    for (std::size_t count = 0;; found.resize(count)) {
+        count = static_cast<std::size_t>(counted(list(name.c_str(), found.data(), found.size())));
+        if (count <= found.size()) {
+            found.resize(count);
+            return found;
+        }
+    }
+}
+} // namespace detail
+
+/* Whether a block is sound: datablock_validate_integrity and datablock_repair. `name` is a block name or an absolute path. Any thread. */
+class IntegrityValidator {
+public:
+    explicit IntegrityValidator(std::string name) : name_(std::move(name)) {}
+
+    /* The verdict; damage is in it. Errors: invalid, corrupt (the block cannot be opened), system (truncated meanwhile), panic. */
+    IntegrityCheck validate() const { return validate(name_); }
+    static IntegrityCheck validate(const std::string &name) {
+        IntegrityCheck check{};
+        detail::counted(datablock_validate_integrity(name.c_str(), &check));
+        return check;
+    }
+
+    /* Whether nothing is wrong. Errors: as validate(). */
+    bool is_healthy() const { return is_healthy(name_); }
+    static bool is_healthy(const std::string &name) {
+        const IntegrityCheck check = validate(name);
+        return check.header_valid && check.slot_states_valid && check.checksum_valid;
+    }
+
+    /* Repairs in place. Why it is not RECOVERY_SUCCESS is in datablock_error_detail(). Throws nothing. */
+    RecoveryResult repair(bool force = false) const noexcept { return datablock_repair(name_.c_str(), force, nullptr); }
+
+private:
+    std::string name_;
+};
+
+/* One step of auto_recover, as in datablock_recovery_step. */
+using RecoveryStep = datablock_recovery_step;
+
+/* What is right for everything that is stuck or damaged: datablock_auto_recover. A dry run only says what. Errors: as IntegrityValidator::validate; std::bad_alloc. */
+inline std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) {
+    struct Steps {
+        std::vector<RecoveryStep> list;
+        std::exception_ptr failure; /* C is beneath the callback: nothing may be thrown through it */
+    } steps;
+    const auto collect = [](const datablock_recovery_step *step, void *context) {
+        auto &into = *static_cast<Steps *>(context);
+        try {
+            into.list.push_back(*step);
+        } catch (...) {
+            into.failure = std::current_exception();
+        }
+    };
+    detail::counted(datablock_auto_recover(name.c_str(), dry_run, collect, &steps));
+    if (steps.failure) {
+        std::rethrow_exception(steps.failure);
+    }
+    return std::move(steps.list);
+}
+
+/* Who holds which slot since when. Functions of a block's name, or an absolute path; read-only; any thread. Errors: as IntegrityValidator::validate. */
+class SlotDiagnostics {
+public:
+    static std::vector<SlotDiagnostic> diagnose_all(const std::string &name) {
+        std::vector<SlotDiagnostic> found;
+        std::size_t count = 0;
+        do {
+            found.resize(count);
+            detail::counted(datablock_diagnose_all_slots(name.c_str(), found.data(), found.size(), &count));
+        } while (count > found.size());
+        found.resize(count);
+        return found;
+    }
+    static SlotDiagnostic diagnose_slot(const std::string &name, std::uint32_t slot) {
+        SlotDiagnostic found{};
+        detail::counted(datablock_diagnose_slot(name.c_str(), slot, &found));
+        return found;
+    }
+    /* Those that have been stuck for at least that long. */
+    static std::vector<SlotDiagnostic> find_stuck_slots(const std::string &name, std::chrono::milliseconds threshold = std::chrono::milliseconds(0)) {
+        std::vector<SlotDiagnostic> stuck;
+        for (const SlotDiagnostic &slot : diagnose_all(name)) {
+            if (slot.is_stuck && slot.stuck_duration_ms >= static_cast<std::uint64_t>(threshold.count())) {
+                stuck.push_back(slot);
+            }
+        }
+        return stuck;
+    }
+    static bool is_process_alive(std::uint64_t pid) noexcept { return datablock_is_process_alive(pid); }
+};
+
+/* Repairs of single slots. They throw nothing; datablock_error_detail() says why a result is not RECOVERY_SUCCESS. Any thread. */
+class SlotRecovery {
+public:
+    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot, bool force = false) noexcept { return datablock_force_reset_slot(name.c_str(), slot, force); }
+    static RecoveryResult reset_all_slots(const std::string &name, bool force = false) noexcept { return datablock_force_reset_all_slots(name.c_str(), force); }
+    static RecoveryResult release_zombie_readers(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_readers(name.c_str(), slot); }
+    static RecoveryResult release_zombie_writer(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_writer(name.c_str(), slot); }
+    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row, bool force = false) noexcept { return datablock_evict_consumer(name.c_str(), row, force); }
+    /* auto_recover() under the name that it has beside the other repairs. */
+    static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) { return recovery::auto_recover(name, dry_run); }
+};
+
+/* Consumers that are gone. The kernel's word counts, not the time of a heartbeat. Errors: as IntegrityValidator::validate. */
+class HeartbeatManager {
+public:
+    static std::vector<datablock_participant_info> find_dead_consumers(const std::string &name) {
+        std::vector<datablock_participant_info> dead;
+        for (const datablock_participant_info &one : detail::all<datablock_participant_info>(name, datablock_list_participants)) {
+            if (one.row != 0 && !one.alive) {
+                dead.push_back(one);
+            }
+        }
+        return dead;
+    }
+    /* Removes the dead; the durable ones only if they have been dead for longer than the timeout. Returns how many. */
+    static int cleanup_dead_consumers(const std::string &name, std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
+        return detail::counted(datablock_cleanup_dead_consumers(name.c_str(), static_cast<std::uint64_t>(timeout.count())));
+    }
+};
+
+/* What was done to a block, oldest first: datablock_recovery_log. Errors: as IntegrityValidator::validate. */
+inline std::vector<datablock_recovery_record> history(const std::string &name) { return detail::all<datablock_recovery_record>(name, datablock_recovery_log); }
+
+} // namespace recovery
+
+} // namespace datablock
+
+#endif /* DATABLOCK_RECOVERY_HPP */

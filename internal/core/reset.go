@@ -1,0 +1,211 @@
+package core
+
+import (
+	"fmt"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// ForceResetSlot gives a slot back to where it can be used again. What the dead hold is released. Without force nothing that a living participant holds is touched; with it a claim is broken by a
+// FENCE on the entry that it is to publish, a message is marked LOST, and whoever pins a slot that has left the ring is evicted: they learn it at their next call.
+// NotStuck: the slot is free, or a message that nobody holds up. The error says more unless the result is Success.
+func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryResult, error) {
+	r, err := openRepairer(name, directory, produce)
+	if err != nil {
+		return RecoveryFailed, err
+	}
+	defer r.close()
+	if slot >= r.slots() {
+		return RecoveryInvalidSlot, slotRange(r.name(), slot, r.slots())
+	}
+	return r.reset(slot, force)
+}
+
+// ForceResetAllSlots resets every slot, as ForceResetSlot does. Unsafe: something was left alone because a living participant holds it; everything else was done.
+func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
+	r, err := openRepairer(name, directory, produce)
+	if err != nil {
+		return RecoveryFailed, err
+	}
+	defer r.close()
+	result, why := RecoveryNotStuck, error(fail(Invalid, "block %q: nothing is stuck", r.name()))
+	for slot := range r.slots() {
+		switch one, err := r.reset(slot, force); one {
+		case RecoverySuccess:
+			if result == RecoveryNotStuck {
+				result, why = RecoverySuccess, nil
+			}
+		case RecoveryUnsafe, RecoveryFailed:
+			if result != RecoveryFailed {
+				result, why = one, err
+			}
+		}
+	}
+	return result, why
+}
+
+func (r *repairer) reset(slot uint32, force bool) (RecoveryResult, error) {
+	if *r.data.plain64(r.slotHeader(slot) + layout.SlotClaim)&layout.ClaimOpen != 0 && !r.inRing(slot) {
+		return r.resetClaim(slot, force)
+	}
+	released, living, kept := r.releaseHolders(slot)
+	switch {
+	case force && r.discard(slot):
+		return RecoverySuccess, nil
+	case force && len(living) > 0 && !r.inRing(slot):
+		for _, h := range living {
+			r.evict(h)
+		}
+		return RecoverySuccess, nil
+	case len(living) > 0 && !force:
+		return RecoveryUnsafe, fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and it is told", r.name(), slot, living[0])
+	case released > 0:
+		return RecoverySuccess, nil
+	case kept > 0:
+		return RecoveryNotStuck, fail(Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come back: clean them up when they have been dead for long enough", r.name(), slot, kept)
+	}
+	return RecoveryNotStuck, fail(Invalid, "block %q: slot %d is not stuck", r.name(), slot)
+}
+
+// releaseHolders cleans the rows of the dead that hold the slot. living: who else does; kept: dead durable consumers.
+func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, kept int) {
+	v := view{r.block, r.ask}
+	for row := uint32(1); row <= r.consumerLimit; row++ {
+		if r.rowStatus(row) == layout.RowFree || !r.holdsSlot(row, slot) {
+			continue
+		}
+		before := v.rowInfo(row, platform.Monotonic())
+		switch {
+		case before.Alive:
+			living = append(living, before)
+		case r.cleanRow(r.ask, row, never) && !r.holdsSlot(row, slot):
+			r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
+			released++
+		case r.holdsSlot(row, slot):
+			kept++
+		}
+	}
+	return released, living, kept
+}
+
+// String is the participant as people read it.
+func (i RowInfo) String() string {
+	return fmt.Sprintf("row %d, %q, pid %d", i.Row, i.Name, i.PID)
+}
+
+// discard marks the message in a slot LOST, for good: its entry keeps id and slot until it is overwritten, so nobody who reads it is hurt and no id is used twice.
+// It reports whether it did: not if the slot is not in the ring, or the message LOST already.
+func (r *repairer) discard(slot uint32) bool {
+	for i := range r.entries {
+		for {
+			v := r.entries[i].Load()
+			if layout.EntryEmpty(v) || layout.EntrySlot(v) != slot || v&layout.EntryLost != 0 {
+				break
+			}
+			crash.Point("recover.entry")
+			if r.entries[i].CompareAndSwap(v, v|layout.EntryLost) {
+				crash.Point("recover.lost")
+				r.log(actionDiscard, uint64(slot), [4]uint64{v, layout.EntryID(v, r.block.next())})
+				r.wakeConsumers()
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// resetClaim ends the claim on a slot: that of a dead producer under its row's lock, that of a living one, by force, with a fence.
+func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
+	if probe(r.ask, layout.ProducerRow) != somebody {
+		if result, err := r.releaseWriter(slot); result != RecoveryUnsafe {
+			return result, err
+		}
+	}
+	pid := *r.data.plain64(layout.ProducerPID)
+	if !force {
+		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (pid %d): end that program, or use force, and its commit is refused", r.name(), slot, pid)
+	}
+	return r.fence(slot, pid)
+}
+
+// fence breaks an open claim. The claim remembers its entry before it shows its mark, so that a swap after the mark was seen meets what it remembers: its commit fails. One that was committed, or
+// aborted and begun anew meanwhile, is told apart by the entry and the claim's generation.
+func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
+	mark := r.data.u64(r.slotHeader(slot) + layout.SlotClaim)
+	before, claim := mark.Load(), r.data.u64(layout.ClaimID).Load()
+	ended := fail(Invalid, "block %q: slot %d is not claimed any more", r.name(), slot)
+	if before&layout.ClaimOpen == 0 || claim == 0 {
+		return RecoveryNotStuck, ended
+	}
+	id := claim - 1
+	e := r.entry(id)
+	for range fenceTries {
+		v := e.Load()
+		if !layout.EntryEmpty(v) && layout.EntryID(v, id) >= id || mark.Load() != before {
+			return RecoveryNotStuck, ended
+		}
+		if v&layout.EntryFence != 0 {
+			return RecoverySuccess, nil // somebody else was faster, and that fence holds for this claim, or there would be none left
+		}
+		crash.Point("recover.claim")
+		if e.CompareAndSwap(v, v|layout.EntryFence) {
+			crash.Point("recover.fenced")
+			r.log(actionFence, uint64(slot), [4]uint64{before, pid, id})
+			return RecoverySuccess, nil
+		}
+	}
+	return RecoveryFailed, fail(Busy, "block %q: the entry of message %d changes at every look", r.name(), id)
+}
+
+// fenceTries bounds the swaps of an entry that only an operator and the producer change.
+const fenceTries = 100
+
+// EvictConsumer removes a consumer's row. A dead one's goes without ado, also if it is durable; a living one's by force only: it learns it, FENCED, at its next call, and may attach again.
+// Unsafe: it lives. NotStuck: the row is free.
+func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResult, error) {
+	r, err := openRepairer(name, directory, consume)
+	if err != nil {
+		return RecoveryFailed, err
+	}
+	defer r.close()
+	if row == layout.ProducerRow || row > r.consumerLimit {
+		return RecoveryInvalidSlot, &Error{Code: Invalid, Cause: ErrSlotRange, Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", r.name(), r.consumerLimit, row)}
+	}
+	if r.rowStatus(row) == layout.RowFree && !r.maskHas(r.active, row) && !r.maskHas(r.lossless, row) {
+		return RecoveryNotStuck, fail(Invalid, "block %q: row %d is free", r.name(), row)
+	}
+	v := view{r.block, r.ask}
+	before := v.rowInfo(row, platform.Monotonic())
+	if !before.Alive {
+		if r.cleanRow(r.ask, row, func(uint64) bool { return true }) {
+			r.log(actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
+			return RecoverySuccess, nil
+		}
+		return RecoveryFailed, fail(Busy, "block %q: row %d is being cleaned or attached: look again", r.name(), row)
+	}
+	if !force {
+		return RecoveryUnsafe, fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its next call", r.name(), before)
+	}
+	if !r.evict(before) {
+		return RecoveryFailed, fail(Busy, "block %q: row %d is being cleaned: look again", r.name(), row)
+	}
+	return RecoverySuccess, nil
+}
+
+// evict empties the row of a living consumer. The row's byte stays its owner's, so that nobody comes into the row; CLEANING keeps cleaners out meanwhile.
+func (r *repairer) evict(who RowInfo) bool {
+	if ok, err := r.ask.TryLock(cleaningByte(who.Row)); !ok || err != nil {
+		return false
+	}
+	defer func() { _ = r.ask.Unlock(cleaningByte(who.Row)) }()
+	crash.Point("recover.evicting")
+	r.clearRow(who.Row)
+	crash.Point("recover.evicted")
+	r.ctl.u64(layout.CtlCleaned).Add(1)
+	r.log(actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor, uint64(len(who.Pins))})
+	r.wakeProducer()
+	platform.Wake(r.event) // the data file may be mapped for reading only; a sleeper looks at its row
+	return true
+}

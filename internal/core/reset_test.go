@@ -1,0 +1,263 @@
+package core
+
+import (
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+func (b bench) reset(slot uint32, force bool) RecoveryResult {
+	result, err := ForceResetSlot("x", b.dir, slot, force)
+	if result != RecoverySuccess {
+		require.Error(b.t, err)
+	}
+	return result
+}
+
+func (b bench) actions() (names []string) {
+	records, err := RecoveryLog("x", b.dir)
+	require.NoError(b.t, err)
+	for _, r := range records {
+		names = append(names, r.ActionName())
+	}
+	return names
+}
+
+func TestAHealthySlotIsNotReset(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	write(t, p, 2)
+	for slot := range p.slots() {
+		assert.Equal(t, RecoveryNotStuck, b.reset(slot, false))
+	}
+	result, _ := ForceResetSlot("x", b.dir, p.slots(), false)
+	assert.Equal(t, RecoveryInvalidSlot, result)
+	result, _ = ForceResetAllSlots("x", b.dir, false)
+	assert.Equal(t, RecoveryNotStuck, result)
+	assert.Empty(t, b.actions())
+}
+
+func TestALivingProducersClaimIsFencedByForceOnly(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 6-2)
+	idsOf(t, c, 4)
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	assert.Equal(t, RecoveryUnsafe, b.reset(s.Index, false))
+	assert.Equal(t, RecoverySuccess, b.reset(s.Index, true))
+	assert.ErrorIs(t, p.Commit(s, 8), Fenced, "the late commit publishes nothing")
+	_, err = c.Next(0)
+	assert.ErrorIs(t, err, Timeout)
+	write(t, p, 1)
+	assert.EqualValues(t, 4, read(t, c).ID, "the next one has the same id")
+	assert.Equal(t, []string{"fence"}, b.actions())
+}
+
+func TestAFenceForAClaimThatHasEndedHarmsNobody(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	assert.Equal(t, RecoverySuccess, b.reset(s.Index, true))
+	require.NoError(t, p.Abort(s))
+	write(t, p, 5)
+	assert.EqualValues(t, 5, p.next)
+}
+
+func TestADeadProducersClaimIsReset(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless, Start: StartOldest})
+	write(t, p, 2)
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	p.die()
+	assert.Equal(t, RecoverySuccess, b.reset(s.Index, false))
+	assert.Empty(t, b.slotsIn(SlotWriting))
+	assert.Equal(t, []uint64{0, 1}, idsOf(t, c, 2), "readers are not affected")
+	write(t, b.producer(b.config(Ring, 4)), 1)
+	assert.EqualValues(t, 2, read(t, c).ID)
+	assert.Equal(t, []string{"release-writer"}, b.actions())
+}
+
+func TestAMessageThatIsResetByForceIsLost(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 3)
+	held, err := c.Next(0)
+	require.NoError(t, err)
+	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index, false), "somebody reads it")
+	slot := layout.EntrySlot(p.entries[1].Load())
+	assert.Equal(t, RecoverySuccess, b.reset(slot, true))
+	assert.Equal(t, RecoveryNotStuck, b.reset(slot, true), "once is enough")
+	require.NoError(t, c.Release(held))
+	_, err = c.Next(0)
+	require.ErrorIs(t, err, Lost)
+	assert.EqualValues(t, 2, read(t, c).ID)
+	write(t, p, 4)
+	assert.Equal(t, []string{"discard"}, b.actions())
+}
+
+func TestADeadReaderAmongLivingOnes(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 2))
+	dead, err := b.openConsumer(ConsumerOptions{Delivery: Ordered})
+	require.NoError(t, err)
+	living := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 1)
+	_, err = dead.Next(0)
+	require.NoError(t, err)
+	held, err := living.Next(0)
+	require.NoError(t, err)
+	dead.die()
+	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index, false), "the living one still holds it")
+	assert.Equal(t, []string{"release-reader"}, b.actions(), "and the dead one has gone")
+	require.NoError(t, living.Release(held))
+}
+
+func TestAPinOutsideTheRingIsTakenByForce(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 2))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 1)
+	held, err := c.Next(0)
+	require.NoError(t, err)
+	write(t, p, 2)
+	require.Len(t, b.slotsIn(SlotDraining), 1)
+	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index, false))
+	assert.Equal(t, RecoverySuccess, b.reset(held.Index, true))
+	assert.Empty(t, b.slotsIn(SlotDraining))
+	assert.ErrorIs(t, c.Release(held), Fenced)
+	_, err = c.Next(0)
+	assert.ErrorIs(t, err, Fenced)
+	assert.Equal(t, []string{"evict"}, b.actions())
+}
+
+func TestAHungReaderIsEvicted(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 2))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless, Name: "hung"})
+	write(t, p, 2)
+	evict := func(row uint32, force bool) RecoveryResult {
+		result, _ := EvictConsumer("x", b.dir, row, force)
+		return result
+	}
+	assert.Equal(t, RecoveryUnsafe, evict(c.row, false))
+	assert.Equal(t, RecoveryInvalidSlot, evict(0, true))
+	assert.Equal(t, RecoveryInvalidSlot, evict(99, true))
+	assert.Equal(t, RecoveryNotStuck, evict(c.row+1, true))
+	claimed := make(chan error, 1)
+	go func() {
+		s, err := p.Claim(10 * time.Second)
+		if err == nil {
+			err = p.Commit(s, 0)
+		}
+		claimed <- err
+	}()
+	assert.Equal(t, RecoverySuccess, evict(c.row, true))
+	require.NoError(t, <-claimed, "the producer goes on")
+	_, err := c.Next(Forever)
+	assert.ErrorIs(t, err, Fenced)
+	again := b.consumer(ConsumerOptions{Delivery: Lossless})
+	assert.NotEqual(t, c.row, again.row, "the row is its owner's until it closes")
+	require.NoError(t, c.Close())
+	assert.Equal(t, []string{"evict"}, b.actions())
+}
+
+func TestASleeperThatIsEvictedIsTold(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 2))
+	c := b.consumer(ConsumerOptions{Delivery: Latest})
+	told := make(chan error, 1)
+	go func() {
+		_, err := c.Next(Forever)
+		told <- err
+	}()
+	result, err := EvictConsumer("x", b.dir, c.row, true)
+	require.NoError(t, err)
+	assert.Equal(t, RecoverySuccess, result)
+	assert.ErrorIs(t, <-told, Fenced)
+}
+
+func TestDeadDurableConsumersAreEvictedWhateverTheirAge(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 2))
+	c, err := b.openConsumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "d"})
+	require.NoError(t, err)
+	c.die()
+	result, err := EvictConsumer("x", b.dir, c.row, false)
+	require.NoError(t, err)
+	assert.Equal(t, RecoverySuccess, result)
+	assert.Empty(t, b.diagnose().Rows[1:])
+}
+
+func TestOfTwoRecoverersOneActs(t *testing.T) {
+	for range 50 {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 4))
+		write(t, p, 1)
+		s, err := p.Claim(0)
+		require.NoError(t, err)
+		p.die()
+		var both sync.WaitGroup
+		results := make(chan RecoveryResult, 2)
+		for range 2 {
+			both.Go(func() {
+				result, _ := ForceResetSlot("x", b.dir, s.Index, false)
+				results <- result
+			})
+		}
+		both.Wait()
+		one, other := <-results, <-results
+		assert.True(t, one == RecoverySuccess || other == RecoverySuccess)
+		assert.Equal(t, []string{"release-writer"}, b.actions())
+	}
+}
+
+func TestAllSlotsAtOnce(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 3)
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	result, err := ForceResetAllSlots("x", b.dir, false)
+	assert.Equal(t, RecoveryUnsafe, result)
+	assert.Error(t, err)
+	result, err = ForceResetAllSlots("x", b.dir, true)
+	require.NoError(t, err)
+	assert.Equal(t, RecoverySuccess, result)
+	assert.ErrorIs(t, p.Commit(s, 0), Fenced)
+	for range 3 {
+		_, err = c.Next(0)
+		assert.ErrorIs(t, err, Lost)
+	}
+	write(t, p, 1)
+	assert.EqualValues(t, 3, read(t, c).ID)
+}
+
+func TestTheLogKeepsTheNewestRecords(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	many := uint64(p.logRecords) + 5
+	for i := range many {
+		p.log(actionEvict, i, [4]uint64{i})
+	}
+	p.ctl.u64(p.logOffset + layout.LogHeaderSize + 7*layout.LogRecordSize + layout.RecSeq).Store(0) // its writer died
+	records, err := RecoveryLog("x", b.dir)
+	require.NoError(t, err)
+	require.Len(t, records, int(p.logRecords)-1)
+	for i, r := range records {
+		assert.Equal(t, r.Number, r.Target)
+		assert.True(t, i == 0 || records[i-1].Number < r.Number)
+	}
+	assert.Equal(t, many-1, records[len(records)-1].Number)
+}
