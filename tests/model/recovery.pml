@@ -103,7 +103,7 @@ proctype Prober(byte row)
 #endif
 
 #ifdef WITH_Resetter
-/* force_reset_slot with force: of an open claim, or of a committed message. */
+/* ForceResetSlot with force: of an open claim (repairer.fence), or of a committed message (repairer.discard). */
 proctype Resetter(byte me; bit fence)
 {
 	byte c, v;
