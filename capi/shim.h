@@ -151,6 +151,7 @@ int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, si
 _Bool dbgo_is_process_alive(uint64_t pid, char *detail);
 int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
+int dbgo_get_metrics(char *name, char *directory, datablock_metrics *out, char *detail);
 int dbgo_list_participants(char *name, char *directory, datablock_participant_info *out, size_t capacity, char *detail);
 int dbgo_force_reset_slot(char *name, char *directory, uint32_t slot, _Bool force, char *detail);
 int dbgo_force_reset_all_slots(char *name, char *directory, _Bool force, char *detail);

@@ -531,25 +531,65 @@ DATABLOCK_API int datablock_auto_recover(const char *shm_name, bool dry_run, dat
 
 /* One participant, as its row in the control file shows it. */
 typedef struct datablock_participant_info {
-    char name[64];       /* zero-terminated */
-    uint64_t pid;        /* as it calls itself, in its own pid namespace */
-    uint64_t cursor;     /* the next id it wants; a producer's: the next it writes */
-    uint64_t lag;        /* messages that a consumer has yet to read */
-    uint64_t read;       /* messages */
-    uint64_t missed;     /* messages */
-    uint64_t silent_ms;  /* since its last call */
-    uint32_t row;        /* 0: the producer */
-    uint32_t delivery;   /* datablock_delivery; 0 for the producer */
-    uint32_t pins;       /* slots it holds */
-    bool alive;          /* what the kernel says of its lock; not what its silence suggests */
-    bool durable;        /* keeps its place when it dies */
-    uint8_t reserved[2]; /* zero */
+    char name[64];              /* zero-terminated */
+    uint64_t pid;               /* as it calls itself, in its own pid namespace */
+    uint64_t start_time;        /* of its process, clock ticks since boot */
+    uint64_t pid_namespace;     /* inode, 0: unknown */
+    uint64_t attached_ns;       /* CLOCK_REALTIME */
+    uint64_t died_ns;           /* CLOCK_REALTIME at which a durable consumer was found dead, 0: it was not */
+    uint64_t cursor;            /* the next id it wants; a producer's: the next it writes */
+    uint64_t lag;               /* messages that a consumer has yet to read */
+    uint64_t read;              /* messages; this and what follows is of consumers only */
+    uint64_t missed;            /* messages skipped */
+    uint64_t bytes;             /* of payload */
+    uint64_t waits;             /* reads that had to wait */
+    uint64_t wait_ns;           /* how long */
+    uint64_t timeouts;          /* reads */
+    uint64_t lost;              /* messages that an operator had discarded */
+    uint64_t overruns;          /* messages overwritten under it */
+    uint64_t checksum_failures; /* messages */
+    uint64_t silent_ms;         /* since its last call */
+    uint32_t uid;
+    uint32_t row;               /* 0: the producer */
+    uint32_t delivery;          /* datablock_delivery; 0 for the producer */
+    uint32_t pins;              /* slots it holds */
+    bool alive;                 /* what the kernel says of its lock; not what its silence suggests */
+    bool durable;               /* keeps its place when it dies */
+    uint8_t reserved[6];        /* zero */
 } datablock_participant_info;
 
 /*
  * The participants of a block, the dead whose rows are still there included, by row, up to `capacity`; returns how many there are. `out` may be NULL when the capacity is 0. Read-only.
  */
 DATABLOCK_API int datablock_list_participants(const char *shm_name, datablock_participant_info *out, size_t capacity);
+
+/* A block's figures. Each word behind them has one writer; they change while they are read. */
+typedef struct datablock_metrics {
+    uint32_t size;              /* sizeof(datablock_metrics), set by the caller */
+    uint32_t consumers;         /* living ones */
+    uint64_t next_id;           /* messages written since the block was made */
+    uint64_t written;           /* of these: counted by producers */
+    uint64_t bytes;             /* of payload */
+    uint64_t aborted;           /* claims */
+    uint64_t fenced;            /* claims that a recovery ended */
+    uint64_t waits;             /* claims that had to wait */
+    uint64_t wait_ns;           /* how long */
+    uint64_t timeouts;          /* claims */
+    uint64_t scans;             /* of the pins */
+    uint64_t cleaned;           /* rows of dead consumers, by anybody */
+    uint64_t recoveries;        /* records that the recovery log ever had */
+    uint64_t age_ms;            /* since the block was made */
+    uint64_t idle_ms;           /* since the producer's last call */
+    uint64_t read;              /* messages, by the consumers that are attached, as all that follows */
+    uint64_t missed;            /* messages */
+    uint64_t lost;              /* messages that an operator had discarded */
+    uint64_t overruns;          /* messages */
+    uint64_t checksum_failures; /* messages */
+    uint64_t max_lag;           /* messages, of the LOSSLESS and ORDERED ones */
+} datablock_metrics;
+
+/* Reads them, from a block in any state. Changes nothing. Any thread. Errors: INVALID (null, out->size), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
+DATABLOCK_API datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *out);
 
 /*
  * Gives a slot back to where it can be used again. What the dead hold is released. Without `force` nothing that a living participant holds is touched. With it, a claim is broken: its commit publishes

@@ -145,12 +145,17 @@ public:
     static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) { return recovery::auto_recover(name, dry_run); }
 };
 
+/* The participants of a block, the dead whose rows are still there included: datablock_list_participants. Errors: as IntegrityValidator::validate. */
+inline std::vector<datablock_participant_info> participants(const std::string &name) {
+    return detail::all<datablock_participant_info>(name, datablock_list_participants);
+}
+
 /* Consumers that are gone. The kernel's word counts, not the time of a heartbeat. Errors: as IntegrityValidator::validate. */
 class HeartbeatManager {
 public:
     static std::vector<datablock_participant_info> find_dead_consumers(const std::string &name) {
         std::vector<datablock_participant_info> dead;
-        for (const datablock_participant_info &one : detail::all<datablock_participant_info>(name, datablock_list_participants)) {
+        for (const datablock_participant_info &one : participants(name)) {
             if (one.row != 0 && !one.alive) {
                 dead.push_back(one);
             }
@@ -162,6 +167,14 @@ public:
         return detail::counted(datablock_cleanup_dead_consumers(name.c_str(), static_cast<std::uint64_t>(timeout.count())));
     }
 };
+
+/* A block's figures: datablock_get_metrics. Errors: not_found, access, corrupt, version, invalid, system. */
+inline datablock_metrics metrics(const std::string &name) {
+    datablock_metrics found{};
+    found.size = sizeof found;
+    datablock::check(datablock_get_metrics(name.c_str(), &found));
+    return found;
+}
 
 /* What was done to a block, oldest first: datablock_recovery_log. Errors: as IntegrityValidator::validate. */
 inline std::vector<datablock_recovery_record> history(const std::string &name) { return detail::all<datablock_recovery_record>(name, datablock_recovery_log); }

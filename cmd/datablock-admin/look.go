@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -50,22 +49,6 @@ type slotJSON struct {
 	StuckForMs    int64        `json:"stuck_for_ms"`
 	Holders       []holderJSON `json:"holders"`
 	Advice        string       `json:"advice,omitempty"`
-}
-
-type rowJSON struct {
-	Row      uint32   `json:"row"`
-	Role     string   `json:"role"`
-	Name     string   `json:"name"`
-	PID      uint64   `json:"pid"`
-	Alive    bool     `json:"alive"`
-	Delivery string   `json:"delivery,omitempty"`
-	Durable  bool     `json:"durable"`
-	Cursor   uint64   `json:"cursor"`
-	Lag      uint64   `json:"lag"`
-	Read     uint64   `json:"read"`
-	Missed   uint64   `json:"missed"`
-	Pins     []uint32 `json:"pins"`
-	SilentMs int64    `json:"silent_ms"`
 }
 
 func (a *app) list() *cobra.Command {
@@ -216,70 +199,6 @@ func slotOf(s core.SlotDiagnosis, block string) slotJSON {
 	}
 	for _, h := range s.Holders {
 		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable})
-	}
-	return j
-}
-
-func (a *app) status() *cobra.Command {
-	var name string
-	cmd := &cobra.Command{
-		Use: "status --shm-name NAME", Short: "The producer and every consumer: position, lag, what they missed",
-		Long: "Shows the participants of a block as their rows have them, and whether the kernel says that they live. Nothing is changed.\n\n" + exitHelp,
-		RunE: func(*cobra.Command, []string) error {
-			d, err := core.Diagnose(name, a.directory)
-			if err != nil {
-				return err
-			}
-			return a.showStatus(d)
-		},
-	}
-	return blockFlag(cmd, &name)
-}
-
-func (a *app) showStatus(d *core.Diagnosis) error {
-	rows := make([]rowJSON, 0, len(d.Rows))
-	for _, r := range d.Rows {
-		rows = append(rows, rowOf(r, d.Block.NextID))
-	}
-	if a.json {
-		return a.printJSON(struct {
-			Block        blockJSON `json:"block"`
-			Participants []rowJSON `json:"participants"`
-		}{blockOf(d.Block), rows})
-	}
-	b := d.Block
-	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written\n", b.Name, stateName(b.State), policyName(b.Policy),
-		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID)
-	if len(rows) == 0 {
-		a.print("nobody is attached\n")
-		return nil
-	}
-	a.table("\nROW\tROLE\tNAME\tPID\tDELIVERY\tNEXT\tLAG\tREAD\tMISSED\tSILENT\tSTATE", func(w *tabwriter.Writer) {
-		for _, r := range rows {
-			if r.Role == "producer" {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t\t\t%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID, alive(r.Alive))
-				continue
-			}
-			kept := ""
-			if r.Durable {
-				kept = dim(" durable")
-			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%d\t%s\t%s%s\n", r.Row, r.Role, r.Name, r.PID, r.Delivery, r.Cursor, r.Lag, r.Read, r.Missed,
-				duration(time.Duration(r.SilentMs)*time.Millisecond), alive(r.Alive), kept)
-		}
-	})
-	return nil
-}
-
-func rowOf(r core.RowInfo, next uint64) rowJSON {
-	j := rowJSON{
-		Row: r.Row, Role: "consumer", Name: printable(r.Name), PID: r.PID, Alive: r.Alive, Delivery: core.Delivery(r.Delivery).String(), Durable: r.Durable,
-		Cursor: r.Cursor, Read: r.Read, Missed: r.Missed, Pins: append([]uint32{}, r.Pins...), SilentMs: r.Silent.Milliseconds(),
-	}
-	if r.Role == layout.RoleProducer {
-		j.Role, j.Delivery = "producer", ""
-	} else if next > r.Cursor {
-		j.Lag = next - r.Cursor
 	}
 	return j
 }

@@ -61,12 +61,14 @@ from ._recovery import (
     unlink,
     version,
 )
-from ._reset import (
+from ._operator import (
+    Metrics,
     ParticipantInfo,
     RecoveryRecord,
     evict_consumer,
     force_reset_all_slots,
     force_reset_slot,
+    get_metrics,
     list_participants,
     recovery_log,
 )
@@ -107,6 +109,7 @@ __all__ = [
     "InvalidSlot",
     "LibraryNotFound",
     "Lost",
+    "Metrics",
     "NextResult",
     "NoProducer",
     "NoSpace",
@@ -146,6 +149,7 @@ __all__ = [
     "evict_consumer",
     "force_reset_all_slots",
     "force_reset_slot",
+    "get_metrics",
     "is_process_alive",
     "list_blocks",
     "list_participants",

@@ -1803,6 +1803,9 @@ static void evict_living(void) {
     RECOVERY(datablock_evict_consumer(data_path(), 1, false));
 }
 
+static void null_metrics(void) { STATUS(datablock_get_metrics(data_path(), NULL)); }
+static void metrics_size(void) { STATUS(datablock_get_metrics(data_path(), &(datablock_metrics){0})); }
+static void metrics_missing(void) { STATUS(datablock_get_metrics(data_path(), &(datablock_metrics){.size = sizeof(datablock_metrics)})); }
 static void log_missing(void) { NUMBER(datablock_recovery_log(data_path(), NULL, 0)); }
 static void null_log(void) { NUMBER(datablock_recovery_log(data_path(), NULL, 1)); }
 static void participants_missing(void) { NUMBER(datablock_list_participants(data_path(), NULL, 0)); }
@@ -1973,7 +1976,7 @@ static void panic_diagnose(void) {
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
     X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
-    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(log_missing) X(null_log) X(participants_missing)              \
+    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
     X(participants_name)                                                                                                              \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
     X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \

@@ -91,6 +91,11 @@ void a_living_holder_is_told_of_force() {
     CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_all_slots(path("force"), true)), static_cast<int>(RECOVERY_SUCCESS));
     CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("force"), 99)), static_cast<int>(RECOVERY_INVALID_SLOT));
     CHECK_THROWS(error::corrupt, SlotDiagnostics::diagnose_all(path("nothing")));
+    const datablock_metrics figures = metrics(path("force"));
+    CHECK_EQUAL(figures.written, 4u);
+    CHECK_EQUAL(figures.fenced, 1u);
+    CHECK_EQUAL(participants(path("force")).size(), 1u);
+    CHECK_THROWS(error::not_found, metrics(path("nothing")));
     CHECK(SlotDiagnostics::is_process_alive(static_cast<std::uint64_t>(getpid())));
 }
 

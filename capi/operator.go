@@ -34,27 +34,54 @@ func dbgo_evict_consumer(name, directory *C.char, row C.uint32_t, force C.bool, 
 	return recoveryResult(r, err, detail)
 }
 
+//export dbgo_get_metrics
+func dbgo_get_metrics(name, directory *C.char, out *C.datablock_metrics, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("metrics")
+	m, _, err := core.ReadMetrics(C.GoString(name), directoryFrom(directory))
+	if err != nil {
+		return status(err, detail)
+	}
+	*out = C.datablock_metrics{
+		size: out.size, consumers: C.uint32_t(m.Block.Consumers), next_id: C.uint64_t(m.Block.NextID), written: C.uint64_t(m.Written), bytes: C.uint64_t(m.Bytes),
+		aborted: C.uint64_t(m.Aborted), fenced: C.uint64_t(m.Fenced), waits: C.uint64_t(m.Waits), wait_ns: C.uint64_t(m.Waited), timeouts: C.uint64_t(m.Timeouts),
+		scans: C.uint64_t(m.Scans), cleaned: C.uint64_t(m.Cleaned), recoveries: C.uint64_t(m.Recoveries), age_ms: C.uint64_t(m.Age.Milliseconds()),
+		idle_ms: C.uint64_t(m.Idle.Milliseconds()), read: C.uint64_t(m.Read), missed: C.uint64_t(m.Missed), lost: C.uint64_t(m.Lost), overruns: C.uint64_t(m.Overruns),
+		checksum_failures: C.uint64_t(m.ChecksumFailures), max_lag: C.uint64_t(m.MaxLag),
+	}
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_list_participants
 func dbgo_list_participants(name, directory *C.char, out *C.datablock_participant_info, capacity C.size_t, detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("participants")
-	d, err := core.Diagnose(C.GoString(name), directoryFrom(directory))
+	_, all, err := core.ReadMetrics(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}
-	list := array(out, capacity, len(d.Rows))
+	list := array(out, capacity, len(all))
 	for i := range list {
-		r := &d.Rows[i]
-		info := C.datablock_participant_info{
-			pid: C.uint64_t(r.PID), cursor: C.uint64_t(r.Cursor), lag: C.uint64_t(r.Lag(d.Block.NextID)), read: C.uint64_t(r.Read), missed: C.uint64_t(r.Missed),
-			silent_ms: C.uint64_t(r.Silent.Milliseconds()), row: C.uint32_t(r.Row), delivery: C.uint32_t(r.Delivery), pins: C.uint32_t(len(r.Pins)),
-			alive: C.bool(r.Alive), durable: C.bool(r.Durable),
-		}
-		setText(info.name[:], r.Name)
-		list[i] = info
+		list[i] = participantInfo(&all[i])
 	}
-	return C.int(len(d.Rows))
+	return C.int(len(all))
+}
+
+func participantInfo(p *core.ParticipantMetrics) C.datablock_participant_info {
+	info := C.datablock_participant_info{
+		pid: C.uint64_t(p.PID), start_time: C.uint64_t(p.StartTime), pid_namespace: C.uint64_t(p.PIDNamespace), attached_ns: C.uint64_t(p.Attached.UnixNano()),
+		cursor: C.uint64_t(p.Cursor), lag: C.uint64_t(p.Behind), read: C.uint64_t(p.Read), missed: C.uint64_t(p.Missed), bytes: C.uint64_t(p.Bytes),
+		waits: C.uint64_t(p.Waits), wait_ns: C.uint64_t(p.Waited), timeouts: C.uint64_t(p.Timeouts), lost: C.uint64_t(p.Lost), overruns: C.uint64_t(p.Overruns),
+		checksum_failures: C.uint64_t(p.ChecksumFailures), silent_ms: C.uint64_t(p.Silent.Milliseconds()), uid: C.uint32_t(p.UID), row: C.uint32_t(p.Row),
+		delivery: C.uint32_t(p.Delivery), pins: C.uint32_t(len(p.Pins)), alive: C.bool(p.Alive), durable: C.bool(p.Durable),
+	}
+	if !p.Died.IsZero() {
+		info.died_ns = C.uint64_t(p.Died.UnixNano())
+	}
+	setText(info.name[:], p.Name)
+	return info
 }
 
 //export dbgo_recovery_log

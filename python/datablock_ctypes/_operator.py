@@ -1,4 +1,4 @@
-"""Who is there, recovery by force, and what was done."""
+"""Who is there, figures, recovery by force, and what was done."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ._functions import RawParticipantInfo, RawRecoveryRecord
+from ._functions import RawMetrics, RawParticipantInfo, RawRecoveryRecord
 from ._library import StrPath, library
 from ._recovery import _fail, _verdict
 from ._types import Delivery, RecoveryResult, path_bytes, unsigned
@@ -20,16 +20,54 @@ class ParticipantInfo:
 
     name: str
     pid: int
+    start_time: int
+    pid_namespace: int
+    attached_ns: int
+    died_ns: int
     cursor: int
     lag: int
     read: int
     missed: int
+    bytes: int
+    waits: int
+    wait_ns: int
+    timeouts: int
+    lost: int
+    overruns: int
+    checksum_failures: int
     silent_ms: int
+    uid: int
     row: int
     delivery: Delivery
     pins: int
     alive: bool
     durable: bool
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """A block's figures, as ``datablock.h`` describes them. They change while they are read, each by itself."""
+
+    consumers: int
+    next_id: int
+    written: int
+    bytes: int
+    aborted: int
+    fenced: int
+    waits: int
+    wait_ns: int
+    timeouts: int
+    scans: int
+    cleaned: int
+    recoveries: int
+    age_ms: int
+    idle_ms: int
+    read: int
+    missed: int
+    lost: int
+    overruns: int
+    checksum_failures: int
+    max_lag: int
 
 
 @dataclass(frozen=True)
@@ -63,13 +101,23 @@ def _all(function: str, kind: type[Raw], shm_name: StrPath) -> list[Raw]:
 
 def list_participants(shm_name: StrPath) -> list[ParticipantInfo]:
     """The participants of a block, the dead whose rows are still there included. Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`."""
-    return [
-        ParticipantInfo(
-            *(one.name.decode("utf-8", "replace"), one.pid, one.cursor, one.lag, one.read, one.missed, one.silent_ms, one.row),
-            *(Delivery(one.delivery) if one.delivery in set(Delivery) else Delivery.DEFAULT, one.pins, one.alive, one.durable),
-        )
-        for one in _all("datablock_list_participants", RawParticipantInfo, shm_name)
-    ]
+    return [ParticipantInfo(**_participant(one)) for one in _all("datablock_list_participants", RawParticipantInfo, shm_name)]
+
+
+def _participant(one: RawParticipantInfo) -> dict[str, Any]:
+    fields = {name: getattr(one, name) for name, *_ in RawParticipantInfo._fields_ if name != "reserved"}
+    delivery = Delivery(one.delivery) if one.delivery in set(Delivery) else Delivery.DEFAULT
+    return {**fields, "name": one.name.decode("utf-8", "replace"), "delivery": delivery}
+
+
+def get_metrics(shm_name: StrPath) -> Metrics:
+    """A block's figures, in any state. Reads only. Any thread. Raises `NotFound`, `Access`, `Corrupt`, `Version`, `Invalid`, `System`, `Forked`."""
+    loaded = library()
+    found = RawMetrics(size=ctypes.sizeof(RawMetrics))
+    status = loaded.datablock_get_metrics(path_bytes("block name", shm_name), found)
+    if status != 0:
+        loaded.fail(status)
+    return Metrics(**{name: getattr(found, name) for name, *_ in RawMetrics._fields_ if name != "size"})
 
 
 def recovery_log(shm_name: StrPath) -> list[RecoveryRecord]:

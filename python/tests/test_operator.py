@@ -13,6 +13,7 @@ from datablock_ctypes import (
     Fenced,
     InvalidSlot,
     Lost,
+    NotFound,
     Producer,
     RecoveryError,
     RecoveryResult,
@@ -22,6 +23,7 @@ from datablock_ctypes import (
     evict_consumer,
     force_reset_all_slots,
     force_reset_slot,
+    get_metrics,
     list_participants,
     recovery_log,
 )
@@ -113,3 +115,19 @@ def test_participants_are_listed(directory):
         first, second = list_participants("reset")
         assert (first.row, first.pid, first.cursor, first.alive) == (0, os.getpid(), 1, True)
         assert (second.name, second.delivery, second.lag, second.alive, second.durable) == ("display", Delivery.LATEST, 1, True, False)
+
+
+def test_metrics_count_what_happened(directory):
+    with Producer("reset", slot_size=64) as producer, Consumer("reset", consumer_name="log") as consumer:
+        for _ in range(3):
+            producer.send(b"abc")
+        with consumer.read():
+            pass
+        with pytest.raises(ZeroDivisionError), producer.write():
+            raise ZeroDivisionError
+        figures = get_metrics("reset")
+        assert (figures.written, figures.bytes, figures.aborted, figures.read, figures.max_lag, figures.consumers) == (3, 9, 1, 1, 2, 1)
+        log = list_participants("reset")[1]
+        assert (log.name, log.read, log.bytes, log.lag, log.uid) == ("log", 1, 3, 2, os.getuid())
+    with pytest.raises(NotFound):
+        get_metrics("nothing")

@@ -1,7 +1,9 @@
 /*
- * Who is there; recovery by force, and its log. As in shim.c.
+ * What operators ask for: figures, who is there, recovery by force, its log. As in shim.c.
  */
 #include "shim.h"
+
+#include <stdio.h>
 
 enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
 
@@ -39,6 +41,29 @@ RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool
         return RECOVERY_FAILED;
     }
     return (RecoveryResult)dbgo_evict_consumer((char *)shm_name, directory, row, force, dbshim_detail());
+}
+
+datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *out) {
+    char copy[DBSHIM_PATH_SIZE], *directory;
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (shm_name == NULL || out == NULL) {
+        return dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
+    }
+    if (out->size < sizeof *out) {
+        snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "metrics.size is %u, and %zu in this version: set it to sizeof(datablock_metrics) first", out->size, sizeof *out);
+        return DATABLOCK_E_INVALID;
+    }
+    if (!dbshim_find_block(shm_name, copy, &directory)) {
+        return DATABLOCK_E_INVALID;
+    }
+    datablock_metrics metrics = {.size = out->size};
+    datablock_status status = (datablock_status)dbgo_get_metrics((char *)shm_name, directory, &metrics, dbshim_detail());
+    if (status == DATABLOCK_OK) {
+        *out = metrics; /* what a newer program knows beyond this stays as it is */
+    }
+    return status;
 }
 
 /* What both lists begin with. 0: go on. */

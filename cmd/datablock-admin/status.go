@@ -1,0 +1,225 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/mattn/go-isatty"
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+	"datablock/internal/layout"
+)
+
+type rowJSON struct {
+	Row              uint32   `json:"row"`
+	Role             string   `json:"role"`
+	Name             string   `json:"name"`
+	PID              uint64   `json:"pid"`
+	UID              uint32   `json:"uid"`
+	Alive            bool     `json:"alive"`
+	Delivery         string   `json:"delivery,omitempty"`
+	Durable          bool     `json:"durable"`
+	Cursor           uint64   `json:"cursor"`
+	Lag              uint64   `json:"lag"`
+	Read             uint64   `json:"read"`
+	Bytes            uint64   `json:"bytes"`
+	Missed           uint64   `json:"missed"`
+	Lost             uint64   `json:"lost"`
+	Overruns         uint64   `json:"overruns"`
+	ChecksumFailures uint64   `json:"checksum_failures"`
+	Waits            uint64   `json:"waits"`
+	WaitMs           int64    `json:"wait_ms"`
+	Timeouts         uint64   `json:"timeouts"`
+	Rate             float64  `json:"rate"` // messages a second: since the last look, or, at the first, since it attached
+	Pins             []uint32 `json:"pins"`
+	SilentMs         int64    `json:"silent_ms"`
+	AttachedMs       int64    `json:"attached_ms"`
+}
+
+type metricsJSON struct {
+	Written    uint64  `json:"written"`
+	Bytes      uint64  `json:"bytes"`
+	Aborted    uint64  `json:"aborted"`
+	Fenced     uint64  `json:"fenced"`
+	Waits      uint64  `json:"waits"`
+	WaitMs     int64   `json:"wait_ms"`
+	Timeouts   uint64  `json:"timeouts"`
+	Scans      uint64  `json:"scans"`
+	Cleaned    uint64  `json:"cleaned"`
+	Recoveries uint64  `json:"recoveries"`
+	AgeMs      int64   `json:"age_ms"`
+	IdleMs     int64   `json:"idle_ms"`
+	MaxLag     uint64  `json:"max_lag"`
+	Rate       float64 `json:"rate"`
+}
+
+type statusJSON struct {
+	Block        blockJSON   `json:"block"`
+	Metrics      metricsJSON `json:"metrics"`
+	Participants []rowJSON   `json:"participants"`
+}
+
+func (a *app) status() *cobra.Command {
+	var name string
+	var watch time.Duration
+	cmd := &cobra.Command{
+		Use: "status --shm-name NAME [--watch[=1s]]", Short: "The producer and every consumer: position, rate, lag, what they missed",
+		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says that they live. Nothing is changed. With --watch it looks again and again until
+Ctrl-C; with --json each look is then one line.
+
+` + exitHelp,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if !cmd.Flags().Changed("watch") {
+				s, err := a.look(name, nil)
+				if err != nil {
+					return err
+				}
+				return a.showStatus(s, false)
+			}
+			if watch < 10*time.Millisecond {
+				return usageError{fmt.Errorf("--watch=%v: at least 10ms", watch)}
+			}
+			return a.watch(name, watch)
+		},
+	}
+	cmd.Flags().DurationVar(&watch, "watch", time.Second, "look again and again, that far apart")
+	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
+	return blockFlag(cmd, &name)
+}
+
+// sample is a look at a block.
+type sample struct {
+	at     time.Time
+	status statusJSON
+	read   map[rowKey]uint64
+}
+
+// rowKey is a participant, not whoever comes into its row later.
+type rowKey struct {
+	row      uint32
+	attached int64
+}
+
+// look reads a block's figures; rates are since the look before, if there was one.
+func (a *app) look(name string, before *sample) (*sample, error) {
+	m, all, err := core.ReadMetrics(name, a.directory)
+	if err != nil {
+		return nil, err
+	}
+	s := &sample{at: time.Now(), read: map[rowKey]uint64{}}
+	rate := func(now, then uint64, begun time.Duration) float64 {
+		if before != nil {
+			begun = s.at.Sub(before.at)
+		}
+		if begun <= 0 || now < then {
+			return 0
+		}
+		return float64(now-then) / begun.Seconds()
+	}
+	written := uint64(0)
+	if before != nil {
+		written = before.status.Metrics.Written
+	}
+	s.status = statusJSON{blockOf(m.Block), metricsJSON{
+		m.Written, m.Bytes, m.Aborted, m.Fenced, m.Waits, m.Waited.Milliseconds(), m.Timeouts, m.Scans, m.Cleaned, m.Recoveries, m.Age.Milliseconds(), m.Idle.Milliseconds(), m.MaxLag,
+		rate(m.Written, written, m.Age),
+	}, []rowJSON{}}
+	for i := range all {
+		p := &all[i]
+		key := rowKey{p.Row, p.Attached.UnixNano()}
+		s.read[key] = p.Read
+		row := rowOf(p, s.at)
+		then := uint64(0)
+		if before != nil {
+			then = before.read[key]
+		}
+		row.Rate = rate(p.Read, then, s.at.Sub(p.Attached))
+		if p.Role == layout.RoleProducer {
+			row.Rate = s.status.Metrics.Rate
+		}
+		s.status.Participants = append(s.status.Participants, row)
+	}
+	return s, nil
+}
+
+func rowOf(p *core.ParticipantMetrics, now time.Time) rowJSON {
+	j := rowJSON{
+		Row: p.Row, Role: "consumer", Name: printable(p.Name), PID: p.PID, UID: p.UID, Alive: p.Alive, Delivery: core.Delivery(p.Delivery).String(), Durable: p.Durable,
+		Cursor: p.Cursor, Lag: p.Behind, Read: p.Read, Bytes: p.Bytes, Missed: p.Missed, Lost: p.Lost, Overruns: p.Overruns, ChecksumFailures: p.ChecksumFailures,
+		Waits: p.Waits, WaitMs: p.Waited.Milliseconds(), Timeouts: p.Timeouts, Pins: append([]uint32{}, p.Pins...), SilentMs: p.Silent.Milliseconds(),
+		AttachedMs: now.Sub(p.Attached).Milliseconds(),
+	}
+	if p.Role == layout.RoleProducer {
+		j.Role, j.Delivery = "producer", ""
+	}
+	return j
+}
+
+// watch looks until somebody says stop. On a terminal each look takes the place of the one before.
+func (a *app) watch(name string, every time.Duration) error {
+	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer cancel()
+	file, _ := a.out.(*os.File)
+	redraw := file != nil && isatty.IsTerminal(file.Fd()) && !a.json
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	var before *sample
+	for {
+		now, err := a.look(name, before)
+		if err != nil {
+			return err
+		}
+		if redraw {
+			a.print("\x1b[H\x1b[2J")
+		}
+		if err := a.showStatus(now, true); err != nil {
+			return err
+		}
+		before = now
+		select {
+		case <-stop.Done():
+			return nil
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a *app) showStatus(s *sample, inOneLine bool) error {
+	if a.json && inOneLine {
+		return json.NewEncoder(a.out).Encode(s.status)
+	}
+	if a.json {
+		return a.printJSON(s.status)
+	}
+	b, m := s.status.Block, s.status.Metrics
+	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written\n", b.Name, b.State, b.Policy,
+		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID)
+	a.print("%.0f/s, aborted %d, fenced %d, held up %d times for %s, dead rows cleaned %d, recoveries %d\n", m.Rate, m.Aborted, m.Fenced, m.Waits,
+		duration(time.Duration(m.WaitMs)*time.Millisecond), m.Cleaned, m.Recoveries)
+	if len(s.status.Participants) == 0 {
+		a.print("nobody is attached\n")
+		return nil
+	}
+	a.table("\nROW\tROLE\tNAME\tPID\tDELIVERY\tNEXT\tLAG\tREAD\tRATE\tMISSED\tSILENT\tSTATE", func(w *tabwriter.Writer) {
+		for _, r := range s.status.Participants {
+			if r.Role == "producer" {
+				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID, r.Rate, alive(r.Alive))
+				continue
+			}
+			kept := ""
+			if r.Durable {
+				kept = dim(" durable")
+			}
+			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%.0f/s\t%d\t%s\t%s%s\n", r.Row, r.Role, r.Name, r.PID, r.Delivery, r.Cursor, r.Lag, r.Read, r.Rate, r.Missed,
+				duration(time.Duration(r.SilentMs)*time.Millisecond), alive(r.Alive), kept)
+		}
+	})
+	return nil
+}
