@@ -47,6 +47,17 @@ from ._errors import (
 )
 from ._integrity import IntegrityCheck, RecoveryStep, RecoveryStepKind, auto_recover, repair, validate_integrity
 from ._library import LibraryNotFound, load
+from ._operator import (
+    Metrics,
+    ParticipantInfo,
+    RecoveryRecord,
+    evict_consumer,
+    force_reset_all_slots,
+    force_reset_slot,
+    get_metrics,
+    list_participants,
+    recovery_log,
+)
 from ._producer import Producer, WriteSlot
 from ._recovery import (
     BlockInfo,
@@ -60,17 +71,6 @@ from ._recovery import (
     release_zombie_writer,
     unlink,
     version,
-)
-from ._operator import (
-    Metrics,
-    ParticipantInfo,
-    RecoveryRecord,
-    evict_consumer,
-    force_reset_all_slots,
-    force_reset_slot,
-    get_metrics,
-    list_participants,
-    recovery_log,
 )
 from ._shared import Counter, Counters, FlexibleZone, SharedSpinLock, with_flexible_zone
 from ._transactions import (
