@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
+	"regexp"
 	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -142,4 +145,37 @@ func TestAConsumersNameCannotCommandTheTerminal(t *testing.T) {
 	}
 	_, out, _ := admin("status", "x", "--directory", dir)
 	assert.Contains(t, out, "a?[31m??z")
+}
+
+func TestTheAdviceCanBeTypedAsItIsPrinted(t *testing.T) {
+	dir, p, c := scene(t)
+	for range 8 - 3 {
+		s, err := p.Claim(0)
+		require.NoError(t, err)
+		require.NoError(t, p.Commit(s, 1))
+	}
+	lossless, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless, Name: "log"})
+	require.NoError(t, err)
+	defer lossless.Close()
+	require.NoError(t, c.Close())
+	for range 8 {
+		s, err := p.Claim(0)
+		require.NoError(t, err)
+		require.NoError(t, p.Commit(s, 1))
+	}
+	waits := make(chan error, 1)
+	go func() {
+		_, err := p.Claim(core.Forever)
+		waits <- err
+	}()
+	command := regexp.MustCompile(`datablock-admin (evict .* --force)`)
+	var advice []string
+	require.Eventually(t, func() bool {
+		_, out, _ := admin("diagnose", "--shm-name", "x", "--directory", dir)
+		advice = command.FindStringSubmatch(out)
+		return advice != nil
+	}, 10*time.Second, time.Millisecond)
+	code, _, errOut := admin(append(strings.Fields(advice[1]), "--yes")...)
+	assert.Equal(t, exitOK, code, errOut)
+	assert.NoError(t, <-waits, "the producer goes on")
 }

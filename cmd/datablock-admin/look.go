@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"path/filepath"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -108,7 +109,7 @@ claimed or held by a silent reader for more than 30 seconds, or when it keeps a 
 				}
 				slots = slots[slot : slot+1]
 			}
-			if err := a.showDiagnosis(d, slots, one); err != nil {
+			if err := a.showDiagnosis(d, a.reference(name), slots, one); err != nil {
 				return err
 			}
 			for _, s := range slots {
@@ -123,11 +124,19 @@ claimed or held by a silent reader for more than 30 seconds, or when it keeps a 
 	return blockFlag(cmd, &name)
 }
 
-func (a *app) showDiagnosis(d *core.Diagnosis, slots []core.SlotDiagnosis, every bool) error {
+// reference is what another command finds the block by: its name does in the default directory only.
+func (a *app) reference(name string) string {
+	if a.directory == "" || filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(a.directory, name)
+}
+
+func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool) error {
 	if a.json {
 		all := make([]slotJSON, 0, len(slots))
 		for _, s := range slots {
-			all = append(all, slotOf(s, d.Block.Name))
+			all = append(all, slotOf(s, reference))
 		}
 		return a.printJSON(struct {
 			Block blockJSON  `json:"block"`
@@ -159,7 +168,7 @@ func (a *app) showDiagnosis(d *core.Diagnosis, slots []core.SlotDiagnosis, every
 				continue
 			}
 			fmt.Fprintf(w, "%d\t%v\t%d\t%s\t%s\n", s.Index, s.State, s.MessageID, duration(s.StuckFor), s.HeldBy())
-			if advice := advice(s, b.Name); advice != "" {
+			if advice := advice(s, reference); advice != "" {
 				fmt.Fprintf(w, "\t\t\t\t%s\n", bad(advice))
 			}
 		}
@@ -187,9 +196,10 @@ func advice(s core.SlotDiagnosis, block string) string {
 		return ""
 	}
 	if h := s.Holders[0]; h.Row == layout.ProducerRow {
-		return fmt.Sprintf("process %d has not finished writing: is it stopped or hung?", h.PID)
+		return fmt.Sprintf("process %d has not finished writing: is it stopped (kill -CONT %d) or hung? By force: datablock-admin force-reset-slot --shm-name %s --slot %d --force", h.PID, h.PID, block, s.Index)
 	}
-	return fmt.Sprintf("process %d does not let go of it: is it stopped, hung or too slow?", s.Holders[0].PID)
+	h := s.Holders[0]
+	return fmt.Sprintf("process %d does not let go of it: is it stopped (kill -CONT %d), hung or too slow? By force: datablock-admin evict --shm-name %s --row %d --force", h.PID, h.PID, block, h.Row)
 }
 
 func slotOf(s core.SlotDiagnosis, block string) slotJSON {
