@@ -603,7 +603,7 @@ DATABLOCK_API RecoveryResult datablock_force_reset_all_slots(const char *shm_nam
 
 /*
  * Removes a consumer's row, as the diagnosis shows it: a dead one's, also a durable one's whatever its age; with `force` a living one's, which hangs, say. It is told FENCED at its next call, and may
- * attach again; what it reads meanwhile it learns not to trust. INVALID_SLOT: no such row. UNSAFE: it lives. NOT_STUCK: the row is free.
+ * attach again; what it reads meanwhile it learns not to trust. FAILED: also one that is still attaching. INVALID_SLOT: no such row. UNSAFE: it lives. NOT_STUCK: the row is free.
  */
 DATABLOCK_API RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool force);
 

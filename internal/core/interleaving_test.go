@@ -276,3 +276,25 @@ func TestWaitForLosesNoWakeUp(t *testing.T) {
 		})
 	}
 }
+
+func TestWhoIsAttachingIsNotEvicted(t *testing.T) {
+	for _, point := range []string{"attach.bit", "join.bit", "attach.joined"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 2))
+			at(t, point, func() {
+				result, err := EvictConsumer("x", b.dir, 1, true)
+				assert.Equal(t, RecoveryFailed, result)
+				assert.ErrorIs(t, err, Busy)
+			})
+			c := b.consumer(ConsumerOptions{Delivery: Lossless})
+			write(t, p, 2)
+			_, err := p.Claim(0)
+			require.ErrorIs(t, err, Timeout, "it holds the producer up")
+			assert.Equal(t, []uint64{0, 1}, idsOf(t, c, 2))
+			i, err := ValidateIntegrity("x", b.dir)
+			require.NoError(t, err)
+			assert.True(t, i.Healthy(), i.Message())
+		})
+	}
+}

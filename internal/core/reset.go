@@ -189,17 +189,20 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 		return RecoveryUnsafe, fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its next call", r.name(), before)
 	}
 	if !r.evict(before) {
-		return RecoveryFailed, fail(Busy, "block %q: row %d is being cleaned: look again", r.name(), row)
+		return RecoveryFailed, fail(Busy, "block %q: row %d is being attached or cleaned: look again, or end that program", r.name(), row)
 	}
 	return RecoverySuccess, nil
 }
 
-// evict empties the row of a living consumer. The row's byte stays its owner's, so that nobody comes into the row; CLEANING keeps cleaners out meanwhile.
+// evict empties the row of a living consumer that is attached. The row's byte stays its owner's, so that nobody comes into the row; CLEANING keeps cleaners out meanwhile.
 func (r *repairer) evict(who RowInfo) bool {
 	if ok, err := r.ask.TryLock(cleaningByte(who.Row)); !ok || err != nil {
 		return false
 	}
 	defer func() { _ = r.ask.Unlock(cleaningByte(who.Row)) }()
+	if r.rowStatus(who.Row) != layout.RowActive {
+		return false // its owner is attaching, and would go on as if nothing had happened
+	}
 	crash.Point("recover.evicting")
 	r.clearRow(who.Row)
 	crash.Point("recover.evicted")
