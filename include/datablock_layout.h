@@ -441,6 +441,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 #define DATABLOCK_LAYOUT_ROW_ATTACHING 1
 #define DATABLOCK_LAYOUT_ROW_ACTIVE 2
 #define DATABLOCK_LAYOUT_ROW_DEAD 3 /* durable, keeps name and cursor */
+#define DATABLOCK_LAYOUT_ROW_EVICTING 4 /* being emptied by force: its owner lives, and is told */
 
 /* Roles and deliveries. */
 #define DATABLOCK_LAYOUT_ROLE_PRODUCER 1

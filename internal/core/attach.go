@@ -87,7 +87,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 		c.resume()
 	}
 	crash.Point("attach.joined")
-	b.ctl.u32(b.header.row(a.row) + layout.RowStatus).Store(layout.RowActive)
+	b.status(a.row).Store(layout.RowActive)
 	if o.Durable {
 		_ = a.own.Unlock(nameLock(o.Name))
 	}
@@ -156,7 +156,7 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 		if !a.durableRow(row) || a.rowName(row) != o.Name {
 			continue
 		}
-		locked, err := a.lockRow(row)
+		locked, err := a.lockConsumerRow(row)
 		switch {
 		case err != nil:
 			return false, false, err
@@ -165,7 +165,7 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 		case !locked:
 			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (pid %d): one at a time", a.name(), o.Name, *a.ctl.plain64(a.header.row(row) + layout.RowPID))
 		case !a.durableRow(row) || a.rowName(row) != o.Name: // expired meanwhile
-			a.unlockRow()
+			a.unlockConsumerRow()
 			return false, true, nil
 		}
 		if was := Delivery(a.ctl[a.header.row(row)+layout.RowDelivery]); was != o.Delivery {
@@ -182,7 +182,7 @@ func (a *attachment) lockFree() (locked, again bool, err error) {
 		if a.durableRow(row) {
 			continue // waits for its owner
 		}
-		locked, err := a.lockRow(row)
+		locked, err := a.lockConsumerRow(row)
 		if err != nil {
 			return false, false, err
 		}
@@ -191,7 +191,7 @@ func (a *attachment) lockFree() (locked, again bool, err error) {
 			continue
 		}
 		if a.durableRow(row) { // taken and left in between
-			a.unlockRow()
+			a.unlockConsumerRow()
 			continue
 		}
 		return true, false, nil
@@ -228,14 +228,19 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	at := c.header.row(c.row)
 	if returning {
+		c.status(c.row).Store(layout.RowDead) // as if it had been put to rest: nobody evicts who is not ACTIVE
+		crash.Point("attach.returning")
 		c.clearPins(c.row)
 		c.abandonLocks(lockMark(c.row, c.incarnationOf(c.row)))
 	} else {
 		c.clearRow(c.row)
 		crash.Point("attach.cleaned")
-		c.ctl.u32(at + layout.RowStatus).Store(layout.RowAttaching)
+		c.status(c.row).Store(layout.RowAttaching)
 	}
+	crash.Point("attach.state")
 	c.incarnation = c.ctl.u32(at + layout.RowIncarnation).Add(1)
+	crash.Point("attach.incarnation")
+	c.cleaned()
 	c.locks.mark = lockMark(c.row, c.incarnation)
 	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)

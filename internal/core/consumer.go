@@ -341,11 +341,19 @@ func (c *Consumer) gone() error {
 }
 
 func (c *Consumer) detach() {
+	to := uint32(layout.RowAttaching)
+	if c.durable {
+		to = layout.RowDead
+	}
+	if !c.status(c.row).CompareAndSwap(layout.RowActive, to) {
+		return // somebody evicts it at this moment
+	}
+	crash.Point("detach.left")
 	if c.durable {
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowDied) = platform.Realtime()
 		c.restRow(c.row)
 	} else {
-		c.clearRow(c.row)
+		c.emptyRow(c.row)
 	}
 	crash.Point("detach.cleared")
 	if c.producerWaiting.Load() != 0 {

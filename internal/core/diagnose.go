@@ -88,6 +88,7 @@ type RowInfo struct {
 	Pins                 []uint32 // slots
 	Silent               time.Duration
 	lossless             bool
+	incarnation          uint32 // loaded first: what else is here may be a later participant's, never an earlier one's
 }
 
 // Lag is how many messages a consumer has yet to read.
@@ -174,9 +175,9 @@ func (v *view) plainSlot(slot uint32) SlotDiagnosis {
 }
 
 func (v *view) rowInfo(row uint32, now uint64) RowInfo {
-	at := v.header.row(row)
+	at, incarnation := v.header.row(row), v.incarnationOf(row)
 	r := RowInfo{
-		Row: row, Status: v.rowStatus(row), Name: v.rowName(row), PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
+		incarnation: incarnation, Row: row, Status: v.rowStatus(row), Name: v.rowName(row), PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
 		Durable: v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
 		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: since(*v.ctl.plain64(at + layout.RowHeartbeat), now),
 		lossless: v.maskHas(v.lossless, row),

@@ -63,8 +63,10 @@ func (x *inspection) lookAtRow(row uint32) (Finding, bool) {
 // impossible says what about a row cannot be, "" if it can.
 func (x *inspection) impossible(row uint32, r rowWords) string {
 	switch {
-	case r.status > layout.RowDead:
-		return text("in state %d, and states are 0 to 3", r.status)
+	case r.status > layout.RowEvicting:
+		return text("in state %d, and states are 0 to %d", r.status, layout.RowEvicting)
+	case r.status == layout.RowEvicting && row == layout.ProducerRow:
+		return "being evicted, and is the producer's"
 	case r.status == layout.RowFree && r.active:
 		return "free, and is attached by the mask"
 	case r.status == layout.RowFree && r.lossless:

@@ -298,3 +298,96 @@ func TestWhoIsAttachingIsNotEvicted(t *testing.T) {
 		})
 	}
 }
+
+// TestAnEvictorMayDieAnywhere: the hung reader that it was to remove still holds the producer up, or not, and the next one finishes what it began.
+func TestAnEvictorMayDieAnywhere(t *testing.T) {
+	for _, point := range []string{"recover.evicting", "recover.marked", "clean.durable", "clean.lossless", "clean.active", "clean.pins", "clean.locks", "clean.hot", "recover.evicted"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 2))
+			c := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "hung"})
+			write(t, p, 2)
+			killedAt(t, point, func() { _, _ = EvictConsumer("x", b.dir, c.row, true) })
+			i, err := ValidateIntegrity("x", b.dir)
+			require.NoError(t, err)
+			assert.True(t, i.Healthy(), i.Message())
+
+			result, err := EvictConsumer("x", b.dir, c.row, true)
+			if point == "recover.evicted" {
+				assert.Equal(t, RecoveryNotStuck, result, "it was done")
+			} else {
+				assert.Equal(t, RecoverySuccess, result, "%v", err)
+			}
+			write(t, p, 2)
+			_, err = c.Next(0)
+			assert.ErrorIs(t, err, Fenced)
+			again := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "hung"})
+			write(t, p, 1)
+			assert.EqualValues(t, 4, read(t, again).ID)
+		})
+	}
+}
+
+// The owner closes in the middle of its eviction, and somebody attaches at once: what the evictor still clears is not the newcomer's.
+func TestNobodyComesIntoARowThatIsBeingEvicted(t *testing.T) {
+	for _, point := range []string{"recover.evicting", "clean.lossless", "clean.active", "clean.pins"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 2))
+			old := b.consumer(ConsumerOptions{Delivery: Lossless})
+			var newcomer *Consumer
+			at(t, point, func() {
+				require.NoError(t, old.Close())
+				newcomer = b.consumer(ConsumerOptions{Delivery: Lossless})
+			})
+			_, _ = EvictConsumer("x", b.dir, old.row, true)
+			require.NotNil(t, newcomer)
+			write(t, p, 2)
+			_, err := p.Claim(0)
+			assert.ErrorIs(t, err, Timeout, "the newcomer holds the producer up")
+			assert.Equal(t, []uint64{0, 1}, idsOf(t, newcomer, 2))
+			i, err := ValidateIntegrity("x", b.dir)
+			require.NoError(t, err)
+			assert.True(t, i.Healthy(), i.Message())
+		})
+	}
+}
+
+func TestWhoIsReturningIsNotEvicted(t *testing.T) {
+	for _, point := range []string{"attach.identity", "attach.bit", "attach.joined"} {
+		t.Run(point, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 2))
+			o := ConsumerOptions{Delivery: Lossless, Durable: true, Name: "d"}
+			dead, err := b.openConsumer(o)
+			require.NoError(t, err)
+			write(t, p, 2)
+			dead.die() // its row still says ACTIVE
+			at(t, point, func() {
+				result, _ := EvictConsumer("x", b.dir, dead.row, true)
+				assert.Equal(t, RecoveryFailed, result)
+			})
+			c := b.consumer(o)
+			assert.Equal(t, []uint64{0, 1}, idsOf(t, c, 2), "it continues where it stopped")
+			write(t, p, 2)
+			_, err = p.Claim(0)
+			assert.ErrorIs(t, err, Timeout)
+		})
+	}
+}
+
+func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 2))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 1)
+	held, err := c.Next(0)
+	require.NoError(t, err)
+	write(t, p, 2)                                // out of the ring, and held
+	ok, err := c.ask.TryLock(cleaningByte(c.row)) // somebody is at the row
+	require.NoError(t, err)
+	require.True(t, ok)
+	assert.Equal(t, RecoveryFailed, b.reset(held.Index, true))
+	require.NoError(t, c.ask.Unlock(cleaningByte(c.row)))
+	assert.Equal(t, RecoverySuccess, b.reset(held.Index, true))
+}

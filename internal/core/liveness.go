@@ -1,6 +1,7 @@
 package core
 
 import (
+	"sync/atomic"
 	"time"
 
 	"datablock/internal/crash"
@@ -79,6 +80,31 @@ func (a *attachment) lockRow(row uint32) (bool, error) {
 }
 
 func (a *attachment) unlockRow() { _ = a.own.Unlock(rowByte(a.row)) }
+
+// lockConsumerRow takes a row for a consumer, and CLEANING with it until occupy has made the row its own: an evictor, who has CLEANING alone, may still be emptying the row although its owner has
+// closed meanwhile.
+func (a *attachment) lockConsumerRow(row uint32) (bool, error) {
+	ok, err := a.lockRow(row)
+	if !ok || err != nil {
+		return false, err
+	}
+	crash.Point("attach.row")
+	if ok, err = a.own.TryLock(cleaningByte(row)); err != nil {
+		return false, systemError(err, "block %q: row %d", a.name(), row)
+	}
+	if !ok {
+		a.unlockRow()
+	}
+	return ok, nil
+}
+
+func (a *attachment) unlockConsumerRow() {
+	a.cleaned()
+	a.unlockRow()
+}
+
+// cleaned says that nothing of an earlier participant is left in the row.
+func (a *attachment) cleaned() { _ = a.own.Unlock(cleaningByte(a.row)) }
 
 // lockProducerRow takes row 0, waiting out a cleaner, which is at it for microseconds only. It reports false if a producer lives.
 func (a *attachment) lockProducerRow() (bool, error) {
@@ -182,7 +208,7 @@ func never(uint64) bool { return false }
 
 // restRow leaves a dead durable row as it has to wait: no pins, the cursor and the hold kept. The state first: an ACTIVE row without its bit is damage. The caller holds the row's lock.
 func (b *block) restRow(row uint32) {
-	b.ctl.u32(b.header.row(row) + layout.RowStatus).Store(layout.RowDead)
+	b.status(row).Store(layout.RowDead)
 	crash.Point("clean.resting")
 	b.maskClear(b.active, row)
 	crash.Point("clean.masked")
@@ -192,9 +218,14 @@ func (b *block) restRow(row uint32) {
 
 // clearRow empties a row: bits before the rest, so that nobody acts on it, identity last, so that a cleaner who dies leaves something to find. The caller holds the row's lock.
 func (b *block) clearRow(row uint32) {
-	at := b.header.row(row)
-	b.ctl.u32(at + layout.RowStatus).Store(layout.RowAttaching) // first: nothing that is cleared from here on belongs to a row that is ACTIVE, or waits for its owner
+	b.status(row).Store(layout.RowAttaching) // first: nothing that is cleared from here on belongs to a row that is ACTIVE, or waits for its owner
 	crash.Point("clean.leaving")
+	b.emptyRow(row)
+}
+
+// emptyRow is the rest of clearRow, for who has changed the state of the row already.
+func (b *block) emptyRow(row uint32) {
+	at := b.header.row(row)
 	b.ctl[at+layout.RowDurable] = 0
 	crash.Point("clean.durable")
 	b.maskClear(b.lossless, row)
@@ -212,7 +243,7 @@ func (b *block) clearRow(row uint32) {
 	for off := uint64(layout.RowPID); off < layout.RowCursor; off += 8 {
 		*b.ctl.plain64(at + off) = 0
 	}
-	b.ctl.u32(at + layout.RowStatus).Store(layout.RowFree)
+	b.status(row).Store(layout.RowFree)
 }
 
 func (b *block) clearPins(row uint32) {
@@ -221,9 +252,12 @@ func (b *block) clearPins(row uint32) {
 	}
 }
 
-func (b *block) rowStatus(row uint32) uint32 {
-	return b.ctl.u32(b.header.row(row) + layout.RowStatus).Load()
+// status is the word of a row's state. Who leaves and who evicts take it from ACTIVE by compare-and-swap, so that only one of them empties the row.
+func (b *block) status(row uint32) *atomic.Uint32 {
+	return b.ctl.u32(b.header.row(row) + layout.RowStatus)
 }
+
+func (b *block) rowStatus(row uint32) uint32 { return b.status(row).Load() }
 
 // durableRow reports whether a row waits for its owner's return. One that died before it was attached for the first time has nothing to keep.
 func (b *block) durableRow(row uint32) bool {

@@ -120,7 +120,7 @@ func (x *inspection) pinsAllowed(was rowWords) uint8 {
 
 // correctState: an owner that lives is active; it had become so before anything could be damaged.
 func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWords, dead bool) {
-	if was.status <= layout.RowDead && !(row == layout.ProducerRow && was.status == layout.RowDead) && !(was.status == layout.RowFree && !dead) {
+	if was.status <= layout.RowEvicting && !(row == layout.ProducerRow && was.status >= layout.RowDead) && !(was.status == layout.RowFree && !dead) {
 		return
 	}
 	state := uint32(layout.RowActive)

@@ -56,7 +56,9 @@ func (r *repairer) reset(slot uint32, force bool) (RecoveryResult, error) {
 		return RecoverySuccess, nil
 	case force && len(living) > 0 && !r.inRing(slot):
 		for _, h := range living {
-			r.evict(h)
+			if !r.evict(h) && r.holdsSlot(h.Row, slot) {
+				return RecoveryFailed, fail(Busy, "block %q: slot %d is held by %v, and somebody else is at that row: look again", r.name(), slot, h)
+			}
 		}
 		return RecoverySuccess, nil
 	case len(living) > 0 && !force:
@@ -194,17 +196,22 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	return RecoverySuccess, nil
 }
 
-// evict empties the row of a living consumer that is attached. The row's byte stays its owner's, so that nobody comes into the row; CLEANING keeps cleaners out meanwhile.
+// evict empties the row of a living consumer that is attached, or goes on with it where an evictor died. The row's byte is its owner's; if that one closes meanwhile, CLEANING keeps newcomers and cleaners
+// out. It reports false if it did nothing: somebody else is at the row, its owner is attaching or leaving, or it is another's by now.
 func (r *repairer) evict(who RowInfo) bool {
 	if ok, err := r.ask.TryLock(cleaningByte(who.Row)); !ok || err != nil {
 		return false
 	}
 	defer func() { _ = r.ask.Unlock(cleaningByte(who.Row)) }()
-	if r.rowStatus(who.Row) != layout.RowActive {
-		return false // its owner is attaching, and would go on as if nothing had happened
+	if r.incarnationOf(who.Row) != who.incarnation {
+		return false
 	}
 	crash.Point("recover.evicting")
-	r.clearRow(who.Row)
+	if !r.status(who.Row).CompareAndSwap(layout.RowActive, layout.RowEvicting) && r.rowStatus(who.Row) != layout.RowEvicting {
+		return false // an owner that is attaching would go on as if nothing had happened
+	}
+	crash.Point("recover.marked")
+	r.emptyRow(who.Row)
 	crash.Point("recover.evicted")
 	r.ctl.u64(layout.CtlCleaned).Add(1)
 	r.log(actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor, uint64(len(who.Pins))})

@@ -195,6 +195,7 @@ const (
 	RowAttaching = 1
 	RowActive    = 2
 	RowDead      = 3 // durable, keeps name and cursor
+	RowEvicting  = 4 // being emptied by force: its owner lives, and is told
 )
 
 // Roles and deliveries.
