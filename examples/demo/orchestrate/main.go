@@ -70,6 +70,7 @@ type demo struct {
 	started             []*process
 	producer            *process
 	checker, slow, live *process // the consumers that survive
+	again               *process // a killed reader that was started again, while it reads
 	kills               []kill
 }
 
@@ -130,19 +131,19 @@ func (d *demo) opening() (err error) {
 // killReader: a dead reader that pins keeps one slot from the producer, which has others.
 func (d *demo) killReader() error {
 	d.print("\n1. A LATEST reader takes a message, holds it, and is killed with -9.\n")
-	holder, err := d.start("holder", "latest")
+	hung, err := d.startHung("latest")
 	if err != nil {
 		return err
 	}
 	var id uint64
 	var slot uint32
 	_, err = d.until("a slot that only the reader still holds", func(look *core.Diagnosis) bool {
-		return holder.scan("holding message %d in slot %d", &id, &slot) && look.Slots[slot].State == core.SlotDraining
+		return hung.scan("holding message %d in slot %d", &id, &slot) && look.Slots[slot].State == core.SlotDraining
 	})
 	if err != nil {
 		return err
 	}
-	if err := d.killHolder(holder, "a LATEST reader that held a slot"); err != nil {
+	if err := d.killHung(hung, "a LATEST reader that held a slot"); err != nil {
 		return err
 	}
 	d.print("  The others need no repair, and after a while the producer takes the slot back by itself. Who wants it at once:")
@@ -152,34 +153,72 @@ func (d *demo) killReader() error {
 	if err := d.admin("diagnose"); err != nil {
 		return err
 	}
-	return d.peace()
+	return d.startAgain("latest")
 }
 
 // killLosslessReader: a LOSSLESS reader that stands still holds the producer up, as it asked to. Killed, it must not.
 func (d *demo) killLosslessReader() error {
 	d.print("\n2. A LOSSLESS reader stands still: when the ring is full, the producer waits for it. Then it is killed with -9.\n")
-	holder, err := d.start("holder", "lossless")
+	hung, err := d.startHung("lossless")
 	if err != nil {
 		return err
 	}
 	_, err = d.until("a producer that waits", func(look *core.Diagnosis) bool {
-		return slices.ContainsFunc(look.Slots, func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, holder).Cursor })
+		return slices.ContainsFunc(look.Slots, func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor })
 	})
 	if err != nil {
 		return err
 	}
-	if err := d.killHolder(holder, "a LOSSLESS reader that held the producer up"); err != nil {
+	if err := d.killHung(hung, "a LOSSLESS reader that held the producer up"); err != nil {
 		return err
 	}
-	return d.peace()
+	return d.startAgain("lossless")
 }
 
-// killHolder kills a reader, and times how long it takes until the checker reads on.
-func (d *demo) killHolder(holder *process, what string) error {
+// startReading starts a reader, and waits until it has read something.
+func (d *demo) startReading(delivery string) (*process, error) {
+	p, err := d.start("reader", delivery)
+	if err != nil {
+		return nil, err
+	}
+	_, err = d.until("the reader's first messages", func(look *core.Diagnosis) bool { return reader(look, p).Read > 0 })
+	return p, err
+}
+
+// startHung starts a reader that hangs: it has a message, and does not let go of it.
+func (d *demo) startHung(delivery string) (*process, error) {
+	p, err := d.startReading(delivery)
+	if err == nil {
+		p.signal(syscall.SIGUSR1)
+	}
+	return p, err
+}
+
+// startAgain starts a killed reader again, which reads on among the others for a while, and leaves.
+func (d *demo) startAgain(delivery string) error {
+	if err := d.healthy(); err != nil {
+		return err
+	}
+	p, err := d.startReading(delivery)
+	if err != nil {
+		return err
+	}
+	d.print("  It is started again, and reads on beside the others.\n")
+	d.again = p
+	if err := d.watch(d.scene); err != nil {
+		return err
+	}
+	d.again = nil
+	p.signal(syscall.SIGTERM)
+	return d.untilEnded(p)
+}
+
+// killHung kills a reader that hangs, and times how long it takes until the checker reads on.
+func (d *demo) killHung(hung *process, what string) error {
 	if err := d.admin("diagnose"); err != nil {
 		return err
 	}
-	begin := d.kill(holder)
+	begin := d.kill(hung)
 	now, err := core.Diagnose(d.block, "")
 	if err != nil {
 		return err
@@ -189,7 +228,7 @@ func (d *demo) killHolder(holder *process, what string) error {
 		return err
 	}
 	d.record(what, time.Since(begin))
-	<-holder.ended
+	<-hung.ended
 	return d.admin("diagnose")
 }
 

@@ -53,7 +53,7 @@ func (d *demo) untilEnded(p *process) error {
 }
 
 func (d *demo) pause(t time.Duration) error {
-	for _, p := range []*process{d.producer, d.checker, d.slow, d.live} {
+	for _, p := range []*process{d.producer, d.checker, d.slow, d.live, d.again} {
 		if p != nil && p.hasEnded() {
 			return fmt.Errorf("%s should have gone on and ended with %v", p.name, p.cmd.ProcessState)
 		}
@@ -85,7 +85,10 @@ func (d *demo) goOn() error {
 	if err != nil {
 		return err
 	}
-	for _, p := range []*process{d.checker, d.slow, d.live} {
+	for _, p := range []*process{d.checker, d.slow, d.live, d.again} {
+		if p == nil {
+			continue
+		}
 		before := reader(now, p).Read
 		if _, err := d.until(p.name+" to read on", func(look *core.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
 			return err

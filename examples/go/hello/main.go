@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"log"
 
@@ -13,14 +12,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	defer consumer.Close()
 	for message, err := range consumer.Messages(datablock.Forever) {
 		if err != nil {
 			log.Fatal(err)
 		}
 		fmt.Printf("message %d: %s\n", message.ID, message.Data)
-	}
-	fmt.Println("end: closed")
-	if err := errors.Join(consumer.Close(), datablock.Unlink("hello", "", 0)); err != nil {
-		log.Fatal(err)
 	}
 }

@@ -63,9 +63,13 @@ func run(t *testing.T, directory string, environment []string, name string, args
 }
 
 func TestReadmeShowsTheExamples(t *testing.T) {
+	const most = 20 // lines that are not empty
 	for language, path := range map[string]string{"c": "examples/c/hello.c", "go": "examples/go/hello/main.go"} {
 		if block(t, language) != read(t, path) {
 			t.Errorf("the %s example in README.md is not %s", language, path)
+		}
+		if lines := len(regexp.MustCompile(`(?m)^.+$`).FindAllString(block(t, language), -1)); lines > most {
+			t.Errorf("the %s example in README.md has %d lines, at most %d are to be read", language, lines, most)
 		}
 	}
 }
@@ -88,10 +92,11 @@ func TestReadmeExamplesTalkToEachOther(t *testing.T) {
 	run(t, root(t), nil, "go", "build", "-buildvcs=false", "-o", filepath.Join(work, "read"), "./examples/go/hello")
 	got := run(t, work, environment, "./read")
 	want := "message 0: greeting 0 from C\nmessage 1: greeting 1 from C\nmessage 2: greeting 2 from C\n" +
-		"message 3: greeting 3 from C\nmessage 4: greeting 4 from C\nend: closed\n"
+		"message 3: greeting 3 from C\nmessage 4: greeting 4 from C\n"
 	if got != want {
 		t.Errorf("the Go example printed\n%sexpected\n%s", got, want)
 	}
+	run(t, work, environment, filepath.Join(lib, "datablock-admin"), "unlink", "--shm-name", "hello")
 	left, err := os.ReadDir(blocks)
 	if err != nil || len(left) != 0 {
 		t.Errorf("the examples leave %v in the block directory (%v)", left, err)
