@@ -78,14 +78,14 @@ inline attach()
 #define SET_LOSSLESS maskL = maskL | BIT(r)
 
 /* Pin 3 to 5 of the entry v loaded after scan_epoch; jumps to `again` when it is not held. */
-inline pin()
+inline hold()
 {
-	pins[r] = SLOT(v) + 1;					/* Consumer.pin 3 */
+	pins[r] = SLOT(v) + 1;					/* Consumer.hold 3 */
 #ifndef MUT_NO_RECHECK
-	if							/* Consumer.pin 4 */
+	if							/* Consumer.hold 4 */
 	:: (ent[AT(0, TAG(v) - 1)] & ~FENCE) == (v & ~FENCE)
 	:: else ->
-		if						/* Consumer.pin 5 */
+		if						/* Consumer.hold 5 */
 		:: scan_same & BIT(r)
 		:: else -> unpin(); goto again
 		fi
@@ -255,9 +255,9 @@ again:
 			fi
 		fi
 	};
-	scan_same = scan_same | BIT(r);			/* Consumer.pin 1 */
+	scan_same = scan_same | BIT(r);			/* Consumer.hold 1 */
 	atomic {
-		v = ent[AT(0, cur)];			/* Consumer.pin 2 */
+		v = ent[AT(0, cur)];			/* Consumer.hold 2 */
 		if
 		:: TAG(v) == cur + 1 -> armed = 0; ending = 0
 		:: TAG(v) > cur + 1 -> v = 0; goto jump
@@ -268,7 +268,7 @@ again:
 			fi
 		fi
 	};
-	pin();
+	hold();
 	READ_1;
 	atomic { READ_2; started = 1 };
 	unpin();
@@ -323,11 +323,11 @@ again:
 	atomic {
 		if
 		MAY_LEAVE
-		:: scan_same = scan_same | BIT(r)	/* Consumer.pin 1 */
+		:: scan_same = scan_same | BIT(r)	/* Consumer.hold 1 */
 		fi
 	};
 	atomic {
-		v = ent[AT(0, cur)];			/* Consumer.pin 2 */
+		v = ent[AT(0, cur)];			/* Consumer.hold 2 */
 		if
 		:: TAG(v) == cur + 1 -> armed = 0; ending = 0
 		:: TAG(v) > cur + 1 -> v = 0; goto jump
@@ -341,7 +341,7 @@ again:
 	if
 	:: v & LOST -> assert(lost & BIT(cur)); v = 0
 	:: else ->
-		pin();
+		hold();
 		READ_1;
 		READ_2;
 		unpin()
@@ -388,7 +388,7 @@ again:
 older:
 	atomic {
 		if
-		:: c > cur -> scan_same = scan_same | BIT(r)	/* Consumer.pin 1 */
+		:: c > cur -> scan_same = scan_same | BIT(r)	/* Consumer.hold 1 */
 		:: else -> c = 0;
 			if
 			:: ending -> assert(cur == published[0] || lost); goto leave	/* the newest was not missed */
@@ -397,13 +397,13 @@ older:
 		fi
 	};
 	atomic {
-		v = ent[AT(0, c - 1)];			/* Consumer.pin 2 */
+		v = ent[AT(0, c - 1)];			/* Consumer.hold 2 */
 		if
 		:: v & LOST -> assert(lost & BIT(TAG(v) - 1)); v = 0; c--; goto older
 		:: else -> c = 0; armed = 0; ending = 0
 		fi
 	};
-	pin();
+	hold();
 	READ_1;
 	atomic {
 		READ_2;

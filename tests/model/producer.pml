@@ -1,6 +1,6 @@
 /* The producer: docs/protocol.md section 2, and adoption from section 4. */
 
-/* Producer.wakeConsumers: what was published before is seen by every sleeper whose bit is not seen here. */
+/* block.wakeConsumers: what was published before is seen by every sleeper whose bit is not seen here. */
 inline wakeConsumers()
 {
 	if
@@ -20,8 +20,8 @@ inline wakeConsumers()
 	fi
 }
 
-/* Producer.waitFor: an event count on ctl_wake. The first call arms, and the caller looks again; the second sleeps. */
-inline waitFor(need)
+/* Producer.waitForRoom: an event count on ctl_wake. The first call arms, and the caller looks again; the second sleeps. */
+inline waitForRoom(need)
 {
 	if
 #ifdef MUT_PRODUCER_ARMS_LATE
@@ -101,7 +101,7 @@ inline gate()
 #endif
 			fi
 		};
-		waitFor(next - N + 1)
+		waitForRoom(next - N + 1)
 	od
 }
 
@@ -172,7 +172,7 @@ inline takeSlot()
 		:: free
 		:: !free ->
 #ifdef OVERBOOKED
-			waitFor(ANY)
+			waitForRoom(ANY)
 #else
 			assert(false)		/* readers that keep to their allowance starve the producer */
 #endif

@@ -83,7 +83,7 @@ proctype Cleaner(byte me; byte row; byte after)
 #endif
 
 #ifdef WITH_Prober
-/* attachment.probe of a row whose owner is dead, while cleaners come and go. The two bytes of a row are one range when the
+/* probe of a row whose owner is dead, while cleaners come and go. The two bytes of a row are one range when the
    cleaner holds both, and one question to the kernel tells that range from the owner's single byte. */
 proctype Prober(byte row)
 {
