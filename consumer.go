@@ -66,6 +66,17 @@ func (c *Consumer) Verify(slot ReadSlot) error { return c.core.Verify(core.ReadS
 // the block: discard what was computed from it (the hold has ended).
 func (c *Consumer) Release(slot ReadSlot) error { return c.core.Release(core.ReadSlot(slot)) }
 
+// NextBatch is [Consumer.Next] for as many messages as are there already, up to len(out): it waits for the first one only, and returns how many it took. They are held until [Consumer.ReleaseBatch].
+//
+// LOSSLESS: one hold covers the whole batch, however long (while a join at the oldest message is not complete: as ORDERED). ORDERED: each message takes one of MaxPins. LATEST: one message.
+// What there is to say of a message (Lost, Checksum, a gap) ends the batch before it, and the next call says it. Errors: as Next; Invalid when out is empty. With an error nothing is held.
+func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error) {
+	return c.core.NextBatch(timeout, plain(out))
+}
+
+// ReleaseBatch ends the holds of a batch, all of them. Errors: as [Consumer.Release]; of several, the first.
+func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseBatch(plain(batch)) }
+
 // Messages iterates over the messages as Next gives them, each with a wait of at most the timeout. A message is held until the loop's next turn, or until the loop is left
 // by break, return or a panic; the loop releases it.
 //

@@ -52,6 +52,18 @@ func (p *Producer) Commit(slot WriteSlot, length int) error {
 // Abort gives the claimed slot back. Nothing is published, and the next claim gets the same id. Errors: ErrInvalid.
 func (p *Producer) Abort(slot WriteSlot) error { return p.core.Abort(core.WriteSlot(slot)) }
 
+// Write publishes a copy of data as the next message, and returns its id: [Producer.Claim], a copy, [Producer.Commit]. Waits, and fails, as these do; Invalid when data exceeds the slot.
+// No claim is left.
+func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
+	return p.core.Write(data, timeout)
+}
+
+// WriteBatch publishes copies of several messages, in order, and returns how many: all, or those before the one that the error is about. The timeout is for the whole call. Each message is
+// published by itself, so that readers see it at once. Errors: as [Producer.Write]; when one exceeds the slot nothing is written.
+func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
+	return p.core.WriteBatch(messages, timeout)
+}
+
 // Interrupt makes this producer's waits end with ErrClosed, the one under way within a tenth of a second, and every later one. Any goroutine, at any time.
 func (p *Producer) Interrupt() { p.core.Interrupt() }
 

@@ -92,8 +92,7 @@ class Arrays(Terms):
     def send(self, producer: Producer) -> None:
         while True:
             try:
-                with producer.write(self.wait) as slot:
-                    slot.array()[:] = self.frame
+                producer.send(self.frame, self.wait)
                 return
             except Timeout:
                 pass

@@ -119,6 +119,25 @@ func handOver(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.
 	return C.DATABLOCK_OK
 }
 
+//export dbgo_read_more
+func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, first *C.datablock_read_slot, capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.more")
+	at := at(index)
+	if len(at.batch) < int(capacity) {
+		at.batch = make([]core.ReadSlot, capacity) // once: the shim asks for its chunk's size
+	}
+	n := at.consumer.More(core.ReadSlot{ID: uint64(id), Index: uint32(slot), Token: uint32(token)}, at.batch[:capacity])
+	out := array(first, capacity, n)
+	for i := range n {
+		handOver(at.batch[i], nil, &out[i], detail)
+	}
+	clear(at.batch[:n]) // of a mapping that may go
+	*count = C.size_t(n)
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_read_verify
 func dbgo_read_verify(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
 	arm()

@@ -17,6 +17,7 @@ type participant struct {
 	producer *core.Producer
 	consumer *core.Consumer
 	pinned   runtime.Pinner // what C has the address of
+	batch    []core.ReadSlot
 }
 
 // participants has a place for each of C's.

@@ -14,10 +14,7 @@
 
 /* ---- Refusals -------------------------------------------------------------------------------------------------------------------- */
 
-#if defined(__GNUC__)
-__attribute__((format(printf, 1, 2)))
-#endif
-static datablock_status invalid(const char *format, ...) {
+datablock_status dbshim_invalid(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, format, arguments);
@@ -27,7 +24,7 @@ static datablock_status invalid(const char *format, ...) {
 }
 
 datablock_status dbshim_null_argument(const char *function, const char *argument) {
-    return invalid("%s: %s is NULL", function, argument);
+    return dbshim_invalid("%s: %s is NULL", function, argument);
 }
 
 /* The first line of every function that enters Go: false in a forked child, and then the detail says so. Otherwise the detail is what the call leaves in it. */
@@ -76,7 +73,7 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
         return dbshim_null_argument(__func__, "config");
     }
     if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
-        return invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)", __func__,
+        return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)", __func__,
                        (int)policy);
     }
     *config = (datablock_config){
@@ -111,11 +108,11 @@ static datablock_status import_struct(const char *what, const void *given, uint3
     uint32_t size;
     memcpy(&size, given, sizeof size);
     if (size < v1_size || size > SIZE_LIMIT) {
-        return invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size, own_size, what);
+        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size, own_size, what);
     }
     for (uint32_t i = own_size; i < size; i++) {
         if (((const unsigned char *)given)[i] != 0) {
-            return invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: use a newer one", what, i,
+            return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: use a newer one", what, i,
                            DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
         }
     }
@@ -125,11 +122,11 @@ static datablock_status import_struct(const char *what, const void *given, uint3
 
 static datablock_status check_reserved(const char *what, uint32_t reserved0, const uint64_t *reserved, size_t count) {
     if (reserved0 != 0) {
-        return invalid("%s.reserved0 is %u: reserved fields must be zero", what, reserved0);
+        return dbshim_invalid("%s.reserved0 is %u: reserved fields must be zero", what, reserved0);
     }
     for (size_t i = 0; i < count; i++) {
         if (reserved[i] != 0) {
-            return invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i, (unsigned long long)reserved[i]);
+            return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i, (unsigned long long)reserved[i]);
         }
     }
     return DATABLOCK_OK;
@@ -139,10 +136,10 @@ enum { SECRET_LIMIT = 1024 };
 
 static datablock_status check_secret(const char *what, const void *secret, size_t length) {
     if (secret == NULL && length != 0) {
-        return invalid("%s.secret is NULL and %s.secret_length is %zu", what, what, length);
+        return dbshim_invalid("%s.secret is NULL and %s.secret_length is %zu", what, what, length);
     }
     if (length > SECRET_LIMIT) {
-        return invalid("%s.secret_length is %zu, the limit is %d", what, length, SECRET_LIMIT);
+        return dbshim_invalid("%s.secret_length is %zu, the limit is %d", what, length, SECRET_LIMIT);
     }
     return DATABLOCK_OK;
 }
@@ -157,7 +154,7 @@ static datablock_status find_place(place *place, const char *what, const char *g
     place->directory = NULL;
     if (given != NULL) {
         if (given[0] == '\0') {
-            return invalid("%s is empty: give an absolute path, or NULL for the default", what);
+            return dbshim_invalid("%s is empty: give an absolute path, or NULL for the default", what);
         }
         place->directory = (char *)given;
         return DATABLOCK_OK;
@@ -168,7 +165,7 @@ static datablock_status find_place(place *place, const char *what, const char *g
     }
     size_t length = strnlen(variable, sizeof place->copy);
     if (length == sizeof place->copy) {
-        return invalid("the environment variable DATABLOCK_DIR has more than %zu bytes", sizeof place->copy - 1);
+        return dbshim_invalid("the environment variable DATABLOCK_DIR has more than %zu bytes", sizeof place->copy - 1);
     }
     memcpy(place->copy, variable, length + 1);
     place->directory = place->copy;

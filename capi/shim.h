@@ -79,6 +79,7 @@ void dbshim_vacate(uint64_t handle);
 /* ---- shim.c: how every exported function begins and ends ------------------------------------------------------------------------- */
 
 bool dbshim_enter(void); /* false in a forked child */
+__attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
 bool dbshim_find_block(const char *name, char *copy, char **directory); /* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
@@ -131,6 +132,7 @@ int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
 int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
+int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 

@@ -326,6 +326,38 @@ DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer
  */
 DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot);
 
+/* ---- Whole messages in one call -------------------------------------------------------------------------------------------------- */
+
+/*
+ * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy, datablock_write_commit. `id` is the message's; it may be NULL. `data` may be NULL
+ * for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a slot has). Nothing is published, and no claim is left, unless the status is OK.
+ */
+DATABLOCK_API datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id);
+
+typedef struct datablock_message {
+    const void *data; /* the caller's; read during the call only */
+    size_t length;    /* bytes */
+} datablock_message;
+
+/*
+ * Publishes copies of several messages, in order. `timeout_ms` is for the whole call. Each is published by itself: readers see it at once, and a death in between loses only
+ * what was not published yet. *written is how many were, whatever the status; the status is of the first that was not. Errors: as datablock_write.
+ */
+DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count,
+                                                     size_t *written);
+
+/*
+ * The next messages, in place, as many as are there already, up to `capacity`: waits for the first one only. They are held until datablock_read_batch_end.
+ * LOSSLESS: one hold covers the whole batch, however long it is (while a join at the oldest message is not complete: as ORDERED). Its end moves the cursor once, so that a batch costs
+ * its reader and the producer less than its messages one by one. A durable consumer that dies in a batch gets all of it again. ORDERED: each message takes one of max_pins. LATEST: one.
+ * A message of which there is something to say (LOST, CHECKSUM, a gap) ends the batch before it, and the next call says it. Errors: as datablock_read_begin, INVALID (null, capacity 0);
+ * nothing is held then, and *count is 0.
+ */
+DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count);
+
+/* Ends the holds of a batch, all of them. The errors are those of datablock_read_end; with several, the first is returned. */
+DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count);
+
 /* ---- What both sides share ------------------------------------------------------------------------------------------------------ */
 
 /*

@@ -359,6 +359,7 @@ private:
 /* ---- Slots ----------------------------------------------------------------------------------------------------------------------- */
 
 class ReadSlot;
+class ReadBatch;
 
 class Producer;
 
@@ -451,6 +452,7 @@ public:
 private:
     friend class detail::Hold;
     friend struct detail::Reader;
+    friend class ReadBatch;
     ReadSlot() noexcept {} /* set when the hold begins, and not looked at before */
     ReadSlot &operator=(const ReadSlot &) = default; /* the transaction ends what its own view names */
 
@@ -1201,6 +1203,7 @@ template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_m
 #undef DATABLOCK_HPP_EXCEPTION
 #undef DATABLOCK_HPP_LIKELY
 
+#include "datablock_batch.hpp"
 #include "datablock_recovery.hpp"
 #include "datablock_shared.hpp"
 

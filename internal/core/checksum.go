@@ -52,7 +52,7 @@ func (p *Producer) Seal(s WriteSlot, length int) error {
 
 // Verify compares a held message with its checksum. Errors: Checksum, Invalid (not held; the block or the message has none).
 func (c *Consumer) Verify(s ReadSlot) error {
-	if c.find(s) == nil {
+	if c.find(s) == nil && !c.covered(s) {
 		return fail(Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer", c.name(), s.ID)
 	}
 	if c.checksum == ChecksumNone || bytes.Equal(c.slotChecksum(s.Index), make([]byte, layout.HashLen)) {

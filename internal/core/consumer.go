@@ -233,17 +233,32 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 		*c.hot.checksums++
 		return c.notIntact(id, length)
 	}
+	c.count(length)
+	c.describe(h, length, out)
+	c.begin(h, out)
+	return nil
+}
+
+// begin makes the hold one that Release finds.
+func (c *Consumer) begin(h *hold, out *ReadSlot) {
 	h.used = true
-	h.claim = *c.data.plain64(at + layout.SlotClaim)
+	h.claim = *c.data.plain64(c.slotHeader(h.slot) + layout.SlotClaim)
 	c.nextHold++
 	h.token = c.nextHold
+	out.Token = h.token
 	c.held++
+}
+
+func (c *Consumer) count(length uint64) {
 	*c.hot.read++
 	*c.hot.bytes += length
+}
+
+// describe says what is in place.
+func (c *Consumer) describe(h *hold, length uint64, out *ReadSlot) {
 	p := c.payload(h.slot)
 	out.Data = c.data[p : p+length : p+length]
-	out.ID, out.Timestamp, out.Index, out.Token = h.id, *c.data.plain64(at + layout.SlotTimestamp), h.slot, h.token
-	return nil
+	out.ID, out.Timestamp, out.Missed, out.Index = h.id, *c.data.plain64(c.slotHeader(h.slot) + layout.SlotTimestamp), 0, h.slot
 }
 
 // endHold lets go of the slot. Where the row is another's by now, its pins are not touched.

@@ -75,6 +75,7 @@ type modelReader struct {
 type heldMessage struct {
 	slot    ReadSlot
 	inOrder bool
+	covered []ReadSlot // of a LOSSLESS batch: what else this hold is for
 }
 
 func newHistory(b bench, seed uint64, log func(string, ...any)) *history {
@@ -310,7 +311,9 @@ func (h *history) back(r *modelReader) {
 }
 
 func (h *history) read(r *modelReader) {
-	s, err := r.c.Next(0)
+	batch := make([]ReadSlot, 1+h.random.IntN(4))
+	n, err := r.c.NextBatch(0, batch)
+	s := batch[0]
 	if len(r.held) == int(r.options.MaxPins) {
 		require.ErrorIs(h.t, err, Busy)
 		return
@@ -332,7 +335,32 @@ func (h *history) read(r *modelReader) {
 		require.Equal(h.t, want-r.next, s.Missed)
 	}
 	r.next = want + 1
-	r.held = append(r.held, heldMessage{s, r.options.Delivery != Latest})
+	r.held = append(r.held, heldMessage{s, r.options.Delivery != Latest, nil})
+	h.readMore(r, batch, n)
+}
+
+// readMore is the rest of a batch: what is there, as far as it may be held.
+func (h *history) readMore(r *modelReader, batch []ReadSlot, n int) {
+	covers := r.options.Delivery == Lossless && r.c.joining == 0 && !r.c.find(batch[0]).pinned
+	may := min(len(batch)-1, int(h.now()-r.next))
+	if r.options.Delivery == Latest {
+		may = 0
+	} else if !covers {
+		may = min(may, int(r.options.MaxPins)-len(r.held))
+	}
+	require.Equal(h.t, 1+may, n)
+	for _, s := range batch[1:n] {
+		require.Equal(h.t, r.next, s.ID)
+		require.Zero(h.t, s.Missed)
+		require.Equal(h.t, covers, s.Token == batch[0].Token)
+		r.next++
+		if covers {
+			last := &r.held[len(r.held)-1]
+			last.covered = append(last.covered, s)
+		} else {
+			r.held = append(r.held, heldMessage{s, true, nil})
+		}
+	}
 }
 
 func (h *history) release(r *modelReader) {
@@ -364,7 +392,7 @@ func (h *history) readAt(r *modelReader) {
 	default:
 		require.NoError(h.t, err)
 		require.Equal(h.t, id, s.ID)
-		r.held = append(r.held, heldMessage{s, false})
+		r.held = append(r.held, heldMessage{s, false, nil})
 	}
 }
 
@@ -372,9 +400,11 @@ func (h *history) readAt(r *modelReader) {
 func (h *history) stillThere() {
 	for _, r := range h.readers {
 		for _, m := range r.held {
-			require.True(h.t, bytes.Equal(h.written[m.slot.ID], m.slot.Data), "message %d has changed while it was held", m.slot.ID)
-			if h.config.Checksum != ChecksumNone {
-				require.NoError(h.t, r.c.Verify(m.slot))
+			for _, s := range append([]ReadSlot{m.slot}, m.covered...) {
+				require.True(h.t, bytes.Equal(h.written[s.ID], s.Data), "message %d has changed while it was held", s.ID)
+				if h.config.Checksum != ChecksumNone {
+					require.NoError(h.t, r.c.Verify(s))
+				}
 			}
 		}
 	}

@@ -12,6 +12,7 @@ Any of them may be killed at any instruction: the others go on, nothing committe
 Pure Python over ctypes; NumPy is needed for arrays only. ``datablock.h`` is the specification: what is not said here is said there.
 """
 
+from ._batch import ReadBatch
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import (
     Access,
@@ -121,6 +122,7 @@ __all__ = [
     "Policy",
     "Producer",
     "ProducerActive",
+    "ReadBatch",
     "ReadSlot",
     "ReadTransactionGuard",
     "RecoveryError",

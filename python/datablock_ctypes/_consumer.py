@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._batch import ReadBatch
 from ._errors import Closed, Fenced, Forked, Invalid, Overrun, Status, Timeout
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._library import StrPath, library
@@ -81,7 +82,7 @@ class Consumer(Participant):
             loaded.fail(status)
         self._file = BlockFile(name, directory)
         self._delivery = Delivery(delivery)
-        self._held: dict[ReadSlot, None] = {}
+        self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
         quick = loaded.quick
         self._begin = quick.datablock_read_begin
@@ -119,6 +120,21 @@ class Consumer(Participant):
         Entering raises `NotFound` (not written yet), `Overrun` (overwritten), `Lost`, `Fenced`, `Busy`, `Corrupt`; leaving as for `read`.
         """
         return ReadSlot(self, LOOK_ONCE, unsigned("id", id, 64))
+
+    def read_many(self, most: int, timeout: float | None = None) -> ReadBatch:
+        """Hold as many messages as are there already, up to ``most``, in place while a ``with`` block runs::
+
+            with consumer.read_many(1000, timeout=1.0) as batch:
+                samples = batch.array(SAMPLE)
+
+        Waits for the first message only. LOSSLESS: one hold covers the whole batch, and the place in the stream moves once, when it ends. ORDERED: each message takes one of
+        ``max_pins``. LATEST: there is one newest. What there is to say of a message (`Lost`, `Checksum`, a gap) ends the batch before it, and the next call says it.
+
+        Entering and leaving raise as those of `read`; no other message may be held meanwhile, unless ``max_pins`` allows it.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise bad_timeout(timeout)
+        return ReadBatch(self, most, timeout)
 
     def receive(self, timeout: float | None = None) -> bytes:
         """A copy of the next message. Waits and raises as `read`."""

@@ -44,10 +44,11 @@ class DataBlockError(Exception):
     """Base of all errors of this package.
 
     ``status`` is the `Status`, ``detail`` a sentence for people that says what exactly was wrong, with the values, and what to do. The wording
-    may improve with any version: show it, and decide by the class or the status.
+    may improve with any version: show it, and decide by the class or the status. ``sent``: of `Producer.send_many`, how many messages were published before.
     """
 
     status: ClassVar[Status] = Status.SYSTEM
+    sent: int = 0
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)

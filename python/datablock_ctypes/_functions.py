@@ -93,6 +93,13 @@ class RawReadSlot(ctypes.Structure):
     )
 
 
+class RawMessage(ctypes.Structure):
+    _fields_ = (
+        ("data", c_void_p),
+        ("length", c_size_t),
+    )
+
+
 class RawBlockInfo(ctypes.Structure):
     _fields_ = (
         ("name", c_char * 208),
@@ -227,6 +234,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_zone": RawZone,
     "datablock_write_slot": RawWriteSlot,
     "datablock_read_slot": RawReadSlot,
+    "datablock_message": RawMessage,
     "datablock_block_info": RawBlockInfo,
     "SlotDiagnostic": RawSlotDiagnostic,
     "datablock_participant_info": RawParticipantInfo,
@@ -262,6 +270,10 @@ FUNCTIONS = (
     Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
+    Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
+    Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
+    Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),
+    Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
     Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
     Function("datablock_lock_release", c_int, (ParticipantHandle, c_uint32)),
     Function("datablock_zone_begin", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(RawZone))),

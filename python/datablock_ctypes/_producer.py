@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import operator
 import os
 from contextlib import suppress
@@ -9,15 +10,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _types
-from ._errors import Invalid
+from ._batch import Outgoing
+from ._errors import DataBlockError, Invalid, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over, bad_timeout
 from ._types import ChecksumPolicy, Policy, SecretBytes, milliseconds, optional_path_bytes, path_bytes, secret_bytes, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from typing_extensions import Buffer
+
+    from ._batch import Messages
 
 NEW, OPEN, ENDED = range(3)
 
@@ -109,6 +113,7 @@ class Producer(Participant):
         self._begin = quick.datablock_write_begin
         self._commit = quick.datablock_write_commit
         self._abort = quick.datablock_write_abort
+        self._write = quick.datablock_write
         super().__init__(loaded, os.fsdecode(name), handle, loaded.datablock_producer_close)
 
     @property
@@ -157,9 +162,22 @@ class Producer(Participant):
             source = _flat(data)
         length = len(source)
         if length > self._slot_size:
-            raise Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
+            raise self._too_long(length)
         raw = self._take_raw()
         reference, words, size = raw
+        if type(source) is bytes:  # whose address ctypes knows: one call
+            size.value = length
+            status = self._write(self._handle, DO_NOT_WAIT, source, size, reference)
+            if status == 0:
+                number = words[0]  # of the struct the call has used the first word only
+                words[0], words[ID] = 0, number
+                self._raws.append(raw)
+                return number
+            self._raws.append(raw)
+            if status not in NOTHING_YET or timeout == 0:
+                self._fail(status)
+            raw = self._take_raw()
+            reference, words, size = raw
         try:
             status = self._begin(self._handle, DO_NOT_WAIT, reference)
             if status != 0:
@@ -181,6 +199,45 @@ class Producer(Participant):
             raise
         self._raws.append(raw)
         return number
+
+    def send_many(self, messages: Messages, timeout: float | None = None) -> int:
+        """Publish copies of several messages, in order, and return how many: all of them, or fewer if the time ran out after the first.
+
+        ``messages``: a NumPy array, one message for each index of its first axis, or an iterable of bytes-like objects. The timeout is for the whole call. Each message is published
+        by itself: consumers see it at once.
+
+        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``: then none is published. If another error stops it, ``sent`` of the exception says how many were published.
+        """
+        if timeout is not None and not timeout >= 0:
+            raise bad_timeout(timeout)
+        outgoing = Outgoing(messages)
+        if outgoing.longest() > self._slot_size:
+            raise self._too_long(outgoing.longest())
+        call, written = self._library.datablock_write_batch, ctypes.c_size_t()
+        sent = 0
+
+        def more(handle: Any, wait_ms: int, _: Any) -> int:
+            nonlocal sent
+            status: int = call(handle, wait_ms, outgoing.after(sent), outgoing.count - sent, written)
+            sent += written.value
+            return status
+
+        try:
+            status = more(self._handle, 0, None)
+            if status in NOTHING_YET and timeout != 0:
+                self._wait(more, None, timeout)
+            elif status != 0:
+                self._fail(status)
+        except Timeout:
+            if sent == 0:
+                raise
+        except DataBlockError as error:
+            error.sent = sent
+            raise
+        return sent
+
+    def _too_long(self, length: int) -> Invalid:
+        return Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
 
     def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:
         if status in NOTHING_YET and timeout != 0:

@@ -489,6 +489,100 @@ static void null_release_readers(void) { RECOVERY(datablock_release_zombie_reade
 static void null_release_writer(void) { RECOVERY(datablock_release_zombie_writer(NULL, 0)); }
 static void null_cleanup(void) { NUMBER(datablock_cleanup_dead_consumers(NULL, 0)); }
 
+static void null_write(void) {
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write(producer, 0, NULL, 1, NULL));
+}
+
+static void null_write_checksum(void) {
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write_checksum(producer, NULL, 1));
+}
+
+static void null_write_batch_messages(void) {
+    size_t written;
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write_batch(producer, 0, NULL, 1, &written));
+}
+
+static void null_write_batch_written(void) {
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write_batch(producer, 0, NULL, 0, NULL));
+}
+
+static void null_read_verify(void) {
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_verify(consumer, NULL));
+}
+
+static void null_read_batch_out(void) {
+    size_t count;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_batch(consumer, 0, NULL, 1, &count));
+}
+
+static void null_read_batch_count(void) {
+    datablock_read_slot slot;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_batch(consumer, 0, &slot, 1, NULL));
+}
+
+static void empty_read_batch(void) {
+    datablock_read_slot slot;
+    size_t count;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_batch(consumer, 0, &slot, 0, &count));
+}
+
+static void null_read_batch_end(void) {
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_batch_end(consumer, NULL, 1));
+}
+
+static void long_write(void) {
+    char text[SLOT_SIZE + 1] = {0};
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write(producer, 0, text, sizeof text, NULL));
+}
+
+static void null_force_reset_all(void) {
+    RECOVERY(datablock_force_reset_all_slots(NULL, false));
+}
+
+static void null_evict(void) {
+    RECOVERY(datablock_evict_consumer(NULL, 1, true));
+}
+
+static void null_list_participants(void) {
+    datablock_participant_info info;
+    NUMBER(datablock_list_participants(NULL, &info, 1));
+}
+
+static void null_list_participants_out(void) {
+    open_producer();
+    NUMBER(datablock_list_participants(data_path(), NULL, 1));
+}
+
+static void null_recovery_log(void) {
+    datablock_recovery_record record;
+    NUMBER(datablock_recovery_log(NULL, &record, 1));
+}
+
+static void null_get_metrics_name(void) {
+    datablock_metrics metrics;
+    STATUS(datablock_get_metrics(NULL, &metrics));
+}
+
+static void null_get_metrics_out(void) {
+    open_producer();
+    STATUS(datablock_get_metrics(data_path(), NULL));
+}
+
 static void null_validate_name(void) {
     IntegrityCheck check;
     NUMBER(datablock_validate_integrity(NULL, &check));
@@ -1471,7 +1565,8 @@ static void read_checksum(void) {
 static void read_at_checksum(void) {
     datablock_read_slot in;
     write_damaged(DATABLOCK_CHECKSUM_ENFORCED);
-    STATUS(datablock_read_at(attach(DATABLOCK_LATEST), 0, &in));
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_at(consumer, 0, &in));
 }
 
 static void verify_checksum(void) {
@@ -1909,7 +2004,8 @@ static bool make_panic(const char *point) {
 static void panic(void) {
     if (make_panic("producer.claim")) {
         datablock_write_slot out;
-        STATUS(library.write_begin(open_producer(), 0, &out)); /* which can be made to go through Go; inline code cannot */
+        datablock_producer producer = open_producer();
+        STATUS(library.write_begin(producer, 0, &out)); /* which can be made to go through Go; inline code cannot */
     }
 }
 
@@ -1933,6 +2029,9 @@ static void panic_diagnose(void) {
 
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
+    X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_read_verify) X(null_read_batch_out)  \
+    X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_force_reset_all) X(null_evict)  \
+    X(null_list_participants) X(null_list_participants_out) X(null_recovery_log) X(null_get_metrics_name) X(null_get_metrics_out) \
     X(null_write_begin) X(null_write_commit) X(null_write_abort) X(null_consumer_open_name) X(null_consumer_open_out)                 \
     X(null_read_begin) X(null_read_at) X(null_read_end) X(null_list_count) X(null_list_out) X(null_unlink) X(null_secret)             \
     X(null_diagnose_slot_name) X(null_diagnose_slot_out) X(null_diagnose_all_name) X(null_diagnose_all_count)                         \

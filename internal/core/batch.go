@@ -1,0 +1,144 @@
+package core
+
+import (
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+)
+
+// NextBatch is Next for as many messages as are there already, up to len(out): it waits for the first one only, and reports how many it took. They are held until ReleaseBatch.
+//
+// LOSSLESS: one hold covers the whole batch, however long, and its end moves the cursor once. ORDERED: each takes one of max_pins. LATEST: there is only one newest. A message that would be
+// an error (LOST, CHECKSUM, overtaken) ends the batch before it; the next call says so. Errors: as Next, and nothing is held then.
+func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error) {
+	if len(out) == 0 {
+		return 0, fail(Invalid, "block %q: a batch of no messages was asked for", c.name())
+	}
+	first, err := c.Next(timeout)
+	if err != nil {
+		return 0, err
+	}
+	out[0] = first
+	return 1 + c.More(first, out[1:]), nil
+}
+
+// More adds what follows the first message of a batch, without waiting. The messages that the first one's hold covers have its token.
+func (c *Consumer) More(first ReadSlot, out []ReadSlot) int {
+	h := c.find(first)
+	if h == nil || c.data == nil || c.delivery == Latest {
+		return 0
+	}
+	covers := c.delivery == Lossless && !h.pinned
+	n := 0
+	for n < len(out) && c.another(covers, &out[n]) {
+		if covers {
+			out[n].Token = first.Token
+		}
+		n++
+	}
+	c.invariant()
+	return n
+}
+
+// another takes message c.next if nothing is to be said of it.
+func (c *Consumer) another(covered bool, out *ReadSlot) bool {
+	if !covered && c.held >= c.maxPins || !c.rowMine() {
+		return false
+	}
+	scan := c.scanEpoch.Load()
+	v := c.entry(c.next).Load() // acquire; pairs with Producer.publish
+	if layout.EntryEmpty(v) || layout.EntryID(v, c.next) != c.next || v&layout.EntryLost != 0 {
+		return false
+	}
+	h := &hold{id: c.next, slot: layout.EntrySlot(v)}
+	if !covered {
+		crash.Point("read.another")
+		var ok bool
+		if h, ok = c.hold(scan, v, c.next); !ok {
+			return false
+		}
+	}
+	length, ok := c.sound(h)
+	if !ok {
+		c.endHold(h)
+		return false
+	}
+	c.next++
+	c.count(length)
+	c.describe(h, length, out)
+	if !covered {
+		h.inOrder = true
+		c.begin(h, out)
+		c.losses = 0
+	}
+	return true
+}
+
+// covered reports whether a message is in a batch that the hold of an earlier one stands for.
+func (c *Consumer) covered(s ReadSlot) bool {
+	for k := range c.holds[:c.maxPins] {
+		if h := &c.holds[k]; h.used && h.token == s.Token && h.inOrder && !h.pinned && h.id < s.ID && s.ID < c.next {
+			v := c.entry(s.ID).Load()
+			return layout.EntryID(v, s.ID) == s.ID && layout.EntrySlot(v) == s.Index && s.Index < c.slots()
+		}
+	}
+	return false
+}
+
+// sound reports whether a message is what deliver would hand out.
+func (c *Consumer) sound(h *hold) (length uint64, ok bool) {
+	if h.slot >= c.slots() {
+		return 0, false
+	}
+	at := c.slotHeader(h.slot)
+	id, length := *c.data.plain64(at + layout.SlotID), *c.data.plain64(at + layout.SlotLength)
+	return length, id == h.id && length <= c.slotSize && (c.checksum != ChecksumEnforced || c.intact(h.slot, length))
+}
+
+// ReleaseBatch ends the holds of a batch, all of them, and says what was wrong with the first that was not as it should be. Errors: as Release.
+func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
+	for i, s := range batch {
+		if i > 0 && s.Token == batch[i-1].Token {
+			continue // covered by the same hold
+		}
+		if e := c.Release(s); e != nil && err == nil {
+			err = e
+		}
+	}
+	return err
+}
+
+// Write claims, copies and commits. It waits as Claim does. Errors: as Claim and Commit, and Invalid when the message exceeds the slot.
+func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
+	if uint64(len(data)) > p.slotSize {
+		return 0, fail(Invalid, "block %q: a message of %d bytes exceeds the slot's %d bytes", p.name(), len(data), p.slotSize)
+	}
+	s, err := p.Claim(timeout)
+	if err != nil {
+		return 0, err
+	}
+	copy(s.Data, data)
+	return s.ID, p.Commit(s, len(data))
+}
+
+// WriteBatch writes several messages, in order, and reports how many were published: all, or those before the one that the error speaks of. The timeout is for the whole call. Each message
+// is published by itself: readers see it at once, and a death in between loses only what was not. One that exceeds the slot is Invalid, and then nothing is written.
+func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
+	for i, m := range messages {
+		if uint64(len(m)) > p.slotSize {
+			return 0, fail(Invalid, "block %q: message %d of the batch has %d bytes, which exceeds the slot's %d bytes", p.name(), i, len(m), p.slotSize)
+		}
+	}
+	begun := time.Now()
+	for i, m := range messages {
+		left := timeout
+		if timeout > 0 && i > 0 {
+			left = max(0, timeout-time.Since(begun))
+		}
+		if _, err := p.Write(m, left); err != nil {
+			return i, err
+		}
+	}
+	return len(messages), nil
+}

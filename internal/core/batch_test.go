@@ -1,0 +1,213 @@
+package core
+
+import (
+	"encoding/binary"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+func batchOf(t *testing.T, c *Consumer, most int) []ReadSlot {
+	t.Helper()
+	out := make([]ReadSlot, most)
+	n, err := c.NextBatch(0, out)
+	require.NoError(t, err)
+	return out[:n]
+}
+
+func idsIn(batch []ReadSlot) (ids []uint64) {
+	for _, s := range batch {
+		ids = append(ids, s.ID)
+	}
+	return ids
+}
+
+func TestBatchOfALosslessReader(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 4)
+	batch := batchOf(t, c, 3)
+	assert.Equal(t, []uint64{0, 1, 2}, idsIn(batch), "no more than there is room for, and more than max_pins")
+	for _, s := range batch {
+		assert.Equal(t, s.ID, binary.LittleEndian.Uint64(s.Data))
+	}
+	_, err := p.Claim(0)
+	assert.ErrorIs(t, err, Timeout, "the whole batch is held")
+	assert.ErrorIs(t, c.Release(batch[1]), Invalid)
+	_, err = c.Next(0)
+	assert.ErrorIs(t, err, Busy, "one batch at a time, with one pin")
+	require.NoError(t, c.ReleaseBatch(batch))
+	write(t, p, 3)
+	_, err = p.Claim(0)
+	assert.ErrorIs(t, err, Timeout)
+	assert.Equal(t, []uint64{3, 4, 5, 6}, idsIn(batchOf(t, c, 10)), "all that is there")
+}
+
+func TestBatchDiedInComesAgain(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	o := ConsumerOptions{Delivery: Lossless, Durable: true, Name: "d"}
+	c, err := b.openConsumer(o)
+	require.NoError(t, err)
+	write(t, p, 4)
+	assert.Len(t, batchOf(t, c, 3), 3)
+	c.die()
+	assert.Equal(t, []uint64{0, 1, 2, 3}, idsIn(batchOf(t, b.consumer(o), 9)))
+}
+
+func TestBatchOfAnOrderedReader(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered, MaxPins: 3})
+	write(t, p, 6)
+	batch := batchOf(t, c, 8)
+	assert.Equal(t, []uint64{2, 3, 4}, idsIn(batch), "as many as it may pin")
+	assert.EqualValues(t, 2, batch[0].Missed)
+	assert.Zero(t, batch[1].Missed)
+	write(t, p, 8)
+	for i, s := range batch {
+		assert.EqualValues(t, 2+i, binary.LittleEndian.Uint64(s.Data), "held although it has left the ring")
+	}
+	require.NoError(t, c.ReleaseBatch(batch))
+	assert.Equal(t, []uint64{10, 11}, idsIn(batchOf(t, c, 2)))
+}
+
+func TestBatchOfALatestReader(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Latest, MaxPins: 3})
+	write(t, p, 3)
+	assert.Equal(t, []uint64{2}, idsIn(batchOf(t, c, 8)))
+}
+
+// What is to be said of a message is said by the next call.
+func TestBatchEndsBeforeAnError(t *testing.T) {
+	for _, delivery := range []Delivery{Lossless, Ordered} {
+		for what, spoil := range map[string]struct {
+			code Code
+			how  func(p *Producer, slot uint32)
+		}{
+			"lost":     {Lost, func(p *Producer, _ uint32) { p.entry(2).Or(layout.EntryLost) }},
+			"checksum": {Checksum, func(p *Producer, slot uint32) { p.data[p.payload(slot)] ^= 1 }},
+			"corrupt":  {Corrupt, func(p *Producer, slot uint32) { *p.data.plain64(p.slotHeader(slot) + layout.SlotID) = 77 }},
+		} {
+			t.Run(fmt.Sprint(delivery, "/", what), func(t *testing.T) {
+				b := newBench(t)
+				config := b.config(Ring, 8)
+				config.SpareSlots, config.Checksum = 16, ChecksumEnforced
+				p := b.producer(config)
+				c := b.consumer(ConsumerOptions{Delivery: delivery, MaxPins: 8})
+				write(t, p, 4)
+				spoil.how(p, layout.EntrySlot(p.entry(2).Load()))
+				batch := batchOf(t, c, 8)
+				assert.Equal(t, []uint64{0, 1}, idsIn(batch))
+				require.NoError(t, c.ReleaseBatch(batch))
+				n, err := c.NextBatch(0, make([]ReadSlot, 8))
+				assert.Zero(t, n)
+				assert.Equal(t, spoil.code, CodeOf(err), "%v", err)
+				assert.Equal(t, []uint64{3}, idsIn(batchOf(t, c, 8)), "the stream goes on")
+			})
+		}
+	}
+}
+
+func TestBatchOfAnEvictedReader(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 4)
+	batch := batchOf(t, c, 4)
+	_, err := EvictConsumer("x", b.dir, c.row, true)
+	require.NoError(t, err)
+	write(t, p, 4)
+	assert.ErrorIs(t, c.ReleaseBatch(batch), Fenced)
+}
+
+func TestBatchIsVerified(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.Checksum = ChecksumManual
+	p := b.producer(config)
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	for range 3 {
+		s, err := p.Claim(0)
+		require.NoError(t, err)
+		require.NoError(t, p.Seal(s, 8))
+		require.NoError(t, p.Commit(s, 8))
+	}
+	batch := batchOf(t, c, 3)
+	p.data[p.payload(batch[2].Index)] ^= 1
+	require.NoError(t, c.Verify(batch[0]))
+	require.NoError(t, c.Verify(batch[1]))
+	assert.ErrorIs(t, c.Verify(batch[2]), Checksum)
+	require.NoError(t, c.ReleaseBatch(batch))
+	assert.ErrorIs(t, c.Verify(batch[1]), Invalid)
+}
+
+func TestBatchWritten(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	text := func(n int) (messages [][]byte) {
+		for i := range n {
+			messages = append(messages, []byte(fmt.Sprint("message ", i)))
+		}
+		return messages
+	}
+	n, err := p.WriteBatch(text(6), 20*time.Millisecond)
+	assert.ErrorIs(t, err, Timeout)
+	assert.Equal(t, 4, n, "as many as the reader leaves room for")
+	batch := batchOf(t, c, 9)
+	assert.Equal(t, []uint64{0, 1, 2, 3}, idsIn(batch))
+	assert.Equal(t, "message 3", string(batch[3].Data))
+	require.NoError(t, c.ReleaseBatch(batch))
+
+	long := append(text(2), make([]byte, p.slotSize+1))
+	n, err = p.WriteBatch(long, 0)
+	assert.ErrorIs(t, err, Invalid)
+	assert.Zero(t, n, "nothing of it")
+	_, err = p.Write(long[2], 0)
+	assert.ErrorIs(t, err, Invalid)
+	id, err := p.Write(nil, 0)
+	require.NoError(t, err)
+	assert.EqualValues(t, 4, id)
+	n, err = p.WriteBatch(nil, 0)
+	assert.NoError(t, err)
+	assert.Zero(t, n)
+	_, err = c.NextBatch(0, nil)
+	assert.ErrorIs(t, err, Invalid)
+}
+
+func TestBatchAllocatesNothing(t *testing.T) {
+	if raceEnabled || invariantsOn {
+		t.Skip("the race detector and the invariants build allocate; the ordinary build runs this")
+	}
+	b := newBench(t)
+	for _, delivery := range []Delivery{Lossless, Ordered} {
+		config := b.config(Ring, 8)
+		config.SpareSlots, config.Flags = 24, config.Flags|Replace|Force
+		p := b.producer(config)
+		c := b.consumer(ConsumerOptions{Delivery: delivery, MaxPins: 8})
+		message, out := [][]byte{{1}, {2}, {3}}, make([]ReadSlot, 8)
+		assert.Zero(t, testing.AllocsPerRun(1000, func() {
+			if n, err := p.WriteBatch(message, 0); err != nil || n != 3 {
+				panic(err)
+			}
+			n, err := c.NextBatch(0, out)
+			if err != nil || n != 3 {
+				panic(fmt.Sprint(n, err))
+			}
+			if err := c.ReleaseBatch(out[:n]); err != nil {
+				panic(err)
+			}
+		}), "%v", delivery)
+		require.NoError(t, c.Close())
+		require.NoError(t, p.Close())
+	}
+}

@@ -1,0 +1,258 @@
+"""Several messages in one call."""
+
+from __future__ import annotations
+
+import ctypes
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn, Union, overload
+
+from ._errors import Fenced, Invalid, Overrun
+from ._functions import RawMessage, RawReadSlot
+from ._participant import NOTHING_YET
+from ._types import unsigned
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+    from typing_extensions import Buffer
+
+    from ._consumer import Consumer
+
+    Messages = Union[Iterable[Buffer], NDArray[Any]]
+
+NEW, HELD, ENDED = range(3)
+
+
+class Outgoing:
+    """Messages as the library takes them: ``raw``, an array of ``count``. ``keep`` owns the bytes."""
+
+    def __init__(self, messages: Messages) -> None:
+        if hasattr(messages, "__array_interface__"):
+            self.keep: Any = _in_rows(messages)
+            self.count = len(self.keep)
+            start, length = self.keep.ctypes.data, self.keep[0].nbytes if self.count else 0
+            words = array("Q", bytes(16 * self.count))
+            words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
+            words[1::2] = array("Q", [length]) * self.count
+        else:
+            flat = [memoryview(message).cast("B") if memoryview(message).nbytes else b"" for message in messages]
+            self.keep = b"".join(flat)
+            self.count = len(flat)
+            words = array("Q")
+            at = ctypes.cast(ctypes.c_char_p(self.keep), ctypes.c_void_p).value or 0
+            for message in flat:
+                words.extend((at, len(message)))
+                at += len(message)
+        self._words = words
+        self.raw = (RawMessage * self.count).from_buffer(words) if self.count else None
+
+    def longest(self) -> int:
+        return max(self._words[1::2], default=0)
+
+    def after(self, sent: int) -> Any:
+        """What is left when so many are published."""
+        return None if self.raw is None or sent >= self.count else ctypes.byref(self.raw[sent])
+
+
+def _in_rows(messages: Any) -> NDArray[Any]:
+    """The array with its bytes in order: one message for each index of its first axis."""
+    import numpy
+
+    if messages.ndim == 0:
+        raise Invalid("a batch is an array of messages, one for each index of its first axis, and this one has no axis")
+    if messages.dtype.hasobject:
+        raise TypeError(f"dtype {messages.dtype} has Python objects in it, which mean nothing to another process")
+    rows: NDArray[Any] = numpy.ascontiguousarray(messages)
+    return rows
+
+
+class ReadBatch(Sequence[memoryview]):
+    """Messages held together, in place. See `Consumer.read_many`. A sequence of their bytes.
+
+    ``ids``, ``lengths``, ``timestamps_ns`` and ``missed`` have a number for each message, as `ReadSlot` has them, and stay when the batch has ended.
+    """
+
+    __slots__ = (
+        "_consumer",
+        "_count",
+        "_most",
+        "_raw",
+        "_starts",
+        "_state",
+        "_timeout",
+        "_view",
+        "_views",
+        "ids",
+        "lengths",
+        "missed",
+        "timestamps_ns",
+    )
+
+    def __init__(self, consumer: Consumer, most: int, timeout: float | None) -> None:
+        self._consumer = consumer
+        self._most = unsigned("most", most, 32)
+        if self._most == 0:
+            raise Invalid("most is 0: ask for at least one message")
+        self._timeout = timeout
+        self._state = NEW
+        self._count = 0
+        self._view: memoryview | None = None
+        self._views: list[memoryview] = []
+        self._starts: array[int] = array("Q")
+        self.ids: array[int] = array("Q")
+        self.lengths: array[int] = array("Q")
+        self.missed: array[int] = array("Q")
+        self.timestamps_ns: array[int] = array("Q")
+
+    def __enter__(self) -> ReadBatch:
+        if self._state != NEW:
+            raise Invalid(f"{self!r} was used before: call read_many() for each batch")
+        consumer = self._consumer
+        library = consumer._library
+        self._raw = (RawReadSlot * self._most)()
+        count = ctypes.c_size_t()
+        try:
+            status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
+            if status in NOTHING_YET and self._timeout != 0:
+                consumer._wait(
+                    lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count), self._raw, self._timeout
+                )
+            elif status != 0:
+                consumer._fail(status)
+            self._describe(count.value)
+            self._state = HELD
+            consumer._held[self] = None
+        except BaseException:
+            self._expire()
+            library.datablock_read_batch_end(consumer._handle, self._raw, count)
+            raise
+        if consumer._closed:
+            self._expire()
+            raise consumer._closed_error()
+        return self
+
+    def _describe(self, count: int) -> None:
+        self._count = count
+        words = array("Q", bytes(self._raw)[: count * ctypes.sizeof(RawReadSlot)])
+        width = ctypes.sizeof(RawReadSlot) // 8
+        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::width] for field in range(5))
+        consumer = self._consumer
+        view = consumer._view
+        self._view = view if view is not None else consumer._map(addresses[0])
+        base = consumer._base
+        self._starts = array("Q", [address - base for address in addresses])
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if kind is None:
+            self.release()
+            return
+        try:
+            self.release()
+        except (Overrun, Fenced):
+            if isinstance(error, Exception):
+                raise  # which may well be the reason for the other one
+        except Exception:
+            pass
+
+    def release(self) -> None:
+        """End the hold of all of it now. Does nothing when it has ended. Raises `Overrun` and `Fenced`: discard what was read."""
+        if self._state != HELD:
+            return
+        consumer = self._consumer
+        self._expire()
+        status = consumer._library.datablock_read_batch_end(consumer._handle, self._raw, self._count)
+        if status != 0:
+            consumer._fail(status)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> memoryview: ...
+    @overload
+    def __getitem__(self, at: slice) -> list[memoryview]: ...
+    def __getitem__(self, at: int | slice) -> memoryview | list[memoryview]:
+        """The bytes of a message, in place and read-only. Released when the batch ends."""
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(self._count))]
+        view = self._memory()
+        start = self._starts[at]
+        data = view[start : start + self.lengths[at]]
+        self._views.append(data)
+        return data
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return (self[i] for i in range(self._count))
+
+    def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
+        """All messages as one NumPy array, read-only: a row for each; with a dtype as large as a message, one item for each.
+
+        Where the slots follow each other in memory it is a view of them, in place, which may show newer bytes after the end of the batch: copy what is to be kept. Where they do not,
+        it is a copy. All messages must have the same length, a whole number of items.
+        """
+        import numpy
+
+        view = self._memory()
+        kind = numpy.dtype(dtype)
+        if kind.hasobject:
+            raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
+        length = self.lengths[0]
+        if self.lengths.count(length) != self._count:
+            raise Invalid(
+                f"the messages have between {min(self.lengths)} and {max(self.lengths)} bytes: one array has room for equal ones only"
+            )
+        if kind.itemsize == 0 or length % kind.itemsize != 0:
+            raise Invalid(f"messages of {length} bytes are no whole number of {kind} items of {kind.itemsize} bytes")
+        starts = numpy.frombuffer(self._starts, "u8").astype("i8")
+        whole = numpy.frombuffer(view, "u1")
+        steps = numpy.diff(starts)
+        if self._count == 1 or (steps[0] >= length and (steps == steps[0]).all()):
+            rows = _rows(whole, int(starts[0]), self._count, int(steps[0]) if self._count > 1 else length, length)
+        else:
+            first, step = int(starts.min()), int(numpy.gcd.reduce(steps))
+            grid = _rows(whole, first, (int(starts.max()) - first) // step + 1, step, length)
+            rows = grid[(starts - first) // step]
+            rows.flags.writeable = False
+        items = rows.view(kind) if length else rows.reshape(self._count, 0).view("u1")
+        return items[:, 0] if kind.itemsize == length else items
+
+    def _memory(self) -> memoryview:
+        if self._state != HELD:
+            self._refuse()
+        view = self._view
+        assert view is not None
+        return view
+
+    def _expire(self) -> None:
+        self._state = ENDED
+        self._view = None
+        self._consumer._held.pop(self, None)
+        views, self._views = self._views, []
+        for view in views:
+            with suppress(BufferError):  # something looks at the memory through it; it may, and the memory stays
+                view.release()
+
+    def _refuse(self) -> NoReturn:
+        if self._state == NEW:
+            raise Invalid("the batch is held by a with statement: with consumer.read_many(most) as batch")
+        raise Invalid(f"{self!r} has ended")
+
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __repr__(self) -> str:
+        state = ("not begun", "held", "ended")[self._state]
+        return f"<ReadBatch of {self._consumer._name!r} {self._count} messages {state}>"
+
+
+def _rows(whole: NDArray[Any], start: int, count: int, step: int, length: int) -> NDArray[Any]:
+    """`count` rows of `length` bytes, `step` bytes apart, of a flat array; a view."""
+    import numpy
+
+    part = whole[start : start + (count - 1) * step + length]
+    rows: NDArray[Any] = numpy.lib.stride_tricks.as_strided(part, (count, length), (step, 1), writeable=False)
+    return rows

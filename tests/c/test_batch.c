@@ -1,0 +1,156 @@
+/* Whole messages in one call: copies, and several at once. */
+#include "pair.h"
+
+static void check_number(const datablock_read_slot *slot, uint64_t id) {
+    char text[32];
+    snprintf(text, sizeof text, "message %llu", (unsigned long long)id);
+    CHECK(slot->id == id && slot->length == strlen(text) && memcmp(slot->data, text, slot->length) == 0);
+}
+
+/* Messages that say their number; `room` is for their texts. */
+static void number(datablock_message *messages, char (*room)[32], size_t count, uint64_t first) {
+    for (size_t i = 0; i < count; i++) {
+        int length = snprintf(room[i], sizeof room[i], "message %llu", (unsigned long long)(first + i));
+        messages[i] = (datablock_message){room[i], (size_t)length};
+    }
+}
+
+static void write_numbers(datablock_producer producer, size_t count, uint64_t first) {
+    datablock_message messages[200];
+    char room[200][32];
+    size_t written;
+    CHECK(count <= 200);
+    number(messages, room, count, first);
+    CHECK_OK(datablock_write_batch(producer, 1000, messages, count, &written));
+    CHECK(written == count);
+}
+
+static void write_copies(void) {
+    struct pair p = open_pair("copies", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slot;
+    char long_text[101] = {0};
+    uint64_t id = 77;
+    CHECK_OK(datablock_write(p.producer, 0, "message 0", 9, &id));
+    CHECK(id == 0);
+    CHECK_DETAIL(datablock_write(p.producer, 0, long_text, sizeof long_text, &id), DATABLOCK_E_INVALID, "a message of 101 bytes exceeds the slot's 100 bytes");
+    CHECK_DETAIL(datablock_write(p.producer, 0, NULL, 1, &id), DATABLOCK_E_INVALID, "datablock_write: data is NULL");
+    CHECK_STATUS(datablock_write(p.producer, -2, "x", 1, NULL), DATABLOCK_E_INVALID);
+    CHECK_OK(datablock_write(p.producer, 0, NULL, 0, NULL));
+    CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+    check_number(&slot, 0);
+    CHECK_OK(datablock_read_end(p.consumer, &slot));
+    CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+    CHECK(slot.id == 1 && slot.length == 0);
+    CHECK_OK(datablock_read_end(p.consumer, &slot));
+    close_pair(&p);
+    CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_HANDLE);
+}
+
+/* One hold for all of it, and more than one step of the library's in between. */
+static void batch_of_a_lossless_reader(void) {
+    enum { MANY = 200 };
+    struct pair p = open_pair("lossless", 256, DATABLOCK_LOSSLESS);
+    datablock_read_slot slots[256];
+    size_t count;
+    write_numbers(p.producer, MANY, 0);
+    CHECK_OK(datablock_read_batch(p.consumer, 0, slots, 150, &count));
+    CHECK(count == 150);
+    for (size_t i = 0; i < count; i++) {
+        check_number(&slots[i], i);
+    }
+    CHECK_STATUS(datablock_read_end(p.consumer, &slots[1]), DATABLOCK_E_INVALID);
+    CHECK_OK(datablock_read_batch_end(p.consumer, slots, count));
+    CHECK_OK(datablock_read_batch(p.consumer, 0, slots, 256, &count));
+    CHECK(count == 50);
+    check_number(&slots[49], MANY - 1);
+    CHECK_OK(datablock_read_batch_end(p.consumer, slots, count));
+    CHECK_STATUS(datablock_read_batch(p.consumer, 10, slots, 256, &count), DATABLOCK_E_TIMEOUT);
+    CHECK(count == 0);
+    close_pair(&p);
+}
+
+/* Whoever reads in batches holds the producer up as long as the batch is held. */
+static void batch_holds_the_producer_up(void) {
+    struct pair p = open_pair("full", 4, DATABLOCK_LOSSLESS);
+    datablock_message messages[6];
+    char room[6][32];
+    datablock_read_slot slots[8];
+    size_t written, count;
+    number(messages, room, 6, 0);
+    CHECK_STATUS(datablock_write_batch(p.producer, 20, messages, 6, &written), DATABLOCK_E_TIMEOUT);
+    CHECK(written == 4);
+    CHECK_OK(datablock_read_batch(p.consumer, 0, slots, 8, &count));
+    CHECK(count == 4);
+    CHECK_STATUS(datablock_write_batch(p.producer, 0, messages + 4, 2, &written), DATABLOCK_E_TIMEOUT);
+    CHECK(written == 0);
+    CHECK_OK(datablock_read_batch_end(p.consumer, slots, count));
+    CHECK_OK(datablock_write_batch(p.producer, 0, messages + 4, 2, &written));
+    CHECK(written == 2);
+    close_pair(&p);
+}
+
+static void batch_of_an_ordered_reader(void) {
+    datablock_config config = ring_config(4);
+    datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
+    datablock_producer producer;
+    datablock_consumer consumer;
+    datablock_read_slot slots[8];
+    size_t count;
+    CHECK_OK(datablock_producer_open("ordered", &config, &producer));
+    options.max_pins = 3;
+    CHECK_OK(datablock_consumer_open("ordered", &options, &consumer));
+    write_numbers(producer, 6, 0);
+    CHECK_OK(datablock_read_batch(consumer, 0, slots, 8, &count));
+    CHECK(count == 3 && slots[0].missed == 2 && slots[1].missed == 0);
+    write_numbers(producer, 8, 6);
+    for (size_t i = 0; i < count; i++) {
+        check_number(&slots[i], 2 + i);
+    }
+    CHECK_OK(datablock_read_batch_end(consumer, slots, count));
+    CHECK_STATUS(datablock_read_batch_end(consumer, slots, count), DATABLOCK_E_INVALID);
+    CHECK_OK(datablock_consumer_close(consumer));
+    CHECK_OK(datablock_producer_close(producer));
+}
+
+/* The reader's row is taken from it while it holds a batch: all of it is to be discarded, and the first error says so. */
+static void batch_of_an_evicted_reader(void) {
+    struct pair p = open_pair("evicted", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slots[4];
+    size_t count;
+    write_numbers(p.producer, 4, 0);
+    CHECK_OK(datablock_read_batch(p.consumer, 0, slots, 4, &count));
+    char path[300];
+    snprintf(path, sizeof path, "%s/evicted", test_directory());
+    CHECK(datablock_evict_consumer(path, 1, true) == RECOVERY_SUCCESS);
+    write_numbers(p.producer, 4, 4);
+    CHECK_DETAIL(datablock_read_batch_end(p.consumer, slots, count), DATABLOCK_E_FENCED, "taken away");
+    CHECK_STATUS(datablock_read_batch(p.consumer, 0, slots, 4, &count), DATABLOCK_E_FENCED);
+    close_pair(&p);
+}
+
+static void batch_is_asked_for_properly(void) {
+    struct pair p = open_pair("asked", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slot;
+    size_t count;
+    CHECK_DETAIL(datablock_write_batch(p.producer, 0, NULL, 1, &count), DATABLOCK_E_INVALID, "messages is NULL");
+    CHECK_DETAIL(datablock_write_batch(p.producer, 0, NULL, 0, NULL), DATABLOCK_E_INVALID, "written is NULL");
+    CHECK_OK(datablock_write_batch(p.producer, 0, NULL, 0, &count));
+    CHECK_DETAIL(datablock_read_batch(p.consumer, 0, NULL, 1, &count), DATABLOCK_E_INVALID, "out is NULL");
+    CHECK_DETAIL(datablock_read_batch(p.consumer, 0, &slot, 1, NULL), DATABLOCK_E_INVALID, "count is NULL");
+    CHECK_DETAIL(datablock_read_batch(p.consumer, 0, &slot, 0, &count), DATABLOCK_E_INVALID, "capacity is 0");
+    CHECK_DETAIL(datablock_read_batch_end(p.consumer, NULL, 1), DATABLOCK_E_INVALID, "slots is NULL");
+    CHECK_OK(datablock_read_batch_end(p.consumer, NULL, 0));
+    close_pair(&p);
+}
+
+int main(int argc, char **argv) {
+    static const struct scenario scenarios[] = {
+        {"write-copies", write_copies},
+        {"batch-of-a-lossless-reader", batch_of_a_lossless_reader},
+        {"batch-holds-the-producer-up", batch_holds_the_producer_up},
+        {"batch-of-an-ordered-reader", batch_of_an_ordered_reader},
+        {"batch-of-an-evicted-reader", batch_of_an_evicted_reader},
+        {"batch-is-asked-for-properly", batch_is_asked_for_properly},
+    };
+    return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
+}
