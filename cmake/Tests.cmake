@@ -72,6 +72,7 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/tests/model/run.py)
   set_tests_properties(soak.model PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 endif()
 
+datablock_test(vectors COMMAND ${venv_python} tests/vectors/check.py)
 datablock_test(weak TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/weak/run.py --workdir ${CMAKE_BINARY_DIR}/weak)
 add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${CMAKE_BINARY_DIR}/weak WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS soak)
 set_tests_properties(soak.weak PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)

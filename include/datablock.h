@@ -618,6 +618,7 @@ typedef struct datablock_metrics {
     uint64_t overruns;          /* messages */
     uint64_t checksum_failures; /* messages */
     uint64_t max_lag;           /* messages, of the LOSSLESS and ORDERED ones */
+    uint64_t schema_mismatches; /* opens that were refused because of the schema, since the block was made */
 } datablock_metrics;
 
 /* Reads them, from a block in any state. Changes nothing. Any thread. Errors: INVALID (null, out->size), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */

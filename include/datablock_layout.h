@@ -279,6 +279,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_CTL_ACTIVE 448
 #define DATABLOCK_LAYOUT_CTL_LOSSLESS 512
 #define DATABLOCK_LAYOUT_CTL_CLEANED 576
+#define DATABLOCK_LAYOUT_CTL_MISMATCHES 584
 #define DATABLOCK_LAYOUT_CTL_SPIN_LOCKS 640
 #define DATABLOCK_LAYOUT_CTL_COUNTERS 1152
 #define DATABLOCK_LAYOUT_CTL_ROWS 4096 /* rows, whole pages */
@@ -321,7 +322,8 @@ typedef struct datablock_layout_control {
     uint64_t lossless[4]; /* bit per row: the producer minds its cursor */
     uint8_t reserved5[32];
     uint64_t cleaned; /* rows cleaned by anybody */
-    uint8_t reserved6[56];
+    uint64_t mismatches; /* opens that were refused because of the schema */
+    uint8_t reserved6[48];
     datablock_layout_lock spin_locks[8];
     datablock_layout_line counters[8];
     uint8_t reserved7[2432];
@@ -339,6 +341,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_control, join_epoch, CTL_JOIN_EPOCH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_control, active, CTL_ACTIVE);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_control, lossless, CTL_LOSSLESS);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_control, cleaned, CTL_CLEANED);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_control, mismatches, CTL_MISMATCHES);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_control, spin_locks, CTL_SPIN_LOCKS);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_control, counters, CTL_COUNTERS);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_line) == DATABLOCK_LAYOUT_CACHE_LINE);

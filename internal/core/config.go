@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"datablock/internal/layout"
+	"datablock/internal/schema"
 )
 
 // Policy is how many messages a block keeps, and what its consumers get by default.
@@ -110,6 +111,7 @@ type Config struct {
 	Mode          uint32
 	Directory     string
 	Secret        []byte
+	Schema        *schema.Schema // what a message is; nil: nothing is said of it
 }
 
 // DefaultConfig is what datablock_config_init gives.
@@ -123,13 +125,15 @@ func DefaultConfig(p Policy) Config {
 
 // ConsumerOptions is what a consumer asks for; zero means the default in every field. It mirrors datablock_consumer_options.
 type ConsumerOptions struct {
-	Delivery  Delivery
-	Start     Start
-	MaxPins   uint32
-	Durable   bool
-	Name      string
-	Directory string
-	Secret    []byte
+	Delivery   Delivery
+	Start      Start
+	MaxPins    uint32
+	Durable    bool
+	Name       string
+	Directory  string
+	Secret     []byte
+	Schema     *schema.Schema // what this consumer expects a message to be; nil: anything
+	SchemaMode schema.Mode
 }
 
 // Forever waits without a limit, where a timeout is asked for. Zero does not wait.
@@ -171,6 +175,12 @@ func (c Config) resolved() (Config, error) {
 	if c.SlotCount > layout.MaxSlotCount {
 		return c, fail(Invalid, "slot_count %d is above the limit of %d", c.SlotCount, layout.MaxSlotCount)
 	}
+	if c.Schema != nil && c.SlotSize == 0 {
+		c.SlotSize = c.Schema.Size
+	}
+	if c.Schema != nil && c.SlotSize < c.Schema.Size {
+		return c, fail(Invalid, "slot_size %d: a message of schema %s has %d bytes", c.SlotSize, c.Schema.Name, c.Schema.Size)
+	}
 	if c.SlotSize == 0 || c.SlotSize > layout.MaxSlotSize {
 		return c, fail(Invalid, "slot_size %d: give the largest payload in bytes, 1 to %d", c.SlotSize, uint64(layout.MaxSlotSize))
 	}
@@ -181,6 +191,9 @@ func (c Config) resolved() (Config, error) {
 		return c, fail(Invalid, "alignment %d: use a power of two up to %d", c.Alignment, layout.MaxAlignment)
 	}
 	c.Alignment = max(c.Alignment, layout.CacheLine)
+	if c.Schema != nil {
+		c.Alignment = max(c.Alignment, uint32(c.Schema.Align))
+	}
 	if c.ConsumerLimit == 0 {
 		c.ConsumerLimit = defaultConsumerLimit
 	}
@@ -237,6 +250,9 @@ func batchFor(slotSize uint64) uint32 {
 func (o ConsumerOptions) resolved() (ConsumerOptions, error) {
 	if o.Delivery > Latest {
 		return o, fail(Invalid, "delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)", o.Delivery)
+	}
+	if o.SchemaMode > schema.Exact {
+		return o, fail(Invalid, "schema mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.SchemaMode)
 	}
 	if o.Start > StartOldest {
 		return o, fail(Invalid, "start %d is unknown: use LATEST (0) or OLDEST (1)", o.Start)

@@ -84,7 +84,11 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		return nil, false, fail(ProducerActive, "block %q is being written by pid %d: one producer per block; stop it, use another name, or replace the block by force",
 			a.name(), *a.data.plain64(layout.ProducerPID))
 	}
+	unlike := a.adoptable(c.Schema)
 	difference := a.difference(c)
+	if unlike != nil {
+		difference = unlike.Error()
+	}
 	abandoned := a.ending() // a replacer died before it exchanged the names
 	if why := a.stranger(c); locked && why != "" && c.Flags&Replace == 0 {
 		return nil, false, fail(Access, "block %q %s: look who made it, then remove it, ask for that mode, or replace it with the flag REPLACE", a.name(), why)
@@ -96,6 +100,12 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		if CodeOf(err) != Corrupt || c.Flags&Replace == 0 {
 			return p, err == nil, err
 		}
+	}
+	if locked && !abandoned && c.Flags&Replace == 0 && unlike != nil {
+		if CodeOf(unlike) == Schema {
+			a.countMismatch()
+		}
+		return nil, false, unlike
 	}
 	if locked && !abandoned && c.Flags&Replace == 0 {
 		return nil, false, fail(Geometry, "block %q exists with another geometry: %s; ask for what it has, or replace it with the flag REPLACE", a.name(), difference)
@@ -246,7 +256,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 	if err := a.createControl(controlMode, &made); err != nil {
 		return nil, err
 	}
-	if err := b.createData(dataMode, &made); err != nil {
+	if err := b.createData(dataMode, c, &made); err != nil {
 		return nil, err
 	}
 	b.resolveWords()
@@ -324,7 +334,7 @@ func (a *attachment) createControl(mode uint32, made *[]string) error {
 }
 
 // createData makes the data file under its temporary name, filled and with its space reserved.
-func (b *block) createData(mode uint32, made *[]string) error {
+func (b *block) createData(mode uint32, c Config, made *[]string) error {
 	path := b.temporary(b.id)
 	f, err := platform.CreateFile(path, mode)
 	if err != nil {
@@ -344,6 +354,9 @@ func (b *block) createData(mode uint32, made *[]string) error {
 		return systemError(err, "block %q", b.name())
 	}
 	copy(b.data, b.encode())
+	if c.Schema != nil {
+		copy(b.data[b.schemaOffset:], c.Schema.Canonical())
+	}
 	crash.Point("create.header")
 	return nil
 }

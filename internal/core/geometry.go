@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"datablock/internal/layout"
+	"datablock/internal/schema"
 )
 
 const (
@@ -34,6 +35,8 @@ type header struct {
 	checksum      ChecksumPolicy
 	flags         uint32
 	schemaLength  uint64
+	schemaVersion schema.Version
+	schemaHash    [layout.HashLen]byte // zero: no schema
 	flexSize      uint64
 	logRecords    uint32
 	retention     uint64
@@ -74,6 +77,9 @@ func newHeader(l location, id blockID, created uint64, c Config) *header {
 		slotCount: c.SlotCount, spareSlots: c.SpareSlots, slotSize: c.SlotSize, alignment: uint64(c.Alignment),
 		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.Flags & storedFlags,
 		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
+	}
+	if s := c.Schema; s != nil {
+		h.schemaLength, h.schemaVersion, h.schemaHash = uint64(len(s.Canonical())), s.Version, s.Hash()
 	}
 	h.derive()
 	return h
@@ -129,6 +135,10 @@ func (h *header) encode() []byte {
 	put64(layout.HdrPayloadOffset, h.payloadOffset)
 	put64(layout.HdrSchemaOffset, h.schemaOffset)
 	put64(layout.HdrSchemaLength, h.schemaLength)
+	put32(layout.HdrSchemaMajor, h.schemaVersion.Major)
+	put32(layout.HdrSchemaMinor, h.schemaVersion.Minor)
+	put32(layout.HdrSchemaPatch, h.schemaVersion.Patch)
+	copy(b[layout.HdrSchemaHash:], h.schemaHash[:])
 	put32(layout.HdrConsumerLimit, h.consumerLimit)
 	put32(layout.HdrMinConsumers, h.minConsumers)
 	put32(layout.HdrPolicy, uint32(h.policy))
@@ -190,6 +200,8 @@ func fields(b []byte) *header {
 		flags: get32(layout.HdrFlags), schemaLength: get64(layout.HdrSchemaLength), flexSize: get64(layout.HdrFlexSize),
 		logRecords: get32(layout.HdrLogRecords), retention: get64(layout.HdrRetention),
 	}
+	h.schemaVersion = schema.Version{Major: get32(layout.HdrSchemaMajor), Minor: get32(layout.HdrSchemaMinor), Patch: get32(layout.HdrSchemaPatch)}
+	copy(h.schemaHash[:], b[layout.HdrSchemaHash:])
 	copy(h.id[:], b[layout.HdrBlockID:])
 	copy(h.secretHash[:], b[layout.HdrSecretHash:])
 	if n := get32(layout.HdrNameLen); n <= layout.MaxNameLen {
@@ -218,8 +230,10 @@ func (h *header) implausible() string {
 		return fmt.Sprintf("a retention of %d ms", h.retention)
 	case h.checksum > ChecksumEnforced:
 		return fmt.Sprintf("checksum policy %d", uint32(h.checksum))
-	case h.schemaLength > megabyte, h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
+	case h.schemaLength > schema.MaxText, h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
 		return "a region size out of range"
+	case (h.schemaLength == 0) != (h.schemaHash == [layout.HashLen]byte{}):
+		return "a schema without a hash, or a hash without a schema"
 	case badName(h.name) != "":
 		return "its name " + badName(h.name)
 	}

@@ -18,6 +18,7 @@ type Metrics struct {
 
 	Read, Missed, Lost, Overruns, ChecksumFailures uint64 // by consumers that are attached
 	MaxLag                                         uint64 // of those whose order counts
+	SchemaMismatches                               uint64 // opens that were refused because of the schema
 	Recoveries                                     uint64 // records that the recovery log ever had
 }
 
@@ -49,7 +50,8 @@ func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error)
 		Block: v.info(), Written: word(layout.MetricWritten), Bytes: word(layout.MetricBytes), Aborted: word(layout.MetricAborted), Fenced: word(layout.MetricFenced),
 		Waits: word(layout.MetricWaits), Waited: time.Duration(word(layout.MetricWaitNs)), Timeouts: word(layout.MetricTimeouts), Scans: word(layout.MetricScans),
 		Cleaned: v.ctl.u64(layout.CtlCleaned).Load(), Age: since(v.created, platform.Realtime()), Idle: since(word(layout.Heartbeat), now),
-		Recoveries: v.ctl.u64(v.logOffset + layout.LogNext).Load(),
+		SchemaMismatches: v.ctl.u64(layout.CtlMismatches).Load(),
+		Recoveries:       v.ctl.u64(v.logOffset + layout.LogNext).Load(),
 	}
 	var all []ParticipantMetrics
 	for row := uint32(0); row <= v.consumerLimit; row++ {

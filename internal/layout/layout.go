@@ -140,6 +140,7 @@ const (
 	CtlActive        = 448  // u64[4], bit per row: attached
 	CtlLossless      = 512  // u64[4], bit per row: the producer minds its cursor
 	CtlCleaned       = 576  // u64 rows cleaned by anybody
+	CtlMismatches    = 584  // u64 opens that were refused because of the schema
 	CtlSpinLocks     = 640  // 8 lines
 	CtlCounters      = 1152 // 8 lines, u64 in each
 	CtlRows          = 4096 // rows, whole pages
