@@ -11,6 +11,7 @@ import (
 	"unsafe" // the address of the state, for C
 
 	"datablock/internal/core"
+	"datablock/internal/schema"
 )
 
 //export dbgo_consumer_open
@@ -41,7 +42,15 @@ func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (co
 	if o.durable > 1 {
 		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("durable is %d: use 0 or 1", o.durable)}
 	}
+	if o.schema_mode > math.MaxUint8 { // as delivery
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("schema_mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.schema_mode)}
+	}
+	wanted, err := schemaFrom(o.schema)
+	if err != nil {
+		return core.ConsumerOptions{}, err
+	}
 	return core.ConsumerOptions{
+		Schema: wanted, SchemaMode: schema.Mode(o.schema_mode),
 		Delivery:  core.Delivery(o.delivery),
 		Start:     core.Start(o.start),
 		MaxPins:   uint32(o.max_pins),

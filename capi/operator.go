@@ -48,7 +48,7 @@ func dbgo_get_metrics(name, directory *C.char, out *C.datablock_metrics, detail 
 		aborted: C.uint64_t(m.Aborted), fenced: C.uint64_t(m.Fenced), waits: C.uint64_t(m.Waits), wait_ns: C.uint64_t(m.Waited), timeouts: C.uint64_t(m.Timeouts),
 		scans: C.uint64_t(m.Scans), cleaned: C.uint64_t(m.Cleaned), recoveries: C.uint64_t(m.Recoveries), age_ms: C.uint64_t(m.Age.Milliseconds()),
 		idle_ms: C.uint64_t(m.Idle.Milliseconds()), read: C.uint64_t(m.Read), missed: C.uint64_t(m.Missed), lost: C.uint64_t(m.Lost), overruns: C.uint64_t(m.Overruns),
-		checksum_failures: C.uint64_t(m.ChecksumFailures), max_lag: C.uint64_t(m.MaxLag),
+		checksum_failures: C.uint64_t(m.ChecksumFailures), max_lag: C.uint64_t(m.MaxLag), schema_mismatches: C.uint64_t(m.SchemaMismatches),
 	}
 	return C.DATABLOCK_OK
 }

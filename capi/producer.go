@@ -17,7 +17,12 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.open")
+	written, err := schemaFrom(config.schema)
+	if err != nil {
+		return status(err, detail)
+	}
 	p, err := core.OpenProducer(C.GoString(name), core.Config{
+		Schema:        written,
 		Policy:        core.Policy(config.policy),
 		Flags:         uint32(config.flags),
 		SlotCount:     uint32(config.slot_count),

@@ -233,6 +233,7 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
     if ((status = import_struct("config", config, CONFIG_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK ||
         (status = check_reserved("config", 0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own.secret, own.secret_length)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("config.schema", own.schema)) != DATABLOCK_OK ||
         (status = find_block(&place, "config.directory", name, own.directory)) != DATABLOCK_OK ||
         (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
         return status;
@@ -349,9 +350,10 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
         (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK) {
         return status;
     }
-    if ((status = check_reserved("consumer_options", own.reserved0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) !=
+    if ((status = check_reserved("consumer_options", own.reserved0 | own.reserved1, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) !=
             DATABLOCK_OK ||
         (status = check_secret("consumer_options", own.secret, own.secret_length)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("consumer_options.schema", own.schema)) != DATABLOCK_OK ||
         (status = find_block(&place, "consumer_options.directory", name, own.directory)) != DATABLOCK_OK ||
         (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;

@@ -81,6 +81,7 @@ void dbshim_vacate(uint64_t handle);
 bool dbshim_enter(void); /* false in a forked child */
 __attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
+datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* schema.c; it may be NULL */
 bool dbshim_find_block(const char *name, char *copy, char **directory); /* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
@@ -142,6 +143,10 @@ int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
 int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, char *detail);
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail);
+
+int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
+int dbgo_schema_of_block(char *name, char *directory, datablock_schema *out, char *detail);
+int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);
 
 void dbgo_crash_point(char *name); /* test builds only */
 

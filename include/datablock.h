@@ -155,9 +155,12 @@ typedef enum datablock_checksum {
     DATABLOCK_CHECKSUM_ENFORCED = 2 /* made at each commit, compared before a reader sees the message; about a nanosecond a byte on each side */
 } datablock_checksum;
 
+struct datablock_schema;
+
 /*
  * Zero means "the default" in every field. A producer that opens an existing block must ask for the geometry it has (slot_count,
- * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms, zone_size, ALLOW_LOSSLESS, TIMESTAMP): DATABLOCK_E_GEOMETRY names what differs.
+ * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms, zone_size, ALLOW_LOSSLESS, TIMESTAMP): DATABLOCK_E_GEOMETRY names what differs;
+ * and with the schema it has: DATABLOCK_E_SCHEMA.
  *
  * Memory: slot_count + spare_slots slots of (64 + slot_size rounded up to the alignment) bytes, 8 bytes a ring entry,
  * and under 64 KiB fixed at 64 consumers. All of it is reserved at creation: a full directory is an error then, not a SIGBUS later.
@@ -169,7 +172,7 @@ typedef struct datablock_config {
     uint32_t slot_count;     /* messages kept, 1 .. 1048576; default 1, 2 or 8 by policy (and then 1 and 2 are the only choice) */
     uint32_t spare_slots;    /* beyond them; at least 2. Default 1 + consumer_limit + batch (8; 4 above 64 KiB, 1 above 1 MiB) */
     uint32_t alignment;      /* of the payload: a power of two up to 4096; default 64, the least */
-    uint64_t slot_size;      /* payload capacity in bytes, 1 .. 2^40; required */
+    uint64_t slot_size;      /* payload capacity in bytes, 1 .. 2^40; required, unless there is a schema, whose size is the default */
     uint32_t consumer_limit; /* attached at once, 1 .. 255; default 16 */
     uint32_t min_consumers;  /* while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
                                 LOSSLESS consumer counts, whose place is kept */
@@ -182,7 +185,8 @@ typedef struct datablock_config {
     size_t secret_length;    /* bytes, at most 1024; 0: none */
     uint64_t retention_ms;   /* how long a durable consumer that died keeps its place; at most 2^40; 0: for ever */
     uint64_t zone_size;      /* bytes of the flexible zone, at most 2^30; default 4032 */
-    uint64_t reserved[6];    /* zero */
+    const struct datablock_schema *schema; /* what a message is; written into the block when it is made, and compared when it is taken over (SCHEMA). NULL: nothing is said of it */
+    uint64_t reserved[5];    /* zero */
 } datablock_config;
 
 /* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
@@ -272,7 +276,10 @@ typedef struct datablock_consumer_options {
     const char *directory; /* as in datablock_config */
     const void *secret;    /* as in datablock_config */
     size_t secret_length;
-    uint64_t reserved[8]; /* zero */
+    const struct datablock_schema *schema; /* what this consumer expects a message to be (SCHEMA: it is not); NULL: anything */
+    uint32_t schema_mode;  /* datablock_schema_mode */
+    uint32_t reserved1;    /* zero */
+    uint64_t reserved[6];  /* zero */
 } datablock_consumer_options;
 
 typedef struct datablock_read_slot {
@@ -357,6 +364,57 @@ DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer,
 
 /* Ends the holds of a batch, all of them. The errors are those of datablock_read_end; with several, the first is returned. */
 DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count);
+
+/* ---- Schemas --------------------------------------------------------------------------------------------------------------------- */
+
+/*
+ * A schema says what the bytes of a struct mean: names, types, counts and offsets of its fields, its size and alignment. docs/schema.md has the text form and the rules. It comes from a text, from
+ * a struct of C (datablock_schema.h) or C++ (datablock_schema.hpp), or from a block. The same struct, from whichever, has the same hash.
+ */
+typedef struct datablock_schema {
+    char *canonical;    /* its one line, which ends with zero; the library's memory, until datablock_schema_free */
+    uint64_t bytes;     /* of the struct */
+    uint32_t alignment; /* of the struct; 1: packed */
+    uint32_t major, minor, patch; /* its version, which is no part of line and hash */
+    uint8_t hash[32];   /* BLAKE2b-256 of the line */
+} datablock_schema;
+
+typedef enum datablock_schema_mode {
+    DATABLOCK_SCHEMA_COMPATIBLE = 0, /* the same name and major version; every field that the consumer has is there with the same type, count and offset */
+    DATABLOCK_SCHEMA_EXACT = 1       /* and the hashes are equal */
+} datablock_schema_mode;
+
+/* Reads the text form. Errors: INVALID (null; the detail says line and column, what stands there, and what is expected). Any thread, as all functions here. */
+DATABLOCK_API datablock_status datablock_schema_parse(const char *text, datablock_schema *out);
+
+/* The schema of a block, read-only, also without a producer. Errors: INVALID (null), SCHEMA (it has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
+DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out);
+
+/* Whether a consumer that expects `consumer` can read what a producer writes that has `producer`. Errors: SCHEMA (it cannot; the detail names every field that differs, with both sides), INVALID (null, mode). */
+DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode);
+
+/* Gives its memory back. It may be NULL, or zeroed, or freed already. */
+DATABLOCK_API void datablock_schema_free(datablock_schema *schema);
+
+/* A struct as the macros of datablock_schema.h describe it. */
+struct datablock_schema_layout;
+typedef struct datablock_schema_field {
+    const char *name;
+    const char *type; /* "u64", "char" and so on as in the text form; NULL: a struct, `nested` */
+    const struct datablock_schema_layout *nested;
+    uint64_t offset;  /* bytes */
+    uint64_t size;    /* bytes, of all items */
+    uint64_t dims[4]; /* of an array, outermost first; 0 ends them */
+} datablock_schema_field;
+typedef struct datablock_schema_layout {
+    const datablock_schema_field *fields; /* in the order of their offsets */
+    size_t count;
+    uint64_t size;      /* bytes */
+    uint64_t alignment; /* bytes */
+} datablock_schema_layout;
+
+/* The schema of a struct that is described. Errors: INVALID (null; a field that overlaps another or whose size is not that of its type). */
+DATABLOCK_API datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch, const datablock_schema_layout *layout, datablock_schema *out);
 
 /* ---- What both sides share ------------------------------------------------------------------------------------------------------ */
 

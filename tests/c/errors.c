@@ -721,7 +721,7 @@ WRONG_CONFIG(policy_unknown, DATABLOCK_RING, policy, 4)
 WRONG_CONFIG(checksum_unknown, DATABLOCK_RING, checksum, 3)
 WRONG_CONFIG(retention_absurd, DATABLOCK_RING, retention_ms, UINT64_MAX)
 WRONG_CONFIG(zone_absurd, DATABLOCK_RING, zone_size, UINT64_MAX)
-WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[5], 9)
+WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[4], 9)
 WRONG_CONFIG(size_zero, DATABLOCK_RING, size, 0)
 WRONG_CONFIG(size_small, DATABLOCK_RING, size, 128)
 

@@ -1,0 +1,85 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import (
+	"datablock/internal/core"
+	"datablock/internal/schema"
+)
+
+// schemaFrom reads a schema of C's; the shim has looked at its text. Its line is believed no more than any text: somebody may have written it himself.
+func schemaFrom(s *C.datablock_schema) (*schema.Schema, error) {
+	if s == nil {
+		return nil, nil
+	}
+	out, err := schema.ParseCanonical(C.GoString(s.canonical), schema.Version{Major: uint32(s.major), Minor: uint32(s.minor), Patch: uint32(s.patch)})
+	if err != nil {
+		return nil, &core.Error{Code: core.Invalid, Detail: "the schema: " + err.Error()}
+	}
+	return out, nil
+}
+
+// schemaTo gives one to C.
+func schemaTo(s *schema.Schema, out *C.datablock_schema) {
+	*out = C.datablock_schema{
+		canonical: C.CString(s.Canonical()), bytes: C.uint64_t(s.Size), alignment: C.uint32_t(s.Align),
+		major: C.uint32_t(s.Version.Major), minor: C.uint32_t(s.Version.Minor), patch: C.uint32_t(s.Version.Patch),
+	}
+	for i, b := range s.Hash() {
+		out.hash[i] = C.uint8_t(b)
+	}
+}
+
+//export dbgo_schema_parse
+func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.parse")
+	s, err := schema.Parse(C.GoString(text))
+	if err != nil {
+		return status(&core.Error{Code: core.Invalid, Detail: "schema: " + err.Error()}, detail)
+	}
+	schemaTo(s, out)
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_schema_of_block
+func dbgo_schema_of_block(name, directory *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.of_block")
+	s, err := core.BlockSchema(C.GoString(name), directoryFrom(directory))
+	if err == nil && s == nil {
+		err = &core.Error{Code: core.Schema, Detail: "block \"" + C.GoString(name) + "\" has no schema"}
+	}
+	if err != nil {
+		return status(err, detail)
+	}
+	schemaTo(s, out)
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_schema_check
+func dbgo_schema_check(producer, consumer *C.datablock_schema, mode C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.check")
+	p, err := schemaFrom(producer)
+	if err != nil {
+		return status(err, detail)
+	}
+	c, err := schemaFrom(consumer)
+	if err == nil && mode > C.DATABLOCK_SCHEMA_EXACT {
+		err = &core.Error{Code: core.Invalid, Detail: "the mode is unknown: use COMPATIBLE (0) or EXACT (1)"}
+	}
+	if err != nil {
+		return status(err, detail)
+	}
+	if err := schema.Check(p, c, schema.Mode(mode)); err != nil {
+		return status(&core.Error{Code: core.Schema, Detail: err.Error()}, detail)
+	}
+	return C.DATABLOCK_OK
+}

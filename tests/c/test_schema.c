@@ -1,0 +1,197 @@
+/* Schemas: from text, from structs, in blocks, at attach. */
+#include "pair.h"
+
+#include "datablock_schema.h"
+
+static datablock_schema parsed(const char *text) {
+    datablock_schema schema;
+    CHECK_OK(datablock_schema_parse(text, &schema));
+    return schema;
+}
+
+struct point {
+    float x, y;
+};
+static const datablock_schema_field point_fields[] = {DATABLOCK_FIELD(struct point, x), DATABLOCK_FIELD(struct point, y)};
+static const datablock_schema_layout point_layout = DATABLOCK_LAYOUT(struct point, point_fields);
+
+/* The golden schema "a sensor reading" of tests/vectors/schemas.json. */
+struct reading {
+    uint64_t time;
+    double value[3];
+    struct point at[2];
+    struct inner {
+        uint8_t a;
+        uint16_t b;
+    } inner;
+    int16_t matrix[2][3];
+    char name[16];
+    char gap[20];
+    bool ok;
+};
+static const datablock_schema_field inner_fields[] = {DATABLOCK_FIELD(struct inner, a), DATABLOCK_FIELD(struct inner, b)};
+static const datablock_schema_layout inner_layout = DATABLOCK_LAYOUT(struct inner, inner_fields);
+static const datablock_schema_field reading_fields[] = {
+    DATABLOCK_FIELD(struct reading, time),
+    DATABLOCK_ARRAY(struct reading, value),
+    DATABLOCK_STRUCT_ARRAY(struct reading, at, point_layout),
+    DATABLOCK_STRUCT(struct reading, inner, inner_layout),
+    DATABLOCK_ARRAY2(struct reading, matrix),
+    DATABLOCK_ARRAY(struct reading, name),
+    DATABLOCK_FIELD(struct reading, ok),
+};
+static const datablock_schema_layout reading_layout = DATABLOCK_LAYOUT(struct reading, reading_fields);
+static const char reading_text[] = "struct Point { x: f32; y: f32; }\n"
+                                   "schema SensorReading 2.1.0 { time: u64; value: f64[3]; at: Point[2]; inner: { a: u8; b: u16; }; matrix: i16[2][3]; name: char[16]; ok: bool @ 100; }";
+
+enum colour { RED, GREEN };
+struct every {
+    int8_t i8;
+    int16_t i16;
+    int32_t i32;
+    int64_t i64;
+    uint8_t u8;
+    uint16_t u16;
+    uint32_t u32;
+    uint64_t u64;
+    float f32;
+    double f64;
+    bool yes;
+    char letter;
+    enum colour colour;
+    long long longest;
+    unsigned long size;
+    uint8_t cube[2][3][4];
+};
+static const datablock_schema_field every_fields[] = {
+    DATABLOCK_FIELD(struct every, i8),   DATABLOCK_FIELD(struct every, i16),     DATABLOCK_FIELD(struct every, i32),  DATABLOCK_FIELD(struct every, i64),
+    DATABLOCK_FIELD(struct every, u8),   DATABLOCK_FIELD(struct every, u16),     DATABLOCK_FIELD(struct every, u32),  DATABLOCK_FIELD(struct every, u64),
+    DATABLOCK_FIELD(struct every, f32),  DATABLOCK_FIELD(struct every, f64),     DATABLOCK_FIELD(struct every, yes),  DATABLOCK_FIELD(struct every, letter),
+    DATABLOCK_FIELD(struct every, colour), DATABLOCK_FIELD(struct every, longest), DATABLOCK_FIELD(struct every, size), DATABLOCK_ARRAY3(struct every, cube),
+};
+static const datablock_schema_layout every_layout = DATABLOCK_LAYOUT(struct every, every_fields);
+
+struct __attribute__((packed)) wire {
+    uint8_t kind;
+    double value;
+    uint16_t tail;
+};
+static const datablock_schema_field wire_fields[] = {DATABLOCK_FIELD(struct wire, kind), DATABLOCK_FIELD(struct wire, value), DATABLOCK_FIELD(struct wire, tail)};
+static const datablock_schema_layout wire_layout = DATABLOCK_LAYOUT(struct wire, wire_fields);
+
+static void structs_and_texts_agree(void) {
+    static const struct {
+        const char *name;
+        const datablock_schema_layout *layout;
+        const char *text;
+    } pairs[] = {
+        {"SensorReading", &reading_layout, reading_text},
+        {"Every", &every_layout,
+         "schema Every 2.1.0 { i8: i8; i16: i16; i32: i32; i64: i64; u8: u8; u16: u16; u32: u32; u64: u64; f32: f32; f64: f64; yes: bool; letter: char; colour: u32; longest: i64; size: u64;"
+         " cube: u8[2][3][4]; }"},
+        {"Wire", &wire_layout, "packed schema Wire 2.1.0 { kind: u8; value: f64; tail: u16; }"},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
+        datablock_schema described, text = parsed(pairs[i].text);
+        CHECK_OK(datablock_schema_describe(pairs[i].name, 2, 1, 0, pairs[i].layout, &described));
+        CHECK(strcmp(described.canonical, text.canonical) == 0 && memcmp(described.hash, text.hash, sizeof text.hash) == 0);
+        CHECK(described.bytes == pairs[i].layout->size && described.alignment == pairs[i].layout->alignment && described.major == 2 && described.minor == 1 && described.patch == 0);
+        CHECK_OK(datablock_schema_check(&described, &text, DATABLOCK_SCHEMA_EXACT));
+        datablock_schema_free(&described);
+        datablock_schema_free(&described);
+        datablock_schema_free(&text);
+    }
+    datablock_schema_free(NULL);
+}
+
+static void errors_say_where(void) {
+    datablock_schema schema = {0};
+    CHECK_DETAIL(datablock_schema_parse("schema A {\n  a: f65;\n}", &schema), DATABLOCK_E_INVALID, "schema: line 2, column 6: \"f65\" is no type");
+    CHECK_DETAIL(datablock_schema_parse(NULL, &schema), DATABLOCK_E_INVALID, "datablock_schema_parse: text is NULL");
+    CHECK_DETAIL(datablock_schema_parse("", NULL), DATABLOCK_E_INVALID, "datablock_schema_parse: out is NULL");
+    CHECK_DETAIL(datablock_schema_describe(NULL, 1, 0, 0, &point_layout, &schema), DATABLOCK_E_INVALID, "name is NULL");
+    CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, NULL, &schema), DATABLOCK_E_INVALID, "layout is NULL");
+    CHECK_DETAIL(datablock_schema_describe("a b", 1, 0, 0, &point_layout, &schema), DATABLOCK_E_INVALID, "where \"{\" is expected");
+    CHECK_DETAIL(datablock_schema_check(&schema, &schema, DATABLOCK_SCHEMA_EXACT), DATABLOCK_E_INVALID, "producer has no text");
+
+    datablock_schema_field twice[] = {{"a", "u32", NULL, 0, 4, {0}}, {"b", "u32", NULL, 2, 4, {0}}};
+    datablock_schema_layout layout = {twice, 2, 8, 4};
+    CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "field \"b\" is at 2, and what is before it ends at 4");
+    twice[1] = (datablock_schema_field){"b", "u32", NULL, 4, 8, {0}};
+    CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "field \"b\" has 8 bytes, and its type 4");
+    twice[1] = (datablock_schema_field){"b", NULL, &layout, 4, 8, {0}}; /* itself */
+    CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "nested more than 8 deep");
+    twice[1] = (datablock_schema_field){"b", NULL, NULL, 4, 8, {0}};
+    CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "not one of type and nested");
+    CHECK(schema.canonical == NULL);
+}
+
+static datablock_status open_expecting(const char *name, const datablock_schema *schema, uint32_t mode, datablock_consumer *consumer) {
+    datablock_consumer_options options = options_here(DATABLOCK_LATEST);
+    options.schema = schema;
+    options.schema_mode = mode;
+    return datablock_consumer_open(name, &options, consumer);
+}
+
+static void schema_is_checked_at_attach(void) {
+    datablock_config config = ring_config(4);
+    datablock_schema own, other, block;
+    datablock_producer producer;
+    datablock_consumer consumer;
+    CHECK_OK(datablock_schema_describe("SensorReading", 2, 1, 0, &reading_layout, &own));
+    config.schema = &own;
+    config.slot_size = 0;
+    CHECK_OK(datablock_producer_open("attach", &config, &producer));
+
+    char path[300];
+    snprintf(path, sizeof path, "%s/attach", test_directory());
+    CHECK_OK(datablock_schema_of_block(path, &block));
+    CHECK(memcmp(block.hash, own.hash, sizeof own.hash) == 0 && block.minor == 1);
+    datablock_schema_free(&block);
+
+    CHECK_OK(open_expecting("attach", &own, DATABLOCK_SCHEMA_EXACT, &consumer));
+    CHECK_OK(datablock_consumer_close(consumer));
+    other = parsed("schema SensorReading 2.0.0 { time: u64; value: f64[3]; }");
+    CHECK_OK(open_expecting("attach", &other, DATABLOCK_SCHEMA_COMPATIBLE, &consumer));
+    CHECK_OK(datablock_consumer_close(consumer));
+    CHECK_DETAIL(open_expecting("attach", &other, DATABLOCK_SCHEMA_EXACT, &consumer), DATABLOCK_E_SCHEMA, "asks for exactly its own");
+    datablock_schema_free(&other);
+    other = parsed("schema SensorReading 2.1.0 { time: u64; value: f32[3]; }");
+    CHECK_DETAIL(open_expecting("attach", &other, 0, &consumer), DATABLOCK_E_SCHEMA, "field \"value\" retyped: producer f64[3]@8, consumer f32[3]@8");
+    CHECK_DETAIL(open_expecting("attach", &other, 2, &consumer), DATABLOCK_E_INVALID, "schema mode 2 is unknown");
+    datablock_schema_free(&other);
+    CHECK_DETAIL(open_expecting("attach", &other, 0, &consumer), DATABLOCK_E_INVALID, "consumer_options.schema has no text");
+    other = (datablock_schema){.canonical = (char[]){"A{a:u8@0}1/2"}};
+    CHECK_DETAIL(open_expecting("attach", &other, 0, &consumer), DATABLOCK_E_INVALID, "no multiple of its alignment");
+
+    datablock_metrics metrics = {.size = sizeof metrics};
+    CHECK_OK(datablock_get_metrics(path, &metrics));
+    CHECK(metrics.schema_mismatches == 2);
+    CHECK_OK(datablock_producer_close(producer));
+    config.schema = NULL;
+    config.slot_size = sizeof(struct reading);
+    CHECK_DETAIL(datablock_producer_open("attach", &config, &producer), DATABLOCK_E_SCHEMA, "was made with schema SensorReading 2.1.0, and this producer has none");
+    datablock_schema_free(&own);
+}
+
+static void a_block_without_schema(void) {
+    struct pair p = open_pair("none", 4, DATABLOCK_LOSSLESS);
+    datablock_schema schema = parsed("schema A { a: u8; }");
+    datablock_consumer consumer;
+    char path[300];
+    snprintf(path, sizeof path, "%s/none", test_directory());
+    CHECK_DETAIL(datablock_schema_of_block(path, &schema), DATABLOCK_E_SCHEMA, "has no schema");
+    CHECK_DETAIL(open_expecting("none", &schema, 0, &consumer), DATABLOCK_E_SCHEMA, "has no schema, and this consumer expects A 0.0.0");
+    datablock_schema_free(&schema);
+    close_pair(&p);
+}
+
+int main(int argc, char **argv) {
+    static const struct scenario scenarios[] = {
+        {"structs-and-texts-agree", structs_and_texts_agree},
+        {"errors-say-where", errors_say_where},
+        {"schema-is-checked-at-attach", schema_is_checked_at_attach},
+        {"a-block-without-schema", a_block_without_schema},
+    };
+    return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
+}
