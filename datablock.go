@@ -65,7 +65,7 @@ type Config struct {
 	SlotCount     uint32 // messages kept, 1 to 1048576; default 1, 2 or 8 by policy, and 1 and 2 are the only choice
 	SpareSlots    uint32 // beyond them; at least 2. Default 1 + ConsumerLimit + 8 (4 above 64 KiB, 1 above 1 MiB)
 	Alignment     uint32 // of the payload: a power of two up to 4096; default 64, the least
-	SlotSize      uint64 // payload capacity in bytes, 1 to 2^40; required
+	SlotSize      uint64 // payload capacity in bytes, 1 to 2^40; required, unless there is a Schema
 	ConsumerLimit uint32 // attached at once, 1 to 255; default 16
 	MinConsumers  uint32 // while fewer are attached nothing is overwritten: the producer waits; default 0
 	Checksum      ChecksumPolicy
@@ -74,6 +74,7 @@ type Config struct {
 	Mode          uint32        // who may attach, as file permissions, independent of the umask; default 0600
 	Directory     string        // absolute; default $DATABLOCK_DIR, else /dev/shm
 	Secret        []byte        // at most 1024 bytes, compared at attach: against mix-ups, it is no defence. Default none
+	Schema        *Schema       // what a message is: written into the block, and compared when it is taken over. SlotSize then defaults to its size
 }
 
 // DefaultConfig is what a policy usually goes with: zero in every field, and AllowLossless for Ring. SlotSize is still to be set.
@@ -81,13 +82,15 @@ func DefaultConfig(policy Policy) Config { return Config(core.DefaultConfig(poli
 
 // ConsumerOptions is what a consumer asks for; zero means the default in every field.
 type ConsumerOptions struct {
-	Delivery  Delivery // default by the block's policy
-	Start     Start    // default StartLatest
-	MaxPins   uint32   // messages held at once, 1 to 8; default 1. Each takes one of the block's spare slots
-	Durable   bool     // keep the place when this consumer ends or dies, and continue there under the same Name
-	Name      string   // shown to operators, at most 63 bytes; default the program's name
-	Directory string   // as in Config
-	Secret    []byte   // as in Config
+	Delivery   Delivery   // default by the block's policy
+	Start      Start      // default StartLatest
+	MaxPins    uint32     // messages held at once, 1 to 8; default 1. Each takes one of the block's spare slots
+	Durable    bool       // keep the place when this consumer ends or dies, and continue there under the same Name
+	Name       string     // shown to operators, at most 63 bytes; default the program's name
+	Directory  string     // as in Config
+	Secret     []byte     // as in Config
+	Schema     *Schema    // what this consumer expects a message to be (ErrSchema: it is not); nil: anything
+	SchemaMode SchemaMode // default SchemaCompatible
 }
 
 // BlockInfo describes one block.

@@ -60,6 +60,29 @@ datablock_status datablock_schema_of_block(const char *shm_name, datablock_schem
     return status;
 }
 
+datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (out == NULL) {
+        return dbshim_null_argument(__func__, "out");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_schema schema = {0};
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_schema_of_consumer(dbshim_index(consumer.handle), &schema, thread->detail));
+    status = dbshim_end(consumer.handle, status, false);
+    if (status == DATABLOCK_OK) {
+        *out = schema;
+    } else {
+        free(schema.canonical);
+    }
+    return status;
+}
+
 datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode) {
     if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;

@@ -62,6 +62,23 @@ func dbgo_schema_of_block(name, directory *C.char, out *C.datablock_schema, deta
 	return C.DATABLOCK_OK
 }
 
+//export dbgo_schema_of_consumer
+func dbgo_schema_of_consumer(index C.uint32_t, out *C.datablock_schema, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.of_consumer")
+	c := at(index).consumer
+	s, err := c.Schema()
+	if err == nil && s == nil {
+		err = &core.Error{Code: core.Schema, Detail: "block \"" + c.Name() + "\" has no schema"}
+	}
+	if err != nil {
+		return status(err, detail)
+	}
+	schemaTo(s, out)
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_schema_check
 func dbgo_schema_check(producer, consumer *C.datablock_schema, mode C.uint32_t, detail *C.char) (result C.int) {
 	arm()

@@ -375,7 +375,9 @@ typedef struct datablock_schema {
     char *canonical;    /* its one line, which ends with zero; the library's memory, until datablock_schema_free */
     uint64_t bytes;     /* of the struct */
     uint32_t alignment; /* of the struct; 1: packed */
-    uint32_t major, minor, patch; /* its version, which is no part of line and hash */
+    uint32_t major;     /* its version, which is no part of line and hash */
+    uint32_t minor;
+    uint32_t patch;
     uint8_t hash[32];   /* BLAKE2b-256 of the line */
 } datablock_schema;
 
@@ -389,6 +391,9 @@ DATABLOCK_API datablock_status datablock_schema_parse(const char *text, databloc
 
 /* The schema of a block, read-only, also without a producer. Errors: INVALID (null), SCHEMA (it has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
 DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out);
+
+/* The schema of the block that a consumer reads. Errors: INVALID (null), SCHEMA (it has none), CORRUPT, BUSY, HANDLE. */
+DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out);
 
 /* Whether a consumer that expects `consumer` can read what a producer writes that has `producer`. Errors: SCHEMA (it cannot; the detail names every field that differs, with both sides), INVALID (null, mode). */
 DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode);

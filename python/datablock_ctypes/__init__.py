@@ -38,7 +38,7 @@ from ._errors import (
     Panic,
     ProducerActive,
     RecoveryError,
-    Schema,
+    SchemaMismatch,
     Secret,
     Status,
     Superseded,
@@ -73,6 +73,7 @@ from ._recovery import (
     unlink,
     version,
 )
+from ._schema import Schema
 from ._shared import Counter, Counters, FlexibleZone, SharedSpinLock, with_flexible_zone
 from ._transactions import (
     NextResult,
@@ -131,6 +132,7 @@ __all__ = [
     "RecoveryStep",
     "RecoveryStepKind",
     "Schema",
+    "SchemaMismatch",
     "Secret",
     "SharedSpinLock",
     "SlotDiagnostic",

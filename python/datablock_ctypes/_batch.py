@@ -186,6 +186,11 @@ class ReadBatch(Sequence[memoryview]):
     def __iter__(self) -> Iterator[memoryview]:
         return (self[i] for i in range(self._count))
 
+    @property
+    def records(self) -> NDArray[Any]:
+        """All messages as the block's schema has them, one item each: ``batch.records["value"].mean()``. As `array`."""
+        return self.array(self._consumer.schema.dtype)
+
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
         """All messages as one NumPy array, read-only: a row for each; with a dtype as large as a message, one item for each.
 

@@ -14,6 +14,7 @@ from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
 from ._producer import ENDED, NEW, OPEN, release
+from ._schema import Schema
 from ._types import BlockState, Delivery, SecretBytes, Start, optional_path_bytes, path_bytes, secret_bytes, unsigned
 from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
@@ -45,7 +46,9 @@ class Consumer(Participant):
         for slot in consumer:
             print(slot.id, slot.array("f4").mean())
 
-    Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
+    ``schema``: what this consumer expects a message to be, a `Schema` or its text; None: anything. ``exact``: the very same, and not only one that has all its fields.
+
+    Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
     """
 
     _raw_type = RawReadSlot
@@ -62,6 +65,8 @@ class Consumer(Participant):
         durable: bool = False,
         directory: StrPath | None = None,
         secret: SecretBytes | None = None,
+        schema: Schema | str | None = None,
+        exact: bool = False,
     ) -> None:
         loaded = library()
         options = ConsumerOptions()
@@ -75,6 +80,10 @@ class Consumer(Participant):
         options.name = optional_path_bytes("consumer_name", consumer_name)
         options.directory = optional_path_bytes("directory", directory)
         options.secret, options.secret_length, keep = secret_bytes(secret)
+        described = Schema.parse(schema) if isinstance(schema, str) else schema
+        if described is not None:
+            options.schema = ctypes.pointer(described._raw)
+        options.schema_mode = int(exact)
         handle = ConsumerHandle()
         status = loaded.datablock_consumer_open(path_bytes("block name", name), options, handle)
         del keep
@@ -82,6 +91,7 @@ class Consumer(Participant):
             loaded.fail(status)
         self._file = BlockFile(name, directory)
         self._delivery = Delivery(delivery)
+        self._schema: Schema | None = None
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
         quick = loaded.quick
@@ -94,6 +104,13 @@ class Consumer(Participant):
     def delivery(self) -> Delivery:
         """As it was asked for."""
         return self._delivery
+
+    @property
+    def schema(self) -> Schema:
+        """What a message of this block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
+        if self._schema is None:
+            self._schema = Schema._from("datablock_schema_of_consumer", self._handle)
+        return self._schema
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"holding {len(self._held)}" if self._held else "open"
@@ -388,6 +405,15 @@ class ReadSlot:
         view = self._view
         assert view is not None
         return array_over(view, self._start, self.length, dtype, shape)
+
+    @property
+    def record(self) -> NDArray[Any]:
+        """The message as the block's schema has it, in place: ``slot.record["value"]``. Valid as `array` is. Raises `SchemaMismatch` when the block has no schema."""
+        return self.array(self._consumer.schema.dtype, ())
+
+    def __getitem__(self, field: str) -> Any:
+        """A field of the block's schema: ``slot["value"]``; an array of it is in place."""
+        return self.record[field]
 
     def _expire(self) -> None:
         self._state = ENDED

@@ -140,8 +140,8 @@ class Geometry(DataBlockError):
     status = Status.GEOMETRY
 
 
-class Schema(DataBlockError):
-    """The two sides describe the message differently."""
+class SchemaMismatch(DataBlockError):
+    """The two sides describe the message differently; the detail names every field that differs, with both sides. Or the block has no schema."""
 
     status = Status.SCHEMA
 

@@ -11,6 +11,41 @@ HEADER_VERSION = (1, 0, 0)
 SONAME = f"libdatablock.so.{HEADER_VERSION[0]}"
 
 
+class RawSchema(ctypes.Structure):
+    _fields_ = (
+        ("canonical", c_char_p),
+        ("bytes", c_uint64),
+        ("alignment", c_uint32),
+        ("major", c_uint32),
+        ("minor", c_uint32),
+        ("patch", c_uint32),
+        ("hash", ctypes.c_uint8 * 32),
+    )
+
+
+class RawSchemaLayout(ctypes.Structure):
+    pass
+
+
+class RawSchemaField(ctypes.Structure):
+    _fields_ = (
+        ("name", c_char_p),
+        ("type", c_char_p),
+        ("nested", POINTER(RawSchemaLayout)),
+        ("offset", c_uint64),
+        ("size", c_uint64),
+        ("dims", c_uint64 * 4),
+    )
+
+
+RawSchemaLayout._fields_ = (
+    ("fields", POINTER(RawSchemaField)),
+    ("count", c_size_t),
+    ("size", c_uint64),
+    ("alignment", c_uint64),
+)
+
+
 class Config(ctypes.Structure):
     _fields_ = (
         ("size", c_uint32),
@@ -29,7 +64,8 @@ class Config(ctypes.Structure):
         ("secret_length", c_size_t),
         ("retention_ms", c_uint64),
         ("zone_size", c_uint64),
-        ("reserved", c_uint64 * 6),
+        ("schema", POINTER(RawSchema)),
+        ("reserved", c_uint64 * 5),
     )
 
 
@@ -45,7 +81,10 @@ class ConsumerOptions(ctypes.Structure):
         ("directory", c_char_p),
         ("secret", c_void_p),
         ("secret_length", c_size_t),
-        ("reserved", c_uint64 * 8),
+        ("schema", POINTER(RawSchema)),
+        ("schema_mode", c_uint32),
+        ("reserved1", c_uint32),
+        ("reserved", c_uint64 * 6),
     )
 
 
@@ -207,6 +246,7 @@ class RawMetrics(ctypes.Structure):
         ("overruns", c_uint64),
         ("checksum_failures", c_uint64),
         ("max_lag", c_uint64),
+        ("schema_mismatches", c_uint64),
     )
 
 
@@ -235,6 +275,9 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_write_slot": RawWriteSlot,
     "datablock_read_slot": RawReadSlot,
     "datablock_message": RawMessage,
+    "datablock_schema": RawSchema,
+    "datablock_schema_field": RawSchemaField,
+    "datablock_schema_layout": RawSchemaLayout,
     "datablock_block_info": RawBlockInfo,
     "SlotDiagnostic": RawSlotDiagnostic,
     "datablock_participant_info": RawParticipantInfo,
@@ -274,6 +317,12 @@ FUNCTIONS = (
     Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
     Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),
     Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
+    Function("datablock_schema_parse", c_int, (c_char_p, POINTER(RawSchema))),
+    Function("datablock_schema_of_block", c_int, (c_char_p, POINTER(RawSchema))),
+    Function("datablock_schema_of_consumer", c_int, (ConsumerHandle, POINTER(RawSchema))),
+    Function("datablock_schema_check", c_int, (POINTER(RawSchema), POINTER(RawSchema), c_int)),
+    Function("datablock_schema_free", None, (POINTER(RawSchema),)),
+    Function("datablock_schema_describe", c_int, (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema))),
     Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
     Function("datablock_lock_release", c_int, (ParticipantHandle, c_uint32)),
     Function("datablock_zone_begin", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(RawZone))),

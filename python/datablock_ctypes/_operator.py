@@ -68,6 +68,7 @@ class Metrics:
     overruns: int
     checksum_failures: int
     max_lag: int
+    schema_mismatches: int
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from ._errors import DataBlockError, Invalid, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._schema import Schema
 from ._types import ChecksumPolicy, Policy, SecretBytes, milliseconds, optional_path_bytes, path_bytes, secret_bytes, unsigned
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Producer(Participant):
     Creates the block, or takes over the existing one of that name and geometry: ids continue, and attached consumers notice nothing.
 
     - ``name``: a plain name, or an absolute path.
-    - ``slot_size``: bytes that a message may have.
+    - ``slot_size``: bytes that a message may have; with a schema that of its struct is the default.
+    - ``schema``: what a message is, a `Schema` or its text. It stays in the block, consumers can read fields by name, and whoever expects another one is refused.
     - ``slot_count``: messages kept; 0 for the default of the policy (1, 2 or 8).
     - ``checksum``: whether messages carry one. ``retention``: seconds for which a durable consumer that died keeps its place; 0: for ever.
     - ``zone_size``: bytes of the flexible zone; 0 for 4032.
@@ -45,7 +47,7 @@ class Producer(Participant):
     Timeouts are seconds; None waits for ever, 0 does not wait. Waiting lets other threads run and obeys Ctrl-C. One thread at a time; `close` from any.
     At the end of the program, and when nothing refers to it any more, a Producer closes itself.
 
-    Opening raises `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`, `Geometry`, `NoSpace`, `NotFound`, `System`, `Forked`.
+    Opening raises `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`, `Geometry`, `NoSpace`, `NotFound`, `SchemaMismatch`, `System`, `Forked`.
     """
 
     _raw_type = RawWriteSlot
@@ -55,7 +57,7 @@ class Producer(Participant):
         self,
         name: StrPath,
         *,
-        slot_size: int,
+        slot_size: int = 0,
         slot_count: int = 0,
         policy: Policy = Policy.RING,
         spare_slots: int = 0,
@@ -73,6 +75,7 @@ class Producer(Participant):
         force: bool = False,
         unlink_on_close: bool = False,
         timestamp: bool = False,
+        schema: Schema | str | None = None,
     ) -> None:
         loaded = library()
         config = Config()
@@ -101,12 +104,16 @@ class Producer(Participant):
         ):
             if wanted:
                 config.flags |= flag
+        described = Schema.parse(schema) if isinstance(schema, str) else schema
+        if described is not None:
+            config.schema = ctypes.pointer(described._raw)
         handle = ProducerHandle()
         status = loaded.datablock_producer_open(path_bytes("block name", name), config, handle)
         del keep
         if status != 0:
             loaded.fail(status)
-        self._slot_size: int = config.slot_size
+        self._schema = described
+        self._slot_size: int = config.slot_size or (described.size if described is not None else 0)
         self._policy = Policy(policy)
         self._claim: WriteSlot | None = None
         quick = loaded.quick
@@ -124,6 +131,11 @@ class Producer(Participant):
     @property
     def policy(self) -> Policy:
         return self._policy
+
+    @property
+    def schema(self) -> Schema | None:
+        """What a message is, as it was given."""
+        return self._schema
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
@@ -363,6 +375,23 @@ class WriteSlot:
             self._arrays = []
         self._arrays.append(array)
         return array
+
+    @property
+    def record(self) -> NDArray[Any]:
+        """The fields of the block's schema, in place: ``slot.record["value"] = 3.0``. See `array` for how long it is valid. The length of the message is that of the struct, unless `commit` says another."""
+        schema = self._producer._schema
+        if schema is None:
+            raise Invalid(f'block "{self._producer._name}" was opened without a schema: its messages have no fields')
+        if self._length is None:
+            self._length = schema.size
+        return self.array(schema.dtype, ())
+
+    def __setitem__(self, field: str, value: Any) -> None:
+        """Set a field of the block's schema, in place: ``slot["value"] = 3.0``."""
+        self.record[field] = value
+
+    def __getitem__(self, field: str) -> Any:
+        return self.record[field]
 
     def commit(self, length: int | None = None) -> None:
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.

@@ -23,12 +23,14 @@ SCALARS = {
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
 }
-ENUMS = ("datablock_status", "datablock_policy", "RecoveryResult")
+ENUMS = ("datablock_status", "datablock_policy", "datablock_schema_mode", "RecoveryResult")
 
 
 def type_of(declaration):
     """The ctypes type of a C type."""
-    plain = declaration.replace("const ", "").strip()
+    plain = declaration.replace("const ", "").replace("struct ", "").strip()
+    if plain == "void":
+        return None
     if plain == "char *":
         return ctypes.c_char_p
     if plain == "void *":
@@ -102,7 +104,8 @@ def test_statuses():
     for name, number in listed[1:]:
         error = _errors.BY_STATUS[int(number)]
         assert error.status == int(number)
-        assert error.__name__ == "".join(word.capitalize() for word in name.split("_"))
+        plain = "".join(word.capitalize() for word in name.split("_"))
+        assert error.__name__ == {"Schema": "SchemaMismatch"}.get(plain, plain)  # a Schema is one
         assert error.__doc__
         assert issubclass(error, _errors.DataBlockError)
     assert len(_errors.BY_STATUS) == len(listed) - 1

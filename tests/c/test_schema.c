@@ -150,6 +150,10 @@ static void schema_is_checked_at_attach(void) {
     datablock_schema_free(&block);
 
     CHECK_OK(open_expecting("attach", &own, DATABLOCK_SCHEMA_EXACT, &consumer));
+    CHECK_OK(datablock_schema_of_consumer(consumer, &block));
+    CHECK(strcmp(block.canonical, own.canonical) == 0);
+    datablock_schema_free(&block);
+    CHECK_DETAIL(datablock_schema_of_consumer(consumer, NULL), DATABLOCK_E_INVALID, "out is NULL");
     CHECK_OK(datablock_consumer_close(consumer));
     other = parsed("schema SensorReading 2.0.0 { time: u64; value: f64[3]; }");
     CHECK_OK(open_expecting("attach", &other, DATABLOCK_SCHEMA_COMPATIBLE, &consumer));
@@ -181,6 +185,7 @@ static void a_block_without_schema(void) {
     char path[300];
     snprintf(path, sizeof path, "%s/none", test_directory());
     CHECK_DETAIL(datablock_schema_of_block(path, &schema), DATABLOCK_E_SCHEMA, "has no schema");
+    CHECK_DETAIL(datablock_schema_of_consumer(p.consumer, &schema), DATABLOCK_E_SCHEMA, "has no schema");
     CHECK_DETAIL(open_expecting("none", &schema, 0, &consumer), DATABLOCK_E_SCHEMA, "has no schema, and this consumer expects A 0.0.0");
     datablock_schema_free(&schema);
     close_pair(&p);

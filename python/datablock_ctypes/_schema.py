@@ -1,0 +1,339 @@
+"""What the bytes of a message mean: schemas, from and to NumPy, ctypes, dataclasses and text."""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import re
+import sys
+import typing
+from typing import TYPE_CHECKING, Any, NamedTuple, Union
+
+from ._errors import Invalid
+from ._functions import RawSchema
+from ._library import StrPath, library
+from ._types import path_bytes
+
+if TYPE_CHECKING:
+    from numpy import dtype
+    from numpy.typing import DTypeLike
+
+SCALARS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "bool", "char")
+NUMPY = ("i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f4", "<f8", "?", "S1")
+CTYPES = (
+    *(ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64),
+    *(ctypes.c_float, ctypes.c_double, ctypes.c_bool, ctypes.c_char),
+)
+
+Version = Union[str, tuple[int, int, int]]
+
+
+class Field(NamedTuple):
+    """One name of a struct. ``type`` is that of the text form, or a `Layout`; ``offset`` bytes from the beginning of its own struct."""
+
+    name: str
+    type: str | Layout
+    dims: tuple[int, ...]
+    offset: int
+
+
+class Layout(NamedTuple):
+    """The inside of a struct. Sizes are bytes."""
+
+    fields: tuple[Field, ...]
+    size: int
+    alignment: int
+
+
+class Schema:
+    """A struct, so exactly that two programs can tell whether they mean the same bytes.
+
+    ``name`` and ``version``; ``canonical``, its one line; ``hash``, BLAKE2b-256 of that; ``size`` and ``alignment`` in bytes; ``layout``. Immutable. Two are equal when their hashes and versions are.
+
+    `Schema.parse` reads the text form (docs/schema.md), `Schema.from_dtype`, `Schema.from_ctypes` and `Schema.from_dataclass` describe what Python has, `Schema.of_block` asks a block. And back:
+    `dtype` and `structure`. They raise `Invalid`, with the place and what is expected there.
+    """
+
+    __slots__ = ("_dtype", "_raw", "alignment", "canonical", "hash", "layout", "name", "size", "version")
+
+    def __init__(self, raw: RawSchema) -> None:
+        line: bytes = raw.canonical
+        self.canonical = line.decode()
+        self.hash = bytes(raw.hash)
+        self.version: tuple[int, int, int] = (raw.major, raw.minor, raw.patch)
+        self.size: int = raw.bytes
+        self.alignment: int = raw.alignment
+        self.name, self.layout = _read(self.canonical)
+        self._raw = RawSchema(line, raw.bytes, raw.alignment, *self.version, raw.hash)
+        self._dtype: Any = None
+
+    @classmethod
+    def parse(cls, text: str) -> Schema:
+        """The schema of a text in the text form."""
+        if "\0" in text:
+            raise Invalid("schema: a zero byte in the text")
+        return cls._from("datablock_schema_parse", text.encode())
+
+    @classmethod
+    def of_block(cls, name: StrPath) -> Schema:
+        """The schema of a block, also without a producer. Raises `SchemaMismatch` when it has none, `NotFound`, `Access`, `Corrupt`."""
+        return cls._from("datablock_schema_of_block", path_bytes("block name", name))
+
+    @classmethod
+    def _from(cls, function: str, *arguments: Any) -> Schema:
+        loaded = library()
+        raw = RawSchema()
+        status = getattr(loaded, function)(*arguments, raw)
+        if status != 0:
+            loaded.fail(status)
+        try:
+            return cls(raw)
+        finally:
+            loaded.datablock_schema_free(raw)
+
+    @classmethod
+    def from_dtype(cls, kind: DTypeLike, name: str, version: Version = (0, 0, 0)) -> Schema:
+        """The schema of a structured NumPy dtype. An aligned one has the alignment of C, another one is packed. ``S16`` is ``char[16]``."""
+        import numpy
+
+        return cls.parse(f"schema {_head(name, version)} {_dtype_text(numpy.dtype(kind))}")
+
+    @classmethod
+    def from_ctypes(cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
+        """The schema of a ctypes.Structure, under its own name if none is given."""
+        return cls.parse(f"schema {_head(name or structure.__name__, version)} {_structure_text(structure)}")
+
+    @classmethod
+    def from_dataclass(cls, kind: type[Any], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
+        """The schema of a dataclass, laid out as C does. Its fields are annotated with ``int`` (i64), ``float`` (f64), ``bool``, a ctypes or NumPy scalar type, another dataclass, or with a
+        type of the text form as a string: ``value: "f64[3]"``."""
+        return cls.parse(f"schema {_head(name or kind.__name__, version)} {_dataclass_text(kind)}")
+
+    @property
+    def dtype(self) -> dtype[Any]:
+        """The NumPy dtype with this layout."""
+        if self._dtype is None:
+            self._dtype = _dtype(self.layout)
+        return self._dtype  # type: ignore[no-any-return]
+
+    def structure(self) -> type[ctypes.Structure]:
+        """A new ctypes.Structure with this layout. Gaps are fields called ``_gap0`` and so on."""
+        return _structure(self.name, self.layout)
+
+    def check(self, consumer: Schema, exact: bool = False) -> None:
+        """Raise `SchemaMismatch`, which names every field that differs, if a consumer that expects ``consumer`` cannot read what a producer writes that has this schema."""
+        loaded = library()
+        status = loaded.datablock_schema_check(self._raw, consumer._raw, int(exact))
+        if status != 0:
+            loaded.fail(status)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Schema) and self.hash == other.hash and self.version == other.version
+
+    def __hash__(self) -> int:
+        return hash((self.hash, self.version))
+
+    def __repr__(self) -> str:
+        return f"<Schema {self.name} {'.'.join(map(str, self.version))} {self.canonical[len(self.name) :]}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Schema.parse, (f"schema {_head(self.name, self.version)} {_layout_text(self.layout)}",)
+
+
+def for_open(schema: Schema | str | None) -> RawSchema | None:
+    """What the configuration of an open has room for."""
+    if schema is None:
+        return None
+    return (Schema.parse(schema) if isinstance(schema, str) else schema)._raw
+
+
+def _head(name: str, version: Version) -> str:
+    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
+        raise Invalid(f"a schema called {name!r}: use letters, digits and _, beginning with no digit")
+    return f"{name} {version if isinstance(version, str) else '.'.join(map(str, version))}"
+
+
+# ---- The canonical line --------------------------------------------------------------------------------------------------------------
+
+
+def _read(line: str) -> tuple[str, Layout]:
+    """Name and layout of a canonical line, which the library has made."""
+    tokens = re.findall(r"\w+|[^\w]", line)[::-1]
+    return tokens.pop(), _read_layout(tokens)
+
+
+def _read_layout(tokens: list[str]) -> Layout:
+    """Takes a layout off the end of the tokens, which stand in reverse."""
+    fields = []
+    while tokens.pop() != "}":  # { or ,
+        name = tokens.pop()
+        tokens.pop()  # :
+        kind: str | Layout = _read_layout(tokens) if tokens[-1] == "{" else tokens.pop()
+        dims = []
+        while tokens.pop() == "[":  # else @
+            dims.append(int(tokens.pop()))
+            tokens.pop()  # ]
+        fields.append(Field(name, kind, tuple(dims), int(tokens.pop())))
+    size = int(tokens.pop())
+    tokens.pop()  # /
+    return Layout(tuple(fields), size, int(tokens.pop()))
+
+
+# ---- To Python -------------------------------------------------------------------------------------------------------------------------
+
+
+def _dtype(layout: Layout) -> dtype[Any]:
+    import numpy
+
+    formats: list[Any] = []
+    for _, of, dims, _ in layout.fields:
+        if isinstance(of, Layout):
+            item: Any = _dtype(of)
+        elif of == "char" and dims:
+            item, dims = f"S{dims[-1]}", dims[:-1]
+        else:
+            item = NUMPY[SCALARS.index(of)]
+        formats.append((item, dims) if dims else item)
+    names, offsets = [field.name for field in layout.fields], [field.offset for field in layout.fields]
+    aligned = layout.alignment > 1
+    spec: Any = {"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.size}
+    try:
+        kind: dtype[Any] = numpy.dtype(spec, align=aligned)
+    except ValueError:  # NumPy takes no field for aligned that is not
+        kind = numpy.dtype(spec)
+    return kind
+
+
+def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
+    fields: list[tuple[str, Any]] = []
+    end = 0
+
+    def gap(to: int) -> None:
+        if to > end:
+            fields.append((f"_gap{len(fields)}", ctypes.c_uint8 * (to - end)))
+
+    for field in layout.fields:
+        gap(field.offset)
+        kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
+        for side in reversed(field.dims):
+            kind = kind * side
+        fields.append((field.name, kind))
+        end = field.offset + ctypes.sizeof(kind)
+    gap(layout.size)
+    return type(name, (ctypes.Structure,), {"_pack_": 1, "_layout_": "ms", "_fields_": fields})
+
+
+# ---- From Python -----------------------------------------------------------------------------------------------------------------------
+
+
+def _layout_text(layout: Layout) -> str:
+    fields = "".join(
+        f"{name}: {_layout_text(kind) if isinstance(kind, Layout) else kind}{''.join(f'[{side}]' for side in dims)} @ {offset}; "
+        for name, kind, dims, offset in layout.fields
+    )
+    return f"{{ {fields}}} size {layout.size} align {layout.alignment}"
+
+
+def _dtype_text(kind: dtype[Any]) -> str:
+    if kind.names is None or kind.fields is None:
+        raise Invalid(f"dtype {kind} has no fields: a schema describes a struct")
+    fields = []
+    for name in kind.names:
+        of, offset = kind.fields[name][:2]
+        dims = ""
+        if of.subdtype is not None:
+            of, shape = of.subdtype
+            dims = "".join(f"[{side}]" for side in shape)
+        fields.append((offset, f"{name}: {_item_text(of, name, dims)} @ {offset}; "))
+    alignment = kind.alignment if kind.isalignedstruct else 1
+    return f"{{ {''.join(text for _, text in sorted(fields, key=lambda field: field[0]))}}} size {kind.itemsize} align {alignment}"
+
+
+def _item_text(of: dtype[Any], name: str, dims: str) -> str:
+    if of.names is not None:
+        return _dtype_text(of) + dims
+    if of.kind == "S" and of.itemsize > 0:
+        return f"char{dims}[{of.itemsize}]"
+    if of.newbyteorder("<") != of:
+        raise Invalid(f"field {name!r}: {of} is big-endian; a schema has the byte order of the machine")
+    known = [wanted for wanted in NUMPY[:-1] if of == wanted]
+    if not known:
+        raise Invalid(f"field {name!r}: {of} has no counterpart in a schema: use {', '.join(SCALARS)}, or structs and arrays of these")
+    return SCALARS[NUMPY.index(known[0])] + dims
+
+
+def _structure_text(structure: type[ctypes.Structure]) -> str:
+    if not (isinstance(structure, type) and issubclass(structure, ctypes.Structure)):
+        raise Invalid(f"{structure!r} is no ctypes.Structure")
+    fields = []
+    for name, kind, *bits in _fields_of(structure):
+        if bits:
+            raise Invalid(f"field {name!r} is a bit field, which a schema has no type for")
+        fields.append(f"{name}: {_ctype_text(kind, name)} @ {getattr(structure, name).offset}; ")
+    return f"{{ {''.join(fields)}}} size {ctypes.sizeof(structure)} align {ctypes.alignment(structure)}"
+
+
+def _fields_of(structure: type[ctypes.Structure]) -> list[Any]:
+    """Those of its bases first, as they lie."""
+    return [field for base in reversed(structure.__mro__) for field in base.__dict__.get("_fields_", ())]
+
+
+def _ctype_text(kind: Any, name: str) -> str:
+    dims = ""
+    while issubclass(kind, ctypes.Array):
+        dims += f"[{kind._length_}]"
+        kind = kind._type_
+    if issubclass(kind, ctypes.Structure):
+        return _structure_text(kind) + dims
+    code = getattr(kind, "_type_", None)
+    if kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1 else False:
+        raise Invalid(f"field {name!r} is big-endian; a schema has the byte order of the machine")
+    bits = 8 * ctypes.sizeof(kind)
+    for codes, sign in (("bhilq", "i"), ("BHILQ", "u")):
+        if isinstance(code, str) and code in codes:
+            return f"{sign}{bits}{dims}"
+    for wanted, text in (("f", "f32"), ("d", "f64"), ("?", "bool"), ("c", "char")):
+        if code == wanted:
+            return text + dims
+    raise Invalid(
+        f"field {name!r}: {kind.__name__} means nothing to another process: use numbers, bool, char, or structs and arrays of these"
+    )
+
+
+def _dataclass_text(kind: type[Any]) -> str:
+    if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
+        raise Invalid(f"{kind!r} is no dataclass")
+    scope = vars(sys.modules[kind.__module__]) if kind.__module__ in sys.modules else {}
+    fields = []
+    for field in dataclasses.fields(kind):
+        of = field.type
+        if isinstance(of, str) and not re.fullmatch(rf"\s*({'|'.join(SCALARS)})\s*(\[\s*\d+\s*\]\s*)*", of):
+            try:
+                of = eval(of, dict(scope))
+            except Exception:
+                raise Invalid(f"field {field.name!r}: {of!r} is no type") from None
+        fields.append(f"{field.name}: {_annotation_text(of, field.name)}; ")
+    return f"{{ {''.join(fields)}}}"
+
+
+def _annotation_text(of: Any, name: str) -> str:
+    if isinstance(of, str):
+        return of
+    if typing.get_origin(of) is typing.Literal:
+        (of,) = typing.get_args(of)
+        return str(of)
+    plain = {int: "i64", float: "f64", bool: "bool"}.get(of)
+    if plain:
+        return plain
+    if isinstance(of, type):
+        if dataclasses.is_dataclass(of):
+            return _dataclass_text(of)
+        if issubclass(of, (ctypes.Structure, ctypes.Array, ctypes._SimpleCData)):
+            return _ctype_text(of, name)
+        if hasattr(of, "dtype"):
+            import numpy
+
+            return _item_text(numpy.dtype(of), name, "")
+    raise Invalid(
+        f'field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of ctypes or NumPy, a dataclass, or a text such as "f64[3]"'
+    )

@@ -1,0 +1,88 @@
+package datablock_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock"
+)
+
+type Reading struct {
+	Time  uint64
+	Value [3]float64
+	Name  [16]byte `datablock:"name,char"`
+}
+
+type FloatReading struct {
+	Time  uint64
+	Value [3]float32
+}
+
+func TestTypedParticipants(t *testing.T) {
+	b := newBench(t)
+	config := b.config()
+	config.SlotSize = 0
+	v := datablock.Version{Major: 1, Minor: 2}
+	p, err := datablock.OpenTypedProducer[Reading]("typed", v, config)
+	require.NoError(t, err)
+	defer p.Close()
+	c, err := datablock.OpenTypedConsumer[Reading]("typed", v, datablock.ConsumerOptions{Directory: b.dir, Delivery: datablock.Lossless})
+	require.NoError(t, err)
+	defer c.Close()
+
+	id, err := p.Send(&Reading{Time: 7, Value: [3]float64{1, 2, 3}}, 0)
+	require.NoError(t, err)
+	assert.Zero(t, id)
+	refused := errors.New("refused")
+	_, err = p.Write(0, func(*Reading) error { return refused })
+	assert.ErrorIs(t, err, refused)
+	id, err = p.Write(0, func(r *Reading) error { *r = Reading{Time: 8}; return nil })
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, id, "nothing was published before it")
+
+	value, slot, err := c.Next(0)
+	require.NoError(t, err)
+	assert.Equal(t, Reading{Time: 7, Value: [3]float64{1, 2, 3}}, *value)
+	require.NoError(t, c.Release(slot))
+	require.NoError(t, p.Close())
+	var times []uint64
+	for value, err := range c.Values(datablock.Forever) {
+		require.NoError(t, err)
+		times = append(times, value.Time)
+	}
+	assert.Equal(t, []uint64{8}, times)
+
+	s, err := c.Schema()
+	require.NoError(t, err)
+	assert.Equal(t, "Reading{time:u64@0,value:f64[3]@8,name:char[16]@32}48/8", s.Canonical())
+	s, err = datablock.BlockSchema("typed", b.dir)
+	require.NoError(t, err)
+	assert.Equal(t, v, s.Version)
+}
+
+func TestSchemaIsCheckedAtAttach(t *testing.T) {
+	b := newBench(t)
+	own, err := datablock.ParseSchema("schema Reading 1.0.0 { time: u64; value: f64[3]; }")
+	require.NoError(t, err)
+	config := b.config()
+	config.Schema = own
+	p, err := datablock.OpenProducer("checked", config)
+	require.NoError(t, err)
+	defer p.Close()
+	other, err := datablock.ParseSchema("schema Reading 1.0.0 { time: u64; value: f32[3]; }")
+	require.NoError(t, err)
+	_, err = datablock.OpenConsumer("checked", datablock.ConsumerOptions{Directory: b.dir, Schema: other})
+	assert.ErrorIs(t, err, datablock.ErrSchema)
+	assert.ErrorContains(t, err, `field "value" retyped: producer f64[3]@8, consumer f32[3]@8`)
+	assert.ErrorIs(t, datablock.CheckSchema(own, other, datablock.SchemaCompatible), datablock.ErrSchema)
+	assert.NoError(t, datablock.CheckSchema(own, own, datablock.SchemaExact))
+	_, err = datablock.OpenTypedConsumer[FloatReading]("checked", datablock.Version{Major: 1}, datablock.ConsumerOptions{Directory: b.dir})
+	assert.ErrorContains(t, err, "name: producer Reading, consumer FloatReading")
+	_, err = datablock.SchemaOf[struct{ Name string }](datablock.Version{})
+	assert.ErrorIs(t, err, datablock.ErrInvalid)
+	_, err = datablock.ParseSchema("schema")
+	assert.ErrorIs(t, err, datablock.ErrInvalid)
+}
