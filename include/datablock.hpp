@@ -57,6 +57,7 @@
 #include <exception>
 #include <functional>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
@@ -256,6 +257,66 @@ enum class Delivery {
 };
 enum class Start { latest = DATABLOCK_START_LATEST, oldest = DATABLOCK_START_OLDEST };
 
+/* How much a consumer's schema has to be like the block's. */
+enum class SchemaMode { compatible = DATABLOCK_SCHEMA_COMPATIBLE, exact = DATABLOCK_SCHEMA_EXACT };
+
+/*
+ * What the bytes of a struct mean: see datablock_schema in datablock.h. A copy refers to the same one, which is immutable; any thread.
+ */
+class Schema {
+public:
+    /* Of the text form, which docs/schema.md describes. Errors: invalid (it says line and column). */
+    static Schema parse(const std::string &text) {
+        datablock_schema schema;
+        check(datablock_schema_parse(detail::name_for_c(text), &schema));
+        return Schema(schema);
+    }
+    /* Of a block, read-only, also without a producer. Errors: schema (it has none), not_found, access, corrupt, version, system, invalid. */
+    static Schema of_block(const std::string &name) {
+        datablock_schema schema;
+        check(datablock_schema_of_block(detail::name_for_c(name), &schema));
+        return Schema(schema);
+    }
+    /* Of a struct that DATABLOCK_DESCRIBE, in datablock_schema.hpp, describes. */
+    template <typename T> static Schema of();
+
+    /* The one line that its hash is made of. */
+    std::string_view canonical() const noexcept { return schema_->canonical; }
+    const std::uint8_t (&hash() const noexcept)[32] { return schema_->hash; }
+    std::uint64_t size() const noexcept { return schema_->bytes; }
+    std::uint32_t alignment() const noexcept { return schema_->alignment; }
+    std::uint32_t major_version() const noexcept { return schema_->major; }
+    std::uint32_t minor_version() const noexcept { return schema_->minor; }
+    std::uint32_t patch_version() const noexcept { return schema_->patch; }
+
+    /* Whether a consumer that expects `consumer` can read what a producer writes that has this. Errors: schema (it cannot; every field that differs, with both sides). */
+    void check_consumer(const Schema &consumer, SchemaMode mode = SchemaMode::compatible) const {
+        check(datablock_schema_check(schema_.get(), consumer.schema_.get(), static_cast<datablock_schema_mode>(mode)));
+    }
+
+    friend bool operator==(const Schema &a, const Schema &b) noexcept { return a.canonical() == b.canonical(); }
+    friend bool operator!=(const Schema &a, const Schema &b) noexcept { return !(a == b); }
+
+    /* For functions of datablock.h; valid as long as a copy of this. */
+    const datablock_schema *for_c() const noexcept { return schema_.get(); }
+
+private:
+    friend class Consumer;
+    explicit Schema(datablock_schema schema) : schema_(take(schema)) {}
+    static std::shared_ptr<const datablock_schema> take(datablock_schema schema) {
+        struct Owner {
+            datablock_schema schema;
+            ~Owner() { datablock_schema_free(&schema); }
+        };
+        Owner first{schema}; /* until the next one has it */
+        auto owner = std::make_shared<Owner>();
+        std::swap(owner->schema, first.schema);
+        return {owner, &owner->schema};
+    }
+
+    std::shared_ptr<const datablock_schema> schema_;
+};
+
 /*
  * datablock_config, which says what each setting means, with owned strings. Every setter returns *this:
  *
@@ -283,6 +344,8 @@ public:
     Config &checksum(Checksum checksum) { return set(config_.checksum, static_cast<std::uint32_t>(checksum)); }
     Config &zone_size(std::uint64_t bytes) { return set(config_.zone_size, bytes); }
     Config &retention_ms(std::uint64_t milliseconds) { return set(config_.retention_ms, milliseconds); }
+    /* What a message is; slot_size, unless it is set, is that of the schema. */
+    Config &schema(Schema schema) { return set(schema_, std::optional<Schema>(std::move(schema))); }
     Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
     Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
 
@@ -299,6 +362,7 @@ public:
         config.directory = directory_ ? detail::name_for_c(*directory_) : nullptr;
         config.secret = secret_.empty() ? nullptr : secret_.data();
         config.secret_length = secret_.size();
+        config.schema = schema_ ? schema_->for_c() : nullptr;
         return config;
     }
 
@@ -314,6 +378,7 @@ private:
 
     datablock_config config_{};
     std::optional<std::string> directory_;
+    std::optional<Schema> schema_;
     std::string secret_;
 };
 
@@ -326,6 +391,11 @@ public:
     ConsumerOptions &start(Start start) { return set(options_.start, static_cast<std::uint32_t>(start)); }
     /* Messages held at once; transactions nested in each other need one each. Of a LOSSLESS consumer, one that ends before an older one has ended keeps its place until then. */
     ConsumerOptions &max_pins(std::uint32_t slots) { return set(options_.max_pins, slots); }
+    /* What this consumer expects a message to be. */
+    ConsumerOptions &schema(Schema schema, SchemaMode mode = SchemaMode::compatible) {
+        options_.schema_mode = static_cast<std::uint32_t>(mode);
+        return set(schema_, std::optional<Schema>(std::move(schema)));
+    }
     ConsumerOptions &name(std::string name) { return set(name_, std::optional<std::string>(std::move(name))); }
     /* Keeps place and row under that name when this consumer dies, and goes on there. */
     ConsumerOptions &durable(std::string under) {
@@ -342,6 +412,7 @@ public:
         options.directory = directory_ ? detail::name_for_c(*directory_) : nullptr;
         options.secret = secret_.empty() ? nullptr : secret_.data();
         options.secret_length = secret_.size();
+        options.schema = schema_ ? schema_->for_c() : nullptr;
         return options;
     }
 
@@ -353,6 +424,7 @@ private:
 
     datablock_consumer_options options_{};
     std::optional<std::string> name_, directory_;
+    std::optional<Schema> schema_;
     std::string secret_;
 };
 
@@ -773,6 +845,13 @@ public:
 
     /* Detaches; messages still held are released. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already). */
     void close() { check(datablock_consumer_close(for_c())); }
+
+    /* What the messages are, as their producer has said. Errors: schema (it has said nothing), corrupt, busy, handle. */
+    Schema schema() const {
+        datablock_schema schema;
+        check(datablock_schema_of_consumer(for_c(), &schema));
+        return Schema(schema);
+    }
 
     /* For functions of datablock.h; it stays this object's to close. */
     datablock_consumer for_c() const noexcept { return reader_->consumer; }
@@ -1205,6 +1284,7 @@ template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_m
 
 #include "datablock_batch.hpp"
 #include "datablock_recovery.hpp"
+#include "datablock_schema.hpp"
 #include "datablock_shared.hpp"
 
 #endif /* DATABLOCK_HPP */
