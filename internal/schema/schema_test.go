@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -357,4 +358,19 @@ func FuzzParseCanonical(f *testing.F) {
 		require.Equal(t, line, s.Canonical())
 		require.Equal(t, s, parse(t, s.Text()))
 	})
+}
+
+// The worked example of docs/schema.md, from its text.
+func TestTheDocumentsExample(t *testing.T) {
+	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "schema.md"))
+	require.NoError(t, err)
+	found := regexp.MustCompile("(?s)For `(schema [^`]*)` the line is\n\n    (\\S+)\n\nand the hash is (\\w+):\n\n    printf %s '(\\S+)' \\| b2sum -l 256\n").FindStringSubmatch(string(document))
+	require.NotNil(t, found, "the example is not where it was")
+	s := parse(t, found[1])
+	assert.Equal(t, s.Canonical(), found[2])
+	assert.Equal(t, fmt.Sprintf("%x", s.Hash()), found[3])
+	assert.Equal(t, found[2], found[4])
+	for _, text := range regexp.MustCompile("(?s)## The text form\n\n(.*?)\n\n").FindStringSubmatch(string(document))[1:] {
+		assert.Equal(t, parse(t, reading).Hash(), parse(t, text).Hash())
+	}
 }

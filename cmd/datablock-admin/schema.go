@@ -1,0 +1,217 @@
+package main
+
+import (
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"datablock/internal/core"
+	"datablock/internal/schema"
+)
+
+type schemaJSON struct {
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Hash      string `json:"hash"`
+	Size      uint64 `json:"size"`
+	Alignment uint64 `json:"alignment"`
+	Canonical string `json:"canonical"`
+	Text      string `json:"text"`
+}
+
+type schemaDiffJSON struct {
+	Compatible  bool                `json:"compatible"`
+	Exact       bool                `json:"exact"`
+	Why         string              `json:"why,omitempty"`
+	Differences []schema.Difference `json:"differences"`
+}
+
+func (a *app) schema() *cobra.Command {
+	c := &cobra.Command{
+		Use: "schema", Short: "Schemas of blocks and files: show, hash, check, diff, generate",
+		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input; or
+block:NAME for that of a block.
+
+` + exitHelp,
+		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
+	}
+	c.AddCommand(a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(), a.schemaGenerate())
+	return c
+}
+
+// readSchema takes a schema from a file, standard input, or a block.
+func (a *app) readSchema(from string) (*schema.Schema, error) {
+	if name, ok := strings.CutPrefix(from, "block:"); ok {
+		s, err := core.BlockSchema(name, a.directory)
+		if err == nil && s == nil {
+			err = &core.Error{Code: core.Schema, Detail: fmt.Sprintf("block %q has no schema", name)}
+		}
+		return s, err
+	}
+	file := os.Stdin
+	if from != "-" {
+		var err error
+		if file, err = os.Open(from); err != nil {
+			return nil, usageError{err}
+		}
+		defer file.Close()
+	}
+	text := make([]byte, schema.MaxText+1)
+	n := 0
+	for n < len(text) {
+		k, err := file.Read(text[n:])
+		if n += k; err != nil {
+			break
+		}
+	}
+	s, err := schema.Parse(string(text[:n]))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", from, err)
+	}
+	return s, nil
+}
+
+func (a *app) readSchemas(from []string) (all []*schema.Schema, err error) {
+	for _, f := range from {
+		s, err := a.readSchema(f)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (a *app) schemaShow() *cobra.Command {
+	return &cobra.Command{
+		Use: "show SCHEMA", Short: "The text form, with the hash", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema show block:camera",
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := a.readSchema(args[0])
+			if err != nil {
+				return err
+			}
+			hash := s.Hash()
+			if a.json {
+				return a.printJSON(schemaJSON{s.Name, s.Version.String(), hex.EncodeToString(hash[:]), s.Size, s.Align, s.Canonical(), s.Text()})
+			}
+			a.print("// %d bytes, alignment %d, hash %x\n%s", s.Size, s.Align, hash, s.Text())
+			return nil
+		},
+	}
+}
+
+func (a *app) schemaHash() *cobra.Command {
+	return &cobra.Command{
+		Use: "hash SCHEMA", Short: "The hash alone", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema hash reading.schema",
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := a.readSchema(args[0])
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(fmt.Sprintf("%x", s.Hash()))
+			}
+			a.print("%x\n", s.Hash())
+			return nil
+		},
+	}
+}
+
+func (a *app) schemaCheck() *cobra.Command {
+	exact := false
+	c := &cobra.Command{
+		Use: "check PRODUCER CONSUMER", Short: "Whether a consumer that expects one can read what a producer of the other writes", Args: cobra.ExactArgs(2),
+		Example: "  datablock-admin schema check block:camera my-reader.schema",
+		RunE: func(_ *cobra.Command, args []string) error {
+			both, err := a.readSchemas(args)
+			if err != nil {
+				return err
+			}
+			mode := schema.Compatible
+			if exact {
+				mode = schema.Exact
+			}
+			why := schema.Check(both[0], both[1], mode)
+			if a.json {
+				err = a.printJSON(a.difference(both[0], both[1]))
+			} else if why == nil {
+				a.print("%s\n", good("fits"))
+			} else {
+				a.print("%v\n", why)
+			}
+			if err == nil && why != nil {
+				err = errProblems
+			}
+			return err
+		},
+	}
+	c.Flags().BoolVar(&exact, "exact", false, "the very same, and not only one with all its fields")
+	return c
+}
+
+func (a *app) difference(producer, consumer *schema.Schema) schemaDiffJSON {
+	d := schemaDiffJSON{Exact: schema.Check(producer, consumer, schema.Exact) == nil, Differences: append([]schema.Difference{}, schema.Diff(producer, consumer)...)}
+	why := schema.Check(producer, consumer, schema.Compatible)
+	if d.Compatible = why == nil; why != nil {
+		d.Why = why.Error()
+	}
+	return d
+}
+
+func (a *app) schemaDiff() *cobra.Command {
+	return &cobra.Command{
+		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides", Args: cobra.ExactArgs(2), Example: "  datablock-admin schema diff old.schema new.schema",
+		RunE: func(_ *cobra.Command, args []string) error {
+			both, err := a.readSchemas(args)
+			if err != nil {
+				return err
+			}
+			d := a.difference(both[0], both[1])
+			if a.json {
+				err = a.printJSON(d)
+			} else if len(d.Differences) == 0 {
+				a.print("%s\n", good("the same"))
+			} else {
+				for _, one := range d.Differences {
+					a.print("%v\n", one)
+				}
+			}
+			if err == nil && len(d.Differences) > 0 {
+				err = errProblems
+			}
+			return err
+		},
+	}
+}
+
+func (a *app) schemaGenerate() *cobra.Command {
+	language := ""
+	c := &cobra.Command{
+		Use: "generate --lang LANGUAGE SCHEMA", Short: "Source of a type with this layout: c, cpp, go or python", Args: cobra.ExactArgs(1),
+		Example: "  datablock-admin schema generate --lang c block:camera > camera.h",
+		RunE: func(_ *cobra.Command, args []string) error {
+			if language == "" {
+				return usageError{errors.New("--lang is missing: use one of " + strings.Join(schema.Languages, ", "))}
+			}
+			s, err := a.readSchema(args[0])
+			if err != nil {
+				return err
+			}
+			text, err := schema.Generate(s, language)
+			switch {
+			case err != nil:
+				return usageError{err}
+			case a.json:
+				return a.printJSON(map[string]string{"language": language, "source": text})
+			}
+			a.print("%s", text)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&language, "lang", "", "c, cpp, go or python")
+	return c
+}
