@@ -75,7 +75,8 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
         dbshim_thread *thread = dbshim_self();
         status = DBSHIM_GO(thread, dbgo_read_more(dbshim_index(consumer.handle), out->id, out->index, out->token, chunk, want, &got, thread->detail));
         status = dbshim_end(consumer.handle, status, true);
-        if (status != DATABLOCK_OK) {
+        if (status != DATABLOCK_OK) { /* closed meanwhile, or damaged: what was held is not any more */
+            *count = 0;
             return status;
         }
         memcpy(out + *count, chunk, got * sizeof *chunk);
