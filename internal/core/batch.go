@@ -3,7 +3,6 @@ package core
 import (
 	"time"
 
-	"datablock/internal/crash"
 	"datablock/internal/layout"
 )
 
@@ -53,7 +52,6 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 	}
 	h := &hold{id: c.next, slot: layout.EntrySlot(v)}
 	if !covered {
-		crash.Point("read.another")
 		var ok bool
 		if h, ok = c.hold(scan, v, c.next); !ok {
 			return false
