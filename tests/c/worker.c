@@ -55,6 +55,16 @@ static int open_descriptors(void) {
     return count;
 }
 
+/* That of --schema=TEXT, NULL if there is none. It stays for as long as the process. */
+static const datablock_schema *schema_option(void) {
+    static datablock_schema schema;
+    const char *text = option("schema");
+    if (text != NULL && datablock_schema_parse(text, &schema) != DATABLOCK_OK) {
+        usage("%s", datablock_error_detail());
+    }
+    return text == NULL ? NULL : &schema;
+}
+
 /* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
 
 static void configure_producer(const char *directory) {
@@ -73,6 +83,7 @@ static void configure_producer(const char *directory) {
     config.directory = directory;
     config.secret = text_option("secret");
     config.secret_length = strlen(config.secret);
+    config.schema = schema_option();
     for (const char *at = text_option("flags"); *at != '\0';) {
         size_t length = strcspn(at, ",");
         config.flags |= word_value(flags, at, length, "flags");
@@ -170,6 +181,8 @@ static void configure_consumer(const char *directory) {
     options.directory = directory;
     options.secret = text_option("secret");
     options.secret_length = strlen(options.secret);
+    options.schema = schema_option();
+    options.schema_mode = option("exact") != NULL ? DATABLOCK_SCHEMA_EXACT : DATABLOCK_SCHEMA_COMPATIBLE;
     capacity = number_option("slot-size", 0);
 }
 

@@ -220,6 +220,7 @@ class ProducingWorker:
             "force": "force" in flags,
             "unlink_on_close": "unlink" in flags,
             "timestamp": "timestamp" in flags,
+            "schema": options.text("schema") or None,
         }
         self.open_block: Callable[[], Producer] = lambda: Producer(name, **settings)
         self.timeout = options.timeout()
@@ -300,6 +301,8 @@ class ConsumingWorker:
             "consumer_name": options.text("name") or None,
             "directory": options.text("dir") or None,
             "secret": options.text("secret").encode(),
+            "schema": options.text("schema") or None,
+            "exact": options.given("exact"),
         }
         self.open_block: Callable[[], Consumer] = lambda: Consumer(name, **settings)
         self.timeout = options.timeout()

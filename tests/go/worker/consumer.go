@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"datablock/internal/core"
+	"datablock/internal/schema"
 )
 
 type consumer struct {
@@ -28,7 +29,10 @@ func consumerOpener(name string, o options) func() (participant, error) {
 	}
 	options := core.ConsumerOptions{
 		Delivery: delivery, Start: start, MaxPins: uint32(o.number("pins", 0)), Durable: o.given("durable"), Name: o.text("name"),
-		Directory: o.text("dir"), Secret: []byte(o.text("secret")),
+		Directory: o.text("dir"), Secret: []byte(o.text("secret")), Schema: o.schema(),
+	}
+	if o.given("exact") {
+		options.SchemaMode = schema.Exact
 	}
 	c := consumer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), capacity: o.number("slot-size", 0)}
 	return func() (participant, error) {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"datablock/internal/core"
+	"datablock/internal/schema"
 )
 
 // Ends of the process that a test tells apart.
@@ -63,6 +64,19 @@ func (o options) number(key string, otherwise uint64) uint64 {
 }
 
 // timeout is in milliseconds as in C: -1 waits for ever.
+// schema is that of --schema=TEXT, nil if there is none.
+func (o options) schema() *schema.Schema {
+	text := o.text("schema")
+	if text == "" {
+		return nil
+	}
+	s, err := schema.Parse(text)
+	if err != nil {
+		usage("--schema: %v", err)
+	}
+	return s
+}
+
 func (o options) timeout() time.Duration {
 	text := o.text("timeout")
 	if text == "" || text == "-1" {
