@@ -52,6 +52,16 @@ func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
 	return nil
 }
 
+// LookupSchema is the newest schema that a reference, "SensorReading", "SensorReading@2" or "SensorReading@2.1.0", means in a registry, which is a directory; "": $DATABLOCK_SCHEMAS, else
+// datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Errors: ErrInvalid (the reference), ErrNotFound, ErrAccess, ErrSystem (a file there was changed).
+func LookupSchema(reference, registry string) (*Schema, error) {
+	return core.LookupSchema(reference, registry)
+}
+
+// RegisterSchema adds a schema to a registry. Again the same does nothing. Errors: ErrInvalid (it has no version), ErrSchema (it breaks the version rules, or that version is another struct),
+// ErrAccess, ErrSystem.
+func RegisterSchema(s *Schema, registry string) error { return core.RegisterSchema(s, registry) }
+
 // BlockSchema is the schema of a block that is only looked at; nil: it has none. Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
 func BlockSchema(name, directory string) (*Schema, error) { return core.BlockSchema(name, directory) }
 

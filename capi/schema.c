@@ -98,6 +98,36 @@ datablock_status datablock_schema_check(const datablock_schema *producer, const 
     return (datablock_status)dbgo_schema_check(&own[0], &own[1], (uint32_t)mode, dbshim_detail());
 }
 
+datablock_status datablock_schema_lookup(const char *reference, const char *registry, datablock_schema *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (reference == NULL || out == NULL) {
+        return dbshim_null_argument(__func__, reference == NULL ? "reference" : "out");
+    }
+    datablock_schema schema = {0};
+    datablock_status status = (datablock_status)dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail());
+    if (status == DATABLOCK_OK) {
+        *out = schema;
+    }
+    return status;
+}
+
+datablock_status datablock_schema_register(const datablock_schema *schema, const char *registry) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (schema == NULL) {
+        return dbshim_null_argument(__func__, "schema");
+    }
+    datablock_status status = dbshim_check_schema("schema", schema);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_schema own = *schema;
+    return (datablock_status)dbgo_schema_register(&own, (char *)registry, dbshim_detail());
+}
+
 void datablock_schema_free(datablock_schema *schema) {
     if (schema != NULL) {
         free(schema->canonical);

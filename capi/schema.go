@@ -79,6 +79,31 @@ func dbgo_schema_of_consumer(index C.uint32_t, out *C.datablock_schema, detail *
 	return C.DATABLOCK_OK
 }
 
+//export dbgo_schema_lookup
+func dbgo_schema_lookup(reference, registry *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.lookup")
+	s, err := core.LookupSchema(C.GoString(reference), textFrom(registry))
+	if err != nil {
+		return status(err, detail)
+	}
+	schemaTo(s, out)
+	return C.DATABLOCK_OK
+}
+
+//export dbgo_schema_register
+func dbgo_schema_register(s *C.datablock_schema, registry, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.register")
+	given, err := schemaFrom(s)
+	if err == nil {
+		err = core.RegisterSchema(given, textFrom(registry))
+	}
+	return status(err, detail)
+}
+
 //export dbgo_schema_check
 func dbgo_schema_check(producer, consumer *C.datablock_schema, mode C.uint32_t, detail *C.char) (result C.int) {
 	arm()

@@ -147,6 +147,8 @@ int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail
 int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
 int dbgo_schema_of_block(char *name, char *directory, datablock_schema *out, char *detail);
 int dbgo_schema_of_consumer(uint32_t index, datablock_schema *out, char *detail);
+int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail); /* a registry may be null: the default */
+int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);
 
 void dbgo_crash_point(char *name); /* test builds only */

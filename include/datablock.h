@@ -398,6 +398,18 @@ DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer c
 /* Whether a consumer that expects `consumer` can read what a producer writes that has `producer`. Errors: SCHEMA (it cannot; the detail names every field that differs, with both sides), INVALID (null, mode). */
 DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode);
 
+/*
+ * The newest schema that a reference ("SensorReading", "SensorReading@2", "SensorReading@2.1" or "@2.1.0") means in a registry, which is a directory. NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in
+ * $XDG_DATA_HOME, else in ~/.local/share. Reads files. Errors: INVALID (null, the reference), NOT_FOUND (the detail says which versions there are), SYSTEM (the directory, or a file in it that was changed).
+ */
+DATABLOCK_API datablock_status datablock_schema_lookup(const char *reference, const char *registry, datablock_schema *out);
+
+/*
+ * Adds a schema to a registry, which is made if it is not there. Again the same does nothing. Errors: INVALID (null, no version), SCHEMA (it breaks the version rules of docs/schema.md, or that version is
+ * registered as another struct: the detail says which version would be right, and names the fields), SYSTEM.
+ */
+DATABLOCK_API datablock_status datablock_schema_register(const datablock_schema *schema, const char *registry);
+
 /* Gives its memory back. It may be NULL, or zeroed, or freed already. */
 DATABLOCK_API void datablock_schema_free(datablock_schema *schema);
 

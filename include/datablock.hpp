@@ -277,6 +277,16 @@ public:
         check(datablock_schema_of_block(detail::name_for_c(name), &schema));
         return Schema(schema);
     }
+    /* The newest that a reference such as "SensorReading@2.1" means in a registry, which is a directory; empty: the default one. Errors: invalid, not_found, access, system. */
+    static Schema lookup(const std::string &reference, const std::string &registry = {}) {
+        datablock_schema schema;
+        check(datablock_schema_lookup(detail::name_for_c(reference), registry.empty() ? nullptr : detail::name_for_c(registry), &schema));
+        return Schema(schema);
+    }
+    /* Adds it to a registry. Again the same does nothing. Errors: invalid (it has no version), schema (it breaks the version rules), access, system. */
+    void enroll(const std::string &registry = {}) const {
+        check(datablock_schema_register(schema_.get(), registry.empty() ? nullptr : detail::name_for_c(registry)));
+    }
     /* Of a struct that DATABLOCK_DESCRIBE, in datablock_schema.hpp, describes. */
     template <typename T> static Schema of();
 

@@ -32,6 +32,7 @@ var errProblems = errors.New("problems found")
 type app struct {
 	out       io.Writer
 	directory string
+	registry  string // of schemas
 	json      bool
 }
 

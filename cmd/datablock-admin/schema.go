@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
@@ -32,14 +33,15 @@ type schemaDiffJSON struct {
 
 func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
-		Use: "schema", Short: "Schemas of blocks and files: show, hash, check, diff, generate",
-		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input; or
-block:NAME for that of a block.
+		Use: "schema", Short: "Schemas of blocks, files and the registry: show, hash, check, diff, generate, register, list",
+		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input;
+block:NAME for that of a block; or registered:NAME@VERSION for one of the registry.
 
 ` + exitHelp,
 		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
 	}
-	c.AddCommand(a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(), a.schemaGenerate())
+	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")
+	c.AddCommand(a.schemaRegister(), a.schemaList(), a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(), a.schemaGenerate())
 	return c
 }
 
@@ -51,6 +53,9 @@ func (a *app) readSchema(from string) (*schema.Schema, error) {
 			err = &core.Error{Code: core.Schema, Detail: fmt.Sprintf("block %q has no schema", name)}
 		}
 		return s, err
+	}
+	if reference, ok := strings.CutPrefix(from, "registered:"); ok {
+		return core.LookupSchema(reference, a.registry)
 	}
 	file := os.Stdin
 	if from != "-" {
@@ -86,6 +91,60 @@ func (a *app) readSchemas(from []string) (all []*schema.Schema, err error) {
 	return all, nil
 }
 
+func (a *app) schemaRegister() *cobra.Command {
+	return &cobra.Command{
+		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema register reading.schema",
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := a.readSchema(args[0])
+			if err == nil {
+				err = core.RegisterSchema(s, a.registry)
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(map[string]string{"name": s.Name, "version": s.Version.String()})
+			}
+			a.print("registered %s@%s\n", s.Name, s.Version)
+			return nil
+		},
+	}
+}
+
+func (a *app) schemaList() *cobra.Command {
+	return &cobra.Command{
+		Use: "list", Short: "The schemas of the registry", Args: cobra.NoArgs, Example: "  datablock-admin schema list",
+		RunE: func(*cobra.Command, []string) error {
+			all, err := core.RegisteredSchemas(a.registry)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				out := make([]schemaJSON, 0, len(all))
+				for _, s := range all {
+					out = append(out, jsonOf(s))
+				}
+				return a.printJSON(out)
+			}
+			if len(all) == 0 {
+				a.print("no schemas\n")
+				return nil
+			}
+			a.table("SCHEMA\tBYTES\tHASH", func(w *tabwriter.Writer) {
+				for _, s := range all {
+					fmt.Fprintf(w, "%s@%s\t%d\t%x\n", s.Name, s.Version, s.Size, s.Hash())
+				}
+			})
+			return nil
+		},
+	}
+}
+
+func jsonOf(s *schema.Schema) schemaJSON {
+	hash := s.Hash()
+	return schemaJSON{s.Name, s.Version.String(), hex.EncodeToString(hash[:]), s.Size, s.Align, s.Canonical(), s.Text()}
+}
+
 func (a *app) schemaShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show SCHEMA", Short: "The text form, with the hash", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema show block:camera",
@@ -94,11 +153,10 @@ func (a *app) schemaShow() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			hash := s.Hash()
 			if a.json {
-				return a.printJSON(schemaJSON{s.Name, s.Version.String(), hex.EncodeToString(hash[:]), s.Size, s.Align, s.Canonical(), s.Text()})
+				return a.printJSON(jsonOf(s))
 			}
-			a.print("// %d bytes, alignment %d, hash %x\n%s", s.Size, s.Align, hash, s.Text())
+			a.print("// %d bytes, alignment %d, hash %x\n%s", s.Size, s.Align, s.Hash(), s.Text())
 			return nil
 		},
 	}

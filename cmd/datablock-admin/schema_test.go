@@ -83,6 +83,32 @@ func TestSchemasCompared(t *testing.T) {
 	assert.Contains(t, out, "schema differs: producer Sample 1.2.0")
 }
 
+func TestRegistry(t *testing.T) {
+	registry := t.TempDir()
+	code, out, _ := admin("schema", "list", "--registry", registry)
+	assert.Equal(t, exitOK, code)
+	assert.Equal(t, "no schemas\n", out)
+	code, out, _ = admin("schema", "register", "--registry", registry, schemaFile(t, sampleText))
+	assert.Equal(t, exitOK, code)
+	assert.Equal(t, "registered Sample@1.2.0\n", out)
+	code, _, errOut := admin("schema", "register", "--registry", registry, schemaFile(t, "schema Sample 1.3.0 { time: u64; }"))
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, "it needs version 2.0.0")
+	code, out, _ = admin("schema", "list", "--registry", registry)
+	assert.Equal(t, exitOK, code)
+	assert.Contains(t, out, "Sample@1.2.0")
+	code, out, _ = admin("schema", "show", "--registry", registry, "registered:Sample@1")
+	assert.Equal(t, exitOK, code)
+	assert.Contains(t, out, sampleText)
+	code, _, errOut = admin("schema", "show", "--registry", registry, "registered:Sample@3")
+	assert.Equal(t, exitMissing, code)
+	assert.Contains(t, errOut, "which has versions 1.2.0")
+	var all []schemaJSON
+	_, out, _ = admin("schema", "list", "--registry", registry, "--json")
+	require.NoError(t, json.Unmarshal([]byte(out), &all))
+	assert.Len(t, all, 1)
+}
+
 func TestSchemaGenerated(t *testing.T) {
 	a := schemaFile(t, sampleText)
 	for language, line := range map[string]string{"c": "double value;", "cpp": "static_assert(sizeof(Sample) == 16", "go": "Value float64", "python": "class Sample(ctypes.Structure)"} {

@@ -1,6 +1,9 @@
 package core
 
 import (
+	"errors"
+	"io/fs"
+
 	"datablock/internal/layout"
 	"datablock/internal/schema"
 )
@@ -86,4 +89,63 @@ func BlockSchema(name, directory string) (*schema.Schema, error) {
 	}
 	defer v.close()
 	return v.block.schema()
+}
+
+// LookupSchema is the newest schema that a reference such as "SensorReading@2.1" means in a registry, which is a directory; "": the default one. Errors: Invalid, NotFound, System.
+func LookupSchema(reference, registry string) (*schema.Schema, error) {
+	r, err := registryAt(registry)
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.Lookup(reference)
+	if err != nil {
+		return nil, registryError(err)
+	}
+	return s, nil
+}
+
+// RegisterSchema adds a schema to a registry. Errors: Invalid (it has no version), Schema (it breaks the version rules), System.
+func RegisterSchema(s *schema.Schema, registry string) error {
+	if s.Version == (schema.Version{}) {
+		return fail(Invalid, "schema %s has no version: give it one, such as 1.0.0, to register it", s.Name)
+	}
+	r, err := registryAt(registry)
+	if err == nil {
+		err = registryError(r.Register(s))
+	}
+	return err
+}
+
+// RegisteredSchemas are all of a registry, by name and version. Errors: System.
+func RegisteredSchemas(registry string) ([]*schema.Schema, error) {
+	r, err := registryAt(registry)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.List()
+	return all, registryError(err)
+}
+
+func registryAt(directory string) (schema.Registry, error) {
+	if directory != "" {
+		return schema.Directory(directory), nil
+	}
+	d, err := schema.DefaultDirectory()
+	return d, registryError(err)
+}
+
+func registryError(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, schema.ErrNotRegistered):
+		return &Error{Code: NotFound, Detail: err.Error(), Cause: err}
+	case errors.Is(err, schema.ErrReference):
+		return &Error{Code: Invalid, Detail: err.Error(), Cause: err}
+	case errors.Is(err, schema.ErrRules):
+		return &Error{Code: Schema, Detail: err.Error(), Cause: err}
+	case errors.Is(err, fs.ErrPermission):
+		return &Error{Code: Access, Detail: err.Error(), Cause: err}
+	}
+	return &Error{Code: System, Detail: err.Error(), Cause: err}
 }

@@ -321,6 +321,8 @@ FUNCTIONS = (
     Function("datablock_schema_of_block", c_int, (c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_of_consumer", c_int, (ConsumerHandle, POINTER(RawSchema))),
     Function("datablock_schema_check", c_int, (POINTER(RawSchema), POINTER(RawSchema), c_int)),
+    Function("datablock_schema_lookup", c_int, (c_char_p, c_char_p, POINTER(RawSchema))),
+    Function("datablock_schema_register", c_int, (POINTER(RawSchema), c_char_p)),
     Function("datablock_schema_free", None, (POINTER(RawSchema),)),
     Function("datablock_schema_describe", c_int, (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema))),
     Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),

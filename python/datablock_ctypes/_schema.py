@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Union
 from ._errors import Invalid
 from ._functions import RawSchema
 from ._library import StrPath, library
-from ._types import path_bytes
+from ._types import optional_path_bytes, path_bytes
 
 if TYPE_CHECKING:
     from numpy import dtype
@@ -78,6 +78,19 @@ class Schema:
     def of_block(cls, name: StrPath) -> Schema:
         """The schema of a block, also without a producer. Raises `SchemaMismatch` when it has none, `NotFound`, `Access`, `Corrupt`."""
         return cls._from("datablock_schema_of_block", path_bytes("block name", name))
+
+    @classmethod
+    def lookup(cls, reference: str, registry: StrPath | None = None) -> Schema:
+        """The newest schema that a reference, ``"SensorReading"``, ``"SensorReading@2"`` or ``"SensorReading@2.1.0"``, means in a registry, which is a directory; None: $DATABLOCK_SCHEMAS,
+        else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`."""
+        return cls._from("datablock_schema_lookup", path_bytes("reference", reference), optional_path_bytes("registry", registry))
+
+    def register(self, registry: StrPath | None = None) -> None:
+        """Add it to a registry. Again the same does nothing. Raises `Invalid` (it has no version), `SchemaMismatch` (it breaks the version rules, or that version is another struct), `Access`, `System`."""
+        loaded = library()
+        status = loaded.datablock_schema_register(self._raw, optional_path_bytes("registry", registry))
+        if status != 0:
+            loaded.fail(status)
 
     @classmethod
     def _from(cls, function: str, *arguments: Any) -> Schema:

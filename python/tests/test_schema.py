@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from datablock_ctypes import Consumer, Delivery, Invalid, Producer, Schema, SchemaMismatch, Start, get_metrics
+from datablock_ctypes import Consumer, Delivery, Invalid, NotFound, Producer, Schema, SchemaMismatch, Start, get_metrics
 
 GOLDEN = json.loads((ROOT / "tests" / "vectors" / "schemas.json").read_text())
 
@@ -243,6 +243,25 @@ def test_fields_by_name(directory):
         with c.read_many(10) as batch:
             assert list(batch.records["time"]) == [2, 3, 4]
             assert batch.records["value"][2, 1] == 8
+
+
+def test_a_registry_of_schemas(directory, tmp_path, monkeypatch):
+    first = Schema.parse("schema A 1.0.0 { a: u32; }")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    registry = tmp_path / "registry"
+    for where in (registry, registry):
+        first.register(where)
+    Schema.parse("schema A 1.1.0 { a: u32; b: u8; }").register(registry)
+    with pytest.raises(SchemaMismatch, match=r"it needs version 2\.0\.0"):
+        Schema.parse("schema A 1.2.0 { a: i32; }").register(registry)
+    assert Schema.lookup("A@1", registry).version == (1, 1, 0)
+    assert Schema.lookup("A@1.0", registry) == first
+    with pytest.raises(NotFound, match=r"versions 1\.0\.0, 1\.1\.0"):
+        Schema.lookup("A@2", registry)
+    with pytest.raises(Invalid, match="write Name"):
+        Schema.lookup("../A", registry)
+    with Producer("registered", schema=Schema.lookup("A@1.0", registry)) as p, Consumer("registered", schema=Schema.lookup("A", registry).parse("schema A 1.0.0 { a: u32; }")):
+        assert p.schema == first
 
 
 def test_blocks_without_schema(directory):

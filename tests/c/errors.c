@@ -883,6 +883,41 @@ static void second_producer_replaces(void) {
     STATUS(try_producer(config));
 }
 
+/* It stays until the end of the process. */
+static datablock_schema schema_of(const char *text) {
+    static datablock_schema made[8];
+    static size_t count;
+    CHECK_OK(datablock_schema_parse(text, &made[count]));
+    return made[count++];
+}
+
+static void schema_differs(void) {
+    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }"), wanted = schema_of("schema Sample 1.2.0 { time: u64; value: f32; }");
+    datablock_config config = config_of(DATABLOCK_RING);
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    config.schema = &has;
+    options.schema = &wanted;
+    open_as(config);
+    STATUS(try_consumer(options));
+}
+
+static void schema_of_producer_differs(void) {
+    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }"), other = schema_of("schema Sample 1.3.0 { time: u64; value: f64; more: u8; }");
+    datablock_config config = config_of(DATABLOCK_RING);
+    config.schema = &has;
+    CHECK_OK(datablock_producer_close(open_as(config)));
+    config.schema = &other;
+    STATUS(try_producer(config));
+}
+
+static void schema_missing(void) {
+    datablock_schema wanted = schema_of("schema Sample 1.2.0 { time: u64; }");
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    options.schema = &wanted;
+    open_producer();
+    STATUS(try_consumer(options));
+}
+
 static void geometry_differs(void) {
     datablock_config config = config_of(DATABLOCK_RING);
     make_block();
@@ -2075,7 +2110,7 @@ static void panic_diagnose(void) {
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
     X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
-    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
+    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
     X(participants_name)                                                                                                              \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
     X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \

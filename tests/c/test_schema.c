@@ -191,12 +191,42 @@ static void a_block_without_schema(void) {
     close_pair(&p);
 }
 
+static void a_registry_of_schemas(void) {
+    char registry[300], path[600];
+    snprintf(registry, sizeof registry, "%s/registry", test_directory());
+    datablock_schema first = parsed("schema A 1.0.0 { a: u32; }"), more = parsed("schema A 1.1.0 { a: u32; b: u8; }"), wrong = parsed("schema A 1.2.0 { a: i32; }"), found;
+    CHECK_OK(datablock_schema_register(&first, registry));
+    CHECK_OK(datablock_schema_register(&first, registry));
+    CHECK_OK(datablock_schema_register(&more, registry));
+    CHECK_DETAIL(datablock_schema_register(&wrong, registry), DATABLOCK_E_SCHEMA, "it needs version 2.0.0");
+    CHECK_OK(datablock_schema_lookup("A@1", registry, &found));
+    CHECK(found.minor == 1 && strcmp(found.canonical, more.canonical) == 0);
+    datablock_schema_free(&found);
+    CHECK_DETAIL(datablock_schema_lookup("A@2", registry, &found), DATABLOCK_E_NOT_FOUND, "which has versions 1.0.0, 1.1.0");
+    CHECK_DETAIL(datablock_schema_lookup("A/..", registry, &found), DATABLOCK_E_INVALID, "write Name, Name@2");
+    CHECK_DETAIL(datablock_schema_lookup(NULL, registry, &found), DATABLOCK_E_INVALID, "reference is NULL");
+    CHECK_DETAIL(datablock_schema_lookup("A", registry, NULL), DATABLOCK_E_INVALID, "out is NULL");
+    CHECK_DETAIL(datablock_schema_register(NULL, registry), DATABLOCK_E_INVALID, "schema is NULL");
+    datablock_schema_free(&wrong);
+    wrong = parsed("schema A { a: u32; }");
+    CHECK_DETAIL(datablock_schema_register(&wrong, registry), DATABLOCK_E_INVALID, "has no version");
+    for (int i = 0; i < 2; i++) {
+        snprintf(path, sizeof path, "%s/A@1.%d.0.schema", registry, i);
+        CHECK(unlink(path) == 0);
+    }
+    CHECK(rmdir(registry) == 0); /* nothing else was in it */
+    datablock_schema_free(&first);
+    datablock_schema_free(&more);
+    datablock_schema_free(&wrong);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"structs-and-texts-agree", structs_and_texts_agree},
         {"errors-say-where", errors_say_where},
         {"schema-is-checked-at-attach", schema_is_checked_at_attach},
         {"a-block-without-schema", a_block_without_schema},
+        {"a-registry-of-schemas", a_registry_of_schemas},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstring>
+#include <filesystem>
 
 using namespace datablock;
 
@@ -120,6 +121,16 @@ void typed_participants() {
     CHECK(!consumer.try_next());
 }
 
+void a_registry_of_schemas() {
+    std::string registry = std::string(test_directory()) + "/registry";
+    Schema::of<Sample>().enroll(registry);
+    Schema::of<Sample>().enroll(registry);
+    CHECK(Schema::lookup("Sample@1", registry) == Schema::of<Sample>());
+    CHECK_THROWS(error::schema, Schema::of<FloatSample>().enroll(registry));
+    CHECK_THROWS(error::not_found, (void)Schema::lookup("Other", registry));
+    std::filesystem::remove_all(registry);
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -129,6 +140,7 @@ int main(int argc, char **argv) {
             {"errors-say-where", errors_say_where},
             {"schema-is-checked-at-attach", schema_is_checked_at_attach},
             {"typed-participants", typed_participants},
+            {"a-registry-of-schemas", a_registry_of_schemas},
         },
         argc, argv);
 }
