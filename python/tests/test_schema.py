@@ -260,8 +260,11 @@ def test_a_registry_of_schemas(directory, tmp_path, monkeypatch):
         Schema.lookup("A@2", registry)
     with pytest.raises(Invalid, match="write Name"):
         Schema.lookup("../A", registry)
-    with Producer("registered", schema=Schema.lookup("A@1.0", registry)) as p, Consumer("registered", schema=Schema.lookup("A", registry).parse("schema A 1.0.0 { a: u32; }")):
-        assert p.schema == first
+    with Producer("registered", schema=Schema.lookup("A@1.0", registry)) as p:
+        with pytest.raises(SchemaMismatch, match='field "b" removed'):
+            Consumer("registered", schema=Schema.lookup("A@1.1", registry))
+        with Consumer("registered", schema=Schema.lookup("A@1.0", registry)) as c:
+            assert c.schema == p.schema
 
 
 def test_blocks_without_schema(directory):
