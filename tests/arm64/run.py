@@ -28,8 +28,8 @@ EMULATOR = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
 FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/include"]
 LIMIT = 100  # seconds for one program, which takes a sixth of that on a busy machine; each shows its own hangs far earlier
 HUNG = -1000  # as an exit code
-AGAIN = ("the emulator's own fork can hang when the process has other threads, which the Go runtime's are (seen once in about a thousand runs; never without the emulator, in "
-         "thousands). What hangs twice has failed")
+AGAIN = ("a scenario that forks beside the Go runtime's threads has hung here once, in about two thousand runs; without the emulator never, in thousands. Why is not known. What hangs twice "
+         "has failed")
 
 
 @dataclasses.dataclass
