@@ -107,6 +107,15 @@ func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_
 	return handOver(s, err, out, detail)
 }
 
+//export dbgo_consumer_ready
+func dbgo_consumer_ready(index C.uint32_t, ready *C.bool, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.ready")
+	*ready = C.bool(at(index).consumer.Ready())
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_read_at
 func dbgo_read_at(index C.uint32_t, id C.uint64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
 	arm()

@@ -16,6 +16,7 @@ import (
 type participant struct {
 	producer *core.Producer
 	consumer *core.Consumer
+	observer *core.Observer
 	pinned   runtime.Pinner // what C has the address of
 	batch    []core.ReadSlot
 }

@@ -79,15 +79,18 @@ static datablock_status refuse(datablock_status status, const char *text) {
 }
 
 static const char *kind_name(uint64_t kind) {
-    return kind == DATABLOCK_INLINE_PRODUCER ? "producer" : kind == DATABLOCK_INLINE_CONSUMER ? "consumer" : "";
+    return kind == DATABLOCK_INLINE_PRODUCER ? "producer" : kind == DATABLOCK_INLINE_CONSUMER ? "consumer" : kind == DATABLOCK_INLINE_OBSERVER ? "observer" : "";
 }
+
+static const char *n(uint64_t kind) { return kind == DATABLOCK_INLINE_OBSERVER ? "n" : ""; }
 
 static datablock_status no_handle(uint64_t handle, uint64_t wanted) {
     char text[160];
     if (handle == 0) {
         snprintf(text, sizeof text, "the %s handle is zero: it was never opened", kind_name(wanted));
     } else if ((handle & KIND_MASK) != wanted && kind_name(handle & KIND_MASK)[0] != '\0') {
-        snprintf(text, sizeof text, "this is a %s handle, where a %s is needed", kind_name(handle & KIND_MASK), kind_name(wanted));
+        snprintf(text, sizeof text, "this is a%s %s handle, where a%s %s is needed", n(handle & KIND_MASK), kind_name(handle & KIND_MASK),
+                 n(wanted), kind_name(wanted));
     } else {
         snprintf(text, sizeof text, "this %s handle was closed, or never opened", kind_name(wanted));
     }
@@ -244,7 +247,7 @@ static void interrupt(datablock_inline_place *place, uint64_t kind) {
         datablock_inline_producer *p = place->state;
         __atomic_store_n(&p->interrupted, 1, __ATOMIC_SEQ_CST);
         dbshim_futex_wake(datablock_inline_u32(p->block.ctl, DATABLOCK_LAYOUT_CTL_WAKE));
-    } else {
+    } else if (kind == DATABLOCK_INLINE_CONSUMER) { /* an observer never waits */
         datablock_inline_consumer *c = place->state;
         __atomic_store_n(&c->interrupted, 1, __ATOMIC_SEQ_CST);
         dbshim_futex_wake(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_EVENT));
@@ -268,6 +271,7 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
         bool taken = (__atomic_load_n(&place->word, __ATOMIC_SEQ_CST) & TAKEN) != 0;
         datablock_inline_thread *owner = __atomic_load_n(&place->owner, __ATOMIC_ACQUIRE);
         if (!taken && __atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) != place) {
+            interrupt(place, kind); /* a datablock_wait_any sleeps outside */
             return DATABLOCK_OK;
         }
         interrupt(place, kind);

@@ -60,27 +60,33 @@ datablock_status datablock_schema_of_block(const char *shm_name, datablock_schem
     return status;
 }
 
-datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
-    if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
-    }
+/* Of an open block. */
+static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, datablock_schema *out) {
     if (out == NULL) {
-        return dbshim_null_argument(__func__, "out");
+        return dbshim_null_argument(function, "out");
     }
-    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    datablock_status status = dbshim_take(handle, kind);
     if (status != DATABLOCK_OK) {
         return status;
     }
     datablock_schema schema = {0};
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_schema_of_consumer(dbshim_index(consumer.handle), &schema, thread->detail));
-    status = dbshim_end(consumer.handle, status, false);
+    status = DBSHIM_GO(thread, dbgo_schema_of_handle(dbshim_index(handle), &schema, thread->detail));
+    status = dbshim_end(handle, status, false);
     if (status == DATABLOCK_OK) {
         *out = schema;
     } else {
         free(schema.canonical);
     }
     return status;
+}
+
+datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
+    return dbshim_enter() ? of_handle(__func__, consumer.handle, DATABLOCK_INLINE_CONSUMER, out) : DATABLOCK_E_FORKED;
+}
+
+datablock_status datablock_schema_of_observer(datablock_observer observer, datablock_schema *out) {
+    return dbshim_enter() ? of_handle(__func__, observer.handle, DATABLOCK_INLINE_OBSERVER, out) : DATABLOCK_E_FORKED;
 }
 
 datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode) {

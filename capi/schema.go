@@ -62,15 +62,24 @@ func dbgo_schema_of_block(name, directory *C.char, out *C.datablock_schema, deta
 	return C.DATABLOCK_OK
 }
 
-//export dbgo_schema_of_consumer
-func dbgo_schema_of_consumer(index C.uint32_t, out *C.datablock_schema, detail *C.char) (result C.int) {
+// described is a consumer or an observer.
+type described interface {
+	Name() string
+	Schema() (*schema.Schema, error)
+}
+
+//export dbgo_schema_of_handle
+func dbgo_schema_of_handle(index C.uint32_t, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
-	provoke("schema.of_consumer")
-	c := at(index).consumer
-	s, err := c.Schema()
+	provoke("schema.of_handle")
+	var of described = at(index).observer
+	if c := at(index).consumer; c != nil {
+		of = c
+	}
+	s, err := of.Schema()
 	if err == nil && s == nil {
-		err = &core.Error{Code: core.Schema, Detail: "block \"" + c.Name() + "\" has no schema"}
+		err = &core.Error{Code: core.Schema, Detail: "block \"" + of.Name() + "\" has no schema"}
 	}
 	if err != nil {
 		return status(err, detail)

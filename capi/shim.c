@@ -334,6 +334,21 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
 
 /* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
 
+/* Copies and checks what a consumer or an observer asks for, and finds its block. */
+static datablock_status import_options(const datablock_consumer_options *options, const char *name, datablock_consumer_options *own, place *place) {
+    datablock_status status;
+    *own = (datablock_consumer_options){.size = sizeof *own};
+    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own, sizeof *own)) != DATABLOCK_OK) {
+        return status;
+    }
+    if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved, sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
+        (status = check_secret("consumer_options", own->secret, own->secret_length)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("consumer_options.schema", own->schema)) != DATABLOCK_OK) {
+        return status;
+    }
+    return find_block(place, "consumer_options.directory", name, own->directory);
+}
+
 datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out) {
     if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
@@ -341,21 +356,12 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
     if (name == NULL || out == NULL) {
         return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
     }
-    datablock_consumer_options own = {.size = sizeof own};
+    datablock_consumer_options own;
     place place;
     uint64_t handle;
     void *state = NULL; /* as in datablock_producer_open */
     datablock_status status;
-    if (options != NULL &&
-        (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK) {
-        return status;
-    }
-    if ((status = check_reserved("consumer_options", own.reserved0 | own.reserved1, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) !=
-            DATABLOCK_OK ||
-        (status = check_secret("consumer_options", own.secret, own.secret_length)) != DATABLOCK_OK ||
-        (status = dbshim_check_schema("consumer_options.schema", own.schema)) != DATABLOCK_OK ||
-        (status = find_block(&place, "consumer_options.directory", name, own.directory)) != DATABLOCK_OK ||
-        (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;
     }
     status = (datablock_status)dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail());
@@ -451,6 +457,63 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
     return dbshim_end(consumer.handle, status, false);
+}
+
+/* ---- Observing ------------------------------------------------------------------------------------------------------------------- */
+
+datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (name == NULL || out == NULL) {
+        return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
+    }
+    datablock_consumer_options own;
+    place place;
+    uint64_t handle;
+    datablock_status status;
+    if ((status = import_options(options, name, &own, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
+        return status;
+    }
+    status = (datablock_status)dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own, dbshim_detail());
+    return opened(status, handle, NULL, name, &out->handle);
+}
+
+datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (out == NULL || (buffer == NULL && capacity != 0)) {
+        return dbshim_null_argument(__func__, out == NULL ? "out" : "buffer");
+    }
+    enum { PAGE = 4096 };
+    for (size_t i = 0; i < capacity; i += capacity - i > PAGE ? PAGE : capacity - i) {
+        ((volatile unsigned char *)buffer)[i] = 0; /* a wild pointer faults here, and not inside Go */
+    }
+    datablock_status status = dbshim_take(observer.handle, DATABLOCK_INLINE_OBSERVER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_observation seen;
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_observe(dbshim_index(observer.handle), id, buffer, capacity, &seen, thread->detail));
+    status = dbshim_end(observer.handle, status, false);
+    if (status == DATABLOCK_OK) {
+        *out = seen;
+    }
+    return status;
+}
+
+datablock_status datablock_observer_close(datablock_observer observer) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    datablock_status status = dbshim_take_to_close(observer.handle, DATABLOCK_INLINE_OBSERVER);
+    if (status == DATABLOCK_OK) {
+        status = (datablock_status)dbgo_observer_close(dbshim_index(observer.handle), dbshim_detail());
+        dbshim_vacate(observer.handle);
+    }
+    return status;
 }
 
 /* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */

@@ -90,6 +90,7 @@ datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begin
 void dbshim_catch_faults(void);   /* after Go has started */
 void dbshim_damage_current(void); /* Go -> C: the call that this thread is in has met a fault */
 void dbshim_futex_wake(uint32_t *word);
+void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns); /* the caller looks again, whatever ended it */
 
 /* Consumer.Next of the place that the thread has taken. Whatever is out of the ordinary is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
@@ -132,10 +133,15 @@ int dbgo_consumer_close(uint32_t index, char *detail);
 int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail);
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
 int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
+int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+
+int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);
+int dbgo_observer_close(uint32_t index, char *detail);
+int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);
 
 /* The place is a producer's or a consumer's. */
 int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, char *detail);
@@ -146,7 +152,7 @@ int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail
 
 int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
 int dbgo_schema_of_block(char *name, char *directory, datablock_schema *out, char *detail);
-int dbgo_schema_of_consumer(uint32_t index, datablock_schema *out, char *detail);
+int dbgo_schema_of_handle(uint32_t index, datablock_schema *out, char *detail);
 int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail); /* a registry may be null: the default */
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);

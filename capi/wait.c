@@ -19,7 +19,7 @@
 
 void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
-static void futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
+void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
     struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL, 0); /* the caller looks again, whatever ended it */
 }
@@ -85,7 +85,7 @@ static outcome sleep_once(const datablock_inline_place *place, datablock_inline_
         return PROBE;
     }
     DATABLOCK_CRASH_POINT("sleep.consumer");
-    futex_wait(event, seen, until - now < SLICE_NS ? until - now : SLICE_NS);
+    dbshim_futex_wait(event, seen, until - now < SLICE_NS ? until - now : SLICE_NS);
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
     return GO_ON;
 }

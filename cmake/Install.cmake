@@ -1,7 +1,7 @@
 include(CMakePackageConfigHelpers)
 
 install(FILES include/datablock.h include/datablock_layout.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(optional datablock_inline.h datablock_schema.h datablock.hpp datablock_batch.hpp datablock_recovery.hpp datablock_schema.hpp datablock_shared.hpp)
+foreach(optional datablock_inline.h datablock_schema.h datablock.hpp datablock_batch.hpp datablock_observer.hpp datablock_recovery.hpp datablock_schema.hpp datablock_shared.hpp datablock_wait.hpp)
   if(EXISTS ${CMAKE_SOURCE_DIR}/include/${optional})
     install(FILES include/${optional} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   endif()

@@ -333,6 +333,20 @@ DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer
  */
 DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot);
 
+/* ---- Waiting on several blocks ---------------------------------------------------------------------------------------------------- */
+
+#define DATABLOCK_WAIT_ANY_MAX 1024 /* consumers */
+
+/*
+ * Waits until at least one of `count` consumers can be read without waiting, and sets each of the `count` entries of `ready`: whether that one can. It can when there is a message, or something else that
+ * datablock_read_begin says at once, such as the end of the stream. Nothing is taken. Looking begins at no favourite: whoever serves every ready consumer once before waiting again starves none.
+ *
+ * It sleeps on all of them at once. On a kernel before 5.16, or with more than 128 consumers, it looks every millisecond instead. While it sleeps other threads may use, and close, the handles.
+ * Errors: INVALID (null, count, timeout), TIMEOUT (none; also where a read would say NO_PRODUCER), CLOSED (one of them was closed by another thread), BUSY (another thread is inside one of them), HANDLE. The
+ * detail names the entry. `ready` is untouched unless the status is OK.
+ */
+DATABLOCK_API datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *ready);
+
 /* ---- Whole messages in one call -------------------------------------------------------------------------------------------------- */
 
 /*
@@ -365,6 +379,44 @@ DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer,
 /* Ends the holds of a batch, all of them. The errors are those of datablock_read_end; with several, the first is returned. */
 DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count);
 
+/* ---- Looking without taking part -------------------------------------------------------------------------------------------------- */
+
+/*
+ * An observer copies messages out of a block, and is no part of it: it has no row and no pin, holds nobody up, is seen by nobody, changes no byte, and needs no permission but to read the data file, as
+ * with mode 0644. It is for monitors, and for users who may look but not touch. It cannot be woken: it looks when it is asked.
+ */
+typedef struct datablock_observer {
+    uint64_t handle;
+} datablock_observer;
+
+typedef struct datablock_observation {
+    uint64_t id;           /* the message's */
+    uint64_t length;       /* bytes of the message; it was copied as far as there was room */
+    uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
+    uint64_t next_id;      /* of the message that is written next */
+    uint32_t index;        /* the slot's number, as in the diagnosis */
+    uint32_t reserved;     /* zero */
+} datablock_observation;
+
+#define DATABLOCK_NEWEST UINT64_MAX /* for datablock_observe: no message has this id */
+
+/*
+ * Opens an existing block, with or without a producer. Of `options` (may be NULL) directory, secret, schema and schema_mode count; everything else must be zero. Blocks briefly (system calls only).
+ * Errors: INVALID, NOT_FOUND, ACCESS, SECRET, SCHEMA, CORRUPT, VERSION, SYSTEM.
+ */
+DATABLOCK_API datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out);
+
+/*
+ * Copies message `id`, or the newest that nobody discarded (DATABLOCK_NEWEST), into `buffer`, as far as `capacity` goes; 0, and then `buffer` may be NULL, tells of the message alone. It looks before and after the copy, and says OK
+ * only when the message stood all the time. Does not wait. With ENFORCED checksums a whole copy is compared, too. Whatever the status, `buffer` may have been written to.
+ * Errors: INVALID (null), NOT_FOUND (no message yet, or that one is not written yet), OVERRUN (overwritten, perhaps while it was copied; NEWEST: the producer was faster at each of a hundred attempts), LOST, CHECKSUM, SUPERSEDED
+ * (the block was replaced or removed: open again), CORRUPT, BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out);
+
+/* Lets go of the block. Errors: HANDLE. */
+DATABLOCK_API datablock_status datablock_observer_close(datablock_observer observer);
+
 /* ---- Schemas --------------------------------------------------------------------------------------------------------------------- */
 
 /*
@@ -394,6 +446,9 @@ DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name, d
 
 /* The schema of the block that a consumer reads. Errors: INVALID (null), SCHEMA (it has none), CORRUPT, BUSY, HANDLE. */
 DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out);
+
+/* The same for an observer. */
+DATABLOCK_API datablock_status datablock_schema_of_observer(datablock_observer observer, datablock_schema *out);
 
 /* Whether a consumer that expects `consumer` can read what a producer writes that has `producer`. Errors: SCHEMA (it cannot; the detail names every field that differs, with both sides), INVALID (null, mode). */
 DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode);

@@ -312,6 +312,7 @@ public:
 
 private:
     friend class Consumer;
+    friend class Observer;
     explicit Schema(datablock_schema schema) : schema_(take(schema)) {}
     static std::shared_ptr<const datablock_schema> take(datablock_schema schema) {
         struct Owner {
@@ -1293,8 +1294,10 @@ template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_m
 #undef DATABLOCK_HPP_LIKELY
 
 #include "datablock_batch.hpp"
+#include "datablock_observer.hpp"
 #include "datablock_recovery.hpp"
 #include "datablock_schema.hpp"
 #include "datablock_shared.hpp"
+#include "datablock_wait.hpp"
 
 #endif /* DATABLOCK_HPP */

@@ -811,6 +811,7 @@ typedef struct datablock_inline_thread {
 #define DATABLOCK_INLINE_VERSION 1
 #define DATABLOCK_INLINE_PRODUCER 1u
 #define DATABLOCK_INLINE_CONSUMER 2u
+#define DATABLOCK_INLINE_OBSERVER 3u
 #define DATABLOCK_INLINE_INDEX_SHIFT 48
 
 /* For the functions below only. The calling thread's struct, or NULL: use the exported functions. Never freed while the thread lives. */

@@ -71,7 +71,7 @@ func openBlock(l location, mode access) (*block, error) {
 func openBlockAt(l location, path string, mode access) (*block, error) {
 	f, err := platform.OpenFile(path, mode == produce)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{Code: NotFound, Cause: err, Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been started", l.name, l.directory)}
+		return nil, noBlock(l, err)
 	}
 	if err != nil {
 		return nil, systemError(err, "block %q", l.name)
@@ -95,6 +95,10 @@ func openBlockAt(l location, path string, mode access) (*block, error) {
 	b.resolveWords()
 	opened = true
 	return b, nil
+}
+
+func noBlock(l location, cause error) error {
+	return &Error{Code: NotFound, Cause: cause, Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been started", l.name, l.directory)}
 }
 
 func (b *block) mapData(path string, mode access) error {
@@ -171,7 +175,7 @@ func (h *header) encodeControl() []byte {
 	return c
 }
 
-func (b *block) resolveWords() {
+func (b *block) resolveDataWords() {
 	b.entries = b.data.u64s(b.ringOffset, uint64(b.slotCount))
 	b.state = b.data.u32(layout.State)
 	b.event = b.data.u32(layout.Event)
@@ -179,6 +183,10 @@ func (b *block) resolveWords() {
 	b.producerWaiting = b.data.u64(layout.ProducerWaiting)
 	b.joinAck = b.data.u64(layout.JoinAck)
 	b.scanEpoch = b.data.u64(layout.ScanEpoch)
+}
+
+func (b *block) resolveWords() {
+	b.resolveDataWords()
 	b.ctlWake = b.ctl.u32(layout.CtlWake)
 	b.waiting = b.ctl.u64(layout.CtlWaiting)
 	b.joinEpoch = b.ctl.u64(layout.CtlJoinEpoch)
@@ -215,13 +223,20 @@ func (b *block) named() bool {
 
 // truncated is the error of a data file that shrank under us. It is looked for on slow paths only.
 func (b *block) truncated() error {
+	if err := b.dataTruncated(); err != nil {
+		return err
+	}
+	control, err := platform.StatPath(b.control(b.id))
+	if err != nil || !control.Same(b.ctlInfo) || uint64(control.Size) >= b.controlSize {
+		return nil
+	}
+	return fail(Corrupt, "block %q: the control file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), control.Size, b.controlSize, b.location.data())
+}
+
+func (b *block) dataTruncated() error {
 	info, err := b.dataFile.Stat()
 	if err == nil && uint64(info.Size) >= b.dataSize {
-		control, err := platform.StatPath(b.control(b.id))
-		if err != nil || !control.Same(b.ctlInfo) || uint64(control.Size) >= b.controlSize {
-			return nil
-		}
-		return fail(Corrupt, "block %q: the control file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), control.Size, b.controlSize, b.location.data())
+		return nil
 	}
 	return fail(Corrupt, "block %q: the data file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), info.Size, b.dataSize, b.location.data())
 }

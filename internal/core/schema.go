@@ -67,7 +67,11 @@ func (b *block) sameSchema(s *schema.Schema) bool {
 	return b.schemaLength != 0 && b.schemaHash == s.Hash() && b.schemaVersion.Major == s.Version.Major
 }
 
-func (b *block) countMismatch() { b.ctl.u64(layout.CtlMismatches).Add(1) }
+func (b *block) countMismatch() {
+	if b.ctl != nil { // an observer has none
+		b.ctl.u64(layout.CtlMismatches).Add(1)
+	}
+}
 
 // Schema is what the block's messages are; nil: its producer said nothing. Errors: Corrupt.
 func (c *Consumer) Schema() (*schema.Schema, error) {

@@ -74,6 +74,9 @@ func (*Locks) Close() {}
 // Wait only lets time pass: no block can be open, so nobody calls it.
 func Wait(_ *atomic.Uint32, _ uint32, timeout time.Duration) { time.Sleep(timeout) }
 
+// WaitAny only lets time pass, as Wait.
+func WaitAny(_ []*atomic.Uint32, _ []uint32, timeout time.Duration) { time.Sleep(timeout) }
+
 // Wake has nobody to wake.
 func Wake(*atomic.Uint32) {}
 

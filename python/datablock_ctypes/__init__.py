@@ -48,6 +48,7 @@ from ._errors import (
 )
 from ._integrity import IntegrityCheck, RecoveryStep, RecoveryStepKind, auto_recover, repair, validate_integrity
 from ._library import LibraryNotFound, load
+from ._observer import Observation, Observer
 from ._operator import (
     Metrics,
     ParticipantInfo,
@@ -84,6 +85,7 @@ from ._transactions import (
     with_write_transaction,
 )
 from ._types import BlockState, ChecksumPolicy, Delivery, Policy, RecoveryResult, SlotState, Start
+from ._waitany import wait_any
 
 __all__ = [
     "Access",
@@ -117,6 +119,8 @@ __all__ = [
     "NoSpace",
     "NoSpare",
     "NotFound",
+    "Observation",
+    "Observer",
     "Overrun",
     "Panic",
     "ParticipantInfo",
@@ -165,6 +169,7 @@ __all__ = [
     "unlink",
     "validate_integrity",
     "version",
+    "wait_any",
     "with_flexible_zone",
     "with_next_slot",
     "with_read_transaction",

@@ -110,6 +110,21 @@ class RawZone(ctypes.Structure):
     )
 
 
+class ObserverHandle(ctypes.Structure):
+    _fields_ = (("handle", c_uint64),)
+
+
+class RawObservation(ctypes.Structure):
+    _fields_ = (
+        ("id", c_uint64),
+        ("length", c_uint64),
+        ("timestamp_ns", c_uint64),
+        ("next_id", c_uint64),
+        ("index", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 class RawWriteSlot(ctypes.Structure):
     _fields_ = (
         ("data", c_void_p),
@@ -275,6 +290,8 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_write_slot": RawWriteSlot,
     "datablock_read_slot": RawReadSlot,
     "datablock_message": RawMessage,
+    "datablock_observer": ObserverHandle,
+    "datablock_observation": RawObservation,
     "datablock_schema": RawSchema,
     "datablock_schema_field": RawSchemaField,
     "datablock_schema_layout": RawSchemaLayout,
@@ -313,13 +330,18 @@ FUNCTIONS = (
     Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
+    Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
     Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
     Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
     Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),
     Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
+    Function("datablock_observer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ObserverHandle))),
+    Function("datablock_observe", c_int, (ObserverHandle, c_uint64, c_void_p, c_size_t, POINTER(RawObservation))),
+    Function("datablock_observer_close", c_int, (ObserverHandle,)),
     Function("datablock_schema_parse", c_int, (c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_of_block", c_int, (c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_of_consumer", c_int, (ConsumerHandle, POINTER(RawSchema))),
+    Function("datablock_schema_of_observer", c_int, (ObserverHandle, POINTER(RawSchema))),
     Function("datablock_schema_check", c_int, (POINTER(RawSchema), POINTER(RawSchema), c_int)),
     Function("datablock_schema_lookup", c_int, (c_char_p, c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_register", c_int, (POINTER(RawSchema), c_char_p)),

@@ -115,7 +115,8 @@ enum { SLOTS = 4, SLOT_SIZE = 100 };
 /* What is opened here is closed at the end, unless the case did so. */
 static datablock_producer producers[8];
 static datablock_consumer consumers[8];
-static size_t producer_count, consumer_count;
+static datablock_observer observers[8];
+static size_t producer_count, consumer_count, observer_count;
 
 static datablock_config config_of(datablock_policy policy) {
     datablock_config config;
@@ -192,6 +193,9 @@ static datablock_read_slot read_message(datablock_consumer consumer) {
 }
 
 static void close_all(void) {
+    for (size_t i = 0; i < observer_count; i++) {
+        datablock_observer_close(observers[i]);
+    }
     for (size_t i = 0; i < consumer_count; i++) {
         datablock_consumer_close(consumers[i]);
     }
@@ -542,6 +546,112 @@ static void null_read_batch_end(void) {
     open_producer();
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
     STATUS(datablock_read_batch_end(consumer, NULL, 1));
+}
+
+static void null_wait_any_consumers(void) {
+    bool ready;
+    STATUS(datablock_wait_any(NULL, 1, 0, &ready));
+}
+
+static void null_wait_any_ready(void) {
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_wait_any(&consumer, 1, 0, NULL));
+}
+
+static void wait_any_of_none(void) {
+    bool ready;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_wait_any(&consumer, 0, 0, &ready));
+}
+
+static void wait_any_timeout_negative(void) {
+    bool ready;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_wait_any(&consumer, 1, -2, &ready));
+}
+
+static void wait_any_nothing(void) {
+    bool ready;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_wait_any(&consumer, 1, 30, &ready));
+}
+
+static void wait_any_of_closed(void) {
+    bool ready;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    CHECK_OK(datablock_consumer_close(consumer));
+    STATUS(datablock_wait_any(&consumer, 1, 0, &ready));
+}
+
+static datablock_observer look(void) {
+    datablock_observer observer;
+    datablock_consumer_options options = options_of(DATABLOCK_DELIVERY_DEFAULT);
+    options.name = NULL;
+    CHECK_OK(datablock_observer_open(BLOCK, &options, &observer));
+    observers[observer_count++] = observer;
+    return observer;
+}
+
+static void null_observer_open_name(void) {
+    datablock_observer observer;
+    STATUS(datablock_observer_open(NULL, NULL, &observer));
+}
+
+static void null_observer_open_out(void) {
+    STATUS(datablock_observer_open("camera", NULL, NULL));
+}
+
+static void null_observe_buffer(void) {
+    datablock_observation seen;
+    open_producer();
+    datablock_observer observer = look();
+    STATUS(datablock_observe(observer, 0, NULL, 1, &seen));
+}
+
+static void null_observe_out(void) {
+    char buffer[1];
+    open_producer();
+    datablock_observer observer = look();
+    STATUS(datablock_observe(observer, 0, buffer, 1, NULL));
+}
+
+static void null_schema_of_observer(void) {
+    open_producer();
+    datablock_observer observer = look();
+    STATUS(datablock_schema_of_observer(observer, NULL));
+}
+
+static void observer_with_a_place(void) {
+    datablock_observer observer;
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    open_producer();
+    STATUS(datablock_observer_open(BLOCK, &options, &observer));
+}
+
+static void observe_nothing(void) {
+    datablock_observation seen;
+    open_producer();
+    datablock_observer observer = look();
+    STATUS(datablock_observe(observer, DATABLOCK_NEWEST, NULL, 0, &seen));
+}
+
+static void observe_unwritten(void) {
+    datablock_observation seen;
+    open_producer();
+    datablock_observer observer = look();
+    STATUS(datablock_observe(observer, 3, NULL, 0, &seen));
+}
+
+static void handle_of_observer(void) {
+    datablock_read_slot in;
+    open_producer();
+    datablock_observer observer = look();
+    STATUS(datablock_read_begin((datablock_consumer){observer.handle}, 0, &in));
 }
 
 static void long_write(void) {
@@ -2065,7 +2175,9 @@ static void panic_diagnose(void) {
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
     X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_read_verify) X(null_read_batch_out)  \
-    X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_force_reset_all) X(null_evict)  \
+    X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none) X(wait_any_timeout_negative) \
+    X(wait_any_nothing) X(wait_any_of_closed) X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer) X(null_observe_out) X(null_schema_of_observer) \
+    X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \
     X(null_list_participants) X(null_list_participants_out) X(null_recovery_log) X(null_get_metrics_name) X(null_get_metrics_out) \
     X(null_write_begin) X(null_write_commit) X(null_write_abort) X(null_consumer_open_name) X(null_consumer_open_out)                 \
     X(null_read_begin) X(null_read_at) X(null_read_end) X(null_list_count) X(null_list_out) X(null_unlink) X(null_secret)             \

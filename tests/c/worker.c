@@ -30,7 +30,7 @@ enum { MAX_HELD = 8, CHILD_SECONDS = 60 };
 
 static const char *block_name;
 static int64_t timeout_ms = -1;
-static bool poll_only, echo;
+static bool poll_only, any, echo;
 static uint64_t rate, salt, capacity;
 
 static datablock_config config;
@@ -184,12 +184,18 @@ static void configure_consumer(const char *directory) {
     options.schema = schema_option();
     options.schema_mode = option("exact") != NULL ? DATABLOCK_SCHEMA_EXACT : DATABLOCK_SCHEMA_COMPATIBLE;
     capacity = number_option("slot-size", 0);
+    any = option("any") != NULL;
 }
 
 static datablock_status consumer_next(datablock_read_slot *slot) {
     for (;;) {
-        datablock_status status = datablock_read_begin(consumer, poll_only ? 0 : timeout_ms, slot);
-        if (!poll_only || (status != DATABLOCK_E_TIMEOUT && status != DATABLOCK_E_NO_PRODUCER)) {
+        bool ready;
+        datablock_status status = any ? datablock_wait_any(&consumer, 1, timeout_ms, &ready) : DATABLOCK_OK;
+        if (status != DATABLOCK_OK) {
+            return status;
+        }
+        status = datablock_read_begin(consumer, poll_only || any ? 0 : timeout_ms, slot);
+        if (!(poll_only || any) || (status != DATABLOCK_E_TIMEOUT && status != DATABLOCK_E_NO_PRODUCER)) {
             return status;
         }
         sched_yield();

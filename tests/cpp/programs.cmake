@@ -48,7 +48,7 @@ cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O2 -DTEST_EXPORTED)
 datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${cpp_test_directory}/test_transactions.exported)
 
 # The other parts of datablock.hpp, with each compiler and the sanitizers.
-foreach(test batch schema shared integrity recovery)
+foreach(test batch observer schema shared wait_any integrity recovery)
   foreach(family gcc clang)
     if(CPP_${family})
       set(program ${cpp_test_directory}/test_${test}.${family})

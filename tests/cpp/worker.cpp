@@ -63,6 +63,7 @@ void check(datablock_status status) {
 struct Patience {
     int64_t timeout_ms = -1;
     bool poll = false;
+    bool any = false; // waits with datablock_wait_any
 
     template <typename Call> void operator()(Call call) const {
         for (;;) {
@@ -142,7 +143,15 @@ public:
 
     Message next(const Patience &patience) {
         datablock_read_slot slot;
-        patience([&](int64_t timeout_ms) { return datablock_read_begin(consumer_, timeout_ms, &slot); });
+        Patience way = patience;
+        way.poll = patience.poll || patience.any;
+        way([&](int64_t timeout_ms) {
+            if (patience.any) {
+                bool ready;
+                check(datablock_wait_any(&consumer_, 1, patience.timeout_ms, &ready));
+            }
+            return datablock_read_begin(consumer_, timeout_ms, &slot);
+        });
         return {consumer_, slot};
     }
     Message at(uint64_t id) {
@@ -687,7 +696,7 @@ int main(int argc, char **argv) {
         return recover_block(worker.name, directory);
     }
     const char *timeout = text_option("timeout");
-    worker.patience = {*timeout == '\0' ? -1 : std::strtoll(timeout, nullptr, 10), option("poll") != nullptr};
+    worker.patience = {*timeout == '\0' ? -1 : std::strtoll(timeout, nullptr, 10), option("poll") != nullptr, option("any") != nullptr};
     worker.echo = option("echo") != nullptr;
     worker.wait = option("wait") != nullptr;
     worker.attempts = number_option("attempts", 0);

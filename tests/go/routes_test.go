@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"datablock/internal/core"
@@ -34,7 +35,7 @@ var routes = map[string][]route{
 	"join":    {attaching("lossless", "latest"), attaching("lossless", "oldest")},
 	"read":    {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"), catchingUp("ordered")},
 	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"), catchingUp("ordered")},
-	"sleep":   {heldUp, reading("lossless"), reading("ordered"), reading("latest")},
+	"sleep":   {heldUp, reading("lossless"), reading("ordered"), reading("latest"), reading("lossless", "--any"), reading("latest", "--any")},
 	"close":   {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
 	"detach":  {detaching("lossless"), detaching("ordered"), detaching("latest"), detaching("lossless", "--durable", "--name=log")},
 	"clean":   {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""), attaching("lossless", "latest"), creatingOverGarbage},
@@ -180,10 +181,10 @@ var returning = route{"returning", func(k *kill) (*worker, bool) {
 	return v, died
 }}
 
-func reading(delivery string) route {
-	return route{"reading_" + delivery, func(k *kill) (*worker, bool) {
+func reading(delivery string, args ...string) route {
+	return route{"reading_" + delivery + strings.ReplaceAll(strings.Join(args, ""), "--", "_"), func(k *kill) (*worker, bool) {
 		k.start()
-		v := k.victimReader(delivery)
+		v := k.victimReader(delivery, args...)
 		if v == nil {
 			return nil, true
 		}

@@ -306,7 +306,8 @@ class ConsumingWorker:
         }
         self.open_block: Callable[[], Consumer] = lambda: Consumer(name, **settings)
         self.timeout = options.timeout()
-        self.poll, self.echo = options.given("poll"), options.given("echo")
+        self.any, self.echo = options.given("any"), options.given("echo")
+        self.poll = options.given("poll") or self.any
         self.payload = Payload(options.number("slot-size"))
         self.held: collections.deque[ReadSlot] = collections.deque()
 
@@ -315,6 +316,8 @@ class ConsumingWorker:
 
     def _next(self) -> ReadSlot:
         while True:
+            if self.any and not datablock_ctypes.wait_any([self.block], self.timeout):
+                raise Timeout("waited for any of one block")
             try:
                 return self.block.read(0 if self.poll else self.timeout).__enter__()
             except Timeout:

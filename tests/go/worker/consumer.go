@@ -14,6 +14,7 @@ type consumer struct {
 	*core.Consumer
 	timeout  time.Duration
 	poll     bool
+	any      bool // waits with WaitAny
 	echo     bool
 	capacity uint64 // of the block's slots, 0: lengths are not checked
 	held     []core.ReadSlot
@@ -34,7 +35,7 @@ func consumerOpener(name string, o options) func() (participant, error) {
 	if o.given("exact") {
 		options.SchemaMode = schema.Exact
 	}
-	c := consumer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), capacity: o.number("slot-size", 0)}
+	c := consumer{timeout: o.timeout(), poll: o.given("poll"), any: o.given("any"), echo: o.given("echo"), capacity: o.number("slot-size", 0)}
 	return func() (participant, error) {
 		var err error
 		c.Consumer, err = core.OpenConsumer(name, options)
@@ -97,11 +98,16 @@ func (c *consumer) withHeld(word string, s core.ReadSlot) {
 func (c *consumer) next() (core.ReadSlot, error) {
 	for {
 		timeout := c.timeout
-		if c.poll {
+		if c.any {
+			if err := core.WaitAny(timeout, []*core.Consumer{c.Consumer}, make([]bool, 1)); err != nil {
+				return core.ReadSlot{}, err
+			}
+		}
+		if c.poll || c.any {
 			timeout = 0
 		}
 		s, err := c.Next(timeout)
-		if !c.poll || !errors.Is(err, core.Timeout) && !errors.Is(err, core.NoProducer) {
+		if !(c.poll || c.any) || !errors.Is(err, core.Timeout) && !errors.Is(err, core.NoProducer) {
 			return s, err
 		}
 		runtime.Gosched()

@@ -1,0 +1,185 @@
+/*
+ * Waiting on several blocks. The protocol is that of WaitAny in internal/core. Asleep, the thread is inside none of the handles, so that a close need not wait for it: the kernel is given addresses only, and
+ * of a mapping that has gone it says so.
+ */
+#define _GNU_SOURCE /* syscall */
+
+#include "shim.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPINS 100
+#define SLICE_NS UINT64_C(100000000)     /* as in wait.c */
+#define WITHOUT_WAITV_NS UINT64_C(1000000) /* one sleep, when not all words can be slept on */
+#define PROBE_NS INT64_C(1000000000)     /* as in wait.c */
+#define WAITERS 128                      /* FUTEX_WAITV_MAX */
+#define FUTEX_SIZE_32 2                  /* FUTEX_32; not private */
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+/* The kernel's struct futex_waitv, which older headers lack. */
+typedef struct waiter {
+    uint64_t value;
+    uint64_t address;
+    uint32_t flags;
+    uint32_t reserved;
+} waiter;
+
+/* One wait: what it looks at, and what a round has found. */
+typedef struct wait_any {
+    const datablock_consumer *consumers;
+    size_t count;
+    bool *ready;
+    bool any;
+    bool entered;    /* every handle was good once */
+    bool sleeping;   /* say so to the producers, before looking */
+    uint64_t waited; /* ns of the last sleep, which the next round writes down */
+    waiter events[WAITERS];
+} wait_any;
+
+typedef enum readiness { NOT_YET, READY, ASK_GO } readiness;
+
+/* Whether Consumer.Ready; its cases out of the ordinary are left to Go. */
+static readiness ready(const datablock_inline_consumer *c) {
+    const datablock_inline_block *b = &c->block;
+    uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
+    if (!DBSHIM_FAST || state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED || c->held >= c->max_pins || !datablock_inline_row_mine(c) ||
+        (int64_t)(dbshim_monotonic() - c->producer_probed) > PROBE_NS) {
+        return ASK_GO;
+    }
+    uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+    uint64_t at = c->delivery == DATABLOCK_LAYOUT_LATEST && commit > c->next ? commit - 1 : c->next;
+    uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_place_of(b, at, c->ring_next, c->ring_at)], DATABLOCK_ORDER_ENTRY);
+    int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, at);
+    if (ahead < 0) {
+        return commit > c->next ? ASK_GO : NOT_YET;
+    }
+    return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ? ASK_GO : READY;
+}
+
+static datablock_status look_inside(wait_any *w, size_t i) {
+    dbshim_thread *thread = dbshim_self();
+    datablock_inline_consumer *c = thread->shared.current->state;
+    uint32_t *event = datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_EVENT);
+    if (i < WAITERS) {
+        w->events[i] = (waiter){.value = __atomic_load_n(event, __ATOMIC_SEQ_CST), .address = (uint64_t)(uintptr_t)event, .flags = FUTEX_SIZE_32};
+    }
+    if (w->sleeping) {
+        (void)__atomic_fetch_or(datablock_inline_u64(c->block.ctl, DATABLOCK_LAYOUT_CTL_WAITING), UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);
+        DATABLOCK_CRASH_POINT("sleep.marked_any");
+        datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
+        if (w->waited != 0) {
+            datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAIT_NS, w->waited);
+        } else {
+            datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
+        }
+    }
+    readiness found = ready(c);
+    w->ready[i] = found == READY;
+    return found == ASK_GO ? DBSHIM_GO(thread, dbgo_consumer_ready(dbshim_index(w->consumers[i].handle), &w->ready[i], thread->detail)) : DATABLOCK_OK;
+}
+
+/* Says of which consumer a status is. */
+static datablock_status of_consumer(const wait_any *w, size_t i, datablock_status status) {
+    char text[DBSHIM_DETAIL_SIZE];
+    snprintf(text, sizeof text, "consumers[%zu]: %.900s", i, dbshim_detail());
+    strcpy(dbshim_detail(), text);
+    return status == DATABLOCK_E_HANDLE && w->entered ? DATABLOCK_E_CLOSED : status;
+}
+
+/* A look at every consumer, whatever it finds at the first: of two that never run dry, neither is to starve the other. */
+static datablock_status look_at_all(wait_any *w) {
+    w->any = false;
+    for (size_t i = 0; i < w->count; i++) {
+        uint64_t handle = w->consumers[i].handle;
+        datablock_status status = datablock_inline_enter(handle, DATABLOCK_INLINE_CONSUMER) != NULL ? DATABLOCK_OK : dbshim_take(handle, DATABLOCK_INLINE_CONSUMER);
+        if (status == DATABLOCK_OK) {
+            status = dbshim_end(handle, look_inside(w, i), false);
+        }
+        if (status == DATABLOCK_E_CORRUPT) { /* of which a read has more to say */
+            w->ready[i] = true;
+        } else if (status != DATABLOCK_OK) {
+            return of_consumer(w, i, status);
+        }
+        w->any = w->any || w->ready[i];
+    }
+    w->entered = true;
+    return DATABLOCK_OK;
+}
+
+static bool waitv_missing; /* the kernel is older than 5.16, or a filter forbids the call */
+
+static void sleep_on(wait_any *w, uint64_t ns) {
+    size_t count = w->count < WAITERS ? w->count : WAITERS;
+    if (w->count > WAITERS || __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {
+        ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
+    }
+    if (count > 1 && !__atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {
+        uint64_t until = dbshim_monotonic() + ns;
+        struct timespec timeout = {.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
+        if (syscall(SYS_futex_waitv, w->events, (unsigned)count, 0, &timeout, CLOCK_MONOTONIC) >= 0 || (errno != ENOSYS && errno != EPERM && errno != EINVAL)) {
+            return;
+        }
+        __atomic_store_n(&waitv_missing, true, __ATOMIC_RELAXED);
+        ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
+    }
+    dbshim_futex_wait((uint32_t *)(uintptr_t)w->events[0].address, (uint32_t)w->events[0].value, ns);
+}
+
+static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
+    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
+    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
+    for (int spins = timeout_ms == 0 ? 1 : SPINS; spins > 0; spins--) {
+        datablock_status status = look_at_all(w);
+        if (status != DATABLOCK_OK || w->any) {
+            return status;
+        }
+    }
+    for (w->sleeping = true; timeout_ms != 0;) {
+        datablock_status status = look_at_all(w);
+        if (status != DATABLOCK_OK || w->any) {
+            return status;
+        }
+        uint64_t now = dbshim_monotonic();
+        if (now >= until) {
+            break;
+        }
+        DATABLOCK_CRASH_POINT("sleep.any");
+        sleep_on(w, until - now < SLICE_NS ? until - now : SLICE_NS);
+        w->waited = dbshim_monotonic() - now;
+    }
+    snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "nothing to read within %lld ms in any of %zu blocks, the first of which is \"%.200s\"", (long long)timeout_ms, w->count,
+             dbshim_name(dbshim_index(w->consumers[0].handle)));
+    dbshim_failed(DBSHIM_FAILED);
+    return DATABLOCK_E_TIMEOUT;
+}
+
+datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
+    if (consumers == NULL || out == NULL) {
+        return dbshim_null_argument(__func__, consumers == NULL ? "consumers" : "ready");
+    }
+    if (count == 0 || count > DATABLOCK_WAIT_ANY_MAX) {
+        return dbshim_invalid("%s: count is %zu: give 1 to %d consumers", __func__, count, DATABLOCK_WAIT_ANY_MAX);
+    }
+    if (timeout_ms < -1) {
+        return dbshim_invalid("%s: timeout %lld ms: use 0, -1 (for ever) or a positive time", __func__, (long long)timeout_ms);
+    }
+    bool found[DATABLOCK_WAIT_ANY_MAX];
+    wait_any w = {.consumers = consumers, .count = count, .ready = found};
+    datablock_status status = wait_for_one(&w, timeout_ms);
+    if (status == DATABLOCK_OK) {
+        memcpy(out, found, count * sizeof *found);
+        dbshim_failed(DBSHIM_SUCCEEDED);
+    }
+    return status;
+}

@@ -1,0 +1,90 @@
+/*
+ * datablock_observer.hpp - looking at a block without taking part, for C++17
+ *
+ * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
+ *
+ *     Observer observer("camera");
+ *     std::vector<std::byte> frame(observer.newest().length());
+ *     Observation seen = observer.newest(frame.data(), frame.size());
+ *
+ * datablock.hpp includes this.
+ */
+#ifndef DATABLOCK_OBSERVER_HPP
+#define DATABLOCK_OBSERVER_HPP
+
+#include "datablock.hpp"
+
+namespace datablock {
+
+/* Of what message a copy is. */
+class Observation {
+public:
+    std::uint64_t id() const noexcept { return seen_.id; }
+    /* Bytes of the message, also when there was room for fewer. */
+    std::size_t length() const noexcept { return seen_.length; }
+    /* Nanoseconds since 1970; 0: the block does not stamp. */
+    std::uint64_t timestamp_ns() const noexcept { return seen_.timestamp_ns; }
+    /* The id of the message that is written next. */
+    std::uint64_t next_id() const noexcept { return seen_.next_id; }
+    /* The slot's number, as in the diagnosis. */
+    std::uint32_t index() const noexcept { return seen_.index; }
+
+private:
+    friend class Observer;
+    datablock_observation seen_{};
+};
+
+/*
+ * Copies messages out of a block and is no part of it: it holds nobody up, is seen by nobody, and needs no permission but to read the data file. It looks when it is asked, and never waits. Move-only; a
+ * moved-from one is closed. One thread at a time.
+ */
+class Observer {
+public:
+    /* Opens an existing block, with or without a producer. Of the options directory, secret and schema may be given. Errors: invalid, not_found, access, secret, schema, corrupt, version, system. */
+    explicit Observer(const std::string &name, const ConsumerOptions &options = {}) {
+        datablock_consumer_options c = options.for_c();
+        check(datablock_observer_open(detail::name_for_c(name), &c, &observer_));
+    }
+    Observer(Observer &&other) noexcept : observer_(std::exchange(other.observer_, datablock_observer{})) {}
+    Observer &operator=(Observer &&other) noexcept {
+        if (this != &other) {
+            (void)datablock_observer_close(observer_);
+            observer_ = std::exchange(other.observer_, datablock_observer{});
+        }
+        return *this;
+    }
+    ~Observer() { (void)datablock_observer_close(observer_); } /* refused, if it was closed */
+
+    /* Errors: handle (closed already). */
+    void close() { check(datablock_observer_close(observer_)); }
+
+    /*
+     * Copies the newest message that nobody discarded, as far as `capacity` goes; without a buffer it only tells of it. `buffer` may have been written to whatever happens.
+     * Errors: not_found (none yet), overrun (the producer was faster at every attempt), checksum, superseded (open again), corrupt, busy, handle.
+     */
+    Observation newest(void *buffer = nullptr, std::size_t capacity = 0) const { return at(DATABLOCK_NEWEST, buffer, capacity); }
+
+    /* The same for message `id`. Errors: also not_found (not written yet), overrun (overwritten, perhaps while it was copied), lost. */
+    Observation at(std::uint64_t id, void *buffer = nullptr, std::size_t capacity = 0) const {
+        Observation seen;
+        check(datablock_observe(observer_, id, buffer, capacity, &seen.seen_));
+        return seen;
+    }
+
+    /* What the messages are, as their producer has said. Errors: schema (it has said nothing), corrupt, busy, handle. */
+    Schema schema() const {
+        datablock_schema schema;
+        check(datablock_schema_of_observer(observer_, &schema));
+        return Schema(schema);
+    }
+
+    /* For functions of datablock.h; it stays this object's to close. */
+    datablock_observer for_c() const noexcept { return observer_; }
+
+private:
+    datablock_observer observer_{};
+};
+
+} // namespace datablock
+
+#endif /* DATABLOCK_OBSERVER_HPP */

@@ -1,0 +1,95 @@
+package core
+
+import (
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/crash"
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// Ready reports whether Next would not wait now: there is a message, or something to say, such as the end of the stream. It takes nothing.
+func (c *Consumer) Ready() bool {
+	if c.data == nil || atomic.LoadUint32(&c.interrupted) != 0 || c.mayHold() != nil {
+		return true
+	}
+	*c.hot.heartbeat = c.clock.Now()
+	return c.there() || c.over() != nil
+}
+
+// there reports whether a look would find a message or an error. As nextLossless, nextInOrder and nextLatest decide it.
+func (c *Consumer) there() bool {
+	if c.delivery == Latest {
+		_, _, ok := c.newest()
+		return ok
+	}
+	v := c.entry(c.next).Load()
+	if !layout.EntryEmpty(v) && layout.EntryID(v, c.next) >= c.next {
+		return true
+	}
+	return (c.delivery == Ordered || c.joining != 0) && c.commit() > c.next+uint64(c.slotCount)
+}
+
+// WaitAny waits until at least one of the consumers is Ready and sets ready, which is as long, accordingly. It takes nothing, and the next look at any of them may find that things have changed.
+// One goroutine at a time uses a consumer, and this is a use. Errors: Invalid, Timeout.
+func WaitAny(timeout time.Duration, consumers []*Consumer, ready []bool) error {
+	switch {
+	case timeout < Forever:
+		return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+	case len(consumers) == 0:
+		return fail(Invalid, "no consumer to wait for: give at least one")
+	}
+	for range spinTries {
+		if anyReady(consumers, ready) {
+			return nil
+		}
+		if timeout == 0 {
+			return notOne(consumers, timeout)
+		}
+	}
+	start := platform.Monotonic()
+	for _, c := range consumers {
+		*c.hot.waits++
+	}
+	defer func() {
+		waited := platform.Monotonic() - start
+		for _, c := range consumers {
+			*c.hot.waitNs += waited
+		}
+	}()
+	events, seen := make([]*atomic.Uint32, len(consumers)), make([]uint32, len(consumers))
+	for {
+		for i, c := range consumers {
+			events[i], seen[i] = c.event, c.event.Load()
+			c.waiting.Or(1 << (c.row % 64)) // as in wait
+			crash.Point("sleep.marked_any")
+		}
+		if anyReady(consumers, ready) {
+			return nil
+		}
+		slice := consumerSlice
+		if timeout >= 0 {
+			left := timeout - time.Duration(platform.Monotonic()-start)
+			if left <= 0 {
+				return notOne(consumers, timeout)
+			}
+			slice = min(slice, left)
+		}
+		crash.Point("sleep.any")
+		platform.WaitAny(events, seen, slice)
+	}
+}
+
+// anyReady looks at every consumer, whatever it finds at the first: of two that never run dry, neither is to starve the other.
+func anyReady(consumers []*Consumer, ready []bool) (some bool) {
+	for i, c := range consumers {
+		ready[i] = c.Ready()
+		some = some || ready[i]
+	}
+	return some
+}
+
+func notOne(consumers []*Consumer, waited time.Duration) error {
+	return fail(Timeout, "nothing to read within %v in any of %d blocks, the first of which is %q", waited, len(consumers), consumers[0].name())
+}

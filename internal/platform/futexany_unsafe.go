@@ -1,0 +1,61 @@
+//go:build linux
+
+package platform
+
+import (
+	"sync/atomic"
+	"time"
+	"unsafe" // the futex system call takes the addresses of words in mappings
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	futexWaitvMax = 128  // FUTEX_WAITV_MAX
+	futexSize32   = 0x02 // FUTEX_32; not private, as in Wait
+	sysFutexWaitv = 449  // on every architecture
+	withoutWaitv  = 1e6  // ns: how long one sleep may be when not all words can be slept on
+	absoluteClock = unix.CLOCK_MONOTONIC
+)
+
+// futexWaiter is the kernel's struct futex_waitv.
+type futexWaiter struct {
+	value    uint64
+	address  uint64
+	flags    uint32
+	reserved uint32
+}
+
+// waitvMissing: the kernel is older than 5.16, or a filter forbids the call.
+var waitvMissing atomic.Bool
+
+// WaitAny is Wait on several words: it sleeps while each still is the value beside it. More than 128, or a kernel before 5.16, make it look every millisecond instead.
+func WaitAny(words []*atomic.Uint32, values []uint32, timeout time.Duration) {
+	if len(words) == 1 {
+		Wait(words[0], values[0], timeout)
+		return
+	}
+	timeout = max(timeout, 0)
+	if len(words) > futexWaitvMax {
+		timeout = min(timeout, withoutWaitv)
+	}
+	if waitvMissing.Load() || !waitv(words[:min(len(words), futexWaitvMax)], values, timeout) {
+		Wait(words[0], values[0], min(timeout, withoutWaitv))
+	}
+}
+
+func waitv(words []*atomic.Uint32, values []uint32, timeout time.Duration) bool {
+	waiters := make([]futexWaiter, len(words))
+	for i := range words {
+		waiters[i] = futexWaiter{value: uint64(values[i]), address: uint64(uintptr(unsafe.Pointer(words[i]))), flags: futexSize32}
+	}
+	var until unix.Timespec
+	_ = unix.ClockGettime(absoluteClock, &until)
+	until = unix.NsecToTimespec(until.Nano() + int64(timeout))
+	_, _, errno := unix.Syscall6(sysFutexWaitv, uintptr(unsafe.Pointer(&waiters[0])), uintptr(len(waiters)), 0, uintptr(unsafe.Pointer(&until)), absoluteClock, 0)
+	if errno == unix.ENOSYS || errno == unix.EPERM || errno == unix.EINVAL {
+		waitvMissing.Store(true)
+		return false
+	}
+	return true
+}

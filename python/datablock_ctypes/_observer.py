@@ -1,0 +1,155 @@
+"""Looking at a block without taking part."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import weakref
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from ._errors import Closed, Status
+from ._functions import ConsumerOptions, ObserverHandle, RawObservation
+from ._library import StrPath, library
+from ._schema import Schema
+from ._types import SecretBytes, optional_path_bytes, path_bytes, secret_bytes, unsigned
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike, NDArray
+
+NEWEST = (1 << 64) - 1
+HANDLE = int(Status.HANDLE)
+
+
+class Observation:
+    """A copy of a message.
+
+    ``id``: its number. ``data``: its bytes. ``timestamp_ns``: time of the commit, nanoseconds since 1970, 0 unless the block stamps. ``next_id``: the id of the message that is written next. ``index``: the
+    slot's number, as in the diagnosis.
+    """
+
+    __slots__ = ("_observer", "data", "id", "index", "next_id", "timestamp_ns")
+
+    def __init__(self, raw: RawObservation, data: bytes, observer: Observer) -> None:
+        self.id: int = raw.id
+        self.data = data
+        self.timestamp_ns: int = raw.timestamp_ns
+        self.next_id: int = raw.next_id
+        self.index: int = raw.index
+        self._observer = observer
+
+    def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
+        """The message as a NumPy array of one dimension, read-only."""
+        import numpy
+
+        return numpy.frombuffer(self.data, dtype)
+
+    def __getitem__(self, field: str) -> Any:
+        """A field of the block's schema: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
+        return self.array(self._observer.schema.dtype)[0][field]
+
+    def __repr__(self) -> str:
+        return f"<Observation id={self.id} length={len(self.data)}>"
+
+
+class Observer:
+    """Copies messages out of a block, and is no part of it.
+
+    It has no place in the stream, holds nobody up, is seen by nobody, changes nothing, and needs no permission but to read the data file. It looks when it is asked, and never waits. One thread at a
+    time; `close` from any.
+
+    - ``name``: a plain name, or an absolute path. The block may be without a producer.
+    - ``directory``, ``secret``: as for `Producer`. ``schema``, ``exact``: as for `Consumer`.
+
+    Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `System`, `Forked`.
+    """
+
+    def __init__(
+        self,
+        name: StrPath,
+        *,
+        directory: StrPath | None = None,
+        secret: SecretBytes | None = None,
+        schema: Schema | str | None = None,
+        exact: bool = False,
+    ) -> None:
+        self._library = loaded = library()
+        self._name = os.fsdecode(name)
+        options = ConsumerOptions(size=ctypes.sizeof(ConsumerOptions), schema_mode=int(exact))
+        options.directory = optional_path_bytes("directory", directory)
+        options.secret, options.secret_length, keep = secret_bytes(secret)
+        described = Schema.parse(schema) if isinstance(schema, str) else schema
+        if described is not None:
+            options.schema = ctypes.pointer(described._raw)
+        self._handle = ObserverHandle()
+        status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
+        del keep
+        if status != 0:
+            loaded.fail(status)
+        self._finalizer = weakref.finalize(self, _close, loaded.datablock_observer_close, self._handle, os.getpid())
+        self._length = 0  # of the last message
+        self._schema: Schema | None = None
+
+    @property
+    def name(self) -> str:
+        """The block's name, as it was given."""
+        return self._name
+
+    @property
+    def closed(self) -> bool:
+        return not self._finalizer.alive
+
+    @property
+    def schema(self) -> Schema:
+        """What a message of the block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
+        if self._schema is None:
+            self._schema = Schema._from("datablock_schema_of_observer", self._handle)
+        return self._schema
+
+    def newest(self) -> Observation:
+        """A copy of the newest message that nobody discarded.
+
+        Raises `NotFound` (none yet), `Overrun` (the producer was faster than the copy at every attempt), `Checksum`, `Superseded` (open again), `Corrupt`, `Closed`, `Busy`.
+        """
+        return self._copy(NEWEST)
+
+    def read_at(self, id: int) -> Observation:
+        """A copy of message ``id``. Raises `NotFound` (not written yet), `Overrun` (overwritten, perhaps while it was copied), `Lost`, and as `newest`."""
+        return self._copy(unsigned("id", id, 64))
+
+    def _copy(self, number: int) -> Observation:
+        raw = RawObservation()
+        while True:
+            buffer = bytearray(self._length)
+            view = (ctypes.c_char * len(buffer)).from_buffer(buffer) if buffer else None
+            status = self._library.datablock_observe(self._handle, number, view, len(buffer), raw)
+            if status != 0:
+                self._fail(status)
+            self._length = raw.length
+            if raw.length <= len(buffer):
+                return Observation(raw, bytes(memoryview(buffer)[: raw.length]), self)
+
+    def _fail(self, status: int) -> NoReturn:
+        error = self._library.error(status)
+        if status == HANDLE and self.closed:
+            raise Closed(f'block "{self._name}": this Observer is closed')
+        raise error
+
+    def close(self) -> None:
+        """Let go of the block. May be called again, and from any thread."""
+        status = self._finalizer() or 0
+        if status != 0:
+            self._library.fail(status)
+
+    def __enter__(self) -> Observer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Observer {self._name!r} {'closed' if self.closed else 'open'}>"
+
+
+def _close(close: Any, handle: ObserverHandle, process: int) -> int:
+    return int(close(handle)) if os.getpid() == process else 0

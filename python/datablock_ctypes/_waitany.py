@@ -1,0 +1,71 @@
+"""Waiting on several blocks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from ctypes import c_bool
+from typing import TYPE_CHECKING
+
+from ._errors import Invalid, Status
+from ._functions import ConsumerHandle
+from ._library import library
+from ._participant import SLICE_MS, bad_timeout
+
+if TYPE_CHECKING:
+    from ._consumer import Consumer
+
+TIMEOUT = int(Status.TIMEOUT)
+
+
+class Waiting:
+    """A wait for several consumers, in slices."""
+
+    def __init__(self, consumers: Iterable[Consumer]) -> None:
+        self._consumers = list(consumers)
+        if not self._consumers:
+            raise Invalid("no consumer to wait for: give at least one")
+        self._library = library()
+        count = len(self._consumers)
+        self._handles = (ConsumerHandle * count)()
+        for i, consumer in enumerate(self._consumers):
+            self._handles[i].handle = consumer._handle.handle
+        self._found = (c_bool * count)()
+
+    def once(self, milliseconds: int) -> list[Consumer]:
+        """Those that are ready; none within the time: an empty list."""
+        status = self._library.datablock_wait_any(self._handles, len(self._consumers), milliseconds, self._found)
+        if status == TIMEOUT:
+            return []
+        if status != 0:
+            for consumer in self._consumers:
+                if consumer.closed:
+                    raise consumer._closed_error()
+            self._library.fail(status)
+        return [consumer for consumer, ready in zip(self._consumers, self._found) if ready]
+
+
+def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
+    """Wait until at least one of the consumers can be read without waiting, and return all that can::
+
+        while ready := wait_any([left, right], timeout=1.0):
+            for consumer in ready:
+                with consumer.read(timeout=0) as slot:
+                    ...
+
+    A consumer can be read when there is a message, or something else that a read raises at once, such as `Closed` at the end of the stream. Nothing is taken. An empty list: none came within
+    the timeout (seconds; None: for ever; 0: does not wait). Waiting lets other threads run and obeys Ctrl-C.
+
+    Raises `Invalid` (no consumers, or more than 1024), `Closed` (one of them is), `Busy` (another thread is inside one of them).
+    """
+    if timeout is not None and not timeout >= 0:
+        raise bad_timeout(timeout)
+    waiting = Waiting(consumers)
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while True:
+        left = deadline - time.monotonic()
+        last = left * 1000 <= SLICE_MS
+        ready = waiting.once(max(0, math.ceil(left * 1000)) if last else SLICE_MS)
+        if ready or last:
+            return ready
