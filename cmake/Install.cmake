@@ -14,6 +14,12 @@ install(PROGRAMS
   DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET datablock-admin)
   install(PROGRAMS ${CMAKE_BINARY_DIR}/datablock-admin DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(DIRECTORY ${admin_generated}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+  # Where each shell looks by itself.
+  set(completions ${admin_generated}/completions)
+  install(FILES ${completions}/datablock-admin.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME datablock-admin)
+  install(FILES ${completions}/_datablock-admin DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${completions}/datablock-admin.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 
 # Both files find the installation from where they are, so that DESTDIR and another prefix at install time do no harm.

@@ -14,6 +14,12 @@ endfunction()
 file(GLOB admin_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cmd/datablock-admin/*.go)
 if(admin_sources)
   datablock_go_program(datablock-admin ${CMAKE_BINARY_DIR}/datablock-admin ./cmd/datablock-admin)
+  # Its man pages and its completion, from the definitions of its commands.
+  set(admin_generated ${CMAKE_BINARY_DIR}/generated)
+  add_custom_command(TARGET datablock-admin POST_BUILD
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${admin_generated}
+    COMMAND ${CMAKE_BINARY_DIR}/datablock-admin generate ${admin_generated} --release ${PROJECT_VERSION}
+    VERBATIM)
 endif()
 
 add_custom_target(demo)

@@ -58,9 +58,7 @@ func (a *app) validate() *cobra.Command {
 log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
 
 With --repair it rebuilds in place what can be concluded from the rest, and resets what cannot; nobody attached has to attach again. A message that cannot be saved is marked LOST. While a producer lives its
-ring is not touched (exit code 4), unless --force is given.
-
-` + exitHelp,
+ring is not touched (exit code 4), unless --force is given.`,
 		Example: `  datablock-admin validate --shm-name camera
   datablock-admin validate --shm-name camera --repair --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -86,7 +84,7 @@ ring is not touched (exit code 4), unless --force is given.
 	cmd.Flags().BoolVar(&repair, "repair", false, "repair what is wrong")
 	cmd.Flags().BoolVar(&force, "force", false, "with --repair: also the ring of a living producer, whose open claim may be fenced")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return blockFlag(cmd, &name)
+	return a.blockFlag(cmd, &name)
 }
 
 func (a *app) repair(name string, force bool) error {
@@ -148,9 +146,9 @@ func (a *app) autoRecover() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "auto-recover --shm-name NAME [--dry-run]", Short: "Do for everything stuck or damaged what is right for it",
 		Long: `Walks the diagnosis of a block: repairs damage, releases what dead producers and consumers hold, and removes the files that they left. Nobody who lives is touched: what would take force, or
-a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.
-
-` + exitHelp,
+a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.`,
+		Example: `  datablock-admin auto-recover --shm-name camera --dry-run
+  datablock-admin auto-recover --shm-name camera --yes`,
 		RunE: func(*cobra.Command, []string) error {
 			if !dry {
 				if err := confirm(yes, fmt.Sprintf("recover block %q", name)); err != nil {
@@ -175,7 +173,7 @@ a person, is named (attend) and left alone. With --dry-run it only says what it 
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return blockFlag(cmd, &name)
+	return a.blockFlag(cmd, &name)
 }
 
 func (a *app) showSteps(steps []stepJSON, dry bool) {

@@ -54,7 +54,11 @@ type slotJSON struct {
 
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The blocks of a directory", Args: cobra.NoArgs,
+		Use: "list", Short: "The blocks of a directory", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Long: `Shows every block of a directory: its state, how many slots of which size it has, how many messages were written, and who is there. A block that cannot be read is
+UNREADABLE; validate says why.`,
+		Example: `  datablock-admin list
+  datablock-admin list --directory /run/blocks --json`,
 		RunE: func(*cobra.Command, []string) error {
 			blocks, err := core.List(a.directory)
 			if err != nil {
@@ -93,9 +97,9 @@ func (a *app) diagnose() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "diagnose --shm-name NAME [--slot N]", Short: "Who holds which slot since when, and what to do about it",
 		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it, when it has been
-claimed or held by a silent reader for more than 30 seconds, or when it keeps a waiting producer waiting. Nothing is changed.
-
-` + exitHelp,
+claimed or held by a silent reader for more than 30 seconds, or when it keeps a waiting producer waiting. Nothing is changed.`,
+		Example: `  datablock-admin diagnose --shm-name camera
+  datablock-admin diagnose --shm-name camera --slot 3`,
 		PreRun: func(cmd *cobra.Command, _ []string) { one = cmd.Flags().Changed("slot") },
 		RunE: func(*cobra.Command, []string) error {
 			d, err := core.Diagnose(name, a.directory)
@@ -121,7 +125,8 @@ claimed or held by a silent reader for more than 30 seconds, or when it keeps a 
 		},
 	}
 	cmd.Flags().Uint32Var(&slot, "slot", 0, "only this slot")
-	return blockFlag(cmd, &name)
+	completeFlag(cmd, "slot", a.completeSlot)
+	return a.blockFlag(cmd, &name)
 }
 
 // reference is what another command finds the block by: its name does in the default directory only.

@@ -23,7 +23,14 @@ const (
 	exitFailed   = 5
 )
 
-const exitHelp = `Exit codes: 0 healthy or done, 1 problems found, 2 wrong usage, 3 no such block, 4 refused because somebody alive uses it, 5 failed.`
+var exitMeanings = [...]string{
+	exitOK:       "healthy or done",
+	exitProblems: "problems found",
+	exitUsage:    "wrong usage",
+	exitMissing:  "no such block",
+	exitRefused:  "refused because somebody alive uses it",
+	exitFailed:   "failed",
+}
 
 // errProblems ends a command whose output has already said everything.
 var errProblems = errors.New("problems found")
@@ -34,29 +41,49 @@ type app struct {
 	directory string
 	registry  string // of schemas
 	json      bool
+	printed   bool // JSON, of which there is one document
 }
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, out, errOut io.Writer) (code int) {
 	debug.SetPanicOnFault(true) // a file that is truncated while it is looked at
+	a := &app{out: out}
+	fail := func(c int, text string) {
+		code = c
+		fmt.Fprintf(errOut, "datablock-admin: %s\n", text)
+		if (a.json || asksForJSON(args)) && !a.printed {
+			_ = a.printJSON(failureJSON{text, c})
+		}
+	}
 	defer func() {
 		r := recover()
 		if fault, ok := r.(interface{ Addr() uintptr }); ok {
-			fmt.Fprintf(errOut, "datablock-admin: one of the block's files was truncated meanwhile (nothing is at 0x%x any more): look again\n", fault.Addr())
-			code = exitFailed
+			fail(exitFailed, fmt.Sprintf("one of the block's files was truncated meanwhile (nothing is at 0x%x any more): look again", fault.Addr()))
 		} else if r != nil {
 			panic(r)
 		}
 	}()
-	a := &app{out: out}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errOut)
+
+	cmd, err := root.ExecuteC()
+	if code = exitCode(err); code > exitProblems {
+		fail(code, withUsage(cmd, err).Error())
+	}
+	return code
+}
+
+func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "datablock-admin",
 		Short: "See and repair DataBlock's shared-memory blocks",
 		Long: `datablock-admin shows the shared-memory blocks of this machine: who writes and reads them, which slots are held by whom and since when, and what a dead
 process left behind. Looking changes nothing and is safe while everything runs.
 
-` + exitHelp,
+With --json a command prints one JSON document, also when it fails: {"error": TEXT, "exit_code": N}.`,
 		Example: `  datablock-admin list
   datablock-admin diagnose --shm-name camera
   datablock-admin status --shm-name camera --json`,
@@ -64,17 +91,13 @@ process left behind. Looking changes nothing and is safe while everything runs.
 	}
 	root.PersistentFlags().StringVar(&a.directory, "directory", "", "where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(), a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(), a.unlink(), a.collect())
-	root.SetArgs(args)
-	root.SetOut(out)
-	root.SetErr(errOut)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-
-	err := root.Execute()
-	if err != nil && !errors.Is(err, errProblems) {
-		fmt.Fprintf(errOut, "datablock-admin: %v\n", err)
-	}
-	return exitCode(err)
+	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(), a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(), a.unlink(), a.collect(),
+		a.completion(), a.generate())
+	root.SetHelpCommand(a.help())
+	completeDirectory(root, "directory")
+	a.group(root)
+	addExitCodes(root)
+	return root
 }
 
 // usageError is a request that could not be understood.
@@ -88,7 +111,7 @@ func exitCode(err error) int {
 		return exitOK
 	case errors.Is(err, errProblems):
 		return exitProblems
-	case errors.As(err, &usage), !errors.As(err, &status): // cobra's own errors are about the arguments
+	case errors.As(err, &usage), !errors.As(err, &status): // the library's errors are about the arguments
 		return exitUsage
 	}
 	switch status.Code {
@@ -103,16 +126,20 @@ func exitCode(err error) int {
 }
 
 // blockFlag adds --shm-name to a command that is about one block; the name may also be its only argument.
-func blockFlag(cmd *cobra.Command, name *string) *cobra.Command {
+func (a *app) blockFlag(cmd *cobra.Command, name *string) *cobra.Command {
 	cmd.Flags().StringVar(name, "shm-name", "", "the block: its name, or the absolute path of its data file")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
 		if *name == "" && len(args) == 1 {
 			*name, args = args[0], nil
 		}
 		if *name == "" || len(args) > 0 {
-			return usageError{fmt.Errorf("name one block: datablock-admin %s --shm-name NAME (datablock-admin list shows them)", cmd.Name())}
+			return usageError{fmt.Errorf("name one block: %s (datablock-admin list shows them)", cmd.UseLine())}
 		}
 		return nil
 	}
+	cmd.ValidArgsFunction = a.completeBlock
+	completeFlag(cmd, "shm-name", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		return a.completeBlock(cmd, nil, typed)
+	})
 	return cmd
 }

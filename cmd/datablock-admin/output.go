@@ -23,6 +23,7 @@ var (
 func (a *app) print(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
 
 func (a *app) printJSON(v any) error {
+	a.printed = true
 	e := json.NewEncoder(a.out)
 	e.SetIndent("", "  ")
 	return e.Encode(v)

@@ -21,7 +21,8 @@ func (a *app) release(use, short string, action func(name, directory string, slo
 	var slot uint32
 	cmd := &cobra.Command{
 		Use: use + " --shm-name NAME --slot N", Short: short,
-		Long: short + ". Whoever lives keeps what it holds: then this is refused (exit code 4), or there is nothing to do (exit code 0).\n\n" + exitHelp,
+		Long:    short + ". Whoever lives keeps what it holds: then this is refused (exit code 4), or there is nothing to do (exit code 0).",
+		Example: "  datablock-admin " + use + " --shm-name camera --slot 3",
 		RunE: func(*cobra.Command, []string) error {
 			result, err := action(name, a.directory, slot)
 			said := "released"
@@ -38,11 +39,7 @@ func (a *app) release(use, short string, action func(name, directory string, slo
 			return nil
 		},
 	}
-	cmd.Flags().Uint32Var(&slot, "slot", 0, "the slot, as diagnose shows it")
-	if err := cmd.MarkFlagRequired("slot"); err != nil {
-		panic(err) // the flag was added just now
-	}
-	return blockFlag(cmd, &name)
+	return required(a.blockFlag(cmd, &name), "slot", &slot, "the slot, as diagnose shows it", a.completeSlot)
 }
 
 func (a *app) cleanup() *cobra.Command {
@@ -51,9 +48,8 @@ func (a *app) cleanup() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "cleanup-heartbeats --shm-name NAME --timeout 1h", Short: "Remove the rows of dead consumers",
 		Long: `Removes the row of every dead consumer. A durable one, which keeps its place to come back, loses it only when it has been dead for longer than the
-timeout. Whoever lives stays, however silent.
-
-` + exitHelp,
+timeout. Whoever lives stays, however silent.`,
+		Example: "  datablock-admin cleanup-heartbeats --shm-name camera --timeout 1h",
 		RunE: func(*cobra.Command, []string) error {
 			n, err := core.CleanupDeadConsumers(name, a.directory, timeout)
 			if err != nil {
@@ -67,8 +63,9 @@ timeout. Whoever lives stays, however silent.
 		},
 	}
 	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long a durable consumer must have been dead, such as 5s or 24h")
+	completeFlag(cmd, "timeout", cobra.NoFileCompletions)
 	if err := cmd.MarkFlagRequired("timeout"); err != nil {
 		panic(err) // the flag was added just now
 	}
-	return blockFlag(cmd, &name)
+	return a.blockFlag(cmd, &name)
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,7 @@ discarded (LOSSLESS readers are told LOST), and who still holds a slot that has 
 			return core.ForceResetSlot(name, a.directory, slot, force)
 		},
 		func() string { return fmt.Sprintf("reset slot %d", slot) })
-	return required(cmd, "slot", &slot, "the slot, as diagnose shows it")
+	return required(cmd, "slot", &slot, "the slot, as diagnose shows it", a.completeSlot)
 }
 
 func (a *app) forceResetAll() *cobra.Command {
@@ -39,11 +40,12 @@ attach again.`,
 			return core.EvictConsumer(name, a.directory, row, force)
 		},
 		func() string { return fmt.Sprintf("evict the consumer in row %d", row) })
-	return required(cmd, "row", &row, "the row, as diagnose and status show it")
+	return required(cmd, "row", &row, "the row, as diagnose and status show it", a.completeRow)
 }
 
-func required(cmd *cobra.Command, flag string, value *uint32, usage string) *cobra.Command {
+func required(cmd *cobra.Command, flag string, value *uint32, usage string, complete cobra.CompletionFunc) *cobra.Command {
 	cmd.Flags().Uint32Var(value, flag, 0, usage)
+	completeFlag(cmd, flag, complete)
 	if err := cmd.MarkFlagRequired(flag); err != nil {
 		panic(err) // the flag was added just now
 	}
@@ -58,7 +60,8 @@ func (a *app) byForce(use, arguments, short, long string, act func(name string, 
 		arguments = " " + arguments
 	}
 	cmd := &cobra.Command{
-		Use: use + " --shm-name NAME" + arguments + " [--force]", Short: short, Long: long + "\n\n" + exitHelp,
+		Use: use + " --shm-name NAME" + arguments + " [--force]", Short: short, Long: long,
+		Example: "  datablock-admin " + use + " --shm-name camera" + strings.Replace(arguments, "N", "3", 1) + " --force --yes",
 		RunE: func(*cobra.Command, []string) error {
 			how := ""
 			if force {
@@ -87,7 +90,7 @@ func (a *app) byForce(use, arguments, short, long string, act func(name string, 
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds: it is told at its next call")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
-	return blockFlag(cmd, &name)
+	return a.blockFlag(cmd, &name)
 }
 
 type recordJSON struct {
@@ -104,9 +107,8 @@ func (a *app) history() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "history --shm-name NAME", Short: "What was done to a block by recoveries, and by whom",
-		Long: `Shows the block's recovery log, oldest first: when, who, and what. The log is in the block, and survives who wrote it; it keeps the newest records.
-
-` + exitHelp,
+		Long:    `Shows the block's recovery log, oldest first: when, who, and what. The log is in the block, and survives who wrote it; it keeps the newest records.`,
+		Example: "  datablock-admin history --shm-name camera",
 		RunE: func(*cobra.Command, []string) error {
 			records, err := core.RecoveryLog(name, a.directory)
 			if err != nil {
@@ -128,5 +130,5 @@ func (a *app) history() *cobra.Command {
 			return nil
 		},
 	}
-	return blockFlag(cmd, &name)
+	return a.blockFlag(cmd, &name)
 }

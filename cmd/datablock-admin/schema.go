@@ -35,14 +35,16 @@ func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
 		Use: "schema", Short: "Schemas of blocks, files and the registry: show, hash, check, diff, generate, register, list",
 		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input;
-block:NAME for that of a block; or registered:NAME@VERSION for one of the registry.
-
-` + exitHelp,
+block:NAME for that of a block; or registered:NAME@VERSION for one of the registry.`,
 		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
 	}
 	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")
 	c.AddCommand(a.schemaRegister(), a.schemaList(), a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(), a.schemaGenerate())
-	return c
+	completeDirectory(c, "registry")
+	for _, one := range c.Commands() {
+		one.ValidArgsFunction = a.completeSchema
+	}
+	return a.group(c)
 }
 
 // readSchema takes a schema from a file, standard input, or a block.
@@ -75,7 +77,7 @@ func (a *app) readSchema(from string) (*schema.Schema, error) {
 	}
 	s, err := schema.Parse(string(text[:n]))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", from, err)
+		return nil, usageError{fmt.Errorf("%s: %w", from, err)}
 	}
 	return s, nil
 }
@@ -94,6 +96,8 @@ func (a *app) readSchemas(from []string) (all []*schema.Schema, err error) {
 func (a *app) schemaRegister() *cobra.Command {
 	return &cobra.Command{
 		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema register reading.schema",
+		Long: `Puts a schema into the registry, from where programs take it by its name and version. A change that readers of older versions do not understand needs another major version, an added field
+another minor one; what breaks that rule is refused (exit code 5), and the message says which version it needs.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err == nil {
@@ -114,6 +118,7 @@ func (a *app) schemaRegister() *cobra.Command {
 func (a *app) schemaList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "The schemas of the registry", Args: cobra.NoArgs, Example: "  datablock-admin schema list",
+		Long: `Shows every schema of the registry, by name and version, with its size and hash.`,
 		RunE: func(*cobra.Command, []string) error {
 			all, err := core.RegisteredSchemas(a.registry)
 			if err != nil {
@@ -148,6 +153,7 @@ func jsonOf(s *schema.Schema) schemaJSON {
 func (a *app) schemaShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show SCHEMA", Short: "The text form, with the hash", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema show block:camera",
+		Long: `Shows a schema in the text form that every command here takes, with size, alignment and hash in its first line.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err != nil {
@@ -165,6 +171,7 @@ func (a *app) schemaShow() *cobra.Command {
 func (a *app) schemaHash() *cobra.Command {
 	return &cobra.Command{
 		Use: "hash SCHEMA", Short: "The hash alone", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema hash reading.schema",
+		Long: `Shows the hash that a block carries of its schema. The same struct has the same hash in every language.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err != nil {
@@ -183,6 +190,7 @@ func (a *app) schemaCheck() *cobra.Command {
 	exact := false
 	c := &cobra.Command{
 		Use: "check PRODUCER CONSUMER", Short: "Whether a consumer that expects one can read what a producer of the other writes", Args: cobra.ExactArgs(2),
+		Long:    `Says whether a consumer may attach: it may expect fewer fields than the producer writes, and none that differs. Exit code 1: it does not fit, and the message names the fields.`,
 		Example: "  datablock-admin schema check block:camera my-reader.schema",
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
@@ -223,6 +231,7 @@ func (a *app) difference(producer, consumer *schema.Schema) schemaDiffJSON {
 func (a *app) schemaDiff() *cobra.Command {
 	return &cobra.Command{
 		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides", Args: cobra.ExactArgs(2), Example: "  datablock-admin schema diff old.schema new.schema",
+		Long: `Shows each field that one side has and the other has not, or has otherwise. Exit code 1: there is such a field.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
 			if err != nil {
@@ -250,6 +259,7 @@ func (a *app) schemaGenerate() *cobra.Command {
 	language := ""
 	c := &cobra.Command{
 		Use: "generate --lang LANGUAGE SCHEMA", Short: "Source of a type with this layout: c, cpp, go or python", Args: cobra.ExactArgs(1),
+		Long:    `Writes the source of a struct or class to standard output, laid out as the schema says.`,
 		Example: "  datablock-admin schema generate --lang c block:camera > camera.h",
 		RunE: func(_ *cobra.Command, args []string) error {
 			if language == "" {
@@ -271,5 +281,6 @@ func (a *app) schemaGenerate() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&language, "lang", "", "c, cpp, go or python")
+	completeFlag(c, "lang", cobra.FixedCompletions(schema.Languages, cobra.ShellCompDirectiveNoFileComp))
 	return c
 }

@@ -72,9 +72,9 @@ func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "status --shm-name NAME [--watch[=1s]]", Short: "The producer and every consumer: position, rate, lag, what they missed",
 		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says that they live. Nothing is changed. With --watch it looks again and again until
-Ctrl-C; with --json each look is then one line.
-
-` + exitHelp,
+Ctrl-C; with --json each look is then one line.`,
+		Example: `  datablock-admin status --shm-name camera
+  datablock-admin status --shm-name camera --watch=500ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !cmd.Flags().Changed("watch") {
 				s, err := a.look(name, nil)
@@ -91,7 +91,8 @@ Ctrl-C; with --json each look is then one line.
 	}
 	cmd.Flags().DurationVar(&watch, "watch", time.Second, "look again and again, that far apart")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
-	return blockFlag(cmd, &name)
+	completeFlag(cmd, "watch", cobra.NoFileCompletions)
+	return a.blockFlag(cmd, &name)
 }
 
 // sample is a look at a block.
@@ -193,6 +194,7 @@ func (a *app) watch(name string, every time.Duration) error {
 
 func (a *app) showStatus(s *sample, inOneLine bool) error {
 	if a.json && inOneLine {
+		a.printed = true
 		return json.NewEncoder(a.out).Encode(s.status)
 	}
 	if a.json {

@@ -40,3 +40,8 @@ if command -v pkg-config >/dev/null; then
     LD_LIBRARY_PATH=$libdir "$root/user/by-pkg-config"
 fi
 test "$(readlink "$libdir/libdatablock.so")" = libdatablock.so.1
+
+for file in man/man1/datablock-admin.1 man/man1/datablock-admin-schema-show.1 \
+    bash-completion/completions/datablock-admin zsh/site-functions/_datablock-admin fish/vendor_completions.d/datablock-admin.fish; do
+    grep -q "datablock-admin" "$root/usr/share/$file"
+done

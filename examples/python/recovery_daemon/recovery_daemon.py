@@ -1,0 +1,87 @@
+"""Watches blocks and recovers what dead processes left in them. Without --act it only says what it would do."""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import logging
+import signal
+import sys
+
+from datablock_ctypes import DataBlockError, RecoveryStep, RecoveryStepKind, auto_recover, list_blocks
+
+STOP = (signal.SIGTERM, signal.SIGINT)
+log = logging.getLogger("recovery")
+
+
+class Daemon:
+    def __init__(self, patterns: list[str], act: bool) -> None:
+        self.patterns = patterns
+        self.act = act
+        self.told: set[tuple[object, ...]] = set()
+        """What was logged and has not changed since: it is not logged at every look."""
+
+    def look(self) -> None:
+        """One look at every block."""
+        seen: set[tuple[object, ...]] = set()
+        try:
+            names = [block.name for block in list_blocks()]
+        except DataBlockError as error:
+            names = []
+            self.tell(seen, logging.ERROR, ("the directory", str(error)), f"blocks cannot be listed: {error}")
+        for name in names:
+            if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns):
+                self.recover(name, seen)
+        self.told = seen
+
+    def recover(self, name: str, seen: set[tuple[object, ...]]) -> None:
+        try:
+            steps = auto_recover(name, dry_run=not self.act)
+        except DataBlockError as error:  # also: removed since it was listed
+            self.tell(seen, logging.ERROR, (name, str(error)), f"{name}: cannot be recovered: {error}")
+            return
+        for step in steps:
+            key = (name, step.kind, step.target, step.pid, step.done)
+            if step.done:
+                log.info("%s: done: %s", name, step.text)  # each is news
+            elif step.kind == RecoveryStepKind.ATTEND:
+                self.tell(seen, logging.WARNING, key, f"{name}: attend: {step.text}")
+            elif self.act:
+                self.tell(seen, logging.ERROR, key, f"{name}: failed: {self.why(step)}")
+            else:
+                self.tell(seen, logging.WARNING, key, f"{name}: would: {step.text}")
+
+    @staticmethod
+    def why(step: RecoveryStep) -> str:
+        return f"{step.text} ({step.result.name})"
+
+    def tell(self, seen: set[tuple[object, ...]], level: int, key: tuple[object, ...], text: str) -> None:
+        seen.add(key)
+        if key not in self.told:
+            log.log(level, "%s", text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("pattern", nargs="*", default=["*"], help="names of blocks, such as 'camera*' (default: all)")
+    parser.add_argument("--act", action="store_true", help="recover; without it nothing is changed")
+    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
+    arguments = parser.parse_args()
+    if not arguments.interval > 0:
+        parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+
+    # Blocked and waited for, not handled: a signal never comes between a recovery and its line in the log.
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
+    daemon = Daemon(arguments.pattern, arguments.act)
+    log.info("watching %s: %s", " ".join(arguments.pattern), "acting" if arguments.act else "a dry run, nothing is changed")
+    while True:
+        daemon.look()
+        caught = signal.sigtimedwait(STOP, arguments.interval)
+        if caught:
+            log.info("stopped by %s", signal.Signals(caught.si_signo).name)
+            return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
