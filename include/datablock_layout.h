@@ -289,8 +289,8 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_LOCK_SLEEPERS 8
 
 typedef struct datablock_layout_lock {
-    uint64_t owner; /* incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. The low half is the futex word */
-    uint32_t sleepers; /* 1: somebody sleeps, or is about to */
+    uint64_t owner; /* incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. */
+    uint32_t sleepers; /* odd: somebody sleeps, or is about to; who wakes counts up; the futex word */
     uint8_t reserved[52];
 } datablock_layout_lock;
 

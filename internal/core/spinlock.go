@@ -38,11 +38,6 @@ func (b *block) lockSleepers(i uint32) *atomic.Uint32 {
 	return b.ctl.u32(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockSleepers)
 }
 
-// lockFutex is what waiters sleep on: the half of the word that changes whenever the owner does.
-func (b *block) lockFutex(i uint32) *atomic.Uint32 {
-	return b.ctl.u32(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockOwner)
-}
-
 // incarnationOf is what a living participant of the row has in its mark.
 func (b *block) incarnationOf(row uint32) uint32 {
 	if row == layout.ProducerRow {
@@ -133,8 +128,8 @@ func (a *attachment) sleepForLock(i uint32, timeout time.Duration, interrupted *
 		if atomic.LoadUint32(interrupted) != 0 {
 			return false, fail(Closed, "block %q: closed while it waited for lock %d", a.name(), i)
 		}
-		seen := a.lockFutex(i).Load()
-		a.lockSleepers(i).Store(1) // sequentially consistent, pairs with the load in unlock: either it sees this, or we see the word it has changed
+		sleepers := a.lockSleepers(i)
+		seen := sleepers.Or(1) | 1 // sequentially consistent, pairs with the load in leaveLock: either it sees this, or we see the word it has changed
 		crash.Point("lock.sleeps")
 		if taken, abandoned := a.tryLock(i, true); taken {
 			a.locks.depth[i] = 1
@@ -143,7 +138,7 @@ func (a *attachment) sleepForLock(i uint32, timeout time.Duration, interrupted *
 		if timeout >= 0 {
 			slice = min(slice, left)
 		}
-		platform.Wait(a.lockFutex(i), seen, slice)
+		platform.Wait(sleepers, seen, slice) // whoever takes the flag counts up, so that nobody who has set it goes to sleep any more
 		slice = min(2*slice, lockSlice)
 	}
 }
@@ -189,10 +184,10 @@ func (b *block) leaveLock(i uint32, mark uint64, abandoned bool) bool {
 		return false
 	}
 	crash.Point("lock.left")
-	if b.lockSleepers(i).Load() != 0 {
-		b.lockSleepers(i).Store(0)
+	sleepers := b.lockSleepers(i)
+	if seen := sleepers.Load(); seen&1 != 0 && sleepers.CompareAndSwap(seen, seen+1) { // else somebody else counts up, and wakes
 		crash.Point("lock.wakes")
-		platform.Wake(b.lockFutex(i))
+		platform.Wake(sleepers)
 	}
 	return true
 }

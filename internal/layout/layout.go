@@ -149,7 +149,7 @@ const (
 // The line of one lock that applications share.
 const (
 	LockOwner    = 0 // u64 incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. The low half is the futex word
-	LockSleepers = 8 // u32 1: somebody sleeps, or is about to
+	LockSleepers = 8 // u32 odd: somebody sleeps, or is about to; who wakes counts up
 )
 
 // The flexible zone's header, in the control file; the contents follow.

@@ -100,6 +100,10 @@ CONFIGS = [
            N=2, NBLK=4, DEATHS=1, KILLABLE=4, PRODUCERS=6),
     config("replace-twice", 350_000, "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
+    # Locks that participants share: three who want one, one of whom may die at any step, and somebody who cleans up after it.
+    config("lock", 2_700_000, "run Locker(1,2); run Locker(2,2); run Locker(3,1); run LockCleaner(4,1)",
+           DEATHS=1, KILLABLE=2),
+    config("lock-waits", 820_000, "run Locker(1,3); run Locker(2,2); run Locker(3,1)"),
     # The same with more messages, deaths and readers at once.
     config("large-lossless", 3_000_000, "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
            N=2, SPARE=1, DEATHS=3, KILLABLE=14, PRODUCERS=22, ABORTS=1, RELEASES=1),
@@ -128,6 +132,8 @@ NO_SLOT_LEFT = "admitted"
 BROKEN_PUBLISHED = "broken"
 TWO_PRODUCERS = "blk==current"
 AFTER_THE_END = "told_end"
+TAKEN_AWAY = "violated left"
+UNTOLD = "half"
 
 # Mutation, the configuration that catches it, and as what.
 MUTATIONS = [
@@ -175,6 +181,11 @@ MUTATIONS = [
     ("NO_REPLACE_LOCK", "replace-twice", TWO_PRODUCERS),
     ("ADOPT_WITHOUT_LOCK", "create", ID_TWICE),
     ("CREATE_REPLACES", "create", TWO_PRODUCERS),
+    ("LOCK_TAKES_FROM_THE_LIVING", "lock", TAKEN_AWAY),
+    ("LOCK_CLEANED_AS_FREE", "lock", UNTOLD),
+    ("LOCK_LOOKS_FIRST", "lock-waits", SLEEPS),
+    ("LOCK_NO_WAKE", "lock-waits", SLEEPS),
+    ("LOCK_FLAG_WITHOUT_COUNT", "lock-waits", SLEEPS),
 ]
 
 
