@@ -5,7 +5,7 @@ program=${1:-build/examples/cpp}/video_frames
 film=$(mktemp)
 "$program" camera 100 >"$film" &
 camera=$!
-trap 'kill "$camera" 2>/dev/null && wait "$camera" || true; rm -f "$film"' EXIT
+trap 'wait "$camera" || true; rm -f "$film"' EXIT # without a viewer it gives up by itself
 printed=$("$program" viewer)
 wait "$camera"
 printed="$(cat "$film")
