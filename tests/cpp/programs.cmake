@@ -64,6 +64,6 @@ foreach(test batch schema shared integrity recovery)
   endforeach()
 endforeach()
 
-foreach(example transactions next_slot video_frames)
+foreach(example transactions next_slot video_frames control_loop)
   datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${CMAKE_BINARY_DIR}/examples/cpp)
 endforeach()
