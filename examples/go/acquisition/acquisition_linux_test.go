@@ -82,22 +82,44 @@ func TestEverySampleIsInTheFileWhoeverIsKilled(t *testing.T) {
 	directory, file := t.TempDir(), filepath.Join(t.TempDir(), "samples")
 	acquire := []string{"acquire", fmt.Sprint(count), fmt.Sprint(rate)}
 	instrument := start(t, directory, acquire...)
-	for third := range int64(3) {
+	var display *datablock.Consumer
+	for turn := range int64(3) {
 		recorder := start(t, directory, "record", file)
-		waitForSamples(t, file, count/5*(third+1))
+		waitForSamples(t, file, count/5*(turn+1))
+		if turn == 0 {
+			// Somebody else is attached from here on: it is not for want of consumers that nothing is overwritten.
+			var err error
+			display, err = datablock.OpenConsumer(block, datablock.ConsumerOptions{Delivery: datablock.Latest, Directory: directory})
+			require.NoError(t, err)
+			defer display.Close()
+		}
 		recorder.kill(t)
 		tear(t, file)
+		waitUntilHeldUp(t, directory)
 	}
 	instrument.kill(t)
 	instrument = start(t, directory, acquire...)
 	recorder := start(t, directory, "record", file)
 	instrument.end(t)
+	require.NoError(t, display.Close())
 	recorder.end(t)
 
 	assert.Equal(t, "all 40000 samples are in the file, each once and in order\n", start(t, directory, "check", file, fmt.Sprint(count)).end(t))
 	left, err := filepath.Glob(filepath.Join(directory, "*"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "the block is still there")
+}
+
+// waitUntilHeldUp waits until the instrument keeps the dead recorder's place by waiting itself.
+func waitUntilHeldUp(t *testing.T, directory string) {
+	t.Helper()
+	waits := func() uint64 {
+		metrics, _, err := datablock.ReadMetrics(block, directory)
+		require.NoError(t, err)
+		return metrics.Waits
+	}
+	before := waits()
+	require.Eventually(t, func() bool { return waits() > before }, 10*time.Second, time.Millisecond)
 }
 
 // tear leaves the file as a recorder does that is killed within a write.

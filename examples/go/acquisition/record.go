@@ -116,11 +116,12 @@ func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, erro
 	return next, err
 }
 
-// remove takes the block away, as nobody needs it any more. The instrument may still be about to close.
+// remove takes the block away. The instrument, and whoever else reads it, may still be about to close.
 func remove() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := datablock.Unlink(block, "", 0)
-		if !errors.Is(err, datablock.ErrProducerActive) || time.Now().After(deadline) {
+		inUse := errors.Is(err, datablock.ErrProducerActive) || errors.Is(err, datablock.ErrBusy)
+		if !inUse || time.Now().After(deadline) {
 			return err
 		}
 	}
