@@ -2,7 +2,7 @@
 
 set(python_package ${CMAKE_SOURCE_DIR}/python)
 set(python_settings ${python_package}/pyproject.toml)
-set(python_examples examples/python/transactions/transactions.py examples/python/next_slot/next_slot.py
+set(python_examples examples/python/transactions/transactions.py examples/python/next_slot/next_slot.py examples/python/batch_analysis/batch_analysis.py
   examples/python/recovery_daemon/recovery_daemon.py examples/python/prometheus_export/prometheus_export.py)
 set(python_checked python examples/demo examples/python)
 

@@ -78,3 +78,5 @@ endif()
 c_program(c_test_capi_handles_tsan ${CMAKE_SOURCE_DIR}/tests/c/test_capi_handles.c -DTEST_INLINE ${thread_sanitizer})
 set_target_properties(c_test_capi_handles_tsan PROPERTIES OUTPUT_NAME test_capi_handles.inline.tsan)
 datablock_test(c.capi_handles.inline.tsan COMMAND ${c_test_directory}/test_capi_handles.inline.tsan)
+
+datablock_test(example.c.sensor_stream COMMAND sh examples/c/sensor_stream/run.sh ${CMAKE_BINARY_DIR}/examples/c)

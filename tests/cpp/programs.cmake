@@ -64,6 +64,6 @@ foreach(test batch observer schema shared wait_any integrity recovery)
   endforeach()
 endforeach()
 
-foreach(example transactions next_slot)
+foreach(example transactions next_slot video_frames control_loop two_cameras)
   datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${CMAKE_BINARY_DIR}/examples/cpp)
 endforeach()

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"datablock"
+)
+
+// record appends every sample to the file. A message counts as read when it is in the file: a recorder that is killed in between gets it once more, and knows it by its number.
+func record(path string) (err error) {
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	next, err := resume(file)
+	if err != nil {
+		return err
+	}
+	consumer, err := attach()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(os.Stderr, "recording from sample %d on\n", next)
+	err = errors.Join(drain(consumer, file, next), consumer.Close())
+	if err != nil {
+		return err
+	}
+	return remove()
+}
+
+// resume puts the file's end after the last whole sample, and says which is the next one.
+func resume(file *os.File) (uint64, error) {
+	info, err := file.Stat()
+	if err != nil {
+		return 0, err
+	}
+	whole := info.Size() / sampleBytes * sampleBytes
+	if err := file.Truncate(whole); err != nil {
+		return 0, err
+	}
+	if _, err := file.Seek(whole, io.SeekStart); err != nil || whole == 0 {
+		return 0, err
+	}
+	var last [sampleBytes]byte
+	if _, err := file.ReadAt(last[:], whole-sampleBytes); err != nil {
+		return 0, err
+	}
+	sample, err := datablock.As[Sample](last[:])
+	if err != nil {
+		return 0, err
+	}
+	return sample.Number + 1, nil
+}
+
+// attach waits for the instrument. The place in the stream belongs to the name, not to the process: a recorder that is started again goes on where the last one let go.
+func attach() (*datablock.Consumer, error) {
+	expected, err := schema()
+	if err != nil {
+		return nil, err
+	}
+	options := datablock.ConsumerOptions{
+		Delivery: datablock.Lossless, Start: datablock.StartOldest, Durable: true, Name: "recorder", Schema: expected,
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		consumer, err := datablock.OpenConsumer(block, options)
+		if !errors.Is(err, datablock.ErrNotFound) || time.Now().After(deadline) {
+			return consumer, err
+		}
+	}
+}
+
+func drain(consumer *datablock.Consumer, file *os.File, next uint64) error {
+	batch := make([]datablock.ReadSlot, 512)
+	for {
+		n, err := consumer.NextBatch(patience, batch)
+		switch {
+		case errors.Is(err, datablock.ErrClosed):
+			return file.Sync() // the stream has ended, and all of it is in the file
+		case errors.Is(err, datablock.ErrTimeout), errors.Is(err, datablock.ErrNoProducer):
+			fmt.Fprintln(os.Stderr, err) // an instrument that is started again goes on
+			continue
+		case err != nil:
+			return err
+		}
+		if next, err = store(file, batch[:n], next); err != nil {
+			return err // the place stays before this batch
+		}
+		// What a killed process has written stays. Against a power failure: file.Sync() here.
+		if err := consumer.ReleaseBatch(batch[:n]); err != nil {
+			return err
+		}
+	}
+}
+
+func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, error) {
+	var records []byte
+	for _, message := range batch {
+		sample, err := datablock.As[Sample](message.Data)
+		if err != nil {
+			return next, err
+		}
+		if sample.Number > next {
+			return next, fmt.Errorf("samples %d to %d are missing", next, sample.Number-1)
+		}
+		if sample.Number == next { // a lower one is in the file already
+			records = append(records, message.Data...)
+			next++
+		}
+	}
+	_, err := file.Write(records)
+	return next, err
+}
+
+// remove takes the block away. The instrument, and whoever else reads it, may still be about to close.
+func remove() error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		err := datablock.Unlink(block, "", 0)
+		inUse := errors.Is(err, datablock.ErrProducerActive) || errors.Is(err, datablock.ErrBusy)
+		if !inUse || time.Now().After(deadline) {
+			return err
+		}
+	}
+}
