@@ -88,11 +88,11 @@ func TestObserverLeavesNoTrace(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
 	write(t, p, 4)
-	before := b.files()
+	before := b.bytesOfBothFiles()
 	o := b.observer()
 	_, err := o.ReadNewest(make([]byte, 8))
 	require.NoError(t, err)
-	assert.Equal(t, before, b.files())
+	assert.Equal(t, before, b.bytesOfBothFiles())
 	_, all, err := ReadMetrics("x", b.dir)
 	require.NoError(t, err)
 	assert.Len(t, all, 1)
@@ -103,8 +103,8 @@ func TestObserverLeavesNoTrace(t *testing.T) {
 	assert.ErrorIs(t, err, Closed)
 }
 
-// files are the bytes of both files.
-func (b bench) files() (all [][]byte) {
+// bytesOfBothFiles are the bytes of both files.
+func (b bench) bytesOfBothFiles() (all [][]byte) {
 	paths, err := filepath.Glob(filepath.Join(b.dir, "x*"))
 	require.NoError(b.t, err)
 	require.Len(b.t, paths, 2)

@@ -147,6 +147,7 @@ def emulate(machine, *words, **more):
 def emulate_here(machine, *words, **more):
     """In a directory for blocks that goes away also when the program is killed."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="datablock-arm64-") as directory:
+        os.chmod(directory, 0o755)  # one test goes on as another user
         return emulate(machine, *words, TMPDIR=directory, **more)
 
 

@@ -81,7 +81,7 @@ static inline status go_wait_for_room(producer *p) {
         if (go_gate(p) && go_take_slot(p)) {
             break;
         }
-        futex_wait(ctl_wake, wake, SLICE_NS);
+        dbshim_futex_wait(ctl_wake, wake, SLICE_NS);
     }
     go_store(b->data, DATABLOCK_LAYOUT_PRODUCER_WAITING, 0);
     return result;
