@@ -94,7 +94,7 @@ class Neighbours:
     def share(self) -> float:
         """Of the processors' time, what went to other programs, and what the host took."""
         spent, own, taken = (now - before for now, before in zip(self._now(), self.before))
-        return max(0.0, taken - own) / spent
+        return max(0.0, taken - own) / spent if spent else 0.0
 
     @staticmethod
     def _now() -> tuple[float, float, float]:
