@@ -108,6 +108,7 @@ proctype Resetter(byte me; bit fence)
 {
 	byte c, v;
 
+	{
 	if
 	:: fence ->
 		c = claimed;
@@ -121,7 +122,7 @@ proctype Resetter(byte me; bit fence)
 					if
 					:: ent[AT(0, c - 1)] == v ->
 						ent[AT(0, c - 1)] = v | FENCE;
-						broken = (claimed == c);
+						if :: claimed == c -> broken = 1 :: else fi;
 						break
 					:: else
 					fi
@@ -146,5 +147,8 @@ proctype Resetter(byte me; bit fence)
 	fi;
 	wakeAlways();
 	atomic { c = 0; v = 0; gone = gone | BIT(me) }
+	} unless {
+		atomic { DIES; c = 0; v = 0 }
+	}
 }
 #endif
