@@ -129,7 +129,7 @@ func New(name string, version Version, layout Layout) (*Schema, error) {
 		return nil, err
 	}
 	fields := 0
-	if err := layout.check(1, &fields); err != nil {
+	if err := layout.check(1, &fields, true); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
 	s := &Schema{name, version, layout}
@@ -139,7 +139,8 @@ func New(name string, version Version, layout Layout) (*Schema, error) {
 	return s, nil
 }
 
-func (l *Layout) check(depth int, fields *int) error {
+// check holds the layout to all rules, with the structs inside, or without them where they have been checked already: one that is named once may be used a thousand times.
+func (l *Layout) check(depth int, fields *int, inside bool) error {
 	switch {
 	case depth > MaxDepth:
 		return fmt.Errorf("structs are nested more than %d deep", MaxDepth)
@@ -161,7 +162,7 @@ func (l *Layout) check(depth int, fields *int) error {
 			return fmt.Errorf("two fields are called %q", f.Name)
 		}
 		names[f.Name] = true
-		if err := f.Type.check(depth, fields); err != nil {
+		if err := f.Type.check(depth, fields, inside); err != nil {
 			return fmt.Errorf("field %q: %w", f.Name, err)
 		}
 		if f.Offset < end {
@@ -183,12 +184,12 @@ func (l *Layout) check(depth int, fields *int) error {
 	return nil
 }
 
-func (t Type) check(depth int, fields *int) error {
+func (t Type) check(depth int, fields *int, inside bool) error {
 	if t.Kind > Char || (t.Kind == Struct) != (t.Nested != nil) {
 		return fmt.Errorf("has no type")
 	}
-	if t.Kind == Struct {
-		if err := t.Nested.check(depth+1, fields); err != nil {
+	if t.Kind == Struct && inside {
+		if err := t.Nested.check(depth+1, fields, true); err != nil {
 			return err
 		}
 	}
