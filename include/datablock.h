@@ -421,7 +421,7 @@ typedef struct datablock_schema_field {
     const struct datablock_schema_layout *nested;
     uint64_t offset;  /* bytes */
     uint64_t size;    /* bytes, of all items */
-    uint64_t dims[4]; /* of an array, outermost first; 0 ends them */
+    uint64_t dims[8]; /* of an array, outermost first; 0 ends them */
 } datablock_schema_field;
 typedef struct datablock_schema_layout {
     const datablock_schema_field *fields; /* in the order of their offsets */

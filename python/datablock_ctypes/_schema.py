@@ -113,7 +113,7 @@ class Schema:
 
     @classmethod
     def from_ctypes(cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a ctypes.Structure, under its own name if none is given."""
+        """The schema of a ctypes.Structure, under its own name if none is given. Fields called ``_gap`` and a number are padding."""
         return cls.parse(f"schema {_head(name or structure.__name__, version)} {_structure_text(structure)}")
 
     @classmethod
@@ -130,7 +130,8 @@ class Schema:
         return self._dtype  # type: ignore[no-any-return]
 
     def structure(self) -> type[ctypes.Structure]:
-        """A new ctypes.Structure with this layout. Gaps are fields called ``_gap0`` and so on."""
+        """A new ctypes.Structure with this layout. Gaps that ctypes would not leave by itself are fields called ``_gap0`` and so on. An alignment above that of all fields is that of the structure
+        from Python 3.13 on."""
         return _structure(self.name, self.layout)
 
     def check(self, consumer: Schema, exact: bool = False) -> None:
@@ -218,22 +219,32 @@ def _dtype(layout: Layout) -> dtype[Any]:
 
 
 def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
-    fields: list[tuple[str, Any]] = []
+    kinds = [_ctype(name, field) for field in layout.fields]
+    natural = max(ctypes.alignment(kind) for kind in kinds)
+    packed = natural > layout.alignment or any(field.offset % ctypes.alignment(kind) for field, kind in zip(layout.fields, kinds))
+    members: list[tuple[str, Any]] = []
     end = 0
 
-    def gap(to: int) -> None:
-        if to > end:
-            fields.append((f"_gap{len(fields)}", ctypes.c_uint8 * (to - end)))
+    def gap(to: int, align: int) -> None:
+        if to > end and (packed or -(-end // align) * align != to):
+            members.append((f"_gap{len(members)}", ctypes.c_uint8 * (to - end)))
 
-    for field in layout.fields:
-        gap(field.offset)
-        kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
-        for side in reversed(field.dims):
-            kind = kind * side
-        fields.append((field.name, kind))
+    for field, kind in zip(layout.fields, kinds):
+        gap(field.offset, ctypes.alignment(kind))
+        members.append((field.name, kind))
         end = field.offset + ctypes.sizeof(kind)
-    gap(layout.size)
-    return type(name, (ctypes.Structure,), {"_pack_": 1, "_layout_": "ms", "_fields_": fields})
+    gap(layout.size, natural)
+    attributes: dict[str, Any] = {"_pack_": 1, "_layout_": "ms"} if packed else {}
+    if layout.alignment > (1 if packed else natural):
+        attributes["_align_"] = layout.alignment  # from Python 3.13 on; before, the bytes are the same and the alignment is lost
+    return type(name, (ctypes.Structure,), {**attributes, "_fields_": members})
+
+
+def _ctype(name: str, field: Field) -> Any:
+    kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
+    for side in reversed(field.dims):
+        kind = kind * side
+    return kind
 
 
 # ---- From Python -----------------------------------------------------------------------------------------------------------------------
@@ -280,6 +291,8 @@ def _structure_text(structure: type[ctypes.Structure]) -> str:
         raise Invalid(f"{structure!r} is no ctypes.Structure")
     fields = []
     for name, kind, *bits in _fields_of(structure):
+        if re.fullmatch(r"_gap\d+_*", name):
+            continue
         if bits:
             raise Invalid(f"field {name!r} is a bit field, which a schema has no type for")
         fields.append(f"{name}: {_ctype_text(kind, name)} @ {getattr(structure, name).offset}; ")

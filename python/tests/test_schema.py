@@ -3,6 +3,8 @@
 import ctypes
 import json
 import pickle
+import re
+import sys
 from dataclasses import dataclass
 from typing import Optional
 
@@ -79,6 +81,8 @@ def test_golden_schemas(golden):
     assert ctypes.sizeof(structure) == schema.size
     for field in schema.layout.fields:
         assert getattr(structure, field.name).offset == field.offset
+    if sys.version_info >= (3, 13) or not re.search(r"align|size 16", golden["text"]):  # what _align_ is for
+        assert Schema.from_ctypes(structure, schema.name, schema.version) == schema
     if schema.size < 1 << 30:  # more than NumPy has in one item
         assert schema.dtype.itemsize == schema.size
         assert [schema.dtype.fields[field.name][1] for field in schema.layout.fields] == [field.offset for field in schema.layout.fields]
