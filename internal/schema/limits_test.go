@@ -53,8 +53,12 @@ func TestLimits(t *testing.T) {
 	}
 	for _, c := range []struct{ what, fits, beyond, says string }{
 		{"depth", nested(MaxDepth), nested(MaxDepth + 1), "nested more than 8 deep"},
-		{"depth of named structs", "struct S { a: { a: { a: { a: { a: { a: u8; }; }; }; }; }; } schema A { a: S; }",
-			"struct S { a: { a: { a: { a: { a: { a: u8; }; }; }; }; }; } schema A { a: { a: { a: S; }; }; }", "nested more than 8 deep"},
+		{"depth of named structs", "struct S { a: { a: { a: { a: { a: { a: u8; }; }; }; }; }; } schema A { a: { a: S; }; }",
+			"struct S { a: { a: { a: { a: { a: { a: u8; }; }; }; }; }; } schema A { a: { a: { a: S; }; }; }", "line 1, column 85: structs are nested more than 8 deep"},
+		{"depth of one struct, not of another", "struct D { a: { a: { a: { a: { a: { a: { a: u8; }; }; }; }; }; }; } struct S { a: u8; } schema A { a: { a: { a: { a: { a: { a: { a: S; }; }; }; }; }; }; }",
+			"struct D { a: { a: { a: { a: { a: { a: { a: { a: u8; }; }; }; }; }; }; }; } schema A { a: u8; }", "line 1, column 45: structs are nested more than 8 deep"},
+		{"fields of one struct, not of another", "struct S {" + manyFields(600, "", "f#:u8;") + "} struct T {" + manyFields(600, "", "f#:u8;") + "} schema A { s: S; }",
+			"struct S {" + manyFields(600, "", "f#:u8;") + "} schema A {\n s: S;\n t: S; }", "line 3, column 5: more than 1024 fields"},
 		{"fields", "schema A {" + manyFields(MaxFields, "", "f#:u8;") + "}", "schema A {" + manyFields(MaxFields+1, "", "f#:u8;") + "}", "more than 1024 fields"},
 		{"fields inside", "struct S {" + manyFields(1023, "", "f#:u8;") + "} schema A { s: S; }", "struct S {" + manyFields(1023, "", "f#:u8;") + "} schema A { s: S; t: u8; }", "more than 1024 fields"},
 		{"dimensions", "schema A { a: u8" + dims(MaxDims) + "; }", "schema A { a: u8" + dims(MaxDims+1) + "; }", "has 9 dimensions, the limit is 8"},
@@ -97,6 +101,42 @@ func TestLimits(t *testing.T) {
 	assert.ErrorContains(t, err, "its canonical text has")
 }
 
+// What programs make for themselves is held to the limits as well.
+func TestLimitsOfLayouts(t *testing.T) {
+	deep := func(depth int) Layout {
+		l := Layout{Fields: []Field{{"a", Type{Kind: U8}, 0}}, Size: 1, Align: 1}
+		for range depth - 1 {
+			inner := l
+			l = Layout{Fields: []Field{{"a", Type{Nested: &inner}, 0}}, Size: 1, Align: 1}
+		}
+		return l
+	}
+	wide := func(fields int) (l Layout) {
+		for i := range fields {
+			l.Fields = append(l.Fields, Field{"f" + strconv.Itoa(i), Type{Kind: U8}, uint64(i)})
+		}
+		l.Size, l.Align = uint64(fields), 1
+		return l
+	}
+	inside := func(fields int) Layout {
+		inner := wide(fields - 1)
+		return Layout{Fields: []Field{{"a", Type{Nested: &inner}, 0}}, Size: inner.Size, Align: 1}
+	}
+	for what, layouts := range map[string]func(int) Layout{"deep": deep, "wide": wide, "inside": inside} {
+		limit := map[string]int{"deep": MaxDepth, "wide": MaxFields, "inside": MaxFields}[what]
+		_, err := New("A", Version{}, layouts(limit))
+		assert.NoError(t, err, what)
+		_, err = New("A", Version{}, layouts(limit+1))
+		assert.ErrorContains(t, err, "more than "+strconv.Itoa(limit), what)
+	}
+	for what, bad := range map[string]Type{"has no type": {}, "is larger": {Kind: U8, Dims: []uint64{MaxSize, 2}}, "an array of no items": {Kind: U8, Dims: []uint64{0}}} {
+		_, err := New("A", Version{}, Layout{Fields: []Field{{"a", bad, 0}}, Size: 1, Align: 1})
+		assert.ErrorContains(t, err, what)
+	}
+	_, err := New("A", Version{}, Layout{Fields: []Field{{"a", Type{Kind: Char + 1}, 0}}, Size: 1, Align: 1})
+	assert.ErrorContains(t, err, "has no type")
+}
+
 func TestLimitsOfGoTypes(t *testing.T) {
 	deep := func(depth int) reflect.Type {
 		of := reflect.TypeFor[uint8]()
@@ -126,8 +166,10 @@ func TestReadingStopsAtTheLimit(t *testing.T) {
 	prefix := "schema A {\n" + manyFields(MaxFields, "", "f#:u8;") + "\n"
 	_, err = Parse(prefix + "last: ?")
 	assert.ErrorContains(t, err, "line 3, column 5: more than 1024 fields")
-	_, err = ParseCanonical("A"+strings.Repeat("{a:", MaxText/4), Version{})
-	assert.EqualError(t, err, "structs are nested more than 8 deep")
+	for _, line := range []string{"A" + strings.Repeat("{a:", MaxText/4), nestedLine(MaxDepth + 1)} {
+		_, err = ParseCanonical(line, Version{})
+		assert.EqualError(t, err, "structs are nested more than 8 deep")
+	}
 	_, err = ParseCanonical("A{"+manyFields(MaxFields+1, ",", "f#:u8@#")+"?", Version{})
 	assert.EqualError(t, err, "more than 1024 fields in all")
 	_, err = ParseCanonical("A{a:u8"+strings.Repeat("[1]", MaxDims+1)+"?", Version{})

@@ -4,10 +4,7 @@
 // the rules.
 package schema
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // What a schema may have. Texts come from shared memory and from strangers: each limit keeps one of their sizes from becoming ours.
 const (
@@ -174,7 +171,7 @@ func (l *Layout) check(depth int, fields *int, inside bool) error {
 		end = f.end()
 	}
 	switch {
-	case l.Size > MaxSize || end > MaxSize:
+	case l.Size > MaxSize:
 		return tooLarge("the struct")
 	case l.Size < end:
 		return fmt.Errorf("a size of %d bytes, and its last field ends at %d", l.Size, end)
@@ -241,9 +238,6 @@ func place(end uint64, t Type, packed bool) uint64 {
 }
 
 func roundUp(n, to uint64) uint64 {
-	if n > math.MaxUint64-to {
-		return math.MaxUint64 // which the check refuses
-	}
 	return (n + to - 1) / to * to
 }
 
