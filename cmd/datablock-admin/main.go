@@ -33,6 +33,7 @@ type app struct {
 	out       io.Writer
 	directory string
 	registry  string // of schemas
+	zone      bool
 	json      bool
 }
 

@@ -50,7 +50,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 	if err := b.checkSecret(o.Secret); err != nil {
 		return nil, err
 	}
-	if err := b.checkSchema(o.Schema, o.SchemaMode); err != nil {
+	if err := b.checkSchemas(o); err != nil {
 		return nil, err
 	}
 	if o.Delivery, err = b.delivery(o.Delivery); err != nil {

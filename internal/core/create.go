@@ -84,7 +84,7 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		return nil, false, fail(ProducerActive, "block %q is being written by pid %d: one producer per block; stop it, use another name, or replace the block by force",
 			a.name(), *a.data.plain64(layout.ProducerPID))
 	}
-	unlike := a.adoptable(c.Schema)
+	unlike := a.adoptable(c)
 	difference := a.difference(c)
 	if unlike != nil {
 		difference = unlike.Error()
@@ -355,7 +355,10 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 	}
 	copy(b.data, b.encode())
 	if c.Schema != nil {
-		copy(b.data[b.schemaOffset:], c.Schema.Canonical())
+		copy(b.data[b.messageSchema.offset:], c.Schema.Canonical())
+	}
+	if c.ZoneSchema != nil {
+		copy(b.data[b.zoneSchema.offset:], c.ZoneSchema.Canonical())
 	}
 	crash.Point("create.header")
 	return nil

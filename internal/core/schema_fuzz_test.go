@@ -35,18 +35,21 @@ func newBlockFiles(t testing.TB) blockFiles {
 	return blockFiles{*p.header, data, control}
 }
 
-// put writes both files, with another text in the place of the schema and other words about it. Their hash is right again, as everybody can count; and where the length is one that
+// put writes both files, with another text in the place of a schema and other words about it. Their hash is right again, as everybody can count; and where the length is one that
 // may be, everything behind the text has moved.
-func (f blockFiles) put(t testing.TB, dir string, zone []byte, length uint64, version schema.Version, hash [layout.HashLen]byte) {
+func (f blockFiles) put(t testing.TB, dir string, which *whichSchema, bytes []byte, text schemaText) {
 	h := f.header
-	h.schemaLength, h.schemaVersion, h.schemaHash = length, version, hash
-	if length <= schema.MaxText {
+	*which.of(&h) = text
+	if text.length <= schema.MaxText {
 		h.derive()
 	}
 	data := make([]byte, h.dataSize)
 	copy(data, h.encode())
 	copy(data[layout.Page:], f.data[layout.Page:2*layout.Page])
-	copy(data[h.schemaOffset:h.ringOffset], zone)
+	if which.zone {
+		copy(data[h.messageSchema.offset:], f.data[layout.SchemaRegion:][:h.messageSchema.length])
+	}
+	copy(data[min(which.of(&h).offset, h.ringOffset):h.ringOffset], bytes)
 	copy(data[h.ringOffset:], f.data[f.header.ringOffset:])
 	l, err := locate("x", dir)
 	require.NoError(t, err)
@@ -54,10 +57,43 @@ func (f blockFiles) put(t testing.TB, dir string, zone []byte, length uint64, ve
 	require.NoError(t, os.WriteFile(l.control(h.id), f.control, 0o600))
 }
 
+// whichSchema is that of the messages, or that of the flexible zone.
+type whichSchema struct{ zone bool }
+
+func (w *whichSchema) of(h *header) *schemaText {
+	if w.zone {
+		return &h.zoneSchema
+	}
+	return &h.messageSchema
+}
+
+func (w *whichSchema) ofBlock(dir string) (*schema.Schema, error) {
+	if w.zone {
+		return BlockZoneSchema("x", dir)
+	}
+	return BlockSchema("x", dir)
+}
+
+func (w *whichSchema) ofConsumer(c *Consumer) (*schema.Schema, error) {
+	if w.zone {
+		return c.ZoneSchema()
+	}
+	return c.Schema()
+}
+
+func (w *whichSchema) expecting(dir string, s *schema.Schema, mode schema.Mode) ConsumerOptions {
+	if w.zone {
+		return ConsumerOptions{Directory: dir, ZoneSchema: s, SchemaMode: mode}
+	}
+	return ConsumerOptions{Directory: dir, Schema: s, SchemaMode: mode}
+}
+
 const (
 	rightHash = iota // that of the text
 	noHash
 	otherHash // any other value: of something else
+
+	ofTheZone = 128 // from here on the same of the zone's schema
 )
 
 // FuzzSchemaZone: whatever stands where a block has its schema, and in the words that say where it ends and what it is, everybody who looks at it gets an error or what is right, soon, and
@@ -71,45 +107,49 @@ func FuzzSchemaZone(f *testing.F) {
 		"A{a:u8[1099511627776]@0}1099511627776/1", "A{a:u8@18446744073709551615}1/1", "Sample{time:u64@00,value:f64@8}16/8"} {
 		for hash := byte(rightHash); hash <= otherHash; hash++ {
 			f.Add([]byte(zone), uint64(len(zone)), uint32(1), uint32(2), uint32(0), hash)
+			f.Add([]byte(zone), uint64(len(zone)), uint32(1), uint32(2), uint32(0), ofTheZone+hash)
 		}
 	}
 	for _, length := range []uint64{0, 1, uint64(len(line)) - 1, 4096, 4097, 65535, 65536, 65537, 1 << 32, 1<<63 - 1, 1<<64 - 1} {
-		f.Add([]byte(line), length, uint32(1), uint32(2), uint32(0), byte(rightHash))
-		f.Add([]byte(line), length, uint32(9), uint32(0), uint32(0), byte(noHash))
+		for _, of := range []byte{0, ofTheZone} {
+			f.Add([]byte(line), length, uint32(1), uint32(2), uint32(0), of+rightHash)
+			f.Add([]byte(line), length, uint32(9), uint32(0), uint32(0), of+noHash)
+		}
 	}
-	f.Fuzz(func(t *testing.T, zone []byte, length uint64, major, minor, patch uint32, which byte) {
+	f.Fuzz(func(t *testing.T, bytes []byte, length uint64, major, minor, patch uint32, how byte) {
 		watch := time.AfterFunc(20*time.Second, func() { panic("a look at a schema takes more than 20 s") })
 		defer watch.Stop()
-		zone = zone[:min(len(zone), schema.MaxText)]
+		bytes = bytes[:min(len(bytes), schema.MaxText)]
+		which := &whichSchema{zone: how >= ofTheZone}
 		text := make([]byte, min(length, schema.MaxText))
-		copy(text, zone)
+		copy(text, bytes)
 		hash, version := blake2b.Sum256(text), schema.Version{Major: major, Minor: minor, Patch: patch}
-		switch which {
+		switch how % ofTheZone {
 		case rightHash:
 		case noHash:
 			hash = [layout.HashLen]byte{}
 		default:
-			binary.LittleEndian.PutUint64(hash[8:], uint64(which))
+			binary.LittleEndian.PutUint64(hash[8:], uint64(how))
 		}
-		if length == 0 && which == rightHash {
+		if length == 0 && how%ofTheZone == rightHash {
 			hash = [layout.HashLen]byte{}
 		}
 		dir := directory(t)
-		files.put(t, dir, zone, length, version, hash)
+		files.put(t, dir, which, bytes, schemaText{length: length, version: version, hash: hash})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		lookAtSchema(t, dir, text, hash, version, length)
+		lookAtSchema(t, dir, which, text, hash, version, length)
 		runtime.ReadMemStats(&after)
 		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20), "bytes allocated")
 	})
 }
 
-func lookAtSchema(t *testing.T, dir string, text []byte, hash [layout.HashLen]byte, version schema.Version, length uint64) {
+func lookAtSchema(t *testing.T, dir string, which *whichSchema, text []byte, hash [layout.HashLen]byte, version schema.Version, length uint64) {
 	possible := length <= schema.MaxText && (length == 0) == (hash == [layout.HashLen]byte{}) // else the header is refused as a whole
 	said, notCanonical := schema.ParseCanonical(string(text), version)
 	sound := possible && length > 0 && notCanonical == nil && said.Hash() == hash
 
-	s, err := BlockSchema("x", dir)
+	s, err := which.ofBlock(dir)
 	switch {
 	case sound:
 		require.NoError(t, err)
@@ -136,11 +176,11 @@ func lookAtSchema(t *testing.T, dir string, text []byte, hash [layout.HashLen]by
 
 	wanted := schemaOf(t, sampleText)
 	for _, mode := range []schema.Mode{schema.Compatible, schema.Exact} {
-		c, err := OpenConsumer("x", ConsumerOptions{Directory: dir, Schema: wanted, SchemaMode: mode})
+		c, err := OpenConsumer("x", which.expecting(dir, wanted, mode))
 		byHash := possible && hash == wanted.Hash() && version.Major == 1 && length > 0
 		require.Equal(t, byHash || sound && schema.Check(said, wanted, mode) == nil, err == nil, "%v", err)
 		if err == nil {
-			_, err = c.Schema()
+			_, err = which.ofConsumer(c)
 			require.Equal(t, sound, err == nil)
 			require.NoError(t, c.Close())
 		}
@@ -157,13 +197,17 @@ func lookAtSchema(t *testing.T, dir string, text []byte, hash [layout.HashLen]by
 	}
 	config := DefaultConfig(Ring)
 	config.SlotCount, config.SlotSize, config.Directory, config.Schema = 4, 64, dir, wanted
+	if which.zone {
+		config.ZoneSchema = wanted
+	}
 	p, err := OpenProducer("x", config)
 	if err == nil {
 		require.True(t, possible && hash == wanted.Hash())
+		require.Equal(t, wanted.Version.Major, version.Major)
 		require.NoError(t, p.Close())
 	}
 	if _, _, err := Repair("x", dir, false); err == nil && length > 0 {
-		s, err := BlockSchema("x", dir)
+		s, err := which.ofBlock(dir)
 		require.True(t, err == nil && sound && s.Hash() == said.Hash() || errors.Is(err, Corrupt), "a repair has made a schema out of nothing")
 	}
 }
