@@ -41,31 +41,58 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
     return status;
 }
 
-datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out) {
+/* Programs may change their environment; Go's copy of it is as old as the library. */
+static datablock_status find_registry(const char **registry, char *copy) {
+    const char *variable = *registry == NULL ? getenv("DATABLOCK_SCHEMAS") : NULL;
+    if (variable == NULL || variable[0] == '\0') {
+        return DATABLOCK_OK;
+    }
+    size_t length = strnlen(variable, DBSHIM_PATH_SIZE);
+    if (length == DBSHIM_PATH_SIZE) {
+        return dbshim_invalid("the environment variable DATABLOCK_SCHEMAS has more than %d bytes", DBSHIM_PATH_SIZE - 1);
+    }
+    *registry = memcpy(copy, variable, length + 1);
+    return DATABLOCK_OK;
+}
+
+datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy) {
+    if (reference == NULL) {
+        return DATABLOCK_OK;
+    }
+    if (reference[0] == '\0') {
+        return dbshim_invalid("%s.registered is empty: give a reference such as SensorReading@2.1, or NULL for none", what);
+    }
+    return find_registry(registry, copy);
+}
+
+static datablock_status schema_of_block(const char *function, const char *shm_name, bool zone, datablock_schema *out) {
     if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (shm_name == NULL || out == NULL) {
-        return dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
+        return dbshim_null_argument(function, shm_name == NULL ? "shm_name" : "out");
     }
     char copy[DBSHIM_PATH_SIZE], *directory;
     if (!dbshim_find_block(shm_name, copy, &directory)) {
         return DATABLOCK_E_INVALID;
     }
     datablock_schema schema = {0};
-    datablock_status status = (datablock_status)dbgo_schema_of_block((char *)shm_name, directory, &schema, dbshim_detail());
+    datablock_status status = (datablock_status)dbgo_schema_of_block((char *)shm_name, directory, zone, &schema, dbshim_detail());
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
     return status;
 }
 
-datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
+datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out) { return schema_of_block(__func__, shm_name, false, out); }
+datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_schema *out) { return schema_of_block(__func__, shm_name, true, out); }
+
+static datablock_status schema_of_consumer(const char *function, datablock_consumer consumer, bool zone, datablock_schema *out) {
     if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (out == NULL) {
-        return dbshim_null_argument(__func__, "out");
+        return dbshim_null_argument(function, "out");
     }
     datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -73,7 +100,7 @@ datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datab
     }
     datablock_schema schema = {0};
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_schema_of_consumer(dbshim_index(consumer.handle), &schema, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_schema_of_consumer(dbshim_index(consumer.handle), zone, &schema, thread->detail));
     status = dbshim_end(consumer.handle, status, false);
     if (status == DATABLOCK_OK) {
         *out = schema;
@@ -82,6 +109,9 @@ datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datab
     }
     return status;
 }
+
+datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) { return schema_of_consumer(__func__, consumer, false, out); }
+datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) { return schema_of_consumer(__func__, consumer, true, out); }
 
 datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode) {
     if (!dbshim_enter()) {
@@ -105,8 +135,13 @@ datablock_status datablock_schema_lookup(const char *reference, const char *regi
     if (reference == NULL || out == NULL) {
         return dbshim_null_argument(__func__, reference == NULL ? "reference" : "out");
     }
+    char copy[DBSHIM_PATH_SIZE];
+    datablock_status status = find_registry(&registry, copy);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
     datablock_schema schema = {0};
-    datablock_status status = (datablock_status)dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail());
+    status = (datablock_status)dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail());
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -122,6 +157,10 @@ datablock_status datablock_schema_register(const datablock_schema *schema, const
     }
     datablock_status status = dbshim_check_schema("schema", schema);
     if (status != DATABLOCK_OK) {
+        return status;
+    }
+    char copy[DBSHIM_PATH_SIZE];
+    if ((status = find_registry(&registry, copy)) != DATABLOCK_OK) {
         return status;
     }
     datablock_schema own = *schema;

@@ -6,6 +6,8 @@ package main
 import "C"
 
 import (
+	"fmt"
+
 	"datablock/internal/core"
 	"datablock/internal/schema"
 )
@@ -47,13 +49,17 @@ func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (r
 }
 
 //export dbgo_schema_of_block
-func dbgo_schema_of_block(name, directory *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
+func dbgo_schema_of_block(name, directory *C.char, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("schema.of_block")
-	s, err := core.BlockSchema(C.GoString(name), directoryFrom(directory))
+	ask := core.BlockSchema
+	if zone != 0 {
+		ask = core.BlockZoneSchema
+	}
+	s, err := ask(C.GoString(name), directoryFrom(directory))
 	if err == nil && s == nil {
-		err = &core.Error{Code: core.Schema, Detail: "block \"" + C.GoString(name) + "\" has no schema"}
+		err = noSchema(C.GoString(name), zone)
 	}
 	if err != nil {
 		return status(err, detail)
@@ -63,20 +69,32 @@ func dbgo_schema_of_block(name, directory *C.char, out *C.datablock_schema, deta
 }
 
 //export dbgo_schema_of_consumer
-func dbgo_schema_of_consumer(index C.uint32_t, out *C.datablock_schema, detail *C.char) (result C.int) {
+func dbgo_schema_of_consumer(index C.uint32_t, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("schema.of_consumer")
 	c := at(index).consumer
-	s, err := c.Schema()
+	ask := c.Schema
+	if zone != 0 {
+		ask = c.ZoneSchema
+	}
+	s, err := ask()
 	if err == nil && s == nil {
-		err = &core.Error{Code: core.Schema, Detail: "block \"" + c.Name() + "\" has no schema"}
+		err = noSchema(c.Name(), zone)
 	}
 	if err != nil {
 		return status(err, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
+}
+
+func noSchema(block string, zone C.int) error {
+	of := ""
+	if zone != 0 {
+		of = "the flexible zone of "
+	}
+	return &core.Error{Code: core.Schema, Detail: fmt.Sprintf("%sblock %q has no schema", of, block)}
 }
 
 //export dbgo_schema_lookup

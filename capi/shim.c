@@ -226,6 +226,7 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         return dbshim_null_argument(__func__, name == NULL ? "name" : config == NULL ? "config" : "out");
     }
     datablock_config own = {0};
+    char registry[DBSHIM_PATH_SIZE];
     place place;
     uint64_t handle;
     void *state = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
@@ -234,6 +235,8 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         (status = check_reserved("config", 0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own.secret, own.secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own.schema)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("config.zone_schema", own.zone_schema)) != DATABLOCK_OK ||
+        (status = dbshim_find_registered("config", own.registered, &own.registry, registry)) != DATABLOCK_OK ||
         (status = find_block(&place, "config.directory", name, own.directory)) != DATABLOCK_OK ||
         (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
         return status;
@@ -342,6 +345,7 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
         return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
     }
     datablock_consumer_options own = {.size = sizeof own};
+    char registry[DBSHIM_PATH_SIZE];
     place place;
     uint64_t handle;
     void *state = NULL; /* as in datablock_producer_open */
@@ -354,6 +358,8 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
             DATABLOCK_OK ||
         (status = check_secret("consumer_options", own.secret, own.secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("consumer_options.schema", own.schema)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("consumer_options.zone_schema", own.zone_schema)) != DATABLOCK_OK ||
+        (status = dbshim_find_registered("consumer_options", own.registered, &own.registry, registry)) != DATABLOCK_OK ||
         (status = find_block(&place, "consumer_options.directory", name, own.directory)) != DATABLOCK_OK ||
         (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;

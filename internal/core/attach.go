@@ -16,7 +16,7 @@ const (
 )
 
 // OpenConsumer attaches to an existing block. It blocks for system calls only. The consumer is used by one goroutine at a time.
-// Errors: Invalid, NotFound, Access, Secret, Corrupt, Version, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
+// Errors: Invalid, NotFound, Access, Secret, Corrupt, Version, Schema, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
 func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 	o, err := o.resolved()
 	if err != nil {

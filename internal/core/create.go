@@ -16,7 +16,7 @@ const openTries = 1000 // a name that moves this often under one opener is someb
 // OpenProducer creates the block, or adopts or replaces the one that is there. `docs/protocol.md` 4 says how.
 //
 // It blocks for system calls only. The producer is used by one goroutine at a time. Errors: Invalid, ProducerActive, Access, Secret, Corrupt,
-// Version, Geometry, NoSpace, NotFound (the directory), System.
+// Version, Geometry, Schema, NoSpace, NotFound (the directory, the registered schema), System.
 func OpenProducer(name string, c Config) (*Producer, error) {
 	c, err := c.resolved()
 	if err != nil {

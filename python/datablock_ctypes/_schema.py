@@ -10,7 +10,7 @@ import typing
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ._errors import Invalid
-from ._functions import RawSchema
+from ._functions import Config, ConsumerOptions, RawSchema
 from ._library import StrPath, library
 from ._types import optional_path_bytes, path_bytes
 
@@ -78,6 +78,11 @@ class Schema:
     def of_block(cls, name: StrPath) -> Schema:
         """The schema of a block, also without a producer. Raises `SchemaMismatch` when it has none, `NotFound`, `Access`, `Corrupt`."""
         return cls._from("datablock_schema_of_block", path_bytes("block name", name))
+
+    @classmethod
+    def of_zone(cls, name: StrPath) -> Schema:
+        """The schema of a block's flexible zone. Raises as `of_block`."""
+        return cls._from("datablock_zone_schema_of_block", path_bytes("block name", name))
 
     @classmethod
     def lookup(cls, reference: str, registry: StrPath | None = None) -> Schema:
@@ -154,11 +159,33 @@ class Schema:
         return Schema.parse, (f"schema {_head(self.name, self.version)} {_layout_text(self.layout)}",)
 
 
-def for_open(schema: Schema | str | None) -> RawSchema | None:
-    """What the configuration of an open has room for."""
-    if schema is None:
-        return None
-    return (Schema.parse(schema) if isinstance(schema, str) else schema)._raw
+def described(schema: Schema | str | None) -> Schema | None:
+    return Schema.parse(schema) if isinstance(schema, str) else schema
+
+
+def configure(
+    raw: Config | ConsumerOptions,
+    schema: Schema | str | None,
+    registered: str | None,
+    registry: StrPath | None,
+    zone_schema: Schema | str | None,
+) -> tuple[Schema | None, Schema | None]:
+    """What is to be opened, with what the caller says of messages and zone, whose schemas are returned. A text without a brace is a reference."""
+    if isinstance(schema, str) and "{" not in schema:
+        if registered is not None:
+            raise Invalid(f"schema {schema!r} and registered {registered!r}: two references, give one")
+        schema, registered = None, schema
+    if registered is not None and schema is None:
+        found: Schema | None = Schema.lookup(registered, registry)
+    else:
+        found = described(schema)
+        raw.registered, raw.registry = optional_path_bytes("registered", registered), optional_path_bytes("registry", registry)
+    zone = described(zone_schema)
+    if found is not None:
+        raw.schema = ctypes.pointer(found._raw)
+    if zone is not None:
+        raw.zone_schema = ctypes.pointer(zone._raw)
+    return found, zone
 
 
 def _head(name: str, version: Version) -> str:
