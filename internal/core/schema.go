@@ -27,7 +27,7 @@ func textOf(s *schema.Schema) (t schemaText) {
 func (t *schemaText) whole() bool { return (t.length == 0) == (t.hash == [layout.HashLen]byte{}) }
 
 func (t *schemaText) same(s *schema.Schema) bool {
-	return t.length != 0 && t.hash == s.Hash() && t.version.Major == s.Version.Major
+	return t.hash == s.Hash() && t.version.Major == s.Version.Major
 }
 
 // schemaWords are where the header says what a schemaText is.

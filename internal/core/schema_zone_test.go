@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/binary"
 	"os"
 	"strings"
 	"testing"
@@ -59,6 +60,27 @@ func TestZoneSchemaIsInTheBlock(t *testing.T) {
 	_, err = none.openConsumer(ConsumerOptions{ZoneSchema: schemaOf(t, settingsText)})
 	assert.ErrorIs(t, err, Schema)
 	assert.ErrorContains(t, err, `the flexible zone of block "x" has no schema, and this consumer expects Settings 1.1.0`)
+}
+
+// Where the format has the words.
+func TestWordsOfBothSchemas(t *testing.T) {
+	b := newBench(t)
+	c := b.withZoneSchema("schema A 1.2.3 { a: u8; }", "schema Settings 4.5.6 { gain: f64; }")
+	p := b.producer(c)
+	word := func(at int) uint32 { return binary.LittleEndian.Uint32(p.data[at:]) }
+	for _, w := range []struct {
+		length, major, minor, patch, hash, offset int
+		s                                         *schema.Schema
+	}{
+		{layout.HdrSchemaLength, layout.HdrSchemaMajor, layout.HdrSchemaMinor, layout.HdrSchemaPatch, layout.HdrSchemaHash, layout.SchemaRegion, c.Schema},
+		{layout.HdrZoneSchemaLength, layout.HdrZoneSchemaMajor, layout.HdrZoneSchemaMinor, layout.HdrZoneSchemaPatch, layout.HdrZoneSchemaHash, layout.SchemaRegion + layout.CacheLine, c.ZoneSchema},
+	} {
+		line, hash := w.s.Canonical(), w.s.Hash()
+		assert.EqualValues(t, len(line), word(w.length))
+		assert.Equal(t, w.s.Version, schema.Version{Major: word(w.major), Minor: word(w.minor), Patch: word(w.patch)})
+		assert.Equal(t, hash[:], []byte(p.data[w.hash:][:layout.HashLen]))
+		assert.Equal(t, line, string(p.data[w.offset:][:len(line)]))
+	}
 }
 
 func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
@@ -244,6 +266,9 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 			if c.says == "" {
 				require.NoError(t, err, c.what)
 				require.NoError(t, again.Close())
+				s, err := BlockSchema("y", b.dir)
+				require.NoError(t, err)
+				assert.Equal(t, schema.Version{Major: 1, Minor: 2}, s.Version, "%s: that of the registry", c.what)
 			} else {
 				require.Equal(t, c.code, CodeOf(err), "%s: %v", c.what, err)
 				assert.ErrorContains(t, err, c.says, c.what)
