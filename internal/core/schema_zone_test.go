@@ -277,3 +277,34 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 	}
 	assert.EqualValues(t, 1, mismatches(t, b), "only what the block itself refused")
 }
+
+// What is known of a damaged header does not go beyond its own words.
+func TestRepairOfAHeaderWithSchemas(t *testing.T) {
+	b := newBench(t)
+	config := b.withZoneSchema(sampleText, settingsText)
+	p := b.producer(config)
+	require.NoError(t, p.Close())
+	good, err := os.ReadFile(p.location.data())
+	require.NoError(t, err)
+	for what, damage := range map[string]func([]byte){
+		"the name":              func(d []byte) { copy(d[layout.HdrName:], strings.Repeat("?", 50)) },
+		"a bit of a hash":       func(d []byte) { d[layout.HdrZoneSchemaHash] ^= 4 },
+		"a bit of a length":     func(d []byte) { d[layout.HdrZoneSchemaLength] ^= 1 },
+		"a reserved byte":       func(d []byte) { d[layout.HdrReserved+15] = 1 },
+		"a bit behind the hash": func(d []byte) { d[layout.ImmutableLen] ^= 1 },
+	} {
+		bad := append([]byte(nil), good...)
+		damage(bad)
+		require.NoError(t, os.WriteFile(p.location.data(), bad, 0o600))
+		i, err := ValidateIntegrity("x", b.dir)
+		require.NoError(t, err, what)
+		require.False(t, i.Healthy(), what)
+		result, left, err := Repair("x", b.dir, false)
+		require.NoError(t, err, what)
+		assert.Equal(t, RecoverySuccess, result, what)
+		assert.True(t, left.Healthy(), "%s: %s", what, left.Message())
+		s, err := BlockZoneSchema("x", b.dir)
+		require.NoError(t, err, what)
+		assert.Equal(t, config.ZoneSchema, s, what)
+	}
+}
