@@ -6,6 +6,7 @@ and the structs in native/, written by hand, are. What a language has no words f
 told less than what holds.
 """
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -40,6 +41,11 @@ UNSAID = {
         **unsaid([*OVERALIGNED, "unaligned explicit offset"], "NumPy aligns a struct as its fields, or not at all"),
         **unsaid(ONE_CHAR, "one char is an array of one in NumPy"),
         **unsaid(["a terabyte"], "NumPy has items of up to 2^31 bytes"),
+    },
+    "dataclass": {
+        **unsaid([*UNALIGNED, *OVERALIGNED, "explicit offset", "explicit size"], "a dataclass has C's layout"),
+        **unsaid(["nested in an array", "nested three deep", "a sensor reading"], "a dataclass has no arrays of dataclasses"),
+        **unsaid(["nested"], "from is a word of Python"),
     },
 }
 
@@ -170,11 +176,11 @@ def python(build, directory):
     def line(name, make, *arguments):
         try:
             schema = make(*arguments)
-        except (Invalid, ValueError) as error:
+        except (Invalid, ValueError, TypeError) as error:
             return f"{name}\t-\t{error}\n"
         return f"{name}\t{schema.canonical}\t{schema.hash.hex()}\n"
 
-    from_ctypes, from_dtype = "", ""
+    from_ctypes, from_dtype, from_dataclass = "", "", ""
     for number, golden in enumerate(GOLDEN):
         text, refused = generate(build, number, "python", directory)
         if refused:
@@ -184,10 +190,22 @@ def python(build, directory):
         exec(structure, scope)
         from_ctypes += line(golden["name"], Schema.from_ctypes, scope[f"G{number}"], name)
         from_dtype += line(golden["name"], dtype, Schema, kind, scope, name)
+        from_dataclass += line(golden["name"], lambda name, body: Schema.from_dataclass(a_dataclass(name, body)), name, Struct(golden).body)
+    yield "generated", "dataclass", from_dataclass
     yield "generated", "ctypes", from_ctypes
     yield "generated", "dtype", from_dtype
     for way, structures in structs.WAYS.items():
         yield f"structs, {way}", None, "".join(line(name, make) for name, make in structures)
+
+
+def a_dataclass(name, struct):
+    """As its fields are named, and nothing else; `generate` writes none."""
+    fields = []
+    for field, kind, dims, _ in struct["fields"]:
+        if not isinstance(kind, str) and dims:
+            raise ValueError(f"{field} is an array of structs")
+        fields.append((field, kind + dims if isinstance(kind, str) else a_dataclass(field, kind)))
+    return dataclasses.make_dataclass(name, fields)
 
 
 def dtype(schemas, text, scope, name):
