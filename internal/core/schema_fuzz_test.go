@@ -22,8 +22,8 @@ type blockFiles struct {
 	data, control []byte
 }
 
-func newBlockFiles(t testing.TB) blockFiles {
-	b := bench{t, directory(t)}
+func newBlockFiles(t testing.TB, dir string) blockFiles {
+	b := bench{t, dir}
 	p, err := OpenProducer("x", b.withSchema(sampleText))
 	require.NoError(t, err)
 	write(t, p, 3)
@@ -32,7 +32,21 @@ func newBlockFiles(t testing.TB) blockFiles {
 	require.NoError(t, err)
 	control, err := os.ReadFile(p.control(p.id))
 	require.NoError(t, err)
+	require.NoError(t, Unlink("x", dir, 0))
 	return blockFiles{*p.header, data, control}
+}
+
+// fuzzDirectory is one that the process which began the fuzzing removes: it ends the others in the middle of whatever they do.
+func fuzzDirectory(f *testing.F) string {
+	const variable = "DATABLOCK_FUZZ_DIRECTORY"
+	if dir := os.Getenv(variable); dir != "" {
+		own, err := os.MkdirTemp(dir, "")
+		require.NoError(f, err)
+		return own
+	}
+	dir := directory(f)
+	f.Setenv(variable, dir)
+	return dir
 }
 
 // put writes both files, with another text in the place of a schema and other words about it. Their hash is right again, as everybody can count; and where the length is one that
@@ -99,7 +113,8 @@ const (
 // FuzzSchemaZone: whatever stands where a block has its schema, and in the words that say where it ends and what it is, everybody who looks at it gets an error or what is right, soon, and
 // for little memory.
 func FuzzSchemaZone(f *testing.F) {
-	files := newBlockFiles(f)
+	directory := fuzzDirectory(f)
+	files := newBlockFiles(f, directory)
 	sample := schemaOf(f, sampleText)
 	line := sample.Canonical()
 	deep := "A{a:{a:{a:{a:{a:{a:{a:{a:u8@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1"
@@ -134,7 +149,9 @@ func FuzzSchemaZone(f *testing.F) {
 		if length == 0 && how%ofTheZone == rightHash {
 			hash = [layout.HashLen]byte{}
 		}
-		dir := directory(t)
+		dir, err := os.MkdirTemp(directory, "")
+		require.NoError(t, err)
+		defer os.RemoveAll(dir)
 		files.put(t, dir, which, bytes, schemaText{length: length, version: version, hash: hash})
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
