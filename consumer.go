@@ -21,7 +21,7 @@ type ReadSlot struct {
 }
 
 // OpenConsumer attaches to an existing block. It does not wait. Close the consumer when done; the place of one that dies is taken back by itself, unless it is durable.
-// Errors: ErrInvalid (also: LOSSLESS where the block does not allow it), ErrNotFound, ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrFull, ErrNoSpare, ErrBusy
+// Errors: ErrInvalid (also: LOSSLESS where the block does not allow it), ErrNotFound (also: the registered schema), ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrSchema, ErrFull, ErrNoSpare, ErrBusy
 // (the durable name is attached), ErrSuperseded, ErrSystem.
 func OpenConsumer(name string, options ConsumerOptions) (*Consumer, error) {
 	c, err := core.OpenConsumer(name, core.ConsumerOptions(options))

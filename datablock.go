@@ -75,6 +75,9 @@ type Config struct {
 	Directory     string        // absolute; default $DATABLOCK_DIR, else /dev/shm
 	Secret        []byte        // at most 1024 bytes, compared at attach: against mix-ups, it is no defence. Default none
 	Schema        *Schema       // what a message is: written into the block, and compared when it is taken over. SlotSize then defaults to its size
+	Registered    string        // the schema by a reference to the registry, such as "SensorReading@2.1"; with a Schema as well, that has to be the registered one (ErrSchema)
+	Registry      string        // its directory; default as LookupSchema's
+	ZoneSchema    *Schema       // what the flexible zone is: as Schema. ZoneSize is at least its size
 }
 
 // DefaultConfig is what a policy usually goes with: zero in every field, and AllowLossless for Ring. SlotSize is still to be set.
@@ -91,6 +94,9 @@ type ConsumerOptions struct {
 	Secret     []byte     // as in Config
 	Schema     *Schema    // what this consumer expects a message to be (ErrSchema: it is not); nil: anything
 	SchemaMode SchemaMode // default SchemaCompatible
+	Registered string     // as in Config
+	Registry   string     // as in Config
+	ZoneSchema *Schema    // what it expects the flexible zone to be (ErrSchema: it is not), in the same mode; nil: anything
 }
 
 // BlockInfo describes one block.

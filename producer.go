@@ -18,7 +18,7 @@ type WriteSlot struct {
 
 // OpenProducer creates the block, or takes over the existing one of that name and geometry: ids continue, and consumers that are attached notice nothing. It does
 // not wait. Close the producer when done; what it leaves open when its process ends, the next one takes over.
-// Errors: ErrInvalid, ErrProducerActive, ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrGeometry, ErrNoSpace, ErrNotFound (the directory), ErrSystem.
+// Errors: ErrInvalid, ErrProducerActive, ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrGeometry, ErrSchema, ErrNoSpace, ErrNotFound (the directory, the registered schema), ErrSystem.
 func OpenProducer(name string, config Config) (*Producer, error) {
 	p, err := core.OpenProducer(name, core.Config(config))
 	if err != nil {

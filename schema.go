@@ -65,8 +65,16 @@ func RegisterSchema(s *Schema, registry string) error { return core.RegisterSche
 // BlockSchema is the schema of a block that is only looked at; nil: it has none. Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
 func BlockSchema(name, directory string) (*Schema, error) { return core.BlockSchema(name, directory) }
 
+// BlockZoneSchema is that of its flexible zone. Errors: as BlockSchema.
+func BlockZoneSchema(name, directory string) (*Schema, error) {
+	return core.BlockZoneSchema(name, directory)
+}
+
 // Schema is what the messages are, as their producer has said; nil: it has said nothing. Errors: ErrClosed, ErrCorrupt.
 func (c *Consumer) Schema() (*Schema, error) { return c.core.Schema() }
+
+// ZoneSchema is what the flexible zone is, as the block's producer has said; nil: it has said nothing. Errors: as Schema's.
+func (c *Consumer) ZoneSchema() (*Schema, error) { return c.core.ZoneSchema() }
 
 // TypedProducer writes messages that are structs of one type, on a block that says so.
 type TypedProducer[T any] struct{ *Producer }

@@ -94,3 +94,62 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 	_, err = datablock.ParseSchema("schema")
 	assert.ErrorIs(t, err, datablock.ErrInvalid)
 }
+
+func TestARegisteredSchemaAtOpen(t *testing.T) {
+	b := newBench(t)
+	registry := t.TempDir()
+	own, err := datablock.SchemaOf[Reading](datablock.Version{Major: 1, Minor: 4})
+	require.NoError(t, err)
+	require.NoError(t, datablock.RegisterSchema(own, registry))
+	config := b.config()
+	config.SlotSize, config.Registered, config.Registry = 0, "Reading@1", registry
+	p, err := datablock.OpenProducer("registered", config)
+	require.NoError(t, err)
+	defer p.Close()
+	options := datablock.ConsumerOptions{Directory: b.dir, Registered: "Reading@1.4", Registry: registry, SchemaMode: datablock.SchemaExact}
+	c, err := datablock.OpenConsumer("registered", options)
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := c.Schema()
+	require.NoError(t, err)
+	assert.Equal(t, own, s)
+
+	typed, err := datablock.OpenTypedConsumer[Reading]("registered", datablock.Version{Major: 1}, options)
+	require.NoError(t, err, "its own is the registered one")
+	defer typed.Close()
+	_, err = datablock.OpenTypedConsumer[Reading]("registered", datablock.Version{Major: 2}, options)
+	assert.ErrorIs(t, err, datablock.ErrSchema)
+	assert.ErrorContains(t, err, "what is registered as Reading@1.4 is not the schema that was given")
+	_, err = datablock.OpenTypedProducer[FloatReading]("other", datablock.Version{Major: 1}, config)
+	assert.ErrorIs(t, err, datablock.ErrSchema)
+	options.Registered = "Reading@2"
+	_, err = datablock.OpenConsumer("registered", options)
+	assert.ErrorIs(t, err, datablock.ErrNotFound)
+}
+
+func TestTheZoneHasASchema(t *testing.T) {
+	b := newBench(t)
+	own, err := datablock.SchemaOf[FloatReading](datablock.Version{Major: 1})
+	require.NoError(t, err)
+	config := b.config()
+	config.ZoneSchema = own
+	p, err := datablock.OpenProducer("zoned", config)
+	require.NoError(t, err)
+	defer p.Close()
+	c, err := datablock.OpenConsumer("zoned", datablock.ConsumerOptions{Directory: b.dir, ZoneSchema: own})
+	require.NoError(t, err)
+	defer c.Close()
+	s, err := c.ZoneSchema()
+	require.NoError(t, err)
+	assert.Equal(t, own, s)
+	s, err = datablock.BlockZoneSchema("zoned", b.dir)
+	require.NoError(t, err)
+	assert.Equal(t, own, s)
+	s, err = c.Schema()
+	require.NoError(t, err)
+	assert.Nil(t, s)
+	other, err := datablock.ParseSchema("schema FloatReading 1.0.0 { time: i64; }")
+	require.NoError(t, err)
+	_, err = datablock.OpenConsumer("zoned", datablock.ConsumerOptions{Directory: b.dir, ZoneSchema: other})
+	assert.ErrorIs(t, err, datablock.ErrSchema)
+}

@@ -49,7 +49,12 @@ func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (co
 	if err != nil {
 		return core.ConsumerOptions{}, err
 	}
+	zone, err := schemaFrom(o.zone_schema)
+	if err != nil {
+		return core.ConsumerOptions{}, err
+	}
 	return core.ConsumerOptions{
+		Registered: textFrom(o.registered), Registry: textFrom(o.registry), ZoneSchema: zone,
 		Schema: wanted, SchemaMode: schema.Mode(o.schema_mode),
 		Delivery:  core.Delivery(o.delivery),
 		Start:     core.Start(o.start),

@@ -17,13 +17,13 @@ func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.da
 	defer rescue(&result, detail)
 	provoke("observer.open")
 	from, err := consumerOptionsFrom(options, directory)
-	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "") {
-		err = &core.Error{Code: core.Invalid, Detail: "an observer has no place in the stream: of the options only directory, secret, schema and schema_mode may be given"}
+	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" || from.ZoneSchema != nil) {
+		err = &core.Error{Code: core.Invalid, Detail: "an observer has no place in the stream: of the options only directory, secret, schema, schema_mode, registered and registry may be given"}
 	}
 	if err != nil {
 		return status(err, detail)
 	}
-	o, err := core.OpenObserver(C.GoString(name), core.ObserverOptions{Directory: from.Directory, Secret: from.Secret, Schema: from.Schema, SchemaMode: from.SchemaMode})
+	o, err := core.OpenObserver(C.GoString(name), core.ObserverOptions{Directory: from.Directory, Secret: from.Secret, Schema: from.Schema, SchemaMode: from.SchemaMode, Registered: from.Registered, Registry: from.Registry})
 	if err != nil {
 		return status(err, detail)
 	}

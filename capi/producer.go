@@ -21,8 +21,15 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 	if err != nil {
 		return status(err, detail)
 	}
+	zone, err := schemaFrom(config.zone_schema)
+	if err != nil {
+		return status(err, detail)
+	}
 	p, err := core.OpenProducer(C.GoString(name), core.Config{
 		Schema:        written,
+		Registered:    textFrom(config.registered),
+		Registry:      textFrom(config.registry),
+		ZoneSchema:    zone,
 		Policy:        core.Policy(config.policy),
 		Flags:         uint32(config.flags),
 		SlotCount:     uint32(config.slot_count),

@@ -41,27 +41,57 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
     return status;
 }
 
-datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out) {
+/* Programs may change their environment; Go's copy of it is as old as the library. */
+static datablock_status find_registry(const char **registry, char *copy) {
+    const char *variable = *registry == NULL ? getenv("DATABLOCK_SCHEMAS") : NULL;
+    if (variable == NULL || variable[0] == '\0') {
+        return DATABLOCK_OK;
+    }
+    size_t length = strnlen(variable, DBSHIM_PATH_SIZE);
+    if (length == DBSHIM_PATH_SIZE) {
+        return dbshim_invalid("the environment variable DATABLOCK_SCHEMAS has more than %d bytes", DBSHIM_PATH_SIZE - 1);
+    }
+    *registry = memcpy(copy, variable, length + 1);
+    return DATABLOCK_OK;
+}
+
+datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy) {
+    if (reference == NULL) {
+        return DATABLOCK_OK;
+    }
+    if (reference[0] == '\0') {
+        return dbshim_invalid("%s.registered is empty: give a reference such as SensorReading@2.1, or NULL for none", what);
+    }
+    return find_registry(registry, copy);
+}
+
+static datablock_status schema_of_block(const char *function, const char *shm_name, bool zone, datablock_schema *out) {
     if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
     }
     if (shm_name == NULL || out == NULL) {
-        return dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
+        return dbshim_null_argument(function, shm_name == NULL ? "shm_name" : "out");
     }
     char copy[DBSHIM_PATH_SIZE], *directory;
     if (!dbshim_find_block(shm_name, copy, &directory)) {
         return DATABLOCK_E_INVALID;
     }
     datablock_schema schema = {0};
-    datablock_status status = (datablock_status)dbgo_schema_of_block((char *)shm_name, directory, &schema, dbshim_detail());
+    datablock_status status = (datablock_status)dbgo_schema_of_block((char *)shm_name, directory, zone, &schema, dbshim_detail());
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
     return status;
 }
 
+datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out) { return schema_of_block(__func__, shm_name, false, out); }
+datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_schema *out) { return schema_of_block(__func__, shm_name, true, out); }
+
 /* Of an open block. */
-static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, datablock_schema *out) {
+static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone, datablock_schema *out) {
+    if (!dbshim_enter()) {
+        return DATABLOCK_E_FORKED;
+    }
     if (out == NULL) {
         return dbshim_null_argument(function, "out");
     }
@@ -71,7 +101,7 @@ static datablock_status of_handle(const char *function, uint64_t handle, uint64_
     }
     datablock_schema schema = {0};
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_schema_of_handle(dbshim_index(handle), &schema, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_schema_of_handle(dbshim_index(handle), zone, &schema, thread->detail));
     status = dbshim_end(handle, status, false);
     if (status == DATABLOCK_OK) {
         *out = schema;
@@ -82,11 +112,13 @@ static datablock_status of_handle(const char *function, uint64_t handle, uint64_
 }
 
 datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
-    return dbshim_enter() ? of_handle(__func__, consumer.handle, DATABLOCK_INLINE_CONSUMER, out) : DATABLOCK_E_FORKED;
+    return of_handle(__func__, consumer.handle, DATABLOCK_INLINE_CONSUMER, false, out);
 }
-
+datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
+    return of_handle(__func__, consumer.handle, DATABLOCK_INLINE_CONSUMER, true, out);
+}
 datablock_status datablock_schema_of_observer(datablock_observer observer, datablock_schema *out) {
-    return dbshim_enter() ? of_handle(__func__, observer.handle, DATABLOCK_INLINE_OBSERVER, out) : DATABLOCK_E_FORKED;
+    return of_handle(__func__, observer.handle, DATABLOCK_INLINE_OBSERVER, false, out);
 }
 
 datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode) {
@@ -111,8 +143,13 @@ datablock_status datablock_schema_lookup(const char *reference, const char *regi
     if (reference == NULL || out == NULL) {
         return dbshim_null_argument(__func__, reference == NULL ? "reference" : "out");
     }
+    char copy[DBSHIM_PATH_SIZE];
+    datablock_status status = find_registry(&registry, copy);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
     datablock_schema schema = {0};
-    datablock_status status = (datablock_status)dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail());
+    status = (datablock_status)dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail());
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -128,6 +165,10 @@ datablock_status datablock_schema_register(const datablock_schema *schema, const
     }
     datablock_status status = dbshim_check_schema("schema", schema);
     if (status != DATABLOCK_OK) {
+        return status;
+    }
+    char copy[DBSHIM_PATH_SIZE];
+    if ((status = find_registry(&registry, copy)) != DATABLOCK_OK) {
         return status;
     }
     datablock_schema own = *schema;

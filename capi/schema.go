@@ -6,6 +6,8 @@ package main
 import "C"
 
 import (
+	"fmt"
+
 	"datablock/internal/core"
 	"datablock/internal/schema"
 )
@@ -47,45 +49,56 @@ func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (r
 }
 
 //export dbgo_schema_of_block
-func dbgo_schema_of_block(name, directory *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
+func dbgo_schema_of_block(name, directory *C.char, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("schema.of_block")
-	s, err := core.BlockSchema(C.GoString(name), directoryFrom(directory))
+	ask := core.BlockSchema
+	if zone != 0 {
+		ask = core.BlockZoneSchema
+	}
+	s, err := ask(C.GoString(name), directoryFrom(directory))
 	if err == nil && s == nil {
-		err = &core.Error{Code: core.Schema, Detail: "block \"" + C.GoString(name) + "\" has no schema"}
+		err = noSchema(C.GoString(name), zone)
 	}
 	if err != nil {
 		return status(err, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
-}
-
-// described is a consumer or an observer.
-type described interface {
-	Name() string
-	Schema() (*schema.Schema, error)
 }
 
 //export dbgo_schema_of_handle
-func dbgo_schema_of_handle(index C.uint32_t, out *C.datablock_schema, detail *C.char) (result C.int) {
+func dbgo_schema_of_handle(index C.uint32_t, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("schema.of_handle")
-	var of described = at(index).observer
+	name, ask := "", at(index).observer.Schema
 	if c := at(index).consumer; c != nil {
-		of = c
+		name, ask = c.Name(), c.Schema
+		if zone != 0 {
+			ask = c.ZoneSchema
+		}
+	} else {
+		name = at(index).observer.Name()
 	}
-	s, err := of.Schema()
+	s, err := ask()
 	if err == nil && s == nil {
-		err = &core.Error{Code: core.Schema, Detail: "block \"" + of.Name() + "\" has no schema"}
+		err = noSchema(name, zone)
 	}
 	if err != nil {
 		return status(err, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
+}
+
+func noSchema(block string, zone C.int) error {
+	of := ""
+	if zone != 0 {
+		of = "the flexible zone of "
+	}
+	return &core.Error{Code: core.Schema, Detail: fmt.Sprintf("%sblock %q has no schema", of, block)}
 }
 
 //export dbgo_schema_lookup

@@ -226,6 +226,7 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         return dbshim_null_argument(__func__, name == NULL ? "name" : config == NULL ? "config" : "out");
     }
     datablock_config own = {0};
+    char registry[DBSHIM_PATH_SIZE];
     place place;
     uint64_t handle;
     void *state = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
@@ -234,6 +235,8 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         (status = check_reserved("config", 0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own.secret, own.secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own.schema)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("config.zone_schema", own.zone_schema)) != DATABLOCK_OK ||
+        (status = dbshim_find_registered("config", own.registered, &own.registry, registry)) != DATABLOCK_OK ||
         (status = find_block(&place, "config.directory", name, own.directory)) != DATABLOCK_OK ||
         (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
         return status;
@@ -335,7 +338,7 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
 /* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
 
 /* Copies and checks what a consumer or an observer asks for, and finds its block. */
-static datablock_status import_options(const datablock_consumer_options *options, const char *name, datablock_consumer_options *own, place *place) {
+static datablock_status import_options(const datablock_consumer_options *options, const char *name, datablock_consumer_options *own, char *registry, place *place) {
     datablock_status status;
     *own = (datablock_consumer_options){.size = sizeof *own};
     if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own, sizeof *own)) != DATABLOCK_OK) {
@@ -343,7 +346,9 @@ static datablock_status import_options(const datablock_consumer_options *options
     }
     if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved, sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("consumer_options", own->secret, own->secret_length)) != DATABLOCK_OK ||
-        (status = dbshim_check_schema("consumer_options.schema", own->schema)) != DATABLOCK_OK) {
+        (status = dbshim_check_schema("consumer_options.schema", own->schema)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("consumer_options.zone_schema", own->zone_schema)) != DATABLOCK_OK ||
+        (status = dbshim_find_registered("consumer_options", own->registered, &own->registry, registry)) != DATABLOCK_OK) {
         return status;
     }
     return find_block(place, "consumer_options.directory", name, own->directory);
@@ -357,11 +362,12 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
         return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
     }
     datablock_consumer_options own;
+    char registry[DBSHIM_PATH_SIZE];
     place place;
     uint64_t handle;
     void *state = NULL; /* as in datablock_producer_open */
     datablock_status status;
-    if ((status = import_options(options, name, &own, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;
     }
     status = (datablock_status)dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail());
@@ -469,10 +475,11 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
         return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
     }
     datablock_consumer_options own;
+    char registry[DBSHIM_PATH_SIZE];
     place place;
     uint64_t handle;
     datablock_status status;
-    if ((status = import_options(options, name, &own, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
         return status;
     }
     status = (datablock_status)dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own, dbshim_detail());

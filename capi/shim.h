@@ -82,6 +82,8 @@ bool dbshim_enter(void); /* false in a forked child */
 __attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
 datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* schema.c; it may be NULL */
+/* schema.c: a reference, which may be NULL, and the registry that it means, which is NULL only if the environment says nothing either. `copy` has DBSHIM_PATH_SIZE bytes. */
+datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy);
 bool dbshim_find_block(const char *name, char *copy, char **directory); /* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
@@ -151,8 +153,8 @@ int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail);
 
 int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
-int dbgo_schema_of_block(char *name, char *directory, datablock_schema *out, char *detail);
-int dbgo_schema_of_handle(uint32_t index, datablock_schema *out, char *detail);
+int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out, char *detail);
+int dbgo_schema_of_handle(uint32_t index, int zone, datablock_schema *out, char *detail);
 int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail); /* a registry may be null: the default */
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);

@@ -51,6 +51,15 @@ datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=300
 # Hostile blocks and a million messages under validation: without the race detector, which cannot see shared memory and takes ten times as long. `make soak`: 10^6 mutations.
 datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 COMMAND ${go_test} -run "TestHostileBlocks|TestNoFalseAlarm" datablock/internal/core)
 
+# `go test` runs the fuzz targets on their seeds; `make soak` lets each look for more. What one finds is left in its package, under testdata/fuzz, and stays there as a seed.
+foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/FuzzSchemaZone)
+  get_filename_component(package ${target} DIRECTORY)
+  get_filename_component(name ${target} NAME)
+  add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m datablock/${package}
+    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS soak)
+  set_tests_properties(soak.fuzz.${name} PROPERTIES LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
+endforeach()
+
 datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
 datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
 

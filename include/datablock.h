@@ -185,8 +185,11 @@ typedef struct datablock_config {
     size_t secret_length;    /* bytes, at most 1024; 0: none */
     uint64_t retention_ms;   /* how long a durable consumer that died keeps its place; at most 2^40; 0: for ever */
     uint64_t zone_size;      /* bytes of the flexible zone, at most 2^30; default 4032 */
-    const struct datablock_schema *schema; /* what a message is; written into the block when it is made, and compared when it is taken over (SCHEMA). NULL: nothing is said of it */
-    uint64_t reserved[5];    /* zero */
+    const struct datablock_schema *schema; /* what a message is; written into the block when it is made, and compared when it is taken over (SCHEMA). NULL: what `registered` means, or nothing is said of it */
+    const char *registered;  /* the schema by a reference to the registry, "SensorReading@2.1"; with a `schema` as well, that has to be the registered one (SCHEMA). NULL: none */
+    const char *registry;    /* its directory; NULL: as in datablock_schema_lookup */
+    const struct datablock_schema *zone_schema; /* what the flexible zone is, as `schema`; zone_size is then at least its size */
+    uint64_t reserved[2];    /* zero */
 } datablock_config;
 
 /* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
@@ -209,8 +212,8 @@ typedef struct datablock_write_slot {
 /*
  * Creates the block, or takes over the existing one of that name and geometry: ids continue and attached consumers notice nothing.
  * Blocks briefly (system calls only). `config` may not be NULL.
- * Errors: INVALID, PRODUCER_ACTIVE (another process or handle writes it), ACCESS, SECRET, CORRUPT, VERSION, GEOMETRY, NO_SPACE, NOT_FOUND (the
- * directory), SYSTEM.
+ * Errors: INVALID, PRODUCER_ACTIVE (another process or handle writes it), ACCESS, SECRET, CORRUPT, VERSION, GEOMETRY, SCHEMA, NO_SPACE, NOT_FOUND (the
+ * directory, the registered schema), SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out);
 
@@ -276,10 +279,13 @@ typedef struct datablock_consumer_options {
     const char *directory; /* as in datablock_config */
     const void *secret;    /* as in datablock_config */
     size_t secret_length;
-    const struct datablock_schema *schema; /* what this consumer expects a message to be (SCHEMA: it is not); NULL: anything */
-    uint32_t schema_mode;  /* datablock_schema_mode */
+    const struct datablock_schema *schema; /* what this consumer expects a message to be (SCHEMA: it is not); NULL: what `registered` means, or anything */
+    uint32_t schema_mode;  /* datablock_schema_mode, also of the zone's */
     uint32_t reserved1;    /* zero */
-    uint64_t reserved[6];  /* zero */
+    const char *registered; /* as in datablock_config */
+    const char *registry;   /* as in datablock_config */
+    const struct datablock_schema *zone_schema; /* what it expects the flexible zone to be (SCHEMA: it is not); NULL: anything */
+    uint64_t reserved[3];  /* zero */
 } datablock_consumer_options;
 
 typedef struct datablock_read_slot {
@@ -297,8 +303,8 @@ DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consume
 
 /*
  * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system calls only).
- * Errors: INVALID (also: LOSSLESS on a block that forbids it), NOT_FOUND, ACCESS, SECRET, CORRUPT, VERSION, FULL (consumer limit), NO_SPARE (max_pins of all consumers would leave
- * the producer no slot), BUSY (the durable name is attached elsewhere), SUPERSEDED, SYSTEM.
+ * Errors: INVALID (also: LOSSLESS on a block that forbids it), NOT_FOUND (also: the registered schema), ACCESS, SECRET, CORRUPT, VERSION, SCHEMA, FULL (consumer limit), NO_SPARE (max_pins of
+ * all consumers would leave the producer no slot), BUSY (the durable name is attached elsewhere), SUPERSEDED, SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out);
 
@@ -401,7 +407,7 @@ typedef struct datablock_observation {
 #define DATABLOCK_NEWEST UINT64_MAX /* for datablock_observe: no message has this id */
 
 /*
- * Opens an existing block, with or without a producer. Of `options` (may be NULL) directory, secret, schema and schema_mode count; everything else must be zero. Blocks briefly (system calls only).
+ * Opens an existing block, with or without a producer. Of `options` (may be NULL) directory, secret, schema, schema_mode, registered and registry count; everything else must be zero. Blocks briefly (system calls only).
  * Errors: INVALID, NOT_FOUND, ACCESS, SECRET, SCHEMA, CORRUPT, VERSION, SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out);
@@ -450,6 +456,10 @@ DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer c
 /* The same for an observer. */
 DATABLOCK_API datablock_status datablock_schema_of_observer(datablock_observer observer, datablock_schema *out);
 
+/* Those of the flexible zone. Errors: as of the two above. */
+DATABLOCK_API datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_schema *out);
+DATABLOCK_API datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer, datablock_schema *out);
+
 /* Whether a consumer that expects `consumer` can read what a producer writes that has `producer`. Errors: SCHEMA (it cannot; the detail names every field that differs, with both sides), INVALID (null, mode). */
 DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode);
 
@@ -476,7 +486,7 @@ typedef struct datablock_schema_field {
     const struct datablock_schema_layout *nested;
     uint64_t offset;  /* bytes */
     uint64_t size;    /* bytes, of all items */
-    uint64_t dims[4]; /* of an array, outermost first; 0 ends them */
+    uint64_t dims[8]; /* of an array, outermost first; 0 ends them */
 } datablock_schema_field;
 typedef struct datablock_schema_layout {
     const datablock_schema_field *fields; /* in the order of their offsets */

@@ -287,6 +287,12 @@ public:
     void enroll(const std::string &registry = {}) const {
         check(datablock_schema_register(schema_.get(), registry.empty() ? nullptr : detail::name_for_c(registry)));
     }
+    /* Of a block's flexible zone. Errors: as of_block's. */
+    static Schema of_zone(const std::string &name) {
+        datablock_schema schema;
+        check(datablock_zone_schema_of_block(detail::name_for_c(name), &schema));
+        return Schema(schema);
+    }
     /* Of a struct that DATABLOCK_DESCRIBE, in datablock_schema.hpp, describes. */
     template <typename T> static Schema of();
 
@@ -357,6 +363,13 @@ public:
     Config &retention_ms(std::uint64_t milliseconds) { return set(config_.retention_ms, milliseconds); }
     /* What a message is; slot_size, unless it is set, is that of the schema. */
     Config &schema(Schema schema) { return set(schema_, std::optional<Schema>(std::move(schema))); }
+    /* The schema by a reference to the registry, "SensorReading@2.1"; a schema that is set as well, also by a TypedProducer, has to be the registered one. The registry as of Schema::lookup. */
+    Config &registered(std::string reference, std::string registry = {}) {
+        registry_ = std::move(registry);
+        return set(registered_, std::optional<std::string>(std::move(reference)));
+    }
+    /* What the flexible zone is; zone_size is then at least its size. */
+    Config &zone_schema(Schema schema) { return set(zone_schema_, std::optional<Schema>(std::move(schema))); }
     Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
     Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
 
@@ -374,6 +387,9 @@ public:
         config.secret = secret_.empty() ? nullptr : secret_.data();
         config.secret_length = secret_.size();
         config.schema = schema_ ? schema_->for_c() : nullptr;
+        config.zone_schema = zone_schema_ ? zone_schema_->for_c() : nullptr;
+        config.registered = registered_ ? detail::name_for_c(*registered_) : nullptr;
+        config.registry = registry_.empty() ? nullptr : detail::name_for_c(registry_);
         return config;
     }
 
@@ -388,9 +404,9 @@ private:
     }
 
     datablock_config config_{};
-    std::optional<std::string> directory_;
-    std::optional<Schema> schema_;
-    std::string secret_;
+    std::optional<std::string> directory_, registered_;
+    std::optional<Schema> schema_, zone_schema_;
+    std::string secret_, registry_;
 };
 
 /* datablock_consumer_options, which says what each setting means, with owned strings. */
@@ -407,6 +423,13 @@ public:
         options_.schema_mode = static_cast<std::uint32_t>(mode);
         return set(schema_, std::optional<Schema>(std::move(schema)));
     }
+    /* As in Config. The mode is that of `schema`. */
+    ConsumerOptions &registered(std::string reference, std::string registry = {}) {
+        registry_ = std::move(registry);
+        return set(registered_, std::optional<std::string>(std::move(reference)));
+    }
+    /* What it expects the flexible zone to be, in the mode of `schema`. */
+    ConsumerOptions &zone_schema(Schema schema) { return set(zone_schema_, std::optional<Schema>(std::move(schema))); }
     ConsumerOptions &name(std::string name) { return set(name_, std::optional<std::string>(std::move(name))); }
     /* Keeps place and row under that name when this consumer dies, and goes on there. */
     ConsumerOptions &durable(std::string under) {
@@ -424,6 +447,9 @@ public:
         options.secret = secret_.empty() ? nullptr : secret_.data();
         options.secret_length = secret_.size();
         options.schema = schema_ ? schema_->for_c() : nullptr;
+        options.zone_schema = zone_schema_ ? zone_schema_->for_c() : nullptr;
+        options.registered = registered_ ? detail::name_for_c(*registered_) : nullptr;
+        options.registry = registry_.empty() ? nullptr : detail::name_for_c(registry_);
         return options;
     }
 
@@ -434,9 +460,9 @@ private:
     }
 
     datablock_consumer_options options_{};
-    std::optional<std::string> name_, directory_;
-    std::optional<Schema> schema_;
-    std::string secret_;
+    std::optional<std::string> name_, directory_, registered_;
+    std::optional<Schema> schema_, zone_schema_;
+    std::string secret_, registry_;
 };
 
 /* ---- Slots ----------------------------------------------------------------------------------------------------------------------- */
@@ -861,6 +887,12 @@ public:
     Schema schema() const {
         datablock_schema schema;
         check(datablock_schema_of_consumer(for_c(), &schema));
+        return Schema(schema);
+    }
+    /* What the flexible zone is. Errors: as of schema(). */
+    Schema zone_schema() const {
+        datablock_schema schema;
+        check(datablock_zone_schema_of_consumer(for_c(), &schema));
         return Schema(schema);
     }
 

@@ -53,7 +53,7 @@
 #define DATABLOCK_LAYOUT_ROW_SIZE 512
 #define DATABLOCK_LAYOUT_PRODUCER_ROW 0
 #define DATABLOCK_LAYOUT_MASK_WORDS 4
-#define DATABLOCK_LAYOUT_IMMUTABLE_LEN 512 /* bytes of the immutable header, its hash included */
+#define DATABLOCK_LAYOUT_IMMUTABLE_LEN 576 /* bytes of the immutable header, its hash included */
 #define DATABLOCK_LAYOUT_CONTROL_HEADER_LEN 256
 
 /* ---- Data file: the immutable header on page 0, the words of the producer and of recovery on page 1 ---- */
@@ -92,8 +92,13 @@
 #define DATABLOCK_LAYOUT_HDR_SECRET_HASH 224
 #define DATABLOCK_LAYOUT_HDR_RETENTION 256
 #define DATABLOCK_LAYOUT_HDR_NAME 264
-#define DATABLOCK_LAYOUT_HDR_RESERVED 472
-#define DATABLOCK_LAYOUT_HDR_HASH 480
+#define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_LENGTH 472
+#define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_MAJOR 480
+#define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_MINOR 484
+#define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_PATCH 488
+#define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_HASH 496
+#define DATABLOCK_LAYOUT_HDR_RESERVED 528
+#define DATABLOCK_LAYOUT_HDR_HASH 544
 
 #define DATABLOCK_LAYOUT_STATE 4096
 #define DATABLOCK_LAYOUT_EPOCH 4160
@@ -117,7 +122,7 @@
 #define DATABLOCK_LAYOUT_METRIC_TIMEOUTS 4656
 #define DATABLOCK_LAYOUT_METRIC_SCANS 4664
 #define DATABLOCK_LAYOUT_METRIC_CLEANED 4672
-#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192 /* schema text, whole pages, if there is one */
+#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192 /* schema text, and behind it, from the next cache line on, that of the flexible zone; whole pages, if there is one */
 
 typedef struct datablock_layout_data {
     uint64_t magic;
@@ -154,9 +159,15 @@ typedef struct datablock_layout_data {
     uint8_t secret_hash[32]; /* BLAKE2b-256 keyed with the secret, of the block id; zero: no secret */
     uint64_t retention; /* ms that a dead durable consumer keeps its row, 0: for ever */
     char name[208]; /* name_len bytes, then zeros */
-    uint8_t reserved_header[8]; /* zeros, as every reserved byte */
-    uint8_t hash[32]; /* BLAKE2b-256 of bytes [0, 480) */
-    uint8_t reserved0[3584];
+    uint64_t zone_schema_length; /* bytes of canonical text of the flexible zone's schema, 0: it has none */
+    uint32_t zone_schema_major;
+    uint32_t zone_schema_minor;
+    uint32_t zone_schema_patch;
+    uint8_t reserved_zone_schema[4];
+    uint8_t zone_schema_hash[32]; /* BLAKE2b-256 of that text, zero: none */
+    uint8_t reserved_header[16]; /* zeros, as every reserved byte */
+    uint8_t hash[32]; /* BLAKE2b-256 of bytes [0, 544) */
+    uint8_t reserved0[3520];
     uint32_t state; /* DATABLOCK_LAYOUT_STATE_*; polled by all, changes rarely */
     uint8_t reserved1[60];
     uint64_t epoch; /* number of producers that opened the block */
@@ -224,6 +235,11 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_data, schema_hash, HDR_SCHEMA_HASH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, secret_hash, HDR_SECRET_HASH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, retention, HDR_RETENTION);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, name, HDR_NAME);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_length, HDR_ZONE_SCHEMA_LENGTH);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_major, HDR_ZONE_SCHEMA_MAJOR);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_minor, HDR_ZONE_SCHEMA_MINOR);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_patch, HDR_ZONE_SCHEMA_PATCH);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_hash, HDR_ZONE_SCHEMA_HASH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, reserved_header, HDR_RESERVED);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, hash, HDR_HASH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, state, STATE);

@@ -40,7 +40,7 @@ private:
  */
 class Observer {
 public:
-    /* Opens an existing block, with or without a producer. Of the options directory, secret and schema may be given. Errors: invalid, not_found, access, secret, schema, corrupt, version, system. */
+    /* Opens an existing block, with or without a producer. Of the options directory, secret, schema and registered may be given. Errors: invalid, not_found, access, secret, schema, corrupt, version, system. */
     explicit Observer(const std::string &name, const ConsumerOptions &options = {}) {
         datablock_consumer_options c = options.for_c();
         check(datablock_observer_open(detail::name_for_c(name), &c, &observer_));

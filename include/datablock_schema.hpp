@@ -59,9 +59,9 @@ template <typename T> constexpr const char *scalar_name() {
     }
 }
 
-template <typename M, std::size_t dimension = 0> constexpr void fill_extents(std::uint64_t (&dims)[4]) {
+template <typename M, std::size_t dimension = 0> constexpr void fill_extents(std::uint64_t (&dims)[8]) {
     if constexpr (std::rank_v<M> != 0) {
-        static_assert(dimension < 4, "an array of more than four dimensions");
+        static_assert(dimension < 8, "an array of more than eight dimensions");
         dims[dimension] = std::extent_v<M>;
         fill_extents<std::remove_extent_t<M>, dimension + 1>(dims);
     }
@@ -137,9 +137,9 @@ public:
 #define DATABLOCK_DESCRIBE(type, schema_name, major, minor, patch, ...)                                                                                              \
     template <> struct datablock::Described<type> {                                                                                                                  \
         static_assert(std::is_standard_layout_v<type> && std::is_trivially_copyable_v<type>, "a message is a plain struct");                                         \
-        static constexpr bool described = true;                                                                                                                      \
-        static constexpr const char *name = schema_name;                                                                                                             \
-        static constexpr std::uint32_t version[3] = {major, minor, patch};                                                                                           \
+        [[maybe_unused]] static constexpr bool described = true;                                                                                                     \
+        [[maybe_unused]] static constexpr const char *name = schema_name;                                                                                            \
+        [[maybe_unused]] static constexpr std::uint32_t version[3] = {major, minor, patch};                                                                          \
         static const datablock_schema_layout &layout() {                                                                                                             \
             static const datablock_schema_field fields[] = {DATABLOCK_HPP_EACH(type, __VA_ARGS__)};                                                                  \
             static const datablock_schema_layout all = {fields, sizeof fields / sizeof fields[0], sizeof(type), alignof(type)};                                      \

@@ -97,7 +97,7 @@ func mutateFile(t *testing.T, random *rand.Rand, dir string) string {
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer f.Close()
-	at := []int64{random.Int64N(512), random.Int64N(640), 4096 + random.Int64N(600), 8192 + random.Int64N(64), random.Int64N(int64(len(content)))}[random.IntN(5)]
+	at := []int64{random.Int64N(576), random.Int64N(640), 4096 + random.Int64N(600), 8192 + random.Int64N(64), random.Int64N(int64(len(content)))}[random.IntN(5)]
 	switch random.IntN(5) {
 	case 0:
 		_, err = f.WriteAt([]byte{content[at] ^ 1<<random.IntN(8)}, at)

@@ -40,6 +40,7 @@ type app struct {
 	out       io.Writer
 	directory string
 	registry  string // of schemas
+	zone      bool
 	json      bool
 	printed   bool // JSON, of which there is one document
 }

@@ -35,10 +35,11 @@ func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
 		Use: "schema", Short: "Schemas of blocks, files and the registry: show, hash, check, diff, generate, register, list",
 		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input;
-block:NAME for that of a block; or registered:NAME@VERSION for one of the registry.`,
+block:NAME for that of a block, with --zone that of its flexible zone; or registered:NAME@VERSION for one of the registry.`,
 		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
 	}
 	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")
+	c.PersistentFlags().BoolVar(&a.zone, "zone", false, "block:NAME means the schema of its flexible zone, not that of its messages")
 	c.AddCommand(a.schemaRegister(), a.schemaList(), a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(), a.schemaGenerate())
 	completeDirectory(c, "registry")
 	for _, one := range c.Commands() {
@@ -50,9 +51,13 @@ block:NAME for that of a block; or registered:NAME@VERSION for one of the regist
 // readSchema takes a schema from a file, standard input, or a block.
 func (a *app) readSchema(from string) (*schema.Schema, error) {
 	if name, ok := strings.CutPrefix(from, "block:"); ok {
-		s, err := core.BlockSchema(name, a.directory)
+		ask, of := core.BlockSchema, ""
+		if a.zone {
+			ask, of = core.BlockZoneSchema, "the flexible zone of "
+		}
+		s, err := ask(name, a.directory)
 		if err == nil && s == nil {
-			err = &core.Error{Code: core.Schema, Detail: fmt.Sprintf("block %q has no schema", name)}
+			err = &core.Error{Code: core.Schema, Detail: fmt.Sprintf("%sblock %q has no schema", of, name)}
 		}
 		return s, err
 	}
@@ -152,7 +157,7 @@ func jsonOf(s *schema.Schema) schemaJSON {
 
 func (a *app) schemaShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SCHEMA", Short: "The text form, with the hash", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema show block:camera",
+		Use: "show SCHEMA", Short: "The text form, with the hash", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema show block:camera\n  datablock-admin schema show block:camera --zone",
 		Long: `Shows a schema in the text form that every command here takes, with size, alignment and hash in its first line.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])

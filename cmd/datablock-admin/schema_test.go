@@ -29,10 +29,13 @@ func TestSchemaOfABlock(t *testing.T) {
 	require.NoError(t, err)
 	config := core.DefaultConfig(core.Ring)
 	config.Directory, config.Schema = dir, s
+	config.ZoneSchema, err = schema.Parse("schema Settings 1.0.0 { gain: f64; }")
+	require.NoError(t, err)
 	p, err := core.OpenProducer("x", config)
 	require.NoError(t, err)
 	defer p.Close()
-	config.Schema, config.SlotSize = nil, 8
+	zone := config.ZoneSchema
+	config.Schema, config.ZoneSchema, config.SlotSize = nil, nil, 8
 	q, err := core.OpenProducer("none", config)
 	require.NoError(t, err)
 	defer q.Close()
@@ -48,7 +51,13 @@ func TestSchemaOfABlock(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(out), &shown))
 	assert.Equal(t, schemaJSON{"Sample", "1.2.0", hashOf(s), 16, 8, "Sample{time:u64@0,value:f64@8}16/8", sampleText}, shown)
 
-	code, _, errOut := admin("schema", "show", "block:none", "--directory", dir)
+	code, out, _ = admin("schema", "show", "block:x", "--zone", "--directory", dir)
+	assert.Equal(t, exitOK, code)
+	assert.Contains(t, out, "// 8 bytes, alignment 8, hash "+hashOf(zone)+"\nschema Settings 1.0.0 {\n    gain: f64;\n}\n")
+	code, _, errOut := admin("schema", "show", "block:none", "--zone", "--directory", dir)
+	assert.Equal(t, exitFailed, code)
+	assert.Contains(t, errOut, `the flexible zone of block "none" has no schema`)
+	code, _, errOut = admin("schema", "show", "block:none", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errOut, `block "none" has no schema`)
 	code, _, _ = admin("schema", "show", "block:nobody", "--directory", dir)

@@ -16,7 +16,7 @@ const (
 )
 
 // OpenConsumer attaches to an existing block. It blocks for system calls only. The consumer is used by one goroutine at a time.
-// Errors: Invalid, NotFound, Access, Secret, Corrupt, Version, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
+// Errors: Invalid, NotFound, Access, Secret, Corrupt, Version, Schema, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
 func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 	o, err := o.resolved()
 	if err != nil {
@@ -50,7 +50,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 	if err := b.checkSecret(o.Secret); err != nil {
 		return nil, err
 	}
-	if err := b.checkSchema(o.Schema, o.SchemaMode); err != nil {
+	if err := b.checkSchemas(o); err != nil {
 		return nil, err
 	}
 	if o.Delivery, err = b.delivery(o.Delivery); err != nil {

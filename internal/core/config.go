@@ -111,7 +111,10 @@ type Config struct {
 	Mode          uint32
 	Directory     string
 	Secret        []byte
-	Schema        *schema.Schema // what a message is; nil: nothing is said of it
+	Schema        *schema.Schema // what a message is; nil: what Registered means, or nothing is said of it
+	Registered    string         // a reference such as "SensorReading@2.1" to a schema of the registry, which Schema has to be, if it is given
+	Registry      string         // a directory; "": the default one
+	ZoneSchema    *schema.Schema // what the flexible zone is; nil: nothing is said of it
 }
 
 // DefaultConfig is what datablock_config_init gives.
@@ -132,8 +135,11 @@ type ConsumerOptions struct {
 	Name       string
 	Directory  string
 	Secret     []byte
-	Schema     *schema.Schema // what this consumer expects a message to be; nil: anything
-	SchemaMode schema.Mode
+	Schema     *schema.Schema // what this consumer expects a message to be; nil: what Registered means, or anything
+	SchemaMode schema.Mode    // also of the zone
+	Registered string         // as in Config
+	Registry   string
+	ZoneSchema *schema.Schema // what it expects the flexible zone to be; nil: anything
 }
 
 // Forever waits without a limit, where a timeout is asked for. Zero does not wait.
@@ -174,6 +180,10 @@ func (c Config) resolved() (Config, error) {
 	}
 	if c.SlotCount > layout.MaxSlotCount {
 		return c, fail(Invalid, "slot_count %d is above the limit of %d", c.SlotCount, layout.MaxSlotCount)
+	}
+	var err error
+	if c.Schema, err = registered(c.Schema, c.Registered, c.Registry); err != nil {
+		return c, err
 	}
 	if c.Schema != nil && c.SlotSize == 0 {
 		c.SlotSize = c.Schema.Size
@@ -220,6 +230,15 @@ func (c Config) resolved() (Config, error) {
 	}
 	if c.ZoneSize == 0 {
 		c.ZoneSize = defaultZoneSize
+		if c.ZoneSchema != nil {
+			c.ZoneSize = max(c.ZoneSize, c.ZoneSchema.Size)
+		}
+	}
+	if c.ZoneSchema != nil && c.ZoneSize < c.ZoneSchema.Size {
+		return c, fail(Invalid, "zone_size %d: a flexible zone of schema %s has %d bytes", c.ZoneSize, c.ZoneSchema.Name, c.ZoneSchema.Size)
+	}
+	if c.ZoneSchema != nil && c.ZoneSchema.Align > layout.CacheLine {
+		return c, fail(Invalid, "the schema %s of the flexible zone has an alignment of %d, and the zone has %d", c.ZoneSchema.Name, c.ZoneSchema.Align, layout.CacheLine)
 	}
 	if c.ZoneSize > maxZoneSize {
 		return c, fail(Invalid, "zone_size %d is above the limit of %d bytes", c.ZoneSize, uint64(maxZoneSize))
@@ -253,6 +272,10 @@ func (o ConsumerOptions) resolved() (ConsumerOptions, error) {
 	}
 	if o.SchemaMode > schema.Exact {
 		return o, fail(Invalid, "schema mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.SchemaMode)
+	}
+	var err error
+	if o.Schema, err = registered(o.Schema, o.Registered, o.Registry); err != nil {
+		return o, err
 	}
 	if o.Start > StartOldest {
 		return o, fail(Invalid, "start %d is unknown: use LATEST (0) or OLDEST (1)", o.Start)

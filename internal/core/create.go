@@ -16,7 +16,7 @@ const openTries = 1000 // a name that moves this often under one opener is someb
 // OpenProducer creates the block, or adopts or replaces the one that is there. `docs/protocol.md` 4 says how.
 //
 // It blocks for system calls only. The producer is used by one goroutine at a time. Errors: Invalid, ProducerActive, Access, Secret, Corrupt,
-// Version, Geometry, NoSpace, NotFound (the directory), System.
+// Version, Geometry, Schema, NoSpace, NotFound (the directory, the registered schema), System.
 func OpenProducer(name string, c Config) (*Producer, error) {
 	c, err := c.resolved()
 	if err != nil {
@@ -84,7 +84,7 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		return nil, false, fail(ProducerActive, "block %q is being written by pid %d: one producer per block; stop it, use another name, or replace the block by force",
 			a.name(), *a.data.plain64(layout.ProducerPID))
 	}
-	unlike := a.adoptable(c.Schema)
+	unlike := a.adoptable(c)
 	difference := a.difference(c)
 	if unlike != nil {
 		difference = unlike.Error()
@@ -355,7 +355,10 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 	}
 	copy(b.data, b.encode())
 	if c.Schema != nil {
-		copy(b.data[b.schemaOffset:], c.Schema.Canonical())
+		copy(b.data[b.messageSchema.offset:], c.Schema.Canonical())
+	}
+	if c.ZoneSchema != nil {
+		copy(b.data[b.zoneSchema.offset:], c.ZoneSchema.Canonical())
 	}
 	crash.Point("create.header")
 	return nil

@@ -34,25 +34,25 @@ type header struct {
 	policy        Policy
 	checksum      ChecksumPolicy
 	flags         uint32
-	schemaLength  uint64
-	schemaVersion schema.Version
-	schemaHash    [layout.HashLen]byte // zero: no schema
+	messageSchema schemaText
+	zoneSchema    schemaText
 	flexSize      uint64
 	logRecords    uint32
 	retention     uint64
 	secretHash    [layout.HashLen]byte
 
 	// what follows from the fields above
-	stride, ringOffset, payloadOffset, schemaOffset, dataSize uint64
-	rowsOffset, flexOffset, logOffset, controlSize            uint64
+	stride, ringOffset, payloadOffset, dataSize    uint64
+	rowsOffset, flexOffset, logOffset, controlSize uint64
 }
 
 func roundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
 // derive computes every offset and size. The limits on the fields keep all of it below 2^63.
 func (h *header) derive() {
-	h.schemaOffset = layout.SchemaRegion
-	h.ringOffset = h.schemaOffset + roundUp(h.schemaLength, layout.Page)
+	h.messageSchema.offset = layout.SchemaRegion
+	h.zoneSchema.offset = h.messageSchema.offset + roundUp(h.messageSchema.length, layout.CacheLine)
+	h.ringOffset = roundUp(h.zoneSchema.offset+h.zoneSchema.length, layout.Page)
 	slotsOffset := h.ringOffset + roundUp(8*uint64(h.slotCount), layout.Page)
 	h.payloadOffset = roundUp(slotsOffset+layout.SlotHeader, h.alignment)
 	h.stride = roundUp(h.slotSize+layout.SlotHeader, h.alignment)
@@ -78,9 +78,7 @@ func newHeader(l location, id blockID, created uint64, c Config) *header {
 		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.Flags & storedFlags,
 		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
 	}
-	if s := c.Schema; s != nil {
-		h.schemaLength, h.schemaVersion, h.schemaHash = uint64(len(s.Canonical())), s.Version, s.Hash()
-	}
+	h.messageSchema, h.zoneSchema = textOf(c.Schema), textOf(c.ZoneSchema)
 	h.derive()
 	return h
 }
@@ -133,12 +131,14 @@ func (h *header) encode() []byte {
 	put64(layout.HdrAlignment, h.alignment)
 	put64(layout.HdrRingOffset, h.ringOffset)
 	put64(layout.HdrPayloadOffset, h.payloadOffset)
-	put64(layout.HdrSchemaOffset, h.schemaOffset)
-	put64(layout.HdrSchemaLength, h.schemaLength)
-	put32(layout.HdrSchemaMajor, h.schemaVersion.Major)
-	put32(layout.HdrSchemaMinor, h.schemaVersion.Minor)
-	put32(layout.HdrSchemaPatch, h.schemaVersion.Patch)
-	copy(b[layout.HdrSchemaHash:], h.schemaHash[:])
+	put64(layout.HdrSchemaOffset, h.messageSchema.offset)
+	for words, t := range h.schemas() {
+		put64(words.length, t.length)
+		put32(words.major, t.version.Major)
+		put32(words.minor, t.version.Minor)
+		put32(words.patch, t.version.Patch)
+		copy(b[words.hash:], t.hash[:])
+	}
 	put32(layout.HdrConsumerLimit, h.consumerLimit)
 	put32(layout.HdrMinConsumers, h.minConsumers)
 	put32(layout.HdrPolicy, uint32(h.policy))
@@ -179,7 +179,7 @@ func decode(b []byte, what string) (*header, error) {
 	h.derive()
 	for at, want := range map[int]uint64{
 		layout.HdrDataSize: h.dataSize, layout.HdrControlSize: h.controlSize, layout.HdrStride: h.stride,
-		layout.HdrRingOffset: h.ringOffset, layout.HdrPayloadOffset: h.payloadOffset, layout.HdrSchemaOffset: h.schemaOffset,
+		layout.HdrRingOffset: h.ringOffset, layout.HdrPayloadOffset: h.payloadOffset, layout.HdrSchemaOffset: h.messageSchema.offset,
 		layout.HdrRowsOffset: h.rowsOffset, layout.HdrFlexOffset: h.flexOffset, layout.HdrLogOffset: h.logOffset,
 	} {
 		if got := get64(at); got != want {
@@ -197,11 +197,14 @@ func fields(b []byte) *header {
 		created: get64(layout.HdrCreated), slotCount: get32(layout.HdrSlotCount), spareSlots: get32(layout.HdrSpareSlots),
 		slotSize: get64(layout.HdrSlotSize), alignment: get64(layout.HdrAlignment), consumerLimit: get32(layout.HdrConsumerLimit),
 		minConsumers: get32(layout.HdrMinConsumers), policy: Policy(get32(layout.HdrPolicy)), checksum: ChecksumPolicy(get32(layout.HdrChecksum)),
-		flags: get32(layout.HdrFlags), schemaLength: get64(layout.HdrSchemaLength), flexSize: get64(layout.HdrFlexSize),
+		flags: get32(layout.HdrFlags), flexSize: get64(layout.HdrFlexSize),
 		logRecords: get32(layout.HdrLogRecords), retention: get64(layout.HdrRetention),
 	}
-	h.schemaVersion = schema.Version{Major: get32(layout.HdrSchemaMajor), Minor: get32(layout.HdrSchemaMinor), Patch: get32(layout.HdrSchemaPatch)}
-	copy(h.schemaHash[:], b[layout.HdrSchemaHash:])
+	for words, t := range h.schemas() {
+		t.length = get64(words.length)
+		t.version = schema.Version{Major: get32(words.major), Minor: get32(words.minor), Patch: get32(words.patch)}
+		copy(t.hash[:], b[words.hash:])
+	}
 	copy(h.id[:], b[layout.HdrBlockID:])
 	copy(h.secretHash[:], b[layout.HdrSecretHash:])
 	if n := get32(layout.HdrNameLen); n <= layout.MaxNameLen {
@@ -230,9 +233,9 @@ func (h *header) implausible() string {
 		return fmt.Sprintf("a retention of %d ms", h.retention)
 	case h.checksum > ChecksumEnforced:
 		return fmt.Sprintf("checksum policy %d", uint32(h.checksum))
-	case h.schemaLength > schema.MaxText, h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
+	case h.messageSchema.length > schema.MaxText, h.zoneSchema.length > schema.MaxText, h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
 		return "a region size out of range"
-	case (h.schemaLength == 0) != (h.schemaHash == [layout.HashLen]byte{}):
+	case !h.messageSchema.whole(), !h.zoneSchema.whole():
 		return "a schema without a hash, or a hash without a schema"
 	case badName(h.name) != "":
 		return "its name " + badName(h.name)

@@ -193,7 +193,7 @@ func (h *hostile) mutate() {
 			h.did += fmt.Sprintf("0x%x at %d of %s ", word, at, path)
 		}
 	case 6: // truncated
-		size := []int64{0, 1, 511, 512, 4095, 4096, 8191, 8192, h.random.Int64N(n), n - 1}[h.random.IntN(10)]
+		size := []int64{0, 1, 575, 576, 4095, 4096, 8191, 8192, h.random.Int64N(n), n - 1}[h.random.IntN(10)]
 		require.NoError(h.t, os.Truncate(path, size))
 		h.cut = true
 		h.did = fmt.Sprintf("%s cut to %d of %d", path, size, n)

@@ -195,7 +195,7 @@ func known(raw []byte, name string, size int64, c controlFile) []byte {
 		copy(b[layout.HdrConsumerLimit:layout.HdrConsumerLimit+4], c.head[layout.CtlConsumerLimit:])
 	}
 	put32(layout.HdrNameLen, uint32(len(name)))
-	clear(b[layout.HdrName:layout.HdrHash])
+	clear(b[layout.HdrName:layout.HdrZoneSchemaLength])
 	copy(b[layout.HdrName:], name)
 	h := fields(b)
 	if h.implausible() == "" {

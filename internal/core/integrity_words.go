@@ -1,8 +1,6 @@
 package core
 
 import (
-	"bytes"
-
 	"golang.org/x/crypto/blake2b"
 
 	"datablock/internal/layout"
@@ -45,19 +43,16 @@ func (x *inspection) judgeWords() {
 		}
 		return fine()
 	})
-	x.doubt(x.lookAtSchema)
+	x.doubt(func() (Finding, bool) { return x.lookAtSchema("its schema", &x.messageSchema) })
+	x.doubt(func() (Finding, bool) { return x.lookAtSchema("the schema of its flexible zone", &x.zoneSchema) })
 }
 
-// lookAtSchema compares the schema text with the hash in the header; neither ever changes.
-func (x *inspection) lookAtSchema() (Finding, bool) {
-	if x.schemaLength == 0 {
+// lookAtSchema compares a schema's text with the hash in the header; neither ever changes.
+func (x *inspection) lookAtSchema(what string, t *schemaText) (Finding, bool) {
+	if sum := blake2b.Sum256(x.data[t.offset : t.offset+t.length]); t.length == 0 || sum == t.hash {
 		return fine()
 	}
-	want := x.page[layout.HdrSchemaHash : layout.HdrSchemaHash+layout.HashLen]
-	if sum := blake2b.Sum256(x.data[x.schemaOffset : x.schemaOffset+x.schemaLength]); bytes.Equal(sum[:], want) {
-		return fine()
-	}
-	f, _ := x.finding(PartHeader, 0, NoSlot, "the %d bytes of its schema do not match their hash", x.schemaLength)
+	f, _ := x.finding(PartHeader, 0, NoSlot, "the %d bytes of %s do not match their hash", t.length, what)
 	f.Advice = "the text cannot be rebuilt: remove " + x.location.data() + " and start the producer again; messages and readers are not affected"
 	return f, true
 }

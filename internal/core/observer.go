@@ -27,8 +27,10 @@ type Observer struct {
 type ObserverOptions struct {
 	Directory  string
 	Secret     []byte
-	Schema     *schema.Schema // what it expects a message to be; nil: anything
+	Schema     *schema.Schema // what it expects a message to be; nil: what Registered means, or anything
 	SchemaMode schema.Mode
+	Registered string // as in Config
+	Registry   string
 }
 
 // Observation says of what message a copy is.
@@ -52,6 +54,10 @@ func OpenObserver(name string, o ObserverOptions) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
+	wanted, err := registered(o.Schema, o.Registered, o.Registry)
+	if err != nil {
+		return nil, err
+	}
 	f, err := platform.OpenFile(l.data(), false)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noBlock(l, err)
@@ -72,7 +78,7 @@ func OpenObserver(name string, o ObserverOptions) (*Observer, error) {
 	if err := b.checkSecret(o.Secret); err != nil {
 		return nil, err
 	}
-	if err := b.checkSchema(o.Schema, o.SchemaMode); err != nil {
+	if err := b.checkSchema(&b.messageSchema, wanted, o.SchemaMode); err != nil {
 		return nil, err
 	}
 	b.resolveDataWords()
@@ -215,7 +221,7 @@ func (o *Observer) Schema() (*schema.Schema, error) {
 	if o.data == nil {
 		return nil, o.usable()
 	}
-	return o.block.schema()
+	return o.block.schema(&o.messageSchema)
 }
 
 // Close unmaps the block. No call may be under way. Errors: Closed (it is closed already).

@@ -2,69 +2,121 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 
 	"datablock/internal/layout"
 	"datablock/internal/schema"
 )
 
-// Schema is what the block's messages are, as its producer has said when it made the block; nil: it said nothing. The text is shared memory and no more believed than anything there. Errors: Corrupt.
-func (b *block) schema() (*schema.Schema, error) {
-	if b.schemaLength == 0 {
+// schemaText is one of the two schemas that a block may have: that of its messages, and that of its flexible zone. The text is shared memory and no more believed than anything there.
+type schemaText struct {
+	offset, length uint64 // in the data file; no bytes: no schema
+	version        schema.Version
+	hash           [layout.HashLen]byte // zero: no schema
+}
+
+func textOf(s *schema.Schema) (t schemaText) {
+	if s != nil {
+		t = schemaText{length: uint64(len(s.Canonical())), version: s.Version, hash: s.Hash()}
+	}
+	return t
+}
+
+// whole reports whether length and hash agree on whether there is one.
+func (t *schemaText) whole() bool { return (t.length == 0) == (t.hash == [layout.HashLen]byte{}) }
+
+func (t *schemaText) same(s *schema.Schema) bool {
+	return t.hash == s.Hash() && t.version.Major == s.Version.Major
+}
+
+// schemaWords are where the header says what a schemaText is.
+type schemaWords struct{ length, major, minor, patch, hash int }
+
+var (
+	messageSchemaWords = schemaWords{layout.HdrSchemaLength, layout.HdrSchemaMajor, layout.HdrSchemaMinor, layout.HdrSchemaPatch, layout.HdrSchemaHash}
+	zoneSchemaWords    = schemaWords{layout.HdrZoneSchemaLength, layout.HdrZoneSchemaMajor, layout.HdrZoneSchemaMinor, layout.HdrZoneSchemaPatch, layout.HdrZoneSchemaHash}
+)
+
+func (h *header) schemas() map[schemaWords]*schemaText {
+	return map[schemaWords]*schemaText{messageSchemaWords: &h.messageSchema, zoneSchemaWords: &h.zoneSchema}
+}
+
+// of is whose schema it is, for people.
+func (h *header) of(t *schemaText) string {
+	if t == &h.zoneSchema {
+		return fmt.Sprintf("the flexible zone of block %q", h.name)
+	}
+	return fmt.Sprintf("block %q", h.name)
+}
+
+// schema is what the block says of its messages or of its zone; nil: its producer said nothing when it made the block. Errors: Corrupt.
+func (b *block) schema(t *schemaText) (*schema.Schema, error) {
+	if t.length == 0 {
 		return nil, nil
 	}
-	text := string(b.data[b.schemaOffset : b.schemaOffset+b.schemaLength])
-	s, err := schema.ParseCanonical(text, b.schemaVersion)
-	if err == nil && s.Hash() != b.schemaHash {
+	s, err := schema.ParseCanonical(string(b.data[t.offset:t.offset+t.length]), t.version)
+	if err == nil && s.Hash() != t.hash {
 		err = fail(Corrupt, "its text does not match its hash")
 	}
 	if err != nil {
-		return nil, fail(Corrupt, "block %q: the schema in it is damaged (%v): remove %s and start the producer again", b.name(), err, b.location.data())
+		return nil, fail(Corrupt, "%s: the schema in it is damaged (%v): remove %s and start the producer again", b.of(t), err, b.location.data())
 	}
 	return s, nil
 }
 
-// checkSchema reports why a consumer that expects `wanted` may not attach, nil if it may. Where the hashes are equal the text is not looked at.
-func (b *block) checkSchema(wanted *schema.Schema, mode schema.Mode) error {
-	if wanted == nil || b.sameSchema(wanted) {
+// checkSchemas reports why a consumer may not attach with what it expects, nil if it may.
+func (b *block) checkSchemas(o ConsumerOptions) error {
+	if err := b.checkSchema(&b.messageSchema, o.Schema, o.SchemaMode); err != nil {
+		return err
+	}
+	return b.checkSchema(&b.zoneSchema, o.ZoneSchema, o.SchemaMode)
+}
+
+// checkSchema looks at hashes; only where they differ at the text.
+func (b *block) checkSchema(t *schemaText, wanted *schema.Schema, mode schema.Mode) error {
+	if wanted == nil || t.same(wanted) {
 		return nil
 	}
-	has, err := b.schema()
+	has, err := b.schema(t)
 	if err != nil {
 		return err
 	}
 	if has == nil {
 		b.countMismatch()
-		return fail(Schema, "block %q has no schema, and this consumer expects %s %s: have its producer say what it writes, or attach without a schema", b.name(), wanted.Name, wanted.Version)
+		return fail(Schema, "%s has no schema, and this consumer expects %s %s: have its producer say what it writes, or attach without a schema", b.of(t), wanted.Name, wanted.Version)
 	}
 	if err := schema.Check(has, wanted, mode); err != nil {
 		b.countMismatch()
-		return fail(Schema, "block %q: %v", b.name(), err)
+		return fail(Schema, "%s: %v", b.of(t), err)
 	}
 	return nil
 }
 
-// adoptable reports why a producer that writes `written` may not go on with the block, nil if it may: whoever attached relies on what it says, and it cannot be changed.
-func (b *block) adoptable(written *schema.Schema) error {
-	if written == nil && b.schemaLength == 0 || written != nil && b.sameSchema(written) {
+// adoptable reports why a producer with this configuration may not go on with the block, nil if it may: whoever attached relies on what it says, and it cannot be changed.
+func (b *block) adoptable(c Config) error {
+	if err := b.continues(&b.messageSchema, c.Schema); err != nil {
+		return err
+	}
+	return b.continues(&b.zoneSchema, c.ZoneSchema)
+}
+
+func (b *block) continues(t *schemaText, written *schema.Schema) error {
+	if written == nil && t.length == 0 || written != nil && t.same(written) {
 		return nil
 	}
-	has, err := b.schema()
+	has, err := b.schema(t)
 	switch {
 	case err != nil:
 		return err
 	case has == nil:
-		return fail(Schema, "block %q was made without a schema, and this producer has %s %s: open it without one, or replace it with the flag REPLACE", b.name(), written.Name, written.Version)
+		return fail(Schema, "%s was made without a schema, and this producer has %s %s: open it without one, or replace it with the flag REPLACE", b.of(t), written.Name, written.Version)
 	case written == nil:
-		return fail(Schema, "block %q was made with schema %s %s, and this producer has none: open it with that, or replace it with the flag REPLACE", b.name(), has.Name, has.Version)
+		return fail(Schema, "%s was made with schema %s %s, and this producer has none: open it with that, or replace it with the flag REPLACE", b.of(t), has.Name, has.Version)
 	}
 	// What is in the block takes the consumer's part here: it is what the readers expect.
 	m := schema.Mismatch{Producer: written, Consumer: has, Differences: schema.Diff(written, has)}
-	return fail(Schema, "block %q was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE", b.name(), &m)
-}
-
-func (b *block) sameSchema(s *schema.Schema) bool {
-	return b.schemaLength != 0 && b.schemaHash == s.Hash() && b.schemaVersion.Major == s.Version.Major
+	return fail(Schema, "%s was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE", b.of(t), &m)
 }
 
 func (b *block) countMismatch() {
@@ -73,16 +125,33 @@ func (b *block) countMismatch() {
 	}
 }
 
-// Schema is what the block's messages are; nil: its producer said nothing. Errors: Corrupt.
+// Schema is what the block's messages are; nil: its producer said nothing. Errors: Closed, Corrupt.
 func (c *Consumer) Schema() (*schema.Schema, error) {
 	if c.data == nil {
 		return nil, c.gone()
 	}
-	return c.block.schema()
+	return c.block.schema(&c.messageSchema)
+}
+
+// ZoneSchema is what the flexible zone is, as Schema.
+func (c *Consumer) ZoneSchema() (*schema.Schema, error) {
+	if c.data == nil {
+		return nil, c.gone()
+	}
+	return c.block.schema(&c.zoneSchema)
 }
 
 // BlockSchema is the schema of a block that is looked at only; nil: it has none. Errors as Diagnose.
 func BlockSchema(name, directory string) (*schema.Schema, error) {
+	return lookUp(name, directory, func(h *header) *schemaText { return &h.messageSchema })
+}
+
+// BlockZoneSchema is that of its flexible zone.
+func BlockZoneSchema(name, directory string) (*schema.Schema, error) {
+	return lookUp(name, directory, func(h *header) *schemaText { return &h.zoneSchema })
+}
+
+func lookUp(name, directory string, which func(*header) *schemaText) (*schema.Schema, error) {
 	l, err := locate(name, directory)
 	if err != nil {
 		return nil, err
@@ -92,7 +161,23 @@ func BlockSchema(name, directory string) (*schema.Schema, error) {
 		return nil, err
 	}
 	defer v.close()
-	return v.block.schema()
+	return v.block.schema(which(v.header))
+}
+
+// registered is the schema that an open is about: the one given, or, with a reference, the one that it means, which a given one has to be.
+func registered(given *schema.Schema, reference, registry string) (*schema.Schema, error) {
+	if reference == "" {
+		return given, nil
+	}
+	found, err := LookupSchema(reference, registry)
+	if err != nil || given == nil {
+		return found, err
+	}
+	if found.Hash() != given.Hash() || found.Version.Major != given.Version.Major {
+		m := schema.Mismatch{Producer: found, Consumer: given, Differences: schema.Diff(found, given)}
+		return nil, fail(Schema, "what is registered as %s is not the schema that was given: %v; give what is registered, or register what was given under a version of its own", reference, &m)
+	}
+	return found, nil
 }
 
 // LookupSchema is the newest schema that a reference such as "SensorReading@2.1" means in a registry, which is a directory; "": the default one. Errors: Invalid, NotFound, System.

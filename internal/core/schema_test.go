@@ -196,10 +196,10 @@ func TestADamagedSchema(t *testing.T) {
 	require.NoError(t, err)
 	for at := range uint64(len(config.Schema.Canonical())) {
 		for _, value := range []byte{0, '{', '9', ',', 0xff} {
-			if good[p.schemaOffset+at] == value {
+			if good[p.messageSchema.offset+at] == value {
 				continue
 			}
-			p.data[p.schemaOffset+at] = value
+			p.data[p.messageSchema.offset+at] = value
 			_, err := BlockSchema("x", b.dir)
 			require.ErrorIs(t, err, Corrupt)
 			_, err = b.openConsumer(ConsumerOptions{Schema: schemaOf(t, "schema Other { a: u8; }")})
@@ -207,7 +207,7 @@ func TestADamagedSchema(t *testing.T) {
 			i, err := ValidateIntegrity("x", b.dir)
 			require.NoError(t, err)
 			require.False(t, i.Healthy())
-			p.data[p.schemaOffset+at] = good[p.schemaOffset+at]
+			p.data[p.messageSchema.offset+at] = good[p.messageSchema.offset+at]
 		}
 	}
 	c := b.consumer(ConsumerOptions{Schema: schemaOf(t, sampleText)}) // by its hash alone

@@ -37,48 +37,53 @@ const (
 	RowSize          = 512
 	ProducerRow      = 0
 	MaskWords        = 4
-	ImmutableLen     = 512 // bytes of the immutable header, its hash included
+	ImmutableLen     = 576 // bytes of the immutable header, its hash included
 	ControlHeaderLen = 256
 )
 
 // Data file, page 0: the immutable header. Written once, before the block has a name.
 const (
-	HdrMagic         = 0   // u64
-	HdrMajor         = 8   // u32
-	HdrMinor         = 12  // u32
-	HdrDataSize      = 16  // u64 bytes of the data file
-	HdrControlSize   = 24  // u64 bytes of the control file
-	HdrBlockID       = 32  // 16 random bytes
-	HdrCreated       = 48  // u64 CLOCK_REALTIME ns
-	HdrSlotCount     = 56  // u32 N, length of the ring
-	HdrSpareSlots    = 60  // u32
-	HdrSlotSize      = 64  // u64 payload capacity
-	HdrStride        = 72  // u64 distance of payloads
-	HdrAlignment     = 80  // u64 of payloads
-	HdrRingOffset    = 88  // u64
-	HdrPayloadOffset = 96  // u64 payload of slot 0; its header is the line before
-	HdrSchemaOffset  = 104 // u64
-	HdrSchemaLength  = 112 // u64 bytes of canonical text, 0: no schema
-	HdrConsumerLimit = 120 // u32
-	HdrMinConsumers  = 124 // u32
-	HdrPolicy        = 128 // u32 1 single, 2 double buffer, 3 ring
-	HdrChecksum      = 132 // u32 0 none, 1 manual, 2 enforced
-	HdrFlags         = 136 // u32 Flag*
-	HdrNameLen       = 140 // u32
-	HdrRowsOffset    = 144 // u64 in the control file
-	HdrFlexOffset    = 152 // u64 in the control file
-	HdrFlexSize      = 160 // u64 bytes, header line included
-	HdrLogOffset     = 168 // u64 in the control file
-	HdrLogRecords    = 176 // u32
-	HdrSchemaMajor   = 180 // u32
-	HdrSchemaMinor   = 184 // u32
-	HdrSchemaPatch   = 188 // u32
-	HdrSchemaHash    = 192 // BLAKE2b-256 of the canonical text, zero: no schema
-	HdrSecretHash    = 224 // BLAKE2b-256 keyed with the secret, of the block id; zero: no secret
-	HdrRetention     = 256 // u64 ms that a dead durable consumer keeps its row, 0: for ever
-	HdrName          = 264 // HdrNameLen bytes, then zeros, MaxNameLen+8 in all
-	HdrReserved      = 472 // zeros
-	HdrHash          = 480 // BLAKE2b-256 of bytes [0, 480)
+	HdrMagic            = 0   // u64
+	HdrMajor            = 8   // u32
+	HdrMinor            = 12  // u32
+	HdrDataSize         = 16  // u64 bytes of the data file
+	HdrControlSize      = 24  // u64 bytes of the control file
+	HdrBlockID          = 32  // 16 random bytes
+	HdrCreated          = 48  // u64 CLOCK_REALTIME ns
+	HdrSlotCount        = 56  // u32 N, length of the ring
+	HdrSpareSlots       = 60  // u32
+	HdrSlotSize         = 64  // u64 payload capacity
+	HdrStride           = 72  // u64 distance of payloads
+	HdrAlignment        = 80  // u64 of payloads
+	HdrRingOffset       = 88  // u64
+	HdrPayloadOffset    = 96  // u64 payload of slot 0; its header is the line before
+	HdrSchemaOffset     = 104 // u64
+	HdrSchemaLength     = 112 // u64 bytes of canonical text, 0: no schema
+	HdrConsumerLimit    = 120 // u32
+	HdrMinConsumers     = 124 // u32
+	HdrPolicy           = 128 // u32 1 single, 2 double buffer, 3 ring
+	HdrChecksum         = 132 // u32 0 none, 1 manual, 2 enforced
+	HdrFlags            = 136 // u32 Flag*
+	HdrNameLen          = 140 // u32
+	HdrRowsOffset       = 144 // u64 in the control file
+	HdrFlexOffset       = 152 // u64 in the control file
+	HdrFlexSize         = 160 // u64 bytes, header line included
+	HdrLogOffset        = 168 // u64 in the control file
+	HdrLogRecords       = 176 // u32
+	HdrSchemaMajor      = 180 // u32
+	HdrSchemaMinor      = 184 // u32
+	HdrSchemaPatch      = 188 // u32
+	HdrSchemaHash       = 192 // BLAKE2b-256 of the canonical text, zero: no schema
+	HdrSecretHash       = 224 // BLAKE2b-256 keyed with the secret, of the block id; zero: no secret
+	HdrRetention        = 256 // u64 ms that a dead durable consumer keeps its row, 0: for ever
+	HdrName             = 264 // HdrNameLen bytes, then zeros, MaxNameLen+8 in all
+	HdrZoneSchemaLength = 472 // u64 bytes of canonical text of the flexible zone's schema, 0: it has none
+	HdrZoneSchemaMajor  = 480 // u32
+	HdrZoneSchemaMinor  = 484 // u32
+	HdrZoneSchemaPatch  = 488 // u32
+	HdrZoneSchemaHash   = 496 // BLAKE2b-256 of that text, zero: none
+	HdrReserved         = 528 // zeros
+	HdrHash             = 544 // BLAKE2b-256 of bytes [0, 544)
 )
 
 // Block flags, stored in HdrFlags. The values are those of DATABLOCK_FLAG_*.
@@ -111,7 +116,7 @@ const (
 	MetricTimeouts  = 4656 // u64
 	MetricScans     = 4664 // u64 pin scans
 	MetricCleaned   = 4672 // u64 dead rows the producer released
-	SchemaRegion    = 8192 // schema text, whole pages, if there is one
+	SchemaRegion    = 8192 // schema text, and behind it, from the next cache line on, that of the flexible zone; whole pages, if there is one
 )
 
 // WaitAny in ProducerWaiting: any unpin, attach or detach is of interest.

@@ -85,7 +85,7 @@ func diffLayouts(path string, p, c *Layout) (found []Difference) {
 			found = append(found, Difference{Field: path + t.Name, Change: Added, Producer: side(&t)})
 		}
 	}
-	found = reordered(found, p, c)
+	found = reordered(path, found, p, c)
 	if p.Size != c.Size {
 		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Resizing, Producer: fmt.Sprint(p.Size), Consumer: fmt.Sprint(c.Size)})
 	}
@@ -95,8 +95,8 @@ func diffLayouts(path string, p, c *Layout) (found []Difference) {
 	return found
 }
 
-// reordered says so of fields that have moved because their order is another.
-func reordered(found []Difference, p, c *Layout) []Difference {
+// reordered says so of fields that have moved because their order is another; not of those inside them, whose order is that of their own struct.
+func reordered(path string, found []Difference, p, c *Layout) []Difference {
 	rank := map[string]int{}
 	for i, f := range p.Fields {
 		rank[f.Name] = i
@@ -111,7 +111,7 @@ func reordered(found []Difference, p, c *Layout) []Difference {
 		return found
 	}
 	for i := range found {
-		if found[i].Change == Moved {
+		if found[i].Change == Moved && !strings.Contains(found[i].Field[len(path):], ".") {
 			found[i].Change = Reordered
 		}
 	}

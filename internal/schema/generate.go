@@ -6,6 +6,16 @@ import (
 	"strings"
 )
 
+// natural is the largest alignment of the fields, and whether each is at a multiple of its own: what compilers do if nothing else is said.
+func (l *Layout) natural() (align uint64, placed bool) {
+	align, placed = 1, true
+	for _, f := range l.Fields {
+		align = max(align, f.Type.Align())
+		placed = placed && f.Offset%f.Type.Align() == 0
+	}
+	return align, placed
+}
+
 // Languages are those that Generate knows.
 var Languages = []string{"c", "cpp", "go", "python"}
 
@@ -34,19 +44,26 @@ func generateC(s *Schema, cpp bool) string {
 		assert, include = "static_assert", "#include <cstddef>\n#include <cstdint>\n"
 	}
 	fmt.Fprintf(&b, "/* Schema %s %s. */\n%s\n", s.Name, s.Version, include)
-	writeC(&b, s.Name, &s.Layout, fmt.Sprintf("packed, aligned(%d)", s.Align))
+	writeC(&b, s.Name, &s.Layout)
 	assertC(&b, assert, s.Name, &s.Layout)
 	return b.String()
 }
 
-// writeC writes the structs inside first. All gaps are members, and all structs packed, so that the compiler has nothing to decide.
-func writeC(b *strings.Builder, name string, l *Layout, attributes string) {
+// writeC writes the structs inside first. All gaps are members, so that the compiler has nothing to decide, and a layout that is not its own is said by attributes.
+func writeC(b *strings.Builder, name string, l *Layout) {
 	for _, f := range l.Fields {
 		if f.Type.Kind == Struct {
-			writeC(b, name+"_"+f.Name, f.Type.Nested, "packed")
+			writeC(b, name+"_"+f.Name, f.Type.Nested)
 		}
 	}
-	fmt.Fprintf(b, "typedef struct __attribute__((%s)) %s {\n", attributes, name)
+	attributes := ""
+	switch natural, placed := l.natural(); {
+	case !placed || natural > l.Align:
+		attributes = fmt.Sprintf("__attribute__((packed, aligned(%d))) ", l.Align)
+	case natural < l.Align:
+		attributes = fmt.Sprintf("__attribute__((aligned(%d))) ", l.Align)
+	}
+	fmt.Fprintf(b, "typedef struct %s%s {\n", attributes, name)
 	at, gaps := uint64(0), 0
 	gap := func(to uint64) {
 		if to > at {
@@ -102,7 +119,7 @@ func brackets(dims []uint64) (text string) {
 
 // unused is a name that no field has.
 func unused(l *Layout, stem string, number int) string {
-	name := fmt.Sprintf("%s%d_", stem, number)
+	name := fmt.Sprintf("%s%d", stem, number)
 	for slices.ContainsFunc(l.Fields, func(f Field) bool { return f.Name == name }) {
 		name += "_"
 	}
@@ -120,9 +137,9 @@ func generateGo(s *Schema) (string, error) {
 	var b strings.Builder
 	fmt.Fprintf(&b, "package schemas\n\nimport \"unsafe\"\n\n// %s is schema %s %s.\ntype %s ", exported(s.Name), s.Name, s.Version, exported(s.Name))
 	writeGo(&b, &s.Layout, "")
-	fmt.Fprintf(&b, "\n\n// The compiler's layout is the schema's.\nvar (\n\t_ [%d]byte = [unsafe.Sizeof(%s{})]byte{}\n", s.Size, exported(s.Name))
+	fmt.Fprintf(&b, "\n\n// The compiler's layout is the schema's.\nconst (\n\t_ = uint(unsafe.Sizeof(%[1]s{}) - %[2]d)\n\t_ = uint(%[2]d - unsafe.Sizeof(%[1]s{}))\n", exported(s.Name), s.Size)
 	for i, name := range exportedFields(&s.Layout) {
-		fmt.Fprintf(&b, "\t_ [%d]byte = [unsafe.Offsetof(%s{}.%s)]byte{}\n", s.Fields[i].Offset, exported(s.Name), name)
+		fmt.Fprintf(&b, "\t_ = uint(unsafe.Offsetof(%[1]s{}.%[2]s) - %[3]d)\n\t_ = uint(%[3]d - unsafe.Offsetof(%[1]s{}.%[2]s))\n", exported(s.Name), name, s.Fields[i].Offset)
 	}
 	b.WriteString(")\n")
 	return b.String(), nil
@@ -218,7 +235,7 @@ func generatePython(s *Schema) string {
 	for _, f := range s.Fields {
 		fmt.Fprintf(&b, "assert getattr(%s, %q).offset == %d\n", s.Name, f.Name, f.Offset)
 	}
-	fmt.Fprintf(&b, "\n%s_DTYPE = numpy.dtype(%s)\n", s.Name, numPy(&s.Layout))
+	fmt.Fprintf(&b, "\n%s_DTYPE = %s\n", s.Name, numPy(&s.Layout))
 	return b.String()
 }
 
@@ -228,16 +245,29 @@ func writeCtypes(b *strings.Builder, name string, l *Layout) {
 			writeCtypes(b, name+"_"+f.Name, f.Type.Nested)
 		}
 	}
-	fmt.Fprintf(b, "class %s(ctypes.Structure):\n    _pack_ = 1\n    _layout_ = \"ms\"\n    _fields_ = (\n", name)
+	fmt.Fprintf(b, "class %s(ctypes.Structure):\n", name)
+	packed, natural := l.packedInPython()
+	if packed {
+		b.WriteString("    _pack_ = 1\n    _layout_ = \"ms\"\n")
+		natural = 1
+	}
+	if natural < l.Align {
+		fmt.Fprintf(b, "    _align_ = %d  # from Python 3.13 on\n", l.Align)
+	}
+	b.WriteString("    _fields_ = (\n")
+	natural = l.alignInPython()
 	at, gaps := uint64(0), 0
-	gap := func(to uint64) {
+	gap := func(to, align uint64) {
+		if !packed && roundUp(at, align) == to {
+			return
+		}
 		if to > at {
-			fmt.Fprintf(b, "        (%q, ctypes.c_uint8 * %d),\n", unused(l, "padding", gaps), to-at)
+			fmt.Fprintf(b, "        (%q, ctypes.c_uint8 * %d),\n", unused(l, "_gap", gaps), to-at)
 			gaps++
 		}
 	}
 	for _, f := range l.Fields {
-		gap(f.Offset)
+		gap(f.Offset, f.Type.alignInPython())
 		of := "ctypes." + ofCtypes[f.Type.Kind]
 		if f.Type.Kind == Struct {
 			of = name + "_" + f.Name
@@ -248,11 +278,34 @@ func writeCtypes(b *strings.Builder, name string, l *Layout) {
 		fmt.Fprintf(b, "        (%q, %s),\n", f.Name, of)
 		at = f.end()
 	}
-	gap(l.Size)
+	gap(l.Size, natural)
 	b.WriteString("    )\n\n\n")
 }
 
-// numPy is the argument of numpy.dtype. An array of char is a string of that length, as NumPy has them.
+func (l *Layout) packedInPython() (packed bool, natural uint64) {
+	natural, placed := l.natural()
+	return !placed || natural > l.Align, natural
+}
+
+// alignInPython is the alignment that a ctypes.Structure has where _align_ says nothing yet. Gaps are fields where that alone would not make them.
+func (l *Layout) alignInPython() (align uint64) {
+	align = 1
+	if packed, _ := l.packedInPython(); !packed {
+		for _, f := range l.Fields {
+			align = max(align, f.Type.alignInPython())
+		}
+	}
+	return align
+}
+
+func (t Type) alignInPython() uint64 {
+	if t.Kind == Struct {
+		return t.Nested.alignInPython()
+	}
+	return t.Align()
+}
+
+// numPy is a dtype. An array of char is a string of that length, as NumPy has them.
 func numPy(l *Layout) string {
 	var names, formats, offsets []string
 	for _, f := range l.Fields {
@@ -273,5 +326,10 @@ func numPy(l *Layout) string {
 		}
 		names, formats, offsets = append(names, fmt.Sprintf("%q", f.Name)), append(formats, of), append(offsets, fmt.Sprint(f.Offset))
 	}
-	return fmt.Sprintf("{\"names\": [%s], \"formats\": [%s], \"offsets\": [%s], \"itemsize\": %d}", strings.Join(names, ", "), strings.Join(formats, ", "), strings.Join(offsets, ", "), l.Size)
+	align := ""
+	if natural, placed := l.natural(); placed && natural > 1 && natural == l.Align {
+		align = ", align=True"
+	}
+	return fmt.Sprintf("numpy.dtype({\"names\": [%s], \"formats\": [%s], \"offsets\": [%s], \"itemsize\": %d}%s)",
+		strings.Join(names, ", "), strings.Join(formats, ", "), strings.Join(offsets, ", "), l.Size, align)
 }

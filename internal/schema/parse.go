@@ -11,7 +11,7 @@ func Parse(text string) (*Schema, error) {
 	if len(text) > MaxText {
 		return nil, fmt.Errorf("a schema of %d bytes, the limit is %d", len(text), MaxText)
 	}
-	p := &parser{text: text, line: 1, structs: map[string]*Layout{}}
+	p := &parser{text: text, line: 1, structs: map[string]*definition{}}
 	p.advance()
 	s, err := p.file()
 	if err != nil {
@@ -41,8 +41,15 @@ type parser struct {
 	at         int
 	line, from int // the line, and where it begins
 	token      token
-	structs    map[string]*Layout
-	fields     int
+	structs    map[string]*definition
+	fields     int // of the struct or schema that is being read, with those of the structs in it
+	deepest    int
+}
+
+// definition is a struct that the text has given a name.
+type definition struct {
+	layout        *Layout
+	fields, depth int // in all
 }
 
 func (p *parser) advance() {
@@ -155,12 +162,13 @@ func (p *parser) named(packed bool) error {
 	if _, scalar := kindOf(name); scalar || p.structs[name] != nil {
 		return fmt.Errorf("%q is a type already", name)
 	}
+	p.fields, p.deepest = 0, 0
 	layout, err := p.body(packed, 2)
 	if err != nil {
 		return err
 	}
 	p.accept(";")
-	p.structs[name] = layout
+	p.structs[name] = &definition{layout, p.fields, p.deepest - 1}
 	return nil
 }
 
@@ -190,8 +198,8 @@ func (p *parser) schema(packed bool) (*Schema, error) {
 
 // body = "{" { field } "}" ["size" number] ["align" number]
 func (p *parser) body(packed bool, depth int) (*Layout, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("structs are nested more than %d deep", MaxDepth)
+	if err := p.count(0, depth); err != nil {
+		return nil, err
 	}
 	if err := p.expect("{"); err != nil {
 		return nil, err
@@ -225,7 +233,19 @@ func (p *parser) body(packed bool, depth int) (*Layout, error) {
 	}
 	l.close(packed)
 	fields := 0
-	return l, l.check(depth, &fields)
+	return l, l.check(depth, &fields, false)
+}
+
+// count takes note of fields, and of how deep they are.
+func (p *parser) count(fields, depth int) error {
+	if depth > MaxDepth {
+		return fmt.Errorf("structs are nested more than %d deep", MaxDepth)
+	}
+	if p.fields += fields; p.fields > MaxFields {
+		return fmt.Errorf("more than %d fields in all", MaxFields)
+	}
+	p.deepest = max(p.deepest, depth)
+	return nil
 }
 
 // field = name ":" type { "[" number "]" } [ "@" number ] ";"
@@ -233,8 +253,8 @@ func (p *parser) field(l *Layout, packed bool, depth int) (f Field, err error) {
 	if f.Name, err = p.name("a field"); err != nil {
 		return f, err
 	}
-	if p.fields++; p.fields > MaxFields {
-		return f, fmt.Errorf("more than %d fields in all", MaxFields)
+	if err = p.count(1, depth); err != nil {
+		return f, err
 	}
 	if err = p.expect(":"); err != nil {
 		return f, err
@@ -273,8 +293,10 @@ func (p *parser) typ(depth int) (t Type, err error) {
 		t.Kind = kind
 		p.advance()
 	case p.structs[p.token.text] != nil:
-		t.Nested = p.structs[p.token.text]
-		p.advance()
+		s := p.structs[p.token.text]
+		if t.Nested, err = s.layout, p.count(s.fields, depth+s.depth); err == nil {
+			p.advance()
+		}
 	case p.token.isWord():
 		err = fmt.Errorf("%v is no type: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct that is defined before", p.token)
 	default:
@@ -289,7 +311,7 @@ func (p *parser) typ(depth int) (t Type, err error) {
 	}
 	if err == nil {
 		fields := 0
-		err = t.check(depth, &fields)
+		err = t.check(depth, &fields, false)
 	}
 	return t, err
 }

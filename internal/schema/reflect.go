@@ -15,17 +15,14 @@ func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%v is no struct: a schema describes one", t)
 	}
-	layout, err := layoutOf(t, 1)
+	layout, err := layoutOf(t)
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", t, err)
 	}
 	return New(name, version, *layout)
 }
 
-func layoutOf(t reflect.Type, depth int) (*Layout, error) {
-	if depth > MaxDepth {
-		return nil, fmt.Errorf("structs are nested more than %d deep", MaxDepth)
-	}
+func layoutOf(t reflect.Type) (*Layout, error) {
 	l := &Layout{Size: uint64(t.Size()), Align: uint64(t.Align())}
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -36,7 +33,7 @@ func layoutOf(t reflect.Type, depth int) (*Layout, error) {
 		if name == "" {
 			name = snakeCase(f.Name)
 		}
-		typ, err := typeOf(f.Type, option == "char", depth)
+		typ, err := typeOf(f.Type, option == "char")
 		if err == nil && option != "" && option != "char" {
 			err = fmt.Errorf("the tag's option %q is unknown: there is only char", option)
 		}
@@ -53,7 +50,7 @@ var ofGo = map[reflect.Kind]Kind{
 	reflect.Float32: F32, reflect.Float64: F64, reflect.Bool: Bool,
 }
 
-func typeOf(t reflect.Type, char bool, depth int) (out Type, err error) {
+func typeOf(t reflect.Type, char bool) (out Type, err error) {
 	for t.Kind() == reflect.Array {
 		out.Dims = append(out.Dims, uint64(t.Len()))
 		t = t.Elem()
@@ -61,7 +58,7 @@ func typeOf(t reflect.Type, char bool, depth int) (out Type, err error) {
 	kind, scalar := ofGo[t.Kind()]
 	switch {
 	case t.Kind() == reflect.Struct:
-		out.Nested, err = layoutOf(t, depth+1)
+		out.Nested, err = layoutOf(t)
 	case t.Kind() == reflect.Int || t.Kind() == reflect.Uint || t.Kind() == reflect.Uintptr:
 		err = fmt.Errorf("%v has another size on another machine: use one of a given size, such as int64", t)
 	case !scalar:

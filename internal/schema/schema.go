@@ -4,10 +4,7 @@
 // the rules.
 package schema
 
-import (
-	"fmt"
-	"math"
-)
+import "fmt"
 
 // What a schema may have. Texts come from shared memory and from strangers: each limit keeps one of their sizes from becoming ours.
 const (
@@ -129,7 +126,7 @@ func New(name string, version Version, layout Layout) (*Schema, error) {
 		return nil, err
 	}
 	fields := 0
-	if err := layout.check(1, &fields); err != nil {
+	if err := layout.check(1, &fields, true); err != nil {
 		return nil, fmt.Errorf("schema %s: %w", name, err)
 	}
 	s := &Schema{name, version, layout}
@@ -139,7 +136,8 @@ func New(name string, version Version, layout Layout) (*Schema, error) {
 	return s, nil
 }
 
-func (l *Layout) check(depth int, fields *int) error {
+// check holds the layout to all rules, with the structs inside, or without them where they have been checked already: one that is named once may be used a thousand times.
+func (l *Layout) check(depth int, fields *int, inside bool) error {
 	switch {
 	case depth > MaxDepth:
 		return fmt.Errorf("structs are nested more than %d deep", MaxDepth)
@@ -161,7 +159,7 @@ func (l *Layout) check(depth int, fields *int) error {
 			return fmt.Errorf("two fields are called %q", f.Name)
 		}
 		names[f.Name] = true
-		if err := f.Type.check(depth, fields); err != nil {
+		if err := f.Type.check(depth, fields, inside); err != nil {
 			return fmt.Errorf("field %q: %w", f.Name, err)
 		}
 		if f.Offset < end {
@@ -173,7 +171,7 @@ func (l *Layout) check(depth int, fields *int) error {
 		end = f.end()
 	}
 	switch {
-	case l.Size > MaxSize || end > MaxSize:
+	case l.Size > MaxSize:
 		return tooLarge("the struct")
 	case l.Size < end:
 		return fmt.Errorf("a size of %d bytes, and its last field ends at %d", l.Size, end)
@@ -183,12 +181,12 @@ func (l *Layout) check(depth int, fields *int) error {
 	return nil
 }
 
-func (t Type) check(depth int, fields *int) error {
+func (t Type) check(depth int, fields *int, inside bool) error {
 	if t.Kind > Char || (t.Kind == Struct) != (t.Nested != nil) {
 		return fmt.Errorf("has no type")
 	}
-	if t.Kind == Struct {
-		if err := t.Nested.check(depth+1, fields); err != nil {
+	if t.Kind == Struct && inside {
+		if err := t.Nested.check(depth+1, fields, true); err != nil {
 			return err
 		}
 	}
@@ -240,9 +238,6 @@ func place(end uint64, t Type, packed bool) uint64 {
 }
 
 func roundUp(n, to uint64) uint64 {
-	if n > math.MaxUint64-to {
-		return math.MaxUint64 // which the check refuses
-	}
 	return (n + to - 1) / to * to
 }
 

@@ -62,6 +62,20 @@ func TestLayoutRules(t *testing.T) {
 	}
 }
 
+// What the rules give is not written out.
+func TestText(t *testing.T) {
+	for _, text := range []string{
+		"schema A 1.0.0 {\n    a: u8;\n    b: u32;\n}\n",
+		"schema A 1.0.0 {\n    a: u8;\n}\n",
+		"packed schema A 1.0.0 {\n    a: u8;\n    b: u32;\n}\n",
+		"schema A 1.0.0 {\n    a: u8;\n    b: u32 @ 8;\n} size 32 align 16\n",
+		"schema A 1.0.0 {\n    a: u8[2][3];\n    b: packed {\n        x: u8;\n        y: u16;\n    }[4];\n    c: {\n        x: u8;\n    } size 2;\n}\n",
+		"schema A 1.0.0 {\n    a: u8;\n} align 4\n",
+	} {
+		assert.Equal(t, text, parse(t, text).Text())
+	}
+}
+
 func TestErrorsSayWhere(t *testing.T) {
 	deep := strings.Repeat("{ a: ", 9)
 	for text, says := range map[string]string{
@@ -69,10 +83,11 @@ func TestErrorsSayWhere(t *testing.T) {
 		"schema {":                                            `line 1, column 8: "{", where the name of the schema is expected`,
 		"schema A { a: u8 }":                                  `line 1, column 18: "}", where ";" is expected`,
 		"schema A {\n  a: f65;\n}":                            `line 2, column 6: "f65" is no type: use i8`,
-		"schema A { a: u8; a: u8; }":                          `two fields are called "a"`,
+		"schema A { a: u8; a: u8; }":                          `line 1, column 26: two fields are called "a"`,
+		"schema A { a.b: u8; }":                               `line 1, column 13: ".", where ":" is expected`,
 		"schema A { a: u8[0]; }":                              "an array of no items",
 		"schema A { }":                                        "a struct has no fields",
-		"schema A { a: u64; b: u8 @ 4; }":                     `field "b" is at 4, and what is before it ends at 8`,
+		"schema A { a: u64; b: u8 @ 4; }":                     `line 1, column 29: field "b" is at 4, and what is before it ends at 8`,
 		"schema A { a: u64; } size 4":                         "a size of 4 bytes, and its last field ends at 8",
 		"schema A { a: u64; } size 12":                        "no multiple of its alignment, 8",
 		"schema A { a: u8; } align 3":                         "an alignment of 3: use a power of two up to 4096",
@@ -129,6 +144,18 @@ func TestOnlyCanonicalLinesAreRead(t *testing.T) {
 	for _, bad := range []string{"A{a:u8@0}01/1", "A{a:u8@00}1/1", "A{a:u8@0}1/1 ", "A{a:u8@0,}1/1", "A{a:u8[01]@0}1/1", "A{a:u8@0}1/3", "A{a:u8@18446744073709551616}1/1", strings.Repeat("A{a:", 9)} {
 		_, err := ParseCanonical(bad, Version{})
 		assert.Error(t, err, bad)
+	}
+	for bad, says := range map[string]string{
+		"A{a:u8@0}1/1 ":  `' ' at byte 12, where the end is expected`,
+		"A{1:u8@0}1/1":   `'1' at byte 2, where a name is expected`,
+		"A{a:u8@0":       `the end at byte 8, where '}' is expected`,
+		"A{a:u9@0}1/1":   `'u' at byte 4, where a type is expected`,
+		"A{a:u8@0}01/1":  `is not canonical: numbers have no leading zeros`,
+		"A{a:u8@}1/1":    `'}' at byte 7, where a number is expected`,
+		"A{a:u8[2@0}1/1": `'@' at byte 8, where ']' is expected`,
+	} {
+		_, err := ParseCanonical(bad, Version{})
+		assert.ErrorContains(t, err, says, bad)
 	}
 }
 
@@ -214,6 +241,10 @@ func TestCompatibility(t *testing.T) {
 	}
 	err := Check(parse(t, "schema A { a: i32; }"), parse(t, "schema A { a: u32; "+strings.Repeat("b", 3)+": u8; c0:u8;c1:u8;c2:u8;c3:u8;c4:u8;c5:u8;c6:u8;c7:u8;}"), Compatible)
 	assert.ErrorContains(t, err, "and 3 more")
+	for n, more := range map[int]string{8: `"f7" removed: producer has none, consumer u8@1`, 9: `"f7" removed: producer has none, consumer u8@8; and 1 more`, 10: `"f7" removed: producer has none, consumer u8@8; and 2 more`} {
+		err := Check(parse(t, "schema A { a: u8; } size 100"), parse(t, "schema A { a: u8; "+manyFields(n, "", "f#: u8; ")+"}"), Compatible)
+		assert.Truef(t, strings.HasSuffix(err.Error(), more) || n == 8 && !strings.Contains(err.Error(), "more") && strings.Count(err.Error(), "removed") == 8, "%d: %v", n, err)
+	}
 }
 
 func TestVersionRules(t *testing.T) {
@@ -223,6 +254,7 @@ func TestVersionRules(t *testing.T) {
 		{"schema A 2.0.0 { a: u32; }", ""},
 		{"schema A 1.1.9 { a: u32; }", "versions only rise"},
 		{"schema A 1.3.0 { a: u32; b: u32; }", ""},
+		{"schema A 2.2.0 { a: u32; b: u32; }", ""},
 		{"schema A 1.2.1 { a: u32; b: u32; }", "it needs version 1.3.0"},
 		{"schema A 1.2.0 { a: u32; b: u32; }", "it needs version 1.3.0"},
 		{"schema A 1.3.0 { a: i32; }", `it needs version 2.0.0; field "a" retyped`},

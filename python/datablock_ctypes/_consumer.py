@@ -14,7 +14,7 @@ from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
 from ._producer import ENDED, NEW, OPEN, release
-from ._schema import Schema
+from ._schema import Schema, configure
 from ._types import BlockState, Delivery, SecretBytes, Start, optional_path_bytes, path_bytes, secret_bytes, unsigned
 from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
@@ -46,7 +46,8 @@ class Consumer(Participant):
         for slot in consumer:
             print(slot.id, slot.array("f4").mean())
 
-    ``schema``: what this consumer expects a message to be, a `Schema` or its text; None: anything. ``exact``: the very same, and not only one that has all its fields.
+    ``schema``: what this consumer expects a message to be, a `Schema`, its text, or a reference to the registry, ``"SensorReading@2.1"``; None: anything. ``exact``: the very same, and not only
+    one that has all its fields. ``registered``: a reference to what ``schema`` has to be in the registry, a directory, ``registry``. ``zone_schema``: what it expects the flexible zone to be.
 
     Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
     """
@@ -67,6 +68,9 @@ class Consumer(Participant):
         secret: SecretBytes | None = None,
         schema: Schema | str | None = None,
         exact: bool = False,
+        registered: str | None = None,
+        registry: StrPath | None = None,
+        zone_schema: Schema | str | None = None,
     ) -> None:
         loaded = library()
         options = ConsumerOptions()
@@ -80,9 +84,7 @@ class Consumer(Participant):
         options.name = optional_path_bytes("consumer_name", consumer_name)
         options.directory = optional_path_bytes("directory", directory)
         options.secret, options.secret_length, keep = secret_bytes(secret)
-        described = Schema.parse(schema) if isinstance(schema, str) else schema
-        if described is not None:
-            options.schema = ctypes.pointer(described._raw)
+        configure(options, schema, registered, registry, zone_schema)
         options.schema_mode = int(exact)
         handle = ConsumerHandle()
         status = loaded.datablock_consumer_open(path_bytes("block name", name), options, handle)
@@ -92,6 +94,7 @@ class Consumer(Participant):
         self._file = BlockFile(name, directory)
         self._delivery = Delivery(delivery)
         self._schema: Schema | None = None
+        self._zone_schema: Schema | None = None
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
         quick = loaded.quick
@@ -111,6 +114,13 @@ class Consumer(Participant):
         if self._schema is None:
             self._schema = Schema._from("datablock_schema_of_consumer", self._handle)
         return self._schema
+
+    @property
+    def zone_schema(self) -> Schema:
+        """What the flexible zone is, as the block's producer has said. Raises as `schema`."""
+        if self._zone_schema is None:
+            self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle)
+        return self._zone_schema
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"holding {len(self._held)}" if self._held else "open"

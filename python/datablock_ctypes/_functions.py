@@ -34,7 +34,7 @@ class RawSchemaField(ctypes.Structure):
         ("nested", POINTER(RawSchemaLayout)),
         ("offset", c_uint64),
         ("size", c_uint64),
-        ("dims", c_uint64 * 4),
+        ("dims", c_uint64 * 8),
     )
 
 
@@ -65,7 +65,10 @@ class Config(ctypes.Structure):
         ("retention_ms", c_uint64),
         ("zone_size", c_uint64),
         ("schema", POINTER(RawSchema)),
-        ("reserved", c_uint64 * 5),
+        ("registered", c_char_p),
+        ("registry", c_char_p),
+        ("zone_schema", POINTER(RawSchema)),
+        ("reserved", c_uint64 * 2),
     )
 
 
@@ -84,7 +87,10 @@ class ConsumerOptions(ctypes.Structure):
         ("schema", POINTER(RawSchema)),
         ("schema_mode", c_uint32),
         ("reserved1", c_uint32),
-        ("reserved", c_uint64 * 6),
+        ("registered", c_char_p),
+        ("registry", c_char_p),
+        ("zone_schema", POINTER(RawSchema)),
+        ("reserved", c_uint64 * 3),
     )
 
 
@@ -342,6 +348,8 @@ FUNCTIONS = (
     Function("datablock_schema_of_block", c_int, (c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_of_consumer", c_int, (ConsumerHandle, POINTER(RawSchema))),
     Function("datablock_schema_of_observer", c_int, (ObserverHandle, POINTER(RawSchema))),
+    Function("datablock_zone_schema_of_block", c_int, (c_char_p, POINTER(RawSchema))),
+    Function("datablock_zone_schema_of_consumer", c_int, (ConsumerHandle, POINTER(RawSchema))),
     Function("datablock_schema_check", c_int, (POINTER(RawSchema), POINTER(RawSchema), c_int)),
     Function("datablock_schema_lookup", c_int, (c_char_p, c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_register", c_int, (POINTER(RawSchema), c_char_p)),

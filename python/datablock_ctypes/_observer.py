@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ._errors import Closed, Status
 from ._functions import ConsumerOptions, ObserverHandle, RawObservation
 from ._library import StrPath, library
-from ._schema import Schema
+from ._schema import Schema, configure
 from ._types import SecretBytes, optional_path_bytes, path_bytes, secret_bytes, unsigned
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Observer:
     time; `close` from any.
 
     - ``name``: a plain name, or an absolute path. The block may be without a producer.
-    - ``directory``, ``secret``: as for `Producer`. ``schema``, ``exact``: as for `Consumer`.
+    - ``directory``, ``secret``: as for `Producer`. ``schema``, ``exact``, ``registered``, ``registry``: as for `Consumer`.
 
     Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `System`, `Forked`.
     """
@@ -72,15 +72,15 @@ class Observer:
         secret: SecretBytes | None = None,
         schema: Schema | str | None = None,
         exact: bool = False,
+        registered: str | None = None,
+        registry: StrPath | None = None,
     ) -> None:
         self._library = loaded = library()
         self._name = os.fsdecode(name)
         options = ConsumerOptions(size=ctypes.sizeof(ConsumerOptions), schema_mode=int(exact))
         options.directory = optional_path_bytes("directory", directory)
         options.secret, options.secret_length, keep = secret_bytes(secret)
-        described = Schema.parse(schema) if isinstance(schema, str) else schema
-        if described is not None:
-            options.schema = ctypes.pointer(described._raw)
+        configure(options, schema, registered, registry, None)
         self._handle = ObserverHandle()
         status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
         del keep

@@ -20,6 +20,8 @@ from ._shared import Counters, FlexibleZone, SharedSpinLock
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
+    from ._schema import Schema
+
 Self = TypeVar("Self", bound="Participant")
 
 # One call waits no longer than this, so that signal handlers run in time.
@@ -63,6 +65,11 @@ class Participant:
     def name(self) -> str:
         """The block's name, as it was given."""
         return self._name
+
+    @property
+    def zone_schema(self) -> Schema | None:
+        """What the flexible zone is."""
+        raise NotImplementedError
 
     @property
     def closed(self) -> bool:

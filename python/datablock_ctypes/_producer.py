@@ -15,7 +15,7 @@ from ._errors import DataBlockError, Invalid, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over, bad_timeout
-from ._schema import Schema
+from ._schema import Schema, configure
 from ._types import ChecksumPolicy, Policy, SecretBytes, milliseconds, optional_path_bytes, path_bytes, secret_bytes, unsigned
 
 if TYPE_CHECKING:
@@ -34,7 +34,9 @@ class Producer(Participant):
 
     - ``name``: a plain name, or an absolute path.
     - ``slot_size``: bytes that a message may have; with a schema that of its struct is the default.
-    - ``schema``: what a message is, a `Schema` or its text. It stays in the block, consumers can read fields by name, and whoever expects another one is refused.
+    - ``schema``: what a message is, a `Schema`, its text, or a reference to the registry, ``"SensorReading@2.1"``. It stays in the block, consumers can read fields by name, and whoever expects another one is refused.
+    - ``registered``: a reference to what ``schema`` has to be in the registry; ``registry``: its directory, by default as of `Schema.lookup`.
+    - ``zone_schema``: what the flexible zone is, as ``schema``; the zone is then at least as large.
     - ``slot_count``: messages kept; 0 for the default of the policy (1, 2 or 8).
     - ``checksum``: whether messages carry one. ``retention``: seconds for which a durable consumer that died keeps its place; 0: for ever.
     - ``zone_size``: bytes of the flexible zone; 0 for 4032.
@@ -76,6 +78,9 @@ class Producer(Participant):
         unlink_on_close: bool = False,
         timestamp: bool = False,
         schema: Schema | str | None = None,
+        registered: str | None = None,
+        registry: StrPath | None = None,
+        zone_schema: Schema | str | None = None,
     ) -> None:
         loaded = library()
         config = Config()
@@ -104,9 +109,7 @@ class Producer(Participant):
         ):
             if wanted:
                 config.flags |= flag
-        described = Schema.parse(schema) if isinstance(schema, str) else schema
-        if described is not None:
-            config.schema = ctypes.pointer(described._raw)
+        described, self._zone_schema = configure(config, schema, registered, registry, zone_schema)
         handle = ProducerHandle()
         status = loaded.datablock_producer_open(path_bytes("block name", name), config, handle)
         del keep
@@ -136,6 +139,11 @@ class Producer(Participant):
     def schema(self) -> Schema | None:
         """What a message is, as it was given."""
         return self._schema
+
+    @property
+    def zone_schema(self) -> Schema | None:
+        """What the flexible zone is, as it was given."""
+        return self._zone_schema
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"

@@ -10,7 +10,7 @@ import typing
 from typing import TYPE_CHECKING, Any, NamedTuple, Union
 
 from ._errors import Invalid
-from ._functions import RawSchema
+from ._functions import Config, ConsumerOptions, RawSchema
 from ._library import StrPath, library
 from ._types import optional_path_bytes, path_bytes
 
@@ -80,6 +80,11 @@ class Schema:
         return cls._from("datablock_schema_of_block", path_bytes("block name", name))
 
     @classmethod
+    def of_zone(cls, name: StrPath) -> Schema:
+        """The schema of a block's flexible zone. Raises as `of_block`."""
+        return cls._from("datablock_zone_schema_of_block", path_bytes("block name", name))
+
+    @classmethod
     def lookup(cls, reference: str, registry: StrPath | None = None) -> Schema:
         """The newest schema that a reference, ``"SensorReading"``, ``"SensorReading@2"`` or ``"SensorReading@2.1.0"``, means in a registry, which is a directory; None: $DATABLOCK_SCHEMAS,
         else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`."""
@@ -113,7 +118,7 @@ class Schema:
 
     @classmethod
     def from_ctypes(cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a ctypes.Structure, under its own name if none is given."""
+        """The schema of a ctypes.Structure, under its own name if none is given. Fields called ``_gap`` and a number are padding."""
         return cls.parse(f"schema {_head(name or structure.__name__, version)} {_structure_text(structure)}")
 
     @classmethod
@@ -130,7 +135,8 @@ class Schema:
         return self._dtype  # type: ignore[no-any-return]
 
     def structure(self) -> type[ctypes.Structure]:
-        """A new ctypes.Structure with this layout. Gaps are fields called ``_gap0`` and so on."""
+        """A new ctypes.Structure with this layout. Gaps that ctypes would not leave by itself are fields called ``_gap0`` and so on. An alignment above that of all fields is that of the structure
+        from Python 3.13 on."""
         return _structure(self.name, self.layout)
 
     def check(self, consumer: Schema, exact: bool = False) -> None:
@@ -153,11 +159,33 @@ class Schema:
         return Schema.parse, (f"schema {_head(self.name, self.version)} {_layout_text(self.layout)}",)
 
 
-def for_open(schema: Schema | str | None) -> RawSchema | None:
-    """What the configuration of an open has room for."""
-    if schema is None:
-        return None
-    return (Schema.parse(schema) if isinstance(schema, str) else schema)._raw
+def described(schema: Schema | str | None) -> Schema | None:
+    return Schema.parse(schema) if isinstance(schema, str) else schema
+
+
+def configure(
+    raw: Config | ConsumerOptions,
+    schema: Schema | str | None,
+    registered: str | None,
+    registry: StrPath | None,
+    zone_schema: Schema | str | None,
+) -> tuple[Schema | None, Schema | None]:
+    """What is to be opened, with what the caller says of messages and zone, whose schemas are returned. A text without a brace is a reference."""
+    if isinstance(schema, str) and "{" not in schema:
+        if registered is not None:
+            raise Invalid(f"schema {schema!r} and registered {registered!r}: two references, give one")
+        schema, registered = None, schema
+    if registered is not None and schema is None:
+        found: Schema | None = Schema.lookup(registered, registry)
+    else:
+        found = described(schema)
+        raw.registered, raw.registry = optional_path_bytes("registered", registered), optional_path_bytes("registry", registry)
+    zone = described(zone_schema)
+    if found is not None:
+        raw.schema = ctypes.pointer(found._raw)
+    if zone is not None:
+        raw.zone_schema = ctypes.pointer(zone._raw)
+    return found, zone
 
 
 def _head(name: str, version: Version) -> str:
@@ -218,22 +246,32 @@ def _dtype(layout: Layout) -> dtype[Any]:
 
 
 def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
-    fields: list[tuple[str, Any]] = []
+    kinds = [_ctype(name, field) for field in layout.fields]
+    natural = max(ctypes.alignment(kind) for kind in kinds)
+    packed = natural > layout.alignment or any(field.offset % ctypes.alignment(kind) for field, kind in zip(layout.fields, kinds))
+    members: list[tuple[str, Any]] = []
     end = 0
 
-    def gap(to: int) -> None:
-        if to > end:
-            fields.append((f"_gap{len(fields)}", ctypes.c_uint8 * (to - end)))
+    def gap(to: int, align: int) -> None:
+        if to > end and (packed or -(-end // align) * align != to):
+            members.append((f"_gap{len(members)}", ctypes.c_uint8 * (to - end)))
 
-    for field in layout.fields:
-        gap(field.offset)
-        kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
-        for side in reversed(field.dims):
-            kind = kind * side
-        fields.append((field.name, kind))
+    for field, kind in zip(layout.fields, kinds):
+        gap(field.offset, ctypes.alignment(kind))
+        members.append((field.name, kind))
         end = field.offset + ctypes.sizeof(kind)
-    gap(layout.size)
-    return type(name, (ctypes.Structure,), {"_pack_": 1, "_layout_": "ms", "_fields_": fields})
+    gap(layout.size, natural)
+    attributes: dict[str, Any] = {"_pack_": 1, "_layout_": "ms"} if packed else {}
+    if layout.alignment > (1 if packed else natural):
+        attributes["_align_"] = layout.alignment  # from Python 3.13 on; before, the bytes are the same and the alignment is lost
+    return type(name, (ctypes.Structure,), {**attributes, "_fields_": members})
+
+
+def _ctype(name: str, field: Field) -> Any:
+    kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
+    for side in reversed(field.dims):
+        kind = kind * side
+    return kind
 
 
 # ---- From Python -----------------------------------------------------------------------------------------------------------------------
@@ -280,6 +318,8 @@ def _structure_text(structure: type[ctypes.Structure]) -> str:
         raise Invalid(f"{structure!r} is no ctypes.Structure")
     fields = []
     for name, kind, *bits in _fields_of(structure):
+        if re.fullmatch(r"_gap\d+_*", name):
+            continue
         if bits:
             raise Invalid(f"field {name!r} is a bit field, which a schema has no type for")
         fields.append(f"{name}: {_ctype_text(kind, name)} @ {getattr(structure, name).offset}; ")

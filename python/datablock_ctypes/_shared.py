@@ -11,6 +11,8 @@ from ._functions import ParticipantHandle, RawZone
 from ._types import unsigned
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from ._participant import Participant
 
 Result = TypeVar("Result")
@@ -83,6 +85,7 @@ class FlexibleZone:
             zone.data[:4] = (42).to_bytes(4, "little")
 
     `data` is a copy, of a bytearray's kind: what is in it when the block ends becomes the zone, and an exception in the block leaves the zone as it was.
+    Where the zone has a schema, ``zone["gain"] = 2.0`` and ``zone["gain"]`` are its fields, in that copy.
     """
 
     def __init__(self, participant: Participant, timeout: float | None, anyway: bool) -> None:
@@ -98,6 +101,22 @@ class FlexibleZone:
         """The last one in it ended inside, or could not finish."""
         self.intact = True
         """It is what the last one to leave it left. False only with ``anyway``."""
+
+    @property
+    def record(self) -> NDArray[Any]:
+        """The fields of the zone's schema, in `data`: ``zone.record["at"]["x"] = 3``. Raises `SchemaMismatch` (a consumer) or `Invalid` (a producer) when there is none."""
+        import numpy
+
+        schema = self._participant.zone_schema
+        if schema is None:
+            raise Invalid(f"{self._participant!r} was opened without a schema of its zone: it has no fields")
+        return numpy.frombuffer(self.data, schema.dtype, 1).reshape(())
+
+    def __getitem__(self, field: str) -> Any:
+        return self.record[field]
+
+    def __setitem__(self, field: str, value: Any) -> None:
+        self.record[field] = value
 
     def __enter__(self) -> FlexibleZone:
         raw = RawZone()

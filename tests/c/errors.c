@@ -831,7 +831,7 @@ WRONG_CONFIG(policy_unknown, DATABLOCK_RING, policy, 4)
 WRONG_CONFIG(checksum_unknown, DATABLOCK_RING, checksum, 3)
 WRONG_CONFIG(retention_absurd, DATABLOCK_RING, retention_ms, UINT64_MAX)
 WRONG_CONFIG(zone_absurd, DATABLOCK_RING, zone_size, UINT64_MAX)
-WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[4], 9)
+WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[1], 9)
 WRONG_CONFIG(size_zero, DATABLOCK_RING, size, 0)
 WRONG_CONFIG(size_small, DATABLOCK_RING, size, 128)
 
@@ -1024,6 +1024,95 @@ static void schema_missing(void) {
     datablock_schema wanted = schema_of("schema Sample 1.2.0 { time: u64; }");
     datablock_consumer_options options = options_of(DATABLOCK_LATEST);
     options.schema = &wanted;
+    open_producer();
+    STATUS(try_consumer(options));
+}
+
+static void zone_schema_differs(void) {
+    datablock_schema has = schema_of("schema Settings 1.0.0 { gain: f64; }"), wanted = schema_of("schema Settings 1.0.0 { gain: f32; }");
+    datablock_config config = config_of(DATABLOCK_RING);
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    config.zone_schema = &has;
+    options.zone_schema = &wanted;
+    open_as(config);
+    STATUS(try_consumer(options));
+}
+
+static void zone_schema_of_producer_differs(void) {
+    datablock_schema has = schema_of("schema Settings 1.0.0 { gain: f64; }");
+    datablock_config config = config_of(DATABLOCK_RING);
+    config.zone_schema = &has;
+    CHECK_OK(datablock_producer_close(open_as(config)));
+    config.zone_schema = NULL;
+    STATUS(try_producer(config));
+}
+
+static void zone_schema_missing(void) {
+    datablock_schema wanted = schema_of("schema Settings 1.0.0 { gain: f64; }");
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    options.zone_schema = &wanted;
+    open_producer();
+    STATUS(try_consumer(options));
+}
+
+static void zone_too_small(void) {
+    datablock_schema has = schema_of("schema Settings 1.0.0 { gain: f64; }");
+    datablock_config config = config_of(DATABLOCK_RING);
+    config.zone_schema = &has;
+    config.zone_size = 4;
+    STATUS(try_producer(config));
+}
+
+/* A registry beside the block, with one schema, while it is asked. */
+static datablock_consumer_options with_registry(const char *reference, const datablock_schema *schema) {
+    static char registry[300];
+    static datablock_consumer_options options;
+    snprintf(registry, sizeof registry, "%s/registry", directory);
+    datablock_schema sample = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }");
+    CHECK_OK(datablock_schema_register(&sample, registry));
+    options = options_of(DATABLOCK_LATEST);
+    options.registry = registry;
+    options.registered = reference;
+    options.schema = schema;
+    return options;
+}
+
+static void without_registry(void) {
+    char path[400];
+    snprintf(path, sizeof path, "%s/registry/Sample@1.2.0.schema", directory);
+    CHECK(unlink(path) == 0);
+    snprintf(path, sizeof path, "%s/registry", directory);
+    CHECK(rmdir(path) == 0);
+}
+
+static void registered_differs(void) {
+    datablock_schema own = schema_of("schema Sample 1.2.0 { time: u64; value: f32; }");
+    datablock_consumer_options options;
+    open_producer();
+    options = with_registry("Sample@1", &own);
+    STATUS(try_consumer(options));
+    without_registry();
+}
+
+static void registered_missing(void) {
+    datablock_consumer_options options;
+    open_producer();
+    options = with_registry("Sample@2", NULL);
+    STATUS(try_consumer(options));
+    without_registry();
+}
+
+static void registered_reference(void) {
+    datablock_consumer_options options;
+    open_producer();
+    options = with_registry("Sample 1", NULL);
+    STATUS(try_consumer(options));
+    without_registry();
+}
+
+static void registered_empty(void) {
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    options.registered = "";
     open_producer();
     STATUS(try_consumer(options));
 }
@@ -2222,7 +2311,7 @@ static void panic_diagnose(void) {
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
     X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
-    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
+    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small) X(registered_differs) X(registered_missing) X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
     X(participants_name)                                                                                                              \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
     X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \

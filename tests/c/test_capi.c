@@ -28,7 +28,7 @@ static void defaults(void) {
     CHECK_OK(datablock_config_init(&config, DATABLOCK_SINGLE));
     CHECK(config.size == sizeof config && config.policy == DATABLOCK_SINGLE && config.flags == 0 && config.directory == NULL);
     CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
-    CHECK(config.policy == DATABLOCK_RING && config.flags == DATABLOCK_FLAG_ALLOW_LOSSLESS && config.reserved[4] == 0);
+    CHECK(config.policy == DATABLOCK_RING && config.flags == DATABLOCK_FLAG_ALLOW_LOSSLESS && config.reserved[1] == 0);
 
     datablock_config before = config;
     CHECK_DETAIL(datablock_config_init(&config, (datablock_policy)4), DATABLOCK_E_INVALID, "policy 4");
@@ -122,8 +122,8 @@ static void reserved_fields(void) {
     datablock_producer producer;
     datablock_consumer consumer;
     datablock_config config = ring_config(4);
-    config.reserved[4] = 1;
-    CHECK_DETAIL(datablock_producer_open("reserved", &config, &producer), DATABLOCK_E_INVALID, "config.reserved[4]");
+    config.reserved[1] = 1;
+    CHECK_DETAIL(datablock_producer_open("reserved", &config, &producer), DATABLOCK_E_INVALID, "config.reserved[1]");
     config = ring_config(4);
     config.flags |= 1u << 31;
     CHECK_DETAIL(datablock_producer_open("reserved", &config, &producer), DATABLOCK_E_INVALID, "flags");

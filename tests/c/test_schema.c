@@ -220,6 +220,116 @@ static void a_registry_of_schemas(void) {
     datablock_schema_free(&wrong);
 }
 
+/* The registry that the environment names, as it is now. */
+static void a_registered_schema_at_open(void) {
+    char registry[300], path[600];
+    snprintf(registry, sizeof registry, "%s/registry", test_directory());
+    CHECK(setenv("DATABLOCK_SCHEMAS", registry, 1) == 0);
+    datablock_schema first = parsed("schema A 1.0.0 { a: u32; }"), more = parsed("schema A 1.1.0 { a: u32; b: u32; }"), other = parsed("schema A 2.0.0 { a: f32; b: u32; }"), found;
+    const datablock_schema *all[] = {&first, &more, &other};
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(datablock_schema_register(all[i], NULL));
+    }
+    datablock_config config = ring_config(4);
+    datablock_producer producer;
+    datablock_consumer consumer;
+    config.registered = "A@1";
+    config.slot_size = 0;
+    CHECK_OK(datablock_producer_open("registered", &config, &producer));
+    snprintf(path, sizeof path, "%s/registered", test_directory());
+    CHECK_OK(datablock_schema_of_block(path, &found));
+    CHECK(found.minor == 1 && strcmp(found.canonical, more.canonical) == 0);
+    datablock_schema_free(&found);
+
+    static const struct {
+        const char *registered, *registry;
+        datablock_status status;
+        const char *says;
+    } cases[] = {
+        {"A@1.1.0", NULL, DATABLOCK_OK, ""},
+        {"A@1.0", NULL, DATABLOCK_OK, ""},
+        {"A@2", NULL, DATABLOCK_E_SCHEMA, "another major version"},
+        {"A@3", NULL, DATABLOCK_E_NOT_FOUND, "which has versions 1.0.0, 1.1.0, 2.0.0"},
+        {"A@1", "/nowhere", DATABLOCK_E_NOT_FOUND, "no such schema is registered"},
+        {"A 1", NULL, DATABLOCK_E_INVALID, "write Name, Name@2"},
+        {"", NULL, DATABLOCK_E_INVALID, "consumer_options.registered is empty"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        datablock_consumer_options options = options_here(DATABLOCK_LATEST);
+        options.registered = cases[i].registered;
+        options.registry = cases[i].registry;
+        if (cases[i].status == DATABLOCK_OK) {
+            CHECK_OK(datablock_consumer_open("registered", &options, &consumer));
+            CHECK_OK(datablock_consumer_close(consumer));
+        } else {
+            CHECK_DETAIL(datablock_consumer_open("registered", &options, &consumer), cases[i].status, cases[i].says);
+        }
+    }
+    CHECK_OK(datablock_producer_close(producer));
+    config.schema = &more;
+    CHECK_OK(datablock_producer_open("registered", &config, &producer));
+    CHECK_OK(datablock_producer_close(producer));
+    config.schema = &other;
+    CHECK_DETAIL(datablock_producer_open("registered", &config, &producer), DATABLOCK_E_SCHEMA, "what is registered as A@1 is not the schema that was given");
+    config.schema = NULL;
+    config.registered = "";
+    CHECK_DETAIL(datablock_producer_open("registered", &config, &producer), DATABLOCK_E_INVALID, "config.registered is empty");
+
+    CHECK(unsetenv("DATABLOCK_SCHEMAS") == 0);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(path, sizeof path, "%s/A@%u.%u.0.schema", registry, all[i]->major, all[i]->minor);
+        CHECK(unlink(path) == 0);
+    }
+    CHECK(rmdir(registry) == 0);
+    datablock_schema_free(&first);
+    datablock_schema_free(&more);
+    datablock_schema_free(&other);
+}
+
+static void the_zone_has_a_schema(void) {
+    datablock_schema own = parsed("schema Settings 1.1.0 { gain: f64; rate: u32; }"), less = parsed("schema Settings 1.0.0 { gain: f64; }"), other = parsed("schema Settings 1.1.0 { gain: f32; }"), found;
+    datablock_config config = ring_config(4);
+    datablock_producer producer;
+    datablock_consumer consumer;
+    char path[300];
+    config.zone_schema = &own;
+    CHECK_OK(datablock_producer_open("zoned", &config, &producer));
+    snprintf(path, sizeof path, "%s/zoned", test_directory());
+    CHECK_OK(datablock_zone_schema_of_block(path, &found));
+    CHECK(strcmp(found.canonical, own.canonical) == 0 && found.minor == 1);
+    datablock_schema_free(&found);
+    CHECK_DETAIL(datablock_schema_of_block(path, &found), DATABLOCK_E_SCHEMA, "block \"");
+    datablock_consumer_options options = options_here(DATABLOCK_LATEST);
+    options.zone_schema = &less;
+    CHECK_OK(datablock_consumer_open("zoned", &options, &consumer));
+    CHECK_OK(datablock_zone_schema_of_consumer(consumer, &found));
+    CHECK(memcmp(found.hash, own.hash, sizeof own.hash) == 0);
+    datablock_schema_free(&found);
+    CHECK_DETAIL(datablock_zone_schema_of_consumer(consumer, NULL), DATABLOCK_E_INVALID, "datablock_zone_schema_of_consumer: out is NULL");
+    CHECK_OK(datablock_consumer_close(consumer));
+    options.schema_mode = DATABLOCK_SCHEMA_EXACT;
+    CHECK_DETAIL(datablock_consumer_open("zoned", &options, &consumer), DATABLOCK_E_SCHEMA, "the flexible zone of block \"zoned\": schema differs");
+    options.schema_mode = DATABLOCK_SCHEMA_COMPATIBLE;
+    options.zone_schema = &other;
+    CHECK_DETAIL(datablock_consumer_open("zoned", &options, &consumer), DATABLOCK_E_SCHEMA, "field \"gain\" retyped: producer f64@0, consumer f32@0");
+    CHECK_OK(datablock_producer_close(producer));
+    config.zone_schema = NULL;
+    CHECK_DETAIL(datablock_producer_open("zoned", &config, &producer), DATABLOCK_E_SCHEMA, "the flexible zone of block \"zoned\" was made with schema Settings 1.1.0, and this producer has none");
+    datablock_schema_free(&other);
+    config.zone_schema = &other;
+    CHECK_DETAIL(datablock_producer_open("zoned", &config, &producer), DATABLOCK_E_INVALID, "config.zone_schema has no text");
+    options.zone_schema = &other;
+    CHECK_DETAIL(datablock_consumer_open("zoned", &options, &consumer), DATABLOCK_E_INVALID, "consumer_options.zone_schema has no text");
+    config.zone_schema = &own;
+    config.zone_size = 8;
+    CHECK_DETAIL(datablock_producer_open("small", &config, &producer), DATABLOCK_E_INVALID, "zone_size 8: a flexible zone of schema Settings has 16 bytes");
+    struct pair p = open_pair("plain", 4, DATABLOCK_LOSSLESS);
+    CHECK_DETAIL(datablock_zone_schema_of_consumer(p.consumer, &found), DATABLOCK_E_SCHEMA, "the flexible zone of block");
+    close_pair(&p);
+    datablock_schema_free(&own);
+    datablock_schema_free(&less);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"structs-and-texts-agree", structs_and_texts_agree},
@@ -227,6 +337,8 @@ int main(int argc, char **argv) {
         {"schema-is-checked-at-attach", schema_is_checked_at_attach},
         {"a-block-without-schema", a_block_without_schema},
         {"a-registry-of-schemas", a_registry_of_schemas},
+        {"a-registered-schema-at-open", a_registered_schema_at_open},
+        {"the-zone-has-a-schema", the_zone_has_a_schema},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }

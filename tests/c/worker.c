@@ -55,14 +55,15 @@ static int open_descriptors(void) {
     return count;
 }
 
-/* That of --schema=TEXT, NULL if there is none. It stays for as long as the process. */
-static const datablock_schema *schema_option(void) {
-    static datablock_schema schema;
-    const char *text = option("schema");
-    if (text != NULL && datablock_schema_parse(text, &schema) != DATABLOCK_OK) {
+/* That of --schema=TEXT or --zone-schema=TEXT, NULL if there is none. It stays for as long as the process. */
+static const datablock_schema *schema_option(const char *key) {
+    static datablock_schema schemas[2];
+    datablock_schema *schema = &schemas[strcmp(key, "schema") != 0];
+    const char *text = option(key);
+    if (text != NULL && datablock_schema_parse(text, schema) != DATABLOCK_OK) {
         usage("%s", datablock_error_detail());
     }
-    return text == NULL ? NULL : &schema;
+    return text == NULL ? NULL : schema;
 }
 
 /* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
@@ -83,7 +84,10 @@ static void configure_producer(const char *directory) {
     config.directory = directory;
     config.secret = text_option("secret");
     config.secret_length = strlen(config.secret);
-    config.schema = schema_option();
+    config.schema = schema_option("schema");
+    config.zone_schema = schema_option("zone-schema");
+    config.registered = option("registered");
+    config.registry = option("registry");
     for (const char *at = text_option("flags"); *at != '\0';) {
         size_t length = strcspn(at, ",");
         config.flags |= word_value(flags, at, length, "flags");
@@ -181,7 +185,10 @@ static void configure_consumer(const char *directory) {
     options.directory = directory;
     options.secret = text_option("secret");
     options.secret_length = strlen(options.secret);
-    options.schema = schema_option();
+    options.schema = schema_option("schema");
+    options.zone_schema = schema_option("zone-schema");
+    options.registered = option("registered");
+    options.registry = option("registry");
     options.schema_mode = option("exact") != NULL ? DATABLOCK_SCHEMA_EXACT : DATABLOCK_SCHEMA_COMPATIBLE;
     capacity = number_option("slot-size", 0);
     any = option("any") != NULL;

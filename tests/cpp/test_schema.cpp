@@ -131,6 +131,37 @@ void a_registry_of_schemas() {
     std::filesystem::remove_all(registry);
 }
 
+void a_registered_schema_at_open() {
+    std::string registry = std::string(test_directory()) + "/registry";
+    Schema more = Schema::parse("schema Sample 1.1.0 { time: u64; value: f64; more: u8; }");
+    Schema::of<Sample>().enroll(registry);
+    more.enroll(registry);
+    Producer producer("registered", here().registered("Sample@1", registry));
+    CHECK(Schema::of_block(std::string(test_directory()) + "/registered") == more);
+    Consumer older("registered", there().registered("Sample@1.0", registry));
+    CHECK(older.schema() == more);
+    TypedConsumer<Sample> own("registered", there().registered("Sample@1.0", registry));
+    CHECK_THROWS(error::schema, TypedConsumer<Sample>("registered", there().registered("Sample@1", registry)));
+    CHECK_THROWS(error::schema, TypedProducer<FloatSample>("other", here().registered("Sample@1.0", registry)));
+    CHECK_THROWS(error::not_found, Consumer("registered", there().registered("Sample@2", registry)));
+    CHECK_THROWS(error::invalid, Consumer("registered", there().registered("Sample 1", registry)));
+    CHECK_THROWS(error::invalid, Producer("other", here().registered("", registry)));
+    TypedProducer<Sample> checked("other", here().registered("Sample@1.0", registry));
+    std::filesystem::remove_all(registry);
+}
+
+void the_zone_has_a_schema() {
+    Producer producer("zoned", here().slot_size(16).zone_schema(Schema::of<Sample>()));
+    CHECK(Schema::of_zone(std::string(test_directory()) + "/zoned") == Schema::of<Sample>());
+    Consumer consumer("zoned", there().zone_schema(Schema::of<Sample>()));
+    CHECK(consumer.zone_schema() == Schema::of<Sample>());
+    CHECK_THROWS(error::schema, (void)consumer.schema());
+    CHECK_THROWS(error::schema, Consumer("zoned", there().zone_schema(Schema::of<FloatSample>())));
+    producer.close();
+    CHECK_THROWS(error::schema, Producer("zoned", here().slot_size(16)));
+    CHECK_THROWS(error::schema, Producer("zoned", here().slot_size(16).zone_schema(Schema::of<FloatSample>())));
+}
+
 } // namespace
 
 int main(int argc, char **argv) {
@@ -141,6 +172,8 @@ int main(int argc, char **argv) {
             {"schema-is-checked-at-attach", schema_is_checked_at_attach},
             {"typed-participants", typed_participants},
             {"a-registry-of-schemas", a_registry_of_schemas},
+            {"a-registered-schema-at-open", a_registered_schema_at_open},
+            {"the-zone-has-a-schema", the_zone_has_a_schema},
         },
         argc, argv);
 }

@@ -498,14 +498,15 @@ uint32_t choice(const char *key, const std::string &given, const std::map<std::s
 
 uint32_t small(const char *key) { return static_cast<uint32_t>(number_option(key, 0)); }
 
-/* That of --schema=TEXT, null if there is none. It stays for as long as the process. */
-const datablock_schema *schema_option() {
-    static datablock_schema schema;
-    const char *text = option("schema");
-    if (text != nullptr) {
-        check(datablock_schema_parse(text, &schema));
+/* That of --schema=TEXT or --zone-schema=TEXT, null if there is none. It stays for as long as the process. */
+const datablock_schema *schema_option(const char *key) {
+    static std::map<std::string, datablock_schema> schemas;
+    const char *text = option(key);
+    if (text == nullptr) {
+        return nullptr;
     }
-    return text == nullptr ? nullptr : &schema;
+    check(datablock_schema_parse(text, &schemas[key]));
+    return &schemas[key];
 }
 
 ProducerSettings producer_settings(const Worker &worker, const char *directory) {
@@ -526,7 +527,10 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     const char *secret = text_option("secret");
     config.secret = secret;
     config.secret_length = std::strlen(secret);
-    config.schema = schema_option();
+    config.schema = schema_option("schema");
+    config.zone_schema = schema_option("zone-schema");
+    config.registered = option("registered");
+    config.registry = option("registry");
     std::string flags = text_option("flags");
     for (size_t at = 0; at < flags.size();) {
         size_t comma = std::min(flags.find(',', at), flags.size());
@@ -556,7 +560,10 @@ ConsumerSettings consumer_settings(const Worker &worker, const char *directory) 
     const char *secret = text_option("secret");
     options.secret = secret;
     options.secret_length = std::strlen(secret);
-    options.schema = schema_option();
+    options.schema = schema_option("schema");
+    options.zone_schema = schema_option("zone-schema");
+    options.registered = option("registered");
+    options.registry = option("registry");
     options.schema_mode = option("exact") != nullptr ? DATABLOCK_SCHEMA_EXACT : DATABLOCK_SCHEMA_COMPATIBLE;
     settings.capacity = number_option("slot-size", 0);
     return settings;

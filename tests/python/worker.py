@@ -221,6 +221,9 @@ class ProducingWorker:
             "unlink_on_close": "unlink" in flags,
             "timestamp": "timestamp" in flags,
             "schema": options.text("schema") or None,
+            "zone_schema": options.text("zone-schema") or None,
+            "registered": options.text("registered") or None,
+            "registry": options.text("registry") or None,
         }
         self.open_block: Callable[[], Producer] = lambda: Producer(name, **settings)
         self.timeout = options.timeout()
@@ -302,6 +305,9 @@ class ConsumingWorker:
             "directory": options.text("dir") or None,
             "secret": options.text("secret").encode(),
             "schema": options.text("schema") or None,
+            "zone_schema": options.text("zone-schema") or None,
+            "registered": options.text("registered") or None,
+            "registry": options.text("registry") or None,
             "exact": options.given("exact"),
         }
         self.open_block: Callable[[], Consumer] = lambda: Consumer(name, **settings)

@@ -30,7 +30,8 @@ func consumerOpener(name string, o options) func() (participant, error) {
 	}
 	options := core.ConsumerOptions{
 		Delivery: delivery, Start: start, MaxPins: uint32(o.number("pins", 0)), Durable: o.given("durable"), Name: o.text("name"),
-		Directory: o.text("dir"), Secret: []byte(o.text("secret")), Schema: o.schema(),
+		Directory: o.text("dir"), Secret: []byte(o.text("secret")), Schema: o.schema("schema"),
+		ZoneSchema: o.schema("zone-schema"), Registered: o.text("registered"), Registry: o.text("registry"),
 	}
 	if o.given("exact") {
 		options.SchemaMode = schema.Exact

@@ -63,20 +63,20 @@ func (o options) number(key string, otherwise uint64) uint64 {
 	return n
 }
 
-// timeout is in milliseconds as in C: -1 waits for ever.
-// schema is that of --schema=TEXT, nil if there is none.
-func (o options) schema() *schema.Schema {
-	text := o.text("schema")
+// schema is that of --schema=TEXT or --zone-schema=TEXT, nil if there is none.
+func (o options) schema(key string) *schema.Schema {
+	text := o.text(key)
 	if text == "" {
 		return nil
 	}
 	s, err := schema.Parse(text)
 	if err != nil {
-		usage("--schema: %v", err)
+		usage("--%s: %v", key, err)
 	}
 	return s
 }
 
+// timeout is in milliseconds as in C: -1 waits for ever.
 func (o options) timeout() time.Duration {
 	text := o.text("timeout")
 	if text == "" || text == "-1" {

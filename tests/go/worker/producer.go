@@ -33,7 +33,8 @@ func producerOpener(name string, o options) func() (participant, error) {
 	c := core.DefaultConfig(policy)
 	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256), uint32(o.number("spare", 0))
 	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)), uint32(o.number("mode", 0))
-	c.Directory, c.Secret, c.Schema = o.text("dir"), []byte(o.text("secret")), o.schema()
+	c.Directory, c.Secret, c.Schema = o.text("dir"), []byte(o.text("secret")), o.schema("schema")
+	c.ZoneSchema, c.Registered, c.Registry = o.schema("zone-schema"), o.text("registered"), o.text("registry")
 	for _, f := range strings.FieldsFunc(o.text("flags"), func(r rune) bool { return r == ',' }) {
 		if flagNames[f] == 0 {
 			usage("--flags=%s is unknown", f)

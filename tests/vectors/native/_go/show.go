@@ -1,0 +1,18 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"datablock"
+)
+
+// show prints what a struct is found to be: the golden schema's name, its canonical line, its hash.
+func show[T any](golden string) {
+	s, err := datablock.SchemaOf[T](datablock.Version{Major: 1})
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "%s: %v\n", golden, err)
+		os.Exit(1)
+	}
+	fmt.Printf("%s\t%s\t%x\n", golden, s.Canonical(), s.Hash())
+}
