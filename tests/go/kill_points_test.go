@@ -78,12 +78,21 @@ func sideOf(sides []side, victim string, round int) side {
 	return inGo
 }
 
-// trigger is the environment of a victim that is to die at its n-th passage of a point on that side.
-func trigger(sides []side, s side, point, victim string, passage int) []string {
-	if s != inGo {
-		return []string{fmt.Sprintf("DATABLOCK_CRASH=%s/%s:%d", s, point, passage)}
+// routesTo are those that a point may lie on.
+func routesTo(point string) []route {
+	word, _, _ := strings.Cut(point, ".")
+	if candidates, known := routes[word]; known {
+		return candidates
 	}
-	env := []string{fmt.Sprintf("DATABLOCK_CRASH=%s:%d", point, passage)}
+	return allRoutes()
+}
+
+// trigger is the environment of a victim that is to die (DATABLOCK_CRASH), or stop, at its n-th passage of a point on that side.
+func trigger(variable string, sides []side, s side, point, victim string, passage int) []string {
+	if s != inGo {
+		return []string{fmt.Sprintf("%s=%s/%s:%d", variable, s, point, passage)}
+	}
+	env := []string{fmt.Sprintf("%s=%s:%d", variable, point, passage)}
 	if victim != "go" && len(sides) > 1 { // or C would be there first
 		env = append(env, "DATABLOCK_TEST_GO=1")
 	}
@@ -99,21 +108,17 @@ func TestKilledAtEveryPoint(t *testing.T) {
 			t.Parallel()
 			sides := all[point]
 			require.Contains(t, sides, inGo, "a point that only C has")
-			word, _, _ := strings.Cut(point, ".")
-			candidates, known := routes[word]
-			if !known {
-				candidates = allRoutes()
-			}
+			candidates := routesTo(point)
 			reaching := map[side][]route{}
 			for _, s := range sides {
 				for attempt := 0; len(reaching[s]) == 0 && attempt < 3; attempt++ {
 					for _, r := range candidates {
-						if killedAt(t, trigger(sides, s, point, killer[s], 1), r, killer[s], languages[0]) {
+						if killedAt(t, trigger("DATABLOCK_CRASH", sides, s, point, killer[s], 1), r, killer[s], languages[0]) {
 							reaching[s] = append(reaching[s], r)
 						}
 					}
 				}
-				require.NotEmpty(t, reaching[s], "no route reaches crash point %q in %s: give one to routes[%q]", point, s, word)
+				require.NotEmpty(t, reaching[s], "no route reaches crash point %q in %s: give one to routes", point, s)
 			}
 			rounds := 5
 			if soak {
@@ -125,8 +130,8 @@ func TestKilledAtEveryPoint(t *testing.T) {
 					s := sideOf(sides, p[0], first+round)
 					r := reaching[s][(first+round)%len(reaching[s])]
 					// Later passages find the ring in other states; not every route has so many.
-					if passage := 1 + round*round%41; passage == 1 || !killedAt(t, trigger(sides, s, point, p[0], passage), r, p[0], p[1]) {
-						reached := killedAt(t, trigger(sides, s, point, p[0], 1), r, p[0], p[1])
+					if passage := 1 + round*round%41; passage == 1 || !killedAt(t, trigger("DATABLOCK_CRASH", sides, s, point, p[0], passage), r, p[0], p[1]) {
+						reached := killedAt(t, trigger("DATABLOCK_CRASH", sides, s, point, p[0], 1), r, p[0], p[1])
 						// Which side takes a step is a matter of time: one that slept, or lost its processor for a while, goes through the library, and that through Go.
 						for attempt := 0; !reached && attempt < 3; attempt++ {
 							other := reaching[s][(first+round+attempt)%len(reaching[s])]

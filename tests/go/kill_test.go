@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -124,6 +125,9 @@ func (k *kill) aftermath() {
 	}
 	k.exchange(5 * ring)
 	k.lookBack()
+	found, err := core.ValidateIntegrity(block, k.dir)
+	require.NoError(k.t, err)
+	require.True(k.t, found.Healthy(), found.Message())
 	k.end()
 	k.audit()
 	k.leavesNothing()
