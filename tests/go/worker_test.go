@@ -96,7 +96,7 @@ func start(t testing.TB, l launch) *worker {
 	return w
 }
 
-func (w *worker) listen(out io.Reader) {
+func (w *worker) listen(out *os.File) {
 	scanner := bufio.NewScanner(out)
 	for scanner.Scan() {
 		w.mu.Lock()
@@ -104,6 +104,7 @@ func (w *worker) listen(out io.Reader) {
 		w.announce()
 		w.mu.Unlock()
 	}
+	_ = out.Close() // not only when the test ends, which may start thousands
 	w.mu.Lock()
 	w.eof = true
 	w.announce()
