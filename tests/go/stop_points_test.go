@@ -44,9 +44,9 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 
 // victimOn is a language whose worker has that side.
 func victimOn(s side, turn int, python bool) string {
-	among := map[side][]string{inGo: {"go", "c", "cpp", "python"}, inC: {"c", "python"}, inline: {"cpp"}}[s]
+	among := speakers[s]
 	if !python || missing["python"] != "" {
-		among = slices.DeleteFunc(among, func(language string) bool { return language == "python" })
+		among = slices.DeleteFunc(slices.Clone(among), func(language string) bool { return language == "python" })
 	}
 	return among[turn%len(among)]
 }
@@ -99,7 +99,7 @@ func (s *stop) look() {
 	}
 	s.done = true
 	switch {
-	case strings.HasPrefix(s.point(), "repair."): // half a repair is damage
+	case strings.HasPrefix(s.point(), "repair."), strings.HasPrefix(s.point(), "unlink."): // half a repair is damage, and without a name there is no block
 	case s.role == "produce":
 		s.withoutProducer()
 	default:
@@ -250,9 +250,9 @@ func (s *stop) settle(v *worker) {
 	s.meanwhile = nil
 	require.NotNil(s.t, v)
 	said := strings.Join(v.said, "\n")
-	require.NotContains(s.t, said, "bad=1")
+	require.True(s.t, s.evicted || !strings.Contains(said, "bad=1"), said) // what an evicted one reads may be overwritten meanwhile, and it is told
 	require.NotContains(s.t, said, "CORRUPT")
-	require.False(s.t, strings.Contains(s.args, "lossless") && strings.Contains(said, "OVERRUN"), "what a stopped reader had before it was taken away:\n%s", said)
+	require.False(s.t, !s.evicted && strings.Contains(s.args, "lossless") && strings.Contains(said, "OVERRUN"), "what a stopped reader had before it was taken away:\n%s", said)
 	require.True(s.t, s.evicted || s.fenced || !strings.Contains(said, "FENCED"), "nobody took anything from it:\n%s", said)
 	if s.role == "recover" || slices.Contains(v.said, "closed") {
 		v.send("exit")

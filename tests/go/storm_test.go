@@ -169,7 +169,7 @@ func (s *storm) strike(p *post) {
 		s.until(func() bool { return p.attached && b.word(b.dataPath(), layout.Commit) >= goal }, "%s of %s attaches, and message %d is written", p.role, b.name, goal)
 	}
 	p.w.kill()
-	b.hear(p)
+	s.until(p.w.over, "what %s of %s has said is heard", p.role, b.name)
 	s.kills[p.role+" in "+p.language]++
 	s.died[p]++
 	p.language = s.language()
@@ -201,6 +201,13 @@ func (w *worker) drain() (lines []string) {
 	defer w.mu.Unlock()
 	lines, w.lines = w.lines, nil
 	return lines
+}
+
+// over reports whether a worker has ended, and all that it said was taken.
+func (w *worker) over() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.eof && len(w.lines) == 0
 }
 
 // hear checks what somebody says.
@@ -283,7 +290,7 @@ func (s *storm) finish(kills int) {
 	for _, b := range s.blocks {
 		s.until(func() bool { return !slices.ContainsFunc(b.posts, func(p *post) bool { return !p.attached }) }, "everybody is back")
 		b.posts[0].w.kill()
-		b.hear(b.posts[0])
+		s.until(b.posts[0].w.over, "what the last producer of %s has said is heard", b.name)
 		s.salt++
 		last := b.launch(launch{language: compiled()[0], role: "produce", args: append(b.args[:len(b.args)-1], fmt.Sprintf("--salt=%d", s.salt))}).attached()
 		n := last.write(2*ring).number(s.t, "last") + 1
