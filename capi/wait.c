@@ -30,12 +30,14 @@ void datablock_inline_wake_consumers(const datablock_inline_block *block) {
     DATABLOCK_CRASH_POINT("commit.unwaited");
     uint32_t *event = datablock_inline_u32(block->data, DATABLOCK_LAYOUT_EVENT);
     __atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);
+    DATABLOCK_CRASH_POINT("wake.consumers");
     dbshim_futex_wake(event);
 }
 
 void datablock_inline_wake_producer(const datablock_inline_block *block) {
     uint32_t *wake = datablock_inline_u32(block->ctl, DATABLOCK_LAYOUT_CTL_WAKE);
     __atomic_add_fetch(wake, 1, __ATOMIC_SEQ_CST);
+    DATABLOCK_CRASH_POINT("wake.producer");
     dbshim_futex_wake(wake);
 }
 

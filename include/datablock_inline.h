@@ -337,6 +337,7 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     if (epoch != p->acked || __atomic_load_n(acknowledged, DATABLOCK_PLAIN) != epoch) {
         DATABLOCK_CRASH_POINT("gate.rescanned");
         __atomic_store_n(acknowledged, epoch, DATABLOCK_ORDER_JOIN_ACK); /* only now: whoever reads it relies on having been seen */
+        DATABLOCK_CRASH_POINT("gate.acknowledged");
         p->acked = epoch;
     }
 }
@@ -461,6 +462,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
     uint64_t generation = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) + 1;
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM,
                           UINT64_C(1) << 63 | (p->epoch & 0xffff) << 47 | (generation & ((UINT64_C(1) << 47) - 1)));
+    DATABLOCK_CRASH_POINT("claim.opened");
     datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_SINCE, now);
     datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_ID, p->next + 1);
     DATABLOCK_CRASH_POINT("claim.marked");
@@ -478,6 +480,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
 
 DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *header) {
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) & ~(UINT64_C(1) << 63));
+    DATABLOCK_CRASH_POINT("claim.closed");
     datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
     datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_SINCE, 0);
 }
@@ -723,6 +726,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
     }
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next); /* for people, and for a durable consumer's return */
+    DATABLOCK_CRASH_POINT("release.moved");
     return DATABLOCK_INLINE_MESSAGE;
 }
 
@@ -782,6 +786,7 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
             *wake |= datablock_inline_advance(c, to);
         } else {
             datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, to);
+            DATABLOCK_CRASH_POINT("release.moved");
         }
     }
     return true;

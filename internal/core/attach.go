@@ -84,6 +84,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 		}
 		return nil, err
 	}
+	crash.Point("attach.spare")
 	if !returning {
 		c.join(o.Start)
 	} else {
@@ -234,6 +235,7 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 		c.status(c.row).Store(layout.RowDead) // as if it had been put to rest: nobody evicts who is not ACTIVE
 		crash.Point("attach.returning")
 		c.clearPins(c.row)
+		crash.Point("attach.unpinned")
 		c.abandonLocks(lockMark(c.row, c.incarnationOf(c.row)))
 	} else {
 		c.clearRow(c.row)
@@ -246,7 +248,9 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	c.cleaned()
 	c.locks.mark = lockMark(c.row, c.incarnation)
 	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
+	crash.Point("attach.named")
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)
+	crash.Point("attach.pins")
 	if !returning { // who returns is durable, and stays it at every moment
 		c.ctl[at+layout.RowDurable] = 0
 	}
@@ -323,6 +327,7 @@ func (c *Consumer) joinOldest() {
 	crash.Point("join.bit")
 	c.mayJump = true
 	c.joining = c.joinEpoch.Add(1)
+	crash.Point("join.announced")
 	*c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) = c.joining
 	crash.Point("join.epoch")
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 
+	"datablock/internal/crash"
 	"datablock/internal/layout"
 	"datablock/internal/platform"
 )
@@ -276,11 +277,13 @@ func (b *block) oldest(next uint64) uint64 {
 // wakeConsumers lets every sleeper look again, whatever it waits for.
 func (b *block) wakeConsumers() {
 	b.event.Add(1)
+	crash.Point("wake.consumers")
 	platform.Wake(b.event)
 }
 
 // wakeProducer lets a held-up producer look again.
 func (b *block) wakeProducer() {
 	b.ctlWake.Add(1)
+	crash.Point("wake.producer")
 	platform.Wake(b.ctlWake)
 }

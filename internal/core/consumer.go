@@ -366,6 +366,7 @@ func (c *Consumer) detach() {
 	crash.Point("detach.left")
 	if c.durable {
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowDied) = platform.Realtime()
+		crash.Point("detach.died")
 		c.restRow(c.row)
 	} else {
 		c.emptyRow(c.row)

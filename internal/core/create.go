@@ -203,10 +203,13 @@ func (p *Producer) begin(before uint32) bool {
 	*p.data.plain64(layout.ClaimID) = 0
 	*p.data.plain64(layout.ClaimSince) = 0
 	p.writeIdentity(layout.ProducerRow, layout.RoleProducer, 0, "")
+	crash.Point("adopt.written")
 	p.ctl.u32(p.header.row(layout.ProducerRow) + layout.RowStatus).Store(layout.RowActive)
 	crash.Point("adopt.identity")
 	p.producerWaiting.Store(0) // what a dead producer waited for
+	crash.Point("adopt.waiting")
 	*p.commitHint = p.next
+	crash.Point("adopt.hint")
 	ready := p.state.CompareAndSwap(before, layout.StateReady)
 	crash.Point("adopt.ready")
 	p.wakeConsumers()
@@ -394,6 +397,7 @@ func (b *block) supersede() (before uint32) {
 	b.fenceNext()
 	crash.Point("replace.fence")
 	b.state.Store(layout.StateSuperseded)
+	crash.Point("replace.superseded")
 	return before
 }
 

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"datablock/internal/crash"
 	"datablock/internal/layout"
 )
 
@@ -11,6 +12,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 		// back, where a durable consumer that died now would find nothing: until it is let go of, the row says that the join is not complete.
 		c.joining = 0
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) = 0
+		crash.Point("join.bound")
 	}
 	if c.joining != 0 {
 		return c.nextInOrder(out)
@@ -124,6 +126,7 @@ func (c *Consumer) stepOver() {
 		c.advance(to)
 	} else {
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowCursor) = to // for people, and for a durable consumer's return
+		crash.Point("release.moved")
 	}
 }
 

@@ -81,6 +81,7 @@ func collectLocked(l location, id blockID, locks *platform.Locks) (removed []str
 	removed = removeTemporary(l, id)
 	crash.Point("collect.temporary")
 	if platform.Remove(path) == nil {
+		crash.Point("collect.control")
 		removed = append(removed, filepath.Base(path))
 	}
 	return removed
@@ -103,6 +104,7 @@ func removeTemporary(l location, id blockID) (removed []string) {
 	if platform.Remove(path) != nil {
 		return nil
 	}
+	crash.Point("collect.data")
 	return []string{filepath.Base(path)}
 }
 

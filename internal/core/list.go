@@ -5,6 +5,7 @@ import (
 	"os"
 	"strings"
 
+	"datablock/internal/crash"
 	"datablock/internal/layout"
 	"datablock/internal/platform"
 )
@@ -173,6 +174,7 @@ func unlink(l location, force bool) error {
 		b.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
 		return systemError(err, "block %q", b.name())
 	}
+	crash.Point("unlink.removed")
 	b.wakeConsumers()
 	b.wakeProducer()
 	return nil

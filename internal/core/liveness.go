@@ -186,6 +186,7 @@ func (b *block) cleanRow(ask *platform.Locks, row uint32, expire func(died uint6
 			died := b.ctl.plain64(b.header.row(row) + layout.RowDied)
 			if *died == 0 {
 				*died = platform.Realtime()
+				crash.Point("clean.died")
 			}
 			if !expire(*died) {
 				cleaned = b.rowStatus(row) != layout.RowDead || b.maskHas(b.active, row)
@@ -213,6 +214,7 @@ func (b *block) restRow(row uint32) {
 	b.maskClear(b.active, row)
 	crash.Point("clean.masked")
 	b.clearPins(row)
+	crash.Point("clean.unpinned")
 	b.abandonLocks(lockMark(row, b.incarnationOf(row)))
 }
 
@@ -243,6 +245,7 @@ func (b *block) emptyRow(row uint32) {
 	for off := uint64(layout.RowPID); off < layout.RowCursor; off += 8 {
 		*b.ctl.plain64(at + off) = 0
 	}
+	crash.Point("clean.identity")
 	b.status(row).Store(layout.RowFree)
 }
 

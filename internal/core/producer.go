@@ -121,12 +121,14 @@ func (p *Producer) superseded() error {
 func (p *Producer) mark(now uint64) {
 	mark := p.data.plain64(p.slotHeader(p.slot) + layout.SlotClaim)
 	*mark = layout.Claim(p.epoch, layout.ClaimGeneration(*mark)+1)
+	crash.Point("claim.opened")
 	*p.data.plain64(layout.ClaimSince) = now
 	*p.data.plain64(layout.ClaimID) = p.next + 1
 }
 
 func (p *Producer) unmark() {
 	*p.data.plain64(p.slotHeader(p.slot) + layout.SlotClaim) &^= layout.ClaimOpen
+	crash.Point("claim.closed")
 	*p.data.plain64(layout.ClaimID) = 0
 	*p.data.plain64(layout.ClaimSince) = 0
 }

@@ -123,6 +123,7 @@ func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
 		crash.Point("recover.unmarked")
 		*r.data.plain64(layout.ClaimID) = 0
 		*r.data.plain64(layout.ClaimSince) = 0
+		crash.Point("recover.released")
 		r.log(actionReleaseWriter, uint64(slot), [4]uint64{before, pid, id})
 		r.wakeConsumers()
 		result, why = RecoverySuccess, nil
@@ -166,7 +167,9 @@ func (b *block) log(action uint32, target uint64, before [4]uint64) {
 	seq := b.ctl.u64(b.logOffset+layout.LogNext).Add(1) - 1
 	at := b.logOffset + layout.LogHeaderSize + seq%uint64(b.logRecords)*layout.LogRecordSize
 	who := platform.Self()
+	crash.Point("recover.drawn")
 	b.ctl.u64(at + layout.RecSeq).Store(0)
+	crash.Point("recover.logging")
 	*b.ctl.plain64(at + layout.RecTime) = platform.Realtime()
 	*b.ctl.plain64(at + layout.RecPID) = who.PID
 	b.ctl.u32(at + layout.RecUID).Store(who.UID)
@@ -178,5 +181,7 @@ func (b *block) log(action uint32, target uint64, before [4]uint64) {
 	for i := range uint64(3) {
 		*b.ctl.plain64(at + layout.RecAfter + 8*i) = 0
 	}
+	crash.Point("recover.record")
 	b.ctl.u64(at + layout.RecSeq).Store(seq + 1)
+	crash.Point("recover.logged")
 }

@@ -138,10 +138,13 @@ func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 	mark := r.data.u64(r.slotHeader(slot) + layout.SlotClaim)
 	before, claim := mark.Load(), r.data.u64(layout.ClaimID).Load()
 	ended := fail(Invalid, "block %q: slot %d is not claimed any more", r.name(), slot)
-	if before&layout.ClaimOpen == 0 || claim == 0 {
+	if before&layout.ClaimOpen == 0 {
 		return RecoveryNotStuck, ended
 	}
 	id := claim - 1
+	if claim == 0 { // the claim has shown its mark, and not yet its message
+		id = r.block.next()
+	}
 	e := r.entry(id)
 	for range fenceTries {
 		v := e.Load()

@@ -45,6 +45,7 @@ func (p *Producer) gate() bool {
 	if epoch != p.acked || p.joinAck.Load() != epoch {
 		crash.Point("gate.rescanned")
 		p.joinAck.Store(epoch) // only now: whoever reads it relies on having been seen
+		crash.Point("gate.acknowledged")
 		p.acked = epoch
 	}
 	return id-p.minCursor < n

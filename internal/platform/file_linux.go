@@ -132,13 +132,13 @@ func (f *File) Map(size int64, write, keepFromChildren bool) ([]byte, error) {
 	if write {
 		prot |= unix.PROT_WRITE
 	}
-	m, err := unix.Mmap(f.fd, 0, int(size), prot, unix.MAP_SHARED)
+	m, err := mapFile(f.fd, int(size), prot)
 	if err != nil {
 		return nil, f.wrap("map", err)
 	}
 	if keepFromChildren {
 		if err := unix.Madvise(m, unix.MADV_DONTFORK); err != nil {
-			_ = unix.Munmap(m)
+			unmapFile(m)
 			return nil, f.wrap("madvise", err)
 		}
 	}
@@ -148,7 +148,7 @@ func (f *File) Map(size int64, write, keepFromChildren bool) ([]byte, error) {
 // Unmap ends a mapping made by Map.
 func Unmap(m []byte) {
 	if m != nil {
-		_ = unix.Munmap(m)
+		unmapFile(m)
 	}
 }
 

@@ -33,6 +33,9 @@ type bench struct {
 	t        testing.TB
 	dir      string
 	slotSize int // bytes, of the block and for those who verify its messages
+
+	launched  func(*worker, launch) // sees every worker that is started
+	meanwhile func()                // is called while a worker is waited for
 }
 
 func newBench(t testing.TB) *bench {
@@ -40,13 +43,18 @@ func newBench(t testing.TB) *bench {
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the workers' ends: cleanups run backwards
-	return &bench{t, dir, capacity}
+	return &bench{t: t, dir: dir, slotSize: capacity}
 }
 
 func (b *bench) launch(l launch) *worker {
 	b.t.Helper()
 	l.args = append([]string{block, "--dir=" + b.dir}, l.args...)
-	return start(b.t, l)
+	l.meanwhile = b.meanwhile
+	w := start(b.t, l)
+	if b.launched != nil {
+		b.launched(w, l)
+	}
+	return w
 }
 
 // producerArgs ask for the usual block; what is given in extra wins.

@@ -62,93 +62,154 @@ func crashPoints(t *testing.T) map[string][]side {
 	return points
 }
 
-// killer is the language whose worker is killed on a side.
-var killer = map[side]string{inGo: "go", inC: "c", inline: "cpp"}
+// speakers are the languages whose workers have a side; the first one tries which routes come by.
+var speakers = map[side][]string{inGo: {"go", "c", "cpp", "python"}, inC: {"c", "python"}, inline: {"cpp"}}
 
-// sideOf says on which side a victim is killed. The C++ worker is the one with inline code; the others of C's library go through its C part and its Go part in turn.
-func sideOf(point string, sides []side, victim string, round int) side {
-	switch {
-	case victim == "cpp" && slices.Contains(sides, inline):
-		return inline
-	case victim == "cpp" && slices.Contains(sides, inC):
-		return inC // the waits, which are never inline
-	case victim != "go" && slices.Contains(sides, inC) && (round%2 == 0 || strings.HasSuffix(point, "any")): // C's wait for several blocks never becomes Go's
-		return inC
+// speakersOf are those of a side at a point.
+func speakersOf(point string, s side) []string {
+	if s == inGo && strings.HasSuffix(point, "any") { // C's wait for several blocks never becomes Go's
+		return speakers[s][:1]
 	}
-	return inGo
+	return speakers[s]
 }
 
-// trigger is the environment of a victim that is to die at its n-th passage of a point on that side.
-func trigger(sides []side, s side, point, victim string, passage int) []string {
-	if s != inGo {
-		return []string{fmt.Sprintf("DATABLOCK_CRASH=%s/%s:%d", s, point, passage)}
+// routesTo are those that a point may lie on.
+func routesTo(point string) []route {
+	word, _, _ := strings.Cut(point, ".")
+	if candidates, known := routes[word]; known {
+		return candidates
 	}
-	env := []string{fmt.Sprintf("DATABLOCK_CRASH=%s:%d", point, passage)}
+	return allRoutes()
+}
+
+// trigger is the environment of a victim that is to die (DATABLOCK_CRASH), or stop, at its n-th passage of a point on that side.
+func trigger(variable string, sides []side, s side, point, victim string, passage int) []string {
+	if s != inGo {
+		return []string{fmt.Sprintf("%s=%s/%s:%d", variable, s, point, passage)}
+	}
+	env := []string{fmt.Sprintf("%s=%s:%d", variable, point, passage)}
 	if victim != "go" && len(sides) > 1 { // or C would be there first
 		env = append(env, "DATABLOCK_TEST_GO=1")
 	}
 	return env
 }
 
-// TestKilledAtEveryPoint kills at each of them, on every side that has it, on every route that comes by, in every language; in Python at a third of them, other ones in the
-// next run. A point that no route reaches on one of its sides fails.
+// trial is one kill: where, on the way of which route, and among whom.
+type trial struct {
+	point          string
+	sides          []side
+	on             side
+	route          route
+	policy         policy
+	victim, others string
+	passage        int
+}
+
+// TestKilledAtEveryPoint kills at each of them, on every side that has it, on every route that comes by and in every policy, so that at each point each language meets each policy, and
+// each route each policy. With DATABLOCK_SOAK=1 or DATABLOCK_MATRIX=FILE every combination of point, route (role and delivery), policy, side and language, of which docs/crash-matrix.md, or that
+// file, tells. A point that no route reaches on one of its sides fails.
 func TestKilledAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
-	for _, point := range slices.Sorted(maps.Keys(all)) {
-		t.Run(point, func(t *testing.T) {
-			t.Parallel()
-			sides := all[point]
-			require.Contains(t, sides, inGo, "a point that only C has")
-			word, _, _ := strings.Cut(point, ".")
-			candidates, known := routes[word]
-			if !known {
-				candidates = allRoutes()
-			}
-			reaching := map[side][]route{}
-			for _, s := range sides {
-				for attempt := 0; len(reaching[s]) == 0 && attempt < 3; attempt++ {
-					for _, r := range candidates {
-						if killedAt(t, trigger(sides, s, point, killer[s], 1), r, killer[s], languages[0]) {
-							reaching[s] = append(reaching[s], r)
-						}
-					}
+	m := newMatrix()
+	t.Run("at", func(t *testing.T) {
+		for _, point := range slices.Sorted(maps.Keys(all)) {
+			t.Run(point, func(t *testing.T) {
+				t.Parallel()
+				require.Contains(t, all[point], inGo, "a point that only C has")
+				for _, s := range all[point] {
+					m.killAt(t, trial{point: point, sides: all[point], on: s, policy: policies[0], passage: 1})
 				}
-				require.NotEmpty(t, reaching[s], "no route reaches crash point %q in %s: give one to routes[%q]", point, s, word)
-			}
-			rounds := 5
-			if soak {
-				rounds = 200
-			}
-			first := turnOf(t)
-			for round, pairs := range repeated(first, rounds, everyPair || first%3 == 0) {
-				for _, p := range pairs {
-					s := sideOf(point, sides, p[0], first+round)
-					r := reaching[s][(first+round)%len(reaching[s])]
-					// Later passages find the ring in other states; not every route has so many.
-					if passage := 1 + round*round%41; passage == 1 || !killedAt(t, trigger(sides, s, point, p[0], passage), r, p[0], p[1]) {
-						reached := killedAt(t, trigger(sides, s, point, p[0], 1), r, p[0], p[1])
-						// Which side takes a step is a matter of time: one that slept, or lost its processor for a while, goes through the library, and that through Go.
-						for attempt := 0; !reached && attempt < 3; attempt++ {
-							other := reaching[s][(first+round+attempt)%len(reaching[s])]
-							reached = killedAt(t, []string{"DATABLOCK_CRASH=" + point}, other, p[0], p[1])
-						}
-						require.True(t, reached, "%s by %s in %s", r.name, p[0], s)
-					}
-				}
-			}
-			skipMissing(t)
-		})
+				skipMissing(t)
+			})
+		}
+	})
+	if file := m.file; file != "" && !t.Failed() {
+		require.NoError(t, os.WriteFile(file, []byte(m.text()), 0o644))
 	}
 }
 
-// killedAt kills a victim where its environment says and looks at what is left. It reports whether it came that way.
-func killedAt(t *testing.T, env []string, r route, victim, others string) bool {
+// killAt kills at one point on one side, in all ways that this run is to try.
+func (m *matrix) killAt(t *testing.T, k trial) {
+	t.Helper()
+	first := turnOf(t)
+	var reaching []route
+	for attempt := 0; len(reaching) == 0 && attempt < 3; attempt++ {
+		for _, r := range routesTo(k.point) {
+			k.route, k.victim, k.others = r, speakersOf(k.point, k.on)[0], languages[0]
+			if m.killed(t, k) {
+				reaching = append(reaching, r)
+			}
+		}
+	}
+	require.True(t, len(reaching) > 0 || t.Failed(), "no route reaches crash point %q in %s: give one to routes", k.point, k.on)
+	among := slices.DeleteFunc(slices.Clone(speakersOf(k.point, k.on)), func(l string) bool { return l == "python" || missing[l] != "" })
+	for i, r := range reaching {
+		for j, p := range policies {
+			k.route, k.policy, k.victim, k.others = r, p, among[(first+i+j)%len(among)], compiled()[(first/3+i+j)%len(compiled())]
+			if m.file == "" {
+				m.kill(t, k, reaching, (first+i+j)%3*((first+i)%20))
+			} else {
+				m.killByAll(t, k, reaching, first+i+j)
+			}
+		}
+	}
+	if first%3 == 0 && m.file == "" && missing["python"] == "" && slices.Contains(speakersOf(k.point, k.on), "python") {
+		k.route, k.victim, k.policy = reaching[first%len(reaching)], "python", policies[first/3%len(policies)]
+		m.kill(t, k, reaching, 0)
+	}
+}
+
+// killByAll does it in every language that has the side. The soak does so until there are some 200 kills at a point, later and later in a life.
+func (m *matrix) killByAll(t *testing.T, k trial, reaching []route, first int) {
+	t.Helper()
+	for round := 0; round == 0 || soak && round*len(reaching)*len(policies)*len(speakersOf(k.point, k.on)) < 200; round++ {
+		for l, victim := range speakersOf(k.point, k.on) {
+			if missing[victim] == "" {
+				k.victim, k.others = victim, compiled()[(first+round+l)%len(compiled())]
+				m.kill(t, k, reaching, round*round%41)
+			}
+		}
+	}
+}
+
+// kill kills at a later passage, which finds the ring in another state, or, as not every route has so many, at the first one.
+func (m *matrix) kill(t *testing.T, k trial, reaching []route, later int) {
+	t.Helper()
+	k.passage = 1 + later
+	if m.killed(t, k) {
+		return
+	}
+	k.passage = 1
+	reached := later > 0 && m.killed(t, k)
+	// Which side takes a step is a matter of time: one that slept, or lost its processor for a while, goes through the library, and that through Go. And a ring of one or two messages is not so
+	// often full in the way that a route means.
+	for attempt := 0; !reached && !t.Failed() && attempt < 3; attempt++ {
+		if attempt > 0 {
+			k.policy = policies[0]
+		}
+		k.on, k.route = "", reaching[(later+attempt)%len(reaching)]
+		reached = m.killed(t, k)
+	}
+	require.True(t, reached || t.Failed(), "%s by %s in %s", k.route.name, k.victim, k.policy.name)
+}
+
+// environment makes the victim die. Without a side: wherever it comes by first.
+func (k trial) environment() []string {
+	if k.on == "" {
+		return []string{"DATABLOCK_CRASH=" + k.point}
+	}
+	return trigger("DATABLOCK_CRASH", k.sides, k.on, k.point, k.victim, k.passage)
+}
+
+// killed kills a victim where its environment says and looks at what is left. It reports whether it came that way.
+func (m *matrix) killed(t *testing.T, k trial) bool {
 	t.Helper()
 	reached := false
-	ok := t.Run(fmt.Sprintf("%s/%s_among_%s/%s", r.name, victim, others, strings.ReplaceAll(env[0], "/", ".")), func(t *testing.T) {
-		k := newKill(t, victim, others)
-		k.env = env
-		v, died := r.walk(k)
+	env := k.environment()
+	ok := t.Run(fmt.Sprintf("%s/%s/%s_among_%s/%s", k.route.name, k.policy.name, k.victim, k.others, strings.ReplaceAll(env[0], "/", ".")), func(t *testing.T) {
+		x := newKillIn(t, k.policy, k.victim, k.others)
+		x.env = env
+		v, died := k.route.walk(x)
 		reached = died
 		if died && v != nil {
 			require.Equal(t, syscall.SIGKILL, v.deathSignal(), "it ended by itself")
@@ -157,7 +218,12 @@ func killedAt(t *testing.T, env []string, r route, victim, others string) bool {
 			v.send("exit")
 			v.deathSignal()
 		}
-		k.aftermath()
+		follows := x.whatFollows()
+		x.aftermath()
+		if died {
+			m.add(k, x, follows)
+		}
 	})
+	m.count()
 	return ok && reached
 }

@@ -10,12 +10,14 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
 // kill is one experiment: a victim dies among others, who must not care. What must hold afterwards is the same whoever died and wherever: see aftermath.
 type kill struct {
 	*bench
+	slots          int    // length of the ring
 	victim, others string // languages
 	env            []string
 	geometry       []string // what a restarted producer asks for
@@ -28,7 +30,20 @@ type kill struct {
 	segments []epoch // every attachment of the witness
 	stay     []*worker
 	salt     int
+
+	dead  *worker // the victim, if it was started with an environment to die
+	how   launch  // and how
+	again string  // what had to be called after its death
 }
+
+// policy is a kind of block, and how a producer asks for it.
+type policy struct {
+	name     string
+	slots    int
+	geometry []string
+}
+
+var policies = []policy{{"ring", ring, nil}, {"single", 1, []string{"--policy=single", "--slots=1", "--flags=lossless"}}, {"double", 2, []string{"--policy=double", "--slots=2", "--flags=lossless"}}}
 
 // epoch is a participant's time in one block.
 type epoch struct {
@@ -37,9 +52,31 @@ type epoch struct {
 }
 
 func newKill(t testing.TB, victim, others string) *kill {
-	k := &kill{bench: newBench(t), victim: victim, others: others}
-	k.geometry = k.producerArgs()
+	return newKillIn(t, policies[0], victim, others)
+}
+
+func newKillIn(t testing.TB, p policy, victim, others string) *kill {
+	k := &kill{bench: newBench(t), slots: p.slots, victim: victim, others: others}
+	k.geometry = k.producerArgs(p.geometry...)
+	k.launched = func(w *worker, l launch) {
+		if len(l.env) > 0 && len(k.env) > 0 && l.env[0] == k.env[0] {
+			k.dead, k.how = w, l
+		}
+	}
 	return k
+}
+
+// withFlag is the geometry with one more flag.
+func (k *kill) withFlag(flag string) (args []string) {
+	flags := "--flags=" + flag
+	for _, a := range k.geometry {
+		if strings.HasPrefix(a, "--flags=") {
+			flags = a + "," + flag
+		} else {
+			args = append(args, a)
+		}
+	}
+	return append(args, flags)
 }
 
 // begin starts a worker and waits until it has opened the block; nil: it died over it.
@@ -124,6 +161,9 @@ func (k *kill) aftermath() {
 	}
 	k.exchange(5 * ring)
 	k.lookBack()
+	found, err := core.ValidateIntegrity(block, k.dir)
+	require.NoError(k.t, err)
+	require.True(k.t, found.Healthy(), found.Message())
 	k.end()
 	k.audit()
 	k.leavesNothing()
@@ -245,7 +285,7 @@ func (k *kill) lookBack() {
 	late := k.consumer(k.others, "ordered", "--start=oldest", "--echo")
 	row, found := k.row(late.pid()) // perhaps the victim's
 	require.True(k.t, found && len(row.Pins) == 0, "the row of somebody who holds nothing: %+v", row)
-	late.read(ring)
+	late.read(k.slots)
 	late.close()
 	k.segments = append(k.segments, epoch{late, k.controlPath()})
 }

@@ -6,10 +6,13 @@
 package process_test
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"testing"
 )
 
@@ -31,6 +34,10 @@ var library string
 var soak = os.Getenv("DATABLOCK_SOAK") != ""
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue { // what is parallel mostly waits
+		_ = given.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0)))
+	}
 	os.Exit(run(m))
 }
 

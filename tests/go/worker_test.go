@@ -28,6 +28,8 @@ type launch struct {
 	env      []string
 	attr     *syscall.SysProcAttr
 	unreaped bool // stays a zombie when it dies, until the test ends
+
+	meanwhile func()
 }
 
 // worker is a running one. Its methods end the test when something does not come in time.
@@ -43,7 +45,12 @@ type worker struct {
 	eof   bool
 	news  chan struct{} // closed and renewed with each line
 
-	said  []string // what the test has taken, for its report
+	said []string // what the test has taken, for its report
+
+	sent, answered int    // commands, its start among them, and what it said to them
+	unheard        int    // answers to write that nobody takes
+	meanwhile      func() // while the test waits for what it says
+
 	reap  func()
 	ended chan struct{} // closed when it is reaped
 }
@@ -52,7 +59,7 @@ func start(t testing.TB, l launch) *worker {
 	t.Helper()
 	out, theirs, err := os.Pipe()
 	require.NoError(t, err)
-	w := &worker{t: t, news: make(chan struct{}), ended: make(chan struct{})}
+	w := &worker{t: t, news: make(chan struct{}), ended: make(chan struct{}), sent: 1, meanwhile: l.meanwhile}
 	p := workers[l.language]
 	w.cmd = exec.Command(p.argv[0], slices.Concat(p.argv[1:], []string{l.role}, l.args)...)
 	w.cmd.Env = slices.Concat(os.Environ(), p.env, l.env)
@@ -89,18 +96,32 @@ func start(t testing.TB, l launch) *worker {
 	return w
 }
 
-func (w *worker) listen(out io.Reader) {
+func (w *worker) listen(out *os.File) {
 	scanner := bufio.NewScanner(out)
 	for scanner.Scan() {
 		w.mu.Lock()
-		w.lines = append(w.lines, scanner.Text())
+		w.hear(scanner.Text())
 		w.announce()
 		w.mu.Unlock()
 	}
+	_ = out.Close() // not only when the test ends, which may start thousands
 	w.mu.Lock()
 	w.eof = true
 	w.announce()
 	w.mu.Unlock()
+}
+
+// hear keeps a line, unless it answers a command of which nobody wants to know. The lock is held.
+func (w *worker) hear(line string) {
+	if !echoed(line) {
+		w.answered++
+	}
+	if w.unheard > 0 && strings.HasPrefix(line, "wrote=") {
+		w.unheard--
+		w.said = append(w.said, line)
+		return
+	}
+	w.lines = append(w.lines, line)
 }
 
 func (w *worker) announce() {
@@ -111,7 +132,19 @@ func (w *worker) announce() {
 func (w *worker) pid() int { return w.cmd.Process.Pid }
 
 // send gives it a command. A worker that has died meanwhile is noticed by what it does not say.
-func (w *worker) send(command string) { _, _ = io.WriteString(w.in, command+"\n") }
+func (w *worker) send(command string) {
+	w.mu.Lock()
+	w.sent++
+	w.mu.Unlock()
+	_, _ = io.WriteString(w.in, command+"\n")
+}
+
+// busy reports whether it has yet to answer something.
+func (w *worker) busy() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.answered < w.sent
+}
 
 // take is its next line if there is one. news is closed when there is more; ended: it has said all.
 func (w *worker) take() (line string, ok, ended bool, news <-chan struct{}) {
@@ -146,8 +179,14 @@ func (w *worker) nextWithin(limit time.Duration) (string, bool) {
 		if ok || ended {
 			return line, ok
 		}
+		var look <-chan time.Time
+		if w.meanwhile != nil {
+			look = time.After(time.Millisecond)
+		}
 		select {
 		case <-news:
+		case <-look:
+			w.meanwhile()
 		case <-deadline:
 			w.fail("says nothing for %v", limit)
 		}

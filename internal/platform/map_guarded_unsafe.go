@@ -1,0 +1,68 @@
+//go:build linux && crashpoints
+
+package platform
+
+import (
+	"os"
+	"sync"
+	"unsafe" // mappings at a given address
+
+	"golang.org/x/sys/unix"
+)
+
+// In test builds, with DATABLOCK_TEST_GUARD=1, a mapping lies between pages that nobody may touch: an access beyond it faults instead of meeting whatever is mapped beside it.
+var guarded = os.Getenv("DATABLOCK_TEST_GUARD") != ""
+
+const guardPages = 16
+
+// reservations are the mappings with their guards, by the address of the first byte of the file.
+var reservations sync.Map
+
+type reservation struct {
+	start unsafe.Pointer
+	size  uintptr
+}
+
+func mapFile(fd, size, prot int) ([]byte, error) {
+	if !guarded {
+		return unix.Mmap(fd, 0, size, prot, unix.MAP_SHARED)
+	}
+	page := uintptr(unix.Getpagesize())
+	guard := guardPages * page
+	whole := reservation{size: 2*guard + (uintptr(size)+page-1)&^(page-1)}
+	if size <= 0 || whole.size < uintptr(size) {
+		return nil, unix.ENOMEM
+	}
+	start, err := unix.MmapPtr(-1, 0, nil, whole.size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		return nil, err
+	}
+	whole.start = start
+	at, err := unix.MmapPtr(fd, 0, unsafe.Add(start, guard), uintptr(size), prot, unix.MAP_SHARED|unix.MAP_FIXED)
+	if err != nil {
+		_ = unix.MunmapPtr(start, whole.size)
+		return nil, err
+	}
+	reservations.Store(uintptr(at), whole)
+	return unsafe.Slice((*byte)(at), size), nil // the mapping, until unmapFile
+}
+
+func unmapFile(m []byte) {
+	whole, found := reservations.LoadAndDelete(uintptr(unsafe.Pointer(unsafe.SliceData(m))))
+	if !found {
+		_ = unix.Munmap(m)
+		return
+	}
+	_ = unix.MunmapPtr(whole.(reservation).start, whole.(reservation).size)
+}
+
+// InGuard reports whether an address is beside a mapping. For tests.
+func InGuard(address uintptr) (in bool) {
+	reservations.Range(func(at, r any) bool {
+		whole, guard := r.(reservation), uintptr(guardPages*unix.Getpagesize())
+		start := uintptr(whole.start)
+		in = start <= address && address < start+guard || start+whole.size-guard <= address && address < start+whole.size
+		return !in
+	})
+	return in
+}

@@ -1,0 +1,443 @@
+// Package stores finds, in the sources, places between two stores or system calls that others can notice and where no test can kill: there is no crash point.
+package stores
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/printer"
+	"go/token"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// open are the effects after which nothing else was done yet, on one of the ways to a place.
+type open map[string]bool
+
+func (o open) or(other open) open {
+	all := maps.Clone(o)
+	maps.Copy(all, other)
+	return all
+}
+
+// Walker goes through the functions of a package along all their ways, into what they call.
+type Walker struct {
+	fset  *token.FileSet
+	funcs map[string][]*ast.FuncDecl // by name; several if they are methods of several types
+	known map[*ast.FuncDecl]summary
+	Gaps  map[string]bool // "function: one effect → the next one"
+}
+
+// entry stands for whatever was done before a function was called.
+const entry = "entry"
+
+// summary is what a caller has to know of a function.
+type summary struct {
+	head    bool // it may do something before it comes to a crash point
+	tail    bool // it may return after it has done something, with no crash point since
+	through bool // it may return without either
+}
+
+// frame is a function that is gone through.
+type frame struct {
+	name     string            // of the function
+	types    map[string]string // of receiver and parameters
+	head     bool
+	deferred []*ast.CallExpr
+	exits    open
+	breaks   open
+}
+
+// Read parses the files of a directory that are in every build.
+func Read(directory string) (*Walker, error) {
+	w := &Walker{fset: token.NewFileSet(), funcs: map[string][]*ast.FuncDecl{}, known: map[*ast.FuncDecl]summary{}, Gaps: map[string]bool{}}
+	files, err := filepath.Glob(filepath.Join(directory, "*.go"))
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_on.go") {
+			continue
+		}
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		f, err := parser.ParseFile(w.fset, file, text, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil {
+				w.funcs[fn.Name.Name] = append(w.funcs[fn.Name.Name], fn)
+			}
+		}
+	}
+	return w, nil
+}
+
+// Walk goes through every function.
+func (w *Walker) Walk() {
+	for _, name := range slices.Sorted(maps.Keys(w.funcs)) {
+		for _, fn := range w.funcs[name] {
+			w.summarize(fn)
+		}
+	}
+}
+
+func (w *Walker) text(n ast.Node) string {
+	var b strings.Builder
+	_ = printer.Fprint(&b, w.fset, n)
+	return strings.Join(strings.Fields(b.String()), " ")
+}
+
+func typeName(e ast.Expr) string {
+	if star, ok := e.(*ast.StarExpr); ok {
+		e = star.X
+	}
+	if id, ok := e.(*ast.Ident); ok {
+		return id.Name
+	}
+	return ""
+}
+
+func receiver(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return ""
+	}
+	return typeName(fn.Recv.List[0].Type)
+}
+
+func fullName(fn *ast.FuncDecl) string {
+	if r := receiver(fn); r != "" {
+		return r + "." + fn.Name.Name
+	}
+	return fn.Name.Name
+}
+
+// summarize goes through a function once. One that calls itself does nothing more the second time.
+func (w *Walker) summarize(fn *ast.FuncDecl) summary {
+	if s, known := w.known[fn]; known {
+		return s
+	}
+	w.known[fn] = summary{through: true}
+	f := &frame{name: fullName(fn), types: map[string]string{}, exits: open{}}
+	fields := fn.Type.Params.List
+	if fn.Recv != nil {
+		fields = append(fn.Recv.List[:1:1], fields...)
+	}
+	for _, field := range fields {
+		for _, id := range field.Names {
+			f.types[id.Name] = typeName(field.Type)
+		}
+	}
+	out := w.body(fn.Body, f, open{entry: true})
+	s := summary{head: f.head, through: out[entry]}
+	delete(out, entry)
+	s.tail = len(out) > 0
+	w.known[fn] = s
+	return s
+}
+
+func (w *Walker) body(b *ast.BlockStmt, f *frame, in open) open {
+	out, falls := w.block(b.List, f, in)
+	if falls {
+		f.exits = f.exits.or(out)
+	}
+	out = f.exits
+	for _, d := range slices.Backward(f.deferred) {
+		out = w.invoke(d, f, out)
+	}
+	return out
+}
+
+// literal goes through a function literal where it is called. What it returns does not leave the function around it.
+func (w *Walker) literal(lit *ast.FuncLit, f *frame, in open) open {
+	inner := *f
+	inner.exits, inner.deferred = open{}, nil
+	out := w.body(lit.Body, &inner, in)
+	f.head = inner.head
+	return out
+}
+
+func (w *Walker) block(list []ast.Stmt, f *frame, in open) (out open, falls bool) {
+	for _, s := range list {
+		if in, falls = w.statement(s, f, in); !falls {
+			return in, false
+		}
+	}
+	return in, true
+}
+
+// branches joins ways that begin alike.
+func (w *Walker) branches(f *frame, in open, ways ...[]ast.Stmt) (out open, falls bool) {
+	out = open{}
+	for _, way := range ways {
+		if end, ok := w.block(way, f, in); ok {
+			out, falls = out.or(end), true
+		}
+	}
+	return out, falls
+}
+
+func (w *Walker) statement(s ast.Stmt, f *frame, in open) (out open, falls bool) {
+	switch s := s.(type) {
+	case nil:
+		return in, true
+	case *ast.BlockStmt:
+		return w.block(s.List, f, in)
+	case *ast.LabeledStmt:
+		return w.statement(s.Stmt, f, in)
+	case *ast.ReturnStmt:
+		for _, e := range s.Results {
+			in = w.expression(e, f, in)
+		}
+		f.exits = f.exits.or(in)
+		return in, false
+	case *ast.BranchStmt:
+		f.breaks = f.breaks.or(in)
+		return in, false
+	case *ast.DeferStmt:
+		f.deferred = append(f.deferred, s.Call)
+		return in, true
+	case *ast.IfStmt:
+		in, _ = w.statement(s.Init, f, in)
+		yes, no := w.condition(s.Cond, f, in)
+		out, falls = w.block(s.Body.List, f, yes)
+		if !falls {
+			out = open{}
+		}
+		end, ok := w.statement(s.Else, f, no)
+		if ok {
+			out = out.or(end)
+		}
+		return out, falls || ok
+	case *ast.ForStmt:
+		in, _ = w.statement(s.Init, f, in)
+		return w.loop(f, in, false, s.Cond, s.Post, s.Body)
+	case *ast.RangeStmt:
+		return w.loop(f, w.expression(s.X, f, in), true, nil, nil, s.Body)
+	case *ast.SwitchStmt:
+		in, _ = w.statement(s.Init, f, in)
+		if s.Tag != nil {
+			in = w.expression(s.Tag, f, in)
+		}
+		ways, always := [][]ast.Stmt{}, false
+		for _, c := range s.Body.List {
+			c := c.(*ast.CaseClause)
+			for _, e := range c.List {
+				in = in.or(w.expression(e, f, in))
+			}
+			ways, always = append(ways, c.Body), always || c.List == nil
+		}
+		if !always {
+			ways = append(ways, nil)
+		}
+		return w.branches(f, in, ways...)
+	case *ast.AssignStmt:
+		for _, e := range s.Rhs {
+			in = w.expression(e, f, in)
+		}
+		for _, e := range s.Lhs {
+			in = w.store(e, f, w.expression(e, f, in))
+		}
+		return in, true
+	case *ast.IncDecStmt:
+		return w.store(s.X, f, w.expression(s.X, f, in)), true
+	case *ast.ExprStmt:
+		return w.expression(s.X, f, in), true
+	case *ast.DeclStmt:
+		for _, d := range s.Decl.(*ast.GenDecl).Specs {
+			if v, ok := d.(*ast.ValueSpec); ok {
+				for _, e := range v.Values {
+					in = w.expression(e, f, in)
+				}
+			}
+		}
+		return in, true
+	}
+	return in, true // nothing else is in these sources
+}
+
+// condition goes through what decides a branch. A swap that failed, or a file that could not be removed, has changed nothing on the way where that is known.
+func (w *Walker) condition(e ast.Expr, f *frame, in open) (yes, no open) {
+	text := w.text(e)
+	out := w.expression(e, f, in)
+	switch {
+	case strings.HasPrefix(text, "!") && strings.Contains(text, ".CompareAndSwap("), strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "!= nil"):
+		return in, out
+	case strings.Contains(text, ".CompareAndSwap("), strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "== nil"):
+		return out, in
+	}
+	return out, out
+}
+
+// loop goes round twice, so that its end meets its beginning.
+func (w *Walker) loop(f *frame, in open, ranges bool, condition ast.Expr, post ast.Stmt, body *ast.BlockStmt) (out open, falls bool) {
+	outer := f.breaks
+	f.breaks = open{}
+	for range 2 {
+		at, past := in, in
+		if condition != nil {
+			at, past = w.condition(condition, f, in)
+		}
+		end, ok := w.block(body.List, f, at)
+		if ok {
+			end, _ = w.statement(post, f, end)
+			in = in.or(end)
+		}
+		in = in.or(f.breaks)
+		out = past
+	}
+	out = out.or(f.breaks)
+	if condition == nil && post == nil && !ranges {
+		out = f.breaks // it ends no other way
+	}
+	f.breaks = outer
+	return out, true
+}
+
+// expression goes through the calls of an expression, the inner ones first.
+func (w *Walker) expression(e ast.Expr, f *frame, in open) open {
+	ast.Inspect(e, func(n ast.Node) bool {
+		switch n := n.(type) {
+		case *ast.FuncLit:
+			return false // where it is called
+		case *ast.CallExpr:
+			in = w.invoke(n, f, in)
+			return false
+		}
+		return true
+	})
+	return in
+}
+
+// invoke goes through a call: receiver, arguments, and then what it does.
+func (w *Walker) invoke(c *ast.CallExpr, f *frame, in open) open {
+	if s, ok := c.Fun.(*ast.SelectorExpr); ok {
+		in = w.expression(s.X, f, in)
+	}
+	for _, a := range c.Args {
+		if lit, ok := a.(*ast.FuncLit); ok && w.text(c.Fun) == "withDeadRow" { // which has crash points around it
+			w.literal(lit, f, open{})
+		} else if ok {
+			in = in.or(w.literal(lit, f, in))
+		}
+		in = w.expression(a, f, in)
+	}
+	switch fun := c.Fun.(type) {
+	case *ast.FuncLit:
+		return w.literal(fun, f, in)
+	case *ast.Ident:
+		if (fun.Name == "copy" || fun.Name == "clear") && mapped(w.text(c.Args[0])) {
+			return w.effect(w.text(c), f, in)
+		}
+		return w.calls(fun.Name, "", c, f, in)
+	case *ast.SelectorExpr:
+		of, name := w.text(fun.X), fun.Sel.Name
+		switch {
+		case of == "crash" && name == "Point":
+			return open{}
+		case of == "platform" && noticed[name], name == "Reserve", swaps[name] && shared(of):
+			return w.effect(w.text(c), f, in)
+		case of == "platform" || of == "layout" || of == "errors" || of == "fmt" || of == "strings":
+			return in
+		}
+		return w.calls(name, w.ownerOf(fun.X, f), c, f, in)
+	}
+	return in
+}
+
+// ownerOf is the type of an expression, where a name tells it.
+func (w *Walker) ownerOf(e ast.Expr, f *frame) string {
+	text := w.text(e)
+	if t := f.types[text]; t != "" {
+		return t
+	}
+	return map[string]string{"p": "Producer", "c": "Consumer", "b": "block", "a": "attachment", "w": "repairer", "x": "inspection", "old": "block", "replacement": "Producer"}[text]
+}
+
+// embedded says where the methods are that a type has from others.
+var embedded = map[string][]string{
+	"Producer": {"Producer", "attachment", "block"}, "Consumer": {"Consumer", "attachment", "block"}, "attachment": {"attachment", "block"}, "repairer": {"repairer", "block"},
+	"inspection": {"inspection", "view", "block"}, "view": {"view", "block"},
+}
+
+// calls finds the functions of that name: of several types' methods the owner's.
+func (w *Walker) calls(name, owner string, c *ast.CallExpr, f *frame, in open) open {
+	for _, t := range append(embedded[owner], owner) {
+		for _, fn := range w.funcs[name] {
+			if owner != "" && receiver(fn) == t {
+				return w.passes(w.summarize(fn), c, f, in)
+			}
+		}
+	}
+	if owner != "" || len(w.funcs[name]) != 1 || receiver(w.funcs[name][0]) != "" {
+		return in
+	}
+	return w.passes(w.summarize(w.funcs[name][0]), c, f, in)
+}
+
+// passes goes on after a call.
+func (w *Walker) passes(s summary, c *ast.CallExpr, f *frame, in open) open {
+	this := f.name + ": " + w.text(c)
+	if s.head {
+		w.follow(this, f, in)
+	}
+	out := open{}
+	if s.through {
+		out = out.or(in)
+	}
+	if s.tail {
+		out[this] = true
+	}
+	return out
+}
+
+// follow notes what comes next after what is open.
+func (w *Walker) follow(this string, f *frame, in open) {
+	for before := range in {
+		if before == entry {
+			f.head = true
+		} else if before != this || !strings.Contains(this, ".CompareAndSwap(") { // one that failed has done nothing
+
+			w.Gaps[before+" → "+strings.TrimPrefix(this, f.name+": ")] = true
+		}
+	}
+}
+
+// store is an assignment to memory that others have mapped.
+func (w *Walker) store(e ast.Expr, f *frame, in open) open {
+	text := w.text(e)
+	switch e := e.(type) {
+	case *ast.StarExpr:
+		if _, private := e.X.(*ast.Ident); private && !pointers[text] {
+			return in
+		}
+	case *ast.IndexExpr:
+		if !mapped(text) {
+			return in
+		}
+	default:
+		return in
+	}
+	return w.effect(text, f, in)
+}
+
+func (w *Walker) effect(text string, f *frame, in open) open {
+	if slices.ContainsFunc(figures, func(word string) bool { return strings.Contains(text, word) }) {
+		return in
+	}
+	this := f.name + ": " + text
+	w.follow(this, f, in)
+	return open{this: true}
+}
+
+func mapped(text string) bool {
+	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") || strings.Contains(text, "slotChecksum(")
+}
+
+// shared reports whether what a swap is called on is a word of a block, and no moment of time.
+func shared(of string) bool { return !strings.Contains(of, "time.") && !slices.Contains(private, of) }
