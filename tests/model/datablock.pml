@@ -6,6 +6,9 @@
 #ifdef WITH_Opener
 #include "names.pml"
 #endif
+#ifdef WITH_Member
+#include "evict.pml"
+#endif
 #ifdef WITH_Locker
 #include "lock.pml"
 #endif

@@ -110,6 +110,9 @@ CONFIGS = [
     config("lock", 2_700_000, "run Locker(1,2); run Locker(2,2); run Locker(3,1); run LockCleaner(4,1)",
            DEATHS=1, KILLABLE=2),
     config("lock-waits", 820_000, "run Locker(1,3); run Locker(2,2); run Locker(3,1)"),
+    # A row whose owner is evicted while it lives, twice, by operators who may die; somebody comes into the row afterwards, and one cleans it in the end.
+    config("evict", 155_000, "run Member(1,2); run Member(2,2); run Evictor(3); run Evictor(4); run RowCleaner(5)",
+           DEATHS=1, KILLABLE=30),
     # The same with more messages, deaths and readers at once.
     config("large-lossless", 3_000_000, "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
            N=2, SPARE=1, DEATHS=3, KILLABLE=14, PRODUCERS=22, ABORTS=1, RELEASES=1),
@@ -138,6 +141,8 @@ NO_SLOT_LEFT = "admitted"
 BROKEN_PUBLISHED = "broken"
 TWO_PRODUCERS = "blk==current"
 AFTER_THE_END = "told_end"
+EMPTIED = "rbit"
+ANOTHER = "rinc==who"
 TAKEN_AWAY = "violated left"
 UNTOLD = "half"
 
@@ -187,6 +192,11 @@ MUTATIONS = [
     ("NO_REPLACE_LOCK", "replace-twice", TWO_PRODUCERS),
     ("ADOPT_WITHOUT_LOCK", "create", ID_TWICE),
     ("CREATE_REPLACES", "create", TWO_PRODUCERS),
+    ("EVICT_WITHOUT_CLEANING", "evict", EMPTIED),
+    ("EVICT_ANYBODY", "evict", ANOTHER),
+    ("EVICT_WITHOUT_SWAP", "evict", EMPTIED),
+    ("EVICT_ONE_STATE", "evict", EMPTIED),
+    ("NEWCOMER_WITHOUT_CLEANING", "evict", ANOTHER),
     ("LOCK_TAKES_FROM_THE_LIVING", "lock", TAKEN_AWAY),
     ("LOCK_CLEANED_AS_FREE", "lock", UNTOLD),
     ("LOCK_LOOKS_FIRST", "lock-waits", SLEEPS),
