@@ -494,8 +494,12 @@ datablock_status datablock_observe(datablock_observer observer, uint64_t id, voi
         return dbshim_null_argument(__func__, out == NULL ? "out" : "buffer");
     }
     enum { PAGE = 4096 };
+    volatile unsigned char *bytes = buffer; /* a wild pointer faults here, and not inside Go, where it would be taken for a truncated file */
     for (size_t i = 0; i < capacity; i += capacity - i > PAGE ? PAGE : capacity - i) {
-        ((volatile unsigned char *)buffer)[i] = 0; /* a wild pointer faults here, and not inside Go */
+        bytes[i] = 0;
+    }
+    if (capacity != 0) {
+        bytes[capacity - 1] = 0; /* on a page that no step has met, perhaps */
     }
     datablock_status status = dbshim_take(observer.handle, DATABLOCK_INLINE_OBSERVER);
     if (status != DATABLOCK_OK) {

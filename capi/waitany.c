@@ -49,9 +49,7 @@ typedef enum readiness { NOT_YET, READY, ASK_GO } readiness;
 /* Whether Consumer.Ready; its cases out of the ordinary are left to Go. */
 static readiness ready(const datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
-    if (!DBSHIM_FAST || state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED || c->held >= c->max_pins || !datablock_inline_row_mine(c) ||
-        (int64_t)(dbshim_monotonic() - c->producer_probed) > PROBE_NS) {
+    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_row_mine(c)) {
         return ASK_GO;
     }
     uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
@@ -59,7 +57,9 @@ static readiness ready(const datablock_inline_consumer *c) {
     uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_place_of(b, at, c->ring_next, c->ring_at)], DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, at);
     if (ahead < 0) {
-        return commit > c->next ? ASK_GO : NOT_YET;
+        uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
+        bool over = state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
+        return over || commit > c->next || (int64_t)(dbshim_monotonic() - c->producer_probed) > PROBE_NS ? ASK_GO : NOT_YET;
     }
     return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ? ASK_GO : READY;
 }
@@ -91,6 +91,7 @@ static datablock_status of_consumer(const wait_any *w, size_t i, datablock_statu
     char text[DBSHIM_DETAIL_SIZE];
     snprintf(text, sizeof text, "consumers[%zu]: %.900s", i, dbshim_detail());
     strcpy(dbshim_detail(), text);
+    dbshim_failed(DBSHIM_FAILED);
     return status == DATABLOCK_E_HANDLE && w->entered ? DATABLOCK_E_CLOSED : status;
 }
 
@@ -118,7 +119,7 @@ static bool waitv_missing; /* the kernel is older than 5.16, or a filter forbids
 
 static void sleep_on(wait_any *w, uint64_t ns) {
     size_t count = w->count < WAITERS ? w->count : WAITERS;
-    if (w->count > WAITERS || __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {
+    if (w->count > WAITERS || (count > 1 && __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED))) {
         ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
     }
     if (count > 1 && !__atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {

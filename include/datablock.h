@@ -347,7 +347,8 @@ DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, c
  * Waits until at least one of `count` consumers can be read without waiting, and sets each of the `count` entries of `ready`: whether that one can. It can when there is a message, or something else that
  * datablock_read_begin says at once, such as the end of the stream. Nothing is taken. Looking begins at no favourite: whoever serves every ready consumer once before waiting again starves none.
  *
- * It sleeps on all of them at once. On a kernel before 5.16, or with more than 128 consumers, it looks every millisecond instead. While it sleeps other threads may use, and close, the handles.
+ * It sleeps on all of them at once. On a kernel before 5.16, or with more than 128 consumers, it looks every millisecond instead. While it sleeps it is in none of the handles: other threads may close them. It comes
+ * round at least every 100 ms, and then another thread that is inside one of them makes it BUSY, or is told BUSY itself.
  * Errors: INVALID (null, count, timeout), TIMEOUT (none; also where a read would say NO_PRODUCER), CLOSED (one of them was closed by another thread), BUSY (another thread is inside one of them), HANDLE. The
  * detail names the entry. `ready` is untouched unless the status is OK.
  */

@@ -463,6 +463,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM,
                           UINT64_C(1) << 63 | (p->epoch & 0xffff) << 47 | (generation & ((UINT64_C(1) << 47) - 1)));
     DATABLOCK_CRASH_POINT("claim.opened");
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the payload comes after the mark: an observer relies on it where stores are seen in order */
     datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_SINCE, now);
     datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_ID, p->next + 1);
     DATABLOCK_CRASH_POINT("claim.marked");

@@ -26,8 +26,8 @@
 namespace datablock {
 
 /*
- * Consumers that are waited for together. It refers to them, so that they must outlive it, and owns none. Adding allocates, waiting does not. One thread at a time; while it waits, other threads may use and
- * close the consumers.
+ * Consumers that are waited for together. It refers to them, so that they must outlive it, and owns none. Adding allocates, waiting does not. One thread at a time; while it waits, other threads may
+ * close the consumers; one that uses them makes it error::busy, perhaps.
  */
 class WaitSet {
 public:

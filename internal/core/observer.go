@@ -154,7 +154,8 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 // copyOut copies the message that entry value v names. Not stable: the slot was perhaps used again meanwhile, and what was copied means nothing.
 //
 // A slot is used again only after another message has taken its place in the ring, and then its claim mark changes before its payload does. So the mark is looked at first, then the entry: if that still stands,
-// the mark is the message's. At the end, where stores are seen in order, the mark alone decides, and a message may leave the ring while it is copied; elsewhere the entry has to stand. The read-modify-write in
+// the mark is the message's. At the end, where stores are seen in order, the mark alone decides, and a message may leave the ring while it is copied; elsewhere the entry has to stand. (A program that fills
+// its slot with non-temporal stores has them seen late, not early: they come after the mark, too.) The read-modify-write in
 // between is a barrier: no load of the copy comes after those of the last look.
 func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable bool, err error) {
 	slot := layout.EntrySlot(v)

@@ -15,7 +15,14 @@ func (c *Consumer) Ready() bool {
 		return true
 	}
 	*c.hot.heartbeat = c.clock.Now()
-	return c.there() || c.over() != nil
+	if c.there() {
+		return true
+	}
+	if c.over() == nil {
+		return false
+	}
+	c.producerProbed = 0 // the read that follows is to look for itself, and not to rely on how short ago this was
+	return true
 }
 
 // there reports whether a look would find a message or an error. As nextLossless, nextInOrder and nextLatest decide it.

@@ -87,7 +87,7 @@ class Observer:
         if status != 0:
             loaded.fail(status)
         self._finalizer = weakref.finalize(self, _close, loaded.datablock_observer_close, self._handle, os.getpid())
-        self._length = 0  # of the last message
+        self._length = 0  # of the longest message so far
         self._schema: Schema | None = None
 
     @property
@@ -121,11 +121,11 @@ class Observer:
         raw = RawObservation()
         while True:
             buffer = bytearray(self._length)
-            view = (ctypes.c_char * len(buffer)).from_buffer(buffer) if buffer else None
+            view = ctypes.byref(ctypes.c_char.from_buffer(buffer)) if buffer else None
             status = self._library.datablock_observe(self._handle, number, view, len(buffer), raw)
             if status != 0:
                 self._fail(status)
-            self._length = raw.length
+            self._length = max(self._length, raw.length)
             if raw.length <= len(buffer):
                 return Observation(raw, bytes(memoryview(buffer)[: raw.length]), self)
 

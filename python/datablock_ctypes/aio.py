@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from weakref import WeakKeyDictionary
 
 from ._consumer import Consumer, ReadSlot, SlotIterator
-from ._errors import Closed, Timeout
+from ._errors import Busy, Closed, Timeout
 from ._participant import SLICE_MS, Participant, bad_timeout
-from ._producer import Producer, WriteSlot
+from ._producer import Producer, WriteSlot, _flat
 from ._waitany import Waiting
 
 if TYPE_CHECKING:
@@ -40,12 +40,22 @@ __all__ = ["AsyncSlotIterator", "messages", "read", "receive", "send", "wait_any
 T = TypeVar("T")
 Slot = TypeVar("Slot", ReadSlot, WriteSlot)
 
-# The thread that is still inside an object after a wait that was cancelled.
-_inside: WeakKeyDictionary[Participant, asyncio.Future[Any]] = WeakKeyDictionary()
+
+class _Visit:
+    """A thread that waits inside some objects, which it does not keep."""
+
+    def __init__(self) -> None:
+        self.abandoned = False
+        """Nobody waits for it any more; it leaves within a tenth of a second."""
+        self.left: Future[None] = Future()
+
+
+_inside: WeakKeyDictionary[Participant, _Visit] = WeakKeyDictionary()
 
 
 async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
     """Wait until at least one of the consumers can be read without waiting, and return all that can, as `datablock_ctypes.wait_any`; an empty list: none within the timeout."""
+    _deadline(timeout)
     some = list(consumers)
     await _vacant(some)
     waiting = Waiting(some)
@@ -85,10 +95,13 @@ class AsyncSlotIterator:
         return self
 
     async def __anext__(self) -> ReadSlot:
+        if self._slots._over:
+            raise StopAsyncIteration
         self._slots._end()
         try:
             slot = await _begin(self._consumer, self._timeout)
         except Closed:
+            self._slots._over = True
             raise StopAsyncIteration from None
         self._slots._slot = slot
         return slot
@@ -115,7 +128,7 @@ async def send(producer: Producer, data: Buffer, timeout: float | None = None) -
         if timeout == 0:
             raise
     with _begun(await _claim(producer, None if timeout is None else max(0.0, deadline - time.monotonic()))) as slot:
-        view = memoryview(data).cast("B")
+        view = _flat(data)
         slot.data[: len(view)] = view
         slot.commit(len(view))
         return slot.id
@@ -142,10 +155,15 @@ def _deadline(timeout: float | None) -> float:
 
 
 async def _vacant(participants: Iterable[Participant]) -> None:
-    """Wait until the threads of cancelled waits have left."""
+    """Wait until the threads of cancelled waits have left. Raises `Busy` when one waits for another task."""
     for participant in participants:
-        while (inside := _inside.get(participant)) is not None and not inside.done():
-            await asyncio.wait([inside])
+        visit = _inside.get(participant)
+        if visit is not None and not visit.left.done():
+            if not visit.abandoned:
+                raise Busy(
+                    f'block "{participant.name}": another task waits for this {type(participant).__name__}: one object is for one task at a time'
+                )
+            await asyncio.wait([asyncio.wrap_future(visit.left)])
 
 
 async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
@@ -156,9 +174,11 @@ async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
         slot = consumer.read(0)
         try:
             return slot.__enter__()
-        except Timeout:
+        except Timeout as error:
             left = deadline - time.monotonic()
             if left <= 0:
+                if timeout:
+                    raise type(error)(f"{error.detail} (waited {timeout:g} s)") from None
                 raise
         await _in_thread([consumer], partial(_first, Waiting([consumer]).once), left)
 
@@ -190,34 +210,40 @@ def _first(once: Callable[[int], T], milliseconds: int) -> T | None:
 async def _in_thread(
     inside: list[Any], attempt: Callable[[int], T | None], timeout: float | None, give_back: Callable[[T], object] | None = None
 ) -> T | None:
-    """Repeat an attempt, which is told how many milliseconds to wait at most, in a thread, until it has a result or the time is over."""
+    """Repeat an attempt, which is told how many milliseconds to wait at most, in a thread, until it has a result or the time is over. A result that nobody wants any more is given back."""
     deadline = _deadline(None if timeout is None else max(timeout, 0.0))
     loop = asyncio.get_running_loop()
-    cancelled = threading.Event()
-    outcome: Future[T | None] = Future()
+    visit, outcome, deciding = _Visit(), Future[Any](), threading.Lock()
 
     def repeat() -> None:
-        result = None
+        result, failure = None, None
         try:
-            while result is None and not cancelled.is_set() and not loop.is_closed() and (left := deadline - time.monotonic()) > 0:
+            while result is None and not visit.abandoned and not loop.is_closed() and (left := deadline - time.monotonic()) > 0:
                 result = attempt(SLICE_MS if left * 1000 > SLICE_MS else math.ceil(left * 1000))
         except BaseException as error:
-            outcome.set_exception(error)
-        else:
-            outcome.set_result(result)
-
-    def clear(done: asyncio.Future[T | None]) -> None:
-        """Nobody is left to hear of the result."""
-        if not done.cancelled() and done.exception() is None and (result := done.result()) is not None and give_back is not None:
-            give_back(result)
+            failure = error
+        with deciding:
+            wanted = not visit.abandoned and not loop.is_closed()
+            if wanted and failure is not None:
+                outcome.set_exception(failure)
+            elif wanted:
+                outcome.set_result(result)
+        try:
+            if not wanted and result is not None and give_back is not None:
+                give_back(result)
+        finally:
+            visit.left.set_result(None)
 
     future = asyncio.wrap_future(outcome)
     threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
     for participant in inside:
-        _inside[participant] = future
+        _inside[participant] = visit
     try:
         return await asyncio.shield(future)
-    except asyncio.CancelledError:
-        cancelled.set()
-        future.add_done_callback(clear)
+    except BaseException:  # cancelled, or closed; or what the thread has met
+        with deciding:
+            visit.abandoned = True
+            late = outcome.done()
+        if late and outcome.exception() is None and outcome.result() is not None and give_back is not None:
+            give_back(outcome.result())
         raise

@@ -1,19 +1,23 @@
 """The asyncio front."""
 
 import asyncio
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 
 import pytest
 
 from datablock_ctypes import (
+    Busy,
     Closed,
     Consumer,
     Delivery,
     Invalid,
     NoProducer,
     Producer,
+    Superseded,
     Timeout,
     aio,
     diagnose_all_slots,
@@ -136,6 +140,105 @@ def test_an_exception_publishes_nothing(ring):
     run(main())
 
 
+def test_a_cancelled_wait_whose_loop_has_ended(ring):
+    producer, consumer = ring
+    for number in range(3):
+        with pytest.raises((asyncio.TimeoutError, Timeout)):
+            asyncio.run(asyncio.wait_for(aio.receive(consumer), 0.03))
+        producer.send(str(number).encode())
+        assert run(aio.receive(consumer, 5)) == str(number).encode()
+
+
+def test_a_cancelled_claim_whose_loop_has_ended(ring):
+    producer, consumer = ring
+    for _ in range(COUNT):
+        producer.send(b"", 0)
+    with pytest.raises((asyncio.TimeoutError, Timeout)):
+        asyncio.run(asyncio.wait_for(aio.send(producer, b"too much"), 0.03))
+    consumer.receive(0)  # there is room for what nobody wants any more
+    assert run(aio.send(producer, b"wanted", 5)) == COUNT
+
+
+def test_a_claim_that_comes_with_the_cancellation(ring):
+    producer, consumer = ring
+
+    async def main():
+        for _ in range(COUNT):
+            producer.send(b"", 0)
+        for number in range(5):
+            waits = get_metrics("ring").waits
+            waiting = asyncio.create_task(aio.send(producer, b"too much"))
+            await until(lambda waits=waits: get_metrics("ring").waits > waits)
+            consumer.receive(0)
+            while not any(slot.is_stuck or slot.state.name == "WRITING" for slot in diagnose_all_slots("ring")):
+                pass  # the loop stands still until the thread has its claim
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await aio.send(producer, b"", 0) == COUNT + number
+
+    run(main())
+
+
+def test_what_has_waited_closes_itself(directory):
+    async def wait(consumer, producer):
+        waiting = asyncio.create_task(aio.wait_any([consumer]))
+        await until(asleep)
+        producer.send(b"1")
+        await waiting
+
+    def waited(producer):
+        consumer = Consumer("ring")
+        run(wait(consumer, producer))
+        return weakref.ref(consumer)
+
+    with Producer("ring", slot_size=8) as producer:
+        forgotten = waited(producer)
+        gc.collect()
+        assert forgotten() is None
+
+
+def test_one_object_is_for_one_task(ring):
+    _, consumer = ring
+
+    async def main():
+        waiting = asyncio.create_task(aio.receive(consumer))
+        await until(asleep)
+        with pytest.raises(Busy, match="another task waits"):
+            await aio.receive(consumer, 0)
+        waiting.cancel()
+        with pytest.raises(Timeout):
+            await aio.receive(consumer, 0)
+
+    run(main())
+
+
+def test_messages_stay_ended(directory):
+    async def main():
+        with Consumer("ring") as consumer:
+            messages = aio.messages(consumer)
+            producer.close()
+            for _ in range(2):
+                with pytest.raises(StopAsyncIteration):
+                    await anext_of(messages)
+            with Producer("ring", slot_size=8) as again:
+                again.send(b"1")
+                with pytest.raises(StopAsyncIteration):
+                    await anext_of(messages)
+
+    with Producer("ring", slot_size=8) as producer:
+        run(main())
+
+
+def test_a_block_that_is_removed_is_told(directory):
+    with Producer("ring", slot_size=8), Consumer("ring") as consumer:
+        (directory / "ring").unlink()
+        with pytest.raises(Superseded):
+            run(aio.receive(consumer))
+        for path in directory.iterdir():
+            path.unlink()
+
+
 def test_timeouts(ring):
     producer, consumer = ring
 
@@ -156,6 +259,8 @@ def test_timeouts(ring):
                     pass
         with pytest.raises(Invalid, match="timeout is -1"):
             await aio.receive(consumer, -1)
+        with pytest.raises(Invalid, match="timeout is -1"):
+            await aio.wait_any([consumer], -1)
 
     run(main())
 

@@ -50,6 +50,7 @@ MACHINES = [
 INLINE, EXPORTED, GO = "inline", "exported", "go"
 WAYS = {INLINE: ("inline", {}), EXPORTED: ("exported", {}), GO: ("exported", {"DATABLOCK_TEST_GO": "1"})}
 ALL_WAYS = {"test_capi_mixed"}
+NOT_HERE = {"test_hostile": "it truncates files under their readers, and needs the fault address"}
 
 
 @dataclasses.dataclass
@@ -114,6 +115,9 @@ def build_programs(into):
     emulated = [HERE / "emulated.c", f'-DEMULATOR="{EMULATOR}"']
     programs = {}
     for source in sorted((ROOT / "tests/c").glob("test_*.c")):
+        if source.stem in NOT_HERE:
+            print(f"NOT RUN: {source.stem}: {NOT_HERE[source.stem]}")
+            continue
         for flavour, flags in (("exported", []), ("inline", ["-DTEST_INLINE"])):
             if flavour == "exported" or source.stem not in ALL_WAYS:
                 programs[source.stem, flavour] = compiled(into, f"{source.stem}.{flavour}", [source, *emulated], *flags)

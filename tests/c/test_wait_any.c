@@ -169,6 +169,21 @@ static void wait_any_passes_over_what_was_discarded(void) {
     close_pair(&p);
 }
 
+/* What it calls ready, a read has something to say of, at once: also of a block whose file is gone. */
+static void wait_any_and_the_read_agree(void) {
+    struct pair p = open_pair("gone", 4, DATABLOCK_LOSSLESS);
+    bool ready = false;
+    char path[300];
+    snprintf(path, sizeof path, "%s/gone", test_directory());
+    CHECK(unlink(path) == 0);
+    for (int again = 0; again < 4; again++) {
+        CHECK_OK(datablock_wait_any(&p.consumer, 1, 10000, &ready));
+        datablock_read_slot slot;
+        CHECK_STATUS(datablock_read_begin(p.consumer, 0, &slot), DATABLOCK_E_SUPERSEDED);
+    }
+    close_pair(&p);
+}
+
 static void wait_any_of_many(void) {
     static struct pair pairs[MANY];
     static char names[MANY][16];
@@ -230,6 +245,7 @@ int main(int argc, char **argv) {
         {"wait-any-closed-meanwhile", wait_any_closed_meanwhile},
         {"wait-any-leaves-the-handles-free", wait_any_leaves_the_handles_free},
         {"wait-any-passes-over-what-was-discarded", wait_any_passes_over_what_was_discarded},
+        {"wait-any-and-the-read-agree", wait_any_and_the_read_agree},
         {"wait-any-of-many", wait_any_of_many},
         {"wait-any-is-asked-for-properly", wait_any_is_asked_for_properly},
     };
