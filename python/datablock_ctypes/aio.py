@@ -224,15 +224,18 @@ async def _in_thread(
             failure = error
         with deciding:
             wanted = not visit.abandoned and not loop.is_closed()
-            if wanted and failure is not None:
-                outcome.set_exception(failure)
-            elif wanted:
-                outcome.set_result(result)
-        try:
-            if not wanted and result is not None and give_back is not None:
-                give_back(result)
-        finally:
-            visit.left.set_result(None)
+            if wanted:
+                visit.left.set_result(None)  # first: who has the result may use the objects
+                if failure is not None:
+                    outcome.set_exception(failure)
+                else:
+                    outcome.set_result(result)
+        if not wanted:
+            try:
+                if result is not None and give_back is not None:
+                    give_back(result)
+            finally:
+                visit.left.set_result(None)
 
     future = asyncio.wrap_future(outcome)
     threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
