@@ -345,7 +345,7 @@ DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, c
 
 /*
  * Waits until at least one of `count` consumers can be read without waiting, and sets each of the `count` entries of `ready`: whether that one can. It can when there is a message, or something else that
- * datablock_read_begin says at once, such as the end of the stream. Nothing is taken. Looking begins at no favourite: whoever serves every ready consumer once before waiting again starves none.
+ * datablock_read_begin says at once, such as the end of the stream: a consumer that has ended stays ready, so leave it out of the next wait. Nothing is taken. Looking begins at no favourite: whoever serves every ready consumer once before waiting again starves none.
  *
  * It sleeps on all of them at once. On a kernel before 5.16, or with more than 128 consumers, it looks every millisecond instead. While it sleeps it is in none of the handles: other threads may close them. It comes
  * round at least every 100 ms, and then another thread that is inside one of them makes it BUSY, or is told BUSY itself.
@@ -417,7 +417,7 @@ DATABLOCK_API datablock_status datablock_observer_open(const char *name, const d
  * Copies message `id`, or the newest that nobody discarded (DATABLOCK_NEWEST), into `buffer`, as far as `capacity` goes; 0, and then `buffer` may be NULL, tells of the message alone. It looks before and after the copy, and says OK
  * only when the message stood all the time. Does not wait. With ENFORCED checksums a whole copy is compared, too. Whatever the status, `buffer` may have been written to.
  * Errors: INVALID (null), NOT_FOUND (no message yet, or that one is not written yet), OVERRUN (overwritten, perhaps while it was copied; NEWEST: the producer was faster at each of a hundred attempts), LOST, CHECKSUM, SUPERSEDED
- * (the block was replaced or removed: open again), CORRUPT, BUSY, HANDLE.
+ * (the block was replaced or removed, which is noticed within 100 ms: open again), CORRUPT, BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out);
 

@@ -60,7 +60,7 @@ public:
 
     /*
      * Copies the newest message that nobody discarded, as far as `capacity` goes; without a buffer it only tells of it. `buffer` may have been written to whatever happens.
-     * Errors: not_found (none yet), overrun (the producer was faster at every attempt), checksum, superseded (open again), corrupt, busy, handle.
+     * Errors: not_found (none yet), overrun (the producer was faster at every attempt), checksum, superseded (noticed within 100 ms: open again), corrupt, busy, handle.
      */
     Observation newest(void *buffer = nullptr, std::size_t capacity = 0) const { return at(DATABLOCK_NEWEST, buffer, capacity); }
 

@@ -9,6 +9,8 @@
  *         if (cameras.ready(1)) with_next_slot(right, 0, on_right);
  *     }
  *
+ * with_next_slot throws error::closed when a camera's stream has ended; remove it from the set to go on with the other one.
+ *
  * datablock.hpp includes this.
  */
 #ifndef DATABLOCK_WAIT_HPP
@@ -38,11 +40,17 @@ public:
         }
     }
 
-    /* Its number is that of those before it. A consumer that was moved from is refused by wait. */
+    /* Its number is how many there were. A consumer that was moved from is refused by wait. */
     void add(const Consumer &consumer) {
         auto ready = std::make_unique<bool[]>(consumers_.size() + 1);
         consumers_.push_back(consumer.for_c());
         ready_ = std::move(ready); /* none is, until the next wait */
+    }
+
+    /* Takes consumer `i` out, as one that has ended, which would stay ready; the numbers of those after it go down by one. i < size(). */
+    void remove(std::size_t i) {
+        consumers_.erase(consumers_.begin() + static_cast<std::ptrdiff_t>(i));
+        std::fill_n(ready_.get(), consumers_.size(), false);
     }
 
     /*

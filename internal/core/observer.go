@@ -210,10 +210,10 @@ func (o *Observer) usable() error {
 	if now-o.lookedUp < observerNameCheck {
 		return nil
 	}
-	o.lookedUp = now
 	if !o.block.named() {
 		return fail(Superseded, "block %q was replaced or removed: open it again", o.name())
 	}
+	o.lookedUp = now // only while it is there: what is gone stays gone
 	return o.dataTruncated()
 }
 

@@ -109,7 +109,7 @@ class Observer:
     def newest(self) -> Observation:
         """A copy of the newest message that nobody discarded.
 
-        Raises `NotFound` (none yet), `Overrun` (the producer was faster than the copy at every attempt), `Checksum`, `Superseded` (open again), `Corrupt`, `Closed`, `Busy`.
+        Raises `NotFound` (none yet), `Overrun` (the producer was faster than the copy at every attempt), `Checksum`, `Superseded` (noticed within a tenth of a second: open again), `Corrupt`, `Closed`, `Busy`.
         """
         return self._copy(NEWEST)
 

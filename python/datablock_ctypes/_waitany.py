@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ._errors import Invalid, Status
 from ._functions import ConsumerHandle
 from ._library import library
-from ._participant import SLICE_MS, bad_timeout
+from ._participant import SLICE_MS, Participant, bad_timeout
 
 if TYPE_CHECKING:
     from ._consumer import Consumer
@@ -19,11 +19,22 @@ if TYPE_CHECKING:
 TIMEOUT = int(Status.TIMEOUT)
 
 
+def consumers_of(consumers: Iterable[Consumer]) -> list[Consumer]:
+    """As a list. A consumer itself is iterable, and would be read."""
+    if isinstance(consumers, Participant):
+        raise Invalid("wait_any takes a list of consumers: wait_any([consumer])")
+    some = list(consumers)
+    for one in some:
+        if not isinstance(one, Participant) or one._writes:
+            raise Invalid(f"{one!r} is no consumer")
+    return some
+
+
 class Waiting:
     """A wait for several consumers, in slices."""
 
     def __init__(self, consumers: Iterable[Consumer]) -> None:
-        self._consumers = list(consumers)
+        self._consumers = consumers_of(consumers)
         if not self._consumers:
             raise Invalid("no consumer to wait for: give at least one")
         self._library = library()
@@ -51,7 +62,10 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
 
         while ready := wait_any([left, right], timeout=1.0):
             for consumer in ready:
-                with consumer.read(timeout=0) as slot:
+                try:
+                    with consumer.read(timeout=0) as slot:
+                        ...
+                except Closed:  # it stays ready: leave it out of the next wait
                     ...
 
     A consumer can be read when there is a message, or something else that a read raises at once, such as `Closed` at the end of the stream. Nothing is taken. An empty list: none came within

@@ -8,7 +8,7 @@
         async for slot in aio.messages(consumer):
             print(slot.id, slot.array("f4").mean())
 
-What can be done at once is done at once, in the event loop. Only a wait takes a thread, and it takes nothing else: a message is read in the event loop, so that a task that is cancelled while it waits has lost
+What can be done at once is done at once, in the event loop, after other tasks had their turn. Only a wait takes a thread, and it takes nothing else: a message is read in the event loop, so that a task that is cancelled while it waits has lost
 none. Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for one task at a time, as for one thread. After a cancelled wait the object is free again within a
 tenth of a second: what is awaited next in this module waits for that.
 """
@@ -30,7 +30,7 @@ from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Busy, Closed, Timeout
 from ._participant import SLICE_MS, Participant, bad_timeout
 from ._producer import Producer, WriteSlot, _flat
-from ._waitany import Waiting
+from ._waitany import Waiting, consumers_of
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -56,7 +56,8 @@ _inside: WeakKeyDictionary[Participant, _Visit] = WeakKeyDictionary()
 async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
     """Wait until at least one of the consumers can be read without waiting, and return all that can, as `datablock_ctypes.wait_any`; an empty list: none within the timeout."""
     _deadline(timeout)
-    some = list(consumers)
+    some = consumers_of(consumers)
+    await asyncio.sleep(0)  # also when there is something at once: other tasks get their turn, and a cancellation its place
     await _vacant(some)
     waiting = Waiting(some)
     return waiting.once(0) or await _in_thread(some, partial(_first, waiting.once), timeout) or []
@@ -121,6 +122,7 @@ async def write(producer: Producer, timeout: float | None = None) -> AsyncIterat
 async def send(producer: Producer, data: Buffer, timeout: float | None = None) -> int:
     """Publish a copy of ``data``, and return its id. Raises as `Producer.send`."""
     deadline = _deadline(timeout)
+    await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
     try:
         return producer.send(data, 0)
@@ -169,6 +171,7 @@ async def _vacant(participants: Iterable[Participant]) -> None:
 async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
     """The next message, held."""
     deadline = _deadline(timeout)
+    await asyncio.sleep(0)  # as in wait_any
     await _vacant([consumer])
     while True:
         slot = consumer.read(0)
@@ -178,7 +181,7 @@ async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
             left = deadline - time.monotonic()
             if left <= 0:
                 if timeout:
-                    raise type(error)(f"{error.detail} (waited {timeout:g} s)") from None
+                    raise type(error)(f'block "{consumer.name}": nothing new to read within {timeout:g} s') from None
                 raise
         await _in_thread([consumer], partial(_first, Waiting([consumer]).once), left)
 
@@ -186,6 +189,7 @@ async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
 async def _claim(producer: Producer, timeout: float | None) -> WriteSlot:
     """A claim. While there is no room, a thread waits for it; what it has claimed when nobody wants it any more, it gives back."""
     deadline = _deadline(timeout)
+    await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
     try:
         return producer.write(0).__enter__()

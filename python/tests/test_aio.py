@@ -242,6 +242,32 @@ def test_a_block_that_is_removed_is_told(directory):
             path.unlink()
 
 
+def test_other_tasks_have_their_turn_and_cancellation_its_place(directory):
+    with Producer("ring", slot_size=8, slot_count=1024) as producer, Consumer("ring") as consumer:
+        for _ in range(1024):
+            producer.send(b"")
+
+        async def main():
+            read = turns = 0
+
+            async def drain():
+                nonlocal read
+                async for _ in aio.messages(consumer):
+                    read += 1
+
+            draining = asyncio.create_task(drain())
+            while read < 100:
+                turns += 1
+                await asyncio.sleep(0)
+            assert turns >= 100
+            draining.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await draining
+            assert read < 200
+
+        run(main())
+
+
 def test_timeouts(ring):
     producer, consumer = ring
 

@@ -289,6 +289,10 @@ def test_a_registered_schema_at_open(directory, tmp_path, monkeypatch):
             Consumer("registered", schema="A")
         with pytest.raises(NotFound, match=r"which has versions 1\.0\.0, 1\.1\.0, 2\.0\.0"):
             Consumer("registered", schema="A@3")
+    with Producer("zoned", slot_size=8, zone_schema="A@1") as p:
+        assert p.zone_schema == more
+        with Consumer("zoned", zone_schema="A@1.0") as c:
+            assert c.zone_schema == more
         with pytest.raises(NotFound, match="no such schema"):
             Consumer("registered", schema="A@1", registry=tmp_path / "elsewhere")
         with pytest.raises(Invalid, match="write Name"):

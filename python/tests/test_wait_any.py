@@ -113,6 +113,10 @@ def test_wait_any_is_asked_for_properly(both):
     (_, left), _ = both
     with pytest.raises(Invalid, match="no consumer to wait for"):
         wait_any([])
+    with pytest.raises(Invalid, match="takes a list of consumers"):
+        wait_any(left)
+    with pytest.raises(Invalid, match="5 is no consumer"):
+        wait_any([left, 5])
     for timeout in (-1, float("nan")):
         with pytest.raises(Invalid, match="timeout is"):
             wait_any([left], timeout)

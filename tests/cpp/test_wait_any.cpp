@@ -100,6 +100,8 @@ void wait_any_is_asked_for_properly() {
     CHECK(moved.wait(0));
     set = WaitSet{elsewhere, right.consumer};
     CHECK(set.wait(0) && set.ready(1));
+    set.remove(0);
+    CHECK(set.size() == 1 && !set.ready(0) && set.wait(0) && set.ready(0));
     CHECK_THROWS(error::handle, wait_any(0, left.consumer));
 }
 
