@@ -35,6 +35,11 @@ if [[ $scope == all ]]; then
     want ip iproute2
     want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
     has qemu-aarch64-static || want qemu-aarch64 qemu-user
+    want zsh zsh
+    want fish fish
+    want mandoc mandoc
+    want man man-db
+    [[ -e /usr/share/bash-completion/bash_completion ]] || packages+=(bash-completion)
     [[ -e /usr/aarch64-linux-gnu/include/stdlib.h ]] || packages+=(libc6-dev-arm64-cross)
 fi
 if [[ $scope != build ]]; then

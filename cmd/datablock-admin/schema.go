@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"go/format"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -260,6 +261,12 @@ func (a *app) schemaDiff() *cobra.Command {
 	}
 }
 
+// formatted is Go source as gofmt has it. Here, and not where it is made: the library has no use for a Go parser.
+func formatted(source string) (string, error) {
+	text, err := format.Source([]byte(source))
+	return string(text), err
+}
+
 func (a *app) schemaGenerate() *cobra.Command {
 	language := ""
 	c := &cobra.Command{
@@ -275,6 +282,9 @@ func (a *app) schemaGenerate() *cobra.Command {
 				return err
 			}
 			text, err := schema.Generate(s, language)
+			if err == nil && language == "go" {
+				text, err = formatted(text)
+			}
 			switch {
 			case err != nil:
 				return usageError{err}

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"go/format"
 	"os"
 	"path/filepath"
 	"testing"
@@ -124,6 +125,11 @@ func TestSchemaGenerated(t *testing.T) {
 		code, out, _ := admin("schema", "generate", "--lang", language, a)
 		assert.Equal(t, exitOK, code)
 		assert.Contains(t, out, line)
+		if language == "go" {
+			asGofmt, err := format.Source([]byte(out))
+			require.NoError(t, err)
+			assert.Equal(t, string(asGofmt), out)
+		}
 	}
 	for _, bad := range [][]string{{"schema", "generate", a}, {"schema", "generate", "--lang", "cobol", a}, {"schema", "show"}, {"schema", "show", "/nowhere/at/all"}} {
 		code, _, errOut := admin(bad...)

@@ -70,6 +70,20 @@ func openBlock(l location, mode access) (*block, error) {
 
 // openBlockAt is openBlock for a data file that may have another path than its block's name (the temporary one).
 func openBlockAt(l location, path string, mode access) (*block, error) {
+	return openData(l, path, mode, func(b *block) error {
+		if err := b.mapControl(mode); err != nil {
+			if now, statErr := platform.StatPath(path); statErr != nil || !now.Same(b.dataInfo) {
+				return errMoved
+			}
+			return err
+		}
+		b.resolveWords()
+		return nil
+	})
+}
+
+// openData maps a data file and lets complete do the rest; if that fails, or faults, nothing is left open.
+func openData(l location, path string, mode access, complete func(*block) error) (*block, error) {
 	f, err := platform.OpenFile(path, mode == produce)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, noBlock(l, err)
@@ -87,13 +101,9 @@ func openBlockAt(l location, path string, mode access) (*block, error) {
 	if err := b.mapData(path, mode); err != nil {
 		return nil, err
 	}
-	if err := b.mapControl(mode); err != nil {
-		if now, statErr := platform.StatPath(path); statErr != nil || !now.Same(b.dataInfo) {
-			return nil, errMoved
-		}
+	if err := complete(b); err != nil {
 		return nil, err
 	}
-	b.resolveWords()
 	opened = true
 	return b, nil
 }

@@ -1,8 +1,6 @@
 package core
 
 import (
-	"errors"
-	"io/fs"
 	"runtime"
 	"sync/atomic"
 
@@ -58,31 +56,16 @@ func OpenObserver(name string, o ObserverOptions) (*Observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	f, err := platform.OpenFile(l.data(), false)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, noBlock(l, err)
-	}
-	if err != nil {
-		return nil, systemError(err, "block %q", l.name)
-	}
-	b := &block{location: l, dataFile: f}
-	opened := false
-	defer func() {
-		if !opened {
-			b.unmap()
+	b, err := openData(l, l.data(), observe, func(b *block) error {
+		if err := b.checkSecret(o.Secret); err != nil {
+			return err
 		}
-	}()
-	if err := b.mapData(l.data(), observe); err != nil {
+		b.resolveDataWords()
+		return b.checkSchema(&b.messageSchema, wanted, o.SchemaMode)
+	})
+	if err != nil {
 		return nil, err
 	}
-	if err := b.checkSecret(o.Secret); err != nil {
-		return nil, err
-	}
-	if err := b.checkSchema(&b.messageSchema, wanted, o.SchemaMode); err != nil {
-		return nil, err
-	}
-	b.resolveDataWords()
-	opened = true
 	return &Observer{block: b}, nil
 }
 
