@@ -148,7 +148,7 @@ def go(build, directory):
             continue
         types.append(text.split('import "unsafe"\n', 1)[1])
         name = Struct(golden).schema
-        shows.append(f'func() {{ type {name} G{number}; show[{name}]("{golden["name"]}") }}()')
+        shows.append(f'func() {{\n\t\ttype {name} G{number}\n\t\tshow[{name}]("{golden["name"]}")\n\t}}()')
     file = directory / "generated.go"
     file.write_text("package main\n\nimport \"unsafe\"\n" + "".join(types) + "\nfunc main() {\n\t" + "\n\t".join(shows) + "\n}\n")
     for source in (file, HERE / "native" / "_go" / "structs.go"):
