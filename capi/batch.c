@@ -47,7 +47,7 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
             left = passed < timeout_ms ? timeout_ms - passed : 0;
         }
     }
-    dbshim_failed(DBSHIM_SUCCEEDED);
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     return DATABLOCK_OK;
 }
 
@@ -81,7 +81,7 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
         }
         memcpy(out + *count, chunk, got * sizeof *chunk);
     }
-    dbshim_failed(DBSHIM_SUCCEEDED);
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     return DATABLOCK_OK;
 }
 
@@ -91,7 +91,7 @@ datablock_status datablock_read_batch_end(datablock_consumer consumer, const dat
     }
     datablock_status first = DATABLOCK_OK;
     char detail[DBSHIM_DETAIL_SIZE] = "";
-    dbshim_failed(DBSHIM_SUCCEEDED);
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && slots[i].token == slots[i - 1].token) {
             continue; /* under the same hold */
@@ -104,7 +104,7 @@ datablock_status datablock_read_batch_end(datablock_consumer consumer, const dat
     }
     if (first != DATABLOCK_OK) {
         strcpy(dbshim_detail(), detail);
-        dbshim_failed(DBSHIM_FAILED);
+        dbshim_failed(DATABLOCK_INLINE_FAILED);
     }
     return first;
 }

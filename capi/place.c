@@ -74,7 +74,7 @@ void dbshim_table_wipe(void) {
 
 static datablock_status refuse(datablock_status status, const char *text) {
     snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", text);
-    dbshim_failed(DBSHIM_FAILED);
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
     return status;
 }
 
@@ -224,7 +224,7 @@ datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
         return refuse(DATABLOCK_E_CLOSED, "the handle is being closed by another thread");
     }
     if (status == DATABLOCK_OK) {
-        thread->failed = DBSHIM_SUCCEEDED; /* a signal handler that was refused meanwhile has left its text */
+        thread->failed = DATABLOCK_INLINE_SUCCEEDED; /* a signal handler that was refused meanwhile has left its text */
     }
     return status;
 }

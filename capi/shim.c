@@ -19,7 +19,7 @@ datablock_status dbshim_invalid(const char *format, ...) {
     va_start(arguments, format);
     vsnprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, format, arguments);
     va_end(arguments);
-    dbshim_failed(DBSHIM_FAILED);
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
     return DATABLOCK_E_INVALID;
 }
 
@@ -29,7 +29,7 @@ datablock_status dbshim_null_argument(const char *function, const char *argument
 
 /* The first line of every function that enters Go: false in a forked child, and then the detail says so. Otherwise the detail is what the call leaves in it. */
 bool dbshim_enter(void) {
-    dbshim_failed(DBSHIM_FAILED);
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
     if (!dbshim_usable()) {
         strcpy(dbshim_detail(), "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
                        "call exec, or use DataBlock in a freshly started process");
@@ -56,19 +56,19 @@ const char *datablock_strerror(datablock_status status) {
 
 const char *datablock_error_detail(void) {
     dbshim_thread *thread = dbshim_self_if_any();
-    if (thread == NULL || thread->shared.failed == DBSHIM_SUCCEEDED) {
+    if (thread == NULL || thread->shared.failed == DATABLOCK_INLINE_SUCCEEDED) {
         return "";
     }
-    if (thread->shared.failed != DBSHIM_FAILED) {
-        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->idle_index),
-                 thread->shared.failed == DBSHIM_IDLE ? "the call was asked not to wait" : "nobody has the block open for writing");
-        thread->shared.failed = DBSHIM_FAILED;
+    if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
+        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->shared.idle),
+                 thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait" : "nobody has the block open for writing");
+        thread->shared.failed = DATABLOCK_INLINE_FAILED;
     }
     return thread->detail;
 }
 
 datablock_status datablock_config_init(datablock_config *config, datablock_policy policy) {
-    dbshim_failed(DBSHIM_SUCCEEDED);
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     if (config == NULL) {
         return dbshim_null_argument(__func__, "config");
     }
@@ -85,7 +85,7 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
 }
 
 datablock_status datablock_consumer_options_init(datablock_consumer_options *options) {
-    dbshim_failed(DBSHIM_SUCCEEDED);
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     if (options == NULL) {
         return dbshim_null_argument(__func__, "options");
     }
@@ -387,8 +387,9 @@ datablock_status datablock_consumer_close(datablock_consumer consumer) {
 }
 
 datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
-    if (DBSHIM_FAST && (datablock_inline_try_read_begin(consumer, timeout_ms, out))) {
-        return DATABLOCK_OK;
+    datablock_status status;
+    if (DBSHIM_FAST && (datablock_inline_try_read_begin(consumer, timeout_ms, out, &status))) {
+        return status;
     }
     if (!dbshim_enter()) {
         return DATABLOCK_E_FORKED;
@@ -396,7 +397,7 @@ datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeo
     if (out == NULL) {
         return dbshim_null_argument(__func__, "out");
     }
-    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
         return status;
     }

@@ -27,14 +27,10 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 
 /* ---- thread.c -------------------------------------------------------------------------------------------------------------------- */
 
-/* What datablock_inline_thread.failed says: which text datablock_error_detail gives. */
-enum { DBSHIM_SUCCEEDED, DBSHIM_FAILED, DBSHIM_IDLE, DBSHIM_ORPHANED };
-
 typedef struct dbshim_thread {
     datablock_inline_thread shared;
-    bool in_go;          /* a fault is Go's to catch */
-    uint32_t idle_index; /* the place of a consumer that found nothing to read */
-    int rounds;          /* of the thread's end */
+    bool in_go; /* a fault is Go's to catch */
+    int rounds; /* of the thread's end */
     struct dbshim_thread *next;
     char detail[DBSHIM_DETAIL_SIZE];
 } dbshim_thread;
@@ -42,7 +38,7 @@ typedef struct dbshim_thread {
 dbshim_thread *dbshim_self(void);        /* NULL: no memory */
 dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
 char *dbshim_detail(void);               /* the calling thread's text. Never null */
-void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to */
+void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
 void dbshim_barrier(void);               /* a full barrier on every thread of the process */
 uint64_t dbshim_monotonic(void);         /* CLOCK_MONOTONIC ns */
 

@@ -105,6 +105,12 @@ static uint64_t clock_ns(clockid_t clock) {
 
 uint64_t datablock_inline_clock(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 
+void datablock_inline_look_at_clock(datablock_inline_moment *moment) {
+    moment->second = (int64_t)time(NULL); /* first: should the second end now, the reading is old at the next look */
+    moment->now = datablock_inline_clock();
+    moment->left = DATABLOCK_INLINE_MOMENT_USES - 1;
+}
+
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }
 
 uint64_t dbshim_monotonic(void) { return clock_ns(CLOCK_MONOTONIC); }

@@ -105,14 +105,14 @@ static outcome wait_until(const datablock_inline_place *place, datablock_inline_
 
 /* A read that does not wait and finds nothing: polled, perhaps, millions of times. */
 static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
-    uint64_t now = datablock_inline_clock();
+    uint64_t now = datablock_inline_now(&c->moment);
     if (ending(c) || (int64_t)(now - c->producer_probed) > IDLE_NS) {
         return ASK_GO;
     }
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, now);
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
-    thread->idle_index = index;
-    thread->shared.failed = c->producer_there ? DBSHIM_IDLE : DBSHIM_ORPHANED;
+    thread->shared.idle = index;
+    thread->shared.failed = c->producer_there ? DATABLOCK_INLINE_IDLE : DATABLOCK_INLINE_ORPHANED;
     return EXPIRED;
 }
 

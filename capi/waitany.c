@@ -91,7 +91,7 @@ static datablock_status of_consumer(const wait_any *w, size_t i, datablock_statu
     char text[DBSHIM_DETAIL_SIZE];
     snprintf(text, sizeof text, "consumers[%zu]: %.900s", i, dbshim_detail());
     strcpy(dbshim_detail(), text);
-    dbshim_failed(DBSHIM_FAILED);
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
     return status == DATABLOCK_E_HANDLE && w->entered ? DATABLOCK_E_CLOSED : status;
 }
 
@@ -158,7 +158,7 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
     }
     snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "nothing to read within %lld ms in any of %zu blocks, the first of which is \"%.200s\"", (long long)timeout_ms, w->count,
              dbshim_name(dbshim_index(w->consumers[0].handle)));
-    dbshim_failed(DBSHIM_FAILED);
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
     return DATABLOCK_E_TIMEOUT;
 }
 
@@ -180,7 +180,7 @@ datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t 
     datablock_status status = wait_for_one(&w, timeout_ms);
     if (status == DATABLOCK_OK) {
         memcpy(out, found, count * sizeof *found);
-        dbshim_failed(DBSHIM_SUCCEEDED);
+        dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     }
     return status;
 }

@@ -721,7 +721,7 @@ typedef struct datablock_participant_info {
     uint64_t lost;              /* messages that an operator had discarded */
     uint64_t overruns;          /* messages overwritten under it */
     uint64_t checksum_failures; /* messages */
-    uint64_t silent_ms;         /* since its last call */
+    uint64_t silent_ms;         /* since its last call, to a second or sixteen calls */
     uint32_t uid;
     uint32_t row;               /* 0: the producer */
     uint32_t delivery;          /* datablock_delivery; 0 for the producer */
@@ -752,7 +752,7 @@ typedef struct datablock_metrics {
     uint64_t cleaned;           /* rows of dead consumers, by anybody */
     uint64_t recoveries;        /* records that the recovery log ever had */
     uint64_t age_ms;            /* since the block was made */
-    uint64_t idle_ms;           /* since the producer's last call */
+    uint64_t idle_ms;           /* since the producer's last call, to a second or sixteen calls */
     uint64_t read;              /* messages, by the consumers that are attached, as all that follows */
     uint64_t missed;            /* messages */
     uint64_t lost;              /* messages that an operator had discarded */

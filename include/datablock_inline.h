@@ -25,6 +25,7 @@
 #define DATABLOCK_HAS_INLINE 1
 
 #include "datablock_layout.h"
+#include <time.h>
 
 #ifdef __cplusplus
 #define DATABLOCK_INLINE inline __attribute__((always_inline, unused))
@@ -168,11 +169,21 @@ typedef struct datablock_inline_block {
     uint32_t flags;         /* DATABLOCK_LAYOUT_FLAG_* and these: */
 } datablock_inline_block;
 
+#define DATABLOCK_INLINE_ROOM (1u << 29)      /* each claim has to look for room: big slots, which are freed one by one, or min_consumers */
 #define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may carry a checksum: a claim clears what is left of an earlier one */
 #define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares them */
 
+/* A reading of the clock that serves several calls: it is no older than the second, and than DATABLOCK_INLINE_MOMENT_USES of them. */
+typedef struct datablock_inline_moment {
+    uint64_t now;           /* CLOCK_MONOTONIC ns */
+    int64_t second;         /* time() as it was then */
+    uint32_t left;          /* calls that it still serves */
+    uint32_t reserved;
+} datablock_inline_moment;
+
 typedef struct datablock_inline_producer {
     datablock_inline_block block;
+    datablock_inline_moment moment;
     uint64_t next;          /* id of the next message */
     uint64_t epoch;         /* of this producer */
     uint64_t remembered;    /* the entry as the commit expects it */
@@ -209,6 +220,7 @@ typedef struct datablock_inline_hold {
 
 typedef struct datablock_inline_consumer {
     datablock_inline_block block;
+    datablock_inline_moment moment;
     uint8_t *row;           /* its own */
     uint64_t next;          /* the least id that the next read may give */
     uint64_t skipped;       /* ORDERED: what was jumped over since the last message */
@@ -225,10 +237,43 @@ typedef struct datablock_inline_consumer {
     uint32_t interrupted;   /* another thread closes the handle */
     uint8_t may_jump;       /* what was overtaken before the acknowledgement only moves the start */
     uint8_t producer_there; /* at the last look */
-    uint8_t reserved[6];
+    uint8_t close; /* on the producer's heels */
+    uint8_t reserved[5];
     uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last look whether there is a producer */
     datablock_inline_hold holds[DATABLOCK_LAYOUT_MAX_PINS];
 } datablock_inline_consumer;
+
+/* ---- The clock ------------------------------------------------------------------------------------------------------------------- */
+
+/* CLOCK_MONOTONIC, coarse, in nanoseconds. */
+DATABLOCK_API uint64_t datablock_inline_clock(void);
+/* A new reading. */
+DATABLOCK_API void datablock_inline_look_at_clock(datablock_inline_moment *moment);
+
+/*
+ * Even the coarse clock takes a third of a message's time, so a reading serves several. Its age is bounded by time, not only by their number: a program may pause between
+ * two messages. time() is a load in the system's page where the system has one, and says whether the second is still the same.
+ */
+#define DATABLOCK_INLINE_MOMENT_USES 16
+
+DATABLOCK_INLINE bool datablock_inline_still(datablock_inline_moment *m) {
+#if defined(__GLIBC__) && defined(__x86_64__)
+    if (DATABLOCK_LIKELY(m->left != 0 && (int64_t)time(NULL) == m->second)) {
+        m->left--;
+        return true;
+    }
+#else
+    (void)m; /* elsewhere it costs as much as the clock, or more */
+#endif
+    return false;
+}
+
+DATABLOCK_INLINE uint64_t datablock_inline_now(datablock_inline_moment *m) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_still(m))) {
+        datablock_inline_look_at_clock(m);
+    }
+    return m->now;
+}
 
 /* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
 
@@ -262,6 +307,18 @@ DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 #endif
 }
 
+/* A moment in which the other hardware thread of the core, and whoever wants the line that was looked at, have their turn. */
+DATABLOCK_INLINE void datablock_inline_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
+/* Entries of a cache line. */
+#define DATABLOCK_INLINE_ENTRIES 8
+
 /* Ring entries: tag (id + 1 modulo 2^40), slot, LOST, FENCE. */
 #define DATABLOCK_INLINE_TAG_MASK ((UINT64_C(1) << 40) - 1)
 #define DATABLOCK_INLINE_FENCE UINT64_C(1)
@@ -274,7 +331,7 @@ DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) { return (
 DATABLOCK_INLINE bool datablock_inline_entry_empty(uint64_t entry) { return datablock_inline_entry_slot(entry) == DATABLOCK_LAYOUT_MAX_SLOTS; }
 /* How far the entry's id is ahead of `id`; the entry must not be empty. */
 DATABLOCK_INLINE int64_t datablock_inline_entry_ahead(uint64_t entry, uint64_t id) {
-    return (int64_t)((((entry >> 24) - (id + 1)) & DATABLOCK_INLINE_TAG_MASK) << 24) >> 24;
+    return (int64_t)((entry & ~UINT64_C(0xffffff)) - ((id + 1) << 24)) >> 24;
 }
 
 /* The place of message `id` in the ring, by way of a place known: nearly always that of the message before. */
@@ -295,22 +352,29 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
 #define DATABLOCK_INLINE_SUSPICIOUS 8
 /* From so many bytes on, a scan of the pins costs nothing beside the message. */
 #define DATABLOCK_INLINE_BIG_SLOT 65536
-/* How many messages ahead a slot is prepared, and how many entries: those of a cache line. */
-#define DATABLOCK_INLINE_AHEAD 2
-#define DATABLOCK_INLINE_ENTRIES_AHEAD 8
+/* How many messages ahead a slot is prepared. */
+#define DATABLOCK_INLINE_AHEAD 3
+/* A ring that has room for fewer messages than this is about to be full, if it is twice as long or longer, and how long the producer then stands back. */
+#define DATABLOCK_INLINE_SHORT_OF_ROOM 32
+#define DATABLOCK_INLINE_STAND_BACK 16
 
-/* The entry of the next message. Whether C or Go claimed it, its place is worked out from the id. */
+/* One place further. */
+DATABLOCK_INLINE uint32_t datablock_inline_place_after(const datablock_inline_block *b, uint32_t at) { return at + 1 == b->slot_count ? 0 : at + 1; }
+
+/* The entry of the next message. Go does not move ring_at along, so its place is worked out from the id where Go has been at work. */
 DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer *p) {
-    p->ring_at = datablock_inline_place_of(&p->block, p->next, p->ring_next, p->ring_at);
-    p->ring_next = p->next;
+    if (DATABLOCK_UNLIKELY(p->ring_next != p->next)) {
+        p->ring_at = datablock_inline_place_of(&p->block, p->next, p->ring_next, p->ring_at);
+        p->ring_next = p->next;
+    }
     return &p->block.entries[p->ring_at];
 }
 
-/* Producer.gate, without the rescan: may the next message be published? */
+/* Producer.gate, without the rescan: may the next message be published? Before the first rescan min_cursor is so low that it may not. `min_consumers` is make_room's. */
 DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH);
-    return p->scanned && epoch == p->acked && p->next - p->min_cursor < b->slot_count && (b->min_consumers == 0 || p->next < b->slot_count);
+    return epoch == p->acked && p->next - p->min_cursor < b->slot_count;
 }
 
 /* Producer.rescan: the least LOSSLESS cursor. Cursors are written by others: each is clamped to what it can be. */
@@ -370,28 +434,39 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
     return found;
 }
 
-/* Prepares header and beginning of the free slot that is claimed after `messages` others. */
+/* Prepares header and beginning of the slot that is claimed after `messages` others: a free one, or, beyond these, one that will be unless a reader pins it. */
 DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_producer *p, uint32_t messages) {
-    if (p->free_count > messages) {
-        uint8_t *header = datablock_inline_header(&p->block, p->free_slots[p->free_count - 1 - messages]);
-        datablock_inline_prepare(header);
-        datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
+    uint32_t slot;
+    if (messages < p->free_count) {
+        slot = p->free_slots[p->free_count - 1 - messages];
+    } else if (messages - p->free_count < p->retired_count) {
+        slot = p->retired[messages - p->free_count];
+    } else {
+        return;
     }
+    uint8_t *header = datablock_inline_header(&p->block, slot);
+    datablock_inline_prepare(header);
+    datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
 }
 
-/* Producer.refill: frees every retired slot that no pin names. The scan begins after the last retirement it serves. */
+/* Producer.refill: frees every retired slot that no pin names, the one that was retired first to be used first. The scan begins after the last retirement it serves. */
 DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
     datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_SCANS, 1);
     DATABLOCK_CRASH_POINT("claim.scan");
     uint32_t found = datablock_inline_find_pins(p), kept = 0;
-    for (uint32_t i = 0; i < p->retired_count; i++) {
+    for (uint32_t i = p->retired_count; i-- != 0;) {
         uint32_t slot = p->retired[i];
-        if (p->pinned[slot / 64] >> slot % 64 & 1) {
-            p->retired[kept++] = slot;
+        if (DATABLOCK_UNLIKELY(found != 0) && (p->pinned[slot / 64] >> slot % 64 & 1) != 0) {
+            kept++;
         } else {
             p->free_slots[p->free_count++] = slot;
+        }
+    }
+    for (uint32_t i = 0, at = 0; at < kept; i++) { /* those that stay, in their order */
+        if ((p->pinned[p->retired[i] / 64] >> p->retired[i] % 64 & 1) != 0) {
+            p->retired[at++] = p->retired[i];
         }
     }
     for (uint32_t i = 0; i < found; i++) {
@@ -402,12 +477,25 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     if (kept != 0 && p->pinned_scans % DATABLOCK_INLINE_SUSPICIOUS == 0) {
         p->attend = 1; /* a dead reader is looked for */
     }
-    datablock_inline_prepare_slot(p, 1);
 }
 
 /* Producer.eager: big slots are freed as soon as they can be, so that a few are used again and again, which the cache then holds, instead of all spare ones by turns. */
 DATABLOCK_INLINE bool datablock_inline_eager(const datablock_inline_producer *p) {
     return p->block.slot_size >= DATABLOCK_INLINE_BIG_SLOT && p->retired_count != 0;
+}
+
+/*
+ * The ring is nearly full, so the message has many before it, and a moment more is nothing to it. Were the producer to take each place as soon as the reader gives it up, it would ask for
+ * the line of the reader's cursor at every message, and both would be slower.
+ */
+DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) {
+    uint64_t used = p->next - p->min_cursor, count = p->block.slot_count;
+    if (used < count && count - used < DATABLOCK_INLINE_SHORT_OF_ROOM && count >= 2 * DATABLOCK_INLINE_SHORT_OF_ROOM) {
+        for (int i = 0; i < DATABLOCK_INLINE_STAND_BACK; i++) {
+            datablock_inline_pause();
+        }
+        datablock_inline_rescan(p);
+    }
 }
 
 /* Opens the gate and finds a free slot, if that takes no waiting. */
@@ -417,6 +505,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_make_room(datablock_inline_producer 
     }
     if (!datablock_inline_gate(p)) {
         datablock_inline_rescan(p);
+        datablock_inline_stand_back(p);
     }
     if (p->next - p->min_cursor >= p->block.slot_count) {
         return false;
@@ -434,7 +523,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
         return false;
     }
     datablock_inline_poke(b->data, DATABLOCK_LAYOUT_HEARTBEAT, now);
-    if (DATABLOCK_UNLIKELY(!datablock_inline_gate(p) || p->free_count == 0 || datablock_inline_eager(p)) && !datablock_inline_make_room(p)) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_gate(p) || p->free_count == 0 || (b->flags & DATABLOCK_INLINE_ROOM) != 0) && !datablock_inline_make_room(p)) {
         return false;
     }
     uint32_t slot = p->free_slots[p->free_count - 1];
@@ -442,8 +531,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
     uint64_t *place = datablock_inline_next_entry(p);
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
     datablock_inline_prepare_slot(p, DATABLOCK_INLINE_AHEAD);
-    if (b->slot_count - p->ring_at > DATABLOCK_INLINE_ENTRIES_AHEAD) {
-        datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES_AHEAD);
+    if (b->slot_count - p->ring_at > DATABLOCK_INLINE_ENTRIES) {
+        datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES);
     }
     if (DATABLOCK_UNLIKELY((entry & DATABLOCK_INLINE_FENCE) != 0 ||
                            (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0))) {
@@ -514,7 +603,8 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     if (DATABLOCK_LIKELY(old < b->slots)) { /* an empty entry's is not */
         p->retired[p->retired_count++] = old;
     }
-    p->next++;
+    p->ring_next = ++p->next;
+    p->ring_at = datablock_inline_place_after(b, p->ring_at);
     __atomic_store_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), p->next, DATABLOCK_ORDER_COMMIT_HINT_STORE);
     DATABLOCK_CRASH_POINT("commit.hint");
     datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_WRITTEN, 1);
@@ -591,7 +681,7 @@ DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, uint32_
 }
 
 /* Consumer.deliver. False: the slot's header is not what was published, or there is a checksum to compare; nothing has changed. */
-DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t k, uint64_t id, uint32_t slot, uint64_t missed,
+DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery, uint32_t k, uint64_t id, uint32_t slot, uint64_t missed,
                                                datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     if (DATABLOCK_UNLIKELY(slot >= b->slots)) {
@@ -605,8 +695,8 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
     }
     datablock_inline_hold *h = &c->holds[k];
     h->used = 1;
-    h->pinned = c->delivery != DATABLOCK_LAYOUT_LOSSLESS;
-    h->in_order = c->delivery != DATABLOCK_LAYOUT_LATEST;
+    h->pinned = delivery != DATABLOCK_LAYOUT_LOSSLESS;
+    h->in_order = delivery != DATABLOCK_LAYOUT_LATEST;
     h->id = id;
     h->slot = slot;
     h->claim = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
@@ -625,36 +715,50 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
     return true;
 }
 
+/* The entry of the message that comes next in order. */
+DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_consumer *c) {
+    if (DATABLOCK_UNLIKELY(c->ring_next != c->next)) {
+        c->ring_at = datablock_inline_place_of(&c->block, c->next, c->ring_next, c->ring_at);
+        c->ring_next = c->next;
+    }
+    return &c->block.entries[c->ring_at];
+}
+
+/*
+ * The message at ring_at has been taken. Whether the producer is about to write to the same line of entries: a reader that keeps so close takes the line from it at every message, and
+ * waits for it in turn.
+ */
+DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
+    const datablock_inline_block *b = &c->block;
+    uint32_t last = c->ring_at | (DATABLOCK_INLINE_ENTRIES - 1);
+    c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES &&
+               datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN), c->ring_next + (last - c->ring_at)) < 0;
+    c->ring_next = c->next;
+    c->ring_at = datablock_inline_place_after(b, c->ring_at);
+}
+
 /* Consumer.nextLossless: the producer waits for this reader's cursor, so no pin is needed. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock_inline_consumer *c, datablock_read_slot *out) {
-    const datablock_inline_block *b = &c->block;
     if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    c->ring_at = datablock_inline_place_of(b, c->next, c->ring_next, c->ring_at);
-    c->ring_next = c->next;
-    uint64_t entry = __atomic_load_n(&b->entries[c->ring_at], DATABLOCK_ORDER_ENTRY);
-    if (datablock_inline_entry_empty(entry)) {
-        return DATABLOCK_INLINE_NOTHING;
+    uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY);
+    if (DATABLOCK_UNLIKELY((entry ^ datablock_inline_entry(c->next, 0)) & (~UINT64_C(0xffffff) | DATABLOCK_INLINE_LOST))) {
+        return datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, c->next) < 0 ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
-    int64_t ahead = datablock_inline_entry_ahead(entry, c->next);
-    if (ahead < 0) {
-        return DATABLOCK_INLINE_NOTHING;
-    }
-    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ||
-        !datablock_inline_deliver(c, datablock_inline_free_hold(c), c->next, datablock_inline_entry_slot(entry), 0, out)) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, datablock_inline_free_hold(c), c->next, datablock_inline_entry_slot(entry), 0, out))) {
         return DATABLOCK_INLINE_SLOW;
     }
+    datablock_inline_step(c);
     return DATABLOCK_INLINE_MESSAGE;
 }
 
 /* Consumer.nextOrdered, unless it was overtaken. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
     const datablock_inline_block *b = &c->block;
-    c->ring_at = datablock_inline_place_of(b, c->next, c->ring_next, c->ring_at);
-    c->ring_next = c->next;
+    const uint64_t *place = datablock_inline_wanted_entry(c);
     uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
-    uint64_t entry = __atomic_load_n(&b->entries[c->ring_at], DATABLOCK_ORDER_ENTRY);
+    uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, c->next);
     if (ahead < 0) { /* half a turn of the tags behind, newer looks like older */
         uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
@@ -667,7 +771,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
     if (!datablock_inline_pin(c, k, c->ring_at, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, k, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, k, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
         *wake = datablock_inline_unpin(c, k);
         return DATABLOCK_INLINE_SLOW;
     }
@@ -675,6 +779,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
         datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, c->skipped);
     }
     c->skipped = c->losses = 0;
+    datablock_inline_step(c);
     return DATABLOCK_INLINE_MESSAGE;
 }
 
@@ -719,7 +824,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         return DATABLOCK_INLINE_SLOW;
     }
     uint64_t missed = next - 1 - c->next;
-    if (!datablock_inline_deliver(c, k, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, k, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
         *wake = datablock_inline_unpin(c, k);
         return DATABLOCK_INLINE_SLOW;
     }
@@ -765,14 +870,13 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
                 first = h->id;
             }
         }
-        if (!there) {
+        if (!there || (c->delivery == DATABLOCK_LAYOUT_LOSSLESS && c->holds[k].in_order && first < c->holds[k].id)) {
             return false;
         }
     }
     datablock_inline_hold *h = &c->holds[k];
     uint8_t *header = datablock_inline_header(&c->block, h->slot);
-    if (DATABLOCK_UNLIKELY((c->delivery == DATABLOCK_LAYOUT_LOSSLESS && h->in_order && first < h->id) ||
-                           datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != h->id ||
+    if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != h->id ||
                            datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) != h->claim || !datablock_inline_row_mine(c))) {
         return false;
     }
@@ -811,10 +915,14 @@ typedef struct datablock_inline_thread {
     datablock_inline_place *current; /* where this thread is in a call, NULL: nowhere */
     datablock_inline_place *places; /* the table, 65536 of them */
     uint32_t fence; /* 1: the system has no barrier on behalf of others, so this thread makes its own */
-    uint32_t failed; /* the last call has left a text for datablock_error_detail */
+    uint32_t failed; /* what the last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
+    uint32_t idle; /* the place of a consumer that found nothing to read */
 } datablock_inline_thread;
 
-#define DATABLOCK_INLINE_VERSION 1
+/* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, without or with a producer. */
+enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
+
+#define DATABLOCK_INLINE_VERSION 2
 #define DATABLOCK_INLINE_PRODUCER 1u
 #define DATABLOCK_INLINE_CONSUMER 2u
 #define DATABLOCK_INLINE_OBSERVER 3u
@@ -822,8 +930,6 @@ typedef struct datablock_inline_thread {
 
 /* For the functions below only. The calling thread's struct, or NULL: use the exported functions. Never freed while the thread lives. */
 DATABLOCK_API datablock_inline_thread *datablock_inline_enlist(uint32_t version);
-/* CLOCK_MONOTONIC, coarse, in nanoseconds. */
-DATABLOCK_API uint64_t datablock_inline_clock(void);
 /* CLOCK_REALTIME in nanoseconds. */
 DATABLOCK_API uint64_t datablock_inline_realtime(void);
 /* Let sleepers look again. */
@@ -869,9 +975,21 @@ DATABLOCK_INLINE void *datablock_inline_enter(uint64_t handle, uint64_t kind) {
 DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
     datablock_inline_thread *self = datablock_inline_self;
     if (succeeded) {
-        self->failed = 0;
+        self->failed = DATABLOCK_INLINE_SUCCEEDED;
     }
     __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
+}
+
+/*
+ * A read that does not wait and has found nothing: polled, perhaps, millions of times. False: the library has to look at the clock, at the producer, or at the end of the stream.
+ */
+DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_still(&c->moment) ||
+                           __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
+        return false;
+    }
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
+    return true;
 }
 
 /* ---- The functions of datablock.h ------------------------------------------------------------------------------------------------ */
@@ -886,7 +1004,7 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
     if (DATABLOCK_UNLIKELY(p == NULL)) {
         return false;
     }
-    bool done = datablock_inline_claim(p, datablock_inline_clock(), out);
+    bool done = datablock_inline_claim(p, datablock_inline_now(&p->moment), out);
     datablock_inline_leave(done);
     return done;
 }
@@ -928,7 +1046,13 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
     return done;
 }
 
-DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
+/* How often one poll looks: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
+#define DATABLOCK_INLINE_LOOKS 16
+/* How long a reader stands back that has found two messages one right after the other and is close to the producer. */
+#define DATABLOCK_INLINE_LET_GO_FIRST 4
+
+/* *status is OK, or TIMEOUT or NO_PRODUCER of a call that does not wait. */
+DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
         return false;
     }
@@ -936,15 +1060,40 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
     if (DATABLOCK_UNLIKELY(c == NULL)) {
         return false;
     }
-    bool wake = false;
-    bool done = datablock_inline_next(c, out, &wake) == DATABLOCK_INLINE_MESSAGE;
-    if (DATABLOCK_LIKELY(done)) {
-        datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, datablock_inline_clock());
+    bool wake = false, done;
+    datablock_inline_found found;
+    uint32_t looks = 0;
+    for (int i = 0; DATABLOCK_UNLIKELY(c->close) && i < DATABLOCK_INLINE_LET_GO_FIRST; i++) {
+        datablock_inline_pause();
+    }
+    do {
+        found = datablock_inline_next(c, out, &wake);
+    } while (DATABLOCK_UNLIKELY(found == DATABLOCK_INLINE_NOTHING) && ++looks < DATABLOCK_INLINE_LOOKS);
+    if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
+        if (DATABLOCK_UNLIKELY(!datablock_inline_still(&c->moment))) {
+            datablock_inline_look_at_clock(&c->moment);
+            datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.now);
+        }
+        if (looks != 0) {
+            c->close = 0; /* the reader waits for the producer, which is the slower one */
+        }
+        *status = DATABLOCK_OK;
+        done = true;
+    } else {
+        c->close = 0;
+        done = found == DATABLOCK_INLINE_NOTHING && timeout_ms == 0 && datablock_inline_idle(c);
+        *status = c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
     }
     if (DATABLOCK_UNLIKELY(wake)) {
         datablock_inline_wake_producer(&c->block);
     }
-    datablock_inline_leave(done);
+    if (DATABLOCK_UNLIKELY(done && found == DATABLOCK_INLINE_NOTHING)) {
+        datablock_inline_self->idle = (uint32_t)(consumer.handle >> DATABLOCK_INLINE_INDEX_SHIFT);
+        datablock_inline_self->failed = c->producer_there ? DATABLOCK_INLINE_IDLE : DATABLOCK_INLINE_ORPHANED;
+        datablock_inline_leave(false);
+    } else {
+        datablock_inline_leave(done);
+    }
     return done;
 }
 
@@ -979,8 +1128,8 @@ DATABLOCK_INLINE datablock_status datablock_inline_write_abort(datablock_produce
     return DATABLOCK_LIKELY(datablock_inline_try_write_abort(producer, slot)) ? DATABLOCK_OK : datablock_write_abort(producer, slot);
 }
 DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
-    return DATABLOCK_LIKELY(datablock_inline_try_read_begin(consumer, timeout_ms, out)) ? DATABLOCK_OK
-                                                                                       : datablock_read_begin(consumer, timeout_ms, out);
+    datablock_status status;
+    return DATABLOCK_LIKELY(datablock_inline_try_read_begin(consumer, timeout_ms, out, &status)) ? status : datablock_read_begin(consumer, timeout_ms, out);
 }
 DATABLOCK_INLINE datablock_status datablock_inline_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
     return DATABLOCK_LIKELY(datablock_inline_try_read_end(consumer, slot)) ? DATABLOCK_OK : datablock_read_end(consumer, slot);

@@ -178,6 +178,7 @@ func (p *Producer) recoverRing() error {
 	if empty {
 		p.next = p.commit()
 	}
+	p.minCursor = p.next - uint64(p.slotCount)
 	for slot, in := range inRing {
 		if !in {
 			p.retire(uint32(slot)) // somebody may still pin it

@@ -51,6 +51,7 @@ func newProducer(a *attachment, c Config) *Producer {
 		pinned:        make([]uint64, (a.slots()+63)/64),
 		pins:          make([]uint32, a.consumerLimit*layout.MaxPins),
 	}
+	p.minCursor = p.next - uint64(p.slotCount)
 	p.freeAt, p.retiredAt = addressOf(p.free), addressOf(p.retired)
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
 	p.watch.p = p

@@ -12,10 +12,11 @@ type BlockState struct {
 	Stride, SlotSize                   uint64
 	RowMask                            [layout.MaskWords]uint64
 	SlotCount, Slots                   uint32
-	MinConsumers, Flags                uint32 // Flags: those of the header, and stateChecksums, stateEnforced
+	MinConsumers, Flags                uint32 // Flags: those of the header, and stateRoom, stateChecksums, stateEnforced
 }
 
 const (
+	stateRoom      = 1 << 29 // each claim has to look for room: big slots, which are freed one by one, or minConsumers
 	stateChecksums = 1 << 30 // messages may carry a checksum: a claim clears what is left of an earlier one
 	stateEnforced  = 1 << 31 // the library makes and compares them
 )
@@ -23,11 +24,12 @@ const (
 // ProducerState is the private state of a producer.
 type ProducerState struct {
 	Block BlockState
+	_     [3]uint64 // C's: moment
 
 	next        uint64 // id of the next message
 	epoch       uint64
 	remembered  uint64 // the entry as the commit expects it
-	minCursor   uint64 // lower bound of all LOSSLESS cursors, as of the last rescan
+	minCursor   uint64 // lower bound of all LOSSLESS cursors, as of the last rescan; before it, so low that C rescans
 	acked       uint64 // join_epoch that the last rescan served
 	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 	_           uint64 // C's: ring_next
@@ -60,6 +62,7 @@ type hold struct {
 // ConsumerState is the private state of a consumer.
 type ConsumerState struct {
 	Block BlockState
+	_     [3]uint64 // C's: moment
 
 	rowAt          uintptr
 	next           uint64 // the least id that the next read may give
@@ -77,7 +80,8 @@ type ConsumerState struct {
 	interrupted    uint32 // atomic: another thread closes the handle
 	mayJump        bool   // what was overtaken before the acknowledgement only moves the start
 	producerThere  bool   // at the last look
-	_              [6]byte
+	_              bool   // C's: close
+	_              [5]byte
 	producerProbed uint64 // Monotonic of the last look whether there is a producer
 	holds          [layout.MaxPins]hold
 }
@@ -95,6 +99,9 @@ func (b *block) blockState() BlockState {
 		Entries: addressOf(b.entries), Payloads: addressOf(b.data[b.payload(0):]),
 		DataSize: uint64(len(b.data)), CtlSize: uint64(len(b.ctl)), Stride: b.stride, SlotSize: b.slotSize,
 		SlotCount: b.slotCount, Slots: b.slots(), MinConsumers: b.minConsumers, Flags: b.flags,
+	}
+	if b.slotSize >= bigSlot || b.minConsumers > 0 {
+		s.Flags |= stateRoom
 	}
 	if b.checksum != ChecksumNone {
 		s.Flags |= stateChecksums

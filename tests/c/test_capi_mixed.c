@@ -86,9 +86,10 @@ static datablock_status call_read(datablock_consumer consumer, int64_t timeout_m
     if (way != INLINE) {
         return library.read_begin(consumer, timeout_ms, slot);
     }
-    bool done = datablock_inline_try_read_begin(consumer, timeout_ms, slot);
-    note(3, done, must);
-    return done ? DATABLOCK_OK : datablock_read_begin(consumer, timeout_ms, slot);
+    datablock_status status;
+    bool done = datablock_inline_try_read_begin(consumer, timeout_ms, slot, &status);
+    note(3, done && status == DATABLOCK_OK, must);
+    return done ? status : datablock_read_begin(consumer, timeout_ms, slot);
 }
 static datablock_status call_end(datablock_consumer consumer, const datablock_read_slot *slot, bool must) {
     if (way != INLINE) {

@@ -75,6 +75,7 @@ bool dbshim_is_damaged(const datablock_inline_place *place LIBRARY_UNUSED) { ret
 
 /* dbshim_read is not used: read_begin in library_consumer.h is its part, without the hundred looks before the first sleep. */
 uint64_t datablock_inline_clock(void) { __builtin_trap(); }
+void datablock_inline_look_at_clock(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
 int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }

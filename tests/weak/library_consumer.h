@@ -43,7 +43,7 @@ static inline bool go_hold(consumer *c, uint32_t k, uint64_t scan, uint64_t entr
 
 /* Consumer.deliver: reads what the entry published, and notes it */
 static inline status go_deliver(consumer *c, uint32_t k, uint64_t id, uint64_t entry, bool pinned, uint64_t missed, datablock_read_slot *out) {
-    if (!datablock_inline_deliver(c, k, id, datablock_inline_entry_slot(entry), missed, out)) {
+    if (!datablock_inline_deliver(c, c->delivery, k, id, datablock_inline_entry_slot(entry), missed, out)) {
         return CORRUPT;
     }
     c->holds[k].pinned = pinned;

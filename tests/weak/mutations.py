@@ -24,7 +24,7 @@ def mutation(name, scenario, file, *changes):
 
 # The changes of a mutation are (old text, new text); a line that moves is taken out by one and put in by another.
 SCAN_LOAD = """    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
-    uint64_t entry = __atomic_load_n(&b->entries[c->ring_at], DATABLOCK_ORDER_ENTRY);
+    uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_inline_entry_empty(entry) ? -1 :"""
 SCAN_ADD = """    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
 """
@@ -58,15 +58,15 @@ EVENT = "    __atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);\n"
 
 MUTATIONS = [
     # The gate.
-    mutation("NO_GATE", "lossless", HEADER, ("p->next - p->min_cursor < b->slot_count && (b->min_consumers", "(b->min_consumers")),
-    mutation("GATE_ONE_TOO_FAR", "lossless", HEADER, ("p->next - p->min_cursor < b->slot_count && (b->min_consumers", "p->next - p->min_cursor <= b->slot_count && (b->min_consumers")),
+    mutation("NO_GATE", "lossless", HEADER, ("return epoch == p->acked && p->next - p->min_cursor < b->slot_count;", "return epoch == p->acked;")),
+    mutation("GATE_ONE_TOO_FAR", "lossless", HEADER, ("return epoch == p->acked && p->next - p->min_cursor < b->slot_count;", "return epoch == p->acked && p->next - p->min_cursor <= b->slot_count;")),
     mutation("ACK_WITHOUT_RESCAN", "join-oldest", HEADER,
              ("    p->min_cursor = p->next - behind;\n", "    if (!p->scanned || p->next - p->min_cursor >= b->slot_count) {\n        p->min_cursor = p->next - behind;\n    }\n")),
     mutation("ACK_RELOADS_EPOCH", "join-oldest", HEADER,
              ("    p->scanned = 1;\n", "    p->scanned = 1;\n" + RESCAN_LOAD.replace("uint64_t epoch", "epoch"))),
     # Slots.
     mutation("RETIRED_IS_FREE", "ordered", HEADER, ("        p->retired[p->retired_count++] = old;", "        p->free_slots[p->free_count++] = old;")),
-    mutation("REFILL_IGNORES_PINS", "latest", HEADER, ("if (p->pinned[slot / 64] >> slot % 64 & 1) {", "if (0) {")),
+    mutation("REFILL_IGNORES_PINS", "latest", HEADER, ("if (DATABLOCK_UNLIKELY(found != 0) && (p->pinned[slot / 64] >> slot % 64 & 1) != 0) {", "if (0) {")),
     mutation("PINS_OF_LOSSLESS_ROWS", "latest", HEADER, ("DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w", "DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w")),
     mutation("FIRST_PIN_ONLY", "ordered-holds", HEADER, ("            for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {",
                                                          "            for (uint32_t k = 0; any != 0 && k < 1; k++) {")),

@@ -64,7 +64,7 @@ static inline void plain_create(void) {
     for (uint32_t i = 0; i < N; i++) {
         *datablock_inline_u64(data_file, ENTRIES + 8 * i) = DATABLOCK_LAYOUT_ENTRY_NONE;
     }
-    writer = (producer){.block = plain_block(), .epoch = 1, .free_slots = own.free_slots, .retired = own.retired, .pins = own.pins, .pinned = own.pinned};
+    writer = (producer){.block = plain_block(), .epoch = 1, .min_cursor = -(uint64_t)plain_block().slot_count, .free_slots = own.free_slots, .retired = own.retired, .pins = own.pins, .pinned = own.pinned};
     for (uint32_t s = 0; s < SLOTS; s++) {
         own.free_slots[writer.free_count++] = s;
     }

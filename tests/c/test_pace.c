@@ -1,0 +1,152 @@
+/* What the fast path saves must not show: how old a heartbeat may be, what a poll that finds nothing says, and how much room there is. */
+#include "pair.h"
+
+static void one_message(struct pair *pair) {
+    datablock_read_slot slot;
+    write_text(pair->producer, "x");
+    CHECK_OK(datablock_read_begin(pair->consumer, 0, &slot));
+    CHECK_OK(datablock_read_end(pair->consumer, &slot));
+}
+
+static const char *path_of(const char *name) {
+    static char path[300];
+    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
+    return path;
+}
+
+static datablock_participant_info consumer_of(const char *name) {
+    datablock_participant_info found[8];
+    int count = datablock_list_participants(path_of(name), found, 8);
+    CHECK(count > 0);
+    for (int i = 0; i < count; i++) {
+        if (found[i].row != 0) {
+            return found[i];
+        }
+    }
+    check_failed(__FILE__, __LINE__, "block %s has no consumer", name);
+}
+
+static uint64_t producer_silent_ms(const char *name) {
+    datablock_metrics metrics = {.size = sizeof metrics};
+    CHECK_OK(datablock_get_metrics(path_of(name), &metrics));
+    return metrics.idle_ms;
+}
+
+/* Whoever is that silent has called after `begun`, and the library knows: give or take the coarse clock's tick. */
+static void check_heard_since(uint64_t silent_ms, double begun) {
+    const double tick = 0.011;
+    double silent = (double)silent_ms / 1000, now = check_now();
+    if (silent > now - begun + tick) {
+        check_failed(__FILE__, __LINE__, "silent for %g s, and called within the last %g s", silent, now - begun);
+    }
+}
+
+/* However few messages there are: a second later, a call is heard. */
+static void heard_after_a_pause(void) {
+    struct pair pair = open_pair("pause", 4, DATABLOCK_LOSSLESS);
+    for (int round = 0; round < 2; round++) {
+        one_message(&pair);
+        time_t second = time(NULL);
+        WAIT_UNTIL(time(NULL) != second, 3);
+        double begun = check_now();
+        one_message(&pair);
+        check_heard_since(producer_silent_ms("pause"), begun);
+        check_heard_since(consumer_of("pause").silent_ms, begun);
+    }
+    close_pair(&pair);
+}
+
+/* Within a second, a call is heard after sixteen, be they messages or polls that find nothing. */
+static void heard_after_sixteen_calls(void) {
+    enum { CALLS = 16 };
+    struct pair pair = open_pair("sixteen", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slot;
+    for (int round = 0; round < 5; round++) {
+        one_message(&pair);
+        double begun = check_now() + 0.1;
+        WAIT_UNTIL(check_now() > begun, 3);
+        for (int i = 0; i < CALLS; i++) {
+            one_message(&pair);
+        }
+        check_heard_since(producer_silent_ms("sixteen"), begun);
+        check_heard_since(consumer_of("sixteen").silent_ms, begun);
+        begun = check_now() + 0.1;
+        WAIT_UNTIL(check_now() > begun, 3);
+        for (int i = 0; i < CALLS; i++) {
+            CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
+        }
+        check_heard_since(consumer_of("sixteen").silent_ms, begun);
+    }
+    close_pair(&pair);
+}
+
+/* Each poll that finds nothing is counted, and says so; the end of the stream is told at once. */
+static void polls_that_find_nothing(void) {
+    enum { POLLS = 100 };
+    static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
+    for (size_t d = 0; d < sizeof deliveries / sizeof *deliveries; d++) {
+        struct pair pair = open_pair("idle", 4, deliveries[d]);
+        datablock_read_slot slot;
+        one_message(&pair);
+        for (int i = 0; i < POLLS; i++) {
+            CHECK_DETAIL(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT, "block \"idle\": nothing new to read");
+        }
+        CHECK(consumer_of("idle").timeouts == POLLS);
+        one_message(&pair);
+        CHECK(strcmp(datablock_error_detail(), "") == 0);
+        CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
+        CHECK_OK(datablock_producer_close(pair.producer));
+        CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_CLOSED);
+        CHECK_OK(datablock_consumer_close(pair.consumer));
+        CHECK_OK(unlink_here("idle"));
+    }
+}
+
+static datablock_status try_write(datablock_producer producer) {
+    datablock_write_slot slot;
+    datablock_status status = datablock_write_begin(producer, 0, &slot);
+    return status != DATABLOCK_OK ? status : datablock_write_commit(producer, &slot, 1);
+}
+
+/* A ring takes as many messages as it is long, to the last one, and one more for each that is read. */
+static void full_to_the_last_place(void) {
+    static const uint32_t lengths[] = {1, 2, 8, 9, 63, 64, 65, 200};
+    for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+        struct pair pair = open_pair("full", lengths[l], DATABLOCK_LOSSLESS);
+        datablock_read_slot slot;
+        for (uint32_t i = 0; i < lengths[l]; i++) {
+            CHECK_OK(try_write(pair.producer));
+        }
+        CHECK_STATUS(try_write(pair.producer), DATABLOCK_E_TIMEOUT);
+        for (uint64_t id = 0; id < 3 * (uint64_t)lengths[l]; id++) { /* the reader stays a whole ring behind */
+            CHECK_OK(datablock_read_begin(pair.consumer, 0, &slot));
+            CHECK(slot.id == id);
+            CHECK_OK(datablock_read_end(pair.consumer, &slot));
+            CHECK_OK(try_write(pair.producer));
+            CHECK_STATUS(try_write(pair.producer), DATABLOCK_E_TIMEOUT);
+        }
+        for (uint32_t i = 0; i < lengths[l]; i++) {
+            CHECK_OK(datablock_read_begin(pair.consumer, 0, &slot));
+            CHECK_OK(datablock_read_end(pair.consumer, &slot));
+        }
+        CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
+        for (uint64_t id = 4 * (uint64_t)lengths[l]; id < 8 * (uint64_t)lengths[l]; id++) { /* and on the producer's heels */
+            CHECK_OK(try_write(pair.producer));
+            CHECK_OK(datablock_read_begin(pair.consumer, 0, &slot));
+            CHECK(slot.id == id);
+            CHECK_OK(datablock_read_end(pair.consumer, &slot));
+        }
+        close_pair(&pair);
+        CHECK_OK(unlink_here("full"));
+    }
+}
+
+int main(int argc, char **argv) {
+    static const struct scenario scenarios[] = {
+        {"heard-after-a-pause", heard_after_a_pause},
+        {"heard-after-sixteen-calls", heard_after_sixteen_calls},
+        {"polls-that-find-nothing", polls_that_find_nothing},
+        {"full-to-the-last-place", full_to_the_last_place},
+    };
+    return run_scenarios(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
+}
