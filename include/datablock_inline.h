@@ -238,7 +238,8 @@ typedef struct datablock_inline_consumer {
     uint8_t may_jump;       /* what was overtaken before the acknowledgement only moves the start */
     uint8_t producer_there; /* at the last look */
     uint8_t close; /* on the producer's heels */
-    uint8_t reserved[5];
+    uint8_t polling; /* the last read found nothing */
+    uint8_t reserved[4];
     uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last look whether there is a producer */
     datablock_inline_hold holds[DATABLOCK_LAYOUT_MAX_PINS];
 } datablock_inline_consumer;
@@ -1046,8 +1047,8 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
     return done;
 }
 
-/* How often one poll looks: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
-#define DATABLOCK_INLINE_LOOKS 16
+/* How often a poll looks that follows on one that found nothing: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
+#define DATABLOCK_INLINE_LOOKS 8
 /* How long a reader stands back that has found two messages one right after the other and is close to the producer. */
 #define DATABLOCK_INLINE_LET_GO_FIRST 4
 
@@ -1062,25 +1063,26 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
     }
     bool wake = false, done;
     datablock_inline_found found;
-    uint32_t looks = 0;
     for (int i = 0; DATABLOCK_UNLIKELY(c->close) && i < DATABLOCK_INLINE_LET_GO_FIRST; i++) {
         datablock_inline_pause();
     }
-    do {
-        found = datablock_inline_next(c, out, &wake);
-    } while (DATABLOCK_UNLIKELY(found == DATABLOCK_INLINE_NOTHING) && ++looks < DATABLOCK_INLINE_LOOKS);
+    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) == DATABLOCK_INLINE_NOTHING && c->polling) && looks < DATABLOCK_INLINE_LOOKS; looks++) {
+        datablock_inline_pause();
+    }
+    if (DATABLOCK_UNLIKELY(c->polling)) {
+        c->close = 0; /* the reader waits for the producer, which is the slower one */
+    }
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
+        c->polling = 0;
         if (DATABLOCK_UNLIKELY(!datablock_inline_still(&c->moment))) {
             datablock_inline_look_at_clock(&c->moment);
             datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.now);
-        }
-        if (looks != 0) {
-            c->close = 0; /* the reader waits for the producer, which is the slower one */
         }
         *status = DATABLOCK_OK;
         done = true;
     } else {
         c->close = 0;
+        c->polling = 1;
         done = found == DATABLOCK_INLINE_NOTHING && timeout_ms == 0 && datablock_inline_idle(c);
         *status = c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
     }

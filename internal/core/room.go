@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +25,7 @@ const (
 
 	bigSlot = 64 << 10 // from so many bytes on, a scan of the pins costs nothing beside the message
 
-	ahead        = 2 // how many messages ahead a slot is prepared
+	ahead        = 3 // how many messages ahead a slot is prepared
 	entriesAhead = 8 // and how many entries: those of a cache line
 )
 
@@ -109,7 +110,7 @@ func (p *Producer) retire(slot uint32) {
 	p.retireCount++
 }
 
-// refill frees every retired slot that no pin names. The scan begins after the last retirement it serves; scan_epoch tells readers that one has begun (see Consumer.hold).
+// refill frees every retired slot that no pin names, the one that was retired first to be used first. The scan begins after the last retirement it serves; scan_epoch tells readers that one has begun (see Consumer.hold).
 func (p *Producer) refill() {
 	p.scanEpoch.Add(1)
 	*p.data.plain64(layout.MetricScans)++
@@ -125,14 +126,18 @@ func (p *Producer) refill() {
 			}
 		}
 	})
-	kept := uint32(0)
-	for _, slot := range p.retired[:p.retireCount] {
-		if p.pinned[slot/64]&(1<<(slot%64)) != 0 {
-			p.retired[kept] = slot
-			kept++
-		} else {
+	retired := p.retired[:p.retireCount]
+	for _, slot := range slices.Backward(retired) { // the free list is a stack
+		if !p.isPinned(slot) {
 			p.free[p.freeCount] = slot
 			p.freeCount++
+		}
+	}
+	kept := uint32(0)
+	for _, slot := range retired {
+		if p.isPinned(slot) {
+			p.retired[kept] = slot
+			kept++
 		}
 	}
 	p.retireCount = kept
@@ -145,6 +150,8 @@ func (p *Producer) refill() {
 		p.sweep()
 	}
 }
+
+func (p *Producer) isPinned(slot uint32) bool { return p.pinned[slot/64]&(1<<(slot%64)) != 0 }
 
 // sweep looks for dead readers outside a wait, seldom enough to cost nothing.
 func (p *Producer) sweep() (cleaned int) {

@@ -81,7 +81,8 @@ type ConsumerState struct {
 	mayJump        bool   // what was overtaken before the acknowledgement only moves the start
 	producerThere  bool   // at the last look
 	_              bool   // C's: close
-	_              [5]byte
+	_              bool   // C's: polling
+	_              [4]byte
 	producerProbed uint64 // Monotonic of the last look whether there is a producer
 	holds          [layout.MaxPins]hold
 }

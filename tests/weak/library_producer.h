@@ -45,11 +45,14 @@ static inline bool go_take_slot(producer *p) {
             }
         }
         uint32_t kept = 0;
+        for (uint32_t i = p->retired_count; i-- != 0;) {
+            if ((pinned >> p->retired[i] & 1) == 0) {
+                p->free_slots[p->free_count++] = p->retired[i];
+            }
+        }
         for (uint32_t i = 0; i < p->retired_count; i++) {
             if (pinned >> p->retired[i] & 1) {
                 p->retired[kept++] = p->retired[i];
-            } else {
-                p->free_slots[p->free_count++] = p->retired[i];
             }
         }
         p->retired_count = kept;
