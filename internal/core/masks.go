@@ -47,10 +47,8 @@ func (b *block) attached() (n uint32) {
 	return n
 }
 
-// pin is one of a row's pins: the slot it holds + 1, or 0.
-func (b *block) pin(row uint32, k uint64) *atomic.Uint64 {
-	return b.ctl.u64(b.header.row(row) + layout.RowPins + 8*k)
-}
+// pin is one of them.
+func (b *block) pin(row uint32, k uint64) *atomic.Uint64 { return &b.rowPins(row)[k] }
 
 func (b *block) cursor(row uint32) *atomic.Uint64 {
 	return b.ctl.u64(b.header.row(row) + layout.RowCursor)
