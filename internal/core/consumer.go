@@ -296,7 +296,7 @@ func (c *Consumer) numberOf(h *hold) int {
 // Release ends a hold. LOSSLESS messages end in the order in which they were read. Errors: Invalid; Overrun, Fenced: the slot was used again while
 // it was held, discard what was computed from it (the hold has ended).
 func (c *Consumer) Release(s ReadSlot) error {
-	h := c.find(s)
+	h := c.find(&s)
 	if h == nil {
 		return c.notHeld(s.ID)
 	}
@@ -336,7 +336,8 @@ func (c *Consumer) spoilt(h *hold, mine bool) error {
 	return fail(Overrun, "block %q: slot %d was used again while message %d was held in it: discard what was read", c.name(), h.slot, h.id)
 }
 
-func (c *Consumer) find(s ReadSlot) *hold {
+// find takes a pointer for the reason that Producer.isOpen gives.
+func (c *Consumer) find(s *ReadSlot) *hold {
 	for k := range c.holds[:c.maxPins] {
 		if h := &c.holds[k]; h.used && h.token == s.Token && h.id == s.ID && h.slot == s.Index {
 			return h

@@ -169,8 +169,8 @@ func (p *Producer) remember() bool {
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: Invalid (the claim stays open), Fenced,
 // Superseded (nothing was published, the claim has ended).
 func (p *Producer) Commit(s WriteSlot, length int) error {
-	if !p.isOpen(s) {
-		return p.notOpen(s)
+	if !p.isOpen(&s) {
+		return p.notOpen(&s)
 	}
 	if uint64(length) > p.slotSize { // also a negative one
 		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
@@ -237,8 +237,8 @@ func (p *Producer) publish() bool {
 
 // Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
 func (p *Producer) Abort(s WriteSlot) error {
-	if !p.isOpen(s) {
-		return p.notOpen(s)
+	if !p.isOpen(&s) {
+		return p.notOpen(&s)
 	}
 	p.abort()
 	return nil
@@ -253,10 +253,10 @@ func (p *Producer) abort() {
 	p.invariant()
 }
 
-// isOpen reports whether s is the open claim.
-func (p *Producer) isOpen(s WriteSlot) bool { return p.claimed && s.ID == p.next && s.Index == p.slot }
+// isOpen reports whether s is the open claim. It takes a pointer because a copy of a slot that has just been handed over has to wait for the stores that did it.
+func (p *Producer) isOpen(s *WriteSlot) bool { return p.claimed && s.ID == p.next && s.Index == p.slot }
 
-func (p *Producer) notOpen(s WriteSlot) error {
+func (p *Producer) notOpen(s *WriteSlot) error {
 	if !p.claimed {
 		return fail(Invalid, "block %q: no claim is open: begin one first", p.name())
 	}
