@@ -46,25 +46,30 @@ const producerProbeEvery = 10 * uint64(time.Millisecond)
 func (c *Consumer) Name() string { return c.name() }
 
 // Next is the next message, held until Release. Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
-func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
+func (c *Consumer) Next(timeout time.Duration) (s ReadSlot, err error) {
+	err = c.NextInto(timeout, &s)
+	return s, err
+}
+
+// NextInto is Next with the place for the message, for the reason that ClaimInto gives.
+func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 	if timeout < Forever {
-		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
 	}
 	if c.data == nil {
-		return ReadSlot{}, c.gone()
+		return c.gone()
 	}
 	if err := c.mayHold(); err != nil {
 		*c.hot.heartbeat = c.clock.Now()
-		return ReadSlot{}, err
+		return err
 	}
-	var s ReadSlot
-	ok, err := c.look(&s)
+	ok, err := c.look(out)
 	*c.hot.heartbeat = c.clock.Now() // after the look, which comes the sooner
 	if !ok && err == nil {
-		err = c.wait(wanted{}, timeout, &s)
+		err = c.wait(wanted{}, timeout, out)
 	}
 	c.invariant()
-	return s, err
+	return err
 }
 
 // mayHold reports why no further slot can be held, nil if one can.
