@@ -36,7 +36,7 @@ type block struct {
 	ctlInfo   platform.FileInfo
 
 	entries []atomic.Uint64
-	inverse uint64 // of the number of entries: see entry
+	inverse uint64 // of their number
 
 	// The words that every message touches; computed once.
 	state, event, ctlWake               *atomic.Uint32
@@ -190,7 +190,7 @@ func (h *header) encodeControl() []byte {
 
 func (b *block) resolveDataWords() {
 	b.entries = b.data.u64s(b.ringOffset, uint64(b.slotCount))
-	b.inverse = ^uint64(0) / uint64(b.slotCount)
+	b.inverse = inverse(uint64(b.slotCount))
 	b.state = b.data.u32(layout.State)
 	b.event = b.data.u32(layout.Event)
 	b.commitHint = b.data.plain64(layout.Commit)
@@ -255,7 +255,10 @@ func (b *block) dataTruncated() error {
 	return fail(Corrupt, "block %q: the data file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), info.Size, b.dataSize, b.location.data())
 }
 
-// entry is where message id is, was, or will be: at id % len(entries). A multiplication by the inverse, rounded down, is at most one lap short, and cheaper than a division.
+// inverse is 2^64 / n, rounded down, or, for a power of two, one less.
+func inverse(n uint64) uint64 { return ^uint64(0) / n }
+
+// entry is where message id is, was, or will be: at id % len(entries). A multiplication by the inverse is at most one lap short, and cheaper than a division.
 func (b *block) entry(id uint64) *atomic.Uint64 {
 	n := uint64(len(b.entries))
 	laps, _ := bits.Mul64(id, b.inverse)
