@@ -98,7 +98,7 @@ func (c *Consumer) soon() bool {
 // quiet reports whether a read that does not wait may say at once that there is nothing: polled, perhaps, millions of times.
 func (c *Consumer) quiet() bool {
 	state := c.state.Load()
-	return state != layout.StateClosed && state != layout.StateSuperseded && *c.hot.heartbeat-c.producerProbed < producerProbeEvery &&
+	return state != layout.StateClosed && state != layout.StateSuperseded && int64(*c.hot.heartbeat-c.producerProbed) < int64(producerProbeEvery) &&
 		atomic.LoadUint32(&c.interrupted) == 0
 }
 
