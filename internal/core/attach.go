@@ -217,7 +217,7 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 	c.pins = a.rowPins(a.row)
 	c.cursorAt, c.statusAt, c.ownerAt = a.cursor(a.row), a.ctl.u32(at+layout.RowStatus), a.ctl.u32(at+layout.RowIncarnation)
 	for word, offset := range map[**uint64]uint64{
-		&c.hot.heartbeat: layout.RowHeartbeat, &c.hot.cursor: layout.RowCursor, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
+		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
 		&c.hot.waits: layout.RowWaits, &c.hot.waitNs: layout.RowWaitNs, &c.hot.timeouts: layout.RowTimeouts, &c.hot.lost: layout.RowLost, &c.hot.overruns: layout.RowOverruns,
 		&c.hot.checksums: layout.RowChecksums,
 	} {

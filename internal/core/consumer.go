@@ -18,9 +18,10 @@ type Consumer struct {
 
 	pins     *[layout.MaxPins]atomic.Uint64
 	cursorAt *atomic.Uint64
+	cursor64 *uint64 // the same, for those whose cursor nobody relies on
 	statusAt *atomic.Uint32
 	ownerAt  *atomic.Uint32 // the row's incarnation
-	hot      struct{ heartbeat, cursor, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
+	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
 
 	clock platform.Ticker
 

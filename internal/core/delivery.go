@@ -127,7 +127,7 @@ func (c *Consumer) moveCursor(to uint64) {
 	if c.delivery == Lossless {
 		c.advance(to)
 	} else {
-		*c.hot.cursor = to // for people, and for a durable consumer's return
+		*c.cursor64 = to // for people, and for a durable consumer's return
 		crash.Point("release.moved")
 	}
 }

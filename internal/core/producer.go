@@ -21,8 +21,9 @@ type Producer struct {
 	pins    []uint32 // what a scan found
 
 	// The words that every message touches; computed once.
-	hot     struct{ heartbeat, claimSince, claimID, written, bytes *uint64 }
-	epochAt *atomic.Uint64
+	hot                 struct{ heartbeat, written, bytes *uint64 } // figures, for people
+	claimSince, claimID *uint64
+	epochAt             *atomic.Uint64
 
 	counted  uint64 // Monotonic of the last look whether those who are attached live
 	heldAt   uint64 // id + 1 of the message whose claim had to wait last
@@ -59,7 +60,7 @@ func newProducer(a *attachment, c Config) *Producer {
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
 	p.watch.p = p
 	for word, offset := range map[**uint64]uint64{
-		&p.hot.heartbeat: layout.Heartbeat, &p.hot.claimSince: layout.ClaimSince, &p.hot.claimID: layout.ClaimID,
+		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
 		&p.hot.written: layout.MetricWritten, &p.hot.bytes: layout.MetricBytes,
 	} {
 		*word = a.data.plain64(offset)
@@ -146,15 +147,15 @@ func (p *Producer) mark(now uint64) {
 	s := p.slotWords(p.slot)
 	s[layout.SlotClaim/8] = layout.Claim(p.epoch, layout.ClaimGeneration(s[layout.SlotClaim/8])+1)
 	crash.Point("claim.opened")
-	*p.hot.claimSince = now
-	*p.hot.claimID = p.next + 1
+	*p.claimSince = now
+	*p.claimID = p.next + 1
 }
 
 func (p *Producer) unmark(s *slotWords) {
 	s[layout.SlotClaim/8] &^= layout.ClaimOpen
 	crash.Point("claim.closed")
-	*p.hot.claimID = 0
-	*p.hot.claimSince = 0
+	*p.claimID = 0
+	*p.claimSince = 0
 }
 
 // remember notes the entry as the commit will expect it, rid of a fence that a forced recovery left for an earlier claim. The state is loaded afterwards: see
