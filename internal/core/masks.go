@@ -56,7 +56,7 @@ func (b *block) cursor(row uint32) *atomic.Uint64 {
 
 // forMask calls f for every consumer row in the mask. Each word is loaded once (sequentially consistent).
 func (b *block) forMask(mask []atomic.Uint64, f func(row uint32)) {
-	for w := range uint32(layout.MaskWords) {
+	for w := range b.consumerLimit/64 + 1 { // beyond, no bit stands for a row
 		eachRow(w, mask[w].Load()&b.validRows(w), f)
 	}
 }
