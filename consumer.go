@@ -38,9 +38,9 @@ func (c *Consumer) Name() string { return c.core.Name() }
 // Errors: ErrInvalid (timeout), ErrTimeout, ErrNoProducer (the time ran out, and nobody writes the block; a producer that is started again goes on), ErrClosed (the
 // stream has ended and everything was read; after Interrupt or Close), ErrSuperseded (attach again), ErrOverrun (LOSSLESS only: this consumer was evicted, attach
 // again), ErrLost (an operator discarded this message; the next call goes on after it), ErrChecksum (the same), ErrFenced (attach again), ErrBusy (MaxPins are held), ErrCorrupt.
-func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
-	s, err := c.core.Next(timeout)
-	return ReadSlot(s), err
+func (c *Consumer) Next(timeout time.Duration) (slot ReadSlot, err error) {
+	err = c.core.NextInto(timeout, (*core.ReadSlot)(&slot))
+	return slot, err
 }
 
 // ReadAt is message id if it is present, held until Release; where this consumer reads on does not change. It does not wait.

@@ -32,9 +32,9 @@ func (p *Producer) Name() string { return p.core.Name() }
 
 // Claim opens a slot for the next message. One at a time can be open. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be
 // overwritten; consumers that died are no hindrance. Errors: ErrInvalid (a claim is open, timeout), ErrTimeout, ErrSuperseded, ErrClosed (after Interrupt or Close), ErrCorrupt.
-func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
-	s, err := p.core.Claim(timeout)
-	return WriteSlot(s), err
+func (p *Producer) Claim(timeout time.Duration) (slot WriteSlot, err error) {
+	err = p.core.ClaimInto(timeout, (*core.WriteSlot)(&slot))
+	return slot, err
 }
 
 // Seal gives the claimed slot the checksum of its first length bytes, on a block with ChecksumManual; a Commit of that length publishes it. To be called after the

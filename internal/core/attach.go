@@ -214,12 +214,10 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 	c.idle = fail(Timeout, "block %q: nothing new to read, and the call was asked not to wait", a.name())
 	c.orphaned = fail(NoProducer, "block %q: nothing new to read, and nobody has the block open for writing", a.name())
 	at := a.header.row(a.row)
-	for k := range c.pinWords {
-		c.pinWords[k] = a.pin(a.row, uint64(k))
-	}
-	c.cursorAt = a.cursor(a.row)
+	c.pins = a.rowPins(a.row)
+	c.cursorAt, c.statusAt, c.ownerAt = a.cursor(a.row), a.ctl.u32(at+layout.RowStatus), a.ctl.u32(at+layout.RowIncarnation)
 	for word, offset := range map[**uint64]uint64{
-		&c.hot.heartbeat: layout.RowHeartbeat, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
+		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
 		&c.hot.waits: layout.RowWaits, &c.hot.waitNs: layout.RowWaitNs, &c.hot.timeouts: layout.RowTimeouts, &c.hot.lost: layout.RowLost, &c.hot.overruns: layout.RowOverruns,
 		&c.hot.checksums: layout.RowChecksums,
 	} {

@@ -24,7 +24,7 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 
 // More adds what follows the first message of a batch, without waiting. The messages that the first one's hold covers have its token.
 func (c *Consumer) More(first ReadSlot, out []ReadSlot) int {
-	h := c.find(first)
+	h := c.find(&first)
 	if h == nil || c.data == nil || c.delivery == Latest {
 		return 0
 	}
@@ -57,17 +57,17 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 			return false
 		}
 	}
-	length, ok := c.sound(h)
+	header, length, ok := c.sound(h)
 	if !ok {
 		c.endHold(h)
 		return false
 	}
 	c.next++
 	c.count(length)
-	c.describe(h, length, out)
+	c.describe(h, header, length, out)
 	if !covered {
 		h.inOrder = true
-		c.begin(h, out)
+		c.begin(h, header, out)
 		c.losses = 0
 	}
 	return true
@@ -85,13 +85,13 @@ func (c *Consumer) covered(s ReadSlot) bool {
 }
 
 // sound reports whether a message is what deliver would hand out.
-func (c *Consumer) sound(h *hold) (length uint64, ok bool) {
+func (c *Consumer) sound(h *hold) (header *slotWords, length uint64, ok bool) {
 	if h.slot >= c.slots() {
-		return 0, false
+		return nil, 0, false
 	}
-	at := c.slotHeader(h.slot)
-	id, length := *c.data.plain64(at + layout.SlotID), *c.data.plain64(at + layout.SlotLength)
-	return length, id == h.id && length <= c.slotSize && (c.checksum != ChecksumEnforced || c.intact(h.slot, length))
+	header = c.slotWords(h.slot)
+	length = header[layout.SlotLength/8]
+	return header, length, header[layout.SlotID/8] == h.id && length <= c.slotSize && (c.checksum != ChecksumEnforced || c.intact(h.slot, length))
 }
 
 // ReleaseBatch ends the holds of a batch, all of them, and says what was wrong with the first that was not as it should be. Errors: as Release.

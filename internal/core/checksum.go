@@ -37,8 +37,8 @@ func (c *Consumer) notIntact(id, length uint64) error {
 
 // Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL checksums; a commit of that length publishes it. Errors: Invalid.
 func (p *Producer) Seal(s WriteSlot, length int) error {
-	if err := p.ours(s); err != nil {
-		return err
+	if !p.isOpen(&s) {
+		return p.notOpen(&s)
 	}
 	if p.checksum == ChecksumNone {
 		return fail(Invalid, "block %q has no checksums: create it with checksum MANUAL or ENFORCED", p.name())
@@ -52,13 +52,13 @@ func (p *Producer) Seal(s WriteSlot, length int) error {
 
 // Verify compares a held message with its checksum. Errors: Checksum, Invalid (not held; the block or the message has none).
 func (c *Consumer) Verify(s ReadSlot) error {
-	if c.find(s) == nil && !c.covered(s) {
-		return fail(Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer", c.name(), s.ID)
+	if c.find(&s) == nil && !c.covered(s) {
+		return c.notHeld(s.ID)
 	}
 	if c.checksum == ChecksumNone || bytes.Equal(c.slotChecksum(s.Index), make([]byte, layout.HashLen)) {
 		return fail(Invalid, "block %q: message %d has no checksum: its producer was not asked for one", c.name(), s.ID)
 	}
-	length := min(*c.data.plain64(c.slotHeader(s.Index) + layout.SlotLength), c.slotSize)
+	length := min(c.slotWords(s.Index)[layout.SlotLength/8], c.slotSize)
 	if !c.intact(s.Index, length) {
 		*c.hot.checksums++
 		return fail(Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after the commit, discard them", c.name(), length, s.ID)

@@ -16,8 +16,11 @@ type Consumer struct {
 	delivery Delivery
 	durable  bool
 
-	pinWords [layout.MaxPins]*atomic.Uint64
+	pins     *[layout.MaxPins]atomic.Uint64
 	cursorAt *atomic.Uint64
+	cursor64 *uint64 // the same, for those whose cursor nobody relies on
+	statusAt *atomic.Uint32
+	ownerAt  *atomic.Uint32 // the row's incarnation
 	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
 
 	clock platform.Ticker
@@ -44,35 +47,45 @@ const producerProbeEvery = 10 * uint64(time.Millisecond)
 func (c *Consumer) Name() string { return c.name() }
 
 // Next is the next message, held until Release. Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
-func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
+func (c *Consumer) Next(timeout time.Duration) (s ReadSlot, err error) {
+	err = c.NextInto(timeout, &s)
+	return s, err
+}
+
+// NextInto is Next with the place for the message, for the reason that ClaimInto gives.
+func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 	if timeout < Forever {
-		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
 	}
 	if c.data == nil {
-		return ReadSlot{}, c.gone()
+		return c.gone()
 	}
-	*c.hot.heartbeat = c.clock.Now()
 	if err := c.mayHold(); err != nil {
-		return ReadSlot{}, err
+		*c.hot.heartbeat = c.clock.Now()
+		return err
 	}
-	var s ReadSlot
-	ok, err := c.look(&s)
+	ok, err := c.look(out)
+	*c.hot.heartbeat = c.clock.Now() // after the look, which comes the sooner
 	if !ok && err == nil {
-		err = c.wait(wanted{}, timeout, &s)
+		err = c.wait(wanted{}, timeout, out)
 	}
 	c.invariant()
-	return s, err
+	return err
 }
 
 // mayHold reports why no further slot can be held, nil if one can.
 func (c *Consumer) mayHold() error {
+	if c.rowMine() && c.held < c.maxPins {
+		return nil
+	}
+	return c.mayNotHold()
+}
+
+func (c *Consumer) mayNotHold() error {
 	if !c.rowMine() {
 		return c.fenced()
 	}
-	if c.held >= c.maxPins {
-		return fail(Busy, "block %q: all %d slots that max_pins %d allows are held: end one first, or ask for more at open", c.name(), c.held, c.maxPins)
-	}
-	return nil
+	return fail(Busy, "block %q: all %d slots that max_pins %d allows are held: end one first, or ask for more at open", c.name(), c.held, c.maxPins)
 }
 
 func (c *Consumer) fenced() error {
@@ -81,8 +94,7 @@ func (c *Consumer) fenced() error {
 
 // rowMine reports whether the row is still this consumer's: a forced eviction changes its state.
 func (c *Consumer) rowMine() bool {
-	at := c.header.row(c.row)
-	return c.ctl.u32(at+layout.RowStatus).Load() == layout.RowActive && c.ctl.u32(at+layout.RowIncarnation).Load() == c.incarnation
+	return c.statusAt.Load() == layout.RowActive && c.ownerAt.Load() == c.incarnation
 }
 
 // look takes the next message if it is there.
@@ -123,7 +135,7 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 	if ok || err != nil {
 		return s, err
 	}
-	if cursor := min(c.firstInOrder(), c.next); timeout == Forever && c.delivery == Lossless && c.joining == 0 && id-cursor >= uint64(c.slotCount) {
+	if cursor := c.due(); timeout == Forever && c.delivery == Lossless && c.joining == 0 && id-cursor >= uint64(c.slotCount) {
 		return s, fail(Invalid, "block %q: message %d cannot be written before this consumer, which is LOSSLESS, has read message %d: it would wait for ever", c.name(), id, cursor)
 	}
 	err = c.wait(wanted{id, true}, timeout, &s)
@@ -171,7 +183,7 @@ func (c *Consumer) overwritten(id uint64) error {
 func (c *Consumer) hold(scan, v, id uint64) (*hold, bool) {
 	k := c.freeHold()
 	slot := layout.EntrySlot(v)
-	c.pinWords[k].Swap(uint64(slot) + 1)
+	c.pins[k].Swap(uint64(slot) + 1)
 	crash.Point("read.pinned")
 	same := c.entry(id).Load()&^layout.EntryFence == v&^layout.EntryFence
 	if !same && c.scanEpoch.Load() != scan {
@@ -196,7 +208,7 @@ func (c *Consumer) freeHold() int {
 // unpin lets go of a slot and wakes a producer that waits for any. The exchange is sequentially consistent and pairs with the producer's store of
 // producer_waiting, after which it looks again.
 func (c *Consumer) unpin(k int) {
-	c.pinWords[k].Swap(0)
+	c.pins[k].Swap(0)
 	crash.Point("release.unpinned")
 	if c.producerWaiting.Load() == layout.WaitAny {
 		c.wakeProducer()
@@ -215,18 +227,12 @@ func (c *Consumer) advance(to uint64) {
 // deliver hands a held message out, or lets it go with an error if its header is not what was published.
 func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 	if h.slot >= c.slots() {
-		id, slot := h.id, h.slot
-		c.endHold(h)
-		return fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; remove %s and start the producer again", c.name(), id, slot, c.slots()-1, c.location.data())
+		return c.noSuchSlot(h)
 	}
-	at := c.slotHeader(h.slot)
-	id, length := *c.data.plain64(at + layout.SlotID), *c.data.plain64(at + layout.SlotLength)
+	header := c.slotWords(h.slot)
+	id, length := header[layout.SlotID/8], header[layout.SlotLength/8]
 	if id != h.id || length > c.slotSize {
-		c.endHold(h)
-		if !c.rowMine() {
-			return c.fenced()
-		}
-		return fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; remove %s and start the producer again", c.name(), h.slot, id, length, h.id, c.location.data())
+		return c.notThatMessage(h, id, length)
 	}
 	if c.checksum == ChecksumEnforced && !c.intact(h.slot, length) {
 		c.endHold(h)
@@ -234,15 +240,29 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 		return c.notIntact(id, length)
 	}
 	c.count(length)
-	c.describe(h, length, out)
-	c.begin(h, out)
+	c.describe(h, header, length, out)
+	c.begin(h, header, out)
 	return nil
 }
 
+func (c *Consumer) noSuchSlot(h *hold) error {
+	id, slot := h.id, h.slot
+	c.endHold(h)
+	return fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; remove %s and start the producer again", c.name(), id, slot, c.slots()-1, c.location.data())
+}
+
+func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
+	c.endHold(h)
+	if !c.rowMine() {
+		return c.fenced()
+	}
+	return fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; remove %s and start the producer again", c.name(), h.slot, id, length, h.id, c.location.data())
+}
+
 // begin makes the hold one that Release finds.
-func (c *Consumer) begin(h *hold, out *ReadSlot) {
+func (c *Consumer) begin(h *hold, header *slotWords, out *ReadSlot) {
 	h.used = true
-	h.claim = *c.data.plain64(c.slotHeader(h.slot) + layout.SlotClaim)
+	h.claim = header[layout.SlotClaim/8]
 	c.nextHold++
 	h.token = c.nextHold
 	out.Token = h.token
@@ -255,61 +275,75 @@ func (c *Consumer) count(length uint64) {
 }
 
 // describe says what is in place.
-func (c *Consumer) describe(h *hold, length uint64, out *ReadSlot) {
+func (c *Consumer) describe(h *hold, header *slotWords, length uint64, out *ReadSlot) {
 	p := c.payload(h.slot)
 	out.Data = c.data[p : p+length : p+length]
-	out.ID, out.Timestamp, out.Missed, out.Index = h.id, *c.data.plain64(c.slotHeader(h.slot) + layout.SlotTimestamp), 0, h.slot
+	out.ID, out.Timestamp, out.Missed, out.Index = h.id, header[layout.SlotTimestamp/8], 0, h.slot
 }
 
 // endHold lets go of the slot. Where the row is another's by now, its pins are not touched.
 func (c *Consumer) endHold(h *hold) {
 	if h.pinned && c.rowMine() {
-		for k := range c.holds {
-			if &c.holds[k] == h {
-				c.unpin(k)
-				break
-			}
-		}
+		c.unpin(c.numberOf(h))
 	}
 	h.used, h.pinned = false, false
+}
+
+// numberOf is the number of a hold that is pinned, and of its pin.
+func (c *Consumer) numberOf(h *hold) int {
+	for k := range c.holds {
+		if &c.holds[k] == h {
+			return k
+		}
+	}
+	panic("a pinned hold that is none of the consumer's")
 }
 
 // Release ends a hold. LOSSLESS messages end in the order in which they were read. Errors: Invalid; Overrun, Fenced: the slot was used again while
 // it was held, discard what was computed from it (the hold has ended).
 func (c *Consumer) Release(s ReadSlot) error {
-	h := c.find(s)
+	h := c.find(&s)
 	if h == nil {
-		return fail(Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer", c.name(), s.ID)
+		return c.notHeld(s.ID)
 	}
-	if first := c.firstInOrder(); c.delivery == Lossless && h.inOrder && h.id != first {
-		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), first, h.id)
+	if c.delivery == Lossless && c.held > 1 && h.inOrder && h.id != c.firstInOrder() {
+		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), h.id)
 	}
 	return c.finish(h)
 }
 
+func (c *Consumer) notHeld(id uint64) error {
+	return fail(Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer", c.name(), id)
+}
+
 // finish ends a hold. The cursor moves when none before it is left, whatever the order.
 func (c *Consumer) finish(h *hold) error {
-	at := c.slotHeader(h.slot)
-	reused := *c.data.plain64(at + layout.SlotID) != h.id || *c.data.plain64(at + layout.SlotClaim) != h.claim
-	id, slot, inOrder := h.id, h.slot, h.inOrder
+	header := c.slotWords(h.slot)
+	reused := header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim
 	c.endHold(h)
 	c.held--
 	mine := c.rowMine()
-	if mine && inOrder {
-		c.stepOver()
+	if mine && h.inOrder {
+		c.moveCursor(c.due())
 	}
 	c.invariant()
-	switch {
-	case !mine:
-		return c.fenced()
-	case reused:
-		*c.hot.overruns++
-		return fail(Overrun, "block %q: slot %d was used again while message %d was held in it: discard what was read", c.name(), slot, id)
+	if !mine || reused {
+		return c.spoilt(h, mine)
 	}
 	return nil
 }
 
-func (c *Consumer) find(s ReadSlot) *hold {
+// spoilt says of a hold that has ended that it did not protect its message until then.
+func (c *Consumer) spoilt(h *hold, mine bool) error {
+	if !mine {
+		return c.fenced()
+	}
+	*c.hot.overruns++
+	return fail(Overrun, "block %q: slot %d was used again while message %d was held in it: discard what was read", c.name(), h.slot, h.id)
+}
+
+// find takes a pointer for the reason that Producer.isOpen gives.
+func (c *Consumer) find(s *ReadSlot) *hold {
 	for k := range c.holds[:c.maxPins] {
 		if h := &c.holds[k]; h.used && h.token == s.Token && h.id == s.ID && h.slot == s.Index {
 			return h
@@ -318,12 +352,17 @@ func (c *Consumer) find(s ReadSlot) *hold {
 	return nil
 }
 
+// due is where the row's cursor belongs: at the first message that is held in order, or, if none is, at the next one.
+func (c *Consumer) due() uint64 {
+	if c.held == 0 {
+		return c.next
+	}
+	return min(c.firstInOrder(), c.next)
+}
+
 // firstInOrder is the least id that is held in order.
 func (c *Consumer) firstInOrder() uint64 {
 	first := ^uint64(0)
-	if c.held == 0 {
-		return first
-	}
 	for k := range c.holds[:c.maxPins] {
 		if h := &c.holds[k]; h.used && h.inOrder {
 			first = min(first, h.id)

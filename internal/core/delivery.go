@@ -7,7 +7,7 @@ import (
 
 // nextLossless takes message c.next, or reports that it is not there yet. While a join at oldest is not acknowledged it reads as ORDERED does.
 func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
-	if c.joining != 0 && c.joinAck.Load() >= c.joining && min(c.firstInOrder(), c.next) >= c.oldest(c.block.next()) {
+	if c.joining != 0 && c.joinAck.Load() >= c.joining && c.due() >= c.oldest(c.block.next()) {
 		// The producer has seen cursor and bit: from the cursor on nothing is overwritten any more. A message that is still held although it was overwritten before keeps the cursor
 		// back, where a durable consumer that died now would find nothing: until it is let go of, the row says that the join is not complete.
 		c.joining = 0
@@ -116,16 +116,18 @@ func (c *Consumer) lost() (bool, error) {
 	return false, fail(Lost, "block %q: message %d was discarded by an operator; the next call goes on after it", c.name(), id)
 }
 
-// stepOver brings the shared cursor up to the first message that is held in order, or, if none is, to c.next.
+// stepOver brings the row's cursor up to where it belongs.
 func (c *Consumer) stepOver() {
-	if !c.rowMine() {
-		return
+	if c.rowMine() {
+		c.moveCursor(c.due())
 	}
-	to := min(c.firstInOrder(), c.next)
+}
+
+func (c *Consumer) moveCursor(to uint64) {
 	if c.delivery == Lossless {
 		c.advance(to)
 	} else {
-		*c.ctl.plain64(c.header.row(c.row) + layout.RowCursor) = to // for people, and for a durable consumer's return
+		*c.cursor64 = to // for people, and for a durable consumer's return
 		crash.Point("release.moved")
 	}
 }

@@ -67,7 +67,10 @@ type Error struct {
 
 func (e *Error) Error() string { return e.Detail }
 
-// Unwrap lets errors.Is see the code and the cause.
+// Is finds the code without the list that Unwrap has to make: who polls asks after each poll.
+func (e *Error) Is(target error) bool { return target == error(e.Code) }
+
+// Unwrap lets errors.Is and errors.As see the code and the cause.
 func (e *Error) Unwrap() []error {
 	if e.Cause == nil {
 		return []error{e.Code}
@@ -81,8 +84,13 @@ func fail(code Code, format string, args ...any) *Error {
 
 // CodeOf is the status of any error of this package: OK for nil, System for a foreign one.
 func CodeOf(err error) Code {
-	if err == nil {
+	switch e := err.(type) { // nearly all are one of these; who polls asks after each poll
+	case nil:
 		return OK
+	case *Error:
+		return e.Code
+	case Code:
+		return e
 	}
 	var code Code
 	if errors.As(err, &code) {

@@ -75,7 +75,7 @@ func (c *Consumer) invariant() {
 	}
 	held := uint32(0)
 	for k := range c.holds {
-		h, pin := &c.holds[k], c.pinWords[k].Load()
+		h, pin := &c.holds[k], c.pins[k].Load()
 		want := uint64(0)
 		if h.used && h.pinned {
 			want = uint64(h.slot) + 1
@@ -88,6 +88,6 @@ func (c *Consumer) invariant() {
 	}
 	ensure(held == c.held && held <= c.maxPins, "%d are held, %d are counted, %d may be", held, c.held, c.maxPins)
 	if c.delivery == Lossless {
-		ensure(c.cursorAt.Load() == min(c.firstInOrder(), c.next), "the cursor is %d, the first message held %d, the next one %d", c.cursorAt.Load(), c.firstInOrder(), c.next)
+		ensure(c.cursorAt.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d", c.cursorAt.Load(), c.firstInOrder(), c.next)
 	}
 }

@@ -47,10 +47,8 @@ func (b *block) attached() (n uint32) {
 	return n
 }
 
-// pin is one of a row's pins: the slot it holds + 1, or 0.
-func (b *block) pin(row uint32, k uint64) *atomic.Uint64 {
-	return b.ctl.u64(b.header.row(row) + layout.RowPins + 8*k)
-}
+// pin is one of them.
+func (b *block) pin(row uint32, k uint64) *atomic.Uint64 { return &b.rowPins(row)[k] }
 
 func (b *block) cursor(row uint32) *atomic.Uint64 {
 	return b.ctl.u64(b.header.row(row) + layout.RowCursor)
@@ -58,7 +56,7 @@ func (b *block) cursor(row uint32) *atomic.Uint64 {
 
 // forMask calls f for every consumer row in the mask. Each word is loaded once (sequentially consistent).
 func (b *block) forMask(mask []atomic.Uint64, f func(row uint32)) {
-	for w := range uint32(layout.MaskWords) {
+	for w := range b.consumerLimit/64 + 1 { // beyond, no bit stands for a row
 		eachRow(w, mask[w].Load()&b.validRows(w), f)
 	}
 }

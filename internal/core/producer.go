@@ -20,6 +20,11 @@ type Producer struct {
 	pinned  []uint64 // bit per slot, all zero between scans
 	pins    []uint32 // what a scan found
 
+	// The words that every message touches; computed once.
+	hot                 struct{ heartbeat, written, bytes *uint64 } // figures, for people
+	claimSince, claimID *uint64
+	epochAt             *atomic.Uint64
+
 	counted  uint64 // Monotonic of the last look whether those who are attached live
 	heldAt   uint64 // id + 1 of the message whose claim had to wait last
 	sleeps   uint32 // for it
@@ -55,6 +60,13 @@ func newProducer(a *attachment, c Config) *Producer {
 	p.freeAt, p.retiredAt = addressOf(p.free), addressOf(p.retired)
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
 	p.watch.p = p
+	for word, offset := range map[**uint64]uint64{
+		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
+		&p.hot.written: layout.MetricWritten, &p.hot.bytes: layout.MetricBytes,
+	} {
+		*word = a.data.plain64(offset)
+	}
+	p.epochAt = a.data.u64(layout.Epoch)
 	for i, why := range whyNot {
 		p.refusals[i] = fail(Timeout, "block %q: the next message cannot be claimed now, and the call was asked not to wait: %s", a.name(), why)
 	}
@@ -66,27 +78,28 @@ func (p *Producer) Name() string { return p.name() }
 
 // Claim opens a slot for the next message. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be overwritten.
 // Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
-func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
-	if p.claimed {
-		return WriteSlot{}, fail(Invalid, "block %q: the claim of message %d is still open: commit or abort it first", p.name(), p.next)
-	}
-	if p.data == nil {
-		return WriteSlot{}, p.gone()
-	}
-	if timeout < Forever {
-		return WriteSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+func (p *Producer) Claim(timeout time.Duration) (s WriteSlot, err error) {
+	err = p.ClaimInto(timeout, &s)
+	return s, err
+}
+
+// ClaimInto is Claim with the place for the slot. Claim is inlined, so that the slot is written where its caller has it, and before the mark in the slot's header: a slot that is returned is
+// copied by the caller, and the copy waits until everything stored before it is in the cache, where readers may have had the header's line.
+func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
+	if p.claimed || p.data == nil || timeout < Forever {
+		return p.cannotClaim(timeout)
 	}
 	now := p.clock.Now()
-	*p.data.plain64(layout.Heartbeat) = now
+	*p.hot.heartbeat = now
 	if int64(now-p.nameChecked) > nameCheckEvery { // the clock may be a little behind the one that was looked at
 		p.nameChecked = now
 		if err := p.checkFiles(); err != nil {
-			return WriteSlot{}, err
+			return err
 		}
 	}
 	if !p.gate() || !p.takeSlot() {
 		if err := p.waitForRoom(timeout); err != nil {
-			return WriteSlot{}, err
+			return err
 		}
 	}
 	if p.attend {
@@ -99,8 +112,10 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	crash.Point("claim.slot")
 	if !p.remember() {
 		p.giveBack()
-		return WriteSlot{}, p.superseded()
+		return p.superseded()
 	}
+	at := p.payload(p.slot)
+	out.Data, out.ID, out.Index = p.data[at:at+p.slotSize:at+p.slotSize], p.next, p.slot
 	p.prepare()
 	crash.Point("claim.remembered")
 	p.mark(now) // only now: a fence that answers to the mark must meet the remembered entry
@@ -110,8 +125,18 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 		clear(p.slotChecksum(p.slot)) // what an earlier message of this slot left
 	}
 	p.invariant()
-	at := p.payload(p.slot)
-	return WriteSlot{Data: p.data[at : at+p.slotSize : at+p.slotSize], ID: p.next, Index: p.slot}, nil
+	return nil
+}
+
+// cannotClaim is what is wrong with a claim before anything has been looked at.
+func (p *Producer) cannotClaim(timeout time.Duration) error {
+	switch {
+	case p.claimed:
+		return fail(Invalid, "block %q: the claim of message %d is still open: commit or abort it first", p.name(), p.next)
+	case p.data == nil:
+		return p.gone()
+	}
+	return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
 }
 
 func (p *Producer) superseded() error {
@@ -120,18 +145,18 @@ func (p *Producer) superseded() error {
 
 // mark shows the claim to diagnosis. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
 func (p *Producer) mark(now uint64) {
-	mark := p.data.plain64(p.slotHeader(p.slot) + layout.SlotClaim)
-	*mark = layout.Claim(p.epoch, layout.ClaimGeneration(*mark)+1)
+	s := p.slotWords(p.slot)
+	s[layout.SlotClaim/8] = layout.Claim(p.epoch, layout.ClaimGeneration(s[layout.SlotClaim/8])+1)
 	crash.Point("claim.opened")
-	*p.data.plain64(layout.ClaimSince) = now
-	*p.data.plain64(layout.ClaimID) = p.next + 1
+	*p.claimSince = now
+	*p.claimID = p.next + 1
 }
 
-func (p *Producer) unmark() {
-	*p.data.plain64(p.slotHeader(p.slot) + layout.SlotClaim) &^= layout.ClaimOpen
+func (p *Producer) unmark(s *slotWords) {
+	s[layout.SlotClaim/8] &^= layout.ClaimOpen
 	crash.Point("claim.closed")
-	*p.data.plain64(layout.ClaimID) = 0
-	*p.data.plain64(layout.ClaimSince) = 0
+	*p.claimID = 0
+	*p.claimSince = 0
 }
 
 // remember notes the entry as the commit will expect it, rid of a fence that a forced recovery left for an earlier claim. The state is loaded afterwards: see
@@ -146,7 +171,7 @@ func (p *Producer) remember() bool {
 		}
 		if v&layout.EntryFence == 0 || e.CompareAndSwap(v, v&^layout.EntryFence) {
 			p.remembered = v &^ layout.EntryFence
-			return !p.ending() && p.data.u64(layout.Epoch).Load() == p.epoch
+			return !p.ending() && p.epochAt.Load() == p.epoch
 		}
 	}
 }
@@ -154,34 +179,29 @@ func (p *Producer) remember() bool {
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: Invalid (the claim stays open), Fenced,
 // Superseded (nothing was published, the claim has ended).
 func (p *Producer) Commit(s WriteSlot, length int) error {
-	if err := p.ours(s); err != nil {
-		return err
+	if !p.isOpen(&s) {
+		return p.notOpen(&s)
 	}
-	if length < 0 || uint64(length) > p.slotSize {
+	if uint64(length) > p.slotSize { // also a negative one
 		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
 	}
 	if p.checksum == ChecksumEnforced {
 		p.seal(length)
 	}
-	at := p.slotHeader(p.slot)
-	*p.data.plain64(at + layout.SlotID) = p.next
-	*p.data.plain64(at + layout.SlotLength) = uint64(length)
+	header := p.slotWords(p.slot)
+	header[layout.SlotID/8] = p.next
+	header[layout.SlotLength/8] = uint64(length)
 	var stamp uint64
 	if p.flags&Timestamp != 0 {
 		stamp = platform.Realtime()
 	}
-	*p.data.plain64(at + layout.SlotTimestamp) = stamp
+	header[layout.SlotTimestamp/8] = stamp
 	crash.Point("commit.header")
-	p.unmark() // before the publication: afterwards the slot is the readers'
+	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	p.claimed = false
 	crash.Point("commit.unmarked")
 	if !p.publish() {
-		p.giveBack()
-		*p.data.plain64(layout.MetricFenced)++
-		if p.ending() {
-			return p.superseded()
-		}
-		return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
+		return p.unpublished()
 	}
 	crash.Point("commit.published")
 	if old := layout.EntrySlot(p.remembered); old < p.slots() { // NoSlot is not
@@ -190,8 +210,8 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	p.next++
 	*p.commitHint = p.next // a hint: it may stay behind for ever if we die here
 	crash.Point("commit.hint")
-	*p.data.plain64(layout.MetricWritten)++
-	*p.data.plain64(layout.MetricBytes) += uint64(length)
+	*p.hot.written++
+	*p.hot.bytes += uint64(length)
 	if p.waiting.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then looks at the entry again
 		p.waiting.Swap(0)
 		crash.Point("commit.unwaited")
@@ -199,6 +219,16 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	}
 	p.invariant()
 	return nil
+}
+
+// unpublished ends a claim whose message somebody has fenced off.
+func (p *Producer) unpublished() error {
+	p.giveBack()
+	*p.data.plain64(layout.MetricFenced)++
+	if p.ending() {
+		return p.superseded()
+	}
+	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
 }
 
 // publish swaps the remembered entry for the new one: the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload
@@ -217,15 +247,15 @@ func (p *Producer) publish() bool {
 
 // Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
 func (p *Producer) Abort(s WriteSlot) error {
-	if err := p.ours(s); err != nil {
-		return err
+	if !p.isOpen(&s) {
+		return p.notOpen(&s)
 	}
 	p.abort()
 	return nil
 }
 
 func (p *Producer) abort() {
-	p.unmark()
+	p.unmark(p.slotWords(p.slot))
 	crash.Point("abort.unmarked")
 	p.claimed = false
 	p.giveBack()
@@ -233,14 +263,14 @@ func (p *Producer) abort() {
 	p.invariant()
 }
 
-func (p *Producer) ours(s WriteSlot) error {
+// isOpen reports whether s is the open claim. It takes a pointer because a copy of a slot that has just been handed over has to wait for the stores that did it.
+func (p *Producer) isOpen(s *WriteSlot) bool { return p.claimed && s.ID == p.next && s.Index == p.slot }
+
+func (p *Producer) notOpen(s *WriteSlot) error {
 	if !p.claimed {
 		return fail(Invalid, "block %q: no claim is open: begin one first", p.name())
 	}
-	if s.ID != p.next || s.Index != p.slot {
-		return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), s.Index, s.ID, p.slot, p.next)
-	}
-	return nil
+	return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), s.Index, s.ID, p.slot, p.next)
 }
 
 // Interrupt makes a waiting Claim return Closed. Any goroutine; the wait may begin only after the wake-up, so repeat it until Claim has returned.

@@ -117,9 +117,10 @@ func (p *Producer) refill() {
 	crash.Point("claim.scan")
 	pins := p.pins[:0]
 	p.forMask(p.active, func(row uint32) {
-		for k := range uint64(layout.MaxPins) {
+		held := p.rowPins(row)
+		for k := range held {
 			// Sequentially consistent, pairs with the exchange in Consumer.hold.
-			if v := p.pin(row, k).Load(); v != 0 && v <= uint64(p.slots()) {
+			if v := held[k].Load(); v != 0 && v <= uint64(p.slots()) {
 				slot := uint32(v) - 1
 				p.pinned[slot/64] |= 1 << (slot % 64)
 				pins = append(pins, slot)

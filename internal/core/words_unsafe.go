@@ -3,6 +3,8 @@ package core
 import (
 	"sync/atomic"
 	"unsafe" // words of a shared mapping are reached by address; every access is bounds-checked here first
+
+	"datablock/internal/layout"
 )
 
 // words is a mapped file, reached word by word. Offsets come from the layout and from a validated geometry.
@@ -28,6 +30,19 @@ func (w words) u64s(offset, n uint64) []atomic.Uint64 {
 // figure for people. A plain store of an aligned word cannot tear.
 func (w words) plain64(offset uint64) *uint64 {
 	return (*uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
+}
+
+// slotWords is the header of a slot: the word at layout.SlotID is element layout.SlotID/8, and so on. Its words are those of plain64.
+type slotWords [layout.SlotHeader / 8]uint64
+
+func (b *block) slotWords(slot uint32) *slotWords {
+	at := b.slotHeader(slot)
+	return (*slotWords)(unsafe.Pointer(&b.data[at : at+layout.SlotHeader][0])) // aligned by the layout
+}
+
+// rowPins are a row's pins: the slot that each holds + 1, or 0.
+func (b *block) rowPins(row uint32) *[layout.MaxPins]atomic.Uint64 {
+	return (*[layout.MaxPins]atomic.Uint64)(b.ctl.u64s(b.header.row(row)+layout.RowPins, layout.MaxPins))
 }
 
 // addressOf is where a slice's elements are, for C code; whoever keeps it keeps the slice.

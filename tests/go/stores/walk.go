@@ -436,7 +436,7 @@ func (w *Walker) effect(text string, f *frame, in open) open {
 }
 
 func mapped(text string) bool {
-	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") || strings.Contains(text, "slotChecksum(")
+	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") || strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
 }
 
 // shared reports whether what a swap is called on is a word of a block, and no moment of time.
