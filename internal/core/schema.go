@@ -205,13 +205,16 @@ func RegisterSchema(s *schema.Schema, registry string) error {
 	return err
 }
 
-// RegisteredSchemas are all of a registry, by name and version. Errors: System.
+// RegisteredSchemas are all of a registry, by name and version; none, if it is the user's own, and nothing was ever registered. Errors: NotFound (there is no such directory), Access, System.
 func RegisteredSchemas(registry string) ([]*schema.Schema, error) {
 	r, err := registryAt(registry)
 	if err != nil {
 		return nil, err
 	}
 	all, err := r.List()
+	if errors.Is(err, schema.ErrNoDirectory) && registry == "" && !schema.Named() {
+		return nil, nil
+	}
 	return all, registryError(err)
 }
 
@@ -227,7 +230,7 @@ func registryError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, schema.ErrNotRegistered):
+	case errors.Is(err, schema.ErrNotRegistered), errors.Is(err, schema.ErrNoDirectory):
 		return &Error{Code: NotFound, Detail: err.Error(), Cause: err}
 	case errors.Is(err, schema.ErrReference):
 		return &Error{Code: Invalid, Detail: err.Error(), Cause: err}
