@@ -127,8 +127,9 @@ type inspection struct {
 	slotBits []uint64
 	bad      uint32 // slots in slotBits
 
-	next      uint64 // what the entries say where commit is damaged
-	nextKnown bool
+	next       uint64 // what everything else says where commit is damaged
+	nextKnown  bool
+	idsUnknown bool // nobody can say which ids the messages have
 }
 
 // openInspection maps whatever lies under the name. Where nothing can be concluded about its geometry, only the header is judged, and data and ctl stay nil.
