@@ -215,7 +215,7 @@ func (x *inspection) openControl(write bool) error {
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path), fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
 		return nil
 	case err != nil:
-		return systemError(err, "block %q", x.name())
+		return controlError(err, x.name())
 	}
 	defer f.Close()
 	if x.ctlInfo, err = f.Stat(); err != nil {
