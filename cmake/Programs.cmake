@@ -5,7 +5,7 @@ set(strict_flags -Wall -Wextra -Wpedantic -Werror)
 # A Go program: datablock_go_program(TARGET file package [tags])
 function(datablock_go_program target file package)
   add_custom_target(${target} ALL
-    COMMAND ${go_build} -tags=${ARGN} -o ${file} ${package}
+    COMMAND ${go_build} -tags=${ARGN} "-ldflags=-X main.release=${PROJECT_VERSION}" -o ${file} ${package} # for a program that has such a variable
     WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
     COMMENT "Go: ${package}"
     VERBATIM)

@@ -448,7 +448,7 @@ typedef enum datablock_schema_mode {
 /* Reads the text form. Errors: INVALID (null; the detail says line and column, what stands there, and what is expected). Any thread, as all functions here. */
 DATABLOCK_API datablock_status datablock_schema_parse(const char *text, datablock_schema *out);
 
-/* The schema of a block, read-only, also without a producer. Errors: INVALID (null), SCHEMA (it has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
+/* The schema of a block, also without a producer; like an observer it reads the data file only. Errors: INVALID (null), SCHEMA (it has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
 DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out);
 
 /* The schema of the block that a consumer reads. Errors: INVALID (null), SCHEMA (it has none), CORRUPT, BUSY, HANDLE. */

@@ -78,6 +78,19 @@ func TestExitCodesSayWhatHappened(t *testing.T) {
 	assert.Empty(t, files)
 }
 
+func TestTheToolSaysItsVersion(t *testing.T) {
+	release = "1.2.3"
+	defer func() { release = "" }()
+	code, out, _ := admin("--version")
+	assert.Equal(t, exitOK, code)
+	assert.Equal(t, "datablock-admin 1.2.3\n", out)
+	code, out, _ = admin("--version", "--json")
+	assert.Equal(t, exitOK, code)
+	assert.JSONEq(t, `{"version": "1.2.3"}`, out)
+	code, _, _ = admin("list", "--version")
+	assert.Equal(t, exitUsage, code)
+}
+
 func TestDiagnosisNamesTheHolder(t *testing.T) {
 	dir, p, _ := scene(t)
 	claim, err := p.Claim(0)

@@ -36,7 +36,7 @@ where the shell finds it by itself.`,
 		Example: `  source <(datablock-admin completion bash)
   source <(datablock-admin completion zsh)
   datablock-admin completion fish | source`,
-		ValidArgs: names, Args: cobra.ExactArgs(1),
+		ValidArgs: names, Args: exactly("SHELL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for _, s := range shells {
 				if s.name != args[0] {

@@ -22,7 +22,7 @@ func (a *app) generate() *cobra.Command {
 		Use: "generate DIR", Short: "Write man pages to DIR/man1 and shell completion to DIR/completions", Hidden: true,
 		Long:    "Writes a man page of every command to DIR/man1 and the scripts for bash, zsh and fish to DIR/completions. The same program writes the same bytes.",
 		Example: "  datablock-admin generate build/generated --release 1.0.0",
-		Args:    cobra.ExactArgs(1),
+		Args:    exactly("DIR"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},

@@ -3,10 +3,12 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"datablock/internal/core"
 )
@@ -41,6 +43,71 @@ func withUsage(cmd *cobra.Command, err error) error {
 		return err
 	}
 	return fmt.Errorf("%w; use it as %s (%s --help says more)", err, cmd.UseLine(), cmd.CommandPath())
+}
+
+// flagError says in our words what the flag library refuses.
+func flagError(_ *cobra.Command, err error) error {
+	var value *pflag.InvalidValueError
+	var missing *pflag.ValueRequiredError
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &value):
+		return fmt.Errorf("--%s %s: %s", value.GetFlag().Name, value.GetValue(), wanted(value.GetFlag()))
+	case errors.As(err, &missing):
+		return fmt.Errorf("--%s: a value is missing: %s", missing.GetFlag().Name, missing.GetFlag().Usage)
+	case errors.As(err, &unknown) && unknown.GetSpecifiedShortnames() != "":
+		return fmt.Errorf("there is no option -%s", unknown.GetSpecifiedName())
+	case errors.As(err, &unknown):
+		return fmt.Errorf("there is no option --%s", unknown.GetSpecifiedName())
+	}
+	return err
+}
+
+// wanted is what a flag takes.
+func wanted(f *pflag.Flag) string {
+	switch f.Value.Type() {
+	case "uint32":
+		return fmt.Sprintf("not a whole number from 0 to %d", uint32(math.MaxUint32))
+	case "duration":
+		return "not a time: say 500ms, 5s or 24h"
+	case "bool":
+		return "say true or false, or only --" + f.Name
+	}
+	return f.Usage
+}
+
+// exactly asks for one argument for each name.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		switch {
+		case len(args)+1 < len(names):
+			return errors.New(strings.Join(names[len(args):], " and ") + " are missing")
+		case len(args) < len(names):
+			return errors.New(names[len(args)] + " is missing")
+		case len(args) > len(names):
+			return fmt.Errorf("%q is one argument too many", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// missingOptions names the options that a command cannot do without, where the command library would only list them.
+func missingOptions(cmd *cobra.Command) {
+	for _, c := range cmd.Commands() {
+		missingOptions(c)
+	}
+	arguments := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) (err error) {
+		if arguments != nil {
+			err = arguments(cmd, args)
+		}
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if _, required := f.Annotations[cobra.BashCompOneRequiredFlag]; required && !f.Changed && err == nil {
+				err = fmt.Errorf("--%s is missing: %s", f.Name, f.Usage)
+			}
+		})
+		return err
+	}
 }
 
 func exitHelp() string {

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -19,10 +23,24 @@ import (
 // TestMain: run again by the tests below, this program is the tool itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("DATABLOCK_TEST_TOOL") != "" {
-		main()
+		os.Exit(asTool())
 	}
 	os.Exit(m.Run())
 }
+
+// asTool is the tool, except that it crashes after an access beside a block's mapping. The tool takes every fault for that of a file that was truncated meanwhile, and says so.
+func asTool() int {
+	var said bytes.Buffer
+	code := run(os.Args[1:], os.Stdout, io.MultiWriter(os.Stderr, &said))
+	if fault := faultSaid.FindStringSubmatch(said.String()); fault != nil {
+		if at, err := strconv.ParseUint(fault[1], 16, 64); err != nil || besideAMapping(uintptr(at)) {
+			panic("an access beside a mapping, at 0x" + fault[1])
+		}
+	}
+	return code
+}
+
+var faultSaid = regexp.MustCompile(`nothing is at 0x([0-9a-f]+) any more`)
 
 // tool runs datablock-admin as a process of its own.
 func tool(t *testing.T, args ...string) (code int, said string) {
@@ -30,7 +48,7 @@ func tool(t *testing.T, args ...string) (code int, said string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	c := exec.CommandContext(ctx, os.Args[0], args...)
-	c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "GOMEMLIMIT=256MiB")
+	c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_TEST_GUARD=1", "GOMEMLIMIT=256MiB") // the guard: in builds with crash points
 	out, err := c.CombinedOutput()
 	require.NoError(t, ctx.Err(), "%v hangs", args)
 	var failed *exec.ExitError
@@ -58,11 +76,12 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 			require.NoError(t, p.Close())
 			require.NoError(t, c.Close())
 		}
-		did := mutateFile(t, random, dir)
+		did, cut := mutateFile(t, random, dir)
 		before := files(t, dir)
 		run := func(command []string) {
 			code, said := tool(t, append(command[:len(command):len(command)], "--directory", dir)...)
 			require.True(t, code >= 0 && code <= exitFailed && !strings.Contains(said, "goroutine "), "seed %d, %s: %v ended with %d: %s", seed, did, command, code, said)
+			require.True(t, cut || !faultSaid.MatchString(said), "seed %d, %s: %v touched what it has not mapped: %s", seed, did, command, said)
 		}
 		look := looks[random.IntN(len(looks))]
 		run(look)
@@ -85,8 +104,8 @@ func quietly(f func()) {
 	f()
 }
 
-// mutateFile changes one of a block's two files in place.
-func mutateFile(t *testing.T, random *rand.Rand, dir string) string {
+// mutateFile changes one of a block's two files in place. cut: there is less of it now, and what was mapped before may be gone.
+func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bool) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "x*"))
 	require.NoError(t, err)
@@ -102,23 +121,23 @@ func mutateFile(t *testing.T, random *rand.Rand, dir string) string {
 	case 0:
 		_, err = f.WriteAt([]byte{content[at] ^ 1<<random.IntN(8)}, at)
 		require.NoError(t, err)
-		return fmt.Sprintf("a bit at %d of %s", at, path)
+		return fmt.Sprintf("a bit at %d of %s", at, path), false
 	case 1:
 		_, err = f.WriteAt([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}[:min(8, int64(len(content))-at)], at)
 		require.NoError(t, err)
-		return fmt.Sprintf("2^64 - 1 at %d of %s", at, path)
+		return fmt.Sprintf("2^64 - 1 at %d of %s", at, path), false
 	case 2:
 		require.NoError(t, f.Truncate(at))
-		return fmt.Sprintf("%s cut to %d", path, at)
+		return fmt.Sprintf("%s cut to %d", path, at), true
 	case 3:
 		_ = f.Truncate(1 << 62) // where the file system lets it
-		return path + " extended to 2^62"
+		return path + " extended to 2^62", false
 	}
 	b, err := os.ReadFile(other)
 	require.NoError(t, err)
 	_, err = f.WriteAt(b[:min(len(b), len(content))], 0)
 	require.NoError(t, err)
-	return path + " overwritten with " + other
+	return path + " overwritten with " + other, false
 }
 
 // files is the beginning of every file, with its size.

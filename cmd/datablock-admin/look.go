@@ -54,7 +54,7 @@ type slotJSON struct {
 
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The blocks of a directory", Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "list", Short: "The blocks of a directory", Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: `Shows every block of a directory: its state, how many slots of which size it has, how many messages were written, and who is there. A block that cannot be read is
 UNREADABLE; validate says why.`,
 		Example: `  datablock-admin list

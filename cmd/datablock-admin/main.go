@@ -45,6 +45,17 @@ type app struct {
 	printed   bool // JSON, of which there is one document
 }
 
+// release is the version that this was built as; the build takes it from datablock.h.
+var release = ""
+
+// version is the release, or what Go knows of a program that was built without the build: (devel), or the version that was installed.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); release == "" && ok {
+		return info.Main.Version
+	}
+	return release
+}
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, out, errOut io.Writer) (code int) {
@@ -97,7 +108,21 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
 	root.SetHelpCommand(a.help())
 	completeDirectory(root, "directory")
 	a.group(root)
+	showVersion := root.Flags().Bool("version", false, "the version of DataBlock that this is of")
+	help := root.RunE
+	root.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case !*showVersion:
+			return help(cmd, args)
+		case a.json:
+			return a.printJSON(map[string]string{"version": version()})
+		}
+		a.print("datablock-admin %s\n", version())
+		return nil
+	}
 	addExitCodes(root)
+	root.SetFlagErrorFunc(flagError)
+	missingOptions(root)
 	return root
 }
 

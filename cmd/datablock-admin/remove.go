@@ -38,7 +38,7 @@ func (a *app) collect() *cobra.Command {
 		Use: "gc", Short: "Remove files that dead processes left behind",
 		Long: `Removes control files that no block names and data files that never got a name, as a process leaves them that is killed while it creates or replaces a
 block. It never touches what somebody alive uses, nor a block.`,
-		Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions, Example: "  datablock-admin gc",
+		Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions, Example: "  datablock-admin gc",
 		RunE: func(*cobra.Command, []string) error {
 			removed, err := core.CollectGarbage(a.directory)
 			if err != nil {

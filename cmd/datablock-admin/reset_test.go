@@ -28,7 +28,7 @@ func TestResetByForceAndItsHistory(t *testing.T) {
 	assert.ErrorIs(t, p.Commit(s, 0), core.Fenced)
 	expect(exitOK, "nothing to do", "force-reset-slot", "--slot", slot, "--yes")
 	expect(exitUsage, "no slot 999", "force-reset-slot", "--slot", "999", "--yes")
-	expect(exitUsage, "required", "force-reset-slot", "--yes")
+	expect(exitUsage, "--slot is missing", "force-reset-slot", "--yes")
 
 	expect(exitRefused, "lives", "evict", "--row", "1", "--yes")
 	expect(exitUsage, "no row 77", "evict", "--row", "77", "--yes")

@@ -101,7 +101,7 @@ func (a *app) readSchemas(from []string) (all []*schema.Schema, err error) {
 
 func (a *app) schemaRegister() *cobra.Command {
 	return &cobra.Command{
-		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema register reading.schema",
+		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: exactly("SCHEMA"), Example: "  datablock-admin schema register reading.schema",
 		Long: `Puts a schema into the registry, from where programs take it by its name and version. A change that readers of older versions do not understand needs another major version, an added field
 another minor one; what breaks that rule is refused (exit code 5), and the message says which version it needs.`,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -123,7 +123,7 @@ another minor one; what breaks that rule is refused (exit code 5), and the messa
 
 func (a *app) schemaList() *cobra.Command {
 	return &cobra.Command{
-		Use: "list", Short: "The schemas of the registry", Args: cobra.NoArgs, Example: "  datablock-admin schema list",
+		Use: "list", Short: "The schemas of the registry", Args: exactly(), Example: "  datablock-admin schema list",
 		Long: `Shows every schema of the registry, by name and version, with its size and hash.`,
 		RunE: func(*cobra.Command, []string) error {
 			all, err := core.RegisteredSchemas(a.registry)
@@ -158,7 +158,7 @@ func jsonOf(s *schema.Schema) schemaJSON {
 
 func (a *app) schemaShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SCHEMA", Short: "The text form, with the hash", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema show block:camera\n  datablock-admin schema show block:camera --zone",
+		Use: "show SCHEMA", Short: "The text form, with the hash", Args: exactly("SCHEMA"), Example: "  datablock-admin schema show block:camera\n  datablock-admin schema show block:camera --zone",
 		Long: `Shows a schema in the text form that every command here takes, with size, alignment and hash in its first line.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
@@ -176,7 +176,7 @@ func (a *app) schemaShow() *cobra.Command {
 
 func (a *app) schemaHash() *cobra.Command {
 	return &cobra.Command{
-		Use: "hash SCHEMA", Short: "The hash alone", Args: cobra.ExactArgs(1), Example: "  datablock-admin schema hash reading.schema",
+		Use: "hash SCHEMA", Short: "The hash alone", Args: exactly("SCHEMA"), Example: "  datablock-admin schema hash reading.schema",
 		Long: `Shows the hash that a block carries of its schema. The same struct has the same hash in every language.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
@@ -195,7 +195,7 @@ func (a *app) schemaHash() *cobra.Command {
 func (a *app) schemaCheck() *cobra.Command {
 	exact := false
 	c := &cobra.Command{
-		Use: "check PRODUCER CONSUMER", Short: "Whether a consumer that expects one can read what a producer of the other writes", Args: cobra.ExactArgs(2),
+		Use: "check PRODUCER CONSUMER", Short: "Whether a consumer that expects one can read what a producer of the other writes", Args: exactly("PRODUCER", "CONSUMER"),
 		Long:    `Says whether a consumer may attach: it may expect fewer fields than the producer writes, and none that differs. Exit code 1: it does not fit, and the message names the fields.`,
 		Example: "  datablock-admin schema check block:camera my-reader.schema",
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -236,7 +236,7 @@ func (a *app) difference(producer, consumer *schema.Schema) schemaDiffJSON {
 
 func (a *app) schemaDiff() *cobra.Command {
 	return &cobra.Command{
-		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides", Args: cobra.ExactArgs(2), Example: "  datablock-admin schema diff old.schema new.schema",
+		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides", Args: exactly("PRODUCER", "CONSUMER"), Example: "  datablock-admin schema diff old.schema new.schema",
 		Long: `Shows each field that one side has and the other has not, or has otherwise. Exit code 1: there is such a field.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
@@ -270,7 +270,7 @@ func formatted(source string) (string, error) {
 func (a *app) schemaGenerate() *cobra.Command {
 	language := ""
 	c := &cobra.Command{
-		Use: "generate --lang LANGUAGE SCHEMA", Short: "Source of a type with this layout: c, cpp, go or python", Args: cobra.ExactArgs(1),
+		Use: "generate --lang LANGUAGE SCHEMA", Short: "Source of a type with this layout: c, cpp, go or python", Args: exactly("SCHEMA"),
 		Long:    `Writes the source of a struct or class to standard output, laid out as the schema says.`,
 		Example: "  datablock-admin schema generate --lang c block:camera > camera.h",
 		RunE: func(_ *cobra.Command, args []string) error {

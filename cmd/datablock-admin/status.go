@@ -92,7 +92,17 @@ Ctrl-C; with --json each look is then one line.`,
 	cmd.Flags().DurationVar(&watch, "watch", time.Second, "look again and again, that far apart")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
 	completeFlag(cmd, "watch", cobra.NoFileCompletions)
-	return a.blockFlag(cmd, &name)
+	a.blockFlag(cmd, &name)
+	block := cmd.Args
+	cmd.Args = func(cmd *cobra.Command, args []string) error {
+		for _, arg := range args {
+			if _, err := time.ParseDuration(arg); err == nil && cmd.Flags().Changed("watch") {
+				return usageError{fmt.Errorf("--watch %s: say --watch=%s, with = and without a space (and --shm-name %s, if it is a block that is called so)", arg, arg, arg)}
+			}
+		}
+		return block(cmd, args)
+	}
+	return cmd
 }
 
 // sample is a look at a block.

@@ -56,13 +56,22 @@ func systemError(err error, what string, args ...any) error {
 	case errors.Is(err, fs.ErrExist):
 		code = Exists
 	case errors.Is(err, fs.ErrPermission):
-		code, hint = Access, ": check owner and mode of both files, and who runs this program; other users may attach to a block whose producer asked for mode 0660 or 0666"
+		code, hint = Access, ": check owner and mode of both files, and who runs this program; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), produce (0660: its group), or look, with an observer (0644: everybody)"
 	case errors.Is(err, platform.ErrNoSpace):
 		code, hint = NoSpace, ": free some, ask for fewer or smaller slots, or use another directory"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
 		code, hint = Corrupt, ": use another name, or remove it if nobody needs it"
 	}
 	return &Error{Code: code, Detail: fmt.Sprintf(what, args...) + ": " + err.Error() + hint, Cause: err}
+}
+
+// controlError is systemError for the control file, of a block whose data file could be opened.
+func controlError(err error, name string) error {
+	e := systemError(err, "block %q", name)
+	if CodeOf(e) == Access {
+		e.(*Error).Detail += "; this one can be looked at: an observer needs the data file only"
+	}
+	return e
 }
 
 // openBlock maps the block at l and validates everything that will be relied on. errMoved: the name changed meanwhile.
@@ -149,7 +158,7 @@ func (b *block) mapControl(mode access) error {
 		return fail(Corrupt, "block %q has lost its control file %s: remove %s and start the producer again", b.name(), filepath.Base(path), b.location.data())
 	}
 	if err != nil {
-		return systemError(err, "block %q", b.name())
+		return controlError(err, b.name())
 	}
 	defer f.Close()
 	info, err := f.Stat()

@@ -127,8 +127,9 @@ type inspection struct {
 	slotBits []uint64
 	bad      uint32 // slots in slotBits
 
-	next      uint64 // what the entries say where commit is damaged
-	nextKnown bool
+	next       uint64 // what everything else says where commit is damaged
+	nextKnown  bool
+	idsUnknown bool // nobody can say which ids the messages have
 }
 
 // openInspection maps whatever lies under the name. Where nothing can be concluded about its geometry, only the header is judged, and data and ctl stay nil.
@@ -214,7 +215,7 @@ func (x *inspection) openControl(write bool) error {
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path), fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
 		return nil
 	case err != nil:
-		return systemError(err, "block %q", x.name())
+		return controlError(err, x.name())
 	}
 	defer f.Close()
 	if x.ctlInfo, err = f.Stat(); err != nil {

@@ -32,41 +32,21 @@ func (x *inspection) voucher(place uint32) (id uint64, empty, vouches bool) {
 	return id, false, id%uint64(x.slotCount) == uint64(place) && layout.EntryID(e, id) == id
 }
 
-// commitContradicted reports whether most of the ring says that commit cannot be. The ids present are from commit - N, which commit was at some time before, to commit
+// commitContradicted reports whether anything in the ring says that commit cannot be. The ids present are from commit - N, which commit was at some time before, to commit
 // itself: the newest may be published and commit not stored yet.
 func (x *inspection) commitContradicted() bool {
 	n := uint64(x.slotCount)
-	agree, all := 0, 0
 	for place := range x.slotCount {
 		before := x.commit()
 		id, empty, vouches := x.voucher(place)
 		if !vouches || empty && before <= uint64(place) { // that a place is empty speaks only against a commit that is beyond it
 			continue
 		}
-		all++
-		if !empty && before <= id+n && id <= x.commit() {
-			agree++
+		if empty || before > id+n || id > x.commit() {
+			return true
 		}
 	}
-	return 2*agree < all
-}
-
-// judgeCommit judges the one word that all ids are compared with, by the ids: most of them outvote it.
-func (x *inspection) judgeCommit() {
-	look := func() (Finding, bool) {
-		if !x.commitContradicted() {
-			return fine()
-		}
-		return x.finding(PartHeader, 0, NoSlot, "commit is %d, and the ring holds messages up to %d", x.commit(), x.entriesNext()-1)
-	}
-	if _, wrong := look(); !wrong {
-		return
-	}
-	x.doubt(look)
-	x.settle()
-	if x.wrong[PartHeader] && x.commitContradicted() {
-		x.next, x.nextKnown = x.entriesNext(), true
-	}
+	return false
 }
 
 // entriesNext is one past the newest message, by the entries alone: the N ids in a row that most of them are from.

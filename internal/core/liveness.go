@@ -49,7 +49,7 @@ func openLocks(b *block, write bool) (*platform.Locks, error) {
 		if CodeOf(systemError(err, "")) == NotFound {
 			return nil, errMoved
 		}
-		return nil, systemError(err, "block %q", b.name())
+		return nil, controlError(err, b.name())
 	}
 	if info, err := l.Stat(); err != nil || !info.Same(b.ctlInfo) {
 		l.Close()

@@ -96,7 +96,7 @@ func (o *Observer) ReadNewest(into []byte) (Observation, error) {
 	return Observation{}, fail(Overrun, "block %q: message %d and those before it were overwritten while they were copied, %d times: the producer is faster than the copy; attach a consumer, which holds a message in place", o.name(), id, observerTries)
 }
 
-// ReadAt copies message id, as far as there is room. It does not wait. Errors: NotFound (not written yet), Overrun (overwritten, perhaps while it was copied), Lost; and as ReadNewest.
+// ReadAt copies message id, as far as there is room. It does not wait. Errors: NotFound (not written yet), Overrun (overwritten) and Lost (discarded), perhaps while it was copied; and as ReadNewest.
 func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 	if err := o.usable(); err != nil {
 		return Observation{}, err
@@ -109,13 +109,20 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 	case id < o.oldest(next) || layout.EntryID(v, id) != id:
 		return Observation{}, o.overwritten(id)
 	case v&layout.EntryLost != 0:
-		return Observation{}, fail(Lost, "block %q: message %d was discarded by an operator", o.name(), id)
+		return Observation{}, o.discarded(id)
 	}
 	seen, stable, err := o.copyOut(id, v, into)
 	if err == nil && !stable {
 		err = o.overwritten(id)
+		if now := o.entry(id).Load(); now&layout.EntryLost != 0 && (now^v)&^entryMarks == 0 {
+			err = o.discarded(id) // while it was copied
+		}
 	}
 	return seen, err
+}
+
+func (o *Observer) discarded(id uint64) error {
+	return fail(Lost, "block %q: message %d was discarded by an operator", o.name(), id)
 }
 
 func (o *Observer) overwritten(id uint64) error {

@@ -83,6 +83,30 @@ func TestObserverPassesOverWhatWasDiscarded(t *testing.T) {
 	assert.ErrorIs(t, err, Lost)
 }
 
+func TestObserverIsToldOfWhatIsDiscardedWhileItCopies(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	o := b.observer()
+	into := make([]byte, 8)
+	write(t, p, 3)
+	newest, err := o.ReadNewest(into)
+	require.NoError(t, err)
+	o.between = func(step int) {
+		if step == 0 {
+			b.reset(newest.Index, true)
+		}
+	}
+	_, err = o.ReadAt(newest.ID, into)
+	assert.ErrorIs(t, err, Lost)
+	o.between = func(step int) {
+		if step == 0 {
+			write(t, p, 4)
+		}
+	}
+	_, err = o.ReadAt(newest.ID-1, into)
+	assert.ErrorIs(t, err, Overrun)
+}
+
 // Nobody sees it, it holds nobody up, and it changes no byte.
 func TestObserverLeavesNoTrace(t *testing.T) {
 	b := newBench(t)

@@ -166,13 +166,12 @@ func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int,
 func (b *block) log(action uint32, target uint64, before [4]uint64) {
 	seq := b.ctl.u64(b.logOffset+layout.LogNext).Add(1) - 1
 	at := b.logOffset + layout.LogHeaderSize + seq%uint64(b.logRecords)*layout.LogRecordSize
-	who := platform.Self()
 	crash.Point("recover.drawn")
 	b.ctl.u64(at + layout.RecSeq).Store(0)
 	crash.Point("recover.logging")
 	*b.ctl.plain64(at + layout.RecTime) = platform.Realtime()
-	*b.ctl.plain64(at + layout.RecPID) = who.PID
-	b.ctl.u32(at + layout.RecUID).Store(who.UID)
+	*b.ctl.plain64(at + layout.RecPID) = platform.PID()
+	b.ctl.u32(at + layout.RecUID).Store(platform.EffectiveUID())
 	b.ctl.u32(at + layout.RecAction).Store(action)
 	*b.ctl.plain64(at + layout.RecTarget) = target
 	for i, v := range before {

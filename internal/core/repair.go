@@ -90,7 +90,7 @@ func (r *repair) round(l location) (*Integrity, error) {
 	defer x.close()
 	x.inspect()
 	found = x.verdict()
-	if x.header == nil {
+	if x.header == nil || x.idsUnknown {
 		return found, nil
 	}
 	if err := r.header(x); err != nil {

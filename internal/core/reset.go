@@ -20,7 +20,7 @@ func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryRe
 	if slot >= r.slots() {
 		return RecoveryInvalidSlot, slotRange(r.name(), slot, r.slots())
 	}
-	return r.reset(slot, force)
+	return r.reset(slot, r.placeOf(slot), force)
 }
 
 // ForceResetAllSlots resets every slot, as ForceResetSlot does. Unsafe: something was left alone because a living participant holds it; everything else was done.
@@ -31,8 +31,8 @@ func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, err
 	}
 	defer r.close()
 	result, why := RecoveryNotStuck, error(fail(Invalid, "block %q: nothing is stuck", r.name()))
-	for slot := range r.slots() {
-		switch one, err := r.reset(slot, force); one {
+	for slot, place := range r.places() {
+		switch one, err := r.reset(uint32(slot), place, force); one {
 		case RecoverySuccess:
 			if result == RecoveryNotStuck {
 				result, why = RecoverySuccess, nil
@@ -46,15 +46,54 @@ func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, err
 	return result, why
 }
 
-func (r *repairer) reset(slot uint32, force bool) (RecoveryResult, error) {
-	if *r.data.plain64(r.slotHeader(slot) + layout.SlotClaim)&layout.ClaimOpen != 0 && !r.inRing(slot) {
+// noPlace: no ring entry names the slot.
+const noPlace = ^uint32(0)
+
+// places are the ring entries that name each slot, found in one pass, noPlace where none does. Of two that name one slot, which is damage, it is the first that is not LOST. A place is where to
+// look, and no more: a living producer moves slots meanwhile.
+func (r *repairer) places() []uint32 {
+	places := make([]uint32, r.slots())
+	for slot := range places {
+		places[slot] = noPlace
+	}
+	for i := len(r.entries) - 1; i >= 0; i-- {
+		e := r.entries[i].Load()
+		if slot := layout.EntrySlot(e); slot < r.slots() && (e&layout.EntryLost == 0 || places[slot] == noPlace) {
+			places[slot] = uint32(i)
+		}
+	}
+	return places
+}
+
+// placeOf is places for one slot.
+func (r *repairer) placeOf(slot uint32) uint32 {
+	lost := noPlace
+	for i := range r.entries {
+		if e := r.entries[i].Load(); layout.EntrySlot(e) == slot {
+			if e&layout.EntryLost == 0 {
+				return uint32(i)
+			}
+			lost = uint32(i)
+		}
+	}
+	return lost
+}
+
+// inRingAt is inRing for who knows where the slot was. Only an entry that names it still is believed; that it is nowhere takes the whole ring, and is asked for few slots: those that are claimed or held.
+func (r *repairer) inRingAt(place, slot uint32) bool {
+	return place != noPlace && layout.EntrySlot(r.entries[place].Load()) == slot || r.inRing(slot)
+}
+
+// reset resets one slot. place: the ring entry that named it a moment ago.
+func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error) {
+	if *r.data.plain64(r.slotHeader(slot) + layout.SlotClaim)&layout.ClaimOpen != 0 && !r.inRingAt(place, slot) {
 		return r.resetClaim(slot, force)
 	}
 	released, living, kept := r.releaseHolders(slot)
 	switch {
-	case force && r.discard(slot):
+	case force && r.discard(slot, place):
 		return RecoverySuccess, nil
-	case force && len(living) > 0 && !r.inRing(slot):
+	case force && len(living) > 0 && !r.inRingAt(place, slot):
 		for _, h := range living {
 			if !r.evict(h) && r.holdsSlot(h.Row, slot) {
 				return RecoveryFailed, fail(Busy, "block %q: slot %d is held by %v, and somebody else is at that row: look again", r.name(), slot, h)
@@ -98,24 +137,24 @@ func (i RowInfo) String() string {
 }
 
 // discard marks the message in a slot LOST, for good: its entry keeps id and slot until it is overwritten, so nobody who reads it is hurt and no id is used twice.
-// It reports whether it did: not if the slot is not in the ring, or the message LOST already.
-func (r *repairer) discard(slot uint32) bool {
-	for i := range r.entries {
-		for {
-			v := r.entries[i].Load()
-			if layout.EntryEmpty(v) || layout.EntrySlot(v) != slot || v&layout.EntryLost != 0 {
-				break
-			}
-			crash.Point("recover.entry")
-			if r.entries[i].CompareAndSwap(v, v|layout.EntryLost) {
-				crash.Point("recover.lost")
-				r.log(actionDiscard, uint64(slot), [4]uint64{v, layout.EntryID(v, r.block.next())})
-				r.wakeConsumers()
-				return true
-			}
+// It reports whether it did: not if the entry does not name the slot any more, or the message is LOST already.
+func (r *repairer) discard(slot, place uint32) bool {
+	if place == noPlace {
+		return false
+	}
+	for {
+		v := r.entries[place].Load()
+		if layout.EntryEmpty(v) || layout.EntrySlot(v) != slot || v&layout.EntryLost != 0 {
+			return false
+		}
+		crash.Point("recover.entry")
+		if r.entries[place].CompareAndSwap(v, v|layout.EntryLost) {
+			crash.Point("recover.lost")
+			r.log(actionDiscard, uint64(slot), [4]uint64{v, layout.EntryID(v, r.commit())})
+			r.wakeConsumers()
+			return true
 		}
 	}
-	return false
 }
 
 // resetClaim ends the claim on a slot: that of a dead producer under its row's lock, that of a living one, by force, with a fence.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -242,6 +243,55 @@ func TestAllSlotsAtOnce(t *testing.T) {
 	}
 	write(t, p, 1)
 	assert.EqualValues(t, 3, read(t, c).ID)
+}
+
+// TestAResetLooksAgainWhereTheSlotWas: all slots are found in one pass, and the producer goes on while they are reset one after the other.
+func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 2))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	r, err := openRepairer("x", b.dir, produce)
+	require.NoError(t, err)
+	defer r.close()
+	before := r.places()
+	write(t, p, 1)
+	held, err := c.Next(0)
+	require.NoError(t, err)
+	require.Equal(t, noPlace, before[held.Index])
+	result, err := r.reset(held.Index, before[held.Index], true)
+	assert.Equal(t, RecoveryNotStuck, result, "it came into the ring after the pass, and who reads it there is not evicted: %v", err)
+	require.NoError(t, c.Release(held))
+
+	old := layout.EntrySlot(p.entries[0].Load())
+	place := r.places()[old]
+	require.Zero(t, place)
+	write(t, p, 2)
+	result, _ = r.reset(old, place, true)
+	assert.Equal(t, RecoveryNotStuck, result, "it has left the ring since, and so has its message")
+	assert.Equal(t, []uint64{1, 2}, idsOf(t, c, 2), "and the one in its place stays")
+	assert.Empty(t, b.actions())
+}
+
+// BenchmarkResettingAllSlots: the time for each slot is the same whatever the length of the ring.
+func BenchmarkResettingAllSlots(b *testing.B) {
+	for _, slots := range []uint32{2_000, 20_000, 200_000} {
+		b.Run(strconv.Itoa(int(slots)), func(b *testing.B) {
+			block := newBench(b)
+			p := block.producer(block.config(Ring, slots))
+			write(b, p, int(slots))
+			for b.Loop() {
+				b.StopTimer()
+				for i := range p.entries {
+					p.entries[i].And(^uint64(layout.EntryLost))
+				}
+				b.StartTimer()
+				result, err := ForceResetAllSlots("x", block.dir, true)
+				require.NoError(b, err)
+				require.Equal(b, RecoverySuccess, result)
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(slots), "ns/slot")
+		})
+	}
 }
 
 func TestTheLogKeepsTheNewestRecords(t *testing.T) {

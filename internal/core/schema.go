@@ -141,7 +141,7 @@ func (c *Consumer) ZoneSchema() (*schema.Schema, error) {
 	return c.block.schema(&c.zoneSchema)
 }
 
-// BlockSchema is the schema of a block that is looked at only; nil: it has none. Errors as Diagnose.
+// BlockSchema is the schema of a block that is looked at only; nil: it has none. As for an observer, reading the data file is enough. Errors: Invalid, NotFound, Access, Corrupt, Version, System.
 func BlockSchema(name, directory string) (*schema.Schema, error) {
 	return lookUp(name, directory, func(h *header) *schemaText { return &h.messageSchema })
 }
@@ -156,12 +156,12 @@ func lookUp(name, directory string, which func(*header) *schemaText) (*schema.Sc
 	if err != nil {
 		return nil, err
 	}
-	v, err := openView(l)
+	b, err := openData(l, l.data(), observe, func(*block) error { return nil })
 	if err != nil {
 		return nil, err
 	}
-	defer v.close()
-	return v.block.schema(which(v.header))
+	defer b.unmap()
+	return b.schema(which(b.header))
 }
 
 // registered is the schema that an open is about: the one given, or, with a reference, the one that it means, which a given one has to be.
@@ -205,13 +205,16 @@ func RegisterSchema(s *schema.Schema, registry string) error {
 	return err
 }
 
-// RegisteredSchemas are all of a registry, by name and version. Errors: System.
+// RegisteredSchemas are all of a registry, by name and version; none, if it is the user's own, and nothing was ever registered. Errors: NotFound (there is no such directory), Access, System.
 func RegisteredSchemas(registry string) ([]*schema.Schema, error) {
 	r, err := registryAt(registry)
 	if err != nil {
 		return nil, err
 	}
 	all, err := r.List()
+	if errors.Is(err, schema.ErrNoDirectory) && registry == "" && !schema.Named() {
+		return nil, nil
+	}
 	return all, registryError(err)
 }
 
@@ -227,7 +230,7 @@ func registryError(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, schema.ErrNotRegistered):
+	case errors.Is(err, schema.ErrNotRegistered), errors.Is(err, schema.ErrNoDirectory):
 		return &Error{Code: NotFound, Detail: err.Error(), Cause: err}
 	case errors.Is(err, schema.ErrReference):
 		return &Error{Code: Invalid, Detail: err.Error(), Cause: err}

@@ -15,12 +15,14 @@ var guarded = os.Getenv("DATABLOCK_TEST_GUARD") != ""
 
 const guardPages = 16
 
-// reservations are the mappings with their guards, by the address of the first byte of the file.
+// reservations are the mappings with their guards, by the address of the first byte of the file. One that is unmapped stays until another mapping is where it was: what faults in a guard
+// may be asked about when the file has been closed on the way to whoever asks.
 var reservations sync.Map
 
 type reservation struct {
 	start unsafe.Pointer
 	size  uintptr
+	live  bool
 }
 
 func mapFile(fd, size, prot int) ([]byte, error) {
@@ -43,20 +45,36 @@ func mapFile(fd, size, prot int) ([]byte, error) {
 		_ = unix.MunmapPtr(start, whole.size)
 		return nil, err
 	}
+	forget(uintptr(start), whole.size)
+	whole.live = true
 	reservations.Store(uintptr(at), whole)
 	return unsafe.Slice((*byte)(at), size), nil // the mapping, until unmapFile
 }
 
+// forget drops what was mapped where something else is now.
+func forget(start, size uintptr) {
+	reservations.Range(func(at, r any) bool {
+		if other := r.(reservation); uintptr(other.start) < start+size && start < uintptr(other.start)+other.size {
+			reservations.Delete(at)
+		}
+		return true
+	})
+}
+
 func unmapFile(m []byte) {
-	whole, found := reservations.LoadAndDelete(uintptr(unsafe.Pointer(unsafe.SliceData(m))))
-	if !found {
+	at := uintptr(unsafe.Pointer(unsafe.SliceData(m)))
+	found, ok := reservations.Load(at)
+	whole, _ := found.(reservation)
+	if !ok || !whole.live {
 		_ = unix.Munmap(m)
 		return
 	}
-	_ = unix.MunmapPtr(whole.(reservation).start, whole.(reservation).size)
+	whole.live = false
+	reservations.Store(at, whole)
+	_ = unix.MunmapPtr(whole.start, whole.size)
 }
 
-// InGuard reports whether an address is beside a mapping. For tests.
+// InGuard reports whether an address is beside a mapping, or beside the last one that was there. For tests.
 func InGuard(address uintptr) (in bool) {
 	reservations.Range(func(at, r any) bool {
 		whole, guard := r.(reservation), uintptr(guardPages*unix.Getpagesize())

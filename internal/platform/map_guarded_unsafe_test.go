@@ -47,6 +47,9 @@ func TestBesideAGuardedMappingNothingCanBeRead(t *testing.T) {
 	}
 	require.False(t, InGuard(uintptr(start)))
 	Unmap(m)
+	require.True(t, InGuard(uintptr(start)-1), "who asks may have closed the file")
+	require.False(t, InGuard(uintptr(start)))
+	forget(uintptr(start), 1) // another mapping is there
 	require.False(t, InGuard(uintptr(start)-1))
 	_, found := reservations.Load(uintptr(start))
 	require.False(t, found)

@@ -42,6 +42,9 @@ type Identity struct {
 	Name         string // of the program
 }
 
+// PID is this process's; Self says more, and asks the system for it.
+func PID() uint64 { return uint64(os.Getpid()) }
+
 // EffectiveUID is the uid as which this program makes files.
 func EffectiveUID() uint32 { return uint32(os.Geteuid()) }
 

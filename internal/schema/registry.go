@@ -26,6 +26,9 @@ var ErrNotRegistered = errors.New("no such schema is registered")
 // ErrReference is what Lookup says of a reference that names nothing.
 var ErrReference = errors.New("write Name, Name@2, Name@2.1 or Name@2.1.0")
 
+// ErrNoDirectory is what List says where there is no registry.
+var ErrNoDirectory = errors.New("there is no such directory")
+
 // ErrRules is what Register says of a schema that does not go together with what is registered.
 var ErrRules = errors.New("not registered")
 
@@ -34,9 +37,14 @@ const suffix = ".schema"
 // Directory is a registry of files, NAME@MAJOR.MINOR.PATCH.schema, in the text form. It needs no server; who may write to the directory may register.
 type Directory string
 
+const directoryVariable = "DATABLOCK_SCHEMAS"
+
+// Named reports whether somebody said where the default directory is: then it ought to be there.
+func Named() bool { return os.Getenv(directoryVariable) != "" }
+
 // DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share.
 func DefaultDirectory() (Directory, error) {
-	if dir := os.Getenv("DATABLOCK_SCHEMAS"); dir != "" {
+	if dir := os.Getenv(directoryVariable); dir != "" {
 		return Directory(dir), nil
 	}
 	data := os.Getenv("XDG_DATA_HOME")
@@ -50,10 +58,13 @@ func DefaultDirectory() (Directory, error) {
 	return Directory(filepath.Join(data, "datablock", "schemas")), nil
 }
 
-// List reads every file; one that is damaged is an error, and says which.
+// List reads every file; one that is damaged is an error, and says which. Also: ErrNoDirectory.
 func (d Directory) List() ([]*Schema, error) {
 	files, err := os.ReadDir(string(d))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it", d, ErrNoDirectory)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
 	var all []*Schema
@@ -122,8 +133,12 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 		parts = 1 + strings.Count(version, ".")
 	}
 	all, err := d.List()
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrNoDirectory) {
 		return nil, err
+	}
+	where := string(d)
+	if err != nil {
+		where += ", and " + ErrNoDirectory.Error()
 	}
 	var found *Schema
 	var has []string
@@ -143,7 +158,7 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	case has != nil:
 		return nil, fmt.Errorf("%w: %s in %s, which has versions %s of it", ErrNotRegistered, reference, d, strings.Join(has, ", "))
 	}
-	return nil, fmt.Errorf("%w: %s in %s", ErrNotRegistered, reference, d)
+	return nil, fmt.Errorf("%w: %s in %s", ErrNotRegistered, reference, where)
 }
 
 // Register implements Registry. Two that register at the same moment may both be refused, if they do not go together; then neither is there.

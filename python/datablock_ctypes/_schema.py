@@ -76,7 +76,7 @@ class Schema:
 
     @classmethod
     def of_block(cls, name: StrPath) -> Schema:
-        """The schema of a block, also without a producer. Raises `SchemaMismatch` when it has none, `NotFound`, `Access`, `Corrupt`."""
+        """The schema of a block, also without a producer, for whoever may read its data file. Raises `SchemaMismatch` when it has none, `NotFound`, `Access`, `Corrupt`."""
         return cls._from("datablock_schema_of_block", path_bytes("block name", name))
 
     @classmethod

@@ -46,7 +46,9 @@ static void observer_sees_the_newest(void) {
     close_pair(&p);
 }
 
-/* A thread that is another user as far as files go: it may look at a block of mode 0644, and not attach. */
+static datablock_schema text_schema; /* of "public" */
+
+/* A thread that is another user as far as files go: it may look at a block of mode 0644, and ask for its schema, and not attach. */
 static void *look_as_nobody(void *unused) {
     datablock_observer observer;
     datablock_consumer consumer;
@@ -57,12 +59,19 @@ static void *look_as_nobody(void *unused) {
     CHECK(syscall(SYS_setgroups, 0, NULL) == 0); /* of this thread alone, as what follows */
     setfsgid(65534);
     setfsuid(65534);
-    CHECK_STATUS(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS);
+    CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS, "0640: its group, 0646: everybody");
+    CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS, "this one can be looked at: an observer needs the data file only");
     CHECK_STATUS(datablock_observer_open("private", &options, &observer), DATABLOCK_E_ACCESS);
     CHECK_OK(datablock_observer_open("public", &options, &observer));
     CHECK_OK(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen));
     CHECK(strcmp(buffer, "look") == 0);
     CHECK_OK(datablock_observer_close(observer));
+    datablock_schema schema;
+    char path[300];
+    snprintf(path, sizeof path, "%s/public", test_directory());
+    CHECK_OK(datablock_schema_of_block(path, &schema));
+    CHECK(strcmp(schema.canonical, text_schema.canonical) == 0);
+    datablock_schema_free(&schema);
     return NULL;
 }
 
@@ -76,12 +85,15 @@ static void observer_needs_only_to_read(void) {
     datablock_producer producer;
     pthread_t thread;
     config.mode = 0644;
+    CHECK_OK(datablock_schema_parse("schema Text 1.0.0 { text: char[100]; }", &text_schema));
+    config.schema = &text_schema;
     CHECK(chmod(test_directory(), 0755) == 0);
     CHECK_OK(datablock_producer_open("public", &config, &producer));
     write_text(producer, "look");
     CHECK(pthread_create(&thread, NULL, look_as_nobody, NULL) == 0);
     pthread_join(thread, NULL);
     CHECK_OK(datablock_producer_close(producer));
+    datablock_schema_free(&text_schema);
     close_pair(&private);
 }
 

@@ -39,6 +39,7 @@ if command -v pkg-config >/dev/null; then
     ${CC:-cc} -o "$root/user/by-pkg-config" "$root/user/user.c" $flags
     LD_LIBRARY_PATH=$libdir "$root/user/by-pkg-config"
 fi
+test "$("$root/usr/bin/datablock-admin" --version)" = "datablock-admin $(sed -n 's/^Version: //p' "$pc")"
 test "$(readlink "$libdir/libdatablock.so")" = libdatablock.so.1
 
 for file in man/man1/datablock-admin.1 man/man1/datablock-admin-schema-show.1 \

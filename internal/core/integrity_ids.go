@@ -1,0 +1,182 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"datablock/internal/layout"
+)
+
+// Which ids the messages have is said by many words: commit, the tags of the entries, the headers of the slots in the ring and of those that have left it. Each may be damaged, and a small ring has few
+// entries: two of them are a majority. So every word is asked, and what takes the fewest damaged words is believed.
+
+// idWords is all that says something of ids, each word loaded once. Nothing of it is in the control file, where consumers write.
+type idWords struct {
+	commit  uint64
+	entries []uint64
+	slots   []slotHeaderWords
+	claims  uint64 // there ever were, as the slots say
+}
+
+func (x *inspection) idWords() *idWords {
+	w := &idWords{commit: x.commit(), entries: make([]uint64, x.slotCount), slots: make([]slotHeaderWords, x.slots())}
+	for place := range w.entries {
+		w.entries[place] = x.entries[place].Load()
+	}
+	for slot := range w.slots {
+		h := x.slotWords(uint32(slot))
+		w.slots[slot] = h
+		if sum := w.claims + layout.ClaimGeneration(h.claim); sum > w.claims {
+			w.claims = sum
+		}
+	}
+	return w
+}
+
+// plausibility is how much has to be wrong for an id to be that of the next message. Of two that are wrong in as many words, that one is likelier of which more fits by halves.
+type plausibility struct{ damaged, halves int }
+
+func (p plausibility) compare(q plausibility) int {
+	if p.damaged != q.damaged {
+		return p.damaged - q.damaged
+	}
+	return q.halves - p.halves
+}
+
+// ifNext counts the words that are damaged if next is the id of the next message.
+func (w *idWords) ifNext(next uint64) (p plausibility) {
+	n, spare := uint64(len(w.entries)), uint64(len(w.slots)-len(w.entries))
+	wrong := func(is bool) {
+		if is {
+			p.damaged++
+		}
+	}
+	half := func(is bool) {
+		if is {
+			p.halves++
+		}
+	}
+	wrong(w.commit != next && w.commit+1 != next) // it may lag behind by the newest message
+	named, inRing := make([]bool, len(w.slots)), make([]bool, len(w.slots))
+	for place, e := range w.entries {
+		if next <= uint64(place) {
+			wrong(e&^layout.EntryFence != layout.EntryNone)
+			continue
+		}
+		id, slot := next-1-(next-1-uint64(place))%n, layout.EntrySlot(e)
+		switch {
+		case int(slot) >= len(w.slots): // empty, too
+			wrong(true)
+		case layout.EntryID(e, id) != id || named[slot]:
+			wrong(true)
+			half(w.slots[slot].id == id)
+			inRing[slot] = inRing[slot] || w.slots[slot].id == id
+		default: // if they disagree it is one of the two that is damaged: the header, or the slot that is named
+			named[slot], inRing[slot] = true, w.slots[slot].id == id
+			wrong(e&layout.EntryLost == 0 && !inRing[slot])
+		}
+	}
+	leftLast, newest := false, false
+	for slot, h := range w.slots {
+		newest = newest || h.id+1 == next
+		if inRing[slot] || layout.ClaimGeneration(h.claim) == 0 {
+			continue
+		}
+		// Slots that have left the ring are used again in turn. One may hold a message that was not published, or was fenced.
+		wrong(!named[slot] && (h.id > next || next-h.id > n+1+2*spare))
+		leftLast = leftLast || h.id == next || h.id+n+1 == next
+	}
+	wrong(next > n && !leftLast)
+	wrong(w.claims < next)
+	half(newest)
+	return p
+}
+
+// fewSlots is up to how many every word is asked which id it would mean; in a longer ring two damaged messages are no majority.
+const fewSlots = 1024
+
+// meant are the ids of the next message that the words may mean. entriesNext: what most of the ring means.
+func (w *idWords) meant(entriesNext uint64) (all []uint64) {
+	all = append(all, w.commit, w.commit+1, entriesNext, entriesNext+1, entriesNext+2)
+	if n := uint64(len(w.entries)); n <= 16 && len(w.slots) <= fewSlots {
+		for _, e := range w.entries {
+			slot := layout.EntrySlot(e)
+			if int(slot) >= len(w.slots) {
+				continue
+			}
+			for _, id := range []uint64{w.slots[slot].id, layout.EntryID(e, w.slots[slot].id), layout.EntryID(e, w.commit)} {
+				for ahead := range n {
+					all = append(all, id+ahead+1)
+				}
+			}
+		}
+		for _, h := range w.slots {
+			all = append(all, h.id, h.id+1)
+		}
+	}
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(next uint64) bool { return int64(next) < 0 })
+}
+
+// likeliest are the ids of the next message that take the fewest damaged words: one, if that can be told. Of two neighbours it is the later one, so that no id is given to two messages.
+func (w *idWords) likeliest(entriesNext uint64) (next []uint64) {
+	var best plausibility
+	for _, one := range w.meant(entriesNext) {
+		p := w.ifNext(one)
+		if order := p.compare(best); len(next) == 0 || order < 0 {
+			best, next = p, []uint64{one}
+		} else if order == 0 {
+			next = append(next, one)
+		}
+	}
+	if len(next) == 2 && next[0]+1 == next[1] {
+		next = next[1:]
+	}
+	return next
+}
+
+// judgeCommit judges the one word that all ids are compared with, where the ring does not agree with it.
+func (x *inspection) judgeCommit() {
+	var next []uint64
+	look := func() (Finding, bool) {
+		next = nil
+		if !x.commitContradicted() {
+			return fine()
+		}
+		w := x.idWords()
+		switch next = w.likeliest(x.entriesNext()); {
+		case len(next) == 0: // no id can be
+		case len(next) == 1 && (next[0] == w.commit || next[0] == w.commit+1):
+			return fine() // what contradicts it is damaged itself
+		case len(next) == 1:
+			return x.finding(PartHeader, 0, NoSlot, "commit is %d, and the ring holds messages up to %d", w.commit, next[0]-min(next[0], 1))
+		}
+		f, _ := x.finding(PartHeader, 0, NoSlot, "which ids its messages have cannot be told: commit is %d, and as much speaks for %s as the next one", w.commit, orList(next))
+		f.Advice = fmt.Sprintf("nothing is repaired, because an id could be given to two messages: read what you need (an observer can), then remove %s and start the producer again", x.location.data())
+		return f, true
+	}
+	if _, wrong := look(); !wrong {
+		return
+	}
+	x.doubt(look)
+	x.settle()
+	if _, wrong := look(); !x.wrong[PartHeader] || !wrong {
+		return
+	}
+	if x.idsUnknown = len(next) != 1; !x.idsUnknown {
+		x.next, x.nextKnown = next[0], true
+	}
+}
+
+// orList is a list of a few ids as people read it.
+func orList(ids []uint64) string {
+	if len(ids) > 4 {
+		return fmt.Sprintf("any of %d ids", len(ids))
+	}
+	all := make([]string, len(ids))
+	for i, id := range ids {
+		all[i] = fmt.Sprint(id)
+	}
+	return strings.Join(all, " or ")
+}
