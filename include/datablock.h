@@ -177,7 +177,7 @@ typedef struct datablock_config {
     uint32_t min_consumers;  /* while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
                                 LOSSLESS consumer counts, whose place is kept */
     uint32_t mode;           /* who may attach, independent of umask; default 0600: the own uid. 0660: the group too (and may produce); 0640: the group
-                                may attach only; 0666: everybody may attach, and still not write messages. With 0644 others may look at the data file
+                                may attach only; 0646: everybody may attach, and still not write messages. With 0644 others may look at the data file
                                 but not attach, because attaching takes a control file that they may write */
     uint32_t checksum;       /* datablock_checksum; default none */
     const char *directory;   /* NULL: $DATABLOCK_DIR, else /dev/shm; must be absolute */

@@ -247,7 +247,7 @@ func (c Config) resolved() (Config, error) {
 		c.Mode = defaultMode
 	}
 	if c.Mode&^0o666 != 0 || c.Mode&0o600 != 0o600 {
-		return c, fail(Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as 0600, 0660 (the group may attach) or 0666 (everybody may)", c.Mode)
+		return c, fail(Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as 0600, 0640 (the group may attach) or 0646 (everybody may)", c.Mode)
 	}
 	if len(c.Secret) > maxSecret {
 		return c, fail(Invalid, "the secret has %d bytes, the limit is %d", len(c.Secret), maxSecret)

@@ -289,6 +289,7 @@ func (x *inspection) settle() {
 	for _, s := range x.suspects {
 		x.report(s.first)
 	}
+	x.suspects = nil // judged: whoever settles later has doubts of its own
 }
 
 // report adds what is wrong beyond doubt.

@@ -46,7 +46,7 @@ func (p plausibility) compare(q plausibility) int {
 
 // ifNext counts the words that are damaged if next is the id of the next message.
 func (w *idWords) ifNext(next uint64) (p plausibility) {
-	n, spare := uint64(len(w.entries)), uint64(len(w.slots)-len(w.entries))
+	n := uint64(len(w.entries))
 	wrong := func(is bool) {
 		if is {
 			p.damaged++
@@ -83,8 +83,8 @@ func (w *idWords) ifNext(next uint64) (p plausibility) {
 		if inRing[slot] || layout.ClaimGeneration(h.claim) == 0 {
 			continue
 		}
-		// Slots that have left the ring are used again in turn. One may hold a message that was not published, or was fenced.
-		wrong(!named[slot] && (h.id > next || next-h.id > n+1+2*spare))
+		// Out of the ring there may be a message that was not published, or was fenced, and as old a one as you like: big slots are used again last in, first out, and pinned ones late.
+		wrong(!named[slot] && h.id > next)
 		leftLast = leftLast || h.id == next || h.id+n+1 == next
 	}
 	wrong(next > n && !leftLast)
@@ -153,7 +153,7 @@ func (x *inspection) judgeCommit() {
 			return x.finding(PartHeader, 0, NoSlot, "commit is %d, and the ring holds messages up to %d", w.commit, next[0]-min(next[0], 1))
 		}
 		f, _ := x.finding(PartHeader, 0, NoSlot, "which ids its messages have cannot be told: commit is %d, and as much speaks for %s as the next one", w.commit, orList(next))
-		f.Advice = fmt.Sprintf("nothing is repaired, because an id could be given to two messages: read what you need (an observer can), then remove %s and start the producer again", x.location.data())
+		f.Advice = fmt.Sprintf("nothing is repaired, because an id could be given to two messages: copy both files first if you need what is in them, then remove %s and start the producer again", x.location.data())
 		return f, true
 	}
 	if _, wrong := look(); !wrong {

@@ -62,6 +62,8 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 		{"commit and the newest entry", 2, 6, func(f few) { *f.commitHint = 999; f.scrap(5) }, 0},
 		{"commit and the newest entry of four", 4, 9, func(f few) { *f.commitHint = 999; f.scrap(8) }, 0},
 		{"commit and the oldest header", 2, 6, func(f few) { *f.commitHint = 999; *f.header(4) = 77 }, 0},
+		{"commit and the only entry", 1, 6, func(f few) { *f.commitHint = 2; f.scrap(5) }, 0},
+		{"commit and the only tag", 1, 6, func(f few) { *f.commitHint = 2; f.tag(5) }, 0},
 		{"an entry that is older", 2, 6, func(f few) { f.older(5) }, 0},
 		{"one word and another of a message", 2, 6, func(f few) { *f.header(4) = 77; f.scrap(4) }, 1},
 	} {
@@ -91,6 +93,33 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 			assert.Equal(t, c.lost, lost)
 			write(t, q, 3)
 		})
+	}
+}
+
+// TestOldSlotsOutOfTheRingAreNoEvidence: of big slots a few are used again and again, and those that were pinned once keep what they had.
+func TestOldSlotsOutOfTheRingAreNoEvidence(t *testing.T) {
+	for held := 2; held <= layout.MaxPins; held++ {
+		b := newBench(t)
+		config := b.config(Ring, 1)
+		config.SlotSize = bigSlot
+		p := b.producer(config)
+		c := b.consumer(ConsumerOptions{Delivery: Latest, MaxPins: uint32(held)})
+		var slots []ReadSlot
+		for range held {
+			write(t, p, 1)
+			s, err := c.Next(0)
+			require.NoError(t, err)
+			slots = append(slots, s)
+		}
+		for _, s := range slots {
+			require.NoError(t, c.Release(s))
+		}
+		write(t, p, 100)
+		p.die()
+		*p.commitHint ^= 1 << 40
+		result, left := b.repair(false)
+		require.Equal(t, RecoverySuccess, result, left.Message())
+		require.EqualValues(t, held+100, b.producer(config).next, "%d slots were held", held)
 	}
 }
 

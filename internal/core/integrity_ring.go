@@ -33,12 +33,14 @@ func (x *inspection) voucher(place uint32) (id uint64, empty, vouches bool) {
 }
 
 // commitContradicted reports whether anything in the ring says that commit cannot be. The ids present are from commit - N, which commit was at some time before, to commit
-// itself: the newest may be published and commit not stored yet.
+// itself: the newest may be published and commit not stored yet. Where no message vouches for anything, nothing says that commit is right either.
 func (x *inspection) commitContradicted() bool {
 	n := uint64(x.slotCount)
+	vouched, damaged := false, false
 	for place := range x.slotCount {
 		before := x.commit()
 		id, empty, vouches := x.voucher(place)
+		vouched, damaged = vouched || vouches && !empty, damaged || !vouches
 		if !vouches || empty && before <= uint64(place) { // that a place is empty speaks only against a commit that is beyond it
 			continue
 		}
@@ -46,7 +48,7 @@ func (x *inspection) commitContradicted() bool {
 			return true
 		}
 	}
-	return false
+	return damaged && !vouched
 }
 
 // entriesNext is one past the newest message, by the entries alone: the N ids in a row that most of them are from.
