@@ -14,7 +14,6 @@
 
 #define SPINS 100
 #define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
-#define IDLE_NS INT64_C(10000000)    /* how old may be what a read that does not wait says of the producer */
 #define PROBE_NS INT64_C(1000000000) /* how often a waiting reader looks whether anything can still come */
 
 void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
@@ -105,8 +104,9 @@ static outcome wait_until(const datablock_inline_place *place, datablock_inline_
 
 /* A read that does not wait and finds nothing: polled, perhaps, millions of times. */
 static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
-    uint64_t now = datablock_inline_now(&c->moment);
-    if (ending(c) || (int64_t)(now - c->producer_probed) > IDLE_NS) {
+    datablock_inline_look_at_clock(&c->moment);
+    uint64_t now = c->moment.now;
+    if (ending(c) || (int64_t)(now - c->producer_probed) > DATABLOCK_INLINE_IDLE_NS) {
         return ASK_GO;
     }
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, now);

@@ -920,7 +920,7 @@ typedef struct datablock_inline_thread {
     uint32_t idle; /* the place of a consumer that found nothing to read */
 } datablock_inline_thread;
 
-/* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, without or with a producer. */
+/* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, with or without a producer. */
 enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
 
 #define DATABLOCK_INLINE_VERSION 2
@@ -981,11 +981,16 @@ DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
     __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
 }
 
+/* How old may be what a read that does not wait says of the producer, in nanoseconds, beside the age of the reading of the clock. */
+#define DATABLOCK_INLINE_IDLE_NS INT64_C(10000000)
+
 /*
- * A read that does not wait and has found nothing: polled, perhaps, millions of times. False: the library has to look at the clock, at the producer, or at the end of the stream.
+ * A read that does not wait and has found nothing: polled, perhaps, millions of times. False: the library has to look at the clock, at the producer, or at the end of the stream. That
+ * there is no producer is not said without a look at the clock: one may have come.
  */
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
-    if (DATABLOCK_UNLIKELY(!datablock_inline_still(&c->moment) ||
+    if (DATABLOCK_UNLIKELY(!c->producer_there || !datablock_inline_still(&c->moment) ||
+                           (int64_t)(c->moment.now - c->producer_probed) > DATABLOCK_INLINE_IDLE_NS ||
                            __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
     }
@@ -1052,7 +1057,7 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 /* How long a reader stands back that has found two messages one right after the other and is close to the producer. */
 #define DATABLOCK_INLINE_LET_GO_FIRST 4
 
-/* *status is OK, or TIMEOUT or NO_PRODUCER of a call that does not wait. */
+/* *status is OK, or TIMEOUT of a call that does not wait. */
 DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
         return false;
@@ -1084,14 +1089,14 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
         c->close = 0;
         c->polling = 1;
         done = found == DATABLOCK_INLINE_NOTHING && timeout_ms == 0 && datablock_inline_idle(c);
-        *status = c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
+        *status = DATABLOCK_E_TIMEOUT;
     }
     if (DATABLOCK_UNLIKELY(wake)) {
         datablock_inline_wake_producer(&c->block);
     }
     if (DATABLOCK_UNLIKELY(done && found == DATABLOCK_INLINE_NOTHING)) {
         datablock_inline_self->idle = (uint32_t)(consumer.handle >> DATABLOCK_INLINE_INDEX_SHIFT);
-        datablock_inline_self->failed = c->producer_there ? DATABLOCK_INLINE_IDLE : DATABLOCK_INLINE_ORPHANED;
+        datablock_inline_self->failed = DATABLOCK_INLINE_IDLE;
         datablock_inline_leave(false);
     } else {
         datablock_inline_leave(done);
