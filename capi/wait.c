@@ -116,6 +116,13 @@ static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_cons
     return EXPIRED;
 }
 
+/* A message was found by a reader that waits: it stands back from nobody before its next look. */
+static datablock_status found_one(datablock_inline_consumer *c) {
+    c->close = c->polling = 0;
+    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, datablock_inline_now(&c->moment));
+    return DATABLOCK_OK;
+}
+
 /* Milliseconds until a moment, rounded up. */
 static int64_t left(uint64_t until) {
     uint64_t now = dbshim_monotonic();
@@ -135,7 +142,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         if (result == EXPIRED) {
             return c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
         }
-        return result == FOUND ? DATABLOCK_OK : DBSHIM_GO(thread, dbgo_read_begin(index, 0, out, thread->detail));
+        return result == FOUND ? found_one(c) : DBSHIM_GO(thread, dbgo_read_begin(index, 0, out, thread->detail));
     }
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
     uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
@@ -151,7 +158,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         }
         switch (result) {
         case FOUND:
-            return DATABLOCK_OK;
+            return found_one(c);
         case EXPIRED:
             return DBSHIM_GO(thread, dbgo_read_conclude(index, timeout_ms, out, thread->detail));
         case PROBE:

@@ -34,7 +34,7 @@ static uint64_t producer_silent_ms(const char *name) {
 
 /* Whoever is that silent has called after `begun`, and the library knows: give or take the coarse clock's tick. */
 static void check_heard_since(uint64_t silent_ms, double begun) {
-    const double tick = 0.011;
+    const double tick = 0.05; /* of the clock, and on a loaded machine it is late; what is looked for is at least twice as long */
     double silent = (double)silent_ms / 1000, now = check_now();
     if (silent > now - begun + tick) {
         check_failed(__FILE__, __LINE__, "silent for %g s, and called within the last %g s", silent, now - begun);
