@@ -476,10 +476,13 @@ static void fault_detail(void) {
 
 /* A role: writes one message and dies when its standard input ends. */
 static int write_and_die(const char *directory, const char *name) {
-    datablock_config config = ring_config(4);
+    datablock_config config;
     datablock_producer producer;
     char byte;
-    config.directory = directory;
+    CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
+    config.slot_count = 4;
+    config.slot_size = 100;
+    config.directory = directory; /* the parent's: test_directory would make another one */
     CHECK_OK(datablock_producer_open(name, &config, &producer));
     write_text(producer, "the last words");
     return write(STDOUT_FILENO, "", 1) == 1 && read(STDIN_FILENO, &byte, 1) == 0 ? raise(SIGKILL) : 1;
