@@ -726,14 +726,15 @@ DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_
 }
 
 /*
- * The message at ring_at has been taken. Whether the producer is about to write to the same line of entries: a reader that keeps so close takes the line from it at every message, and
- * waits for it in turn.
+ * The message at ring_at has been taken. `close`: the next one is there already, and the producer is about to write to the same line of entries. A reader that keeps so close takes the line
+ * from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns, and nothing is to be gained by waiting.
  */
 DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
     uint32_t last = c->ring_at | (DATABLOCK_INLINE_ENTRIES - 1);
-    c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES &&
-               datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN), c->ring_next + (last - c->ring_at)) < 0;
+    c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES && c->ring_at != last &&
+               datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN), c->ring_next + (last - c->ring_at)) < 0 &&
+               datablock_inline_entry_ahead(__atomic_load_n(&b->entries[c->ring_at + 1], DATABLOCK_PLAIN), c->next) >= 0;
     c->ring_next = c->next;
     c->ring_at = datablock_inline_place_after(b, c->ring_at);
 }

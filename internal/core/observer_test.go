@@ -67,14 +67,20 @@ func TestObserverReadsByID(t *testing.T) {
 	assert.ErrorIs(t, err, NotFound)
 }
 
-func TestObserverPassesOverWhatWasDiscarded(t *testing.T) {
-	b := newBench(t)
-	p := b.producer(b.config(Ring, 4))
-	o := b.observer()
-	into := make([]byte, 8)
+// newestOfThree is a ring with three messages, and what an observer sees of the last one.
+func newestOfThree(t *testing.T) (b bench, p *Producer, o *Observer, into []byte, newest Observation) {
+	b = newBench(t)
+	p = b.producer(b.config(Ring, 4))
+	o = b.observer()
+	into = make([]byte, 8)
 	write(t, p, 3)
 	newest, err := o.ReadNewest(into)
 	require.NoError(t, err)
+	return b, p, o, into, newest
+}
+
+func TestObserverPassesOverWhatWasDiscarded(t *testing.T) {
+	b, _, o, into, newest := newestOfThree(t)
 	require.Equal(t, RecoverySuccess, b.reset(newest.Index, true))
 	seen, err := o.ReadNewest(into)
 	require.NoError(t, err)
@@ -84,19 +90,13 @@ func TestObserverPassesOverWhatWasDiscarded(t *testing.T) {
 }
 
 func TestObserverIsToldOfWhatIsDiscardedWhileItCopies(t *testing.T) {
-	b := newBench(t)
-	p := b.producer(b.config(Ring, 4))
-	o := b.observer()
-	into := make([]byte, 8)
-	write(t, p, 3)
-	newest, err := o.ReadNewest(into)
-	require.NoError(t, err)
+	b, p, o, into, newest := newestOfThree(t)
 	o.between = func(step int) {
 		if step == 0 {
 			b.reset(newest.Index, true)
 		}
 	}
-	_, err = o.ReadAt(newest.ID, into)
+	_, err := o.ReadAt(newest.ID, into)
 	assert.ErrorIs(t, err, Lost)
 	o.between = func(step int) {
 		if step == 0 {

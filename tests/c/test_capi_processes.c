@@ -80,14 +80,22 @@ static bool child_left(struct child *child) {
     return told && waitpid(child->pid, &status, 0) == child->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Starts this program once more, afresh, for one of the roles in main; how it ended. */
-static int run_role(const char *role, const char *name) {
+/* Starts this program once more, afresh, for one of the roles in main, with that standard input and output. */
+static pid_t start_role(const char *role, const char *name, int in, int out) {
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        dup2(in, STDIN_FILENO);
+        dup2(out, STDOUT_FILENO);
         execl("/proc/self/exe", "test_capi_processes", role, test_directory(), name, (char *)NULL);
         _exit(127);
     }
+    return pid;
+}
+
+/* Runs a role to its end; how it ended. */
+static int run_role(const char *role, const char *name) {
+    pid_t pid = start_role(role, name, STDIN_FILENO, STDOUT_FILENO);
     int status;
     CHECK(waitpid(pid, &status, 0) == pid);
     return status;
@@ -102,14 +110,7 @@ struct orphans {
 static struct orphans run_dying_role(const char *role, const char *name) {
     int stay[2], gone[2];
     CHECK(pipe2(stay, O_CLOEXEC) == 0 && pipe2(gone, O_CLOEXEC) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        dup2(stay[0], STDIN_FILENO);
-        dup2(gone[1], STDOUT_FILENO);
-        execl("/proc/self/exe", "test_capi_processes", role, test_directory(), name, (char *)NULL);
-        _exit(127);
-    }
+    pid_t pid = start_role(role, name, stay[0], gone[1]);
     close(stay[0]);
     close(gone[1]);
     int status;
@@ -495,14 +496,7 @@ static void polls_of_a_producer_that_goes_and_comes(void) {
         int to[2], from[2], status;
         snprintf(name, sizeof name, "mortal%d", round);
         CHECK(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0);
-        pid_t pid = fork();
-        CHECK(pid >= 0);
-        if (pid == 0) {
-            dup2(to[0], STDIN_FILENO);
-            dup2(from[1], STDOUT_FILENO);
-            execl("/proc/self/exe", "test_capi_processes", "--write-and-die", test_directory(), name, (char *)NULL);
-            _exit(127);
-        }
+        pid_t pid = start_role("--write-and-die", name, to[0], from[1]);
         struct child producer = {.pid = pid, .ready = from[0], .leave = to[1]};
         close(to[0]);
         close(from[1]);

@@ -141,12 +141,52 @@ static void full_to_the_last_place(void) {
     }
 }
 
+#ifdef TEST_INLINE
+static bool close_after_reading(struct pair *pair, int written) {
+    datablock_read_slot slot;
+    for (int i = 0; i < written; i++) {
+        CHECK_OK(try_write(pair->producer));
+    }
+    CHECK_OK(datablock_read_begin(pair->consumer, 0, &slot));
+    CHECK_OK(datablock_read_end(pair->consumer, &slot));
+    const datablock_inline_consumer *c = datablock_inline_self->places[pair->consumer.handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
+    return c->close != 0;
+}
+
+/* A reader stands back from a producer that is in its line of entries with more than it has read, and not where the two take turns, or the producer is further ahead. */
+static void close_to_the_producer(void) {
+    static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED};
+    for (size_t d = 0; d < sizeof deliveries / sizeof *deliveries; d++) {
+        struct pair pair = open_pair("close", 64, deliveries[d]);
+        datablock_read_slot slot;
+        for (int turn = 0; turn < 24; turn++) {
+            CHECK(!close_after_reading(&pair, 1));
+        }
+        CHECK(close_after_reading(&pair, 2)); /* 24 and 25 */
+        CHECK(close_after_reading(&pair, 2)); /* up to 27, 25 read */
+        CHECK(!close_after_reading(&pair, 4)); /* up to 31, the last of the line */
+        for (int id = 27; id < 32; id++) {
+            CHECK(!close_after_reading(&pair, 0));
+        }
+        CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
+        CHECK(!close_after_reading(&pair, 2)); /* it has waited for that one */
+        CHECK(close_after_reading(&pair, 1));
+        CHECK(!close_after_reading(&pair, 0));
+        close_pair(&pair);
+        CHECK_OK(unlink_here("close"));
+    }
+}
+#endif
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"heard-after-a-pause", heard_after_a_pause},
         {"heard-after-sixteen-calls", heard_after_sixteen_calls},
         {"polls-that-find-nothing", polls_that_find_nothing},
         {"full-to-the-last-place", full_to_the_last_place},
+#ifdef TEST_INLINE
+        {"close-to-the-producer", close_to_the_producer},
+#endif
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
 }
