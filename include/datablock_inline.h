@@ -66,8 +66,9 @@
  *   UNPIN, ADVANCE        let go, then look at PRODUCER_WAITING. Also release: what the reader read comes before the producer's reuse (acquired by PINS and CURSOR)
  *   PRODUCER_WAITING      see there. The producer's half is the library's: store what it waits for, then look again, sequentially consistent
  *   WAITING               the producer's load after PUBLISH. The sleeper sets its bit, then looks at the entry again
- *   REMEMBER              the claim's half against a forced replacement: load the entry, then the state. The replacer's: mark the state, then fence the entry. An acquire:
- *                         a fence that it finds brings the mark along. The claim's mark, too, comes after it
+ *   REMEMBER              a claim that does not know its entry, because a fence may have been meant for the one before: load the entry, then the state. A forced replacer's half: mark the
+ *                         state, then fence the entry. An acquire: a fence that it finds brings the mark along. The claim's mark, too, comes after it. (A claim that knows its entry takes
+ *                         no fence for it, so that its commit fails)
  *   STATE, EPOCH          the claim's loads after REMEMBER
  *   COMMIT_HINT_STORE     released after PUBLISH; nothing is concluded from it that an entry does not confirm
  *   COMMIT_HINT_LOAD      acquires it: a reader that begins there finds the entries before it
@@ -186,7 +187,6 @@ typedef struct datablock_inline_producer {
     datablock_inline_moment moment;
     uint64_t next;          /* id of the next message */
     uint64_t epoch;         /* of this producer */
-    uint64_t remembered;    /* the entry as the commit expects it */
     uint64_t min_cursor;    /* lower bound of all LOSSLESS cursors, as of the last rescan */
     uint64_t acked;         /* join_epoch that the last rescan served */
     uint64_t name_checked;  /* CLOCK_MONOTONIC ns of the last look whether the name still leads here */
@@ -205,6 +205,8 @@ typedef struct datablock_inline_producer {
     uint32_t *retired;      /* slots out of the ring that a reader may still pin */
     uint64_t *pinned;       /* bit per slot, all zero between scans */
     uint32_t *pins;         /* what a scan found */
+    uint64_t *expected;     /* each entry of the ring as a commit expects it: as this producer left it, or, with a FENCE, to be looked at by the next claim */
+    uint64_t *claims;       /* the claim mark of each slot, as this producer left it; 0: to be looked at */
 } datablock_inline_producer;
 
 typedef struct datablock_inline_hold {
@@ -305,6 +307,18 @@ DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
     __asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)line)); /* __builtin_prefetch asks to read only, unless told that the processor has this */
 #else
     __builtin_prefetch(line, 1);
+#endif
+}
+
+/*
+ * Hands a cache line that has been written on to the cache that the cores share, where readers get it sooner than from this core. It takes its time, so it is for who has nothing else to do.
+ * A processor that does not know the instruction passes over it.
+ */
+DATABLOCK_INLINE void datablock_inline_hand_on(const void *line) {
+#if defined(__x86_64__)
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x07" : : "D"(line), "m"(*(const uint8_t *)line)); /* cldemote (%rdi) */
+#else
+    (void)line;
 #endif
 }
 
@@ -517,6 +531,16 @@ DATABLOCK_INLINE_COLD bool datablock_inline_make_room(datablock_inline_producer 
     return p->free_count != 0;
 }
 
+/* Producer.remember: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it holds a message that this producer did not write. */
+DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p, const uint64_t *place) {
+    uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
+    if ((entry & DATABLOCK_INLINE_FENCE) != 0 || (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0)) {
+        return false;
+    }
+    p->expected[p->ring_at] = entry;
+    return true;
+}
+
 /* Producer.Claim, without waiting. `now` is a clock reading. False: nothing has changed, the library has to do it. */
 DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint64_t now, datablock_write_slot *out) {
     const datablock_inline_block *b = &p->block;
@@ -528,16 +552,17 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
         return false;
     }
     uint32_t slot = p->free_slots[p->free_count - 1];
+    uint8_t *header = datablock_inline_header(b, slot);
+    datablock_inline_prepare(header);
+    datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
     DATABLOCK_CRASH_POINT("claim.slot");
     uint64_t *place = datablock_inline_next_entry(p);
-    uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
+    if (DATABLOCK_UNLIKELY((p->expected[p->ring_at] & DATABLOCK_INLINE_FENCE) != 0) && !datablock_inline_remember(p, place)) {
+        return false;
+    }
     datablock_inline_prepare_slot(p, DATABLOCK_INLINE_AHEAD);
     if (b->slot_count - p->ring_at > DATABLOCK_INLINE_ENTRIES) {
         datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES);
-    }
-    if (DATABLOCK_UNLIKELY((entry & DATABLOCK_INLINE_FENCE) != 0 ||
-                           (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0))) {
-        return false;
     }
     uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);
     if (DATABLOCK_UNLIKELY(state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
@@ -546,12 +571,13 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
     }
     p->free_count--;
     p->slot = slot;
-    p->remembered = entry;
     DATABLOCK_CRASH_POINT("claim.remembered");
-    uint8_t *header = datablock_inline_header(b, slot);
-    uint64_t generation = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) + 1;
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM,
-                          UINT64_C(1) << 63 | (p->epoch & 0xffff) << 47 | (generation & ((UINT64_C(1) << 47) - 1)));
+    uint64_t generation = p->claims[slot];
+    if (DATABLOCK_UNLIKELY(generation == 0)) {
+        generation = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
+    }
+    p->claims[slot] = (p->epoch & 0xffff) << 47 | ((generation + 1) & ((UINT64_C(1) << 47) - 1));
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, UINT64_C(1) << 63 | p->claims[slot]);
     DATABLOCK_CRASH_POINT("claim.opened");
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the payload comes after the mark: an observer relies on it where stores are seen in order */
     datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_SINCE, now);
@@ -570,7 +596,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint6
 }
 
 DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *header) {
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) & ~(UINT64_C(1) << 63));
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, p->claims[p->slot]);
     DATABLOCK_CRASH_POINT("claim.closed");
     datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
     datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_SINCE, 0);
@@ -587,6 +613,8 @@ DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *
 DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
     const datablock_inline_block *b = &p->block;
     uint8_t *header = datablock_inline_header(b, p->slot);
+    uint64_t *place = datablock_inline_next_entry(p), expected = p->expected[p->ring_at];
+    datablock_inline_prepare(place);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, p->next);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_LENGTH, length);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP, stamp);
@@ -594,9 +622,8 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */
     p->claimed = 0;
     DATABLOCK_CRASH_POINT("commit.unmarked");
-    uint64_t expected = p->remembered;
-    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(datablock_inline_next_entry(p), &expected, datablock_inline_entry(p->next, p->slot), false,
-                                                        DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN))) {
+    uint64_t entry = datablock_inline_entry(p->next, p->slot);
+    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(place, &expected, entry, false, DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN))) {
         return false;
     }
     DATABLOCK_CRASH_POINT("commit.published");
@@ -604,6 +631,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     if (DATABLOCK_LIKELY(old < b->slots)) { /* an empty entry's is not */
         p->retired[p->retired_count++] = old;
     }
+    p->expected[p->ring_at] = entry;
     p->ring_next = ++p->next;
     p->ring_at = datablock_inline_place_after(b, p->ring_at);
     __atomic_store_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), p->next, DATABLOCK_ORDER_COMMIT_HINT_STORE);
@@ -623,6 +651,8 @@ DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
     datablock_inline_unmark(p, datablock_inline_header(&p->block, p->slot));
     DATABLOCK_CRASH_POINT("abort.unmarked");
     p->claimed = 0;
+    (void)datablock_inline_next_entry(p);
+    p->expected[p->ring_at] |= DATABLOCK_INLINE_FENCE; /* a forced recovery may have fenced off the claim that has ended: the next one is another */
     p->free_slots[p->free_count++] = p->slot;
     datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_ABORTED, 1);
 }
@@ -919,12 +949,13 @@ typedef struct datablock_inline_thread {
     uint32_t fence; /* 1: the system has no barrier on behalf of others, so this thread makes its own */
     uint32_t failed; /* what the last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
     uint32_t idle; /* the place of a consumer that found nothing to read */
+    uint32_t waited; /* for a message, since it wrote one itself: it takes turns with somebody */
 } datablock_inline_thread;
 
 /* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, with or without a producer. */
 enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
 
-#define DATABLOCK_INLINE_VERSION 2
+#define DATABLOCK_INLINE_VERSION 3
 #define DATABLOCK_INLINE_PRODUCER 1u
 #define DATABLOCK_INLINE_CONSUMER 2u
 #define DATABLOCK_INLINE_OBSERVER 3u
@@ -1031,6 +1062,10 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
             p->claimed = 1; /* still this claim, and the library publishes or ends it */
         } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
             datablock_inline_wake_consumers(&p->block);
+        } else if (DATABLOCK_UNLIKELY(datablock_inline_self->waited)) {
+            datablock_inline_self->waited = 0;
+            datablock_inline_hand_on((uint8_t *)slot->data - DATABLOCK_LAYOUT_SLOT_HEADER);
+            datablock_inline_hand_on(slot->data);
         }
     }
     datablock_inline_leave(done);
@@ -1096,6 +1131,7 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
         datablock_inline_wake_producer(&c->block);
     }
     if (DATABLOCK_UNLIKELY(done && found == DATABLOCK_INLINE_NOTHING)) {
+        datablock_inline_self->waited = 1;
         datablock_inline_self->idle = (uint32_t)(consumer.handle >> DATABLOCK_INLINE_INDEX_SHIFT);
         datablock_inline_self->failed = DATABLOCK_INLINE_IDLE;
         datablock_inline_leave(false);

@@ -267,15 +267,18 @@ func (b *block) dataTruncated() error {
 // inverse is 2^64 / n, rounded down, or, for a power of two, one less.
 func inverse(n uint64) uint64 { return ^uint64(0) / n }
 
-// entry is where message id is, was, or will be: at id % len(entries). A multiplication by the inverse is at most one lap short, and cheaper than a division.
-func (b *block) entry(id uint64) *atomic.Uint64 {
+// entry is where message id is, was, or will be.
+func (b *block) entry(id uint64) *atomic.Uint64 { return &b.entries[b.placeOf(id)] }
+
+// placeOf is id % len(entries). A multiplication by the inverse is at most one lap short, and cheaper than a division.
+func (b *block) placeOf(id uint64) uint32 {
 	n := uint64(len(b.entries))
 	laps, _ := bits.Mul64(id, b.inverse)
 	at := id - laps*n
 	if at >= n {
 		at -= n
 	}
-	return &b.entries[at]
+	return uint32(at)
 }
 
 // commit is the hint: one past an id that was published, not always the newest.

@@ -64,13 +64,41 @@ func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 		*c.hot.heartbeat = c.clock.Now()
 		return err
 	}
+	if c.close {
+		platform.Pause(letGoFirst)
+	}
 	ok, err := c.look(out)
 	*c.hot.heartbeat = c.clock.Now() // after the look, which comes the sooner
 	if !ok && err == nil {
+		c.close = false // the reader waits for the producer, which is the slower one
 		err = c.wait(wanted{}, timeout, out)
 	}
 	c.invariant()
 	return err
+}
+
+// letGoFirst is how long a reader stands back that has found two messages one right after the other and is close to the producer.
+const letGoFirst = 4
+
+// place is where the entry of the message that comes next in order is.
+func (c *Consumer) place() uint32 {
+	if c.ringNext != c.next {
+		c.ringNext, c.ringAt = c.next, c.placeOf(c.next)
+	}
+	return c.ringAt
+}
+
+// step passes over the message at c.ringAt, which has been taken, and looks whether the reader is close: whether the next one is there already, and the producer is about to write to the same line of
+// entries. A reader that keeps so close takes the line from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns.
+func (c *Consumer) step() {
+	n, last := c.slotCount, c.ringAt|(entriesAhead-1)
+	c.close = n > last && n > entriesAhead && c.ringAt != last &&
+		layout.EntryAhead(c.entries[last].Load(), c.ringNext+uint64(last-c.ringAt)) < 0 &&
+		layout.EntryAhead(c.entries[c.ringAt+1].Load(), c.next) >= 0
+	c.ringNext = c.next
+	if c.ringAt++; c.ringAt == n {
+		c.ringAt = 0
+	}
 }
 
 // mayHold reports why no further slot can be held, nil if one can.

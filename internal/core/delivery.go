@@ -17,29 +17,31 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	if c.joining != 0 {
 		return c.nextInOrder(out)
 	}
-	v := c.entry(c.next).Load() // acquire; pairs with Producer.publish
+	v := c.entries[c.place()].Load() // acquire; pairs with Producer.publish
 	if c.mayJump && !layout.EntryEmpty(v) && layout.EntryID(v, c.next) > c.next {
 		c.jump(0) // once: from where it leads the producer overwrites nothing
 		v = c.entry(c.next).Load()
 	}
-	if layout.EntryEmpty(v) {
+	if !layout.EntryIs(v, c.next) {
+		return c.notNext(v)
+	}
+	c.mayJump = false
+	h := &c.holds[c.freeHold()]
+	*h = hold{id: c.next, slot: layout.EntrySlot(v)}
+	return c.deliverInOrder(h, out)
+}
+
+// notNext says what a LOSSLESS reader makes of an entry that is not the next message's.
+func (c *Consumer) notNext(v uint64) (bool, error) {
+	if layout.EntryEmpty(v) || layout.EntryAhead(v, c.next) < 0 {
 		return false, nil
 	}
-	id := layout.EntryID(v, c.next)
-	if id < c.next {
-		return false, nil
-	}
-	if id > c.next {
+	if layout.EntryAhead(v, c.next) > 0 {
 		*c.hot.overruns++
 		return false, fail(Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, or the control file is damaged; attach again", c.name(), c.next)
 	}
 	c.mayJump = false
-	if v&layout.EntryLost != 0 {
-		return c.lost()
-	}
-	h := &c.holds[c.freeHold()]
-	*h = hold{id: id, slot: layout.EntrySlot(v)}
-	return c.deliverInOrder(h, out)
+	return c.lost()
 }
 
 // nextOrdered is nextInOrder with the count of what was missed.
@@ -56,7 +58,7 @@ func (c *Consumer) nextOrdered(out *ReadSlot) (bool, error) {
 func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 	for range 1000 { // each turn needs a whole lap of the producer; never for ever
 		scan := c.scanEpoch.Load()
-		v := c.entry(c.next).Load()
+		v := c.entries[c.place()].Load()
 		id := layout.EntryID(v, c.next)
 		if layout.EntryEmpty(v) || id < c.next {
 			// Half a turn of the tags behind, newer looks like older.
@@ -103,8 +105,10 @@ func (c *Consumer) deliverInOrder(h *hold, out *ReadSlot) (bool, error) {
 	c.next++
 	if err != nil {
 		c.stepOver() // the stream goes on
+		return false, err
 	}
-	return err == nil, err
+	c.step()
+	return true, nil
 }
 
 // lost says once that an operator discarded the message, and passes over it.

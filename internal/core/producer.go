@@ -15,10 +15,12 @@ type Producer struct {
 	*attachment
 	unlinkOnClose bool
 
-	free    []uint32 // freeCount slots that nobody can be reading
-	retired []uint32 // retireCount slots out of the ring that a reader may still pin
-	pinned  []uint64 // bit per slot, all zero between scans
-	pins    []uint32 // what a scan found
+	free     []uint32 // freeCount slots that nobody can be reading
+	retired  []uint32 // retireCount slots out of the ring that a reader may still pin
+	pinned   []uint64 // bit per slot, all zero between scans
+	pins     []uint32 // what a scan found
+	expected []uint64 // each entry of the ring as a commit expects it: as this producer left it, or, with a fence, to be looked at by the next claim
+	claims   []uint64 // the claim mark of each slot, as this producer left it; 0: to be looked at
 
 	// The words that every message touches; computed once.
 	hot                 struct{ heartbeat, written, bytes *uint64 } // figures, for people
@@ -55,10 +57,16 @@ func newProducer(a *attachment, c Config) *Producer {
 		retired:       slots[a.slots():],
 		pinned:        make([]uint64, (a.slots()+63)/64),
 		pins:          make([]uint32, a.consumerLimit*layout.MaxPins),
+		expected:      make([]uint64, a.slotCount),
+		claims:        make([]uint64, a.slots()),
+	}
+	for i := range p.entries {
+		p.expected[i] = p.entries[i].Load()
 	}
 	p.minCursor = p.next - uint64(p.slotCount)
 	p.freeAt, p.retiredAt = addressOf(p.free), addressOf(p.retired)
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
+	p.expectedAt, p.claimsAt = addressOf(p.expected), addressOf(p.claims)
 	p.watch.p = p
 	for word, offset := range map[**uint64]uint64{
 		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
@@ -109,6 +117,7 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 			p.sweep()
 		}
 	}
+	p.prepare()
 	crash.Point("claim.slot")
 	if !p.remember() {
 		p.giveBack()
@@ -116,7 +125,6 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 	}
 	at := p.payload(p.slot)
 	out.Data, out.ID, out.Index = p.data[at:at+p.slotSize:at+p.slotSize], p.next, p.slot
-	p.prepare()
 	crash.Point("claim.remembered")
 	p.mark(now) // only now: a fence that answers to the mark must meet the remembered entry
 	crash.Point("claim.marked")
@@ -146,34 +154,54 @@ func (p *Producer) superseded() error {
 // mark shows the claim to diagnosis. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
 func (p *Producer) mark(now uint64) {
 	s := p.slotWords(p.slot)
-	s[layout.SlotClaim/8] = layout.Claim(p.epoch, layout.ClaimGeneration(s[layout.SlotClaim/8])+1)
+	before := p.claims[p.slot]
+	if before == 0 {
+		before = s[layout.SlotClaim/8]
+	}
+	mark := layout.Claim(p.epoch, layout.ClaimGeneration(before)+1)
+	p.claims[p.slot] = mark &^ layout.ClaimOpen
+	s[layout.SlotClaim/8] = mark
 	crash.Point("claim.opened")
 	*p.claimSince = now
 	*p.claimID = p.next + 1
 }
 
 func (p *Producer) unmark(s *slotWords) {
-	s[layout.SlotClaim/8] &^= layout.ClaimOpen
+	s[layout.SlotClaim/8] = p.claims[p.slot]
 	crash.Point("claim.closed")
 	*p.claimID = 0
 	*p.claimSince = 0
 }
 
-// remember notes the entry as the commit will expect it, rid of a fence that a forced recovery left for an earlier claim. The state is loaded afterwards: see
-// supersede. It reports false when the block is another producer's: superseded, or adopted or
+// remember sees to it that the entry is known as the commit will expect it. Nobody but this producer writes to it, apart from a forced recovery's fence, or an operator who discards the message: then
+// the commit's swap fails, and looks why. The state is loaded afterwards: see supersede. It reports false when the block is another producer's: superseded, or adopted or
 // written by somebody else, which can be only if this process closed the descriptor of its lock.
 func (p *Producer) remember() bool {
-	e := p.entry(p.next)
+	at := p.place()
+	return (p.expected[at]&layout.EntryFence == 0 || p.lookAt(at)) && !p.ending() && p.epochAt.Load() == p.epoch
+}
+
+// lookAt notes the entry of the next message, rid of a fence that a forced recovery left for an earlier claim.
+func (p *Producer) lookAt(at uint32) bool {
+	e := &p.entries[at]
 	for {
 		v := e.Load()
-		if !layout.EntryEmpty(v) && layout.EntryID(v, p.next) >= p.next {
+		if p.written(v) {
 			return false
 		}
 		if v&layout.EntryFence == 0 || e.CompareAndSwap(v, v&^layout.EntryFence) {
-			p.remembered = v &^ layout.EntryFence
-			return !p.ending() && p.epochAt.Load() == p.epoch
+			p.expected[at] = v &^ layout.EntryFence
+			return true
 		}
 	}
+}
+
+// place is where the entry of the next message is.
+func (p *Producer) place() uint32 {
+	if p.ringNext != p.next {
+		p.ringNext, p.ringAt = p.next, p.placeOf(p.next)
+	}
+	return p.ringAt
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: Invalid (the claim stays open), Fenced,
@@ -188,6 +216,8 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	if p.checksum == ChecksumEnforced {
 		p.seal(length)
 	}
+	at := p.place()
+	platform.PrepareWrite(&p.entries[at])
 	header := p.slotWords(p.slot)
 	header[layout.SlotID/8] = p.next
 	header[layout.SlotLength/8] = uint64(length)
@@ -200,14 +230,15 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	p.claimed = false
 	crash.Point("commit.unmarked")
-	if !p.publish() {
-		return p.unpublished()
+	if !p.publish(at) {
+		return p.unpublished(at)
 	}
 	crash.Point("commit.published")
-	if old := layout.EntrySlot(p.remembered); old < p.slots() { // NoSlot is not
-		p.retire(old)
-	}
 	p.next++
+	p.ringNext++
+	if p.ringAt++; p.ringAt == p.slotCount {
+		p.ringAt = 0
+	}
 	*p.commitHint = p.next // a hint: it may stay behind for ever if we die here
 	crash.Point("commit.hint")
 	*p.hot.written++
@@ -221,28 +252,46 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	return nil
 }
 
-// unpublished ends a claim whose message somebody has fenced off.
-func (p *Producer) unpublished() error {
+// unpublished ends a claim whose message somebody has fenced off, or written.
+func (p *Producer) unpublished(at uint32) error {
+	p.expected[at] |= layout.EntryFence
 	p.giveBack()
 	*p.data.plain64(layout.MetricFenced)++
-	if p.ending() {
+	if p.ending() || p.written(p.entries[at].Load()) {
 		return p.superseded()
 	}
 	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
 }
 
-// publish swaps the remembered entry for the new one: the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload
+// publish swaps the expected entry for the new one, and retires the slot of the old one: the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload
 // and header become visible with it) and with the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
-func (p *Producer) publish() bool {
-	e := p.entry(p.next)
-	for !e.CompareAndSwap(p.remembered, layout.Entry(p.next, p.slot)) {
-		v := e.Load()
-		if v != p.remembered|layout.EntryLost { // only a fence, or damage
+func (p *Producer) publish(at uint32) bool {
+	e, entry := &p.entries[at], layout.Entry(p.next, p.slot)
+	for !e.CompareAndSwap(p.expected[at], entry) {
+		if !p.mayOverwrite(at) {
 			return false
 		}
-		p.remembered = v // an operator discarded the message that is overwritten anyway
 	}
+	if old := layout.EntrySlot(p.expected[at]); old < p.slots() { // NoSlot is not
+		p.retire(old)
+	}
+	p.expected[at] = entry
 	return true
+}
+
+// mayOverwrite reports whether the entry, which is not as expected, may be overwritten all the same, as what it is now: an operator has discarded or repaired the message that was there. A fence may not.
+func (p *Producer) mayOverwrite(at uint32) bool {
+	v := p.entries[at].Load()
+	if v&layout.EntryFence != 0 || p.written(v) {
+		return false
+	}
+	p.expected[at] = v
+	return true
+}
+
+// written reports whether v, at the entry of the next message, is a message that this producer has not written: that one, or a later one.
+func (p *Producer) written(v uint64) bool {
+	return !layout.EntryEmpty(v) && layout.EntryAhead(v, p.next) >= 0
 }
 
 // Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
@@ -258,6 +307,7 @@ func (p *Producer) abort() {
 	p.unmark(p.slotWords(p.slot))
 	crash.Point("abort.unmarked")
 	p.claimed = false
+	p.expected[p.place()] |= layout.EntryFence // a forced recovery may have fenced off the claim that has ended: the next one is another
 	p.giveBack()
 	*p.data.plain64(layout.MetricAborted)++
 	p.invariant()

@@ -89,14 +89,19 @@ func (p *Producer) takeSlot() bool {
 // eager reports whether retired slots are to be freed at once: of big ones a few are used again and again, which the cache then holds, instead of all spare ones by turns.
 func (p *Producer) eager() bool { return p.slotSize >= bigSlot && p.retireCount != 0 }
 
-// prepare fetches the lines that later messages go to, with the right to write: readers have had them, and the locked publication would wait until they are given up.
+// prepare fetches the lines that this message and later ones go to, with the right to write: readers have had them, and the locked publication would wait until they are given up.
 func (p *Producer) prepare() {
-	if p.freeCount > ahead {
-		platform.PrepareWrite(&p.data[p.slotHeader(p.free[p.freeCount-1-ahead])])
+	later := p.slot
+	if p.freeCount >= ahead {
+		later = p.free[p.freeCount-ahead]
+	} else if i := ahead - 1 - p.freeCount; i < p.retireCount {
+		later = p.retired[i]
 	}
-	if p.next%entriesAhead == 0 {
-		platform.PrepareWrite(&p.data[p.ringOffset+(p.next+entriesAhead)%uint64(p.slotCount)*8])
+	entry := p.ringAt + entriesAhead
+	if entry >= p.slotCount {
+		entry = p.ringAt
 	}
+	platform.PrepareWrites(&p.data[p.slotHeader(p.slot)], &p.data[p.slotHeader(later)], &p.entries[entry])
 }
 
 // giveBack puts the slot that was taken back where it came from.

@@ -28,12 +28,11 @@ type ProducerState struct {
 
 	next        uint64 // id of the next message
 	epoch       uint64
-	remembered  uint64 // the entry as the commit expects it
 	minCursor   uint64 // lower bound of all LOSSLESS cursors, as of the last rescan; before it, so low that C rescans
 	acked       uint64 // join_epoch that the last rescan served
 	nameChecked uint64 // Monotonic of the last look whether the name still leads here
-	_           uint64 // C's: ring_next
-	_           uint32 // C's: ring_at
+	ringNext    uint64 // the id whose place in the ring is ringAt
+	ringAt      uint32
 	slot        uint32 // claimed
 	freeCount   uint32
 	retireCount uint32
@@ -44,7 +43,7 @@ type ProducerState struct {
 	attend      bool // the next claim has something to do beyond its fast path
 	_           [5]byte
 
-	freeAt, retiredAt, pinnedAt, pinsAt uintptr // of the slices of Producer, for C
+	freeAt, retiredAt, pinnedAt, pinsAt, expectedAt, claimsAt uintptr // of the slices of Producer, for C
 }
 
 // hold is one message that the application has in its hands.
@@ -69,8 +68,8 @@ type ConsumerState struct {
 	skipped        uint64 // ORDERED: what was jumped over since the last message
 	losses         uint64 // ORDERED: jumps in a row
 	joining        uint64 // LOSSLESS joining at oldest: the join_epoch to be acknowledged, 0: bound
-	_              uint64 // C's: ring_next
-	_              uint32 // C's: ring_at
+	ringNext       uint64 // the id whose place in the ring is ringAt
+	ringAt         uint32
 	rowNumber      uint32
 	deliveryNumber uint32
 	maxPins        uint32
@@ -80,7 +79,7 @@ type ConsumerState struct {
 	interrupted    uint32 // atomic: another thread closes the handle
 	mayJump        bool   // what was overtaken before the acknowledgement only moves the start
 	producerThere  bool   // at the last look
-	_              bool   // C's: close
+	close          bool   // on the producer's heels
 	_              bool   // C's: polling
 	_              [4]byte
 	producerProbed uint64 // Monotonic of the last look whether there is a producer

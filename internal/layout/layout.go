@@ -287,8 +287,17 @@ func EntryEmpty(e uint64) bool { return EntrySlot(e) == NoSlot }
 
 // EntryID is the id of the entry's message, given any id within 2^39 of it. The entry must not be empty.
 func EntryID(e, near uint64) uint64 {
-	d := e>>entryTagShift - (near + 1)
-	return near + uint64(int64(d<<entryTagShift)>>entryTagShift)
+	return near + uint64(EntryAhead(e, near))
+}
+
+// EntryAhead is how far the entry's id is ahead of id. The entry must not be empty.
+func EntryAhead(e, id uint64) int64 {
+	return int64(e&^(1<<entryTagShift-1)-(id+1)<<entryTagShift) >> entryTagShift
+}
+
+// EntryIs reports whether the entry is that of message id, and nobody has discarded it.
+func EntryIs(e, id uint64) bool {
+	return (e^Entry(id, 0))&(entryTagMask<<entryTagShift|EntryLost) == 0
 }
 
 // A claim mark packs claimed, the low bits of the producer's epoch, and how often the slot was claimed.

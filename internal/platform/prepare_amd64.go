@@ -1,6 +1,18 @@
 package platform
 
-// PrepareWrite fetches a cache line and the next one with the right to write to them, ahead of the writes. It changes nothing, and never faults.
+import "sync/atomic"
+
+// PrepareWrite fetches a cache line with the right to write to it, ahead of the write. It changes nothing, and never faults.
 //
 //go:noescape
-func PrepareWrite(line *byte)
+func PrepareWrite(line *atomic.Uint64)
+
+// PrepareWrites is PrepareWrite for header and beginning of the payload of two slots, and an entry.
+//
+//go:noescape
+func PrepareWrites(slot, later *byte, entry *atomic.Uint64)
+
+// Pause passes so many moments in which the other hardware thread of the core, and whoever wants the line that was looked at, have their turn.
+//
+//go:noescape
+func Pause(moments uint32)

@@ -1,8 +1,28 @@
 #include "textflag.h"
 
-// func PrepareWrite(line *byte)
+// func PrepareWrite(line *atomic.Uint64)
 TEXT ·PrepareWrite(SB), NOSPLIT, $0-8
 	MOVQ line+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
+	RET
+
+// func PrepareWrites(slot, later *byte, entry *atomic.Uint64)
+TEXT ·PrepareWrites(SB), NOSPLIT, $0-24
+	MOVQ slot+0(FP), AX
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
+	MOVQ later+8(FP), AX
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
+	MOVQ entry+16(FP), AX
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
+	RET
+
+// func Pause(moments uint32)
+TEXT ·Pause(SB), NOSPLIT, $0-4
+	MOVL moments+0(FP), CX
+again:
+	PAUSE
+	DECL CX
+	JNZ  again
 	RET

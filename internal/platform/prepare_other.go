@@ -2,5 +2,13 @@
 
 package platform
 
+import "sync/atomic"
+
 // PrepareWrite is a hint that has no equivalent here.
-func PrepareWrite(*byte) {}
+func PrepareWrite(*atomic.Uint64) {}
+
+// PrepareWrites is a hint that has no equivalent here.
+func PrepareWrites(_, _ *byte, _ *atomic.Uint64) {}
+
+// Pause is a hint that has no equivalent here.
+func Pause(uint32) {}

@@ -137,7 +137,7 @@ static struct message ring[64];
 static struct reader readers[READERS];
 
 static uint64_t scans_before; /* what scan_epoch was ahead of the count of scans when the producer opened */
-static bool discarded;        /* an operator discarded what the open claim is to overwrite */
+static bool unpublished;      /* the last claim ended without a message: a fence that was meant for it may still come */
 
 /* A thread's first call on a handle that another one used last is not inline. */
 static uint64_t producer_thread;
@@ -274,6 +274,7 @@ static void open_producer(void) {
     TRACED("open the producer");
     CHECK_OK(datablock_producer_open(block, &config, &producer));
     producing = true;
+    unpublished = false;
     producer_thread = this_thread();
     datablock_inline_producer *p = state_of(producer.handle);
     scans_before = datablock_inline_peek(p->block.data, DATABLOCK_LAYOUT_SCAN_EPOCH) - datablock_inline_peek(p->block.data, DATABLOCK_LAYOUT_METRIC_SCANS);
@@ -334,7 +335,14 @@ static void write_begin(void) {
     memset(slot.data, 0xee, slot.capacity); /* over whatever somebody might still hold */
     claim = slot;
     claimed = true;
-    fenced = discarded = false;
+    fenced = unpublished = false;
+}
+
+/* Nobody has discarded what the claim is to overwrite. */
+static bool entry_is_known(void) {
+    const datablock_inline_producer *p = state_of(producer.handle);
+    uint32_t place = (uint32_t)(next_id % config.slot_count);
+    return p->expected[place] == p->block.entries[place];
 }
 
 static void write_commit(void) {
@@ -345,7 +353,7 @@ static void write_commit(void) {
     if (claimed) {
         fill(slot.data, slot.id, message.salt, message.length);
     }
-    CHECK_STATUS(call_commit(producer, &slot, message.length, same_thread(&producer_thread) && want == DATABLOCK_OK && !discarded), want);
+    CHECK_STATUS(call_commit(producer, &slot, message.length, same_thread(&producer_thread) && want == DATABLOCK_OK && entry_is_known()), want);
     last_claim = slot;
     if (want == DATABLOCK_OK) {
         *message_of(next_id++) = message;
@@ -353,6 +361,7 @@ static void write_commit(void) {
         bytes += message.length;
     }
     fences += want == DATABLOCK_E_FENCED;
+    unpublished |= want == DATABLOCK_E_FENCED;
     claimed = fenced = false;
 }
 
@@ -362,6 +371,7 @@ static void write_abort(void) {
     last_claim = claim;
     CHECK_STATUS(call_abort(producer, &last_claim, same_thread(&producer_thread) && want == DATABLOCK_OK), want);
     aborted += want == DATABLOCK_OK;
+    unpublished |= want == DATABLOCK_OK;
     claimed = fenced = false;
 }
 
@@ -568,9 +578,12 @@ static void read_end(struct reader *r) {
 
 /* ---- Operators ---------------------------------------------------------------------------------------------------------------------- */
 
-/* Ends the open claim as a forced recovery does, or leaves its mark where there is none. */
+/* Ends the open claim as a forced recovery does, or comes too late for one that has ended. */
 static void fence(void) {
     datablock_inline_producer *p = state_of(producer.handle);
+    if (!claimed && !unpublished) {
+        return;
+    }
     TRACED("fence %" PRIu64 "%s", next_id, claimed ? "" : ", unclaimed");
     __atomic_fetch_or(&p->block.entries[next_id % config.slot_count], DATABLOCK_INLINE_FENCE, __ATOMIC_SEQ_CST);
     fenced = claimed;
@@ -582,7 +595,6 @@ static void discard(void) {
         return;
     }
     uint64_t id = one_in(2) ? oldest() : oldest() + below((uint32_t)(next_id - oldest())); /* the oldest is where those who were overtaken go on */
-    discarded |= claimed && id + config.slot_count == next_id;
     TRACED("discard %" PRIu64, id);
     __atomic_fetch_or(&p->block.entries[id % config.slot_count], DATABLOCK_INLINE_LOST, __ATOMIC_SEQ_CST);
     message_of(id)->lost = true;

@@ -55,11 +55,11 @@ inline markAndFence(x)
 
 proctype Opener(byte me; byte how; byte own; byte upto)
 {
-	byte blk, next, free, retired, slot, rem, minc, k, v, old;
+	byte blk, next, free, retired, slot, rem, minc, k, v, old, exp[N];
 
 	{
 	if
-	:: how == OWNS -> goto work
+	:: how == OWNS -> know(); goto work
 	:: how == OPEN -> goto find
 	:: how == REPLACE -> goto replace
 	fi;
@@ -79,7 +79,7 @@ find:
 			:: else -> lock0[own] = 0; goto find
 			fi
 		};
-		atomic { blk = own; opened(); goto work }
+		atomic { blk = own; opened(); know(); goto work }
 	:: else -> blk = name
 	fi;
 	/* An opener that finds row 0 held says so and is done; here it tries again, until something changes. */
@@ -135,7 +135,7 @@ again:
 	replacing[old] = 0;
 #endif
 	wakeAlways();
-	atomic { blk = own; old = 0; opened() };
+	atomic { blk = own; old = 0; opened(); know() };
 
 work:
 	do
@@ -158,11 +158,12 @@ more:		skip
 	:: else
 	fi;
 over:
-	atomic { ENDS; blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0 }
+	atomic { ENDS; blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0; forget() }
 	} unless {
 		atomic {
 			DIES;
-			blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0; minc = 0; k = 0; v = 0; old = 0
+			blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0; minc = 0; k = 0; v = 0; old = 0;
+			forget()
 		}
 	}
 }

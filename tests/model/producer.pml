@@ -180,6 +180,39 @@ inline takeSlot()
 	od
 }
 
+/* What a producer knows of the ring: its entries as it left them, or, with FENCE, to be looked at. */
+#define KNOWN exp[next % N]
+
+/* newProducer: as they are. Spin makes one label twice of a loop that is inlined twice. */
+inline know()
+{
+	d_step {
+		exp[0] = ent[BLK * N];
+#if N > 1
+		exp[1] = ent[BLK * N + 1];
+#endif
+#if N > 2
+		exp[2] = ent[BLK * N + 2];
+#endif
+#if N > 3
+#error an entry that nobody knows
+#endif
+		skip
+	}
+}
+
+inline forget()
+{
+	exp[0] = 0;
+#if N > 1
+	exp[1] = 0;
+#endif
+#if N > 2
+	exp[2] = 0;
+#endif
+	skip
+}
+
 /* Producer.remember: yields rem; jumps to `over` when the block is being replaced. The state is loaded after the entry is
    remembered: a mark not seen here is followed by a fence that the compare-and-swap runs into. */
 inline remember()
@@ -187,15 +220,20 @@ inline remember()
 #ifdef MUT_STATE_BEFORE_REMEMBER
 	if :: state[BLK] >= REPLACING -> goto over :: else fi;
 #endif
-	do
-	:: atomic { rem = ent[AT(BLK, next)]; if :: rem & FENCE :: else -> break fi };
-		atomic {
-			if
-			:: ent[AT(BLK, next)] == rem -> rem = rem & ~FENCE; ent[AT(BLK, next)] = rem; break
-			:: else
-			fi
-		}
-	od;
+	if
+	:: !(KNOWN & FENCE) -> rem = KNOWN
+	:: else ->
+		do
+		:: atomic { rem = ent[AT(BLK, next)]; if :: rem & FENCE :: else -> break fi };
+			atomic {
+				if
+				:: ent[AT(BLK, next)] == rem -> rem = rem & ~FENCE; ent[AT(BLK, next)] = rem; break
+				:: else
+				fi
+			}
+		od;
+		KNOWN = rem
+	fi;
 #if defined(WITH_Opener) && !defined(MUT_STATE_BEFORE_REMEMBER)
 	if :: state[BLK] >= REPLACING -> goto over :: else fi;
 #endif
@@ -210,6 +248,7 @@ inline publish()
 		if
 		:: v == rem ->
 			ent[AT(BLK, next)] = ENTRY(next, slot);
+			KNOWN = ENTRY(next, slot);
 			v = 0;
 			assert(published[BLK] == next);	/* no id is used twice */
 			published[BLK]++;
@@ -234,7 +273,8 @@ inline publish()
 		:: else -> rem = v; v = 0
 #else
 		:: v == (rem | LOST) && v != rem -> rem = v; v = 0
-		:: (v & FENCE) && v != rem -> v = 0; goto refused
+		:: TAG(v) > next && v != rem -> assert(published[BLK] == next)	/* somebody else has used the id */
+		:: (v & FENCE) && v != rem -> v = 0; KNOWN = KNOWN | FENCE; goto refused
 #endif
 		fi
 	   }
@@ -248,6 +288,7 @@ inline adopt()
 	do
 	:: atomic {
 		v = ent[BLK * N + k];
+		exp[k] = v;
 		if
 		:: TAG(v) -> retired = retired & ~BIT(SLOT(v))
 		:: else
@@ -294,17 +335,20 @@ inline givenBlock()
 	published[0] = N; commit[0] = N; lock0[0] = 1
 }
 
+/* The claim that has ended may have been broken: the next one is another, and looks. */
+#define ABORTED KNOWN = KNOWN | FENCE
+
 /* Its producer (process 1, which holds row 0 from the start), or, when `after` names a process, the successor that adopts it once that process has died. */
 proctype Producer(byte me; byte after; byte upto)
 {
-	byte next, free, retired, slot, rem, minc, seen, j, k, m, v;
+	byte next, free, retired, slot, rem, minc, seen, j, k, m, v, exp[N];
 	bit armed, aborted;
 #ifdef MUT_REFILL_REUSES_SCAN
 	byte lastscan; bit scanned;
 #endif
 	{
 	if
-	:: d_step { !after -> next = N; retired = ALL & ~(BIT(N) - 1) }
+	:: d_step { !after -> next = N; retired = ALL & ~(BIT(N) - 1) } -> know()
 	:: d_step { after && (dead & BIT(after)) && lock0[0] == 0 -> lock0[0] = me } -> adopt(); wakeAlways()
 	:: after && (gone & BIT(after)) -> goto over
 	fi;
@@ -322,7 +366,7 @@ proctype Producer(byte me; byte after; byte upto)
 		w1[slot] = next + 1;
 		if
 		:: w2[slot] = next + 1
-		:: atomic { ABORTS && !aborted -> aborted = 1; free = free | BIT(slot); slot = 0; rem = 0; goto unmark }	/* Producer.Abort */
+		:: atomic { ABORTS && !aborted -> aborted = 1; ABORTED; free = free | BIT(slot); slot = 0; rem = 0; goto unmark }	/* Producer.Abort */
 		fi;
 		publish();
 		atomic { next++; commit[0] = next };
@@ -341,13 +385,15 @@ unmark:
 over:
 	atomic {
 		ENDS;
-		free = 0; retired = 0; minc = 0; seen = 0; next = 0; aborted = 0
+		free = 0; retired = 0; minc = 0; seen = 0; next = 0; aborted = 0;
+		forget()
 	}
 	} unless {
 		atomic {
 			DIES;
 			next = 0; free = 0; retired = 0; slot = 0; rem = 0; minc = 0; seen = 0; j = 0; k = 0; m = 0; v = 0;
-			armed = 0; aborted = 0
+			armed = 0; aborted = 0;
+			forget()
 		}
 	}
 }

@@ -182,7 +182,7 @@ MUTATIONS = [
     ("ATTACH_KEEPS_PINS", "takes-over-row", SLEEPS),
     ("SPARE_CHECKED_FIRST", "allowance", NO_SLOT_LEFT),
     ("COMMIT_IGNORES_FENCE", "reset", BROKEN_PUBLISHED),
-    ("MARK_BEFORE_REMEMBER", "reset", BROKEN_PUBLISHED),
+    ("MARK_BEFORE_REMEMBER", "resets-of-claims", BROKEN_PUBLISHED),
     ("FENCE_BEFORE_MARK", "replace", TWO_PRODUCERS),
     ("NO_FENCE", "replace", TWO_PRODUCERS),
     ("STATE_BEFORE_REMEMBER", "replace", TWO_PRODUCERS),

@@ -90,8 +90,11 @@ static inline status go_wait_for_room(producer *p) {
     return result;
 }
 
-/* Producer.remember */
-static inline bool go_remember(producer *p) {
+/* Producer.place */
+static inline uint32_t go_place(const producer *p) { return (uint32_t)(p->next % p->block.slot_count); }
+
+/* Producer.lookAt */
+static inline bool go_look_at(producer *p) {
     uint64_t *at = entry_of(&p->block, p->next);
     for (;;) {
         uint64_t entry = __atomic_load_n(at, __ATOMIC_SEQ_CST), clear = entry & ~DATABLOCK_INLINE_FENCE;
@@ -99,10 +102,16 @@ static inline bool go_remember(producer *p) {
             return false;
         }
         if (entry == clear || __atomic_compare_exchange_n(at, &entry, clear, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
-            p->remembered = clear;
-            return !go_ending(p) && go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
+            p->expected[go_place(p)] = clear;
+            return true;
         }
     }
+}
+
+/* Producer.remember */
+static inline bool go_remember(producer *p) {
+    return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
+           go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
 }
 
 /* Producer.Claim. The look before the first sleep was that of the inline claim. */
@@ -122,8 +131,10 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
         return SUPERSEDED;
     }
     uint8_t *header = datablock_inline_header(&p->block, p->slot);
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM,
-                          datablock_layout_claim(p->epoch, datablock_layout_claim_generation(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM)) + 1));
+    uint64_t before = p->claims[p->slot] != 0 ? p->claims[p->slot] : datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
+    uint64_t mark = datablock_layout_claim(p->epoch, datablock_layout_claim_generation(before) + 1);
+    p->claims[p->slot] = mark & ~(UINT64_C(1) << 63);
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, mark);
     p->claimed = 1;
     *out = (datablock_write_slot){.data = datablock_inline_payload(&p->block, p->slot), .capacity = p->block.slot_size, .id = p->next, .index = p->slot};
     return DONE;
@@ -131,13 +142,14 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
 
 /* Producer.Commit of a claim whose inline commit has failed; nothing sets LOST here, so its publish fails, too */
 static inline status go_commit(producer *p) {
-    uint64_t expected = p->remembered;
+    uint64_t expected = p->expected[go_place(p)];
     datablock_inline_unmark(p, datablock_inline_header(&p->block, p->slot));
     if (__atomic_compare_exchange_n(entry_of(&p->block, p->next), &expected, datablock_inline_entry(p->next, p->slot), false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
         return CORRUPT;
     }
     p->claimed = 0;
+    p->expected[go_place(p)] |= DATABLOCK_INLINE_FENCE;
     p->free_slots[p->free_count++] = p->slot;
     return go_ending(p) ? SUPERSEDED : FENCED;
 }

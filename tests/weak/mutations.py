@@ -72,8 +72,8 @@ MUTATIONS = [
                                                          "            for (uint32_t k = 0; any != 0 && k < 1; k++) {")),
     mutation("EPOCH_AFTER_SCAN", "latest-1", HEADER, (SCAN_ADD, ""), (FIND, FIND + SCAN_ADD)),
     # Publication.
-    mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("    uint64_t expected = p->remembered;",
-                                                        "    uint64_t expected = __atomic_load_n(datablock_inline_next_entry(p), __ATOMIC_SEQ_CST);")),
+    mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("expected = p->expected[p->ring_at];",
+                                                        "expected = __atomic_load_n(place, __ATOMIC_SEQ_CST);")),
     mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, ("(entry & DATABLOCK_INLINE_FENCE) != 0 ||", ""), ("state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "(state & 0) ||")),
     mutation("HEADER_AFTER_PUBLICATION", "lossless", HEADER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
     mutation("UNMARK_AFTER_PUBLICATION", "lossless", HEADER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),

@@ -34,7 +34,7 @@ static struct {
     producer writer;
     consumer reader[READERS + 1]; /* by row */
     uint32_t free_slots[SLOTS], retired[SLOTS], pins[READERS * DATABLOCK_LAYOUT_MAX_PINS];
-    uint64_t pinned[1];
+    uint64_t pinned[1], expected[N], claims[SLOTS];
 } own;
 
 #define writer (own.writer)
@@ -62,9 +62,19 @@ static inline void plain_create(void) {
     *datablock_inline_u32(data_file, DATABLOCK_LAYOUT_STATE) = DATABLOCK_LAYOUT_STATE_READY;
     *datablock_inline_u64(data_file, DATABLOCK_LAYOUT_EPOCH) = 1;
     for (uint32_t i = 0; i < N; i++) {
-        *datablock_inline_u64(data_file, ENTRIES + 8 * i) = DATABLOCK_LAYOUT_ENTRY_NONE;
+        *datablock_inline_u64(data_file, ENTRIES + 8 * i) = own.expected[i] = DATABLOCK_LAYOUT_ENTRY_NONE;
     }
-    writer = (producer){.block = plain_block(), .epoch = 1, .min_cursor = -(uint64_t)plain_block().slot_count, .free_slots = own.free_slots, .retired = own.retired, .pins = own.pins, .pinned = own.pinned};
+    writer = (producer){
+        .block = plain_block(),
+        .epoch = 1,
+        .min_cursor = -(uint64_t)plain_block().slot_count,
+        .free_slots = own.free_slots,
+        .retired = own.retired,
+        .pins = own.pins,
+        .pinned = own.pinned,
+        .expected = own.expected,
+        .claims = own.claims,
+    };
     for (uint32_t s = 0; s < SLOTS; s++) {
         own.free_slots[writer.free_count++] = s;
     }

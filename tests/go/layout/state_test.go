@@ -19,9 +19,9 @@ type field struct {
 // otherNames are the fields of the inline header that core calls otherwise. Those that core does not name are C's own.
 var otherNames = map[string]string{
 	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt", "producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
+	"producer.expected": "expectedAt", "producer.claims": "claimsAt",
 	"consumer.row": "rowAt", "consumer.join_epoch": "joining", "consumer.delivery": "deliveryNumber",
-	"producer.moment": "_", "producer.ring_next": "_", "producer.ring_at": "_", "producer.reserved": "_",
-	"consumer.moment": "_", "consumer.close": "_", "consumer.polling": "_", "consumer.ring_next": "_", "consumer.ring_at": "_", "consumer.reserved": "_", "hold.reserved": "_",
+	"producer.moment": "_", "producer.reserved": "_", "consumer.moment": "_", "consumer.polling": "_", "consumer.reserved": "_", "hold.reserved": "_",
 }
 
 // goName is what core calls the field of a struct of the inline header.
