@@ -531,7 +531,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_make_room(datablock_inline_producer 
     return p->free_count != 0;
 }
 
-/* Producer.remember: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it holds a message that this producer did not write. */
+/* Producer.lookAt: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it holds a message that this producer did not write. */
 DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p, const uint64_t *place) {
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
     if ((entry & DATABLOCK_INLINE_FENCE) != 0 || (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0)) {

@@ -46,7 +46,7 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 		return false
 	}
 	scan := c.scanEpoch.Load()
-	v := c.entry(c.next).Load() // acquire; pairs with Producer.publish
+	v := c.entry(c.next).Load() // acquire; pairs with Producer.Commit
 	if layout.EntryEmpty(v) || layout.EntryID(v, c.next) != c.next || v&layout.EntryLost != 0 {
 		return false
 	}

@@ -60,9 +60,9 @@ func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 	if c.data == nil {
 		return c.gone()
 	}
-	if err := c.mayHold(); err != nil {
+	if !c.rowMine() || c.held >= c.maxPins {
 		*c.hot.heartbeat = c.clock.Now()
-		return err
+		return c.mayNotHold()
 	}
 	if c.close {
 		platform.Pause(letGoFirst)
@@ -71,6 +71,7 @@ func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 	*c.hot.heartbeat = c.clock.Now() // after the look, which comes the sooner
 	if !ok && err == nil {
 		c.close = false // the reader waits for the producer, which is the slower one
+		platform.NoteWait()
 		err = c.wait(wanted{}, timeout, out)
 	}
 	c.invariant()
@@ -311,10 +312,17 @@ func (c *Consumer) describe(h *hold, header *slotWords, length uint64, out *Read
 
 // endHold lets go of the slot. Where the row is another's by now, its pins are not touched.
 func (c *Consumer) endHold(h *hold) {
-	if h.pinned && c.rowMine() {
+	if h.pinned {
+		c.endPin(h)
+	}
+	h.used = false
+}
+
+func (c *Consumer) endPin(h *hold) {
+	if c.rowMine() {
 		c.unpin(c.numberOf(h))
 	}
-	h.used, h.pinned = false, false
+	h.pinned = false
 }
 
 // numberOf is the number of a hold that is pinned, and of its pin.
@@ -351,7 +359,11 @@ func (c *Consumer) finish(h *hold) error {
 	c.endHold(h)
 	c.held--
 	mine := c.rowMine()
-	if mine && h.inOrder {
+	switch {
+	case !mine || !h.inOrder:
+	case c.delivery == Lossless:
+		c.advance(c.due())
+	default:
 		c.moveCursor(c.due())
 	}
 	c.invariant()

@@ -17,7 +17,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	if c.joining != 0 {
 		return c.nextInOrder(out)
 	}
-	v := c.entries[c.place()].Load() // acquire; pairs with Producer.publish
+	v := c.entries[c.place()].Load() // acquire; pairs with Producer.Commit
 	if c.mayJump && !layout.EntryEmpty(v) && layout.EntryID(v, c.next) > c.next {
 		c.jump(0) // once: from where it leads the producer overwrites nothing
 		v = c.entry(c.next).Load()

@@ -105,7 +105,10 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 			return err
 		}
 	}
-	if !p.gate() || !p.takeSlot() {
+	if p.Block.Flags&stateRoom == 0 && p.scanned && p.joinEpoch.Load() == p.acked && p.next-p.minCursor < uint64(p.slotCount) && p.freeCount != 0 {
+		p.freeCount-- // what gate and takeSlot come to, most often
+		p.slot = p.free[p.freeCount]
+	} else if !p.gate() || !p.takeSlot() {
 		if err := p.waitForRoom(timeout); err != nil {
 			return err
 		}
@@ -119,14 +122,25 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 	}
 	p.prepare()
 	crash.Point("claim.slot")
-	if !p.remember() {
+	if p.expected[p.place()]&layout.EntryFence != 0 && !p.lookAt() || p.ending() || p.epochAt.Load() != p.epoch {
 		p.giveBack()
 		return p.superseded()
 	}
 	at := p.payload(p.slot)
 	out.Data, out.ID, out.Index = p.data[at:at+p.slotSize:at+p.slotSize], p.next, p.slot
 	crash.Point("claim.remembered")
-	p.mark(now) // only now: a fence that answers to the mark must meet the remembered entry
+	// Marked only now: a fence that answers to the mark must meet the remembered entry. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
+	header := p.slotWords(p.slot)
+	before := p.claims[p.slot]
+	if before == 0 {
+		before = header[layout.SlotClaim/8]
+	}
+	mark := layout.Claim(p.epoch, layout.ClaimGeneration(before)+1)
+	p.claims[p.slot] = mark &^ layout.ClaimOpen
+	header[layout.SlotClaim/8] = mark
+	crash.Point("claim.opened")
+	*p.claimSince = now
+	*p.claimID = p.next + 1
 	crash.Point("claim.marked")
 	p.claimed = true
 	if p.checksum != ChecksumNone {
@@ -151,21 +165,6 @@ func (p *Producer) superseded() error {
 	return fail(Superseded, "block %q was replaced by another producer, or removed by force: nothing was published; open it again", p.name())
 }
 
-// mark shows the claim to diagnosis. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
-func (p *Producer) mark(now uint64) {
-	s := p.slotWords(p.slot)
-	before := p.claims[p.slot]
-	if before == 0 {
-		before = s[layout.SlotClaim/8]
-	}
-	mark := layout.Claim(p.epoch, layout.ClaimGeneration(before)+1)
-	p.claims[p.slot] = mark &^ layout.ClaimOpen
-	s[layout.SlotClaim/8] = mark
-	crash.Point("claim.opened")
-	*p.claimSince = now
-	*p.claimID = p.next + 1
-}
-
 func (p *Producer) unmark(s *slotWords) {
 	s[layout.SlotClaim/8] = p.claims[p.slot]
 	crash.Point("claim.closed")
@@ -173,16 +172,11 @@ func (p *Producer) unmark(s *slotWords) {
 	*p.claimSince = 0
 }
 
-// remember sees to it that the entry is known as the commit will expect it. Nobody but this producer writes to it, apart from a forced recovery's fence, or an operator who discards the message: then
-// the commit's swap fails, and looks why. The state is loaded afterwards: see supersede. It reports false when the block is another producer's: superseded, or adopted or
-// written by somebody else, which can be only if this process closed the descriptor of its lock.
-func (p *Producer) remember() bool {
+// lookAt notes the entry of the next message, as the commit will expect it, rid of a fence that a forced recovery left for an earlier claim. A claim does so where it does not know the entry. Nobody but this
+// producer writes to it, apart from a forced recovery's fence, or an operator who discards the message: then the commit's swap fails, and looks why. The state is loaded afterwards: see supersede. It reports false
+// when the block was adopted or written by somebody else, which can be only if this process closed the descriptor of its lock.
+func (p *Producer) lookAt() bool {
 	at := p.place()
-	return (p.expected[at]&layout.EntryFence == 0 || p.lookAt(at)) && !p.ending() && p.epochAt.Load() == p.epoch
-}
-
-// lookAt notes the entry of the next message, rid of a fence that a forced recovery left for an earlier claim.
-func (p *Producer) lookAt(at uint32) bool {
 	e := &p.entries[at]
 	for {
 		v := e.Load()
@@ -206,6 +200,9 @@ func (p *Producer) place() uint32 {
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: Invalid (the claim stays open), Fenced,
 // Superseded (nothing was published, the claim has ended).
+//
+// The swap of the expected entry for the new one is the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload and header become visible with it) and with
+// the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
 func (p *Producer) Commit(s WriteSlot, length int) error {
 	if !p.isOpen(&s) {
 		return p.notOpen(&s)
@@ -230,10 +227,15 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	p.claimed = false
 	crash.Point("commit.unmarked")
-	if !p.publish(at) {
+	entry := layout.Entry(p.next, p.slot)
+	if !p.entries[at].CompareAndSwap(p.expected[at], entry) && !p.publishOver(at, entry) {
 		return p.unpublished(at)
 	}
 	crash.Point("commit.published")
+	if old := layout.EntrySlot(p.expected[at]); old < p.slots() { // NoSlot is not
+		p.retire(old)
+	}
+	p.expected[at] = entry
 	p.next++
 	p.ringNext++
 	if p.ringAt++; p.ringAt == p.slotCount {
@@ -247,6 +249,8 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 		p.waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.wakeConsumers()
+	} else {
+		platform.HandOnAfterWait(&header[0])
 	}
 	p.invariant()
 	return nil
@@ -263,20 +267,14 @@ func (p *Producer) unpublished(at uint32) error {
 	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
 }
 
-// publish swaps the expected entry for the new one, and retires the slot of the old one: the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload
-// and header become visible with it) and with the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
-func (p *Producer) publish(at uint32) bool {
-	e, entry := &p.entries[at], layout.Entry(p.next, p.slot)
-	for !e.CompareAndSwap(p.expected[at], entry) {
-		if !p.mayOverwrite(at) {
-			return false
+// publishOver goes on with a publication whose swap has failed.
+func (p *Producer) publishOver(at uint32, entry uint64) bool {
+	for p.mayOverwrite(at) {
+		if p.entries[at].CompareAndSwap(p.expected[at], entry) {
+			return true
 		}
 	}
-	if old := layout.EntrySlot(p.expected[at]); old < p.slots() { // NoSlot is not
-		p.retire(old)
-	}
-	p.expected[at] = entry
-	return true
+	return false
 }
 
 // mayOverwrite reports whether the entry, which is not as expected, may be overwritten all the same, as what it is now: an operator has discarded or repaired the message that was there. A fence may not.

@@ -398,11 +398,16 @@ func TestTheTagWrapsUnnoticed(t *testing.T) {
 	*p.commitHint = 1<<40 - 3
 	require.NoError(t, p.Close())
 	p = b.producer(config)
-	lossless, latest := b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{Delivery: Latest})
+	consumers := []*Consumer{b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{Delivery: Ordered}), b.consumer(ConsumerOptions{Delivery: Latest})}
 	for id := uint64(1<<40 - 3); id < 1<<40+9; id++ {
+		for _, c := range consumers {
+			_, err := c.Next(0)
+			require.ErrorIs(t, err, Timeout, "an empty entry is no message, also where its tag is that of the next one")
+		}
 		write(t, p, 1)
-		assert.Equal(t, id, read(t, lossless).ID)
-		assert.Equal(t, id, read(t, latest).ID)
+		for _, c := range consumers {
+			assert.Equal(t, id, read(t, c).ID)
+		}
 	}
 }
 

@@ -295,9 +295,9 @@ func EntryAhead(e, id uint64) int64 {
 	return int64(e&^(1<<entryTagShift-1)-(id+1)<<entryTagShift) >> entryTagShift
 }
 
-// EntryIs reports whether the entry is that of message id, and nobody has discarded it.
+// EntryIs reports whether the entry is that of message id, and nobody has discarded it. An empty entry has the tag of every 2^40th message.
 func EntryIs(e, id uint64) bool {
-	return (e^Entry(id, 0))&(entryTagMask<<entryTagShift|EntryLost) == 0
+	return (e^Entry(id, 0))&(entryTagMask<<entryTagShift|EntryLost) == 0 && !EntryEmpty(e)
 }
 
 // A claim mark packs claimed, the low bits of the producer's epoch, and how often the slot was claimed.

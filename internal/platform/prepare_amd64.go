@@ -12,6 +12,11 @@ func PrepareWrite(line *atomic.Uint64)
 //go:noescape
 func PrepareWrites(slot, later *byte, entry *atomic.Uint64)
 
+// handOn: a processor that does not know the instruction passes over it.
+//
+//go:noescape
+func handOn(line *uint64)
+
 // Pause passes so many moments in which the other hardware thread of the core, and whoever wants the line that was looked at, have their turn.
 //
 //go:noescape

@@ -18,6 +18,13 @@ TEXT ·PrepareWrites(SB), NOSPLIT, $0-24
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
 	RET
 
+// func handOn(line *uint64)
+TEXT ·handOn(SB), NOSPLIT, $0-8
+	MOVQ line+0(FP), AX
+	BYTE $0x0F; BYTE $0x1C; BYTE $0x00              // CLDEMOTE (AX)
+	BYTE $0x0F; BYTE $0x1C; BYTE $0x40; BYTE $0x40  // CLDEMOTE 64(AX)
+	RET
+
 // func Pause(moments uint32)
 TEXT ·Pause(SB), NOSPLIT, $0-4
 	MOVL moments+0(FP), CX

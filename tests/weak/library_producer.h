@@ -108,7 +108,7 @@ static inline bool go_look_at(producer *p) {
     }
 }
 
-/* Producer.remember */
+/* Producer.ClaimInto, what it remembers */
 static inline bool go_remember(producer *p) {
     return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
            go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
