@@ -376,3 +376,13 @@ func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
 	require.NoError(t, c.Close())
 	assert.EqualValues(t, 0, read(t, b.consumer(o)).ID, "its place was kept")
 }
+
+func TestADamagedEntryDoesNotGiveAwayAnothersSlot(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	write(t, p, 4)
+	first, second := layout.EntrySlot(p.entries[0].Load()), layout.EntrySlot(p.entries[1].Load())
+	p.entries[0].Store(layout.Entry(0, second))
+	write(t, p, 1)
+	assert.Equal(t, first, p.retired[p.retireCount-1], "the slot of message 0, not that of message 1, which is still in the ring")
+}

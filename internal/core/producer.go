@@ -227,12 +227,12 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	p.claimed = false
 	crash.Point("commit.unmarked")
-	entry := layout.Entry(p.next, p.slot)
+	entry, old := layout.Entry(p.next, p.slot), layout.EntrySlot(p.expected[at]) // the slot that this producer left there, whatever the entry says by now
 	if !p.entries[at].CompareAndSwap(p.expected[at], entry) && !p.publishOver(at, entry) {
 		return p.unpublished(at)
 	}
 	crash.Point("commit.published")
-	if old := layout.EntrySlot(p.expected[at]); old < p.slots() { // NoSlot is not
+	if old < p.slots() { // NoSlot is not
 		p.retire(old)
 	}
 	p.expected[at] = entry
