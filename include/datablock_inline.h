@@ -376,7 +376,7 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
 /* One place further. */
 DATABLOCK_INLINE uint32_t datablock_inline_place_after(const datablock_inline_block *b, uint32_t at) { return at + 1 == b->slot_count ? 0 : at + 1; }
 
-/* The entry of the next message. Go does not move ring_at along, so its place is worked out from the id where Go has been at work. */
+/* The entry of the next message. */
 DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer *p) {
     if (DATABLOCK_UNLIKELY(p->ring_next != p->next)) {
         p->ring_at = datablock_inline_place_of(&p->block, p->next, p->ring_next, p->ring_at);
@@ -531,10 +531,10 @@ DATABLOCK_INLINE_COLD bool datablock_inline_make_room(datablock_inline_producer 
     return p->free_count != 0;
 }
 
-/* Producer.lookAt: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it holds a message that this producer did not write. */
+/* Producer.lookAt: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it is not what this producer left there. */
 DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p, const uint64_t *place) {
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
-    if ((entry & DATABLOCK_INLINE_FENCE) != 0 || (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0)) {
+    if (((entry ^ p->expected[p->ring_at]) & ~(DATABLOCK_INLINE_FENCE | DATABLOCK_INLINE_LOST)) != 0 || (entry & DATABLOCK_INLINE_FENCE) != 0) {
         return false;
     }
     p->expected[p->ring_at] = entry;

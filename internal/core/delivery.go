@@ -20,7 +20,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	v := c.entries[c.place()].Load() // acquire; pairs with Producer.Commit
 	if c.mayJump && !layout.EntryEmpty(v) && layout.EntryID(v, c.next) > c.next {
 		c.jump(0) // once: from where it leads the producer overwrites nothing
-		v = c.entry(c.next).Load()
+		v = c.entries[c.place()].Load()
 	}
 	if !layout.EntryIs(v, c.next) {
 		return c.notNext(v)

@@ -386,3 +386,41 @@ func TestADamagedEntryDoesNotGiveAwayAnothersSlot(t *testing.T) {
 	write(t, p, 1)
 	assert.Equal(t, first, p.retired[p.retireCount-1], "the slot of message 0, not that of message 1, which is still in the ring")
 }
+
+func TestALookAtADamagedEntryDoesNotBelieveIt(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	write(t, p, 4)
+	first, second := layout.EntrySlot(p.entries[0].Load()), layout.EntrySlot(p.entries[1].Load())
+	p.entries[0].Store(layout.Entry(0, second))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	require.NoError(t, p.Abort(s)) // the next claim looks
+	write(t, p, 1)
+	assert.Equal(t, first, p.retired[p.retireCount-1])
+}
+
+func TestAReaderThatJumpsOnceGoesOnFromThere(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless, Start: StartOldest})
+	write(t, p, 1)
+	_, err := c.Next(0)
+	for range 3 { // until the join is bound
+		if err == nil {
+			break
+		}
+		_, err = c.Next(0)
+	}
+	require.NoError(t, err)
+	c.holds, c.held, c.mayJump, c.next = [layout.MaxPins]hold{}, 0, true, 0
+	c.joining = 0
+	mask := c.lossless[0].Load()
+	c.lossless[0].Store(0) // damaged
+	p.scanned = false
+	write(t, p, 6)
+	c.lossless[0].Store(mask)
+	for id := uint64(3); id < 7; id++ {
+		assert.Equal(t, id, read(t, c).ID)
+	}
+}

@@ -73,6 +73,7 @@ func (c *Consumer) invariant() {
 	if c.data == nil || !c.rowMine() {
 		return
 	}
+	ensure(c.ringAt == c.placeOf(c.ringNext), "the place of message %d is not %d", c.ringNext, c.ringAt)
 	held := uint32(0)
 	for k := range c.holds {
 		h, pin := &c.holds[k], c.pins[k].Load()

@@ -123,6 +123,7 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 	p.prepare()
 	crash.Point("claim.slot")
 	if p.expected[p.place()]&layout.EntryFence != 0 && !p.lookAt() || p.ending() || p.epochAt.Load() != p.epoch {
+		p.expected[p.place()] |= layout.EntryFence // a replacement that is given up leaves a fence for nobody
 		p.giveBack()
 		return p.superseded()
 	}
@@ -183,8 +184,12 @@ func (p *Producer) lookAt() bool {
 		if p.written(v) {
 			return false
 		}
-		if v&layout.EntryFence == 0 || e.CompareAndSwap(v, v&^layout.EntryFence) {
-			p.expected[at] = v &^ layout.EntryFence
+		clear, own := v&^layout.EntryFence, p.expected[at]&^layout.EntryFence
+		if (clear^own)&^layout.EntryLost != 0 {
+			clear = own | layout.EntryLost // damaged: what this producer left there, and its message is gone
+		}
+		if v == clear || e.CompareAndSwap(v, clear) {
+			p.expected[at] = clear
 			return true
 		}
 	}

@@ -50,5 +50,6 @@ func addressOf[T any](s []T) uintptr { return uintptr(unsafe.Pointer(unsafe.Slic
 
 // Arrays are those of the producer's slices that its state has the addresses of; they live as long as the producer.
 func (p *Producer) Arrays() []any {
-	return []any{unsafe.SliceData(p.free), unsafe.SliceData(p.retired), unsafe.SliceData(p.pinned), unsafe.SliceData(p.pins)}
+	return []any{unsafe.SliceData(p.free), unsafe.SliceData(p.retired), unsafe.SliceData(p.pinned), unsafe.SliceData(p.pins),
+		unsafe.SliceData(p.expected), unsafe.SliceData(p.claims)}
 }

@@ -28,8 +28,11 @@ TEXT ·handOn(SB), NOSPLIT, $0-8
 // func Pause(moments uint32)
 TEXT ·Pause(SB), NOSPLIT, $0-4
 	MOVL moments+0(FP), CX
+	TESTL CX, CX
+	JZ   done
 again:
 	PAUSE
 	DECL CX
 	JNZ  again
+done:
 	RET

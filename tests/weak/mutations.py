@@ -74,7 +74,7 @@ MUTATIONS = [
     # Publication.
     mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("expected = p->expected[p->ring_at];",
                                                         "expected = __atomic_load_n(place, __ATOMIC_SEQ_CST);")),
-    mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, ("(entry & DATABLOCK_INLINE_FENCE) != 0 ||", ""), ("state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "(state & 0) ||")),
+    mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, (" || (entry & DATABLOCK_INLINE_FENCE) != 0", ""), ("state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "(state & 0) ||")),
     mutation("HEADER_AFTER_PUBLICATION", "lossless", HEADER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
     mutation("UNMARK_AFTER_PUBLICATION", "lossless", HEADER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),
     # Pins.
