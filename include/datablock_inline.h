@@ -949,7 +949,7 @@ typedef struct datablock_inline_thread {
     uint32_t fence; /* 1: the system has no barrier on behalf of others, so this thread makes its own */
     uint32_t failed; /* what the last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
     uint32_t idle; /* the place of a consumer that found nothing to read */
-    uint32_t waited; /* for a message, since it wrote one itself: it takes turns with somebody */
+    uint32_t waited; /* 1: it has polled for a message in vain since it wrote one itself, so that it may be taking turns with somebody */
 } datablock_inline_thread;
 
 /* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, with or without a producer. */
@@ -1064,8 +1064,9 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
             datablock_inline_wake_consumers(&p->block);
         } else if (DATABLOCK_UNLIKELY(datablock_inline_self->waited)) {
             datablock_inline_self->waited = 0;
-            datablock_inline_hand_on((uint8_t *)slot->data - DATABLOCK_LAYOUT_SLOT_HEADER);
-            datablock_inline_hand_on(slot->data);
+            uint8_t *payload = datablock_inline_payload(&p->block, p->slot);
+            datablock_inline_hand_on(payload - DATABLOCK_LAYOUT_SLOT_HEADER);
+            datablock_inline_hand_on(payload);
         }
     }
     datablock_inline_leave(done);

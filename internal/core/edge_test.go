@@ -377,50 +377,56 @@ func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
 	assert.EqualValues(t, 0, read(t, b.consumer(o)).ID, "its place was kept")
 }
 
+// damageFirstEntry has the first entry of a ring of four messages name the slot of the second, and returns the slot that it named.
+func damageFirstEntry(t *testing.T, p *Producer) (own uint32) {
+	write(t, p, 4)
+	own = layout.EntrySlot(p.entries[0].Load())
+	p.entries[0].Store(layout.Entry(0, layout.EntrySlot(p.entries[1].Load())))
+	return own
+}
+
 func TestADamagedEntryDoesNotGiveAwayAnothersSlot(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
-	write(t, p, 4)
-	first, second := layout.EntrySlot(p.entries[0].Load()), layout.EntrySlot(p.entries[1].Load())
-	p.entries[0].Store(layout.Entry(0, second))
+	own := damageFirstEntry(t, p)
 	write(t, p, 1)
-	assert.Equal(t, first, p.retired[p.retireCount-1], "the slot of message 0, not that of message 1, which is still in the ring")
+	assert.Equal(t, own, p.retired[p.retireCount-1], "the slot of message 0, not that of message 1, which is still in the ring")
 }
 
 func TestALookAtADamagedEntryDoesNotBelieveIt(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
-	write(t, p, 4)
-	first, second := layout.EntrySlot(p.entries[0].Load()), layout.EntrySlot(p.entries[1].Load())
-	p.entries[0].Store(layout.Entry(0, second))
+	own := damageFirstEntry(t, p)
+	abort := func() {
+		s, err := p.Claim(0)
+		require.NoError(t, err)
+		require.NoError(t, p.Abort(s)) // the next claim looks
+	}
+	abort()
+	abort()
+	assert.Equal(t, layout.Entry(0, own)|layout.EntryLost, p.entries[0].Load(), "put right, and its message is gone")
+	write(t, p, 1)
+	assert.Equal(t, own, p.retired[p.retireCount-1])
+}
+
+func TestALookAtADamagedEntryThatWasEmptyEmptiesIt(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	require.NoError(t, p.Abort(s)) // the next claim looks
-	write(t, p, 1)
-	assert.Equal(t, first, p.retired[p.retireCount-1])
+	require.NoError(t, p.Abort(s))
+	p.entries[0].Store(layout.EntryNone ^ 1<<30)
+	_, err = p.Claim(0)
+	require.NoError(t, err)
+	assert.EqualValues(t, layout.EntryNone, p.entries[0].Load())
 }
 
 func TestAReaderThatJumpsOnceGoesOnFromThere(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
 	c := b.consumer(ConsumerOptions{Delivery: Lossless, Start: StartOldest})
-	write(t, p, 1)
-	_, err := c.Next(0)
-	for range 3 { // until the join is bound
-		if err == nil {
-			break
-		}
-		_, err = c.Next(0)
-	}
-	require.NoError(t, err)
-	c.holds, c.held, c.mayJump, c.next = [layout.MaxPins]hold{}, 0, true, 0
-	c.joining = 0
-	mask := c.lossless[0].Load()
-	c.lossless[0].Store(0) // damaged
-	p.scanned = false
-	write(t, p, 6)
-	c.lossless[0].Store(mask)
-	for id := uint64(3); id < 7; id++ {
-		assert.Equal(t, id, read(t, c).ID)
-	}
+	c.joining, c.mayJump = 0, true // bound, and nothing read yet
+	c.lossless[0].Swap(0)          // damaged
+	write(t, p, 7)
+	assert.Equal(t, []uint64{3, 4, 5, 6}, idsOf(t, c, 4))
 }

@@ -185,8 +185,12 @@ func (p *Producer) lookAt() bool {
 			return false
 		}
 		clear, own := v&^layout.EntryFence, p.expected[at]&^layout.EntryFence
-		if (clear^own)&^layout.EntryLost != 0 {
-			clear = own | layout.EntryLost // damaged: what this producer left there, and its message is gone
+		switch {
+		case (clear^own)&^layout.EntryLost == 0:
+		case layout.EntryEmpty(own):
+			clear = own
+		default: // damaged: what this producer left there, and its message is gone
+			clear = own | layout.EntryLost
 		}
 		if v == clear || e.CompareAndSwap(v, clear) {
 			p.expected[at] = clear
@@ -232,12 +236,12 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	p.claimed = false
 	crash.Point("commit.unmarked")
-	entry, old := layout.Entry(p.next, p.slot), layout.EntrySlot(p.expected[at]) // the slot that this producer left there, whatever the entry says by now
+	entry := layout.Entry(p.next, p.slot)
 	if !p.entries[at].CompareAndSwap(p.expected[at], entry) && !p.publishOver(at, entry) {
 		return p.unpublished(at)
 	}
 	crash.Point("commit.published")
-	if old < p.slots() { // NoSlot is not
+	if old := layout.EntrySlot(p.expected[at]); old < p.slots() { // the slot that this producer left there, whatever the entry said by now; NoSlot is not
 		p.retire(old)
 	}
 	p.expected[at] = entry
@@ -272,24 +276,19 @@ func (p *Producer) unpublished(at uint32) error {
 	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
 }
 
-// publishOver goes on with a publication whose swap has failed.
+// publishOver goes on with a publication whose swap has failed. An entry that is not as expected is overwritten all the same where an operator has discarded the message that was there, or it is damaged, but a
+// fence is not, nor another producer's message.
 func (p *Producer) publishOver(at uint32, entry uint64) bool {
-	for p.mayOverwrite(at) {
-		if p.entries[at].CompareAndSwap(p.expected[at], entry) {
+	e := &p.entries[at]
+	for {
+		v := e.Load()
+		if v&layout.EntryFence != 0 || p.written(v) {
+			return false
+		}
+		if e.CompareAndSwap(v, entry) {
 			return true
 		}
 	}
-	return false
-}
-
-// mayOverwrite reports whether the entry, which is not as expected, may be overwritten all the same, as what it is now: an operator has discarded or repaired the message that was there. A fence may not.
-func (p *Producer) mayOverwrite(at uint32) bool {
-	v := p.entries[at].Load()
-	if v&layout.EntryFence != 0 || p.written(v) {
-		return false
-	}
-	p.expected[at] = v
-	return true
 }
 
 // written reports whether v, at the entry of the next message, is a message that this producer has not written: that one, or a later one.

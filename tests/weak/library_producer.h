@@ -127,6 +127,7 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
         return result;
     }
     if (!go_remember(p)) {
+        p->expected[go_place(p)] |= DATABLOCK_INLINE_FENCE;
         p->free_slots[p->free_count++] = p->slot;
         return SUPERSEDED;
     }

@@ -47,7 +47,7 @@ LOSSLESS, ORDERED, LATEST = 1, 2, 3
 
 SCENARIOS = [
     scenario("lossless", "readers.c", 256, N=2, MESSAGES=6, FIRST=LOSSLESS, SECOND=0),
-    scenario("lossless-holds", "readers.c", 6_581, N=3, SPARE=1, MESSAGES=7, FIRST=LOSSLESS, SECOND=0, HOLDS=3),
+    scenario("lossless-holds", "readers.c", 21_365, N=3, SPARE=1, MESSAGES=9, FIRST=LOSSLESS, SECOND=0, HOLDS=3),
     scenario("ordered", "readers.c", 12_476, N=2, MESSAGES=5, FIRST=ORDERED, SECOND=0),
     scenario("ordered-holds", "readers.c", 61_194, N=1, SPARE=3, MESSAGES=5, FIRST=ORDERED, SECOND=0, HOLDS=2),
     scenario("latest", "readers.c", 19_621, N=2, MESSAGES=5, FIRST=LATEST, SECOND=0),
