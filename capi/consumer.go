@@ -88,6 +88,14 @@ func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_rea
 	return handOver(s, err, out, detail)
 }
 
+//export dbgo_read_look_around
+func dbgo_read_look_around(index C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	at(index).consumer.LookAround()
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_read_probe
 func dbgo_read_probe(index C.uint32_t, out *C.datablock_read_slot, found *C.bool, detail *C.char) (result C.int) {
 	arm()

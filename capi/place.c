@@ -1,7 +1,7 @@
 /*
  * The table of handles. A place is taken by compare-and-swap of its word; datablock_inline_enter says how the thread that used it last gets in without.
  *
- *   word   [flags 2][generation 46][kind 2], zero while no handle leads here
+ *   word   the handle, with flags where that has none: [index 16][flags 4][generation 42][kind 2]; zero while no handle leads here
  *
  * A place changes its generation when its handle is closed, so that no value is ever given out twice. Place 0 leads nowhere: it says that the table is this process's own. A forked
  * child finds the table wiped.
@@ -21,15 +21,14 @@
 
 enum { PLACES = 1 << 16 };
 
-#define WORD_MASK ((UINT64_C(1) << DATABLOCK_INLINE_INDEX_SHIFT) - 1)
+#define NEXT_MASK ((UINT64_C(1) << 44) - 1) /* generation and kind */
 #define KIND_MASK UINT64_C(3)
 #define GENERATION UINT64_C(4)
 
-/* Flags, where the index is in a handle. */
-#define TAKEN (UINT64_C(1) << 63)    /* a thread is taking the place from its owner */
-#define CLOSING (UINT64_C(1) << 62)  /* a thread waits for the call inside to end; nobody else gets in */
-#define POISONED (UINT64_C(1) << 61) /* a call panicked */
-#define DAMAGED (UINT64_C(1) << 60)  /* a file of the block was truncated */
+#define TAKEN (UINT64_C(1) << 47)    /* a thread is taking the place from its owner */
+#define CLOSING (UINT64_C(1) << 46)  /* a thread waits for the call inside to end; nobody else gets in */
+#define POISONED (UINT64_C(1) << 45) /* a call panicked */
+#define DAMAGED (UINT64_C(1) << 44)  /* a file of the block was truncated */
 #define FLAGS (TAKEN | CLOSING | POISONED | DAMAGED)
 
 enum { MOMENT = 10000 }; /* looks at a place that another thread is taking, which it does in microseconds */
@@ -104,7 +103,7 @@ static datablock_status damaged(uint32_t index) {
 }
 
 static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, uint64_t word) {
-    if ((word & ~FLAGS) != (handle & WORD_MASK) || (word & CLOSING) != 0) {
+    if ((word & ~FLAGS) != handle || (word & CLOSING) != 0) {
         return no_handle(handle, kind);
     }
     if ((word & POISONED) != 0) {
@@ -147,21 +146,25 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     return DATABLOCK_OK;
 }
 
+static datablock_inline_thread **owner_of(datablock_inline_place *place, uint64_t handle) { return &place->owners[handle & KIND_MASK]; }
+
 void dbshim_publish(uint64_t handle, void *state, const char *name) {
     uint32_t index = dbshim_index(handle);
     datablock_inline_place *place = &dbshim_places[index];
     const char *slash = strrchr(name, '/');
     snprintf(names[index], sizeof names[index], "%s", slash != NULL ? slash + 1 : name);
     place->state = state;
-    __atomic_store_n(&place->owner, &dbshim_self()->shared, __ATOMIC_RELEASE);
-    __atomic_store_n(&place->word, handle & WORD_MASK, __ATOMIC_SEQ_CST);
+    for (uint64_t kind = 0; kind <= KIND_MASK; kind++) {
+        __atomic_store_n(owner_of(place, kind), kind == (handle & KIND_MASK) ? &dbshim_self()->shared : NULL, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&place->word, handle, __ATOMIC_SEQ_CST);
 }
 
 /* A reserved or closed handle's place goes to the next handle. One whose generations are used up is never used again. */
 void dbshim_withdraw(uint64_t handle) {
     uint32_t index = dbshim_index(handle);
-    uint64_t next = ((handle & WORD_MASK) | KIND_MASK) + 1;
-    if (next > WORD_MASK) {
+    uint64_t next = ((handle & NEXT_MASK) | KIND_MASK) + 1;
+    if (next > NEXT_MASK) {
         return;
     }
     pthread_mutex_lock(&lock);
@@ -176,32 +179,31 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
     dbshim_thread *thread = dbshim_self();
     uint32_t index = dbshim_index(handle);
     datablock_inline_place *place = &dbshim_places[index];
-    uint64_t word = handle & WORD_MASK;
     if (thread == NULL) {
         return no_memory();
     }
-    if ((handle & KIND_MASK) != kind) {
+    if ((handle & KIND_MASK) != kind || (handle & FLAGS) != 0) {
         return no_handle(handle, kind);
     }
     if (thread->shared.current != NULL) {
         return refuse(DATABLOCK_E_BUSY, "this thread is inside a call already: a signal handler may not use the library");
     }
-    uint64_t found = word;
-    for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, word | TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); tries++) {
-        if (found != (word | TAKEN) || tries == MOMENT) {
+    uint64_t found = handle;
+    for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, handle | TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); tries++) {
+        if (found != (handle | TAKEN) || tries == MOMENT) {
             return refusal(index, handle, kind, found);
         }
         sched_yield(); /* another thread is taking it, or finding out that it may not: if both were refused, neither would be inside */
-        found = word;
+        found = handle;
     }
-    datablock_inline_thread *owner = __atomic_load_n(&place->owner, __ATOMIC_ACQUIRE);
+    datablock_inline_thread *owner = __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE);
     if (owner != &thread->shared) {
         dbshim_barrier(); /* now the owner has either said that it is inside, or will see that the place is taken */
         if (__atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) == place) {
             found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
-            return (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, word);
+            return (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, handle);
         }
-        __atomic_store_n(&place->owner, &thread->shared, __ATOMIC_RELEASE);
+        __atomic_store_n(owner_of(place, handle), &thread->shared, __ATOMIC_RELEASE);
     }
     __atomic_store_n(&thread->shared.current, place, __ATOMIC_SEQ_CST);
     found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
@@ -262,14 +264,14 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
         return refuse(DATABLOCK_E_BUSY, "this thread is inside a call already: a signal handler may not use the library");
     }
     do {
-        if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != (handle & WORD_MASK) || (word & CLOSING) != 0) {
+        if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != handle || (word & CLOSING) != 0) {
             return no_handle(handle, kind);
         }
     } while (!__atomic_compare_exchange_n(&place->word, &word, word | CLOSING, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
     dbshim_barrier();
     for (long pause = 1000;; pause = pause < 1000000 ? 2 * pause : pause) {
         bool taken = (__atomic_load_n(&place->word, __ATOMIC_SEQ_CST) & TAKEN) != 0;
-        datablock_inline_thread *owner = __atomic_load_n(&place->owner, __ATOMIC_ACQUIRE);
+        datablock_inline_thread *owner = __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE);
         if (!taken && __atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) != place) {
             interrupt(place, kind); /* a datablock_wait_any sleeps outside */
             return DATABLOCK_OK;

@@ -41,6 +41,7 @@ char *dbshim_detail(void);               /* the calling thread's text. Never nul
 void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
 void dbshim_barrier(void);               /* a full barrier on every thread of the process */
 uint64_t dbshim_monotonic(void);         /* CLOCK_MONOTONIC ns */
+bool dbshim_begin_turn(datablock_inline_moment *moment); /* acts upon a moment that is due; false: Go has to */
 
 /* ---- place.c: the table of handles ----------------------------------------------------------------------------------------------- */
 
@@ -129,6 +130,7 @@ int dbgo_write_abort(uint32_t index, uint64_t id, uint32_t slot, char *detail);
 int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state, char *detail);
 int dbgo_consumer_close(uint32_t index, char *detail);
 int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail);
+int dbgo_read_look_around(uint32_t index, char *detail); /* what a consumer does now and then */
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
 int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
 int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);

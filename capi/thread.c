@@ -24,6 +24,25 @@ static dbshim_thread *unused;
 static pthread_key_t at_thread_end;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
+static uint32_t stand_back;
+
+/* A reader stands back for about as long as the producer needs for the line of entries that both are in. */
+#define STAND_BACK_NS 500
+
+static void measure_pauses(void) {
+    enum { RUNS = 3, PAUSES = 50, MOST = 64 };
+    uint64_t least = UINT64_MAX;
+    for (int run = 0; run < RUNS; run++) {
+        uint64_t begun = dbshim_monotonic();
+        for (int i = 0; i < PAUSES; i++) {
+            datablock_inline_pause();
+        }
+        uint64_t took = dbshim_monotonic() - begun;
+        least = took < least ? took : least;
+    }
+    uint64_t pauses = least == 0 ? MOST : STAND_BACK_NS * PAUSES / least;
+    stand_back = (uint32_t)(pauses < MOST ? pauses : MOST);
+}
 
 /* Other destructors of the thread may still use the library, so this one lets them go first: it comes round as often as the system allows. */
 static void thread_ended(void *ended) {
@@ -39,6 +58,7 @@ static void thread_ended(void *ended) {
 
 static void start(void) {
     (void)pthread_key_create(&at_thread_end, thread_ended);
+    measure_pauses();
     barriers = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
@@ -56,6 +76,7 @@ static dbshim_thread *enlist(void) {
     memset(thread, 0, sizeof *thread);
     thread->shared.places = dbshim_places;
     thread->shared.fence = !barriers;
+    thread->shared.stand_back = stand_back;
     (void)pthread_setspecific(at_thread_end, thread); /* without memory for it the struct is lost with its thread */
     return self = thread;
 }
@@ -103,13 +124,31 @@ static uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-uint64_t datablock_inline_clock(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
+#define TURN_NS INT64_C(100000000)
+#define OFTEN 1000 /* as internal/platform has it */
 
-void datablock_inline_look_at_clock(datablock_inline_moment *moment) {
-    moment->second = (int64_t)time(NULL); /* first: should the second end now, the reading is old at the next look */
-    moment->now = datablock_inline_clock();
-    moment->left = DATABLOCK_INLINE_MOMENT_USES - 1;
+bool datablock_inline_look(datablock_inline_moment *moment) {
+    if (__atomic_load_n(&moment->now, __ATOMIC_RELAXED) != 0) {
+        return true;
+    }
+    moment->uses++;
+    return moment->uses >= OFTEN || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= TURN_NS;
 }
+
+/* Moment.Look of a reader, which keeps out of Go until it is to be kept up, or is not although it should be. */
+bool dbshim_begin_turn(datablock_inline_moment *moment) {
+    uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
+    if (now == 0 ? moment->uses >= OFTEN : (int64_t)(exact - now) >= 2 * TURN_NS) {
+        return false;
+    }
+    now = now == 0 ? exact : now;
+    moment->uses = 0;
+    __atomic_store_n(&moment->seen, now, __ATOMIC_RELAXED);
+    return true;
+}
+
+/* Not kept up is one that has missed a turn. */
+bool datablock_inline_kept_up(const datablock_inline_moment *moment) { return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS; }
 
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }
 

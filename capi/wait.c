@@ -15,6 +15,7 @@
 #define SPINS 100
 #define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
 #define PROBE_NS INT64_C(1000000000) /* how often a waiting reader looks whether anything can still come */
+#define POLL_NS INT64_C(10000000)    /* and one that polls */
 
 void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
@@ -102,14 +103,24 @@ static outcome wait_until(const datablock_inline_place *place, datablock_inline_
     return result;
 }
 
+/* What is to be done now and then. A reader that sleeps between its messages has shown already that it lives, and does without. */
+static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
+    if (!datablock_inline_is_due(&c->moment)) {
+        return;
+    }
+    if (!dbshim_begin_turn(&c->moment)) {
+        (void)DBSHIM_GO(thread, dbgo_read_look_around(index, thread->detail));
+    } else if (datablock_inline_row_mine(c)) {
+        datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.seen);
+    }
+}
+
 /* A read that does not wait and finds nothing: polled, perhaps, millions of times. */
 static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
-    datablock_inline_look_at_clock(&c->moment);
-    uint64_t now = c->moment.now;
-    if (ending(c) || (int64_t)(now - c->producer_probed) > DATABLOCK_INLINE_IDLE_NS) {
+    if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > POLL_NS) {
         return ASK_GO;
     }
-    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, now);
+    look_around(thread, index, c);
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
     thread->shared.idle = index;
     thread->shared.failed = c->producer_there ? DATABLOCK_INLINE_IDLE : DATABLOCK_INLINE_ORPHANED;
@@ -119,7 +130,6 @@ static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_cons
 /* A message was found by a reader that waits: it stands back from nobody before its next look. */
 static datablock_status found_one(datablock_inline_consumer *c) {
     c->close = c->polling = 0;
-    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, datablock_inline_now(&c->moment));
     return DATABLOCK_OK;
 }
 
@@ -142,6 +152,9 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         if (result == EXPIRED) {
             return c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
         }
+        if (result == FOUND) {
+            look_around(thread, index, c);
+        }
         return result == FOUND ? found_one(c) : DBSHIM_GO(thread, dbgo_read_begin(index, 0, out, thread->detail));
     }
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
@@ -149,6 +162,9 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
     outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go knows what to say to that */
     for (int i = 0; result == GO_ON && i < SPINS; i++) {
         result = outcome_of(look(c, out));
+    }
+    if (result == FOUND) {
+        look_around(thread, index, c);
     }
     for (;;) {
         datablock_status status;

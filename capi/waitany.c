@@ -100,7 +100,8 @@ static datablock_status look_at_all(wait_any *w) {
     w->any = false;
     for (size_t i = 0; i < w->count; i++) {
         uint64_t handle = w->consumers[i].handle;
-        datablock_status status = datablock_inline_enter(handle, DATABLOCK_INLINE_CONSUMER) != NULL ? DATABLOCK_OK : dbshim_take(handle, DATABLOCK_INLINE_CONSUMER);
+        void *state;
+        datablock_status status = datablock_inline_enter(handle, DATABLOCK_INLINE_CONSUMER, &state) ? DATABLOCK_OK : dbshim_take(handle, DATABLOCK_INLINE_CONSUMER);
         if (status == DATABLOCK_OK) {
             status = dbshim_end(handle, look_inside(w, i), false);
         }

@@ -694,10 +694,11 @@ struct Outlook {
 inline Outlook outlook(datablock_consumer consumer, std::uint64_t id) noexcept {
     Outlook out;
 #if DATABLOCK_HAS_INLINE
-    auto *c = static_cast<datablock_inline_consumer *>(datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER));
-    if (c == nullptr) {
+    void *entered = nullptr;
+    if (!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &entered)) {
         return out;
     }
+    auto *c = static_cast<datablock_inline_consumer *>(entered);
     std::uint32_t state = __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);
     std::uint64_t next = __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
     datablock_inline_leave(false);

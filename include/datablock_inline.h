@@ -25,7 +25,6 @@
 #define DATABLOCK_HAS_INLINE 1
 
 #include "datablock_layout.h"
-#include <time.h>
 
 #ifdef __cplusplus
 #define DATABLOCK_INLINE inline __attribute__((always_inline, unused))
@@ -174,11 +173,14 @@ typedef struct datablock_inline_block {
 #define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may carry a checksum: a claim clears what is left of an earlier one */
 #define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares them */
 
-/* A reading of the clock that serves several calls: it is no older than the second, and than DATABLOCK_INLINE_MOMENT_USES of them. */
+/*
+ * When there is something to do that is done now and then, and what time it is. While it is used often, the library keeps it up: even the cheapest clock takes a tenth of a message's
+ * time.
+ */
 typedef struct datablock_inline_moment {
-    uint64_t now;           /* CLOCK_MONOTONIC ns */
-    int64_t second;         /* time() as it was then */
-    uint32_t left;          /* calls that it still serves */
+    uint64_t now;           /* CLOCK_MONOTONIC ns; 0: not kept up. Another thread writes to it */
+    uint64_t seen;          /* the reading that was acted upon last. Never 0 */
+    uint32_t uses;          /* since then, while it is not kept up */
     uint32_t reserved;
 } datablock_inline_moment;
 
@@ -186,17 +188,18 @@ typedef struct datablock_inline_producer {
     datablock_inline_block block;
     datablock_inline_moment moment;
     uint64_t next;          /* id of the next message */
+    uint64_t until;         /* claims of lower ids have nothing to look at but that nobody joins: they have room, and know their entries */
+    uint64_t overdue;       /* the claim of this id asks the clock whether the moment is kept up */
     uint64_t epoch;         /* of this producer */
     uint64_t min_cursor;    /* lower bound of all LOSSLESS cursors, as of the last rescan */
     uint64_t acked;         /* join_epoch that the last rescan served */
-    uint64_t name_checked;  /* CLOCK_MONOTONIC ns of the last look whether the name still leads here */
     uint64_t ring_next;     /* the id whose place in the ring is ring_at */
     uint32_t ring_at;
-    uint32_t slot;          /* claimed */
     uint32_t free_count;
     uint32_t retired_count;
     uint32_t pinned_scans;  /* scans in a row that found a retired slot pinned */
     uint32_t interrupted;   /* another thread closes the handle */
+    uint32_t slot;          /* claimed */
     uint8_t claimed;
     uint8_t scanned;        /* min_cursor is of this producer */
     uint8_t attend;         /* the next claim has something to do in the library */
@@ -224,7 +227,9 @@ typedef struct datablock_inline_consumer {
     datablock_inline_block block;
     datablock_inline_moment moment;
     uint8_t *row;           /* its own */
+    uint64_t overdue;       /* the read of this id asks the clock whether the moment is kept up */
     uint64_t next;          /* the least id that the next read may give */
+    uint64_t mine;          /* what the row's status and incarnation are, as one word, until it is taken away */
     uint64_t skipped;       /* ORDERED: what was jumped over since the last message */
     uint64_t losses;        /* ORDERED: jumps in a row */
     uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch to be acknowledged, 0: bound */
@@ -233,7 +238,6 @@ typedef struct datablock_inline_consumer {
     uint32_t row_number;
     uint32_t delivery;      /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
     uint32_t max_pins;
-    uint32_t incarnation;
     uint32_t held;
     uint32_t next_hold;     /* number of the last hold, for tokens */
     uint32_t interrupted;   /* another thread closes the handle */
@@ -241,41 +245,31 @@ typedef struct datablock_inline_consumer {
     uint8_t producer_there; /* at the last look */
     uint8_t close; /* on the producer's heels */
     uint8_t polling; /* the last read found nothing */
-    uint8_t reserved[4];
+    uint32_t polls;  /* that found nothing and asked nobody */
     uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last look whether there is a producer */
     datablock_inline_hold holds[DATABLOCK_LAYOUT_MAX_PINS];
 } datablock_inline_consumer;
 
 /* ---- The clock ------------------------------------------------------------------------------------------------------------------- */
 
-/* CLOCK_MONOTONIC, coarse, in nanoseconds. */
-DATABLOCK_API uint64_t datablock_inline_clock(void);
-/* A new reading. */
-DATABLOCK_API void datablock_inline_look_at_clock(datablock_inline_moment *moment);
+/* Whether a look is needed. */
+DATABLOCK_INLINE bool datablock_inline_passed(const datablock_inline_moment *m) { return __atomic_load_n(&m->now, DATABLOCK_PLAIN) != m->seen; }
+/* That look. True: there is something to do now, which is the library's. */
+DATABLOCK_API bool datablock_inline_look(datablock_inline_moment *moment);
 
-/*
- * Even the coarse clock takes a third of a message's time, so a reading serves several. Its age is bounded by time, not only by their number: a program may pause between
- * two messages. time() is a load in the system's page where the system has one, and says whether the second is still the same.
- */
-#define DATABLOCK_INLINE_MOMENT_USES 16
+DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) { return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m); }
 
-DATABLOCK_INLINE bool datablock_inline_still(datablock_inline_moment *m) {
-#if defined(__GLIBC__) && defined(__x86_64__)
-    if (DATABLOCK_LIKELY(m->left != 0 && (int64_t)time(NULL) == m->second)) {
-        m->left--;
-        return true;
+/* How many messages, and how many polls that find nothing, a participant goes on for without asking the clock itself whether its moment is kept up: whoever does that may not be let run. */
+#define DATABLOCK_INLINE_TRUST 4096
+DATABLOCK_API bool datablock_inline_kept_up(const datablock_inline_moment *moment);
+
+/* Asks it. If the moment is not kept up, it has passed, and the answer is false. */
+DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_moment *m) {
+    bool kept_up = datablock_inline_kept_up(m);
+    if (!kept_up) {
+        m->seen = 1;
     }
-#else
-    (void)m; /* elsewhere it costs as much as the clock, or more */
-#endif
-    return false;
-}
-
-DATABLOCK_INLINE uint64_t datablock_inline_now(datablock_inline_moment *m) {
-    if (DATABLOCK_UNLIKELY(!datablock_inline_still(m))) {
-        datablock_inline_look_at_clock(m);
-    }
-    return m->now;
+    return kept_up;
 }
 
 /* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
@@ -289,9 +283,8 @@ DATABLOCK_INLINE uint64_t datablock_inline_peek(uint8_t *base, uint64_t offset) 
 DATABLOCK_INLINE void datablock_inline_poke(uint8_t *base, uint64_t offset, uint64_t value) {
     __atomic_store_n(datablock_inline_u64(base, offset), value, DATABLOCK_PLAIN);
 }
-DATABLOCK_INLINE void datablock_inline_count(uint8_t *base, uint64_t offset, uint64_t more) {
-    datablock_inline_poke(base, offset, datablock_inline_peek(base, offset) + more);
-}
+/* Counts in a figure for people, which nobody else changes. Not atomic, so that it is one instruction: an aligned word is not torn all the same. */
+DATABLOCK_INLINE void datablock_inline_count(uint8_t *base, uint64_t offset, uint64_t more) { *datablock_inline_u64(base, offset) += more; }
 
 DATABLOCK_INLINE uint8_t *datablock_inline_payload(const datablock_inline_block *b, uint32_t slot) { return b->payloads + slot * b->stride; }
 DATABLOCK_INLINE uint8_t *datablock_inline_header(const datablock_inline_block *b, uint32_t slot) {
@@ -361,8 +354,6 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
 
 /* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
 
-/* How long a producer whose block was replaced goes on without noticing from the name alone. */
-#define DATABLOCK_INLINE_NAME_CHECK_NS INT64_C(100000000)
 /* Scans in a row that find a retired slot pinned, before a dead reader is looked for. */
 #define DATABLOCK_INLINE_SUSPICIOUS 8
 /* From so many bytes on, a scan of the pins costs nothing beside the message. */
@@ -411,6 +402,7 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
         }
     }
     p->min_cursor = p->next - behind;
+    p->until = 0; /* a reader that has joined may be further back than those before */
     p->scanned = 1;
     uint64_t *acknowledged = datablock_inline_u64(b->data, DATABLOCK_LAYOUT_JOIN_ACK);
     if (epoch != p->acked || __atomic_load_n(acknowledged, DATABLOCK_PLAIN) != epoch) {
@@ -513,24 +505,6 @@ DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) 
     }
 }
 
-/* Opens the gate and finds a free slot, if that takes no waiting. */
-DATABLOCK_INLINE_COLD bool datablock_inline_make_room(datablock_inline_producer *p) {
-    if (p->block.min_consumers != 0 && p->next >= p->block.slot_count) {
-        return false;
-    }
-    if (!datablock_inline_gate(p)) {
-        datablock_inline_rescan(p);
-        datablock_inline_stand_back(p);
-    }
-    if (p->next - p->min_cursor >= p->block.slot_count) {
-        return false;
-    }
-    if (p->free_count == 0 || datablock_inline_eager(p)) {
-        datablock_inline_refill(p);
-    }
-    return p->free_count != 0;
-}
-
 /* Producer.lookAt: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it is not what this producer left there. */
 DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p, const uint64_t *place) {
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
@@ -541,65 +515,105 @@ DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *
     return true;
 }
 
-/* Producer.Claim, without waiting. `now` is a clock reading. False: nothing has changed, the library has to do it. */
-DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, uint64_t now, datablock_write_slot *out) {
+/*
+ * Producer.findRoom, if that takes no waiting: opens the gate, finds a free slot, knows the entry of the next message; and says for how many more messages nothing of that has to be looked at. False: the
+ * library has to do it.
+ */
+DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
-    if (DATABLOCK_UNLIKELY(p->claimed || p->attend || (int64_t)(now - p->name_checked) > DATABLOCK_INLINE_NAME_CHECK_NS)) {
+    if (p->next >= p->overdue && datablock_inline_check(&p->moment)) {
+        p->overdue = p->next + DATABLOCK_INLINE_TRUST;
+    }
+    if (p->attend || p->next >= p->overdue || (b->min_consumers != 0 && p->next >= b->slot_count)) {
         return false;
     }
-    datablock_inline_poke(b->data, DATABLOCK_LAYOUT_HEARTBEAT, now);
-    if (DATABLOCK_UNLIKELY(!datablock_inline_gate(p) || p->free_count == 0 || (b->flags & DATABLOCK_INLINE_ROOM) != 0) && !datablock_inline_make_room(p)) {
+    if (!datablock_inline_gate(p)) {
+        datablock_inline_rescan(p);
+        datablock_inline_stand_back(p);
+    }
+    if (p->next - p->min_cursor >= b->slot_count) {
         return false;
     }
-    uint32_t slot = p->free_slots[p->free_count - 1];
+    if (p->free_count == 0 || datablock_inline_eager(p)) {
+        datablock_inline_refill(p);
+    }
+    const uint64_t *place = datablock_inline_next_entry(p);
+    if (p->free_count == 0 || ((p->expected[p->ring_at] & DATABLOCK_INLINE_FENCE) != 0 && !datablock_inline_remember(p, place))) {
+        return false;
+    }
+    p->until = 0;
+    if (!p->attend && (b->flags & DATABLOCK_INLINE_ROOM) == 0) {
+        uint64_t slots = p->next + p->free_count, gate = p->min_cursor + b->slot_count;
+        p->until = slots < gate ? slots : gate;
+        p->until = p->until < p->overdue ? p->until : p->overdue;
+    }
+    return true;
+}
+
+/* Claim marks: [open 1][epoch 16][generation 47]. */
+#define DATABLOCK_INLINE_OPEN (UINT64_C(1) << 63)
+#define DATABLOCK_INLINE_GENERATIONS (UINT64_C(1) << 47)
+
+/* The mark that follows on the one in a slot's header, in the producer's epoch. */
+DATABLOCK_INLINE_COLD uint64_t datablock_inline_mark(const datablock_inline_producer *p, uint8_t *header) {
+    uint64_t before = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
+    return (p->epoch & 0xffff) << 47 | ((before + 1) & (DATABLOCK_INLINE_GENERATIONS - 1));
+}
+
+/* Producer.Claim, without waiting. False: nothing has changed, the library has to do it. */
+DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datablock_write_slot *out) {
+    const datablock_inline_block *b = &p->block;
+    const uint64_t id = p->next;
+    if (DATABLOCK_UNLIKELY(p->claimed || datablock_inline_is_due(&p->moment))) {
+        return false;
+    }
+    if (DATABLOCK_UNLIKELY(id >= p->until ||
+                           __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH) != p->acked) &&
+        !datablock_inline_find_room(p)) {
+        return false;
+    }
+    uint8_t *data = b->data;
+    uint32_t left = p->free_count - 1, slot = p->free_slots[left];
     uint8_t *header = datablock_inline_header(b, slot);
     datablock_inline_prepare(header);
     datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
     DATABLOCK_CRASH_POINT("claim.slot");
-    uint64_t *place = datablock_inline_next_entry(p);
-    if (DATABLOCK_UNLIKELY((p->expected[p->ring_at] & DATABLOCK_INLINE_FENCE) != 0) && !datablock_inline_remember(p, place)) {
-        return false;
-    }
     datablock_inline_prepare_slot(p, DATABLOCK_INLINE_AHEAD);
-    if (b->slot_count - p->ring_at > DATABLOCK_INLINE_ENTRIES) {
-        datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES);
-    }
-    uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);
-    if (DATABLOCK_UNLIKELY(state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
-                           __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_EPOCH), DATABLOCK_ORDER_EPOCH) != p->epoch)) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
+                           __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH), DATABLOCK_ORDER_EPOCH) != p->epoch)) {
         return false;
     }
-    p->free_count--;
+    p->free_count = left;
     p->slot = slot;
     DATABLOCK_CRASH_POINT("claim.remembered");
-    uint64_t generation = p->claims[slot];
-    if (DATABLOCK_UNLIKELY(generation == 0)) {
-        generation = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
+    uint64_t mark = p->claims[slot] + 1;
+    if (DATABLOCK_UNLIKELY((mark & (DATABLOCK_INLINE_GENERATIONS - 1)) <= 1)) { /* not known, or its generations have come round */
+        mark = datablock_inline_mark(p, header);
     }
-    p->claims[slot] = (p->epoch & 0xffff) << 47 | ((generation + 1) & ((UINT64_C(1) << 47) - 1));
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, UINT64_C(1) << 63 | p->claims[slot]);
+    p->claims[slot] = mark;
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, DATABLOCK_INLINE_OPEN | mark);
     DATABLOCK_CRASH_POINT("claim.opened");
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the payload comes after the mark: an observer relies on it where stores are seen in order */
-    datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_SINCE, now);
-    datablock_inline_poke(b->data, DATABLOCK_LAYOUT_CLAIM_ID, p->next + 1);
+    datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_SINCE, p->moment.seen);
+    datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, id + 1);
     DATABLOCK_CRASH_POINT("claim.marked");
     p->claimed = 1;
     for (uint32_t k = 0; DATABLOCK_UNLIKELY(b->flags & DATABLOCK_INLINE_CHECKSUMS) && k < DATABLOCK_LAYOUT_HASH_LEN; k += 8) {
         datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CHECKSUM + k, 0);
     }
-    out->data = datablock_inline_payload(b, slot);
+    out->data = header + DATABLOCK_LAYOUT_SLOT_HEADER;
     out->capacity = b->slot_size;
-    out->id = p->next;
+    out->id = id;
     out->index = slot;
     out->reserved = 0;
     return true;
 }
 
-DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *header) {
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, p->claims[p->slot]);
+DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *data, uint8_t *header, uint32_t slot) {
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, p->claims[slot]);
     DATABLOCK_CRASH_POINT("claim.closed");
-    datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
-    datablock_inline_poke(p->block.data, DATABLOCK_LAYOUT_CLAIM_SINCE, 0);
+    datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
+    datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_SINCE, 0);
 }
 
 /* Whether `slot` is the open claim. */
@@ -612,17 +626,20 @@ DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *
  */
 DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
     const datablock_inline_block *b = &p->block;
-    uint8_t *header = datablock_inline_header(b, p->slot);
-    uint64_t *place = datablock_inline_next_entry(p), expected = p->expected[p->ring_at];
+    const uint64_t id = p->next;
+    const uint32_t slot = p->slot;
+    uint8_t *data = b->data, *header = datablock_inline_header(b, slot);
+    uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_at], expected = *known;
     datablock_inline_prepare(place);
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, p->next);
+    datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES); /* beyond the ring's end it is a line that nobody needs */
+    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_LENGTH, length);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP, stamp);
     DATABLOCK_CRASH_POINT("commit.header");
-    datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */
+    datablock_inline_unmark(p, data, header, slot); /* before the publication: afterwards the slot is the readers' */
     p->claimed = 0;
     DATABLOCK_CRASH_POINT("commit.unmarked");
-    uint64_t entry = datablock_inline_entry(p->next, p->slot);
+    uint64_t entry = datablock_inline_entry(id, slot);
     if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(place, &expected, entry, false, DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN))) {
         return false;
     }
@@ -631,13 +648,13 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     if (DATABLOCK_LIKELY(old < b->slots)) { /* an empty entry's is not */
         p->retired[p->retired_count++] = old;
     }
-    p->expected[p->ring_at] = entry;
-    p->ring_next = ++p->next;
+    *known = entry;
+    p->next = p->ring_next = id + 1;
     p->ring_at = datablock_inline_place_after(b, p->ring_at);
-    __atomic_store_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), p->next, DATABLOCK_ORDER_COMMIT_HINT_STORE);
+    __atomic_store_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_COMMIT), id + 1, DATABLOCK_ORDER_COMMIT_HINT_STORE);
     DATABLOCK_CRASH_POINT("commit.hint");
-    datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_WRITTEN, 1);
-    datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_BYTES, length);
+    datablock_inline_count(data, DATABLOCK_LAYOUT_METRIC_WRITTEN, 1);
+    datablock_inline_count(data, DATABLOCK_LAYOUT_METRIC_BYTES, length);
     return true;
 }
 
@@ -648,10 +665,11 @@ DATABLOCK_INLINE bool datablock_inline_sleepers(const datablock_inline_block *b)
 
 /* Producer.Abort of the open claim. */
 DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
-    datablock_inline_unmark(p, datablock_inline_header(&p->block, p->slot));
+    datablock_inline_unmark(p, p->block.data, datablock_inline_header(&p->block, p->slot), p->slot);
     DATABLOCK_CRASH_POINT("abort.unmarked");
     p->claimed = 0;
     (void)datablock_inline_next_entry(p);
+    p->until = 0;
     p->expected[p->ring_at] |= DATABLOCK_INLINE_FENCE; /* a forced recovery may have fenced off the claim that has ended: the next one is another */
     p->free_slots[p->free_count++] = p->slot;
     datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_ABORTED, 1);
@@ -664,21 +682,25 @@ typedef enum datablock_inline_found { DATABLOCK_INLINE_NOTHING, DATABLOCK_INLINE
 
 /* Consumer.rowMine: a forced eviction changes the row's state. */
 DATABLOCK_INLINE bool datablock_inline_row_mine(const datablock_inline_consumer *c) {
-    return __atomic_load_n(datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_STATUS), DATABLOCK_PLAIN) == DATABLOCK_LAYOUT_ROW_ACTIVE &&
-           __atomic_load_n(datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_INCARNATION), DATABLOCK_PLAIN) == c->incarnation;
+    return datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_STATUS) == c->mine;
 }
 
-DATABLOCK_INLINE uint32_t datablock_inline_free_hold(const datablock_inline_consumer *c) {
-    uint32_t k = 0;
-    while (c->holds[k].used) { /* ends: fewer than max_pins are held */
-        k++;
+DATABLOCK_INLINE datablock_inline_hold *datablock_inline_free_hold(datablock_inline_consumer *c) {
+    datablock_inline_hold *h = c->holds;
+    while (DATABLOCK_UNLIKELY(h->used)) { /* ends: fewer than max_pins are held */
+        h++;
     }
-    return k;
+    return h;
+}
+
+/* The pin of a hold. */
+DATABLOCK_INLINE uint64_t *datablock_inline_pin_of(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
+    return datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * (uint64_t)(h - c->holds));
 }
 
 /* Consumer.unpin. True: the producer waits for it and is to be woken. */
-DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c, uint32_t k) {
-    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), 0, DATABLOCK_ORDER_UNPIN);
+DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), 0, DATABLOCK_ORDER_UNPIN);
     DATABLOCK_CRASH_POINT("release.unpinned");
     return __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING) ==
            DATABLOCK_LAYOUT_WAIT_ANY;
@@ -697,22 +719,21 @@ DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *
  * Consumer.hold: pins the slot that `entry`, loaded after `scan`, names. False: it may already be free for the producer. Either the entry still stands, then the
  * slot is not retired; or no scan has begun since before it was loaded, then none that serves the slot's retirement can have missed the pin.
  */
-DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, uint32_t k, uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
+DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h, uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
     const datablock_inline_block *b = &c->block;
-    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), (uint64_t)datablock_inline_entry_slot(entry) + 1,
-                              DATABLOCK_ORDER_PIN);
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1, DATABLOCK_ORDER_PIN);
     DATABLOCK_CRASH_POINT("read.pinned");
     uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);
     if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||
         __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH_AGAIN) == scan) {
         return true;
     }
-    *wake = datablock_inline_unpin(c, k);
+    *wake = datablock_inline_unpin(c, h);
     return false;
 }
 
 /* Consumer.deliver. False: the slot's header is not what was published, or there is a checksum to compare; nothing has changed. */
-DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery, uint32_t k, uint64_t id, uint32_t slot, uint64_t missed,
+DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery, datablock_inline_hold *h, uint64_t id, uint32_t slot, uint64_t missed,
                                                datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     if (DATABLOCK_UNLIKELY(slot >= b->slots)) {
@@ -724,25 +745,25 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
                            (b->flags & DATABLOCK_INLINE_ENFORCED) != 0)) {
         return false;
     }
-    datablock_inline_hold *h = &c->holds[k];
+    uint32_t token = ++c->next_hold;
     h->used = 1;
     h->pinned = delivery != DATABLOCK_LAYOUT_LOSSLESS;
     h->in_order = delivery != DATABLOCK_LAYOUT_LATEST;
     h->id = id;
     h->slot = slot;
     h->claim = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
-    h->token = ++c->next_hold;
+    h->token = token;
     c->held++;
     c->next = id + 1;
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_READ, 1);
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_BYTES, length);
-    out->data = datablock_inline_payload(b, slot);
+    out->data = header + DATABLOCK_LAYOUT_SLOT_HEADER;
     out->length = length;
     out->id = id;
     out->timestamp_ns = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP);
     out->missed = missed;
     out->index = slot;
-    out->token = h->token;
+    out->token = token;
     return true;
 }
 
@@ -755,18 +776,29 @@ DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_
     return &c->block.entries[c->ring_at];
 }
 
+/* Asks the clock when it is time to. */
+DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
+    if (DATABLOCK_UNLIKELY(c->next >= c->overdue)) {
+        (void)datablock_inline_check(&c->moment);
+        c->overdue = c->next + DATABLOCK_INLINE_TRUST;
+    }
+}
+
 /*
- * The message at ring_at has been taken. `close`: the next one is there already, and the producer is about to write to the same line of entries. A reader that keeps so close takes the line
- * from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns, and nothing is to be gained by waiting.
+ * The message at ring_at has been taken. `close`, which is looked at once a line of entries: the next one is there already, and the producer is about to write to the same line. A reader that
+ * keeps so close takes the line from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns, and nothing is to be gained by waiting.
  */
 DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    uint32_t last = c->ring_at | (DATABLOCK_INLINE_ENTRIES - 1);
-    c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES && c->ring_at != last &&
-               datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN), c->ring_next + (last - c->ring_at)) < 0 &&
-               datablock_inline_entry_ahead(__atomic_load_n(&b->entries[c->ring_at + 1], DATABLOCK_PLAIN), c->next) >= 0;
+    uint32_t at = c->ring_at, last = at + DATABLOCK_INLINE_ENTRIES - 1;
+    if (DATABLOCK_UNLIKELY(at % DATABLOCK_INLINE_ENTRIES == 0)) {
+        datablock_inline_overdue(c);
+        c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES &&
+                   datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN), c->ring_next + (last - at)) < 0 &&
+                   datablock_inline_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;
+    }
     c->ring_next = c->next;
-    c->ring_at = datablock_inline_place_after(b, c->ring_at);
+    c->ring_at = datablock_inline_place_after(b, at);
 }
 
 /* Consumer.nextLossless: the producer waits for this reader's cursor, so no pin is needed. */
@@ -774,11 +806,11 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
     if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY);
-    if (DATABLOCK_UNLIKELY((entry ^ datablock_inline_entry(c->next, 0)) & (~UINT64_C(0xffffff) | DATABLOCK_INLINE_LOST))) {
-        return datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, c->next) < 0 ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
+    uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY), id = c->next;
+    if (DATABLOCK_UNLIKELY((entry ^ datablock_inline_entry(id, 0)) & (~UINT64_C(0xffffff) | DATABLOCK_INLINE_LOST))) {
+        return datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, id) < 0 ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, datablock_inline_free_hold(c), c->next, datablock_inline_entry_slot(entry), 0, out))) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, datablock_inline_free_hold(c), id, datablock_inline_entry_slot(entry), 0, out))) {
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_step(c);
@@ -799,12 +831,12 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
     if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    uint32_t k = datablock_inline_free_hold(c);
-    if (!datablock_inline_pin(c, k, c->ring_at, scan, entry, wake)) {
+    datablock_inline_hold *h = datablock_inline_free_hold(c);
+    if (!datablock_inline_pin(c, h, c->ring_at, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, k, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
-        *wake = datablock_inline_unpin(c, k);
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
+        *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
     if (DATABLOCK_UNLIKELY(c->skipped != 0)) {
@@ -851,13 +883,13 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
                            (newest & DATABLOCK_INLINE_LOST) != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    uint32_t k = datablock_inline_free_hold(c);
-    if (!datablock_inline_pin(c, k, before, scan, newest, wake)) {
+    datablock_inline_hold *h = datablock_inline_free_hold(c);
+    if (!datablock_inline_pin(c, h, before, scan, newest, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
     uint64_t missed = next - 1 - c->next;
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, k, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
-        *wake = datablock_inline_unpin(c, k);
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
+        *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
     if (missed != 0) {
@@ -865,6 +897,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
     }
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next); /* for people, and for a durable consumer's return */
     DATABLOCK_CRASH_POINT("release.moved");
+    datablock_inline_overdue(c);
     return DATABLOCK_INLINE_MESSAGE;
 }
 
@@ -883,42 +916,42 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
     }
 }
 
-/* Consumer.Release. False: something out of the ordinary, and nothing has changed. */
-DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
-    uint32_t k = 0;
-    uint64_t first = UINT64_MAX; /* least id held in order beside this one */
-    if (DATABLOCK_LIKELY(c->held == 1 && c->holds[0].used)) {
-        if (c->holds[0].token != slot->token || c->holds[0].id != slot->id || c->holds[0].slot != slot->index) {
-            return false;
-        }
-    } else {
-        bool there = false;
-        for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
-            const datablock_inline_hold *h = &c->holds[i];
-            if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
-                k = i;
-                there = true;
-            } else if (h->used && h->in_order && h->id < first) {
-                first = h->id;
-            }
-        }
-        if (!there || (c->delivery == DATABLOCK_LAYOUT_LOSSLESS && c->holds[k].in_order && first < c->holds[k].id)) {
-            return false;
+/* The hold that `slot` is of, NULL if it is none, or may not end yet. *first becomes the least id held in order beside it. */
+DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c, const datablock_read_slot *slot, uint64_t *first) {
+    datablock_inline_hold *found = NULL;
+    for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
+        datablock_inline_hold *h = &c->holds[i];
+        if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
+            found = h;
+        } else if (h->used && h->in_order && h->id < *first) {
+            *first = h->id;
         }
     }
-    datablock_inline_hold *h = &c->holds[k];
+    return found != NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order && *first < found->id ? NULL : found;
+}
+
+/* Consumer.Release. False: something out of the ordinary, and nothing has changed. */
+DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
+    datablock_inline_hold *h = c->holds;
+    uint64_t to = c->next, first = UINT64_MAX;
+    if (DATABLOCK_UNLIKELY(c->held != 1 || !h->used || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
+        h = datablock_inline_find(c, slot, &first);
+        if (h == NULL) {
+            return false;
+        }
+        to = first < to ? first : to;
+    }
     uint8_t *header = datablock_inline_header(&c->block, h->slot);
     if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != h->id ||
                            datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) != h->claim || !datablock_inline_row_mine(c))) {
         return false;
     }
     if (h->pinned) {
-        *wake = datablock_inline_unpin(c, k);
+        *wake = datablock_inline_unpin(c, h);
     }
     h->used = 0;
     c->held--;
     if (h->in_order) {
-        uint64_t to = first < c->next ? first : c->next;
         if (c->delivery == DATABLOCK_LAYOUT_LOSSLESS) {
             *wake |= datablock_inline_advance(c, to);
         } else {
@@ -932,15 +965,15 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
 /* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
 
 /*
- * A handle leads to a place in the library's table: [index 16][generation 46][kind 2]. A thread that uses a handle says so in a word of its own (`current`) and then looks at the place
- * (`word`, `owner`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
+ * A handle leads to a place in the library's table: [index 16][0: 4][generation 42][kind 2]. A thread that uses a handle says so in a word of its own (`current`) and then looks at the place
+ * (`word`, `owners`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
  * handle pays for no locked operation; a change of threads costs a system call.
  */
 typedef struct datablock_inline_place {
-    uint64_t word; /* the handle without its index while it can be used; other bits when the library has to be asked */
-    struct datablock_inline_thread *owner; /* the thread that used it last */
+    uint64_t word; /* the handle while it can be used; other bits when the library has to be asked */
+    struct datablock_inline_thread *owners[4]; /* by kind: the thread that used it last. NULL for every other kind, so that a handle of the wrong one is not let in */
     void *state; /* datablock_inline_producer or _consumer */
-    uint64_t reserved[5]; /* the library's */
+    uint64_t reserved[2]; /* the library's */
 } datablock_inline_place;
 
 typedef struct datablock_inline_thread {
@@ -950,12 +983,14 @@ typedef struct datablock_inline_thread {
     uint32_t failed; /* what the last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
     uint32_t idle; /* the place of a consumer that found nothing to read */
     uint32_t waited; /* 1: it has polled for a message in vain since it wrote one itself, so that it may be taking turns with somebody */
+    uint32_t stand_back; /* pauses for which a reader stands back that is close to the producer: on one processor a pause is ten times as long as on another */
+    uint32_t reserved;
 } datablock_inline_thread;
 
 /* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, with or without a producer. */
 enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
 
-#define DATABLOCK_INLINE_VERSION 3
+#define DATABLOCK_INLINE_VERSION 4
 #define DATABLOCK_INLINE_PRODUCER 1u
 #define DATABLOCK_INLINE_CONSUMER 2u
 #define DATABLOCK_INLINE_OBSERVER 3u
@@ -971,38 +1006,46 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
 
 #ifdef __cplusplus
 } /* extern "C" */
-inline __thread datablock_inline_thread *datablock_inline_self;
+/* A thread that the library has not met seems to be inside a call, so that its first one goes the slow way. */
+inline datablock_inline_place datablock_inline_nowhere;
+inline datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, NULL, 0, 0, 0, 0, 0, 0};
+inline __thread datablock_inline_thread *datablock_inline_self = &datablock_inline_nobody;
 extern "C" {
 #else
-static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused));
+static datablock_inline_place datablock_inline_nowhere __attribute__((unused));
+static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {&datablock_inline_nowhere, NULL, 0, 0, 0, 0, 0, 0};
+static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) = &datablock_inline_nobody;
 #endif
 
-/* Enters a handle's place. NULL: the library has to do it. Otherwise leave follows. */
-DATABLOCK_INLINE void *datablock_inline_enter(uint64_t handle, uint64_t kind) {
+/* The library meets this thread. False: it knows it already, or has no memory for it, or does not know this version of the header. */
+DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
+    datablock_inline_thread *self = datablock_inline_self == &datablock_inline_nobody ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION) : NULL;
+    if (self == NULL) {
+        return false;
+    }
+    datablock_inline_self = self;
+    return __atomic_load_n(&self->current, __ATOMIC_RELAXED) == NULL;
+}
+
+/* Enters a handle's place, whose *state it gives. False: the library has to do it. Otherwise leave follows. */
+DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, void **state) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) != NULL) && !datablock_inline_meet()) {
+        return false; /* a signal handler inside a call */
+    }
     datablock_inline_thread *self = datablock_inline_self;
-    if (DATABLOCK_UNLIKELY(self == NULL)) {
-        self = datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION);
-        if (self == NULL) {
-            return NULL;
-        }
-    }
     datablock_inline_place *place = &self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT];
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(&self->current, __ATOMIC_RELAXED) != NULL || (handle & 3) != kind)) {
-        return NULL; /* a signal handler inside a call */
-    }
     __atomic_store_n(&self->current, place, __ATOMIC_RELAXED);
     if (DATABLOCK_UNLIKELY(self->fence)) {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     } else {
         __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the place away makes the barrier for both */
     }
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) !=
-                               (handle & ((UINT64_C(1) << DATABLOCK_INLINE_INDEX_SHIFT) - 1)) ||
-                           __atomic_load_n(&place->owner, __ATOMIC_RELAXED) != self)) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle || __atomic_load_n(&place->owners[kind], __ATOMIC_RELAXED) != self)) {
         __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
-        return NULL;
+        return false;
     }
-    return place->state;
+    *state = place->state;
+    return true;
 }
 
 DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
@@ -1013,16 +1056,12 @@ DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
     __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
 }
 
-/* How old may be what a read that does not wait says of the producer, in nanoseconds, beside the age of the reading of the clock. */
-#define DATABLOCK_INLINE_IDLE_NS INT64_C(10000000)
-
 /*
- * A read that does not wait and has found nothing: polled, perhaps, millions of times. False: the library has to look at the clock, at the producer, or at the end of the stream. That
- * there is no producer is not said without a look at the clock: one may have come.
+ * A read that does not wait and has found nothing: polled, perhaps, millions of times. False: the library has to look at the producer, which it does once a moment, or at the end of the stream. That
+ * there is no producer is not said without a look: one may have come.
  */
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
-    if (DATABLOCK_UNLIKELY(!c->producer_there || !datablock_inline_still(&c->moment) ||
-                           (int64_t)(c->moment.now - c->producer_probed) > DATABLOCK_INLINE_IDLE_NS ||
+    if (DATABLOCK_UNLIKELY(!c->producer_there || (int64_t)(c->moment.seen - c->producer_probed) > 0 || (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
                            __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
     }
@@ -1038,11 +1077,12 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
         return false;
     }
-    datablock_inline_producer *p = (datablock_inline_producer *)datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER);
-    if (DATABLOCK_UNLIKELY(p == NULL)) {
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
-    bool done = datablock_inline_claim(p, datablock_inline_now(&p->moment), out);
+    datablock_inline_producer *p = (datablock_inline_producer *)state;
+    bool done = datablock_inline_claim(p, out);
     datablock_inline_leave(done);
     return done;
 }
@@ -1051,13 +1091,19 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
     if (DATABLOCK_UNLIKELY(slot == NULL)) {
         return false;
     }
-    datablock_inline_producer *p = (datablock_inline_producer *)datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER);
-    if (DATABLOCK_UNLIKELY(p == NULL)) {
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
-    bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
+    datablock_inline_producer *p = (datablock_inline_producer *)state;
+    uint64_t stamp = 0;
+    bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size;
+    if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
+        done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
+        stamp = done ? datablock_inline_realtime() : 0; /* ENFORCED is the library's */
+    }
     if (DATABLOCK_LIKELY(done)) {
-        done = datablock_inline_commit(p, length, p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP ? datablock_inline_realtime() : 0);
+        done = datablock_inline_commit(p, length, stamp);
         if (DATABLOCK_UNLIKELY(!done)) {
             p->claimed = 1; /* still this claim, and the library publishes or ends it */
         } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
@@ -1077,10 +1123,11 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
     if (DATABLOCK_UNLIKELY(slot == NULL)) {
         return false;
     }
-    datablock_inline_producer *p = (datablock_inline_producer *)datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER);
-    if (DATABLOCK_UNLIKELY(p == NULL)) {
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
+    datablock_inline_producer *p = (datablock_inline_producer *)state;
     bool done = datablock_inline_claimed(p, slot);
     if (DATABLOCK_LIKELY(done)) {
         datablock_inline_abort(p);
@@ -1091,34 +1138,35 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 
 /* How often a poll looks that follows on one that found nothing: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
 #define DATABLOCK_INLINE_LOOKS 8
-/* How long a reader stands back that has found two messages one right after the other and is close to the producer. */
-#define DATABLOCK_INLINE_LET_GO_FIRST 4
 
 /* *status is OK, or TIMEOUT of a call that does not wait. */
 DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
         return false;
     }
-    datablock_inline_consumer *c = (datablock_inline_consumer *)datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER);
-    if (DATABLOCK_UNLIKELY(c == NULL)) {
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
+        return false;
+    }
+    datablock_inline_consumer *c = (datablock_inline_consumer *)state;
+    if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
+        datablock_inline_leave(false);
         return false;
     }
     bool wake = false, done;
     datablock_inline_found found;
-    for (int i = 0; DATABLOCK_UNLIKELY(c->close) && i < DATABLOCK_INLINE_LET_GO_FIRST; i++) {
-        datablock_inline_pause();
+    if (DATABLOCK_UNLIKELY(c->close)) {
+        c->close = 0;
+        for (uint32_t i = 0; i < datablock_inline_self->stand_back; i++) {
+            datablock_inline_pause();
+        }
     }
     for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) == DATABLOCK_INLINE_NOTHING && c->polling) && looks < DATABLOCK_INLINE_LOOKS; looks++) {
         datablock_inline_pause();
     }
-    if (DATABLOCK_UNLIKELY(c->polling)) {
-        c->close = 0; /* the reader waits for the producer, which is the slower one */
-    }
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
-        c->polling = 0;
-        if (DATABLOCK_UNLIKELY(!datablock_inline_still(&c->moment))) {
-            datablock_inline_look_at_clock(&c->moment);
-            datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.now);
+        if (DATABLOCK_UNLIKELY(c->polling)) {
+            c->polling = c->close = 0; /* the reader waits for the producer, which is the slower one */
         }
         *status = DATABLOCK_OK;
         done = true;
@@ -1146,10 +1194,11 @@ DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer,
     if (DATABLOCK_UNLIKELY(slot == NULL)) {
         return false;
     }
-    datablock_inline_consumer *c = (datablock_inline_consumer *)datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER);
-    if (DATABLOCK_UNLIKELY(c == NULL)) {
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
         return false;
     }
+    datablock_inline_consumer *c = (datablock_inline_consumer *)state;
     bool wake = false;
     bool done = datablock_inline_release(c, slot, &wake);
     if (DATABLOCK_UNLIKELY(wake)) {

@@ -211,11 +211,13 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 		},
 		attachment: a, delivery: o.Delivery, durable: o.Durable,
 	}
+	c.moment.Begin()
+	c.slotsAt, c.ring, c.awaited = a.slotArray(), &a.entries[0], a.producerWaiting
 	c.idle = fail(Timeout, "block %q: nothing new to read, and the call was asked not to wait", a.name())
 	c.orphaned = fail(NoProducer, "block %q: nothing new to read, and nobody has the block open for writing", a.name())
 	at := a.header.row(a.row)
 	c.pins = a.rowPins(a.row)
-	c.cursorAt, c.statusAt, c.ownerAt = a.cursor(a.row), a.ctl.u32(at+layout.RowStatus), a.ctl.u32(at+layout.RowIncarnation)
+	c.cursorAt, c.mineAt = a.cursor(a.row), a.ctl.u64(at+layout.RowStatus)
 	for word, offset := range map[**uint64]uint64{
 		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
 		&c.hot.waits: layout.RowWaits, &c.hot.waitNs: layout.RowWaitNs, &c.hot.timeouts: layout.RowTimeouts, &c.hot.lost: layout.RowLost, &c.hot.overruns: layout.RowOverruns,
@@ -241,10 +243,11 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 		c.status(c.row).Store(layout.RowAttaching)
 	}
 	crash.Point("attach.state")
-	c.incarnation = c.ctl.u32(at + layout.RowIncarnation).Add(1)
+	incarnation := c.ctl.u32(at + layout.RowIncarnation).Add(1)
+	c.mine = uint64(incarnation)<<32 | layout.RowActive
 	crash.Point("attach.incarnation")
 	c.cleaned()
-	c.locks.mark = lockMark(c.row, c.incarnation)
+	c.locks.mark = lockMark(c.row, incarnation)
 	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
 	crash.Point("attach.named")
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)

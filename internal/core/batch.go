@@ -24,7 +24,7 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 
 // More adds what follows the first message of a batch, without waiting. The messages that the first one's hold covers have its token.
 func (c *Consumer) More(first ReadSlot, out []ReadSlot) int {
-	h := c.find(&first)
+	h := c.find(first.ID, first.Index, first.Token)
 	if h == nil || c.data == nil || c.delivery == Latest {
 		return 0
 	}

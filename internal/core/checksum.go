@@ -37,8 +37,8 @@ func (c *Consumer) notIntact(id, length uint64) error {
 
 // Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL checksums; a commit of that length publishes it. Errors: Invalid.
 func (p *Producer) Seal(s WriteSlot, length int) error {
-	if !p.isOpen(&s) {
-		return p.notOpen(&s)
+	if !p.isOpen(s.ID, s.Index) {
+		return p.notOpen(s.ID, s.Index)
 	}
 	if p.checksum == ChecksumNone {
 		return fail(Invalid, "block %q has no checksums: create it with checksum MANUAL or ENFORCED", p.name())
@@ -52,7 +52,7 @@ func (p *Producer) Seal(s WriteSlot, length int) error {
 
 // Verify compares a held message with its checksum. Errors: Checksum, Invalid (not held; the block or the message has none).
 func (c *Consumer) Verify(s ReadSlot) error {
-	if c.find(&s) == nil && !c.covered(s) {
+	if c.find(s.ID, s.Index, s.Token) == nil && !c.covered(s) {
 		return c.notHeld(s.ID)
 	}
 	if c.checksum == ChecksumNone || bytes.Equal(c.slotChecksum(s.Index), make([]byte, layout.HashLen)) {

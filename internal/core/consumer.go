@@ -16,14 +16,16 @@ type Consumer struct {
 	delivery Delivery
 	durable  bool
 
+	// What every message touches; computed once.
+	plain    bool // LOSSLESS and bound, nothing to compare: the next message needs no more than its entry and its header
+	slotsAt  slotArray
+	ring     *atomic.Uint64 // its first entry
+	awaited  *atomic.Uint64 // the cursor that the producer waits for
 	pins     *[layout.MaxPins]atomic.Uint64
 	cursorAt *atomic.Uint64
-	cursor64 *uint64 // the same, for those whose cursor nobody relies on
-	statusAt *atomic.Uint32
-	ownerAt  *atomic.Uint32 // the row's incarnation
+	cursor64 *uint64        // the same, for those whose cursor nobody relies on
+	mineAt   *atomic.Uint64 // the row's status and incarnation, as one word
 	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
-
-	clock platform.Ticker
 
 	transactions [layout.MaxPins]ReadTransactionSlot // of the holds
 
@@ -54,21 +56,29 @@ func (c *Consumer) Next(timeout time.Duration) (s ReadSlot, err error) {
 
 // NextInto is Next with the place for the message, for the reason that ClaimInto gives.
 func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
+	if c.plain && timeout >= Forever && c.takeNext(out) {
+		c.invariant()
+		return nil
+	}
 	if timeout < Forever {
 		return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
 	}
 	if c.data == nil {
 		return c.gone()
 	}
+	if c.moment.Passed() {
+		c.LookAround()
+	} else if c.next >= c.overdue && c.isOverdue() {
+		c.appear(c.moment.Renew())
+	}
 	if !c.rowMine() || c.held >= c.maxPins {
-		*c.hot.heartbeat = c.clock.Now()
 		return c.mayNotHold()
 	}
 	if c.close {
-		platform.Pause(letGoFirst)
+		c.close = false
+		platform.StandBack()
 	}
 	ok, err := c.look(out)
-	*c.hot.heartbeat = c.clock.Now() // after the look, which comes the sooner
 	if !ok && err == nil {
 		c.close = false // the reader waits for the producer, which is the slower one
 		platform.NoteWait()
@@ -78,8 +88,54 @@ func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 	return err
 }
 
-// letGoFirst is how long a reader stands back that has found two messages one right after the other and is close to the producer.
-const letGoFirst = 4
+// takeNext is what look comes to most often.
+func (c *Consumer) takeNext(out *ReadSlot) bool {
+	s := c.ConsumerState
+	h := &s.holds[0]
+	if s.close || s.moment.Passed() || c.mineAt.Load() != s.mine || h.used || s.held >= s.maxPins || s.ringNext != s.next || s.next >= s.overdue {
+		return false
+	}
+	id := s.next
+	v := element(c.ring, s.ringAt).Load() // acquire; pairs with Producer.Commit
+	slot := layout.EntrySlot(v)
+	if !layout.EntryIs(v, id) || slot >= s.Block.Slots {
+		return false
+	}
+	header := c.slotsAt.at(slot)
+	length := header[layout.SlotLength/8]
+	if header[layout.SlotID/8] != id || length > s.Block.SlotSize {
+		return false
+	}
+	token := s.nextHold + 1
+	s.nextHold = token
+	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder = id, header[layout.SlotClaim/8], slot, token, true, false, true
+	s.held++
+	s.next = id + 1
+	c.count(length)
+	out.Data, out.ID, out.Timestamp, out.Missed, out.Index, out.Token = header.payload(length), id, header[layout.SlotTimestamp/8], 0, slot, token
+	c.step()
+	return true
+}
+
+// isOverdue asks the clock whether the moment is not kept up.
+func (c *Consumer) isOverdue() bool {
+	c.overdue = c.next + trust
+	return !c.moment.KeptUp()
+}
+
+// LookAround is what a consumer does now and then, when its moment has passed. For C code, whose reads do not always come here.
+func (c *Consumer) LookAround() {
+	if now, due := c.moment.Look(); due {
+		c.appear(now)
+	}
+}
+
+// appear shows that the consumer lives.
+func (c *Consumer) appear(now uint64) {
+	if c.rowMine() {
+		*c.hot.heartbeat = now
+	}
+}
 
 // place is where the entry of the message that comes next in order is.
 func (c *Consumer) place() uint32 {
@@ -89,17 +145,24 @@ func (c *Consumer) place() uint32 {
 	return c.ringAt
 }
 
-// step passes over the message at c.ringAt, which has been taken, and looks whether the reader is close: whether the next one is there already, and the producer is about to write to the same line of
-// entries. A reader that keeps so close takes the line from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns.
+// step passes over the message at c.ringAt, which has been taken, and looks, once a line of entries, whether the reader is close: whether the next one is there already, and the producer is about to
+// write to the same line. A reader that keeps so close takes the line from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns.
 func (c *Consumer) step() {
-	n, last := c.slotCount, c.ringAt|(entriesAhead-1)
-	c.close = n > last && n > entriesAhead && c.ringAt != last &&
-		layout.EntryAhead(c.entries[last].Load(), c.ringNext+uint64(last-c.ringAt)) < 0 &&
-		layout.EntryAhead(c.entries[c.ringAt+1].Load(), c.next) >= 0
-	c.ringNext = c.next
-	if c.ringAt++; c.ringAt == n {
-		c.ringAt = 0
+	s := c.ConsumerState
+	at := s.ringAt
+	if at%lineEntries == 0 {
+		s.close = c.isClose(at)
 	}
+	s.ringNext = s.next
+	if at++; at == s.Block.SlotCount {
+		at = 0
+	}
+	s.ringAt = at
+}
+
+func (c *Consumer) isClose(at uint32) bool {
+	n, last := c.slotCount, at+lineEntries-1
+	return n > last && n > lineEntries && layout.EntryAhead(c.entries[last].Load(), c.ringNext+uint64(last-at)) < 0 && layout.EntryAhead(c.entries[at+1].Load(), c.next) >= 0
 }
 
 // mayHold reports why no further slot can be held, nil if one can.
@@ -123,7 +186,7 @@ func (c *Consumer) fenced() error {
 
 // rowMine reports whether the row is still this consumer's: a forced eviction changes its state.
 func (c *Consumer) rowMine() bool {
-	return c.statusAt.Load() == layout.RowActive && c.ownerAt.Load() == c.incarnation
+	return c.mineAt.Load() == c.mine
 }
 
 // look takes the next message if it is there.
@@ -248,7 +311,7 @@ func (c *Consumer) unpin(k int) {
 func (c *Consumer) advance(to uint64) {
 	from := c.cursorAt.Swap(to)
 	crash.Point("release.advanced")
-	if awaited := c.producerWaiting.Load(); awaited != 0 && (awaited == layout.WaitAny || from < awaited && awaited <= to) {
+	if awaited := c.awaited.Load(); awaited != 0 && (awaited == layout.WaitAny || from < awaited && awaited <= to) {
 		c.wakeProducer()
 	}
 }
@@ -338,7 +401,16 @@ func (c *Consumer) numberOf(h *hold) int {
 // Release ends a hold. LOSSLESS messages end in the order in which they were read. Errors: Invalid; Overrun, Fenced: the slot was used again while
 // it was held, discard what was computed from it (the hold has ended).
 func (c *Consumer) Release(s ReadSlot) error {
-	h := c.find(&s)
+	if h := &c.holds[0]; c.plain && c.held == 1 && h.used && !h.pinned && h.inOrder && h.token == s.Token && h.id == s.ID && h.slot == s.Index && c.mineAt.Load() == c.mine {
+		if header := c.slotsAt.at(h.slot); header[layout.SlotID/8] == h.id && header[layout.SlotClaim/8] == h.claim { // what finish comes to most often
+			h.used = false
+			c.held = 0
+			c.advance(c.next)
+			c.invariant()
+			return nil
+		}
+	}
+	h := c.find(s.ID, s.Index, s.Token)
 	if h == nil {
 		return c.notHeld(s.ID)
 	}
@@ -382,10 +454,9 @@ func (c *Consumer) spoilt(h *hold, mine bool) error {
 	return fail(Overrun, "block %q: slot %d was used again while message %d was held in it: discard what was read", c.name(), h.slot, h.id)
 }
 
-// find takes a pointer for the reason that Producer.isOpen gives.
-func (c *Consumer) find(s *ReadSlot) *hold {
+func (c *Consumer) find(id uint64, index, token uint32) *hold {
 	for k := range c.holds[:c.maxPins] {
-		if h := &c.holds[k]; h.used && h.token == s.Token && h.id == s.ID && h.slot == s.Index {
+		if h := &c.holds[k]; h.used && h.token == token && h.id == id && h.slot == index {
 			return h
 		}
 	}
@@ -422,7 +493,9 @@ func (c *Consumer) Close() error {
 	if c.data == nil {
 		return c.gone()
 	}
+	c.moment.Drop()
 	defer c.leave() // also when the mapping has gone: the process may be told by a panic
+	c.plain = false
 	defer func() { c.holds, c.held = [layout.MaxPins]hold{}, 0 }()
 	if c.rowMine() { // else somebody has cleaned it, and a durable one's place stays
 		c.detach()

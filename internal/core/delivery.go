@@ -26,6 +26,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 		return c.notNext(v)
 	}
 	c.mayJump = false
+	c.plain = c.checksum != ChecksumEnforced
 	h := &c.holds[c.freeHold()]
 	*h = hold{id: c.next, slot: layout.EntrySlot(v)}
 	return c.deliverInOrder(h, out)

@@ -341,7 +341,7 @@ func (h *history) read(r *modelReader) {
 
 // readMore is the rest of a batch: what is there, as far as it may be held.
 func (h *history) readMore(r *modelReader, batch []ReadSlot, n int) {
-	covers := r.options.Delivery == Lossless && r.c.joining == 0 && !r.c.find(&batch[0]).pinned
+	covers := r.options.Delivery == Lossless && r.c.joining == 0 && !r.c.find(batch[0].ID, batch[0].Index, batch[0].Token).pinned
 	may := min(len(batch)-1, int(h.now()-r.next))
 	if r.options.Delivery == Latest {
 		may = 0

@@ -22,16 +22,22 @@ type Producer struct {
 	expected []uint64 // each entry of the ring as a commit expects it: as this producer left it, or, with a fence, to be looked at by the next claim
 	claims   []uint64 // the claim mark of each slot, as this producer left it; 0: to be looked at
 
-	// The words that every message touches; computed once.
-	hot                 struct{ heartbeat, written, bytes *uint64 } // figures, for people
-	claimSince, claimID *uint64
-	epochAt             *atomic.Uint64
+	// What every message touches; computed once.
+	slotsAt                       slotArray
+	ring                          *atomic.Uint64                              // its first entry
+	hot                           struct{ heartbeat, written, bytes *uint64 } // figures, for people
+	claimSince, claimID, commitAt *uint64
+	stateAt                       *atomic.Uint32
+	epochAt                       *atomic.Uint64
+	joinsAt                       *atomic.Uint64
+	sleepersAt                    *atomic.Uint64 // readers that sleep
+
+	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 
 	counted  uint64 // Monotonic of the last look whether those who are attached live
 	heldAt   uint64 // id + 1 of the message whose claim had to wait last
 	sleeps   uint32 // for it
 	watch    watcher
-	clock    platform.Ticker
 	write    WriteTransactionSlot
 	swept    uint64             // Monotonic of the last look for dead readers outside a wait
 	refusals [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times
@@ -50,7 +56,8 @@ const nameCheckEvery = int64(100 * time.Millisecond)
 func newProducer(a *attachment, c Config) *Producer {
 	slots := make([]uint32, 2*a.slots())
 	p := &Producer{
-		ProducerState: &ProducerState{Block: a.blockState(), nameChecked: platform.Monotonic()},
+		ProducerState: &ProducerState{Block: a.blockState()},
+		nameChecked:   platform.Monotonic(),
 		attachment:    a,
 		unlinkOnClose: c.Flags&UnlinkOnClose != 0,
 		free:          slots[:a.slots()],
@@ -60,6 +67,8 @@ func newProducer(a *attachment, c Config) *Producer {
 		expected:      make([]uint64, a.slotCount),
 		claims:        make([]uint64, a.slots()),
 	}
+	p.slotsAt, p.ring = a.slotArray(), &a.entries[0]
+	p.stateAt, p.epochAt, p.joinsAt, p.sleepersAt, p.commitAt = a.state, a.data.u64(layout.Epoch), a.joinEpoch, a.waiting, a.commitHint
 	for i := range p.entries {
 		p.expected[i] = p.entries[i].Load()
 	}
@@ -68,13 +77,13 @@ func newProducer(a *attachment, c Config) *Producer {
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
 	p.expectedAt, p.claimsAt = addressOf(p.expected), addressOf(p.claims)
 	p.watch.p = p
+	p.moment.Begin()
 	for word, offset := range map[**uint64]uint64{
 		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
 		&p.hot.written: layout.MetricWritten, &p.hot.bytes: layout.MetricBytes,
 	} {
 		*word = a.data.plain64(offset)
 	}
-	p.epochAt = a.data.u64(layout.Epoch)
 	for i, why := range whyNot {
 		p.refusals[i] = fail(Timeout, "block %q: the next message cannot be claimed now, and the call was asked not to wait: %s", a.name(), why)
 	}
@@ -94,61 +103,86 @@ func (p *Producer) Claim(timeout time.Duration) (s WriteSlot, err error) {
 // ClaimInto is Claim with the place for the slot. Claim is inlined, so that the slot is written where its caller has it, and before the mark in the slot's header: a slot that is returned is
 // copied by the caller, and the copy waits until everything stored before it is in the cache, where readers may have had the header's line.
 func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
-	if p.claimed || p.data == nil || timeout < Forever {
-		return p.cannotClaim(timeout)
-	}
-	now := p.clock.Now()
-	*p.hot.heartbeat = now
-	if int64(now-p.nameChecked) > nameCheckEvery { // the clock may be a little behind the one that was looked at
-		p.nameChecked = now
-		if err := p.checkFiles(); err != nil {
+	s := p.ProducerState
+	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked || timeout < Forever {
+		if err := p.prepareClaim(timeout); err != nil {
 			return err
 		}
 	}
-	if p.Block.Flags&stateRoom == 0 && p.scanned && p.joinEpoch.Load() == p.acked && p.next-p.minCursor < uint64(p.slotCount) && p.freeCount != 0 {
-		p.freeCount-- // what gate and takeSlot come to, most often
-		p.slot = p.free[p.freeCount]
-	} else if !p.gate() || !p.takeSlot() {
-		if err := p.waitForRoom(timeout); err != nil {
-			return err
-		}
+	slot := p.free[s.freeCount-1]
+	header := p.slotsAt.at(slot)
+	// The lines that this message and a later one go to are fetched, with the right to write: readers have had them, and the locked publication would wait until they are given up.
+	later := header
+	if i := s.freeCount - 1 - ahead; i < s.freeCount {
+		later = p.slotsAt.at(p.free[i])
+	} else if i = ahead - s.freeCount; i < s.retireCount {
+		later = p.slotsAt.at(p.retired[i])
 	}
-	if p.attend {
-		p.attend = false
-		p.watch.stop()
-		if p.pinnedScans > 0 {
-			p.sweep()
-		}
-	}
-	p.prepare()
+	platform.PrepareWrites(&header[0], &later[0])
 	crash.Point("claim.slot")
-	if p.expected[p.place()]&layout.EntryFence != 0 && !p.lookAt() || p.ending() || p.epochAt.Load() != p.epoch {
-		p.expected[p.place()] |= layout.EntryFence // a replacement that is given up leaves a fence for nobody
-		p.giveBack()
+	if p.stateAt.Load() >= layout.StateSuperseded || p.epochAt.Load() != s.epoch {
+		p.forget()
 		return p.superseded()
 	}
-	at := p.payload(p.slot)
-	out.Data, out.ID, out.Index = p.data[at:at+p.slotSize:at+p.slotSize], p.next, p.slot
+	s.freeCount--
+	s.slot = slot
+	out.Data, out.ID, out.Index = header.payload(s.Block.SlotSize), s.next, slot
 	crash.Point("claim.remembered")
-	// Marked only now: a fence that answers to the mark must meet the remembered entry. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
-	header := p.slotWords(p.slot)
-	before := p.claims[p.slot]
-	if before == 0 {
-		before = header[layout.SlotClaim/8]
+	// Marked only now: a fence that answers to the mark must meet the entry that the commit expects. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
+	mark := p.claims[slot] + 1
+	if layout.ClaimGeneration(mark) <= 1 { // not known, or its generations have come round
+		mark = layout.Claim(s.epoch, layout.ClaimGeneration(header[layout.SlotClaim/8])+1) &^ layout.ClaimOpen
 	}
-	mark := layout.Claim(p.epoch, layout.ClaimGeneration(before)+1)
-	p.claims[p.slot] = mark &^ layout.ClaimOpen
-	header[layout.SlotClaim/8] = mark
+	p.claims[slot] = mark
+	header[layout.SlotClaim/8] = mark | layout.ClaimOpen
 	crash.Point("claim.opened")
-	*p.claimSince = now
-	*p.claimID = p.next + 1
+	*p.claimSince = s.moment.Seen()
+	*p.claimID = s.next + 1
 	crash.Point("claim.marked")
-	p.claimed = true
-	if p.checksum != ChecksumNone {
-		clear(p.slotChecksum(p.slot)) // what an earlier message of this slot left
+	s.claimed = true
+	if s.Block.Flags&stateChecksums != 0 {
+		clear(p.slotChecksum(slot)) // what an earlier message of this slot left
 	}
 	p.invariant()
 	return nil
+}
+
+// prepareClaim sees to it that there is a slot for the next message and that it may be published, which a claim within p.until knows.
+func (p *Producer) prepareClaim(timeout time.Duration) error {
+	if p.claimed || p.data == nil || timeout < Forever {
+		return p.cannotClaim(timeout)
+	}
+	if p.moment.Passed() {
+		if now, due := p.moment.Look(); due {
+			if err := p.lookAround(now); err != nil {
+				return err
+			}
+		}
+	}
+	if p.next < p.until && p.freeCount != 0 && p.joinEpoch.Load() == p.acked { // the slot may be missing where a fault ended a claim
+		return nil
+	}
+	if err := p.findRoom(timeout); err != nil {
+		return err
+	}
+	if p.expected[p.place()]&layout.EntryFence != 0 && !p.lookAt() {
+		p.forget()
+		return p.superseded()
+	}
+	return nil
+}
+
+// lookAround is what a producer does now and then, however fast it is: it shows that it lives, and looks whether its block is still there.
+func (p *Producer) lookAround(now uint64) error {
+	*p.hot.heartbeat = now
+	p.nameChecked = now
+	return p.checkFiles()
+}
+
+// forget has the next claim look at its entry: somebody may have fenced it off, for this claim, or for nobody, as where a replacement is given up.
+func (p *Producer) forget() {
+	p.expected[p.place()] |= layout.EntryFence
+	p.until = 0
 }
 
 // cannotClaim is what is wrong with a claim before anything has been looked at.
@@ -212,49 +246,49 @@ func (p *Producer) place() uint32 {
 //
 // The swap of the expected entry for the new one is the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload and header become visible with it) and with
 // the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
-func (p *Producer) Commit(s WriteSlot, length int) error {
-	if !p.isOpen(&s) {
-		return p.notOpen(&s)
+func (p *Producer) Commit(w WriteSlot, length int) error {
+	s := p.ProducerState
+	if !s.claimed || w.ID != s.next || w.Index != s.slot {
+		return p.notOpen(w.ID, w.Index)
 	}
-	if uint64(length) > p.slotSize { // also a negative one
+	if uint64(length) > s.Block.SlotSize { // also a negative one
 		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
 	}
-	if p.checksum == ChecksumEnforced {
-		p.seal(length)
+	var stamp uint64
+	if s.Block.Flags&(stateEnforced|Timestamp) != 0 {
+		stamp = p.certify(length)
 	}
 	at := p.place()
-	platform.PrepareWrite(&p.entries[at])
-	header := p.slotWords(p.slot)
-	header[layout.SlotID/8] = p.next
+	place, known := element(p.ring, at), &p.expected[at]
+	platform.PrepareEntries(place)
+	header := p.slotsAt.at(s.slot)
+	header[layout.SlotID/8] = s.next
 	header[layout.SlotLength/8] = uint64(length)
-	var stamp uint64
-	if p.flags&Timestamp != 0 {
-		stamp = platform.Realtime()
-	}
 	header[layout.SlotTimestamp/8] = stamp
 	crash.Point("commit.header")
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
-	p.claimed = false
+	s.claimed = false
 	crash.Point("commit.unmarked")
-	entry := layout.Entry(p.next, p.slot)
-	if !p.entries[at].CompareAndSwap(p.expected[at], entry) && !p.publishOver(at, entry) {
-		return p.unpublished(at)
+	entry := layout.Entry(s.next, s.slot)
+	if !place.CompareAndSwap(*known, entry) && !p.publishOver(place, entry) {
+		return p.unpublished()
 	}
 	crash.Point("commit.published")
-	if old := layout.EntrySlot(p.expected[at]); old < p.slots() { // the slot that this producer left there, whatever the entry said by now; NoSlot is not
+	if old := layout.EntrySlot(*known); old < s.Block.Slots { // the slot that this producer left there, whatever the entry said by now; NoSlot is not
 		p.retire(old)
 	}
-	p.expected[at] = entry
-	p.next++
-	p.ringNext++
-	if p.ringAt++; p.ringAt == p.slotCount {
-		p.ringAt = 0
+	*known = entry
+	next := s.next + 1
+	s.next, s.ringNext = next, next
+	if at++; at == s.Block.SlotCount {
+		at = 0
 	}
-	*p.commitHint = p.next // a hint: it may stay behind for ever if we die here
+	s.ringAt = at
+	*p.commitAt = next // a hint: it may stay behind for ever if we die here
 	crash.Point("commit.hint")
 	*p.hot.written++
 	*p.hot.bytes += uint64(length)
-	if p.waiting.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then looks at the entry again
+	if p.sleepersAt.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then looks at the entry again
 		p.waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.wakeConsumers()
@@ -265,12 +299,23 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 	return nil
 }
 
+// certify makes what else a message is published with: its checksum, where that is the library's, and its time.
+func (p *Producer) certify(length int) (stamp uint64) {
+	if p.checksum == ChecksumEnforced {
+		p.seal(length)
+	}
+	if p.flags&Timestamp != 0 {
+		stamp = platform.Realtime()
+	}
+	return stamp
+}
+
 // unpublished ends a claim whose message somebody has fenced off, or written.
-func (p *Producer) unpublished(at uint32) error {
-	p.expected[at] |= layout.EntryFence
+func (p *Producer) unpublished() error {
+	p.forget()
 	p.giveBack()
 	*p.data.plain64(layout.MetricFenced)++
-	if p.ending() || p.written(p.entries[at].Load()) {
+	if p.ending() || p.written(p.entries[p.place()].Load()) {
 		return p.superseded()
 	}
 	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
@@ -278,8 +323,7 @@ func (p *Producer) unpublished(at uint32) error {
 
 // publishOver goes on with a publication whose swap has failed. An entry that is not as expected is overwritten all the same where an operator has discarded the message that was there, or it is damaged, but a
 // fence is not, nor another producer's message.
-func (p *Producer) publishOver(at uint32, entry uint64) bool {
-	e := &p.entries[at]
+func (p *Producer) publishOver(e *atomic.Uint64, entry uint64) bool {
 	for {
 		v := e.Load()
 		if v&layout.EntryFence != 0 || p.written(v) {
@@ -298,8 +342,8 @@ func (p *Producer) written(v uint64) bool {
 
 // Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
 func (p *Producer) Abort(s WriteSlot) error {
-	if !p.isOpen(&s) {
-		return p.notOpen(&s)
+	if !p.isOpen(s.ID, s.Index) {
+		return p.notOpen(s.ID, s.Index)
 	}
 	p.abort()
 	return nil
@@ -309,20 +353,22 @@ func (p *Producer) abort() {
 	p.unmark(p.slotWords(p.slot))
 	crash.Point("abort.unmarked")
 	p.claimed = false
-	p.expected[p.place()] |= layout.EntryFence // a forced recovery may have fenced off the claim that has ended: the next one is another
+	p.forget()
 	p.giveBack()
 	*p.data.plain64(layout.MetricAborted)++
 	p.invariant()
 }
 
-// isOpen reports whether s is the open claim. It takes a pointer because a copy of a slot that has just been handed over has to wait for the stores that did it.
-func (p *Producer) isOpen(s *WriteSlot) bool { return p.claimed && s.ID == p.next && s.Index == p.slot }
+// isOpen reports whether that is the open claim.
+func (p *Producer) isOpen(id uint64, index uint32) bool {
+	return p.claimed && id == p.next && index == p.slot
+}
 
-func (p *Producer) notOpen(s *WriteSlot) error {
+func (p *Producer) notOpen(id uint64, index uint32) error {
 	if !p.claimed {
 		return fail(Invalid, "block %q: no claim is open: begin one first", p.name())
 	}
-	return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), s.Index, s.ID, p.slot, p.next)
+	return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), index, id, p.slot, p.next)
 }
 
 // Interrupt makes a waiting Claim return Closed. Any goroutine; the wait may begin only after the wake-up, so repeat it until Claim has returned.
@@ -337,6 +383,8 @@ func (p *Producer) Close() error {
 		return p.gone()
 	}
 	p.watch.stop()
+	p.moment.Drop()
+	p.until = 0
 	defer p.leave() // also when the mapping has gone: the process may be told by a panic
 	if p.data.u64(layout.Epoch).Load() != p.epoch {
 		p.claimed = false

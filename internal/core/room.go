@@ -25,8 +25,10 @@ const (
 
 	bigSlot = 64 << 10 // from so many bytes on, a scan of the pins costs nothing beside the message
 
-	ahead        = 3 // how many messages ahead a slot is prepared
-	entriesAhead = 8 // and how many entries: those of a cache line
+	trust = 4096 // messages for which a participant does not ask the clock itself whether its moment is kept up: whoever does that may not be let run
+
+	ahead       = 3 // how many messages ahead a slot is prepared
+	lineEntries = 8 // those of a cache line
 )
 
 // gate reports whether the next message may be published. It is the one place where a reader can hold the producer up.
@@ -58,6 +60,7 @@ func (p *Producer) rescan() {
 	p.forMask(p.lossless, func(row uint32) {
 		p.minCursor = min(p.minCursor, p.clamped(p.cursor(row).Load()))
 	})
+	p.until = 0 // a reader that has joined may be further back than those before
 	p.scanned = true
 }
 
@@ -73,36 +76,44 @@ func (p *Producer) clamped(cursor uint64) uint64 {
 	return cursor
 }
 
-// takeSlot takes a slot from the free list, refilled from the retired ones.
-func (p *Producer) takeSlot() bool {
+// findRoom opens the gate and sees to a free slot, and says for how many messages nothing of that has to be looked at.
+func (p *Producer) findRoom(timeout time.Duration) error {
+	if p.next >= p.overdue {
+		p.overdue = p.next + trust
+		if !p.moment.KeptUp() {
+			if err := p.lookAround(p.moment.Renew()); err != nil {
+				return err
+			}
+		}
+	}
+	if !p.gate() || !p.hasSlot() {
+		if err := p.waitForRoom(timeout); err != nil {
+			return err
+		}
+	}
+	if p.attend {
+		p.attend = false
+		p.watch.stop()
+		if p.pinnedScans > 0 {
+			p.sweep()
+		}
+	}
+	if p.until = 0; p.Block.Flags&stateRoom == 0 {
+		p.until = min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.slotCount), p.overdue)
+	}
+	return nil
+}
+
+// hasSlot reports whether a slot is free, if need be after a look at the retired ones.
+func (p *Producer) hasSlot() bool {
 	if p.freeCount == 0 || p.eager() {
 		p.refill()
 	}
-	if p.freeCount == 0 {
-		return false
-	}
-	p.freeCount--
-	p.slot = p.free[p.freeCount]
-	return true
+	return p.freeCount != 0
 }
 
 // eager reports whether retired slots are to be freed at once: of big ones a few are used again and again, which the cache then holds, instead of all spare ones by turns.
 func (p *Producer) eager() bool { return p.slotSize >= bigSlot && p.retireCount != 0 }
-
-// prepare fetches the lines that this message and later ones go to, with the right to write: readers have had them, and the locked publication would wait until they are given up.
-func (p *Producer) prepare() {
-	later := p.slot
-	if p.freeCount >= ahead {
-		later = p.free[p.freeCount-ahead]
-	} else if i := ahead - 1 - p.freeCount; i < p.retireCount {
-		later = p.retired[i]
-	}
-	entry := p.ringAt + entriesAhead
-	if entry >= p.slotCount {
-		entry = p.ringAt
-	}
-	platform.PrepareWrites(&p.data[p.slotHeader(p.slot)], &p.data[p.slotHeader(later)], &p.entries[entry])
-}
 
 // giveBack puts the slot that was taken back where it came from.
 func (p *Producer) giveBack() {
@@ -196,9 +207,9 @@ func (p *Producer) sweepAttached() {
 	})
 }
 
-// waitForRoom waits until the gate is open and takes a slot. The dead are released meanwhile, without anybody's help.
+// waitForRoom waits until the gate is open and a slot is free. The dead are released meanwhile, without anybody's help.
 func (p *Producer) waitForRoom(timeout time.Duration) error {
-	ready := func() bool { return p.gate() && p.takeSlot() }
+	ready := func() bool { return p.gate() && p.hasSlot() }
 	if err := p.over(); err != nil {
 		return err
 	}
@@ -245,6 +256,7 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 		slice := promptSlice
 		if p.sleeps >= promptFor {
 			p.attend = true // the claim that succeeds ends the watch
+			p.until = 0
 			slice = p.watch.everyHolder()
 		}
 		if timeout > 0 {

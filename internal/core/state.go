@@ -1,6 +1,9 @@
 package core
 
-import "datablock/internal/layout"
+import (
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
 
 // What the fast path of a participant works on. datablock_inline.h has the same structs, field by field, and works on the same memory: of C and Go one at a time,
 // as a participant is used by one thread at a time. tests/go/layout compares names, sizes and offsets.
@@ -23,21 +26,22 @@ const (
 
 // ProducerState is the private state of a producer.
 type ProducerState struct {
-	Block BlockState
-	_     [3]uint64 // C's: moment
+	Block  BlockState
+	moment platform.Moment
 
 	next        uint64 // id of the next message
+	until       uint64 // claims of lower ids have nothing to look at but that nobody joins: they have room, and know their entries
+	overdue     uint64 // the claim of this id asks the clock whether the moment is kept up
 	epoch       uint64
 	minCursor   uint64 // lower bound of all LOSSLESS cursors, as of the last rescan; before it, so low that C rescans
 	acked       uint64 // join_epoch that the last rescan served
-	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 	ringNext    uint64 // the id whose place in the ring is ringAt
 	ringAt      uint32
-	slot        uint32 // claimed
 	freeCount   uint32
 	retireCount uint32
 	pinnedScans uint32 // scans in a row that found a retired slot pinned
 	interrupted uint32 // atomic: another thread closes the handle
+	slot        uint32 // claimed
 	claimed     bool
 	scanned     bool // minCursor is of this producer
 	attend      bool // the next claim has something to do beyond its fast path
@@ -60,11 +64,13 @@ type hold struct {
 
 // ConsumerState is the private state of a consumer.
 type ConsumerState struct {
-	Block BlockState
-	_     [3]uint64 // C's: moment
+	Block  BlockState
+	moment platform.Moment
 
 	rowAt          uintptr
+	overdue        uint64 // the read of this id asks the clock whether the moment is kept up
 	next           uint64 // the least id that the next read may give
+	mine           uint64 // what the row's status and incarnation are, as one word, until it is taken away
 	skipped        uint64 // ORDERED: what was jumped over since the last message
 	losses         uint64 // ORDERED: jumps in a row
 	joining        uint64 // LOSSLESS joining at oldest: the join_epoch to be acknowledged, 0: bound
@@ -73,7 +79,6 @@ type ConsumerState struct {
 	rowNumber      uint32
 	deliveryNumber uint32
 	maxPins        uint32
-	incarnation    uint32
 	held           uint32
 	nextHold       uint32 // number of the last hold, for tokens
 	interrupted    uint32 // atomic: another thread closes the handle
@@ -81,7 +86,7 @@ type ConsumerState struct {
 	producerThere  bool   // at the last look
 	close          bool   // on the producer's heels
 	_              bool   // C's: polling
-	_              [4]byte
+	_              uint32 // C's: polls
 	producerProbed uint64 // Monotonic of the last look whether there is a producer
 	holds          [layout.MaxPins]hold
 }

@@ -98,7 +98,7 @@ func (s *ReadTransactionSlot) Missed() uint64 { return s.slot.Missed }
 
 // end lets go of the message. Those of a LOSSLESS consumer may end in any order, so that they can be nested.
 func (s *ReadTransactionSlot) end() error {
-	h := s.consumer.find(&s.slot)
+	h := s.consumer.find(s.slot.ID, s.slot.Index, s.slot.Token)
 	s.open, s.slot = false, ReadSlot{}
 	if h == nil { // the consumer has been closed
 		return errEnded

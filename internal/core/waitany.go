@@ -14,7 +14,7 @@ func (c *Consumer) Ready() bool {
 	if c.data == nil || atomic.LoadUint32(&c.interrupted) != 0 || c.mayHold() != nil {
 		return true
 	}
-	*c.hot.heartbeat = c.clock.Now()
+	*c.hot.heartbeat = platform.Monotonic()
 	if c.there() {
 		return true
 	}

@@ -40,6 +40,31 @@ func (b *block) slotWords(slot uint32) *slotWords {
 	return (*slotWords)(unsafe.Pointer(&b.data[at : at+layout.SlotHeader][0])) // aligned by the layout
 }
 
+// A slotArray is where the slots are, for those who know that the number of a slot is one: it is not checked.
+type slotArray struct {
+	payloads unsafe.Pointer
+	stride   uintptr
+}
+
+func (b *block) slotArray() slotArray {
+	return slotArray{unsafe.Pointer(&b.data[b.payload(0):][0]), uintptr(b.stride)}
+}
+
+// at is the header of a slot.
+func (a slotArray) at(slot uint32) *slotWords {
+	return (*slotWords)(unsafe.Add(a.payloads, uintptr(slot)*a.stride-layout.SlotHeader))
+}
+
+// payload is what follows on a slot's header, as long as the block says that slots are, or less.
+func (s *slotWords) payload(length uint64) []byte {
+	return (*[1 << 48]byte)(unsafe.Add(unsafe.Pointer(s), layout.SlotHeader))[:length:length]
+}
+
+// An element is a word of an array whose length is not checked.
+func element[T any](first *T, i uint32) *T {
+	return (*T)(unsafe.Add(unsafe.Pointer(first), uintptr(i)*unsafe.Sizeof(*first)))
+}
+
 // rowPins are a row's pins: the slot that each holds + 1, or 0.
 func (b *block) rowPins(row uint32) *[layout.MaxPins]atomic.Uint64 {
 	return (*[layout.MaxPins]atomic.Uint64)(b.ctl.u64s(b.header.row(row)+layout.RowPins, layout.MaxPins))

@@ -1,6 +1,9 @@
 package platform
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"time"
+)
 
 var waited atomic.Uint32
 
@@ -15,3 +18,22 @@ func HandOnAfterWait(line *uint64) {
 		handOn(line)
 	}
 }
+
+// standBack is about as long as a producer needs for the line of entries that a reader is in, too; on one processor a pause is ten times as long as on another.
+const standBack = 500 * time.Nanosecond
+
+var standBackPauses = measuredPauses()
+
+func measuredPauses() uint32 {
+	const runs, pauses, most = 3, 50, 64
+	least := time.Duration(1<<63 - 1)
+	for range runs {
+		begun := Monotonic()
+		pause(pauses)
+		least = min(least, time.Duration(Monotonic()-begun))
+	}
+	return uint32(min(most, standBack*pauses/max(least, 1)))
+}
+
+// StandBack lets a producer go first that is close.
+func StandBack() { pause(standBackPauses) }

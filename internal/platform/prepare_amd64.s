@@ -1,21 +1,20 @@
 #include "textflag.h"
 
-// func PrepareWrite(line *atomic.Uint64)
-TEXT ·PrepareWrite(SB), NOSPLIT, $0-8
-	MOVQ line+0(FP), AX
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
-	RET
-
-// func PrepareWrites(slot, later *byte, entry *atomic.Uint64)
-TEXT ·PrepareWrites(SB), NOSPLIT, $0-24
+// func PrepareWrites(slot, later *uint64)
+TEXT ·PrepareWrites(SB), NOSPLIT, $0-16
 	MOVQ slot+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
 	MOVQ later+8(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
-	MOVQ entry+16(FP), AX
+	RET
+
+// func PrepareEntries(entry *atomic.Uint64)
+TEXT ·PrepareEntries(SB), NOSPLIT, $0-8
+	MOVQ entry+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
 	RET
 
 // func handOn(line *uint64)
@@ -25,8 +24,8 @@ TEXT ·handOn(SB), NOSPLIT, $0-8
 	BYTE $0x0F; BYTE $0x1C; BYTE $0x40; BYTE $0x40  // CLDEMOTE 64(AX)
 	RET
 
-// func Pause(moments uint32)
-TEXT ·Pause(SB), NOSPLIT, $0-4
+// func pause(moments uint32)
+TEXT ·pause(SB), NOSPLIT, $0-4
 	MOVL moments+0(FP), CX
 	TESTL CX, CX
 	JZ   done

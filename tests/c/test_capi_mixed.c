@@ -53,17 +53,20 @@ static void *state_of(uint64_t handle) {
     return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
 }
 
-static bool name_check_due(datablock_producer producer) {
-    const datablock_inline_producer *p = state_of(producer.handle);
-    return (int64_t)(datablock_inline_clock() - p->name_checked) > DATABLOCK_INLINE_NAME_CHECK_NS;
+/* Whether there is something to do that is done now and then. If it was so when inline code looked, it is now. */
+static bool due(const datablock_inline_moment *m) {
+    uint64_t now = __atomic_load_n(&m->now, __ATOMIC_RELAXED);
+    return now != 0 ? now != m->seen : m->uses >= 1000 || check_now() * 1e9 - (double)m->seen >= 90e6;
 }
+static bool producer_due(datablock_producer producer) { return due(&((const datablock_inline_producer *)state_of(producer.handle))->moment); }
+static bool consumer_due(datablock_consumer consumer) { return due(&((const datablock_inline_consumer *)state_of(consumer.handle))->moment); }
 
 static datablock_status call_claim(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *slot, bool must) {
     if (way != INLINE) {
         return library.write_begin(producer, timeout_ms, slot);
     }
     bool done = datablock_inline_try_write_begin(producer, timeout_ms, slot);
-    note(0, done, must && !name_check_due(producer)); /* if it was due then, it is now */
+    note(0, done, must && !producer_due(producer));
     return done ? DATABLOCK_OK : datablock_write_begin(producer, timeout_ms, slot);
 }
 static datablock_status call_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length, bool must) {
@@ -88,7 +91,7 @@ static datablock_status call_read(datablock_consumer consumer, int64_t timeout_m
     }
     datablock_status status;
     bool done = datablock_inline_try_read_begin(consumer, timeout_ms, slot, &status);
-    note(3, done && status == DATABLOCK_OK, must);
+    note(3, done && status == DATABLOCK_OK, must && !consumer_due(consumer));
     return done ? status : datablock_read_begin(consumer, timeout_ms, slot);
 }
 static datablock_status call_end(datablock_consumer consumer, const datablock_read_slot *slot, bool must) {

@@ -520,7 +520,7 @@ static void polls_of_a_producer_that_goes_and_comes(void) {
         write_text(successor, "back");
         CHECK_OK(datablock_read_begin(consumer, 5000, &slot));
         CHECK_OK(datablock_read_end(consumer, &slot));
-        double later = check_now() + 0.05; /* what is said of the producer may be a hundredth of a second old */
+        double later = check_now() + 0.05; /* that there is no producer may be a hundredth of a second old */
         WAIT_UNTIL(check_now() > later, 5);
         for (int i = 0; i < 40; i++) {
             CHECK_STATUS(datablock_read_begin(consumer, 0, &slot), DATABLOCK_E_TIMEOUT);

@@ -153,8 +153,8 @@ inline refill()
 	}
 }
 
-/* Producer.Claim 2 (Producer.takeSlot). */
-inline takeSlot()
+/* Producer.Claim 2 (Producer.hasSlot). */
+inline hasSlot()
 {
 	do
 	:: atomic {
@@ -355,7 +355,7 @@ proctype Producer(byte me; byte after; byte upto)
 	do
 	:: next < upto ->
 		gate();
-		takeSlot();
+		hasSlot();
 #ifdef MUT_MARK_BEFORE_REMEMBER
 		atomic { claimed = next + 1; broken = 0 };
 #endif

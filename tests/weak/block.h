@@ -100,7 +100,7 @@ static inline void write_all(void) {
     while (writer.next < MESSAGES) {
         datablock_write_slot slot;
         writer.attend = 0; /* the dead are looked for */
-        if (datablock_inline_claim(&writer, 0, &slot)) {
+        if (datablock_inline_claim(&writer, &slot)) {
             fill(&slot);
             weak_check(write_commit(&writer, 8) == DONE, "a commit fails");
         }

@@ -74,8 +74,10 @@ static inline uint64_t go_oldest(const block *b, uint64_t next) { return next > 
 bool dbshim_is_damaged(const datablock_inline_place *place LIBRARY_UNUSED) { return false; }
 
 /* dbshim_read is not used: read_begin in library_consumer.h is its part, without the hundred looks before the first sleep. */
-uint64_t datablock_inline_clock(void) { __builtin_trap(); }
-void datablock_inline_look_at_clock(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
+bool datablock_inline_look(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
+bool dbshim_begin_turn(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
+bool datablock_inline_kept_up(const datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
+int dbgo_read_look_around(uint32_t index LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) { __builtin_trap(); }
 int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }

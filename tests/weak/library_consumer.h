@@ -3,8 +3,8 @@
 #define LIBRARY_CONSUMER_H
 
 /* Consumer.unpin */
-static inline void go_unpin(consumer *c, uint32_t k) {
-    (void)go_swap(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k, 0);
+static inline void go_unpin(consumer *c, const datablock_inline_hold *h) {
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), 0, __ATOMIC_SEQ_CST);
     if (go_load(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING) == DATABLOCK_LAYOUT_WAIT_ANY) {
         datablock_inline_wake_producer(&c->block);
     }
@@ -32,21 +32,21 @@ static inline void go_step_over(consumer *c) {
 }
 
 /* Consumer.hold */
-static inline bool go_hold(consumer *c, uint32_t k, uint64_t scan, uint64_t entry, uint64_t id) {
-    (void)go_swap(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k, (uint64_t)datablock_inline_entry_slot(entry) + 1);
+static inline bool go_hold(consumer *c, const datablock_inline_hold *h, uint64_t scan, uint64_t entry, uint64_t id) {
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1, __ATOMIC_SEQ_CST);
     if (((go_entry(&c->block, id) ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0 || go_load(c->block.data, DATABLOCK_LAYOUT_SCAN_EPOCH) == scan) {
         return true;
     }
-    go_unpin(c, k);
+    go_unpin(c, h);
     return false;
 }
 
 /* Consumer.deliver: reads what the entry published, and notes it */
-static inline status go_deliver(consumer *c, uint32_t k, uint64_t id, uint64_t entry, bool pinned, uint64_t missed, datablock_read_slot *out) {
-    if (!datablock_inline_deliver(c, c->delivery, k, id, datablock_inline_entry_slot(entry), missed, out)) {
+static inline status go_deliver(consumer *c, datablock_inline_hold *h, uint64_t id, uint64_t entry, bool pinned, uint64_t missed, datablock_read_slot *out) {
+    if (!datablock_inline_deliver(c, c->delivery, h, id, datablock_inline_entry_slot(entry), missed, out)) {
         return CORRUPT;
     }
-    c->holds[k].pinned = pinned;
+    h->pinned = pinned;
     return DONE;
 }
 
@@ -77,12 +77,12 @@ static inline status go_next_in_order(consumer *c, datablock_read_slot *out) {
             c->losses += c->losses < 8; /* in Go without a bound: more makes no difference, and states must not differ by it */
             continue;
         }
-        uint32_t k = datablock_inline_free_hold(c);
-        if (!go_hold(c, k, scan, entry, c->next)) {
+        datablock_inline_hold *h = datablock_inline_free_hold(c);
+        if (!go_hold(c, h, scan, entry, c->next)) {
             continue;
         }
         c->losses = 0;
-        status result = go_deliver(c, k, c->next, entry, true, c->skipped, out);
+        status result = go_deliver(c, h, c->next, entry, true, c->skipped, out);
         c->skipped = 0;
         return result;
     }
@@ -129,9 +129,9 @@ static inline status go_next_latest(consumer *c, datablock_read_slot *out) {
         if (!found) {
             return WOULD_WAIT;
         }
-        uint32_t k = datablock_inline_free_hold(c);
-        if (go_hold(c, k, scan, entry, id)) {
-            return go_deliver(c, k, id, entry, true, id - c->next, out);
+        datablock_inline_hold *h = datablock_inline_free_hold(c);
+        if (go_hold(c, h, scan, entry, id)) {
+            return go_deliver(c, h, id, entry, true, id - c->next, out);
         }
     }
     return WOULD_WAIT;
@@ -201,6 +201,11 @@ static inline status read_end(consumer *c, const datablock_read_slot *slot) {
 
 typedef enum start { START_NEXT, START_OLDEST } start;
 
+/* The status is stored along with the incarnation, which nobody else changes here: a location is loaded as it was stored. */
+static inline void go_store_status(const consumer *c, uint32_t status) {
+    go_store(c->row, DATABLOCK_LAYOUT_ROW_STATUS, (c->mine & ~UINT64_C(0xffffffff)) | status);
+}
+
 /* block.clearRow; its plain stores are relaxed ones here, and a pin that is never used is not cleared */
 static inline void go_clear_row(consumer *c) {
     go_mask_clear(&c->block, DATABLOCK_LAYOUT_CTL_LOSSLESS, c->row_number);
@@ -209,7 +214,7 @@ static inline void go_clear_row(consumer *c) {
         go_store(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k, 0);
     }
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, 0);
-    __atomic_store_n(datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_STATUS), DATABLOCK_LAYOUT_ROW_FREE, __ATOMIC_SEQ_CST);
+    go_store_status(c, DATABLOCK_LAYOUT_ROW_FREE);
 }
 
 /* Consumer.joinLatest */
@@ -232,10 +237,9 @@ static inline void go_join_oldest(consumer *c) {
 /* OpenConsumer: occupy and join */
 static inline void go_attach(consumer *c, start from) {
     const block *b = &c->block;
-    uint32_t *row_status = datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_STATUS);
     go_clear_row(c);
-    __atomic_store_n(row_status, DATABLOCK_LAYOUT_ROW_ATTACHING, __ATOMIC_SEQ_CST);
-    c->incarnation = __atomic_add_fetch(datablock_inline_u32(c->row, DATABLOCK_LAYOUT_ROW_INCARNATION), 1, __ATOMIC_SEQ_CST);
+    c->mine = ((c->mine >> 32) + 1) << 32 | DATABLOCK_LAYOUT_ROW_ACTIVE;
+    go_store_status(c, DATABLOCK_LAYOUT_ROW_ATTACHING);
     go_mask_set(b, DATABLOCK_LAYOUT_CTL_ACTIVE, c->row_number);
     if (c->delivery != DATABLOCK_LAYOUT_LOSSLESS) {
         c->next = go_next(b);
@@ -250,7 +254,7 @@ static inline void go_attach(consumer *c, start from) {
     } else {
         go_join_latest(c);
     }
-    __atomic_store_n(row_status, DATABLOCK_LAYOUT_ROW_ACTIVE, __ATOMIC_SEQ_CST);
+    go_store_status(c, DATABLOCK_LAYOUT_ROW_ACTIVE);
     if (go_load(b->data, DATABLOCK_LAYOUT_PRODUCER_WAITING) != 0) {
         datablock_inline_wake_producer(b);
     }

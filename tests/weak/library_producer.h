@@ -23,6 +23,7 @@ static inline bool go_gate(producer *p) {
         cursor = behind < 0 ? p->next : behind > furthest ? p->next - (uint64_t)furthest : cursor;
         p->min_cursor = cursor < p->min_cursor ? cursor : p->min_cursor;
     }
+    p->until = 0;
     p->scanned = 1;
     if (epoch != p->acked || go_load(b->data, DATABLOCK_LAYOUT_JOIN_ACK) != epoch) {
         go_store(b->data, DATABLOCK_LAYOUT_JOIN_ACK, epoch);
@@ -31,8 +32,8 @@ static inline bool go_gate(producer *p) {
     return p->next - p->min_cursor < b->slot_count;
 }
 
-/* Producer.takeSlot and refill */
-static inline bool go_take_slot(producer *p) {
+/* Producer.hasSlot and refill */
+static inline bool go_has_slot(producer *p) {
     const block *b = &p->block;
     if (p->free_count == 0) {
         (void)__atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, __ATOMIC_SEQ_CST);
@@ -57,11 +58,7 @@ static inline bool go_take_slot(producer *p) {
         }
         p->retired_count = kept;
     }
-    if (p->free_count == 0) {
-        return false;
-    }
-    p->slot = p->free_slots[--p->free_count];
-    return true;
+    return p->free_count != 0;
 }
 
 /* Producer.awaited */
@@ -81,7 +78,7 @@ static inline status go_wait_for_room(producer *p) {
         }
         uint32_t wake = __atomic_load_n(ctl_wake, __ATOMIC_SEQ_CST);
         go_store(b->data, DATABLOCK_LAYOUT_PRODUCER_WAITING, go_awaited(p));
-        if (go_gate(p) && go_take_slot(p)) {
+        if (go_gate(p) && go_has_slot(p)) {
             break;
         }
         dbshim_futex_wait(ctl_wake, wake, SLICE_NS);
@@ -108,7 +105,13 @@ static inline bool go_look_at(producer *p) {
     }
 }
 
-/* Producer.ClaimInto, what it remembers */
+/* Producer.forget */
+static inline void go_forget(producer *p) {
+    p->expected[go_place(p)] |= DATABLOCK_INLINE_FENCE;
+    p->until = 0;
+}
+
+/* Producer.prepareClaim and ClaimInto: the look at the entry, then at the state */
 static inline bool go_remember(producer *p) {
     return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
            go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
@@ -120,17 +123,19 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
     status result = DONE;
     if (wait) {
         result = go_wait_for_room(p);
-    } else if (!go_gate(p) || !go_take_slot(p)) {
+    } else if (!go_gate(p) || !go_has_slot(p)) {
         result = go_ending(p) ? SUPERSEDED : WOULD_WAIT;
     }
     if (result != DONE) {
         return result;
     }
+    uint64_t slots = p->next + p->free_count, gate = p->min_cursor + p->block.slot_count;
+    p->until = slots < gate ? slots : gate;
     if (!go_remember(p)) {
-        p->expected[go_place(p)] |= DATABLOCK_INLINE_FENCE;
-        p->free_slots[p->free_count++] = p->slot;
+        go_forget(p);
         return SUPERSEDED;
     }
+    p->slot = p->free_slots[--p->free_count];
     uint8_t *header = datablock_inline_header(&p->block, p->slot);
     uint64_t before = p->claims[p->slot] != 0 ? p->claims[p->slot] : datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
     uint64_t mark = datablock_layout_claim(p->epoch, datablock_layout_claim_generation(before) + 1);
@@ -144,13 +149,13 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
 /* Producer.Commit of a claim whose inline commit has failed; nothing sets LOST here, so its publish fails, too */
 static inline status go_commit(producer *p) {
     uint64_t expected = p->expected[go_place(p)];
-    datablock_inline_unmark(p, datablock_inline_header(&p->block, p->slot));
+    datablock_inline_unmark(p, p->block.data, datablock_inline_header(&p->block, p->slot), p->slot);
     if (__atomic_compare_exchange_n(entry_of(&p->block, p->next), &expected, datablock_inline_entry(p->next, p->slot), false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
         return CORRUPT;
     }
     p->claimed = 0;
-    p->expected[go_place(p)] |= DATABLOCK_INLINE_FENCE;
+    go_forget(p);
     p->free_slots[p->free_count++] = p->slot;
     return go_ending(p) ? SUPERSEDED : FENCED;
 }
@@ -167,7 +172,7 @@ static inline void go_close(producer *p) {
 
 /* datablock_write_begin, without a bound or without waiting */
 static inline status write_begin(producer *p, bool wait, datablock_write_slot *out) {
-    return datablock_inline_claim(p, p->name_checked, out) ? DONE : go_claim(p, wait, out);
+    return datablock_inline_claim(p, out) ? DONE : go_claim(p, wait, out);
 }
 
 /* datablock_write_commit */

@@ -29,12 +29,11 @@ SCAN_LOAD = """    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data,
 SCAN_ADD = """    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
 """
 FIND = "    uint32_t found = datablock_inline_find_pins(p), kept = 0;\n"
-PIN = """    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), (uint64_t)datablock_inline_entry_slot(entry) + 1,
-                              DATABLOCK_ORDER_PIN);
+PIN = """    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1, DATABLOCK_ORDER_PIN);
     DATABLOCK_CRASH_POINT("read.pinned");
 """
 RECHECK = "    uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);\n"
-UNPIN = "    (void)__atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), 0, DATABLOCK_ORDER_UNPIN);\n"
+UNPIN = "    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), 0, DATABLOCK_ORDER_UNPIN);\n"
 UNPIN_LOOK = """    return __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING) ==
            DATABLOCK_LAYOUT_WAIT_ANY;
 """
@@ -43,13 +42,14 @@ ADVANCE_LOOK = """    uint64_t awaited =
         __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING), DATABLOCK_ORDER_PRODUCER_WAITING);
 """
 RESCAN_LOAD = "    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);\n"
-HEADER_ID = "    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, p->next);\n"
-UNMARK = "    datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */\n"
+HEADER_ID = "    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);\n"
+UNMARK = "    datablock_inline_unmark(p, data, header, slot); /* before the publication: afterwards the slot is the readers' */\n"
 PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
-MARK = "    datablock_inline_unmark(p, header); /* before the publication: afterwards the slot is the readers' */\n"
-PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
-STATE_LOAD = "    uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);\n"
-ENTRY_LOAD = "    uint64_t entry = __atomic_load_n(datablock_inline_next_entry(p), DATABLOCK_ORDER_REMEMBER);\n"
+RESCANNED = "    p->until = 0; /* a reader that has joined may be further back than those before */\n"
+GATE = """    if (p->next - p->min_cursor >= b->slot_count) {
+        return false;
+    }
+"""
 MARK = "    (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);\n"
 SEEN = "    uint32_t seen = __atomic_load_n(event, __ATOMIC_SEQ_CST);\n"
 LOOKED = "    uint64_t now = dbshim_monotonic();\n    if (now >= until) {"
@@ -58,8 +58,10 @@ EVENT = "    __atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);\n"
 
 MUTATIONS = [
     # The gate.
-    mutation("NO_GATE", "lossless", HEADER, ("return epoch == p->acked && p->next - p->min_cursor < b->slot_count;", "return epoch == p->acked;")),
-    mutation("GATE_ONE_TOO_FAR", "lossless", HEADER, ("return epoch == p->acked && p->next - p->min_cursor < b->slot_count;", "return epoch == p->acked && p->next - p->min_cursor <= b->slot_count;")),
+    mutation("NO_GATE", "lossless", HEADER, (GATE, "")),
+    mutation("NO_GATE_BETWEEN_LOOKS", "lossless", HEADER, ("p->until = slots < gate ? slots : gate;", "p->until = slots;")),
+    mutation("GATE_ONE_TOO_FAR", "lossless", HEADER, ("gate = p->min_cursor + b->slot_count;", "gate = p->min_cursor + b->slot_count + 1;")),
+    mutation("RESCAN_LEAVES_WHAT_WAS_ALLOWED", "join-oldest", HEADER, (RESCANNED, "")),
     mutation("ACK_WITHOUT_RESCAN", "join-oldest", HEADER,
              ("    p->min_cursor = p->next - behind;\n", "    if (!p->scanned || p->next - p->min_cursor >= b->slot_count) {\n        p->min_cursor = p->next - behind;\n    }\n")),
     mutation("ACK_RELOADS_EPOCH", "join-oldest", HEADER,
@@ -72,17 +74,17 @@ MUTATIONS = [
                                                          "            for (uint32_t k = 0; any != 0 && k < 1; k++) {")),
     mutation("EPOCH_AFTER_SCAN", "latest-1", HEADER, (SCAN_ADD, ""), (FIND, FIND + SCAN_ADD)),
     # Publication.
-    mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("expected = p->expected[p->ring_at];",
+    mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("expected = *known;",
                                                         "expected = __atomic_load_n(place, __ATOMIC_SEQ_CST);")),
-    mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, (" || (entry & DATABLOCK_INLINE_FENCE) != 0", ""), ("state >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "(state & 0) ||")),
+    mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, (" || (entry & DATABLOCK_INLINE_FENCE) != 0", ""), ("DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "DATABLOCK_ORDER_STATE) == 99 ||")),
     mutation("HEADER_AFTER_PUBLICATION", "lossless", HEADER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
     mutation("UNMARK_AFTER_PUBLICATION", "lossless", HEADER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),
     # Pins.
     mutation("NO_RECHECK", "latest", HEADER, ("if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||", "if (now == now ||")),
     mutation("RECHECK_BEFORE_PIN", "latest", HEADER, (RECHECK, ""), (PIN, RECHECK + PIN)),
     mutation("ENTRY_BEFORE_SCAN_EPOCH", "ordered-1", HEADER, (SCAN_LOAD, "\n".join((SCAN_LOAD.split("\n")[1], SCAN_LOAD.split("\n")[0], SCAN_LOAD.split("\n")[2])))),
-    mutation("UNPIN_BEFORE_THE_END", "latest", HEADER, ("    uint64_t missed = next - 1 - c->next;\n", "    uint64_t missed = next - 1 - c->next;\n    *wake = datablock_inline_unpin(c, k);\n")),
-    mutation("LOSSLESS_PASSES_WHAT_IS_HELD", "lossless-holds", HEADER, ("uint64_t to = first < c->next ? first : c->next;", "uint64_t to = c->next;")),
+    mutation("UNPIN_BEFORE_THE_END", "latest", HEADER, ("    uint64_t missed = next - 1 - c->next;\n", "    uint64_t missed = next - 1 - c->next;\n    *wake = datablock_inline_unpin(c, h);\n")),
+    mutation("LOSSLESS_PASSES_WHAT_IS_HELD", "lossless-holds", HEADER, ("        to = first < to ? first : to;\n", "")),
     # The event counts.
     mutation("LOOK_BEFORE_UNPIN", "sleep-unpin", HEADER, (UNPIN, UNPIN_LOOK.replace("return", "bool waits =") + UNPIN), (UNPIN_LOOK, "    return waits;\n")),
     mutation("LOOK_BEFORE_ADVANCE", "sleep-1", HEADER, (ADVANCE, ADVANCE_LOOK + ADVANCE), ('    DATABLOCK_CRASH_POINT("release.advanced");\n' + ADVANCE_LOOK, "")),

@@ -46,7 +46,7 @@ func runProgram(t *testing.T, includes, body string) []string {
 	source, program := filepath.Join(dir, "program.c"), filepath.Join(dir, "program")
 	text := includes + "#include <inttypes.h>\n#include <stdio.h>\nint main(void) {\n" + body + "return 0;\n}\n"
 	ok(t, os.WriteFile(source, []byte(text), 0o600))
-	out, err := exec.Command(compiler(), "-std=c11", "-Wall", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", program, source).CombinedOutput()
+	out, err := exec.Command(compiler(), "-std=c11", "-O1", "-Wall", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", program, source).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -439,5 +439,5 @@ func mapped(text string) bool {
 	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") || strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
 }
 
-// shared reports whether what a swap is called on is a word of a block, and no moment of time.
-func shared(of string) bool { return !strings.Contains(of, "time.") && !slices.Contains(private, of) }
+// shared reports whether what a swap is called on is a word of a block, and no moment of time, nor an address.
+func shared(of string) bool { return of != "unsafe" && !strings.Contains(of, "time.") && !slices.Contains(private, of) }
