@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -131,41 +132,51 @@ func (p *Producer) refill() {
 	p.scanEpoch.Add(1)
 	*p.data.plain64(layout.MetricScans)++
 	crash.Point("claim.scan")
-	pins := p.pins[:0]
-	p.forMask(p.active, func(row uint32) {
-		held := p.rowPins(row)
-		for k := range held {
-			// Sequentially consistent, pairs with the exchange in Consumer.hold.
-			if v := held[k].Load(); v != 0 && v <= uint64(p.slots()) {
-				slot := uint32(v) - 1
-				p.pinned[slot/64] |= 1 << (slot % 64)
-				pins = append(pins, slot)
-			}
-		}
-	})
+	pins := p.findPins()
 	retired := p.retired[:p.retireCount]
 	for _, slot := range slices.Backward(retired) { // the free list is a stack
-		if !p.isPinned(slot) {
+		if len(pins) == 0 || !p.isPinned(slot) {
 			p.free[p.freeCount] = slot
 			p.freeCount++
 		}
 	}
 	kept := uint32(0)
-	for _, slot := range retired {
-		if p.isPinned(slot) {
-			p.retired[kept] = slot
-			kept++
+	if len(pins) > 0 {
+		for _, slot := range retired {
+			if p.isPinned(slot) {
+				p.retired[kept] = slot
+				kept++
+			}
+		}
+		for _, slot := range pins {
+			p.pinned[slot/64] = 0
 		}
 	}
 	p.retireCount = kept
-	for _, slot := range pins {
-		p.pinned[slot/64] = 0
-	}
 	if p.pinnedScans++; kept == 0 {
 		p.pinnedScans = 0
 	} else if p.pinnedScans%suspicious == 0 {
 		p.sweep()
 	}
+}
+
+// findPins collects the slots that attached readers pin, also as bits in p.pinned.
+func (p *Producer) findPins() (found []uint32) {
+	found = p.pins[:0]
+	for w := range p.active {
+		for set := p.active[w].Load() & p.Block.RowMask[w]; set != 0; set &= set - 1 {
+			held := p.rowPins(uint32(64*w + bits.TrailingZeros64(set)))
+			for k := range held {
+				// Sequentially consistent, pairs with the exchange in Consumer.hold.
+				if v := held[k].Load(); v != 0 && v <= uint64(p.slots()) {
+					slot := uint32(v) - 1
+					p.pinned[slot/64] |= 1 << (slot % 64)
+					found = append(found, slot)
+				}
+			}
+		}
+	}
+	return found
 }
 
 func (p *Producer) isPinned(slot uint32) bool { return p.pinned[slot/64]&(1<<(slot%64)) != 0 }
