@@ -14,6 +14,7 @@ type WriteSlot struct {
 	Data  []byte // the whole capacity; what is in it is whatever was there
 	ID    uint64 // what Commit publishes
 	Index uint32 // the slot's number in the block
+	_     [12]byte
 }
 
 // OpenProducer creates the block, or takes over the existing one of that name and geometry: ids continue, and consumers that are attached notice nothing. It does
@@ -33,24 +34,24 @@ func (p *Producer) Name() string { return p.core.Name() }
 // Claim opens a slot for the next message. One at a time can be open. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be
 // overwritten; consumers that died are no hindrance. Errors: ErrInvalid (a claim is open, timeout), ErrTimeout, ErrSuperseded, ErrClosed (after Interrupt or Close), ErrCorrupt.
 func (p *Producer) Claim(timeout time.Duration) (slot WriteSlot, err error) {
-	err = p.core.ClaimInto(timeout, (*core.WriteSlot)(&slot))
+	err = p.core.ClaimInto(timeout, claimed(&slot))
 	return slot, err
 }
 
 // Seal gives the claimed slot the checksum of its first length bytes, on a block with ChecksumManual; a Commit of that length publishes it. To be called after the
 // payload is filled. It does not wait. Errors: ErrInvalid (no such claim, the length, a block without checksums).
 func (p *Producer) Seal(slot WriteSlot, length int) error {
-	return p.core.Seal(core.WriteSlot(slot), length)
+	return p.core.Seal(*claimed(&slot), length)
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: ErrInvalid (the claim stays open), ErrFenced,
 // ErrSuperseded (nothing was published, the claim has ended).
 func (p *Producer) Commit(slot WriteSlot, length int) error {
-	return p.core.Commit(core.WriteSlot(slot), length)
+	return p.core.CommitSlot(slot.ID, slot.Index, length)
 }
 
 // Abort gives the claimed slot back. Nothing is published, and the next claim gets the same id. Errors: ErrInvalid.
-func (p *Producer) Abort(slot WriteSlot) error { return p.core.Abort(core.WriteSlot(slot)) }
+func (p *Producer) Abort(slot WriteSlot) error { return p.core.Abort(*claimed(&slot)) }
 
 // Write publishes a copy of data as the next message, and returns its id: [Producer.Claim], a copy, [Producer.Commit]. Waits, and fails, as these do; Invalid when data exceeds the slot.
 // No claim is left.

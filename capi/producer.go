@@ -89,7 +89,7 @@ func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length 
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.commit")
-	return status(at(index).producer.Commit(core.WriteSlot{ID: uint64(id), Index: uint32(slot)}, int(min(length, math.MaxInt))), detail)
+	return status(at(index).producer.CommitSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
 }
 
 //export dbgo_write_checksum

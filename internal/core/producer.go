@@ -32,6 +32,10 @@ type Producer struct {
 	joinsAt                       *atomic.Uint64
 	sleepersAt                    *atomic.Uint64 // readers that sleep
 
+	// What the next claim gives, most often. It is put together before a publication, which waits until it is in the cache: a slot that is handed over is copied in vectors of 16 bytes, and a vector
+	// whose parts have just been stored by themselves waits until every store before them is in the cache, also those to lines that readers have.
+	upcoming WriteSlot
+
 	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 
 	counted  uint64 // Monotonic of the last look whether those who are attached live
@@ -48,6 +52,7 @@ type WriteSlot struct {
 	Data  []byte // the whole capacity
 	ID    uint64 // what Commit publishes
 	Index uint32
+	_     [12]byte // three vectors of 16 bytes: see Producer.upcoming
 }
 
 // nameCheckEvery bounds how long a producer whose block was replaced goes on without noticing from the name alone.
@@ -100,8 +105,7 @@ func (p *Producer) Claim(timeout time.Duration) (s WriteSlot, err error) {
 	return s, err
 }
 
-// ClaimInto is Claim with the place for the slot. Claim is inlined, so that the slot is written where its caller has it, and before the mark in the slot's header: a slot that is returned is
-// copied by the caller, and the copy waits until everything stored before it is in the cache, where readers may have had the header's line.
+// ClaimInto is Claim with the place for the slot. Claim is inlined, so that there is one copy less.
 func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 	s := p.ProducerState
 	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked || timeout < Forever {
@@ -126,7 +130,10 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 	}
 	s.freeCount--
 	s.slot = slot
-	out.Data, out.ID, out.Index = header.payload(s.Block.SlotSize), s.next, slot
+	if p.upcoming.ID != s.next || p.upcoming.Index != slot || p.upcoming.Data == nil {
+		p.upcoming.Data, p.upcoming.ID, p.upcoming.Index = header.payload(s.Block.SlotSize), s.next, slot
+	}
+	*out = p.upcoming
 	crash.Point("claim.remembered")
 	// Marked only now: a fence that answers to the mark must meet the entry that the commit expects. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
 	mark := p.claims[slot] + 1
@@ -246,10 +253,13 @@ func (p *Producer) place() uint32 {
 //
 // The swap of the expected entry for the new one is the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload and header become visible with it) and with
 // the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
-func (p *Producer) Commit(w WriteSlot, length int) error {
+func (p *Producer) Commit(s WriteSlot, length int) error { return p.CommitSlot(s.ID, s.Index, length) }
+
+// CommitSlot is Commit of the slot of that index, claimed for that id.
+func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	s := p.ProducerState
-	if !s.claimed || w.ID != s.next || w.Index != s.slot {
-		return p.notOpen(w.ID, w.Index)
+	if !s.claimed || id != s.next || index != s.slot {
+		return p.notOpen(id, index)
 	}
 	if uint64(length) > s.Block.SlotSize { // also a negative one
 		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
@@ -265,6 +275,10 @@ func (p *Producer) Commit(w WriteSlot, length int) error {
 	header[layout.SlotID/8] = s.next
 	header[layout.SlotLength/8] = uint64(length)
 	header[layout.SlotTimestamp/8] = stamp
+	if s.freeCount != 0 {
+		upcoming := p.free[s.freeCount-1]
+		p.upcoming.Data, p.upcoming.ID, p.upcoming.Index = p.slotsAt.at(upcoming).payload(s.Block.SlotSize), s.next+1, upcoming
+	}
 	crash.Point("commit.header")
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	s.claimed = false
@@ -384,7 +398,7 @@ func (p *Producer) Close() error {
 	}
 	p.watch.stop()
 	p.moment.Drop()
-	p.until = 0
+	p.until, p.upcoming = 0, WriteSlot{}
 	defer p.leave() // also when the mapping has gone: the process may be told by a panic
 	if p.data.u64(layout.Epoch).Load() != p.epoch {
 		p.claimed = false

@@ -134,23 +134,30 @@ func (p *Producer) refill() {
 	crash.Point("claim.scan")
 	pins := p.findPins()
 	retired := p.retired[:p.retireCount]
-	for _, slot := range slices.Backward(retired) { // the free list is a stack
-		if len(pins) == 0 || !p.isPinned(slot) {
+	if len(pins) == 0 {
+		freed := p.free[p.freeCount:][:len(retired)]
+		for i := range freed { // the free list is a stack
+			freed[len(freed)-1-i] = retired[i]
+		}
+		p.freeCount += p.retireCount
+		p.retireCount, p.pinnedScans = 0, 0
+		return
+	}
+	for _, slot := range slices.Backward(retired) {
+		if !p.isPinned(slot) {
 			p.free[p.freeCount] = slot
 			p.freeCount++
 		}
 	}
 	kept := uint32(0)
-	if len(pins) > 0 {
-		for _, slot := range retired {
-			if p.isPinned(slot) {
-				p.retired[kept] = slot
-				kept++
-			}
+	for _, slot := range retired {
+		if p.isPinned(slot) {
+			p.retired[kept] = slot
+			kept++
 		}
-		for _, slot := range pins {
-			p.pinned[slot/64] = 0
-		}
+	}
+	for _, slot := range pins {
+		p.pinned[slot/64] = 0
 	}
 	p.retireCount = kept
 	if p.pinnedScans++; kept == 0 {

@@ -19,8 +19,8 @@ func HandOnAfterWait(line *uint64) {
 	}
 }
 
-// standBack is about as long as a producer needs for the line of entries that a reader is in, too; on one processor a pause is ten times as long as on another.
-const standBack = 500 * time.Nanosecond
+// standBack is twice as long as a producer needs for the line of entries that a reader is in, too; on one processor a pause is ten times as long as on another.
+const standBack = 1000 * time.Nanosecond
 
 var standBackPauses = measuredPauses()
 

@@ -440,4 +440,6 @@ func mapped(text string) bool {
 }
 
 // shared reports whether what a swap is called on is a word of a block, and no moment of time, nor an address.
-func shared(of string) bool { return of != "unsafe" && !strings.Contains(of, "time.") && !slices.Contains(private, of) }
+func shared(of string) bool {
+	return of != "unsafe" && !strings.Contains(of, "time.") && !slices.Contains(private, of)
+}
