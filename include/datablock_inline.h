@@ -28,7 +28,7 @@
 
 #ifdef __cplusplus
 #define DATABLOCK_INLINE inline __attribute__((always_inline, unused))
-#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, unused))
+#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, unused, visibility("hidden"))) /* another shared object may have another version of this header */
 #else
 #define DATABLOCK_INLINE static inline __attribute__((always_inline, unused))
 #define DATABLOCK_INLINE_COLD static __attribute__((noinline, unused))
@@ -376,7 +376,7 @@ DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer
     return &p->block.entries[p->ring_at];
 }
 
-/* Producer.gate, without the rescan: may the next message be published? Before the first rescan min_cursor is so low that it may not. `min_consumers` is make_room's. */
+/* Producer.gate, without the rescan: may the next message be published? Before the first rescan min_cursor is so low that it may not. `min_consumers` is find_room's. */
 DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH);
@@ -965,7 +965,7 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
 /* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
 
 /*
- * A handle leads to a place in the library's table: [index 16][0: 4][generation 42][kind 2]. A thread that uses a handle says so in a word of its own (`current`) and then looks at the place
+ * A handle leads to a place in the library's table: [index 16][0: 4][generation 42][kind 2]. (With a bit of the four a caller would have to invent, it may lead to a place that is not to be entered.) A thread that uses a handle says so in a word of its own (`current`) and then looks at the place
  * (`word`, `owners`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
  * handle pays for no locked operation; a change of threads costs a system call.
  */
@@ -1007,9 +1007,9 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
 #ifdef __cplusplus
 } /* extern "C" */
 /* A thread that the library has not met seems to be inside a call, so that its first one goes the slow way. */
-inline datablock_inline_place datablock_inline_nowhere;
-inline datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, NULL, 0, 0, 0, 0, 0, 0};
-inline __thread datablock_inline_thread *datablock_inline_self = &datablock_inline_nobody;
+inline __attribute__((visibility("hidden"))) datablock_inline_place datablock_inline_nowhere;
+inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, NULL, 0, 0, 0, 0, 0, 0};
+inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self = &datablock_inline_nobody;
 extern "C" {
 #else
 static datablock_inline_place datablock_inline_nowhere __attribute__((unused));

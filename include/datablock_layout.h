@@ -187,7 +187,7 @@ typedef struct datablock_layout_data {
     uint8_t reserved7[56];
     uint64_t claim_since; /* CLOCK_MONOTONIC ns of the open claim, 0: none */
     uint64_t claim_id; /* id + 1 of the open claim, 0: none */
-    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the producer's last call */
+    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the producer's last turn, a tenth of a second of calls */
     uint8_t reserved8[40];
     uint64_t metric_written; /* messages, by all producers of the block */
     uint64_t metric_bytes; /* payload bytes */
@@ -410,7 +410,7 @@ typedef struct datablock_layout_row {
     char name[64]; /* name_len bytes, then zeros */
     uint8_t reserved0[68];
     uint64_t cursor;
-    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last call */
+    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last turn, a tenth of a second of calls */
     uint64_t read; /* messages */
     uint64_t missed; /* messages */
     uint64_t bytes;

@@ -146,11 +146,23 @@ func (a *attachment) adopt(c Config) (*Producer, error) {
 		mark := a.data.plain64(a.slotHeader(slot) + layout.SlotClaim)
 		*mark &^= layout.ClaimOpen
 	}
+	p.clearFences()
 	crash.Point("adopt.recovered")
 	if !p.begin(before) {
 		return nil, errMoved
 	}
 	return p, nil
+}
+
+// clearFences removes fences that nobody answers to any more, as damage may leave them: of a place that is not the next message's. The next one's is left to its claim.
+func (p *Producer) clearFences() {
+	for i := range p.entries {
+		for e := &p.entries[i]; uint32(i) != p.place() && p.expected[i]&layout.EntryFence != 0; {
+			if v := e.Load(); e.CompareAndSwap(v, v&^layout.EntryFence) {
+				p.expected[i] = v &^ layout.EntryFence
+			}
+		}
+	}
 }
 
 // recoverRing finds out where the stream stands: the entries decide; commit is a hint that counts only where there is no entry. Nothing is written before everything is found sound.

@@ -3,11 +3,17 @@ package core
 import (
 	"errors"
 	"math/rand/v2"
+	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
 )
 
 func TestAPollThatHasFoundNothingLooksAgainBeforeItGivesUp(t *testing.T) {
@@ -51,4 +57,74 @@ func TestAPollThatFindsNothingAllocatesNothing(t *testing.T) {
 			panic(err)
 		}
 	}))
+}
+
+// A fence that damage has left at another place than the next message's would be taken for that of a claim which comes there later.
+func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 8)
+	p := b.producer(config)
+	write(t, p, 8)
+	for _, id := range []uint64{8, 10} {
+		e := p.entry(id)
+		e.Store(e.Load() | layout.EntryFence)
+	}
+	p.die()
+	q := b.producer(config)
+	assert.Zero(t, q.entry(10).Load()&layout.EntryFence)
+	assert.NotZero(t, q.entry(8).Load()&layout.EntryFence, "the next message's is its claim's to remove")
+	write(t, q, 2)
+	s, err := q.Claim(0)
+	require.NoError(t, err)
+	require.EqualValues(t, 10, s.ID)
+	_, err = ForceResetSlot("x", b.dir, s.Index, true)
+	require.NoError(t, err)
+	require.ErrorIs(t, q.Commit(s, 1), Fenced)
+	write(t, q, 8)
+}
+
+// Where the keeper is not let run, as beside a thread of real-time priority, polls ask the clock themselves now and then.
+func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
+	t.Run("reader", func(t *testing.T) {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 8))
+		c := b.consumer(ConsumerOptions{})
+		_, err := c.Next(0)
+		require.ErrorIs(t, err, Timeout) // it has looked at the producer in this turn
+		stopKeepingUp(&c.moment)
+		p.die()
+		require.Eventually(t, func() bool {
+			for range 2 * trust {
+				if _, err := c.Next(0); CodeOf(err) == NoProducer {
+					return true
+				}
+			}
+			return false
+		}, 10*time.Second, time.Millisecond)
+	})
+	t.Run("producer", func(t *testing.T) {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 8))
+		b.consumer(ConsumerOptions{})
+		write(t, p, 8)
+		stopKeepingUp(&p.moment)
+		require.NoError(t, platform.Remove(p.location.data()))
+		require.Eventually(t, func() bool {
+			_, err := p.Claim(0)
+			return CodeOf(err) == Superseded
+		}, 10*time.Second, time.Millisecond)
+	})
+}
+
+func TestACloseThatMeetsATruncatedFileLeavesNoClaim(t *testing.T) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 8))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(p.location.data(), 0))
+	require.Panics(t, func() { _ = p.Close() })
+	require.ErrorIs(t, p.Commit(s, 1), Invalid)
+	require.ErrorIs(t, p.Abort(s), Invalid)
+	require.ErrorIs(t, p.Close(), Closed)
 }

@@ -176,6 +176,7 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 		p.forget()
 		return p.superseded()
 	}
+	p.until = p.foresee()
 	return nil
 }
 
@@ -399,7 +400,8 @@ func (p *Producer) Close() error {
 	p.watch.stop()
 	p.moment.Drop()
 	p.until, p.upcoming = 0, WriteSlot{}
-	defer p.leave() // also when the mapping has gone: the process may be told by a panic
+	defer func() { p.claimed = false }() // also when the mapping has gone
+	defer p.leave()                      // also when the mapping has gone: the process may be told by a panic
 	if p.data.u64(layout.Epoch).Load() != p.epoch {
 		p.claimed = false
 		return nil // another producer's by now

@@ -26,7 +26,7 @@ const (
 
 	bigSlot = 64 << 10 // from so many bytes on, a scan of the pins costs nothing beside the message
 
-	trust = 4096 // messages for which a participant does not ask the clock itself whether its moment is kept up: whoever does that may not be let run
+	trust = 4096 // messages, or polls that find nothing, for which a participant does not ask the clock itself whether its moment is kept up: whoever does that may not be let run
 
 	ahead       = 3 // how many messages ahead a slot is prepared
 	lineEntries = 8 // those of a cache line
@@ -77,7 +77,7 @@ func (p *Producer) clamped(cursor uint64) uint64 {
 	return cursor
 }
 
-// findRoom opens the gate and sees to a free slot, and says for how many messages nothing of that has to be looked at.
+// findRoom opens the gate and sees to a free slot.
 func (p *Producer) findRoom(timeout time.Duration) error {
 	if p.next >= p.overdue {
 		p.overdue = p.next + trust
@@ -99,10 +99,15 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 			p.sweep()
 		}
 	}
-	if p.until = 0; p.Block.Flags&stateRoom == 0 {
-		p.until = min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.slotCount), p.overdue)
-	}
 	return nil
+}
+
+// foresee is the id up to which claims have nothing to look at, after what findRoom and lookAt have seen.
+func (p *Producer) foresee() uint64 {
+	if p.Block.Flags&stateRoom != 0 {
+		return 0
+	}
+	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.slotCount), p.overdue)
 }
 
 // hasSlot reports whether a slot is free, if need be after a look at the retired ones.
@@ -232,6 +237,11 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 		return err
 	}
 	if timeout == 0 {
+		if !p.moment.KeptUp() {
+			if err := p.lookAround(p.moment.Renew()); err != nil {
+				return err
+			}
+		}
 		// A producer that only polls must not be held up by the dead for ever either.
 		if p.sweep() > 0 && ready() {
 			return nil

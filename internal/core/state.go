@@ -86,7 +86,7 @@ type ConsumerState struct {
 	producerThere  bool   // at the last look
 	close          bool   // on the producer's heels
 	_              bool   // C's: polling
-	_              uint32 // C's: polls
+	polls          uint32 // that found nothing and asked nobody
 	producerProbed uint64 // Monotonic of the last look whether there is a producer
 	holds          [layout.MaxPins]hold
 }

@@ -98,6 +98,10 @@ func (c *Consumer) soon() bool {
 // quiet reports whether a read that does not wait may say at once that there is nothing: polled, perhaps, millions of times. Once a moment it looks at the producer; that there is none is not said without
 // a look: one may have come.
 func (c *Consumer) quiet() bool {
+	if c.polls++; c.polls%trust == 0 && !c.moment.KeptUp() {
+		c.appear(c.moment.Renew())
+		return false
+	}
 	state := c.state.Load()
 	return state != layout.StateClosed && state != layout.StateSuperseded && c.producerThere && int64(c.moment.Seen()-c.producerProbed) <= 0 &&
 		atomic.LoadUint32(&c.interrupted) == 0

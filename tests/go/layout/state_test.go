@@ -21,7 +21,7 @@ var otherNames = map[string]string{
 	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt", "producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
 	"producer.expected": "expectedAt", "producer.claims": "claimsAt",
 	"consumer.row": "rowAt", "consumer.join_epoch": "joining", "consumer.delivery": "deliveryNumber",
-	"producer.reserved": "_", "consumer.polling": "_", "consumer.polls": "_", "hold.reserved": "_",
+	"producer.reserved": "_", "consumer.polling": "_", "hold.reserved": "_",
 }
 
 // goName is what core calls the field of a struct of the inline header.

@@ -29,7 +29,7 @@ var reasons = []reason{
 	{`^Consumer\.secureSpare: `, "the own bit is taken back and set again: as at attach.bit and before it"},
 	{`^attach: c\.secureSpare\(\) → `, "the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
 	{`^(OpenConsumer|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `, "the whole is tried again, or after a failure something else is: each has its points"},
-	{`^attachment\.adopt: \*mark`, "leftover marks, each by itself; adopting again clears the rest"},
+	{`^(Producer\.clearFences: |attachment\.adopt: (\*mark|p\.clearFences))`, "leftover marks and fences, each by itself; adopting again clears the rest"},
 	{`^block\.(clearPins: b\.pin\(row, k\)\.Store\(0\) → b\.pin|emptyRow: \*b\.ctl\.plain64\(at \+ off\) → \*b\.ctl\.plain64\(at \+ off\)$)`, "words of a row that nobody has, in any order; cleaning again clears the rest"},
 	{`^block\.createData: copy`, "nobody finds the block before it is published"},
 	{`^createBlock: (.* → (platform\.Remove\(made|p\.begin\(0\)|b\.entries\[i\]\.Store)|a\.createControl.* → b\.createData)`, "nobody finds the block before it is published; what a dead creator leaves is garbage, and so is what one that failed had not yet removed"},
