@@ -8,6 +8,8 @@ set(c_tests_serial)
 set(c_tests_soak test_capi_mixed test_hostile)
 # Tests that choose the way of each call themselves.
 set(c_tests_all_ways test_capi_mixed)
+# Tests of what a way through Go does not promise.
+set(c_tests_not_go test_system_calls)
 # Helpers that also exist with the inline functions.
 set(c_programs_inline errors)
 
@@ -65,7 +67,7 @@ foreach(source IN LISTS c_sources)
         COMMAND ${c_test_directory}/${name}${suffix}.sanitized)
     endif()
   endforeach()
-  if(name MATCHES "^test_" AND NOT name IN_LIST c_tests_all_ways)
+  if(name MATCHES "^test_" AND NOT name IN_LIST c_tests_all_ways AND NOT name IN_LIST c_tests_not_go)
     datablock_test(${test}.go ${how} ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${c_test_directory}/${name})
   endif()
 endforeach()

@@ -1,0 +1,139 @@
+/*
+ * While there is room, or a message, a call makes no system call and allocates nothing. A child exchanges messages with itself in bursts; its parent traces it, and counts. A tenth of a second
+ * has something that is done once (the look at the files), and the Go runtime may interrupt a thread, so that a few of the bursts are allowed to have some.
+ */
+#include "pair.h"
+
+#include <malloc.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#if defined(__x86_64__)
+
+enum { BURSTS = 40, MESSAGES = 1000, QUIET = 30 };
+
+/* Between two of these is a burst; nothing else asks for the parent. */
+static void mark(void) { (void)syscall(SYS_getppid); }
+
+/* A role: the traced child. */
+static int exchange(const char *directory, const char *delivery) {
+    datablock_config config;
+    datablock_consumer_options options;
+    datablock_producer producer;
+    datablock_consumer consumer;
+    int busy = 0;
+    CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
+    config.slot_count = 64;
+    config.slot_size = 100;
+    config.directory = directory; /* the parent's */
+    CHECK_OK(datablock_producer_open("quiet", &config, &producer));
+    CHECK_OK(datablock_consumer_options_init(&options));
+    options.delivery = (uint32_t)atoi(delivery);
+    options.directory = directory;
+    CHECK_OK(datablock_consumer_open("quiet", &options, &consumer));
+    for (int burst = -10; burst < BURSTS; burst++) { /* the first ten are not looked at: the library finds out that it is used often */
+        size_t before = mallinfo2().uordblks;
+        if (burst >= 0) {
+            mark();
+        }
+        for (int i = 0; i < MESSAGES; i++) {
+            datablock_write_slot to;
+            datablock_read_slot from;
+            if (datablock_write_begin(producer, 0, &to) != DATABLOCK_OK || datablock_write_commit(producer, &to, 8) != DATABLOCK_OK ||
+                datablock_read_begin(consumer, 0, &from) != DATABLOCK_OK || datablock_read_end(consumer, &from) != DATABLOCK_OK ||
+                datablock_read_begin(consumer, 0, &from) != DATABLOCK_E_TIMEOUT) {
+                check_failed(__FILE__, __LINE__, "a message was not exchanged");
+            }
+        }
+        if (burst >= 0) {
+            mark();
+            busy += mallinfo2().uordblks != before;
+        }
+    }
+    CHECK_OK(datablock_consumer_close(consumer));
+    CHECK_OK(datablock_producer_close(producer));
+    return busy <= BURSTS - QUIET ? 0 : 2;
+}
+
+/* Goes on until the next stop for a system call, and says its number; false: the child has ended, as *status says. A call stops it twice: before and after. */
+static bool next_call(pid_t pid, int *status, long *call) {
+    for (int signal = 0;; signal = WSTOPSIG(*status)) {
+        CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal) == 0);
+        CHECK(waitpid(pid, status, 0) == pid);
+        if (!WIFSTOPPED(*status)) {
+            return false;
+        }
+        if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) {
+            struct user_regs_struct registers;
+            CHECK(ptrace(PTRACE_GETREGS, pid, NULL, &registers) == 0);
+            *call = (long)registers.orig_rax; /* afterwards not always the same: a return from a signal handler has none */
+            return true;
+        }
+    }
+}
+
+static void traced(datablock_delivery delivery) {
+    char number[8];
+    int status, quiet = 0, bursts = 0, calls = -1;
+    snprintf(number, sizeof number, "%d", (int)delivery);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* it traces, too */
+        ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+        execl("/proc/self/exe", "test_system_calls", "--exchange", test_directory(), number, (char *)NULL);
+        _exit(127);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)); /* at the exec */
+    CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(intptr_t)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) == 0);
+    for (long call, after; next_call(pid, &status, &call) && next_call(pid, &status, &after);) {
+        if (call == SYS_getppid && calls >= 0) {
+            bursts++;
+            quiet += calls == 0;
+            calls = -1;
+        } else if (call == SYS_getppid) {
+            calls = 0;
+        } else if (calls >= 0) {
+            calls++;
+        }
+    }
+    if (!WIFEXITED(status)) {
+        check_failed(__FILE__, __LINE__, "the child ended with status %#x, in burst %d", (unsigned)status, bursts);
+    }
+    CHECK(WEXITSTATUS(status) != 2); /* it allocated */
+    CHECK(WEXITSTATUS(status) == 0);
+    CHECK(bursts == BURSTS);
+    if (quiet < QUIET) {
+        check_failed(__FILE__, __LINE__, "%d of %d bursts of %d messages made no system call", quiet, bursts, MESSAGES);
+    }
+    CHECK_OK(unlink_here("quiet"));
+}
+
+static void lossless(void) { traced(DATABLOCK_LOSSLESS); }
+static void ordered(void) { traced(DATABLOCK_ORDERED); }
+static void latest(void) { traced(DATABLOCK_LATEST); }
+
+int main(int argc, char **argv) {
+    if (argc == 4 && strcmp(argv[1], "--exchange") == 0) {
+        return exchange(argv[2], argv[3]);
+    }
+    static const struct scenario scenarios[] = {
+        {"no-system-call-lossless", lossless},
+        {"no-system-call-ordered", ordered},
+        {"no-system-call-latest", latest},
+    };
+    return run_scenarios(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
+}
+
+#else
+
+int main(void) {
+    printf("SKIPPED: system calls are counted on x86-64 alone\n");
+    return 0;
+}
+
+#endif
