@@ -26,7 +26,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
 static uint32_t stand_back;
 
-/* A reader stands back for about as long as the producer needs for the line of entries that both are in. */
+/* A reader stands back for about twice as long as a C producer needs for the line of entries that both are in; Go's, whose producer is slower, for longer. */
 #define STAND_BACK_NS 500
 
 static void measure_pauses(void) {
