@@ -50,7 +50,8 @@ MACHINES = [
 INLINE, EXPORTED, GO = "inline", "exported", "go"
 WAYS = {INLINE: ("inline", {}), EXPORTED: ("exported", {}), GO: ("exported", {"DATABLOCK_TEST_GO": "1"})}
 ALL_WAYS = {"test_capi_mixed"}
-NOT_HERE = {"test_hostile": "it truncates files under their readers, and needs the fault address"}
+NOT_HERE = {"test_hostile": "it truncates files under their readers, and needs the fault address",
+            "test_system_calls": "it traces its child, and the emulator has no ptrace"}
 
 
 @dataclasses.dataclass
