@@ -11,14 +11,25 @@ import (
 type Consumer struct{ core *core.Consumer }
 
 // ReadSlot is a message, in place and read-only, until Release. It belongs to the block.
-type ReadSlot struct {
-	Data      []byte
-	ID        uint64
-	Timestamp uint64 // time of the commit in ns since 1970; 0: the block has none
-	Missed    uint64 // messages skipped before this one; always 0 for LOSSLESS
-	Index     uint32 // the slot's number in the block
-	Token     uint32 // which hold it is; leave it as it is
-}
+type ReadSlot core.ReadSlot
+
+// Data is the message, in place and read-only, until Release.
+func (s ReadSlot) Data() []byte { return core.ReadSlot(s).Data() }
+
+// Size is the message's length in bytes.
+func (s ReadSlot) Size() int { return core.ReadSlot(s).Size() }
+
+// ID is the message's id.
+func (s ReadSlot) ID() uint64 { return core.ReadSlot(s).ID() }
+
+// Index is the slot's number in the block.
+func (s ReadSlot) Index() uint32 { return core.ReadSlot(s).Index() }
+
+// Timestamp is the time of the commit in ns since 1970; 0: the block has none. As Data it is in the block, and must not be asked for after Release.
+func (s ReadSlot) Timestamp() uint64 { return core.ReadSlot(s).Timestamp() }
+
+// Missed is how many messages were skipped before this one; always 0 for LOSSLESS, and at most 2^48-1.
+func (s ReadSlot) Missed() uint64 { return core.ReadSlot(s).Missed() }
 
 // OpenConsumer attaches to an existing block. It does not wait. Close the consumer when done; the place of one that dies is taken back by itself, unless it is durable.
 // Errors: ErrInvalid (also: LOSSLESS where the block does not allow it), ErrNotFound (also: the registered schema), ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrSchema, ErrFull, ErrNoSpare, ErrBusy
@@ -38,9 +49,9 @@ func (c *Consumer) Name() string { return c.core.Name() }
 // Errors: ErrInvalid (timeout), ErrTimeout, ErrNoProducer (the time ran out, and nobody writes the block; a producer that is started again goes on), ErrClosed (the
 // stream has ended and everything was read; after Interrupt or Close), ErrSuperseded (attach again), ErrOverrun (LOSSLESS only: this consumer was evicted, attach
 // again), ErrLost (an operator discarded this message; the next call goes on after it), ErrChecksum (the same), ErrFenced (attach again), ErrBusy (MaxPins are held), ErrCorrupt.
-func (c *Consumer) Next(timeout time.Duration) (slot ReadSlot, err error) {
-	err = c.core.NextInto(timeout, (*core.ReadSlot)(&slot))
-	return slot, err
+func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
+	slot, err := c.core.Next(timeout)
+	return ReadSlot(slot), err
 }
 
 // ReadAt is message id if it is present, held until Release; where this consumer reads on does not change. It does not wait.

@@ -23,12 +23,12 @@ func TestPlainCalls(t *testing.T) {
 	for id := range uint64(2 * slotCount) {
 		w, err := b.p.Claim(0)
 		require.NoError(t, err)
-		assert.Equal(t, id, w.ID)
+		assert.Equal(t, id, w.ID())
 		require.NoError(t, b.p.Abort(w))
 		w, err = b.p.Claim(0)
 		require.NoError(t, err)
-		assert.Equal(t, id, w.ID)
-		require.NoError(t, b.p.Commit(w, copy(w.Data, "hello")))
+		assert.Equal(t, id, w.ID())
+		require.NoError(t, b.p.Commit(w, copy(w.Data(), "hello")))
 		assert.ErrorIs(t, b.p.Commit(w, 0), datablock.ErrInvalid)
 
 		for _, read := range []func() (datablock.ReadSlot, error){
@@ -38,9 +38,9 @@ func TestPlainCalls(t *testing.T) {
 		} {
 			r, err := read()
 			require.NoError(t, err)
-			assert.Equal(t, id, r.ID)
-			assert.Equal(t, w.Index, r.Index)
-			assert.Equal(t, "hello", string(r.Data))
+			assert.Equal(t, id, r.ID())
+			assert.Equal(t, w.Index(), r.Index())
+			assert.Equal(t, "hello", string(r.Data()))
 			require.NoError(t, b.c.Release(r))
 			assert.ErrorIs(t, b.c.Release(r), datablock.ErrInvalid)
 		}
@@ -61,7 +61,7 @@ func TestChecksumsOnDemand(t *testing.T) {
 	for _, sealed := range []bool{true, false} {
 		w, err := p.Claim(0)
 		require.NoError(t, err)
-		n := copy(w.Data, "hello")
+		n := copy(w.Data(), "hello")
 		if sealed {
 			require.NoError(t, p.Seal(w, n))
 		}
@@ -140,7 +140,7 @@ func TestMessagesEndWithTheStream(t *testing.T) {
 	var ids []uint64
 	for s, err := range b.c.Messages(datablock.Forever) {
 		require.NoError(t, err)
-		ids = append(ids, s.ID)
+		ids = append(ids, s.ID())
 	}
 	assert.Equal(t, []uint64{0, 1, 2, 3}, ids)
 
@@ -149,7 +149,7 @@ func TestMessagesEndWithTheStream(t *testing.T) {
 	b.write()
 	for s, err := range b.c.Messages(datablock.Forever) {
 		require.NoError(t, err)
-		ids = append(ids, s.ID)
+		ids = append(ids, s.ID())
 		break
 	}
 	assert.Equal(t, []uint64{0, 1, 2, 3, 4}, ids)
@@ -161,12 +161,12 @@ func TestMessagesHoldsEachForItsTurn(t *testing.T) {
 	b.full()
 	for s, err := range b.c.Messages(0) {
 		require.NoError(t, err)
-		if s.ID > 0 {
+		if s.ID() > 0 {
 			b.write() // the turn before has made room for one
 		}
 		_, err = b.p.Claim(0)
-		assert.ErrorIs(t, err, datablock.ErrTimeout, "message %d is held", s.ID)
-		if s.ID == 3*slotCount {
+		assert.ErrorIs(t, err, datablock.ErrTimeout, "message %d is held", s.ID())
+		if s.ID() == 3*slotCount {
 			break
 		}
 	}
@@ -182,10 +182,10 @@ func TestMessagesGoesOnAfterErrorsThatPass(t *testing.T) {
 	var errs []error
 	for s, err := range b.c.Messages(0) {
 		if err == nil {
-			ids = append(ids, s.ID)
+			ids = append(ids, s.ID())
 			continue
 		}
-		assert.Nil(t, s.Data)
+		assert.Nil(t, s.Data())
 		errs = append(errs, datablock.CodeOf(err))
 		if errors.Is(err, datablock.ErrTimeout) {
 			if len(errs) > 3 {
@@ -216,7 +216,7 @@ func TestMessagesEndsAfterErrorsThatStay(t *testing.T) {
 			var errs []error
 			for s, err := range b.c.Messages(end.timeout) {
 				if err == nil {
-					assert.EqualValues(t, 0, s.ID)
+					assert.EqualValues(t, 0, s.ID())
 					continue
 				}
 				errs = append(errs, datablock.CodeOf(err))
@@ -315,7 +315,7 @@ func TestNoAllocationPerMessage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		last = s.ID
+		last = s.ID()
 	}
 	read := func() {
 		s, err := b.c.Next(0)
@@ -382,7 +382,7 @@ func TestNoAllocationPerMessage(t *testing.T) {
 		"as": func() {
 			s, err := b.p.Claim(0)
 			check(err)
-			v, err := datablock.As[sample](s.Data)
+			v, err := datablock.As[sample](s.Data())
 			check(err)
 			v.Time++
 			check(b.p.Abort(s))

@@ -7,7 +7,7 @@
 //	...
 //	slot, err := producer.Claim(datablock.Forever)
 //	...
-//	err = producer.Commit(slot, copy(slot.Data, image))
+//	err = producer.Commit(slot, copy(slot.Data(), image))
 //
 // and elsewhere
 //

@@ -44,7 +44,7 @@ func Example() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("message %d: %s\n", message.ID, message.Data)
+		fmt.Printf("message %d: %s\n", message.ID(), message.Data())
 	}
 	// Output:
 	// wrote 0 <nil>

@@ -19,7 +19,7 @@ func TestObserverSeesTheNewest(t *testing.T) {
 	for _, text := range []string{"one", "number two"} {
 		s, err := b.p.Claim(0)
 		require.NoError(t, err)
-		require.NoError(t, b.p.Commit(s, copy(s.Data, text)))
+		require.NoError(t, b.p.Commit(s, copy(s.Data(), text)))
 	}
 	seen, err := o.ReadNewest(into)
 	require.NoError(t, err)

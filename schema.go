@@ -132,7 +132,7 @@ func (c TypedConsumer[T]) Next(timeout time.Duration) (*T, ReadSlot, error) {
 	if err != nil {
 		return nil, slot, err
 	}
-	value, err := As[T](slot.Data)
+	value, err := As[T](slot.Data())
 	if err != nil {
 		_ = c.Release(slot)
 		return nil, ReadSlot{}, err
@@ -146,7 +146,7 @@ func (c TypedConsumer[T]) Values(timeout time.Duration) iter.Seq2[*T, error] {
 		for slot, err := range c.Messages(timeout) {
 			var value *T
 			if err == nil {
-				value, err = As[T](slot.Data)
+				value, err = As[T](slot.Data())
 			}
 			if !yield(value, err) {
 				return

@@ -144,8 +144,8 @@ func handOver(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.
 		return status(err, detail)
 	}
 	*out = C.datablock_read_slot{
-		data: payload(s.Data), length: C.size_t(len(s.Data)), id: C.uint64_t(s.ID), timestamp_ns: C.uint64_t(s.Timestamp),
-		missed: C.uint64_t(s.Missed), index: C.uint32_t(s.Index), token: C.uint32_t(s.Token),
+		data: payload(s.Data()), length: C.size_t(s.Size()), id: C.uint64_t(s.ID()), timestamp_ns: C.uint64_t(s.Timestamp()),
+		missed: C.uint64_t(s.Missed()), index: C.uint32_t(s.Index()), token: C.uint32_t(s.Token()),
 	}
 	return C.DATABLOCK_OK
 }
@@ -159,7 +159,7 @@ func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, fir
 	if len(at.batch) < int(capacity) {
 		at.batch = make([]core.ReadSlot, capacity) // once: the shim asks for its chunk's size
 	}
-	n := at.consumer.More(core.ReadSlot{ID: uint64(id), Index: uint32(slot), Token: uint32(token)}, at.batch[:capacity])
+	n := at.consumer.More(uint64(id), uint32(slot), uint32(token), at.batch[:capacity])
 	out := array(first, capacity, n)
 	for i := range n {
 		handOver(at.batch[i], nil, &out[i], detail)
@@ -173,7 +173,7 @@ func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, fir
 func dbgo_read_verify(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
-	return status(at(index).consumer.Verify(core.ReadSlot{ID: uint64(id), Index: uint32(slot), Token: uint32(token)}), detail)
+	return status(at(index).consumer.VerifyHold(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_end
@@ -181,5 +181,5 @@ func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, deta
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.release")
-	return status(at(index).consumer.Release(core.ReadSlot{ID: uint64(id), Index: uint32(slot), Token: uint32(token)}), detail)
+	return status(at(index).consumer.ReleaseHold(uint64(id), uint32(slot), uint32(token)), detail)
 }

@@ -80,7 +80,7 @@ func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_wr
 	if err != nil {
 		return status(err, detail)
 	}
-	*out = C.datablock_write_slot{data: payload(s.Data), capacity: C.size_t(len(s.Data)), id: C.uint64_t(s.ID), index: C.uint32_t(s.Index)}
+	*out = C.datablock_write_slot{data: payload(s.Data()), capacity: C.size_t(s.Size()), id: C.uint64_t(s.ID()), index: C.uint32_t(s.Index())}
 	return C.DATABLOCK_OK
 }
 
@@ -96,7 +96,7 @@ func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length 
 func dbgo_write_checksum(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
-	return status(at(index).producer.Seal(core.WriteSlot{ID: uint64(id), Index: uint32(slot)}, int(min(length, math.MaxInt))), detail)
+	return status(at(index).producer.SealSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
 }
 
 //export dbgo_write_abort
@@ -104,5 +104,5 @@ func dbgo_write_abort(index C.uint32_t, id C.uint64_t, slot C.uint32_t, detail *
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.abort")
-	return status(at(index).producer.Abort(core.WriteSlot{ID: uint64(id), Index: uint32(slot)}), detail)
+	return status(at(index).producer.AbortSlot(uint64(id), uint32(slot)), detail)
 }

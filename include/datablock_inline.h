@@ -239,7 +239,7 @@ typedef struct datablock_inline_consumer {
     uint32_t delivery;      /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
     uint32_t max_pins;
     uint32_t held;
-    uint32_t next_hold;     /* number of the last hold, for tokens */
+    uint16_t next_hold;     /* number of the last hold, for tokens: of 16 bits, so that Go has a slot in four words */
     uint32_t interrupted;   /* another thread closes the handle */
     uint8_t may_jump;       /* what was overtaken before the acknowledgement only moves the start */
     uint8_t producer_there; /* at the last look */
@@ -990,7 +990,7 @@ typedef struct datablock_inline_thread {
 /* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, with or without a producer. */
 enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
 
-#define DATABLOCK_INLINE_VERSION 4
+#define DATABLOCK_INLINE_VERSION 5
 #define DATABLOCK_INLINE_PRODUCER 1u
 #define DATABLOCK_INLINE_CONSUMER 2u
 #define DATABLOCK_INLINE_OBSERVER 3u

@@ -146,7 +146,7 @@ func (t *terms) send(p *core.Producer) {
 		}
 		slot, err = p.Claim(t.timeout)
 	}
-	copy(slot.Data, t.source)
+	copy(slot.Data(), t.source)
 	check(p.Commit(slot, t.size))
 }
 
@@ -163,7 +163,7 @@ func (t *terms) receive(c *core.Consumer) bool {
 		}
 		slot, err = c.Next(t.timeout)
 	}
-	copy(t.target, slot.Data)
+	copy(t.target, slot.Data())
 	check(c.Release(slot))
 	return true
 }

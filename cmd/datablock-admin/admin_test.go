@@ -107,8 +107,8 @@ func TestDiagnosisNamesTheHolder(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal([]byte(out), &d))
 	assert.EqualValues(t, 3, d.Block.NextID)
-	assert.Equal(t, "WRITING", d.Slots[claim.Index].State)
-	assert.EqualValues(t, os.Getpid(), d.Slots[claim.Index].WriteLock)
+	assert.Equal(t, "WRITING", d.Slots[claim.Index()].State)
+	assert.EqualValues(t, os.Getpid(), d.Slots[claim.Index()].WriteLock)
 }
 
 func TestStatusShowsEveryParticipant(t *testing.T) {
@@ -130,7 +130,7 @@ func TestNothingIsReleasedThatLives(t *testing.T) {
 	dir, p, _ := scene(t)
 	claim, err := p.Claim(0)
 	require.NoError(t, err)
-	slot := strconv.Itoa(int(claim.Index))
+	slot := strconv.Itoa(int(claim.Index()))
 	code, _, errOut := admin("release-zombie-writer", "x", "--slot", slot, "--directory", dir)
 	assert.Equal(t, exitRefused, code, errOut)
 	code, out, _ := admin("release-zombie-readers", "x", "--slot", slot, "--directory", dir)

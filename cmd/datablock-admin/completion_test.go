@@ -49,7 +49,7 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	assert.Empty(t, offered(t, "status", "--directory", dir, "x", ""), "one is enough")
 	_, participants, err := core.ReadMetrics("x", dir)
 	require.NoError(t, err)
-	held := []string{fmt.Sprint(participants[1].Pins[0]), fmt.Sprint(claim.Index)}
+	held := []string{fmt.Sprint(participants[1].Pins[0]), fmt.Sprint(claim.Index())}
 	assert.ElementsMatch(t, held, offered(t, "force-reset-slot", "--directory", dir, "--shm-name", "x", "--slot", ""), "the reader's and the writer's")
 	assert.ElementsMatch(t, held, offered(t, "diagnose", "--directory", dir, "x", "--slot", ""))
 	assert.Equal(t, []string{"1"}, offered(t, "evict", "--directory", dir, "--shm-name", "x", "--row", ""))

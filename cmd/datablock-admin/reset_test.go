@@ -15,7 +15,7 @@ func TestResetByForceAndItsHistory(t *testing.T) {
 	dir, p, c := scene(t)
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	slot, path := strconv.Itoa(int(s.Index)), dir+"/x"
+	slot, path := strconv.Itoa(int(s.Index())), dir+"/x"
 	expect := func(code int, text string, args ...string) {
 		t.Helper()
 		got, out, errOut := admin(append(args, "--shm-name", path)...)

@@ -62,7 +62,7 @@ func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
 	assert.Equal(t, []StepKind{StepRepair, StepCollect}, kindsOf(planned), "while the header is damaged nobody can say what is stuck")
 	done := b.recover(false)
 	assert.Equal(t, []StepKind{StepRepair, StepReleaseReader, StepReleaseReader, StepReleaseWriter, StepCollect}, kindsOf(done))
-	assert.Equal(t, s.Index, done[3].Target)
+	assert.Equal(t, s.Index(), done[3].Target)
 	assert.NoFileExists(t, stray)
 	assert.Equal(t, []StepKind{StepAttend}, kindsOf(b.recover(false)), "the durable consumer may come back")
 

@@ -19,12 +19,12 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 		return 0, err
 	}
 	out[0] = first
-	return 1 + c.More(first, out[1:]), nil
+	return 1 + c.More(first.id, first.Index(), first.Token(), out[1:]), nil
 }
 
-// More adds what follows the first message of a batch, without waiting. The messages that the first one's hold covers have its token.
-func (c *Consumer) More(first ReadSlot, out []ReadSlot) int {
-	h := c.find(first.ID, first.Index, first.Token)
+// More adds what follows the first message of a batch, which is held, without waiting. The messages that the first one's hold covers have its token.
+func (c *Consumer) More(id uint64, index, token uint32, out []ReadSlot) int {
+	h := c.find(id, index, token)
 	if h == nil || c.data == nil || c.delivery == Latest {
 		return 0
 	}
@@ -32,7 +32,7 @@ func (c *Consumer) More(first ReadSlot, out []ReadSlot) int {
 	n := 0
 	for n < len(out) && c.another(covers, &out[n]) {
 		if covers {
-			out[n].Token = first.Token
+			out[n].setToken(token)
 		}
 		n++
 	}
@@ -64,7 +64,7 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 	}
 	c.next++
 	c.count(length)
-	c.describe(h, header, length, out)
+	*out = slotOf(header, h.id, length, h.slot, 0)
 	if !covered {
 		h.inOrder = true
 		c.begin(h, header, out)
@@ -74,11 +74,11 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 }
 
 // covered reports whether a message is in a batch that the hold of an earlier one stands for.
-func (c *Consumer) covered(s ReadSlot) bool {
+func (c *Consumer) covered(id uint64, index, token uint32) bool {
 	for k := range c.holds[:c.maxPins] {
-		if h := &c.holds[k]; h.used && h.token == s.Token && h.inOrder && !h.pinned && h.id < s.ID && s.ID < c.next {
-			v := c.entry(s.ID).Load()
-			return layout.EntryID(v, s.ID) == s.ID && layout.EntrySlot(v) == s.Index && s.Index < c.slots()
+		if h := &c.holds[k]; h.used && h.token == token && h.inOrder && !h.pinned && h.id < id && id < c.next {
+			v := c.entry(id).Load()
+			return layout.EntryID(v, id) == id && layout.EntrySlot(v) == index && index < c.slots()
 		}
 	}
 	return false
@@ -97,7 +97,7 @@ func (c *Consumer) sound(h *hold) (header *slotWords, length uint64, ok bool) {
 // ReleaseBatch ends the holds of a batch, all of them, and says what was wrong with the first that was not as it should be. Errors: as Release.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 	for i, s := range batch {
-		if i > 0 && s.Token == batch[i-1].Token {
+		if i > 0 && s.Token() == batch[i-1].Token() {
 			continue // covered by the same hold
 		}
 		if e := c.Release(s); e != nil && err == nil {
@@ -116,8 +116,8 @@ func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err err
 	if err != nil {
 		return 0, err
 	}
-	copy(s.Data, data)
-	return s.ID, p.Commit(s, len(data))
+	copy(s.Data(), data)
+	return s.id, p.Commit(s, len(data))
 }
 
 // WriteBatch writes several messages, in order, and reports how many were published: all, or those before the one that the error speaks of. The timeout is for the whole call. Each message

@@ -22,7 +22,7 @@ func batchOf(t *testing.T, c *Consumer, most int) []ReadSlot {
 
 func idsIn(batch []ReadSlot) (ids []uint64) {
 	for _, s := range batch {
-		ids = append(ids, s.ID)
+		ids = append(ids, s.ID())
 	}
 	return ids
 }
@@ -35,7 +35,7 @@ func TestBatchOfALosslessReader(t *testing.T) {
 	batch := batchOf(t, c, 3)
 	assert.Equal(t, []uint64{0, 1, 2}, idsIn(batch), "no more than there is room for, and more than max_pins")
 	for _, s := range batch {
-		assert.Equal(t, s.ID, binary.LittleEndian.Uint64(s.Data))
+		assert.Equal(t, s.ID(), binary.LittleEndian.Uint64(s.Data()))
 	}
 	_, err := p.Claim(0)
 	assert.ErrorIs(t, err, Timeout, "the whole batch is held")
@@ -68,11 +68,11 @@ func TestBatchOfAnOrderedReader(t *testing.T) {
 	write(t, p, 6)
 	batch := batchOf(t, c, 8)
 	assert.Equal(t, []uint64{2, 3, 4}, idsIn(batch), "as many as it may pin")
-	assert.EqualValues(t, 2, batch[0].Missed)
-	assert.Zero(t, batch[1].Missed)
+	assert.EqualValues(t, 2, batch[0].Missed())
+	assert.Zero(t, batch[1].Missed())
 	write(t, p, 8)
 	for i, s := range batch {
-		assert.EqualValues(t, 2+i, binary.LittleEndian.Uint64(s.Data), "held although it has left the ring")
+		assert.EqualValues(t, 2+i, binary.LittleEndian.Uint64(s.Data()), "held although it has left the ring")
 	}
 	require.NoError(t, c.ReleaseBatch(batch))
 	assert.Equal(t, []uint64{10, 11}, idsIn(batchOf(t, c, 2)))
@@ -142,7 +142,7 @@ func TestBatchIsVerified(t *testing.T) {
 		require.NoError(t, p.Commit(s, 8))
 	}
 	batch := batchOf(t, c, 3)
-	p.data[p.payload(batch[2].Index)] ^= 1
+	p.data[p.payload(batch[2].Index())] ^= 1
 	require.NoError(t, c.Verify(batch[0]))
 	require.NoError(t, c.Verify(batch[1]))
 	assert.ErrorIs(t, c.Verify(batch[2]), Checksum)
@@ -165,7 +165,7 @@ func TestBatchWritten(t *testing.T) {
 	assert.Equal(t, 4, n, "as many as the reader leaves room for")
 	batch := batchOf(t, c, 9)
 	assert.Equal(t, []uint64{0, 1, 2, 3}, idsIn(batch))
-	assert.Equal(t, "message 3", string(batch[3].Data))
+	assert.Equal(t, "message 3", string(batch[3].Data()))
 	require.NoError(t, c.ReleaseBatch(batch))
 
 	long := append(text(2), make([]byte, p.slotSize+1))

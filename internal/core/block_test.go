@@ -56,7 +56,7 @@ func write(t testing.TB, p *Producer, n int) {
 	for range n {
 		s, err := p.Claim(time.Second)
 		require.NoError(t, err)
-		binary.LittleEndian.PutUint64(s.Data, s.ID)
+		binary.LittleEndian.PutUint64(s.Data(), s.ID())
 		require.NoError(t, p.Commit(s, 8))
 	}
 }
@@ -64,14 +64,14 @@ func write(t testing.TB, p *Producer, n int) {
 func read(t testing.TB, c *Consumer) ReadSlot {
 	s, err := c.Next(time.Second)
 	require.NoError(t, err)
-	require.Equal(t, s.ID, binary.LittleEndian.Uint64(s.Data))
+	require.Equal(t, s.ID(), binary.LittleEndian.Uint64(s.Data()))
 	require.NoError(t, c.Release(s))
 	return s
 }
 
 func idsOf(t testing.TB, c *Consumer, n int) (ids []uint64) {
 	for range n {
-		ids = append(ids, read(t, c).ID)
+		ids = append(ids, read(t, c).ID())
 	}
 	return ids
 }
@@ -82,7 +82,7 @@ func TestMessagesArriveInOrder(t *testing.T) {
 	c := b.consumer(ConsumerOptions{})
 	for i := range uint64(40) {
 		write(t, p, 1)
-		assert.Equal(t, i, read(t, c).ID)
+		assert.Equal(t, i, read(t, c).ID())
 	}
 	_, err := c.Next(0)
 	assert.ErrorIs(t, err, Timeout)
@@ -97,7 +97,7 @@ func TestLosslessHoldsTheProducerUp(t *testing.T) {
 	assert.ErrorIs(t, err, Timeout)
 	_, err = p.Claim(20 * time.Millisecond)
 	assert.ErrorIs(t, err, Timeout)
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	write(t, p, 1)
 	assert.Equal(t, []uint64{1, 2, 3, 4}, idsOf(t, c, 4))
 }
@@ -112,17 +112,17 @@ func TestLatestAndOrderedNeverHoldTheProducerUp(t *testing.T) {
 	heldToo, err := ordered.Next(0)
 	require.NoError(t, err)
 	write(t, p, 100)
-	assert.EqualValues(t, 0, binary.LittleEndian.Uint64(held.Data))
-	assert.EqualValues(t, 0, binary.LittleEndian.Uint64(heldToo.Data))
+	assert.EqualValues(t, 0, binary.LittleEndian.Uint64(held.Data()))
+	assert.EqualValues(t, 0, binary.LittleEndian.Uint64(heldToo.Data()))
 	require.NoError(t, latest.Release(held))
 	require.NoError(t, ordered.Release(heldToo))
 
 	s := read(t, latest)
-	assert.EqualValues(t, 100, s.ID)
-	assert.EqualValues(t, 99, s.Missed)
+	assert.EqualValues(t, 100, s.ID())
+	assert.EqualValues(t, 99, s.Missed())
 	s = read(t, ordered)
-	assert.EqualValues(t, 97, s.ID)
-	assert.EqualValues(t, 96, s.Missed)
+	assert.EqualValues(t, 97, s.ID())
+	assert.EqualValues(t, 96, s.Missed())
 	assert.Equal(t, []uint64{98, 99, 100}, idsOf(t, ordered, 3))
 }
 
@@ -134,12 +134,12 @@ func TestAbortPublishesNothingAndKeepsTheID(t *testing.T) {
 	for range 20 {
 		s, err := p.Claim(0)
 		require.NoError(t, err)
-		assert.EqualValues(t, 1, s.ID)
+		assert.EqualValues(t, 1, s.ID())
 		require.NoError(t, p.Abort(s))
 	}
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	write(t, p, 1)
-	assert.EqualValues(t, 1, read(t, c).ID)
+	assert.EqualValues(t, 1, read(t, c).ID())
 }
 
 func TestJoiningStartsWhereTheOptionSays(t *testing.T) {
@@ -153,8 +153,8 @@ func TestJoiningStartsWhereTheOptionSays(t *testing.T) {
 			ordered := b.consumer(ConsumerOptions{Delivery: Ordered, Start: StartOldest})
 			first := uint64(max(0, before-4))
 			for id := first; id < uint64(before); id++ {
-				assert.Equal(t, id, read(t, oldest).ID)
-				assert.Equal(t, id, read(t, ordered).ID)
+				assert.Equal(t, id, read(t, oldest).ID())
+				assert.Equal(t, id, read(t, ordered).ID())
 			}
 			write(t, p, 2)
 			assert.Equal(t, []uint64{uint64(before), uint64(before + 1)}, idsOf(t, latest, 2))
@@ -214,7 +214,7 @@ func TestReplaceHandsOver(t *testing.T) {
 	require.NoError(t, p.Close())
 	d := b.consumer(ConsumerOptions{})
 	write(t, q, 1)
-	assert.EqualValues(t, 0, read(t, d).ID)
+	assert.EqualValues(t, 0, read(t, d).ID())
 	require.NoError(t, q.Close())
 	third := b.config(Ring, 16)
 	_, err = OpenProducer("x", third)
@@ -237,7 +237,7 @@ func TestDurableConsumerContinues(t *testing.T) {
 	o := ConsumerOptions{Durable: true, Name: "log"}
 	c := b.consumer(o)
 	write(t, p, 3)
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	require.NoError(t, c.Close())
 	write(t, p, 2)
 	_, err := p.Claim(0)
@@ -277,7 +277,7 @@ func TestSleepersAreWoken(t *testing.T) {
 				done <- err
 				return
 			}
-			binary.LittleEndian.PutUint64(s.Data, i)
+			binary.LittleEndian.PutUint64(s.Data(), i)
 			if err := p.Commit(s, 8); err != nil {
 				done <- err
 				return
@@ -288,7 +288,7 @@ func TestSleepersAreWoken(t *testing.T) {
 	for i := range uint64(n) {
 		s, err := c.Next(Forever)
 		require.NoError(t, err)
-		require.Equal(t, i, binary.LittleEndian.Uint64(s.Data))
+		require.Equal(t, i, binary.LittleEndian.Uint64(s.Data()))
 		require.NoError(t, c.Release(s))
 	}
 	require.NoError(t, <-done)

@@ -36,9 +36,12 @@ func (c *Consumer) notIntact(id, length uint64) error {
 }
 
 // Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL checksums; a commit of that length publishes it. Errors: Invalid.
-func (p *Producer) Seal(s WriteSlot, length int) error {
-	if !p.isOpen(s.ID, s.Index) {
-		return p.notOpen(s.ID, s.Index)
+func (p *Producer) Seal(s WriteSlot, length int) error { return p.SealSlot(s.id, s.index, length) }
+
+// SealSlot is Seal of the slot of that index, claimed for that id.
+func (p *Producer) SealSlot(id uint64, index uint32, length int) error {
+	if !p.isOpen(id, index) {
+		return p.notOpen(id, index)
 	}
 	if p.checksum == ChecksumNone {
 		return fail(Invalid, "block %q has no checksums: create it with checksum MANUAL or ENFORCED", p.name())
@@ -51,17 +54,20 @@ func (p *Producer) Seal(s WriteSlot, length int) error {
 }
 
 // Verify compares a held message with its checksum. Errors: Checksum, Invalid (not held; the block or the message has none).
-func (c *Consumer) Verify(s ReadSlot) error {
-	if c.find(s.ID, s.Index, s.Token) == nil && !c.covered(s) {
-		return c.notHeld(s.ID)
+func (c *Consumer) Verify(s ReadSlot) error { return c.VerifyHold(s.id, s.Index(), s.Token()) }
+
+// VerifyHold is Verify of the message with that id, in the slot of that index, by the hold with that token.
+func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
+	if c.find(id, index, token) == nil && !c.covered(id, index, token) {
+		return c.notHeld(id)
 	}
-	if c.checksum == ChecksumNone || bytes.Equal(c.slotChecksum(s.Index), make([]byte, layout.HashLen)) {
-		return fail(Invalid, "block %q: message %d has no checksum: its producer was not asked for one", c.name(), s.ID)
+	if c.checksum == ChecksumNone || bytes.Equal(c.slotChecksum(index), make([]byte, layout.HashLen)) {
+		return fail(Invalid, "block %q: message %d has no checksum: its producer was not asked for one", c.name(), id)
 	}
-	length := min(c.slotWords(s.Index)[layout.SlotLength/8], c.slotSize)
-	if !c.intact(s.Index, length) {
+	length := min(c.slotWords(index)[layout.SlotLength/8], c.slotSize)
+	if !c.intact(index, length) {
 		*c.hot.checksums++
-		return fail(Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after the commit, discard them", c.name(), length, s.ID)
+		return c.notIntact(id, length)
 	}
 	return nil
 }

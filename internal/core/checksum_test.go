@@ -20,10 +20,10 @@ func TestChecksums(t *testing.T) {
 			for i := range 3 {
 				s, err := p.Claim(0)
 				require.NoError(t, err)
-				copy(s.Data, fmt.Sprint("message ", i))
+				copy(s.Data(), fmt.Sprint("message ", i))
 				require.NoError(t, p.Commit(s, 9))
 				if i == 1 {
-					s.Data[0] ^= 1
+					s.Data()[0] ^= 1
 				}
 				r, err := c.Next(0)
 				if i == 1 {
@@ -32,7 +32,7 @@ func TestChecksums(t *testing.T) {
 					continue
 				}
 				require.NoError(t, err)
-				assert.EqualValues(t, i, r.ID)
+				assert.EqualValues(t, i, r.ID())
 				require.NoError(t, c.Verify(r))
 				require.NoError(t, c.Release(r))
 			}
@@ -50,13 +50,13 @@ func TestChecksums(t *testing.T) {
 		for i := range 100 { // slots come round: a checksum is its own message's
 			s, err := p.Claim(0)
 			require.NoError(t, err)
-			copy(s.Data, fmt.Sprint(i))
+			copy(s.Data(), fmt.Sprint(i))
 			if i%2 == 0 {
 				require.NoError(t, p.Seal(s, 4))
 			}
 			require.NoError(t, p.Commit(s, 4))
 			if i%4 == 2 {
-				s.Data[3] ^= 1
+				s.Data()[3] ^= 1
 			}
 			r, err := c.Next(0)
 			require.NoError(t, err)

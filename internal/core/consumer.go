@@ -32,49 +32,33 @@ type Consumer struct {
 	idle, orphaned error // what a read that does not wait says when there is nothing; made once, as such a read may come millions of times
 }
 
-// ReadSlot is a message, in place and read-only, until Release.
-type ReadSlot struct {
-	Data      []byte
-	ID        uint64
-	Timestamp uint64 // CLOCK_REALTIME ns at commit, 0: the block has none
-	Missed    uint64 // messages skipped before this one
-	Index     uint32
-	Token     uint32
-}
-
 // producerProbeEvery bounds the system calls of a consumer that polls an idle block.
 const producerProbeEvery = 10 * uint64(time.Millisecond)
 
 // Name is the block's name.
 func (c *Consumer) Name() string { return c.name() }
 
-// Next is the next message, held until Release. Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
-func (c *Consumer) Next(timeout time.Duration) (s ReadSlot, err error) {
-	err = c.NextInto(timeout, &s)
-	return s, err
-}
-
-// NextInto is Next with the place for the message. Next is inlined, so that there is one copy less. What it begins with is what a look comes to most often.
-func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
+// Next is the next message, held until Release. What it begins with is what a look comes to most often. Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
+func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 	s := c.ConsumerState
 	h := &s.holds[0]
 	if !c.plain || s.close || s.held != 0 || s.moment.Passed() || c.mineAt.Load() != s.mine || s.ringNext != s.next || s.next >= s.overdue || timeout < Forever {
-		return c.nextSlowly(timeout, out)
+		return c.nextSlowly(timeout)
 	}
 	id, at := s.next, s.ringAt
 	v := element(c.ring, at).Load() // acquire; pairs with Producer.Commit
 	slot := layout.EntrySlot(v)
 	if !layout.EntryIs(v, id) || slot >= s.Block.Slots {
-		return c.nextSlowly(timeout, out)
+		return c.nextSlowly(timeout)
 	}
 	header := c.slotsAt.at(slot)
 	length := header[layout.SlotLength/8]
 	if header[layout.SlotID/8] != id || length > s.Block.SlotSize {
-		return c.nextSlowly(timeout, out)
+		return c.nextSlowly(timeout)
 	}
-	out.Data, out.ID, out.Timestamp, out.Missed, out.Index, out.Token = header.payload(length), id, header[layout.SlotTimestamp/8], 0, slot, s.nextHold+1
 	s.nextHold++
-	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder = id, header[layout.SlotClaim/8], slot, s.nextHold, true, false, true
+	token := uint32(s.nextHold)
+	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder = id, header[layout.SlotClaim/8], slot, token, true, false, true
 	s.held = 1
 	s.next = id + 1
 	*c.hot.read++
@@ -88,15 +72,15 @@ func (c *Consumer) NextInto(timeout time.Duration, out *ReadSlot) error {
 		s.ringNext, s.ringAt = id+1, at
 	}
 	c.invariant()
-	return nil
+	return slotOf(header, id, length, slot, token), nil
 }
 
-func (c *Consumer) nextSlowly(timeout time.Duration, out *ReadSlot) error {
+func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 	if timeout < Forever {
-		return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
 	}
 	if c.data == nil {
-		return c.gone()
+		return ReadSlot{}, c.gone()
 	}
 	if c.moment.Passed() {
 		c.LookAround()
@@ -104,20 +88,21 @@ func (c *Consumer) nextSlowly(timeout time.Duration, out *ReadSlot) error {
 		c.appear(c.moment.Renew())
 	}
 	if !c.rowMine() || c.held >= c.maxPins {
-		return c.mayNotHold()
+		return ReadSlot{}, c.mayNotHold()
 	}
 	if c.close {
 		c.close = false
 		platform.StandBack()
 	}
-	ok, err := c.look(out)
+	var out ReadSlot
+	ok, err := c.look(&out)
 	if !ok && err == nil {
 		c.close = false // the reader waits for the producer, which is the slower one
 		platform.NoteWait()
-		err = c.wait(wanted{}, timeout, out)
+		err = c.wait(wanted{}, timeout, &out)
 	}
 	c.invariant()
-	return err
+	return out, err
 }
 
 // isOverdue asks the clock whether the moment is not kept up.
@@ -340,7 +325,7 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 		return c.notIntact(id, length)
 	}
 	c.count(length)
-	c.describe(h, header, length, out)
+	*out = slotOf(header, h.id, length, h.slot, 0)
 	c.begin(h, header, out)
 	return nil
 }
@@ -364,21 +349,14 @@ func (c *Consumer) begin(h *hold, header *slotWords, out *ReadSlot) {
 	h.used = true
 	h.claim = header[layout.SlotClaim/8]
 	c.nextHold++
-	h.token = c.nextHold
-	out.Token = h.token
+	h.token = uint32(c.nextHold)
+	out.setToken(h.token)
 	c.held++
 }
 
 func (c *Consumer) count(length uint64) {
 	*c.hot.read++
 	*c.hot.bytes += length
-}
-
-// describe says what is in place.
-func (c *Consumer) describe(h *hold, header *slotWords, length uint64, out *ReadSlot) {
-	p := c.payload(h.slot)
-	out.Data = c.data[p : p+length : p+length]
-	out.ID, out.Timestamp, out.Missed, out.Index = h.id, header[layout.SlotTimestamp/8], 0, h.slot
 }
 
 // endHold lets go of the slot. Where the row is another's by now, its pins are not touched.
@@ -408,8 +386,11 @@ func (c *Consumer) numberOf(h *hold) int {
 
 // Release ends a hold. LOSSLESS messages end in the order in which they were read. Errors: Invalid; Overrun, Fenced: the slot was used again while
 // it was held, discard what was computed from it (the hold has ended).
-func (c *Consumer) Release(s ReadSlot) error {
-	if h := &c.holds[0]; c.plain && c.held == 1 && h.used && !h.pinned && h.inOrder && h.token == s.Token && h.id == s.ID && h.slot == s.Index && c.mineAt.Load() == c.mine {
+func (c *Consumer) Release(s ReadSlot) error { return c.ReleaseHold(s.id, s.Index(), s.Token()) }
+
+// ReleaseHold is Release of the message with that id, in the slot of that index, by the hold with that token.
+func (c *Consumer) ReleaseHold(id uint64, index, token uint32) error {
+	if h := &c.holds[0]; c.plain && c.held == 1 && h.used && !h.pinned && h.inOrder && h.token == token && h.id == id && h.slot == index && c.mineAt.Load() == c.mine {
 		if header := c.slotsAt.at(h.slot); header[layout.SlotID/8] == h.id && header[layout.SlotClaim/8] == h.claim { // what finish comes to most often
 			h.used = false
 			c.held = 0
@@ -422,9 +403,9 @@ func (c *Consumer) Release(s ReadSlot) error {
 			return nil
 		}
 	}
-	h := c.find(s.ID, s.Index, s.Token)
+	h := c.find(id, index, token)
 	if h == nil {
-		return c.notHeld(s.ID)
+		return c.notHeld(id)
 	}
 	if c.delivery == Lossless && c.held > 1 && h.inOrder && h.id != c.firstInOrder() {
 		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), h.id)

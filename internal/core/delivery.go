@@ -49,8 +49,9 @@ func (c *Consumer) notNext(v uint64) (bool, error) {
 func (c *Consumer) nextOrdered(out *ReadSlot) (bool, error) {
 	ok, err := c.nextInOrder(out)
 	if ok {
-		out.Missed, c.skipped = c.skipped, 0
-		*c.hot.missed += out.Missed
+		out.setMissed(c.skipped)
+		*c.hot.missed += c.skipped
+		c.skipped = 0
 	}
 	return ok, err
 }
@@ -150,8 +151,8 @@ func (c *Consumer) nextLatest(out *ReadSlot) (bool, error) {
 			continue
 		}
 		err := c.deliver(h, out)
-		out.Missed = id - c.next
-		*c.hot.missed += out.Missed
+		out.setMissed(id - c.next)
+		*c.hot.missed += id - c.next
 		c.next = id + 1
 		c.stepOver()
 		return err == nil, err

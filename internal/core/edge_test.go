@@ -201,7 +201,7 @@ func TestLatestPassesOverADiscardedMessage(t *testing.T) {
 	p.entry(2).Or(layout.EntryLost)
 	s, err := c.Next(0)
 	require.NoError(t, err)
-	assert.EqualValues(t, 1, s.ID)
+	assert.EqualValues(t, 1, s.ID())
 }
 
 func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
@@ -212,13 +212,13 @@ func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
 	c := b.consumer(ConsumerOptions{Delivery: Ordered})
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	copy(s.Data, "first")
+	copy(s.Data(), "first")
 	p.die()
 	q := b.producer(config)
 	require.NoError(t, p.Commit(s, 5)) // published by the deposed one
 	m, err := c.Next(0)
 	require.NoError(t, err)
-	one := string(m.Data)
+	one := string(m.Data())
 	require.NoError(t, c.Release(m))
 	s, err = q.Claim(0)
 	require.NoError(t, err)
@@ -230,7 +230,7 @@ func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
 	write(t, q, 1)
 	m, err = c.ReadAt(0)
 	require.NoError(t, err)
-	assert.Equal(t, one, string(m.Data))
+	assert.Equal(t, one, string(m.Data()))
 	assert.EqualValues(t, 2, q.next)
 }
 
@@ -308,7 +308,7 @@ func TestAnOrderedReaderHalfATurnOfTheTagsBehindCatchesUp(t *testing.T) {
 	write(t, p, 8)
 	s, err := c.Next(10 * time.Millisecond)
 	assert.NoError(t, err)
-	assert.EqualValues(t, 1<<39+104, s.ID)
+	assert.EqualValues(t, 1<<39+104, s.ID())
 }
 
 func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
@@ -331,7 +331,7 @@ func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
 			c := b.consumer(ConsumerOptions{})
 			write(t, p, 1)
 			lose(b, p)
-			assert.EqualValues(t, 0, read(t, c).ID)
+			assert.EqualValues(t, 0, read(t, c).ID())
 			_, err := c.Next(5 * time.Second)
 			assert.ErrorIs(t, err, Superseded)
 		})
@@ -349,7 +349,7 @@ func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing
 	c := b.consumer(o)
 	first, err := c.Next(0)
 	require.NoError(t, err)
-	require.EqualValues(t, 0, first.ID)
+	require.EqualValues(t, 0, first.ID())
 	require.NoError(t, p.Commit(open, 0)) // claimed before the join: message 0 is overwritten, and held
 	_, err = p.Claim(0)
 	require.ErrorIs(t, err, Timeout) // now the reader binds
@@ -360,7 +360,7 @@ func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing
 	c = b.consumer(o)
 	s, err := c.Next(0)
 	require.NoError(t, err)
-	assert.EqualValues(t, 1, s.ID)
+	assert.EqualValues(t, 1, s.ID())
 }
 
 func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
@@ -374,7 +374,7 @@ func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
 	_, err = CleanupDeadConsumers("x", b.dir, time.Hour)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
-	assert.EqualValues(t, 0, read(t, b.consumer(o)).ID, "its place was kept")
+	assert.EqualValues(t, 0, read(t, b.consumer(o)).ID(), "its place was kept")
 }
 
 // damageFirstEntry has the first entry of a ring of four messages name the slot of the second, and returns the slot that it named.

@@ -21,13 +21,13 @@ func TestSlotSizesFromOneByteTo64MB(t *testing.T) {
 			for id := range byte(5) {
 				s, err := p.Claim(0)
 				require.NoError(t, err)
-				require.EqualValues(t, size, len(s.Data))
-				s.Data[0], s.Data[size-1] = id, id
+				require.EqualValues(t, size, len(s.Data()))
+				s.Data()[0], s.Data()[size-1] = id, id
 				require.NoError(t, p.Commit(s, int(size)))
 				r, err := c.Next(0)
 				require.NoError(t, err)
-				require.EqualValues(t, size, len(r.Data))
-				assert.Equal(t, []byte{id, id}, []byte{r.Data[0], r.Data[size-1]})
+				require.EqualValues(t, size, len(r.Data()))
+				assert.Equal(t, []byte{id, id}, []byte{r.Data()[0], r.Data()[size-1]})
 				require.NoError(t, c.Release(r))
 			}
 		})
@@ -43,19 +43,19 @@ func TestRingsOfOneToAMillionSlots(t *testing.T) {
 			p := b.producer(config)
 			c := b.consumer(ConsumerOptions{Delivery: Lossless})
 			for id := range uint64(n) { // a million calls of testify would take longer than all the rest
-				if s, err := p.Claim(0); err != nil || s.ID != id || p.Commit(s, 0) != nil {
+				if s, err := p.Claim(0); err != nil || s.ID() != id || p.Commit(s, 0) != nil {
 					t.Fatalf("message %d: %v", id, err)
 				}
 			}
 			_, err := p.Claim(0)
 			require.ErrorIs(t, err, Timeout, "the ring is full")
 			for id := range uint64(n) {
-				if s, err := c.Next(0); err != nil || s.ID != id || c.Release(s) != nil {
+				if s, err := c.Next(0); err != nil || s.ID() != id || c.Release(s) != nil {
 					t.Fatalf("message %d: %v", id, err)
 				}
 			}
 			write(t, p, 1)
-			assert.EqualValues(t, n, read(t, c).ID)
+			assert.EqualValues(t, n, read(t, c).ID())
 			assert.EqualValues(t, n+1, b.reopened(p, config).next)
 		})
 	}
@@ -82,7 +82,7 @@ func TestTwoHundredConsumers(t *testing.T) {
 	for id := range uint64(20) {
 		write(t, p, 1)
 		for _, c := range readers {
-			require.Equal(t, id, read(t, c).ID)
+			require.Equal(t, id, read(t, c).ID())
 		}
 	}
 	write(t, p, 8)
@@ -112,7 +112,7 @@ func TestAProducerIsNeverHeldUpByLatestOrOrderedReaders(t *testing.T) {
 	for range 100 {
 		s, err := p.Claim(0)
 		require.NoError(t, err)
-		binary.LittleEndian.PutUint64(s.Data, s.ID)
+		binary.LittleEndian.PutUint64(s.Data(), s.ID())
 		require.NoError(t, p.Commit(s, 8))
 		for _, c := range holders {
 			if len(held[c]) < 8 {
@@ -124,7 +124,7 @@ func TestAProducerIsNeverHeldUpByLatestOrOrderedReaders(t *testing.T) {
 	}
 	for _, c := range holders {
 		for _, r := range held[c] {
-			require.Equal(t, r.ID, binary.LittleEndian.Uint64(r.Data), "unharmed")
+			require.Equal(t, r.ID(), binary.LittleEndian.Uint64(r.Data()), "unharmed")
 			require.NoError(t, c.Release(r))
 		}
 	}
@@ -138,11 +138,11 @@ func TestAfterManyAbortsIDsHaveNoGaps(t *testing.T) {
 	for range 2 * 8 {
 		s, err := p.Claim(0)
 		require.NoError(t, err)
-		require.EqualValues(t, 3, s.ID)
-		clear(s.Data)
+		require.EqualValues(t, 3, s.ID())
+		clear(s.Data())
 		require.NoError(t, p.Abort(s))
 	}
-	assert.EqualValues(t, 2, read(t, c).ID, "the latest message is still there")
+	assert.EqualValues(t, 2, read(t, c).ID(), "the latest message is still there")
 	write(t, p, 1)
-	assert.EqualValues(t, 3, read(t, c).ID)
+	assert.EqualValues(t, 3, read(t, c).ID())
 }

@@ -27,7 +27,7 @@ func TestAPollThatHasFoundNothingLooksAgainBeforeItGivesUp(t *testing.T) {
 			write(t, p, 1) // as if it came right after the first look
 			var s ReadSlot
 			require.NoError(t, c.wait(wanted{}, 0, &s))
-			assert.Zero(t, s.ID)
+			assert.Zero(t, s.ID())
 			require.NoError(t, c.Release(s))
 		})
 	}
@@ -76,8 +76,8 @@ func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
 	write(t, q, 2)
 	s, err := q.Claim(0)
 	require.NoError(t, err)
-	require.EqualValues(t, 10, s.ID)
-	_, err = ForceResetSlot("x", b.dir, s.Index, true)
+	require.EqualValues(t, 10, s.ID())
+	_, err = ForceResetSlot("x", b.dir, s.Index(), true)
 	require.NoError(t, err)
 	require.ErrorIs(t, q.Commit(s, 1), Fenced)
 	write(t, q, 8)

@@ -176,7 +176,7 @@ func (h *history) oldest() uint64 {
 func (r *modelReader) cursor() uint64 {
 	for _, m := range r.held {
 		if m.inOrder {
-			return min(m.slot.ID, r.next)
+			return min(m.slot.ID(), r.next)
 		}
 	}
 	return r.next
@@ -201,7 +201,7 @@ func (h *history) begin() {
 		return
 	}
 	require.NoError(h.t, err, "no reader is in the way")
-	require.Equal(h.t, h.now(), s.ID)
+	require.Equal(h.t, h.now(), s.ID())
 	h.claim = &s
 }
 
@@ -212,11 +212,11 @@ func (h *history) commit() {
 	if h.claim == nil {
 		return
 	}
-	message := make([]byte, h.random.IntN(len(h.claim.Data)+1))
+	message := make([]byte, h.random.IntN(len(h.claim.Data())+1))
 	for i := range message {
 		message[i] = byte(h.random.Uint32())
 	}
-	copy(h.claim.Data, message)
+	copy(h.claim.Data(), message)
 	if h.config.Checksum == ChecksumManual {
 		require.NoError(h.t, h.p.Seal(*h.claim, len(message)))
 	}
@@ -234,8 +234,8 @@ func (h *history) abort() {
 	if h.claim == nil {
 		return
 	}
-	for i := range h.claim.Data {
-		h.claim.Data[i] = 0xa5
+	for i := range h.claim.Data() {
+		h.claim.Data()[i] = 0xa5
 	}
 	require.NoError(h.t, h.p.Abort(*h.claim))
 	h.claim = nil
@@ -330,9 +330,9 @@ func (h *history) read(r *modelReader) {
 		want = h.now() - 1
 	}
 	require.NoError(h.t, err)
-	require.Equal(h.t, want, s.ID)
+	require.Equal(h.t, want, s.ID())
 	if r.options.Delivery != Lossless {
-		require.Equal(h.t, want-r.next, s.Missed)
+		require.Equal(h.t, want-r.next, s.Missed())
 	}
 	r.next = want + 1
 	r.held = append(r.held, heldMessage{s, r.options.Delivery != Latest, nil})
@@ -341,7 +341,7 @@ func (h *history) read(r *modelReader) {
 
 // readMore is the rest of a batch: what is there, as far as it may be held.
 func (h *history) readMore(r *modelReader, batch []ReadSlot, n int) {
-	covers := r.options.Delivery == Lossless && r.c.joining == 0 && !r.c.find(batch[0].ID, batch[0].Index, batch[0].Token).pinned
+	covers := r.options.Delivery == Lossless && r.c.joining == 0 && !r.c.find(batch[0].ID(), batch[0].Index(), batch[0].Token()).pinned
 	may := min(len(batch)-1, int(h.now()-r.next))
 	if r.options.Delivery == Latest {
 		may = 0
@@ -350,9 +350,9 @@ func (h *history) readMore(r *modelReader, batch []ReadSlot, n int) {
 	}
 	require.Equal(h.t, 1+may, n)
 	for _, s := range batch[1:n] {
-		require.Equal(h.t, r.next, s.ID)
-		require.Zero(h.t, s.Missed)
-		require.Equal(h.t, covers, s.Token == batch[0].Token)
+		require.Equal(h.t, r.next, s.ID())
+		require.Zero(h.t, s.Missed())
+		require.Equal(h.t, covers, s.Token() == batch[0].Token())
 		r.next++
 		if covers {
 			last := &r.held[len(r.held)-1]
@@ -365,13 +365,13 @@ func (h *history) readMore(r *modelReader, batch []ReadSlot, n int) {
 
 func (h *history) release(r *modelReader) {
 	if len(r.held) == 0 {
-		require.ErrorIs(h.t, r.c.Release(ReadSlot{ID: r.next}), Invalid)
+		require.ErrorIs(h.t, r.c.Release(ReadSlot{id: r.next}), Invalid)
 		return
 	}
 	i := h.random.IntN(len(r.held))
 	m := r.held[i]
 	err := r.c.Release(m.slot)
-	if first := r.cursor(); r.options.Delivery == Lossless && m.inOrder && m.slot.ID != first {
+	if first := r.cursor(); r.options.Delivery == Lossless && m.inOrder && m.slot.ID() != first {
 		require.ErrorIs(h.t, err, Invalid)
 		return
 	}
@@ -391,7 +391,7 @@ func (h *history) readAt(r *modelReader) {
 		require.ErrorIs(h.t, err, Overrun)
 	default:
 		require.NoError(h.t, err)
-		require.Equal(h.t, id, s.ID)
+		require.Equal(h.t, id, s.ID())
 		r.held = append(r.held, heldMessage{s, false, nil})
 	}
 }
@@ -401,7 +401,7 @@ func (h *history) stillThere() {
 	for _, r := range h.readers {
 		for _, m := range r.held {
 			for _, s := range append([]ReadSlot{m.slot}, m.covered...) {
-				require.True(h.t, bytes.Equal(h.written[s.ID], s.Data), "message %d has changed while it was held", s.ID)
+				require.True(h.t, bytes.Equal(h.written[s.ID()], s.Data()), "message %d has changed while it was held", s.ID())
 				if h.config.Checksum != ChecksumNone {
 					require.NoError(h.t, r.c.Verify(s))
 				}

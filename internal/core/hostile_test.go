@@ -300,7 +300,7 @@ func (h *hostile) uses() {
 	for range 60 {
 		h.guarded("write", func() {
 			if p.claimed {
-				s := WriteSlot{ID: p.next, Index: p.slot}
+				s := WriteSlot{id: p.next, index: p.slot}
 				if h.random.IntN(3) == 0 {
 					_ = p.Abort(s)
 				} else {
@@ -316,16 +316,16 @@ func (h *hostile) uses() {
 func readAny(c *Consumer, id uint64) {
 	for k := range c.holds {
 		if hold := &c.holds[k]; hold.used {
-			_ = c.Release(ReadSlot{ID: hold.id, Index: hold.slot, Token: hold.token})
+			_ = c.ReleaseHold(hold.id, hold.slot, hold.token)
 		}
 	}
 	if s, err := c.Next(0); err == nil {
-		_ = append([]byte(nil), s.Data...)
+		_ = append([]byte(nil), s.Data()...)
 		_ = c.Verify(s)
 		_ = c.Release(s)
 	}
 	if s, err := c.ReadAt(id); err == nil {
-		_ = append([]byte(nil), s.Data...)
+		_ = append([]byte(nil), s.Data()...)
 		_ = c.Release(s)
 	}
 }

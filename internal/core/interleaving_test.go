@@ -90,7 +90,7 @@ func TestUnlinkNeverRemovesAReplacersBlock(t *testing.T) {
 	require.NoError(t, <-replaced)
 	c := b.consumer(ConsumerOptions{})
 	write(t, q, 1)
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	require.NoError(t, q.Close())
 }
 
@@ -140,7 +140,7 @@ func TestMinConsumersCountsOnlyWhoHasJoined(t *testing.T) {
 	c := b.consumer(ConsumerOptions{Delivery: Lossless, Start: StartOldest})
 	_, err := p.Claim(0)
 	assert.ErrorIs(t, err, Timeout, "now the consumer holds it up")
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	write(t, p, 1)
 }
 
@@ -152,17 +152,17 @@ func TestADurableReaderIsToldWhatAKilledCleanerTook(t *testing.T) {
 			o := ConsumerOptions{Durable: true, Name: "log", Delivery: Lossless}
 			c := b.consumer(o)
 			write(t, p, 1)
-			assert.EqualValues(t, 0, read(t, c).ID)
+			assert.EqualValues(t, 0, read(t, c).ID())
 			require.NoError(t, c.Close())
 			killedAt(t, point, func() { _, _ = CleanupDeadConsumers("x", b.dir, 0) })
 			s, err := p.Claim(0)
-			for err == nil && s.ID < 20 {
+			for err == nil && s.ID() < 20 {
 				require.NoError(t, p.Commit(s, 8))
 				s, err = p.Claim(0)
 			}
 			c = b.consumer(o)
 			if s, err := c.Next(0); err == nil {
-				assert.EqualValues(t, 1, s.ID, "skipped without a word")
+				assert.EqualValues(t, 1, s.ID(), "skipped without a word")
 			} else {
 				assert.ErrorIs(t, err, Timeout, "begins anew, at the next message")
 				assert.EqualValues(t, p.next, c.next)
@@ -233,7 +233,7 @@ func TestReadersDoNotLeaveBeforeTheFence(t *testing.T) {
 	require.NoError(t, Unlink("x", b.dir, Force))
 	held, err := c.Next(0)
 	require.NoError(t, err)
-	assert.EqualValues(t, 0, held.ID)
+	assert.EqualValues(t, 0, held.ID())
 	require.NoError(t, c.Release(held))
 	_, err = c.Next(0)
 	assert.ErrorIs(t, err, Superseded)
@@ -267,7 +267,7 @@ func TestWaitForLosesNoWakeUp(t *testing.T) {
 			event := c.event.Load()
 			s, err := c.WaitFor(0, Forever)
 			require.NoError(t, err)
-			assert.EqualValues(t, 0, s.ID)
+			assert.EqualValues(t, 0, s.ID())
 			if point == "sleep.marked" {
 				assert.Zero(t, slept, "it looks again between the mark and the sleep")
 			} else {
@@ -323,7 +323,7 @@ func TestAnEvictorMayDieAnywhere(t *testing.T) {
 			assert.ErrorIs(t, err, Fenced)
 			again := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "hung"})
 			write(t, p, 1)
-			assert.EqualValues(t, 4, read(t, again).ID)
+			assert.EqualValues(t, 4, read(t, again).ID())
 		})
 	}
 }
@@ -387,7 +387,7 @@ func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
 	ok, err := c.ask.TryLock(cleaningByte(c.row)) // somebody is at the row
 	require.NoError(t, err)
 	require.True(t, ok)
-	assert.Equal(t, RecoveryFailed, b.reset(held.Index, true))
+	assert.Equal(t, RecoveryFailed, b.reset(held.Index(), true))
 	require.NoError(t, c.ask.Unlock(cleaningByte(c.row)))
-	assert.Equal(t, RecoverySuccess, b.reset(held.Index, true))
+	assert.Equal(t, RecoverySuccess, b.reset(held.Index(), true))
 }

@@ -13,7 +13,7 @@ import (
 func told(c *Consumer, limit int, turn func(ReadSlot)) (ids []uint64, codes []Code) {
 	for s, err := range c.Messages(0) {
 		if err == nil {
-			ids = append(ids, s.ID)
+			ids = append(ids, s.ID())
 		} else {
 			codes = append(codes, CodeOf(err))
 		}
@@ -55,8 +55,8 @@ func TestMessagesGoesOnAfterASpoiltMessage(t *testing.T) {
 	write(t, p, 4)
 	p.data[p.payload(layout.EntrySlot(p.entry(1).Load()))] ^= 1
 	ids, codes := told(c, 5, func(s ReadSlot) {
-		if s.Data != nil && s.ID == 2 {
-			*p.data.plain64(p.slotHeader(s.Index) + layout.SlotID) = 99 // as if the slot were used again
+		if s.Data() != nil && s.ID() == 2 {
+			*p.data.plain64(p.slotHeader(s.Index()) + layout.SlotID) = 99 // as if the slot were used again
 		}
 	})
 	assert.Equal(t, []uint64{0, 2, 3}, ids)

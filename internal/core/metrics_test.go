@@ -30,7 +30,7 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	require.NoError(t, err)
 	s, err = p.Claim(0)
 	require.NoError(t, err)
-	require.Equal(t, RecoverySuccess, b.reset(s.Index, true))
+	require.Equal(t, RecoverySuccess, b.reset(s.Index(), true))
 	require.ErrorIs(t, p.Commit(s, 0), Fenced)
 
 	m, all, err := ReadMetrics("x", b.dir)

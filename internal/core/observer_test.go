@@ -146,7 +146,7 @@ func TestObserverShowsNoTornMessage(t *testing.T) {
 		for range n {
 			s, err := p.Claim(time.Second)
 			require.NoError(t, err)
-			binary.LittleEndian.PutUint64(s.Data, s.ID)
+			binary.LittleEndian.PutUint64(s.Data(), s.ID())
 			require.NoError(t, p.Commit(s, 8))
 		}
 	}
@@ -155,7 +155,7 @@ func TestObserverShowsNoTornMessage(t *testing.T) {
 		for range n {
 			s, err := p.Claim(time.Second)
 			require.NoError(t, err)
-			copy(s.Data, "spoiled!")
+			copy(s.Data(), "spoiled!")
 			require.NoError(t, p.Abort(s))
 		}
 	}
@@ -225,10 +225,10 @@ func TestObserverUnderLoad(t *testing.T) {
 			if !assert.NoError(t, err) {
 				return
 			}
-			for i := range len(s.Data) / 8 {
-				binary.LittleEndian.PutUint64(s.Data[8*i:], s.ID)
+			for i := range len(s.Data()) / 8 {
+				binary.LittleEndian.PutUint64(s.Data()[8*i:], s.ID())
 			}
-			if !assert.NoError(t, p.Commit(s, len(s.Data))) {
+			if !assert.NoError(t, p.Commit(s, len(s.Data()))) {
 				return
 			}
 		}

@@ -32,10 +32,6 @@ type Producer struct {
 	joinsAt                       *atomic.Uint64
 	sleepersAt                    *atomic.Uint64 // readers that sleep
 
-	// What the next claim gives, most often. It is put together before a publication, which waits until it is in the cache: a slot that is handed over is copied in vectors of 16 bytes, and a vector
-	// whose parts have just been stored by themselves waits until every store before them is in the cache, also those to lines that readers have.
-	upcoming WriteSlot
-
 	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 
 	counted  uint64 // Monotonic of the last look whether those who are attached live
@@ -45,14 +41,6 @@ type Producer struct {
 	write    WriteTransactionSlot
 	swept    uint64             // Monotonic of the last look for dead readers outside a wait
 	refusals [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times
-}
-
-// WriteSlot is a claimed slot: memory to fill, until Commit or Abort.
-type WriteSlot struct {
-	Data  []byte // the whole capacity
-	ID    uint64 // what Commit publishes
-	Index uint32
-	_     [12]byte // three vectors of 16 bytes: see Producer.upcoming
 }
 
 // nameCheckEvery bounds how long a producer whose block was replaced goes on without noticing from the name alone.
@@ -100,17 +88,11 @@ func (p *Producer) Name() string { return p.name() }
 
 // Claim opens a slot for the next message. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be overwritten.
 // Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
-func (p *Producer) Claim(timeout time.Duration) (s WriteSlot, err error) {
-	err = p.ClaimInto(timeout, &s)
-	return s, err
-}
-
-// ClaimInto is Claim with the place for the slot. Claim is inlined, so that there is one copy less.
-func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
+func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	s := p.ProducerState
 	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked || timeout < Forever {
 		if err := p.prepareClaim(timeout); err != nil {
-			return err
+			return WriteSlot{}, err
 		}
 	}
 	slot := p.free[s.freeCount-1]
@@ -126,14 +108,10 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 	crash.Point("claim.slot")
 	if p.stateAt.Load() >= layout.StateSuperseded || p.epochAt.Load() != s.epoch {
 		p.forget()
-		return p.superseded()
+		return WriteSlot{}, p.superseded()
 	}
 	s.freeCount--
 	s.slot = slot
-	if p.upcoming.ID != s.next || p.upcoming.Index != slot || p.upcoming.Data == nil {
-		p.upcoming.Data, p.upcoming.ID, p.upcoming.Index = header.payload(s.Block.SlotSize), s.next, slot
-	}
-	*out = p.upcoming
 	crash.Point("claim.remembered")
 	// Marked only now: a fence that answers to the mark must meet the entry that the commit expects. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
 	mark := p.claims[slot] + 1
@@ -151,7 +129,7 @@ func (p *Producer) ClaimInto(timeout time.Duration, out *WriteSlot) error {
 		clear(p.slotChecksum(slot)) // what an earlier message of this slot left
 	}
 	p.invariant()
-	return nil
+	return WriteSlot{header.payload(), s.Block.SlotSize, s.next, slot}, nil
 }
 
 // prepareClaim sees to it that there is a slot for the next message and that it may be published, which a claim within p.until knows.
@@ -254,7 +232,7 @@ func (p *Producer) place() uint32 {
 //
 // The swap of the expected entry for the new one is the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload and header become visible with it) and with
 // the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
-func (p *Producer) Commit(s WriteSlot, length int) error { return p.CommitSlot(s.ID, s.Index, length) }
+func (p *Producer) Commit(s WriteSlot, length int) error { return p.CommitSlot(s.id, s.index, length) }
 
 // CommitSlot is Commit of the slot of that index, claimed for that id.
 func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
@@ -276,10 +254,6 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	header[layout.SlotID/8] = s.next
 	header[layout.SlotLength/8] = uint64(length)
 	header[layout.SlotTimestamp/8] = stamp
-	if s.freeCount != 0 {
-		upcoming := p.free[s.freeCount-1]
-		p.upcoming.Data, p.upcoming.ID, p.upcoming.Index = p.slotsAt.at(upcoming).payload(s.Block.SlotSize), s.next+1, upcoming
-	}
 	crash.Point("commit.header")
 	p.unmark(header) // before the publication: afterwards the slot is the readers'
 	s.claimed = false
@@ -356,9 +330,12 @@ func (p *Producer) written(v uint64) bool {
 }
 
 // Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
-func (p *Producer) Abort(s WriteSlot) error {
-	if !p.isOpen(s.ID, s.Index) {
-		return p.notOpen(s.ID, s.Index)
+func (p *Producer) Abort(s WriteSlot) error { return p.AbortSlot(s.id, s.index) }
+
+// AbortSlot is Abort of the slot of that index, claimed for that id.
+func (p *Producer) AbortSlot(id uint64, index uint32) error {
+	if !p.isOpen(id, index) {
+		return p.notOpen(id, index)
 	}
 	p.abort()
 	return nil
@@ -399,7 +376,7 @@ func (p *Producer) Close() error {
 	}
 	p.watch.stop()
 	p.moment.Drop()
-	p.until, p.upcoming = 0, WriteSlot{}
+	p.until = 0
 	defer func() { p.claimed = false }() // also when the mapping has gone
 	defer p.leave()                      // also when the mapping has gone: the process may be told by a panic
 	if p.data.u64(layout.Epoch).Load() != p.epoch {

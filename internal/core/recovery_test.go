@@ -78,25 +78,25 @@ func TestADeadClaimIsDiagnosedAndReleased(t *testing.T) {
 
 	writing := b.slotsIn(SlotWriting)
 	require.Len(t, writing, 1)
-	assert.Equal(t, s.Index, writing[0].Index)
+	assert.Equal(t, s.Index(), writing[0].Index)
 	assert.EqualValues(t, 2, writing[0].MessageID)
 	assert.EqualValues(t, os.Getpid(), writing[0].WriteLock)
 	assert.False(t, writing[0].Stuck)
-	result, err := ReleaseZombieWriter("x", b.dir, s.Index)
+	result, err := ReleaseZombieWriter("x", b.dir, s.Index())
 	assert.Equal(t, RecoveryUnsafe, result, "%v", err)
 
 	p.die()
 	assert.True(t, b.slotsIn(SlotWriting)[0].Stuck)
-	result, _ = ReleaseZombieWriter("x", b.dir, (s.Index+1)%p.slots())
+	result, _ = ReleaseZombieWriter("x", b.dir, (s.Index()+1)%p.slots())
 	assert.Equal(t, RecoveryNotStuck, result)
 	result, _ = ReleaseZombieWriter("x", b.dir, p.slots())
 	assert.Equal(t, RecoveryInvalidSlot, result)
-	result, err = ReleaseZombieWriter("x", b.dir, s.Index)
+	result, err = ReleaseZombieWriter("x", b.dir, s.Index())
 	assert.Equal(t, RecoverySuccess, result, "%v", err)
 	assert.Empty(t, b.slotsIn(SlotWriting))
 	assert.Len(t, b.slotsIn(SlotCommitted), 2)
 	assert.EqualValues(t, 1, p.ctl.u64(p.logOffset+layout.LogNext).Load())
-	result, _ = ReleaseZombieWriter("x", b.dir, s.Index)
+	result, _ = ReleaseZombieWriter("x", b.dir, s.Index())
 	assert.Equal(t, RecoveryNotStuck, result)
 }
 
@@ -128,20 +128,20 @@ func TestOnlyTheDeadReadersOfASlotAreReleased(t *testing.T) {
 	require.NoError(t, err)
 	_, err = dead.Next(0)
 	require.NoError(t, err)
-	result, _ := ReleaseZombieReaders("x", b.dir, s.Index)
+	result, _ := ReleaseZombieReaders("x", b.dir, s.Index())
 	assert.Equal(t, RecoveryNotStuck, result)
 	dead.die()
 
-	slot, err := DiagnoseSlot("x", b.dir, s.Index)
+	slot, err := DiagnoseSlot("x", b.dir, s.Index())
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, slot.ReaderCount)
 	assert.True(t, slot.Stuck)
 	write(t, p, 4)
-	assert.Equal(t, SlotDraining, b.diagnose().Slots[s.Index].State)
+	assert.Equal(t, SlotDraining, b.diagnose().Slots[s.Index()].State)
 
-	result, err = ReleaseZombieReaders("x", b.dir, s.Index)
+	result, err = ReleaseZombieReaders("x", b.dir, s.Index())
 	assert.Equal(t, RecoverySuccess, result, "%v", err)
-	slot, err = DiagnoseSlot("x", b.dir, s.Index)
+	slot, err = DiagnoseSlot("x", b.dir, s.Index())
 	require.NoError(t, err)
 	assert.EqualValues(t, 1, slot.ReaderCount)
 	assert.False(t, slot.Stuck)
@@ -172,7 +172,7 @@ func TestCleanupRemovesDeadRowsAndKeepsDurableOnesForATime(t *testing.T) {
 	assert.Equal(t, 1, n)
 	require.Len(t, b.diagnose().Rows, 2)
 	write(t, p, 1)
-	assert.EqualValues(t, 0, read(t, living).ID)
+	assert.EqualValues(t, 0, read(t, living).ID())
 }
 
 func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
@@ -196,7 +196,7 @@ func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
 	write(t, p, 20)
 	holding[1].die()
 	c := b.consumer(ConsumerOptions{MaxPins: 2}) // the dead one's place
-	assert.EqualValues(t, 80, read(t, c).ID)
+	assert.EqualValues(t, 80, read(t, c).ID())
 }
 
 func TestTheConsumerLimitIsKept(t *testing.T) {
@@ -229,7 +229,7 @@ func TestMinConsumersAreWaitedFor(t *testing.T) {
 		done <- err
 	}()
 	c := b.consumer(ConsumerOptions{Start: StartOldest})
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	require.NoError(t, <-done)
 }
 
@@ -261,7 +261,7 @@ func TestSeveralMessagesMayBeHeldAtOnce(t *testing.T) {
 			}
 			require.NoError(t, c.Release(held[2]))
 			assert.EqualValues(t, 3, c.cursorAt.Load())
-			assert.EqualValues(t, 3, read(t, c).ID)
+			assert.EqualValues(t, 3, read(t, c).ID())
 		})
 	}
 }
@@ -278,10 +278,10 @@ func TestReadAtGivesThatMessageOrNone(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		assert.Equal(t, id, s.ID)
+		assert.Equal(t, id, s.ID())
 		require.NoError(t, c.Release(s))
 	}
-	assert.EqualValues(t, 6, read(t, c).ID)
+	assert.EqualValues(t, 6, read(t, c).ID())
 }
 
 func TestADiscardedMessageIsToldOnce(t *testing.T) {
@@ -293,9 +293,9 @@ func TestADiscardedMessageIsToldOnce(t *testing.T) {
 	for _, c := range []*Consumer{lossless, ordered} {
 		_, err := c.Next(0)
 		require.ErrorIs(t, err, Lost)
-		assert.EqualValues(t, 1, read(t, c).ID)
+		assert.EqualValues(t, 1, read(t, c).ID())
 	}
-	assert.EqualValues(t, 1, read(t, latest).ID)
+	assert.EqualValues(t, 1, read(t, latest).ID())
 	write(t, p, 4)
 	assert.Equal(t, []uint64{2, 3, 4, 5}, idsOf(t, lossless, 4))
 }
@@ -309,11 +309,11 @@ func TestAFencedClaimPublishesNothing(t *testing.T) {
 	require.NoError(t, err)
 	p.fenceNext()
 	assert.ErrorIs(t, p.Commit(s, 8), Fenced)
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	_, err = c.Next(0)
 	assert.ErrorIs(t, err, Timeout)
 	write(t, p, 1)
-	assert.EqualValues(t, 1, read(t, c).ID)
+	assert.EqualValues(t, 1, read(t, c).ID())
 }
 
 func TestATakenRowIsNoticed(t *testing.T) {
@@ -381,7 +381,7 @@ func TestUnlinkByForceEndsEverybody(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, Unlink("x", b.dir, Force))
 	assert.ErrorIs(t, p.Commit(s, 0), Superseded)
-	assert.EqualValues(t, 0, read(t, c).ID)
+	assert.EqualValues(t, 0, read(t, c).ID())
 	_, err = c.Next(Forever)
 	assert.ErrorIs(t, err, Superseded)
 	require.NoError(t, p.Close())
@@ -406,7 +406,7 @@ func TestTheTagWrapsUnnoticed(t *testing.T) {
 		}
 		write(t, p, 1)
 		for _, c := range consumers {
-			assert.Equal(t, id, read(t, c).ID)
+			assert.Equal(t, id, read(t, c).ID())
 		}
 	}
 }
@@ -419,11 +419,11 @@ func TestTheEntriesDecideWhereTheStreamIsNotTheHint(t *testing.T) {
 	*p.commitHint = 1 // as if the last stores were never seen
 	c := b.consumer(ConsumerOptions{Delivery: Lossless})
 	latest := b.consumer(ConsumerOptions{Delivery: Latest})
-	assert.EqualValues(t, 2, read(t, latest).ID)
+	assert.EqualValues(t, 2, read(t, latest).ID())
 	p.die()
 	p = b.producer(config)
 	write(t, p, 1)
-	assert.EqualValues(t, 3, read(t, c).ID)
+	assert.EqualValues(t, 3, read(t, c).ID())
 }
 
 func TestOnlyTheAwaitedReleaseWakesTheProducer(t *testing.T) {

@@ -59,7 +59,7 @@ func TestRepairKeepsEveryGoodMessageAndEveryReader(t *testing.T) {
 			write(t, q, 1)
 			assert.Equal(t, []uint64{3, 4, 5, 6}, idsOf(t, reader, 4), "every message, and none twice")
 			require.NoError(t, latest.Release(held))
-			assert.EqualValues(t, 6, read(t, latest).ID)
+			assert.EqualValues(t, 6, read(t, latest).ID())
 			result, _ = b.repair(false)
 			assert.Equal(t, RecoveryNotStuck, result)
 		})
@@ -102,7 +102,7 @@ func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
 				if !living {
 					p = b.producer(config)
 				}
-				assert.EqualValues(t, 0, read(t, reader).ID)
+				assert.EqualValues(t, 0, read(t, reader).ID())
 				_, err := reader.Next(0)
 				assert.ErrorIs(t, err, Lost)
 				assert.Equal(t, []uint64{2, 3}, idsOf(t, reader, 2))
@@ -188,7 +188,7 @@ func TestRepairingWhileItIsUsedDisturbsNobody(t *testing.T) {
 		require.NoError(t, p.Commit(s, 8))
 		m, err := c.Next(time.Second)
 		require.NoError(t, err)
-		require.Equal(t, id, m.ID)
+		require.Equal(t, id, m.ID())
 		require.NoError(t, c.Release(m))
 	}
 	wg.Wait()

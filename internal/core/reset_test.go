@@ -51,13 +51,13 @@ func TestALivingProducersClaimIsFencedByForceOnly(t *testing.T) {
 	idsOf(t, c, 4)
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	assert.Equal(t, RecoveryUnsafe, b.reset(s.Index, false))
-	assert.Equal(t, RecoverySuccess, b.reset(s.Index, true))
+	assert.Equal(t, RecoveryUnsafe, b.reset(s.Index(), false))
+	assert.Equal(t, RecoverySuccess, b.reset(s.Index(), true))
 	assert.ErrorIs(t, p.Commit(s, 8), Fenced, "the late commit publishes nothing")
 	_, err = c.Next(0)
 	assert.ErrorIs(t, err, Timeout)
 	write(t, p, 1)
-	assert.EqualValues(t, 4, read(t, c).ID, "the next one has the same id")
+	assert.EqualValues(t, 4, read(t, c).ID(), "the next one has the same id")
 	assert.Equal(t, []string{"fence"}, b.actions())
 }
 
@@ -66,7 +66,7 @@ func TestAFenceForAClaimThatHasEndedHarmsNobody(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	assert.Equal(t, RecoverySuccess, b.reset(s.Index, true))
+	assert.Equal(t, RecoverySuccess, b.reset(s.Index(), true))
 	require.NoError(t, p.Abort(s))
 	write(t, p, 5)
 	assert.EqualValues(t, 5, p.next)
@@ -80,11 +80,11 @@ func TestADeadProducersClaimIsReset(t *testing.T) {
 	s, err := p.Claim(0)
 	require.NoError(t, err)
 	p.die()
-	assert.Equal(t, RecoverySuccess, b.reset(s.Index, false))
+	assert.Equal(t, RecoverySuccess, b.reset(s.Index(), false))
 	assert.Empty(t, b.slotsIn(SlotWriting))
 	assert.Equal(t, []uint64{0, 1}, idsOf(t, c, 2), "readers are not affected")
 	write(t, b.producer(b.config(Ring, 4)), 1)
-	assert.EqualValues(t, 2, read(t, c).ID)
+	assert.EqualValues(t, 2, read(t, c).ID())
 	assert.Equal(t, []string{"release-writer"}, b.actions())
 }
 
@@ -95,14 +95,14 @@ func TestAMessageThatIsResetByForceIsLost(t *testing.T) {
 	write(t, p, 3)
 	held, err := c.Next(0)
 	require.NoError(t, err)
-	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index, false), "somebody reads it")
+	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index(), false), "somebody reads it")
 	slot := layout.EntrySlot(p.entries[1].Load())
 	assert.Equal(t, RecoverySuccess, b.reset(slot, true))
 	assert.Equal(t, RecoveryNotStuck, b.reset(slot, true), "once is enough")
 	require.NoError(t, c.Release(held))
 	_, err = c.Next(0)
 	require.ErrorIs(t, err, Lost)
-	assert.EqualValues(t, 2, read(t, c).ID)
+	assert.EqualValues(t, 2, read(t, c).ID())
 	write(t, p, 4)
 	assert.Equal(t, []string{"discard"}, b.actions())
 }
@@ -119,7 +119,7 @@ func TestADeadReaderAmongLivingOnes(t *testing.T) {
 	held, err := living.Next(0)
 	require.NoError(t, err)
 	dead.die()
-	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index, false), "the living one still holds it")
+	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index(), false), "the living one still holds it")
 	assert.Equal(t, []string{"release-reader"}, b.actions(), "and the dead one has gone")
 	require.NoError(t, living.Release(held))
 }
@@ -133,8 +133,8 @@ func TestAPinOutsideTheRingIsTakenByForce(t *testing.T) {
 	require.NoError(t, err)
 	write(t, p, 2)
 	require.Len(t, b.slotsIn(SlotDraining), 1)
-	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index, false))
-	assert.Equal(t, RecoverySuccess, b.reset(held.Index, true))
+	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index(), false))
+	assert.Equal(t, RecoverySuccess, b.reset(held.Index(), true))
 	assert.Empty(t, b.slotsIn(SlotDraining))
 	assert.ErrorIs(t, c.Release(held), Fenced)
 	_, err = c.Next(0)
@@ -212,7 +212,7 @@ func TestOfTwoRecoverersOneActs(t *testing.T) {
 		results := make(chan RecoveryResult, 2)
 		for range 2 {
 			both.Go(func() {
-				result, _ := ForceResetSlot("x", b.dir, s.Index, false)
+				result, _ := ForceResetSlot("x", b.dir, s.Index(), false)
 				results <- result
 			})
 		}
@@ -242,7 +242,7 @@ func TestAllSlotsAtOnce(t *testing.T) {
 		assert.ErrorIs(t, err, Lost)
 	}
 	write(t, p, 1)
-	assert.EqualValues(t, 3, read(t, c).ID)
+	assert.EqualValues(t, 3, read(t, c).ID())
 }
 
 // TestAResetLooksAgainWhereTheSlotWas: all slots are found in one pass, and the producer goes on while they are reset one after the other.
@@ -257,8 +257,8 @@ func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
 	write(t, p, 1)
 	held, err := c.Next(0)
 	require.NoError(t, err)
-	require.Equal(t, noPlace, before[held.Index])
-	result, err := r.reset(held.Index, before[held.Index], true)
+	require.Equal(t, noPlace, before[held.Index()])
+	result, err := r.reset(held.Index(), before[held.Index()], true)
 	assert.Equal(t, RecoveryNotStuck, result, "it came into the ring after the pass, and who reads it there is not evicted: %v", err)
 	require.NoError(t, c.Release(held))
 

@@ -144,7 +144,7 @@ func TestSchemaIsCheckedAtAdoption(t *testing.T) {
 			}
 			require.ErrorIs(t, err, Schema)
 			assert.ErrorContains(t, err, c.says)
-			assert.EqualValues(t, 0, read(t, reader).ID, "nothing has changed for the readers")
+			assert.EqualValues(t, 0, read(t, reader).ID(), "nothing has changed for the readers")
 
 			config.Flags |= Replace
 			again, err = OpenProducer("x", config)

@@ -80,7 +80,7 @@ type ConsumerState struct {
 	deliveryNumber uint32
 	maxPins        uint32
 	held           uint32
-	nextHold       uint32 // number of the last hold, for tokens
+	nextHold       uint16 // number of the last hold, for tokens
 	interrupted    uint32 // atomic: another thread closes the handle
 	mayJump        bool   // what was overtaken before the acknowledgement only moves the start
 	producerThere  bool   // at the last look

@@ -18,21 +18,21 @@ func (p *Producer) beginWrite(timeout time.Duration) (*WriteTransactionSlot, err
 	if err != nil {
 		return nil, err
 	}
-	p.write = WriteTransactionSlot{producer: p, slot: slot, length: len(slot.Data), number: p.write.number + 1, open: true}
+	p.write = WriteTransactionSlot{producer: p, slot: slot, length: slot.Size(), number: p.write.number + 1, open: true}
 	return &p.write, nil
 }
 
 // Data is the whole slot, nil once the transaction has ended.
-func (s *WriteTransactionSlot) Data() []byte { return s.slot.Data }
+func (s *WriteTransactionSlot) Data() []byte { return s.slot.Data() }
 
 // Size is the slot's capacity in bytes.
-func (s *WriteTransactionSlot) Size() int { return len(s.slot.Data) }
+func (s *WriteTransactionSlot) Size() int { return s.slot.Size() }
 
 // ID is the message id that is published if the transaction ends well.
-func (s *WriteTransactionSlot) ID() uint64 { return s.slot.ID }
+func (s *WriteTransactionSlot) ID() uint64 { return s.slot.ID() }
 
 // Index is the slot's number in the block.
-func (s *WriteTransactionSlot) Index() uint32 { return s.slot.Index }
+func (s *WriteTransactionSlot) Index() uint32 { return s.slot.Index() }
 
 // Commit sets the message's length; the last call counts. It publishes nothing yet. Errors: Invalid (above the capacity: unless another call corrects it, the
 // transaction fails with this error; the transaction has ended).
@@ -41,8 +41,8 @@ func (s *WriteTransactionSlot) Commit(length int) error {
 		return errEnded
 	}
 	s.length, s.err = length, nil
-	if length < 0 || length > len(s.slot.Data) {
-		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published", s.producer.name(), length, len(s.slot.Data))
+	if length < 0 || length > s.slot.Size() {
+		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published", s.producer.name(), length, s.slot.Size())
 	}
 	return s.err
 }
@@ -79,26 +79,26 @@ func (c *Consumer) beginRead(slot ReadSlot) *ReadTransactionSlot {
 }
 
 // Data is the message, in place and read-only; nil once the transaction has ended.
-func (s *ReadTransactionSlot) Data() []byte { return s.slot.Data }
+func (s *ReadTransactionSlot) Data() []byte { return s.slot.Data() }
 
 // Size is the message's length in bytes.
-func (s *ReadTransactionSlot) Size() int { return len(s.slot.Data) }
+func (s *ReadTransactionSlot) Size() int { return s.slot.Size() }
 
 // ID is the message's id.
-func (s *ReadTransactionSlot) ID() uint64 { return s.slot.ID }
+func (s *ReadTransactionSlot) ID() uint64 { return s.slot.ID() }
 
 // Index is the slot's number in the block.
-func (s *ReadTransactionSlot) Index() uint32 { return s.slot.Index }
+func (s *ReadTransactionSlot) Index() uint32 { return s.slot.Index() }
 
 // Timestamp is the time of the commit in ns since 1970, 0 where the block has none.
-func (s *ReadTransactionSlot) Timestamp() uint64 { return s.slot.Timestamp }
+func (s *ReadTransactionSlot) Timestamp() uint64 { return s.slot.Timestamp() }
 
 // Missed is how many messages were skipped before this one.
-func (s *ReadTransactionSlot) Missed() uint64 { return s.slot.Missed }
+func (s *ReadTransactionSlot) Missed() uint64 { return s.slot.Missed() }
 
 // end lets go of the message. Those of a LOSSLESS consumer may end in any order, so that they can be nested.
 func (s *ReadTransactionSlot) end() error {
-	h := s.consumer.find(s.slot.ID, s.slot.Index, s.slot.Token)
+	h := s.consumer.find(s.slot.ID(), s.slot.Index(), s.slot.Token())
 	s.open, s.slot = false, ReadSlot{}
 	if h == nil { // the consumer has been closed
 		return errEnded

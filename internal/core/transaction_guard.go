@@ -79,7 +79,7 @@ func (c *Consumer) BeginRead(id uint64, timeout time.Duration) (ReadTransactionG
 	if err != nil {
 		return ReadTransactionGuard{}, err
 	}
-	return ReadTransactionGuard{c.beginRead(slot), slot.Token}, nil
+	return ReadTransactionGuard{c.beginRead(slot), slot.Token()}, nil
 }
 
 // BeginNext opens the next message. Errors: as Next.
@@ -88,12 +88,12 @@ func (c *Consumer) BeginNext(timeout time.Duration) (ReadTransactionGuard, error
 	if err != nil {
 		return ReadTransactionGuard{}, err
 	}
-	return ReadTransactionGuard{c.beginRead(slot), slot.Token}, nil
+	return ReadTransactionGuard{c.beginRead(slot), slot.Token()}, nil
 }
 
 // Slot is what the transaction reads, nil when it has ended.
 func (g ReadTransactionGuard) Slot() *ReadTransactionSlot {
-	if g.slot == nil || !g.slot.open || g.slot.slot.Token != g.token {
+	if g.slot == nil || !g.slot.open || g.slot.slot.Token() != g.token {
 		return nil
 	}
 	return g.slot

@@ -29,18 +29,18 @@ func TestWaitForWaitsForThatMessageAlone(t *testing.T) {
 				for c.waiting.Load() == 0 { // woken by that one, it sleeps again
 					select {
 					case s := <-got:
-						t.Fatalf("message %d is taken for message 3", s.ID)
+						t.Fatalf("message %d is taken for message 3", s.ID())
 					case <-time.After(time.Millisecond):
 					}
 				}
 			}
 			write(t, p, 1)
 			s := <-got
-			assert.EqualValues(t, 3, s.ID)
-			assert.EqualValues(t, 0, s.Missed)
+			assert.EqualValues(t, 3, s.ID())
+			assert.EqualValues(t, 0, s.Missed())
 			require.NoError(t, c.Release(s))
 			first := map[Delivery]uint64{Lossless: 0, Ordered: 0, Latest: 3}[d]
-			assert.Equal(t, first, read(t, c).ID, "the cursor has not moved")
+			assert.Equal(t, first, read(t, c).ID(), "the cursor has not moved")
 		})
 	}
 }
@@ -135,7 +135,7 @@ func TestALosslessConsumerDoesNotWaitForEverForItself(t *testing.T) {
 		got <- s
 	}()
 	write(t, p, 3)
-	assert.EqualValues(t, 4, (<-got).ID)
+	assert.EqualValues(t, 4, (<-got).ID())
 }
 
 func TestCallsAfterCloseAreErrors(t *testing.T) {

@@ -55,10 +55,8 @@ func (a slotArray) at(slot uint32) *slotWords {
 	return (*slotWords)(unsafe.Add(a.payloads, uintptr(slot)*a.stride-layout.SlotHeader))
 }
 
-// payload is what follows on a slot's header, as long as the block says that slots are, or less.
-func (s *slotWords) payload(length uint64) []byte {
-	return (*[1 << 48]byte)(unsafe.Add(unsafe.Pointer(s), layout.SlotHeader))[:length:length]
-}
+// payload is what follows on a slot's header.
+func (s *slotWords) payload() *byte { return (*byte)(unsafe.Add(unsafe.Pointer(s), layout.SlotHeader)) }
 
 // An element is a word of an array whose length is not checked.
 func element[T any](first *T, i uint32) *T {

@@ -121,7 +121,8 @@ struct reader {
     datablock_consumer handle;
     datablock_delivery delivery;
     bool open, may_jump;
-    uint32_t max_pins, held, tokens;
+    uint32_t max_pins, held;
+    uint16_t tokens;
     uint64_t next, cursor, skipped, losses;
     uint64_t read, bytes, missed, lost, timeouts; /* as in its row */
     struct hold holds[DATABLOCK_LAYOUT_MAX_PINS];

@@ -167,8 +167,8 @@ func (s *stop) lateReader() {
 			continue
 		}
 		require.NoError(s.t, err, "message %d of %d", next, end)
-		require.True(s.t, next == 0 || m.ID == next+m.Missed, "message %d after %d", m.ID, next)
-		next = m.ID + 1
+		require.True(s.t, next == 0 || m.ID() == next+m.Missed(), "message %d after %d", m.ID(), next)
+		next = m.ID() + 1
 		require.NoError(s.t, c.Release(m))
 	}
 	require.NoError(s.t, c.Close())

@@ -213,7 +213,7 @@ inline forget()
 	skip
 }
 
-/* Producer.ClaimInto and lookAt: yields rem; jumps to `over` when the block is being replaced. The state is loaded after the entry is
+/* Producer.Claim and lookAt: yields rem; jumps to `over` when the block is being replaced. The state is loaded after the entry is
    remembered: a mark not seen here is followed by a fence that the compare-and-swap runs into. */
 inline remember()
 {

@@ -111,7 +111,7 @@ static inline void go_forget(producer *p) {
     p->until = 0;
 }
 
-/* Producer.prepareClaim and ClaimInto: the look at the entry, then at the state */
+/* Producer.prepareClaim and Claim: the look at the entry, then at the state */
 static inline bool go_remember(producer *p) {
     return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
            go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;

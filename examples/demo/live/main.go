@@ -92,16 +92,16 @@ type viewer struct {
 // show draws one message. A LATEST consumer is promised that ids only rise.
 func (v *viewer) show(m core.ReadSlot) error {
 	if v.read == 0 {
-		v.first = m.ID
+		v.first = m.ID()
 	} else {
-		v.skipped += m.Missed
+		v.skipped += m.Missed()
 	}
-	if m.ID < v.next {
-		return fmt.Errorf("message %d came after message %d", m.ID, v.next-1)
+	if m.ID() < v.next {
+		return fmt.Errorf("message %d came after message %d", m.ID(), v.next-1)
 	}
-	v.next = m.ID + 1
+	v.next = m.ID() + 1
 	v.read++
-	s, err := decode(m.ID, m.Data)
+	s, err := decode(m.ID(), m.Data())
 	if err != nil {
 		v.damaged++
 		v.line.draw(err.Error())

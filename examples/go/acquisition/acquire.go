@@ -35,7 +35,7 @@ func acquire(count uint64, rate float64) (err error) {
 		if err != nil {
 			return err
 		}
-		if slot.ID >= count {
+		if slot.ID() >= count {
 			return producer.Abort(slot)
 		}
 		// Ids go on where a producer that was killed has stopped.
@@ -46,10 +46,10 @@ func acquire(count uint64, rate float64) (err error) {
 }
 
 func write(producer *datablock.Producer, slot datablock.WriteSlot) error {
-	sample, err := datablock.As[Sample](slot.Data)
+	sample, err := datablock.As[Sample](slot.Data())
 	if err != nil {
 		return errors.Join(err, producer.Abort(slot))
 	}
-	*sample = measure(slot.ID)
+	*sample = measure(slot.ID())
 	return producer.Commit(slot, sampleBytes)
 }

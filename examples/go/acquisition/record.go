@@ -100,7 +100,7 @@ func drain(consumer *datablock.Consumer, file *os.File, next uint64) error {
 func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, error) {
 	var records []byte
 	for _, message := range batch {
-		sample, err := datablock.As[Sample](message.Data)
+		sample, err := datablock.As[Sample](message.Data())
 		if err != nil {
 			return next, err
 		}
@@ -108,7 +108,7 @@ func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, erro
 			return next, fmt.Errorf("samples %d to %d are missing", next, sample.Number-1)
 		}
 		if sample.Number == next { // a lower one is in the file already
-			records = append(records, message.Data...)
+			records = append(records, message.Data()...)
 			next++
 		}
 	}

@@ -17,6 +17,6 @@ func main() {
 		if err != nil {
 			log.Fatal(err)
 		}
-		fmt.Printf("message %d: %s\n", message.ID, message.Data)
+		fmt.Printf("message %d: %s\n", message.ID(), message.Data())
 	}
 }

@@ -183,7 +183,7 @@ func TestDocumentedBytesAreTheRealOnes(t *testing.T) {
 	defer p.Close()
 	slot, err := p.Claim(0)
 	ok(t, err)
-	ok(t, p.Commit(slot, copy(slot.Data, "hello")))
+	ok(t, p.Commit(slot, copy(slot.Data(), "hello")))
 
 	controls, err := filepath.Glob(filepath.Join(dir, "tiny.*.ctl"))
 	ok(t, err)

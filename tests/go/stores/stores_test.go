@@ -18,7 +18,7 @@ var reasons = []reason{
 	{`^block\.log: `, "a record counts when its number is stored, last; an unfinished one is nothing"},
 	{`^block\.writeIdentity: `, "who it is, for people; what is done to the row is decided by its state and its lock, and there are points before and after"},
 	{`^Producer\.begin: \*p\.data\.plain64\(layout\.\w+\) → (\*p\.data\.plain64\(layout\.\w+\)$|p\.writeIdentity)`, "who writes, and since when, for people; the next producer writes all of it again"},
-	{`^Producer\.(ClaimInto|unmark): .*(claimSince → .*claimID|claimID → .*claimSince)`, "claim_since is for people"},
+	{`^Producer\.(Claim|unmark): .*(claimSince → .*claimID|claimID → .*claimSince)`, "claim_since is for people"},
 	{`^repairer\.releaseWriter: .*ClaimID\) → .*ClaimSince`, "claim_since is for people"},
 	{`^Producer\.CommitSlot: (p\.certify|.* → header\[layout\.SlotID/8\]$|.*Slot(ID|Length)/8\] → .*Slot(Length|Timestamp)/8\]$)`, "the slot's header is nobody's business before the publication"},
 	{`^Producer\.CommitSlot: .*CompareAndSwap.* → p\.publishOver`, "a swap that failed has changed nothing"},

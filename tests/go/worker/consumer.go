@@ -74,24 +74,24 @@ func (c *consumer) hold(s core.ReadSlot, err error) {
 		return
 	}
 	c.held = append(c.held, s)
-	say("holding %d", s.ID)
+	say("holding %d", s.ID())
 }
 
 func (c *consumer) withHeld(word string, s core.ReadSlot) {
 	switch word {
 	case "check":
 		salt, good := c.verified(s)
-		say("checked %d %d %v", s.ID, salt, good)
+		say("checked %d %d %v", s.ID(), salt, good)
 	case "smash":
-		s.Data[:1][0] ^= 0xff
-		say("smashed %d", s.ID)
+		s.Data()[:1][0] ^= 0xff
+		say("smashed %d", s.ID())
 	case "release":
 		c.held = c.held[1:]
 		if err := c.Release(s); err != nil {
 			sayError(err)
 			return
 		}
-		say("released %d", s.ID)
+		say("released %d", s.ID())
 	}
 }
 
@@ -116,8 +116,8 @@ func (c *consumer) next() (core.ReadSlot, error) {
 }
 
 func (c *consumer) verified(s core.ReadSlot) (salt uint64, good bool) {
-	salt, good = verify(s.Data, s.ID)
-	return salt, good && (c.capacity == 0 || uint64(len(s.Data)) == payloadLength(s.ID, c.capacity))
+	salt, good = verify(s.Data(), s.ID())
+	return salt, good && (c.capacity == 0 || uint64(len(s.Data())) == payloadLength(s.ID(), c.capacity))
 }
 
 // read reads n messages, or until the stream ends if n is 0, and says what it saw. A message is bad if a byte of it is wrong, or if its id is not the one
@@ -131,19 +131,19 @@ func (c *consumer) read(n uint64) {
 			break
 		}
 		salt, good := c.verified(s)
-		if !good || count > 0 && s.ID != last+1+s.Missed {
+		if !good || count > 0 && s.ID() != last+1+s.Missed() {
 			bad++
 		}
 		if c.echo {
-			say("message %d %d %d %v", s.ID, salt, s.Missed, good)
+			say("message %d %d %d %v", s.ID(), salt, s.Missed(), good)
 		}
 		if count == 0 {
-			first = fmt.Sprint(s.ID)
+			first = fmt.Sprint(s.ID())
 		}
 		count++
-		missed += s.Missed
-		last = s.ID
-		sum += mix(s.ID ^ mix(salt))
+		missed += s.Missed()
+		last = s.ID()
+		sum += mix(s.ID() ^ mix(salt))
 		if err = c.Release(s); err != nil {
 			break
 		}

@@ -62,20 +62,20 @@ func (p *producer) command(word string, n uint64) bool {
 			sayError(err)
 			return true
 		}
-		clear(p.claim.Data[:len(p.claim.Data)/2]) // a kill from here on finds it half written
-		say("claimed %d", p.claim.ID)
+		clear(p.claim.Data()[:len(p.claim.Data())/2]) // a kill from here on finds it half written
+		say("claimed %d", p.claim.ID())
 	case "commit":
 		if err := p.finish(); err != nil {
 			sayError(err)
 			return true
 		}
-		say("committed %d", p.claim.ID)
+		say("committed %d", p.claim.ID())
 	case "abort":
 		if err := p.Abort(p.claim); err != nil {
 			sayError(err)
 			return true
 		}
-		say("aborted %d", p.claim.ID)
+		say("aborted %d", p.claim.ID())
 	default:
 		return false
 	}
@@ -99,8 +99,8 @@ func (p *producer) begin() (err error) {
 
 func (p *producer) finish() error {
 	s := p.claim
-	length := payloadLength(s.ID, uint64(len(s.Data)))
-	fill(s.Data[:length], s.ID, p.salt)
+	length := payloadLength(s.ID(), uint64(len(s.Data())))
+	fill(s.Data()[:length], s.ID(), p.salt)
 	return p.Commit(s, int(length))
 }
 
@@ -117,9 +117,9 @@ func (p *producer) write(n uint64) {
 			break
 		}
 		if p.echo {
-			say("committed %d %d", p.claim.ID, p.salt)
+			say("committed %d %d", p.claim.ID(), p.salt)
 		}
-		last = fmt.Sprint(p.claim.ID)
+		last = fmt.Sprint(p.claim.ID())
 		if count == 0 {
 			first = last
 		}

@@ -1,0 +1,67 @@
+package core
+
+import (
+	"math"
+	"reflect"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+)
+
+// TestASlotIsFourWords: a longer one, or one with more fields, would go by way of memory, for half as much again of a message's time.
+func TestASlotIsFourWords(t *testing.T) {
+	for _, slot := range []reflect.Type{reflect.TypeFor[WriteSlot](), reflect.TypeFor[ReadSlot]()} {
+		assert.LessOrEqual(t, slot.Size(), 4*reflect.TypeFor[uintptr]().Size(), slot)
+		assert.LessOrEqual(t, slot.NumField(), 4, slot)
+	}
+}
+
+func TestASlotHoldsTheLargestOfEverything(t *testing.T) {
+	var header [2]slotWords // the second stands for the payload
+	header[0][layout.SlotTimestamp/8] = 42
+	s := slotOf(&header[0], math.MaxUint64, layout.MaxSlotSize, layout.MaxSlots-1, math.MaxUint16)
+	for _, missed := range []uint64{0, 1, mostMissed, mostMissed + 1, math.MaxUint64} {
+		s.setMissed(missed)
+		assert.Equal(t, min(missed, mostMissed), s.Missed())
+		assert.EqualValues(t, layout.MaxSlotSize, s.Size())
+		assert.EqualValues(t, layout.MaxSlots-1, s.Index())
+		assert.EqualValues(t, math.MaxUint16, s.Token())
+		assert.EqualValues(t, uint64(math.MaxUint64), s.ID())
+		assert.EqualValues(t, 42, s.Timestamp())
+	}
+	s.setMissed(7)
+	s.setToken(3)
+	assert.EqualValues(t, 7, s.Missed())
+	assert.EqualValues(t, 3, s.Token())
+}
+
+// TestNoSlot: what is returned beside an error.
+func TestNoSlot(t *testing.T) {
+	assert.Nil(t, WriteSlot{}.Data())
+	assert.Nil(t, ReadSlot{}.Data())
+	assert.Zero(t, ReadSlot{}.Size())
+	assert.Zero(t, ReadSlot{}.Timestamp())
+}
+
+// TestASlotIsReleasedOnce: also where the same message is held again meanwhile, and when the numbers of the holds have come round.
+func TestASlotIsReleasedOnce(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered, Start: StartOldest})
+	write(t, p, 1)
+	first, err := c.ReadAt(0)
+	require.NoError(t, err)
+	require.NoError(t, c.Release(first))
+	for range 3 * math.MaxUint16 / 2 {
+		again, err := c.ReadAt(0)
+		require.NoError(t, err)
+		require.Equal(t, first.ID(), again.ID())
+		if again.Token() != first.Token() {
+			require.ErrorIs(t, c.Release(first), Invalid)
+		}
+		require.NoError(t, c.Release(again))
+	}
+}
