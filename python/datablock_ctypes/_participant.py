@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 import os
 import threading
@@ -18,6 +19,7 @@ from ._memory import map_again
 from ._shared import Counters, FlexibleZone, SharedSpinLock
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from ._schema import Schema
@@ -195,6 +197,23 @@ def bad_timeout(timeout: float) -> Invalid:
 
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
     """A NumPy array of at most `size` bytes from `start` on, in place."""
+    try:
+        kind, item, over = _known(dtype)
+    except TypeError:  # a list of fields has no hash; what is wrong with others is said again
+        kind, item, over = _items(dtype)
+    if shape is None:
+        if size % item != 0:
+            raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
+        return over(view, kind, size // item, start)
+    sides = (shape,) if isinstance(shape, int) else tuple(shape)
+    count = math.prod(sides)
+    if any(side < 0 for side in sides) or count * item > size:
+        raise Invalid(f"shape {sides} of {kind} needs {count * item} bytes, the slot has {size}")
+    return over(view, kind, count, start).reshape(shape)
+
+
+def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
+    """What an array's items are, their size in bytes, and what makes an array of them."""
     import numpy
 
     kind = numpy.dtype(dtype)
@@ -202,15 +221,9 @@ def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape:
         raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
     if kind.itemsize == 0:
         raise Invalid(f"dtype {kind} has items of no bytes: give their size")
-    if shape is None:
-        if size % kind.itemsize != 0:
-            raise Invalid(f"{size} bytes are no whole number of {kind} items of {kind.itemsize} bytes: give a shape")
-        count = size // kind.itemsize
-    else:
-        sides = (shape,) if isinstance(shape, int) else tuple(shape)
-        count = math.prod(sides)
-        if any(side < 0 for side in sides) or count * kind.itemsize > size:
-            raise Invalid(f"shape {sides} of {kind} needs {count * kind.itemsize} bytes, the slot has {size}")
     # frombuffer, and not ndarray(buffer=...): that one looks through a read-only view, at memory that it takes for writable.
-    array: NDArray[Any] = numpy.frombuffer(view, kind, count, start)
-    return array if shape is None else array.reshape(shape)
+    return kind, kind.itemsize, numpy.frombuffer
+
+
+# A frame's copy leaves the caches nothing: the less is done for it besides, the better.
+_known: Callable[[Any], tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]] = functools.lru_cache(256)(_items)

@@ -26,6 +26,9 @@ static inline void block_futex(uint32_t *word, int operation, uint32_t value, co
 #ifndef HOLDS
 #define HOLDS 1 /* how many messages a reader has in its hands */
 #endif
+#ifndef ONCE
+#define ONCE 0 /* 1: a reader has one message, the writer stops at a claim that is refused: few enough states for two who pin */
+#endif
 
 typedef unsigned long long ull;
 
@@ -95,7 +98,7 @@ static inline void look_and_release(consumer *c, const datablock_read_slot *slot
     weak_check(read_end(c, slot) == DONE, "row %u releases a slot that was used again", c->row_number);
 }
 
-/* The writer's whole life, polling with the inline claim while it is held up. */
+/* The writer's whole life, polling with the inline claim while it is held up, or, ONCE, until it is. */
 static inline void write_all(void) {
     while (writer.next < MESSAGES) {
         datablock_write_slot slot;
@@ -103,6 +106,8 @@ static inline void write_all(void) {
         if (datablock_inline_claim(&writer, &slot)) {
             fill(&slot);
             weak_check(write_commit(&writer, 8) == DONE, "a commit fails");
+        } else if (ONCE) {
+            break;
         }
     }
 }
@@ -125,7 +130,8 @@ static inline void read_all(consumer *c) {
         if (result == DONE) {
             check_turn(c, &held[count], expected);
             look_at(c, &held[count]);
-            expected = held[count++].id + 1;
+            expected = ONCE ? MESSAGES : held[count].id + 1;
+            count++;
         } else {
             weak_check(result == WOULD_WAIT, "row %u is told %d", c->row_number, result);
         }

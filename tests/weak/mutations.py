@@ -46,6 +46,9 @@ HEADER_ID = "    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);\n"
 UNMARK = "    datablock_inline_unmark(p, data, header, slot); /* before the publication: afterwards the slot is the readers' */\n"
 PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
 RESCANNED = "    p->until = 0; /* a reader that has joined may be further back than those before */\n"
+NEXT_ROW = "        for (; set != 0; set &= set - 1) {\n"
+ROW_PINS = """            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + (uint32_t)__builtin_ctzll(set));
+            uint64_t pin"""
 GATE = """    if (p->next - p->min_cursor >= b->slot_count) {
         return false;
     }
@@ -73,12 +76,14 @@ MUTATIONS = [
     mutation("FIRST_PIN_ONLY", "ordered-holds", HEADER, ("            for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {",
                                                          "            for (uint32_t k = 0; any != 0 && k < 1; k++) {")),
     mutation("EPOCH_AFTER_SCAN", "latest-1", HEADER, (SCAN_ADD, ""), (FIND, FIND + SCAN_ADD)),
+    mutation("PINS_OF_THE_FIRST_ROW_ONLY", "large-two-pins", HEADER, (NEXT_ROW + ROW_PINS, NEXT_ROW.replace("set &= set - 1", "set = 0") + ROW_PINS)),
     # Publication.
     mutation("NO_REMEMBERED_ENTRY", "replace", HEADER, ("expected = *known;",
                                                         "expected = __atomic_load_n(place, __ATOMIC_SEQ_CST);")),
     mutation("CLAIM_IGNORES_FENCE", "replace", HEADER, (" || (entry & DATABLOCK_INLINE_FENCE) != 0", ""), ("DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "DATABLOCK_ORDER_STATE) == 99 ||")),
     mutation("HEADER_AFTER_PUBLICATION", "lossless", HEADER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
     mutation("UNMARK_AFTER_PUBLICATION", "lossless", HEADER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),
+    mutation("ABORT_LEAVES_WHAT_WAS_ALLOWED", "replace-abort", HEADER, ("    (void)datablock_inline_next_entry(p);\n    p->until = 0;\n", "    (void)datablock_inline_next_entry(p);\n")),
     # Pins.
     mutation("NO_RECHECK", "latest", HEADER, ("if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||", "if (now == now ||")),
     mutation("RECHECK_BEFORE_PIN", "latest", HEADER, (RECHECK, ""), (PIN, RECHECK + PIN)),

@@ -7,6 +7,10 @@
 #ifndef READER
 #define READER 0
 #endif
+#ifndef ABORTS
+#define ABORTS 0 /* 1: the producer aborts the first claim of message ABORTED */
+#endif
+#define ABORTED 2
 
 static struct {
     uint64_t fenced; /* the id that the fence stands for */
@@ -14,6 +18,7 @@ static struct {
 } told;
 
 static void write_on(void) {
+    bool aborted = false;
     while (writer.next < MESSAGES) {
         datablock_write_slot slot;
         status result = write_begin(&writer, false, &slot);
@@ -24,6 +29,11 @@ static void write_on(void) {
             return;
         }
         weak_check(result == DONE, "a claim says %d", result);
+        if (ABORTS && slot.id == ABORTED && !aborted) {
+            aborted = true;
+            datablock_inline_abort(&writer);
+            continue;
+        }
         fill(&slot);
         result = write_commit(&writer, 8);
         weak_check(result == DONE || result == FENCED || result == SUPERSEDED, "a commit says %d", result);

@@ -69,9 +69,11 @@ SCENARIOS = [
     scenario("sleep-leave", "sleep.c", 23_922, N=1, MESSAGES=4, READS=2, LEAVE=1),
     scenario("sleep-leave-pin", "sleep.c", 28_826, N=1, SPARE=1, MESSAGES=3, DELIVERY=ORDERED, READS=1, LEAVE=1),
     scenario("replace", "replace.c", 1_386, N=2, MESSAGES=4),
+    scenario("replace-abort", "replace.c", 1_296, N=2, MESSAGES=4, ABORTS=1),
     scenario("replace-reader", "replace.c", 38_768, N=1, MESSAGES=2, READER=LOSSLESS),
     scenario("large-two", "readers.c", 3_160_742, True, N=2, MESSAGES=5, FIRST=LOSSLESS, SECOND=ORDERED),
     scenario("large-two-1", "readers.c", 103_290, True, N=1, MESSAGES=4, FIRST=LOSSLESS, SECOND=ORDERED),
+    scenario("large-two-pins", "readers.c", 4_758_956, True, N=1, MESSAGES=4, FIRST=ORDERED, SECOND=LATEST, ONCE=1),
     scenario("large-pins", "readers.c", 7_017_450, True, N=1, SPARE=3, MESSAGES=4, FIRST=ORDERED, SECOND=LATEST),
     scenario("large-holds", "readers.c", 309_521, True, N=1, SPARE=4, MESSAGES=6, FIRST=ORDERED, SECOND=0, HOLDS=3),
     scenario("large-join-oldest", "join.c", 120_473, True, N=2, MESSAGES=6, OLDEST=1),
@@ -109,6 +111,13 @@ WEAKENINGS = [
     ("PRODUCER_WAITING", "ACQUIRE", "sleep-1"),
     ("PRODUCER_WAITING", "ACQUIRE", "sleep-unpin"),
     ("WAITING", "ACQUIRE", "sleep-1"),
+    ("PUBLISH", "ACQ_REL", "large-two-pins"),
+    ("PIN", "ACQ_REL", "large-two-pins"),
+    ("RECHECK", "ACQUIRE", "large-two-pins"),
+    ("SCAN_EPOCH", "RELAXED", "large-two-pins"),
+    ("SCAN_EPOCH_AGAIN", "ACQUIRE", "large-two-pins"),
+    ("SCAN_EPOCH_ADD", "ACQ_REL", "large-two-pins"),
+    ("PINS", "ACQUIRE", "large-two-pins"),
 ]
 
 # Test, the order in question, whether RC11 allows the outcome (or the race).
