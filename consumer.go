@@ -25,7 +25,7 @@ func (s ReadSlot) ID() uint64 { return core.ReadSlot(s).ID() }
 // Index is the slot's number in the block.
 func (s ReadSlot) Index() uint32 { return core.ReadSlot(s).Index() }
 
-// Timestamp is the time of the commit in ns since 1970; 0: the block has none. As Data it is in the block, and must not be asked for after Release.
+// Timestamp is the time of the commit in ns since 1970, as for time.Unix(0, int64(s.Timestamp())); 0: the block has none. As Data it is in the block, and must not be asked for after Release.
 func (s ReadSlot) Timestamp() uint64 { return core.ReadSlot(s).Timestamp() }
 
 // Missed is how many messages were skipped before this one; always 0 for LOSSLESS, and at most 2^48-1.
@@ -85,13 +85,14 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 	return c.core.NextBatch(timeout, plain(out))
 }
 
-// ReleaseBatch ends the holds of a batch, all of them. Errors: as [Consumer.Release]; of several, the first.
+// ReleaseBatch ends the holds of a batch, all of them: where one hold covers it, also when only the first of its messages are given here, or the first one to Release. Who wants to end parts reads smaller
+// batches. Errors: as [Consumer.Release]; of several, the first.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseBatch(plain(batch)) }
 
 // Messages iterates over the messages as Next gives them, each with a wait of at most the timeout. A message is held until the loop's next turn, or until the loop is left
 // by break, return or a panic; the loop releases it.
 //
-// The loop ends by itself at the end of the stream, and after Interrupt. Other errors come as a turn of the loop without a message: after ErrTimeout, ErrNoProducer,
+// The loop ends by itself at the end of the stream, and after Interrupt; after Close it ends with a turn that says ErrClosed. Other errors come as a turn of the loop without a message: after ErrTimeout, ErrNoProducer,
 // ErrLost, ErrChecksum, and ErrOverrun when the message of the turn before was used again while it was held, the loop goes on if its body does; after any other it ends.
 func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 	return func(yield func(ReadSlot, error) bool) {

@@ -27,7 +27,7 @@
 //
 // Timeouts are the same everywhere: 0 does not wait, [Forever] waits without a limit, any other negative time is an error.
 //
-// A producer or consumer is for one goroutine at a time, which need not always be the same one. Only Interrupt may be called from any: it makes waiting calls end.
+// A producer or consumer is for one goroutine at a time, which need not always be the same one. Only Interrupt and Name may be called from any: Interrupt makes waiting calls end.
 //
 // Data belongs to the block. A slot may be written from Claim to Commit or Abort, a message be read until it is released; afterwards the memory holds something
 // else, and after Close nothing: copy what is to stay. A message is mapped read-only: writing to it ends the program.
@@ -35,6 +35,10 @@
 // Errors are of type [*Error] and say what was wrong, with the values, and what to do. A program decides by their status:
 //
 //	if errors.Is(err, datablock.ErrTimeout) { ... }
+//
+// Begin a Config with [DefaultConfig]: what it sets is part of the block, so that a Config without it fits no block that was made with it.
+//
+// Several types, as [Metrics] and [Zone], are names for ones of internal/core, which has their fields: go doc datablock/internal/core.Metrics shows them.
 //
 // A call that fails has changed nothing unless it says otherwise. After Close every call fails: with [ErrClosed], or with [ErrInvalid] where it is about a slot.
 //

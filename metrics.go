@@ -2,12 +2,14 @@ package datablock
 
 import "datablock/internal/core"
 
-// Metrics are a block's figures, ParticipantMetrics those of one participant. They change while they are read, each by itself.
-type (
-	Metrics            = core.Metrics
-	ParticipantMetrics = core.ParticipantMetrics
-	RecoveryRecord     = core.RecoveryRecord
-)
+// Metrics are a block's figures. They change while they are read, each by itself.
+type Metrics = core.Metrics
+
+// ParticipantMetrics are those of one participant.
+type ParticipantMetrics = core.ParticipantMetrics
+
+// RecoveryRecord is an entry of a block's recovery log.
+type RecoveryRecord = core.RecoveryRecord
 
 // ReadMetrics reads a block's figures and those of its participants, the dead whose rows are still there included. A name, or an absolute path; an empty directory is the default one.
 // Read-only, on a block in any state. Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion.

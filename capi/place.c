@@ -9,14 +9,16 @@
  * Memory orders. Who takes or closes a place writes to `word`, makes a barrier, and reads the owner's `current`; the owner writes to `current` and reads `word`. One of the two sees the other. The owner
  * passes at each call, and has no instruction for it: the barrier of the other one is for both (membarrier; without it the owner fences, see thread.c). So:
  *
- *   current   entering: relaxed, the barrier puts it before the load of `word`. Leaving: a release, of what the call has done to the state, to the acquire of who finds that nobody is inside; where the
- *             owner has gone on to another place meanwhile, the barrier comes between. dbshim_take's own: sequentially consistent, before TAKEN is taken back, so that who closes finds one of the two
+ *   current   entering: relaxed, the barrier puts it before the load of `word`. Leaving: a release, of what the call has done to the state, to the acquire of who finds that nobody is inside; where that
+ *             finds the owner in another place already, it reads a later store of the owner's, and has what the release gave away by C11's rule for stores of one thread (C++20 dropped it; compilers
+ *             and processors keep it). dbshim_take's own: sequentially consistent, before TAKEN is taken back, so that who closes finds one of the two
  *   word      entering: an acquire, of the state that dbshim_publish has set before it, and, where a place has changed its owner, of `owners`, which dbshim_take has set before it took TAKEN back: a
- *             former owner that finds no TAKEN any more finds that it is not the owner. Writes: sequentially consistent, all of them, so that TAKEN, CLOSING and the flags are of one order
+ *             former owner that finds no TAKEN any more finds that it is not the owner. Leaving: an acquire, while `current` still keeps the place from being closed. Writes: sequentially consistent, for
+ *             their order with those to `current`. (A forked child, alone, wipes the table with plain ones)
  *   owners    entering: relaxed, behind `word`. The others: an acquire, of the new owner's struct, which it has filled before it put itself there with a release
  *   poison    set with a release before POISONED, loaded with an acquire: its text
  *
- * tests/tsan and the tests of two threads on a handle run all of it; the checker in tests/weak has no membarrier.
+ * tests/c/test_capi_handles.c runs it, also under ThreadSanitizer; the checker in tests/weak has no membarrier.
  */
 #define _GNU_SOURCE /* MADV_WIPEONFORK */
 

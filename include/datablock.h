@@ -383,7 +383,10 @@ DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer
  */
 DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count);
 
-/* Ends the holds of a batch, all of them. The errors are those of datablock_read_end; with several, the first is returned. */
+/*
+ * Ends the holds of a batch, all of them: where one hold covers it, also when only the first of its messages are given here, or the first one to datablock_read_end. Who wants to end parts reads smaller
+ * batches. The errors are those of datablock_read_end; with several, the first is returned.
+ */
 DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count);
 
 /* ---- Looking without taking part -------------------------------------------------------------------------------------------------- */

@@ -36,7 +36,7 @@ func (c *Consumer) notIntact(id, length uint64) error {
 }
 
 // Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL checksums; a commit of that length publishes it. Errors: Invalid.
-func (p *Producer) Seal(s WriteSlot, length int) error { return p.SealSlot(s.id, s.index, length) }
+func (p *Producer) Seal(s WriteSlot, length int) error { return p.SealSlot(s.id, s.Index(), length) }
 
 // SealSlot is Seal of the slot of that index, claimed for that id.
 func (p *Producer) SealSlot(id uint64, index uint32, length int) error {

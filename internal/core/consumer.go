@@ -28,6 +28,7 @@ type Consumer struct {
 	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
 
 	transactions [layout.MaxPins]ReadTransactionSlot // of the holds
+	begun        uint64                              // transactions
 
 	idle, orphaned error // what a read that does not wait says when there is nothing; made once, as such a read may come millions of times
 }
@@ -77,7 +78,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 
 func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 	if timeout < Forever {
-		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
 	}
 	if c.data == nil {
 		return ReadSlot{}, c.gone()
@@ -205,7 +206,7 @@ func (c *Consumer) ReadAt(id uint64) (ReadSlot, error) {
 // Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
 func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 	if timeout < Forever {
-		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
 	}
 	if err := c.mayReadAt(); err != nil {
 		return ReadSlot{}, err
@@ -390,19 +391,28 @@ func (c *Consumer) Release(s ReadSlot) error { return c.ReleaseHold(s.id, s.Inde
 
 // ReleaseHold is Release of the message with that id, in the slot of that index, by the hold with that token.
 func (c *Consumer) ReleaseHold(id uint64, index, token uint32) error {
-	if h := &c.holds[0]; c.plain && c.held == 1 && h.used && !h.pinned && h.inOrder && h.token == token && h.id == id && h.slot == index && c.mineAt.Load() == c.mine {
-		if header := c.slotsAt.at(h.slot); header[layout.SlotID/8] == h.id && header[layout.SlotClaim/8] == h.claim { // what finish comes to most often
-			h.used = false
-			c.held = 0
-			from := c.cursorAt.Swap(c.next) // as advance
-			crash.Point("release.advanced")
-			if c.awaited.Load() != 0 {
-				c.wakeAwaited(from, c.next)
-			}
-			c.invariant()
-			return nil
-		}
+	s := c.ConsumerState
+	h := &s.holds[0]
+	if !c.plain || s.held != 1 || !h.used || h.pinned || !h.inOrder || h.token != token || h.id != id || h.slot != index || c.mineAt.Load() != s.mine {
+		return c.releaseSlowly(id, index, token)
 	}
+	header := c.slotsAt.at(h.slot)
+	if header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim {
+		return c.finish(h)
+	}
+	h.used = false // what finish comes to most often
+	s.held = 0
+	to := s.next
+	from := c.cursorAt.Swap(to) // as advance
+	crash.Point("release.advanced")
+	if c.awaited.Load() != 0 {
+		c.wakeAwaited(from, to)
+	}
+	c.invariant()
+	return nil
+}
+
+func (c *Consumer) releaseSlowly(id uint64, index, token uint32) error {
 	h := c.find(id, index, token)
 	if h == nil {
 		return c.notHeld(id)
@@ -489,7 +499,9 @@ func (c *Consumer) Close() error {
 	c.moment.Drop()
 	defer c.leave() // also when the mapping has gone: the process may be told by a panic
 	c.plain = false
-	defer func() { c.holds, c.held = [layout.MaxPins]hold{}, 0 }()
+	defer func() {
+		c.holds, c.held, c.transactions = [layout.MaxPins]hold{}, 0, [layout.MaxPins]ReadTransactionSlot{}
+	}()
 	if c.rowMine() { // else somebody has cleaned it, and a durable one's place stays
 		c.detach()
 	}

@@ -151,7 +151,9 @@ func (c *Consumer) nextLatest(out *ReadSlot) (bool, error) {
 			continue
 		}
 		err := c.deliver(h, out)
-		out.setMissed(id - c.next)
+		if err == nil {
+			out.setMissed(id - c.next)
+		}
 		*c.hot.missed += id - c.next
 		c.next = id + 1
 		c.stepOver()

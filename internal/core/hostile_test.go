@@ -300,7 +300,7 @@ func (h *hostile) uses() {
 	for range 60 {
 		h.guarded("write", func() {
 			if p.claimed {
-				s := WriteSlot{id: p.next, index: p.slot}
+				s := WriteSlot{id: p.next, extent: extentOf(0, p.slot)}
 				if h.random.IntN(3) == 0 {
 					_ = p.Abort(s)
 				} else {
@@ -321,11 +321,13 @@ func readAny(c *Consumer, id uint64) {
 	}
 	if s, err := c.Next(0); err == nil {
 		_ = append([]byte(nil), s.Data()...)
+		_ = s.Timestamp()
 		_ = c.Verify(s)
 		_ = c.Release(s)
 	}
 	if s, err := c.ReadAt(id); err == nil {
 		_ = append([]byte(nil), s.Data()...)
+		_ = s.Timestamp()
 		_ = c.Release(s)
 	}
 }

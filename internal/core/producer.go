@@ -104,7 +104,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	} else if i = ahead - s.freeCount; i < s.retireCount {
 		later = p.slotsAt.at(p.retired[i])
 	}
-	platform.PrepareWrites(&header[0], &later[0])
+	platform.PrepareWrites(&header[0], &later[0], element(p.ring, s.ringAt))
 	crash.Point("claim.slot")
 	if p.stateAt.Load() >= layout.StateSuperseded || p.epochAt.Load() != s.epoch {
 		p.forget()
@@ -129,7 +129,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 		clear(p.slotChecksum(slot)) // what an earlier message of this slot left
 	}
 	p.invariant()
-	return WriteSlot{header.payload(), s.Block.SlotSize, s.next, slot}, nil
+	return WriteSlot{header.payload(), s.next, extentOf(s.Block.SlotSize, slot)}, nil
 }
 
 // prepareClaim sees to it that there is a slot for the next message and that it may be published, which a claim within p.until knows.
@@ -179,7 +179,7 @@ func (p *Producer) cannotClaim(timeout time.Duration) error {
 	case p.data == nil:
 		return p.gone()
 	}
-	return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+	return fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
 }
 
 func (p *Producer) superseded() error {
@@ -232,7 +232,9 @@ func (p *Producer) place() uint32 {
 //
 // The swap of the expected entry for the new one is the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload and header become visible with it) and with
 // the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
-func (p *Producer) Commit(s WriteSlot, length int) error { return p.CommitSlot(s.id, s.index, length) }
+func (p *Producer) Commit(s WriteSlot, length int) error {
+	return p.CommitSlot(s.id, s.Index(), length)
+}
 
 // CommitSlot is Commit of the slot of that index, claimed for that id.
 func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
@@ -249,7 +251,6 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	}
 	at := p.place()
 	place, known := element(p.ring, at), &p.expected[at]
-	platform.PrepareEntries(place)
 	header := p.slotsAt.at(s.slot)
 	header[layout.SlotID/8] = s.next
 	header[layout.SlotLength/8] = uint64(length)
@@ -330,7 +331,7 @@ func (p *Producer) written(v uint64) bool {
 }
 
 // Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
-func (p *Producer) Abort(s WriteSlot) error { return p.AbortSlot(s.id, s.index) }
+func (p *Producer) Abort(s WriteSlot) error { return p.AbortSlot(s.id, s.Index()) }
 
 // AbortSlot is Abort of the slot of that index, claimed for that id.
 func (p *Producer) AbortSlot(id uint64, index uint32) error {

@@ -175,9 +175,15 @@ func (p *Producer) refill() {
 // findPins collects the slots that attached readers pin, also as bits in p.pinned.
 func (p *Producer) findPins() (found []uint32) {
 	found = p.pins[:0]
-	for w := range p.active {
-		for set := p.active[w].Load() & p.Block.RowMask[w]; set != 0; set &= set - 1 {
+	for w, rows := range p.Block.RowMask {
+		if rows == 0 {
+			break
+		}
+		for set := p.active[w].Load() & rows; set != 0; set &= set - 1 {
 			held := p.rowPins(uint32(64*w + bits.TrailingZeros64(set)))
+			if held[0].Load()|held[1].Load()|held[2].Load()|held[3].Load()|held[4].Load()|held[5].Load()|held[6].Load()|held[7].Load() == 0 {
+				continue // most often; a pin that comes now is of a message that is still in the ring
+			}
 			for k := range held {
 				// Sequentially consistent, pairs with the exchange in Consumer.hold.
 				if v := held[k].Load(); v != 0 && v <= uint64(p.slots()) {

@@ -93,7 +93,7 @@ func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32) 
 		return false, err
 	}
 	if timeout < Forever {
-		return false, fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return false, fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
 	}
 	if a.locks.depth[i] > 0 && a.lockWord(i).Load() == a.locks.mark {
 		a.locks.depth[i]++

@@ -64,6 +64,7 @@ func (s *WriteTransactionSlot) end(publish bool) error {
 type ReadTransactionSlot struct {
 	consumer *Consumer
 	slot     ReadSlot
+	number   uint64
 	open     bool
 }
 
@@ -71,7 +72,8 @@ type ReadTransactionSlot struct {
 func (c *Consumer) beginRead(slot ReadSlot) *ReadTransactionSlot {
 	for k := range c.transactions {
 		if s := &c.transactions[k]; !s.open {
-			*s = ReadTransactionSlot{c, slot, true}
+			c.begun++
+			*s = ReadTransactionSlot{c, slot, c.begun, true}
 			return s
 		}
 	}

@@ -69,8 +69,8 @@ func (g WriteTransactionGuard) End(err *error) {
 
 // ReadTransactionGuard is an open read transaction, to be ended by a deferred Close or End. Copies and ended ones are as harmless as those of WriteTransactionGuard.
 type ReadTransactionGuard struct {
-	slot  *ReadTransactionSlot
-	token uint32
+	slot   *ReadTransactionSlot
+	number uint64
 }
 
 // BeginRead opens message id, waiting for it at most for the timeout; the cursor stays. Errors: as WaitFor.
@@ -79,7 +79,8 @@ func (c *Consumer) BeginRead(id uint64, timeout time.Duration) (ReadTransactionG
 	if err != nil {
 		return ReadTransactionGuard{}, err
 	}
-	return ReadTransactionGuard{c.beginRead(slot), slot.Token()}, nil
+	t := c.beginRead(slot)
+	return ReadTransactionGuard{t, t.number}, nil
 }
 
 // BeginNext opens the next message. Errors: as Next.
@@ -88,12 +89,13 @@ func (c *Consumer) BeginNext(timeout time.Duration) (ReadTransactionGuard, error
 	if err != nil {
 		return ReadTransactionGuard{}, err
 	}
-	return ReadTransactionGuard{c.beginRead(slot), slot.Token()}, nil
+	t := c.beginRead(slot)
+	return ReadTransactionGuard{t, t.number}, nil
 }
 
 // Slot is what the transaction reads, nil when it has ended.
 func (g ReadTransactionGuard) Slot() *ReadTransactionSlot {
-	if g.slot == nil || !g.slot.open || g.slot.slot.Token() != g.token {
+	if g.slot == nil || !g.slot.open || g.slot.number != g.number {
 		return nil
 	}
 	return g.slot

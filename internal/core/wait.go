@@ -13,7 +13,7 @@ import (
 const consumerSlice = 100 * time.Millisecond
 
 // pollLooks is how often a read that does not wait looks at the next entry before it says that there is nothing.
-const pollLooks = 32
+const pollLooks = 4
 
 // wanted is what a read is for: the next message, or, if an id is given, that one.
 type wanted struct {
@@ -84,13 +84,15 @@ func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
 	}
 }
 
-// soon reports whether the next message is there, or comes within a few looks at its entry: they take no longer than the rest of a call that finds nothing.
+// soon reports whether the next message comes within a few looks at its entry, which take no longer than the rest of a call that finds nothing. Between them are pauses: the producer may be on the other
+// hardware thread of the core.
 func (c *Consumer) soon() bool {
 	e := c.entry(c.next)
 	for range pollLooks {
 		if v := e.Load(); !layout.EntryEmpty(v) && layout.EntryID(v, c.next) >= c.next {
 			return true
 		}
+		platform.Pause()
 	}
 	return false
 }

@@ -43,7 +43,7 @@ func (c *Consumer) there() bool {
 func WaitAny(timeout time.Duration, consumers []*Consumer, ready []bool) error {
 	switch {
 	case timeout < Forever:
-		return fail(Invalid, "timeout %v: use 0, -1 (for ever) or a positive time", timeout)
+		return fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
 	case len(consumers) == 0:
 		return fail(Invalid, "no consumer to wait for: give at least one")
 	}

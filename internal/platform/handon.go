@@ -35,5 +35,8 @@ func measuredPauses() uint32 {
 	return uint32(min(most, standBack*pauses/max(least, 1)))
 }
 
+// Pause lets the other hardware thread of the core go first for a moment, between two looks for something.
+func Pause() { pause(1) }
+
 // StandBack lets a producer go first that is close.
 func StandBack() { pause(standBackPauses) }

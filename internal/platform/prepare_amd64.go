@@ -2,15 +2,11 @@ package platform
 
 import "sync/atomic"
 
-// PrepareWrites fetches cache lines with the right to write to them, ahead of the write: header and beginning of the payload of two slots. It changes nothing, and never faults.
+// PrepareWrites fetches cache lines with the right to write to them, ahead of the write: header and beginning of the payload of two slots, the line of an entry and the one after it. It changes nothing, and
+// never faults.
 //
 //go:noescape
-func PrepareWrites(slot, later *uint64)
-
-// PrepareEntries does so with the line of an entry and the one after it.
-//
-//go:noescape
-func PrepareEntries(entry *atomic.Uint64)
+func PrepareWrites(slot, later *uint64, entry *atomic.Uint64)
 
 // handOn: a processor that does not know the instruction passes over it.
 //

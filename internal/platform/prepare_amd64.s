@@ -1,18 +1,14 @@
 #include "textflag.h"
 
-// func PrepareWrites(slot, later *uint64)
-TEXT ·PrepareWrites(SB), NOSPLIT, $0-16
+// func PrepareWrites(slot, later *uint64, entry *atomic.Uint64)
+TEXT ·PrepareWrites(SB), NOSPLIT, $0-24
 	MOVQ slot+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
 	MOVQ later+8(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
-	RET
-
-// func PrepareEntries(entry *atomic.Uint64)
-TEXT ·PrepareEntries(SB), NOSPLIT, $0-8
-	MOVQ entry+0(FP), AX
+	MOVQ entry+16(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
 	RET

@@ -5,10 +5,7 @@ package platform
 import "sync/atomic"
 
 // PrepareWrites is a hint that has no equivalent here.
-func PrepareWrites(_, _ *uint64) {}
-
-// PrepareEntries is a hint that has no equivalent here.
-func PrepareEntries(*atomic.Uint64) {}
+func PrepareWrites(_, _ *uint64, _ *atomic.Uint64) {}
 
 func handOn(*uint64) {}
 

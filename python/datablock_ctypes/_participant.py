@@ -197,10 +197,9 @@ def bad_timeout(timeout: float) -> Invalid:
 
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
     """A NumPy array of at most `size` bytes from `start` on, in place."""
-    try:
-        kind, item, over = _known(dtype)
-    except TypeError:  # a list of fields has no hash; what is wrong with others is said again
-        kind, item, over = _items(dtype)
+    kind, item, over = (
+        _known(dtype) if type(dtype) is str else _items(dtype)
+    )  # other types are equal to such as differ in what they are called, or how they lie
     if shape is None:
         if size % item != 0:
             raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
@@ -226,4 +225,4 @@ def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[
 
 
 # A frame's copy leaves the caches nothing: the less is done for it besides, the better.
-_known: Callable[[Any], tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]] = functools.lru_cache(256)(_items)
+_known = functools.lru_cache(256)(_items)

@@ -161,7 +161,9 @@ def test_shapes_and_types():
             assert slot.array(record)["value"].tolist() == [1, 2, 3, 4, 5, 6]
             assert slot.array(record, (3, 2))["value"][2, 1] == 6
             assert slot.array("u1").shape == (96,)
-            assert slot.array([("time", "f8"), ("rest", "u8")])["time"].shape == (6,)  # a list has no hash, by which types are remembered
+            assert slot.array([("time", "f8"), ("rest", "u8")])["time"].shape == (6,)
+            for kind in (record, np.dtype((np.record, record)), record):  # equal, and not the same
+                assert slot.array(kind).dtype.type is kind.type
             assert slot.array("f8", ()).shape == ()
             with pytest.raises(Invalid):  # the slot has room for it, the message has not
                 slot.array("u1", 97)
