@@ -92,8 +92,9 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseB
 // Messages iterates over the messages as Next gives them, each with a wait of at most the timeout. A message is held until the loop's next turn, or until the loop is left
 // by break, return or a panic; the loop releases it.
 //
-// The loop ends by itself at the end of the stream, and after Interrupt; after Close it ends with a turn that says ErrClosed. Other errors come as a turn of the loop without a message: after ErrTimeout, ErrNoProducer,
-// ErrLost, ErrChecksum, and ErrOverrun when the message of the turn before was used again while it was held, the loop goes on if its body does; after any other it ends.
+// The loop ends by itself at the end of the stream, and after Interrupt. Other errors come as a turn of the loop without a message: after ErrTimeout, ErrNoProducer,
+// ErrLost, ErrChecksum, and ErrOverrun when the message of the turn before was used again while it was held, the loop goes on if its body does; after any other it ends,
+// also after that of a consumer which is closed: ErrClosed, or ErrInvalid where the loop's body has closed it.
 func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 	return func(yield func(ReadSlot, error) bool) {
 		for s, err := range c.core.Messages(timeout) {

@@ -54,8 +54,8 @@ func (s *ReadTransactionSlot) Timestamp() uint64 { return s.core().Timestamp() }
 // Missed is how many messages were skipped before this one; always 0 for LOSSLESS.
 func (s *ReadTransactionSlot) Missed() uint64 { return s.core().Missed() }
 
-// WithWriteTransaction claims a slot, lets f fill it, publishes it, and returns what f returned. The message is the whole slot unless f says its length by the slot's Commit. It waits for the slot at most for the timeout, as Claim does. If f
-// returns an error, panics, or ends its goroutine, nothing is published, and the next claim gets the same id; error and panic arrive at the caller unchanged.
+// WithWriteTransaction claims a slot, lets f fill it, publishes it, and returns what f returned. The message is the whole slot unless f says its length by the slot's
+// Commit. It waits for the slot at most for the timeout, as Claim does. If f returns an error, panics, or ends its goroutine, nothing is published, and the next claim gets the same id; error and panic arrive at the caller unchanged.
 // Within f other blocks can be used; another claim on the same producer is an error and leaves this one as it is.
 // Errors: f's, with what else f returned; those of Claim and Commit, with a zero result.
 func WithWriteTransaction[R any](p *Producer, timeout time.Duration, f func(*WriteTransactionSlot) (R, error)) (R, error) {
@@ -90,7 +90,8 @@ func WithNextSlot[R any](c *Consumer, timeout time.Duration, f func(*ReadTransac
 // Copies are the same guard. One that has ended, and the zero value, is harmless: its Slot is nil, and ending it again does nothing.
 type WriteTransactionGuard core.WriteTransactionGuard
 
-// BeginWrite claims a slot, waiting at most for the timeout. The message is the whole slot unless the slot's Commit says its length; the guard's Commit publishes it. The transaction belongs to the function that calls this: end it there, by a deferred Close or End.
+// BeginWrite claims a slot, waiting at most for the timeout. The message is the whole slot unless the slot's Commit says its length; the guard's Commit publishes it.
+// The transaction belongs to the function that calls this: end it there, by a deferred Close or End.
 // Finding out at the end whether that function panics takes a little under a microsecond, which Commit and Abort, and WithWriteTransaction, do not need.
 // Errors: as Claim.
 func (p *Producer) BeginWrite(timeout time.Duration) (WriteTransactionGuard, error) {

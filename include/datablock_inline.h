@@ -965,8 +965,8 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
 /* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
 
 /*
- * A handle leads to a place in the library's table: [index 16][0: 4][generation 42][kind 2]. (With a bit of the four a caller would have to invent, it may lead to a place that is not to be entered.) A thread that uses a handle says so in a word of its own (`current`) and then looks at the place
- * (`word`, `owners`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
+ * A handle leads to a place in the library's table: [index 16][0: 4][generation 42][kind 2]. (With a bit of the four a caller would have to invent, it may lead to a place that is not to
+ * be entered.) A thread that uses a handle says so in a word of its own (`current`) and then looks at the place (`word`, `owners`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
  * handle pays for no locked operation; a change of threads costs a system call.
  */
 typedef struct datablock_inline_place {

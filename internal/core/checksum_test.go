@@ -6,6 +6,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
 )
 
 // With ENFORCED checksums a message that was changed is told once, counted, and the stream goes on; with MANUAL the holder asks.
@@ -41,6 +43,19 @@ func TestChecksums(t *testing.T) {
 			assert.Zero(t, c.held)
 		})
 	}
+	t.Run("enforced_latest_with_messages_missed", func(t *testing.T) {
+		b := newBench(t)
+		config := b.config(Ring, 8)
+		config.Checksum = ChecksumEnforced
+		p := b.producer(config)
+		c := b.consumer(ConsumerOptions{Delivery: Latest})
+		write(t, p, 3)
+		p.data[p.payload(layout.EntrySlot(p.entry(2).Load()))] ^= 1
+		s, err := c.Next(0)
+		assert.Equal(t, Checksum, CodeOf(err))
+		assert.Zero(t, s)
+		assert.EqualValues(t, 2, *c.hot.missed)
+	})
 	t.Run("manual", func(t *testing.T) {
 		b := newBench(t)
 		config := b.config(Ring, 2)

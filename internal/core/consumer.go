@@ -500,7 +500,10 @@ func (c *Consumer) Close() error {
 	defer c.leave() // also when the mapping has gone: the process may be told by a panic
 	c.plain = false
 	defer func() {
-		c.holds, c.held, c.transactions = [layout.MaxPins]hold{}, 0, [layout.MaxPins]ReadTransactionSlot{}
+		c.holds, c.held = [layout.MaxPins]hold{}, 0
+		for k := range c.transactions { // one that is open is still ended by whoever began it
+			c.transactions[k].slot, c.transactions[k].open = ReadSlot{}, false
+		}
 	}()
 	if c.rowMine() { // else somebody has cleaned it, and a durable one's place stays
 		c.detach()

@@ -181,7 +181,11 @@ func (p *Producer) findPins() (found []uint32) {
 		}
 		for set := p.active[w].Load() & rows; set != 0; set &= set - 1 {
 			held := p.rowPins(uint32(64*w + bits.TrailingZeros64(set)))
-			if held[0].Load()|held[1].Load()|held[2].Load()|held[3].Load()|held[4].Load()|held[5].Load()|held[6].Load()|held[7].Load() == 0 {
+			any := uint64(0)
+			for k := range held {
+				any |= held[k].Load()
+			}
+			if any == 0 {
 				continue // most often; a pin that comes now is of a message that is still in the ring
 			}
 			for k := range held {

@@ -38,7 +38,7 @@ func TestASlotHoldsTheLargestOfEverything(t *testing.T) {
 	assert.EqualValues(t, 3, s.Token())
 }
 
-// TestNoSlot: what is returned beside an error.
+// TestNoSlot: what is returned beside an error, and what a transaction that has ended has.
 func TestNoSlot(t *testing.T) {
 	assert.Nil(t, WriteSlot{}.Data())
 	assert.Nil(t, ReadSlot{}.Data())
@@ -89,4 +89,33 @@ func TestAnEndedGuardEndsNothing(t *testing.T) {
 	require.NoError(t, c.Close())
 	require.Nil(t, g.Slot(), "its memory has gone")
 	require.NoError(t, g.Close())
+}
+
+// TestATransactionWhoseConsumerIsClosedInsideEnds: its slot is empty then, whatever form it has.
+func TestATransactionWhoseConsumerIsClosedInsideEnds(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	write(t, p, 1)
+	closes := func(c *Consumer) func(*ReadTransactionSlot) (int, error) {
+		return func(s *ReadTransactionSlot) (int, error) {
+			require.NoError(t, c.Close())
+			assert.Nil(t, s.Data())
+			assert.Zero(t, s.Timestamp())
+			return 0, nil
+		}
+	}
+	c := b.consumer(ConsumerOptions{Start: StartOldest})
+	_, _, err := WithNextSlot(c, 0, closes(c))
+	require.ErrorIs(t, err, Invalid)
+	c = b.consumer(ConsumerOptions{Start: StartOldest})
+	_, err = WithReadTransaction(c, 0, 0, closes(c))
+	require.ErrorIs(t, err, Invalid)
+	c = b.consumer(ConsumerOptions{Start: StartOldest})
+	for _, err := range c.Messages(0) {
+		if err != nil {
+			require.ErrorIs(t, err, Invalid)
+			break
+		}
+		require.NoError(t, c.Close())
+	}
 }

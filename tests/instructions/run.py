@@ -83,7 +83,7 @@ def main():
             key, beside = f"{way} {what}", now.get(f"inline {what}", math.inf)
             old = before.get(key)
             most = math.inf if old is None else old * GROWTH
-            surcharge = SURCHARGE[what] * (1 if before else 2) if way == "transaction" else math.inf  # twice where the compiler is another one
+            surcharge = SURCHARGE[what] if way == "transaction" else math.inf
             now[key] = counted(programs[way], *of_what)
             for _ in range(ATTEMPTS):  # a busy machine blurs the count: more looks by the clock, some of them out of sight
                 if now[key] <= most and now[key] <= beside + surcharge:
