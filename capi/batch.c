@@ -9,7 +9,7 @@
 
 datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
     if (data == NULL && length != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "data") : DATABLOCK_E_FORKED;
+        return dbshim_enter() ? dbshim_null_argument(__func__, "data") : dbshim_refusal();
     }
     datablock_write_slot slot;
     datablock_status status = datablock_write_begin(producer, timeout_ms, &slot);
@@ -33,7 +33,7 @@ datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms
 
 datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count, size_t *written) {
     if ((messages == NULL && count != 0) || written == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, written == NULL ? "written" : "messages") : DATABLOCK_E_FORKED;
+        return dbshim_enter() ? dbshim_null_argument(__func__, written == NULL ? "written" : "messages") : dbshim_refusal();
     }
     uint64_t begun = timeout_ms > 0 ? dbshim_monotonic() : 0;
     int64_t left = timeout_ms;
@@ -53,11 +53,11 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
 
 datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count) {
     if (out == NULL || count == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "count") : DATABLOCK_E_FORKED;
+        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "count") : dbshim_refusal();
     }
     *count = 0;
     if (capacity == 0) {
-        return dbshim_enter() ? dbshim_invalid("%s: capacity is 0", __func__) : DATABLOCK_E_FORKED;
+        return dbshim_enter() ? dbshim_invalid("%s: capacity is 0", __func__) : dbshim_refusal();
     }
     datablock_status status = datablock_read_begin(consumer, timeout_ms, out);
     if (status != DATABLOCK_OK) {
@@ -87,7 +87,7 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
 
 datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count) {
     if (slots == NULL && count != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "slots") : DATABLOCK_E_FORKED;
+        return dbshim_enter() ? dbshim_null_argument(__func__, "slots") : dbshim_refusal();
     }
     datablock_status first = DATABLOCK_OK;
     char detail[DBSHIM_DETAIL_SIZE] = "";

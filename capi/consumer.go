@@ -76,7 +76,7 @@ func dbgo_consumer_close(index C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_read_begin
-func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
+func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.next")
@@ -84,8 +84,12 @@ func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_rea
 	if err != nil {
 		return status(err, detail)
 	}
-	s, err := at(index).consumer.Next(timeout)
-	return handOver(s, err, out, detail)
+	at := at(index)
+	s, err := at.consumer.NextInSteps(timeout, at.sleepOf(sleep))
+	if err != nil {
+		return at.stepStatus(err, sleep, detail)
+	}
+	return handOver(s, nil, out, detail)
 }
 
 //export dbgo_read_look_around

@@ -22,7 +22,10 @@ static bool wanted(const char *variable, const char *name) {
 
 void datablock_crash_point(const char *name) {
     if (wanted("DATABLOCK_CRASH", name) || wanted("DATABLOCK_STOP", name)) {
+        dbshim_thread *thread = dbshim_self();
+        dbshim_go_begin(thread);
         dbgo_crash_point((char *)name);
+        (void)dbshim_go_end(thread, 0);
     }
 }
 

@@ -19,6 +19,7 @@ type participant struct {
 	observer *core.Observer
 	pinned   runtime.Pinner // what C has the address of
 	batch    []core.ReadSlot
+	sleep    core.Sleep // of the call that a thread is in, between its steps
 }
 
 // participants has a place for each of C's.

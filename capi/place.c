@@ -137,13 +137,25 @@ const char *dbshim_name(uint32_t index) { return names[index]; }
 
 /* ---- Opening --------------------------------------------------------------------------------------------------------------------- */
 
+/* A signal handler that opens or closes on this thread would wait for its own thread. */
+static void lock_table(sigset_t *mask) {
+    dbshim_block_signals(mask);
+    pthread_mutex_lock(&lock);
+}
+
+static void unlock_table(const sigset_t *mask) {
+    pthread_mutex_unlock(&lock);
+    dbshim_restore_signals(mask);
+}
+
 static datablock_status no_memory(void) { return refuse(DATABLOCK_E_SYSTEM, "no memory for this thread's part of the library"); }
 
 datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     if (dbshim_self() == NULL) {
         return no_memory();
     }
-    pthread_mutex_lock(&lock);
+    sigset_t mask;
+    lock_table(&mask);
     uint32_t index = 0;
     if (unused_count > 0) {
         index = unused[--unused_count];
@@ -152,12 +164,18 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
         next_word[index] = GENERATION;
     }
     uint64_t word = next_word[index];
-    pthread_mutex_unlock(&lock);
+    unlock_table(&mask);
     if (index == 0) {
         return refuse(DATABLOCK_E_SYSTEM, "this process has 65535 open handles, and that is all there can be: close some");
     }
     *handle = (uint64_t)index << DATABLOCK_INLINE_INDEX_SHIFT | word | kind;
     return DATABLOCK_OK;
+}
+
+/* The system allowed membarrier once and refuses it now, as a seccomp filter that was set meanwhile does. */
+static datablock_status no_barrier(void) {
+    return refuse(DATABLOCK_E_SYSTEM, "membarrier is refused since this process first used it (by a seccomp filter?), and without it no thread can take a "
+                                      "handle over from another: use and close the handle in the thread that used it last, or allow membarrier");
 }
 
 static datablock_inline_thread **owner_of(datablock_inline_place *place, uint64_t handle) { return &place->owners[handle & KIND_MASK]; }
@@ -181,10 +199,11 @@ void dbshim_withdraw(uint64_t handle) {
     if (next > NEXT_MASK) {
         return;
     }
-    pthread_mutex_lock(&lock);
+    sigset_t mask;
+    lock_table(&mask);
     next_word[index] = next;
     unused[unused_count++] = index;
-    pthread_mutex_unlock(&lock);
+    unlock_table(&mask);
 }
 
 /* ---- Using ----------------------------------------------------------------------------------------------------------------------- */
@@ -212,7 +231,10 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
     }
     datablock_inline_thread *owner = __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE);
     if (owner != &thread->shared) {
-        dbshim_barrier(); /* now the owner has either said that it is inside, or will see that the place is taken */
+        if (!dbshim_barrier()) { /* else the owner has now either said that it is inside, or will see that the place is taken */
+            __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
+            return no_barrier();
+        }
         if (__atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) == place) {
             found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
             return (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, handle);
@@ -282,7 +304,10 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
             return no_handle(handle, kind);
         }
     } while (!__atomic_compare_exchange_n(&place->word, &word, word | CLOSING, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
-    dbshim_barrier();
+    if (!dbshim_barrier() && __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE) != &thread->shared) {
+        __atomic_and_fetch(&place->word, ~CLOSING, __ATOMIC_SEQ_CST);
+        return no_barrier();
+    }
     for (long pause = 1000;; pause = pause < 1000000 ? 2 * pause : pause) {
         bool taken = (__atomic_load_n(&place->word, __ATOMIC_SEQ_CST) & TAKEN) != 0;
         datablock_inline_thread *owner = __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE);
@@ -291,7 +316,7 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
             return DATABLOCK_OK;
         }
         interrupt(place, kind);
-        nanosleep(&(struct timespec){.tv_nsec = pause}, NULL);
+        dbshim_pause((uint64_t)pause);
     }
 }
 

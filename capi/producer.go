@@ -68,7 +68,7 @@ func dbgo_producer_close(index C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_write_begin
-func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_write_slot, detail *C.char) (result C.int) {
+func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_write_slot, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.claim")
@@ -76,9 +76,10 @@ func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_wr
 	if err != nil {
 		return status(err, detail)
 	}
-	s, err := at(index).producer.Claim(timeout)
+	at := at(index)
+	s, err := at.producer.ClaimInSteps(timeout, at.sleepOf(sleep))
 	if err != nil {
-		return status(err, detail)
+		return at.stepStatus(err, sleep, detail)
 	}
 	*out = C.datablock_write_slot{data: payload(s.Data()), capacity: C.size_t(s.Size()), id: C.uint64_t(s.ID()), index: C.uint32_t(s.Index())}
 	return C.DATABLOCK_OK

@@ -25,7 +25,7 @@ datablock_status dbshim_check_schema(const char *what, const datablock_schema *s
 
 datablock_status datablock_schema_parse(const char *text, datablock_schema *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (text == NULL || out == NULL) {
         return dbshim_null_argument(__func__, text == NULL ? "text" : "out");
@@ -34,7 +34,7 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
         return dbshim_invalid("%s: the text has more than %d bytes", __func__, TEXT_LIMIT);
     }
     datablock_schema schema = {0};
-    datablock_status status = (datablock_status)dbgo_schema_parse((char *)text, &schema, dbshim_detail());
+    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_parse((char *)text, &schema, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -67,7 +67,7 @@ datablock_status dbshim_find_registered(const char *what, const char *reference,
 
 static datablock_status schema_of_block(const char *function, const char *shm_name, bool zone, datablock_schema *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (shm_name == NULL || out == NULL) {
         return dbshim_null_argument(function, shm_name == NULL ? "shm_name" : "out");
@@ -77,7 +77,7 @@ static datablock_status schema_of_block(const char *function, const char *shm_na
         return DATABLOCK_E_INVALID;
     }
     datablock_schema schema = {0};
-    datablock_status status = (datablock_status)dbgo_schema_of_block((char *)shm_name, directory, zone, &schema, dbshim_detail());
+    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory, zone, &schema, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -90,7 +90,7 @@ datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_
 /* Of an open block. */
 static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone, datablock_schema *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (out == NULL) {
         return dbshim_null_argument(function, "out");
@@ -123,7 +123,7 @@ datablock_status datablock_schema_of_observer(datablock_observer observer, datab
 
 datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (producer == NULL || consumer == NULL) {
         return dbshim_null_argument(__func__, producer == NULL ? "producer" : "consumer");
@@ -133,12 +133,12 @@ datablock_status datablock_schema_check(const datablock_schema *producer, const 
         return status;
     }
     datablock_schema own[2] = {*producer, *consumer};
-    return (datablock_status)dbgo_schema_check(&own[0], &own[1], (uint32_t)mode, dbshim_detail());
+    return DBSHIM_GO(dbshim_self(), dbgo_schema_check(&own[0], &own[1], (uint32_t)mode, dbshim_detail()));
 }
 
 datablock_status datablock_schema_lookup(const char *reference, const char *registry, datablock_schema *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (reference == NULL || out == NULL) {
         return dbshim_null_argument(__func__, reference == NULL ? "reference" : "out");
@@ -149,7 +149,7 @@ datablock_status datablock_schema_lookup(const char *reference, const char *regi
         return status;
     }
     datablock_schema schema = {0};
-    status = (datablock_status)dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail());
+    status = DBSHIM_GO(dbshim_self(), dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -158,7 +158,7 @@ datablock_status datablock_schema_lookup(const char *reference, const char *regi
 
 datablock_status datablock_schema_register(const datablock_schema *schema, const char *registry) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (schema == NULL) {
         return dbshim_null_argument(__func__, "schema");
@@ -172,7 +172,7 @@ datablock_status datablock_schema_register(const datablock_schema *schema, const
         return status;
     }
     datablock_schema own = *schema;
-    return (datablock_status)dbgo_schema_register(&own, (char *)registry, dbshim_detail());
+    return DBSHIM_GO(dbshim_self(), dbgo_schema_register(&own, (char *)registry, dbshim_detail()));
 }
 
 void datablock_schema_free(datablock_schema *schema) {
@@ -246,7 +246,7 @@ static datablock_status write_layout(FILE *to, const datablock_schema_layout *la
 
 datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch, const datablock_schema_layout *layout, datablock_schema *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (name == NULL || layout == NULL || out == NULL) {
         return dbshim_null_argument(__func__, name == NULL ? "name" : layout == NULL ? "layout" : "out");

@@ -10,7 +10,7 @@ static datablock_status take(datablock_participant participant) {
 
 datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock, int64_t timeout_ms, bool *abandoned) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     datablock_status status = take(participant);
     if (status != DATABLOCK_OK) {
@@ -18,7 +18,12 @@ datablock_status datablock_lock_acquire(datablock_participant participant, uint3
     }
     bool left = false;
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_lock_acquire(dbshim_index(participant.handle), lock, timeout_ms, &left, thread->detail));
+    dbshim_sleep sleep = {0};
+    int result;
+    do {
+        result = DBSHIM_GO(thread, dbgo_lock_acquire(dbshim_index(participant.handle), lock, timeout_ms, &left, &sleep, thread->detail));
+    } while (dbshim_slept(&sleep, result));
+    status = (datablock_status)result;
     status = dbshim_end(participant.handle, status, false);
     if (status == DATABLOCK_OK && abandoned != NULL) {
         *abandoned = left;
@@ -28,7 +33,7 @@ datablock_status datablock_lock_acquire(datablock_participant participant, uint3
 
 datablock_status datablock_lock_release(datablock_participant participant, uint32_t lock) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     datablock_status status = take(participant);
     if (status != DATABLOCK_OK) {
@@ -41,7 +46,7 @@ datablock_status datablock_lock_release(datablock_participant participant, uint3
 
 datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags, int64_t timeout_ms, datablock_zone *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (out == NULL) {
         return dbshim_null_argument(__func__, "out");
@@ -52,7 +57,12 @@ datablock_status datablock_zone_begin(datablock_participant participant, uint32_
     }
     datablock_zone zone = {0};
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_zone_begin(dbshim_index(participant.handle), flags, timeout_ms, &zone, thread->detail));
+    dbshim_sleep sleep = {0};
+    int result;
+    do {
+        result = DBSHIM_GO(thread, dbgo_zone_begin(dbshim_index(participant.handle), flags, timeout_ms, &zone, &sleep, thread->detail));
+    } while (dbshim_slept(&sleep, result));
+    status = (datablock_status)result;
     status = dbshim_end(participant.handle, status, true);
     if (status == DATABLOCK_OK) {
         *out = zone;
@@ -62,7 +72,7 @@ datablock_status datablock_zone_begin(datablock_participant participant, uint32_
 
 datablock_status datablock_zone_end(datablock_participant participant, bool spoilt) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     datablock_status status = take(participant);
     if (status != DATABLOCK_OK) {
@@ -79,7 +89,7 @@ typedef enum { GET, SET, ADD, EXCHANGE } operation;
 
 static datablock_status count(datablock_participant participant, uint32_t counter, operation operation, uint64_t expected, uint64_t value, uint64_t *before) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     datablock_status status = take(participant);
     if (status != DATABLOCK_OK) {
@@ -113,7 +123,7 @@ static datablock_status count(datablock_participant participant, uint32_t counte
 
 datablock_status datablock_counter_get(datablock_participant participant, uint32_t counter, uint64_t *value) {
     if (value == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "value") : DATABLOCK_E_FORKED;
+        return dbshim_enter() ? dbshim_null_argument(__func__, "value") : dbshim_refusal();
     }
     return count(participant, counter, GET, 0, 0, value);
 }

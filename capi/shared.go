@@ -15,9 +15,9 @@ import (
 
 // sharer is what a producer and a consumer have in common.
 type sharer interface {
-	Lock(i uint32, timeout time.Duration) (abandoned bool, err error)
+	LockInSteps(i uint32, timeout time.Duration, s *core.Sleep) (abandoned bool, err error)
 	Unlock(i uint32) error
-	EnterZone(anyway bool, timeout time.Duration) (core.Zone, error)
+	EnterZoneInSteps(anyway bool, timeout time.Duration, s *core.Sleep) (core.Zone, error)
 	LeaveZone(spoilt bool) error
 	Counter(i uint32) (*atomic.Uint64, error)
 }
@@ -30,7 +30,7 @@ func (at *participant) sharer() sharer {
 }
 
 //export dbgo_lock_acquire
-func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C.bool, detail *C.char) (result C.int) {
+func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C.bool, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("lock.acquire")
@@ -38,9 +38,10 @@ func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C
 	if err != nil {
 		return status(err, detail)
 	}
-	left, err := at(index).sharer().Lock(uint32(lock), timeout)
+	at := at(index)
+	left, err := at.sharer().LockInSteps(uint32(lock), timeout, at.sleepOf(sleep))
 	*abandoned = C.bool(left)
-	return status(err, detail)
+	return at.stepStatus(err, sleep, detail)
 }
 
 //export dbgo_lock_release
@@ -52,7 +53,7 @@ func dbgo_lock_release(index, lock C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_zone_begin
-func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.datablock_zone, detail *C.char) (result C.int) {
+func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.datablock_zone, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("zone.begin")
@@ -63,9 +64,10 @@ func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.databl
 	if flags&^C.DATABLOCK_ZONE_ANYWAY != 0 {
 		return status(&core.Error{Code: core.Invalid, Detail: fmt.Sprintf("flags 0x%x: only DATABLOCK_ZONE_ANYWAY (0x%x) is known", flags, C.DATABLOCK_ZONE_ANYWAY)}, detail)
 	}
-	z, err := at(index).sharer().EnterZone(flags != 0, timeout)
+	at := at(index)
+	z, err := at.sharer().EnterZoneInSteps(flags != 0, timeout, at.sleepOf(sleep))
 	if err != nil {
-		return status(err, detail)
+		return at.stepStatus(err, sleep, detail)
 	}
 	*out = C.datablock_zone{data: payload(z.Data), size: C.size_t(len(z.Data)), writes: C.uint64_t(z.Writes), abandoned: C.bool(z.Abandoned), intact: C.bool(z.Intact)}
 	return C.DATABLOCK_OK

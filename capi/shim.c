@@ -7,6 +7,7 @@
 
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,16 +28,44 @@ datablock_status dbshim_null_argument(const char *function, const char *argument
     return dbshim_invalid("%s: %s is NULL", function, argument);
 }
 
-/* The first line of every function that enters Go: false in a forked child, and then the detail says so. Otherwise the detail is what the call leaves in it. */
-bool dbshim_enter(void) {
-    dbshim_failed(DATABLOCK_INLINE_FAILED);
+datablock_status dbshim_refusal(void) {
+    const dbshim_thread *thread = dbshim_self();
+    return !dbshim_usable() ? DATABLOCK_E_FORKED : thread == NULL ? DATABLOCK_E_SYSTEM : DATABLOCK_E_BUSY;
+}
+
+static const char *why_refused(const dbshim_thread *thread) {
     if (!dbshim_usable()) {
-        strcpy(dbshim_detail(), "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
-                       "call exec, or use DataBlock in a freshly started process");
-        return false;
+        return "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
+               "call exec, or use DataBlock in a freshly started process";
     }
-    dbshim_detail()[0] = '\0';
-    return true;
+    if (thread == NULL) {
+        return "no memory for this thread's part of the library: free some, and try again";
+    }
+    if (thread->in_go || thread->shared.current != NULL) {
+        return "this thread is inside a call of the library already: a signal handler that interrupts a call may not make another";
+    }
+    if (dbshim_last_round(thread)) {
+        return "this thread is in the last round of its end: call the library from an earlier destructor, or from another thread";
+    }
+    return NULL;
+}
+
+/*
+ * The first line of every function that may enter Go. False in a forked child, in a signal handler that interrupts a call of this
+ * thread, and at the very end of a thread; the detail says why. Otherwise the detail is what the call leaves in it.
+ */
+bool dbshim_enter(void) {
+    dbshim_thread *thread = dbshim_self();
+    const char *why = why_refused(thread);
+    if (why == NULL && !thread->bound) { /* a later entry allocates nothing: it may come in a signal handler */
+        dbshim_go_begin(thread);
+        dbgo_bind();
+        thread->bound = true;
+        (void)dbshim_go_end(thread, 0);
+    }
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
+    snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", why != NULL ? why : "");
+    return why == NULL;
 }
 
 /* ---- Without Go: these work in a forked child too ------------------------------------------------------------------------------ */
@@ -204,6 +233,7 @@ static datablock_status opened(datablock_status status, uint64_t handle, void *s
     }
     dbshim_catch_faults();
     dbshim_publish(handle, state, name);
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED); /* a signal handler that was refused meanwhile has left its text */
     *out = handle;
     return DATABLOCK_OK;
 }
@@ -216,11 +246,60 @@ datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begin
     return dbshim_leave(status, begins_slot);
 }
 
+typedef struct close_call {
+    uint64_t handle, kind;
+    int (*close)(uint32_t index, char *detail);
+    datablock_status status;
+    char detail[DBSHIM_DETAIL_SIZE];
+} close_call;
+
+static datablock_status close_here(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail)) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
+    }
+    datablock_status status = dbshim_take_to_close(handle, kind);
+    if (status == DATABLOCK_OK) {
+        status = DBSHIM_GO(dbshim_self(), close(dbshim_index(handle), dbshim_detail()));
+        dbshim_vacate(handle);
+    }
+    return status;
+}
+
+static void *close_in_thread(void *call) {
+    close_call *c = call;
+    c->status = close_here(c->handle, c->kind, c->close);
+    memcpy(c->detail, dbshim_detail(), sizeof c->detail);
+    return NULL;
+}
+
+/* A thread in the last round of its end may not enter Go, but a handle that its last destructor closes is closed: by another thread. */
+static datablock_status close_handle(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail)) {
+    const dbshim_thread *thread = dbshim_self();
+    close_call call = {.handle = handle, .kind = kind, .close = close};
+    sigset_t mask;
+    pthread_t closer;
+    if (thread == NULL || !dbshim_last_round(thread) || !dbshim_usable()) {
+        return close_here(handle, kind, close);
+    }
+    dbshim_block_signals(&mask); /* the closer has them blocked, too */
+    int failed = pthread_create(&closer, NULL, close_in_thread, &call);
+    if (failed == 0) {
+        pthread_join(closer, NULL);
+    }
+    dbshim_restore_signals(&mask);
+    if (failed != 0) {
+        return close_here(handle, kind, close); /* which says why not */
+    }
+    dbshim_failed(call.status == DATABLOCK_OK ? DATABLOCK_INLINE_SUCCEEDED : DATABLOCK_INLINE_FAILED);
+    memcpy(dbshim_detail(), call.detail, sizeof call.detail);
+    return call.status;
+}
+
 /* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
 
 datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (name == NULL || config == NULL || out == NULL) {
         return dbshim_null_argument(__func__, name == NULL ? "name" : config == NULL ? "config" : "out");
@@ -241,20 +320,21 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = (datablock_status)dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail());
+    status = DBSHIM_GO(dbshim_self(), dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail()));
     return opened(status, handle, state, name, &out->handle);
 }
 
 datablock_status datablock_producer_close(datablock_producer producer) {
-    if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
-    }
-    datablock_status status = dbshim_take_to_close(producer.handle, DATABLOCK_INLINE_PRODUCER);
-    if (status == DATABLOCK_OK) {
-        status = (datablock_status)dbgo_producer_close(dbshim_index(producer.handle), dbshim_detail());
-        dbshim_vacate(producer.handle);
-    }
-    return status;
+    return close_handle(producer.handle, DATABLOCK_INLINE_PRODUCER, dbgo_producer_close);
+}
+
+datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out) {
+    dbshim_sleep sleep = {0};
+    int status;
+    do {
+        status = DBSHIM_GO(thread, dbgo_write_begin(index, timeout_ms, out, &sleep, thread->detail));
+    } while (dbshim_slept(&sleep, status));
+    return (datablock_status)status;
 }
 
 datablock_status datablock_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
@@ -262,7 +342,7 @@ datablock_status datablock_write_begin(datablock_producer producer, int64_t time
         return DATABLOCK_OK;
     }
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (out == NULL) {
         return dbshim_null_argument(__func__, "out");
@@ -272,8 +352,7 @@ datablock_status datablock_write_begin(datablock_producer producer, int64_t time
         return status;
     }
     datablock_write_slot slot = {0}; /* as in datablock_producer_open */
-    dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_write_begin(dbshim_index(producer.handle), timeout_ms, &slot, thread->detail));
+    status = dbshim_claim(dbshim_self(), dbshim_index(producer.handle), timeout_ms, &slot);
     status = dbshim_end(producer.handle, status, true);
     if (status == DATABLOCK_OK) {
         *out = slot;
@@ -286,7 +365,7 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
         return DATABLOCK_OK;
     }
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (slot == NULL) {
         return dbshim_null_argument(__func__, "slot");
@@ -302,7 +381,7 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
 
 datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (slot == NULL) {
         return dbshim_null_argument(__func__, "slot");
@@ -321,7 +400,7 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
         return DATABLOCK_OK;
     }
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (slot == NULL) {
         return dbshim_null_argument(__func__, "slot");
@@ -356,7 +435,7 @@ static datablock_status import_options(const datablock_consumer_options *options
 
 datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (name == NULL || out == NULL) {
         return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
@@ -370,20 +449,12 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
     if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = (datablock_status)dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail());
+    status = DBSHIM_GO(dbshim_self(), dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail()));
     return opened(status, handle, state, name, &out->handle);
 }
 
 datablock_status datablock_consumer_close(datablock_consumer consumer) {
-    if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
-    }
-    datablock_status status = dbshim_take_to_close(consumer.handle, DATABLOCK_INLINE_CONSUMER);
-    if (status == DATABLOCK_OK) {
-        status = (datablock_status)dbgo_consumer_close(dbshim_index(consumer.handle), dbshim_detail());
-        dbshim_vacate(consumer.handle);
-    }
-    return status;
+    return close_handle(consumer.handle, DATABLOCK_INLINE_CONSUMER, dbgo_consumer_close);
 }
 
 datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
@@ -392,7 +463,7 @@ datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeo
         return status;
     }
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (out == NULL) {
         return dbshim_null_argument(__func__, "out");
@@ -412,7 +483,7 @@ datablock_status datablock_read_begin(datablock_consumer consumer, int64_t timeo
 
 datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (out == NULL) {
         return dbshim_null_argument(__func__, "out");
@@ -433,7 +504,7 @@ datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, dat
 
 datablock_status datablock_read_verify(datablock_consumer consumer, const datablock_read_slot *slot) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (slot == NULL) {
         return dbshim_null_argument(__func__, "slot");
@@ -452,7 +523,7 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
         return DATABLOCK_OK;
     }
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (slot == NULL) {
         return dbshim_null_argument(__func__, "slot");
@@ -470,7 +541,7 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
 
 datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (name == NULL || out == NULL) {
         return dbshim_null_argument(__func__, name == NULL ? "name" : "out");
@@ -483,13 +554,13 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
     if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = (datablock_status)dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own, dbshim_detail());
+    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own, dbshim_detail()));
     return opened(status, handle, NULL, name, &out->handle);
 }
 
 datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (out == NULL || (buffer == NULL && capacity != 0)) {
         return dbshim_null_argument(__func__, out == NULL ? "out" : "buffer");
@@ -517,22 +588,14 @@ datablock_status datablock_observe(datablock_observer observer, uint64_t id, voi
 }
 
 datablock_status datablock_observer_close(datablock_observer observer) {
-    if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
-    }
-    datablock_status status = dbshim_take_to_close(observer.handle, DATABLOCK_INLINE_OBSERVER);
-    if (status == DATABLOCK_OK) {
-        status = (datablock_status)dbgo_observer_close(dbshim_index(observer.handle), dbshim_detail());
-        dbshim_vacate(observer.handle);
-    }
-    return status;
+    return close_handle(observer.handle, DATABLOCK_INLINE_OBSERVER, dbgo_observer_close);
 }
 
 /* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
 
 datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (count == NULL || (out == NULL && capacity != 0)) {
         return dbshim_null_argument(__func__, count == NULL ? "count" : "out");
@@ -543,7 +606,7 @@ datablock_status datablock_list(const char *directory, datablock_block_info *out
         return status;
     }
     size_t found;
-    status = (datablock_status)dbgo_list(place.directory, out, capacity, &found, dbshim_detail());
+    status = DBSHIM_GO(dbshim_self(), dbgo_list(place.directory, out, capacity, &found, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *count = found;
     }
@@ -552,7 +615,7 @@ datablock_status datablock_list(const char *directory, datablock_block_info *out
 
 datablock_status datablock_unlink(const char *name, uint32_t flags) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (name == NULL) {
         return dbshim_null_argument(__func__, "name");
@@ -562,7 +625,7 @@ datablock_status datablock_unlink(const char *name, uint32_t flags) {
     if (status != DATABLOCK_OK) {
         return status;
     }
-    return (datablock_status)dbgo_unlink((char *)name, place.directory, flags, dbshim_detail());
+    return DBSHIM_GO(dbshim_self(), dbgo_unlink((char *)name, place.directory, flags, dbshim_detail()));
 }
 
 /* ---- Diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
@@ -582,7 +645,7 @@ int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagn
         return BAD_ARGUMENT;
     }
     SlotDiagnostic diagnostic;
-    int result = dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic, dbshim_detail());
+    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic, dbshim_detail()));
     if (result == 0) {
         *out = diagnostic;
     }
@@ -602,14 +665,14 @@ int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array
         return BAD_ARGUMENT;
     }
     size_t count;
-    int result = dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array, array_capacity, &count, dbshim_detail());
+    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array, array_capacity, &count, dbshim_detail()));
     if (result == 0) {
         *out_count = count;
     }
     return result;
 }
 
-bool datablock_is_process_alive(uint64_t pid) { return dbshim_enter() && dbgo_is_process_alive(pid, dbshim_detail()); }
+bool datablock_is_process_alive(uint64_t pid) { return dbshim_enter() && DBSHIM_GO(dbshim_self(), dbgo_is_process_alive(pid, dbshim_detail())) != 0; }
 
 RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index) {
     if (!dbshim_enter()) {
@@ -623,7 +686,7 @@ RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t s
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return (RecoveryResult)dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index, dbshim_detail());
+    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index, dbshim_detail()));
 }
 
 RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index) {
@@ -638,7 +701,7 @@ RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t sl
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return (RecoveryResult)dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index, dbshim_detail());
+    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index, dbshim_detail()));
 }
 
 int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) {
@@ -653,7 +716,7 @@ int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) 
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return BAD_ARGUMENT;
     }
-    return dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns, dbshim_detail());
+    return DBSHIM_GO(dbshim_self(), dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns, dbshim_detail()));
 }
 
 /* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
@@ -671,7 +734,7 @@ int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out) {
         return BAD_ARGUMENT;
     }
     IntegrityCheck check;
-    int result = dbgo_validate_integrity((char *)shm_name, place.directory, &check, dbshim_detail());
+    int result = DBSHIM_GO(dbshim_self(), dbgo_validate_integrity((char *)shm_name, place.directory, &check, dbshim_detail()));
     if (result == 0) {
         *out = check;
     }
@@ -692,7 +755,7 @@ RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck
     }
     IntegrityCheck check;
     bool filled = false;
-    RecoveryResult result = (RecoveryResult)dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail());
+    RecoveryResult result = DBSHIM_GO(dbshim_self(), dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail()));
     if (filled && out != NULL) {
         *out = check;
     }
@@ -713,7 +776,7 @@ int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recover
     }
     datablock_recovery_step *steps = NULL;
     size_t count = 0;
-    int result = dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count, dbshim_detail());
+    int result = DBSHIM_GO(dbshim_self(), dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count, dbshim_detail()));
     for (size_t i = 0; callback != NULL && i < count; i++) { /* here, and not from Go: whatever the callback does, no Go frame is beneath it */
         callback(&steps[i], context);
     }

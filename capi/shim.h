@@ -12,6 +12,9 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 #define DATABLOCK_INLINE_NO_NAMES /* the functions of these names are ours */
 #include "datablock_inline.h"
 
+#include <signal.h>
+#include <sys/types.h>
+
 /* Bytes of a thread's detail text, its end included. */
 #define DBSHIM_DETAIL_SIZE 1024
 /* Bytes of a directory's path, its end included. */
@@ -29,17 +32,28 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 
 typedef struct dbshim_thread {
     datablock_inline_thread shared;
-    bool in_go; /* a fault is Go's to catch */
-    int rounds; /* of the thread's end */
+    bool in_go;         /* a fault is Go's to catch */
+    bool bound;         /* it has entered Go before */
+    bool stack_given;   /* it has an alternate stack, its own or one of ours */
+    int cancel;         /* while it is in Go: its cancel state, */
+    sigset_t mask;      /* and its signal mask */
+    int rounds;         /* of the thread's end */
+    bool ending;        /* the rounds have begun */
+    pid_t tid;          /* of its thread, or of the last one that had it */
     struct dbshim_thread *next;
     char detail[DBSHIM_DETAIL_SIZE];
 } dbshim_thread;
+
+/* Bytes of an alternate stack of ours. It takes a handler's 64 KiB beside the largest frame of any processor. */
+#define DBSHIM_SIGNAL_STACK_SIZE (UINT32_C(256) << 10)
 
 dbshim_thread *dbshim_self(void);        /* NULL: no memory */
 dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
 char *dbshim_detail(void);               /* the calling thread's text. Never null */
 void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
-void dbshim_barrier(void);               /* a full barrier on every thread of the process */
+bool dbshim_barrier(void);               /* a full barrier on every thread of the process; false: the system refuses it */
+bool dbshim_last_round(const dbshim_thread *thread); /* of its destructors: it may not enter Go */
+void *dbshim_signal_stack(dbshim_thread *thread); /* an alternate stack, below which is a page that nobody may touch */
 uint64_t dbshim_monotonic(void);         /* CLOCK_MONOTONIC ns */
 bool dbshim_begin_turn(datablock_inline_moment *moment); /* acts upon a moment that is due; false: Go has to */
 
@@ -75,7 +89,8 @@ void dbshim_vacate(uint64_t handle);
 
 /* ---- shim.c: how every exported function begins and ends ------------------------------------------------------------------------- */
 
-bool dbshim_enter(void); /* false in a forked child */
+bool dbshim_enter(void);               /* false: refused */
+datablock_status dbshim_refusal(void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
 __attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
 datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* schema.c; it may be NULL */
@@ -91,15 +106,36 @@ void dbshim_damage_current(void); /* Go -> C: the call that this thread is in ha
 void dbshim_futex_wake(uint32_t *word);
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns); /* the caller looks again, whatever ended it */
 
+/* Producer.Claim of the place that the thread has taken. */
+datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out);
+
 /* Consumer.Next of the place that the thread has taken. Whatever is out of the ordinary is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
 
-/* A call of Go on a place that the thread has taken. */
-#define DBSHIM_GO(thread, call) ((thread)->in_go = true, dbshim_from_go((thread), (call)))
-static inline datablock_status dbshim_from_go(dbshim_thread *thread, int status) {
-    thread->in_go = false;
-    return (datablock_status)status;
-}
+/* ---- signals.c: how a thread of the host enters Go, and how it sleeps outside of it ----------------------------------------------- */
+
+void dbshim_block_signals(sigset_t *before); /* the asynchronous ones */
+void dbshim_restore_signals(const sigset_t *before);
+void dbshim_go_begin(dbshim_thread *thread);
+int dbshim_go_end(dbshim_thread *thread, int result); /* returns the result */
+
+/* A call of Go. Its result is an int. */
+#define DBSHIM_GO(thread, call) (dbshim_go_begin(thread), dbshim_go_end((thread), (call)))
+
+/* What the first step of a call that waits has the thread sleep on. It is zero before the first step. */
+typedef struct dbshim_sleep {
+    uint32_t *word; /* in the mapping of the place that the thread has taken */
+    uint64_t ns;    /* at most */
+    uint32_t value; /* while the word has it */
+    bool again;     /* the next step is not the first */
+} dbshim_sleep;
+
+#define DBSHIM_SLEEP (-1) /* what a step returns that is to be followed by a sleep and another step */
+
+/* True: the thread has slept, and makes the next step. False: the call has ended with that status. */
+bool dbshim_slept(const dbshim_sleep *sleep, int status);
+void dbshim_pause(uint64_t ns); /* no cancellation point */
+void dbshim_nap(uint64_t ns);   /* Go -> C */
 
 /*
  * Go -> C: fork.c. Begin and end bracket the opening and closing of lock descriptors and exclude fork; they may be called by different
@@ -122,14 +158,14 @@ bool dbshim_usable(void);
  */
 int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state, char *detail);
 int dbgo_producer_close(uint32_t index, char *detail);
-int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, char *detail);
+int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
 int dbgo_write_commit(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_checksum(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_abort(uint32_t index, uint64_t id, uint32_t slot, char *detail);
 
 int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state, char *detail);
 int dbgo_consumer_close(uint32_t index, char *detail);
-int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail);
+int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
 int dbgo_read_look_around(uint32_t index, char *detail); /* what a consumer does now and then */
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
 int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
@@ -144,9 +180,9 @@ int dbgo_observer_close(uint32_t index, char *detail);
 int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);
 
 /* The place is a producer's or a consumer's. */
-int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, char *detail);
+int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep, char *detail); /* in steps */
 int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
-int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, char *detail);
+int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep, char *detail); /* in steps */
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail);
 
@@ -157,6 +193,7 @@ int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, c
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);
 
+void dbgo_bind(void);
 void dbgo_crash_point(char *name); /* test builds only */
 
 int dbgo_list(char *directory, datablock_block_info *out, size_t capacity, size_t *count, char *detail);

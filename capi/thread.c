@@ -1,11 +1,15 @@
 /*
- * What the library knows of each thread that uses it: where it is in a call, and the text of its last error. A thread's struct is allocated when it first calls and goes to the next new
- * thread when it ends; it is never freed, because another thread may look at it at any time.
+ * What the library knows of each thread that uses it: where it is in a call, and the text of its last error. A thread's struct is
+ * mapped when it first calls. It is never freed, because another thread may look at it at any time. It goes to a new thread when
+ * the kernel no longer knows its own: no destructor of the thread can run any more, whatever their order.
+ *
+ * Everything here may happen in a signal handler, which may have interrupted malloc, or this file: there is no lock.
  */
-#define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE, syscall */
+#define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE, syscall, MAP_STACK */
 
 #include "shim.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,14 +18,16 @@ static _Thread_local dbshim_thread *self __attribute__((tls_model("initial-exec"
 
 #ifndef _WIN32
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <pthread.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
-static dbshim_thread *unused;
+static dbshim_thread *threads; /* all structs: one is only ever added, at the front */
 static pthread_key_t at_thread_end;
+static bool has_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
 static uint32_t stand_back;
@@ -44,48 +50,103 @@ static void measure_pauses(void) {
     stand_back = (uint32_t)(pauses < MOST ? pauses : MOST);
 }
 
-/* Other destructors of the thread may still use the library, so this one lets them go first: it comes round as often as the system allows. */
-static void thread_ended(void *ended) {
-    dbshim_thread *thread = ended;
-    if (++thread->rounds < 3 && pthread_setspecific(at_thread_end, thread) == 0) {
-        return;
+/* ---- The end of a thread --------------------------------------------------------------------------------------------------------- */
+
+/* Runs in each round of destructors, and counts them. */
+static void thread_ends(void *ending) {
+    dbshim_thread *thread = ending;
+    __atomic_store_n(&thread->ending, true, __ATOMIC_RELEASE);
+    if (++thread->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
+        (void)pthread_setspecific(at_thread_end, thread);
     }
-    pthread_mutex_lock(&lock);
-    thread->next = unused;
-    unused = thread;
-    pthread_mutex_unlock(&lock);
 }
 
+/*
+ * Go keeps what it has for a thread until a destructor of its own gives that back. An entry after the last run of that destructor
+ * would keep it for ever.
+ */
+bool dbshim_last_round(const dbshim_thread *thread) { return thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS; }
+
+/* The key is made when the library is loaded: destructors run in the order of their keys, and this one is to count the round for those that follow. */
+__attribute__((constructor)) static void make_key(void) { has_key = pthread_key_create(&at_thread_end, thread_ends) == 0; }
+
+/* ---- The structs of threads ---------------------------------------------------------------------------------------------------- */
+
 static void start(void) {
-    (void)pthread_key_create(&at_thread_end, thread_ended);
     measure_pauses();
     barriers = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-static dbshim_thread *enlist(void) {
-    pthread_once(&once, start);
-    pthread_mutex_lock(&lock);
-    dbshim_thread *thread = unused;
-    if (thread != NULL) {
-        unused = thread->next;
-    }
-    pthread_mutex_unlock(&lock);
-    if (thread == NULL && posix_memalign((void **)&thread, 64, sizeof *thread) != 0) {
+/* A struct's mapping: [guard][alternate stack][struct]. */
+static size_t guard_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
+void *dbshim_signal_stack(dbshim_thread *thread) { return (uint8_t *)thread - DBSHIM_SIGNAL_STACK_SIZE; }
+
+static dbshim_thread *make(void) {
+    size_t guard = guard_size();
+    size_t size = guard + DBSHIM_SIGNAL_STACK_SIZE + sizeof(dbshim_thread);
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (at == MAP_FAILED) {
         return NULL;
     }
-    memset(thread, 0, sizeof *thread);
-    thread->shared.places = dbshim_places;
-    thread->shared.fence = !barriers;
-    thread->shared.stand_back = stand_back;
-    (void)pthread_setspecific(at_thread_end, thread); /* without memory for it the struct is lost with its thread */
-    return self = thread;
+    (void)mprotect(at, guard, PROT_NONE);
+    return (dbshim_thread *)(void *)(at + guard + DBSHIM_SIGNAL_STACK_SIZE);
 }
 
-void dbshim_barrier(void) {
-    __atomic_thread_fence(__ATOMIC_SEQ_CST);
-    if (barriers) {
-        (void)syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+static bool gone(pid_t tid) { return syscall(SYS_tgkill, getpid(), tid, 0) != 0 && errno == ESRCH; }
+
+/* A struct whose thread has ended. Without a key no thread says that it ends, and the kernel is asked about each. */
+static dbshim_thread *recycle(pid_t tid) {
+    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL; t = t->next) {
+        pid_t last = __atomic_load_n(&t->tid, __ATOMIC_RELAXED);
+        if ((__atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key) && gone(last) &&
+            __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            return t;
+        }
     }
+    return NULL;
+}
+
+static void begin(dbshim_thread *thread) {
+    __atomic_store_n(&thread->shared.current, NULL, __ATOMIC_RELEASE); /* its thread may have ended inside a call */
+    thread->shared.places = dbshim_places;
+    thread->shared.fence = !barriers;
+    thread->shared.failed = thread->shared.idle = thread->shared.waited = 0;
+    thread->shared.stand_back = stand_back;
+    thread->in_go = thread->bound = thread->stack_given = false;
+    thread->rounds = 0;
+    thread->detail[0] = '\0';
+    __atomic_store_n(&thread->ending, false, __ATOMIC_RELEASE);
+    if (has_key) {
+        (void)pthread_setspecific(at_thread_end, thread); /* without memory for it the struct is lost with its thread */
+    }
+}
+
+static dbshim_thread *enlist(void) {
+    sigset_t mask;
+    int saved = errno;
+    pid_t tid = (pid_t)syscall(SYS_gettid);
+    dbshim_block_signals(&mask); /* a handler that came first would get a struct of its own */
+    pthread_once(&once, start);
+    dbshim_thread *thread = recycle(tid);
+    if (thread == NULL && (thread = make()) != NULL) {
+        thread->tid = tid;
+        begin(thread);
+        thread->next = __atomic_load_n(&threads, __ATOMIC_RELAXED);
+        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        }
+    } else if (thread != NULL) {
+        begin(thread);
+    }
+    self = thread;
+    dbshim_restore_signals(&mask);
+    errno = saved;
+    return thread;
+}
+
+bool dbshim_barrier(void) {
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return !barriers || syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
 #endif

@@ -139,10 +139,20 @@ static int64_t left(uint64_t until) {
     return until == UINT64_MAX ? -1 : now >= until ? 0 : (int64_t)((until - now + 999999) / 1000000);
 }
 
+/* Go's way, in steps. */
+static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
+    dbshim_sleep sleep = {0};
+    int status;
+    do {
+        status = DBSHIM_GO(thread, dbgo_read_begin(index, timeout_ms, out, &sleep, thread->detail));
+    } while (dbshim_slept(&sleep, status));
+    return (datablock_status)status;
+}
+
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
     datablock_inline_consumer *c = thread->shared.current->state;
     if (!DBSHIM_FAST) {
-        return DBSHIM_GO(thread, dbgo_read_begin(index, timeout_ms, out, thread->detail));
+        return read_in_go(thread, index, timeout_ms, out);
     }
     if (timeout_ms == 0) {
         outcome result = outcome_of(look(c, out));
@@ -155,7 +165,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         if (result == FOUND) {
             look_around(thread, index, c);
         }
-        return result == FOUND ? found_one(c) : DBSHIM_GO(thread, dbgo_read_begin(index, 0, out, thread->detail));
+        return result == FOUND ? found_one(c) : read_in_go(thread, index, 0, out);
     }
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
     uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
@@ -185,7 +195,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
             result = GO_ON;
             break;
         default:
-            return DBSHIM_GO(thread, dbgo_read_begin(index, timeout_ms < -1 ? timeout_ms : left(until), out, thread->detail));
+            return read_in_go(thread, index, timeout_ms < -1 ? timeout_ms : left(until), out);
         }
     }
 }

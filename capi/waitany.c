@@ -165,7 +165,7 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
 
 datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *out) {
     if (!dbshim_enter()) {
-        return DATABLOCK_E_FORKED;
+        return dbshim_refusal();
     }
     if (consumers == NULL || out == NULL) {
         return dbshim_null_argument(__func__, consumers == NULL ? "consumers" : "ready");

@@ -9,11 +9,33 @@ list(TRANSFORM headers REPLACE "^.+$" "\"${CMAKE_SOURCE_DIR}/capi/\\0\": \"${CMA
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
+# The Go runtime unblocks some signals on every thread that runs Go, so that a signal handler of the host would run on a goroutine's
+# stack. The library is built with a table of signals without that flag for those that are asynchronous. 32 and 33 are glibc's own.
+execute_process(COMMAND ${GO} env GOROOT OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE)
+set(signal_table src/runtime/sigtab_linux_generic.go)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${go_root}/${signal_table})
+file(READ ${go_root}/${signal_table} signals)
+foreach(name SIGSTKFLT SIGCHLD SIGPROF "signal 34")
+  set(before "${signals}")
+  string(REGEX REPLACE "( \\+ _SigUnblock)([^\n]*\"${name}[:\"])" "\\2" signals "${signals}")
+  if(signals STREQUAL before)
+    message(FATAL_ERROR "${go_root}/${signal_table} has changed: ${name} is not unblocked in it. See cmake/Library.cmake.")
+  endif()
+endforeach()
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/go/sigtab_linux_generic.go CONTENT "@signals@" @ONLY)
+set(go_library_overlay ${CMAKE_BINARY_DIR}/overlay-library.json)
+file(CONFIGURE OUTPUT ${go_library_overlay}
+  CONTENT "{\"Replace\": {${replaced}, \"${go_root}/${signal_table}\": \"${CMAKE_BINARY_DIR}/go/sigtab_linux_generic.go\"}}\n")
+
+# The runtime neither sends SIGURG, which a host may have a handler for, nor keeps descriptors of the control group's limits open.
+set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
+
 set(go_flags GOFLAGS=-overlay=${go_overlay})
-set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 ${go_flags} CC=${CMAKE_C_COMPILER})
-set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath)
+set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 CC=${CMAKE_C_COMPILER})
+set(go_build ${go_environment} ${go_flags} ${GO} build -buildvcs=false -trimpath)
+set(go_build_library ${go_environment} GOFLAGS=-overlay=${go_library_overlay} ${GO} build -buildvcs=false -trimpath)
 set(go_ldflags
-    "-s -w -extldflags '-Wl,-soname,${soname} -Wl,--version-script=${CMAKE_SOURCE_DIR}/capi/datablock.map -Wl,-z,relro,-z,now'")
+    "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} -Wl,--version-script=${CMAKE_SOURCE_DIR}/capi/datablock.map -Wl,-z,relro,-z,now'")
 
 # A running program may have the old library mapped: the new one takes its name by a rename, and only when it differs.
 set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; }]])
@@ -22,7 +44,7 @@ function(datablock_library target directory tags)
   set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
   set(fresh ${CMAKE_BINARY_DIR}/go/${target}/libdatablock.so)
   add_custom_target(${target}_go ALL
-    COMMAND ${go_build} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
+    COMMAND ${go_build_library} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
     COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
     COMMAND sh -c "${replace_if_different}" sh ${fresh} ${file}
     COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink libdatablock.so.${PROJECT_VERSION} ${soname}

@@ -29,6 +29,7 @@ type Consumer struct {
 
 	transactions [layout.MaxPins]ReadTransactionSlot // of the holds
 	begun        uint64                              // transactions
+	outside      *Sleep                              // of the caller, where the call is made in steps
 
 	idle, orphaned error // what a read that does not wait says when there is nothing; made once, as such a read may come millions of times
 }

@@ -61,7 +61,7 @@ func collect(l location, id blockID) (removed []string) {
 		if ran || probe(locks, layout.ProducerRow) == somebody {
 			break
 		}
-		time.Sleep(time.Millisecond) // another collector is at it, and may have looked before the last participant had left
+		platform.Nap(time.Millisecond) // another collector is at it, and may have looked before the last participant had left
 	}
 	return removed
 }

@@ -115,7 +115,7 @@ func (a *attachment) lockProducerRow() (bool, error) {
 		if probe(a.ask, layout.ProducerRow) == somebody {
 			return false, nil
 		}
-		time.Sleep(time.Millisecond)
+		platform.Nap(time.Millisecond)
 	}
 	return false, fail(Busy, "block %q: its producer's row is being cleaned without end: is the process that does it stopped? Try again", a.name())
 }
@@ -127,7 +127,7 @@ func (a *attachment) lockReplace() error {
 		if ok, err := a.ask.TryLock(layout.LockReplace); ok || err != nil {
 			return err
 		}
-		time.Sleep(time.Millisecond)
+		platform.Nap(time.Millisecond)
 	}
 	return fail(Busy, "block %q: somebody else is replacing or removing it without end: is that process stopped? Try again", a.name())
 }

@@ -38,6 +38,7 @@ type Producer struct {
 	heldAt   uint64 // id + 1 of the message whose claim had to wait last
 	sleeps   uint32 // for it
 	watch    watcher
+	outside  *Sleep // of the caller, where the call is made in steps
 	write    WriteTransactionSlot
 	swept    uint64             // Monotonic of the last look for dead readers outside a wait
 	refusals [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times

@@ -240,37 +240,51 @@ func (p *Producer) sweepAttached() {
 	})
 }
 
-// waitForRoom waits until the gate is open and a slot is free. The dead are released meanwhile, without anybody's help.
+// waitForRoom waits until the gate is open and a slot is free. It releases the dead meanwhile, without help from outside.
 func (p *Producer) waitForRoom(timeout time.Duration) error {
-	ready := func() bool { return p.gate() && p.hasSlot() }
 	if err := p.over(); err != nil {
 		return err
 	}
 	if timeout == 0 {
-		if !p.moment.KeptUp() {
-			if err := p.lookAround(p.moment.Renew()); err != nil {
-				return err
-			}
-		}
-		// A producer that only polls must not be held up by the dead for ever either.
-		if p.sweep() > 0 && ready() {
-			return nil
-		}
-		return p.timedOut(timeout)
+		return p.lookForRoom()
 	}
-	if p.heldAt != p.next+1 { // held up anew, and not by a caller that waits in slices
+	return inside(p.outside, func(s *Sleep) error { return p.awaitRoom(timeout, s) })
+}
+
+func (p *Producer) room() bool { return p.gate() && p.hasSlot() }
+
+// lookForRoom is for a claim that does not wait. A producer that only polls must not be held up by the dead for ever either.
+func (p *Producer) lookForRoom() error {
+	if !p.moment.KeptUp() {
+		if err := p.lookAround(p.moment.Renew()); err != nil {
+			return err
+		}
+	}
+	if p.sweep() > 0 && p.room() {
+		return nil
+	}
+	return p.timedOut(0)
+}
+
+// awaitRoom is a step of a wait: it returns when there is room, when there never will be, or with ErrSleep.
+func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
+	if !s.begun && p.heldAt != p.next+1 { // held up anew, and not by a caller that waits in slices
 		p.heldAt, p.sleeps = p.next+1, 0
 		for range spinTries {
-			if ready() {
+			if p.room() {
 				return nil
 			}
 		}
 	}
-	start := platform.Monotonic()
-	*p.data.plain64(layout.MetricWaits)++
+	if s.begin() {
+		*p.data.plain64(layout.MetricWaits)++
+	} else {
+		p.sleeps++
+	}
 	defer func() {
-		p.producerWaiting.Store(0)
-		*p.data.plain64(layout.MetricWaitNs) += platform.Monotonic() - start
+		if err != ErrSleep {
+			p.endWait(s)
+		}
 	}()
 	for ; ; p.sleeps++ {
 		if err := p.over(); err != nil {
@@ -285,7 +299,7 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 		wake := p.ctlWake.Load()
 		p.producerWaiting.Store(p.awaited()) // sequentially consistent, pairs with Consumer.advance and unpin
 		crash.Point("sleep.producer")
-		if ready() {
+		if p.room() {
 			return nil
 		}
 		if p.releaseDead(p.sleeps*probesASlice) > 0 {
@@ -298,15 +312,33 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 			slice = p.watch.everyHolder()
 		}
 		if timeout > 0 {
-			left := timeout - time.Duration(platform.Monotonic()-start)
+			left := timeout - s.waited()
 			if left <= 0 {
 				return p.timedOut(timeout)
 			}
 			slice = min(slice, left)
 		}
 		*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
-		platform.Wait(p.ctlWake, wake, slice)
+		return s.on(p.ctlWake, wake, slice)
 	}
+}
+
+// endWait ends a wait that has begun, whatever it came to.
+func (p *Producer) endWait(s *Sleep) {
+	s.begun = false
+	p.producerWaiting.Store(0)
+	*p.data.plain64(layout.MetricWaitNs) += uint64(s.waited())
+}
+
+// ClaimInSteps is Claim whose caller sleeps: see Sleep.
+func (p *Producer) ClaimInSteps(timeout time.Duration, s *Sleep) (WriteSlot, error) {
+	p.outside = s
+	defer func() { p.outside = nil }()
+	slot, err := p.Claim(timeout)
+	if s.begun && err != ErrSleep { // room was found, or an error, before it came to the wait
+		p.endWait(s)
+	}
+	return slot, err
 }
 
 // over reports why no further message can be written, nil if one can.

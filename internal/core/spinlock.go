@@ -85,7 +85,7 @@ func (a *attachment) tryLock(i uint32, ask bool) (taken, abandoned bool) {
 
 // Lock takes lock i, 0 to 7, for this participant, which may take it again while it has it. It waits, at most for the timeout. abandoned: the last owner ended without letting go of it, and
 // what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout, Fenced, Closed (Interrupt).
-func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32) (abandoned bool, err error) {
+func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32, outside *Sleep) (abandoned bool, err error) {
 	if a.data == nil {
 		return false, fail(Closed, "block %q: this participant is closed already", a.name())
 	}
@@ -94,6 +94,9 @@ func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32) 
 	}
 	if timeout < Forever {
 		return false, fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
+	}
+	if outside != nil && outside.begun {
+		return a.awaitLock(i, timeout, interrupted, outside)
 	}
 	if a.locks.depth[i] > 0 && a.lockWord(i).Load() == a.locks.mark {
 		a.locks.depth[i]++
@@ -114,33 +117,39 @@ func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32) 
 			break
 		}
 	}
-	return a.sleepForLock(i, timeout, interrupted)
+	err = inside(outside, func(s *Sleep) (err error) {
+		abandoned, err = a.awaitLock(i, timeout, interrupted, s)
+		return err
+	})
+	return abandoned, err
 }
 
-// sleepForLock waits as an event count does: say that one sleeps, look again, sleep while the word has not changed. An owner that died wakes nobody, so that no sleep is long.
-func (a *attachment) sleepForLock(i uint32, timeout time.Duration, interrupted *uint32) (bool, error) {
-	start, slice := platform.Monotonic(), lockFirstNap
-	for {
-		left := timeout - time.Duration(platform.Monotonic()-start)
-		if timeout >= 0 && left <= 0 {
-			return false, a.lockTimedOut(i, timeout)
-		}
-		if atomic.LoadUint32(interrupted) != 0 {
-			return false, fail(Closed, "block %q: closed while it waited for lock %d", a.name(), i)
-		}
-		sleepers := a.lockSleepers(i)
-		seen := sleepers.Or(1) | 1 // sequentially consistent, pairs with the load in leaveLock: either it sees this, or we see the word it has changed
-		crash.Point("lock.sleeps")
-		if taken, abandoned := a.tryLock(i, true); taken {
-			a.locks.depth[i] = 1
-			return abandoned, nil
-		}
-		if timeout >= 0 {
-			slice = min(slice, left)
-		}
-		platform.Wait(sleepers, seen, slice) // whoever takes the flag counts up, so that nobody who has set it goes to sleep any more
-		slice = min(2*slice, lockSlice)
+// awaitLock is a step of a wait for the lock, which is that of an event count: announce the sleep, look again, sleep while the
+// word has not changed. An owner that died wakes nobody, so that no sleep is long.
+func (a *attachment) awaitLock(i uint32, timeout time.Duration, interrupted *uint32, s *Sleep) (bool, error) {
+	if s.begin() {
+		s.nap = lockFirstNap
 	}
+	left := timeout - s.waited()
+	if timeout >= 0 && left <= 0 {
+		return false, a.lockTimedOut(i, timeout)
+	}
+	if atomic.LoadUint32(interrupted) != 0 {
+		return false, fail(Closed, "block %q: closed while it waited for lock %d", a.name(), i)
+	}
+	sleepers := a.lockSleepers(i)
+	seen := sleepers.Or(1) | 1 // sequentially consistent, pairs with the load in leaveLock: either it sees this, or we see the word it has changed
+	crash.Point("lock.sleeps")
+	if taken, abandoned := a.tryLock(i, true); taken {
+		a.locks.depth[i] = 1
+		return abandoned, nil
+	}
+	slice := s.nap
+	if timeout >= 0 {
+		slice = min(slice, left)
+	}
+	s.nap = min(2*s.nap, lockSlice)
+	return false, s.on(sleepers, seen, slice) // the thread that takes the flag counts up, so that no thread that has set it goes to sleep any more
 }
 
 func (a *attachment) lockTimedOut(i uint32, timeout time.Duration) error {
@@ -202,7 +211,17 @@ func (b *block) abandonLocks(mark uint64) {
 // Lock takes lock i, 0 to 7, of those that participants share; it may be taken again by who has it. It waits, at most for the timeout. abandoned: the last owner ended without
 // letting go of it, so that what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout, Closed.
 func (p *Producer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
-	return p.lock(i, timeout, &p.interrupted)
+	return p.lock(i, timeout, &p.interrupted, nil)
+}
+
+// LockInSteps is Lock whose caller sleeps: see Sleep.
+func (p *Producer) LockInSteps(i uint32, timeout time.Duration, s *Sleep) (abandoned bool, err error) {
+	return p.lock(i, timeout, &p.interrupted, s)
+}
+
+// LockInSteps is Producer.LockInSteps.
+func (c *Consumer) LockInSteps(i uint32, timeout time.Duration, s *Sleep) (abandoned bool, err error) {
+	return c.lock(i, timeout, &c.interrupted, s)
 }
 
 // Unlock lets go of lock i, once. Errors: Invalid (it is not this producer's), Fenced (it was taken away), Closed.
@@ -210,7 +229,7 @@ func (p *Producer) Unlock(i uint32) error { return p.unlock(i, false) }
 
 // Lock is Producer.Lock.
 func (c *Consumer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
-	return c.lock(i, timeout, &c.interrupted)
+	return c.lock(i, timeout, &c.interrupted, nil)
 }
 
 // Unlock is Producer.Unlock.

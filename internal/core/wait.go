@@ -31,6 +31,9 @@ func (c *Consumer) take(w wanted, out *ReadSlot) (bool, error) {
 
 // wait sleeps until what is wanted is there, the stream ends or the time runs out.
 func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
+	if c.outside != nil && c.outside.begun {
+		return c.awaitMessage(w, timeout, out, c.outside)
+	}
 	tries := spinTries
 	if timeout == 0 {
 		tries = 0
@@ -46,42 +49,72 @@ func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
 	if timeout == 0 && !w.given && c.quiet() {
 		return c.nothing(w, 0)
 	}
-	start := platform.Monotonic()
-	if timeout != 0 {
-		*c.hot.waits++
-		defer func() { *c.hot.waitNs += platform.Monotonic() - start }()
+	if timeout == 0 {
+		var s Sleep
+		return c.awaitMessage(w, 0, out, &s)
 	}
-	for {
-		if atomic.LoadUint32(&c.interrupted) != 0 {
-			return fail(Closed, "block %q: the consumer was closed while it waited", c.name())
+	return inside(c.outside, func(s *Sleep) error { return c.awaitMessage(w, timeout, out, s) })
+}
+
+// awaitMessage is a step of a wait, which is that of an event count. A call that does not wait takes one step, and does not mark
+// itself as waiting.
+func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, s *Sleep) (err error) {
+	first := s.begin()
+	defer func() {
+		if timeout != 0 && err != ErrSleep {
+			c.endWait(s)
 		}
-		event := c.event.Load()
-		if timeout != 0 {
-			c.waiting.Or(1 << (c.row % 64)) // sequentially consistent, pairs with the load in Producer.Commit: either it sees the bit, or we see its message below
-			crash.Point("sleep.marked")
-		}
-		over := c.over()
-		if ok, err := c.take(w, out); ok || err != nil {
-			return err // also what is left of a stream that is over
-		}
-		if over != nil {
-			return c.without(w, over)
-		}
-		slice := consumerSlice
-		if timeout >= 0 {
-			left := timeout - time.Duration(platform.Monotonic()-start)
-			if left <= 0 {
-				return c.nothing(w, timeout)
-			}
-			slice = min(slice, left)
-		}
-		crash.Point("sleep.consumer")
-		platform.Wait(c.event, event, slice)
+	}()
+	if !first {
 		*c.hot.heartbeat = platform.Monotonic()
 		if !c.rowMine() {
 			return c.fenced()
 		}
+	} else if timeout != 0 {
+		*c.hot.waits++
 	}
+	if atomic.LoadUint32(&c.interrupted) != 0 {
+		return fail(Closed, "block %q: the consumer was closed while it waited", c.name())
+	}
+	event := c.event.Load()
+	if timeout != 0 {
+		c.waiting.Or(1 << (c.row % 64)) // sequentially consistent, pairs with the load in Producer.Commit: either it sees the bit, or we see its message below
+		crash.Point("sleep.marked")
+	}
+	over := c.over()
+	if ok, err := c.take(w, out); ok || err != nil {
+		return err // also what is left of a stream that is over
+	}
+	if over != nil {
+		return c.without(w, over)
+	}
+	slice := consumerSlice
+	if timeout >= 0 {
+		left := timeout - s.waited()
+		if left <= 0 {
+			return c.nothing(w, timeout)
+		}
+		slice = min(slice, left)
+	}
+	crash.Point("sleep.consumer")
+	return s.on(c.event, event, slice)
+}
+
+// endWait ends a wait that has begun, whatever it came to.
+func (c *Consumer) endWait(s *Sleep) {
+	s.begun = false
+	*c.hot.waitNs += uint64(s.waited())
+}
+
+// NextInSteps is Next whose caller sleeps: see Sleep.
+func (c *Consumer) NextInSteps(timeout time.Duration, s *Sleep) (ReadSlot, error) {
+	c.outside = s
+	defer func() { c.outside = nil }()
+	slot, err := c.Next(timeout)
+	if s.begun && err != ErrSleep { // a message was found, or an error, before it came to the wait
+		c.endWait(s)
+	}
+	return slot, err
 }
 
 // soon reports whether the next message comes within a few looks at its entry, which take no longer than the rest of a call that finds nothing. Between them are pauses: the producer may be on the other

@@ -31,8 +31,8 @@ func (b *block) zoneSum() []byte { return b.ctl[b.flexOffset+layout.FlexSum:][:l
 func (a *attachment) ZoneSize() int { return int(a.flexSize - layout.FlexHeader) }
 
 // enterZone takes lock 0 and checks the contents. A zone that nobody has written is all zero and intact.
-func (a *attachment) enterZone(anyway bool, timeout time.Duration, interrupted *uint32) (Zone, error) {
-	abandoned, err := a.lock(zoneLock, timeout, interrupted)
+func (a *attachment) enterZone(anyway bool, timeout time.Duration, interrupted *uint32, outside *Sleep) (Zone, error) {
+	abandoned, err := a.lock(zoneLock, timeout, interrupted, outside)
 	if err != nil {
 		return Zone{}, err
 	}
@@ -87,7 +87,17 @@ func allZero(b []byte) bool {
 // EnterZone takes the flexible zone, under lock 0, waiting at most for the timeout. If its contents are not what was left in it, that is an error, unless it is to be entered anyway.
 // LeaveZone follows. Errors: those of Lock; Invalid (it is in the zone already), Checksum.
 func (p *Producer) EnterZone(anyway bool, timeout time.Duration) (Zone, error) {
-	return p.enterZone(anyway, timeout, &p.interrupted)
+	return p.enterZone(anyway, timeout, &p.interrupted, nil)
+}
+
+// EnterZoneInSteps is EnterZone whose caller sleeps: see Sleep.
+func (p *Producer) EnterZoneInSteps(anyway bool, timeout time.Duration, s *Sleep) (Zone, error) {
+	return p.enterZone(anyway, timeout, &p.interrupted, s)
+}
+
+// EnterZoneInSteps is Producer.EnterZoneInSteps.
+func (c *Consumer) EnterZoneInSteps(anyway bool, timeout time.Duration, s *Sleep) (Zone, error) {
+	return c.enterZone(anyway, timeout, &c.interrupted, s)
 }
 
 // LeaveZone lets go of the zone. With spoilt, for somebody who could not finish, the next one is told that it was abandoned. Errors: Invalid, Fenced, Closed.
@@ -95,7 +105,7 @@ func (p *Producer) LeaveZone(spoilt bool) error { return p.leaveZone(spoilt) }
 
 // EnterZone is Producer.EnterZone.
 func (c *Consumer) EnterZone(anyway bool, timeout time.Duration) (Zone, error) {
-	return c.enterZone(anyway, timeout, &c.interrupted)
+	return c.enterZone(anyway, timeout, &c.interrupted, nil)
 }
 
 // LeaveZone is Producer.LeaveZone.

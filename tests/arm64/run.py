@@ -97,7 +97,8 @@ def require_tools(build):
 
 
 def build_library(into, soname, ldflags):
-    environment = {**os.environ, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "1", "CC": COMPILER}
+    overlay = f"-overlay={into.parent / 'overlay-library.json'}"
+    environment = {**os.environ, "GOFLAGS": overlay, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "1", "CC": COMPILER}
     command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints", f"-ldflags={ldflags}", "-o", into / soname, "./capi",
             cwd=ROOT, env=environment)
     link = into / "libdatablock.so"

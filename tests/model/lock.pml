@@ -86,7 +86,7 @@ proctype Locker(byte me; byte rounds)
 		try();
 		do
 		:: taken -> break
-		:: !taken ->		/* sleepForLock */
+		:: !taken ->		/* awaitLock */
 #ifdef MUT_LOCK_LOOKS_FIRST
 			try();
 			if :: taken -> break :: else fi;

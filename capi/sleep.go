@@ -1,0 +1,41 @@
+//go:build cgo
+
+package main
+
+// #include "shim.h"
+import "C"
+
+import (
+	"time"
+
+	"datablock/internal/core"
+	"datablock/internal/platform"
+)
+
+func init() { platform.SetNap(func(d time.Duration) { C.dbshim_nap(C.uint64_t(max(d, 0))) }) }
+
+// dbgo_bind does nothing. The first entry of a thread costs more than the others, and allocates: it is not to happen in a signal
+// handler.
+//
+//export dbgo_bind
+func dbgo_bind() {}
+
+// sleepOf is what a call in steps remembers; the first step begins anew.
+func (at *participant) sleepOf(s *C.dbshim_sleep) *core.Sleep {
+	if !s.again {
+		at.sleep = core.Sleep{}
+	}
+	return &at.sleep
+}
+
+// stepStatus is what a step returns for err. The thread sleeps in C, and makes the next step.
+func (at *participant) stepStatus(err error, s *C.dbshim_sleep, detail *C.char) C.int {
+	if err != core.ErrSleep {
+		return status(err, detail)
+	}
+	s.word = event(at.sleep.Word)
+	s.value = C.uint32_t(at.sleep.Value)
+	s.ns = C.uint64_t(max(at.sleep.Slice, 0))
+	s.again = true
+	return C.DBSHIM_SLEEP
+}

@@ -1,0 +1,56 @@
+package core
+
+import (
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"datablock/internal/platform"
+)
+
+// ErrSleep is what a step returns whose caller has to sleep before the next step.
+var ErrSleep = errors.New("sleep, and call again")
+
+// A Sleep lets a call that waits sleep outside of this package, so that the thread of a C program sleeps in C, on its own
+// stack and with its own signals. The call is made in steps: where it would sleep it fills Word, Value and Slice and returns
+// ErrSleep. The caller then sleeps while *Word is Value, at most for Slice, and calls again with the same Sleep and the same
+// arguments. The zero Sleep begins a call. One goroutine at a time uses it.
+type Sleep struct {
+	Word  *atomic.Uint32
+	Value uint32
+	Slice time.Duration
+
+	begun bool
+	start uint64        // Monotonic of the first step that had to wait
+	nap   time.Duration // of a lock: how long the next sleep may be
+}
+
+// begin notes the time of the first step, and reports whether this is it.
+func (s *Sleep) begin() bool {
+	if s.begun {
+		return false
+	}
+	s.begun, s.start = true, platform.Monotonic()
+	return true
+}
+
+// waited is the time since the first step.
+func (s *Sleep) waited() time.Duration { return time.Duration(platform.Monotonic() - s.start) }
+
+// on has the caller sleep on a word: at most for slice, and not beyond the timeout, of which left remains.
+func (s *Sleep) on(word *atomic.Uint32, value uint32, slice time.Duration) error {
+	s.Word, s.Value, s.Slice = word, value, slice
+	return ErrSleep
+}
+
+// inside runs a call in steps to its end and sleeps in between. With outside, which is the caller's, it runs one step.
+func inside(outside *Sleep, step func(*Sleep) error) error {
+	if outside != nil {
+		return step(outside)
+	}
+	for own := new(Sleep); ; platform.Wait(own.Word, own.Value, own.Slice) {
+		if err := step(own); err != ErrSleep {
+			return err
+		}
+	}
+}
