@@ -52,9 +52,19 @@ static void measure_pauses(void) {
 
 /* ---- The end of a thread --------------------------------------------------------------------------------------------------------- */
 
+/*
+ * That the kernel no longer knows a thread orders all that it did before what the next thread does with its struct. In a program
+ * under ThreadSanitizer, which cannot know that, these exist.
+ */
+extern void __tsan_release(void *) __attribute__((weak));
+extern void __tsan_acquire(void *) __attribute__((weak));
+
 /* Runs in each round of destructors, and counts them. */
 static void thread_ends(void *ending) {
     dbshim_thread *thread = ending;
+    if (__tsan_release != NULL) {
+        __tsan_release(thread);
+    }
     __atomic_store_n(&thread->ending, true, __ATOMIC_RELEASE);
     if (++thread->rounds < PTHREAD_DESTRUCTOR_ITERATIONS) {
         (void)pthread_setspecific(at_thread_end, thread);
@@ -101,6 +111,9 @@ static dbshim_thread *recycle(pid_t tid) {
         pid_t last = __atomic_load_n(&t->tid, __ATOMIC_RELAXED);
         if ((__atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key) && gone(last) &&
             __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+            if (__tsan_acquire != NULL) {
+                __tsan_acquire(t);
+            }
             return t;
         }
     }

@@ -78,9 +78,13 @@ bool datablock_inline_look(datablock_inline_moment *moment) { (void)moment, __bu
 bool dbshim_begin_turn(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
 bool datablock_inline_kept_up(const datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
 int dbgo_read_look_around(uint32_t index LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) { __builtin_trap(); }
-int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
+int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED,
+                    dbshim_sleep *sleep LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }
+void dbshim_go_begin(dbshim_thread *thread LIBRARY_UNUSED) { __builtin_trap(); }
+int dbshim_go_end(dbshim_thread *thread LIBRARY_UNUSED, int result LIBRARY_UNUSED) { __builtin_trap(); }
+bool dbshim_slept(const dbshim_sleep *sleep LIBRARY_UNUSED, int status LIBRARY_UNUSED) { __builtin_trap(); }
 int dbgo_read_probe(uint32_t index LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED, _Bool *found LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }
