@@ -35,8 +35,7 @@
  *  - A block is named by a plain name ("camera": letters, digits, '.', '_', '-'; at most 200 bytes; not beginning with '.' or '-', not
  *    ending in ".ctl"), found in the configured directory, else in $DATABLOCK_DIR (read at each call), else in /dev/shm; or by an absolute path
  *    ("/run/blocks/camera").
- *  - A handle may be used by one thread at a time (a second one gets DATABLOCK_E_BUSY, as does a
- *    signal handler inside a call). The exception is closing: close from
+ *  - A handle may be used by one thread at a time; a second one gets DATABLOCK_E_BUSY. The exception is closing: close from
  *    any thread makes a waiting call on the same handle return DATABLOCK_E_CLOSED. Different handles are independent.
  *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a crash.
  *  - Out structs are owned by the caller, memory they point to is owned by the block and is valid until the slot ends.
@@ -46,6 +45,7 @@
  *  - One producer per block, by design. Fan-in is several blocks. One machine.
  *  - A LOSSLESS consumer holds the producer up while it is slow or stopped; a killed one is released automatically, but for a durable one,
  *    whose place is kept until it comes back or datablock_cleanup_dead_consumers gives it up. LATEST and ORDERED ones never do.
+ *  - Signal handlers: see SIGNALS AND THREADS below.
  *  - No signal ends a wait. A program that wants to end on SIGINT waits with a finite timeout in a loop, or closes the handle from another
  *    thread. A wait for ever does not end because the producer died, either: a restarted one goes on where it stopped.
  *  - Files NAME.*.ctl that a killed process left behind are removed by the next producer of that name, or by `datablock-admin gc`.
@@ -58,7 +58,30 @@
  *  - The library contains a Go runtime: threads of its own, and its handlers for SIGSEGV, SIGBUS and SIGFPE, which pass on to
  *    the handlers that were there before what is not theirs. A handler of SIGBUS that a program installs later should do the same: it is how a truncated
  *    file becomes DATABLOCK_E_CORRUPT.
- *  - A thread that takes over a handle from another one pays a system call for it, once.
+ *  - A thread that takes over a handle from another one pays a system call for it, once. If a seccomp filter that is installed
+ *    later refuses membarrier, taking over fails with DATABLOCK_E_SYSTEM.
+ *
+ * SIGNALS AND THREADS
+ *
+ *  - A signal handler of the program may interrupt any call, with or without SA_ONSTACK. It runs on the stack of the thread that
+ *    it interrupts, or on that thread's alternate stack. The library's own threads block every asynchronous signal. The library
+ *    neither sends nor uses SIGURG, SIGALRM, SIGPROF, SIGCHLD or a real-time signal.
+ *  - While a thread is in a part of the library that is written in Go, its asynchronous signals are blocked. That takes
+ *    microseconds, but as long as the call where a call creates, validates or repairs a large block. A call that waits does not
+ *    block signals while it sleeps. After every call the thread's signal mask is what it was.
+ *  - A handler that interrupts a call of its thread gets DATABLOCK_E_BUSY from every function but datablock_error_detail,
+ *    datablock_strerror and datablock_version, also from a close: set a flag instead, and close when the call has returned. A
+ *    handler that interrupts code of the program may call any function, if its thread has called the library before.
+ *  - A handler may end the process by exit(): what is in a call then is released by the system. It may not leave by longjmp, by an
+ *    exception or by pthread_exit when it has interrupted a call: the handle would stay BUSY.
+ *  - A thread without an alternate signal stack gets one at its first call, of 256 KiB above a guard page, and keeps it. A thread
+ *    that has one keeps its own. A program may install another one at any time. It must not leave the thread without one while
+ *    the thread calls the library: a fault in a truncated file would then end the process.
+ *  - No function is a cancellation point. A thread that is cancelled ends after the call. Asynchronous cancellation is not
+ *    supported.
+ *  - A destructor of a thread's end (of a pthread key, or of a C++ thread_local object) may use the library. In the last of the
+ *    rounds in which the system runs them (PTHREAD_DESTRUCTOR_ITERATIONS) a close still works, and a call that needs Go is
+ *    DATABLOCK_E_BUSY.
  */
 #ifndef DATABLOCK_H
 #define DATABLOCK_H
