@@ -60,9 +60,6 @@ func payload(data []byte) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(data)) // also right for an empty message
 }
 
-// mapped is where a word of a mapping is, which C may keep.
-func mapped(word *atomic.Uint64) *C.uint64_t { return (*C.uint64_t)(unsafe.Pointer(word)) }
-
 // event is where a word of a mapping is that a thread sleeps on, which C may keep.
 func event(word *atomic.Uint32) *C.uint32_t { return (*C.uint32_t)(unsafe.Pointer(word)) }
 

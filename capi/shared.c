@@ -95,10 +95,13 @@ static datablock_status count(datablock_participant participant, uint32_t counte
     if (status != DATABLOCK_OK) {
         return status;
     }
-    uint64_t *word = NULL, was = expected;
-    dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_counter(dbshim_index(participant.handle), counter, &word, thread->detail));
-    if (status == DATABLOCK_OK) {
+    uint64_t was = expected;
+    if (counter >= DATABLOCK_LAYOUT_COUNTER_COUNT) {
+        status = dbshim_invalid("block \"%.200s\" has counters 0 to %d, there is no counter %u", dbshim_name(dbshim_index(participant.handle)),
+                                DATABLOCK_LAYOUT_COUNTER_COUNT - 1, counter);
+    } else {
+        const datablock_inline_block *block = dbshim_self()->shared.current->state; /* the first member of both */
+        uint64_t *word = datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_COUNTERS + (uint64_t)counter * DATABLOCK_LAYOUT_CACHE_LINE);
         switch (operation) {
         case GET:
             was = __atomic_load_n(word, __ATOMIC_SEQ_CST);

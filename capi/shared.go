@@ -7,7 +7,6 @@ import "C"
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"datablock/internal/core"
@@ -19,7 +18,6 @@ type sharer interface {
 	Unlock(i uint32) error
 	EnterZoneInSteps(anyway bool, timeout time.Duration, s *core.Sleep) (core.Zone, error)
 	LeaveZone(spoilt bool) error
-	Counter(i uint32) (*atomic.Uint64, error)
 }
 
 func (at *participant) sharer() sharer {
@@ -79,16 +77,4 @@ func dbgo_zone_end(index C.uint32_t, spoilt C.bool, detail *C.char) (result C.in
 	defer rescue(&result, detail)
 	provoke("zone.end")
 	return status(at(index).sharer().LeaveZone(bool(spoilt)), detail)
-}
-
-//export dbgo_counter
-func dbgo_counter(index, counter C.uint32_t, word **C.uint64_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("counter")
-	c, err := at(index).sharer().Counter(uint32(counter))
-	if err == nil {
-		*word = mapped(c)
-	}
-	return status(err, detail)
 }

@@ -64,8 +64,12 @@ bool dbshim_enter(void) {
         (void)dbshim_go_end(thread, 0);
     }
     dbshim_failed(DATABLOCK_INLINE_FAILED);
-    snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", why != NULL ? why : "");
-    return why == NULL;
+    if (why != NULL) {
+        snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", why);
+        return false;
+    }
+    thread->detail[0] = '\0';
+    return true;
 }
 
 /* ---- Without Go: these work in a forked child too ------------------------------------------------------------------------------ */

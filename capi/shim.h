@@ -184,7 +184,6 @@ int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *
 int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
 int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep, char *detail); /* in steps */
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
-int dbgo_counter(uint32_t index, uint32_t counter, uint64_t **word, char *detail);
 
 int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
 int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out, char *detail);

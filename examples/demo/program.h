@@ -9,12 +9,9 @@
 /* How long one call waits before the program looks whether it has been asked to stop. */
 enum { PATIENCE_MS = 100 };
 
-/*
- * Handlers of a program that links the library need SA_ONSTACK: they may run on a thread of its Go runtime, whose stack is small.
- */
 static inline void handle_signal(int number, void (*handler)(int))
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = SA_ONSTACK};
+    struct sigaction action = {.sa_handler = handler};
     sigaction(number, &action, NULL);
 }
 

@@ -181,8 +181,7 @@ static int reader(const datablock_schema *schema, uint64_t count)
 
 int main(int argc, char **argv)
 {
-    /* A handler of a program with this library needs SA_ONSTACK: it may run on one of the library's own threads, whose stacks are small. */
-    const struct sigaction action = {.sa_handler = on_stop, .sa_flags = SA_ONSTACK};
+    const struct sigaction action = {.sa_handler = on_stop};
     datablock_schema schema;
     int result = 2;
 

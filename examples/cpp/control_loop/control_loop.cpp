@@ -35,11 +35,9 @@ struct Command {
 
 volatile sig_atomic_t stop = 0;
 
-/* SA_ONSTACK: a handler may run on one of the library's own threads, whose stacks are small. */
 void stop_on(int number) {
     struct sigaction action = {};
     action.sa_handler = [](int) { stop = 1; };
-    action.sa_flags = SA_ONSTACK;
     sigaction(number, &action, nullptr);
 }
 
