@@ -67,6 +67,7 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind);
 datablock_status dbshim_leave(datablock_status status, bool begins_slot);
 void dbshim_poison(uint64_t handle, const char *text);
 void dbshim_damage(datablock_inline_place *place);
+bool dbshim_is_closing(const datablock_inline_place *place);
 bool dbshim_is_damaged(const datablock_inline_place *place);
 
 /* Closing: of several threads one gets the place; a call that is inside is interrupted until it has left. Then vacate. */
@@ -100,6 +101,10 @@ static inline datablock_status dbshim_from_go(dbshim_thread *thread, int status)
     thread->in_go = false;
     return (datablock_status)status;
 }
+
+/* Producer.Claim and Commit of the place that the thread has taken. */
+datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out);
+datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index, const datablock_write_slot *slot, size_t length);
 
 /*
  * Go -> C: fork.c. Begin and end bracket the opening and closing of lock descriptors and exclude fork; they may be called by different
@@ -137,6 +142,8 @@ int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail); /* ends a hold, in whatever order */
+int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);

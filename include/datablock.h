@@ -374,6 +374,30 @@ typedef struct datablock_message {
 DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count,
                                                      size_t *written);
 
+enum {
+    DATABLOCK_COPY_CUT = 1u << 0 /* a message that is longer than the buffer is cut off, instead of refused */
+};
+
+/* What a message was whose copy is in the caller's buffer. */
+typedef struct datablock_copied {
+    uint64_t id;           /* the message's */
+    uint64_t length;       /* bytes of the message, also when there was room for fewer */
+    uint64_t timestamp_ns; /* as in datablock_read_slot */
+    uint64_t missed;       /* as in datablock_read_slot */
+    uint32_t index;        /* the slot's number, as in the diagnosis */
+    uint32_t reserved;     /* zero */
+} datablock_copied;
+
+/*
+ * Copies the next message into `buffer`: datablock_read_begin, a copy, datablock_read_end. Needs one of the consumer's max_pins during the call, and may be called while messages are held: the
+ * copy is no hold, so that the order in which a LOSSLESS consumer ends its messages does not concern it. `buffer` may be NULL if `capacity` is 0.
+ * A message of more than `capacity` bytes is INVALID, is not read, and comes again with the next read (of a LATEST consumer: the newest then); `out` says of it how long it is. With DATABLOCK_COPY_CUT
+ * its first `capacity` bytes are copied instead, and it counts as read.
+ * Waits, and fails, as the two do: after OVERRUN and FENCED discard what is in the buffer. Whatever the status, `buffer` may have been written to, though never beyond the message's length.
+ */
+DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer, size_t capacity,
+                                                   datablock_copied *out);
+
 /*
  * The next messages, in place, as many as are there already, up to `capacity`: waits for the first one only. They are held until datablock_read_batch_end.
  * LOSSLESS: one hold covers the whole batch, however long it is (while a join at the oldest message is not complete: as ORDERED). Its end moves the cursor once, so that a batch costs

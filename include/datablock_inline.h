@@ -1087,6 +1087,22 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
     return done;
 }
 
+/* Publishes the open claim, and wakes consumers that sleep. False: it is still open, and the library publishes or ends it. The place is entered. */
+DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
+    bool done = datablock_inline_commit(p, length, stamp);
+    if (DATABLOCK_UNLIKELY(!done)) {
+        p->claimed = 1;
+    } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
+        datablock_inline_wake_consumers(&p->block);
+    } else if (DATABLOCK_UNLIKELY(datablock_inline_self->waited)) {
+        datablock_inline_self->waited = 0;
+        uint8_t *payload = datablock_inline_payload(&p->block, p->slot);
+        datablock_inline_hand_on(payload - DATABLOCK_LAYOUT_SLOT_HEADER);
+        datablock_inline_hand_on(payload);
+    }
+    return done;
+}
+
 DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
     if (DATABLOCK_UNLIKELY(slot == NULL)) {
         return false;
@@ -1103,17 +1119,7 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
         stamp = done ? datablock_inline_realtime() : 0; /* ENFORCED is the library's */
     }
     if (DATABLOCK_LIKELY(done)) {
-        done = datablock_inline_commit(p, length, stamp);
-        if (DATABLOCK_UNLIKELY(!done)) {
-            p->claimed = 1; /* still this claim, and the library publishes or ends it */
-        } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
-            datablock_inline_wake_consumers(&p->block);
-        } else if (DATABLOCK_UNLIKELY(datablock_inline_self->waited)) {
-            datablock_inline_self->waited = 0;
-            uint8_t *payload = datablock_inline_payload(&p->block, p->slot);
-            datablock_inline_hand_on(payload - DATABLOCK_LAYOUT_SLOT_HEADER);
-            datablock_inline_hand_on(payload);
-        }
+        done = datablock_inline_publish(p, length, stamp);
     }
     datablock_inline_leave(done);
     return done;
@@ -1139,21 +1145,15 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 /* How often a poll looks that follows on one that found nothing: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
 #define DATABLOCK_INLINE_LOOKS 8
 
-/* *status is OK, or TIMEOUT of a call that does not wait. */
-DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
-    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
-        return false;
-    }
-    void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
-        return false;
-    }
-    datablock_inline_consumer *c = (datablock_inline_consumer *)state;
+/*
+ * What a read comes to that finds the message there, or does not wait; the place is entered. SLOW: the library has to go on. NOTHING: the time of a call that does not wait is up, and what
+ * datablock_error_detail says of it is noted.
+ */
+DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
-        datablock_inline_leave(false);
-        return false;
+        return DATABLOCK_INLINE_SLOW;
     }
-    bool wake = false, done;
+    bool wake = false;
     datablock_inline_found found;
     if (DATABLOCK_UNLIKELY(c->close)) {
         c->close = 0;
@@ -1168,26 +1168,37 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
         if (DATABLOCK_UNLIKELY(c->polling)) {
             c->polling = c->close = 0; /* the reader waits for the producer, which is the slower one */
         }
-        *status = DATABLOCK_OK;
-        done = true;
     } else {
         c->close = 0;
         c->polling = 1;
-        done = found == DATABLOCK_INLINE_NOTHING && timeout_ms == 0 && datablock_inline_idle(c);
-        *status = DATABLOCK_E_TIMEOUT;
+        if (found != DATABLOCK_INLINE_NOTHING || timeout_ms != 0 || !datablock_inline_idle(c)) {
+            found = DATABLOCK_INLINE_SLOW;
+        }
     }
     if (DATABLOCK_UNLIKELY(wake)) {
         datablock_inline_wake_producer(&c->block);
     }
-    if (DATABLOCK_UNLIKELY(done && found == DATABLOCK_INLINE_NOTHING)) {
+    if (DATABLOCK_UNLIKELY(found == DATABLOCK_INLINE_NOTHING)) {
         datablock_inline_self->waited = 1;
-        datablock_inline_self->idle = (uint32_t)(consumer.handle >> DATABLOCK_INLINE_INDEX_SHIFT);
+        datablock_inline_self->idle = (uint32_t)(handle >> DATABLOCK_INLINE_INDEX_SHIFT);
         datablock_inline_self->failed = DATABLOCK_INLINE_IDLE;
-        datablock_inline_leave(false);
-    } else {
-        datablock_inline_leave(done);
     }
-    return done;
+    return found;
+}
+
+/* *status is OK, or TIMEOUT of a call that does not wait. */
+DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
+    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
+        return false;
+    }
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
+        return false;
+    }
+    datablock_inline_found found = datablock_inline_look_for((datablock_inline_consumer *)state, consumer.handle, timeout_ms, out);
+    datablock_inline_leave(found == DATABLOCK_INLINE_MESSAGE);
+    *status = found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
+    return found != DATABLOCK_INLINE_SLOW;
 }
 
 DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {

@@ -514,6 +514,45 @@ static void null_write_batch_written(void) {
     STATUS(datablock_write_batch(producer, 0, NULL, 0, NULL));
 }
 
+static void null_write_batch_data(void) {
+    static const datablock_message messages[] = {{"a", 1}, {NULL, 1}};
+    size_t written;
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write_batch(producer, 0, messages, 2, &written));
+    CHECK(written == 1);
+}
+
+static void null_read_copy_buffer(void) {
+    datablock_copied copied;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_copy(consumer, 0, 0, NULL, 1, &copied));
+}
+
+static void null_read_copy_out(void) {
+    char buffer[1];
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_copy(consumer, 0, 0, buffer, sizeof buffer, NULL));
+}
+
+static void read_copy_flags(void) {
+    datablock_copied copied;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_copy(consumer, 0, 2, NULL, 0, &copied));
+}
+
+static void read_copy_without_room(void) {
+    char buffer[9];
+    datablock_copied copied;
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    CHECK_OK(datablock_write(producer, 0, "ten bytes.", 10, NULL));
+    STATUS(datablock_read_copy(consumer, 0, 0, buffer, sizeof buffer, &copied));
+    CHECK(copied.id == 0 && copied.length == 10);
+}
+
 static void null_read_verify(void) {
     open_producer();
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
@@ -1380,6 +1419,22 @@ static void truncated_before_commit(void) {
     datablock_write_slot out = claim(producer);
     CHECK(truncate(data_path(), 0) == 0);
     STATUS(datablock_write_commit(producer, &out, 1));
+}
+
+static void truncated_in_write(void) {
+    datablock_producer producer = open_producer();
+    CHECK(truncate(data_path(), 0) == 0);
+    STATUS(datablock_write(producer, 0, "x", 1, NULL));
+}
+
+static void truncated_in_read_copy(void) {
+    char buffer[100];
+    datablock_copied copied;
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    write_messages(producer, 1);
+    CHECK(truncate(data_path(), 0) == 0);
+    STATUS(datablock_read_copy(consumer, 0, 0, buffer, sizeof buffer, &copied));
 }
 
 static void truncated_before_close(void) {
@@ -2263,7 +2318,8 @@ static void panic_diagnose(void) {
 
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
-    X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_read_verify) X(null_read_batch_out)  \
+    X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_write_batch_data) X(null_read_verify) X(null_read_batch_out)  \
+    X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
     X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none) X(wait_any_timeout_negative) \
     X(wait_any_nothing) X(wait_any_of_closed) X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer) X(null_observe_out) X(null_schema_of_observer) \
     X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \
@@ -2291,7 +2347,7 @@ static void panic_diagnose(void) {
     X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign)                   \
     X(control_directory) X(control_other_owner) X(ring_damaged) X(ring_contradicts_slot) X(slot_header_damaged)                       \
     X(truncated_while_reading) X(truncated_while_waiting) X(truncated_while_writing) X(truncated_while_blocked)                       \
-    X(truncated_before_commit) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
+    X(truncated_before_commit) X(truncated_in_write) X(truncated_in_read_copy) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
     X(full_control) X(full_data) X(full_of_files) X(block_absurd)                                                                     \
     X(handle_zero) X(handle_zero_consumer) X(handle_closed) X(handle_closed_twice) X(handle_closed_twice_consumer) X(handle_stale)    \
     X(handle_garbage) X(handle_of_producer) X(handle_of_consumer)                                                                     \
