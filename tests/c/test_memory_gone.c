@@ -572,6 +572,61 @@ static void a_hole_of_many_pages(void) {
     check_remove_files();
 }
 
+/* ---- The text of a poisoned handle -------------------------------------------------------------------------------------------------- */
+
+static void *ask_until_closed(void *argument) {
+    struct worker *w = argument;
+    datablock_read_slot slot;
+    for (datablock_status status = DATABLOCK_E_PANIC; status == DATABLOCK_E_PANIC;) {
+        status = library.read_begin(w->block->consumer, 0, &slot);
+        CHECK(status == DATABLOCK_E_PANIC || status == DATABLOCK_E_HANDLE);
+        const char *detail = datablock_error_detail();
+        if (status == DATABLOCK_E_PANIC && (strstr(detail, "(internal error: provoked at consumer.next (") == NULL || strstr(detail, "close the handle and open again") == NULL)) {
+            check_failed(__FILE__, __LINE__, "not the text of a panic");
+        }
+        atomic_fetch_add(&w->made, 1);
+    }
+    return NULL;
+}
+
+/* Memory of the sizes that a text may have had, with something else in it. */
+static void use_freed_memory(void) {
+    char *other[64];
+    for (size_t i = 0; i < 64; i++) {
+        other[i] = malloc(16 + 8 * i);
+        CHECK(other[i] != NULL);
+        memset(other[i], 'X', 16 + 8 * i);
+    }
+    for (size_t i = 0; i < 64; i++) {
+        free(other[i]);
+    }
+}
+
+/* A thread that is refused reads what the panic said, while another one closes the handle. */
+static void poison_text_and_closing(void) {
+    int rounds = getenv("DATABLOCK_SOAK") != NULL ? 10000 : 1000;
+    for (int round = 0; round < rounds; round++) {
+        struct pair pair = open_pair("poison", 2, DATABLOCK_LATEST);
+        struct block b = {.consumer = pair.consumer};
+        struct worker w = {.block = &b};
+        datablock_read_slot slot;
+        pthread_t thread;
+        alarm(60);
+        setenv("DATABLOCK_TEST_PANIC", "consumer.next", 1);
+        CHECK_STATUS(library.read_begin(pair.consumer, 0, &slot), DATABLOCK_E_PANIC);
+        unsetenv("DATABLOCK_TEST_PANIC");
+        CHECK(pthread_create(&thread, NULL, ask_until_closed, &w) == 0);
+        while (atomic_load(&w.made) < 3) {
+            sched_yield();
+        }
+        CHECK_OK(datablock_consumer_close(pair.consumer));
+        use_freed_memory();
+        CHECK(pthread_join(thread, NULL) == 0);
+        CHECK_OK(datablock_producer_close(pair.producer));
+    }
+    CHECK_OK(unlink_here("poison"));
+}
+
 /* ---- The caller's buffers ---------------------------------------------------------------------------------------------------------- */
 
 /* Two pages, and behind them one that nobody may touch. */
@@ -720,6 +775,7 @@ int main(int argc, char **argv) {
         {"no-more-than-the-message-needs", no_more_than_the_message_needs},
         {"observe-longer-messages", observe_longer_messages},
         {"wild-pointers", wild_pointers},
+        {"poison-text-and-closing", poison_text_and_closing},
         {"closing-against-every-call", closing_against_every_call},
     };
     if (argc == 4 && strcmp(argv[1], "wild") == 0) {
