@@ -21,7 +21,7 @@ COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
     }
     datablock_status status = dbshim_take(handle, kind);
     if (status == DATABLOCK_OK) {
-        datablock_inline_self = &dbshim_self()->shared; /* which the inline functions below write to */
+        datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION); /* which the inline functions below write to */
     }
     return status;
 }
