@@ -1345,7 +1345,7 @@ template <typename T> datablock_status copy_next(datablock_consumer consumer, st
     datablock_copied copied{};
     datablock_status status = datablock_read_copy(consumer, timeout_ms, DATABLOCK_COPY_CUT, to, sizeof(T), &copied);
     if (!DATABLOCK_HPP_LIKELY(status != DATABLOCK_OK || copied.length >= sizeof(T))) {
-        misfit(static_cast<std::size_t>(copied.length), sizeof(T), to, alignof(T));
+        misfit(copied.length, sizeof(T), to, alignof(T));
     }
     return status;
 }
