@@ -41,6 +41,23 @@
  *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a crash.
  *  - Out structs are owned by the caller, memory they point to is owned by the block and is valid until the slot ends.
  *
+ * THREADS AND CLOSING
+ *
+ *  - A call holds its handle from its beginning to its end. A close from another thread ends a wait
+ *    (the waiting call returns DATABLOCK_E_CLOSED) and waits for everything else that a call does:
+ *    a copy, a checksum, a step of a counter. Of a batch it waits for the message that is being
+ *    written, and the batch returns DATABLOCK_E_CLOSED. A call that begins later returns
+ *    DATABLOCK_E_HANDLE.
+ *  - A close does not wait for the program's own use of `data` of a write slot, a read slot, a batch
+ *    or the zone. It unmaps that memory, and the next block that the process opens may have the same
+ *    address. Before a thread closes a handle, no other thread may use such a pointer any more.
+ *  - datablock_write, datablock_write_batch, datablock_read_copy and datablock_observe give out no
+ *    pointer: they may run in one thread while another one closes the handle.
+ *  - The library reads and writes the caller's memory during the call only, and of a buffer no more
+ *    than the message needs. A wild pointer faults in the calling thread, in C.
+ *  - A signal handler must not leave a call by siglongjmp, nor a fault's handler: the handle would
+ *    be held for ever, and a close would wait for ever.
+ *
  * CAVEATS
  *
  *  - One producer per block, by design. Fan-in is several blocks. One machine.
@@ -51,8 +68,10 @@
  *  - Files NAME.*.ctl that a killed process left behind are removed by the next producer of that name, or by `datablock-admin gc`.
  *  - After fork() the library cannot be used in the child (DATABLOCK_E_FORKED) until exec; the child has no access to payloads
  *    that the parent writes. Open blocks in the child of a fresh process instead.
- *  - If somebody truncates a block's file while you read a payload through its pointer, the kernel sends SIGBUS; calls into
- *    the library report DATABLOCK_E_CORRUPT where they can, a direct load cannot be protected.
+ *  - If somebody truncates a block's file while it is open, the call that meets the missing part
+ *    returns DATABLOCK_E_CORRUPT, or the next call on the handle does; a call that copies returns it
+ *    at once. A load or store of the program's own, through the pointer of a slot or the zone, raises
+ *    SIGBUS: a program that copies has no such pointer.
  *  - Whoever may write the control file (by default: your own uid) can stall or skip consumers, though never alter a written message.
  *    Consumers map messages read-only: a write to `in.data` is a segmentation fault of the writer.
  *  - The library contains a Go runtime: threads of its own, and its handlers for SIGSEGV, SIGBUS and SIGFPE, which pass on to
@@ -357,8 +376,8 @@ DATABLOCK_API datablock_status datablock_wait_any(const datablock_consumer *cons
 /* ---- Whole messages in one call -------------------------------------------------------------------------------------------------- */
 
 /*
- * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy, datablock_write_commit. `id` is the message's; it may be NULL. `data` may be NULL
- * for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a slot has). Nothing is published, and no claim is left, unless the status is OK.
+ * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy and datablock_write_commit in one hold of the handle. `id` is the message's; it may be NULL. `data` may be NULL
+ * for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a slot has, which is said without waiting). Nothing is published, and no claim is left, unless the status is OK.
  */
 DATABLOCK_API datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id);
 
@@ -369,7 +388,7 @@ typedef struct datablock_message {
 
 /*
  * Publishes copies of several messages, in order. `timeout_ms` is for the whole call. Each is published by itself: readers see it at once, and a death in between loses only
- * what was not published yet. *written is how many were, whatever the status; the status is of the first that was not. Errors: as datablock_write.
+ * what was not published yet. *written is how many were, whatever the status; the status is of the first that was not. The handle is held for the whole batch. Errors: as datablock_write.
  */
 DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count,
                                                      size_t *written);
@@ -442,7 +461,8 @@ DATABLOCK_API datablock_status datablock_observer_open(const char *name, const d
 
 /*
  * Copies message `id`, or the newest that nobody discarded (DATABLOCK_NEWEST), into `buffer`, as far as `capacity` goes; 0, and then `buffer` may be NULL, tells of the message alone. It looks before and after the copy, and says OK
- * only when the message stood all the time. Does not wait. With ENFORCED checksums a whole copy is compared, too. Whatever the status, `buffer` may have been written to.
+ * only when the message stood all the time. Does not wait. With ENFORCED checksums a whole copy is compared, too. Whatever the status, `buffer` may have been written to, though never
+ * beyond the message's length.
  * Errors: INVALID (null), NOT_FOUND (no message yet, or that one is not written yet), OVERRUN (overwritten, perhaps while it was copied; NEWEST: the producer was faster at each of a hundred attempts), LOST, CHECKSUM, SUPERSEDED
  * (the block was replaced or removed, which is noticed within 100 ms: open again), CORRUPT, BUSY, HANDLE.
  */

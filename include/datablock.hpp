@@ -5,7 +5,7 @@
  *
  * OVERVIEW
  *
- * C++17, header alone, over the inline functions of datablock_inline.h (with a compiler that these do not support: over the exported ones of datablock.h, which is the
+ * C++17 with exceptions, header alone, over the inline functions of datablock_inline.h (with a compiler that these do not support: over the exported ones of datablock.h, which is the
  * specification of everything that is not said here). Owners close what they opened, transactions give back what they claimed or hold however they are left, and a status
  * other than success is an exception. Nothing is allocated for a message.
  *
@@ -32,6 +32,8 @@
  *    are independent.
  *  - Views (WriteSlot, ReadSlot, what data(), bytes(), text() and as() give) point into the block and are valid until the transaction, the guard, or the iterator's step ends.
  *    Reading through one afterwards is as reading through a dangling pointer.
+ *  - close() of another thread does not wait for the use of a view, and unmaps its memory. Producer::write and write_bytes, TypedProducer::send, write_batch, Consumer::next and try_next, and Observer
+ *    copy inside the call, which close() waits for: they may run while another thread closes.
  *  - Guards and iterators may outlive the Producer or Consumer and may be used after it was moved: when that has gone they are harmless, and hold nothing.
  *
  * CAVEATS
@@ -628,7 +630,7 @@ public:
     /* For functions of datablock.h; it stays this object's to close. */
     datablock_producer for_c() const noexcept { return producer_; }
 
-    /* Publishes a message that is a copy of `value`, trivially copyable. Returns its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot). */
+    /* Publishes a message that is a copy of `value`, trivially copyable: datablock_write. Returns its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot). */
     template <typename T> std::uint64_t write(const T &value, std::int64_t timeout_ms = for_ever);
 
     /* The same for `length` bytes. */
@@ -928,7 +930,10 @@ public:
     /* For functions of datablock.h; it stays this object's to close. */
     datablock_consumer for_c() const noexcept { return consumer_; }
 
-    /* A copy of the next message, as a T; a longer message is cut off. Waits, and errors, as with_next_slot; also timeout_error, of which error::no_producer is one, invalid (shorter, and it counts as read). */
+    /*
+     * A copy of the next message, as a T; a longer message is cut off. The block need not be aligned as the type is. May be called while older messages are held; needs one of max_pins during the call.
+     * Waits, and errors, as with_next_slot; also timeout_error, of which error::no_producer is one, invalid (shorter, and it counts as read).
+     */
     template <typename T> T next(std::int64_t timeout_ms = for_ever);
 
     /* The same, empty on a timeout. */
