@@ -17,7 +17,7 @@ for standard in c++17 c++20; do
         # shellcheck disable=SC2086
         echo "#include \"${header#include/}\"" | "$cxx" -std=$standard $flags -fsyntax-only -x c++ - || { echo "$header, $standard"; exit 1; }
     done
-    for user in tests/headers/transactions.cpp tests/headers/inline.c; do
+    for user in tests/headers/transactions.cpp tests/headers/parts.cpp tests/headers/inline.c; do
         # shellcheck disable=SC2086
         "$cxx" -std=$standard $flags -O1 -c -o /dev/null -x c++ $user || { echo "$user, $standard"; exit 1; }
     done
