@@ -1,6 +1,8 @@
 /*
- * Whole messages in one call: copies, and several at once. A claim, its copy and its commit are in one hold of the handle, as are a read, its copy and its end: a close from another
- * thread waits for them, and a page that is missing in the block makes them DATABLOCK_E_CORRUPT. The copy is made here, so that a wild pointer of the caller's faults where its debugger shows it.
+ * Whole messages in one call: copies, and several at once. A claim, its copy and its commit are in
+ * one hold of the handle, as are a read, its copy and its end: a close from another thread waits
+ * for them, and a page that is missing in the block makes them DATABLOCK_E_CORRUPT. The copy is
+ * made here, so that a wild pointer of the caller's faults where its debugger shows it.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -13,7 +15,7 @@
 #define HOT static inline __attribute__((always_inline))
 #define COLD static __attribute__((noinline, cold))
 
-/* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Handles ----------------------------------------------------------------------------------------------------- */
 
 COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
     if (!dbshim_enter()) {
@@ -21,7 +23,8 @@ COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
     }
     datablock_status status = dbshim_take(handle, kind);
     if (status == DATABLOCK_OK) {
-        datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION); /* which the inline functions below write to */
+        /* The inline functions below write to it. */
+        datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION);
     }
     return status;
 }
@@ -43,7 +46,10 @@ HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_s
     return dbshim_end(handle, status, begins_slot);
 }
 
-/* Before a call of Go on a place that was entered as the inline functions do: what dbshim_enter does besides. */
+/*
+ * Before a call of Go on a place that was entered as the inline functions do: what dbshim_enter
+ * does besides.
+ */
 COLD dbshim_thread *begin_slowly(void) {
     dbshim_failed(DATABLOCK_INLINE_FAILED);
     dbshim_detail()[0] = '\0';
@@ -61,16 +67,22 @@ HOT void copy(void *to, const void *from, size_t length) {
     }
 }
 
-/* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
 
-/* The functions of this section are of a place that is taken, and dbshim_end has the text of their CORRUPT. */
+/*
+ * The functions of this section are of a place that is taken, and dbshim_end has the text of their
+ * CORRUPT.
+ */
 
 HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_slot *slot) {
     datablock_inline_place *place = taken_place();
     if (DBSHIM_FAST && timeout_ms >= -1 && datablock_inline_claim(place->state, slot)) {
         return DATABLOCK_OK;
     }
-    return hole_in(place, handle) ? DATABLOCK_E_CORRUPT : dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
+    if (hole_in(place, handle)) {
+        return DATABLOCK_E_CORRUPT;
+    }
+    return dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
 }
 
 /* Fills a claimed slot and publishes it. What has a hole is not published. */
@@ -81,8 +93,9 @@ HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, 
     if (hole_in(place, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
-    if (DBSHIM_FAST && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 &&
-        datablock_inline_publish(p, length, (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0)) {
+    uint64_t stamp = (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0;
+    bool fast = DBSHIM_FAST && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
+    if (fast && datablock_inline_publish(p, length, stamp)) {
         return DATABLOCK_OK;
     }
     return dbshim_commit(begin_slowly(), dbshim_index(handle), slot, length);
@@ -91,8 +104,8 @@ HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, 
 HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
     const datablock_inline_producer *p = taken_place()->state;
     if (length > p->block.slot_size) {
-        return dbshim_invalid("block \"%.200s\": a message of %zu bytes exceeds the slot's %llu bytes", dbshim_name(dbshim_index(handle)), length,
-                              (unsigned long long)p->block.slot_size);
+        return dbshim_invalid("block \"%.200s\": a message of %zu bytes exceeds the slot's %llu bytes",
+                              dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->block.slot_size);
     }
     datablock_write_slot slot;
     slot.data = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
@@ -104,7 +117,8 @@ HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *
     return publish(handle, &slot, data, length);
 }
 
-datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
+datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length,
+                                 uint64_t *id) {
     if (data == NULL && length != 0) {
         return dbshim_enter() ? dbshim_null_argument(__func__, "data") : DATABLOCK_E_FORKED;
     }
@@ -130,13 +144,18 @@ static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
 }
 
 COLD datablock_status closed_between(uint64_t handle, size_t written, size_t count) {
-    snprintf(begin_slowly()->detail, DBSHIM_DETAIL_SIZE, "block \"%.200s\": the handle is being closed by another thread: %zu of %zu messages were published",
+    snprintf(begin_slowly()->detail, DBSHIM_DETAIL_SIZE,
+             "block \"%.200s\": the handle is being closed by another thread: %zu of %zu messages were published",
              dbshim_name(dbshim_index(handle)), written, count);
     return DATABLOCK_E_CLOSED;
 }
 
-/* All messages are in one hold, so that no other thread's come between them. A close does not wait for those that are not begun. */
-static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const datablock_message *messages, size_t count, size_t *written) {
+/*
+ * All messages are in one hold, so that no other thread's come between them. A close does not wait
+ * for those that are not begun.
+ */
+static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const datablock_message *messages, size_t count,
+                                  size_t *written) {
     uint64_t begun = timeout_ms > 0 ? dbshim_monotonic() : 0, id;
     for (int64_t left = timeout_ms; *written < count; left = time_left(timeout_ms, begun)) {
         const datablock_message *message = &messages[*written];
@@ -155,9 +174,11 @@ static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const dat
     return DATABLOCK_OK;
 }
 
-datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count, size_t *written) {
+datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms,
+                                       const datablock_message *messages, size_t count, size_t *written) {
     if ((messages == NULL && count != 0) || written == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, written == NULL ? "written" : "messages") : DATABLOCK_E_FORKED;
+        const char *missing = written == NULL ? "written" : "messages";
+        return dbshim_enter() ? dbshim_null_argument(__func__, missing) : DATABLOCK_E_FORKED;
     }
     *written = 0;
     if (count == 0) {
@@ -171,7 +192,7 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
     return end(producer.handle, write_all(producer.handle, timeout_ms, messages, count, written), false);
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
 
 /* The functions of this section, too, are of a place that is taken. */
 
@@ -184,7 +205,10 @@ HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock
             return found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
         }
     }
-    return hole_in(place, handle) ? DATABLOCK_E_CORRUPT : dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
+    if (hole_in(place, handle)) {
+        return DATABLOCK_E_CORRUPT;
+    }
+    return dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
 }
 
 /* Ends the hold of a message that was copied, in whatever order. */
@@ -200,27 +224,35 @@ HOT datablock_status end_copied(uint64_t handle, const datablock_read_slot *slot
         return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
     }
     dbshim_thread *thread = begin_slowly();
-    return DBSHIM_GO(thread, dbgo_read_copied(dbshim_index(handle), slot->id, slot->index, slot->token, thread->detail));
+    uint32_t index = dbshim_index(handle);
+    return DBSHIM_GO(thread, dbgo_read_copied(index, slot->id, slot->index, slot->token, thread->detail));
 }
 
 /* Says that there is no room for a message, and leaves it for the next read. */
 COLD datablock_status no_room(uint64_t handle, const datablock_read_slot *slot, size_t capacity) {
     uint32_t index = dbshim_index(handle);
     dbshim_thread *thread = begin_slowly();
-    datablock_status status = DBSHIM_GO(thread, dbgo_read_give_back(index, slot->id, slot->index, slot->token, slot->length, slot->missed, thread->detail));
+    datablock_status status = DBSHIM_GO(thread, dbgo_read_give_back(index, slot->id, slot->index, slot->token,
+                                                                    slot->length, slot->missed, thread->detail));
     if (status != DATABLOCK_OK) {
         return status;
     }
-    return dbshim_invalid("block \"%.200s\": message %llu has %zu bytes, and the buffer %zu: the next read gets it again; give it more room, or DATABLOCK_COPY_CUT",
+    return dbshim_invalid("block \"%.200s\": message %llu has %zu bytes, and the buffer %zu: "
+                          "the next read gets it again; give it more room, or DATABLOCK_COPY_CUT",
                           dbshim_name(index), (unsigned long long)slot->id, slot->length, capacity);
 }
 
-datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer, size_t capacity, datablock_copied *out) {
+datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer,
+                                     size_t capacity, datablock_copied *out) {
     if (out == NULL || (buffer == NULL && capacity != 0)) {
         return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "buffer") : DATABLOCK_E_FORKED;
     }
     if ((flags & ~(uint32_t)DATABLOCK_COPY_CUT) != 0) {
-        return dbshim_enter() ? dbshim_invalid("%s: flags 0x%x: only DATABLOCK_COPY_CUT (0x%x) is known", __func__, flags, DATABLOCK_COPY_CUT) : DATABLOCK_E_FORKED;
+        if (!dbshim_enter()) {
+            return DATABLOCK_E_FORKED;
+        }
+        return dbshim_invalid("%s: flags 0x%x: only DATABLOCK_COPY_CUT (0x%x) is known", __func__, flags,
+                              DATABLOCK_COPY_CUT);
     }
     datablock_status status = take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -240,7 +272,11 @@ datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeou
     }
     datablock_status last = end(consumer.handle, status, false);
     if (found && last == status) {
-        *out = (datablock_copied){.id = slot.id, .length = slot.length, .timestamp_ns = slot.timestamp_ns, .missed = slot.missed, .index = slot.index};
+        *out = (datablock_copied){.id = slot.id,
+                                  .length = slot.length,
+                                  .timestamp_ns = slot.timestamp_ns,
+                                  .missed = slot.missed,
+                                  .index = slot.index};
     }
     return last;
 }
@@ -253,7 +289,8 @@ static datablock_status take_more(uint64_t handle, datablock_read_slot *out, siz
         want = capacity - *count < CHUNK ? capacity - *count : CHUNK;
         got = 0;
         dbshim_thread *thread = begin_slowly();
-        datablock_status status = DBSHIM_GO(thread, dbgo_read_more(dbshim_index(handle), out->id, out->index, out->token, chunk, want, &got, thread->detail));
+        datablock_status status = DBSHIM_GO(thread, dbgo_read_more(dbshim_index(handle), out->id, out->index,
+                                                                   out->token, chunk, want, &got, thread->detail));
         if (status != DATABLOCK_OK) {
             return status;
         }
@@ -262,7 +299,8 @@ static datablock_status take_more(uint64_t handle, datablock_read_slot *out, siz
     return DATABLOCK_OK;
 }
 
-datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count) {
+datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out,
+                                      size_t capacity, size_t *count) {
     if (out == NULL || count == NULL) {
         return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "count") : DATABLOCK_E_FORKED;
     }

@@ -495,7 +495,10 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
     return opened(status, handle, NULL, name, &out->handle);
 }
 
-/* A wild pointer of the caller's faults here, and not inside Go, where it would be taken for a truncated file. All of these bytes are about to be overwritten. */
+/*
+ * A wild pointer of the caller's faults here, and not inside Go, where it would be taken for a
+ * truncated file. All of these bytes are about to be overwritten.
+ */
 static void touch(void *buffer, size_t length) {
     enum { PAGE = 4096 };
     volatile unsigned char *bytes = buffer;
@@ -508,7 +511,8 @@ static void touch(void *buffer, size_t length) {
 static size_t least(size_t a, uint64_t b) { return a < b ? a : (size_t)b; }
 
 /*
- * A short message goes through a buffer of the library's. Of a longer one that has told its length, and then it is copied to the caller's, of which no more is touched than the message needs.
+ * A short message goes through a buffer of the library's. Of a longer one that has told its length,
+ * and then it is copied to the caller's, of which no more is touched than the message needs.
  */
 static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *seen) {
     enum { SHORT = 1024, TRIES = 100 /* as in core's Observer */ };

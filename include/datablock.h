@@ -376,8 +376,11 @@ DATABLOCK_API datablock_status datablock_wait_any(const datablock_consumer *cons
 /* ---- Whole messages in one call -------------------------------------------------------------------------------------------------- */
 
 /*
- * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy and datablock_write_commit in one hold of the handle. `id` is the message's; it may be NULL. `data` may be NULL
- * for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a slot has, which is said without waiting). Nothing is published, and no claim is left, unless the status is OK.
+ * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy and
+ * datablock_write_commit in one hold of the handle. `id` is the message's; it may be NULL. `data`
+ * may be NULL for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a
+ * slot has, which is said without waiting). Nothing is published, and no claim is left, unless the
+ * status is OK.
  */
 DATABLOCK_API datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id);
 
@@ -408,11 +411,15 @@ typedef struct datablock_copied {
 } datablock_copied;
 
 /*
- * Copies the next message into `buffer`: datablock_read_begin, a copy, datablock_read_end. Needs one of the consumer's max_pins during the call, and may be called while messages are held: the
- * copy is no hold, so that the order in which a LOSSLESS consumer ends its messages does not concern it. `buffer` may be NULL if `capacity` is 0.
- * A message of more than `capacity` bytes is INVALID, is not read, and comes again with the next read (of a LATEST consumer: the newest then); `out` says of it how long it is. With DATABLOCK_COPY_CUT
- * its first `capacity` bytes are copied instead, and it counts as read.
- * Waits, and fails, as the two do: after OVERRUN and FENCED discard what is in the buffer. Whatever the status, `buffer` may have been written to, though never beyond the message's length.
+ * Copies the next message into `buffer`: datablock_read_begin, a copy, datablock_read_end. Needs
+ * one of the consumer's max_pins during the call, and may be called while messages are held: the
+ * copy is no hold, so that the order in which a LOSSLESS consumer ends its messages does not
+ * concern it. `buffer` may be NULL if `capacity` is 0. A message of more than `capacity` bytes is
+ * INVALID, is not read, and comes again with the next read (of a LATEST consumer: the newest then);
+ * `out` says of it how long it is. With DATABLOCK_COPY_CUT its first `capacity` bytes are copied
+ * instead, and it counts as read. Waits, and fails, as the two do: after OVERRUN and FENCED discard
+ * what is in the buffer. Whatever the status, `buffer` may have been written to, though never
+ * beyond the message's length.
  */
 DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer, size_t capacity,
                                                    datablock_copied *out);

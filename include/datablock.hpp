@@ -161,7 +161,10 @@ DATABLOCK_HPP_ERROR(panic, DATABLOCK_E_PANIC);
 
 } // namespace error
 
-/* Thrown by write_batch: what was wrong with the first message that was not published is the nested exception (std::rethrow_if_nested). */
+/*
+ * Thrown by write_batch: what was wrong with the first message that was not published is the nested
+ * exception (std::rethrow_if_nested).
+ */
 class DATABLOCK_HPP_EXCEPTION batch_error : public std::runtime_error {
 public:
     batch_error(const char *what, std::size_t written) : std::runtime_error(what), written_(written) {}
@@ -630,7 +633,10 @@ public:
     /* For functions of datablock.h; it stays this object's to close. */
     datablock_producer for_c() const noexcept { return producer_; }
 
-    /* Publishes a message that is a copy of `value`, trivially copyable: datablock_write. Returns its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot). */
+    /*
+     * Publishes a message that is a copy of `value`, trivially copyable: datablock_write. Returns
+     * its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot).
+     */
     template <typename T> std::uint64_t write(const T &value, std::int64_t timeout_ms = for_ever);
 
     /* The same for `length` bytes. */
@@ -653,8 +659,10 @@ using DataBlockProducer = Producer;
 namespace detail {
 
 /*
- * What a Consumer and the messages that it holds have in common; gone with the last of them. One thread at a time, so the count is a plain one. A moved-from object has none, and a handle of zero:
- * no object may stand for "none" by its address, because each shared object may have its own, which may be unloaded.
+ * What a Consumer and the messages that it holds have in common; gone with the last of them. One
+ * thread at a time, so the count is a plain one. A moved-from object has none, and a handle of
+ * zero: no object may stand for "none" by its address, because each shared object may have its own,
+ * which may be unloaded.
  */
 struct Reader {
     std::uint32_t owners = 1;
@@ -931,8 +939,10 @@ public:
     datablock_consumer for_c() const noexcept { return consumer_; }
 
     /*
-     * A copy of the next message, as a T; a longer message is cut off. The block need not be aligned as the type is. May be called while older messages are held; needs one of max_pins during the call.
-     * Waits, and errors, as with_next_slot; also timeout_error, of which error::no_producer is one, invalid (shorter, and it counts as read).
+     * A copy of the next message, as a T; a longer message is cut off. The block need not be
+     * aligned as the type is. May be called while older messages are held; needs one of max_pins
+     * during the call. Waits, and errors, as with_next_slot; also timeout_error, of which
+     * error::no_producer is one, invalid (shorter, and it counts as read).
      */
     template <typename T> T next(std::int64_t timeout_ms = for_ever);
 
@@ -1344,7 +1354,10 @@ inline DataBlockSlotIterator Consumer::begin() { return slots(for_ever).begin();
 
 namespace detail {
 
-/* Copies the next message into the memory of a T, cut off where it is longer. A shorter one counts as read, too, and throws. */
+/*
+ * Copies the next message into the memory of a T, cut off where it is longer. A shorter one counts
+ * as read, too, and throws.
+ */
 template <typename T> datablock_status copy_next(datablock_consumer consumer, std::int64_t timeout_ms, T *to) {
     check_type<T>();
     datablock_copied copied{};

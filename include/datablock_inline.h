@@ -1008,7 +1008,10 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
 
 #ifdef __cplusplus
 } /* extern "C" */
-/* A thread that the library has not met seems to be inside a call, so that its first one goes the slow way. That it has no table tells it from one that is inside. */
+/*
+ * A thread that the library has not met seems to be inside a call, so that its first one goes the
+ * slow way. That it has no table tells it from one that is inside.
+ */
 inline __attribute__((visibility("hidden"))) datablock_inline_place datablock_inline_nowhere;
 inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
 inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self = &datablock_inline_nobody;
@@ -1089,7 +1092,10 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
     return done;
 }
 
-/* Publishes the open claim, and wakes consumers that sleep. False: it is still open, and the library publishes or ends it. The place is entered. */
+/*
+ * Publishes the open claim, and wakes consumers that sleep. False: it is still open, and the
+ * library publishes or ends it. The place is entered.
+ */
 DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
     bool done = datablock_inline_commit(p, length, stamp);
     if (DATABLOCK_UNLIKELY(!done)) {
@@ -1148,7 +1154,8 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 #define DATABLOCK_INLINE_LOOKS 8
 
 /*
- * What a read comes to that finds the message there, or does not wait; the place is entered. SLOW: the library has to go on. NOTHING: the time of a call that does not wait is up, and what
+ * What a read comes to that finds the message there, or does not wait; the place is entered. SLOW:
+ * the library has to go on. NOTHING: the time of a call that does not wait is up, and what
  * datablock_error_detail says of it is noted.
  */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {

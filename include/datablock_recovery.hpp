@@ -63,7 +63,10 @@ template <typename T> std::vector<T> all(const std::string &name, int (*list)(co
     }
 }
 
-/* A name for functions that throw nothing: instead of one with a zero byte inside, which would mean another block, one that the library refuses by that text. */
+/*
+ * A name for functions that throw nothing: instead of one with a zero byte inside, which would mean
+ * another block, one that the library refuses by that text.
+ */
 inline const char *name_or_refusal(const std::string &name) noexcept {
     return name.find('\0') == std::string::npos ? name.c_str() : "(a name that goes on after a zero byte)";
 }
@@ -75,7 +78,10 @@ class IntegrityValidator {
 public:
     explicit IntegrityValidator(std::string name) : name_(std::move(name)) {}
 
-    /* The verdict; damage is in it. Errors: invalid, not_found, access, version, corrupt (the block cannot be opened for another reason), system (truncated meanwhile), panic. */
+    /*
+     * The verdict; damage is in it. Errors: invalid, not_found, access, version, corrupt (the block
+     * cannot be opened for another reason), system (truncated meanwhile), panic.
+     */
     IntegrityCheck validate() const { return validate(name_); }
     static IntegrityCheck validate(const std::string &name) {
         IntegrityCheck check{};

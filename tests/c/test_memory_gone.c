@@ -1,6 +1,7 @@
 /*
- * Memory whose owner is going: every call on a handle while another thread closes the handle, and every call on a block one of whose files was truncated. A call that copies may be in the middle of
- * its copy. `make soak` does what takes chance 10,000 times for each call.
+ * Memory whose owner is going: every call on a handle while another thread closes the handle, and
+ * every call on a block one of whose files was truncated. A call that copies may be in the middle
+ * of its copy. `make soak` does what takes chance 10,000 times for each call.
  */
 #include "pair.h"
 
@@ -27,7 +28,20 @@ struct block {
 
 static _Thread_local unsigned char sent[SIZE], received[SIZE];
 
-/* ---- Calls ------------------------------------------------------------------------------------------------------------------------ */
+/*
+ * Rounds of what takes chance. A soak does all of them in one of the ways that a test is run, and a
+ * part in the others.
+ */
+static int rounds_of(int in_passing) {
+#if defined(TEST_INLINE) || defined(__SANITIZE_ADDRESS__)
+    const int soak = 1000;
+#else
+    const int soak = getenv("DATABLOCK_TEST_GO") != NULL ? 1000 : 10000;
+#endif
+    return getenv("DATABLOCK_SOAK") != NULL ? soak : in_passing;
+}
+
+/* ---- Calls ------------------------------------------------------------------------------------------------------- */
 
 /* Every byte of a message is its id's. */
 static datablock_status write_next(struct block *b) {
@@ -256,7 +270,9 @@ static datablock_status wait_for_any(struct block *b) {
     return status == DATABLOCK_OK ? datablock_read_begin(b->consumer, 0, &slot) : status;
 }
 
-static datablock_status wait_for_the_lock(struct block *b) { return datablock_lock_acquire(b->participant, 5, -1, NULL); }
+static datablock_status wait_for_the_lock(struct block *b) {
+    return datablock_lock_acquire(b->participant, 5, -1, NULL);
+}
 
 static datablock_status wait_for_the_zone(struct block *b) {
     datablock_zone zone;
@@ -311,7 +327,7 @@ static const struct call calls[] = {
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
-/* ---- Blocks ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Blocks ------------------------------------------------------------------------------------------------------ */
 
 static datablock_config big_config(void) {
     datablock_config config = ring_config(SLOTS);
@@ -323,7 +339,10 @@ static datablock_config big_config(void) {
     return config;
 }
 
-/* A call that waits for room finds a full ring, and a LOSSLESS reader that does not read; the others a reader that holds nobody up. */
+/*
+ * A call that waits for room finds a full ring, and a LOSSLESS reader that does not read; the
+ * others a reader that holds nobody up.
+ */
 static struct block open_block(const struct call *call) {
     struct block b = {0};
     datablock_config config = big_config();
@@ -345,7 +364,10 @@ static struct block open_block(const struct call *call) {
 }
 
 static datablock_status close_as(const struct block *b, kind of) {
-    return of == PRODUCER ? datablock_producer_close(b->producer) : of == CONSUMER ? datablock_consumer_close(b->consumer) : datablock_observer_close(b->observer);
+    if (of == OBSERVER) {
+        return datablock_observer_close(b->observer);
+    }
+    return of == PRODUCER ? datablock_producer_close(b->producer) : datablock_consumer_close(b->consumer);
 }
 
 /* What is still open, on a block that may be damaged. */
@@ -355,7 +377,7 @@ static void close_rest(const struct block *b) {
     (void)datablock_producer_close(b->producer);
 }
 
-/* ---- Closing while a call is inside --------------------------------------------------------------------------------------------------- */
+/* ---- Closing while a call is inside ------------------------------------------------------------------------------ */
 
 struct worker {
     const struct call *call;
@@ -372,7 +394,8 @@ static void *call_until_closed(void *argument) {
             return NULL;
         }
         if (w->call->waits || (status != DATABLOCK_OK && status != w->call->ordinary)) {
-            check_failed(__FILE__, __LINE__, "%s, while another thread closes the handle, said %d (%s)", w->call->name, (int)status, datablock_strerror(status));
+            check_failed(__FILE__, __LINE__, "%s, while another thread closes the handle, said %d (%s)", w->call->name,
+                         (int)status, datablock_strerror(status));
         }
     }
 }
@@ -397,7 +420,10 @@ static void check_untouched(const char *path) {
     close(fd);
 }
 
-/* Once. The thread that closes opens another block at once, which gets the addresses of the old one. */
+/*
+ * Once. The thread that closes opens another block at once, which gets the addresses of the old
+ * one.
+ */
 static void close_against(const struct call *call) {
     struct block b = open_block(call);
     struct worker w = {.call = call, .block = &b};
@@ -427,7 +453,7 @@ static void close_against(const struct call *call) {
 }
 
 static void closing_against_every_call(void) {
-    int rounds = getenv("DATABLOCK_SOAK") != NULL ? 10000 : 40;
+    int rounds = rounds_of(25);
     for (int i = 0; i < CALLS; i++) {
         printf("    %s\n", calls[i].name);
         fflush(stdout);
@@ -439,7 +465,7 @@ static void closing_against_every_call(void) {
     CHECK(open_descriptors() == 0);
 }
 
-/* ---- Truncated files ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Truncated files --------------------------------------------------------------------------------------------- */
 
 /* The control file of the only block. */
 static void find_control(char *path, size_t size) {
@@ -458,8 +484,9 @@ static void find_control(char *path, size_t size) {
 }
 
 /*
- * `part` of 8 of the file is left. Whatever the call says, it is no signal, and what arrives is whole. With nothing left it is CORRUPT, and stays so; with a part it may say so when it looks at the
- * file's size, and go on with what is there.
+ * `part` of 8 of the file is left. Whatever the call says, it is no signal, and what arrives is
+ * whole. With nothing left it is CORRUPT, and stays so; with a part it may say so when it looks at
+ * the file's size, and go on with what is there.
  */
 static void truncate_and_call(const struct call *call, bool control, int part) {
     struct block b = open_block(call);
@@ -477,15 +504,18 @@ static void truncate_and_call(const struct call *call, bool control, int part) {
     bool corrupt = false;
     for (int i = 0; i < 3 * (SLOTS + 4); i++) {
         datablock_status status = call->make(&b);
-        bool expected = status == DATABLOCK_E_CORRUPT || ((part > 0 || !corrupt) && (status == DATABLOCK_OK || status == call->ordinary));
+        bool ordinary = status == DATABLOCK_OK || status == call->ordinary;
+        bool expected = status == DATABLOCK_E_CORRUPT || ((part > 0 || !corrupt) && ordinary);
         if (!expected) {
-            check_failed(__FILE__, __LINE__, "%s, with %d of 8 of the %s file left, said %d (%s)%s", call->name, part, control ? "control" : "data", (int)status,
-                         datablock_strerror(status), corrupt ? " after CORRUPT" : "");
+            check_failed(__FILE__, __LINE__, "%s, with %d of 8 of the %s file left, said %d (%s)%s", call->name, part,
+                         control ? "control" : "data", (int)status, datablock_strerror(status),
+                         corrupt ? " after CORRUPT" : "");
         }
         corrupt = corrupt || status == DATABLOCK_E_CORRUPT;
     }
     if (part == 0 && (control ? call->in_control : call->in_data) && !corrupt) {
-        check_failed(__FILE__, __LINE__, "%s did not notice that the %s file is empty", call->name, control ? "control" : "data");
+        check_failed(__FILE__, __LINE__, "%s did not notice that the %s file is empty", call->name,
+                     control ? "control" : "data");
     }
     close_rest(&b);
     check_remove_files();
@@ -501,7 +531,10 @@ static void truncated_files_and_every_call(void) {
     }
 }
 
-/* A message is 5 pages long, and two of them are gone: its copy meets the first of these in the middle. Nothing is published. */
+/*
+ * A message is 5 pages long, and two of them are gone: its copy meets the first of these in the
+ * middle. Nothing is published.
+ */
 static void write_into_a_hole(void) {
     static char message[20000];
     datablock_config config = ring_config(4);
@@ -515,7 +548,8 @@ static void write_into_a_hole(void) {
     CHECK_OK(datablock_observer_open(path, NULL, &observer));
     CHECK_OK(datablock_write(producer, 0, message, sizeof message, NULL));
     CHECK(truncate(path, 16384) == 0);
-    CHECK_DETAIL(datablock_write(producer, 0, message, sizeof message, NULL), DATABLOCK_E_CORRUPT, "truncated while in use");
+    datablock_status status = datablock_write(producer, 0, message, sizeof message, NULL);
+    CHECK_DETAIL(status, DATABLOCK_E_CORRUPT, "truncated while in use");
     CHECK_STATUS(datablock_write(producer, 0, message, sizeof message, NULL), DATABLOCK_E_CORRUPT);
     CHECK_STATUS(datablock_observe(observer, 1, NULL, 0, &seen), DATABLOCK_E_CORRUPT);
     CHECK_OK(datablock_observer_close(observer));
@@ -523,7 +557,10 @@ static void write_into_a_hole(void) {
     check_remove_files();
 }
 
-/* Header and ring of the data file are left, and the slots are gone. A header of zeros would be that of an empty message 0. */
+/*
+ * Header and ring of the data file are left, and the slots are gone. A header of zeros would be
+ * that of an empty message 0.
+ */
 static void message_zero_in_a_hole(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
     for (size_t i = 0; i < 3; i++) {
@@ -548,7 +585,10 @@ static void message_zero_in_a_hole(void) {
     }
 }
 
-/* A message of many pages, all of them gone: each is met by a signal of its own, and a process may have only so many mappings. */
+/*
+ * A message of many pages, all of them gone: each is met by a signal of its own, and a process may
+ * have only so many mappings.
+ */
 static void a_hole_of_many_pages(void) {
     enum { BIG = 300 << 20 };
     datablock_config config = ring_config(1);
@@ -572,7 +612,7 @@ static void a_hole_of_many_pages(void) {
     check_remove_files();
 }
 
-/* ---- The text of a poisoned handle -------------------------------------------------------------------------------------------------- */
+/* ---- The text of a poisoned handle ------------------------------------------------------------------------------- */
 
 static void *ask_until_closed(void *argument) {
     struct worker *w = argument;
@@ -581,7 +621,9 @@ static void *ask_until_closed(void *argument) {
         status = library.read_begin(w->block->consumer, 0, &slot);
         CHECK(status == DATABLOCK_E_PANIC || status == DATABLOCK_E_HANDLE);
         const char *detail = datablock_error_detail();
-        if (status == DATABLOCK_E_PANIC && (strstr(detail, "(internal error: provoked at consumer.next (") == NULL || strstr(detail, "close the handle and open again") == NULL)) {
+        bool whole = strstr(detail, "(internal error: provoked at consumer.next (") != NULL &&
+                     strstr(detail, "close the handle and open again") != NULL;
+        if (status == DATABLOCK_E_PANIC && !whole) {
             check_failed(__FILE__, __LINE__, "not the text of a panic");
         }
         atomic_fetch_add(&w->made, 1);
@@ -604,7 +646,7 @@ static void use_freed_memory(void) {
 
 /* A thread that is refused reads what the panic said, while another one closes the handle. */
 static void poison_text_and_closing(void) {
-    int rounds = getenv("DATABLOCK_SOAK") != NULL ? 10000 : 1000;
+    int rounds = rounds_of(1000);
     for (int round = 0; round < rounds; round++) {
         struct pair pair = open_pair("poison", 2, DATABLOCK_LATEST);
         struct block b = {.consumer = pair.consumer};
@@ -627,7 +669,7 @@ static void poison_text_and_closing(void) {
     CHECK_OK(unlink_here("poison"));
 }
 
-/* ---- The caller's buffers ---------------------------------------------------------------------------------------------------------- */
+/* ---- The caller's buffers ---------------------------------------------------------------------------------------- */
 
 /* Two pages, and behind them one that nobody may touch. */
 static unsigned char *fenced_pages(void) {
@@ -660,7 +702,10 @@ static void close_buffers(struct buffers *b) {
     CHECK_OK(unlink_here("buffers"));
 }
 
-/* The buffer is said to be larger than it is. Nothing beyond the message is written to, and nothing at all before the arguments are known to be good. */
+/*
+ * The buffer is said to be larger than it is. Nothing beyond the message is written to, and nothing
+ * at all before the arguments are known to be good.
+ */
 static void no_more_than_the_message_needs(void) {
     enum { FAR = 1 << 30 };
     struct buffers b = open_buffers();
@@ -728,13 +773,16 @@ static void wild_observe(struct buffers *b, unsigned char *end) {
 
 static void (*const wild[])(struct buffers *, unsigned char *) = {wild_write, wild_read_copy, wild_observe};
 
-/* A wild pointer is the caller's fault, and dies as such: no status says that the block is damaged. */
+/*
+ * A wild pointer is the caller's fault, and dies as such: no status says that the block is damaged.
+ */
 static void wild_pointers(void) {
     for (size_t i = 0; i < 3; i++) {
         pid_t child = fork();
         CHECK(child >= 0);
         if (child == 0) {
-            execl("/proc/self/exe", "test_memory_gone", "wild", (char[]){(char)('0' + i), '\0'}, test_directory(), (char *)NULL);
+            char which[] = {(char)('0' + i), '\0'};
+            execl("/proc/self/exe", "test_memory_gone", "wild", which, test_directory(), (char *)NULL);
             _exit(99);
         }
         int status;
@@ -744,7 +792,10 @@ static void wild_pointers(void) {
     }
 }
 
-/* The child of the above. Its handler is the host's: it sees the address, and that the thread was not inside Go. */
+/*
+ * The child of the above. Its handler is the host's: it sees the address, and that the thread was
+ * not inside Go.
+ */
 static unsigned char *fence;
 
 static void on_fault(int signal, siginfo_t *info, void *context) {

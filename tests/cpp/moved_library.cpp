@@ -1,4 +1,7 @@
-/* A shared object that takes a consumer over; test_moved.cpp links one such, and loads and unloads another. */
+/*
+ * A shared object that takes a consumer over; test_moved.cpp links one such, and loads and unloads
+ * another.
+ */
 #include <datablock.hpp>
 
 #include <optional>
@@ -32,6 +35,8 @@ void give_back(datablock::Consumer &into) {
 }
 
 /* Moves an iterator away, and destroys what it held. */
-void move_iterator(datablock::DataBlockSlotIterator &iterator) { datablock::DataBlockSlotIterator mine(std::move(iterator)); }
+void move_iterator(datablock::DataBlockSlotIterator &iterator) {
+    datablock::DataBlockSlotIterator mine(std::move(iterator));
+}
 
 void throw_batch_error() { throw datablock::batch_error("from another shared object", 3); }

@@ -1,5 +1,6 @@
 /*
- * Consumers and iterators that are moved between shared objects, each of which was compiled with hidden visibility and has its own copy of everything inline. Nothing is told by the address of
+ * Consumers and iterators that are moved between shared objects, each of which was compiled with
+ * hidden visibility and has its own copy of everything inline. Nothing is told by the address of
  * such a copy, and nothing that was moved from refers to an object that has been unloaded.
  */
 #include "check.hpp"
@@ -22,7 +23,9 @@ namespace {
 
 Consumer attach(const std::string &name) { return Consumer(name, ConsumerOptions().directory(test_directory())); }
 
-Producer produce(const std::string &name) { return Producer(name, Config(Policy::ring).slot_size(64).directory(test_directory()).unlink_on_close()); }
+Producer produce(const std::string &name) {
+    return Producer(name, Config(Policy::ring).slot_size(64).directory(test_directory()).unlink_on_close());
+}
 
 /* The moved-from consumer ends here, and the other one there. */
 void moved_into_another_object() {
