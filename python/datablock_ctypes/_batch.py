@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, Union, overload
 
 from ._errors import Fenced, Invalid, Overrun
 from ._functions import RawMessage, RawReadSlot
-from ._participant import NOTHING_YET
-from ._types import unsigned
+from ._participant import NOTHING_YET, Raw
+from ._types import Bound, flat, refuse_objects, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -37,14 +37,14 @@ class Outgoing:
             words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
             words[1::2] = array("Q", [length]) * self.count
         else:
-            flat = [memoryview(message).cast("B") if memoryview(message).nbytes else b"" for message in messages]
-            self.keep = b"".join(flat)
-            self.count = len(flat)
+            parts = [flat(f"messages[{i}]", message) for i, message in enumerate(_one_by_one(messages))]
+            self.keep = b"".join(parts)
+            self.count = len(parts)
             words = array("Q")
             at = ctypes.cast(ctypes.c_char_p(self.keep), ctypes.c_void_p).value or 0
-            for message in flat:
-                words.extend((at, len(message)))
-                at += len(message)
+            for part in parts:
+                words.extend((at, len(part)))
+                at += len(part)
         self._words = words
         self.raw = (RawMessage * self.count).from_buffer(words) if self.count else None
 
@@ -63,12 +63,23 @@ def _in_rows(messages: Any) -> NDArray[Any]:
     if messages.ndim == 0:
         raise Invalid("a batch is an array of messages, one for each index of its first axis, and this one has no axis")
     if messages.dtype.hasobject:
-        raise TypeError(f"dtype {messages.dtype} has Python objects in it, which mean nothing to another process")
+        refuse_objects(f"messages, an array of dtype {messages.dtype},")
     rows: NDArray[Any] = numpy.ascontiguousarray(messages)
     return rows
 
 
-class ReadBatch(Sequence[memoryview]):
+def _one_by_one(messages: Any) -> Iterable[Any]:
+    """The messages of an iterable. One of bytes has numbers, and is one message itself."""
+    if isinstance(messages, str):
+        raise TypeError(f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]")
+    if isinstance(messages, (bytes, bytearray, memoryview)):
+        raise TypeError(f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an array")
+    if not isinstance(messages, Iterable):
+        raise TypeError(f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed")
+    return messages
+
+
+class ReadBatch(Bound, Sequence[memoryview]):
     """Messages held together, in place. See `Consumer.read_many`. A sequence of their bytes.
 
     ``ids``, ``lengths``, ``timestamps_ns`` and ``missed`` have a number for each message, as `ReadSlot` has them, and stay when the batch has ended.
@@ -89,6 +100,8 @@ class ReadBatch(Sequence[memoryview]):
         "missed",
         "timestamps_ns",
     )
+
+    _hint = "copy its messages, [bytes(data) for data in batch]"
 
     def __init__(self, consumer: Consumer, most: int, timeout: float | None) -> None:
         self._consumer = consumer
@@ -162,9 +175,22 @@ class ReadBatch(Sequence[memoryview]):
             return
         consumer = self._consumer
         self._expire()
-        status = consumer._library.datablock_read_batch_end(consumer._handle, self._raw, self._count)
-        if status != 0:
-            consumer._fail(status)
+        first = 0
+        for raw in self._holds():  # each by itself: the end of one may have to wait for that of an older message
+            status = consumer._end(consumer._handle, raw[0])
+            if status != 0 or consumer._late:
+                status = consumer._settle(status, raw)
+            first = first or status
+        if first != 0:
+            consumer._fail(first)
+
+    def _holds(self) -> list[Raw]:
+        """One for each hold; under one of a LOSSLESS consumer are all messages."""
+        words = memoryview(self._raw).cast("B").cast("Q")
+        width = ctypes.sizeof(RawReadSlot) // 8
+        tokens = words[width - 1 : self._count * width : width].tolist()
+        firsts = [i for i, token in enumerate(tokens) if i == 0 or token >> 32 != tokens[i - 1] >> 32]
+        return [(ctypes.byref(self._raw[i]), words[i * width : (i + 1) * width], None) for i in firsts]
 
     def __len__(self) -> int:
         return self._count
@@ -202,7 +228,7 @@ class ReadBatch(Sequence[memoryview]):
         view = self._memory()
         kind = numpy.dtype(dtype)
         if kind.hasobject:
-            raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
+            refuse_objects(f"dtype {kind}")
         length = self.lengths[0]
         if self.lengths.count(length) != self._count:
             raise Invalid(

@@ -12,10 +12,10 @@ from ._batch import ReadBatch
 from ._errors import Closed, Fenced, Forked, Invalid, Overrun, Status, Timeout
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
-from ._types import BlockState, Delivery, SecretBytes, Start, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import BlockState, Bound, Delivery, SecretBytes, Start, choice, optional_path_bytes, path_bytes, seconds, secret_bytes, unsigned
 from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ class Consumer(Participant):
         status = loaded.datablock_consumer_options_init(options)
         if status != 0:
             loaded.fail(status)
-        options.delivery = unsigned("delivery", delivery)
-        options.start = unsigned("start", start)
+        options.delivery = choice(Delivery, "delivery", delivery)
+        options.start = choice(Start, "start", start)
         options.max_pins = unsigned("max_pins", max_pins)
         options.durable = int(durable)
         options.name = optional_path_bytes("consumer_name", consumer_name)
@@ -112,14 +112,14 @@ class Consumer(Participant):
     def schema(self) -> Schema:
         """What a message of this block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
         if self._schema is None:
-            self._schema = Schema._from("datablock_schema_of_consumer", self._handle)
+            self._schema = Schema._from("datablock_schema_of_consumer", self._handle, fail=self._fail)
         return self._schema
 
     @property
     def zone_schema(self) -> Schema:
         """What the flexible zone is, as the block's producer has said. Raises as `schema`."""
         if self._zone_schema is None:
-            self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle)
+            self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle, fail=self._fail)
         return self._zone_schema
 
     def __repr__(self) -> str:
@@ -137,8 +137,8 @@ class Consumer(Participant):
         Entering raises `Timeout` (also as `NoProducer`), `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`; leaving raises `Overrun` or
         `Fenced` when the bytes may have changed while they were held: discard what was read.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         return ReadSlot(self, timeout, None)
 
     def read_at(self, id: int) -> ReadSlot:
@@ -159,14 +159,14 @@ class Consumer(Participant):
 
         Entering and leaving raise as those of `read`; no other message may be held meanwhile, unless ``max_pins`` allows it.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         return ReadBatch(self, most, timeout)
 
     def receive(self, timeout: float | None = None) -> bytes:
         """A copy of the next message. Waits and raises as `read`."""
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         raw = self._take_raw()
         reference, words, _ = raw
         try:
@@ -187,6 +187,8 @@ class Consumer(Participant):
         except BaseException:
             if words[0] != 0:
                 self._end(self._handle, reference)
+            else:
+                self._give_back(raw)
             raise
         if status != 0:
             self._fail(status)
@@ -220,7 +222,8 @@ class Consumer(Participant):
     def _settle(self, status: int, raw: Raw) -> int:
         """What becomes of a hold after an attempt to end it.
 
-        A LOSSLESS consumer's messages end in the order they were begun: one that ends before an older one (`INVALID`) waits here for that.
+        A LOSSLESS consumer's messages end in the order they were begun: one that ends before an older one (`INVALID`) waits here for that. A hold of a batch has no length in its `Raw`: its
+        struct stays the batch's.
         """
         while status == BUSY:  # another thread is in a call, and leaves it soon: it waits in slices
             status = self._end(self._handle, raw[0])
@@ -229,7 +232,8 @@ class Consumer(Participant):
             status = 0
         else:
             raw[1][0] = 0
-            self._raws.append(raw)
+            if raw[2] is not None:
+                self._raws.append(raw)
         late, self._late = sorted(self._late, key=lambda other: int(other[1][2])), []
         for other in late:
             ended = self._end(self._handle, other[0])
@@ -244,7 +248,7 @@ class Consumer(Participant):
             slot._expire()
 
 
-class SlotIterator(Iterator["ReadSlot"]):
+class SlotIterator(Bound, Iterator["ReadSlot"]):
     """The messages of a consumer, one after the other; what ``iter(consumer)`` returns.
 
     Each slot ends when the next one begins, and the last one with `close` or with the iterator itself. The iteration ends when the stream is `Closed`.
@@ -276,7 +280,7 @@ class SlotIterator(Iterator["ReadSlot"]):
         return slot
 
     def _end(self) -> None:
-        slot = self._slot
+        slot = getattr(self, "_slot", None)  # of an object that __init__ has refused there is none
         if slot is not None:
             try:
                 slot.release()
@@ -294,7 +298,7 @@ class SlotIterator(Iterator["ReadSlot"]):
         self._end()
 
 
-class ReadSlot:
+class ReadSlot(Bound):
     """A message held in place. See `Consumer.read`.
 
     ``id``: its number. ``length``: bytes. ``timestamp_ns``: time of the commit, nanoseconds since 1970, 0 unless the block stamps. ``missed``: messages
@@ -305,6 +309,8 @@ class ReadSlot:
         *("_at", "_consumer", "_data", "_raw", "_start", "_state", "_timeout", "_view"),
         *("id", "index", "length", "missed", "timestamp_ns"),
     )
+
+    _hint = "copy the message, bytes(slot.data)"
 
     def __init__(self, consumer: Consumer, timeout: float | None, at: int | None) -> None:
         self._consumer = consumer
@@ -343,6 +349,8 @@ class ReadSlot:
             if words[0] != 0:
                 self._expire()
                 consumer._end(consumer._handle, reference)
+            else:
+                consumer._give_back(raw)
             raise
         if consumer._closed:
             self._expire()
@@ -418,12 +426,12 @@ class ReadSlot:
 
     @property
     def record(self) -> NDArray[Any]:
-        """The message as the block's schema has it, in place: ``slot.record["value"]``. Valid as `array` is. Raises `SchemaMismatch` when the block has no schema."""
+        """The message as the block's schema has it, an array without an axis, in place, and so is what it gives: ``slot["value"]`` is a value. Valid as `array` is. Raises `SchemaMismatch` when the block has no schema."""
         return self.array(self._consumer.schema.dtype, ())
 
     def __getitem__(self, field: str) -> Any:
-        """A field of the block's schema: ``slot["value"]``; an array of it is in place."""
-        return self.record[field]
+        """A field of the block's schema, ``slot["value"]``: of a scalar its value, which is yours; arrays and structs are in place, valid as `array` is."""
+        return self.record[()][field]
 
     def _expire(self) -> None:
         self._state = ENDED

@@ -8,11 +8,11 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._errors import Closed, Status
+from ._errors import Closed, DataBlockError, NotFound, SchemaMismatch, Status
 from ._functions import ConsumerOptions, ObserverHandle, RawObservation
 from ._library import StrPath, library
 from ._schema import Schema, configure
-from ._types import SecretBytes, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import Bound, SecretBytes, optional_path_bytes, path_bytes, refuse_objects, secret_bytes, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -28,31 +28,39 @@ class Observation:
     slot's number, as in the diagnosis.
     """
 
-    __slots__ = ("_observer", "data", "id", "index", "next_id", "timestamp_ns")
+    __slots__ = ("_schema", "data", "id", "index", "next_id", "timestamp_ns")
 
-    def __init__(self, raw: RawObservation, data: bytes, observer: Observer) -> None:
-        self.id: int = raw.id
+    def __init__(self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None) -> None:
+        self.id = id
         self.data = data
-        self.timestamp_ns: int = raw.timestamp_ns
-        self.next_id: int = raw.next_id
-        self.index: int = raw.index
-        self._observer = observer
+        self.timestamp_ns = timestamp_ns
+        self.next_id = next_id
+        self.index = index
+        self._schema = schema
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
         """The message as a NumPy array of one dimension, read-only."""
         import numpy
 
-        return numpy.frombuffer(self.data, dtype)
+        kind = numpy.dtype(dtype)
+        if kind.hasobject:
+            refuse_objects(f"dtype {kind}")
+        return numpy.frombuffer(self.data, kind)
 
     def __getitem__(self, field: str) -> Any:
-        """A field of the block's schema: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
-        return self.array(self._observer.schema.dtype)[0][field]
+        """A field of the block's schema, of a scalar its value: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
+        if self._schema is None:
+            raise SchemaMismatch(f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data")
+        return self.array(self._schema.dtype)[0][field]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Observation, (self.id, self.data, self.timestamp_ns, self.next_id, self.index, self._schema)
 
     def __repr__(self) -> str:
         return f"<Observation id={self.id} length={len(self.data)}>"
 
 
-class Observer:
+class Observer(Bound):
     """Copies messages out of a block, and is no part of it.
 
     It has no place in the stream, holds nobody up, is seen by nobody, changes nothing, and needs no permission but to read the data file. It looks when it is asked, and never waits. One thread at a
@@ -89,6 +97,7 @@ class Observer:
         self._finalizer = weakref.finalize(self, _close, loaded.datablock_observer_close, self._handle, os.getpid())
         self._length = 0  # of the longest message so far
         self._schema: Schema | None = None
+        self._without_schema = False
 
     @property
     def name(self) -> str:
@@ -103,7 +112,7 @@ class Observer:
     def schema(self) -> Schema:
         """What a message of the block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
         if self._schema is None:
-            self._schema = Schema._from("datablock_schema_of_observer", self._handle)
+            self._schema = Schema._from("datablock_schema_of_observer", self._handle, fail=self._fail)
         return self._schema
 
     def newest(self) -> Observation:
@@ -115,7 +124,10 @@ class Observer:
 
     def read_at(self, id: int) -> Observation:
         """A copy of message ``id``. Raises `NotFound` (not written yet), `Overrun` (overwritten, perhaps while it was copied), `Lost`, and as `newest`."""
-        return self._copy(unsigned("id", id, 64))
+        number = unsigned("id", id, 64)
+        if number == NEWEST:  # no id, but what the library takes for a question for the newest
+            raise NotFound(f'block "{self._name}": message {number} is not written yet')
+        return self._copy(number)
 
     def _copy(self, number: int) -> Observation:
         raw = RawObservation()
@@ -127,7 +139,19 @@ class Observer:
                 self._fail(status)
             self._length = max(self._length, raw.length)
             if raw.length <= len(buffer):
-                return Observation(raw, bytes(memoryview(buffer)[: raw.length]), self)
+                data = bytes(memoryview(buffer)[: raw.length])
+                return Observation(raw.id, data, raw.timestamp_ns, raw.next_id, raw.index, self._schema_if_any())
+
+    def _schema_if_any(self) -> Schema | None:
+        """For what is looked at, which may outlive this object."""
+        if self._schema is None and not self._without_schema:
+            try:
+                return self.schema
+            except SchemaMismatch:
+                self._without_schema = True
+            except DataBlockError:  # which a question for the schema says, too
+                pass
+        return self._schema
 
     def _fail(self, status: int) -> NoReturn:
         error = self._library.error(status)

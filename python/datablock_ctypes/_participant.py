@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from collections.abc import Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
@@ -17,6 +18,7 @@ from ._errors import Closed, Invalid, Status
 from ._library import Library, forked
 from ._memory import map_again
 from ._shared import Counters, FlexibleZone, SharedSpinLock
+from ._types import Bound, refuse_objects, whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,7 +46,7 @@ ID, BREATH = 2, 1023
 Raw = tuple[Any, memoryview, Any]
 
 
-class Participant:
+class Participant(Bound):
     """Base of `Producer` and `Consumer`."""
 
     _raw_type: type[ctypes.Structure]
@@ -126,9 +128,6 @@ class Participant:
             if error is None:
                 raise
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} belongs to its process: send the block's name, and open it there")
-
     # ---- Memory ------------------------------------------------------------------------------------------------------------------
 
     def _take_raw(self) -> Raw:
@@ -142,6 +141,11 @@ class Participant:
             # Before 3.13, Python looks for a signal that came to another thread, such as one of the library's, only when it takes its lock.
             time.sleep(0)
         return raw
+
+    def _give_back(self, raw: Raw) -> None:
+        """Take the struct of a call that found nothing back."""
+        raw[1][ID] = 1  # the last message's number has had its pause; and this call has taken the interpreter lock anew when it asked for the reason
+        self._raws.append(raw)
 
     def _map(self, address: int) -> memoryview:
         """The block's memory, mapped for Python at the first message. `address` is inside it."""
@@ -191,10 +195,6 @@ def _close(close: Callable[[Any], int], handle: ctypes.Structure, process: int) 
     return close(handle) if os.getpid() == process else 0
 
 
-def bad_timeout(timeout: float) -> Invalid:
-    return Invalid(f"timeout is {timeout!r}: use None (for ever), 0 (do not wait) or a number of seconds")
-
-
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
     """A NumPy array of at most `size` bytes from `start` on, in place."""
     kind, item, over = (
@@ -204,11 +204,17 @@ def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape:
         if size % item != 0:
             raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
         return over(view, kind, size // item, start)
-    sides = (shape,) if isinstance(shape, int) else tuple(shape)
+    sides = _sides(shape)
     count = math.prod(sides)
     if any(side < 0 for side in sides) or count * item > size:
         raise Invalid(f"shape {sides} of {kind} needs {count * item} bytes, the slot has {size}")
-    return over(view, kind, count, start).reshape(shape)
+    return over(view, kind, count, start).reshape(sides)
+
+
+def _sides(shape: Any) -> tuple[int, ...]:
+    if isinstance(shape, Iterable) and not isinstance(shape, str):
+        return tuple(whole("shape", side) for side in shape)
+    return (whole("shape", shape),)
 
 
 def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
@@ -217,7 +223,7 @@ def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[
 
     kind = numpy.dtype(dtype)
     if kind.hasobject:
-        raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
+        refuse_objects(f"dtype {kind}")
     if kind.itemsize == 0:
         raise Invalid(f"dtype {kind} has items of no bytes: give their size")
     # frombuffer, and not ndarray(buffer=...): that one looks through a read-only view, at memory that it takes for writable.

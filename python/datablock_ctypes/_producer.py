@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import operator
 import os
 from contextlib import suppress
 from types import TracebackType
@@ -14,9 +13,23 @@ from ._batch import Outgoing
 from ._errors import DataBlockError, Invalid, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
 from ._schema import Schema, configure
-from ._types import ChecksumPolicy, Policy, SecretBytes, milliseconds, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import (
+    Bound,
+    ChecksumPolicy,
+    Policy,
+    SecretBytes,
+    choice,
+    flat,
+    milliseconds,
+    optional_path_bytes,
+    path_bytes,
+    seconds,
+    secret_bytes,
+    unsigned,
+    whole,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -84,7 +97,7 @@ class Producer(Participant):
     ) -> None:
         loaded = library()
         config = Config()
-        status = loaded.datablock_config_init(config, unsigned("policy", policy))
+        status = loaded.datablock_config_init(config, choice(Policy, "policy", policy))
         if status != 0:
             loaded.fail(status)
         config.slot_size = unsigned("slot_size", slot_size, 64)
@@ -93,7 +106,7 @@ class Producer(Participant):
         config.alignment = unsigned("alignment", alignment)
         config.consumer_limit = unsigned("consumer_limit", consumer_limit)
         config.min_consumers = unsigned("min_consumers", min_consumers)
-        config.checksum = unsigned("checksum", checksum)
+        config.checksum = choice(ChecksumPolicy, "checksum", checksum)
         config.retention_ms = milliseconds("retention", retention)
         config.zone_size = unsigned("zone_size", zone_size, 64)
         config.mode = unsigned("mode", mode)
@@ -165,21 +178,21 @@ class Producer(Participant):
         Entering raises `Timeout`, `Superseded`, `Closed`, `Corrupt`, `Invalid`, `Busy`; leaving raises `Fenced`, `Superseded`, `Corrupt`: nothing was
         published.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         return WriteSlot(self, timeout)
 
-    def send(self, data: Buffer, timeout: float | None = None) -> int:
-        """Publish a copy of ``data``, any C-contiguous bytes-like object up to ``slot_size`` bytes, and return the message's id.
+    def send(self, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
+        """Publish a copy of ``data``, any bytes-like object or NumPy array up to ``slot_size`` bytes, in C order, and return the message's id.
 
-        Waits and raises as `write`; `Invalid` when ``data`` is too long.
+        Waits and raises as `write`; `Invalid` when ``data`` is too long, TypeError when there are Python objects in it.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         if type(data) is bytes or type(data) is bytearray:
             source: bytes | bytearray | memoryview = data
         else:
-            source = _flat(data)
+            source = flat("data", data)
         length = len(source)
         if length > self._slot_size:
             raise self._too_long(length)
@@ -193,7 +206,7 @@ class Producer(Participant):
                 words[0], words[ID] = 0, number
                 self._raws.append(raw)
                 return number
-            self._raws.append(raw)
+            self._give_back(raw)
             if status not in NOTHING_YET or timeout == 0:
                 self._fail(status)
             raw = self._take_raw()
@@ -216,6 +229,8 @@ class Producer(Participant):
         except BaseException:
             if words[0] != 0:
                 self._abort(self._handle, reference)
+            else:
+                self._give_back(raw)
             raise
         self._raws.append(raw)
         return number
@@ -226,10 +241,10 @@ class Producer(Participant):
         ``messages``: a NumPy array, one message for each index of its first axis, or an iterable of bytes-like objects. The timeout is for the whole call. Each message is published
         by itself: consumers see it at once.
 
-        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``: then none is published. If another error stops it, ``sent`` of the exception says how many were published.
+        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, TypeError when there are Python objects in one: then none is published. If another error stops it, ``sent`` of the exception says how many were published.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         outgoing = Outgoing(messages)
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
@@ -271,21 +286,15 @@ class Producer(Participant):
             claim._end()
 
 
-def _flat(data: Buffer) -> memoryview:
-    """The bytes of a buffer of any shape and type."""
-    view = memoryview(data)
-    if view.nbytes == 0:
-        return memoryview(b"")
-    return view.cast("B") if view.format != "B" or view.ndim != 1 else view
-
-
-class WriteSlot:
+class WriteSlot(Bound):
     """A claimed slot. See `Producer.write`.
 
     ``id`` is the number that the message will have, ``index`` the slot's number as in the diagnosis, ``capacity`` its size in bytes.
     """
 
     __slots__ = ("_arrays", "_data", "_length", "_producer", "_raw", "_start", "_state", "_timeout", "_view", "capacity", "id", "index")
+
+    _hint = "copy the message, bytes(slot.data)"
 
     def __init__(self, producer: Producer, timeout: float | None) -> None:
         self._producer = producer
@@ -322,6 +331,8 @@ class WriteSlot:
             if words[0] != 0:
                 self._end()
                 producer._abort(producer._handle, reference)
+            else:
+                producer._give_back(raw)
             raise
         if producer._closed:
             self._end()
@@ -399,7 +410,8 @@ class WriteSlot:
         self.record[field] = value
 
     def __getitem__(self, field: str) -> Any:
-        return self.record[field]
+        """A field as it is now, of a scalar its value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
+        return self.record[()][field]
 
     def commit(self, length: int | None = None) -> None:
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
@@ -410,7 +422,7 @@ class WriteSlot:
         if self._state != OPEN:
             self._refuse()
         if length is not None:
-            length = operator.index(length)
+            length = whole("length", length)
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
                 raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from ._errors import Invalid
 from ._functions import ParticipantHandle, RawZone
-from ._types import unsigned
+from ._types import Bound, flat, seconds, unsigned, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,13 +25,7 @@ def _of(participant: Participant) -> ParticipantHandle:
     return ParticipantHandle(participant._handle.handle)
 
 
-def _checked(timeout: float | None) -> float | None:
-    if timeout is not None and not timeout >= 0:
-        raise Invalid(f"timeout is {timeout!r}: use None (for ever), 0 (do not wait) or a number of seconds")
-    return timeout
-
-
-class SharedSpinLock:
+class SharedSpinLock(Bound):
     """One of the block's eight locks, 0 to 7, as a context manager::
 
         with producer.lock(3, timeout=1) as lock:
@@ -44,7 +38,7 @@ class SharedSpinLock:
     def __init__(self, participant: Participant, index: int, timeout: float | None) -> None:
         self._participant = participant
         self._index = unsigned("index", index)
-        self._timeout = _checked(timeout)
+        self._timeout = None if timeout is None else seconds(timeout)
         self.abandoned = False
         """Its last owner ended without letting go of it: what it protects may be half changed. As of the last `acquire`."""
 
@@ -78,19 +72,21 @@ class SharedSpinLock:
         return f"<SharedSpinLock {self._index} of {self._participant!r}>"
 
 
-class FlexibleZone:
+class FlexibleZone(Bound):
     """The block's flexible zone, under lock 0, as a context manager::
 
         with consumer.flexible_zone(timeout=1) as zone:
             zone.data[:4] = (42).to_bytes(4, "little")
 
     `data` is a copy, of a bytearray's kind: what is in it when the block ends becomes the zone, and an exception in the block leaves the zone as it was.
-    Where the zone has a schema, ``zone["gain"] = 2.0`` and ``zone["gain"]`` are its fields, in that copy.
+    Where the zone has a schema, ``zone["gain"] = 2.0`` and ``zone["gain"]`` are its fields, in that copy; what is read of a scalar field is its value.
     """
+
+    _hint = "copy the contents, bytes(zone.data)"
 
     def __init__(self, participant: Participant, timeout: float | None, anyway: bool) -> None:
         self._participant = participant
-        self._timeout = _checked(timeout)
+        self._timeout = None if timeout is None else seconds(timeout)
         self._anyway = anyway
         self._address = self._size = 0
         self.data = bytearray()
@@ -113,7 +109,7 @@ class FlexibleZone:
         return numpy.frombuffer(self.data, schema.dtype, 1).reshape(())
 
     def __getitem__(self, field: str) -> Any:
-        return self.record[field]
+        return self.record[()][field]
 
     def __setitem__(self, field: str, value: Any) -> None:
         self.record[field] = value
@@ -149,8 +145,10 @@ class FlexibleZone:
             self._participant._fail(status)
 
 
-class Counter:
+class Counter(Bound):
     """One of the block's eight counters of 64 bits. Each method is one atomic step; none waits. They raise `Invalid`, `Busy`, `Closed`."""
+
+    _hint = "copy the number, counter.value"
 
     def __init__(self, participant: Participant, index: int) -> None:
         self._participant = participant
@@ -173,7 +171,7 @@ class Counter:
 
     def add(self, amount: int) -> int:
         """Add ``amount``, which may be negative, modulo 2**64. Returns the value before."""
-        return self._call("datablock_counter_add", amount & (1 << 64) - 1)
+        return self._call("datablock_counter_add", whole("amount", amount) & (1 << 64) - 1)
 
     def exchange(self, expected: int, value: int) -> int:
         """Set it to ``value`` if it is ``expected``: if what is returned is, it has."""
@@ -183,7 +181,7 @@ class Counter:
         return f"<Counter {self._index} of {self._participant!r}>"
 
 
-class Counters:
+class Counters(Bound):
     """The block's counters: ``producer.counters[2].add(1)``."""
 
     def __init__(self, participant: Participant) -> None:
@@ -193,6 +191,7 @@ class Counters:
         return COUNT
 
     def __getitem__(self, index: int) -> Counter:
+        index = whole("the number of a counter", index)
         if not 0 <= index < COUNT:
             raise IndexError(f"a block has counters 0 to {COUNT - 1}, there is no counter {index}")
         return Counter(self._participant, index)

@@ -8,13 +8,12 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Callable, Generic, NoReturn, TypeVar, cast
+from typing import Any, Callable, Generic, TypeVar, cast
 
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Closed, DataBlockError, Fenced, Invalid, Overrun, Timeout
-from ._participant import bad_timeout
 from ._producer import OPEN, Producer, WriteSlot
-from ._types import unsigned
+from ._types import Bound, seconds, unsigned
 
 T = TypeVar("T")
 Slot = TypeVar("Slot", ReadSlot, WriteSlot)
@@ -95,8 +94,8 @@ def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Ca
 
     Raises `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`, as `Consumer.read`, and whatever ``f`` raises.
     """
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
+    if timeout is not None:
+        timeout = seconds(timeout)
     if isinstance(source, Consumer):
         slot = ReadSlot(source, timeout, None)
     elif isinstance(source, SlotIterator):
@@ -118,9 +117,10 @@ def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Ca
     return NextResult(value)
 
 
-class _Guard(Generic[Slot]):
+class _Guard(Bound, Generic[Slot]):
     """What the guards have in common. ``with`` returns the guard itself."""
 
+    _hint = "copy the message, bytes(guard.slot.data)"
     _slot: Slot | None = None  # until it is held
     _over = False
 
@@ -153,9 +153,6 @@ class _Guard(Generic[Slot]):
             with suppress(DataBlockError):
                 self.abort()
             warnings.warn(f"{self!r} was neither committed nor aborted: aborted", ResourceWarning, stacklevel=2, source=self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} belongs to its process")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'holds' if self else 'without'} {self._slot!r}>"
@@ -235,6 +232,6 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
 
 
 def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlot:
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
+    if timeout is not None:
+        timeout = seconds(timeout)
     return ReadSlot(consumer, timeout, unsigned("slot_id", slot_id, 64))

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ._errors import Invalid, Status
 from ._functions import ConsumerHandle
 from ._library import library
-from ._participant import SLICE_MS, Participant, bad_timeout
+from ._participant import SLICE_MS, Participant
+from ._types import seconds
 
 if TYPE_CHECKING:
     from ._consumer import Consumer
@@ -73,8 +74,8 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
 
     Raises `Invalid` (no consumers, or more than 1024), `Closed` (one of them is), `Busy` (another thread is inside one of them).
     """
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
+    if timeout is not None:
+        timeout = seconds(timeout)
     waiting = Waiting(consumers)
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     while True:

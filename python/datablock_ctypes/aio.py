@@ -28,8 +28,9 @@ from weakref import WeakKeyDictionary
 
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Busy, Closed, Timeout
-from ._participant import SLICE_MS, Participant, bad_timeout
-from ._producer import Producer, WriteSlot, _flat
+from ._participant import SLICE_MS, Participant
+from ._producer import Producer, WriteSlot
+from ._types import Bound, flat, seconds
 from ._waitany import Waiting, consumers_of
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def messages(consumer: Consumer, timeout: float | None = None) -> AsyncSlotItera
     return AsyncSlotIterator(consumer, timeout)
 
 
-class AsyncSlotIterator:
+class AsyncSlotIterator(Bound):
     """What `messages` returns."""
 
     def __init__(self, consumer: Consumer, timeout: float | None) -> None:
@@ -130,7 +131,7 @@ async def send(producer: Producer, data: Buffer, timeout: float | None = None) -
         if timeout == 0:
             raise
     with _begun(await _claim(producer, None if timeout is None else max(0.0, deadline - time.monotonic()))) as slot:
-        view = _flat(data)
+        view = flat("data", data)
         slot.data[: len(view)] = view
         slot.commit(len(view))
         return slot.id
@@ -151,9 +152,7 @@ def _begun(slot: Slot) -> Iterator[Slot]:
 
 
 def _deadline(timeout: float | None) -> float:
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
-    return math.inf if timeout is None else time.monotonic() + timeout
+    return math.inf if timeout is None else time.monotonic() + seconds(timeout)
 
 
 async def _vacant(participants: Iterable[Participant]) -> None:
