@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ._schema import Schema
 
 Self = TypeVar("Self", bound="Participant")
+Result = TypeVar("Result")
 
 # One call waits no longer than this, so that signal handlers run in time.
 SLICE_MS = 80
@@ -58,7 +59,9 @@ class Participant(Bound):
         self._handle = handle
         self._process = os.getpid()
         self._closed = False
-        self._lock = threading.Lock()  # between the first look at the memory, and close
+        # Around what closing must not come into. Its thread may be interrupted there by a signal handler, or the garbage collector, and these may close.
+        self._lock = threading.RLock()
+        self._close_put_off = False
         self._view: memoryview | None = None
         self._base = 0
         self._raws: deque[Raw] = deque()
@@ -77,16 +80,20 @@ class Participant(Bound):
 
     @property
     def closed(self) -> bool:
-        return self._closed
+        return self._closed or self._close_put_off
 
     def close(self) -> None:
-        """Leave the block. May be called again, and from any thread: a call that waits in another one raises `Closed`.
+        """Leave the block. May be called again, from any thread, and from a signal handler: a call that waits in another thread raises `Closed`. A step that the handler has interrupted, and that
+        must not be closed into, ends first; then its end closes.
 
         Memoryviews of open slots are released. NumPy arrays stay valid, and keep the block's memory, but nothing else of the block: no row, no hold,
         no descriptor. Raises `Forked` in a forked child, where the object is its parent's.
         """
         if os.getpid() != self._process:
             raise forked()
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # by this thread: what the handler interrupts holds it, and would be waited for in vain
+            self._close_put_off = True
+            return
         with self._lock:
             if self._closed:
                 return
@@ -149,13 +156,24 @@ class Participant(Bound):
 
     def _map(self, address: int) -> memoryview:
         """The block's memory, mapped for Python at the first message. `address` is inside it."""
-        with self._lock:
-            if self._closed:
-                raise self._closed_error()
-            if self._view is None:
-                view, self._base = map_again(address, self._writes)
-                self._view = view  # after the base: whoever sees this does not take the lock
-            return self._view
+        return self._unclosed(self._map_once, address)
+
+    def _map_once(self, address: int) -> memoryview:
+        if self._view is None:
+            view, self._base = map_again(address, self._writes)
+            self._view = view  # after the base: whoever sees this does not take the lock
+        return self._view
+
+    def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result:
+        """Do a step that no thread and no signal handler closes into. One that tries closes afterwards. Raises `Closed`."""
+        try:
+            with self._lock:
+                if self._closed:
+                    raise self._closed_error()
+                return step(*arguments)
+        finally:
+            if self._close_put_off and not self._lock._is_owned():  # type: ignore[attr-defined]
+                self.close()
 
     # ---- Errors and waiting ------------------------------------------------------------------------------------------------------
 

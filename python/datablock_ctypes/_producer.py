@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _types
 from ._batch import Outgoing
-from ._errors import DataBlockError, Invalid, Timeout
+from ._errors import DataBlockError, Invalid, Status, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._batch import Messages
 
 NEW, OPEN, ENDED = range(3)
+BUSY = int(Status.BUSY)
 
 
 class Producer(Participant):
@@ -447,7 +448,8 @@ class WriteSlot(Bound):
             try:
                 self._end()
             finally:
-                producer._abort(producer._handle, self._raw[0])
+                while producer._abort(producer._handle, self._raw[0]) == BUSY:
+                    pass  # another thread is in a call, and leaves it soon: this may be the collector's turn in the middle of anything
 
     def _end(self) -> None:
         """Take the memory back from the program, before it is published or reused."""

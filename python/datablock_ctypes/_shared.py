@@ -6,7 +6,7 @@ import ctypes
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from ._errors import Invalid
+from ._errors import Closed, Invalid
 from ._functions import ParticipantHandle, RawZone
 from ._types import Bound, flat, seconds, unsigned, whole
 
@@ -124,25 +124,39 @@ class FlexibleZone(Bound):
 
         self._participant._wait(call, ctypes.byref(raw), self._timeout)
         self._address, self._size = raw.data, raw.size
-        self.data = bytearray(ctypes.string_at(raw.data, raw.size))
+        self.data = self._participant._unclosed(lambda: bytearray(ctypes.string_at(raw.data, raw.size)))
         self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        library, handle = self._participant._library, _of(self._participant)
-        wrong = None
-        if error is None and len(self.data) != self._size:
-            wrong = Invalid(f"the zone's data has {len(self.data)} bytes now, the zone has {self._size}: nothing was written")
-        if error is None and wrong is None:
-            with self._participant._lock:
-                if not self._participant._closed:
-                    ctypes.memmove(self._address, bytes(self.data), len(self.data))
-        spoilt = self._anyway and not self.intact and (error is not None or wrong is not None)  # nobody has put it right
-        status = library.datablock_zone_end(handle, spoilt)
+        wrong: Exception | None = None
+        data = b""
+        if error is None:
+            try:
+                data = bytes(flat("the zone's data", self.data))
+            except TypeError as refused:
+                wrong = refused
+            if wrong is None and len(data) != self._size:
+                wrong = Invalid(f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written")
+        given_up = error is not None or wrong is not None
+        try:
+            status = self._participant._unclosed(self._leave, None if given_up else data)
+        except Closed:
+            if not given_up:
+                raise
+            status = 0
         if wrong is not None:
             raise wrong
         if status != 0 and error is None:
             self._participant._fail(status)
+
+    def _leave(self, data: bytes | None) -> int:
+        """Write the contents, if there are any, and leave the zone."""
+        if data is not None:
+            ctypes.memmove(self._address, data, len(data))
+        spoilt = self._anyway and not self.intact and data is None  # nobody has put it right
+        status: int = self._participant._library.datablock_zone_end(_of(self._participant), spoilt)
+        return status
 
 
 class Counter(Bound):

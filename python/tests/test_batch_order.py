@@ -94,7 +94,7 @@ def test_a_batch_ends_although_another_thread_is_in_a_call(directory):
                 except (Timeout, Busy):
                     pass
 
-            other = threading.Thread(target=wait)
+            other = threading.Thread(target=wait, daemon=True)
             other.start()
             waits.wait()
             batch.release()
