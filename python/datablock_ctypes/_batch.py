@@ -123,6 +123,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         if self._state != NEW:
             raise Invalid(f"{self!r} was used before: call read_many() for each batch")
         consumer = self._consumer
+        consumer._rejoin()
         library = consumer._library
         self._raw = (RawReadSlot * self._most)()
         count = ctypes.c_size_t()

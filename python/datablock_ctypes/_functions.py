@@ -153,6 +153,10 @@ class RawReadSlot(ctypes.Structure):
     )
 
 
+class RawWaker(ctypes.Structure):
+    _fields_ = (("woken", c_uint32),)
+
+
 class RawMessage(ctypes.Structure):
     _fields_ = (
         ("data", c_void_p),
@@ -295,6 +299,7 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_zone": RawZone,
     "datablock_write_slot": RawWriteSlot,
     "datablock_read_slot": RawReadSlot,
+    "datablock_waker": RawWaker,
     "datablock_message": RawMessage,
     "datablock_observer": ObserverHandle,
     "datablock_observation": RawObservation,
@@ -337,6 +342,10 @@ FUNCTIONS = (
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
+    Function(
+        "datablock_wait_any_or_wake", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker))
+    ),
+    Function("datablock_wake", None, (POINTER(RawWaker),)),
     Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
     Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
     Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),

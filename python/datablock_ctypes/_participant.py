@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from ._schema import Schema
+    from ._waiters import Visit
 
 Self = TypeVar("Self", bound="Participant")
 Result = TypeVar("Result")
@@ -35,6 +36,7 @@ SLICE_MS = 80
 # What a call says that may find something later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
+BUSY = int(Status.BUSY)
 
 # Timeouts as the functions of `Library.quick` want them.
 DO_NOT_WAIT = ctypes.c_int64(0)
@@ -52,6 +54,7 @@ class Participant(Bound):
 
     _raw_type: type[ctypes.Structure]
     _writes: bool
+    _visit: Visit | None = None  # of a thread of `aio`, which waits inside
 
     def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
         self._library = library
@@ -144,10 +147,18 @@ class Participant(Bound):
         except IndexError:
             struct = self._raw_type()
             raw = ctypes.byref(struct), memoryview(struct).cast("B").cast("Q"), ctypes.c_size_t()
+        if self._visit is not None:
+            self._rejoin()
         if raw[1][ID] & BREATH == 0:
             # Before 3.13, Python looks for a signal that came to another thread, such as one of the library's, only when it takes its lock.
             time.sleep(0)
         return raw
+
+    def _rejoin(self) -> None:
+        """Wait until the thread of a cancelled wait of `aio` has left this object; a tenth of a second at most."""
+        visit = self._visit
+        if visit is not None and visit.abandoned and visit.thread != threading.get_ident():
+            visit.left.result()
 
     def _give_back(self, raw: Raw) -> None:
         """Take the struct of a call that found nothing back."""
@@ -185,10 +196,14 @@ class Participant(Bound):
         error = self._library.error(status)
         if status == HANDLE and not self._finalizer.alive:  # closed, or the program is at its end
             raise self._closed_error()
+        visit = self._visit
+        if status == BUSY and visit is not None:
+            visit.refuse(self)
         raise error
 
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
         """Repeat a call that found nothing until the time is over."""
+        self._rejoin()
         handle = self._handle
         if timeout is None:
             status = NOTHING_YET[0]

@@ -249,6 +249,7 @@ class Producer(Participant):
         outgoing = Outgoing(messages)
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
+        self._rejoin()
         call, written = self._library.datablock_write_batch, ctypes.c_size_t()
         sent = 0
 

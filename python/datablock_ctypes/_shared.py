@@ -22,6 +22,7 @@ ANYWAY = 1 << 0
 
 
 def _of(participant: Participant) -> ParticipantHandle:
+    participant._rejoin()
     return ParticipantHandle(participant._handle.handle)
 
 
