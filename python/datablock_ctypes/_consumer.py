@@ -15,7 +15,19 @@ from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
-from ._types import BlockState, Bound, Delivery, SecretBytes, Start, choice, optional_path_bytes, path_bytes, seconds, secret_bytes, unsigned
+from ._types import (
+    BlockState,
+    Bound,
+    Delivery,
+    SecretBytes,
+    Start,
+    choice,
+    optional_path_bytes,
+    path_bytes,
+    seconds,
+    secret_bytes,
+    unsigned,
+)
 from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
 if TYPE_CHECKING:

@@ -13,6 +13,8 @@ import sys
 import weakref
 from typing import Any
 
+from ._maps import mapping_at
+
 MREMAP_MAYMOVE = 1
 MADV_DOFORK = 11
 PROT_READ, PROT_WRITE = 1, 2
@@ -37,16 +39,6 @@ def _load_system() -> Any:
     return _system
 
 
-def mapping_of(address: int) -> tuple[int, int]:
-    """First address and size in bytes of the mapping that holds an address of this process."""
-    with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
-        for line in maps:
-            first, last = (int(number, 16) for number in line.split(" ", 1)[0].split("-"))
-            if first <= address < last:
-                return first, last - first
-    raise RuntimeError(f"no mapping holds address {address:#x}")
-
-
 def map_again(address: int, writable: bool) -> tuple[memoryview, int]:
     """Map what is mapped around an address a second time.
 
@@ -56,7 +48,7 @@ def map_again(address: int, writable: bool) -> tuple[memoryview, int]:
     if not sys.platform.startswith("linux"):
         raise NotImplementedError("datablock_ctypes runs on Linux only, so far")
     system = _load_system()
-    first, size = mapping_of(address)
+    first, size = mapping_at(address)[:2]
     # An old size of zero makes a further mapping of the same pages, and leaves the old one as it is; see mremap(2).
     again = system.mremap(first, 0, size, MREMAP_MAYMOVE)
     if again == MAP_FAILED:

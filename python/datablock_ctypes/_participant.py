@@ -162,7 +162,9 @@ class Participant(Bound):
 
     def _give_back(self, raw: Raw) -> None:
         """Take the struct of a call that found nothing back."""
-        raw[1][ID] = 1  # the last message's number has had its pause; and this call has taken the interpreter lock anew when it asked for the reason
+        raw[1][ID] = (
+            1  # the last message's number has had its pause; and this call has taken the interpreter lock anew when it asked for the reason
+        )
         self._raws.append(raw)
 
     def _map(self, address: int) -> memoryview:

@@ -184,7 +184,7 @@ class Producer(Participant):
         return WriteSlot(self, timeout)
 
     def send(self, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
-        """Publish a copy of ``data``, any bytes-like object or NumPy array up to ``slot_size`` bytes, in C order, and return the message's id.
+        """Publish a copy of ``data``, any C-contiguous bytes-like object or NumPy array up to ``slot_size`` bytes, and return the message's id.
 
         Waits and raises as `write`; `Invalid` when ``data`` is too long, TypeError when there are Python objects in it.
         """

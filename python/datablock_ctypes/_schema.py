@@ -202,7 +202,11 @@ def configure(
     else:
         found = described("schema", schema)
         raw.registered, raw.registry = optional_path_bytes("registered", registered), optional_path_bytes("registry", registry)
-    zone = Schema.lookup(zone_schema, registry) if isinstance(zone_schema, str) and "{" not in zone_schema else described("zone_schema", zone_schema)
+    zone = (
+        Schema.lookup(zone_schema, registry)
+        if isinstance(zone_schema, str) and "{" not in zone_schema
+        else described("zone_schema", zone_schema)
+    )
     if found is not None:
         raw.schema = ctypes.pointer(found._raw)
     if zone is not None:

@@ -169,7 +169,7 @@ def milliseconds(what: str, seconds: float) -> int:
 
 
 def flat(what: str, data: Buffer | NDArray[Any]) -> memoryview:
-    """The bytes of a buffer of any shape and type, in C order: in place where they lie so, else a copy. Python objects are refused."""
+    """The bytes of a C-contiguous buffer of any shape and type, in place. Python objects are refused."""
     try:
         view = memoryview(data)  # type: ignore[arg-type]
     except TypeError:
@@ -177,15 +177,13 @@ def flat(what: str, data: Buffer | NDArray[Any]) -> memoryview:
     except ValueError:  # NumPy has dtypes that no buffer has, such as datetime64
         return _flat_array(what, data)
     kind = view.format
-    if kind == "B" and view.ndim == 1 and view.c_contiguous:
-        return view
-    if hasattr(data, "__array_interface__") and ("O" in kind or not view.c_contiguous):
-        return _flat_array(what, data)
-    if "O" in re.sub(":[^:]*:", "", kind):  # without the names of fields
+    if kind != "B" and "O" in re.sub(":[^:]*:", "", kind):  # without the names of fields
         refuse_objects(f"{what}, {_brief(data)}, of format {kind!r},")
+    if not view.c_contiguous:
+        _refuse_order(what, data)
     if view.nbytes == 0:
         return memoryview(b"")
-    return view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+    return view.cast("B") if kind != "B" or view.ndim != 1 else view
 
 
 def _flat_array(what: str, data: Any) -> memoryview:
@@ -194,9 +192,14 @@ def _flat_array(what: str, data: Any) -> memoryview:
     array = numpy.asarray(data)
     if array.dtype.hasobject:
         refuse_objects(f"{what}, an array of dtype {array.dtype},")
-    if array.nbytes == 0:
-        return memoryview(b"")
-    return memoryview(numpy.ascontiguousarray(array).reshape(-1).view("u1"))
+    if not array.flags.c_contiguous:
+        _refuse_order(what, data)
+    return memoryview(array.reshape(-1).view("u1") if array.nbytes else b"")  # type: ignore[arg-type]
+
+
+def _refuse_order(what: str, data: Any) -> NoReturn:
+    copy = "numpy.ascontiguousarray(data)" if hasattr(data, "__array_interface__") else "bytes(data)"
+    raise TypeError(f"{what} is {_brief(data)} that is not C-contiguous: give a copy that is, {copy}")
 
 
 def refuse_objects(what: str) -> NoReturn:
@@ -234,6 +237,6 @@ def secret_bytes(secret: SecretBytes | None) -> tuple[int | None, int, object]:
         raise TypeError("the secret is bytes, not str: encode it")
     found = flat("secret", secret)
     if len(found) == 0:
-        raise Invalid("secret has no bytes, which would protect nothing: give some, or None for a block without a secret")
+        return None, 0, None
     copy = (ctypes.c_char * len(found)).from_buffer_copy(found)
     return ctypes.addressof(copy), len(found), copy

@@ -12,9 +12,9 @@ COUNT = 8
 
 @pytest.fixture(params=[Delivery.LOSSLESS, Delivery.ORDERED])
 def ring(request, directory):
-    with Producer("order", slot_size=64, slot_count=COUNT) as producer:
-        with Consumer("order", delivery=request.param, max_pins=4) as consumer:
-            yield producer, consumer
+    producer = Producer("order", slot_size=64, slot_count=COUNT)
+    with producer, Consumer("order", delivery=request.param, max_pins=4) as consumer:
+        yield producer, consumer
 
 
 def goes_on(producer, consumer):
@@ -70,9 +70,8 @@ def test_a_batch_in_a_batch_that_raises(ring):
         producer.send(b"%d" % number)
     outer = consumer.read_many(1, 0)
     outer.__enter__()
-    with pytest.raises(KeyError):
-        with consumer.read_many(2, 0):
-            raise KeyError
+    with pytest.raises(KeyError), consumer.read_many(2, 0):
+        raise KeyError
     outer.release()
     assert consumer.receive(0) == b"3"
     goes_on(producer, consumer)

@@ -90,22 +90,35 @@ def test_the_zone_takes_no_objects(pair):
 
 
 def test_any_other_array_is_sent(pair):
-    """In C order, whatever lies in between: as `send_many` sends it."""
     producer, consumer = pair
     for array in (
-        np.arange(8, dtype="u2")[::2],
-        np.asfortranarray(np.arange(6, dtype="u1").reshape(2, 3)),
-        np.array(["2020-01-01"], "M8[D]"),
+        np.arange(6, dtype=">u2").reshape(2, 3),
+        np.array(["2020-01-01", "2021-01-01"], "M8[D]"),
+        np.array("2020-01-01", "M8[D]"),
+        np.array([["2020-01-01"]], "M8[D]"),
+        np.zeros(0, "M8[D]"),
         np.float64(3),
         np.array(5),
         np.zeros(0),
+        np.zeros((2, 0)),
+        np.zeros(2, [("a", "M8[s]"), ("O", "u1")]),
     ):
         producer.send(array)
-        expected = np.ascontiguousarray(array).tobytes()
-        assert consumer.receive(0) == expected
+        assert consumer.receive(0) == array.tobytes()
         asyncio.run(aio.send(producer, array))
-        assert consumer.receive(0) == expected
+        assert consumer.receive(0) == array.tobytes()
         producer.send_many([array])
-        assert consumer.receive(0) == expected
-    producer.send(memoryview(b"abcdef")[::2])
-    assert consumer.receive(0) == b"ace"
+        assert consumer.receive(0) == array.tobytes()
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "send_many of an array"])
+def test_what_is_not_contiguous_is_refused_with_the_cure(pair, way):
+    for data, cure in (
+        (np.arange(6).reshape(2, 3).T, r"numpy\.ascontiguousarray"),
+        (np.array(["2020-01-01"] * 4, "M8[D]")[::2], r"numpy\.ascontiguousarray"),
+        (memoryview(b"abcdef")[::2], r"bytes\(data\)"),
+    ):
+        with pytest.raises(TypeError, match=f"not C-contiguous.*{cure}"):
+            WAYS[way](pair[0], data)
+    with pytest.raises(Timeout):
+        pair[1].receive(0)

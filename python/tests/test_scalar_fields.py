@@ -11,9 +11,9 @@ ROUNDS = 12
 
 @pytest.fixture
 def pair(directory):
-    with Producer("fields", slot_count=4, spare_slots=2, consumer_limit=1, schema=READING, zone_schema=READING) as producer:
-        with Consumer("fields", delivery=Delivery.LOSSLESS, start=Start.OLDEST) as consumer:
-            yield producer, consumer
+    producer = Producer("fields", slot_count=4, spare_slots=2, consumer_limit=1, schema=READING, zone_schema=READING)
+    with producer, Consumer("fields", delivery=Delivery.LOSSLESS, start=Start.OLDEST) as consumer:
+        yield producer, consumer
 
 
 def fill(slot, number):
