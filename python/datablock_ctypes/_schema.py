@@ -26,6 +26,7 @@ CTYPES = (
 )
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+TYPE = re.compile(rf"\s*({'|'.join(SCALARS)})\s*(\[\s*\d+\s*\]\s*)*", re.ASCII)
 NAMES_NEED = "use letters, digits and _, beginning with no digit"
 VERSION_NEEDS = 'one to three numbers are needed, such as "1.0.0" or (1, 0, 0)'
 
@@ -410,7 +411,7 @@ def _dataclass_text(kind: type[Any], outer: str = "") -> str:
     for field in dataclasses.fields(kind):
         path = _checked_path(outer, field.name)
         of = field.type
-        if isinstance(of, str) and not re.fullmatch(rf"\s*({'|'.join(SCALARS)})\s*(\[\s*\d+\s*\]\s*)*", of):
+        if isinstance(of, str) and not TYPE.fullmatch(of):
             try:
                 of = eval(of, dict(scope))
             except Exception:
@@ -420,11 +421,12 @@ def _dataclass_text(kind: type[Any], outer: str = "") -> str:
 
 
 def _annotation_text(of: Any, name: str) -> str:
-    if isinstance(of, str):
-        return of
-    if typing.get_origin(of) is typing.Literal:
+    if typing.get_origin(of) is typing.Literal and len(typing.get_args(of)) == 1:
         (of,) = typing.get_args(of)
-        return str(of)
+    if isinstance(of, str):
+        if not TYPE.fullmatch(of):
+            raise Invalid(f'field {name!r}: {of!r} is no type of the text form: use {", ".join(SCALARS)}, or an array such as "f64[3]"')
+        return of
     plain = {int: "i64", float: "f64", bool: "bool"}.get(of)
     if plain:
         return plain

@@ -7,6 +7,7 @@ import decimal
 import fractions
 import subprocess
 import sys
+import typing
 
 import numpy as np
 import pytest
@@ -237,6 +238,18 @@ def test_a_name_of_a_field_is_one_name(way, name):
 def test_a_name_of_a_dataclass_is_one_name():
     with pytest.raises(Invalid, match="'gr\u00f6\u00dfe'"):
         of_dataclass("gr\u00f6\u00dfe")
+
+
+@pytest.mark.parametrize("text", ["u8; b: u8", "u8 // ", "{ x: u8; }", "u8[", "u8[-1]", "text", ""])
+def test_a_type_of_a_dataclass_is_one_type(text):
+    for kind in (typing.Literal[text], repr(text), repr(repr(text))):
+        with pytest.raises(Invalid, match="field 'a': .* is no type"):
+            Schema.from_dataclass(dataclasses.make_dataclass("T", [("a", kind)]))
+
+
+def test_a_type_of_a_dataclass_that_is_good():
+    for kind in (typing.Literal["u8[3]"], "u8[3]", "'u8[3]'", " u8 [ 3 ] "):
+        assert Schema.from_dataclass(dataclasses.make_dataclass("T", [("a", kind)])).layout.fields[0].dims == (3,)
 
 
 def test_the_name_of_a_nested_field_is_said_with_its_path():
