@@ -243,7 +243,7 @@ def test_a_name_of_a_dataclass_is_one_name():
 @pytest.mark.parametrize("text", ["u8; b: u8", "u8 // ", "{ x: u8; }", "u8[", "u8[-1]", "text", ""])
 def test_a_type_of_a_dataclass_is_one_type(text):
     for kind in (typing.Literal[text], repr(text), repr(repr(text))):
-        with pytest.raises(Invalid, match="field 'a': .* is no type"):
+        with pytest.raises(Invalid, match=r"field 'a': .* is no type"):
             Schema.from_dataclass(dataclasses.make_dataclass("T", [("a", kind)]))
 
 
