@@ -1,5 +1,6 @@
 """A signal handler, or the garbage collector, closes in the middle of anything: nothing waits for itself."""
 
+import contextlib
 import gc
 import signal
 import textwrap
@@ -8,7 +9,7 @@ import threading
 import pytest
 from support import Worker, eventually
 
-from datablock_ctypes import Busy, Closed, Consumer, Producer, Start, Timeout, WriteTransactionGuard, auto_recover
+from datablock_ctypes import Busy, Closed, Consumer, Producer, Timeout, WriteTransactionGuard, _integrity, auto_recover, list_participants
 
 # In a process of its own, which the worker kills when it hangs: a deadlock of its only thread ends in no other way.
 PREAMBLE = """
@@ -229,12 +230,13 @@ def test_the_collector_aborts_in_another_thread(directory):
     with Producer("handler", slot_size=64) as producer, Consumer("handler") as consumer:
         with consumer.lock(1):
             cell = [WriteTransactionGuard(producer)]
-            waits = threading.Event()
+            waits, given_back = threading.Event(), threading.Event()
 
             def wait():
                 waits.set()
-                with pytest.raises(Timeout):
-                    producer.lock(1, 0.3).acquire()
+                while not given_back.is_set():
+                    with contextlib.suppress(Timeout, Busy):  # Busy: the question whether it is inside has come between
+                        producer.lock(1, 0.3).acquire()
 
             other = threading.Thread(target=wait, daemon=True)
             other.start()
@@ -242,17 +244,45 @@ def test_the_collector_aborts_in_another_thread(directory):
             assert eventually(lambda: inside_a_call(producer))
             with pytest.warns(ResourceWarning):
                 cell.clear()
+            given_back.set()
             other.join()
         assert producer.send(b"x") == 0
 
 
-def test_a_handler_in_the_callback_of_a_recovery(directory):
-    with Producer("handler", slot_size=64) as producer:
+def test_a_handler_while_the_library_calls_back(directory, monkeypatch):
+    """A recovery's steps are handed over inside its call, where a handler may strike as anywhere: it uses another block, and closes it."""
+    claim = """
+    from datablock_ctypes import Producer
+    producer = Producer("stuck", slot_size=8)
+    producer.write().__enter__()
+    print("claimed", flush=True)
+    input()
+    """
+    with Worker(claim) as worker:
+        assert worker.line() == "claimed"
+        worker.kill()
+    producer, consumer = Producer("other", slot_size=8), Consumer("other")
+    seen = []
+
+    def stop(*_):
         producer.send(b"x")
-        previous = signal.signal(signal.SIGUSR1, lambda *_: producer.close())
-        try:
-            auto_recover("handler", True, lambda step: signal.raise_signal(signal.SIGUSR1))
-        finally:
-            signal.signal(signal.SIGUSR1, previous)
-    with Consumer("handler", start=Start.OLDEST) as consumer:
-        assert consumer.receive(0) == b"x"
+        seen.append(consumer.receive(0))
+        consumer.close()
+        producer.close()
+
+    step = _integrity._step
+
+    def interrupted(found):
+        if not seen:
+            signal.raise_signal(signal.SIGUSR1)
+        return step(found)
+
+    monkeypatch.setattr(_integrity, "_step", interrupted)
+    previous = signal.signal(signal.SIGUSR1, stop)
+    try:
+        steps = auto_recover("stuck", False)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert steps
+    assert seen == [b"x"]
+    assert not list_participants("other") or not any(one.alive for one in list_participants("other"))
