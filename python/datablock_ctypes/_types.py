@@ -107,7 +107,7 @@ class Bound:
     _hint = "send the block's name, and open it there"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} belongs to its process, and is not copied: {self._hint}")
+        raise TypeError(f"this {type(self).__name__} belongs to its process, and is not copied: {self._hint}")
 
 
 def whole(what: str, value: Any) -> int:
