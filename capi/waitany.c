@@ -2,8 +2,9 @@
  * Waiting on several blocks. The protocol is that of WaitAny in internal/core. Asleep, the thread is inside none of the handles, so that a close need not wait for it: the kernel is given addresses only, and
  * of a mapping that has gone it says so.
  *
- * A waker is one more word to sleep on. Whoever wakes sets it and then wakes the sleeper; the wait looks at it after it has looked at the consumers, and the kernel puts to sleep only while it is 0. The one that
- * takes it back is the wait that it ends.
+ * A waker is one more word to sleep on. datablock_wake sets it and then wakes the sleeper. The wait
+ * looks at the word after it has looked at the consumers, and the kernel lets it sleep only while the
+ * word is 0. The wait that the wake ends clears it.
  */
 #define _GNU_SOURCE /* syscall */
 

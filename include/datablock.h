@@ -360,12 +360,17 @@ typedef struct datablock_waker {
 } datablock_waker;
 
 /*
- * As datablock_wait_any, until datablock_wake is called for this waker: then OK with no entry of `ready` set. A wake before the call ends it at once. The wait that it ends takes it back; consumers that are ready are
- * said first. `count` may be 0. One wait at a time for each waker. It sleeps with up to 127 consumers; with more it looks every millisecond. Errors: as datablock_wait_any.
+ * As datablock_wait_any, until datablock_wake is called for this waker: then OK with no entry of `ready`
+ * set. A wake before the call ends it at once. The wait that it ends clears it. Consumers that are ready
+ * are returned first. `count` may be 0. One wait at a time may use a waker. It sleeps with up to 127
+ * consumers; with more it looks every millisecond. Errors: as datablock_wait_any.
  */
 DATABLOCK_API datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *ready, datablock_waker *waker);
 
-/* Ends the wait, under way or to come, for this waker. Never waits. Any thread, also from a signal handler; it leaves the detail as it is. NULL does nothing. */
+/*
+ * Ends the wait, under way or to come, for this waker. Never waits. Any thread, also from a signal
+ * handler; it leaves the detail as it is. NULL does nothing.
+ */
 DATABLOCK_API void datablock_wake(datablock_waker *waker);
 
 /* ---- Whole messages in one call -------------------------------------------------------------------------------------------------- */

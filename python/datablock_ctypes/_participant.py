@@ -62,7 +62,8 @@ class Participant(Bound):
         self._handle = handle
         self._process = os.getpid()
         self._closed = False
-        # Around what closing must not come into. Its thread may be interrupted there by a signal handler, or the garbage collector, and these may close.
+        # Held around steps that closing must not come into. Re-entrant: a signal handler, or the
+        # garbage collector, may interrupt such a step, and close.
         self._lock = threading.RLock()
         self._close_put_off = False
         self._view: memoryview | None = None
@@ -86,15 +87,16 @@ class Participant(Bound):
         return self._closed or self._close_put_off
 
     def close(self) -> None:
-        """Leave the block. May be called again, from any thread, and from a signal handler: a call that waits in another thread raises `Closed`. A step that the handler has interrupted, and that
-        must not be closed into, ends first; then its end closes.
+        """Leave the block. May be called again, from any thread, and from a signal handler: a call
+        that waits in another thread raises `Closed`. Where a handler interrupts a step that must not
+        be closed into, such as a copy into the zone, the end of that step closes.
 
         Memoryviews of open slots are released. NumPy arrays stay valid, and keep the block's memory, but nothing else of the block: no row, no hold,
         no descriptor. Raises `Forked` in a forked child, where the object is its parent's.
         """
         if os.getpid() != self._process:
             raise forked()
-        if self._lock._is_owned():  # type: ignore[attr-defined]  # by this thread: what the handler interrupts holds it, and would be waited for in vain
+        if self._lock._is_owned():  # type: ignore[attr-defined]  # the interrupted step holds it
             self._close_put_off = True
             return
         with self._lock:
@@ -155,16 +157,16 @@ class Participant(Bound):
         return raw
 
     def _rejoin(self) -> None:
-        """Wait until the thread of a cancelled wait of `aio` has left this object; a tenth of a second at most."""
+        """Wait until the thread of a cancelled wait of `aio` has left this object, 0.1 s at most."""
         visit = self._visit
         if visit is not None and visit.abandoned and visit.thread != threading.get_ident():
             visit.left.result()
 
     def _give_back(self, raw: Raw) -> None:
-        """Take the struct of a call that found nothing back."""
-        raw[1][ID] = (
-            1  # the last message's number has had its pause; and this call has taken the interpreter lock anew when it asked for the reason
-        )
+        """Keep the struct of a call that found nothing for the next call."""
+        # The last message's id has had its pause. This call gave the interpreter lock up when it
+        # asked for the detail.
+        raw[1][ID] = 1
         self._raws.append(raw)
 
     def _map(self, address: int) -> memoryview:
@@ -178,7 +180,7 @@ class Participant(Bound):
         return self._view
 
     def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result:
-        """Do a step that no thread and no signal handler closes into. One that tries closes afterwards. Raises `Closed`."""
+        """Do a step that no other thread, and no signal handler, closes into. Raises `Closed`."""
         try:
             with self._lock:
                 if self._closed:

@@ -450,7 +450,7 @@ class WriteSlot(Bound):
                 self._end()
             finally:
                 while producer._abort(producer._handle, self._raw[0]) == BUSY:
-                    pass  # another thread is in a call, and leaves it soon: this may be the collector's turn in the middle of anything
+                    pass  # another thread is in a call: the collector, too, may abort, in any thread
 
     def _end(self) -> None:
         """Take the memory back from the program, before it is published or reused."""

@@ -1,7 +1,8 @@
-"""The threads in which an event loop waits for its consumers: one for as many as the kernel lets sleep together, whatever many tasks wait.
+"""The threads in which an event loop waits for its consumers: one thread for up to 127 of them.
 
-The loop and a thread share a queue of orders and the flags of the requests, under a lock that nobody keeps while it waits. All else in a `_Group` is its thread's own. A thread sleeps in the library,
-inside no handle; an order, and the end of the time, wake it there. So a request is taken up, and let go of, at once.
+The loop and a thread share a queue of orders, under a lock that neither holds while it waits. All
+else in a `_Group` belongs to its thread. The thread sleeps in the library, inside no handle. An
+order wakes it there, so that it takes up and leaves a request at once.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
 
 TIMEOUT = int(Status.TIMEOUT)
 
-# Consumers of one thread: with the word that wakes it they are as many as the kernel lets a thread sleep on.
+# Consumers of one thread. With the word that wakes it they are as many as the kernel lets a thread
+# sleep on.
 MOST = 127
 
-# A thread looks this often whether its loop has been closed with tasks in it, and ends when it has had nothing to do for so many looks.
+# A thread looks this often whether its loop was closed with tasks in it. It ends after so many
+# looks without a request.
 LOOK_MS = 100
 IDLE_LOOKS = 20
 
@@ -41,7 +44,7 @@ class Visit:
 
     def __init__(self, inside: list[Any]) -> None:
         self.abandoned = False
-        """Nobody waits for it any more; it leaves within a tenth of a second."""
+        """The task waits no more; the thread leaves within a tenth of a second."""
         self.left: Future[None] = Future()
         self.thread = 0
         self._inside = inside
@@ -120,7 +123,8 @@ class _Group:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._library = library()
         self._loop = weakref.ref(loop)  # which a thread without requests does not keep
-        # What destroys a waiting coroutine, such as the garbage collector, may run in the middle of a step of the same thread.
+        # Re-entrant: the garbage collector may destroy a waiting coroutine, which withdraws its
+        # request, in the middle of a step of the same thread.
         self._lock = threading.RLock()
         self._orders: deque[_Request] = deque()
         self._load = 0
@@ -136,7 +140,7 @@ class _Group:
     # ---- Of the loop -----------------------------------------------------------------------------------------------------------
 
     def take(self, request: _Request) -> bool:
-        """Whether it waits for this one, too. One for more consumers than fit is alone, and looks every millisecond."""
+        """Take a request up, if there is room. One for more consumers than fit has a thread alone."""
         count = len(request.consumers)
         with self._lock:
             if self.ended or (self._load > 0 and self._load + count > MOST):
@@ -147,7 +151,7 @@ class _Group:
         return True
 
     def withdraw(self, request: _Request) -> None:
-        """Wait for it no more; `Visit.left` says when that is so. Does nothing when it has been answered."""
+        """Stop waiting for a request. `Visit.left` is set when the thread has stopped."""
         if request.visit.left.done():
             return
         request.visit.abandoned = True
@@ -183,7 +187,7 @@ class _Group:
             return self.ended
 
     def leave_all(self, failure: BaseException | None) -> None:
-        """The loop is closed, or what should not fail has failed, as it does when the interpreter ends."""
+        """End all requests: the loop is closed, or the interpreter ends, and calls fail."""
         with self._lock:
             self.ended = True
         self._take_orders()
@@ -244,7 +248,7 @@ class _Group:
         self._answer(list(answers.items()))
 
     def _look_at_each(self) -> None:
-        """One of the consumers is closed, say: who waits for it hears of it, the others go on."""
+        """Ask about each request alone: the error, such as `Closed`, is for one; the others go on."""
         answers: list[tuple[_Request, list[Consumer] | BaseException]] = []
         for request in self._requests:
             try:
@@ -258,7 +262,7 @@ class _Group:
     def _answer(self, answers: list[Any]) -> None:
         if answers:
             for request, _ in answers:
-                self._let_go(request)  # first: who has the answer may use the objects
+                self._let_go(request)  # first: the task that has the answer may use them
             self._owners = []
             loop = self._loop()
             if loop is not None:

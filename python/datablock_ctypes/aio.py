@@ -8,11 +8,14 @@
         async for slot in aio.messages(consumer):
             print(slot.id, slot.array("f4").mean())
 
-What can be done at once is done at once, in the event loop, after other tasks had their turn. Only a wait takes a thread: one of the loop for up to 127 waiting consumers, and one for each producer that waits
-for room. It takes nothing else: a message is read in the event loop, so that a task that is cancelled while it waits has lost none.
+What can be done at once is done at once, in the event loop, after other tasks had their turn. Only
+a wait takes a thread: one of the loop for up to 127 waiting consumers, and one for each producer that
+waits for room. A message is read in the event loop: a task that is cancelled while it waits loses none.
 
-Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for one task at a time, as for one thread. After a cancelled wait its thread leaves the object at once, in
-a producer within a tenth of a second: the next call waits for that, whether it is one of this module or not, whatever its timeout.
+Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for
+one task at a time, as for one thread. After a cancelled wait its thread leaves a consumer at once, and
+a producer within a tenth of a second. The next call waits for that, also one that is not of this
+module, whatever its timeout.
 """
 
 from __future__ import annotations
@@ -193,7 +196,8 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
     """Wait for a claim in a thread, until there is one or the time is over."""
     loop = asyncio.get_running_loop()
     visit, outcome = Visit([producer]), Future[Any]()
-    # What destroys a waiting coroutine, such as the garbage collector, may run in the middle of a step of the same thread.
+    # Re-entrant: the garbage collector may destroy a waiting coroutine in the middle of a step of
+    # the same thread.
     deciding = threading.RLock()
 
     def repeat() -> None:
@@ -208,7 +212,7 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
         with deciding:
             wanted = not visit.abandoned and not loop.is_closed()
             if wanted:
-                visit.leave()  # first: who has the result may use the producer
+                visit.leave()  # first: the task that has the result may use it
                 if failure is not None:
                     outcome.set_exception(failure)
                 else:
