@@ -7,10 +7,11 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Union, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
 
-from ._errors import Fenced, Invalid, Overrun
+from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun
 from ._functions import RawMessage, RawReadSlot
+from ._interrupts import Leaving, Statement
 from ._participant import NOTHING_YET, Raw
 from ._types import Bound, flat, refuse_objects, unsigned
 
@@ -23,6 +24,30 @@ if TYPE_CHECKING:
     Messages = Union[Iterable[Buffer], NDArray[Any]]
 
 NEW, HELD, ENDED = range(3)
+
+# The words of a struct, and the one with the token of its hold in the upper half.
+WIDTH = ctypes.sizeof(RawReadSlot) // 8
+TOKEN = 5
+
+
+def holds_of(raw: Any, count: int) -> list[tuple[int, int]]:
+    """The holds of a batch: the first message of each, and the one after its last. A LOSSLESS consumer has one for all messages."""
+    words = memoryview(raw).cast("B").cast("Q")
+    tokens = [words[i * WIDTH + TOKEN] >> 32 for i in range(count)]
+    firsts = [i for i in range(count) if i == 0 or tokens[i] != tokens[i - 1]]
+    return list(zip(firsts, [*firsts[1:], count]))
+
+
+def raw_of(raw: Any, i: int) -> Raw:
+    """A struct of an array, for calls. It has no length: it stays the array's."""
+    return ctypes.byref(raw[i]), memoryview(raw).cast("B").cast("Q")[i * WIDTH : (i + 1) * WIDTH], None
+
+
+class Untold(NamedTuple):
+    """A batch that an interrupted call has taken: an array, and how many messages are in it."""
+
+    raw: Any
+    count: Any
 
 
 class Outgoing:
@@ -88,10 +113,12 @@ class ReadBatch(Bound, Sequence[memoryview]):
     __slots__ = (
         "_consumer",
         "_count",
+        "_given",
         "_most",
         "_raw",
         "_starts",
         "_state",
+        "_statement",
         "_timeout",
         "_view",
         "_views",
@@ -110,6 +137,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
             raise Invalid("most is 0: ask for at least one message")
         self._timeout = timeout
         self._state = NEW
+        self._statement: Statement | None = None
+        self._given: list[Raw] | None = None
         self._count = 0
         self._view: memoryview | None = None
         self._views: list[memoryview] = []
@@ -125,6 +154,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
         consumer = self._consumer
         consumer._rejoin()
         library = consumer._library
+        if consumer._kept:
+            return self._enter_kept()
+        library = consumer._library
         self._raw = (RawReadSlot * self._most)()
         count = ctypes.c_size_t()
         try:
@@ -135,63 +167,100 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 )
             elif status != 0:
                 consumer._fail(status)
-            self._describe(count.value)
-            self._state = HELD
-            consumer._held[self] = None
+            self._hold(count.value)
+            return self
         except BaseException:
+            if count.value != 0:
+                consumer._kept.append(Untold(self._raw, count))
             self._expire()
-            library.datablock_read_batch_end(consumer._handle, self._raw, count)
+            self._statement = None
             raise
-        if consumer._closed:
+
+    def _enter_kept(self) -> ReadBatch:
+        """Hold what an interrupted read has taken."""
+        taken: list[Raw] = []
+        consumer = self._consumer
+        try:
+            if consumer._take_kept(taken, self._most)[1][0] == 0:
+                raise Busy(f'block "{consumer.name}": another thread reads with this Consumer: one object is for one thread at a time')
+            self._raw = (RawReadSlot * len(taken))()
+            words = memoryview(self._raw).cast("B").cast("Q")
+            words[:] = array("Q", [word for raw in taken for word in raw[1]])
+            self._given = taken
+            self._hold(len(taken))
+            return self
+        except BaseException:
+            if taken and taken[0][1][0] != 0:
+                consumer._kept.extendleft(reversed(taken))
             self._expire()
+            self._statement = None
+            raise
+
+    def _hold(self, count: int) -> None:
+        consumer = self._consumer
+        self._describe(count)
+        self._state = HELD
+        consumer._held[self] = None
+        if consumer._closed:
             raise consumer._closed_error()
-        return self
 
     def _describe(self, count: int) -> None:
         self._count = count
         words = array("Q", bytes(self._raw)[: count * ctypes.sizeof(RawReadSlot)])
-        width = ctypes.sizeof(RawReadSlot) // 8
-        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::width] for field in range(5))
+        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::WIDTH] for field in range(5))
         consumer = self._consumer
         view = consumer._view
         self._view = view if view is not None else consumer._map(addresses[0])
         base = consumer._base
         self._starts = array("Q", [address - base for address in addresses])
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if kind is None:
-            self.release()
-            return
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             self.release()
-        except (Overrun, Fenced):
-            if isinstance(error, Exception):
-                raise  # which may well be the reason for the other one
-        except Exception:
-            pass
+        except DataBlockError as failure:
+            # Where the block has failed, these may well be the reason for it.
+            if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
+                raise
+        finally:
+            if self._state != HELD:
+                self._statement = None
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self.release()
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def release(self) -> None:
         """End the hold of all of it now. Does nothing when it has ended. Raises `Overrun` and `Fenced`: discard what was read."""
         if self._state != HELD:
             return
         consumer = self._consumer
+        holds = self._given or [raw_of(self._raw, first) for first, _ in holds_of(self._raw, self._count)]
+        try:
+            status = self._end(holds)
+        except BaseException:  # Ctrl-C
+            self._end([raw for raw in holds if raw[1][0] != 0])  # of a hold that has ended it is refused
+            raise
+        if status != 0:
+            consumer._fail(status)
+
+    def _end(self, holds: list[Raw]) -> int:
+        consumer = self._consumer
         self._expire()
         first = 0
-        for raw in self._holds():  # each by itself: the end of one may have to wait for that of an older message
-            status = consumer._end(consumer._handle, raw[0])
+        for raw in holds:  # each by itself: the end of one may have to wait for that of an older message
+            status, about = consumer._end_any(raw)
             if status != 0 or consumer._late:
-                status = consumer._settle(status, raw)
+                status = consumer._settle(status, about)
             first = first or status
-        if first != 0:
-            consumer._fail(first)
-
-    def _holds(self) -> list[Raw]:
-        """One for each hold; under one of a LOSSLESS consumer are all messages."""
-        words = memoryview(self._raw).cast("B").cast("Q")
-        width = ctypes.sizeof(RawReadSlot) // 8
-        tokens = words[width - 1 : self._count * width : width].tolist()
-        firsts = [i for i, token in enumerate(tokens) if i == 0 or token >> 32 != tokens[i - 1] >> 32]
-        return [(ctypes.byref(self._raw[i]), words[i * width : (i + 1) * width], None) for i in firsts]
+        return first
 
     def __len__(self) -> int:
         return self._count
@@ -261,10 +330,10 @@ class ReadBatch(Bound, Sequence[memoryview]):
         self._state = ENDED
         self._view = None
         self._consumer._held.pop(self, None)
-        views, self._views = self._views, []
-        for view in views:
+        for view in self._views:
             with suppress(BufferError):  # something looks at the memory through it; it may, and the memory stays
                 view.release()
+        self._views = []
 
     def _refuse(self) -> NoReturn:
         if self._state == NEW:

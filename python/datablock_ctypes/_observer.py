@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-import weakref
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._errors import Closed, DataBlockError, NotFound, SchemaMismatch, Status
 from ._functions import ConsumerOptions, ObserverHandle, RawObservation
+from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
+from ._participant import Link
 from ._schema import Schema, configure
 from ._types import Bound, SecretBytes, optional_path_bytes, path_bytes, refuse_objects, secret_bytes, unsigned
 
@@ -90,14 +92,21 @@ class Observer(Bound):
         options.secret, options.secret_length, keep = secret_bytes(secret)
         configure(options, schema, registered, registry, None)
         self._handle = ObserverHandle()
-        status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
-        del keep
-        if status != 0:
-            loaded.fail(status)
-        self._finalizer = weakref.finalize(self, _close, loaded.datablock_observer_close, self._handle, os.getpid())
+        self._state = 0  # how many with statements it is in
+        self._statement: Statement | None = None
+        self._closed = False
         self._length = 0  # of the longest message so far
         self._schema: Schema | None = None
         self._without_schema = False
+        self._link = Link(self, self._handle, loaded.datablock_observer_close)
+        try:
+            status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
+            del keep
+            if status != 0:
+                loaded.fail(status)
+        except BaseException:
+            self._link.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -106,7 +115,7 @@ class Observer(Bound):
 
     @property
     def closed(self) -> bool:
-        return not self._finalizer.alive
+        return self._closed or self._link.closing
 
     @property
     def schema(self) -> Schema:
@@ -161,19 +170,30 @@ class Observer(Bound):
 
     def close(self) -> None:
         """Let go of the block. May be called again, and from any thread."""
-        status = self._finalizer() or 0
+        self._closed = True
+        status = self._link.close()
         if status != 0:
             self._library.fail(status)
 
     def __enter__(self) -> Observer:
+        self._state += 1
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
+        self._state -= 1
+        self._statement = None
+
+    def _abandon(self) -> None:
+        with suppress(DataBlockError):
+            self._leave(None, None, None)
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def __repr__(self) -> str:
         return f"<Observer {self._name!r} {'closed' if self.closed else 'open'}>"
-
-
-def _close(close: Any, handle: ObserverHandle, process: int) -> int:
-    return int(close(handle)) if os.getpid() == process else 0

@@ -6,21 +6,25 @@ import ctypes
 import functools
 import math
 import os
+import sys
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Iterable
-from types import TracebackType
+from contextlib import suppress
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
-from ._errors import Closed, Invalid, Status
+from ._errors import Closed, DataBlockError, Invalid, Status
+from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
-from ._memory import map_again
+from ._memory import Memory
 from ._shared import Counters, FlexibleZone, SharedSpinLock
 from ._types import Bound, refuse_objects, whole
 
 if TYPE_CHECKING:
+    import weakref
+
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
@@ -49,6 +53,46 @@ ID, BREATH = 2, 1023
 Raw = tuple[Any, memoryview, Any]
 
 
+class Link:
+    """A handle of the library, from before it is opened until it is closed: a debt.
+
+    ``memory``: what becomes private before another process may have the right to write.
+    """
+
+    def __init__(self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None) -> None:
+        self.handle = handle
+        self.closing = self.over = False
+        self._close = close
+        self._memory = memory
+        self._process = os.getpid()
+        settle_debts()
+        self._owner: weakref.ref[Any] | None = watch(owner, self)
+        owe(self)
+
+    def close(self) -> int:
+        """Close the handle, if it was opened and not closed yet. After an interrupt it may be called again."""
+        if self.over or self.handle.handle == 0 or os.getpid() != self._process:
+            return 0
+        self.closing = True
+        if self._memory is not None:
+            self._memory.end_writing()
+        status = self._close(self.handle)
+        if status == HANDLE:  # an earlier call has closed it, and was interrupted
+            status = 0
+        if status == 0:
+            self.over = True
+            if self._memory is not None:
+                self._memory.leave()
+            forget(self)
+            self._owner = None
+        return status
+
+    def due(self) -> bool:
+        return self._owner is not None and self._owner() is None
+
+    settle = settle_at_exit = close
+
+
 class Participant(Bound):
     """Base of `Producer` and `Consumer`."""
 
@@ -57,11 +101,14 @@ class Participant(Bound):
     _visit: Visit | None = None  # of a thread of `aio`, which waits inside
 
     def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
+        """Everything that the library's handle needs later, before it is opened by `_open`."""
         self._library = library
         self._name = name
         self._handle = handle
         self._process = os.getpid()
         self._closed = False
+        self._state = 0  # how many with statements it is in
+        self._statement: Statement | None = None
         # Held around steps that closing must not come into. Re-entrant: a signal handler, or the
         # garbage collector, may interrupt such a step, and close.
         self._lock = threading.RLock()
@@ -69,8 +116,23 @@ class Participant(Bound):
         self._view: memoryview | None = None
         self._base = 0
         self._raws: deque[Raw] = deque()
+        self._memory = Memory(self._writes)
         # Also at exit: a program that comes to its end closes what it opened, as it does with files.
-        self._finalizer = weakref.finalize(self, _close, close, handle, self._process)
+        self._link = Link(self, handle, close, self._memory if self._writes else None)
+
+    def _open(self, open: Callable[..., int], *arguments: Any) -> None:
+        """Call the function that opens the handle. After an exception there is none, whenever it came."""
+        try:
+            status = open(*arguments, self._handle)
+            if status != 0:
+                self._library.fail(status)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        self._closed = True
+        self._link.close()
 
     @property
     def name(self) -> str:
@@ -96,16 +158,18 @@ class Participant(Bound):
         """
         if os.getpid() != self._process:
             raise forked()
-        if self._lock._is_owned():  # type: ignore[attr-defined]  # the interrupted step holds it
+        if self._inside():  # what the handler interrupts holds the lock, and would be waited for in vain
             self._close_put_off = True
             return
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
         self._expire()  # first: what a claim's views can write to belongs to the next producer soon
+        self._finish()
+
+    def _finish(self) -> None:
         self._view = None
-        status = self._finalizer() or 0
+        status = self._link.close()
+        self._memory.leave()
         if status != 0:
             self._library.fail(status)
 
@@ -129,16 +193,30 @@ class Participant(Bound):
         raise NotImplementedError
 
     def __enter__(self: Self) -> Self:
+        self._state += 1
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if os.getpid() != self._process:
-            return  # a forked child leaves a block of its parent's
-        try:
-            self.close()
-        except Exception:
-            if error is None:
-                raise
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if os.getpid() == self._process:  # a forked child leaves a block of its parent's
+            try:
+                self.close()
+            except DataBlockError:
+                if error is None:
+                    raise
+        self._state -= 1
+        self._statement = None
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self._leave(None, None, None)
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     # ---- Memory ------------------------------------------------------------------------------------------------------------------
 
@@ -175,9 +253,22 @@ class Participant(Bound):
 
     def _map_once(self, address: int) -> memoryview:
         if self._view is None:
-            view, self._base = map_again(address, self._writes)
+            view, self._base = self._memory.map(address)
             self._view = view  # after the base: whoever sees this does not take the lock
         return self._view
+
+    def _inside(self) -> bool:
+        """Whether this thread is in `_unclosed`, and has come here by a signal handler or the garbage collector."""
+        if not self._lock._is_owned():  # type: ignore[attr-defined]
+            return False
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code is Participant._unclosed.__code__ and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        while self._lock._is_owned():  # type: ignore[attr-defined]  # an interrupt has kept a with statement from releasing it
+            self._lock.release()
+        return False
 
     def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result:
         """Do a step that no other thread, and no signal handler, closes into. Raises `Closed`."""
@@ -198,7 +289,7 @@ class Participant(Bound):
     def _fail(self, status: int) -> NoReturn:
         """Raise what a call said that this thread has just made."""
         error = self._library.error(status)
-        if status == HANDLE and not self._finalizer.alive:  # closed, or the program is at its end
+        if status == HANDLE and (self.closed or self._link.closing):  # closed, or the program is at its end
             raise self._closed_error()
         visit = self._visit
         if status == BUSY and visit is not None:
@@ -226,10 +317,6 @@ class Participant(Bound):
                 error = self._library.error(status)
                 raise type(error)(f"{error.detail} (the last of {timeout:g} s)")
             self._fail(status)
-
-
-def _close(close: Callable[[Any], int], handle: ctypes.Structure, process: int) -> int:
-    return close(handle) if os.getpid() == process else 0
 
 
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from ._errors import Closed, Invalid
+from ._errors import Closed, DataBlockError, Invalid
 from ._functions import ParticipantHandle, RawZone
+from ._interrupts import Leaving, Statement, record
 from ._types import Bound, flat, seconds, unsigned, whole
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ Result = TypeVar("Result")
 
 COUNT = 8
 ANYWAY = 1 << 0
+
+# What a flag that the library sets has in it until it does.
+UNTOUCHED = 255
 
 
 def _of(participant: Participant) -> ParticipantHandle:
@@ -40,34 +45,91 @@ class SharedSpinLock(Bound):
         self._participant = participant
         self._index = unsigned("index", index)
         self._timeout = None if timeout is None else seconds(timeout)
+        # How many with statements have been entered, and what the library has said at the end of each: one attribute, so that they agree.
+        self._statements: tuple[int, list[int]] = 0, []
+        self._statement: Statement | None = None
         self.abandoned = False
         """Its last owner ended without letting go of it: what it protects may be half changed. As of the last `acquire`."""
 
     def acquire(self) -> bool:
         """Take the lock, waiting up to the timeout; the interpreter lock is free meanwhile. Returns `abandoned`. Raises `Timeout`, `Invalid`, `Closed`, `Busy`."""
-        abandoned = ctypes.c_bool()
-        function = self._participant._library.datablock_lock_acquire
+        taken = ctypes.c_uint8(UNTOUCHED)
+        try:
+            self._acquire(taken)
+            return self.abandoned
+        except BaseException:
+            if taken.value != UNTOUCHED:
+                self._release([])
+            raise
 
-        def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
-            status: int = function(ParticipantHandle(handle.handle), self._index, timeout_ms, reference)
+    def _acquire(self, taken: ctypes.c_uint8) -> None:
+        """Take the lock. The caller finds in the number whether that was done, also after an interrupt."""
+        participant, index = self._participant, self._index
+        reference = ctypes.cast(ctypes.byref(taken), ctypes.POINTER(ctypes.c_bool))
+        function = participant._library.datablock_lock_acquire
+
+        def call(handle: Any, timeout_ms: Any, _: Any) -> int:
+            status: int = function(ParticipantHandle(handle.handle), index, timeout_ms, reference)
             return status
 
-        self._participant._wait(call, ctypes.byref(abandoned), self._timeout)
-        self.abandoned = abandoned.value
-        return self.abandoned
+        participant._wait(call, None, self._timeout)
+        self.abandoned = bool(taken.value)
 
     def release(self) -> None:
-        """Let go of the lock, once. Raises `Invalid` (it is not this participant's), `Fenced` (it was taken away), `Busy`, `Closed`."""
-        status = self._participant._library.datablock_lock_release(_of(self._participant), self._index)
-        if status != 0:
-            self._participant._fail(status)
+        """Release the lock, once. Raises `Invalid` (it is not this participant's), `Fenced` (it was taken away), `Busy`, `Closed`."""
+        self._release([])
+
+    def _release(self, done: list[int]) -> None:
+        """Release it unless that was done, whatever interrupts it."""
+        participant = self._participant
+        function, arguments = participant._library.datablock_lock_release, (_of(participant), self._index)
+        before = len(done)
+        try:
+            record(done, function, *arguments)
+        except BaseException:
+            if len(done) == before:
+                record(done, function, *arguments)
+            raise
+        if done[before] != 0:
+            participant._fail(done[before])
+
+    @property
+    def _state(self) -> int:
+        """How many with statements it is in."""
+        entered, left = self._statements
+        return entered - len(left)
 
     def __enter__(self) -> SharedSpinLock:
-        self.acquire()
-        return self
+        before, taken = self._statements, ctypes.c_uint8(UNTOUCHED)
+        try:
+            self._acquire(taken)
+            entered, left = before
+            self._statements = (1, []) if entered == len(left) else (entered + 1, left)
+            return self
+        except BaseException:
+            self._statements = before
+            if taken.value != UNTOUCHED:
+                self._release([])
+            if self._statement is not None:
+                self._statement = self._statement.outer
+            raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.release()
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._release(self._statements[1])
+        if self._statement is not None:
+            self._statement = self._statement.outer
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self._release(self._statements[1])
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def __repr__(self) -> str:
         return f"<SharedSpinLock {self._index} of {self._participant!r}>"
@@ -90,6 +152,8 @@ class FlexibleZone(Bound):
         self._timeout = None if timeout is None else seconds(timeout)
         self._anyway = anyway
         self._address = self._size = 0
+        self._state = 0  # 1: inside
+        self._statement: Statement | None = None
         self.data = bytearray()
         """The contents. Its length must stay the zone's."""
         self.writes = 0
@@ -116,20 +180,28 @@ class FlexibleZone(Bound):
         self.record[field] = value
 
     def __enter__(self) -> FlexibleZone:
-        raw = RawZone()
-        function = self._participant._library.datablock_zone_begin
+        participant, raw = self._participant, RawZone()
+        function = participant._library.datablock_zone_begin
 
         def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
             status: int = function(ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference)
             return status
 
-        self._participant._wait(call, ctypes.byref(raw), self._timeout)
-        self._address, self._size = raw.data, raw.size
-        self.data = self._participant._unclosed(lambda: bytearray(ctypes.string_at(raw.data, raw.size)))
-        self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
-        return self
+        try:
+            participant._wait(call, ctypes.byref(raw), self._timeout)
+            self._address, self._size = raw.data, raw.size
+            self.data = participant._unclosed(lambda: bytearray(ctypes.string_at(raw.data, raw.size)))
+            self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
+            self._state = 1
+            return self
+        except BaseException:
+            if raw.data:
+                participant._library.datablock_zone_end(_of(participant), not raw.intact)
+            self._state = 0
+            self._statement = None
+            raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         wrong: Exception | None = None
         data = b""
         if error is None:
@@ -141,23 +213,41 @@ class FlexibleZone(Bound):
                 wrong = Invalid(f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written")
         given_up = error is not None or wrong is not None
         try:
-            status = self._participant._unclosed(self._leave, None if given_up else data)
+            status = self._participant._unclosed(self._end, None if given_up else data)
         except Closed:
+            self._state = 0
             if not given_up:
                 raise
             status = 0
+        except BaseException:
+            if self._state == 1:
+                self._end(None)
+            raise
+        self._statement = None
         if wrong is not None:
             raise wrong
         if status != 0 and error is None:
             self._participant._fail(status)
 
-    def _leave(self, data: bytes | None) -> int:
-        """Write the contents, if there are any, and leave the zone."""
+    def _end(self, data: bytes | None) -> int:
+        """Write the contents, if there are any, and leave the zone. It may be called again after an interrupt: of a zone that was left it is refused."""
         if data is not None:
             ctypes.memmove(self._address, data, len(data))
         spoilt = self._anyway and not self.intact and data is None  # nobody has put it right
         status: int = self._participant._library.datablock_zone_end(_of(self._participant), spoilt)
+        self._state = 0
         return status
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        self._end(None)
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
 
 class Counter(Bound):

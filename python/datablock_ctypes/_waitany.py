@@ -47,15 +47,18 @@ class Waiting:
 
     def once(self, milliseconds: int) -> list[Consumer]:
         """Those that are ready; none within the time: an empty list."""
+        kept = [consumer for consumer in self.consumers if consumer._kept and not consumer.closed]  # by interrupted reads
+        if kept:
+            milliseconds = 0
         status = self._library.datablock_wait_any(self._handles, len(self.consumers), milliseconds, self._found)
         if status == TIMEOUT:
-            return []
+            return kept
         if status != 0:
             for consumer in self.consumers:
                 if consumer.closed:
                     raise consumer._closed_error()
             self._library.fail(status)
-        return [consumer for consumer, ready in zip(self.consumers, self._found) if ready]
+        return [consumer for consumer, ready in zip(self.consumers, self._found) if ready or consumer in kept]
 
 
 def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:

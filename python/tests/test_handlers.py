@@ -62,7 +62,7 @@ except Closed:
 MAP = """
 producer = Producer("handler", slot_size=64)
 consumer = Consumer("handler", start=Start.OLDEST)
-_participant.map_again = interrupt(_memory.map_again, consumer.close)
+_memory.Memory.map = interrupt(_memory.Memory.map, consumer.close)
 producer.send(b"x", timeout=1)
 try:
     consumer.receive(1)
