@@ -42,7 +42,7 @@ class Descriptor:
 
     def close(self) -> None:
         closed: list[None] = []
-        while self._numbers:
+        while getattr(self, "_numbers", None):  # an interrupted __init__ has left none
             closed.extend(map(os.close, map(list.pop, (self._numbers,))))
 
     __del__ = close
