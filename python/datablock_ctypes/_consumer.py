@@ -231,7 +231,7 @@ class Consumer(Participant):
         return SlotIterator(self)
 
     def _hold_later(self, status: int, reference: Any, timeout: float | None) -> None:
-        if status == BUSY and self._end_forgotten():
+        if self._held and self._end_forgotten():
             status = self._begin(self._handle, DO_NOT_WAIT, reference)
             if status == 0:
                 return
