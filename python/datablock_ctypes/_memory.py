@@ -153,14 +153,19 @@ class _Mapping:
         """The library has the file open, also if its name is gone."""
         assert self.region is not None
         file, offset = (self.region.device, self.region.inode), self.region.offset
-        with suppress(OSError):
+        own = Descriptor()
+        try:
             for name in os.listdir("/proc/self/fd"):
-                own = Descriptor()
                 with suppress(OSError):
                     if _is_file(int(name), file):
                         number = own.open(os.dup, int(name))
                         if _is_file(number, file):  # still: another thread may have used the number anew
                             return self._replace(flags, number, offset)
+                        own.close()
+        except OSError:
+            pass
+        finally:
+            own.close()
         return False
 
     def _replace(self, flags: int, descriptor: int, offset: int) -> bool:
