@@ -8,6 +8,7 @@ import (
 
 	"datablock/internal/crash"
 	"datablock/internal/layout"
+	"datablock/internal/platform"
 )
 
 const (
@@ -63,7 +64,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 	a.own, a.ask = locks.own, locks.ask
 	if b.ending() {
 		if replacing, err := a.ask.Held(layout.LockReplace, 1); err != nil || replacing || !b.named() {
-			time.Sleep(time.Millisecond)
+			platform.Sleep(time.Millisecond)
 			return nil, errMoved
 		}
 		return nil, fail(Superseded, "block %q was being replaced when its producer died: the next producer to open it finishes that", b.name())
@@ -128,7 +129,7 @@ func nameLock(name string) int64 {
 // findRow takes a row's lock: that of the durable consumer of this name, who is returning, or a free one.
 func (a *attachment) findRow(o ConsumerOptions) (returning bool, err error) {
 	deadline := time.Now().Add(attachPatience)
-	for ; ; time.Sleep(time.Millisecond) {
+	for ; ; platform.Sleep(time.Millisecond) {
 		again := false
 		if o.Durable {
 			returning, again, err = a.lockDurable(o)
@@ -167,6 +168,9 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 		case !locked && probe(a.ask, row) != somebody:
 			return false, true, nil
 		case !locked:
+			if heir := a.heir(row); heir != "" {
+				return false, false, fail(Busy, "block %q: the durable consumer %q: %s", a.name(), o.Name, heir)
+			}
 			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (pid %d): one at a time", a.name(), o.Name, *a.ctl.plain64(a.header.row(row) + layout.RowPID))
 		case !a.durableRow(row) || a.rowName(row) != o.Name: // expired meanwhile
 			a.unlockConsumerRow()
@@ -285,7 +289,7 @@ func (c *Consumer) secureSpare() error {
 				c.name(), pins, c.spareSlots, c.spareSlots-1)
 		}
 		c.maskClear(c.active, c.row) // let the other one through
-		time.Sleep(time.Duration(rand.IntN(int(sparePatience / 10))))
+		platform.Sleep(time.Duration(rand.IntN(int(sparePatience / 10))))
 		c.maskSet(c.active, c.row)
 	}
 }

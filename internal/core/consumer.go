@@ -170,6 +170,9 @@ func (c *Consumer) mayNotHold() error {
 }
 
 func (c *Consumer) fenced() error {
+	if err := c.keepsLock(); lost(err) { // then others have taken this consumer for dead
+		return err
+	}
 	return fail(Fenced, "block %q: row %d of consumer %q was taken away by a forced recovery: attach again", c.name(), c.row, c.rowName(c.row))
 }
 

@@ -276,7 +276,7 @@ func (x *inspection) settle() {
 		if len(x.suspects) == 0 {
 			return
 		}
-		time.Sleep(suspectPause)
+		platform.Sleep(suspectPause)
 		left := x.suspects[:0]
 		for _, s := range x.suspects {
 			if f, wrong := s.look(); wrong {

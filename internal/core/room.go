@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// How long a held-up producer sleeps at most before it looks for dead readers again: at first, later, and when it is told of every holder's end.
+	// How long a held-up producer sleeps at most before it looks around: at first; later; and while the locks of all who hold it up are looked at in its sleep. Those say whether their owners live: nothing else has to
+	// be watched, and nobody but the producer's own call touches the mapping on its behalf.
 	promptSlice  = 5 * time.Millisecond
 	patientSlice = 20 * time.Millisecond
 	watchedSlice = 100 * time.Millisecond
@@ -94,7 +95,6 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 	}
 	if p.attend {
 		p.attend = false
-		p.watch.stop()
 		if p.pinnedScans > 0 {
 			p.sweep()
 		}
@@ -291,12 +291,7 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 		if p.releaseDead(p.sleeps*probesASlice) > 0 {
 			continue
 		}
-		slice := promptSlice
-		if p.sleeps >= promptFor {
-			p.attend = true // the claim that succeeds ends the watch
-			p.until = 0
-			slice = p.watch.everyHolder()
-		}
+		watched, slice := p.watched()
 		if timeout > 0 {
 			left := timeout - time.Duration(platform.Monotonic()-start)
 			if left <= 0 {
@@ -305,8 +300,23 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 			slice = min(slice, left)
 		}
 		*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
-		platform.Wait(p.ctlWake, wake, slice)
+		platform.WaitHeld(p.ctlWake, wake, slice, p.ask, watched)
 	}
+}
+
+// watched is what a sleep of the producer looks at: the locks of all who hold it up, if they are few; and how long it may sleep.
+func (p *Producer) watched() (bytes []int64, slice time.Duration) {
+	if p.sleeps < promptFor {
+		return nil, promptSlice
+	}
+	holding := p.holding()
+	if len(holding) > probesASlice {
+		return nil, patientSlice
+	}
+	for _, row := range holding {
+		bytes = append(bytes, rowByte(row))
+	}
+	return bytes, watchedSlice
 }
 
 // over reports why no further message can be written, nil if one can.
@@ -320,12 +330,24 @@ func (p *Producer) over() error {
 	return nil
 }
 
-// checkFiles looks whether the block still has its name and its memory.
+// checkFiles looks whether the block still has its name and its memory, and this producer its lock.
 func (p *Producer) checkFiles() error {
 	if !p.named() {
 		return p.superseded()
 	}
-	return p.truncated()
+	if err := p.truncated(); err != nil {
+		return err
+	}
+	if p.epochAt.Load() != p.epoch {
+		return p.superseded()
+	}
+	if p.lost == nil {
+		p.lost = p.keepsLock()
+	}
+	if p.lost != nil {
+		p.until, p.attend = 0, true // every claim comes here
+	}
+	return p.lost
 }
 
 // awaited is the least cursor that lets the next message in, or WaitAny when cursors are not what holds it up.
