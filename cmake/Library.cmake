@@ -9,6 +9,19 @@ list(TRANSFORM headers REPLACE "^.+$" "\"${CMAKE_SOURCE_DIR}/capi/\\0\": \"${CMA
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
+# In a host's process Go's own packages have to leave alone what is the host's: capi/_go says what, and why. The build fails where a version of Go does not have
+# what these files rely on.
+execute_process(COMMAND ${GO} env GOROOT WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE goroot OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
+if(NOT EXISTS ${goroot}/src/syscall/rlimit.go)
+  message(FATAL_ERROR "capi/_go/rlimit.go replaces syscall/rlimit.go, which this version of Go (${goroot}) does not have: find out what raises RLIMIT_NOFILE there")
+endif()
+foreach(own runtime/datablock.go=runtime.go internal/poll/datablock.go=poll.go syscall/rlimit.go=rlimit.go)
+  string(REGEX REPLACE "^(.+)=(.+)$" "\"${goroot}/src/\\1\": \"${CMAKE_SOURCE_DIR}/capi/_go/\\2\"" own ${own})
+  string(APPEND replaced ", " ${own})
+endforeach()
+set(library_overlay ${CMAKE_BINARY_DIR}/overlay_library.json)
+file(CONFIGURE OUTPUT ${library_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
+
 set(go_flags GOFLAGS=-overlay=${go_overlay})
 set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 ${go_flags} CC=${CMAKE_C_COMPILER})
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath)
@@ -22,7 +35,7 @@ function(datablock_library target directory tags)
   set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
   set(fresh ${CMAKE_BINARY_DIR}/go/${target}/libdatablock.so)
   add_custom_target(${target}_go ALL
-    COMMAND ${go_build} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
+    COMMAND ${go_build} -overlay=${library_overlay} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
     COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
     COMMAND sh -c "${replace_if_different}" sh ${fresh} ${file}
     COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink libdatablock.so.${PROJECT_VERSION} ${soname}
