@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PLACES = 1 << 16 };
 
@@ -51,6 +52,11 @@ enum { MOMENT = 10000 }; /* looks at a place that another thread is taking, whic
 
 datablock_inline_place *dbshim_places;
 
+/* The table is part of the library, so that no limit of memory can be in its way once the library is loaded. A page of it is memory only when a handle leads there. */
+enum { PAGE_AT_MOST = 1 << 16 };
+static unsigned char table[PLACES * sizeof(datablock_inline_place) + PAGE_AT_MOST];
+static bool wiped_on_fork;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static uint32_t used = 1;                                /* places that ever had a handle */
 static uint32_t unused[PLACES];                          /* places without one */
@@ -60,20 +66,19 @@ static uint64_t next_word[PLACES];                       /* of each place's next
 static char *poison[PLACES]; /* what the panic said */
 static char names[PLACES][DATABLOCK_LAYOUT_MAX_NAME_LEN + 8];
 
-bool dbshim_table_start(void) {
-    void *table = mmap(NULL, PLACES * sizeof *dbshim_places, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (table == MAP_FAILED) {
-        return false;
-    }
+void dbshim_table_start(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    dbshim_places = (datablock_inline_place *)(((uintptr_t)table + page - 1) & ~(page - 1));
 #ifdef MADV_WIPEONFORK
-    (void)madvise(table, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK); /* an old kernel: dbshim_table_wipe alone */
+    wiped_on_fork = madvise(dbshim_places, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK) == 0; /* an old kernel, or a filter: dbshim_table_wipe alone */
 #endif
-    dbshim_places = table;
     dbshim_places[0].reserved[0] = OURS;
-    return true;
+    dbshim_places[0].reserved[1] = (uint64_t)getpid();
 }
 
-bool dbshim_table_ours(void) { return dbshim_places[0].reserved[0] == OURS; }
+bool dbshim_table_ours(void) {
+    return dbshim_places[0].reserved[0] == OURS && (wiped_on_fork || dbshim_places[0].reserved[1] == (uint64_t)getpid());
+}
 
 /* In a forked child; async-signal-safe. */
 void dbshim_table_wipe(void) {

@@ -47,7 +47,7 @@ bool dbshim_begin_turn(datablock_inline_moment *moment); /* acts upon a moment t
 
 extern datablock_inline_place *dbshim_places;
 
-bool dbshim_table_start(void);
+void dbshim_table_start(void);
 bool dbshim_table_ours(void);
 void dbshim_table_wipe(void);
 
@@ -109,6 +109,9 @@ void dbshim_fork_begin(void);
 void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
+
+/* Go -> C: watch.c. Sleeps while *word is value and every one of the bytes is locked by another description than this; the caller looks again, whatever ended it. */
+void dbshim_wait_held(uint32_t *word, uint32_t value, uint64_t ns, int descriptor, const int64_t *bytes, size_t count);
 
 /* Whether Go may be entered: false in a forked child. Starts the table of handles. */
 bool dbshim_usable(void);
