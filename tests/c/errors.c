@@ -1426,6 +1426,15 @@ static void full_of_files(void) {
     }
 }
 
+static void file_size_limit(void) {
+    struct rlimit limit, low;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    low = limit;
+    low.rlim_cur = 4096;
+    CHECK(setrlimit(RLIMIT_FSIZE, &low) == 0);
+    STATUS(try_producer(config_of(DATABLOCK_RING)));
+}
+
 /* It must fail at once, and not when memory is filled. Five seconds of processor time would be enough to fill some gigabytes. */
 static void block_absurd(void) {
     datablock_config config = config_of(DATABLOCK_RING);
@@ -1621,6 +1630,31 @@ static void write_unlinked(void) {
     STATUS(datablock_write_begin(producer, 0, &out));
 }
 
+/* As a program that becomes a daemon closes what it finds. */
+static void close_locks(void) {
+    int closed = 0;
+    for (int fd = 3; fd < 64; fd++) {
+        char link[64], target[4096] = "";
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        if (readlink(link, target, sizeof target - 1) > 0 && strcmp(target, control_path()) == 0) {
+            closed += close(fd) == 0;
+        }
+    }
+    CHECK(closed > 0);
+}
+
+static void write_descriptor_closed(void) {
+    datablock_write_slot out;
+    datablock_producer producer = open_producer();
+    close_locks();
+    datablock_status status;
+    double end = check_now() + 20;
+    while ((status = datablock_write_begin(producer, 0, &out)) == DATABLOCK_OK && check_now() < end) {
+        CHECK_OK(datablock_write_abort(producer, &out));
+    }
+    STATUS(status);
+}
+
 /* ---- Cases: reading ----------------------------------------------------------------------------------------------------------------- */
 
 static void read_timeout_negative(void) {
@@ -1719,6 +1753,14 @@ static void read_fenced(void) {
     datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
     take_row_away();
     STATUS(datablock_read_begin(consumer, 0, &in));
+}
+
+static void read_descriptor_closed(void) {
+    datablock_read_slot in;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    close_locks();
+    STATUS(datablock_read_begin(consumer, 5000, &in));
 }
 
 static void read_too_many(void) {
@@ -2292,15 +2334,15 @@ static void panic_diagnose(void) {
     X(control_directory) X(control_other_owner) X(ring_damaged) X(ring_contradicts_slot) X(slot_header_damaged)                       \
     X(truncated_while_reading) X(truncated_while_waiting) X(truncated_while_writing) X(truncated_while_blocked)                       \
     X(truncated_before_commit) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
-    X(full_control) X(full_data) X(full_of_files) X(block_absurd)                                                                     \
+    X(full_control) X(full_data) X(full_of_files) X(file_size_limit) X(block_absurd)                                                                     \
     X(handle_zero) X(handle_zero_consumer) X(handle_closed) X(handle_closed_twice) X(handle_closed_twice_consumer) X(handle_stale)    \
     X(handle_garbage) X(handle_of_producer) X(handle_of_consumer)                                                                     \
     X(write_timeout_negative) X(write_begin_twice) X(commit_too_long) X(commit_absurd) X(commit_without_claim) X(commit_twice)        \
     X(commit_other_slot) X(abort_without_claim) X(write_held_up) X(write_held_up_polling) X(write_too_few_consumers)                  \
-    X(write_all_pinned) X(commit_fenced) X(write_superseded) X(commit_superseded) X(write_unlinked)                                   \
+    X(write_all_pinned) X(commit_fenced) X(write_superseded) X(commit_superseded) X(write_unlinked) X(write_descriptor_closed)                                   \
     X(read_timeout_negative) X(read_nothing) X(read_nothing_polling) X(read_no_producer)                                              \
     X(read_no_producer_polling) X(read_end_of_stream) X(read_superseded)                                                              \
-    X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
+    X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_descriptor_closed) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
     X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum) X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order) X(end_overrun) X(end_fenced)                  \
     X(null_zone) X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown) X(zone_end_without)    \
     X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice) X(zone_changed)                                               \
