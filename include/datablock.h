@@ -59,6 +59,12 @@
  *    the handlers that were there before what is not theirs. A handler of SIGBUS that a program installs later should do the same: it is how a truncated
  *    file becomes DATABLOCK_E_CORRUPT.
  *  - A thread that takes over a handle from another one pays a system call for it, once.
+ *  - An open producer or consumer keeps two descriptors, which are 3 or more and close-on-exec; an observer keeps none. A program that closes
+ *    descriptors that it has not opened (closefrom, daemon helpers) takes the handle's lock away: the next calls say DATABLOCK_E_SYSTEM, and
+ *    the library touches nothing that got the numbers. Open blocks after that, not before.
+ *  - A child that is made by clone(2) or _Fork(), not by fork(), keeps its parent's locks until it ends or calls exec.
+ *  - The library needs 2 GB of address space (RLIMIT_AS, ulimit -v), most of it reserved and never used, and 6 threads (RLIMIT_NPROC). With less the
+ *    Go runtime may end the process when the library is loaded, or later. All other limits lead to an error that names them.
  */
 #ifndef DATABLOCK_H
 #define DATABLOCK_H
