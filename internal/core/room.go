@@ -415,14 +415,20 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 // slowest says which LOSSLESS consumer is furthest behind.
 func (p *Producer) slowest() (who string) {
 	least := p.next
+	var slowest uint32
 	p.forMask(p.lossless, func(row uint32) {
 		if cursor := p.clamped(p.cursor(row).Load()); cursor < least {
-			least = cursor
+			least, slowest = cursor, row
 			who = fmt.Sprintf(": row %d, %q, pid %d, at message %d", row, p.rowName(row), *p.ctl.plain64(p.header.row(row) + layout.RowPID), cursor)
 			if probe(p.ask, row) == nobody && p.durableRow(row) {
 				who += ", dead and durable: start it again under that name, or remove its row"
 			}
 		}
 	})
+	if slowest != 0 {
+		if heir := p.heir(slowest); heir != "" && probe(p.ask, slowest) == somebody {
+			who += "; " + heir
+		}
+	}
 	return who
 }

@@ -664,11 +664,8 @@ static void environment(void) {
 
 /* ---- Other processes -------------------------------------------------------------------------------------------------------------- */
 
-/* A producer that makes a child behind the back of the handlers of fork, and dies. It prints the child's pid. */
-static void role_leaves_a_child(void) {
-    datablock_config config = ring_config(4);
-    datablock_producer producer;
-    CHECK_OK(datablock_producer_open("heir", &config, &producer));
+/* Makes a child behind the back of the handlers of fork, prints its pid, and dies. */
+static void leave_a_child(void) {
     long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     CHECK(child >= 0);
     if (child == 0) {
@@ -688,21 +685,42 @@ static void role_leaves_a_child(void) {
     raise(SIGKILL);
 }
 
-static void lock_of_the_dead(void) {
+static void role_producer_leaves_a_child(void) {
+    datablock_config config = ring_config(4);
+    datablock_producer producer;
+    CHECK_OK(datablock_producer_open("heir", &config, &producer));
+    leave_a_child();
+}
+
+static void role_consumer_leaves_a_child(void) {
+    datablock_consumer_options options = options_here(DATABLOCK_LOSSLESS);
+    datablock_consumer consumer;
+    CHECK_OK(datablock_consumer_open("heir", &options, &consumer));
+    leave_a_child();
+}
+
+/* Runs one of the two; the child's pid. */
+static pid_t left_by(const char *role) {
     int ends[2];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
     fflush(stdout);
     int out = fcntl(1, F_DUPFD_CLOEXEC, 3);
     CHECK(out >= 0 && dup2(ends[1], 1) == 1);
-    CHECK(run_role("leaves_a_child", "", NULL) == 128 + SIGKILL);
+    CHECK(run_role(role, "", NULL) == 128 + SIGKILL);
     CHECK(dup2(out, 1) == 1);
     close(out);
     close(ends[1]);
-    char text[32] = "", wanted[96];
+    char text[32] = "";
     CHECK(read(ends[0], text, sizeof text - 1) > 0);
     close(ends[0]);
     pid_t child = atoi(text);
     CHECK(child > 0 && kill(child, 0) == 0);
+    return child;
+}
+
+static void lock_of_the_dead(void) {
+    char wanted[96];
+    pid_t child = left_by("producer_leaves_a_child");
     datablock_config config = ring_config(4);
     datablock_producer producer;
     snprintf(wanted, sizeof wanted, "has ended, but pid %d (", (int)child);
@@ -712,6 +730,15 @@ static void lock_of_the_dead(void) {
     CHECK_DETAIL(datablock_unlink(path, 0), DATABLOCK_E_PRODUCER_ACTIVE, wanted);
     CHECK(kill(child, SIGKILL) == 0); /* whoever adopted it has to wait for it */
     WAIT_UNTIL(datablock_producer_open("heir", &config, &producer) == DATABLOCK_OK, 10);
+    child = left_by("consumer_leaves_a_child");
+    datablock_write_slot slot;
+    while (datablock_write_begin(producer, 0, &slot) == DATABLOCK_OK) {
+        CHECK_OK(datablock_write_commit(producer, &slot, 1));
+    }
+    snprintf(wanted, sizeof wanted, "has ended, but pid %d (", (int)child);
+    CHECK_DETAIL(datablock_write_begin(producer, 10, &slot), DATABLOCK_E_TIMEOUT, wanted);
+    CHECK(kill(child, SIGKILL) == 0);
+    CHECK_OK(datablock_write_begin(producer, 10000, &slot));
     CHECK_OK(datablock_producer_close(producer));
     CHECK_OK(datablock_unlink(path, 0));
 }
@@ -853,7 +880,8 @@ static int play(const char *role, const char *argument) {
         {"file_size", role_file_size},
         {"address_space", role_address_space},
         {"environment", role_environment},
-        {"leaves_a_child", role_leaves_a_child},
+        {"producer_leaves_a_child", role_producer_leaves_a_child},
+        {"consumer_leaves_a_child", role_consumer_leaves_a_child},
         {"truncates", role_truncates},
         {"holds", role_holds},
     };
