@@ -1,57 +1,306 @@
 /*
- * Whole messages in one call: copies, and several at once. Copying is done here, so that a caller's wild pointer faults where its debugger shows it.
+ * Whole messages in one call: copies, and several at once. A claim, its copy and its commit are in
+ * one hold of the handle, as are a read, its copy and its end: a close from another thread waits
+ * for them, and a page that is missing in the block makes them DATABLOCK_E_CORRUPT. The copy is
+ * made here, so that a wild pointer of the caller's faults where its debugger shows it.
  */
 #define _POSIX_C_SOURCE 200809L
 
 #include "shim.h"
 
+#include <stdio.h>
 #include <string.h>
 
-datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
-    if (data == NULL && length != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "data") : dbshim_refusal();
+/* What belongs to every message is compiled into its function, and the rest is not. */
+#define HOT static inline __attribute__((always_inline))
+#define COLD static __attribute__((noinline, cold))
+
+/* ---- Handles ----------------------------------------------------------------------------------------------------- */
+
+COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
     }
-    datablock_write_slot slot;
-    datablock_status status = datablock_write_begin(producer, timeout_ms, &slot);
-    if (status != DATABLOCK_OK) {
-        return status;
-    }
-    if (length > slot.capacity) {
-        datablock_write_abort(producer, &slot);
-        return dbshim_invalid("block \"%.200s\": a message of %zu bytes exceeds the slot's %zu bytes", dbshim_name(dbshim_index(producer.handle)), length,
-                              slot.capacity);
-    }
-    if (length != 0) {
-        memcpy(slot.data, data, length);
-    }
-    status = datablock_write_commit(producer, &slot, length);
-    if (status == DATABLOCK_OK && id != NULL) {
-        *id = slot.id;
+    datablock_status status = dbshim_take(handle, kind);
+    if (status == DATABLOCK_OK) {
+        /* The inline functions below write to it. */
+        datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION);
     }
     return status;
 }
 
-datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count, size_t *written) {
-    if ((messages == NULL && count != 0) || written == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, written == NULL ? "written" : "messages") : dbshim_refusal();
+/* Takes a handle: as the inline functions do, or in the library's way. `end` gives it back. */
+HOT datablock_status take(uint64_t handle, uint64_t kind) {
+    void *state;
+    return DBSHIM_FAST && datablock_inline_enter(handle, kind, &state) ? DATABLOCK_OK : take_slowly(handle, kind);
+}
+
+HOT datablock_inline_place *taken_place(void) { return datablock_inline_self->current; }
+
+/* dbshim_end, which has nothing to say where all went well. */
+HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_slot) {
+    if (DATABLOCK_LIKELY(status == DATABLOCK_OK && __atomic_load_n(&taken_place()->word, __ATOMIC_ACQUIRE) == handle)) {
+        datablock_inline_leave(true);
+        return DATABLOCK_OK;
     }
-    uint64_t begun = timeout_ms > 0 ? dbshim_monotonic() : 0;
-    int64_t left = timeout_ms;
-    for (*written = 0; *written < count; ++*written) {
-        datablock_status status = datablock_write(producer, left, messages[*written].data, messages[*written].length, NULL);
+    return dbshim_end(handle, status, begins_slot);
+}
+
+/*
+ * Before a call of Go on a place that was entered as the inline functions do: what dbshim_enter
+ * does besides.
+ */
+COLD dbshim_thread *begin_slowly(void) {
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
+    dbshim_detail()[0] = '\0';
+    return dbshim_self();
+}
+
+/* Whether a page of the block was missing. Asked often, so the word is looked at first. */
+HOT bool hole_in(const datablock_inline_place *place, uint64_t handle) {
+    return __atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle && dbshim_is_damaged(place);
+}
+
+HOT void copy(void *to, const void *from, size_t length) {
+    if (length != 0) { /* then neither pointer need be one */
+        memcpy(to, from, length);
+    }
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------------------------- */
+
+/*
+ * The functions of this section are of a place that is taken, and dbshim_end has the text of their
+ * CORRUPT.
+ */
+
+HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_slot *slot) {
+    datablock_inline_place *place = taken_place();
+    if (DBSHIM_FAST && timeout_ms >= -1 && datablock_inline_claim(place->state, slot)) {
+        return DATABLOCK_OK;
+    }
+    if (hole_in(place, handle)) {
+        return DATABLOCK_E_CORRUPT;
+    }
+    return dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
+}
+
+/* Fills a claimed slot and publishes it. What has a hole is not published. */
+HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, const void *data, size_t length) {
+    datablock_inline_place *place = taken_place();
+    datablock_inline_producer *p = place->state;
+    copy(slot->data, data, length);
+    if (hole_in(place, handle)) {
+        return DATABLOCK_E_CORRUPT;
+    }
+    uint64_t stamp = (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0;
+    bool fast = DBSHIM_FAST && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
+    if (fast && datablock_inline_publish(p, length, stamp)) {
+        return DATABLOCK_OK;
+    }
+    return dbshim_commit(begin_slowly(), dbshim_index(handle), slot, length);
+}
+
+HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
+    const datablock_inline_producer *p = taken_place()->state;
+    if (length > p->block.slot_size) {
+        return dbshim_invalid("block \"%.200s\": a message of %zu bytes exceeds the slot's %llu bytes",
+                              dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->block.slot_size);
+    }
+    datablock_write_slot slot;
+    slot.data = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
+    datablock_status status = claim(handle, timeout_ms, &slot);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    *id = slot.id;
+    return publish(handle, &slot, data, length);
+}
+
+datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length,
+                                 uint64_t *id) {
+    if (data == NULL && length != 0) {
+        return dbshim_enter() ? dbshim_null_argument(__func__, "data") : dbshim_refusal();
+    }
+    datablock_status status = take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    uint64_t written = 0;
+    status = end(producer.handle, write_one(producer.handle, timeout_ms, data, length, &written), false);
+    if (status == DATABLOCK_OK && id != NULL) {
+        *id = written;
+    }
+    return status;
+}
+
+/* What is left of a call's time. */
+static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
+    if (timeout_ms <= 0) {
+        return timeout_ms;
+    }
+    int64_t passed = (int64_t)((dbshim_monotonic() - begun) / 1000000);
+    return passed < timeout_ms ? timeout_ms - passed : 0;
+}
+
+COLD datablock_status closed_between(uint64_t handle, size_t written, size_t count) {
+    snprintf(begin_slowly()->detail, DBSHIM_DETAIL_SIZE,
+             "block \"%.200s\": the handle is being closed by another thread: %zu of %zu messages were published",
+             dbshim_name(dbshim_index(handle)), written, count);
+    return DATABLOCK_E_CLOSED;
+}
+
+/*
+ * All messages are in one hold, so that no other thread's come between them. A close does not wait
+ * for those that are not begun.
+ */
+static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const datablock_message *messages, size_t count,
+                                  size_t *written) {
+    uint64_t begun = timeout_ms > 0 ? dbshim_monotonic() : 0, id;
+    for (int64_t left = timeout_ms; *written < count; left = time_left(timeout_ms, begun)) {
+        const datablock_message *message = &messages[*written];
+        if (message->data == NULL && message->length != 0) {
+            return dbshim_invalid("datablock_write_batch: messages[%zu].data is NULL", *written);
+        }
+        if (*written != 0 && dbshim_is_closing(taken_place())) {
+            return closed_between(handle, *written, count);
+        }
+        datablock_status status = write_one(handle, left, message->data, message->length, &id);
         if (status != DATABLOCK_OK) {
             return status;
         }
-        if (timeout_ms > 0) {
-            int64_t passed = (int64_t)((dbshim_monotonic() - begun) / 1000000);
-            left = passed < timeout_ms ? timeout_ms - passed : 0;
-        }
+        ++*written;
     }
-    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     return DATABLOCK_OK;
 }
 
-datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count) {
+datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms,
+                                       const datablock_message *messages, size_t count, size_t *written) {
+    if ((messages == NULL && count != 0) || written == NULL) {
+        const char *missing = written == NULL ? "written" : "messages";
+        return dbshim_enter() ? dbshim_null_argument(__func__, missing) : dbshim_refusal();
+    }
+    *written = 0;
+    if (count == 0) {
+        dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
+        return DATABLOCK_OK;
+    }
+    datablock_status status = take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    return end(producer.handle, write_all(producer.handle, timeout_ms, messages, count, written), false);
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------------------------- */
+
+/* The functions of this section, too, are of a place that is taken. */
+
+/* The next message. */
+HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
+    datablock_inline_place *place = taken_place();
+    if (DBSHIM_FAST && timeout_ms >= -1) {
+        datablock_inline_found found = datablock_inline_look_for(place->state, handle, timeout_ms, out);
+        if (found != DATABLOCK_INLINE_SLOW) {
+            return found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
+        }
+    }
+    if (hole_in(place, handle)) {
+        return DATABLOCK_E_CORRUPT;
+    }
+    return dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
+}
+
+/* Ends the hold of a message that was copied, in whatever order. */
+HOT datablock_status end_copied(uint64_t handle, const datablock_read_slot *slot) {
+    datablock_inline_place *place = taken_place();
+    datablock_inline_consumer *c = place->state;
+    bool wake = false;
+    bool done = DBSHIM_FAST && datablock_inline_release(c, slot, &wake);
+    if (wake) {
+        datablock_inline_wake_producer(&c->block);
+    }
+    if (done || hole_in(place, handle)) {
+        return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
+    }
+    dbshim_thread *thread = begin_slowly();
+    uint32_t index = dbshim_index(handle);
+    return DBSHIM_GO(thread, dbgo_read_copied(index, slot->id, slot->index, slot->token, thread->detail));
+}
+
+/* Says that there is no room for a message, and leaves it for the next read. */
+COLD datablock_status no_room(uint64_t handle, const datablock_read_slot *slot, size_t capacity) {
+    uint32_t index = dbshim_index(handle);
+    dbshim_thread *thread = begin_slowly();
+    datablock_status status = DBSHIM_GO(thread, dbgo_read_give_back(index, slot->id, slot->index, slot->token,
+                                                                    slot->length, slot->missed, thread->detail));
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    return dbshim_invalid("block \"%.200s\": message %llu has %zu bytes, and the buffer %zu: "
+                          "the next read gets it again; give it more room, or DATABLOCK_COPY_CUT",
+                          dbshim_name(index), (unsigned long long)slot->id, slot->length, capacity);
+}
+
+datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer,
+                                     size_t capacity, datablock_copied *out) {
+    if (out == NULL || (buffer == NULL && capacity != 0)) {
+        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "buffer") : dbshim_refusal();
+    }
+    if ((flags & ~(uint32_t)DATABLOCK_COPY_CUT) != 0) {
+        if (!dbshim_enter()) {
+            return dbshim_refusal();
+        }
+        return dbshim_invalid("%s: flags 0x%x: only DATABLOCK_COPY_CUT (0x%x) is known", __func__, flags,
+                              DATABLOCK_COPY_CUT);
+    }
+    datablock_status status = take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_read_slot slot;
+    slot.data = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
+    bool found = false;
+    status = take_message(consumer.handle, timeout_ms, &slot);
+    if (status == DATABLOCK_OK && slot.length > capacity && (flags & DATABLOCK_COPY_CUT) == 0) {
+        status = no_room(consumer.handle, &slot, capacity);
+        found = status == DATABLOCK_E_INVALID;
+    } else if (status == DATABLOCK_OK) {
+        copy(buffer, slot.data, slot.length < capacity ? slot.length : capacity);
+        status = end_copied(consumer.handle, &slot);
+        found = status == DATABLOCK_OK;
+    }
+    datablock_status last = end(consumer.handle, status, false);
+    if (found && last == status) {
+        *out = (datablock_copied){.id = slot.id,
+                                  .length = slot.length,
+                                  .timestamp_ns = slot.timestamp_ns,
+                                  .missed = slot.missed,
+                                  .index = slot.index};
+    }
+    return last;
+}
+
+/* What follows on the first message of a batch, as far as it is there. */
+static datablock_status take_more(uint64_t handle, datablock_read_slot *out, size_t capacity, size_t *count) {
+    enum { CHUNK = 64 };
+    datablock_read_slot chunk[CHUNK];
+    for (size_t want, got = CHUNK; got == CHUNK && *count < capacity; *count += got) {
+        want = capacity - *count < CHUNK ? capacity - *count : CHUNK;
+        got = 0;
+        dbshim_thread *thread = begin_slowly();
+        datablock_status status = DBSHIM_GO(thread, dbgo_read_more(dbshim_index(handle), out->id, out->index,
+                                                                   out->token, chunk, want, &got, thread->detail));
+        if (status != DATABLOCK_OK) {
+            return status;
+        }
+        memcpy(out + *count, chunk, got * sizeof *chunk);
+    }
+    return DATABLOCK_OK;
+}
+
+datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out,
+                                      size_t capacity, size_t *count) {
     if (out == NULL || count == NULL) {
         return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "count") : dbshim_refusal();
     }
@@ -59,30 +308,22 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
     if (capacity == 0) {
         return dbshim_enter() ? dbshim_invalid("%s: capacity is 0", __func__) : dbshim_refusal();
     }
-    datablock_status status = datablock_read_begin(consumer, timeout_ms, out);
+    datablock_status status = take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
         return status;
     }
-    *count = 1;
-    enum { CHUNK = 64 };
-    datablock_read_slot chunk[CHUNK];
-    for (size_t want, got = CHUNK; got == CHUNK && *count < capacity; *count += got) {
-        want = capacity - *count < CHUNK ? capacity - *count : CHUNK;
-        got = 0;
-        if (!dbshim_enter() || dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER) != DATABLOCK_OK) {
-            break; /* another thread is at the handle: the first message is a batch, too */
-        }
-        dbshim_thread *thread = dbshim_self();
-        status = DBSHIM_GO(thread, dbgo_read_more(dbshim_index(consumer.handle), out->id, out->index, out->token, chunk, want, &got, thread->detail));
-        status = dbshim_end(consumer.handle, status, true);
-        if (status != DATABLOCK_OK) { /* closed meanwhile, or damaged: what was held is not any more */
-            *count = 0;
-            return status;
-        }
-        memcpy(out + *count, chunk, got * sizeof *chunk);
+    size_t taken = 0;
+    datablock_read_slot first;
+    first.data = NULL;
+    status = take_message(consumer.handle, timeout_ms, &first);
+    if (status == DATABLOCK_OK) {
+        *out = first;
+        taken = 1;
+        status = take_more(consumer.handle, out, capacity, &taken);
     }
-    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
-    return DATABLOCK_OK;
+    status = end(consumer.handle, status, true); /* closed meanwhile, or damaged: what was held is not any more */
+    *count = status == DATABLOCK_OK ? taken : 0;
+    return status;
 }
 
 datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count) {

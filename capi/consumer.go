@@ -187,3 +187,19 @@ func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, deta
 	provoke("consumer.release")
 	return status(at(index).consumer.ReleaseHold(uint64(id), uint32(slot), uint32(token)), detail)
 }
+
+//export dbgo_read_copied
+func dbgo_read_copied(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.copied")
+	return status(at(index).consumer.ReleaseCopied(uint64(id), uint32(slot), uint32(token)), detail)
+}
+
+//export dbgo_read_give_back
+func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.give_back")
+	return status(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)), detail)
+}

@@ -1,6 +1,8 @@
 /*
  * A block's file may be truncated by somebody while it is mapped; then a load or store in it raises SIGBUS. In Go that becomes a panic, which becomes CORRUPT. In the functions of the
- * fast path it is met here: the missing page is replaced by a private one of zeros, which no entry and no header agrees with, and the handle gives CORRUPT from the next call on.
+ * fast path it is met here: the missing page is replaced by a private one, whose contents no entry and no header agrees with, and the handle gives CORRUPT from the next call on. In the data file
+ * that is a page of ones: an entry of ones is empty, and no message has that id or length, whereas a header of zeros is that of an empty message 0. In the control file it is a page of zeros: no
+ * bit of a mask is set, and no row is anybody's.
  * Only the block that the faulting thread is in a call on is touched; everything else goes to the handler that was there before, which is Go's.
  */
 #define _GNU_SOURCE
@@ -10,6 +12,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -22,18 +25,22 @@ static bool inside(uintptr_t address, const uint8_t *start, uint64_t size) {
 
 static bool replace_page(datablock_inline_place *place, uintptr_t address) {
     const datablock_inline_block *block = place->state; /* the first member of both */
-    int access = PROT_READ | PROT_WRITE;
     if (block == NULL) {
         return false;
     }
-    if (inside(address, block->data, block->data_size)) {
-        access = (place->word & 3) == DATABLOCK_INLINE_PRODUCER ? access : PROT_READ;
-    } else if (!inside(address, block->ctl, block->ctl_size)) {
+    bool data = inside(address, block->data, block->data_size);
+    if (!data && !inside(address, block->ctl, block->ctl_size)) {
         return false;
     }
     void *page = (void *)(address & ~(page_size - 1));
-    if (mmap(page, page_size, access, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
         return false;
+    }
+    if (data) { /* in place: pages one after the other become one mapping, of which a process has only so many */
+        memset(page, 0xff, page_size);
+        if ((place->word & 3) != DATABLOCK_INLINE_PRODUCER && mprotect(page, page_size, PROT_READ) != 0) {
+            return false;
+        }
     }
     dbshim_damage(place);
     return true;
@@ -78,5 +85,5 @@ static void install(void) {
 
 void dbshim_catch_faults(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install);
+    dbshim_once(&once, install);
 }

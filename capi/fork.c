@@ -3,7 +3,8 @@
  *
  * A Go runtime does not survive fork: its threads are gone in the child, and a call would wait for them for ever. So the child learns that
  * it is one, and every function refuses before Go is entered. The child's copies of the lock descriptors would keep the rows of
- * its parent alive after the parent's death; they are closed there (never unlocked, which would take the parent's lock away).
+ * its parent alive after the parent's death; they are closed there (never unlocked, which would take the parent's lock away). Only what still
+ * leads to the file that it led to is closed: the host may have closed a descriptor, and have given its number to a file of its own.
  *
  * vfork, posix_spawn and exec need none of this: the descriptors are close-on-exec.
  */
@@ -26,6 +27,7 @@ void dbshim_fork_closing(int fd) { (void)fd; }
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -41,12 +43,16 @@ __attribute__((constructor)) static void remember_process(void) { loaded_into = 
 static sem_t no_fork;
 
 /*
- * The lock descriptors, each plus one; zero is an empty place. Changed between begin and end only, so never while a fork copies it. Chunks are
+ * The lock descriptors, each plus one, and the files that they lead to; zero is an empty place. Changed between begin and end only, so never while a fork copies it. Chunks are
  * only ever added: the child's handler may read nothing that was freed, and may not take a lock.
  */
 enum { CHUNK = 256 };
 struct chunk {
-    atomic_int descriptors[CHUNK];
+    struct {
+        atomic_int number;
+        dev_t device;
+        ino_t inode;
+    } descriptors[CHUNK];
     _Atomic(struct chunk *) next;
 };
 static struct chunk first_chunk;
@@ -61,8 +67,9 @@ static void after_fork_in_child(void) {
     dbshim_table_wipe();
     for (struct chunk *c = &first_chunk; c != NULL; c = atomic_load(&c->next)) {
         for (int i = 0; i < CHUNK; i++) {
-            int descriptor = atomic_exchange(&c->descriptors[i], 0) - 1;
-            if (descriptor >= 0) {
+            int descriptor = atomic_exchange(&c->descriptors[i].number, 0) - 1;
+            struct stat now;
+            if (descriptor >= 0 && fstat(descriptor, &now) == 0 && now.st_dev == c->descriptors[i].device && now.st_ino == c->descriptors[i].inode) {
                 close(descriptor);
             }
         }
@@ -79,15 +86,14 @@ static void start(void) {
     sem_init(&no_fork, 0, 1);
     /* It fails for want of a few bytes only. Then a forked child is not told that it is one, and nothing else is wrong. */
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-    if (dbshim_table_start()) { /* no memory for it: the library says FORKED, which is as unusable as it is then */
-        atomic_store(&process_state, USABLE);
-    }
+    dbshim_table_start();
+    atomic_store(&process_state, USABLE);
 }
 
 bool dbshim_usable(void) {
     if (atomic_load_explicit(&process_state, memory_order_acquire) == UNKNOWN) {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
-        pthread_once(&once, start);
+        dbshim_once(&once, start);
     }
     /* The table also tells a child that was made behind the handler's back. */
     return atomic_load_explicit(&process_state, memory_order_acquire) == USABLE && dbshim_table_ours();
@@ -101,10 +107,16 @@ void dbshim_fork_begin(void) {
 void dbshim_fork_end(void) { sem_post(&no_fork); }
 
 void dbshim_fork_opened(int fd) {
+    struct stat file;
+    if (fstat(fd, &file) != 0) {
+        return;
+    }
     for (struct chunk *c = &first_chunk;;) {
         for (int i = 0; i < CHUNK; i++) {
             int empty = 0;
-            if (atomic_compare_exchange_strong(&c->descriptors[i], &empty, fd + 1)) {
+            if (atomic_compare_exchange_strong(&c->descriptors[i].number, &empty, fd + 1)) {
+                c->descriptors[i].device = file.st_dev; /* no fork sees the half of it */
+                c->descriptors[i].inode = file.st_ino;
                 return;
             }
         }
@@ -125,7 +137,7 @@ void dbshim_fork_closing(int fd) {
     for (struct chunk *c = &first_chunk; c != NULL; c = atomic_load(&c->next)) {
         for (int i = 0; i < CHUNK; i++) {
             int listed = fd + 1;
-            if (atomic_compare_exchange_strong(&c->descriptors[i], &listed, 0)) {
+            if (atomic_compare_exchange_strong(&c->descriptors[i].number, &listed, 0)) {
                 return;
             }
         }

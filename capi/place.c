@@ -16,7 +16,8 @@
  *             former owner that finds no TAKEN any more finds that it is not the owner. Leaving: an acquire, while `current` still keeps the place from being closed. Writes: sequentially consistent, for
  *             their order with those to `current`. (A forked child, alone, wipes the table with plain ones)
  *   owners    entering: relaxed, behind `word`. The others: an acquire, of the new owner's struct, which it has filled before it put itself there with a release
- *   poison    set with a release before POISONED, loaded with an acquire: its text
+ *   poison    the buffer: set with a release, loaded with an acquire, never freed. Its text is written before POISONED is set, by the thread that is inside; a reader looks at `word` once more, and
+ *             takes nothing that may be another handle's
  *
  * tests/c/test_capi_handles.c runs it, also under ThreadSanitizer; the checker in tests/weak has no membarrier.
  */
@@ -32,6 +33,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { PLACES = 1 << 16 };
 
@@ -51,29 +53,33 @@ enum { MOMENT = 10000 }; /* looks at a place that another thread is taking, whic
 
 datablock_inline_place *dbshim_places;
 
+/* The table is part of the library, so that no limit of memory can be in its way once the library is loaded. A page of it is memory only when a handle leads there. */
+enum { PAGE_AT_MOST = 1 << 16 };
+static unsigned char table[PLACES * sizeof(datablock_inline_place) + PAGE_AT_MOST];
+static bool wiped_on_fork;
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
 static uint32_t used = 1;                                /* places that ever had a handle */
 static uint32_t unused[PLACES];                          /* places without one */
 static uint32_t unused_count;
 static uint64_t next_word[PLACES];                       /* of each place's next handle, kind missing */
 
-static char *poison[PLACES]; /* what the panic said */
+static char *poison[PLACES]; /* what the last panic in a place said: DBSHIM_DETAIL_SIZE bytes that are never freed, because a thread that is refused reads them while another one closes */
 static char names[PLACES][DATABLOCK_LAYOUT_MAX_NAME_LEN + 8];
 
-bool dbshim_table_start(void) {
-    void *table = mmap(NULL, PLACES * sizeof *dbshim_places, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (table == MAP_FAILED) {
-        return false;
-    }
+void dbshim_table_start(void) {
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    dbshim_places = (datablock_inline_place *)(((uintptr_t)table + page - 1) & ~(page - 1));
 #ifdef MADV_WIPEONFORK
-    (void)madvise(table, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK); /* an old kernel: dbshim_table_wipe alone */
+    wiped_on_fork = madvise(dbshim_places, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK) == 0; /* an old kernel, or a filter: dbshim_table_wipe alone */
 #endif
-    dbshim_places = table;
     dbshim_places[0].reserved[0] = OURS;
-    return true;
+    dbshim_places[0].reserved[1] = (uint64_t)getpid();
 }
 
-bool dbshim_table_ours(void) { return dbshim_places[0].reserved[0] == OURS; }
+bool dbshim_table_ours(void) {
+    return dbshim_places[0].reserved[0] == OURS && (wiped_on_fork || dbshim_places[0].reserved[1] == (uint64_t)getpid());
+}
 
 /* In a forked child; async-signal-safe. */
 void dbshim_table_wipe(void) {
@@ -124,7 +130,10 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
         char text[DBSHIM_DETAIL_SIZE];
         const char *what = __atomic_load_n(&poison[index], __ATOMIC_ACQUIRE);
         snprintf(text, sizeof text, "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
-                 what != NULL ? what : "closed meanwhile");
+                 what != NULL ? what : "no memory for what it said");
+        if ((__atomic_load_n(&dbshim_places[index].word, __ATOMIC_ACQUIRE) & ~FLAGS) != handle) {
+            return no_handle(handle, kind); /* closed meanwhile: the text may be of another handle */
+        }
         return refuse(DATABLOCK_E_PANIC, text);
     }
     if ((word & DAMAGED) != 0) {
@@ -218,9 +227,6 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
     if ((handle & KIND_MASK) != kind || (handle & FLAGS) != 0) {
         return no_handle(handle, kind);
     }
-    if (thread->shared.current != NULL) {
-        return refuse(DATABLOCK_E_BUSY, "this thread is inside a call already: a signal handler may not use the library");
-    }
     uint64_t found = handle;
     for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, handle | TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); tries++) {
         if (found != (handle | TAKEN) || tries == MOMENT) {
@@ -269,11 +275,18 @@ datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
 
 void dbshim_poison(uint64_t handle, const char *text) {
     uint32_t index = dbshim_index(handle);
-    __atomic_store_n(&poison[index], strdup(text), __ATOMIC_RELEASE);
+    if (poison[index] == NULL) {
+        __atomic_store_n(&poison[index], calloc(1, DBSHIM_DETAIL_SIZE), __ATOMIC_RELEASE);
+    }
+    if (poison[index] != NULL) {
+        snprintf(poison[index], DBSHIM_DETAIL_SIZE, "%s", text);
+    }
     __atomic_or_fetch(&dbshim_places[index].word, POISONED, __ATOMIC_SEQ_CST);
 }
 
 void dbshim_damage(datablock_inline_place *place) { __atomic_or_fetch(&place->word, DAMAGED, __ATOMIC_SEQ_CST); }
+
+bool dbshim_is_closing(const datablock_inline_place *place) { return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & CLOSING) != 0; }
 
 bool dbshim_is_damaged(const datablock_inline_place *place) { return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & DAMAGED) != 0; }
 
@@ -296,9 +309,6 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
     dbshim_thread *thread = dbshim_self();
     datablock_inline_place *place = &dbshim_places[dbshim_index(handle)];
     uint64_t word = __atomic_load_n(&place->word, __ATOMIC_ACQUIRE);
-    if (thread != NULL && thread->shared.current != NULL) {
-        return refuse(DATABLOCK_E_BUSY, "this thread is inside a call already: a signal handler may not use the library");
-    }
     do {
         if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != handle || (word & CLOSING) != 0) {
             return no_handle(handle, kind);
@@ -323,7 +333,6 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
 void dbshim_vacate(uint64_t handle) {
     uint32_t index = dbshim_index(handle);
     datablock_inline_place *place = &dbshim_places[index];
-    free(__atomic_exchange_n(&poison[index], NULL, __ATOMIC_ACQ_REL));
     place->state = NULL;
     __atomic_store_n(&place->word, 0, __ATOMIC_SEQ_CST);
     dbshim_withdraw(handle);

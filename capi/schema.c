@@ -41,18 +41,33 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
     return status;
 }
 
-/* Programs may change their environment; Go's copy of it is as old as the library. */
+/* A registry that a variable of the environment says, with what comes after it. */
+static datablock_status registry_in(const char *variable, const char *value, const char *rest, const char **registry, char *copy) {
+    int length = snprintf(copy, DBSHIM_PATH_SIZE, "%s%s", value, rest);
+    if (length < 0 || length >= DBSHIM_PATH_SIZE) {
+        return dbshim_invalid("the environment variable %s has more than %d bytes", variable, DBSHIM_PATH_SIZE - 1 - (int)strlen(rest));
+    }
+    *registry = copy;
+    return DATABLOCK_OK;
+}
+
+/* Programs may change their environment; Go's copy of it is as old as the library. As schema.DefaultDirectory. */
 static datablock_status find_registry(const char **registry, char *copy) {
-    const char *variable = *registry == NULL ? getenv("DATABLOCK_SCHEMAS") : NULL;
-    if (variable == NULL || variable[0] == '\0') {
+    if (*registry != NULL) {
         return DATABLOCK_OK;
     }
-    size_t length = strnlen(variable, DBSHIM_PATH_SIZE);
-    if (length == DBSHIM_PATH_SIZE) {
-        return dbshim_invalid("the environment variable DATABLOCK_SCHEMAS has more than %d bytes", DBSHIM_PATH_SIZE - 1);
+    const char *schemas = getenv("DATABLOCK_SCHEMAS"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    if (schemas != NULL && schemas[0] != '\0') {
+        return registry_in("DATABLOCK_SCHEMAS", schemas, "", registry, copy);
     }
-    *registry = memcpy(copy, variable, length + 1);
-    return DATABLOCK_OK;
+    if (data != NULL && data[0] == '/') {
+        return registry_in("XDG_DATA_HOME", data, "/datablock/schemas", registry, copy);
+    }
+    if (home != NULL && home[0] != '\0') {
+        return registry_in("HOME", home, "/.local/share/datablock/schemas", registry, copy);
+    }
+    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME and HOME is set in the environment; set DATABLOCK_SCHEMAS to its directory");
+    return DATABLOCK_E_SYSTEM;
 }
 
 datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy) {

@@ -57,17 +57,12 @@ static const char *why_refused(const dbshim_thread *thread) {
 bool dbshim_enter(void) {
     dbshim_thread *thread = dbshim_self();
     const char *why = why_refused(thread);
-    if (why == NULL && !thread->bound) { /* a later entry allocates nothing: it may come in a signal handler */
-        dbshim_go_begin(thread);
-        dbgo_bind();
-        thread->bound = true;
-        (void)dbshim_go_end(thread, 0);
-    }
     dbshim_failed(DATABLOCK_INLINE_FAILED);
     if (why != NULL) {
         snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", why);
         return false;
     }
+    dbshim_bind(thread);
     thread->detail[0] = '\0';
     return true;
 }
@@ -341,6 +336,10 @@ datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t tim
     return (datablock_status)status;
 }
 
+datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index, const datablock_write_slot *slot, size_t length) {
+    return DBSHIM_GO(thread, dbgo_write_commit(index, slot->id, slot->index, length, thread->detail));
+}
+
 datablock_status datablock_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
     if (DBSHIM_FAST && (datablock_inline_try_write_begin(producer, timeout_ms, out))) {
         return DATABLOCK_OK;
@@ -379,7 +378,7 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_write_commit(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
+    status = dbshim_commit(thread, dbshim_index(producer.handle), slot, length);
     return dbshim_end(producer.handle, status, false);
 }
 
@@ -562,6 +561,48 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
     return opened(status, handle, NULL, name, &out->handle);
 }
 
+/*
+ * A wild pointer of the caller's faults here, and not inside Go, where it would be taken for a
+ * truncated file. All of these bytes are about to be overwritten.
+ */
+static void touch(void *buffer, size_t length) {
+    enum { PAGE = 4096 };
+    volatile unsigned char *bytes = buffer;
+    for (size_t i = 0; i < length; i += length - i > PAGE ? PAGE : length - i) {
+        bytes[i] = 0;
+    }
+    bytes[length - 1] = 0; /* on a page that no step has met, perhaps */
+}
+
+static size_t least(size_t a, uint64_t b) { return a < b ? a : (size_t)b; }
+
+/*
+ * A short message goes through a buffer of the library's. Of a longer one that has told its length,
+ * and then it is copied to the caller's, of which no more is touched than the message needs.
+ */
+static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *seen) {
+    enum { SHORT = 1024, TRIES = 100 /* as in core's Observer */ };
+    unsigned char short_message[SHORT];
+    datablock_status status;
+    for (int tries = 0;; tries++) {
+        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT), seen, thread->detail));
+        size_t length = least(capacity, seen->length);
+        if (status != DATABLOCK_OK || length == 0) {
+            return status;
+        }
+        if (length <= SHORT) {
+            memcpy(buffer, short_message, length);
+            return status;
+        }
+        touch(buffer, length);
+        status = DBSHIM_GO(thread, dbgo_observe(index, seen->id, buffer, length, seen, thread->detail));
+        bool gone = status == DATABLOCK_E_OVERRUN || status == DATABLOCK_E_LOST;
+        if (!gone || id != DATABLOCK_NEWEST || tries == TRIES) {
+            return status;
+        }
+    }
+}
+
 datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
@@ -569,22 +610,12 @@ datablock_status datablock_observe(datablock_observer observer, uint64_t id, voi
     if (out == NULL || (buffer == NULL && capacity != 0)) {
         return dbshim_null_argument(__func__, out == NULL ? "out" : "buffer");
     }
-    enum { PAGE = 4096 };
-    volatile unsigned char *bytes = buffer; /* a wild pointer faults here, and not inside Go, where it would be taken for a truncated file */
-    for (size_t i = 0; i < capacity; i += capacity - i > PAGE ? PAGE : capacity - i) {
-        bytes[i] = 0;
-    }
-    if (capacity != 0) {
-        bytes[capacity - 1] = 0; /* on a page that no step has met, perhaps */
-    }
     datablock_status status = dbshim_take(observer.handle, DATABLOCK_INLINE_OBSERVER);
     if (status != DATABLOCK_OK) {
         return status;
     }
-    datablock_observation seen;
-    dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_observe(dbshim_index(observer.handle), id, buffer, capacity, &seen, thread->detail));
-    status = dbshim_end(observer.handle, status, false);
+    datablock_observation seen = {0};
+    status = dbshim_end(observer.handle, observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer, capacity, &seen), false);
     if (status == DATABLOCK_OK) {
         *out = seen;
     }

@@ -12,6 +12,7 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 #define DATABLOCK_INLINE_NO_NAMES /* the functions of these names are ours */
 #include "datablock_inline.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <sys/types.h>
 
@@ -61,7 +62,7 @@ bool dbshim_begin_turn(datablock_inline_moment *moment); /* acts upon a moment t
 
 extern datablock_inline_place *dbshim_places;
 
-bool dbshim_table_start(void);
+void dbshim_table_start(void);
 bool dbshim_table_ours(void);
 void dbshim_table_wipe(void);
 
@@ -81,6 +82,7 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind);
 datablock_status dbshim_leave(datablock_status status, bool begins_slot);
 void dbshim_poison(uint64_t handle, const char *text);
 void dbshim_damage(datablock_inline_place *place);
+bool dbshim_is_closing(const datablock_inline_place *place);
 bool dbshim_is_damaged(const datablock_inline_place *place);
 
 /* Closing: of several threads one gets the place; a call that is inside is interrupted until it has left. Then vacate. */
@@ -106,9 +108,6 @@ void dbshim_damage_current(void); /* Go -> C: the call that this thread is in ha
 void dbshim_futex_wake(uint32_t *word);
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns); /* the caller looks again, whatever ended it */
 
-/* Producer.Claim of the place that the thread has taken. */
-datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out);
-
 /* Consumer.Next of the place that the thread has taken. Whatever is out of the ordinary is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
 
@@ -116,18 +115,26 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
 
 void dbshim_block_signals(sigset_t *before); /* the asynchronous ones */
 void dbshim_restore_signals(const sigset_t *before);
+void dbshim_once(pthread_once_t *once, void (*body)(void)); /* pthread_once, with the signals blocked */
 void dbshim_go_begin(dbshim_thread *thread);
 int dbshim_go_end(dbshim_thread *thread, int result); /* returns the result */
+void dbshim_bind(dbshim_thread *thread); /* before a thread's first call: a later entry into Go allocates nothing */
 
 /* A call of Go. Its result is an int. */
 #define DBSHIM_GO(thread, call) (dbshim_go_begin(thread), dbshim_go_end((thread), (call)))
 
-/* What the first step of a call that waits has the thread sleep on. It is zero before the first step. */
+#define DBSHIM_HELD_MAX 32
+
+/* What a step of a call that waits has the thread sleep on. It is zero before the first step. */
 typedef struct dbshim_sleep {
     uint32_t *word; /* in the mapping of the place that the thread has taken */
     uint64_t ns;    /* at most */
     uint32_t value; /* while the word has it */
     bool again;     /* the next step is not the first */
+    /* Where held_count is not 0: and while these bytes of the descriptor's file are locked by other descriptions. */
+    int descriptor;
+    uint32_t held_count;
+    int64_t held[DBSHIM_HELD_MAX];
 } dbshim_sleep;
 
 #define DBSHIM_SLEEP (-1) /* what a step returns that is to be followed by a sleep and another step */
@@ -137,6 +144,10 @@ bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
 void dbshim_nap(uint64_t ns);   /* Go -> C */
 
+/* Producer.Claim and Commit of the place that the thread has taken. */
+datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out);
+datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index, const datablock_write_slot *slot, size_t length);
+
 /*
  * Go -> C: fork.c. Begin and end bracket the opening and closing of lock descriptors and exclude fork; they may be called by different
  * threads. opened and closing keep the list that a forked child closes.
@@ -145,6 +156,9 @@ void dbshim_fork_begin(void);
 void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
+
+/* watch.c: how the thread sleeps where held_count is not 0. */
+void dbshim_sleep_held(const dbshim_sleep *sleep);
 
 /* Whether Go may be entered: false in a forked child. Starts the table of handles. */
 bool dbshim_usable(void);
@@ -173,6 +187,8 @@ int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail); /* ends a hold, in whatever order */
+int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);

@@ -6,9 +6,9 @@
  * restores its mask when it is back. It never sleeps in Go: a call that has to wait returns to C, and the thread sleeps there, on
  * its own stack and with its own signals (see dbshim_sleep in shim.h).
  *
- * The synchronous signals stay as they are, because the kernel ends a process that faults with its signal blocked. A fault on a
+ * SIGSEGV, SIGBUS and SIGSYS stay as they are, because the kernel ends a process that faults with its signal blocked. A fault on a
  * mapping whose file was truncated becomes a panic in Go. Its handler needs an alternate stack: a thread that has none gets one
- * that is large and has a guard page, and keeps it.
+ * that is large and has a guard page, and keeps it. Go code raises no other synchronous signal, unless it is wrong.
  *
  * Go's own threads have every asynchronous signal blocked from their birth. The first of them inherits the mask that the
  * constructors below set around the start of the runtime, and the others inherit its mask. The build removes the signals that the
@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 static void asynchronous(sigset_t *set) {
-    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGSYS};
     sigfillset(set);
     for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++) {
         sigdelset(set, synchronous[i]);
@@ -40,6 +40,14 @@ void dbshim_block_signals(sigset_t *before) {
 }
 
 void dbshim_restore_signals(const sigset_t *before) { (void)pthread_sigmask(SIG_SETMASK, before, NULL); }
+
+/* A signal handler that came here in the middle of it would wait for its own thread. */
+void dbshim_once(pthread_once_t *once, void (*body)(void)) {
+    sigset_t mask;
+    dbshim_block_signals(&mask);
+    (void)pthread_once(once, body);
+    dbshim_restore_signals(&mask);
+}
 
 /* ---- The start of the Go runtime --------------------------------------------------------------------------------------------- */
 
@@ -85,6 +93,16 @@ int dbshim_go_end(dbshim_thread *thread, int result) {
     return result;
 }
 
+/* The first entry of a thread allocates. It is not to happen in a signal handler, which may have interrupted malloc. */
+void dbshim_bind(dbshim_thread *thread) {
+    if (!thread->bound) {
+        dbshim_go_begin(thread);
+        dbgo_bind();
+        thread->bound = true;
+        (void)dbshim_go_end(thread, 0);
+    }
+}
+
 static void sleep_ns(uint64_t ns) {
     struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     (void)syscall(SYS_nanosleep, &time, NULL); /* no cancellation point, as nanosleep() is */
@@ -112,6 +130,10 @@ bool dbshim_slept(const dbshim_sleep *sleep, int status) {
     if (status != DBSHIM_SLEEP) {
         return false;
     }
-    dbshim_futex_wait(sleep->word, sleep->value, sleep->ns);
+    if (sleep->held_count != 0) {
+        dbshim_sleep_held(sleep);
+    } else {
+        dbshim_futex_wait(sleep->word, sleep->value, sleep->ns);
+    }
     return true;
 }

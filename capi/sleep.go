@@ -37,5 +37,13 @@ func (at *participant) stepStatus(err error, s *C.dbshim_sleep, detail *C.char) 
 	s.value = C.uint32_t(at.sleep.Value)
 	s.ns = C.uint64_t(max(at.sleep.Slice, 0))
 	s.again = true
+	s.held_count = 0
+	if locks := at.sleep.Locks; locks != nil && len(at.sleep.Held) <= C.DBSHIM_HELD_MAX {
+		s.descriptor = C.int(locks.Number())
+		for i, b := range at.sleep.Held {
+			s.held[i] = C.int64_t(b)
+		}
+		s.held_count = C.uint32_t(len(at.sleep.Held))
+	}
 	return C.DBSHIM_SLEEP
 }

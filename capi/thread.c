@@ -105,11 +105,15 @@ static dbshim_thread *make(void) {
 
 static bool gone(pid_t tid) { return syscall(SYS_tgkill, getpid(), tid, 0) != 0 && errno == ESRCH; }
 
-/* A struct whose thread has ended. Without a key no thread says that it ends, and the kernel is asked about each. */
+/*
+ * A struct whose thread has ended, but not inside a call: what that call was changing stays out of reach. Without a key no thread
+ * says that it ends, and the kernel is asked about each.
+ */
 static dbshim_thread *recycle(pid_t tid) {
     for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL; t = t->next) {
         pid_t last = __atomic_load_n(&t->tid, __ATOMIC_RELAXED);
         if ((__atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key) && gone(last) &&
+            __atomic_load_n(&t->shared.current, __ATOMIC_ACQUIRE) == NULL && !t->in_go &&
             __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
             if (__tsan_acquire != NULL) {
                 __tsan_acquire(t);
@@ -121,7 +125,6 @@ static dbshim_thread *recycle(pid_t tid) {
 }
 
 static void begin(dbshim_thread *thread) {
-    __atomic_store_n(&thread->shared.current, NULL, __ATOMIC_RELEASE); /* its thread may have ended inside a call */
     thread->shared.places = dbshim_places;
     thread->shared.fence = !barriers;
     thread->shared.failed = thread->shared.idle = thread->shared.waited = 0;
@@ -188,6 +191,7 @@ datablock_inline_thread *datablock_inline_enlist(uint32_t version) {
     dbshim_thread *thread = dbshim_self();
     if (thread != NULL) {
         thread->shared.places = dbshim_places;
+        dbshim_bind(thread);
     }
     return thread != NULL ? &thread->shared : NULL;
 }

@@ -1,6 +1,10 @@
 /*
  * Waiting on several blocks. The protocol is that of WaitAny in internal/core. Asleep, the thread is inside none of the handles, so that a close need not wait for it: the kernel is given addresses only, and
  * of a mapping that has gone it says so.
+ *
+ * A waker is one more word to sleep on. datablock_wake sets it and then wakes the sleeper. The wait
+ * looks at the word after it has looked at the consumers, and the kernel lets it sleep only while the
+ * word is 0. The wait that the wake ends clears it.
  */
 #define _GNU_SOURCE /* syscall */
 
@@ -41,6 +45,7 @@ typedef struct wait_any {
     bool entered;    /* every handle was good once */
     bool sleeping;   /* say so to the producers, before looking */
     uint64_t waited; /* ns of the last sleep, which the next round writes down */
+    datablock_waker *waker; /* NULL: none */
     waiter events[WAITERS];
 } wait_any;
 
@@ -119,8 +124,12 @@ static datablock_status look_at_all(wait_any *w) {
 static bool waitv_missing; /* the kernel is older than 5.16, or a filter forbids the call */
 
 static void sleep_on(wait_any *w, uint64_t ns) {
-    size_t count = w->count < WAITERS ? w->count : WAITERS;
-    if (w->count > WAITERS || (count > 1 && __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED))) {
+    const size_t most = w->waker != NULL ? WAITERS - 1 : WAITERS;
+    size_t count = w->count < most ? w->count : most;
+    if (w->waker != NULL) {
+        w->events[count++] = (waiter){.value = 0, .address = (uint64_t)(uintptr_t)&w->waker->woken, .flags = FUTEX_SIZE_32};
+    }
+    if (w->count > most || (count > 1 && __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED))) {
         ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
     }
     if (count > 1 && !__atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {
@@ -135,18 +144,20 @@ static void sleep_on(wait_any *w, uint64_t ns) {
     dbshim_futex_wait((uint32_t *)(uintptr_t)w->events[0].address, (uint32_t)w->events[0].value, ns);
 }
 
+static bool woken(const wait_any *w) { return w->waker != NULL && __atomic_exchange_n(&w->waker->woken, 0, __ATOMIC_SEQ_CST) != 0; }
+
 static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
     uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
-    for (int spins = timeout_ms == 0 ? 1 : SPINS; spins > 0; spins--) {
+    for (size_t spins = timeout_ms == 0 ? 1 : w->count > 1 ? 1 + SPINS / w->count : SPINS; spins > 0; spins--) {
         datablock_status status = look_at_all(w);
-        if (status != DATABLOCK_OK || w->any) {
+        if (status != DATABLOCK_OK || w->any || woken(w)) {
             return status;
         }
     }
     for (w->sleeping = true; timeout_ms != 0;) {
         datablock_status status = look_at_all(w);
-        if (status != DATABLOCK_OK || w->any) {
+        if (status != DATABLOCK_OK || w->any || woken(w)) {
             return status;
         }
         uint64_t now = dbshim_monotonic();
@@ -158,9 +169,31 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
         w->waited = dbshim_monotonic() - now;
     }
     snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "nothing to read within %lld ms in any of %zu blocks, the first of which is \"%.200s\"", (long long)timeout_ms, w->count,
-             dbshim_name(dbshim_index(w->consumers[0].handle)));
+             w->count > 0 ? dbshim_name(dbshim_index(w->consumers[0].handle)) : "");
     dbshim_failed(DATABLOCK_INLINE_FAILED);
     return DATABLOCK_E_TIMEOUT;
+}
+
+static datablock_status wait_checked(const char *function, const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *out, datablock_waker *waker) {
+    if (count > 0 && (consumers == NULL || out == NULL)) {
+        return dbshim_null_argument(function, consumers == NULL ? "consumers" : "ready");
+    }
+    if ((count == 0 && waker == NULL) || count > DATABLOCK_WAIT_ANY_MAX) {
+        return dbshim_invalid("%s: count is %zu: give 1 to %d consumers", function, count, DATABLOCK_WAIT_ANY_MAX);
+    }
+    if (timeout_ms < -1) {
+        return dbshim_invalid("%s: timeout %lld ms: use 0, -1 (for ever) or a positive time", function, (long long)timeout_ms);
+    }
+    bool found[DATABLOCK_WAIT_ANY_MAX];
+    wait_any w = {.consumers = consumers, .count = count, .ready = found, .waker = waker};
+    datablock_status status = wait_for_one(&w, timeout_ms);
+    if (status == DATABLOCK_OK) {
+        if (count > 0) {
+            memcpy(out, found, count * sizeof *found);
+        }
+        dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
+    }
+    return status;
 }
 
 datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *out) {
@@ -170,18 +203,18 @@ datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t 
     if (consumers == NULL || out == NULL) {
         return dbshim_null_argument(__func__, consumers == NULL ? "consumers" : "ready");
     }
-    if (count == 0 || count > DATABLOCK_WAIT_ANY_MAX) {
-        return dbshim_invalid("%s: count is %zu: give 1 to %d consumers", __func__, count, DATABLOCK_WAIT_ANY_MAX);
+    return wait_checked(__func__, consumers, count, timeout_ms, out, NULL);
+}
+
+datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *out, datablock_waker *waker) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
     }
-    if (timeout_ms < -1) {
-        return dbshim_invalid("%s: timeout %lld ms: use 0, -1 (for ever) or a positive time", __func__, (long long)timeout_ms);
+    return waker == NULL ? dbshim_null_argument(__func__, "waker") : wait_checked(__func__, consumers, count, timeout_ms, out, waker);
+}
+
+void datablock_wake(datablock_waker *waker) {
+    if (waker != NULL && __atomic_exchange_n(&waker->woken, 1, __ATOMIC_SEQ_CST) == 0) {
+        dbshim_futex_wake(&waker->woken);
     }
-    bool found[DATABLOCK_WAIT_ANY_MAX];
-    wait_any w = {.consumers = consumers, .count = count, .ready = found};
-    datablock_status status = wait_for_one(&w, timeout_ms);
-    if (status == DATABLOCK_OK) {
-        memcpy(out, found, count * sizeof *found);
-        dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
-    }
-    return status;
 }

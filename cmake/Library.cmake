@@ -9,13 +9,24 @@ list(TRANSFORM headers REPLACE "^.+$" "\"${CMAKE_SOURCE_DIR}/capi/\\0\": \"${CMA
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
+# In a host's process Go's own packages have to leave alone what is the host's. The library is built with some files of them replaced:
+# capi/_go says what, and why. The build fails where a version of Go does not have what these files rely on.
+execute_process(COMMAND ${GO} env GOROOT WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
+  COMMAND_ERROR_IS_FATAL ANY)
+if(NOT EXISTS ${go_root}/src/syscall/rlimit.go)
+  message(FATAL_ERROR "capi/_go/rlimit.go replaces syscall/rlimit.go, which this version of Go (${go_root}) does not have: find out what raises RLIMIT_NOFILE there")
+endif()
+foreach(own runtime/datablock.go=runtime.go internal/poll/datablock.go=poll.go syscall/rlimit.go=rlimit.go)
+  string(REGEX REPLACE "^(.+)=(.+)$" "\"${go_root}/src/\\1\": \"${CMAKE_SOURCE_DIR}/capi/_go/\\2\"" own ${own})
+  string(APPEND replaced ", " ${own})
+endforeach()
+
 # The Go runtime unblocks some signals on every thread that runs Go, so that a signal handler of the host would run on a goroutine's
-# stack. The library is built with a table of signals without that flag for those that are asynchronous. 32 and 33 are glibc's own.
-execute_process(COMMAND ${GO} env GOROOT OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE)
+# stack. In the library's table of signals SIGSEGV and SIGBUS alone are so marked, and 32 and 33, which are glibc's.
 set(signal_table src/runtime/sigtab_linux_generic.go)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${go_root}/${signal_table})
 file(READ ${go_root}/${signal_table} signals)
-foreach(name SIGSTKFLT SIGCHLD SIGPROF "signal 34")
+foreach(name SIGILL SIGTRAP SIGFPE SIGSTKFLT SIGCHLD SIGPROF "signal 34")
   set(before "${signals}")
   string(REGEX REPLACE "( \\+ _SigUnblock)([^\n]*\"${name}[:\"])" "\\2" signals "${signals}")
   if(signals STREQUAL before)
@@ -23,9 +34,9 @@ foreach(name SIGSTKFLT SIGCHLD SIGPROF "signal 34")
   endif()
 endforeach()
 file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/go/sigtab_linux_generic.go CONTENT "@signals@" @ONLY)
-set(go_library_overlay ${CMAKE_BINARY_DIR}/overlay-library.json)
-file(CONFIGURE OUTPUT ${go_library_overlay}
-  CONTENT "{\"Replace\": {${replaced}, \"${go_root}/${signal_table}\": \"${CMAKE_BINARY_DIR}/go/sigtab_linux_generic.go\"}}\n")
+string(APPEND replaced ", \"${go_root}/${signal_table}\": \"${CMAKE_BINARY_DIR}/go/sigtab_linux_generic.go\"")
+set(library_overlay ${CMAKE_BINARY_DIR}/overlay_library.json)
+file(CONFIGURE OUTPUT ${library_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
 # The runtime neither sends SIGURG, which a host may have a handler for, nor keeps descriptors of the control group's limits open.
 set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
@@ -33,7 +44,7 @@ set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 set(go_flags GOFLAGS=-overlay=${go_overlay})
 set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 CC=${CMAKE_C_COMPILER})
 set(go_build ${go_environment} ${go_flags} ${GO} build -buildvcs=false -trimpath)
-set(go_build_library ${go_environment} GOFLAGS=-overlay=${go_library_overlay} ${GO} build -buildvcs=false -trimpath)
+set(go_build_library ${go_environment} GOFLAGS=-overlay=${library_overlay} ${GO} build -buildvcs=false -trimpath)
 set(go_ldflags
     "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} -Wl,--version-script=${CMAKE_SOURCE_DIR}/capi/datablock.map -Wl,-z,relro,-z,now'")
 

@@ -59,6 +59,7 @@ include(tests/c/programs.cmake)
 include(tests/cpp/programs.cmake)
 
 include(cmake/TestsPython.cmake)
+include(cmake/TestsHosts.cmake)
 
 # Instructions are counted, not timed: the same on a loaded machine.
 datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${CMAKE_BINARY_DIR})

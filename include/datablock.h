@@ -40,6 +40,23 @@
  *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a crash.
  *  - Out structs are owned by the caller, memory they point to is owned by the block and is valid until the slot ends.
  *
+ * THREADS AND CLOSING
+ *
+ *  - A call holds its handle from its beginning to its end. A close from another thread ends a wait
+ *    (the waiting call returns DATABLOCK_E_CLOSED) and waits for everything else that a call does:
+ *    a copy, a checksum, a step of a counter. Of a batch it waits for the message that is being
+ *    written, and the batch returns DATABLOCK_E_CLOSED. A call that begins later returns
+ *    DATABLOCK_E_HANDLE.
+ *  - A close does not wait for the program's own use of `data` of a write slot, a read slot, a batch
+ *    or the zone. It unmaps that memory, and the next block that the process opens may have the same
+ *    address. Before a thread closes a handle, no other thread may use such a pointer any more.
+ *  - datablock_write, datablock_write_batch, datablock_read_copy and datablock_observe give out no
+ *    pointer: they may run in one thread while another one closes the handle.
+ *  - The library reads and writes the caller's memory during the call only, and of a buffer no more
+ *    than the message needs. A wild pointer faults in the calling thread, in C.
+ *  - A signal handler must not leave a call by siglongjmp, nor a fault's handler: the handle would
+ *    be held for ever, and a close would wait for ever.
+ *
  * CAVEATS
  *
  *  - One producer per block, by design. Fan-in is several blocks. One machine.
@@ -51,19 +68,28 @@
  *  - Files NAME.*.ctl that a killed process left behind are removed by the next producer of that name, or by `datablock-admin gc`.
  *  - After fork() the library cannot be used in the child (DATABLOCK_E_FORKED) until exec; the child has no access to payloads
  *    that the parent writes. Open blocks in the child of a fresh process instead.
- *  - If somebody truncates a block's file while you read a payload through its pointer, the kernel sends SIGBUS; calls into
- *    the library report DATABLOCK_E_CORRUPT where they can, a direct load cannot be protected.
+ *  - If somebody truncates a block's file while it is open, the call that meets the missing part
+ *    returns DATABLOCK_E_CORRUPT, or the next call on the handle does; a call that copies returns it
+ *    at once. A load or store of the program's own, through the pointer of a slot or the zone, raises
+ *    SIGBUS: a program that copies has no such pointer.
  *  - Whoever may write the control file (by default: your own uid) can stall or skip consumers, though never alter a written message.
  *    Consumers map messages read-only: a write to `in.data` is a segmentation fault of the writer.
  *  - The library contains a Go runtime: threads of its own, and its handlers for SIGSEGV, SIGBUS and SIGFPE, which pass on to
- *    the handlers that were there before what is not theirs. A handler of SIGBUS that a program installs later should do the same: it is how a truncated
- *    file becomes DATABLOCK_E_CORRUPT.
+ *    the handlers that were there before what is not theirs. A handler of SIGSEGV, SIGBUS or SIGSYS that a program installs later
+ *    needs SA_ONSTACK and should do the same: it is how a truncated file becomes DATABLOCK_E_CORRUPT.
  *  - A thread that takes over a handle from another one pays a system call for it, once. If a seccomp filter that is installed
  *    later refuses membarrier, taking over fails with DATABLOCK_E_SYSTEM.
+ *  - An open producer or consumer keeps two descriptors, which are 3 or more and close-on-exec; an observer keeps none. A program that closes
+ *    descriptors that it has not opened (closefrom, daemon helpers) takes the handle's lock away: the next calls say DATABLOCK_E_SYSTEM, and
+ *    the library touches nothing that got the numbers. Open blocks after that, not before.
+ *  - A child that is made by clone(2) or _Fork(), not by fork(), keeps its parent's locks until it ends or calls exec.
+ *  - The library needs 2 GB of address space (RLIMIT_AS, ulimit -v), most of it reserved and never used, and 6 threads (RLIMIT_NPROC). With less the
+ *    Go runtime may end the process when the library is loaded, or later. All other limits lead to an error that names them.
  *
  * SIGNALS AND THREADS
  *
- *  - A signal handler of the program may interrupt any call, with or without SA_ONSTACK. It runs on the stack of the thread that
+ *  - A signal handler of the program may interrupt any call, with or without SA_ONSTACK (but for SIGSEGV, SIGBUS and SIGSYS, see
+ *    above). It runs on the stack of the thread that
  *    it interrupts, or on that thread's alternate stack. The library's own threads block every asynchronous signal. The library
  *    neither sends nor uses SIGURG, SIGALRM, SIGPROF, SIGCHLD or a real-time signal.
  *  - While a thread is in a part of the library that is written in Go, its asynchronous signals are blocked. That takes
@@ -377,11 +403,33 @@ DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, c
  */
 DATABLOCK_API datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *ready);
 
+/* Ends a wait from outside. Zero it before its first use; it may go when no call uses it any more. */
+typedef struct datablock_waker {
+    uint32_t woken;
+} datablock_waker;
+
+/*
+ * As datablock_wait_any, until datablock_wake is called for this waker: then OK with no entry of `ready`
+ * set. A wake before the call ends it at once. The wait that it ends clears it. Consumers that are ready
+ * are returned first. `count` may be 0. One wait at a time may use a waker. It sleeps with up to 127
+ * consumers; with more it looks every millisecond. Errors: as datablock_wait_any.
+ */
+DATABLOCK_API datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *ready, datablock_waker *waker);
+
+/*
+ * Ends the wait, under way or to come, for this waker. Never waits. Any thread, also from a signal
+ * handler; it leaves the detail as it is. NULL does nothing.
+ */
+DATABLOCK_API void datablock_wake(datablock_waker *waker);
+
 /* ---- Whole messages in one call -------------------------------------------------------------------------------------------------- */
 
 /*
- * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy, datablock_write_commit. `id` is the message's; it may be NULL. `data` may be NULL
- * for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a slot has). Nothing is published, and no claim is left, unless the status is OK.
+ * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy and
+ * datablock_write_commit in one hold of the handle. `id` is the message's; it may be NULL. `data`
+ * may be NULL for an empty message. Waits, and fails, as these do; also INVALID (more bytes than a
+ * slot has, which is said without waiting). Nothing is published, and no claim is left, unless the
+ * status is OK.
  */
 DATABLOCK_API datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length, uint64_t *id);
 
@@ -392,10 +440,38 @@ typedef struct datablock_message {
 
 /*
  * Publishes copies of several messages, in order. `timeout_ms` is for the whole call. Each is published by itself: readers see it at once, and a death in between loses only
- * what was not published yet. *written is how many were, whatever the status; the status is of the first that was not. Errors: as datablock_write.
+ * what was not published yet. *written is how many were, whatever the status; the status is of the first that was not. The handle is held for the whole batch. Errors: as datablock_write.
  */
 DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count,
                                                      size_t *written);
+
+enum {
+    DATABLOCK_COPY_CUT = 1u << 0 /* a message that is longer than the buffer is cut off, instead of refused */
+};
+
+/* What a message was whose copy is in the caller's buffer. */
+typedef struct datablock_copied {
+    uint64_t id;           /* the message's */
+    uint64_t length;       /* bytes of the message, also when there was room for fewer */
+    uint64_t timestamp_ns; /* as in datablock_read_slot */
+    uint64_t missed;       /* as in datablock_read_slot */
+    uint32_t index;        /* the slot's number, as in the diagnosis */
+    uint32_t reserved;     /* zero */
+} datablock_copied;
+
+/*
+ * Copies the next message into `buffer`: datablock_read_begin, a copy, datablock_read_end. Needs
+ * one of the consumer's max_pins during the call, and may be called while messages are held: the
+ * copy is no hold, so that the order in which a LOSSLESS consumer ends its messages does not
+ * concern it. `buffer` may be NULL if `capacity` is 0. A message of more than `capacity` bytes is
+ * INVALID, is not read, and comes again with the next read (of a LATEST consumer: the newest then);
+ * `out` says of it how long it is. With DATABLOCK_COPY_CUT its first `capacity` bytes are copied
+ * instead, and it counts as read. Waits, and fails, as the two do: after OVERRUN and FENCED discard
+ * what is in the buffer. Whatever the status, `buffer` may have been written to, though never
+ * beyond the message's length.
+ */
+DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer, size_t capacity,
+                                                   datablock_copied *out);
 
 /*
  * The next messages, in place, as many as are there already, up to `capacity`: waits for the first one only. They are held until datablock_read_batch_end.
@@ -441,7 +517,8 @@ DATABLOCK_API datablock_status datablock_observer_open(const char *name, const d
 
 /*
  * Copies message `id`, or the newest that nobody discarded (DATABLOCK_NEWEST), into `buffer`, as far as `capacity` goes; 0, and then `buffer` may be NULL, tells of the message alone. It looks before and after the copy, and says OK
- * only when the message stood all the time. Does not wait. With ENFORCED checksums a whole copy is compared, too. Whatever the status, `buffer` may have been written to.
+ * only when the message stood all the time. Does not wait. With ENFORCED checksums a whole copy is compared, too. Whatever the status, `buffer` may have been written to, though never
+ * beyond the message's length.
  * Errors: INVALID (null), NOT_FOUND (no message yet, or that one is not written yet), OVERRUN (overwritten, perhaps while it was copied; NEWEST: the producer was faster at each of a hundred attempts), LOST, CHECKSUM, SUPERSEDED
  * (the block was replaced or removed, which is noticed within 100 ms: open again), CORRUPT, BUSY, HANDLE.
  */

@@ -5,7 +5,7 @@
  *
  * OVERVIEW
  *
- * C++17, header alone, over the inline functions of datablock_inline.h (with a compiler that these do not support: over the exported ones of datablock.h, which is the
+ * C++17 with exceptions, header alone, over the inline functions of datablock_inline.h (with a compiler that these do not support: over the exported ones of datablock.h, which is the
  * specification of everything that is not said here). Owners close what they opened, transactions give back what they claimed or hold however they are left, and a status
  * other than success is an exception. Nothing is allocated for a message.
  *
@@ -32,6 +32,8 @@
  *    are independent.
  *  - Views (WriteSlot, ReadSlot, what data(), bytes(), text() and as() give) point into the block and are valid until the transaction, the guard, or the iterator's step ends.
  *    Reading through one afterwards is as reading through a dangling pointer.
+ *  - close() of another thread does not wait for the use of a view, and unmaps its memory. Producer::write and write_bytes, TypedProducer::send, write_batch, Consumer::next and try_next, and Observer
+ *    copy inside the call, which close() waits for: they may run while another thread closes.
  *  - Guards and iterators may outlive the Producer or Consumer and may be used after it was moved: when that has gone they are harmless, and hold nothing.
  *
  * CAVEATS
@@ -46,7 +48,10 @@
 
 #if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
 #error "datablock.hpp needs C++17: compile with -std=c++17 or later, or use datablock.h"
-#endif
+#elif !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
+#error "datablock.hpp needs exceptions: compile without -fno-exceptions, or use datablock_inline.h, which has the same functions and returns statuses"
+#else
+#define DATABLOCK_HAS_HPP 1
 
 #include "datablock_inline.h"
 
@@ -90,6 +95,11 @@ namespace datablock {
 inline constexpr std::int64_t for_ever = -1;
 
 /* ---- Errors ---------------------------------------------------------------------------------------------------------------------- */
+
+#if defined(__clang__) /* a header alone has no source file for their vtables */
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wweak-vtables"
+#endif
 
 /* Base of all errors of this header. what(): the library's sentence about it, or the status' text where it has none. */
 class DATABLOCK_HPP_EXCEPTION exception : public std::runtime_error {
@@ -151,6 +161,24 @@ DATABLOCK_HPP_ERROR(panic, DATABLOCK_E_PANIC);
 
 } // namespace error
 
+/*
+ * Thrown by write_batch: what was wrong with the first message that was not published is the nested
+ * exception (std::rethrow_if_nested).
+ */
+class DATABLOCK_HPP_EXCEPTION batch_error : public std::runtime_error {
+public:
+    batch_error(const char *what, std::size_t written) : std::runtime_error(what), written_(written) {}
+    /* How many messages were published before it. */
+    std::size_t written() const noexcept { return written_; }
+
+private:
+    std::size_t written_;
+};
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+
 /* Throws the type of that status; a status that this header does not know as datablock::exception. */
 [[noreturn]] DATABLOCK_HPP_COLD inline void raise(datablock_status status, const std::string &detail) {
     switch (static_cast<int>(status)) {
@@ -199,13 +227,18 @@ DATABLOCK_HPP_HOT inline void check(datablock_status status) {
 
 namespace detail {
 
-/* A name for C: one with a zero byte inside would be taken for a shorter one. */
-inline const char *name_for_c(const std::string &name) {
-    if (name.find('\0') != std::string::npos) {
-        raise(DATABLOCK_E_INVALID, "the name \"" + std::string(name.c_str()) + "\" goes on after a zero byte: names are at most 200 of letters, digits, '.', '_', '-'");
-    }
-    return name.c_str();
+[[noreturn]] DATABLOCK_HPP_COLD inline void goes_on(const char *what, const std::string &text, const char *advice) {
+    raise(DATABLOCK_E_INVALID, "the " + std::string(what) + " \"" + text.c_str() + "\" goes on after a zero byte" + advice);
 }
+
+/* A text for C: one with a zero byte inside would be taken for a shorter one. */
+inline const char *text_for_c(const char *what, const std::string &text, const char *advice = "") {
+    if (text.find('\0') != std::string::npos) {
+        goes_on(what, text, advice);
+    }
+    return text.c_str();
+}
+inline const char *name_for_c(const std::string &name) { return text_for_c("name", name, ": names are at most 200 of letters, digits, '.', '_', '-'"); }
 
 [[noreturn]] DATABLOCK_HPP_COLD inline void misfit(std::size_t have, std::size_t want, const void *data, std::size_t alignment) {
     if (have < want) {
@@ -268,7 +301,7 @@ public:
     /* Of the text form, which docs/schema.md describes. Errors: invalid (it says line and column). */
     static Schema parse(const std::string &text) {
         datablock_schema schema;
-        check(datablock_schema_parse(detail::name_for_c(text), &schema));
+        check(datablock_schema_parse(detail::text_for_c("schema", text), &schema));
         return Schema(schema);
     }
     /* Of a block, read-only, also without a producer. Errors: schema (it has none), not_found, access, corrupt, version, system, invalid. */
@@ -280,12 +313,12 @@ public:
     /* The newest that a reference such as "SensorReading@2.1" means in a registry, which is a directory; empty: the default one. Errors: invalid, not_found, access, system. */
     static Schema lookup(const std::string &reference, const std::string &registry = {}) {
         datablock_schema schema;
-        check(datablock_schema_lookup(detail::name_for_c(reference), registry.empty() ? nullptr : detail::name_for_c(registry), &schema));
+        check(datablock_schema_lookup(detail::text_for_c("reference", reference), registry.empty() ? nullptr : detail::text_for_c("registry", registry), &schema));
         return Schema(schema);
     }
     /* Adds it to a registry. Again the same does nothing. Errors: invalid (it has no version), schema (it breaks the version rules), access, system. */
     void enroll(const std::string &registry = {}) const {
-        check(datablock_schema_register(schema_.get(), registry.empty() ? nullptr : detail::name_for_c(registry)));
+        check(datablock_schema_register(schema_.get(), registry.empty() ? nullptr : detail::text_for_c("registry", registry)));
     }
     /* Of a block's flexible zone. Errors: as of_block's. */
     static Schema of_zone(const std::string &name) {
@@ -383,13 +416,13 @@ public:
     /* For functions of datablock.h. It points into this Config. Errors: invalid (a zero byte in the directory). */
     datablock_config for_c() const {
         datablock_config config = config_;
-        config.directory = directory_ ? detail::name_for_c(*directory_) : nullptr;
+        config.directory = directory_ ? detail::text_for_c("directory", *directory_) : nullptr;
         config.secret = secret_.empty() ? nullptr : secret_.data();
         config.secret_length = secret_.size();
         config.schema = schema_ ? schema_->for_c() : nullptr;
         config.zone_schema = zone_schema_ ? zone_schema_->for_c() : nullptr;
-        config.registered = registered_ ? detail::name_for_c(*registered_) : nullptr;
-        config.registry = registry_.empty() ? nullptr : detail::name_for_c(registry_);
+        config.registered = registered_ ? detail::text_for_c("reference", *registered_) : nullptr;
+        config.registry = registry_.empty() ? nullptr : detail::text_for_c("registry", registry_);
         return config;
     }
 
@@ -443,13 +476,13 @@ public:
     datablock_consumer_options for_c() const {
         datablock_consumer_options options = options_;
         options.name = name_ ? detail::name_for_c(*name_) : nullptr;
-        options.directory = directory_ ? detail::name_for_c(*directory_) : nullptr;
+        options.directory = directory_ ? detail::text_for_c("directory", *directory_) : nullptr;
         options.secret = secret_.empty() ? nullptr : secret_.data();
         options.secret_length = secret_.size();
         options.schema = schema_ ? schema_->for_c() : nullptr;
         options.zone_schema = zone_schema_ ? zone_schema_->for_c() : nullptr;
-        options.registered = registered_ ? detail::name_for_c(*registered_) : nullptr;
-        options.registry = registry_.empty() ? nullptr : detail::name_for_c(registry_);
+        options.registered = registered_ ? detail::text_for_c("reference", *registered_) : nullptr;
+        options.registry = registry_.empty() ? nullptr : detail::text_for_c("registry", registry_);
         return options;
     }
 
@@ -600,7 +633,10 @@ public:
     /* For functions of datablock.h; it stays this object's to close. */
     datablock_producer for_c() const noexcept { return producer_; }
 
-    /* Publishes a message that is a copy of `value`, trivially copyable. Returns its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot). */
+    /*
+     * Publishes a message that is a copy of `value`, trivially copyable: datablock_write. Returns
+     * its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot).
+     */
     template <typename T> std::uint64_t write(const T &value, std::int64_t timeout_ms = for_ever);
 
     /* The same for `length` bytes. */
@@ -622,46 +658,49 @@ using DataBlockProducer = Producer;
 
 namespace detail {
 
-/* What a Consumer and the messages that it holds have in common; gone with the last of them. One thread at a time, so the count is a plain one. */
+/*
+ * What a Consumer and the messages that it holds have in common; gone with the last of them. One
+ * thread at a time, so the count is a plain one. A moved-from object has none, and a handle of
+ * zero: no object may stand for "none" by its address, because each shared object may have its own,
+ * which may be unloaded.
+ */
 struct Reader {
-    datablock_consumer consumer{};
     std::uint32_t owners = 1;
     std::uint32_t waiting = 0;      /* in `late` */
     datablock_read_slot late[8]{};  /* of a LOSSLESS consumer: ended before an older one, which the library does not take yet; 8 is the most that can be held */
 
-    static inline Reader *of_nobody() noexcept;
     /* One owner more. */
     static Reader *share(Reader *reader) noexcept {
-        if (reader != of_nobody()) {
+        if (reader != nullptr) {
             reader->owners++;
         }
         return reader;
     }
     /* One less; the last one deletes it. */
     static void drop(Reader *reader) noexcept {
-        if (reader != of_nobody() && --reader->owners == 0) {
+        if (reader != nullptr && --reader->owners == 0) {
             delete reader;
         }
     }
 
     static ReadSlot nothing() noexcept { return {}; }
 
-    DATABLOCK_HPP_HOT datablock_status begin(std::int64_t timeout_ms, ReadSlot &out) noexcept {
+    DATABLOCK_HPP_HOT static datablock_status begin(datablock_consumer consumer, std::int64_t timeout_ms, ReadSlot &out) noexcept {
         out.consumer_ = consumer;
         return datablock_read_begin(consumer, timeout_ms, &out.slot_);
     }
-    datablock_status begin_at(std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out);
+    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out);
 
     /* Ends a hold. The library takes those of a LOSSLESS consumer in order only, and transactions end inside out. */
     DATABLOCK_HPP_HOT datablock_status end(const ReadSlot &slot) noexcept {
-        datablock_status status = datablock_read_end(consumer, &slot.slot_);
+        datablock_status status = datablock_read_end(slot.consumer_, &slot.slot_);
         if (DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK && waiting == 0)) {
             return status;
         }
-        return settle(slot.slot_, status);
+        return settle(slot.consumer_, slot.slot_, status);
     }
 
-    DATABLOCK_HPP_COLD datablock_status settle(const datablock_read_slot &slot, datablock_status status) noexcept {
+    DATABLOCK_HPP_COLD datablock_status settle(datablock_consumer consumer, const datablock_read_slot &slot, datablock_status status) noexcept {
         if (status == DATABLOCK_E_INVALID && waiting < sizeof late / sizeof late[0]) {
             late[waiting++] = slot;
             return DATABLOCK_OK;
@@ -679,10 +718,6 @@ struct Reader {
         return status;
     }
 };
-
-/* What a moved-from consumer or iterator has: its handle is refused. Never written to. */
-inline Reader nobody;
-inline Reader *Reader::of_nobody() noexcept { return &nobody; }
 
 /* What the block's header says to who waits for a message by its id. */
 struct Outlook {
@@ -715,7 +750,7 @@ inline Outlook outlook(datablock_consumer consumer, std::uint64_t id) noexcept {
  * datablock_read_at that waits for a message that is not written yet: it looks again after 50 us, then ever less often, at last every 5 ms; mostly at the header only, whose word
  * may lag, and every 50 ms at the ring in any case. Some errors are thrown here, others are the result.
  */
-DATABLOCK_HPP_COLD inline datablock_status Reader::begin_at(std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out) {
+DATABLOCK_HPP_COLD inline datablock_status Reader::begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out) {
     using clock = std::chrono::steady_clock;
     if (timeout_ms < for_ever) {
         raise(DATABLOCK_E_INVALID, "timeout " + std::to_string(timeout_ms) + " ms: use 0, -1 (for ever) or a positive number");
@@ -784,8 +819,10 @@ public:
     ~Hold() { (void)end(); }
 
     /* Nothing may be held. */
-    datablock_status begin(Reader *reader, std::int64_t timeout_ms) noexcept { return began(reader, reader->begin(timeout_ms, slot_)); }
-    datablock_status begin_at(Reader *reader, std::uint64_t id, std::int64_t timeout_ms) { return began(reader, reader->begin_at(id, timeout_ms, slot_)); }
+    datablock_status begin(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms) noexcept { return began(reader, Reader::begin(consumer, timeout_ms, slot_)); }
+    datablock_status begin_at(datablock_consumer consumer, Reader *reader, std::uint64_t id, std::int64_t timeout_ms) {
+        return began(reader, Reader::begin_at(consumer, id, timeout_ms, slot_));
+    }
 
     datablock_status end() noexcept {
         if (reader_ == nullptr) {
@@ -870,11 +907,12 @@ public:
         check(datablock_consumer_open(detail::name_for_c(name), &c, &consumer));
         own(consumer);
     }
-    Consumer(Consumer &&other) noexcept : reader_(std::exchange(other.reader_, &detail::nobody)) {}
+    Consumer(Consumer &&other) noexcept : consumer_(std::exchange(other.consumer_, datablock_consumer{})), reader_(std::exchange(other.reader_, nullptr)) {}
     Consumer &operator=(Consumer &&other) noexcept {
         if (this != &other) {
             shut();
-            reader_ = std::exchange(other.reader_, &detail::nobody);
+            consumer_ = std::exchange(other.consumer_, datablock_consumer{});
+            reader_ = std::exchange(other.reader_, nullptr);
         }
         return *this;
     }
@@ -898,9 +936,14 @@ public:
     }
 
     /* For functions of datablock.h; it stays this object's to close. */
-    datablock_consumer for_c() const noexcept { return reader_->consumer; }
+    datablock_consumer for_c() const noexcept { return consumer_; }
 
-    /* A copy of the next message, as a T; a longer message is cut off. Waits, and errors, as with_next_slot; also timeout_error, of which error::no_producer is one, invalid (shorter, and it counts as read). */
+    /*
+     * A copy of the next message, as a T; a longer message is cut off. The block need not be
+     * aligned as the type is. May be called while older messages are held; needs one of max_pins
+     * during the call. Waits, and errors, as with_next_slot; also timeout_error, of which
+     * error::no_producer is one, invalid (shorter, and it counts as read).
+     */
     template <typename T> T next(std::int64_t timeout_ms = for_ever);
 
     /* The same, empty on a timeout. */
@@ -926,16 +969,17 @@ private:
             (void)datablock_consumer_close(consumer);
             throw;
         }
-        reader_->consumer = consumer;
+        consumer_ = consumer;
     }
     void shut() noexcept {
-        if (reader_ != &detail::nobody) {
-            (void)datablock_consumer_close(reader_->consumer); /* refused, if it was closed */
+        if (reader_ != nullptr) {
+            (void)datablock_consumer_close(consumer_); /* refused, if it was closed */
             detail::Reader::drop(reader_);
         }
     }
 
-    detail::Reader *reader_ = &detail::nobody;
+    datablock_consumer consumer_{};
+    detail::Reader *reader_ = nullptr;
 };
 
 using DataBlockConsumer = Consumer;
@@ -1111,13 +1155,9 @@ template <typename T> std::uint64_t Producer::write(const T &value, std::int64_t
 }
 
 inline std::uint64_t Producer::write_bytes(const void *bytes, std::size_t length, std::int64_t timeout_ms) {
-    return with_write_transaction(*this, timeout_ms, [&](WriteSlot &slot) {
-        slot.commit(length);
-        if (length != 0) {
-            std::memcpy(slot.data(), bytes, length);
-        }
-        return slot.id();
-    });
+    std::uint64_t id = 0;
+    check(datablock_write(producer_, timeout_ms, bytes, length, &id));
+    return id;
 }
 
 /* ---- Read transactions ----------------------------------------------------------------------------------------------------------- */
@@ -1125,11 +1165,11 @@ inline std::uint64_t Producer::write_bytes(const void *bytes, std::size_t length
 namespace detail {
 
 /* The common end of both forms of with_next_slot. */
-template <typename F> NextResult<F> next_slot(Reader *reader, std::int64_t timeout_ms, F &&f) {
+template <typename F> NextResult<F> next_slot(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms, F &&f) {
     using R = std::invoke_result_t<F, ReadSlot &>;
     static_assert(!std::is_reference_v<R>, "a reference does not go into a std::optional; and one into the message would dangle");
     ReadSlot slot = Reader::nothing();
-    datablock_status status = reader->begin(timeout_ms, slot);
+    datablock_status status = Reader::begin(consumer, timeout_ms, slot);
     if constexpr (std::is_void_v<R>) {
         if (is_timeout(status)) {
             return false;
@@ -1156,10 +1196,9 @@ template <typename F> NextResult<F> next_slot(Reader *reader, std::int64_t timeo
  * by another thread), superseded, fenced, busy (max_pins messages are held), invalid, corrupt.
  */
 template <typename F> std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms, F &&f) {
-    detail::Reader *reader = consumer.reader_;
     ReadSlot slot = detail::Reader::nothing();
-    check(reader->begin_at(slot_id, timeout_ms, slot));
-    return detail::transact<F, ReadSlot>(std::forward<F>(f), detail::Holding(reader, slot));
+    check(detail::Reader::begin_at(consumer.consumer_, slot_id, timeout_ms, slot));
+    return detail::transact<F, ReadSlot>(std::forward<F>(f), detail::Holding(consumer.reader_, slot));
 }
 
 /*
@@ -1169,7 +1208,7 @@ template <typename F> std::invoke_result_t<F, ReadSlot &> with_read_transaction(
  * Errors: f's; closed (the end of the stream and everything read, or closed by another thread), superseded, overrun, lost, checksum, fenced, busy (max_pins messages are held), invalid, corrupt.
  */
 template <typename F> detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f) {
-    return detail::next_slot(consumer.reader_, timeout_ms, std::forward<F>(f));
+    return detail::next_slot(consumer.consumer_, consumer.reader_, timeout_ms, std::forward<F>(f));
 }
 
 /*
@@ -1181,7 +1220,9 @@ public:
     /* Holds nothing. */
     ReadTransactionGuard() noexcept = default;
     /* Message `slot_id`. Waits, and errors, as with_read_transaction. */
-    ReadTransactionGuard(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms) { check(hold_.begin_at(consumer.reader_, slot_id, timeout_ms)); }
+    ReadTransactionGuard(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms) {
+        check(hold_.begin_at(consumer.consumer_, consumer.reader_, slot_id, timeout_ms));
+    }
     ReadTransactionGuard(ReadTransactionGuard &&) noexcept = default;
     /* What was held here is let go of. */
     ReadTransactionGuard &operator=(ReadTransactionGuard &&) noexcept = default;
@@ -1189,7 +1230,7 @@ public:
     /* The next message; an empty guard on a timeout. Waits, and errors, as with_next_slot. */
     static ReadTransactionGuard next(Consumer &consumer, std::int64_t timeout_ms = for_ever) {
         ReadTransactionGuard guard;
-        datablock_status status = guard.hold_.begin(consumer.reader_, timeout_ms);
+        datablock_status status = guard.hold_.begin(consumer.consumer_, consumer.reader_, timeout_ms);
         if (!detail::is_timeout(status)) {
             check(status);
         }
@@ -1234,14 +1275,16 @@ public:
     using reference = const ReadSlot &;
 
     /* Holds nothing yet. Refers to the consumer's block, not to the object. With a finite timeout the messages end when none comes in time. */
-    explicit DataBlockSlotIterator(Consumer &consumer, std::int64_t timeout_ms = for_ever) noexcept : reader_(detail::Reader::share(consumer.reader_)), timeout_ms_(timeout_ms) {}
+    explicit DataBlockSlotIterator(Consumer &consumer, std::int64_t timeout_ms = for_ever) noexcept
+        : consumer_(consumer.consumer_), reader_(detail::Reader::share(consumer.reader_)), timeout_ms_(timeout_ms) {}
     DataBlockSlotIterator(DataBlockSlotIterator &&other) noexcept
-        : reader_(std::exchange(other.reader_, &detail::nobody)), timeout_ms_(other.timeout_ms_), hold_(std::move(other.hold_)) {}
+        : consumer_(std::exchange(other.consumer_, datablock_consumer{})), reader_(std::exchange(other.reader_, nullptr)), timeout_ms_(other.timeout_ms_), hold_(std::move(other.hold_)) {}
     DataBlockSlotIterator &operator=(DataBlockSlotIterator &&other) noexcept {
         if (this != &other) {
             hold_ = std::move(other.hold_);
             detail::Reader::drop(reader_);
-            reader_ = std::exchange(other.reader_, &detail::nobody);
+            consumer_ = std::exchange(other.consumer_, datablock_consumer{});
+            reader_ = std::exchange(other.reader_, nullptr);
             timeout_ms_ = other.timeout_ms_;
         }
         return *this;
@@ -1262,7 +1305,7 @@ public:
      */
     DataBlockSlotIterator &operator++() {
         hold_.finish();
-        datablock_status status = hold_.begin(reader_, timeout_ms_);
+        datablock_status status = hold_.begin(consumer_, reader_, timeout_ms_);
         if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK) && status != DATABLOCK_E_CLOSED && !(timeout_ms_ >= 0 && detail::is_timeout(status))) {
             check(status);
         }
@@ -1278,6 +1321,7 @@ public:
 private:
     template <typename F> friend detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f);
 
+    datablock_consumer consumer_;
     detail::Reader *reader_;
     std::int64_t timeout_ms_;
     detail::Hold hold_;
@@ -1286,7 +1330,7 @@ private:
 /* The same on an iterator, with this call's timeout. */
 template <typename F> detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f) {
     iterator.hold_.finish();
-    return detail::next_slot(iterator.reader_, timeout_ms, std::forward<F>(f));
+    return detail::next_slot(iterator.consumer_, iterator.reader_, timeout_ms, std::forward<F>(f));
 }
 
 class DataBlockSlotRange {
@@ -1308,15 +1352,50 @@ private:
 inline DataBlockSlotRange Consumer::slots(std::int64_t timeout_ms) { return {*this, timeout_ms}; }
 inline DataBlockSlotIterator Consumer::begin() { return slots(for_ever).begin(); }
 
+namespace detail {
+
+/*
+ * Copies the next message into the memory of a T, cut off where it is longer. A shorter one counts
+ * as read, too, and throws.
+ */
+template <typename T> datablock_status copy_next(datablock_consumer consumer, std::int64_t timeout_ms, T *to) {
+    check_type<T>();
+    datablock_copied copied{};
+    datablock_status status = datablock_read_copy(consumer, timeout_ms, DATABLOCK_COPY_CUT, to, sizeof(T), &copied);
+    if (!DATABLOCK_HPP_LIKELY(status != DATABLOCK_OK || copied.length >= sizeof(T))) {
+        misfit(copied.length, sizeof(T), to, alignof(T));
+    }
+    return status;
+}
+
+/* Room for a T that has no default constructor. */
+template <typename T> union Room {
+    Room() noexcept {}
+    T value;
+};
+
+} // namespace detail
+
 template <typename T> T Consumer::next(std::int64_t timeout_ms) {
-    ReadSlot slot = detail::Reader::nothing();
-    check(reader_->begin(timeout_ms, slot));
-    auto copy = [](const ReadSlot &message) -> T { return message.as<T>(); };
-    return detail::transact<decltype(copy) &, ReadSlot>(copy, detail::Holding(reader_, slot));
+    if constexpr (std::is_default_constructible_v<T>) {
+        T value;
+        check(detail::copy_next(consumer_, timeout_ms, std::addressof(value)));
+        return value;
+    } else {
+        detail::Room<T> room;
+        check(detail::copy_next(consumer_, timeout_ms, std::addressof(room.value)));
+        return room.value;
+    }
 }
 
 template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_ms) {
-    return with_next_slot(*this, timeout_ms, [](const ReadSlot &slot) -> T { return slot.as<T>(); });
+    detail::Room<T> room;
+    datablock_status status = detail::copy_next(consumer_, timeout_ms, std::addressof(room.value));
+    if (detail::is_timeout(status)) {
+        return std::nullopt;
+    }
+    check(status);
+    return std::optional<T>(room.value);
 }
 
 } // namespace datablock
@@ -1333,4 +1412,5 @@ template <typename T> std::optional<T> Consumer::try_next(std::int64_t timeout_m
 #include "datablock_shared.hpp"
 #include "datablock_wait.hpp"
 
+#endif /* compiler */
 #endif /* DATABLOCK_HPP */

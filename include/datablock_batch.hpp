@@ -16,6 +16,8 @@
 
 #include "datablock.hpp"
 
+#ifdef DATABLOCK_HAS_HPP
+
 #include <iterator>
 #include <vector>
 
@@ -109,17 +111,6 @@ private:
     std::size_t count_ = 0;
 };
 
-/* Thrown by write_batch: what was wrong with the first message that was not published is the nested exception (std::rethrow_if_nested). */
-class batch_error : public std::runtime_error {
-public:
-    batch_error(const char *what, std::size_t written) : std::runtime_error(what), written_(written) {}
-    /* How many messages were published before it. */
-    std::size_t written() const noexcept { return written_; }
-
-private:
-    std::size_t written_;
-};
-
 /*
  * Publishes copies of `count` messages, in order; the timeout is for all of them. Returns how many were published: fewer only if the time ran out.
  * Errors: as with_write_transaction's; invalid (larger than a slot). If some were published before, they are nested in batch_error.
@@ -153,4 +144,5 @@ template <typename T> std::size_t write_batch(const Producer &producer, const T 
 
 } // namespace datablock
 
+#endif /* DATABLOCK_HAS_HPP */
 #endif /* DATABLOCK_BATCH_HPP */

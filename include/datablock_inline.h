@@ -27,9 +27,11 @@
 #include "datablock_layout.h"
 
 #ifdef __cplusplus
-#define DATABLOCK_INLINE inline __attribute__((always_inline, unused))
-#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, unused, visibility("hidden"))) /* another shared object may have another version of this header */
+#define DATABLOCK_INLINE inline __attribute__((always_inline))
+#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, visibility("hidden"))) /* another shared object may have another version of this header */
+#define DATABLOCK_INLINE_NULL nullptr
 #else
+#define DATABLOCK_INLINE_NULL NULL
 #define DATABLOCK_INLINE static inline __attribute__((always_inline, unused))
 #define DATABLOCK_INLINE_COLD static __attribute__((noinline, unused))
 #endif
@@ -274,8 +276,8 @@ DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_moment *m) {
 
 /* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
 
-DATABLOCK_INLINE uint64_t *datablock_inline_u64(uint8_t *base, uint64_t offset) { return (uint64_t *)(void *)(base + offset); }
-DATABLOCK_INLINE uint32_t *datablock_inline_u32(uint8_t *base, uint64_t offset) { return (uint32_t *)(void *)(base + offset); }
+DATABLOCK_INLINE uint64_t *datablock_inline_u64(uint8_t *base, uint64_t offset) { return DATABLOCK_LAYOUT_CAST(uint64_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset)); }
+DATABLOCK_INLINE uint32_t *datablock_inline_u32(uint8_t *base, uint64_t offset) { return DATABLOCK_LAYOUT_CAST(uint32_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset)); }
 
 DATABLOCK_INLINE uint64_t datablock_inline_peek(uint8_t *base, uint64_t offset) {
     return __atomic_load_n(datablock_inline_u64(base, offset), DATABLOCK_PLAIN);
@@ -297,7 +299,7 @@ DATABLOCK_INLINE uint8_t *datablock_inline_header(const datablock_inline_block *
  */
 DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 #if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(*(const uint8_t *)line)); /* __builtin_prefetch asks to read only, unless told that the processor has this */
+    __asm__ volatile("prefetchw %0" : : "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line))); /* __builtin_prefetch asks to read only, unless told that the processor has this */
 #else
     __builtin_prefetch(line, 1);
 #endif
@@ -309,7 +311,7 @@ DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
  */
 DATABLOCK_INLINE void datablock_inline_hand_on(const void *line) {
 #if defined(__x86_64__)
-    __asm__ volatile(".byte 0x0f, 0x1c, 0x07" : : "D"(line), "m"(*(const uint8_t *)line)); /* cldemote (%rdi) */
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x07" : : "D"(line), "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line))); /* cldemote (%rdi) */
 #else
     (void)line;
 #endif
@@ -333,23 +335,23 @@ DATABLOCK_INLINE void datablock_inline_pause(void) {
 #define DATABLOCK_INLINE_LOST UINT64_C(2)
 
 DATABLOCK_INLINE uint64_t datablock_inline_entry(uint64_t id, uint32_t slot) {
-    return ((id + 1) & DATABLOCK_INLINE_TAG_MASK) << 24 | (uint64_t)slot << 2;
+    return ((id + 1) & DATABLOCK_INLINE_TAG_MASK) << 24 | DATABLOCK_LAYOUT_CAST(uint64_t, slot) << 2;
 }
-DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) { return (uint32_t)(entry >> 2) & DATABLOCK_LAYOUT_MAX_SLOTS; }
+DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) { return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> 2) & DATABLOCK_LAYOUT_MAX_SLOTS; }
 DATABLOCK_INLINE bool datablock_inline_entry_empty(uint64_t entry) { return datablock_inline_entry_slot(entry) == DATABLOCK_LAYOUT_MAX_SLOTS; }
 /* How far the entry's id is ahead of `id`; the entry must not be empty. */
 DATABLOCK_INLINE int64_t datablock_inline_entry_ahead(uint64_t entry, uint64_t id) {
-    return (int64_t)((entry & ~UINT64_C(0xffffff)) - ((id + 1) << 24)) >> 24;
+    return DATABLOCK_LAYOUT_CAST(int64_t, (entry & ~UINT64_C(0xffffff)) - ((id + 1) << 24)) >> 24;
 }
 
 /* The place of message `id` in the ring, by way of a place known: nearly always that of the message before. */
 DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block *b, uint64_t id, uint64_t known, uint32_t known_at) {
     uint64_t further = id - known;
     if (DATABLOCK_UNLIKELY(further >= b->slot_count)) {
-        return (uint32_t)(id % b->slot_count);
+        return DATABLOCK_LAYOUT_CAST(uint32_t, id % b->slot_count);
     }
     uint64_t at = known_at + further;
-    return (uint32_t)(at >= b->slot_count ? at - b->slot_count : at);
+    return DATABLOCK_LAYOUT_CAST(uint32_t, at >= b->slot_count ? at - b->slot_count : at);
 }
 
 /* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
@@ -394,10 +396,10 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
             set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w), DATABLOCK_ORDER_LOSSLESS_MASK);
         }
         for (; set != 0; set &= set - 1) {
-            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + (uint32_t)__builtin_ctzll(set));
-            int64_t distance = (int64_t)(p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR), DATABLOCK_ORDER_CURSOR));
-            if (distance > (int64_t)behind) {
-                behind = (uint64_t)distance < furthest ? (uint64_t)distance : furthest;
+            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
+            int64_t distance = DATABLOCK_LAYOUT_CAST(int64_t, p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR), DATABLOCK_ORDER_CURSOR));
+            if (distance > DATABLOCK_LAYOUT_CAST(int64_t, behind)) {
+                behind = DATABLOCK_LAYOUT_CAST(uint64_t, distance) < furthest ? DATABLOCK_LAYOUT_CAST(uint64_t, distance) : furthest;
             }
         }
     }
@@ -423,7 +425,7 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
             set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w), DATABLOCK_ORDER_ACTIVE_MASK);
         }
         for (; set != 0; set &= set - 1) {
-            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + (uint32_t)__builtin_ctzll(set));
+            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
             uint64_t pin[DATABLOCK_LAYOUT_MAX_PINS], any = 0;
             for (uint32_t k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
                 pin[k] = __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), DATABLOCK_ORDER_PINS);
@@ -431,7 +433,7 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
             }
             for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
                 if (pin[k] != 0 && pin[k] <= b->slots) {
-                    uint32_t slot = (uint32_t)pin[k] - 1;
+                    uint32_t slot = DATABLOCK_LAYOUT_CAST(uint32_t, pin[k]) - 1;
                     p->pinned[slot / 64] |= UINT64_C(1) << slot % 64;
                     p->pins[found++] = slot;
                 }
@@ -695,7 +697,7 @@ DATABLOCK_INLINE datablock_inline_hold *datablock_inline_free_hold(datablock_inl
 
 /* The pin of a hold. */
 DATABLOCK_INLINE uint64_t *datablock_inline_pin_of(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
-    return datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * (uint64_t)(h - c->holds));
+    return datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * DATABLOCK_LAYOUT_CAST(uint64_t, h - c->holds));
 }
 
 /* Consumer.unpin. True: the producer waits for it and is to be woken. */
@@ -721,7 +723,7 @@ DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *
  */
 DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h, uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
     const datablock_inline_block *b = &c->block;
-    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1, DATABLOCK_ORDER_PIN);
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), DATABLOCK_LAYOUT_CAST(uint64_t, datablock_inline_entry_slot(entry)) + 1, DATABLOCK_ORDER_PIN);
     DATABLOCK_CRASH_POINT("read.pinned");
     uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);
     if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||
@@ -918,7 +920,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
 
 /* The hold that `slot` is of, NULL if it is none, or may not end yet. *first becomes the least id held in order beside it. */
 DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c, const datablock_read_slot *slot, uint64_t *first) {
-    datablock_inline_hold *found = NULL;
+    datablock_inline_hold *found = DATABLOCK_INLINE_NULL;
     for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
         datablock_inline_hold *h = &c->holds[i];
         if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
@@ -927,7 +929,7 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
             *first = h->id;
         }
     }
-    return found != NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order && *first < found->id ? NULL : found;
+    return found != DATABLOCK_INLINE_NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order && *first < found->id ? DATABLOCK_INLINE_NULL : found;
 }
 
 /* Consumer.Release. False: something out of the ordinary, and nothing has changed. */
@@ -936,7 +938,7 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
     uint64_t to = c->next, first = UINT64_MAX;
     if (DATABLOCK_UNLIKELY(c->held != 1 || !h->used || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
         h = datablock_inline_find(c, slot, &first);
-        if (h == NULL) {
+        if (h == DATABLOCK_INLINE_NULL) {
             return false;
         }
         to = first < to ? first : to;
@@ -1006,30 +1008,33 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
 
 #ifdef __cplusplus
 } /* extern "C" */
-/* A thread that the library has not met seems to be inside a call, so that its first one goes the slow way. */
+/*
+ * A thread that the library has not met seems to be inside a call, so that its first one goes the
+ * slow way. That it has no table tells it from one that is inside.
+ */
 inline __attribute__((visibility("hidden"))) datablock_inline_place datablock_inline_nowhere;
-inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, NULL, 0, 0, 0, 0, 0, 0};
+inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
 inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self = &datablock_inline_nobody;
 extern "C" {
 #else
 static datablock_inline_place datablock_inline_nowhere __attribute__((unused));
-static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {&datablock_inline_nowhere, NULL, 0, 0, 0, 0, 0, 0};
+static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
 static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) = &datablock_inline_nobody;
 #endif
 
 /* The library meets this thread. False: it knows it already, or has no memory for it, or does not know this version of the header. */
 DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
-    datablock_inline_thread *self = datablock_inline_self == &datablock_inline_nobody ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION) : NULL;
-    if (self == NULL) {
+    datablock_inline_thread *self = datablock_inline_self->places == DATABLOCK_INLINE_NULL ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION) : DATABLOCK_INLINE_NULL;
+    if (self == DATABLOCK_INLINE_NULL) {
         return false;
     }
     datablock_inline_self = self;
-    return __atomic_load_n(&self->current, __ATOMIC_RELAXED) == NULL;
+    return __atomic_load_n(&self->current, __ATOMIC_RELAXED) == DATABLOCK_INLINE_NULL;
 }
 
 /* Enters a handle's place, whose *state it gives. False: the library has to do it. Otherwise leave follows. */
 DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, void **state) {
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) != NULL) && !datablock_inline_meet()) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) != DATABLOCK_INLINE_NULL) && !datablock_inline_meet()) {
         return false; /* a signal handler inside a call */
     }
     datablock_inline_thread *self = datablock_inline_self;
@@ -1041,7 +1046,7 @@ DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, voi
         __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the place away makes the barrier for both */
     }
     if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle || __atomic_load_n(&place->owners[kind], __ATOMIC_RELAXED) != self)) {
-        __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(&self->current, DATABLOCK_INLINE_NULL, __ATOMIC_RELEASE);
         return false;
     }
     *state = place->state;
@@ -1053,7 +1058,7 @@ DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
     if (succeeded) {
         self->failed = DATABLOCK_INLINE_SUCCEEDED;
     }
-    __atomic_store_n(&self->current, NULL, __ATOMIC_RELEASE);
+    __atomic_store_n(&self->current, DATABLOCK_INLINE_NULL, __ATOMIC_RELEASE);
 }
 
 /*
@@ -1061,7 +1066,7 @@ DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
  * there is no producer is not said without a look: one may have come.
  */
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
-    if (DATABLOCK_UNLIKELY(!c->producer_there || (int64_t)(c->moment.seen - c->producer_probed) > 0 || (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
+    if (DATABLOCK_UNLIKELY(!c->producer_there || DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 || (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
                            __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
     }
@@ -1074,28 +1079,47 @@ DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
 /* Each does its work, or nothing and says false: then the library does it. */
 
 DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
-    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
+    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
     if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
-    datablock_inline_producer *p = (datablock_inline_producer *)state;
+    datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
     bool done = datablock_inline_claim(p, out);
     datablock_inline_leave(done);
     return done;
 }
 
+/*
+ * Publishes the open claim, and wakes consumers that sleep. False: it is still open, and the
+ * library publishes or ends it. The place is entered.
+ */
+DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
+    bool done = datablock_inline_commit(p, length, stamp);
+    if (DATABLOCK_UNLIKELY(!done)) {
+        p->claimed = 1;
+    } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
+        datablock_inline_wake_consumers(&p->block);
+    } else if (DATABLOCK_UNLIKELY(datablock_inline_self->waited)) {
+        datablock_inline_self->waited = 0;
+        uint8_t *payload = datablock_inline_payload(&p->block, p->slot);
+        datablock_inline_hand_on(payload - DATABLOCK_LAYOUT_SLOT_HEADER);
+        datablock_inline_hand_on(payload);
+    }
+    return done;
+}
+
 DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
-    if (DATABLOCK_UNLIKELY(slot == NULL)) {
+    if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
     if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
-    datablock_inline_producer *p = (datablock_inline_producer *)state;
+    datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
     uint64_t stamp = 0;
     bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size;
     if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
@@ -1103,31 +1127,21 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
         stamp = done ? datablock_inline_realtime() : 0; /* ENFORCED is the library's */
     }
     if (DATABLOCK_LIKELY(done)) {
-        done = datablock_inline_commit(p, length, stamp);
-        if (DATABLOCK_UNLIKELY(!done)) {
-            p->claimed = 1; /* still this claim, and the library publishes or ends it */
-        } else if (DATABLOCK_UNLIKELY(datablock_inline_sleepers(&p->block))) {
-            datablock_inline_wake_consumers(&p->block);
-        } else if (DATABLOCK_UNLIKELY(datablock_inline_self->waited)) {
-            datablock_inline_self->waited = 0;
-            uint8_t *payload = datablock_inline_payload(&p->block, p->slot);
-            datablock_inline_hand_on(payload - DATABLOCK_LAYOUT_SLOT_HEADER);
-            datablock_inline_hand_on(payload);
-        }
+        done = datablock_inline_publish(p, length, stamp);
     }
     datablock_inline_leave(done);
     return done;
 }
 
 DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
-    if (DATABLOCK_UNLIKELY(slot == NULL)) {
+    if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
     if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
-    datablock_inline_producer *p = (datablock_inline_producer *)state;
+    datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
     bool done = datablock_inline_claimed(p, slot);
     if (DATABLOCK_LIKELY(done)) {
         datablock_inline_abort(p);
@@ -1139,21 +1153,16 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 /* How often a poll looks that follows on one that found nothing: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
 #define DATABLOCK_INLINE_LOOKS 8
 
-/* *status is OK, or TIMEOUT of a call that does not wait. */
-DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
-    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == NULL)) {
-        return false;
-    }
-    void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
-        return false;
-    }
-    datablock_inline_consumer *c = (datablock_inline_consumer *)state;
+/*
+ * What a read comes to that finds the message there, or does not wait; the place is entered. SLOW:
+ * the library has to go on. NOTHING: the time of a call that does not wait is up, and what
+ * datablock_error_detail says of it is noted.
+ */
+DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
-        datablock_inline_leave(false);
-        return false;
+        return DATABLOCK_INLINE_SLOW;
     }
-    bool wake = false, done;
+    bool wake = false;
     datablock_inline_found found;
     if (DATABLOCK_UNLIKELY(c->close)) {
         c->close = 0;
@@ -1168,37 +1177,48 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
         if (DATABLOCK_UNLIKELY(c->polling)) {
             c->polling = c->close = 0; /* the reader waits for the producer, which is the slower one */
         }
-        *status = DATABLOCK_OK;
-        done = true;
     } else {
         c->close = 0;
         c->polling = 1;
-        done = found == DATABLOCK_INLINE_NOTHING && timeout_ms == 0 && datablock_inline_idle(c);
-        *status = DATABLOCK_E_TIMEOUT;
+        if (found != DATABLOCK_INLINE_NOTHING || timeout_ms != 0 || !datablock_inline_idle(c)) {
+            found = DATABLOCK_INLINE_SLOW;
+        }
     }
     if (DATABLOCK_UNLIKELY(wake)) {
         datablock_inline_wake_producer(&c->block);
     }
-    if (DATABLOCK_UNLIKELY(done && found == DATABLOCK_INLINE_NOTHING)) {
+    if (DATABLOCK_UNLIKELY(found == DATABLOCK_INLINE_NOTHING)) {
         datablock_inline_self->waited = 1;
-        datablock_inline_self->idle = (uint32_t)(consumer.handle >> DATABLOCK_INLINE_INDEX_SHIFT);
+        datablock_inline_self->idle = DATABLOCK_LAYOUT_CAST(uint32_t, handle >> DATABLOCK_INLINE_INDEX_SHIFT);
         datablock_inline_self->failed = DATABLOCK_INLINE_IDLE;
-        datablock_inline_leave(false);
-    } else {
-        datablock_inline_leave(done);
     }
-    return done;
+    return found;
 }
 
-DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
-    if (DATABLOCK_UNLIKELY(slot == NULL)) {
+/* *status is OK, or TIMEOUT of a call that does not wait. */
+DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
+    if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
     if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
         return false;
     }
-    datablock_inline_consumer *c = (datablock_inline_consumer *)state;
+    datablock_inline_found found = datablock_inline_look_for(DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state), consumer.handle, timeout_ms, out);
+    datablock_inline_leave(found == DATABLOCK_INLINE_MESSAGE);
+    *status = found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
+    return found != DATABLOCK_INLINE_SLOW;
+}
+
+DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
+    if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
+        return false;
+    }
+    void *state;
+    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
+        return false;
+    }
+    datablock_inline_consumer *c = DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state);
     bool wake = false;
     bool done = datablock_inline_release(c, slot, &wake);
     if (DATABLOCK_UNLIKELY(wake)) {

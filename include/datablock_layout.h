@@ -17,10 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* CAST: a conversion, in the form that the language's compilers do not warn of. */
 #ifdef __cplusplus
 #define DATABLOCK_LAYOUT_ASSERT(condition) static_assert(condition, #condition)
+#define DATABLOCK_LAYOUT_CAST(type, value) static_cast<type>(value)
 #else
 #define DATABLOCK_LAYOUT_ASSERT(condition) _Static_assert(condition, #condition)
+#define DATABLOCK_LAYOUT_CAST(type, value) ((type)(value))
 #endif
 #define DATABLOCK_LAYOUT_FIELD(type, field, at) DATABLOCK_LAYOUT_ASSERT(offsetof(type, field) == DATABLOCK_LAYOUT_##at)
 
@@ -588,13 +591,13 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_H
 static inline uint64_t datablock_layout_entry(uint64_t id, uint32_t slot)
 {
     return ((id + 1) & DATABLOCK_LAYOUT_ENTRY_TAG_MASK) << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT |
-           (uint64_t)slot << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT;
+           DATABLOCK_LAYOUT_CAST(uint64_t, slot) << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT;
 }
 
 /* The slot that an entry names, NO_SLOT if it never held a message. */
 static inline uint32_t datablock_layout_entry_slot(uint64_t entry)
 {
-    return (uint32_t)(entry >> DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT) & DATABLOCK_LAYOUT_NO_SLOT;
+    return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT) & DATABLOCK_LAYOUT_NO_SLOT;
 }
 
 /* Whether the entry never held a message. */
@@ -607,8 +610,8 @@ static inline int datablock_layout_entry_empty(uint64_t entry)
 static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_id)
 {
     uint64_t distance = (entry >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) - (near_id + 1);
-    return near_id +
-           (uint64_t)((int64_t)(distance << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT);
+    int64_t ahead = DATABLOCK_LAYOUT_CAST(int64_t, distance << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
+    return near_id + DATABLOCK_LAYOUT_CAST(uint64_t, ahead);
 }
 
 /* A claim mark packs claimed, the low bits of the producer's epoch, and how often the slot was claimed. */

@@ -14,6 +14,8 @@
 
 #include "datablock.hpp"
 
+#ifdef DATABLOCK_HAS_HPP
+
 namespace datablock {
 
 /* Of what message a copy is. */
@@ -87,4 +89,5 @@ private:
 
 } // namespace datablock
 
+#endif /* DATABLOCK_HAS_HPP */
 #endif /* DATABLOCK_OBSERVER_HPP */

@@ -10,9 +10,12 @@
 
 #include "datablock.hpp"
 
+#ifdef DATABLOCK_HAS_HPP
+
 #include <chrono>
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace datablock {
@@ -20,16 +23,25 @@ namespace datablock {
 namespace recovery {
 
 namespace detail {
+
+/* Why a block cannot be opened: the int functions have one number for all reasons. */
+[[noreturn]] inline void cannot_open(const std::string &name) {
+    const std::string text = datablock_error_detail();
+    datablock_metrics metrics{};
+    metrics.size = sizeof metrics;
+    const datablock_status status = datablock_get_metrics(name.c_str(), &metrics);
+    datablock::raise(status == DATABLOCK_OK ? DATABLOCK_E_CORRUPT : status, text);
+}
+
 /* The int functions: a count, or an error as the status that comes nearest. */
-inline int counted(int result) {
+inline int counted(int result, const std::string &name) {
     switch (result) {
     case -1:
     case -3:
         datablock::check(DATABLOCK_E_INVALID);
         break;
     case -2:
-        datablock::check(DATABLOCK_E_CORRUPT);
-        break;
+        cannot_open(name);
     default:
         if (result < 0) {
             datablock::check(result == -5 ? DATABLOCK_E_PANIC : DATABLOCK_E_SYSTEM);
@@ -41,14 +53,24 @@ inline int counted(int result) {
 /* The whole of a list whose function returns how long it is. */
 template <typename T> std::vector<T> all(const std::string &name, int (*list)(const char *, T *, std::size_t)) {
     std::vector<T> found;
+    const char *c_name = datablock::detail::name_for_c(name);
     for (std::size_t count = 0;; found.resize(count)) {
-        count = static_cast<std::size_t>(counted(list(name.c_str(), found.data(), found.size())));
+        count = static_cast<std::size_t>(counted(list(c_name, found.data(), found.size()), name));
         if (count <= found.size()) {
             found.resize(count);
             return found;
         }
     }
 }
+
+/*
+ * A name for functions that throw nothing: instead of one with a zero byte inside, which would mean
+ * another block, one that the library refuses by that text.
+ */
+inline const char *name_or_refusal(const std::string &name) noexcept {
+    return name.find('\0') == std::string::npos ? name.c_str() : "(a name that goes on after a zero byte)";
+}
+
 } // namespace detail
 
 /* Whether a block is sound: datablock_validate_integrity and datablock_repair. `name` is a block name or an absolute path. Any thread. */
@@ -56,11 +78,14 @@ class IntegrityValidator {
 public:
     explicit IntegrityValidator(std::string name) : name_(std::move(name)) {}
 
-    /* The verdict; damage is in it. Errors: invalid, corrupt (the block cannot be opened), system (truncated meanwhile), panic. */
+    /*
+     * The verdict; damage is in it. Errors: invalid, not_found, access, version, corrupt (the block
+     * cannot be opened for another reason), system (truncated meanwhile), panic.
+     */
     IntegrityCheck validate() const { return validate(name_); }
     static IntegrityCheck validate(const std::string &name) {
         IntegrityCheck check{};
-        detail::counted(datablock_validate_integrity(name.c_str(), &check));
+        detail::counted(datablock_validate_integrity(datablock::detail::name_for_c(name), &check), name);
         return check;
     }
 
@@ -72,7 +97,7 @@ public:
     }
 
     /* Repairs in place. Why it is not RECOVERY_SUCCESS is in datablock_error_detail(). Throws nothing. */
-    RecoveryResult repair(bool force = false) const noexcept { return datablock_repair(name_.c_str(), force, nullptr); }
+    RecoveryResult repair(bool force = false) const noexcept { return datablock_repair(detail::name_or_refusal(name_), force, nullptr); }
 
 private:
     std::string name_;
@@ -95,7 +120,7 @@ inline std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_
             into.failure = std::current_exception();
         }
     };
-    detail::counted(datablock_auto_recover(name.c_str(), dry_run, collect, &steps));
+    detail::counted(datablock_auto_recover(datablock::detail::name_for_c(name), dry_run, collect, &steps), name);
     if (steps.failure) {
         std::rethrow_exception(steps.failure);
     }
@@ -110,14 +135,14 @@ public:
         std::size_t count = 0;
         do {
             found.resize(count);
-            detail::counted(datablock_diagnose_all_slots(name.c_str(), found.data(), found.size(), &count));
+            detail::counted(datablock_diagnose_all_slots(datablock::detail::name_for_c(name), found.data(), found.size(), &count), name);
         } while (count > found.size());
         found.resize(count);
         return found;
     }
     static SlotDiagnostic diagnose_slot(const std::string &name, std::uint32_t slot) {
         SlotDiagnostic found{};
-        detail::counted(datablock_diagnose_slot(name.c_str(), slot, &found));
+        detail::counted(datablock_diagnose_slot(datablock::detail::name_for_c(name), slot, &found), name);
         return found;
     }
     /* Those that have been stuck for at least that long. */
@@ -136,11 +161,11 @@ public:
 /* Repairs of single slots. They throw nothing; datablock_error_detail() says why a result is not RECOVERY_SUCCESS. Any thread. */
 class SlotRecovery {
 public:
-    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot, bool force = false) noexcept { return datablock_force_reset_slot(name.c_str(), slot, force); }
-    static RecoveryResult reset_all_slots(const std::string &name, bool force = false) noexcept { return datablock_force_reset_all_slots(name.c_str(), force); }
-    static RecoveryResult release_zombie_readers(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_readers(name.c_str(), slot); }
-    static RecoveryResult release_zombie_writer(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_writer(name.c_str(), slot); }
-    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row, bool force = false) noexcept { return datablock_evict_consumer(name.c_str(), row, force); }
+    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot, bool force = false) noexcept { return datablock_force_reset_slot(detail::name_or_refusal(name), slot, force); }
+    static RecoveryResult reset_all_slots(const std::string &name, bool force = false) noexcept { return datablock_force_reset_all_slots(detail::name_or_refusal(name), force); }
+    static RecoveryResult release_zombie_readers(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_readers(detail::name_or_refusal(name), slot); }
+    static RecoveryResult release_zombie_writer(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_writer(detail::name_or_refusal(name), slot); }
+    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row, bool force = false) noexcept { return datablock_evict_consumer(detail::name_or_refusal(name), row, force); }
     /* auto_recover() under the name that it has beside the other repairs. */
     static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) { return recovery::auto_recover(name, dry_run); }
 };
@@ -164,7 +189,7 @@ public:
     }
     /* Removes the dead; the durable ones only if they have been dead for longer than the timeout. Returns how many. */
     static int cleanup_dead_consumers(const std::string &name, std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
-        return detail::counted(datablock_cleanup_dead_consumers(name.c_str(), static_cast<std::uint64_t>(timeout.count())));
+        return detail::counted(datablock_cleanup_dead_consumers(datablock::detail::name_for_c(name), static_cast<std::uint64_t>(timeout.count())), name);
     }
 };
 
@@ -172,7 +197,7 @@ public:
 inline datablock_metrics metrics(const std::string &name) {
     datablock_metrics found{};
     found.size = sizeof found;
-    datablock::check(datablock_get_metrics(name.c_str(), &found));
+    datablock::check(datablock_get_metrics(datablock::detail::name_for_c(name), &found));
     return found;
 }
 
@@ -183,4 +208,5 @@ inline std::vector<datablock_recovery_record> history(const std::string &name) {
 
 } // namespace datablock
 
+#endif /* DATABLOCK_HAS_HPP */
 #endif /* DATABLOCK_RECOVERY_HPP */

@@ -17,6 +17,8 @@
 
 #include "datablock.hpp"
 
+#ifdef DATABLOCK_HAS_HPP
+
 namespace datablock {
 
 /* A producer or a consumer, as what is shared sees it. Made from either by itself. */
@@ -191,4 +193,5 @@ private:
 
 } // namespace datablock
 
+#endif /* DATABLOCK_HAS_HPP */
 #endif /* DATABLOCK_SHARED_HPP */

@@ -18,6 +18,8 @@
 
 #include "datablock.hpp"
 
+#ifdef DATABLOCK_HAS_HPP
+
 #include <algorithm>
 #include <array>
 #include <functional>
@@ -94,4 +96,5 @@ template <typename... Consumers> std::array<bool, sizeof...(Consumers)> wait_any
 
 } // namespace datablock
 
+#endif /* DATABLOCK_HAS_HPP */
 #endif /* DATABLOCK_WAIT_HPP */

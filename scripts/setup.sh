@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 STATICCHECK_VERSION=v0.8.2
+JNA_VERSION=5.19.1
+KOFFI_VERSION=3.3.4
 
 scope=${1:-all}
 [[ $scope == all || $scope == demo || $scope == build ]] || { echo "usage: scripts/setup.sh [build|demo]" >&2; exit 2; }
@@ -56,22 +58,31 @@ if [[ $scope != build ]]; then
     fi
 fi
 
-if ((${#packages[@]})); then
-    has apt-get || die "these are missing, and there is no apt-get here to install them: ${packages[*]} (Debian names)."
+may_install() {
+    has apt-get || { reason="there is no apt-get here"; return 1; }
     if [[ $(id -u) == 0 ]]; then
         as_root=(env)
     elif has sudo && sudo -n true 2>/dev/null; then
         as_root=(sudo -n)
     else
-        die "may not install packages here. As root, run: apt-get install ${packages[*]}; then try again."
+        reason="may not install packages here"
+        return 1
     fi
-    say "installing ${packages[*]}"
-    log=$(mktemp)
-    trap 'rm -f "$log"' EXIT
+}
+
+install_packages() { # packages; what apt-get said is in $log
+    say "installing $*"
     apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; }
     # A list that cannot be renewed may still be good enough.
     apt update || say "apt-get update failed; trying with the package lists that are here"
-    apt install --no-install-recommends "${packages[@]}" || {
+    apt install --no-install-recommends "$@"
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ((${#packages[@]})); then
+    may_install || die "$reason. As root, install: ${packages[*]} (Debian names); then try again."
+    install_packages "${packages[@]}" || {
         cat "$log" >&2
         die "apt-get could not install: ${packages[*]}"
     }
@@ -92,4 +103,33 @@ elif [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>
     GOFLAGS= GOBIN=$PWD/.tools/bin go install "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION" ||
         die "could not install staticcheck. By hand: GOBIN=$PWD/.tools/bin go install honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION"
     wanted >"$stamp"
+fi
+
+# Hosts in other languages (tests/hosts). A machine that cannot have a toolchain skips the tests of that language.
+skip() { say "$1 is not to be had: the tests named $2 will be skipped"; skipped=1; }
+
+hosts_wanted() { echo "jna $JNA_VERSION koffi $KOFFI_VERSION"; }
+host_toolchains() {
+    skipped=0
+    packages=()
+    want rustc rustc
+    want javac default-jdk-headless
+    want mvn maven
+    want node nodejs
+    want npm npm
+    if ((${#packages[@]})); then
+        { may_install && install_packages "${packages[@]}"; } || say "could not install ${packages[*]}: ${reason:-apt-get failed}"
+    fi
+    has rustc || skip rustc hosts.rust
+    say "JNA $JNA_VERSION and koffi $KOFFI_VERSION in .tools"
+    mkdir -p .tools/java .tools/node
+    { has javac && has mvn && mvn -q -B dependency:copy "-Dartifact=net.java.dev.jna:jna:$JNA_VERSION" "-DoutputDirectory=$PWD/.tools/java" >"$log" 2>&1 &&
+        mv ".tools/java/jna-$JNA_VERSION.jar" .tools/java/jna.jar; } || skip JNA hosts.java
+    { has node && has npm && npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix .tools/node "koffi@$KOFFI_VERSION" >"$log" 2>&1; } ||
+        skip koffi hosts.node
+    ((skipped)) || hosts_wanted >.tools/hosts-stamp
+}
+
+if [[ $scope == all && "$(cat .tools/hosts-stamp 2>/dev/null)" != "$(hosts_wanted)" ]]; then
+    host_toolchains
 fi

@@ -168,6 +168,9 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 		case !locked && probe(a.ask, row) != somebody:
 			return false, true, nil
 		case !locked:
+			if heir := a.heir(row); heir != "" {
+				return false, false, fail(Busy, "block %q: the durable consumer %q: %s", a.name(), o.Name, heir)
+			}
 			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (pid %d): one at a time", a.name(), o.Name, *a.ctl.plain64(a.header.row(row) + layout.RowPID))
 		case !a.durableRow(row) || a.rowName(row) != o.Name: // expired meanwhile
 			a.unlockConsumerRow()

@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"datablock/internal/layout"
@@ -187,11 +186,11 @@ func (a *autoRecovery) garbage(l location) {
 
 // leftovers are the files of a name that collect would remove.
 func leftovers(l location) (left []string) {
-	all, _ := filepath.Glob(filepath.Join(escapeGlob(l.directory), escapeGlob(l.name)+".*"+controlSuffix))
-	for _, path := range all {
-		name, id, temporary, ok := parseControl(filepath.Base(path))
+	all, _ := platform.ReadDirectory(l.directory)
+	for _, file := range all {
+		name, id, temporary, ok := parseControl(file.Name)
 		if ok && name == l.name && abandoned(l, id, temporary) {
-			left = append(left, filepath.Base(path))
+			left = append(left, file.Name)
 		}
 	}
 	return left

@@ -211,3 +211,53 @@ func TestBatchAllocatesNothing(t *testing.T) {
 		require.NoError(t, p.Close())
 	}
 }
+
+func TestAMessageThatIsGivenBackComesAgain(t *testing.T) {
+	for _, delivery := range []Delivery{Lossless, Ordered, Latest} {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 4))
+		c := b.consumer(ConsumerOptions{Delivery: delivery, MaxPins: 2})
+		overtaken := 0
+		if delivery != Lossless {
+			overtaken = 3
+		}
+		write(t, p, 4+overtaken)
+		s, err := c.Next(0)
+		require.NoError(t, err)
+		id, missed := s.ID(), s.Missed()
+		for range 3 {
+			require.NoError(t, c.GiveBack(s.ID(), s.Index(), s.Token(), uint64(s.Size()), s.Missed()))
+			assert.ErrorIs(t, c.Release(s), Invalid, "it is not held")
+			assert.Zero(t, *c.hot.read)
+			assert.Zero(t, *c.hot.bytes)
+			assert.Zero(t, *c.hot.missed)
+			s, err = c.Next(0)
+			require.NoError(t, err)
+			assert.Equal(t, id, s.ID())
+			assert.Equal(t, missed, s.Missed())
+		}
+		require.NoError(t, c.Release(s))
+		assert.ErrorIs(t, c.GiveBack(s.ID(), s.Index(), s.Token(), uint64(s.Size()), 0), Invalid)
+		assert.EqualValues(t, 1, *c.hot.read)
+		assert.Equal(t, missed, *c.hot.missed)
+	}
+}
+
+func TestACopyEndsInWhateverOrder(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless, MaxPins: 2})
+	write(t, p, 4)
+	first, err := c.Next(0)
+	require.NoError(t, err)
+	second, err := c.Next(0)
+	require.NoError(t, err)
+	assert.ErrorIs(t, c.Release(second), Invalid, "a hold ends in order")
+	require.NoError(t, c.ReleaseCopied(second.ID(), second.Index(), second.Token()))
+	assert.ErrorIs(t, c.ReleaseCopied(second.ID(), second.Index(), second.Token()), Invalid)
+	assert.Zero(t, c.cursorAt.Load(), "the first one is held")
+	_, err = p.Claim(0)
+	assert.ErrorIs(t, err, Timeout)
+	require.NoError(t, c.Release(first))
+	assert.EqualValues(t, 2, c.cursorAt.Load())
+}

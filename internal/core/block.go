@@ -31,7 +31,7 @@ type block struct {
 	location
 	*header
 	data, ctl words
-	dataFile  *platform.File // kept open: a truncation is noticed by its size
+	dataFile  *platform.File // while the block is opened
 	dataInfo  platform.FileInfo
 	ctlInfo   platform.FileInfo
 
@@ -55,10 +55,14 @@ func systemError(err error, what string, args ...any) error {
 		code = NotFound
 	case errors.Is(err, fs.ErrExist):
 		code = Exists
+	case errors.Is(err, platform.ErrRefused):
+		hint = ": a filter of system calls (seccomp), a security module or the file system refuses it: allow the call, or use another directory"
 	case errors.Is(err, fs.ErrPermission):
 		code, hint = Access, ": check owner and mode of both files, and who runs this program; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), produce (0660: its group), or look, with an observer (0644: everybody)"
 	case errors.Is(err, platform.ErrNoSpace):
 		code, hint = NoSpace, ": free some, ask for fewer or smaller slots, or use another directory"
+	case errors.Is(err, platform.ErrFileLimit):
+		code, hint = NoSpace, ": raise the limit, or ask for fewer or smaller slots"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
 		code, hint = Corrupt, ": use another name, or remove it if nobody needs it"
 	}
@@ -115,6 +119,7 @@ func openData(l location, path string, mode access, complete func(*block) error)
 	if err := complete(b); err != nil {
 		return nil, err
 	}
+	b.closeFile()
 	opened = true
 	return b, nil
 }
@@ -219,8 +224,16 @@ func (b *block) resolveWords() {
 
 func (b *block) name() string { return b.location.name }
 
+// closeFile closes the data file's descriptor; the mapping stays. What is kept open in a stranger's process may be closed, or used for something else, behind our back.
+func (b *block) closeFile() {
+	if b.dataFile != nil {
+		b.dataFile.Close()
+		b.dataFile = nil
+	}
+}
+
 func (b *block) unmap() {
-	b.dataFile.Close()
+	b.closeFile()
 	platform.Unmap(b.data)
 	platform.Unmap(b.ctl)
 	b.data, b.ctl, b.entries = nil, nil, nil
@@ -244,24 +257,25 @@ func (b *block) named() bool {
 	return err == nil && now.Same(b.dataInfo)
 }
 
-// truncated is the error of a data file that shrank under us. It is looked for on slow paths only.
+// truncated is the error of a file that shrank under us. It is looked for on slow paths only.
 func (b *block) truncated() error {
 	if err := b.dataTruncated(); err != nil {
 		return err
 	}
-	control, err := platform.StatPath(b.control(b.id))
-	if err != nil || !control.Same(b.ctlInfo) || uint64(control.Size) >= b.controlSize {
-		return nil
-	}
-	return fail(Corrupt, "block %q: the control file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), control.Size, b.controlSize, b.location.data())
+	return b.shrunk("control", b.control(b.id), b.ctlInfo, b.controlSize)
 }
 
 func (b *block) dataTruncated() error {
-	info, err := b.dataFile.Stat()
-	if err == nil && uint64(info.Size) >= b.dataSize {
+	return b.shrunk("data", b.location.data(), b.dataInfo, b.dataSize)
+}
+
+// shrunk asks by name. Where the name leads elsewhere there is nothing to say: that is another fault's business, and a load or store in the mapping tells the rest.
+func (b *block) shrunk(which, path string, mapped platform.FileInfo, size uint64) error {
+	now, err := platform.StatPath(path)
+	if err != nil || !now.Same(mapped) || uint64(now.Size) >= size {
 		return nil
 	}
-	return fail(Corrupt, "block %q: the data file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), info.Size, b.dataSize, b.location.data())
+	return fail(Corrupt, "block %q: the %s file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), which, now.Size, size, b.location.data())
 }
 
 // inverse is 2^64 / n, rounded down, or, for a power of two, one less.

@@ -171,6 +171,9 @@ func (c *Consumer) mayNotHold() error {
 }
 
 func (c *Consumer) fenced() error {
+	if err := c.keepsLock(); lost(err) { // then others have taken this consumer for dead
+		return err
+	}
 	return fail(Fenced, "block %q: row %d of consumer %q was taken away by a forced recovery: attach again", c.name(), c.row, c.rowName(c.row))
 }
 
@@ -422,6 +425,44 @@ func (c *Consumer) releaseSlowly(id uint64, index, token uint32) error {
 		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), h.id)
 	}
 	return c.finish(h)
+}
+
+// ReleaseCopied is ReleaseHold of a message that was copied, in whatever order. The cursor moves as far as what is held before it allows. Errors: as Release.
+func (c *Consumer) ReleaseCopied(id uint64, index, token uint32) error {
+	h := c.find(id, index, token)
+	if h == nil {
+		return c.notHeld(id)
+	}
+	return c.finish(h)
+}
+
+// GiveBack ends the hold of the message that was taken last as if it had not been taken: the next read finds it again, or says what has become of it. Length and missed are what the message said.
+// Errors: Invalid (not held), Fenced.
+func (c *Consumer) GiveBack(id uint64, index, token uint32, length, missed uint64) error {
+	h := c.find(id, index, token)
+	if h == nil {
+		return c.notHeld(id)
+	}
+	c.endHold(h)
+	c.held--
+	c.next = id
+	switch c.delivery {
+	case Ordered:
+		c.skipped = missed
+	case Latest:
+		c.next -= missed
+	}
+	if !c.rowMine() {
+		return c.fenced()
+	}
+	*c.hot.read--
+	*c.hot.bytes -= length
+	*c.hot.missed -= missed
+	if c.delivery == Latest { // of the others it moves when a hold ends
+		c.stepOver()
+	}
+	c.invariant()
+	return nil
 }
 
 func (c *Consumer) notHeld(id uint64) error {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -81,8 +80,7 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	}
 	force := c.Flags&Replace != 0 && c.Flags&Force != 0
 	if !locked && !force {
-		return nil, false, fail(ProducerActive, "block %q is being written by pid %d: one producer per block; stop it, use another name, or replace the block by force",
-			a.name(), *a.data.plain64(layout.ProducerPID))
+		return nil, false, a.beingWritten("one producer per block; stop it, use another name", "replace the block by force")
 	}
 	unlike := a.adoptable(c)
 	difference := a.difference(c)
@@ -245,7 +243,7 @@ func modes(mode uint32) (data, control uint32) {
 // createBlock makes a new block and gives it the name: a free one, or, in one step, that of the old block, which the caller was allowed to replace.
 func createBlock(l location, c Config, old *block) (*Producer, error) {
 	var id blockID
-	if _, err := rand.Read(id[:]); err != nil {
+	if err := platform.Random(id[:]); err != nil {
 		return nil, systemError(err, "random block id")
 	}
 	h := newHeader(l, id, platform.Realtime(), c)
@@ -261,11 +259,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 			_ = platform.Remove(made[len(made)-1-i])
 		}
 		a.closeLocks()
-		if b.dataFile != nil {
-			b.unmap()
-		} else {
-			platform.Unmap(b.ctl)
-		}
+		b.unmap()
 	}()
 
 	dataMode, controlMode := modes(c.Mode)
@@ -301,6 +295,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 		return nil, systemError(err, "block %q", l.name)
 	}
 	published = true
+	b.closeFile()
 	crash.Point("create.published")
 	return p, nil
 }

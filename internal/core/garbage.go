@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -29,12 +28,12 @@ func collectName(l location) {
 }
 
 func collectMatching(dir string, wanted func(name string) bool) (removed []string, err error) {
-	files, err := os.ReadDir(dir)
+	files, err := platform.ReadDirectory(dir)
 	if err != nil {
 		return nil, systemError(err, "directory %s", dir)
 	}
 	for _, f := range files {
-		if name, id, _, ok := parseControl(f.Name()); ok && wanted(name) {
+		if name, id, _, ok := parseControl(f.Name); ok && wanted(name) {
 			removed = append(removed, collect(location{dir, name}, id)...)
 		}
 	}

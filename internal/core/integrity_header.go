@@ -3,7 +3,9 @@ package core
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -23,16 +25,16 @@ type controlFile struct {
 
 // controlFiles are those under the block's name. A damaged header may not say which is its own.
 func (x *inspection) controlFiles() (found []controlFile, err error) {
-	all, err := filepath.Glob(filepath.Join(escapeGlob(x.directory), escapeGlob(x.location.name)+".*"+controlSuffix))
-	if err != nil {
+	all, err := platform.ReadDirectory(x.directory)
+	if err != nil && !errors.Is(err, fs.ErrPermission) { // who may not list the directory may know the names
 		return nil, systemError(err, "block %q", x.name())
 	}
-	for _, path := range all {
-		name, id, temporary, ok := parseControl(filepath.Base(path))
+	for _, file := range all {
+		name, id, temporary, ok := parseControl(file.Name)
 		if !ok || temporary || name != x.location.name {
 			continue
 		}
-		f, err := platform.OpenFile(path, false)
+		f, err := platform.OpenFile(filepath.Join(x.directory, file.Name), false)
 		if err != nil {
 			continue // it is said where the control file is needed
 		}
@@ -43,18 +45,6 @@ func (x *inspection) controlFiles() (found []controlFile, err error) {
 		f.Close()
 	}
 	return found, nil
-}
-
-// escapeGlob keeps a directory's own '*', '?' and '[' from matching anything else.
-func escapeGlob(s string) string {
-	var b bytes.Buffer
-	for _, c := range []byte(s) {
-		if bytes.IndexByte([]byte(`*?[\`), c) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(c)
-	}
-	return b.String()
 }
 
 // trustedHeader is the block's header, if its bytes prove themselves by their hash, or if what they must have been can be concluded and then proves itself by the hash.

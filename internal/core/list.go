@@ -1,8 +1,8 @@
 package core
 
 import (
+	"encoding/binary"
 	"errors"
-	"os"
 	"strings"
 
 	"datablock/internal/crash"
@@ -31,38 +31,30 @@ func List(directory string) ([]BlockInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := os.ReadDir(dir)
+	files, err := platform.ReadDirectory(dir)
 	if err != nil {
 		return nil, systemError(err, "list the blocks")
 	}
 	var list []BlockInfo
 	for _, f := range files {
-		if !f.Type().IsRegular() || badName(f.Name()) != "" || strings.HasSuffix(f.Name(), controlSuffix) {
+		if !f.Regular || badName(f.Name) != "" || strings.HasSuffix(f.Name, controlSuffix) {
 			continue
 		}
-		v, err := openView(location{dir, f.Name()})
+		v, err := openView(location{dir, f.Name})
 		switch {
 		case err == nil:
 			list = append(list, v.info())
 			v.close()
-		case claimsToBeBlock(dir, f.Name()):
-			list = append(list, BlockInfo{Name: f.Name()})
+		case claimsToBeBlock(dir, f.Name):
+			list = append(list, BlockInfo{Name: f.Name})
 		}
 	}
 	return list, nil
 }
 
 func claimsToBeBlock(dir, name string) bool {
-	f, err := os.Open(location{dir, name}.data())
-	if err != nil {
-		return false
-	}
-	defer f.Close()
-	magic := make([]byte, 8)
-	if _, err := f.ReadAt(magic, 0); err != nil {
-		return false
-	}
-	return words(magic).u64(0).Load() == layout.MagicData
+	magic, err := platform.ReadFile(location{dir, name}.data(), 8)
+	return err == nil && len(magic) == 8 && binary.LittleEndian.Uint64(magic) == layout.MagicData
 }
 
 // view is a block opened to look: read-only, and able to ask the locks.
@@ -159,7 +151,7 @@ func unlink(l location, force bool) error {
 		return errMoved
 	}
 	if !locked && !force {
-		return fail(ProducerActive, "block %q is being written by pid %d: close it first, or unlink it by force", b.name(), *b.data.plain64(layout.ProducerPID))
+		return b.beingWritten("close it first", "unlink it by force")
 	}
 	found, held, err := a.ask.Find(rowByte(1), layout.LockStride*int64(b.consumerLimit))
 	if err != nil {
@@ -167,6 +159,9 @@ func unlink(l location, force bool) error {
 	}
 	if held && !force {
 		row := uint32((found.Start - layout.LockRows) / layout.LockStride)
+		if heir := b.heir(row); heir != "" {
+			return fail(Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force", b.name(), row, b.rowName(row), heir)
+		}
 		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
 	}
 	before := b.supersede()

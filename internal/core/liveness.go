@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -71,12 +72,19 @@ func (a *attachment) closeLocks() {
 func (a *attachment) lockRow(row uint32) (bool, error) {
 	ok, err := a.own.TryLock(rowByte(row))
 	if err != nil {
-		return false, systemError(err, "block %q: row %d", a.name(), row)
+		return false, a.lockError(err, fmt.Sprintf("row %d", row))
 	}
 	if ok {
 		a.row = row
 	}
 	return ok, nil
+}
+
+func (a *attachment) lockError(err error, what string) error {
+	if lost(err) {
+		return a.lockLost(err)
+	}
+	return systemError(err, "block %q: %s", a.name(), what)
 }
 
 func (a *attachment) unlockRow() { _ = a.own.Unlock(rowByte(a.row)) }
@@ -90,7 +98,7 @@ func (a *attachment) lockConsumerRow(row uint32) (bool, error) {
 	}
 	crash.Point("attach.row")
 	if ok, err = a.own.TryLock(cleaningByte(row)); err != nil {
-		return false, systemError(err, "block %q: row %d", a.name(), row)
+		return false, a.lockError(err, fmt.Sprintf("row %d", row))
 	}
 	if !ok {
 		a.unlockRow()
@@ -124,8 +132,10 @@ func (a *attachment) lockProducerRow() (bool, error) {
 // name leads elsewhere.
 func (a *attachment) lockReplace() error {
 	for range lockTries {
-		if ok, err := a.ask.TryLock(layout.LockReplace); ok || err != nil {
-			return err
+		if ok, err := a.ask.TryLock(layout.LockReplace); err != nil {
+			return a.lockError(err, "replacing it")
+		} else if ok {
+			return nil
 		}
 		platform.Nap(time.Millisecond)
 	}

@@ -32,12 +32,13 @@ type Producer struct {
 	joinsAt                       *atomic.Uint64
 	sleepersAt                    *atomic.Uint64 // readers that sleep
 
+	lost error // what became of the row's lock, once this producer has it no more
+
 	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 
 	counted  uint64 // Monotonic of the last look whether those who are attached live
 	heldAt   uint64 // id + 1 of the message whose claim had to wait last
 	sleeps   uint32 // for it
-	watch    watcher
 	outside  *Sleep // of the caller, where the call is made in steps
 	write    WriteTransactionSlot
 	swept    uint64             // Monotonic of the last look for dead readers outside a wait
@@ -70,7 +71,6 @@ func newProducer(a *attachment, c Config) *Producer {
 	p.freeAt, p.retiredAt = addressOf(p.free), addressOf(p.retired)
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
 	p.expectedAt, p.claimsAt = addressOf(p.expected), addressOf(p.claims)
-	p.watch.p = p
 	p.moment.Begin()
 	for word, offset := range map[**uint64]uint64{
 		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
@@ -137,6 +137,9 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 func (p *Producer) prepareClaim(timeout time.Duration) error {
 	if p.claimed || p.data == nil || timeout < Forever {
 		return p.cannotClaim(timeout)
+	}
+	if p.lost != nil {
+		return p.checkFiles()
 	}
 	if p.moment.Passed() {
 		if now, due := p.moment.Look(); due {
@@ -376,7 +379,6 @@ func (p *Producer) Close() error {
 	if p.data == nil {
 		return p.gone()
 	}
-	p.watch.stop()
 	p.moment.Drop()
 	p.until = 0
 	defer func() { p.claimed = false }() // also when the mapping has gone

@@ -13,7 +13,8 @@ import (
 )
 
 const (
-	// How long a held-up producer sleeps at most before it looks for dead readers again: at first, later, and when it is told of every holder's end.
+	// How long a held-up producer sleeps at most before it looks around: at first; later; and while the locks of all who hold it up are looked at in its sleep. Those say whether their owners live: nothing else has to
+	// be watched, and nobody but the producer's own call touches the mapping on its behalf.
 	promptSlice  = 5 * time.Millisecond
 	patientSlice = 20 * time.Millisecond
 	watchedSlice = 100 * time.Millisecond
@@ -94,7 +95,6 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 	}
 	if p.attend {
 		p.attend = false
-		p.watch.stop()
 		if p.pinnedScans > 0 {
 			p.sweep()
 		}
@@ -305,12 +305,7 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 		if p.releaseDead(p.sleeps*probesASlice) > 0 {
 			continue
 		}
-		slice := promptSlice
-		if p.sleeps >= promptFor {
-			p.attend = true // the claim that succeeds ends the watch
-			p.until = 0
-			slice = p.watch.everyHolder()
-		}
+		watched, slice := p.watched()
 		if timeout > 0 {
 			left := timeout - s.waited()
 			if left <= 0 {
@@ -319,7 +314,7 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 			slice = min(slice, left)
 		}
 		*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
-		return s.on(p.ctlWake, wake, slice)
+		return s.onHeld(p.ctlWake, wake, slice, p.ask, watched)
 	}
 }
 
@@ -341,6 +336,21 @@ func (p *Producer) ClaimInSteps(timeout time.Duration, s *Sleep) (WriteSlot, err
 	return slot, err
 }
 
+// watched is what a sleep of the producer looks at: the locks of all who hold it up, if they are few; and how long it may sleep.
+func (p *Producer) watched() (bytes []int64, slice time.Duration) {
+	if p.sleeps < promptFor {
+		return nil, promptSlice
+	}
+	holding := p.holding()
+	if len(holding) > probesASlice {
+		return nil, patientSlice
+	}
+	for _, row := range holding {
+		bytes = append(bytes, rowByte(row))
+	}
+	return bytes, watchedSlice
+}
+
 // over reports why no further message can be written, nil if one can.
 func (p *Producer) over() error {
 	if atomic.LoadUint32(&p.interrupted) != 0 {
@@ -352,12 +362,24 @@ func (p *Producer) over() error {
 	return nil
 }
 
-// checkFiles looks whether the block still has its name and its memory.
+// checkFiles looks whether the block still has its name and its memory, and this producer its lock.
 func (p *Producer) checkFiles() error {
 	if !p.named() {
 		return p.superseded()
 	}
-	return p.truncated()
+	if err := p.truncated(); err != nil {
+		return err
+	}
+	if p.epochAt.Load() != p.epoch {
+		return p.superseded()
+	}
+	if p.lost == nil {
+		p.lost = p.keepsLock()
+	}
+	if p.lost != nil {
+		p.until, p.attend = 0, true // every claim comes here
+	}
+	return p.lost
 }
 
 // awaited is the least cursor that lets the next message in, or WaitAny when cursors are not what holds it up.
@@ -425,14 +447,20 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 // slowest says which LOSSLESS consumer is furthest behind.
 func (p *Producer) slowest() (who string) {
 	least := p.next
+	var slowest uint32
 	p.forMask(p.lossless, func(row uint32) {
 		if cursor := p.clamped(p.cursor(row).Load()); cursor < least {
-			least = cursor
+			least, slowest = cursor, row
 			who = fmt.Sprintf(": row %d, %q, pid %d, at message %d", row, p.rowName(row), *p.ctl.plain64(p.header.row(row) + layout.RowPID), cursor)
 			if probe(p.ask, row) == nobody && p.durableRow(row) {
 				who += ", dead and durable: start it again under that name, or remove its row"
 			}
 		}
 	})
+	if slowest != 0 {
+		if heir := p.heir(slowest); heir != "" && probe(p.ask, slowest) == somebody {
+			who += "; " + heir
+		}
+	}
 	return who
 }

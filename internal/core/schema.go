@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"datablock/internal/layout"
+	"datablock/internal/platform"
 	"datablock/internal/schema"
 )
 
@@ -236,6 +237,8 @@ func registryError(err error) error {
 		return &Error{Code: Invalid, Detail: err.Error(), Cause: err}
 	case errors.Is(err, schema.ErrRules):
 		return &Error{Code: Schema, Detail: err.Error(), Cause: err}
+	case errors.Is(err, platform.ErrNoSpace), errors.Is(err, platform.ErrFileLimit):
+		return &Error{Code: NoSpace, Detail: err.Error(), Cause: err}
 	case errors.Is(err, fs.ErrPermission):
 		return &Error{Code: Access, Detail: err.Error(), Cause: err}
 	}

@@ -20,6 +20,10 @@ type Sleep struct {
 	Value uint32
 	Slice time.Duration
 
+	// Where they are given: the caller also calls again soon after one of these bytes is locked no more.
+	Locks *platform.Locks
+	Held  []int64
+
 	begun bool
 	start uint64        // Monotonic of the first step that had to wait
 	nap   time.Duration // of a lock: how long the next sleep may be
@@ -37,9 +41,14 @@ func (s *Sleep) begin() bool {
 // waited is the time since the first step.
 func (s *Sleep) waited() time.Duration { return time.Duration(platform.Monotonic() - s.start) }
 
-// on has the caller sleep on a word: at most for slice, and not beyond the timeout, of which left remains.
+// on has the caller sleep on a word, at most for slice.
 func (s *Sleep) on(word *atomic.Uint32, value uint32, slice time.Duration) error {
-	s.Word, s.Value, s.Slice = word, value, slice
+	return s.onHeld(word, value, slice, nil, nil)
+}
+
+// onHeld is on, and the sleep ends soon after one of the bytes is locked no more.
+func (s *Sleep) onHeld(word *atomic.Uint32, value uint32, slice time.Duration, locks *platform.Locks, held []int64) error {
+	s.Word, s.Value, s.Slice, s.Locks, s.Held = word, value, slice, locks, held
 	return ErrSleep
 }
 
@@ -48,9 +57,14 @@ func inside(outside *Sleep, step func(*Sleep) error) error {
 	if outside != nil {
 		return step(outside)
 	}
-	for own := new(Sleep); ; platform.Wait(own.Word, own.Value, own.Slice) {
+	for own := new(Sleep); ; {
 		if err := step(own); err != ErrSleep {
 			return err
+		}
+		if own.Locks == nil {
+			platform.Wait(own.Word, own.Value, own.Slice)
+		} else {
+			platform.WaitHeld(own.Word, own.Value, own.Slice, own.Locks, own.Held)
 		}
 	}
 }

@@ -180,6 +180,9 @@ func (c *Consumer) over() error {
 		return nil
 	}
 	c.producerProbed = now
+	if err := c.keepsLock(); err != nil {
+		return err
+	}
 	c.producerThere = probe(c.ask, layout.ProducerRow) != nobody
 	if !c.named() {
 		if c.state.Load() == layout.StateClosed { // and unlinked, as the producer had asked for

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -18,7 +17,7 @@ const reserveStep = 64 << 20
 
 // File is an open file of a block.
 type File struct {
-	fd   int
+	*descriptor
 	path string
 }
 
@@ -39,51 +38,39 @@ func CreateFile(path string, mode uint32) (*File, error) {
 	}
 	if err := unix.Fchmod(f.fd, mode); err != nil {
 		f.Close()
-		_ = os.Remove(path)
-		return nil, f.wrap("chmod", err)
+		_ = unix.Unlink(path)
+		return nil, f.refused("chmod", "fchmod", err)
 	}
 	return f, nil
 }
 
 func open(path string, flags int, mode uint32) (*File, error) {
-	for {
-		fd, err := unix.Open(path, flags|unix.O_CLOEXEC, mode)
-		switch {
-		case err == nil:
-			return &File{fd: fd, path: path}, nil
-		case errors.Is(err, unix.EINTR):
-		case errors.Is(err, unix.ELOOP):
-			return nil, &fs.PathError{Op: "open", Path: path, Err: ErrSymlink}
-		case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
-			return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNotRegular}
-		case errors.Is(err, unix.ENOSPC):
-			return nil, &fs.PathError{Op: "open", Path: path, Err: ErrNoSpace}
-		default:
-			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
-		}
+	d, err := openDescriptor(path, flags, mode)
+	switch {
+	case err == nil:
+		return &File{descriptor: d, path: path}, nil
+	case errors.Is(err, unix.ELOOP):
+		err = ErrSymlink
+	case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
+		err = ErrNotRegular
+	default:
+		err = explain("open", err)
 	}
+	return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 }
 
-func (f *File) wrap(op string, err error) error {
-	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
-		err = ErrNoSpace
-	}
-	return &fs.PathError{Op: op, Path: f.path, Err: err}
+func (f *File) refused(op, call string, err error) error {
+	return &fs.PathError{Op: op, Path: f.path, Err: refused(call, err)}
 }
 
 // Close closes the descriptor; mappings stay.
-func (f *File) Close() {
-	if f.fd >= 0 {
-		_ = unix.Close(f.fd)
-		f.fd = -1
-	}
-}
+func (f *File) Close() { f.close() }
 
 // Stat describes the open file.
 func (f *File) Stat() (FileInfo, error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(f.fd, &st); err != nil {
-		return FileInfo{}, f.wrap("stat", err)
+		return FileInfo{}, f.refused("stat", "fstat", err)
 	}
 	return infoOf(&st), nil
 }
@@ -106,9 +93,12 @@ func infoOf(st *unix.Stat_t) FileInfo {
 
 // Reserve makes the file size bytes long and its space certain: a full directory is ErrNoSpace now, not SIGBUS later.
 func (f *File) Reserve(size int64) error {
-	var fs unix.Statfs_t
-	if unix.Fstatfs(f.fd, &fs) == nil && fs.Blocks > 0 && size/int64(fs.Bsize) > int64(fs.Bavail) {
-		return f.wrap("reserve", unix.ENOSPC) // before memory is filled with what cannot fit
+	if err := fitsFileLimit(size); err != nil {
+		return &fs.PathError{Op: "reserve", Path: f.path, Err: err}
+	}
+	var space unix.Statfs_t
+	if unix.Fstatfs(f.fd, &space) == nil && space.Blocks > 0 && size/int64(space.Bsize) > int64(space.Bavail) {
+		return f.refused("reserve", "fallocate", unix.ENOSPC) // before memory is filled with what cannot fit
 	}
 	for at := int64(0); at < size; {
 		step := min(reserveStep, size-at)
@@ -117,7 +107,7 @@ func (f *File) Reserve(size int64) error {
 			at += step
 		case errors.Is(err, unix.EINTR):
 		default:
-			return f.wrap("reserve", err)
+			return f.refused("reserve", "fallocate", err)
 		}
 	}
 	return nil
@@ -126,7 +116,7 @@ func (f *File) Reserve(size int64) error {
 // Map maps the whole file shared. A writable mapping can be kept from forked children, so that no two processes ever write through one claim.
 func (f *File) Map(size int64, write, keepFromChildren bool) ([]byte, error) {
 	if int64(int(size)) != size {
-		return nil, f.wrap("map", unix.EFBIG)
+		return nil, f.refused("map", "mmap", unix.ENOMEM)
 	}
 	prot := unix.PROT_READ
 	if write {
@@ -134,13 +124,11 @@ func (f *File) Map(size int64, write, keepFromChildren bool) ([]byte, error) {
 	}
 	m, err := mapFile(f.fd, int(size), prot)
 	if err != nil {
-		return nil, f.wrap("map", err)
+		return nil, f.refused("map", "mmap", err)
 	}
 	if keepFromChildren {
-		if err := unix.Madvise(m, unix.MADV_DONTFORK); err != nil {
-			unmapFile(m)
-			return nil, f.wrap("madvise", err)
-		}
+		// Where the call is refused, a forked child has the mapping, and the library still refuses every call there: only a pointer that the parent was given before reaches the slot.
+		_ = unix.Madvise(m, unix.MADV_DONTFORK)
 	}
 	return m, nil
 }
@@ -155,20 +143,24 @@ func Unmap(m []byte) {
 // Publish gives the file at temporary its final name in one atomic step, unless that name exists (fs.ErrExist).
 func Publish(temporary, path string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) { // not every file system knows the flag
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // not every file system knows the flag, and a filter may refuse the call
 		if err = unix.Link(temporary, path); err == nil {
 			_ = unix.Unlink(temporary) // published all the same; a second name is garbage that is collected
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("rename %s to %s: %w", temporary, path, err)
+		return fmt.Errorf("rename %s to %s: %w", temporary, path, explain("renameat2", err))
 	}
 	return nil
 }
 
 // Exchange swaps two names in one atomic step; both must exist.
 func Exchange(a, b string) error {
-	if err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE); err != nil {
+	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
+	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
+		err = refused("renameat2 with RENAME_EXCHANGE", unix.ENOSYS) // without it there is no one step
+	}
+	if err != nil {
 		return fmt.Errorf("exchange %s and %s: %w", a, b, err)
 	}
 	return nil

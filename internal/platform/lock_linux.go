@@ -30,7 +30,7 @@ func (l *Locks) Stat() (FileInfo, error) { return l.f.Stat() }
 // TryLock takes the byte at offset exclusively, or reports false at once.
 func (l *Locks) TryLock(offset int64) (bool, error) {
 	err := l.control(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK, Start: offset, Len: 1})
-	if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
+	if errors.Is(err, unix.EAGAIN) {
 		return false, nil
 	}
 	return err == nil, err
@@ -56,16 +56,27 @@ func (l *Locks) Find(offset, length int64) (found Range, held bool, err error) {
 	return Range{k.Start, k.Len}, k.Type != unix.F_UNLCK, nil
 }
 
+// Number is that of the descriptor.
+func (l *Locks) Number() int { return l.f.fd }
+
+// Check reports DescriptorLost if the program has closed the description, and with it every lock.
+func (l *Locks) Check() error { return l.f.check() }
+
 func (l *Locks) control(cmd int, k *unix.Flock_t) error {
+	if err := l.f.check(); err != nil { // a lock on a file of the program's own would say nothing, and be in its way
+		return err
+	}
 	for {
 		err := unix.FcntlFlock(uintptr(l.f.fd), cmd, k)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
+			return unix.EAGAIN // somebody else has it
+		default:
+			return l.f.refused("lock", "fcntl with F_OFD_SETLK or F_OFD_GETLK", err)
 		}
-		if err != nil {
-			return l.f.wrap("lock", err)
-		}
-		return nil
 	}
 }
 

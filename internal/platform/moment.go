@@ -93,9 +93,8 @@ func (m *Moment) Drop() {
 
 // keepUp keeps moments up until none has been used for a turn.
 func keepUp() {
-	every := time.NewTicker(MomentEvery)
-	defer every.Stop()
-	for range every.C {
+	for {
+		Sleep(MomentEvery)
 		if !keepAllUp() {
 			return
 		}

@@ -6,6 +6,7 @@ package platform
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"time"
 )
@@ -16,7 +17,16 @@ var (
 	ErrNoSpace     = errors.New("no space left in the block directory")
 	ErrSymlink     = errors.New("a symbolic link, not a block")
 	ErrNotRegular  = errors.New("not a regular file")
+	ErrFileLimit   = errors.New("the file would be too large")
+	ErrRefused     = errors.New("the system refuses the call")
 )
+
+// DescriptorLost is what a call says of a descriptor that the program has closed, or closed and used for something else, behind the library's back.
+type DescriptorLost struct{ Number int }
+
+func (e *DescriptorLost) Error() string {
+	return fmt.Sprintf("descriptor %d was closed by the program, or leads to another file", e.Number)
+}
 
 // FileInfo is what deciding about a block's file takes.
 type FileInfo struct {

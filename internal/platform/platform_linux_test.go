@@ -231,21 +231,3 @@ func TestMonotonicIsTheSystemsClock(t *testing.T) {
 	assert.GreaterOrEqual(t, now+uint64(time.Millisecond), uint64(ts.Nano()))
 	assert.Less(t, now, uint64(ts.Nano())+uint64(time.Minute))
 }
-
-func TestTheEndOfAProcessIsTold(t *testing.T) {
-	child := exec.Command("sleep", "1000")
-	require.NoError(t, child.Start())
-	var told atomic.Int32
-	stop, err := WatchExit(uint64(child.Process.Pid), func() { told.Add(1) })
-	require.NoError(t, err)
-	defer stop()
-	stopped, err := WatchExit(uint64(child.Process.Pid), func() { told.Add(100) })
-	require.NoError(t, err)
-	stopped()
-	require.NoError(t, child.Process.Kill())
-	assert.Eventually(t, func() bool { return told.Load() == 1 }, deadline, time.Millisecond, "before anybody has waited for it")
-	_ = child.Wait()
-	assert.EqualValues(t, 1, told.Load())
-	_, err = WatchExit(0, nil)
-	assert.Error(t, err)
-}

@@ -2,6 +2,7 @@ package platform
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"strconv"
 	"strings"
@@ -10,25 +11,40 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+const procText = 64 << 10 // bytes of a file of /proc that are looked at
+
 // Self is who this process is. What /proc does not tell stays zero.
 func Self() Identity {
 	id := Identity{PID: uint64(os.Getpid()), UID: uint32(os.Geteuid())}
-	if fields := statFields("/proc/self/stat"); fields != nil {
-		id.StartTime, _ = strconv.ParseUint(fields[19], 10, 64)
-	}
+	id.StartTime, _ = startTime("/proc/self")
 	var st unix.Stat_t
 	if unix.Stat("/proc/self/ns/pid", &st) == nil {
 		id.PIDNamespace = st.Ino
 	}
-	if comm, err := os.ReadFile("/proc/self/comm"); err == nil {
-		id.Name = strings.TrimSpace(string(comm))
-	}
+	id.Name = commandName("/proc/self")
 	return id
+}
+
+func commandName(dir string) string {
+	comm, err := ReadFile(dir+"/comm", procText)
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(comm))
+}
+
+func startTime(dir string) (ticks uint64, ok bool) {
+	fields := statFields(dir + "/stat")
+	if fields == nil {
+		return 0, false
+	}
+	ticks, err := strconv.ParseUint(fields[19], 10, 64)
+	return ticks, err == nil
 }
 
 // statFields is /proc/PID/stat from the third field (state) on: the second one, the name, may contain anything.
 func statFields(path string) []string {
-	b, err := os.ReadFile(path)
+	b, err := ReadFile(path, procText)
 	if err != nil {
 		return nil
 	}
@@ -47,19 +63,79 @@ func ProcessAlive(pid uint64) bool {
 	dir := "/proc/" + strconv.FormatUint(pid, 10)
 	fields := statFields(dir + "/stat")
 	if fields == nil {
-		if _, err := os.Stat("/proc/self/stat"); err == nil {
+		var st unix.Stat_t
+		if unix.Stat("/proc/self/stat", &st) == nil && unix.Stat(dir, &st) != nil {
 			return false
 		}
-		return unix.Kill(int(pid), 0) != unix.ESRCH // no /proc here
+		return unix.Kill(int(pid), 0) != unix.ESRCH // no /proc here, or no descriptor to read it with
 	}
 	switch fields[0] {
 	case "X", "x":
 		return false
 	case "Z":
-		tasks, _ := os.ReadDir(dir + "/task")
+		tasks, _ := ReadDirectory(dir + "/task")
 		return len(tasks) > 1
 	}
 	return true
+}
+
+// Ended reports whether the process that was identified so has certainly ended: it was in this pid namespace, and its pid is nobody's by now, or another process's.
+func Ended(id Identity) bool {
+	var st unix.Stat_t
+	if id.PID == 0 || unix.Stat("/proc/self/ns/pid", &st) != nil || st.Ino != id.PIDNamespace {
+		return false
+	}
+	if !ProcessAlive(id.PID) {
+		return true
+	}
+	ticks, ok := startTime("/proc/" + strconv.FormatUint(id.PID, 10))
+	return ok && id.StartTime != 0 && ticks != id.StartTime
+}
+
+// LockHolder finds a process that has the lock of a byte of a file, by what /proc tells this user. A lock of an open file description is that of every process that has the description,
+// such as a child that was made by clone(2) and has neither ended nor called exec.
+func LockHolder(file FileInfo, offset int64) (holder Identity, found bool) {
+	processes, _ := ReadDirectory("/proc")
+	for _, process := range processes {
+		pid, err := strconv.ParseUint(process.Name, 10, 31)
+		if err != nil || pid == PID() {
+			continue
+		}
+		dir := "/proc/" + process.Name
+		open, _ := ReadDirectory(dir + "/fd")
+		for _, fd := range open {
+			var st unix.Stat_t
+			if unix.Stat(dir+"/fd/"+fd.Name, &st) != nil || st.Dev != file.Device || st.Ino != file.Inode {
+				continue
+			}
+			if info, err := ReadFile(dir+"/fdinfo/"+fd.Name, procText); err == nil && locks(string(info), offset) {
+				return Identity{PID: pid, Name: commandName(dir)}, true
+			}
+		}
+	}
+	return Identity{}, false
+}
+
+// locks reports whether a text of /proc/PID/fdinfo has a write lock of the byte: "lock: 1: OFDLCK ADVISORY WRITE -1 00:1a:2 128 129", whose last field may be EOF.
+func locks(info string, offset int64) bool {
+	for line := range strings.Lines(info) {
+		fields := strings.Fields(line)
+		if len(fields) != 9 || fields[0] != "lock:" || fields[4] != "WRITE" {
+			continue
+		}
+		first, err := strconv.ParseInt(fields[7], 10, 64)
+		last, lastErr := strconv.ParseInt(fields[8], 10, 64)
+		if err == nil && first <= offset && (fields[8] == "EOF" || lastErr == nil && offset <= last) {
+			return true
+		}
+	}
+	return false
+}
+
+// Sleep waits. Package time would sleep by a timer of the Go runtime, which opens the poller's descriptors in the host's process.
+func Sleep(d time.Duration) {
+	for left := unix.NsecToTimespec(int64(max(d, 0))); errors.Is(unix.Nanosleep(&left, &left), unix.EINTR); {
+	}
 }
 
 func monotonicNow() uint64 {

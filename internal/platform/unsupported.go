@@ -68,11 +68,25 @@ func (*Locks) Held(int64, int64) (bool, error) { return false, ErrUnsupported }
 // Find fails: see ErrUnsupported.
 func (*Locks) Find(int64, int64) (Range, bool, error) { return Range{}, false, ErrUnsupported }
 
+// Number is none.
+func (*Locks) Number() int { return -1 }
+
+// Check fails: see ErrUnsupported.
+func (*Locks) Check() error { return ErrUnsupported }
+
 // Close has nothing to close.
 func (*Locks) Close() {}
 
 // Wait only lets time pass: no block can be open, so nobody calls it.
-func Wait(_ *atomic.Uint32, _ uint32, timeout time.Duration) { time.Sleep(timeout) }
+func Wait(_ *atomic.Uint32, _ uint32, timeout time.Duration) (timedOut bool) {
+	time.Sleep(timeout)
+	return true
+}
+
+// WaitHeld only lets time pass, as Wait.
+func WaitHeld(_ *atomic.Uint32, _ uint32, timeout time.Duration, _ *Locks, _ []int64) {
+	time.Sleep(timeout)
+}
 
 // WaitAny only lets time pass, as Wait.
 func WaitAny(_ []*atomic.Uint32, _ []uint32, timeout time.Duration) { time.Sleep(timeout) }
@@ -88,5 +102,29 @@ func ProcessAlive(uint64) bool { return false }
 
 func monotonicNow() uint64 { return 0 }
 
-// WatchExit fails: see ErrUnsupported.
-func WatchExit(uint64, func()) (stop func(), err error) { return nil, ErrUnsupported }
+// Ended cannot tell.
+func Ended(Identity) bool { return false }
+
+// LockHolder cannot tell.
+func LockHolder(FileInfo, int64) (Identity, bool) { return Identity{}, false }
+
+// Sleep waits.
+func Sleep(d time.Duration) { time.Sleep(d) }
+
+// Entry is a name in a directory.
+type Entry struct {
+	Name    string
+	Regular bool
+}
+
+// ReadDirectory fails: see ErrUnsupported.
+func ReadDirectory(string) ([]Entry, error) { return nil, ErrUnsupported }
+
+// ReadFile fails: see ErrUnsupported.
+func ReadFile(string, int) ([]byte, error) { return nil, ErrUnsupported }
+
+// WriteNew fails: see ErrUnsupported.
+func WriteNew(string, []byte, uint32) error { return ErrUnsupported }
+
+// Random fails: see ErrUnsupported.
+func Random([]byte) error { return ErrUnsupported }

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"datablock/internal/platform"
 )
 
 // Registry keeps schemas under their names and versions, and keeps them to the version rules. A directory is one; a broker on the network may be another.
@@ -60,7 +62,7 @@ func DefaultDirectory() (Directory, error) {
 
 // List reads every file; one that is damaged is an error, and says which. Also: ErrNoDirectory.
 func (d Directory) List() ([]*Schema, error) {
-	files, err := os.ReadDir(string(d))
+	files, err := platform.ReadDirectory(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it", d, ErrNoDirectory)
 	}
@@ -69,10 +71,10 @@ func (d Directory) List() ([]*Schema, error) {
 	}
 	var all []*Schema
 	for _, file := range files {
-		if !strings.HasSuffix(file.Name(), suffix) || strings.HasPrefix(file.Name(), ".") {
+		if !strings.HasSuffix(file.Name, suffix) || strings.HasPrefix(file.Name, ".") {
 			continue
 		}
-		s, err := d.read(file.Name())
+		s, err := d.read(file.Name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // withdrawn meanwhile
 		}
@@ -103,7 +105,7 @@ func (d Directory) read(name string) (*Schema, error) {
 	if !info.Mode().IsRegular() || info.Size() > MaxText {
 		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path, MaxText)
 	}
-	text, err := os.ReadFile(path)
+	text, err := platform.ReadFile(path, MaxText)
 	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
@@ -173,16 +175,7 @@ func (d Directory) Register(s *Schema) error {
 	if err != nil || there {
 		return err
 	}
-	temporary, err := os.CreateTemp(string(d), ".registering-*")
-	if err != nil {
-		return fmt.Errorf("the registry of schemas: %w", err)
-	}
-	defer os.Remove(temporary.Name())
-	_, err = temporary.WriteString(s.Text())
-	if err = errors.Join(err, temporary.Chmod(0o644), temporary.Sync(), temporary.Close()); err != nil {
-		return fmt.Errorf("the registry of schemas: %w", err)
-	}
-	err = os.Link(temporary.Name(), d.path(s)) // whole, or not at all, and never over another
+	err = platform.WriteNew(d.path(s), []byte(s.Text()), 0o644)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the registry of schemas: %w", err)
 	}

@@ -7,12 +7,13 @@ from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn, Union, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
 
-from ._errors import Fenced, Invalid, Overrun
+from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun
 from ._functions import RawMessage, RawReadSlot
-from ._participant import NOTHING_YET
-from ._types import unsigned
+from ._interrupts import Leaving, Statement
+from ._participant import NOTHING_YET, Raw
+from ._types import Bound, flat, refuse_objects, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -23,6 +24,30 @@ if TYPE_CHECKING:
     Messages = Union[Iterable[Buffer], NDArray[Any]]
 
 NEW, HELD, ENDED = range(3)
+
+# The words of a struct, and the one with the token of its hold in the upper half.
+WIDTH = ctypes.sizeof(RawReadSlot) // 8
+TOKEN = 5
+
+
+def holds_of(raw: Any, count: int) -> list[tuple[int, int]]:
+    """The holds of a batch: the first message of each, and the one after its last. A LOSSLESS consumer has one for all messages."""
+    words = memoryview(raw).cast("B").cast("Q")
+    tokens = [words[i * WIDTH + TOKEN] >> 32 for i in range(count)]
+    firsts = [i for i in range(count) if i == 0 or tokens[i] != tokens[i - 1]]
+    return list(zip(firsts, [*firsts[1:], count]))
+
+
+def raw_of(raw: Any, i: int) -> Raw:
+    """A struct of an array, for calls. It has no length: it stays the array's."""
+    return ctypes.byref(raw[i]), memoryview(raw).cast("B").cast("Q")[i * WIDTH : (i + 1) * WIDTH], None
+
+
+class Untold(NamedTuple):
+    """A batch that an interrupted call has taken: an array, and how many messages are in it."""
+
+    raw: Any
+    count: Any
 
 
 class Outgoing:
@@ -37,14 +62,14 @@ class Outgoing:
             words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
             words[1::2] = array("Q", [length]) * self.count
         else:
-            flat = [memoryview(message).cast("B") if memoryview(message).nbytes else b"" for message in messages]
-            self.keep = b"".join(flat)
-            self.count = len(flat)
+            parts = [flat(f"messages[{i}]", message) for i, message in enumerate(_one_by_one(messages))]
+            self.keep = b"".join(parts)
+            self.count = len(parts)
             words = array("Q")
             at = ctypes.cast(ctypes.c_char_p(self.keep), ctypes.c_void_p).value or 0
-            for message in flat:
-                words.extend((at, len(message)))
-                at += len(message)
+            for part in parts:
+                words.extend((at, len(part)))
+                at += len(part)
         self._words = words
         self.raw = (RawMessage * self.count).from_buffer(words) if self.count else None
 
@@ -63,12 +88,23 @@ def _in_rows(messages: Any) -> NDArray[Any]:
     if messages.ndim == 0:
         raise Invalid("a batch is an array of messages, one for each index of its first axis, and this one has no axis")
     if messages.dtype.hasobject:
-        raise TypeError(f"dtype {messages.dtype} has Python objects in it, which mean nothing to another process")
+        refuse_objects(f"messages, an array of dtype {messages.dtype},")
     rows: NDArray[Any] = numpy.ascontiguousarray(messages)
     return rows
 
 
-class ReadBatch(Sequence[memoryview]):
+def _one_by_one(messages: Any) -> Iterable[Any]:
+    """The messages of an iterable. One of bytes has numbers, and is one message itself."""
+    if isinstance(messages, str):
+        raise TypeError(f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]")
+    if isinstance(messages, (bytes, bytearray, memoryview)):
+        raise TypeError(f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an array")
+    if not isinstance(messages, Iterable):
+        raise TypeError(f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed")
+    return messages
+
+
+class ReadBatch(Bound, Sequence[memoryview]):
     """Messages held together, in place. See `Consumer.read_many`. A sequence of their bytes.
 
     ``ids``, ``lengths``, ``timestamps_ns`` and ``missed`` have a number for each message, as `ReadSlot` has them, and stay when the batch has ended.
@@ -77,10 +113,12 @@ class ReadBatch(Sequence[memoryview]):
     __slots__ = (
         "_consumer",
         "_count",
+        "_given",
         "_most",
         "_raw",
         "_starts",
         "_state",
+        "_statement",
         "_timeout",
         "_view",
         "_views",
@@ -90,6 +128,8 @@ class ReadBatch(Sequence[memoryview]):
         "timestamps_ns",
     )
 
+    _hint = "copy its messages, [bytes(data) for data in batch]"
+
     def __init__(self, consumer: Consumer, most: int, timeout: float | None) -> None:
         self._consumer = consumer
         self._most = unsigned("most", most, 32)
@@ -97,6 +137,8 @@ class ReadBatch(Sequence[memoryview]):
             raise Invalid("most is 0: ask for at least one message")
         self._timeout = timeout
         self._state = NEW
+        self._statement: Statement | None = None
+        self._given: list[Raw] | None = None
         self._count = 0
         self._view: memoryview | None = None
         self._views: list[memoryview] = []
@@ -110,6 +152,10 @@ class ReadBatch(Sequence[memoryview]):
         if self._state != NEW:
             raise Invalid(f"{self!r} was used before: call read_many() for each batch")
         consumer = self._consumer
+        consumer._rejoin()
+        library = consumer._library
+        if consumer._kept:
+            return self._enter_kept()
         library = consumer._library
         self._raw = (RawReadSlot * self._most)()
         count = ctypes.c_size_t()
@@ -121,50 +167,100 @@ class ReadBatch(Sequence[memoryview]):
                 )
             elif status != 0:
                 consumer._fail(status)
-            self._describe(count.value)
-            self._state = HELD
-            consumer._held[self] = None
+            self._hold(count.value)
+            return self
         except BaseException:
+            if count.value != 0:
+                consumer._kept.append(Untold(self._raw, count))
             self._expire()
-            library.datablock_read_batch_end(consumer._handle, self._raw, count)
+            self._statement = None
             raise
-        if consumer._closed:
+
+    def _enter_kept(self) -> ReadBatch:
+        """Hold what an interrupted read has taken."""
+        taken: list[Raw] = []
+        consumer = self._consumer
+        try:
+            if consumer._take_kept(taken, self._most)[1][0] == 0:
+                raise Busy(f'block "{consumer.name}": another thread reads with this Consumer: one object is for one thread at a time')
+            self._raw = (RawReadSlot * len(taken))()
+            words = memoryview(self._raw).cast("B").cast("Q")
+            words[:] = array("Q", [word for raw in taken for word in raw[1]])
+            self._given = taken
+            self._hold(len(taken))
+            return self
+        except BaseException:
+            if taken and taken[0][1][0] != 0:
+                consumer._kept.extendleft(reversed(taken))
             self._expire()
+            self._statement = None
+            raise
+
+    def _hold(self, count: int) -> None:
+        consumer = self._consumer
+        self._describe(count)
+        self._state = HELD
+        consumer._held[self] = None
+        if consumer._closed:
             raise consumer._closed_error()
-        return self
 
     def _describe(self, count: int) -> None:
         self._count = count
         words = array("Q", bytes(self._raw)[: count * ctypes.sizeof(RawReadSlot)])
-        width = ctypes.sizeof(RawReadSlot) // 8
-        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::width] for field in range(5))
+        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::WIDTH] for field in range(5))
         consumer = self._consumer
         view = consumer._view
         self._view = view if view is not None else consumer._map(addresses[0])
         base = consumer._base
         self._starts = array("Q", [address - base for address in addresses])
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if kind is None:
-            self.release()
-            return
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             self.release()
-        except (Overrun, Fenced):
-            if isinstance(error, Exception):
-                raise  # which may well be the reason for the other one
-        except Exception:
-            pass
+        except DataBlockError as failure:
+            # Where the block has failed, these may well be the reason for it.
+            if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
+                raise
+        finally:
+            if self._state != HELD:
+                self._statement = None
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self.release()
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def release(self) -> None:
         """End the hold of all of it now. Does nothing when it has ended. Raises `Overrun` and `Fenced`: discard what was read."""
         if self._state != HELD:
             return
         consumer = self._consumer
-        self._expire()
-        status = consumer._library.datablock_read_batch_end(consumer._handle, self._raw, self._count)
+        holds = self._given or [raw_of(self._raw, first) for first, _ in holds_of(self._raw, self._count)]
+        try:
+            status = self._end(holds)
+        except BaseException:  # Ctrl-C
+            self._end([raw for raw in holds if raw[1][0] != 0])  # of a hold that has ended it is refused
+            raise
         if status != 0:
             consumer._fail(status)
+
+    def _end(self, holds: list[Raw]) -> int:
+        consumer = self._consumer
+        self._expire()
+        first = 0
+        for raw in holds:  # each by itself: the end of one may have to wait for that of an older message
+            status, about = consumer._end_any(raw)
+            if status != 0 or consumer._late:
+                status = consumer._settle(status, about)
+            first = first or status
+        return first
 
     def __len__(self) -> int:
         return self._count
@@ -202,7 +298,7 @@ class ReadBatch(Sequence[memoryview]):
         view = self._memory()
         kind = numpy.dtype(dtype)
         if kind.hasobject:
-            raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
+            refuse_objects(f"dtype {kind}")
         length = self.lengths[0]
         if self.lengths.count(length) != self._count:
             raise Invalid(
@@ -234,10 +330,10 @@ class ReadBatch(Sequence[memoryview]):
         self._state = ENDED
         self._view = None
         self._consumer._held.pop(self, None)
-        views, self._views = self._views, []
-        for view in views:
+        for view in self._views:
             with suppress(BufferError):  # something looks at the memory through it; it may, and the memory stays
                 view.release()
+        self._views = []
 
     def _refuse(self) -> NoReturn:
         if self._state == NEW:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import ctypes
 import os
+import weakref
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._batch import ReadBatch
-from ._errors import Closed, Fenced, Forked, Invalid, Overrun, Status, Timeout
+from ._batch import ReadBatch, Untold, holds_of, raw_of
+from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, Status, Timeout
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
+from ._interrupts import Leaving, Statement, record
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
-from ._types import BlockState, Delivery, SecretBytes, Start, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import (
+    BlockState,
+    Bound,
+    Delivery,
+    SecretBytes,
+    Start,
+    choice,
+    optional_path_bytes,
+    path_bytes,
+    seconds,
+    secret_bytes,
+    unsigned,
+)
 from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
 if TYPE_CHECKING:
@@ -77,8 +93,8 @@ class Consumer(Participant):
         status = loaded.datablock_consumer_options_init(options)
         if status != 0:
             loaded.fail(status)
-        options.delivery = unsigned("delivery", delivery)
-        options.start = unsigned("start", start)
+        options.delivery = choice(Delivery, "delivery", delivery)
+        options.start = choice(Start, "start", start)
         options.max_pins = unsigned("max_pins", max_pins)
         options.durable = int(durable)
         options.name = optional_path_bytes("consumer_name", consumer_name)
@@ -86,45 +102,48 @@ class Consumer(Participant):
         options.secret, options.secret_length, keep = secret_bytes(secret)
         configure(options, schema, registered, registry, zone_schema)
         options.schema_mode = int(exact)
-        handle = ConsumerHandle()
-        status = loaded.datablock_consumer_open(path_bytes("block name", name), options, handle)
-        del keep
-        if status != 0:
-            loaded.fail(status)
-        self._file = BlockFile(name, directory)
-        self._delivery = Delivery(delivery)
+        self._delivery = delivery
         self._schema: Schema | None = None
         self._zone_schema: Schema | None = None
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
+        self._kept: deque[Raw | Untold] = deque()  # what interrupted reads have taken, in order
+        self._parts: list[_Part] = []
         quick = loaded.quick
         self._begin = quick.datablock_read_begin
         self._begin_at = quick.datablock_read_at
         self._end = quick.datablock_read_end
-        super().__init__(loaded, os.fsdecode(name), handle, loaded.datablock_consumer_close)
+        super().__init__(loaded, os.fsdecode(name), ConsumerHandle(), loaded.datablock_consumer_close)
+        self._open(loaded.datablock_consumer_open, path_bytes("block name", name), options)
+        del keep
+        try:
+            self._file = BlockFile(name, directory)
+        except BaseException:
+            self._give_up()
+            raise
 
     @property
     def delivery(self) -> Delivery:
         """As it was asked for."""
-        return self._delivery
+        return Delivery(self._delivery)
 
     @property
     def schema(self) -> Schema:
         """What a message of this block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
         if self._schema is None:
-            self._schema = Schema._from("datablock_schema_of_consumer", self._handle)
+            self._schema = Schema._from("datablock_schema_of_consumer", self._handle, fail=self._fail)
         return self._schema
 
     @property
     def zone_schema(self) -> Schema:
         """What the flexible zone is, as the block's producer has said. Raises as `schema`."""
         if self._zone_schema is None:
-            self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle)
+            self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle, fail=self._fail)
         return self._zone_schema
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"holding {len(self._held)}" if self._held else "open"
-        return f"<Consumer {self._name!r} {self._delivery.name} {state}>"
+        return f"<Consumer {self._name!r} {self.delivery.name} {state}>"
 
     def read(self, timeout: float | None = None) -> ReadSlot:
         """Hold the next message in place while a ``with`` block runs::
@@ -137,8 +156,8 @@ class Consumer(Participant):
         Entering raises `Timeout` (also as `NoProducer`), `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`; leaving raises `Overrun` or
         `Fenced` when the bytes may have changed while they were held: discard what was read.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         return ReadSlot(self, timeout, None)
 
     def read_at(self, id: int) -> ReadSlot:
@@ -159,34 +178,50 @@ class Consumer(Participant):
 
         Entering and leaving raise as those of `read`; no other message may be held meanwhile, unless ``max_pins`` allows it.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         return ReadBatch(self, most, timeout)
 
     def receive(self, timeout: float | None = None) -> bytes:
         """A copy of the next message. Waits and raises as `read`."""
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
-        raw = self._take_raw()
-        reference, words, _ = raw
+        if timeout is not None:
+            timeout = seconds(timeout)
+        taken: list[Raw] = []
+        ended: list[int | None] = []
+        if not self._kept:
+            taken.append(self._take_raw())
         try:
-            status = self._begin(self._handle, DO_NOT_WAIT, reference)
-            if status != 0:
-                self._hold_later(status, reference, timeout)
+            raw = taken[0] if taken else self._take_kept(taken)
+            reference, words, size = raw
+            if words[0] == 0:
+                status = self._begin(self._handle, DO_NOT_WAIT, reference)
+                if status != 0:
+                    self._hold_later(status, reference, timeout)
             view = self._view
             if view is None:
                 view = self._map(words[0])
             start = words[0] - self._base
             data = view[start : start + words[1]].tobytes()
-            status = self._end(self._handle, reference)
-            if status == 0 and not self._late:
+            end, arguments = self._end, ((self._handle,), (reference,))
+            if self._parts:
+                end, arguments, ended = self._end_of(raw, ended)
+            spent = taken if type(size) is ctypes.c_size_t else ()
+            ending = map(ended.append, map(end, *arguments))
+            # The end of the hold and the return are one step for signals: Python looks for them at calls, at the beginning of
+            # functions and where it jumps back, and there is none of these from here to the return.
+            if None in ending and not ended[0] and not self._late:
                 words[0] = 0
-                self._raws.append(raw)
+                self._raws += spent
                 return data
-            status = self._settle(status, raw)
+            status = self._settle(ended[0] or 0, raw)
         except BaseException:
-            if words[0] != 0:
-                self._end(self._handle, reference)
+            if taken:
+                words = taken[0][1]
+                if words[0] == 0:
+                    self._give_back(taken[0])
+                elif not ended or ended[0] == INVALID:
+                    self._kept.appendleft(taken[0])
+                    self._late = [late for late in self._late if late is not taken[0]]
             raise
         if status != 0:
             self._fail(status)
@@ -196,10 +231,22 @@ class Consumer(Participant):
         return SlotIterator(self)
 
     def _hold_later(self, status: int, reference: Any, timeout: float | None) -> None:
+        if self._held and self._end_forgotten():
+            status = self._begin(self._handle, DO_NOT_WAIT, reference)
+            if status == 0:
+                return
         if status in NOTHING_YET and timeout != 0:
             self._wait(self._library.datablock_read_begin, reference, timeout)
         else:
             self._fail(status)
+
+    def _end_forgotten(self) -> bool:
+        """End what iterators hold that are gone: an interrupt kept them from it."""
+        forgotten = [slot for slot in self._held if isinstance(slot, ReadSlot) and slot._source is not None and slot._source() is None]
+        for slot in forgotten:
+            with suppress(Overrun, Fenced):
+                slot.release()
+        return bool(forgotten)
 
     def _hold_at_later(self, status: int, number: int, reference: Any, timeout: float | None) -> None:
         if status != NOT_FOUND or timeout == LOOK_ONCE:
@@ -220,7 +267,8 @@ class Consumer(Participant):
     def _settle(self, status: int, raw: Raw) -> int:
         """What becomes of a hold after an attempt to end it.
 
-        A LOSSLESS consumer's messages end in the order they were begun: one that ends before an older one (`INVALID`) waits here for that.
+        A LOSSLESS consumer's messages end in the order they were begun: one that ends before an older one (`INVALID`) waits here for that. A hold of a batch has no length in its `Raw`: its
+        struct stays the batch's.
         """
         while status == BUSY:  # another thread is in a call, and leaves it soon: it waits in slices
             status = self._end(self._handle, raw[0])
@@ -229,29 +277,103 @@ class Consumer(Participant):
             status = 0
         else:
             raw[1][0] = 0
-            self._raws.append(raw)
-        late, self._late = sorted(self._late, key=lambda other: int(other[1][2])), []
-        for other in late:
+            if type(raw[2]) is ctypes.c_size_t:
+                self._raws.append(raw)
+        for other in sorted(self._late, key=lambda other: int(other[1][2])):
             ended = self._end(self._handle, other[0])
-            if ended == INVALID:
-                self._late.append(other)
-            else:
+            if ended != INVALID:
+                self._late = [late for late in self._late if late is not other]
                 status = status or ended
+        if not self._held and not self._kept:  # what is left has ended: an interrupt came before it was known
+            self._late = []
         return status
+
+    # ---- Messages that an interrupted read has taken ----------------------------------------------------------------------------
+
+    def _take_kept(self, taken: list[Raw], most: int = 1) -> Raw:
+        """Move kept messages into a list, from which the caller puts them back if it is interrupted; an unused struct if another thread has them."""
+        self._tell()
+        with suppress(IndexError):
+            taken.extend(map(deque.popleft, [self._kept] * min(most, len(self._kept))))  # type: ignore[arg-type]
+        if not taken:
+            taken.append(self._take_raw())
+        return taken[0]
+
+    def _tell(self) -> None:
+        """Make single messages of kept batches."""
+        if any(type(one) is Untold for one in self._kept):
+            kept: deque[Raw | Untold] = deque()
+            parts = [part for part in self._parts if not part.ended]
+            for one in self._kept:
+                if isinstance(one, Untold):
+                    kept.extend(_messages(one, parts))
+                else:
+                    kept.append(one)
+            self._parts, self._kept = parts, kept
+
+    def _end_any(self, raw: Raw) -> tuple[int, Raw]:
+        """End a hold, or a part of one with its last part. The status, and the struct of what it is about."""
+        part = raw[2]
+        if not isinstance(part, _Part):
+            return self._end(self._handle, raw[0]), raw
+        part.ids.discard(raw[1][ID])
+        if part.ids:
+            return 0, raw
+        if not part.ended:
+            record(part.ended, self._end, self._handle, part.first[0])
+        self._parts = [other for other in self._parts if not other.ended]
+        return part.ended[0], part.first
+
+    def _end_of(self, raw: Raw, ended: list[int | None]) -> tuple[Any, Any, list[Any]]:
+        """The function that `_end_any` would call, which C implements, its arguments, and where its result belongs."""
+        self._parts = [other for other in self._parts if not other.ended]
+        part = raw[2]
+        if not isinstance(part, _Part):
+            return self._end, ((self._handle,), (raw[0],)), ended
+        number = raw[1][ID]
+        if part.ids != {number}:
+            return part.ids.discard, ((number,),), ended
+        return self._end, ((self._handle,), (part.first[0],)), part.ended
 
     def _expire(self) -> None:
         for slot in list(self._held):
             slot._expire()
 
 
-class SlotIterator(Iterator["ReadSlot"]):
+class _Part:
+    """A hold of several messages that are handed out one by one: it ends with the last of them."""
+
+    def __init__(self, first: Raw) -> None:
+        self.first = first
+        self.ids: set[int] = set()
+        self.ended: list[int] = []
+
+
+def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
+    """The messages of a batch. Adds the holds that have several of them."""
+    found: list[Raw] = []
+    for first, end in holds_of(batch.raw, batch.count.value):
+        raw = raw_of(batch.raw, first)
+        if end - first == 1:
+            found.append(raw)
+            continue
+        part = _Part(raw)
+        parts.append(part)
+        for i in range(first, end):
+            reference, words, _ = raw_of(batch.raw, i)
+            part.ids.add(words[ID])
+            found.append((reference, words, part))
+    return found
+
+
+class SlotIterator(Bound, Iterator["ReadSlot"]):
     """The messages of a consumer, one after the other; what ``iter(consumer)`` returns.
 
     Each slot ends when the next one begins, and the last one with `close` or with the iterator itself. The iteration ends when the stream is `Closed`.
     Whatever else a read raises, such as `Lost`, it raises too, and goes on after it when it is asked again.
     """
 
-    __slots__ = ("_consumer", "_over", "_slot")
+    __slots__ = ("__weakref__", "_consumer", "_over", "_slot")
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
@@ -263,27 +385,28 @@ class SlotIterator(Iterator["ReadSlot"]):
             raise StopIteration
         slot = self._follow(None)
         try:
-            slot.__enter__()
+            return slot.__enter__()
         except Closed:
             self._over = True
             raise StopIteration from None
-        return slot
+        except BaseException:
+            slot._put_back()
+            raise
 
     def _follow(self, timeout: float | None) -> ReadSlot:
         """End the slot that there is, and prepare the next one."""
         self._end()
-        self._slot = slot = ReadSlot(self._consumer, timeout, None)
+        slot = ReadSlot(self._consumer, timeout, None)
+        slot._source = weakref.ref(self)
+        self._slot = slot
         return slot
 
     def _end(self) -> None:
-        slot = self._slot
+        slot = getattr(self, "_slot", None)  # of an object that __init__ has refused there is none
         if slot is not None:
-            try:
+            with suppress(Closed, Forked):  # the hold has ended with the consumer, or is that of a parent
                 slot.release()
-            except (Closed, Forked):  # the hold has ended with the consumer, or is that of a parent
-                return
-            finally:
-                self._slot = None
+            self._slot = None
 
     def close(self) -> None:
         """End the iteration, and the slot it gave last. Raises `Overrun` and `Fenced` as `ReadSlot.release` does."""
@@ -294,7 +417,7 @@ class SlotIterator(Iterator["ReadSlot"]):
         self._end()
 
 
-class ReadSlot:
+class ReadSlot(Bound):
     """A message held in place. See `Consumer.read`.
 
     ``id``: its number. ``length``: bytes. ``timestamp_ns``: time of the commit, nanoseconds since 1970, 0 unless the block stamps. ``missed``: messages
@@ -302,15 +425,19 @@ class ReadSlot:
     """
 
     __slots__ = (
-        *("_at", "_consumer", "_data", "_raw", "_start", "_state", "_timeout", "_view"),
+        *("_at", "_consumer", "_data", "_raw", "_source", "_start", "_state", "_statement", "_timeout", "_view"),
         *("id", "index", "length", "missed", "timestamp_ns"),
     )
+
+    _hint = "copy the message, bytes(slot.data)"
 
     def __init__(self, consumer: Consumer, timeout: float | None, at: int | None) -> None:
         self._consumer = consumer
         self._timeout = timeout
         self._at = at
         self._state = NEW
+        self._statement: Statement | None = None
+        self._source: weakref.ref[SlotIterator] | None = None
         self._data: memoryview | None = None
         self._view: memoryview | None = None
 
@@ -318,6 +445,8 @@ class ReadSlot:
         if self._state != NEW:
             raise Invalid(f"{self!r} was used before: call read() for each message")
         consumer = self._consumer
+        if consumer._kept and self._at is None:
+            return self._enter_kept()
         raw = consumer._take_raw()
         reference, words, _ = raw
         try:
@@ -329,37 +458,86 @@ class ReadSlot:
                 status = consumer._begin_at(consumer._handle, ctypes.c_uint64(self._at), reference)
                 if status != 0:
                     consumer._hold_at_later(status, self._at, reference, self._timeout)
-            view = consumer._view
-            if view is None:
-                view = consumer._map(words[0])
-            address, self.length, self.id, self.timestamp_ns, self.missed, where = words.tolist()
-            self._start = address - consumer._base
-            self.index = where & 0xFFFFFFFF
-            self._view = view
-            self._raw = raw
-            self._state = OPEN
-            consumer._held[self] = None
+            self._hold(raw)
+            return self
         except BaseException:
-            if words[0] != 0:
-                self._expire()
+            if words[0] == 0:
+                consumer._give_back(raw)
+            elif self._at is None:
+                consumer._kept.append(raw)
+            else:
                 consumer._end(consumer._handle, reference)
-            raise
-        if consumer._closed:
             self._expire()
-            raise consumer._closed_error()
-        return self
+            self._statement = None
+            raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if kind is None:
-            self.release()
-            return
+    def _enter_kept(self) -> ReadSlot:
+        """Hold the message that an interrupted read has taken."""
+        taken: list[Raw] = []
+        consumer = self._consumer
+        try:
+            raw = consumer._take_kept(taken)
+            if raw[1][0] == 0:
+                status = consumer._begin(consumer._handle, DO_NOT_WAIT, raw[0])
+                if status != 0:
+                    consumer._hold_later(status, raw[0], self._timeout)
+            self._hold(raw)
+            return self
+        except BaseException:
+            if taken and taken[0][1][0] != 0:
+                consumer._kept.appendleft(taken[0])
+            self._expire()
+            self._statement = None
+            raise
+
+    def _hold(self, raw: Raw) -> None:
+        consumer = self._consumer
+        words = raw[1]
+        view = consumer._view
+        if view is None:
+            view = consumer._map(words[0])
+        address, self.length, self.id, self.timestamp_ns, self.missed, where = words.tolist()
+        self._start = address - consumer._base
+        self.index = where & 0xFFFFFFFF
+        self._view = view
+        self._raw = raw
+        self._state = OPEN
+        consumer._held[self] = None
+        if consumer._closed:
+            raise consumer._closed_error()
+
+    def _put_back(self) -> None:
+        """Undo entering: what was read in order is given by the next read."""
+        if self._state == OPEN:
+            self._state = ENDED
+            if self._at is None:
+                self._consumer._kept.appendleft(self._raw)
+            else:
+                self._consumer._end(self._consumer._handle, self._raw[0])
+            self._expire()
+
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
             self.release()
-        except (Overrun, Fenced):
-            if isinstance(error, Exception):
-                raise  # which may well be the reason for the other one
-        except Exception:
-            pass
+        except DataBlockError as failure:
+            # Where the block has failed, these may well be the reason for it.
+            if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
+                raise
+        finally:
+            if self._state != OPEN:
+                self._statement = None
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self.release()
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def verify(self) -> None:
         """Compare the message with its checksum. Raises `Checksum`: it was changed after the commit, discard what was computed from it (the hold goes on); `Invalid`: it has none."""
@@ -374,16 +552,22 @@ class ReadSlot:
         """End the hold now, and the memoryview with it. Does nothing when the slot has ended. Raises `Overrun` and `Fenced` as leaving the block does."""
         if self._state == OPEN:
             consumer = self._consumer
+            raw = self._raw
             try:
                 self._expire()
-                status = consumer._end(consumer._handle, self._raw[0])
+                if consumer._parts:
+                    status, raw = consumer._end_any(raw)
+                else:
+                    status = consumer._end(consumer._handle, raw[0])
                 if status == 0 and not consumer._late:
-                    self._raw[1][0] = 0
-                    consumer._raws.append(self._raw)
+                    raw[1][0] = 0
+                    if type(raw[2]) is ctypes.c_size_t:
+                        consumer._raws.append(raw)
                     return
-                status = consumer._settle(status, self._raw)
+                status = consumer._settle(status, raw)
             except BaseException:  # Ctrl-C
-                consumer._end(consumer._handle, self._raw[0])
+                if raw[1][0] != 0:  # of a hold that has ended it is refused
+                    consumer._settle(*consumer._end_any(raw))
                 self._expire()
                 raise
             if status != 0:
@@ -418,20 +602,20 @@ class ReadSlot:
 
     @property
     def record(self) -> NDArray[Any]:
-        """The message as the block's schema has it, in place: ``slot.record["value"]``. Valid as `array` is. Raises `SchemaMismatch` when the block has no schema."""
+        """The message as the block's schema has it, an array without an axis, in place, and so is what it gives: ``slot["value"]`` is a value. Valid as `array` is. Raises `SchemaMismatch` when the block has no schema."""
         return self.array(self._consumer.schema.dtype, ())
 
     def __getitem__(self, field: str) -> Any:
-        """A field of the block's schema: ``slot["value"]``; an array of it is in place."""
-        return self.record[field]
+        """A field of the block's schema, ``slot["value"]``: of a scalar its value, which is yours; arrays and structs are in place, valid as `array` is."""
+        return self.record[()][field]
 
     def _expire(self) -> None:
         self._state = ENDED
         self._view = None
         self._consumer._held.pop(self, None)
-        data, self._data = self._data, None
-        if data is not None:
-            release(data)
+        if self._data is not None:
+            release(self._data)
+            self._data = None
 
     def _refuse(self) -> NoReturn:
         if self._state == NEW:

@@ -55,7 +55,13 @@ class DataBlockError(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
-        return self.detail or f"{self.status.name}: {(self.__doc__ or '').splitlines()[0]}"
+        return self.detail or self._meaning()
+
+    def _meaning(self) -> str:
+        """What the class says of itself, or the one above it that says something. Under ``python -OO`` none does."""
+        texts = (kind.__doc__ or "" for kind in type(self).__mro__ if issubclass(kind, DataBlockError))
+        first = next((text.strip().splitlines()[0] for text in texts if text.strip()), None)
+        return f"{self.status.name}: {first}" if first else self.status.name
 
 
 class _SystemError(DataBlockError, OSError):

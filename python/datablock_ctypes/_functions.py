@@ -131,6 +131,17 @@ class RawObservation(ctypes.Structure):
     )
 
 
+class RawCopied(ctypes.Structure):
+    _fields_ = (
+        ("id", c_uint64),
+        ("length", c_uint64),
+        ("timestamp_ns", c_uint64),
+        ("missed", c_uint64),
+        ("index", c_uint32),
+        ("reserved", c_uint32),
+    )
+
+
 class RawWriteSlot(ctypes.Structure):
     _fields_ = (
         ("data", c_void_p),
@@ -151,6 +162,10 @@ class RawReadSlot(ctypes.Structure):
         ("index", c_uint32),
         ("token", c_uint32),
     )
+
+
+class RawWaker(ctypes.Structure):
+    _fields_ = (("woken", c_uint32),)
 
 
 class RawMessage(ctypes.Structure):
@@ -295,7 +310,9 @@ STRUCTS: dict[str, type[ctypes.Structure]] = {
     "datablock_zone": RawZone,
     "datablock_write_slot": RawWriteSlot,
     "datablock_read_slot": RawReadSlot,
+    "datablock_waker": RawWaker,
     "datablock_message": RawMessage,
+    "datablock_copied": RawCopied,
     "datablock_observer": ObserverHandle,
     "datablock_observation": RawObservation,
     "datablock_schema": RawSchema,
@@ -337,8 +354,11 @@ FUNCTIONS = (
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
+    Function("datablock_wait_any_or_wake", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker))),
+    Function("datablock_wake", None, (POINTER(RawWaker),)),
     Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
     Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
+    Function("datablock_read_copy", c_int, (ConsumerHandle, c_int64, c_uint32, c_void_p, c_size_t, POINTER(RawCopied))),
     Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),
     Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
     Function("datablock_observer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ObserverHandle))),

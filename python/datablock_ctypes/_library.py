@@ -74,7 +74,7 @@ def _text(version: tuple[int, ...]) -> str:
 
 
 _library: Library | None = None
-_lock = threading.Lock()
+_lock = threading.RLock()  # a signal handler that uses the library may run while this thread loads it
 
 
 def load(path: StrPath | None = None) -> str:
@@ -89,8 +89,10 @@ def load(path: StrPath | None = None) -> str:
     global _library
     with _lock:
         if _library is None:
-            _library = _find(path)
-        elif path is not None and not _same_file(os.fspath(path), _library.path):
+            found = _find(path)
+            if _library is None:  # else a signal handler has loaded it meanwhile
+                _library = found
+        if path is not None and not _same_file(os.fspath(path), _library.path):
             raise Invalid(f"{_library.path} is loaded already: choose another library before the first use")
         return _library.path
 
@@ -154,7 +156,7 @@ def _find(path: StrPath | None) -> Library:
 
 def _after_fork_in_child() -> None:
     global _lock
-    _lock = threading.Lock()  # another thread of the parent may have held it
+    _lock = threading.RLock()  # another thread of the parent may have held it
 
 
 if hasattr(os, "register_at_fork"):

@@ -3,15 +3,23 @@
 The library unmaps a block when its handle is closed, and that must not wait for whoever still has an array: a consumer that cannot detach
 would hold its producer up. So views and arrays never point into the library's mapping but into a second one of the same pages, made from the
 first, which lives until the last Python object that looks at it is gone.
+
+A producer's second mapping can be written to. The right to write ends with the producer, and the arrays do not. So closing replaces that
+mapping, in place and in one step, by a private one of the same file: what is written afterwards stays in this process.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import sys
 import weakref
+from contextlib import suppress
 from typing import Any
+
+from ._interrupts import Descriptor, debts, forget, owe, record, watch
+from ._maps import Mapping, mapping_at
 
 MREMAP_MAYMOVE = 1
 MADV_DOFORK = 11
@@ -20,7 +28,6 @@ MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 0x02, 0x10, 0x20, 0x4000
 MAP_FAILED = ctypes.c_void_p(-1).value
 
 _system: Any = None
-_writable: dict[int, int] = {}  # address and size of each second mapping that can be written to
 
 
 def _load_system() -> Any:
@@ -32,61 +39,170 @@ def _load_system() -> Any:
         system.mremap.argtypes = (pointer, size, size, number)
         system.mmap.argtypes = (pointer, size, number, number, number, ctypes.c_int64)
         system.munmap.argtypes = (pointer, size)
-        system.madvise.argtypes = (pointer, size, number)
+        system.madvise.argtypes = system.mprotect.argtypes = (pointer, size, number)
         _system = system
     return _system
 
 
-def mapping_of(address: int) -> tuple[int, int]:
-    """First address and size in bytes of the mapping that holds an address of this process."""
-    with open("/proc/self/maps", encoding="ascii", errors="replace") as maps:
-        for line in maps:
-            first, last = (int(number, 16) for number in line.split(" ", 1)[0].split("-"))
-            if first <= address < last:
-                return first, last - first
-    raise RuntimeError(f"no mapping holds address {address:#x}")
+class Pin(ctypes.Structure):
+    """A Py_buffer: the memory of an object, at its address for as long as this lives."""
+
+    _fields_ = (
+        ("address", ctypes.c_void_p),
+        ("object", ctypes.c_void_p),
+        ("length", ctypes.c_ssize_t),
+        ("item_size", ctypes.c_ssize_t),
+        ("read_only", ctypes.c_int),
+        ("dimensions", ctypes.c_int),
+        ("pointers", ctypes.c_void_p * 5),
+    )
+
+    def __del__(self) -> None:
+        if self.object:
+            ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self))
 
 
-def map_again(address: int, writable: bool) -> tuple[memoryview, int]:
-    """Map what is mapped around an address a second time.
-
-    Returns a view of all of it, read-only unless `writable`, and the address in the first mapping that its first byte corresponds to. The first mapping
-    must stay until this returns; what becomes of it then is of no matter.
-    """
-    if not sys.platform.startswith("linux"):
-        raise NotImplementedError("datablock_ctypes runs on Linux only, so far")
-    system = _load_system()
-    first, size = mapping_of(address)
-    # An old size of zero makes a further mapping of the same pages, and leaves the old one as it is; see mremap(2).
-    again = system.mremap(first, 0, size, MREMAP_MAYMOVE)
-    if again == MAP_FAILED:
-        number = ctypes.get_errno()
-        raise OSError(number, f"map {size} bytes of the block a second time: {os.strerror(number)}")
-    if writable:
-        _writable[again] = size
-        # The library keeps its writable mapping from children. A hole at this address would be filled with who knows what, and an array
-        # that came along would write there; so this one is inherited, and replaced at once (_after_fork_in_child).
-        system.madvise(again, size, MADV_DOFORK)
-    pages = (ctypes.c_ubyte * size).from_address(again)
-    # At exit the kernel unmaps: an array may live longer than any order of finalizers says.
-    weakref.finalize(pages, _unmap, again, size, os.getpid()).atexit = False
-    view = memoryview(pages).cast("B")
-    return (view if writable else view.toreadonly()), first
+def pinned(data: Any) -> tuple[Any, object]:
+    """The address of the bytes of a contiguous buffer, as C takes it, and what holds them in their place."""
+    if len(data) == 0:
+        return None, None
+    if type(data) is bytearray or not data.readonly:
+        first = ctypes.c_char.from_buffer(data)
+        return ctypes.byref(first), first
+    pin = Pin()
+    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(data), ctypes.byref(pin), 0)
+    return ctypes.c_void_p(pin.address), pin
 
 
-def _unmap(address: int, size: int, process: int) -> None:
-    _writable.pop(address, None)
-    if os.getpid() == process:
-        _system.munmap(address, size)
+class Memory:
+    """The second mapping of a participant's data file, from before it is made until the participant is closed."""
+
+    def __init__(self, writable: bool) -> None:
+        self._mapping = _Mapping(writable)
+        self._pages: Any = None
+        self._mapping.memory = watch(self, self._mapping)
+        owe(self._mapping)
+
+    def map(self, address: int) -> tuple[memoryview, int]:
+        """Map what is mapped around an address a second time, or go on with it after an interrupt.
+
+        Returns a view of all of it, read-only unless it is a producer's, and the address in the first mapping that its first byte corresponds to.
+        The first mapping must stay until this returns; what becomes of it then does not matter.
+        """
+        if not sys.platform.startswith("linux"):
+            raise NotImplementedError("datablock_ctypes runs on Linux only, so far")
+        mapping = self._mapping
+        if self._pages is None:
+            if not mapping.addresses:
+                mapping.make(mapping_at(address))
+            self._pages = (ctypes.c_ubyte * mapping.size).from_address(mapping.addresses[0])
+        if mapping.pages is None:
+            mapping.pages = watch(self._pages, mapping)
+        view = memoryview(self._pages).cast("B")
+        return (view if mapping.writable else view.toreadonly()), mapping.base
+
+    def end_writing(self) -> None:
+        """Let what still looks at the memory change nothing but a copy of it, from now on."""
+        self._mapping.end_writing()
+
+    def leave(self) -> None:
+        """Keep the memory for no longer than the arrays do that look at it."""
+        if not self._mapping.addresses:
+            forget(self._mapping)
+            self._mapping.memory = None
+        self._pages = None
+
+
+class _Mapping:
+    """What is known of a second mapping: a debt."""
+
+    def __init__(self, writable: bool) -> None:
+        self.writable = writable
+        self.addresses: list[int] = []  # none or one
+        self.size = self.base = 0
+        self.region: Mapping | None = None
+        self.process = os.getpid()
+        self.memory: weakref.ref[Any] | None = None
+        self.pages: weakref.ref[Any] | None = None
+
+    def make(self, region: Mapping) -> None:
+        system = _load_system()
+        self.region, self.size, self.base = region, region.size, region.first
+        # An old size of zero makes a further mapping of the same pages, and leaves the old one as it is; see mremap(2).
+        record(self.addresses, system.mremap, region.first, 0, region.size, MREMAP_MAYMOVE)
+        if self.addresses[0] == MAP_FAILED:
+            number = ctypes.get_errno()
+            self.addresses.clear()
+            raise OSError(number, f"map {region.size} bytes of the block a second time: {os.strerror(number)}")
+        if self.writable:
+            # The library keeps its writable mapping from children. A hole at this address would be filled with who knows what, and an array
+            # that came along would write there; so this one is inherited, and replaced at once (_after_fork_in_child).
+            system.madvise(self.addresses[0], self.size, MADV_DOFORK)
+
+    def end_writing(self) -> None:
+        """Replace the mapping by a private one, in place and in one step. The caller keeps the pages from being collected meanwhile."""
+        if not self.writable or not self.addresses:
+            return
+        flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
+        if not self._replace_by_file(flags) and not self._replace(flags | MAP_ANONYMOUS, -1, 0):
+            # A late write then ends this process, which is better than that it changes a message.
+            _system.mprotect(self.addresses[0], self.size, PROT_READ)
+        self.writable = False
+
+    def _replace_by_file(self, flags: int) -> bool:
+        """The library has the file open, also if its name is gone."""
+        assert self.region is not None
+        file, offset = (self.region.device, self.region.inode), self.region.offset
+        own = Descriptor()
+        try:
+            for name in os.listdir("/proc/self/fd"):
+                with suppress(OSError):
+                    if _is_file(int(name), file):
+                        number = own.open(os.dup, int(name))
+                        if _is_file(number, file):  # still: another thread may have used the number anew
+                            return self._replace(flags, number, offset)
+                        own.close()
+        except OSError:
+            pass
+        finally:
+            own.close()
+        return False
+
+    def _replace(self, flags: int, descriptor: int, offset: int) -> bool:
+        found = _system.mmap(self.addresses[0], self.size, PROT_READ | PROT_WRITE, flags, descriptor, offset)
+        return bool(found != MAP_FAILED)
+
+    def due(self) -> bool:
+        """Whether the pages are gone; or, if there were none yet, who was to make them."""
+        last = self.pages if self.pages is not None else self.memory
+        return last is not None and last() is None
+
+    def settle(self) -> None:
+        if os.getpid() == self.process and self.addresses:
+            with suppress(IndexError):  # another thread was faster
+                done: list[int] = []
+                done.extend(map(_system.munmap, map(list.pop, (self.addresses,)), (self.size,)))
+
+    def settle_at_exit(self) -> None:
+        """The kernel unmaps: an array may live longer than any order of finalizers says."""
+
+    def after_fork_in_child(self) -> None:
+        if self.writable and self.addresses:
+            if not self._replace(MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0):
+                os._exit(1)
+            self.writable = False
+
+
+def _is_file(descriptor: int, file: tuple[int, int]) -> bool:
+    found = os.fstat(descriptor)
+    return (found.st_dev, found.st_ino) == file and stat.S_ISREG(found.st_mode)
 
 
 def _after_fork_in_child() -> None:
     """Arrays of a producer's slots that came along in a fork look at memory of the child's own, zeros: two processes must not write through one claim."""
-    for address, size in _writable.items():
-        flags = MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE
-        if _system.mmap(address, size, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED:
-            os._exit(1)
-    _writable.clear()
+    for debt in debts():
+        if isinstance(debt, _Mapping):
+            debt.after_fork_in_child()
 
 
 if hasattr(os, "register_at_fork"):

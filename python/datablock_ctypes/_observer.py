@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-import weakref
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._errors import Closed, Status
+from ._errors import Closed, DataBlockError, NotFound, SchemaMismatch, Status
 from ._functions import ConsumerOptions, ObserverHandle, RawObservation
+from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
+from ._participant import Link
 from ._schema import Schema, configure
-from ._types import SecretBytes, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import Bound, SecretBytes, optional_path_bytes, path_bytes, refuse_objects, secret_bytes, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -28,31 +30,39 @@ class Observation:
     slot's number, as in the diagnosis.
     """
 
-    __slots__ = ("_observer", "data", "id", "index", "next_id", "timestamp_ns")
+    __slots__ = ("_schema", "data", "id", "index", "next_id", "timestamp_ns")
 
-    def __init__(self, raw: RawObservation, data: bytes, observer: Observer) -> None:
-        self.id: int = raw.id
+    def __init__(self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None) -> None:
+        self.id = id
         self.data = data
-        self.timestamp_ns: int = raw.timestamp_ns
-        self.next_id: int = raw.next_id
-        self.index: int = raw.index
-        self._observer = observer
+        self.timestamp_ns = timestamp_ns
+        self.next_id = next_id
+        self.index = index
+        self._schema = schema
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
         """The message as a NumPy array of one dimension, read-only."""
         import numpy
 
-        return numpy.frombuffer(self.data, dtype)
+        kind = numpy.dtype(dtype)
+        if kind.hasobject:
+            refuse_objects(f"dtype {kind}")
+        return numpy.frombuffer(self.data, kind)
 
     def __getitem__(self, field: str) -> Any:
-        """A field of the block's schema: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
-        return self.array(self._observer.schema.dtype)[0][field]
+        """A field of the block's schema, of a scalar its value: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
+        if self._schema is None:
+            raise SchemaMismatch(f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data")
+        return self.array(self._schema.dtype)[0][field]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Observation, (self.id, self.data, self.timestamp_ns, self.next_id, self.index, self._schema)
 
     def __repr__(self) -> str:
         return f"<Observation id={self.id} length={len(self.data)}>"
 
 
-class Observer:
+class Observer(Bound):
     """Copies messages out of a block, and is no part of it.
 
     It has no place in the stream, holds nobody up, is seen by nobody, changes nothing, and needs no permission but to read the data file. It looks when it is asked, and never waits. One thread at a
@@ -82,13 +92,21 @@ class Observer:
         options.secret, options.secret_length, keep = secret_bytes(secret)
         configure(options, schema, registered, registry, None)
         self._handle = ObserverHandle()
-        status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
-        del keep
-        if status != 0:
-            loaded.fail(status)
-        self._finalizer = weakref.finalize(self, _close, loaded.datablock_observer_close, self._handle, os.getpid())
+        self._state = 0  # how many with statements it is in
+        self._statement: Statement | None = None
+        self._closed = False
         self._length = 0  # of the longest message so far
         self._schema: Schema | None = None
+        self._without_schema = False
+        self._link = Link(self, self._handle, loaded.datablock_observer_close)
+        try:
+            status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
+            del keep
+            if status != 0:
+                loaded.fail(status)
+        except BaseException:
+            self._link.close()
+            raise
 
     @property
     def name(self) -> str:
@@ -97,13 +115,13 @@ class Observer:
 
     @property
     def closed(self) -> bool:
-        return not self._finalizer.alive
+        return self._closed or self._link.closing
 
     @property
     def schema(self) -> Schema:
         """What a message of the block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
         if self._schema is None:
-            self._schema = Schema._from("datablock_schema_of_observer", self._handle)
+            self._schema = Schema._from("datablock_schema_of_observer", self._handle, fail=self._fail)
         return self._schema
 
     def newest(self) -> Observation:
@@ -115,7 +133,10 @@ class Observer:
 
     def read_at(self, id: int) -> Observation:
         """A copy of message ``id``. Raises `NotFound` (not written yet), `Overrun` (overwritten, perhaps while it was copied), `Lost`, and as `newest`."""
-        return self._copy(unsigned("id", id, 64))
+        number = unsigned("id", id, 64)
+        if number == NEWEST:  # no id, but what the library takes for a question for the newest
+            raise NotFound(f'block "{self._name}": message {number} is not written yet')
+        return self._copy(number)
 
     def _copy(self, number: int) -> Observation:
         raw = RawObservation()
@@ -127,7 +148,19 @@ class Observer:
                 self._fail(status)
             self._length = max(self._length, raw.length)
             if raw.length <= len(buffer):
-                return Observation(raw, bytes(memoryview(buffer)[: raw.length]), self)
+                data = bytes(memoryview(buffer)[: raw.length])
+                return Observation(raw.id, data, raw.timestamp_ns, raw.next_id, raw.index, self._schema_if_any())
+
+    def _schema_if_any(self) -> Schema | None:
+        """For what is looked at, which may outlive this object."""
+        if self._schema is None and not self._without_schema:
+            try:
+                return self.schema
+            except SchemaMismatch:
+                self._without_schema = True
+            except DataBlockError:  # which a question for the schema says, too
+                pass
+        return self._schema
 
     def _fail(self, status: int) -> NoReturn:
         error = self._library.error(status)
@@ -137,19 +170,30 @@ class Observer:
 
     def close(self) -> None:
         """Let go of the block. May be called again, and from any thread."""
-        status = self._finalizer() or 0
+        self._closed = True
+        status = self._link.close()
         if status != 0:
             self._library.fail(status)
 
     def __enter__(self) -> Observer:
+        self._state += 1
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         self.close()
+        self._state -= 1
+        self._statement = None
+
+    def _abandon(self) -> None:
+        with suppress(DataBlockError):
+            self._leave(None, None, None)
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def __repr__(self) -> str:
         return f"<Observer {self._name!r} {'closed' if self.closed else 'open'}>"
-
-
-def _close(close: Any, handle: ObserverHandle, process: int) -> int:
-    return int(close(handle)) if os.getpid() == process else 0

@@ -6,25 +6,33 @@ import ctypes
 import functools
 import math
 import os
+import sys
 import threading
 import time
-import weakref
 from collections import deque
-from types import TracebackType
+from collections.abc import Iterable
+from contextlib import suppress
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
-from ._errors import Closed, Invalid, Status
+from ._errors import Closed, DataBlockError, Invalid, Status
+from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
-from ._memory import map_again
+from ._memory import Memory
 from ._shared import Counters, FlexibleZone, SharedSpinLock
+from ._types import Bound, refuse_objects, whole
 
 if TYPE_CHECKING:
+    import weakref
+
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from ._schema import Schema
+    from ._waiters import Visit
 
 Self = TypeVar("Self", bound="Participant")
+Result = TypeVar("Result")
 
 # One call waits no longer than this, so that signal handlers run in time.
 SLICE_MS = 80
@@ -32,6 +40,7 @@ SLICE_MS = 80
 # What a call says that may find something later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
+BUSY = int(Status.BUSY)
 
 # Timeouts as the functions of `Library.quick` want them.
 DO_NOT_WAIT = ctypes.c_int64(0)
@@ -44,24 +53,86 @@ ID, BREATH = 2, 1023
 Raw = tuple[Any, memoryview, Any]
 
 
-class Participant:
+class Link:
+    """A handle of the library, from before it is opened until it is closed: a debt.
+
+    ``memory``: what becomes private before another process may have the right to write.
+    """
+
+    def __init__(self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None) -> None:
+        self.handle = handle
+        self.closing = self.over = False
+        self._close = close
+        self._memory = memory
+        self._process = os.getpid()
+        settle_debts()
+        self._owner: weakref.ref[Any] | None = watch(owner, self)
+        owe(self)
+
+    def close(self) -> int:
+        """Close the handle, if it was opened and not closed yet. After an interrupt it may be called again."""
+        if self.over or self.handle.handle == 0 or os.getpid() != self._process:
+            return 0
+        self.closing = True
+        if self._memory is not None:
+            self._memory.end_writing()
+        status = self._close(self.handle)
+        if status == HANDLE:  # an earlier call has closed it, and was interrupted
+            status = 0
+        if status == 0:
+            self.over = True
+            if self._memory is not None:
+                self._memory.leave()
+            forget(self)
+            self._owner = None
+        return status
+
+    def due(self) -> bool:
+        return self._owner is not None and self._owner() is None
+
+    settle = settle_at_exit = close
+
+
+class Participant(Bound):
     """Base of `Producer` and `Consumer`."""
 
     _raw_type: type[ctypes.Structure]
     _writes: bool
+    _visit: Visit | None = None  # of a thread of `aio`, which waits inside
 
     def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
+        """Everything that the library's handle needs later, before it is opened by `_open`."""
         self._library = library
         self._name = name
         self._handle = handle
         self._process = os.getpid()
         self._closed = False
-        self._lock = threading.Lock()  # between the first look at the memory, and close
+        self._state = 0  # how many with statements it is in
+        self._statement: Statement | None = None
+        # Held around steps that closing must not come into. Re-entrant: a signal handler, or the
+        # garbage collector, may interrupt such a step, and close.
+        self._lock = threading.RLock()
+        self._close_put_off = False
         self._view: memoryview | None = None
         self._base = 0
         self._raws: deque[Raw] = deque()
+        self._memory = Memory(self._writes)
         # Also at exit: a program that comes to its end closes what it opened, as it does with files.
-        self._finalizer = weakref.finalize(self, _close, close, handle, self._process)
+        self._link = Link(self, handle, close, self._memory if self._writes else None)
+
+    def _open(self, open: Callable[..., int], *arguments: Any) -> None:
+        """Call the function that opens the handle. After an exception there is none, whenever it came."""
+        try:
+            status = open(*arguments, self._handle)
+            if status != 0:
+                self._library.fail(status)
+        except BaseException:
+            self._give_up()
+            raise
+
+    def _give_up(self) -> None:
+        self._closed = True
+        self._link.close()
 
     @property
     def name(self) -> str:
@@ -75,23 +146,30 @@ class Participant:
 
     @property
     def closed(self) -> bool:
-        return self._closed
+        return self._closed or self._close_put_off
 
     def close(self) -> None:
-        """Leave the block. May be called again, and from any thread: a call that waits in another one raises `Closed`.
+        """Leave the block. May be called again, from any thread, and from a signal handler: a call
+        that waits in another thread raises `Closed`. Where a handler interrupts a step that must not
+        be closed into, such as a copy into the zone, the end of that step closes.
 
         Memoryviews of open slots are released. NumPy arrays stay valid, and keep the block's memory, but nothing else of the block: no row, no hold,
         no descriptor. Raises `Forked` in a forked child, where the object is its parent's.
         """
         if os.getpid() != self._process:
             raise forked()
+        if self._inside():  # what the handler interrupts holds the lock, and would be waited for in vain
+            self._close_put_off = True
+            return
         with self._lock:
-            if self._closed:
-                return
             self._closed = True
         self._expire()  # first: what a claim's views can write to belongs to the next producer soon
+        self._finish()
+
+    def _finish(self) -> None:
         self._view = None
-        status = self._finalizer() or 0
+        status = self._link.close()
+        self._memory.leave()
         if status != 0:
             self._library.fail(status)
 
@@ -115,19 +193,30 @@ class Participant:
         raise NotImplementedError
 
     def __enter__(self: Self) -> Self:
+        self._state += 1
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if os.getpid() != self._process:
-            return  # a forked child leaves a block of its parent's
-        try:
-            self.close()
-        except Exception:
-            if error is None:
-                raise
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        if os.getpid() == self._process:  # a forked child leaves a block of its parent's
+            try:
+                self.close()
+            except DataBlockError:
+                if error is None:
+                    raise
+        self._state -= 1
+        self._statement = None
 
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} belongs to its process: send the block's name, and open it there")
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self._leave(None, None, None)
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     # ---- Memory ------------------------------------------------------------------------------------------------------------------
 
@@ -138,20 +227,59 @@ class Participant:
         except IndexError:
             struct = self._raw_type()
             raw = ctypes.byref(struct), memoryview(struct).cast("B").cast("Q"), ctypes.c_size_t()
+        if self._visit is not None:
+            self._rejoin()
         if raw[1][ID] & BREATH == 0:
             # Before 3.13, Python looks for a signal that came to another thread, such as one of the library's, only when it takes its lock.
             time.sleep(0)
         return raw
 
+    def _rejoin(self) -> None:
+        """Wait until the thread of a cancelled wait of `aio` has left this object, 0.1 s at most."""
+        visit = self._visit
+        if visit is not None and visit.abandoned and visit.thread != threading.get_ident():
+            visit.left.result()
+
+    def _give_back(self, raw: Raw) -> None:
+        """Keep the struct of a call that found nothing for the next call."""
+        # The last message's id has had its pause. This call gave the interpreter lock up when it
+        # asked for the detail.
+        raw[1][ID] = 1
+        self._raws.append(raw)
+
     def _map(self, address: int) -> memoryview:
         """The block's memory, mapped for Python at the first message. `address` is inside it."""
-        with self._lock:
-            if self._closed:
-                raise self._closed_error()
-            if self._view is None:
-                view, self._base = map_again(address, self._writes)
-                self._view = view  # after the base: whoever sees this does not take the lock
-            return self._view
+        return self._unclosed(self._map_once, address)
+
+    def _map_once(self, address: int) -> memoryview:
+        if self._view is None:
+            view, self._base = self._memory.map(address)
+            self._view = view  # after the base: whoever sees this does not take the lock
+        return self._view
+
+    def _inside(self) -> bool:
+        """Whether this thread is in `_unclosed`, and has come here by a signal handler or the garbage collector."""
+        if not self._lock._is_owned():  # type: ignore[attr-defined]
+            return False
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code is Participant._unclosed.__code__ and frame.f_locals.get("self") is self:
+                return True
+            frame = frame.f_back
+        while self._lock._is_owned():  # type: ignore[attr-defined]  # an interrupt has kept a with statement from releasing it
+            self._lock.release()
+        return False
+
+    def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result:
+        """Do a step that no other thread, and no signal handler, closes into. Raises `Closed`."""
+        try:
+            with self._lock:
+                if self._closed:
+                    raise self._closed_error()
+                return step(*arguments)
+        finally:
+            if self._close_put_off and not self._lock._is_owned():  # type: ignore[attr-defined]
+                self.close()
 
     # ---- Errors and waiting ------------------------------------------------------------------------------------------------------
 
@@ -161,12 +289,16 @@ class Participant:
     def _fail(self, status: int) -> NoReturn:
         """Raise what a call said that this thread has just made."""
         error = self._library.error(status)
-        if status == HANDLE and not self._finalizer.alive:  # closed, or the program is at its end
+        if status == HANDLE and (self.closed or self._link.closing):  # closed, or the program is at its end
             raise self._closed_error()
+        visit = self._visit
+        if status == BUSY and visit is not None:
+            visit.refuse(self)
         raise error
 
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
         """Repeat a call that found nothing until the time is over."""
+        self._rejoin()
         handle = self._handle
         if timeout is None:
             status = NOTHING_YET[0]
@@ -187,14 +319,6 @@ class Participant:
             self._fail(status)
 
 
-def _close(close: Callable[[Any], int], handle: ctypes.Structure, process: int) -> int:
-    return close(handle) if os.getpid() == process else 0
-
-
-def bad_timeout(timeout: float) -> Invalid:
-    return Invalid(f"timeout is {timeout!r}: use None (for ever), 0 (do not wait) or a number of seconds")
-
-
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
     """A NumPy array of at most `size` bytes from `start` on, in place."""
     kind, item, over = (
@@ -204,11 +328,17 @@ def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape:
         if size % item != 0:
             raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
         return over(view, kind, size // item, start)
-    sides = (shape,) if isinstance(shape, int) else tuple(shape)
+    sides = _sides(shape)
     count = math.prod(sides)
     if any(side < 0 for side in sides) or count * item > size:
         raise Invalid(f"shape {sides} of {kind} needs {count * item} bytes, the slot has {size}")
-    return over(view, kind, count, start).reshape(shape)
+    return over(view, kind, count, start).reshape(sides)
+
+
+def _sides(shape: Any) -> tuple[int, ...]:
+    if isinstance(shape, Iterable) and not isinstance(shape, str):
+        return tuple(whole("shape", side) for side in shape)
+    return (whole("shape", shape),)
 
 
 def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
@@ -217,7 +347,7 @@ def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[
 
     kind = numpy.dtype(dtype)
     if kind.hasobject:
-        raise TypeError(f"dtype {kind} has Python objects in it, which mean nothing to another process")
+        refuse_objects(f"dtype {kind}")
     if kind.itemsize == 0:
         raise Invalid(f"dtype {kind} has items of no bytes: give their size")
     # frombuffer, and not ndarray(buffer=...): that one looks through a read-only view, at memory that it takes for writable.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import operator
 import os
 from contextlib import suppress
 from types import TracebackType
@@ -11,12 +10,28 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _types
 from ._batch import Outgoing
-from ._errors import DataBlockError, Invalid, Timeout
+from ._errors import DataBlockError, Invalid, Status, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
+from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over, bad_timeout
+from ._memory import pinned
+from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
 from ._schema import Schema, configure
-from ._types import ChecksumPolicy, Policy, SecretBytes, milliseconds, optional_path_bytes, path_bytes, secret_bytes, unsigned
+from ._types import (
+    Bound,
+    ChecksumPolicy,
+    Policy,
+    SecretBytes,
+    choice,
+    flat,
+    milliseconds,
+    optional_path_bytes,
+    path_bytes,
+    seconds,
+    secret_bytes,
+    unsigned,
+    whole,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -25,6 +40,10 @@ if TYPE_CHECKING:
     from ._batch import Messages
 
 NEW, OPEN, ENDED = range(3)
+BUSY = int(Status.BUSY)
+
+# What the place for a message's id has in it until the message is published.
+UNPUBLISHED = (1 << 64) - 1
 
 
 class Producer(Participant):
@@ -84,7 +103,7 @@ class Producer(Participant):
     ) -> None:
         loaded = library()
         config = Config()
-        status = loaded.datablock_config_init(config, unsigned("policy", policy))
+        status = loaded.datablock_config_init(config, choice(Policy, "policy", policy))
         if status != 0:
             loaded.fail(status)
         config.slot_size = unsigned("slot_size", slot_size, 64)
@@ -93,7 +112,7 @@ class Producer(Participant):
         config.alignment = unsigned("alignment", alignment)
         config.consumer_limit = unsigned("consumer_limit", consumer_limit)
         config.min_consumers = unsigned("min_consumers", min_consumers)
-        config.checksum = unsigned("checksum", checksum)
+        config.checksum = choice(ChecksumPolicy, "checksum", checksum)
         config.retention_ms = milliseconds("retention", retention)
         config.zone_size = unsigned("zone_size", zone_size, 64)
         config.mode = unsigned("mode", mode)
@@ -110,21 +129,18 @@ class Producer(Participant):
             if wanted:
                 config.flags |= flag
         described, self._zone_schema = configure(config, schema, registered, registry, zone_schema)
-        handle = ProducerHandle()
-        status = loaded.datablock_producer_open(path_bytes("block name", name), config, handle)
-        del keep
-        if status != 0:
-            loaded.fail(status)
         self._schema = described
         self._slot_size: int = config.slot_size or (described.size if described is not None else 0)
-        self._policy = Policy(policy)
+        self._policy = policy
         self._claim: WriteSlot | None = None
         quick = loaded.quick
         self._begin = quick.datablock_write_begin
         self._commit = quick.datablock_write_commit
         self._abort = quick.datablock_write_abort
         self._write = quick.datablock_write
-        super().__init__(loaded, os.fsdecode(name), handle, loaded.datablock_producer_close)
+        super().__init__(loaded, os.fsdecode(name), ProducerHandle(), loaded.datablock_producer_close)
+        self._open(loaded.datablock_producer_open, path_bytes("block name", name), config)
+        del keep
 
     @property
     def slot_size(self) -> int:
@@ -133,7 +149,7 @@ class Producer(Participant):
 
     @property
     def policy(self) -> Policy:
-        return self._policy
+        return Policy(self._policy)
 
     @property
     def schema(self) -> Schema | None:
@@ -147,7 +163,7 @@ class Producer(Participant):
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "open"
-        return f"<Producer {self._name!r} {self._policy.name} slot_size={self._slot_size} {state}>"
+        return f"<Producer {self._name!r} {self.policy.name} slot_size={self._slot_size} {state}>"
 
     def write(self, timeout: float | None = None) -> WriteSlot:
         """Claim a slot, to be filled in place::
@@ -165,60 +181,49 @@ class Producer(Participant):
         Entering raises `Timeout`, `Superseded`, `Closed`, `Corrupt`, `Invalid`, `Busy`; leaving raises `Fenced`, `Superseded`, `Corrupt`: nothing was
         published.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         return WriteSlot(self, timeout)
 
-    def send(self, data: Buffer, timeout: float | None = None) -> int:
-        """Publish a copy of ``data``, any C-contiguous bytes-like object up to ``slot_size`` bytes, and return the message's id.
+    def send(self, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
+        """Publish a copy of ``data``, any C-contiguous bytes-like object or NumPy array up to ``slot_size`` bytes, and return the message's id.
 
-        Waits and raises as `write`; `Invalid` when ``data`` is too long.
+        Waits and raises as `write`; `Invalid` when ``data`` is too long, TypeError when there are Python objects in it. An interrupt that comes when the message
+        is published already has the attribute ``sent``, 1.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
-        if type(data) is bytes or type(data) is bytearray:
-            source: bytes | bytearray | memoryview = data
-        else:
-            source = _flat(data)
+        if timeout is not None:
+            timeout = seconds(timeout)
+        source: Any = data if type(data) is bytes or type(data) is bytearray else flat("data", data)
         length = len(source)
         if length > self._slot_size:
             raise self._too_long(length)
+        if type(source) is not bytes:  # whose address ctypes knows
+            source, _pin = pinned(source)
         raw = self._take_raw()
         reference, words, size = raw
-        if type(source) is bytes:  # whose address ctypes knows: one call
-            size.value = length
-            status = self._write(self._handle, DO_NOT_WAIT, source, size, reference)
-            if status == 0:
-                number = words[0]  # of the struct the call has used the first word only
-                words[0], words[ID] = 0, number
-                self._raws.append(raw)
-                return number
-            self._raws.append(raw)
-            if status not in NOTHING_YET or timeout == 0:
-                self._fail(status)
-            raw = self._take_raw()
-            reference, words, size = raw
+        size.value = length
+        words[0] = UNPUBLISHED
         try:
-            status = self._begin(self._handle, DO_NOT_WAIT, reference)
+            status = self._write(self._handle, DO_NOT_WAIT, source, size, reference)
             if status != 0:
-                self._claim_later(status, reference, timeout)
-            view = self._view
-            if view is None:
-                view = self._map(words[0])
-            start = words[0] - self._base
-            view[start : start + length] = source
-            size.value = length
-            status = self._commit(self._handle, reference, size)
-            if status != 0:
-                self._fail(status)
-            number = words[2]
-            words[0] = 0
-        except BaseException:
-            if words[0] != 0:
-                self._abort(self._handle, reference)
+                self._write_later(status, source, length, words, timeout)
+            number = words[0]
+            words[0], words[ID] = 0, number
+            self._raws.append(raw)
+            return number
+        except BaseException as error:
+            if words[0] == UNPUBLISHED:
+                words[0] = 0
+                self._give_back(raw)
+            elif not isinstance(error, DataBlockError):
+                error.sent = 1  # type: ignore[attr-defined]
             raise
-        self._raws.append(raw)
-        return number
+
+    def _write_later(self, status: int, source: Any, length: int, words: memoryview, timeout: float | None) -> None:
+        if status not in NOTHING_YET or timeout == 0:
+            self._fail(status)
+        call, number = self._library.datablock_write, ctypes.byref(ctypes.c_uint64.from_buffer(words))
+        self._wait(lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout)
 
     def send_many(self, messages: Messages, timeout: float | None = None) -> int:
         """Publish copies of several messages, in order, and return how many: all of them, or fewer if the time ran out after the first.
@@ -226,35 +231,42 @@ class Producer(Participant):
         ``messages``: a NumPy array, one message for each index of its first axis, or an iterable of bytes-like objects. The timeout is for the whole call. Each message is published
         by itself: consumers see it at once.
 
-        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``: then none is published. If another error stops it, ``sent`` of the exception says how many were published.
+        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, TypeError when there are Python objects in one: then none is published. Whatever else stops it,
+        also Ctrl-C, ``sent`` of the exception says how many were published; an exception without it came before the first.
         """
-        if timeout is not None and not timeout >= 0:
-            raise bad_timeout(timeout)
+        if timeout is not None:
+            timeout = seconds(timeout)
         outgoing = Outgoing(messages)
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
-        call, written = self._library.datablock_write_batch, ctypes.c_size_t()
-        sent = 0
+        self._rejoin()
+        call = self._library.datablock_write_batch
+        counts = [ctypes.c_size_t()]  # the library counts what it publishes: each call has a number of its own
+
+        def sent() -> int:
+            return sum([count.value for count in counts])
 
         def more(handle: Any, wait_ms: int, _: Any) -> int:
-            nonlocal sent
-            status: int = call(handle, wait_ms, outgoing.after(sent), outgoing.count - sent, written)
-            sent += written.value
+            nonlocal counts
+            before = sent()
+            counts = [ctypes.c_size_t(before), ctypes.c_size_t()]
+            status: int = call(handle, wait_ms, outgoing.after(before), outgoing.count - before, counts[1])
             return status
 
         try:
-            status = more(self._handle, 0, None)
-            if status in NOTHING_YET and timeout != 0:
-                self._wait(more, None, timeout)
-            elif status != 0:
-                self._fail(status)
-        except Timeout:
-            if sent == 0:
-                raise
-        except DataBlockError as error:
-            error.sent = sent
+            try:
+                status = more(self._handle, 0, None)
+                if status in NOTHING_YET and timeout != 0:
+                    self._wait(more, None, timeout)
+                elif status != 0:
+                    self._fail(status)
+            except Timeout:
+                if sent() == 0:
+                    raise
+            return sent()
+        except BaseException as error:
+            error.sent = sent()  # type: ignore[attr-defined]
             raise
-        return sent
 
     def _too_long(self, length: int) -> Invalid:
         return Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
@@ -271,21 +283,30 @@ class Producer(Participant):
             claim._end()
 
 
-def _flat(data: Buffer) -> memoryview:
-    """The bytes of a buffer of any shape and type."""
-    view = memoryview(data)
-    if view.nbytes == 0:
-        return memoryview(b"")
-    return view.cast("B") if view.format != "B" or view.ndim != 1 else view
-
-
-class WriteSlot:
+class WriteSlot(Bound):
     """A claimed slot. See `Producer.write`.
 
     ``id`` is the number that the message will have, ``index`` the slot's number as in the diagnosis, ``capacity`` its size in bytes.
     """
 
-    __slots__ = ("_arrays", "_data", "_length", "_producer", "_raw", "_start", "_state", "_timeout", "_view", "capacity", "id", "index")
+    __slots__ = (
+        "_arrays",
+        "_data",
+        "_length",
+        "_producer",
+        "_raw",
+        "_sent",
+        "_start",
+        "_state",
+        "_statement",
+        "_timeout",
+        "_view",
+        "capacity",
+        "id",
+        "index",
+    )
+
+    _hint = "copy the message, bytes(slot.data)"
 
     def __init__(self, producer: Producer, timeout: float | None) -> None:
         self._producer = producer
@@ -295,6 +316,8 @@ class WriteSlot:
         self._arrays: list[NDArray[Any]] | None = None
         self._length: int | None = None
         self._view: memoryview | None = None
+        self._statement: Statement | None = None
+        self._sent = 0  # 1: it was published
         self.id = self.index = self.capacity = 0
 
     def __enter__(self) -> WriteSlot:
@@ -318,22 +341,26 @@ class WriteSlot:
             self._raw = raw
             self._state = OPEN
             producer._claim = self
+            if producer._closed:
+                raise producer._closed_error()
+            return self
         except BaseException:
             if words[0] != 0:
-                self._end()
                 producer._abort(producer._handle, reference)
+                self._end()
+            else:
+                producer._give_back(raw)
+            self._statement = None
             raise
-        if producer._closed:
-            self._end()
-            raise producer._closed_error()
-        return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if kind is not None:
             self.abort()
+            self._statement = None
             return
         producer = self._producer
         if self._state != OPEN:
+            self._statement = None
             if producer._closed:
                 raise producer._closed_error()
             return
@@ -346,12 +373,29 @@ class WriteSlot:
             status = producer._commit(producer._handle, reference, size)
             if status != 0:
                 producer._fail(status)
-        except BaseException:
-            producer._abort(producer._handle, reference)  # of a claim that has ended it is refused
+            self._sent = 1
+            words[0] = 0
+            producer._raws.append(raw)
+            self._statement = None
+        except BaseException as failure:
+            aborted = producer._abort(producer._handle, reference)  # of a claim that has ended it is refused
             self._end()
+            if not isinstance(failure, DataBlockError):
+                self._sent = int(aborted != 0)
+                failure.sent = self._sent  # type: ignore[attr-defined]
+            self._statement = None
             raise
-        words[0] = 0
-        producer._raws.append(raw)
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        self.abort()
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     @property
     def data(self) -> memoryview:
@@ -399,7 +443,8 @@ class WriteSlot:
         self.record[field] = value
 
     def __getitem__(self, field: str) -> Any:
-        return self.record[field]
+        """A field as it is now, of a scalar its value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
+        return self.record[()][field]
 
     def commit(self, length: int | None = None) -> None:
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
@@ -410,7 +455,7 @@ class WriteSlot:
         if self._state != OPEN:
             self._refuse()
         if length is not None:
-            length = operator.index(length)
+            length = whole("length", length)
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
                 raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')
@@ -435,7 +480,8 @@ class WriteSlot:
             try:
                 self._end()
             finally:
-                producer._abort(producer._handle, self._raw[0])
+                while producer._abort(producer._handle, self._raw[0]) == BUSY:
+                    pass  # another thread is in a call: the collector, too, may abort, in any thread
 
     def _end(self) -> None:
         """Take the memory back from the program, before it is published or reused."""
@@ -443,9 +489,9 @@ class WriteSlot:
         self._view = None
         if self._producer._claim is self:
             self._producer._claim = None
-        data, self._data = self._data, None
-        if data is not None:
-            release(data)
+        if self._data is not None:
+            release(self._data)
+            self._data = None
         if self._arrays is not None:
             for array in self._arrays:
                 array.flags.writeable = False

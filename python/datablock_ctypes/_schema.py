@@ -7,7 +7,7 @@ import dataclasses
 import re
 import sys
 import typing
-from typing import TYPE_CHECKING, Any, NamedTuple, Union
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn, Union
 
 from ._errors import Invalid
 from ._functions import Config, ConsumerOptions, RawSchema
@@ -24,6 +24,11 @@ CTYPES = (
     *(ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64),
     *(ctypes.c_float, ctypes.c_double, ctypes.c_bool, ctypes.c_char),
 )
+
+NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+TYPE = re.compile(rf"\s*({'|'.join(SCALARS)})\s*(\[\s*\d+\s*\]\s*)*", re.ASCII)
+NAMES_NEED = "use letters, digits and _, beginning with no digit"
+VERSION_NEEDS = 'one to three numbers are needed, such as "1.0.0" or (1, 0, 0)'
 
 Version = Union[str, tuple[int, int, int]]
 
@@ -70,6 +75,8 @@ class Schema:
     @classmethod
     def parse(cls, text: str) -> Schema:
         """The schema of a text in the text form."""
+        if not isinstance(text, str):
+            raise TypeError(f"the schema's text is {text!r}: a str is needed")
         if "\0" in text:
             raise Invalid("schema: a zero byte in the text")
         return cls._from("datablock_schema_parse", text.encode())
@@ -98,12 +105,12 @@ class Schema:
             loaded.fail(status)
 
     @classmethod
-    def _from(cls, function: str, *arguments: Any) -> Schema:
+    def _from(cls, function: str, *arguments: Any, fail: Callable[[int], NoReturn] | None = None) -> Schema:
         loaded = library()
         raw = RawSchema()
         status = getattr(loaded, function)(*arguments, raw)
         if status != 0:
-            loaded.fail(status)
+            (fail or loaded.fail)(status)
         try:
             return cls(raw)
         finally:
@@ -159,8 +166,24 @@ class Schema:
         return Schema.parse, (f"schema {_head(self.name, self.version)} {_layout_text(self.layout)}",)
 
 
-def described(schema: Schema | str | None) -> Schema | None:
-    return Schema.parse(schema) if isinstance(schema, str) else schema
+def described(what: str, schema: Schema | str | None) -> Schema | None:
+    if schema is None or isinstance(schema, Schema):
+        return schema
+    if isinstance(schema, str):
+        return Schema.parse(schema)
+    raise TypeError(f"{what} is {schema!r}: {_instead_of(schema)}")
+
+
+def _instead_of(schema: Any) -> str:
+    """What to give for what is no schema."""
+    kind = schema if isinstance(schema, type) else type(schema)
+    if dataclasses.is_dataclass(kind):
+        return f"give Schema.from_dataclass({kind.__name__})"
+    if issubclass(kind, ctypes.Structure):
+        return f"give Schema.from_ctypes({kind.__name__})"
+    if hasattr(schema, "fields") and hasattr(schema, "itemsize"):
+        return 'give Schema.from_dtype(dtype, "Name")'
+    return "a Schema or its text is needed, or a reference to the registry"
 
 
 def configure(
@@ -178,9 +201,13 @@ def configure(
     if registered is not None and schema is None:
         found: Schema | None = Schema.lookup(registered, registry)
     else:
-        found = described(schema)
+        found = described("schema", schema)
         raw.registered, raw.registry = optional_path_bytes("registered", registered), optional_path_bytes("registry", registry)
-    zone = Schema.lookup(zone_schema, registry) if isinstance(zone_schema, str) and "{" not in zone_schema else described(zone_schema)
+    zone = (
+        Schema.lookup(zone_schema, registry)
+        if isinstance(zone_schema, str) and "{" not in zone_schema
+        else described("zone_schema", zone_schema)
+    )
     if found is not None:
         raw.schema = ctypes.pointer(found._raw)
     if zone is not None:
@@ -189,9 +216,30 @@ def configure(
 
 
 def _head(name: str, version: Version) -> str:
-    if not re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII):
-        raise Invalid(f"a schema called {name!r}: use letters, digits and _, beginning with no digit")
-    return f"{name} {version if isinstance(version, str) else '.'.join(map(str, version))}"
+    if not isinstance(name, str):
+        raise TypeError(f"the schema's name is {name!r}: a str is needed")
+    if not NAME.fullmatch(name):
+        raise Invalid(f"a schema called {name!r}: {NAMES_NEED}")
+    return f"{name} {_version_text(version)}"
+
+
+def _version_text(version: Version) -> str:
+    if isinstance(version, str):
+        text = version
+    elif isinstance(version, tuple) and all(isinstance(part, int) for part in version):
+        text = ".".join(map(str, version))
+    else:
+        raise TypeError(f"version is {version!r}: {VERSION_NEEDS}")
+    if not re.fullmatch(r"\d+(\.\d+){0,2}", text, re.ASCII):
+        raise Invalid(f"version is {version!r}: {VERSION_NEEDS}")
+    return text
+
+
+def _checked_path(outer: str, name: str) -> str:
+    """Where a field is, for people. Its name becomes part of a text: it has to be one."""
+    if not NAME.fullmatch(name):
+        raise Invalid(f"field {outer + name!r}: {NAMES_NEED}")
+    return outer + name
 
 
 # ---- The canonical line --------------------------------------------------------------------------------------------------------------
@@ -285,24 +333,25 @@ def _layout_text(layout: Layout) -> str:
     return f"{{ {fields}}} size {layout.size} align {layout.alignment}"
 
 
-def _dtype_text(kind: dtype[Any]) -> str:
+def _dtype_text(kind: dtype[Any], outer: str = "") -> str:
     if kind.names is None or kind.fields is None:
         raise Invalid(f"dtype {kind} has no fields: a schema describes a struct")
     fields = []
     for name in kind.names:
+        path = _checked_path(outer, name)
         of, offset = kind.fields[name][:2]
         dims = ""
         if of.subdtype is not None:
             of, shape = of.subdtype
             dims = "".join(f"[{side}]" for side in shape)
-        fields.append((offset, f"{name}: {_item_text(of, name, dims)} @ {offset}; "))
+        fields.append((offset, f"{name}: {_item_text(of, path, dims)} @ {offset}; "))
     alignment = kind.alignment if kind.isalignedstruct else 1
     return f"{{ {''.join(text for _, text in sorted(fields, key=lambda field: field[0]))}}} size {kind.itemsize} align {alignment}"
 
 
 def _item_text(of: dtype[Any], name: str, dims: str) -> str:
     if of.names is not None:
-        return _dtype_text(of) + dims
+        return _dtype_text(of, f"{name}.") + dims
     if of.kind == "S" and of.itemsize > 0:
         return f"char{dims}[{of.itemsize}]"
     if of.newbyteorder("<") != of:
@@ -313,16 +362,17 @@ def _item_text(of: dtype[Any], name: str, dims: str) -> str:
     return SCALARS[NUMPY.index(known[0])] + dims
 
 
-def _structure_text(structure: type[ctypes.Structure]) -> str:
+def _structure_text(structure: type[ctypes.Structure], outer: str = "") -> str:
     if not (isinstance(structure, type) and issubclass(structure, ctypes.Structure)):
         raise Invalid(f"{structure!r} is no ctypes.Structure")
     fields = []
     for name, kind, *bits in _fields_of(structure):
         if re.fullmatch(r"_gap\d+_*", name):
             continue
+        path = _checked_path(outer, name)
         if bits:
-            raise Invalid(f"field {name!r} is a bit field, which a schema has no type for")
-        fields.append(f"{name}: {_ctype_text(kind, name)} @ {getattr(structure, name).offset}; ")
+            raise Invalid(f"field {path!r} is a bit field, which a schema has no type for")
+        fields.append(f"{name}: {_ctype_text(kind, path)} @ {getattr(structure, name).offset}; ")
     return f"{{ {''.join(fields)}}} size {ctypes.sizeof(structure)} align {ctypes.alignment(structure)}"
 
 
@@ -337,7 +387,7 @@ def _ctype_text(kind: Any, name: str) -> str:
         dims += f"[{kind._length_}]"
         kind = kind._type_
     if issubclass(kind, ctypes.Structure):
-        return _structure_text(kind) + dims
+        return _structure_text(kind, f"{name}.") + dims
     code = getattr(kind, "_type_", None)
     if kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1 else False:
         raise Invalid(f"field {name!r} is big-endian; a schema has the byte order of the machine")
@@ -353,34 +403,36 @@ def _ctype_text(kind: Any, name: str) -> str:
     )
 
 
-def _dataclass_text(kind: type[Any]) -> str:
+def _dataclass_text(kind: type[Any], outer: str = "") -> str:
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise Invalid(f"{kind!r} is no dataclass")
     scope = vars(sys.modules[kind.__module__]) if kind.__module__ in sys.modules else {}
     fields = []
     for field in dataclasses.fields(kind):
+        path = _checked_path(outer, field.name)
         of = field.type
-        if isinstance(of, str) and not re.fullmatch(rf"\s*({'|'.join(SCALARS)})\s*(\[\s*\d+\s*\]\s*)*", of):
+        if isinstance(of, str) and not TYPE.fullmatch(of):
             try:
                 of = eval(of, dict(scope))
             except Exception:
-                raise Invalid(f"field {field.name!r}: {of!r} is no type") from None
-        fields.append(f"{field.name}: {_annotation_text(of, field.name)}; ")
+                raise Invalid(f"field {path!r}: {of!r} is no type") from None
+        fields.append(f"{field.name}: {_annotation_text(of, path)}; ")
     return f"{{ {''.join(fields)}}}"
 
 
 def _annotation_text(of: Any, name: str) -> str:
-    if isinstance(of, str):
-        return of
-    if typing.get_origin(of) is typing.Literal:
+    if typing.get_origin(of) is typing.Literal and len(typing.get_args(of)) == 1:
         (of,) = typing.get_args(of)
-        return str(of)
+    if isinstance(of, str):
+        if not TYPE.fullmatch(of):
+            raise Invalid(f'field {name!r}: {of!r} is no type of the text form: use {", ".join(SCALARS)}, or an array such as "f64[3]"')
+        return of
     plain = {int: "i64", float: "f64", bool: "bool"}.get(of)
     if plain:
         return plain
     if isinstance(of, type):
         if dataclasses.is_dataclass(of):
-            return _dataclass_text(of)
+            return _dataclass_text(of, f"{name}.")
         if issubclass(of, (ctypes.Structure, ctypes.Array, ctypes._SimpleCData)):
             return _ctype_text(of, name)
         if hasattr(of, "dtype"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
-from ._errors import Invalid
+from ._errors import Closed, DataBlockError, Invalid
 from ._functions import ParticipantHandle, RawZone
-from ._types import unsigned
+from ._interrupts import Leaving, Statement, record
+from ._types import Bound, flat, seconds, unsigned, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,18 +22,16 @@ Result = TypeVar("Result")
 COUNT = 8
 ANYWAY = 1 << 0
 
+# What a flag that the library sets has in it until it does.
+UNTOUCHED = 255
+
 
 def _of(participant: Participant) -> ParticipantHandle:
+    participant._rejoin()
     return ParticipantHandle(participant._handle.handle)
 
 
-def _checked(timeout: float | None) -> float | None:
-    if timeout is not None and not timeout >= 0:
-        raise Invalid(f"timeout is {timeout!r}: use None (for ever), 0 (do not wait) or a number of seconds")
-    return timeout
-
-
-class SharedSpinLock:
+class SharedSpinLock(Bound):
     """One of the block's eight locks, 0 to 7, as a context manager::
 
         with producer.lock(3, timeout=1) as lock:
@@ -44,55 +44,116 @@ class SharedSpinLock:
     def __init__(self, participant: Participant, index: int, timeout: float | None) -> None:
         self._participant = participant
         self._index = unsigned("index", index)
-        self._timeout = _checked(timeout)
+        self._timeout = None if timeout is None else seconds(timeout)
+        # How many with statements have been entered, and what the library has said at the end of each: one attribute, so that they agree.
+        self._statements: tuple[int, list[int]] = 0, []
+        self._statement: Statement | None = None
         self.abandoned = False
         """Its last owner ended without letting go of it: what it protects may be half changed. As of the last `acquire`."""
 
     def acquire(self) -> bool:
         """Take the lock, waiting up to the timeout; the interpreter lock is free meanwhile. Returns `abandoned`. Raises `Timeout`, `Invalid`, `Closed`, `Busy`."""
-        abandoned = ctypes.c_bool()
-        function = self._participant._library.datablock_lock_acquire
+        taken = ctypes.c_uint8(UNTOUCHED)
+        try:
+            self._acquire(taken)
+            return self.abandoned
+        except BaseException:
+            if taken.value != UNTOUCHED:
+                self._release([])
+            raise
 
-        def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
-            status: int = function(ParticipantHandle(handle.handle), self._index, timeout_ms, reference)
+    def _acquire(self, taken: ctypes.c_uint8) -> None:
+        """Take the lock. The caller finds in the number whether that was done, also after an interrupt."""
+        participant, index = self._participant, self._index
+        reference = ctypes.cast(ctypes.byref(taken), ctypes.POINTER(ctypes.c_bool))
+        function = participant._library.datablock_lock_acquire
+
+        def call(handle: Any, timeout_ms: Any, _: Any) -> int:
+            status: int = function(ParticipantHandle(handle.handle), index, timeout_ms, reference)
             return status
 
-        self._participant._wait(call, ctypes.byref(abandoned), self._timeout)
-        self.abandoned = abandoned.value
-        return self.abandoned
+        participant._wait(call, None, self._timeout)
+        self.abandoned = bool(taken.value)
 
     def release(self) -> None:
-        """Let go of the lock, once. Raises `Invalid` (it is not this participant's), `Fenced` (it was taken away), `Busy`, `Closed`."""
-        status = self._participant._library.datablock_lock_release(_of(self._participant), self._index)
-        if status != 0:
-            self._participant._fail(status)
+        """Release the lock, once. Raises `Invalid` (it is not this participant's), `Fenced` (it was taken away), `Busy`, `Closed`."""
+        self._release([])
+
+    def _release(self, done: list[int]) -> None:
+        """Release it unless that was done, whatever interrupts it."""
+        participant = self._participant
+        function, arguments = participant._library.datablock_lock_release, (_of(participant), self._index)
+        before = len(done)
+        try:
+            record(done, function, *arguments)
+        except BaseException:
+            if len(done) == before:
+                record(done, function, *arguments)
+            raise
+        if done[before] != 0:
+            participant._fail(done[before])
+
+    @property
+    def _state(self) -> int:
+        """How many with statements it is in."""
+        entered, left = self._statements
+        return entered - len(left)
 
     def __enter__(self) -> SharedSpinLock:
-        self.acquire()
-        return self
+        before, taken = self._statements, ctypes.c_uint8(UNTOUCHED)
+        try:
+            self._acquire(taken)
+            entered, left = before
+            self._statements = (1, []) if entered == len(left) else (entered + 1, left)
+            return self
+        except BaseException:
+            self._statements = before
+            if taken.value != UNTOUCHED:
+                self._release([])
+            if self._statement is not None:
+                self._statement = self._statement.outer
+            raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        self.release()
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        self._release(self._statements[1])
+        if self._statement is not None:
+            self._statement = self._statement.outer
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self._release(self._statements[1])
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def __repr__(self) -> str:
         return f"<SharedSpinLock {self._index} of {self._participant!r}>"
 
 
-class FlexibleZone:
+class FlexibleZone(Bound):
     """The block's flexible zone, under lock 0, as a context manager::
 
         with consumer.flexible_zone(timeout=1) as zone:
             zone.data[:4] = (42).to_bytes(4, "little")
 
     `data` is a copy, of a bytearray's kind: what is in it when the block ends becomes the zone, and an exception in the block leaves the zone as it was.
-    Where the zone has a schema, ``zone["gain"] = 2.0`` and ``zone["gain"]`` are its fields, in that copy.
+    Where the zone has a schema, ``zone["gain"] = 2.0`` and ``zone["gain"]`` are its fields, in that copy; what is read of a scalar field is its value.
     """
+
+    _hint = "copy the contents, bytes(zone.data)"
 
     def __init__(self, participant: Participant, timeout: float | None, anyway: bool) -> None:
         self._participant = participant
-        self._timeout = _checked(timeout)
+        self._timeout = None if timeout is None else seconds(timeout)
         self._anyway = anyway
         self._address = self._size = 0
+        self._state = 0  # 1: inside
+        self._statement: Statement | None = None
         self.data = bytearray()
         """The contents. Its length must stay the zone's."""
         self.writes = 0
@@ -113,44 +174,86 @@ class FlexibleZone:
         return numpy.frombuffer(self.data, schema.dtype, 1).reshape(())
 
     def __getitem__(self, field: str) -> Any:
-        return self.record[field]
+        return self.record[()][field]
 
     def __setitem__(self, field: str, value: Any) -> None:
         self.record[field] = value
 
     def __enter__(self) -> FlexibleZone:
-        raw = RawZone()
-        function = self._participant._library.datablock_zone_begin
+        participant, raw = self._participant, RawZone()
+        function = participant._library.datablock_zone_begin
 
         def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
             status: int = function(ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference)
             return status
 
-        self._participant._wait(call, ctypes.byref(raw), self._timeout)
-        self._address, self._size = raw.data, raw.size
-        self.data = bytearray(ctypes.string_at(raw.data, raw.size))
-        self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
-        return self
+        try:
+            participant._wait(call, ctypes.byref(raw), self._timeout)
+            self._address, self._size = raw.data, raw.size
+            self.data = participant._unclosed(lambda: bytearray(ctypes.string_at(raw.data, raw.size)))
+            self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
+            self._state = 1
+            return self
+        except BaseException:
+            if raw.data:
+                participant._library.datablock_zone_end(_of(participant), not raw.intact)
+            self._state = 0
+            self._statement = None
+            raise
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        library, handle = self._participant._library, _of(self._participant)
-        wrong = None
-        if error is None and len(self.data) != self._size:
-            wrong = Invalid(f"the zone's data has {len(self.data)} bytes now, the zone has {self._size}: nothing was written")
-        if error is None and wrong is None:
-            with self._participant._lock:
-                if not self._participant._closed:
-                    ctypes.memmove(self._address, bytes(self.data), len(self.data))
-        spoilt = self._anyway and not self.intact and (error is not None or wrong is not None)  # nobody has put it right
-        status = library.datablock_zone_end(handle, spoilt)
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        wrong: Exception | None = None
+        data = b""
+        if error is None:
+            try:
+                data = bytes(flat("the zone's data", self.data))
+            except TypeError as refused:
+                wrong = refused
+            if wrong is None and len(data) != self._size:
+                wrong = Invalid(f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written")
+        given_up = error is not None or wrong is not None
+        try:
+            status = self._participant._unclosed(self._end, None if given_up else data)
+        except Closed:
+            self._state = 0
+            if not given_up:
+                raise
+            status = 0
+        except BaseException:
+            if self._state == 1:
+                self._end(None)
+            raise
+        self._statement = None
         if wrong is not None:
             raise wrong
         if status != 0 and error is None:
             self._participant._fail(status)
 
+    def _end(self, data: bytes | None) -> int:
+        """Write the contents, if there are any, and leave the zone. It may be called again after an interrupt: of a zone that was left it is refused."""
+        if data is not None:
+            ctypes.memmove(self._address, data, len(data))
+        spoilt = self._anyway and not self.intact and data is None  # nobody has put it right
+        status: int = self._participant._library.datablock_zone_end(_of(self._participant), spoilt)
+        self._state = 0
+        return status
 
-class Counter:
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        self._end(None)
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
+
+
+class Counter(Bound):
     """One of the block's eight counters of 64 bits. Each method is one atomic step; none waits. They raise `Invalid`, `Busy`, `Closed`."""
+
+    _hint = "copy the number, counter.value"
 
     def __init__(self, participant: Participant, index: int) -> None:
         self._participant = participant
@@ -173,7 +276,7 @@ class Counter:
 
     def add(self, amount: int) -> int:
         """Add ``amount``, which may be negative, modulo 2**64. Returns the value before."""
-        return self._call("datablock_counter_add", amount & (1 << 64) - 1)
+        return self._call("datablock_counter_add", whole("amount", amount) & (1 << 64) - 1)
 
     def exchange(self, expected: int, value: int) -> int:
         """Set it to ``value`` if it is ``expected``: if what is returned is, it has."""
@@ -183,7 +286,7 @@ class Counter:
         return f"<Counter {self._index} of {self._participant!r}>"
 
 
-class Counters:
+class Counters(Bound):
     """The block's counters: ``producer.counters[2].add(1)``."""
 
     def __init__(self, participant: Participant) -> None:
@@ -193,6 +296,7 @@ class Counters:
         return COUNT
 
     def __getitem__(self, index: int) -> Counter:
+        index = whole("the number of a counter", index)
         if not 0 <= index < COUNT:
             raise IndexError(f"a block has counters 0 to {COUNT - 1}, there is no counter {index}")
         return Counter(self._participant, index)

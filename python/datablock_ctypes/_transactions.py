@@ -8,13 +8,13 @@ from __future__ import annotations
 import warnings
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Callable, Generic, NoReturn, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar, cast
 
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Closed, DataBlockError, Fenced, Invalid, Overrun, Timeout
-from ._participant import bad_timeout
+from ._interrupts import Leaving, Statement
 from ._producer import OPEN, Producer, WriteSlot
-from ._types import unsigned
+from ._types import Bound, seconds, unsigned
 
 T = TypeVar("T")
 Slot = TypeVar("Slot", ReadSlot, WriteSlot)
@@ -33,11 +33,13 @@ def with_write_transaction(producer: Producer, timeout: float | None, f: Callabl
     try:
         slot.__enter__()
         value = f(slot)
-        slot.__exit__(None, None, None)
-    except BaseException:  # Ctrl-C, too, wherever it strikes
+        slot._leave(None, None, None)
+        return value
+    except BaseException as error:  # Ctrl-C, too, wherever it strikes
         slot.abort()
+        if slot._sent:
+            error.sent = 1  # type: ignore[attr-defined]
         raise
-    return value
 
 
 def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | None, f: Callable[[ReadSlot], T]) -> T:
@@ -55,7 +57,7 @@ def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | Non
         value = f(slot)
         slot.release()
     except BaseException as error:
-        slot.__exit__(type(error), error, error.__traceback__)
+        slot._leave(type(error), error, error.__traceback__)
         raise
     return value
 
@@ -95,8 +97,8 @@ def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Ca
 
     Raises `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`, as `Consumer.read`, and whatever ``f`` raises.
     """
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
+    if timeout is not None:
+        timeout = seconds(timeout)
     if isinstance(source, Consumer):
         slot = ReadSlot(source, timeout, None)
     elif isinstance(source, SlotIterator):
@@ -105,24 +107,31 @@ def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Ca
         slot = source._follow(timeout)
     else:
         raise TypeError(f"a Consumer or its iterator is needed, not {type(source).__name__}")
+    called = False
     try:
         try:
             slot.__enter__()
         except Timeout as nothing:  # of this wait, and of no other that f may begin
             return NextResult(None, nothing.with_traceback(None))
+        called = True  # from here to the beginning of f Python looks for no signal
         value = f(slot)
         slot.release()
+        return NextResult(value)
     except BaseException as error:
-        slot.__exit__(type(error), error, error.__traceback__)
+        if not called:
+            slot._put_back()
+        slot._leave(type(error), error, error.__traceback__)
         raise
-    return NextResult(value)
 
 
-class _Guard(Generic[Slot]):
+class _Guard(Bound, Generic[Slot]):
     """What the guards have in common. ``with`` returns the guard itself."""
 
+    _hint = "copy the message, bytes(guard.slot.data)"
     _slot: Slot | None = None  # until it is held
     _over = False
+    _state = 0  # 1: in a with statement, 2: after it
+    _statement: Statement | None = None
 
     def __bool__(self) -> bool:
         return self._slot is not None and self._slot._state == OPEN
@@ -141,21 +150,33 @@ class _Guard(Generic[Slot]):
     def __enter__(self: Guard) -> Guard:
         if self._over:
             raise Invalid(f"{self!r}: make a guard for each transaction")
+        self._state = 1
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if not self._over and self._slot is not None:
             self._over = True
-            self._slot.__exit__(kind, error, traceback)
+            self._slot._leave(kind, error, traceback)
+        self._state = 2
+        self._statement = None
+
+    def _abandon(self) -> None:
+        """End what a with statement was kept from ending."""
+        with suppress(DataBlockError):
+            self.abort()
+
+    if TYPE_CHECKING:
+
+        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+
+    else:
+        __exit__ = Leaving(_leave)
 
     def __del__(self) -> None:
         if self._slot is not None and self._slot._state == OPEN:
             with suppress(DataBlockError):
                 self.abort()
             warnings.warn(f"{self!r} was neither committed nor aborted: aborted", ResourceWarning, stacklevel=2, source=self)
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(f"a {type(self).__name__} belongs to its process")
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'holds' if self else 'without'} {self._slot!r}>"
@@ -175,8 +196,12 @@ class WriteTransactionGuard(_Guard[WriteSlot]):
     """
 
     def __init__(self, producer: Producer, timeout: float | None = None) -> None:
-        self._slot = producer.write(timeout)
-        self._slot.__enter__()
+        self._slot = slot = producer.write(timeout)
+        try:
+            slot.__enter__()
+        except BaseException:
+            slot.abort()
+            raise
 
     def commit(self, length: int | None = None) -> None:
         """Publish the message now: ``length`` bytes, else as many as ``slot.commit`` said, else the whole slot.
@@ -194,9 +219,11 @@ class WriteTransactionGuard(_Guard[WriteSlot]):
         try:
             if length is not None:
                 slot.commit(length)
-            slot.__exit__(None, None, None)
-        except BaseException:
+            slot._leave(None, None, None)
+        except BaseException as error:
             slot.abort()
+            if slot._sent:
+                error.sent = 1  # type: ignore[attr-defined]
             raise
 
     def abort(self) -> None:
@@ -213,8 +240,12 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
     """
 
     def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
-        self._slot = consumer.read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
-        self._slot.__enter__()
+        self._slot = slot = consumer.read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
+        try:
+            slot.__enter__()
+        except BaseException:
+            slot._put_back()
+            raise
 
     def commit(self) -> None:
         """Let the message go, now. Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard what was read; `Invalid` when the
@@ -235,6 +266,6 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
 
 
 def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlot:
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
+    if timeout is not None:
+        timeout = seconds(timeout)
     return ReadSlot(consumer, timeout, unsigned("slot_id", slot_id, 64))

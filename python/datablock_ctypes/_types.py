@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import operator
 import os
+import re
 from enum import IntEnum
-from typing import Union
+from typing import TYPE_CHECKING, Any, NoReturn, Union
 
 from ._errors import Invalid
 from ._library import StrPath
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from typing_extensions import Buffer
 
 SecretBytes = Union[bytes, bytearray, memoryview]
 
@@ -94,23 +100,126 @@ FLAG_UNLINK_ON_CLOSE = 1 << 3
 FLAG_TIMESTAMP = 1 << 4
 
 
+class Bound:
+    """Base of what stands for something that is held, or for a place in a stream: a copy would end it a second time."""
+
+    __slots__ = ()
+    _hint = "send the block's name, and open it there"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"this {type(self).__name__} belongs to its process, and is not copied: {self._hint}")
+
+
+def whole(what: str, value: Any) -> int:
+    """The value as an int, of whatever type that has whole numbers."""
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} is {value!r}: a whole number is needed") from None
+
+
 def unsigned(what: str, value: int, bits: int = 32) -> int:
     """The value if C can have it: ctypes would cut it off without a word."""
-    number = operator.index(value)
+    number = whole(what, value)
     if not 0 <= number < 1 << bits:
         raise Invalid(f"{what} is {number}: a number from 0 to {(1 << bits) - 1} is needed")
     return number
 
 
+def choice(kind: type[IntEnum], what: str, value: int) -> int:
+    """The number of a member. One that a newer library may know is passed on."""
+    if isinstance(value, str):
+        named = value.upper() if value.upper() in kind.__members__ else next(iter(kind.__members__))
+        raise TypeError(f"{what} is {value!r}: a {kind.__name__} is needed, such as {kind.__name__}.{named}")
+    return unsigned(what, value)
+
+
+def real(what: str, value: Any, need: str) -> float:
+    """The value as a float, of whatever type that has real numbers; a text is none."""
+    if type(value) is float:
+        return value
+    try:
+        if isinstance(value, (str, bytes, bytearray, memoryview)):
+            raise TypeError
+        return float(value)
+    except TypeError:
+        raise TypeError(f"{what} is {value!r}: {need}") from None
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf
+
+
+def seconds(timeout: Any) -> float:
+    """A timeout that is not None as a float, checked: every call with a timeout has it from here."""
+    number = timeout if type(timeout) is float else real("timeout", timeout, TIMEOUT_NEEDS)
+    if not number >= 0:
+        raise Invalid(f"timeout is {timeout!r}: {TIMEOUT_NEEDS}")
+    return number
+
+
+TIMEOUT_NEEDS = "use None (for ever), 0 (do not wait) or a number of seconds"
+
+
 def milliseconds(what: str, seconds: float) -> int:
     """Whole milliseconds of a number of seconds."""
-    if not 0 <= seconds * 1000 < 1 << 63:
-        raise Invalid(f"{what} is {seconds!r}: a number of seconds from 0 on is needed")
-    return round(seconds * 1000)
+    need = "a number of seconds from 0 on is needed"
+    number = real(what, seconds, need)
+    if not 0 <= number * 1000 < 1 << 63:
+        raise Invalid(f"{what} is {seconds!r}: {need}")
+    return round(number * 1000)
+
+
+def flat(what: str, data: Buffer | NDArray[Any]) -> memoryview:
+    """The bytes of a C-contiguous buffer of any shape and type, in place. Python objects are refused."""
+    try:
+        view = memoryview(data)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{what} is {_brief(data)}: {_instead_of(data)}") from None
+    except ValueError:  # NumPy has dtypes that no buffer has, such as datetime64
+        return _flat_array(what, data)
+    kind = view.format
+    if kind != "B" and "O" in re.sub(":[^:]*:", "", kind):  # without the names of fields
+        refuse_objects(f"{what}, {_brief(data)}, of format {kind!r},")
+    if not view.c_contiguous:
+        _refuse_order(what, data)
+    if view.nbytes == 0:
+        return memoryview(b"")
+    return view.cast("B") if kind != "B" or view.ndim != 1 else view
+
+
+def _flat_array(what: str, data: Any) -> memoryview:
+    import numpy
+
+    array = numpy.asarray(data)
+    if array.dtype.hasobject:
+        refuse_objects(f"{what}, an array of dtype {array.dtype},")
+    if not array.flags.c_contiguous:
+        _refuse_order(what, data)
+    return memoryview(array.reshape(-1).view("u1") if array.nbytes else b"")  # type: ignore[arg-type]
+
+
+def _refuse_order(what: str, data: Any) -> NoReturn:
+    copy = "numpy.ascontiguousarray(data)" if hasattr(data, "__array_interface__") else "bytes(data)"
+    raise TypeError(f"{what} is {_brief(data)} that is not C-contiguous: give a copy that is, {copy}")
+
+
+def refuse_objects(what: str) -> NoReturn:
+    raise TypeError(f"{what} has Python objects in it, which mean nothing to another process")
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return f"a {type(value).__name__}" if len(text) > 40 else f"the {type(value).__name__} {text}"
+
+
+def _instead_of(data: object) -> str:
+    return "encode it: data.encode()" if isinstance(data, str) else "bytes, or another object that has the buffer protocol, are needed"
 
 
 def path_bytes(what: str, path: StrPath) -> bytes:
-    encoded = os.fsencode(path)
+    try:
+        encoded = os.fsencode(path)
+    except TypeError:
+        raise TypeError(f"{what} is {path!r}: a str, bytes or os.PathLike is needed") from None
     if b"\0" in encoded:
         raise Invalid(f"{what} {os.fsdecode(encoded)!r} has a zero byte")
     return encoded
@@ -122,9 +231,12 @@ def optional_path_bytes(what: str, path: StrPath | None) -> bytes | None:
 
 def secret_bytes(secret: SecretBytes | None) -> tuple[int | None, int, object]:
     """Address and length of a shared secret, and what keeps it alive."""
-    if secret is None or len(secret) == 0:
+    if secret is None:
         return None, 0, None
     if isinstance(secret, str):
         raise TypeError("the secret is bytes, not str: encode it")
-    copy = (ctypes.c_char * len(secret)).from_buffer_copy(secret)
-    return ctypes.addressof(copy), len(secret), copy
+    found = flat("secret", secret)
+    if len(found) == 0:
+        return None, 0, None
+    copy = (ctypes.c_char * len(found)).from_buffer_copy(found)
+    return ctypes.addressof(copy), len(found), copy

@@ -12,6 +12,7 @@ import time
 from typing import Callable, Optional
 
 from ._errors import Closed, DataBlockError, Status, Superseded, System
+from ._interrupts import Descriptor
 from ._library import StrPath
 from ._types import BlockState
 
@@ -45,10 +46,10 @@ class BlockFile:
             return None
         return found.st_dev, found.st_ino
 
-    def open(self) -> int | None:
+    def open(self, descriptor: Descriptor) -> int | None:
         """A descriptor of what the name leads to now."""
         try:
-            return os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            return descriptor.open(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -61,8 +62,9 @@ def wait_for(file: BlockFile, number: int, seconds: float | None, look: Callable
     `last_state` is what the caller knows of a block whose name is gone. Raises `Closed` or `Superseded` when the message will never come.
     """
     deadline = float("inf") if seconds is None else time.monotonic() + seconds
-    descriptor = file.open()
+    own = Descriptor()
     try:
+        descriptor = file.open(own)
         pause, looked = FIRST_PAUSE, 0.0
         while True:
             now = time.monotonic()
@@ -80,8 +82,7 @@ def wait_for(file: BlockFile, number: int, seconds: float | None, look: Callable
             time.sleep(min(pause, max(0.0, deadline - now)))
             pause = min(pause * 2, LONGEST_PAUSE)
     finally:
-        if descriptor is not None:
-            os.close(descriptor)
+        own.close()
 
 
 def _state_and_commit(descriptor: int | None) -> tuple[int, int] | None:

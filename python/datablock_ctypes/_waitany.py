@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from ._errors import Invalid, Status
 from ._functions import ConsumerHandle
 from ._library import library
-from ._participant import SLICE_MS, Participant, bad_timeout
+from ._participant import SLICE_MS, Participant
+from ._types import seconds
 
 if TYPE_CHECKING:
     from ._consumer import Consumer
@@ -34,27 +35,30 @@ class Waiting:
     """A wait for several consumers, in slices."""
 
     def __init__(self, consumers: Iterable[Consumer]) -> None:
-        self._consumers = consumers_of(consumers)
-        if not self._consumers:
+        self.consumers = consumers_of(consumers)
+        if not self.consumers:
             raise Invalid("no consumer to wait for: give at least one")
         self._library = library()
-        count = len(self._consumers)
+        count = len(self.consumers)
         self._handles = (ConsumerHandle * count)()
-        for i, consumer in enumerate(self._consumers):
+        for i, consumer in enumerate(self.consumers):
             self._handles[i].handle = consumer._handle.handle
         self._found = (c_bool * count)()
 
     def once(self, milliseconds: int) -> list[Consumer]:
         """Those that are ready; none within the time: an empty list."""
-        status = self._library.datablock_wait_any(self._handles, len(self._consumers), milliseconds, self._found)
+        kept = [consumer for consumer in self.consumers if consumer._kept and not consumer.closed]  # by interrupted reads
+        if kept:
+            milliseconds = 0
+        status = self._library.datablock_wait_any(self._handles, len(self.consumers), milliseconds, self._found)
         if status == TIMEOUT:
-            return []
+            return kept
         if status != 0:
-            for consumer in self._consumers:
+            for consumer in self.consumers:
                 if consumer.closed:
                     raise consumer._closed_error()
             self._library.fail(status)
-        return [consumer for consumer, ready in zip(self._consumers, self._found) if ready]
+        return [consumer for consumer, ready in zip(self.consumers, self._found) if ready or consumer in kept]
 
 
 def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
@@ -73,9 +77,11 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
 
     Raises `Invalid` (no consumers, or more than 1024), `Closed` (one of them is), `Busy` (another thread is inside one of them).
     """
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
+    if timeout is not None:
+        timeout = seconds(timeout)
     waiting = Waiting(consumers)
+    for consumer in waiting.consumers:
+        consumer._rejoin()
     deadline = math.inf if timeout is None else time.monotonic() + timeout
     while True:
         left = deadline - time.monotonic()

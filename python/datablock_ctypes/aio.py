@@ -8,9 +8,14 @@
         async for slot in aio.messages(consumer):
             print(slot.id, slot.array("f4").mean())
 
-What can be done at once is done at once, in the event loop, after other tasks had their turn. Only a wait takes a thread, and it takes nothing else: a message is read in the event loop, so that a task that is cancelled while it waits has lost
-none. Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for one task at a time, as for one thread. After a cancelled wait the object is free again within a
-tenth of a second: what is awaited next in this module waits for that.
+What can be done at once is done at once, in the event loop, after other tasks had their turn. Only
+a wait takes a thread: one of the loop for up to 127 waiting consumers, and one for each producer that
+waits for room. A message is read in the event loop: a task that is cancelled while it waits loses none.
+
+Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for
+one task at a time, as for one thread. After a cancelled wait its thread leaves a consumer at once, and
+a producer within a tenth of a second. The next call waits for that, also one that is not of this
+module, whatever its timeout.
 """
 
 from __future__ import annotations
@@ -21,36 +26,24 @@ import threading
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
-from weakref import WeakKeyDictionary
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ._consumer import Consumer, ReadSlot, SlotIterator
-from ._errors import Busy, Closed, Timeout
-from ._participant import SLICE_MS, Participant, bad_timeout
-from ._producer import Producer, WriteSlot, _flat
+from ._errors import Closed, Timeout
+from ._participant import SLICE_MS, Participant
+from ._producer import Producer, WriteSlot
+from ._types import Bound, flat, seconds
 from ._waitany import Waiting, consumers_of
+from ._waiters import Visit, first_of
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
 
 __all__ = ["AsyncSlotIterator", "messages", "read", "receive", "send", "wait_any", "write"]
 
-T = TypeVar("T")
 Slot = TypeVar("Slot", ReadSlot, WriteSlot)
-
-
-class _Visit:
-    """A thread that waits inside some objects, which it does not keep."""
-
-    def __init__(self) -> None:
-        self.abandoned = False
-        """Nobody waits for it any more; it leaves within a tenth of a second."""
-        self.left: Future[None] = Future()
-
-
-_inside: WeakKeyDictionary[Participant, _Visit] = WeakKeyDictionary()
 
 
 async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
@@ -59,8 +52,8 @@ async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) 
     some = consumers_of(consumers)
     await asyncio.sleep(0)  # also when there is something at once: other tasks get their turn, and a cancellation its place
     await _vacant(some)
-    waiting = Waiting(some)
-    return waiting.once(0) or await _in_thread(some, partial(_first, waiting.once), timeout) or []
+    ready = Waiting(some).once(0)
+    return ready if ready or timeout == 0 else await first_of(some, None if timeout is None else seconds(timeout))
 
 
 @asynccontextmanager
@@ -84,7 +77,7 @@ def messages(consumer: Consumer, timeout: float | None = None) -> AsyncSlotItera
     return AsyncSlotIterator(consumer, timeout)
 
 
-class AsyncSlotIterator:
+class AsyncSlotIterator(Bound):
     """What `messages` returns."""
 
     def __init__(self, consumer: Consumer, timeout: float | None) -> None:
@@ -119,7 +112,7 @@ async def write(producer: Producer, timeout: float | None = None) -> AsyncIterat
         yield slot
 
 
-async def send(producer: Producer, data: Buffer, timeout: float | None = None) -> int:
+async def send(producer: Producer, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
     """Publish a copy of ``data``, and return its id. Raises as `Producer.send`."""
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
@@ -129,8 +122,8 @@ async def send(producer: Producer, data: Buffer, timeout: float | None = None) -
     except Timeout:
         if timeout == 0:
             raise
-    with _begun(await _claim(producer, None if timeout is None else max(0.0, deadline - time.monotonic()))) as slot:
-        view = _flat(data)
+    with _begun(await _claim(producer, _left(deadline))) as slot:
+        view = flat("data", data)
         slot.data[: len(view)] = view
         slot.commit(len(view))
         return slot.id
@@ -151,20 +144,19 @@ def _begun(slot: Slot) -> Iterator[Slot]:
 
 
 def _deadline(timeout: float | None) -> float:
-    if timeout is not None and not timeout >= 0:
-        raise bad_timeout(timeout)
-    return math.inf if timeout is None else time.monotonic() + timeout
+    return math.inf if timeout is None else time.monotonic() + seconds(timeout)
+
+
+def _left(deadline: float) -> float | None:
+    return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
 
 
 async def _vacant(participants: Iterable[Participant]) -> None:
     """Wait until the threads of cancelled waits have left. Raises `Busy` when one waits for another task."""
     for participant in participants:
-        visit = _inside.get(participant)
+        visit = participant._visit
         if visit is not None and not visit.left.done():
-            if not visit.abandoned:
-                raise Busy(
-                    f'block "{participant.name}": another task waits for this {type(participant).__name__}: one object is for one task at a time'
-                )
+            visit.refuse(participant)
             await asyncio.wait([asyncio.wrap_future(visit.left)])
 
 
@@ -178,12 +170,12 @@ async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
         try:
             return slot.__enter__()
         except Timeout as error:
-            left = deadline - time.monotonic()
-            if left <= 0:
+            left = _left(deadline)
+            if left is not None and left <= 0:
                 if timeout:
-                    raise type(error)(f'block "{consumer.name}": nothing new to read within {timeout:g} s') from None
+                    raise type(error)(f'block "{consumer.name}": nothing new to read within {float(timeout):g} s') from None
                 raise
-        await _in_thread([consumer], partial(_first, Waiting([consumer]).once), left)
+        await first_of([consumer], left)
 
 
 async def _claim(producer: Producer, timeout: float | None) -> WriteSlot:
@@ -196,61 +188,55 @@ async def _claim(producer: Producer, timeout: float | None) -> WriteSlot:
     except Timeout:
         if timeout == 0:
             raise
-
-    def claim(milliseconds: int) -> WriteSlot | None:
-        try:
-            return producer.write(milliseconds / 1000).__enter__()
-        except Timeout:
-            return None
-
-    slot = await _in_thread([producer], claim, None if timeout is None else deadline - time.monotonic(), WriteSlot.abort)
+    slot = await _claim_in_thread(producer, deadline)
     return slot if slot is not None else producer.write(0).__enter__()  # which says what there is to say
 
 
-def _first(once: Callable[[int], T], milliseconds: int) -> T | None:
-    return once(milliseconds) or None
-
-
-async def _in_thread(
-    inside: list[Any], attempt: Callable[[int], T | None], timeout: float | None, give_back: Callable[[T], object] | None = None
-) -> T | None:
-    """Repeat an attempt, which is told how many milliseconds to wait at most, in a thread, until it has a result or the time is over. A result that nobody wants any more is given back."""
-    deadline = _deadline(None if timeout is None else max(timeout, 0.0))
+async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | None:
+    """Wait for a claim in a thread, until there is one or the time is over."""
     loop = asyncio.get_running_loop()
-    visit, outcome, deciding = _Visit(), Future[Any](), threading.Lock()
+    visit, outcome = Visit([producer]), Future[Any]()
+    # Re-entrant: the garbage collector may destroy a waiting coroutine in the middle of a step of
+    # the same thread.
+    deciding = threading.RLock()
 
     def repeat() -> None:
+        visit.thread = threading.get_ident()
         result, failure = None, None
         try:
             while result is None and not visit.abandoned and not loop.is_closed() and (left := deadline - time.monotonic()) > 0:
-                result = attempt(SLICE_MS if left * 1000 > SLICE_MS else math.ceil(left * 1000))
+                with suppress(Timeout):
+                    result = producer.write(min(left, SLICE_MS / 1000)).__enter__()
         except BaseException as error:
             failure = error
         with deciding:
             wanted = not visit.abandoned and not loop.is_closed()
             if wanted:
-                visit.left.set_result(None)  # first: who has the result may use the objects
+                visit.leave()  # first: the task that has the result may use it
                 if failure is not None:
                     outcome.set_exception(failure)
                 else:
                     outcome.set_result(result)
         if not wanted:
             try:
-                if result is not None and give_back is not None:
-                    give_back(result)
+                if result is not None:
+                    result.abort()
             finally:
-                visit.left.set_result(None)
+                visit.leave()
 
     future = asyncio.wrap_future(outcome)
-    threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
-    for participant in inside:
-        _inside[participant] = visit
     try:
-        return await asyncio.shield(future)
+        threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
+    except BaseException:
+        visit.leave()
+        raise
+    try:
+        slot: WriteSlot | None = await asyncio.shield(future)
+        return slot
     except BaseException:  # cancelled, or closed; or what the thread has met
         with deciding:
             visit.abandoned = True
             late = outcome.done()
-        if late and outcome.exception() is None and outcome.result() is not None and give_back is not None:
-            give_back(outcome.result())
+        if late and outcome.exception() is None and outcome.result() is not None:
+            outcome.result().abort()
         raise

@@ -172,7 +172,7 @@ def test_what_has_no_counterpart():
         ([("a", "O")], "no counterpart"),
         ([("a", "c16")], "no counterpart"),
         ([("a", "M8[s]")], "no counterpart"),
-        ([("a b", "u1")], 'where ":" is expected'),
+        ([("a b", "u1")], "field 'a b': use letters"),
         ({"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "without overlap|what is before it ends"),
     ):
         with pytest.raises(Invalid, match=says):

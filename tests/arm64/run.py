@@ -96,11 +96,10 @@ def require_tools(build):
 # ---- Building ---------------------------------------------------------------------------------------------------------------------
 
 
-def build_library(into, soname, ldflags):
-    overlay = f"-overlay={into.parent / 'overlay-library.json'}"
-    environment = {**os.environ, "GOFLAGS": overlay, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "1", "CC": COMPILER}
-    command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints", f"-ldflags={ldflags}", "-o", into / soname, "./capi",
-            cwd=ROOT, env=environment)
+def build_library(into, soname, ldflags, overlay):
+    environment = {**os.environ, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "1", "CC": COMPILER}
+    command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints", f"-overlay={overlay}", f"-ldflags={ldflags}",
+            "-o", into / soname, "./capi", cwd=ROOT, env=environment)
     link = into / "libdatablock.so"
     link.unlink(missing_ok=True)
     link.symlink_to(soname)
@@ -308,7 +307,7 @@ def main():
     into.mkdir(exist_ok=True)
 
     began = time.monotonic()
-    build_library(into, a.soname, a.ldflags)
+    build_library(into, a.soname, a.ldflags, build / "overlay_library.json")
     library = time.monotonic()
     programs = build_programs(into)
     print(f"{command(EMULATOR, '--version').splitlines()[0]}; built: library {library - began:.1f} s, programs {time.monotonic() - library:.1f} s")

@@ -110,10 +110,8 @@ static inline double check_now(void) {
 static char check_directory_name[256];
 static pid_t check_directory_owner;
 
-static inline void check_remove_directory(void) {
-    if (getpid() != check_directory_owner) {
-        return; /* a forked child that ends by exit */
-    }
+/* Removes all files of the test directory. */
+static inline void check_remove_files(void) {
     DIR *directory = opendir(check_directory_name);
     if (directory != NULL) {
         for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
@@ -121,6 +119,13 @@ static inline void check_remove_directory(void) {
         }
         closedir(directory);
     }
+}
+
+static inline void check_remove_directory(void) {
+    if (getpid() != check_directory_owner) {
+        return; /* a forked child that ends by exit */
+    }
+    check_remove_files();
     rmdir(check_directory_name);
 }
 

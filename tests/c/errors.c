@@ -514,6 +514,45 @@ static void null_write_batch_written(void) {
     STATUS(datablock_write_batch(producer, 0, NULL, 0, NULL));
 }
 
+static void null_write_batch_data(void) {
+    static const datablock_message messages[] = {{"a", 1}, {NULL, 1}};
+    size_t written;
+    datablock_producer producer = open_producer();
+    STATUS(datablock_write_batch(producer, 0, messages, 2, &written));
+    CHECK(written == 1);
+}
+
+static void null_read_copy_buffer(void) {
+    datablock_copied copied;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_copy(consumer, 0, 0, NULL, 1, &copied));
+}
+
+static void null_read_copy_out(void) {
+    char buffer[1];
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_copy(consumer, 0, 0, buffer, sizeof buffer, NULL));
+}
+
+static void read_copy_flags(void) {
+    datablock_copied copied;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_copy(consumer, 0, 2, NULL, 0, &copied));
+}
+
+static void read_copy_without_room(void) {
+    char buffer[9];
+    datablock_copied copied;
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    CHECK_OK(datablock_write(producer, 0, "ten bytes.", 10, NULL));
+    STATUS(datablock_read_copy(consumer, 0, 0, buffer, sizeof buffer, &copied));
+    CHECK(copied.id == 0 && copied.length == 10);
+}
+
 static void null_read_verify(void) {
     open_producer();
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
@@ -1382,6 +1421,22 @@ static void truncated_before_commit(void) {
     STATUS(datablock_write_commit(producer, &out, 1));
 }
 
+static void truncated_in_write(void) {
+    datablock_producer producer = open_producer();
+    CHECK(truncate(data_path(), 0) == 0);
+    STATUS(datablock_write(producer, 0, "x", 1, NULL));
+}
+
+static void truncated_in_read_copy(void) {
+    char buffer[100];
+    datablock_copied copied;
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    write_messages(producer, 1);
+    CHECK(truncate(data_path(), 0) == 0);
+    STATUS(datablock_read_copy(consumer, 0, 0, buffer, sizeof buffer, &copied));
+}
+
 static void truncated_before_close(void) {
     datablock_producer producer = open_producer();
     CHECK(truncate(data_path(), 0) == 0);
@@ -1424,6 +1479,15 @@ static void full_of_files(void) {
     if (in_small_directory("size=1m,nr_inodes=2")) {
         STATUS(try_small(config_of(DATABLOCK_RING)));
     }
+}
+
+static void file_size_limit(void) {
+    struct rlimit limit, low;
+    CHECK(getrlimit(RLIMIT_FSIZE, &limit) == 0);
+    low = limit;
+    low.rlim_cur = 4096;
+    CHECK(setrlimit(RLIMIT_FSIZE, &low) == 0);
+    STATUS(try_producer(config_of(DATABLOCK_RING)));
 }
 
 /* It must fail at once, and not when memory is filled. Five seconds of processor time would be enough to fill some gigabytes. */
@@ -1621,6 +1685,31 @@ static void write_unlinked(void) {
     STATUS(datablock_write_begin(producer, 0, &out));
 }
 
+/* As a program that becomes a daemon closes what it finds. */
+static void close_locks(void) {
+    int closed = 0;
+    for (int fd = 3; fd < 64; fd++) {
+        char link[64], target[4096] = "";
+        snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+        if (readlink(link, target, sizeof target - 1) > 0 && strcmp(target, control_path()) == 0) {
+            closed += close(fd) == 0;
+        }
+    }
+    CHECK(closed > 0);
+}
+
+static void write_descriptor_closed(void) {
+    datablock_write_slot out;
+    datablock_producer producer = open_producer();
+    close_locks();
+    datablock_status status;
+    double end = check_now() + 20;
+    while ((status = datablock_write_begin(producer, 0, &out)) == DATABLOCK_OK && check_now() < end) {
+        CHECK_OK(datablock_write_abort(producer, &out));
+    }
+    STATUS(status);
+}
+
 /* ---- Cases: reading ----------------------------------------------------------------------------------------------------------------- */
 
 static void read_timeout_negative(void) {
@@ -1719,6 +1808,14 @@ static void read_fenced(void) {
     datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
     take_row_away();
     STATUS(datablock_read_begin(consumer, 0, &in));
+}
+
+static void read_descriptor_closed(void) {
+    datablock_read_slot in;
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    close_locks();
+    STATUS(datablock_read_begin(consumer, 5000, &in));
 }
 
 static void read_too_many(void) {
@@ -2263,7 +2360,8 @@ static void panic_diagnose(void) {
 
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
-    X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_read_verify) X(null_read_batch_out)  \
+    X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_write_batch_data) X(null_read_verify) X(null_read_batch_out)  \
+    X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
     X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none) X(wait_any_timeout_negative) \
     X(wait_any_nothing) X(wait_any_of_closed) X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer) X(null_observe_out) X(null_schema_of_observer) \
     X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \
@@ -2291,16 +2389,16 @@ static void panic_diagnose(void) {
     X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign)                   \
     X(control_directory) X(control_other_owner) X(ring_damaged) X(ring_contradicts_slot) X(slot_header_damaged)                       \
     X(truncated_while_reading) X(truncated_while_waiting) X(truncated_while_writing) X(truncated_while_blocked)                       \
-    X(truncated_before_commit) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
-    X(full_control) X(full_data) X(full_of_files) X(block_absurd)                                                                     \
+    X(truncated_before_commit) X(truncated_in_write) X(truncated_in_read_copy) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
+    X(full_control) X(full_data) X(full_of_files) X(file_size_limit) X(block_absurd)                                                                     \
     X(handle_zero) X(handle_zero_consumer) X(handle_closed) X(handle_closed_twice) X(handle_closed_twice_consumer) X(handle_stale)    \
     X(handle_garbage) X(handle_of_producer) X(handle_of_consumer)                                                                     \
     X(write_timeout_negative) X(write_begin_twice) X(commit_too_long) X(commit_absurd) X(commit_without_claim) X(commit_twice)        \
     X(commit_other_slot) X(abort_without_claim) X(write_held_up) X(write_held_up_polling) X(write_too_few_consumers)                  \
-    X(write_all_pinned) X(commit_fenced) X(write_superseded) X(commit_superseded) X(write_unlinked)                                   \
+    X(write_all_pinned) X(commit_fenced) X(write_superseded) X(commit_superseded) X(write_unlinked) X(write_descriptor_closed)                                   \
     X(read_timeout_negative) X(read_nothing) X(read_nothing_polling) X(read_no_producer)                                              \
     X(read_no_producer_polling) X(read_end_of_stream) X(read_superseded)                                                              \
-    X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
+    X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_descriptor_closed) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
     X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum) X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order) X(end_overrun) X(end_fenced)                  \
     X(null_zone) X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown) X(zone_end_without)    \
     X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice) X(zone_changed)                                               \

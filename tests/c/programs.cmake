@@ -5,7 +5,7 @@
 # Tests that measure, or that only say something on an otherwise idle machine.
 set(c_tests_serial)
 # Tests that `make soak` runs for longer.
-set(c_tests_soak test_capi_mixed test_hostile)
+set(c_tests_soak test_capi_mixed test_hostile test_memory_gone)
 # Tests that choose the way of each call themselves.
 set(c_tests_all_ways test_capi_mixed)
 # Tests of what a way through Go does not promise.

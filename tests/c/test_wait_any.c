@@ -2,6 +2,7 @@
 #include "pair.h"
 
 #include <pthread.h>
+#include <time.h>
 
 enum { MANY = 200 };
 
@@ -237,6 +238,99 @@ static void wait_any_is_asked_for_properly(void) {
     close_pair(&p);
 }
 
+/* A thread that waits again and again, until it has been woken so many times; it says how often it was. */
+enum { WAKES = 40 };
+
+struct sleeper {
+    const datablock_consumer *consumers;
+    size_t count;
+    datablock_waker waker;
+    unsigned woken;
+    datablock_status status;
+};
+
+static void *sleep_until_woken(void *of) {
+    struct sleeper *s = of;
+    bool ready[MANY] = {false};
+    while (__atomic_load_n(&s->woken, __ATOMIC_ACQUIRE) < WAKES) {
+        s->status = datablock_wait_any_or_wake(s->consumers, s->count, -1, ready, &s->waker);
+        for (size_t i = 0; i < s->count; i++) {
+            CHECK(!ready[i]);
+        }
+        if (s->status != DATABLOCK_OK) {
+            break;
+        }
+        __atomic_add_fetch(&s->woken, 1, __ATOMIC_RELEASE);
+    }
+    return NULL;
+}
+
+static double seconds_of(struct sleeper *s) {
+    struct timespec begin, end;
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, sleep_until_woken, s) == 0);
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    for (unsigned i = 0; i < WAKES; i++) {
+        datablock_wake(&s->waker);
+        WAIT_UNTIL(__atomic_load_n(&s->woken, __ATOMIC_ACQUIRE) > i, 20);
+    }
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    pthread_join(thread, NULL);
+    CHECK_STATUS(s->status, DATABLOCK_OK);
+    return (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
+}
+
+/* At once, and not when it comes round, which it does every 100 ms. */
+static void a_wake_ends_the_sleep(void) {
+    static struct pair pairs[MANY];
+    static char names[MANY][16];
+    static datablock_consumer consumers[MANY];
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "woken-%zu", i);
+        pairs[i] = open_pair(names[i], 2, DATABLOCK_LOSSLESS);
+        consumers[i] = pairs[i].consumer;
+    }
+    static const size_t counts[] = {0, 1, 2, 127, 128, MANY};
+    for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
+        struct sleeper s = {.consumers = consumers, .count = counts[c]};
+        double seconds = seconds_of(&s);
+        if (seconds > WAKES * 0.05) {
+            fprintf(stderr, "%d wakes of a wait for %zu took %.3f s\n", WAKES, counts[c], seconds);
+        }
+        CHECK(seconds <= WAKES * 0.05);
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        close_pair(&pairs[i]);
+    }
+}
+
+static void a_wake_is_kept_until_a_wait_takes_it(void) {
+    struct pair p = open_pair("kept", 4, DATABLOCK_LOSSLESS);
+    datablock_waker waker = {0};
+    bool ready = true;
+    datablock_wake(NULL);
+    datablock_wake(&waker);
+    datablock_wake(&waker);
+    CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker));
+    CHECK(!ready);
+    CHECK_STATUS(datablock_wait_any_or_wake(&p.consumer, 1, 5, &ready, &waker), DATABLOCK_E_TIMEOUT);
+    CHECK_STATUS(datablock_wait_any_or_wake(NULL, 0, 5, NULL, &waker), DATABLOCK_E_TIMEOUT);
+    datablock_wake(&waker);
+    CHECK_OK(datablock_wait_any_or_wake(NULL, 0, 0, NULL, &waker)); /* also of a wait that does not wait */
+    write_text(p.producer, "1");
+    datablock_wake(&waker);
+    CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker)); /* what is ready is said first */
+    CHECK(ready);
+    read_one(p.consumer, 0);
+    CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker));
+    CHECK(!ready);
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, &ready, NULL), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: waker is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(NULL, 1, 0, &ready, &waker), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: consumers is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, NULL, &waker), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: ready is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1025, 0, &ready, &waker), DATABLOCK_E_INVALID, "count is 1025");
+    close_pair(&p);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"wait-any-names-every-ready-one", wait_any_names_every_ready_one},
@@ -248,6 +342,8 @@ int main(int argc, char **argv) {
         {"wait-any-and-the-read-agree", wait_any_and_the_read_agree},
         {"wait-any-of-many", wait_any_of_many},
         {"wait-any-is-asked-for-properly", wait_any_is_asked_for_properly},
+        {"a-wake-ends-the-sleep", a_wake_ends_the_sleep},
+        {"a-wake-is-kept-until-a-wait-takes-it", a_wake_is_kept_until_a_wait_takes_it},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }

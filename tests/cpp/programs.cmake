@@ -41,14 +41,17 @@ foreach(family gcc clang)
         COMMAND ${CPP_${family}} -std=c++${standard} ${inline_warnings} -D${inline} tests/headers/transactions.cpp)
     endforeach()
   endforeach()
-  datablock_test(header.${family}.hpp.c++14 COMMAND ${CPP_${family}} -std=c++14 ${header_warnings} -x c++ include/datablock.hpp)
-  set_tests_properties(header.${family}.hpp.c++14 PROPERTIES PASS_REGULAR_EXPRESSION "datablock.hpp needs C\\+\\+17")
 endforeach()
 cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O2 -DTEST_EXPORTED)
 datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${cpp_test_directory}/test_transactions.exported)
 
 # The other parts of datablock.hpp, with each compiler and the sanitizers.
-foreach(test batch observer schema shared wait_any integrity recovery)
+set(cpp_tests_soak closing) # `make soak` runs them for longer
+foreach(test batch observer schema shared wait_any integrity recovery closing)
+  set(how "")
+  if(test IN_LIST cpp_tests_soak)
+    set(how SOAK)
+  endif()
   foreach(family gcc clang)
     if(CPP_${family})
       set(program ${cpp_test_directory}/test_${test}.${family})
@@ -60,8 +63,27 @@ foreach(test batch observer schema shared wait_any integrity recovery)
         VERBATIM)
       add_custom_target(cpp_${test}.${family} ALL DEPENDS ${program})
     endif()
-    datablock_test(cpp.${test}.${family} ENVIRONMENT ${sanitized_environment} COMMAND ${program})
+    datablock_test(cpp.${test}.${family} ${how} ENVIRONMENT ${sanitized_environment} COMMAND ${program})
   endforeach()
+endforeach()
+
+# Objects that are moved between shared objects. Each of these has what is inline for itself, and one is loaded and unloaded.
+foreach(family gcc clang)
+  set(program ${cpp_test_directory}/test_moved.${family})
+  if(CPP_${family})
+    set(command ${CPP_${family}} -g -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include)
+    set(against -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test)
+    set(library ${CMAKE_SOURCE_DIR}/tests/cpp/moved_library.cpp)
+    add_custom_command(OUTPUT ${program}
+      COMMAND ${command} -shared -fPIC -o ${program}.linked.so ${library} ${against}
+      COMMAND ${command} -shared -fPIC -o ${program}.plugin.so ${library} ${against}
+      COMMAND ${command} -DPLUGIN="${program}.plugin.so" -o ${program} ${CMAKE_SOURCE_DIR}/tests/cpp/test_moved.cpp ${program}.linked.so ${against} -pthread -ldl
+      DEPENDS datablock_crashpoints_go ${library} ${CMAKE_SOURCE_DIR}/tests/cpp/test_moved.cpp ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+      COMMENT "C++: test_moved.${family}"
+      VERBATIM)
+    add_custom_target(cpp_moved.${family} ALL DEPENDS ${program})
+  endif()
+  datablock_test(cpp.moved.${family} COMMAND ${program})
 endforeach()
 
 foreach(example transactions next_slot video_frames control_loop two_cameras)

@@ -44,7 +44,7 @@ int main() {
         CHECK(validator.is_healthy());
         db::with_write_transaction(producer, 0, [](db::WriteSlot &slot) { slot.commit(8); });
     }
-    CHECK_THROWS(db::error::corrupt, recovery::IntegrityValidator::validate(std::string(directory) + "/nothing"));
+    CHECK_THROWS(db::error::not_found, recovery::IntegrityValidator::validate(std::string(directory) + "/nothing"));
     CHECK_THROWS(db::error::invalid, recovery::auto_recover(".camera"));
     std::filesystem::remove_all(directory);
     return 0;

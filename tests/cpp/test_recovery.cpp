@@ -90,7 +90,7 @@ void a_living_holder_is_told_of_force() {
     CHECK_EQUAL(producer.write(4, 0), 3u);
     CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_all_slots(path("force"), true)), static_cast<int>(RECOVERY_SUCCESS));
     CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("force"), 99)), static_cast<int>(RECOVERY_INVALID_SLOT));
-    CHECK_THROWS(error::corrupt, SlotDiagnostics::diagnose_all(path("nothing")));
+    CHECK_THROWS(error::not_found, SlotDiagnostics::diagnose_all(path("nothing")));
     const datablock_metrics figures = metrics(path("force"));
     CHECK_EQUAL(figures.written, 4u);
     CHECK_EQUAL(figures.fenced, 1u);

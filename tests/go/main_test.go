@@ -6,6 +6,7 @@
 package process_test
 
 import (
+	"encoding/json"
 	"flag"
 	"fmt"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -75,7 +77,11 @@ func buildWorkers(dir string) error {
 	library = built("test", "libdatablock.so")
 	if library == "" {
 		library = filepath.Join(dir, "libdatablock.so")
-		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-buildmode=c-shared", "-o", library, "./capi"); err != nil {
+		overlay, err := overlayOf(root, dir)
+		if err != nil {
+			return err
+		}
+		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-overlay="+overlay, "-buildmode=c-shared", "-o", library, "./capi"); err != nil {
 			return err
 		}
 	}
@@ -98,6 +104,24 @@ func buildWorkers(dir string) error {
 	}
 	findPython(root)
 	return nil
+}
+
+// overlayOf writes what cmake/Library.cmake has in its overlay: what a library does otherwise than a program of Go.
+func overlayOf(root, dir string) (file string, err error) {
+	goroot, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", err
+	}
+	replaced := map[string]string{}
+	for of, own := range map[string]string{"runtime/datablock.go": "runtime.go", "internal/poll/datablock.go": "poll.go", "syscall/rlimit.go": "rlimit.go"} {
+		replaced[filepath.Join(strings.TrimSpace(string(goroot)), "src", of)] = filepath.Join(root, "capi", "_go", own)
+	}
+	content, err := json.Marshal(map[string]any{"Replace": replaced})
+	if err != nil {
+		return "", err
+	}
+	file = filepath.Join(dir, "overlay.json")
+	return file, os.WriteFile(file, content, 0o600)
 }
 
 // built is a product of the build that DATABLOCK_BUILD names, "" if there is none.

@@ -1,0 +1,68 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// identity is who wrote himself into a row. The lock of the row may be somebody else's by now: see heir.
+func (b *block) identity(row uint32) platform.Identity {
+	at := b.header.row(row)
+	return platform.Identity{
+		PID: *b.ctl.plain64(at + layout.RowPID), StartTime: *b.ctl.plain64(at + layout.RowStart), PIDNamespace: *b.ctl.plain64(at + layout.RowPIDNS), Name: b.rowName(row),
+	}
+}
+
+// heir says which process keeps the lock of a row whose owner has ended, and what to do; "" where the owner has not ended. A child that was made by clone(2) or _Fork(), behind the back of the handlers
+// that close the descriptors in a forked child, shares its parent's lock until it ends or calls exec. Nobody may take it for dead: the kernel does not say which of the two has the lock.
+func (b *block) heir(row uint32) string {
+	who := b.identity(row)
+	if !platform.Ended(who) {
+		return ""
+	}
+	if p, found := platform.LockHolder(b.ctlInfo, rowByte(row)); found {
+		return fmt.Sprintf("pid %d has ended, but pid %d (%s) has its lock, as a child that was made by clone or _Fork inherits it: end pid %d", who.PID, p.PID, p.Name, p.PID)
+	}
+	return fmt.Sprintf("pid %d has ended, but another process has its lock, as a child that was made by clone or _Fork inherits it: look for it as root, who sees the locks of all processes in /proc/PID/fdinfo", who.PID)
+}
+
+// beingWritten is the refusal of what a living producer forbids, with what to do about it, or else.
+func (b *block) beingWritten(advice, otherwise string) error {
+	if heir := b.heir(layout.ProducerRow); heir != "" {
+		return fail(ProducerActive, "block %q has no living producer, and is locked: %s, or %s", b.name(), heir, otherwise)
+	}
+	return fail(ProducerActive, "block %q is being written by pid %d: %s, or %s", b.name(), *b.data.plain64(layout.ProducerPID), advice, otherwise)
+}
+
+// keepsLock reports what became of the row's lock, nil if this participant has it. The process may have closed the descriptor, as a program that becomes a daemon closes all that it finds; then others
+// rightly take the participant for dead.
+func (a *attachment) keepsLock() error {
+	for _, l := range []*platform.Locks{a.own, a.ask} {
+		if err := l.Check(); err != nil {
+			return a.lockLost(err)
+		}
+	}
+	if probe(a.ask, a.row) == nobody { // the number leads to the file, but through another opening of it
+		return a.lockLost(&platform.DescriptorLost{Number: a.own.Number()})
+	}
+	return nil
+}
+
+func (a *attachment) lockLost(cause error) error {
+	var lost *platform.DescriptorLost
+	if !errors.As(cause, &lost) {
+		return systemError(cause, "block %q", a.name())
+	}
+	return &Error{Code: System, Cause: cause, Detail: fmt.Sprintf(
+		"the descriptor of block %q's control file was closed or reused by the program (number %d), and with it went the lock that keeps this handle's place: close the handle, open again, and close no descriptor that the program has not opened",
+		a.name(), lost.Number)}
+}
+
+// lost reports whether an error says so.
+func lost(err error) bool {
+	var lost *platform.DescriptorLost
+	return errors.As(err, &lost)
+}

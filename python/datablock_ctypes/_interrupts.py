@@ -1,0 +1,171 @@
+"""Results that no interrupt can lose.
+
+Python runs signal handlers between two bytecodes, and a handler may raise: KeyboardInterrupt, or an exception of its own.
+So after every call of C an exception may come before the result is stored in any variable. Three means exclude a loss:
+
+1. A struct that C fills belongs to an object before the call. Whoever catches the exception, or uses the object next, finds
+   in it what C has acquired.
+2. `record` appends the result of a C function to a list that exists before the call. Both happen inside one call of C, where
+   no handler runs.
+3. A debt (`owe`) is registered before the call that acquires something. When its owner is collected, or the program ends,
+   the debt is settled. A settlement that is interrupted is repeated by `settle_debts`, which each opening and closing calls.
+
+What a ``with`` statement holds needs a fourth: an exception may keep Python from entering ``__exit__``. The statement itself
+keeps what it found as ``__exit__`` alive until it is over; see `Leaving`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import weakref
+from functools import partial
+from typing import Any, Callable, Protocol
+
+
+def record(into: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
+    """Call a function that C implements, and append its result to a list, with no bytecode between the two."""
+    into.extend(map(function, *[(argument,) for argument in arguments]))
+
+
+class Descriptor:
+    """A descriptor of this process. It is closed when nothing refers to it any more, if not before."""
+
+    def __init__(self) -> None:
+        self._numbers: list[int] = []  # none or one
+
+    def open(self, function: Callable[..., int], *arguments: Any) -> int:
+        """Open it by `os.open`, `os.dup` or the like."""
+        record(self._numbers, function, *arguments)
+        return self._numbers[0]
+
+    def close(self) -> None:
+        closed: list[None] = []
+        while getattr(self, "_numbers", None):  # an interrupted __init__ has left none
+            closed.extend(map(os.close, map(list.pop, (self._numbers,))))
+
+    __del__ = close
+
+
+# ---- Debts -----------------------------------------------------------------------------------------------------------------
+
+
+class Debt(Protocol):
+    """What has to be given back some day. Both methods may be called again and again, by any thread."""
+
+    def due(self) -> bool:
+        """Whether nothing can use it any more."""
+
+    def settle(self) -> object:
+        """Give it back. Does nothing when that was done."""
+
+    def settle_at_exit(self) -> object:
+        """The same, if the kernel does not do it better when the process ends."""
+
+
+_debts: dict[int, Debt] = {}
+_at_exit = False
+
+
+def owe(debt: Debt) -> None:
+    """Register a debt. `watch` says on whose life it depends."""
+    global _at_exit
+    if not _at_exit:  # at the first debt: what a program registers later runs before, and may use what it has opened
+        atexit.register(_settle_at_exit)
+        _at_exit = True
+    _debts[id(debt)] = debt
+
+
+def watch(owner: object, debt: Debt) -> weakref.ref[Any]:
+    """A reference to an owner, with whose end the debt may be due."""
+    return weakref.ref(owner, partial(_ended, debt))
+
+
+def _ended(debt: Debt, _: object) -> None:
+    if debt.due():
+        debt.settle()
+        _debts.pop(id(debt), None)  # after it: an interrupted settlement is found by settle_debts
+
+
+def settle_debts() -> None:
+    """Repeat the settlements that were interrupted."""
+    for key in list(_debts):
+        debt = _debts.get(key)
+        if debt is not None and debt.due():
+            debt.settle()
+            _debts.pop(key, None)
+
+
+def forget(debt: Debt) -> None:
+    """A debt was settled."""
+    _debts.pop(id(debt), None)
+
+
+def debts() -> list[Debt]:
+    return list(_debts.values())
+
+
+def _settle_at_exit() -> None:
+    for key in reversed(list(_debts)):
+        debt = _debts.get(key)
+        if debt is None:
+            continue
+        try:
+            try:
+                debt.settle_at_exit()
+            except KeyboardInterrupt:
+                debt.settle_at_exit()
+        except BaseException:
+            sys.excepthook(*sys.exc_info())
+        _debts.pop(key, None)
+
+
+# ---- With statements -------------------------------------------------------------------------------------------------------
+
+
+class Statement(weakref.ref[Any]):
+    """A ``with`` statement, known by what it found as ``__exit__``, which dies with it."""
+
+    __slots__ = ("held", "level", "outer")
+
+    held: Any
+    level: int
+    outer: Statement | None
+    """Of the same object."""
+
+
+def _over(statement: Statement) -> None:
+    """A statement has ended without reaching the end of ``__exit__``."""
+    held = getattr(statement, "held", None)
+    if held is None:  # nothing was entered yet
+        return
+    if held._statement is statement:
+        held._statement = statement.outer
+    if held._state == statement.level + 1:
+        held._abandon()
+
+
+class Leaving:
+    """``__exit__`` of what a ``with`` statement holds.
+
+    An interrupt between the last bytecode of the block and the first one of a Python function keeps the function from running.
+    A ``with`` statement asks for ``__exit__`` before it enters, and holds on to it until it is over. When what it gets here is
+    collected, the hold ends, unless it has ended.
+
+    The holder has ``_state``, which entering raises by one, and ``_abandon()``, which ends the hold. On its way out it forgets
+    its ``_statement``: no Python code runs then when a statement is over, which would swallow the exception of a signal handler.
+    """
+
+    def __init__(self, leave: Callable[..., None]) -> None:
+        self._leave = leave
+        self.__doc__ = leave.__doc__
+
+    def __get__(self, held: Any, kind: type[Any] | None = None) -> Any:
+        if held is None:
+            return self._leave
+        leave = partial(self._leave, held)
+        statement = Statement(leave, _over)
+        statement.level, statement.outer, statement.held = held._state, held._statement, held
+        held._statement = statement
+        return leave

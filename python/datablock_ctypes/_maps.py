@@ -1,0 +1,45 @@
+"""Which mapping of this process holds an address."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import struct
+from typing import NamedTuple
+
+# An ioctl of /proc/self/maps, from Linux 6.11 on, that finds one mapping. Reading the text instead
+# takes some milliseconds in a process that has thousands of blocks open.
+QUERY = 0xC068_6611
+FIELDS = struct.Struct("=9Q4I2Q")
+
+
+class Mapping(NamedTuple):
+    """A mapping: its first address, its bytes, and where in which file they are."""
+
+    first: int
+    size: int
+    offset: int
+    device: int
+    inode: int
+
+
+def mapping_at(address: int) -> Mapping:
+    """The mapping that holds an address of this process."""
+    with open("/proc/self/maps", "rb") as maps:
+        try:
+            answer = fcntl.ioctl(maps.fileno(), QUERY, FIELDS.pack(FIELDS.size, 0, address, *(0,) * 12))
+        except OSError:  # an older kernel, or a filter forbids it
+            return _of_text(maps.read().decode("ascii", "replace"), address)
+    fields = FIELDS.unpack(answer)
+    first, last, offset, inode, major, minor = fields[3], fields[4], fields[7], fields[8], fields[9], fields[10]
+    return Mapping(first, last - first, offset, os.makedev(major, minor), inode)
+
+
+def _of_text(text: str, address: int) -> Mapping:
+    for line in text.splitlines():
+        addresses, _, offset, device, inode = line.split(" ", 5)[:5]
+        first, last = (int(number, 16) for number in addresses.split("-"))
+        if first <= address < last:
+            major, minor = (int(number, 16) for number in device.split(":"))
+            return Mapping(first, last - first, int(offset, 16), os.makedev(major, minor), int(inode))
+    raise RuntimeError(f"no mapping holds address {address:#x}")

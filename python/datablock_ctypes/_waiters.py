@@ -1,0 +1,279 @@
+"""The threads in which an event loop waits for its consumers: one thread for up to 127 of them.
+
+The loop and a thread share a queue of orders, under a lock that neither holds while it waits. All
+else in a `_Group` belongs to its thread. The thread sleeps in the library, inside no handle. An
+order wakes it there, so that it takes up and leaves a request at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import threading
+import weakref
+from array import array
+from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from ._errors import Busy, Status
+from ._functions import ConsumerHandle, RawWaker
+from ._library import library
+from ._waitany import Waiting
+
+if TYPE_CHECKING:
+    from ._consumer import Consumer
+    from ._participant import Participant
+
+TIMEOUT = int(Status.TIMEOUT)
+
+# Consumers of one thread. With the word that wakes it they are as many as the kernel lets a thread
+# sleep on.
+MOST = 127
+
+# A thread looks this often whether its loop was closed with tasks in it. It ends after so many
+# looks without a request.
+LOOK_MS = 100
+IDLE_LOOKS = 20
+
+
+class Visit:
+    """A thread's stay inside some objects."""
+
+    def __init__(self, inside: list[Any]) -> None:
+        self.abandoned = False
+        """The task waits no more; the thread leaves within a tenth of a second."""
+        self.left: Future[None] = Future()
+        self.thread = 0
+        self._inside = inside
+        for participant in inside:
+            participant._visit = self
+
+    def leave(self) -> None:
+        inside, self._inside = self._inside, []
+        for participant in inside:
+            if participant._visit is self:
+                participant._visit = None
+        if not self.left.done():
+            self.left.set_result(None)
+
+    def refuse(self, participant: Participant) -> None:
+        """Raise `Busy` when a task waits, in this visit, for what is asked for."""
+        if not self.abandoned and not self.left.done():
+            raise Busy(
+                f'block "{participant.name}": another task waits for this {type(participant).__name__}: one object is for one task at a time'
+            )
+
+
+class _Request:
+    """A task's wait for the first of some consumers."""
+
+    def __init__(self, consumers: list[Consumer], loop: asyncio.AbstractEventLoop) -> None:
+        self.consumers = consumers
+        self.handles = array("Q", [consumer._handle.handle for consumer in consumers])
+        self.future: asyncio.Future[list[Consumer]] = loop.create_future()
+        self.visit = Visit(consumers)
+
+
+async def first_of(consumers: list[Consumer], timeout: float | None) -> list[Consumer]:
+    """Those that can be read, when one can; an empty list when none can within the time."""
+    loop = asyncio.get_running_loop()
+    request = _Request(consumers, loop)
+    group = None
+    try:
+        group = _enter(request, loop)
+        found, _ = await asyncio.wait({request.future}, timeout=timeout)
+        if found:
+            return request.future.result()
+        group.withdraw(request)
+        await asyncio.wrap_future(request.visit.left)
+        return []
+    finally:
+        if group is not None:
+            group.withdraw(request)
+        if not request.future.cancel() and not request.future.cancelled():
+            request.future.exception()  # seen, for asyncio would complain of one that nobody asked for
+
+
+_groups: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Group]] = WeakKeyDictionary()
+
+
+def _enter(request: _Request, loop: asyncio.AbstractEventLoop) -> _Group:
+    groups = _groups.setdefault(loop, [])
+    for group in groups:
+        if group.take(request):
+            return group
+    groups[:] = [group for group in groups if not group.ended]
+    group = _Group(loop)
+    groups.append(group)
+    group.take(request)
+    try:
+        threading.Thread(target=group.run, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
+    except BaseException:
+        group.leave_all(None)
+        raise
+    return group
+
+
+class _Group:
+    """A thread and its requests."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._library = library()
+        self._loop = weakref.ref(loop)  # which a thread without requests does not keep
+        # Re-entrant: the garbage collector may destroy a waiting coroutine, which withdraws its
+        # request, in the middle of a step of the same thread.
+        self._lock = threading.RLock()
+        self._orders: deque[_Request] = deque()
+        self._load = 0
+        self.ended = False
+        self._waker = RawWaker()
+        # The thread's own.
+        self._requests: dict[_Request, None] = {}
+        self._changed = True
+        self._owners: list[_Request] = []
+        self._handles: Any = None
+        self._found: Any = None
+
+    # ---- Of the loop -----------------------------------------------------------------------------------------------------------
+
+    def take(self, request: _Request) -> bool:
+        """Take a request up, if there is room. One for more consumers than fit has a thread alone."""
+        count = len(request.consumers)
+        with self._lock:
+            if self.ended or (self._load > 0 and self._load + count > MOST):
+                return False
+            self._load += count
+            self._orders.append(request)
+        self._wake()
+        return True
+
+    def withdraw(self, request: _Request) -> None:
+        """Stop waiting for a request. `Visit.left` is set when the thread has stopped."""
+        if request.visit.left.done():
+            return
+        request.visit.abandoned = True
+        with self._lock:
+            self._orders.append(request)
+        self._wake()
+
+    def _wake(self) -> None:
+        self._library.quick.datablock_wake(ctypes.byref(self._waker))
+
+    # ---- Of the thread ---------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        failure = None
+        try:
+            idle = 0
+            while not self._over() and not self._end_when_idle(idle > IDLE_LOOKS):
+                self._take_orders()
+                idle = 0 if self._requests else idle + 1
+                self._round()
+        except BaseException as error:
+            failure = error
+        with suppress(BaseException):  # at the end of the interpreter nothing works any more
+            self.leave_all(failure)
+
+    def _over(self) -> bool:
+        loop = self._loop()
+        return loop is None or loop.is_closed()
+
+    def _end_when_idle(self, idle: bool) -> bool:
+        with self._lock:
+            self.ended = idle and not self._orders and not self._requests
+            return self.ended
+
+    def leave_all(self, failure: BaseException | None) -> None:
+        """End all requests: the loop is closed, or the interpreter ends, and calls fail."""
+        with self._lock:
+            self.ended = True
+        self._take_orders()
+        if failure is None:
+            for request in list(self._requests):
+                self._let_go(request)
+        else:
+            self._answer([(request, failure) for request in list(self._requests)])
+
+    def _take_orders(self) -> None:
+        while self._orders:
+            request = self._orders.popleft()
+            self._changed = True
+            if not request.visit.abandoned:
+                self._requests[request] = None
+            elif request in self._requests:
+                self._let_go(request)
+            elif not request.visit.left.done():  # withdrawn before it was taken up
+                self._load_off(request)
+
+    def _let_go(self, request: _Request) -> None:
+        del self._requests[request]
+        self._changed = True
+        self._load_off(request)
+
+    def _load_off(self, request: _Request) -> None:
+        with self._lock:
+            self._load -= len(request.consumers)
+        request.visit.leave()
+
+    def _round(self) -> None:
+        """One wait, and what has come of it."""
+        if self._changed:
+            self._changed = False
+            handles = array("Q")
+            self._owners = []
+            for request in self._requests:
+                handles.extend(request.handles)
+                self._owners.extend([request] * len(request.handles))
+            count = len(handles)
+            self._handles = (ConsumerHandle * count).from_buffer(handles) if count else None
+            self._found = (ctypes.c_bool * count)() if count else None
+        status = self._library.datablock_wait_any_or_wake(self._handles, len(self._owners), LOOK_MS, self._found, ctypes.byref(self._waker))
+        if status == 0:
+            self._answer_ready(bytes(self._found or b""))
+        elif status != TIMEOUT:
+            self._look_at_each()
+
+    def _answer_ready(self, found: bytes) -> None:
+        answers: dict[_Request, list[Consumer]] = {}
+        at = found.find(1)
+        while at >= 0:
+            request = self._owners[at]
+            if request not in answers:
+                first = self._owners.index(request)
+                answers[request] = [consumer for i, consumer in enumerate(request.consumers) if found[first + i]]
+            at = found.find(1, at + 1)
+        self._answer(list(answers.items()))
+
+    def _look_at_each(self) -> None:
+        """Ask about each request alone: the error, such as `Closed`, is for one; the others go on."""
+        answers: list[tuple[_Request, list[Consumer] | BaseException]] = []
+        for request in self._requests:
+            try:
+                ready = Waiting(request.consumers).once(0)
+                if ready:
+                    answers.append((request, ready))
+            except Exception as error:
+                answers.append((request, error))
+        self._answer(answers)
+
+    def _answer(self, answers: list[Any]) -> None:
+        if answers:
+            for request, _ in answers:
+                self._let_go(request)  # first: the task that has the answer may use them
+            self._owners = []
+            loop = self._loop()
+            if loop is not None:
+                with suppress(RuntimeError):  # it is closed
+                    loop.call_soon_threadsafe(_deliver, answers)
+
+
+def _deliver(answers: list[Any]) -> None:
+    for request, answer in answers:
+        if not request.future.done():
+            if isinstance(answer, BaseException):
+                request.future.set_exception(answer)
+            else:
+                request.future.set_result(answer)

@@ -1,0 +1,165 @@
+"""Exceptions at chosen moments: at each bytecode of the package in turn, or by signals at random."""
+
+import contextlib
+import dis
+import functools
+import gc
+import linecache
+import os
+import random
+import signal
+import sys
+
+import datablock_ctypes
+
+PACKAGE = os.path.dirname(datablock_ctypes.__file__)
+
+# Lines at which an effect and what is made of it are one step: CPython looks for signals nowhere in them (test_one_step).
+ONE_STEP = (
+    "if None in ending and not ended[0] and not self._late:",
+    "words[0] = 0",
+    "self._raws += spent",
+    "return data",
+    "called = True",
+    "value = f(slot)",
+)
+
+# Where CPython looks for signals, in any version from 3.9 on that does not look at every instruction.
+LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE", "PRECALL", "FOR_ITER", "YIELD_VALUE", "SEND")
+
+POP_EXCEPT = dis.opmap["POP_EXCEPT"]
+
+
+class Interrupt(BaseException):
+    """What a signal handler raises."""
+
+
+@functools.lru_cache(None)
+def returning(code):
+    """The offsets from which a function does nothing but return: an exception there is one of the caller's, after the call."""
+    found, tail = set(), []
+    for instruction in dis.get_instructions(code):
+        tail = (
+            [*tail, instruction.offset]
+            if instruction.opname.startswith(("LOAD_FAST", "LOAD_CONST", "NOP", "POP_TOP", "CACHE", "RETURN"))
+            else []
+        )
+        if instruction.opname.startswith("RETURN"):
+            found.update(tail)
+    return found
+
+
+def one_step(frame):
+    if frame.f_code.co_name not in ("receive", "with_next_slot") or frame.f_lineno is None:
+        return False
+    return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith(ONE_STEP)
+
+
+class At:
+    """Raises `Interrupt` at the k-th bytecode of the package, once."""
+
+    def __init__(self, k):
+        self.left = k
+        self.place = ""
+
+    def __call__(self, frame, event, argument):
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self.inside
+
+    def inside(self, frame, event, argument):
+        if event == "opcode":
+            if frame.f_lineno is None or frame.f_code.co_code[frame.f_lasti] == POP_EXCEPT:
+                # The end of an except clause. No interpreter looks for signals there, and an exception would leave its own books wrong.
+                return self.inside
+            outermost = not frame.f_back.f_code.co_filename.startswith(PACKAGE)
+            if not one_step(frame) and not (outermost and frame.f_lasti in returning(frame.f_code)):
+                self.left -= 1
+                if self.left == 0:
+                    self.place = f"{frame.f_code.co_name}:{frame.f_lineno} offset {frame.f_lasti}"
+                    raise Interrupt
+        return self.inside
+
+
+@contextlib.contextmanager
+def ignored_in_callbacks():
+    """An exception in the end of an object is not passed on by Python, which prints it."""
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda what: None if issubclass(what.exc_type, Interrupt) else before(what)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
+
+
+def forgotten(error):
+    """An exception without what it keeps alive. `inside`: it came in the package, and not in the test's own code, which has its result already."""
+    at = error.__traceback__
+    error.inside = False
+    while at is not None:
+        error.inside = error.inside or at.tb_frame.f_code.co_filename.startswith(PACKAGE)
+        at = at.tb_next
+    error.__context__ = None
+    return error.with_traceback(None)
+
+
+def check_file(check):
+    return check.__code__.co_filename
+
+
+def at_each_bytecode(prepare, act, check, step=1):
+    """`act(state)` is interrupted at each bytecode of the package in turn, and `check(state, error)` follows. How many there are."""
+    k = 1
+    with ignored_in_callbacks():
+        while True:
+            state = prepare()
+            at, error = At(k), None
+            before = sys.gettrace()
+            gc.disable()
+            sys.settrace(at)
+            try:
+                act(state)
+            except Interrupt as interrupt:
+                error = forgotten(interrupt)
+            finally:
+                sys.settrace(before)
+                gc.enable()
+            try:
+                check(state, error)
+            except Exception as failure:
+                where = failure.__traceback__
+                while where.tb_next is not None and where.tb_next.tb_frame.f_code.co_filename == check_file(check):
+                    where = where.tb_next
+                raise AssertionError(f"interrupted at bytecode {k}, {at.place}: line {where.tb_lineno}: {failure!r}") from None
+            if at.left > 0:
+                return k - 1
+            k += step
+
+
+def at_random(prepare, act, check, times, longest):
+    """`act(state)` is interrupted by a signal at a random moment, and `check(state, error)` follows. How often one came in time."""
+    came = 0
+
+    def ring(number, frame):
+        raise Interrupt
+
+    before = signal.signal(signal.SIGALRM, ring)
+    chance = random.Random(5)
+    try:
+        with ignored_in_callbacks():
+            for _ in range(times):
+                state, error = prepare(), None
+                try:
+                    try:
+                        signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, longest))
+                        act(state)
+                    finally:
+                        signal.setitimer(signal.ITIMER_REAL, 0)
+                except Interrupt as interrupt:
+                    error = forgotten(interrupt)
+                    came += 1
+                check(state, error)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    return came

@@ -1,0 +1,102 @@
+"""Batches and slots that end in another order than they began in: their ends wait for those of the older ones."""
+
+import threading
+
+import pytest
+from support import eventually
+
+from datablock_ctypes import Busy, Consumer, Delivery, Producer, Timeout
+
+COUNT = 8
+
+
+@pytest.fixture(params=[Delivery.LOSSLESS, Delivery.ORDERED])
+def ring(request, directory):
+    producer = Producer("order", slot_size=64, slot_count=COUNT)
+    with producer, Consumer("order", delivery=request.param, max_pins=4) as consumer:
+        yield producer, consumer
+
+
+def goes_on(producer, consumer):
+    """Everything was given back: as many messages as there are slots, three times over."""
+    for number in range(3 * COUNT):
+        producer.send(b"n%d" % number, timeout=5)
+        assert consumer.receive(0) == b"n%d" % number
+    assert not consumer._held
+    assert not consumer._late
+
+
+def test_a_batch_that_ends_before_an_older_slot(ring):
+    producer, consumer = ring
+    for number in range(4):
+        producer.send(b"%d" % number)
+    older = consumer.read(0)
+    older.__enter__()
+    with consumer.read_many(2, 0) as batch:
+        assert [bytes(data) for data in batch] == [b"1", b"2"]
+    assert bytes(older.data) == b"0"
+    older.release()
+    assert consumer.receive(0) == b"3"
+    goes_on(producer, consumer)
+
+
+def test_a_slot_that_ends_before_an_older_batch(ring):
+    producer, consumer = ring
+    for number in range(4):
+        producer.send(b"%d" % number)
+    with consumer.read_many(2, 0) as batch:
+        with consumer.read(0) as slot:
+            assert bytes(slot.data) == b"2"
+        assert consumer.receive(0) == b"3"
+        assert [bytes(data) for data in batch] == [b"0", b"1"]
+    goes_on(producer, consumer)
+
+
+def test_batches_that_end_backwards(ring):
+    producer, consumer = ring
+    for number in range(4):
+        producer.send(b"%d" % number)
+    batches = [consumer.read_many(1, 0) for _ in range(4)]
+    for batch in batches:
+        batch.__enter__()
+    for batch in reversed(batches):
+        batch.release()
+    goes_on(producer, consumer)
+
+
+def test_a_batch_in_a_batch_that_raises(ring):
+    producer, consumer = ring
+    for number in range(4):
+        producer.send(b"%d" % number)
+    outer = consumer.read_many(1, 0)
+    outer.__enter__()
+    with pytest.raises(KeyError), consumer.read_many(2, 0):
+        raise KeyError
+    outer.release()
+    assert consumer.receive(0) == b"3"
+    goes_on(producer, consumer)
+
+
+def test_a_batch_ends_although_another_thread_is_in_a_call(directory):
+    """A consumer that another thread uses meanwhile says `Busy`: the end of a batch waits for that thread, as the end of a slot does."""
+    with Producer("order", slot_size=64, slot_count=COUNT) as producer, Consumer("order", max_pins=4) as consumer:
+        for _ in range(20):
+            producer.send(b"1")
+            batch = consumer.read_many(1, 0)
+            batch.__enter__()
+            waits = threading.Event()
+
+            def wait(waits=waits):
+                waits.set()
+                try:
+                    consumer.receive(0.05)
+                except (Timeout, Busy):
+                    pass
+
+            other = threading.Thread(target=wait, daemon=True)
+            other.start()
+            waits.wait()
+            batch.release()
+            other.join()
+            assert eventually(lambda: not consumer._late)
+        goes_on(producer, consumer)
