@@ -254,7 +254,7 @@ class Participant(Bound):
     def _map_once(self, address: int) -> memoryview:
         if self._view is None:
             view, self._base = self._memory.map(address)
-            self._view = view  # after the base: whoever sees this does not take the lock
+            self._view = view  # after the base: a thread that sees this does not take the lock
         return self._view
 
     def _inside(self) -> bool:

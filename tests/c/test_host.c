@@ -728,7 +728,7 @@ static void lock_of_the_dead(void) {
     char path[512];
     snprintf(path, sizeof path, "%s/heir", test_directory());
     CHECK_DETAIL(datablock_unlink(path, 0), DATABLOCK_E_PRODUCER_ACTIVE, wanted);
-    CHECK(kill(child, SIGKILL) == 0); /* whoever adopted it has to wait for it */
+    CHECK(kill(child, SIGKILL) == 0); /* the process that adopted it has to wait for it */
     WAIT_UNTIL(datablock_producer_open("heir", &config, &producer) == DATABLOCK_OK, 10);
     child = left_by("consumer_leaves_a_child");
     datablock_write_slot slot;
@@ -743,7 +743,7 @@ static void lock_of_the_dead(void) {
     CHECK_OK(datablock_unlink(path, 0));
 }
 
-/* A LOSSLESS consumer that reads nothing, and truncates the control file, as its mode lets it, once it is told to. */
+/* A LOSSLESS consumer that reads nothing, and truncates the control file, as its mode lets it, when its parent says so. */
 static void role_truncates(void) {
     datablock_consumer_options options = options_here(DATABLOCK_LOSSLESS);
     options.start = DATABLOCK_START_OLDEST;

@@ -86,7 +86,7 @@ static void message_without_room_comes_again(void) {
     }
 }
 
-/* A reader that holds nobody up is told of the same gap again, and of what went meanwhile. */
+/* A consumer that holds no producer up gets the same gap again, and what was lost meanwhile. */
 static void what_was_missed_is_said_again(void) {
     for (size_t i = 1; i < 3; i++) {
         struct pair p = open_pair("gap", 4, deliveries[i]);
@@ -221,7 +221,7 @@ static void copies_of_stamped_and_checked_messages(void) {
 }
 
 /*
- * The row is taken away while a message is given back: the reader is told, and nothing of the row
+ * The row is taken away while a message is given back: the consumer gets an error, and nothing of the row
  * is changed.
  */
 static void copies_of_an_evicted_reader(void) {

@@ -1,6 +1,6 @@
 /*
  * Consumers and iterators that are moved between shared objects, each of which was compiled with
- * hidden visibility and has its own copy of everything inline. Nothing is told by the address of
+ * hidden visibility and has its own copy of everything inline. Nothing is decided by the address of
  * such a copy, and nothing that was moved from refers to an object that has been unloaded.
  */
 #include "check.hpp"
