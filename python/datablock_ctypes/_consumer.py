@@ -113,8 +113,9 @@ class Consumer(Participant):
         self._begin = quick.datablock_read_begin
         self._begin_at = quick.datablock_read_at
         self._end = quick.datablock_read_end
-        super().__init__(loaded, os.fsdecode(name), ConsumerHandle(), loaded.datablock_consumer_close)
-        self._open(loaded.datablock_consumer_open, path_bytes("block name", name), options)
+        path = path_bytes("block name", name)
+        super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
+        self._open(loaded.datablock_consumer_open, path, options)
         del keep
         try:
             self._file = BlockFile(name, directory)
@@ -221,7 +222,8 @@ class Consumer(Participant):
                     self._give_back(taken[0])
                 elif not ended or ended[0] == INVALID:
                     self._kept.appendleft(taken[0])
-                    self._late = [late for late in self._late if late is not taken[0]]
+                    with suppress(ValueError):
+                        self._late.remove(taken[0])
             raise
         if status != 0:
             self._fail(status)
@@ -281,11 +283,11 @@ class Consumer(Participant):
                 self._raws.append(raw)
         for other in sorted(self._late, key=lambda other: int(other[1][2])):
             ended = self._end(self._handle, other[0])
-            if ended != INVALID:
-                self._late = [late for late in self._late if late is not other]
-                status = status or ended
-        if not self._held and not self._kept:  # what is left has ended: an interrupt came before it was known
-            self._late = []
+            if ended == INVALID and "is not held" not in self._library.detail():
+                continue  # an older one is still held
+            with suppress(ValueError):  # another thread was faster
+                self._late.remove(other)
+            status = status or (ended if ended != INVALID else 0)  # not held: an interrupt came before its end was known
         return status
 
     # ---- Messages that an interrupted read has taken ----------------------------------------------------------------------------

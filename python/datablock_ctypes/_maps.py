@@ -35,6 +35,17 @@ def mapping_at(address: int) -> Mapping:
     return Mapping(first, last - first, offset, os.makedev(major, minor), inode)
 
 
+def files_at(mapping: Mapping) -> list[str]:
+    """Paths that may lead to the file of a mapping: the name it was mapped by, if it is still there, and the kernel's own link, which not every process may open."""
+    paths = [f"/proc/self/map_files/{mapping.first:x}-{mapping.first + mapping.size:x}"]
+    with open("/proc/self/maps", "rb") as maps:
+        for line in maps:
+            fields = line.rstrip(b"\n").split(None, 5)
+            if len(fields) == 6 and int(fields[0].split(b"-")[0], 16) == mapping.first:
+                paths.insert(0, os.fsdecode(fields[5].replace(b"\\012", b"\n")))
+    return paths
+
+
 def _of_text(text: str, address: int) -> Mapping:
     for line in text.splitlines():
         addresses, _, offset, device, inode = line.split(" ", 5)[:5]

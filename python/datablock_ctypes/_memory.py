@@ -19,7 +19,7 @@ from contextlib import suppress
 from typing import Any
 
 from ._interrupts import Descriptor, debts, forget, owe, record, watch
-from ._maps import Mapping, mapping_at
+from ._maps import Mapping, files_at, mapping_at
 
 MREMAP_MAYMOVE = 1
 MADV_DOFORK = 11
@@ -150,18 +150,17 @@ class _Mapping:
         self.writable = False
 
     def _replace_by_file(self, flags: int) -> bool:
-        """The library has the file open, also if its name is gone."""
+        """By the file's name, which mostly is still there before the library closes the block. Otherwise what was written is zeros."""
         assert self.region is not None
         file, offset = (self.region.device, self.region.inode), self.region.offset
         own = Descriptor()
         try:
-            for name in os.listdir("/proc/self/fd"):
+            for path in files_at(self.region):
                 with suppress(OSError):
-                    if _is_file(int(name), file):
-                        number = own.open(os.dup, int(name))
-                        if _is_file(number, file):  # still: another thread may have used the number anew
-                            return self._replace(flags, number, offset)
-                        own.close()
+                    number = own.open(os.open, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+                    if _is_file(number, file):
+                        return self._replace(flags, number, offset)
+                    own.close()
         except OSError:
             pass
         finally:

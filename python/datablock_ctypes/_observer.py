@@ -86,7 +86,8 @@ class Observer(Bound):
         registry: StrPath | None = None,
     ) -> None:
         self._library = loaded = library()
-        self._name = os.fsdecode(name)
+        path = path_bytes("block name", name)
+        self._name = os.fsdecode(path)
         options = ConsumerOptions(size=ctypes.sizeof(ConsumerOptions), schema_mode=int(exact))
         options.directory = optional_path_bytes("directory", directory)
         options.secret, options.secret_length, keep = secret_bytes(secret)
@@ -100,7 +101,7 @@ class Observer(Bound):
         self._without_schema = False
         self._link = Link(self, self._handle, loaded.datablock_observer_close)
         try:
-            status = loaded.datablock_observer_open(path_bytes("block name", name), options, self._handle)
+            status = loaded.datablock_observer_open(path, options, self._handle)
             del keep
             if status != 0:
                 loaded.fail(status)

@@ -138,8 +138,9 @@ class Producer(Participant):
         self._commit = quick.datablock_write_commit
         self._abort = quick.datablock_write_abort
         self._write = quick.datablock_write
-        super().__init__(loaded, os.fsdecode(name), ProducerHandle(), loaded.datablock_producer_close)
-        self._open(loaded.datablock_producer_open, path_bytes("block name", name), config)
+        path = path_bytes("block name", name)
+        super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
+        self._open(loaded.datablock_producer_open, path, config)
         del keep
 
     @property
