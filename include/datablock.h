@@ -88,16 +88,17 @@
  *
  * SIGNALS AND THREADS
  *
- *  - A signal handler of the program may interrupt any call, with or without SA_ONSTACK (but for SIGSEGV, SIGBUS and SIGSYS, see
- *    above). It runs on the stack of the thread that
- *    it interrupts, or on that thread's alternate stack. The library's own threads block every asynchronous signal. The library
- *    neither sends nor uses SIGURG, SIGALRM, SIGPROF, SIGCHLD or a real-time signal.
+ *  - A signal handler of the program may interrupt any call, with or without SA_ONSTACK. (SIGSEGV, SIGBUS and SIGSYS are the
+ *    exception, see above.) It runs on the stack of the thread that it interrupts, or on that thread's alternate stack. The
+ *    library's own threads block every asynchronous signal. The library neither sends nor uses SIGURG, SIGALRM, SIGPROF, SIGCHLD
+ *    or a real-time signal.
  *  - While a thread is in a part of the library that is written in Go, its asynchronous signals are blocked. That takes
  *    microseconds, but as long as the call where a call creates, validates or repairs a large block. A call that waits does not
  *    block signals while it sleeps. After every call the thread's signal mask is what it was.
- *  - A handler that interrupts a call of its thread gets DATABLOCK_E_BUSY from every function but datablock_error_detail,
- *    datablock_strerror and datablock_version, also from a close: set a flag instead, and close when the call has returned. A
- *    handler that interrupts code of the program may call any function, if its thread has called the library before.
+ *  - A handler that interrupts a call of its thread gets DATABLOCK_E_BUSY from every function but datablock_wake,
+ *    datablock_error_detail, datablock_strerror and datablock_version, also from a close: set a flag instead, and close when the
+ *    call has returned. A handler that interrupts code of the program may call any function, if its thread has called the library
+ *    before, but for those of schemas and datablock_auto_recover, which use malloc.
  *  - A handler may end the process by exit(): what is in a call then is released by the system. It may not leave by longjmp, by an
  *    exception or by pthread_exit when it has interrupted a call: the handle would stay BUSY.
  *  - A thread without an alternate signal stack gets one at its first call, of 256 KiB above a guard page, and keeps it. A thread
