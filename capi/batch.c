@@ -50,6 +50,17 @@ HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_s
  * Before a call of Go on a place that was entered as the inline functions do: what dbshim_enter
  * does besides.
  */
+/* What dbshim_enter also looks at: a thread in the last round of its end may not enter Go. What has been begun is ended all the same. */
+COLD bool too_late(void) {
+    dbshim_thread *thread = dbshim_self();
+    if (!dbshim_last_round(thread)) {
+        return false;
+    }
+    dbshim_failed(DATABLOCK_INLINE_FAILED);
+    snprintf(thread->detail, sizeof thread->detail, "%s", DBSHIM_LAST_ROUND);
+    return true;
+}
+
 COLD dbshim_thread *begin_slowly(void) {
     dbshim_failed(DATABLOCK_INLINE_FAILED);
     dbshim_detail()[0] = '\0';
@@ -82,7 +93,7 @@ HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_
     if (hole_in(place, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
-    return dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
+    return too_late() ? DATABLOCK_E_BUSY : dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
 }
 
 /* Fills a claimed slot and publishes it. What has a hole is not published. */
@@ -208,7 +219,7 @@ HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock
     if (hole_in(place, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
-    return dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
+    return too_late() ? DATABLOCK_E_BUSY : dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
 }
 
 /* Ends the hold of a message that was copied, in whatever order. */
@@ -285,7 +296,7 @@ datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeou
 static datablock_status take_more(uint64_t handle, datablock_read_slot *out, size_t capacity, size_t *count) {
     enum { CHUNK = 64 };
     datablock_read_slot chunk[CHUNK];
-    for (size_t want, got = CHUNK; got == CHUNK && *count < capacity; *count += got) {
+    for (size_t want, got = CHUNK; got == CHUNK && *count < capacity && !too_late(); *count += got) {
         want = capacity - *count < CHUNK ? capacity - *count : CHUNK;
         got = 0;
         dbshim_thread *thread = begin_slowly();

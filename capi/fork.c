@@ -57,13 +57,34 @@ struct chunk {
 };
 static struct chunk first_chunk;
 
-static void before_fork(void) { dbshim_fork_begin(); }
-static void after_fork_in_parent(void) { dbshim_fork_end(); }
+/* This thread is inside fork(), and has the semaphore: what it does with the library there may open and close. */
+static _Thread_local bool forking __attribute__((tls_model("initial-exec")));
+
+/* A handler, or another function of pthread_atfork, that ran between the semaphore and the mark would wait for its own thread. */
+static void before_fork(void) {
+    sigset_t mask;
+    int cancel, ignored;
+    dbshim_block_signals(&mask);
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* fork() is no cancellation point, and sem_wait is one */
+    dbshim_fork_begin();
+    forking = true;
+    (void)pthread_setcancelstate(cancel, &ignored);
+    dbshim_restore_signals(&mask);
+}
+
+static void after_fork_in_parent(void) {
+    sigset_t mask;
+    dbshim_block_signals(&mask);
+    forking = false;
+    dbshim_fork_end();
+    dbshim_restore_signals(&mask);
+}
 
 /* Async-signal-safe: the child of a process with several threads may do nothing else. */
 static void after_fork_in_child(void) {
     int saved = errno;
     atomic_store(&process_state, FORKED);
+    forking = false;
     dbshim_table_wipe();
     for (struct chunk *c = &first_chunk; c != NULL; c = atomic_load(&c->next)) {
         for (int i = 0; i < CHUNK; i++) {
@@ -100,16 +121,26 @@ bool dbshim_usable(void) {
 }
 
 void dbshim_fork_begin(void) {
-    while (sem_wait(&no_fork) != 0 && errno == EINTR) {
+    while (!forking && sem_wait(&no_fork) != 0 && errno == EINTR) {
     }
 }
 
-void dbshim_fork_end(void) { sem_post(&no_fork); }
+void dbshim_fork_end(void) {
+    if (!forking) {
+        sem_post(&no_fork);
+    }
+}
 
 void dbshim_fork_opened(int fd) {
     struct stat file;
     if (fstat(fd, &file) != 0) {
         return;
+    }
+    for (struct chunk *c = &first_chunk; c != NULL; c = atomic_load(&c->next)) {
+        for (int i = 0; i < CHUNK; i++) {
+            int listed = fd + 1; /* of a descriptor that the host has closed */
+            (void)atomic_compare_exchange_strong(&c->descriptors[i].number, &listed, 0);
+        }
     }
     for (struct chunk *c = &first_chunk;;) {
         for (int i = 0; i < CHUNK; i++) {

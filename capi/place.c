@@ -217,6 +217,12 @@ void dbshim_withdraw(uint64_t handle) {
 
 /* ---- Using ----------------------------------------------------------------------------------------------------------------------- */
 
+/* The thread is inside no longer. */
+static datablock_status outside(dbshim_thread *thread, datablock_status status) {
+    __atomic_store_n(&thread->shared.current, NULL, __ATOMIC_RELEASE);
+    return status;
+}
+
 datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
     dbshim_thread *thread = dbshim_self();
     uint32_t index = dbshim_index(handle);
@@ -227,10 +233,15 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
     if ((handle & KIND_MASK) != kind || (handle & FLAGS) != 0) {
         return no_handle(handle, kind);
     }
+    /*
+     * From here on the thread is inside, also to its signal handlers: a close in a handler would wait for TAKEN, and so for the
+     * thread that it interrupts.
+     */
+    __atomic_store_n(&thread->shared.current, place, __ATOMIC_SEQ_CST);
     uint64_t found = handle;
     for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, handle | TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); tries++) {
         if (found != (handle | TAKEN) || tries == MOMENT) {
-            return refusal(index, handle, kind, found);
+            return outside(thread, refusal(index, handle, kind, found));
         }
         sched_yield(); /* another thread is taking it, or finding out that it may not: if both were refused, neither would be inside */
         found = handle;
@@ -239,21 +250,16 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
     if (owner != &thread->shared) {
         if (!dbshim_barrier()) { /* else the owner has now either said that it is inside, or will see that the place is taken */
             __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
-            return no_barrier();
+            return outside(thread, no_barrier());
         }
         if (__atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) == place) {
             found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
-            return (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, handle);
+            return outside(thread, (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, handle));
         }
         __atomic_store_n(owner_of(place, handle), &thread->shared, __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&thread->shared.current, place, __ATOMIC_SEQ_CST);
     found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
-    if ((found & CLOSING) != 0) {
-        __atomic_store_n(&thread->shared.current, NULL, __ATOMIC_RELEASE);
-        return no_handle(handle, kind);
-    }
-    return DATABLOCK_OK;
+    return (found & CLOSING) != 0 ? outside(thread, no_handle(handle, kind)) : DATABLOCK_OK;
 }
 
 datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
@@ -269,6 +275,8 @@ datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
     }
     if (status == DATABLOCK_OK) {
         thread->failed = DATABLOCK_INLINE_SUCCEEDED; /* a signal handler that was refused meanwhile has left its text */
+    } else if (thread->failed == DATABLOCK_INLINE_SUCCEEDED) {
+        thread->failed = DATABLOCK_INLINE_FAILED; /* a signal handler succeeded before the thread was inside */
     }
     return status;
 }
@@ -309,6 +317,10 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
     dbshim_thread *thread = dbshim_self();
     datablock_inline_place *place = &dbshim_places[dbshim_index(handle)];
     uint64_t word = __atomic_load_n(&place->word, __ATOMIC_ACQUIRE);
+    bool own = (word & ~FLAGS) == handle && __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE) == &thread->shared;
+    if ((word & ~FLAGS) == handle && !own && !dbshim_barrier()) { /* asked before anything is changed */
+        return no_barrier();
+    }
     do {
         if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != handle || (word & CLOSING) != 0) {
             return no_handle(handle, kind);

@@ -33,19 +33,24 @@ datablock_status dbshim_refusal(void) {
     return !dbshim_usable() ? DATABLOCK_E_FORKED : thread == NULL ? DATABLOCK_E_SYSTEM : DATABLOCK_E_BUSY;
 }
 
+/* The one text that a thread may need for which there was no memory to keep it in. */
+#define NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
+static _Thread_local bool without_memory;
+
 static const char *why_refused(const dbshim_thread *thread) {
     if (!dbshim_usable()) {
         return "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
                "call exec, or use DataBlock in a freshly started process";
     }
     if (thread == NULL) {
-        return "no memory for this thread's part of the library: free some, and try again";
+        without_memory = true;
+        return NO_MEMORY;
     }
     if (thread->in_go || thread->shared.current != NULL) {
         return "this thread is inside a call of the library already: a signal handler that interrupts a call may not make another";
     }
     if (dbshim_last_round(thread)) {
-        return "this thread is in the last round of its end: call the library from an earlier destructor, or from another thread";
+        return DBSHIM_LAST_ROUND;
     }
     return NULL;
 }
@@ -84,7 +89,10 @@ const char *datablock_strerror(datablock_status status) {
 
 const char *datablock_error_detail(void) {
     dbshim_thread *thread = dbshim_self_if_any();
-    if (thread == NULL || thread->shared.failed == DATABLOCK_INLINE_SUCCEEDED) {
+    if (thread == NULL) {
+        return without_memory ? NO_MEMORY : "";
+    }
+    if (thread->shared.failed == DATABLOCK_INLINE_SUCCEEDED) {
         return "";
     }
     if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {

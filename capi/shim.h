@@ -53,6 +53,8 @@ dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
 char *dbshim_detail(void);               /* the calling thread's text. Never null */
 void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
 bool dbshim_barrier(void);               /* a full barrier on every thread of the process; false: the system refuses it */
+#define DBSHIM_LAST_ROUND \
+    "this thread is in the last round of its end: call the library from an earlier destructor, or from another thread"
 bool dbshim_last_round(const dbshim_thread *thread); /* of its destructors: it may not enter Go */
 void *dbshim_signal_stack(dbshim_thread *thread); /* an alternate stack, below which is a page that nobody may touch */
 uint64_t dbshim_monotonic(void);         /* CLOCK_MONOTONIC ns */

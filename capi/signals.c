@@ -105,12 +105,14 @@ void dbshim_bind(dbshim_thread *thread) {
 
 static void sleep_ns(uint64_t ns) {
     struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    (void)syscall(SYS_nanosleep, &time, NULL); /* no cancellation point, as nanosleep() is */
+    while (syscall(SYS_nanosleep, &time, &time) != 0 && errno == EINTR) { /* no cancellation point, as nanosleep() is */
+    }
 }
 
 /*
  * Go -> C, for the few moments that an open or a recovery waits for another process which is about to be done. The signals of the
- * host are delivered meanwhile, on the host's stack. Their handlers find the thread in Go: they get BUSY.
+ * host are delivered meanwhile, on the host's stack. Their handlers find the thread in a call, of place 0 where it is in none, so
+ * that neither the functions here nor the inline ones let them in.
  */
 void dbshim_nap(uint64_t ns) {
     dbshim_thread *thread = dbshim_self_if_any();
@@ -119,9 +121,12 @@ void dbshim_nap(uint64_t ns) {
         return;
     }
     sigset_t blocked, mask = thread->mask;
+    datablock_inline_place *current = thread->shared.current;
+    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_places[0], __ATOMIC_RELAXED);
     (void)pthread_sigmask(SIG_SETMASK, &mask, &blocked);
     sleep_ns(ns);
     (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+    __atomic_store_n(&thread->shared.current, current, __ATOMIC_RELAXED);
 }
 
 void dbshim_pause(uint64_t ns) { sleep_ns(ns); }

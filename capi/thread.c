@@ -107,12 +107,17 @@ static bool gone(pid_t tid) { return syscall(SYS_tgkill, getpid(), tid, 0) != 0 
 
 /*
  * A struct whose thread has ended, but not inside a call: what that call was changing stays out of reach. Without a key no thread
- * says that it ends, and the kernel is asked about each.
+ * says that it ends, and the kernel is asked about each. Nor does a thread that first calls in its last round of destructors: so
+ * the kernel is asked about a part of the others, too.
  */
 static dbshim_thread *recycle(pid_t tid) {
-    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL; t = t->next) {
+    enum { PARTS = 16 };
+    static uint32_t turns;
+    uint32_t at = __atomic_fetch_add(&turns, 1, __ATOMIC_RELAXED);
+    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL; t = t->next, at++) {
         pid_t last = __atomic_load_n(&t->tid, __ATOMIC_RELAXED);
-        if ((__atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key) && gone(last) &&
+        bool ask = __atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key || at % PARTS == 0;
+        if (ask && gone(last) &&
             __atomic_load_n(&t->shared.current, __ATOMIC_ACQUIRE) == NULL && !t->in_go &&
             __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
             if (__tsan_acquire != NULL) {

@@ -346,7 +346,9 @@ func (p *Producer) watched() (bytes []int64, slice time.Duration) {
 		return nil, patientSlice
 	}
 	for _, row := range holding {
-		bytes = append(bytes, rowByte(row))
+		if probe(p.ask, row) != nobody { // a dead durable consumer holds the producer up until it comes back or is given up
+			bytes = append(bytes, rowByte(row))
+		}
 	}
 	return bytes, watchedSlice
 }

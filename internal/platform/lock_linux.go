@@ -86,6 +86,8 @@ func (l *Locks) Close() {
 	defer guard.End()
 	// A child that is just being forked shares the description until its handler has closed its copy: closing ours alone would not drop the locks yet.
 	_ = l.control(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK})
-	guard.Closing(l.f.fd)
+	if l.f.check() == nil { // else the number may be another description's by now, and the list has it for that one
+		guard.Closing(l.f.fd)
+	}
 	l.f.Close()
 }

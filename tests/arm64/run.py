@@ -51,6 +51,8 @@ INLINE, EXPORTED, GO = "inline", "exported", "go"
 WAYS = {INLINE: ("inline", {}), EXPORTED: ("exported", {}), GO: ("exported", {"DATABLOCK_TEST_GO": "1"})}
 ALL_WAYS = {"test_capi_mixed"}
 NOT_HERE = {"test_hostile": "it truncates files under their readers, and needs the fault address",
+            "test_memory_gone": "as test_hostile",
+            "test_host": "it closes, counts and limits what is the emulator's, too",
             "test_system_calls": "it traces its child, and the emulator has no ptrace"}
 
 
@@ -70,6 +72,7 @@ OMISSIONS = [
     Omission("test_capi_processes", "truncated-data-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "truncated-control-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "fault-detail", NO_FAULT_ADDRESS, ways=(GO,)),
+    Omission("test_threads", "destructors-in-every-round", "it measures memory, and the emulator keeps some for each thread that has ended"),
 ]
 
 

@@ -24,7 +24,7 @@ var reasons = []reason{
 	{`^Producer\.CommitSlot: .*CompareAndSwap.* → p\.publishOver`, "a swap that failed has changed nothing"},
 	{`^Producer\.Close: \*p\.data\.plain64\(layout\.ProducerPID\) → p\.clearRow`, "a pid is for people"},
 	{`^Producer\.(Write|WriteBatch): `, "one message after the other: between them is the program"},
-	{`^Producer\.(findRoom: p\.waitForRoom|prepareClaim: p\.findRoom)`, "the wait ends with producer_waiting = 0, which its next one would store as well; cleaning the dead begins with a point"},
+	{`^Producer\.(findRoom: p\.waitForRoom|prepareClaim: p\.findRoom|ClaimInSteps: p\.Claim)`, "the wait ends with producer_waiting = 0, which its next one would store as well; cleaning the dead begins with a point"},
 	{`^Consumer\.occupy: c\.ctl\[at\+layout\.RowDurable\] → c\.ctl\[at\+layout\.RowDurable\]$`, "0 and then 1, in a row that is ATTACHING and so is nobody's to come back to"},
 	{`^Consumer\.secureSpare: `, "the own bit is taken back and set again: as at attach.bit and before it"},
 	{`^attach: c\.secureSpare\(\) → `, "the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
