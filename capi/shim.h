@@ -136,6 +136,7 @@ typedef struct dbshim_sleep {
     /* Where held_count is not 0: and while these bytes of the descriptor's file are locked by other descriptions. */
     int descriptor;
     uint32_t held_count;
+    bool late; /* they are looked at less often */
     int64_t held[DBSHIM_HELD_MAX];
 } dbshim_sleep;
 

@@ -44,6 +44,7 @@ func (at *participant) stepStatus(err error, s *C.dbshim_sleep, detail *C.char) 
 			s.held[i] = C.int64_t(b)
 		}
 		s.held_count = C.uint32_t(len(at.sleep.Held))
+		s.late = C.bool(at.sleep.Late)
 	}
 	return C.DBSHIM_SLEEP
 }

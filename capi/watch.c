@@ -16,9 +16,9 @@
 
 /*
  * Of few holders each is asked about at every look, so that a producer goes on that soon after a death. Of many, eight are, and less
- * often: a producer that is held up by many uses no more of a core.
+ * often, as after the first second of a wait: a producer that is held up for long, or by many, uses no more of a core.
  */
-enum { FEW = 8, LOOK_EVERY = 8000000, LOOK_AT_MANY_EVERY = 20000000 /* ns */ };
+enum { FEW = 8, LOOK_EVERY = 8000000, LOOK_LATER_EVERY = 20000000 /* ns */ };
 
 /* Whether some of the bytes are locked, beginning with the one at `first`. */
 static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_t first) {
@@ -32,7 +32,7 @@ static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_
 }
 
 void dbshim_sleep_held(const dbshim_sleep *sleep) {
-    const uint64_t every = sleep->held_count <= FEW ? LOOK_EVERY : LOOK_AT_MANY_EVERY;
+    const uint64_t every = sleep->held_count <= FEW && !sleep->late ? LOOK_EVERY : LOOK_LATER_EVERY;
     size_t first = 0;
     for (uint64_t now = dbshim_monotonic(), end = now + sleep->ns; now < end; now = dbshim_monotonic()) {
         uint64_t slice = end - now < every ? end - now : every;

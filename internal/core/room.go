@@ -18,7 +18,10 @@ const (
 	promptSlice  = 5 * time.Millisecond
 	patientSlice = 20 * time.Millisecond
 	watchedSlice = 100 * time.Millisecond
-	promptFor    = 20 // sleeps
+	promptFor    = 20                     // sleeps
+	heirFrom     = 200 * time.Millisecond // a claim that waits for less, perhaps again and again, does not look through the processes
+
+	lateFrom = 30 // sleeps, the first second: from then on a dead consumer is found later, and the wait costs less
 
 	probesASlice = 32                            // rows it asks about each time, so that many stuck rows cost no more
 	sweepEvery   = 10 * uint64(time.Millisecond) // how often one that does not sleep does
@@ -314,6 +317,7 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 			slice = min(slice, left)
 		}
 		*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
+		s.Late = p.sleeps >= lateFrom
 		return s.onHeld(p.ctlWake, wake, slice, p.ask, watched)
 	}
 }
@@ -346,7 +350,7 @@ func (p *Producer) watched() (bytes []int64, slice time.Duration) {
 		return nil, patientSlice
 	}
 	for _, row := range holding {
-		if probe(p.ask, row) != nobody { // a dead durable consumer holds the producer up until it comes back or is given up
+		if !p.durableRow(row) || probe(p.ask, row) != nobody { // a dead durable consumer holds it up until it comes back or is given up
 			bytes = append(bytes, rowByte(row))
 		}
 	}
@@ -441,13 +445,13 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 	case tooFew:
 		detail = fmt.Sprintf("%d consumers are attached and min_consumers is %d", p.attached(), p.minConsumers)
 	case held:
-		detail += p.slowest()
+		detail += p.slowest(timeout)
 	}
 	return fail(Timeout, "block %q: message %d could not be claimed within %v: %s", p.name(), p.next, timeout, detail)
 }
 
 // slowest says which LOSSLESS consumer is furthest behind.
-func (p *Producer) slowest() (who string) {
+func (p *Producer) slowest(timeout time.Duration) (who string) {
 	least := p.next
 	var slowest uint32
 	p.forMask(p.lossless, func(row uint32) {
@@ -459,7 +463,7 @@ func (p *Producer) slowest() (who string) {
 			}
 		}
 	})
-	if slowest != 0 {
+	if slowest != 0 && timeout >= heirFrom {
 		if heir := p.heir(slowest); heir != "" && probe(p.ask, slowest) == somebody {
 			who += "; " + heir
 		}

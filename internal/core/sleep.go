@@ -23,6 +23,7 @@ type Sleep struct {
 	// Where they are given: the caller also calls again soon after one of these bytes is locked no more.
 	Locks *platform.Locks
 	Held  []int64
+	Late  bool // the call waits for long already: later will do
 
 	begun bool
 	start uint64        // Monotonic of the first step that had to wait

@@ -29,7 +29,7 @@ SCAN_LOAD = """    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data,
 SCAN_ADD = """    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
 """
 FIND = "    uint32_t found = datablock_inline_find_pins(p), kept = 0;\n"
-PIN = """    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1, DATABLOCK_ORDER_PIN);
+PIN = """    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), DATABLOCK_LAYOUT_CAST(uint64_t, datablock_inline_entry_slot(entry)) + 1, DATABLOCK_ORDER_PIN);
     DATABLOCK_CRASH_POINT("read.pinned");
 """
 RECHECK = "    uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);\n"
@@ -47,7 +47,7 @@ UNMARK = "    datablock_inline_unmark(p, data, header, slot); /* before the publ
 PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
 RESCANNED = "    p->until = 0; /* a reader that has joined may be further back than those before */\n"
 NEXT_ROW = "        for (; set != 0; set &= set - 1) {\n"
-ROW_PINS = """            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + (uint32_t)__builtin_ctzll(set));
+ROW_PINS = """            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
             uint64_t pin"""
 GATE = """    if (p->next - p->min_cursor >= b->slot_count) {
         return false;
