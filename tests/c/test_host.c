@@ -737,7 +737,7 @@ static void lock_of_the_dead(void) {
         CHECK_OK(datablock_write_commit(producer, &slot, 1));
     }
     snprintf(wanted, sizeof wanted, "has ended, but pid %d (", (int)child);
-    CHECK_DETAIL(datablock_write_begin(producer, 10, &slot), DATABLOCK_E_TIMEOUT, wanted);
+    CHECK_DETAIL(datablock_write_begin(producer, 250, &slot), DATABLOCK_E_TIMEOUT, wanted); /* a shorter wait does not look */
     CHECK(kill(child, SIGKILL) == 0);
     CHECK_OK(datablock_write_begin(producer, 10000, &slot));
     CHECK_OK(datablock_producer_close(producer));
@@ -789,6 +789,9 @@ static void truncated_by_a_consumer(void) {
     }
     int status;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+    if (datablock_write_begin(producer, 0, &slot) == DATABLOCK_OK) { /* or meets it now */
+        CHECK_STATUS(datablock_write_commit(producer, &slot, 1), DATABLOCK_E_CORRUPT);
+    }
     CHECK_STATUS(datablock_write_begin(producer, 0, &slot), DATABLOCK_E_CORRUPT);
     (void)datablock_producer_close(producer);
     close(in[0]);
