@@ -80,8 +80,9 @@
  *  - A thread that takes over a handle from another one pays a system call for it, once. If a seccomp filter that is installed
  *    later refuses membarrier, taking over fails with DATABLOCK_E_SYSTEM.
  *  - An open producer or consumer keeps two descriptors, which are 3 or more and close-on-exec; an observer keeps none. A program that closes
- *    descriptors that it has not opened (closefrom, daemon helpers) takes the handle's lock away: the next calls say DATABLOCK_E_SYSTEM, and
- *    the library touches nothing that got the numbers. Open blocks after that, not before.
+ *    descriptors that it has not opened (closefrom, daemon helpers) takes the handle's lock away: calls say DATABLOCK_E_SYSTEM within a
+ *    tenth of a second or a thousand messages, locks and counters do not notice, and the library touches nothing that got the numbers. Open
+ *    blocks after that, not before; and after daemon(), which forks.
  *  - A child that is made by clone(2) or _Fork(), not by fork(), keeps its parent's locks until it ends or calls exec.
  *  - The library needs 2 GB of address space (RLIMIT_AS, ulimit -v), most of it reserved and never used, and 6 threads (RLIMIT_NPROC). With less the
  *    Go runtime may end the process when the library is loaded, or later. All other limits lead to an error that names them.
@@ -99,10 +100,16 @@
  *    datablock_error_detail, datablock_strerror and datablock_version, also from a close: set a flag instead, and close when the
  *    call has returned. A handler that interrupts code of the program may call any function, if its thread has called the library
  *    before, but for those of schemas and datablock_auto_recover, which use malloc.
- *  - A handler may end the process by exit(): what is in a call then is released by the system. It may not leave by longjmp, by an
- *    exception or by pthread_exit when it has interrupted a call: the handle would stay BUSY.
+ *    datablock_wait_any and datablock_wait_any_or_wake are no such call while they sleep: they are in none of the handles.
+ *  - A handler may end the process by exit(). If it has interrupted a call, every close in atexit functions and static destructors
+ *    is BUSY, and the system releases the handles as after a kill: a stream is not marked as closed, and UNLINK_ON_CLOSE does
+ *    nothing. A handler that sets a flag avoids that.
+ *  - A handler may not leave by longjmp, by an exception or by pthread_exit when it has interrupted a call: the handle would stay
+ *    BUSY.
+ *  - A handler that calls the library replaces the text of its thread's last error.
  *  - A thread without an alternate signal stack gets one at its first call, of 256 KiB above a guard page, and keeps it. A thread
- *    that has one keeps its own. A program may install another one at any time. It must not leave the thread without one while
+ *    that has one keeps its own, which needs 16 KiB where a handler on it calls the library. A program may install another one at
+ *    any time. It must not leave the thread without one while
  *    the thread calls the library: a fault in a truncated file would then end the process.
  *  - No function is a cancellation point. A thread that is cancelled ends after the call. Asynchronous cancellation is not
  *    supported.
