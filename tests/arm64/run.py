@@ -52,6 +52,7 @@ WAYS = {INLINE: ("inline", {}), EXPORTED: ("exported", {}), GO: ("exported", {"D
 ALL_WAYS = {"test_capi_mixed"}
 NOT_HERE = {"test_hostile": "it truncates files under their readers, and needs the fault address",
             "test_memory_gone": "as test_hostile",
+            "test_inside": "it has a syscall() of its own, as emulated.c has",
             "test_host": "it closes, counts and limits what is the emulator's, too",
             "test_system_calls": "it traces its child, and the emulator has no ptrace"}
 
