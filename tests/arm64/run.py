@@ -73,6 +73,7 @@ OMISSIONS = [
     Omission("test_capi_processes", "truncated-data-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "truncated-control-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "fault-detail", NO_FAULT_ADDRESS, ways=(GO,)),
+    Omission("test_threads", "membarrier-refused-later", "the emulator has no seccomp"),
     Omission("test_threads", "destructors-in-every-round", "it measures memory, and the emulator keeps some for each thread that has ended"),
 ]
 
