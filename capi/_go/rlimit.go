@@ -2,7 +2,7 @@ package syscall
 
 import "sync/atomic"
 
-// The original of this file raises the soft limit of open files when the program starts, which is the host's to decide about.
+// The original of this file raises the soft limit of open files when the program starts. The limit is the host's.
 
 var origRlimitNofile atomic.Pointer[Rlimit] // nil: a child keeps the limit as it is
 

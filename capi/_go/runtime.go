@@ -1,6 +1,6 @@
 package runtime
 
-// The background scavenger sleeps by a timer, and the first timer opens an epoll and an eventfd descriptor in the host's process. A host that closes all its
-// descriptors, as daemons do, would be ended by the runtime at its next look at them. So the scavenger never finds anything to do; what it would give back to the
-// system is used again by the next allocations.
+// The background scavenger sleeps by a timer. The first timer opens an epoll and an eventfd descriptor in the host's
+// process. If the host closes all its descriptors, as daemons do, the runtime ends the process at its next look at them.
+// So the scavenger never finds anything to do. The next allocations use the memory that it would give back to the system.
 func init() { scavenger.shouldStop = func() bool { return true } }

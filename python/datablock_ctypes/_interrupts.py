@@ -3,8 +3,8 @@
 Python runs signal handlers between two bytecodes, and a handler may raise: KeyboardInterrupt, or an exception of its own.
 So after every call of C an exception may come before the result is stored in any variable. Three means exclude a loss:
 
-1. A struct that C fills belongs to an object before the call. Whoever catches the exception, or uses the object next, finds
-   in it what C has acquired.
+1. A struct that C fills belongs to an object before the call. The code that handles the exception, or uses the object next,
+   finds in it what C has acquired.
 2. `record` appends the result of a C function to a list that exists before the call. Both happen inside one call of C, where
    no handler runs.
 3. A debt (`owe`) is registered before the call that acquires something. When its owner is collected, or the program ends,

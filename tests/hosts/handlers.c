@@ -112,7 +112,7 @@ static size_t room(struct thread *thread, const stack_t *alternate, const char *
 static void handle(int signal, siginfo_t *info, void *context) {
     int saved = errno;
     if (synchronous(signal) &&
-        info->si_code > 0) { /* a real fault: whoever had the signal before knows what to do */
+        info->si_code > 0) { /* a real fault, for the handler that was there before */
         if ((before[signal].sa_flags & SA_SIGINFO) != 0) {
             before[signal].sa_sigaction(signal, info, context);
         } else {
