@@ -187,25 +187,13 @@ func (a *autoRecovery) garbage(l location) {
 // leftovers are the files of a name that collect would remove.
 func leftovers(l location) (left []string) {
 	all, _ := platform.ReadDirectory(l.directory)
+	others := &census{directory: l.directory}
+	seen := map[blockID]bool{}
 	for _, file := range all {
-		name, id, temporary, ok := parseControl(file.Name)
-		if ok && name == l.name && abandoned(l, id, temporary) {
-			left = append(left, file.Name)
+		if name, id, _, ok := parseControl(file.Name); ok && name == l.name && !seen[id] {
+			seen[id] = true
+			left = append(left, remains{l, id, others}.left()...)
 		}
 	}
 	return left
-}
-
-// abandoned reports whether nobody has a file that the name does not lead to. It only asks.
-func abandoned(l location, id blockID, temporary bool) bool {
-	if leadsTo(l, id) {
-		return temporary
-	}
-	locks, err := platform.OpenLocks(l.control(id), false)
-	if err != nil {
-		return temporary // its creator removes the control file last
-	}
-	defer locks.Close()
-	held, err := locks.Held(layout.LockRows, layout.LockStride*(layout.MaxConsumers+1))
-	return err == nil && !held
 }

@@ -34,6 +34,7 @@ type block struct {
 	dataFile  *platform.File // while the block is opened
 	dataInfo  platform.FileInfo
 	ctlInfo   platform.FileInfo
+	home      platform.FileInfo // the directory in which it was found; none if that could not be asked
 
 	entries []atomic.Uint64
 	inverse uint64 // of their number
@@ -87,7 +88,7 @@ func openBlock(l location, mode access) (*block, error) {
 func openBlockAt(l location, path string, mode access) (*block, error) {
 	return openData(l, path, mode, func(b *block) error {
 		if err := b.mapControl(mode); err != nil {
-			if now, statErr := platform.StatPath(path); statErr != nil || !now.Same(b.dataInfo) {
+			if answer, _ := follow(path, b.dataInfo, b.home); answer.no() {
 				return errMoved
 			}
 			return err
@@ -107,6 +108,7 @@ func openData(l location, path string, mode access, complete func(*block) error)
 		return nil, systemError(err, "block %q", l.name)
 	}
 	b := &block{location: l, dataFile: f}
+	b.home, _ = platform.StatDirectory(l.directory)
 	opened := false
 	defer func() {
 		if !opened { // by an error, or by a fault: the file may be truncated while we read it
@@ -243,18 +245,6 @@ func (b *block) unmap() {
 func (b *block) ending() bool {
 	state := b.state.Load()
 	return state == layout.StateReplacing || state == layout.StateSuperseded
-}
-
-// displaced reports whether the block's name leads to another file by now. A name that leads nowhere displaces nobody.
-func (b *block) displaced() bool {
-	now, err := platform.StatPath(b.location.data())
-	return err == nil && !now.Same(b.dataInfo)
-}
-
-// named reports whether the block's name still leads to it.
-func (b *block) named() bool {
-	now, err := platform.StatPath(b.location.data())
-	return err == nil && now.Same(b.dataInfo)
 }
 
 // truncated is the error of a file that shrank under us. It is looked for on slow paths only.

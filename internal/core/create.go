@@ -75,8 +75,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		return nil, false, err
 	}
 	crash.Point("adopt.locked")
-	if !a.named() {
-		return nil, false, errMoved
+	if err := a.stillNamed(); err != nil {
+		return nil, false, err
 	}
 	force := c.Flags&Replace != 0 && c.Flags&Force != 0
 	if !locked && !force {
@@ -111,8 +111,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	if err := a.lockReplace(); err != nil {
 		return nil, false, err
 	}
-	if !a.named() {
-		return nil, false, errMoved
+	if err := a.stillNamed(); err != nil {
+		return nil, false, err
 	}
 	p, err := createBlock(a.location, c, a.block)
 	return p, false, err
@@ -248,6 +248,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 	}
 	h := newHeader(l, id, platform.Realtime(), c)
 	b := &block{location: l, header: h}
+	b.home, _ = platform.StatDirectory(l.directory)
 	a := &attachment{block: b}
 	var made []string
 	published := false
@@ -327,8 +328,12 @@ func (a *attachment) createControl(mode uint32, made *[]string) error {
 		return err
 	}
 	// A collector of garbage may have come between creation and lock; then it has the file.
-	if now, err := platform.StatPath(path); !locked || err != nil || !now.Same(a.ctlInfo) {
+	answer, err := follow(path, a.ctlInfo, a.home)
+	if !locked || answer.no() {
 		return errMoved
+	}
+	if err != nil {
+		return systemError(err, "block %q", a.name())
 	}
 	crash.Point("create.locked")
 	if err := f.Reserve(int64(a.controlSize)); err != nil {
@@ -382,7 +387,7 @@ func replaceBlock(old *block, replacement *Producer) error {
 	before := old.supersede()
 	crash.Point("replace.fenced")
 	if err := platform.Exchange(temporary, old.location.data()); err != nil {
-		if old.named() {
+		if !old.lostName() {
 			old.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
 		}
 		return err
@@ -390,7 +395,7 @@ func replaceBlock(old *block, replacement *Producer) error {
 	crash.Point("replace.exchanged")
 	old.wakeConsumers()
 	old.wakeProducer()
-	_ = removeTemporary(old.location, replacement.id) // what was displaced; if it is not the old block, somebody used rm in between
+	_ = remains{location: old.location, id: replacement.id}.removeTemporary() // what was displaced; if it is not the old block, somebody used rm in between
 	return nil
 }
 

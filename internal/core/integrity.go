@@ -152,6 +152,7 @@ func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 		return nil, systemError(err, "block %q", l.name)
 	}
 	x := &inspection{block: &block{location: l, dataFile: f}}
+	x.home, _ = platform.StatDirectory(l.directory)
 	opened := false
 	defer func() {
 		if !opened {
@@ -205,7 +206,7 @@ func (x *inspection) openControl(write bool) error {
 	f, err := platform.OpenFile(path, write)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if !x.named() {
+		if x.lostName() {
 			return errMoved
 		}
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("block %q has lost its control file %s", x.name(), path),

@@ -77,7 +77,7 @@ func openView(l location) (*view, error) {
 			return &view{b, ask}, nil
 		}
 		b.unmap()
-		if !errors.Is(err, errMoved) || b.named() {
+		if !errors.Is(err, errMoved) {
 			return nil, err
 		}
 	}
@@ -138,7 +138,7 @@ func unlink(l location, force bool) error {
 	defer func() {
 		a.closeLocks()
 		b.unmap()
-		_ = collect(l, id)
+		collect(l, id)
 	}()
 	locked, err := a.lockProducerRow()
 	if err != nil {
@@ -147,8 +147,8 @@ func unlink(l location, force bool) error {
 	if err := a.lockReplace(); err != nil {
 		return err
 	}
-	if !a.named() {
-		return errMoved
+	if err := a.stillNamed(); err != nil {
+		return err
 	}
 	if !locked && !force {
 		return b.beingWritten("close it first", "unlink it by force")
@@ -165,7 +165,7 @@ func unlink(l location, force bool) error {
 		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
 	}
 	before := b.supersede()
-	if err := platform.Remove(l.data()); err != nil && b.named() {
+	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
 		b.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
 		return systemError(err, "block %q", b.name())
 	}

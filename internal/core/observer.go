@@ -200,7 +200,7 @@ func (o *Observer) usable() error {
 	if now-o.lookedUp < observerNameCheck {
 		return nil
 	}
-	if !o.block.named() {
+	if o.block.lostName() {
 		return fail(Superseded, "block %q was replaced or removed: open it again", o.name())
 	}
 	o.lookedUp = now // only while it is there: what is gone stays gone
