@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/bits"
-	"path/filepath"
 	"sync/atomic"
 
 	"datablock/internal/crash"
@@ -153,7 +152,8 @@ func (b *block) mapData(path string, mode access) error {
 		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; remove the file and start the producer again", path, info.Size, b.header.dataSize)
 	}
 	if b.header.name != b.location.name {
-		return fail(Corrupt, "%s holds the block %q: it was renamed; give it its name back", path, b.header.name)
+		problem, advice := b.misnamed(b.id, b.header.name)
+		return fail(Corrupt, "%s; %s", problem, advice)
 	}
 	return nil
 }
@@ -162,7 +162,8 @@ func (b *block) mapControl(mode access) error {
 	path := b.control(b.id)
 	f, err := platform.OpenFile(path, mode != observe)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fail(Corrupt, "block %q has lost its control file %s: remove %s and start the producer again", b.name(), filepath.Base(path), b.location.data())
+		problem, advice := b.lostControl()
+		return fail(Corrupt, "%s: %s", problem, advice)
 	}
 	if err != nil {
 		return controlError(err, b.name())
@@ -173,11 +174,18 @@ func (b *block) mapControl(mode access) error {
 		return systemError(err, "block %q", b.name())
 	}
 	b.ctlInfo = info
+	start, err := f.ReadStart(layout.ControlHeaderLen)
+	if err != nil {
+		return systemError(err, "block %q", b.name())
+	}
 	switch {
 	case !info.Regular:
 		return fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
 	case info.UID != b.dataInfo.UID:
 		return fail(Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one producer; find out who did it, then remove both", path, info.UID, b.dataInfo.UID)
+	case foreignControl(start, b.id):
+		problem, advice := b.strangeControl(start)
+		return fail(Corrupt, "%s; %s", problem, advice)
 	case uint64(info.Size) != b.controlSize:
 		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; remove %s and start the producer again", path, info.Size, b.controlSize, b.location.data())
 	}

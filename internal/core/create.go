@@ -114,6 +114,9 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	if err := a.stillNamed(); err != nil {
 		return nil, false, err
 	}
+	if err := a.mayEnd(); err != nil {
+		return nil, false, err
+	}
 	p, err := createBlock(a.location, c, a.block)
 	return p, false, err
 }
@@ -384,6 +387,12 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 // what nobody reads any more. The caller holds REPLACE on the old block and has found it under the name. Nothing that fails after the exchange may count as failure: the new block is there.
 func replaceBlock(old *block, replacement *Producer) error {
 	temporary := replacement.temporary(replacement.id)
+	if err := platform.CanExchange(temporary); err != nil {
+		return err
+	}
+	if err := old.mayEnd(); err != nil {
+		return err
+	}
 	before := old.supersede()
 	crash.Point("replace.fenced")
 	if err := platform.Exchange(temporary, old.location.data()); err != nil {
@@ -393,10 +402,28 @@ func replaceBlock(old *block, replacement *Producer) error {
 		return err
 	}
 	crash.Point("replace.exchanged")
+	old.removeControl()
 	old.wakeConsumers()
 	old.wakeProducer()
 	_ = remains{location: old.location, id: replacement.id}.removeTemporary() // what was displaced; if it is not the old block, somebody used rm in between
 	return nil
+}
+
+// mayEnd asks whether this program may take the block's name from it, before anything is done to the block: who may write both files may still not be allowed to remove them, as in a directory with the sticky bit.
+func (b *block) mayEnd() error {
+	if err := platform.MayRemove(b.location.data()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return systemError(err, "block %q", b.name())
+	}
+	return nil
+}
+
+// removeControl removes the control file of a block that has just lost its name for good. Nobody finds it any more, and those who are attached have it open. Left to the last of them it would stay when that
+// one is killed.
+func (b *block) removeControl() {
+	path := b.control(b.id)
+	if answer, _ := follow(path, b.ctlInfo, b.home); answer == leadsThere {
+		_ = platform.Remove(path)
+	}
 }
 
 // supersede ends a block for good and returns the state it had. The mark first: a producer that claims after it sees it, because it loads the state after it remembered the entry; one

@@ -37,7 +37,7 @@ func collectMatching(dir string, wanted func(name string) bool) (removed []strin
 	others := &census{directory: dir}
 	for _, f := range files {
 		if name, id, _, ok := parseControl(f.Name); ok && wanted(name) {
-			r := remains{location{dir, name}, id, others}
+			r := remains{location: location{dir, name}, id: id, others: others}
 			removed = append(removed, r.collect()...)
 		}
 	}
@@ -45,13 +45,16 @@ func collectMatching(dir string, wanted func(name string) bool) (removed []strin
 }
 
 // collect is for one block id.
-func collect(l location, id blockID) { _ = remains{l, id, &census{directory: l.directory}}.collect() }
+func collect(l location, id blockID) {
+	_ = remains{location: l, id: id, others: &census{directory: l.directory}}.collect()
+}
 
 // remains are the control file and the temporary data file of one block id.
 type remains struct {
 	location
 	id     blockID
 	others *census
+	under  blockID // what the file under the name is known to be, although its header may be damaged
 }
 
 // collect removes them, if no data file is theirs and nobody is attached. Only who holds row 0 and found no other row locked may do it.
@@ -163,6 +166,12 @@ func (r remains) removeTemporary() (removed []string) {
 
 // named reports whether the block's name leads to it. A file of that name whose header is damaged may be it: repair knows more.
 func (r remains) named() leads {
+	if r.under == r.id {
+		return leadsThere
+	}
+	if r.under != (blockID{}) {
+		return leadsElsewhere
+	}
 	h, err := lookAt(r.data())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):

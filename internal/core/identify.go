@@ -107,6 +107,7 @@ func (h *half) dataOf(l location, id blockID) leads {
 // census is every file in a block directory that may be a data file, looked at once and only when that is needed.
 type census struct {
 	directory string
+	repaired  string // a data file of which it is known what it is, although its header may be damaged
 	taken     bool
 	files     []counted
 	err       error // of the directory: then nothing is known
@@ -133,7 +134,7 @@ func (c *census) take() {
 			return
 		}
 		for _, entry := range all {
-			if !entry.Regular || seen[entry.Name] {
+			if !entry.Regular || seen[entry.Name] || entry.Name == c.repaired {
 				continue
 			}
 			seen[entry.Name] = true

@@ -113,6 +113,7 @@ type suspect struct {
 type inspection struct {
 	*block
 	ask         *platform.Locks
+	ctlFile     *platform.File
 	dataBytes   int64 // sizes of the files
 	ctlBytes    int64
 	page        []byte // copy of the header's page as it was found
@@ -209,8 +210,8 @@ func (x *inspection) openControl(write bool) error {
 		if x.lostName() {
 			return errMoved
 		}
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("block %q has lost its control file %s", x.name(), path),
-			fmt.Sprintf("remove %s and start the producer again", x.location.data())})
+		problem, advice := x.lostControl()
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path), fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
@@ -218,11 +219,20 @@ func (x *inspection) openControl(write bool) error {
 	case err != nil:
 		return controlError(err, x.name())
 	}
-	defer f.Close()
+	x.ctlFile = f
 	if x.ctlInfo, err = f.Stat(); err != nil {
 		return systemError(err, "block %q", x.name())
 	}
 	x.ctlBytes = x.ctlInfo.Size
+	start, err := f.ReadStart(layout.ControlHeaderLen)
+	if err != nil {
+		return systemError(err, "block %q", x.name())
+	}
+	if foreignControl(start, x.id) { // not damage: what it says of cursors, zone and counters is another block's
+		problem, advice := x.strangeControl(start)
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		return nil
+	}
 	if !x.sizesFit(path) {
 		return nil
 	}
@@ -243,6 +253,9 @@ func (x *inspection) openControl(write bool) error {
 func (x *inspection) close() {
 	if x.ask != nil {
 		x.ask.Close()
+	}
+	if x.ctlFile != nil {
+		x.ctlFile.Close()
 	}
 	x.unmap()
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -81,7 +80,8 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at], whole[at]), repairAdvice(x.name())})
 	}
 	if h.name != x.location.name {
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s holds the block %q: it was renamed", path, h.name), "give it its name back"})
+		problem, advice := x.misnamed(h.id, h.name)
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil, nil
 	}
 	minor := binary.LittleEndian.Uint32(raw[layout.HdrMinor:])
@@ -247,6 +247,3 @@ func (x *inspection) judgeControlHeader(path string) {
 		}
 	}
 }
-
-// resize cuts a file to the size that its header says; there is nothing behind it that anybody needs.
-func resize(path string, size uint64) error { return os.Truncate(path, int64(size)) }

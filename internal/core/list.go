@@ -164,12 +164,16 @@ func unlink(l location, force bool) error {
 		}
 		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
 	}
+	if err := b.mayEnd(); err != nil {
+		return err
+	}
 	before := b.supersede()
 	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
 		b.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
 		return systemError(err, "block %q", b.name())
 	}
 	crash.Point("unlink.removed")
+	b.removeControl()
 	b.wakeConsumers()
 	b.wakeProducer()
 	return nil

@@ -403,6 +403,7 @@ func (p *Producer) Close() error {
 	if p.unlinkOnClose && p.lockReplace() == nil && p.whereName() == leadsThere {
 		_ = platform.Remove(p.location.data())
 		crash.Point("close.unlinked")
+		p.removeControl()
 	}
 	return nil
 }

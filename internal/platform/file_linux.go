@@ -224,6 +224,9 @@ func MayRemove(path string) error {
 	return nil
 }
 
+// CanExchange asks whether the system knows Exchange and lets this program call it. To exchange a name with itself changes nothing.
+func CanExchange(path string) error { return Exchange(path, path) }
+
 // Remove unlinks a file.
 func Remove(path string) error {
 	if err := unix.Unlink(path); err != nil {

@@ -56,6 +56,9 @@ func Publish(string, string) error { return ErrUnsupported }
 // Exchange fails: see ErrUnsupported.
 func Exchange(string, string) error { return ErrUnsupported }
 
+// CanExchange fails: see ErrUnsupported.
+func CanExchange(string) error { return ErrUnsupported }
+
 // Remove fails: see ErrUnsupported.
 func Remove(string) error { return ErrUnsupported }
 

@@ -1,0 +1,133 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// A half that lies under a name that is not its own was renamed, copied, exchanged with another one, or put back from a backup. Each has its own cure, and the wrong one overwrites a good block. So
+// the directory is asked which it was.
+
+// misnamed says of a data file, whose header proves itself and has the id and the name of another block, how it came under its name, and what to do.
+func (l location) misnamed(id blockID, name string) (problem, advice string) {
+	here, its := l.data(), location{l.directory, name}
+	there, err := lookAt(its.data())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return text("%s holds the block %q: it was renamed", here, name), "give it its name back"
+	case err != nil:
+		return text("%s holds the block %q, and %s", here, name, err), text("find out what has the name %s, and overwrite nothing", name)
+	case there.proven && there.id == id:
+		return text("%s is a copy of the block %q, which is there as well", here, name), text("remove the copy if nobody needs it, and do not move it over %s", its.data())
+	case there.proven && there.name == l.name:
+		return text("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, its.data(), l.name), text("exchange their names again: %s", exchange(here, its.data()))
+	case there.proven && there.name == name:
+		return text("%s is an earlier block of the name %q, which another block has by now", here, name), text("remove it if nobody needs it, and do not move it over %s", its.data())
+	case there.proven:
+		return text("%s holds the block %q, under whose name lies the block %q", here, name, there.name), text("give that one its own name back first, and overwrite nothing")
+	}
+	return text("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name),
+		text("look at that one first (datablock-admin validate --shm-name %s), and do not move %s over it", name, here)
+}
+
+// exchange is what to type to give two files each other's names.
+func exchange(a, b string) string {
+	return text("mv -n %s %s.aside && mv -n %s %s && mv -n %s.aside %s", a, a, b, a, a, b)
+}
+
+// strangeBytes is how many bytes of two ids differ at least. Of two random ones five or more are the same once in 250 million.
+const strangeBytes = layout.BlockIDLen - 4
+
+// foreignControl reports whether the head of a control file is that of another block. An id that differs in a few bytes is a damaged one; one that differs in most of them is another id, unless it was overwritten with one value.
+func foreignControl(head []byte, id blockID) bool {
+	if len(head) < layout.ControlHeaderLen {
+		return false
+	}
+	its := head[layout.CtlBlockID : layout.CtlBlockID+layout.BlockIDLen]
+	differ, alike := 0, 0
+	for i := range its {
+		if its[i] != id[i] {
+			differ++
+		}
+		if its[i] == its[0] {
+			alike++
+		}
+	}
+	return differ >= strangeBytes && alike < len(its)
+}
+
+// controlSought are the control files that matter for a block whose own is missing, or is another's.
+type controlSought struct {
+	own     string // a file whose header has the block's id, under another name
+	another string // the control file of a block that had the same name
+	source  string // the file of which the one that is there is a copy
+}
+
+// seek looks for them, whatever their names are.
+func (b *block) seek(has blockID) (s controlSought) {
+	all, err := platform.ReadDirectory(b.directory)
+	if err != nil {
+		return s
+	}
+	right := filepath.Base(b.control(b.id))
+	for _, entry := range all {
+		if !entry.Regular || entry.Name == right {
+			continue
+		}
+		h, err := lookAt(filepath.Join(b.directory, entry.Name))
+		if err != nil || h.kind != kindControl {
+			continue
+		}
+		path := filepath.Join(b.directory, entry.Name)
+		name, id, temporary, ok := parseControl(entry.Name)
+		switch {
+		case h.id == b.id:
+			s.own = path
+		case h.id == has && ok && id == has:
+			s.source = path
+		case ok && !temporary && name == b.location.name && h.id == id:
+			s.another = path
+		}
+	}
+	return s
+}
+
+// strangeControl says of a control file of another block id how it came under the name of this block's, and what to do.
+func (b *block) strangeControl(head []byte) (problem, advice string) {
+	var has blockID
+	copy(has[:], head[layout.CtlBlockID:])
+	path, data := b.control(b.id), b.location.data()
+	s := b.seek(has)
+	switch {
+	case s.own != "" && s.source == "":
+		return text("%s is the control file of another block (id %v), and %s is this block's: the two were exchanged", path, has, s.own), text("exchange their names again: %s", exchange(path, s.own))
+	case s.own != "":
+		return text("%s is a copy of %s, the control file of another block, and %s is this block's", path, s.source, s.own), text("put its own in its place: mv %s %s", s.own, path)
+	case s.source != "":
+		return text("%s is a copy of %s, the control file of another block, and this block's own is gone", path, s.source), restore(data)
+	}
+	return text("%s is the control file of another block (id %v), and this block's own is not in the directory", path, has), restore(data)
+}
+
+func restore(data string) string {
+	return text("put back both files of one backup, or remove %s and start the producer again", data)
+}
+
+// lostControl says of a block without its control file where that is, and what to do.
+func (b *block) lostControl() (problem, advice string) {
+	path, data := b.control(b.id), b.location.data()
+	lost := fmt.Sprintf("block %q has lost its control file %s", b.name(), filepath.Base(path))
+	s := b.seek(blockID{})
+	switch {
+	case s.own != "":
+		return text("%s: %s is it", lost, s.own), text("give it its name back: mv -n %s %s", s.own, path)
+	case s.another != "":
+		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own", lost, filepath.Base(s.another), data), restore(data)
+	}
+	return lost, text("remove %s and start the producer again", data)
+}
