@@ -78,6 +78,11 @@ func controlError(err error, name string) error {
 	return e
 }
 
+// lookFirst is the advice for damage that a repair may mend.
+func lookFirst(name string) string {
+	return "see what can be repaired before you remove anything: datablock-admin validate --shm-name " + name
+}
+
 // openBlock maps the block at l and validates everything that will be relied on. errMoved: the name changed meanwhile.
 func openBlock(l location, mode access) (*block, error) {
 	return openBlockAt(l, l.data(), mode)
@@ -146,10 +151,13 @@ func (b *block) mapData(path string, mode access) error {
 	}
 	b.header, err = decode(append([]byte(nil), b.data[:layout.ImmutableLen]...), path)
 	if err != nil {
+		if e := err.(*Error); e.Code == Corrupt && binary.LittleEndian.Uint64(b.data) == layout.MagicData {
+			e.Detail += "; " + lookFirst(b.location.name)
+		}
 		return err
 	}
 	if b.header.dataSize != uint64(info.Size) {
-		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; remove the file and start the producer again", path, info.Size, b.header.dataSize)
+		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; %s", path, info.Size, b.header.dataSize, lookFirst(b.location.name))
 	}
 	if b.header.name != b.location.name {
 		problem, advice := b.misnamed(b.id, b.header.name)
@@ -162,8 +170,8 @@ func (b *block) mapControl(mode access) error {
 	path := b.control(b.id)
 	f, err := platform.OpenFile(path, mode != observe)
 	if errors.Is(err, fs.ErrNotExist) {
-		problem, advice := b.lostControl()
-		return fail(Corrupt, "%s: %s", problem, advice)
+		problem, advice, cause := b.lostControl(*b.data.plain64(layout.ProducerPID))
+		return &Error{Code: Corrupt, Cause: cause, Detail: problem + ": " + advice}
 	}
 	if err != nil {
 		return controlError(err, b.name())
@@ -187,7 +195,7 @@ func (b *block) mapControl(mode access) error {
 		problem, advice := b.strangeControl(start)
 		return fail(Corrupt, "%s; %s", problem, advice)
 	case uint64(info.Size) != b.controlSize:
-		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; remove %s and start the producer again", path, info.Size, b.controlSize, b.location.data())
+		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size, b.controlSize, lookFirst(b.name()))
 	}
 	if b.ctl, err = f.Map(info.Size, mode != observe, false); err != nil {
 		return systemError(err, "block %q", b.name())
@@ -195,7 +203,7 @@ func (b *block) mapControl(mode access) error {
 	head, want := append([]byte(nil), b.ctl[:layout.ControlHeaderLen]...), b.encodeControl()
 	copy(want[layout.CtlMinor:layout.CtlMinor+4], head[layout.CtlMinor:]) // any minor version is readable
 	if string(head) != string(want) {
-		return fail(Corrupt, "%s is not the control file of this block, or damaged; remove %s and start the producer again", path, b.location.data())
+		return fail(Corrupt, "%s is not the control file of this block, or damaged; %s", path, lookFirst(b.name()))
 	}
 	return nil
 }

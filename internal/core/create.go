@@ -178,12 +178,12 @@ func (p *Producer) recoverRing() error {
 		}
 		slot := layout.EntrySlot(e)
 		if slot >= p.slots() || inRing[slot] {
-			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible: remove %s and start the producer again", p.name(), i, slot, p.location.data())
+			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible; %s", p.name(), i, slot, lookFirst(p.name()))
 		}
 		inRing[slot] = true
 		id := *p.data.plain64(p.slotHeader(slot) + layout.SlotID)
 		if id%uint64(p.slotCount) != uint64(i) || layout.EntryID(e, id) != id {
-			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message: remove %s and start the producer again", p.name(), i, slot, p.location.data())
+			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message; %s", p.name(), i, slot, lookFirst(p.name()))
 		}
 		p.next = max(p.next, id+1)
 		empty = false

@@ -118,16 +118,23 @@ func restore(data string) string {
 	return text("put back both files of one backup, or remove %s and start the producer again", data)
 }
 
-// lostControl says of a block without its control file where that is, and what to do.
-func (b *block) lostControl() (problem, advice string) {
+// errControlLost is the cause of an error that says so, where the control file is nowhere else in the directory either.
+var errControlLost = errors.New("the control file is lost")
+
+// lostControl says of a block without its control file where that is, and what to do. producer is the pid of the one that has not closed the block, as the data file says: without the control file nobody can
+// tell whether it lives, and those who are attached go on.
+func (b *block) lostControl(producer uint64) (problem, advice string, cause error) {
 	path, data := b.control(b.id), b.location.data()
 	lost := fmt.Sprintf("block %q has lost its control file %s", b.name(), filepath.Base(path))
 	s := b.seek(blockID{})
 	switch {
 	case s.own != "":
-		return text("%s: %s is it", lost, s.own), text("give it its name back: mv -n %s %s", s.own, path)
+		return text("%s: %s is it", lost, s.own), text("give it its name back: mv -n %s %s", s.own, path), nil
 	case s.another != "":
-		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own", lost, filepath.Base(s.another), data), restore(data)
+		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own", lost, filepath.Base(s.another), data), restore(data), errControlLost
+	case producer != 0:
+		return text("%s, and whether its producer (pid %d) lives cannot be told without", lost, producer),
+			text("stop that program, then unlink the block by force (datablock-admin unlink --force --shm-name %s) and start the producer again", b.name()), errControlLost
 	}
-	return lost, text("remove %s and start the producer again", data)
+	return lost, text("remove %s and start the producer again", data), errControlLost
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"datablock/internal/layout"
+	"datablock/internal/platform"
 )
 
 // keep is a closed block with messages 0 to 7, of which the durable consumer "recorder" has read as many as read says.
@@ -618,4 +619,79 @@ func TestCollectionIsQuickInACrowd(t *testing.T) {
 	start := time.Now()
 	assert.Len(t, b.gc(), 300)
 	assert.Less(t, time.Since(start), 5*time.Second)
+}
+
+func TestABlockWithoutItsControlFileIsUnlinkedByForce(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 1)
+	require.NoError(t, os.Remove(p.control(p.id)))
+	err := Unlink("x", b.dir, 0)
+	assert.ErrorIs(t, err, Corrupt)
+	assert.ErrorContains(t, err, fmt.Sprintf("whether its producer (pid %d) lives cannot be told", os.Getpid()))
+	i, err := ValidateIntegrity("x", b.dir)
+	require.NoError(t, err)
+	assert.Contains(t, i.Message(), fmt.Sprintf("(pid %d)", os.Getpid()))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	require.NoError(t, Unlink("x", b.dir, Force))
+	assert.ErrorIs(t, p.Commit(s, 0), Superseded)
+	assert.EqualValues(t, 0, read(t, c).ID())
+	_, err = c.Next(Forever)
+	assert.ErrorIs(t, err, Superseded)
+	left, err := os.ReadDir(b.dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	_, control := b.keep("y", 2)
+	move(t, control, control+".bak")
+	assert.ErrorContains(t, Unlink("y", b.dir, Force), "give it its name back", "what only has another name is not lost")
+	move(t, control+".bak", control)
+	b.stillKept("y", 2)
+}
+
+func TestATruncatedControlFileIsMadeWholeByForce(t *testing.T) {
+	for _, size := range []int64{0, 40, 300, 4096, 4096 + 600, 4096 + 2*512 + 100, -4096} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			b := newBench(t)
+			_, control := b.keep("x", 3)
+			info, err := os.Stat(control)
+			require.NoError(t, err)
+			cut := size
+			if size < 0 {
+				cut += info.Size()
+			}
+			require.NoError(t, os.Truncate(control, cut))
+			before := b.contents()
+			result, _ := b.repair(false)
+			assert.Equal(t, RecoveryFailed, result)
+			steps := b.recover(false)
+			require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+			assert.Contains(t, steps[0].Text, "--repair --force")
+			assert.Equal(t, before, b.contents())
+
+			locks, err := platform.OpenLocks(control, true)
+			require.NoError(t, err)
+			_, err = locks.TryLock(rowByte(2))
+			require.NoError(t, err)
+			result, _ = b.repair(true)
+			assert.Equal(t, RecoveryUnsafe, result, "somebody is attached")
+			assert.Equal(t, before, b.contents())
+			locks.Close()
+
+			result, _ = b.repair(true)
+			require.Equal(t, RecoverySuccess, result)
+			if size > 4096+600 || size < 0 {
+				b.stillKept("x", 3)
+			}
+			p := b.producer(b.config(Ring, 16))
+			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+			write(t, p, 1)
+			got := idsOf(t, reader, 1)
+			assert.LessOrEqual(t, got[0], uint64(8))
+			all := b.consumer(ConsumerOptions{Delivery: Ordered, Start: StartOldest})
+			assert.Equal(t, []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8}, idsOf(t, all, 9), "no message is lost")
+		})
+	}
 }

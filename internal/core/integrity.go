@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,13 +113,15 @@ type suspect struct {
 // can be concluded from everything around them.
 type inspection struct {
 	*block
-	ask         *platform.Locks
-	ctlFile     *platform.File
-	dataBytes   int64 // sizes of the files
-	ctlBytes    int64
-	page        []byte // copy of the header's page as it was found
-	whole       []byte // the immutable header as it must be
-	controlHead []byte // and of the control file's header
+	ask     *platform.Locks
+	ctlFile *platform.File
+
+	controlShort bool  // the control file was truncated, and nothing else is wrong with the two files
+	dataBytes    int64 // sizes of the files
+	ctlBytes     int64
+	page         []byte // copy of the header's page as it was found
+	whole        []byte // the immutable header as it must be
+	controlHead  []byte // and of the control file's header
 
 	damaged  []Finding // settled
 	suspects []suspect
@@ -177,6 +180,15 @@ func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 	return x, nil
 }
 
+// producerPID is the pid of the producer that has not closed the block, 0 if there is none, of a data file that is not mapped.
+func (x *inspection) producerPID() uint64 {
+	start, err := x.dataFile.ReadStart(layout.ProducerPID + 8)
+	if err != nil || len(start) < layout.ProducerPID+8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(start[layout.ProducerPID:])
+}
+
 // firstBytes copies the beginning of a file. Its own mapping, because nothing is known of the rest yet.
 func firstBytes(f *platform.File, n int64) ([]byte, error) {
 	if n == 0 {
@@ -210,7 +222,7 @@ func (x *inspection) openControl(write bool) error {
 		if x.lostName() {
 			return errMoved
 		}
-		problem, advice := x.lostControl()
+		problem, advice, _ := x.lostControl(x.producerPID())
 		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):

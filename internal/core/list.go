@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"strings"
 
 	"datablock/internal/crash"
@@ -126,6 +127,9 @@ func Unlink(name, directory string, flags uint32) error {
 
 func unlink(l location, force bool) error {
 	b, err := openBlock(l, produce)
+	if force && errors.Is(err, errControlLost) {
+		return unlinkHalf(l)
+	}
 	if err != nil {
 		return err
 	}
@@ -176,5 +180,30 @@ func unlink(l location, force bool) error {
 	b.removeControl()
 	b.wakeConsumers()
 	b.wakeProducer()
+	return nil
+}
+
+// unlinkHalf removes a block that has lost its control file, and with it the locks: nobody can be asked, and nobody else can be replacing it. Those who are attached learn it from the state.
+func unlinkHalf(l location) error {
+	b, err := openData(l, l.data(), produce, func(b *block) error { b.resolveDataWords(); return nil })
+	if err != nil {
+		return err
+	}
+	defer b.unmap()
+	if err := b.stillNamed(); err != nil {
+		return err
+	}
+	if err := b.mayEnd(); err != nil {
+		return err
+	}
+	if _, err := platform.StatPath(b.control(b.id)); !errors.Is(err, fs.ErrNotExist) {
+		return errMoved // it is back
+	}
+	b.supersede()
+	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
+		return systemError(err, "block %q", b.name())
+	}
+	crash.Point("unlink.removed")
+	b.wakeConsumers()
 	return nil
 }

@@ -94,6 +94,9 @@ func (r *repair) round(l location) (*Integrity, error) {
 	if x.header == nil || x.idsUnknown {
 		return found, nil
 	}
+	if x.controlShort {
+		return found, r.extend(x)
+	}
 	if err := r.header(x); err != nil {
 		return found, err
 	}
