@@ -2,7 +2,6 @@ package core
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -15,29 +14,23 @@ import (
 
 // misnamed says of a data file, whose header proves itself and has the id and the name of another block, how it came under its name, and what to do.
 func (l location) misnamed(id blockID, name string) (problem, advice string) {
-	here, its := l.data(), location{l.directory, name}
-	there, err := lookAt(its.data())
+	here := l.data()
+	there, err := lookAt(location{l.directory, name}.data())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return text("%s holds the block %q: it was renamed", here, name), "give it its name back"
 	case err != nil:
 		return text("%s holds the block %q, and %s", here, name, err), text("find out what has the name %s, and overwrite nothing", name)
 	case there.proven && there.id == id:
-		return text("%s is a copy of the block %q, which is there as well", here, name), text("remove the copy if nobody needs it, and do not move it over %s", its.data())
+		return text("%s is a copy of the block %q, which is there as well", here, name), text("remove the copy if nobody needs it, and do not move it over %s", name)
 	case there.proven && there.name == l.name:
-		return text("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, its.data(), l.name), text("exchange their names again: %s", exchange(here, its.data()))
+		return text("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name, l.name), "exchange their names again"
 	case there.proven && there.name == name:
-		return text("%s is an earlier block of the name %q, which another block has by now", here, name), text("remove it if nobody needs it, and do not move it over %s", its.data())
+		return text("%s is an earlier block of the name %q, which another block has by now", here, name), text("remove it if nobody needs it, and do not move it over %s", name)
 	case there.proven:
-		return text("%s holds the block %q, under whose name lies the block %q", here, name, there.name), text("give that one its own name back first, and overwrite nothing")
+		return text("%s holds the block %q, under whose name lies the block %q", here, name, there.name), "give that one its own name back first, and overwrite nothing"
 	}
-	return text("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name),
-		text("look at that one first (datablock-admin validate --shm-name %s), and do not move %s over it", name, here)
-}
-
-// exchange is what to type to give two files each other's names.
-func exchange(a, b string) string {
-	return text("mv -n %s %s.aside && mv -n %s %s && mv -n %s.aside %s", a, a, b, a, a, b)
+	return text("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name), text("look at %s first, and do not move this one over it", name)
 }
 
 // strangeBytes is how many bytes of two ids differ at least. Of two random ones five or more are the same once in 250 million.
@@ -83,15 +76,14 @@ func (b *block) seek(has blockID) (s controlSought) {
 		if err != nil || h.kind != kindControl {
 			continue
 		}
-		path := filepath.Join(b.directory, entry.Name)
 		name, id, temporary, ok := parseControl(entry.Name)
 		switch {
 		case h.id == b.id:
-			s.own = path
+			s.own = entry.Name
 		case h.id == has && ok && id == has:
-			s.source = path
+			s.source = entry.Name
 		case ok && !temporary && name == b.location.name && h.id == id:
-			s.another = path
+			s.another = entry.Name
 		}
 	}
 	return s
@@ -101,17 +93,16 @@ func (b *block) seek(has blockID) (s controlSought) {
 func (b *block) strangeControl(head []byte) (problem, advice string) {
 	var has blockID
 	copy(has[:], head[layout.CtlBlockID:])
-	path, data := b.control(b.id), b.location.data()
-	s := b.seek(has)
+	file, s := filepath.Base(b.control(b.id)), b.seek(has)
 	switch {
 	case s.own != "" && s.source == "":
-		return text("%s is the control file of another block (id %v), and %s is this block's: the two were exchanged", path, has, s.own), text("exchange their names again: %s", exchange(path, s.own))
+		return text("%s is the control file of another block, and %s is this block's: the two were exchanged", file, s.own), "exchange their names again"
 	case s.own != "":
-		return text("%s is a copy of %s, the control file of another block, and %s is this block's", path, s.source, s.own), text("put its own in its place: mv %s %s", s.own, path)
+		return text("%s is a copy of %s, the control file of another block, and %s is this block's", file, s.source, s.own), "put its own in its place"
 	case s.source != "":
-		return text("%s is a copy of %s, the control file of another block, and this block's own is gone", path, s.source), restore(data)
+		return text("%s is a copy of %s, the control file of another block, and this block's own is gone", file, s.source), restore(b.location.data())
 	}
-	return text("%s is the control file of another block (id %v), and this block's own is not in the directory", path, has), restore(data)
+	return text("%s is the control file of another block (id %v), and this block's own is not in the directory", file, has), restore(b.location.data())
 }
 
 func restore(data string) string {
@@ -124,17 +115,17 @@ var errControlLost = errors.New("the control file is lost")
 // lostControl says of a block without its control file where that is, and what to do. producer is the pid of the one that has not closed the block, as the data file says: without the control file nobody can
 // tell whether it lives, and those who are attached go on.
 func (b *block) lostControl(producer uint64) (problem, advice string, cause error) {
-	path, data := b.control(b.id), b.location.data()
-	lost := fmt.Sprintf("block %q has lost its control file %s", b.name(), filepath.Base(path))
+	data := b.location.data()
+	lost := text("block %q has lost its control file %s", b.name(), filepath.Base(b.control(b.id)))
 	s := b.seek(blockID{})
 	switch {
 	case s.own != "":
-		return text("%s: %s is it", lost, s.own), text("give it its name back: mv -n %s %s", s.own, path), nil
+		return text("%s: %s is it", lost, s.own), "give it its name back", nil
 	case s.another != "":
-		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own", lost, filepath.Base(s.another), data), restore(data), errControlLost
+		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own", lost, s.another, data), restore(data), errControlLost
 	case producer != 0:
 		return text("%s, and whether its producer (pid %d) lives cannot be told without", lost, producer),
-			text("stop that program, then unlink the block by force (datablock-admin unlink --force --shm-name %s) and start the producer again", b.name()), errControlLost
+			"end that program, unlink the block by force, and start the producer again", errControlLost
 	}
 	return lost, text("remove %s and start the producer again", data), errControlLost
 }

@@ -156,7 +156,7 @@ func TestNothingIsCollectedAfterAFailedRepair(t *testing.T) {
 			for _, dry := range []bool{true, false} {
 				steps := b.recoverNamed(name, dry)
 				require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
-				assert.Contains(t, steps[0].Text, "the two were exchanged: exchange their names again: mv -n ")
+				assert.Contains(t, steps[0].Text, "the two were exchanged: exchange their names again")
 			}
 		}
 		assert.Empty(t, b.gc())
@@ -487,10 +487,10 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 		},
 		"the original is damaged": {
 			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2"); damageByte(t, data, 33) },
-			[]string{`lies a file that is damaged, or no block: look at that one first`, "do not move"}, "give it its name back",
+			[]string{`lies a file that is damaged, or no block: look at x first, and do not move this one over it`}, "give it its name back",
 		},
 		"exchanged": {
-			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") }, []string{"the two were exchanged: exchange their names again: mv -n"}, "give it its name back",
+			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") }, []string{"the two were exchanged: exchange their names again"}, "give it its name back",
 		},
 		"an earlier one put back": {
 			func(t *testing.T, b bench, data, control string) {
@@ -533,7 +533,7 @@ func TestAdviceFitsALostControlFile(t *testing.T) {
 		says string
 	}{
 		"removed": {func(t *testing.T, _ bench, _, control string) { require.NoError(t, os.Remove(control)) }, "x and start the producer again"},
-		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") }, ".bak is it: give it its name back: mv -n "},
+		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") }, ".bak is it: give it its name back"},
 		"the data file put back alone": {
 			func(t *testing.T, b bench, data, _ string) {
 				copyOf(t, data, data+".bak")

@@ -210,8 +210,7 @@ func (x *inspection) sizesFit(controlPath string) bool {
 	startAgain := fmt.Sprintf("remove %s and start the producer again", data)
 	if short := uint64(x.ctlBytes) < x.controlSize; short && uint64(x.dataBytes) >= x.dataSize && x.ctlInfo.Regular && x.ctlInfo.UID == x.dataInfo.UID {
 		x.controlShort = true
-		startAgain = fmt.Sprintf("its messages are whole: when nobody is attached, datablock-admin validate --shm-name %s --repair --force gives it an empty remainder, without the places of the durable consumers that stood there, "+
-			"the flexible zone and the counters", x.name())
+		startAgain = fmt.Sprintf("repair it by force when nobody is attached (datablock-admin validate --shm-name %s --repair --force): what stood there, such as durable consumers' places, stays lost", x.name())
 	}
 	for _, file := range []struct {
 		path      string
