@@ -10,6 +10,7 @@ from support import eventually
 from datablock_ctypes import Consumer, Delivery, Producer, unlink
 from datablock_ctypes._unwritten import BlockFile
 
+
 def produces(directory, how):
     """A producer that loses sight of its block, goes on for longer than it takes to look for its name, and closes."""
     code = f"""
