@@ -182,7 +182,7 @@ func (b *block) mapControl(mode access) error {
 		return systemError(err, "block %q", b.name())
 	}
 	b.ctlInfo = info
-	start, err := f.ReadStart(layout.ControlHeaderLen)
+	foreign, err := b.foreignHead(f, info)
 	if err != nil {
 		return systemError(err, "block %q", b.name())
 	}
@@ -191,8 +191,8 @@ func (b *block) mapControl(mode access) error {
 		return fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
 	case info.UID != b.dataInfo.UID:
 		return fail(Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one producer; find out who did it, then remove both", path, info.UID, b.dataInfo.UID)
-	case foreignControl(start, b.id):
-		problem, advice := b.strangeControl(start)
+	case foreign != nil:
+		problem, advice := b.strangeControl(foreign)
 		return fail(Corrupt, "%s; %s", problem, advice)
 	case uint64(info.Size) != b.controlSize:
 		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size, b.controlSize, lookFirst(b.name()))

@@ -402,9 +402,9 @@ func replaceBlock(old *block, replacement *Producer) error {
 		return err
 	}
 	crash.Point("replace.exchanged")
-	old.removeControl()
 	old.wakeConsumers()
 	old.wakeProducer()
+	old.removeControl()
 	_ = remains{location: old.location, id: replacement.id}.removeTemporary() // what was displaced; if it is not the old block, somebody used rm in between
 	return nil
 }

@@ -54,6 +54,18 @@ func foreignControl(head []byte, id blockID) bool {
 	return differ >= strangeBytes && alike < len(its)
 }
 
+// foreignHead is the head of the file under the name of the block's control file, if that is another block's.
+func (b *block) foreignHead(f *platform.File, info platform.FileInfo) ([]byte, error) {
+	if !info.Regular {
+		return nil, nil
+	}
+	head, err := f.ReadStart(layout.ControlHeaderLen)
+	if err != nil || !foreignControl(head, b.id) {
+		return nil, err
+	}
+	return head, nil
+}
+
 // controlSought are the control files that matter for a block whose own is missing, or is another's.
 type controlSought struct {
 	own     string // a file whose header has the block's id, under another name

@@ -236,12 +236,12 @@ func (x *inspection) openControl(write bool) error {
 		return systemError(err, "block %q", x.name())
 	}
 	x.ctlBytes = x.ctlInfo.Size
-	start, err := f.ReadStart(layout.ControlHeaderLen)
+	foreign, err := x.foreignHead(f, x.ctlInfo)
 	if err != nil {
 		return systemError(err, "block %q", x.name())
 	}
-	if foreignControl(start, x.id) { // not damage: what it says of cursors, zone and counters is another block's
-		problem, advice := x.strangeControl(start)
+	if foreign != nil { // not damage: what it says of cursors, zone and counters is another block's
+		problem, advice := x.strangeControl(foreign)
 		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil
 	}

@@ -177,9 +177,9 @@ func unlink(l location, force bool) error {
 		return systemError(err, "block %q", b.name())
 	}
 	crash.Point("unlink.removed")
-	b.removeControl()
 	b.wakeConsumers()
 	b.wakeProducer()
+	b.removeControl()
 	return nil
 }
 
