@@ -41,7 +41,7 @@ endforeach()
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
   if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/datablock-admin) # of which the hostile blocks below are all
-    go_test_entry(${package} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
+    go_test_entry(${package} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
   endif()
 endforeach()
 
@@ -50,7 +50,7 @@ datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=300
   COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant datablock/internal/core)
 # Hostile blocks and a million messages under validation: without the race detector, which cannot see shared memory and takes ten times as long. `make soak`: 10^6 mutations.
 # The blocks' mappings lie between pages that nobody may touch, as test builds can have them.
-datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1 COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm" datablock/internal/core)
+datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1 COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles" datablock/internal/core)
 datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240 COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
 
 # `go test` runs the fuzz targets on their seeds; `make soak` lets each look for more. What one finds is left in its package, under testdata/fuzz, and stays there as a seed.

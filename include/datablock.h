@@ -781,7 +781,7 @@ DATABLOCK_API int datablock_validate_integrity(const char *shm_name, IntegrityCh
 /*
  * Rebuilds in place what can be concluded from the rest of the block, and resets what cannot: the same files, the same attachments, no good message is touched. A message
  * whose payload or length is damaged is discarded: LOSSLESS and ORDERED consumers are told LOST. The ring belongs to the producer: while one lives it is repaired only with `force`, and
- * then that producer may get FENCED once. Rows of living consumers are corrected so that nobody loses anything; rows of nobody are cleaned.
+ * then that producer may get FENCED once. A control file that was truncated is made whole with `force` alone, and when nobody is attached: what stood behind the cut is lost. Rows of living consumers are corrected so that nobody loses anything; rows of nobody are cleaned.
  * SUCCESS: nothing is wrong any more. NOT_STUCK: nothing was. UNSAFE: a living producer is in the way. FAILED: something cannot be rebuilt, or the block cannot be opened.
  * Unless it is SUCCESS datablock_error_detail() says why. `out` may be NULL; otherwise it is what is left, except when the block could not be opened. Any thread; two at a time are safe, and so is one that dies.
  */
@@ -792,7 +792,7 @@ enum {
     DATABLOCK_STEP_RELEASE_READER = 2, /* the row of a dead consumer; a durable one keeps its place */
     DATABLOCK_STEP_RELEASE_WRITER = 3, /* the claim of a dead producer */
     DATABLOCK_STEP_COLLECT = 4,        /* files that dead processes left under this name */
-    DATABLOCK_STEP_ATTEND = 5          /* nothing is done without being asked: somebody lives, or may come back */
+    DATABLOCK_STEP_ATTEND = 5          /* nothing is done without being asked: somebody lives, or may come back, or it takes a person */
 };
 
 typedef struct datablock_recovery_step {

@@ -58,7 +58,7 @@ func (a *app) validate() *cobra.Command {
 log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
 
 With --repair it rebuilds in place what can be concluded from the rest, and resets what cannot; nobody attached has to attach again. A message that cannot be saved is marked LOST. While a producer lives its
-ring is not touched (exit code 4), unless --force is given.`,
+ring is not touched (exit code 4), unless --force is given. A truncated control file is made whole with --force when nobody is attached.`,
 		Example: `  datablock-admin validate --shm-name camera
   datablock-admin validate --shm-name camera --repair --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -82,7 +82,7 @@ ring is not touched (exit code 4), unless --force is given.`,
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "repair what is wrong")
-	cmd.Flags().BoolVar(&force, "force", false, "with --repair: also the ring of a living producer, whose open claim may be fenced")
+	cmd.Flags().BoolVar(&force, "force", false, "with --repair: also the ring of a living producer, whose open claim may be fenced, and a truncated control file")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.blockFlag(cmd, &name)
 }

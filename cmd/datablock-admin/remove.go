@@ -12,7 +12,7 @@ func (a *app) unlink() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "unlink --shm-name NAME [--force]", Short: "Remove a block that nobody uses",
 		Long: `Removes a block and its control file. While somebody alive uses it this is refused (exit code 4), unless --force is given: then the producer's open claim is
-fenced, so that it publishes nothing more, and everybody attached is told to attach again.`,
+fenced, so that it publishes nothing more, and everybody attached is told to attach again. --force also removes a block that has lost its control file.`,
 		Example: "  datablock-admin unlink --shm-name camera",
 		RunE: func(*cobra.Command, []string) error {
 			flags := uint32(0)
@@ -37,7 +37,7 @@ func (a *app) collect() *cobra.Command {
 	return &cobra.Command{
 		Use: "gc", Short: "Remove files that dead processes left behind",
 		Long: `Removes control files that no block names and data files that never got a name, as a process leaves them that is killed while it creates or replaces a
-block. It never touches what somebody alive uses, nor a block.`,
+block. It never touches what somebody alive uses, nor a block, nor anything that a repair or a rename could make one again.`,
 		Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions, Example: "  datablock-admin gc",
 		RunE: func(*cobra.Command, []string) error {
 			removed, err := core.CollectGarbage(a.directory)

@@ -63,7 +63,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 	}
 	a.own, a.ask = locks.own, locks.ask
 	if b.ending() {
-		if replacing, err := a.ask.Held(layout.LockReplace, 1); err != nil || replacing || !b.named() {
+		if replacing, err := a.ask.Held(layout.LockReplace, 1); err != nil || replacing || b.lostName() {
 			platform.Nap(time.Millisecond)
 			return nil, errMoved
 		}

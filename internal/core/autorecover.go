@@ -51,16 +51,18 @@ func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep))
 	if err != nil {
 		return 0, err
 	}
-	readable, err := a.damage()
+	d, err := a.damage(l)
 	if err != nil {
 		return 0, err
 	}
-	if readable {
+	if d.readable {
 		if err := a.stuck(l); err != nil {
 			return a.steps, err
 		}
 	}
-	a.garbage(l)
+	if d.sound {
+		a.garbage(l, d.id)
+	}
 	return a.steps, nil
 }
 
@@ -70,7 +72,9 @@ func (a *autoRecovery) step(s RecoveryStep, do func() (RecoveryResult, error)) {
 	if !a.dry {
 		var err error
 		if s.Result, err = do(); s.Result != RecoverySuccess && err != nil {
-			s.Text += ": " + err.Error()
+			if s.Text += ": " + err.Error(); s.Kind == StepRepair { // which says what is wrong itself
+				s.Text = "repair: " + err.Error()
+			}
 		}
 		s.Done = s.Result == RecoverySuccess
 	}
@@ -81,25 +85,97 @@ func (a *autoRecovery) attend(target uint32, pid uint64, result RecoveryResult, 
 	a.report(RecoveryStep{Kind: StepAttend, Target: target, PID: pid, Result: result, Text: fmt.Sprintf(format, args...)})
 }
 
+// afterDamage is how a block is when its damage has been seen to.
+type afterDamage struct {
+	readable bool
+	sound    bool    // nothing is left that takes a person: only then is anything removed, because what looks like garbage may be what that person needs
+	id       blockID // of the block under the name
+}
+
 // damage comes first: what is stuck can only be told of a block that can be read.
-func (a *autoRecovery) damage() (readable bool, err error) {
-	i, err := ValidateIntegrity(a.name, a.directory)
+func (a *autoRecovery) damage(l location) (after afterDamage, err error) {
+	x, err := openInspection(l, false)
 	if err != nil {
-		return false, err
+		return after, err
 	}
-	if i.Healthy() {
-		return true, nil
+	x.inspect()
+	mendable, hopeless := x.prospects()
+	if x.header != nil {
+		after.id = x.id
 	}
-	text := "repair: " + i.Findings[0].Problem
-	if i.Found > 1 {
-		text += fmt.Sprintf(" (and %d more)", i.Found-1)
+	x.close()
+	after.sound = len(hopeless) == 0
+	if len(mendable) > 0 {
+		s := RecoveryStep{Kind: StepRepair, Text: "repair: " + several(mendable[0].Problem, len(mendable))}
+		a.step(s, func() (RecoveryResult, error) {
+			result, _, err := Repair(a.name, a.directory, false)
+			if result != RecoverySuccess && len(hopeless) > 0 && allMended(l) {
+				result = RecoverySuccess // all that it could do; the rest is named below
+			}
+			after.sound = after.sound && (result == RecoverySuccess || result == RecoveryNotStuck)
+			return result, err
+		})
 	}
-	a.step(RecoveryStep{Kind: StepRepair, Text: text}, func() (RecoveryResult, error) {
-		result, _, err := Repair(a.name, a.directory, false)
-		return result, err
-	})
+	if len(hopeless) > 0 {
+		f := hopeless[0]
+		result, pid := RecoveryFailed, uint64(0)
+		if f.inUse != 0 {
+			result, pid = RecoveryUnsafe, f.inUse
+		}
+		a.attend(f.Index, pid, result, "%s", several(f.Problem, len(hopeless))+": "+f.Advice)
+	}
+	if len(mendable)+len(hopeless) == 0 {
+		after.readable = true
+		return after, nil
+	}
 	_, err = Diagnose(a.name, a.directory)
-	return err == nil, nil
+	after.readable = err == nil
+	return after, nil
+}
+
+// several adds how many more there are.
+func several(problem string, n int) string {
+	if n > 1 {
+		return text("%s (and %d more)", problem, n-1)
+	}
+	return problem
+}
+
+// prospect is a finding that Repair leaves, and the pid of the living producer if that is why.
+type prospect struct {
+	Finding
+	inUse uint64
+}
+
+// prospects says which findings Repair, without force, mends, and which it leaves.
+func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
+	alive := x.mapped() && probe(x.ask, layout.ProducerRow) == somebody
+	for _, f := range x.damaged {
+		ring := f.Part == PartRing || f.Part == PartSlot || f.Part == PartPayload
+		switch {
+		case x.idsUnknown || f.Advice != repairAdvice(x.name()):
+			hopeless = append(hopeless, prospect{f, 0})
+		case ring && alive:
+			pid := *x.data.plain64(layout.ProducerPID)
+			f.Advice = text("its producer lives (pid %d), and its ring is not touched while it does: stop it, then repair", pid)
+			hopeless = append(hopeless, prospect{f, pid})
+		default:
+			mendable = append(mendable, f)
+		}
+	}
+	return mendable, hopeless
+}
+
+// allMended reports whether nothing is left that another repair could mend.
+func allMended(l location) bool {
+	x, err := openInspection(l, false)
+	if err != nil {
+		return false
+	}
+	defer x.close()
+	x.inspect()
+	mendable, _ := x.prospects()
+	return len(mendable) == 0
 }
 
 // stuck releases what the dead hold.
@@ -170,42 +246,30 @@ func releaseRow(l location, was RowInfo) (RecoveryResult, error) {
 }
 
 // garbage removes what dead creators, replacers and last participants of this name left.
-func (a *autoRecovery) garbage(l location) {
-	left := leftovers(l)
+func (a *autoRecovery) garbage(l location, id blockID) {
+	left := leftovers(l, id)
 	if len(left) == 0 {
 		return
 	}
 	a.step(RecoveryStep{Kind: StepCollect, Text: fmt.Sprintf("remove %d files that dead processes left, such as %s", len(left), left[0])}, func() (RecoveryResult, error) {
 		collectName(l)
-		if still := leftovers(l); len(still) > 0 {
+		if still := leftovers(l, id); len(still) > 0 {
 			return RecoveryFailed, fail(System, "%s could not be removed", still[0])
 		}
 		return RecoverySuccess, nil
 	})
 }
 
-// leftovers are the files of a name that collect would remove.
-func leftovers(l location) (left []string) {
+// leftovers are the files of a name that collect would remove, when the file under that name is the block with that id, or has been repaired to be it.
+func leftovers(l location, id blockID) (left []string) {
 	all, _ := platform.ReadDirectory(l.directory)
+	others := &census{directory: l.directory, repaired: l.name}
+	seen := map[blockID]bool{}
 	for _, file := range all {
-		name, id, temporary, ok := parseControl(file.Name)
-		if ok && name == l.name && abandoned(l, id, temporary) {
-			left = append(left, file.Name)
+		if name, its, _, ok := parseControl(file.Name); ok && name == l.name && !seen[its] {
+			seen[its] = true
+			left = append(left, remains{l, its, others, id}.left()...)
 		}
 	}
 	return left
-}
-
-// abandoned reports whether nobody has a file that the name does not lead to. It only asks.
-func abandoned(l location, id blockID, temporary bool) bool {
-	if leadsTo(l, id) {
-		return temporary
-	}
-	locks, err := platform.OpenLocks(l.control(id), false)
-	if err != nil {
-		return temporary // its creator removes the control file last
-	}
-	defer locks.Close()
-	held, err := locks.Held(layout.LockRows, layout.LockStride*(layout.MaxConsumers+1))
-	return err == nil && !held
 }

@@ -54,7 +54,7 @@ func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
 	durable.die()
 	p.data[layout.HdrSlotSize+5] ^= 16
 	stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
-	require.NoError(t, os.WriteFile(stray, []byte("left"), 0o600))
+	require.NoError(t, os.WriteFile(stray, nil, 0o600))
 
 	before := b.contents()
 	planned := b.recover(true)

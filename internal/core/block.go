@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"math/bits"
-	"path/filepath"
 	"sync/atomic"
 
 	"datablock/internal/crash"
@@ -34,6 +33,7 @@ type block struct {
 	dataFile  *platform.File // while the block is opened
 	dataInfo  platform.FileInfo
 	ctlInfo   platform.FileInfo
+	home      platform.FileInfo // the directory in which it was found; none if that could not be asked
 
 	entries []atomic.Uint64
 	inverse uint64 // of their number
@@ -78,6 +78,11 @@ func controlError(err error, name string) error {
 	return e
 }
 
+// lookFirst is the advice for damage that a repair may mend.
+func lookFirst(name string) string {
+	return "see what can be repaired before you remove anything: datablock-admin validate --shm-name " + name
+}
+
 // openBlock maps the block at l and validates everything that will be relied on. errMoved: the name changed meanwhile.
 func openBlock(l location, mode access) (*block, error) {
 	return openBlockAt(l, l.data(), mode)
@@ -87,7 +92,7 @@ func openBlock(l location, mode access) (*block, error) {
 func openBlockAt(l location, path string, mode access) (*block, error) {
 	return openData(l, path, mode, func(b *block) error {
 		if err := b.mapControl(mode); err != nil {
-			if now, statErr := platform.StatPath(path); statErr != nil || !now.Same(b.dataInfo) {
+			if answer, _ := follow(path, b.dataInfo, b.home); answer.no() {
 				return errMoved
 			}
 			return err
@@ -107,6 +112,7 @@ func openData(l location, path string, mode access, complete func(*block) error)
 		return nil, systemError(err, "block %q", l.name)
 	}
 	b := &block{location: l, dataFile: f}
+	b.home, _ = platform.StatDirectory(l.directory)
 	opened := false
 	defer func() {
 		if !opened { // by an error, or by a fault: the file may be truncated while we read it
@@ -145,13 +151,17 @@ func (b *block) mapData(path string, mode access) error {
 	}
 	b.header, err = decode(append([]byte(nil), b.data[:layout.ImmutableLen]...), path)
 	if err != nil {
+		if e := err.(*Error); e.Code == Corrupt && binary.LittleEndian.Uint64(b.data) == layout.MagicData {
+			e.Detail += "; " + lookFirst(b.location.name)
+		}
 		return err
 	}
 	if b.header.dataSize != uint64(info.Size) {
-		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; remove the file and start the producer again", path, info.Size, b.header.dataSize)
+		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; %s", path, info.Size, b.header.dataSize, lookFirst(b.location.name))
 	}
 	if b.header.name != b.location.name {
-		return fail(Corrupt, "%s holds the block %q: it was renamed; give it its name back", path, b.header.name)
+		problem, advice := b.misnamed(b.id, b.header.name)
+		return fail(Corrupt, "%s; %s", problem, advice)
 	}
 	return nil
 }
@@ -160,7 +170,8 @@ func (b *block) mapControl(mode access) error {
 	path := b.control(b.id)
 	f, err := platform.OpenFile(path, mode != observe)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fail(Corrupt, "block %q has lost its control file %s: remove %s and start the producer again", b.name(), filepath.Base(path), b.location.data())
+		problem, advice, cause := b.lostControl(*b.data.plain64(layout.ProducerPID))
+		return &Error{Code: Corrupt, Cause: cause, Detail: problem + ": " + advice}
 	}
 	if err != nil {
 		return controlError(err, b.name())
@@ -171,13 +182,20 @@ func (b *block) mapControl(mode access) error {
 		return systemError(err, "block %q", b.name())
 	}
 	b.ctlInfo = info
+	foreign, err := b.foreignHead(f, info)
+	if err != nil {
+		return systemError(err, "block %q", b.name())
+	}
 	switch {
 	case !info.Regular:
 		return fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
 	case info.UID != b.dataInfo.UID:
 		return fail(Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one producer; find out who did it, then remove both", path, info.UID, b.dataInfo.UID)
+	case foreign != nil:
+		problem, advice := b.strangeControl(foreign)
+		return fail(Corrupt, "%s; %s", problem, advice)
 	case uint64(info.Size) != b.controlSize:
-		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; remove %s and start the producer again", path, info.Size, b.controlSize, b.location.data())
+		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size, b.controlSize, lookFirst(b.name()))
 	}
 	if b.ctl, err = f.Map(info.Size, mode != observe, false); err != nil {
 		return systemError(err, "block %q", b.name())
@@ -185,7 +203,7 @@ func (b *block) mapControl(mode access) error {
 	head, want := append([]byte(nil), b.ctl[:layout.ControlHeaderLen]...), b.encodeControl()
 	copy(want[layout.CtlMinor:layout.CtlMinor+4], head[layout.CtlMinor:]) // any minor version is readable
 	if string(head) != string(want) {
-		return fail(Corrupt, "%s is not the control file of this block, or damaged; remove %s and start the producer again", path, b.location.data())
+		return fail(Corrupt, "%s is not the control file of this block, or damaged; %s", path, lookFirst(b.name()))
 	}
 	return nil
 }
@@ -243,18 +261,6 @@ func (b *block) unmap() {
 func (b *block) ending() bool {
 	state := b.state.Load()
 	return state == layout.StateReplacing || state == layout.StateSuperseded
-}
-
-// displaced reports whether the block's name leads to another file by now. A name that leads nowhere displaces nobody.
-func (b *block) displaced() bool {
-	now, err := platform.StatPath(b.location.data())
-	return err == nil && !now.Same(b.dataInfo)
-}
-
-// named reports whether the block's name still leads to it.
-func (b *block) named() bool {
-	now, err := platform.StatPath(b.location.data())
-	return err == nil && now.Same(b.dataInfo)
 }
 
 // truncated is the error of a file that shrank under us. It is looked for on slow paths only.

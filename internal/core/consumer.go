@@ -338,7 +338,7 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 func (c *Consumer) noSuchSlot(h *hold) error {
 	id, slot := h.id, h.slot
 	c.endHold(h)
-	return fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; remove %s and start the producer again", c.name(), id, slot, c.slots()-1, c.location.data())
+	return fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; %s", c.name(), id, slot, c.slots()-1, lookFirst(c.name()))
 }
 
 func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
@@ -346,7 +346,7 @@ func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
 	if !c.rowMine() {
 		return c.fenced()
 	}
-	return fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; remove %s and start the producer again", c.name(), h.slot, id, length, h.id, c.location.data())
+	return fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; %s", c.name(), h.slot, id, length, h.id, lookFirst(c.name()))
 }
 
 // begin makes the hold one that Release finds.

@@ -75,8 +75,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		return nil, false, err
 	}
 	crash.Point("adopt.locked")
-	if !a.named() {
-		return nil, false, errMoved
+	if err := a.stillNamed(); err != nil {
+		return nil, false, err
 	}
 	force := c.Flags&Replace != 0 && c.Flags&Force != 0
 	if !locked && !force {
@@ -111,8 +111,11 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	if err := a.lockReplace(); err != nil {
 		return nil, false, err
 	}
-	if !a.named() {
-		return nil, false, errMoved
+	if err := a.stillNamed(); err != nil {
+		return nil, false, err
+	}
+	if err := a.mayEnd(); err != nil {
+		return nil, false, err
 	}
 	p, err := createBlock(a.location, c, a.block)
 	return p, false, err
@@ -175,12 +178,12 @@ func (p *Producer) recoverRing() error {
 		}
 		slot := layout.EntrySlot(e)
 		if slot >= p.slots() || inRing[slot] {
-			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible: remove %s and start the producer again", p.name(), i, slot, p.location.data())
+			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible; %s", p.name(), i, slot, lookFirst(p.name()))
 		}
 		inRing[slot] = true
 		id := *p.data.plain64(p.slotHeader(slot) + layout.SlotID)
 		if id%uint64(p.slotCount) != uint64(i) || layout.EntryID(e, id) != id {
-			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message: remove %s and start the producer again", p.name(), i, slot, p.location.data())
+			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message; %s", p.name(), i, slot, lookFirst(p.name()))
 		}
 		p.next = max(p.next, id+1)
 		empty = false
@@ -248,6 +251,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 	}
 	h := newHeader(l, id, platform.Realtime(), c)
 	b := &block{location: l, header: h}
+	b.home, _ = platform.StatDirectory(l.directory)
 	a := &attachment{block: b}
 	var made []string
 	published := false
@@ -327,8 +331,12 @@ func (a *attachment) createControl(mode uint32, made *[]string) error {
 		return err
 	}
 	// A collector of garbage may have come between creation and lock; then it has the file.
-	if now, err := platform.StatPath(path); !locked || err != nil || !now.Same(a.ctlInfo) {
+	answer, err := follow(path, a.ctlInfo, a.home)
+	if !locked || answer.no() {
 		return errMoved
+	}
+	if err != nil {
+		return systemError(err, "block %q", a.name())
 	}
 	crash.Point("create.locked")
 	if err := f.Reserve(int64(a.controlSize)); err != nil {
@@ -379,10 +387,16 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 // what nobody reads any more. The caller holds REPLACE on the old block and has found it under the name. Nothing that fails after the exchange may count as failure: the new block is there.
 func replaceBlock(old *block, replacement *Producer) error {
 	temporary := replacement.temporary(replacement.id)
+	if err := platform.CanExchange(temporary); err != nil {
+		return err
+	}
+	if err := old.mayEnd(); err != nil {
+		return err
+	}
 	before := old.supersede()
 	crash.Point("replace.fenced")
 	if err := platform.Exchange(temporary, old.location.data()); err != nil {
-		if old.named() {
+		if !old.lostName() {
 			old.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
 		}
 		return err
@@ -390,8 +404,26 @@ func replaceBlock(old *block, replacement *Producer) error {
 	crash.Point("replace.exchanged")
 	old.wakeConsumers()
 	old.wakeProducer()
-	_ = removeTemporary(old.location, replacement.id) // what was displaced; if it is not the old block, somebody used rm in between
+	old.removeControl()
+	_ = remains{location: old.location, id: replacement.id}.removeTemporary() // what was displaced; if it is not the old block, somebody used rm in between
 	return nil
+}
+
+// mayEnd asks whether this program may take the block's name from it, before anything is done to the block: who may write both files may still not be allowed to remove them, as in a directory with the sticky bit.
+func (b *block) mayEnd() error {
+	if err := platform.MayRemove(b.location.data()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return systemError(err, "block %q", b.name())
+	}
+	return nil
+}
+
+// removeControl removes the control file of a block that has just lost its name for good. Nobody finds it any more, and those who are attached have it open. Left to the last of them it would stay when that
+// one is killed.
+func (b *block) removeControl() {
+	path := b.control(b.id)
+	if answer, _ := follow(path, b.ctlInfo, b.home); answer == leadsThere {
+		_ = platform.Remove(path)
+	}
 }
 
 // supersede ends a block for good and returns the state it had. The mark first: a producer that claims after it sees it, because it loads the state after it remembered the entry; one

@@ -22,7 +22,7 @@ func TestWhatADeadCreatorReservedIsCollectedBeforeAnotherTries(t *testing.T) {
 	stray := location{b.dir, "x"}
 	id := blockID{1, 2, 3}
 	for _, path := range []string{stray.control(id), stray.temporary(id)} {
-		require.NoError(t, os.WriteFile(path, []byte("left"), 0o600))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
 	}
 	c := b.config(Ring, 4)
 	c.SlotSize = 1 << 40

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"encoding/binary"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -12,8 +11,11 @@ import (
 	"datablock/internal/platform"
 )
 
+// What dead processes leave is removed only where two things are certain: that it is a file of this library, and that no data file in the directory belongs to it. Where either is in doubt it stays: a
+// control file that is left is a nuisance, and one that is gone takes the messages of its block with it.
+
 // CollectGarbage removes what dead creators, replacers and last participants left in a directory ("" for the default one): control files that no block names, and data files
-// that never got a name or lost it. It touches nothing that anybody uses, and returns the names of the files that it removed.
+// that never got a name or lost it. It touches nothing that anybody uses, and nothing that a repair or a rename could make a block again. It returns the names of the files that it removed.
 func CollectGarbage(directory string) ([]string, error) {
 	dir, err := resolveDirectory(directory)
 	if err != nil {
@@ -32,31 +34,47 @@ func collectMatching(dir string, wanted func(name string) bool) (removed []strin
 	if err != nil {
 		return nil, systemError(err, "directory %s", dir)
 	}
+	others := &census{directory: dir}
 	for _, f := range files {
 		if name, id, _, ok := parseControl(f.Name); ok && wanted(name) {
-			removed = append(removed, collect(location{dir, name}, id)...)
+			r := remains{location: location{dir, name}, id: id, others: others}
+			removed = append(removed, r.collect()...)
 		}
 	}
 	return removed, nil
 }
 
-// collect removes the control file and the temporary data file of one block id, if its name leads elsewhere and nobody is attached. Only who holds row 0 and found no
-// other row locked may do it.
-func collect(l location, id blockID) (removed []string) {
-	path := l.control(id)
-	locks, err := platform.OpenLocks(path, true)
+// collect is for one block id.
+func collect(l location, id blockID) {
+	_ = remains{location: l, id: id, others: &census{directory: l.directory}}.collect()
+}
+
+// remains are the control file and the temporary data file of one block id.
+type remains struct {
+	location
+	id     blockID
+	others *census
+	under  blockID // what the file under the name is known to be, although its header may be damaged
+}
+
+// collect removes them, if no data file is theirs and nobody is attached. Only who holds row 0 and found no other row locked may do it.
+func (r remains) collect() (removed []string) {
+	locks, err := platform.OpenLocks(r.control(r.id), true)
 	if errors.Is(err, fs.ErrNotExist) {
-		return removeTemporary(l, id) // its creator removes the control file last
+		return r.removeOrphan()
 	}
 	if err != nil {
 		return nil
 	}
 	defer locks.Close()
-	if leadsTo(l, id) {
-		return removeTemporary(l, id) // what its creator displaced and had no time to end
+	switch r.named() {
+	case leadsThere:
+		return r.removeTemporary() // what its creator displaced and had no time to end
+	case leadsUnknown:
+		return nil
 	}
 	for range collectTries {
-		ran := withDeadRow(locks, layout.ProducerRow, func() { removed = collectLocked(l, id, locks) })
+		ran := withDeadRow(locks, layout.ProducerRow, func() { removed = r.collectLocked(locks) })
 		if ran || probe(locks, layout.ProducerRow) == somebody {
 			break
 		}
@@ -67,17 +85,17 @@ func collect(l location, id blockID) (removed []string) {
 
 const collectTries = 100
 
-func collectLocked(l location, id blockID, locks *platform.Locks) (removed []string) {
-	path := l.control(id)
+func (r remains) collectLocked(locks *platform.Locks) (removed []string) {
+	path := r.control(r.id)
 	held, err := locks.Held(rowByte(1), layout.LockStride*layout.MaxConsumers)
-	if err != nil || held || leadsTo(l, id) {
+	mine, statErr := locks.Stat()
+	if err != nil || statErr != nil || held || !r.nobodys(mine) {
 		return nil
 	}
-	mine, err := locks.Stat()
-	if now, statErr := platform.StatPath(path); err != nil || statErr != nil || !now.Same(mine) {
+	if now, err := platform.StatPath(path); err != nil || !now.Same(mine) {
 		return nil
 	}
-	removed = removeTemporary(l, id)
+	removed = r.removeTemporary()
 	crash.Point("collect.temporary")
 	if platform.Remove(path) == nil {
 		crash.Point("collect.control")
@@ -86,14 +104,53 @@ func collectLocked(l location, id blockID, locks *platform.Locks) (removed []str
 	return removed
 }
 
+// nobodys reports whether the control file, of which file tells, is one of this library's and certainly no block's.
+func (r remains) nobodys(file platform.FileInfo) bool {
+	h, err := lookAt(r.control(r.id))
+	if err != nil || !h.info.Same(file) || !h.isControlLeft(r.id) {
+		return false
+	}
+	return r.named().no() && r.others.leadsTo(r.location, r.id, h.info.UID).no()
+}
+
+// isControlLeft reports whether a control file is such as the dead leave: its own id in its header, or just created. A file of another program with such a name is told from a new one by its mode.
+func (h *half) isControlLeft(id blockID) bool {
+	switch h.kind {
+	case kindControl:
+		return h.id == id
+	case kindUnborn:
+		_, wanted := modes(h.info.Mode&0o040 | h.info.Mode&0o006)
+		return h.info.Mode == wanted || h.info.Mode == createMode
+	}
+	return false
+}
+
+// createMode is that of a file that platform.CreateFile has not given its own mode yet.
+const createMode = 0o600
+
+// removeOrphan removes a temporary data file whose control file is gone: what a replacer displaced, or what never had its name. Its creator removes the control file last, so that no creator lives.
+func (r remains) removeOrphan() []string {
+	if h, err := lookAt(r.temporary(r.id)); err == nil && h.isOrphan(r.id) {
+		return r.removeTemporary()
+	}
+	return nil
+}
+
+func (h *half) isOrphan(id blockID) bool {
+	return h.proven && (h.id == id || h.state == layout.StateSuperseded)
+}
+
+// isTemporaryLeft is for a temporary data file whose control file is there.
+func (h *half) isTemporaryLeft() bool { return h.kind == kindData || h.kind == kindUnborn }
+
 // removeTemporary removes a data file that never got its name, or what a replacer displaced and had no time to end.
-func removeTemporary(l location, id blockID) (removed []string) {
-	path := l.temporary(id)
-	if _, err := platform.StatPath(path); err != nil {
+func (r remains) removeTemporary() (removed []string) {
+	path := r.temporary(r.id)
+	if h, err := lookAt(path); err != nil || !h.isTemporaryLeft() {
 		return nil
 	}
-	if b, err := openBlockAt(l, path, produce); err == nil {
-		if b.id != id {
+	if b, err := openBlockAt(r.location, path, produce); err == nil {
+		if b.id != r.id {
 			b.supersede()
 			b.wakeConsumers()
 			b.wakeProducer()
@@ -107,21 +164,55 @@ func removeTemporary(l location, id blockID) (removed []string) {
 	return []string{filepath.Base(path)}
 }
 
-// leadsTo reports whether the name leads to the block with that id; when in doubt it does.
-func leadsTo(l location, id blockID) bool {
-	f, err := platform.OpenFile(l.data(), false)
+// named reports whether the block's name leads to it. A file of that name whose header is damaged may be it: repair knows more.
+func (r remains) named() leads {
+	if r.under == r.id {
+		return leadsThere
+	}
+	if r.under != (blockID{}) {
+		return leadsElsewhere
+	}
+	h, err := lookAt(r.data())
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return leadsNowhere
+	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
+		return leadsElsewhere
+	case err != nil:
+		return leadsUnknown
+	case h.proven && h.id == r.id:
+		return leadsThere
+	case h.proven, !h.info.Regular:
+		return leadsElsewhere
+	}
+	return leadsUnknown
+}
+
+// left are the files that collect would remove. It only asks.
+func (r remains) left() (files []string) {
+	temporary, err := lookAt(r.temporary(r.id))
+	hasTemporary := err == nil && temporary.isTemporaryLeft()
+	add := func(path string) { files = append(files, filepath.Base(path)) }
+	locks, err := platform.OpenLocks(r.control(r.id), false)
 	if err != nil {
-		return !errors.Is(err, fs.ErrNotExist)
+		if errors.Is(err, fs.ErrNotExist) && hasTemporary && temporary.isOrphan(r.id) {
+			add(r.temporary(r.id))
+		}
+		return files
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil || info.Size < layout.ImmutableLen {
-		return true
+	defer locks.Close()
+	named := r.named()
+	if named == leadsThere && hasTemporary {
+		add(r.temporary(r.id))
 	}
-	m, err := f.Map(layout.ImmutableLen, false, false)
-	if err != nil {
-		return true
+	held, err := locks.Held(layout.LockRows, layout.LockStride*(layout.MaxConsumers+1))
+	file, statErr := locks.Stat()
+	if !named.no() || err != nil || statErr != nil || held || !r.nobodys(file) {
+		return files
 	}
-	defer platform.Unmap(m)
-	return binary.LittleEndian.Uint64(m[layout.HdrMagic:]) == layout.MagicData && blockID(m[layout.HdrBlockID:layout.HdrBlockID+layout.BlockIDLen]) == id
+	if hasTemporary {
+		add(r.temporary(r.id))
+	}
+	add(r.control(r.id))
+	return files
 }

@@ -170,7 +170,7 @@ func decode(b []byte, what string) (*header, error) {
 			what, major, get32(layout.HdrMinor), layout.FormatMajor)
 	}
 	if sum := blake2b.Sum256(b[:layout.HdrHash]); !bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen]) {
-		return nil, fail(Corrupt, "%s: the header does not match its hash: it is damaged; remove the file and start the producer again", what)
+		return nil, fail(Corrupt, "%s: the header does not match its hash: it is damaged", what)
 	}
 	h := fields(b)
 	if why := h.implausible(); why != "" {

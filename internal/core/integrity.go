@@ -1,6 +1,7 @@
 package core
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -112,12 +113,15 @@ type suspect struct {
 // can be concluded from everything around them.
 type inspection struct {
 	*block
-	ask         *platform.Locks
-	dataBytes   int64 // sizes of the files
-	ctlBytes    int64
-	page        []byte // copy of the header's page as it was found
-	whole       []byte // the immutable header as it must be
-	controlHead []byte // and of the control file's header
+	ask     *platform.Locks
+	ctlFile *platform.File
+
+	controlShort bool  // the control file was truncated, and nothing else is wrong with the two files
+	dataBytes    int64 // sizes of the files
+	ctlBytes     int64
+	page         []byte // copy of the header's page as it was found
+	whole        []byte // the immutable header as it must be
+	controlHead  []byte // and of the control file's header
 
 	damaged  []Finding // settled
 	suspects []suspect
@@ -152,6 +156,7 @@ func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 		return nil, systemError(err, "block %q", l.name)
 	}
 	x := &inspection{block: &block{location: l, dataFile: f}}
+	x.home, _ = platform.StatDirectory(l.directory)
 	opened := false
 	defer func() {
 		if !opened {
@@ -173,6 +178,15 @@ func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 	}
 	opened = true
 	return x, nil
+}
+
+// producerPID is the pid of the producer that has not closed the block, 0 if there is none, of a data file that is not mapped.
+func (x *inspection) producerPID() uint64 {
+	start, err := x.dataFile.ReadStart(layout.ProducerPID + 8)
+	if err != nil || len(start) < layout.ProducerPID+8 {
+		return 0
+	}
+	return binary.LittleEndian.Uint64(start[layout.ProducerPID:])
 }
 
 // firstBytes copies the beginning of a file. Its own mapping, because nothing is known of the rest yet.
@@ -205,11 +219,11 @@ func (x *inspection) openControl(write bool) error {
 	f, err := platform.OpenFile(path, write)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if !x.named() {
+		if x.lostName() {
 			return errMoved
 		}
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("block %q has lost its control file %s", x.name(), path),
-			fmt.Sprintf("remove %s and start the producer again", x.location.data())})
+		problem, advice, _ := x.lostControl(x.producerPID())
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path), fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
@@ -217,11 +231,20 @@ func (x *inspection) openControl(write bool) error {
 	case err != nil:
 		return controlError(err, x.name())
 	}
-	defer f.Close()
+	x.ctlFile = f
 	if x.ctlInfo, err = f.Stat(); err != nil {
 		return systemError(err, "block %q", x.name())
 	}
 	x.ctlBytes = x.ctlInfo.Size
+	foreign, err := x.foreignHead(f, x.ctlInfo)
+	if err != nil {
+		return systemError(err, "block %q", x.name())
+	}
+	if foreign != nil { // not damage: what it says of cursors, zone and counters is another block's
+		problem, advice := x.strangeControl(foreign)
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		return nil
+	}
 	if !x.sizesFit(path) {
 		return nil
 	}
@@ -242,6 +265,9 @@ func (x *inspection) openControl(write bool) error {
 func (x *inspection) close() {
 	if x.ask != nil {
 		x.ask.Close()
+	}
+	if x.ctlFile != nil {
+		x.ctlFile.Close()
 	}
 	x.unmap()
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -81,7 +80,8 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at], whole[at]), repairAdvice(x.name())})
 	}
 	if h.name != x.location.name {
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s holds the block %q: it was renamed", path, h.name), "give it its name back"})
+		problem, advice := x.misnamed(h.id, h.name)
+		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil, nil
 	}
 	minor := binary.LittleEndian.Uint32(raw[layout.HdrMinor:])
@@ -208,6 +208,10 @@ func (x *inspection) sizesFit(controlPath string) bool {
 		fit = false
 	}
 	startAgain := fmt.Sprintf("remove %s and start the producer again", data)
+	if short := uint64(x.ctlBytes) < x.controlSize; short && uint64(x.dataBytes) >= x.dataSize && x.ctlInfo.Regular && x.ctlInfo.UID == x.dataInfo.UID {
+		x.controlShort = true
+		startAgain = fmt.Sprintf("repair it by force when nobody is attached (datablock-admin validate --shm-name %s --repair --force): what stood there, such as durable consumers' places, stays lost", x.name())
+	}
 	for _, file := range []struct {
 		path      string
 		has, want uint64
@@ -247,6 +251,3 @@ func (x *inspection) judgeControlHeader(path string) {
 		}
 	}
 }
-
-// resize cuts a file to the size that its header says; there is nothing behind it that anybody needs.
-func resize(path string, size uint64) error { return os.Truncate(path, int64(size)) }

@@ -3,6 +3,7 @@ package core
 import (
 	"encoding/binary"
 	"errors"
+	"io/fs"
 	"strings"
 
 	"datablock/internal/crash"
@@ -77,7 +78,7 @@ func openView(l location) (*view, error) {
 			return &view{b, ask}, nil
 		}
 		b.unmap()
-		if !errors.Is(err, errMoved) || b.named() {
+		if !errors.Is(err, errMoved) {
 			return nil, err
 		}
 	}
@@ -126,6 +127,9 @@ func Unlink(name, directory string, flags uint32) error {
 
 func unlink(l location, force bool) error {
 	b, err := openBlock(l, produce)
+	if force && errors.Is(err, errControlLost) {
+		return unlinkHalf(l)
+	}
 	if err != nil {
 		return err
 	}
@@ -138,7 +142,7 @@ func unlink(l location, force bool) error {
 	defer func() {
 		a.closeLocks()
 		b.unmap()
-		_ = collect(l, id)
+		collect(l, id)
 	}()
 	locked, err := a.lockProducerRow()
 	if err != nil {
@@ -147,8 +151,8 @@ func unlink(l location, force bool) error {
 	if err := a.lockReplace(); err != nil {
 		return err
 	}
-	if !a.named() {
-		return errMoved
+	if err := a.stillNamed(); err != nil {
+		return err
 	}
 	if !locked && !force {
 		return b.beingWritten("close it first", "unlink it by force")
@@ -164,13 +168,42 @@ func unlink(l location, force bool) error {
 		}
 		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
 	}
+	if err := b.mayEnd(); err != nil {
+		return err
+	}
 	before := b.supersede()
-	if err := platform.Remove(l.data()); err != nil && b.named() {
+	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
 		b.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
 		return systemError(err, "block %q", b.name())
 	}
 	crash.Point("unlink.removed")
 	b.wakeConsumers()
 	b.wakeProducer()
+	b.removeControl()
+	return nil
+}
+
+// unlinkHalf removes a block that has lost its control file, and with it the locks: nobody can be asked, and nobody else can be replacing it. Those who are attached learn it from the state.
+func unlinkHalf(l location) error {
+	b, err := openData(l, l.data(), produce, func(b *block) error { b.resolveDataWords(); return nil })
+	if err != nil {
+		return err
+	}
+	defer b.unmap()
+	if err := b.stillNamed(); err != nil {
+		return err
+	}
+	if err := b.mayEnd(); err != nil {
+		return err
+	}
+	if _, err := platform.StatPath(b.control(b.id)); !errors.Is(err, fs.ErrNotExist) {
+		return errMoved // it is back
+	}
+	b.supersede()
+	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
+		return systemError(err, "block %q", b.name())
+	}
+	crash.Point("unlink.removed")
+	b.wakeConsumers()
 	return nil
 }

@@ -150,7 +150,7 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable bool, err error) {
 	slot := layout.EntrySlot(v)
 	if slot >= o.slots() {
-		return seen, false, fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; remove %s and start the producer again", o.name(), id, slot, o.slots()-1, o.location.data())
+		return seen, false, fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; %s", o.name(), id, slot, o.slots()-1, lookFirst(o.name()))
 	}
 	o.step(0)
 	at := o.slotHeader(slot)
@@ -176,7 +176,7 @@ func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable 
 		return Observation{}, false, nil
 	}
 	if !good {
-		return Observation{}, false, fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; remove %s and start the producer again", o.name(), slot, seen.ID, seen.Length, id, o.location.data())
+		return Observation{}, false, fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; %s", o.name(), slot, seen.ID, seen.Length, id, lookFirst(o.name()))
 	}
 	if o.checksum == ChecksumEnforced && seen.Length <= uint64(len(into)) && blake2b.Sum256(into[:seen.Length]) != sum {
 		return Observation{}, false, fail(Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after the commit, discard them", o.name(), seen.Length, id)
@@ -200,7 +200,7 @@ func (o *Observer) usable() error {
 	if now-o.lookedUp < observerNameCheck {
 		return nil
 	}
-	if !o.block.named() {
+	if o.block.lostName() {
 		return fail(Superseded, "block %q was replaced or removed: open it again", o.name())
 	}
 	o.lookedUp = now // only while it is there: what is gone stays gone

@@ -391,7 +391,7 @@ func (p *Producer) Close() error {
 		p.abort()
 	}
 	end := uint32(layout.StateClosed)
-	if !p.named() {
+	if p.lostName() {
 		end = layout.StateSuperseded // nobody will ever continue it
 	}
 	p.state.CompareAndSwap(layout.StateReady, end) // a superseded block stays that
@@ -400,9 +400,10 @@ func (p *Producer) Close() error {
 	*p.data.plain64(layout.ProducerPID) = 0
 	p.clearRow(layout.ProducerRow)
 	crash.Point("close.identity")
-	if p.unlinkOnClose && p.lockReplace() == nil && p.named() {
+	if p.unlinkOnClose && p.lockReplace() == nil && p.whereName() == leadsThere {
 		_ = platform.Remove(p.location.data())
 		crash.Point("close.unlinked")
+		p.removeControl()
 	}
 	return nil
 }
@@ -416,9 +417,9 @@ func (a *attachment) leave() {
 	l, id := a.location, a.id
 	a.closeLocks()
 	crash.Point("close.unlocked")
-	named := a.named() // asked without the lock: of several that leave at once one is the last
+	ended := a.lostName() // asked without the lock: of several that leave at once one is the last
 	a.unmap()
-	if !named {
-		_ = collect(l, id)
+	if ended {
+		collect(l, id)
 	}
 }

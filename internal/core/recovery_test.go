@@ -338,7 +338,7 @@ func TestGarbageOfTheDeadIsCollectedAndNothingElse(t *testing.T) {
 	stray := location{b.dir, "gone"}
 	id := blockID{1, 2, 3}
 	for _, path := range []string{stray.control(id), stray.temporary(id)} {
-		require.NoError(t, os.WriteFile(path, []byte("left"), 0o600))
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
 	}
 	other := filepath.Join(b.dir, "not-ours.ctl")
 	require.NoError(t, os.WriteFile(other, nil, 0o600))

@@ -7,6 +7,7 @@ import (
 
 	"datablock/internal/crash"
 	"datablock/internal/layout"
+	"datablock/internal/platform"
 )
 
 // Repair rebuilds what can be concluded from the rest of a block, and resets what cannot: in place, the same files and the same attachments, and no good message is
@@ -93,6 +94,9 @@ func (r *repair) round(l location) (*Integrity, error) {
 	if x.header == nil || x.idsUnknown {
 		return found, nil
 	}
+	if x.controlShort {
+		return found, r.extend(x)
+	}
 	if err := r.header(x); err != nil {
 		return found, err
 	}
@@ -119,17 +123,21 @@ func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format
 // header writes the immutable bytes that were concluded. Nobody attached ever looks at them again, so that it does not matter who lives.
 func (r *repair) header(x *inspection) error {
 	path := x.location.data()
-	for file, size := range map[string][2]uint64{path: {uint64(x.dataBytes), x.dataSize}, x.control(x.id): {uint64(x.ctlBytes), x.controlSize}} {
-		if size[0] > size[1] {
-			if err := resize(file, size[1]); err != nil {
+	if !x.mapped() {
+		return nil
+	}
+	for _, file := range []struct {
+		*platform.File
+		path      string
+		has, want uint64
+	}{{x.dataFile, path, uint64(x.dataBytes), x.dataSize}, {x.ctlFile, x.control(x.id), uint64(x.ctlBytes), x.controlSize}} {
+		if file.has > file.want { // there is nothing behind its end that anybody needs
+			if err := file.Cut(int64(file.want)); err != nil {
 				return systemError(err, "block %q", x.name())
 			}
 			crash.Point("repair.file")
-			r.did(nil, PartHeader, 0, size[0], "cut %s to its size", file)
+			r.did(nil, PartHeader, 0, file.has, "cut %s to its size", file.path)
 		}
-	}
-	if !x.mapped() {
-		return nil
 	}
 	page := make([]byte, layout.Page)
 	copy(page, x.whole)

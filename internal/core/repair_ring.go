@@ -14,7 +14,7 @@ func (r *repair) ring(x *inspection, w *repairer, found *Integrity) {
 		return
 	}
 	ran := withDeadRow(x.ask, layout.ProducerRow, func() {
-		if !x.named() {
+		if x.whereName() != leadsThere {
 			return
 		}
 		named := x.namedSlots(places)

@@ -370,7 +370,7 @@ func (p *Producer) over() error {
 
 // checkFiles looks whether the block still has its name and its memory, and this producer its lock.
 func (p *Producer) checkFiles() error {
-	if !p.named() {
+	if p.lostName() {
 		return p.superseded()
 	}
 	if err := p.truncated(); err != nil {

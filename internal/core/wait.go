@@ -184,7 +184,7 @@ func (c *Consumer) over() error {
 		return err
 	}
 	c.producerThere = probe(c.ask, layout.ProducerRow) != nobody
-	if !c.named() {
+	if c.lostName() {
 		if c.state.Load() == layout.StateClosed { // and unlinked, as the producer had asked for
 			return c.ended()
 		}

@@ -71,7 +71,7 @@ func entryOf(directory, name string, kind byte) []Entry {
 	}
 	if kind == unix.DT_UNKNOWN { // not every file system says it
 		info, err := StatPath(filepath.Join(directory, name))
-		return []Entry{{name, err == nil && info.Regular}}
+		return []Entry{{name, info.Regular || err != nil && !errors.Is(err, fs.ErrNotExist)}} // what cannot be asked may be a block's
 	}
 	return []Entry{{name, kind == unix.DT_REG}}
 }

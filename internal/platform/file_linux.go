@@ -84,6 +84,55 @@ func StatPath(path string) (FileInfo, error) {
 	return infoOf(&st), nil
 }
 
+// StatDirectory describes the directory that the path leads to, also through a symbolic link.
+func StatDirectory(path string) (FileInfo, error) {
+	var st unix.Stat_t
+	if err := unix.Stat(path, &st); err != nil {
+		return FileInfo{}, &fs.PathError{Op: "stat", Path: path, Err: err}
+	}
+	return infoOf(&st), nil
+}
+
+// ReadStart reads the first bytes of a file, fewer if it is shorter. Unlike a look at a mapping it survives a file that is truncated meanwhile.
+func (f *File) ReadStart(limit int) ([]byte, error) {
+	if err := f.check(); err != nil {
+		return nil, err
+	}
+	start := make([]byte, limit)
+	have := 0
+	for have < limit {
+		n, err := unix.Pread(f.fd, start[have:], int64(have))
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, f.refused("read", "pread", err)
+		}
+		if n <= 0 {
+			break
+		}
+		have += n
+	}
+	return start[:have], nil
+}
+
+// Cut makes the open file shorter: this file, whatever its name leads to by now.
+func (f *File) Cut(size int64) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	for {
+		err := unix.Ftruncate(f.fd, size)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return f.refused("truncate", "ftruncate", err)
+		}
+		return nil
+	}
+}
+
 func infoOf(st *unix.Stat_t) FileInfo {
 	return FileInfo{
 		Device: st.Dev, Inode: st.Ino, UID: st.Uid, Mode: st.Mode & 0o7777, Size: st.Size,
@@ -165,6 +214,18 @@ func Exchange(a, b string) error {
 	}
 	return nil
 }
+
+// MayRemove asks whether this program may remove a file, or give its name to another, and changes nothing: the system answers rmdir of a file that is no directory with ENOTDIR only after it has looked at
+// the permissions of the directory, at its sticky bit, at the owners of both and at this program's capabilities.
+func MayRemove(path string) error {
+	if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOTDIR) {
+		return &fs.PathError{Op: "unlink", Path: path, Err: err}
+	}
+	return nil
+}
+
+// CanExchange asks whether the system knows Exchange and lets this program call it. To exchange a name with itself changes nothing.
+func CanExchange(path string) error { return Exchange(path, path) }
 
 // Remove unlinks a file.
 func Remove(path string) error {

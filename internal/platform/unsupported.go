@@ -29,6 +29,18 @@ func (*File) Stat() (FileInfo, error) { return FileInfo{}, ErrUnsupported }
 // StatPath fails: see ErrUnsupported.
 func StatPath(string) (FileInfo, error) { return FileInfo{}, ErrUnsupported }
 
+// StatDirectory fails: see ErrUnsupported.
+func StatDirectory(string) (FileInfo, error) { return FileInfo{}, ErrUnsupported }
+
+// ReadStart fails: see ErrUnsupported.
+func (*File) ReadStart(int) ([]byte, error) { return nil, ErrUnsupported }
+
+// Cut fails: see ErrUnsupported.
+func (*File) Cut(int64) error { return ErrUnsupported }
+
+// MayRemove fails: see ErrUnsupported.
+func MayRemove(string) error { return ErrUnsupported }
+
 // Reserve fails: see ErrUnsupported.
 func (*File) Reserve(int64) error { return ErrUnsupported }
 
@@ -43,6 +55,9 @@ func Publish(string, string) error { return ErrUnsupported }
 
 // Exchange fails: see ErrUnsupported.
 func Exchange(string, string) error { return ErrUnsupported }
+
+// CanExchange fails: see ErrUnsupported.
+func CanExchange(string) error { return ErrUnsupported }
 
 // Remove fails: see ErrUnsupported.
 func Remove(string) error { return ErrUnsupported }

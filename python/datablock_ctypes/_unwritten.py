@@ -36,24 +36,37 @@ class BlockFile:
     def __init__(self, name: StrPath, directory: StrPath | None) -> None:
         place = os.fsencode(directory or os.environ.get("DATABLOCK_DIR") or "/dev/shm")
         self.path = os.path.join(place, os.fsencode(name))
-        self.identity = self.named()
+        self.home = _file_at(os.path.dirname(self.path), follow=True)
+        self.identity = _file_at(self.path)[0]
 
     def named(self) -> Identity:
-        """What the name leads to now."""
-        try:
-            found = os.stat(self.path, follow_symlinks=False)
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
+        """What the name leads to now; where that cannot be asked, what it led to at first."""
+        named, known = _file_at(self.path)
+        if named == self.identity:
+            return named
+        # The path says something only while it leads through the same directory: not after chroot, a mount, or a rename of the directory.
+        home = _file_at(os.path.dirname(self.path), follow=True)
+        return named if known and home == self.home and home[0] is not None else self.identity
 
     def open(self, descriptor: Descriptor) -> int | None:
         """A descriptor of what the name leads to now."""
         try:
             return descriptor.open(os.open, self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return None
+        except (FileNotFoundError, PermissionError):
+            return None  # PermissionError: the program has given up a right since it attached
         except OSError as error:
             raise System(f'block "{os.fsdecode(self.path)}": open it to wait for a message: {error.strerror}') from None
+
+
+def _file_at(path: bytes, follow: bool = False) -> tuple[Identity, bool]:
+    """What a path leads to, and whether that could be asked."""
+    try:
+        found = os.stat(path, follow_symlinks=follow)
+    except FileNotFoundError:
+        return None, True
+    except OSError:
+        return None, False
+    return (found.st_dev, found.st_ino), True
 
 
 def wait_for(file: BlockFile, number: int, seconds: float | None, look: Callable[[], int], last_state: Callable[[], int]) -> int:

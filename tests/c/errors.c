@@ -1298,6 +1298,14 @@ static void file_renamed(void) {
     STATUS(datablock_consumer_open("microphone", &options, &consumer));
 }
 
+static void file_copied(void) {
+    make_block();
+    CHECK(link(data_path(), path_of("microphone")) == 0); /* a second name for it looks as a copy does */
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    datablock_consumer consumer;
+    STATUS(datablock_consumer_open("microphone", &options, &consumer));
+}
+
 static void format_version(void) {
     make_block();
     poke(data_path(), DATABLOCK_LAYOUT_HDR_MAJOR, 2 | UINT64_C(3) << 32);
@@ -1339,6 +1347,19 @@ static void control_truncated(void) {
 static void control_foreign(void) {
     make_block();
     poke(control_path(), DATABLOCK_LAYOUT_CTL_BLOCK_ID, 1);
+    STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
+}
+
+static void control_of_another(void) {
+    make_block();
+    char own[4096];
+    snprintf(own, sizeof own, "%s", control_path());
+    CHECK(unlink(own) == 0);
+    datablock_config config = config_of(DATABLOCK_RING);
+    datablock_producer other;
+    CHECK_OK(datablock_producer_open("microphone", &config, &other));
+    CHECK_OK(datablock_producer_close(other));
+    CHECK(rename(control_path(), own) == 0);
     STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
 }
 
@@ -2096,6 +2117,12 @@ static void unlink_without_control(void) {
     STATUS(datablock_unlink(data_path(), 0));
 }
 
+static void unlink_without_control_producer(void) {
+    open_producer();
+    CHECK(unlink(control_path()) == 0);
+    STATUS(datablock_unlink(data_path(), 0));
+}
+
 static void list_missing(void) {
     size_t count;
     STATUS(datablock_list(path_of("missing"), NULL, 0, &count));
@@ -2385,8 +2412,8 @@ static void panic_diagnose(void) {
     X(block_missing) X(second_producer) X(second_producer_replaces) X(geometry_differs) X(geometry_policy) X(consumers_full)          \
     X(no_spare) X(durable_in_use) X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned) X(descriptors_exhausted)                        \
     X(file_foreign) X(file_foreign_producer) X(file_empty) X(file_directory) X(file_directory_producer) X(file_fifo)                  \
-    X(file_symbolic_link) X(file_symbolic_link_producer) X(file_renamed) X(format_version)                                            \
-    X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign)                   \
+    X(file_symbolic_link) X(file_symbolic_link_producer) X(file_renamed) X(file_copied) X(format_version)                                            \
+    X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign) X(control_of_another)                   \
     X(control_directory) X(control_other_owner) X(ring_damaged) X(ring_contradicts_slot) X(slot_header_damaged)                       \
     X(truncated_while_reading) X(truncated_while_waiting) X(truncated_while_writing) X(truncated_while_blocked)                       \
     X(truncated_before_commit) X(truncated_in_write) X(truncated_in_read_copy) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
@@ -2403,7 +2430,7 @@ static void panic_diagnose(void) {
     X(null_zone) X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown) X(zone_end_without)    \
     X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice) X(zone_changed)                                               \
     X(read_closed_meanwhile) X(write_closed_meanwhile) X(two_threads)                                                                 \
-    X(unlink_missing) X(unlink_flags) X(unlink_with_producer) X(unlink_with_consumer) X(unlink_foreign) X(unlink_without_control)     \
+    X(unlink_missing) X(unlink_flags) X(unlink_with_producer) X(unlink_with_consumer) X(unlink_foreign) X(unlink_without_control) X(unlink_without_control_producer)     \
     X(list_missing) X(list_relative) X(list_empty_name) X(list_file)                                                                  \
     X(diagnose_name) X(diagnose_missing) X(diagnose_all_missing) X(diagnose_foreign) X(diagnose_slot_range) X(diagnose_stuck_reader)  \
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \

@@ -1,0 +1,697 @@
+package core
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// keep is a closed block with messages 0 to 7, of which the durable consumer "recorder" has read as many as read says.
+func (b bench) keep(name string, read int) (data, control string) {
+	b.t.Helper()
+	p, err := OpenProducer(name, b.config(Ring, 16))
+	require.NoError(b.t, err)
+	c, err := OpenConsumer(name, ConsumerOptions{Directory: b.dir, Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+	require.NoError(b.t, err)
+	write(b.t, p, 8)
+	idsOf(b.t, c, read)
+	data, control = p.location.data(), p.control(p.id)
+	require.NoError(b.t, c.Close())
+	require.NoError(b.t, p.Close())
+	return data, control
+}
+
+// stillKept asserts that nothing of such a block was lost.
+func (b bench) stillKept(name string, read int) {
+	b.t.Helper()
+	c, err := OpenConsumer(name, ConsumerOptions{Directory: b.dir, Delivery: Lossless, Durable: true, Name: "recorder"})
+	require.NoError(b.t, err, name)
+	for id := uint64(read); id < 8; id++ {
+		s, err := c.Next(0)
+		require.NoError(b.t, err)
+		require.Equal(b.t, id, s.ID())
+		require.NoError(b.t, c.Release(s))
+	}
+	_, err = c.Next(0)
+	assert.ErrorIs(b.t, err, Closed)
+	require.NoError(b.t, c.Close())
+}
+
+func (b bench) gc() []string {
+	b.t.Helper()
+	removed, err := CollectGarbage(b.dir)
+	require.NoError(b.t, err)
+	return removed
+}
+
+func (b bench) recoverNamed(name string, dry bool) (steps []RecoveryStep) {
+	b.t.Helper()
+	_, err := AutoRecover(name, b.dir, dry, func(s RecoveryStep) { steps = append(steps, s) })
+	require.NoError(b.t, err)
+	return steps
+}
+
+func move(t testing.TB, from, to string) {
+	t.Helper()
+	require.NoFileExists(t, to)
+	require.NoError(t, os.Rename(from, to))
+}
+
+func swap(t testing.TB, a, b string) {
+	t.Helper()
+	move(t, a, a+".aside")
+	move(t, b, a)
+	move(t, a+".aside", b)
+}
+
+func copyOf(t testing.TB, from, to string) {
+	t.Helper()
+	content, err := os.ReadFile(from)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(to, content, 0o600))
+}
+
+func damageByte(t testing.TB, path string, at ...int64) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer f.Close()
+	for _, a := range at {
+		flip(t, f, a, 0xff)
+	}
+}
+
+func TestCollectionLeavesWhatRepairCanMend(t *testing.T) {
+	for _, at := range []int64{0, 5, 7, 8, 12, 20, 32, 33, 47, 60, 100, 140, 265, 545} {
+		b := newBench(t)
+		data, _ := b.keep("x", 3)
+		f, err := os.OpenFile(data, os.O_RDWR, 0)
+		require.NoError(t, err)
+		flip(t, f, at, 1)
+		require.NoError(t, f.Close())
+		assert.Empty(t, b.gc(), "byte %d", at)
+		result, _ := b.repair(false)
+		require.Equal(t, RecoverySuccess, result, "byte %d", at)
+		b.stillKept("x", 3)
+	}
+}
+
+func TestCollectionLeavesARenamedBlock(t *testing.T) {
+	for name, collect := range map[string]func(b bench){
+		"gc": func(b bench) { assert.Empty(b.t, b.gc()) },
+		"auto-recover": func(b bench) {
+			for _, dry := range []bool{true, false} {
+				steps := b.recoverNamed("x.old", dry)
+				require.Equal(b.t, []StepKind{StepAttend}, kindsOf(steps))
+				assert.Contains(b.t, steps[0].Text, `holds the block "x": it was renamed: give it its name back`)
+			}
+		},
+		"the next producer": func(b bench) { b.keep("x", 0); require.NoError(b.t, Unlink("x", b.dir, 0)) },
+		"damaged meanwhile": func(b bench) {
+			damageByte(b.t, filepath.Join(b.dir, "x.old"), 3, 40, 300) // magic, id and name
+			f, err := os.OpenFile(filepath.Join(b.dir, "x.old"), os.O_RDWR, 0)
+			require.NoError(b.t, err)
+			defer f.Close()
+			flip(b.t, f, 3, 0xff)
+			assert.Empty(b.t, b.gc(), "its magic speaks for it")
+			flip(b.t, f, 3, 0xff)
+			flip(b.t, f, 40, 0xff)
+			assert.Empty(b.t, b.gc(), "its id speaks for it")
+			flip(b.t, f, 40, 0xff)
+			flip(b.t, f, 300, 0xff)
+			assert.Empty(b.t, b.gc(), "its name speaks for it")
+			flip(b.t, f, 3, 0xff)
+			flip(b.t, f, 40, 0xff)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, _ := b.keep("x", 3)
+			move(t, data, data+".old")
+			collect(bench{t, b.dir})
+			move(t, data+".old", data)
+			b.stillKept("x", 3)
+		})
+	}
+}
+
+func TestNothingIsCollectedAfterAFailedRepair(t *testing.T) {
+	t.Run("exchanged data files", func(t *testing.T) {
+		b := newBench(t)
+		first, _ := b.keep("a", 2)
+		second, _ := b.keep("b", 5)
+		swap(t, first, second)
+		before := b.contents()
+		for _, name := range []string{"a", "b"} {
+			for _, dry := range []bool{true, false} {
+				steps := b.recoverNamed(name, dry)
+				require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+				assert.Contains(t, steps[0].Text, "the two were exchanged: exchange their names again")
+			}
+		}
+		assert.Empty(t, b.gc())
+		assert.Equal(t, before, b.contents())
+		swap(t, first, second)
+		b.stillKept("a", 2)
+		b.stillKept("b", 5)
+	})
+	t.Run("two damaged bytes", func(t *testing.T) {
+		b := newBench(t)
+		data, _ := b.keep("x", 2)
+		damageByte(t, data, 36, 60)
+		before := b.contents()
+		for _, dry := range []bool{true, false} {
+			assert.Equal(t, []StepKind{StepAttend}, kindsOf(b.recoverNamed("x", dry)))
+		}
+		assert.Empty(t, b.gc())
+		assert.Equal(t, before, b.contents())
+		damageByte(t, data, 36, 60)
+		b.stillKept("x", 2)
+	})
+}
+
+func TestOnlyFilesOfThisLibraryAreCollected(t *testing.T) {
+	b := newBench(t)
+	id := strings.Repeat("0123456789abcdef", 2)
+	path := func(name, suffix string) string { return filepath.Join(b.dir, name+"."+id+suffix) }
+	require.NoError(t, os.WriteFile(path("backup", ".ctl"), []byte("a text"), 0o600))
+	require.NoError(t, os.WriteFile(path("notes", ".tmp.ctl"), []byte("a text"), 0o600))
+	require.NoError(t, os.WriteFile(path("alone", ".tmp.ctl"), nil, 0o600))
+	require.NoError(t, os.WriteFile(path("lock", ".ctl"), nil, 0o644))
+	require.NoError(t, os.Chmod(path("lock", ".ctl"), 0o644))
+	before := b.contents()
+	require.NoError(t, unix.Mkfifo(path("pipe", ".ctl"), 0o600))
+	require.NoError(t, os.Symlink("nowhere", path("link", ".ctl")))
+	assert.Empty(t, b.gc())
+	for _, name := range []string{"backup", "notes", "alone", "lock", "pipe", "link"} {
+		assert.Empty(t, leftovers(location{b.dir, name}, blockID{}))
+	}
+	require.NoError(t, os.Remove(path("link", ".ctl")))
+	require.NoError(t, os.Remove(path("pipe", ".ctl")))
+	assert.Equal(t, before, b.contents())
+
+	data, control := b.keep("x", 0)
+	require.NoError(t, os.Remove(data))
+	move(t, control, path("x", ".ctl"))
+	assert.Empty(t, b.gc(), "a control file under the name of another id is no garbage of that one")
+}
+
+func TestWhatCannotBeAskedRemovesNothing(t *testing.T) {
+	var limit unix.Rlimit
+	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }()
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	data := p.location.data()
+	move(t, data, p.temporary(p.id)) // as just before it is published
+	stray := location{b.dir, "gone"}.control(blockID{1, 2, 3})
+	require.NoError(t, os.WriteFile(stray, nil, 0o600))
+	b.keep("other", 0)
+	for free := range 4 {
+		f, err := os.Open("/dev/null")
+		require.NoError(t, err)
+		few := limit
+		few.Cur = uint64(int(f.Fd()) + free)
+		require.NoError(t, f.Close())
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &few))
+		removed, _ := CollectGarbage(b.dir)
+		require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+		assert.NotContains(t, fmt.Sprint(removed), "tmp.ctl", "%d descriptors", free)
+		assert.FileExists(t, p.temporary(p.id))
+		assert.FileExists(t, p.control(p.id))
+	}
+	move(t, p.temporary(p.id), data)
+	write(t, p, 1)
+	b.gc()
+	assert.NoFileExists(t, stray)
+}
+
+func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
+	for name, remove := range map[string]func(b bench, p *Producer){
+		"unlink":   func(b bench, _ *Producer) { require.NoError(b.t, Unlink("x", b.dir, Force)) },
+		"on close": func(b bench, p *Producer) { require.NoError(b.t, p.Close()) },
+		"replace": func(b bench, p *Producer) {
+			config := b.config(Ring, 8)
+			config.Flags |= Replace | Force
+			q, err := OpenProducer("x", config)
+			require.NoError(b.t, err)
+			assert.NoFileExists(b.t, p.control(p.id))
+			require.NoError(b.t, q.Close())
+			require.NoError(b.t, Unlink("x", b.dir, 0))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			config := b.config(Ring, 4)
+			config.Flags |= UnlinkOnClose
+			p, err := OpenProducer("x", config)
+			require.NoError(t, err)
+			c, err := b.openConsumer(ConsumerOptions{Delivery: Ordered})
+			require.NoError(t, err)
+			write(t, p, 1)
+			remove(bench{t, b.dir}, p)
+			assert.EqualValues(t, 0, read(t, c).ID(), "who is attached reads on")
+			c.die()
+			if p.data != nil {
+				p.die()
+			}
+			left, err := os.ReadDir(b.dir)
+			require.NoError(t, err)
+			assert.Empty(t, left)
+		})
+	}
+}
+
+func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
+	hide := map[string]func(t *testing.T, b bench, f func()){
+		"rights given up": func(t *testing.T, _ bench, f func()) { asNobody(t, f) },
+		"another root": func(t *testing.T, b bench, f func()) {
+			move(t, b.dir, b.dir+".away")
+			f()
+			move(t, b.dir+".away", b.dir)
+		},
+		"another root with such a block": func(t *testing.T, b bench, f func()) {
+			move(t, b.dir, b.dir+".away")
+			require.NoError(t, os.Mkdir(b.dir, 0o700))
+			other, err := OpenProducer("x", b.config(Ring, 4))
+			require.NoError(t, err)
+			require.NoError(t, other.Close())
+			f()
+			require.NoError(t, os.RemoveAll(b.dir))
+			move(t, b.dir+".away", b.dir)
+		},
+	}
+	for name, how := range hide {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, _ := b.keep("x", 3)
+			p, err := OpenProducer("x", b.config(Ring, 16))
+			require.NoError(t, err)
+			c, err := b.openConsumer(ConsumerOptions{Delivery: Latest})
+			require.NoError(t, err)
+			o, err := OpenObserver("x", ObserverOptions{Directory: b.dir})
+			require.NoError(t, err)
+			how(t, b, func() {
+				assert.NoError(t, p.checkFiles())
+				s, err := p.Claim(0)
+				assert.NoError(t, err)
+				assert.NoError(t, p.Commit(s, 0))
+				c.producerProbed = 0
+				assert.NoError(t, c.over())
+				o.lookedUp = 0
+				assert.NoError(t, o.usable())
+				assert.NoError(t, p.Close())
+				c.producerProbed = 0
+				assert.ErrorIs(t, c.over(), Closed)
+				assert.NoError(t, c.Close())
+				assert.NoError(t, o.Close())
+			})
+			require.FileExists(t, data)
+			next, err := OpenProducer("x", b.config(Ring, 16))
+			require.NoError(t, err)
+			write(t, next, 1)
+			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder"})
+			for id := uint64(3); id < 10; id++ {
+				s, err := reader.Next(0)
+				require.NoError(t, err)
+				assert.Equal(t, id, s.ID())
+				require.NoError(t, reader.Release(s))
+			}
+			require.NoError(t, next.Close())
+		})
+	}
+	t.Run("and a name that is gone does", func(t *testing.T) {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 4))
+		require.NoError(t, os.Remove(p.location.data()))
+		assert.ErrorIs(t, p.checkFiles(), Superseded)
+	})
+}
+
+func TestARefusedRemovalChangesNothing(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	config.Mode = 0o660
+	p := b.producer(config)
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	for _, path := range []string{p.location.data(), p.control(p.id)} {
+		require.NoError(t, os.Chown(path, -1, 65534))
+	}
+	require.NoError(t, os.Chmod(b.dir, 0o777|os.ModeSticky))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	before := b.contents()
+	asNobody(t, func() {
+		assert.ErrorIs(t, Unlink("x", b.dir, Force), Access)
+		forced := config
+		forced.Flags |= Replace | Force
+		_, err := OpenProducer("x", forced)
+		assert.ErrorIs(t, err, Access)
+	})
+	assert.Equal(t, before, b.contents())
+	assert.NoError(t, p.Commit(s, 0), "the claim of the living producer is its own")
+	_, err = c.Next(0)
+	assert.NoError(t, err)
+	require.NoError(t, os.Chmod(b.dir, 0o777))
+	asNobody(t, func() { assert.NoError(t, Unlink("x", b.dir, Force), "in a directory that lets it") })
+}
+
+func TestRepairCutsTheFileThatItJudged(t *testing.T) {
+	for _, half := range []string{"data", "control"} {
+		t.Run(half, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 0)
+			path := map[string]string{"data": data, "control": control}[half]
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.NoError(t, os.Truncate(path, info.Size()+4096))
+			victim := filepath.Join(directory(t), "important")
+			require.NoError(t, os.WriteFile(victim, make([]byte, 1<<20), 0o600))
+			x, err := openInspection(location{b.dir, "x"}, true)
+			require.NoError(t, err)
+			defer x.close()
+			x.inspect()
+			move(t, path, path+".aside")
+			require.NoError(t, os.Symlink(victim, path))
+			r := repair{name: "x"}
+			require.NoError(t, r.header(x))
+			unharmed, err := os.Stat(victim)
+			require.NoError(t, err)
+			assert.EqualValues(t, 1<<20, unharmed.Size())
+			cut, err := os.Stat(path + ".aside")
+			require.NoError(t, err)
+			assert.Equal(t, info.Size(), cut.Size())
+		})
+	}
+}
+
+func TestAnotherBlocksControlFileIsNeverAdopted(t *testing.T) {
+	for name, change := range map[string]struct {
+		do   func(t testing.TB, a, b string)
+		says string
+		undo func(t testing.TB, a, b string)
+	}{
+		"exchanged": {swap, "the two were exchanged", swap},
+		"copied": {
+			func(t testing.TB, a, b string) { move(t, a, a+".bak"); copyOf(t, b, a) }, "this block's",
+			func(t testing.TB, a, _ string) { require.NoError(t, os.Rename(a+".bak", a)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			_, first := b.keep("a", 2)
+			_, second := b.keep("b", 6)
+			change.do(t, first, second)
+			before := b.contents()
+			for _, force := range []bool{false, true} {
+				result, _, err := Repair("a", b.dir, force)
+				assert.Equal(t, RecoveryFailed, result)
+				assert.ErrorContains(t, err, "the control file of another block", name)
+			}
+			for _, dry := range []bool{true, false} {
+				steps := b.recoverNamed("a", dry)
+				require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+				assert.Contains(t, steps[0].Text, change.says)
+			}
+			_, err := OpenProducer("a", b.config(Ring, 16))
+			assert.ErrorIs(t, err, Corrupt)
+			assert.ErrorContains(t, err, change.says)
+			assert.Empty(t, b.gc())
+			assert.Equal(t, before, b.contents())
+			change.undo(t, first, second)
+			b.stillKept("a", 2)
+			b.stillKept("b", 6)
+		})
+	}
+	t.Run("of another geometry", func(t *testing.T) {
+		b := newBench(t)
+		_, first := b.keep("a", 2)
+		config := b.config(Ring, 16)
+		config.ConsumerLimit *= 4
+		p, err := OpenProducer("b", config)
+		require.NoError(t, err)
+		second := p.control(p.id)
+		require.NoError(t, p.Close())
+		swap(t, first, second)
+		before := b.contents()
+		for _, name := range []string{"a", "b"} {
+			result, _, _ := Repair(name, b.dir, true)
+			assert.Equal(t, RecoveryFailed, result)
+		}
+		assert.Equal(t, before, b.contents(), "the larger one is not cut either")
+		swap(t, first, second)
+		b.stillKept("a", 2)
+	})
+	t.Run("a damaged id is mended", func(t *testing.T) {
+		b := newBench(t)
+		_, control := b.keep("x", 2)
+		for _, at := range [][]int64{{20}, {16, 17, 18, 19, 20, 21, 22, 23}} {
+			damageByte(t, control, at...)
+			result, _ := b.repair(false)
+			assert.Equal(t, RecoverySuccess, result)
+		}
+		f, err := os.OpenFile(control, os.O_RDWR, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt(make([]byte, layout.BlockIDLen), layout.CtlBlockID)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		result, _ := b.repair(false)
+		assert.Equal(t, RecoverySuccess, result)
+		b.stillKept("x", 2)
+	})
+}
+
+// Whatever was done to the names, the advice fits, and obeying it overwrites no block.
+func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		do    func(t *testing.T, b bench, data, control string)
+		says  []string
+		never string
+	}{
+		"renamed": {
+			func(t *testing.T, _ bench, data, _ string) { move(t, data, data+"2") }, []string{`x2 holds the block "x": it was renamed: give it its name back`}, "copy",
+		},
+		"copied": {
+			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2") },
+			[]string{`x2 is a copy of the block "x", which is there as well: remove the copy if nobody needs it, and do not move it over `}, "give it its name back",
+		},
+		"the original is damaged": {
+			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2"); damageByte(t, data, 33) },
+			[]string{`lies a file that is damaged, or no block: look at x first, and do not move this one over it`}, "give it its name back",
+		},
+		"exchanged": {
+			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") }, []string{"the two were exchanged: exchange their names again"}, "give it its name back",
+		},
+		"an earlier one put back": {
+			func(t *testing.T, b bench, data, control string) {
+				move(t, data, data+"2")
+				move(t, control, control+".bak")
+				b.keep("x", 0)
+			}, []string{`x2 is an earlier block of the name "x", which another block has by now: remove it if nobody needs it, and do not move it over `}, "give it its name back",
+		},
+		"three in a ring": {
+			func(t *testing.T, b bench, data, _ string) {
+				b.keep("x2", 0)
+				b.keep("x3", 0)
+				swap(t, data, data+"2")
+				swap(t, data, data+"3")
+			}, []string{`x2 holds the block "x", under whose name lies the block "x3": give that one its own name back first, and overwrite nothing`}, "renamed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 0)
+			c.do(t, b, data, control)
+			i, err := ValidateIntegrity("x2", b.dir)
+			require.NoError(t, err)
+			_, openErr := OpenConsumer("x2", ConsumerOptions{Directory: b.dir})
+			require.ErrorIs(t, openErr, Corrupt)
+			opened := strings.ReplaceAll(openErr.Error(), ";", ":")
+			for _, said := range []string{i.Message(), opened} {
+				for _, s := range c.says {
+					assert.Contains(t, said, s)
+				}
+				assert.NotContains(t, said, c.never)
+			}
+		})
+	}
+}
+
+func TestAdviceFitsALostControlFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(t *testing.T, b bench, data, control string)
+		says string
+	}{
+		"removed": {func(t *testing.T, _ bench, _, control string) { require.NoError(t, os.Remove(control)) }, "x and start the producer again"},
+		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") }, ".bak is it: give it its name back"},
+		"the data file put back alone": {
+			func(t *testing.T, b bench, data, _ string) {
+				copyOf(t, data, data+".bak")
+				require.NoError(t, Unlink("x", b.dir, 0))
+				b.keep("x", 0)
+				require.NoError(t, os.Rename(data+".bak", data))
+			}, "was put back, or copied, without its own: put back both files of one backup, or remove ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 0)
+			c.do(t, b, data, control)
+			for _, dry := range []bool{true, false} {
+				steps := b.recoverNamed("x", dry)
+				require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+				assert.Contains(t, steps[0].Text, "has lost its control file")
+				assert.Contains(t, steps[0].Text, c.says)
+			}
+			_, err := OpenConsumer("x", ConsumerOptions{Directory: b.dir})
+			assert.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// A dry run and the real one after it report the same steps.
+func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
+	living := func(b bench) *Producer {
+		p := b.producer(b.config(Ring, 16))
+		write(b.t, p, 4)
+		return p
+	}
+	for name, damage := range map[string]func(b bench, data, control string){
+		"header": func(b bench, data, _ string) { damageByte(b.t, data, 70) },
+		"renamed": func(b bench, data, _ string) {
+			b.keep("y", 0)
+			require.NoError(b.t, os.Rename(filepath.Join(b.dir, "y"), data))
+		},
+		"no block":  func(b bench, data, _ string) { require.NoError(b.t, os.WriteFile(data, make([]byte, 1<<16), 0o600)) },
+		"empty":     func(b bench, data, _ string) { require.NoError(b.t, os.Truncate(data, 0)) },
+		"control":   func(b bench, _, control string) { require.NoError(b.t, os.Remove(control)) },
+		"truncated": func(b bench, _, control string) { require.NoError(b.t, os.Truncate(control, 4096)) },
+		"leftovers": func(b bench, data, _ string) {
+			damageByte(b.t, data, 70)
+			require.NoError(b.t, os.WriteFile(location{b.dir, "x"}.control(blockID{1}), nil, 0o600))
+		},
+		"a living producer's ring": func(b bench, _, _ string) { p := living(b); p.entries[1].Store(p.entries[1].Load() | 1<<20) },
+		"both": func(b bench, _, _ string) {
+			p := living(b)
+			p.entries[1].Store(p.entries[1].Load() | 1<<20)
+			p.data[layout.HdrSlotSize] ^= 1
+			removed, err := CleanupDeadConsumers("x", b.dir, 0) // what is stuck cannot be told while the header is damaged
+			require.ErrorIs(b.t, err, Corrupt)
+			require.Zero(b.t, removed)
+			p.clearRow(1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 8)
+			damage(bench{t, b.dir}, data, control)
+			said := func(dry bool) (all []string) {
+				for _, s := range b.recoverNamed("x", dry) {
+					all = append(all, s.Kind.String()+" "+s.Text)
+					if !dry && s.Kind != StepAttend {
+						assert.True(t, s.Done, s.Text)
+					}
+				}
+				return all
+			}
+			planned := said(true)
+			assert.Equal(t, planned, said(false))
+		})
+	}
+}
+
+func TestCollectionIsQuickInACrowd(t *testing.T) {
+	b := newBench(t)
+	for i := range 300 {
+		require.NoError(t, os.WriteFile(location{b.dir, fmt.Sprintf("n%d", i)}.control(blockID{byte(i), byte(i >> 8), 1}), nil, 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(b.dir, fmt.Sprintf("foreign%d", i)), make([]byte, 8192), 0o600))
+	}
+	start := time.Now()
+	assert.Len(t, b.gc(), 300)
+	assert.Less(t, time.Since(start), 5*time.Second)
+}
+
+func TestABlockWithoutItsControlFileIsUnlinkedByForce(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 1)
+	require.NoError(t, os.Remove(p.control(p.id)))
+	err := Unlink("x", b.dir, 0)
+	assert.ErrorIs(t, err, Corrupt)
+	assert.ErrorContains(t, err, fmt.Sprintf("whether its producer (pid %d) lives cannot be told", os.Getpid()))
+	i, err := ValidateIntegrity("x", b.dir)
+	require.NoError(t, err)
+	assert.Contains(t, i.Message(), fmt.Sprintf("(pid %d)", os.Getpid()))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	require.NoError(t, Unlink("x", b.dir, Force))
+	assert.ErrorIs(t, p.Commit(s, 0), Superseded)
+	assert.EqualValues(t, 0, read(t, c).ID())
+	_, err = c.Next(Forever)
+	assert.ErrorIs(t, err, Superseded)
+	left, err := os.ReadDir(b.dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	_, control := b.keep("y", 2)
+	move(t, control, control+".bak")
+	assert.ErrorContains(t, Unlink("y", b.dir, Force), "give it its name back", "what only has another name is not lost")
+	move(t, control+".bak", control)
+	b.stillKept("y", 2)
+}
+
+func TestATruncatedControlFileIsMadeWholeByForce(t *testing.T) {
+	for _, size := range []int64{0, 40, 300, 4096, 4096 + 600, 4096 + 2*512 + 100, -4096} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			b := newBench(t)
+			_, control := b.keep("x", 3)
+			info, err := os.Stat(control)
+			require.NoError(t, err)
+			cut := size
+			if size < 0 {
+				cut += info.Size()
+			}
+			require.NoError(t, os.Truncate(control, cut))
+			before := b.contents()
+			result, _ := b.repair(false)
+			assert.Equal(t, RecoveryFailed, result)
+			steps := b.recover(false)
+			require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+			assert.Contains(t, steps[0].Text, "--repair --force")
+			assert.Equal(t, before, b.contents())
+
+			locks, err := platform.OpenLocks(control, true)
+			require.NoError(t, err)
+			_, err = locks.TryLock(rowByte(2))
+			require.NoError(t, err)
+			result, _ = b.repair(true)
+			assert.Equal(t, RecoveryUnsafe, result, "somebody is attached")
+			assert.Equal(t, before, b.contents())
+			locks.Close()
+
+			result, _ = b.repair(true)
+			require.Equal(t, RecoverySuccess, result)
+			if size > 4096+600 || size < 0 {
+				b.stillKept("x", 3)
+			}
+			p := b.producer(b.config(Ring, 16))
+			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+			write(t, p, 1)
+			got := idsOf(t, reader, 1)
+			assert.LessOrEqual(t, got[0], uint64(8))
+			all := b.consumer(ConsumerOptions{Delivery: Ordered, Start: StartOldest})
+			assert.Equal(t, []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8}, idsOf(t, all, 9), "no message is lost")
+		})
+	}
+}

@@ -1,0 +1,184 @@
+package core
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+// A block has two halves, the data file and the control file, and both carry its id. What a file is, is said by its bytes, and not by its name: a file that was renamed, copied, exchanged with another one or
+// put back from a backup is recognised by the id wherever it lies in the directory.
+
+// half is a file as its first bytes describe it.
+type half struct {
+	kind   halfKind
+	info   platform.FileInfo
+	head   []byte
+	id     blockID // where a header of that kind has it
+	name   string  // data file: of the block, "" if its length is impossible
+	proven bool    // data file: the header matches its hash
+	state  uint32  // data file
+}
+
+type halfKind int
+
+const (
+	kindForeign halfKind = iota
+	kindUnborn           // nothing is written yet: empty, or zeros where a header begins
+	kindData             // has the magic of a data file
+	kindControl          // has the magic of a control file
+)
+
+const headLength = layout.State + 4
+
+// lookAt reads what a file says of itself. It follows no symbolic link, and waits for nothing.
+func lookAt(path string) (half, error) {
+	f, err := platform.OpenFile(path, false)
+	if err != nil {
+		return half{}, err
+	}
+	defer f.Close()
+	return describe(f)
+}
+
+func describe(f *platform.File) (h half, err error) {
+	if h.info, err = f.Stat(); err != nil || !h.info.Regular {
+		return h, err
+	}
+	if h.head, err = f.ReadStart(headLength); err != nil {
+		return h, err
+	}
+	var magic uint64
+	if len(h.head) >= 8 {
+		magic = binary.LittleEndian.Uint64(h.head)
+	}
+	switch {
+	case magic == layout.MagicControl && len(h.head) >= layout.ControlHeaderLen:
+		h.kind = kindControl
+		copy(h.id[:], h.head[layout.CtlBlockID:])
+		if h.id == (blockID{}) {
+			h.kind = kindUnborn
+		}
+	case magic == layout.MagicData && len(h.head) >= layout.ImmutableLen:
+		h.kind = kindData
+	case len(bytes.Trim(h.head, "\x00")) == 0:
+		h.kind = kindUnborn
+	}
+	if h.kind != kindControl && len(h.head) >= layout.ImmutableLen {
+		copy(h.id[:], h.head[layout.HdrBlockID:])
+		h.name = headName(h.head)
+		h.proven = h.kind == kindData && proven(h.head[:layout.ImmutableLen])
+	}
+	if len(h.head) == headLength {
+		h.state = binary.LittleEndian.Uint32(h.head[layout.State:])
+	}
+	return h, nil
+}
+
+// headName is the name in a data file's header.
+func headName(head []byte) string {
+	n := binary.LittleEndian.Uint32(head[layout.HdrNameLen:])
+	if n == 0 || n > layout.MaxNameLen {
+		return ""
+	}
+	return string(head[layout.HdrName : layout.HdrName+n])
+}
+
+// dataOf reports whether a file that lies anywhere in the directory is the data file of a block. Where the header is damaged, one thing that speaks for it is enough for the doubt.
+func (h *half) dataOf(l location, id blockID) leads {
+	switch {
+	case h.proven && h.id == id:
+		return leadsThere
+	case h.proven:
+		return leadsNowhere
+	case len(h.head) < layout.ImmutableLen || h.kind == kindControl:
+		return leadsNowhere
+	case h.kind == kindData || h.id == id || h.name == l.name:
+		return leadsUnknown
+	}
+	return leadsNowhere
+}
+
+// census is every file in a block directory that may be a data file, looked at once and only when that is needed.
+type census struct {
+	directory string
+	repaired  string // a data file of which it is known what it is, although its header may be damaged
+	taken     bool
+	files     []counted
+	err       error // of the directory: then nothing is known
+}
+
+// counted is one file of a census.
+type counted struct {
+	file string
+	half half
+	err  error // it could not be looked at; half.info may be known all the same
+}
+
+// take looks at the directory before and after it looks at the files: a file that is being renamed may be missing from one list.
+func (c *census) take() {
+	if c.taken {
+		return
+	}
+	c.taken = true
+	seen := map[string]bool{}
+	for range 2 {
+		all, err := platform.ReadDirectory(c.directory)
+		if err != nil {
+			c.err = err
+			return
+		}
+		for _, entry := range all {
+			if !entry.Regular || seen[entry.Name] || entry.Name == c.repaired {
+				continue
+			}
+			seen[entry.Name] = true
+			if _, _, temporary, ok := parseControl(entry.Name); ok && !temporary {
+				continue
+			}
+			path := filepath.Join(c.directory, entry.Name)
+			h, err := lookAt(path)
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
+			}
+			if err != nil && h.info.Inode == 0 {
+				h.info, _ = platform.StatPath(path)
+			}
+			c.files = append(c.files, counted{entry.Name, h, err})
+		}
+	}
+}
+
+// leadsTo reports whether any file in the directory is, or may be, the data file of the block with that id, whose control file belongs to the user owner.
+func (c *census) leadsTo(l location, id blockID, owner uint32) leads {
+	c.take()
+	if c.err != nil {
+		return leadsUnknown
+	}
+	answer := leadsNowhere
+	for i := range c.files {
+		f := &c.files[i]
+		_, own, temporary, _ := parseControl(f.file)
+		switch {
+		case temporary && f.err == nil && (!f.half.proven || f.half.id == own || f.half.state == layout.StateSuperseded):
+			continue // never had its name, or has lost it for good: goes with its own control file
+		case f.err != nil && f.half.info.Inode != 0 && (f.half.info.UID != owner || f.half.info.Size < layout.SchemaRegion):
+			continue // both files of a block belong to one user, and a data file is no shorter
+		case f.err != nil:
+			answer = leadsUnknown
+			continue
+		}
+		switch f.half.dataOf(l, id) {
+		case leadsThere:
+			return leadsThere
+		case leadsUnknown:
+			answer = leadsUnknown
+		}
+	}
+	return answer
+}

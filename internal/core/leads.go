@@ -1,0 +1,71 @@
+package core
+
+import (
+	"errors"
+	"io/fs"
+	"path/filepath"
+
+	"datablock/internal/platform"
+)
+
+// leads is the answer to the question whether a name leads to a certain file, or to a certain block. Not every question gets an answer: the program may have given up the right to look, its root may be
+// another directory by now, it may have no descriptor left. The zero value is such a question. It ends no block and removes no file.
+type leads int
+
+const (
+	leadsUnknown   leads = iota
+	leadsThere           // yes
+	leadsNowhere         // no: no file has the name
+	leadsElsewhere       // no: another file has it
+)
+
+// no reports whether the name certainly does not lead there.
+func (a leads) no() bool { return a == leadsNowhere || a == leadsElsewhere }
+
+// follow asks where a path leads that led to file when home was its directory. An error comes with leadsUnknown alone.
+func follow(path string, file, home platform.FileInfo) (leads, error) {
+	now, err := platform.StatPath(path)
+	switch {
+	case err == nil && now.Same(file):
+		return leadsThere, nil
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return leadsUnknown, err
+	}
+	// The path says something about the file only while it leads through the same directory: not after chroot, a mount, or a rename of the directory.
+	directory, dirErr := platform.StatDirectory(filepath.Dir(path))
+	switch {
+	case dirErr != nil:
+		return leadsUnknown, dirErr
+	case !directory.Same(home):
+		return leadsUnknown, &fs.PathError{Op: "look up", Path: path, Err: errOtherDirectory}
+	case err != nil:
+		return leadsNowhere, nil
+	}
+	return leadsElsewhere, nil
+}
+
+var errOtherDirectory = errors.New("the path leads to another directory than when the block was opened")
+
+// whereName asks whether the block's name still leads to it.
+func (b *block) whereName() leads {
+	answer, _ := follow(b.location.data(), b.dataInfo, b.home)
+	return answer
+}
+
+// lostName reports whether the block's name certainly leads to it no longer.
+func (b *block) lostName() bool { return b.whereName().no() }
+
+// displaced reports whether the block's name certainly leads to another file by now. A name that leads nowhere displaces nobody.
+func (b *block) displaced() bool { return b.whereName() == leadsElsewhere }
+
+// stillNamed is for what is done to a block under its name: errMoved if the name does not lead to it any more, an error if that cannot be asked.
+func (b *block) stillNamed() error {
+	answer, err := follow(b.location.data(), b.dataInfo, b.home)
+	switch {
+	case err != nil:
+		return systemError(err, "block %q: whether the name still leads to it", b.name())
+	case answer.no():
+		return errMoved
+	}
+	return nil
+}

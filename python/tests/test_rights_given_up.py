@@ -1,0 +1,79 @@
+"""A program that gives up rights, or gets another root, can no longer look its block's name up. That ends no block."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from support import eventually
+
+from datablock_ctypes import Consumer, Delivery, Producer, unlink
+from datablock_ctypes._unwritten import BlockFile
+
+
+def produces(directory, how):
+    """A producer that loses sight of its block, goes on for longer than it takes to look for its name, and closes."""
+    code = f"""
+import os, sys, time
+from datablock_ctypes import Consumer, Delivery, Producer, Timeout, with_read_transaction
+producer = Producer("keep", slot_size=64, slot_count=64, directory={str(directory)!r})
+durable = Consumer("keep", directory={str(directory)!r}, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder")
+durable.close()
+consumer = Consumer("keep", directory={str(directory)!r}, delivery=Delivery.ORDERED)
+for number in range(5):
+    producer.send(b"m%d" % number)
+    consumer.receive(timeout=1)
+if {how!r} == "setuid":
+    os.chmod({str(directory)!r}, 0o700)
+    os.setresuid(65534, 65534, 65534)
+else:
+    os.chroot("/usr")
+sent = 5
+until = time.monotonic() + 0.3
+while time.monotonic() < until:
+    producer.send(b"m%d" % sent)
+    sent += 1
+    assert consumer.receive(timeout=1).startswith(b"m")
+    time.sleep(0.01)
+try:
+    with_read_transaction(consumer, sent + 1000, 0.2, bytes)
+except Timeout:
+    pass
+producer.close()
+print(sent)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize("how", ["setuid", "chroot"])
+def test_a_program_that_loses_sight_of_its_block_does_not_end_it(tmp_path, how):
+    if os.geteuid() != 0:
+        pytest.skip("NOT SHOWN: a program that gives up rights: it takes root to have some")
+    sent = produces(tmp_path, how)
+    os.chmod(tmp_path, 0o755)
+    with Producer("keep", slot_size=64, slot_count=64, directory=tmp_path) as producer:
+        assert producer.send(b"next") == sent
+        with Consumer("keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder") as recorder:
+            assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [b"m%d" % number for number in range(sent)] + [b"next"]
+    unlink(tmp_path / "keep")
+
+
+def test_a_name_that_cannot_be_looked_up_is_no_name_that_is_gone(tmp_path):
+    with Producer("keep", slot_size=64, directory=tmp_path / "."):
+        file = BlockFile("keep", tmp_path)
+        assert file.identity is not None
+        away = tmp_path.parent / (tmp_path.name + "-away")
+        tmp_path.rename(away)
+        assert file.named() == file.identity, "its directory is not there"
+        tmp_path.mkdir()
+        assert file.named() == file.identity, "another directory is"
+        (tmp_path / "keep").write_bytes(b"")
+        assert file.named() == file.identity, "and another file in it"
+        (tmp_path / "keep").unlink()
+        tmp_path.rmdir()
+        away.rename(tmp_path)
+        (tmp_path / "keep").unlink()
+        assert file.named() is None, "it is gone"
+    assert eventually(lambda: not os.listdir(tmp_path))
