@@ -49,6 +49,8 @@ type Identity struct {
 	StartTime    uint64 // clock ticks since boot; tells a pid's reuse
 	PIDNamespace uint64 // inode of the pid namespace, 0 if unknown
 	UID          uint32 // effective
+	ClockKnown   bool   // whether ClockAhead is known
+	ClockAhead   int64  // ns by which its CLOCK_MONOTONIC is ahead of the machine's, which a time namespace makes
 	Name         string // of the program
 }
 
@@ -84,7 +86,7 @@ var (
 	clockBase  = monotonicNow()
 )
 
-// Monotonic is CLOCK_MONOTONIC in nanoseconds: comparable between the processes of a machine that share a time namespace.
+// Monotonic is CLOCK_MONOTONIC in nanoseconds: comparable between the processes of a machine that share a time namespace, and between others by ClockAhead.
 func Monotonic() uint64 { return clockBase + uint64(time.Since(clockStart)) }
 
 // Realtime is CLOCK_REALTIME in nanoseconds.
