@@ -25,7 +25,8 @@ type BlockInfo struct {
 	State         uint32 // 0: there is a file that claims to be a block and cannot be read as one
 }
 
-// List describes the blocks in a directory ("" for the default one), sorted by name. It opens read-only and changes nothing.
+// List describes the blocks in a directory ("" for the default one), sorted by name. It opens read-only and changes nothing. What has a control file beside it is a block, also if it cannot be read: another
+// user's, one whose first bytes are damaged, or that was truncated to nothing.
 func List(directory string) ([]BlockInfo, error) {
 	dir, err := resolveDirectory(directory)
 	if err != nil {
@@ -34,6 +35,12 @@ func List(directory string) ([]BlockInfo, error) {
 	files, err := platform.ReadDirectory(dir)
 	if err != nil {
 		return nil, systemError(err, "list the blocks")
+	}
+	controlled := map[string]bool{} // names that a control file is of
+	for _, f := range files {
+		if name, _, temporary, ok := parseControl(f.Name); ok && !temporary && f.Regular {
+			controlled[name] = true
+		}
 	}
 	var list []BlockInfo
 	for _, f := range files {
@@ -45,7 +52,8 @@ func List(directory string) ([]BlockInfo, error) {
 		case err == nil:
 			list = append(list, v.info())
 			v.close()
-		case claimsToBeBlock(dir, f.Name):
+		case CodeOf(err) == NotFound: // removed meanwhile
+		case controlled[f.Name], claimsToBeBlock(dir, f.Name):
 			list = append(list, BlockInfo{Name: f.Name})
 		}
 	}
@@ -162,7 +170,7 @@ func unlink(l location, force bool) error {
 		if heir := b.heir(row); heir != "" {
 			return fail(Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force", b.name(), row, b.rowName(row), heir)
 		}
-		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
+		return fail(Busy, "block %q is in use: consumer row %d (%q, %s): close it first, or unlink it by force", b.name(), row, b.rowName(row), b.who(row))
 	}
 	before := b.supersede()
 	if err := platform.Remove(l.data()); err != nil && b.named() {
