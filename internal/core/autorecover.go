@@ -131,14 +131,14 @@ func (a *autoRecovery) stuck(l location) error {
 			a.attend(r.Row, r.PID, RecoveryNotStuck, "row %d: the durable consumer %q died and keeps its place: start it again, or give its place up with cleanup-heartbeats", r.Row, r.Name)
 			continue
 		}
-		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID, Text: fmt.Sprintf("release row %d of the dead consumer %q (%s)", r.Row, r.Name, processName(r.PID, r.PIDNamespace))},
+		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID, Text: fmt.Sprintf("release row %d of the dead consumer %q (%s)", r.Row, r.Name, ProcessName(r.PID, r.PIDNamespace))},
 			func() (RecoveryResult, error) { return releaseRow(l, r) })
 	}
 	for i := range d.Slots {
 		s := &d.Slots[i]
 		switch {
 		case s.State == SlotWriting && s.Stuck && len(s.Holders) > 0 && !s.Holders[0].Alive:
-			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock, Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d", processName(s.WriteLock, s.Holders[0].PIDNamespace), s.Index)},
+			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock, Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d", ProcessName(s.WriteLock, s.Holders[0].PIDNamespace), s.Index)},
 				func() (RecoveryResult, error) { return ReleaseZombieWriter(a.name, a.directory, s.Index) })
 		case s.Stuck:
 			a.living(s)

@@ -68,12 +68,12 @@ func (h Holder) String() string {
 		state = "DEAD"
 	}
 	if h.Row == layout.ProducerRow {
-		return fmt.Sprintf("producer %s %s", processName(h.PID, h.PIDNamespace), state)
+		return fmt.Sprintf("producer %s %s", ProcessName(h.PID, h.PIDNamespace), state)
 	}
 	if h.Durable && !h.Alive {
 		state = "DEAD, durable"
 	}
-	return fmt.Sprintf("row %d %q %s %s", h.Row, h.Name, processName(h.PID, h.PIDNamespace), state)
+	return fmt.Sprintf("row %d %q %s %s", h.Row, h.Name, ProcessName(h.PID, h.PIDNamespace), state)
 }
 
 // HeldBy is all holders in one line, "" if there are none.

@@ -22,6 +22,7 @@ type BlockInfo struct {
 	Policy        uint32
 	Consumers     uint32
 	ConsumerLimit uint32
+	ProducerPIDNS uint64 // inode of the pid namespace that ProducerPID is of, 0: not known
 	State         uint32 // 0: there is a file that claims to be a block and cannot be read as one
 }
 
@@ -103,7 +104,7 @@ func (v *view) info() BlockInfo {
 		SpareSlots: v.spareSlots, Policy: uint32(v.policy), ConsumerLimit: v.consumerLimit, State: v.state.Load(),
 	}
 	if probe(v.ask, layout.ProducerRow) == somebody {
-		i.ProducerPID = *v.data.plain64(layout.ProducerPID)
+		i.ProducerPID, i.ProducerPIDNS = *v.data.plain64(layout.ProducerPID), *v.data.plain64(layout.ProducerPIDNS)
 	}
 	for row := uint32(1); row <= v.consumerLimit; row++ {
 		if v.rowStatus(row) != layout.RowFree && probe(v.ask, row) == somebody {

@@ -70,14 +70,14 @@ func lost(err error) bool {
 // who is the process of a row as people read it.
 func (b *block) who(row uint32) string {
 	if row == layout.ProducerRow {
-		return processName(*b.data.plain64(layout.ProducerPID), *b.data.plain64(layout.ProducerPIDNS))
+		return ProcessName(*b.data.plain64(layout.ProducerPID), *b.data.plain64(layout.ProducerPIDNS))
 	}
 	at := b.header.row(row)
-	return processName(*b.ctl.plain64(at + layout.RowPID), *b.ctl.plain64(at + layout.RowPIDNS))
+	return ProcessName(*b.ctl.plain64(at + layout.RowPID), *b.ctl.plain64(at + layout.RowPIDNS))
 }
 
-// processName is a pid, and its pid namespace where that is another one: there the number says nothing about the processes of this one.
-func processName(pid, namespace uint64) string {
+// ProcessName is a pid, and its pid namespace where that is another one: there the number says nothing about the processes of this one.
+func ProcessName(pid, namespace uint64) string {
 	if OtherPIDNamespace(namespace) {
 		return fmt.Sprintf("pid %d of another pid namespace (%d)", pid, namespace)
 	}

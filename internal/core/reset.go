@@ -207,7 +207,7 @@ func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, 
 
 // String is the participant as people read it.
 func (i RowInfo) String() string {
-	return fmt.Sprintf("row %d, %q, %s", i.Row, i.Name, processName(i.PID, i.PIDNamespace))
+	return fmt.Sprintf("row %d, %q, %s", i.Row, i.Name, ProcessName(i.PID, i.PIDNamespace))
 }
 
 // discard marks the message in a slot LOST, for good: its entry keeps id and slot until it is overwritten, so nobody who reads it is hurt and no id is used twice.

@@ -28,6 +28,17 @@ func (e *DescriptorLost) Error() string {
 	return fmt.Sprintf("descriptor %d was closed by the program, or leads to another file", e.Number)
 }
 
+// Denied is a refusal for lack of permission with its cause. errors.Is finds fs.ErrPermission.
+type Denied struct {
+	Err    error
+	Why    string
+	ByMode bool // the file's owner and mode do not let this user open it
+}
+
+func (e *Denied) Error() string { return e.Err.Error() + ": " + e.Why }
+
+func (e *Denied) Unwrap() error { return e.Err }
+
 // FileInfo is what deciding about a block's file takes.
 type FileInfo struct {
 	Device, Inode uint64
