@@ -13,16 +13,6 @@ import (
 	"datablock/internal/platform"
 )
 
-// full is a block of that many slots, each with a message, whose producer has gone.
-func (b bench) full(slots uint32) *Producer {
-	config := b.config(Ring, slots)
-	config.SlotSize, config.Checksum = 8, ChecksumNone
-	p := b.producer(config)
-	write(b.t, p, int(slots)+3)
-	p.die()
-	return p
-}
-
 // processorTime is what this process has used; how long that takes depends on what else runs.
 func processorTime(t *testing.T) time.Duration {
 	var used unix.Rusage

@@ -14,6 +14,16 @@ import (
 	"datablock/internal/platform"
 )
 
+// full is a block of that many slots, each with a message, whose producer has gone.
+func (b bench) full(slots uint32) *Producer {
+	config := b.config(Ring, slots)
+	config.SlotSize, config.Checksum = 8, ChecksumNone
+	p := b.producer(config)
+	write(b.t, p, int(slots)+3)
+	p.die()
+	return p
+}
+
 // keptWaiting is a producer that waits for a LOSSLESS reader, "hung", which holds a message. end evicts the reader and returns what the claim came to.
 func (b bench) keptWaiting() (p *Producer, c *Consumer, held ReadSlot, end func() error) {
 	p = b.producer(b.config(Ring, 2))
