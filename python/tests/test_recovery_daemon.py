@@ -185,7 +185,7 @@ def test_a_block_whose_first_bytes_are_damaged_is_seen_and_mended(directory):
     poke(directory / "camera", 3, 0xFF, 1)
     with Daemon("--act") as actor:
         assert eventually(lambda: actor.said("camera: done: repair:") == 1), actor.lines
-    assert validate_integrity("camera").is_valid
+    assert validate_integrity("camera").header_valid
 
 
 @pytest.mark.parametrize("arguments", [["--interval", "0"], ["--stuck-after", "0.5"], ["--nonsense"]])
