@@ -63,7 +63,7 @@ func systemError(err error, what string, args ...any) error {
 			hint = "; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), produce (0660: its group), or look, with an observer (0644: everybody)"
 		}
 	case errors.Is(err, platform.ErrNoSpace):
-		code, hint = NoSpace, ": free some, ask for fewer or smaller slots, or use another directory"
+		code, hint = NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for fewer or smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or use another directory"
 	case errors.Is(err, platform.ErrFileLimit):
 		code, hint = NoSpace, ": raise the limit, or ask for fewer or smaller slots"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):

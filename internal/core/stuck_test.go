@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -296,6 +297,26 @@ func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
 	require.ErrorIs(t, err, Full)
 	assert.ErrorContains(t, err, fmt.Sprintf(`by pid %d "many" (255 rows): close some consumers; a block has at most 255`, platform.PID()))
 	assert.NotContains(t, err.Error(), "a higher consumer_limit")
+}
+
+// TestAProblemIsSaidOnce: what a repair fails at, which both the step and its error name.
+func TestAProblemIsSaidOnce(t *testing.T) {
+	b := newBench(t)
+	b.full(4)
+	f := b.open(false)
+	flip(t, f, layout.HdrSlotSize, 1)
+	flip(t, f, layout.HdrSlotCount, 3)
+	flip(t, f, layout.HdrAlignment, 3)
+	var text string
+	_, err := AutoRecover("x", b.dir, false, func(s RecoveryStep) {
+		if s.Kind == StepRepair {
+			text = s.Text
+			assert.False(t, s.Done)
+		}
+	})
+	require.NoError(t, err)
+	assert.Equal(t, 1, strings.Count(text, "hash"), text)
+	assert.Contains(t, text, "it cannot be rebuilt from what is left")
 }
 
 // TestListShowsWhatCannotBeRead: what has a control file beside it is a block.
