@@ -111,6 +111,7 @@ type BlockInfo struct {
 	Policy        uint32 // a Policy
 	Consumers     uint32 // living ones
 	ConsumerLimit uint32 // attached at once
+	ProducerPIDNS uint64 // inode of the pid namespace that ProducerPID is of, 0: not known
 	State         uint32 // 2 ready, 3 closed, 4 superseded, 5 being replaced; 0: the file cannot be read as a block, and only Name is set
 }
 

@@ -724,8 +724,8 @@ typedef struct SlotDiagnostic {
     uint32_t reader_count;      /* pins on it, and LOSSLESS readers at that id */
     uint64_t write_generation;  /* times this slot was claimed */
     uint8_t writer_waiting;     /* 1: a producer waits for this slot's readers */
-    bool is_stuck;              /* held by the dead; or claimed, or held by a silent reader, for more than 30 s; or keeping a producer waiting */
-    uint64_t stuck_duration_ms; /* since when, 0 if it is not */
+    bool is_stuck;              /* held by the dead; or by a reader that has kept the producer waiting for 1 s or longer; or claimed, or held by a silent reader, for more than 30 s */
+    uint64_t stuck_duration_ms; /* since when, 0 if it is not, or if nobody can tell: a clock of another time namespace */
 } SlotDiagnostic;
 
 typedef enum RecoveryResult {
@@ -781,8 +781,9 @@ DATABLOCK_API int datablock_validate_integrity(const char *shm_name, IntegrityCh
 /*
  * Rebuilds in place what can be concluded from the rest of the block, and resets what cannot: the same files, the same attachments, no good message is touched. A message
  * whose payload or length is damaged is discarded: LOSSLESS and ORDERED consumers are told LOST. The ring belongs to the producer: while one lives it is repaired only with `force`, and
- * then that producer may get FENCED once. A control file that was truncated is made whole with `force` alone, and when nobody is attached: what stood behind the cut is lost. Rows of living consumers are corrected so that nobody loses anything; rows of nobody are cleaned.
- * SUCCESS: nothing is wrong any more. NOT_STUCK: nothing was. UNSAFE: a living producer is in the way. FAILED: something cannot be rebuilt, or the block cannot be opened.
+ * then that producer may get FENCED once. Also with it a ring is left alone where the producer would use a slot twice: an entry that is empty, or names no slot or another one's (UNSAFE; stop the producer first).
+ * A control file that was truncated is made whole with `force` alone, and when nobody is attached: what stood behind the cut is lost. Rows of living consumers are corrected so that nobody loses anything; rows of nobody are cleaned.
+ * It goes on while it makes progress. SUCCESS: nothing is wrong any more, also if another repair has mended it meanwhile. NOT_STUCK: nothing was. UNSAFE: a living producer is in the way. FAILED: something cannot be rebuilt, or the block cannot be opened.
  * Unless it is SUCCESS datablock_error_detail() says why. `out` may be NULL; otherwise it is what is left, except when the block could not be opened. Any thread; two at a time are safe, and so is one that dies.
  */
 DATABLOCK_API RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck *out);
@@ -832,7 +833,7 @@ typedef struct datablock_participant_info {
     uint64_t lost;              /* messages that an operator had discarded */
     uint64_t overruns;          /* messages overwritten under it */
     uint64_t checksum_failures; /* messages */
-    uint64_t silent_ms;         /* since its last call, to a second or sixteen calls */
+    uint64_t silent_ms;         /* since its last call, to a second or sixteen calls; 0 if nobody can tell: a clock of another time namespace */
     uint32_t uid;
     uint32_t row;               /* 0: the producer */
     uint32_t delivery;          /* datablock_delivery; 0 for the producer */
@@ -879,11 +880,13 @@ DATABLOCK_API datablock_status datablock_get_metrics(const char *shm_name, datab
 /*
  * Gives a slot back to where it can be used again. What the dead hold is released. Without `force` nothing that a living participant holds is touched. With it, a claim is broken: its commit publishes
  * nothing and says FENCED, and the next claim has the same id; a message is discarded: it stays where it is until it is overwritten, so nobody who reads it is hurt, and LOSSLESS readers who come to it are told
- * LOST, once; and whoever still pins a slot that has left the ring is evicted. UNSAFE: a living participant holds it. NOT_STUCK: it is free, or a message that nobody holds.
+ * LOST, once; and a reader that still pins a slot that has left the ring is evicted. UNSAFE: a living participant holds it; or, with `force`, all of that
+ * was done, and a reader at the slot's message still keeps the producer waiting: datablock_error_detail() names it, and only datablock_evict_consumer takes its place from it. To find out takes up to a second. NOT_STUCK: it is free, or a message that nobody holds.
  */
 DATABLOCK_API RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_index, bool force);
 
-/* The same for every slot; with `force` every message is discarded. UNSAFE: something was left alone because a living participant holds it; the rest was done. NOT_STUCK: nothing was stuck. */
+/* The same for every slot; with `force` every message is discarded. UNSAFE: something was left alone because a living participant holds it, or, with `force`, a reader still keeps the producer
+ * waiting; the rest was done. FAILED, with `force`: every slot was reset, and the block is damaged; datablock_repair mends it. NOT_STUCK: nothing was stuck. */
 DATABLOCK_API RecoveryResult datablock_force_reset_all_slots(const char *shm_name, bool force);
 
 /*

@@ -116,6 +116,7 @@
 #define DATABLOCK_LAYOUT_CLAIM_SINCE 4544
 #define DATABLOCK_LAYOUT_CLAIM_ID 4552
 #define DATABLOCK_LAYOUT_HEARTBEAT 4560
+#define DATABLOCK_LAYOUT_WAIT_SINCE 4568
 #define DATABLOCK_LAYOUT_METRIC_WRITTEN 4608
 #define DATABLOCK_LAYOUT_METRIC_BYTES 4616
 #define DATABLOCK_LAYOUT_METRIC_ABORTED 4624
@@ -191,7 +192,8 @@ typedef struct datablock_layout_data {
     uint64_t claim_since; /* CLOCK_MONOTONIC ns of the open claim, 0: none */
     uint64_t claim_id; /* id + 1 of the open claim, 0: none */
     uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the producer's last turn, a tenth of a second of calls */
-    uint8_t reserved8[40];
+    uint64_t wait_since; /* CLOCK_MONOTONIC ns since when the producer has no room, while producer_waiting is not 0; 0: not known */
+    uint8_t reserved8[32];
     uint64_t metric_written; /* messages, by all producers of the block */
     uint64_t metric_bytes; /* payload bytes */
     uint64_t metric_aborted; /* claims */
@@ -258,6 +260,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_data, scan_epoch, SCAN_EPOCH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, claim_since, CLAIM_SINCE);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, claim_id, CLAIM_ID);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, heartbeat, HEARTBEAT);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, wait_since, WAIT_SINCE);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_written, METRIC_WRITTEN);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_bytes, METRIC_BYTES);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_aborted, METRIC_ABORTED);
@@ -273,6 +276,9 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 /* Block flags, stored in HDR_FLAGS. The values are those of DATABLOCK_FLAG_*. */
 #define DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS (1u << 0)
 #define DATABLOCK_LAYOUT_FLAG_TIMESTAMP (1u << 4)
+
+/* In ROW_CLOCK: a participant whose time namespace has no offset of its own. */
+#define DATABLOCK_LAYOUT_CLOCK_KNOWN (UINT64_C(1) << 63)
 
 /* In PRODUCER_WAITING: any unpin, attach or detach is of interest. */
 #define DATABLOCK_LAYOUT_WAIT_ANY UINT64_MAX
@@ -382,6 +388,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_control) == DATABLOCK_LAYOUT_CTL
 #define DATABLOCK_LAYOUT_ROW_DIED 48
 #define DATABLOCK_LAYOUT_ROW_NAME_LEN 56
 #define DATABLOCK_LAYOUT_ROW_NAME 60
+#define DATABLOCK_LAYOUT_ROW_CLOCK 128
 #define DATABLOCK_LAYOUT_ROW_CURSOR 192
 #define DATABLOCK_LAYOUT_ROW_HEARTBEAT 200
 #define DATABLOCK_LAYOUT_ROW_READ 208
@@ -411,7 +418,9 @@ typedef struct datablock_layout_row {
     uint64_t died; /* CLOCK_REALTIME ns of the discovery of a dead durable consumer, 0: lives */
     uint32_t name_len;
     char name[64]; /* name_len bytes, then zeros */
-    uint8_t reserved0[68];
+    uint8_t reserved0[4];
+    uint64_t clock; /* DATABLOCK_LAYOUT_CLOCK_KNOWN + the ns by which its CLOCK_MONOTONIC is ahead of the machine's, 0: not known */
+    uint8_t reserved_clock[56];
     uint64_t cursor;
     uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last turn, a tenth of a second of calls */
     uint64_t read; /* messages */
@@ -443,6 +452,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_row, attached, ROW_ATTACHED);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, died, ROW_DIED);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, name_len, ROW_NAME_LEN);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, name, ROW_NAME);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_row, clock, ROW_CLOCK);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, cursor, ROW_CURSOR);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, heartbeat, ROW_HEARTBEAT);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, read, ROW_READ);

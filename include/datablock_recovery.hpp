@@ -50,6 +50,14 @@ inline int counted(int result, const std::string &name) {
     return result;
 }
 
+/* A time as the C functions take it. */
+template <typename Duration> std::uint64_t unsigned_count(Duration time, const char *what) {
+    if (time.count() < 0) {
+        datablock::raise(DATABLOCK_E_INVALID, std::string("the ") + what + " is negative: " + std::to_string(time.count()));
+    }
+    return static_cast<std::uint64_t>(time.count());
+}
+
 /* The whole of a list whose function returns how long it is. */
 template <typename T> std::vector<T> all(const std::string &name, int (*list)(const char *, T *, std::size_t)) {
     std::vector<T> found;
@@ -147,9 +155,10 @@ public:
     }
     /* Those that have been stuck for at least that long. */
     static std::vector<SlotDiagnostic> find_stuck_slots(const std::string &name, std::chrono::milliseconds threshold = std::chrono::milliseconds(0)) {
+        const std::uint64_t at_least = detail::unsigned_count(threshold, "threshold");
         std::vector<SlotDiagnostic> stuck;
         for (const SlotDiagnostic &slot : diagnose_all(name)) {
-            if (slot.is_stuck && slot.stuck_duration_ms >= static_cast<std::uint64_t>(threshold.count())) {
+            if (slot.is_stuck && slot.stuck_duration_ms >= at_least) {
                 stuck.push_back(slot);
             }
         }
@@ -187,9 +196,9 @@ public:
         }
         return dead;
     }
-    /* Removes the dead; the durable ones only if they have been dead for longer than the timeout. Returns how many. */
+    /* Removes the dead; the durable ones only if they have been dead for longer than the timeout. Returns how many. A negative timeout: invalid. */
     static int cleanup_dead_consumers(const std::string &name, std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
-        return detail::counted(datablock_cleanup_dead_consumers(datablock::detail::name_for_c(name), static_cast<std::uint64_t>(timeout.count())), name);
+        return detail::counted(datablock_cleanup_dead_consumers(datablock::detail::name_for_c(name), detail::unsigned_count(timeout, "time that a durable consumer must have been dead")), name);
     }
 };
 

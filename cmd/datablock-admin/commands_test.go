@@ -122,12 +122,9 @@ func document(t *testing.T, out string) (document any) {
 	return document
 }
 
-// TestEveryCommandPrintsOneJSONDocument on a block with a producer and a reader, when it succeeds and when it fails.
-func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
-	s, err := schema.Parse(sampleText)
-	require.NoError(t, err)
-	file := schemaFile(t, sampleText)
-	arguments := map[string]string{ // with which it succeeds
+// succeeding are the arguments with which each command succeeds, on the block "x" and the block "s", which has the schema in the file.
+func succeeding(t *testing.T, file string) map[string]string {
+	return map[string]string{
 		"": "list", "schema": "list",
 		"list": "", "diagnose": "--shm-name x", "status": "--shm-name x", "release-zombie-readers": "--shm-name x --slot 0", "release-zombie-writer": "--shm-name x --slot 0",
 		"cleanup-heartbeats": "--shm-name x --timeout 0s", "validate": "--shm-name x --repair", "auto-recover": "--shm-name x --yes", "force-reset-slot": "--shm-name x --slot 0 --force --yes",
@@ -135,6 +132,14 @@ func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 		"schema show": "block:s", "schema hash": "block:s", "schema check": "block:s " + file, "schema diff": "block:s " + file, "schema generate": "--lang c block:s",
 		"schema register": file, "schema list": "", "completion": "bash", "help": "list", "generate": t.TempDir(),
 	}
+}
+
+// TestEveryCommandPrintsOneJSONDocument on a block with a producer and a reader, when it succeeds and when it fails.
+func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
+	s, err := schema.Parse(sampleText)
+	require.NoError(t, err)
+	file := schemaFile(t, sampleText)
+	arguments := succeeding(t, file)
 	missing := strings.NewReplacer("name x", "name nobody", "block:s", "block:nobody")
 	for _, cmd := range commands((&app{}).root()) {
 		t.Run(cmd.CommandPath(), func(t *testing.T) {

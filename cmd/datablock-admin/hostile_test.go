@@ -18,12 +18,17 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"datablock/internal/core"
 )
 
 // TestMain: run again by the tests below, this program is the tool itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("DATABLOCK_TEST_TOOL") != "" {
 		os.Exit(asTool())
+	}
+	if dir := os.Getenv(asReader); dir != "" {
+		os.Exit(holdOne(dir))
 	}
 	os.Exit(m.Run())
 }
@@ -38,6 +43,19 @@ func asTool() int {
 		}
 	}
 	return code
+}
+
+// asReader makes the test program a reader of the block in that directory, which holds a message until its input ends.
+const asReader = "DATABLOCK_TEST_READER"
+
+func holdOne(dir string) int {
+	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless, Start: core.StartOldest, Name: "hung"})
+	if err == nil {
+		_, err = c.Next(10 * time.Second)
+	}
+	fmt.Println("holding", err)
+	_, _ = io.Copy(io.Discard, os.Stdin)
+	return 0
 }
 
 var faultSaid = regexp.MustCompile(`nothing is at 0x([0-9a-f]+) any more`)

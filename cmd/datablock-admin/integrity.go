@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
@@ -32,12 +33,13 @@ type integrityJSON struct {
 	Findings        []findingJSON `json:"findings"`
 	Result          string        `json:"result,omitempty"`
 	Repaired        []string      `json:"repaired,omitempty"`
+	Repairs         int           `json:"repairs,omitempty"` // how many there were; repaired has the first ones
 }
 
 func integrityOf(i *core.Integrity) integrityJSON {
 	j := integrityJSON{
 		Name: i.Block, Healthy: i.Healthy(), HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid, ChecksumValid: i.ChecksumValid,
-		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired,
+		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired, Repairs: i.Mended,
 	}
 	for _, f := range i.Findings {
 		one := findingJSON{Part: f.Part.String(), Index: f.Index, Problem: f.Problem, Advice: f.Advice}
@@ -58,7 +60,8 @@ func (a *app) validate() *cobra.Command {
 log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
 
 With --repair it rebuilds in place what can be concluded from the rest, and resets what cannot; nobody attached has to attach again. A message that cannot be saved is marked LOST. While a producer lives its
-ring is not touched (exit code 4), unless --force is given. A truncated control file is made whole with --force when nobody is attached.`,
+ring is not touched (exit code 4), unless --force is given. Where the producer would then use a slot twice it says so, and the producer has to be stopped first.
+A truncated control file is made whole with --force when nobody is attached.`,
 		Example: `  datablock-admin validate --shm-name camera
   datablock-admin validate --shm-name camera --repair --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -82,7 +85,8 @@ ring is not touched (exit code 4), unless --force is given. A truncated control 
 		},
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "repair what is wrong")
-	cmd.Flags().BoolVar(&force, "force", false, "with --repair: also the ring of a living producer, whose open claim may be fenced, and a truncated control file")
+	cmd.Flags().BoolVar(&force, "force", false,
+		"with --repair: also the ring of a living producer, whose damaged messages are discarded and whose open claim may be fenced, and a truncated control file")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.blockFlag(cmd, &name)
 }
@@ -108,7 +112,11 @@ func (a *app) showIntegrity(i *core.Integrity, result string) error {
 			return err
 		}
 	} else {
-		for _, done := range i.Repaired {
+		for k, done := range i.Repaired {
+			if k == shownLines {
+				a.print("and %d more repairs\n", i.Mended-k)
+				break
+			}
 			a.print("%s\n", printable(done))
 		}
 		a.printFindings(i)
@@ -124,13 +132,17 @@ func (a *app) printFindings(i *core.Integrity) {
 		a.print("block %q is %s\n", i.Block, good("healthy"))
 		return
 	}
-	for _, f := range i.Findings {
+	for k, f := range i.Findings {
+		if k == shownLines {
+			a.print("and %d more (--json shows %d)\n", i.Found-k, len(i.Findings))
+			return
+		}
 		a.print("%s: %s\n", bad(f.Part.String()), printable(f.String()))
 	}
-	if i.Found > len(i.Findings) {
-		a.print("and %d more\n", i.Found-len(i.Findings))
-	}
 }
+
+// shownLines is how many findings, or repairs, people are shown.
+const shownLines = 20
 
 type stepJSON struct {
 	Kind   string `json:"kind"`
@@ -143,8 +155,9 @@ type stepJSON struct {
 func (a *app) autoRecover() *cobra.Command {
 	var name string
 	var dry, yes bool
+	var waiting time.Duration
 	cmd := &cobra.Command{
-		Use: "auto-recover --shm-name NAME [--dry-run]", Short: "Do for everything stuck or damaged what is right for it",
+		Use: "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]", Short: "Do for everything stuck or damaged what is right for it",
 		Long: `Walks the diagnosis of a block: repairs damage, releases what dead producers and consumers hold, and removes the files that they left. Nobody who lives is touched: what would take force, or
 a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.`,
 		Example: `  datablock-admin auto-recover --shm-name camera --dry-run
@@ -157,7 +170,7 @@ a person, is named (attend) and left alone. With --dry-run it only says what it 
 			}
 			steps := []stepJSON{}
 			open := false
-			_, err := core.AutoRecover(name, a.directory, dry, func(s core.RecoveryStep) {
+			_, err := core.AutoRecoverAfter(name, a.directory, dry, waiting, func(s core.RecoveryStep) {
 				steps = append(steps, stepJSON{s.Kind.String(), s.Target, s.PID, s.Done, s.Text})
 				open = open || !s.Done
 			})
@@ -173,6 +186,7 @@ a person, is named (attend) and left alone. With --dry-run it only says what it 
 	}
 	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would be done")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
+	stuckAfterFlag(cmd, &waiting)
 	return a.blockFlag(cmd, &name)
 }
 

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,12 +23,13 @@ type blockJSON struct {
 	TotalBytes    uint64 `json:"total_bytes"`
 	NextID        uint64 `json:"next_id"`
 	ProducerPID   uint64 `json:"producer_pid"`
+	ProducerPIDNS uint64 `json:"producer_pid_namespace"`
 	Consumers     uint32 `json:"consumers"`
 	ConsumerLimit uint32 `json:"consumer_limit"`
 }
 
 func blockOf(i core.BlockInfo) blockJSON {
-	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize, i.TotalBytes, i.NextID, i.ProducerPID, i.Consumers, i.ConsumerLimit}
+	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize, i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit}
 }
 
 type holderJSON struct {
@@ -35,7 +38,9 @@ type holderJSON struct {
 	PID   uint64 `json:"pid"`
 	Alive bool   `json:"alive"`
 
-	Durable bool `json:"durable"`
+	Durable           bool   `json:"durable"`
+	PIDNamespace      uint64 `json:"pid_namespace"`       // inode, 0: not known
+	OtherPIDNamespace bool   `json:"other_pid_namespace"` // than this tool's: the pid is none to give to kill here
 }
 
 type slotJSON struct {
@@ -48,6 +53,7 @@ type slotJSON struct {
 	WriterWaiting bool         `json:"writer_waiting"`
 	Stuck         bool         `json:"stuck"`
 	StuckForMs    int64        `json:"stuck_for_ms"`
+	AgeUnknown    bool         `json:"age_unknown"` // a holder's clock is of another time namespace, and cannot be compared
 	Holders       []holderJSON `json:"holders"`
 	Advice        string       `json:"advice,omitempty"`
 }
@@ -79,7 +85,7 @@ UNREADABLE; validate says why.`,
 				for _, b := range blocks {
 					producer := "none"
 					if b.ProducerPID != 0 {
-						producer = fmt.Sprintf("pid %d", b.ProducerPID)
+						producer = core.ProcessName(b.ProducerPID, b.ProducerPIDNS)
 					}
 					fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State), policyName(b.Policy),
 						b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, producer, b.Consumers, b.ConsumerLimit)
@@ -94,15 +100,16 @@ func (a *app) diagnose() *cobra.Command {
 	var name string
 	var slot uint32
 	var one bool
+	var waiting time.Duration
 	cmd := &cobra.Command{
-		Use: "diagnose --shm-name NAME [--slot N]", Short: "Who holds which slot since when, and what to do about it",
-		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it, when it has been
-claimed or held by a silent reader for more than 30 seconds, or when it keeps a waiting producer waiting. Nothing is changed.`,
+		Use: "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]", Short: "Who holds which slot since when, and what to do about it",
+		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it; when its reader has kept the producer waiting for a second
+(--stuck-after), which a hung one does, and a healthy one for microseconds; and when it has been claimed, or held by a silent reader that nobody waits for, for more than 30 seconds. Nothing is changed.`,
 		Example: `  datablock-admin diagnose --shm-name camera
   datablock-admin diagnose --shm-name camera --slot 3`,
 		PreRun: func(cmd *cobra.Command, _ []string) { one = cmd.Flags().Changed("slot") },
 		RunE: func(*cobra.Command, []string) error {
-			d, err := core.Diagnose(name, a.directory)
+			d, err := core.DiagnoseAfter(name, a.directory, waiting)
 			if err != nil {
 				return err
 			}
@@ -113,7 +120,7 @@ claimed or held by a silent reader for more than 30 seconds, or when it keeps a 
 				}
 				slots = slots[slot : slot+1]
 			}
-			if err := a.showDiagnosis(d, a.reference(name), slots, one); err != nil {
+			if err := a.showDiagnosis(d, a.reference(name), slots, one, waiting); err != nil {
 				return err
 			}
 			for _, s := range slots {
@@ -126,7 +133,14 @@ claimed or held by a silent reader for more than 30 seconds, or when it keeps a 
 	}
 	cmd.Flags().Uint32Var(&slot, "slot", 0, "only this slot")
 	completeFlag(cmd, "slot", a.completeSlot)
+	stuckAfterFlag(cmd, &waiting)
 	return a.blockFlag(cmd, &name)
+}
+
+// stuckAfterFlag adds the time from which on a reader that keeps the producer waiting counts as stuck.
+func stuckAfterFlag(cmd *cobra.Command, waiting *time.Duration) {
+	cmd.Flags().DurationVar(waiting, "stuck-after", core.WaitingAfter, "for how long a living reader may keep the producer waiting, such as 1s or 200ms")
+	completeFlag(cmd, "stuck-after", cobra.NoFileCompletions)
 }
 
 // reference is what another command finds the block by: its name does in the default directory only.
@@ -137,7 +151,7 @@ func (a *app) reference(name string) string {
 	return filepath.Join(a.directory, name)
 }
 
-func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool) error {
+func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool, waiting time.Duration) error {
 	if a.json {
 		all := make([]slotJSON, 0, len(slots))
 		for _, s := range slots {
@@ -172,12 +186,13 @@ func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.Sl
 			if !every && !s.Stuck && len(s.Holders) == 0 {
 				continue
 			}
-			fmt.Fprintf(w, "%d\t%v\t%d\t%s\t%s\n", s.Index, s.State, s.MessageID, duration(s.StuckFor), s.HeldBy())
+			fmt.Fprintf(w, "%d\t%v\t%d\t%s\t%s\n", s.Index, s.State, s.MessageID, stuckFor(s), printable(s.HeldBy()))
 			if advice := advice(s, reference); advice != "" {
 				fmt.Fprintf(w, "\t\t\t\t%s\n", bad(advice))
 			}
 		}
 	})
+	a.print("\n%s\n", dim(fmt.Sprintf("stuck is: what the dead hold; a reader that the producer has waited for %v or longer; a claim, or another silent reader, after %v", waiting, core.SilentAfter)))
 	return nil
 }
 
@@ -200,20 +215,40 @@ func advice(s core.SlotDiagnosis, block string) string {
 	if len(s.Holders) == 0 {
 		return ""
 	}
-	if h := s.Holders[0]; h.Row == layout.ProducerRow {
-		return fmt.Sprintf("process %d has not finished writing: is it stopped (kill -CONT %d) or hung? By force: datablock-admin force-reset-slot --shm-name %s --slot %d --force", h.PID, h.PID, block, s.Index)
-	}
 	h := s.Holders[0]
-	return fmt.Sprintf("process %d does not let go of it: is it stopped (kill -CONT %d), hung or too slow? By force: datablock-admin evict --shm-name %s --row %d --force", h.PID, h.PID, block, h.Row)
+	if h.Row == layout.ProducerRow {
+		return fmt.Sprintf("%s has not finished writing: %s or hung? By force: datablock-admin force-reset-slot --shm-name %s --slot %d --force", process(h), stopped(h), block, s.Index)
+	}
+	return fmt.Sprintf("%s keeps it: %s, hung or too slow? By force: datablock-admin evict --shm-name %s --row %d --force", process(h), stopped(h), block, h.Row)
+}
+
+func process(h core.Holder) string {
+	return strings.Replace(core.ProcessName(h.PID, h.PIDNamespace), "pid", "process", 1)
+}
+
+// stopped asks whether the holder is, and says how it goes on: a pid of another namespace is another process here.
+func stopped(h core.Holder) string {
+	if core.OtherPIDNamespace(h.PIDNamespace) {
+		return "is it stopped (that number is another process here: look in its container, lsns -t pid lists them)"
+	}
+	return fmt.Sprintf("is it stopped (kill -CONT %d)", h.PID)
+}
+
+// stuckFor is the column's text.
+func stuckFor(s core.SlotDiagnosis) string {
+	if s.AgeUnknown && s.StuckFor == 0 {
+		return "unknown"
+	}
+	return duration(s.StuckFor)
 }
 
 func slotOf(s core.SlotDiagnosis, block string) slotJSON {
 	j := slotJSON{
 		Slot: s.Index, State: s.State.String(), MessageID: s.MessageID, Readers: s.ReaderCount, WriteLock: s.WriteLock, Generation: s.Generation,
-		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), Holders: []holderJSON{}, Advice: advice(s, block),
+		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), AgeUnknown: s.AgeUnknown, Holders: []holderJSON{}, Advice: advice(s, block),
 	}
 	for _, h := range s.Holders {
-		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable})
+		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable, h.PIDNamespace, core.OtherPIDNamespace(h.PIDNamespace)})
 	}
 	return j
 }

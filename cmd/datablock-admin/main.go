@@ -37,7 +37,7 @@ var errProblems = errors.New("problems found")
 
 // app is what all commands share.
 type app struct {
-	out       io.Writer
+	out       *output
 	directory string
 	registry  string // of schemas
 	zone      bool
@@ -60,7 +60,8 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, out, errOut io.Writer) (code int) {
 	debug.SetPanicOnFault(true) // a file that is truncated while it is looked at
-	a := &app{out: out}
+	a := &app{out: &output{to: out}}
+	out = a.out
 	fail := func(c int, text string) {
 		code = c
 		fmt.Fprintf(errOut, "datablock-admin: %s\n", text)
@@ -82,7 +83,11 @@ func run(args []string, out, errOut io.Writer) (code int) {
 	root.SetErr(errOut)
 
 	cmd, err := root.ExecuteC()
-	if code = exitCode(err); code > exitProblems {
+	code = exitCode(err)
+	switch lost := a.out.err; {
+	case lost != nil:
+		fail(exitFailed, fmt.Sprintf("the output could not be written, and is incomplete: %v", lost))
+	case code > exitProblems:
 		fail(code, withUsage(cmd, err).Error())
 	}
 	return code

@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -19,6 +20,19 @@ var (
 	bad  = color.New(color.FgRed, color.Bold).SprintFunc()
 	dim  = color.New(color.Faint).SprintFunc()
 )
+
+// output remembers that something could not be written, on a full disk, say: no command looks at each of its lines, and all of them fail then.
+type output struct {
+	to  io.Writer
+	err error
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	if o.err == nil {
+		_, o.err = o.to.Write(b)
+	}
+	return len(b), nil
+}
 
 func (a *app) print(format string, args ...any) { fmt.Fprintf(a.out, format, args...) }
 

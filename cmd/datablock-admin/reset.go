@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -14,7 +15,8 @@ func (a *app) forceResetSlot() *cobra.Command {
 	var slot uint32
 	cmd := a.byForce("force-reset-slot", "--slot N", "Give a slot back to where it can be used again",
 		`Releases what the dead hold of a slot. What a living program holds is left alone (exit code 4), unless --force is given: then its claim is fenced (its commit publishes nothing), a message is
-discarded (LOSSLESS readers are told LOST), and who still holds a slot that has left the ring is evicted.`,
+discarded (LOSSLESS readers are told LOST), and a reader that still holds a slot that has left the ring is evicted. A reader that keeps the producer waiting has its place from evict alone: that is said then (exit
+code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetSlot(name, a.directory, slot, force)
 		},
@@ -24,7 +26,8 @@ discarded (LOSSLESS readers are told LOST), and who still holds a slot that has 
 
 func (a *app) forceResetAll() *cobra.Command {
 	return a.byForce("force-reset-all", "", "Reset every slot of a block",
-		`Does for every slot what force-reset-slot does. With --force every message in the block is discarded.`,
+		`Does for every slot what force-reset-slot does. With --force every message in the block is discarded. A reader that still keeps the producer waiting loses its place by evict alone, and damage is mended by
+validate --repair alone: what is left is said then (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetAllSlots(name, a.directory, force)
 		},
@@ -78,14 +81,21 @@ func (a *app) byForce(use, arguments, short, long string, act func(name string, 
 			case core.RecoveryInvalidSlot:
 				return usageError{err}
 			}
-			if err != nil {
+			left := errors.Is(err, core.ErrLeft)
+			if left {
+				said, err = "done, and something is left: "+err.Error(), errProblems
+			}
+			if err != nil && !left {
 				return err
 			}
 			if a.json {
-				return a.printJSON(map[string]string{"result": said})
+				if failed := a.printJSON(map[string]string{"result": said}); failed != nil {
+					return failed
+				}
+				return err
 			}
 			a.print("%s\n", printable(said))
-			return nil
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds: it is told at its next call")

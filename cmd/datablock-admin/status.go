@@ -22,6 +22,7 @@ type rowJSON struct {
 	Role             string   `json:"role"`
 	Name             string   `json:"name"`
 	PID              uint64   `json:"pid"`
+	PIDNamespace     uint64   `json:"pid_namespace"` // inode, 0: not known
 	UID              uint32   `json:"uid"`
 	Alive            bool     `json:"alive"`
 	Delivery         string   `json:"delivery,omitempty"`
@@ -40,6 +41,7 @@ type rowJSON struct {
 	Rate             float64  `json:"rate"` // messages a second: since the last look, or, at the first, since it attached
 	Pins             []uint32 `json:"pins"`
 	SilentMs         int64    `json:"silent_ms"`
+	AgeUnknown       bool     `json:"age_unknown"` // its clock is of another time namespace, and cannot be compared
 	AttachedMs       int64    `json:"attached_ms"`
 }
 
@@ -162,9 +164,9 @@ func (a *app) look(name string, before *sample) (*sample, error) {
 
 func rowOf(p *core.ParticipantMetrics, now time.Time) rowJSON {
 	j := rowJSON{
-		Row: p.Row, Role: "consumer", Name: printable(p.Name), PID: p.PID, UID: p.UID, Alive: p.Alive, Delivery: core.Delivery(p.Delivery).String(), Durable: p.Durable,
+		Row: p.Row, Role: "consumer", Name: printable(p.Name), PID: p.PID, PIDNamespace: p.PIDNamespace, UID: p.UID, Alive: p.Alive, Delivery: core.Delivery(p.Delivery).String(), Durable: p.Durable,
 		Cursor: p.Cursor, Lag: p.Behind, Read: p.Read, Bytes: p.Bytes, Missed: p.Missed, Lost: p.Lost, Overruns: p.Overruns, ChecksumFailures: p.ChecksumFailures,
-		Waits: p.Waits, WaitMs: p.Waited.Milliseconds(), Timeouts: p.Timeouts, Pins: append([]uint32{}, p.Pins...), SilentMs: p.Silent.Milliseconds(),
+		Waits: p.Waits, WaitMs: p.Waited.Milliseconds(), Timeouts: p.Timeouts, Pins: append([]uint32{}, p.Pins...), SilentMs: p.Silent.Milliseconds(), AgeUnknown: p.AgeUnknown,
 		AttachedMs: now.Sub(p.Attached).Milliseconds(),
 	}
 	if p.Role == layout.RoleProducer {
@@ -177,7 +179,7 @@ func rowOf(p *core.ParticipantMetrics, now time.Time) rowJSON {
 func (a *app) watch(name string, every time.Duration) error {
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	file, _ := a.out.(*os.File)
+	file, _ := a.out.to.(*os.File)
 	redraw := file != nil && isatty.IsTerminal(file.Fd()) && !a.json
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
@@ -192,6 +194,9 @@ func (a *app) watch(name string, every time.Duration) error {
 		}
 		if err := a.showStatus(now, true); err != nil {
 			return err
+		}
+		if a.out.err != nil {
+			return nil // run says why
 		}
 		before = now
 		select {
@@ -222,16 +227,28 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 	a.table("\nROW\tROLE\tNAME\tPID\tDELIVERY\tNEXT\tLAG\tREAD\tRATE\tMISSED\tSILENT\tSTATE", func(w *tabwriter.Writer) {
 		for _, r := range s.status.Participants {
 			if r.Role == "producer" {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID, r.Rate, alive(r.Alive))
+				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID, r.Rate, alive(r.Alive), elsewhere(r))
 				continue
+			}
+			silent := duration(time.Duration(r.SilentMs) * time.Millisecond)
+			if r.AgeUnknown {
+				silent = "unknown"
 			}
 			kept := ""
 			if r.Durable {
 				kept = dim(" durable")
 			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%.0f/s\t%d\t%s\t%s%s\n", r.Row, r.Role, r.Name, r.PID, r.Delivery, r.Cursor, r.Lag, r.Read, r.Rate, r.Missed,
-				duration(time.Duration(r.SilentMs)*time.Millisecond), alive(r.Alive), kept)
+			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%.0f/s\t%d\t%s\t%s%s%s\n", r.Row, r.Role, r.Name, r.PID, r.Delivery, r.Cursor, r.Lag, r.Read, r.Rate, r.Missed,
+				silent, alive(r.Alive), kept, elsewhere(r))
 		}
 	})
 	return nil
+}
+
+// elsewhere says that a row's pid is of another pid namespace.
+func elsewhere(r rowJSON) string {
+	if !core.OtherPIDNamespace(r.PIDNamespace) {
+		return ""
+	}
+	return fmt.Sprintf(" in another pid namespace (%d)", r.PIDNamespace)
 }

@@ -2,8 +2,10 @@ package core
 
 import (
 	"errors"
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"datablock/internal/crash"
@@ -144,12 +146,45 @@ func (a *attachment) findRow(o ConsumerOptions) (returning bool, err error) {
 			}
 		}
 		if !again {
-			return false, fail(Full, "block %q: all %d consumer rows are taken: close some consumers, or create the block with a higher consumer_limit", a.name(), a.consumerLimit)
+			return false, a.full()
 		}
 		if time.Now().After(deadline) {
 			return false, fail(Busy, "block %q: its rows are being attached or cleaned without end: try again", a.name())
 		}
 	}
+}
+
+// full says who has the rows, and what can be done.
+func (a *attachment) full() error {
+	const shown = 5
+	var holders []string
+	rows, dead := map[string]int{}, 0
+	for row := uint32(1); row <= a.consumerLimit; row++ {
+		if a.durableRow(row) && probe(a.ask, row) == nobody {
+			dead++
+			continue
+		}
+		holder := fmt.Sprintf("%s %q", a.who(row), a.rowName(row))
+		if rows[holder]++; rows[holder] == 1 {
+			holders = append(holders, holder)
+		}
+	}
+	for i, holder := range holders {
+		if rows[holder] > 1 {
+			holders[i] = fmt.Sprintf("%s (%d rows)", holder, rows[holder])
+		}
+	}
+	who, advice := inShort(holders, shown, len(holders)), "close some consumers"
+	if dead > 0 {
+		who += fmt.Sprintf("; %d rows are of dead durable consumers", dead)
+		advice += ", give up the places of the dead ones (datablock-admin cleanup-heartbeats --timeout 0s)"
+	}
+	if a.consumerLimit < layout.MaxConsumers {
+		advice += ", or create the block with a higher consumer_limit"
+	} else {
+		advice += fmt.Sprintf("; a block has at most %d, so that more readers need a second block", layout.MaxConsumers)
+	}
+	return fail(Full, "block %q: all %d consumer rows are taken, by %s: %s", a.name(), a.consumerLimit, strings.TrimPrefix(who, "; "), advice)
 }
 
 // lockDurable looks for the row of a durable name. The name's byte is locked meanwhile and until the row is complete, so that one name never gets two rows. again: somebody is at it.
@@ -171,7 +206,7 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 			if heir := a.heir(row); heir != "" {
 				return false, false, fail(Busy, "block %q: the durable consumer %q: %s", a.name(), o.Name, heir)
 			}
-			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (pid %d): one at a time", a.name(), o.Name, *a.ctl.plain64(a.header.row(row) + layout.RowPID))
+			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (%s): one at a time", a.name(), o.Name, a.who(row))
 		case !a.durableRow(row) || a.rowName(row) != o.Name: // expired meanwhile
 			a.unlockConsumerRow()
 			return false, true, nil

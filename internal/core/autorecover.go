@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"datablock/internal/layout"
 	"datablock/internal/platform"
@@ -39,6 +40,7 @@ type RecoveryStep struct {
 type autoRecovery struct {
 	name, directory string
 	dry             bool
+	waiting         time.Duration // as in DiagnoseAfter
 	report          func(RecoveryStep)
 	steps           int
 }
@@ -46,7 +48,12 @@ type autoRecovery struct {
 // AutoRecover walks a block's diagnosis, does for everything that is stuck or damaged what is right for it, and reports each step after it. Nobody who lives is touched: what would take
 // force is reported as StepAttend. A dry run only says what it would do, and changes no byte. It returns the number of steps, StepAttend not counted. Errors: Invalid, NotFound, Access, Version, Corrupt (not a regular file), System.
 func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep)) (int, error) {
-	a := &autoRecovery{name: name, directory: directory, dry: dryRun, report: report}
+	return AutoRecoverAfter(name, directory, dryRun, WaitingAfter, report)
+}
+
+// AutoRecoverAfter is AutoRecover with another time for WaitingAfter.
+func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration, report func(RecoveryStep)) (int, error) {
+	a := &autoRecovery{name: name, directory: directory, dry: dryRun, waiting: waiting, report: report}
 	l, err := locate(name, directory)
 	if err != nil {
 		return 0, err
@@ -71,10 +78,13 @@ func (a *autoRecovery) step(s RecoveryStep, do func() (RecoveryResult, error)) {
 	a.steps++
 	if !a.dry {
 		var err error
-		if s.Result, err = do(); s.Result != RecoverySuccess && err != nil {
-			if s.Text += ": " + err.Error(); s.Kind == StepRepair { // which says what is wrong itself
-				s.Text = "repair: " + err.Error()
-			}
+		s.Result, err = do()
+		switch {
+		case s.Result == RecoverySuccess || err == nil:
+		case s.Kind == StepRepair: // the error names the problem itself
+			s.Text = "repair: " + err.Error()
+		default:
+			s.Text += ": " + err.Error()
 		}
 		s.Done = s.Result == RecoverySuccess
 	}
@@ -109,10 +119,13 @@ func (a *autoRecovery) damage(l location) (after afterDamage, err error) {
 		s := RecoveryStep{Kind: StepRepair, Text: "repair: " + several(mendable[0].Problem, len(mendable))}
 		a.step(s, func() (RecoveryResult, error) {
 			result, _, err := Repair(a.name, a.directory, false)
+			if result == RecoveryNotStuck { // another process has mended it
+				return RecoverySuccess, nil
+			}
 			if result != RecoverySuccess && len(hopeless) > 0 && allMended(l) {
 				result = RecoverySuccess // all that it could do; the rest is named below
 			}
-			after.sound = after.sound && (result == RecoverySuccess || result == RecoveryNotStuck)
+			after.sound = after.sound && result == RecoverySuccess
 			return result, err
 		})
 	}
@@ -180,7 +193,7 @@ func allMended(l location) bool {
 
 // stuck releases what the dead hold.
 func (a *autoRecovery) stuck(l location) error {
-	d, err := Diagnose(a.name, a.directory)
+	d, err := DiagnoseAfter(a.name, a.directory, a.waiting)
 	if err != nil {
 		return err
 	}
@@ -192,14 +205,14 @@ func (a *autoRecovery) stuck(l location) error {
 			a.attend(r.Row, r.PID, RecoveryNotStuck, "row %d: the durable consumer %q died and keeps its place: start it again, or give its place up with cleanup-heartbeats", r.Row, r.Name)
 			continue
 		}
-		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID, Text: fmt.Sprintf("release row %d of the dead consumer %q (pid %d)", r.Row, r.Name, r.PID)},
+		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID, Text: fmt.Sprintf("release row %d of the dead consumer %q (%s)", r.Row, r.Name, ProcessName(r.PID, r.PIDNamespace))},
 			func() (RecoveryResult, error) { return releaseRow(l, r) })
 	}
 	for i := range d.Slots {
 		s := &d.Slots[i]
 		switch {
 		case s.State == SlotWriting && s.Stuck && len(s.Holders) > 0 && !s.Holders[0].Alive:
-			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock, Text: fmt.Sprintf("end the claim of a dead producer (pid %d) on slot %d", s.WriteLock, s.Index)},
+			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock, Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d", ProcessName(s.WriteLock, s.Holders[0].PIDNamespace), s.Index)},
 				func() (RecoveryResult, error) { return ReleaseZombieWriter(a.name, a.directory, s.Index) })
 		case s.Stuck:
 			a.living(s)
@@ -217,7 +230,7 @@ func (a *autoRecovery) living(s *SlotDiagnosis) {
 		return
 	}
 	for _, h := range s.Holders {
-		a.attend(s.Index, h.PID, RecoveryUnsafe, "slot %d is held by %s for %v: is that process stopped, hung or too slow? Only force takes it away", s.Index, h, s.StuckFor)
+		a.attend(s.Index, h.PID, RecoveryUnsafe, "slot %d is held by %s for %s: is that process stopped, hung or too slow? Only force takes it away", s.Index, h, s.StuckText())
 	}
 }
 

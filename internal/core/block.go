@@ -58,9 +58,12 @@ func systemError(err error, what string, args ...any) error {
 	case errors.Is(err, platform.ErrRefused):
 		hint = ": a filter of system calls (seccomp), a security module or the file system refuses it: allow the call, or use another directory"
 	case errors.Is(err, fs.ErrPermission):
-		code, hint = Access, ": check owner and mode of both files, and who runs this program; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), produce (0660: its group), or look, with an observer (0644: everybody)"
+		code = Access
+		if denied := (*platform.Denied)(nil); errors.As(err, &denied) && denied.ByMode {
+			hint = "; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), produce (0660: its group), or look, with an observer (0644: everybody)"
+		}
 	case errors.Is(err, platform.ErrNoSpace):
-		code, hint = NoSpace, ": free some, ask for fewer or smaller slots, or use another directory"
+		code, hint = NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for fewer or smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or use another directory"
 	case errors.Is(err, platform.ErrFileLimit):
 		code, hint = NoSpace, ": raise the limit, or ask for fewer or smaller slots"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
@@ -72,7 +75,7 @@ func systemError(err error, what string, args ...any) error {
 // controlError is systemError for the control file, of a block whose data file could be opened.
 func controlError(err error, name string) error {
 	e := systemError(err, "block %q", name)
-	if CodeOf(e) == Access {
+	if denied := (*platform.Denied)(nil); CodeOf(e) == Access && errors.As(err, &denied) && denied.ByMode {
 		e.(*Error).Detail += "; this one can be looked at: an observer needs the data file only"
 	}
 	return e

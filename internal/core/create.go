@@ -363,7 +363,7 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 	*made = append(*made, path)
 	crash.Point("create.data")
 	if err := f.Reserve(int64(b.dataSize)); err != nil {
-		return systemError(err, "block %q needs %d bytes", b.name(), b.dataSize)
+		return systemError(err, "block %q needs %d bytes, for %d messages and %d spare slots of %d bytes", b.name(), b.dataSize, b.slotCount, b.spareSlots, b.slotSize)
 	}
 	crash.Point("create.data-reserved")
 	if b.dataInfo, err = f.Stat(); err != nil {

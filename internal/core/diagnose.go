@@ -26,8 +26,13 @@ func (s SlotState) String() string {
 	return [...]string{"FREE", "WRITING", "COMMITTED", "DRAINING"}[s&3]
 }
 
-// stuckAfter is how long a living holder may be silent before its slot counts as stuck.
-const stuckAfter = 30 * time.Second
+const (
+	// SilentAfter is how long a living holder may be silent before its slot counts as stuck: a reader that nobody waits for, or a producer within a claim.
+	SilentAfter = 30 * time.Second
+	// WaitingAfter is how long a living reader may keep the producer waiting before its slot counts as stuck, unless the caller says otherwise. A producer that is faster than its LOSSLESS reader
+	// waits for it at every message, for microseconds.
+	WaitingAfter = time.Second
+)
 
 // SlotDiagnosis is one slot, as SlotDiagnostic describes it; Holders says who has it, for people.
 type SlotDiagnosis struct {
@@ -40,6 +45,7 @@ type SlotDiagnosis struct {
 	WriterWaiting bool
 	Stuck         bool
 	StuckFor      time.Duration
+	AgeUnknown    bool // nobody can say since when: a holder's clock is another one
 	Holders       []Holder
 }
 
@@ -51,6 +57,8 @@ type Holder struct {
 	Alive bool
 
 	Durable bool // keeps its place although it is dead
+
+	PIDNamespace uint64 // inode of the pid namespace that PID is of, 0: not known
 }
 
 // String is the holder as people read it: row 2 "logger" pid 71 DEAD.
@@ -60,12 +68,12 @@ func (h Holder) String() string {
 		state = "DEAD"
 	}
 	if h.Row == layout.ProducerRow {
-		return fmt.Sprintf("producer pid %d %s", h.PID, state)
+		return fmt.Sprintf("producer %s %s", ProcessName(h.PID, h.PIDNamespace), state)
 	}
 	if h.Durable && !h.Alive {
 		state = "DEAD, durable"
 	}
-	return fmt.Sprintf("row %d %q pid %d %s", h.Row, h.Name, h.PID, state)
+	return fmt.Sprintf("row %d %q %s %s", h.Row, h.Name, ProcessName(h.PID, h.PIDNamespace), state)
 }
 
 // HeldBy is all holders in one line, "" if there are none.
@@ -75,6 +83,11 @@ func (s SlotDiagnosis) HeldBy() string {
 		all[i] = h.String()
 	}
 	return strings.Join(all, ", ")
+}
+
+// StuckText is StuckFor as people read it.
+func (s SlotDiagnosis) StuckText() string {
+	return ageText(s.StuckFor, !s.AgeUnknown || s.StuckFor > 0)
 }
 
 // RowInfo is one participant. Alive is what the kernel says of its lock.
@@ -87,6 +100,8 @@ type RowInfo struct {
 	Cursor, Read, Missed uint64
 	Pins                 []uint32 // slots
 	Silent               time.Duration
+	AgeUnknown           bool   // Silent is not known: the row's clock is another one
+	PIDNamespace         uint64 // inode of the pid namespace that PID is of, 0: not known
 	lossless             bool
 	incarnation          uint32 // loaded first: what else is here may be a later participant's, never an earlier one's
 }
@@ -111,6 +126,14 @@ var ErrSlotRange = fail(Invalid, "no such slot")
 
 // Diagnose looks at a whole block, in any state. Read-only, changes nothing. Errors: Invalid, NotFound, Access, Corrupt, Version.
 func Diagnose(name, directory string) (*Diagnosis, error) {
+	return DiagnoseAfter(name, directory, WaitingAfter)
+}
+
+// DiagnoseAfter is Diagnose with another time for WaitingAfter.
+func DiagnoseAfter(name, directory string, waiting time.Duration) (*Diagnosis, error) {
+	if waiting < 0 {
+		return nil, negative("time after which a waiting producer counts", waiting)
+	}
 	l, err := locate(name, directory)
 	if err != nil {
 		return nil, err
@@ -120,7 +143,12 @@ func Diagnose(name, directory string) (*Diagnosis, error) {
 		return nil, err
 	}
 	defer v.close()
-	return v.diagnose(), nil
+	return v.diagnose(waiting), nil
+}
+
+// negative refuses a time.
+func negative(what string, d time.Duration) error {
+	return fail(Invalid, "the %s is %v: it cannot be negative", what, d)
 }
 
 // DiagnoseSlot looks at one slot. Errors as Diagnose, and ErrSlotRange.
@@ -139,9 +167,9 @@ func slotRange(name string, slot, slots uint32) error {
 	return &Error{Code: Invalid, Cause: ErrSlotRange, Detail: fmt.Sprintf("block %q has slots 0 to %d, there is no slot %d", name, slots-1, slot)}
 }
 
-func (v *view) diagnose() *Diagnosis {
+func (v *view) diagnose(waiting time.Duration) *Diagnosis {
 	d := &Diagnosis{Block: v.info(), Slots: make([]SlotDiagnosis, v.slots())}
-	now := platform.Monotonic()
+	now := readClock()
 	for row := uint32(0); row <= v.consumerLimit; row++ {
 		if v.rowStatus(row) != layout.RowFree {
 			d.Rows = append(d.Rows, v.rowInfo(row, now))
@@ -157,7 +185,7 @@ func (v *view) diagnose() *Diagnosis {
 			s.State, s.WriteLock = SlotCommitted, 0
 		}
 	}
-	v.addReaders(d)
+	v.addReaders(d, v.waiting(now), waiting)
 	v.addWriter(d, now)
 	return d
 }
@@ -174,16 +202,19 @@ func (v *view) plainSlot(slot uint32) SlotDiagnosis {
 	return s
 }
 
-func (v *view) rowInfo(row uint32, now uint64) RowInfo {
+func (v *view) rowInfo(row uint32, now clock) RowInfo {
 	at, incarnation := v.header.row(row), v.incarnationOf(row)
+	silent, known := now.since(*v.ctl.plain64(at + layout.RowHeartbeat), v.clockOf(row))
 	r := RowInfo{
 		incarnation: incarnation, Row: row, Status: v.rowStatus(row), Name: v.rowName(row), PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
 		Durable: v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
-		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: since(*v.ctl.plain64(at + layout.RowHeartbeat), now),
-		lossless: v.maskHas(v.lossless, row),
+		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: silent, AgeUnknown: !known,
+		PIDNamespace: *v.ctl.plain64(at + layout.RowPIDNS), lossless: v.maskHas(v.lossless, row),
 	}
 	if row == layout.ProducerRow {
-		r.Cursor, r.Silent = v.next(), since(*v.data.plain64(layout.Heartbeat), now)
+		r.Cursor = v.next()
+		silent, known = now.since(*v.data.plain64(layout.Heartbeat), v.clockOf(row))
+		r.Silent, r.AgeUnknown = silent, !known
 	}
 	if v.maskHas(v.active, row) {
 		for k := range uint64(layout.MaxPins) {
@@ -202,20 +233,56 @@ func since(then, now uint64) time.Duration {
 	return time.Duration(now - then)
 }
 
-// addReaders attributes every pin, and every LOSSLESS cursor, to the slot it holds.
-func (v *view) addReaders(d *Diagnosis) {
+// producerWait is what the producer waits for, and for how long it has waited.
+type producerWait struct {
+	cursor uint64 // that has to be reached, 0: it waits for no cursor
+	since  time.Duration
+	known  bool
+	dated  bool // since says something: libraries before WaitSince did not write it
+}
+
+// waiting looks whether a living producer waits for a cursor. What a dead one waited for is still there.
+func (v *view) waiting(now clock) (w producerWait) {
 	awaited := v.producerWaiting.Load()
+	if awaited == 0 || awaited == layout.WaitAny || probe(v.ask, layout.ProducerRow) == nobody {
+		return producerWait{}
+	}
+	begun := *v.data.plain64(layout.WaitSince)
+	w.cursor, w.dated = awaited, begun != 0
+	w.since, w.known = now.since(begun, v.clockOf(layout.ProducerRow))
+	return w
+}
+
+// keptWaiting is for how long a reader has kept the producer waiting.
+func (w producerWait) keptWaiting(r RowInfo) (d time.Duration, known bool) {
+	if !w.dated {
+		return r.Silent, !r.AgeUnknown
+	}
+	return w.since, w.known
+}
+
+// keptBy reports whether the producer waits for this reader.
+func (w producerWait) keptBy(r RowInfo) bool {
+	return r.lossless && w.cursor != 0 && r.Cursor < w.cursor
+}
+
+// cursorSlot is the slot of the message that a LOSSLESS reader has yet to read, or is reading.
+func (v *view) cursorSlot(r RowInfo) (slot uint32, ok bool) {
+	e := v.entry(r.Cursor).Load()
+	slot = layout.EntrySlot(e)
+	return slot, r.lossless && !layout.EntryEmpty(e) && slot < v.slots() && layout.EntryID(e, r.Cursor) == r.Cursor
+}
+
+// addReaders attributes every pin, and every LOSSLESS cursor, to the slot it holds.
+func (v *view) addReaders(d *Diagnosis, wait producerWait, threshold time.Duration) {
 	for _, r := range d.Rows {
 		if r.Role != layout.RoleConsumer {
 			continue
 		}
 		held := r.Pins
-		blocking := false
-		if e := v.entry(r.Cursor).Load(); r.lossless && !layout.EntryEmpty(e) && layout.EntrySlot(e) < v.slots() {
-			if slot := layout.EntrySlot(e); layout.EntryID(e, r.Cursor) == r.Cursor && !slices.Contains(held, slot) {
-				held = append(held, slot)
-				blocking = awaited != 0 && awaited != layout.WaitAny && r.Cursor < awaited
-			}
+		next, ok := v.cursorSlot(r)
+		if ok && !slices.Contains(held, next) {
+			held = append(held, next)
 		}
 		for _, slot := range held {
 			s := &d.Slots[slot]
@@ -223,21 +290,30 @@ func (v *view) addReaders(d *Diagnosis) {
 				s.State = SlotDraining
 			}
 			s.ReaderCount++
-			s.Holders = append(s.Holders, Holder{r.Row, r.Name, r.PID, r.Alive, r.Durable})
-			waiting := blocking && slot == held[len(held)-1]
-			s.WriterWaiting = s.WriterWaiting || waiting
-			if !r.Alive || r.Silent > stuckAfter || waiting {
+			s.Holders = append(s.Holders, Holder{r.Row, r.Name, r.PID, r.Alive, r.Durable, r.PIDNamespace})
+			s.AgeUnknown = s.AgeUnknown || r.AgeUnknown
+			if !r.Alive || r.Silent > SilentAfter {
 				s.Stuck = true
 				s.StuckFor = max(s.StuckFor, r.Silent)
+			}
+			if !ok || slot != next || !wait.keptBy(r) {
+				continue
+			}
+			s.WriterWaiting = true
+			if kept, known := wait.keptWaiting(r); !known {
+				s.AgeUnknown = true
+			} else if kept >= threshold {
+				s.Stuck = true
+				s.StuckFor = max(s.StuckFor, kept)
 			}
 		}
 	}
 }
 
 // addWriter judges the open claim.
-func (v *view) addWriter(d *Diagnosis, now uint64) {
+func (v *view) addWriter(d *Diagnosis, now clock) {
 	alive := probe(v.ask, layout.ProducerRow) != nobody
-	open := since(*v.data.plain64(layout.ClaimSince), now)
+	open, known := now.since(*v.data.plain64(layout.ClaimSince), v.clockOf(layout.ProducerRow))
 	for i := range d.Slots {
 		s := &d.Slots[i]
 		if s.State != SlotWriting {
@@ -246,8 +322,9 @@ func (v *view) addWriter(d *Diagnosis, now uint64) {
 		if id := *v.data.plain64(layout.ClaimID); id != 0 {
 			s.MessageID = id - 1
 		}
-		s.Holders = append(s.Holders, Holder{Row: layout.ProducerRow, PID: s.WriteLock, Alive: alive})
-		if !alive || open > stuckAfter {
+		s.Holders = append(s.Holders, Holder{Row: layout.ProducerRow, PID: s.WriteLock, Alive: alive, PIDNamespace: *v.data.plain64(layout.ProducerPIDNS)})
+		s.AgeUnknown = s.AgeUnknown || !known
+		if !alive || open > SilentAfter {
 			s.Stuck = true
 			s.StuckFor = max(s.StuckFor, open)
 		}

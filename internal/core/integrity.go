@@ -53,7 +53,8 @@ type Integrity struct {
 	CorruptedSlots  uint32
 	Findings        []Finding // at most maxFindings
 	Found           int       // how many there are
-	Repaired        []string  // by Repair: what it has done
+	Repaired        []string  // by Repair: what it has done, at most maxFindings
+	Mended          int       // by Repair: how much it has done
 }
 
 // Healthy reports whether nothing is wrong.
@@ -130,6 +131,12 @@ type inspection struct {
 	wrong    [PartLog + 1]bool // by Part
 	slotBits []uint64
 	bad      uint32 // slots in slotBits
+
+	// What a repair has to look at, however much it is. Findings are texts for people, and end at maxFindings.
+	wrongPlaces  []uint64 // bits, of ring entries
+	wrongRows    []uint32
+	wrongRecords []uint32 // of the recovery log
+	terse        bool     // findings need no text: there are more than are shown
 
 	next       uint64 // what everything else says where commit is damaged
 	nextKnown  bool
@@ -281,6 +288,7 @@ func (x *inspection) inspect() {
 		return
 	}
 	x.slotBits = make([]uint64, (x.slots()+63)/64)
+	x.wrongPlaces = make([]uint64, (x.slotCount+63)/64)
 	x.judgeCommit()
 	x.judgeWords()
 	x.judgeRing()
@@ -289,8 +297,9 @@ func (x *inspection) inspect() {
 	x.settle()
 }
 
-// doubt notes a place that looked wrong. Past maxFindings nothing is remembered but the number.
+// doubt notes a place that looked wrong.
 func (x *inspection) doubt(look func() (Finding, bool)) {
+	x.terse = len(x.suspects) >= maxFindings
 	if f, wrong := look(); wrong {
 		x.suspects = append(x.suspects, suspect{f, look})
 	}
@@ -305,6 +314,7 @@ func (x *inspection) settle() {
 		platform.Nap(suspectPause)
 		left := x.suspects[:0]
 		for _, s := range x.suspects {
+			x.terse = len(left) >= maxFindings
 			if f, wrong := s.look(); wrong {
 				s.first = f
 				left = append(left, s)
@@ -315,7 +325,7 @@ func (x *inspection) settle() {
 	for _, s := range x.suspects {
 		x.report(s.first)
 	}
-	x.suspects = nil // judged: whoever settles later has doubts of its own
+	x.suspects, x.terse = nil, false // judged: whoever settles later has doubts of its own
 }
 
 // report adds what is wrong beyond doubt.
@@ -325,6 +335,14 @@ func (x *inspection) report(f Finding) {
 	if f.Slot < NoSlot && int(f.Slot/64) < len(x.slotBits) && x.slotBits[f.Slot/64]>>(f.Slot%64)&1 == 0 {
 		x.slotBits[f.Slot/64] |= 1 << (f.Slot % 64)
 		x.bad++
+	}
+	switch {
+	case f.Part == PartRing && int(f.Index/64) < len(x.wrongPlaces):
+		x.wrongPlaces[f.Index/64] |= 1 << (f.Index % 64)
+	case f.Part == PartRow:
+		x.wrongRows = append(x.wrongRows, f.Index)
+	case f.Part == PartLog:
+		x.wrongRecords = append(x.wrongRecords, f.Index)
 	}
 	if len(x.damaged) < maxFindings {
 		x.damaged = append(x.damaged, f)
@@ -340,6 +358,9 @@ func (x *inspection) verdict() *Integrity {
 
 // finding makes the look's answer: a problem, with the advice to repair.
 func (x *inspection) finding(part Part, index, slot uint32, format string, args ...any) (Finding, bool) {
+	if x.terse {
+		return Finding{Part: part, Index: index, Slot: slot}, true
+	}
 	return Finding{part, index, slot, fmt.Sprintf("block %q: ", x.name()) + fmt.Sprintf(format, args...), repairAdvice(x.name())}, true
 }
 

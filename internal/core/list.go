@@ -23,10 +23,12 @@ type BlockInfo struct {
 	Policy        uint32
 	Consumers     uint32
 	ConsumerLimit uint32
+	ProducerPIDNS uint64 // inode of the pid namespace that ProducerPID is of, 0: not known
 	State         uint32 // 0: there is a file that claims to be a block and cannot be read as one
 }
 
-// List describes the blocks in a directory ("" for the default one), sorted by name. It opens read-only and changes nothing.
+// List describes the blocks in a directory ("" for the default one), sorted by name. It opens read-only and changes nothing. What has a control file beside it is a block, also if it cannot be read: another
+// user's, one whose first bytes are damaged, or that was truncated to nothing.
 func List(directory string) ([]BlockInfo, error) {
 	dir, err := resolveDirectory(directory)
 	if err != nil {
@@ -35,6 +37,12 @@ func List(directory string) ([]BlockInfo, error) {
 	files, err := platform.ReadDirectory(dir)
 	if err != nil {
 		return nil, systemError(err, "list the blocks")
+	}
+	controlled := map[string]bool{} // names that a control file is of
+	for _, f := range files {
+		if name, _, temporary, ok := parseControl(f.Name); ok && !temporary && f.Regular {
+			controlled[name] = true
+		}
 	}
 	var list []BlockInfo
 	for _, f := range files {
@@ -46,7 +54,8 @@ func List(directory string) ([]BlockInfo, error) {
 		case err == nil:
 			list = append(list, v.info())
 			v.close()
-		case claimsToBeBlock(dir, f.Name):
+		case CodeOf(err) == NotFound: // removed meanwhile
+		case controlled[f.Name], claimsToBeBlock(dir, f.Name):
 			list = append(list, BlockInfo{Name: f.Name})
 		}
 	}
@@ -96,7 +105,7 @@ func (v *view) info() BlockInfo {
 		SpareSlots: v.spareSlots, Policy: uint32(v.policy), ConsumerLimit: v.consumerLimit, State: v.state.Load(),
 	}
 	if probe(v.ask, layout.ProducerRow) == somebody {
-		i.ProducerPID = *v.data.plain64(layout.ProducerPID)
+		i.ProducerPID, i.ProducerPIDNS = *v.data.plain64(layout.ProducerPID), *v.data.plain64(layout.ProducerPIDNS)
 	}
 	for row := uint32(1); row <= v.consumerLimit; row++ {
 		if v.rowStatus(row) != layout.RowFree && probe(v.ask, row) == somebody {
@@ -166,7 +175,7 @@ func unlink(l location, force bool) error {
 		if heir := b.heir(row); heir != "" {
 			return fail(Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force", b.name(), row, b.rowName(row), heir)
 		}
-		return fail(Busy, "block %q is in use: consumer row %d (%q, pid %d): close it first, or unlink it by force", b.name(), row, b.rowName(row), *b.ctl.plain64(b.header.row(row) + layout.RowPID))
+		return fail(Busy, "block %q is in use: consumer row %d (%q, %s): close it first, or unlink it by force", b.name(), row, b.rowName(row), b.who(row))
 	}
 	if err := b.mayEnd(); err != nil {
 		return err

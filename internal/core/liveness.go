@@ -296,6 +296,7 @@ func (b *block) writeIdentity(row uint32, role, delivery uint8, name string) {
 	*b.ctl.plain64(at + layout.RowPID) = who.PID
 	*b.ctl.plain64(at + layout.RowStart) = who.StartTime
 	*b.ctl.plain64(at + layout.RowPIDNS) = who.PIDNamespace
+	*b.ctl.plain64(at + layout.RowClock) = clockWord(who.ClockAhead, who.ClockKnown)
 	b.ctl.u32(at + layout.RowUID).Store(who.UID)
 	b.ctl[at+layout.RowRole] = role
 	b.ctl[at+layout.RowDelivery] = delivery

@@ -30,6 +30,14 @@ func (l location) data() string                { return filepath.Join(l.director
 func (l location) control(id blockID) string   { return l.data() + "." + id.String() + controlSuffix }
 func (l location) temporary(id blockID) string { return l.data() + "." + id.String() + temporarySuffix }
 
+// reference is what a command finds the block by: its name does in the default directory only.
+func (l location) reference() string {
+	if usual, err := resolveDirectory(""); err == nil && usual == l.directory {
+		return l.name
+	}
+	return l.data()
+}
+
 // locate finds a block by plain name, in the directory given or the default one, or by absolute path.
 func locate(name, directory string) (location, error) {
 	if strings.HasPrefix(name, "/") {

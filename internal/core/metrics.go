@@ -26,7 +26,7 @@ type Metrics struct {
 type ParticipantMetrics struct {
 	RowInfo
 	UID                                      uint32
-	StartTime, PIDNamespace                  uint64
+	StartTime                                uint64
 	Attached, Died                           time.Time // Died is zero unless it is durable and was found dead
 	Bytes, Waits, Timeouts                   uint64
 	Waited                                   time.Duration
@@ -45,11 +45,12 @@ func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error)
 	}
 	defer v.close()
 	word := func(at uint64) uint64 { return *v.data.plain64(at) }
-	now := platform.Monotonic()
+	now := readClock()
+	idle, _ := now.since(word(layout.Heartbeat), v.clockOf(layout.ProducerRow))
 	m := &Metrics{
 		Block: v.info(), Written: word(layout.MetricWritten), Bytes: word(layout.MetricBytes), Aborted: word(layout.MetricAborted), Fenced: word(layout.MetricFenced),
 		Waits: word(layout.MetricWaits), Waited: time.Duration(word(layout.MetricWaitNs)), Timeouts: word(layout.MetricTimeouts), Scans: word(layout.MetricScans),
-		Cleaned: v.ctl.u64(layout.CtlCleaned).Load(), Age: since(v.created, platform.Realtime()), Idle: since(word(layout.Heartbeat), now),
+		Cleaned: v.ctl.u64(layout.CtlCleaned).Load(), Age: since(v.created, platform.Realtime()), Idle: idle,
 		SchemaMismatches: v.ctl.u64(layout.CtlMismatches).Load(),
 		Recoveries:       v.ctl.u64(v.logOffset + layout.LogNext).Load(),
 	}
@@ -78,11 +79,11 @@ func (m *Metrics) add(p *ParticipantMetrics) {
 	}
 }
 
-func (v *view) participantMetrics(row uint32, now, next uint64) ParticipantMetrics {
+func (v *view) participantMetrics(row uint32, now clock, next uint64) ParticipantMetrics {
 	at := v.header.row(row)
 	word := func(offset uint64) uint64 { return *v.ctl.plain64(at + offset) }
 	p := ParticipantMetrics{
-		RowInfo: v.rowInfo(row, now), UID: v.ctl.u32(at + layout.RowUID).Load(), StartTime: word(layout.RowStart), PIDNamespace: word(layout.RowPIDNS),
+		RowInfo: v.rowInfo(row, now), UID: v.ctl.u32(at + layout.RowUID).Load(), StartTime: word(layout.RowStart),
 		Attached: time.Unix(0, int64(word(layout.RowAttached))), Bytes: word(layout.RowBytes), Waits: word(layout.RowWaits), Timeouts: word(layout.RowTimeouts),
 		Waited: time.Duration(word(layout.RowWaitNs)), Lost: word(layout.RowLost), Overruns: word(layout.RowOverruns), ChecksumFailures: word(layout.RowChecksums),
 	}

@@ -34,7 +34,7 @@ func (b *block) beingWritten(advice, otherwise string) error {
 	if heir := b.heir(layout.ProducerRow); heir != "" {
 		return fail(ProducerActive, "block %q has no living producer, and is locked: %s, or %s", b.name(), heir, otherwise)
 	}
-	return fail(ProducerActive, "block %q is being written by pid %d: %s, or %s", b.name(), *b.data.plain64(layout.ProducerPID), advice, otherwise)
+	return fail(ProducerActive, "block %q is being written by %s: %s, or %s", b.name(), b.who(layout.ProducerRow), advice, otherwise)
 }
 
 // keepsLock reports what became of the row's lock, nil if this participant has it. The process may have closed the descriptor, as a program that becomes a daemon closes all that it finds; then others
@@ -65,4 +65,27 @@ func (a *attachment) lockLost(cause error) error {
 func lost(err error) bool {
 	var lost *platform.DescriptorLost
 	return errors.As(err, &lost)
+}
+
+// who is the process of a row as people read it.
+func (b *block) who(row uint32) string {
+	if row == layout.ProducerRow {
+		return ProcessName(*b.data.plain64(layout.ProducerPID), *b.data.plain64(layout.ProducerPIDNS))
+	}
+	at := b.header.row(row)
+	return ProcessName(*b.ctl.plain64(at + layout.RowPID), *b.ctl.plain64(at + layout.RowPIDNS))
+}
+
+// ProcessName is a pid, and its pid namespace where that is another one: there the number says nothing about the processes of this one.
+func ProcessName(pid, namespace uint64) string {
+	if OtherPIDNamespace(namespace) {
+		return fmt.Sprintf("pid %d of another pid namespace (%d)", pid, namespace)
+	}
+	return fmt.Sprintf("pid %d", pid)
+}
+
+// OtherPIDNamespace reports whether a pid namespace is certainly not this process's: a pid of it is nothing to give to kill here.
+func OtherPIDNamespace(namespace uint64) bool {
+	own := platform.PIDNamespace()
+	return namespace != 0 && own != 0 && namespace != own
 }

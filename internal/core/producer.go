@@ -36,13 +36,14 @@ type Producer struct {
 
 	nameChecked uint64 // Monotonic of the last look whether the name still leads here
 
-	counted  uint64 // Monotonic of the last look whether those who are attached live
-	heldAt   uint64 // id + 1 of the message whose claim had to wait last
-	sleeps   uint32 // for it
-	outside  *Sleep // of the caller, where the call is made in steps
-	write    WriteTransactionSlot
-	swept    uint64             // Monotonic of the last look for dead readers outside a wait
-	refusals [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times
+	counted   uint64 // Monotonic of the last look whether those who are attached live
+	heldAt    uint64 // id + 1 of the message whose claim had to wait last, 0: it got its room
+	heldSince uint64 // Monotonic since when
+	sleeps    uint32 // for it
+	outside   *Sleep // of the caller, where the call is made in steps
+	write     WriteTransactionSlot
+	swept     uint64             // Monotonic of the last look for dead readers outside a wait
+	refusals  [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times
 }
 
 // nameCheckEvery bounds how long a producer whose block was replaced goes on without noticing from the name alone.

@@ -129,7 +129,7 @@ func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
 		result, why = RecoverySuccess, nil
 	})
 	if !dead {
-		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (pid %d), or somebody is recovering it right now", r.name(), slot, *r.data.plain64(layout.ProducerPID))
+		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (%s), or another process is recovering it right now", r.name(), slot, r.who(layout.ProducerRow))
 	}
 	return result, why
 }
@@ -145,6 +145,9 @@ func (b *block) inRing(slot uint32) bool {
 
 // CleanupDeadConsumers removes the rows of all dead consumers, a durable one only when it has been dead for longer than olderThan, and returns how many.
 func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int, error) {
+	if olderThan < 0 {
+		return 0, negative("time that a durable consumer must have been dead", olderThan)
+	}
 	r, err := openRepairer(name, directory, consume)
 	if err != nil {
 		return 0, err

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 
 	"datablock/internal/crash"
 	"datablock/internal/layout"
@@ -13,41 +14,49 @@ import (
 // Repair rebuilds what can be concluded from the rest of a block, and resets what cannot: in place, the same files and the same attachments, and no good message is
 // touched. Entries and slots belong to the producer: while one lives they are repaired only with force, and then its open claim may be fenced and what is damaged is discarded (LOST).
 // It returns what has been done and, as Integrity, what is left. Results: Success, all of it is repaired; NotStuck, nothing was wrong; Unsafe, a living producer is in the way; Failed, something cannot be rebuilt,
-// or could not be written. The error says more unless the result is Success. Every repair is idempotent, and one that dies is continued by the next.
+// or could not be written. The error says more unless the result is Success. It goes on while it makes progress, and of two repairs at once each may find that the other has done its work: that is Success, too.
+// Every repair is idempotent, and one that dies is continued by the next.
 func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, error) {
 	l, err := locate(name, directory)
 	if err != nil {
 		return RecoveryFailed, nil, err
 	}
 	r := repair{name: l.name, force: force}
-	for range repairRounds {
+	begun, damaged := platform.Monotonic(), false
+	for idle, round := 0, 0; ; round++ {
 		left, err := r.round(l)
-		if err != nil {
+		switch {
+		case err != nil:
 			return RecoveryFailed, left, err
-		}
-		if left.Healthy() {
-			break
-		}
-		if !r.progress {
+		case left.Healthy() && !damaged:
+			return RecoveryNotStuck, left, fail(Invalid, "block %q is healthy, there is nothing to repair", l.name)
+		case left.Healthy():
+			left.Repaired, left.Mended = r.done, r.count
+			return RecoverySuccess, left, nil
+		case round == repairRounds:
 			return r.refused(left)
+		case r.progress:
+			idle = 0
+		case r.busy && time.Duration(platform.Monotonic()-begun) < repairPatience:
+			platform.Nap(time.Millisecond)
+		case r.unsafe != "" || idle == repairLooks:
+			return r.refused(left)
+		default: // another process may have mended it since it was looked at, or be about to
+			idle++
+			platform.Nap(time.Duration(idle) * time.Millisecond)
 		}
+		damaged = true
 	}
-	after, err := ValidateIntegrity(name, directory)
-	switch {
-	case err != nil:
-		return RecoveryFailed, nil, err
-	case !after.Healthy():
-		r.progress = false
-		return r.refused(after)
-	case len(r.done) == 0:
-		return RecoveryNotStuck, after, fail(Invalid, "block %q is healthy, there is nothing to repair", l.name)
-	}
-	after.Repaired = r.done
-	return RecoverySuccess, after, nil
 }
 
-// repairRounds bounds the passes: a repaired header shows the ring, a repaired ring the rows.
-const repairRounds = 6
+const (
+	// repairRounds bounds the rounds of a repair that makes progress in each: damage comes back only while another process writes to the block.
+	repairRounds = 100
+	// repairLooks is how often a repair looks again that has found damage and could change nothing.
+	repairLooks = 5
+	// repairPatience bounds the wait for another process that repairs or cleans the same rows.
+	repairPatience = 30 * time.Second
+)
 
 // actionRepair in the recovery log: the target is the index of what was repaired, before has the part and what was there.
 const actionRepair = 32
@@ -55,26 +64,42 @@ const actionRepair = 32
 type repair struct {
 	name     string
 	force    bool
-	done     []string
-	progress bool
-	unsafe   string // why something was not touched
+	done     []string // at most maxFindings
+	count    int      // of all that was done
+	progress bool     // in this round
+	busy     bool     // in this round: another process holds what has to be locked
+	unsafe   string   // in this round: why something was not touched
 }
 
 func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
-	left.Repaired = r.done
+	left.Repaired, left.Mended = r.done, r.count
 	said := ""
-	if len(r.done) > 0 {
-		said = fmt.Sprintf(" (repaired: %s)", strings.Join(r.done, "; "))
+	if r.count > 0 {
+		said = fmt.Sprintf(" (repaired: %s)", inShort(r.done, 3, r.count))
 	}
-	if r.unsafe != "" {
-		return RecoveryUnsafe, left, fail(ProducerActive, "%s: %s%s", left.Findings[0].Problem, r.unsafe, said)
+	first := left.Findings[0]
+	switch {
+	case r.unsafe != "":
+		return RecoveryUnsafe, left, fail(ProducerActive, "%s: %s%s", first.Problem, r.unsafe, said)
+	case r.busy:
+		return RecoveryFailed, left, fail(Busy, "%s: another process has been repairing the block for %v, and has not finished: is it stopped? Continue or end it, then repair again%s", first.Problem, repairPatience, said)
+	case first.Advice == repairAdvice(r.name):
+		return RecoveryFailed, left, fail(Corrupt, "%s, and cannot be repaired while it is used so: stop the programs that use the block, then repair it again%s", first.Problem, said)
 	}
-	return RecoveryFailed, left, fail(Corrupt, "%s, and cannot be repaired%s", left.Message(), said)
+	return RecoveryFailed, left, fail(Corrupt, "%s%s", left.Message(), said)
+}
+
+// inShort is the first of count texts, and how many there are besides.
+func inShort(texts []string, shown, count int) string {
+	if count <= shown {
+		return strings.Join(texts, "; ")
+	}
+	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:shown], "; "), count-shown)
 }
 
 // round looks once, and repairs what it finds.
 func (r *repair) round(l location) (*Integrity, error) {
-	r.progress = false
+	r.progress, r.busy, r.unsafe = false, false, ""
 	x, err := openInspection(l, false)
 	if err != nil {
 		return nil, err
@@ -105,16 +130,18 @@ func (r *repair) round(l location) (*Integrity, error) {
 	}
 	w := repairer{x.block, x.ask}
 	r.words(x, &w)
-	r.rows(x, &w, found)
-	r.log(x, &w, found)
-	r.ring(x, &w, found)
+	r.rows(x, &w)
+	r.log(x, &w)
+	r.ring(x, &w)
 	return found, nil
 }
 
 // did notes a repair, here and in the block's recovery log.
 func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format string, args ...any) {
 	r.progress = true
-	r.done = append(r.done, fmt.Sprintf(format, args...))
+	if r.count++; len(r.done) < maxFindings {
+		r.done = append(r.done, fmt.Sprintf(format, args...))
+	}
 	if w != nil {
 		w.log(actionRepair, uint64(index), [4]uint64{uint64(part), before})
 	}
@@ -223,15 +250,12 @@ func (x *inspection) ringEpoch() uint64 {
 }
 
 // log takes the numbers off damaged records: they then count as never completed.
-func (r *repair) log(x *inspection, w *repairer, found *Integrity) {
-	for _, f := range found.Findings {
-		if f.Part != PartLog {
-			continue
-		}
-		seq := x.ctl.u64(x.logRecord(f.Index) + layout.RecSeq)
+func (r *repair) log(x *inspection, w *repairer) {
+	for _, record := range x.wrongRecords {
+		seq := x.ctl.u64(x.logRecord(record) + layout.RecSeq)
 		if was := seq.Load(); seq.CompareAndSwap(was, 0) {
 			crash.Point("repair.word")
-			r.did(w, PartLog, f.Index, was, "dropped recovery log record %d", f.Index)
+			r.did(w, PartLog, record, was, "dropped recovery log record %d", record)
 		}
 	}
 }

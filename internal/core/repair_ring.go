@@ -2,14 +2,15 @@ package core
 
 import (
 	"fmt"
+	"slices"
 
 	"datablock/internal/crash"
 	"datablock/internal/layout"
 )
 
 // ring repairs entries and slots. With the producer's row locked nobody else writes to them, and a producer that starts waits for the moment that it takes.
-func (r *repair) ring(x *inspection, w *repairer, found *Integrity) {
-	places := x.damagedPlaces(found)
+func (r *repair) ring(x *inspection, w *repairer) {
+	places := x.damagedPlaces()
 	if len(places) == 0 {
 		return
 	}
@@ -17,66 +18,180 @@ func (r *repair) ring(x *inspection, w *repairer, found *Integrity) {
 		if x.whereName() != leadsThere {
 			return
 		}
-		named := x.namedSlots(places)
-		for _, place := range places {
-			r.rebuildEntry(x, w, place, named)
+		p := x.planRing(places)
+		for _, surely := range []bool{true, false} {
+			for i, place := range places {
+				if (p.slots[i] != layout.NoSlot) == surely {
+					r.rebuildEntry(x, w, place, p.slots[i], p)
+				}
+			}
 		}
 		x.wakeConsumers() // also after a repair that died before it came to this
 	})
 	if ran {
 		return
 	}
-	if !r.force {
-		r.unsafe = fmt.Sprintf("its producer lives (pid %d), and its ring is not touched while it does: stop it, then repair; or repair with force, which discards the damaged messages", *x.data.plain64(layout.ProducerPID))
+	if probe(x.ask, layout.ProducerRow) != somebody {
+		r.busy = true // another process is repairing, or cleaning the row
 		return
 	}
-	before := len(r.done)
-	for _, place := range places {
-		r.discard(x, w, place)
+	named := x.naming()
+	if !r.force {
+		r.unsafe = r.livingProducer(x) + ", and its ring is not touched while it does: stop it, then repair"
+		if !slices.ContainsFunc(places, func(place uint32) bool { return !x.discardable(place, named) }) {
+			r.unsafe += "; or repair with force, which discards the damaged messages"
+		}
+		return
 	}
-	if len(r.done) > before {
+	before := r.count
+	for _, place := range places {
+		r.discard(x, w, place, named)
+	}
+	if r.count > before {
 		x.wakeConsumers()
 	}
 }
 
-// damagedPlaces are the ring's entries of which something is wrong, each once.
-func (x *inspection) damagedPlaces(found *Integrity) (places []uint32) {
-	wrong := map[uint32]bool{}
-	for _, f := range found.Findings {
-		if f.Part == PartRing {
-			wrong[f.Index] = true
-		}
-		if f.Part != PartSlot && f.Part != PartPayload && f.Part != PartRing {
-			continue
-		}
-		for place := range x.slotCount { // of two entries with one slot either may be the wrong one
-			if e := x.entries[place].Load(); f.Slot < x.slots() && !layout.EntryEmpty(e) && layout.EntrySlot(e) == f.Slot {
-				wrong[place] = true
-			}
-		}
-	}
+func (r *repair) livingProducer(x *inspection) string {
+	return fmt.Sprintf("its producer lives (%s)", x.who(layout.ProducerRow))
+}
+
+// damagedPlaces are the ring's entries of which something is wrong, each once. Of two entries with one slot either may be the wrong one.
+func (x *inspection) damagedPlaces() (places []uint32) {
 	for place := range x.slotCount {
-		if wrong[place] {
+		e := x.entries[place].Load()
+		slot := layout.EntrySlot(e)
+		if x.wrongPlaces[place/64]>>(place%64)&1 == 1 || !layout.EntryEmpty(e) && slot < x.slots() && x.slotBits[slot/64]>>(slot%64)&1 == 1 {
 			places = append(places, place)
 		}
 	}
 	return places
 }
 
-// namedSlots are the slots that the sound part of the ring names.
-func (x *inspection) namedSlots(damaged []uint32) map[uint32]bool {
-	named := map[uint32]bool{}
-	next := 0
+// naming is how many entries name each slot.
+func (x *inspection) naming() []uint32 {
+	named := make([]uint32, x.slots())
 	for place := range x.slotCount {
-		if next < len(damaged) && damaged[next] == place {
-			next++
-			continue
-		}
 		if e := x.entries[place].Load(); !layout.EntryEmpty(e) && layout.EntrySlot(e) < x.slots() {
-			named[layout.EntrySlot(e)] = true
+			named[layout.EntrySlot(e)]++
 		}
 	}
 	return named
+}
+
+// ringPlan is which slot each damaged entry is to name. It is made in passes over the ring and the slots, so that the time for each entry is the same whatever the length of the ring.
+type ringPlan struct {
+	slots  []uint32 // for each damaged place, NoSlot: the message is lost, and any slot will do
+	named  []uint32 // how many entries name each slot at present
+	taken  []bool   // slots that an entry will name when all is done
+	pinned []bool   // slots that consumers held when the plan was made
+	spare  [2][]uint32
+}
+
+func (x *inspection) planRing(places []uint32) *ringPlan {
+	p := &ringPlan{slots: make([]uint32, len(places)), named: x.naming(), taken: make([]bool, x.slots()), pinned: make([]bool, x.slots())}
+	x.forMask(x.active, func(row uint32) {
+		for k := range uint64(layout.MaxPins) {
+			if pin := x.pin(row, k).Load(); pin != 0 && pin <= uint64(x.slots()) {
+				p.pinned[pin-1] = true
+			}
+		}
+	})
+	damaged := make([]uint32, x.slotCount) // 1 + the index in places
+	for i, place := range places {
+		p.slots[i], damaged[place] = layout.NoSlot, uint32(i)+1
+	}
+	for place := range x.slotCount {
+		if e := x.entries[place].Load(); damaged[place] == 0 && !layout.EntryEmpty(e) && layout.EntrySlot(e) < x.slots() {
+			p.taken[layout.EntrySlot(e)] = true
+		}
+	}
+	x.findSlots(p, places, damaged)
+	for slot := range x.slots() {
+		if p.named[slot] == 0 && !p.taken[slot] {
+			p.offer(slot)
+		}
+	}
+	return p
+}
+
+// findSlots finds the slots that the messages are in. Of the slots that no sound entry names it is the one that the entry names and whose header agrees, else the only one whose header says so; else, if
+// the entry itself is about this message, the one that it names: then it is the header that is damaged.
+func (x *inspection) findSlots(p *ringPlan, places, damaged []uint32) {
+	take := func(i int, slot uint32) { p.slots[i], p.taken[slot] = slot, true }
+	own := func(place uint32, agrees func(entry, id uint64, slot uint32) bool) (uint32, bool) {
+		e := x.entries[place].Load()
+		id, written := x.wanted(place)
+		slot := layout.EntrySlot(e)
+		return slot, written && slot < x.slots() && !p.taken[slot] && agrees(e, id, slot)
+	}
+	for i, place := range places {
+		if slot, ok := own(place, func(_, id uint64, slot uint32) bool { return x.slotWords(slot).id == id }); ok {
+			take(i, slot)
+		}
+	}
+	several := make([]bool, len(places))
+	bearer := make([]uint32, len(places)) // 1 + the slot
+	for slot := range x.slots() {
+		h := x.slotWords(slot)
+		i := int(damaged[h.id%uint64(x.slotCount)]) - 1
+		if i < 0 || p.taken[slot] || p.slots[i] != layout.NoSlot {
+			continue
+		}
+		if id, written := x.wanted(places[i]); written && id == h.id && h.length <= x.slotSize && x.possibleClaim(h.claim) && (!x.checksummed(slot) || x.intact(slot, h.length)) {
+			several[i], bearer[i] = bearer[i] != 0, slot+1
+		}
+	}
+	for i := range places {
+		if bearer[i] != 0 && !several[i] {
+			take(i, bearer[i]-1)
+		}
+	}
+	for i, place := range places {
+		if p.slots[i] != layout.NoSlot || bearer[i] != 0 {
+			continue
+		}
+		if slot, ok := own(place, func(e, id uint64, _ uint32) bool { return layout.EntryID(e, id) == id }); ok {
+			take(i, slot)
+		}
+	}
+}
+
+// offer makes a slot one that may be given to an entry that has lost its own.
+func (p *ringPlan) offer(slot uint32) {
+	list := &p.spare[0]
+	if p.pinned[slot] {
+		list = &p.spare[1]
+	}
+	*list = append(*list, slot)
+}
+
+// any takes a slot for an entry that has lost its own: not in the ring, and if possible pinned by nobody.
+func (p *ringPlan) any() uint32 {
+	for i := range p.spare {
+		if list := p.spare[i]; len(list) > 0 {
+			p.spare[i] = list[1:]
+			p.taken[list[0]] = true
+			return list[0]
+		}
+	}
+	panic("more entries than slots") // there are always spare slots
+}
+
+// changed says that an entry names another slot now, or none.
+func (p *ringPlan) changed(was, now uint64) {
+	for i, e := range []uint64{now, was} {
+		slot := layout.EntrySlot(e)
+		switch {
+		case layout.EntryEmpty(e) || int(slot) >= len(p.named):
+		case i == 0:
+			p.named[slot]++
+		default:
+			if p.named[slot]--; p.named[slot] == 0 && !p.taken[slot] {
+				p.offer(slot)
+			}
+		}
+	}
 }
 
 // wanted is the id of the message that belongs to a place, false if it never had one. The newest may be published and commit not stored yet: then the entry itself says so.
@@ -93,7 +208,7 @@ func (x *inspection) wanted(place uint32) (id uint64, ok bool) {
 }
 
 // rebuildEntry makes an entry, and the header of its slot, what they must have been. The entry is written last: until then nobody believes the slot. The caller holds row 0.
-func (r *repair) rebuildEntry(x *inspection, w *repairer, place uint32, named map[uint32]bool) {
+func (r *repair) rebuildEntry(x *inspection, w *repairer, place, slot uint32, p *ringPlan) {
 	e := &x.entries[place]
 	was := e.Load()
 	id, written := x.wanted(place)
@@ -101,40 +216,31 @@ func (r *repair) rebuildEntry(x *inspection, w *repairer, place uint32, named ma
 		if was&^layout.EntryFence != layout.EntryNone {
 			e.Store(layout.EntryNone)
 			crash.Point("repair.entry")
+			p.changed(was, layout.EntryNone)
 			r.did(w, PartRing, place, was, "emptied ring entry %d", place)
 		}
 		return
 	}
-	slot, sure := x.slotOf(id, was, named)
-	lost := was & layout.EntryLost
+	sure, lost := slot != layout.NoSlot, was&layout.EntryLost
 	if !sure {
-		slot, lost = x.unnamedSlot(named), layout.EntryLost
+		slot, lost = p.any(), layout.EntryLost
 	}
-	named[slot] = true
 	before := x.slotWords(slot)
 	if lost == 0 && (before.length > x.slotSize || x.checksummed(slot) && !x.intact(slot, before.length)) {
 		lost = layout.EntryLost
 	}
-	at := x.slotHeader(slot)
-	if before.id != id || !sure {
-		x.data.u64(at + layout.SlotID).Store(id)
-		crash.Point("repair.slot")
-	}
-	if !sure || before.length > x.slotSize {
-		x.data.u64(at + layout.SlotLength).Store(0)
-		crash.Point("repair.slot")
-	}
-	if !x.possibleClaim(before.claim) {
-		epoch := x.data.u64(layout.Epoch).Load()
-		x.data.u64(at + layout.SlotClaim).Store(layout.Claim(epoch, max(1, layout.ClaimGeneration(before.claim))) &^ layout.ClaimOpen)
-		crash.Point("repair.slot")
-	}
+	x.rebuildSlot(slot, id, before, sure)
 	now := layout.Entry(id, slot) | lost
-	if x.slotWords(slot) == before && now == was {
+	if sure && x.slotWords(slot) == before && now == was {
 		return
 	}
 	e.Store(now)
 	crash.Point("repair.entry")
+	if !sure {
+		x.data.u64(x.slotHeader(slot) + layout.SlotLength).Store(0)
+		crash.Point("repair.slot")
+	}
+	p.changed(was, now)
 	how := "kept"
 	if lost != 0 {
 		how = "discarded (LOST)"
@@ -142,72 +248,48 @@ func (r *repair) rebuildEntry(x *inspection, w *repairer, place uint32, named ma
 	r.did(w, PartRing, place, was, "rebuilt ring entry %d: message %d in slot %d, %s", place, id, slot, how)
 }
 
-// slotOf finds the slot that message id is in. Of the slots that no sound entry names it is the one whose header says so; else, if the entry itself is about this message, the one that it names: then it
-// is the header that is damaged.
-func (x *inspection) slotOf(id, entry uint64, named map[uint32]bool) (slot uint32, sure bool) {
-	own := layout.EntrySlot(entry)
-	if own < x.slots() && !named[own] && x.slotWords(own).id == id {
-		return own, true
+// rebuildSlot makes a slot's header that of message id. One that has not got the message has an impossible length until its entry is LOST: a repair that comes after one that died does not take it for the message's.
+func (x *inspection) rebuildSlot(slot uint32, id uint64, before slotHeaderWords, sure bool) {
+	at := x.slotHeader(slot)
+	switch {
+	case !sure:
+		x.data.u64(at + layout.SlotLength).Store(^uint64(0))
+		crash.Point("repair.slot")
+	case before.length > x.slotSize:
+		x.data.u64(at + layout.SlotLength).Store(0)
+		crash.Point("repair.slot")
 	}
-	found := 0
-	for s := range x.slots() {
-		if h := x.slotWords(s); !named[s] && h.id == id && h.length <= x.slotSize && x.possibleClaim(h.claim) && (!x.checksummed(s) || x.intact(s, h.length)) {
-			slot = s
-			found++
-		}
+	if before.id != id {
+		x.data.u64(at + layout.SlotID).Store(id)
+		crash.Point("repair.slot")
 	}
-	if found > 0 {
-		return slot, found == 1
+	if !x.possibleClaim(before.claim) {
+		epoch := x.data.u64(layout.Epoch).Load()
+		x.data.u64(at + layout.SlotClaim).Store(layout.Claim(epoch, max(1, layout.ClaimGeneration(before.claim))) &^ layout.ClaimOpen)
+		crash.Point("repair.slot")
 	}
-	return own, own < x.slots() && !named[own] && layout.EntryID(entry, id) == id
 }
 
-// unnamedSlot is a slot for an entry that has lost its own: not in the ring, and if possible pinned by nobody.
-func (x *inspection) unnamedSlot(named map[uint32]bool) (slot uint32) {
-	for _, mayBePinned := range []bool{false, true} {
-		for s := range x.slots() {
-			if !named[s] && !x.inRing(s) && (mayBePinned || !x.pinnedByAnybody(s)) {
-				return s
-			}
-		}
-	}
-	panic("more entries than slots") // there are always spare slots
+// discardable reports whether the message of a damaged entry can be marked LOST next to a living producer: the slot has to be one that the producer believes in the ring, and the only entry that names it.
+func (x *inspection) discardable(place uint32, named []uint32) bool {
+	_, written := x.wanted(place)
+	slot := layout.EntrySlot(x.entries[place].Load())
+	return written && slot < x.slots() && named[slot] <= 1
 }
 
-func (x *inspection) pinnedByAnybody(slot uint32) (pinned bool) {
-	x.forMask(x.active, func(row uint32) {
-		for k := range uint64(layout.MaxPins) {
-			pinned = pinned || x.pin(row, k).Load() == uint64(slot)+1
-		}
-	})
-	return pinned
-}
-
-// discard marks the message of a damaged entry LOST, next to a living producer: by compare-and-swap, so that a message that has been overwritten meanwhile is not touched. The slot has to
-// be one that the producer believes in the ring.
-func (r *repair) discard(x *inspection, w *repairer, place uint32) {
+// discard marks the message of a damaged entry LOST, next to a living producer: by compare-and-swap, so that a message that has been overwritten meanwhile is not touched.
+func (r *repair) discard(x *inspection, w *repairer, place uint32, named []uint32) {
 	e := &x.entries[place]
 	was := e.Load()
-	id, written := x.wanted(place)
-	slot := layout.EntrySlot(was)
-	if !written || slot >= x.slots() || len(x.placesOf(slot)) > 1 {
-		r.unsafe = fmt.Sprintf("its producer lives (pid %d), and would use a slot twice: stop it, then repair", *x.data.plain64(layout.ProducerPID))
+	id, _ := x.wanted(place)
+	if !x.discardable(place, named) {
+		r.unsafe = r.livingProducer(x) + ", and would use a slot twice, so that force does not help: stop it, then repair"
 		return
 	}
-	now := layout.Entry(id, slot) | layout.EntryLost
+	now := layout.Entry(id, layout.EntrySlot(was)) | layout.EntryLost
 	if _, wrong := x.lookAtEntry(place); !wrong || was == now || !e.CompareAndSwap(was, now) {
 		return
 	}
 	crash.Point("repair.entry")
 	r.did(w, PartRing, place, was, "discarded message %d of ring entry %d (LOST)", id, place)
-}
-
-// placesOf are the entries that name a slot.
-func (x *inspection) placesOf(slot uint32) (places []uint32) {
-	for place := range x.slotCount {
-		if e := x.entries[place].Load(); !layout.EntryEmpty(e) && layout.EntrySlot(e) == slot {
-			places = append(places, place)
-		}
-	}
-	return places
 }

@@ -10,16 +10,16 @@ import (
 )
 
 // rows repairs participants' rows and the masks. What a row says wrong about a living participant is corrected word by word, each to the value that can hurt nobody; a dead one's row is cleaned.
-func (r *repair) rows(x *inspection, w *repairer, found *Integrity) {
+func (r *repair) rows(x *inspection, w *repairer) {
 	seen := map[uint32]bool{}
-	for _, f := range found.Findings {
-		if f.Part != PartRow || seen[f.Index] {
+	for _, row := range x.wrongRows {
+		if seen[row] {
 			continue
 		}
-		seen[f.Index] = true
+		seen[row] = true
 		r.noise(x, w)
-		if f.Index <= x.consumerLimit && x.impossible(f.Index, x.rowWords(f.Index)) != "" {
-			r.row(x, w, f.Index)
+		if row <= x.consumerLimit && x.impossible(row, x.rowWords(row)) != "" {
+			r.row(x, w, row)
 		}
 	}
 }
@@ -55,8 +55,9 @@ func (r *repair) row(x *inspection, w *repairer, row uint32) {
 		r.did(w, PartRow, row, uint64(before.status), "cleaned row %d (%q), which nobody has", row, name)
 		return
 	}
-	if standing := probe(x.ask, row); !dead && standing == cleaning {
-		return // whoever does it is at it
+	if !dead && probe(x.ask, row) != somebody {
+		r.busy = true // another process is cleaning the row
+		return
 	}
 	r.correct(x, w, row, dead)
 }

@@ -1,7 +1,9 @@
 package core
 
 import (
+	"errors"
 	"fmt"
+	"time"
 
 	"datablock/internal/crash"
 	"datablock/internal/layout"
@@ -10,7 +12,8 @@ import (
 
 // ForceResetSlot gives a slot back to where it can be used again. What the dead hold is released. Without force nothing that a living participant holds is touched; with it a claim is broken by a
 // FENCE on the entry that it is to publish, a message is marked LOST, and whoever pins a slot that has left the ring is evicted: they learn it at their next call.
-// NotStuck: the slot is free, or a message that nobody holds up. The error says more unless the result is Success.
+// NotStuck: the slot is free, or a message that nobody holds up. Unsafe with ErrLeft: all of it was done, and a reader at the slot's message still keeps the producer waiting: only eviction takes its place from it.
+// With force it looks for that for WaitingAfter, if need be. The error says more unless the result is Success.
 func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, produce)
 	if err != nil {
@@ -20,10 +23,17 @@ func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryRe
 	if slot >= r.slots() {
 		return RecoveryInvalidSlot, slotRange(r.name(), slot, r.slots())
 	}
-	return r.reset(slot, r.placeOf(slot), force)
+	result, why := r.reset(slot, r.placeOf(slot), force)
+	if force && (result == RecoverySuccess || result == RecoveryNotStuck) {
+		if err := r.leftKeeping(slot); err != nil {
+			return RecoveryUnsafe, err
+		}
+	}
+	return result, why
 }
 
-// ForceResetAllSlots resets every slot, as ForceResetSlot does. Unsafe: something was left alone because a living participant holds it; everything else was done.
+// ForceResetAllSlots resets every slot, as ForceResetSlot does. Unsafe: something was left alone because a living participant holds it, or, with ErrLeft, a reader still keeps the producer waiting; everything
+// else was done. Failed with ErrLeft: everything was done, and the block is damaged.
 func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, produce)
 	if err != nil {
@@ -43,7 +53,71 @@ func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, err
 			}
 		}
 	}
+	if !force || result != RecoverySuccess && result != RecoveryNotStuck {
+		return result, why
+	}
+	if err := r.leftKeeping(layout.NoSlot); err != nil {
+		return RecoveryUnsafe, err
+	}
+	if left, err := ValidateIntegrity(r.location.data(), ""); err == nil && !left.Healthy() {
+		return RecoveryFailed, &Error{Code: Corrupt, Cause: ErrLeft, Detail: "every slot was reset, and the block is damaged: " + left.Message()}
+	}
 	return result, why
+}
+
+// ErrLeft is the cause of an error of a forced reset that did all that it may, and left something: the error says what, and what to do about it.
+var ErrLeft = errors.New("something is left that a reset does not mend")
+
+// leftKeeping is the error for the readers that keep the producer waiting although everything was reset, nil if there are none. slot: only those at the message in it, NoSlot: all.
+func (r *repairer) leftKeeping(slot uint32) error {
+	begun := platform.Monotonic()
+	for {
+		now := readClock()
+		readers, kept, known := r.keeping(slot, now)
+		waited := time.Duration(platform.Monotonic() - begun)
+		switch {
+		case len(readers) == 0, known && kept < WaitingAfter && waited >= WaitingAfter: // the latter has gone on meanwhile, and waits anew
+			return nil
+		case known && kept >= WaitingAfter, waited >= WaitingAfter:
+			return r.leftReaders(readers, kept, known)
+		}
+		platform.Nap(leftPause)
+	}
+}
+
+const leftPause = 5 * time.Millisecond
+
+// keeping are the readers that keep the producer waiting now, and for how long they have.
+func (r *repairer) keeping(slot uint32, now clock) (readers []RowInfo, kept time.Duration, known bool) {
+	v := view{r.block, r.ask}
+	wait := v.waiting(now)
+	if wait.cursor == 0 {
+		return nil, 0, false
+	}
+	r.forMask(r.lossless, func(row uint32) {
+		reader := v.rowInfo(row, now)
+		at, ok := v.cursorSlot(reader)
+		if wait.keptBy(reader) && (slot == layout.NoSlot || ok && at == slot) {
+			readers = append(readers, reader)
+			kept, known = wait.keptWaiting(reader)
+		}
+	})
+	return readers, kept, known
+}
+
+func (r *repairer) leftReaders(readers []RowInfo, kept time.Duration, known bool) error {
+	first := readers[0]
+	evict := fmt.Sprintf("datablock-admin evict --shm-name %s --row %d", r.reference(), first.Row)
+	advice := "a reset does not take its place from it, only eviction does: " + evict + " --force"
+	if !first.Alive {
+		advice = "it is dead, durable, and keeps its place: start it again under its name, or give its place up: " + evict
+	}
+	more := ""
+	if len(readers) > 1 {
+		more = fmt.Sprintf(" (and for %d more readers)", len(readers)-1)
+	}
+	return &Error{Code: Busy, Cause: ErrLeft, Detail: fmt.Sprintf("block %q: the producer still waits for %v, at message %d, and has waited for %s%s: %s",
+		r.name(), first, first.Cursor, ageText(kept, known), more, advice)}
 }
 
 // noPlace: no ring entry names the slot.
@@ -96,7 +170,7 @@ func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error)
 	case force && len(living) > 0 && !r.inRingAt(place, slot):
 		for _, h := range living {
 			if !r.evict(h) && r.holdsSlot(h.Row, slot) {
-				return RecoveryFailed, fail(Busy, "block %q: slot %d is held by %v, and somebody else is at that row: look again", r.name(), slot, h)
+				return RecoveryFailed, fail(Busy, "block %q: slot %d is held by %v, and another process is at that row: look again", r.name(), slot, h)
 			}
 		}
 		return RecoverySuccess, nil
@@ -117,7 +191,7 @@ func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, 
 		if r.rowStatus(row) == layout.RowFree || !r.holdsSlot(row, slot) {
 			continue
 		}
-		before := v.rowInfo(row, platform.Monotonic())
+		before := v.rowInfo(row, readClock())
 		switch {
 		case before.Alive:
 			living = append(living, before)
@@ -133,7 +207,7 @@ func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, 
 
 // String is the participant as people read it.
 func (i RowInfo) String() string {
-	return fmt.Sprintf("row %d, %q, pid %d", i.Row, i.Name, i.PID)
+	return fmt.Sprintf("row %d, %q, %s", i.Row, i.Name, ProcessName(i.PID, i.PIDNamespace))
 }
 
 // discard marks the message in a slot LOST, for good: its entry keeps id and slot until it is overwritten, so nobody who reads it is hurt and no id is used twice.
@@ -166,7 +240,7 @@ func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
 	}
 	pid := *r.data.plain64(layout.ProducerPID)
 	if !force {
-		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (pid %d): end that program, or use force, and its commit is refused", r.name(), slot, pid)
+		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (%s): end that program, or use force, and its commit is refused", r.name(), slot, r.who(layout.ProducerRow))
 	}
 	return r.fence(slot, pid)
 }
@@ -221,7 +295,7 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 		return RecoveryNotStuck, fail(Invalid, "block %q: row %d is free", r.name(), row)
 	}
 	v := view{r.block, r.ask}
-	before := v.rowInfo(row, platform.Monotonic())
+	before := v.rowInfo(row, readClock())
 	if !before.Alive {
 		if r.cleanRow(r.ask, row, func(uint64) bool { return true }) {
 			r.log(actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})

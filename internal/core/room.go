@@ -272,7 +272,7 @@ func (p *Producer) lookForRoom() error {
 // awaitRoom is a step of a wait: it returns when there is room, when there never will be, or with ErrSleep.
 func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 	if !s.begun && p.heldAt != p.next+1 { // held up anew, and not by a caller that waits in slices
-		p.heldAt, p.sleeps = p.next+1, 0
+		p.heldAt, p.heldSince, p.sleeps = p.next+1, platform.Monotonic(), 0
 		for range spinTries {
 			if p.room() {
 				return nil
@@ -281,12 +281,16 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 	}
 	if s.begin() {
 		*p.data.plain64(layout.MetricWaits)++
+		*p.data.plain64(layout.WaitSince) = p.heldSince // before ProducerWaiting, which says that it counts
 	} else {
 		p.sleeps++
 	}
 	defer func() {
 		if err != ErrSleep {
 			p.endWait(s)
+		}
+		if err == nil {
+			p.heldAt = 0 // the next wait is another one, also that for this message after an abort
 		}
 	}()
 	for ; ; p.sleeps++ {
@@ -457,7 +461,7 @@ func (p *Producer) slowest(timeout time.Duration) (who string) {
 	p.forMask(p.lossless, func(row uint32) {
 		if cursor := p.clamped(p.cursor(row).Load()); cursor < least {
 			least, slowest = cursor, row
-			who = fmt.Sprintf(": row %d, %q, pid %d, at message %d", row, p.rowName(row), *p.ctl.plain64(p.header.row(row) + layout.RowPID), cursor)
+			who = fmt.Sprintf(": row %d, %q, %s, at message %d", row, p.rowName(row), p.who(row), cursor)
 			if probe(p.ask, row) == nobody && p.durableRow(row) {
 				who += ", dead and durable: start it again under that name, or remove its row"
 			}

@@ -158,7 +158,7 @@ func (a *attachment) lockTimedOut(i uint32, timeout time.Duration) error {
 	if owner&0xffff == 0 || row > a.consumerLimit {
 		return fail(Timeout, "block %q: lock %d was not to be had within %v", a.name(), i, timeout)
 	}
-	return fail(Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, pid %d, has it", a.name(), i, timeout, row, a.rowName(row), *a.ctl.plain64(a.header.row(row) + layout.RowPID))
+	return fail(Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, %s, has it", a.name(), i, timeout, row, a.rowName(row), a.who(row))
 }
 
 // unlock lets go of the lock once. With spoilt the next owner is told that it was abandoned.

@@ -107,6 +107,7 @@ const (
 	ClaimSince      = 4544 // u64 CLOCK_MONOTONIC ns of the open claim, 0: none
 	ClaimID         = 4552 // u64 id + 1 of the open claim, 0: none
 	Heartbeat       = 4560 // u64 CLOCK_MONOTONIC ns of the producer's last call
+	WaitSince       = 4568 // u64 CLOCK_MONOTONIC ns since when the producer has no room, while ProducerWaiting is not 0; 0: not known
 	MetricWritten   = 4608 // u64 messages, by all producers of the block
 	MetricBytes     = 4616 // u64 payload bytes
 	MetricAborted   = 4624 // u64 claims
@@ -118,6 +119,9 @@ const (
 	MetricCleaned   = 4672 // u64 dead rows the producer released
 	SchemaRegion    = 8192 // schema text, and behind it, from the next cache line on, that of the flexible zone; whole pages, if there is one
 )
+
+// ClockKnown in RowClock: a participant whose time namespace has no offset of its own.
+const ClockKnown = 1 << 63
 
 // WaitAny in ProducerWaiting: any unpin, attach or detach is of interest.
 const WaitAny = 1<<64 - 1
@@ -166,20 +170,21 @@ const (
 
 // One participant row.
 const (
-	RowStatus      = 0  // u32 Row*
-	RowIncarnation = 4  // u32 times this row was attached
-	RowPID         = 8  // u64
-	RowStart       = 16 // u64 start time of the process, clock ticks since boot
-	RowPIDNS       = 24 // u64 inode of its pid namespace
-	RowUID         = 32 // u32
-	RowRole        = 36 // u8 1 producer, 2 consumer
-	RowDelivery    = 37 // u8 1 lossless, 2 ordered, 3 latest
-	RowDurable     = 38 // u8
-	RowMaxPins     = 39 // u8
-	RowAttached    = 40 // u64 CLOCK_REALTIME ns
-	RowDied        = 48 // u64 CLOCK_REALTIME ns of the discovery of a dead durable consumer, 0: lives
-	RowNameLen     = 56 // u32
-	RowName        = 60 // 64 bytes
+	RowStatus      = 0   // u32 Row*
+	RowIncarnation = 4   // u32 times this row was attached
+	RowPID         = 8   // u64
+	RowStart       = 16  // u64 start time of the process, clock ticks since boot
+	RowPIDNS       = 24  // u64 inode of its pid namespace
+	RowUID         = 32  // u32
+	RowRole        = 36  // u8 1 producer, 2 consumer
+	RowDelivery    = 37  // u8 1 lossless, 2 ordered, 3 latest
+	RowDurable     = 38  // u8
+	RowMaxPins     = 39  // u8
+	RowAttached    = 40  // u64 CLOCK_REALTIME ns
+	RowDied        = 48  // u64 CLOCK_REALTIME ns of the discovery of a dead durable consumer, 0: lives
+	RowNameLen     = 56  // u32
+	RowName        = 60  // 64 bytes
+	RowClock       = 128 // u64 ClockKnown + the ns by which its CLOCK_MONOTONIC is ahead of the machine's, 0: not known
 	RowCursor      = 192
 	RowHeartbeat   = 200 // u64 CLOCK_MONOTONIC ns of the last call
 	RowRead        = 208 // u64 messages

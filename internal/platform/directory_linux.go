@@ -121,7 +121,7 @@ func WriteNew(path string, contents []byte, mode uint32) error {
 		return &fs.PathError{Op: "write", Path: path, Err: refused("write", err)}
 	}
 	if err := unix.Link(temporary, path); err != nil {
-		return &fs.PathError{Op: "link", Path: path, Err: explain("link", err)}
+		return &fs.PathError{Op: "link", Path: path, Err: deniedName("", path, explain("link", err))}
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func open(path string, flags int, mode uint32) (*File, error) {
 	case errors.Is(err, unix.EISDIR), errors.Is(err, unix.ENXIO):
 		err = ErrNotRegular
 	default:
-		err = explain("open", err)
+		err = denied(path, flags, explain("open", err))
 	}
 	return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 }
@@ -198,7 +198,7 @@ func Publish(temporary, path string) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("rename %s to %s: %w", temporary, path, explain("renameat2", err))
+		return fmt.Errorf("rename %s to %s: %w", temporary, path, deniedName("", path, explain("renameat2", err)))
 	}
 	return nil
 }
@@ -210,7 +210,7 @@ func Exchange(a, b string) error {
 		err = refused("renameat2 with RENAME_EXCHANGE", unix.ENOSYS) // without it there is no one step
 	}
 	if err != nil {
-		return fmt.Errorf("exchange %s and %s: %w", a, b, err)
+		return fmt.Errorf("exchange %s and %s: %w", a, b, deniedName(b, b, err))
 	}
 	return nil
 }
@@ -230,7 +230,7 @@ func CanExchange(path string) error { return Exchange(path, path) }
 // Remove unlinks a file.
 func Remove(path string) error {
 	if err := unix.Unlink(path); err != nil {
-		return &fs.PathError{Op: "unlink", Path: path, Err: err}
+		return &fs.PathError{Op: "unlink", Path: path, Err: deniedName(path, path, err)}
 	}
 	return nil
 }

@@ -28,6 +28,17 @@ func (e *DescriptorLost) Error() string {
 	return fmt.Sprintf("descriptor %d was closed by the program, or leads to another file", e.Number)
 }
 
+// Denied is a refusal for lack of permission with its cause. errors.Is finds fs.ErrPermission.
+type Denied struct {
+	Err    error
+	Why    string
+	ByMode bool // the file's owner and mode do not let this user open it
+}
+
+func (e *Denied) Error() string { return e.Err.Error() + ": " + e.Why }
+
+func (e *Denied) Unwrap() error { return e.Err }
+
 // FileInfo is what deciding about a block's file takes.
 type FileInfo struct {
 	Device, Inode uint64
@@ -49,6 +60,8 @@ type Identity struct {
 	StartTime    uint64 // clock ticks since boot; tells a pid's reuse
 	PIDNamespace uint64 // inode of the pid namespace, 0 if unknown
 	UID          uint32 // effective
+	ClockKnown   bool   // whether ClockAhead is known
+	ClockAhead   int64  // ns by which its CLOCK_MONOTONIC is ahead of the machine's, which a time namespace makes
 	Name         string // of the program
 }
 
@@ -84,7 +97,7 @@ var (
 	clockBase  = monotonicNow()
 )
 
-// Monotonic is CLOCK_MONOTONIC in nanoseconds: comparable between the processes of a machine that share a time namespace.
+// Monotonic is CLOCK_MONOTONIC in nanoseconds: comparable between the processes of a machine that share a time namespace, and between others by ClockAhead.
 func Monotonic() uint64 { return clockBase + uint64(time.Since(clockStart)) }
 
 // Realtime is CLOCK_REALTIME in nanoseconds.

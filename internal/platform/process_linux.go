@@ -17,12 +17,52 @@ const procText = 64 << 10 // bytes of a file of /proc that are looked at
 func Self() Identity {
 	id := Identity{PID: uint64(os.Getpid()), UID: uint32(os.Geteuid())}
 	id.StartTime, _ = startTime("/proc/self")
-	var st unix.Stat_t
-	if unix.Stat("/proc/self/ns/pid", &st) == nil {
-		id.PIDNamespace = st.Ino
-	}
+	id.PIDNamespace = PIDNamespace()
 	id.Name = commandName("/proc/self")
+	id.ClockAhead, id.ClockKnown = ClockAhead()
 	return id
+}
+
+// PIDNamespace is the inode of this process's pid namespace, 0 if /proc does not tell it.
+func PIDNamespace() uint64 {
+	var st unix.Stat_t
+	if unix.Stat("/proc/self/ns/pid", &st) != nil {
+		return 0
+	}
+	return st.Ino
+}
+
+// ClockAhead is by how many nanoseconds CLOCK_MONOTONIC is ahead of the machine's in this process's time namespace. Not known: /proc does not tell it, or tells it only of the namespace that the children
+// of this process will be in.
+func ClockAhead() (ns int64, known bool) {
+	var own, children unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/time", &own); err != nil {
+		_, hasProc := startTime("/proc/self")
+		return 0, hasProc && errors.Is(err, unix.ENOENT) // a kernel without time namespaces
+	}
+	if unix.Stat("/proc/self/ns/time_for_children", &children) != nil || own.Ino != children.Ino {
+		return 0, false
+	}
+	text, err := ReadFile("/proc/self/timens_offsets", procText)
+	if err != nil {
+		return 0, false
+	}
+	return monotonicOffset(string(text))
+}
+
+// monotonicOffset finds "monotonic  86400  0" in a text of /proc/PID/timens_offsets: seconds, which may be negative, and nanoseconds.
+func monotonicOffset(text string) (ns int64, known bool) {
+	for line := range strings.Lines(text) {
+		fields := strings.Fields(line)
+		if len(fields) != 3 || fields[0] != "monotonic" {
+			continue
+		}
+		seconds, err := strconv.ParseInt(fields[1], 10, 64)
+		rest, restErr := strconv.ParseInt(fields[2], 10, 64)
+		const most = int64(1) << 62 / int64(time.Second)
+		return seconds*int64(time.Second) + rest, err == nil && restErr == nil && seconds > -most && seconds < most && rest >= 0 && rest < int64(time.Second)
+	}
+	return 0, false
 }
 
 func commandName(dir string) string {
@@ -81,8 +121,7 @@ func ProcessAlive(pid uint64) bool {
 
 // Ended reports whether the process that was identified so has certainly ended: it was in this pid namespace, and its pid is nobody's by now, or another process's.
 func Ended(id Identity) bool {
-	var st unix.Stat_t
-	if id.PID == 0 || unix.Stat("/proc/self/ns/pid", &st) != nil || st.Ino != id.PIDNamespace {
+	if own := PIDNamespace(); id.PID == 0 || own == 0 || own != id.PIDNamespace {
 		return false
 	}
 	if !ProcessAlive(id.PID) {

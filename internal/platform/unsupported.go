@@ -112,6 +112,12 @@ func Wake(*atomic.Uint32) {}
 // Self knows the pid alone.
 func Self() Identity { return Identity{PID: uint64(os.Getpid())} }
 
+// PIDNamespace is not known.
+func PIDNamespace() uint64 { return 0 }
+
+// ClockAhead is not known.
+func ClockAhead() (int64, bool) { return 0, false }
+
 // ProcessAlive cannot tell.
 func ProcessAlive(uint64) bool { return false }
 

@@ -136,7 +136,7 @@ def force_reset_slot(shm_name: StrPath, slot_index: int, force: bool = False) ->
     """Give a slot back to where it can be used again. Any thread.
 
     What the dead hold is released; with ``force`` a living producer's claim is fenced, a message discarded, a pin outside the ring taken. Returns SUCCESS, UNSAFE (a living participant
-    holds it) or NOT_STUCK. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Forked`.
+    holds it; or, with ``force``, a reader at the slot's message still keeps the producer waiting, which only `evict_consumer` ends) or NOT_STUCK. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
     return _verdict(
@@ -145,7 +145,10 @@ def force_reset_slot(shm_name: StrPath, slot_index: int, force: bool = False) ->
 
 
 def force_reset_all_slots(shm_name: StrPath, force: bool = False) -> RecoveryResult:
-    """`force_reset_slot` for every slot; with ``force`` every message is discarded. UNSAFE: something was left alone; the rest was done. Any thread."""
+    """`force_reset_slot` for every slot; with ``force`` every message is discarded. UNSAFE: something was left alone, or a reader still keeps the producer waiting; the rest was done.
+
+    Raises `RecoveryError` also where every slot was reset and the block is damaged. Any thread.
+    """
     loaded = library()
     return _verdict(loaded, loaded.datablock_force_reset_all_slots(path_bytes("block name", shm_name), force))
 

@@ -59,9 +59,9 @@ class SlotDiagnostic:
     writer_waiting: bool
     """A producer waits for this slot's readers."""
     is_stuck: bool
-    """Held by the dead; or for more than 30 s claimed, or held by a silent reader; or keeping a producer waiting."""
+    """Held by the dead; by a reader that has kept the producer waiting for a second; or for more than 30 s claimed, or held by a silent reader."""
     stuck_duration_ms: int
-    """Since when; 0 if it is not."""
+    """Since when; 0 if it is not, or if nobody can tell: a clock of another time namespace."""
     holder: str = ""
     """Of a stuck slot, from `diagnose_slot`: who holds it (row, name, pid)."""
 

@@ -1,9 +1,12 @@
 """The example prometheus_export, scraped over HTTP as Prometheus does it."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 import urllib.request
 
 import pytest
@@ -136,6 +139,51 @@ def test_a_damaged_block_is_told_and_the_others_are_scraped(directory):
         (directory / "broken").unlink()
         for file in directory.glob("broken*"):
             file.unlink()
+
+
+def test_a_block_that_was_truncated_to_nothing_is_told(directory):
+    with Producer("broken", slot_size=64):
+        pass
+    (directory / "broken").write_bytes(b"")
+    with Exporter() as exporter:
+        assert exporter.scrape()["datablock_readable", "broken"] == 0
+    for file in directory.glob("broken*"):
+        file.unlink()
+
+
+HUNG = """
+from datablock_ctypes import Consumer, Delivery, Start
+consumer = Consumer("camera", delivery=Delivery.LOSSLESS, start=Start.OLDEST, consumer_name="hung")
+held = consumer.read().__enter__()
+print("ready", flush=True)
+input()
+"""
+
+
+def test_a_reader_that_keeps_the_producer_waiting_counts_after_a_second(directory):
+    with Producer("camera", slot_size=64, slot_count=2) as producer, Exporter() as exporter, Exporter("--stuck-after", "60") as patient:
+        producer.send(b"x")
+        with Worker(HUNG) as reader:
+            assert reader.line() == "ready"
+            producer.send(b"x")
+            counts: list[float] = []
+
+            def watch():
+                while len(counts) < 2 or counts[-1] == 0:
+                    counts.append(exporter.scrape()["datablock_stuck_slots", "camera"])
+
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            begun = time.monotonic()
+            while watcher.is_alive() and time.monotonic() < begun + 20:
+                with contextlib.suppress(TimeoutError):
+                    producer.send(b"x", timeout=0.2)
+                if time.monotonic() < begun + 0.8:
+                    assert not any(counts)
+            watcher.join(20)
+            assert counts[0] == 0
+            assert counts[-1] == 1
+            assert patient.scrape()["datablock_stuck_slots", "camera"] == 0
 
 
 def test_a_port_that_is_taken_is_told(directory):

@@ -3,15 +3,27 @@
 import contextlib
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
-from support import ROOT, Worker, eventually
+from support import ROOT, Worker, eventually, poke
 
-from datablock_ctypes import Consumer, Start, diagnose_all_slots, list_participants
+from datablock_ctypes import (
+    Consumer,
+    Delivery,
+    Producer,
+    Start,
+    Timeout,
+    diagnose_all_slots,
+    get_metrics,
+    list_participants,
+    validate_integrity,
+)
 
 PROGRAM = ROOT / "examples" / "python" / "recovery_daemon" / "recovery_daemon.py"
 
@@ -116,7 +128,67 @@ def test_the_daemon_repairs_what_kills_leave(directory):
             assert stuck("other")  # not asked for
 
 
-@pytest.mark.parametrize("arguments", [["--interval", "0"], ["--nonsense"]])
+def test_a_healthy_stream_is_no_news(directory):
+    """The producer is a little faster than its reader, and waits for it at every message."""
+    with Producer("camera", slot_size=64, slot_count=8) as producer, Consumer("camera", delivery=Delivery.LOSSLESS) as consumer:
+        over = threading.Event()
+
+        def read():
+            while not over.is_set():
+                with contextlib.suppress(Timeout):
+                    consumer.receive(timeout=0.1)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        looks = 0
+        with Daemon() as watcher:
+            assert eventually(lambda: watcher.said("a dry run, nothing is changed"))
+            while looks < 40 or get_metrics("camera").waits < 100:
+                with contextlib.suppress(Timeout):
+                    producer.send(b"x", timeout=1)
+                looks += get_metrics("camera").written % 50 == 0 and not stuck("camera")
+            over.set()
+            reader.join()
+            watcher.stop(signal.SIGTERM)
+            assert watcher.said("attend:") == 0, watcher.lines
+
+
+HUNG = """
+from datablock_ctypes import Consumer, Delivery, Start
+consumer = Consumer("camera", delivery=Delivery.LOSSLESS, start=Start.OLDEST, consumer_name="hung")
+held = consumer.read().__enter__()
+print("ready", flush=True)
+input()
+"""
+
+
+def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
+    with Producer("camera", slot_size=64, slot_count=2) as producer, Daemon("--stuck-after", "1.5") as late, Daemon() as watcher:
+        producer.send(b"x")
+        with Worker(HUNG) as reader:
+            assert reader.line() == "ready"
+            producer.send(b"x")
+            begun = time.monotonic()
+            with pytest.raises(TimeoutError):
+                producer.send(b"x", timeout=3)
+            assert time.monotonic() - begun >= 3
+            for daemon in (watcher, late):
+                assert daemon.said("attend:", '"hung"', str(reader.pid)) == 1, daemon.lines
+            first, later = (float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1)) for daemon in (watcher, late))
+            assert 1 <= first < later
+            assert later >= 1.5
+
+
+def test_a_block_whose_first_bytes_are_damaged_is_seen_and_mended(directory):
+    with Producer("camera", slot_size=64) as producer:
+        producer.send(b"kept")
+    poke(directory / "camera", 3, 0xFF, 1)
+    with Daemon("--act") as actor:
+        assert eventually(lambda: actor.said("camera: done: repair:") == 1), actor.lines
+    assert validate_integrity("camera").header_valid
+
+
+@pytest.mark.parametrize("arguments", [["--interval", "0"], ["--stuck-after", "0.5"], ["--nonsense"]])
 def test_wrong_arguments_are_refused(arguments):
     program = subprocess.run([sys.executable, "-B", str(PROGRAM), *arguments], env=os.environ, capture_output=True, text=True, timeout=60)
     assert program.returncode == 2

@@ -2232,6 +2232,25 @@ static void reset_slot_read(void) {
     RECOVERY(datablock_force_reset_slot(data_path(), in.index, false));
 }
 
+static void *wait_for_room(void *producer) {
+    datablock_write_slot out;
+    (void)datablock_write_begin(*(datablock_producer *)producer, 30000, &out);
+    return NULL;
+}
+
+/* Everything is discarded, and the reader still keeps the producer waiting. */
+static void reset_all_left(void) {
+    pthread_t thread;
+    datablock_producer producer = open_producer();
+    attach(DATABLOCK_LOSSLESS);
+    write_messages(producer, SLOTS);
+    CHECK(pthread_create(&thread, NULL, wait_for_room, &producer) == 0);
+    WAIT_UNTIL(peek(data_path(), DATABLOCK_LAYOUT_PRODUCER_WAITING) != 0, 10);
+    RECOVERY(datablock_force_reset_all_slots(data_path(), true));
+    CHECK(datablock_evict_consumer(data_path(), 1, true) == RECOVERY_SUCCESS);
+    CHECK(pthread_join(thread, NULL) == 0);
+}
+
 static void reset_slot_missing(void) { RECOVERY(datablock_force_reset_slot(data_path(), 0, true)); }
 static void null_reset_slot(void) { RECOVERY(datablock_force_reset_slot(NULL, 0, true)); }
 
@@ -2436,7 +2455,7 @@ static void panic_diagnose(void) {
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
     X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
-    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small) X(registered_differs) X(registered_missing) X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
+    X(reset_all_healthy) X(reset_all_left) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small) X(registered_differs) X(registered_missing) X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
     X(participants_name)                                                                                                              \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
     X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \

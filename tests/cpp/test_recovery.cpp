@@ -72,6 +72,8 @@ void a_dead_consumer_is_found_and_removed() {
     CHECK(!dead[0].alive && dead[0].row == 1);
     CHECK_EQUAL(HeartbeatManager::cleanup_dead_consumers(path("reader")), 1);
     CHECK_EQUAL(HeartbeatManager::cleanup_dead_consumers(path("reader")), 0);
+    CHECK_THROWS(error::invalid, HeartbeatManager::cleanup_dead_consumers(path("reader"), std::chrono::seconds(-5)));
+    CHECK_THROWS(error::invalid, SlotDiagnostics::find_stuck_slots(path("reader"), std::chrono::milliseconds(-1)));
     CHECK(HeartbeatManager::find_dead_consumers(path("reader")).empty());
 }
 

@@ -15,6 +15,8 @@ from prometheus_client.registry import Collector
 from datablock_ctypes import DataBlockError, NotFound, diagnose_all_slots, get_metrics, list_blocks, list_participants
 
 STOP = (signal.SIGTERM, signal.SIGINT)
+LEAST = 1.0
+"""Seconds for which a reader has kept a producer waiting when the library calls its slot stuck."""
 
 # Name, field of `Metrics`, what one of the field's units is in the metric's, help. The client adds _total.
 BLOCK_COUNTERS = (
@@ -69,8 +71,9 @@ class Scrape:
 
 
 class BlockCollector(Collector):
-    def __init__(self, patterns: list[str]) -> None:
+    def __init__(self, patterns: list[str], stuck_after: float = LEAST) -> None:
         self.patterns = patterns
+        self.stuck_after = stuck_after
 
     def describe(self) -> Iterable[Metric]:
         return []  # registering does not scrape
@@ -101,9 +104,8 @@ class BlockCollector(Collector):
         scrape.gauge("datablock_producer_idle_seconds", "Since the producer's last call.", BLOCK, name, figures.idle_ms / 1000)
         scrape.gauge("datablock_consumers", "Living consumers.", BLOCK, name, figures.consumers)
         scrape.gauge("datablock_slots", "Slots, spare ones included.", BLOCK, name, len(slots))
-        scrape.gauge(
-            "datablock_stuck_slots", "Slots that datablock-admin diagnose calls stuck.", BLOCK, name, sum(s.is_stuck for s in slots)
-        )
+        stuck = sum(s.is_stuck and not (s.writer_waiting and s.stuck_duration_ms < 1000 * self.stuck_after) for s in slots)
+        scrape.gauge("datablock_stuck_slots", "Slots that datablock-admin diagnose calls stuck.", BLOCK, name, stuck)
         for one in participants:
             if one.row == 0:
                 continue
@@ -119,11 +121,20 @@ def main() -> int:
     parser.add_argument("pattern", nargs="*", default=["*"], help="names of blocks, such as 'camera*' (default: all)")
     parser.add_argument("--address", default="127.0.0.1", help="to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=9464, help="0: any that is free (default: %(default)s)")
+    parser.add_argument(
+        "--stuck-after",
+        type=float,
+        default=LEAST,
+        metavar="SECONDS",
+        help="for how long a reader may keep a producer waiting before its slot counts as stuck (default and least: 1)",
+    )
     arguments = parser.parse_args()
+    if not arguments.stuck_after >= LEAST:
+        parser.error(f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on")
 
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # before there are threads: they inherit it, and sigwait gets the signal
     registry = CollectorRegistry()
-    registry.register(BlockCollector(arguments.pattern))
+    registry.register(BlockCollector(arguments.pattern, arguments.stuck_after))
     try:
         server, thread = start_http_server(arguments.port, arguments.address, registry)
     except OSError as error:

@@ -7,23 +7,32 @@ import fnmatch
 import logging
 import signal
 import sys
+import time
 
-from datablock_ctypes import DataBlockError, RecoveryStep, RecoveryStepKind, auto_recover, list_blocks
+from datablock_ctypes import DataBlockError, RecoveryResult, RecoveryStep, RecoveryStepKind, auto_recover, list_blocks
 
 STOP = (signal.SIGTERM, signal.SIGINT)
+LEAST = 1.0
+"""Seconds for which a reader has kept a producer waiting when the library calls its slot stuck."""
 log = logging.getLogger("recovery")
 
 
 class Daemon:
-    def __init__(self, patterns: list[str], act: bool) -> None:
+    def __init__(self, patterns: list[str], act: bool, stuck_after: float = LEAST) -> None:
         self.patterns = patterns
         self.act = act
+        self.stuck_after = stuck_after
         self.told: set[tuple[object, ...]] = set()
         """What was logged and has not changed since: it is not logged at every look."""
+        self.since: dict[tuple[object, ...], float] = {}
+        """Since when a slot is held by a process that lives."""
+        self.held: set[tuple[object, ...]] = set()
+        """Which of these this look has found."""
 
     def look(self) -> None:
         """One look at every block."""
         seen: set[tuple[object, ...]] = set()
+        self.held = set()
         try:
             names = [block.name for block in list_blocks()]
         except DataBlockError as error:
@@ -33,6 +42,7 @@ class Daemon:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns):
                 self.recover(name, seen)
         self.told = seen
+        self.since = {key: since for key, since in self.since.items() if key in self.held}
 
     def recover(self, name: str, seen: set[tuple[object, ...]]) -> None:
         try:
@@ -44,12 +54,20 @@ class Daemon:
             key = (name, step.kind, step.target, step.pid, step.done)
             if step.done:
                 log.info("%s: done: %s", name, step.text)  # each is news
+            elif step.kind == RecoveryStepKind.ATTEND and step.result == RecoveryResult.UNSAFE and not self.long_enough(key):
+                continue  # a process that lives, and may go on yet
             elif step.kind == RecoveryStepKind.ATTEND:
                 self.tell(seen, logging.WARNING, key, f"{name}: attend: {step.text}")
             elif self.act:
                 self.tell(seen, logging.ERROR, key, f"{name}: failed: {self.why(step)}")
             else:
                 self.tell(seen, logging.WARNING, key, f"{name}: would: {step.text}")
+
+    def long_enough(self, key: tuple[object, ...]) -> bool:
+        """Whether a slot has been held for so long that a person has to look: the library shows it after the first second."""
+        now = time.monotonic()
+        self.held.add(key)
+        return now - self.since.setdefault(key, now) >= self.stuck_after - LEAST
 
     @staticmethod
     def why(step: RecoveryStep) -> str:
@@ -66,14 +84,23 @@ def main() -> int:
     parser.add_argument("pattern", nargs="*", default=["*"], help="names of blocks, such as 'camera*' (default: all)")
     parser.add_argument("--act", action="store_true", help="recover; without it nothing is changed")
     parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
+    parser.add_argument(
+        "--stuck-after",
+        type=float,
+        default=LEAST,
+        metavar="SECONDS",
+        help="for how long a reader that lives may keep a producer waiting before it is logged (default and least: 1)",
+    )
     arguments = parser.parse_args()
     if not arguments.interval > 0:
         parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
+    if not arguments.stuck_after >= LEAST:
+        parser.error(f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     # Blocked and waited for, not handled: a signal never comes between a recovery and its line in the log.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
-    daemon = Daemon(arguments.pattern, arguments.act)
+    daemon = Daemon(arguments.pattern, arguments.act, arguments.stuck_after)
     log.info("watching %s: %s", " ".join(arguments.pattern), "acting" if arguments.act else "a dry run, nothing is changed")
     while True:
         daemon.look()

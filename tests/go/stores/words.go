@@ -12,7 +12,7 @@ var swaps = map[string]bool{"Store": true, "Swap": true, "CompareAndSwap": true,
 var pointers = map[string]bool{"*mark": true, "*epoch": true, "*claim": true, "*died": true}
 
 // figures are words for people: nothing is decided by them, so that it does not matter which of them a death leaves behind.
-var figures = []string{"layout.Metric", "layout.Heartbeat", "layout.RowHeartbeat", "c.hot.", "p.hot.", "layout.CtlCleaned", "layout.CtlMismatches"}
+var figures = []string{"layout.Metric", "layout.Heartbeat", "layout.RowHeartbeat", "layout.WaitSince", "c.hot.", "p.hot.", "layout.CtlCleaned", "layout.CtlMismatches"}
 
 // private are atomic variables of the process.
 var private = []string{"concluded", "o.fence"}
