@@ -36,7 +36,11 @@ func (d Difference) String() string {
 	if d.Field != "" {
 		what = fmt.Sprintf("field %q %s", d.Field, d.Change)
 	}
-	return fmt.Sprintf("%s: producer %s, consumer %s", what, orNone(d.Producer), orNone(d.Consumer))
+	text := fmt.Sprintf("%s: producer %s, consumer %s", what, orNone(d.Producer), orNone(d.Consumer))
+	if d.Change == Realigned && (d.Producer == "1" || d.Consumer == "1") {
+		text += " (1 is packed, as a NumPy dtype is without align=True)"
+	}
+	return text
 }
 
 func orNone(side string) string {
