@@ -1,14 +1,15 @@
-/* Schemas: looks at what the caller has, and writes the text of a struct that is described. */
+/* Schemas: looks at what the caller has, and writes the canonical line of a struct that is described. */
 #define _POSIX_C_SOURCE 200809L
 
 #include "shim.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { TEXT_LIMIT = 64 << 10, DEPTH_LIMIT = 8 };
+enum { TEXT_LIMIT = 64 << 10, DEPTH_LIMIT = 8, FIELD_LIMIT = 1024, NAME_LIMIT = 63 };
 
 datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema) {
     if (schema == NULL) {
@@ -199,7 +200,71 @@ void datablock_schema_free(datablock_schema *schema) {
 
 /* ---- Described structs ------------------------------------------------------------------------------------------------------------- */
 
-static datablock_status write_layout(FILE *to, const datablock_schema_layout *layout, int depth);
+/* Where a field is, for people: the fields around it. */
+typedef struct place {
+    const struct place *outer;
+    const char *name;
+} place;
+
+/* What is being written: the canonical line, which nothing of the caller's gets into unchecked. */
+typedef struct description {
+    FILE *to;
+    const char *name;
+    size_t fields; /* so far */
+} description;
+
+/* A name of the caller's as a text may have it. */
+static const char *shown(const char *name, char copy[NAME_LIMIT + 4]) {
+    size_t n = strnlen(name, NAME_LIMIT + 1);
+    for (size_t i = 0; i < n && i < NAME_LIMIT; i++) {
+        copy[i] = (unsigned char)name[i] < ' ' || name[i] == 0x7f ? '?' : name[i];
+    }
+    strcpy(copy + (n < NAME_LIMIT ? n : NAME_LIMIT), n > NAME_LIMIT ? "..." : "");
+    return copy;
+}
+
+/* As schema.checkName. */
+static const char *wrong_name(const char *name) {
+    size_t n = strnlen(name, NAME_LIMIT + 1);
+    if (n == 0) {
+        return "is empty";
+    }
+    if (n > NAME_LIMIT) {
+        return "has more than 63 bytes";
+    }
+    for (size_t i = 0; i < n; i++) {
+        char c = name[i];
+        if (c != '_' && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && (i == 0 || !(c >= '0' && c <= '9'))) {
+            return "is no name: use letters, digits and _, beginning with no digit";
+        }
+    }
+    return NULL;
+}
+
+static void write_path(char *to, size_t size, const place *at) {
+    if (at->outer != NULL) {
+        write_path(to, size, at->outer);
+        strncat(to, ".", size - strlen(to) - 1);
+    }
+    char copy[NAME_LIMIT + 4];
+    strncat(to, shown(at->name, copy), size - strlen(to) - 1);
+}
+
+/* A refusal in the caller's own terms: the schema, and the field. */
+__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const place *at, const char *format, ...) {
+    char path[8 * (NAME_LIMIT + 4)] = "", what[256];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(what, sizeof what, format, arguments);
+    va_end(arguments);
+    if (at == NULL) {
+        return dbshim_invalid("schema %s: %s", d->name, what);
+    }
+    write_path(path, sizeof path, at);
+    return dbshim_invalid("schema %s: field \"%s\" %s", d->name, path, what);
+}
+
+static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth, const place *at);
 
 static uint64_t size_of(const char *type) {
     static const struct {
@@ -214,49 +279,94 @@ static uint64_t size_of(const char *type) {
     return 0;
 }
 
-static datablock_status write_field(FILE *to, const datablock_schema_field *field, int depth) {
-    if (field->name == NULL || (field->type == NULL) == (field->nested == NULL)) {
-        return dbshim_invalid("datablock_schema_describe: a field has no name, or not one of type and nested");
-    }
+/* Type or struct, and the dimensions. */
+static datablock_status write_type(description *d, const datablock_schema_field *field, int depth, const place *at) {
     uint64_t item = field->type != NULL ? size_of(field->type) : field->nested->size, size = item;
-    fprintf(to, "%s: ", field->name);
+    if (field->type != NULL && item == 0) {
+        char copy[NAME_LIMIT + 4];
+        return refuse_field(d, at, "has the type \"%s\", which is none: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct", shown(field->type, copy));
+    }
+    if (field->size == 0) {
+        return refuse_field(d, at, "has no bytes: an array of no items, or a struct without members, has no counterpart in a schema");
+    }
     if (field->type != NULL) {
-        fputs(field->type, to);
+        fputs(field->type, d->to);
     } else {
-        datablock_status status = write_layout(to, field->nested, depth + 1);
+        datablock_status status = write_layout(d, field->nested, depth + 1, at);
         if (status != DATABLOCK_OK) {
             return status;
         }
     }
     for (size_t i = 0; i < sizeof field->dims / sizeof field->dims[0] && field->dims[i] != 0; i++) {
-        fprintf(to, "[%" PRIu64 "]", field->dims[i]);
+        fprintf(d->to, "[%" PRIu64 "]", field->dims[i]);
         if (__builtin_mul_overflow(size, field->dims[i], &size)) {
             size = 0;
         }
     }
-    if (item != 0 && size != field->size) {
-        return dbshim_invalid("datablock_schema_describe: field \"%.63s\" has %" PRIu64 " bytes, and its type %" PRIu64, field->name, field->size, size);
+    if (size != field->size) {
+        return refuse_field(d, at, "has %" PRIu64 " bytes, and its type %" PRIu64, field->size, size);
     }
-    fprintf(to, " @ %" PRIu64 "; ", field->offset);
     return DATABLOCK_OK;
 }
 
-static datablock_status write_layout(FILE *to, const datablock_schema_layout *layout, int depth) {
+static datablock_status write_field(description *d, const datablock_schema_field *field, int depth, const place *outer) {
+    if (field->name == NULL) {
+        return refuse_field(d, outer, "%s has no name", outer == NULL ? "a field" : "has a field that");
+    }
+    place at = {outer, field->name};
+    const char *wrong = wrong_name(field->name);
+    if (wrong != NULL) {
+        return refuse_field(d, &at, "%s", wrong);
+    }
+    if ((field->type == NULL) == (field->nested == NULL)) {
+        return refuse_field(d, &at, "has not one of type and nested");
+    }
+    if (++d->fields > FIELD_LIMIT) {
+        return refuse_field(d, NULL, "more than %d fields in all", FIELD_LIMIT);
+    }
+    fprintf(d->to, "%s:", field->name);
+    datablock_status status = write_type(d, field, depth, &at);
+    fprintf(d->to, "@%" PRIu64, field->offset);
+    return status;
+}
+
+static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth, const place *at) {
     if (depth > DEPTH_LIMIT) {
-        return dbshim_invalid("datablock_schema_describe: structs are nested more than %d deep", DEPTH_LIMIT);
+        return refuse_field(d, NULL, "structs are nested more than %d deep", DEPTH_LIMIT);
     }
     if (layout->fields == NULL && layout->count != 0) {
         return dbshim_null_argument("datablock_schema_describe", "fields");
     }
-    fputs("{ ", to);
-    for (size_t i = 0; i < layout->count && ftell(to) <= TEXT_LIMIT; i++) {
-        datablock_status status = write_field(to, &layout->fields[i], depth);
+    if (layout->count == 0) {
+        return refuse_field(d, at, "%s no fields: give it at least one", at == NULL ? "the struct has" : "is a struct of");
+    }
+    fputc('{', d->to);
+    for (size_t i = 0; i < layout->count; i++) {
+        if (i > 0) {
+            fputc(',', d->to);
+        }
+        datablock_status status = write_field(d, &layout->fields[i], depth, at);
         if (status != DATABLOCK_OK) {
             return status;
         }
     }
-    fprintf(to, "} size %" PRIu64 " align %" PRIu64, layout->size, layout->alignment);
+    fprintf(d->to, "}%" PRIu64 "/%" PRIu64, layout->size, layout->alignment);
     return DATABLOCK_OK;
+}
+
+/* The canonical line of what is described; to be freed. */
+static datablock_status write_line(const char *name, const datablock_schema_layout *layout, char **line) {
+    size_t length = 0;
+    description d = {open_memstream(line, &length), name, 0};
+    if (d.to == NULL) {
+        return dbshim_invalid("datablock_schema_describe: no memory");
+    }
+    fputs(name, d.to);
+    datablock_status status = write_layout(&d, layout, 1, NULL);
+    if (fclose(d.to) != 0 && status == DATABLOCK_OK) {
+        status = dbshim_invalid("datablock_schema_describe: no memory");
+    }
+    return status;
 }
 
 datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch, const datablock_schema_layout *layout, datablock_schema *out) {
@@ -266,20 +376,20 @@ datablock_status datablock_schema_describe(const char *name, uint32_t major, uin
     if (name == NULL || layout == NULL || out == NULL) {
         return dbshim_null_argument(__func__, name == NULL ? "name" : layout == NULL ? "layout" : "out");
     }
-    char *text = NULL;
-    size_t length = 0;
-    FILE *to = open_memstream(&text, &length);
-    if (to == NULL) {
-        return dbshim_invalid("%s: no memory", __func__);
+    const char *wrong = wrong_name(name);
+    if (wrong != NULL) {
+        char copy[NAME_LIMIT + 4];
+        return dbshim_invalid("the schema's name, \"%s\", %s", shown(name, copy), wrong);
     }
-    fprintf(to, "schema %s %" PRIu32 ".%" PRIu32 ".%" PRIu32 " ", name, major, minor, patch);
-    datablock_status status = write_layout(to, layout, 1);
-    if (fclose(to) != 0 && status == DATABLOCK_OK) {
-        status = dbshim_invalid("%s: no memory", __func__);
+    char *line = NULL;
+    datablock_schema schema = {.major = major, .minor = minor, .patch = patch};
+    datablock_status status = write_line(name, layout, &line);
+    if (status == DATABLOCK_OK) {
+        status = DBSHIM_GO(dbshim_self(), dbgo_schema_describe(line, &schema, dbshim_detail()));
     }
     if (status == DATABLOCK_OK) {
-        status = datablock_schema_parse(text, out);
+        *out = schema;
     }
-    free(text);
+    free(line);
     return status;
 }

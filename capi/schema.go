@@ -48,6 +48,21 @@ func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (r
 	return C.DATABLOCK_OK
 }
 
+// The line is one that the shim has written of a described struct; the version is in `out`.
+//
+//export dbgo_schema_describe
+func dbgo_schema_describe(line *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("schema.describe")
+	s, err := schema.ParseCanonical(C.GoString(line), schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
+	if err != nil {
+		return status(&core.Error{Code: core.Invalid, Detail: err.Error()}, detail)
+	}
+	schemaTo(s, out)
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_schema_of_block
 func dbgo_schema_of_block(name, directory *C.char, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()

@@ -205,6 +205,7 @@ int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, databloc
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 
 int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
+int dbgo_schema_describe(char *line, datablock_schema *out, char *detail); /* a canonical line; out has the version. out->canonical is to be freed */
 int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out, char *detail);
 int dbgo_schema_of_handle(uint32_t index, int zone, datablock_schema *out, char *detail);
 int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail); /* a registry may be null: the default */

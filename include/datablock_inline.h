@@ -171,6 +171,7 @@ typedef struct datablock_inline_block {
     uint32_t flags;         /* DATABLOCK_LAYOUT_FLAG_* and these: */
 } datablock_inline_block;
 
+#define DATABLOCK_INLINE_SHORTEST (1u << 28)  /* a message has at least the size of the block's schema */
 #define DATABLOCK_INLINE_ROOM (1u << 29)      /* each claim has to look for room: big slots, which are freed one by one, or min_consumers */
 #define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may carry a checksum: a claim clears what is left of an earlier one */
 #define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares them */
@@ -212,6 +213,7 @@ typedef struct datablock_inline_producer {
     uint32_t *pins;         /* what a scan found */
     uint64_t *expected;     /* each entry of the ring as a commit expects it: as this producer left it, or, with a FENCE, to be looked at by the next claim */
     uint64_t *claims;       /* the claim mark of each slot, as this producer left it; 0: to be looked at */
+    uint64_t shortest;      /* bytes that a message has at least: those of the schema's struct, 0 without one */
 } datablock_inline_producer;
 
 typedef struct datablock_inline_hold {
@@ -1122,9 +1124,9 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
     datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
     uint64_t stamp = 0;
     bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size;
-    if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
-        done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
-        stamp = done ? datablock_inline_realtime() : 0; /* ENFORCED is the library's */
+    if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_INLINE_SHORTEST | DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
+        done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 && length >= p->shortest; /* those are the library's */
+        stamp = done && (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) ? datablock_inline_realtime() : 0;
     }
     if (DATABLOCK_LIKELY(done)) {
         done = datablock_inline_publish(p, length, stamp);

@@ -142,10 +142,7 @@ func (a *app) completeSchema(*cobra.Command, []string, string) (all []cobra.Comp
 			all = append(all, cobra.CompletionWithDesc("block:"+b.Name, s.Name+"@"+s.Version.String()))
 		}
 	}
-	registered, err := core.RegisteredSchemas(a.registry)
-	if err != nil {
-		return all, cobra.ShellCompDirectiveDefault
-	}
+	registered, _ := core.RegisteredSchemas(a.registry) // of a damaged file it is the commands that speak
 	for _, s := range registered {
 		all = append(all, fmt.Sprintf("registered:%s@%s", s.Name, s.Version))
 	}

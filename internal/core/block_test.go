@@ -57,7 +57,7 @@ func write(t testing.TB, p *Producer, n int) {
 		s, err := p.Claim(time.Second)
 		require.NoError(t, err)
 		binary.LittleEndian.PutUint64(s.Data(), s.ID())
-		require.NoError(t, p.Commit(s, 8))
+		require.NoError(t, p.Commit(s, max(8, int(p.shortest))))
 	}
 }
 

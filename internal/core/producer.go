@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -72,6 +73,10 @@ func newProducer(a *attachment, c Config) *Producer {
 	p.freeAt, p.retiredAt = addressOf(p.free), addressOf(p.retired)
 	p.pinnedAt, p.pinsAt = addressOf(p.pinned), addressOf(p.pins)
 	p.expectedAt, p.claimsAt = addressOf(p.expected), addressOf(p.claims)
+	if c.Schema != nil {
+		p.shortest = c.Schema.Size
+		p.Block.Flags |= stateShortest
+	}
 	p.moment.Begin()
 	for word, offset := range map[**uint64]uint64{
 		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
@@ -251,7 +256,10 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
 	}
 	var stamp uint64
-	if s.Block.Flags&(stateEnforced|Timestamp) != 0 {
+	if s.Block.Flags&(stateEnforced|stateShortest|Timestamp) != 0 {
+		if uint64(length) < s.shortest {
+			return fail(Invalid, "%s; the claim stays open", p.tooShort(length))
+		}
 		stamp = p.certify(length)
 	}
 	at := p.place()
@@ -292,6 +300,11 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	}
 	p.invariant()
 	return nil
+}
+
+// tooShort says why a length can be that of no message.
+func (p *Producer) tooShort(length int) string {
+	return fmt.Sprintf("block %q: a length of %d is less than the %d bytes of its schema's struct", p.name(), length, p.shortest)
 }
 
 // certify makes what else a message is published with: its checksum, where that is the library's, and its time.

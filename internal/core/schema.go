@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 
 	"datablock/internal/layout"
 	"datablock/internal/platform"
@@ -116,8 +117,7 @@ func (b *block) continues(t *schemaText, written *schema.Schema) error {
 		return fail(Schema, "%s was made with schema %s %s, and this producer has none: open it with that, or replace it with the flag REPLACE", b.of(t), has.Name, has.Version)
 	}
 	// What is in the block takes the consumer's part here: it is what the readers expect.
-	m := schema.Mismatch{Producer: written, Consumer: has, Differences: schema.Diff(written, has)}
-	return fail(Schema, "%s was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE", b.of(t), &m)
+	return fail(Schema, "%s was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE", b.of(t), schema.OtherSchema(written, has))
 }
 
 func (b *block) countMismatch() {
@@ -175,8 +175,8 @@ func registered(given *schema.Schema, reference, registry string) (*schema.Schem
 		return found, err
 	}
 	if found.Hash() != given.Hash() || found.Version.Major != given.Version.Major {
-		m := schema.Mismatch{Producer: found, Consumer: given, Differences: schema.Diff(found, given)}
-		return nil, fail(Schema, "what is registered as %s is not the schema that was given: %v; give what is registered, or register what was given under a version of its own", reference, &m)
+		return nil, fail(Schema, "what is registered as %s is not the schema that was given: %v; give what is registered, or register what was given under a version of its own",
+			reference, schema.OtherSchema(found, given))
 	}
 	return found, nil
 }
@@ -213,18 +213,24 @@ func RegisteredSchemas(registry string) ([]*schema.Schema, error) {
 		return nil, err
 	}
 	all, err := r.List()
-	if errors.Is(err, schema.ErrNoDirectory) && registry == "" && !schema.Named() {
+	if errors.Is(err, schema.ErrNoDirectory) && registry == "" && !schema.NamedDirectory() {
 		return nil, nil
 	}
 	return all, registryError(err)
 }
 
 func registryAt(directory string) (schema.Registry, error) {
-	if directory != "" {
-		return schema.Directory(directory), nil
+	d := schema.Directory(directory)
+	if directory == "" {
+		var err error
+		if d, err = schema.DefaultDirectory(); err != nil {
+			return nil, registryError(err)
+		}
 	}
-	d, err := schema.DefaultDirectory()
-	return d, registryError(err)
+	if !filepath.IsAbs(string(d)) {
+		return nil, fail(Invalid, "the registry of schemas %q is not an absolute path: give one that begins with '/'", shorten(string(d)))
+	}
+	return d, nil
 }
 
 func registryError(err error) error {

@@ -71,7 +71,7 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 		{"renamed", "schema Sample 1.2.0 { time: u64; volts: f64; }", false, false, `field "volts" renamed: producer value f64@8, consumer f64@8`},
 		{"reordered", "schema Sample 1.2.0 { value: f64; time: u64; }", false, false, `field "value" reordered: producer f64@8, consumer f64@0`},
 		{"resized", "schema Sample 1.2.0 { time: u64; value: f64[2]; }", false, false, `field "value" resized: producer f64@8, consumer f64[2]@8`},
-		{"added in the middle", "schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, false, `field "kind" removed: producer has none, consumer u8@8`},
+		{"added in the middle", "schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, false, `field "kind" missing: producer has none, consumer u8@8`},
 		{"other major version", "schema Sample 2.0.0 { time: u64; value: f64; }", false, false, "another major version"},
 		{"other name", "schema Simple 1.2.0 { time: u64; value: f64; }", false, false, "name: producer Sample, consumer Simple"},
 	} {

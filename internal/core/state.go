@@ -15,10 +15,11 @@ type BlockState struct {
 	Stride, SlotSize                   uint64
 	RowMask                            [layout.MaskWords]uint64
 	SlotCount, Slots                   uint32
-	MinConsumers, Flags                uint32 // Flags: those of the header, and stateRoom, stateChecksums, stateEnforced
+	MinConsumers, Flags                uint32 // Flags: those of the header, and stateShortest, stateRoom, stateChecksums, stateEnforced
 }
 
 const (
+	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
 	stateRoom      = 1 << 29 // each claim has to look for room: big slots, which are freed one by one, or minConsumers
 	stateChecksums = 1 << 30 // messages may carry a checksum: a claim clears what is left of an earlier one
 	stateEnforced  = 1 << 31 // the library makes and compares them
@@ -48,6 +49,8 @@ type ProducerState struct {
 	_           [5]byte
 
 	freeAt, retiredAt, pinnedAt, pinsAt, expectedAt, claimsAt uintptr // of the slices of Producer, for C
+
+	shortest uint64 // bytes that a message has at least: those of the schema's struct, 0 without one
 }
 
 // hold is one message that the application has in its hands.

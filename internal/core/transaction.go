@@ -34,7 +34,7 @@ func (s *WriteTransactionSlot) ID() uint64 { return s.slot.ID() }
 // Index is the slot's number in the block.
 func (s *WriteTransactionSlot) Index() uint32 { return s.slot.Index() }
 
-// Commit sets the message's length; the last call counts. It publishes nothing yet. Errors: Invalid (above the capacity: unless another call corrects it, the
+// Commit sets the message's length; the last call counts. It publishes nothing yet. Errors: Invalid (above the capacity, below the size of the schema's struct: unless another call corrects it, the
 // transaction fails with this error; the transaction has ended).
 func (s *WriteTransactionSlot) Commit(length int) error {
 	if !s.open {
@@ -43,6 +43,8 @@ func (s *WriteTransactionSlot) Commit(length int) error {
 	s.length, s.err = length, nil
 	if length < 0 || length > s.slot.Size() {
 		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published", s.producer.name(), length, s.slot.Size())
+	} else if uint64(length) < s.producer.shortest {
+		s.err = fail(Invalid, "%s: nothing is published", s.producer.tooShort(length))
 	}
 	return s.err
 }

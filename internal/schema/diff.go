@@ -11,7 +11,7 @@ type Change string
 
 // The changes. Of one field there may be several; the first of these is named.
 const (
-	Removed   Change = "removed"   // the consumer has it, the producer has not
+	Missing   Change = "missing"   // the consumer has it, the producer has not
 	Added     Change = "added"     // the producer has it, the consumer has not
 	Renamed   Change = "renamed"   // the same place and type, another name
 	Retyped   Change = "retyped"   // another type
@@ -36,7 +36,11 @@ func (d Difference) String() string {
 	if d.Field != "" {
 		what = fmt.Sprintf("field %q %s", d.Field, d.Change)
 	}
-	return fmt.Sprintf("%s: producer %s, consumer %s", what, orNone(d.Producer), orNone(d.Consumer))
+	text := fmt.Sprintf("%s: producer %s, consumer %s", what, orNone(d.Producer), orNone(d.Consumer))
+	if d.Change == Realigned && (d.Producer == "1" || d.Consumer == "1") {
+		text += " (1 is packed, as a NumPy dtype is without align=True)"
+	}
+	return text
 }
 
 func orNone(side string) string {
@@ -71,7 +75,7 @@ func diffLayouts(path string, p, c *Layout) (found []Difference) {
 			found = append(found, diffField(path+f.Name, t, f)...)
 			continue
 		}
-		d := Difference{Field: path + f.Name, Change: Removed, Consumer: side(f)}
+		d := Difference{Field: path + f.Name, Change: Missing, Consumer: side(f)}
 		for _, t := range p.Fields {
 			if !wanted[t.Name] && t.Offset == f.Offset && t.Type.String() == f.Type.String() {
 				d.Change, d.Producer = Renamed, t.Name+" "+side(&t)
@@ -200,13 +204,35 @@ func (m *Mismatch) Error() string {
 	return text
 }
 
+// OtherSchema says what keeps two schemas from being one: what differs, and the major version where that is another one.
+func OtherSchema(producer, consumer *Schema) *Mismatch {
+	m := &Mismatch{Producer: producer, Consumer: consumer, Differences: Diff(producer, consumer)}
+	if producer.Name == consumer.Name && producer.Version.Major != consumer.Version.Major {
+		m.rule = majors(producer.Version, consumer.Version)
+	}
+	return m
+}
+
+// majors says why two major versions do not go together. A schema without a version is mostly one whose program forgot to give it.
+func majors(producer, consumer Version) string {
+	for _, side := range []struct {
+		name       string
+		own, other Version
+	}{{"producer", producer, consumer}, {"consumer", consumer, producer}} {
+		if side.own == (Version{}) {
+			return fmt.Sprintf("the %s's schema has no version (0.0.0): give it one, such as %s, where it is described", side.name, side.other)
+		}
+	}
+	return "another major version is another struct"
+}
+
 // Check reports why a consumer that wants `consumer` cannot read messages of `producer`, nil if it can. The error is a *Mismatch.
 func Check(producer, consumer *Schema, mode Mode) error {
 	differences := Diff(producer, consumer)
 	m := &Mismatch{Producer: producer, Consumer: consumer, Differences: differences}
 	switch {
 	case producer.Name == consumer.Name && producer.Version.Major != consumer.Version.Major:
-		m.rule = "another major version is another struct"
+		m.rule = majors(producer.Version, consumer.Version)
 		return m
 	case mode == Exact && len(differences) > 0:
 		m.rule = "the consumer asks for exactly its own"

@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"math/bits"
 	"reflect"
 	"strings"
 	"unicode"
@@ -10,7 +11,9 @@ import (
 // FromType is the schema of a Go struct, as its compiler lays it out.
 //
 // A field's name is that of its tag, `datablock:"name"`, else its Go name in snake_case. `datablock:"name,char"` makes an array of bytes an array of char. Fields called _ are padding.
-// Only what has a size of its own means the same to another process: integers of a given size, floats, bool, arrays and structs of these.
+// What means the same to another process of this machine: integers, floats, bool, arrays and structs of these. Of int, uint and uintptr the size is that of this machine, as of C's long.
+//
+// Without a name the schema has that of the type: what its method DatablockSchemaName returns, else its own.
 func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%v is no struct: a schema describes one", t)
@@ -19,10 +22,29 @@ func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%v: %w", t, err)
 	}
+	if name == "" {
+		name = nameOf(t)
+	}
+	if name == "" {
+		return nil, fmt.Errorf("%v has no name: give the schema one", t)
+	}
 	return New(name, version, *layout)
 }
 
+// Named is a type that says what its schema is called.
+type Named interface{ DatablockSchemaName() string }
+
+func nameOf(t reflect.Type) string {
+	if named, ok := reflect.New(t).Interface().(Named); ok {
+		return named.DatablockSchemaName()
+	}
+	return t.Name()
+}
+
 func layoutOf(t reflect.Type) (*Layout, error) {
+	if t.PkgPath() == "sync/atomic" {
+		return nil, fmt.Errorf("%v is not to be copied, and a message is a copy: use the number", t)
+	}
 	l := &Layout{Size: uint64(t.Size()), Align: uint64(t.Align())}
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -48,6 +70,15 @@ func layoutOf(t reflect.Type) (*Layout, error) {
 var ofGo = map[reflect.Kind]Kind{
 	reflect.Int8: I8, reflect.Int16: I16, reflect.Int32: I32, reflect.Int64: I64, reflect.Uint8: U8, reflect.Uint16: U16, reflect.Uint32: U32, reflect.Uint64: U64,
 	reflect.Float32: F32, reflect.Float64: F64, reflect.Bool: Bool,
+	reflect.Int: ofSize(I32, I64), reflect.Uint: ofSize(U32, U64), reflect.Uintptr: ofSize(U32, U64),
+}
+
+// ofSize is that of the two kinds which has the machine's own size.
+func ofSize(four, eight Kind) Kind {
+	if bits.UintSize == 32 {
+		return four
+	}
+	return eight
 }
 
 func typeOf(t reflect.Type, char bool) (out Type, err error) {
@@ -59,8 +90,8 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 	switch {
 	case t.Kind() == reflect.Struct:
 		out.Nested, err = layoutOf(t)
-	case t.Kind() == reflect.Int || t.Kind() == reflect.Uint || t.Kind() == reflect.Uintptr:
-		err = fmt.Errorf("%v has another size on another machine: use one of a given size, such as int64", t)
+	case t.Kind() == reflect.Complex64 || t.Kind() == reflect.Complex128:
+		err = fmt.Errorf("%v has no counterpart in a schema: use an array of two floats", t)
 	case !scalar:
 		err = fmt.Errorf("%v is or has an address, which means nothing to another process: use integers, floats, bool, arrays and structs of these", t)
 	case char && kind != U8 && kind != I8:
@@ -73,12 +104,14 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 	return out, err
 }
 
-// snakeCase turns TimestampNs into timestamp_ns, and HTTPPort into http_port.
+// snakeCase turns TimestampNs into timestamp_ns, HTTPPort into http_port, and URLs into urls. A capital begins a word behind a small letter; behind another capital or a digit it does where
+// two small letters follow it. So what stands behind letters of an abbreviation stays with them: IPv4 is ipv4, ID3D is id3d, X2Y is x2y.
 func snakeCase(name string) string {
 	var b strings.Builder
 	runes := []rune(name)
+	small := func(i int) bool { return i >= 0 && i < len(runes) && unicode.IsLower(runes[i]) }
 	for i, r := range runes {
-		if unicode.IsUpper(r) && i > 0 && (!unicode.IsUpper(runes[i-1]) && runes[i-1] != '_' || i+1 < len(runes) && unicode.IsLower(runes[i+1]) && unicode.IsUpper(runes[i-1])) {
+		if unicode.IsUpper(r) && i > 0 && runes[i-1] != '_' && (small(i-1) || small(i+1) && small(i+2)) {
 			b.WriteByte('_')
 		}
 		b.WriteRune(unicode.ToLower(r))

@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -36,13 +37,16 @@ var ErrRules = errors.New("not registered")
 
 const suffix = ".schema"
 
+// maxFile is what a file of the registry may have: a schema's text, and the line with its hash.
+const maxFile = MaxText + len(hashMark) + 2*HashLen + 1
+
 // Directory is a registry of files, NAME@MAJOR.MINOR.PATCH.schema, in the text form. It needs no server; who may write to the directory may register.
 type Directory string
 
 const directoryVariable = "DATABLOCK_SCHEMAS"
 
-// Named reports whether somebody said where the default directory is: then it ought to be there.
-func Named() bool { return os.Getenv(directoryVariable) != "" }
+// NamedDirectory reports whether the environment says where the default directory is: then it ought to be there.
+func NamedDirectory() bool { return os.Getenv(directoryVariable) != "" }
 
 // DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share.
 func DefaultDirectory() (Directory, error) {
@@ -60,34 +64,53 @@ func DefaultDirectory() (Directory, error) {
 	return Directory(filepath.Join(data, "datablock", "schemas")), nil
 }
 
-// List reads every file; one that is damaged is an error, and says which. Also: ErrNoDirectory.
+// List reads every file. The error names each that is damaged; the others are listed all the same. Also: ErrNoDirectory.
 func (d Directory) List() ([]*Schema, error) {
-	files, err := platform.ReadDirectory(string(d))
+	files, err := d.files("")
+	if err != nil {
+		return nil, err
+	}
+	var all []*Schema
+	var damaged []error
+	for _, file := range files {
+		s, err := d.read(file)
+		switch {
+		case err != nil:
+			damaged = append(damaged, err)
+		case s != nil:
+			all = append(all, s)
+		}
+	}
+	return all, errors.Join(damaged...)
+}
+
+// registration is a file of the registry, as its name says it.
+type registration struct {
+	name    string
+	version Version
+}
+
+func (r registration) file() string { return fmt.Sprintf("%s@%s%s", r.name, r.version, suffix) }
+
+// files are those of one name, or of all, by name and version. A file that is not called as this package calls one is not of the registry. Errors: ErrNoDirectory.
+func (d Directory) files(of string) ([]registration, error) {
+	entries, err := platform.ReadDirectory(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it", d, ErrNoDirectory)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
-	var all []*Schema
-	for _, file := range files {
-		if !strings.HasSuffix(file.Name, suffix) || strings.HasPrefix(file.Name, ".") {
-			continue
+	var all []registration
+	for _, entry := range entries {
+		name, version, _ := strings.Cut(strings.TrimSuffix(entry.Name, suffix), "@")
+		v, err := ParseVersion(version)
+		if r := (registration{name, v}); err == nil && checkName(name) == nil && r.file() == entry.Name && (of == "" || of == name) {
+			all = append(all, r)
 		}
-		s, err := d.read(file.Name)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // withdrawn meanwhile
-		}
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b *Schema) int {
-		if a.Name != b.Name {
-			return strings.Compare(a.Name, b.Name)
-		}
-		return a.Version.Compare(b.Version)
+	slices.SortFunc(all, func(a, b registration) int {
+		return cmp.Or(strings.Compare(a.name, b.name), a.version.Compare(b.version))
 	})
 	return all, nil
 }
@@ -96,25 +119,49 @@ func (d Directory) path(s *Schema) string {
 	return filepath.Join(string(d), fmt.Sprintf("%s@%s%s", s.Name, s.Version, suffix))
 }
 
-func (d Directory) read(name string) (*Schema, error) {
-	path := filepath.Join(string(d), name)
+// A registered file begins with the hash of its schema, so that one that was changed later is noticed.
+const hashMark = "// BLAKE2b-256 "
+
+func contents(s *Schema) []byte { return fmt.Appendf(nil, "%s%x\n%s", hashMark, s.Hash(), s.Text()) }
+
+// read is the schema in a file; nil: the file has been withdrawn meanwhile.
+func (d Directory) read(r registration) (*Schema, error) {
+	path := filepath.Join(string(d), r.file())
 	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
 	}
-	if !info.Mode().IsRegular() || info.Size() > MaxText {
-		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path, MaxText)
-	}
-	text, err := platform.ReadFile(path, MaxText)
 	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
-	s, err := Parse(string(text))
+	if !info.Mode().IsRegular() || info.Size() > int64(maxFile) {
+		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path, maxFile)
+	}
+	text, err := platform.ReadFile(path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the registry of schemas: %w", err)
+	}
+	return r.parse(path, string(text))
+}
+
+func (r registration) parse(path, text string) (*Schema, error) {
+	line, rest, _ := strings.Cut(text, "\n")
+	hash, marked := strings.CutPrefix(line, hashMark)
+	if marked {
+		text = rest
+	}
+	s, err := Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w: it was changed; restore it, or remove it", path, err)
 	}
-	if d.path(s) != path {
+	if s.Name != r.name || s.Version != r.version {
 		return nil, fmt.Errorf("%s has schema %s %s in it: it was renamed or changed; restore it, or remove it", path, s.Name, s.Version)
+	}
+	if marked && strings.TrimSpace(hash) != fmt.Sprintf("%x", s.Hash()) {
+		return nil, fmt.Errorf("%s: its first line has the hash %.64s, and the schema in it has %x: it was changed; restore it, or remove it", path, strings.TrimSpace(hash), s.Hash())
 	}
 	return s, nil
 }
@@ -134,7 +181,7 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 		}
 		parts = 1 + strings.Count(version, ".")
 	}
-	all, err := d.List()
+	files, err := d.files(name)
 	if err != nil && !errors.Is(err, ErrNoDirectory) {
 		return nil, err
 	}
@@ -142,22 +189,23 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	if err != nil {
 		where += ", and " + ErrNoDirectory.Error()
 	}
-	var found *Schema
 	var has []string
-	for _, s := range all {
-		if s.Name != name {
+	for _, r := range slices.Backward(files) { // the newest first
+		v := r.version
+		if parts >= 1 && v.Major != wanted.Major || parts >= 2 && v.Minor != wanted.Minor || parts >= 3 && v.Patch != wanted.Patch {
+			has = append(has, v.String())
 			continue
 		}
-		has = append(has, s.Version.String())
-		v := s.Version
-		if parts < 1 || v.Major == wanted.Major && (parts < 2 || v.Minor == wanted.Minor) && (parts < 3 || v.Patch == wanted.Patch) {
-			found = s
+		s, err := d.read(r)
+		if err != nil {
+			return nil, fmt.Errorf("%s means %s@%s: %w", reference, name, v, err)
+		}
+		if s != nil {
+			return s, nil
 		}
 	}
-	switch {
-	case found != nil:
-		return found, nil
-	case has != nil:
+	if has != nil {
+		slices.Reverse(has)
 		return nil, fmt.Errorf("%w: %s in %s, which has versions %s of it", ErrNotRegistered, reference, d, strings.Join(has, ", "))
 	}
 	return nil, fmt.Errorf("%w: %s in %s", ErrNotRegistered, reference, where)
@@ -172,15 +220,19 @@ func (d Directory) Register(s *Schema) error {
 		return fmt.Errorf("the registry of schemas: %w", err)
 	}
 	there, err := d.fits(s)
-	if err != nil || there {
+	if err != nil {
 		return err
 	}
-	err = platform.WriteNew(d.path(s), []byte(s.Text()), 0o644)
+	if there {
+		d.addHash(s)
+		return nil
+	}
+	err = platform.WriteNew(d.path(s), contents(s), 0o644)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("the registry of schemas: %w", err)
 	}
 	mine := err == nil
-	if _, err := d.fits(s); err != nil { // somebody else has come in between
+	if _, err := d.fits(s); err != nil { // another process has registered one in between
 		if mine {
 			_ = os.Remove(d.path(s))
 		}
@@ -189,26 +241,54 @@ func (d Directory) Register(s *Schema) error {
 	return nil
 }
 
-// fits reports whether the schema is there already, and what it breaks of what is there.
+// addHash gives a file that was written by hand its hash. Where the user may not write it stays as it is, which every reader accepts. A crash in between leaves a whole file under the other
+// name, which the next registration moves.
+func (d Directory) addHash(s *Schema) {
+	text, err := platform.ReadFile(d.path(s), maxFile)
+	if err != nil || strings.HasPrefix(string(text), hashMark) {
+		return
+	}
+	next := filepath.Join(string(d), "."+filepath.Base(d.path(s)))
+	if err := platform.WriteNew(next, contents(s), 0o644); err == nil || errors.Is(err, fs.ErrExist) {
+		_ = os.Rename(next, d.path(s))
+	}
+}
+
+// fits reports whether the schema is there already, and what it breaks of what is there. A damaged file is an error where the rules would need to know what was in it: in the same major version.
 func (d Directory) fits(s *Schema) (there bool, err error) {
-	all, err := d.List()
+	files, err := d.files(s.Name)
 	if err != nil {
 		return false, err
 	}
+	var all []*Schema // a damaged one as its version alone, which is taken
+	for _, r := range files {
+		other, err := d.read(r)
+		if err != nil && r.version.Major == s.Version.Major {
+			return false, err
+		}
+		if err != nil {
+			other = &Schema{Name: r.name, Version: r.version}
+		}
+		if other != nil {
+			all = append(all, other)
+		}
+	}
 	for _, other := range all {
-		if other.Name != s.Name {
+		if other.Version.Major != s.Version.Major {
 			continue
 		}
+		err = nil
 		switch other.Version.Compare(s.Version) {
 		case 0:
 			if other.Hash() != s.Hash() {
-				return false, fmt.Errorf("%w: schema %s %s is there, and is another struct: %w", ErrRules, s.Name, s.Version, &Mismatch{Producer: s, Consumer: other, Differences: Diff(s, other)})
+				why := fmt.Sprintf("schema %s %s is there, and is another struct: %s", s.Name, s.Version, advice(all, s))
+				return false, fmt.Errorf("%w: %w", ErrRules, &Mismatch{Producer: s, Consumer: other, Differences: Diff(s, other), rule: why})
 			}
 			there = true
 		case -1:
-			err = CheckSuccessor(other, s)
+			err = collision(other, s, all)
 		case 1:
-			err = CheckSuccessor(s, other)
+			err = collision(s, other, all)
 		}
 		if err != nil {
 			return false, fmt.Errorf("%w: %w", ErrRules, err)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -35,7 +36,7 @@ func TestRegistryKeepsTheVersionRules(t *testing.T) {
 		{"schema A 1.2.0 { a: i32; }", "it needs version 2.0.0"},
 		{"schema A 2.0.0 { a: i32; }", ""},
 		{"schema A 1.0.5 { a: u32; }", ""},
-		{"schema A 1.5.0 { a: u32; }", "it needs version 2.0.0"}, // what 1.1.0 has added is gone
+		{"schema A 1.5.0 { a: u32; }", "it needs version 3.0.0"}, // what 1.1.0 has added is gone
 		{"schema B 0.1.0 { a: i32; }", ""},
 		{"schema C { a: i32; }", "has no version"},
 	} {
@@ -69,17 +70,124 @@ func TestRegistryKeepsTheVersionRules(t *testing.T) {
 
 func TestRegistryNoticesChangedFiles(t *testing.T) {
 	d := Directory(t.TempDir())
-	require.NoError(t, d.Register(parse(t, "schema A 1.0.0 { a: u32; }")))
-	file := d.path(parse(t, "schema A 1.0.0 { a: u32; }"))
-	for _, text := range []string{"schema A 1.0.1 { a: u32; }", "schema", string(make([]byte, MaxText+1))} {
+	one := parse(t, "schema A 1.0.0 { a: u32; }")
+	require.NoError(t, d.Register(one))
+	file := d.path(one)
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	assert.Equal(t, fmt.Sprintf("// BLAKE2b-256 %x\n%s", one.Hash(), one.Text()), string(whole))
+	for _, text := range []string{"schema A 1.0.1 { a: u32; }", "schema", string(make([]byte, maxFile+1)), strings.Replace(string(whole), "u32", "i32", 1), "// BLAKE2b-256 \n" + one.Text()} {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, err := d.Lookup("A")
 		assert.ErrorContains(t, err, file)
+		assert.ErrorContains(t, d.Register(one), file)
 	}
 	require.NoError(t, os.Remove(file))
 	require.NoError(t, os.Mkdir(file, 0o700))
-	_, err := d.List()
+	_, err = d.List()
 	assert.ErrorContains(t, err, "not a regular file")
+}
+
+// A text of the largest size fits with its hash.
+func TestRegistryTakesTheLargestSchema(t *testing.T) {
+	d := Directory(t.TempDir())
+	var body strings.Builder
+	for i := range 700 {
+		fmt.Fprintf(&body, "%s%04d: u8;", strings.Repeat("n", 59), i)
+	}
+	s := parse(t, "schema A 1.0.0 { "+body.String()+" }")
+	require.Greater(t, len(contents(s)), MaxText*3/4)
+	require.NoError(t, d.Register(s))
+	found, err := d.Lookup(s.Name)
+	require.NoError(t, err)
+	assert.Equal(t, s.Hash(), found.Hash())
+}
+
+// A file that an operator has written has no hash. Registering the same schema adds it.
+func TestRegistryReadsFilesWithoutHash(t *testing.T) {
+	d := Directory(t.TempDir())
+	one := parse(t, "schema A 1.0.0 { a: u32; }")
+	require.NoError(t, os.WriteFile(d.path(one), []byte("schema A 1.0.0 { a: u32; } // by hand"), 0o600))
+	s, err := d.Lookup("A@1")
+	require.NoError(t, err)
+	assert.Equal(t, one.Hash(), s.Hash())
+	require.NoError(t, d.Register(one))
+	text, err := os.ReadFile(d.path(one))
+	require.NoError(t, err)
+	assert.Equal(t, string(contents(one)), string(text))
+	files, err := os.ReadDir(string(d))
+	require.NoError(t, err)
+	assert.Len(t, files, 1, "nothing else is left there")
+}
+
+func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
+	d := Directory(t.TempDir())
+	for _, text := range []string{"schema S 1.0.0 { a: u32; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"} {
+		require.NoError(t, d.Register(parse(t, text)))
+	}
+	bad := filepath.Join(string(d), "S@1.0.0.schema")
+	require.NoError(t, os.WriteFile(bad, []byte("x"), 0o600))
+	for _, foreign := range []string{"S@02.0.0.schema", "S@3.schema", "notes.schema", "S@2.0.0.schema.bak", "S@x.schema", "@1.0.0.schema"} {
+		require.NoError(t, os.WriteFile(filepath.Join(string(d), foreign), []byte("x"), 0o600))
+	}
+	require.NoError(t, os.Symlink("/nowhere", filepath.Join(string(d), "S@2.1.0.schema")))
+	for reference, version := range map[string]string{"S": "2.0.0", "S@2": "2.0.0", "O": "1.0.0"} {
+		s, err := d.Lookup(reference)
+		require.NoError(t, err, reference)
+		assert.Equal(t, version, s.Version.String(), reference)
+	}
+	_, err := d.Lookup("S@1")
+	assert.ErrorContains(t, err, bad)
+	assert.ErrorContains(t, err, "S@1 means S@1.0.0")
+	assert.NoError(t, d.Register(parse(t, "schema S 3.0.0 { z: u8; }")))
+	assert.NoError(t, d.Register(parse(t, "schema O 1.1.0 { x: u8; y: u8; }")))
+	assert.ErrorContains(t, d.Register(parse(t, "schema S 1.1.0 { a: u32; b: u8; }")), bad, "the rules of 1.x need to know what was in it")
+	assert.ErrorContains(t, d.Register(parse(t, "schema S 1.0.0 { a: u32; }")), bad)
+
+	list, err := d.List()
+	assert.ErrorContains(t, err, bad)
+	var all []string
+	for _, s := range list {
+		all = append(all, s.Name+"@"+s.Version.String())
+	}
+	assert.Equal(t, []string{"O@1.0.0", "O@1.1.0", "S@2.0.0", "S@3.0.0"}, all, "and the others are listed all the same")
+
+	newest := filepath.Join(string(d), "S@3.1.0.schema")
+	require.NoError(t, os.Mkdir(newest, 0o700))
+	_, err = d.Lookup("S")
+	assert.ErrorContains(t, err, newest, "an older one would be another answer")
+	_, err = d.Lookup("S@3.0")
+	assert.NoError(t, err)
+}
+
+// What the advice names can be registered, at once.
+func TestTheAdviceIsRight(t *testing.T) {
+	for _, c := range []struct {
+		there         []string
+		text, version string
+	}{
+		{[]string{"1.0.0 { a: u32; b: f64; }", "2.0.0 { x: u8; }"}, "1.1.0 { a: u32; b: i64; }", "3.0.0"},
+		{[]string{"1.0.0 { a: u32; b: f64; }", "2.0.0 { x: u8; }"}, "2.0.0 { a: u32; b: i64; }", "3.0.0"},
+		{[]string{"1.0.0 { a: u32; }", "1.1.0 { a: u32; b: u32; }"}, "1.0.1 { a: u32; b: u32; c: u32; }", "1.2.0"},
+		{[]string{"1.0.0 { a: u32; }", "1.1.0 { a: u32; b: u32; }"}, "1.0.1 { a: u32; c: u32; }", "2.0.0"},
+		{[]string{"1.0.0 { a: u32; }"}, "1.0.0 { a: u32; b: u32; }", "1.1.0"},
+		{[]string{"1.0.0 { a: u32; }", "4.0.0 { a: u8; }", "7.2.1 { a: u8; }"}, "1.0.0 { a: i32; }", "8.0.0"},
+		{[]string{"4294967295.0.0 { a: u32; }"}, "4294967295.1.0 { a: i32; }", ""},
+		{[]string{"1.4294967295.0 { a: u32; }"}, "1.4294967295.1 { a: u32; b: u8; }", "2.0.0"},
+	} {
+		d := Directory(t.TempDir())
+		for _, there := range c.there {
+			require.NoError(t, d.Register(parse(t, "schema S "+there)))
+		}
+		err := d.Register(parse(t, "schema S "+c.text))
+		if c.version == "" {
+			assert.ErrorContains(t, err, "there is none left: give it another name")
+			continue
+		}
+		assert.ErrorContains(t, err, "it needs version "+c.version, c.text)
+		_, body, _ := strings.Cut(c.text, " ")
+		assert.NoError(t, d.Register(parse(t, "schema S "+c.version+" "+body)), c.text)
+	}
 }
 
 // Whoever registers at the same moment: what is there afterwards goes together.

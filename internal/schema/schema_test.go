@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -190,7 +191,7 @@ func TestDiffNamesEveryField(t *testing.T) {
 		`field "d" moved: producer struct@20, consumer struct@12`,
 		`field "d.y" retyped: producer f32@4, consumer i32@4`,
 		`field "e" moved: producer u16@28, consumer u16@20`,
-		`field "h" removed: producer has none, consumer u8@22`,
+		`field "h" missing: producer has none, consumer u8@22`,
 		`field "g" added: producer i64@32, consumer has none`,
 		`size: producer 40, consumer 24`,
 		`alignment: producer 8, consumer 4`,
@@ -241,10 +242,19 @@ func TestCompatibility(t *testing.T) {
 	}
 	err := Check(parse(t, "schema A { a: i32; }"), parse(t, "schema A { a: u32; "+strings.Repeat("b", 3)+": u8; c0:u8;c1:u8;c2:u8;c3:u8;c4:u8;c5:u8;c6:u8;c7:u8;}"), Compatible)
 	assert.ErrorContains(t, err, "and 3 more")
-	for n, more := range map[int]string{8: `"f7" removed: producer has none, consumer u8@1`, 9: `"f7" removed: producer has none, consumer u8@8; and 1 more`, 10: `"f7" removed: producer has none, consumer u8@8; and 2 more`} {
+	for n, more := range map[int]string{8: `"f7" missing: producer has none, consumer u8@1`, 9: `"f7" missing: producer has none, consumer u8@8; and 1 more`, 10: `"f7" missing: producer has none, consumer u8@8; and 2 more`} {
 		err := Check(parse(t, "schema A { a: u8; } size 100"), parse(t, "schema A { a: u8; "+manyFields(n, "", "f#: u8; ")+"}"), Compatible)
-		assert.Truef(t, strings.HasSuffix(err.Error(), more) || n == 8 && !strings.Contains(err.Error(), "more") && strings.Count(err.Error(), "removed") == 8, "%d: %v", n, err)
+		assert.Truef(t, strings.HasSuffix(err.Error(), more) || n == 8 && !strings.Contains(err.Error(), "more") && strings.Count(err.Error(), "missing") == 8, "%d: %v", n, err)
 	}
+}
+
+func TestASchemaWithoutVersionSaysSo(t *testing.T) {
+	with, without := parse(t, "schema T 1.0.0 { a: f64; }"), parse(t, "schema T { a: f64; }")
+	assert.ErrorContains(t, Check(with, without, Compatible), "the consumer's schema has no version (0.0.0): give it one, such as 1.0.0")
+	assert.ErrorContains(t, Check(without, with, Compatible), "the producer's schema has no version (0.0.0): give it one, such as 1.0.0")
+	assert.ErrorContains(t, Check(parse(t, "schema T 2.0.0 { a: f64; }"), with, Compatible), "another major version is another struct")
+	assert.NoError(t, Check(without, without, Exact))
+	assert.ErrorContains(t, OtherSchema(with, without), "the consumer's schema has no version")
 }
 
 func TestVersionRules(t *testing.T) {
@@ -294,7 +304,9 @@ func TestFromGo(t *testing.T) {
 		value any
 		says  string
 	}{
-		{struct{ A int }{}, "use one of a given size"},
+		{struct{ A complex64 }{}, "use an array of two floats"},
+		{struct{ A atomic.Int32 }{}, "field A: atomic.Int32 is not to be copied"},
+		{struct{ A int32 }{}, "has no name: give the schema one"},
 		{struct{ A *int32 }{}, "means nothing to another process"},
 		{struct{ A string }{}, "means nothing to another process"},
 		{struct{ A []byte }{}, "means nothing to another process"},
@@ -308,11 +320,47 @@ func TestFromGo(t *testing.T) {
 		}{}, "option \"chars\" is unknown"},
 		{7, "is no struct"},
 	} {
-		_, err := FromType(reflect.TypeOf(bad.value), "A", Version{})
+		name := "A"
+		if strings.Contains(bad.says, "has no name") {
+			name = ""
+		}
+		_, err := FromType(reflect.TypeOf(bad.value), name, Version{})
 		assert.ErrorContains(t, err, bad.says)
 	}
-	for name, want := range map[string]string{"TimestampNs": "timestamp_ns", "HTTPPort": "http_port", "X": "x", "ID": "id", "aB": "a_b", "A1B2": "a1_b2"} {
-		assert.Equal(t, want, snakeCase(name))
+	type numbers struct {
+		A int
+		B uint
+		C uintptr
+	}
+	s, err = FromType(reflect.TypeFor[numbers](), "", Version{})
+	require.NoError(t, err)
+	assert.Equal(t, "numbers{a:i64@0,b:u64@8,c:u64@16}24/8", s.Canonical(), "as long, unsigned long and uintptr_t in C")
+}
+
+// The names that other languages use. A word more or less in one of them is another hash.
+func TestGoNamesInSnakeCase(t *testing.T) {
+	for name, want := range map[string]string{
+		"TimestampNs": "timestamp_ns", "HTTPPort": "http_port", "X": "x", "ID": "id", "aB": "a_b", "A1B2": "a1b2", "BidPrice": "bid_price",
+		"URLs": "urls", "URLsFound": "urls_found", "ID3D": "id3d", "IPv4": "ipv4", "IPv4Address": "ipv4_address", "X2Y": "x2y", "Vec3D": "vec3d",
+		"Value2Max": "value2_max", "UserIDs": "user_ids", "A_B": "a_b", "IsOK": "is_ok", "ATime": "a_time", "OK": "ok", "Ü": "ü",
+	} {
+		assert.Equal(t, want, snakeCase(name), name)
+	}
+}
+
+type tradeV2 struct{ Price float64 }
+
+func (tradeV2) DatablockSchemaName() string { return "trade" }
+
+type byPointer struct{ Price float64 }
+
+func (*byPointer) DatablockSchemaName() string { return "price" }
+
+func TestAGoTypeNamesItsSchema(t *testing.T) {
+	for want, of := range map[string]reflect.Type{"trade": reflect.TypeFor[tradeV2](), "price": reflect.TypeFor[byPointer](), "point": reflect.TypeFor[point]()} {
+		s, err := FromType(of, "", Version{1, 0, 0})
+		require.NoError(t, err)
+		assert.Equal(t, want, s.Name)
 	}
 }
 

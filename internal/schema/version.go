@@ -3,6 +3,7 @@ package schema
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -35,7 +36,7 @@ func ParseVersion(text string) (v Version, err error) {
 }
 
 // CheckSuccessor reports why `next` may not follow `old` under one name, nil if it may: what breaks readers of the old one needs a new major version, what only adds fields at least a new
-// minor one, and no version ever means two structs.
+// minor one, and no version ever means two structs. The error names a version that is right.
 func CheckSuccessor(old, next *Schema) error {
 	if old.Name != next.Name {
 		return fmt.Errorf("schema %s cannot follow %s: the names differ", next.Name, old.Name)
@@ -43,15 +44,57 @@ func CheckSuccessor(old, next *Schema) error {
 	if next.Version.Compare(old.Version) < 0 {
 		return fmt.Errorf("schema %s: version %s comes after %s: versions only rise", old.Name, next.Version, old.Version)
 	}
-	if old.Hash() == next.Hash() {
+	return collision(old, next, []*Schema{old, next})
+}
+
+// collision is CheckSuccessor of two of one name, in their order. `all` are those whose versions are taken.
+func collision(old, next *Schema, all []*Schema) error {
+	why := conflict(old, next)
+	if why == "" {
 		return nil
 	}
-	breaking := len(breaks(Diff(next, old))) > 0
-	switch {
-	case breaking && next.Version.Major == old.Version.Major:
-		return &Mismatch{Producer: next, Consumer: old, Differences: Diff(next, old), rule: fmt.Sprintf("readers of %s would misread it: it needs version %d.0.0", old.Version, old.Version.Major+1)}
-	case !breaking && next.Version.Major == old.Version.Major && next.Version.Minor == old.Version.Minor:
-		return &Mismatch{Producer: next, Consumer: old, Differences: Diff(next, old), rule: fmt.Sprintf("it has fields that %s has not: it needs version %d.%d.0", old.Version, old.Version.Major, old.Version.Minor+1)}
+	return &Mismatch{Producer: next, Consumer: old, Differences: Diff(next, old), rule: why + ": " + advice(all, next)}
+}
+
+// conflict is what is wrong with `next` behind `old`, "" if nothing is.
+func conflict(old, next *Schema) string {
+	if old.Hash() == next.Hash() || old.Version.Major != next.Version.Major {
+		return ""
 	}
-	return nil
+	if len(breaks(Diff(next, old))) > 0 {
+		return fmt.Sprintf("readers of %s would misread it", old.Version)
+	}
+	if next.Version.Minor == old.Version.Minor {
+		return fmt.Sprintf("it has fields that %s has not", old.Version)
+	}
+	return ""
+}
+
+// advice says which version of the schema goes together with all that are there: a minor one if there is such, else the next major one.
+func advice(all []*Schema, s *Schema) string {
+	minor, major := uint64(s.Version.Minor), uint64(s.Version.Major)
+	for _, other := range all {
+		if other.Version.Major == s.Version.Major {
+			minor = max(minor, uint64(other.Version.Minor)+1)
+		}
+		major = max(major, uint64(other.Version.Major))
+	}
+	try := *s
+	if try.Version = (Version{s.Version.Major, uint32(minor), 0}); minor <= math.MaxUint32 && goesWith(all, &try) {
+		return fmt.Sprintf("it needs version %s", try.Version)
+	}
+	if major == math.MaxUint32 {
+		return "it needs a new major version, and there is none left: give it another name"
+	}
+	return fmt.Sprintf("it needs version %s", Version{Major: uint32(major) + 1})
+}
+
+// goesWith reports whether the schema, whose version is above all of its major version, may follow them.
+func goesWith(all []*Schema, s *Schema) bool {
+	for _, other := range all {
+		if other.Version != s.Version && conflict(other, s) != "" {
+			return false
+		}
+	}
+	return true
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -13,7 +14,8 @@ from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun
 from ._functions import RawMessage, RawReadSlot
 from ._interrupts import Leaving, Statement
 from ._participant import NOTHING_YET, Raw
-from ._types import Bound, flat, refuse_objects, unsigned
+from ._schema import Schema, check_written, record_step
+from ._types import Bound, flat, refuse_objects, the_numpy, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -53,16 +55,22 @@ class Untold(NamedTuple):
 class Outgoing:
     """Messages as the library takes them: ``raw``, an array of ``count``. ``keep`` owns the bytes."""
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Messages, schema: Schema | None = None) -> None:
         if hasattr(messages, "__array_interface__"):
             self.keep: Any = _in_rows(messages)
+            if schema is not None:
+                check_written(schema, "messages", self.keep, math.prod(self.keep.shape[1:]))
             self.count = len(self.keep)
             start, length = self.keep.ctypes.data, self.keep[0].nbytes if self.count else 0
             words = array("Q", bytes(16 * self.count))
             words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
             words[1::2] = array("Q", [length]) * self.count
         else:
-            parts = [flat(f"messages[{i}]", message) for i, message in enumerate(_one_by_one(messages))]
+            parts = []
+            for i, message in enumerate(_one_by_one(messages)):
+                parts.append(flat(f"messages[{i}]", message))
+                if schema is not None:
+                    check_written(schema, f"messages[{i}]", message, getattr(message, "size", 1))
             self.keep = b"".join(parts)
             self.count = len(parts)
             words = array("Q")
@@ -75,6 +83,9 @@ class Outgoing:
 
     def longest(self) -> int:
         return max(self._words[1::2], default=0)
+
+    def shortest(self) -> int:
+        return min(self._words[1::2], default=0)
 
     def after(self, sent: int) -> Any:
         """What is left when so many are published."""
@@ -288,13 +299,13 @@ class ReadBatch(Bound, Sequence[memoryview]):
         return self.array(self._consumer.schema.dtype)
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
-        """All messages as one NumPy array, read-only: a row for each; with a dtype as large as a message, one item for each.
+        """All messages as one NumPy array, read-only: a row for each; with a dtype as large as a message, one item for each. A dtype with the first fields of the block's struct, as an older
+        version of the schema has them, gives one record for each struct.
 
         Where the slots follow each other in memory it is a view of them, in place, which may show newer bytes after the end of the batch: copy what is to be kept. Where they do not,
         it is a copy. All messages must have the same length, a whole number of items.
         """
-        import numpy
-
+        numpy = the_numpy()
         view = self._memory()
         kind = numpy.dtype(dtype)
         if kind.hasobject:
@@ -304,8 +315,10 @@ class ReadBatch(Bound, Sequence[memoryview]):
             raise Invalid(
                 f"the messages have between {min(self.lengths)} and {max(self.lengths)} bytes: one array has room for equal ones only"
             )
-        if kind.itemsize == 0 or length % kind.itemsize != 0:
-            raise Invalid(f"messages of {length} bytes are no whole number of {kind} items of {kind.itemsize} bytes")
+        record = record_step(self._consumer._schema_if_any(), kind) if kind.names is not None else 0
+        step = record or kind.itemsize
+        if step == 0 or length % step != 0:
+            raise Invalid(f"messages of {length} bytes are no whole number of {kind} items of {step} bytes")
         starts = numpy.frombuffer(self._starts, "u8").astype("i8")
         whole = numpy.frombuffer(view, "u1")
         steps = numpy.diff(starts)
@@ -316,6 +329,10 @@ class ReadBatch(Bound, Sequence[memoryview]):
             grid = _rows(whole, first, (int(starts.max()) - first) // step + 1, step, length)
             rows = grid[(starts - first) // step]
             rows.flags.writeable = False
+        if record:  # each record is as large as the block says
+            rows = rows.reshape(self._count, length // record, record)[..., : kind.itemsize]
+            records: NDArray[Any] = rows.view(kind)[..., 0]
+            return records[:, 0] if record == length else records
         items = rows.view(kind) if length else rows.reshape(self._count, 0).view("u1")
         return items[:, 0] if kind.itemsize == length else items
 

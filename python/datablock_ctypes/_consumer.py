@@ -12,11 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._batch import ReadBatch, Untold, holds_of, raw_of
-from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, Status, Timeout
+from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, SchemaMismatch, Status, Timeout
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._interrupts import Leaving, Statement, record
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
+from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, message_over
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
 from ._types import (
@@ -104,6 +104,7 @@ class Consumer(Participant):
         options.schema_mode = int(exact)
         self._delivery = delivery
         self._schema: Schema | None = None
+        self._without_schema = False
         self._zone_schema: Schema | None = None
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
@@ -133,6 +134,15 @@ class Consumer(Participant):
         """What a message of this block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
         if self._schema is None:
             self._schema = Schema._from("datablock_schema_of_consumer", self._handle, fail=self._fail)
+        return self._schema
+
+    def _schema_if_any(self) -> Schema | None:
+        """The schema of the messages; None: the block has none."""
+        if self._schema is None and not self._without_schema:
+            try:
+                return self.schema
+            except SchemaMismatch:
+                self._without_schema = True
         return self._schema
 
     @property
@@ -591,7 +601,8 @@ class ReadSlot(Bound):
         return data
 
     def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
-        """The message as a NumPy array, in place and read-only; without a shape one dimension, all of the message.
+        """The message as a NumPy array, in place and read-only; without a shape one dimension, all of the message. A dtype with the first fields of the block's struct, as an older version
+        of the schema has them, gives one record for each struct.
 
         The array stays valid for as long as it is referred to, also after the consumer is closed; but after the end of the slot it may show newer
         bytes: copy what is to be kept.
@@ -600,7 +611,7 @@ class ReadSlot(Bound):
             self._refuse()
         view = self._view
         assert view is not None
-        return array_over(view, self._start, self.length, dtype, shape)
+        return message_over(self._consumer, view, self._start, self.length, dtype, shape)
 
     @property
     def record(self) -> NDArray[Any]:

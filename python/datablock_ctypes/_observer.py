@@ -13,8 +13,8 @@ from ._functions import ConsumerOptions, ObserverHandle, RawObservation
 from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._participant import Link
-from ._schema import Schema, configure
-from ._types import Bound, SecretBytes, optional_path_bytes, path_bytes, refuse_objects, secret_bytes, unsigned
+from ._schema import Schema, configure, record_step, records_over
+from ._types import Bound, SecretBytes, optional_path_bytes, path_bytes, refuse_objects, secret_bytes, the_numpy, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -41,13 +41,15 @@ class Observation:
         self._schema = schema
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
-        """The message as a NumPy array of one dimension, read-only."""
-        import numpy
-
+        """The message as a NumPy array of one dimension, read-only. A dtype with the first fields of the block's struct gives one record for each struct."""
+        numpy = the_numpy()
         kind = numpy.dtype(dtype)
         if kind.hasobject:
             refuse_objects(f"dtype {kind}")
-        return numpy.frombuffer(self.data, kind)
+        if self._schema is not None and record_step(self._schema, kind):
+            return records_over(self._schema, self.data, 0, len(self.data), kind, None)
+        array: NDArray[Any] = numpy.frombuffer(self.data, kind)
+        return array
 
     def __getitem__(self, field: str) -> Any:
         """A field of the block's schema, of a scalar its value: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""

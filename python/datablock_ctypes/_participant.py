@@ -19,8 +19,9 @@ from ._errors import Closed, DataBlockError, Invalid, Status
 from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
+from ._schema import record_step, records_over
 from ._shared import Counters, FlexibleZone, SharedSpinLock
-from ._types import Bound, refuse_objects, whole
+from ._types import Bound, refuse_objects, the_numpy, whole
 
 if TYPE_CHECKING:
     import weakref
@@ -319,6 +320,18 @@ class Participant(Bound):
             self._fail(status)
 
 
+def message_over(
+    participant: Any, view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
+) -> NDArray[Any]:
+    """`array_over` of a message. With a dtype that has the first fields of the block's struct, and not all, one record for each struct."""
+    if type(dtype) is not str:
+        kind = _items(dtype)[0]
+        schema: Schema | None = participant._schema_if_any() if kind.names is not None else None
+        if schema is not None and record_step(schema, kind):
+            return records_over(schema, view, start, size, kind, None if shape is None else _sides(shape))
+    return array_over(view, start, size, dtype, shape)
+
+
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
     """A NumPy array of at most `size` bytes from `start` on, in place."""
     kind, item, over = (
@@ -343,8 +356,7 @@ def _sides(shape: Any) -> tuple[int, ...]:
 
 def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
     """What an array's items are, their size in bytes, and what makes an array of them."""
-    import numpy
-
+    numpy = the_numpy()
     kind = numpy.dtype(dtype)
     if kind.hasobject:
         refuse_objects(f"dtype {kind}")

@@ -16,7 +16,7 @@ from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._memory import pinned
 from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
-from ._schema import Schema, configure
+from ._schema import Schema, check_written, configure
 from ._types import (
     Bound,
     ChecksumPolicy,
@@ -131,6 +131,7 @@ class Producer(Participant):
         described, self._zone_schema = configure(config, schema, registered, registry, zone_schema)
         self._schema = described
         self._slot_size: int = config.slot_size or (described.size if described is not None else 0)
+        self._shortest: int = described.size if described is not None else 0  # bytes of a message
         self._policy = policy
         self._claim: WriteSlot | None = None
         quick = loaded.quick
@@ -189,7 +190,7 @@ class Producer(Participant):
     def send(self, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
         """Publish a copy of ``data``, any C-contiguous bytes-like object or NumPy array up to ``slot_size`` bytes, and return the message's id.
 
-        Waits and raises as `write`; `Invalid` when ``data`` is too long, TypeError when there are Python objects in it. An interrupt that comes when the message
+        Waits and raises as `write`; `Invalid` when ``data`` is too long, or cannot be what the block's schema says: shorter than its struct, or an array with other fields; TypeError when there are Python objects in it. An interrupt that comes when the message
         is published already has the attribute ``sent``, 1.
         """
         if timeout is not None:
@@ -198,6 +199,10 @@ class Producer(Participant):
         length = len(source)
         if length > self._slot_size:
             raise self._too_long(length)
+        if self._schema is not None:
+            check_written(self._schema, "data", data, getattr(data, "size", 1))
+            if length < self._shortest:
+                raise self._too_short("data", length)
         if type(source) is not bytes:  # whose address ctypes knows
             source, _pin = pinned(source)
         raw = self._take_raw()
@@ -232,14 +237,16 @@ class Producer(Participant):
         ``messages``: a NumPy array, one message for each index of its first axis, or an iterable of bytes-like objects. The timeout is for the whole call. Each message is published
         by itself: consumers see it at once.
 
-        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, TypeError when there are Python objects in one: then none is published. Whatever else stops it,
+        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, or cannot be what the block's schema says (see `send`), TypeError when there are Python objects in one: then none is published. Whatever else stops it,
         also Ctrl-C, ``sent`` of the exception says how many were published; an exception without it came before the first.
         """
         if timeout is not None:
             timeout = seconds(timeout)
-        outgoing = Outgoing(messages)
+        outgoing = Outgoing(messages, self._schema)
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
+        if outgoing.count and outgoing.shortest() < self._shortest:
+            raise self._too_short("a message", outgoing.shortest())
         self._rejoin()
         call = self._library.datablock_write_batch
         counts = [ctypes.c_size_t()]  # the library counts what it publishes: each call has a number of its own
@@ -271,6 +278,10 @@ class Producer(Participant):
 
     def _too_long(self, length: int) -> Invalid:
         return Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
+
+    def _too_short(self, what: str, length: int) -> Invalid:
+        struct = f"the struct of its schema {self._schema.name if self._schema is not None else ''}"
+        return Invalid(f'block "{self._name}": {what} has {length} bytes, and {struct} {self._shortest}')
 
     def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:
         if status in NOTHING_YET and timeout != 0:
@@ -451,7 +462,7 @@ class WriteSlot(Bound):
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
 
         Published when the ``with`` block ends well. Raises `Invalid` when the length exceeds the capacity; so does the end of the block, which then publishes nothing,
-        unless another call has corrected it.
+        unless another call has corrected it. As does one that is less than the struct of the block's schema.
         """
         if self._state != OPEN:
             self._refuse()
@@ -460,6 +471,9 @@ class WriteSlot(Bound):
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
                 raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')
+            if length < self._producer._shortest:
+                self._length = length  # which the library will refuse, too
+                raise self._producer._too_short("the message", length)
         self._length = length
 
     def seal(self, length: int | None = None) -> None:

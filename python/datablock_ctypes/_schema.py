@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import ctypes
 import dataclasses
+import math
 import re
 import sys
 import typing
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn, Union
 
 from ._errors import Invalid
-from ._functions import Config, ConsumerOptions, RawSchema
+from ._functions import Config, ConsumerOptions, RawSchema, RawSchemaField, RawSchemaLayout
 from ._library import StrPath, library
-from ._types import optional_path_bytes, path_bytes
+from ._types import optional_path_bytes, path_bytes, the_numpy
 
 if TYPE_CHECKING:
     from numpy import dtype
-    from numpy.typing import DTypeLike
+    from numpy.typing import DTypeLike, NDArray
 
 SCALARS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "bool", "char")
 NUMPY = ("i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f4", "<f8", "?", "S1")
@@ -26,7 +27,9 @@ CTYPES = (
 )
 
 NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-TYPE = re.compile(rf"\s*({'|'.join(SCALARS)})\s*(\[\s*\d+\s*\]\s*)*", re.ASCII)
+TYPE = re.compile(rf"\s*({'|'.join(SCALARS)})\s*((?:\[\s*\d+\s*\]\s*)*)", re.ASCII)
+SIZES = dict(zip(SCALARS, (1, 2, 4, 8, 1, 2, 4, 8, 4, 8, 1, 1)))
+DIMENSIONS = 8
 NAMES_NEED = "use letters, digits and _, beginning with no digit"
 VERSION_NEEDS = 'one to three numbers are needed, such as "1.0.0" or (1, 0, 0)'
 
@@ -118,21 +121,19 @@ class Schema:
 
     @classmethod
     def from_dtype(cls, kind: DTypeLike, name: str, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a structured NumPy dtype. An aligned one has the alignment of C, another one is packed. ``S16`` is ``char[16]``."""
-        import numpy
-
-        return cls.parse(f"schema {_head(name, version)} {_dtype_text(numpy.dtype(kind))}")
+        """The schema of a structured NumPy dtype. One with ``align=True`` has the offsets and the alignment of C; another one is packed, and is another schema. ``S16`` is ``char[16]``."""
+        return _described(name, version, lambda: _of_dtype(the_numpy().dtype(kind)))
 
     @classmethod
     def from_ctypes(cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
         """The schema of a ctypes.Structure, under its own name if none is given. Fields called ``_gap`` and a number are padding."""
-        return cls.parse(f"schema {_head(name or structure.__name__, version)} {_structure_text(structure)}")
+        return _described(_name_of(name, structure), version, lambda: _of_structure(structure))
 
     @classmethod
     def from_dataclass(cls, kind: type[Any], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
         """The schema of a dataclass, laid out as C does. Its fields are annotated with ``int`` (i64), ``float`` (f64), ``bool``, a ctypes or NumPy scalar type, another dataclass, or with a
         type of the text form as a string: ``value: "f64[3]"``."""
-        return cls.parse(f"schema {_head(name or kind.__name__, version)} {_dataclass_text(kind)}")
+        return _described(_name_of(name, kind), version, lambda: _of_dataclass(kind))
 
     @property
     def dtype(self) -> dtype[Any]:
@@ -163,7 +164,7 @@ class Schema:
         return f"<Schema {self.name} {'.'.join(map(str, self.version))} {self.canonical[len(self.name) :]}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Schema.parse, (f"schema {_head(self.name, self.version)} {_layout_text(self.layout)}",)
+        return _restored, (self.name, self.version, self.layout)
 
 
 def described(what: str, schema: Schema | str | None) -> Schema | None:
@@ -215,15 +216,20 @@ def configure(
     return found, zone
 
 
-def _head(name: str, version: Version) -> str:
+def _checked_name(name: Any) -> str:
     if not isinstance(name, str):
         raise TypeError(f"the schema's name is {name!r}: a str is needed")
     if not NAME.fullmatch(name):
         raise Invalid(f"a schema called {name!r}: {NAMES_NEED}")
-    return f"{name} {_version_text(version)}"
+    return name
 
 
-def _version_text(version: Version) -> str:
+def _name_of(name: str | None, kind: Any) -> Any:
+    """The name that is given, or the class's own; what is no class is refused later."""
+    return name if name is not None else getattr(kind, "__name__", "it")
+
+
+def _version(version: Version) -> tuple[int, int, int]:
     if isinstance(version, str):
         text = version
     elif isinstance(version, tuple) and all(isinstance(part, int) for part in version):
@@ -232,11 +238,14 @@ def _version_text(version: Version) -> str:
         raise TypeError(f"version is {version!r}: {VERSION_NEEDS}")
     if not re.fullmatch(r"\d+(\.\d+){0,2}", text, re.ASCII):
         raise Invalid(f"version is {version!r}: {VERSION_NEEDS}")
-    return text
+    numbers = [*map(int, text.split(".")), 0, 0][:3]
+    if max(numbers) >= 1 << 32:
+        raise Invalid(f"version is {version!r}: its numbers are at most {(1 << 32) - 1}")
+    return numbers[0], numbers[1], numbers[2]
 
 
 def _checked_path(outer: str, name: str) -> str:
-    """Where a field is, for people. Its name becomes part of a text: it has to be one."""
+    """Where a field is, for people."""
     if not NAME.fullmatch(name):
         raise Invalid(f"field {outer + name!r}: {NAMES_NEED}")
     return outer + name
@@ -272,8 +281,7 @@ def _read_layout(tokens: list[str]) -> Layout:
 
 
 def _dtype(layout: Layout) -> dtype[Any]:
-    import numpy
-
+    numpy = the_numpy()
     formats: list[Any] = []
     for _, of, dims, _ in layout.fields:
         if isinstance(of, Layout):
@@ -325,44 +333,70 @@ def _ctype(name: str, field: Field) -> Any:
 # ---- From Python -----------------------------------------------------------------------------------------------------------------------
 
 
-def _layout_text(layout: Layout) -> str:
-    fields = "".join(
-        f"{name}: {_layout_text(kind) if isinstance(kind, Layout) else kind}{''.join(f'[{side}]' for side in dims)} @ {offset}; "
-        for name, kind, dims, offset in layout.fields
-    )
-    return f"{{ {fields}}} size {layout.size} align {layout.alignment}"
+def _described(name: Any, version: Version, layout: Callable[[], Layout]) -> Schema:
+    """The schema of a struct that was described. No text is made of it: what is wrong is said of its fields."""
+    numbers, checked = _version(version), _checked_name(name)
+    keep: list[Any] = []
+    return Schema._from("datablock_schema_describe", checked.encode(), *numbers, _for_c(layout(), keep))
 
 
-def _dtype_text(kind: dtype[Any], outer: str = "") -> str:
+def _restored(name: str, version: tuple[int, int, int], layout: Layout) -> Schema:
+    return _described(name, version, lambda: layout)
+
+
+def _for_c(layout: Layout, keep: list[Any]) -> RawSchemaLayout:
+    fields = (RawSchemaField * len(layout.fields))()
+    for raw, (name, kind, dims, offset) in zip(fields, layout.fields):
+        nested = _for_c(kind, keep) if isinstance(kind, Layout) else None
+        raw.name, raw.offset, raw.size = name.encode(), offset, size_of(kind) * math.prod(dims)
+        if nested is not None:
+            raw.nested = ctypes.pointer(nested)
+        else:
+            raw.type = str(kind).encode()
+        if len(dims) > DIMENSIONS:
+            raise Invalid(f"field {name!r} has {len(dims)} dimensions, the limit is {DIMENSIONS}")
+        raw.dims[: len(dims)] = dims
+    keep.append(fields)
+    return RawSchemaLayout(fields, len(layout.fields), layout.size, layout.alignment)
+
+
+def size_of(kind: str | Layout) -> int:
+    return kind.size if isinstance(kind, Layout) else SIZES[kind]
+
+
+Item = tuple[Union[str, Layout], tuple[int, ...]]
+"""A type, and the dimensions of an array of it."""
+
+
+def _of_dtype(kind: dtype[Any], outer: str = "") -> Layout:
     if kind.names is None or kind.fields is None:
         raise Invalid(f"dtype {kind} has no fields: a schema describes a struct")
     fields = []
     for name in kind.names:
         path = _checked_path(outer, name)
         of, offset = kind.fields[name][:2]
-        dims = ""
+        dims: tuple[int, ...] = ()
         if of.subdtype is not None:
-            of, shape = of.subdtype
-            dims = "".join(f"[{side}]" for side in shape)
-        fields.append((offset, f"{name}: {_item_text(of, path, dims)} @ {offset}; "))
+            of, dims = of.subdtype
+        fields.append(Field(name, *_of_item(of, path, dims), offset))
     alignment = kind.alignment if kind.isalignedstruct else 1
-    return f"{{ {''.join(text for _, text in sorted(fields, key=lambda field: field[0]))}}} size {kind.itemsize} align {alignment}"
+    return Layout(tuple(sorted(fields, key=lambda field: field.offset)), kind.itemsize, alignment)
 
 
-def _item_text(of: dtype[Any], name: str, dims: str) -> str:
+def _of_item(of: dtype[Any], name: str, dims: tuple[int, ...]) -> Item:
     if of.names is not None:
-        return _dtype_text(of, f"{name}.") + dims
+        return _of_dtype(of, f"{name}."), dims
     if of.kind == "S" and of.itemsize > 0:
-        return f"char{dims}[{of.itemsize}]"
+        return "char", (*dims, of.itemsize)
     if of.newbyteorder("<") != of:
         raise Invalid(f"field {name!r}: {of} is big-endian; a schema has the byte order of the machine")
     known = [wanted for wanted in NUMPY[:-1] if of == wanted]
     if not known:
         raise Invalid(f"field {name!r}: {of} has no counterpart in a schema: use {', '.join(SCALARS)}, or structs and arrays of these")
-    return SCALARS[NUMPY.index(known[0])] + dims
+    return SCALARS[NUMPY.index(known[0])], dims
 
 
-def _structure_text(structure: type[ctypes.Structure], outer: str = "") -> str:
+def _of_structure(structure: type[ctypes.Structure], outer: str = "") -> Layout:
     if not (isinstance(structure, type) and issubclass(structure, ctypes.Structure)):
         raise Invalid(f"{structure!r} is no ctypes.Structure")
     fields = []
@@ -372,8 +406,8 @@ def _structure_text(structure: type[ctypes.Structure], outer: str = "") -> str:
         path = _checked_path(outer, name)
         if bits:
             raise Invalid(f"field {path!r} is a bit field, which a schema has no type for")
-        fields.append(f"{name}: {_ctype_text(kind, path)} @ {getattr(structure, name).offset}; ")
-    return f"{{ {''.join(fields)}}} size {ctypes.sizeof(structure)} align {ctypes.alignment(structure)}"
+        fields.append(Field(name, *_of_ctype(kind, path), getattr(structure, name).offset))
+    return Layout(tuple(fields), ctypes.sizeof(structure), ctypes.alignment(structure))
 
 
 def _fields_of(structure: type[ctypes.Structure]) -> list[Any]:
@@ -381,33 +415,34 @@ def _fields_of(structure: type[ctypes.Structure]) -> list[Any]:
     return [field for base in reversed(structure.__mro__) for field in base.__dict__.get("_fields_", ())]
 
 
-def _ctype_text(kind: Any, name: str) -> str:
-    dims = ""
+def _of_ctype(kind: Any, name: str) -> Item:
+    dims: tuple[int, ...] = ()
     while issubclass(kind, ctypes.Array):
-        dims += f"[{kind._length_}]"
+        dims += (kind._length_,)
         kind = kind._type_
     if issubclass(kind, ctypes.Structure):
-        return _structure_text(kind, f"{name}.") + dims
+        return _of_structure(kind, f"{name}."), dims
     code = getattr(kind, "_type_", None)
     if kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1 else False:
         raise Invalid(f"field {name!r} is big-endian; a schema has the byte order of the machine")
     bits = 8 * ctypes.sizeof(kind)
     for codes, sign in (("bhilq", "i"), ("BHILQ", "u")):
         if isinstance(code, str) and code in codes:
-            return f"{sign}{bits}{dims}"
+            return f"{sign}{bits}", dims
     for wanted, text in (("f", "f32"), ("d", "f64"), ("?", "bool"), ("c", "char")):
         if code == wanted:
-            return text + dims
+            return text, dims
     raise Invalid(
         f"field {name!r}: {kind.__name__} means nothing to another process: use numbers, bool, char, or structs and arrays of these"
     )
 
 
-def _dataclass_text(kind: type[Any], outer: str = "") -> str:
+def _of_dataclass(kind: type[Any], outer: str = "") -> Layout:
+    """The layout that C gives to these fields."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise Invalid(f"{kind!r} is no dataclass")
     scope = vars(sys.modules[kind.__module__]) if kind.__module__ in sys.modules else {}
-    fields = []
+    fields, end, alignment = [], 0, 1
     for field in dataclasses.fields(kind):
         path = _checked_path(outer, field.name)
         of = field.type
@@ -416,29 +451,86 @@ def _dataclass_text(kind: type[Any], outer: str = "") -> str:
                 of = eval(of, dict(scope))
             except Exception:
                 raise Invalid(f"field {path!r}: {of!r} is no type") from None
-        fields.append(f"{field.name}: {_annotation_text(of, path)}; ")
-    return f"{{ {''.join(fields)}}}"
+        item, dims = _of_annotation(of, path)
+        natural = item.alignment if isinstance(item, Layout) else SIZES[item]
+        alignment = max(alignment, natural)
+        offset = -(-end // natural) * natural
+        fields.append(Field(field.name, item, dims, offset))
+        end = offset + size_of(item) * math.prod(dims)
+    return Layout(tuple(fields), -(-end // alignment) * alignment, alignment)
 
 
-def _annotation_text(of: Any, name: str) -> str:
+def _of_annotation(of: Any, name: str) -> Item:
     if typing.get_origin(of) is typing.Literal and len(typing.get_args(of)) == 1:
         (of,) = typing.get_args(of)
     if isinstance(of, str):
-        if not TYPE.fullmatch(of):
+        parts = TYPE.fullmatch(of)
+        if not parts:
             raise Invalid(f'field {name!r}: {of!r} is no type of the text form: use {", ".join(SCALARS)}, or an array such as "f64[3]"')
-        return of
+        return parts[1], tuple(map(int, re.findall(r"\d+", parts[2])))
     plain = {int: "i64", float: "f64", bool: "bool"}.get(of)
     if plain:
-        return plain
+        return plain, ()
     if isinstance(of, type):
         if dataclasses.is_dataclass(of):
-            return _dataclass_text(of, f"{name}.")
+            return _of_dataclass(of, f"{name}."), ()
         if issubclass(of, (ctypes.Structure, ctypes.Array, ctypes._SimpleCData)):
-            return _ctype_text(of, name)
+            return _of_ctype(of, name)
         if hasattr(of, "dtype"):
-            import numpy
-
-            return _item_text(numpy.dtype(of), name, "")
+            return _of_item(the_numpy().dtype(of), name, ())
     raise Invalid(
         f'field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of ctypes or NumPy, a dataclass, or a text such as "f64[3]"'
     )
+
+
+# ---- Arrays, and what a block's schema says of them -------------------------------------------------------------------------------------
+
+
+def record_step(schema: Schema | None, kind: dtype[Any]) -> int:
+    """Bytes from one record of messages to the next, where a dtype has the first fields of the block's struct, and not all; else 0.
+
+    A reader that knows an older version of the struct has such a dtype: the records are as large as the block says.
+    """
+    if schema is None or kind.names is None or kind.itemsize >= schema.size:
+        return 0
+    return schema.size if not _unlike(kind, schema.dtype) else 0
+
+
+def _unlike(kind: dtype[Any], whole: dtype[Any]) -> str | None:
+    """The first field of a dtype that another one has not, or has otherwise."""
+    fields: Any = kind.fields or {}
+    others: Any = whole.fields or {}
+    return next((name for name in kind.names or () if name not in others or others[name][:2] != fields[name][:2]), None)
+
+
+def records_over(schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None) -> NDArray[Any]:
+    """The records of a message, of which `kind` has the first fields; read-only where the view is."""
+    step = schema.size
+    count = size // step if shape is None else math.prod(shape)
+    if shape is None and size % step != 0:
+        raise Invalid(f"{size} bytes are no whole number of records of {step} bytes, as schema {schema.name} has them: give a shape")
+    if shape is not None and (any(side < 0 for side in shape) or count * step > size):
+        raise Invalid(f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has {size}")
+    rows = the_numpy().frombuffer(view, "u1", count * step, start).reshape(count, step)
+    records: NDArray[Any] = rows[:, : kind.itemsize].view(kind)[:, 0]
+    return records if shape is None else records.reshape(shape)
+
+
+def check_written(schema: Schema, what: str, data: Any, records: int) -> None:
+    """Refuse an array with fields that are not the schema's: its bytes would mean something else to every reader. ``records``: how many are in one message."""
+    kind: Any = getattr(data, "dtype", None)
+    if getattr(kind, "names", None) is None:
+        return
+    wanted: Any = schema.dtype
+    if kind is wanted:
+        return
+    name = _unlike(wanted, kind)
+    instead = "give an array of producer.schema.dtype"
+    if name is not None:
+        own, other = wanted.fields[name], kind.fields.get(name)
+        has = "no such field" if other is None else f"{other[0]} at {other[1]}"
+        raise Invalid(f"{what}: field {name!r} of schema {schema.name} is {own[0]} at {own[1]}, and dtype {kind} has {has}: {instead}")
+    if kind.itemsize < schema.size or (records > 1 and kind.itemsize != schema.size):
+        raise Invalid(
+            f"{what}: an item of dtype {kind} has {kind.itemsize} bytes, and the struct of schema {schema.name} {schema.size}: {instead}"
+        )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Callable, TypeVar
 from ._errors import Closed, DataBlockError, Invalid
 from ._functions import ParticipantHandle, RawZone
 from ._interrupts import Leaving, Statement, record
-from ._types import Bound, flat, seconds, unsigned, whole
+from ._types import Bound, flat, seconds, the_numpy, unsigned, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -166,12 +166,12 @@ class FlexibleZone(Bound):
     @property
     def record(self) -> NDArray[Any]:
         """The fields of the zone's schema, in `data`: ``zone.record["at"]["x"] = 3``. Raises `SchemaMismatch` (a consumer) or `Invalid` (a producer) when there is none."""
-        import numpy
-
+        numpy = the_numpy()
         schema = self._participant.zone_schema
         if schema is None:
             raise Invalid(f"{self._participant!r} was opened without a schema of its zone: it has no fields")
-        return numpy.frombuffer(self.data, schema.dtype, 1).reshape(())
+        record: NDArray[Any] = numpy.frombuffer(self.data, schema.dtype, 1).reshape(())
+        return record
 
     def __getitem__(self, field: str) -> Any:
         return self.record[()][field]

@@ -110,6 +110,16 @@ class Bound:
         raise TypeError(f"this {type(self).__name__} belongs to its process, and is not copied: {self._hint}")
 
 
+def the_numpy() -> Any:
+    """NumPy, which arrays and fields by name need, and nothing else does."""
+    try:
+        import numpy
+    except ImportError as error:
+        text = 'arrays, dtypes and fields by name need NumPy: pip install "datablock-ctypes[arrays]"'
+        raise ModuleNotFoundError(f"{text} ({error})", name="numpy") from None
+    return numpy
+
+
 def whole(what: str, value: Any) -> int:
     """The value as an int, of whatever type that has whole numbers."""
     try:

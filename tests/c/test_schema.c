@@ -111,7 +111,7 @@ static void errors_say_where(void) {
     CHECK_DETAIL(datablock_schema_parse("", NULL), DATABLOCK_E_INVALID, "datablock_schema_parse: out is NULL");
     CHECK_DETAIL(datablock_schema_describe(NULL, 1, 0, 0, &point_layout, &schema), DATABLOCK_E_INVALID, "name is NULL");
     CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, NULL, &schema), DATABLOCK_E_INVALID, "layout is NULL");
-    CHECK_DETAIL(datablock_schema_describe("a b", 1, 0, 0, &point_layout, &schema), DATABLOCK_E_INVALID, "where \"{\" is expected");
+    CHECK_DETAIL(datablock_schema_describe("a b", 1, 0, 0, &point_layout, &schema), DATABLOCK_E_INVALID, "the schema's name, \"a b\", is no name: use letters, digits and _");
     CHECK_DETAIL(datablock_schema_check(&schema, &schema, DATABLOCK_SCHEMA_EXACT), DATABLOCK_E_INVALID, "producer has no text");
 
     datablock_schema_field twice[] = {{"a", "u32", NULL, 0, 4, {0}}, {"b", "u32", NULL, 2, 4, {0}}};
@@ -124,6 +124,112 @@ static void errors_say_where(void) {
     twice[1] = (datablock_schema_field){"b", NULL, NULL, 4, 8, {0}};
     CHECK_DETAIL(datablock_schema_describe("A", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "not one of type and nested");
     CHECK(schema.canonical == NULL);
+}
+
+/* No text of the caller's gets into the schema: names, types and sizes are looked at first, and the refusal says which. */
+static void described_structs_cannot_inject(void) {
+    datablock_schema_field inner[] = {{"x", "u8", NULL, 0, 1, {0}}};
+    datablock_schema_layout in = {inner, 1, 1, 1};
+    const datablock_schema_field good = {"a", "u64", NULL, 0, 8, {0}};
+    datablock_schema_field f[] = {good};
+    datablock_schema_layout layout = {f, 1, 8, 8};
+    datablock_schema schema = {0};
+    const char *const names[] = {"T 7.0.0 { b: u16; } //", "T{b:u16@0}2/2", "", "7", "a b", "a\nb", "\xc3\xbc", "n23456789012345678901234567890123456789012345678901234567890123456"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        CHECK_DETAIL(datablock_schema_describe(names[i], 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "the schema's name");
+        f[0].name = names[i];
+        CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: field \"");
+        CHECK(strchr(datablock_error_detail(), '\n') == NULL);
+        f[0].name = "a";
+    }
+    const char *const fields[] = {"x: u8; a", "a: u64; }//", "x:u8@0,a"};
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        f[0].name = fields[i];
+        CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "is no name: use letters, digits and _");
+    }
+    const char *const types[] = {"long", "u64[2]", "{x:u64@0}8/8", "", "u64;"};
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        f[0] = good;
+        f[0].type = types[i];
+        CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: field \"a\" has the type \"");
+    }
+    f[0] = (datablock_schema_field){"in", NULL, &in, 0, 8, {8}};
+    inner[0].type = "long";
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: field \"in.x\" has the type \"long\"");
+    CHECK(schema.canonical == NULL);
+}
+
+/* What is wrong is said of schema and field: the caller has written no text, and it has no lines. */
+static void refusals_name_the_field(void) {
+    static datablock_schema_field many[4096];
+    datablock_schema schema = {0};
+    datablock_schema_field f[] = {{"a", "u8", NULL, 0, 1, {0}}, {"b", "u32", NULL, 0, 4, {0}}};
+    datablock_schema_layout layout = {f, 2, 8, 4};
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: field \"b\" is at 0, and what is before it ends at 1");
+    datablock_schema_layout empty = {f, 0, 0, 1};
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &empty, &schema), DATABLOCK_E_INVALID, "schema T: the struct has no fields");
+    f[1] = (datablock_schema_field){"b", NULL, &empty, 4, 4, {0}};
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: field \"b\" is a struct of no fields");
+    f[1] = (datablock_schema_field){"b", "u32", NULL, 4, 0, {0}};
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: field \"b\" has no bytes");
+    f[1] = (datablock_schema_field){NULL, "u32", NULL, 4, 4, {0}};
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &layout, &schema), DATABLOCK_E_INVALID, "schema T: a field has no name");
+    static char texts[4096][8];
+    for (size_t i = 0; i < 4096; i++) {
+        snprintf(texts[i], sizeof texts[i], "f%zu", i);
+        many[i] = (datablock_schema_field){texts[i], "u8", NULL, i, 1, {0}};
+    }
+    datablock_schema_layout large = {many, 4096, 4096, 1};
+    CHECK_DETAIL(datablock_schema_describe("T", 1, 0, 0, &large, &schema), DATABLOCK_E_INVALID, "schema T: more than 1024 fields in all");
+    large.count = large.size = 1024;
+    CHECK_OK(datablock_schema_describe("T", 1, 0, 0, &large, &schema));
+    datablock_schema_free(&schema);
+}
+
+/* The struct of the golden schema once more, with a layout that the compiler ties to it. */
+DATABLOCK_TYPED_LAYOUT(typed_point, struct point, (FIELD, x), (FIELD, y));
+DATABLOCK_TYPED_LAYOUT(typed_inner, struct inner, (FIELD, a), (FIELD, b));
+DATABLOCK_TYPED_LAYOUT(typed_reading, struct reading, (FIELD, time), (ARRAY, value), (STRUCT_ARRAY, at, typed_point),
+                       (STRUCT, inner, typed_inner), (ARRAY2, matrix), (ARRAY, name), (FIELD, ok));
+
+static void typed_layouts(void) {
+    datablock_schema typed, plain;
+    CHECK_OK(datablock_schema_describe("SensorReading", 2, 1, 0, &typed_reading.layout, &typed));
+    CHECK_OK(datablock_schema_describe("SensorReading", 2, 1, 0, &reading_layout, &plain));
+    CHECK(strcmp(typed.canonical, plain.canonical) == 0);
+    datablock_schema_free(&typed);
+    datablock_schema_free(&plain);
+}
+
+/* A length that can be that of no message is refused by every function that writes, and nothing is published. */
+static void a_writer_is_held_to_its_schema(void) {
+    for (uint32_t flags = 0; flags <= DATABLOCK_FLAG_TIMESTAMP; flags += DATABLOCK_FLAG_TIMESTAMP) {
+        datablock_config config = ring_config(4);
+        datablock_schema own = parsed("schema Rec 1.0.0 { a: u32; b: f64; }");
+        datablock_producer producer;
+        datablock_write_slot slot;
+        uint64_t id;
+        size_t written;
+        char message[48] = "";
+        config.schema = &own;
+        config.slot_size = sizeof message;
+        config.flags |= flags;
+        CHECK_OK(datablock_producer_open(flags != 0 ? "held-stamped" : "held", &config, &producer));
+        CHECK_OK(datablock_write_begin(producer, 0, &slot));
+        CHECK_DETAIL(datablock_write_commit(producer, &slot, 15), DATABLOCK_E_INVALID, "a length of 15 is less than the 16 bytes of its schema's struct; the claim stays open");
+        CHECK_DETAIL(datablock_write_commit(producer, &slot, 0), DATABLOCK_E_INVALID, "a length of 0 is less than the 16 bytes");
+        CHECK_OK(datablock_write_commit(producer, &slot, 16));
+        CHECK(slot.id == 0);
+        CHECK_DETAIL(datablock_write(producer, 0, "abc", 3, &id), DATABLOCK_E_INVALID, "a message of 3 bytes is shorter than its schema's struct, which has 16");
+        datablock_message two[] = {{message, 16}, {message, 3}};
+        CHECK_DETAIL(datablock_write_batch(producer, 0, two, 2, &written), DATABLOCK_E_INVALID, "a message of 3 bytes is shorter");
+        CHECK(written == 1);
+        CHECK_OK(datablock_write(producer, 0, message, 24, &id)); /* what is behind the struct is the program's */
+        CHECK_OK(datablock_write(producer, 0, message, 48, &id)); /* as are several of them */
+        CHECK(id == 3);
+        CHECK_OK(datablock_producer_close(producer));
+        datablock_schema_free(&own);
+    }
 }
 
 static datablock_status open_expecting(const char *name, const datablock_schema *schema, uint32_t mode, datablock_consumer *consumer) {
@@ -207,6 +313,9 @@ static void a_registry_of_schemas(void) {
     CHECK_DETAIL(datablock_schema_lookup(NULL, registry, &found), DATABLOCK_E_INVALID, "reference is NULL");
     CHECK_DETAIL(datablock_schema_lookup("A", registry, NULL), DATABLOCK_E_INVALID, "out is NULL");
     CHECK_DETAIL(datablock_schema_register(NULL, registry), DATABLOCK_E_INVALID, "schema is NULL");
+    CHECK_DETAIL(datablock_schema_register(&first, "registry"), DATABLOCK_E_INVALID, "the registry of schemas \"registry\" is not an absolute path");
+    CHECK_DETAIL(datablock_schema_lookup("A", "./registry", &found), DATABLOCK_E_INVALID, "is not an absolute path");
+    CHECK(access("registry", F_OK) != 0);
     datablock_schema_free(&wrong);
     wrong = parsed("schema A { a: u32; }");
     CHECK_DETAIL(datablock_schema_register(&wrong, registry), DATABLOCK_E_INVALID, "has no version");
@@ -334,6 +443,10 @@ int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"structs-and-texts-agree", structs_and_texts_agree},
         {"errors-say-where", errors_say_where},
+        {"described-structs-cannot-inject", described_structs_cannot_inject},
+        {"refusals-name-the-field", refusals_name_the_field},
+        {"typed-layouts", typed_layouts},
+        {"a-writer-is-held-to-its-schema", a_writer_is_held_to_its_schema},
         {"schema-is-checked-at-attach", schema_is_checked_at_attach},
         {"a-block-without-schema", a_block_without_schema},
         {"a-registry-of-schemas", a_registry_of_schemas},

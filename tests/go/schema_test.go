@@ -28,7 +28,7 @@ var expectations = map[string]struct {
 	"renamed":             {"schema Sample 1.2.0 { time: u64; volts: f64; }", false, `field "volts" renamed: producer value f64@8, consumer f64@8`},
 	"reordered":           {"schema Sample 1.2.0 { value: f64; time: u64; }", false, `field "value" reordered: producer f64@8, consumer f64@0`},
 	"resized":             {"schema Sample 1.2.0 { time: u64; value: f64[2]; }", false, `field "value" resized: producer f64@8, consumer f64[2]@8`},
-	"added_in_the_middle": {"schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, `field "kind" removed: producer has none, consumer u8@8`},
+	"added_in_the_middle": {"schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, `field "kind" missing: producer has none, consumer u8@8`},
 	"other_major_version": {"schema Sample 2.0.0 { time: u64; value: f64; }", false, "another major version"},
 }
 

@@ -1,0 +1,220 @@
+"""Schemas where a wrong answer would be silent: what is described, what is written, and how much of it an older reader takes."""
+
+import ctypes
+import re
+import subprocess
+import sys
+from dataclasses import make_dataclass
+
+import numpy as np
+import pytest
+from support import ROOT
+
+from datablock_ctypes import Consumer, Invalid, Observer, Producer, Schema, SchemaMismatch, Start, System
+
+RECORD = "schema Rec 1.0.0 { a: u32; b: f64; }"
+LONGER = "schema Rec 1.1.0 { a: u32; b: f64; c: u64; d: f64; }"
+
+INJECTED = ("a: u8; }//", "x: u8; y", "x:u8@0,a", "a b", "", "7", "a\n", "ü", "n" * 64)
+
+
+@pytest.mark.parametrize("name", INJECTED)
+def test_names_are_names(name):
+    """A name that is none is refused, whichever way it comes in, and never becomes another struct."""
+    made = (
+        lambda: Schema.from_dtype(np.dtype([(name or " ", "f8")]), "T"),
+        lambda: Schema.from_dtype(np.dtype([("in", [(name or " ", "f8")])]), "T"),
+        lambda: Schema.from_dtype(np.dtype([("a", "f8")]), name),
+        lambda: Schema.from_ctypes(type("S", (ctypes.Structure,), {"_fields_": ((name, ctypes.c_double),)}), "T"),
+        lambda: Schema.from_ctypes(type("S", (ctypes.Structure,), {"_fields_": (("a", ctypes.c_double),)}), name),
+        lambda: Schema.from_dataclass(make_dataclass("D", [("a", float)]), name),
+    )
+    for make in made:
+        with pytest.raises(Invalid, match=r"letters, digits and _|63 bytes") as refused:
+            make()
+        assert "line " not in str(refused.value)
+
+
+def test_a_name_of_its_own_class():
+    strange = type("S: u8; //", (ctypes.Structure,), {"_fields_": (("a", ctypes.c_double),)})
+    with pytest.raises(Invalid, match="letters, digits and _"):
+        Schema.from_ctypes(strange)
+
+
+@pytest.mark.parametrize("version", ["1.0.0 { b: u16; } //", "1.0.0\n", "", "1.", "1.0.0.0", "-1", (1, 2), (1, 2, -3), "4294967296"])
+def test_versions_are_versions(version):
+    if version == (1, 2):
+        assert Schema.from_dtype(np.dtype([("a", "f8")]), "T", version).version == (1, 2, 0)
+        return
+    with pytest.raises(Invalid, match="version is"):
+        Schema.from_dtype(np.dtype([("a", "f8")]), "T", version)
+
+
+def test_a_version_that_is_a_number():
+    with pytest.raises(TypeError, match=r'version is 1: one to three numbers are needed, such as "1.0.0"'):
+        Schema.from_dtype(np.dtype([("a", "f8")]), "T", 1)
+
+
+class Empty(ctypes.Structure):
+    _fields_ = ()
+
+
+class HasEmpty(ctypes.Structure):
+    _fields_ = (("a", ctypes.c_int32), ("e", Empty))
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (
+            lambda: Schema.from_dtype({"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "T"),
+            'field "b" is at 2',
+        ),
+        (lambda: Schema.from_dtype([("a", [("x", "u4"), ("y", "f8", (2, 0))])], "T"), 'field "a.y" has no bytes'),
+        (lambda: Schema.from_ctypes(Empty), "the struct has no fields"),
+        (lambda: Schema.from_ctypes(HasEmpty), 'field "e" has no bytes'),
+        (lambda: Schema.from_dtype([(f"f{i}", "u1") for i in range(4096)], "T"), "more than 1024 fields in all"),
+        (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8" + "[1]" * 9)])), "has 9 dimensions, the limit is 8"),
+        (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8[0]")])), 'field "a" has no bytes'),
+        (lambda: Schema.from_dataclass(make_dataclass("D", [])), "the struct has no fields"),
+    ],
+)
+def test_refusals_name_schema_and_field(make, says):
+    """There is no text of the user's: no line of one is spoken of."""
+    with pytest.raises(Invalid, match=re.escape(says)) as refused:
+        make()
+    assert "column" not in str(refused.value)
+
+
+def test_an_older_reader_takes_its_fields_of_each_record(directory):
+    longer, own = Schema.parse(LONGER), Schema.parse(RECORD)
+    wanted = [(i, i * 1.5) for i in range(3)]
+    with Producer("older", schema=longer, slot_size=96, slot_count=16) as p:
+        for a, b in wanted:
+            with p.write() as w:
+                w["a"], w["b"], w["c"], w["d"] = a, b, 77, 0.5
+                w.commit(32)
+        for schema in (own, None):  # also one that knows the dtype by itself
+            with Consumer("older", schema=schema, start=Start.OLDEST) as c:
+                with c.read(timeout=1) as r:
+                    assert r.array(own.dtype).tolist() == wanted[:1]
+                    assert r.array(own.dtype).dtype == own.dtype
+                    assert r.array(own.dtype, ()).tolist() == wanted[0]
+                    assert r.array(own.dtype, (1, 1)).tolist() == [wanted[:1]]
+                    assert not r.array(own.dtype).flags.writeable
+                    with pytest.raises(Invalid, match="needs 64 bytes, the message has 32"):
+                        r.array(own.dtype, 2)
+                    assert len(r.array([("x", "u4"), ("y", "u4")])) == 4, "other names are another view of the bytes"
+                with c.read_many(10, timeout=1) as batch:
+                    assert batch.array(own.dtype).tolist() == wanted[1 : 1 + len(batch)]
+                    assert not batch.array(own.dtype).flags.writeable
+                    assert batch.records["a"].tolist() == [1, 2][: len(batch)]
+        with Observer("older") as o:
+            assert o.read_at(1).array(own.dtype).tolist() == wanted[1:2]
+        many = np.array([(i, i * 1.5, 77, 0.5) for i in range(6)], longer.dtype).reshape(2, 3)
+        with Consumer("older", schema=own) as c:
+            assert p.send_many(many) == 2
+            with c.read_many(2, timeout=1) as batch:
+                assert batch.array(own.dtype)["a"].tolist() == [[0, 1, 2], [3, 4, 5]]
+                assert batch.array(own.dtype)["b"][1].tolist() == [4.5, 6.0, 7.5]
+            p.send(many[1])
+            with c.read(timeout=1) as r:
+                assert r.array(own.dtype)["a"].tolist() == [3, 4, 5]
+
+
+def test_a_dtype_on_a_block_without_schema(directory):
+    with Producer("bare", slot_size=32) as p, Consumer("bare") as c:
+        p.send(bytes(32))
+        with c.read(timeout=1) as r:
+            assert len(r.array(Schema.parse(RECORD).dtype)) == 2
+
+
+def test_a_writer_is_held_to_its_schema(directory):
+    """What cannot be a message of the block is refused before it is published: a length, or an array with other fields."""
+    schema = Schema.parse(RECORD)
+    with Producer("held", schema=schema, slot_size=64, slot_count=16) as p:
+        refused = (
+            (lambda: p.send(b"abc"), "data has 3 bytes, and the struct of its schema Rec 16"),
+            (lambda: p.send(b""), "data has 0 bytes"),
+            (lambda: p.send_many([bytes(16), b"abc"]), "a message has 3 bytes"),
+            (
+                lambda: p.send_many(np.ones(2, [("x", "f8"), ("y", "f8")])),
+                r"field 'a' of schema Rec is uint32 at 0, and dtype .+ has no such field",
+            ),
+            (
+                lambda: p.send_many(np.ones(1, [("a", "u4"), ("b", "f8")])),
+                r"field 'b' of schema Rec is float64 at 8, and dtype .* has float64 at 4",
+            ),
+            (lambda: p.send(np.ones(1, [("a", "u4"), ("b", "f8")])), "data: field 'b' of schema Rec"),
+            (lambda: p.send_many([np.ones(1, [("x", "f8"), ("y", "f8")])]), r"messages\[0\]: field 'a'"),
+            (
+                lambda: p.send(np.ones(1, [("a", "i4"), ("b", "f8", 2)])),
+                r"field 'a' of schema Rec is uint32 at 0, and dtype .* has int32 at 0",
+            ),
+        )
+        for send, says in refused:
+            with pytest.raises(Invalid, match=says):
+                send()
+        wide = np.dtype({"names": ["a", "b", "more"], "formats": ["u4", "f8", "u8"], "offsets": [0, 8, 16], "itemsize": 24})
+        with pytest.raises(Invalid, match=r"an item of dtype .* has 24 bytes"):
+            p.send(np.ones(2, wide))
+        for length in (0, 15):
+            with pytest.raises(Invalid, match=f"the message has {length} bytes, and the struct of its schema Rec 16"), p.write() as slot:
+                slot.commit(length)
+        with p.write() as slot:
+            with pytest.raises(Invalid, match="the message has 3 bytes"):
+                slot.commit(3)
+            slot.commit(16)
+        assert slot.id == 0, "nothing was published before"
+        assert p.send_many(np.ones(2, schema.dtype)) == 2
+        assert p.send(np.ones(1, wide)) == 3, "what is behind the struct is the program's"
+        assert p.send(bytes(64)) == 4
+        assert p.send(np.ones(4)) == 5, "numbers without names are bytes"
+        assert p.send(np.ones((), schema.dtype)) == 6
+        assert p.send(np.ones(3, schema.dtype)) == 7
+        assert p.send_many([]) == 0
+
+
+def test_a_schema_without_version_says_so():
+    one, none = Schema.parse("schema T 1.0.0 { a: f64; }"), Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T")
+    assert one.hash == none.hash
+    with pytest.raises(SchemaMismatch, match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0"):
+        one.check(none)
+
+
+def test_a_packed_dtype_says_what_it_lacks():
+    with pytest.raises(SchemaMismatch, match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without align=True\)"):
+        Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T").check(Schema.from_dtype([("a", "f8")], "T"), exact=True)
+
+
+def test_the_registry(tmp_path):
+    """A damaged or changed file spoils itself alone, advice names a free version, and a directory is an absolute path."""
+    for text in ("schema S 1.0.0 { a: u32; b: f64; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"):
+        Schema.parse(text).register(tmp_path)
+    with pytest.raises(SchemaMismatch, match=r"it needs version 3\.0\.0"):
+        Schema.parse("schema S 1.1.0 { a: u32; b: i64; }").register(tmp_path)
+    with pytest.raises(SchemaMismatch, match=r"is another struct: it needs version 3\.0\.0"):
+        Schema.parse("schema S 2.0.0 { a: u32; b: i64; }").register(tmp_path)
+    changed = tmp_path / "S@1.0.0.schema"
+    changed.write_text(changed.read_text().replace("f64", "u64"))
+    with pytest.raises(System, match=r"S@1\.0\.0\.schema: its first line has the hash"):
+        Schema.lookup("S@1", tmp_path)
+    assert Schema.lookup("S", tmp_path).version == (2, 0, 0)
+    assert Schema.lookup("O", tmp_path).version == (1, 0, 0)
+    Schema.parse("schema S 3.0.0 { z: u8; }").register(tmp_path)
+    for call in (lambda: Schema.lookup("S", "registry"), lambda: Schema.parse(RECORD).register("registry")):
+        with pytest.raises(Invalid, match='registry of schemas "registry" is not an absolute path'):
+            call()
+
+
+def test_without_numpy_the_error_says_what_to_install(directory):
+    program = (
+        "import sys; sys.modules['numpy'] = None\n"
+        "from datablock_ctypes import *\n"
+        f"with Producer('nonumpy', schema={RECORD!r}) as p:\n"
+        "    try:\n"
+        "        with p.write() as slot: slot['a'] = 1\n"
+        "    except ModuleNotFoundError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True)
+    assert 'need NumPy: pip install "datablock-ctypes[arrays]"' in done.stdout
