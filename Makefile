@@ -37,8 +37,9 @@ soak: setup configure ## the long tests: 200 kills at each point, the large mode
 	@$(cmake_build) --target all tests
 	@$(ctest) -C soak -L soak $(ARGS)
 
-install: configure ## install library, headers, pkg-config and CMake files; PREFIX=/usr/local, DESTDIR= are honoured
-	@$(cmake_build)
+# Under sudo, PATH and the caches of Go are root's: what the user has built is installed as it is.
+install: ## install what is built, and headers, pkg-config and CMake files; PREFIX=/usr/local, DESTDIR= are honoured
+	@test -n "$$SUDO_UID" && test -e "$(BUILD)/datablock-admin" || $(MAKE) all
 	@cmake --install "$(BUILD)" --prefix "$(PREFIX)"
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 

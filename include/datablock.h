@@ -81,7 +81,7 @@
  *  - Signal handlers: see SIGNALS AND THREADS below.
  *  - No signal ends a wait. A program that wants to end on SIGINT waits with a finite timeout in a loop, or closes the handle from another
  *    thread. A wait for ever does not end because the producer died, either: a restarted one goes on where it stopped.
- *  - Files NAME.*.ctl that a killed process left behind are removed by the next producer of that name, or by `datablock-admin gc`.
+ *  - Files NAME.*.ctl that a process left behind, which was killed or ended without closing, are removed by the next producer of that name, or by `datablock-admin gc`.
  *  - After fork() the library cannot be used in the child (DATABLOCK_E_FORKED) until exec; the child has no access to payloads
  *    that the parent writes. Open blocks in the child of a fresh process instead.
  *  - If somebody truncates a block's file while it is open, the call that meets the missing part
@@ -98,7 +98,9 @@
  *  - An open producer or consumer keeps two descriptors, which are 3 or more and close-on-exec; an observer keeps none. A program that closes
  *    descriptors that it has not opened (closefrom, daemon helpers) takes the handle's lock away: calls say DATABLOCK_E_SYSTEM within a
  *    tenth of a second or a thousand messages, locks and counters do not notice, and the library touches nothing that got the numbers. Open
- *    blocks after that, not before; and after daemon(), which forks.
+ *    blocks after that, not before.
+ *  - daemon() forks: a daemon that links the library gets DATABLOCK_E_FORKED. It loads the library by dlopen() after daemon(), or calls
+ *    exec on itself, or stays in the foreground, as service managers want it.
  *  - A child that is made by clone(2) or _Fork(), not by fork(), keeps its parent's locks until it ends or calls exec.
  *  - The library needs 2 GB of address space (RLIMIT_AS, ulimit -v), most of it reserved and never used, and 6 threads (RLIMIT_NPROC). With less the
  *    Go runtime may end the process when the library is loaded, or later. All other limits lead to an error that names them.
@@ -589,7 +591,7 @@ typedef enum datablock_schema_mode {
     DATABLOCK_SCHEMA_EXACT = 1       /* and the hashes are equal */
 } datablock_schema_mode;
 
-/* Reads the text form. Errors: INVALID (null; the detail says line and column, what stands there, and what is expected). Any thread, as all functions here. */
+/* Reads the text form, such as "schema Sample 1.0.0 { time: u64; value: f64[3]; }". Errors: INVALID (null; the detail says line and column, what stands there, and what is expected). Any thread, as all functions here. */
 DATABLOCK_API datablock_status datablock_schema_parse(const char *text, datablock_schema *out);
 
 /* The schema of a block, also without a producer; like an observer it reads the data file only. Errors: INVALID (null), SCHEMA (it has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
@@ -792,7 +794,7 @@ DATABLOCK_API int datablock_diagnose_slot(const char *shm_name, uint32_t slot_in
 /* All slots, up to `array_capacity`, in index order; `*out_count` is how many the block has. `out_array` may be NULL when the capacity is 0. Returns 0. */
 DATABLOCK_API int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count);
 
-/* Whether a process with that pid runs in this pid namespace; an unreaped zombie does not. For people: the library itself judges by locks, never by pids. */
+/* Whether a process with that pid, or a thread with that id, runs in this pid namespace; an unreaped zombie does not. For people: the library itself judges by locks, never by pids. */
 DATABLOCK_API bool datablock_is_process_alive(uint64_t pid);
 
 /* Removes the dead readers of that slot and no living one. NOT_STUCK: none of its readers is dead. */

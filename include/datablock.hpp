@@ -1000,7 +1000,7 @@ inline std::optional<Consumer> find_datablock_consumer(const std::string &name, 
         return std::optional<Consumer>(std::in_place, name, options);
     } catch (const error::not_found &) {
         return std::nullopt;
-    } catch (const error::timeout &) {
+    } catch (const timeout_error &) {
         return std::nullopt;
     }
 }

@@ -23,7 +23,7 @@ want() { # command, Debian package
 # As cmake/Go.cmake: in this folder a go command may load a newer one, as go.mod asks.
 go_needed=$(sed -n 's/^go //p' go.mod)
 go_cure="Install Go $go_needed or newer from https://go.dev/dl/ and put its bin folder first on PATH."
-has go || die "Go is missing. $go_cure (Under sudo, PATH is another: sudo env \"PATH=\$PATH\" make install.)"
+has go || die "Go is missing. $go_cure"
 go_version=$(go version 2>/dev/null || (cd / && GOTOOLCHAIN=local go version)) || true
 go_version=$(sed -n 's/.*go\([0-9][0-9.]*\).*/\1/p' <<<"$go_version" | head -n 1)
 [[ $(printf '%s\n' "$go_needed" "$go_version" | sort -V | head -n 1) == "$go_needed" ]] ||
