@@ -161,6 +161,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
         count = ctypes.c_size_t()
         try:
             status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
+            if status != 0 and consumer._end_forgotten():
+                status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
             if status in NOTHING_YET and self._timeout != 0:
                 consumer._wait(
                     lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count), self._raw, self._timeout

@@ -97,7 +97,7 @@ class AsyncSlotIterator(Bound):
         except Closed:
             self._slots._over = True
             raise StopAsyncIteration from None
-        self._slots._slot = slot
+        self._slots._given.append(slot)
         return slot
 
     def close(self) -> None:
