@@ -326,7 +326,7 @@ class Consumer(Participant):
             moved: list[Any] = []
             undone: list[int] = []
             try:
-                moved.extend(map(deque.pop, (self._kept,)))  # type: ignore[arg-type]
+                moved.extend(map(deque.pop, (self._kept,)))
                 record(undone, self._undo, self._handle, moved[0][0])
             finally:  # also when it is interrupted
                 if moved and undone != [0]:

@@ -165,7 +165,7 @@ def _when_collected(end: Callable[..., object], arguments: tuple[Any, ...]) -> G
         try:
             end(*arguments)
         finally:
-            None in map(*once_more)  # no signal is looked for from here to the end
+            _ = -1 in map(*once_more)  # no signal is looked for from here to the end
 
 
 def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, None]:
@@ -183,7 +183,7 @@ def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, A
         try:
             end(*arguments)
         finally:
-            None in map(*once_more)
+            _ = -1 in map(*once_more)
     yield
 
 

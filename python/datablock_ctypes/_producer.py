@@ -32,6 +32,7 @@ from ._types import (
     unsigned,
     whole,
 )
+from ._unwritten import COMMIT, BlockFile
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -142,6 +143,19 @@ class Producer(Participant):
         super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
         self._open(loaded.datablock_producer_open, path, config)
         del keep
+        try:
+            self._file = BlockFile(name, directory)
+        except BaseException:
+            self._give_up()
+            raise
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next message will have; the last one that was published has the one before. Whether a message was published that an exception came after is seen here. Raises `Closed`, `Superseded`."""
+        if self.closed:
+            raise self._closed_error()
+        view = self._view
+        return self._file.commit() if view is None else int.from_bytes(view[COMMIT : COMMIT + 8], "little")
 
     @property
     def slot_size(self) -> int:
@@ -399,6 +413,11 @@ class WriteSlot(Bound):
         __exit__ = Leaving(_leave)
 
     @property
+    def published(self) -> bool:
+        """Whether the message was published: after an exception, too, wherever it came."""
+        return self._sent == 1
+
+    @property
     def data(self) -> memoryview:
         """All bytes of the slot, to be written in place; what is in them is whatever was there. Released when the slot ends.
 
@@ -417,7 +436,7 @@ class WriteSlot(Bound):
         """A NumPy array over the slot, in place; without a shape one dimension, all of the capacity.
 
         When the slot ends, the array becomes read-only: the memory then belongs to the readers, and later to other messages. It stays valid for as long as
-        it is referred to. Views that were made from it do not become read-only.
+        it is referred to. Views that the program makes from it do not become read-only.
         """
         if self._state != OPEN:
             self._refuse()
@@ -445,7 +464,11 @@ class WriteSlot(Bound):
 
     def __getitem__(self, field: str) -> Any:
         """A field as it is now, of a scalar its value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
-        return self.record[()][field]
+        value = self.record[()][field]
+        if hasattr(value, "setflags") and value.shape:  # an array in place, which the end makes read-only, too
+            assert self._arrays is not None
+            self._arrays.append(value)
+        return value
 
     def commit(self, length: int | None = None) -> None:
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.

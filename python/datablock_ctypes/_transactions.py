@@ -129,7 +129,7 @@ class _Guard(Bound, Generic[Slot]):
 
     _hint = "copy the message, bytes(guard.slot.data)"
     _slot: Slot | None = None  # until it is held
-    _asked: list[None] = []  # not empty: the program has asked for the slot
+    _asked: list[None]  # not empty: the program has asked for the slot
     _over = False
     _state = 0  # 1: in a with statement, 2: after it
     _statement: Statement | None = None
@@ -149,8 +149,9 @@ class _Guard(Bound, Generic[Slot]):
 
     def _begin(self, slot: Slot) -> None:
         """Hold a slot. When the guard is collected, so that no code has it, the hold ends."""
+        asked: list[None] = []
+        self._asked = asked
         self._slot = slot
-        self._asked = asked = []
         self._ending = at_end(_forgotten, type(self).__name__, slot, asked)
         try:
             slot.__enter__()

@@ -393,7 +393,8 @@ def send_read_only(pair):
 
 
 def write(pair):
-    with pair.producer.write(0) as slot:
+    slot = pair.slot = pair.producer.write(0)
+    with slot:
         slot.commit(8)
     pair.done = True
 
@@ -436,7 +437,11 @@ def published(pair):
 
 
 def check_sent(pair, error):
+    assert pair.producer.next_id == get_metrics("camera").written
     count = published(pair)
+    assert pair.producer.next_id - pair.next_id == count  # also when the exception came after the last step of the call
+    if pair.slot is not None:
+        assert pair.slot.published == (count == 1)
     if not pair.done and error.inside:
         assert getattr(error, "sent", 0) == count
     assert pair.producer._claim is None
@@ -449,6 +454,7 @@ def check_sent(pair, error):
 
 def fresh_buffer(pair):
     pair.buffer = bytearray(8)
+    pair.slot, pair.next_id = None, pair.producer.next_id
     return pair.fresh()
 
 
