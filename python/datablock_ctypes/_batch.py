@@ -62,7 +62,7 @@ class Outgoing:
             words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
             words[1::2] = array("Q", [length]) * self.count
         else:
-            parts = [flat(f"messages[{i}]", message) for i, message in enumerate(_one_by_one(messages))]
+            parts = [flat(f"messages[{i}]", message) for i, message in enumerate(one_by_one(messages))]
             self.keep = b"".join(parts)
             self.count = len(parts)
             words = array("Q")
@@ -93,7 +93,7 @@ def _in_rows(messages: Any) -> NDArray[Any]:
     return rows
 
 
-def _one_by_one(messages: Any) -> Iterable[Any]:
+def one_by_one(messages: Any) -> Iterable[Any]:
     """The messages of an iterable. One of bytes has numbers, and is one message itself."""
     if isinstance(messages, str):
         raise TypeError(f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]")

@@ -25,9 +25,9 @@ from ._types import (
     Delivery,
     SecretBytes,
     Start,
+    block_name,
     choice,
     optional_path_bytes,
-    path_bytes,
     seconds,
     secret_bytes,
     unsigned,
@@ -114,7 +114,7 @@ class Consumer(Participant):
         self._begin_at = quick.datablock_read_at
         self._end = quick.datablock_read_end
         self._undo = quick.datablock_read_undo
-        path = path_bytes("block name", name)
+        path = block_name(name)
         super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
         self._open(loaded.datablock_consumer_open, path, options)
         del keep
@@ -649,6 +649,10 @@ class ReadSlot(Bound):
     def __getitem__(self, field: str) -> Any:
         """A field of the block's schema, ``slot["value"]``: of a scalar its value, which is yours; arrays and structs are in place, valid as `array` is."""
         return self.record[()][field]
+
+    def __bytes__(self) -> bytes:
+        """A copy of the message."""
+        return bytes(self.data)
 
     def _expire(self) -> None:
         self._state = ENDED

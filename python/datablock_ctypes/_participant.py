@@ -6,6 +6,7 @@ import ctypes
 import functools
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -315,8 +316,14 @@ class Participant(Bound):
         if status != 0:
             if timeout is not None and timeout * 1000 > SLICE_MS and status in NOTHING_YET:
                 error = self._library.error(status)
-                raise type(error)(f"{error.detail} (the last of {timeout:g} s)")
+                raise type(error)(waited(error.detail, timeout))
             self._fail(status)
+
+
+def waited(detail: str, timeout: float) -> str:
+    """The text of a wait in slices: the library knows only how long the last one was."""
+    text, count = re.subn(r"\bwithin [0-9][0-9a-zµ.]*|\bnow, and the call was asked not to wait", f"within {timeout:g} s", detail, count=1)
+    return text if count else f"{detail} (waited {timeout:g} s)"
 
 
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:

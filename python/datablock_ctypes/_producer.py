@@ -22,11 +22,11 @@ from ._types import (
     ChecksumPolicy,
     Policy,
     SecretBytes,
+    block_name,
     choice,
     flat,
     milliseconds,
     optional_path_bytes,
-    path_bytes,
     seconds,
     secret_bytes,
     unsigned,
@@ -139,7 +139,7 @@ class Producer(Participant):
         self._commit = quick.datablock_write_commit
         self._abort = quick.datablock_write_abort
         self._write = quick.datablock_write
-        path = path_bytes("block name", name)
+        path = block_name(name)
         super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
         self._open(loaded.datablock_producer_open, path, config)
         del keep
@@ -470,6 +470,10 @@ class WriteSlot(Bound):
             self._arrays.append(value)
         return value
 
+    def __bytes__(self) -> bytes:
+        """A copy of the whole slot."""
+        return bytes(self.data)
+
     def commit(self, length: int | None = None) -> None:
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
 
@@ -482,7 +486,9 @@ class WriteSlot(Bound):
             length = whole("length", length)
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
-                raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')
+                raise Invalid(
+                    f'block "{self._producer._name}": length is {length}: a number of bytes from 0 to {self.capacity}, the slot\'s size, is needed'
+                )
         self._length = length
 
     def seal(self, length: int | None = None) -> None:

@@ -29,7 +29,7 @@ def with_write_transaction(producer: Producer, timeout: float | None, f: Callabl
 
     Waits and raises as `Producer.write`.
     """
-    slot = producer.write(timeout)
+    slot = _producer("producer", producer).write(timeout)
     try:
         slot.__enter__()
         value = f(slot)
@@ -227,7 +227,7 @@ class WriteTransactionGuard(_Guard[WriteSlot]):
     """
 
     def __init__(self, producer: Producer, timeout: float | None = None) -> None:
-        self._begin(producer.write(timeout))
+        self._begin(_producer("producer", producer).write(timeout))
 
     def commit(self, length: int | None = None) -> None:
         """Publish the message now: ``length`` bytes, else as many as ``slot.commit`` said, else the whole slot.
@@ -266,7 +266,7 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
     """
 
     def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
-        self._begin(consumer.read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout))
+        self._begin(_consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout))
 
     def commit(self) -> None:
         """Let the message go, now. Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard what was read; `Invalid` when the
@@ -289,4 +289,18 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
 def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlot:
     if timeout is not None:
         timeout = seconds(timeout)
-    return ReadSlot(consumer, timeout, unsigned("slot_id", slot_id, 64))
+    return ReadSlot(_consumer("consumer", consumer), timeout, unsigned("slot_id", slot_id, 64))
+
+
+def _producer(what: str, value: Any) -> Producer:
+    if not isinstance(value, Producer):
+        raise TypeError(
+            f"{what} is {value!r}: a Producer is needed, which writes; a Consumer reads, by with_next_slot or with_read_transaction"
+        )
+    return value
+
+
+def _consumer(what: str, value: Any) -> Consumer:
+    if not isinstance(value, Consumer):
+        raise TypeError(f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction")
+    return value

@@ -160,11 +160,13 @@ def at_each_bytecode(prepare, act, check, step=1):
 def at_random(prepare, act, check, times, longest):
     """`act(state)` is interrupted by a signal at a random moment, and `check(state, error)` follows. How often one came in time."""
     came = rung = 0
+    armed = False  # a signal that another thread has got may be told to this one late
 
     def ring(number, frame):
         nonlocal rung
-        rung += 1
-        raise Interrupt
+        if armed:
+            rung += 1
+            raise Interrupt
 
     before = signal.signal(signal.SIGALRM, ring)
     chance = random.Random(5)
@@ -174,9 +176,12 @@ def at_random(prepare, act, check, times, longest):
                 state, error = prepare(), None
                 try:
                     try:
+                        armed = True
                         signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, longest))
                         act(state)
+                        safe_point()
                     finally:
+                        armed = False
                         signal.setitimer(signal.ITIMER_REAL, 0)
                     safe_point()
                 except Interrupt as interrupt:

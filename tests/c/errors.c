@@ -1247,6 +1247,27 @@ static void descriptors_exhausted(void) {
     record_status(before, status);
 }
 
+static void diagnose_descriptors_exhausted(void) {
+    int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(lowest >= 0);
+    close(lowest);
+    struct rlimit limit, none;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    none = limit;
+    none.rlim_cur = (rlim_t)lowest;
+    open_producer();
+    lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(lowest >= 0);
+    close(lowest);
+    none.rlim_cur = (rlim_t)lowest;
+    SlotDiagnostic out;
+    struct files before = files();
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    int result = datablock_diagnose_slot(BLOCK, 0, &out);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    record_number(before, result);
+}
+
 /* ---- Cases: files that are no block ------------------------------------------------------------------------------------------------- */
 
 static void file_foreign(void) {
@@ -2418,7 +2439,7 @@ static void panic_diagnose(void) {
     X(secret_wrong) X(secret_missing) X(secret_unexpected) X(secret_wrong_producer)                                                   \
     X(access_directory) X(access_consumer) X(access_producer) X(access_control) X(access_unlink) X(access_list) X(access_diagnose)    \
     X(block_missing) X(second_producer) X(second_producer_replaces) X(geometry_differs) X(geometry_policy) X(consumers_full)          \
-    X(no_spare) X(durable_in_use) X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned) X(descriptors_exhausted)                        \
+    X(no_spare) X(durable_in_use) X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned) X(descriptors_exhausted) X(diagnose_descriptors_exhausted)                        \
     X(file_foreign) X(file_foreign_producer) X(file_empty) X(file_directory) X(file_directory_producer) X(file_fifo)                  \
     X(file_symbolic_link) X(file_symbolic_link_producer) X(file_renamed) X(format_version)                                            \
     X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign)                   \
