@@ -118,7 +118,7 @@ class Producer(Participant):
         config.zone_size = unsigned("zone_size", zone_size, 64)
         config.mode = unsigned("mode", mode)
         config.directory = optional_path_bytes("directory", directory)
-        config.secret, config.secret_length, keep = secret_bytes(secret)
+        config.secret, config.secret_length, keep = secret_bytes(secret, makes=True)
         if allow_lossless is not None:
             config.flags = config.flags & ~_types.FLAG_ALLOW_LOSSLESS | (_types.FLAG_ALLOW_LOSSLESS if allow_lossless else 0)
         for wanted, flag in (
@@ -486,9 +486,8 @@ class WriteSlot(Bound):
             length = whole("length", length)
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
-                raise Invalid(
-                    f'block "{self._producer._name}": length is {length}: a number of bytes from 0 to {self.capacity}, the slot\'s size, is needed'
-                )
+                what = "exceeds" if length > 0 else "is below zero, and a message has at most"
+                raise Invalid(f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes')
         self._length = length
 
     def seal(self, length: int | None = None) -> None:

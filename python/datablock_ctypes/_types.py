@@ -255,7 +255,7 @@ def optional_path_bytes(what: str, path: StrPath | None) -> bytes | None:
     return None if path is None else path_bytes(what, path)
 
 
-def secret_bytes(secret: SecretBytes | None) -> tuple[int | None, int, object]:
+def secret_bytes(secret: SecretBytes | None, makes: bool = False) -> tuple[int | None, int, object]:
     """Address and length of a shared secret, and what keeps it alive."""
     if secret is None:
         return None, 0, None
@@ -263,6 +263,8 @@ def secret_bytes(secret: SecretBytes | None) -> tuple[int | None, int, object]:
         raise TypeError("the secret is bytes, not str: encode it")
     found = flat("secret", secret)
     if len(found) == 0:
+        if not makes:  # it is compared, and refused where the block has a secret
+            return None, 0, None
         raise Invalid("secret has no bytes, and would be none: give at least one byte, or None")
     copy = (ctypes.c_char * len(found)).from_buffer_copy(found)
     return ctypes.addressof(copy), len(found), copy
