@@ -208,3 +208,11 @@ func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t
 	provoke("consumer.give_back")
 	return status(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)), detail)
 }
+
+//export dbgo_read_undo
+func dbgo_read_undo(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.undo")
+	return status(at(index).consumer.Undo(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)), detail)
+}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"datablock/internal/core"
+	"datablock/internal/platform"
 )
 
 // What the int functions of diagnosis and recovery return instead of a count.
@@ -36,6 +37,9 @@ func diagnosisStatus(err error, detail *C.char) C.int {
 		return cannotOpen
 	case core.Panic:
 		return unexpected
+	}
+	if platform.NoDescriptor(err) {
+		return cannotOpen
 	}
 	return failedRunning
 }

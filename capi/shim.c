@@ -565,6 +565,22 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
     return dbshim_end(consumer.handle, status, false);
 }
 
+datablock_status datablock_read_undo(datablock_consumer consumer, const datablock_read_slot *slot) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
+    }
+    if (slot == NULL) {
+        return dbshim_null_argument(__func__, "slot");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_read_undo(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, slot->length, slot->missed, thread->detail));
+    return dbshim_end(consumer.handle, status, false);
+}
+
 /* ---- Observing ------------------------------------------------------------------------------------------------------------------- */
 
 datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out) {

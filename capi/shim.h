@@ -192,6 +192,7 @@ int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, d
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail); /* ends a hold, in whatever order */
 int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
+int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* the same, of one that was handed out */
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);

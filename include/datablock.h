@@ -430,6 +430,15 @@ DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer
  */
 DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot);
 
+/*
+ * Ends the hold of the message that was taken last as if it had not been taken: the place in the stream is before it again, and
+ * the next read gives it, or says what has become of it (of a LATEST consumer: the newest then). `slot` is of
+ * datablock_read_begin, or one of datablock_read_batch; of a batch the last message first. A hold that covers earlier messages
+ * of its batch stays, and ends by the first of them. Without a hold the message may be overwritten, as any that was not read.
+ * Errors: INVALID (null, not held, a later message was taken, or read by its id), FENCED, BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_read_undo(datablock_consumer consumer, const datablock_read_slot *slot);
+
 /* ---- Waiting on several blocks ---------------------------------------------------------------------------------------------------- */
 
 #define DATABLOCK_WAIT_ANY_MAX 1024 /* consumers */

@@ -465,6 +465,27 @@ func (c *Consumer) GiveBack(id uint64, index, token uint32, length, missed uint6
 	return nil
 }
 
+// Undo is GiveBack of a message that was handed out, which may be one of a batch that an earlier one's hold covers: that hold stays, without it.
+// Errors: Invalid (not held, read by its id, or not the message that was taken last), Fenced.
+func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) error {
+	h := c.find(id, index, token)
+	switch {
+	case h == nil && !c.covered(id, index, token):
+		return c.notHeld(id)
+	case c.next != id+1 || h != nil && c.delivery != Latest && !h.inOrder:
+		return fail(Invalid, "block %q: message %d is not the one that was taken last in order, the next one is %d: undo a later one first, and end one that was read by its id", c.name(), id, c.next)
+	case h != nil:
+		return c.GiveBack(id, index, token, length, missed)
+	case !c.rowMine():
+		return c.fenced()
+	}
+	c.next = id
+	*c.hot.read--
+	*c.hot.bytes -= length
+	c.invariant()
+	return nil
+}
+
 func (c *Consumer) notHeld(id uint64) error {
 	return fail(Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer", c.name(), id)
 }

@@ -45,6 +45,11 @@ func explain(call string, err error) error {
 	return err
 }
 
+// NoDescriptor reports whether an error says that no further file could be opened.
+func NoDescriptor(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
+}
+
 // reached names a limit and its value.
 func reached(name string, resource int) string {
 	if limit, ok := limitOf(resource); ok {

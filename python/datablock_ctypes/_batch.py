@@ -67,7 +67,7 @@ class Outgoing:
             words[1::2] = array("Q", [length]) * self.count
         else:
             parts = []
-            for i, message in enumerate(_one_by_one(messages)):
+            for i, message in enumerate(one_by_one(messages)):
                 parts.append(flat(f"messages[{i}]", message))
                 if schema is not None:
                     check_written(schema, f"messages[{i}]", message, getattr(message, "size", 1))
@@ -104,7 +104,7 @@ def _in_rows(messages: Any) -> NDArray[Any]:
     return rows
 
 
-def _one_by_one(messages: Any) -> Iterable[Any]:
+def one_by_one(messages: Any) -> Iterable[Any]:
     """The messages of an iterable. One of bytes has numbers, and is one message itself."""
     if isinstance(messages, str):
         raise TypeError(f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]")
@@ -172,6 +172,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
         count = ctypes.c_size_t()
         try:
             status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
+            if status != 0 and consumer._end_forgotten():
+                status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
             if status in NOTHING_YET and self._timeout != 0:
                 consumer._wait(
                     lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count), self._raw, self._timeout

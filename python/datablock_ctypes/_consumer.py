@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from ._batch import ReadBatch, Untold, holds_of, raw_of
 from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, SchemaMismatch, Status, Timeout
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
-from ._interrupts import Leaving, Statement, record
+from ._interrupts import Leaving, Statement, at_end, record
 from ._library import StrPath, library
 from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, SLICE_MS, Participant, Raw, message_over
 from ._producer import ENDED, NEW, OPEN, release
@@ -27,9 +27,9 @@ from ._types import (
     Delivery,
     SecretBytes,
     Start,
+    block_name,
     choice,
     optional_path_bytes,
-    path_bytes,
     seconds,
     secret_bytes,
     unsigned,
@@ -122,7 +122,8 @@ class Consumer(Participant):
         self._begin = quick.datablock_read_begin
         self._begin_at = quick.datablock_read_at
         self._end = quick.datablock_read_end
-        path = path_bytes("block name", name)
+        self._undo = quick.datablock_read_undo
+        path = block_name(name)
         super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
         self._open(self._attach, wait, path, options)
         del keep
@@ -266,7 +267,7 @@ class Consumer(Participant):
         return SlotIterator(self)
 
     def _hold_later(self, status: int, reference: Any, timeout: float | None) -> None:
-        if self._held and self._end_forgotten():
+        if self._end_forgotten():
             status = self._begin(self._handle, DO_NOT_WAIT, reference)
             if status == 0:
                 return
@@ -284,6 +285,10 @@ class Consumer(Participant):
         return bool(forgotten)
 
     def _hold_at_later(self, status: int, number: int, reference: Any, timeout: float | None) -> None:
+        if status == BUSY and (self._end_forgotten() or self._untake()):
+            status = self._begin_at(self._handle, ctypes.c_uint64(number), reference)
+            if status == 0:
+                return
         if status != NOT_FOUND or timeout == LOOK_ONCE:
             self._fail(status)
         if timeout != 0:
@@ -345,6 +350,34 @@ class Consumer(Participant):
                 else:
                     kept.append(one)
             self._parts, self._kept = parts, kept
+
+    def _untake(self) -> bool:
+        """Give kept messages back to the library, the last one first: the next read takes them again. Whether a hold has ended."""
+        self._tell()
+        done = False
+        while self._kept:
+            moved: list[Any] = []
+            undone: list[int] = []
+            try:
+                moved.extend(map(deque.pop, (self._kept,)))
+                record(undone, self._undo, self._handle, moved[0][0])
+            finally:  # also when it is interrupted
+                if moved and undone != [0]:
+                    self._kept.append(moved[0])
+                elif moved:
+                    self._forget_part(moved[0])
+            if undone != [0]:
+                break
+            done = True
+        return done
+
+    def _forget_part(self, raw: Raw) -> None:
+        """A kept message was given back. A hold stays whose earlier messages were read one by one: it ends without it."""
+        part = raw[2]
+        if isinstance(part, _Part):
+            part.ids.discard(raw[1][ID])
+            if not part.ids and not part.ended:
+                record(part.ended, self._end, self._handle, part.first[0])  # refused if it has ended with this message
 
     def _end_any(self, raw: Raw) -> tuple[int, Raw]:
         """End a hold, or a part of one with its last part. The status, and the struct of what it is about."""
@@ -408,12 +441,13 @@ class SlotIterator(Bound, Iterator["ReadSlot"]):
     Whatever else a read raises, such as `Lost`, it raises too, and goes on after it when it is asked again.
     """
 
-    __slots__ = ("__weakref__", "_consumer", "_over", "_slot")
+    __slots__ = ("__weakref__", "_consumer", "_ending", "_given", "_over")
 
     def __init__(self, consumer: Consumer) -> None:
         self._consumer = consumer
         self._over = False
-        self._slot: ReadSlot | None = None
+        self._given: list[ReadSlot] = []  # none or one
+        self._ending = at_end(_end_given, self._given)
 
     def __next__(self) -> ReadSlot:
         if self._over:
@@ -433,23 +467,25 @@ class SlotIterator(Bound, Iterator["ReadSlot"]):
         self._end()
         slot = ReadSlot(self._consumer, timeout, None)
         slot._source = weakref.ref(self)
-        self._slot = slot
+        self._given.append(slot)
         return slot
 
     def _end(self) -> None:
-        slot = getattr(self, "_slot", None)  # of an object that __init__ has refused there is none
-        if slot is not None:
-            with suppress(Closed, Forked):  # the hold has ended with the consumer, or is that of a parent
-                slot.release()
-            self._slot = None
+        if self._given:
+            _end_given(self._given)
 
     def close(self) -> None:
         """End the iteration, and the slot it gave last. Raises `Overrun` and `Fenced` as `ReadSlot.release` does."""
         self._over = True
         self._end()
 
-    def __del__(self) -> None:
-        self._end()
+
+def _end_given(given: list[ReadSlot]) -> None:
+    """End the slot that an iterator gave last."""
+    while given:
+        with suppress(Closed, Forked):  # the hold has ended with the consumer, or is that of a parent
+            given[0].release()
+        given.clear()
 
 
 class ReadSlot(Bound):
@@ -542,14 +578,17 @@ class ReadSlot(Bound):
             raise consumer._closed_error()
 
     def _put_back(self) -> None:
-        """Undo entering: what was read in order is given by the next read."""
+        """Undo entering: what was read in order is given by the next read. To be repeated when it is interrupted."""
         if self._state == OPEN:
-            self._state = ENDED
-            if self._at is None:
-                self._consumer._kept.appendleft(self._raw)
-            else:
-                self._consumer._end(self._consumer._handle, self._raw[0])
-            self._expire()
+            consumer, raw = self._consumer, self._raw
+            if self._at is not None:
+                consumer._end(consumer._handle, raw[0])
+            elif not any(one is raw for one in consumer._kept):
+                consumer._kept.appendleft(raw)
+            consumer._held.pop(self, None)
+            if self._data is not None:
+                release(self._data)
+            self._expire()  # the state last
 
     def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         try:
@@ -644,6 +683,10 @@ class ReadSlot(Bound):
     def __getitem__(self, field: str) -> Any:
         """A field of the block's schema, ``slot["value"]``: of a scalar its value, which is yours; arrays and structs are in place, valid as `array` is."""
         return self.record[()][field]
+
+    def __bytes__(self) -> bytes:
+        """A copy of the message."""
+        return bytes(self.data)
 
     def _expire(self) -> None:
         self._state = ENDED

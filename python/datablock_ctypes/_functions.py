@@ -355,6 +355,7 @@ FUNCTIONS = (
     Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
+    Function("datablock_read_undo", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
     Function("datablock_wait_any_or_wake", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker))),
     Function("datablock_wake", None, (POINTER(RawWaker),)),

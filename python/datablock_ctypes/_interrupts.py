@@ -12,16 +12,23 @@ So after every call of C an exception may come before the result is stored in an
 
 What a ``with`` statement holds needs a fourth: an exception may keep Python from entering ``__exit__``. The statement itself
 keeps what it found as ``__exit__`` alive until it is over; see `Leaving`.
+
+What ends when an object is collected needs a fifth: Python discards an exception that leaves a finalizer; see `at_end`.
 """
 
 from __future__ import annotations
 
 import atexit
+import ctypes
 import os
 import sys
+import threading
 import weakref
+from collections.abc import Generator
 from functools import partial
 from typing import Any, Callable, Protocol
+
+from ._errors import Closed, DataBlockError
 
 
 def record(into: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
@@ -79,10 +86,12 @@ def owe(debt: Debt) -> None:
 
 def watch(owner: object, debt: Debt) -> weakref.ref[Any]:
     """A reference to an owner, with whose end the debt may be due."""
-    return weakref.ref(owner, partial(_ended, debt))
+    settling = _when_sent(_ended, debt)
+    next(settling, None)
+    return weakref.ref(owner, settling.send)
 
 
-def _ended(debt: Debt, _: object) -> None:
+def _ended(debt: Debt) -> None:
     if debt.due():
         debt.settle()
         _debts.pop(id(debt), None)  # after it: an interrupted settlement is found by settle_debts
@@ -107,6 +116,7 @@ def debts() -> list[Debt]:
 
 
 def _settle_at_exit() -> None:
+    threading.excepthook = partial(_but_for_daemons, threading.excepthook)
     for key in reversed(list(_debts)):
         debt = _debts.get(key)
         if debt is None:
@@ -119,6 +129,76 @@ def _settle_at_exit() -> None:
         except BaseException:
             sys.excepthook(*sys.exc_info())
         _debts.pop(key, None)
+
+
+def _but_for_daemons(hook: Callable[[Any], object], what: Any) -> None:
+    """The hook of threads at exit: a daemon thread whose wait ends because the program does has nothing to report."""
+    if not (isinstance(what.exc_value, Closed) and what.thread is not None and what.thread.daemon):
+        hook(what)
+
+
+# ---- Ends of objects -------------------------------------------------------------------------------------------------------
+
+
+def at_end(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, None]:
+    """A generator that calls ``end(*arguments)`` when it is collected. What refers to it alone ends so.
+
+    Python enters ``__del__``, and the callback of a weak reference, by a bytecode at which it looks for signals: what a handler raises there keeps the function from
+    running, and is discarded. A generator that is collected goes on inside its ``try`` statement instead. There the exception is caught, the end is repeated, and
+    the exception raised again as soon as the program goes on. ``end`` may be called twice.
+    """
+    ending = _when_collected(end, arguments)
+    next(ending, None)  # none: it was interrupted before it was ready, and the exception comes now
+    return ending
+
+
+def _when_collected(end: Callable[..., object], arguments: tuple[Any, ...]) -> Generator[None, Any, None]:
+    try:
+        try:
+            yield
+        except GeneratorExit:
+            end(*arguments)
+    except (DataBlockError, Warning):  # the end's own
+        raise
+    except BaseException as error:
+        once_more = _raise_later(error)
+        try:
+            end(*arguments)
+        finally:
+            _ = -1 in map(*once_more)  # no signal is looked for from here to the end
+
+
+def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, None]:
+    """As `at_end`, for a callback: the end comes with what is sent, and none when the generator is collected."""
+    try:
+        try:
+            yield
+            end(*arguments)
+        except GeneratorExit:
+            return
+    except DataBlockError:
+        raise
+    except BaseException as error:
+        once_more = _raise_later(error)
+        try:
+            end(*arguments)
+        finally:
+            _ = -1 in map(*once_more)
+    yield
+
+
+_raise_in_thread = ctypes.PyDLL(None)["PyThreadState_SetAsyncExc"]
+
+
+def _raise_later(error: BaseException) -> tuple[Callable[..., int], tuple[ctypes.c_ulong], tuple[ctypes.py_object[Any]]]:
+    """What `map` needs to raise an exception again in this thread, where Python next looks for signals."""
+    error.__traceback__ = None
+    kind = type(error)
+    try:  # Python wants a class, and calls it
+        again = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__new__": lambda cls, *_: error})
+    except TypeError:  # of which nothing may be derived
+        again = kind
+    return _raise_in_thread, (ctypes.c_ulong(threading.get_ident()),), (ctypes.py_object(again),)
 
 
 # ---- With statements -------------------------------------------------------------------------------------------------------

@@ -15,7 +15,9 @@ import os
 import stat
 import sys
 import weakref
+from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ._interrupts import Descriptor, debts, forget, owe, record, watch
@@ -45,7 +47,7 @@ def _load_system() -> Any:
 
 
 class Pin(ctypes.Structure):
-    """A Py_buffer: the memory of an object, at its address for as long as this lives."""
+    """A Py_buffer."""
 
     _fields_ = (
         ("address", ctypes.c_void_p),
@@ -57,21 +59,25 @@ class Pin(ctypes.Structure):
         ("pointers", ctypes.c_void_p * 5),
     )
 
-    def __del__(self) -> None:
-        if self.object:
-            ctypes.pythonapi.PyBuffer_Release(ctypes.byref(self))
+
+_get_buffer = ctypes.PyDLL(None)["PyObject_GetBuffer"]
+_release_buffer = ctypes.PyDLL(None)["PyBuffer_Release"]
+_release_buffer.restype = None
+_call = partial.__call__
 
 
 def pinned(data: Any) -> tuple[Any, object]:
-    """The address of the bytes of a contiguous buffer, as C takes it, and what holds them in their place."""
+    """The address of the bytes of a bytearray or memoryview, as C takes it, and what holds them in their place."""
     if len(data) == 0:
         return None, None
     if type(data) is bytearray or not data.readonly:
         first = ctypes.c_char.from_buffer(data)
         return ctypes.byref(first), first
+    # The memoryview itself holds them. Its own buffer says where they are, and is released in the same step, so that no interrupt can leave it.
     pin = Pin()
-    ctypes.pythonapi.PyObject_GetBuffer(ctypes.py_object(data), ctypes.byref(pin), 0)
-    return ctypes.c_void_p(pin.address), pin
+    reference = ctypes.byref(pin)
+    deque(map(_call, (partial(_get_buffer, ctypes.py_object(data), reference, 0), partial(_release_buffer, reference))), 0)
+    return ctypes.c_void_p(pin.address), data
 
 
 class Memory:

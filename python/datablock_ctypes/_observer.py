@@ -14,7 +14,7 @@ from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._participant import Link
 from ._schema import Schema, configure, record_step, records_over
-from ._types import Bound, SecretBytes, optional_path_bytes, path_bytes, refuse_objects, secret_bytes, the_numpy, unsigned
+from ._types import Bound, SecretBytes, block_name, optional_path_bytes, refuse_objects, secret_bytes, the_numpy, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -88,7 +88,7 @@ class Observer(Bound):
         registry: StrPath | None = None,
     ) -> None:
         self._library = loaded = library()
-        path = path_bytes("block name", name)
+        path = block_name(name)
         self._name = os.fsdecode(path)
         options = ConsumerOptions(size=ctypes.sizeof(ConsumerOptions), schema_mode=int(exact))
         options.directory = optional_path_bytes("directory", directory)

@@ -39,8 +39,6 @@ Result = TypeVar("Result")
 # One call waits no longer than this, so that signal handlers run in time.
 SLICE_MS = 80
 
-# What a call says of its own time, which is the last slice.
-SLICE = re.compile(r"within [0-9.]+(?:ns|µs|ms|s)|within [0-9]+ ms")
 
 # What a call says that may find something later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
@@ -304,8 +302,7 @@ class Participant(Bound):
     def _out_of_time(self, status: int, timeout: float) -> NoReturn:
         """Raise what the last slice of a wait said, with the time of the whole wait."""
         error = self._library.error(status)
-        text, known = SLICE.subn(f"within {timeout:g} s", error.detail, count=1)
-        raise type(error)(text if known else f"{text} (within {timeout:g} s)")
+        raise type(error)(waited(error.detail, timeout))
 
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
         """Repeat a call that found nothing until the time is over."""
@@ -339,6 +336,14 @@ def message_over(
         if schema is not None and record_step(schema, kind):
             return records_over(schema, view, start, size, kind, None if shape is None else _sides(shape))
     return array_over(view, start, size, dtype, shape)
+
+
+def waited(detail: str, timeout: float) -> str:
+    """The text of a wait in slices: the library knows only how long the last one was."""
+    text, count = re.subn(
+        r"\bwithin [0-9.]+(?: ms|[a-zµ][0-9a-zµ.]*)|\bnow, and the call was asked not to wait", f"within {timeout:g} s", detail, count=1
+    )
+    return text if count else f"{detail} (waited {timeout:g} s)"
 
 
 def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:

@@ -22,16 +22,17 @@ from ._types import (
     ChecksumPolicy,
     Policy,
     SecretBytes,
+    block_name,
     choice,
     flat,
     milliseconds,
     optional_path_bytes,
-    path_bytes,
     seconds,
     secret_bytes,
     unsigned,
     whole,
 )
+from ._unwritten import COMMIT, BlockFile
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -117,7 +118,7 @@ class Producer(Participant):
         config.zone_size = unsigned("zone_size", zone_size, 64)
         config.mode = unsigned("mode", mode)
         config.directory = optional_path_bytes("directory", directory)
-        config.secret, config.secret_length, keep = secret_bytes(secret)
+        config.secret, config.secret_length, keep = secret_bytes(secret, makes=True)
         if allow_lossless is not None:
             config.flags = _types.FLAG_ALLOW_LOSSLESS if allow_lossless else _types.FLAG_FORBID_LOSSLESS
         for wanted, flag in (
@@ -139,10 +140,23 @@ class Producer(Participant):
         self._commit = quick.datablock_write_commit
         self._abort = quick.datablock_write_abort
         self._write = quick.datablock_write
-        path = path_bytes("block name", name)
+        path = block_name(name)
         super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
         self._open(loaded.datablock_producer_open, path, config)
         del keep
+        try:
+            self._file = BlockFile(name, directory)
+        except BaseException:
+            self._give_up()
+            raise
+
+    @property
+    def next_id(self) -> int:
+        """The id that the next message will have; the last one that was published has the one before. Whether a message was published that an exception came after is seen here. Raises `Closed`, `Superseded`."""
+        if self.closed:
+            raise self._closed_error()
+        view = self._view
+        return self._file.commit() if view is None else int.from_bytes(view[COMMIT : COMMIT + 8], "little")
 
     @property
     def slot_size(self) -> int:
@@ -410,6 +424,11 @@ class WriteSlot(Bound):
         __exit__ = Leaving(_leave)
 
     @property
+    def published(self) -> bool:
+        """Whether the message was published: after an exception, too, wherever it came."""
+        return self._sent == 1
+
+    @property
     def data(self) -> memoryview:
         """All bytes of the slot, to be written in place; what is in them is whatever was there. Released when the slot ends.
 
@@ -428,7 +447,7 @@ class WriteSlot(Bound):
         """A NumPy array over the slot, in place; without a shape one dimension, all of the capacity.
 
         When the slot ends, the array becomes read-only: the memory then belongs to the readers, and later to other messages. It stays valid for as long as
-        it is referred to. Views that were made from it do not become read-only.
+        it is referred to. Views that the program makes from it do not become read-only.
         """
         if self._state != OPEN:
             self._refuse()
@@ -456,7 +475,15 @@ class WriteSlot(Bound):
 
     def __getitem__(self, field: str) -> Any:
         """A field as it is now, of a scalar its value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
-        return self.record[()][field]
+        value = self.record[()][field]
+        if hasattr(value, "setflags") and value.shape:  # an array in place, which the end makes read-only, too
+            assert self._arrays is not None
+            self._arrays.append(value)
+        return value
+
+    def __bytes__(self) -> bytes:
+        """A copy of the whole slot."""
+        return bytes(self.data)
 
     def commit(self, length: int | None = None) -> None:
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
@@ -470,7 +497,8 @@ class WriteSlot(Bound):
             length = whole("length", length)
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
-                raise Invalid(f'block "{self._producer._name}": a length of {length} exceeds the slot\'s {self.capacity} bytes')
+                what = "exceeds" if length > 0 else "is below zero, and a message has at most"
+                raise Invalid(f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes')
             if length < self._producer._shortest:
                 self._length = length  # which the library will refuse, too
                 raise self._producer._too_short("the message", length)

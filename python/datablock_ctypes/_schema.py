@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn, Union
 from ._errors import Invalid
 from ._functions import Config, ConsumerOptions, RawSchema, RawSchemaField, RawSchemaLayout
 from ._library import StrPath, library
-from ._types import optional_path_bytes, path_bytes, the_numpy
+from ._types import optional_path_bytes, path_bytes, text_bytes, the_numpy
 
 if TYPE_CHECKING:
     from numpy import dtype
@@ -82,7 +82,7 @@ class Schema:
             raise TypeError(f"the schema's text is {text!r}: a str is needed")
         if "\0" in text:
             raise Invalid("schema: a zero byte in the text")
-        return cls._from("datablock_schema_parse", text.encode())
+        return cls._from("datablock_schema_parse", text_bytes("schema", text))
 
     @classmethod
     def of_block(cls, name: StrPath) -> Schema:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar, cast
 
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Closed, DataBlockError, Fenced, Invalid, Overrun, Timeout
-from ._interrupts import Leaving, Statement
+from ._interrupts import Leaving, Statement, at_end
 from ._producer import OPEN, Producer, WriteSlot
 from ._types import Bound, seconds, unsigned
 
@@ -29,7 +29,7 @@ def with_write_transaction(producer: Producer, timeout: float | None, f: Callabl
 
     Waits and raises as `Producer.write`.
     """
-    slot = producer.write(timeout)
+    slot = _producer("producer", producer).write(timeout)
     try:
         slot.__enter__()
         value = f(slot)
@@ -129,6 +129,7 @@ class _Guard(Bound, Generic[Slot]):
 
     _hint = "copy the message, bytes(guard.slot.data)"
     _slot: Slot | None = None  # until it is held
+    _asked: list[None]  # not empty: the program has asked for the slot
     _over = False
     _state = 0  # 1: in a with statement, 2: after it
     _statement: Statement | None = None
@@ -142,7 +143,21 @@ class _Guard(Bound, Generic[Slot]):
         slot = self._slot
         if slot is None or slot._state != OPEN:
             raise Invalid(f"{self!r}: there is no slot any more")
+        if not self._asked:
+            self._asked.append(None)
         return slot
+
+    def _begin(self, slot: Slot) -> None:
+        """Hold a slot. When the guard is collected, so that no code has it, the hold ends."""
+        asked: list[None] = []
+        self._asked = asked
+        self._slot = slot
+        self._ending = at_end(_forgotten, type(self).__name__, slot, asked)
+        try:
+            slot.__enter__()
+        except BaseException:
+            _give_up(slot, asked)
+            raise
 
     def abort(self) -> None:
         raise NotImplementedError
@@ -156,14 +171,17 @@ class _Guard(Bound, Generic[Slot]):
     def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         if not self._over and self._slot is not None:
             self._over = True
+            if kind is not None and not self._asked:
+                _give_up(self._slot, self._asked)
             self._slot._leave(kind, error, traceback)
         self._state = 2
         self._statement = None
 
     def _abandon(self) -> None:
         """End what a with statement was kept from ending."""
-        with suppress(DataBlockError):
-            self.abort()
+        self._over = True
+        if self._slot is not None:
+            _give_up(self._slot, self._asked)
 
     if TYPE_CHECKING:
 
@@ -172,14 +190,27 @@ class _Guard(Bound, Generic[Slot]):
     else:
         __exit__ = Leaving(_leave)
 
-    def __del__(self) -> None:
-        if self._slot is not None and self._slot._state == OPEN:
-            with suppress(DataBlockError):
-                self.abort()
-            warnings.warn(f"{self!r} was neither committed nor aborted: aborted", ResourceWarning, stacklevel=2, source=self)
-
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {'holds' if self else 'without'} {self._slot!r}>"
+
+
+def _give_up(slot: ReadSlot | WriteSlot, asked: list[None]) -> None:
+    """End a hold that nothing came of. A message that the program has not asked for is given by the next read."""
+    if isinstance(slot, WriteSlot):
+        slot.abort()
+    elif asked:
+        with suppress(DataBlockError):
+            slot.release()
+    else:
+        slot._put_back()
+        slot._consumer._untake()  # else the hold stays until the next read
+
+
+def _forgotten(kind: str, slot: ReadSlot | WriteSlot, asked: list[None]) -> None:
+    if slot._state == OPEN:
+        text = f"<{kind} holds {slot!r}>"
+        _give_up(slot, asked)
+        warnings.warn(f"{text} was neither committed nor aborted: aborted", ResourceWarning, stacklevel=2, source=slot)
 
 
 class WriteTransactionGuard(_Guard[WriteSlot]):
@@ -196,12 +227,7 @@ class WriteTransactionGuard(_Guard[WriteSlot]):
     """
 
     def __init__(self, producer: Producer, timeout: float | None = None) -> None:
-        self._slot = slot = producer.write(timeout)
-        try:
-            slot.__enter__()
-        except BaseException:
-            slot.abort()
-            raise
+        self._begin(_producer("producer", producer).write(timeout))
 
     def commit(self, length: int | None = None) -> None:
         """Publish the message now: ``length`` bytes, else as many as ``slot.commit`` said, else the whole slot.
@@ -240,12 +266,7 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
     """
 
     def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
-        self._slot = slot = consumer.read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
-        try:
-            slot.__enter__()
-        except BaseException:
-            slot._put_back()
-            raise
+        self._begin(_consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout))
 
     def commit(self) -> None:
         """Let the message go, now. Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard what was read; `Invalid` when the
@@ -268,4 +289,18 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
 def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlot:
     if timeout is not None:
         timeout = seconds(timeout)
-    return ReadSlot(consumer, timeout, unsigned("slot_id", slot_id, 64))
+    return ReadSlot(_consumer("consumer", consumer), timeout, unsigned("slot_id", slot_id, 64))
+
+
+def _producer(what: str, value: Any) -> Producer:
+    if not isinstance(value, Producer):
+        raise TypeError(
+            f"{what} is {value!r}: a Producer is needed, which writes; a Consumer reads, by with_next_slot or with_read_transaction"
+        )
+    return value
+
+
+def _consumer(what: str, value: Any) -> Consumer:
+    if not isinstance(value, Consumer):
+        raise TypeError(f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction")
+    return value

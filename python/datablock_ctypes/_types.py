@@ -231,16 +231,42 @@ def path_bytes(what: str, path: StrPath) -> bytes:
         encoded = os.fsencode(path)
     except TypeError:
         raise TypeError(f"{what} is {path!r}: a str, bytes or os.PathLike is needed") from None
+    except UnicodeEncodeError:
+        _refuse_text(what, path)
     if b"\0" in encoded:
         raise Invalid(f"{what} {os.fsdecode(encoded)!r} has a zero byte")
     return encoded
+
+
+def block_name(path: StrPath) -> bytes:
+    """A block's name. ``"/name"`` is that of a POSIX shared memory object, and here a file in the root directory."""
+    name = path_bytes("block name", path)
+    if name.startswith(b"/") and b"/" not in name[1:] and len(name) > 1:
+        plain = os.fsdecode(name[1:])
+        raise Invalid(
+            f"block name {os.fsdecode(name)!r} is an absolute path, to the root directory: a name has no slash, {plain!r}; a directory is an argument of its own"
+        )
+    return name
+
+
+def text_bytes(what: str, text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        _refuse_text(what, text)
+
+
+def _refuse_text(what: str, text: object) -> NoReturn:
+    raise Invalid(
+        f"{what} {text!a} has a lone surrogate, which is no character: decode the text that it comes from with its own encoding"
+    ) from None
 
 
 def optional_path_bytes(what: str, path: StrPath | None) -> bytes | None:
     return None if path is None else path_bytes(what, path)
 
 
-def secret_bytes(secret: SecretBytes | None) -> tuple[int | None, int, object]:
+def secret_bytes(secret: SecretBytes | None, makes: bool = False) -> tuple[int | None, int, object]:
     """Address and length of a shared secret, and what keeps it alive."""
     if secret is None:
         return None, 0, None
@@ -248,6 +274,8 @@ def secret_bytes(secret: SecretBytes | None) -> tuple[int | None, int, object]:
         raise TypeError("the secret is bytes, not str: encode it")
     found = flat("secret", secret)
     if len(found) == 0:
-        return None, 0, None
+        if not makes:  # it is compared, and refused where the block has a secret
+            return None, 0, None
+        raise Invalid("secret has no bytes, and would be none: give at least one byte, or None")
     copy = (ctypes.c_char * len(found)).from_buffer_copy(found)
     return ctypes.addressof(copy), len(found), copy

@@ -39,6 +39,17 @@ class BlockFile:
         self.home = _file_at(os.path.dirname(self.path), follow=True)
         self.identity = _file_at(self.path)[0]
 
+    def commit(self) -> int:
+        """One past the newest id. Raises `Superseded` when the name leads to another block, or to none."""
+        own = Descriptor()
+        try:
+            words = _state_and_commit(self.open(own))
+            if words is None or self.named() != self.identity:
+                raise Superseded(f'block "{os.fsdecode(os.path.basename(self.path))}" was replaced or removed by force: open it again')
+            return words[1]
+        finally:
+            own.close()
+
     def named(self) -> Identity:
         """What the name leads to now; where that cannot be asked, what it led to at first."""
         named, known = _file_at(self.path)

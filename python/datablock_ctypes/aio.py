@@ -13,7 +13,9 @@ a wait takes a thread: one of the loop for up to 127 waiting consumers, and one 
 waits for room. A message is read in the event loop: a task that is cancelled while it waits loses none.
 
 Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for
-one task at a time, as for one thread. After a cancelled wait its thread leaves a consumer at once, and
+one task at a time, as for one thread. While a task waits for a consumer, each call of `aio` on it by another
+task is `Busy`, whatever its timeout. A call without `aio` takes part in no such agreement: with the
+timeout 0 it says `Timeout`, or takes the message that the task waits for. After a cancelled wait its thread leaves a consumer at once, and
 a producer within a tenth of a second. The next call waits for that, also one that is not of this
 module, whatever its timeout.
 """
@@ -24,14 +26,15 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ._batch import ReadBatch, one_by_one
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Closed, Timeout
-from ._participant import SLICE_MS, Participant
+from ._participant import SLICE_MS, Participant, waited
 from ._producer import Producer, WriteSlot
 from ._types import Bound, flat, seconds
 from ._waitany import Waiting, consumers_of
@@ -41,9 +44,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-__all__ = ["AsyncSlotIterator", "messages", "read", "receive", "send", "wait_any", "write"]
+    from ._batch import Messages
 
-Slot = TypeVar("Slot", ReadSlot, WriteSlot)
+__all__ = ["AsyncSlotIterator", "messages", "read", "read_many", "receive", "send", "send_many", "wait_any", "write"]
+
+Slot = TypeVar("Slot", ReadSlot, ReadBatch, WriteSlot)
+Held = TypeVar("Held", ReadSlot, ReadBatch)
 
 
 async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
@@ -59,13 +65,20 @@ async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) 
 @asynccontextmanager
 async def read(consumer: Consumer, timeout: float | None = None) -> AsyncIterator[ReadSlot]:
     """Hold the next message in place: ``async with aio.read(consumer) as slot``. Raises as `Consumer.read`."""
-    with _begun(await _begin(consumer, timeout)) as slot:
+    with _begun(await _begin(consumer, timeout, lambda: consumer.read(0))) as slot:
         yield slot
+
+
+@asynccontextmanager
+async def read_many(consumer: Consumer, most: int, timeout: float | None = None) -> AsyncIterator[ReadBatch]:
+    """Hold as many messages as are there, up to ``most``: ``async with aio.read_many(consumer, 100) as batch``. Waits for the first. Raises as `Consumer.read_many`."""
+    with _begun(await _begin(consumer, timeout, lambda: consumer.read_many(most, 0))) as batch:
+        yield batch
 
 
 async def receive(consumer: Consumer, timeout: float | None = None) -> bytes:
     """A copy of the next message. Raises as `Consumer.receive`."""
-    with _begun(await _begin(consumer, timeout)) as slot:
+    with _begun(await _begin(consumer, timeout, lambda: consumer.read(0))) as slot:
         return bytes(slot.data)
 
 
@@ -93,11 +106,11 @@ class AsyncSlotIterator(Bound):
             raise StopAsyncIteration
         self._slots._end()
         try:
-            slot = await _begin(self._consumer, self._timeout)
+            slot = await _begin(self._consumer, self._timeout, lambda: self._consumer.read(0))
         except Closed:
             self._slots._over = True
             raise StopAsyncIteration from None
-        self._slots._slot = slot
+        self._slots._given.append(slot)
         return slot
 
     def close(self) -> None:
@@ -122,11 +135,42 @@ async def send(producer: Producer, data: Buffer | NDArray[Any], timeout: float |
     except Timeout:
         if timeout == 0:
             raise
-    with _begun(await _claim(producer, _left(deadline))) as slot:
+    with _begun(await _claim(producer, _left(deadline), timeout)) as slot:
         view = flat("data", data)
         slot.data[: len(view)] = view
         slot.commit(len(view))
         return slot.id
+
+
+async def send_many(producer: Producer, messages: Messages, timeout: float | None = None) -> int:
+    """Publish copies of several messages, and return how many: all of them, or fewer if the time ran out after the first. Raises as `Producer.send_many`: ``sent`` of an exception, also of a
+    cancellation, says how many were published.
+    """
+    deadline = _deadline(timeout)
+    await asyncio.sleep(0)  # as in wait_any
+    await _vacant([producer])
+    outgoing: Any = messages if hasattr(messages, "__array_interface__") else list(one_by_one(messages))
+    sent = 0
+    try:
+        while True:
+            try:
+                sent += producer.send_many(outgoing[sent:], 0)
+            except Timeout:
+                if timeout == 0 and sent == 0:
+                    raise
+            left = _left(deadline)
+            if sent == len(outgoing) or timeout == 0 or (left is not None and left <= 0 and sent > 0):
+                return sent
+            try:
+                await send(producer, outgoing[sent], left)
+            except Timeout:
+                if sent == 0:
+                    raise
+                return sent
+            sent += 1
+    except BaseException as error:
+        error.sent = sent + getattr(error, "sent", 0)  # type: ignore[attr-defined]
+        raise
 
 
 @contextmanager
@@ -160,15 +204,14 @@ async def _vacant(participants: Iterable[Participant]) -> None:
             await asyncio.wait([asyncio.wrap_future(visit.left)])
 
 
-async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
-    """The next message, held."""
+async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[], Held]) -> Held:
+    """What `make` gives, a read that does not wait, held as soon as there is a message."""
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([consumer])
     while True:
-        slot = consumer.read(0)
         try:
-            return slot.__enter__()
+            return make().__enter__()
         except Timeout as error:
             left = _left(deadline)
             if left is not None and left <= 0:
@@ -178,7 +221,7 @@ async def _begin(consumer: Consumer, timeout: float | None) -> ReadSlot:
         await first_of([consumer], left)
 
 
-async def _claim(producer: Producer, timeout: float | None) -> WriteSlot:
+async def _claim(producer: Producer, timeout: float | None, asked: float | None = None) -> WriteSlot:
     """A claim. While there is no room, a thread waits for it; what it has claimed when nobody wants it any more, it gives back."""
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
@@ -189,7 +232,12 @@ async def _claim(producer: Producer, timeout: float | None) -> WriteSlot:
         if timeout == 0:
             raise
     slot = await _claim_in_thread(producer, deadline)
-    return slot if slot is not None else producer.write(0).__enter__()  # which says what there is to say
+    if slot is not None:
+        return slot
+    try:
+        return producer.write(0).__enter__()  # which says what there is to say
+    except Timeout as error:
+        raise type(error)(waited(error.detail, float(asked or timeout or 0))) from None
 
 
 async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | None:

@@ -27,6 +27,9 @@ ONE_STEP = (
 # Where CPython looks for signals, in any version from 3.9 on that does not look at every instruction.
 LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE", "PRECALL", "FOR_ITER", "YIELD_VALUE", "SEND")
 
+# Finalizers, which Python lets no exception out of.
+ENDS = ("_when_collected", "_when_sent")
+
 POP_EXCEPT = dis.opmap["POP_EXCEPT"]
 
 
@@ -55,6 +58,17 @@ def one_step(frame):
     return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith(ONE_STEP)
 
 
+@functools.lru_cache(None)
+def looks(code):
+    """The offsets at which the interpreter looks for signals. A yield leaves the function: it looks when it comes back, if it does."""
+    return {one.offset for one in dis.get_instructions(code) if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"}
+
+
+def in_an_end(frame):
+    """Whether it is the frame of a finalizer, at an instruction at which no signal is looked for: elsewhere there it may count on that."""
+    return frame.f_code.co_name in ENDS and frame.f_lasti not in looks(frame.f_code)
+
+
 class At:
     """Raises `Interrupt` at the k-th bytecode of the package, once."""
 
@@ -74,7 +88,7 @@ class At:
                 # The end of an except clause. No interpreter looks for signals there, and an exception would leave its own books wrong.
                 return self.inside
             outermost = not frame.f_back.f_code.co_filename.startswith(PACKAGE)
-            if not one_step(frame) and not (outermost and frame.f_lasti in returning(frame.f_code)):
+            if not one_step(frame) and not in_an_end(frame) and not (outermost and frame.f_lasti in returning(frame.f_code)):
                 self.left -= 1
                 if self.left == 0:
                     self.place = f"{frame.f_code.co_name}:{frame.f_lineno} offset {frame.f_lasti}"
@@ -91,6 +105,10 @@ def ignored_in_callbacks():
         yield
     finally:
         sys.unraisablehook = before
+
+
+def safe_point():
+    """The interpreter looks for signals, and for exceptions that are to be raised later, when a function begins."""
 
 
 def forgotten(error):
@@ -120,12 +138,14 @@ def at_each_bytecode(prepare, act, check, step=1):
             sys.settrace(at)
             try:
                 act(state)
+                safe_point()
             except Interrupt as interrupt:
                 error = forgotten(interrupt)
             finally:
                 sys.settrace(before)
                 gc.enable()
             try:
+                assert error is not None or at.left > 0, f"the interrupt was lost at {at.place}"
                 check(state, error)
             except Exception as failure:
                 where = failure.__traceback__
@@ -139,10 +159,14 @@ def at_each_bytecode(prepare, act, check, step=1):
 
 def at_random(prepare, act, check, times, longest):
     """`act(state)` is interrupted by a signal at a random moment, and `check(state, error)` follows. How often one came in time."""
-    came = 0
+    came = rung = 0
+    armed = False  # a signal that another thread has got may be told to this one late
 
     def ring(number, frame):
-        raise Interrupt
+        nonlocal rung
+        if armed:
+            rung += 1
+            raise Interrupt
 
     before = signal.signal(signal.SIGALRM, ring)
     chance = random.Random(5)
@@ -152,13 +176,18 @@ def at_random(prepare, act, check, times, longest):
                 state, error = prepare(), None
                 try:
                     try:
+                        armed = True
                         signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, longest))
                         act(state)
+                        safe_point()
                     finally:
+                        armed = False
                         signal.setitimer(signal.ITIMER_REAL, 0)
+                    safe_point()
                 except Interrupt as interrupt:
                     error = forgotten(interrupt)
                     came += 1
+                assert came == rung, "the interrupt was lost"
                 check(state, error)
     finally:
         signal.signal(signal.SIGALRM, before)

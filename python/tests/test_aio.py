@@ -365,3 +365,55 @@ print("waits", flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert (done.stdout, done.returncode) == ("waits\n", 0), done.stderr  # where asyncio complains of the task
+
+
+def test_many_at_once(ring):
+    producer, consumer = ring
+
+    async def reader():
+        got = []
+        while len(got) < 10:
+            async with aio.read_many(consumer, 3, 10) as batch:
+                got += [(number, bytes(data)) for number, data in zip(batch.ids, batch)]
+        return got
+
+    async def both():
+        return await asyncio.gather(reader(), aio.send_many(producer, [b"%d" % number for number in range(10)], 10))
+
+    assert run(both()) == [[(number, b"%d" % number) for number in range(10)], 10]
+    assert run(aio.send_many(producer, [b"x"] * (COUNT + 3), 0)) == COUNT
+    assert run(aio.send_many(producer, [], 0)) == 0
+    for timeout in (0, 0.05):
+        with pytest.raises(Timeout) as said:
+            run(aio.send_many(producer, [b"x"], timeout))
+        assert said.value.sent == 0
+
+    async def cancelled():
+        consumer.receive(0)
+        task = asyncio.ensure_future(aio.send_many(producer, [b"y"] * 3))
+        await until(lambda: producer._visit is not None)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(cancelled())
+    assert get_metrics("ring").written == 10 + COUNT + 1
+    assert producer.next_id == 10 + COUNT + 1
+
+
+def test_a_call_without_aio_is_not_refused(ring):
+    """Another task's call of `aio` is `Busy`, whatever its timeout. One that is not of `aio` is not: it does not wait here."""
+    producer, consumer = ring
+
+    async def tasks():
+        waiting = asyncio.ensure_future(aio.receive(consumer, 10))
+        await until(lambda: consumer._visit is not None)
+        with pytest.raises(Timeout):
+            consumer.receive(0)
+        for timeout in (0, 1, None):
+            with pytest.raises(Busy, match="another task waits"):
+                await aio.receive(consumer, timeout)
+        producer.send(b"x")
+        assert await waiting == b"x"
+
+    run(tasks())

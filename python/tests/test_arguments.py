@@ -21,9 +21,11 @@ from datablock_ctypes import (
     NotFound,
     Observer,
     Producer,
+    ReadTransactionGuard,
     RecoveryError,
     Schema,
     Timeout,
+    WriteTransactionGuard,
     aio,
     wait_any,
     with_flexible_zone,
@@ -102,8 +104,26 @@ def test_a_timeout_that_is_none_is_named(pair, call):
 def test_the_text_of_a_timeout_says_what_was_asked_for(pair):
     with pytest.raises(Timeout, match=r"0\.2 s"):
         with_read_transaction(pair[1], 9, fractions.Fraction(1, 5), print)
-    with pytest.raises(Timeout, match=r"0\.1 s"):
+    with pytest.raises(Timeout, match=r"within 0\.1 s"):
         pair[1].receive(decimal.Decimal("0.1"))
+    pair[0].send_many([b""] * 2)
+    with pair[1].lock(1), pair[1].flexible_zone():
+        for wait in ("send", "write", "send_many", "with_write_transaction", "lock", "flexible_zone", "with_flexible_zone", "aio.send"):
+            with pytest.raises(Timeout, match=r"within 0\.1 s") as said:
+                waits(*pair)[wait](0.1)
+            assert "ms" not in str(said.value)
+
+
+def test_the_bytes_of_a_slot_are_its_message(pair):
+    producer, consumer = pair
+    with producer.write() as slot:
+        slot.data[:3] = b"abc"
+        slot.commit(3)
+        assert bytes(slot) == bytes(slot.data)
+    with consumer.read(0) as slot:
+        assert bytes(slot) == b"abc"
+    with pytest.raises(Invalid, match="has ended"):
+        bytes(slot)
 
 
 def test_the_schema_of_what_is_closed(pair):
@@ -189,6 +209,19 @@ def wrong_calls(producer, consumer):
         "a number for a version": (lambda: Schema.from_dtype([("a", "f8")], "T", 1), "version", r"1\.0\.0"),
         "a number for a schema's name": (lambda: Schema.from_dtype([("a", "f8")], 5), "name", "str"),
         "a bytes for a schema's text": (lambda: Schema.parse(b"schema"), "schema", "str"),
+        "a length below zero": (lambda: producer.write().__enter__().commit(-1), "length of -1", "below zero.*64 bytes"),
+        "a name that is no text": (lambda: Producer("a\ud800", slot_size=8), "block name", "decode"),
+        "a directory that is no text": (lambda: Consumer("arguments", directory="/tmp/\ud800"), "directory", "decode"),
+        "a consumer's name that is no text": (lambda: Consumer("arguments", consumer_name="\ud800"), "consumer_name", "decode"),
+        "a schema that is no text": (lambda: Schema.parse("\ud800"), "schema", "decode"),
+        "a name in the root directory": (lambda: Producer("/cam", slot_size=8), "block name", "'cam'"),
+        "a name to be read in the root directory": (lambda: Consumer("/cam"), "block name", "'cam'"),
+        "a name to be seen in the root directory": (lambda: Observer("/cam"), "block name", "'cam'"),
+        "an empty secret": (lambda: Producer("other", slot_size=8, secret=b""), "secret", "None"),
+        "a consumer that writes": (lambda: with_write_transaction(consumer, 0, print), "producer", "with_next_slot"),
+        "a consumer that guards a claim": (lambda: WriteTransactionGuard(consumer, 0), "producer", "with_next_slot"),
+        "a producer that reads": (lambda: with_read_transaction(producer, 0, 0, print), "consumer", "with_write_transaction"),
+        "a producer that guards a message": (lambda: ReadTransactionGuard(producer), "consumer", "with_write_transaction"),
         "a fraction for a counter": (lambda: producer.counters[0].add(0.5), "amount", "whole number"),
         "a text for a counter": (lambda: producer.counters["0"], "counter", "whole number"),
     }

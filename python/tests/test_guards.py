@@ -122,10 +122,14 @@ def test_a_forgotten_guard_aborts():
         assert gone() is None
         assert nothing_is_held()
         assert producer.send(b"0") == 0
-        guards = [ReadTransactionGuard(consumer)]
-        with pytest.warns(ResourceWarning, match="neither committed nor aborted"):
-            guards.clear()
-        assert nothing_is_held()
+        for asked in (False, True):  # a message that nobody has asked for comes again
+            guards = [ReadTransactionGuard(consumer, timeout=0)]
+            assert guards[0]
+            if asked:
+                assert guards[0].slot.id == 0
+            with pytest.warns(ResourceWarning, match="neither committed nor aborted"):
+                guards.clear()
+            assert nothing_is_held()
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             for _ in range(2):

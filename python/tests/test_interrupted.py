@@ -393,7 +393,8 @@ def send_read_only(pair):
 
 
 def write(pair):
-    with pair.producer.write(0) as slot:
+    slot = pair.slot = pair.producer.write(0)
+    with slot:
         slot.commit(8)
     pair.done = True
 
@@ -436,7 +437,11 @@ def published(pair):
 
 
 def check_sent(pair, error):
+    assert pair.producer.next_id == get_metrics("camera").written
     count = published(pair)
+    assert pair.producer.next_id - pair.next_id == count  # also when the exception came after the last step of the call
+    if pair.slot is not None:
+        assert pair.slot.published == (count == 1)
     if not pair.done and error.inside:
         assert getattr(error, "sent", 0) == count
     assert pair.producer._claim is None
@@ -449,6 +454,7 @@ def check_sent(pair, error):
 
 def fresh_buffer(pair):
     pair.buffer = bytearray(8)
+    pair.slot, pair.next_id = None, pair.producer.next_id
     return pair.fresh()
 
 
@@ -732,3 +738,70 @@ def test_a_with_statement_that_cannot_enter_exit_is_over():
         assert nothing_is_held()
         assert not consumer._held
         assert eventually(lambda: slot._statement is None)
+
+
+# ---- Ends that Python lets no exception out of -----------------------------------------------------------------------------
+
+
+def every_call_works(pair):
+    """No call is Busy after an interrupt, whichever comes first."""
+    first = pair.calls.pop(0)
+    pair.calls.append(first)
+    before = len(numbers(pair.got))
+    if first == "read_at":
+        with pair.consumer.read_at(pair.sent - 1) as slot:
+            assert slot.id == pair.sent - 1
+    elif first == "with_read_transaction":
+        assert with_read_transaction(pair.consumer, pair.sent - 1, 0, lambda slot: slot.id) == pair.sent - 1
+    elif first == "guard":
+        with ReadTransactionGuard(pair.consumer, pair.sent - 1, 0) as guard:
+            assert guard.slot.id == pair.sent - 1
+    elif before < pair.sent - pair.first:
+        READ_BY[first](pair)
+    pair.all_once()
+
+
+READ_BY = {"read_many": read_many, "read": read, "iterate": iterate_and_break, "receive": receive}
+CALLS = ["read_many", "read_at", "read", "with_read_transaction", "receive", "guard", "iterate"]
+
+
+def fresh_calls(pair, messages=5):
+    if not hasattr(pair, "calls"):
+        pair.calls = list(CALLS)
+    return pair.fresh(messages)
+
+
+def guard_of_the_next(pair):
+    with ReadTransactionGuard(pair.consumer, None, 0) as guard:
+        pair.got.append(guard.slot.id)
+
+
+def guard_that_is_forgotten(pair):
+    ReadTransactionGuard(pair.consumer, None, 0)
+
+
+def loop_in_a_generator(pair):
+    def ids():
+        for slot in pair.consumer:
+            pair.got.append(slot.id)
+            yield
+
+    found = ids()
+    next(found)
+    found.close()
+
+
+WAYS_TO_BE_LEFT = [*READS, guard_of_the_next, guard_that_is_forgotten, loop_in_a_generator]
+
+
+@pytest.mark.parametrize("way", WAYS_TO_BE_LEFT, ids=lambda way: way.__name__)
+def test_every_call_works_after_an_interrupt_at_any_bytecode(pair, way):
+    for _ in CALLS if TIMES > 1000 else CALLS[:1]:
+        assert at_each_bytecode(lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair)) > 20
+        pair.calls.append(pair.calls.pop(0))  # else each bytecode would meet the same call
+
+
+@pytest.mark.parametrize("way", WAYS_TO_BE_LEFT, ids=lambda way: way.__name__)
+def test_every_call_works_after_an_interrupt_at_random(pair, way):
+    came = at_random(lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair), TIMES, 3e-4)
+    assert came > TIMES // 20

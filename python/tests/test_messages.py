@@ -421,7 +421,7 @@ def test_misused_writes():
             with pytest.raises(TypeError):
                 slot.commit(2.5)
             for length in (-1, 101, 1 << 64):
-                with pytest.raises(Invalid, match="exceeds"):
+                with pytest.raises(Invalid, match=r"exceeds|below zero"):
                     slot.commit(length)
             with pytest.raises(Invalid, match="still open"), producer.write():
                 pass

@@ -91,3 +91,15 @@ def test_a_field_of_a_batch_is_a_value(pair):
         fill(slot, 3)
     with consumer.read_many(4, 0) as batch:
         assert type(batch.records[0]["time"]) is np.uint64
+
+
+def test_an_array_field_cannot_be_written_to_after_the_end(pair):
+    producer, consumer = pair
+    with producer.write() as slot:
+        fill(slot, 5)
+        raw = slot["raw"]
+        raw[1] = 9
+    with pytest.raises(ValueError, match="read-only"):
+        raw[1] = 8
+    with consumer.read(0) as slot:
+        assert list(slot["raw"]) == [5, 9, 7]

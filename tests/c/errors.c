@@ -1286,6 +1286,27 @@ static void descriptors_exhausted(void) {
     record_status(before, status);
 }
 
+static void diagnose_descriptors_exhausted(void) {
+    int lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(lowest >= 0);
+    close(lowest);
+    struct rlimit limit, none;
+    CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    none = limit;
+    none.rlim_cur = (rlim_t)lowest;
+    open_producer();
+    lowest = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    CHECK(lowest >= 0);
+    close(lowest);
+    none.rlim_cur = (rlim_t)lowest;
+    SlotDiagnostic out;
+    struct files before = files();
+    CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    int result = datablock_diagnose_slot(BLOCK, 0, &out);
+    CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    record_number(before, result);
+}
+
 /* ---- Cases: files that are no block ------------------------------------------------------------------------------------------------- */
 
 static void file_foreign(void) {
@@ -2048,6 +2069,41 @@ static void end_out_of_order(void) {
     STATUS(datablock_read_end(consumer, &second));
 }
 
+static void null_read_undo(void) {
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_undo(consumer, NULL));
+}
+
+static void undo_twice(void) {
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LOSSLESS);
+    write_messages(producer, 1);
+    datablock_read_slot in = read_message(consumer);
+    CHECK_OK(datablock_read_undo(consumer, &in));
+    STATUS(datablock_read_undo(consumer, &in));
+}
+
+static void undo_out_of_order(void) {
+    datablock_producer producer = open_producer();
+    datablock_consumer_options options = options_of(DATABLOCK_LOSSLESS);
+    options.max_pins = 2;
+    datablock_consumer consumer = attach_as(options);
+    write_messages(producer, 2);
+    datablock_read_slot first = read_message(consumer);
+    read_message(consumer);
+    STATUS(datablock_read_undo(consumer, &first));
+}
+
+static void undo_fenced(void) {
+    datablock_producer producer = open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    write_messages(producer, 1);
+    datablock_read_slot in = read_message(consumer);
+    take_row_away();
+    STATUS(datablock_read_undo(consumer, &in));
+}
+
 static void end_overrun(void) {
     datablock_config config = config_of(DATABLOCK_RING);
     config.spare_slots = 2;
@@ -2452,7 +2508,7 @@ static void panic_diagnose(void) {
     X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \
     X(null_list_participants) X(null_list_participants_out) X(null_recovery_log) X(null_get_metrics_name) X(null_get_metrics_out) \
     X(null_write_begin) X(null_write_commit) X(null_write_abort) X(null_consumer_open_name) X(null_consumer_open_out)                 \
-    X(null_read_begin) X(null_read_at) X(null_read_end) X(null_list_count) X(null_list_out) X(null_unlink) X(null_secret)             \
+    X(null_read_begin) X(null_read_at) X(null_read_end) X(null_read_undo) X(null_list_count) X(null_list_out) X(null_unlink) X(null_secret)             \
     X(null_diagnose_slot_name) X(null_diagnose_slot_out) X(null_diagnose_all_name) X(null_diagnose_all_count)                         \
     X(null_diagnose_all_array) X(null_release_readers) X(null_release_writer) X(null_cleanup)                                         \
     X(name_empty) X(name_slash) X(name_with_slash) X(name_leading_dot) X(name_leading_dash) X(name_control) X(name_characters)        \
@@ -2469,7 +2525,7 @@ static void panic_diagnose(void) {
     X(secret_wrong) X(secret_missing) X(secret_unexpected) X(secret_wrong_producer)                                                   \
     X(access_directory) X(access_consumer) X(access_producer) X(access_control) X(access_unlink) X(access_list) X(access_diagnose)    \
     X(block_missing) X(second_producer) X(second_producer_replaces) X(geometry_differs) X(geometry_policy) X(consumers_full)          \
-    X(no_spare) X(durable_in_use) X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned) X(descriptors_exhausted)                        \
+    X(no_spare) X(durable_in_use) X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned) X(descriptors_exhausted) X(diagnose_descriptors_exhausted)                        \
     X(file_foreign) X(file_foreign_producer) X(file_empty) X(file_directory) X(file_directory_producer) X(file_fifo)                  \
     X(file_symbolic_link) X(file_symbolic_link_producer) X(file_renamed) X(file_copied) X(format_version)                                            \
     X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign) X(control_of_another)                   \
@@ -2485,7 +2541,7 @@ static void panic_diagnose(void) {
     X(read_timeout_negative) X(read_nothing) X(read_nothing_polling) X(read_no_producer)                                              \
     X(read_no_producer_polling) X(read_end_of_stream) X(read_superseded)                                                              \
     X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_descriptor_closed) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
-    X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum) X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order) X(end_overrun) X(end_fenced)                  \
+    X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum) X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order) X(end_overrun) X(end_fenced) X(undo_twice) X(undo_out_of_order) X(undo_fenced)                  \
     X(null_zone) X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown) X(zone_end_without)    \
     X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice) X(zone_changed)                                               \
     X(read_closed_meanwhile) X(write_closed_meanwhile) X(two_threads)                                                                 \

@@ -143,6 +143,65 @@ static void batch_is_asked_for_properly(void) {
     close_pair(&p);
 }
 
+static void undo(datablock_consumer consumer, const datablock_read_slot *slot) { CHECK_OK(datablock_read_undo(consumer, slot)); }
+
+/* What is undone comes again, alone or in a batch, and its hold is free for other messages. */
+static void undone_messages_come_again(void) {
+    static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
+    static const char *const names[] = {"undo-lossless", "undo-ordered", "undo-latest"};
+    for (size_t i = 0; i < sizeof deliveries / sizeof deliveries[0]; i++) {
+        struct pair p = open_pair(names[i], 8, deliveries[i]);
+        datablock_read_slot slot, other;
+        uint64_t first = deliveries[i] == DATABLOCK_LATEST ? 3 : 0;
+        write_numbers(p.producer, 4, 0);
+        for (int round = 0; round < 3; round++) {
+            CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+            check_number(&slot, first);
+            CHECK_STATUS(datablock_read_at(p.consumer, 2, &other), DATABLOCK_E_BUSY);
+            undo(p.consumer, &slot);
+            CHECK_STATUS(datablock_read_end(p.consumer, &slot), DATABLOCK_E_INVALID);
+            CHECK_OK(datablock_read_at(p.consumer, 2, &other));
+            check_number(&other, 2);
+            if (deliveries[i] != DATABLOCK_LATEST) {
+                CHECK_STATUS(datablock_read_undo(p.consumer, &other), DATABLOCK_E_INVALID); /* it was read by its id */
+            }
+            CHECK_OK(datablock_read_end(p.consumer, &other));
+        }
+        CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+        check_number(&slot, first);
+        CHECK_OK(datablock_read_end(p.consumer, &slot));
+        close_pair(&p);
+    }
+}
+
+/* The messages of a batch are undone from the last one on. The hold stays for those that are left. */
+static void undone_part_of_a_batch(void) {
+    struct pair p = open_pair("undo-batch", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slots[4], slot;
+    size_t count;
+    write_numbers(p.producer, 4, 0);
+    for (size_t left = 0; left < 4; left++) {
+        CHECK_OK(datablock_read_batch(p.consumer, 0, slots, 4, &count));
+        CHECK(count == 4);
+        CHECK_STATUS(datablock_read_undo(p.consumer, &slots[2]), DATABLOCK_E_INVALID);
+        for (size_t i = 4; i-- > left;) {
+            undo(p.consumer, &slots[i]);
+        }
+        if (left == 0) {
+            CHECK_STATUS(datablock_read_end(p.consumer, &slots[0]), DATABLOCK_E_INVALID);
+            continue;
+        }
+        CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT); /* the cursor has not moved */
+        CHECK_OK(datablock_read_end(p.consumer, &slots[0]));
+        write_numbers(p.producer, left, slots[3].id + 1); /* and now as far as what was left */
+        CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT);
+        CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+        check_number(&slot, slots[left].id);
+        undo(p.consumer, &slot);
+    }
+    close_pair(&p);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"write-copies", write_copies},
@@ -151,6 +210,8 @@ int main(int argc, char **argv) {
         {"batch-of-an-ordered-reader", batch_of_an_ordered_reader},
         {"batch-of-an-evicted-reader", batch_of_an_evicted_reader},
         {"batch-is-asked-for-properly", batch_is_asked_for_properly},
+        {"undone-messages-come-again", undone_messages_come_again},
+        {"undone-part-of-a-batch", undone_part_of_a_batch},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }
