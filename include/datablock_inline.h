@@ -254,8 +254,8 @@ typedef struct datablock_inline_producer {
     uint8_t scanned;        /* this producer has set min_cursor */
     uint8_t attend;         /* the next claim has work for the library */
     uint8_t reserved[5];
-    uint32_t *free_slots;   /* slots that no hazard pointer can name; the last is the next to be used */
-    uint32_t *retired;      /* the retire list: slots out of the ring that a hazard pointer may still name */
+    uint32_t *free_slots;   /* slots that no consumer can be reading; the last is the next to be used */
+    uint32_t *retired;      /* the retire list: slots out of the ring that a reader may still pin */
     uint64_t *pinned;       /* bit per slot, all zero between scans */
     uint32_t *pins;         /* slots that a scan found pinned */
     /* The entries that a commit expects, as this producer left them. FENCE: to be loaded again. */
@@ -351,15 +351,11 @@ DATABLOCK_INLINE uint8_t *datablock_inline_header(const datablock_inline_block *
 /*
  * Write prefetch: fetches a cache line for writing, ahead of the write. The lines of a message come
  * back from the caches of readers, and the locked publication would wait for them. Fetched during
- * the message before, the lines are there. The prefetch changes nothing for other readers of the
- * line.
+ * the message before, the lines are there. The prefetch changes nothing, not even for readers.
  */
 DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 #if defined(__x86_64__)
-    /*
-     * __builtin_prefetch fetches for reading, unless the compiler knows that the processor has
-     * this.
-     */
+    /* __builtin_prefetch fetches for reading, unless the compiler may assume this instruction. */
     __asm__ volatile("prefetchw %0" : : "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line)));
 #else
     __builtin_prefetch(line, 1);
@@ -368,8 +364,8 @@ DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 
 /*
  * Cache-line demotion: moves a written cache line to the cache that the cores share, where readers
- * get the line sooner than from this core. The instruction takes time, so that only an idle
- * producer uses it. A processor without the instruction ignores it.
+ * get the line sooner than from this core. The instruction takes time, so that only a thread
+ * without other work uses it. A processor without the instruction ignores it.
  */
 DATABLOCK_INLINE void datablock_inline_hand_on(const void *line) {
 #if defined(__x86_64__)
@@ -422,10 +418,7 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
 
 /* ---- Producer -------------------------------------------------------------------------------- */
 
-/*
- * Number of successive scans with a pinned retired slot, before the producer looks for a dead
- * reader.
- */
+/* Successive scans with a pinned retired slot, before the producer looks for a dead reader. */
 #define DATABLOCK_INLINE_SUSPICIOUS 8
 /* From this number of bytes on, a hazard-pointer scan costs nothing beside the message. */
 #define DATABLOCK_INLINE_BIG_SLOT 65536
@@ -495,9 +488,7 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     }
 }
 
-/*
- * Copies the hazard pointers of attached rows into p->pins and p->pinned, and returns their number.
- */
+/* Copies hazard pointers of attached rows to p->pins, as bits to p->pinned. Returns the count. */
 DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint32_t found = 0;
@@ -527,8 +518,8 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
 
 /*
  * Prefetches header and beginning of the slot that the producer will claim after `messages` other
- * claims. This is a free slot or, beyond the free ones, a retired slot that no reader may pin by
- * then.
+ * claims. This is a free slot or, beyond the free ones, a retired slot. A retired slot becomes free
+ * unless a reader pins it.
  */
 DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_producer *p, uint32_t messages) {
     uint32_t slot;
@@ -771,9 +762,7 @@ DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
     p->claimed = 0;
     (void)datablock_inline_next_entry(p);
     p->until = 0;
-    /*
-     * A forced recovery may have fenced the claim that has ended. The next claim loads the entry.
-     */
+    /* A forced recovery may have fenced this claim. The next claim is another: load the entry. */
     p->expected[p->ring_at] |= DATABLOCK_INLINE_FENCE;
     p->free_slots[p->free_count++] = p->slot;
     datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_ABORTED, 1);
@@ -1088,10 +1077,10 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
 /* ---- Handles --------------------------------------------------------------------------------- */
 
 /*
- * A handle leads to an entry of the library's handle table (a place): [index 16][flags
- * 4][generation 42][kind 2]. A valid handle has zero in the four flag bits. Only the slow path
- * checks them: a forged handle with a flag bit may match an entry in transition here, and enter a
- * place that must not be entered.
+ * A handle leads to an entry of the library's handle table (a place). Its bits are
+ * [index 16][flags 4][generation 42][kind 2], and the four flag bits of a valid handle are zero.
+ * Only the slow path checks them: a forged handle with a flag bit may match an entry in transition
+ * here, and enter a place that must not be entered.
  *
  * Handles use biased locking (an asymmetric Dekker handshake). The owning thread stores the table
  * entry in its `current`, then checks `word` and `owners`. A thread that takes or closes the handle
@@ -1114,9 +1103,7 @@ typedef struct datablock_inline_thread {
     uint32_t failed; /* the result of the last call: DATABLOCK_INLINE_SUCCEEDED and so on */
     uint32_t idle; /* the place of a consumer that found nothing to read */
     uint32_t waited; /* 1: this thread has polled in vain since its last commit, and may alternate with a process */
-    /*
-     * Back-off of a reader near the producer, in pauses, which differ tenfold between processors.
-     */
+    /* Back-off of a reader near the producer, in pauses: a pause differs tenfold by processor. */
     uint32_t stand_back;
     uint32_t reserved;
 } datablock_inline_thread;
@@ -1218,9 +1205,7 @@ DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
 
 /* ---- The functions of datablock.h ------------------------------------------------------------ */
 
-/*
- * Each function does its work, or does nothing and returns false: then the library does the work.
- */
+/* Each function does its work, or does nothing and returns false: then the library works. */
 
 DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
