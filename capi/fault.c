@@ -1,9 +1,17 @@
 /*
- * A block's file may be truncated by somebody while it is mapped; then a load or store in it raises SIGBUS. In Go that becomes a panic, which becomes CORRUPT. In the functions of the
- * fast path it is met here: the missing page is replaced by a private one, whose contents no entry and no header agrees with, and the handle gives CORRUPT from the next call on. In the data file
- * that is a page of ones: an entry of ones is empty, and no message has that id or length, whereas a header of zeros is that of an empty message 0. In the control file it is a page of zeros: no
- * bit of a mask is set, and no row is anybody's.
- * Only the block that the faulting thread is in a call on is touched; everything else goes to the handler that was there before, which is Go's.
+ * Another process may truncate a block's file while the file is mapped. A load or store in the
+ * missing part then raises SIGBUS. In Go the signal becomes a panic, and the panic becomes CORRUPT.
+ *
+ * In the functions of the fast path this file handles the signal. The handler replaces the missing
+ * page by a private one, whose contents agree with no entry and no header. The handle returns
+ * CORRUPT from the next call on.
+ *
+ * In the data file the new page is all ones: an entry of ones is empty, and no message has this id
+ * or length. A header of zeros would be the header of an empty message 0. In the control file the
+ * new page is all zeros: no bit of a mask is set, and no row has an owner.
+ *
+ * The handler changes only the block that the faulting thread is in a call on. All other faults go
+ * to the handler that was installed before, which is Go's.
  */
 #define _GNU_SOURCE
 
@@ -36,7 +44,7 @@ static bool replace_page(datablock_inline_place *place, uintptr_t address) {
     if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
         return false;
     }
-    if (data) { /* in place: pages one after the other become one mapping, of which a process has only so many */
+    if (data) { /* in place: the kernel merges neighbouring pages into one mapping, and limits their number */
         memset(page, 0xff, page_size);
         if ((place->word & 3) != DATABLOCK_INLINE_PRODUCER && mprotect(page, page_size, PROT_READ) != 0) {
             return false;
@@ -59,7 +67,7 @@ static void on_bus_error(int signal, siginfo_t *info, void *context) {
         before.sa_sigaction(signal, info, context);
     } else if (before.sa_handler != SIG_DFL && before.sa_handler != SIG_IGN) {
         before.sa_handler(signal);
-    } else { /* as if we were not there: the instruction faults again */
+    } else { /* restore the default or ignored action: the instruction faults again */
         sigaction(signal, &before, NULL);
     }
 }

@@ -1,12 +1,16 @@
 /*
  * What happens when a process that uses the library forks.
  *
- * A Go runtime does not survive fork: its threads are gone in the child, and a call would wait for them for ever. So the child learns that
- * it is one, and every function refuses before Go is entered. The child's copies of the lock descriptors would keep the rows of
- * its parent alive after the parent's death; they are closed there (never unlocked, which would take the parent's lock away). Only what still
- * leads to the file that it led to is closed: the host may have closed a descriptor, and have given its number to a file of its own.
+ * A Go runtime does not survive fork: its threads are gone in the child, and a call would wait for
+ * them for ever. Therefore the child notes that it is a forked one, and every function refuses
+ * before it enters Go.
  *
- * vfork, posix_spawn and exec need none of this: the descriptors are close-on-exec.
+ * The child's copies of the lock descriptors would keep the parent's liveness leases after the
+ * parent's death. The child closes the copies. It never unlocks them, because that would release
+ * the parent's leases. The child closes only a descriptor that still leads to the same file: the
+ * host may have closed a descriptor, and may have opened a file of its own under the number.
+ *
+ * vfork, posix_spawn and exec need none of this, because the descriptors are close-on-exec.
  */
 #define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
 
@@ -34,17 +38,24 @@ void dbshim_fork_closing(int fd) { (void)fd; }
 enum { UNKNOWN, USABLE, FORKED };
 static atomic_int process_state = UNKNOWN;
 
-/* The process into which the library was loaded: a child forked before the handlers below are registered is told by this alone. */
+/*
+ * The process into which the library was loaded. This alone identifies a child that was forked
+ * before the handlers below were registered.
+ */
 static pid_t loaded_into;
 
 __attribute__((constructor)) static void remember_process(void) { loaded_into = getpid(); }
 
-/* A semaphore and not a mutex: Go may call begin and end on different threads, and the child may post what its parent took. */
+/*
+ * A semaphore and not a mutex: Go may call begin and end on different threads, and the child may
+ * post the semaphore that its parent took.
+ */
 static sem_t no_fork;
 
 /*
- * The lock descriptors, each plus one, and the files that they lead to; zero is an empty place. Changed between begin and end only, so never while a fork copies it. Chunks are
- * only ever added: the child's handler may read nothing that was freed, and may not take a lock.
+ * The lock descriptors, each plus one, and the files that they lead to. Zero marks an unused
+ * element. The list changes between begin and end only, so that no fork copies it half changed.
+ * Chunks are only added: the child's handler must not read freed memory, and must not take a lock.
  */
 enum { CHUNK = 256 };
 struct chunk {
@@ -57,15 +68,21 @@ struct chunk {
 };
 static struct chunk first_chunk;
 
-/* This thread is inside fork(), and has the semaphore: what it does with the library there may open and close. */
+/*
+ * This thread is inside fork() and has the semaphore, so that its calls of the library may open and
+ * close.
+ */
 static _Thread_local bool forking __attribute__((tls_model("initial-exec")));
 
-/* A handler, or another function of pthread_atfork, that ran between the semaphore and the mark would wait for its own thread. */
+/*
+ * Blocks signals: a signal handler, or another function of pthread_atfork, would wait for its own
+ * thread if it ran between the semaphore and the mark.
+ */
 static void before_fork(void) {
     sigset_t mask;
     int cancel, ignored;
     dbshim_block_signals(&mask);
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* fork() is no cancellation point, and sem_wait is one */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* sem_wait is a cancellation point, fork() is not */
     dbshim_fork_begin();
     forking = true;
     (void)pthread_setcancelstate(cancel, &ignored);
@@ -80,7 +97,7 @@ static void after_fork_in_parent(void) {
     dbshim_restore_signals(&mask);
 }
 
-/* Async-signal-safe: the child of a process with several threads may do nothing else. */
+/* Async-signal-safe: the child of a process with several threads may call nothing else. */
 static void after_fork_in_child(void) {
     int saved = errno;
     atomic_store(&process_state, FORKED);
@@ -105,7 +122,10 @@ static void start(void) {
         return;
     }
     sem_init(&no_fork, 0, 1);
-    /* It fails for want of a few bytes only. Then a forked child is not told that it is one, and nothing else is wrong. */
+    /*
+     * This fails only without memory for a few bytes. Then a forked child does not learn that it is
+     * one. All else works.
+     */
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     dbshim_table_start();
     atomic_store(&process_state, USABLE);
@@ -116,7 +136,7 @@ bool dbshim_usable(void) {
         static pthread_once_t once = PTHREAD_ONCE_INIT;
         dbshim_once(&once, start);
     }
-    /* The table also tells a child that was made behind the handler's back. */
+    /* The table also identifies a child that was made without the handler, as by clone(2). */
     return atomic_load_explicit(&process_state, memory_order_acquire) == USABLE && dbshim_table_ours();
 }
 
@@ -146,14 +166,17 @@ void dbshim_fork_opened(int fd) {
         for (int i = 0; i < CHUNK; i++) {
             int empty = 0;
             if (atomic_compare_exchange_strong(&c->descriptors[i].number, &empty, fd + 1)) {
-                c->descriptors[i].device = file.st_dev; /* no fork sees the half of it */
+                c->descriptors[i].device = file.st_dev; /* no fork can come between these stores */
                 c->descriptors[i].inode = file.st_ino;
                 return;
             }
         }
         struct chunk *next = atomic_load(&c->next);
         if (next == NULL) {
-            /* Without memory this one stays unlisted: a forked child then keeps the row alive until it ends. */
+            /*
+             * Without memory the descriptor stays unlisted: a forked child keeps the lease until
+             * the child ends.
+             */
             next = mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
             if (next == MAP_FAILED) {
                 return;

@@ -1,25 +1,48 @@
 /*
- * The table of handles. A place is taken by compare-and-swap of its word; datablock_inline_enter says how the thread that used it last gets in without.
+ * The handle table. A thread takes an entry (a place) by compare-and-swap of `word`. The thread
+ * that used the place last enters without a locked instruction: see datablock_inline_enter.
  *
- *   word   the handle, with flags where that has none: [index 16][flags 4][generation 42][kind 2]; zero while no handle leads here
+ *   word   [index 16][flags 4][generation 42][kind 2]: the handle, in which the flags are zero.
+ *          The word is zero while no handle leads to the place
  *
- * A place changes its generation when its handle is closed, so that no value is ever given out twice. Place 0 leads nowhere: it says that the table is this process's own. A forked
- * child finds the table wiped.
+ * The generation of a place changes when its handle is closed, so that no handle value is used
+ * twice. Place 0 belongs to no handle: it marks the table as this process's own. A forked child
+ * finds the table wiped.
  *
- * Memory orders. Who takes or closes a place writes to `word`, makes a barrier, and reads the owner's `current`; the owner writes to `current` and reads `word`. One of the two sees the other. The owner
- * passes at each call, and has no instruction for it: the barrier of the other one is for both (membarrier; without it the owner fences, see thread.c). So:
+ * MEMORY ORDERS
  *
- *   current   entering: relaxed, the barrier puts it before the load of `word`. Leaving: a release, of what the call has done to the state, to the acquire of who finds that nobody is inside; where that
- *             finds the owner in another place already, it reads a later store of the owner's, and has what the release gave away by C11's rule for stores of one thread (C++20 dropped it; compilers
- *             and processors keep it). dbshim_take's own: sequentially consistent, before TAKEN is taken back, so that who closes finds one of the two
- *   word      entering: an acquire, of the state that dbshim_publish has set before it, and, where a place has changed its owner, of `owners`, which dbshim_take has set before it took TAKEN back: a
- *             former owner that finds no TAKEN any more finds that it is not the owner. Leaving: an acquire, while `current` still keeps the place from being closed. Writes: sequentially consistent, for
- *             their order with those to `current`. (A forked child, alone, wipes the table with plain ones)
- *   owners    entering: relaxed, behind `word`. The others: an acquire, of the new owner's struct, which it has filled before it put itself there with a release
- *   poison    the buffer: set with a release, loaded with an acquire, never freed. Its text is written before POISONED is set, by the thread that is inside; a reader looks at `word` once more, and
- *             takes nothing that may be another handle's
+ * A thread that takes or closes a place (the taker) writes `word`, executes a barrier, then reads
+ * the owner's `current`. The owner writes `current`, then reads `word`. At least one of the two
+ * observes the other. The owner enters at each call and executes no barrier: membarrier, called by
+ * the taker, orders both threads. Without membarrier the owner executes a fence (thread.c).
  *
- * tests/c/test_capi_handles.c runs it, also under ThreadSanitizer; the checker in tests/weak has no membarrier.
+ *   access                | order   | pairs with, and why
+ *   ----------------------+---------+--------------------------------------------------------------
+ *   current: enter        | relaxed | the barrier orders the store before the load of `word`
+ *   current: leave        | release | the taker's load, which sees the call's changes; note 1
+ *   current: taker's load | acquire | leave; note 1
+ *   current: dbshim_take  | SC      | the closer's loads: before TAKEN is cleared; note 2
+ *   word: enter           | acquire | dbshim_publish (`state`), dbshim_take (`owners`); note 3
+ *   word: leave           | acquire | `current` still keeps the place from being closed
+ *   word: stores          | SC      | the stores to `current`, for one order of both; note 4
+ *   owners: enter         | relaxed | comes after the load of `word`
+ *   owners: store         | release | owners: other loads. The new owner's struct is complete then
+ *   owners: other loads   | acquire | owners: store
+ *   poison: store         | release | poison: load. The buffer is never freed; note 5
+ *   poison: load          | acquire | poison: store
+ *
+ * 1. A taker that finds the owner in another place reads a later store of the owner. The later
+ *    store carries what the release published, by C11's rule for the stores of one thread. C++20
+ *    dropped the rule; compilers and processors keep it.
+ * 2. A thread that closes the handle finds TAKEN or this `current`.
+ * 3. dbshim_publish stores `state` before `word`. dbshim_take stores `owners` before it clears
+ *    TAKEN: a former owner that no longer sees TAKEN sees that it lost the handle.
+ * 4. A forked child has one thread and wipes the table with plain stores.
+ * 5. The thread inside writes the text before it sets POISONED. A reader loads `word` once more,
+ *    and takes no text that may belong to another handle.
+ *
+ * tests/c/test_capi_handles.c tests the table, also under ThreadSanitizer. The checker in
+ * tests/weak has no membarrier.
  */
 #define _GNU_SOURCE /* MADV_WIPEONFORK */
 
@@ -42,36 +65,47 @@ enum { PLACES = 1 << 16 };
 #define GENERATION UINT64_C(4)
 
 #define TAKEN (UINT64_C(1) << 47)    /* a thread is taking the place from its owner */
-#define CLOSING (UINT64_C(1) << 46)  /* a thread waits for the call inside to end; nobody else gets in */
+#define CLOSING (UINT64_C(1) << 46)  /* a thread waits for the call inside to end; no other thread may enter */
 #define POISONED (UINT64_C(1) << 45) /* a call panicked */
 #define DAMAGED (UINT64_C(1) << 44)  /* a file of the block was truncated */
 #define FLAGS (TAKEN | CLOSING | POISONED | DAMAGED)
 
-enum { MOMENT = 10000 }; /* looks at a place that another thread is taking, which it does in microseconds */
+enum { MOMENT = 10000 }; /* polls of a place that another thread is taking: taking lasts microseconds */
 
 #define OURS UINT64_C(0xDA7AB10C)
 
 datablock_inline_place *dbshim_places;
 
-/* The table is part of the library, so that no limit of memory can be in its way once the library is loaded. A page of it is memory only when a handle leads there. */
+/*
+ * The table is part of the library, so that no memory limit applies to it once the library is
+ * loaded. A page of the table uses memory only when a handle leads there.
+ */
 enum { PAGE_AT_MOST = 1 << 16 };
 static unsigned char table[PLACES * sizeof(datablock_inline_place) + PAGE_AT_MOST];
 static bool wiped_on_fork;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards what follows */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next four variables */
 static uint32_t used = 1;                                /* places that ever had a handle */
-static uint32_t unused[PLACES];                          /* places without one */
+static uint32_t unused[PLACES];                          /* places without a handle */
 static uint32_t unused_count;
-static uint64_t next_word[PLACES];                       /* of each place's next handle, kind missing */
+static uint64_t next_word[PLACES];                       /* `word` of each place's next handle, without the kind */
 
-static char *poison[PLACES]; /* what the last panic in a place said: DBSHIM_DETAIL_SIZE bytes that are never freed, because a thread that is refused reads them while another one closes */
+/*
+ * The text of the last panic in each place, of DBSHIM_DETAIL_SIZE bytes. The buffers are never
+ * freed: a thread that is refused reads the text while another thread closes the handle.
+ */
+static char *poison[PLACES];
 static char names[PLACES][DATABLOCK_LAYOUT_MAX_NAME_LEN + 8];
 
 void dbshim_table_start(void) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     dbshim_places = (datablock_inline_place *)(((uintptr_t)table + page - 1) & ~(page - 1));
 #ifdef MADV_WIPEONFORK
-    wiped_on_fork = madvise(dbshim_places, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK) == 0; /* an old kernel, or a filter: dbshim_table_wipe alone */
+    /*
+     * False on an old kernel or under a seccomp filter: then dbshim_table_wipe alone wipes the
+     * table.
+     */
+    wiped_on_fork = madvise(dbshim_places, PLACES * sizeof *dbshim_places, MADV_WIPEONFORK) == 0;
 #endif
     dbshim_places[0].reserved[0] = OURS;
     dbshim_places[0].reserved[1] = (uint64_t)getpid();
@@ -81,7 +115,7 @@ bool dbshim_table_ours(void) {
     return dbshim_places[0].reserved[0] == OURS && (wiped_on_fork || dbshim_places[0].reserved[1] == (uint64_t)getpid());
 }
 
-/* In a forked child; async-signal-safe. */
+/* Runs in a forked child. Async-signal-safe. */
 void dbshim_table_wipe(void) {
     for (uint32_t i = 0; dbshim_places != NULL && i < used; i++) {
         dbshim_places[i].word = 0;
@@ -89,7 +123,7 @@ void dbshim_table_wipe(void) {
     }
 }
 
-/* ---- Texts ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Texts ----------------------------------------------------------------------------------- */
 
 static datablock_status refuse(datablock_status status, const char *text) {
     snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "%s", text);
@@ -132,7 +166,7 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
         snprintf(text, sizeof text, "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
                  what != NULL ? what : "no memory for what it said");
         if ((__atomic_load_n(&dbshim_places[index].word, __ATOMIC_ACQUIRE) & ~FLAGS) != handle) {
-            return no_handle(handle, kind); /* closed meanwhile: the text may be of another handle */
+            return no_handle(handle, kind); /* closed meanwhile: the text may belong to another handle */
         }
         return refuse(DATABLOCK_E_PANIC, text);
     }
@@ -144,9 +178,9 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
 
 const char *dbshim_name(uint32_t index) { return names[index]; }
 
-/* ---- Opening --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
-/* A signal handler that opens or closes on this thread would wait for its own thread. */
+/* Blocks signals: a signal handler that opens or closes a handle would wait for its own thread. */
 static void lock_table(sigset_t *mask) {
     dbshim_block_signals(mask);
     pthread_mutex_lock(&lock);
@@ -181,7 +215,7 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     return DATABLOCK_OK;
 }
 
-/* The system allowed membarrier once and refuses it now, as a seccomp filter that was set meanwhile does. */
+/* The system allowed membarrier once and refuses it now: a seccomp filter was set meanwhile. */
 static datablock_status no_barrier(void) {
     return refuse(DATABLOCK_E_SYSTEM, "membarrier is refused since this process first used it (by a seccomp filter?), and without it no thread can take a "
                                       "handle over from another: use and close the handle in the thread that used it last, or allow membarrier");
@@ -201,7 +235,10 @@ void dbshim_publish(uint64_t handle, void *state, const char *name) {
     __atomic_store_n(&place->word, handle, __ATOMIC_SEQ_CST);
 }
 
-/* A reserved or closed handle's place goes to the next handle. One whose generations are used up is never used again. */
+/*
+ * Gives the place of a reserved or closed handle to the next handle. A place whose generations are
+ * used up is never used again.
+ */
 void dbshim_withdraw(uint64_t handle) {
     uint32_t index = dbshim_index(handle);
     uint64_t next = ((handle & NEXT_MASK) | KIND_MASK) + 1;
@@ -215,9 +252,9 @@ void dbshim_withdraw(uint64_t handle) {
     unlock_table(&mask);
 }
 
-/* ---- Using ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Using ----------------------------------------------------------------------------------- */
 
-/* The thread is inside no longer. */
+/* Marks the thread as outside again. */
 static datablock_status outside(dbshim_thread *thread, datablock_status status) {
     __atomic_store_n(&thread->shared.current, NULL, __ATOMIC_RELEASE);
     return status;
@@ -234,8 +271,8 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
         return no_handle(handle, kind);
     }
     /*
-     * From here on the thread is inside, also to its signal handlers: a close in a handler would wait for TAKEN, and so for the
-     * thread that it interrupts.
+     * From here on the thread is inside, also for its signal handlers. A close in a handler would
+     * wait for TAKEN, and so for the thread that the handler interrupts.
      */
     __atomic_store_n(&thread->shared.current, place, __ATOMIC_SEQ_CST);
     uint64_t found = handle;
@@ -243,12 +280,12 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
         if (found != (handle | TAKEN) || tries == MOMENT) {
             return outside(thread, refusal(index, handle, kind, found));
         }
-        sched_yield(); /* another thread is taking it, or finding out that it may not: if both were refused, neither would be inside */
+        sched_yield(); /* another thread takes the place or is refused. If both were refused, none would be inside */
         found = handle;
     }
     datablock_inline_thread *owner = __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE);
     if (owner != &thread->shared) {
-        if (!dbshim_barrier()) { /* else the owner has now either said that it is inside, or will see that the place is taken */
+        if (!dbshim_barrier()) { /* else the owner has set `current` by now, or will see TAKEN */
             __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
             return outside(thread, no_barrier());
         }
@@ -274,7 +311,7 @@ datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
         return refuse(DATABLOCK_E_CLOSED, "the handle is being closed by another thread");
     }
     if (status == DATABLOCK_OK) {
-        thread->failed = DATABLOCK_INLINE_SUCCEEDED; /* a signal handler that was refused meanwhile has left its text */
+        thread->failed = DATABLOCK_INLINE_SUCCEEDED; /* a signal handler that was refused meanwhile has left a text */
     } else if (thread->failed == DATABLOCK_INLINE_SUCCEEDED) {
         thread->failed = DATABLOCK_INLINE_FAILED; /* a signal handler succeeded before the thread was inside */
     }
@@ -298,9 +335,9 @@ bool dbshim_is_closing(const datablock_inline_place *place) { return (__atomic_l
 
 bool dbshim_is_damaged(const datablock_inline_place *place) { return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & DAMAGED) != 0; }
 
-/* ---- Closing --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Closing --------------------------------------------------------------------------------- */
 
-/* Makes a waiting call return. The wait may begin only after the wake-up, so it is repeated. */
+/* Makes a waiting call return. A wait may begin after the wake-up: the caller repeats the call. */
 static void interrupt(datablock_inline_place *place, uint64_t kind) {
     if (kind == DATABLOCK_INLINE_PRODUCER) {
         datablock_inline_producer *p = place->state;
@@ -318,7 +355,7 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
     datablock_inline_place *place = &dbshim_places[dbshim_index(handle)];
     uint64_t word = __atomic_load_n(&place->word, __ATOMIC_ACQUIRE);
     bool own = (word & ~FLAGS) == handle && __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE) == &thread->shared;
-    if ((word & ~FLAGS) == handle && !own && !dbshim_barrier()) { /* asked before anything is changed */
+    if ((word & ~FLAGS) == handle && !own && !dbshim_barrier()) { /* before anything is changed */
         return no_barrier();
     }
     do {

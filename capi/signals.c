@@ -1,18 +1,21 @@
 /*
  * How a thread of the host enters Go.
  *
- * A goroutine's stack is a few KiB in Go's heap. A signal handler that the host has installed without SA_ONSTACK would run right
- * there, and its frame would overwrite what lies below. So a thread blocks its asynchronous signals before it enters Go, and
- * restores its mask when it is back. It never sleeps in Go: a call that has to wait returns to C, and the thread sleeps there, on
- * its own stack and with its own signals (see dbshim_sleep in shim.h).
+ * A goroutine's stack is a few KiB in Go's heap. A signal handler that the host has installed
+ * without SA_ONSTACK would run on this stack, and its frame would overwrite the memory below.
+ * Therefore a thread blocks its asynchronous signals before it enters Go, and restores its mask
+ * after the call. A thread never sleeps in Go: a call that has to wait returns to C. The thread
+ * sleeps there, on its own stack and with its own signals (see dbshim_sleep in shim.h).
  *
- * SIGSEGV, SIGBUS and SIGSYS stay as they are, because the kernel ends a process that faults with its signal blocked. A fault on a
- * mapping whose file was truncated becomes a panic in Go. Its handler needs an alternate stack: a thread that has none gets one
- * that is large and has a guard page, and keeps it. Go code raises no other synchronous signal, unless it is wrong.
+ * SIGSEGV, SIGBUS and SIGSYS stay unblocked, because the kernel ends a process that faults with the
+ * signal blocked. A fault on a mapping whose file was truncated becomes a panic in Go. The handler
+ * needs an alternate stack. A thread without one gets and keeps a large alternate stack with a
+ * guard page. Correct Go code raises no other synchronous signal.
  *
- * Go's own threads have every asynchronous signal blocked from their birth. The first of them inherits the mask that the
- * constructors below set around the start of the runtime, and the others inherit its mask. The build removes the signals that the
- * runtime would unblock again from the runtime's table (cmake/Library.cmake).
+ * Go's own threads have every asynchronous signal blocked from their start. The first one inherits
+ * the mask that the constructors below set around the start of the runtime. The others inherit the
+ * mask of the first. The runtime would unblock some signals again; the build removes these signals
+ * from the runtime's table (cmake/Library.cmake).
  */
 #define _GNU_SOURCE /* syscall */
 
@@ -41,7 +44,10 @@ void dbshim_block_signals(sigset_t *before) {
 
 void dbshim_restore_signals(const sigset_t *before) { (void)pthread_sigmask(SIG_SETMASK, before, NULL); }
 
-/* A signal handler that came here in the middle of it would wait for its own thread. */
+/*
+ * pthread_once with signals blocked: a signal handler that came here meanwhile would wait for its
+ * own thread.
+ */
 void dbshim_once(pthread_once_t *once, void (*body)(void)) {
     sigset_t mask;
     dbshim_block_signals(&mask);
@@ -49,12 +55,13 @@ void dbshim_once(pthread_once_t *once, void (*body)(void)) {
     dbshim_restore_signals(&mask);
 }
 
-/* ---- The start of the Go runtime --------------------------------------------------------------------------------------------- */
+/* ---- The start of the Go runtime ------------------------------------------------------------- */
 
 /*
- * The runtime starts in a constructor without a priority, and its first thread inherits the mask of the thread that loads the
- * library. Constructors with a priority run before it. Those without one run in the order in which the linker got their objects,
- * and Go's comes first. tests/hosts looks at the masks of all threads.
+ * The runtime starts in a constructor without a priority. Its first thread inherits the mask of the
+ * thread that loads the library. Constructors with a priority run before that constructor.
+ * Constructors without a priority run in the order in which the linker got their objects, and Go's
+ * comes first. tests/hosts checks the masks of all threads.
  */
 static sigset_t loader_mask;
 
@@ -62,9 +69,11 @@ __attribute__((constructor(101))) static void before_go(void) { dbshim_block_sig
 
 __attribute__((constructor)) static void after_go(void) { dbshim_restore_signals(&loader_mask); }
 
-/* ---- Entering and leaving ------------------------------------------------------------------------------------------------------ */
+/* ---- Entering and leaving -------------------------------------------------------------------- */
 
-/* A thread whose program gave it no alternate stack gets one, once. What the program installs later is the program's. */
+/*
+ * Gives a thread without an alternate stack one, once. The program may install another one later.
+ */
 static void give_stack(dbshim_thread *thread) {
     stack_t now;
     if (thread->stack_given || sigaltstack(NULL, &now) != 0) {
@@ -77,7 +86,10 @@ static void give_stack(dbshim_thread *thread) {
     }
 }
 
-/* The order matters: a handler that runs before the signals are blocked may enter Go itself, and uses the same fields. */
+/*
+ * The order matters: a handler that runs before the signals are blocked may enter Go, and uses the
+ * same fields.
+ */
 void dbshim_go_begin(dbshim_thread *thread) {
     dbshim_block_signals(&thread->mask);
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &thread->cancel);
@@ -93,7 +105,10 @@ int dbshim_go_end(dbshim_thread *thread, int result) {
     return result;
 }
 
-/* The first entry of a thread allocates. It is not to happen in a signal handler, which may have interrupted malloc. */
+/*
+ * Enters Go for the first time, which allocates: a signal handler may have interrupted malloc, and
+ * must not do so.
+ */
 void dbshim_bind(dbshim_thread *thread) {
     if (!thread->bound) {
         dbshim_go_begin(thread);
@@ -110,13 +125,14 @@ static void sleep_ns(uint64_t ns) {
 }
 
 /*
- * Go -> C, for the few moments that an open or a recovery waits for another process which is about to be done. The signals of the
- * host are delivered meanwhile, on the host's stack. Their handlers find the thread in a call, of place 0 where it is in none, so
- * that neither the functions here nor the inline ones let them in.
+ * Go calls this function for the short waits of an open or a recovery for another process. The
+ * thread gets the signals of the host meanwhile, on the host's stack. The handlers find the thread
+ * inside a call, of place 0 if it is in none. Therefore exported and inline functions refuse the
+ * handlers.
  */
 void dbshim_nap(uint64_t ns) {
     dbshim_thread *thread = dbshim_self_if_any();
-    if (thread == NULL || !thread->in_go) { /* a thread of Go's */
+    if (thread == NULL || !thread->in_go) { /* a thread of the Go runtime */
         sleep_ns(ns);
         return;
     }

@@ -1,9 +1,13 @@
 /*
- * What the library knows of each thread that uses it: where it is in a call, and the text of its last error. A thread's struct is
- * mapped when it first calls. It is never freed, because another thread may look at it at any time. It goes to a new thread when
- * the kernel no longer knows its own: no destructor of the thread can run any more, whatever their order.
+ * The state of each thread that uses the library: the place whose call the thread is in, and the
+ * text of its last error. The library maps a thread's struct at the thread's first call. The struct
+ * is never freed, because another thread may read it at any time.
  *
- * Everything here may happen in a signal handler, which may have interrupted malloc, or this file: there is no lock.
+ * The struct goes to a new thread when the kernel no longer knows its own thread. Then no
+ * destructor of the old thread can run any more, in whatever order destructors run.
+ *
+ * All functions here may run in a signal handler, which may have interrupted malloc or this file.
+ * Therefore this file uses no lock.
  */
 #define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE, syscall, MAP_STACK */
 
@@ -25,14 +29,17 @@ static _Thread_local dbshim_thread *self __attribute__((tls_model("initial-exec"
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static dbshim_thread *threads; /* all structs: one is only ever added, at the front */
+static dbshim_thread *threads; /* all structs. A struct is only added, at the front */
 static pthread_key_t at_thread_end;
 static bool has_key;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
 static uint32_t stand_back;
 
-/* A reader stands back for about twice as long as a C producer needs for the line of entries that both are in; Go's, whose producer is slower, for longer. */
+/*
+ * Back-off of a reader: about twice the time that a C producer needs to fill a cache line of
+ * entries. A Go reader pauses longer, because a Go producer is slower.
+ */
 #define STAND_BACK_NS 500
 
 static void measure_pauses(void) {
@@ -50,16 +57,16 @@ static void measure_pauses(void) {
     stand_back = (uint32_t)(pauses < MOST ? pauses : MOST);
 }
 
-/* ---- The end of a thread --------------------------------------------------------------------------------------------------------- */
+/* ---- The end of a thread --------------------------------------------------------------------- */
 
 /*
- * That the kernel no longer knows a thread orders all that it did before what the next thread does with its struct. In a program
- * under ThreadSanitizer, which cannot know that, these exist.
+ * The end of a thread in the kernel orders all that the thread did before what the next thread does
+ * with the struct. ThreadSanitizer cannot know that: in a program under it, these functions exist.
  */
 extern void __tsan_release(void *) __attribute__((weak));
 extern void __tsan_acquire(void *) __attribute__((weak));
 
-/* Runs in each round of destructors, and counts them. */
+/* Runs in each round of destructors, and counts the rounds. */
 static void thread_ends(void *ending) {
     dbshim_thread *thread = ending;
     if (__tsan_release != NULL) {
@@ -72,22 +79,25 @@ static void thread_ends(void *ending) {
 }
 
 /*
- * Go keeps what it has for a thread until a destructor of its own gives that back. An entry after the last run of that destructor
- * would keep it for ever.
+ * Go has resources for each thread, and a destructor of Go's releases them. An entry into Go after
+ * the last run of that destructor would keep the resources for ever.
  */
 bool dbshim_last_round(const dbshim_thread *thread) { return thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS; }
 
-/* The key is made when the library is loaded: destructors run in the order of their keys, and this one is to count the round for those that follow. */
+/*
+ * The key is made when the library is loaded. Destructors run in the order of their keys, and this
+ * one has to count the round before the others run.
+ */
 __attribute__((constructor)) static void make_key(void) { has_key = pthread_key_create(&at_thread_end, thread_ends) == 0; }
 
-/* ---- The structs of threads ---------------------------------------------------------------------------------------------------- */
+/* ---- The structs of threads ------------------------------------------------------------------ */
 
 static void start(void) {
     measure_pauses();
     barriers = syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) == 0;
 }
 
-/* A struct's mapping: [guard][alternate stack][struct]. */
+/* The mapping of a struct is [guard][alternate stack][struct]. */
 static size_t guard_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 void *dbshim_signal_stack(dbshim_thread *thread) { return (uint8_t *)thread - DBSHIM_SIGNAL_STACK_SIZE; }
@@ -106,9 +116,13 @@ static dbshim_thread *make(void) {
 static bool gone(pid_t tid) { return syscall(SYS_tgkill, getpid(), tid, 0) != 0 && errno == ESRCH; }
 
 /*
- * A struct whose thread has ended, but not inside a call: what that call was changing stays out of reach. Without a key no thread
- * says that it ends, and the kernel is asked about each. Nor does a thread that first calls in its last round of destructors: so
- * the kernel is asked about a part of the others, too.
+ * Finds a struct whose thread has ended outside any call. If a thread ended inside a call, the
+ * struct is not used again, so that what the call was changing stays out of reach.
+ *
+ * A thread notes its end in `ending`. Two kinds of threads do not: all threads if there is no key,
+ * and a thread whose first call comes in its last round of destructors. Therefore recycle asks the
+ * kernel about every thread if there is no key, and otherwise also about a part of the other
+ * threads.
  */
 static dbshim_thread *recycle(pid_t tid) {
     enum { PARTS = 16 };
@@ -139,7 +153,7 @@ static void begin(dbshim_thread *thread) {
     thread->detail[0] = '\0';
     __atomic_store_n(&thread->ending, false, __ATOMIC_RELEASE);
     if (has_key) {
-        (void)pthread_setspecific(at_thread_end, thread); /* without memory for it the struct is lost with its thread */
+        (void)pthread_setspecific(at_thread_end, thread); /* without memory, the struct is lost with its thread */
     }
 }
 
@@ -147,7 +161,7 @@ static dbshim_thread *enlist(void) {
     sigset_t mask;
     int saved = errno;
     pid_t tid = (pid_t)syscall(SYS_gettid);
-    dbshim_block_signals(&mask); /* a handler that came first would get a struct of its own */
+    dbshim_block_signals(&mask); /* a handler that ran first would get a struct of its own */
     pthread_once(&once, start);
     dbshim_thread *thread = recycle(tid);
     if (thread == NULL && (thread = make()) != NULL) {
@@ -177,7 +191,7 @@ dbshim_thread *dbshim_self(void) { return self != NULL ? self : enlist(); }
 dbshim_thread *dbshim_self_if_any(void) { return self; }
 
 char *dbshim_detail(void) {
-    static char shared[DBSHIM_DETAIL_SIZE]; /* for a thread that finds no memory: better mixed up with another's than none */
+    static char shared[DBSHIM_DETAIL_SIZE]; /* for threads without memory: texts of two threads may mix */
     dbshim_thread *thread = dbshim_self();
     return thread != NULL ? thread->detail : shared;
 }
@@ -207,8 +221,8 @@ static uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-#define TURN_NS INT64_C(100000000)
-#define OFTEN 1000 /* as internal/platform has it */
+#define TURN_NS INT64_C(100000000) /* the tick */
+#define OFTEN 1000                 /* as in internal/platform */
 
 bool datablock_inline_look(datablock_inline_moment *moment) {
     if (__atomic_load_n(&moment->now, __ATOMIC_RELAXED) != 0) {
@@ -218,7 +232,10 @@ bool datablock_inline_look(datablock_inline_moment *moment) {
     return moment->uses >= OFTEN || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= TURN_NS;
 }
 
-/* Moment.Look of a reader, which keeps out of Go until it is to be kept up, or is not although it should be. */
+/*
+ * Moment.Look for a reader. The reader stays out of Go until the keeper has to start refreshing the
+ * coarse clock, or until the clock is stale although the keeper refreshes it.
+ */
 bool dbshim_begin_turn(datablock_inline_moment *moment) {
     uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
     if (now == 0 ? moment->uses >= OFTEN : (int64_t)(exact - now) >= 2 * TURN_NS) {
@@ -230,7 +247,7 @@ bool dbshim_begin_turn(datablock_inline_moment *moment) {
     return true;
 }
 
-/* Not kept up is one that has missed a turn. */
+/* A coarse clock is stale when it has missed a tick. */
 bool datablock_inline_kept_up(const datablock_inline_moment *moment) { return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS; }
 
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }

@@ -1,6 +1,7 @@
 /*
- * Waiting for a message. The ordinary case stays in C, because every entry into Go keeps its scheduler awake for a while, which a program that mostly waits would
- * notice. The protocol is that of Consumer.wait in internal/core.
+ * Waiting for a message. The ordinary case stays in C: every entry into Go keeps the Go scheduler
+ * awake for a while, and a program that mostly waits would notice that. The protocol is that of
+ * Consumer.wait in internal/core.
  */
 #define _GNU_SOURCE /* syscall */
 
@@ -14,17 +15,17 @@
 
 #define SPINS 100
 #define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
-#define PROBE_NS INT64_C(1000000000) /* how often a waiting reader looks whether anything can still come */
-#define POLL_NS INT64_C(10000000)    /* and one that polls */
+#define PROBE_NS INT64_C(1000000000) /* how often a waiting reader probes for a producer */
+#define POLL_NS INT64_C(10000000)    /* how often a polling reader probes for a producer */
 
 void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
     struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL, 0); /* the caller looks again, whatever ended it */
+    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL, 0); /* the caller polls again in every case */
 }
 
-/* Pairs with the sleepers, who set their bit and then look again. */
+/* Pairs with the sleepers: a sleeper sets its bit and then polls again. */
 void datablock_inline_wake_consumers(const datablock_inline_block *block) {
     (void)__atomic_exchange_n(datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_WAITING), 0, __ATOMIC_SEQ_CST);
     DATABLOCK_CRASH_POINT("commit.unwaited");
@@ -50,7 +51,7 @@ static datablock_inline_found look(datablock_inline_consumer *c, datablock_read_
     return found;
 }
 
-/* What a wait came to. ASK_GO: something out of the ordinary, or the end of the stream. */
+/* The result of a wait. ASK_GO: an unusual case, or the end of the stream. */
 typedef enum { GO_ON, FOUND, ASK_GO, PROBE, EXPIRED } outcome;
 
 static outcome outcome_of(datablock_inline_found found) {
@@ -62,7 +63,7 @@ static bool ending(const datablock_inline_consumer *c) {
     return state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
 }
 
-/* One round of an event count: say that one is about to sleep, look at everything again, sleep. */
+/* One round of an event count: set the waiting bit, check everything again, sleep. */
 static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until, datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     uint32_t *event = datablock_inline_u32(b->data, DATABLOCK_LAYOUT_EVENT);
@@ -103,7 +104,10 @@ static outcome wait_until(const datablock_inline_place *place, datablock_inline_
     return result;
 }
 
-/* What is to be done now and then. A reader that sleeps between its messages has shown already that it lives, and does without. */
+/*
+ * Housekeeping of a reader. A reader that sleeps between messages writes its heartbeat while it
+ * sleeps, and needs no housekeeping.
+ */
 static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
     if (!datablock_inline_is_due(&c->moment)) {
         return;
@@ -115,7 +119,7 @@ static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_
     }
 }
 
-/* A read that does not wait and finds nothing: polled, perhaps, millions of times. */
+/* A read that does not wait and finds nothing. A program may poll so millions of times. */
 static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
     if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > POLL_NS) {
         return ASK_GO;
@@ -127,19 +131,19 @@ static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_cons
     return EXPIRED;
 }
 
-/* A message was found by a reader that waits: it stands back from nobody before its next look. */
+/* A waiting reader has found a message: there is no back-off before its next poll. */
 static datablock_status found_one(datablock_inline_consumer *c) {
     c->close = c->polling = 0;
     return DATABLOCK_OK;
 }
 
-/* Milliseconds until a moment, rounded up. */
+/* Milliseconds until a time, rounded up. */
 static int64_t left(uint64_t until) {
     uint64_t now = dbshim_monotonic();
     return until == UINT64_MAX ? -1 : now >= until ? 0 : (int64_t)((until - now + 999999) / 1000000);
 }
 
-/* Go's way, in steps. */
+/* The read in Go, in steps: the thread sleeps here between the steps. */
 static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
     dbshim_sleep sleep = {0};
     int status;
@@ -169,7 +173,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
     }
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
     uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
-    outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go knows what to say to that */
+    outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go reports the invalid timeout */
     for (int i = 0; result == GO_ON && i < SPINS; i++) {
         result = outcome_of(look(c, out));
     }

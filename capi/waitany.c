@@ -1,10 +1,11 @@
 /*
- * Waiting on several blocks. The protocol is that of WaitAny in internal/core. Asleep, the thread is inside none of the handles, so that a close need not wait for it: the kernel is given addresses only, and
- * of a mapping that has gone it says so.
+ * Waiting on several blocks. The protocol is that of WaitAny in internal/core. A sleeping thread is
+ * inside none of the handles, so that a close need not wait for it. The kernel gets addresses only,
+ * and reports an error for a mapping that is gone.
  *
- * A waker is one more word to sleep on. datablock_wake sets it and then wakes the sleeper. The wait
- * looks at the word after it has looked at the consumers, and the kernel lets it sleep only while the
- * word is 0. The wait that the wake ends clears it.
+ * A waker is one more word to sleep on. datablock_wake sets the word and then wakes the sleeper.
+ * The wait checks the word after it has checked the consumers, and the kernel lets it sleep only
+ * while the word is 0. The wait that the wake ends clears the word.
  */
 #define _GNU_SOURCE /* syscall */
 
@@ -19,7 +20,7 @@
 
 #define SPINS 100
 #define SLICE_NS UINT64_C(100000000)     /* as in wait.c */
-#define WITHOUT_WAITV_NS UINT64_C(1000000) /* one sleep, when not all words can be slept on */
+#define WITHOUT_WAITV_NS UINT64_C(1000000) /* one sleep, when futex_waitv does not cover all words */
 #define PROBE_NS INT64_C(1000000000)     /* as in wait.c */
 #define WAITERS 128                      /* FUTEX_WAITV_MAX */
 #define FUTEX_SIZE_32 2                  /* FUTEX_32; not private */
@@ -36,22 +37,22 @@ typedef struct waiter {
     uint32_t reserved;
 } waiter;
 
-/* One wait: what it looks at, and what a round has found. */
+/* One wait: the words that it watches, and the result of a round. */
 typedef struct wait_any {
     const datablock_consumer *consumers;
     size_t count;
     bool *ready;
     bool any;
     bool entered;    /* every handle was good once */
-    bool sleeping;   /* say so to the producers, before looking */
-    uint64_t waited; /* ns of the last sleep, which the next round writes down */
+    bool sleeping;   /* set the waiting bits before each check */
+    uint64_t waited; /* ns of the last sleep, which the next round adds to the counters */
     datablock_waker *waker; /* NULL: none */
     waiter events[WAITERS];
 } wait_any;
 
 typedef enum readiness { NOT_YET, READY, ASK_GO } readiness;
 
-/* Whether Consumer.Ready; its cases out of the ordinary are left to Go. */
+/* Consumer.Ready. Go handles the unusual cases. */
 static readiness ready(const datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
     if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_row_mine(c)) {
@@ -91,7 +92,7 @@ static datablock_status look_inside(wait_any *w, size_t i) {
     return found == ASK_GO ? DBSHIM_GO(thread, dbgo_consumer_ready(dbshim_index(w->consumers[i].handle), &w->ready[i], thread->detail)) : DATABLOCK_OK;
 }
 
-/* Says of which consumer a status is. */
+/* Adds to the text of an error which consumer has it. */
 static datablock_status of_consumer(const wait_any *w, size_t i, datablock_status status) {
     char text[DBSHIM_DETAIL_SIZE];
     snprintf(text, sizeof text, "consumers[%zu]: %.900s", i, dbshim_detail());
@@ -100,7 +101,10 @@ static datablock_status of_consumer(const wait_any *w, size_t i, datablock_statu
     return status == DATABLOCK_E_HANDLE && w->entered ? DATABLOCK_E_CLOSED : status;
 }
 
-/* A look at every consumer, whatever it finds at the first: of two that never run dry, neither is to starve the other. */
+/*
+ * Checks every consumer, whatever the first one has: of two consumers that always have messages,
+ * neither may starve the other.
+ */
 static datablock_status look_at_all(wait_any *w) {
     w->any = false;
     for (size_t i = 0; i < w->count; i++) {
@@ -110,7 +114,7 @@ static datablock_status look_at_all(wait_any *w) {
         if (status == DATABLOCK_OK) {
             status = dbshim_end(handle, look_inside(w, i), false);
         }
-        if (status == DATABLOCK_E_CORRUPT) { /* of which a read has more to say */
+        if (status == DATABLOCK_E_CORRUPT) { /* a read reports more about this */
             w->ready[i] = true;
         } else if (status != DATABLOCK_OK) {
             return of_consumer(w, i, status);
@@ -121,7 +125,7 @@ static datablock_status look_at_all(wait_any *w) {
     return DATABLOCK_OK;
 }
 
-static bool waitv_missing; /* the kernel is older than 5.16, or a filter forbids the call */
+static bool waitv_missing; /* the kernel is older than 5.16, or a seccomp filter refuses the call */
 
 static void sleep_on(wait_any *w, uint64_t ns) {
     const size_t most = w->waker != NULL ? WAITERS - 1 : WAITERS;

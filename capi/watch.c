@@ -1,7 +1,9 @@
 /*
- * A producer that is held up sleeps for long, and has to know soon when a consumer that holds it up has died. The consumers' locks
- * say so. To ask for one is a system call of a microsecond. It is made here, where it costs neither an entry into Go nor a
- * descriptor or a thread of the host's. Nothing here touches the mapping: only the kernel reads the word that is slept on.
+ * A producer under backpressure may sleep for long, and has to learn soon when the consumer that it
+ * waits for has died. The liveness leases of the consumers show that. The query of a lease is a
+ * system call of a microsecond. This file makes the query in C, where it costs no entry into Go, no
+ * descriptor and no thread of the host. No code here touches the mapping: only the kernel reads the
+ * futex word.
  */
 #define _GNU_SOURCE /* F_OFD_GETLK */
 
@@ -15,12 +17,14 @@
 #include <unistd.h>
 
 /*
- * Of few holders each is asked about at every look, so that a producer goes on that soon after a death. Of many, eight are, and less
- * often, as after the first second of a wait: a producer that is held up for long, or by many, uses no more of a core.
+ * With few holders (at most FEW), each poll queries all leases, every LOOK_EVERY. The producer
+ * resumes that soon after a death. With more holders, or after the first second of a wait, polls
+ * are LOOK_LATER_EVERY apart, and each queries at most FEW leases. Therefore a long wait, or a wait
+ * for many holders, uses no more of a core.
  */
 enum { FEW = 8, LOOK_EVERY = 8000000, LOOK_LATER_EVERY = 20000000 /* ns */ };
 
-/* Whether some of the bytes are locked, beginning with the one at `first`. */
+/* True: all of at most FEW bytes are locked. The check begins with the byte at index `first`. */
 static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_t first) {
     for (size_t i = 0; i < count && i < FEW; i++) {
         struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = bytes[(first + i) % count], .l_len = 1};

@@ -3,17 +3,26 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * Include this instead of datablock.h, and datablock_write_begin, _commit, _abort, datablock_read_begin and _end are inline: no call of the library, no system
- * call and no allocation while there is room, or a message. Everything else, and whatever is out of the ordinary, goes on in the library, so that both ways do the same at
- * every call and may be mixed on one handle. For C11 and C++17 with GNU C's atomics (gcc, clang) on little-endian 64-bit machines; other compilers
- * get datablock.h alone. The library checks that it knows this header's version; if not, its own functions are used.
+ * Include this header instead of datablock.h. Then datablock_write_begin, _commit and _abort and
+ * datablock_read_begin and _end are inline. They make no call of the library, no system call and no
+ * allocation while there is a free slot or a message. The library does everything else, and every
+ * unusual case. Therefore inline and exported functions do the same at every call, and a program
+ * may mix them on one handle.
+ *
+ * The header is for C11 and C++17 with the atomics of GNU C (gcc, clang) on little-endian 64-bit
+ * machines. Other compilers get datablock.h alone. A library that does not know this header's
+ * version makes the program use the exported functions.
  *
  * THE PROTOCOL
  *
- * docs/protocol.md explains it; internal/core is the reference. A participant's private state is one struct, below, which the library's Go side works on too, never both
- * at once. Shared words are reached through two mappings: `data`, which only the producer can write, and `ctl`, which everybody attached can.
- * Every atomic access of the protocol has its order by name, because which order it needs is a property of the protocol; the table says with what it pairs.
- * (Those on handles, which nobody outside the process sees, are explained where they are.)
+ * docs/protocol.md explains the protocol; internal/core is the reference. The private state of a
+ * participant is one struct, below. The Go side of the library works on the same struct, never at
+ * the same time. Shared words are reached through two mappings: only the producer can write to
+ * `data`, and every participant can write to `ctl`.
+ *
+ * Every atomic access of the protocol has a named order, because the order is a property of the
+ * protocol. The table below says what each access pairs with. Accesses to handles are private to
+ * the process; their orders are explained in place.
  */
 #ifndef DATABLOCK_INLINE_H
 #define DATABLOCK_INLINE_H
@@ -28,7 +37,8 @@
 
 #ifdef __cplusplus
 #define DATABLOCK_INLINE inline __attribute__((always_inline))
-#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, visibility("hidden"))) /* another shared object may have another version of this header */
+/* Hidden: another shared object may have another version of this header. */
+#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, visibility("hidden")))
 #define DATABLOCK_INLINE_NULL nullptr
 #else
 #define DATABLOCK_INLINE_NULL NULL
@@ -43,36 +53,62 @@
 #define DATABLOCK_CRASH_POINT(name) ((void)0)
 #endif
 
-/* ---- Memory orders -------------------------------------------------------------------------------------------------------------- */
+/* ---- Memory orders --------------------------------------------------------------------------- */
 
 /*
- * Sequentially consistent accesses come in pairs of "I write mine, then read yours": a weaker order would let both sides miss each other. Names are of accesses, not of
- * words, so that tests/weak/ can weaken one at a time. Where a weaker order would do, and nothing would be gained by it on x86-64 and arm64, the stronger one stays.
+ * Sequentially consistent (SC) accesses come in pairs: each side writes its own word, then reads
+ * the word of the other side. With a weaker order both sides could miss each other. The names are
+ * names of accesses, not of words, so that tests/weak can weaken one at a time. Some accesses need
+ * a weaker order only. They stay stronger where x86-64 and arm64 would gain nothing.
  *
- *   PUBLISH               the entry's compare-and-swap. Releases header and payload to ENTRY and RECHECK. Before SCAN_EPOCH_ADD and PINS in the total order (a reader whose RECHECK
- *                         found the old value has pinned before), before WAITING, and before LOSSLESS_MASK (a joiner that the rescan missed finds what was published)
- *   ENTRY                 a reader's load of an entry: acquires what PUBLISH released. Sequentially consistent for the sake of one who is about to sleep: it has set its bit
- *                         (see WAITING) and must not find an older entry than the waker that missed the bit has published
- *   SCAN_EPOCH            loaded before ENTRY, which must not come before it: an acquire
- *   PIN, RECHECK          the reader's half: pin, then look whether the entry still stands. The producer's: PUBLISH the next one, then SCAN_EPOCH_ADD, then PINS
- *   SCAN_EPOCH_AGAIN      after PIN: unchanged, no scan that could have missed the pin has begun. Pairs with SCAN_EPOCH_ADD, PINS
- *   SCAN_EPOCH_ADD        see there; it comes after the retirements that the scan serves, and before ACTIVE_MASK and PINS
- *   ACTIVE_MASK           the producer's load before PINS. An attaching reader sets its bit and then looks at entries and SCAN_EPOCH: a scan that misses the bit comes before these
- *   PINS                  the producer's load of a pin: acquires what UNPIN released; pairs with PIN
- *   JOIN_EPOCH            the gate's load: has a reader joined since the last rescan? A late answer only delays its acknowledgement
- *   JOIN_EPOCH_RESCAN     the rescan's load, before LOSSLESS_MASK and CURSOR. A joiner sets cursor, bit and epoch in that order: an acquire
- *   LOSSLESS_MASK         the rescan's load. A joiner at latest sets its bit and then looks where the stream is: a rescan that misses the bit comes before that look, so PUBLISH does, too
- *   CURSOR                the rescan's load of a cursor: acquires what ADVANCE released
- *   JOIN_ACK              stored after the rescan that it speaks of; released to the joiner's acquire
- *   UNPIN, ADVANCE        let go, then look at PRODUCER_WAITING. Also release: what the reader read comes before the producer's reuse (acquired by PINS and CURSOR)
- *   PRODUCER_WAITING      see there. The producer's half is the library's: store what it waits for, then look again, sequentially consistent
- *   WAITING               the producer's load after PUBLISH. The sleeper sets its bit, then looks at the entry again
- *   REMEMBER              a claim that does not know its entry, because a fence may have been meant for the one before: load the entry, then the state. A forced replacer's half: mark the
- *                         state, then fence the entry. An acquire: a fence that it finds brings the mark along. The claim's mark, too, comes after it. (A claim that knows its entry takes
- *                         no fence for it, so that its commit fails)
- *   STATE, EPOCH          the claim's loads after REMEMBER
- *   COMMIT_HINT_STORE     released after PUBLISH; nothing is concluded from it that an entry does not confirm
- *   COMMIT_HINT_LOAD      acquires it: a reader that begins there finds the entries before it
+ *   access            | order   | pairs with, and why
+ *   ------------------+---------+------------------------------------------------------------------
+ *   PUBLISH           | SC      | ENTRY, RECHECK: the compare-and-swap of the entry; note 1
+ *   ENTRY             | SC      | PUBLISH: a reader's load of an entry; an acquire. SC: note 2
+ *   SCAN_EPOCH        | SC      | comes before ENTRY, so that ENTRY is not older; acquire is enough
+ *   PIN               | SC      | SCAN_EPOCH_ADD, PINS: the reader pins, then makes RECHECK; note 3
+ *   RECHECK           | SC      | PUBLISH: comes after PIN; the entry still stands; note 3
+ *   SCAN_EPOCH_AGAIN  | SC      | SCAN_EPOCH_ADD, PINS: unchanged after PIN; note 3
+ *   SCAN_EPOCH_ADD    | SC      | SCAN_EPOCH_AGAIN: after the retirements, before ACTIVE_MASK, PINS
+ *   ACTIVE_MASK       | SC      | the attaching reader's bit, then entries and SCAN_EPOCH; note 4
+ *   PINS              | SC      | PIN, UNPIN: the producer's load of a pin. Acquires UNPIN
+ *   JOIN_EPOCH        | SC      | the joiner's epoch. A late answer only delays an acknowledgement
+ *   JOIN_EPOCH_RESCAN | SC      | the joiner's cursor, bit, epoch in this order; acquire; note 5
+ *   LOSSLESS_MASK     | SC      | the bit of a joiner at the latest message; note 6
+ *   CURSOR            | SC      | ADVANCE: the rescan's load of a cursor. Acquires ADVANCE
+ *   JOIN_ACK          | SC      | the joiner's acquire: stored after the rescan, released
+ *   UNPIN             | SC      | PRODUCER_WAITING, PINS: clear the pin, then load; note 7
+ *   ADVANCE           | SC      | PRODUCER_WAITING, CURSOR: move the cursor, then load; note 7
+ *   PRODUCER_WAITING  | SC      | UNPIN, ADVANCE and the producer's store; note 7
+ *   WAITING           | SC      | the sleeper's bit: loaded after PUBLISH; note 2
+ *   REMEMBER          | SC      | a forced replacer's fence: load the entry, then the state; note 8
+ *   STATE             | SC      | a forced replacer's mark: the claim's load after REMEMBER
+ *   EPOCH             | SC      | the next producer's epoch: the claim's load after REMEMBER
+ *   COMMIT_HINT_STORE | release | COMMIT_HINT_LOAD: after PUBLISH. An entry confirms each use
+ *   COMMIT_HINT_LOAD  | acquire | COMMIT_HINT_STORE: a reader that begins there finds older entries
+ *
+ * 1. PUBLISH releases header and payload to ENTRY and RECHECK. In the total order PUBLISH comes
+ *    before SCAN_EPOCH_ADD and PINS: a reader whose RECHECK found the old value has pinned before.
+ *    PUBLISH comes before WAITING, see note 2. PUBLISH comes before LOSSLESS_MASK: a joiner that
+ *    the rescan missed finds what was published.
+ * 2. A consumer sets its WAITING bit and then loads the entry again. If the producer missed the
+ *    bit, this load must observe the entry that the producer published.
+ * 3. The reader pins, then checks that the entry is unchanged. The producer publishes the next
+ *    entry, then makes SCAN_EPOCH_ADD, then loads PINS. If SCAN_EPOCH_AGAIN finds no change, no
+ *    scan that could have missed the pin has begun.
+ * 4. An attaching reader sets its bit and then loads entries and SCAN_EPOCH. A scan that misses the
+ *    bit comes before these loads. The producer loads the mask before PINS.
+ * 5. A joiner sets cursor, bit and epoch in this order. The rescan loads the epoch before
+ *    LOSSLESS_MASK and CURSOR.
+ * 6. A joiner at the latest message sets its bit, then loads where the stream is. A rescan that
+ *    misses the bit comes before this load. PUBLISH comes before the load, too.
+ * 7. The consumer releases, then loads PRODUCER_WAITING. The producer's half is in the library:
+ *    store what the producer waits for, then check again, both SC. UNPIN and ADVANCE also release:
+ *    what the reader read comes before the producer's reuse, which PINS and CURSOR acquire.
+ * 8. This is a slow-path claim, which does not know its entry because a fence may have been meant
+ *    for the claim before. A forced replacer marks the state, then fences the entry. REMEMBER
+ *    acquires, so that a claim that finds the fence also finds the mark. The claim stores its own
+ *    mark after REMEMBER. A claim that knows its entry accepts no fence: its commit fails.
  */
 #ifndef DATABLOCK_ORDER_PUBLISH
 #define DATABLOCK_ORDER_PUBLISH __ATOMIC_SEQ_CST
@@ -144,16 +180,22 @@
 #define DATABLOCK_ORDER_COMMIT_HINT_LOAD __ATOMIC_ACQUIRE
 #endif
 
-/* No order of its own: a word that something else publishes, a figure for people, what a failed compare-and-swap has read, a look that only prefetches. */
+/*
+ * No order is needed for a word that another access publishes, an informational figure, the value
+ * that a failed compare-and-swap has read, or a load that only prefetches.
+ */
 #define DATABLOCK_PLAIN __ATOMIC_RELAXED
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/* ---- The private state of a participant ------------------------------------------------------------------------------------------ */
+/* ---- The private state of a participant ------------------------------------------------------ */
 
-/* Where a block's words are: addresses and geometry of an open block, checked once when it was opened, and constant from then on. */
+/*
+ * Addresses and geometry of an open block. The library checks them once, when the block is opened.
+ * They are constant from then on.
+ */
 typedef struct datablock_inline_block {
     uint8_t *data;          /* mapping of the data file */
     uint8_t *ctl;           /* mapping of the control file */
@@ -164,7 +206,7 @@ typedef struct datablock_inline_block {
     uint64_t ctl_size;      /* bytes */
     uint64_t stride;        /* bytes between payloads */
     uint64_t slot_size;     /* bytes */
-    uint64_t row_mask[4];   /* bits that stand for consumer rows */
+    uint64_t row_mask[4];   /* bits of consumer rows */
     uint32_t slot_count;    /* length of the ring */
     uint32_t slots;         /* ring and spare */
     uint32_t min_consumers;
@@ -172,18 +214,20 @@ typedef struct datablock_inline_block {
 } datablock_inline_block;
 
 #define DATABLOCK_INLINE_SHORTEST (1u << 28)  /* a message has at least the size of the block's schema */
-#define DATABLOCK_INLINE_ROOM (1u << 29)      /* each claim has to look for room: big slots, which are freed one by one, or min_consumers */
-#define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may carry a checksum: a claim clears what is left of an earlier one */
-#define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares them */
+/* Every claim takes the slow path: big slots, which are freed at once, or min_consumers. */
+#define DATABLOCK_INLINE_ROOM (1u << 29)
+#define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may have a checksum: a claim clears that of an earlier one */
+#define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares checksums */
 
 /*
- * When there is something to do that is done now and then, and what time it is. While it is used often, the library keeps it up: even the cheapest clock takes a tenth of a message's
- * time.
+ * Coarse clock with a tick of 100 ms. It says when periodic housekeeping is due, and avoids a clock
+ * read per message: even the cheapest clock takes a tenth of a message's time. While a participant
+ * polls often, a thread of the library refreshes the clock.
  */
 typedef struct datablock_inline_moment {
-    uint64_t now;           /* CLOCK_MONOTONIC ns; 0: not kept up. Another thread writes to it */
-    uint64_t seen;          /* the reading that was acted upon last. Never 0 */
-    uint32_t uses;          /* since then, while it is not kept up */
+    uint64_t now;           /* CLOCK_MONOTONIC ns; 0: no thread refreshes it. Another thread writes this word */
+    uint64_t seen;          /* the reading of the last tick that the participant acted on. Never 0 */
+    uint32_t uses;          /* polls since that tick, while no thread refreshes it */
     uint32_t reserved;
 } datablock_inline_moment;
 
@@ -191,12 +235,16 @@ typedef struct datablock_inline_producer {
     datablock_inline_block block;
     datablock_inline_moment moment;
     uint64_t next;          /* id of the next message */
-    uint64_t until;         /* claims of lower ids have nothing to look at but that nobody joins: they have room, and know their entries */
-    uint64_t overdue;       /* the claim of this id asks the clock whether the moment is kept up */
-    uint64_t epoch;         /* of this producer */
-    uint64_t min_cursor;    /* lower bound of all LOSSLESS cursors, as of the last rescan */
+    /*
+     * The fast-path limit: claims of lower ids need only check join_epoch. A free slot, ring space
+     * and an unfenced entry are guaranteed.
+     */
+    uint64_t until;
+    uint64_t overdue;       /* the claim of this id reads the clock, and checks that the coarse clock is fresh */
+    uint64_t epoch;         /* the generation of this producer */
+    uint64_t min_cursor;    /* the low watermark: lower bound of all LOSSLESS cursors, as of the last rescan */
     uint64_t acked;         /* join_epoch that the last rescan served */
-    uint64_t ring_next;     /* the id whose place in the ring is ring_at */
+    uint64_t ring_next;     /* the id whose ring index is ring_at */
     uint32_t ring_at;
     uint32_t free_count;
     uint32_t retired_count;
@@ -204,16 +252,17 @@ typedef struct datablock_inline_producer {
     uint32_t interrupted;   /* another thread closes the handle */
     uint32_t slot;          /* claimed */
     uint8_t claimed;
-    uint8_t scanned;        /* min_cursor is of this producer */
-    uint8_t attend;         /* the next claim has something to do in the library */
+    uint8_t scanned;        /* this producer has set min_cursor */
+    uint8_t attend;         /* the next claim has work for the library */
     uint8_t reserved[5];
-    uint32_t *free_slots;   /* slots that nobody can be reading; the last is the next to be used */
-    uint32_t *retired;      /* slots out of the ring that a reader may still pin */
+    uint32_t *free_slots;   /* slots that no consumer can be reading; the last is the next to be used */
+    uint32_t *retired;      /* the retire list: slots out of the ring that a reader may still pin */
     uint64_t *pinned;       /* bit per slot, all zero between scans */
-    uint32_t *pins;         /* what a scan found */
-    uint64_t *expected;     /* each entry of the ring as a commit expects it: as this producer left it, or, with a FENCE, to be looked at by the next claim */
-    uint64_t *claims;       /* the claim mark of each slot, as this producer left it; 0: to be looked at */
-    uint64_t shortest;      /* bytes that a message has at least: those of the schema's struct, 0 without one */
+    uint32_t *pins;         /* slots that a scan found pinned */
+    /* The entries that a commit expects, as this producer left them. FENCE: to be loaded again. */
+    uint64_t *expected;
+    uint64_t *claims;       /* the claim mark of each slot, as this producer left it; 0: the next claim loads it */
+    uint64_t shortest;      /* smallest length of a message: that of the schema's struct, 0 without a schema */
 } datablock_inline_producer;
 
 typedef struct datablock_inline_hold {
@@ -223,51 +272,54 @@ typedef struct datablock_inline_hold {
     uint32_t token;
     uint8_t used;
     uint8_t pinned;
-    uint8_t in_order;       /* ending it moves the cursor */
+    uint8_t in_order;       /* the release moves the cursor */
     uint8_t reserved[5];
 } datablock_inline_hold;
 
 typedef struct datablock_inline_consumer {
     datablock_inline_block block;
     datablock_inline_moment moment;
-    uint8_t *row;           /* its own */
-    uint64_t overdue;       /* the read of this id asks the clock whether the moment is kept up */
-    uint64_t next;          /* the least id that the next read may give */
-    uint64_t mine;          /* what the row's status and incarnation are, as one word, until it is taken away */
-    uint64_t skipped;       /* ORDERED: what was jumped over since the last message */
-    uint64_t losses;        /* ORDERED: jumps in a row */
-    uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch to be acknowledged, 0: bound */
-    uint64_t ring_next;     /* the id whose place in the ring is ring_at */
+    uint8_t *row;           /* of this consumer */
+    uint64_t overdue;       /* the read of this id reads the clock, and checks that the coarse clock is fresh */
+    uint64_t next;          /* the least id that the next read may return */
+    uint64_t mine;          /* status and incarnation of the row as one word, while the row is this consumer's */
+    uint64_t skipped;       /* ORDERED: messages that were skipped since the last message */
+    uint64_t losses;        /* ORDERED: skips in a row */
+    uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch that the producer must acknowledge, 0: bound */
+    uint64_t ring_next;     /* the id whose ring index is ring_at */
     uint32_t ring_at;
     uint32_t row_number;
     uint32_t delivery;      /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
     uint32_t max_pins;
     uint32_t held;
-    uint16_t next_hold;     /* number of the last hold, for tokens: of 16 bits, so that Go has a slot in four words */
+    uint16_t next_hold;     /* number of the last hold, for tokens: 16 bits, so that a slot is four words in Go */
     uint32_t interrupted;   /* another thread closes the handle */
-    uint8_t may_jump;       /* what was overtaken before the acknowledgement only moves the start */
-    uint8_t producer_there; /* at the last look */
-    uint8_t close; /* on the producer's heels */
+    uint8_t may_jump;       /* an overrun before the acknowledgement only moves the start */
+    uint8_t producer_there; /* at the last probe */
+    uint8_t close; /* this consumer shares a cache line with the producer: back-off before the next poll */
     uint8_t polling; /* the last read found nothing */
-    uint32_t polls;  /* that found nothing and asked nobody */
-    uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last look whether there is a producer */
+    uint32_t polls;  /* polls that found nothing and probed no lease */
+    uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last probe for a producer */
     datablock_inline_hold holds[DATABLOCK_LAYOUT_MAX_PINS];
 } datablock_inline_consumer;
 
-/* ---- The clock ------------------------------------------------------------------------------------------------------------------- */
+/* ---- The coarse clock ------------------------------------------------------------------------ */
 
-/* Whether a look is needed. */
+/* True: the caller has to poll the clock. */
 DATABLOCK_INLINE bool datablock_inline_passed(const datablock_inline_moment *m) { return __atomic_load_n(&m->now, DATABLOCK_PLAIN) != m->seen; }
-/* That look. True: there is something to do now, which is the library's. */
+/* Polls the clock. True: housekeeping is due, which the library does. */
 DATABLOCK_API bool datablock_inline_look(datablock_inline_moment *moment);
 
 DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) { return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m); }
 
-/* How many messages, and how many polls that find nothing, a participant goes on for without asking the clock itself whether its moment is kept up: whoever does that may not be let run. */
+/*
+ * Number of messages or empty polls after which the real clock is read, in case the background
+ * thread that refreshes the coarse clock is starved.
+ */
 #define DATABLOCK_INLINE_TRUST 4096
 DATABLOCK_API bool datablock_inline_kept_up(const datablock_inline_moment *moment);
 
-/* Asks it. If the moment is not kept up, it has passed, and the answer is false. */
+/* Reads the real clock. False: the coarse clock is stale; datablock_inline_passed is then true. */
 DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_moment *m) {
     bool kept_up = datablock_inline_kept_up(m);
     if (!kept_up) {
@@ -276,7 +328,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_moment *m) {
     return kept_up;
 }
 
-/* ---- Words ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Words ----------------------------------------------------------------------------------- */
 
 DATABLOCK_INLINE uint64_t *datablock_inline_u64(uint8_t *base, uint64_t offset) { return DATABLOCK_LAYOUT_CAST(uint64_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset)); }
 DATABLOCK_INLINE uint32_t *datablock_inline_u32(uint8_t *base, uint64_t offset) { return DATABLOCK_LAYOUT_CAST(uint32_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset)); }
@@ -287,7 +339,10 @@ DATABLOCK_INLINE uint64_t datablock_inline_peek(uint8_t *base, uint64_t offset) 
 DATABLOCK_INLINE void datablock_inline_poke(uint8_t *base, uint64_t offset, uint64_t value) {
     __atomic_store_n(datablock_inline_u64(base, offset), value, DATABLOCK_PLAIN);
 }
-/* Counts in a figure for people, which nobody else changes. Not atomic, so that it is one instruction: an aligned word is not torn all the same. */
+/*
+ * Adds to an informational counter that no other thread changes. The addition is not atomic, so
+ * that it is one instruction. An aligned word is never torn.
+ */
 DATABLOCK_INLINE void datablock_inline_count(uint8_t *base, uint64_t offset, uint64_t more) { *datablock_inline_u64(base, offset) += more; }
 
 DATABLOCK_INLINE uint8_t *datablock_inline_payload(const datablock_inline_block *b, uint32_t slot) { return b->payloads + slot * b->stride; }
@@ -296,30 +351,37 @@ DATABLOCK_INLINE uint8_t *datablock_inline_header(const datablock_inline_block *
 }
 
 /*
- * Fetches a cache line with the right to write to it, ahead of the write. Readers have had the lines that a message goes to, and the locked publication would
- * wait until they are given up; fetched during the message before, they are there. Changes nothing, also not for others who read the line.
+ * Write prefetch: fetches a cache line for writing, ahead of the write. The lines of a message come
+ * back from the caches of readers, and the locked publication would wait for them. Fetched during
+ * the message before, the lines are there. The prefetch changes nothing, not even for readers.
  */
 DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 #if defined(__x86_64__)
-    __asm__ volatile("prefetchw %0" : : "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line))); /* __builtin_prefetch asks to read only, unless told that the processor has this */
+    /* __builtin_prefetch fetches for reading, unless the compiler may assume this instruction. */
+    __asm__ volatile("prefetchw %0" : : "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line)));
 #else
     __builtin_prefetch(line, 1);
 #endif
 }
 
 /*
- * Hands a cache line that has been written on to the cache that the cores share, where readers get it sooner than from this core. It takes its time, so it is for who has nothing else to do.
- * A processor that does not know the instruction passes over it.
+ * Cache-line demotion: moves a written cache line to the cache that the cores share, where readers
+ * get the line sooner than from this core. The instruction takes time, so that only a thread
+ * without other work uses it. A processor without the instruction ignores it.
  */
 DATABLOCK_INLINE void datablock_inline_hand_on(const void *line) {
 #if defined(__x86_64__)
-    __asm__ volatile(".byte 0x0f, 0x1c, 0x07" : : "D"(line), "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line))); /* cldemote (%rdi) */
+    /* cldemote (%rdi) */
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x07" : : "D"(line), "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line)));
 #else
     (void)line;
 #endif
 }
 
-/* A moment in which the other hardware thread of the core, and whoever wants the line that was looked at, have their turn. */
+/*
+ * A short pause. The other hardware thread of the core runs meanwhile, and another core can take
+ * the cache line that was polled.
+ */
 DATABLOCK_INLINE void datablock_inline_pause(void) {
 #if defined(__x86_64__)
     __builtin_ia32_pause();
@@ -341,12 +403,12 @@ DATABLOCK_INLINE uint64_t datablock_inline_entry(uint64_t id, uint32_t slot) {
 }
 DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) { return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> 2) & DATABLOCK_LAYOUT_MAX_SLOTS; }
 DATABLOCK_INLINE bool datablock_inline_entry_empty(uint64_t entry) { return datablock_inline_entry_slot(entry) == DATABLOCK_LAYOUT_MAX_SLOTS; }
-/* How far the entry's id is ahead of `id`; the entry must not be empty. */
+/* How far the entry's id is ahead of `id`. The entry must not be empty. */
 DATABLOCK_INLINE int64_t datablock_inline_entry_ahead(uint64_t entry, uint64_t id) {
     return DATABLOCK_LAYOUT_CAST(int64_t, (entry & ~UINT64_C(0xffffff)) - ((id + 1) << 24)) >> 24;
 }
 
-/* The place of message `id` in the ring, by way of a place known: nearly always that of the message before. */
+/* The ring index of message `id`, from a known one: nearly always that of the message before. */
 DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block *b, uint64_t id, uint64_t known, uint32_t known_at) {
     uint64_t further = id - known;
     if (DATABLOCK_UNLIKELY(further >= b->slot_count)) {
@@ -356,19 +418,22 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
     return DATABLOCK_LAYOUT_CAST(uint32_t, at >= b->slot_count ? at - b->slot_count : at);
 }
 
-/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Producer -------------------------------------------------------------------------------- */
 
-/* Scans in a row that find a retired slot pinned, before a dead reader is looked for. */
+/* Successive scans with a pinned retired slot, before the producer looks for a dead reader. */
 #define DATABLOCK_INLINE_SUSPICIOUS 8
-/* From so many bytes on, a scan of the pins costs nothing beside the message. */
+/* From this number of bytes on, a hazard-pointer scan costs nothing beside the message. */
 #define DATABLOCK_INLINE_BIG_SLOT 65536
-/* How many messages ahead a slot is prepared. */
+/* The write prefetch of a slot comes this number of messages ahead. */
 #define DATABLOCK_INLINE_AHEAD 3
-/* A ring that has room for fewer messages than this is about to be full, if it is twice as long or longer, and how long the producer then stands back. */
+/*
+ * Back-off of the producer. It applies if fewer entries than SHORT_OF_ROOM are free, in a ring of
+ * twice this length or more. STAND_BACK is the number of pauses.
+ */
 #define DATABLOCK_INLINE_SHORT_OF_ROOM 32
 #define DATABLOCK_INLINE_STAND_BACK 16
 
-/* One place further. */
+/* The next ring index. */
 DATABLOCK_INLINE uint32_t datablock_inline_place_after(const datablock_inline_block *b, uint32_t at) { return at + 1 == b->slot_count ? 0 : at + 1; }
 
 /* The entry of the next message. */
@@ -380,14 +445,21 @@ DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer
     return &p->block.entries[p->ring_at];
 }
 
-/* Producer.gate, without the rescan: may the next message be published? Before the first rescan min_cursor is so low that it may not. `min_consumers` is find_room's. */
+/*
+ * Producer.gate, the backpressure check, without the rescan: may the next message be published?
+ * Before the first rescan min_cursor is so low that the answer is no. find_room checks
+ * `min_consumers`.
+ */
 DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH);
     return epoch == p->acked && p->next - p->min_cursor < b->slot_count;
 }
 
-/* Producer.rescan: the least LOSSLESS cursor. Cursors are written by others: each is clamped to what it can be. */
+/*
+ * Producer.rescan: computes the low watermark, the smallest LOSSLESS cursor. Other processes write
+ * the cursors, so that each is clamped to the possible range.
+ */
 DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0;
@@ -411,13 +483,14 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     uint64_t *acknowledged = datablock_inline_u64(b->data, DATABLOCK_LAYOUT_JOIN_ACK);
     if (epoch != p->acked || __atomic_load_n(acknowledged, DATABLOCK_PLAIN) != epoch) {
         DATABLOCK_CRASH_POINT("gate.rescanned");
-        __atomic_store_n(acknowledged, epoch, DATABLOCK_ORDER_JOIN_ACK); /* only now: whoever reads it relies on having been seen */
+        /* Only now: a joiner that reads the acknowledgement relies on the rescan. */
+        __atomic_store_n(acknowledged, epoch, DATABLOCK_ORDER_JOIN_ACK);
         DATABLOCK_CRASH_POINT("gate.acknowledged");
         p->acked = epoch;
     }
 }
 
-/* The pins of the attached rows, into p->pins and as bits into p->pinned. Returns how many. */
+/* Copies hazard pointers of attached rows to p->pins, as bits to p->pinned. Returns the count. */
 DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint32_t found = 0;
@@ -445,7 +518,11 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
     return found;
 }
 
-/* Prepares header and beginning of the slot that is claimed after `messages` others: a free one, or, beyond these, one that will be unless a reader pins it. */
+/*
+ * Prefetches header and beginning of the slot that the producer will claim after `messages` other
+ * claims. This is a free slot or, beyond the free ones, a retired slot. A retired slot becomes free
+ * unless a reader pins it.
+ */
 DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_producer *p, uint32_t messages) {
     uint32_t slot;
     if (messages < p->free_count) {
@@ -460,7 +537,10 @@ DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_produ
     datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
 }
 
-/* Producer.refill: frees every retired slot that no pin names, the one that was retired first to be used first. The scan begins after the last retirement it serves. */
+/*
+ * Producer.refill: frees every retired slot that no hazard pointer names. The slot that was retired
+ * first is used first. The scan begins after the last retirement that the scan serves.
+ */
 DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
@@ -475,7 +555,7 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
             p->free_slots[p->free_count++] = slot;
         }
     }
-    for (uint32_t i = 0, at = 0; at < kept; i++) { /* those that stay, in their order */
+    for (uint32_t i = 0, at = 0; at < kept; i++) { /* the slots that stay, in their order */
         if ((p->pinned[p->retired[i] / 64] >> p->retired[i] % 64 & 1) != 0) {
             p->retired[at++] = p->retired[i];
         }
@@ -486,18 +566,22 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     p->retired_count = kept;
     p->pinned_scans = kept == 0 ? 0 : p->pinned_scans + 1;
     if (kept != 0 && p->pinned_scans % DATABLOCK_INLINE_SUSPICIOUS == 0) {
-        p->attend = 1; /* a dead reader is looked for */
+        p->attend = 1; /* the library looks for a dead reader */
     }
 }
 
-/* Producer.eager: big slots are freed as soon as they can be, so that a few are used again and again, which the cache then holds, instead of all spare ones by turns. */
+/*
+ * Producer.eager: big slots are freed at once. The producer then uses a few slots again and again,
+ * which stay in the cache, instead of all spare slots in rotation.
+ */
 DATABLOCK_INLINE bool datablock_inline_eager(const datablock_inline_producer *p) {
     return p->block.slot_size >= DATABLOCK_INLINE_BIG_SLOT && p->retired_count != 0;
 }
 
 /*
- * The ring is nearly full, so the message has many before it, and a moment more is nothing to it. Were the producer to take each place as soon as the reader gives it up, it would ask for
- * the line of the reader's cursor at every message, and both would be slower.
+ * Back-off of the producer when the ring is nearly full. The message has many messages before it,
+ * so that a pause costs nothing. Without back-off the producer would load the line of the reader's
+ * cursor at every message, and both would be slower.
  */
 DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) {
     uint64_t used = p->next - p->min_cursor, count = p->block.slot_count;
@@ -509,7 +593,10 @@ DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) 
     }
 }
 
-/* Producer.lookAt: looks at the entry of the next message, which somebody may have fenced off. False: it is, or it is not what this producer left there. */
+/*
+ * Producer.lookAt: loads the entry of the next message, which another process may have fenced.
+ * False: the entry is fenced, or differs from what this producer left there.
+ */
 DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p, const uint64_t *place) {
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
     if (((entry ^ p->expected[p->ring_at]) & ~(DATABLOCK_INLINE_FENCE | DATABLOCK_INLINE_LOST)) != 0 || (entry & DATABLOCK_INLINE_FENCE) != 0) {
@@ -520,8 +607,9 @@ DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *
 }
 
 /*
- * Producer.findRoom, if that takes no waiting: opens the gate, finds a free slot, knows the entry of the next message; and says for how many more messages nothing of that has to be looked at. False: the
- * library has to do it.
+ * Producer.findRoom without waiting: passes the backpressure check, finds a free slot and loads the
+ * entry of the next message if needed. It also sets the fast-path limit: the messages below the
+ * limit need none of these steps. False: the library has to do the work.
  */
 DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
@@ -558,13 +646,13 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
 #define DATABLOCK_INLINE_OPEN (UINT64_C(1) << 63)
 #define DATABLOCK_INLINE_GENERATIONS (UINT64_C(1) << 47)
 
-/* The mark that follows on the one in a slot's header, in the producer's epoch. */
+/* The mark after the one in a slot's header, in the producer's epoch. */
 DATABLOCK_INLINE_COLD uint64_t datablock_inline_mark(const datablock_inline_producer *p, uint8_t *header) {
     uint64_t before = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
     return (p->epoch & 0xffff) << 47 | ((before + 1) & (DATABLOCK_INLINE_GENERATIONS - 1));
 }
 
-/* Producer.Claim, without waiting. False: nothing has changed, the library has to do it. */
+/* Producer.Claim without waiting. False: nothing has changed, and the library has to claim. */
 DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datablock_write_slot *out) {
     const datablock_inline_block *b = &p->block;
     const uint64_t id = p->next;
@@ -591,13 +679,14 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     p->slot = slot;
     DATABLOCK_CRASH_POINT("claim.remembered");
     uint64_t mark = p->claims[slot] + 1;
-    if (DATABLOCK_UNLIKELY((mark & (DATABLOCK_INLINE_GENERATIONS - 1)) <= 1)) { /* not known, or its generations have come round */
+    if (DATABLOCK_UNLIKELY((mark & (DATABLOCK_INLINE_GENERATIONS - 1)) <= 1)) { /* unknown, or has wrapped */
         mark = datablock_inline_mark(p, header);
     }
     p->claims[slot] = mark;
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, DATABLOCK_INLINE_OPEN | mark);
     DATABLOCK_CRASH_POINT("claim.opened");
-    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the payload comes after the mark: an observer relies on it where stores are seen in order */
+    /* The payload comes after the mark. Observers rely on this where stores are seen in order. */
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_SINCE, p->moment.seen);
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, id + 1);
     DATABLOCK_CRASH_POINT("claim.marked");
@@ -620,13 +709,14 @@ DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_SINCE, 0);
 }
 
-/* Whether `slot` is the open claim. */
+/* True: `slot` is the open claim. */
 DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *p, const datablock_write_slot *slot) {
     return p->claimed && slot->id == p->next && slot->index == p->slot;
 }
 
 /*
- * Producer.Commit of the open claim; `length` fits. `stamp` is CLOCK_REALTIME or 0. False: the publication failed and the library has to say why; the claim's marks are gone.
+ * Producer.Commit of the open claim. `length` fits the slot. `stamp` is CLOCK_REALTIME or 0. False:
+ * the publication failed, and the library has to report why. The claim's marks are cleared.
  */
 DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
     const datablock_inline_block *b = &p->block;
@@ -635,7 +725,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     uint8_t *data = b->data, *header = datablock_inline_header(b, slot);
     uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_at], expected = *known;
     datablock_inline_prepare(place);
-    datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES); /* beyond the ring's end it is a line that nobody needs */
+    datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES); /* beyond the ring's end: a line that is not needed */
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_LENGTH, length);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP, stamp);
@@ -649,7 +739,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     }
     DATABLOCK_CRASH_POINT("commit.published");
     uint32_t old = datablock_inline_entry_slot(expected);
-    if (DATABLOCK_LIKELY(old < b->slots)) { /* an empty entry's is not */
+    if (DATABLOCK_LIKELY(old < b->slots)) { /* false for an empty entry */
         p->retired[p->retired_count++] = old;
     }
     *known = entry;
@@ -662,7 +752,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     return true;
 }
 
-/* Whether somebody sleeps, or is about to: then the publication is followed by a wake. */
+/* True: a consumer sleeps, or is about to sleep. A wake then follows the publication. */
 DATABLOCK_INLINE bool datablock_inline_sleepers(const datablock_inline_block *b) {
     return __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), DATABLOCK_ORDER_WAITING) != 0;
 }
@@ -674,35 +764,36 @@ DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
     p->claimed = 0;
     (void)datablock_inline_next_entry(p);
     p->until = 0;
-    p->expected[p->ring_at] |= DATABLOCK_INLINE_FENCE; /* a forced recovery may have fenced off the claim that has ended: the next one is another */
+    /* A forced recovery may have fenced this claim. The next claim is another: load the entry. */
+    p->expected[p->ring_at] |= DATABLOCK_INLINE_FENCE;
     p->free_slots[p->free_count++] = p->slot;
     datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_ABORTED, 1);
 }
 
-/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Consumer -------------------------------------------------------------------------------- */
 
-/* What a look for the next message found. SLOW: something out of the ordinary, and nothing has changed. */
+/* The result of a poll for the next message. SLOW: an unusual case, and nothing has changed. */
 typedef enum datablock_inline_found { DATABLOCK_INLINE_NOTHING, DATABLOCK_INLINE_MESSAGE, DATABLOCK_INLINE_SLOW } datablock_inline_found;
 
-/* Consumer.rowMine: a forced eviction changes the row's state. */
+/* Consumer.rowMine: this consumer owns the row. A forced eviction changes the row's status. */
 DATABLOCK_INLINE bool datablock_inline_row_mine(const datablock_inline_consumer *c) {
     return datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_STATUS) == c->mine;
 }
 
 DATABLOCK_INLINE datablock_inline_hold *datablock_inline_free_hold(datablock_inline_consumer *c) {
     datablock_inline_hold *h = c->holds;
-    while (DATABLOCK_UNLIKELY(h->used)) { /* ends: fewer than max_pins are held */
+    while (DATABLOCK_UNLIKELY(h->used)) { /* terminates: fewer than max_pins are held */
         h++;
     }
     return h;
 }
 
-/* The pin of a hold. */
+/* The hazard pointer of a hold. */
 DATABLOCK_INLINE uint64_t *datablock_inline_pin_of(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
     return datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * DATABLOCK_LAYOUT_CAST(uint64_t, h - c->holds));
 }
 
-/* Consumer.unpin. True: the producer waits for it and is to be woken. */
+/* Consumer.unpin: clears the hazard pointer. True: the producer waits for this; wake it. */
 DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
     (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), 0, DATABLOCK_ORDER_UNPIN);
     DATABLOCK_CRASH_POINT("release.unpinned");
@@ -710,7 +801,10 @@ DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c,
            DATABLOCK_LAYOUT_WAIT_ANY;
 }
 
-/* Consumer.advance. True: the producer waits for one of the ids that the cursor crosses and is to be woken. */
+/*
+ * Consumer.advance: moves the cursor. True: the producer waits for one of the ids that the cursor
+ * crosses, and the caller has to wake the producer.
+ */
 DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *c, uint64_t to) {
     uint64_t from = __atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_CURSOR), to, DATABLOCK_ORDER_ADVANCE);
     DATABLOCK_CRASH_POINT("release.advanced");
@@ -720,8 +814,12 @@ DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *
 }
 
 /*
- * Consumer.hold: pins the slot that `entry`, loaded after `scan`, names. False: it may already be free for the producer. Either the entry still stands, then the
- * slot is not retired; or no scan has begun since before it was loaded, then none that serves the slot's retirement can have missed the pin.
+ * Consumer.hold: sets the hazard pointer to the slot that `entry` names. `entry` was loaded after
+ * `scan`. False: the slot may already be free for the producer. True has one of two reasons:
+ *
+ * 1. The entry is unchanged: the slot is not retired.
+ * 2. No scan has begun since before the entry was loaded: no scan that serves the slot's retirement
+ *    can have missed the hazard pointer.
  */
 DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h, uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
     const datablock_inline_block *b = &c->block;
@@ -736,7 +834,10 @@ DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablo
     return false;
 }
 
-/* Consumer.deliver. False: the slot's header is not what was published, or there is a checksum to compare; nothing has changed. */
+/*
+ * Consumer.deliver. False: the slot's header is not what was published, or the library has a
+ * checksum to compare. Nothing has changed then.
+ */
 DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery, datablock_inline_hold *h, uint64_t id, uint32_t slot, uint64_t missed,
                                                datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
@@ -771,7 +872,7 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
     return true;
 }
 
-/* The entry of the message that comes next in order. */
+/* The entry of the next message in order. */
 DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(c->ring_next != c->next)) {
         c->ring_at = datablock_inline_place_of(&c->block, c->next, c->ring_next, c->ring_at);
@@ -780,7 +881,7 @@ DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_
     return &c->block.entries[c->ring_at];
 }
 
-/* Asks the clock when it is time to. */
+/* Reads the real clock once every DATABLOCK_INLINE_TRUST messages. */
 DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(c->next >= c->overdue)) {
         (void)datablock_inline_check(&c->moment);
@@ -789,8 +890,10 @@ DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
 }
 
 /*
- * The message at ring_at has been taken. `close`, which is looked at once a line of entries: the next one is there already, and the producer is about to write to the same line. A reader that
- * keeps so close takes the line from it at every message, and waits for it in turn. Where the next one is not there, the two may be taking turns, and nothing is to be gained by waiting.
+ * The consumer has taken the message at ring_at. This function sets `close` once in each cache line
+ * of entries. `close` means: the next message is present, and the producer still writes to the same
+ * line. Such a reader takes the line from the producer at every message, and waits for the line in
+ * turn. If the next message is absent, the two may alternate, and a back-off would gain nothing.
  */
 DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
@@ -805,7 +908,7 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     c->ring_at = datablock_inline_place_after(b, at);
 }
 
-/* Consumer.nextLossless: the producer waits for this reader's cursor, so no pin is needed. */
+/* Consumer.nextLossless. The producer waits for the cursor, so that no hazard pointer is needed. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock_inline_consumer *c, datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
         return DATABLOCK_INLINE_SLOW;
@@ -821,14 +924,14 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
     return DATABLOCK_INLINE_MESSAGE;
 }
 
-/* Consumer.nextOrdered, unless it was overtaken. */
+/* Consumer.nextOrdered, unless the consumer was overrun. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
     const datablock_inline_block *b = &c->block;
     const uint64_t *place = datablock_inline_wanted_entry(c);
     uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, c->next);
-    if (ahead < 0) { /* half a turn of the tags behind, newer looks like older */
+    if (ahead < 0) { /* a reader that is 2^39 messages behind sees newer tags as older */
         uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
         return commit <= c->next + b->slot_count ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
@@ -851,7 +954,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
     return DATABLOCK_INLINE_MESSAGE;
 }
 
-/* Consumer.nextLatest, unless the newest message was discarded or overtaken meanwhile. */
+/* Consumer.nextLatest, unless the newest message has a tombstone or was overwritten meanwhile. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
     const datablock_inline_block *b = &c->block;
     uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
@@ -899,13 +1002,17 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
     if (missed != 0) {
         datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
     }
-    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next); /* for people, and for a durable consumer's return */
+    /* Informational, and for a durable consumer's return. */
+    datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next);
     DATABLOCK_CRASH_POINT("release.moved");
     datablock_inline_overdue(c);
     return DATABLOCK_INLINE_MESSAGE;
 }
 
-/* Consumer.Next, without waiting. *wake becomes true when the producer is to be woken, whatever was found. */
+/*
+ * Consumer.Next without waiting. *wake becomes true when the caller has to wake the producer,
+ * whatever the result is.
+ */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
     if (DATABLOCK_UNLIKELY(!datablock_inline_row_mine(c) || c->held >= c->max_pins)) {
         return DATABLOCK_INLINE_SLOW;
@@ -920,7 +1027,10 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
     }
 }
 
-/* The hold that `slot` is of, NULL if it is none, or may not end yet. *first becomes the least id held in order beside it. */
+/*
+ * The hold of `slot`. NULL: there is no such hold, or it may not end yet. *first becomes the least
+ * id of the other holds in order.
+ */
 DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c, const datablock_read_slot *slot, uint64_t *first) {
     datablock_inline_hold *found = DATABLOCK_INLINE_NULL;
     for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
@@ -934,7 +1044,7 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
     return found != DATABLOCK_INLINE_NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order && *first < found->id ? DATABLOCK_INLINE_NULL : found;
 }
 
-/* Consumer.Release. False: something out of the ordinary, and nothing has changed. */
+/* Consumer.Release. False: an unusual case, and nothing has changed. */
 DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
     datablock_inline_hold *h = c->holds;
     uint64_t to = c->next, first = UINT64_MAX;
@@ -966,32 +1076,44 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
     return true;
 }
 
-/* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 /*
- * A handle leads to a place in the library's table: [index 16][0: 4][generation 42][kind 2]. (With a bit of the four a caller would have to invent, it may lead to a place that is not to
- * be entered.) A thread that uses a handle says so in a word of its own (`current`) and then looks at the place (`word`, `owners`); whoever takes the place away from it changes these and then looks at that word, with a barrier on behalf of both. So a thread that goes on using its
- * handle pays for no locked operation; a change of threads costs a system call.
+ * A handle leads to an entry of the library's handle table (a place). Its bits are
+ * [index 16][flags 4][generation 42][kind 2], and the four flag bits of a valid handle are zero.
+ * Only the slow path checks them: a forged handle with a flag bit may match an entry in transition
+ * here, and enter a place that must not be entered.
+ *
+ * Handles use biased locking (an asymmetric Dekker handshake). The owning thread stores the table
+ * entry in its `current`, then checks `word` and `owners`. A thread that takes or closes the handle
+ * changes `word` or `owners`, executes a barrier for both threads, then reads the owner's
+ * `current`. A thread that keeps its handle therefore pays for no locked instruction. A change of
+ * threads costs a system call.
  */
 typedef struct datablock_inline_place {
-    uint64_t word; /* the handle while it can be used; other bits when the library has to be asked */
-    struct datablock_inline_thread *owners[4]; /* by kind: the thread that used it last. NULL for every other kind, so that a handle of the wrong one is not let in */
+    uint64_t word; /* the handle while the fast path may use it; otherwise other bits, for the library */
+    /* By kind: the thread that used the handle last. NULL for other kinds: they are refused. */
+    struct datablock_inline_thread *owners[4];
     void *state; /* datablock_inline_producer or _consumer */
-    uint64_t reserved[2]; /* the library's */
+    uint64_t reserved[2]; /* for the library */
 } datablock_inline_place;
 
 typedef struct datablock_inline_thread {
-    datablock_inline_place *current; /* where this thread is in a call, NULL: nowhere */
-    datablock_inline_place *places; /* the table, 65536 of them */
-    uint32_t fence; /* 1: the system has no barrier on behalf of others, so this thread makes its own */
-    uint32_t failed; /* what the last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
+    datablock_inline_place *current; /* the place whose call this thread is in, NULL: none */
+    datablock_inline_place *places; /* the table of 65536 places */
+    uint32_t fence; /* 1: the system has no membarrier, so that this thread executes its own fence */
+    uint32_t failed; /* the result of the last call: DATABLOCK_INLINE_SUCCEEDED and so on */
     uint32_t idle; /* the place of a consumer that found nothing to read */
-    uint32_t waited; /* 1: it has polled for a message in vain since it wrote one itself, so that it may be taking turns with somebody */
-    uint32_t stand_back; /* pauses for which a reader stands back that is close to the producer: on one processor a pause is ten times as long as on another */
+    uint32_t waited; /* 1: this thread has polled in vain since its last commit, and may alternate with a process */
+    /* Back-off of a reader near the producer, in pauses: a pause differs tenfold by processor. */
+    uint32_t stand_back;
     uint32_t reserved;
 } datablock_inline_thread;
 
-/* Which text datablock_error_detail gives: none, that of the last error, one of a read that was not to wait and found nothing, with or without a producer. */
+/*
+ * Which text datablock_error_detail returns: none, the text of the last error, or the text of a
+ * read that does not wait and found nothing, with or without a producer.
+ */
 enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
 
 #define DATABLOCK_INLINE_VERSION 5
@@ -1000,19 +1122,22 @@ enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDL
 #define DATABLOCK_INLINE_OBSERVER 3u
 #define DATABLOCK_INLINE_INDEX_SHIFT 48
 
-/* For the functions below only. The calling thread's struct, or NULL: use the exported functions. Never freed while the thread lives. */
+/*
+ * For the functions below only. Returns the calling thread's struct, which lives as long as the
+ * thread. NULL: use the exported functions.
+ */
 DATABLOCK_API datablock_inline_thread *datablock_inline_enlist(uint32_t version);
 /* CLOCK_REALTIME in nanoseconds. */
 DATABLOCK_API uint64_t datablock_inline_realtime(void);
-/* Let sleepers look again. */
+/* Wake the sleepers, which then poll again. */
 DATABLOCK_API void datablock_inline_wake_consumers(const datablock_inline_block *block);
 DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *block);
 
 #ifdef __cplusplus
 } /* extern "C" */
 /*
- * A thread that the library has not met seems to be inside a call, so that its first one goes the
- * slow way. That it has no table tells it from one that is inside.
+ * A thread that is not enlisted yet seems to be inside a call, so that its first call takes the
+ * slow path. Such a thread has no table, which distinguishes it from a thread inside a call.
  */
 inline __attribute__((visibility("hidden"))) datablock_inline_place datablock_inline_nowhere;
 inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
@@ -1024,7 +1149,10 @@ static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) =
 static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) = &datablock_inline_nobody;
 #endif
 
-/* The library meets this thread. False: it knows it already, or has no memory for it, or does not know this version of the header. */
+/*
+ * Enlists this thread in the library. False: the thread is enlisted already, the library has no
+ * memory for it, or the library does not know this version of the header.
+ */
 DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
     datablock_inline_thread *self = datablock_inline_self->places == DATABLOCK_INLINE_NULL ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION) : DATABLOCK_INLINE_NULL;
     if (self == DATABLOCK_INLINE_NULL) {
@@ -1034,7 +1162,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
     return __atomic_load_n(&self->current, __ATOMIC_RELAXED) == DATABLOCK_INLINE_NULL;
 }
 
-/* Enters a handle's place, whose *state it gives. False: the library has to do it. Otherwise leave follows. */
+/* Enters a handle's place and sets *state; leave must follow. False: the library does the call. */
 DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, void **state) {
     if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) != DATABLOCK_INLINE_NULL) && !datablock_inline_meet()) {
         return false; /* a signal handler inside a call */
@@ -1045,7 +1173,7 @@ DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, voi
     if (DATABLOCK_UNLIKELY(self->fence)) {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     } else {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* whoever takes the place away makes the barrier for both */
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the thread that takes the place executes the barrier for both */
     }
     if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle || __atomic_load_n(&place->owners[kind], __ATOMIC_RELAXED) != self)) {
         __atomic_store_n(&self->current, DATABLOCK_INLINE_NULL, __ATOMIC_RELEASE);
@@ -1064,8 +1192,9 @@ DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
 }
 
 /*
- * A read that does not wait and has found nothing: polled, perhaps, millions of times. False: the library has to look at the producer, which it does once a moment, or at the end of the stream. That
- * there is no producer is not said without a look: one may have come.
+ * A read that does not wait and found nothing; a program may poll so millions of times. False: the
+ * library has to probe for a producer, once a tick, or has to report the end of the stream. Only a
+ * probe may report that there is no producer: a new one may have attached.
  */
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(!c->producer_there || DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 || (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
@@ -1076,9 +1205,9 @@ DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
     return true;
 }
 
-/* ---- The functions of datablock.h ------------------------------------------------------------------------------------------------ */
+/* ---- The functions of datablock.h ------------------------------------------------------------ */
 
-/* Each does its work, or nothing and says false: then the library does it. */
+/* Each function does its work, or does nothing and returns false: then the library works. */
 
 DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
@@ -1095,8 +1224,8 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
 }
 
 /*
- * Publishes the open claim, and wakes consumers that sleep. False: it is still open, and the
- * library publishes or ends it. The place is entered.
+ * Publishes the open claim, and wakes consumers that sleep. False: the claim is still open, and the
+ * library publishes or ends it. The caller has entered the place.
  */
 DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
     bool done = datablock_inline_commit(p, length, stamp);
@@ -1152,13 +1281,16 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
     return done;
 }
 
-/* How often a poll looks that follows on one that found nothing: there and back again takes longer than a look, and a message that comes meanwhile would be found that much later. */
+/*
+ * Number of looks of a poll that follows a poll without a message. The way out of the call and back
+ * takes longer than a look, and would delay a message that arrives meanwhile.
+ */
 #define DATABLOCK_INLINE_LOOKS 8
 
 /*
- * What a read comes to that finds the message there, or does not wait; the place is entered. SLOW:
- * the library has to go on. NOTHING: the time of a call that does not wait is up, and what
- * datablock_error_detail says of it is noted.
+ * A read that finds the message or does not wait. The caller has entered the place. SLOW: the
+ * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
+ * datablock_error_detail is noted.
  */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
@@ -1197,7 +1329,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
     return found;
 }
 
-/* *status is OK, or TIMEOUT of a call that does not wait. */
+/* *status is OK, or TIMEOUT for a call that does not wait. */
 DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
@@ -1230,7 +1362,7 @@ DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer,
     return done;
 }
 
-#ifndef DATABLOCK_INLINE_NO_NAMES /* the library itself, which exports these names */
+#ifndef DATABLOCK_INLINE_NO_NAMES /* set by the library itself, which exports these names */
 
 DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
     return DATABLOCK_LIKELY(datablock_inline_try_write_begin(producer, timeout_ms, out)) ? DATABLOCK_OK

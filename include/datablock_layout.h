@@ -3,13 +3,16 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * Where every word of a block's two files is. docs/segment-format.md explains it; internal/layout/layout.go is the definition, and a test
- * compares this file with it name by name: a constant HdrSlotCount there is DATABLOCK_LAYOUT_HDR_SLOT_COUNT here.
+ * This header says where every word of a block's two files is. docs/segment-format.md explains the
+ * words. internal/layout/layout.go is the definition, and a test compares this file with it name by
+ * name: a constant HdrSlotCount there is DATABLOCK_LAYOUT_HDR_SLOT_COUNT here.
  *
- * Programs need this only to look into a block on their own; datablock.h is the interface. C11 or C++17.
+ * Programs need this header only to inspect a block without the library; datablock.h is the
+ * interface. C11 or C++17.
  *
- * All words are little-endian and naturally aligned. Words that change while others look must be accessed with atomic operations; the structs
- * say where they are, not how to read them. Whoever maps a block checks its header against the file sizes first and trusts no offset twice.
+ * All words are little-endian and naturally aligned. Words that change while other processes read
+ * them need atomic accesses: the structs say where the words are, not how to read them. A program
+ * that maps a block checks the header against the file sizes first, and reads no offset twice.
  */
 #ifndef DATABLOCK_LAYOUT_H
 #define DATABLOCK_LAYOUT_H
@@ -17,7 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* CAST: a conversion, in the form that the language's compilers do not warn of. */
+/* CAST converts a value in the form that the compilers of the language do not warn about. */
 #ifdef __cplusplus
 #define DATABLOCK_LAYOUT_ASSERT(condition) static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) static_cast<type>(value)
@@ -30,9 +33,8 @@
 /* Identification of the two files. */
 #define DATABLOCK_LAYOUT_MAGIC_DATA UINT64_C(0x314B4C4241544144) /* "DATABLK1" */
 #define DATABLOCK_LAYOUT_MAGIC_CONTROL UINT64_C(0x314C544342415441) /* "ATABCTL1" */
-
-#define DATABLOCK_LAYOUT_FORMAT_MAJOR 1 /* a reader refuses another one */
-#define DATABLOCK_LAYOUT_FORMAT_MINOR 0 /* a reader accepts any; fields are only ever added */
+#define DATABLOCK_LAYOUT_FORMAT_MAJOR 1 /* a reader refuses every other value */
+#define DATABLOCK_LAYOUT_FORMAT_MINOR 0 /* a reader accepts every value; fields are only added */
 
 /* Sizes. */
 #define DATABLOCK_LAYOUT_PAGE 4096
@@ -40,7 +42,6 @@
 #define DATABLOCK_LAYOUT_SLOT_HEADER 64
 #define DATABLOCK_LAYOUT_BLOCK_ID_LEN 16
 #define DATABLOCK_LAYOUT_HASH_LEN 32
-
 #define DATABLOCK_LAYOUT_MAX_NAME_LEN 200 /* of a block */
 #define DATABLOCK_LAYOUT_MAX_ROW_NAME_LEN 63 /* of a participant */
 #define DATABLOCK_LAYOUT_MAX_PINS 8
@@ -56,10 +57,10 @@
 #define DATABLOCK_LAYOUT_ROW_SIZE 512
 #define DATABLOCK_LAYOUT_PRODUCER_ROW 0
 #define DATABLOCK_LAYOUT_MASK_WORDS 4
-#define DATABLOCK_LAYOUT_IMMUTABLE_LEN 576 /* bytes of the immutable header, its hash included */
+#define DATABLOCK_LAYOUT_IMMUTABLE_LEN 576 /* bytes of the immutable header, hash included */
 #define DATABLOCK_LAYOUT_CONTROL_HEADER_LEN 256
 
-/* ---- Data file: the immutable header on page 0, the words of the producer and of recovery on page 1 ---- */
+/* ---- Data file: page 0 is the immutable header, producer and recovery write to page 1 ---- */
 
 #define DATABLOCK_LAYOUT_HDR_MAGIC 0
 #define DATABLOCK_LAYOUT_HDR_MAJOR 8
@@ -126,7 +127,7 @@
 #define DATABLOCK_LAYOUT_METRIC_TIMEOUTS 4656
 #define DATABLOCK_LAYOUT_METRIC_SCANS 4664
 #define DATABLOCK_LAYOUT_METRIC_CLEANED 4672
-#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192 /* schema text, and behind it, from the next cache line on, that of the flexible zone; whole pages, if there is one */
+#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192 /* schema text; the zone's from the next cache line on; whole pages */
 
 typedef struct datablock_layout_data {
     uint64_t magic;
@@ -142,7 +143,7 @@ typedef struct datablock_layout_data {
     uint64_t stride; /* distance of payloads */
     uint64_t alignment; /* of payloads */
     uint64_t ring_offset;
-    uint64_t payload_offset; /* payload of slot 0; its header is the line before */
+    uint64_t payload_offset; /* payload of slot 0; the slot's header is the line before */
     uint64_t schema_offset;
     uint64_t schema_length; /* bytes of canonical text, 0: no schema */
     uint32_t consumer_limit;
@@ -161,48 +162,48 @@ typedef struct datablock_layout_data {
     uint32_t schema_patch;
     uint8_t schema_hash[32]; /* BLAKE2b-256 of the canonical text, zero: no schema */
     uint8_t secret_hash[32]; /* BLAKE2b-256 keyed with the secret, of the block id; zero: no secret */
-    uint64_t retention; /* ms that a dead durable consumer keeps its row, 0: for ever */
+    uint64_t retention; /* ms for which the row of a dead durable consumer is kept, 0: for ever */
     char name[208]; /* name_len bytes, then zeros */
-    uint64_t zone_schema_length; /* bytes of canonical text of the flexible zone's schema, 0: it has none */
+    uint64_t zone_schema_length; /* bytes of canonical text of the flexible zone's schema, 0: none */
     uint32_t zone_schema_major;
     uint32_t zone_schema_minor;
     uint32_t zone_schema_patch;
     uint8_t reserved_zone_schema[4];
-    uint8_t zone_schema_hash[32]; /* BLAKE2b-256 of that text, zero: none */
+    uint8_t zone_schema_hash[32]; /* BLAKE2b-256 of the zone's canonical text, zero: no schema */
     uint8_t reserved_header[16]; /* zeros, as every reserved byte */
     uint8_t hash[32]; /* BLAKE2b-256 of bytes [0, 544) */
     uint8_t reserved0[3520];
-    uint32_t state; /* DATABLOCK_LAYOUT_STATE_*; polled by all, changes rarely */
+    uint32_t state; /* DATABLOCK_LAYOUT_STATE_*; all participants poll it, and it changes rarely */
     uint8_t reserved1[60];
-    uint64_t epoch; /* number of producers that opened the block */
+    uint64_t epoch; /* number of producers that opened the block: the producer's generation */
     uint64_t producer_pid;
     uint64_t producer_start;
     uint64_t producer_pidns;
     uint8_t reserved2[32];
-    uint64_t commit; /* hint: one past the newest id */
+    uint64_t commit; /* hint: one past a published id, not always the newest */
     uint8_t reserved3[56];
-    uint32_t event; /* futex word of the consumers */
+    uint32_t event; /* event count of the consumers: their futex word */
     uint8_t reserved4[60];
-    uint64_t producer_waiting; /* 0 not waiting, cursor that must be reached, or DATABLOCK_LAYOUT_WAIT_ANY */
+    uint64_t producer_waiting; /* 0: no; else the awaited cursor, or DATABLOCK_LAYOUT_WAIT_ANY */
     uint8_t reserved5[56];
     uint64_t join_ack; /* the join_epoch that the producer's last rescan served */
     uint8_t reserved6[56];
-    uint64_t scan_epoch; /* number of pin scans begun */
+    uint64_t scan_epoch; /* number of hazard-pointer scans begun */
     uint8_t reserved7[56];
     uint64_t claim_since; /* CLOCK_MONOTONIC ns of the open claim, 0: none */
     uint64_t claim_id; /* id + 1 of the open claim, 0: none */
-    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the producer's last turn, a tenth of a second of calls */
-    uint64_t wait_since; /* CLOCK_MONOTONIC ns since when the producer has no room, while producer_waiting is not 0; 0: not known */
+    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the producer's last tick (100 ms of calls) */
+    uint64_t wait_since; /* CLOCK_MONOTONIC ns at which the producer found no room, while producer_waiting is not 0; 0: not known */
     uint8_t reserved8[32];
     uint64_t metric_written; /* messages, by all producers of the block */
     uint64_t metric_bytes; /* payload bytes */
-    uint64_t metric_aborted; /* claims */
-    uint64_t metric_fenced; /* claims */
+    uint64_t metric_aborted; /* claims given back */
+    uint64_t metric_fenced; /* claims fenced by a forced recovery */
     uint64_t metric_waits; /* claims that had to wait */
     uint64_t metric_wait_ns;
     uint64_t metric_timeouts;
-    uint64_t metric_scans; /* pin scans */
-    uint64_t metric_cleaned; /* dead rows the producer released */
+    uint64_t metric_scans; /* hazard-pointer scans */
+    uint64_t metric_cleaned; /* dead rows that the producer cleaned */
     uint8_t reserved9[3512];
 } datablock_layout_data;
 
@@ -270,17 +271,18 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_wait_ns, METRIC_WAIT_NS);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_timeouts, METRIC_TIMEOUTS);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_scans, METRIC_SCANS);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, metric_cleaned, METRIC_CLEANED);
-DATABLOCK_LAYOUT_ASSERT(offsetof(datablock_layout_data, hash) + DATABLOCK_LAYOUT_HASH_LEN == DATABLOCK_LAYOUT_IMMUTABLE_LEN);
+DATABLOCK_LAYOUT_ASSERT(offsetof(datablock_layout_data, hash) + DATABLOCK_LAYOUT_HASH_LEN ==
+                        DATABLOCK_LAYOUT_IMMUTABLE_LEN);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA_REGION);
 
 /* Block flags, stored in HDR_FLAGS. The values are those of DATABLOCK_FLAG_*. */
 #define DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS (1u << 0)
 #define DATABLOCK_LAYOUT_FLAG_TIMESTAMP (1u << 4)
 
-/* In ROW_CLOCK: a participant whose time namespace has no offset of its own. */
+/* In ROW_CLOCK: the offset of the participant's time namespace is known. */
 #define DATABLOCK_LAYOUT_CLOCK_KNOWN (UINT64_C(1) << 63)
 
-/* In PRODUCER_WAITING: any unpin, attach or detach is of interest. */
+/* In PRODUCER_WAITING: the producer waits for any cleared hazard pointer, attach or detach. */
 #define DATABLOCK_LAYOUT_WAIT_ANY UINT64_MAX
 
 /* Block states. */
@@ -290,7 +292,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_STATE_SUPERSEDED 4
 #define DATABLOCK_LAYOUT_STATE_REPLACING 5
 
-/* ---- Control file, page 0: an immutable header, then words that everybody attached may write ---- */
+/* ---- Control file, page 0: immutable header, then words that every participant may write ---- */
 
 #define DATABLOCK_LAYOUT_CTL_MAGIC 0
 #define DATABLOCK_LAYOUT_CTL_MAJOR 8
@@ -314,8 +316,8 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_LOCK_SLEEPERS 8
 
 typedef struct datablock_layout_lock {
-    uint64_t owner; /* incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. */
-    uint32_t sleepers; /* odd: somebody sleeps, or is about to; who wakes counts up; the futex word */
+    uint64_t owner; /* generation:32 row+1:16, 0: free; bit 63 alone: free, but never released */
+    uint32_t sleepers; /* the futex word. Odd: a participant sleeps or is about to; a waker adds 1 */
     uint8_t reserved[52];
 } datablock_layout_lock;
 
@@ -336,17 +338,17 @@ typedef struct datablock_layout_control {
     uint64_t size; /* bytes of the control file */
     uint32_t consumer_limit;
     uint8_t reserved0[212];
-    uint64_t waiting; /* mask of the consumers that sleep or are about to, bit row % 64 */
+    uint64_t waiting; /* mask of the consumers that sleep or are about to sleep, bit row % 64 */
     uint8_t reserved1[56];
-    uint32_t wake; /* futex word of the producer */
+    uint32_t wake; /* event count of the producer: the futex word */
     uint8_t reserved2[60];
-    uint64_t join_epoch;
+    uint64_t join_epoch; /* number of consumers that have joined at the oldest message */
     uint8_t reserved3[56];
-    uint64_t active[4]; /* bit per row: attached */
+    uint64_t active[4]; /* bit per row: attached, hazard pointers count */
     uint8_t reserved4[32];
-    uint64_t lossless[4]; /* bit per row: the producer minds its cursor */
+    uint64_t lossless[4]; /* bit per row: the row's cursor binds the producer */
     uint8_t reserved5[32];
-    uint64_t cleaned; /* rows cleaned by anybody */
+    uint64_t cleaned; /* rows cleaned, by all processes */
     uint64_t mismatches; /* opens that were refused because of the schema */
     uint8_t reserved6[48];
     datablock_layout_lock spin_locks[8];
@@ -372,7 +374,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_control, counters, CTL_COUNTERS);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_line) == DATABLOCK_LAYOUT_CACHE_LINE);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_control) == DATABLOCK_LAYOUT_CTL_ROWS);
 
-/* ---- Control file: one participant row; row 0 is the producer's ---- */
+/* ---- Control file: one participant row; row 0 belongs to the producer ---- */
 
 #define DATABLOCK_LAYOUT_ROW_STATUS 0
 #define DATABLOCK_LAYOUT_ROW_INCARNATION 4
@@ -405,30 +407,30 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_control) == DATABLOCK_LAYOUT_CTL
 
 typedef struct datablock_layout_row {
     uint32_t status; /* DATABLOCK_LAYOUT_ROW_* */
-    uint32_t incarnation; /* times this row was attached */
+    uint32_t incarnation; /* the generation: how many times this row was attached */
     uint64_t pid;
     uint64_t start; /* start time of the process, clock ticks since boot */
-    uint64_t pidns; /* inode of its pid namespace */
+    uint64_t pidns; /* inode of the process's pid namespace */
     uint32_t uid;
     uint8_t role; /* 1 producer, 2 consumer */
     uint8_t delivery; /* 1 lossless, 2 ordered, 3 latest */
     uint8_t durable;
     uint8_t max_pins;
     uint64_t attached; /* CLOCK_REALTIME ns */
-    uint64_t died; /* CLOCK_REALTIME ns of the discovery of a dead durable consumer, 0: lives */
+    uint64_t died; /* CLOCK_REALTIME ns at which a durable consumer was found dead, 0: alive */
     uint32_t name_len;
     char name[64]; /* name_len bytes, then zeros */
     uint8_t reserved0[4];
-    uint64_t clock; /* DATABLOCK_LAYOUT_CLOCK_KNOWN + the ns by which its CLOCK_MONOTONIC is ahead of the machine's, 0: not known */
+    uint64_t clock; /* DATABLOCK_LAYOUT_CLOCK_KNOWN + the ns by which the owner's CLOCK_MONOTONIC is ahead of the machine's, 0: not known */
     uint8_t reserved_clock[56];
-    uint64_t cursor;
-    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last turn, a tenth of a second of calls */
+    uint64_t cursor; /* the next id that the consumer has not released (LATEST: has not read) */
+    uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last tick (100 ms of calls) */
     uint64_t read; /* messages */
     uint64_t missed; /* messages */
     uint64_t bytes;
-    uint64_t join; /* join_epoch to be acknowledged before the cursor binds the producer, 0: it does */
+    uint64_t join; /* join_epoch that the producer must acknowledge before the cursor binds it, or 0 */
     uint8_t reserved1[16];
-    uint64_t pins[8]; /* slot + 1, 0: none */
+    uint64_t pins[8]; /* hazard pointers: slot + 1, 0: none */
     uint64_t waits;
     uint64_t wait_ns;
     uint64_t timeouts;
@@ -468,17 +470,16 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_row, overruns, ROW_OVERRUNS);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_row, checksums, ROW_CHECKSUMS);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZE);
 
-/* Row states. Who is alive is judged by the row lock alone. */
+/* Row states. Only the liveness lease decides whether an owner is alive. */
 #define DATABLOCK_LAYOUT_ROW_FREE 0
 #define DATABLOCK_LAYOUT_ROW_ATTACHING 1
 #define DATABLOCK_LAYOUT_ROW_ACTIVE 2
 #define DATABLOCK_LAYOUT_ROW_DEAD 3 /* durable, keeps name and cursor */
-#define DATABLOCK_LAYOUT_ROW_EVICTING 4 /* being emptied by force: its owner lives, and is told */
+#define DATABLOCK_LAYOUT_ROW_EVICTING 4 /* being evicted by force: the owner lives and gets FENCED */
 
 /* Roles and deliveries. */
 #define DATABLOCK_LAYOUT_ROLE_PRODUCER 1
 #define DATABLOCK_LAYOUT_ROLE_CONSUMER 2
-
 #define DATABLOCK_LAYOUT_LOSSLESS 1
 #define DATABLOCK_LAYOUT_ORDERED 2
 #define DATABLOCK_LAYOUT_LATEST 3
@@ -494,15 +495,15 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 #define DATABLOCK_LAYOUT_RING 3
 
 /* Byte offsets of the locks on the control file, beyond any mapping of it. */
-#define DATABLOCK_LAYOUT_LOCK_ROWS (UINT64_C(1) << 40) /* + LOCK_STRIDE * row: the participant lives */
-#define DATABLOCK_LAYOUT_LOCK_STRIDE 4 /* from row to row, so that the locks of two rows are never neighbours */
-#define DATABLOCK_LAYOUT_LOCK_CLEANING 1 /* the byte after a row's: somebody cleans it; held together the two are one lock of two bytes */
-#define DATABLOCK_LAYOUT_LOCK_NAMES ((UINT64_C(1) << 40) + 8192) /* + hash(name) % LOCK_NAME_MOD: attaching under a durable name */
+#define DATABLOCK_LAYOUT_LOCK_ROWS (UINT64_C(1) << 40) /* + LOCK_STRIDE * row: the liveness lease */
+#define DATABLOCK_LAYOUT_LOCK_STRIDE 4 /* the locks of two rows are never neighbours */
+#define DATABLOCK_LAYOUT_LOCK_CLEANING 1 /* the byte after a lease: row is cleaned; the two are one lock of 2 bytes */
+#define DATABLOCK_LAYOUT_LOCK_NAMES ((UINT64_C(1) << 40) + 8192) /* + hash(name) % LOCK_NAME_MOD: attach by name */
 #define DATABLOCK_LAYOUT_LOCK_NAME_MOD 4096 /* number of name bytes */
-#define DATABLOCK_LAYOUT_LOCK_REPLACE ((UINT64_C(1) << 40) + 12288) /* somebody replaces or removes the block */
+#define DATABLOCK_LAYOUT_LOCK_REPLACE ((UINT64_C(1) << 40) + 12288) /* a process replaces or removes the block */
 #define DATABLOCK_LAYOUT_LOCK_SPINS ((UINT64_C(1) << 40) + 16384) /* reserved */
 
-/* ---- Data file: the slot header, the line before the payload. Plain stores, published by the ring entry ---- */
+/* ---- Data file: the slot header before a payload. Plain stores, published by the entry ---- */
 
 #define DATABLOCK_LAYOUT_SLOT_ID 0
 #define DATABLOCK_LAYOUT_SLOT_LENGTH 8
@@ -513,7 +514,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 typedef struct datablock_layout_slot {
     uint64_t id;
     uint64_t length; /* bytes */
-    uint64_t timestamp; /* CLOCK_REALTIME ns, 0: not asked for */
+    uint64_t timestamp; /* CLOCK_REALTIME ns, 0: the block has no FLAG_TIMESTAMP */
     uint64_t claim; /* claimed:1 epoch:16 generation:47 */
     uint8_t checksum[32]; /* BLAKE2b-256 of the payload, zero: none */
 } datablock_layout_slot;
@@ -525,7 +526,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_slot, claim, SLOT_CLAIM);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_slot, checksum, SLOT_CHECKSUM);
 DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_slot) == DATABLOCK_LAYOUT_SLOT_HEADER);
 
-/* ---- Control file: the recovery log, a header with the number of records ever written, then a ring of records ---- */
+/* ---- Control file: the recovery log, a header and a ring of records ---- */
 
 #define DATABLOCK_LAYOUT_LOG_NEXT 0
 #define DATABLOCK_LAYOUT_REC_TIME 0
@@ -539,14 +540,14 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_slot) == DATABLOCK_LAYOUT_SLOT_H
 #define DATABLOCK_LAYOUT_REC_RESERVED 96
 
 typedef struct datablock_layout_log {
-    uint64_t next;
+    uint64_t next; /* records ever written */
     uint8_t reserved0[120];
 } datablock_layout_log;
 
 typedef struct datablock_layout_record {
     uint64_t time; /* CLOCK_REALTIME ns */
     uint64_t seq; /* number of the record + 1, written last */
-    uint64_t pid; /* who */
+    uint64_t pid; /* of the process that acted */
     uint32_t uid;
     uint32_t action;
     uint64_t target; /* slot or row */
@@ -576,7 +577,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_record) == DATABLOCK_LAYOUT_LOG_
 
 typedef struct datablock_layout_zone {
     uint8_t sum[32]; /* BLAKE2b-256 of the contents */
-    uint64_t writes; /* how often it was left */
+    uint64_t writes; /* how many times a participant has left the zone with valid contents */
     uint8_t reserved[24];
 } datablock_layout_zone;
 
@@ -586,10 +587,8 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_H
 
 /* ---- Packed words ---- */
 
-/*
- * A ring entry packs tag (id + 1 modulo 2^40), slot, LOST and FENCE. An entry that never held a message names NO_SLOT: a tag alone could not say
- * so, because tag 0 comes round every 2^40 messages, about a day at full speed.
- */
+/* A ring entry packs tag (id + 1 modulo 2^40), slot, LOST, FENCE. NO_SLOT: never had a message. */
+/* A tag could not say that: tag 0 recurs every 2^40 messages, about once a day at full speed. */
 #define DATABLOCK_LAYOUT_ENTRY_FENCE (UINT64_C(1) << 0)
 #define DATABLOCK_LAYOUT_ENTRY_LOST (UINT64_C(1) << 1)
 #define DATABLOCK_LAYOUT_NO_SLOT ((1 << 22) - 1)
@@ -610,21 +609,22 @@ static inline uint32_t datablock_layout_entry_slot(uint64_t entry)
     return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT) & DATABLOCK_LAYOUT_NO_SLOT;
 }
 
-/* Whether the entry never held a message. */
+/* True: the entry never held a message. */
 static inline int datablock_layout_entry_empty(uint64_t entry)
 {
     return datablock_layout_entry_slot(entry) == DATABLOCK_LAYOUT_NO_SLOT;
 }
 
-/* The id of the entry's message, given any id within 2^39 of it. The entry must not be empty. */
+/* The id of the entry's message, given any id less than 2^39 away. The entry must not be empty. */
 static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_id)
 {
     uint64_t distance = (entry >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) - (near_id + 1);
-    int64_t ahead = DATABLOCK_LAYOUT_CAST(int64_t, distance << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
+    int64_t ahead = DATABLOCK_LAYOUT_CAST(int64_t, distance << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) >>
+                    DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
     return near_id + DATABLOCK_LAYOUT_CAST(uint64_t, ahead);
 }
 
-/* A claim mark packs claimed, the low bits of the producer's epoch, and how often the slot was claimed. */
+/* A claim mark packs claimed, the low bits of the producer's epoch, and the number of claims. */
 #define DATABLOCK_LAYOUT_CLAIM_OPEN (UINT64_C(1) << 63)
 #define DATABLOCK_LAYOUT_CLAIM_EPOCH_SHIFT 47
 #define DATABLOCK_LAYOUT_CLAIM_EPOCH_MASK ((UINT64_C(1) << 16) - 1)
@@ -633,11 +633,11 @@ static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_i
 /* The mark of an open claim. */
 static inline uint64_t datablock_layout_claim(uint64_t epoch, uint64_t generation)
 {
-    return DATABLOCK_LAYOUT_CLAIM_OPEN | (epoch & DATABLOCK_LAYOUT_CLAIM_EPOCH_MASK) << DATABLOCK_LAYOUT_CLAIM_EPOCH_SHIFT |
-           (generation & DATABLOCK_LAYOUT_CLAIM_GEN_MASK);
+    return DATABLOCK_LAYOUT_CLAIM_OPEN | (generation & DATABLOCK_LAYOUT_CLAIM_GEN_MASK) |
+           (epoch & DATABLOCK_LAYOUT_CLAIM_EPOCH_MASK) << DATABLOCK_LAYOUT_CLAIM_EPOCH_SHIFT;
 }
 
-/* How many times the slot was claimed. */
+/* The number of times that the slot was claimed. */
 static inline uint64_t datablock_layout_claim_generation(uint64_t claim)
 {
     return claim & DATABLOCK_LAYOUT_CLAIM_GEN_MASK;

@@ -2,5 +2,5 @@
 
 package crash
 
-// Point is a place where a test may have the process killed or stopped. Outside test builds it is nothing.
+// Point is a place where a test may kill or stop the process. Outside test builds it does nothing.
 func Point(string) {}

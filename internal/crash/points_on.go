@@ -31,17 +31,20 @@ func read(variable string, signal syscall.Signal) *trigger {
 	return t
 }
 
-// Hook, if set, is called at every point: tests in one process use it to put one participant's step between two of another's.
+// Hook, if set, is called at every point. Tests in one process use the hook to run a step of one
+// participant between two steps of another.
 var Hook atomic.Pointer[func(point string)]
 
-// strike sends the signal to this thread: one for the process may be taken by another thread, and then this one goes on for a while before it is stopped.
+// strike sends the signal to this thread. Another thread could take a signal for the process, and
+// this thread would then run on for a while before it stops.
 func (t *trigger) strike() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	_ = syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), t.signal)
 }
 
-// Point kills (DATABLOCK_CRASH=name[:count]) or stops (DATABLOCK_STOP) this process when it comes here for the count-th time.
+// Point kills (DATABLOCK_CRASH=name[:count]) or stops (DATABLOCK_STOP) this process at the count-th
+// call with that name.
 func Point(name string) {
 	if hook := Hook.Load(); hook != nil {
 		(*hook)(name)

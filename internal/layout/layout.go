@@ -1,8 +1,10 @@
-// Package layout is the one definition of the segment format, version 1: where every word of the two files of a block is, and how
-// the packed words are built. docs/segment-format.md describes it in prose; include/datablock_layout.h repeats it for C, and a test
-// compares the two name by name (see Table).
+// Package layout is the single definition of the segment format, version 1: where every word of a
+// block's two files is, and how the packed words are built. docs/segment-format.md describes the
+// format in prose. include/datablock_layout.h repeats the definition for C. The tests in
+// tests/go/layout compare the three name by name.
 //
-// All words are little-endian and naturally aligned. Words that different sides write are on different cache lines.
+// All words are little-endian and naturally aligned. Words that different sides write are on
+// different cache lines.
 package layout
 
 // Identification of the two files.
@@ -10,8 +12,8 @@ const (
 	MagicData    = 0x314B4C4241544144 // "DATABLK1"
 	MagicControl = 0x314C544342415441 // "ATABCTL1"
 
-	FormatMajor = 1 // a reader refuses another one
-	FormatMinor = 0 // a reader accepts any; fields are only ever added
+	FormatMajor = 1 // a reader refuses every other value
+	FormatMinor = 0 // a reader accepts every value; fields are only added
 )
 
 // Sizes.
@@ -37,11 +39,11 @@ const (
 	RowSize          = 512
 	ProducerRow      = 0
 	MaskWords        = 4
-	ImmutableLen     = 576 // bytes of the immutable header, its hash included
+	ImmutableLen     = 576 // bytes of the immutable header, hash included
 	ControlHeaderLen = 256
 )
 
-// Data file, page 0: the immutable header. Written once, before the block has a name.
+// Data file, page 0: the immutable header. The creator writes it once, before the block has a name.
 const (
 	HdrMagic            = 0   // u64
 	HdrMajor            = 8   // u32
@@ -56,7 +58,7 @@ const (
 	HdrStride           = 72  // u64 distance of payloads
 	HdrAlignment        = 80  // u64 of payloads
 	HdrRingOffset       = 88  // u64
-	HdrPayloadOffset    = 96  // u64 payload of slot 0; its header is the line before
+	HdrPayloadOffset    = 96  // u64 payload of slot 0; the slot's header is the line before
 	HdrSchemaOffset     = 104 // u64
 	HdrSchemaLength     = 112 // u64 bytes of canonical text, 0: no schema
 	HdrConsumerLimit    = 120 // u32
@@ -75,13 +77,13 @@ const (
 	HdrSchemaPatch      = 188 // u32
 	HdrSchemaHash       = 192 // BLAKE2b-256 of the canonical text, zero: no schema
 	HdrSecretHash       = 224 // BLAKE2b-256 keyed with the secret, of the block id; zero: no secret
-	HdrRetention        = 256 // u64 ms that a dead durable consumer keeps its row, 0: for ever
+	HdrRetention        = 256 // u64 ms for which the row of a dead durable consumer is kept, 0: for ever
 	HdrName             = 264 // HdrNameLen bytes, then zeros, MaxNameLen+8 in all
-	HdrZoneSchemaLength = 472 // u64 bytes of canonical text of the flexible zone's schema, 0: it has none
+	HdrZoneSchemaLength = 472 // u64 bytes of canonical text of the flexible zone's schema, 0: none
 	HdrZoneSchemaMajor  = 480 // u32
 	HdrZoneSchemaMinor  = 484 // u32
 	HdrZoneSchemaPatch  = 488 // u32
-	HdrZoneSchemaHash   = 496 // BLAKE2b-256 of that text, zero: none
+	HdrZoneSchemaHash   = 496 // BLAKE2b-256 of the zone's canonical text, zero: no schema
 	HdrReserved         = 528 // zeros
 	HdrHash             = 544 // BLAKE2b-256 of bytes [0, 544)
 )
@@ -92,38 +94,39 @@ const (
 	FlagTimestamp     = 1 << 4
 )
 
-// Data file, page 1: the mutable lines. Only the producer and recovery write here; everybody maps it readable.
+// Data file, page 1: the mutable lines. Only the producer and recovery write here. All participants
+// and observers map the page readable.
 const (
-	State           = 4096 // u32 State*; polled by all, changes rarely
-	Epoch           = 4160 // u64 number of producers that opened the block
+	State           = 4096 // u32 State*; all participants poll it, and it changes rarely
+	Epoch           = 4160 // u64 number of producers that opened the block: the producer's generation
 	ProducerPID     = 4168 // u64
 	ProducerStart   = 4176 // u64
 	ProducerPIDNS   = 4184 // u64
-	Commit          = 4224 // u64 hint: one past the newest id
-	Event           = 4288 // u32 futex word of the consumers
-	ProducerWaiting = 4352 // u64 0 not waiting, cursor that must be reached, or WaitAny
+	Commit          = 4224 // u64 hint: one past a published id, not always the newest
+	Event           = 4288 // u32 event count of the consumers: their futex word
+	ProducerWaiting = 4352 // u64 0: not waiting, else the awaited cursor, or WaitAny
 	JoinAck         = 4416 // u64 the join_epoch that the producer's last rescan served
-	ScanEpoch       = 4480 // u64 number of pin scans begun
+	ScanEpoch       = 4480 // u64 number of hazard-pointer scans begun
 	ClaimSince      = 4544 // u64 CLOCK_MONOTONIC ns of the open claim, 0: none
 	ClaimID         = 4552 // u64 id + 1 of the open claim, 0: none
-	Heartbeat       = 4560 // u64 CLOCK_MONOTONIC ns of the producer's last call
-	WaitSince       = 4568 // u64 CLOCK_MONOTONIC ns since when the producer has no room, while ProducerWaiting is not 0; 0: not known
+	Heartbeat       = 4560 // u64 CLOCK_MONOTONIC ns of the producer's last tick (100 ms of calls)
+	WaitSince       = 4568 // u64 CLOCK_MONOTONIC ns at which the producer found no room, while ProducerWaiting is not 0; 0: not known
 	MetricWritten   = 4608 // u64 messages, by all producers of the block
 	MetricBytes     = 4616 // u64 payload bytes
-	MetricAborted   = 4624 // u64 claims
-	MetricFenced    = 4632 // u64 claims
+	MetricAborted   = 4624 // u64 claims given back
+	MetricFenced    = 4632 // u64 claims fenced by a forced recovery
 	MetricWaits     = 4640 // u64 claims that had to wait
 	MetricWaitNs    = 4648 // u64
 	MetricTimeouts  = 4656 // u64
-	MetricScans     = 4664 // u64 pin scans
-	MetricCleaned   = 4672 // u64 dead rows the producer released
-	SchemaRegion    = 8192 // schema text, and behind it, from the next cache line on, that of the flexible zone; whole pages, if there is one
+	MetricScans     = 4664 // u64 hazard-pointer scans
+	MetricCleaned   = 4672 // u64 dead rows that the producer cleaned
+	SchemaRegion    = 8192 // schema text, then the zone's from the next cache line on; whole pages, or none
 )
 
-// ClockKnown in RowClock: a participant whose time namespace has no offset of its own.
+// ClockKnown in RowClock: the offset of the participant's time namespace is known.
 const ClockKnown = 1 << 63
 
-// WaitAny in ProducerWaiting: any unpin, attach or detach is of interest.
+// WaitAny in ProducerWaiting: the producer waits for any cleared hazard pointer, attach or detach.
 const WaitAny = 1<<64 - 1
 
 // Block states.
@@ -132,10 +135,10 @@ const (
 	StateReady      = 2
 	StateClosed     = 3
 	StateSuperseded = 4
-	StateReplacing  = 5 // no claim begins any more; one that is open may still be published until the fence is set
+	StateReplacing  = 5 // no claim begins; an open claim may be published until the fence is set
 )
 
-// Control file, page 0: immutable header, then words that everybody attached may write.
+// Control file, page 0: the immutable header, then words that every participant may write.
 const (
 	CtlMagic         = 0    // u64
 	CtlMajor         = 8    // u32
@@ -143,12 +146,12 @@ const (
 	CtlBlockID       = 16   // 16 bytes, as in the data file
 	CtlSize          = 32   // u64 bytes of the control file
 	CtlConsumerLimit = 40   // u32
-	CtlWaiting       = 256  // u64, bit row % 64: this consumer sleeps
-	CtlWake          = 320  // u32 futex word of the producer
-	CtlJoinEpoch     = 384  // u64
-	CtlActive        = 448  // u64[4], bit per row: attached
-	CtlLossless      = 512  // u64[4], bit per row: the producer minds its cursor
-	CtlCleaned       = 576  // u64 rows cleaned by anybody
+	CtlWaiting       = 256  // u64, bit row % 64: a consumer sleeps, or is about to sleep
+	CtlWake          = 320  // u32 event count of the producer: the futex word
+	CtlJoinEpoch     = 384  // u64 number of consumers that have joined at the oldest message
+	CtlActive        = 448  // u64[4], bit per row: attached, hazard pointers count
+	CtlLossless      = 512  // u64[4], bit per row: the row's cursor binds the producer
+	CtlCleaned       = 576  // u64 rows cleaned, by all processes
 	CtlMismatches    = 584  // u64 opens that were refused because of the schema
 	CtlSpinLocks     = 640  // 8 lines
 	CtlCounters      = 1152 // 8 lines, u64 in each
@@ -157,41 +160,41 @@ const (
 
 // The line of one lock that applications share.
 const (
-	LockOwner    = 0 // u64 incarnation:32 row+1:16, 0: free; bit 63 alone: free, and its last owner did not let go of it. The low half is the futex word
-	LockSleepers = 8 // u32 odd: somebody sleeps, or is about to; who wakes counts up
+	LockOwner    = 0 // u64 generation:32 row+1:16, 0: free; bit 63 alone: free, but never released
+	LockSleepers = 8 // u32 the futex word. Odd: a participant sleeps or is about to; a waker adds 1
 )
 
 // The flexible zone's header, in the control file; the contents follow.
 const (
 	FlexSum    = 0  // BLAKE2b-256 of the contents
-	FlexWrites = 32 // u64 how often it was left
+	FlexWrites = 32 // u64 how many times a participant has left the zone with valid contents
 	FlexHeader = 64 // bytes
 )
 
 // One participant row.
 const (
 	RowStatus      = 0   // u32 Row*
-	RowIncarnation = 4   // u32 times this row was attached
+	RowIncarnation = 4   // u32 the generation: how many times this row was attached
 	RowPID         = 8   // u64
 	RowStart       = 16  // u64 start time of the process, clock ticks since boot
-	RowPIDNS       = 24  // u64 inode of its pid namespace
+	RowPIDNS       = 24  // u64 inode of the process's pid namespace
 	RowUID         = 32  // u32
 	RowRole        = 36  // u8 1 producer, 2 consumer
 	RowDelivery    = 37  // u8 1 lossless, 2 ordered, 3 latest
 	RowDurable     = 38  // u8
 	RowMaxPins     = 39  // u8
 	RowAttached    = 40  // u64 CLOCK_REALTIME ns
-	RowDied        = 48  // u64 CLOCK_REALTIME ns of the discovery of a dead durable consumer, 0: lives
+	RowDied        = 48  // u64 CLOCK_REALTIME ns at which a durable consumer was found dead, 0: alive
 	RowNameLen     = 56  // u32
 	RowName        = 60  // 64 bytes
-	RowClock       = 128 // u64 ClockKnown + the ns by which its CLOCK_MONOTONIC is ahead of the machine's, 0: not known
-	RowCursor      = 192
-	RowHeartbeat   = 200 // u64 CLOCK_MONOTONIC ns of the last call
+	RowClock       = 128 // u64 ClockKnown + the ns by which the owner's CLOCK_MONOTONIC is ahead of the machine's, 0: not known
+	RowCursor      = 192 // u64 the next id that the consumer has not released (LATEST: has not read)
+	RowHeartbeat   = 200 // u64 CLOCK_MONOTONIC ns of the last tick (100 ms of calls)
 	RowRead        = 208 // u64 messages
 	RowMissed      = 216 // u64 messages
 	RowBytes       = 224 // u64
-	RowJoin        = 232 // u64 join_epoch to be acknowledged before the cursor binds the producer, 0: it does
-	RowPins        = 256 // u64[8] slot + 1, 0: none
+	RowJoin        = 232 // u64 join_epoch that the producer must acknowledge before the cursor binds it, or 0
+	RowPins        = 256 // u64[8] hazard pointers: slot + 1, 0: none
 	RowWaits       = 320 // u64
 	RowWaitNs      = 328 // u64
 	RowTimeouts    = 336 // u64
@@ -200,13 +203,13 @@ const (
 	RowChecksums   = 360 // u64
 )
 
-// Row states. Who is alive is judged by the row lock alone.
+// Row states. Only the liveness lease decides whether an owner is alive.
 const (
 	RowFree      = 0
 	RowAttaching = 1
 	RowActive    = 2
 	RowDead      = 3 // durable, keeps name and cursor
-	RowEvicting  = 4 // being emptied by force: its owner lives, and is told
+	RowEvicting  = 4 // being evicted by force: the owner lives and gets FENCED
 )
 
 // Roles and deliveries.
@@ -235,30 +238,32 @@ const (
 
 // Byte offsets of the locks on the control file, beyond any mapping of it.
 const (
-	LockRows     = 1 << 40       // + LockStride * row: the participant lives
+	LockRows     = 1 << 40       // + LockStride * row: the liveness lease
 	LockStride   = 4             // from row to row, so that the locks of two rows are never neighbours
-	LockCleaning = 1             // the byte after a row's: somebody cleans it; held together the two are one lock of two bytes
-	LockNames    = 1<<40 + 8192  // + hash(name) % LockNameMod: attaching under a durable name
+	LockCleaning = 1             // the byte after a lease: the row is being cleaned; the two are one lock of 2 bytes
+	LockNames    = 1<<40 + 8192  // + hash(name) % LockNameMod: a consumer attaches under a durable name
 	LockNameMod  = 4096          // number of name bytes
-	LockReplace  = 1<<40 + 12288 // somebody replaces or removes the block
+	LockReplace  = 1<<40 + 12288 // a process replaces or removes the block
 	LockSpins    = 1<<40 + 16384 // reserved
 )
 
-// Slot header, the line before the payload. Plain stores, published by the ring entry.
+// Slot header, the line before the payload. The producer uses plain stores; the ring entry
+// publishes them.
 const (
 	SlotID        = 0  // u64
 	SlotLength    = 8  // u64 bytes
-	SlotTimestamp = 16 // u64 CLOCK_REALTIME ns, 0: not asked for
+	SlotTimestamp = 16 // u64 CLOCK_REALTIME ns, 0: the block has no FlagTimestamp
 	SlotClaim     = 24 // u64 claimed:1 epoch:16 generation:47
 	SlotChecksum  = 32 // BLAKE2b-256 of the payload, zero: none
 )
 
-// The recovery log in the control file: a header line with the number of records ever written, then a ring of records.
+// The recovery log in the control file: a header with the number of records ever written, then a
+// ring of records.
 const (
 	LogNext     = 0  // u64, in the log's header
 	RecTime     = 0  // u64 CLOCK_REALTIME ns
 	RecSeq      = 8  // u64 number of the record + 1, written last
-	RecPID      = 16 // u64 who
+	RecPID      = 16 // u64 of the process that acted
 	RecUID      = 24 // u32
 	RecAction   = 28 // u32
 	RecTarget   = 32 // u64 slot or row
@@ -267,8 +272,9 @@ const (
 	RecReserved = 96
 )
 
-// A ring entry packs tag (id + 1 modulo 2^40), slot, LOST and FENCE. An entry that never held a message names NoSlot: a tag alone could not
-// say so, because tag 0 comes round every 2^40 messages, about a day at full speed.
+// A ring entry packs tag (id + 1 modulo 2^40), slot, LOST and FENCE. An entry that never held a
+// message names NoSlot. A tag alone could not mark such an entry: tag 0 recurs every 2^40 messages,
+// about once a day at full speed.
 const (
 	EntryFence     = 1 << 0
 	EntryLost      = 1 << 1
@@ -290,7 +296,8 @@ func EntrySlot(e uint64) uint32 { return uint32(e >> entrySlotShift & NoSlot) }
 // EntryEmpty reports whether the entry never held a message.
 func EntryEmpty(e uint64) bool { return EntrySlot(e) == NoSlot }
 
-// EntryID is the id of the entry's message, given any id within 2^39 of it. The entry must not be empty.
+// EntryID is the id of the entry's message, given any id less than 2^39 away. The entry must not be
+// empty.
 func EntryID(e, near uint64) uint64 {
 	return near + uint64(EntryAhead(e, near))
 }
@@ -300,12 +307,14 @@ func EntryAhead(e, id uint64) int64 {
 	return int64(e&^(1<<entryTagShift-1)-(id+1)<<entryTagShift) >> entryTagShift
 }
 
-// EntryIs reports whether the entry is that of message id, and nobody has discarded it. An empty entry has the tag of every 2^40th message.
+// EntryIs reports whether the entry is that of message id and has no tombstone. An empty entry has
+// the tag of every 2^40th message.
 func EntryIs(e, id uint64) bool {
 	return (e^Entry(id, 0))&(entryTagMask<<entryTagShift|EntryLost) == 0 && !EntryEmpty(e)
 }
 
-// A claim mark packs claimed, the low bits of the producer's epoch, and how often the slot was claimed.
+// A claim mark packs claimed, the low bits of the producer's epoch, and the number of claims of the
+// slot.
 const (
 	ClaimOpen       = 1 << 63
 	claimEpochShift = 47
@@ -324,5 +333,5 @@ func ClaimEpochWhole(epoch uint64) bool { return epoch <= claimEpochMask }
 // ClaimEpoch is the low bits of the epoch of the producer that claimed the slot.
 func ClaimEpoch(c uint64) uint64 { return c >> claimEpochShift & claimEpochMask }
 
-// ClaimGeneration is how many times the slot was claimed.
+// ClaimGeneration is the number of times that the slot was claimed.
 func ClaimGeneration(c uint64) uint64 { return c & claimGenMask }

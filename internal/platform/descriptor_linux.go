@@ -8,18 +8,23 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// firstDescriptor is the least number that a descriptor may have: 0 to 2 are the host's, also where it has closed them, and what it prints must not end up in a block.
+// firstDescriptor is the least number that a descriptor may have. Numbers 0 to 2 belong to the host
+// program, even after the program has closed them: output of the program must not end up in a
+// block.
 const firstDescriptor = 3
 
-// A descriptor is an open file that remembers which file that was. The process is the host's, which may close every descriptor that it finds, and open files of its own
-// that get the numbers. So a descriptor is compared with what it was before it is relied on, and before it is closed.
+// A descriptor is an open file that remembers device and inode of the file. The process belongs to
+// the host program, which may close every descriptor and may open files that get the same numbers.
+// Therefore each use and each close of a descriptor first compares the file with the remembered
+// one.
 type descriptor struct {
 	fd            int // -1: the library has closed it
 	device, inode uint64
 }
 
-// descriptors are those of this process, by number. What is opened under the number of an earlier descriptor proves that the host has closed that one: the two may be of one file, which device and inode
-// would not tell. The lock makes opening and closing one step each.
+// descriptors has the descriptors of this process, by number. A descriptor that is opened under the
+// number of an earlier one proves that the host has closed the earlier one. Device and inode cannot
+// prove this, because both may be of one file. The lock makes opening and closing one step each.
 var descriptors = struct {
 	sync.Mutex
 	open map[int]*descriptor
@@ -49,14 +54,14 @@ func openDescriptor(path string, flags int, mode uint32) (*descriptor, error) {
 	return d, nil
 }
 
-// raise gives a descriptor a number that may be kept.
+// raise duplicates a descriptor to a number of at least firstDescriptor, and closes the old number.
 func raise(fd int) (int, error) {
 	higher, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, firstDescriptor)
 	_ = unix.Close(fd)
 	return higher, err
 }
 
-// check reports DescriptorLost if the number does not lead to the file any more.
+// check returns DescriptorLost if the number no longer leads to the file.
 func (d *descriptor) check() error {
 	descriptors.Lock()
 	defer descriptors.Unlock()
@@ -74,7 +79,7 @@ func (d *descriptor) checkLocked() error {
 	return nil
 }
 
-// close closes the descriptor if it is still what it was. It may be called again.
+// close closes the descriptor if the number still leads to the file. A second call does nothing.
 func (d *descriptor) close() {
 	descriptors.Lock()
 	defer descriptors.Unlock()

@@ -50,11 +50,11 @@ func TestADescriptorThatLeadsElsewhereIsNeitherUsedNorClosed(t *testing.T) {
 	assert.EqualValues(t, unix.F_UNLCK, k.Type)
 }
 
-// Device and inode would not tell the two apart.
+// Device and inode are the same for both.
 func TestADescriptorThatAnotherHandleHasByNowIsLeftToIt(t *testing.T) {
 	path := lockFile(t)
 	var first, second *Locks
-	for try := 0; ; try++ { // once the runtime's own descriptor may get the number
+	for try := 0; ; try++ { // a descriptor of the runtime may get the number once
 		first = openLocks(t, path, true)
 		require.NoError(t, unix.Close(first.Number()))
 		if second = openLocks(t, path, true); second.Number() == first.Number() {
@@ -74,8 +74,13 @@ func TestADescriptorThatAnotherHandleHasByNowIsLeftToIt(t *testing.T) {
 }
 
 func TestLocksOfAProcessAreRead(t *testing.T) {
-	const info = "pos:\t0\nflags:\t02100002\nlock:\t1: OFDLCK ADVISORY  WRITE -1 00:1a:2 128 129\nlock:\t2: OFDLCK ADVISORY  READ -1 00:1a:2 300 300\nlock:\t3: OFDLCK ADVISORY  WRITE -1 00:1a:2 400 EOF\n"
-	for at, locked := range map[int64]bool{127: false, 128: true, 129: true, 130: false, 300: false, 399: false, 400: true, 1 << 40: true} {
+	const info = "pos:\t0\nflags:\t02100002\n" +
+		"lock:\t1: OFDLCK ADVISORY  WRITE -1 00:1a:2 128 129\n" +
+		"lock:\t2: OFDLCK ADVISORY  READ -1 00:1a:2 300 300\n" +
+		"lock:\t3: OFDLCK ADVISORY  WRITE -1 00:1a:2 400 EOF\n"
+	for at, locked := range map[int64]bool{
+		127: false, 128: true, 129: true, 130: false, 300: false, 399: false, 400: true, 1 << 40: true,
+	} {
 		assert.Equal(t, locked, locks(info, at), "byte %d", at)
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Package os opens files and directories for the poller of the Go runtime, which has descriptors of its own and ends the process when they are closed. Here files are read and written by system calls
-// alone, and no descriptor is open when a function has returned.
+// Package os opens files and directories for the poller of the Go runtime. The poller has
+// descriptors of its own, and ends the process when the host closes them. The functions of this
+// file use system calls alone, and leave no descriptor open when they return.
 
 // Entry is a name in a directory.
 type Entry struct {
@@ -69,7 +70,7 @@ func entryOf(directory, name string, kind byte) []Entry {
 	if name == "." || name == ".." || name == "" {
 		return nil
 	}
-	if kind == unix.DT_UNKNOWN { // not every file system says it
+	if kind == unix.DT_UNKNOWN { // not every file system reports the type
 		info, err := StatPath(filepath.Join(directory, name))
 		return []Entry{{name, info.Regular || err != nil && !errors.Is(err, fs.ErrNotExist)}} // what cannot be asked may be a block's
 	}
@@ -101,7 +102,8 @@ func ReadFile(path string, limit int) ([]byte, error) {
 	return all, nil
 }
 
-// WriteNew writes a file that must not exist (fs.ErrExist): whole, or not at all, and on the disk when it returns. Until it is whole the file has a name that begins with a dot.
+// WriteNew writes a file that must not exist (fs.ErrExist). The file is complete or absent, and on
+// the disk when WriteNew returns. Until the file is complete, its name begins with a dot.
 func WriteNew(path string, contents []byte, mode uint32) error {
 	if err := fitsFileLimit(int64(len(contents))); err != nil {
 		return &fs.PathError{Op: "write", Path: path, Err: err}
@@ -143,7 +145,7 @@ func (f *File) write(contents []byte) error {
 	return nil
 }
 
-// Random fills b. Package crypto/rand ends the process where a filter of system calls refuses getrandom.
+// Random fills b. Package crypto/rand would end the process if a seccomp filter refuses getrandom.
 func Random(b []byte) error {
 	for filled := 0; filled < len(b); {
 		n, err := unix.Getrandom(b[filled:], 0)

@@ -8,11 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// DefaultDirectory is where blocks live when nobody says otherwise.
+// DefaultDirectory is where blocks are stored when the program names no directory.
 const DefaultDirectory = "/dev/shm"
 
-// reserveStep bounds one fallocate: a signal makes tmpfs undo and restart the whole call, so that a process that is signalled
-// often would never reserve a large file in one.
+// reserveStep bounds one fallocate. A signal makes tmpfs undo and restart the whole call, so that a
+// process that gets many signals would never reserve a large file in one call.
 const reserveStep = 64 << 20
 
 // File is an open file of a block.
@@ -21,7 +21,7 @@ type File struct {
 	path string
 }
 
-// OpenFile opens an existing file, never through a symbolic link at the last step.
+// OpenFile opens an existing file. It refuses a path whose last element is a symbolic link.
 func OpenFile(path string, write bool) (*File, error) {
 	flags := unix.O_RDONLY
 	if write {
@@ -30,7 +30,8 @@ func OpenFile(path string, write bool) (*File, error) {
 	return open(path, flags|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 }
 
-// CreateFile makes a new file; it must not exist. The mode is exact, whatever the umask.
+// CreateFile makes a new file, which must not exist. The file gets exactly this mode: the umask
+// does not count.
 func CreateFile(path string, mode uint32) (*File, error) {
 	f, err := open(path, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
@@ -75,7 +76,7 @@ func (f *File) Stat() (FileInfo, error) {
 	return infoOf(&st), nil
 }
 
-// StatPath describes what the name leads to, itself if it is a symbolic link.
+// StatPath describes the file at a path. It does not follow a symbolic link.
 func StatPath(path string) (FileInfo, error) {
 	var st unix.Stat_t
 	if err := unix.Lstat(path, &st); err != nil {
@@ -140,7 +141,8 @@ func infoOf(st *unix.Stat_t) FileInfo {
 	}
 }
 
-// Reserve makes the file size bytes long and its space certain: a full directory is ErrNoSpace now, not SIGBUS later.
+// Reserve makes the file size bytes long and reserves the space. A full directory gives ErrNoSpace
+// now instead of SIGBUS later.
 func (f *File) Reserve(size int64) error {
 	if err := fitsFileLimit(size); err != nil {
 		return &fs.PathError{Op: "reserve", Path: f.path, Err: err}
@@ -162,7 +164,8 @@ func (f *File) Reserve(size int64) error {
 	return nil
 }
 
-// Map maps the whole file shared. A writable mapping can be kept from forked children, so that no two processes ever write through one claim.
+// Map maps the whole file shared. keepFromChildren keeps a writable mapping from forked children,
+// so that no two processes ever write through one claim.
 func (f *File) Map(size int64, write, keepFromChildren bool) ([]byte, error) {
 	if int64(int(size)) != size {
 		return nil, f.refused("map", "mmap", unix.ENOMEM)
@@ -176,7 +179,8 @@ func (f *File) Map(size int64, write, keepFromChildren bool) ([]byte, error) {
 		return nil, f.refused("map", "mmap", err)
 	}
 	if keepFromChildren {
-		// Where the call is refused, a forked child has the mapping, and the library still refuses every call there: only a pointer that the parent was given before reaches the slot.
+		// If the system refuses the call, a forked child has the mapping. The library still refuses
+		// every call there: only a pointer that the parent got before the fork reaches the slot.
 		_ = unix.Madvise(m, unix.MADV_DONTFORK)
 	}
 	return m, nil
@@ -189,12 +193,14 @@ func Unmap(m []byte) {
 	}
 }
 
-// Publish gives the file at temporary its final name in one atomic step, unless that name exists (fs.ErrExist).
+// Publish gives the file at temporary its final name in one atomic step, unless that name exists
+// (fs.ErrExist).
 func Publish(temporary, path string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, temporary, unix.AT_FDCWD, path, unix.RENAME_NOREPLACE)
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) { // not every file system knows the flag, and a filter may refuse the call
+	// Not every file system knows the flag, and a seccomp filter may refuse the call.
+	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EPERM) {
 		if err = unix.Link(temporary, path); err == nil {
-			_ = unix.Unlink(temporary) // published all the same; a second name is garbage that is collected
+			_ = unix.Unlink(temporary) // if this fails, the file is published and the second name is garbage
 		}
 	}
 	if err != nil {
@@ -207,7 +213,7 @@ func Publish(temporary, path string) error {
 func Exchange(a, b string) error {
 	err := unix.Renameat2(unix.AT_FDCWD, a, unix.AT_FDCWD, b, unix.RENAME_EXCHANGE)
 	if errors.Is(err, unix.ENOSYS) || errors.Is(err, unix.EINVAL) {
-		err = refused("renameat2 with RENAME_EXCHANGE", unix.ENOSYS) // without it there is no one step
+		err = refused("renameat2 with RENAME_EXCHANGE", unix.ENOSYS) // nothing else exchanges in one step
 	}
 	if err != nil {
 		return fmt.Errorf("exchange %s and %s: %w", a, b, deniedName(b, b, err))

@@ -5,13 +5,16 @@ import (
 	"time"
 )
 
+// waited is 1 after a wait for a message in this process, until the next demotion.
 var waited atomic.Uint32
 
-// NoteWait notes that something in this process has waited for a message.
+// NoteWait notes that a participant of this process has waited for a message.
 func NoteWait() { waited.Store(1) }
 
-// HandOnAfterWait gives a cache line that has been written, and the next one, to the cache that the cores share, if something in this process has waited for a message since the last time: it may be
-// taking turns with another process, which then gets the lines sooner. It takes its time, which is little beside a wait.
+// HandOnAfterWait is the cache-line demotion: it moves a written line and the next line to the
+// cache that the cores share. It does so only if a participant of this process has waited for a
+// message since the last demotion. Such a process may alternate with another one, which then gets
+// the lines sooner. The demotion takes little time compared with a wait.
 func HandOnAfterWait(line *uint64) {
 	if waited.Load() != 0 {
 		waited.Store(0)
@@ -19,9 +22,12 @@ func HandOnAfterWait(line *uint64) {
 	}
 }
 
-// standBack is twice as long as a producer needs for the line of entries that a reader is in, too; on one processor a pause is ten times as long as on another.
+// standBack is the time of a back-off: about twice the time that a producer needs to fill a cache
+// line of entries.
 const standBack = 1000 * time.Nanosecond
 
+// standBackPauses is measured, because a PAUSE takes ten times as long on some processors as on
+// others.
 var standBackPauses = measuredPauses()
 
 func measuredPauses() uint32 {
@@ -35,8 +41,8 @@ func measuredPauses() uint32 {
 	return uint32(min(most, standBack*pauses/max(least, 1)))
 }
 
-// Pause lets the other hardware thread of the core go first for a moment, between two looks for something.
+// Pause pauses between two polls, and gives the core to the other hardware thread meanwhile.
 func Pause() { pause(1) }
 
-// StandBack lets a producer go first that is close.
+// StandBack is the back-off of a consumer that shares a cache line with the producer.
 func StandBack() { pause(standBackPauses) }

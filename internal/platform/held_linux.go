@@ -5,11 +5,13 @@ import (
 	"time"
 )
 
-// heldSlice is how often WaitHeld looks. The Go scheduler has much to do at every end of a system call that took long.
-// A thread of a C program, which sleeps in C, looks every 5 ms.
+// heldSlice is the polling interval of WaitHeld. It is not shorter, because the end of each long
+// system call costs the Go scheduler much work. A thread of a C program sleeps in C and polls every
+// 8 ms, or every 20 ms (capi/watch.c).
 const heldSlice = 20 * time.Millisecond
 
-// WaitHeld is Wait, and it also returns when one of these bytes is locked by nobody any more: it looks every few milliseconds. The caller looks again in every case.
+// WaitHeld is Wait, and also returns when no process holds the lock of one of these bytes any more.
+// It polls the locks every heldSlice. The caller polls again in every case.
 func WaitHeld(word *atomic.Uint32, value uint32, timeout time.Duration, locks *Locks, bytes []int64) {
 	if locks.Check() != nil || len(bytes) == 0 {
 		Wait(word, value, min(timeout, heldSlice))

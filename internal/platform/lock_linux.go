@@ -6,13 +6,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Locks is an open file description of a control file that exists for its byte locks alone: it is never mapped (a mapping would keep it alive in a
-// forked child) and every instance is a separate owner, so that asking through one tells of all others.
+// Locks is an open file description of a control file that exists for byte locks alone. It is never
+// mapped, because a mapping would keep the description alive in a forked child. Every instance is a
+// separate owner of locks, so that a query through one instance finds the locks of all others.
 type Locks struct {
 	f *File
 }
 
-// OpenLocks opens a description of its own. Taking locks needs write access; with write false it can only ask.
+// OpenLocks opens a new description. Taking locks needs write access; without it (write is false)
+// the description can only query.
 func OpenLocks(path string, write bool) (*Locks, error) {
 	guard.Begin()
 	defer guard.End()
@@ -36,18 +38,19 @@ func (l *Locks) TryLock(offset int64) (bool, error) {
 	return err == nil, err
 }
 
-// Unlock gives the byte back.
+// Unlock releases the byte.
 func (l *Locks) Unlock(offset int64) error {
 	return l.control(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK, Start: offset, Len: 1})
 }
 
-// Held reports whether anybody but this description holds a lock within [offset, offset+length).
+// Held reports whether another description holds a lock within [offset, offset+length).
 func (l *Locks) Held(offset, length int64) (bool, error) {
 	_, held, err := l.Find(offset, length)
 	return held, err
 }
 
-// Find finds a lock of somebody else within [offset, offset+length); not necessarily the first one. Neighbouring bytes that one description holds are one lock.
+// Find finds a lock of another description within [offset, offset+length), not necessarily the
+// first. Neighbouring bytes of a single description are one lock.
 func (l *Locks) Find(offset, length int64) (found Range, held bool, err error) {
 	k := unix.Flock_t{Type: unix.F_WRLCK, Start: offset, Len: length}
 	if err := l.control(unix.F_OFD_GETLK, &k); err != nil {
@@ -56,14 +59,14 @@ func (l *Locks) Find(offset, length int64) (found Range, held bool, err error) {
 	return Range{k.Start, k.Len}, k.Type != unix.F_UNLCK, nil
 }
 
-// Number is that of the descriptor.
+// Number is the number of the descriptor.
 func (l *Locks) Number() int { return l.f.fd }
 
-// Check reports DescriptorLost if the program has closed the description, and with it every lock.
+// Check returns DescriptorLost if the program has closed the description, and with it every lock.
 func (l *Locks) Check() error { return l.f.check() }
 
 func (l *Locks) control(cmd int, k *unix.Flock_t) error {
-	if err := l.f.check(); err != nil { // a lock on a file of the program's own would say nothing, and be in its way
+	if err := l.f.check(); err != nil { // a lock on the program's own file would prove nothing, and hinder the program
 		return err
 	}
 	for {
@@ -73,20 +76,21 @@ func (l *Locks) control(cmd int, k *unix.Flock_t) error {
 			return nil
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EACCES):
-			return unix.EAGAIN // somebody else has it
+			return unix.EAGAIN // another description holds the byte
 		default:
 			return l.f.refused("lock", "fcntl with F_OFD_SETLK or F_OFD_GETLK", err)
 		}
 	}
 }
 
-// Close drops every lock of this description.
+// Close releases every lock of this description.
 func (l *Locks) Close() {
 	guard.Begin()
 	defer guard.End()
-	// A child that is just being forked shares the description until its handler has closed its copy: closing ours alone would not drop the locks yet.
+	// A child that is just being forked shares the description until the child's handler has closed
+	// the copy. Closing the descriptor here would not release the locks before that.
 	_ = l.control(unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_UNLCK})
-	if l.f.check() == nil { // else the number may be another description's by now, and the list has it for that one
+	if l.f.check() == nil { // else the number may belong to another description, which the list has under it
 		guard.Closing(l.f.fd)
 	}
 	l.f.Close()

@@ -10,13 +10,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// In test builds, with DATABLOCK_TEST_GUARD=1, a mapping lies between pages that nobody may touch: an access beyond it faults instead of meeting whatever is mapped beside it.
+// In test builds with DATABLOCK_TEST_GUARD=1, a mapping lies between guard pages. An access beyond
+// the mapping faults instead of reaching a neighbouring mapping.
 var guarded = os.Getenv("DATABLOCK_TEST_GUARD") != ""
 
 const guardPages = 16
 
-// reservations are the mappings with their guards, by the address of the first byte of the file. One that is unmapped stays until another mapping is where it was: what faults in a guard
-// may be asked about when the file has been closed on the way to whoever asks.
+// reservations has the mappings with their guards, by the address of the first byte of the file. An
+// unmapped reservation stays until another mapping takes its addresses: a test may ask about a
+// fault in a guard (InGuard) after the file was closed.
 var reservations sync.Map
 
 type reservation struct {
@@ -35,7 +37,8 @@ func mapFile(fd, size, prot int) ([]byte, error) {
 	if size <= 0 || whole.size < uintptr(size) {
 		return nil, unix.ENOMEM
 	}
-	start, err := unix.MmapPtr(-1, 0, nil, whole.size, unix.PROT_NONE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	start, err := unix.MmapPtr(-1, 0, nil, whole.size, unix.PROT_NONE,
+		unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +54,7 @@ func mapFile(fd, size, prot int) ([]byte, error) {
 	return unsafe.Slice((*byte)(at), size), nil // the mapping, until unmapFile
 }
 
-// forget drops what was mapped where something else is now.
+// forget deletes the reservations that overlap the addresses of a new mapping.
 func forget(start, size uintptr) {
 	reservations.Range(func(at, r any) bool {
 		if other := r.(reservation); uintptr(other.start) < start+size && start < uintptr(other.start)+other.size {
@@ -74,12 +77,14 @@ func unmapFile(m []byte) {
 	_ = unix.MunmapPtr(whole.start, whole.size)
 }
 
-// InGuard reports whether an address is beside a mapping, or beside the last one that was there. For tests.
+// InGuard reports whether an address is in a guard of a mapping, or of the last mapping at these
+// addresses. For tests.
 func InGuard(address uintptr) (in bool) {
 	reservations.Range(func(at, r any) bool {
 		whole, guard := r.(reservation), uintptr(guardPages*unix.Getpagesize())
 		start := uintptr(whole.start)
-		in = start <= address && address < start+guard || start+whole.size-guard <= address && address < start+whole.size
+		in = start <= address && address < start+guard ||
+			start+whole.size-guard <= address && address < start+whole.size
 		return !in
 	})
 	return in

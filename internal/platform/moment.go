@@ -7,20 +7,26 @@ import (
 	"time"
 )
 
-// A Moment tells its user when there is something to do that is done now and then, and what time it is, for those who would ask at every message: even the cheapest clock takes a tenth of a message's
-// time. While it is used often, somebody else keeps it up; otherwise its user asks the clock. One goroutine at a time uses it; C may.
+// Moment is a coarse clock with a tick of 100 ms. It tells its user when periodic housekeeping is
+// due, and avoids a clock read per message: even the cheapest clock takes a tenth of a message's
+// time.
+//
+// While the user polls often, a background goroutine (the keeper) refreshes the Moment. Otherwise
+// the user reads the clock. One goroutine at a time uses a Moment; C code may be the user.
 type Moment struct {
-	now  uint64 // Monotonic; 0: not kept up. Written to by the keeper
-	seen uint64 // the reading that was acted upon last
-	uses uint32 // since then, while it is not kept up
+	now  uint64 // Monotonic; 0: the keeper does not refresh it. The keeper writes this word
+	seen uint64 // the reading of the last tick that the user acted on
+	uses uint32 // polls since that tick, while the keeper does not refresh it
 	_    uint32
 }
 
 const (
-	// MomentEvery is how often there is something to do. It may be longer by what the scheduler makes of it.
+	// MomentEvery is the tick. Scheduling delay may lengthen a tick.
 	MomentEvery = 100 * time.Millisecond
 
-	often = 1000 // uses in that time from which on a Moment is kept up: a program that uses it less often is not to be woken for it
+	// often is the number of uses in a tick from which on the keeper refreshes a Moment. A program
+	// that polls less often is not woken for the refresh.
+	often = 1000
 )
 
 var keeper struct {
@@ -29,19 +35,20 @@ var keeper struct {
 	running bool
 }
 
-// Passed reports whether to Look, which may have something to do. A moment that is not kept up has always passed.
+// Passed reports whether the user has to call Look. It is always true while the keeper does not
+// refresh the Moment.
 func (m *Moment) Passed() bool { return atomic.LoadUint64(&m.now) != m.seen }
 
-// Seen is the reading that was acted upon last.
+// Seen is the reading of the last tick that the user acted on.
 func (m *Moment) Seen() uint64 { return m.seen }
 
-// KeptUp asks the clock whether the moment is kept up. One that is not has missed a turn.
+// KeptUp reads the clock and reports whether the Moment is fresh. A stale Moment has missed a tick.
 func (m *Moment) KeptUp() bool { return int64(Monotonic()-m.seen) < int64(2*MomentEvery) }
 
-// Begin begins one, before anything else.
+// Begin starts the Moment. It comes before every other call.
 func (m *Moment) Begin() { m.seen = Monotonic() }
 
-// Look is for when it has Passed. It reads the clock, and reports whether there is something to do.
+// Look follows when Passed is true. It reads the clock, and reports whether housekeeping is due.
 func (m *Moment) Look() (now uint64, due bool) {
 	now = Monotonic()
 	if atomic.LoadUint64(&m.now) == 0 {
@@ -59,7 +66,7 @@ func (m *Moment) Look() (now uint64, due bool) {
 	return m.Renew(), true
 }
 
-// Renew reads the clock, and there is nothing to do for a while.
+// Renew reads the clock and begins a new tick, so that nothing is due until the next one.
 func (m *Moment) Renew() uint64 {
 	keeper.Lock()
 	defer keeper.Unlock()
@@ -71,7 +78,7 @@ func (m *Moment) Renew() uint64 {
 	return now
 }
 
-// keep has it kept up.
+// keep has the keeper refresh the Moment.
 func (m *Moment) keep(now uint64) {
 	keeper.Lock()
 	defer keeper.Unlock()
@@ -83,7 +90,7 @@ func (m *Moment) keep(now uint64) {
 	}
 }
 
-// Drop ends it.
+// Drop stops the Moment: the keeper does not refresh it any more.
 func (m *Moment) Drop() {
 	keeper.Lock()
 	defer keeper.Unlock()
@@ -91,7 +98,7 @@ func (m *Moment) Drop() {
 	atomic.StoreUint64(&m.now, 0)
 }
 
-// keepUp keeps moments up until none has been used for a turn.
+// keepUp is the keeper. It refreshes Moments every tick, until no Moment was used during a tick.
 func keepUp() {
 	for {
 		Sleep(MomentEvery)

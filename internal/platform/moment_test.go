@@ -21,7 +21,7 @@ func TestAMomentIsKeptUpWhileItIsUsedOften(t *testing.T) {
 	defer m.Drop()
 	kept := func() bool { return atomic.LoadUint64(&m.now) != 0 }
 	uses := 0
-	until(t, "used often within one turn", func() bool { // on a busy machine a turn may be over first, and then it begins again
+	until(t, "used often within one turn", func() bool { // on a busy machine a tick may end first: then begin again
 		for begun := m.Seen(); ; {
 			require.True(t, m.Passed())
 			now, due := m.Look()

@@ -4,9 +4,10 @@ import "time"
 
 var nap = Sleep
 
-// SetNap has f sleep for Nap. Call it before the first block is opened. The C library sleeps in C, where a signal handler of the
-// program finds the program's own stack; and it uses no timer of the Go runtime, which would open descriptors for it.
+// SetNap makes Nap sleep by f. Call it before the first block is opened. The C library sleeps in C,
+// where a signal handler of the program runs on the program's own stack. The library uses no timer
+// of the Go runtime, because the runtime would open descriptors for the timer.
 func SetNap(f func(time.Duration)) { nap = f }
 
-// Nap lets time pass.
+// Nap sleeps for a duration.
 func Nap(d time.Duration) { nap(d) }

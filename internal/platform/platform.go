@@ -1,7 +1,9 @@
-// Package platform is all that DataBlock knows of the operating system: files and their mappings, byte locks that die with their owner,
-// waiting and waking across processes, who a process is, and clocks. Linux is complete; elsewhere every call fails with ErrUnsupported.
+// Package platform is all that DataBlock knows of the operating system: files and mappings, byte
+// locks that die with their owner, sleeping and waking across processes, identities of processes,
+// clocks. Linux is complete. On other systems every call fails with ErrUnsupported.
 //
-// Errors are the system's own (errors.Is finds fs.ErrNotExist, fs.ErrExist, fs.ErrPermission), or one of the values below.
+// Errors are those of the system (errors.Is finds fs.ErrNotExist, fs.ErrExist and
+// fs.ErrPermission), or one of the values below.
 package platform
 
 import (
@@ -21,7 +23,8 @@ var (
 	ErrRefused     = errors.New("the system refuses the call")
 )
 
-// DescriptorLost is what a call says of a descriptor that the program has closed, or closed and used for something else, behind the library's back.
+// DescriptorLost is the error of a call on a descriptor of the library that the host program has
+// closed. The number may lead to another file by now.
 type DescriptorLost struct{ Number int }
 
 func (e *DescriptorLost) Error() string {
@@ -39,7 +42,7 @@ func (e *Denied) Error() string { return e.Err.Error() + ": " + e.Why }
 
 func (e *Denied) Unwrap() error { return e.Err }
 
-// FileInfo is what deciding about a block's file takes.
+// FileInfo is what the core needs to know about a block's file.
 type FileInfo struct {
 	Device, Inode uint64
 	UID           uint32
@@ -54,10 +57,11 @@ type Range struct{ Start, Length int64 }
 // Same reports whether two infos are of one file.
 func (i FileInfo) Same(j FileInfo) bool { return i.Device == j.Device && i.Inode == j.Inode }
 
-// Identity says who a process is. It is shown to people and decides nothing: only a lock proves life.
+// Identity identifies a process. It is informational and decides nothing: only a lock proves that a
+// process is alive.
 type Identity struct {
 	PID          uint64
-	StartTime    uint64 // clock ticks since boot; tells a pid's reuse
+	StartTime    uint64 // clock ticks since boot; differs when the system has used the pid again
 	PIDNamespace uint64 // inode of the pid namespace, 0 if unknown
 	UID          uint32 // effective
 	ClockKnown   bool   // whether ClockAhead is known
@@ -65,14 +69,15 @@ type Identity struct {
 	Name         string // of the program
 }
 
-// PID is this process's; Self says more, and asks the system for it.
+// PID is the pid of this process. Self reports more, and costs several system calls.
 func PID() uint64 { return uint64(os.Getpid()) }
 
-// EffectiveUID is the uid as which this program makes files.
+// EffectiveUID is the uid that owns the files which this program makes.
 func EffectiveUID() uint32 { return uint32(os.Geteuid()) }
 
-// A ForkGuard learns of every lock descriptor, so that a forked child can close its copies: it would otherwise keep its parent's row alive. Begin and End bracket
-// opening and closing; no fork may happen in between.
+// A ForkGuard gets the number of every lock descriptor, so that a forked child can close its
+// copies. A copy would keep the parent's liveness lease after the parent's death. Begin and End
+// bracket opening and closing; no fork may happen in between.
 type ForkGuard interface {
 	Begin()
 	Opened(fd int)
@@ -89,7 +94,8 @@ func (noGuard) End()        {}
 
 var guard ForkGuard = noGuard{}
 
-// SetForkGuard installs g. Call it before the first block is opened. A pure Go program needs none: it cannot fork without exec.
+// SetForkGuard installs g. Call it before the first block is opened. A pure Go program needs no
+// guard, because it cannot fork without exec.
 func SetForkGuard(g ForkGuard) { guard = g }
 
 var (
@@ -97,7 +103,8 @@ var (
 	clockBase  = monotonicNow()
 )
 
-// Monotonic is CLOCK_MONOTONIC in nanoseconds: comparable between the processes of a machine that share a time namespace, and between others by ClockAhead.
+// Monotonic is CLOCK_MONOTONIC in nanoseconds. Processes of one machine can compare their values if
+// they share a time namespace, and others by ClockAhead.
 func Monotonic() uint64 { return clockBase + uint64(time.Since(clockStart)) }
 
 // Realtime is CLOCK_REALTIME in nanoseconds.

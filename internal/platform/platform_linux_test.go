@@ -94,8 +94,10 @@ func TestALockDiesWithItsOwner(t *testing.T) {
 	assert.True(t, ProcessAlive(pid))
 
 	require.NoError(t, child.Process.Kill())
-	require.Eventually(t, func() bool { ok, err := asker.TryLock(5); return err == nil && ok }, deadline, time.Millisecond)
-	assert.Eventually(t, func() bool { return !ProcessAlive(pid) }, deadline, time.Millisecond, "a zombie that nobody has waited for does not run")
+	locked := func() bool { ok, err := asker.TryLock(5); return err == nil && ok }
+	require.Eventually(t, locked, deadline, time.Millisecond)
+	assert.Eventually(t, func() bool { return !ProcessAlive(pid) }, deadline, time.Millisecond,
+		"a zombie that nobody has waited for does not run")
 	_ = child.Wait()
 	assert.False(t, ProcessAlive(pid))
 }

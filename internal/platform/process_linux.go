@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const procText = 64 << 10 // bytes of a file of /proc that are looked at
+const procText = 64 << 10 // bytes that are read of a file of /proc
 
-// Self is who this process is. What /proc does not tell stays zero.
+// Self is the identity of this process. Fields that /proc does not report stay zero.
 func Self() Identity {
 	id := Identity{PID: uint64(os.Getpid()), UID: uint32(os.Geteuid())}
 	id.StartTime, _ = startTime("/proc/self")
@@ -82,7 +82,8 @@ func startTime(dir string) (ticks uint64, ok bool) {
 	return ticks, err == nil
 }
 
-// statFields is /proc/PID/stat from the third field (state) on: the second one, the name, may contain anything.
+// statFields is /proc/PID/stat from the third field (state) on. The second field, the name, may
+// contain any character.
 func statFields(path string) []string {
 	b, err := ReadFile(path, procText)
 	if err != nil {
@@ -95,7 +96,8 @@ func statFields(path string) []string {
 	return fields
 }
 
-// ProcessAlive reports whether a process with that pid runs in this pid namespace. A zombie does not run, unless only its first thread has ended.
+// ProcessAlive reports whether a process with this pid runs in this pid namespace. A zombie does
+// not run, unless only the first thread of the process has ended.
 func ProcessAlive(pid uint64) bool {
 	if pid == 0 || pid > 1<<31-1 {
 		return false
@@ -119,7 +121,8 @@ func ProcessAlive(pid uint64) bool {
 	return true
 }
 
-// Ended reports whether the process that was identified so has certainly ended: it was in this pid namespace, and its pid is nobody's by now, or another process's.
+// Ended reports whether the process with this identity has certainly ended: it was in this pid
+// namespace, and now no process or another process has the pid.
 func Ended(id Identity) bool {
 	if own := PIDNamespace(); id.PID == 0 || own == 0 || own != id.PIDNamespace {
 		return false
@@ -131,8 +134,9 @@ func Ended(id Identity) bool {
 	return ok && id.StartTime != 0 && ticks != id.StartTime
 }
 
-// LockHolder finds a process that has the lock of a byte of a file, by what /proc tells this user. A lock of an open file description is that of every process that has the description,
-// such as a child that was made by clone(2) and has neither ended nor called exec.
+// LockHolder finds a process that holds the lock of a byte of a file, as far as /proc shows locks
+// to this user. Every process that has the open file description holds the lock. An example is a
+// child of clone(2) that has neither ended nor called exec.
 func LockHolder(file FileInfo, offset int64) (holder Identity, found bool) {
 	processes, _ := ReadDirectory("/proc")
 	for _, process := range processes {
@@ -155,7 +159,8 @@ func LockHolder(file FileInfo, offset int64) (holder Identity, found bool) {
 	return Identity{}, false
 }
 
-// locks reports whether a text of /proc/PID/fdinfo has a write lock of the byte: "lock: 1: OFDLCK ADVISORY WRITE -1 00:1a:2 128 129", whose last field may be EOF.
+// locks reports whether a text of /proc/PID/fdinfo has a write lock of the byte. An example of such
+// a line is "lock: 1: OFDLCK ADVISORY WRITE -1 00:1a:2 128 129". The last field may be EOF.
 func locks(info string, offset int64) bool {
 	for line := range strings.Lines(info) {
 		fields := strings.Fields(line)
@@ -171,7 +176,8 @@ func locks(info string, offset int64) bool {
 	return false
 }
 
-// Sleep waits. Package time would sleep by a timer of the Go runtime, which opens the poller's descriptors in the host's process.
+// Sleep waits. Package time would sleep by a timer of the Go runtime, and the runtime would open
+// the descriptors of its poller in the host's process.
 func Sleep(d time.Duration) {
 	for left := unix.NsecToTimespec(int64(max(d, 0))); errors.Is(unix.Nanosleep(&left, &left), unix.EINTR); {
 	}

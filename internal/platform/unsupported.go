@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// DefaultDirectory is where blocks would live.
+// DefaultDirectory is where blocks would be stored.
 const DefaultDirectory = ""
 
 // File cannot be opened here.
@@ -83,7 +83,7 @@ func (*Locks) Held(int64, int64) (bool, error) { return false, ErrUnsupported }
 // Find fails: see ErrUnsupported.
 func (*Locks) Find(int64, int64) (Range, bool, error) { return Range{}, false, ErrUnsupported }
 
-// Number is none.
+// Number is -1: there is no descriptor.
 func (*Locks) Number() int { return -1 }
 
 // Check fails: see ErrUnsupported.
@@ -92,24 +92,24 @@ func (*Locks) Check() error { return ErrUnsupported }
 // Close has nothing to close.
 func (*Locks) Close() {}
 
-// Wait only lets time pass: no block can be open, so nobody calls it.
+// Wait only sleeps. No block can be open, so that no code calls Wait.
 func Wait(_ *atomic.Uint32, _ uint32, timeout time.Duration) (timedOut bool) {
 	time.Sleep(timeout)
 	return true
 }
 
-// WaitHeld only lets time pass, as Wait.
+// WaitHeld only sleeps, as Wait.
 func WaitHeld(_ *atomic.Uint32, _ uint32, timeout time.Duration, _ *Locks, _ []int64) {
 	time.Sleep(timeout)
 }
 
-// WaitAny only lets time pass, as Wait.
+// WaitAny only sleeps, as Wait.
 func WaitAny(_ []*atomic.Uint32, _ []uint32, timeout time.Duration) { time.Sleep(timeout) }
 
-// Wake has nobody to wake.
+// Wake has no thread to wake.
 func Wake(*atomic.Uint32) {}
 
-// Self knows the pid alone.
+// Self reports the pid alone.
 func Self() Identity { return Identity{PID: uint64(os.Getpid())} }
 
 // PIDNamespace is not known.

@@ -13,7 +13,7 @@ import (
 
 // matrix is what the kills of a run showed, point by point.
 type matrix struct {
-	file string // to be written; "": only a choice of the combinations is tried
+	file string // to be written; "": the test tries only some of the combinations
 
 	mu     sync.Mutex
 	trials int
@@ -43,14 +43,17 @@ func (m *matrix) count() {
 
 var roleNames = map[string]string{"produce": "producer", "consume": "consumer", "recover": "repair"}
 
-// add notes a kill after which everything was as it must be.
+// add notes a kill after which every check passed.
 func (m *matrix) add(k trial, x *kill, follows string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := [2]string{k.point, roleNames[x.how.role]}
 	r := m.rows[at]
 	if r == nil {
-		r = &matrixRow{deliveries: map[string]bool{}, policies: map[string]int{}, languages: map[string]int{}, how: map[string]int{}}
+		r = &matrixRow{
+			deliveries: map[string]bool{},
+			policies:   map[string]int{}, languages: map[string]int{}, how: map[string]int{},
+		}
 		m.rows[at] = r
 	}
 	r.kills++
@@ -67,22 +70,23 @@ func (m *matrix) add(k trial, x *kill, follows string) {
 	r.how[follows]++
 }
 
-// whatFollows says how it goes on after a death, by what the dead one has left. That it does so, and needs no other help, is what aftermath shows.
+// whatFollows says what happens after a death, judged by what the dead process has left. The
+// aftermath shows that this happens, and that no other help is needed.
 func (k *kill) whatFollows() string {
 	switch {
 	case k.dead == nil:
 		return ""
 	case k.how.role == "recover":
-		return "the others go on"
+		return "the other participants continue"
 	case k.how.role == "consume" && slices.Contains(k.how.args, "--durable"):
-		return "under its name the next one goes on"
+		return "the next consumer of that name continues"
 	case k.how.role == "consume":
 		for _, r := range k.diagnosis().Rows {
 			if r.Row != layout.ProducerRow && !r.Alive {
-				return "whoever needs the row, or waits for it, frees it"
+				return "the process that needs the row, or waits for the owner, cleans the row"
 			}
 		}
-		return "nothing of it is left"
+		return "nothing of the consumer is left"
 	case !slices.Contains(k.files(), block):
 		return "the next producer creates the block"
 	}
@@ -90,12 +94,12 @@ func (k *kill) whatFollows() string {
 	case state == layout.StateReplacing || state == layout.StateSuperseded:
 		return "the next producer finishes the replacement"
 	case k.producer != nil:
-		return "the producer goes on"
+		return "the producer continues"
 	}
-	return "the next producer goes on with the block"
+	return "the next producer takes over the block"
 }
 
-// text is the table, and what was tried for it.
+// text is the page: what was tried, and the table.
 func (m *matrix) text() string {
 	var b strings.Builder
 	kills := 0
@@ -105,20 +109,34 @@ func (m *matrix) text() string {
 	among := slices.Clone(languages)
 	fmt.Fprintf(&b, `# Killed at every point
 
-A process was killed (SIGKILL) at each crash point, which lie between any two stores, compare-and-swaps or system calls that others can notice: on every route that comes by (a route has a
-role and a delivery), in blocks of every policy, in every language whose worker has the point (%s), in the part of the library that is Go, the part that is C, and in inline code.
-%d kills; %d other trials did not come by their point.
+A test killed a process with SIGKILL at each crash point. Crash points lie between any two stores,
+compare-and-swaps or system calls that other processes can notice. The test used:
 
-After each, without anybody's help but what the table says: the survivors go on, a producer that is started again continues the ids, every message that was committed is with the LOSSLESS witness, no
-id has two contents, nothing is torn, `+"`validate`"+` finds nothing, and when everybody has closed no file is left. %s writes this page
-(`+"`TestKilledAtEveryPoint`"+`).
+* every route that reaches the point (a route has a role and a delivery),
+* blocks of every policy,
+* every language whose worker has the point (%s),
+* the part of the library that is Go, the part that is C, and inline code.
 
-| point | who died | delivery | ring | single | double |`, strings.Join(among, ", "), kills, m.trials-kills, "`make soak`")
+%d kills; %d other trials did not reach their point.
+
+After each kill the test checks this, with no help but what the table says:
+
+* The survivors continue, and a producer that is started again continues the ids.
+* The LOSSLESS witness has every message that was committed.
+* No id has two contents, and no message is torn.
+* `+"`validate`"+` finds nothing.
+* No file is left when all participants have closed.
+
+%s writes this page (`+"`TestKilledAtEveryPoint`"+`).
+
+| point | process | delivery | ring | single | double |`,
+		strings.Join(among, ", "), kills, m.trials-kills, "`make soak`")
 	for _, l := range among {
 		fmt.Fprintf(&b, " %s |", l)
 	}
 	b.WriteString(" what follows |\n|---|---|---|---|---|---|" + strings.Repeat("---|", len(among)) + "---|\n")
-	for _, at := range slices.SortedFunc(maps.Keys(m.rows), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+	order := func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }
+	for _, at := range slices.SortedFunc(maps.Keys(m.rows), order) {
 		r := m.rows[at]
 		fmt.Fprintf(&b, "| `%s` | %s | %s |", at[0], at[1], strings.Join(slices.Sorted(maps.Keys(r.deliveries)), ", "))
 		for _, p := range policies {

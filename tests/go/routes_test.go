@@ -368,7 +368,7 @@ var releasingTheWriter = route{"releasing_the_writer", func(k *kill) (*worker, b
 // unlinking removes a block that has readers. Who comes afterwards makes a new one.
 var unlinking = route{"unlinking", func(k *kill) (*worker, bool) {
 	predecessor(k)
-	k.again = "the next producer creates the block, or finishes its removal"
+	k.again = "the next producer creates the block, or finishes the removal"
 	return k.repair("--do=unlink-force")
 }}
 
@@ -444,7 +444,7 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	k.damage()
 	w, died := k.repair("--do=repair")
 	if died {
-		k.again = "the repair, called again, finishes it"
+		k.again = "a second repair finishes the work"
 		result, left, err := core.Repair(block, k.dir, false)
 		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err, left)
 	}
