@@ -41,6 +41,27 @@ func (l location) misnamed(id blockID, name string) (problem, advice string) {
 		text("look at %s first, and do not move this one over it", name)
 }
 
+// noBlockOrStrayed is the error of a name that no file has. A control file may be left of the block,
+// and its data file lie under another name.
+func (l location) noBlockOrStrayed(cause error) error {
+	all, _ := platform.ReadDirectory(l.directory)
+	others := census{directory: l.directory}
+	for _, entry := range all {
+		name, id, temporary, ok := parseControl(entry.Name)
+		if !ok || temporary || name != l.name {
+			continue
+		}
+		others.take()
+		for _, f := range others.files {
+			if _, _, temporary, _ := parseControl(f.file); f.err == nil && f.half.proven && f.half.id == id && !temporary {
+				return &Error{Code: NotFound, Cause: cause, Detail: text(
+					"no block %q in %s: its data file has the name %s: give it its name back", l.name, l.directory, f.file)}
+			}
+		}
+	}
+	return noBlock(l, cause)
+}
+
 // strangeBytes is how many bytes of two ids differ at least. Of two random ones five or more are
 // the same once in 250 million.
 const strangeBytes = layout.BlockIDLen - 4

@@ -131,6 +131,11 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 			b := newBench(t)
 			data, control := b.keep("x", 0)
 			c.do(t, b, data, control)
+			if name == "renamed" {
+				_, err := ValidateIntegrity("x", b.dir)
+				assert.ErrorIs(t, err, NotFound)
+				assert.ErrorContains(t, err, "its data file has the name x2: give it its name back")
+			}
 			i, err := ValidateIntegrity("x2", b.dir)
 			require.NoError(t, err)
 			_, openErr := OpenConsumer("x2", ConsumerOptions{Directory: b.dir})
