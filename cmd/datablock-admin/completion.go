@@ -129,7 +129,7 @@ func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []co
 			if !p.Alive {
 				state = "dead"
 			}
-			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)), printable(fmt.Sprintf("%q, pid %d, %s", p.Name, p.PID, state))))
+			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)), printable(fmt.Sprintf("%q, %s, %s", p.Name, core.ProcessName(p.PID, p.PIDNamespace), state))))
 		}
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp

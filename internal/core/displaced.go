@@ -9,10 +9,12 @@ import (
 	"datablock/internal/platform"
 )
 
-// A half that lies under a name that is not its own was renamed, copied, exchanged with another one, or put back from a backup. Each has its own cure, and the wrong one overwrites a good block. So
-// the directory is asked which it was.
+// A half that lies under a name that is not its own was renamed, copied, exchanged with another
+// one, or put back from a backup. Each has its own cure, and the wrong one overwrites a good block.
+// So the directory is asked which it was.
 
-// misnamed says of a data file, whose header proves itself and has the id and the name of another block, how it came under its name, and what to do.
+// misnamed says of a data file, whose header proves itself and has the id and the name of another
+// block, how it came under its name, and what to do.
 func (l location) misnamed(id blockID, name string) (problem, advice string) {
 	here := l.data()
 	there, err := lookAt(location{l.directory, name}.data())
@@ -20,23 +22,53 @@ func (l location) misnamed(id blockID, name string) (problem, advice string) {
 	case errors.Is(err, fs.ErrNotExist):
 		return text("%s holds the block %q: it was renamed", here, name), "give it its name back"
 	case err != nil:
-		return text("%s holds the block %q, and %s", here, name, err), text("find out what has the name %s, and overwrite nothing", name)
+		return text("%s holds the block %q, and %s", here, name, err),
+			text("find out what has the name %s, and overwrite nothing", name)
 	case there.proven && there.id == id:
-		return text("%s is a copy of the block %q, which is there as well", here, name), text("remove the copy if nobody needs it, and do not move it over %s", name)
+		return text("%s is a copy of the block %q, which is there as well", here, name),
+			text("remove the copy if nobody needs it, and do not move it over %s", name)
 	case there.proven && there.name == l.name:
-		return text("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name, l.name), "exchange their names again"
+		return text("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name, l.name),
+			"exchange their names again"
 	case there.proven && there.name == name:
-		return text("%s is an earlier block of the name %q, which another block has by now", here, name), text("remove it if nobody needs it, and do not move it over %s", name)
+		return text("%s is an earlier block of the name %q, which another block has by now", here, name),
+			text("remove it if nobody needs it, and do not move it over %s", name)
 	case there.proven:
-		return text("%s holds the block %q, under whose name lies the block %q", here, name, there.name), "give that one its own name back first, and overwrite nothing"
+		return text("%s holds the block %q, under whose name lies the block %q", here, name, there.name),
+			"give that one its own name back first, and overwrite nothing"
 	}
-	return text("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name), text("look at %s first, and do not move this one over it", name)
+	return text("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name),
+		text("look at %s first, and do not move this one over it", name)
 }
 
-// strangeBytes is how many bytes of two ids differ at least. Of two random ones five or more are the same once in 250 million.
+// noBlockOrStrayed is the error of a name that no file has. A control file may be left of the block,
+// and its data file lie under another name.
+func (l location) noBlockOrStrayed(cause error) error {
+	all, _ := platform.ReadDirectory(l.directory)
+	others := census{directory: l.directory}
+	for _, entry := range all {
+		name, id, temporary, ok := parseControl(entry.Name)
+		if !ok || temporary || name != l.name {
+			continue
+		}
+		others.take()
+		for _, f := range others.files {
+			if _, _, temporary, _ := parseControl(f.file); f.err == nil && f.half.proven && f.half.id == id && !temporary {
+				return &Error{Code: NotFound, Cause: cause, Detail: text(
+					"no block %q in %s: its data file has the name %s: give it its name back", l.name, l.directory, f.file)}
+			}
+		}
+	}
+	return noBlock(l, cause)
+}
+
+// strangeBytes is how many bytes of two ids differ at least. Of two random ones five or more are
+// the same once in 250 million.
 const strangeBytes = layout.BlockIDLen - 4
 
-// foreignControl reports whether the head of a control file is that of another block. An id that differs in a few bytes is a damaged one; one that differs in most of them is another id, unless it was overwritten with one value.
+// foreignControl reports whether the head of a control file is that of another block. An id that
+// differs in a few bytes is a damaged one; one that differs in most of them is another id, unless
+// it was overwritten with one value.
 func foreignControl(head []byte, id blockID) bool {
 	if len(head) < layout.ControlHeaderLen {
 		return false
@@ -54,7 +86,8 @@ func foreignControl(head []byte, id blockID) bool {
 	return differ >= strangeBytes && alike < len(its)
 }
 
-// foreignHead is the head of the file under the name of the block's control file, if that is another block's.
+// foreignHead is the head of the file under the name of the block's control file, if that is
+// another block's.
 func (b *block) foreignHead(f *platform.File, info platform.FileInfo) ([]byte, error) {
 	if !info.Regular {
 		return nil, nil
@@ -66,7 +99,8 @@ func (b *block) foreignHead(f *platform.File, info platform.FileInfo) ([]byte, e
 	return head, nil
 }
 
-// controlSought are the control files that matter for a block whose own is missing, or is another's.
+// controlSought are the control files that matter for a block whose own is missing, or is
+// another's.
 type controlSought struct {
 	own     string // a file whose header has the block's id, under another name
 	another string // the control file of a block that had the same name
@@ -101,31 +135,42 @@ func (b *block) seek(has blockID) (s controlSought) {
 	return s
 }
 
-// strangeControl says of a control file of another block id how it came under the name of this block's, and what to do.
+// strangeControl says of a control file of another block id how it came under the name of this
+// block's, and what to do.
 func (b *block) strangeControl(head []byte) (problem, advice string) {
 	var has blockID
 	copy(has[:], head[layout.CtlBlockID:])
 	file, s := filepath.Base(b.control(b.id)), b.seek(has)
 	switch {
 	case s.own != "" && s.source == "":
-		return text("%s is the control file of another block, and %s is this block's: the two were exchanged", file, s.own), "exchange their names again"
+		return text("%s is the control file of another block, and %s is this block's: the two were exchanged",
+				file, s.own),
+			"exchange their names again"
 	case s.own != "":
-		return text("%s is a copy of %s, the control file of another block, and %s is this block's", file, s.source, s.own), "put its own in its place"
+		return text("%s is a copy of %s, the control file of another block, and %s is this block's",
+				file, s.source, s.own),
+			"put its own in its place"
 	case s.source != "":
-		return text("%s is a copy of %s, the control file of another block, and this block's own is gone", file, s.source), restore(b.location.data())
+		return text("%s is a copy of %s, the control file of another block, and this block's own is gone",
+				file, s.source),
+			restore(b.location.data())
 	}
-	return text("%s is the control file of another block (id %v), and this block's own is not in the directory", file, has), restore(b.location.data())
+	return text("%s is the control file of another block (id %v), and this block's own is not in the directory",
+			file, has),
+		restore(b.location.data())
 }
 
 func restore(data string) string {
 	return text("put back both files of one backup, or remove %s and start the producer again", data)
 }
 
-// errControlLost is the cause of an error that says so, where the control file is nowhere else in the directory either.
+// errControlLost is the cause of an error that says so, where the control file is nowhere else in
+// the directory either.
 var errControlLost = errors.New("the control file is lost")
 
-// lostControl says of a block without its control file where that is, and what to do. producer is the pid of the one that has not closed the block, as the data file says: without the control file nobody can
-// tell whether it lives, and those who are attached go on.
+// lostControl says of a block without its control file where that is, and what to do. producer is
+// the pid of the one that has not closed the block, as the data file says: without the control file
+// nobody can tell whether it lives, and those who are attached go on.
 func (b *block) lostControl(producer uint64) (problem, advice string, cause error) {
 	data := b.location.data()
 	lost := text("block %q has lost its control file %s", b.name(), filepath.Base(b.control(b.id)))
@@ -134,7 +179,10 @@ func (b *block) lostControl(producer uint64) (problem, advice string, cause erro
 	case s.own != "":
 		return text("%s: %s is it", lost, s.own), "give it its name back", nil
 	case s.another != "":
-		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own", lost, s.another, data), restore(data), errControlLost
+		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own",
+				lost, s.another, data),
+			restore(data),
+			errControlLost
 	case producer != 0:
 		return text("%s, and whether its producer (pid %d) lives cannot be told without", lost, producer),
 			"end that program, unlink the block by force, and start the producer again", errControlLost

@@ -11,11 +11,15 @@ import (
 	"datablock/internal/platform"
 )
 
-// What dead processes leave is removed only where two things are certain: that it is a file of this library, and that no data file in the directory belongs to it. Where either is in doubt it stays: a
-// control file that is left is a nuisance, and one that is gone takes the messages of its block with it.
+// What dead processes leave is removed only where two things are certain: that it is a file of this
+// library, and that no data file in the directory belongs to it. Where either is in doubt it stays:
+// a control file that is left is a nuisance, and one that is gone takes the messages of its block
+// with it.
 
-// CollectGarbage removes what dead creators, replacers and last participants left in a directory ("" for the default one): control files that no block names, and data files
-// that never got a name or lost it. It touches nothing that anybody uses, and nothing that a repair or a rename could make a block again. It returns the names of the files that it removed.
+// CollectGarbage removes what dead creators, replacers and last participants left in a directory
+// ("" for the default one): control files that no block names, and data files that never got a name
+// or lost it. It touches nothing that anybody uses, and nothing that a repair or a rename could
+// make a block again. It returns the names of the files that it removed.
 func CollectGarbage(directory string) ([]string, error) {
 	dir, err := resolveDirectory(directory)
 	if err != nil {
@@ -57,7 +61,8 @@ type remains struct {
 	under  blockID // what the file under the name is known to be, although its header may be damaged
 }
 
-// collect removes them, if no data file is theirs and nobody is attached. Only who holds row 0 and found no other row locked may do it.
+// collect removes them, if no data file is theirs and nobody is attached. Only who holds row 0 and
+// found no other row locked may do it.
 func (r remains) collect() (removed []string) {
 	locks, err := platform.OpenLocks(r.control(r.id), true)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -78,7 +83,8 @@ func (r remains) collect() (removed []string) {
 		if ran || probe(locks, layout.ProducerRow) == somebody {
 			break
 		}
-		platform.Nap(time.Millisecond) // another collector is at it, and may have looked before the last participant had left
+		// Another collector is at it, and may have looked before the last participant had left.
+		platform.Nap(time.Millisecond)
 	}
 	return removed
 }
@@ -104,7 +110,8 @@ func (r remains) collectLocked(locks *platform.Locks) (removed []string) {
 	return removed
 }
 
-// nobodys reports whether the control file, of which file tells, is one of this library's and certainly no block's.
+// nobodys reports whether the control file, of which file tells, is one of this library's and
+// certainly no block's.
 func (r remains) nobodys(file platform.FileInfo) bool {
 	h, err := lookAt(r.control(r.id))
 	if err != nil || !h.info.Same(file) || !h.isControlLeft(r.id) {
@@ -113,7 +120,8 @@ func (r remains) nobodys(file platform.FileInfo) bool {
 	return r.named().no() && r.others.leadsTo(r.location, r.id, h.info.UID).no()
 }
 
-// isControlLeft reports whether a control file is such as the dead leave: its own id in its header, or just created. A file of another program with such a name is told from a new one by its mode.
+// isControlLeft reports whether a control file is such as the dead leave: its own id in its header,
+// or just created. A file of another program with such a name is told from a new one by its mode.
 func (h *half) isControlLeft(id blockID) bool {
 	switch h.kind {
 	case kindControl:
@@ -128,7 +136,8 @@ func (h *half) isControlLeft(id blockID) bool {
 // createMode is that of a file that platform.CreateFile has not given its own mode yet.
 const createMode = 0o600
 
-// removeOrphan removes a temporary data file whose control file is gone: what a replacer displaced, or what never had its name. Its creator removes the control file last, so that no creator lives.
+// removeOrphan removes a temporary data file whose control file is gone: what a replacer displaced,
+// or what never had its name. Its creator removes the control file last, so that no creator lives.
 func (r remains) removeOrphan() []string {
 	if h, err := lookAt(r.temporary(r.id)); err == nil && h.isOrphan(r.id) {
 		return r.removeTemporary()
@@ -143,7 +152,8 @@ func (h *half) isOrphan(id blockID) bool {
 // isTemporaryLeft is for a temporary data file whose control file is there.
 func (h *half) isTemporaryLeft() bool { return h.kind == kindData || h.kind == kindUnborn }
 
-// removeTemporary removes a data file that never got its name, or what a replacer displaced and had no time to end.
+// removeTemporary removes a data file that never got its name, or what a replacer displaced and had
+// no time to end.
 func (r remains) removeTemporary() (removed []string) {
 	path := r.temporary(r.id)
 	if h, err := lookAt(path); err != nil || !h.isTemporaryLeft() {
@@ -164,7 +174,8 @@ func (r remains) removeTemporary() (removed []string) {
 	return []string{filepath.Base(path)}
 }
 
-// named reports whether the block's name leads to it. A file of that name whose header is damaged may be it: repair knows more.
+// named reports whether the block's name leads to it. A file of that name whose header is damaged
+// may be it: repair knows more.
 func (r remains) named() leads {
 	if r.under == r.id {
 		return leadsThere

@@ -11,8 +11,9 @@ import (
 	"datablock/internal/platform"
 )
 
-// A block has two halves, the data file and the control file, and both carry its id. What a file is, is said by its bytes, and not by its name: a file that was renamed, copied, exchanged with another one or
-// put back from a backup is recognised by the id wherever it lies in the directory.
+// A block has two halves, the data file and the control file, and both carry its id. What a file
+// is, is said by its bytes, and not by its name: a file that was renamed, copied, exchanged with
+// another one or put back from a backup is recognised by the id wherever it lies in the directory.
 
 // half is a file as its first bytes describe it.
 type half struct {
@@ -89,7 +90,8 @@ func headName(head []byte) string {
 	return string(head[layout.HdrName : layout.HdrName+n])
 }
 
-// dataOf reports whether a file that lies anywhere in the directory is the data file of a block. Where the header is damaged, one thing that speaks for it is enough for the doubt.
+// dataOf reports whether a file that lies anywhere in the directory is the data file of a block.
+// Where the header is damaged, one thing that speaks for it is enough for the doubt.
 func (h *half) dataOf(l location, id blockID) leads {
 	switch {
 	case h.proven && h.id == id:
@@ -104,7 +106,20 @@ func (h *half) dataOf(l location, id blockID) leads {
 	return leadsNowhere
 }
 
-// census is every file in a block directory that may be a data file, looked at once and only when that is needed.
+// nameless reports whether a temporary data file, with that id in its name, never had its block's name, or has lost
+// it for good.
+func (h *half) nameless(id blockID) bool {
+	return !h.proven || h.id == id || h.state == layout.StateSuperseded
+}
+
+// tooForeign reports whether a file that could not be read is no data file of a block whose control file belongs to
+// owner: both files belong to one user, and a data file has a least size.
+func (h *half) tooForeign(owner uint32) bool {
+	return h.info.Inode != 0 && (h.info.UID != owner || h.info.Size < layout.SchemaRegion)
+}
+
+// census is every file in a block directory that may be a data file, looked at once and only when
+// that is needed.
 type census struct {
 	directory string
 	repaired  string // a data file of which it is known what it is, although its header may be damaged
@@ -120,7 +135,8 @@ type counted struct {
 	err  error // it could not be looked at; half.info may be known all the same
 }
 
-// take looks at the directory before and after it looks at the files: a file that is being renamed may be missing from one list.
+// take looks at the directory before and after it looks at the files: a file that is being renamed
+// may be missing from one list.
 func (c *census) take() {
 	if c.taken {
 		return
@@ -154,7 +170,8 @@ func (c *census) take() {
 	}
 }
 
-// leadsTo reports whether any file in the directory is, or may be, the data file of the block with that id, whose control file belongs to the user owner.
+// leadsTo reports whether any file in the directory is, or may be, the data file of the block with
+// that id, whose control file belongs to the user owner.
 func (c *census) leadsTo(l location, id blockID, owner uint32) leads {
 	c.take()
 	if c.err != nil {
@@ -165,10 +182,10 @@ func (c *census) leadsTo(l location, id blockID, owner uint32) leads {
 		f := &c.files[i]
 		_, own, temporary, _ := parseControl(f.file)
 		switch {
-		case temporary && f.err == nil && (!f.half.proven || f.half.id == own || f.half.state == layout.StateSuperseded):
-			continue // never had its name, or has lost it for good: goes with its own control file
-		case f.err != nil && f.half.info.Inode != 0 && (f.half.info.UID != owner || f.half.info.Size < layout.SchemaRegion):
-			continue // both files of a block belong to one user, and a data file is no shorter
+		case temporary && f.err == nil && f.half.nameless(own):
+			continue // goes with its own control file
+		case f.err != nil && f.half.tooForeign(owner):
+			continue
 		case f.err != nil:
 			answer = leadsUnknown
 			continue

@@ -157,7 +157,7 @@ func openInspection(l location, write bool) (*inspection, error) {
 func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 	f, err := platform.OpenFile(l.data(), write)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &Error{Code: NotFound, Cause: err, Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been started", l.name, l.directory)}
+		return nil, l.noBlockOrStrayed(err)
 	}
 	if err != nil {
 		return nil, systemError(err, "block %q", l.name)

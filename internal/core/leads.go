@@ -8,8 +8,10 @@ import (
 	"datablock/internal/platform"
 )
 
-// leads is the answer to the question whether a name leads to a certain file, or to a certain block. Not every question gets an answer: the program may have given up the right to look, its root may be
-// another directory by now, it may have no descriptor left. The zero value is such a question. It ends no block and removes no file.
+// leads is the answer to the question whether a name leads to a certain file, or to a certain
+// block. Not every question gets an answer: the program may have given up the right to look, its
+// root may be another directory by now, it may have no descriptor left. The zero value is such a
+// question. It ends no block and removes no file.
 type leads int
 
 const (
@@ -22,7 +24,8 @@ const (
 // no reports whether the name certainly does not lead there.
 func (a leads) no() bool { return a == leadsNowhere || a == leadsElsewhere }
 
-// follow asks where a path leads that led to file when home was its directory. An error comes with leadsUnknown alone.
+// follow asks where a path leads that led to file when home was its directory. An error comes with
+// leadsUnknown alone.
 func follow(path string, file, home platform.FileInfo) (leads, error) {
 	now, err := platform.StatPath(path)
 	switch {
@@ -31,7 +34,8 @@ func follow(path string, file, home platform.FileInfo) (leads, error) {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return leadsUnknown, err
 	}
-	// The path says something about the file only while it leads through the same directory: not after chroot, a mount, or a rename of the directory.
+	// The path says something about the file only while it leads through the same directory: not
+	// after chroot, a mount, or a rename of the directory.
 	directory, dirErr := platform.StatDirectory(filepath.Dir(path))
 	switch {
 	case dirErr != nil:
@@ -55,10 +59,12 @@ func (b *block) whereName() leads {
 // lostName reports whether the block's name certainly leads to it no longer.
 func (b *block) lostName() bool { return b.whereName().no() }
 
-// displaced reports whether the block's name certainly leads to another file by now. A name that leads nowhere displaces nobody.
+// displaced reports whether the block's name certainly leads to another file by now. A name that
+// leads nowhere displaces nobody.
 func (b *block) displaced() bool { return b.whereName() == leadsElsewhere }
 
-// stillNamed is for what is done to a block under its name: errMoved if the name does not lead to it any more, an error if that cannot be asked.
+// stillNamed is for what is done to a block under its name: errMoved if the name does not lead to
+// it any more, an error if that cannot be asked.
 func (b *block) stillNamed() error {
 	answer, err := follow(b.location.data(), b.dataInfo, b.home)
 	switch {

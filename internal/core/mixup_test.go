@@ -20,7 +20,9 @@ import (
 	"datablock/internal/layout"
 )
 
-// mixup is one to three blocks whose files are damaged, renamed, exchanged and copied, and everything that then runs over them. What it does follows from its seed alone: DATABLOCK_MIXUP_SEED=N replays one.
+// mixup is one to three blocks whose files are damaged, renamed, exchanged and copied, and
+// everything that then runs over them. What it does follows from its seed alone:
+// DATABLOCK_MIXUP_SEED=N replays one.
 type mixup struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -39,8 +41,9 @@ type mixed struct {
 
 const mixupRing = 8
 
-// TestMixedUpFiles: whatever was done to the files of a few blocks, nothing is lost by what runs over them that a repair could have saved before, no reader skips a message untold, and
-// blocks that nothing was done to are whole.
+// TestMixedUpFiles: whatever was done to the files of a few blocks, nothing is lost by what runs
+// over them that a repair could have saved before, no reader skips a message untold, and blocks
+// that nothing was done to are whole.
 func TestMixedUpFiles(t *testing.T) {
 	suspectPause = 0
 	defer func() { suspectPause = 100 * time.Microsecond }()
@@ -227,7 +230,8 @@ func (m *mixup) damage() {
 	}
 }
 
-// spoil changes bytes that say what the block is or where its messages are. Rows, zone and counters have no second copy: what is changed there, within what is possible, nobody can find.
+// spoil changes bytes that say what the block is or where its messages are. Rows, zone and counters
+// have no second copy: what is changed there, within what is possible, nobody can find.
 func (m *mixup) spoil(b *mixed, file string, kind int) {
 	f, err := os.OpenFile(m.path(file), os.O_RDWR, 0)
 	m.check(err)
@@ -291,7 +295,8 @@ func (m *mixup) run() {
 	}
 }
 
-// undo gives the files their names again, as the advice says. What was made anew under a name meanwhile goes first.
+// undo gives the files their names again, as the advice says. What was made anew under a name
+// meanwhile goes first.
 func (m *mixup) undo(dir string) {
 	for i := len(m.back) - 1; i >= 0; i-- {
 		from, to := filepath.Join(dir, m.back[i][0]), filepath.Join(dir, m.back[i][1])

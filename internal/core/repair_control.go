@@ -7,8 +7,10 @@ import (
 	"datablock/internal/layout"
 )
 
-// extend gives a control file that was truncated its size again. What stood behind the cut is gone: rows, with the places of durable consumers, the flexible zone, the recovery log. So it takes force, and it takes
-// proof that nobody is attached: the locks of a file do not end with its bytes. Zeros are free rows, and what else the cut has damaged the next round repairs.
+// extend gives a control file that was truncated its size again. What stood behind the cut is gone:
+// rows, with the places of durable consumers, the flexible zone, the recovery log. So it takes
+// force, and it takes proof that nobody is attached: the locks of a file do not end with its bytes.
+// Zeros are free rows, and what else the cut has damaged the next round repairs.
 func (r *repair) extend(x *inspection) error {
 	if !r.force {
 		return nil
@@ -34,12 +36,13 @@ func (r *repair) extend(x *inspection) error {
 	})
 	switch {
 	case !free:
-		r.unsafe = fmt.Sprintf("somebody is attached (its producer was pid %d): end those programs first", x.producerPID())
+		r.unsafe = text("programs are attached (its producer was pid %d): end them first", x.producerPID())
 	case err != nil:
 		return err
 	default:
 		lost := "no row was in what is gone"
-		if first := (uint64(max(x.ctlBytes, layout.CtlRows)) - layout.CtlRows) / layout.RowSize; first <= uint64(x.consumerLimit) {
+		first := (uint64(max(x.ctlBytes, layout.CtlRows)) - layout.CtlRows) / layout.RowSize
+		if first <= uint64(x.consumerLimit) {
 			lost = fmt.Sprintf("with the rows from %d on: a durable consumer that had one begins anew", first)
 		}
 		r.did(nil, PartHeader, 0, uint64(x.ctlBytes), "gave %s its size again, %s", x.control(x.id), lost)

@@ -112,7 +112,7 @@ func TestARepairWaitsForAnotherOne(t *testing.T) {
 			assert.NoError(t, err)
 			repaired <- result
 		}()
-		platform.Nap(20 * time.Millisecond)
+		platform.Nap(100 * time.Millisecond) // several looks
 		assert.Empty(t, repaired, "it does not say that the ring cannot be repaired")
 	}))
 	assert.Equal(t, RecoverySuccess, <-repaired)

@@ -1,0 +1,310 @@
+package core
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"datablock/internal/layout"
+	"datablock/internal/platform"
+)
+
+func TestAnotherBlocksControlFileIsNeverAdopted(t *testing.T) {
+	for name, change := range map[string]struct {
+		do   func(t testing.TB, a, b string)
+		says string
+		undo func(t testing.TB, a, b string)
+	}{
+		"exchanged": {swap, "the two were exchanged", swap},
+		"copied": {
+			func(t testing.TB, a, b string) { move(t, a, a+".bak"); copyOf(t, b, a) }, "this block's",
+			func(t testing.TB, a, _ string) { require.NoError(t, os.Rename(a+".bak", a)) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			_, first := b.keep("a", 2)
+			_, second := b.keep("b", 6)
+			change.do(t, first, second)
+			before := b.contents()
+			for _, force := range []bool{false, true} {
+				result, _, err := Repair("a", b.dir, force)
+				assert.Equal(t, RecoveryFailed, result)
+				assert.ErrorContains(t, err, "the control file of another block", name)
+			}
+			for _, dry := range []bool{true, false} {
+				steps := b.recoverNamed("a", dry)
+				require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+				assert.Contains(t, steps[0].Text, change.says)
+			}
+			_, err := OpenProducer("a", b.config(Ring, 16))
+			assert.ErrorIs(t, err, Corrupt)
+			assert.ErrorContains(t, err, change.says)
+			assert.Empty(t, b.gc())
+			assert.Equal(t, before, b.contents())
+			change.undo(t, first, second)
+			b.stillKept("a", 2)
+			b.stillKept("b", 6)
+		})
+	}
+	t.Run("of another geometry", func(t *testing.T) {
+		b := newBench(t)
+		_, first := b.keep("a", 2)
+		config := b.config(Ring, 16)
+		config.ConsumerLimit *= 4
+		p, err := OpenProducer("b", config)
+		require.NoError(t, err)
+		second := p.control(p.id)
+		require.NoError(t, p.Close())
+		swap(t, first, second)
+		before := b.contents()
+		for _, name := range []string{"a", "b"} {
+			result, _, _ := Repair(name, b.dir, true)
+			assert.Equal(t, RecoveryFailed, result)
+		}
+		assert.Equal(t, before, b.contents(), "the larger one is not cut either")
+		swap(t, first, second)
+		b.stillKept("a", 2)
+	})
+	t.Run("a damaged id is mended", func(t *testing.T) {
+		b := newBench(t)
+		_, control := b.keep("x", 2)
+		for _, at := range [][]int64{{20}, {16, 17, 18, 19, 20, 21, 22, 23}} {
+			damageByte(t, control, at...)
+			result, _ := b.repair(false)
+			assert.Equal(t, RecoverySuccess, result)
+		}
+		f, err := os.OpenFile(control, os.O_RDWR, 0)
+		require.NoError(t, err)
+		_, err = f.WriteAt(make([]byte, layout.BlockIDLen), layout.CtlBlockID)
+		require.NoError(t, err)
+		require.NoError(t, f.Close())
+		result, _ := b.repair(false)
+		assert.Equal(t, RecoverySuccess, result)
+		b.stillKept("x", 2)
+	})
+}
+
+// Whatever was done to the names, the advice fits, and obeying it overwrites no block.
+func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		do    func(t *testing.T, b bench, data, control string)
+		says  []string
+		never string
+	}{
+		"renamed": {
+			func(t *testing.T, _ bench, data, _ string) { move(t, data, data+"2") }, []string{`x2 holds the block "x": it was renamed: give it its name back`}, "copy",
+		},
+		"copied": {
+			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2") },
+			[]string{`x2 is a copy of the block "x", which is there as well: remove the copy if nobody needs it, and do not move it over `}, "give it its name back",
+		},
+		"the original is damaged": {
+			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2"); damageByte(t, data, 33) },
+			[]string{`lies a file that is damaged, or no block: look at x first, and do not move this one over it`}, "give it its name back",
+		},
+		"exchanged": {
+			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") }, []string{"the two were exchanged: exchange their names again"}, "give it its name back",
+		},
+		"an earlier one put back": {
+			func(t *testing.T, b bench, data, control string) {
+				move(t, data, data+"2")
+				move(t, control, control+".bak")
+				b.keep("x", 0)
+			}, []string{`x2 is an earlier block of the name "x", which another block has by now: remove it if nobody needs it, and do not move it over `}, "give it its name back",
+		},
+		"three in a ring": {
+			func(t *testing.T, b bench, data, _ string) {
+				b.keep("x2", 0)
+				b.keep("x3", 0)
+				swap(t, data, data+"2")
+				swap(t, data, data+"3")
+			}, []string{`x2 holds the block "x", under whose name lies the block "x3": give that one its own name back first, and overwrite nothing`}, "renamed",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 0)
+			c.do(t, b, data, control)
+			if name == "renamed" {
+				_, err := ValidateIntegrity("x", b.dir)
+				assert.ErrorIs(t, err, NotFound)
+				assert.ErrorContains(t, err, "its data file has the name x2: give it its name back")
+			}
+			i, err := ValidateIntegrity("x2", b.dir)
+			require.NoError(t, err)
+			_, openErr := OpenConsumer("x2", ConsumerOptions{Directory: b.dir})
+			require.ErrorIs(t, openErr, Corrupt)
+			opened := strings.ReplaceAll(openErr.Error(), ";", ":")
+			for _, said := range []string{i.Message(), opened} {
+				for _, s := range c.says {
+					assert.Contains(t, said, s)
+				}
+				assert.NotContains(t, said, c.never)
+			}
+		})
+	}
+}
+
+func TestAdviceFitsALostControlFile(t *testing.T) {
+	for name, c := range map[string]struct {
+		do   func(t *testing.T, b bench, data, control string)
+		says string
+	}{
+		"removed": {func(t *testing.T, _ bench, _, control string) { require.NoError(t, os.Remove(control)) }, "x and start the producer again"},
+		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") }, ".bak is it: give it its name back"},
+		"the data file put back alone": {
+			func(t *testing.T, b bench, data, _ string) {
+				copyOf(t, data, data+".bak")
+				require.NoError(t, Unlink("x", b.dir, 0))
+				b.keep("x", 0)
+				require.NoError(t, os.Rename(data+".bak", data))
+			}, "was put back, or copied, without its own: put back both files of one backup, or remove ",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 0)
+			c.do(t, b, data, control)
+			for _, dry := range []bool{true, false} {
+				steps := b.recoverNamed("x", dry)
+				require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+				assert.Contains(t, steps[0].Text, "has lost its control file")
+				assert.Contains(t, steps[0].Text, c.says)
+			}
+			_, err := OpenConsumer("x", ConsumerOptions{Directory: b.dir})
+			assert.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// A dry run and the real one after it report the same steps.
+func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
+	living := func(b bench) *Producer {
+		p := b.producer(b.config(Ring, 16))
+		write(b.t, p, 4)
+		return p
+	}
+	for name, damage := range map[string]func(b bench, data, control string){
+		"header": func(b bench, data, _ string) { damageByte(b.t, data, 70) },
+		"renamed": func(b bench, data, _ string) {
+			b.keep("y", 0)
+			require.NoError(b.t, os.Rename(filepath.Join(b.dir, "y"), data))
+		},
+		"no block":  func(b bench, data, _ string) { require.NoError(b.t, os.WriteFile(data, make([]byte, 1<<16), 0o600)) },
+		"empty":     func(b bench, data, _ string) { require.NoError(b.t, os.Truncate(data, 0)) },
+		"control":   func(b bench, _, control string) { require.NoError(b.t, os.Remove(control)) },
+		"truncated": func(b bench, _, control string) { require.NoError(b.t, os.Truncate(control, 4096)) },
+		"leftovers": func(b bench, data, _ string) {
+			damageByte(b.t, data, 70)
+			require.NoError(b.t, os.WriteFile(location{b.dir, "x"}.control(blockID{1}), nil, 0o600))
+		},
+		"a living producer's ring": func(b bench, _, _ string) { p := living(b); p.entries[1].Store(p.entries[1].Load() | 1<<20) },
+		"both": func(b bench, _, _ string) {
+			p := living(b)
+			p.entries[1].Store(p.entries[1].Load() | 1<<20)
+			p.data[layout.HdrSlotSize] ^= 1
+			removed, err := CleanupDeadConsumers("x", b.dir, 0) // what is stuck cannot be told while the header is damaged
+			require.ErrorIs(b.t, err, Corrupt)
+			require.Zero(b.t, removed)
+			p.clearRow(1)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			data, control := b.keep("x", 8)
+			damage(bench{t, b.dir}, data, control)
+			said := func(dry bool) (all []string) {
+				for _, s := range b.recoverNamed("x", dry) {
+					all = append(all, s.Kind.String()+" "+s.Text)
+					if !dry && s.Kind != StepAttend {
+						assert.True(t, s.Done, s.Text)
+					}
+				}
+				return all
+			}
+			planned := said(true)
+			assert.Equal(t, planned, said(false))
+		})
+	}
+}
+
+func TestABlockWithoutItsControlFileIsUnlinkedByForce(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	write(t, p, 1)
+	require.NoError(t, os.Remove(p.control(p.id)))
+	err := Unlink("x", b.dir, 0)
+	assert.ErrorIs(t, err, Corrupt)
+	assert.ErrorContains(t, err, fmt.Sprintf("whether its producer (pid %d) lives cannot be told", os.Getpid()))
+	i, err := ValidateIntegrity("x", b.dir)
+	require.NoError(t, err)
+	assert.Contains(t, i.Message(), fmt.Sprintf("(pid %d)", os.Getpid()))
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	require.NoError(t, Unlink("x", b.dir, Force))
+	assert.ErrorIs(t, p.Commit(s, 0), Superseded)
+	assert.EqualValues(t, 0, read(t, c).ID())
+	_, err = c.Next(Forever)
+	assert.ErrorIs(t, err, Superseded)
+	left, err := os.ReadDir(b.dir)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+
+	_, control := b.keep("y", 2)
+	move(t, control, control+".bak")
+	assert.ErrorContains(t, Unlink("y", b.dir, Force), "give it its name back", "what only has another name is not lost")
+	move(t, control+".bak", control)
+	b.stillKept("y", 2)
+}
+
+func TestATruncatedControlFileIsMadeWholeByForce(t *testing.T) {
+	for _, size := range []int64{0, 40, 300, 4096, 4096 + 600, 4096 + 2*512 + 100, -4096} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			b := newBench(t)
+			_, control := b.keep("x", 3)
+			info, err := os.Stat(control)
+			require.NoError(t, err)
+			cut := size
+			if size < 0 {
+				cut += info.Size()
+			}
+			require.NoError(t, os.Truncate(control, cut))
+			before := b.contents()
+			result, _ := b.repair(false)
+			assert.Equal(t, RecoveryFailed, result)
+			steps := b.recover(false)
+			require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+			assert.Contains(t, steps[0].Text, "--repair --force")
+			assert.Equal(t, before, b.contents())
+
+			locks, err := platform.OpenLocks(control, true)
+			require.NoError(t, err)
+			_, err = locks.TryLock(rowByte(2))
+			require.NoError(t, err)
+			result, _ = b.repair(true)
+			assert.Equal(t, RecoveryUnsafe, result, "somebody is attached")
+			assert.Equal(t, before, b.contents())
+			locks.Close()
+
+			result, _ = b.repair(true)
+			require.Equal(t, RecoverySuccess, result)
+			if size > 4096+600 || size < 0 {
+				b.stillKept("x", 3)
+			}
+			p := b.producer(b.config(Ring, 16))
+			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+			write(t, p, 1)
+			got := idsOf(t, reader, 1)
+			assert.LessOrEqual(t, got[0], uint64(8))
+			all := b.consumer(ConsumerOptions{Delivery: Ordered, Start: StartOldest})
+			assert.Equal(t, []uint64{0, 1, 2, 3, 4, 5, 6, 7, 8}, idsOf(t, all, 9), "no message is lost")
+		})
+	}
+}
