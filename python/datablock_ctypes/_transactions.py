@@ -144,7 +144,7 @@ class _Guard(Bound, Generic[Slot]):
         if slot is None or slot._state != OPEN:
             raise Invalid(f"{self!r}: there is no slot any more")
         if not self._asked:
-            self._asked.append(None)
+            self._asked += (None,)  # no call: from here to the return no signal is looked for
         return slot
 
     def _begin(self, slot: Slot) -> None:

@@ -22,6 +22,7 @@ ONE_STEP = (
     "return data",
     "called = True",
     "value = f(slot)",
+    "self._asked += (None,)",
 )
 
 # Where CPython looks for signals, in any version from 3.9 on that does not look at every instruction.
@@ -53,7 +54,7 @@ def returning(code):
 
 
 def one_step(frame):
-    if frame.f_code.co_name not in ("receive", "with_next_slot") or frame.f_lineno is None:
+    if frame.f_code.co_name not in ("receive", "with_next_slot", "slot") or frame.f_lineno is None:
         return False
     return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith(ONE_STEP)
 

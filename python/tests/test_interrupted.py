@@ -221,7 +221,7 @@ def test_other_deliveries(directory, delivery):
 def test_a_read_guard_at_any_bytecode(pair):
     def act(pair):
         guard = ReadTransactionGuard(pair.consumer, timeout=0)
-        pair.got.append(guard._slot.id)
+        pair.got.append(guard.slot.id)
         guard.commit()
 
     def check(pair, error):
@@ -283,7 +283,7 @@ def test_waiting_for_several_knows_of_what_was_taken(pair):
 def test_one_step():
     """The lines that the tests above leave alone have no instruction at which the interpreter looks for signals."""
     seen = set()
-    for function in (_consumer.Consumer.receive, _transactions.with_next_slot):
+    for function in (_consumer.Consumer.receive, _transactions.with_next_slot, _transactions._Guard.slot.fget):
         lines = pathlib.Path(function.__code__.co_filename).read_text().split("\n")
         line, calls = None, []
         for instruction in dis.get_instructions(function):
