@@ -11,7 +11,8 @@ import numpy
 from plan import Bound, Figure
 from processes import Answer, Failed, Side, Stage
 
-# The statistics of one measurement: times in nanoseconds, rates in messages a second, sizes in bytes.
+# The statistics of one measurement: times in nanoseconds, rates in messages a second, sizes in
+# bytes.
 Result = dict[str, float]
 
 FEWEST = 5  # samples, or messages, that make a figure
@@ -36,7 +37,9 @@ class Pace:
 
 
 def measured(stage: Stage, figure: Figure, pace: Pace) -> Result:
-    """Measure once; again, for twice as long, when next to nothing could be measured because other programs had the processors."""
+    """Measure once; again, for twice as long, when next to nothing could be measured because other
+    programs had the processors.
+    """
     for number in range(TRIES):
         result = attempt(stage, figure, replace(pace, seconds=pace.seconds * 2**number))
         if result is not None and all(value > 0 for value in result.values()):
@@ -71,7 +74,9 @@ def percentiles(values: numpy.typing.NDArray[numpy.float64]) -> Result:
 
 
 def deaths(stage: Stage, sides: list[Side], kills: int) -> list[float]:
-    """How long the first side, held up by the second, goes on being held up after the kill of that one; nanoseconds each."""
+    """How long the first side, held up by the second, goes on being held up after the kill of that
+    one; nanoseconds each.
+    """
     found = []
     chance = random.Random(kills)
     with stage.started(sides[:1], kills) as (held,):
@@ -88,7 +93,9 @@ def deaths(stage: Stage, sides: list[Side], kills: int) -> list[float]:
 
 @dataclass
 class Repetitions:
-    """Everything that was measured: for each repetition, the result of each figure, and of what was measured beside it."""
+    """Everything that was measured: for each repetition, the result of each figure, and of what was
+    measured beside it.
+    """
 
     results: list[dict[str, Result]]
     beside: list[dict[str, dict[str, Result]]]

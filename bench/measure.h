@@ -1,8 +1,10 @@
 /*
- * What the benchmark's C programs share: arguments, the clock, samples, and the conversation with run.py.
+ * What the benchmark's C programs share: arguments, the clock, samples, and the conversation with
+ * run.py.
  *
- * A program is called `PROGRAM ROLE key=value...`. It prepares, says "ready", waits for a line, measures, and answers with one line of JSON. Ends with
- * exit code 1 and a sentence on stderr if something is wrong.
+ * A program is called `PROGRAM ROLE key=value...`. It prepares, says "ready", waits for a line,
+ * measures, and answers with one line of JSON. Ends with exit code 1 and a sentence on stderr if
+ * something is wrong.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -35,7 +37,7 @@ static inline void die(const char *format, ...) {
     exit(1);
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 static char **given;
 
@@ -53,7 +55,7 @@ static inline double real_argument(const char *key) { return atof(text_argument(
 
 static inline size_t whole_argument(const char *key) { return strtoull(text_argument(key), NULL, 10); }
 
-/* ---- Conversation --------------------------------------------------------------------------------------------------------------- */
+/* ---- Conversation ---------------------------------------------------------------------------- */
 
 static inline bool next_line(char *line, int size) { return fgets(line, size, stdin) != NULL; }
 
@@ -71,7 +73,7 @@ static inline void rendezvous(void) {
     }
 }
 
-/* ---- Time ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static inline uint64_t monotonic_ns(void) {
     struct timespec now;
@@ -109,10 +111,11 @@ static inline window window_from(uint64_t now) {
     return (window){from, from + ticks_in(real_argument("seconds"))};
 }
 
-/* How many messages pass between two looks at the clock: few enough for big ones, so many that the look costs nothing. */
+/* How many messages pass between two looks at the clock: few enough for big ones, so many that
+ * the look costs nothing. */
 static inline size_t batch_of(size_t size) { return size < 4096 ? 64 : 1; }
 
-/* ---- Samples -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Samples --------------------------------------------------------------------------------- */
 
 static uint32_t *samples;
 static size_t sample_count, sample_capacity;
@@ -133,7 +136,8 @@ static inline void record(uint64_t duration) {
     }
 }
 
-/* Answers with the samples; each is that many times what is of interest: two for a round trip of which one way counts. */
+/* Answers with the samples; each is that many times what is of interest: two for a round trip of
+ * which one way counts. */
 static inline void answer_samples(double times) {
     const char *path = text_argument("samples");
     FILE *file = fopen(path, "wb");
@@ -145,11 +149,13 @@ static inline void answer_samples(double times) {
 }
 
 static inline void answer_rate(uint64_t messages, uint64_t duration) {
-    printf("{\"messages\": %llu, \"seconds\": %.9f}\n", (unsigned long long)messages, (double)duration * tick_ns * 1e-9);
+    printf("{\"messages\": %llu, \"seconds\": %.9f}\n", (unsigned long long)messages,
+           (double)duration * tick_ns * 1e-9);
     fflush(stdout);
 }
 
-/* How long each side rests before it sends, so that the other one has gone to sleep; 0 where nobody sleeps. */
+/* How long each side rests before it sends, so that the other one has gone to sleep; 0 where
+ * nobody sleeps. */
 static uint64_t rest_ticks;
 
 static inline void rest_as_given(void) { rest_ticks = ticks_in(real_argument("rest")); }
@@ -161,7 +167,8 @@ static inline uint64_t rest(uint64_t now) {
     return now;
 }
 
-/* Repeats a statement, which is one round trip, over the window, and records how long each takes without the other side's rest. */
+/* Repeats a statement, which is one round trip, over the window, and records how long each takes
+ * without the other side's rest. */
 #define TIME_ROUND_TRIPS(statement)                                                                                                   \
     do {                                                                                                                              \
         uint64_t last_ = ticks(), now_;                                                                                               \
@@ -174,7 +181,8 @@ static inline uint64_t rest(uint64_t now) {
         }                                                                                                                             \
     } while (0)
 
-/* The consumer's side of a stream: the rate between the first and the last look at the clock after the warm-up. */
+/* The consumer's side of a stream: the rate between the first and the last look at the clock
+ * after the warm-up. */
 typedef struct rate {
     uint64_t messages, from, first_messages, first, last_messages, last;
 } rate;
@@ -192,7 +200,9 @@ static inline void rate_look(rate *r) {
     }
 }
 
-static inline void answer_stream(const rate *r) { answer_rate(r->last_messages - r->first_messages, r->last - r->first); }
+static inline void answer_stream(const rate *r) {
+    answer_rate(r->last_messages - r->first_messages, r->last - r->first);
+}
 
 /* Bytes to copy from, or to. */
 static inline void *buffer_of(size_t size) {
@@ -220,7 +230,7 @@ static inline long resident_kb(void) {
     return kb;
 }
 
-/* ---- Roles ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles ----------------------------------------------------------------------------------- */
 
 typedef struct role {
     const char *name;

@@ -1,7 +1,9 @@
 """What is measured, and against what.
 
-From a base (64 bytes, LOSSLESS, one consumer, polling, C inline, one copy in and one out) one dimension varies at a time. Every figure names what is measured
-right before it in the same repetition: first its limit, which has nothing of DataBlock in it, then what a bound compares it with.
+From a base (64 bytes, LOSSLESS, one consumer, polling, C inline, one copy in and one out) one
+dimension varies at a time. Every figure names what is measured right before it in the same
+repetition: first its limit, which has nothing of DataBlock in it, then what a bound compares it
+with.
 """
 
 from __future__ import annotations
@@ -10,7 +12,8 @@ from dataclasses import dataclass
 
 from processes import PROGRAMS, Option, Side
 
-# A source tree without datablock_inline.h has no inline functions: the base is then the exported ones, and the table says so.
+# A source tree without datablock_inline.h has no inline functions: the base is then the exported
+# ones, and the table says so.
 BASE = "inline" if (PROGRAMS / "worker-inline").exists() else "exported"
 
 KB, MB = 1 << 10, 1 << 20
@@ -27,7 +30,9 @@ def named(size: int) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing to measure. `kind`: "time" (samples), "rate" (messages a second), "death" (a kill and what comes of it), "memory"."""
+    """One thing to measure. `kind`: "time" (samples), "rate" (messages a second), "death" (a kill
+    and what comes of it), "memory".
+    """
 
     key: str
     kind: str
@@ -45,7 +50,8 @@ class Row:
     figures: tuple[Figure, ...]
 
 
-# ---- Limits ----------------------------------------------------------------------------------------------------------------------------
+# ---- Limits
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 def limit(key: str, role: str, kind: str, sides: int, size: int = 64, copy: int = 1) -> Figure:
@@ -83,7 +89,8 @@ LIMITS = [
     Figure(DEATH, "death", (Side("limits", "fill"), Side("limits", "hold"))),
 ]
 
-# ---- DataBlock -------------------------------------------------------------------------------------------------------------------------
+# ---- DataBlock
+# -------------------------------------------------------------------------------------------------------------------------
 
 
 def terms(size: int = 64, rows: int = 1, delivery: str = "lossless", block: int = 0, copy: int = 1, **more: Option) -> dict[str, Option]:
@@ -205,12 +212,15 @@ SECTIONS = {
     "kill": ("From the kill of the reader that holds the producer up to the next message", "from the kill to a lock that is waited for"),
 }
 
-# ---- Bounds ----------------------------------------------------------------------------------------------------------------------------
+# ---- Bounds
+# ----------------------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure must show: `statistic` of `figure`, divided by that of `against` if there is one."""
+    """What a figure must show: `statistic` of `figure`, divided by that of `against` if there is
+    one.
+    """
 
     text: str
     figure: str

@@ -130,7 +130,9 @@ def pinned(core: int) -> Iterator[None]:
 
 
 class Stage:
-    """A directory in shared memory in which processes come and go. At the end of the `with` block both are gone."""
+    """A directory in shared memory in which processes come and go. At the end of the `with` block
+    both are gone.
+    """
 
     def __init__(self, cores: tuple[int, int]) -> None:
         self.cores = cores
@@ -144,7 +146,9 @@ class Stage:
 
     @contextlib.contextmanager
     def started(self, sides: Sequence[Side], seconds: float) -> Iterator[list[Process]]:
-        """The sides' processes, prepared, the first on the first core. All are gone, and their files, when the `with` block ends."""
+        """The sides' processes, prepared, the first on the first core. All are gone, and their
+        files, when the `with` block ends.
+        """
         running: list[Process] = []
         place = Path(tempfile.mkdtemp(dir=self.directory))
         try:

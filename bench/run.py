@@ -1,6 +1,8 @@
-"""Measures DataBlock against what the machine can do without it: a table on the terminal, everything in build/bench.json.
+"""Measures DataBlock against what the machine can do without it: a table on the terminal,
+everything in build/bench.json.
 
---quick: under two minutes. --smoke: one short repetition of everything, to see that it works; its figures mean nothing.
+--quick: under two minutes. --smoke: one short repetition of everything, to see that it works; its
+figures mean nothing.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 /*
- * One side of an exchange through DataBlock, in C. The same source is compiled twice: with the inline functions (BENCH_INLINE), and with the exported ones.
+ * One side of an exchange through DataBlock, in C. The same source is compiled twice: with the
+ * inline functions (BENCH_INLINE), and with the exported ones.
  */
 #include "measure.h"
 
@@ -19,7 +20,7 @@ static void must(datablock_status status, const char *call) {
 
 #define MUST(call) must(call, #call)
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static datablock_producer open_producer(const char *name, datablock_config config) {
     datablock_producer producer;
@@ -50,7 +51,8 @@ static datablock_consumer open_consumer(const char *name, uint32_t delivery) {
     datablock_status status;
     MUST(datablock_consumer_options_init(&options));
     options.delivery = delivery;
-    for (int tries = 0; (status = datablock_consumer_open(name, &options, &consumer)) == DATABLOCK_E_NOT_FOUND && tries < 10000; tries++) {
+    for (int tries = 0; (status = datablock_consumer_open(name, &options, &consumer)) == DATABLOCK_E_NOT_FOUND &&
+         tries < 10000; tries++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     must(status, "datablock_consumer_open");
@@ -59,7 +61,8 @@ static datablock_consumer open_consumer(const char *name, uint32_t delivery) {
 
 static uint32_t delivery_given(void) {
     const char *text = text_argument("delivery");
-    return strcmp(text, "lossless") == 0 ? DATABLOCK_LOSSLESS : strcmp(text, "ordered") == 0 ? DATABLOCK_ORDERED : DATABLOCK_LATEST;
+    return strcmp(text, "lossless") == 0 ? DATABLOCK_LOSSLESS : strcmp(text, "ordered") == 0 ? DATABLOCK_ORDERED
+        : DATABLOCK_LATEST;
 }
 
 typedef struct rows {
@@ -78,7 +81,7 @@ static rows open_rows(const char *name, size_t count, uint32_t delivery) {
     return rows;
 }
 
-/* ---- One message ------------------------------------------------------------------------------------------------------------------ */
+/* ---- One message ----------------------------------------------------------------------------- */
 
 typedef struct terms {
     size_t size;     /* of a message */
@@ -143,7 +146,7 @@ static inline bool receive_all(const rows *rows, const terms *t) {
     return true;
 }
 
-/* ---- Two sides -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Two sides ------------------------------------------------------------------------------- */
 
 /* A message there, to all rows, and one back, to one. */
 static void play_pong(void) {
@@ -204,11 +207,12 @@ static void play_consume(void) {
     answer_stream(&rate);
 }
 
-/* ---- What rows cost the producer ---------------------------------------------------------------------------------------------------- */
+/* ---- What rows cost the producer ------------------------------------------------------------- */
 
 enum { BURST = 64 };
 
-/* Times bursts. Between two of them it waits, where the rows follow, until all have read everything. */
+/* Times bursts. Between two of them it waits, where the rows follow, until all have read
+ * everything. */
 static void play_cost(void) {
     terms t = terms_given();
     bool followed = whole_argument("follow") != 0;
@@ -257,7 +261,7 @@ static void play_rows(void) {
     MUST(datablock_producer_close(done));
 }
 
-/* ---- One side: opening and looking -------------------------------------------------------------------------------------------------- */
+/* ---- One side: opening and looking ----------------------------------------------------------- */
 
 static void play_attach(void) {
     datablock_producer producer = open_producer("block", config_given());
@@ -323,7 +327,7 @@ static void play_diagnose(void) {
     answer_samples(1);
 }
 
-/* ---- One side: held up by a reader that is killed --------------------------------------------------------------------------------------- */
+/* ---- One side: held up by a reader that is killed -------------------------------------------- */
 
 /* Each time it is told to it writes until it is held up, and says when it went on. */
 static void play_fill(void) {
@@ -350,7 +354,7 @@ static void play_hold(void) {
     rendezvous();
 }
 
-/* ---- One side: memory ----------------------------------------------------------------------------------------------------------------- */
+/* ---- One side: memory ------------------------------------------------------------------------ */
 
 static uint64_t bytes_of(uint32_t slots, uint32_t spare, uint64_t size) {
     datablock_config config = config_of(slots, size, 64);

@@ -1,4 +1,6 @@
-"""One side of an exchange through DataBlock, in Python: `worker.py bytes|numpy ROLE key=value...`. The conversation is that of measure.h."""
+"""One side of an exchange through DataBlock, in Python: `worker.py bytes|numpy ROLE key=value...`.
+The conversation is that of measure.h.
+"""
 
 from __future__ import annotations
 
@@ -80,7 +82,9 @@ class Bytes(Terms):
 
 
 def whole_pages(size: int) -> Any:
-    """An array that begins where a page does, as the buffers of the other programs: the C library copies at another speed where it does not."""
+    """An array that begins where a page does, as the buffers of the other programs: the C library
+    copies at another speed where it does not.
+    """
     import numpy
 
     page = 4096

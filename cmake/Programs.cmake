@@ -1,4 +1,5 @@
-# Everything in the build that is not the library: the administration program, the demo, the examples.
+# Everything in the build that is not the library: the administration program, the demo, the
+# examples.
 
 set(strict_flags -Wall -Wextra -Wpedantic -Werror)
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what this machine lacks. `setup.sh build`: what building needs; `setup.sh demo`: what the demo needs, too; `setup.sh`: and what the tests need.
-# Asks nothing, and is done at once when nothing is missing.
+# Installs what this machine lacks. `setup.sh build`: what building needs; `setup.sh demo`: what the
+# demo needs, too; `setup.sh`: and what the tests need. Asks nothing, and is done at once when
+# nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -105,7 +106,8 @@ elif [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>
     wanted >"$stamp"
 fi
 
-# Hosts in other languages (tests/hosts). A machine that cannot have a toolchain skips the tests of that language.
+# Hosts in other languages (tests/hosts). A machine that cannot have a toolchain skips the tests of
+# that language.
 skip() { say "$1 is not to be had: the tests named $2 will be skipped"; skipped=1; }
 
 hosts_wanted() { echo "jna $JNA_VERSION koffi $KOFFI_VERSION"; }

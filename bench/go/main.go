@@ -1,4 +1,5 @@
-// Command worker-go is one side of an exchange through DataBlock, in Go. The conversation is that of bench/measure.h.
+// Command worker-go is one side of an exchange through DataBlock, in Go. The conversation is that
+// of bench/measure.h.
 package main
 
 import (
@@ -115,7 +116,8 @@ func termsGiven() *terms {
 
 func openProducer(name string) *core.Producer {
 	p, err := core.OpenProducer(name, core.Config{
-		Policy: core.Ring, Flags: core.AllowLossless, SlotCount: uint32(whole("slots")), SlotSize: uint64(whole("size")),
+		Policy: core.Ring, Flags: core.AllowLossless, SlotCount: uint32(whole("slots")),
+		SlotSize:      uint64(whole("size")),
 		ConsumerLimit: uint32(whole("limit")), Directory: os.Getenv("DATABLOCK_DIR"),
 	})
 	check(err)

@@ -1,4 +1,5 @@
-"""checker BLOCK: reads every message (LOSSLESS), checks its id and its CRC, says every second how it goes, and at the end what the values were.
+"""checker BLOCK: reads every message (LOSSLESS), checks its id and its CRC, says every second how
+it goes, and at the end what the values were.
 
 The exit status is not zero when a message was missing or damaged.
 """
@@ -148,7 +149,8 @@ def run(block: str) -> int:
     checker = Checker()
     try:
         with Consumer(block, delivery=Delivery.LOSSLESS, start=Start.OLDEST, consumer_name="checker") as consumer:
-            # Until the producer closes the stream. One that is killed and started again goes on with the next id: the loop notices nothing.
+            # Until the producer closes the stream. One that is killed and started again goes on
+            # with the next id: the loop notices nothing.
             for slot in consumer:
                 checker.take(slot)
     except KeyboardInterrupt:
@@ -161,7 +163,8 @@ def main() -> int:
         print("usage: checker BLOCK", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # whoever reads our lines through a pipe wants them now
+    # type: ignore[union-attr]  # whoever reads our lines through a pipe wants them now
+    sys.stdout.reconfigure(line_buffering=True)
     try:
         return run(sys.argv[1])
     except DataBlockError as error:

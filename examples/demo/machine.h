@@ -4,7 +4,8 @@
 
 #include "sample.h"
 
-/* Opens the files, which stay open: opening them a thousand times a second would cost more than reading them. 0, or -1 after a message on stderr. */
+/* Opens the files, which stay open: opening them a thousand times a second would cost more than
+ * reading them. 0, or -1 after a message on stderr. */
 int machine_open(void);
 
 /* Fills every field but id and crc. 0, or -1 after a message on stderr. */

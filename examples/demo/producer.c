@@ -1,7 +1,9 @@
 /*
- * producer BLOCK: writes a sample of this machine into a ring, 1000 times a second, until SIGINT or SIGTERM.
+ * producer BLOCK: writes a sample of this machine into a ring, 1000 times a second, until SIGINT or
+ * SIGTERM.
  *
- * SIGUSR1 makes it stop at the worst place: with a slot claimed and not committed. The demo kills it there.
+ * SIGUSR1 makes it stop at the worst place: with a slot claimed and not committed. The demo kills
+ * it there.
  */
 #define _XOPEN_SOURCE 700
 #include <errno.h>
@@ -27,7 +29,8 @@ static void on_stay(int number)
     stay = 1;
 }
 
-/* Sleeps until the next tick of an absolute timeline, so that errors do not add up. Ticks that are over already are skipped: a sample of the past cannot be taken. */
+/* Sleeps until the next tick of an absolute timeline, so that errors do not add up. Ticks that
+ * are over already are skipped: a sample of the past cannot be taken. */
 static void next_tick(struct timespec *tick)
 {
     const long period_ns = 1000000000 / RATE_HZ;
@@ -52,7 +55,8 @@ static int run(datablock_producer producer)
 
     clock_gettime(CLOCK_MONOTONIC, &tick);
     while (!stop) {
-        /* Waits only while a LOSSLESS consumer has yet to read what would be overwritten. If it was killed, the library finds out by itself and goes on. */
+        /* Waits only while a LOSSLESS consumer has yet to read what would be overwritten. If it
+         * was killed, the library finds out by itself and goes on. */
         datablock_status status = datablock_write_begin(producer, PATIENCE_MS, &slot);
         if (status == DATABLOCK_E_TIMEOUT)
             continue;
@@ -108,13 +112,15 @@ int main(int argc, char **argv)
     config.slot_size = sizeof(struct sample);
     config.flags |= DATABLOCK_FLAG_TIMESTAMP;
 
-    /* Creates the block, or takes over the one that a killed producer left: the ids go on, and the consumers notice nothing. */
+    /* Creates the block, or takes over the one that a killed producer left: the ids go on, and
+     * the consumers notice nothing. */
     status = datablock_producer_open(argv[1], &config, &producer);
     if (status != DATABLOCK_OK)
         return failed("datablock_producer_open", status);
     int result = run(producer);
 
-    /* Tells the consumers that this is the end. Without it they would wait for the next producer. */
+    /* Tells the consumers that this is the end. Without it they would wait for the next
+     * producer. */
     status = datablock_producer_close(producer);
     if (status != DATABLOCK_OK)
         return failed("datablock_producer_close", status);

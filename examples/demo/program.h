@@ -15,7 +15,8 @@ static inline void handle_signal(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
-/* The status says what kind of error it is, the detail says which values were wrong and what to do. The detail comes last, as another call may replace it. */
+/* The status says what kind of error it is, the detail says which values were wrong and what to
+ * do. The detail comes last, as another call may replace it. */
 static inline int failed(const char *call, datablock_status status)
 {
     fprintf(stderr, "%s: %s: ", call, datablock_strerror(status));

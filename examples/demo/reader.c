@@ -1,8 +1,9 @@
 /*
- * reader BLOCK latest|lossless: reads every message and does nothing with it, until SIGUSR1 makes it hang: it takes one more and keeps hold of its slot. The demo kills it there.
+ * reader BLOCK latest|lossless: reads every message and does nothing with it, until SIGUSR1 makes
+ * it hang: it takes one more and keeps hold of its slot. The demo kills it there.
  *
- * A LATEST (or ORDERED) reader that hangs takes one spare slot from the producer and hurts nobody. A LOSSLESS one holds the producer up, as soon as the ring is full: that is
- * what it asked for.
+ * A LATEST (or ORDERED) reader that hangs takes one spare slot from the producer and hurts nobody.
+ * A LOSSLESS one holds the producer up, as soon as the ring is full: that is what it asked for.
  */
 #define _XOPEN_SOURCE 700
 #include <string.h>

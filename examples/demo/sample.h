@@ -1,8 +1,10 @@
 /*
- * The demo's message: one sample of the machine. A plain struct of fixed-size fields without padding, so that every language can read it from its offsets;
- * live/sample.go is the same in Go, checker.py in Python. Little-endian, as blocks are.
+ * The demo's message: one sample of the machine. A plain struct of fixed-size fields without
+ * padding, so that every language can read it from its offsets; live/sample.go is the same in Go,
+ * checker.py in Python. Little-endian, as blocks are.
  *
- * Counters run from boot and are differences only to whoever subtracts two of them: a consumer that skips messages loses nothing of them.
+ * Counters run from boot and are differences only to whoever subtracts two of them: a consumer that
+ * skips messages loses nothing of them.
  */
 #ifndef DEMO_SAMPLE_H
 #define DEMO_SAMPLE_H
@@ -28,7 +30,8 @@ struct sample {
 };
 _Static_assert(sizeof(struct sample) == 88 && offsetof(struct sample, crc) == 84, "the message has no padding");
 
-/* The library has its own guards; this one is the demo's witness that they hold. Bit by bit, without a table: 84 bytes take a microsecond. */
+/* The library has its own guards; this one is the demo's witness that they hold. Bit by bit,
+ * without a table: 84 bytes take a microsecond. */
 static inline uint32_t sample_crc(const struct sample *sample)
 {
     const unsigned char *byte = (const unsigned char *)sample;

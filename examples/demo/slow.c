@@ -1,7 +1,9 @@
 /*
- * slow BLOCK: a consumer that has more to do than to read. It is ORDERED: while it is busy the producer goes on, and the next message says how many have passed by.
+ * slow BLOCK: a consumer that has more to do than to read. It is ORDERED: while it is busy the
+ * producer goes on, and the next message says how many have passed by.
  *
- * It checks that number against the ids, and every message's CRC. The exit status is not zero when a message was damaged, or missing without a word.
+ * It checks that number against the ids, and every message's CRC. The exit status is not zero when
+ * a message was damaged, or missing without a word.
  */
 #define _XOPEN_SOURCE 700
 #include <time.h>
@@ -33,8 +35,8 @@ static void check(const datablock_read_slot *slot)
     else
         stream.skipped += slot->missed;
     if (stream.read != 0 && slot->id - stream.next != slot->missed) {
-        fprintf(stderr, "message %llu came instead of %llu, and said that %llu were skipped\n", (unsigned long long)slot->id, (unsigned long long)stream.next,
-                (unsigned long long)slot->missed);
+        fprintf(stderr, "message %llu came instead of %llu, and said that %llu were skipped\n",
+                (unsigned long long)slot->id, (unsigned long long)stream.next, (unsigned long long)slot->missed);
         stream.lost++;
     }
     stream.next = slot->id + 1;
@@ -52,7 +54,8 @@ static int run(datablock_consumer consumer)
 
     for (uint64_t until_busy = BUSY_EVERY; !stop;) {
         datablock_status status = datablock_read_begin(consumer, PATIENCE_MS, &slot);
-        /* Nothing to read, or nobody who writes: a producer that is started again goes on with the next id, so just keep reading. */
+        /* Nothing to read, or nobody who writes: a producer that is started again goes on with
+         * the next id, so just keep reading. */
         if (status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER)
             continue;
         if (status == DATABLOCK_E_CLOSED)
@@ -61,7 +64,8 @@ static int run(datablock_consumer consumer)
             return failed("datablock_read_begin", status);
         check(&slot);
         if (slot.missed != 0)
-            printf("%llu messages passed by, the next is %llu\n", (unsigned long long)slot.missed, (unsigned long long)slot.id);
+            printf("%llu messages passed by, the next is %llu\n", (unsigned long long)slot.missed,
+                   (unsigned long long)slot.id);
         /* From here on the slot belongs to the producer again. */
         status = datablock_read_end(consumer, &slot);
         if (status != DATABLOCK_OK)
@@ -71,8 +75,10 @@ static int run(datablock_consumer consumer)
             until_busy = BUSY_EVERY;
         }
     }
-    printf("result: read %llu first %llu next %llu skipped %llu crc_failures %llu\n", (unsigned long long)stream.read, (unsigned long long)stream.first,
-           (unsigned long long)stream.next, (unsigned long long)stream.skipped, (unsigned long long)stream.crc_failures);
+    printf("result: read %llu first %llu next %llu skipped %llu crc_failures %llu\n", (unsigned long long)stream.read,
+           (unsigned long long)stream.first,
+           (unsigned long long)stream.next, (unsigned long long)stream.skipped,
+               (unsigned long long)stream.crc_failures);
     return stream.lost == 0 && stream.crc_failures == 0 ? 0 : 1;
 }
 

@@ -1,6 +1,7 @@
 /*
- * Linked into the C tests when they run under emulation, in front of the C library: a program that starts itself once more is started by the emulator, which the kernel would not know to do;
- * and where TEST_NO_MEMBARRIER is set, membarrier is missing, as in an old kernel.
+ * Linked into the C tests when they run under emulation, in front of the C library: a program that
+ * starts itself once more is started by the emulator, which the kernel would not know to do; and
+ * where TEST_NO_MEMBARRIER is set, membarrier is missing, as in an old kernel.
  */
 #define _GNU_SOURCE
 

@@ -1,4 +1,5 @@
-/* Says whether the emulator tells a program where it faulted: with a missing page of a file, the signal's context names the address, as it does on a real machine. */
+/* Says whether the emulator tells a program where it faulted: with a missing page of a file, the
+ * signal's context names the address, as it does on a real machine. */
 #define _GNU_SOURCE
 
 #include <signal.h>

@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Builds the library with the kill points and the C tests for arm64, and runs them under user-mode emulation.
+"""Builds the library with the kill points and the C tests for arm64, and runs them under user-mode
+emulation.
 
-That shows that the compilers' code does what it should there and that all agree on the interface and on the bytes of a block. It shows nothing about memory ordering: the emulator's is that
-of the machine it runs on. Needs a cross compiler and qemu, and for the exchange the workers of this machine's build. Usage: run.py BUILD SONAME LDFLAGS, the last two as the
-library's own build has them (cmake/Library.cmake); `ctest -R arm64 -V` knows them.
+That shows that the compilers' code does what it should there and that all agree on the interface
+and on the bytes of a block. It shows nothing about memory ordering: the emulator's is that of the
+machine it runs on. Needs a cross compiler and qemu, and for the exchange the workers of this
+machine's build. Usage: run.py BUILD SONAME LDFLAGS, the last two as the library's own build has
+them (cmake/Library.cmake); `ctest -R arm64 -V` knows them.
 """
 
 import argparse
@@ -26,7 +29,9 @@ SYSROOT = pathlib.Path("/usr/aarch64-linux-gnu")
 COMPILER = "aarch64-linux-gnu-gcc"
 EMULATOR = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
 FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/include"]
-LIMIT = 100  # seconds for one program, which takes a sixth of that on a busy machine; each shows its own hangs far earlier
+# seconds for one program, which takes a sixth of that on a busy machine; each shows its own hangs
+# far earlier
+LIMIT = 100
 HUNG = -1000  # as an exit code
 AGAIN = ("a scenario that forks beside the Go runtime's threads has hung here once, in about two thousand runs; without the emulator never, in thousands. Why is not known. What hangs twice "
          "has failed")
@@ -34,7 +39,9 @@ AGAIN = ("a scenario that forks beside the Go runtime's threads has hung here on
 
 @dataclasses.dataclass
 class Machine:
-    """A processor, and whether its kernel has membarrier; without it the library makes a fence of its own at each call."""
+    """A processor, and whether its kernel has membarrier; without it the library makes a fence of
+    its own at each call.
+    """
 
     name: str
     cpu: str
@@ -98,7 +105,8 @@ def require_tools(build):
         sys.exit(f"missing: {worker}, this machine's own worker; `make` builds it")
 
 
-# ---- Building ---------------------------------------------------------------------------------------------------------------------
+# ---- Building
+# ---------------------------------------------------------------------------------------------------------------------
 
 
 def build_library(into, soname, ldflags, overlay):
@@ -136,7 +144,8 @@ def build_programs(into):
     return programs
 
 
-# ---- The C tests ------------------------------------------------------------------------------------------------------------------
+# ---- The C tests
+# ------------------------------------------------------------------------------------------------------------------
 
 
 def emulate(machine, *words, **more):
@@ -175,7 +184,9 @@ def omitted(programs):
 
 
 def run_test(program, without, machine, environment):
-    """Runs a test's scenarios: all in one process, or, where some are omitted, each of the others in its own. What went wrong, if anything."""
+    """Runs a test's scenarios: all in one process, or, where some are omitted, each of the others
+    in its own. What went wrong, if anything.
+    """
     everything = scenarios_of(program)
     if not everything or not without <= set(everything):
         return f"the scenarios are {everything}, without any of {sorted(without)}"
@@ -208,7 +219,8 @@ def run_tests(programs, omissions):
     return failed
 
 
-# ---- Processes of both architectures on one block ---------------------------------------------------------------------------------
+# ---- Processes of both architectures on one block
+# ---------------------------------------------------------------------------------
 
 
 class Failed(Exception):
@@ -216,7 +228,9 @@ class Failed(Exception):
 
 
 class Worker:
-    """A process that tests/README.md describes. `program` is this machine's, or an arm64 one with its machine."""
+    """A process that tests/README.md describes. `program` is this machine's, or an arm64 one with
+    its machine.
+    """
 
     def __init__(self, program, machine, *arguments):
         environment, words = dict(os.environ), [program]
@@ -245,7 +259,9 @@ class Worker:
 
 
 def exchange(first, second, directory, each=2000):
-    """A producer writes, and dies in the middle of a message; its successor, of the other architecture, goes on. Readers of both read along, in every way there is."""
+    """A producer writes, and dies in the middle of a message; its successor, of the other
+    architecture, goes on. Readers of both read along, in every way there is.
+    """
     workers = []
 
     def worker(kind, *arguments):

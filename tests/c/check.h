@@ -1,6 +1,7 @@
 /*
- * What the C tests share: checks that end the program with the place and the library's own words, scenarios that run all or one by name, a
- * directory of blocks that is gone at exit, and waiting on conditions. Include it first: it asks for the POSIX and GNU names.
+ * What the C tests share: checks that end the program with the place and the library's own words,
+ * scenarios that run all or one by name, a directory of blocks that is gone at exit, and waiting on
+ * conditions. Include it first: it asks for the POSIX and GNU names.
  */
 #ifndef DATABLOCK_TESTS_CHECK_H
 #define DATABLOCK_TESTS_CHECK_H
@@ -12,8 +13,9 @@
 #include <datablock.h>
 
 /*
- * Built with -DTEST_INLINE a test uses the inline functions, under the same names. These are the exported ones in any case: what only the way through Go can do has to be
- * asked of them, because inline code does not look at DATABLOCK_TEST_PANIC and DATABLOCK_TEST_GO.
+ * Built with -DTEST_INLINE a test uses the inline functions, under the same names. These are the
+ * exported ones in any case: what only the way through Go can do has to be asked of them, because
+ * inline code does not look at DATABLOCK_TEST_PANIC and DATABLOCK_TEST_GO.
  */
 static const struct {
     datablock_status (*write_begin)(datablock_producer, int64_t, datablock_write_slot *);
@@ -21,7 +23,8 @@ static const struct {
     datablock_status (*write_abort)(datablock_producer, const datablock_write_slot *);
     datablock_status (*read_begin)(datablock_consumer, int64_t, datablock_read_slot *);
     datablock_status (*read_end)(datablock_consumer, const datablock_read_slot *);
-} library __attribute__((unused)) = {datablock_write_begin, datablock_write_commit, datablock_write_abort, datablock_read_begin, datablock_read_end};
+} library __attribute__((unused)) =
+    {datablock_write_begin, datablock_write_commit, datablock_write_abort, datablock_read_begin, datablock_read_end};
 
 #ifdef TEST_INLINE
 /* Called at the crash points of inline code: there a scenario can be in the middle of a call. */
@@ -72,7 +75,8 @@ static void (*check_at_point)(const char *name) __attribute__((unused));
         }                                                                                                                             \
     } while (0)
 
-static inline void check_failed(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
+static inline void check_failed(const char *file, int line, const char *format,
+                                ...) __attribute__((format(printf, 3, 4), noreturn));
 
 static inline void check_failed(const char *file, int line, const char *format, ...) {
     char detail[1024];
@@ -86,7 +90,8 @@ static inline void check_failed(const char *file, int line, const char *format, 
     exit(1);
 }
 
-/* Waits until the condition holds, a millisecond at a time; ends the program after that many seconds. */
+/* Waits until the condition holds, a millisecond at a time; ends the program after that many
+ * seconds. */
 #define WAIT_UNTIL(condition, seconds)                                                                                                \
     do {                                                                                                                              \
         double check_deadline = check_now() + (seconds);                                                                              \
@@ -105,7 +110,7 @@ static inline double check_now(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* ---- A directory of blocks ------------------------------------------------------------------------------------------------------- */
+/* ---- A directory of blocks ------------------------------------------------------------------- */
 
 static char check_directory_name[256];
 static pid_t check_directory_owner;
@@ -129,11 +134,13 @@ static inline void check_remove_directory(void) {
     rmdir(check_directory_name);
 }
 
-/* A directory of this program's own, in shared memory unless TMPDIR says otherwise; removed at exit. */
+/* A directory of this program's own, in shared memory unless TMPDIR says otherwise; removed at
+ * exit. */
 static inline const char *test_directory(void) {
     if (check_directory_owner == 0) {
         const char *parent = getenv("TMPDIR");
-        int length = snprintf(check_directory_name, sizeof check_directory_name, "%s/datablock-test-XXXXXX", parent ? parent : "/dev/shm");
+        int length = snprintf(check_directory_name, sizeof check_directory_name, "%s/datablock-test-XXXXXX",
+                              parent ? parent : "/dev/shm");
         if (length >= (int)sizeof check_directory_name || mkdtemp(check_directory_name) == NULL) {
             perror("mkdtemp");
             exit(1);
@@ -144,9 +151,10 @@ static inline const char *test_directory(void) {
     return check_directory_name;
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
-/* How many descriptors this process has of files in the test directory. Others come and go: the Go runtime opens a few when it pleases. */
+/* How many descriptors this process has of files in the test directory. Others come and go: the
+ * Go runtime opens a few when it pleases. */
 static inline int open_descriptors(void) {
     int count = 0;
     size_t length = strlen(test_directory());
@@ -161,14 +169,15 @@ static inline int open_descriptors(void) {
     return count;
 }
 
-/* ---- Scenarios -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Scenarios ------------------------------------------------------------------------------- */
 
 struct scenario {
     const char *name;
     void (*run)(void);
 };
 
-/* Runs the scenario that argv[1] names, or all. A scenario that hangs is ended by SIGALRM; the last name printed says which. */
+/* Runs the scenario that argv[1] names, or all. A scenario that hangs is ended by SIGALRM; the
+ * last name printed says which. */
 static inline int run_scenarios(const struct scenario *scenarios, size_t count, int argc, char **argv) {
     bool found = false;
     test_directory(); /* before any fork, so that a child means the same one */

@@ -32,7 +32,8 @@ static void write_copies(void) {
     uint64_t id = 77;
     CHECK_OK(datablock_write(p.producer, 0, "message 0", 9, &id));
     CHECK(id == 0);
-    CHECK_DETAIL(datablock_write(p.producer, 0, long_text, sizeof long_text, &id), DATABLOCK_E_INVALID, "a message of 101 bytes exceeds the slot's 100 bytes");
+    CHECK_DETAIL(datablock_write(p.producer, 0, long_text, sizeof long_text, &id), DATABLOCK_E_INVALID,
+                 "a message of 101 bytes exceeds the slot's 100 bytes");
     CHECK_DETAIL(datablock_write(p.producer, 0, NULL, 1, &id), DATABLOCK_E_INVALID, "datablock_write: data is NULL");
     CHECK_STATUS(datablock_write(p.producer, -2, "x", 1, NULL), DATABLOCK_E_INVALID);
     CHECK_OK(datablock_write(p.producer, 0, NULL, 0, NULL));
@@ -112,7 +113,8 @@ static void batch_of_an_ordered_reader(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* The reader's row is taken from it while it holds a batch: all of it is to be discarded, and the first error says so. */
+/* The reader's row is taken from it while it holds a batch: all of it is to be discarded, and
+ * the first error says so. */
 static void batch_of_an_evicted_reader(void) {
     struct pair p = open_pair("evicted", 4, DATABLOCK_LOSSLESS);
     datablock_read_slot slots[4];

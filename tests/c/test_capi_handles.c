@@ -1,4 +1,5 @@
-/* The C boundary: handles that are none, handles and threads, and what a panic inside does to a handle. */
+/* The C boundary: handles that are none, handles and threads, and what a panic inside does to a
+ * handle. */
 #include "pair.h"
 
 #include <datablock_layout.h>
@@ -10,7 +11,7 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-/* ---- Handles ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 static void dead_handles(void) {
     struct pair pair = open_pair("handles", 4, DATABLOCK_LOSSLESS);
@@ -37,13 +38,16 @@ static void dead_handles(void) {
     }
 }
 
-/* The compiler refuses a producer where a consumer belongs; somebody who casts is refused at run time. */
+/* The compiler refuses a producer where a consumer belongs; somebody who casts is refused at run
+ * time. */
 static void confused_handles(void) {
     struct pair pair = open_pair("confused", 4, DATABLOCK_LOSSLESS);
     check_dead_producer((datablock_producer){pair.consumer.handle});
     check_dead_consumer((datablock_consumer){pair.producer.handle});
-    CHECK_DETAIL(datablock_producer_close((datablock_producer){pair.consumer.handle}), DATABLOCK_E_HANDLE, "this is a consumer handle");
-    CHECK_DETAIL(datablock_consumer_close((datablock_consumer){pair.producer.handle}), DATABLOCK_E_HANDLE, "this is a producer handle");
+    CHECK_DETAIL(datablock_producer_close((datablock_producer){pair.consumer.handle}), DATABLOCK_E_HANDLE,
+                 "this is a consumer handle");
+    CHECK_DETAIL(datablock_consumer_close((datablock_consumer){pair.producer.handle}), DATABLOCK_E_HANDLE,
+                 "this is a producer handle");
     write_text(pair.producer, "unharmed");
     close_pair(&pair);
 }
@@ -74,7 +78,7 @@ static void many_handles(void) {
     CHECK(open_descriptors() == before);
 }
 
-/* ---- Threads ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 struct waiter {
     pthread_t thread;
@@ -89,7 +93,8 @@ static void *wait_in_a_call(void *argument) {
     struct waiter *waiter = argument;
     datablock_write_slot out;
     datablock_read_slot in;
-    waiter->status = waiter->producer.handle != 0 ? datablock_write_begin(waiter->producer, -1, &out) : datablock_read_begin(waiter->consumer, -1, &in);
+    waiter->status = waiter->producer.handle != 0 ? datablock_write_begin(waiter->producer, -1, &out)
+        : datablock_read_begin(waiter->consumer, -1, &in);
     snprintf(waiter->detail, sizeof waiter->detail, "%s", datablock_error_detail());
     return NULL;
 }
@@ -117,7 +122,8 @@ static bool sleeping(const struct waiter *waiter) {
                                         : word_of(waiter->block, true, DATABLOCK_LAYOUT_CTL_WAITING) != 0;
 }
 
-/* Starts a thread that waits for ever on a handle, and returns when it does. Nobody else has waited in this block before. */
+/* Starts a thread that waits for ever on a handle, and returns when it does. Nobody else has
+ * waited in this block before. */
 static void start_waiter(struct waiter *waiter) {
     CHECK(!sleeping(waiter));
     CHECK(pthread_create(&waiter->thread, NULL, wait_in_a_call, waiter) == 0);
@@ -263,7 +269,9 @@ static void detail_is_text(void) {
         const char *detail = datablock_error_detail();
         size_t length = strlen(detail);
         CHECK(length > 0 && length < 1024);
-        for (size_t i = 0; i < length;) { /* ASCII or that sign or what stands for something broken, and nothing is cut off in the middle */
+        /* ASCII or that sign or what stands for something broken, and nothing is cut off in the
+         * middle */
+        for (size_t i = 0; i < length;) {
             unsigned char c = (unsigned char)detail[i];
             size_t bytes = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
             CHECK(c < 0x80 || c >= 0xc0);
@@ -276,7 +284,7 @@ static void detail_is_text(void) {
     }
 }
 
-/* ---- From thread to thread -------------------------------------------------------------------------------------------------------- */
+/* ---- From thread to thread ------------------------------------------------------------------- */
 
 enum { HANDS = 4, MESSAGES_A_HAND = 200 };
 
@@ -322,7 +330,8 @@ static void *take_turns(void *argument) {
     struct relay *relay = hand->relay;
     for (;;) {
         CHECK(sem_wait(&relay->turn[hand->number]) == 0);
-        for (unsigned calls = relay->often ? 1 : 1 + relay->step % 11; relay->step < relay->last && calls > 0; calls--) {
+        for (unsigned calls = relay->often ? 1 : 1 + relay->step % 11; relay->step < relay->last && calls > 0;
+             calls--) {
             relay_step(relay);
         }
         bool done = relay->step == relay->last;
@@ -340,7 +349,8 @@ static void handles_go_from_thread_to_thread(void) {
         for (int i = 0; i < HANDS; i++) {
             CHECK(sem_init(&relay.turn[i], 0, 0) == 0);
         }
-        for (int generation = 0; generation < 4; generation++) { /* what the library knows of a thread goes to another one when it ends */
+        /* what the library knows of a thread goes to another one when it ends */
+        for (int generation = 0; generation < 4; generation++) {
             struct hand hands[HANDS];
             relay.last += 4 * MESSAGES_A_HAND;
             relay.often = generation % 2 == 0;
@@ -364,7 +374,8 @@ static void handles_go_from_thread_to_thread(void) {
     }
 }
 
-/* Two threads that do not know of each other: each call is the one's or the other's, or refused, and never both's. */
+/* Two threads that do not know of each other: each call is the one's or the other's, or refused,
+ * and never both's. */
 struct rivals {
     struct pair pair;
     pthread_barrier_t start;
@@ -381,7 +392,8 @@ static void *rival(void *argument) {
         datablock_write_slot out;
         datablock_read_slot in;
         datablock_status status = datablock_write_begin(rivals->pair.producer, 0, &out);
-        CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_BUSY || status == DATABLOCK_E_INVALID || status == DATABLOCK_E_TIMEOUT);
+        CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_BUSY || status == DATABLOCK_E_INVALID ||
+              status == DATABLOCK_E_TIMEOUT);
         if (status == DATABLOCK_OK) {
             CHECK(atomic_fetch_add(&rivals->inside, 1) == 0);
             memset(out.data, (int)out.id, out.capacity);
@@ -407,7 +419,8 @@ static void *rival(void *argument) {
 
 static void rivals_are_kept_apart(void) {
 #ifdef __SANITIZE_THREAD__
-    printf("    SKIPPED: the thread sanitizer does not see how the library, which is built without it, keeps them apart\n");
+    printf("    SKIPPED: the thread sanitizer does not see how the library, which is built without it, keeps "
+           "them apart\n");
     return;
 #endif
     struct rivals rivals = {.pair = open_pair("rivals", 4, DATABLOCK_LOSSLESS)};
@@ -420,7 +433,8 @@ static void rivals_are_kept_apart(void) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
     pthread_barrier_destroy(&rivals.start);
-    CHECK(rivals.written > 0 && rivals.read > 0 && rivals.next == rivals.read && rivals.read <= rivals.written && rivals.written <= rivals.read + 4);
+    CHECK(rivals.written > 0 && rivals.read > 0 && rivals.next == rivals.read && rivals.read <= rivals.written &&
+          rivals.written <= rivals.read + 4);
     for (int i = 0; i < 100; i++) { /* no slot was lost over it */
         datablock_read_slot in;
         datablock_write_slot out;
@@ -448,9 +462,12 @@ static void *call_and_call(void *argument) {
     datablock_write_slot out = {0};
     datablock_read_slot in = {0};
     do {
-        if (caller->writes && (caller->status = datablock_write_begin(caller->pair.producer, 0, &out)) == DATABLOCK_OK) {
-            caller->status = caller->calls % 8 == 0 ? datablock_write_abort(caller->pair.producer, &out) : datablock_write_commit(caller->pair.producer, &out, 0);
-        } else if (!caller->writes && (caller->status = datablock_read_begin(caller->pair.consumer, 0, &in)) == DATABLOCK_OK) {
+        if (caller->writes &&
+            (caller->status = datablock_write_begin(caller->pair.producer, 0, &out)) == DATABLOCK_OK) {
+            caller->status = caller->calls % 8 == 0 ? datablock_write_abort(caller->pair.producer, &out)
+                : datablock_write_commit(caller->pair.producer, &out, 0);
+        } else if (!caller->writes &&
+                   (caller->status = datablock_read_begin(caller->pair.consumer, 0, &in)) == DATABLOCK_OK) {
             caller->status = datablock_read_end(caller->pair.consumer, &in);
         }
         atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
@@ -494,7 +511,7 @@ static void closing_ends_somebody_who_calls(void) {
     CHECK_OK(unlink_here("caller"));
 }
 
-/* ---- Signals ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static struct pair interrupted;
 static atomic_int refusals, admissions;
@@ -577,13 +594,15 @@ static void a_handler_is_refused_in_inline_code(void) {
 }
 #endif
 
-/* ---- Panics ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Panics ---------------------------------------------------------------------------------- */
 
 #define PANIC "DATABLOCK_TEST_PANIC"
 
-/* Only Go panics, so what provokes it goes through the library. What comes after it also meets the inline functions, where this is built with them. */
+/* Only Go panics, so what provokes it goes through the library. What comes after it also meets
+ * the inline functions, where this is built with them. */
 
-/* A panic inside costs the handle, which close still takes, and nothing else: not the process, not the block, not other handles. */
+/* A panic inside costs the handle, which close still takes, and nothing else: not the process,
+ * not the block, not other handles. */
 static void panics_poison_the_handle(void) {
     datablock_config config = ring_config(4);
     datablock_producer producer;
@@ -652,7 +671,8 @@ static void panics_poison_the_handle(void) {
     setenv(PANIC, "recovery.writer", 1);
     CHECK(datablock_release_zombie_writer(name, 0) == RECOVERY_FAILED);
     setenv(PANIC, "recovery.cleanup", 1);
-    CHECK(datablock_cleanup_dead_consumers(name, 0) == -5 && strstr(datablock_error_detail(), "provoked at recovery.cleanup"));
+    CHECK(datablock_cleanup_dead_consumers(name, 0) == -5 &&
+          strstr(datablock_error_detail(), "provoked at recovery.cleanup"));
     unsetenv(PANIC);
 
     setenv(PANIC, "consumer.close", 1); /* then the handle ends, and its row with the process */

@@ -1,4 +1,5 @@
-/* The C boundary where processes meet: fork, faults, files that are damaged while they are mapped. */
+/* The C boundary where processes meet: fork, faults, files that are damaged while they are
+ * mapped. */
 #include "pair.h"
 
 #include <fcntl.h>
@@ -31,7 +32,7 @@ static void check_next(datablock_consumer consumer, const char *text) {
 
 static void path_of(char path[300], const char *name) { snprintf(path, 300, "%s/%s", test_directory(), name); }
 
-/* ---- Children --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Children -------------------------------------------------------------------------------- */
 
 /* A child that says when it is done (`ready`) and lives until its parent writes to `leave`. */
 struct child {
@@ -39,7 +40,8 @@ struct child {
     int ready, leave;
 };
 
-/* Set in a process that is to be survived by its children: they live until their standard input ends. */
+/* Set in a process that is to be survived by its children: they live until their standard input
+ * ends. */
 static bool children_outlive_us;
 
 static struct child fork_child(void (*body)(void *), void *argument) {
@@ -80,7 +82,8 @@ static bool child_left(struct child *child) {
     return told && waitpid(child->pid, &status, 0) == child->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Starts this program once more, afresh, for one of the roles in main, with that standard input and output. */
+/* Starts this program once more, afresh, for one of the roles in main, with that standard input
+ * and output. */
 static pid_t start_role(const char *role, const char *name, int in, int out) {
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -131,7 +134,7 @@ static void end_orphans(struct orphans *orphans) {
     close(orphans->gone);
 }
 
-/* ---- Fork ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Fork ------------------------------------------------------------------------------------ */
 
 #define FORKED(call) CHECK_DETAIL(call, DATABLOCK_E_FORKED, "forked")
 
@@ -199,7 +202,8 @@ static void check_parent_is_alive(struct handles *parent) {
     check_next(parent->consumer, "goes on");
 }
 
-/* A child changes nothing for its parent, while it lives and after it, and keeps nothing of it alive. */
+/* A child changes nothing for its parent, while it lives and after it, and keeps nothing of it
+ * alive. */
 static void forked_child(void) {
     struct handles parent = {open_producer("fork"), open_consumer("fork", DATABLOCK_LOSSLESS)};
     write_text(parent.producer, "before");
@@ -223,7 +227,8 @@ static void forked_child(void) {
     CHECK_OK(unlink_here("fork"));
 }
 
-/* The library was loaded, and nothing else was done with it: Go is there all the same, and did not come along. */
+/* The library was loaded, and nothing else was done with it: Go is there all the same, and did
+ * not come along. */
 static int fork_unused(void) {
     struct handles none = {{0}, {0}};
     test_directory(); /* this process removes it, the child could not */
@@ -236,7 +241,8 @@ static void fork_before_first_use(void) {
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* A role: opens many blocks, with more locks than the first part of the fork handler's list holds, forks, and dies. */
+/* A role: opens many blocks, with more locks than the first part of the fork handler's list
+ * holds, forks, and dies. */
 enum { MANY = 200 };
 
 static void open_many(const char *directory, datablock_producer *producers) {
@@ -262,7 +268,8 @@ static int fork_and_die(const char *directory) {
     return raise(SIGKILL);
 }
 
-/* What a dead process held is free while its children live: they closed their copies of the locks. */
+/* What a dead process held is free while its children live: they closed their copies of the
+ * locks. */
 static void children_keep_no_row_alive(void) {
     static datablock_producer producers[MANY];
     struct orphans orphans = run_dying_role("--fork-and-die", "");
@@ -332,7 +339,7 @@ static void fork_while_opening(void) {
     }
 }
 
-/* ---- Faults ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
 /* A role: a consumer that does what it must not. */
 static int write_to_payload(const char *directory, const char *name) {
@@ -392,7 +399,8 @@ static bool claim_is_corrupt(datablock_producer producer) {
     return true;
 }
 
-/* A file that is cut off under a running program: the library says so, again and again, and closing works and leaves nothing open. */
+/* A file that is cut off under a running program: the library says so, again and again, and
+ * closing works and leaves nothing open. */
 static void truncated_file(const char *name, const char *file, datablock_delivery delivery, off_t size) {
     int before = open_descriptors();
     struct handles handles = {open_producer(name), open_consumer(name, delivery)};
@@ -442,7 +450,8 @@ static void find_control(char path[600], const char *name) {
     bool found = false;
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         size_t length = strlen(name);
-        if (strncmp(entry->d_name, name, length) == 0 && entry->d_name[length] == '.' && strstr(entry->d_name, ".ctl") != NULL) {
+        if (strncmp(entry->d_name, name, length) == 0 && entry->d_name[length] == '.' &&
+            strstr(entry->d_name, ".ctl") != NULL) {
             CHECK(!found);
             found = true;
             snprintf(path, 600, "%s/%s", test_directory(), entry->d_name);
@@ -473,7 +482,7 @@ static void fault_detail(void) {
     CHECK(closed == DATABLOCK_OK || closed == DATABLOCK_E_CORRUPT);
 }
 
-/* ---- A producer that dies ---------------------------------------------------------------------------------------------------------- */
+/* ---- A producer that dies -------------------------------------------------------------------- */
 
 /* A role: writes one message and dies when its standard input ends. */
 static int write_and_die(const char *directory, const char *name) {

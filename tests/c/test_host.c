@@ -1,6 +1,7 @@
 /*
- * What belongs to the host's process as a whole, and stays as the host has it: its descriptors, its limits, its environment, its children. A scenario that needs a process with other limits, or other
- * descriptors, starts this program once more, in one of the roles in main.
+ * What belongs to the host's process as a whole, and stays as the host has it: its descriptors, its
+ * limits, its environment, its children. A scenario that needs a process with other limits, or
+ * other descriptors, starts this program once more, in one of the roles in main.
  */
 #include "pair.h"
 
@@ -31,9 +32,10 @@
 
 enum { MOST = 1024 }; /* descriptors that are looked at */
 
-/* ---- Roles: this program once more ------------------------------------------------------------------------------------------------ */
+/* ---- Roles: this program once more ----------------------------------------------------------- */
 
-/* The exit status of a process that runs a role, prepared before it begins; 128 + n where a signal ended it. */
+/* The exit status of a process that runs a role, prepared before it begins; 128 + n where a
+ * signal ended it. */
 static int run_role(const char *role, const char *argument, void (*prepare)(const char *)) {
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -49,7 +51,10 @@ static int run_role(const char *role, const char *argument, void (*prepare)(cons
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void set_limit(int resource, rlim_t soft, rlim_t hard) { CHECK(setrlimit(resource, &(struct rlimit){soft, hard}) == 0); }
+static void set_limit(int resource, rlim_t soft, rlim_t hard)
+{
+    CHECK(setrlimit(resource, &(struct rlimit){soft, hard}) == 0);
+}
 
 static int files_left(void) {
     int count = 0;
@@ -62,7 +67,7 @@ static int files_left(void) {
     return count;
 }
 
-/* ---- Everything that the library can do ------------------------------------------------------------------------------------------- */
+/* ---- Everything that the library can do ------------------------------------------------------ */
 
 static void use_everything(const char *name) {
     char path[512], registry[512], file[600];
@@ -86,7 +91,8 @@ static void use_everything(const char *name) {
         write_text(pair.producer, "text");
     }
     datablock_write_slot write;
-    CHECK_STATUS(datablock_write_begin(pair.producer, 250, &write), DATABLOCK_E_TIMEOUT); /* held up long enough for whatever a patient producer does */
+    /* held up long enough for whatever a patient producer does */
+    CHECK_STATUS(datablock_write_begin(pair.producer, 250, &write), DATABLOCK_E_TIMEOUT);
     SlotDiagnostic diagnostics[64];
     size_t count;
     CHECK(datablock_diagnose_all_slots(path, diagnostics, 64, &count) == 0);
@@ -111,7 +117,7 @@ static void use_everything(const char *name) {
     CHECK_OK(datablock_unlink(path, 0));
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
 
@@ -123,7 +129,8 @@ static void note_descriptors(bool there[MOST]) {
     }
 }
 
-/* Ends the program if there is a descriptor that was not there before, and is not of a file in the test directory. Of those there may be `kept`. */
+/* Ends the program if there is a descriptor that was not there before, and is not of a file in
+ * the test directory. Of those there may be `kept`. */
 static void check_descriptors(const bool before[MOST], int kept) {
     for (int fd = 0; fd < MOST; fd++) {
         if (is_open(fd) == before[fd]) {
@@ -134,12 +141,14 @@ static void check_descriptors(const bool before[MOST], int kept) {
         ssize_t length = readlink(link, target, sizeof target - 1);
         target[length < 0 ? 0 : length] = '\0';
         if (before[fd] || fd < 3 || strncmp(target, test_directory(), strlen(test_directory())) != 0 || kept-- == 0) {
-            check_failed(__FILE__, __LINE__, "descriptor %d was %s, and leads to \"%s\" now", fd, before[fd] ? "open" : "closed", target);
+            check_failed(__FILE__, __LINE__, "descriptor %d was %s, and leads to \"%s\" now", fd,
+                         before[fd] ? "open" : "closed", target);
         }
     }
 }
 
-/* Go's own reasons to open its poller: what its collector gives back to the system, and timers. So there has to be something to collect. */
+/* Go's own reasons to open its poller: what its collector gives back to the system, and timers.
+ * So there has to be something to collect. */
 static void make_garbage(void) {
     char path[512];
     snprintf(path, sizeof path, "%s/there is no such block", test_directory());
@@ -164,7 +173,8 @@ static void role_no_poller(void) {
     use_everything("calls");
     check_descriptors(before, 0);
     make_garbage();
-    for (double end = check_now() + 0.5; check_now() < end;) { /* what collects is awake for a while after it has collected */
+    /* what collects is awake for a while after it has collected */
+    for (double end = check_now() + 0.5; check_now() < end;) {
         use_everything("calls");
         check_descriptors(before, 0);
     }
@@ -176,7 +186,8 @@ static void role_no_poller(void) {
 
 static void no_poller(void) { CHECK(run_role("no_poller", "", NULL) == 0); }
 
-/* Standard streams that do not block, as under Node.js: package os of Go has its poller look after them. */
+/* Standard streams that do not block, as under Node.js: package os of Go has its poller look
+ * after them. */
 static void streams_do_not_block(const char *argument) {
     (void)argument;
     int ends[2];
@@ -228,7 +239,8 @@ static struct own_file open_own(int number) {
     snprintf(path, sizeof path, "%s/.own", test_directory());
     struct own_file file = {.fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600)};
     struct stat info;
-    CHECK(file.fd >= 0 && fstat(file.fd, &info) == 0 && unlink(path) == 0 && write(file.fd, &number, sizeof number) == sizeof number);
+    CHECK(file.fd >= 0 && fstat(file.fd, &info) == 0 && unlink(path) == 0 &&
+          write(file.fd, &number, sizeof number) == sizeof number);
     file.inode = info.st_ino;
     return file;
 }
@@ -273,14 +285,16 @@ static void closed_and_reused(void) {
         datablock_write_slot write;
         datablock_read_slot read;
         datablock_status status = DATABLOCK_OK;
-        WAIT_UNTIL((status = datablock_write_begin(pair.producer, 0, &write)) != DATABLOCK_OK || datablock_write_abort(pair.producer, &write) != DATABLOCK_OK, 10);
+        WAIT_UNTIL((status = datablock_write_begin(pair.producer, 0, &write)) != DATABLOCK_OK ||
+                   datablock_write_abort(pair.producer, &write) != DATABLOCK_OK, 10);
         CHECK(status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL);
         CHECK_DETAIL(datablock_write_begin(pair.producer, 0, &write), DATABLOCK_E_SYSTEM, lost); /* and so it stays */
         CHECK_DETAIL(datablock_read_begin(pair.consumer, 5000, &read), DATABLOCK_E_SYSTEM, lost);
         for (int i = 0; i < 30 * reuse; i++) {
             check_own(own[i], i);
         }
-        /* The same numbers for the same file: only the library knows that they are another handle's. */
+        /* The same numbers for the same file: only the library knows that they are another
+         * handle's. */
         datablock_producer producer;
         datablock_consumer consumer;
         datablock_config config = ring_config(4);
@@ -348,12 +362,14 @@ static void *wait_for_long(void *argument) {
     datablock_read_slot read;
     datablock_write_slot write;
     atomic_store(&waiter->begun, true);
-    waiter->status = waiter->writes ? datablock_write_begin(waiter->pair->producer, 20000, &write) : datablock_read_begin(waiter->pair->consumer, 20000, &read);
+    waiter->status = waiter->writes ? datablock_write_begin(waiter->pair->producer, 20000, &write)
+        : datablock_read_begin(waiter->pair->consumer, 20000, &read);
     snprintf(waiter->detail, sizeof waiter->detail, "%s", datablock_error_detail());
     return NULL;
 }
 
-/* Whatever the host closes and opens, none of its files is touched, and every call says what is true. */
+/* Whatever the host closes and opens, none of its files is touched, and every call says what is
+ * true. */
 static void closed_at_random(void) {
     const char *rounds_asked = getenv("DATABLOCK_TEST_ROUNDS");
     int rounds = rounds_asked != NULL ? atoi(rounds_asked) : 40;
@@ -395,7 +411,8 @@ static void closed_at_random(void) {
                     if (status == DATABLOCK_OK) {
                         status = datablock_write_commit(pair.producer, &write, 8);
                     }
-                    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT || (closed && status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL));
+                    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT ||
+                          (closed && status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL));
                 }
                 break;
             case 4:
@@ -405,7 +422,8 @@ static void closed_at_random(void) {
                     if (status == DATABLOCK_OK) {
                         status = datablock_read_end(pair.consumer, &read);
                     }
-                    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER ||
+                    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT ||
+                          status == DATABLOCK_E_NO_PRODUCER ||
                           (closed && status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL));
                 }
                 break;
@@ -429,7 +447,9 @@ static void closed_at_random(void) {
             }
             case 8:
                 if (has_producer && rand() % 4 == 0) {
-                    if (waits) { /* it sleeps by now, most likely; while it looks around it has no descriptor open but those that it keeps */
+                    /* it sleeps by now, most likely; while it looks around it has no descriptor
+                     * open but those that it keeps */
+                    if (waits) {
                         nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
                     }
                     for (int i = 0; i < count; i++) {
@@ -453,7 +473,8 @@ static void closed_at_random(void) {
         }
         if (waits) {
             CHECK(pthread_join(thread, NULL) == 0);
-            CHECK(waiter.status == DATABLOCK_OK || waiter.status == DATABLOCK_E_CLOSED || waiter.status == DATABLOCK_E_HANDLE ||
+            CHECK(waiter.status == DATABLOCK_OK || waiter.status == DATABLOCK_E_CLOSED ||
+                  waiter.status == DATABLOCK_E_HANDLE ||
                   (closed && waiter.status == DATABLOCK_E_SYSTEM && strstr(waiter.detail, lost) != NULL));
         }
         if (has_producer) {
@@ -470,7 +491,7 @@ static void closed_at_random(void) {
     }
 }
 
-/* ---- Limits ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 static void limit_files(const char *argument) { set_limit(RLIMIT_NOFILE, 512, (rlim_t)atoi(argument)); }
 
@@ -575,7 +596,8 @@ static void address_space(void) {
     }
 }
 
-/* A filter that refuses one system call, with that error; of a call that is many, only where the argument of that index is `value`. */
+/* A filter that refuses one system call, with that error; of a call that is many, only where the
+ * argument of that index is `value`. */
 struct refusal {
     long call;
     int argument; /* -1: whatever its arguments are */
@@ -584,8 +606,10 @@ struct refusal {
 };
 
 static const struct refusal refusals[] = {
-    {SYS_fallocate, -1, 0, "fallocate"}, {SYS_fchmod, -1, 0, "fchmod"},      {SYS_fcntl, 1, F_OFD_SETLK, "fcntl"}, {SYS_madvise, 2, 10 /* MADV_DONTFORK */, NULL},
-    {SYS_madvise, 2, 18 /* MADV_WIPEONFORK */, NULL}, {SYS_renameat2, -1, 0, NULL}, {SYS_fstatfs, -1, 0, NULL},   {SYS_getrandom, -1, 0, NULL},
+    {SYS_fallocate, -1, 0, "fallocate"}, {SYS_fchmod, -1, 0, "fchmod"},      {SYS_fcntl, 1, F_OFD_SETLK, "fcntl"},
+        {SYS_madvise, 2, 10 /* MADV_DONTFORK */, NULL},
+    {SYS_madvise, 2,
+        18 /* MADV_WIPEONFORK */, NULL}, {SYS_renameat2, -1, 0, NULL}, {SYS_fstatfs, -1, 0, NULL},   {SYS_getrandom, -1, 0, NULL},
 };
 enum { REFUSALS = sizeof refusals / sizeof *refusals };
 static const int refusal_errors[] = {EPERM, ENOSYS};
@@ -597,13 +621,16 @@ static void refuse_call(const char *argument) {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (__u32)r->call, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)(offsetof(struct seccomp_data, args) + (any ? 0 : 8 * (size_t)r->argument))), /* its low half: little-endian */
+        /* its low half: little-endian */
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 (__u32)(offsetof(struct seccomp_data, args) + (any ? 0 : 8 * (size_t)r->argument))),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->value, 0, any ? 0 : 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (__u32)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){sizeof filter / sizeof *filter, filter}) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
+                &(struct sock_fprog){sizeof filter / sizeof *filter, filter}) == 0);
 }
 
 static void role_refused(const char *argument) {
@@ -627,19 +654,21 @@ static void refused(void) {
         char argument[16];
         snprintf(argument, sizeof argument, "%d", which);
         if (run_role("refused", argument, refuse_call) != 0) {
-            check_failed(__FILE__, __LINE__, "refusal %d, with error %d", which % REFUSALS, refusal_errors[which / REFUSALS]);
+            check_failed(__FILE__, __LINE__, "refusal %d, with error %d", which % REFUSALS,
+                         refusal_errors[which / REFUSALS]);
         }
     }
 }
 
-/* ---- The environment -------------------------------------------------------------------------------------------------------------- */
+/* ---- The environment ------------------------------------------------------------------------- */
 
 static void role_environment(void) {
     char data[512], home[512], path[700];
     snprintf(data, sizeof data, "%s/data", test_directory());
     snprintf(home, sizeof home, "%s/home", test_directory());
     datablock_schema schema, found;
-    CHECK_OK(datablock_schema_parse("schema Host 1.0.0 { x: u64; }", &schema)); /* Go has its copy of the environment by now */
+    /* Go has its copy of the environment by now */
+    CHECK_OK(datablock_schema_parse("schema Host 1.0.0 { x: u64; }", &schema));
     CHECK(unsetenv("DATABLOCK_SCHEMAS") == 0 && setenv("XDG_DATA_HOME", data, 1) == 0 && setenv("HOME", home, 1) == 0);
     CHECK_OK(datablock_schema_register(&schema, NULL));
     snprintf(path, sizeof path, "%s/datablock/schemas/Host@1.0.0.schema", data);
@@ -663,7 +692,7 @@ static void environment(void) {
     CHECK(system(command) == 0);
 }
 
-/* ---- Other processes -------------------------------------------------------------------------------------------------------------- */
+/* ---- Other processes ------------------------------------------------------------------------- */
 
 /* Makes a child behind the back of the handlers of fork, prints its pid, and dies. */
 static void leave_a_child(void) {
@@ -737,14 +766,16 @@ static void lock_of_the_dead(void) {
         CHECK_OK(datablock_write_commit(producer, &slot, 1));
     }
     snprintf(wanted, sizeof wanted, "has ended, but pid %d (", (int)child);
-    CHECK_DETAIL(datablock_write_begin(producer, 250, &slot), DATABLOCK_E_TIMEOUT, wanted); /* a shorter wait does not look */
+    /* a shorter wait does not look */
+    CHECK_DETAIL(datablock_write_begin(producer, 250, &slot), DATABLOCK_E_TIMEOUT, wanted);
     CHECK(kill(child, SIGKILL) == 0);
     CHECK_OK(datablock_write_begin(producer, 10000, &slot));
     CHECK_OK(datablock_producer_close(producer));
     CHECK_OK(datablock_unlink(path, 0));
 }
 
-/* A LOSSLESS consumer that reads nothing, and truncates the control file, as its mode lets it, when its parent says so. */
+/* A LOSSLESS consumer that reads nothing, and truncates the control file, as its mode lets it,
+ * when its parent says so. */
 static void role_truncates(void) {
     datablock_consumer_options options = options_here(DATABLOCK_LOSSLESS);
     options.start = DATABLOCK_START_OLDEST;
@@ -782,9 +813,11 @@ static void truncated_by_a_consumer(void) {
     write_text(producer, "0");
     write_text(producer, "1");
     datablock_write_slot slot;
-    CHECK_STATUS(datablock_write_begin(producer, 300, &slot), DATABLOCK_E_TIMEOUT); /* held up for so long that the producer has become patient */
+    /* held up for so long that the producer has become patient */
+    CHECK_STATUS(datablock_write_begin(producer, 300, &slot), DATABLOCK_E_TIMEOUT);
     CHECK(write(in[1], &byte, 1) == 1);
-    if (datablock_write_begin(producer, 20000, &slot) == DATABLOCK_OK) { /* the fast path may have met the fault; then the next call says so */
+    /* the fast path may have met the fault; then the next call says so */
+    if (datablock_write_begin(producer, 20000, &slot) == DATABLOCK_OK) {
         CHECK_STATUS(datablock_write_commit(producer, &slot, 1), DATABLOCK_E_CORRUPT);
     }
     int status;
@@ -872,7 +905,7 @@ static void goes_on_after_a_kill(void) {
     close(out[1]);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static int play(const char *role, const char *argument) {
     static const struct scenario roles[] = {

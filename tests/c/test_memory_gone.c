@@ -41,7 +41,7 @@ static int rounds_of(int in_passing) {
     return getenv("DATABLOCK_SOAK") != NULL ? soak : in_passing;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
 /* Every byte of a message is its id's. */
 static datablock_status write_next(struct block *b) {
@@ -327,7 +327,7 @@ static const struct call calls[] = {
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
-/* ---- Blocks ------------------------------------------------------------------------------------------------------ */
+/* ---- Blocks ---------------------------------------------------------------------------------- */
 
 static datablock_config big_config(void) {
     datablock_config config = ring_config(SLOTS);
@@ -377,7 +377,7 @@ static void close_rest(const struct block *b) {
     (void)datablock_producer_close(b->producer);
 }
 
-/* ---- Closing while a call is inside ------------------------------------------------------------------------------ */
+/* ---- Closing while a call is inside ---------------------------------------------------------- */
 
 struct worker {
     const struct call *call;
@@ -465,7 +465,7 @@ static void closing_against_every_call(void) {
     CHECK(open_descriptors() == 0);
 }
 
-/* ---- Truncated files --------------------------------------------------------------------------------------------- */
+/* ---- Truncated files ------------------------------------------------------------------------- */
 
 /* The control file of the only block. */
 static void find_control(char *path, size_t size) {
@@ -612,7 +612,7 @@ static void a_hole_of_many_pages(void) {
     check_remove_files();
 }
 
-/* ---- The text of a poisoned handle ------------------------------------------------------------------------------- */
+/* ---- The text of a poisoned handle ----------------------------------------------------------- */
 
 static void *ask_until_closed(void *argument) {
     struct worker *w = argument;
@@ -669,7 +669,7 @@ static void poison_text_and_closing(void) {
     CHECK_OK(unlink_here("poison"));
 }
 
-/* ---- The caller's buffers ---------------------------------------------------------------------------------------- */
+/* ---- The caller's buffers -------------------------------------------------------------------- */
 
 /* Two pages, and behind them one that nobody may touch. */
 static unsigned char *fenced_pages(void) {

@@ -1,4 +1,5 @@
-/* What the fast path saves must not show: how old a heartbeat may be, what a poll that finds nothing says, and how much room there is. */
+/* What the fast path saves must not show: how old a heartbeat may be, what a poll that finds
+ * nothing says, and how much room there is. */
 #include "pair.h"
 
 static void one_message(struct pair *pair) {
@@ -32,9 +33,12 @@ static uint64_t producer_silent_ms(const char *name) {
     return metrics.idle_ms;
 }
 
-/* Whoever is that silent has called after `begun`, and the library knows: give or take the coarse clock's tick. */
+/* Whoever is that silent has called after `begun`, and the library knows: give or take the
+ * coarse clock's tick. */
 static void check_heard_since(uint64_t silent_ms, double begun) {
-    const double tick = 0.05; /* of the clock, and on a loaded machine it is late; what is looked for is at least twice as long */
+    /* of the clock, and on a loaded machine it is late; what is looked for is at least twice as
+     * long */
+    const double tick = 0.05;
     double silent = (double)silent_ms / 1000, now = check_now();
     if (silent > now - begun + tick) {
         check_failed(__FILE__, __LINE__, "silent for %g s, and called within the last %g s", silent, now - begun);
@@ -60,7 +64,8 @@ static void heard_after_a_pause(void) {
     close_pair(&pair);
 }
 
-/* Calls that follow on one another are heard now and then, be they messages or polls that find nothing. */
+/* Calls that follow on one another are heard now and then, be they messages or polls that find
+ * nothing. */
 static void heard_while_calling(void) {
     const double calling = 0.6, now_and_then = 0.25;
     struct pair pair = open_pair("calling", 4, DATABLOCK_LOSSLESS);
@@ -80,7 +85,10 @@ static void heard_while_calling(void) {
 }
 
 #ifdef TEST_INLINE
-static void *state_of(uint64_t handle) { return datablock_inline_self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state; }
+static void *state_of(uint64_t handle)
+{
+    return datablock_inline_self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
+}
 
 /* The reading of the clock stays as it is, and seems to be kept up. */
 static void stop_keeping_up(datablock_inline_moment *moment) {
@@ -88,7 +96,8 @@ static void stop_keeping_up(datablock_inline_moment *moment) {
     __atomic_store_n(&moment->now, moment->seen, __ATOMIC_RELAXED);
 }
 
-/* Where the library's thread is not let run, as beside one of real-time priority, the clock is asked now and then all the same. */
+/* Where the library's thread is not let run, as beside one of real-time priority, the clock is
+ * asked now and then all the same. */
 static void heard_though_nobody_keeps_time(void) {
     enum { CALLS = 5000 };
     struct pair pair = open_pair("stopped", 4, DATABLOCK_LOSSLESS);
@@ -124,7 +133,8 @@ static void polls_that_find_nothing(void) {
         datablock_read_slot slot;
         one_message(&pair);
         for (int i = 0; i < POLLS; i++) {
-            CHECK_DETAIL(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT, "block \"idle\": nothing new to read");
+            CHECK_DETAIL(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT,
+                         "block \"idle\": nothing new to read");
         }
         CHECK(consumer_of("idle").timeouts == POLLS);
         one_message(&pair);
@@ -143,7 +153,8 @@ static datablock_status try_write(datablock_producer producer) {
     return status != DATABLOCK_OK ? status : datablock_write_commit(producer, &slot, 1);
 }
 
-/* A ring takes as many messages as it is long, to the last one, and one more for each that is read. */
+/* A ring takes as many messages as it is long, to the last one, and one more for each that is
+ * read. */
 static void full_to_the_last_place(void) {
     static const uint32_t lengths[] = {1, 2, 8, 9, 63, 64, 65, 200};
     for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
@@ -165,7 +176,8 @@ static void full_to_the_last_place(void) {
             CHECK_OK(datablock_read_end(pair.consumer, &slot));
         }
         CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
-        for (uint64_t id = 4 * (uint64_t)lengths[l]; id < 8 * (uint64_t)lengths[l]; id++) { /* and on the producer's heels */
+        /* and on the producer's heels */
+        for (uint64_t id = 4 * (uint64_t)lengths[l]; id < 8 * (uint64_t)lengths[l]; id++) {
             CHECK_OK(try_write(pair.producer));
             CHECK_OK(datablock_read_begin(pair.consumer, 0, &slot));
             CHECK(slot.id == id);
@@ -189,8 +201,8 @@ static bool close_after_reading(struct pair *pair, int written) {
 }
 
 /*
- * A reader stands back at the beginning of a line of entries, once, if the producer is in it with more than has been read, and not where the two take turns, or the producer is further
- * ahead.
+ * A reader stands back at the beginning of a line of entries, once, if the producer is in it with
+ * more than has been read, and not where the two take turns, or the producer is further ahead.
  */
 static void close_to_the_producer(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED};

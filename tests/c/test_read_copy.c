@@ -221,8 +221,8 @@ static void copies_of_stamped_and_checked_messages(void) {
 }
 
 /*
- * The row is taken away while a message is given back: the consumer gets an error, and nothing of the row
- * is changed.
+ * The row is taken away while a message is given back: the consumer gets an error, and nothing of
+ * the row is changed.
  */
 static void copies_of_an_evicted_reader(void) {
     struct pair p = open_pair("evicted", 4, DATABLOCK_LOSSLESS);

@@ -41,7 +41,7 @@ static void close_both(struct both *both) {
     CHECK_OK(datablock_producer_close(both->producer));
 }
 
-/* ---- Another process -------------------------------------------------------------------------------------------------------------- */
+/* ---- Another process ------------------------------------------------------------------------- */
 
 struct other {
     pid_t pid;
@@ -138,7 +138,7 @@ static int add(const char *name) {
     return 0;
 }
 
-/* ---- Locks ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Locks ----------------------------------------------------------------------------------- */
 
 static void a_lock_is_recursive_for_its_owner(void) {
     struct both b = open_both("recursive");
@@ -208,7 +208,8 @@ static void closing_ends_the_wait_for_a_lock(void) {
         give_way(i);
         CHECK_OK(datablock_consumer_close(consumer));
         CHECK(pthread_join(thread, &result) == 0);
-        CHECK((intptr_t)result == DATABLOCK_E_CLOSED || (intptr_t)result == DATABLOCK_E_HANDLE); /* HANDLE: it had not begun */
+        /* HANDLE: it had not begun */
+        CHECK((intptr_t)result == DATABLOCK_E_CLOSED || (intptr_t)result == DATABLOCK_E_HANDLE);
         waited = waited || (intptr_t)result == DATABLOCK_E_CLOSED;
     }
     CHECK(waited);
@@ -300,7 +301,7 @@ static void closing_lets_go_of_locks(void) {
     CHECK_OK(datablock_producer_close(next));
 }
 
-/* ---- The flexible zone ------------------------------------------------------------------------------------------------------------- */
+/* ---- The flexible zone ----------------------------------------------------------------------- */
 
 static void the_zone_is_shared_by_both_sides(void) {
     struct both b = open_both("zone");
@@ -364,12 +365,13 @@ static void the_zone_is_as_large_as_was_asked_for(void) {
     CHECK_OK(datablock_zone_end(datablock_of_producer(producer), false));
     CHECK_OK(datablock_producer_close(producer));
     config.zone_size = 1000;
-    CHECK_DETAIL(datablock_producer_open("large", &config, &producer), DATABLOCK_E_GEOMETRY, "zone_size 1000000, asked for 1000");
+    CHECK_DETAIL(datablock_producer_open("large", &config, &producer), DATABLOCK_E_GEOMETRY,
+                 "zone_size 1000000, asked for 1000");
     config.zone_size = UINT64_MAX;
     CHECK_DETAIL(datablock_producer_open("larger", &config, &producer), DATABLOCK_E_INVALID, "zone_size");
 }
 
-/* ---- Counters ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 static void counters_are_atomic_words(void) {
     struct both b = open_both("counters");

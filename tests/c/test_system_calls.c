@@ -1,6 +1,8 @@
 /*
- * While there is room, or a message, a call makes no system call and allocates nothing. A child exchanges messages with itself in bursts; its parent traces it, and counts. A tenth of a second
- * has something that is done once (the look at the files), and the Go runtime may interrupt a thread, so that a few of the bursts are allowed to have some.
+ * While there is room, or a message, a call makes no system call and allocates nothing. A child
+ * exchanges messages with itself in bursts; its parent traces it, and counts. A tenth of a second
+ * has something that is done once (the look at the files), and the Go runtime may interrupt a
+ * thread, so that a few of the bursts are allowed to have some.
  */
 #include "pair.h"
 
@@ -35,7 +37,8 @@ static int exchange(const char *directory, const char *delivery) {
     options.delivery = (uint32_t)atoi(delivery);
     options.directory = directory;
     CHECK_OK(datablock_consumer_open("quiet", &options, &consumer));
-    for (int burst = -10; burst < BURSTS; burst++) { /* the first ten are not looked at: the library finds out that it is used often */
+    /* the first ten are not looked at: the library finds out that it is used often */
+    for (int burst = -10; burst < BURSTS; burst++) {
         size_t before = mallinfo2().uordblks;
         if (burst >= 0) {
             mark();
@@ -43,8 +46,10 @@ static int exchange(const char *directory, const char *delivery) {
         for (int i = 0; i < MESSAGES; i++) {
             datablock_write_slot to;
             datablock_read_slot from;
-            if (datablock_write_begin(producer, 0, &to) != DATABLOCK_OK || datablock_write_commit(producer, &to, 8) != DATABLOCK_OK ||
-                datablock_read_begin(consumer, 0, &from) != DATABLOCK_OK || datablock_read_end(consumer, &from) != DATABLOCK_OK ||
+            if (datablock_write_begin(producer, 0, &to) != DATABLOCK_OK ||
+                datablock_write_commit(producer, &to, 8) != DATABLOCK_OK ||
+                datablock_read_begin(consumer, 0, &from) != DATABLOCK_OK ||
+                    datablock_read_end(consumer, &from) != DATABLOCK_OK ||
                 datablock_read_begin(consumer, 0, &from) != DATABLOCK_E_TIMEOUT) {
                 check_failed(__FILE__, __LINE__, "a message was not exchanged");
             }
@@ -59,7 +64,8 @@ static int exchange(const char *directory, const char *delivery) {
     return busy <= BURSTS - QUIET ? 0 : 2;
 }
 
-/* Goes on until the next stop for a system call, and says its number; false: the child has ended, as *status says. A call stops it twice: before and after. */
+/* Goes on until the next stop for a system call, and says its number; false: the child has
+ * ended, as *status says. A call stops it twice: before and after. */
 static bool next_call(pid_t pid, int *status, long *call) {
     for (int signal = 0;; signal = WSTOPSIG(*status)) {
         CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal) == 0);
@@ -70,7 +76,8 @@ static bool next_call(pid_t pid, int *status, long *call) {
         if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) {
             struct user_regs_struct registers;
             CHECK(ptrace(PTRACE_GETREGS, pid, NULL, &registers) == 0);
-            *call = (long)registers.orig_rax; /* afterwards not always the same: a return from a signal handler has none */
+            /* afterwards not always the same: a return from a signal handler has none */
+            *call = (long)registers.orig_rax;
             return true;
         }
     }

@@ -1,6 +1,7 @@
 /*
- * Threads of the host that end, or are cancelled, and what the library keeps for each. The last scenario refuses membarrier to a
- * process that has used it, as a seccomp filter does that a program installs late.
+ * Threads of the host that end, or are cancelled, and what the library keeps for each. The last
+ * scenario refuses membarrier to a process that has used it, as a seccomp filter does that a
+ * program installs late.
  */
 #include "pair.h"
 
@@ -30,7 +31,9 @@ static datablock_producer open_producer(uint32_t slot_count) {
     datablock_producer producer;
     datablock_config config = ring_config(slot_count);
     CHECK_OK(datablock_producer_open("threads", &config, &producer));
-    if (!has_key) { /* after the library's and Go's: destructors run in the order of their keys, and this one is the last of a round */
+    /* after the library's and Go's: destructors run in the order of their keys, and this one is
+     * the last of a round */
+    if (!has_key) {
         has_key = pthread_key_create(&at_end, ends) == 0;
         CHECK(has_key);
     }
@@ -95,7 +98,7 @@ static void run_threads(int count, void *(*body)(void *)) {
     }
 }
 
-/* ---- Destructors ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Destructors ----------------------------------------------------------------------------- */
 
 static char diagnosed[300];
 
@@ -167,7 +170,8 @@ static void read_text(ending *e) {
     (void)e;
     (void)datablock_unlink("-", 0);
     for (int i = 0; i < 200; i++) {
-        wrong_texts += strstr(datablock_error_detail(), "begins with") == NULL && strstr(datablock_error_detail(), "last round") == NULL;
+        wrong_texts += strstr(datablock_error_detail(), "begins with") == NULL &&
+            strstr(datablock_error_detail(), "last round") == NULL;
     }
 }
 
@@ -180,7 +184,8 @@ static void *texted_thread(void *unused) {
     return NULL;
 }
 
-/* No thread gets the struct of one whose destructors still run: each reads the text of its own last error. */
+/* No thread gets the struct of one whose destructors still run: each reads the text of its own
+ * last error. */
 static void a_text_is_the_threads_own(void) {
     datablock_producer producer = open_producer(8);
     wrong_texts = 0;
@@ -190,7 +195,7 @@ static void a_text_is_the_threads_own(void) {
     CHECK_OK(unlink_here("threads"));
 }
 
-/* ---- Cancellation ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cancellation ---------------------------------------------------------------------------- */
 
 static atomic_int ready, cancelled;
 static datablock_consumer to_close;
@@ -234,7 +239,8 @@ static void cancel(void *(*body)(void *)) {
     CHECK(result == (void *)1);
 }
 
-/* No function of the library is a cancellation point: each does its work, and the thread ends at a later point. */
+/* No function of the library is a cancellation point: each does its work, and the thread ends at
+ * a later point. */
 static void no_call_is_a_cancellation_point(void) {
     to_wait = open_producer(8);
     to_close = open_consumer(DATABLOCK_LOSSLESS);
@@ -251,7 +257,7 @@ static void no_call_is_a_cancellation_point(void) {
     CHECK_OK(unlink_here("threads"));
 }
 
-/* ---- Membarrier ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Membarrier ------------------------------------------------------------------------------ */
 
 static datablock_producer taken;
 

@@ -22,10 +22,12 @@ static void read_one(datablock_consumer consumer, uint64_t id) {
 static void wait_any_names_every_ready_one(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
     for (size_t d = 0; d < 3; d++) {
-        struct pair left = open_pair("left", 4, deliveries[d]), middle = open_pair("middle", 4, deliveries[d]), right = open_pair("right", 4, deliveries[d]);
+        struct pair left = open_pair("left", 4, deliveries[d]), middle = open_pair("middle", 4, deliveries[d]),
+            right = open_pair("right", 4, deliveries[d]);
         const datablock_consumer consumers[] = {left.consumer, middle.consumer, right.consumer};
         bool ready[3] = {true, true, true};
-        CHECK_DETAIL(datablock_wait_any(consumers, 3, 0, ready), DATABLOCK_E_TIMEOUT, "in any of 3 blocks, the first of which is \"left\"");
+        CHECK_DETAIL(datablock_wait_any(consumers, 3, 0, ready), DATABLOCK_E_TIMEOUT,
+                     "in any of 3 blocks, the first of which is \"left\"");
         CHECK_STATUS(datablock_wait_any(consumers, 3, 20, ready), DATABLOCK_E_TIMEOUT);
         CHECK(ready[0] && ready[1] && ready[2]); /* untouched */
         write_text(right.producer, "1");
@@ -117,7 +119,8 @@ static void wait_any_sees_the_end(void) {
     close_and_unlink(&left);
 }
 
-/* Asleep it is in none of the handles: a close does not wait for it, and it does not outlive a close. */
+/* Asleep it is in none of the handles: a close does not wait for it, and it does not outlive a
+ * close. */
 static void wait_any_closed_meanwhile(void) {
     struct pair left = open_pair("left", 4, DATABLOCK_LOSSLESS), right = open_pair("right", 4, DATABLOCK_LOSSLESS);
     const datablock_consumer consumers[] = {left.consumer, right.consumer};
@@ -139,7 +142,8 @@ static void wait_any_leaves_the_handles_free(void) {
     datablock_read_slot slot;
     begin_waiting(&w, consumers, 2, "right");
     datablock_status status = DATABLOCK_E_BUSY;
-    WAIT_UNTIL((status = datablock_read_begin(left.consumer, 0, &slot)) != DATABLOCK_E_BUSY, 20); /* it looks, now and then */
+    /* it looks, now and then */
+    WAIT_UNTIL((status = datablock_read_begin(left.consumer, 0, &slot)) != DATABLOCK_E_BUSY, 20);
     CHECK(status == DATABLOCK_E_TIMEOUT);
     write_text(left.producer, "wake up");
     pthread_join(w.thread, NULL);
@@ -148,7 +152,8 @@ static void wait_any_leaves_the_handles_free(void) {
     close_pair(&right);
 }
 
-/* What an operator discarded is no message: a LATEST reader would find nothing, and is not called ready for it. */
+/* What an operator discarded is no message: a LATEST reader would find nothing, and is not
+ * called ready for it. */
 static void wait_any_passes_over_what_was_discarded(void) {
     struct pair p = open_pair("discarded", 4, DATABLOCK_LATEST);
     bool ready = false;
@@ -170,7 +175,8 @@ static void wait_any_passes_over_what_was_discarded(void) {
     close_pair(&p);
 }
 
-/* What it calls ready, a read has something to say of, at once: also of a block whose file is gone. */
+/* What it calls ready, a read has something to say of, at once: also of a block whose file is
+ * gone. */
 static void wait_any_and_the_read_agree(void) {
     struct pair p = open_pair("gone", 4, DATABLOCK_LOSSLESS);
     bool ready = false;
@@ -226,7 +232,8 @@ static void wait_any_is_asked_for_properly(void) {
     CHECK_DETAIL(datablock_wait_any(two, 1, -2, ready), DATABLOCK_E_INVALID, "timeout -2 ms");
     CHECK_DETAIL(datablock_wait_any(two, 2, 0, ready), DATABLOCK_E_HANDLE, "consumers[1]: the consumer handle is zero");
     two[1].handle = p.producer.handle;
-    CHECK_DETAIL(datablock_wait_any(two, 2, 0, ready), DATABLOCK_E_HANDLE, "consumers[1]: this is a producer handle, where a consumer is needed");
+    CHECK_DETAIL(datablock_wait_any(two, 2, 0, ready), DATABLOCK_E_HANDLE,
+                 "consumers[1]: this is a producer handle, where a consumer is needed");
     two[1] = p.consumer;
     write_text(p.producer, "1");
     CHECK_OK(datablock_wait_any(two, 2, 0, ready)); /* the same twice */
@@ -238,7 +245,8 @@ static void wait_any_is_asked_for_properly(void) {
     close_pair(&p);
 }
 
-/* A thread that waits again and again, until it has been woken so many times; it says how often it was. */
+/* A thread that waits again and again, until it has been woken so many times; it says how often
+ * it was. */
 enum { WAKES = 40 };
 
 struct sleeper {
@@ -324,10 +332,14 @@ static void a_wake_is_kept_until_a_wait_takes_it(void) {
     read_one(p.consumer, 0);
     CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker));
     CHECK(!ready);
-    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, &ready, NULL), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: waker is NULL");
-    CHECK_DETAIL(datablock_wait_any_or_wake(NULL, 1, 0, &ready, &waker), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: consumers is NULL");
-    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, NULL, &waker), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: ready is NULL");
-    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1025, 0, &ready, &waker), DATABLOCK_E_INVALID, "count is 1025");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, &ready, NULL), DATABLOCK_E_INVALID,
+                 "datablock_wait_any_or_wake: waker is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(NULL, 1, 0, &ready, &waker), DATABLOCK_E_INVALID,
+                 "datablock_wait_any_or_wake: consumers is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, NULL, &waker), DATABLOCK_E_INVALID,
+                 "datablock_wait_any_or_wake: ready is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1025, 0, &ready, &waker), DATABLOCK_E_INVALID,
+                 "count is 1025");
     close_pair(&p);
 }
 

@@ -1,6 +1,7 @@
 /*
- * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
- * all languages share; this one uses the C interface.
+ * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the
+ * command line and the line protocol, which the workers of all languages share; this one uses the C
+ * interface.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -26,7 +27,7 @@
 
 enum { MAX_HELD = 8, CHILD_SECONDS = 60 };
 
-/* ---- State ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 static const char *block_name;
 static int64_t timeout_ms = -1;
@@ -55,7 +56,8 @@ static int open_descriptors(void) {
     return count;
 }
 
-/* That of --schema=TEXT or --zone-schema=TEXT, NULL if there is none. It stays for as long as the process. */
+/* That of --schema=TEXT or --zone-schema=TEXT, NULL if there is none. It stays for as long as
+ * the process. */
 static const datablock_schema *schema_option(const char *key) {
     static datablock_schema schemas[2];
     datablock_schema *schema = &schemas[strcmp(key, "schema") != 0];
@@ -66,12 +68,15 @@ static const datablock_schema *schema_option(const char *key) {
     return text == NULL ? NULL : schema;
 }
 
-/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Producer -------------------------------------------------------------------------------- */
 
 static void configure_producer(const char *directory) {
-    static const struct word policies[] = {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE}, {"double", DATABLOCK_DOUBLE_BUFFER}, {0}};
-    static const struct word flags[] = {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE},     {"force", DATABLOCK_FLAG_FORCE},
-                                        {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE},  {"timestamp", DATABLOCK_FLAG_TIMESTAMP}, {0}};
+    static const struct word policies[] = {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE},
+        {"double", DATABLOCK_DOUBLE_BUFFER}, {0}};
+    static const struct word flags[] = {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS},
+        {"replace", DATABLOCK_FLAG_REPLACE},     {"force", DATABLOCK_FLAG_FORCE},
+                                        {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE},
+                                            {"timestamp", DATABLOCK_FLAG_TIMESTAMP}, {0}};
     if (datablock_config_init(&config, (datablock_policy)word_option("policy", policies)) != DATABLOCK_OK) {
         usage("%s", datablock_error_detail());
     }
@@ -168,12 +173,14 @@ static bool producer_command(const char *word, uint64_t n) {
     return true;
 }
 
-/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Consumer -------------------------------------------------------------------------------- */
 
 static void configure_consumer(const char *directory) {
     static const struct word deliveries[] = {
-        {"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}, {0}};
-    static const struct word starts[] = {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}, {0}};
+        {"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED},
+            {"latest", DATABLOCK_LATEST}, {0}};
+    static const struct word starts[] =
+        {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}, {0}};
     if (datablock_consumer_options_init(&options) != DATABLOCK_OK) {
         usage("%s", datablock_error_detail());
     }
@@ -214,7 +221,8 @@ static bool verified(const datablock_read_slot *slot, uint64_t *writer) {
     return good && (capacity == 0 || slot->length == payload_length(slot->id, (size_t)capacity));
 }
 
-/* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of missed messages says. */
+/* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is
+ * wrong, or if its id is not the one that the number of missed messages says. */
 static void consume(uint64_t n) {
     uint64_t count = 0, missed = 0, bad = 0, sum = 0, first = 0, last = 0;
     datablock_status status = DATABLOCK_OK;
@@ -229,7 +237,8 @@ static void consume(uint64_t n) {
             bad++;
         }
         if (echo) {
-            say("message %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", slot.id, writer, slot.missed, good ? "true" : "false");
+            say("message %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", slot.id, writer, slot.missed,
+                good ? "true" : "false");
         }
         first = count == 0 ? slot.id : first;
         last = slot.id;
@@ -244,7 +253,8 @@ static void consume(uint64_t n) {
     if (count > 0) {
         snprintf(range, sizeof range, "first=%" PRIu64 " last=%" PRIu64, first, last);
     }
-    say("read=%" PRIu64 " missed=%" PRIu64 " %s bad=%" PRIu64 " sum=%" PRIx64 " end=%s", count, missed, range, bad, sum, status_name(status));
+    say("read=%" PRIu64 " missed=%" PRIu64 " %s bad=%" PRIu64 " sum=%" PRIx64 " end=%s", count, missed, range, bad, sum,
+        status_name(status));
 }
 
 static void say_held(datablock_status status) {
@@ -262,7 +272,8 @@ static void with_held(const char *word) {
         bool good = verified(&slot, &writer);
         say("checked %" PRIu64 " %" PRIu64 " %s", slot.id, writer, good ? "true" : "false");
     } else if (strcmp(word, "smash") == 0) {
-        *(volatile unsigned char *)(uintptr_t)slot.data ^= 0xff; /* what a careless program does: the const is cast away */
+        /* what a careless program does: the const is cast away */
+        *(volatile unsigned char *)(uintptr_t)slot.data ^= 0xff;
         say("smashed %" PRIu64, slot.id);
     } else {
         memmove(held, held + 1, --held_count * sizeof *held);
@@ -289,15 +300,19 @@ static bool consumer_command(const char *word, uint64_t n) {
     return true;
 }
 
-/* ---- Opening and closing --------------------------------------------------------------------------------------------------------- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static bool producing;
 
 static datablock_status open_block(void) {
-    return producing ? datablock_producer_open(block_name, &config, &producer) : datablock_consumer_open(block_name, &options, &consumer);
+    return producing ? datablock_producer_open(block_name, &config, &producer)
+        : datablock_consumer_open(block_name, &options, &consumer);
 }
 
-static datablock_status close_block(void) { return producing ? datablock_producer_close(producer) : datablock_consumer_close(consumer); }
+static datablock_status close_block(void)
+{
+    return producing ? datablock_producer_close(producer) : datablock_consumer_close(consumer);
+}
 
 /* Opens that often, what opens is closed at once, and tells whether descriptors were left. */
 static void repeat_opening(uint64_t attempts) {
@@ -314,9 +329,10 @@ static void repeat_opening(uint64_t attempts) {
     say("attempts=%" PRIu64 " status=%s before=%d after=%d", attempts, status_name(status), before, open_descriptors());
 }
 
-/* ---- Children -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it. */
+/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test
+ * forgets it. */
 __attribute__((noreturn)) static void linger(void) {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -374,8 +390,10 @@ static void call_in_child(void) {
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
             strcat(strcat(line, " "), status_name(calls[i]));
         }
-        bool failed = datablock_diagnose_slot(block_name, 0, &diagnostic) < 0 && datablock_cleanup_dead_consumers(block_name, 0) < 0 &&
-                      datablock_release_zombie_readers(block_name, 0) == RECOVERY_FAILED && datablock_release_zombie_writer(block_name, 0) == RECOVERY_FAILED;
+        bool failed = datablock_diagnose_slot(block_name, 0, &diagnostic) < 0 &&
+            datablock_cleanup_dead_consumers(block_name, 0) < 0 &&
+                      datablock_release_zombie_readers(block_name, 0) == RECOVERY_FAILED &&
+                          datablock_release_zombie_writer(block_name, 0) == RECOVERY_FAILED;
         say("%s repairs=%s", line, failed ? "refused" : "done");
         _exit(0);
     }
@@ -407,7 +425,7 @@ static bool child_command(const char *word) {
     return true;
 }
 
-/* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles ----------------------------------------------------------------------------------- */
 
 static void recover_block(const char *directory) {
     char path[4096];
@@ -483,7 +501,8 @@ static void serve(void) {
             _exit(0);
         } else if (strcmp(line, "descriptors") == 0) {
             say("descriptors %d", open_descriptors());
-        } else if (!child_command(line) && !shared_command(line, n) && !(producing ? producer_command(line, n) : consumer_command(line, n))) {
+        } else if (!child_command(line) && !shared_command(line, n) &&
+                   !(producing ? producer_command(line, n) : consumer_command(line, n))) {
             say("error UNSUPPORTED %s", line);
         }
     }

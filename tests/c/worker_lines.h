@@ -1,5 +1,6 @@
 /*
- * What a worker is told and what it says: --key=value arguments, and lines of text. See tests/README.md.
+ * What a worker is told and what it says: --key=value arguments, and lines of text. See
+ * tests/README.md.
  */
 #ifndef DATABLOCK_TESTS_WORKER_LINES_H
 #define DATABLOCK_TESTS_WORKER_LINES_H
@@ -61,7 +62,7 @@ static inline bool say_error(datablock_status status) {
     return status != DATABLOCK_OK;
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 static char **arguments; /* --key or --key=value; NULL once asked for */
 static int argument_count;
@@ -71,7 +72,8 @@ static inline const char *option(const char *key) {
     size_t length = strlen(key);
     const char *found = NULL;
     for (int i = 0; i < argument_count; i++) {
-        if (arguments[i] == NULL || strncmp(arguments[i], "--", 2) != 0 || strncmp(arguments[i] + 2, key, length) != 0) {
+        if (arguments[i] == NULL || strncmp(arguments[i], "--", 2) != 0 ||
+            strncmp(arguments[i] + 2, key, length) != 0) {
             continue;
         }
         char end = arguments[i][2 + length];

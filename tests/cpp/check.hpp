@@ -1,6 +1,7 @@
 /*
- * What the C++ tests share: checks that end the program with the place and the values, scenarios that run all or one by name, a directory of blocks that is gone at exit,
- * and waiting on conditions.
+ * What the C++ tests share: checks that end the program with the place and the values, scenarios
+ * that run all or one by name, a directory of blocks that is gone at exit, and waiting on
+ * conditions.
  */
 #ifndef DATABLOCK_TESTS_CHECK_HPP
 #define DATABLOCK_TESTS_CHECK_HPP
@@ -27,7 +28,8 @@
 /* What may not be reached. */
 #define UNEXPECTED(what) check_failed(__FILE__, __LINE__, "unexpected: " what)
 
-template <typename A, typename B> void check_equal(const char *file, int line, const char *text, const A &got, const B &wanted) {
+template <typename A,
+    typename B> void check_equal(const char *file, int line, const char *text, const A &got, const B &wanted) {
     if (!(got == wanted)) {
         std::ostringstream out;
         out << text << " is " << got << ", not " << wanted;
@@ -36,22 +38,27 @@ template <typename A, typename B> void check_equal(const char *file, int line, c
 }
 #define CHECK_EQUAL(expression, wanted) check_equal(__FILE__, __LINE__, #expression, (expression), (wanted))
 
-/* Ends the program unless the statement throws exactly that type. The exception's text is the result. */
+/* Ends the program unless the statement throws exactly that type. The exception's text is the
+ * result. */
 #define CHECK_THROWS(type, ...) check_throws<type>(__FILE__, __LINE__, #__VA_ARGS__, #type, [&] { (void)__VA_ARGS__; })
 
-template <typename Type, typename F> std::string check_throws(const char *file, int line, const char *statement, const char *type, F f) {
+template <typename Type,
+    typename F> std::string check_throws(const char *file, int line, const char *statement, const char *type, F f) {
     try {
         f();
     } catch (const std::exception &e) {
         if (typeid(e) != typeid(Type)) {
-            check_failed(file, line, std::string(statement) + " threw another type (" + typeid(e).name() + ") than " + type + ": " + e.what());
+            check_failed(file, line, std::string(statement) + " threw another type (" + typeid(e).name() + ") than " +
+                         type + ": " + e.what());
         }
         return e.what();
     }
     check_failed(file, line, std::string(statement) + " did not throw " + type);
 }
 
-inline double check_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+inline double check_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
 /* Waits until the condition holds; ends the program after a while. */
 #define WAIT_UNTIL(condition)                                                                                                         \
@@ -85,7 +92,8 @@ struct Scenario {
     void (*run)();
 };
 
-/* Runs the scenario that argv[1] names, or all. One that hangs is ended by SIGALRM; the last name printed says which. */
+/* Runs the scenario that argv[1] names, or all. One that hangs is ended by SIGALRM; the last
+ * name printed says which. */
 inline int run_scenarios(const std::vector<Scenario> &scenarios, int argc, char **argv) {
     bool found = false;
     test_directory();

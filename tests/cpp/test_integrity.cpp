@@ -1,4 +1,5 @@
-// datablock::recovery, the part about integrity: the same scenarios as in Go (internal/core) and Python.
+// datablock::recovery, the part about integrity: the same scenarios as in Go (internal/core) and
+// Python.
 #include "check.hpp"
 
 #include <datablock.hpp>

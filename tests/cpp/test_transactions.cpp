@@ -1,6 +1,7 @@
 /*
- * datablock.hpp: the transactions, their guards, and what else is in it. Scenarios have the same names in every language. Built with -DTEST_EXPORTED the header finds no
- * inline functions, as with a compiler that they do not support.
+ * datablock.hpp: the transactions, their guards, and what else is in it. Scenarios have the same
+ * names in every language. Built with -DTEST_EXPORTED the header finds no inline functions, as with
+ * a compiler that they do not support.
  */
 #include "check.hpp"
 
@@ -50,7 +51,7 @@ using datablock::WriteSlot;
 using datablock::WriteTransactionGuard;
 namespace error = datablock::error;
 
-/* ---- Allocations are counted ------------------------------------------------------------------------------------------------------ */
+/* ---- Allocations are counted ----------------------------------------------------------------- */
 
 static thread_local unsigned long allocations;
 
@@ -73,50 +74,68 @@ void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void *memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void *memory, const std::nothrow_t &) noexcept { std::free(memory); }
 
-/* ---- What the compiler can say ---------------------------------------------------------------------------------------------------- */
+/* ---- What the compiler can say --------------------------------------------------------------- */
 
 namespace {
 
 template <typename T>
-constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> && !std::is_copy_constructible_v<T> &&
-                           !std::is_copy_assignable_v<T> && std::is_nothrow_destructible_v<T>;
-static_assert(move_only<Producer> && move_only<Consumer> && move_only<WriteTransactionGuard> && move_only<ReadTransactionGuard> && move_only<DataBlockSlotIterator>);
-static_assert(std::is_same_v<datablock::DataBlockProducer, Producer> && std::is_same_v<datablock::DataBlockConsumer, Consumer>);
-static_assert(std::is_nothrow_default_constructible_v<WriteTransactionGuard> && std::is_nothrow_default_constructible_v<ReadTransactionGuard>);
-static_assert(!std::is_copy_constructible_v<WriteSlot> && !std::is_move_constructible_v<WriteSlot> && std::is_copy_constructible_v<ReadSlot> && !std::is_copy_assignable_v<ReadSlot>);
+constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && std::is_nothrow_destructible_v<T>;
+static_assert(move_only<Producer> && move_only<Consumer> && move_only<WriteTransactionGuard> &&
+              move_only<ReadTransactionGuard> && move_only<DataBlockSlotIterator>);
+static_assert(std::is_same_v<datablock::DataBlockProducer, Producer> && std::is_same_v<datablock::DataBlockConsumer,
+              Consumer>);
+static_assert(std::is_nothrow_default_constructible_v<WriteTransactionGuard> &&
+              std::is_nothrow_default_constructible_v<ReadTransactionGuard>);
+static_assert(!std::is_copy_constructible_v<WriteSlot> && !std::is_move_constructible_v<WriteSlot> &&
+              std::is_copy_constructible_v<ReadSlot> && !std::is_copy_assignable_v<ReadSlot>);
 /* A guard is true in a condition, and nowhere else. */
-static_assert(std::is_constructible_v<bool, WriteTransactionGuard &> && !std::is_convertible_v<WriteTransactionGuard &, bool>);
-static_assert(std::is_constructible_v<bool, ReadTransactionGuard &> && !std::is_convertible_v<ReadTransactionGuard &, bool>);
+static_assert(std::is_constructible_v<bool, WriteTransactionGuard &> && !std::is_convertible_v<WriteTransactionGuard &,
+              bool>);
+static_assert(std::is_constructible_v<bool, ReadTransactionGuard &> && !std::is_convertible_v<ReadTransactionGuard &,
+              bool>);
 
 template <typename Slot, typename R> struct Returns {
     R operator()(Slot &) const;
 };
-template <typename R> using WriteResult = decltype(with_write_transaction(std::declval<Producer &>(), 0, Returns<WriteSlot, R>()));
-template <typename R> using ReadResult = decltype(with_read_transaction(std::declval<Consumer &>(), 0, 0, Returns<ReadSlot, R>()));
-template <typename R> using NextResult = decltype(with_next_slot(std::declval<Consumer &>(), 0, Returns<ReadSlot, R>()));
-template <typename R> using StepResult = decltype(with_next_slot(std::declval<DataBlockSlotIterator &>(), 0, Returns<ReadSlot, R>()));
-static_assert(std::is_same_v<WriteResult<void>, void> && std::is_same_v<WriteResult<int>, int> && std::is_same_v<WriteResult<int &>, int &>);
-static_assert(std::is_same_v<ReadResult<void>, void> && std::is_same_v<ReadResult<std::unique_ptr<int>>, std::unique_ptr<int>>);
-static_assert(std::is_same_v<NextResult<void>, bool> && std::is_same_v<NextResult<bool>, std::optional<bool>> && std::is_same_v<NextResult<int>, std::optional<int>>);
-static_assert(std::is_same_v<StepResult<void>, bool> && std::is_same_v<StepResult<std::string>, std::optional<std::string>>);
+template <typename R> using WriteResult =
+    decltype(with_write_transaction(std::declval<Producer &>(), 0, Returns<WriteSlot, R>()));
+template <typename R> using ReadResult =
+    decltype(with_read_transaction(std::declval<Consumer &>(), 0, 0, Returns<ReadSlot, R>()));
+template <typename R> using NextResult =
+    decltype(with_next_slot(std::declval<Consumer &>(), 0, Returns<ReadSlot, R>()));
+template <typename R> using StepResult =
+    decltype(with_next_slot(std::declval<DataBlockSlotIterator &>(), 0, Returns<ReadSlot, R>()));
+static_assert(std::is_same_v<WriteResult<void>, void> && std::is_same_v<WriteResult<int>,
+              int> && std::is_same_v<WriteResult<int &>, int &>);
+static_assert(std::is_same_v<ReadResult<void>, void> && std::is_same_v<ReadResult<std::unique_ptr<int>>,
+              std::unique_ptr<int>>);
+static_assert(std::is_same_v<NextResult<void>, bool> && std::is_same_v<NextResult<bool>,
+              std::optional<bool>> && std::is_same_v<NextResult<int>, std::optional<int>>);
+static_assert(std::is_same_v<StepResult<void>, bool> && std::is_same_v<StepResult<std::string>,
+              std::optional<std::string>>);
 
-static_assert(std::is_base_of_v<std::runtime_error, datablock::exception> && std::is_base_of_v<datablock::exception, datablock::timeout_error>);
-static_assert(std::is_base_of_v<datablock::timeout_error, error::no_producer> && !std::is_base_of_v<datablock::timeout_error, error::closed>);
+static_assert(std::is_base_of_v<std::runtime_error, datablock::exception> && std::is_base_of_v<datablock::exception,
+              datablock::timeout_error>);
+static_assert(std::is_base_of_v<datablock::timeout_error,
+              error::no_producer> && !std::is_base_of_v<datablock::timeout_error, error::closed>);
 static_assert(std::is_nothrow_copy_constructible_v<error::closed>); /* as it must be, to be thrown */
 
 #if __cplusplus >= 202002L
-static_assert(std::input_iterator<DataBlockSlotIterator> && std::sentinel_for<datablock::DataBlockSlotEnd, DataBlockSlotIterator>);
+static_assert(std::input_iterator<DataBlockSlotIterator> && std::sentinel_for<datablock::DataBlockSlotEnd,
+              DataBlockSlotIterator>);
 static_assert(std::is_same_v<decltype(std::declval<WriteSlot &>().bytes()), std::span<std::byte>>);
 static_assert(std::is_same_v<decltype(std::declval<ReadSlot &>().bytes()), std::span<const std::byte>>);
 #endif
 
-/* ---- A block --------------------------------------------------------------------------------------------------------------------- */
+/* ---- A block --------------------------------------------------------------------------------- */
 
 constexpr std::uint32_t slots = 4;
 constexpr std::size_t capacity = 100;
 
 Config config_here() { return Config(Policy::ring).slot_count(slots).slot_size(capacity).directory(test_directory()); }
-ConsumerOptions options_here(Delivery delivery) { return ConsumerOptions().delivery(delivery).directory(test_directory()); }
+ConsumerOptions options_here(Delivery delivery) {
+    return ConsumerOptions().delivery(delivery).directory(test_directory()); }
 
 std::string path_of(const std::string &name) { return test_directory() + "/" + name; }
 
@@ -137,14 +156,16 @@ Held held(const std::string &name) {
     return sum;
 }
 
-/* A block with a producer and a consumer. When it goes, nothing may be held, and both must still work. */
+/* A block with a producer and a consumer. When it goes, nothing may be held, and both must still
+ * work. */
 struct Block {
     std::string name;
     Producer producer;
     Consumer consumer;
 
     explicit Block(const char *block_name, Delivery delivery = Delivery::ordered, std::uint32_t pins = 2)
-        : name(block_name), producer(name, config_here().unlink_on_close()), consumer(name, options_here(delivery).max_pins(pins)) {}
+        : name(block_name), producer(name, config_here().unlink_on_close()),
+            consumer(name, options_here(delivery).max_pins(pins)) {}
 
     std::uint64_t write(std::string_view text) { return producer.write_bytes(text.data(), text.size(), 1000); }
     void write(unsigned count) {
@@ -200,7 +221,7 @@ struct Custom {
 
 void fill(WriteSlot &slot, char with) { std::memset(slot.data(), with, slot.size()); }
 
-/* ---- The scenarios of every language ---------------------------------------------------------------------------------------------- */
+/* ---- The scenarios of every language --------------------------------------------------------- */
 
 void basic_success() {
     Block block("basic");
@@ -225,7 +246,8 @@ void basic_success() {
             return slot.id() + 100;
         });
         CHECK_EQUAL(read.value(), i + 100);
-        CHECK_EQUAL(with_read_transaction(block.consumer, i, 0, [](const ReadSlot &slot) { return slot.size(); }), i + 1);
+        CHECK_EQUAL(with_read_transaction(block.consumer, i, 0, [](const ReadSlot &slot) { return slot.size(); }),
+                    i + 1);
     }
     /* Nothing, a reference and something that can only be moved are returned, too. */
     with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { fill(slot, 'v'); });
@@ -233,7 +255,8 @@ void basic_success() {
     int there = 0;
     with_write_transaction(block.producer, 1000, [&](WriteSlot &) -> int & { return there; }) = 7;
     CHECK_EQUAL(there, 7);
-    CHECK_EQUAL(*with_next_slot(block.consumer, 1000, [](const ReadSlot &) { return std::make_unique<int>(5); }).value(), 5);
+    CHECK_EQUAL(
+        *with_next_slot(block.consumer, 1000, [](const ReadSlot &) { return std::make_unique<int>(5); }).value(), 5);
     block.check_released();
 }
 
@@ -254,7 +277,8 @@ void commit_sets_the_length() {
     CHECK_EQUAL(written({3, 9}), 9u);
 
     std::uint64_t id = block.next_id();
-    std::string text = CHECK_THROWS(error::invalid, with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(capacity + 1); }));
+    std::string text = CHECK_THROWS(error::invalid,
+        with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(capacity + 1); }));
     CHECK(text.find("101") != std::string::npos && text.find("100") != std::string::npos);
     /* Who looks away does not publish it either, unless another length corrects it. */
     auto look_away = [](WriteSlot &slot) { CHECK_THROWS(error::invalid, slot.commit(std::size_t(-1))); };
@@ -287,7 +311,8 @@ void timeout_acquiring() {
     bool called = false;
     for (std::int64_t timeout : {0, 30}) {
         double start = check_now();
-        CHECK_THROWS(datablock::timeout_error, with_write_transaction(block.producer, timeout, [&](WriteSlot &) { called = true; }));
+        CHECK_THROWS(datablock::timeout_error,
+                     with_write_transaction(block.producer, timeout, [&](WriteSlot &) { called = true; }));
         CHECK_THROWS(datablock::timeout_error, WriteTransactionGuard(block.producer, timeout));
         CHECK(check_now() - start >= 0.002 * static_cast<double>(timeout));
     }
@@ -397,7 +422,8 @@ void nested() {
             std::memcpy(out.data(), in.data(), in.size());
             out.commit(in.size());
             /* A second one on the same producer is refused, and this one goes on. */
-            CHECK_THROWS(error::invalid, with_write_transaction(inner.producer, 0, [](WriteSlot &) { UNEXPECTED("called"); }));
+            CHECK_THROWS(error::invalid,
+                         with_write_transaction(inner.producer, 0, [](WriteSlot &) { UNEXPECTED("called"); }));
             CHECK_THROWS(error::invalid, WriteTransactionGuard(inner.producer, 0));
             CHECK_THROWS(error::invalid, inner.producer.write(1));
         });
@@ -411,7 +437,8 @@ void nested() {
         CHECK(with_next_slot(outer.consumer, 1000, [&](const ReadSlot &first) {
             CHECK(with_next_slot(outer.consumer, 1000, [&](const ReadSlot &second) {
                 CHECK_EQUAL(second.id(), first.id() + 1);
-                CHECK_THROWS(error::busy, with_next_slot(outer.consumer, 0, [](const ReadSlot &) { UNEXPECTED("called"); }));
+                CHECK_THROWS(error::busy,
+                             with_next_slot(outer.consumer, 0, [](const ReadSlot &) { UNEXPECTED("called"); }));
             }));
         }));
     }
@@ -565,7 +592,8 @@ void guards_in_a_container() {
         for (int i = 0; i < 4; i++) {
             messages.push_back(ReadTransactionGuard::next(lossless.consumer, 1000));
         }
-        std::array<int, 4> order = round == 0 ? std::array{3, 2, 1, 0} : round == 1 ? std::array{0, 1, 2, 3} : round == 2 ? std::array{2, 0, 3, 1} : std::array{1, 3, 0, 2};
+        std::array<int, 4> order = round == 0 ? std::array{3, 2, 1, 0} : round == 1 ? std::array{0, 1, 2, 3}
+            : round == 2 ? std::array{2, 0, 3, 1} : std::array{1, 3, 0, 2};
         for (int i : order) {
             CHECK_THROWS(datablock::timeout_error, lossless.producer.write(1, 0)); /* as long as the first is held */
             messages[static_cast<std::size_t>(i)].commit();
@@ -673,7 +701,8 @@ void no_default_value_on_timeout() {
     CHECK_THROWS(error::invalid, with_next_slot(block.consumer, -2, f));
     int zero = 0;
     block.producer.write(zero);
-    CHECK_EQUAL(with_next_slot(block.consumer, 0, [](const ReadSlot &slot) { return slot.as<int>(); }).value(), 0); /* a value that is not "nothing" */
+    /* a value that is not "nothing" */
+    CHECK_EQUAL(with_next_slot(block.consumer, 0, [](const ReadSlot &slot) { return slot.as<int>(); }).value(), 0);
     block.check_released();
 }
 
@@ -693,7 +722,8 @@ void read_transaction_of_an_id() {
         CHECK_EQUAL(text_at(1, 0), "one");
         CHECK_EQUAL(text_at(0, -1), "zero");
         CHECK_EQUAL(text_at(2, 1000), "two");
-        CHECK_EQUAL(block.next().value(), delivery == Delivery::latest ? "two" : "zero"); /* the cursor is where it was */
+        /* the cursor is where it was */
+        CHECK_EQUAL(block.next().value(), delivery == Delivery::latest ? "two" : "zero");
 
         /* Overwritten, and never another message in its place. */
         block.drain();
@@ -793,14 +823,16 @@ void aborts_leave_no_gap() {
         fill(guard.slot(), '?');
         guard.abort();
     }
-    CHECK_EQUAL(with_read_transaction(block.consumer, 0, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }), "latest");
+    CHECK_EQUAL(with_read_transaction(block.consumer, 0, 0,
+                                      [](const ReadSlot &slot) { return std::string(slot.text()); }), "latest");
     CHECK_EQUAL(block.write("next"), 1u);
     CHECK_EQUAL(block.next().value(), "latest");
     CHECK_EQUAL(block.next().value(), "next");
     block.check_released();
 }
 
-/* Each of the other scenarios looks for itself; this is what they have in common, and a consumer that goes while it reads. */
+/* Each of the other scenarios looks for itself; this is what they have in common, and a consumer
+ * that goes while it reads. */
 void released_in_every_case() {
     Block block("released", Delivery::ordered, 2);
     for (int i = 0; i < 3 * int(slots); i++) {
@@ -847,27 +879,30 @@ void superseded_inside() {
         std::string text = CHECK_THROWS(error::superseded, guard.commit());
         CHECK(text.find("replaced") != std::string::npos);
     });
-    superseded_by([](WriteTransactionGuard &guard) { guard = WriteTransactionGuard(); }); /* as a destructor: no word of it */
+    /* as a destructor: no word of it */
+    superseded_by([](WriteTransactionGuard &guard) { guard = WriteTransactionGuard(); });
     superseded_by([](WriteTransactionGuard &guard) { guard.abort(); });
 
     Block block("taken");
     std::optional<Producer> usurper;
     CHECK_THROWS(error::superseded, with_write_transaction(block.producer, 1000, [&](WriteSlot &slot) {
                      slot.commit(1);
-                     usurper.emplace(block.name, config_here().slot_count(2 * slots).replace().force().unlink_on_close());
+                     usurper.emplace(block.name,
+                                     config_here().slot_count(2 * slots).replace().force().unlink_on_close());
                      return 1;
                  }));
 
     /* A claim that an operator breaks: nothing is published, and the same id is next. */
     Block fenced("fenced");
     fenced.write("zero");
-    std::string text = CHECK_THROWS(error::fenced, with_write_transaction(fenced.producer, 1000, [&](WriteSlot &slot) { set_bits(fenced.name, slot.id(), fence_bit); }));
+    std::string text = CHECK_THROWS(error::fenced, with_write_transaction(fenced.producer, 1000,
+        [&](WriteSlot &slot) { set_bits(fenced.name, slot.id(), fence_bit); }));
     CHECK(text.find("forced recovery") != std::string::npos);
     CHECK_EQUAL(fenced.write("one"), 1u);
     fenced.check_released();
 }
 
-/* ---- What else there is ----------------------------------------------------------------------------------------------------------- */
+/* ---- What else there is ---------------------------------------------------------------------- */
 
 void each_status_has_its_type() {
     unsigned types = 0;
@@ -901,18 +936,23 @@ void finding_a_consumer() {
     CHECK(!datablock::find_datablock_consumer(path_of("absent")));
     Block block("present");
     block.write("there");
-    std::optional<Consumer> found = datablock::find_datablock_consumer(path_of("present"), ConsumerOptions().start(Start::oldest));
+    std::optional<Consumer> found =
+        datablock::find_datablock_consumer(path_of("present"), ConsumerOptions().start(Start::oldest));
     CHECK(found.has_value());
-    CHECK_EQUAL(with_next_slot(*found, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(), "there");
-    CHECK_THROWS(error::secret, datablock::find_datablock_consumer("present", options_here(Delivery::latest).secret("other")));
+    CHECK_EQUAL(with_next_slot(*found, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(),
+                "there");
+    CHECK_THROWS(error::secret,
+                 datablock::find_datablock_consumer("present", options_here(Delivery::latest).secret("other")));
 }
 
 void configuration() {
     struct alignas(128) Wide {
         char text[300];
     };
-    Config config = Config::of<Wide>(Policy::double_buffer).directory("/somewhere").secret("s3cret").allow_lossless().timestamps().mode(0660).spare_slots(9).min_consumers(2);
-    config.consumer_limit(7).retention_ms(5000).checksum(Checksum::enforced).unlink_on_close().replace().force().allow_lossless(false);
+    Config config = Config::of<Wide>(Policy::double_buffer).directory("/somewhere").secret("s3cret").allow_lossless(
+        ).timestamps().mode(0660).spare_slots(9).min_consumers(2);
+    config.consumer_limit(7).retention_ms(5000).checksum(Checksum::enforced).unlink_on_close().replace().force(
+        ).allow_lossless(false);
     datablock_config c = config.for_c();
     CHECK_EQUAL(c.size, sizeof c);
     CHECK_EQUAL(c.policy, unsigned(DATABLOCK_DOUBLE_BUFFER));
@@ -920,17 +960,21 @@ void configuration() {
     CHECK_EQUAL(c.alignment, 128u);
     CHECK_EQUAL(std::string(c.directory), "/somewhere");
     CHECK_EQUAL(std::string(static_cast<const char *>(c.secret), c.secret_length), "s3cret");
-    CHECK_EQUAL(c.flags, unsigned(DATABLOCK_FLAG_TIMESTAMP | DATABLOCK_FLAG_UNLINK_ON_CLOSE | DATABLOCK_FLAG_REPLACE | DATABLOCK_FLAG_FORCE));
-    CHECK(c.mode == 0660 && c.spare_slots == 9 && c.min_consumers == 2 && c.consumer_limit == 7 && c.retention_ms == 5000 && c.checksum == 2);
+    CHECK_EQUAL(c.flags, unsigned(
+        DATABLOCK_FLAG_TIMESTAMP | DATABLOCK_FLAG_UNLINK_ON_CLOSE | DATABLOCK_FLAG_REPLACE | DATABLOCK_FLAG_FORCE));
+    CHECK(c.mode == 0660 && c.spare_slots == 9 && c.min_consumers == 2 && c.consumer_limit == 7 &&
+          c.retention_ms == 5000 && c.checksum == 2);
     CHECK_EQUAL(Config::of<int>().for_c().alignment, 64u);
     CHECK_EQUAL(Config(Policy::ring).for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
     CHECK(Config(Policy::single).for_c().directory == nullptr && Config(Policy::single).for_c().flags == 0);
 
-    ConsumerOptions options = ConsumerOptions().delivery(Delivery::latest).start(Start::oldest).max_pins(3).durable("logger").directory("/d").secret("s");
+    ConsumerOptions options = ConsumerOptions().delivery(Delivery::latest).start(Start::oldest).max_pins(3).durable(
+        "logger").directory("/d").secret("s");
     ConsumerOptions copy = options; /* owns its strings */
     options.name("other").directory("/elsewhere");
     datablock_consumer_options o = copy.for_c();
-    CHECK(o.delivery == DATABLOCK_LATEST && o.start == DATABLOCK_START_OLDEST && o.max_pins == 3 && o.durable == 1 && o.secret_length == 1);
+    CHECK(o.delivery == DATABLOCK_LATEST && o.start == DATABLOCK_START_OLDEST && o.max_pins == 3 && o.durable == 1 &&
+          o.secret_length == 1);
     CHECK_EQUAL(std::string(o.name) + o.directory, "logger/d");
     CHECK_EQUAL(std::string(options.for_c().name), "other");
 }
@@ -941,7 +985,8 @@ struct Sample {
 };
 
 void typed_messages() {
-    Producer producer("typed", Config::of<Sample>().slot_count(slots).timestamps().directory(test_directory()).unlink_on_close());
+    Producer producer("typed",
+        Config::of<Sample>().slot_count(slots).timestamps().directory(test_directory()).unlink_on_close());
     Consumer consumer("typed", options_here(Delivery::lossless));
     CHECK_EQUAL(producer.write(Sample{1, 0.5}), 0u);
     Sample sample = consumer.next<Sample>();
@@ -954,8 +999,10 @@ void typed_messages() {
         CHECK(slot.timestamp_ns() > 1'600'000'000'000'000'000u);
     }));
 #if __cplusplus >= 202002L
-    with_write_transaction(producer, 0, [](WriteSlot &slot) { std::ranges::fill(slot.bytes().first(3), std::byte(7)); });
-    bool sevens = with_next_slot(consumer, 0, [](const ReadSlot &slot) { return slot.bytes().size() == sizeof(Sample) && slot.bytes()[2] == std::byte(7); }).value();
+    with_write_transaction(producer, 0,
+                           [](WriteSlot &slot) { std::ranges::fill(slot.bytes().first(3), std::byte(7)); });
+    bool sevens = with_next_slot(consumer, 0, [](const ReadSlot &slot) { return slot.bytes().size() == sizeof(Sample) &&
+                                                                        slot.bytes()[2] == std::byte(7); }).value();
     CHECK(sevens);
 #endif
 
@@ -967,7 +1014,8 @@ void typed_messages() {
         char text;
     };
     CHECK_THROWS(error::invalid, producer.write(Large{}));
-    std::string text = CHECK_THROWS(error::invalid, with_write_transaction(producer, 0, [](WriteSlot &slot) { slot.as<Large>() = {}; }));
+    std::string text = CHECK_THROWS(error::invalid,
+        with_write_transaction(producer, 0, [](WriteSlot &slot) { slot.as<Large>() = {}; }));
     CHECK(text.find("16 bytes") != std::string::npos && text.find("17") != std::string::npos);
     producer.write(std::uint8_t(3));
     CHECK_THROWS(error::invalid, consumer.next<Sample>());
@@ -1032,7 +1080,8 @@ void iteration() {
     block.write("d");
     DataBlockSlotIterator iterator = block.consumer.begin();
     CHECK_EQUAL(iterator->text(), "c");
-    CHECK_EQUAL(with_next_slot(iterator, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(), "d");
+    CHECK_EQUAL(with_next_slot(iterator, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(),
+                "d");
     CHECK(!iterator && iterator == block.consumer.end());
     DataBlockSlotIterator moved = std::move(iterator);
     CHECK_THROWS(error::handle, ++iterator);
@@ -1173,7 +1222,8 @@ void nothing_is_allocated_for_a_message() {
     Block block("allocations", Delivery::lossless, 4);
     auto round = [&] {
         std::uint64_t id = block.producer.write(1);
-        CHECK_EQUAL(with_read_transaction(block.consumer, id, 0, [](const ReadSlot &slot) { return slot.as<int>(); }), 1);
+        CHECK_EQUAL(with_read_transaction(block.consumer, id, 0, [](const ReadSlot &slot) { return slot.as<int>(); }),
+                    1);
         CHECK_EQUAL(block.consumer.next<int>(), 1);
         with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(4); });
         CHECK_EQUAL(with_next_slot(block.consumer, 1000, [](const ReadSlot &slot) { return slot.size(); }).value(), 4u);
@@ -1186,7 +1236,8 @@ void nothing_is_allocated_for_a_message() {
         block.producer.write(2);
         block.producer.write(3);
         {
-            auto first = ReadTransactionGuard::next(block.consumer), second = ReadTransactionGuard::next(block.consumer), third = std::move(second);
+            auto first = ReadTransactionGuard::next(block.consumer),
+                second = ReadTransactionGuard::next(block.consumer), third = std::move(second);
             first.commit();
         }
         for (const ReadSlot &slot : block.consumer.slots(0)) {

@@ -12,7 +12,8 @@ namespace {
 
 struct Both {
     explicit Both(const std::string &name, Delivery delivery = Delivery::lossless)
-        : producer(name, Config(Policy::ring).slot_count(4).slot_size(64).unlink_on_close().directory(test_directory())),
+        : producer(name,
+                   Config(Policy::ring).slot_count(4).slot_size(64).unlink_on_close().directory(test_directory())),
           consumer(name, ConsumerOptions().delivery(delivery).directory(test_directory())) {}
     Producer producer;
     Consumer consumer;

@@ -1,9 +1,12 @@
 /*
- * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
- * all languages share; this one is C++ over the inline functions of the C interface, with exceptions for statuses and owners for whatever must be given back.
+ * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the
+ * command line and the line protocol, which the workers of all languages share; this one is C++
+ * over the inline functions of the C interface, with exceptions for statuses and owners for
+ * whatever must be given back.
  */
 
-/* A kill happens in inline code too: the test library counts, and here it is counted for the answer to `inline`. */
+/* A kill happens in inline code too: the test library counts, and here it is counted for the
+ * answer to `inline`. */
 extern "C" void datablock_crash_point(const char *name) __attribute__((visibility("default")));
 static unsigned long inline_points;
 #define DATABLOCK_CRASH_POINT(name) (inline_points++, datablock_crash_point("inline/" name))
@@ -42,7 +45,7 @@ static unsigned long inline_points;
 
 namespace {
 
-/* ---- The library in C++ ---------------------------------------------------------------------------------------------------------- */
+/* ---- The library in C++ ---------------------------------------------------------------------- */
 
 class Error : public std::runtime_error {
 public:
@@ -78,7 +81,8 @@ struct Patience {
 
 class Producer {
 public:
-    Producer(const std::string &name, const datablock_config &config) { check(datablock_producer_open(name.c_str(), &config, &producer_)); }
+    Producer(const std::string &name,
+             const datablock_config &config) { check(datablock_producer_open(name.c_str(), &config, &producer_)); }
     Producer(const Producer &) = delete;
     Producer &operator=(const Producer &) = delete;
     ~Producer() { datablock_producer_close(producer_); } // refused, if it was closed
@@ -104,7 +108,8 @@ class Consumer;
 /* A message that is held until this ends. */
 class Message {
 public:
-    Message(Message &&other) noexcept : consumer_(other.consumer_), slot_(other.slot_), held_(std::exchange(other.held_, false)) {}
+    Message(Message &&other) noexcept : consumer_(other.consumer_), slot_(other.slot_),
+        held_(std::exchange(other.held_, false)) {}
     Message &operator=(Message &&) = delete;
     ~Message() {
         if (held_) {
@@ -133,7 +138,8 @@ private:
 
 class Consumer {
 public:
-    Consumer(const std::string &name, const datablock_consumer_options &options) { check(datablock_consumer_open(name.c_str(), &options, &consumer_)); }
+    Consumer(const std::string &name, const datablock_consumer_options &options) {
+        check(datablock_consumer_open(name.c_str(), &options, &consumer_)); }
     Consumer(const Consumer &) = delete;
     Consumer &operator=(const Consumer &) = delete;
     ~Consumer() { datablock_consumer_close(consumer_); } // refused, if it was closed
@@ -164,7 +170,7 @@ private:
     datablock_consumer consumer_{};
 };
 
-/* ---- What every worker can ------------------------------------------------------------------------------------------------------- */
+/* ---- What every worker can ------------------------------------------------------------------- */
 
 void say_line(const std::string &line) { say("%s", line.c_str()); }
 
@@ -181,7 +187,8 @@ public:
     }
     bool empty() const { return !first_; }
     uint64_t last() const { return last_; }
-    std::string text() const { return empty() ? "first=- last=-" : "first=" + std::to_string(*first_) + " last=" + std::to_string(last_); }
+    std::string text() const { return empty() ? "first=- last=-"
+                              : "first=" + std::to_string(*first_) + " last=" + std::to_string(last_); }
 
 private:
     std::optional<uint64_t> first_;
@@ -214,7 +221,7 @@ struct Worker {
     std::function<std::unique_ptr<Participant>()> open;
 };
 
-/* ---- Producing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Producing ------------------------------------------------------------------------------- */
 
 struct ProducerSettings {
     datablock_config config{};
@@ -225,7 +232,8 @@ struct ProducerSettings {
 
 class ProducingWorker : public Participant {
 public:
-    ProducingWorker(const std::string &name, const ProducerSettings &settings) : settings_(settings), producer_(name, settings.config) {}
+    ProducingWorker(const std::string &name, const ProducerSettings &settings) : settings_(settings),
+        producer_(name, settings.config) {}
 
     void close() override { producer_.close(); }
     datablock_participant shared() const override { return datablock_of_producer(producer_.handle()); }
@@ -279,7 +287,8 @@ private:
                 range.add(id);
                 count++;
                 if (settings_.rate > 0) {
-                    std::this_thread::sleep_until(start + std::chrono::nanoseconds(count * 1'000'000'000 / settings_.rate));
+                    std::this_thread::sleep_until(start +
+                                                  std::chrono::nanoseconds(count * 1'000'000'000 / settings_.rate));
                 }
             }
         } catch (const Error &error) {
@@ -292,7 +301,7 @@ private:
     Producer producer_;
 };
 
-/* ---- Consuming ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Consuming ------------------------------------------------------------------------------- */
 
 struct ConsumerSettings {
     datablock_consumer_options options{};
@@ -303,7 +312,8 @@ struct ConsumerSettings {
 
 class ConsumingWorker : public Participant {
 public:
-    ConsumingWorker(const std::string &name, const ConsumerSettings &settings) : settings_(settings), consumer_(name, settings.options) {}
+    ConsumingWorker(const std::string &name, const ConsumerSettings &settings) : settings_(settings),
+        consumer_(name, settings.options) {}
 
     void close() override { consumer_.close(); }
     datablock_participant shared() const override { return datablock_of_consumer(consumer_.handle()); }
@@ -335,10 +345,12 @@ public:
 private:
     bool verify(const Message &message, uint64_t &salt) const {
         bool good = payload_verify(message.data(), message.length(), message.id(), &salt);
-        return good && (settings_.capacity == 0 || message.length() == payload_length(message.id(), settings_.capacity));
+        return good &&
+            (settings_.capacity == 0 || message.length() == payload_length(message.id(), settings_.capacity));
     }
 
-    /* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of missed messages says. */
+    /* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is
+     * wrong, or if its id is not the one that the number of missed messages says. */
     void read(uint64_t n) {
         uint64_t count = 0, missed = 0, bad = 0, sum = 0;
         Range range;
@@ -352,7 +364,8 @@ private:
                     bad++;
                 }
                 if (settings_.echo) {
-                    say_line("message " + text(message.id()) + " " + text(salt) + " " + text(message.missed()) + (good ? " true" : " false"));
+                    say_line("message " + text(message.id()) + " " + text(salt) + " " + text(message.missed()) +
+                             (good ? " true" : " false"));
                 }
                 range.add(message.id());
                 count++;
@@ -363,7 +376,8 @@ private:
         } catch (const Error &error) {
             status = error.status();
         }
-        say("read=%llu missed=%llu %s bad=%llu sum=%llx end=%s", static_cast<unsigned long long>(count), static_cast<unsigned long long>(missed), range.text().c_str(),
+        say("read=%llu missed=%llu %s bad=%llu sum=%llx end=%s", static_cast<unsigned long long>(count),
+            static_cast<unsigned long long>(missed), range.text().c_str(),
             static_cast<unsigned long long>(bad), static_cast<unsigned long long>(sum), status_name(status));
     }
 
@@ -397,9 +411,10 @@ private:
     std::deque<Message> held_; // gone before the consumer
 };
 
-/* ---- Children -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it. */
+/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test
+ * forgets it. */
 [[noreturn]] void linger() {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -453,14 +468,17 @@ void call_in_child(Participant &participant, const Worker &worker) {
         });
         attempt([name] { check(datablock_unlink(name, DATABLOCK_FLAG_FORCE)); });
         SlotDiagnostic diagnostic;
-        bool refused = datablock_diagnose_slot(name, 0, &diagnostic) < 0 && datablock_cleanup_dead_consumers(name, 0) < 0 &&
-                       datablock_release_zombie_readers(name, 0) == RECOVERY_FAILED && datablock_release_zombie_writer(name, 0) == RECOVERY_FAILED;
+        bool refused = datablock_diagnose_slot(name, 0, &diagnostic) < 0 &&
+            datablock_cleanup_dead_consumers(name, 0) < 0 &&
+                       datablock_release_zombie_readers(name, 0) == RECOVERY_FAILED &&
+                           datablock_release_zombie_writer(name, 0) == RECOVERY_FAILED;
         say("child%s repairs=%s", answers.c_str(), refused ? "refused" : "done");
         _exit(0);
     }
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) < 0 || status != 0) {
-        throw Error(DATABLOCK_E_SYSTEM, "child " + std::to_string(child) + " ended with status " + std::to_string(status));
+        throw Error(DATABLOCK_E_SYSTEM,
+                    "child " + std::to_string(child) + " ended with status " + std::to_string(status));
     }
 }
 
@@ -486,7 +504,7 @@ bool child_command(const std::string &word, Participant &participant, const Work
     return true;
 }
 
-/* ---- Settings -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------- */
 
 uint32_t choice(const char *key, const std::string &given, const std::map<std::string, uint32_t> &known) {
     auto found = known.find(given);
@@ -498,7 +516,8 @@ uint32_t choice(const char *key, const std::string &given, const std::map<std::s
 
 uint32_t small(const char *key) { return static_cast<uint32_t>(number_option(key, 0)); }
 
-/* That of --schema=TEXT or --zone-schema=TEXT, null if there is none. It stays for as long as the process. */
+/* That of --schema=TEXT or --zone-schema=TEXT, null if there is none. It stays for as long as
+ * the process. */
 const datablock_schema *schema_option(const char *key) {
     static std::map<std::string, datablock_schema> schemas;
     const char *text = option(key);
@@ -515,7 +534,8 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     settings.echo = worker.echo;
     datablock_config &config = settings.config;
     uint32_t policy = choice("policy", text_option("policy"),
-                             {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE}, {"double", DATABLOCK_DOUBLE_BUFFER}});
+                             {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE},
+                                 {"double", DATABLOCK_DOUBLE_BUFFER}});
     check(datablock_config_init(&config, static_cast<datablock_policy>(policy)));
     config.slot_count = small("slots");
     config.slot_size = number_option("slot-size", 256);
@@ -535,7 +555,8 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     for (size_t at = 0; at < flags.size();) {
         size_t comma = std::min(flags.find(',', at), flags.size());
         config.flags |= choice("flags", flags.substr(at, comma - at),
-                               {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE}, {"force", DATABLOCK_FLAG_FORCE},
+                               {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE},
+                                   {"force", DATABLOCK_FLAG_FORCE},
                                 {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE}, {"timestamp", DATABLOCK_FLAG_TIMESTAMP}});
         at = comma + 1;
     }
@@ -551,8 +572,10 @@ ConsumerSettings consumer_settings(const Worker &worker, const char *directory) 
     datablock_consumer_options &options = settings.options;
     check(datablock_consumer_options_init(&options));
     options.delivery = choice("delivery", text_option("delivery"),
-                              {{"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}});
-    options.start = choice("start", text_option("start"), {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}});
+                              {{"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS},
+                                  {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}});
+    options.start = choice("start", text_option("start"),
+        {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}});
     options.max_pins = small("pins");
     options.durable = option("durable") != nullptr;
     options.name = option("name");
@@ -569,7 +592,7 @@ ConsumerSettings consumer_settings(const Worker &worker, const char *directory) 
     return settings;
 }
 
-/* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles ----------------------------------------------------------------------------------- */
 
 int recover_block(const std::string &name, const char *directory) {
     std::string path = std::string(directory == nullptr ? "" : directory) + "/" + name;
@@ -614,7 +637,8 @@ int repeat_opening(const Worker &worker) {
             before = open_descriptors(); // what the runtime opens for itself is there by now
         }
     }
-    say("attempts=%llu status=%s before=%d after=%d", static_cast<unsigned long long>(worker.attempts), status_name(status), before, open_descriptors());
+    say("attempts=%llu status=%s before=%d after=%d", static_cast<unsigned long long>(worker.attempts),
+        status_name(status), before, open_descriptors());
     return 0;
 }
 
@@ -656,7 +680,8 @@ void serve(Participant &participant, const Worker &worker) {
                 say("descriptors %d", open_descriptors());
             } else if (word == "inline") {
                 say_line("inline " + text(inline_points));
-            } else if (!child_command(word, participant, worker) && !shared_command(word, n, participant, worker) && !participant.command(word, n)) {
+            } else if (!child_command(word, participant, worker) && !shared_command(word, n, participant, worker) &&
+                       !participant.command(word, n)) {
                 say_line("error UNSUPPORTED " + word);
             }
         } catch (const Error &error) {
@@ -703,14 +728,17 @@ int main(int argc, char **argv) {
         return recover_block(worker.name, directory);
     }
     const char *timeout = text_option("timeout");
-    worker.patience = {*timeout == '\0' ? -1 : std::strtoll(timeout, nullptr, 10), option("poll") != nullptr, option("any") != nullptr};
+    worker.patience = {*timeout == '\0' ? -1 : std::strtoll(timeout, nullptr, 10), option("poll") != nullptr,
+        option("any") != nullptr};
     worker.echo = option("echo") != nullptr;
     worker.wait = option("wait") != nullptr;
     worker.attempts = number_option("attempts", 0);
     if (role == "produce") {
-        worker.open = [&worker, settings = producer_settings(worker, directory)] { return std::make_unique<ProducingWorker>(worker.name, settings); };
+        worker.open = [&worker, settings =
+            producer_settings(worker, directory)] { return std::make_unique<ProducingWorker>(worker.name, settings); };
     } else if (role == "consume") {
-        worker.open = [&worker, settings = consumer_settings(worker, directory)] { return std::make_unique<ConsumingWorker>(worker.name, settings); };
+        worker.open = [&worker, settings =
+            consumer_settings(worker, directory)] { return std::make_unique<ConsumingWorker>(worker.name, settings); };
     } else {
         usage("\"%s\" is neither produce, consume nor recover", role.c_str());
     }

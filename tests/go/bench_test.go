@@ -83,7 +83,8 @@ func (b *bench) producer(language string, extra ...string) *worker {
 
 func (b *bench) consumer(language, delivery string, extra ...string) *worker {
 	b.t.Helper()
-	return b.launch(launch{language: language, role: "consume", args: b.consumerArgs(append(extra, "--delivery="+delivery)...)}).attached()
+	return b.launch(launch{language: language, role: "consume",
+		args: b.consumerArgs(append(extra, "--delivery="+delivery)...)}).attached()
 }
 
 // recover runs one repair and returns its result.
@@ -106,7 +107,8 @@ func (b *bench) files() (names []string) {
 	return names
 }
 
-// leavesNothing ends the block, when nobody is attached any more: what the dead left is garbage that can be collected, and nothing else remains.
+// leavesNothing ends the block, when nobody is attached any more: what the dead left is garbage
+// that can be collected, and nothing else remains.
 func (b *bench) leavesNothing() {
 	b.t.Helper()
 	b.unlink()
@@ -166,7 +168,8 @@ func (b *bench) pread(path string, p []byte, offset int64) {
 	require.NoError(b.t, err, "%s at %d", path, offset)
 }
 
-// word reads a word of a file of the block; a mapping of shared memory and its file are the same memory.
+// word reads a word of a file of the block; a mapping of shared memory and its file are the same
+// memory.
 func (b *bench) word(path string, offset int64) uint64 {
 	b.t.Helper()
 	p := make([]byte, 8)
@@ -183,7 +186,8 @@ func (b *bench) poke(path string, offset int64, value uint64) {
 	require.NoError(b.t, err)
 }
 
-// asleep waits until a consumer sleeps in the block: it has announced that, and none of its threads runs.
+// asleep waits until a consumer sleeps in the block: it has announced that, and none of its threads
+// runs.
 func (b *bench) asleep(w *worker) {
 	b.t.Helper()
 	row, found := b.row(w.pid())
@@ -197,7 +201,8 @@ func (b *bench) asleep(w *worker) {
 // heldUp waits until the producer sleeps because there is no room.
 func (b *bench) heldUp(w *worker) {
 	b.t.Helper()
-	eventually(b.t, func() bool { return b.word(b.dataPath(), layout.ProducerWaiting) != 0 && idle(w.pid()) }, "%s is held up", w.what)
+	eventually(b.t, func() bool { return b.word(b.dataPath(), layout.ProducerWaiting) != 0 && idle(w.pid()) },
+		"%s is held up", w.what)
 }
 
 // idle reports whether no thread of a process is running.

@@ -57,23 +57,28 @@ func (b *bench) contents() map[string]string {
 	return all
 }
 
-// TestDamageIsRefused: whatever lies under the name, everybody is told clearly and nothing is changed, not even by a producer that may replace the block by force.
+// TestDamageIsRefused: whatever lies under the name, everybody is told clearly and nothing is
+// changed, not even by a producer that may replace the block by force.
 func TestDamageIsRefused(t *testing.T) {
 	damages := map[string]struct {
 		status string
 		do     func(b *bench)
 	}{
-		"empty":          {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), 0)) }},
-		"header_only":    {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.ImmutableLen)) }},
-		"one_page":       {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.Page)) }},
-		"one_byte_short": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return p[:len(p)-1] }) }},
+		"empty": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), 0)) }},
+		"header_only": {"CORRUPT",
+			func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.ImmutableLen)) }},
+		"one_page": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.Page)) }},
+		"one_byte_short": {"CORRUPT",
+			func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return p[:len(p)-1] }) }},
 		"one_page_long": {"CORRUPT", func(b *bench) {
 			b.change(b.dataPath(), func(p []byte) []byte { return append(p, make([]byte, layout.Page)...) })
 		}},
-		"foreign_text": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
-		"foreign_data": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
-		"version_2":    {"VERSION", func(b *bench) { b.change(b.dataPath(), otherVersion) }},
-		"other_name":   {"CORRUPT", func(b *bench) { b.change(b.dataPath(), renamed) }},
+		"foreign_text": {"CORRUPT",
+			func(b *bench) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
+		"foreign_data": {"CORRUPT",
+			func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
+		"version_2":  {"VERSION", func(b *bench) { b.change(b.dataPath(), otherVersion) }},
+		"other_name": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), renamed) }},
 		"directory": {"CORRUPT", func(b *bench) {
 			require.NoError(b.t, os.Remove(b.dataPath()))
 			require.NoError(b.t, os.Mkdir(b.dataPath(), 0o700))
@@ -89,9 +94,12 @@ func TestDamageIsRefused(t *testing.T) {
 		}},
 		"control_missing": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Remove(b.controlPath())) }},
 		"control_empty":   {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.controlPath(), 0)) }},
-		"control_short":   {"CORRUPT", func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return p[:len(p)-layout.Page] }) }},
-		"control_long":    {"CORRUPT", func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return append(p, 0) }) }},
-		"control_foreign": {"CORRUPT", func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
+		"control_short": {"CORRUPT",
+			func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return p[:len(p)-layout.Page] }) }},
+		"control_long": {"CORRUPT",
+			func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return append(p, 0) }) }},
+		"control_foreign": {"CORRUPT",
+			func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
 		"control_of_another_block": {"CORRUPT", func(b *bench) {
 			other := leftBlock(b.t)
 			b.change(b.controlPath(), func([]byte) []byte {
@@ -115,8 +123,10 @@ func TestDamageIsRefused(t *testing.T) {
 			before := b.contents()
 			for _, language := range languages {
 				for j, l := range []launch{
-					{role: "consume"}, {role: "consume", args: []string{"--delivery=latest", "--durable", "--name=log"}},
-					{role: "produce", args: b.producerArgs()}, {role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force")},
+					{role: "consume"},
+					{role: "consume", args: []string{"--delivery=latest", "--durable", "--name=log"}},
+					{role: "produce", args: b.producerArgs()},
+					{role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force")},
 				} {
 					if language == "python" && !everyPair && j != (i+turn)%4 {
 						continue // the damage is the same for all, and Python starts slowly
@@ -169,10 +179,12 @@ func renamed(p []byte) []byte {
 	return rehashed(p)
 }
 
-// TestDamagedHeaderByte damages one byte of the headers of both files after the other. In one process: this is about the bytes, not about processes.
+// TestDamagedHeaderByte damages one byte of the headers of both files after the other. In one
+// process: this is about the bytes, not about processes.
 func TestDamagedHeaderByte(t *testing.T) {
 	b := leftBlock(t)
-	for file, length := range map[string]int{b.dataPath(): layout.ImmutableLen, b.controlPath(): layout.CtlConsumerLimit + 4} {
+	for file, length := range map[string]int{b.dataPath(): layout.ImmutableLen,
+		b.controlPath(): layout.CtlConsumerLimit + 4} {
 		for at := range length {
 			if file == b.controlPath() && at >= layout.CtlMinor && at < layout.CtlMinor+4 {
 				continue // a newer minor version is welcome, and this header has no hash

@@ -15,14 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Ctrl-C ends the demo at any moment: with its consumers running, with a reader that hangs, with the producer in the middle of a message, and between two producers.
+// Ctrl-C ends the demo at any moment: with its consumers running, with a reader that hangs, with
+// the producer in the middle of a message, and between two producers.
 func TestDemoInterrupted(t *testing.T) {
 	demo := built("demo", "orchestrate")
 	if demo == "" {
 		t.Skip("NOT SHOWN: DATABLOCK_BUILD names no build with the demo (make demo)")
 	}
 	for moment, line := range map[string]string{
-		"at its start": `^A producer`, "reading": `^checker +\|`, "hanging": `^reader +\| holding`, "claiming": `^producer +\| claimed`, "without a producer": `producer pid \d+ DEAD`,
+		"at its start": `^A producer`, "reading": `^checker +\|`, "hanging": `^reader +\| holding`,
+		"claiming": `^producer +\| claimed`, "without a producer": `producer pid \d+ DEAD`,
 		"finale": `^The producer closes`,
 	} {
 		t.Run(moment, func(t *testing.T) {

@@ -18,7 +18,8 @@ type errorRow struct {
 	name, status, message string
 }
 
-// errorTables reads the tables of docs/errors.md: the guide's line of every status, and the rows of all cases.
+// errorTables reads the tables of docs/errors.md: the guide's line of every status, and the rows of
+// all cases.
 func errorTables(t *testing.T) (guide map[string]string, rows []errorRow) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/errors.md")
@@ -48,7 +49,8 @@ func errorTables(t *testing.T) (guide map[string]string, rows []errorRow) {
 	return guide, rows
 }
 
-// errorProgram is tests/c/errors.c: from the build that DATABLOCK_BUILD names, or compiled here. inline: with the inline functions.
+// errorProgram is tests/c/errors.c: from the build that DATABLOCK_BUILD names, or compiled here.
+// inline: with the inline functions.
 func errorProgram(t *testing.T, inline bool) string {
 	t.Helper()
 	name, define := "errors", "-DTEST_EXPORTED"
@@ -60,10 +62,12 @@ func errorProgram(t *testing.T, inline bool) string {
 	}
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	// What a test has looked at makes the Go tool run it again when it changes; it cannot know what the compilers read.
+	// What a test has looked at makes the Go tool run it again when it changes; it cannot know what
+	// the compilers read.
 	sources, err := filepath.Glob(filepath.Join(root, "capi", "*"))
 	require.NoError(t, err)
-	for _, source := range append(sources, filepath.Join(root, "tests", "c", "errors.c"), filepath.Join(root, "tests", "c", "check.h")) {
+	for _, source := range append(sources, filepath.Join(root, "tests", "c", "errors.c"),
+		filepath.Join(root, "tests", "c", "check.h")) {
 		_, err := os.Stat(source)
 		require.NoError(t, err)
 	}
@@ -72,7 +76,8 @@ func errorProgram(t *testing.T, inline bool) string {
 	if cc == "" {
 		cc = "cc"
 	}
-	require.NoError(t, command(root, cc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", define, "-Iinclude", "-o", program, "tests/c/errors.c",
+	require.NoError(t, command(root, cc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+		"-pthread", define, "-Iinclude", "-o", program, "tests/c/errors.c",
 		"-L"+filepath.Dir(library), "-ldatablock", "-Wl,-rpath,"+filepath.Dir(library)))
 	return program
 }
@@ -116,7 +121,8 @@ func TestErrorsAreAsDocumented(t *testing.T) {
 		documented = append(documented, row.name)
 	}
 	// This also finds a name that is there twice.
-	require.ElementsMatch(t, strings.Fields(string(out)), documented, "the cases of tests/c/errors.c and those of docs/errors.md")
+	require.ElementsMatch(t, strings.Fields(string(out)), documented,
+		"the cases of tests/c/errors.c and those of docs/errors.md")
 
 	for _, way := range []struct {
 		name   string
@@ -145,7 +151,8 @@ func (row errorRow) holds(t *testing.T, program string, env []string) {
 		t.Skip(message)
 	}
 	if status != row.status || !matches(row.message, message) {
-		t.Errorf("docs/errors.md has\n| `%s` | `%s` | `%s` |\nand the library\n| `%s` | `%s` | `%s` |", row.name, row.status, row.message, row.name, status, message)
+		t.Errorf("docs/errors.md has\n| `%s` | `%s` | `%s` |\nand the library\n| `%s` | `%s` | `%s` |", row.name,
+			row.status, row.message, row.name, status, message)
 	}
 }
 
@@ -165,7 +172,9 @@ func TestErrorsCoverEveryStatus(t *testing.T) {
 		case !ok:
 			t.Errorf("docs/errors.md does not say what %s means", status[1])
 		case occurs[status[1]] == strings.Contains(line, "cannot occur yet"):
-			t.Errorf("docs/errors.md: %s needs a case that brings it about, or else a line saying that it cannot occur yet, and has: %s", status[1], line)
+			t.Errorf(
+				"docs/errors.md: %s needs a case that brings it about, or else a line saying that it cannot "+
+					"occur yet, and has: %s", status[1], line)
 		}
 		delete(guide, status[1])
 	}

@@ -15,7 +15,8 @@ import (
 	"datablock/internal/core"
 )
 
-// forForkers runs a scenario for each language whose programs can fork, and another one; a Go program cannot without exec.
+// forForkers runs a scenario for each language whose programs can fork, and another one; a Go
+// program cannot without exec.
 func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, forker, other string)) {
 	pairs := cast(languages, turnOf(t))
 	if everyPair {
@@ -25,7 +26,8 @@ func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, fork
 	runPairs(t, pairs, scenario)
 }
 
-// TestForkedChildKeepsNoRow: the child has all descriptors of its parent but the locks, which the library's handler closed in it.
+// TestForkedChildKeepsNoRow: the child has all descriptors of its parent but the locks, which the
+// library's handler closed in it.
 func TestForkedChildKeepsNoRow(t *testing.T) {
 	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, other string) {
 		b := newBench(t)
@@ -60,7 +62,8 @@ func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
 	})
 }
 
-// TestRawClonedChildKeepsTheRow: nobody told the library of the child. It could still read, so the row is its parent's until it ends, and the diagnosis shows it.
+// TestRawClonedChildKeepsTheRow: nobody told the library of the child. It could still read, so the
+// row is its parent's until it ends, and the diagnosis shows it.
 func TestRawClonedChildKeepsTheRow(t *testing.T) {
 	forForkers(t, []string{"c", "cpp"}, func(t *testing.T, forker, other string) {
 		b := newBench(t)
@@ -103,7 +106,8 @@ func TestCallsInAForkedChildAreRefused(t *testing.T) {
 	})
 }
 
-// TestMultiprocessingChildTakesPart: one that is started afresh attaches for itself; a forked one is told why it cannot.
+// TestMultiprocessingChildTakesPart: one that is started afresh attaches for itself; a forked one
+// is told why it cannot.
 func TestMultiprocessingChildTakesPart(t *testing.T) {
 	forForkers(t, []string{"python"}, func(t *testing.T, python, other string) {
 		b := newBench(t)
@@ -126,7 +130,8 @@ func TestMultiprocessingChildTakesPart(t *testing.T) {
 
 func TestExecutedChildrenKeepNothing(t *testing.T) {
 	for _, how := range []struct{ language, command string }{
-		{"c", "spawn"}, {"c", "system"}, {"cpp", "spawn"}, {"cpp", "system"}, {"go", "spawn"}, {"python", "spawn"}, {"python", "system"},
+		{"c", "spawn"}, {"c", "system"}, {"cpp", "spawn"}, {"cpp", "system"}, {"go", "spawn"}, {"python", "spawn"},
+		{"python", "system"},
 	} {
 		t.Run(how.language+"_"+how.command, func(t *testing.T) {
 			if why := missing[how.language]; why != "" {
@@ -137,7 +142,8 @@ func TestExecutedChildrenKeepNothing(t *testing.T) {
 			holdUp(p, c)
 			for _, w := range []*worker{c, p} {
 				child := killStray(t, w.ask(how.command, "forked"))
-				eventually(t, func() bool { return executable(child) == "sleep" }, "pid %d runs the other program", child)
+				eventually(t, func() bool { return executable(child) == "sleep" }, "pid %d runs the other program",
+					child)
 				assert.Empty(t, append(b.opened(child), b.mapped(child)...))
 				w.kill()
 				if w == c {
@@ -155,7 +161,8 @@ func executable(pid int) string {
 	return strings.TrimSpace(string(name))
 }
 
-// opened are the files of the block to which a process has descriptors, mapped those that it has in its memory.
+// opened are the files of the block to which a process has descriptors, mapped those that it has in
+// its memory.
 func (b *bench) opened(pid int) (found []string) {
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, link := range links {
@@ -178,7 +185,8 @@ func (b *bench) mapped(pid int) (found []string) {
 	return found
 }
 
-// TestWriteToAPayloadFaults: the kernel ends a consumer that writes where it may only read, and the message is as it was.
+// TestWriteToAPayloadFaults: the kernel ends a consumer that writes where it may only read, and the
+// message is as it was.
 func TestWriteToAPayloadFaults(t *testing.T) {
 	for _, delivery := range []string{"lossless", "ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {

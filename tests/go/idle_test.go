@@ -19,8 +19,9 @@ func cpuTime(t testing.TB, pid int) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// usesLessThanOnePercent watches workers that are blocked, for two seconds at a time. Processor time is dearer while others disturb the machine's caches and
-// clock: what counts is each worker's best of three looks.
+// usesLessThanOnePercent watches workers that are blocked, for two seconds at a time. Processor
+// time is dearer while others disturb the machine's caches and clock: what counts is each worker's
+// best of three looks.
 func usesLessThanOnePercent(t testing.TB, workers ...*worker) {
 	t.Helper()
 	const looks, bound = 3, 0.01

@@ -34,7 +34,8 @@ var sources = []struct {
 	{"../../include/datablock_inline.h", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`), []side{inC, inline}},
 }
 
-// crashPoints are all places where a test may kill, and the sides that have them, found in the sources, so that none is forgotten.
+// crashPoints are all places where a test may kill, and the sides that have them, found in the
+// sources, so that none is forgotten.
 func crashPoints(t *testing.T) map[string][]side {
 	t.Helper()
 	points := map[string][]side{}
@@ -82,7 +83,8 @@ func routesTo(point string) []route {
 	return allRoutes()
 }
 
-// trigger is the environment of a victim that is to die (DATABLOCK_CRASH), or stop, at its n-th passage of a point on that side.
+// trigger is the environment of a victim that is to die (DATABLOCK_CRASH), or stop, at its n-th
+// passage of a point on that side.
 func trigger(variable string, sides []side, s side, point, victim string, passage int) []string {
 	if s != inGo {
 		return []string{fmt.Sprintf("%s=%s/%s:%d", variable, s, point, passage)}
@@ -105,8 +107,10 @@ type trial struct {
 	passage        int
 }
 
-// TestKilledAtEveryPoint kills at each of them, on every side that has it, on every route that comes by and in every policy, so that at each point each language meets each policy, and
-// each route each policy. With DATABLOCK_SOAK=1 or DATABLOCK_MATRIX=FILE every combination of point, route (role and delivery), policy, side and language, of which docs/crash-matrix.md, or that
+// TestKilledAtEveryPoint kills at each of them, on every side that has it, on every route that
+// comes by and in every policy, so that at each point each language meets each policy, and each
+// route each policy. With DATABLOCK_SOAK=1 or DATABLOCK_MATRIX=FILE every combination of point,
+// route (role and delivery), policy, side and language, of which docs/crash-matrix.md, or that
 // file, tells. A point that no route reaches on one of its sides fails.
 func TestKilledAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
@@ -141,11 +145,14 @@ func (m *matrix) killAt(t *testing.T, k trial) {
 			}
 		}
 	}
-	require.True(t, len(reaching) > 0 || t.Failed(), "no route reaches crash point %q in %s: give one to routes", k.point, k.on)
-	among := slices.DeleteFunc(slices.Clone(speakersOf(k.point, k.on)), func(l string) bool { return l == "python" || missing[l] != "" })
+	require.True(t, len(reaching) > 0 || t.Failed(), "no route reaches crash point %q in %s: give one to routes",
+		k.point, k.on)
+	among := slices.DeleteFunc(slices.Clone(speakersOf(k.point, k.on)),
+		func(l string) bool { return l == "python" || missing[l] != "" })
 	for i, r := range reaching {
 		for j, p := range policies {
-			k.route, k.policy, k.victim, k.others = r, p, among[(first+i+j)%len(among)], compiled()[(first/3+i+j)%len(compiled())]
+			k.route, k.policy, k.victim, k.others = r, p, among[(first+i+j)%len(among)],
+				compiled()[(first/3+i+j)%len(compiled())]
 			if m.file == "" {
 				m.kill(t, k, reaching, (first+i+j)%3*((first+i)%20))
 			} else {
@@ -159,7 +166,8 @@ func (m *matrix) killAt(t *testing.T, k trial) {
 	}
 }
 
-// killByAll does it in every language that has the side. The soak does so until there are some 200 kills at a point, later and later in a life.
+// killByAll does it in every language that has the side. The soak does so until there are some 200
+// kills at a point, later and later in a life.
 func (m *matrix) killByAll(t *testing.T, k trial, reaching []route, first int) {
 	t.Helper()
 	for round := 0; round == 0 || soak && round*len(reaching)*len(policies)*len(speakersOf(k.point, k.on)) < 200; round++ {
@@ -172,7 +180,8 @@ func (m *matrix) killByAll(t *testing.T, k trial, reaching []route, first int) {
 	}
 }
 
-// kill kills at a later passage, which finds the ring in another state, or, as not every route has so many, at the first one.
+// kill kills at a later passage, which finds the ring in another state, or, as not every route has
+// so many, at the first one.
 func (m *matrix) kill(t *testing.T, k trial, reaching []route, later int) {
 	t.Helper()
 	k.passage = 1 + later
@@ -181,8 +190,9 @@ func (m *matrix) kill(t *testing.T, k trial, reaching []route, later int) {
 	}
 	k.passage = 1
 	reached := later > 0 && m.killed(t, k)
-	// Which side takes a step is a matter of time: one that slept, or lost its processor for a while, goes through the library, and that through Go. And a ring of one or two messages is not so
-	// often full in the way that a route means.
+	// Which side takes a step is a matter of time: one that slept, or lost its processor for a
+	// while, goes through the library, and that through Go. And a ring of one or two messages is
+	// not so often full in the way that a route means.
 	for attempt := 0; !reached && !t.Failed() && attempt < 3; attempt++ {
 		if attempt > 0 {
 			k.policy = policies[0]
@@ -201,12 +211,14 @@ func (k trial) environment() []string {
 	return trigger("DATABLOCK_CRASH", k.sides, k.on, k.point, k.victim, k.passage)
 }
 
-// killed kills a victim where its environment says and looks at what is left. It reports whether it came that way.
+// killed kills a victim where its environment says and looks at what is left. It reports whether it
+// came that way.
 func (m *matrix) killed(t *testing.T, k trial) bool {
 	t.Helper()
 	reached := false
 	env := k.environment()
-	ok := t.Run(fmt.Sprintf("%s/%s/%s_among_%s/%s", k.route.name, k.policy.name, k.victim, k.others, strings.ReplaceAll(env[0], "/", ".")), func(t *testing.T) {
+	ok := t.Run(fmt.Sprintf("%s/%s/%s_among_%s/%s", k.route.name, k.policy.name, k.victim, k.others,
+		strings.ReplaceAll(env[0], "/", ".")), func(t *testing.T) {
 		x := newKillIn(t, k.policy, k.victim, k.others)
 		x.env = env
 		v, died := k.route.walk(x)

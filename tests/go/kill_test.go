@@ -14,7 +14,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// kill is one experiment: a victim dies among others, who must not care. What must hold afterwards is the same whoever died and wherever: see aftermath.
+// kill is one experiment: a victim dies among others, who must not care. What must hold afterwards
+// is the same whoever died and wherever: see aftermath.
 type kill struct {
 	*bench
 	slots          int    // length of the ring
@@ -43,7 +44,8 @@ type policy struct {
 	geometry []string
 }
 
-var policies = []policy{{"ring", ring, nil}, {"single", 1, []string{"--policy=single", "--slots=1", "--flags=lossless"}}, {"double", 2, []string{"--policy=double", "--slots=2", "--flags=lossless"}}}
+var policies = []policy{{"ring", ring, nil}, {"single", 1, []string{"--policy=single", "--slots=1",
+	"--flags=lossless"}}, {"double", 2, []string{"--policy=double", "--slots=2", "--flags=lossless"}}}
 
 // epoch is a participant's time in one block.
 type epoch struct {
@@ -98,7 +100,8 @@ func (k *kill) begin(l launch) *worker {
 func (k *kill) writer(language string, env []string, args ...string) *worker {
 	k.t.Helper()
 	k.salt++
-	w := k.begin(launch{language: language, role: "produce", env: env, args: append([]string{"--echo", fmt.Sprintf("--salt=%d", k.salt)}, args...)})
+	w := k.begin(launch{language: language, role: "produce", env: env,
+		args: append([]string{"--echo", fmt.Sprintf("--salt=%d", k.salt)}, args...)})
 	if w != nil {
 		k.writers = append(k.writers, epoch{w, k.controlPath()})
 	}
@@ -140,11 +143,13 @@ func (k *kill) victimWriter(args ...string) *worker {
 
 func (k *kill) victimReader(delivery string, args ...string) *worker {
 	k.t.Helper()
-	return k.begin(launch{language: k.victim, role: "consume", env: k.env, args: k.consumerArgs(append(args, "--delivery="+delivery, "--timeout=300")...)})
+	return k.begin(launch{language: k.victim, role: "consume", env: k.env,
+		args: k.consumerArgs(append(args, "--delivery="+delivery, "--timeout=300")...)})
 }
 
-// aftermath lets the survivors go on without any help, and then looks at everything: nothing committed is lost, no id has two contents, nothing is torn, a restart
-// works, nothing is left behind.
+// aftermath lets the survivors go on without any help, and then looks at everything: nothing
+// committed is lost, no id has two contents, nothing is torn, a restart works, nothing is left
+// behind.
 func (k *kill) aftermath() {
 	k.t.Helper()
 	if k.claims { // a producer that may have been replaced while it held a claim
@@ -169,7 +174,8 @@ func (k *kill) aftermath() {
 	k.leavesNothing()
 }
 
-// restart opens the block again, as the program would that was running before; if a replacement was finished in between, as its replacer would.
+// restart opens the block again, as the program would that was running before; if a replacement was
+// finished in between, as its replacer would.
 func (k *kill) restart() {
 	k.t.Helper()
 	k.salt++
@@ -186,7 +192,8 @@ func (k *kill) restart() {
 	k.writers = append(k.writers, epoch{w, k.controlPath()})
 }
 
-// exchange has n messages written, and waits until the witness has the last of them. A participant that is told that its stream is over attaches again.
+// exchange has n messages written, and waits until the witness has the last of them. A participant
+// that is told that its stream is over attaches again.
 func (k *kill) exchange(n int) {
 	k.t.Helper()
 	x := exchange{kill: k, command: fmt.Sprintf("write %d", n)}
@@ -196,7 +203,8 @@ func (k *kill) exchange(n int) {
 			continue
 		}
 		if time.Now().After(deadline) {
-			k.t.Logf("the witness (there: %t) has not caught up within %v: it has %q of %q", k.witness != nil, patience, x.seen, x.written)
+			k.t.Logf("the witness (there: %t) has not caught up within %v: it has %q of %q", k.witness != nil, patience,
+				x.seen, x.written)
 			k.producer.fail("is slow, or its witness")
 		}
 		time.Sleep(200 * time.Microsecond)
@@ -265,11 +273,13 @@ func (x *exchange) hearWitness() bool {
 	return true
 }
 
-// watchAgain attaches the witness to what the name leads to by now, from the oldest message on, so that it sees the last one in any case. It reports false while that is a
-// block whose replacer died: the next producer has to finish the replacement first.
+// watchAgain attaches the witness to what the name leads to by now, from the oldest message on, so
+// that it sees the last one in any case. It reports false while that is a block whose replacer
+// died: the next producer has to finish the replacement first.
 func (x *exchange) watchAgain() bool {
 	x.t.Helper()
-	w := x.launch(launch{language: x.others, role: "consume", args: x.consumerArgs("--delivery=lossless", "--start=oldest", "--echo")})
+	w := x.launch(launch{language: x.others, role: "consume",
+		args: x.consumerArgs("--delivery=lossless", "--start=oldest", "--echo")})
 	if w.expect("attached", "failed SUPERSEDED") != "attached" {
 		return false
 	}
@@ -301,7 +311,8 @@ func (k *kill) end() {
 	k.producer, k.witness, k.stay = nil, nil, nil
 }
 
-// audit compares what the witness read with what the producers say that they committed, block by block.
+// audit compares what the witness read with what the producers say that they committed, block by
+// block.
 func (k *kill) audit() {
 	k.t.Helper()
 	blocks := map[string]map[uint64]message{}
@@ -314,7 +325,8 @@ func (k *kill) audit() {
 		for i, all := 0, s.who.messages(); i < len(all); i++ {
 			m := all[i]
 			require.True(k.t, m.good, "%s: message %d is not what was written", s.who.what, m.id)
-			require.True(k.t, i == 0 || m.id == all[i-1].id+1, "%s: message %d after %d", s.who.what, m.id, all[max(i, 1)-1].id)
+			require.True(k.t, i == 0 || m.id == all[i-1].id+1, "%s: message %d after %d", s.who.what, m.id,
+				all[max(i, 1)-1].id)
 			if other, again := seen[m.id]; again {
 				require.Equal(k.t, other.salt, m.salt, "message %d had two contents", m.id)
 			}
@@ -334,7 +346,8 @@ func (k *kill) audit() {
 			got, found := seen[m.id]
 			require.True(k.t, found || m.id < first, "%s: message %d was committed and is lost", w.who.what, m.id)
 			if found && got.salt != 0 { // short ones do not tell who wrote them
-				require.Equal(k.t, m.salt, got.salt, "%s: message %d has the content of another producer", w.who.what, m.id)
+				require.Equal(k.t, m.salt, got.salt, "%s: message %d has the content of another producer", w.who.what,
+					m.id)
 			}
 		}
 	}
@@ -383,7 +396,8 @@ func TestProducerKilledWhileWriting(t *testing.T) {
 	})
 }
 
-// TestHeldMessageSurvivesTheProducer: the successor does not write to a slot that somebody has in his hands, though it is not in the ring any more.
+// TestHeldMessageSurvivesTheProducer: the successor does not write to a slot that somebody has in
+// his hands, though it is not in the ring any more.
 func TestHeldMessageSurvivesTheProducer(t *testing.T) {
 	for _, delivery := range []string{"ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
@@ -427,7 +441,8 @@ func TestConsumerKilledWhileAsleep(t *testing.T) {
 		t.Run(delivery, func(t *testing.T) {
 			forKills(t, func(k *kill) {
 				k.start()
-				v := k.begin(launch{language: k.victim, role: "consume", args: k.consumerArgs("--delivery=" + delivery)})
+				v := k.begin(
+					launch{language: k.victim, role: "consume", args: k.consumerArgs("--delivery=" + delivery)})
 				v.send("read 0")
 				k.asleep(v)
 				v.kill()

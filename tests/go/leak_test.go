@@ -14,7 +14,8 @@ import (
 
 const attempts = 200
 
-// failsCleanly has a worker fail to open the block very often. Descriptors, files, locks and every byte of the block must be as before.
+// failsCleanly has a worker fail to open the block very often. Descriptors, files, locks and every
+// byte of the block must be as before.
 func (b *bench) failsCleanly(l launch, status string) {
 	b.t.Helper()
 	before := b.snapshot()
@@ -55,7 +56,8 @@ func TestErrorPathsLeaveNothing(t *testing.T) {
 	forLanguages(t, func(t *testing.T, language string) {
 		produce := func(args ...string) launch { return launch{language: language, role: "produce", args: args} }
 		consume := func(args ...string) launch { return launch{language: language, role: "consume", args: args} }
-		// A block with a living producer and one LOSSLESS consumer; two rows, and spare slots for two pins in all.
+		// A block with a living producer and one LOSSLESS consumer; two rows, and spare slots for
+		// two pins in all.
 		crowded := func(t *testing.T) *bench {
 			b := newBench(t)
 			p := b.producer(language, "--secret=ours", "--limit=2", "--spare=3")
@@ -118,7 +120,9 @@ func TestErrorPathsLeaveNothing(t *testing.T) {
 			b := newBench(t)
 			b.producer(language, "--spare=3")
 			b.consumer(language, "ordered", "--pins=2")
-			w := b.launch(launch{language: language, role: "consume", args: []string{fmt.Sprintf("--attempts=%d", fewer(20, language))}}) // each tries for 50 ms
+			// each tries for 50 ms
+			w := b.launch(launch{language: language, role: "consume",
+				args: []string{fmt.Sprintf("--attempts=%d", fewer(20, language))}})
 			s := parseSummary(w.expect("attempts="))
 			assert.Equal(t, "NO_SPARE", s["status"])
 			assert.Equal(t, s["before"], s["after"], "descriptors")
@@ -158,14 +162,16 @@ func TestErrorPathsLeaveNothing(t *testing.T) {
 			b := newBench(t)
 			p := b.producer(language)
 			p.write(ring)
-			w := b.launch(launch{language: language, role: "consume", args: []string{fmt.Sprintf("--attempts=%d", fewer(attempts, language))}})
+			w := b.launch(launch{language: language, role: "consume",
+				args: []string{fmt.Sprintf("--attempts=%d", fewer(attempts, language))}})
 			s := parseSummary(w.expect("attempts="))
 			assert.Equal(t, "OK", s["status"])
 			assert.Equal(t, s["before"], s["after"], "descriptors")
 			assert.Len(t, b.diagnosis().Rows, 1, "rows left behind")
 			assert.Len(t, b.locks(), 1, "locks left behind")
 			p.close()
-			w = b.launch(launch{language: language, role: "produce", args: b.producerArgs(fmt.Sprintf("--attempts=%d", fewer(attempts, language)))})
+			w = b.launch(launch{language: language, role: "produce",
+				args: b.producerArgs(fmt.Sprintf("--attempts=%d", fewer(attempts, language)))})
 			s = parseSummary(w.expect("attempts="))
 			assert.Equal(t, "OK", s["status"])
 			assert.Equal(t, s["before"], s["after"], "descriptors")

@@ -1,8 +1,10 @@
-// Package process_test is the evidence that processes which share a block survive one another: real programs, in pairs and threes of languages, that are killed,
-// stopped and confused at exact places. tests/README.md describes the programs (workers) and how a test steers them.
+// Package process_test is the evidence that processes which share a block survive one another: real
+// programs, in pairs and threes of languages, that are killed, stopped and confused at exact
+// places. tests/README.md describes the programs (workers) and how a test steers them.
 //
-// DATABLOCK_SOAK=1 runs every pair of languages and repeats the kills 200 times. DATABLOCK_PAIRS=all only does the former, DATABLOCK_TURN=N repeats the choice of
-// pairs of another run.
+// DATABLOCK_SOAK=1 runs every pair of languages and repeats the kills 200 times.
+// DATABLOCK_PAIRS=all only does the former, DATABLOCK_TURN=N repeats the choice of pairs of another
+// run.
 package process_test
 
 import (
@@ -59,8 +61,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// buildWorkers takes library and workers from the build that DATABLOCK_BUILD names; what is not there it compiles itself, so that plain `go test` works in a
-// fresh clone.
+// buildWorkers takes library and workers from the build that DATABLOCK_BUILD names; what is not
+// there it compiles itself, so that plain `go test` works in a fresh clone.
 func buildWorkers(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // a test runs a worker as another user
 		return err
@@ -81,7 +83,8 @@ func buildWorkers(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-overlay="+overlay, "-buildmode=c-shared", "-o", library, "./capi"); err != nil {
+		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-overlay="+overlay,
+			"-buildmode=c-shared", "-o", library, "./capi"); err != nil {
 			return err
 		}
 	}
@@ -95,7 +98,8 @@ func buildWorkers(dir string) error {
 				compiler = c.otherwise
 			}
 			file = filepath.Join(dir, "worker-"+c.language)
-			if err := command(root, compiler, "-std="+c.standard, "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Iinclude", "-o", file, c.source,
+			if err := command(root, compiler, "-std="+c.standard, "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic",
+				"-Iinclude", "-o", file, c.source,
 				"-L"+filepath.Dir(library), "-ldatablock", "-Wl,-rpath,"+filepath.Dir(library)); err != nil {
 				return err
 			}
@@ -106,14 +110,16 @@ func buildWorkers(dir string) error {
 	return nil
 }
 
-// overlayOf writes what cmake/Library.cmake has in its overlay: what a library does otherwise than a program of Go.
+// overlayOf writes what cmake/Library.cmake has in its overlay: what a library does otherwise than
+// a program of Go.
 func overlayOf(root, dir string) (file string, err error) {
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", err
 	}
 	replaced := map[string]string{}
-	for of, own := range map[string]string{"runtime/datablock.go": "runtime.go", "internal/poll/datablock.go": "poll.go", "syscall/rlimit.go": "rlimit.go"} {
+	for of, own := range map[string]string{"runtime/datablock.go": "runtime.go",
+		"internal/poll/datablock.go": "poll.go", "syscall/rlimit.go": "rlimit.go"} {
 		replaced[filepath.Join(strings.TrimSpace(string(goroot)), "src", of)] = filepath.Join(root, "capi", "_go", own)
 	}
 	content, err := json.Marshal(map[string]any{"Replace": replaced})
@@ -137,7 +143,8 @@ func built(path ...string) string {
 	return file
 }
 
-// findPython takes the interpreter that `make setup` prepares, else the system's, and has the package use the library with the crash points.
+// findPython takes the interpreter that `make setup` prepares, else the system's, and has the
+// package use the library with the crash points.
 func findPython(root string) {
 	interpreter := filepath.Join(root, ".venv", "bin", "python")
 	if _, err := os.Stat(interpreter); err != nil {

@@ -27,7 +27,8 @@ var turn = func() int {
 	return int(time.Now().Unix() % 1000)
 }()
 
-// turnOf makes them differ from scenario to scenario, so that together they see all pairs in every run.
+// turnOf makes them differ from scenario to scenario, so that together they see all pairs in every
+// run.
 func turnOf(t *testing.T) int {
 	t.Helper()
 	t.Logf("DATABLOCK_TURN=%d", turn)
@@ -51,7 +52,8 @@ func allPairs() (pairs []pair) {
 	return pairs
 }
 
-// compiled are the languages whose workers start quickly. A Python worker takes as long as twenty of them.
+// compiled are the languages whose workers start quickly. A Python worker takes as long as twenty
+// of them.
 func compiled() []string {
 	return slices.DeleteFunc(slices.Clone(languages), func(language string) bool { return language == "python" })
 }
@@ -64,7 +66,8 @@ func fewer(n int, p ...string) int {
 	return n
 }
 
-// repeated casts the rounds of a scenario that is repeated. Python, if at all, comes in every tenth, the first of them included.
+// repeated casts the rounds of a scenario that is repeated. Python, if at all, comes in every
+// tenth, the first of them included.
 func repeated(turn, rounds int, python bool) (pairs [][]pair) {
 	for round := range rounds {
 		if python && round%10 == 0 {

@@ -14,14 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// route leads a victim through a part of its life. k.env makes it die on the way, perhaps. What it returns has been driven to its end or to where it stays; nil: it
-// died over opening the block.
+// route leads a victim through a part of its life. k.env makes it die on the way, perhaps. What it
+// returns has been driven to its end or to where it stays; nil: it died over opening the block.
 type route struct {
 	name string
 	walk func(k *kill) (victim *worker, died bool)
 }
 
-// routes by the first word of the crash points that lie on them. A new point is tried with the routes of its word, one with a new word with all of them.
+// routes by the first word of the crash points that lie on them. A new point is tried with the
+// routes of its word, one with a new word with all of them.
 var routes = map[string][]route{
 	"claim":   {writing},
 	"wake":    {writing, reading("lossless"), adopting, cleaningUp},
@@ -33,14 +34,21 @@ var routes = map[string][]route{
 	"collect": {creatingOverGarbage, replacing},
 	"adopt":   {adopting, adoptingAfterClose},
 	"replace": {replacing, replacingByForce},
-	"attach":  {attaching("lossless", "latest"), attaching("lossless", "oldest"), attaching("ordered", "oldest"), attaching("latest", "latest"), returning},
-	"join":    {attaching("lossless", "latest"), attaching("lossless", "oldest"), reading("lossless", "--start=oldest")},
-	"read":    {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"), catchingUp("ordered")},
-	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"), catchingUp("ordered")},
-	"sleep":   {heldUp, reading("lossless"), reading("ordered"), reading("latest"), reading("lossless", "--any"), reading("latest", "--any")},
-	"close":   {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
-	"detach":  {detaching("lossless"), detaching("ordered"), detaching("latest"), detaching("lossless", "--durable", "--name=log")},
-	"clean":   {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""), attaching("lossless", "latest"), creatingOverGarbage},
+	"attach": {attaching("lossless", "latest"), attaching("lossless", "oldest"), attaching("ordered", "oldest"),
+		attaching("latest", "latest"), returning},
+	"join": {attaching("lossless", "latest"), attaching("lossless", "oldest"),
+		reading("lossless", "--start=oldest")},
+	"read": {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"),
+		catchingUp("ordered")},
+	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"),
+		catchingUp("ordered")},
+	"sleep": {heldUp, reading("lossless"), reading("ordered"), reading("latest"), reading("lossless", "--any"),
+		reading("latest", "--any")},
+	"close": {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
+	"detach": {detaching("lossless"), detaching("ordered"), detaching("latest"),
+		detaching("lossless", "--durable", "--name=log")},
+	"clean": {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""),
+		attaching("lossless", "latest"), creatingOverGarbage},
 	"recover": {releasingTheWriter, resettingTheDead, fencingTheLiving, discarding, evicting},
 	"lock":    {locking, zoning},
 	"zone":    {zoning},
@@ -108,7 +116,8 @@ var creating = route{"creating", func(k *kill) (*worker, bool) {
 }}
 
 var creatingOverGarbage = route{"creating_over_garbage", func(k *kill) (*worker, bool) {
-	dead := k.begin(launch{language: k.others, role: "produce", args: k.geometry, env: []string{"DATABLOCK_CRASH=create.filled"}})
+	dead := k.begin(
+		launch{language: k.others, role: "produce", args: k.geometry, env: []string{"DATABLOCK_CRASH=create.filled"}})
 	require.Nil(k.t, dead, "create.filled is on the way of every creator")
 	return creating.walk(k)
 }}
@@ -231,7 +240,8 @@ var readingAt = route{"reading_at", func(k *kill) (*worker, bool) {
 	return v, v.drive("hold-at 4", fmt.Sprintf("hold-at %d", 5-min(4, k.slots)), "check", "release", "release")
 }}
 
-// locking takes a lock that another one has, and then for itself: somebody has slept, so that letting go wakes.
+// locking takes a lock that another one has, and then for itself: somebody has slept, so that
+// letting go wakes.
 var locking = route{"locking", func(k *kill) (*worker, bool) {
 	k.start()
 	other := k.consumer(k.others, "latest")
@@ -257,7 +267,8 @@ var locking = route{"locking", func(k *kill) (*worker, bool) {
 	return v, died
 }}
 
-// zoning changes the zone twice. Whoever comes after a victim sees what it had sealed, or is told that it died inside.
+// zoning changes the zone twice. Whoever comes after a victim sees what it had sealed, or is told
+// that it died inside.
 var zoning = route{"zoning", func(k *kill) (*worker, bool) {
 	k.start()
 	other := k.consumer(k.others, "latest")
@@ -314,7 +325,8 @@ var releasingTheDead = route{"releasing_the_dead", func(k *kill) (*worker, bool)
 	return v, v.drive("write 20")
 }}
 
-// releasingTheDurableDead: a durable consumer's hold on the producer outlives it, so that it has to come back.
+// releasingTheDurableDead: a durable consumer's hold on the producer outlives it, so that it has to
+// come back.
 var releasingTheDurableDead = route{"releasing_the_durable_dead", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(k.geometry...)
 	if v == nil {
@@ -372,13 +384,15 @@ var unlinking = route{"unlinking", func(k *kill) (*worker, bool) {
 	return k.repair("--do=unlink-force")
 }}
 
-// resettingTheDead ends a dead producer's claim as releasingTheWriter does, by the name that does for all.
+// resettingTheDead ends a dead producer's claim as releasingTheWriter does, by the name that does
+// for all.
 var resettingTheDead = route{"resetting_the_dead", func(k *kill) (*worker, bool) {
 	predecessor(k)
 	return k.repair("--do=reset", fmt.Sprintf("--slot=%d", k.claimedSlot()))
 }}
 
-// fencingTheLiving breaks the claim of a living producer, whose commit is refused if that was done, and whose next one has the same id.
+// fencingTheLiving breaks the claim of a living producer, whose commit is refused if that was done,
+// and whose next one has the same id.
 var fencingTheLiving = route{"fencing_the_living", func(k *kill) (*worker, bool) {
 	k.start()
 	k.producer.write(3)
@@ -438,7 +452,8 @@ func (k *kill) repair(args ...string) (*worker, bool) {
 	return w, !ok
 }
 
-// repairingDamage has one of everything to repair. A victim that dies over it has left a block that the next repair makes sound.
+// repairingDamage has one of everything to repair. A victim that dies over it has left a block that
+// the next repair makes sound.
 var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	predecessor(k)
 	k.damage()
@@ -446,7 +461,8 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	if died {
 		k.again = "the repair, called again, finishes it"
 		result, left, err := core.Repair(block, k.dir, false)
-		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err, left)
+		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err,
+			left)
 	}
 	i, err := core.ValidateIntegrity(block, k.dir)
 	require.NoError(k.t, err)
@@ -454,7 +470,8 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	return w, died
 }}
 
-// damage changes what can be concluded from the rest: headers, words, an entry's slot, the header of a slot. In place, as others have it mapped, and in messages that they have read.
+// damage changes what can be concluded from the rest: headers, words, an entry's slot, the header
+// of a slot. In place, as others have it mapped, and in messages that they have read.
 func (k *kill) damage() {
 	k.t.Helper()
 	require.Eventually(k.t, func() bool {
@@ -471,7 +488,8 @@ func (k *kill) damage() {
 		p[layout.CtlActive+24] |= 0x80
 	})
 	k.edit(k.dataPath(), func(p []byte) {
-		ring, payload, stride := layout.SchemaRegion, binary.LittleEndian.Uint64(p[layout.HdrPayloadOffset:]), binary.LittleEndian.Uint64(p[layout.HdrStride:])
+		ring, payload, stride := layout.SchemaRegion, binary.LittleEndian.Uint64(p[layout.HdrPayloadOffset:]),
+			binary.LittleEndian.Uint64(p[layout.HdrStride:])
 		slot := layout.EntrySlot(binary.LittleEndian.Uint64(p[ring+8:]))
 		if k.slots > 2 { // two words against two: of fewer messages nobody could tell which are right
 			p[payload+uint64(slot)*stride-layout.SlotHeader+layout.SlotID+7] ^= 1

@@ -14,8 +14,10 @@ import (
 	"datablock/internal/layout"
 )
 
-// TestStoppedAtEveryPoint stops a process at each crash point, on every side that has it. Unlike one that was killed it holds what it holds: the others go on, or wait for it and can see for
-// whom; nothing of it is taken but by force. Then it goes on, and is told if something was taken meanwhile.
+// TestStoppedAtEveryPoint stops a process at each crash point, on every side that has it. Unlike
+// one that was killed it holds what it holds: the others go on, or wait for it and can see for
+// whom; nothing of it is taken but by force. Then it goes on, and is told if something was taken
+// meanwhile.
 func TestStoppedAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
 	for _, point := range slices.Sorted(maps.Keys(all)) {
@@ -64,7 +66,8 @@ type stop struct {
 	fenced  bool
 }
 
-// stoppedAt stops a victim where a point is and looks at the others, then at what is left. It reports whether it came that way.
+// stoppedAt stops a victim where a point is and looks at the others, then at what is left. It
+// reports whether it came that way.
 func stoppedAt(t *testing.T, sides []side, on side, point string, r route, victim, others string, byForce bool) bool {
 	t.Helper()
 	reached := false
@@ -99,7 +102,8 @@ func (s *stop) look() {
 	}
 	s.done = true
 	switch {
-	case strings.HasPrefix(s.point(), "repair."), strings.HasPrefix(s.point(), "unlink."): // half a repair is damage, and without a name there is no block
+	// half a repair is damage, and without a name there is no block
+	case strings.HasPrefix(s.point(), "repair."), strings.HasPrefix(s.point(), "unlink."):
 	case s.role == "produce":
 		s.withoutProducer()
 	default:
@@ -108,7 +112,8 @@ func (s *stop) look() {
 	s.v.signal(syscall.SIGCONT)
 }
 
-// withoutProducer: whoever comes may read what is there; nobody may write, and the claim is the stopped one's, but for force.
+// withoutProducer: whoever comes may read what is there; nobody may write, and the claim is the
+// stopped one's, but for force.
 func (s *stop) withoutProducer() {
 	s.t.Helper()
 	if !slices.Contains(s.files(), block) { // it is creating the block; somebody else may be faster
@@ -150,10 +155,12 @@ func (b *bench) locked(row int64) bool {
 	return slices.ContainsFunc(b.locks(), func(r [2]int64) bool { return r[0] <= at && at < r[0]+r[1] })
 }
 
-// lateReader comes while the victim is stopped, and reads everything that is there, in order. While the block is being replaced it is sent away.
+// lateReader comes while the victim is stopped, and reads everything that is there, in order. While
+// the block is being replaced it is sent away.
 func (s *stop) lateReader() {
 	s.t.Helper()
-	c, err := core.OpenConsumer(block, core.ConsumerOptions{Delivery: core.Ordered, Start: core.StartOldest, Directory: s.dir})
+	c, err := core.OpenConsumer(block,
+		core.ConsumerOptions{Delivery: core.Ordered, Start: core.StartOldest, Directory: s.dir})
 	if code := core.CodeOf(err); code == core.Busy || code == core.Superseded {
 		require.NotEqual(s.t, uint64(layout.StateReady), s.word(s.dataPath(), layout.State)&0xffffffff, "%v", err)
 		return
@@ -174,7 +181,8 @@ func (s *stop) lateReader() {
 	require.NoError(s.t, c.Close())
 }
 
-// withoutReader: the producer goes on as far as a stopped LOSSLESS reader lets it, and on when that one is evicted.
+// withoutReader: the producer goes on as far as a stopped LOSSLESS reader lets it, and on when that
+// one is evicted.
 func (s *stop) withoutReader() {
 	s.t.Helper()
 	s.lateReader()
@@ -228,7 +236,8 @@ func (s *stop) evictable() bool {
 
 func (s *stop) point() string { return strings.TrimPrefix(s.env[0], "DATABLOCK_STOP=") }
 
-// holder is the row that the producer waits for at this moment, if that is the victim's, or one that the victim has begun to clean.
+// holder is the row that the producer waits for at this moment, if that is the victim's, or one
+// that the victim has begun to clean.
 func (s *stop) holder() (core.RowInfo, bool) {
 	s.t.Helper()
 	d := s.diagnosis()
@@ -250,10 +259,13 @@ func (s *stop) settle(v *worker) {
 	s.meanwhile = nil
 	require.NotNil(s.t, v)
 	said := strings.Join(v.said, "\n")
-	require.True(s.t, s.evicted || !strings.Contains(said, "bad=1"), said) // what an evicted one reads may be overwritten meanwhile, and it is told
+	// what an evicted one reads may be overwritten meanwhile, and it is told
+	require.True(s.t, s.evicted || !strings.Contains(said, "bad=1"), said)
 	require.NotContains(s.t, said, "CORRUPT")
-	require.False(s.t, !s.evicted && strings.Contains(s.args, "lossless") && strings.Contains(said, "OVERRUN"), "what a stopped reader had before it was taken away:\n%s", said)
-	require.True(s.t, s.evicted || s.fenced || !strings.Contains(said, "FENCED"), "nobody took anything from it:\n%s", said)
+	require.False(s.t, !s.evicted && strings.Contains(s.args, "lossless") && strings.Contains(said, "OVERRUN"),
+		"what a stopped reader had before it was taken away:\n%s", said)
+	require.True(s.t, s.evicted || s.fenced || !strings.Contains(said, "FENCED"), "nobody took anything from it:\n%s",
+		said)
 	if s.role == "recover" || slices.Contains(v.said, "closed") {
 		v.send("exit")
 		v.deathSignal()
@@ -261,7 +273,8 @@ func (s *stop) settle(v *worker) {
 	}
 	switch {
 	case s.role == "produce":
-		require.True(s.t, !s.fenced || strings.Contains(said, "FENCED"), "it was not told that its claim was broken:\n%s", said)
+		require.True(s.t, !s.fenced || strings.Contains(said, "FENCED"),
+			"it was not told that its claim was broken:\n%s", said)
 		eventually(s.t, func() bool { return parseSummary(v.ask("write 3", "wrote="))["end"] == "OK" }, "it writes on")
 		v.send("exit") // closing would end the stream of those who stay
 		v.deathSignal()

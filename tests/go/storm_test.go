@@ -17,7 +17,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// post is what somebody does in a storm. When it dies another one takes its place, in another language.
+// post is what somebody does in a storm. When it dies another one takes its place, in another
+// language.
 type post struct {
 	role     string // for the count of kills
 	delivery string // "": the producer
@@ -57,7 +58,8 @@ type storm struct {
 }
 
 func durable(delivery string) *post {
-	return &post{role: "durable " + delivery, delivery: delivery, args: []string{"--durable", "--name=log"}, back: true, gapless: delivery == "lossless"}
+	return &post{role: "durable " + delivery, delivery: delivery, args: []string{"--durable", "--name=log"}, back: true,
+		gapless: delivery == "lossless"}
 }
 
 func mortal(delivery string) *post { return &post{role: delivery, delivery: delivery} }
@@ -66,9 +68,12 @@ func immortal(delivery string) *post {
 	return &post{role: delivery + " that stays", delivery: delivery, stays: true, gapless: delivery == "lossless"}
 }
 
-// TestStorm kills producers and consumers of all languages at random moments and starts them again, in three blocks of different policies at once. Nobody else notices: whoever stays reads on without
-// attaching again, LOSSLESS sees every message in order, a durable LOSSLESS consumer at least once whatever happens to it, ORDERED is told exactly what it missed, and no id has two contents.
-// DATABLOCK_STORM_SEED=N repeats the choices of another run, DATABLOCK_STORM=N is the number of kills.
+// TestStorm kills producers and consumers of all languages at random moments and starts them again,
+// in three blocks of different policies at once. Nobody else notices: whoever stays reads on
+// without attaching again, LOSSLESS sees every message in order, a durable LOSSLESS consumer at
+// least once whatever happens to it, ORDERED is told exactly what it missed, and no id has two
+// contents. DATABLOCK_STORM_SEED=N repeats the choices of another run, DATABLOCK_STORM=N is the
+// number of kills.
 func TestStorm(t *testing.T) {
 	kills, seed := 200, rand.Uint64()
 	if soak {
@@ -82,9 +87,12 @@ func TestStorm(t *testing.T) {
 	}
 	t.Logf("DATABLOCK_STORM_SEED=%d", seed)
 	s := &storm{t: t, random: rand.New(rand.NewPCG(seed, 0)), kills: map[string]int{}, died: map[*post]int{}}
-	s.add("ring", []string{"--slots=8"}, durable("lossless"), mortal("ordered"), mortal("latest"), immortal("lossless"), immortal("ordered"), immortal("latest"))
-	s.add("single", []string{"--policy=single", "--flags=lossless,timestamp"}, durable("lossless"), mortal("lossless"), mortal("latest"), immortal("lossless"), immortal("latest"))
-	s.add("double", []string{"--policy=double"}, durable("ordered"), mortal("ordered"), mortal("latest"), immortal("ordered"), immortal("latest"))
+	s.add("ring", []string{"--slots=8"}, durable("lossless"), mortal("ordered"), mortal("latest"), immortal("lossless"),
+		immortal("ordered"), immortal("latest"))
+	s.add("single", []string{"--policy=single", "--flags=lossless,timestamp"}, durable("lossless"), mortal("lossless"),
+		mortal("latest"), immortal("lossless"), immortal("latest"))
+	s.add("double", []string{"--policy=double"}, durable("ordered"), mortal("ordered"), mortal("latest"),
+		immortal("ordered"), immortal("latest"))
 	s.begin()
 	begun := time.Now()
 	deck := []*post(nil)
@@ -102,7 +110,8 @@ func TestStorm(t *testing.T) {
 }
 
 func (s *storm) add(name string, args []string, posts ...*post) {
-	b := &stormy{bench: newBench(s.t), storm: s, name: name, args: append(args, fmt.Sprintf("--slot-size=%d", capacity), "--echo", "--rate=1000")}
+	b := &stormy{bench: newBench(s.t), storm: s, name: name,
+		args: append(args, fmt.Sprintf("--slot-size=%d", capacity), "--echo", "--rate=1000")}
 	b.posts = append([]*post{{role: "producer"}}, posts...)
 	s.blocks = append(s.blocks, b)
 }
@@ -150,7 +159,8 @@ func (b *stormy) man(p *post) {
 		l.role = "produce"
 		l.args = append(b.args[:len(b.args):len(b.args)], fmt.Sprintf("--salt=%d", b.storm.salt))
 	} else {
-		l.args = b.consumerArgs(append(p.args[:len(p.args):len(p.args)], "--delivery="+p.delivery, "--start=oldest", "--echo")...)
+		l.args = b.consumerArgs(
+			append(p.args[:len(p.args):len(p.args)], "--delivery="+p.delivery, "--start=oldest", "--echo")...)
 	}
 	p.w = b.launch(l)
 	switch {
@@ -166,7 +176,8 @@ func (s *storm) strike(p *post) {
 	b := s.blocks[slices.IndexFunc(s.blocks, func(b *stormy) bool { return slices.Contains(b.posts, p) })]
 	if s.random.IntN(10) > 0 { // else it may still be attaching
 		goal := b.word(b.dataPath(), layout.Commit) + s.random.Uint64N(40)
-		s.until(func() bool { return p.attached && b.word(b.dataPath(), layout.Commit) >= goal }, "%s of %s attaches, and message %d is written", p.role, b.name, goal)
+		s.until(func() bool { return p.attached && b.word(b.dataPath(), layout.Commit) >= goal },
+			"%s of %s attaches, and message %d is written", p.role, b.name, goal)
 	}
 	p.w.kill()
 	s.until(p.w.over, "what %s of %s has said is heard", p.role, b.name)
@@ -258,7 +269,8 @@ func (b *stormy) wrote(p *post, m message) {
 		b.salts = append(b.salts, 0)
 	}
 	if known := b.salts[m.id]; known != 0 && m.salt != 0 && known != uint32(m.salt) {
-		b.t.Fatalf("%s, block %q: message %d had two contents: of producers %d and %d", p.w.what, b.name, m.id, known, m.salt)
+		b.t.Fatalf("%s, block %q: message %d had two contents: of producers %d and %d", p.w.what, b.name, m.id, known,
+			m.salt)
 	}
 	if m.salt != 0 {
 		b.salts[m.id] = uint32(m.salt)
@@ -275,7 +287,8 @@ func (b *stormy) check(p *post, m message) {
 	case p.gapless && m.id != p.next && (!p.fresh || m.id+1 != p.next):
 		b.t.Fatalf("%s, block %q: message %d where %d was due", p.w.what, b.name, m.id, p.next)
 	case !p.fresh && m.id != p.next+m.missed:
-		b.t.Fatalf("%s, block %q: message %d where %d was due, and it says that it missed %d", p.w.what, b.name, m.id, p.next, m.missed)
+		b.t.Fatalf("%s, block %q: message %d where %d was due, and it says that it missed %d", p.w.what, b.name, m.id,
+			p.next, m.missed)
 	case p.delivery == "lossless" && m.missed != 0:
 		b.t.Fatalf("%s, block %q: message %d: LOSSLESS missed %d", p.w.what, b.name, m.id, m.missed)
 	case p.fresh && p.back && m.id+1 < p.next:
@@ -288,11 +301,13 @@ func (b *stormy) check(p *post, m message) {
 func (s *storm) finish(kills int) {
 	written := uint64(0)
 	for _, b := range s.blocks {
-		s.until(func() bool { return !slices.ContainsFunc(b.posts, func(p *post) bool { return !p.attached }) }, "everybody is back")
+		s.until(func() bool { return !slices.ContainsFunc(b.posts, func(p *post) bool { return !p.attached }) },
+			"everybody is back")
 		b.posts[0].w.kill()
 		s.until(b.posts[0].w.over, "what the last producer of %s has said is heard", b.name)
 		s.salt++
-		last := b.launch(launch{language: compiled()[0], role: "produce", args: append(b.args[:len(b.args)-1], fmt.Sprintf("--salt=%d", s.salt))}).attached()
+		last := b.launch(launch{language: compiled()[0], role: "produce",
+			args: append(b.args[:len(b.args)-1], fmt.Sprintf("--salt=%d", s.salt))}).attached()
 		n := last.write(2*ring).number(s.t, "last") + 1
 		for _, m := range last.committed() {
 			b.wrote(b.posts[0], m)
@@ -321,7 +336,8 @@ func (s *storm) finish(kills int) {
 func (s *storm) report(kills int, written uint64) {
 	for _, b := range s.blocks {
 		for _, p := range b.posts {
-			require.True(s.t, p.stays || s.died[p] >= kills/len(s.victims()), "%s of %s died %d times only", p.role, b.name, s.died[p])
+			require.True(s.t, p.stays || s.died[p] >= kills/len(s.victims()), "%s of %s died %d times only", p.role,
+				b.name, s.died[p])
 			if !p.stays {
 				s.t.Logf("block %s: %s killed %d times", b.name, p.role, s.died[p])
 			}

@@ -237,7 +237,8 @@ func (w *worker) fail(format string, args ...any) {
 	w.t.Fatalf("%s\n%s\nit said: %s\n%s", w.what, fmt.Sprintf(format, args...), strings.Join(said, "\n\t"), stderr)
 }
 
-// expect takes lines until one begins with one of the words, and returns that one. Messages and commits that are echoed on the way are kept in said.
+// expect takes lines until one begins with one of the words, and returns that one. Messages and
+// commits that are echoed on the way are kept in said.
 func (w *worker) expect(words ...string) string {
 	w.t.Helper()
 	return w.expectWithin(patience, words...)

@@ -1,4 +1,6 @@
-"""The library's dynamic symbols are exactly the functions that the public headers declare, and those that are named: exports.py LIBRARY HEADER [NAME]..."""
+"""The library's dynamic symbols are exactly the functions that the public headers declare, and
+those that are named: exports.py LIBRARY HEADER [NAME]...
+"""
 
 import re
 import subprocess

@@ -1,6 +1,7 @@
 /*
- * The inline header alone, twice, every function of it used. Compiled as C11, C17, C++17 and C++20 it must be there, and as C99, which has no atomics of that kind, it must be
- * datablock.h and nothing else.
+ * The inline header alone, twice, every function of it used. Compiled as C11, C17, C++17 and C++20
+ * it must be there, and as C99, which has no atomics of that kind, it must be datablock.h and
+ * nothing else.
  */
 #include "datablock_inline.h"
 #include "datablock_inline.h"

@@ -1,5 +1,6 @@
 #!/bin/sh
-# An installed library is found by pkg-config's file and by CMake's, and a program linked against it starts.
+# An installed library is found by pkg-config's file and by CMake's, and a program linked against it
+# starts.
 set -eu
 build=$1
 root=$(mktemp -d)

@@ -1,6 +1,8 @@
-"""Nothing is left in shared memory: `before` makes the tests' block directory and notes what is in /dev/shm, `after` compares.
+"""Nothing is left in shared memory: `before` makes the tests' block directory and notes what is in
+/dev/shm, `after` compares.
 
-Other programs of this machine may come and go in /dev/shm meanwhile, so that there a leftover is a file or folder of ours that nobody has open.
+Other programs of this machine may come and go in /dev/shm meanwhile, so that there a leftover is a
+file or folder of ours that nobody has open.
 """
 
 import json

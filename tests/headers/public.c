@@ -1,4 +1,5 @@
-/* The public header alone, twice, and the parts of its ABI that can never change. Compiled as C99, C11, C++17 and C++20. */
+/* The public header alone, twice, and the parts of its ABI that can never change. Compiled as
+ * C99, C11, C++17 and C++20. */
 #include "datablock.h"
 #include "datablock.h"
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A host that compiles with strict warnings, and finds the headers by a plain -I, meets none of ours:
-# each header alone, and every function template used. strict.sh CXX
+# A host that compiles with strict warnings, and finds the headers by a plain -I, meets none of
+# ours: each header alone, and every function template used. strict.sh CXX
 set -eu
 cxx=$1
 flags="-Iinclude -Werror -Wall -Wextra -Wpedantic -Wold-style-cast -Wzero-as-null-pointer-constant -Wconversion

@@ -1,4 +1,5 @@
-/* datablock.hpp alone, twice, every function template of it used; with the inline functions, and as a compiler sees it that they do not support. */
+/* datablock.hpp alone, twice, every function template of it used; with the inline functions, and
+ * as a compiler sees it that they do not support. */
 #ifdef WANT_NO_INLINE
 #include <functional> /* whatever of the standard library looks at that macro, too */
 #include <array>

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Two translation units that include the inline header are one program: two of C, two of C++, and one of each. units.sh CC CXX BUILD
+# Two translation units that include the inline header are one program: two of C, two of C++, and
+# one of each. units.sh CC CXX BUILD
 set -eu
 cc=$1 cxx=$2 build=$3
 root=$(mktemp -d)

@@ -1,4 +1,5 @@
-/* A program of units that include the inline header: what one of them begins the other ends, on the same handles, and both do so in their own code. */
+/* A program of units that include the inline header: what one of them begins the other ends, on
+ * the same handles, and both do so in their own code. */
 #include <datablock.h>
 #include <stdio.h>
 #include <stdlib.h>

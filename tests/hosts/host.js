@@ -1,8 +1,8 @@
 // host.js DIRECTORY KOFFI EXCEPT: a host in Node.js over koffi, for run.py. DIRECTORY has
 // libdatablock.so and tests/hosts/libhandlers.so, KOFFI is the package's folder.
 //
-// The event loop's thread publishes, threads of libuv's pool wait for messages and diagnose, and the
-// process sends itself signals, too. Some of the handlers are of JavaScript, the others of C.
+// The event loop's thread publishes, threads of libuv's pool wait for messages and diagnose, and
+// the process sends itself signals, too. Some of the handlers are of JavaScript, the others of C.
 'use strict';
 
 const fs = require('fs');

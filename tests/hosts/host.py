@@ -180,7 +180,8 @@ def run(part: object, *arguments: object) -> None:
 
 
 def begin_handlers(spared: set[int]) -> None:
-    # faulthandler's alternate stack holds three handlers of Python that interrupt each other, and not six.
+    # faulthandler's alternate stack holds three handlers of Python that interrupt each other, and
+    # not six.
     faulthandler.enable()
     handlers.handlers_own_stack()
     handlers.handlers_begin(" ".join(map(str, sorted(spared | OF_PYTHON))).encode(), NO_NESTING)

@@ -365,8 +365,8 @@ fn produce(producer: Handle) -> u64 {
     written
 }
 
-/// Reads the next message of `consumer`, which has to be `id`: true. None in time: false. The stream
-/// has ended: None.
+/// Reads the next message of `consumer`, which has to be `id`: true. None in time: false. The
+//stream / has ended: None.
 fn read(consumer: Handle, timeout: i64, id: u64, pause: u32) -> Option<bool> {
     unsafe {
         let mut slot: ReadSlot = std::mem::zeroed();

@@ -78,7 +78,9 @@ class Program:
         return self.printed.decode(errors="replace").splitlines()
 
     def read(self, deadline: float, until: bytes | None = None) -> bool:
-        """Reads what it prints until a line begins so, or until it has closed its output; False: not in time."""
+        """Reads what it prints until a line begins so, or until it has closed its output; False:
+        not in time.
+        """
         assert self.process.stdout is not None
         while until is None or not any(line.startswith(until) for line in self.printed.splitlines()):
             left = deadline - time.monotonic()

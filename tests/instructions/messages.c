@@ -1,6 +1,7 @@
 /*
- * What callgrind counts: claim and commit in write_messages, next and release in read_messages, with the inline functions or, compiled with -DEXPORTED, the exported ones.
- * In `total`, both sides know each other: one thread, one after the other, so that every run does the same.
+ * What callgrind counts: claim and commit in write_messages, next and release in read_messages,
+ * with the inline functions or, compiled with -DEXPORTED, the exported ones. In `total`, both sides
+ * know each other: one thread, one after the other, so that every run does the same.
  */
 #ifdef EXPORTED
 #include "datablock.h"

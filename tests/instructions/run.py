@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
-"""Counts the instructions of a message with callgrind, and fails when they have grown by more than a tenth since they were recorded, or when a C++ transaction takes
-more than a few instructions beyond the inline functions that it consists of: a read also looks whether holds ended out of order wait to be let go of.
+"""Counts the instructions of a message with callgrind, and fails when they have grown by more than
+a tenth since they were recorded, or when a C++ transaction takes more than a few instructions
+beyond the inline functions that it consists of: a read also looks whether holds ended out of order
+wait to be let go of.
 
-The same compiler gives the same number for a read on every machine. A write's varies by a twentieth: what happens once in a turn, by the clock, is in it, or out of sight.
-recorded.json holds them by compiler version; `--record` writes those of this one. Usage: run.py BUILD [--record]
+The same compiler gives the same number for a read on every machine. A write's varies by a
+twentieth: what happens once in a turn, by the clock, is in it, or out of sight. recorded.json holds
+them by compiler version; `--record` writes those of this one. Usage: run.py BUILD [--record]
 """
 
 import argparse
@@ -26,7 +29,8 @@ COUNTED = [("write_messages", "LOSSLESS"), *(("read_messages", delivery) for del
 COUNT = 10_000
 ATTEMPTS = 5
 GROWTH = 1.10
-SURCHARGE = {"write": 6, "read LOSSLESS": 10, "read ORDERED": 10, "read LATEST": 13}  # instructions; those of gcc 12 are 5, 9, 9, 12
+# instructions; those of gcc 12 are 5, 9, 9, 12
+SURCHARGE = {"write": 6, "read LOSSLESS": 10, "read ORDERED": 10, "read LATEST": 13}
 
 
 def command(*words, **options):
@@ -47,10 +51,12 @@ def compiled(build, way, into):
 
 
 def counted(program, function, delivery, directory, scratch):
-    """Instructions a message in one function and what it calls. A Go runtime preempts by signals, which callgrind does not like: it is told not to.
+    """Instructions a message in one function and what it calls. A Go runtime preempts by signals,
+    which callgrind does not like: it is told not to.
 
-    Now and then a call goes into Go, where callgrind loses sight of it until the next batch. So the messages it has seen are counted: each ends with a call of counted(). On a
-    busy machine most of them may be out of sight, and it is done again.
+    Now and then a call goes into Go, where callgrind loses sight of it until the next batch. So the
+    messages it has seen are counted: each ends with a call of counted(). On a busy machine most of
+    them may be out of sight, and it is done again.
     """
     profile = pathlib.Path(scratch) / "callgrind.out"
     for _ in range(ATTEMPTS):
@@ -85,7 +91,8 @@ def main():
             most = math.inf if old is None else old * GROWTH
             surcharge = SURCHARGE[what] if way == "transaction" else math.inf
             now[key] = counted(programs[way], *of_what)
-            for _ in range(ATTEMPTS):  # a busy machine blurs the count: more looks by the clock, some of them out of sight
+            # a busy machine blurs the count: more looks by the clock, some of them out of sight
+            for _ in range(ATTEMPTS):
                 if now[key] <= most and now[key] <= beside + surcharge:
                     break
                 now[key] = min(now[key], counted(programs[way], *of_what))

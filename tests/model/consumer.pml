@@ -55,7 +55,8 @@ inline walk()
 #endif
 }
 
-/* OpenConsumer: row lock, complete cleaning of what was left there, identity, cursor, pins, mask bits. */
+/* OpenConsumer: row lock, complete cleaning of what was left there, identity, cursor, pins, mask
+ * bits. */
 inline attach()
 {
 	d_step { rowlock[r] == 0 && START_OK -> rowlock[r] = me };
@@ -102,8 +103,9 @@ inline hold()
 #define READ_2 skip
 #endif
 
-/* Consumer.wait: the first call arms, and the caller looks again; the second looks at the state (and when that says that
-   the block has ended, the caller once more at the entry), then it sleeps. Jumps to `again` or `leave`. */
+/* Consumer.wait: the first call arms, and the caller looks again; the second looks at the state
+ * (and when that says that the block has ended, the caller once more at the entry), then it
+ * sleeps. Jumps to `again` or `leave`. */
 inline wait(enough)
 {
 	if
@@ -139,7 +141,8 @@ inline wait(enough)
 		};
 		if
 		:: !(asleep & BIT(r)) -> goto again
-		:: atomic { (asleep & BIT(r)) && TIMEOUT(BIT(r)) -> asleep = asleep & ~BIT(r); TOOK_TIMEOUT(BIT(r)); goto again }
+		:: atomic { (asleep & BIT(r)) && TIMEOUT(BIT(r)) -> asleep = asleep & ~BIT(r); TOOK_TIMEOUT(BIT(r));
+		           goto again }
 		:: atomic { NO_PRODUCER && (enough) -> asleep = asleep & ~BIT(r); goto leave }
 		fi
 	fi
@@ -188,7 +191,8 @@ proctype Lossless(byte me; byte r; byte start)
 	attach();
 	if
 	:: start == NEWEST ->
-		/* Consumer.joinLatest: the bits first, so that whatever a producer publishes unaware of them is seen here. */
+		/* Consumer.joinLatest: the bits first, so that whatever a producer publishes unaware of
+		 * them is seen here. */
 		o = published[0];
 		SET_ACTIVE;
 #ifndef MUT_JOIN_BIT_LAST

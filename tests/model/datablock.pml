@@ -1,4 +1,5 @@
-/* The protocol of docs/protocol.md as a model. run.py says which processes make up a configuration. */
+/* The protocol of docs/protocol.md as a model. run.py says which processes make up a
+ * configuration. */
 #include "words.pml"
 #include "recovery.pml"
 #include "producer.pml"

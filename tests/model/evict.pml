@@ -1,4 +1,6 @@
-/* One consumer row, whose living owner an operator may evict (docs/protocol.md section 4): who may empty it, and whose it is then. Of the row there are its state, the incarnation, a bit and a pin. */
+/* One consumer row, whose living owner an operator may evict (docs/protocol.md section 4): who
+ * may empty it, and whose it is then. Of the row there are its state, the incarnation, a bit and
+ * a pin. */
 
 #define FREE 0
 #define ATTACHING 1
@@ -40,7 +42,8 @@ proctype Member(byte me; byte reads)
 
 	{
 	do
-	:: d_step { rlock == 0 -> rlock = me };		/* lockConsumerRow: its byte, and CLEANING with it until the row is clean and its own */
+	/* lockConsumerRow: its byte, and CLEANING with it until the row is clean and its own */
+	:: d_step { rlock == 0 -> rlock = me };
 #ifdef MUT_NEWCOMER_WITHOUT_CLEANING
 		break
 #else
@@ -61,13 +64,16 @@ proctype Member(byte me; byte reads)
 		rpin = me;				/* a hold */
 		atomic {
 			if
-			:: rstate == ACTIVE && rinc == mine -> assert(rbit && rpin == me)	/* nobody else has emptied it while it is one's own */
+			/* nobody else has emptied it while it is one's own */
+			:: rstate == ACTIVE && rinc == mine -> assert(rbit && rpin == me)
 			:: else -> reads = 0; goto fenced
 			fi;
 			reads--
 		};
 		if
-		:: rstate == ACTIVE && rinc == mine -> rpin = 0		/* endHold: only where the row is one's own; an evictor may come in between, and empties it again */
+		/* endHold: only where the row is one's own; an evictor may come in between, and empties
+		 * it again */
+		:: rstate == ACTIVE && rinc == mine -> rpin = 0
 		:: else -> goto fenced
 		fi
 	:: reads == 0 -> break
@@ -86,7 +92,8 @@ fenced:
 	}
 }
 
-/* repairer.evict, by force: the row of somebody who lives, or what an evictor that died has begun. */
+/* repairer.evict, by force: the row of somebody who lives, or what an evictor that died has
+ * begun. */
 proctype Evictor(byte me)
 {
 	byte who;
@@ -131,7 +138,8 @@ done:
 	}
 }
 
-/* cleanRow, of a row that nobody has: CLEANING, then the row's byte, which proves it. What anybody left is gone then. */
+/* cleanRow, of a row that nobody has: CLEANING, then the row's byte, which proves it. What
+ * anybody left is gone then. */
 proctype RowCleaner(byte me)
 {
 	{

@@ -1,4 +1,5 @@
-/* The locks that participants share (docs/protocol.md section 4): taken from the dead, and waited for. One lock, without rows: who is dead is what the kernel would say. */
+/* The locks that participants share (docs/protocol.md section 4): taken from the dead, and
+ * waited for. One lock, without rows: who is dead is what the kernel would say. */
 
 #define NOBODY 0
 #define ABANDONED 255
@@ -32,7 +33,8 @@ inline try()
 	fi
 }
 
-/* leaveLock, which wakes whoever the flag stands for, and counts up, so that nobody who has set it goes to sleep any more. */
+/* leaveLock, which wakes whoever the flag stands for, and counts up, so that nobody who has set
+ * it goes to sleep any more. */
 inline leave(mark, to)
 {
 	atomic {
@@ -108,7 +110,8 @@ proctype Locker(byte me; byte rounds)
 			};
 			if
 			:: !(queue & BIT(me))
-			:: (queue & BIT(me)) && (overdue & BIT(me)) -> atomic { overdue = overdue & ~BIT(me); queue = queue & ~BIT(me) }
+			:: (queue & BIT(me)) &&
+			    (overdue & BIT(me)) -> atomic { overdue = overdue & ~BIT(me); queue = queue & ~BIT(me) }
 			fi;
 			try()
 		od;
@@ -125,7 +128,8 @@ proctype Locker(byte me; byte rounds)
 	od;
 	atomic { gone = gone | BIT(me) }
 	} unless {
-		atomic { kill?eval(me) -> d_step { dead = dead | BIT(me); overdue = 255; owner = 0; taken = 0; left = 0; found = 0; rounds = 0 } }
+		atomic { kill?eval(me) -> d_step { dead = dead | BIT(me); overdue = 255; owner = 0; taken = 0; left = 0;
+		                                  found = 0; rounds = 0 } }
 	}
 }
 

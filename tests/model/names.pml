@@ -1,4 +1,5 @@
-/* Who may write under a name: create, adopt, replace (docs/protocol.md section 4). Blocks without payloads. */
+/* Who may write under a name: create, adopt, replace (docs/protocol.md section 4). Blocks
+ * without payloads. */
 
 #define NONE 255
 #define OWNS 0		/* has block 0 already */
@@ -13,7 +14,8 @@ inline opened()
 	fi
 }
 
-/* fenceNext: FENCE on the entry that is published next; tried until it sticks on one that is still unpublished. */
+/* fenceNext: FENCE on the entry that is published next; tried until it sticks on one that is
+ * still unpublished. */
 inline fenceNext(x)
 {
 	do
@@ -36,7 +38,8 @@ inline fenceNext(x)
 	od
 }
 
-/* replaceBlock 2 and 3: the mark ends every later claim, the fence the one that is open; only then readers are sent away. */
+/* replaceBlock 2 and 3: the mark ends every later claim, the fence the one that is open; only
+ * then readers are sent away. */
 inline markAndFence(x)
 {
 #ifdef MUT_FENCE_BEFORE_MARK
@@ -82,7 +85,8 @@ find:
 		atomic { blk = own; opened(); know(); goto work }
 	:: else -> blk = name
 	fi;
-	/* An opener that finds row 0 held says so and is done; here it tries again, until something changes. */
+	/* An opener that finds row 0 held says so and is done; here it tries again, until something
+	 * changes. */
 	if
 #ifdef MUT_ADOPT_WITHOUT_LOCK
 	:: lock0[blk] == 0
@@ -126,7 +130,8 @@ again:
 #else
 	markAndFence(old);
 #endif
-	atomic { blk = name; name = own; turn++; order[own] = turn };	/* exchange; what was displaced is under the other name now */
+	/* exchange; what was displaced is under the other name now */
+	atomic { blk = name; name = own; turn++; order[own] = turn };
 	if
 	:: blk != old -> markAndFence(blk)
 	:: else

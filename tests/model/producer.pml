@@ -1,6 +1,7 @@
 /* The producer: docs/protocol.md section 2, and adoption from section 4. */
 
-/* block.wakeConsumers: what was published before is seen by every sleeper whose bit is not seen here. */
+/* block.wakeConsumers: what was published before is seen by every sleeper whose bit is not seen
+ * here. */
 inline wakeConsumers()
 {
 	if
@@ -20,7 +21,8 @@ inline wakeConsumers()
 	fi
 }
 
-/* Producer.waitForRoom: an event count on ctl_wake. The first call arms, and the caller looks again; the second sleeps. */
+/* Producer.waitForRoom: an event count on ctl_wake. The first call arms, and the caller looks
+ * again; the second sleeps. */
 inline waitForRoom(need)
 {
 	if
@@ -42,8 +44,8 @@ inline waitForRoom(need)
 	fi
 }
 
-/* Producer.gate: a rescan takes the LOSSLESS cursors, one load each. Clamped to `next` from above; a cursor below
-   next - N holds the producer whether clamped or not. */
+/* Producer.gate: a rescan takes the LOSSLESS cursors, one load each. Clamped to `next` from
+ * above; a cursor below next - N holds the producer whether clamped or not. */
 #define SCAN_CURSOR(r) \
 	d_step { \
 		if \
@@ -52,7 +54,8 @@ inline waitForRoom(need)
 		fi \
 	}
 
-/* Producer.Claim 1. After a rescan that saw a new join_epoch, and only then, that epoch is acknowledged. */
+/* Producer.Claim 1. After a rescan that saw a new join_epoch, and only then, that epoch is
+ * acknowledged. */
 inline gate()
 {
 	do
@@ -105,8 +108,8 @@ inline gate()
 	od
 }
 
-/* Producer.refill: one scan of the pins, begun after the last retirement it serves. A freed slot is blanked: whoever
-   still reads it reads something torn. */
+/* Producer.refill: one scan of the pins, begun after the last retirement it serves. A freed slot
+ * is blanked: whoever still reads it reads something torn. */
 #define SCAN_PIN(r) \
 	d_step { \
 		if \
@@ -180,7 +183,8 @@ inline hasSlot()
 	od
 }
 
-/* What a producer knows of the ring: its entries as it left them, or, with FENCE, to be looked at. */
+/* What a producer knows of the ring: its entries as it left them, or, with FENCE, to be looked
+ * at. */
 #define KNOWN exp[next % N]
 
 /* newProducer: as they are. Spin makes one label twice of a loop that is inlined twice. */
@@ -213,8 +217,9 @@ inline forget()
 	skip
 }
 
-/* Producer.Claim and lookAt: yields rem; jumps to `over` when the block is being replaced. The state is loaded after the entry is
-   remembered: a mark not seen here is followed by a fence that the compare-and-swap runs into. */
+/* Producer.Claim and lookAt: yields rem; jumps to `over` when the block is being replaced. The
+ * state is loaded after the entry is remembered: a mark not seen here is followed by a fence
+ * that the compare-and-swap runs into. */
 inline remember()
 {
 #ifdef MUT_STATE_BEFORE_REMEMBER
@@ -239,7 +244,8 @@ inline remember()
 #endif
 }
 
-/* Producer.Commit: the compare-and-swap is the one publication; jumps to `refused` when it runs into a fence. */
+/* Producer.Commit: the compare-and-swap is the one publication; jumps to `refused` when it runs
+ * into a fence. */
 inline publish()
 {
 	do
@@ -281,7 +287,8 @@ inline publish()
 	od
 }
 
-/* adopt: entries are the truth, `commit` is a lower bound. (The epoch it counts up is not used by the exchange.) */
+/* adopt: entries are the truth, `commit` is a lower bound. (The epoch it counts up is not used
+ * by the exchange.) */
 inline adopt()
 {
 	d_step { retired = ALL; next = commit[BLK] };
@@ -324,7 +331,8 @@ inline adopt()
 }
 
 #ifdef WITH_Producer
-/* A block in the middle of its life: it holds the first N messages, and every other slot is retired. */
+/* A block in the middle of its life: it holds the first N messages, and every other slot is
+ * retired. */
 inline givenBlock()
 {
 	byte z;
@@ -338,7 +346,8 @@ inline givenBlock()
 /* The claim that has ended may have been broken: the next one is another, and looks. */
 #define ABORTED KNOWN = KNOWN | FENCE
 
-/* Its producer (process 1, which holds row 0 from the start), or, when `after` names a process, the successor that adopts it once that process has died. */
+/* Its producer (process 1, which holds row 0 from the start), or, when `after` names a process,
+ * the successor that adopts it once that process has died. */
 proctype Producer(byte me; byte after; byte upto)
 {
 	byte next, free, retired, slot, rem, minc, seen, j, k, m, v, exp[N];
@@ -366,7 +375,9 @@ proctype Producer(byte me; byte after; byte upto)
 		w1[slot] = next + 1;
 		if
 		:: w2[slot] = next + 1
-		:: atomic { ABORTS && !aborted -> aborted = 1; ABORTED; free = free | BIT(slot); slot = 0; rem = 0; goto unmark }	/* Producer.Abort */
+		/* Producer.Abort */
+		:: atomic { ABORTS && !aborted -> aborted = 1; ABORTED; free = free | BIT(slot); slot = 0; rem = 0;
+		           goto unmark }
 		fi;
 		publish();
 		atomic { next++; commit[0] = next };

@@ -1,7 +1,7 @@
 /* Cleaning and forced recovery: docs/protocol.md sections 1 and 4. */
 
-/* cleanRow: CLEANING, then the row lock (the proof of death), bits first and identity last. Locks are tried, never waited
-   for. Every step is idempotent. */
+/* cleanRow: CLEANING, then the row lock (the proof of death), bits first and identity last.
+ * Locks are tried, never waited for. Every step is idempotent. */
 inline cleanRow(row)
 {
 	if
@@ -30,7 +30,8 @@ inline cleanRow(row)
 		fi;
 		cleaning[row] = 0
 	:: else ->
-		/* somebody is cleaning, or only looking: a producer looks again after its next bounded sleep */
+		/* somebody is cleaning, or only looking: a producer looks again after its next bounded
+		 * sleep */
 		if
 		:: PRODUCERS & BIT(me) -> overdue = overdue | 128
 		:: else
@@ -38,8 +39,8 @@ inline cleanRow(row)
 	fi
 }
 
-/* Producer.releaseDead: a held-up producer cleans the dead rows. Probing a living row changes nothing, so that is left
-   out while nobody has died. */
+/* Producer.releaseDead: a held-up producer cleans the dead rows. Probing a living row changes
+ * nothing, so that is left out while nobody has died. */
 #define RELEASE_DEAD(row) \
 	if \
 	:: dead && (maskP & BIT(row)) && rowlock[row] == 0 -> cleanRow(row) \
@@ -59,14 +60,15 @@ inline releaseDead()
 }
 
 #ifdef WITH_Cleaner
-/* cleanup_dead_consumers: goes through the rows that have an identity. `after` names the process it waits for, so that
-   what the last one leaves behind can be judged. */
+/* cleanup_dead_consumers: goes through the rows that have an identity. `after` names the process
+ * it waits for, so that what the last one leaves behind can be judged. */
 proctype Cleaner(byte me; byte row; byte after)
 {
 	bit leftover;
 
 	{
-	atomic { !after || ((dead | gone) & BIT(after)); leftover = (after && ((maskL | maskP) & BIT(row)) && !rowlock[row] && !cleaning[row]) };
+	atomic { !after || ((dead | gone) & BIT(after));
+	        leftover = (after && ((maskL | maskP) & BIT(row)) && !rowlock[row] && !cleaning[row]) };
 	if
 	:: status[row] -> cleanRow(row)
 	:: else
@@ -83,8 +85,9 @@ proctype Cleaner(byte me; byte row; byte after)
 #endif
 
 #ifdef WITH_Prober
-/* probe of a row whose owner is dead, while cleaners come and go. The two bytes of a row are one range when the
-   cleaner holds both, and one question to the kernel tells that range from the owner's single byte. */
+/* probe of a row whose owner is dead, while cleaners come and go. The two bytes of a row are one
+ * range when the cleaner holds both, and one question to the kernel tells that range from the
+ * owner's single byte. */
 proctype Prober(byte row)
 {
 #ifdef MUT_PROBE_TWO_LOOKS
@@ -103,7 +106,8 @@ proctype Prober(byte row)
 #endif
 
 #ifdef WITH_Resetter
-/* ForceResetSlot with force: of an open claim (repairer.fence), or of a committed message (repairer.discard). */
+/* ForceResetSlot with force: of an open claim (repairer.fence), or of a committed message
+ * (repairer.discard). */
 proctype Resetter(byte me; bit fence)
 {
 	byte c, v;

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the protocol model exhaustively with Spin, then breaks it on purpose: every mutation has to be caught.
+"""Checks the protocol model exhaustively with Spin, then breaks it on purpose: every mutation has
+to be caught.
 
 Needs spin and gcc. README.md says what each configuration and each mutation is about.
 """
@@ -21,7 +22,9 @@ DEPTH = 1_000_000
 
 @dataclasses.dataclass
 class Config:
-    """Which processes run, with which constants; and the least number of states that a complete search must find."""
+    """Which processes run, with which constants; and the least number of states that a complete
+    search must find.
+    """
 
     name: str
     start: str
@@ -106,11 +109,13 @@ CONFIGS = [
            N=2, NBLK=4, DEATHS=1, KILLABLE=4, PRODUCERS=6),
     config("replace-twice", 350_000, "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
-    # Locks that participants share: three who want one, one of whom may die at any step, and somebody who cleans up after it.
+    # Locks that participants share: three who want one, one of whom may die at any step, and
+    # somebody who cleans up after it.
     config("lock", 2_700_000, "run Locker(1,2); run Locker(2,2); run Locker(3,1); run LockCleaner(4,1)",
            DEATHS=1, KILLABLE=2),
     config("lock-waits", 820_000, "run Locker(1,3); run Locker(2,2); run Locker(3,1)"),
-    # A row whose owner is evicted while it lives, twice, by operators who may die; somebody comes into the row afterwards, and one cleans it in the end.
+    # A row whose owner is evicted while it lives, twice, by operators who may die; somebody comes
+    # into the row afterwards, and one cleans it in the end.
     config("evict", 155_000, "run Member(1,2); run Member(2,2); run Evictor(3); run Evictor(4); run RowCleaner(5)",
            DEATHS=1, KILLABLE=30),
     # The same with more messages, deaths and readers at once.
@@ -128,7 +133,8 @@ CONFIGS = [
            N=2, NBLK=4, DEATHS=2, KILLABLE=14, PRODUCERS=30),
 ]
 
-# What Spin says of a violated property: an assertion by its text, a process that waits for ever by its end state.
+# What Spin says of a violated property: an assertion by its text, a process that waits for ever by
+# its end state.
 TORN = "w2["
 OVERRUN = "settling"
 WRONG_START = "c>=o"
@@ -216,7 +222,9 @@ class Result:
 
 
 def source(cfg, mutation, out):
-    """Writes the preprocessed model: spin would hand the constants to a shell, and they hold parentheses."""
+    """Writes the preprocessed model: spin would hand the constants to a shell, and they hold
+    parentheses.
+    """
     defines = dict(cfg.defines)
     defines["START"] = cfg.start
     for proctype in set(re.findall(r"run (\w+)", cfg.start)):
@@ -240,7 +248,8 @@ def check(cfg, mutation, workdir, memory):
     made = subprocess.run(["spin", "-a", "model.pml"], cwd=where, capture_output=True, text=True)
     if made.returncode or not (where / "pan.c").exists() or "Error" in made.stdout:
         return Result(failure="spin: " + (made.stdout + made.stderr).strip()[:300])
-    # No reduction: it does not know rendezvous in escapes. A mutant stops early, so its compile time is what counts.
+    # No reduction: it does not know rendezvous in escapes. A mutant stops early, so its compile
+    # time is what counts.
     cc = ["gcc", "-O2" if (cfg.large or cfg.floor > 500_000) and not mutation else "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={memory}"]
     if cfg.large:
         cc.append("-DCOLLAPSE")

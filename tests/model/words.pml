@@ -1,9 +1,10 @@
 /*
  * What the participants share, how they die, and what the checker alone knows.
  *
- * One step is one hardware access or one system call. `atomic` and `d_step` only join such an access with the private
- * computation around it, or stand for what the hardware or the kernel does indivisibly: compare-and-swap, exchange,
- * and/or, fetch-and-add, futex wait (compare and enqueue), wake all, a lock call, a rename.
+ * One step is one hardware access or one system call. `atomic` and `d_step` only join such an
+ * access with the private computation around it, or stand for what the hardware or the kernel does
+ * indivisibly: compare-and-swap, exchange, and/or, fetch-and-add, futex wait (compare and enqueue),
+ * wake all, a lock call, a rename.
  */
 
 #ifndef N
@@ -41,7 +42,8 @@
 #define SLOTS (N + SPARE)
 #define ALL ((1 << SLOTS) - 1)
 
-/* A ring entry: LOST, FENCE, tag (id + 1, 0 = empty), slot. Three bits of tag are enough for seven messages. */
+/* A ring entry: LOST, FENCE, tag (id + 1, 0 = empty), slot. Three bits of tag are enough for
+ * seven messages. */
 #define ENTRY(id, slot) ((((id) + 1) << 3) | (slot))
 #define FENCE 64
 #define LOST 128
@@ -57,9 +59,10 @@
 #define ANY 255
 
 /*
- * The counters `event`, `ctl_wake` and `scan_epoch` are only ever compared with an earlier load of the same counter. So
- * each is modelled by what the comparison yields: loading it sets the loader's bit, counting it up clears every bit, and
- * "still the same" is "my bit is still set". That is exact as long as the counter does not wrap around in between.
+ * The counters `event`, `ctl_wake` and `scan_epoch` are only ever compared with an earlier load of
+ * the same counter. So each is modelled by what the comparison yields: loading it sets the loader's
+ * bit, counting it up clears every bit, and "still the same" is "my bit is still set". That is
+ * exact as long as the counter does not wrap around in between.
  */
 
 /* The data file. */
@@ -99,7 +102,8 @@ byte order[NBLK];
 byte current;		/* checker: the newest block whose open has returned */
 #endif
 
-/* Known to the checker only; the protocol reads them nowhere, except to decide that a run is over. */
+/* Known to the checker only; the protocol reads them nowhere, except to decide that a run is
+ * over. */
 byte published[NBLK];    /* how many messages were published: the next id */
 byte dead;               /* bit per process */
 byte gone;               /* bit per process that ended by itself */
@@ -108,9 +112,10 @@ bit  broken;             /* an operator was told that the open claim is broken *
 bit  told_end;           /* a LOSSLESS reader was told SUPERSEDED */
 
 /*
- * Bounded sleeps are the recovery path after a death, so a sleep ends by its bound at most once for each death (`overdue`:
- * bit per row, bit 7 for the producer). Any other wake-up has to come from somebody living; one that does not come leaves
- * a process that waits for ever, which Spin reports as an invalid end state.
+ * Bounded sleeps are the recovery path after a death, so a sleep ends by its bound at most once for
+ * each death (`overdue`: bit per row, bit 7 for the producer). Any other wake-up has to come from
+ * somebody living; one that does not come leaves a process that waits for ever, which Spin reports
+ * as an invalid end state.
  */
 byte overdue;
 #ifdef TIMEOUTS
@@ -125,9 +130,10 @@ byte overdue;
 #define NO_PRODUCER ((PRODUCERS & ~(dead | gone)) == 0)
 
 /*
- * A plain store may become visible late. `commit` holds what was stored; a load by another process yields that or
- * anything it held before, so it may lag without limit and even step back. Only who owns row 0's lock after the writer's
- * death loads the exact value: the kernel drops the lock after the writer's memory has settled.
+ * A plain store may become visible late. `commit` holds what was stored; a load by another process
+ * yields that or anything it held before, so it may lag without limit and even step back. Only who
+ * owns row 0's lock after the writer's death loads the exact value: the kernel drops the lock after
+ * the writer's memory has settled.
  */
 inline loadCommit(x)
 {
@@ -220,7 +226,8 @@ end:	do
 #define BLK 0
 #endif
 
-/* Consumer.Close, cleanRow: a look at producer_waiting after a store that may let the producer go on. */
+/* Consumer.Close, cleanRow: a look at producer_waiting after a store that may let the producer
+ * go on. */
 inline wakeProducer()
 {
 	if

@@ -26,7 +26,8 @@ type language struct {
 	fields          bool
 }
 
-// knows reports whether there is such a name. A field of C is named with its struct, and the headers are not read that closely.
+// knows reports whether there is such a name. A field of C is named with its struct, and the
+// headers are not read that closely.
 func (l *language) knows(name string) bool {
 	of, field, isField := strings.Cut(name, ".")
 	return l.known[name] || isField && l.fields && l.known[of] && l.known[field]
@@ -44,7 +45,8 @@ func languages(t *testing.T) map[string]*language {
 	}
 	inCPP := union(cpp.functions, cpp.types)
 	for name := range declared(t, "*_schema.h", "*_schema.hpp").constants {
-		if strings.HasPrefix(name, "DATABLOCK_SCHEMA_") || strings.HasPrefix(name, "DATABLOCK_HPP_") { // what the macros consist of
+		// what the macros consist of
+		if strings.HasPrefix(name, "DATABLOCK_SCHEMA_") || strings.HasPrefix(name, "DATABLOCK_HPP_") {
 			continue
 		}
 		if c.constants[name] {
@@ -66,7 +68,8 @@ func TestTheReferenceNamesEveryPublicNameAndNoOther(t *testing.T) {
 	for name, l := range languages(t) {
 		t.Run(name, func(t *testing.T) {
 			if len(l.required) < 50 {
-				t.Fatalf("only %d public names were found: are they still written as this test looks for them?", len(l.required))
+				t.Fatalf("only %d public names were found: are they still written as this test looks for them?",
+					len(l.required))
 			}
 			missing := union(l.required)
 			for _, span := range named[name] {
@@ -96,14 +99,16 @@ func TestTheFunctionsOfCThatPagesNameExist(t *testing.T) {
 	c := declared(t, "*.h", "*.hpp")
 	for _, page := range []string{reference, "docs/choosing.md", "docs/getting-started.md", "README.md"} {
 		for _, name := range ofC.FindAllString(read(t, page), -1) {
-			if !c.words[name] && name != "datablock_ctypes" && !strings.HasSuffix(name, "_") && !strings.HasSuffix(name, ".h") {
+			if !c.words[name] && name != "datablock_ctypes" && !strings.HasSuffix(name, "_") &&
+				!strings.HasSuffix(name, ".h") {
 				t.Errorf("%s names %s, which no header has", page, name)
 			}
 		}
 	}
 }
 
-// namesIn are the code spans of each language's columns, in the tables whose heading names languages.
+// namesIn are the code spans of each language's columns, in the tables whose heading names
+// languages.
 func namesIn(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	named := map[string][]string{}

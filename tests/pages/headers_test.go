@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// header is what a header declares to its users: functions, types and constants by their names below namespace datablock, "recovery::metrics", "Producer::write".
+// header is what a header declares to its users: functions, types and constants by their names
+// below namespace datablock, "recovery::metrics", "Producer::write".
 type header struct {
 	functions map[string]bool
 	types     map[string]bool
@@ -70,7 +71,8 @@ type scanner struct {
 	at   int
 }
 
-// declarations reads what stands in a namespace, or in a class with that access at first, up to the closing brace. What is not visible outside is passed over.
+// declarations reads what stands in a namespace, or in a class with that access at first, up to the
+// closing brace. What is not visible outside is passed over.
 func (s *scanner) declarations(prefix string, reachable bool, access string) {
 	start, parentheses, visible := s.at, 0, reachable && access != "private"
 	pending := func() string { return strings.Join(strings.Fields(s.text[start:s.at]), " ") }
@@ -150,7 +152,8 @@ func (s *scanner) braces(prefix, pending string, visible bool) {
 }
 
 func (s *scanner) declaration(prefix, text string, visible bool) {
-	if !visible || strings.Contains(text, "friend ") || strings.Contains(text, "typedef ") || strings.Contains(text, "operator") || strings.HasSuffix(text, "= delete") {
+	if !visible || strings.Contains(text, "friend ") || strings.Contains(text, "typedef ") ||
+		strings.Contains(text, "operator") || strings.HasSuffix(text, "= delete") {
 		return
 	}
 	inClass := strings.HasSuffix(prefix, "::") && s.types[strings.TrimSuffix(prefix, "::")]
@@ -167,12 +170,15 @@ func (s *scanner) declaration(prefix, text string, visible bool) {
 	}
 }
 
-// function reports whether a name before a parenthesis is that of a function which is declared there.
+// function reports whether a name before a parenthesis is that of a function which is declared
+// there.
 func function(prefix, name string) bool {
 	switch {
-	case strings.Contains(name, ":"), strings.Contains(name, "~"): // a definition of what is declared elsewhere; a destructor
+	// a definition of what is declared elsewhere; a destructor
+	case strings.Contains(name, ":"), strings.Contains(name, "~"):
 	case name != strings.ToLower(name), strings.HasSuffix(name, "_"): // a macro, a member that is initialized
-	case name == "static_assert", strings.HasSuffix(prefix, name+"::"): // a constructor, which is documented as the class
+	// a constructor, which is documented as the class
+	case name == "static_assert", strings.HasSuffix(prefix, name+"::"):
 	default:
 		return true
 	}

@@ -1,4 +1,5 @@
-// Package pages_test keeps the pages true: links lead somewhere, and the reference names what there is, all of it.
+// Package pages_test keeps the pages true: links lead somewhere, and the reference names what there
+// is, all of it.
 package pages_test
 
 import (

@@ -11,7 +11,8 @@ import (
 	"testing"
 )
 
-// exported are the Go package's names: what it declares, and members of its types as "Producer.Claim". Those that are only reachable through a type of an internal package, or are a
+// exported are the Go package's names: what it declares, and members of its types as
+// "Producer.Claim". Those that are only reachable through a type of an internal package, or are a
 // struct's fields, are among `members`.
 func exported(t *testing.T) (names, members map[string]bool) {
 	t.Helper()

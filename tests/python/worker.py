@@ -1,5 +1,6 @@
-"""A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
-all languages share; this one uses datablock_ctypes, with NumPy for messages that are worth it.
+"""A producer or a consumer that a test starts, steers and kills. tests/README.md describes the
+command line and the line protocol, which the workers of all languages share; this one uses
+datablock_ctypes, with NumPy for messages that are worth it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from datablock_ctypes import Consumer, DataBlockError, Delivery, Forked, Invalid
 
 EXIT_USAGE, EXIT_OPEN_FAILED = 2, 3
 
-# ---- Payload -------------------------------------------------------------------------------------------------------------------------
+# ---- Payload
+# -------------------------------------------------------------------------------------------------------------------------
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -97,7 +99,9 @@ class Payload:
         return length
 
     def verify(self, slot: ReadSlot) -> tuple[int, bool]:
-        """The salt of the writer, and whether every byte is what that writer wrote for that id, and their number."""
+        """The salt of the writer, and whether every byte is what that writer wrote for that id, and
+        their number.
+        """
         data, length = slot.data, slot.length
         count, rest = divmod(length, 8)
         salt = 0
@@ -116,7 +120,8 @@ class Payload:
         return struct.pack("<Q", mix(mix(number) + (i + 1) * GOLDEN & MASK) ^ salt)
 
 
-# ---- Lines and arguments -------------------------------------------------------------------------------------------------------------
+# ---- Lines and arguments
+# -------------------------------------------------------------------------------------------------------------
 
 
 def usage(text: str) -> NoReturn:
@@ -134,7 +139,9 @@ def say_error(error: DataBlockError) -> None:
 
 
 class Options:
-    """The --key=value arguments. A key that is not asked for is an error: a misspelt one would change what a test means."""
+    """The --key=value arguments. A key that is not asked for is an error: a misspelt one would
+    change what a test means.
+    """
 
     def __init__(self, arguments: list[str]) -> None:
         self._given: dict[str, str] = {}
@@ -196,7 +203,8 @@ class Range:
         return f"first={self.first} last={self.last}" if self.count else "first=- last=-"
 
 
-# ---- Producing -----------------------------------------------------------------------------------------------------------------------
+# ---- Producing
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 class ProducingWorker:
@@ -290,7 +298,8 @@ class ProducingWorker:
         return [self.open_block, lambda: self.block.write().__enter__(), lambda: self.block.send(b""), self.block.close]
 
 
-# ---- Consuming -----------------------------------------------------------------------------------------------------------------------
+# ---- Consuming
+# -----------------------------------------------------------------------------------------------------------------------
 
 
 class ConsumingWorker:
@@ -362,8 +371,8 @@ class ConsumingWorker:
             say(f"released {slot.id}")
 
     def _read(self, n: int) -> None:
-        """Read n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of
-        missed messages says."""
+        """Read n messages, or until the stream ends if n is 0. A message is bad if a byte of it is
+        wrong, or if its id is not the one that the number of missed messages says."""
         read, end = Range(), "OK"
         missed = bad = total = 0
         try:
@@ -389,11 +398,14 @@ class ConsumingWorker:
 
 Worker = Union[ProducingWorker, ConsumingWorker]
 
-# ---- Children ------------------------------------------------------------------------------------------------------------------------
+# ---- Children
+# ------------------------------------------------------------------------------------------------------------------------
 
 
 def linger() -> NoReturn:
-    """A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it."""
+    """A child that keeps all it inherited but the test's pipes, and ends by itself if the test
+    forgets it.
+    """
     for descriptor in (0, 1, 2):
         os.close(descriptor)
     signal.alarm(60)
@@ -477,7 +489,8 @@ def child_command(word: str, name: str, worker: Worker) -> bool:
     return True
 
 
-# ---- Roles ---------------------------------------------------------------------------------------------------------------------------
+# ---- Roles
+# ---------------------------------------------------------------------------------------------------------------------------
 
 
 def recover_block(name: str, options: Options) -> None:

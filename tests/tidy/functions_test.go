@@ -14,7 +14,8 @@ type function struct {
 	first, lines int
 }
 
-// functions finds the functions of a file: Go's by its parser, Python's by indentation, others by their braces.
+// functions finds the functions of a file: Go's by its parser, Python's by indentation, others by
+// their braces.
 func (f *text) functions() []function {
 	switch f.language {
 	case "go":
@@ -44,7 +45,8 @@ func (f *text) functionsOfGo() (found []function) {
 
 var definition = regexp.MustCompile(`^(\s*)(?:async )?def (\w+)`)
 
-// functionsOfPython: a function ends before the first line that is indented no more than its beginning. Functions within it are part of it.
+// functionsOfPython: a function ends before the first line that is indented no more than its
+// beginning. Functions within it are part of it.
 func (f *text) functionsOfPython() (found []function) {
 	for i, line := range f.bare {
 		m := definition.FindStringSubmatch(line)
@@ -74,7 +76,8 @@ func indent(line string) int { return len(line) - len(strings.TrimLeft(line, " \
 
 var (
 	named     = regexp.MustCompile(`([\w~]+)\s*\(`)
-	statement = regexp.MustCompile(`^\s*(?:\}\s*)?(?:if|for|while|switch|do|else|catch|return|namespace|struct|class|enum|union|extern|typedef)\b`)
+	statement = regexp.MustCompile(
+		`^\s*(?:\}\s*)?(?:if|for|while|switch|do|else|catch|return|namespace|struct|class|enum|union|extern|typedef)\b`)
 )
 
 // functionsWithBraces: a pair of braces behind a parameter list, which lies in no other function.

@@ -143,7 +143,8 @@ func startsComment(language, line string, at int) bool {
 	return true
 }
 
-// closes is the length of the string or character at the beginning of s, or 0 where it has no end, as the apostrophe of a number.
+// closes is the length of the string or character at the beginning of s, or 0 where it has no end,
+// as the apostrophe of a number.
 func closes(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {

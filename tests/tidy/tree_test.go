@@ -11,7 +11,8 @@ import (
 
 // languages are told by the ends of names. Other files are not read.
 var languages = map[string]string{
-	".go": "go", ".s": "asm", ".c": "c", ".h": "c", ".hpp": "c++", ".cpp": "c++", ".rs": "rust", ".java": "java", ".js": "js", ".mjs": "js",
+	".go": "go", ".s": "asm", ".c": "c", ".h": "c", ".hpp": "c++", ".cpp": "c++", ".rs": "rust", ".java": "java",
+	".js": "js", ".mjs": "js",
 	".py": "python", ".pyi": "python", ".sh": "shell", ".cmake": "cmake", "CMakeLists.txt": "cmake", "Makefile": "make",
 	".md": "markdown", ".pml": "promela",
 }

@@ -1,6 +1,7 @@
 /*
- * One producer and several readers of all deliveries exchange messages through a block in plain memory, for so many seconds. Payloads are plain memory, so ThreadSanitizer reports
- * whatever the protocol does not order; every message is checked as well, word by word and in its turn.
+ * One producer and several readers of all deliveries exchange messages through a block in plain
+ * memory, for so many seconds. Payloads are plain memory, so ThreadSanitizer reports whatever the
+ * protocol does not order; every message is checked as well, word by word and in its turn.
  *
  * Usage: exchange SECONDS
  */
@@ -19,8 +20,10 @@
 enum { WORDS = SLOT_SIZE / 8, MAX_HOLDS = 3, STAY = 0 };
 
 /*
- * What a reader does: how many messages it holds, how many it reads before it leaves and comes again (about; STAY: never), and whether it polls. One that sleeps says so to the
- * producer, and that orders what it has read before, too: to have nothing but the cursor or the pin for it, it has to poll.
+ * What a reader does: how many messages it holds, how many it reads before it leaves and comes
+ * again (about; STAY: never), and whether it polls. One that sleeps says so to the producer, and
+ * that orders what it has read before, too: to have nothing but the cursor or the pin for it, it
+ * has to poll.
  */
 static const struct plan {
     uint32_t delivery, holds;
@@ -28,9 +31,12 @@ static const struct plan {
     uint32_t visit;
     bool polls;
 } plan[READERS + 1] = {
-    [1] = {DATABLOCK_LAYOUT_LOSSLESS, 3, START_NEXT, STAY, true},    [2] = {DATABLOCK_LAYOUT_LOSSLESS, 1, START_NEXT, 20, false},
-    [3] = {DATABLOCK_LAYOUT_LOSSLESS, 2, START_OLDEST, 20, false},   [4] = {DATABLOCK_LAYOUT_ORDERED, 3, START_NEXT, STAY, true},
-    [5] = {DATABLOCK_LAYOUT_ORDERED, 2, START_OLDEST, 50, false},    [6] = {DATABLOCK_LAYOUT_LATEST, 2, START_NEXT, 50, false},
+    [1] = {DATABLOCK_LAYOUT_LOSSLESS, 3, START_NEXT, STAY, true},
+        [2] = {DATABLOCK_LAYOUT_LOSSLESS, 1, START_NEXT, 20, false},
+    [3] = {DATABLOCK_LAYOUT_LOSSLESS, 2, START_OLDEST, 20, false},
+        [4] = {DATABLOCK_LAYOUT_ORDERED, 3, START_NEXT, STAY, true},
+    [5] = {DATABLOCK_LAYOUT_ORDERED, 2, START_OLDEST, 50, false},
+        [6] = {DATABLOCK_LAYOUT_LATEST, 2, START_NEXT, 50, false},
 };
 
 static double seconds;
@@ -92,7 +98,8 @@ static void check_payload(uint32_t row, const datablock_read_slot *slot) {
     }
     for (uint64_t i = 0; 8 * i < slot->length; i++) {
         if (words[i] != word_of(slot->id, i)) {
-            fail("row %u: word %llu of message %llu is %llu", row, (unsigned long long)i, (unsigned long long)slot->id, (unsigned long long)words[i]);
+            fail("row %u: word %llu of message %llu is %llu", row, (unsigned long long)i, (unsigned long long)slot->id,
+                 (unsigned long long)words[i]);
         }
     }
 }
@@ -129,9 +136,10 @@ static bool visit(consumer *c, const struct plan *p, uint64_t *random) {
         if (result != DONE) {
             fail("row %u is told %d at message %llu", row, result, (unsigned long long)expected);
         }
-        if (lossless ? slot->missed != 0 || slot->id < expected || (bound && slot->id != expected) : slot->id != expected + slot->missed) {
-            fail("row %u gets message %llu and missed %llu, expected %llu", row, (unsigned long long)slot->id, (unsigned long long)slot->missed,
-                 (unsigned long long)expected);
+        if (lossless ? slot->missed != 0 || slot->id < expected || (bound && slot->id != expected)
+            : slot->id != expected + slot->missed) {
+            fail("row %u gets message %llu and missed %llu, expected %llu", row, (unsigned long long)slot->id,
+                 (unsigned long long)slot->missed, (unsigned long long)expected);
         }
         bound = lossless && c->join_epoch == 0;
         expected = slot->id + 1;
@@ -139,7 +147,8 @@ static bool visit(consumer *c, const struct plan *p, uint64_t *random) {
         check_payload(row, slot);
         count++;
         while (count > 0 && (count == p->holds || next_random(random) % 2 == 0)) {
-            uint32_t which = lossless ? 0 : (uint32_t)(next_random(random) % count); /* LOSSLESS messages end in order */
+            /* LOSSLESS messages end in order */
+            uint32_t which = lossless ? 0 : (uint32_t)(next_random(random) % count);
             check_payload(row, &held[which]);
             if (read_end(c, &held[which]) != DONE) {
                 fail("row %u: message %llu was used again while it was held", row, (unsigned long long)held[which].id);
@@ -196,7 +205,8 @@ int main(int argc, char **argv) {
     }
     putchar('\n');
     if (had[1] != writer.next) {
-        fail("the LOSSLESS reader has had %llu of %llu messages", (unsigned long long)had[1], (unsigned long long)writer.next);
+        fail("the LOSSLESS reader has had %llu of %llu messages", (unsigned long long)had[1],
+             (unsigned long long)writer.next);
     }
     return 0;
 }

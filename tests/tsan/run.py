@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Runs exchange.c under ThreadSanitizer; then again with one memory order weakened at a time, which has to be reported as a data race.
+"""Runs exchange.c under ThreadSanitizer; then again with one memory order weakened at a time, which
+has to be reported as a data race.
 
-ThreadSanitizer follows release and acquire only: to it, a sequentially consistent access is both at once. So it sees orders that publish something (here a payload), and misses
-those for which two sides must not both overlook each other (PIN and RECHECK, WAITING, LOSSLESS_MASK, ...): these are what tests/weak/ is for.
+ThreadSanitizer follows release and acquire only: to it, a sequentially consistent access is both at
+once. So it sees orders that publish something (here a payload), and misses those for which two
+sides must not both overlook each other (PIN and RECHECK, WAITING, LOSSLESS_MASK, ...): these are
+what tests/weak/ is for.
 
 Usage: run.py [--compiler gcc|clang] [--seconds S]. With DATABLOCK_SOAK=1 it runs for two minutes.
 """
@@ -31,7 +34,8 @@ def command(*words):
 
 def build(compiler, program, *more):
     command(compiler, *FLAGS, *more, "-c", HERE / "exchange.c", "-o", f"{program}.o")
-    # gcc's runtime for both: what the two compilers call is the same, and Debian's clang comes without one.
+    # gcc's runtime for both: what the two compilers call is the same, and Debian's clang comes
+    # without one.
     command("gcc", "-fsanitize=thread", "-pthread", f"{program}.o", "-o", program)
 
 

@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Checks tests/vectors/schemas.json without any of DataBlock: the hashes with hashlib, and with a C compiler the offsets of every schema whose text leaves the layout to the rules."""
+"""Checks tests/vectors/schemas.json without any of DataBlock: the hashes with hashlib, and with a C
+compiler the offsets of every schema whose text leaves the layout to the rules.
+"""
 
 import hashlib
 import json
@@ -55,7 +57,9 @@ def natural(kind):
 
 
 def declare(struct, indent="    "):
-    """The members as one writes them, without a word about where they are. Names get an x: some are C's."""
+    """The members as one writes them, without a word about where they are. Names get an x: some are
+    C's.
+    """
     lines = []
     for name, kind, dims, _ in struct["fields"]:
         of = C[kind] if isinstance(kind, str) else declare(kind, indent + "    ")

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Golden schemas as structs of a language: native.py BUILD c|cpp|go|python
 
-Two ways, and each must give the 32 bytes of tests/vectors/schemas.json. What `datablock-admin schema generate` writes for every golden schema is compiled, and the schema derived back from the struct;
-and the structs in native/, written by hand, are. What a language has no words for stands in UNSAID, with the reason, and where it compiles must really come out different: nobody is to be
-told less than what holds.
+Two ways, and each must give the 32 bytes of tests/vectors/schemas.json. What `datablock-admin
+schema generate` writes for every golden schema is compiled, and the schema derived back from the
+struct; and the structs in native/, written by hand, are. What a language has no words for stands in
+UNSAID, with the reason, and where it compiles must really come out different: nobody is to be told
+less than what holds.
 """
 
 import dataclasses

@@ -80,7 +80,8 @@ static inline void block_reader(uint32_t row, uint32_t delivery) {
     }
 }
 
-/* One that has attached before the first message. setup() is no thread of the search: its accesses are plain ones. */
+/* One that has attached before the first message. setup() is no thread of the search: its
+ * accesses are plain ones. */
 static inline void block_attached(uint32_t row, uint32_t delivery) {
     block_reader(row, delivery);
     go_attach(&reader[row], START_NEXT);
@@ -90,7 +91,8 @@ static inline void block_attached(uint32_t row, uint32_t delivery) {
 static inline void fill(datablock_write_slot *slot) { *(uint64_t *)slot->data = 1000 + slot->id; }
 
 static inline void look_at(const consumer *c, const datablock_read_slot *slot) {
-    weak_check(slot->length == 8 && *(const uint64_t *)slot->data == 1000 + slot->id, "row %u reads message %llu torn", c->row_number, (ull)slot->id);
+    weak_check(slot->length == 8 && *(const uint64_t *)slot->data == 1000 + slot->id, "row %u reads message %llu torn",
+               c->row_number, (ull)slot->id);
 }
 
 static inline void look_and_release(consumer *c, const datablock_read_slot *slot) {
@@ -98,7 +100,8 @@ static inline void look_and_release(consumer *c, const datablock_read_slot *slot
     weak_check(read_end(c, slot) == DONE, "row %u releases a slot that was used again", c->row_number);
 }
 
-/* The writer's whole life, polling with the inline claim while it is held up, or, ONCE, until it is. */
+/* The writer's whole life, polling with the inline claim while it is held up, or, ONCE, until it
+ * is. */
 static inline void write_all(void) {
     while (writer.next < MESSAGES) {
         datablock_write_slot slot;
@@ -115,7 +118,8 @@ static inline void write_all(void) {
 /* What a reader is given: the id that follows, unless it was told what it missed. */
 static inline void check_turn(const consumer *c, const datablock_read_slot *slot, uint64_t expected) {
     weak_check(slot->id == expected + slot->missed && (slot->missed == 0 || c->delivery != DATABLOCK_LAYOUT_LOSSLESS),
-               "row %u gets message %llu and missed %llu, expected %llu", c->row_number, (ull)slot->id, (ull)slot->missed, (ull)expected);
+               "row %u gets message %llu and missed %llu, expected %llu", c->row_number, (ull)slot->id,
+                   (ull)slot->missed, (ull)expected);
 }
 
 /* A reader that polls until it has had the last message, with up to HOLDS of them in its hands. */

@@ -42,7 +42,8 @@ extern struct Thread {
 } thread[MAX_THREADS];
 extern int threads, current; /* current: the one that runs, -1: none */
 
-/* Why the last thread that ran gave way. FAILED: a property is violated, and `failure` says which; LEARNED: the search begins anew. */
+/* Why the last thread that ran gave way. FAILED: a property is violated, and `failure` says
+ * which; LEARNED: the search begins anew. */
 typedef enum { NOTHING, PARKED, FAILED, LEARNED } Why;
 extern Why why;
 extern char failure[400];
@@ -79,7 +80,8 @@ bool states_visit(void); /* false: it is known */
 /* Whether a thread of the scenario is running, and the accesses to this address are checked. */
 bool search_checks(const volatile void *at);
 
-/* An operation of the running thread: gives way to the search, and returns what the program gets to see. */
+/* An operation of the running thread: gives way to the search, and returns what the program gets
+ * to see. */
 uint64_t search_operation(Operation op);
 
 /* A plain access of the running thread. */

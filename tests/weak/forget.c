@@ -1,7 +1,10 @@
 /* Forgets what no future operation can tell apart, so that fewer states differ. */
 #include "machine.h"
 
-static void forget_stamps(View *view, uint8_t l, uint8_t gone) { view->seen[l] = view->seen[l] > gone ? (uint8_t)(view->seen[l] - gone) : 1; }
+static void forget_stamps(View *view, uint8_t l, uint8_t gone)
+{
+    view->seen[l] = view->seen[l] > gone ? (uint8_t)(view->seen[l] - gone) : 1;
+}
 
 /* Drops the messages that every thread has left behind. */
 static void forget_messages(void)
@@ -88,7 +91,8 @@ static void forget_epochs(void)
     }
 }
 
-/* Only a write that something can still be put before tells sets apart: the others lose their numbers. */
+/* Only a write that something can still be put before tells sets apart: the others lose their
+ * numbers. */
 static void forget_sc(void)
 {
     for (int t = 0; t < machine.threads; t++) {

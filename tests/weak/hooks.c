@@ -1,4 +1,5 @@
-/* The functions that code compiled with -fsanitize=thread calls before its plain accesses, and instead of its atomic ones. */
+/* The functions that code compiled with -fsanitize=thread calls before its plain accesses, and
+ * instead of its atomic ones. */
 #include "checker.h"
 #include "weak.h"
 
@@ -26,7 +27,8 @@ ACCESSES(16)
 void __tsan_read_range(void *at, size_t size) { search_access(at, size, false); }
 void __tsan_write_range(void *at, size_t size) { search_access(at, size, true); }
 
-/* Whether the access is checked as an atomic one. A relaxed one to what something else publishes is checked as a plain one, and done. */
+/* Whether the access is checked as an atomic one. A relaxed one to what something else publishes
+ * is checked as a plain one, and done. */
 static bool checked(const volatile void *at, int size, int order, bool write)
 {
     if (!search_checks(at))
@@ -39,7 +41,8 @@ static bool checked(const volatile void *at, int size, int order, bool write)
 
 static uint64_t operation(Kind kind, volatile void *at, int size, int order, uint64_t operand)
 {
-    return search_operation((Operation){.kind = kind, .size = size, .order = order, .at = (char *)at, .operand = operand});
+    return search_operation(
+        (Operation){.kind = kind, .size = size, .order = order, .at = (char *)at, .operand = operand});
 }
 
 /* Memory that is not shared, or a thread that is none: the plain operation. */
@@ -100,7 +103,8 @@ void __tsan_atomic_signal_fence(int order) { (void)order; }
 
 void weak_wait(uint32_t *word, uint32_t expected)
 {
-    search_operation((Operation){.kind = WAIT, .size = 4, .order = __ATOMIC_RELAXED, .at = (char *)word, .expected = expected});
+    search_operation(
+        (Operation){.kind = WAIT, .size = 4, .order = __ATOMIC_RELAXED, .at = (char *)word, .expected = expected});
 }
 
 void weak_wake(uint32_t *word) { search_operation((Operation){.kind = WAKE, .at = (char *)word}); }

@@ -1,5 +1,6 @@
 /*
- * The checker checked: each test asks whether an outcome is possible, and litmus.py knows what RC11 says. ORDER is the order in question.
+ * The checker checked: each test asks whether an outcome is possible, and litmus.py knows what RC11
+ * says. ORDER is the order in question.
  */
 #include "weak.h"
 

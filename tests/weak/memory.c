@@ -1,16 +1,22 @@
 /*
- * An operational form of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in C/C++11, PLDI 2017).
+ * An operational form of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential
+ * Consistency in C/C++11, PLDI 2017).
  *
- * Each location has its messages in modification order. A thread may read any message that is not older than what it has seen of the location, and may write
- * after any such message, but not between a read-modify-write and what that read. A view says what was seen: of every location, of
- * every thread's plain accesses (happens-before), and of every thread's sequentially consistent accesses. Release puts a view into a message, acquire takes it out.
+ * Each location has its messages in modification order. A thread may read any message that is not
+ * older than what it has seen of the location, and may write after any such message, but not
+ * between a read-modify-write and what that read. A view says what was seen: of every location, of
+ * every thread's plain accesses (happens-before), and of every thread's sequentially consistent
+ * accesses. Release puts a view into a message, acquire takes it out.
  *
- * Sequentially consistent accesses have a partial order of their own, RC11's psc, that need not agree with the order in which this
- * program happens to do them: each has the set of those before it, closed, one number for each thread. An access that has to come before an older one
- * (it reads, or writes, before an older write) is added to all sets that hold that one; if it is itself among them, there is a cycle and the choice is forbidden.
+ * Sequentially consistent accesses have a partial order of their own, RC11's psc, that need not
+ * agree with the order in which this program happens to do them: each has the set of those before
+ * it, closed, one number for each thread. An access that has to come before an older one (it reads,
+ * or writes, before an older write) is added to all sets that hold that one; if it is itself among
+ * them, there is a cycle and the choice is forbidden.
  *
- * Not modelled: sequentially consistent fences, and the load buffering that RC11 forbids too. Two edges of psc are left out
- * where an acquire that is not sequentially consistent is followed by an access of the same word: more is allowed then, never less.
+ * Not modelled: sequentially consistent fences, and the load buffering that RC11 forbids too. Two
+ * edges of psc are left out where an acquire that is not sequentially consistent is followed by an
+ * access of the same word: more is allowed then, never less.
  */
 #include "machine.h"
 
@@ -33,8 +39,15 @@ static void give_up(const char *why)
     exit(2);
 }
 
-static bool acquires(int order) { return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST; }
-static bool releases(int order) { return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST; }
+static bool acquires(int order)
+{
+    return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL ||
+        order == __ATOMIC_SEQ_CST;
+}
+static bool releases(int order)
+{
+    return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
 
 static void join(View *a, const View *b)
 {
@@ -86,7 +99,8 @@ void memory_begin(int threads)
     machine.bucket = start;
     machine.messages = memory_locations;
     for (int l = 0; l < memory_locations; l++)
-        machine.message[l] = (Message){.value = load(&memory_location[l]), .location = (uint8_t)l, .stamp = 1, .view = start};
+        machine.message[l] =
+            (Message){.value = load(&memory_location[l]), .location = (uint8_t)l, .stamp = 1, .view = start};
 }
 
 /* ---- Choices ---- */
@@ -104,13 +118,15 @@ int memory_choices(int thread, const Operation *op, Choice choice[MAX_CHOICES])
     View view = machine.thread[thread].now;
     if (op->kind == WAIT)
         join(&view, &machine.bucket);
-    for (int m = machine.messages; m-- > 0;) { /* the newest first: what goes wrong without any weakness has the shortest trace */
+    /* the newest first: what goes wrong without any weakness has the shortest trace */
+    for (int m = machine.messages; m-- > 0;) {
         const Message *message = &machine.message[m];
         if (message->location != l || message->stamp < view.seen[l])
             continue;
         if (n == MAX_CHOICES)
             give_up("too many choices");
-        bool writes = op->kind != LOAD && op->kind != WAIT && (op->kind != COMPARE_EXCHANGE || message->value == op->expected);
+        bool writes = op->kind != LOAD && op->kind != WAIT &&
+            (op->kind != COMPARE_EXCHANGE || message->value == op->expected);
         if (writes && message->followed)
             continue;
         choice[n++] = (Choice){reads(op->kind) ? m : -1, writes ? m : -1};
@@ -290,7 +306,8 @@ bool memory_apply(int thread, const Operation *op, Choice choice, uint64_t *resu
 bool memory_access(int thread, int plain, bool write)
 {
     const Set *before = &machine.thread[thread].now.before;
-    if (machine.plain[plain].write && machine.plain[plain].writer != thread && !holds(before, machine.plain[plain].writer, machine.plain[plain].write))
+    if (machine.plain[plain].write && machine.plain[plain].writer != thread &&
+        !holds(before, machine.plain[plain].writer, machine.plain[plain].write))
         return false;
     if (!write) {
         machine.plain[plain].read[thread] = before->of[thread];

@@ -20,17 +20,20 @@ typedef struct Operation {
     uint64_t expected; /* COMPARE_EXCHANGE, WAIT */
 } Operation;
 
-/* One of the ways in which an operation may go: which message it reads and after which one it writes. */
+/* One of the ways in which an operation may go: which message it reads and after which one it
+ * writes. */
 typedef struct Choice {
     int read; /* index of a message, -1: none */
     int after; /* index of a message, -1: does not write */
 } Choice;
 
-/* What is kept between operations: everything that the search saves and restores. Same bytes, same future. */
+/* What is kept between operations: everything that the search saves and restores. Same bytes,
+ * same future. */
 extern struct Machine machine;
 size_t memory_bytes(void);
 
-/* The words, fixed for one search: atomic ones by address, and the 8-byte words that are accessed plainly. */
+/* The words, fixed for one search: atomic ones by address, and the 8-byte words that are
+ * accessed plainly. */
 extern struct Location {
     char *at;
     int size;
@@ -43,7 +46,8 @@ extern bool memory_fences; /* used anywhere in the program; if not, what an acqu
 void memory_begin(int threads);
 int memory_choices(int thread, const Operation *op, Choice choice[MAX_CHOICES]);
 
-/* Does it, and says what the program gets to see. False: RC11 forbids this choice, and the machine must be restored. */
+/* Does it, and says what the program gets to see. False: RC11 forbids this choice, and the
+ * machine must be restored. */
 bool memory_apply(int thread, const Operation *op, Choice choice, uint64_t *result);
 
 /* Whether the plain access is ordered with all conflicting ones before it. */

@@ -1,6 +1,8 @@
-"""Errors that somebody could make in the protocol's code, as changes of its text: each is applied to a copy, and has to be caught.
+"""Errors that somebody could make in the protocol's code, as changes of its text: each is applied
+to a copy, and has to be caught.
 
-An old text that is not found exactly once fails the run: then the code has changed, and its mutation has to follow.
+An old text that is not found exactly once fails the run: then the code has changed, and its
+mutation has to follow.
 """
 
 import dataclasses
@@ -22,7 +24,8 @@ def mutation(name, scenario, file, *changes):
     return Mutation(name, scenario, file, list(changes))
 
 
-# The changes of a mutation are (old text, new text); a line that moves is taken out by one and put in by another.
+# The changes of a mutation are (old text, new text); a line that moves is taken out by one and put
+# in by another.
 SCAN_LOAD = """    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_inline_entry_empty(entry) ? -1 :"""

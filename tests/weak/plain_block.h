@@ -1,4 +1,5 @@
-/* A block in plain memory: both files as arrays, one producer, READERS consumers, and their private state as the library sets it up. */
+/* A block in plain memory: both files as arrays, one producer, READERS consumers, and their
+ * private state as the library sets it up. */
 #ifndef PLAIN_BLOCK_H
 #define PLAIN_BLOCK_H
 

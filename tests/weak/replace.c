@@ -1,6 +1,7 @@
 /*
- * A forced replacer marks the state and fences the next entry while the producer writes: nothing is published behind the fence, and a reader (READER: its delivery) that is told
- * SUPERSEDED has had everything.
+ * A forced replacer marks the state and fences the next entry while the producer writes: nothing is
+ * published behind the fence, and a reader (READER: its delivery) that is told SUPERSEDED has had
+ * everything.
  */
 #include "block.h"
 
@@ -44,13 +45,15 @@ static void write_on(void) {
 static void replace(void) {
     const block b = plain_block();
     uint32_t *state = datablock_inline_u32(b.data, DATABLOCK_LAYOUT_STATE), before = DATABLOCK_LAYOUT_STATE_READY;
-    (void)__atomic_compare_exchange_n(state, &before, DATABLOCK_LAYOUT_STATE_REPLACING, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    (void)__atomic_compare_exchange_n(state, &before, DATABLOCK_LAYOUT_STATE_REPLACING, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST);
     for (;;) {
         uint64_t next = go_next(&b), entry = go_entry(&b, next);
         if (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, next) >= 0) {
             continue;
         }
-        if (__atomic_compare_exchange_n(entry_of(&b, next), &entry, entry | DATABLOCK_INLINE_FENCE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        if (__atomic_compare_exchange_n(entry_of(&b, next), &entry, entry | DATABLOCK_INLINE_FENCE, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
             told.fenced = next;
             break;
         }
@@ -93,6 +96,8 @@ void setup(void) {
 }
 
 void finish(void) {
-    weak_check(writer.next <= told.fenced, "message %llu is published behind the fence at %llu", (ull)writer.next - 1, (ull)told.fenced);
-    weak_check(!READER || told.had == writer.next, "the reader was told that all was over and has not had message %llu", (ull)told.had);
+    weak_check(writer.next <= told.fenced, "message %llu is published behind the fence at %llu", (ull)writer.next - 1,
+               (ull)told.fenced);
+    weak_check(!READER || told.had == writer.next, "the reader was told that all was over and has not had message %llu",
+               (ull)told.had);
 }

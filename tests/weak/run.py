@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks the inline fast path against the weak memory of C11. Then weakens one memory order at a time, and makes one error at a time: each has to be caught.
+"""Checks the inline fast path against the weak memory of C11. Then weakens one memory order at a
+time, and makes one error at a time: each has to be caught.
 
 Needs gcc. README.md says what each scenario and each weakening is about.
 """
@@ -25,8 +26,9 @@ LIMIT = 1200  # seconds for one search
 
 @dataclasses.dataclass
 class Scenario:
-    """A C file with its constants, and the number of states that a complete search has found: fewer than half of them, and the scenario got weaker (another compiler, whose stacks look
-    different, finds a few more or less)."""
+    """A C file with its constants, and the number of states that a complete search has found: fewer
+    than half of them, and the scenario got weaker (another compiler, whose stacks look different,
+    finds a few more or less)."""
 
     name: str
     source: str
@@ -83,7 +85,8 @@ SCENARIOS = [
     scenario("large-replace-ordered", "replace.c", 157_812, True, N=1, MESSAGES=2, READER=ORDERED),
 ]
 
-# Order, what it is weakened to, the scenario that catches it. README.md says why the others are as they are.
+# Order, what it is weakened to, the scenario that catches it. README.md says why the others are as
+# they are.
 WEAKENINGS = [
     ("PUBLISH", "ACQ_REL", "latest-1"),
     ("PUBLISH", "ACQ_REL", "join-latest"),
@@ -188,7 +191,8 @@ def check(workdir, name, source, defines, tree=ROOT):
     if tree == ROOT:
         flags.append("-Werror")
     try:
-        # -fsanitize=thread when compiling alone: the calls that it makes are answered by the checker.
+        # -fsanitize=thread when compiling alone: the calls that it makes are answered by the
+        # checker.
         command(["gcc", *WARNINGS, "-O1", "-fsanitize=thread", *flags, "-c", HERE / source, "-o", f"{program}.o"])
         command(["gcc", f"{program}.o", *(workdir / f"{c}.o" for c in CHECKER), "-o", program])
     except RuntimeError as e:

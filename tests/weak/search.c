@@ -1,11 +1,13 @@
 /*
- * Tries every interleaving of the threads and every choice that memory.c leaves to each operation, depth first, and follows a state once.
+ * Tries every interleaving of the threads and every choice that memory.c leaves to each operation,
+ * depth first, and follows a state once.
  *
- * Going back means copying the bytes of stacks, registers and memory back (states.c). So a thread may do anything but what leaves those bytes: no
- * allocation, no files, no clocks.
+ * Going back means copying the bytes of stacks, registers and memory back (states.c). So a thread
+ * may do anything but what leaves those bytes: no allocation, no files, no clocks.
  *
- * Which words there are is found out on the way. A word that only one thread uses, or that nobody writes, is no reason to try another order: its
- * operations are done at once. Whatever is learned that changes the numbering, or that makes such a word a shared one, begins the search anew.
+ * Which words there are is found out on the way. A word that only one thread uses, or that nobody
+ * writes, is no reason to try another order: its operations are done at once. Whatever is learned
+ * that changes the numbering, or that makes such a word a shared one, begins the search anew.
  */
 #include "checker.h"
 #include "weak.h"
@@ -53,7 +55,8 @@ static int plain_of(uintptr_t word)
     return -1;
 }
 
-/* Whether the thread's next operation can be done before all others without leaving anything out. */
+/* Whether the thread's next operation can be done before all others without leaving anything
+ * out. */
 static bool at_once(int t)
 {
     const Operation *op = &running[t].next;
@@ -76,7 +79,8 @@ static bool at_once(int t)
         return true;
     }
     if (memory_location[l].size != op->size || plain_of((uintptr_t)op->at / 8) >= 0) {
-        snprintf(failure, sizeof failure, "%s is accessed in two sizes, or both plainly and atomically", scenario_name(op->at));
+        snprintf(failure, sizeof failure, "%s is accessed in two sizes, or both plainly and atomically",
+                 scenario_name(op->at));
         why = FAILED;
         return true;
     }
@@ -107,7 +111,8 @@ void search_access(const volatile void *at, size_t size, bool write)
             thread_stop(LEARNED);
         }
         if (!memory_access(current, p, write))
-            weak_fail("data race: %s %s %s", thread[current].name, write ? "writes" : "reads", scenario_name((const void *)at));
+            weak_fail("data race: %s %s %s", thread[current].name, write ? "writes" : "reads",
+                      scenario_name((const void *)at));
     }
 }
 
@@ -169,7 +174,8 @@ static bool all_done(void)
     return true;
 }
 
-/* The threads are between two operations: is this the end, or known, or where the search goes on? */
+/* The threads are between two operations: is this the end, or known, or where the search goes
+ * on? */
 static void arrive(void)
 {
     if (all_done()) {
@@ -184,7 +190,8 @@ static void arrive(void)
         size_t n = 0;
         for (int t = 0; t < threads; t++)
             if (running[t].status == SLEEPING)
-                n += (size_t)snprintf(failure + n, sizeof failure - n, "%s%s", n ? ", " : "sleeps for ever: ", thread[t].name);
+                n += (size_t)snprintf(failure + n, sizeof failure - n, "%s%s", n ? ", " : "sleeps for ever: ",
+                                      thread[t].name);
         why = FAILED;
         return;
     }
@@ -257,8 +264,10 @@ static const char *order_name(int order)
 
 static void show_step(const Frame *f)
 {
-    static const char *const verb[] = {"load", "store", "exchange", "add", "subtract", "and", "or", "xor", "compare_exchange", "fence", "wait", "wake", "resume"};
-    printf("  %-10s %-16s %-24s", thread[f->done_thread].name, verb[f->done.kind], f->done.at ? scenario_name(f->done.at) : "");
+    static const char *const verb[] = {"load", "store", "exchange", "add", "subtract", "and", "or", "xor",
+        "compare_exchange", "fence", "wait", "wake", "resume"};
+    printf("  %-10s %-16s %-24s", thread[f->done_thread].name, verb[f->done.kind],
+           f->done.at ? scenario_name(f->done.at) : "");
     if (f->chosen.read >= 0)
         printf(" reads %#llx", (unsigned long long)f->result);
     if (f->done.kind == COMPARE_EXCHANGE && f->chosen.after < 0)
@@ -289,7 +298,8 @@ int main(int count, char **arguments)
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 
-    printf("states %zu transitions %lu executions %lu depth %d words %d+%d searches %lu seconds %.2f\n", states, transitions, executions,
+    printf("states %zu transitions %lu executions %lu depth %d words %d+%d searches %lu seconds %.2f\n", states,
+           transitions, executions,
            why == FAILED ? depth : deepest, memory_locations, memory_plains, searches, seconds);
     if (why != FAILED) {
         puts(executions ? "holds" : "no execution ends");

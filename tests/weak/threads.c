@@ -1,6 +1,7 @@
 /*
- * The threads are the compiled code itself, on stacks of their own. One runs until it has come to an operation, notes it and jumps out; it goes on from there when the search has
- * decided what the operation does, or again when the bytes of its stack and registers were put back.
+ * The threads are the compiled code itself, on stacks of their own. One runs until it has come to
+ * an operation, notes it and jumps out; it goes on from there when the search has decided what the
+ * operation does, or again when the bytes of its stack and registers were put back.
  */
 #define _GNU_SOURCE
 #include "checker.h"
@@ -58,7 +59,8 @@ static char *stack_pointer(void)
     __asm__ volatile("mov %0, sp" : "=r"(low));
     return low;
 #else
-    return (char *)__builtin_frame_address(0) - 512; /* more than is alive; then fewer states are recognised as the same */
+    /* more than is alive; then fewer states are recognised as the same */
+    return (char *)__builtin_frame_address(0) - 512;
 #endif
 }
 

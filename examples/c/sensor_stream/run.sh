@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs both sides of the example, and compares what the reader prints: run.sh [DIRECTORY OF THE PROGRAM]
+# Runs both sides of the example, and compares what the reader prints: run.sh [DIRECTORY OF THE
+# PROGRAM]
 set -eu
 program=${1:-build/examples/c}/sensor_stream
 "$program" sensor &

@@ -1,6 +1,7 @@
 /*
- * sensor_stream sensor: a thousand readings a second into the block "sensor", until SIGTERM or SIGINT.
- * sensor_stream reader COUNT: twenty readings a second, always the newest, until it has COUNT.
+ * sensor_stream sensor: a thousand readings a second into the block "sensor", until SIGTERM or
+ * SIGINT. sensor_stream reader COUNT: twenty readings a second, always the newest, until it has
+ * COUNT.
  */
 #define _XOPEN_SOURCE 700
 #include <datablock.h>
@@ -21,7 +22,8 @@ struct reading {
     double celsius[8];
 };
 
-static const datablock_schema_field reading_fields[] = {DATABLOCK_FIELD(struct reading, number), DATABLOCK_ARRAY(struct reading, celsius)};
+static const datablock_schema_field reading_fields[] =
+    {DATABLOCK_FIELD(struct reading, number), DATABLOCK_ARRAY(struct reading, celsius)};
 static const datablock_schema_layout reading_layout = DATABLOCK_LAYOUT(struct reading, reading_fields);
 
 static volatile sig_atomic_t stop;
@@ -109,7 +111,8 @@ static datablock_status attach(const datablock_schema *schema, datablock_consume
     return status;
 }
 
-/* Readings between two that are read pass by, and are counted; none is older than the one before. */
+/* Readings between two that are read pass by, and are counted; none is older than the one
+ * before. */
 static int check(const datablock_read_slot *slot, uint64_t next)
 {
     const struct reading *reading = slot->data; /* in place: nothing is copied */
@@ -125,7 +128,8 @@ static int check(const datablock_read_slot *slot, uint64_t next)
         }
     }
     if (next != 0 && slot->id != next + slot->missed) {
-        fprintf(stderr, "reading %" PRIu64 " came after %" PRIu64 ", and said that %" PRIu64 " passed by\n", slot->id, next - 1, slot->missed);
+        fprintf(stderr, "reading %" PRIu64 " came after %" PRIu64 ", and said that %" PRIu64 " passed by\n", slot->id,
+                next - 1, slot->missed);
         return 1;
     }
     return 0;
@@ -139,7 +143,8 @@ static int draw(datablock_consumer consumer, uint64_t count)
         datablock_read_slot slot;
         datablock_status status = datablock_read_begin(consumer, PATIENCE_MS, &slot);
         if (status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER) {
-            fprintf(stderr, "still waiting: %s\n", datablock_strerror(status)); /* a sensor that is started again goes on where the old one stopped */
+            /* a sensor that is started again goes on where the old one stopped */
+            fprintf(stderr, "still waiting: %s\n", datablock_strerror(status));
             continue;
         }
         if (status != DATABLOCK_OK) /* CLOSED: the sensor was switched off */

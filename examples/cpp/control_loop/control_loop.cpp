@@ -1,7 +1,9 @@
 /*
- * control_loop plant DEADLINE_MS: a cart that is pushed along a rail, a thousand cycles a second. It says what state it is in, and obeys the newest command if that answers a state
- * which is not older than the deadline; else it goes home by itself. Until SIGTERM or SIGINT.
- * control_loop controller: pushes the cart to 1 m and holds it there, until the plant is off, or SIGTERM or SIGINT.
+ * control_loop plant DEADLINE_MS: a cart that is pushed along a rail, a thousand cycles a second.
+ * It says what state it is in, and obeys the newest command if that answers a state which is not
+ * older than the deadline; else it goes home by itself. Until SIGTERM or SIGINT. control_loop
+ * controller: pushes the cart to 1 m and holds it there, until the plant is off, or SIGTERM or
+ * SIGINT.
  */
 #include <datablock.hpp>
 
@@ -43,8 +45,11 @@ void stop_on(int number) {
 
 std::int64_t now_ns() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
 
-/* One message, the newest: whoever reads a block like this never waits for an old one, and whoever writes it never waits at all. */
-template <typename T> Producer newest_of(const char *block) { return Producer(block, Config::of<T>(Policy::single).unlink_on_close()); }
+/* One message, the newest: whoever reads a block like this never waits for an old one, and
+ * whoever writes it never waits at all. */
+template <typename T> Producer newest_of(const char *block) {
+    return Producer(block, Config::of<T>(Policy::single).unlink_on_close());
+}
 
 /* ---- plant */
 
@@ -68,14 +73,16 @@ public:
     /* The newest one that has not been read, if it comes within a millisecond. */
     std::optional<Command> next() {
         if (!consumer_ && Clock::now() >= look_) { // attaching takes system calls: not in each cycle
-            consumer_ = find_datablock_consumer("cart.command", ConsumerOptions().delivery(Delivery::latest).name("plant"));
+            consumer_ =
+                find_datablock_consumer("cart.command", ConsumerOptions().delivery(Delivery::latest).name("plant"));
             look_ = Clock::now() + 20ms;
         }
         if (!consumer_) {
             return std::nullopt;
         }
         try {
-            // Empty also when the controller is dead: one that is started again goes on in the same block.
+            // Empty also when the controller is dead: one that is started again goes on in the same
+            // block.
             return with_next_slot(*consumer_, 1, [](const ReadSlot &slot) { return slot.as<Command>(); });
         } catch (const error::closed &) { // the controller has left, and its block with it
             consumer_.reset();
@@ -102,7 +109,8 @@ void plant(std::chrono::milliseconds deadline) {
         states.write(cart.state(), 0);
         command = commands.next().value_or(command);
 
-        // Not when it came, but what it answers: a command that lay in the block since yesterday is new to a plant that has just been started.
+        // Not when it came, but what it answers: a command that lay in the block since yesterday is
+        // new to a plant that has just been started.
         const bool in_time = now_ns() - command.answers_ns <= std::chrono::nanoseconds(deadline).count();
         if (in_time) {
             cart.push(command.force, seconds);
@@ -126,7 +134,8 @@ void plant(std::chrono::milliseconds deadline) {
 
 void controller() {
     std::optional<Consumer> states;
-    while (!(states = find_datablock_consumer("cart.state", ConsumerOptions().delivery(Delivery::latest).name("controller")))) {
+    while (!(states =
+        find_datablock_consumer("cart.state", ConsumerOptions().delivery(Delivery::latest).name("controller")))) {
         if (stop) {
             return;
         }
@@ -135,7 +144,8 @@ void controller() {
     Producer commands = newest_of<Command>("cart.command");
     try {
         while (!stop) {
-            const std::optional<State> state = with_next_slot(*states, 100, [](const ReadSlot &slot) { return slot.as<State>(); });
+            const std::optional<State> state =
+                with_next_slot(*states, 100, [](const ReadSlot &slot) { return slot.as<State>(); });
             if (state) {
                 commands.write(Command{state->time_ns, 400 * (1 - state->position) - 40 * state->velocity}, 0);
             } else {

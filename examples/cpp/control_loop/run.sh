@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs both sides of the example, kills the controller and starts another one, and compares what the plant prints: run.sh [DIRECTORY OF THE PROGRAM]
+# Runs both sides of the example, kills the controller and starts another one, and compares what the
+# plant prints: run.sh [DIRECTORY OF THE PROGRAM]
 set -eu
 program=${1:-build/examples/cpp}/control_loop
 said=$(mktemp)

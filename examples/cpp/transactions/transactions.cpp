@@ -35,7 +35,8 @@ int main() try {
         std::cout << "not published: " << error.what() << "\n";
     }
 
-    // The same with a guard, for where a function does not fit. Its destructor would publish, too; commit() tells when that fails.
+    // The same with a guard, for where a function does not fit. Its destructor would publish, too;
+    // commit() tells when that fails.
     WriteTransactionGuard guard(producer);
     greet(guard.slot(), "again");
     guard.commit();

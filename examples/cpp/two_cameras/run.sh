@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs both cameras and who joins them, and compares what is printed: run.sh [DIRECTORY OF THE PROGRAM]
+# Runs both cameras and who joins them, and compares what is printed: run.sh [DIRECTORY OF THE
+# PROGRAM]
 set -eu
 program=${1:-build/examples/cpp}/two_cameras
 "$program" left 1000 &

@@ -1,6 +1,7 @@
 /*
- * two_cameras left COUNT, two_cameras right COUNT: a camera that is triggered COUNT times; the left one misses every fifth trigger, the right one every seventh.
- * two_cameras join: pairs the frames of one trigger, as they come, until both cameras are off.
+ * two_cameras left COUNT, two_cameras right COUNT: a camera that is triggered COUNT times; the left
+ * one misses every fifth trigger, the right one every seventh. two_cameras join: pairs the frames
+ * of one trigger, as they come, until both cameras are off.
  */
 #include <datablock.hpp>
 
@@ -26,7 +27,8 @@ struct Frame {
 };
 
 void film(const std::string &side, std::uint64_t count) {
-    Producer camera(side + "-camera", Config::of<Frame>(Policy::ring).slot_count(16).min_consumers(1).unlink_on_close());
+    Producer camera(side + "-camera",
+                    Config::of<Frame>(Policy::ring).slot_count(16).min_consumers(1).unlink_on_close());
     const std::uint64_t missed = side == "left" ? 5 : 7;
     for (std::uint64_t trigger = 1; trigger <= count; trigger++) {
         if (trigger % missed != 0) {
@@ -113,12 +115,14 @@ void join() {
             sides[0].frame.reset();
             sides[1].frame.reset();
         } else { // the older one has no partner, and will get none: triggers only rise
-            const std::size_t older = sides[1].empty() || (!sides[0].empty() && sides[0].trigger() < sides[1].trigger()) ? 0 : 1;
+            const std::size_t older = sides[1].empty() || (!sides[0].empty() && sides[0].trigger() < sides[1].trigger())
+                ? 0 : 1;
             alone[older]++;
             sides[older].frame.reset();
         }
     }
-    std::cout << pairs << " pairs, " << alone[0] << " frames of the left camera alone, " << alone[1] << " of the right one\n";
+    std::cout << pairs << " pairs, " << alone[0] << " frames of the left camera alone, " << alone[1]
+        << " of the right one\n";
     if (different != 0) {
         throw std::runtime_error(std::to_string(different) + " pairs were not of one trigger");
     }

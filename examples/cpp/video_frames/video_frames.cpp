@@ -1,6 +1,7 @@
 /*
- * video_frames camera COUNT: films COUNT frames of 1920 x 1080 into the block "video", each written where its viewers read it.
- * video_frames viewer: shows the newest frame, again and again, until the camera is off.
+ * video_frames camera COUNT: films COUNT frames of 1920 x 1080 into the block "video", each written
+ * where its viewers read it. video_frames viewer: shows the newest frame, again and again, until
+ * the camera is off.
  */
 #include <datablock.hpp>
 
@@ -55,12 +56,15 @@ bool whole(const Frame &frame) {
 }
 
 void film(std::uint64_t count) {
-    // A slot for every viewer that there may be, and one for the next frame, are added to the two: with two viewers 6 slots, 36 MiB.
-    Producer camera(block, Config::of<Frame>(Policy::double_buffer).consumer_limit(2).min_consumers(1).unlink_on_close());
+    // A slot for every viewer that there may be, and one for the next frame, are added to the two:
+    // with two viewers 6 slots, 36 MiB.
+    Producer camera(block,
+                    Config::of<Frame>(Policy::double_buffer).consumer_limit(2).min_consumers(1).unlink_on_close());
     std::uint64_t exposures = 0, failed = 0;
     for (std::uint64_t filmed = 0; filmed < count;) {
         try {
-            // Published when the function has returned. No viewer holds the camera up: it waits only until there is one.
+            // Published when the function has returned. No viewer holds the camera up: it waits
+            // only until there is one.
             with_write_transaction(camera, patience_ms, [&](WriteSlot &slot) {
                 expose(slot.as<Frame>(), slot.id(), exposures++);
                 slot.commit(sizeof(Frame));
@@ -89,7 +93,9 @@ Consumer wait_for_camera() {
 void show() {
     Consumer viewer = wait_for_camera();
     std::uint64_t last = 0, shown = 0, passed = 0;
-    for (const ReadSlot &slot : viewer) { // LATEST, as it is the default of two buffers; ends when the camera is off and its last frame shown
+    // LATEST, as it is the default of two buffers; ends when the camera is off and its last frame
+    // shown
+    for (const ReadSlot &slot : viewer) {
         const Frame &frame = slot.as<Frame>();
         if (frame.number != slot.id() || !whole(frame)) {
             throw std::runtime_error("frame " + std::to_string(slot.id()) + " is not whole");

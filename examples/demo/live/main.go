@@ -1,7 +1,8 @@
-// Command live draws the newest sample of the machine ten times a second. It is a LATEST consumer: what was written in between does not concern it, and however
-// slow it is, it holds nobody up.
+// Command live draws the newest sample of the machine ten times a second. It is a LATEST consumer:
+// what was written in between does not concern it, and however slow it is, it holds nobody up.
 //
-// The line goes to standard error, rewritten in place if that is a terminal, once a second otherwise.
+// The line goes to standard error, rewritten in place if that is a terminal, once a second
+// otherwise.
 package main
 
 import (
@@ -50,7 +51,8 @@ func run(ctx context.Context, block string) error {
 	defer tick.Stop()
 	v := viewer{line: line}
 	defer func() {
-		fmt.Printf("result: read %d first %d next %d skipped %d crc_failures %d\n", v.read, v.first, v.next, v.skipped, v.damaged)
+		fmt.Printf("result: read %d first %d next %d skipped %d crc_failures %d\n", v.read, v.first, v.next, v.skipped,
+			v.damaged)
 	}()
 	for {
 		message, err := consumer.Next(drawEvery)
@@ -133,7 +135,8 @@ func describe(from, to sample) string {
 	}
 	const gib = 1 << 20 // in KiB
 	return fmt.Sprintf("CPU %3.0f %%  mem %.1f/%.1f GiB  load %.2f  in %.0f out %.0f kB/s  #%d", cpu,
-		float64(to.MemoryTotalKiB-to.MemoryAvailableKiB)/gib, float64(to.MemoryTotalKiB)/gib, float64(to.Load1mPercent)/100, received, sent, to.ID)
+		float64(to.MemoryTotalKiB-to.MemoryAvailableKiB)/gib, float64(to.MemoryTotalKiB)/gib,
+		float64(to.Load1mPercent)/100, received, sent, to.ID)
 }
 
 // line is the one line of the screen that is drawn again and again.
@@ -147,7 +150,8 @@ func newLine() *line {
 	return &line{terminal: err == nil}
 }
 
-// draw replaces the line in one write, so that lines of other programs on the same terminal come between two drawings and not into one.
+// draw replaces the line in one write, so that lines of other programs on the same terminal come
+// between two drawings and not into one.
 func (l *line) draw(text string) {
 	switch {
 	case l.terminal:

@@ -30,7 +30,8 @@ func (d *demo) finale() error {
 		return errors.Join(ended, err)
 	}
 	for _, b := range balances {
-		if !b.scan("result: read %d first %d next %d skipped %d crc_failures %d", &b.read, &b.first, &b.next, &b.skipped, &b.damaged) {
+		if !b.scan("result: read %d first %d next %d skipped %d crc_failures %d", &b.read, &b.first, &b.next,
+			&b.skipped, &b.damaged) {
 			return errors.Join(ended, fmt.Errorf("%s did not tell its result", b.name))
 		}
 	}
@@ -59,7 +60,8 @@ type balance struct {
 	damaged     uint64
 }
 
-// missed is how many messages it should have had: of all that were written, or of those that it was not told about. Any number but 0 is an error.
+// missed is how many messages it should have had: of all that were written, or of those that it was
+// not told about. Any number but 0 is an error.
 func (b *balance) missed(written uint64) int64 {
 	end, told := written, b.skipped
 	switch b.delivery {

@@ -1,5 +1,7 @@
-// Command orchestrate is the demo: it starts the programs beside it, kills some of them with SIGKILL at the worst moment, runs datablock-admin before and after,
-// checks that the others went on, and ends with a table. It leaves nothing behind, however it ends. With --quick it takes about five seconds.
+// Command orchestrate is the demo: it starts the programs beside it, kills some of them with
+// SIGKILL at the worst moment, runs datablock-admin before and after, checks that the others went
+// on, and ends with a table. It leaves nothing behind, however it ends. With --quick it takes about
+// five seconds.
 //
 // It holds no place in the block itself. All it knows it sees from outside, by diagnosis.
 package main
@@ -38,8 +40,10 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	// A closed terminal or pipe ends the demo as Ctrl-C does; during the clearing up all of them are without effect.
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// A closed terminal or pipe ends the demo as Ctrl-C does; during the clearing up all of them
+	// are without effect.
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP,
+		syscall.SIGPIPE)
 	defer cancel()
 
 	d := &demo{ctx: ctx, screen: newScreen(), block: fmt.Sprintf("demo-%d", os.Getpid()), scene: fullScene}
@@ -85,7 +89,8 @@ func (d *demo) run() error {
 		return err // from a process that had our pid before
 	}
 	begin := time.Now()
-	for _, act := range []func() error{d.opening, d.killReader, d.killLosslessReader, d.killProducer, d.killProducerAndRelease, d.finale} {
+	for _, act := range []func() error{d.opening, d.killReader, d.killLosslessReader, d.killProducer,
+		d.killProducerAndRelease, d.finale} {
 		if err := act(); err != nil {
 			return err
 		}
@@ -104,8 +109,10 @@ func (d *demo) start(name string, args ...string) (*process, error) {
 }
 
 func (d *demo) opening() (err error) {
-	d.print("A producer (C) samples this machine 1000 times a second into block %q, see %s.", d.block, filepath.Join(directory(), d.block))
-	d.print("It has three consumers: a checker of every message (Python, LOSSLESS), a slow one that is told what it missed (C, ORDERED), and a display of the")
+	d.print("A producer (C) samples this machine 1000 times a second into block %q, see %s.", d.block,
+		filepath.Join(directory(), d.block))
+	d.print("It has three consumers: a checker of every message (Python, LOSSLESS), a slow one that is told " +
+		"what it missed (C, ORDERED), and a display of the")
 	d.print("newest (Go, LATEST).\n")
 	if d.producer, err = d.start("producer"); err != nil {
 		return err
@@ -146,7 +153,8 @@ func (d *demo) killReader() error {
 	if err := d.killHung(hung, "a LATEST reader that held a slot"); err != nil {
 		return err
 	}
-	d.print("  The others need no repair, and after a while the producer takes the slot back by itself. Who wants it at once:")
+	d.print("  The others need no repair, and after a while the producer takes the slot back by itself. Who " +
+		"wants it at once:")
 	if err := d.admin("release-zombie-readers", "--slot", fmt.Sprint(slot)); err != nil {
 		return err
 	}
@@ -156,15 +164,18 @@ func (d *demo) killReader() error {
 	return d.startAgain("latest")
 }
 
-// killLosslessReader: a LOSSLESS reader that stands still holds the producer up, as it asked to. Killed, it must not.
+// killLosslessReader: a LOSSLESS reader that stands still holds the producer up, as it asked to.
+// Killed, it must not.
 func (d *demo) killLosslessReader() error {
-	d.print("\n2. A LOSSLESS reader stands still: when the ring is full, the producer waits for it. Then it is killed with -9.\n")
+	d.print("\n2. A LOSSLESS reader stands still: when the ring is full, the producer waits for it. Then it " +
+		"is killed with -9.\n")
 	hung, err := d.startHung("lossless")
 	if err != nil {
 		return err
 	}
 	_, err = d.until("a producer that waits", func(look *core.Diagnosis) bool {
-		return slices.ContainsFunc(look.Slots, func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor })
+		return slices.ContainsFunc(look.Slots,
+			func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor })
 	})
 	if err != nil {
 		return err
@@ -224,7 +235,8 @@ func (d *demo) killHung(hung *process, what string) error {
 		return err
 	}
 	before := reader(now, d.checker).Read
-	if _, err := d.until("the checker to read on", func(look *core.Diagnosis) bool { return reader(look, d.checker).Read > before }); err != nil {
+	if _, err := d.until("the checker to read on",
+		func(look *core.Diagnosis) bool { return reader(look, d.checker).Read > before }); err != nil {
 		return err
 	}
 	d.record(what, time.Since(begin))
@@ -232,9 +244,11 @@ func (d *demo) killHung(hung *process, what string) error {
 	return d.admin("diagnose")
 }
 
-// killProducer: the claim that a dead producer leaves is in nobody's way, the next producer takes it over.
+// killProducer: the claim that a dead producer leaves is in nobody's way, the next producer takes
+// it over.
 func (d *demo) killProducer() error {
-	d.print("\n3. The producer claims a slot, and is killed with -9 before it commits. Another one is started at once.\n")
+	d.print("\n3. The producer claims a slot, and is killed with -9 before it commits. Another one is started " +
+		"at once.\n")
 	begin, claim, err := d.killClaiming()
 	if err != nil {
 		return err
@@ -242,7 +256,8 @@ func (d *demo) killProducer() error {
 	return d.restart("the producer between claim and commit, and a new one", begin, claim)
 }
 
-// killProducerAndRelease: the same, with the claim released by an operator while there is no producer.
+// killProducerAndRelease: the same, with the claim released by an operator while there is no
+// producer.
 func (d *demo) killProducerAndRelease() error {
 	d.print("\n4. The same once more, and the dead claim is released by hand while nobody writes.\n")
 	begin, claim, err := d.killClaiming()
@@ -266,9 +281,11 @@ type claim struct {
 // killClaiming makes the producer stop between claim and commit, and kills it there.
 func (d *demo) killClaiming() (begin time.Time, c claim, err error) {
 	d.producer.signal(syscall.SIGUSR1)
-	_, err = d.until("an open claim, and a checker that has read everything before it", func(look *core.Diagnosis) bool {
-		return d.producer.scan("claimed message %d in slot %d", &c.message, &c.slot) && reader(look, d.checker).Cursor == c.message
-	})
+	_, err = d.until("an open claim, and a checker that has read everything before it",
+		func(look *core.Diagnosis) bool {
+			return d.producer.scan("claimed message %d in slot %d", &c.message, &c.slot) &&
+				reader(look, d.checker).Cursor == c.message
+		})
 	if err != nil {
 		return begin, c, err
 	}
@@ -282,12 +299,14 @@ func (d *demo) killClaiming() (begin time.Time, c claim, err error) {
 	return begin, c, d.admin("diagnose")
 }
 
-// restart starts the producer again. The message that was claimed and never committed is written now: no id is left out.
+// restart starts the producer again. The message that was claimed and never committed is written
+// now: no id is left out.
 func (d *demo) restart(what string, begin time.Time, c claim) (err error) {
 	if d.producer, err = d.start("producer"); err != nil {
 		return err
 	}
-	_, err = d.until("the checker to read on", func(look *core.Diagnosis) bool { return reader(look, d.checker).Cursor > c.message })
+	_, err = d.until("the checker to read on",
+		func(look *core.Diagnosis) bool { return reader(look, d.checker).Cursor > c.message })
 	if err != nil {
 		return err
 	}

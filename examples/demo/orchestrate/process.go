@@ -61,7 +61,8 @@ func start(s *screen, name string, args ...string) (*process, error) {
 	return p, nil
 }
 
-// said is what becomes of the program's lines. Those for programs ("result: ...") are kept and not shown.
+// said is what becomes of the program's lines. Those for programs ("result: ...") are kept and not
+// shown.
 func (p *process) said(s *screen, keep bool) func(string) {
 	return func(line string) {
 		if keep {
@@ -119,7 +120,8 @@ func (w *lineWriter) Write(data []byte) (int, error) {
 	}
 }
 
-// screen is where all of them write. A line goes out in one write, over the one that live is drawing.
+// screen is where all of them write. A line goes out in one write, over the one that live is
+// drawing.
 type screen struct {
 	mu    sync.Mutex
 	out   io.Writer

@@ -16,7 +16,8 @@ const (
 	coarsely  = 5 * time.Millisecond   // and later
 )
 
-// until waits until the block looks as wanted, and returns that look. It fails when time runs out, on Ctrl-C, and when a program that should go on has ended.
+// until waits until the block looks as wanted, and returns that look. It fails when time runs out,
+// on Ctrl-C, and when a program that should go on has ended.
 func (d *demo) until(what string, wanted func(*core.Diagnosis) bool) (*core.Diagnosis, error) {
 	begin, step := time.Now(), lookEvery
 	for {
@@ -90,7 +91,8 @@ func (d *demo) goOn() error {
 			continue
 		}
 		before := reader(now, p).Read
-		if _, err := d.until(p.name+" to read on", func(look *core.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
+		if _, err := d.until(p.name+" to read on",
+			func(look *core.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
 			return err
 		}
 	}

@@ -87,9 +87,11 @@ func TestEverySampleIsInTheFileWhoeverIsKilled(t *testing.T) {
 		recorder := start(t, directory, "record", file)
 		waitForSamples(t, file, count/5*(turn+1))
 		if turn == 0 {
-			// Somebody else is attached from here on: it is not for want of consumers that nothing is overwritten.
+			// Somebody else is attached from here on: it is not for want of consumers that nothing
+			// is overwritten.
 			var err error
-			display, err = datablock.OpenConsumer(block, datablock.ConsumerOptions{Delivery: datablock.Latest, Directory: directory})
+			display, err = datablock.OpenConsumer(block,
+				datablock.ConsumerOptions{Delivery: datablock.Latest, Directory: directory})
 			require.NoError(t, err)
 			defer display.Close()
 		}
@@ -104,7 +106,8 @@ func TestEverySampleIsInTheFileWhoeverIsKilled(t *testing.T) {
 	require.NoError(t, display.Close())
 	recorder.end(t)
 
-	assert.Equal(t, "all 40000 samples are in the file, each once and in order\n", start(t, directory, "check", file, fmt.Sprint(count)).end(t))
+	assert.Equal(t, "all 40000 samples are in the file, each once and in order\n",
+		start(t, directory, "check", file, fmt.Sprint(count)).end(t))
 	left, err := filepath.Glob(filepath.Join(directory, "*"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "the block is still there")

@@ -1,4 +1,5 @@
-// Command acquisition brings every sample of an instrument into a file, whoever is killed meanwhile.
+// Command acquisition brings every sample of an instrument into a file, whoever is killed
+// meanwhile.
 //
 //	acquisition acquire COUNT RATE    takes COUNT samples, RATE a second
 //	acquisition record FILE           appends them to FILE, until all are there

@@ -10,7 +10,8 @@ import (
 	"datablock"
 )
 
-// record appends every sample to the file. A message counts as read when it is in the file: a recorder that is killed in between gets it once more, and knows it by its number.
+// record appends every sample to the file. A message counts as read when it is in the file: a
+// recorder that is killed in between gets it once more, and knows it by its number.
 func record(path string) (err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -57,7 +58,8 @@ func resume(file *os.File) (uint64, error) {
 	return sample.Number + 1, nil
 }
 
-// attach waits for the instrument. The place in the stream belongs to the name, not to the process: a recorder that is started again goes on where the last one let go.
+// attach waits for the instrument. The place in the stream belongs to the name, not to the process:
+// a recorder that is started again goes on where the last one let go.
 func attach() (*datablock.Consumer, error) {
 	expected, err := schema()
 	if err != nil {
@@ -116,7 +118,8 @@ func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, erro
 	return next, err
 }
 
-// remove takes the block away. The instrument, and whoever else reads it, may still be about to close.
+// remove takes the block away. The instrument, and whoever else reads it, may still be about to
+// close.
 func remove() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := datablock.Unlink(block, "", 0)

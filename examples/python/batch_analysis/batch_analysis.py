@@ -1,4 +1,6 @@
-"""Statistics over a stream of small records: one process fills them in, another one reads thousands at a time as one NumPy array."""
+"""Statistics over a stream of small records: one process fills them in, another one reads thousands
+at a time as one NumPy array.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ COUNT = 100_000
 
 def produce() -> None:
     records = np.zeros(1000, RECORD)
-    # The ring keeps what the other side has yet to read; min_consumers: also while there is no other side yet.
+    # The ring keeps what the other side has yet to read; min_consumers: also while there is no
+    # other side yet.
     with Producer(BLOCK, schema=SCHEMA, slot_count=8192, min_consumers=1, unlink_on_close=True) as producer:
         for first in range(0, COUNT, len(records)):
             number = np.arange(first, first + len(records))
@@ -30,7 +33,9 @@ def produce() -> None:
 
 
 def attach(deadline: float) -> Consumer:
-    """Waits for the block. One of other messages is refused, by the names of the fields that differ."""
+    """Waits for the block. One of other messages is refused, by the names of the fields that
+    differ.
+    """
     while True:
         try:
             return Consumer(BLOCK, delivery=Delivery.LOSSLESS, start=Start.OLDEST, schema=SCHEMA, consumer_name="analysis")
@@ -66,7 +71,8 @@ def analyse() -> None:
     with attach(time.monotonic() + 30) as consumer:
         while True:
             try:
-                # Waits for one message, and takes what is there with it, in place: the producer goes on in other slots.
+                # Waits for one message, and takes what is there with it, in place: the producer
+                # goes on in other slots.
                 with consumer.read_many(4096, timeout=5) as batch:
                     if list(batch.ids) != list(range(following, following + len(batch))):
                         raise RuntimeError(f"expected messages from {following} on, got {batch.ids[0]} to {batch.ids[-1]}")

@@ -1,4 +1,6 @@
-"""A loop that has other things to do: `with_next_slot` tells that there was no message from a message that came to nothing."""
+"""A loop that has other things to do: `with_next_slot` tells that there was no message from a
+message that came to nothing.
+"""
 
 from __future__ import annotations
 

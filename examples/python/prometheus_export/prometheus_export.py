@@ -1,4 +1,6 @@
-"""Serves the figures of blocks and their participants to Prometheus. They are read from the blocks at each scrape; nothing is changed."""
+"""Serves the figures of blocks and their participants to Prometheus. They are read from the blocks
+at each scrape; nothing is changed.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,8 @@ from datablock_ctypes import DataBlockError, NotFound, diagnose_all_slots, get_m
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 
-# Name, field of `Metrics`, what one of the field's units is in the metric's, help. The client adds _total.
+# Name, field of `Metrics`, what one of the field's units is in the metric's, help. The client adds
+# _total.
 BLOCK_COUNTERS = (
     ("written_messages", "written", 1, "Messages that producers committed."),
     ("written_bytes", "bytes", 1, "Payload that producers committed."),
@@ -121,7 +124,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=9464, help="0: any that is free (default: %(default)s)")
     arguments = parser.parse_args()
 
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # before there are threads: they inherit it, and sigwait gets the signal
+    # before there are threads: they inherit it, and sigwait gets the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     registry = CollectorRegistry()
     registry.register(BlockCollector(arguments.pattern))
     try:

@@ -1,4 +1,6 @@
-"""Watches blocks and recovers what dead processes left in them. Without --act it only says what it would do."""
+"""Watches blocks and recovers what dead processes left in them. Without --act it only says what it
+would do.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,8 @@ def main() -> int:
         parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    # Blocked and waited for, not handled: a signal never comes between a recovery and its line in the log.
+    # Blocked and waited for, not handled: a signal never comes between a recovery and its line in
+    # the log.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     daemon = Daemon(arguments.pattern, arguments.act)
     log.info("watching %s: %s", " ".join(arguments.pattern), "acting" if arguments.act else "a dry run, nothing is changed")

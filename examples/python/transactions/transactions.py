@@ -21,7 +21,9 @@ SAMPLE = struct.Struct("<d")
 
 
 def measure(values: list[str], slot: WriteSlot) -> int:
-    """Fill the slot with numbers, and say how long the message is. Fails half-way if one is no number."""
+    """Fill the slot with numbers, and say how long the message is. Fails half-way if one is no
+    number.
+    """
     for count, value in enumerate(values):
         SAMPLE.pack_into(slot.data, count * SAMPLE.size, float(value))
     slot.commit(len(values) * SAMPLE.size)
@@ -53,7 +55,8 @@ def main() -> None:
         with producer.write(timeout=1.0) as slot:
             print(f"wrote message {measure(['4.5'], slot)}")
 
-        # A guard, where neither a function nor a block fits: it is true as long as it holds the slot.
+        # A guard, where neither a function nor a block fits: it is true as long as it holds the
+        # slot.
         guard = WriteTransactionGuard(producer, timeout=1.0)
         measure(["5.5", "6.5", "7.5"], guard.slot)
         guard.commit()

@@ -1,4 +1,5 @@
-// Package layout_test holds the definitions in Go against what repeats them: the C headers and the document.
+// Package layout_test holds the definitions in Go against what repeats them: the C headers and the
+// document.
 package layout_test
 
 import (
@@ -19,8 +20,10 @@ type definition struct {
 	offsets map[string]bool // those that say where a word of a region is
 }
 
-// regionDocs are the beginnings of the comments over the groups of constants that are offsets of words.
-var regionDocs = []string{"Data file, page 0", "Data file, page 1", "Control file, page 0", "One participant row", "Slot header", "The recovery log"}
+// regionDocs are the beginnings of the comments over the groups of constants that are offsets of
+// words.
+var regionDocs = []string{"Data file, page 0", "Data file, page 1", "Control file, page 0", "One participant row",
+	"Slot header", "The recovery log"}
 
 func ok(t *testing.T, err error) {
 	t.Helper()

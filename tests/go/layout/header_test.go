@@ -20,7 +20,8 @@ var (
 	acronymEnd = regexp.MustCompile(`([A-Z])([A-Z][a-z])`)
 )
 
-// cName is the name in C of a constant of layout.go: HdrSlotCount is DATABLOCK_LAYOUT_HDR_SLOT_COUNT.
+// cName is the name in C of a constant of layout.go: HdrSlotCount is
+// DATABLOCK_LAYOUT_HDR_SLOT_COUNT.
 func cName(goName string) string {
 	spaced := acronymEnd.ReplaceAllString(wordEnd.ReplaceAllString(goName, "${1}_$2"), "${1}_$2")
 	return prefix + strings.ToUpper(spaced)
@@ -46,7 +47,8 @@ func runProgram(t *testing.T, includes, body string) []string {
 	source, program := filepath.Join(dir, "program.c"), filepath.Join(dir, "program")
 	text := includes + "#include <inttypes.h>\n#include <stdio.h>\nint main(void) {\n" + body + "return 0;\n}\n"
 	ok(t, os.WriteFile(source, []byte(text), 0o600))
-	out, err := exec.Command(compiler(), "-std=c11", "-O1", "-Wall", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", program, source).CombinedOutput()
+	out, err := exec.Command(compiler(), "-std=c11", "-O1", "-Wall", "-Werror", "-I", filepath.Join(root(t), "include"),
+		"-o", program, source).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -58,7 +60,8 @@ func runProgram(t *testing.T, includes, body string) []string {
 // macros are the values of all object-like macros of the layout header, as the compiler sees them.
 func macros(t *testing.T) map[string]uint64 {
 	t.Helper()
-	out, err := exec.Command(compiler(), "-std=c11", "-E", "-dM", filepath.Join(root(t), "include/datablock_layout.h")).Output()
+	out, err := exec.Command(compiler(), "-std=c11", "-E", "-dM",
+		filepath.Join(root(t), "include/datablock_layout.h")).Output()
 	ok(t, err)
 	var body strings.Builder
 	for _, m := range regexp.MustCompile(`(?m)^#define (`+prefix+`\w+) .+$`).FindAllStringSubmatch(string(out), -1) {
@@ -93,7 +96,8 @@ func TestHeaderAssertsEveryOffset(t *testing.T) {
 	header := readText(t, "include/datablock_layout.h")
 	for name := range readDefinition(t).offsets {
 		short := strings.TrimPrefix(cName(name), prefix)
-		asserted := regexp.MustCompile(`(?m)^DATABLOCK_LAYOUT_(FIELD\(\w+, \w+, ` + short + `|ASSERT\(.*\b` + prefix + short + `)\);`)
+		asserted := regexp.MustCompile(`(?m)^DATABLOCK_LAYOUT_(FIELD\(\w+, \w+, ` + short + `|ASSERT\(.*\b` + prefix +
+			short + `)\);`)
 		if !asserted.MatchString(header) {
 			t.Errorf("include/datablock_layout.h asserts of no struct that %s is where layout.go says", name)
 		}

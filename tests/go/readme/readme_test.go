@@ -86,7 +86,8 @@ func TestReadmeExamplesTalkToEachOther(t *testing.T) {
 	if cc == "" {
 		cc = "cc"
 	}
-	run(t, work, nil, cc, "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", "write", source, "-L", lib, "-ldatablock", "-Wl,-rpath,"+lib)
+	run(t, work, nil, cc, "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", "write", source,
+		"-L", lib, "-ldatablock", "-Wl,-rpath,"+lib)
 	run(t, work, environment, "./write")
 
 	run(t, root(t), nil, "go", "build", "-buildvcs=false", "-o", filepath.Join(work, "read"), "./examples/go/hello")
@@ -108,8 +109,11 @@ func TestReadmeGoExampleInAModuleOfItsOwn(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(work, "main.go"), []byte(block(t, "go")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	offline := []string{"GOPROXY=off", "GOSUMDB=off", "GOFLAGS=", "CGO_ENABLED=0"} // this module's dependencies are there already
-	edit := regexp.MustCompile("`(go mod edit -require=.*)/path/to/these/sources`, then `(go mod tidy)`").FindStringSubmatch(read(t, "README.md"))
+	// this module's dependencies are there already
+	offline := []string{"GOPROXY=off", "GOSUMDB=off", "GOFLAGS=", "CGO_ENABLED=0"}
+	edit := regexp.MustCompile(
+		"`(go mod edit -require=.*)/path/to/these/sources`, then `(go mod tidy)`").FindStringSubmatch(
+		read(t, "README.md"))
 	if edit == nil {
 		t.Fatal("README.md does not say how a module of one's own finds the package")
 	}

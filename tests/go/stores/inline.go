@@ -8,13 +8,17 @@ import (
 
 var (
 	definition = regexp.MustCompile(`(?m)^[A-Za-z][^;{}=#/]*?\b(\w+)\([^;{}]*\) \{\n`)
-	event      = regexp.MustCompile(`DATABLOCK_CRASH_POINT\("|__atomic_(?:store_n|exchange_n|compare_exchange_n|add_fetch|fetch_or)\(|\b(\w+)\(`)
+	event      = regexp.MustCompile(
+		`DATABLOCK_CRASH_POINT\("|__atomic_(?:store_n|exchange_n|compare_exchange_n|add_fetch|fetch_or)\(|\b(\w+)\(`)
 )
 
-// figuresInC are those of figures, and the words of a handle, which nobody outside the process sees.
-var figuresInC = []string{"_METRIC_", "_HEARTBEAT", "_ROW_READ", "_ROW_BYTES", "_ROW_MISSED", "_ROW_WAITS", "_ROW_WAIT_NS", "_ROW_TIMEOUTS", "&self->", "_CLAIM_SINCE"}
+// figuresInC are those of figures, and the words of a handle, which nobody outside the process
+// sees.
+var figuresInC = []string{"_METRIC_", "_HEARTBEAT", "_ROW_READ", "_ROW_BYTES", "_ROW_MISSED", "_ROW_WAITS",
+	"_ROW_WAIT_NS", "_ROW_TIMEOUTS", "&self->", "_CLAIM_SINCE"}
 
-// ReadC goes through the functions of a C file, line by line: what is written one below the other counts as done one after the other.
+// ReadC goes through the functions of a C file, line by line: what is written one below the other
+// counts as done one after the other.
 func ReadC(file string, known map[string]summary, gaps map[string]bool) error {
 	text, err := os.ReadFile(file)
 	if err != nil {

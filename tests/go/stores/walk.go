@@ -1,4 +1,5 @@
-// Package stores finds, in the sources, places between two stores or system calls that others can notice and where no test can kill: there is no crash point.
+// Package stores finds, in the sources, places between two stores or system calls that others can
+// notice and where no test can kill: there is no crash point.
 package stores
 
 import (
@@ -52,7 +53,8 @@ type frame struct {
 
 // Read parses the files of a directory that are in every build.
 func Read(directory string) (*Walker, error) {
-	w := &Walker{fset: token.NewFileSet(), funcs: map[string][]*ast.FuncDecl{}, known: map[*ast.FuncDecl]summary{}, Gaps: map[string]bool{}}
+	w := &Walker{fset: token.NewFileSet(), funcs: map[string][]*ast.FuncDecl{}, known: map[*ast.FuncDecl]summary{},
+		Gaps: map[string]bool{}}
 	files, err := filepath.Glob(filepath.Join(directory, "*.go"))
 	if err != nil {
 		return nil, err
@@ -153,7 +155,8 @@ func (w *Walker) body(b *ast.BlockStmt, f *frame, in open) open {
 	return out
 }
 
-// literal goes through a function literal where it is called. What it returns does not leave the function around it.
+// literal goes through a function literal where it is called. What it returns does not leave the
+// function around it.
 func (w *Walker) literal(lit *ast.FuncLit, f *frame, in open) open {
 	inner := *f
 	inner.exits, inner.deferred = open{}, nil
@@ -261,21 +264,25 @@ func (w *Walker) statement(s ast.Stmt, f *frame, in open) (out open, falls bool)
 	return in, true // nothing else is in these sources
 }
 
-// condition goes through what decides a branch. A swap that failed, or a file that could not be removed, has changed nothing on the way where that is known.
+// condition goes through what decides a branch. A swap that failed, or a file that could not be
+// removed, has changed nothing on the way where that is known.
 func (w *Walker) condition(e ast.Expr, f *frame, in open) (yes, no open) {
 	text := w.text(e)
 	out := w.expression(e, f, in)
 	switch {
-	case strings.HasPrefix(text, "!") && strings.Contains(text, ".CompareAndSwap("), strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "!= nil"):
+	case strings.HasPrefix(text, "!") && strings.Contains(text, ".CompareAndSwap("),
+		strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "!= nil"):
 		return in, out
-	case strings.Contains(text, ".CompareAndSwap("), strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "== nil"):
+	case strings.Contains(text, ".CompareAndSwap("),
+		strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "== nil"):
 		return out, in
 	}
 	return out, out
 }
 
 // loop goes round twice, so that its end meets its beginning.
-func (w *Walker) loop(f *frame, in open, ranges bool, condition ast.Expr, post ast.Stmt, body *ast.BlockStmt) (out open, falls bool) {
+func (w *Walker) loop(f *frame, in open, ranges bool, condition ast.Expr, post ast.Stmt, body *ast.BlockStmt) (out open,
+	falls bool) {
 	outer := f.breaks
 	f.breaks = open{}
 	for range 2 {
@@ -356,12 +363,14 @@ func (w *Walker) ownerOf(e ast.Expr, f *frame) string {
 	if t := f.types[text]; t != "" {
 		return t
 	}
-	return map[string]string{"p": "Producer", "c": "Consumer", "b": "block", "a": "attachment", "w": "repairer", "x": "inspection", "old": "block", "replacement": "Producer"}[text]
+	return map[string]string{"p": "Producer", "c": "Consumer", "b": "block", "a": "attachment", "w": "repairer",
+		"x": "inspection", "old": "block", "replacement": "Producer"}[text]
 }
 
 // embedded says where the methods are that a type has from others.
 var embedded = map[string][]string{
-	"Producer": {"Producer", "attachment", "block"}, "Consumer": {"Consumer", "attachment", "block"}, "attachment": {"attachment", "block"}, "repairer": {"repairer", "block"},
+	"Producer": {"Producer", "attachment", "block"}, "Consumer": {"Consumer", "attachment", "block"},
+	"attachment": {"attachment", "block"}, "repairer": {"repairer", "block"},
 	"inspection": {"inspection", "view", "block"}, "view": {"view", "block"},
 }
 
@@ -436,10 +445,12 @@ func (w *Walker) effect(text string, f *frame, in open) open {
 }
 
 func mapped(text string) bool {
-	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") || strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
+	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") ||
+		strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
 }
 
-// shared reports whether what a swap is called on is a word of a block, and no moment of time, nor an address.
+// shared reports whether what a swap is called on is a word of a block, and no moment of time, nor
+// an address.
 func shared(of string) bool {
 	return of != "unsafe" && !strings.Contains(of, "time.") && !slices.Contains(private, of)
 }

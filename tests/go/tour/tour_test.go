@@ -1,4 +1,5 @@
-// Package tour_test does what docs/getting-started.md and docs/emergency-procedures.md say: it saves a page's files, types its commands into one shell, and compares what they print.
+// Package tour_test does what docs/getting-started.md and docs/emergency-procedures.md say: it
+// saves a page's files, types its commands into one shell, and compares what they print.
 package tour_test
 
 import (
@@ -59,7 +60,8 @@ func steps(t *testing.T, page string) (all []step) {
 	return all
 }
 
-// pattern matches the whole output: a line … stands for any lines, … within a line for any text, and columns may be of any width.
+// pattern matches the whole output: a line … stands for any lines, … within a line for any text,
+// and columns may be of any width.
 func pattern(printed string) *regexp.Regexp {
 	var b strings.Builder
 	for line := range strings.Lines(printed) {
@@ -73,8 +75,9 @@ func pattern(printed string) *regexp.Regexp {
 	return regexp.MustCompile(`^` + b.String() + `$`)
 }
 
-// shell is one bash for the whole page, without job control, so that everything it starts is in its process group. What commands print, in the background too,
-// goes to the file screen; nobody ever waits for the end of a pipe that a background process may hold.
+// shell is one bash for the whole page, without job control, so that everything it starts is in its
+// process group. What commands print, in the background too, goes to the file screen; nobody ever
+// waits for the end of a pipe that a background process may hold.
 type shell struct {
 	t              *testing.T
 	screen, errors string // files
@@ -84,7 +87,8 @@ type shell struct {
 
 func start(t *testing.T, directory, scratch string, environment []string) *shell {
 	t.Helper()
-	s := &shell{t: t, screen: filepath.Join(scratch, "screen"), errors: filepath.Join(scratch, "errors"), statuses: make(chan string)}
+	s := &shell{t: t, screen: filepath.Join(scratch, "screen"), errors: filepath.Join(scratch, "errors"),
+		statuses: make(chan string)}
 	require.NoError(t, os.WriteFile(s.screen, nil, 0o600))
 	errors, err := os.Create(s.errors)
 	require.NoError(t, err)
@@ -131,7 +135,8 @@ func (s *shell) contents(file string) string {
 	return string(text)
 }
 
-// run does one step of the page. A command that only looks is repeated until it shows what the page shows, as a person would look again.
+// run does one step of the page. A command that only looks is repeated until it shows what the page
+// shows, as a person would look again.
 func (s *shell) run(number int, what step) {
 	s.t.Helper()
 	expected := pattern(what.printed)
@@ -152,7 +157,8 @@ func (s *shell) run(number int, what step) {
 	}
 }
 
-// enter types the command and waits until it has ended. It returns where on the screen its output begins.
+// enter types the command and waits until it has ended. It returns where on the screen its output
+// begins.
 func (s *shell) enter(number int, what step, deadline time.Time) int {
 	s.t.Helper()
 	from := len(s.contents(s.screen))
@@ -175,8 +181,8 @@ func (s *shell) fail(number int, what step, from int, how string) {
 		number, how, what.command, what.printed, screen[from:], s.contents(s.errors), screen[:from])
 }
 
-// environment is a home, a block directory and a build of the tour's own. The build is done and other tests use it: cmake only installs here, and the system's list of
-// libraries stays as it is.
+// environment is a home, a block directory and a build of the tour's own. The build is done and
+// other tests use it: cmake only installs here, and the system's list of libraries stays as it is.
 func environment(t *testing.T, root, home, blocks, scratch string) []string {
 	t.Helper()
 	build := os.Getenv("DATABLOCK_BUILD")
@@ -199,8 +205,10 @@ func environment(t *testing.T, root, home, blocks, scratch string) []string {
 	if python := filepath.Join(root, ".venv", "bin"); exec.Command(filepath.Join(python, "python3"), "--version").Run() == nil {
 		path = python + ":" + path
 	}
-	return append(os.Environ(), "PATH="+path, "HOME="+home, "DATABLOCK_DIR="+blocks, "BUILD="+build, "PYTHONDONTWRITEBYTECODE=1",
-		"LC_ALL=C.UTF-8", "BASH_ENV=", "MAKEFLAGS=", "DESTDIR=", "DATABLOCK_LIBRARY="+filepath.Join(build, "libdatablock.so"))
+	return append(os.Environ(), "PATH="+path, "HOME="+home, "DATABLOCK_DIR="+blocks, "BUILD="+build,
+		"PYTHONDONTWRITEBYTECODE=1",
+		"LC_ALL=C.UTF-8", "BASH_ENV=", "MAKEFLAGS=", "DESTDIR=",
+		"DATABLOCK_LIBRARY="+filepath.Join(build, "libdatablock.so"))
 }
 
 func TestGettingStarted(t *testing.T) {

@@ -1,5 +1,6 @@
-// Command worker is a producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol,
-// which the workers of all languages share; this one uses internal/core.
+// Command worker is a producer or a consumer that a test starts, steers and kills. tests/README.md
+// describes the command line and the line protocol, which the workers of all languages share; this
+// one uses internal/core.
 package main
 
 import (
@@ -22,7 +23,8 @@ const (
 	exitFailed = 3 // the block could not be opened
 )
 
-// options are the --key=value arguments. A key that is not asked for is an error: a misspelt one would change what a test means.
+// options are the --key=value arguments. A key that is not asked for is an error: a misspelt one
+// would change what a test means.
 type options struct {
 	values map[string]string
 	asked  map[string]bool
@@ -105,15 +107,18 @@ func sayError(err error) { say("error %s %s", statusName(err), err) }
 
 // statusNames are those of DATABLOCK_STATUS_LIST without their prefix, in its order.
 var statusNames = [...]string{
-	"OK", "TIMEOUT", "INVALID", "NOT_FOUND", "EXISTS", "PRODUCER_ACTIVE", "ACCESS", "SECRET", "CORRUPT", "VERSION", "GEOMETRY", "SCHEMA", "NO_SPACE", "FULL",
-	"BUSY", "CLOSED", "SUPERSEDED", "FENCED", "OVERRUN", "LOST", "NO_PRODUCER", "NO_SPARE", "CHECKSUM", "FORKED", "HANDLE", "SYSTEM", "PANIC",
+	"OK", "TIMEOUT", "INVALID", "NOT_FOUND", "EXISTS", "PRODUCER_ACTIVE", "ACCESS", "SECRET", "CORRUPT", "VERSION",
+	"GEOMETRY", "SCHEMA", "NO_SPACE", "FULL",
+	"BUSY", "CLOSED", "SUPERSEDED", "FENCED", "OVERRUN", "LOST", "NO_PRODUCER", "NO_SPARE", "CHECKSUM", "FORKED",
+	"HANDLE", "SYSTEM", "PANIC",
 }
 
 func statusName(err error) string { return statusNames[core.CodeOf(err)] }
 
 // participant is what the commands act on.
 type participant interface {
-	// command carries one out and says one line in answer; it reports false if it knows no such command.
+	// command carries one out and says one line in answer; it reports false if it knows no such
+	// command.
 	command(word string, n uint64) bool
 	close() error
 
@@ -187,7 +192,8 @@ func serve(p participant, commands *bufio.Scanner) {
 	_ = p.close()
 }
 
-// repeatOpening opens that often, what opens is closed at once, and tells whether descriptors were left.
+// repeatOpening opens that often, what opens is closed at once, and tells whether descriptors were
+// left.
 func repeatOpening(open func() (participant, error), attempts uint64) {
 	before, last := 0, error(nil)
 	for i := range attempts + 1 {
@@ -203,7 +209,8 @@ func repeatOpening(open func() (participant, error), attempts uint64) {
 	say("attempts=%d status=%s before=%d after=%d", attempts, statusName(last), before, descriptors())
 }
 
-// spawn starts another program, which must inherit nothing of the block. It ends by itself if the test forgets it.
+// spawn starts another program, which must inherit nothing of the block. It ends by itself if the
+// test forgets it.
 func spawn() {
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {

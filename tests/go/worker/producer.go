@@ -21,18 +21,22 @@ type producer struct {
 }
 
 var flagNames = map[string]uint32{
-	"lossless": core.AllowLossless, "replace": core.Replace, "force": core.Force, "unlink": core.UnlinkOnClose, "timestamp": core.Timestamp,
+	"lossless": core.AllowLossless, "replace": core.Replace, "force": core.Force, "unlink": core.UnlinkOnClose,
+	"timestamp": core.Timestamp,
 }
 
 func producerOpener(name string, o options) func() (participant, error) {
-	policies := map[string]core.Policy{"": core.Ring, "ring": core.Ring, "single": core.Single, "double": core.DoubleBuffer}
+	policies := map[string]core.Policy{"": core.Ring, "ring": core.Ring, "single": core.Single,
+		"double": core.DoubleBuffer}
 	policy, known := policies[o.text("policy")]
 	if !known {
 		usage("--policy=%s is unknown", o.text("policy"))
 	}
 	c := core.DefaultConfig(policy)
-	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256), uint32(o.number("spare", 0))
-	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)), uint32(o.number("mode", 0))
+	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256),
+		uint32(o.number("spare", 0))
+	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)),
+		uint32(o.number("mode", 0))
 	c.Directory, c.Secret, c.Schema = o.text("dir"), []byte(o.text("secret")), o.schema("schema")
 	c.ZoneSchema, c.Registered, c.Registry = o.schema("zone-schema"), o.text("registered"), o.text("registry")
 	for _, f := range strings.FieldsFunc(o.text("flags"), func(r rune) bool { return r == ',' }) {
@@ -41,7 +45,8 @@ func producerOpener(name string, o options) func() (participant, error) {
 		}
 		c.Flags |= flagNames[f]
 	}
-	p := producer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), rate: o.number("rate", 0), salt: o.number("salt", 0)}
+	p := producer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), rate: o.number("rate", 0),
+		salt: o.number("salt", 0)}
 	return func() (participant, error) {
 		var err error
 		p.Producer, err = core.OpenProducer(name, c)
