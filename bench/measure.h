@@ -169,16 +169,16 @@ static inline uint64_t rest(uint64_t now) {
 
 /* Repeats a statement, which is one round trip, over the window, and records how long each takes
  * without the other side's rest. */
-#define TIME_ROUND_TRIPS(statement)                                                                                                   \
-    do {                                                                                                                              \
-        uint64_t last_ = ticks(), now_;                                                                                               \
-        for (window window_ = window_from(last_); last_ < window_.until; last_ = rest(now_)) {                                        \
-            statement;                                                                                                                \
-            now_ = ticks();                                                                                                           \
-            if (last_ >= window_.from) {                                                                                              \
-                record(now_ - last_ - rest_ticks);                                                                                    \
-            }                                                                                                                         \
-        }                                                                                                                             \
+#define TIME_ROUND_TRIPS(statement)                                                            \
+    do {                                                                                       \
+        uint64_t last_ = ticks(), now_;                                                        \
+        for (window window_ = window_from(last_); last_ < window_.until; last_ = rest(now_)) { \
+            statement;                                                                         \
+            now_ = ticks();                                                                    \
+            if (last_ >= window_.from) {                                                       \
+                record(now_ - last_ - rest_ticks);                                             \
+            }                                                                                  \
+        }                                                                                      \
     } while (0)
 
 /* The consumer's side of a stream: the rate between the first and the last look at the clock

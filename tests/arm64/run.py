@@ -33,7 +33,8 @@ FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/in
 # far earlier
 LIMIT = 100
 HUNG = -1000  # as an exit code
-AGAIN = ("a scenario that forks beside the Go runtime's threads has hung here once, in about two thousand runs; without the emulator never, in thousands. Why is not known. What hangs twice "
+AGAIN = (
+    "a scenario that forks beside the Go runtime's threads has hung here once, in about two thousand runs; without the emulator never, in thousands. Why is not known. What hangs twice "
          "has failed")
 
 
@@ -74,19 +75,22 @@ class Omission:
     ways: tuple = (INLINE, EXPORTED, GO)
 
 
-NO_FAULT_ADDRESS = ("this emulator leaves the fault address of a SIGBUS out of the signal's context (fault.c has just tried it), where Go reads it: "
+NO_FAULT_ADDRESS = (
+    "this emulator leaves the fault address of a SIGBUS out of the signal's context (fault.c has just tried it), where Go reads it: "
                     "Go takes every fault for a nil pointer")
 OMISSIONS = [
     Omission("test_capi_processes", "truncated-data-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "truncated-control-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "fault-detail", NO_FAULT_ADDRESS, ways=(GO,)),
     Omission("test_threads", "membarrier-refused-later", "the emulator has no seccomp"),
-    Omission("test_threads", "destructors-in-every-round", "it measures memory, and the emulator keeps some for each thread that has ended"),
+    Omission("test_threads", "destructors-in-every-round",
+             "it measures memory, and the emulator keeps some for each thread that has ended"),
 ]
 
 
 def command(*words, **options):
-    done = subprocess.run([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    done = subprocess.run([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          **options)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stdout}")
     return done.stdout
@@ -106,12 +110,13 @@ def require_tools(build):
 
 
 # ---- Building
-# ---------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def build_library(into, soname, ldflags, overlay):
     environment = {**os.environ, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "1", "CC": COMPILER}
-    command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints", f"-overlay={overlay}", f"-ldflags={ldflags}",
+    command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints",
+            f"-overlay={overlay}", f"-ldflags={ldflags}",
             "-o", into / soname, "./capi", cwd=ROOT, env=environment)
     link = into / "libdatablock.so"
     link.unlink(missing_ok=True)
@@ -120,7 +125,8 @@ def build_library(into, soname, ldflags, overlay):
 
 def compiled(into, name, sources, *flags):
     program = into / name
-    command(COMPILER, "-std=gnu11", *FLAGS, *flags, *sources, "-o", program, f"-L{into}", "-ldatablock", f"-Wl,-rpath,{into}", "-pthread")
+    command(COMPILER, "-std=gnu11", *FLAGS, *flags, *sources, "-o", program, f"-L{into}", "-ldatablock",
+            f"-Wl,-rpath,{into}", "-pthread")
     return program
 
 
@@ -137,7 +143,8 @@ def build_programs(into):
                 programs[source.stem, flavour] = compiled(into, f"{source.stem}.{flavour}", [source, *emulated], *flags)
     worker = ROOT / "tests/c/worker.c"
     programs["worker", "exported"] = compiled(into, "worker.exported", [worker])
-    programs["worker", "inline"] = compiled(into, "worker.inline", [worker], "-D_GNU_SOURCE", "-include", "datablock_inline.h")
+    programs["worker", "inline"] = compiled(into, "worker.inline", [worker], "-D_GNU_SOURCE", "-include",
+                                            "datablock_inline.h")
     programs["fault", ""] = compiled(into, "fault", [HERE / "fault.c"])
     for header_test in ("public.c", "layout.c"):
         command(COMPILER, "-std=c11", *FLAGS, "-fsyntax-only", ROOT / "tests/headers" / header_test)
@@ -145,14 +152,15 @@ def build_programs(into):
 
 
 # ---- The C tests
-# ------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def emulate(machine, *words, **more):
     environment = {**os.environ, "QEMU_LD_PREFIX": str(SYSROOT), "QEMU_CPU": machine.cpu, **more}
     if not machine.membarrier:
         environment["TEST_NO_MEMBARRIER"] = "1"
-    process = subprocess.Popen([EMULATOR, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    process = subprocess.Popen([EMULATOR, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env=environment,
                                stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         said, _ = process.communicate(timeout=LIMIT)
@@ -214,7 +222,8 @@ def run_tests(programs, omissions):
                 began = time.monotonic()
                 without = {o.scenario for o in omissions if o.test == test and way in o.ways}
                 wrong = run_test(programs[test, flavour], without, machine, environment)
-                print(f"{test:<24}{way:<10}{machine.name:<9}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
+                print(f"{test:<24}{way:<10}{machine.name:<9}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}",
+                      flush=True)
                 failed += wrong != ""
     return failed
 
@@ -238,7 +247,8 @@ class Worker:
             environment |= {"QEMU_LD_PREFIX": str(SYSROOT), "QEMU_CPU": machine.cpu}
             words = [EMULATOR, program]
         self.name = f"{'arm64' if machine else 'native'} {arguments[0]}"
-        self.process = subprocess.Popen([*map(str, words), *arguments], bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen([*map(str, words), *arguments], bufsize=0, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, env=environment)
 
     def expect(self, pattern):
         if not select.select([self.process.stdout], [], [], 60)[0]:

@@ -46,33 +46,33 @@ static void (*check_at_point)(const char *name) __attribute__((unused));
 #include <unistd.h>
 
 /* Ends the program unless the condition holds. */
-#define CHECK(condition)                                                                                                              \
-    do {                                                                                                                              \
-        if (!(condition)) {                                                                                                           \
-            check_failed(__FILE__, __LINE__, "%s", #condition);                                                                       \
-        }                                                                                                                             \
+#define CHECK(condition)                                        \
+    do {                                                        \
+        if (!(condition)) {                                     \
+            check_failed(__FILE__, __LINE__, "%s", #condition); \
+        }                                                       \
     } while (0)
 
 /* Ends the program unless the call returns that status. */
-#define CHECK_STATUS(call, wanted)                                                                                                    \
-    do {                                                                                                                              \
-        datablock_status check_got = (call), check_wanted = (wanted);                                                                 \
-        if (check_got != check_wanted) {                                                                                              \
-            check_failed(__FILE__, __LINE__, "%s\n    returned %d (%s), not %d (%s)", #call, (int)check_got,                          \
-                         datablock_strerror(check_got), (int)check_wanted, datablock_strerror(check_wanted));                         \
-        }                                                                                                                             \
+#define CHECK_STATUS(call, wanted)                                                                            \
+    do {                                                                                                      \
+        datablock_status check_got = (call), check_wanted = (wanted);                                         \
+        if (check_got != check_wanted) {                                                                      \
+            check_failed(__FILE__, __LINE__, "%s\n    returned %d (%s), not %d (%s)", #call, (int)check_got,  \
+                         datablock_strerror(check_got), (int)check_wanted, datablock_strerror(check_wanted)); \
+        }                                                                                                     \
     } while (0)
 
 /* The same for a call that succeeds. */
 #define CHECK_OK(call) CHECK_STATUS(call, DATABLOCK_OK)
 
 /* Ends the program unless the call returns that status and the detail has that text. */
-#define CHECK_DETAIL(call, wanted, text)                                                                                              \
-    do {                                                                                                                              \
-        CHECK_STATUS(call, wanted);                                                                                                   \
-        if (strstr(datablock_error_detail(), text) == NULL) {                                                                         \
-            check_failed(__FILE__, __LINE__, "%s\n    did not say \"%s\"", #call, text);                                              \
-        }                                                                                                                             \
+#define CHECK_DETAIL(call, wanted, text)                                                 \
+    do {                                                                                 \
+        CHECK_STATUS(call, wanted);                                                      \
+        if (strstr(datablock_error_detail(), text) == NULL) {                            \
+            check_failed(__FILE__, __LINE__, "%s\n    did not say \"%s\"", #call, text); \
+        }                                                                                \
     } while (0)
 
 static inline void check_failed(const char *file, int line, const char *format,
@@ -92,15 +92,15 @@ static inline void check_failed(const char *file, int line, const char *format, 
 
 /* Waits until the condition holds, a millisecond at a time; ends the program after that many
  * seconds. */
-#define WAIT_UNTIL(condition, seconds)                                                                                                \
-    do {                                                                                                                              \
-        double check_deadline = check_now() + (seconds);                                                                              \
-        while (!(condition)) {                                                                                                        \
-            if (check_now() > check_deadline) {                                                                                       \
-                check_failed(__FILE__, __LINE__, "not within %g s: %s", (double)(seconds), #condition);                               \
-            }                                                                                                                         \
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);                                                                  \
-        }                                                                                                                             \
+#define WAIT_UNTIL(condition, seconds)                                                                  \
+    do {                                                                                                \
+        double check_deadline = check_now() + (seconds);                                                \
+        while (!(condition)) {                                                                          \
+            if (check_now() > check_deadline) {                                                         \
+                check_failed(__FILE__, __LINE__, "not within %g s: %s", (double)(seconds), #condition); \
+            }                                                                                           \
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);                                    \
+        }                                                                                               \
     } while (0)
 
 /* Seconds of a clock that only rises. */

@@ -13,8 +13,8 @@ static void version(void) {
 }
 
 static void status_texts(void) {
-#define CHECK_TEXT(name, value, text)                                                                                                 \
-    CHECK((int)name == value);                                                                                                        \
+#define CHECK_TEXT(name, value, text) \
+    CHECK((int)name == value);        \
     CHECK(strcmp(datablock_strerror(name), text) == 0);
     DATABLOCK_STATUS_LIST(CHECK_TEXT)
 #undef CHECK_TEXT

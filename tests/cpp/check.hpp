@@ -61,11 +61,11 @@ inline double check_now() {
 }
 
 /* Waits until the condition holds; ends the program after a while. */
-#define WAIT_UNTIL(condition)                                                                                                         \
-    for (double check_deadline = check_now() + 20; !(condition); std::this_thread::sleep_for(std::chrono::milliseconds(1))) {         \
-        if (check_now() > check_deadline) {                                                                                           \
-            check_failed(__FILE__, __LINE__, "not within 20 s: " #condition);                                                         \
-        }                                                                                                                             \
+#define WAIT_UNTIL(condition)                                                                                                 \
+    for (double check_deadline = check_now() + 20; !(condition); std::this_thread::sleep_for(std::chrono::milliseconds(1))) { \
+        if (check_now() > check_deadline) {                                                                                   \
+            check_failed(__FILE__, __LINE__, "not within 20 s: " #condition);                                                 \
+        }                                                                                                                     \
     }
 
 /* A directory of this program's own, in shared memory; removed at exit. */

@@ -906,16 +906,16 @@ void superseded_inside() {
 
 void each_status_has_its_type() {
     unsigned types = 0;
-#define THROWS(name, value, text)                                                                                                     \
-    if (value != 0) {                                                                                                                 \
-        try {                                                                                                                         \
-            datablock::raise(name, value % 2 != 0 ? "what it was" : "");                                                              \
-        } catch (const datablock::exception &e) {                                                                                     \
-            CHECK_EQUAL(e.status(), name);                                                                                            \
-            CHECK_EQUAL(std::string(e.what()), value % 2 != 0 ? "what it was" : text);                                                \
-            CHECK(typeid(e) != typeid(datablock::exception));                                                                         \
-            types++;                                                                                                                  \
-        }                                                                                                                             \
+#define THROWS(name, value, text)                                                      \
+    if (value != 0) {                                                                  \
+        try {                                                                          \
+            datablock::raise(name, value % 2 != 0 ? "what it was" : "");               \
+        } catch (const datablock::exception &e) {                                      \
+            CHECK_EQUAL(e.status(), name);                                             \
+            CHECK_EQUAL(std::string(e.what()), value % 2 != 0 ? "what it was" : text); \
+            CHECK(typeid(e) != typeid(datablock::exception));                          \
+            types++;                                                                   \
+        }                                                                              \
     }
     DATABLOCK_STATUS_LIST(THROWS)
 #undef THROWS

@@ -45,8 +45,10 @@ def compiled(build, way, into):
     if way == "transaction":
         compiler = [os.environ.get("CXX", "c++"), "-std=gnu++17", HERE / "messages.cpp"]
     else:
-        compiler = [os.environ.get("CC", "cc"), "-std=gnu11", *(["-DEXPORTED"] if way == "exported" else []), HERE / "messages.c"]
-    command(*compiler, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", program, f"-L{build}", "-ldatablock", f"-Wl,-rpath,{build}")
+        compiler = [os.environ.get("CC", "cc"), "-std=gnu11", *(["-DEXPORTED"] if way == "exported" else []),
+                    HERE / "messages.c"]
+    command(*compiler, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", program, f"-L{build}",
+            "-ldatablock", f"-Wl,-rpath,{build}")
     return program
 
 
@@ -60,9 +62,11 @@ def counted(program, function, delivery, directory, scratch):
     """
     profile = pathlib.Path(scratch) / "callgrind.out"
     for _ in range(ATTEMPTS):
-        output = command("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--compress-strings=no", f"--toggle-collect={function}",
+        output = command("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--compress-strings=no",
+                         f"--toggle-collect={function}",
                          program, directory, delivery, COUNT, env={**os.environ, "GODEBUG": "asyncpreemptoff=1"})
-        messages = sum(map(int, re.findall(r"^cfn=counted\n(?:c\w+=.*\n)*?calls=(\d+)", profile.read_text(), re.MULTILINE)))
+        messages = sum(
+            map(int, re.findall(r"^cfn=counted\n(?:c\w+=.*\n)*?calls=(\d+)", profile.read_text(), re.MULTILINE)))
         if COUNT / 2 < messages <= COUNT:
             return int(re.search(r"Collected : (\d+)", output)[1]) / messages
     sys.exit(f"{program} {delivery}: {messages} of {COUNT} messages were seen in {function}")
@@ -80,7 +84,8 @@ def main():
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
     before = recorded.get(compiler, {})
     now, grown, costly = {}, [], []
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory(dir="/dev/shm", prefix="datablock-count-") as directory:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory(dir="/dev/shm",
+                                                                               prefix="datablock-count-") as directory:
         print(f"{compiler}\ninstructions a message         now  recorded")
         programs = {way: compiled(build, way, pathlib.Path(scratch)) for way in ("inline", "transaction", "exported")}
         for way, (function, delivery) in itertools.product(programs, COUNTED):
@@ -111,7 +116,8 @@ def main():
     if not before:
         print(f"NOT COMPARED: nothing is recorded for this compiler. Record it on a tree that is known to be good: {HERE / 'run.py'} {build} --record")
     if grown:
-        sys.exit(f"more than a tenth above what is recorded: {', '.join(grown)}. If that is worth it: {HERE / 'run.py'} {build} --record, and say why in the commit")
+        sys.exit(
+            f"more than a tenth above what is recorded: {', '.join(grown)}. If that is worth it: {HERE / 'run.py'} {build} --record, and say why in the commit")
 
 
 if __name__ == "__main__":

@@ -73,7 +73,8 @@ CONFIGS = [
            N=1, SPARE=2, ROWS=2, ALLOWANCE=1),
     config("late-cursor", 56_000, "run Producer(1,0,5); run Lossless(2,0,NEWEST)",
            N=2, SPARE=1, LATE_CURSOR=1, TIMEOUTS=1),
-    config("cleaners", 3_000_000, "run Producer(1,0,2); run Lossless(2,0,NEWEST); run Cleaner(3,0,0); run Cleaner(4,0,3); run Latest(5,0)",
+    config("cleaners", 3_000_000,
+           "run Producer(1,0,2); run Lossless(2,0,NEWEST); run Cleaner(3,0,0); run Cleaner(4,0,3); run Latest(5,0)",
            N=1, SPARE=2, DEATHS=2, KILLABLE=12, RELEASES=1, LEFTOVERS=1, START_OK="(me != 5 || ((dead | gone) & 4))"),
     config("cleaner", 190_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Cleaner(3,0,0)",
            N=1, SPARE=1, DEATHS=1, KILLABLE=4, RELEASES=1, LEFTOVERS=1),
@@ -81,33 +82,43 @@ CONFIGS = [
     config("cleaner-dies", 95, "status[0] = 2; maskL = 1; maskP = 1; run Cleaner(3,0,0); run Cleaner(4,0,3)",
            DEATHS=1, KILLABLE=8),
     # A dead reader's pin, and a newcomer in its row that may pin nothing.
-    config("takes-over-row", 29_000, "dead = 4; overdue = 128; pins[0] = 2; maskP = 1; status[0] = 2; run Producer(1,0,3); run Lossless(3,0,NEWEST)",
+    config("takes-over-row", 29_000,
+        "dead = 4; overdue = 128; pins[0] = 2; maskP = 1; status[0] = 2; run Producer(1,0,3); run Lossless(3,0,NEWEST)",
            N=1, SPARE=1, LEFTOVERS=1, OVERBOOKED=1, RELEASES=1),
     config("probe", 880, "status[0] = 2; run Cleaner(3,0,0); run Cleaner(4,0,0); run Prober(0)",
            DEATHS=1, KILLABLE=24),
-    config("reset", 480_000, "run Producer(1,0,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset", 480_000,
+           "run Producer(1,0,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=1, RESET=1),
-    config("reset-latest", 455_000, "run Producer(1,0,4); run Latest(3,0); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-latest", 455_000,
+           "run Producer(1,0,4); run Latest(3,0); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=2, RESET=1),
-    config("reset-ordered", 328_000, "run Producer(1,0,4); run Ordered(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-ordered", 328_000,
+           "run Producer(1,0,4); run Ordered(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=2, RESET=1),
-    config("reset-oldest", 3_300_000, "run Producer(1,0,4); run Lossless(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-oldest", 3_300_000,
+           "run Producer(1,0,4); run Lossless(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=2, RESET=1),
-    config("reset-restart", 33_000, "run Producer(1,0,4); run Producer(2,1,4); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-restart", 33_000,
+           "run Producer(1,0,4); run Producer(2,1,4); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=1, RESET=1, ABORTS=1, DEATHS=1, KILLABLE=2, PRODUCERS=6),
     config("resets", 1_700_000, "run Producer(1,0,3); run Lossless(3,0,NEWEST); run Resetter(4,1); run Resetter(5,0)",
            N=2, SPARE=1, RESET=1),
     config("resets-of-claims", 1_700_000, "run Producer(1,0,2); run Latest(3,0); run Resetter(4,1); run Resetter(5,1)",
            N=1, SPARE=2, RESET=1),
-    config("resetter-dies", 350_000, "run Producer(1,0,3); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("resetter-dies", 350_000,
+           "run Producer(1,0,3); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=1, RESET=1, DEATHS=1, KILLABLE=16),
     config("create", 21_000, "name = NONE; run Opener(1,OPEN,1,1); run Opener(2,OPEN,2,2); run Opener(3,OPEN,0,2)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=14, PRODUCERS=14),
-    config("replace", 84_000, "ent[0] = FENCE; order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Opener(3,OPEN,2,1)",
+    config("replace", 84_000,
+        "ent[0] = FENCE; order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Opener(3,OPEN,2,1)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
-    config("replace-reader", 210_000, "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Lossless(4,0,NEWEST)",
+    config("replace-reader", 210_000,
+        "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Lossless(4,0,NEWEST)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=4, PRODUCERS=6),
-    config("replace-twice", 350_000, "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
+    config("replace-twice", 350_000,
+           "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
     # Locks that participants share: three who want one, one of whom may die at any step, and
     # somebody who cleans up after it.
@@ -119,17 +130,21 @@ CONFIGS = [
     config("evict", 155_000, "run Member(1,2); run Member(2,2); run Evictor(3); run Evictor(4); run RowCleaner(5)",
            DEATHS=1, KILLABLE=30),
     # The same with more messages, deaths and readers at once.
-    config("large-lossless", 3_000_000, "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
+    config("large-lossless", 3_000_000,
+           "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
            N=2, SPARE=1, DEATHS=3, KILLABLE=14, PRODUCERS=22, ABORTS=1, RELEASES=1),
     config("large-join-oldest", 4_100_000, "run Producer(1,0,6); run Producer(2,1,6); run Lossless(3,0,OLDEST)", True,
            N=2, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
-    config("large-deliveries", 117_000_000, "run Producer(1,0,3); run Producer(2,1,3); run Lossless(3,0,NEWEST); run Latest(4,1)", True,
+    config("large-deliveries", 117_000_000,
+           "run Producer(1,0,3); run Producer(2,1,3); run Lossless(3,0,NEWEST); run Latest(4,1)", True,
            N=1, SPARE=2, ROWS=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
     config("large-reader-dies", 6_200_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Latest(3,1)", True,
            N=1, SPARE=2, ROWS=2, DEATHS=1, KILLABLE=12, RELEASES=1),
-    config("large-reset", 16_000_000, "run Producer(1,0,4); run Producer(2,1,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi", True,
+    config("large-reset", 16_000_000,
+        "run Producer(1,0,4); run Producer(2,1,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi", True,
            N=2, SPARE=1, RESET=1, DEATHS=1, KILLABLE=2, PRODUCERS=6),
-    config("large-replace", 6_000_000, "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,1); run Opener(2,REPLACE,1,1); run Opener(3,REPLACE,2,1); run Opener(4,OPEN,3,1)", True,
+    config("large-replace", 6_000_000,
+        "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,1); run Opener(2,REPLACE,1,1); run Opener(3,REPLACE,2,1); run Opener(4,OPEN,3,1)", True,
            N=2, NBLK=4, DEATHS=2, KILLABLE=14, PRODUCERS=30),
 ]
 
@@ -250,7 +265,8 @@ def check(cfg, mutation, workdir, memory):
         return Result(failure="spin: " + (made.stdout + made.stderr).strip()[:300])
     # No reduction: it does not know rendezvous in escapes. A mutant stops early, so its compile
     # time is what counts.
-    cc = ["gcc", "-O2" if (cfg.large or cfg.floor > 500_000) and not mutation else "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={memory}"]
+    cc = ["gcc", "-O2" if (cfg.large or cfg.floor > 500_000) and not mutation else "-O0", "-w", "-DSAFETY", "-DNOCLAIM",
+          "-DNOREDUCE", f"-DMEMLIM={memory}"]
     if cfg.large:
         cc.append("-DCOLLAPSE")
     built = subprocess.run(cc + ["-o", "pan", "pan.c"], cwd=where, capture_output=True, text=True)
@@ -319,7 +335,8 @@ def main():
             if not verdict and r.states < c.floor:
                 verdict = "fewer states than the floor: the model got weaker"
             passed, failed = (passed, failed + 1) if verdict else (passed + 1, failed)
-            print(f"{c.name:<20}{r.states:>11}{c.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {verdict or 'holds'}", flush=True)
+            print(f"{c.name:<20}{r.states:>11}{c.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {verdict or 'holds'}",
+                  flush=True)
 
         if mutants:
             print(f"\n{'mutation':<26}{'configuration':<20}{'depth':>8}{'time':>8}  caught by")

@@ -21,7 +21,7 @@ from datablock_ctypes import Consumer, DataBlockError, Delivery, Forked, Invalid
 EXIT_USAGE, EXIT_OPEN_FAILED = 2, 3
 
 # ---- Payload
-# -------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -121,7 +121,7 @@ class Payload:
 
 
 # ---- Lines and arguments
-# -------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def usage(text: str) -> NoReturn:
@@ -204,7 +204,7 @@ class Range:
 
 
 # ---- Producing
-# -----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 class ProducingWorker:
@@ -299,12 +299,13 @@ class ProducingWorker:
 
 
 # ---- Consuming
-# -----------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 class ConsumingWorker:
     def __init__(self, name: str, options: Options) -> None:
-        deliveries = {"": Delivery.DEFAULT, "lossless": Delivery.LOSSLESS, "ordered": Delivery.ORDERED, "latest": Delivery.LATEST}
+        deliveries = {"": Delivery.DEFAULT, "lossless": Delivery.LOSSLESS, "ordered": Delivery.ORDERED,
+            "latest": Delivery.LATEST}
         settings = {
             "delivery": options.choice("delivery", deliveries),
             "start": options.choice("start", {"": Start.LATEST, "latest": Start.LATEST, "oldest": Start.OLDEST}),
@@ -393,13 +394,14 @@ class ConsumingWorker:
 
     def calls(self) -> list[Callable[[], object]]:
         held = [slot.release for slot in self.held]
-        return [self.open_block, lambda: self.block.read().__enter__(), lambda: self.block.read_at(0).__enter__(), self.block.receive, *held, self.block.close]
+        return [self.open_block, lambda: self.block.read().__enter__(), lambda: self.block.read_at(0).__enter__(),
+                self.block.receive, *held, self.block.close]
 
 
 Worker = Union[ProducingWorker, ConsumingWorker]
 
 # ---- Children
-# ------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def linger() -> NoReturn:
@@ -490,7 +492,7 @@ def child_command(word: str, name: str, worker: Worker) -> bool:
 
 
 # ---- Roles
-# ---------------------------------------------------------------------------------------------------------------------------
+# --------------------------------------------------------------------------------------------------
 
 
 def recover_block(name: str, options: Options) -> None:
@@ -558,7 +560,8 @@ def serve(name: str, worker: Worker) -> None:
                 os._exit(0)
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")
-            elif not child_command(word, name, worker) and not shared_command(worker, word, n) and not worker.command(word, n):
+            elif not child_command(word, name, worker) and not shared_command(worker, word,
+                                                                              n) and not worker.command(word, n):
                 say(f"error UNSUPPORTED {word}")
         except DataBlockError as error:
             say_error(error)

@@ -21,7 +21,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-FLAGS = ("-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-pthread", "-D_GNU_SOURCE=", f"-I{ROOT}/include", f"-I{ROOT}/capi")
+FLAGS = ("-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-pthread", "-D_GNU_SOURCE=",
+         f"-I{ROOT}/include", f"-I{ROOT}/capi")
 WEAKENINGS = ("PUBLISH", "ENTRY", "UNPIN", "PINS", "ADVANCE", "CURSOR")
 LONGEST = 20  # seconds until a weakened order is reported
 
@@ -43,7 +44,8 @@ def run(program, seconds):
     environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1:exitcode=66"}
     done = subprocess.run([program, str(seconds)], capture_output=True, text=True, check=False, env=environment)
     if "unexpected memory mapping" in done.stderr:  # an older runtime on a kernel that scatters addresses widely
-        done = subprocess.run(["setarch", "-R", program, str(seconds)], capture_output=True, text=True, check=False, env=environment)
+        done = subprocess.run(["setarch", "-R", program, str(seconds)], capture_output=True, text=True, check=False,
+                              env=environment)
     return done
 
 

@@ -16,7 +16,8 @@ C = {
     **{f"{sign}{bits}": f"{'u' if sign == 'u' else ''}int{bits}_t" for sign in "iu" for bits in (8, 16, 32, 64)},
     **{"f32": "float", "f64": "double", "bool": "_Bool", "char": "char"},
 }
-ALIGN = {"i8": 1, "i16": 2, "i32": 4, "i64": 8, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "f32": 4, "f64": 8, "bool": 1, "char": 1}
+ALIGN = {"i8": 1, "i16": 2, "i32": 4, "i64": 8, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "f32": 4, "f64": 8, "bool": 1,
+    "char": 1}
 
 
 class Reader:

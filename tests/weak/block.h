@@ -27,7 +27,9 @@ static inline void block_futex(uint32_t *word, int operation, uint32_t value, co
 #define HOLDS 1 /* how many messages a reader has in its hands */
 #endif
 #ifndef ONCE
-#define ONCE 0 /* 1: a reader has one message, the writer stops at a claim that is refused: few enough states for two who pin */
+/* 1: a reader has one message, the writer stops at a claim that is refused: few enough states
+ * for two who pin */
+#define ONCE 0
 #endif
 
 typedef unsigned long long ull;

@@ -54,42 +54,42 @@ static uint64_t operation(Kind kind, volatile void *at, int size, int order, uin
         return builtin(at, operand, __ATOMIC_SEQ_CST); \
     }
 
-#define ATOMIC(bits, word) \
-    word __tsan_atomic##bits##_load(const volatile word *at, int order) \
-    { \
-        return checked(at, bits / 8, order, false) ? (word)operation(LOAD, (volatile void *)at, bits / 8, order, 0) : *at; \
-    } \
-    void __tsan_atomic##bits##_store(volatile word *at, word value, int order) \
-    { \
-        if (checked(at, bits / 8, order, true)) \
-            operation(STORE, at, bits / 8, order, value); \
-        else \
-            *at = value; \
-    } \
-    MODIFY(bits, word, exchange, EXCHANGE, __atomic_exchange_n) \
-    MODIFY(bits, word, fetch_add, ADD, __atomic_fetch_add) \
-    MODIFY(bits, word, fetch_sub, SUBTRACT, __atomic_fetch_sub) \
-    MODIFY(bits, word, fetch_and, AND, __atomic_fetch_and) \
-    MODIFY(bits, word, fetch_or, OR, __atomic_fetch_or) \
-    MODIFY(bits, word, fetch_xor, XOR, __atomic_fetch_xor) \
-    int __tsan_atomic##bits##_compare_exchange_strong(volatile word *at, word *expected, word value, int order, int failed) \
-    { \
-        if (!search_checks(at)) \
-            return __atomic_compare_exchange_n(at, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
+#define ATOMIC(bits, word)                                                                                                                  \
+    word __tsan_atomic##bits##_load(const volatile word *at, int order)                                                                     \
+    {                                                                                                                                       \
+        return checked(at, bits / 8, order, false) ? (word)operation(LOAD, (volatile void *)at, bits / 8, order, 0) : *at;                  \
+    }                                                                                                                                       \
+    void __tsan_atomic##bits##_store(volatile word *at, word value, int order)                                                              \
+    {                                                                                                                                       \
+        if (checked(at, bits / 8, order, true))                                                                                             \
+            operation(STORE, at, bits / 8, order, value);                                                                                   \
+        else                                                                                                                                \
+            *at = value;                                                                                                                    \
+    }                                                                                                                                       \
+    MODIFY(bits, word, exchange, EXCHANGE, __atomic_exchange_n)                                                                             \
+    MODIFY(bits, word, fetch_add, ADD, __atomic_fetch_add)                                                                                  \
+    MODIFY(bits, word, fetch_sub, SUBTRACT, __atomic_fetch_sub)                                                                             \
+    MODIFY(bits, word, fetch_and, AND, __atomic_fetch_and)                                                                                  \
+    MODIFY(bits, word, fetch_or, OR, __atomic_fetch_or)                                                                                     \
+    MODIFY(bits, word, fetch_xor, XOR, __atomic_fetch_xor)                                                                                  \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile word *at, word *expected, word value, int order, int failed)                 \
+    {                                                                                                                                       \
+        if (!search_checks(at))                                                                                                             \
+            return __atomic_compare_exchange_n(at, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                                 \
         word found = (word)search_operation((Operation){.kind = COMPARE_EXCHANGE, .size = bits / 8, .order = order, .failed_order = failed, \
-                                                        .at = (char *)at, .operand = value, .expected = *expected}); \
-        int same = found == *expected; \
-        *expected = found; \
-        return same; \
-    } \
-    int __tsan_atomic##bits##_compare_exchange_weak(volatile word *at, word *expected, word value, int order, int failed) \
-    { \
-        return __tsan_atomic##bits##_compare_exchange_strong(at, expected, value, order, failed); \
-    } \
-    word __tsan_atomic##bits##_compare_exchange_val(volatile word *at, word expected, word value, int order, int failed) \
-    { \
-        __tsan_atomic##bits##_compare_exchange_strong(at, &expected, value, order, failed); \
-        return expected; \
+                                                        .at = (char *)at, .operand = value, .expected = *expected});                        \
+        int same = found == *expected;                                                                                                      \
+        *expected = found;                                                                                                                  \
+        return same;                                                                                                                        \
+    }                                                                                                                                       \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile word *at, word *expected, word value, int order, int failed)                   \
+    {                                                                                                                                       \
+        return __tsan_atomic##bits##_compare_exchange_strong(at, expected, value, order, failed);                                           \
+    }                                                                                                                                       \
+    word __tsan_atomic##bits##_compare_exchange_val(volatile word *at, word expected, word value, int order, int failed)                    \
+    {                                                                                                                                       \
+        __tsan_atomic##bits##_compare_exchange_strong(at, &expected, value, order, failed);                                                 \
+        return expected;                                                                                                                    \
     }
 WORDS(ATOMIC)
 

@@ -51,7 +51,8 @@ static void c(void) { r[0] = LOAD(x, ACQ); r[1] = LOAD(y, RLX); }
 static void a(void) { STORE(y, 1, RLX); STORE(x, 1, REL); STORE(x, 2, RLX); }
 static void b(void) { r[0] = LOAD(x, ACQ); r[1] = LOAD(y, RLX); }
 #define OUTCOME (r[0] == 2 && r[1] == 0)
-#elif defined(SC_THEN_RELAXED) /* nothing keeps a sequentially consistent store and a later relaxed one in order for others */
+#elif defined(SC_THEN_RELAXED)
+/* nothing keeps a sequentially consistent store and a later relaxed one in order for others */
 static void a(void) { STORE(x, 1, SC); STORE(y, 1, ORDER); }
 static void b(void) { r[0] = LOAD(y, SC); r[1] = LOAD(x, SC); }
 #define OUTCOME (r[0] == 1 && r[1] == 0)

@@ -246,7 +246,8 @@ def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--large", action="store_true", help="the larger scenarios too")
     p.add_argument("--jobs", type=int, default=2)
-    p.add_argument("--only", metavar="NAME", help="one scenario with its weakenings and mutations, or one order, or one mutation")
+    p.add_argument("--only", metavar="NAME",
+                   help="one scenario with its weakenings and mutations, or one order, or one mutation")
     p.add_argument("--workdir", type=pathlib.Path, default=ROOT / "build" / "weak")
     a = p.parse_args()
 
@@ -303,7 +304,8 @@ def main():
             if not trouble and r.states < s.floor:
                 trouble = "fewer states than the floor: the scenario got weaker"
             verdict(not trouble)
-            print(f"{s.name:<24}{r.states:>11}{s.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {trouble or 'holds'}", flush=True)
+            print(f"{s.name:<24}{r.states:>11}{s.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {trouble or 'holds'}",
+                  flush=True)
 
         for title, those in (("weakened order", weak), ("mutation", wrong)):
             if those:

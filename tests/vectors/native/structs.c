@@ -7,8 +7,8 @@
 #define A3(type, member) DATABLOCK_ARRAY3(struct type, member)
 #define S(type, member, of) DATABLOCK_STRUCT(struct type, member, of##_layout)
 #define SA(type, member, of) DATABLOCK_STRUCT_ARRAY(struct type, member, of##_layout)
-#define DESCRIBE(type, ...)                                                                                                                                          \
-    static const datablock_schema_field type##_fields[] = {__VA_ARGS__};                                                                                             \
+#define DESCRIBE(type, ...)                                              \
+    static const datablock_schema_field type##_fields[] = {__VA_ARGS__}; \
     static const datablock_schema_layout type##_layout = DATABLOCK_LAYOUT(struct type, type##_fields)
 
 DESCRIBE(every, F(every, a), F(every, b), F(every, c), F(every, d), F(every, e), F(every, f), F(every, g), F(every, h),
