@@ -8,7 +8,7 @@ static inline bool go_ending(const producer *p) {
     return state == DATABLOCK_LAYOUT_STATE_REPLACING || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
 }
 
-/* Producer.gate, rescan and clamped */
+/* Producer.gate, rescan and clamped: the backpressure check */
 static inline bool go_gate(producer *p) {
     const block *b = &p->block;
     uint64_t epoch = go_load(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH);
@@ -38,7 +38,7 @@ static inline bool go_has_slot(producer *p) {
     const block *b = &p->block;
     if (p->free_count == 0) {
         (void)__atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, __ATOMIC_SEQ_CST);
-        uint64_t pinned = 0; /* blocks here have fewer than 64 slots */
+        uint64_t pinned = 0; /* blocks have fewer than 64 slots here */
         uint64_t set = go_load(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE) & b->row_mask[0];
         for (; set != 0; set &= set - 1) {
             for (uint64_t k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
@@ -114,13 +114,13 @@ static inline void go_forget(producer *p) {
     p->until = 0;
 }
 
-/* Producer.prepareClaim and Claim: the look at the entry, then at the state */
+/* Producer.prepareClaim and Claim: loads the entry, then the state */
 static inline bool go_remember(producer *p) {
     return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
            go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
 }
 
-/* Producer.Claim. The look before the first sleep was that of the inline claim. */
+/* Producer.Claim. The inline claim was the check before the first sleep. */
 static inline status go_claim(producer *p, bool wait, datablock_write_slot *out) {
     p->attend = 0;
     status result = DONE;
@@ -151,8 +151,8 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
     return DONE;
 }
 
-/* Producer.Commit of a claim whose inline commit has failed; nothing sets LOST here, so its
- * publish fails, too */
+/* Producer.Commit of a claim whose inline commit has failed. Nothing sets LOST here, so this
+ * publish fails as well. */
 static inline status go_commit(producer *p) {
     uint64_t expected = p->expected[go_place(p)];
     datablock_inline_unmark(p, p->block.data, datablock_inline_header(&p->block, p->slot), p->slot);
@@ -167,7 +167,7 @@ static inline status go_commit(producer *p) {
     return go_ending(p) ? SUPERSEDED : FENCED;
 }
 
-/* Producer.Close, of the stream: CLOSED, and everybody looks again (block.wakeConsumers) */
+/* Producer.Close of the stream: sets CLOSED and wakes all consumers (block.wakeConsumers) */
 static inline void go_close(producer *p) {
     uint32_t ready = DATABLOCK_LAYOUT_STATE_READY;
     uint32_t *event = datablock_inline_u32(p->block.data, DATABLOCK_LAYOUT_EVENT);

@@ -1,7 +1,7 @@
 /*
- * A forced replacer marks the state and fences the next entry while the producer writes: nothing is
- * published behind the fence, and a reader (READER: its delivery) that is told SUPERSEDED has had
- * everything.
+ * A forced replacer sets the state and fences the next entry while the producer writes. Nothing may
+ * be published behind the fence. A reader (READER: its delivery) that gets SUPERSEDED must have
+ * read every message.
  */
 #include "block.h"
 
@@ -14,8 +14,8 @@
 #define ABORTED 2
 
 static struct {
-    uint64_t fenced; /* the id that the fence stands for */
-    uint64_t had;    /* the reader's next when it was told */
+    uint64_t fenced; /* the id of the fenced message */
+    uint64_t had;    /* the reader's next id when it got SUPERSEDED */
 } told;
 
 static void write_on(void) {
@@ -61,7 +61,7 @@ static void replace(void) {
     __atomic_store_n(state, DATABLOCK_LAYOUT_STATE_SUPERSEDED, __ATOMIC_SEQ_CST);
 }
 
-/* Polls; what a sleeper looks at when it is woken is the same. */
+/* Polls. A sleeper makes the same checks after a wake-up. */
 static void read_on(void) {
     consumer *c = &reader[1];
     for (;;) {

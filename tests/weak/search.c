@@ -1,13 +1,13 @@
 /*
- * Tries every interleaving of the threads and every choice that memory.c leaves to each operation,
- * depth first, and follows a state once.
+ * Tries every interleaving of the threads, and every choice that memory.c leaves to each operation.
+ * The search is depth first and follows each state once.
  *
- * Going back means copying the bytes of stacks, registers and memory back (states.c). So a thread
- * may do anything but what leaves those bytes: no allocation, no files, no clocks.
+ * To go back, the search restores the bytes of stacks, registers and memory (states.c). So a thread
+ * must not change anything else: no allocation, no files, no clocks.
  *
- * Which words there are is found out on the way. A word that only one thread uses, or that nobody
- * writes, is no reason to try another order: its operations are done at once. Whatever is learned
- * that changes the numbering, or that makes such a word a shared one, begins the search anew.
+ * The search finds the words as it runs. A word needs no other order when only one thread uses it,
+ * or when no thread writes it; its operations are done at once. The search begins anew when it
+ * learns something that changes the numbering, or that makes such a word a shared one.
  */
 #include "checker.h"
 #include "weak.h"
@@ -55,8 +55,7 @@ static int plain_of(uintptr_t word)
     return -1;
 }
 
-/* Whether the thread's next operation can be done before all others without leaving anything
- * out. */
+/* True if the thread's next operation can be done before all others without losing an execution. */
 static bool at_once(int t)
 {
     const Operation *op = &running[t].next;
@@ -118,7 +117,7 @@ void search_access(const volatile void *at, size_t size, bool write)
 
 /* ---- The search ---- */
 
-/* What the operation does to the threads, after the memory has done its part. */
+/* Applies the operation to the threads, after the memory has done its part. */
 static void continue_thread(int t, const Operation *op, uint64_t result)
 {
     running[t].result = result;
@@ -136,7 +135,7 @@ static void continue_thread(int t, const Operation *op, uint64_t result)
     thread_run(t);
 }
 
-/* Does the operations that need not wait for others, of all threads. */
+/* Carries out the operations of all threads that need not wait for others. */
 static void drain(void)
 {
     for (int t = 0, turns = 0; t < threads && why != FAILED && why != LEARNED;) {
@@ -147,7 +146,7 @@ static void drain(void)
         if (why == FAILED || why == LEARNED)
             return;
         Operation op = running[t].next;
-        if (++turns > 1000) { /* it polls a word that nobody else has come to yet */
+        if (++turns > 1000) { /* the thread polls a word that no other thread has used yet */
             for (int l = 0; l < memory_locations; l++)
                 if (memory_location[l].at == op.at) {
                     learned[l].users = ~0u;
@@ -174,8 +173,8 @@ static bool all_done(void)
     return true;
 }
 
-/* The threads are between two operations: is this the end, or known, or where the search goes
- * on? */
+/* All threads are between two operations. Decides whether this is the end, a visited state, or a
+ * state from which the search continues. */
 static void arrive(void)
 {
     if (all_done()) {
@@ -225,7 +224,7 @@ static bool step(Frame *f)
     return false;
 }
 
-/* True when there is something new to know and the search has to begin anew. */
+/* True if the search has learned something and has to begin anew. */
 static bool search(void)
 {
     searches++;
