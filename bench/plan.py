@@ -50,8 +50,7 @@ class Row:
     figures: tuple[Figure, ...]
 
 
-# ---- Limits
-# ----------------------------------------------------------------------------------------------------------------------------
+# ---- Limits --------------------------------------------------------------------------------------
 
 
 def limit(key: str, role: str, kind: str, sides: int, size: int = 64, copy: int = 1) -> Figure:
@@ -89,8 +88,7 @@ LIMITS = [
     Figure(DEATH, "death", (Side("limits", "fill"), Side("limits", "hold"))),
 ]
 
-# ---- DataBlock
-# -------------------------------------------------------------------------------------------------------------------------
+# ---- DataBlock -----------------------------------------------------------------------------------
 
 
 def terms(size: int = 64, rows: int = 1, delivery: str = "lossless", block: int = 0, copy: int = 1, **more: Option) -> dict[str, Option]:
@@ -212,8 +210,7 @@ SECTIONS = {
     "kill": ("From the kill of the reader that holds the producer up to the next message", "from the kill to a lock that is waited for"),
 }
 
-# ---- Bounds
-# ----------------------------------------------------------------------------------------------------------------------------
+# ---- Bounds --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

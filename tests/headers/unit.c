@@ -1,6 +1,6 @@
 /* One of several translation units that include the inline header and are linked into one
  * program; UNIT is its name. C or C++. See units_main.c. */
-extern long points; /* passed in inline code */
+extern long points; /* crash points passed in inline code */
 #define DATABLOCK_CRASH_POINT(name) ((void)points++)
 #include "datablock_inline.h"
 #include "units.h"

@@ -20,8 +20,7 @@ from datablock_ctypes import Consumer, DataBlockError, Delivery, Forked, Invalid
 
 EXIT_USAGE, EXIT_OPEN_FAILED = 2, 3
 
-# ---- Payload
-# --------------------------------------------------------------------------------------------------
+# ---- Payload -------------------------------------------------------------------------------------
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -120,8 +119,7 @@ class Payload:
         return struct.pack("<Q", mix(mix(number) + (i + 1) * GOLDEN & MASK) ^ salt)
 
 
-# ---- Lines and arguments
-# --------------------------------------------------------------------------------------------------
+# ---- Lines and arguments -------------------------------------------------------------------------
 
 
 def usage(text: str) -> NoReturn:
@@ -203,8 +201,7 @@ class Range:
         return f"first={self.first} last={self.last}" if self.count else "first=- last=-"
 
 
-# ---- Producing
-# --------------------------------------------------------------------------------------------------
+# ---- Producing -----------------------------------------------------------------------------------
 
 
 class ProducingWorker:
@@ -298,8 +295,7 @@ class ProducingWorker:
         return [self.open_block, lambda: self.block.write().__enter__(), lambda: self.block.send(b""), self.block.close]
 
 
-# ---- Consuming
-# --------------------------------------------------------------------------------------------------
+# ---- Consuming -----------------------------------------------------------------------------------
 
 
 class ConsumingWorker:
@@ -400,8 +396,7 @@ class ConsumingWorker:
 
 Worker = Union[ProducingWorker, ConsumingWorker]
 
-# ---- Children
-# --------------------------------------------------------------------------------------------------
+# ---- Children ------------------------------------------------------------------------------------
 
 
 def linger() -> NoReturn:
@@ -491,8 +486,7 @@ def child_command(word: str, name: str, worker: Worker) -> bool:
     return True
 
 
-# ---- Roles
-# --------------------------------------------------------------------------------------------------
+# ---- Roles ---------------------------------------------------------------------------------------
 
 
 def recover_block(name: str, options: Options) -> None:

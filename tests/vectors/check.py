@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
-"""Checks tests/vectors/schemas.json without any of DataBlock: the hashes with hashlib, and with a C
-compiler the offsets of every schema whose text leaves the layout to the rules.
+"""Checks tests/vectors/schemas.json without any code of DataBlock.
+
+hashlib checks the hashes. A C compiler checks the offsets of every schema whose text leaves the
+layout to the rules.
 """
 
 import hashlib
@@ -21,7 +23,7 @@ ALIGN = {"i8": 1, "i16": 2, "i32": 4, "i64": 8, "u8": 1, "u16": 2, "u32": 4, "u6
 
 
 class Reader:
-    """A canonical line: name, fields (name, type or struct, dimensions, offset), size, alignment."""
+    """Parses a canonical line: name, fields (name, type, dimensions, offset), size, alignment."""
 
     def __init__(self, line):
         self.tokens = re.findall(r"\w+|[{}\[\]@:,/]", line)
@@ -58,9 +60,7 @@ def natural(kind):
 
 
 def declare(struct, indent="    "):
-    """The members as one writes them, without a word about where they are. Names get an x: some are
-    C's.
-    """
+    """The members in C, without any offset. The names get an x, because some are keywords of C."""
     lines = []
     for name, kind, dims, _ in struct["fields"]:
         of = C[kind] if isinstance(kind, str) else declare(kind, indent + "    ")

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
 """Golden schemas as structs of a language: native.py BUILD c|cpp|go|python
 
-Two ways, and each must give the 32 bytes of tests/vectors/schemas.json. What `datablock-admin
-schema generate` writes for every golden schema is compiled, and the schema derived back from the
-struct; and the structs in native/, written by hand, are. What a language has no words for stands in
-UNSAID, with the reason, and where it compiles must really come out different: nobody is to be told
-less than what holds.
+There are two ways, and each must give the 32 bytes of tests/vectors/schemas.json:
+
+1. `datablock-admin schema generate` writes a struct for every golden schema. The struct is
+   compiled, and the schema is derived from it.
+2. The schema is derived from the structs in native/, which are written by hand.
+
+UNSAID has what a language cannot express, with the reason. If such a struct compiles, its schema
+must differ, so that the list does not claim too much.
 """
 
 import dataclasses
@@ -20,11 +23,11 @@ from check import HERE, Reader
 
 ROOT = HERE.parent.parent
 GOLDEN = json.loads((HERE / "schemas.json").read_text())
-HANDWRITTEN = 15  # at least, in each way
+HANDWRITTEN = 15  # the least number of handwritten structs in each way
 
 PACKED = [f"{kind} packed behind a byte" for kind in ("i16", "i32", "i64", "u16", "u32", "u64", "f32", "f64")]
 TAIL_PACKED = [f"{kind} packed behind a byte"
-               for kind in ("i8", "u8", "bool", "char")]  # nothing is moved but the struct's end
+               for kind in ("i8", "u8", "bool", "char")]  # only the struct's end moves
 UNALIGNED = [*PACKED, *TAIL_PACKED, "natural in packed", "explicit everything", "unaligned explicit offset",
              "packed in natural", "packed array in natural"]
 OVERALIGNED = ["explicit alignment", "explicit everything", "explicit nested"]
@@ -67,7 +70,7 @@ class Struct:
 
 
 def renamed(text, name):
-    """The schema under another name: several have one, and a program has room for one of each."""
+    """The schema under another name: several have the same name, which a program can use once."""
     bare = re.sub(r"//.*", "", text)
     return re.sub(r"\bschema\s+\w+", f"schema {name}", bare, count=1)
 
@@ -98,7 +101,7 @@ def describe_c(lines, of, struct):
         if not isinstance(kind, str):
             describe_c(lines, f"{of}_{name}", kind)
             items.append(f"DATABLOCK_STRUCT{'_ARRAY' if count else ''}({place}, {of}_{name}_layout)")
-        elif count > 3:  # more than the macros have
+        elif count > 3:  # more dimensions than the macros have
             whole = f"((({of} *)0)->{member(name)})"
             items.append(
                 f'{{"{name}", "{kind}", NULL, offsetof({place}), sizeof{whole}, {{{", ".join(sizes(dims))}}}}}')
@@ -113,7 +116,8 @@ def describe_cpp(lines, of, schema, struct):
         if not isinstance(kind, str):
             describe_cpp(lines, f"{of}_{name}", name, kind)
     lines.append(
-        f'DATABLOCK_DESCRIBE({of}, "{schema}", 1, 0, 0, {", ".join(member(name) for name, _, _, _ in struct["fields"])})')
+        f'DATABLOCK_DESCRIBE({of}, "{schema}", 1, 0, 0, '
+        f'{", ".join(member(name) for name, _, _, _ in struct["fields"])})')
 
 
 def compiled(language, build, directory):
@@ -216,7 +220,7 @@ def python(build, directory):
 
 
 def a_dataclass(name, struct):
-    """As its fields are named, and nothing else; `generate` writes none."""
+    """A dataclass with the names of the fields only; `generate` writes no dataclass."""
     fields = []
     for field, kind, dims, _ in struct["fields"]:
         if not isinstance(kind, str) and dims:
@@ -231,7 +235,7 @@ def dtype(schemas, text, scope, name):
 
 def main():
     build, language = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
-    directory = build / "native" / f"_{language}"  # Go looks into no folder that begins so
+    directory = build / "native" / f"_{language}"  # Go ignores folders that begin with an underscore
     directory.mkdir(parents=True, exist_ok=True)
     known, bad = {golden["name"]: golden for golden in GOLDEN}, []
     ways = {"c": lambda: compiled("c", build, directory), "cpp": lambda: compiled("cpp", build, directory),

@@ -1,8 +1,10 @@
-"""Golden schemas as one writes them in Python: with ctypes, with NumPy, and as dataclasses."""
+"""Golden schemas, written in Python: with ctypes, with NumPy, and as dataclasses."""
 # ruff: noqa: F821
 
 import ctypes
-from ctypes import c_bool, c_char, c_double, c_float, c_int8, c_int16, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import (
+    c_bool, c_char, c_double, c_float, c_int8, c_int16, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64,
+)
 from dataclasses import dataclass
 
 import numpy as np
