@@ -1,5 +1,4 @@
-# The benchmark: its programs, in build/bench, and a test that measures everything once, so that it
-# cannot rot. `make bench` runs it.
+# The benchmark: its programs, in build/bench, and a test that measures everything once, so that it cannot rot. `make bench` runs it.
 
 set(bench_directory ${CMAKE_BINARY_DIR}/bench)
 

@@ -22,8 +22,7 @@ if(TARGET datablock-admin)
   install(FILES ${completions}/datablock-admin.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 
-# Both files find the installation from where they are, so that DESTDIR and another prefix at
-# install time do no harm.
+# Both files find the installation from where they are, so that DESTDIR and another prefix at install time do no harm.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/datablock)
 configure_package_config_file(cmake/datablockConfig.cmake.in ${CMAKE_BINARY_DIR}/install/datablockConfig.cmake
   INSTALL_DESTINATION ${package_dir}

@@ -1,19 +1,16 @@
-# The library is made by the Go tool, which decides for itself what is out of date. Targets:
-# `datablock` (what programs link) and `datablock_crashpoints` (the same for tests, with the kill
-# points compiled in).
+# The library is made by the Go tool, which decides for itself what is out of date. Targets: `datablock` (what programs link) and
+# `datablock_crashpoints` (the same for tests, with the kill points compiled in).
 
 set(soname libdatablock.so.${PROJECT_VERSION_MAJOR})
-# Go makes a package again when a file in the package's own folder changes, and looks no further: to
-# it, the public headers lie in capi/.
+# Go makes a package again when a file in the package's own folder changes, and looks no further: to it, the public headers lie in capi/.
 set(go_overlay ${CMAKE_BINARY_DIR}/overlay.json)
 file(GLOB headers RELATIVE ${CMAKE_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
 list(TRANSFORM headers REPLACE "^.+$" "\"${CMAKE_SOURCE_DIR}/capi/\\0\": \"${CMAKE_SOURCE_DIR}/include/\\0\"" OUTPUT_VARIABLE replaced)
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
-# In a host's process Go's own packages have to leave alone what is the host's. The library is built
-# with some files of them replaced: capi/_go says what, and why. The build fails where a version of
-# Go does not have what these files rely on.
+# In a host's process Go's own packages have to leave alone what is the host's. The library is built with some files of them replaced:
+# capi/_go says what, and why. The build fails where a version of Go does not have what these files rely on.
 execute_process(COMMAND ${GO} env GOROOT WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
   COMMAND_ERROR_IS_FATAL ANY)
 if(NOT EXISTS ${go_root}/src/syscall/rlimit.go)
@@ -24,9 +21,8 @@ foreach(own runtime/datablock.go=runtime.go internal/poll/datablock.go=poll.go s
   string(APPEND replaced ", " ${own})
 endforeach()
 
-# The Go runtime unblocks some signals on every thread that runs Go, so that a signal handler of the
-# host would run on a goroutine's stack. In the library's table of signals SIGSEGV and SIGBUS alone
-# are so marked, and 32 and 33, which are glibc's.
+# The Go runtime unblocks some signals on every thread that runs Go, so that a signal handler of the host would run on a goroutine's
+# stack. In the library's table of signals SIGSEGV and SIGBUS alone are so marked, and 32 and 33, which are glibc's.
 set(signal_table src/runtime/sigtab_linux_generic.go)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${go_root}/${signal_table})
 file(READ ${go_root}/${signal_table} signals)
@@ -42,8 +38,7 @@ string(APPEND replaced ", \"${go_root}/${signal_table}\": \"${CMAKE_BINARY_DIR}/
 set(library_overlay ${CMAKE_BINARY_DIR}/overlay_library.json)
 file(CONFIGURE OUTPUT ${library_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
-# The runtime neither sends SIGURG, which a host may have a handler for, nor keeps descriptors of
-# the control group's limits open.
+# The runtime neither sends SIGURG, which a host may have a handler for, nor keeps descriptors of the control group's limits open.
 set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 
 set(go_flags GOFLAGS=-overlay=${go_overlay})
@@ -53,8 +48,7 @@ set(go_build_library ${go_environment} GOFLAGS=-overlay=${library_overlay} ${GO}
 set(go_ldflags
     "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} -Wl,--version-script=${CMAKE_SOURCE_DIR}/capi/datablock.map -Wl,-z,relro,-z,now'")
 
-# A running program may have the old library mapped: the new one takes its name by a rename, and
-# only when it differs.
+# A running program may have the old library mapped: the new one takes its name by a rename, and only when it differs.
 set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; }]])
 
 function(datablock_library target directory tags)

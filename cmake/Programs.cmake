@@ -1,5 +1,4 @@
-# Everything in the build that is not the library: the administration program, the demo, the
-# examples.
+# Everything in the build that is not the library: the administration program, the demo, the examples.
 
 set(strict_flags -Wall -Wextra -Wpedantic -Werror)
 

@@ -6,8 +6,7 @@ if(NOT EXISTS ${venv_python})
   set(venv_python ${venv_python_fallback})
 endif()
 
-# Tests find the build here, and have a block directory of their own, in shared memory, which must
-# be empty when all are done.
+# Tests find the build here, and have a block directory of their own, in shared memory, which must be empty when all are done.
 string(SHA1 build_id ${CMAKE_BINARY_DIR})
 string(SUBSTRING ${build_id} 0 12 build_id)
 set(test_environment
@@ -17,8 +16,7 @@ set(test_environment
   CC=${CMAKE_C_COMPILER})
 
 # datablock_test(NAME [SERIAL] [SOAK] [TIMEOUT s] [PROCESSORS n] [ENVIRONMENT ...] COMMAND ...)
-# SERIAL: nothing else runs meanwhile. SOAK: also runs in `make soak`, longer, with
-# DATABLOCK_SOAK=1.
+# SERIAL: nothing else runs meanwhile. SOAK: also runs in `make soak`, longer, with DATABLOCK_SOAK=1.
 function(datablock_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;SOAK" "TIMEOUT;PROCESSORS" "ENVIRONMENT;COMMAND")
   if(NOT arg_TIMEOUT)

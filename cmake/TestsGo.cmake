@@ -1,7 +1,6 @@
 # The Go tests: one entry for each package and flavour.
 
-# Packages that start processes and wait for them: beside other tests they would measure the load.
-# `make soak` runs them for longer.
+# Packages that start processes and wait for them: beside other tests they would measure the load. `make soak` runs them for longer.
 set(go_tests_serial_and_soak tests/go)
 
 # go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
@@ -38,8 +37,7 @@ foreach(entry IN LISTS plain)
   endif()
 endforeach()
 
-# Packages with test files that only exist with the crash points run once more with them, without
-# what takes long and has no such points.
+# Packages with test files that only exist with the crash points run once more with them, without what takes long and has no such points.
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
   if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/datablock-admin) # of which the hostile blocks below are all
@@ -50,14 +48,12 @@ endforeach()
 # Random operations against a plain model, the block checked after each.
 datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=3000
   COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant datablock/internal/core)
-# Hostile blocks and a million messages under validation: without the race detector, which cannot
-# see shared memory and takes ten times as long. `make soak`: 10^6 mutations. The blocks' mappings
-# lie between pages that nobody may touch, as test builds can have them.
+# Hostile blocks and a million messages under validation: without the race detector, which cannot see shared memory and takes ten times as long. `make soak`: 10^6 mutations.
+# The blocks' mappings lie between pages that nobody may touch, as test builds can have them.
 datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1 COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm" datablock/internal/core)
 datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240 COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
 
-# `go test` runs the fuzz targets on their seeds; `make soak` lets each look for more. What one
-# finds is left in its package, under testdata/fuzz, and stays there as a seed.
+# `go test` runs the fuzz targets on their seeds; `make soak` lets each look for more. What one finds is left in its package, under testdata/fuzz, and stays there as a seed.
 foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/FuzzSchemaZone)
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)

@@ -1,5 +1,4 @@
-# The public headers: alone in every standard and compiler they promise to compile with, and in
-# agreement with the library.
+# The public headers: alone in every standard and compiler they promise to compile with, and in agreement with the library.
 
 set(header_warnings -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I${CMAKE_SOURCE_DIR}/include)
 # Inline code meets the warnings of its users, and some come only with optimization.

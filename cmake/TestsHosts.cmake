@@ -60,8 +60,8 @@ if(JAVAC AND EXISTS ${jna})
   add_custom_target(hosts_java ALL DEPENDS ${hosts_build}/java/Host.class)
 endif()
 
-# hosts_test(NAME KIND [SOAK] [NEED what...] [EXCEPT signals] [OPTIONS o...] [TIMEOUT s] COMMAND
-# c...) KIND as in run.py. Without what it needs the test is skipped.
+# hosts_test(NAME KIND [SOAK] [NEED what...] [EXCEPT signals] [OPTIONS o...] [TIMEOUT s] COMMAND c...)
+# KIND as in run.py. Without what it needs the test is skipped.
 function(hosts_test name kind)
   cmake_parse_arguments(PARSE_ARGV 2 arg "SOAK" "EXCEPT;TIMEOUT" "NEED;OPTIONS;COMMAND")
   set(options ${arg_OPTIONS})
@@ -95,8 +95,7 @@ hosts_test(hosts.rust stress SOAK NEED rustc COMMAND ${hosts_build}/host_rust)
 # faulthandler has SIGABRT and the signals of faults, and Python turns SIGINT into an exception.
 hosts_test(hosts.python stress SOAK EXCEPT "2 4 6 7 8 11" COMMAND ${venv_python} -B ${hosts_source}/host.py)
 # The virtual machine uses these itself: 4, 7, 8 and 11 for faults, 13 and 25 to ignore SIGPIPE and
-# SIGXFSZ, 12 to suspend threads, and 62 to interrupt input and output. With -Xrs it leaves the
-# others.
+# SIGXFSZ, 12 to suspend threads, and 62 to interrupt input and output. With -Xrs it leaves the others.
 hosts_test(hosts.java stress SOAK NEED java javac ${jna} EXCEPT "4 7 8 11 12 13 25 62"
   COMMAND java -Xrs -Xss8m -cp ${hosts_build}/java:${jna} Host ${CMAKE_BINARY_DIR})
 hosts_test(hosts.node stress SOAK NEED node ${CMAKE_SOURCE_DIR}/.tools/node/node_modules/koffi

@@ -6,12 +6,10 @@ set(python_examples examples/python/transactions/transactions.py examples/python
   examples/python/recovery_daemon/recovery_daemon.py examples/python/prometheus_export/prometheus_export.py)
 set(python_checked python examples/demo examples/python)
 
-# It starts processes and waits for them, and measures memory and time: beside other tests it would
-# measure the load.
+# It starts processes and waits for them, and measures memory and time: beside other tests it would measure the load.
 datablock_test(python.pytest SERIAL TIMEOUT 600
   COMMAND ${venv_python} -B -m pytest -q ${python_package} --ignore=${python_package}/tests/test_interrupted.py)
-# Interrupts at every bytecode take long, and are right on a busy machine, too. `make soak`: 10,000
-# at random in each call.
+# Interrupts at every bytecode take long, and are right on a busy machine, too. `make soak`: 10,000 at random in each call.
 datablock_test(python.interrupted SOAK TIMEOUT 600 COMMAND ${venv_python} -B -m pytest -q ${python_package}/tests/test_interrupted.py)
 datablock_test(python.mypy COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${CMAKE_BINARY_DIR}/mypy
   ${python_package}/datablock_ctypes ${CMAKE_SOURCE_DIR}/examples/demo/checker.py ${python_examples})

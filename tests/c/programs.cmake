@@ -1,8 +1,6 @@
-# C and C++ programs over the library. `test_*` are tests: each runs as it is and once more with the
-# address and undefined-behaviour sanitizers, the same two with the inline functions (NAME.inline),
-# and with every call through Go (NAME.go in ctest). Any other program here is a helper that tests
-# start: build/tests/c/NAME. All link the library with the kill points, which differs from the
-# released one in nothing else.
+# C and C++ programs over the library. `test_*` are tests: each runs as it is and once more with the address and undefined-behaviour
+# sanitizers, the same two with the inline functions (NAME.inline), and with every call through Go (NAME.go in ctest). Any other program here is a helper
+# that tests start: build/tests/c/NAME. All link the library with the kill points, which differs from the released one in nothing else.
 
 # Tests that measure, or that only say something on an otherwise idle machine.
 set(c_tests_serial)
@@ -74,8 +72,7 @@ foreach(source IN LISTS c_sources)
   endif()
 endforeach()
 
-# Handles and threads once more with the thread sanitizer, which sees inline code, though not the
-# library.
+# Handles and threads once more with the thread sanitizer, which sees inline code, though not the library.
 set(thread_sanitizer -fsanitize=thread)
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
   list(APPEND thread_sanitizer -Wno-tsan) # of a fence that machines without membarrier need

@@ -1,9 +1,7 @@
 # datablock.hpp: its tests, in each standard with each compiler, and the header alone.
 #
-# build/tests/cpp/test_transactions.COMPILER.STANDARD, and the same with .sanitized: gcc with both
-# sanitizers; clang, whose runtime for them is a package of its own on some systems, with the
-# undefined-behaviour one, which ends the program and needs none. `exported`: with the exported
-# functions, as other compilers have them.
+# build/tests/cpp/test_transactions.COMPILER.STANDARD, and the same with .sanitized: gcc with both sanitizers; clang, whose runtime for them is a package of its own
+# on some systems, with the undefined-behaviour one, which ends the program and needs none. `exported`: with the exported functions, as other compilers have them.
 
 set(cpp_test_directory ${CMAKE_BINARY_DIR}/tests/cpp)
 set(cpp_source ${CMAKE_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
@@ -69,8 +67,7 @@ foreach(test batch observer schema shared wait_any integrity recovery closing)
   endforeach()
 endforeach()
 
-# Objects that are moved between shared objects. Each of these has what is inline for itself, and
-# one is loaded and unloaded.
+# Objects that are moved between shared objects. Each of these has what is inline for itself, and one is loaded and unloaded.
 foreach(family gcc clang)
   set(program ${cpp_test_directory}/test_moved.${family})
   if(CPP_${family})

@@ -18,7 +18,7 @@ Producer producer_of(const char *name) {
 
 Consumer consumer_of(const char *name) { return Consumer(name, ConsumerOptions().directory(test_directory())); }
 
-/* Starts this program afresh in a role, waits for its word, and kills it. */
+/* Starts this program again in a role, waits for its line, and kills it. */
 void killed(const char *role, const char *name) {
     int says[2];
     CHECK(pipe(says) == 0);

@@ -1,4 +1,4 @@
-/* Schemas in C++: from text, from structs, in blocks, at attach, and types that have one. */
+/* Schemas in C++: from text, from structs, in blocks, at attach, and types with a schema. */
 #include "check.hpp"
 
 #include <datablock.hpp>
@@ -79,8 +79,7 @@ void structs_and_texts_agree() {
     text.check_consumer(described, SchemaMode::exact);
     CHECK(Schema::of<Every>() == Schema::parse(
         "schema Every { i8: i8; i16: i16; i32: i32; i64: i64; u8: u8; u16: u16; u32: u32; u64: u64; f32: f32; "
-        "f64: f64; yes: bool; letter: char; colour: u8;"
-                                               " longest: i64; size: u64; cube: u8[2][3][4]; }"));
+        "f64: f64; yes: bool; letter: char; colour: u8; longest: i64; size: u64; cube: u8[2][3][4]; }"));
     Schema copy = text;
     text = Schema::of<Point>();
     CHECK(copy == described && copy != text);

@@ -1,7 +1,7 @@
 /*
- * datablock.hpp: the transactions, their guards, and what else is in it. Scenarios have the same
- * names in every language. Built with -DTEST_EXPORTED the header finds no inline functions, as with
- * a compiler that they do not support.
+ * datablock.hpp: transactions, their guards, and the rest of the header. Scenarios have the same
+ * names in every language. With -DTEST_EXPORTED the header has no inline functions, as with a
+ * compiler that the inline functions do not support.
  */
 #include "check.hpp"
 
@@ -74,7 +74,7 @@ void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void *memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void *memory, const std::nothrow_t &) noexcept { std::free(memory); }
 
-/* ---- What the compiler can say --------------------------------------------------------------- */
+/* ---- Checks at compile time ------------------------------------------------------------------ */
 
 namespace {
 
@@ -89,7 +89,7 @@ static_assert(std::is_nothrow_default_constructible_v<WriteTransactionGuard> &&
               std::is_nothrow_default_constructible_v<ReadTransactionGuard>);
 static_assert(!std::is_copy_constructible_v<WriteSlot> && !std::is_move_constructible_v<WriteSlot> &&
               std::is_copy_constructible_v<ReadSlot> && !std::is_copy_assignable_v<ReadSlot>);
-/* A guard is true in a condition, and nowhere else. */
+/* A guard converts to bool in a condition, and nowhere else. */
 static_assert(std::is_constructible_v<bool, WriteTransactionGuard &> && !std::is_convertible_v<WriteTransactionGuard &,
               bool>);
 static_assert(std::is_constructible_v<bool, ReadTransactionGuard &> && !std::is_convertible_v<ReadTransactionGuard &,
@@ -119,7 +119,7 @@ static_assert(std::is_base_of_v<std::runtime_error, datablock::exception> && std
               datablock::timeout_error>);
 static_assert(std::is_base_of_v<datablock::timeout_error,
               error::no_producer> && !std::is_base_of_v<datablock::timeout_error, error::closed>);
-static_assert(std::is_nothrow_copy_constructible_v<error::closed>); /* as it must be, to be thrown */
+static_assert(std::is_nothrow_copy_constructible_v<error::closed>); /* exceptions must be so */
 
 #if __cplusplus >= 202002L
 static_assert(std::input_iterator<DataBlockSlotIterator> && std::sentinel_for<datablock::DataBlockSlotEnd,
@@ -143,7 +143,7 @@ struct Held {
     unsigned readers = 0, claims = 0;
 };
 
-/* What the diagnosis shows of a block. */
+/* What the diagnosis reports about a block. */
 Held held(const std::string &name) {
     std::array<SlotDiagnostic, 64> all;
     std::size_t count = 0;
@@ -156,8 +156,8 @@ Held held(const std::string &name) {
     return sum;
 }
 
-/* A block with a producer and a consumer. When it goes, nothing may be held, and both must still
- * work. */
+/* A block with a producer and a consumer. At the end no message may be held, and both participants
+ * must still work. */
 struct Block {
     std::string name;
     Producer producer;
@@ -173,7 +173,7 @@ struct Block {
             write("message");
         }
     }
-    /* The id that the next message will have. */
+    /* The id of the next message. */
     std::uint64_t next_id() {
         WriteTransactionGuard guard(producer, 1000);
         std::uint64_t id = guard.slot().id();
@@ -183,7 +183,7 @@ struct Block {
     std::optional<std::string> next(std::int64_t timeout_ms = 1000) {
         return with_next_slot(consumer, timeout_ms, [](const ReadSlot &slot) { return std::string(slot.text()); });
     }
-    /* Reads what there is. */
+    /* Reads all available messages. */
     unsigned drain() {
         unsigned count = 0;
         while (next(0)) {
@@ -201,7 +201,7 @@ struct Block {
     }
 };
 
-/* The word of a mapped block file that a test changes, as a forced recovery does. */
+/* Sets bits in a ring entry of the block file, as a forced recovery does. */
 void set_bits(const std::string &name, std::uint64_t id, std::uint64_t bits) {
     int file = open(path_of(name).c_str(), O_RDWR | O_CLOEXEC);
     CHECK(file >= 0);
@@ -249,7 +249,7 @@ void basic_success() {
         CHECK_EQUAL(with_read_transaction(block.consumer, i, 0, [](const ReadSlot &slot) { return slot.size(); }),
                     i + 1);
     }
-    /* Nothing, a reference and something that can only be moved are returned, too. */
+    /* A function may also return nothing, a reference, or a move-only object. */
     with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { fill(slot, 'v'); });
     CHECK(with_next_slot(block.consumer, 1000, [](const ReadSlot &) {}));
     int there = 0;
@@ -280,7 +280,7 @@ void commit_sets_the_length() {
     std::string text = CHECK_THROWS(error::invalid,
         with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(capacity + 1); }));
     CHECK(text.find("101") != std::string::npos && text.find("100") != std::string::npos);
-    /* Who looks away does not publish it either, unless another length corrects it. */
+    /* A function that ignores the error does not publish either, unless it sets another length. */
     auto look_away = [](WriteSlot &slot) { CHECK_THROWS(error::invalid, slot.commit(std::size_t(-1))); };
     CHECK_THROWS(error::invalid, with_write_transaction(block.producer, 1000, look_away));
     CHECK_EQUAL(block.next_id(), id);
@@ -355,7 +355,7 @@ void early_return() {
     block.check_released();
 }
 
-/* f throws `thrown`; what arrives is that, and nothing was published. */
+/* f throws `thrown`. The caller must receive this exception, and nothing may be published. */
 template <typename Thrown, typename F> void check_nothing_published(Block &block, const Thrown &thrown, F f) {
     std::uint64_t id = block.next_id();
     try {
@@ -401,7 +401,7 @@ void exceptions_from(bool commits) {
     } catch (const Custom &arrived) {
         CHECK_EQUAL(arrived.value, 44);
     }
-    CHECK(!block.next(0)); /* it counts as read */
+    CHECK(!block.next(0)); /* the message counts as read */
     try {
         with_read_transaction(block.consumer, 0, 0, [](const ReadSlot &) -> int { throw Custom{45}; });
         UNEXPECTED("it threw");
@@ -421,7 +421,7 @@ void nested() {
         with_write_transaction(inner.producer, 1000, [&](WriteSlot &out) {
             std::memcpy(out.data(), in.data(), in.size());
             out.commit(in.size());
-            /* A second one on the same producer is refused, and this one goes on. */
+            /* A second transaction on the same producer is refused, and this one continues. */
             CHECK_THROWS(error::invalid,
                          with_write_transaction(inner.producer, 0, [](WriteSlot &) { UNEXPECTED("called"); }));
             CHECK_THROWS(error::invalid, WriteTransactionGuard(inner.producer, 0));
@@ -431,7 +431,7 @@ void nested() {
     CHECK(done);
     CHECK_EQUAL(inner.next().value(), "from outside");
 
-    /* Reads of one consumer end inside out, also where the library wants them in order. */
+    /* Reads of one consumer end inside out, also where the library requires an order. */
     for (int i = 0; i < 3; i++) {
         outer.write(2);
         CHECK(with_next_slot(outer.consumer, 1000, [&](const ReadSlot &first) {
@@ -443,7 +443,7 @@ void nested() {
         }));
     }
     CHECK_EQUAL(held(outer.name).readers, 0u);
-    /* If they had not ended, there would be no room now. */
+    /* If they had not ended, the ring would have no free capacity now. */
     outer.write(slots);
     CHECK_EQUAL(outer.drain(), slots);
     outer.check_released();
@@ -467,7 +467,7 @@ void guard_move() {
     CHECK(!first);
     CHECK_EQUAL(block.next().value(), "1");
 
-    /* Into a guard that is open: that one ends as its destructor would end it. */
+    /* Assignment to an open guard ends the guard's transaction as its destructor would. */
     Block other("other");
     WriteTransactionGuard target(other.producer, 1000);
     target->commit(4);
@@ -548,7 +548,7 @@ void guard_returned() {
     CHECK_EQUAL(block.next().value(), "rrr");
     begin_one(block.producer).abort();
     CHECK(!block.next(0));
-    /* Begun while an exception was already on its way: that one does not abort it. */
+    /* An exception that was active before the transaction began does not abort the transaction. */
     struct During {
         Block &block;
         ~During() {
@@ -576,7 +576,7 @@ void guards_in_a_container() {
             guards.emplace_back(block->producer, 1000);
             guards.back()->commit(2);
         }
-        guards.erase(guards.begin()); /* committed: the others move up */
+        guards.erase(guards.begin()); /* commits the first; the others move up */
         guards.front().abort();
         guards.emplace_back();
         CHECK(!guards.back());
@@ -595,16 +595,16 @@ void guards_in_a_container() {
         std::array<int, 4> order = round == 0 ? std::array{3, 2, 1, 0} : round == 1 ? std::array{0, 1, 2, 3}
             : round == 2 ? std::array{2, 0, 3, 1} : std::array{1, 3, 0, 2};
         for (int i : order) {
-            CHECK_THROWS(datablock::timeout_error, lossless.producer.write(1, 0)); /* as long as the first is held */
+            CHECK_THROWS(datablock::timeout_error, lossless.producer.write(1, 0)); /* while the first is held */
             messages[static_cast<std::size_t>(i)].commit();
             if (i == 0) {
-                break; /* the others by their destructors */
+                break; /* the destructors end the others */
             }
         }
     }
     lossless.check_released();
 
-    /* They outlive everything else without harm. */
+    /* Guards may outlive all other objects. */
     std::vector<ReadTransactionGuard> kept;
     std::vector<WriteTransactionGuard> open;
     std::vector<DataBlockSlotIterator> iterators;
@@ -638,7 +638,7 @@ void guard_unwinding_aborts() {
         moved[0]->commit(3);
         throw Custom{1};
     });
-    /* Another scope's exception, that was caught, is none. */
+    /* An exception that another scope has caught does not count. */
     {
         WriteTransactionGuard guard(block.producer, 1000);
         guard->commit(0);
@@ -648,7 +648,7 @@ void guard_unwinding_aborts() {
         }
     }
     CHECK_EQUAL(block.next().value(), "");
-    /* One that is complete when the exception comes is published. */
+    /* A transaction that is complete before the exception is published. */
     try {
         WriteTransactionGuard guard(block.producer, 1000);
         guard.commit(1);
@@ -666,7 +666,7 @@ void guard_unwinding_aborts() {
     {
         WriteTransactionGuard guard(block.producer, 1000);
         CHECK_THROWS(error::invalid, guard->commit(capacity + 1));
-    } /* the destructor does not publish it, and says nothing */
+    } /* the destructor does not publish, and reports nothing */
     {
         WriteTransactionGuard guard(block.producer, 1000);
         CHECK_THROWS(error::invalid, guard->commit(capacity + 1));
@@ -725,7 +725,7 @@ void read_transaction_of_an_id() {
         /* the cursor is where it was */
         CHECK_EQUAL(block.next().value(), delivery == Delivery::latest ? "two" : "zero");
 
-        /* Overwritten, and never another message in its place. */
+        /* The message was overwritten. Another message never takes its place. */
         block.drain();
         block.write(slots);
         for (std::int64_t timeout : {std::int64_t(0), std::int64_t(1000), datablock::for_ever}) {
@@ -750,7 +750,7 @@ void read_transaction_of_an_id() {
             writer.join();
             id++;
         }
-        CHECK_EQUAL(block.drain(), delivery == Delivery::latest ? 1u : 3u); /* they are all still to be read */
+        CHECK_EQUAL(block.drain(), delivery == Delivery::latest ? 1u : 3u); /* all of them are still unread */
 
         /* Discarded by an operator. */
         block.write("discarded");
@@ -761,7 +761,7 @@ void read_transaction_of_an_id() {
             CHECK_THROWS(error::lost, block.next(0));
         }
 
-        /* What is held needs one of the pins. */
+        /* A hold needs one of the hazard pointers. */
         block.write("held");
         {
             ReadTransactionGuard guard(block.consumer, id + 1, 0);
@@ -831,8 +831,8 @@ void aborts_leave_no_gap() {
     block.check_released();
 }
 
-/* Each of the other scenarios looks for itself; this is what they have in common, and a consumer
- * that goes while it reads. */
+/* The other scenarios check this for their own cases. This scenario has the common cases, and a
+ * consumer that is closed while it reads. */
 void released_in_every_case() {
     Block block("released", Delivery::ordered, 2);
     for (int i = 0; i < 3 * int(slots); i++) {
@@ -868,7 +868,7 @@ template <typename F> void superseded_by(F end) {
         end(guard);
         CHECK(!guard);
     }
-    CHECK_EQUAL(block.next().value(), "before"); /* what was there is read out; then */
+    CHECK_EQUAL(block.next().value(), "before"); /* the old messages come first; then the end */
     CHECK_THROWS(error::superseded, block.next(0));
     CHECK_THROWS(error::superseded, block.producer.write(1, 0));
     CHECK_EQUAL(usurper->write(1), 0u);
@@ -879,7 +879,7 @@ void superseded_inside() {
         std::string text = CHECK_THROWS(error::superseded, guard.commit());
         CHECK(text.find("replaced") != std::string::npos);
     });
-    /* as a destructor: no word of it */
+    /* as a destructor does: without an error */
     superseded_by([](WriteTransactionGuard &guard) { guard = WriteTransactionGuard(); });
     superseded_by([](WriteTransactionGuard &guard) { guard.abort(); });
 
@@ -892,7 +892,7 @@ void superseded_inside() {
                      return 1;
                  }));
 
-    /* A claim that an operator breaks: nothing is published, and the same id is next. */
+    /* An operator fences a claim: nothing is published, and the next claim has the same id. */
     Block fenced("fenced");
     fenced.write("zero");
     std::string text = CHECK_THROWS(error::fenced, with_write_transaction(fenced.producer, 1000,
@@ -902,7 +902,7 @@ void superseded_inside() {
     fenced.check_released();
 }
 
-/* ---- What else there is ---------------------------------------------------------------------- */
+/* ---- Other classes and functions ------------------------------------------------------------- */
 
 void each_status_has_its_type() {
     unsigned types = 0;
@@ -970,7 +970,7 @@ void configuration() {
 
     ConsumerOptions options = ConsumerOptions().delivery(Delivery::latest).start(Start::oldest).max_pins(3).durable(
         "logger").directory("/d").secret("s");
-    ConsumerOptions copy = options; /* owns its strings */
+    ConsumerOptions copy = options; /* the copy owns its strings */
     options.name("other").directory("/elsewhere");
     datablock_consumer_options o = copy.for_c();
     CHECK(o.delivery == DATABLOCK_LATEST && o.start == DATABLOCK_START_OLDEST && o.max_pins == 3 && o.durable == 1 &&
@@ -1006,7 +1006,7 @@ void typed_messages() {
     CHECK(sevens);
 #endif
 
-    /* Too large, and not enough aligned. */
+    /* The type is too large; then its alignment is too large. */
     struct Large {
         char text[sizeof(Sample) + 1];
     };
@@ -1019,7 +1019,7 @@ void typed_messages() {
     CHECK(text.find("16 bytes") != std::string::npos && text.find("17") != std::string::npos);
     producer.write(std::uint8_t(3));
     CHECK_THROWS(error::invalid, consumer.next<Sample>());
-    CHECK_THROWS(datablock::timeout_error, consumer.next<std::uint8_t>(0)); /* it counts as read */
+    CHECK_THROWS(datablock::timeout_error, consumer.next<std::uint8_t>(0)); /* the message counts as read */
     for (std::uint64_t i = 0; i < 2 * slots; i++) {
         producer.write(Sample{i, 0});
         CHECK_EQUAL(consumer.next<std::uint64_t>(), i); /* the beginning of a longer message */
@@ -1034,7 +1034,7 @@ void typed_messages() {
         } catch (const error::invalid &e) {
             CHECK(std::strstr(e.what(), "aligned") != nullptr);
             misaligned++;
-            wide.write(1); /* on to another slot */
+            wide.write(1); /* continues with another slot */
         }
     }
     CHECK(misaligned > 0);
@@ -1059,7 +1059,7 @@ void iteration() {
     }
     CHECK(check_now() - start >= 0.02);
 
-    /* Left early: what was there last counts as read. */
+    /* After an early exit from the loop the last message counts as read. */
     block.write("a");
     block.write("b");
     for (const ReadSlot &slot : block.consumer) {
@@ -1074,8 +1074,11 @@ void iteration() {
     } catch (const Custom &) {
     }
     CHECK_EQUAL(block.drain(), 0u);
+}
 
-    /* with_next_slot on an iterator lets go of what that holds. */
+void iterator_and_stream() {
+    Block block("iterator", Delivery::lossless, 1);
+    /* with_next_slot on an iterator releases the message that the iterator holds. */
     block.write("c");
     block.write("d");
     DataBlockSlotIterator iterator = block.consumer.begin();
@@ -1091,7 +1094,7 @@ void iteration() {
     moved = DataBlockSlotIterator(block.consumer);
     CHECK(!moved);
 
-    /* An error is thrown, and does not hide in the end of the loop. */
+    /* An error is thrown. It does not end the loop silently. */
     block.write("f");
     set_bits(block.name, block.next_id() - 1, lost_bit);
     CHECK_THROWS(error::lost, [&] {
@@ -1102,7 +1105,7 @@ void iteration() {
     }());
     block.check_released();
 
-    /* It waits for what is to come, and ends with the stream. */
+    /* The loop waits for new messages, and ends with the stream. */
     std::thread writer([&] {
         for (unsigned i = 0; i < 10 * slots; i++) {
             block.write("x");
@@ -1148,7 +1151,7 @@ void closing() {
     CHECK_EQUAL(block.consumer.for_c().handle, 0u);
     CHECK(moved.for_c().handle != 0);
 
-    /* Assignment closes what was there. */
+    /* Assignment closes the old object. */
     Block one("first"), two("second");
     one.consumer = std::move(two.consumer);
     two.write("for two");
@@ -1157,7 +1160,7 @@ void closing() {
     CHECK(!datablock::find_datablock_consumer("first", options_here(Delivery::latest))); /* unlinked by its close */
     CHECK(datablock::find_datablock_consumer("second", options_here(Delivery::latest)).has_value());
 
-    /* A transaction whose producer is closed under it. */
+    /* The producer is closed during a transaction. */
     {
         WriteTransactionGuard guard(one.producer, 0);
         one.producer.close();
@@ -1165,14 +1168,14 @@ void closing() {
     }
 }
 
-/* The producer is gone without a word: as a timeout, but it can be told. */
+/* The producer has died: the error is a timeout, of a type of its own. */
 void no_producer() {
     Consumer consumer = [] {
         Producer producer("orphan", config_here());
         return Consumer("orphan", options_here(Delivery::ordered));
     }();
     CHECK_THROWS(error::closed, consumer.next<int>(0));
-    /* A crash leaves the state as it was. */
+    /* A crash leaves the state unchanged. */
     int file = open(path_of("orphan").c_str(), O_RDWR | O_CLOEXEC);
     std::uint32_t ready = DATABLOCK_LAYOUT_STATE_READY;
     CHECK_EQUAL(pwrite(file, &ready, sizeof ready, DATABLOCK_LAYOUT_STATE), 4);
@@ -1243,7 +1246,7 @@ void nothing_is_allocated_for_a_message() {
         for (const ReadSlot &slot : block.consumer.slots(0)) {
             CHECK_EQUAL(slot.as<int>(), 3);
         }
-        CHECK(!with_next_slot(block.consumer, 0, [](const ReadSlot &) {})); /* nor for none */
+        CHECK(!with_next_slot(block.consumer, 0, [](const ReadSlot &) {})); /* nor without a message */
     };
     unsigned long none = allocations;
     auto counts = std::make_unique<int>(0);
@@ -1286,7 +1289,7 @@ int main(int argc, char **argv) {
             SCENARIO(finding_a_consumer),
             SCENARIO(configuration),
             SCENARIO(typed_messages),
-            SCENARIO(iteration),
+            SCENARIO(iteration), SCENARIO(iterator_and_stream),
             SCENARIO(closing),
             SCENARIO(no_producer),
             SCENARIO(checksums),

@@ -1,12 +1,12 @@
 /*
- * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the
- * command line and the line protocol, which the workers of all languages share; this one is C++
- * over the inline functions of the C interface, with exceptions for statuses and owners for
- * whatever must be given back.
+ * A producer or a consumer that a test starts, controls and kills. tests/README.md describes the
+ * command line and the line protocol, which the workers of all languages share. This worker is C++
+ * over the inline functions of the C interface, with exceptions for statuses and owning objects for
+ * everything that must be released.
  */
 
-/* A kill happens in inline code too: the test library counts, and here it is counted for the
- * answer to `inline`. */
+/* Crash points are in inline code too. The test library counts them, and this function counts
+ * them for the answer to `inline`. */
 extern "C" void datablock_crash_point(const char *name) __attribute__((visibility("default")));
 static unsigned long inline_points;
 #define DATABLOCK_CRASH_POINT(name) (inline_points++, datablock_crash_point("inline/" name))
@@ -62,7 +62,7 @@ void check(datablock_status status) {
     }
 }
 
-/* How a participant waits: for a time, or by coming back until there is something. */
+/* How a participant waits: for a time, or by polling until the call succeeds. */
 struct Patience {
     int64_t timeout_ms = -1;
     bool poll = false;
@@ -85,7 +85,7 @@ public:
              const datablock_config &config) { check(datablock_producer_open(name.c_str(), &config, &producer_)); }
     Producer(const Producer &) = delete;
     Producer &operator=(const Producer &) = delete;
-    ~Producer() { datablock_producer_close(producer_); } // refused, if it was closed
+    ~Producer() { datablock_producer_close(producer_); } // refused if it was closed before
 
     void close() { check(datablock_producer_close(producer_)); }
     datablock_producer handle() const { return producer_; }
@@ -105,7 +105,7 @@ private:
 
 class Consumer;
 
-/* A message that is held until this ends. */
+/* A message that is held until this object is destroyed. */
 class Message {
 public:
     Message(Message &&other) noexcept : consumer_(other.consumer_), slot_(other.slot_),
@@ -117,7 +117,7 @@ public:
         }
     }
 
-    /* Ends the hold where an error can be seen. */
+    /* Releases the message and reports an error. */
     void release() {
         held_ = false;
         check(datablock_read_end(consumer_, &slot_));
@@ -142,7 +142,7 @@ public:
         check(datablock_consumer_open(name.c_str(), &options, &consumer_)); }
     Consumer(const Consumer &) = delete;
     Consumer &operator=(const Consumer &) = delete;
-    ~Consumer() { datablock_consumer_close(consumer_); } // refused, if it was closed
+    ~Consumer() { datablock_consumer_close(consumer_); } // refused if it was closed before
 
     void close() { check(datablock_consumer_close(consumer_)); }
     datablock_consumer handle() const { return consumer_; }
@@ -170,7 +170,7 @@ private:
     datablock_consumer consumer_{};
 };
 
-/* ---- What every worker can ------------------------------------------------------------------- */
+/* ---- Common to all workers ------------------------------------------------------------------- */
 
 void say_line(const std::string &line) { say("%s", line.c_str()); }
 
@@ -178,7 +178,7 @@ void say_error(const Error &error) { say("error %s %s", status_name(error.status
 
 std::string text(uint64_t number) { return std::to_string(number); }
 
-/* "first=3 last=7", of the messages that there were. */
+/* "first=3 last=7", for the messages read. */
 class Range {
 public:
     void add(uint64_t id) {
@@ -197,22 +197,22 @@ private:
 
 int open_descriptors() {
     auto entries = std::filesystem::directory_iterator("/proc/self/fd");
-    return static_cast<int>(std::distance(begin(entries), end(entries))) - 1; // the one that looks
+    return static_cast<int>(std::distance(begin(entries), end(entries))) - 1; // without the iterator's own
 }
 
-/* What commands act on. A command says one line in answer, or throws. */
+/* The object of the commands. A command prints one line as its answer, or throws. */
 class Participant {
 public:
     virtual ~Participant() = default;
     virtual void close() = 0;
     virtual datablock_participant shared() const = 0;
-    /* What a forked child is told when it uses it. */
+    /* Uses the participant in a forked child, where each call is refused. */
     virtual void use_in_child(const std::function<void(std::function<void()>)> &attempt) = 0;
-    /* False: no such command. */
+    /* False: there is no such command. */
     virtual bool command(const std::string &word, uint64_t n) = 0;
 };
 
-/* Of both roles; `open` makes one of that role. */
+/* The settings of both roles; `open` creates a participant of the role. */
 struct Worker {
     std::string name;
     Patience patience;
@@ -250,7 +250,7 @@ public:
             write(n);
         } else if (word == "claim") {
             const datablock_write_slot &slot = producer_.claim(settings_.patience);
-            std::memset(slot.data, 0, slot.capacity / 2); // a kill from here on finds it half written
+            std::memset(slot.data, 0, slot.capacity / 2); // a kill from here on leaves a half-written message
             say_line("claimed " + text(slot.id));
         } else if (word == "commit") {
             finish();
@@ -307,7 +307,7 @@ struct ConsumerSettings {
     datablock_consumer_options options{};
     Patience patience;
     bool echo = false;
-    uint64_t capacity = 0; // of the block's slots; 0: lengths are not checked
+    uint64_t capacity = 0; // capacity of the block's slots; 0: lengths are not checked
 };
 
 class ConsumingWorker : public Participant {
@@ -349,8 +349,8 @@ private:
             (settings_.capacity == 0 || message.length() == payload_length(message.id(), settings_.capacity));
     }
 
-    /* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is
-     * wrong, or if its id is not the one that the number of missed messages says. */
+    /* Reads n messages, or all messages of the stream if n is 0. A message is bad if a byte is
+     * wrong, or if the id does not follow from the number of missed messages. */
     void read(uint64_t n) {
         uint64_t count = 0, missed = 0, bad = 0, sum = 0;
         Range range;
@@ -396,7 +396,7 @@ private:
             bool good = verify(message, salt);
             say_line("checked " + text(message.id()) + " " + text(salt) + (good ? " true" : " false"));
         } else if (word == "smash") {
-            *const_cast<volatile unsigned char *>(message.data()) ^= 0xff; // what a careless program does
+            *const_cast<volatile unsigned char *>(message.data()) ^= 0xff; // the error of a careless program
             say_line("smashed " + text(message.id()));
         } else {
             Message ended = std::move(message);
@@ -408,13 +408,13 @@ private:
 
     ConsumerSettings settings_;
     Consumer consumer_;
-    std::deque<Message> held_; // gone before the consumer
+    std::deque<Message> held_; // destroyed before the consumer
 };
 
 /* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test
- * forgets it. */
+/* A child that keeps everything inherited but the test's pipes. The child ends by itself if the
+ * test does not end it. */
 [[noreturn]] void linger() {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -445,7 +445,7 @@ void spawn() {
     say_forked(child);
 }
 
-/* Uses nearly everything in a forked child, whose line is the answer. */
+/* Uses nearly every function in a forked child, whose line is the answer. */
 void call_in_child(Participant &participant, const Worker &worker) {
     pid_t child = fork();
     if (child == 0) {
@@ -484,7 +484,7 @@ void call_in_child(Participant &participant, const Worker &worker) {
 
 bool child_command(const std::string &word, Participant &participant, const Worker &worker) {
     if (word == "fork" || word == "clone") {
-        // The raw system call passes by the handlers of pthread_atfork.
+        // The raw system call does not run the handlers of pthread_atfork.
         pid_t child = word == "fork" ? fork() : static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
         if (child == 0) {
             linger();
@@ -516,8 +516,7 @@ uint32_t choice(const char *key, const std::string &given, const std::map<std::s
 
 uint32_t small(const char *key) { return static_cast<uint32_t>(number_option(key, 0)); }
 
-/* That of --schema=TEXT or --zone-schema=TEXT, null if there is none. It stays for as long as
- * the process. */
+/* The schema of --schema=TEXT or --zone-schema=TEXT, or null. It exists as long as the process. */
 const datablock_schema *schema_option(const char *key) {
     static std::map<std::string, datablock_schema> schemas;
     const char *text = option(key);
@@ -622,7 +621,7 @@ int recover_block(const std::string &name, const char *directory) {
     return 0;
 }
 
-/* Opens that often, what opens is closed at once, and tells whether descriptors were left. */
+/* Opens and closes this many times, and reports whether descriptors are left. */
 int repeat_opening(const Worker &worker) {
     datablock_status status = DATABLOCK_OK;
     int before = 0;
@@ -634,7 +633,7 @@ int repeat_opening(const Worker &worker) {
             status = error.status();
         }
         if (i == 0) {
-            before = open_descriptors(); // what the runtime opens for itself is there by now
+            before = open_descriptors(); // the runtime has opened its own descriptors by now
         }
     }
     say("attempts=%llu status=%s before=%d after=%d", static_cast<unsigned long long>(worker.attempts),
@@ -642,7 +641,7 @@ int repeat_opening(const Worker &worker) {
     return 0;
 }
 
-/* What both roles share. */
+/* Handles the commands of both roles. */
 bool shared_command(const std::string &word, uint64_t n, const Participant &participant, const Worker &worker) {
     datablock_participant me = participant.shared();
     if (word == "lock") {
@@ -664,7 +663,7 @@ bool shared_command(const std::string &word, uint64_t n, const Participant &part
     return true;
 }
 
-/* Answers one command a line until there are no more, then closes. */
+/* Answers one command for each line until the input ends, then closes. */
 void serve(Participant &participant, const Worker &worker) {
     for (std::string line; std::getline(std::cin, line);) {
         size_t space = std::min(line.find(' '), line.size());

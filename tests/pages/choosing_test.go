@@ -17,8 +17,8 @@ import (
 var policies = map[string]datablock.Policy{"SINGLE": datablock.Single, "DOUBLE_BUFFER": datablock.DoubleBuffer,
 	"RING": datablock.Ring}
 
-// made makes the block, and returns what `datablock-admin list` shows of it, the sizes and the
-// modes of its two files.
+// made creates the block. It returns the output of `datablock-admin list` for the block, and the
+// sizes and modes of the two files.
 func made(t *testing.T, config datablock.Config) (info datablock.BlockInfo, sizes, modes [2]string) {
 	t.Helper()
 	config.Directory = t.TempDir()
@@ -39,7 +39,7 @@ func made(t *testing.T, config datablock.Config) (info datablock.BlockInfo, size
 	return blocks[0], sizes, modes
 }
 
-// table is the one of docs/choosing.md with that heading, row by row.
+// table returns the rows of the table with that heading in docs/choosing.md.
 func table(t *testing.T, heading string) [][]string {
 	t.Helper()
 	_, after, found := strings.Cut(read(t, "docs/choosing.md"), heading+"\n")

@@ -20,7 +20,7 @@ const (
 	subjectsOfRules = "wide-prose wide-code long-function long-file long-paragraph pronouns phrase"
 )
 
-// A finding is a place that a rule does not allow. It weighs 1, but for a rate, whose weight is the
+// A finding is a place that a rule does not allow. Its weight is 1. The weight of a rate is the
 // rate.
 type finding struct {
 	rule   string
@@ -103,8 +103,8 @@ var (
 	pronoun = regexp.MustCompile(`(?i)\b(who|whoever|whom|somebody|nobody|everybody|those|that one|it|its)\b`)
 )
 
-// spoken is what a reader reads as text: the prose and the tables of a document, the comments of a
-// public header. Code in backticks is left out.
+// spoken returns what a reader reads as text: the prose and the tables of a document, the comments
+// of a public header. Code in backticks is left out.
 func (f *text) spoken() string {
 	header := path.Dir(f.path) == "include" || strings.HasPrefix(f.path, "include/")
 	if f.language != "markdown" && !header {
@@ -176,7 +176,7 @@ func phrases(f *text) (found []finding) {
 	return found
 }
 
-// packages are folders of Go sources with more lines than one can keep in mind. Tests do not count.
+// packages finds folders with too many lines of Go sources. Tests do not count.
 func packages(files []*text) map[string]finding {
 	lines := map[string]int{}
 	for _, f := range files {

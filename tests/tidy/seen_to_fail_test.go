@@ -9,7 +9,8 @@ import (
 
 func body(lines int, line string) string { return strings.Repeat(line+"\n", lines) }
 
-// Each rule finds its fault, where it is, and says nothing about the same text without the fault.
+// Each rule finds its fault at the right line, and finds nothing in the same text without the
+// fault.
 func TestEachRuleFindsItsFault(t *testing.T) {
 	long := strings.Repeat("word ", 21) // 105 columns
 	sentence := strings.Repeat("The consumer releases the message. ", 60)
@@ -33,6 +34,9 @@ func TestEachRuleFindsItsFault(t *testing.T) {
 			"namespace x {\nvoid A::b() noexcept {\n" + body(60, "    b();") + "}\n}", 2},
 		{"long-function", "a.py", "class A:\n    def b(self,\n          c: int) -> int:\n" + body(70,
 			"        c += 1") + "\na = 1", "class A:\n    def b(self) -> int:\n" + body(60, "        c += 1"), 2},
+		{"long-function", "a.cpp",
+			"A(b)\nstruct a {\n" + body(70, "    int c;") + "};\nvoid d() {\n" + body(70, "    d();") + "}",
+			"A(b)\nA(c)\nnamespace {\n" + body(70, "void d();") + "}", 74},
 		{"long-file", "a.c", body(601, "int a;"), body(600, "int a;"), 1},
 		{"long-paragraph", "a.md", "# A\n\n" + body(9, "Text."),
 			"# A\n\n" + body(8, "Text.") + "\n" + body(8, "- Item."), 3},

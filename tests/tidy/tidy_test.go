@@ -18,7 +18,7 @@ const exceptionsFile = "exceptions.txt"
 // A place is a rule and a file.
 type place struct{ rule, path string }
 
-// An exception says how much of a rule's findings a file may have, and for files that stay so, why.
+// An exception has the allowed number of a rule's findings in a file, and the reason if it stays.
 type exception struct {
 	count  int
 	reason string
@@ -73,8 +73,8 @@ func list(findings []finding) string {
 	return text.String()
 }
 
-// exceptions reads lines of the form "rule path count", with a reason behind a # where the
-// exception is to stay.
+// exceptions reads lines of the form "rule path count". A reason follows a # if the exception
+// stays.
 func exceptions(t *testing.T) map[place]exception {
 	t.Helper()
 	allowed := map[place]exception{}
