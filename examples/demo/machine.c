@@ -25,8 +25,8 @@ int machine_open(void)
     return 0;
 }
 
-/* Reads a file as it is now, up to `size` - 1 bytes, into a string. The kernel gives long ones
- * in pieces. */
+/* Reads the current contents of a file into a string, up to `size` - 1 bytes. The kernel returns
+ * long files in parts. */
 static int read_text(int file, char *text, size_t size)
 {
     size_t length = 0;

@@ -8,7 +8,7 @@ sensor=$!
 trap 'kill "$sensor" 2>/dev/null && wait "$sensor" || true' EXIT
 printed=$("$program" reader 20)
 kill "$sensor"
-wait "$sensor" # its status says whether it was ever held up
+wait "$sensor" # the exit status says whether the sensor ever met backpressure
 trap - EXIT
 expected='20 readings, each whole and newer than the one before, more passed by'
 test "$printed" = "$expected" || { printf 'printed\n%s\nexpected\n%s\n' "$printed" "$expected"; exit 1; }

@@ -1,5 +1,6 @@
-"""Serves the figures of blocks and their participants to Prometheus. They are read from the blocks
-at each scrape; nothing is changed.
+"""Serves the metrics of blocks and their participants to Prometheus.
+
+Each scrape reads the metrics from the blocks and changes nothing.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from datablock_ctypes import DataBlockError, NotFound, diagnose_all_slots, get_m
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 
-# Name, field of `Metrics`, what one of the field's units is in the metric's, help. The client adds
-# _total.
+# Name, field of `Metrics`, the factor from the field's unit to the metric's unit, help. The client
+# adds _total.
 BLOCK_COUNTERS = (
     ("written_messages", "written", 1, "Messages that producers committed."),
     ("written_bytes", "bytes", 1, "Payload that producers committed."),
@@ -54,7 +55,7 @@ BLOCK, CONSUMER = ("block",), ("block", "row", "consumer", "delivery")
 
 
 class Scrape:
-    """What one scrape finds: families with a sample for each block or consumer."""
+    """The result of one scrape: families with a sample for each block or consumer."""
 
     def __init__(self) -> None:
         self.families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
@@ -65,7 +66,15 @@ class Scrape:
     def gauge(self, name: str, text: str, labels: tuple[str, ...], values: tuple[str, ...], value: float) -> None:
         self._add(GaugeMetricFamily, name, text, labels, values, value)
 
-    def _add(self, kind: type, name: str, text: str, labels: tuple[str, ...], values: tuple[str, ...], value: float) -> None:
+    def _add(
+        self,
+        kind: type,
+        name: str,
+        text: str,
+        labels: tuple[str, ...],
+        values: tuple[str, ...],
+        value: float,
+    ) -> None:
         if name not in self.families:
             self.families[name] = kind(name, text, labels=labels)
         self.families[name].add_metric(values, value)
@@ -76,7 +85,7 @@ class BlockCollector(Collector):
         self.patterns = patterns
 
     def describe(self) -> Iterable[Metric]:
-        return []  # registering does not scrape
+        return []  # a registration does not scrape
 
     def collect(self) -> Iterator[Metric]:
         scrape = Scrape()
@@ -88,12 +97,14 @@ class BlockCollector(Collector):
                 self._block(scrape, block.name, name)
                 readable = 1
             except NotFound:
-                continue  # removed since it was listed
+                continue  # removed after the listing
             except DataBlockError:
                 readable = 0
-            scrape.gauge("datablock_readable", "1: the block can be read; 0: it is damaged, or not ours.", BLOCK, name, readable)
+            help_readable = "1: the block can be read; 0: it is damaged, or not ours."
+            scrape.gauge("datablock_readable", help_readable, BLOCK, name, readable)
             scrape.gauge("datablock_memory_bytes", "Memory of both files.", BLOCK, name, block.total_bytes)
-            scrape.gauge("datablock_producer_alive", "1: a living producer is attached.", BLOCK, name, block.producer_pid != 0)
+            alive = block.producer_pid != 0
+            scrape.gauge("datablock_producer_alive", "1: a living producer is attached.", BLOCK, name, alive)
         yield from scrape.families.values()
 
     def _block(self, scrape: Scrape, block: str, name: tuple[str, ...]) -> None:
@@ -101,12 +112,12 @@ class BlockCollector(Collector):
         for metric, field, unit, text in BLOCK_COUNTERS:
             scrape.counter(f"datablock_{metric}", text, BLOCK, name, getattr(figures, field) * unit)
         scrape.gauge("datablock_age_seconds", "Since the block was made.", BLOCK, name, figures.age_ms / 1000)
-        scrape.gauge("datablock_producer_idle_seconds", "Since the producer's last call.", BLOCK, name, figures.idle_ms / 1000)
+        idle = figures.idle_ms / 1000
+        scrape.gauge("datablock_producer_idle_seconds", "Since the producer's last call.", BLOCK, name, idle)
         scrape.gauge("datablock_consumers", "Living consumers.", BLOCK, name, figures.consumers)
         scrape.gauge("datablock_slots", "Slots, spare ones included.", BLOCK, name, len(slots))
-        scrape.gauge(
-            "datablock_stuck_slots", "Slots that datablock-admin diagnose calls stuck.", BLOCK, name, sum(s.is_stuck for s in slots)
-        )
+        stuck = sum(s.is_stuck for s in slots)
+        scrape.gauge("datablock_stuck_slots", "Slots that datablock-admin diagnose calls stuck.", BLOCK, name, stuck)
         for one in participants:
             if one.row == 0:
                 continue
@@ -124,7 +135,7 @@ def main() -> int:
     parser.add_argument("--port", type=int, default=9464, help="0: any that is free (default: %(default)s)")
     arguments = parser.parse_args()
 
-    # before there are threads: they inherit it, and sigwait gets the signal
+    # Before the first thread starts: threads inherit the mask, and sigwait gets the signal.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     registry = CollectorRegistry()
     registry.register(BlockCollector(arguments.pattern))

@@ -1,5 +1,6 @@
-"""Watches blocks and recovers what dead processes left in them. Without --act it only says what it
-would do.
+"""Watches blocks and recovers what dead processes left in them.
+
+Without --act it only logs what it would do.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ class Daemon:
         self.patterns = patterns
         self.act = act
         self.told: set[tuple[object, ...]] = set()
-        """What was logged and has not changed since: it is not logged at every look."""
+        """The logged steps that have not changed since, which are not logged again."""
 
     def look(self) -> None:
-        """One look at every block."""
+        """Check every block once."""
         seen: set[tuple[object, ...]] = set()
         try:
             names = [block.name for block in list_blocks()]
@@ -39,13 +40,13 @@ class Daemon:
     def recover(self, name: str, seen: set[tuple[object, ...]]) -> None:
         try:
             steps = auto_recover(name, dry_run=not self.act)
-        except DataBlockError as error:  # also: removed since it was listed
+        except DataBlockError as error:  # also if the block was removed after the listing
             self.tell(seen, logging.ERROR, (name, str(error)), f"{name}: cannot be recovered: {error}")
             return
         for step in steps:
             key = (name, step.kind, step.target, step.pid, step.done)
             if step.done:
-                log.info("%s: done: %s", name, step.text)  # each is news
+                log.info("%s: done: %s", name, step.text)  # every recovery is logged
             elif step.kind == RecoveryStepKind.ATTEND:
                 self.tell(seen, logging.WARNING, key, f"{name}: attend: {step.text}")
             elif self.act:
@@ -73,11 +74,12 @@ def main() -> int:
         parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
-    # Blocked and waited for, not handled: a signal never comes between a recovery and its line in
-    # the log.
+    # The signals are blocked and waited for, not handled. So no signal comes between a recovery and
+    # its line in the log.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     daemon = Daemon(arguments.pattern, arguments.act)
-    log.info("watching %s: %s", " ".join(arguments.pattern), "acting" if arguments.act else "a dry run, nothing is changed")
+    mode = "acting" if arguments.act else "a dry run, nothing is changed"
+    log.info("watching %s: %s", " ".join(arguments.pattern), mode)
     while True:
         daemon.look()
         caught = signal.sigtimedwait(STOP, arguments.interval)
