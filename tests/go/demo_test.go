@@ -61,12 +61,12 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
-// processesNaming are the pids of the processes that have the directory in their environment.
+// processesNaming returns the pids of the processes with this directory in their environment.
 func processesNaming(t *testing.T, dir string) (pids []string) {
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
 	require.NoError(t, err)
 	for _, file := range files {
-		environment, _ := os.ReadFile(file) // it may have ended
+		environment, _ := os.ReadFile(file) // the process may have ended
 		if strings.Contains(string(environment), "DATABLOCK_DIR="+dir+"\x00") {
 			pids = append(pids, filepath.Base(filepath.Dir(file)))
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scaled is the full number of messages, less under -short.
+// scaled returns the number of messages, which is smaller under -short.
 func scaled(n int) int {
 	if testing.Short() {
 		return n / 100
@@ -99,9 +99,9 @@ func TestThreeDeliveriesOnOneBlock(t *testing.T) {
 	})
 }
 
-// TestFastProducerOnTheShortestRing: with one or two slots in the ring and no more spare ones than
-// pins every slot is used again at once, under slower readers, more of them than there are
-// processors.
+// TestFastProducerOnTheShortestRing: the ring has one or two slots, and one spare slot for each
+// hazard pointer. So every slot is reused at once. There are more readers than processors, and they
+// are slower than the producer.
 func TestFastProducerOnTheShortestRing(t *testing.T) {
 	for _, policy := range []string{"single", "double"} {
 		t.Run(policy, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestFastProducerOnTheShortestRing(t *testing.T) {
 	}
 }
 
-// write has many messages written; they may take longer than a single answer does.
+// write makes a producer write many messages, which may take longer than the usual answer.
 func write(p *worker, n int) summary {
 	p.t.Helper()
 	p.send(fmt.Sprintf("write %d", n))

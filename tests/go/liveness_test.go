@@ -13,7 +13,7 @@ import (
 	"datablock/internal/core"
 )
 
-// state is the letter of /proc/PID/stat: T stopped, Z zombie.
+// state returns the letter of /proc/PID/stat: T stopped, Z zombie.
 func state(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -33,8 +33,8 @@ func (w *worker) stopped() {
 	eventually(w.t, func() bool { return state(w.pid()) == "T" }, "%s is stopped", w.what)
 }
 
-// holdUp has a LOSSLESS consumer hold message 0 and a producer fill the ring, so that message 8 has
-// to wait.
+// holdUp makes a LOSSLESS consumer hold message 0 and a producer fill the ring, so that message 8
+// meets backpressure.
 func holdUp(p, c *worker) {
 	p.t.Helper()
 	c.send("hold")
@@ -42,7 +42,7 @@ func holdUp(p, c *worker) {
 	c.expect("holding 0")
 }
 
-// isHeldUp asserts that the producer, which has a timeout, waits for a consumer that is not dead.
+// isHeldUp asserts that the producer, which has a timeout, waits for a living consumer.
 func (b *bench) isHeldUp(p, c *worker) {
 	b.t.Helper()
 	assert.Contains(b.t, p.ask("claim", "error TIMEOUT", "claimed"), "LOSSLESS")
@@ -96,7 +96,7 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 	})
 }
 
-// claimedSlot is the slot that is being written.
+// claimedSlot returns the slot of the open claim.
 func (b *bench) claimedSlot() uint32 {
 	b.t.Helper()
 	for _, s := range b.diagnosis().Slots {
@@ -108,8 +108,8 @@ func (b *bench) claimedSlot() uint32 {
 	return 0
 }
 
-// TestHungProducerThatWasReplacedPublishesNothing: stopped anywhere between claim and publication,
-// it comes too late.
+// TestHungProducerThatWasReplacedPublishesNothing: the producer is stopped between claim and
+// publication, and its commit comes too late.
 func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
 	for _, point := range []string{"claim.slot", "claim.marked", "claim.remembered", "commit.header",
 		"commit.unmarked"} {
@@ -143,8 +143,8 @@ func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
 	}
 }
 
-// TestOpenerStoppedWhileTheBlockIsReplaced has the row of a block that nobody finds any more: it
-// must not write there.
+// TestOpenerStoppedWhileTheBlockIsReplaced: the opener has a row of a block without a name. It must
+// not write there.
 func TestOpenerStoppedWhileTheBlockIsReplaced(t *testing.T) {
 	forPairs(t, func(t *testing.T, slow, other string) {
 		b := newBench(t)
@@ -161,8 +161,8 @@ func TestOpenerStoppedWhileTheBlockIsReplaced(t *testing.T) {
 	})
 }
 
-// TestReaderStoppedWhilePinning: meanwhile the producer laps it many times and is not held up; what
-// it then gets is whole.
+// TestReaderStoppedWhilePinning: the producer overtakes a stopped reader many times, without
+// backpressure. The message that the reader gets afterwards is complete.
 func TestReaderStoppedWhilePinning(t *testing.T) {
 	for _, delivery := range []string{"ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
@@ -202,7 +202,7 @@ func TestUnreapedZombieIsDead(t *testing.T) {
 		becomeZombie(t, c)
 		p.write(5 * ring) // the dead reader is released
 		becomeZombie(t, p)
-		q := b.producer(producer) // and the dead producer's block adopted
+		q := b.producer(producer) // takes over the dead producer's block
 		assert.EqualValues(t, 6*ring, q.write(1).number(t, "first"))
 		q.close()
 		b.leavesNothing()
@@ -213,14 +213,14 @@ func becomeZombie(t *testing.T, w *worker) {
 	t.Helper()
 	require.True(t, core.ProcessAlive(uint64(w.pid())))
 	w.signal(syscall.SIGKILL)
-	// The first thread may be one while others are still ending, and then it lives. How many there
-	// are is no question to the kernel: it leaves some out while others end.
+	// The first thread may be a zombie while other threads still end. Then the process lives. The
+	// kernel's list of threads is not reliable meanwhile: it leaves some threads out.
 	eventually(t, func() bool { return state(w.pid()) == "Z" && !core.ProcessAlive(uint64(w.pid())) },
 		"%s is a zombie, and dead", w.what)
 	require.Equal(t, "Z", state(w.pid()))
 }
 
-// TestAnotherPidNamespace: there the pids mean something else, or nothing; the locks do not.
+// TestAnotherPidNamespace: pids have another meaning there, or none. Locks have the same meaning.
 func TestAnotherPidNamespace(t *testing.T) {
 	asRoot(t, "judging a process in another pid namespace")
 	elsewhere := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}

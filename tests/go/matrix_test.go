@@ -11,9 +11,9 @@ import (
 	"datablock/internal/layout"
 )
 
-// matrix is what the kills of a run showed, point by point.
+// matrix has the results of all kills of a run, for each point.
 type matrix struct {
-	file string // to be written; "": only a choice of the combinations is tried
+	file string // the file to write; "": the run tries only a part of the combinations
 
 	mu     sync.Mutex
 	trials int
@@ -43,14 +43,15 @@ func (m *matrix) count() {
 
 var roleNames = map[string]string{"produce": "producer", "consume": "consumer", "recover": "repair"}
 
-// add notes a kill after which everything was as it must be.
+// add counts a kill after which all checks have passed.
 func (m *matrix) add(k trial, x *kill, follows string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at := [2]string{k.point, roleNames[x.how.role]}
 	r := m.rows[at]
 	if r == nil {
-		r = &matrixRow{deliveries: map[string]bool{}, policies: map[string]int{}, languages: map[string]int{}, how: map[string]int{}}
+		r = &matrixRow{deliveries: map[string]bool{},
+			policies: map[string]int{}, languages: map[string]int{}, how: map[string]int{}}
 		m.rows[at] = r
 	}
 	r.kills++
@@ -67,7 +68,8 @@ func (m *matrix) add(k trial, x *kill, follows string) {
 	r.how[follows]++
 }
 
-// whatFollows says how it goes on after a death, by what the dead one has left. That it does so, and needs no other help, is what aftermath shows.
+// whatFollows describes the recovery from a death, from what the victim has left. aftermath checks
+// that this recovery happens, and that it needs no other help.
 func (k *kill) whatFollows() string {
 	switch {
 	case k.dead == nil:
@@ -95,7 +97,7 @@ func (k *kill) whatFollows() string {
 	return "the next producer goes on with the block"
 }
 
-// text is the table, and what was tried for it.
+// text returns the page: the table, and what was tried.
 func (m *matrix) text() string {
 	var b strings.Builder
 	kills := 0
@@ -105,20 +107,26 @@ func (m *matrix) text() string {
 	among := slices.Clone(languages)
 	fmt.Fprintf(&b, `# Killed at every point
 
-A process was killed (SIGKILL) at each crash point, which lie between any two stores, compare-and-swaps or system calls that others can notice: on every route that comes by (a route has a
-role and a delivery), in blocks of every policy, in every language whose worker has the point (%s), in the part of the library that is Go, the part that is C, and in inline code.
+A process was killed (SIGKILL) at each crash point, which lie between any two stores, compare-and-swaps `+
+		`or system calls that others can notice: on every route that comes by (a route has a
+role and a delivery), in blocks of every policy, in every language whose worker has the point (%s), `+
+		`in the part of the library that is Go, the part that is C, and in inline code.
 %d kills; %d other trials did not come by their point.
 
-After each, without anybody's help but what the table says: the survivors go on, a producer that is started again continues the ids, every message that was committed is with the LOSSLESS witness, no
-id has two contents, nothing is torn, `+"`validate`"+` finds nothing, and when everybody has closed no file is left. %s writes this page
+After each, without anybody's help but what the table says: the survivors go on, a producer that is started again `+
+		`continues the ids, every message that was committed is with the LOSSLESS witness, no
+id has two contents, nothing is torn, `+"`validate`"+
+		` finds nothing, and when everybody has closed no file is left. %s writes this page
 (`+"`TestKilledAtEveryPoint`"+`).
 
-| point | who died | delivery | ring | single | double |`, strings.Join(among, ", "), kills, m.trials-kills, "`make soak`")
+| point | who died | delivery | ring | single | double |`,
+		strings.Join(among, ", "), kills, m.trials-kills, "`make soak`")
 	for _, l := range among {
 		fmt.Fprintf(&b, " %s |", l)
 	}
 	b.WriteString(" what follows |\n|---|---|---|---|---|---|" + strings.Repeat("---|", len(among)) + "---|\n")
-	for _, at := range slices.SortedFunc(maps.Keys(m.rows), func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }) {
+	byName := func(a, b [2]string) int { return slices.Compare(a[:], b[:]) }
+	for _, at := range slices.SortedFunc(maps.Keys(m.rows), byName) {
 		r := m.rows[at]
 		fmt.Fprintf(&b, "| `%s` | %s | %s |", at[0], at[1], strings.Join(slices.Sorted(maps.Keys(r.deliveries)), ", "))
 		for _, p := range policies {

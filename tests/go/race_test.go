@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// race lets two producers open the block at one moment, and returns the one that has it and the
-// answer of the other.
+// race lets two producers open the block at the same time. It returns the producer that has the
+// block and the answer of the other one.
 func race(b *bench, languages [2]string, args ...string) (winner *worker, other string) {
 	b.t.Helper()
 	var both [2]*worker
@@ -82,8 +82,8 @@ func TestTwoProducersRaceToReplace(t *testing.T) {
 	})
 }
 
-// TestTwoProducersRaceToReplaceByForce: both may have it, one after the other; then the first one
-// is told.
+// TestTwoProducersRaceToReplaceByForce: both may get the block, one after the other. Then the first
+// one gets SUPERSEDED.
 func TestTwoProducersRaceToReplaceByForce(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
 		for range fewer(20, one, other) {
@@ -141,9 +141,8 @@ func TestMinConsumers(t *testing.T) {
 	})
 }
 
-// TestReplacerThatDiedBeforeTheFence leaves a marked block whose producer has a claim open.
-// Whatever becomes of that message, no LOSSLESS reader may be told that the stream is over and the
-// message be committed afterwards.
+// TestReplacerThatDiedBeforeTheFence: the dead replacer has set the state, and the producer has an
+// open claim. No message may be committed after a LOSSLESS reader got the end of the stream.
 func TestReplacerThatDiedBeforeTheFence(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
 		b := newBench(t)

@@ -17,36 +17,36 @@ import (
 	"datablock/internal/layout"
 )
 
-// post is what somebody does in a storm. When it dies another one takes its place, in another
+// post is a role in a storm. When its worker dies, another worker takes the post, in another
 // language.
 type post struct {
 	role     string // for the count of kills
 	delivery string // "": the producer
 	args     []string
-	stays    bool // is never killed, and never attaches again
-	back     bool // a durable one: goes on where it stopped, and may see the last message again
-	gapless  bool // sees every message
+	stays    bool // the worker is never killed, and never attaches again
+	back     bool // durable: continues where it stopped, and may read the last message again
+	gapless  bool // reads every message
 
 	w        *worker
 	language string
 	attached bool
 	lives    int
-	next     uint64 // the id that is due
-	fresh    bool   // nothing was read in this life
-	end      string // what a reader said at the end
+	next     uint64 // the next expected id
+	fresh    bool   // this worker has read nothing yet
+	end      string // the last line of a reader
 }
 
-// stormy is a block with everybody who works in it.
+// stormy is a block with all its posts.
 type stormy struct {
 	*bench
 	storm *storm
 	name  string
 	args  []string // of its producers
 	posts []*post
-	salts []uint32 // by id: who wrote it, 0: not known
+	salts []uint32 // by id: the writer, 0: unknown
 }
 
-// storm kills anybody at any moment, in several blocks at once.
+// storm kills workers at random moments, in several blocks at once.
 type storm struct {
 	t      *testing.T
 	random *rand.Rand
@@ -69,11 +69,16 @@ func immortal(delivery string) *post {
 }
 
 // TestStorm kills producers and consumers of all languages at random moments and starts them again,
-// in three blocks of different policies at once. Nobody else notices: whoever stays reads on
-// without attaching again, LOSSLESS sees every message in order, a durable LOSSLESS consumer at
-// least once whatever happens to it, ORDERED is told exactly what it missed, and no id has two
-// contents. DATABLOCK_STORM_SEED=N repeats the choices of another run, DATABLOCK_STORM=N is the
-// number of kills.
+// in three blocks of different policies at once. The other participants continue:
+//
+//   - A consumer that is never killed reads on without a second attach.
+//   - A LOSSLESS consumer reads every message in order.
+//   - A durable LOSSLESS consumer reads every message at least once.
+//   - An ORDERED consumer gets the exact number of missed messages.
+//   - No id has two contents.
+//
+// DATABLOCK_STORM_SEED=N repeats the choices of another run, DATABLOCK_STORM=N is the number of
+// kills.
 func TestStorm(t *testing.T) {
 	kills, seed := 200, rand.Uint64()
 	if soak {
@@ -97,7 +102,7 @@ func TestStorm(t *testing.T) {
 	begun := time.Now()
 	deck := []*post(nil)
 	for i := range kills {
-		if len(deck) == 0 { // each as often as the others
+		if len(deck) == 0 { // each post is struck as often as the others
 			deck = s.victims()
 		}
 		s.strike(deck[0])
@@ -116,7 +121,7 @@ func (s *storm) add(name string, args []string, posts ...*post) {
 	s.blocks = append(s.blocks, b)
 }
 
-// language is one of all; Python seldom, as it takes so long to start.
+// language returns a random language. Python is rare, because it starts slowly.
 func (s *storm) language() string {
 	if s.random.IntN(4) == 0 {
 		return languages[s.random.IntN(len(languages))]
@@ -132,7 +137,7 @@ func (s *storm) victims() (all []*post) {
 	return all
 }
 
-// begin has everybody attach before the first message.
+// begin attaches all workers before the first message.
 func (s *storm) begin() {
 	for _, b := range s.blocks {
 		for _, p := range b.posts {
@@ -149,7 +154,7 @@ func (s *storm) begin() {
 	}
 }
 
-// man starts a worker at a post. It has its orders before it has opened the block.
+// man starts a worker at a post. The worker gets its commands before it has opened the block.
 func (b *stormy) man(p *post) {
 	p.lives++
 	p.attached, p.fresh = false, true
@@ -171,10 +176,10 @@ func (b *stormy) man(p *post) {
 	}
 }
 
-// strike kills who is at a post, some messages from now, and sends another one.
+// strike kills the worker of a post some messages later, and starts another worker there.
 func (s *storm) strike(p *post) {
 	b := s.blocks[slices.IndexFunc(s.blocks, func(b *stormy) bool { return slices.Contains(b.posts, p) })]
-	if s.random.IntN(10) > 0 { // else it may still be attaching
+	if s.random.IntN(10) > 0 { // otherwise the worker may still be attaching
 		goal := b.word(b.dataPath(), layout.Commit) + s.random.Uint64N(40)
 		s.until(func() bool { return p.attached && b.word(b.dataPath(), layout.Commit) >= goal },
 			"%s of %s attaches, and message %d is written", p.role, b.name, goal)
@@ -187,7 +192,7 @@ func (s *storm) strike(p *post) {
 	b.man(p)
 }
 
-// until hears everybody until something is so.
+// until handles the lines of all workers until the condition holds.
 func (s *storm) until(condition func() bool, format string, args ...any) {
 	s.t.Helper()
 	for deadline := time.Now().Add(6 * patience); !condition(); time.Sleep(time.Millisecond) {
@@ -206,7 +211,7 @@ func (s *storm) hear() {
 	}
 }
 
-// drain takes all that a worker has said, without keeping it.
+// drain takes all lines of a worker without keeping them.
 func (w *worker) drain() (lines []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -214,18 +219,18 @@ func (w *worker) drain() (lines []string) {
 	return lines
 }
 
-// over reports whether a worker has ended, and all that it said was taken.
+// over reports whether a worker has ended and all its lines were taken.
 func (w *worker) over() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.eof && len(w.lines) == 0
 }
 
-// hear checks what somebody says.
+// hear checks the lines of a post's worker.
 func (b *stormy) hear(p *post) {
 	b.t.Helper()
 	if p.w == nil {
-		return // its turn to attach has not come yet
+		return // this worker has not attached yet
 	}
 	for _, line := range p.w.drain() {
 		word, rest, _ := strings.Cut(line, " ")
@@ -262,7 +267,7 @@ func parseMessage(text string) (m message, err error) {
 	return m, nil
 }
 
-// wrote notes whose message it is; salt 0 is one that is too short to tell.
+// wrote records the writer of a message. Salt 0 means that the message is too short to identify it.
 func (b *stormy) wrote(p *post, m message) {
 	b.t.Helper()
 	for uint64(len(b.salts)) <= m.id {
@@ -277,7 +282,7 @@ func (b *stormy) wrote(p *post, m message) {
 	}
 }
 
-// check is content, and order by the rules of the delivery.
+// check checks the contents of a message, and its order by the rules of the delivery.
 func (b *stormy) check(p *post, m message) {
 	b.t.Helper()
 	b.storm.read++
@@ -297,7 +302,7 @@ func (b *stormy) check(p *post, m message) {
 	p.next, p.fresh = m.id+1, false
 }
 
-// finish ends the streams, and looks whether everybody has what he must have.
+// finish ends the streams, and checks that each post has its messages.
 func (s *storm) finish(kills int) {
 	written := uint64(0)
 	for _, b := range s.blocks {
@@ -332,7 +337,7 @@ func (s *storm) finish(kills int) {
 	s.report(kills, written)
 }
 
-// report prints what happened. A post that was hardly ever struck shows nothing.
+// report prints the numbers. A post that was rarely struck would prove nothing.
 func (s *storm) report(kills int, written uint64) {
 	for _, b := range s.blocks {
 		for _, p := range b.posts {

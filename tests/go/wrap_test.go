@@ -10,8 +10,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// TestTagWrap: a ring entry has 40 bits of the id, which come round after about a day at full
-// speed. Nobody notices.
+// TestTagWrap: a ring entry has 40 bits of the id, which wrap after about a day at full speed. The
+// wrap has no visible effect.
 func TestTagWrap(t *testing.T) {
 	for _, rounds := range []uint64{1, 5} {
 		base := rounds<<40 - 3
@@ -23,7 +23,7 @@ func TestTagWrap(t *testing.T) {
 				p := b.producer(producer)
 				consumers := map[string]*worker{}
 				for _, delivery := range []string{"lossless", "ordered", "latest"} {
-					// nothing is in the ring that would be the oldest
+					// The ring has no message that would be the oldest one.
 					consumers[delivery] = b.consumer(consumer, delivery, "--echo")
 					consumers[delivery].send("read 0")
 				}

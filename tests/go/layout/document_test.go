@@ -60,7 +60,7 @@ func number(t *testing.T, text string) uint64 {
 		if power, is := strings.CutPrefix(term, "2^"); is {
 			n, err := strconv.Atoi(power)
 			ok(t, err)
-			sum += sign * (1 << n) // 2^64 is 0 here, as it should be
+			sum += sign * (1 << n) // 2^64 is 0 here, which is right
 			continue
 		}
 		n, err := strconv.ParseUint(term, 0, 64)

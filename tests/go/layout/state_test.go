@@ -10,14 +10,14 @@ import (
 	"datablock/internal/core"
 )
 
-// field is one of a struct, as a compiler laid it out.
+// field is a field of a struct, as a compiler laid it out.
 type field struct {
 	name         string
 	offset, size uintptr
 }
 
-// otherNames are the fields of the inline header that core calls otherwise. Those that core does
-// not name are C's own.
+// otherNames has the fields of the inline header that have another name in core. An empty name
+// means that only C has the field.
 var otherNames = map[string]string{
 	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt",
 	"producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
@@ -26,7 +26,7 @@ var otherNames = map[string]string{
 	"producer.reserved": "_", "consumer.polling": "_", "hold.reserved": "_",
 }
 
-// goName is what core calls the field of a struct of the inline header.
+// goName returns core's name of a field of a struct of the inline header.
 func goName(name, field string) string {
 	if other, differs := otherNames[name+"."+field]; differs {
 		return other
@@ -34,7 +34,7 @@ func goName(name, field string) string {
 	return field
 }
 
-// sameName compares them without regard to how a language writes several words.
+// sameName compares the names, whose words each language joins in its own way.
 func sameName(c, goes string) bool {
 	return strings.EqualFold(strings.ReplaceAll(c, "_", ""), strings.ReplaceAll(goes, "_", "")) &&
 		(c == "_") == (goes == "_")
@@ -46,8 +46,8 @@ var (
 	member       = regexp.MustCompile(`^\w+ \**(\w+)(\[\w+\])?$`)
 )
 
-// inlineStructs has the compiler lay out the structs of the inline header whose names are given;
-// the last field of each stands for its end.
+// inlineStructs returns the layout of the named structs of the inline header, from the compiler.
+// The last field of each stands for its end.
 func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	t.Helper()
 	var body strings.Builder
@@ -84,7 +84,7 @@ func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	return found
 }
 
-// fieldsOf is how Go lays out a struct.
+// fieldsOf returns Go's layout of a struct.
 func fieldsOf(of reflect.Type) (fields []field) {
 	for i := range of.NumField() {
 		f := of.Field(i)
@@ -93,7 +93,7 @@ func fieldsOf(of reflect.Type) (fields []field) {
 	return append(fields, field{"end", of.Size(), 0})
 }
 
-// The two halves of the library, and inline code, work on the same memory.
+// The Go half and the C half of the library, and inline code, use the same memory.
 func TestStatesAreTheSameInGoAndC(t *testing.T) {
 	holds, _ := reflect.TypeFor[core.ConsumerState]().FieldByName("holds")
 	states := map[string]reflect.Type{

@@ -12,7 +12,7 @@ import (
 	"datablock/internal/core"
 )
 
-// codeNames are the constants of type Code in internal/core, in their order.
+// codeNames returns the constants of type Code in internal/core, in their order.
 func codeNames(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/errors.go"), nil, 0)

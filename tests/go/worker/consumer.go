@@ -14,9 +14,9 @@ type consumer struct {
 	*core.Consumer
 	timeout  time.Duration
 	poll     bool
-	any      bool // waits with WaitAny
+	any      bool // wait with WaitAny
 	echo     bool
-	capacity uint64 // of the block's slots, 0: lengths are not checked
+	capacity uint64 // capacity of the block's slots, 0: lengths are not checked
 	held     []core.ReadSlot
 }
 
@@ -98,7 +98,7 @@ func (c *consumer) withHeld(word string, s core.ReadSlot) {
 	}
 }
 
-// next reads; one that polls comes again until there is a message.
+// next reads a message. A polling consumer repeats the call until there is one.
 func (c *consumer) next() (core.ReadSlot, error) {
 	for {
 		timeout := c.timeout
@@ -123,8 +123,8 @@ func (c *consumer) verified(s core.ReadSlot) (salt uint64, good bool) {
 	return salt, good && (c.capacity == 0 || uint64(len(s.Data())) == payloadLength(s.ID(), c.capacity))
 }
 
-// read reads n messages, or until the stream ends if n is 0, and says what it saw. A message is bad
-// if a byte of it is wrong, or if its id is not the one that the number of missed messages says.
+// read reads n messages, or all messages of the stream if n is 0, and prints the result. A message
+// is bad if a byte is wrong, or if the id does not follow from the number of missed messages.
 func (c *consumer) read(n uint64) {
 	var count, missed, bad, sum, last uint64
 	first, err := "-", error(nil)

@@ -15,7 +15,7 @@ type producer struct {
 	timeout time.Duration
 	poll    bool
 	echo    bool
-	rate    uint64 // messages a second, 0: as fast as it goes
+	rate    uint64 // messages a second, 0: as fast as possible
 	salt    uint64
 	claim   core.WriteSlot
 }
@@ -67,7 +67,7 @@ func (p *producer) command(word string, n uint64) bool {
 			sayError(err)
 			return true
 		}
-		clear(p.claim.Data()[:len(p.claim.Data())/2]) // a kill from here on finds it half written
+		clear(p.claim.Data()[:len(p.claim.Data())/2]) // a kill from here on leaves a half-written message
 		say("claimed %d", p.claim.ID())
 	case "commit":
 		if err := p.finish(); err != nil {
@@ -87,7 +87,7 @@ func (p *producer) command(word string, n uint64) bool {
 	return true
 }
 
-// begin claims; one that polls comes again until there is room.
+// begin claims a slot. A polling producer repeats the call until there is free capacity.
 func (p *producer) begin() (err error) {
 	for {
 		timeout := p.timeout
@@ -109,7 +109,7 @@ func (p *producer) finish() error {
 	return p.Commit(s, int(length))
 }
 
-// write publishes n messages and says which.
+// write publishes n messages and prints their ids.
 func (p *producer) write(n uint64) {
 	first, last, count := "-", "-", uint64(0)
 	err := error(nil)
