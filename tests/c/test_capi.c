@@ -88,7 +88,7 @@ static void null_pointers(void) {
     close_pair(&pair);
 }
 
-/* A struct as an older, the present and a newer header has it. */
+/* A struct of an older, the current and a newer header. */
 static void struct_sizes(void) {
     struct {
         datablock_config config;
@@ -181,8 +181,8 @@ static void secrets(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* Configured, else $DATABLOCK_DIR as it is at the call, else /dev/shm; an absolute name needs
- * none of them. */
+/* The directory is the configured one, or $DATABLOCK_DIR at the time of the call, or /dev/shm. An
+ * absolute name needs none of them. */
 static void directories(void) {
     const char *caller = getenv("DATABLOCK_DIR");
     char *saved = caller != NULL ? strdup(caller) : NULL;
@@ -220,8 +220,8 @@ static void directories(void) {
     setenv("DATABLOCK_DIR", endless, 1);
     CHECK_DETAIL(datablock_consumer_open("where", NULL, &consumer), DATABLOCK_E_INVALID, "DATABLOCK_DIR");
 
-    /* Both are unset to the library, which must not remember what the variable was when it was
-     * loaded. */
+    /* Both values mean unset. The library must not use the value that the variable had at load
+     * time. */
     setenv("DATABLOCK_DIR", "", 1);
     CHECK_DETAIL(datablock_consumer_open("where-capi-test", NULL, &consumer), DATABLOCK_E_NOT_FOUND, "/dev/shm");
     unsetenv("DATABLOCK_DIR");
@@ -292,7 +292,7 @@ static void misused_writes(void) {
     other.index++;
     CHECK_STATUS(datablock_write_commit(pair.producer, &other, 1), DATABLOCK_E_INVALID);
     CHECK_STATUS(datablock_write_abort(pair.producer, &other), DATABLOCK_E_INVALID);
-    CHECK_OK(datablock_write_commit(pair.producer, &slot, 100)); /* all of that left the claim open */
+    CHECK_OK(datablock_write_commit(pair.producer, &slot, 100)); /* the refused calls left the claim open */
     CHECK_STATUS(datablock_write_commit(pair.producer, &slot, 100), DATABLOCK_E_INVALID);
     CHECK_STATUS(datablock_write_abort(pair.producer, &slot), DATABLOCK_E_INVALID);
 
@@ -303,7 +303,7 @@ static void misused_writes(void) {
     CHECK_STATUS(datablock_write_commit(pair.producer, &slot, 1), DATABLOCK_E_INVALID);
     CHECK_OK(datablock_write_begin(pair.producer, 0, &slot));
     CHECK(slot.id == 1);
-    CHECK_OK(datablock_write_commit(pair.producer, &slot, 0)); /* an empty message is one */
+    CHECK_OK(datablock_write_commit(pair.producer, &slot, 0)); /* an empty message is a message */
 
     CHECK_OK(datablock_read_begin(pair.consumer, 0, &in));
     CHECK(in.id == 0 && in.length == 100 && in.missed == 0 && in.timestamp_ns == 0 &&
@@ -499,7 +499,7 @@ static void refused_opens_leave_nothing_open(void) {
     CHECK(open_descriptors() < before);
 }
 
-/* With any number of descriptors left an open works, or says what is missing, and leaves nothing
+/* With any number of free descriptors an open succeeds, or says what is missing and leaves nothing
  * behind. */
 static void out_of_descriptors(void) {
     struct rlimit limit, saved;

@@ -1,12 +1,12 @@
 /*
- * The three ways on the same handles: inline code, the C part of the library, and Go. They work on
- * one private state, so what one of them changes the others must see. Random calls go any of the
- * three ways, and are compared with a model that knows the messages and what everybody holds; after
- * each the private state and the shared words are looked at.
+ * Three ways to call on the same handles: inline code, the C part of the library, and Go. They
+ * share one private state, so each must see the changes of the others. Random calls use any of the
+ * three ways. A model knows the messages and the holds, and the results are compared with it. After
+ * each call the test checks the private state and the shared words.
  *
- * DATABLOCK_SEED=N repeats a run, which prints its seed; one that fails prints its last calls.
+ * A run prints its seed, and DATABLOCK_SEED=N repeats it. A failing run prints its last calls.
  */
-#define TEST_INLINE /* the plain names are inline here; `library` has the exported functions */
+#define TEST_INLINE /* the plain names are inline functions; `library` has the exported functions */
 #include "pair.h"
 
 #include <inttypes.h>
@@ -32,9 +32,9 @@ static bool one_in(uint32_t n) { return below(n) == 0; }
 enum way { INLINE, EXPORTED, THROUGH_GO, WAYS };
 static const char *const way_names[WAYS] = {"inline", "exported", "go"};
 static enum way way;
-static uint64_t inline_done[5]; /* calls that inline code did by itself: without them this says nothing */
+static uint64_t inline_done[5]; /* calls that inline code completed alone; without them the test proves nothing */
 
-/* Where inline code has to give up the library goes on, in C or in Go. */
+/* When inline code has to leave a call to the library, this chooses C or Go. */
 static void choose_way(void) {
     static bool through_go;
     way = (enum way)below(WAYS);
@@ -45,8 +45,8 @@ static void choose_way(void) {
     }
 }
 
-/* Counts what inline code did by itself. It must do so (`must`) when nothing is out of the
- * ordinary, whoever made the call before. */
+/* Counts the calls that inline code completed alone. `must`: nothing is unusual, so inline code
+ * must complete the call, independently of the previous call. */
 static void note(int what, bool done, bool must) {
     CHECK(done || !must);
     inline_done[what] += done;
@@ -56,8 +56,7 @@ static void *state_of(uint64_t handle) {
     return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
 }
 
-/* Whether there is something to do that is done now and then. If it was so when inline code
- * looked, it is now. */
+/* True if housekeeping is due. If it was due when inline code checked, it still is. */
 static bool due(const datablock_inline_moment *m) {
     uint64_t now = __atomic_load_n(&m->now, __ATOMIC_RELAXED);
     return now != 0 ? now != m->seen : m->uses >= 1000 || check_now() * 1e9 - (double)m->seen >= 90e6;
@@ -121,7 +120,7 @@ static datablock_status call_end(datablock_consumer consumer, const datablock_re
 struct message {
     uint64_t salt;
     size_t length;
-    bool lost; /* an operator discarded it */
+    bool lost; /* an operator has discarded it */
 };
 
 struct hold {
@@ -137,10 +136,10 @@ struct reader {
     uint32_t max_pins, held;
     uint16_t tokens;
     uint64_t next, cursor, skipped, losses;
-    uint64_t read, bytes, missed, lost, timeouts; /* as in its row */
+    uint64_t read, bytes, missed, lost, timeouts; /* the expected figures of its row */
     struct hold holds[DATABLOCK_LAYOUT_MAX_PINS];
     datablock_read_slot ended;
-    uint64_t thread; /* that used the handle last */
+    uint64_t thread; /* the last user of the handle */
 };
 
 static const char block[] = "mixed";
@@ -149,14 +148,14 @@ static datablock_producer producer;
 static bool producing, claimed, fenced;
 static datablock_write_slot claim, last_claim;
 static uint64_t next_id, salts;
-static uint64_t written, bytes, aborted, timeouts, fences; /* as in the data file */
+static uint64_t written, bytes, aborted, timeouts, fences; /* the expected figures of the data file */
 static struct message ring[64];
 static struct reader readers[READERS];
 
 static uint64_t scans_before; /* what scan_epoch was ahead of the count of scans when the producer opened */
 static bool unpublished;      /* the last claim ended without a message: a fence that was meant for it may still come */
 
-/* A thread's first call on a handle that another one used last is not inline. */
+/* If another thread used the handle last, a thread's first call is not inline. */
 static uint64_t producer_thread;
 static _Thread_local char this_thread_is;
 static uint64_t this_thread(void) { return (uint64_t)(uintptr_t)&this_thread_is; }
@@ -206,7 +205,7 @@ static uint32_t open_readers(void) {
     return n;
 }
 
-/* ---- What was done --------------------------------------------------------------------------- */
+/* ---- The log of the calls -------------------------------------------------------------------- */
 
 static char trace[TRACE][160];
 static uint64_t calls;
@@ -223,7 +222,7 @@ static void print_trace(void) {
     }
 }
 
-/* ---- What must hold after each call ---------------------------------------------------------- */
+/* ---- Checks after each call ------------------------------------------------------------------ */
 
 /* Every slot is in one place: in the ring, claimed, free or retired. */
 static void check_producer(void) {
@@ -354,13 +353,13 @@ static void write_begin(void) {
     CHECK(slot.id == next_id && slot.capacity == config.slot_size && slot.reserved == 0 &&
           slot.index < config.slot_count + config.spare_slots);
     CHECK(datablock_error_detail()[0] == '\0');
-    memset(slot.data, 0xee, slot.capacity); /* over whatever somebody might still hold */
+    memset(slot.data, 0xee, slot.capacity); /* destroys a payload that a reader might still hold */
     claim = slot;
     claimed = true;
     fenced = unpublished = false;
 }
 
-/* Nobody has discarded what the claim is to overwrite. */
+/* True if no operator has discarded the message that the claim overwrites. */
 static bool entry_is_known(void) {
     const datablock_inline_producer *p = state_of(producer.handle);
     uint32_t place = (uint32_t)(next_id % config.slot_count);
@@ -438,7 +437,7 @@ static void close_reader(struct reader *r) {
     r->open = false;
 }
 
-/* What the next read gives, and moves the reader there. */
+/* Returns the expected result of the next read, and moves the model's reader. */
 static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *missed) {
     uint64_t n = config.slot_count;
     datablock_status nothing = producing ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_CLOSED;
@@ -462,7 +461,7 @@ static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *
     if (r->next < oldest()) {
         uint64_t to = oldest();
         if (r->delivery == DATABLOCK_LOSSLESS) {
-            CHECK(r->may_jump); /* a claim was open when it joined */
+            CHECK(r->may_jump); /* a claim was open at the join */
         } else {
             uint64_t further = r->losses++ * n / 8;
             to += further < n - 1 ? further : n - 1;
@@ -639,7 +638,7 @@ static void misuse_writes(void) {
     datablock_status none = producing ? DATABLOCK_E_INVALID : DATABLOCK_E_HANDLE;
     datablock_write_slot slot = claim;
     TRACED("%s: misused writes", way_names[way]);
-    producer_thread = 0; /* not every one of them gets as far as to the handle */
+    producer_thread = 0; /* some of the calls fail before they use the handle */
     switch (below(6)) {
     case 0:
         slot.id += 1 + below(3);
@@ -655,7 +654,7 @@ static void misuse_writes(void) {
         CHECK_STATUS(call_commit(producer, &slot, config.slot_size + 1 + below(1000), false), none);
         CHECK_STATUS(call_commit(producer, &slot, SIZE_MAX, false), none);
         break;
-    case 3: /* ended before: unless the same slot has the same id again, which is this claim */
+    case 3: /* a claim that has ended, unless the same slot has the same id again: then it is this claim */
         if (!claimed || last_claim.id != claim.id || last_claim.index != claim.index) {
             CHECK_STATUS(call_commit(producer, &last_claim, 0, false), none);
             CHECK_STATUS(call_abort(producer, &last_claim, false), none);
@@ -716,7 +715,7 @@ static void use_closed(struct reader *r) {
 
 /* ---- A call ---------------------------------------------------------------------------------- */
 
-static uint32_t eagerness; /* of the producer, in this phase */
+static uint32_t eagerness; /* how often the producer writes in this phase */
 
 static void write_something(void) {
     if (!producing) {
@@ -739,7 +738,7 @@ static void read_something(struct reader *r) {
     }
 }
 
-/* Somebody who is open, if there is one. */
+/* An open reader, if there is one. */
 static struct reader *some_reader(void) {
     uint32_t first = below(READERS);
     for (uint32_t i = 0; i < READERS; i++) {
@@ -773,7 +772,7 @@ static void do_something(void) {
     } else if (below(100) < eagerness && (expected_claim() != DATABLOCK_E_TIMEOUT || one_in(10))) {
         write_something();
     } else if (r->held == 0 && r->next == next_id && !one_in(10)) {
-        write_something(); /* nothing to read */
+        write_something(); /* there is nothing to read */
     } else {
         read_something(r);
     }
@@ -797,7 +796,7 @@ static void one_call(void) {
     }
 }
 
-/* Some calls are another thread's: handles go from thread to thread. */
+/* Another thread makes some of the calls: handles move from thread to thread. */
 static sem_t asked, answered;
 
 static void *help(void *unused) {
@@ -854,7 +853,8 @@ static void random_calls(void) {
         }
         CHECK_OK(unlink_here(block));
     }
-    printf("    inline code did %" PRIu64 " claims, %" PRIu64 " commits, %" PRIu64 " aborts, %" PRIu64 " reads and %" PRIu64 " ends by itself\n", inline_done[0],
+    printf("    inline code did %" PRIu64 " claims, %" PRIu64 " commits, %" PRIu64 " aborts, %" PRIu64
+           " reads and %" PRIu64 " ends by itself\n", inline_done[0],
            inline_done[1], inline_done[2], inline_done[3], inline_done[4]);
     for (int i = 0; i < 5; i++) {
         CHECK(inline_done[i] > CALLS / 500);

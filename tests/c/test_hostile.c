@@ -1,9 +1,10 @@
 /*
- * A block of which somebody else has changed anything: whatever is in its files, no call reads or
- * writes outside them. The mappings lie between pages that nobody may touch (DATABLOCK_TEST_GUARD),
- * so that an access beyond them ends the program, and every byte that is handed out is touched
- * here. What is done follows from a seed: DATABLOCK_HOSTILE_SEED=N does one mutation alone; one
- * that ends the program is among the hundred after the last number printed.
+ * A hostile process changes the files of a block. For any contents of the files, no call reads or
+ * writes outside of them. The mappings lie between inaccessible pages (DATABLOCK_TEST_GUARD), so an
+ * access beyond them ends the program. The test touches every byte that the library hands out.
+ *
+ * The mutations follow from a seed. DATABLOCK_HOSTILE_SEED=N runs one mutation alone. A mutation
+ * that ends the program is among the hundred after the last printed number.
  */
 #include "check.h"
 
@@ -36,7 +37,7 @@ struct scene {
     size_t slot_size;
 };
 
-/* Every byte of a message: one outside of the mapping ends the program. */
+/* Touches every byte of a message. A byte outside of the mapping ends the program. */
 static void touch(const datablock_read_slot *slot, size_t slot_size) {
     CHECK(slot->length <= slot_size);
     for (size_t i = 0; i < slot->length && !cut; i++) {
@@ -114,7 +115,7 @@ static datablock_config configured(struct scene *s) {
     return config;
 }
 
-/* A path in the directory whose name ends like that. */
+/* Finds the control file or the data file in the directory. */
 static void find(char *path, size_t size, bool control) {
     DIR *directory = opendir(test_directory());
     CHECK(directory != NULL);
@@ -128,8 +129,8 @@ static void find(char *path, size_t size, bool control) {
     CHECK(*path != '\0');
 }
 
-/* Where something that counts is, mostly: a header, a ring entry, a word of a slot that is in
- * the ring, a row's cursor, state or pin. */
+/* Usually an important place: a header, a ring entry, a word of a slot in the ring, a row's cursor,
+ * state or hazard pointer. */
 static off_t place(int file, bool control, off_t size) {
     datablock_layout_data head;
     uint64_t entry;
@@ -204,7 +205,7 @@ static void empty_directory(void) {
     closedir(directory);
 }
 
-/* One mutation, met by those who are attached and by those who come afterwards. */
+/* One mutation, which attached participants and later ones meet. */
 static void attack(void) {
     struct scene s = {0};
     datablock_config config = configured(&s);
@@ -247,7 +248,7 @@ static void hung(int signal) {
 
 int main(int argc, char **argv) {
     (void)argc;
-    if (getenv("DATABLOCK_TEST_GUARD") == NULL) { /* the library has looked already */
+    if (getenv("DATABLOCK_TEST_GUARD") == NULL) { /* the library has read the environment already */
         setenv("DATABLOCK_TEST_GUARD", "1", 1);
         execv("/proc/self/exe", argv);
         perror("execv");

@@ -1,4 +1,4 @@
-/* Looking at a block without taking part. */
+/* Observers. */
 #include "pair.h"
 
 #include <pthread.h>
@@ -22,7 +22,7 @@ static void observer_sees_the_newest(void) {
                  "has no message yet");
     write_text(p.producer, "one");
     write_text(p.producer, "number two");
-    for (int again = 0; again < 2; again++) { /* it has no place in the stream */
+    for (int again = 0; again < 2; again++) { /* an observer has no cursor */
         CHECK_OK(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen));
         CHECK(seen.id == 1 && seen.length == 11 && seen.next_id == 2 && strcmp(buffer, "number two") == 0);
     }
@@ -49,10 +49,10 @@ static void observer_sees_the_newest(void) {
     close_pair(&p);
 }
 
-static datablock_schema text_schema; /* of "public" */
+static datablock_schema text_schema; /* the schema of block "public" */
 
-/* A thread that is another user as far as files go: it may look at a block of mode 0644, and ask
- * for its schema, and not attach. */
+/* A thread with the file permissions of another user. It may observe a block of mode 0644 and
+ * read its schema, but not attach. */
 static void *look_as_nobody(void *unused) {
     datablock_observer observer;
     datablock_consumer consumer;
@@ -60,7 +60,7 @@ static void *look_as_nobody(void *unused) {
     char buffer[8];
     datablock_consumer_options options = options_here(DATABLOCK_DELIVERY_DEFAULT);
     (void)unused;
-    CHECK(syscall(SYS_setgroups, 0, NULL) == 0); /* of this thread alone, as what follows */
+    CHECK(syscall(SYS_setgroups, 0, NULL) == 0); /* for this thread alone, like the next calls */
     setfsgid(65534);
     setfsuid(65534);
     CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS,
@@ -118,7 +118,7 @@ static void observer_is_told_of_the_end(void) {
     CHECK_OK(datablock_observer_close(observer));
 }
 
-/* A file that is truncated meanwhile is an error, and no signal. */
+/* A file that is truncated in the meantime causes an error and no signal. */
 static void observer_of_a_truncated_block(void) {
     struct pair p = open_pair("short", 4, DATABLOCK_LOSSLESS);
     datablock_observer observer = observe_here("short");

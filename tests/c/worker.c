@@ -1,7 +1,7 @@
 /*
- * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the
- * command line and the line protocol, which the workers of all languages share; this one uses the C
- * interface.
+ * A producer or a consumer that a test starts, controls and kills. tests/README.md describes the
+ * command line and the line protocol, which the workers of all languages share. This worker uses
+ * the C interface.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -44,7 +44,7 @@ static datablock_read_slot held[MAX_HELD];
 static size_t held_count;
 
 static int open_descriptors(void) {
-    int count = -3; /* ".", ".." and the one that looks */
+    int count = -3; /* ".", ".." and the descriptor of the directory itself */
     DIR *directory = opendir("/proc/self/fd");
     if (directory == NULL) {
         usage("/proc/self/fd: %s", strerror(errno));
@@ -56,8 +56,7 @@ static int open_descriptors(void) {
     return count;
 }
 
-/* That of --schema=TEXT or --zone-schema=TEXT, NULL if there is none. It stays for as long as
- * the process. */
+/* The schema of --schema=TEXT or --zone-schema=TEXT, or NULL. It exists as long as the process. */
 static const datablock_schema *schema_option(const char *key) {
     static datablock_schema schemas[2];
     datablock_schema *schema = &schemas[strcmp(key, "schema") != 0];
@@ -156,7 +155,7 @@ static bool producer_command(const char *word, uint64_t n) {
         produce(n);
     } else if (strcmp(word, "claim") == 0) {
         if (!say_error(producer_begin())) {
-            memset(claim.data, 0, claim.capacity / 2); /* a kill from here on finds it half written */
+            memset(claim.data, 0, claim.capacity / 2); /* a kill from here on leaves a half-written message */
             say("claimed %" PRIu64, claim.id);
         }
     } else if (strcmp(word, "commit") == 0) {
@@ -221,8 +220,8 @@ static bool verified(const datablock_read_slot *slot, uint64_t *writer) {
     return good && (capacity == 0 || slot->length == payload_length(slot->id, (size_t)capacity));
 }
 
-/* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is
- * wrong, or if its id is not the one that the number of missed messages says. */
+/* Reads n messages, or all messages of the stream if n is 0. A message is bad if a byte is
+ * wrong, or if the id does not follow from the number of missed messages. */
 static void consume(uint64_t n) {
     uint64_t count = 0, missed = 0, bad = 0, sum = 0, first = 0, last = 0;
     datablock_status status = DATABLOCK_OK;
@@ -272,7 +271,7 @@ static void with_held(const char *word) {
         bool good = verified(&slot, &writer);
         say("checked %" PRIu64 " %" PRIu64 " %s", slot.id, writer, good ? "true" : "false");
     } else if (strcmp(word, "smash") == 0) {
-        /* what a careless program does: the const is cast away */
+        /* the error of a careless program: the const is cast away */
         *(volatile unsigned char *)(uintptr_t)slot.data ^= 0xff;
         say("smashed %" PRIu64, slot.id);
     } else {
@@ -314,7 +313,7 @@ static datablock_status close_block(void)
     return producing ? datablock_producer_close(producer) : datablock_consumer_close(consumer);
 }
 
-/* Opens that often, what opens is closed at once, and tells whether descriptors were left. */
+/* Opens and closes this many times, and reports whether descriptors are left. */
 static void repeat_opening(uint64_t attempts) {
     datablock_status status = DATABLOCK_OK;
     int before = 0;
@@ -323,7 +322,7 @@ static void repeat_opening(uint64_t attempts) {
             close_block();
         }
         if (i == 0) {
-            before = open_descriptors(); /* what the runtime opens for itself is there by now */
+            before = open_descriptors(); /* the runtime has opened its own descriptors by now */
         }
     }
     say("attempts=%" PRIu64 " status=%s before=%d after=%d", attempts, status_name(status), before, open_descriptors());
@@ -331,8 +330,8 @@ static void repeat_opening(uint64_t attempts) {
 
 /* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test
- * forgets it. */
+/* A child that keeps everything inherited but the test's pipes. The child ends by itself if the
+ * test does not end it. */
 __attribute__((noreturn)) static void linger(void) {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -362,7 +361,7 @@ static void spawn(void) {
     }
 }
 
-/* Calls nearly everything in a forked child, whose line is the answer. */
+/* Calls nearly every function in a forked child, whose line is the answer. */
 static void call_in_child(void) {
     pid_t child = fork();
     if (child == 0) {
@@ -405,7 +404,7 @@ static void call_in_child(void) {
 
 static bool child_command(const char *word) {
     if (strcmp(word, "fork") == 0 || strcmp(word, "clone") == 0) {
-        /* The raw system call passes by the handlers of pthread_atfork. */
+        /* The raw system call does not run the handlers of pthread_atfork. */
         pid_t child = word[0] == 'f' ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
         if (child == 0) {
             linger();
@@ -457,7 +456,7 @@ static void recover_block(const char *directory) {
     say("result %d %s", result, datablock_error_detail());
 }
 
-/* What both roles share. */
+/* Handles the commands of both roles. */
 static bool shared_command(const char *word, uint64_t n) {
     datablock_participant me = producing ? datablock_of_producer(producer) : datablock_of_consumer(consumer);
     if (strcmp(word, "lock") == 0) {
@@ -469,7 +468,7 @@ static bool shared_command(const char *word, uint64_t n) {
         if (!say_error(datablock_lock_release(me, (uint32_t)n))) {
             say("unlocked %u", (unsigned)n);
         }
-    } else if (strcmp(word, "zone") == 0) { /* adds n to its first word */
+    } else if (strcmp(word, "zone") == 0) { /* adds n to the first word of the zone */
         datablock_zone zone;
         if (!say_error(datablock_zone_begin(me, 0, timeout_ms, &zone))) {
             uint64_t sum = *(uint64_t *)zone.data += n;
@@ -483,7 +482,7 @@ static bool shared_command(const char *word, uint64_t n) {
     return true;
 }
 
-/* Answers one command a line until there are no more, then closes. */
+/* Answers one command for each line until the input ends, then closes. */
 static void serve(void) {
     char line[128];
     while (fgets(line, sizeof line, stdin) != NULL) {
