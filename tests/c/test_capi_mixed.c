@@ -152,8 +152,9 @@ static uint64_t written, bytes, aborted, timeouts, fences; /* the expected figur
 static struct message ring[64];
 static struct reader readers[READERS];
 
-static uint64_t scans_before; /* what scan_epoch was ahead of the count of scans when the producer opened */
-static bool unpublished;      /* the last claim ended without a message: a fence that was meant for it may still come */
+static uint64_t scans_before; /* scan_epoch minus the count of scans at the open of the producer */
+/* The last claim ended without a message. A fence that was meant for it may still come. */
+static bool unpublished;
 
 /* If another thread used the handle last, a thread's first call is not inline. */
 static uint64_t producer_thread;
@@ -484,8 +485,8 @@ static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *
     return DATABLOCK_OK;
 }
 
-/* Whether the producer has yet to learn of a LOSSLESS reader, or it holds what was overtaken
- * before: until then it pins what it reads. */
+/* True if the producer has not acknowledged a LOSSLESS reader yet, or if the reader holds a
+ * message from that time. Until the acknowledgement the reader uses hazard pointers. */
 static bool unbound(const struct reader *r) {
     const datablock_inline_consumer *c = state_of(r->handle.handle);
     uint64_t cursor = c->next;
@@ -513,7 +514,7 @@ static bool read_is_inline(struct reader *r, datablock_status want, uint64_t id,
     }
 }
 
-/* A message that was just read. */
+/* Checks a message that was just read. */
 static void check_slot(struct reader *r, const datablock_read_slot *slot, uint64_t id, uint64_t missed, bool in_order,
                        bool pinned) {
     const datablock_inline_consumer *c = state_of(r->handle.handle);
@@ -609,7 +610,8 @@ static void read_end(struct reader *r) {
 
 /* ---- Operators ------------------------------------------------------------------------------- */
 
-/* Ends the open claim as a forced recovery does, or comes too late for one that has ended. */
+/* Fences the open claim as a forced recovery does, or comes too late because the claim has
+ * ended. */
 static void fence(void) {
     datablock_inline_producer *p = state_of(producer.handle);
     if (!claimed && !unpublished) {
@@ -625,7 +627,7 @@ static void discard(void) {
     if (next_id == 0) {
         return;
     }
-    /* the oldest is where those who were overtaken go on */
+    /* The oldest message is where overtaken readers continue. */
     uint64_t id = one_in(2) ? oldest() : oldest() + below((uint32_t)(next_id - oldest()));
     TRACED("discard %" PRIu64, id);
     __atomic_fetch_or(&p->block.entries[id % config.slot_count], DATABLOCK_INLINE_LOST, __ATOMIC_SEQ_CST);

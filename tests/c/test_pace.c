@@ -113,7 +113,7 @@ static void heard_though_nobody_keeps_time(void) {
     }
     check_heard_since(producer_silent_ms("stopped"), begun);
     check_heard_since(consumer_of("stopped").silent_ms, begun);
-    pass(0.3); /* the clock still stands */
+    pass(0.3); /* the clock has still stopped */
     begun = check_now();
     for (int i = 0; i < CALLS; i++) {
         CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);

@@ -141,7 +141,7 @@ def say_error(error: DataBlockError) -> None:
 
 
 class Options:
-    """The --key=value arguments. An unused key is an error: a misspelt key would change the test."""
+    """The --key=value arguments. An unused key is an error, because it may be misspelt."""
 
     def __init__(self, arguments: list[str]) -> None:
         self._given: dict[str, str] = {}

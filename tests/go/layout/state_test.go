@@ -47,7 +47,7 @@ var (
 )
 
 // inlineStructs returns the layout of the named structs of the inline header, from the compiler.
-// The last field of each stands for its end.
+// The last field of each represents its end.
 func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	t.Helper()
 	var body strings.Builder

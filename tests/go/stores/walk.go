@@ -31,7 +31,7 @@ type Walker struct {
 	Gaps  map[string]bool // "function: effect → next effect"
 }
 
-// entry stands for the last effect before the call of a function.
+// entry represents the last effect before the call of a function.
 const entry = "entry"
 
 // summary has the properties of a function that matter to its caller.
