@@ -1,4 +1,4 @@
-"""From processes to figures."""
+"""Computes figures from the answers of processes."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ import numpy
 from plan import Bound, Figure
 from processes import Answer, Failed, Side, Stage
 
-# The statistics of one measurement: times in nanoseconds, rates in messages a second, sizes in bytes.
+# The statistics of one measurement: times in nanoseconds, rates in messages a second, sizes in
+# bytes.
 Result = dict[str, float]
 
-FEWEST = 5  # samples, or messages, that make a figure
+FEWEST = 5  # the least number of samples, or messages, for a figure
 TRIES = 6
 
 PERCENTILES = {"p50": 50, "p99": 99, "p99.9": 99.9, "max": 100}
@@ -30,18 +31,21 @@ class Pace:
     kills: int
 
     def window(self, figure: Figure) -> tuple[float, float]:
-        """Warm-up and measured time, in seconds. Messages of megabytes need longer to come round."""
+        """Warm-up and measured time, in seconds. Messages of megabytes need more time to wrap the
+        ring.
+        """
         factor = 4 if figure.size >= 1 << 23 else 1
         return self.warm * factor, self.seconds * factor
 
 
 def measured(stage: Stage, figure: Figure, pace: Pace) -> Result:
-    """Measure once; again, for twice as long, when next to nothing could be measured because other programs had the processors."""
+    """Measure once. Repeat with twice the time if other programs left almost no processor time."""
     for number in range(TRIES):
         result = attempt(stage, figure, replace(pace, seconds=pace.seconds * 2**number))
         if result is not None and all(value > 0 for value in result.values()):
             return result
-    raise Failed(f"{figure.key}: nothing could be measured, {TRIES} times in a row, at last in {pace.seconds * 2**number:.2g} s")
+    last = pace.seconds * 2**number
+    raise Failed(f"{figure.key}: nothing could be measured, {TRIES} times in a row, at last in {last:.2g} s")
 
 
 def attempt(stage: Stage, figure: Figure, pace: Pace) -> Result | None:
@@ -60,9 +64,10 @@ def attempt(stage: Stage, figure: Figure, pace: Pace) -> Result | None:
 
 
 def memory(worker: Answer, plain: Answer) -> Result:
-    """What the library's program takes more than a plain one, and what a block takes."""
+    """The memory of the library's program beyond a plain one, and the memory of a block."""
     resident = (worker["resident_kb"] - plain["resident_kb"]) * 1024
-    return {"fixed": worker["fixed_bytes"], "slot": worker["slot_bytes"], "entry": worker["entry_bytes"], "resident": resident}
+    found = {name: worker[f"{name}_bytes"] for name in ("fixed", "slot", "entry")}
+    return {**found, "resident": resident}
 
 
 def percentiles(values: numpy.typing.NDArray[numpy.float64]) -> Result:
@@ -71,7 +76,10 @@ def percentiles(values: numpy.typing.NDArray[numpy.float64]) -> Result:
 
 
 def deaths(stage: Stage, sides: list[Side], kills: int) -> list[float]:
-    """How long the first side, held up by the second, goes on being held up after the kill of that one; nanoseconds each."""
+    """How long backpressure lasts after the kill of the second side, which causes it.
+
+    Nanoseconds for each kill.
+    """
     found = []
     chance = random.Random(kills)
     with stage.started(sides[:1], kills) as (held,):
@@ -79,7 +87,7 @@ def deaths(stage: Stage, sides: list[Side], kills: int) -> list[float]:
             with stage.joined(held, sides[1]) as holder:
                 held.tell("fill")
                 held.expect("held")
-                time.sleep(chance.uniform(0.01, 0.2))  # it sleeps by now, at first in short slices, later in long ones
+                time.sleep(chance.uniform(0.01, 0.2))  # the producer sleeps by now, in short or long slices
                 begun = time.monotonic_ns()
                 holder.kill()
                 found.append(held.hear_answer()["at_ns"] - begun)
@@ -88,7 +96,7 @@ def deaths(stage: Stage, sides: list[Side], kills: int) -> list[float]:
 
 @dataclass
 class Repetitions:
-    """Everything that was measured: for each repetition, the result of each figure, and of what was measured beside it."""
+    """All results: for each repetition the result of each figure, and of its comparisons."""
 
     results: list[dict[str, Result]]
     beside: list[dict[str, dict[str, Result]]]
@@ -97,7 +105,7 @@ class Repetitions:
         return statistics.median(results[key][statistic] for results in self.results)
 
     def ratio(self, key: str, against: str, statistic: str) -> float:
-        """The median of the ratios, each of two things measured one right after the other."""
+        """The median of the ratios of two results that were measured one right after the other."""
         pairs = zip(self.results, self.beside)
         return statistics.median(results[key][statistic] / beside[key][against][statistic] for results, beside in pairs)
 

@@ -1,5 +1,6 @@
 /*
- * The limits: what the machine can do with nothing of DataBlock in between. A role of two sides is started twice, side=0 and side=1, on the same files.
+ * The limits: what the machine can do without DataBlock. A role of two sides is started twice, with
+ * side=0 and side=1, on the same files.
  */
 #include "measure.h"
 
@@ -11,11 +12,12 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-enum { LINE = 128 }; /* two cache lines: the prefetcher fetches pairs */
+enum { LINE = 128 }; /* two cache lines, because the prefetcher loads pairs */
 
 static size_t side(void) { return whole_argument("side"); }
 
-/* The file of the two sides, mapped; whoever comes first makes it, zeroed and reserved as a block's files are. */
+/* Maps the file of the two sides. The first side creates the file, zeroed and with its memory
+ * reserved, like the files of a block. */
 static void *shared(const char *name, size_t size) {
     int file = open(name, O_RDWR | O_CREAT, 0600);
     if (file < 0 || posix_fallocate(file, 0, (off_t)size) != 0) {
@@ -37,9 +39,9 @@ static char *path_of(const char *name) {
     return path;
 }
 
-/* ---- A cache line that goes back and forth ---------------------------------------------------------------------------------------- */
+/* ---- A cache line that goes back and forth --------------------------------------------------- */
 
-static const uint64_t over = UINT64_MAX; /* the ball that ends the game */
+static const uint64_t over = UINT64_MAX; /* the value that ends the exchange */
 
 static void play_line(void) {
     _Atomic uint64_t *ball = shared(path_of("line"), 4096);
@@ -69,11 +71,11 @@ static void play_line(void) {
     }
 }
 
-/* ---- Two sleepers that wake each other -------------------------------------------------------------------------------------------- */
+/* ---- Two sleepers that wake each other ------------------------------------------------------- */
 
 static void futex_wake(_Atomic uint32_t *word) { syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0); }
 
-/* Sleeps until the word is not `value` any more. */
+/* Sleeps while the word is `value`. */
 static uint32_t futex_wait(_Atomic uint32_t *word, uint32_t value) {
     uint32_t seen;
     while ((seen = atomic_load(word)) == value) {
@@ -108,9 +110,9 @@ static void play_futex(void) {
     }
 }
 
-/* ---- The plainest ring of one producer and one consumer ----------------------------------------------------------------------------- */
+/* ---- A plain ring of one producer and one consumer ------------------------------------------- */
 
-/* Each side writes one word, and looks at the other's for every message. */
+/* Each side writes one word, and loads the word of the other side for every message. */
 typedef struct ring {
     _Atomic uint64_t *head, *tail, *closed;
     char *slots;
@@ -137,10 +139,11 @@ static void ring_write(ring *r, const void *source, size_t copied) {
     atomic_store_explicit(r->head, ++r->own, memory_order_release);
 }
 
-/* False: closed and empty. */
+/* Returns false if the ring is closed and empty. */
 static bool ring_read(ring *r, void *target, size_t copied) {
     while (r->own == atomic_load_explicit(r->head, memory_order_acquire)) {
-        if (atomic_load_explicit(r->closed, memory_order_acquire) && r->own == atomic_load_explicit(r->head, memory_order_acquire)) {
+        if (atomic_load_explicit(r->closed, memory_order_acquire) &&
+            r->own == atomic_load_explicit(r->head, memory_order_acquire)) {
             return false;
         }
     }
@@ -198,7 +201,8 @@ static void play_ring_pong(void) {
     }
 }
 
-/* What a write costs: in bursts, each read before the next one begins, by the other side or by nobody. */
+/* The cost of a write, in bursts. The other side reads each burst before the next one begins, or
+ * there is no reader. */
 static void play_ring_cost(void) {
     enum { BURST = 64 };
     ring r = ring_at("ring");
@@ -231,9 +235,9 @@ static void play_ring_cost(void) {
     answer_samples(BURST);
 }
 
-/* ---- Copying alone -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Copying alone --------------------------------------------------------------------------- */
 
-/* Copies from a private buffer into the slots of a ring, one after the other, as its producer does. */
+/* Copies from a private buffer into the slots of a ring, one after the other, like a producer. */
 static void play_memcpy(void) {
     ring r = ring_at("memcpy");
     void *buffer = buffer_of(r.size);
@@ -249,7 +253,7 @@ static void play_memcpy(void) {
     answer_stream(&rate);
 }
 
-/* ---- What the system does by itself --------------------------------------------------------------------------------------------------- */
+/* ---- System calls ---------------------------------------------------------------------------- */
 
 static int lock_byte(int file, int how) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
@@ -260,7 +264,8 @@ static int lock_byte(int file, int how) {
     return result;
 }
 
-/* The bare system calls of attaching: two files looked up, mapped and read, and a lock on a third description. */
+/* The bare system calls of an attach: opens, maps and reads two files, and locks a third open file
+ * description. */
 static void play_open(void) {
     enum { SIZE = 1 << 16 };
     char *data = path_of("plain-data"), *control = path_of("plain-control");
@@ -271,8 +276,10 @@ static void play_open(void) {
     for (window w = window_from(ticks()); ticks() < w.until;) {
         struct stat status;
         uint64_t begun = ticks();
-        int files[] = {open(data, O_RDONLY | O_CLOEXEC), open(control, O_RDWR | O_CLOEXEC), open(control, O_RDWR | O_CLOEXEC)};
-        if (files[0] < 0 || files[1] < 0 || files[2] < 0 || fstat(files[0], &status) != 0 || fstat(files[1], &status) != 0) {
+        int files[] =
+            {open(data, O_RDONLY | O_CLOEXEC), open(control, O_RDWR | O_CLOEXEC), open(control, O_RDWR | O_CLOEXEC)};
+        if (files[0] < 0 || files[1] < 0 || files[2] < 0 || fstat(files[0], &status) != 0 ||
+            fstat(files[1], &status) != 0) {
             die("cannot open %s", data);
         }
         volatile char *first = mmap(NULL, SIZE, PROT_READ, MAP_SHARED, files[0], 0);
@@ -294,7 +301,8 @@ static void play_open(void) {
     answer_samples(1);
 }
 
-/* Waits, each time it is told to, for a lock that another process holds until it is killed, and says when it has got it. */
+/* For each line of input: waits for a lock that another process holds until its death, and
+ * prints the time at which it got the lock. */
 static void play_lock_wait(void) {
     int file = open(path_of("death"), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     char line[64];
@@ -326,8 +334,10 @@ static void play_memory(void) {
 
 int main(int argc, char **argv) {
     static const role roles[] = {
-        {"line", play_line},           {"futex", play_futex},         {"ring-stream", play_ring_stream}, {"ring-pong", play_ring_pong},
-        {"ring-cost", play_ring_cost}, {"memcpy", play_memcpy},       {"open", play_open},               {"fill", play_lock_wait},
+        {"line", play_line},           {"futex", play_futex},         {"ring-stream", play_ring_stream},
+            {"ring-pong", play_ring_pong},
+        {"ring-cost", play_ring_cost}, {"memcpy", play_memcpy},       {"open", play_open},
+            {"fill", play_lock_wait},
         {"hold", play_lock_hold},      {"memory", play_memory},       {NULL, NULL},
     };
     return play_role(argc, argv, roles);

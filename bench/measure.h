@@ -1,8 +1,10 @@
 /*
- * What the benchmark's C programs share: arguments, the clock, samples, and the conversation with run.py.
+ * What the benchmark's C programs share: arguments, the clock, samples, and the protocol with
+ * run.py.
  *
- * A program is called `PROGRAM ROLE key=value...`. It prepares, says "ready", waits for a line, measures, and answers with one line of JSON. Ends with
- * exit code 1 and a sentence on stderr if something is wrong.
+ * A program is called as `PROGRAM ROLE key=value...`. It prepares, prints "ready", waits for a
+ * line, measures, and answers with one line of JSON. After an error it prints a sentence to stderr
+ * and exits with 1.
  */
 #ifndef BENCH_MEASURE_H
 #define BENCH_MEASURE_H
@@ -35,7 +37,7 @@ static inline void die(const char *format, ...) {
     exit(1);
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 static char **given;
 
@@ -53,7 +55,7 @@ static inline double real_argument(const char *key) { return atof(text_argument(
 
 static inline size_t whole_argument(const char *key) { return strtoull(text_argument(key), NULL, 10); }
 
-/* ---- Conversation --------------------------------------------------------------------------------------------------------------- */
+/* ---- The protocol with run.py ---------------------------------------------------------------- */
 
 static inline bool next_line(char *line, int size) { return fgets(line, size, stdin) != NULL; }
 
@@ -62,7 +64,7 @@ static inline void say(const char *line) {
     fflush(stdout);
 }
 
-/* Says that everything is prepared and waits for the start. */
+/* Prints that everything is prepared, and waits for the start. */
 static inline void rendezvous(void) {
     char line[64];
     say("ready");
@@ -71,7 +73,7 @@ static inline void rendezvous(void) {
     }
 }
 
-/* ---- Time ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Time ------------------------------------------------------------------------------------ */
 
 static inline uint64_t monotonic_ns(void) {
     struct timespec now;
@@ -79,7 +81,7 @@ static inline uint64_t monotonic_ns(void) {
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* The cheapest clock there is. Only differences on one core are used. */
+/* The cheapest clock. Only differences on one core are used. */
 static inline uint64_t ticks(void) {
 #if defined(__x86_64__)
     return __rdtsc();
@@ -88,7 +90,7 @@ static inline uint64_t ticks(void) {
 #endif
 }
 
-static double tick_ns; /* nanoseconds of a tick, once calibrate() was called */
+static double tick_ns; /* nanoseconds of a tick, set by calibrate() */
 
 static inline void calibrate(void) {
     uint64_t begun = monotonic_ns(), first = ticks(), now;
@@ -99,7 +101,7 @@ static inline void calibrate(void) {
 
 static inline uint64_t ticks_in(double seconds) { return (uint64_t)(seconds * 1e9 / tick_ns); }
 
-/* A measurement's time: what comes before `from` warms up. */
+/* The time of a measurement. The time before `from` is the warm-up. */
 typedef struct window {
     uint64_t from, until;
 } window;
@@ -109,15 +111,17 @@ static inline window window_from(uint64_t now) {
     return (window){from, from + ticks_in(real_argument("seconds"))};
 }
 
-/* How many messages pass between two looks at the clock: few enough for big ones, so many that the look costs nothing. */
+/* The number of messages between two clock reads: small for large messages, and otherwise so large
+ * that the clock read does not count. */
 static inline size_t batch_of(size_t size) { return size < 4096 ? 64 : 1; }
 
-/* ---- Samples -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Samples --------------------------------------------------------------------------------- */
 
 static uint32_t *samples;
 static size_t sample_count, sample_capacity;
 
-/* Room for as many samples as the time allows, touched now so that no page fault is measured. */
+/* Allocates memory for as many samples as the time allows. Touches it now, so that no page fault is
+ * measured. */
 static inline void make_room(double seconds) {
     sample_capacity = (size_t)(seconds * 25e6) + 1000;
     samples = malloc(sample_capacity * sizeof *samples);
@@ -133,7 +137,8 @@ static inline void record(uint64_t duration) {
     }
 }
 
-/* Answers with the samples; each is that many times what is of interest: two for a round trip of which one way counts. */
+/* Answers with the samples, each divided by `times`: two for a round trip, of which one way
+ * counts. */
 static inline void answer_samples(double times) {
     const char *path = text_argument("samples");
     FILE *file = fopen(path, "wb");
@@ -145,36 +150,40 @@ static inline void answer_samples(double times) {
 }
 
 static inline void answer_rate(uint64_t messages, uint64_t duration) {
-    printf("{\"messages\": %llu, \"seconds\": %.9f}\n", (unsigned long long)messages, (double)duration * tick_ns * 1e-9);
+    printf("{\"messages\": %llu, \"seconds\": %.9f}\n", (unsigned long long)messages,
+           (double)duration * tick_ns * 1e-9);
     fflush(stdout);
 }
 
-/* How long each side rests before it sends, so that the other one has gone to sleep; 0 where nobody sleeps. */
+/* How long each side pauses before it sends, so that the other side has fallen asleep. 0 if no side
+ * sleeps. */
 static uint64_t rest_ticks;
 
 static inline void rest_as_given(void) { rest_ticks = ticks_in(real_argument("rest")); }
 
-/* Rests, busily; `now` is when it begins. Returns when it ended. */
+/* Pauses in a busy loop from `now` on. Returns the time of the end. */
 static inline uint64_t rest(uint64_t now) {
     for (uint64_t until = now + rest_ticks; now < until; now = ticks()) {
     }
     return now;
 }
 
-/* Repeats a statement, which is one round trip, over the window, and records how long each takes without the other side's rest. */
-#define TIME_ROUND_TRIPS(statement)                                                                                                   \
-    do {                                                                                                                              \
-        uint64_t last_ = ticks(), now_;                                                                                               \
-        for (window window_ = window_from(last_); last_ < window_.until; last_ = rest(now_)) {                                        \
-            statement;                                                                                                                \
-            now_ = ticks();                                                                                                           \
-            if (last_ >= window_.from) {                                                                                              \
-                record(now_ - last_ - rest_ticks);                                                                                    \
-            }                                                                                                                         \
-        }                                                                                                                             \
+/* Repeats a statement, which is one round trip, over the window. Records the time of each
+ * without the other side's pause. */
+#define TIME_ROUND_TRIPS(statement)                                                            \
+    do {                                                                                       \
+        uint64_t last_ = ticks(), now_;                                                        \
+        for (window window_ = window_from(last_); last_ < window_.until; last_ = rest(now_)) { \
+            statement;                                                                         \
+            now_ = ticks();                                                                    \
+            if (last_ >= window_.from) {                                                       \
+                record(now_ - last_ - rest_ticks);                                             \
+            }                                                                                  \
+        }                                                                                      \
     } while (0)
 
-/* The consumer's side of a stream: the rate between the first and the last look at the clock after the warm-up. */
+/* The consumer's side of a stream: the rate between the first and the last clock read after the
+ * warm-up. */
 typedef struct rate {
     uint64_t messages, from, first_messages, first, last_messages, last;
 } rate;
@@ -192,9 +201,11 @@ static inline void rate_look(rate *r) {
     }
 }
 
-static inline void answer_stream(const rate *r) { answer_rate(r->last_messages - r->first_messages, r->last - r->first); }
+static inline void answer_stream(const rate *r) {
+    answer_rate(r->last_messages - r->first_messages, r->last - r->first);
+}
 
-/* Bytes to copy from, or to. */
+/* A buffer for copies. */
 static inline void *buffer_of(size_t size) {
     void *buffer = aligned_alloc(4096, (size + 4095) / 4096 * 4096);
     if (buffer == NULL) {
@@ -220,7 +231,7 @@ static inline long resident_kb(void) {
     return kb;
 }
 
-/* ---- Roles ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles ----------------------------------------------------------------------------------- */
 
 typedef struct role {
     const char *name;

@@ -1,7 +1,8 @@
-"""What is measured, and against what.
+"""The plan of the measurements: every figure, its limits, the bounds.
 
-From a base (64 bytes, LOSSLESS, one consumer, polling, C inline, one copy in and one out) one dimension varies at a time. Every figure names what is measured
-right before it in the same repetition: first its limit, which has nothing of DataBlock in it, then what a bound compares it with.
+From a base (64 bytes, LOSSLESS, one consumer, polling, C inline, one copy in and one out) one
+dimension varies at a time. Every figure names the measurements that come right before it in the
+same repetition: first its limit, which is measured without DataBlock, then the figure of its bound.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 
 from processes import PROGRAMS, Option, Side
 
-# A source tree without datablock_inline.h has no inline functions: the base is then the exported ones, and the table says so.
+# A source tree without datablock_inline.h has no inline functions. Then the exported functions are
+# the base, and the table says so.
 BASE = "inline" if (PROGRAMS / "worker-inline").exists() else "exported"
 
 KB, MB = 1 << 10, 1 << 20
@@ -18,7 +20,7 @@ SIZES = (64, KB, 4 * KB, 64 * KB, MB, 8 * MB)
 SLOTS = {64: 1024, KB: 256, 4 * KB: 64, 64 * KB: 16, MB: 8, 8 * MB: 4}
 MANY_ROWS = 32
 CHECKSUMS = {"MANUAL": 1, "ENFORCED": 2}  # datablock_checksum
-REST = 50e-6  # seconds: whoever waits for a message that is so late sleeps
+REST = 50e-6  # seconds: a side that waits this long for a message sleeps
 
 
 def named(size: int) -> str:
@@ -27,7 +29,11 @@ def named(size: int) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """One thing to measure. `kind`: "time" (samples), "rate" (messages a second), "death" (a kill and what comes of it), "memory"."""
+    """One measurement.
+
+    `kind` is "time" (samples), "rate" (messages a second), "death" (a kill and its consequence) or
+    "memory".
+    """
 
     key: str
     kind: str
@@ -45,12 +51,13 @@ class Row:
     figures: tuple[Figure, ...]
 
 
-# ---- Limits ----------------------------------------------------------------------------------------------------------------------------
+# ---- Limits --------------------------------------------------------------------------------------
 
 
 def limit(key: str, role: str, kind: str, sides: int, size: int = 64, copy: int = 1) -> Figure:
     def side(number: int) -> Side:
-        options: dict[str, Option] = {"side": number, "size": size, "slots": SLOTS[size], "copy": copy, "follow": sides - 1, "rest": REST}
+        options: dict[str, Option] = {"side": number, "size": size, "slots": SLOTS[size], "copy": copy}
+        options |= {"follow": sides - 1, "rest": REST}
         return Side("limits", role, options)
 
     return Figure(key, kind, tuple(side(number) for number in range(sides)), size=size)
@@ -83,10 +90,17 @@ LIMITS = [
     Figure(DEATH, "death", (Side("limits", "fill"), Side("limits", "hold"))),
 ]
 
-# ---- DataBlock -------------------------------------------------------------------------------------------------------------------------
+# ---- DataBlock -----------------------------------------------------------------------------------
 
 
-def terms(size: int = 64, rows: int = 1, delivery: str = "lossless", block: int = 0, copy: int = 1, **more: Option) -> dict[str, Option]:
+def terms(
+    size: int = 64,
+    rows: int = 1,
+    delivery: str = "lossless",
+    block: int = 0,
+    copy: int = 1,
+    **more: Option,
+) -> dict[str, Option]:
     geometry = {"size": size, "slots": SLOTS[size], "limit": rows}
     return {
         **geometry,
@@ -114,7 +128,7 @@ def stream(
     reads: dict[str, Option] | None = None,
     **varied: Option,
 ) -> Figure:
-    """As fast as it goes. The reader may be another program, on terms of its own."""
+    """As fast as possible. The reader may be another program with other terms."""
     options = terms(**varied)  # type: ignore[arg-type]
     size, copy = int(options["size"]), int(options["copy"])
     sides = (Side(program, "produce", options), Side(reader or program, "consume", {**options, **(reads or {})}))
@@ -122,7 +136,7 @@ def stream(
 
 
 def exchange(section: str, key: str, **varied: Option) -> Row:
-    """A row with both, and the usual limits."""
+    """A row with a time and a rate, and the usual limits."""
     return Row(section, key, (one_way(key, **varied), stream(key, **varied)))  # type: ignore[arg-type]
 
 
@@ -148,7 +162,7 @@ BLOCKING = "blocking"
 
 
 def bound_to_base(program: str, label: str) -> Row:
-    """A binding: its figures stand beside those of the base."""
+    """A binding, whose figures are compared with the base."""
     figures = (one_way(label, (LINE, BASE_ONE_WAY), program), stream(label, (ring_stream(64), BASE_STREAM), program))
     return Row("binding", label, figures)
 
@@ -160,14 +174,20 @@ def all_rows() -> list[Row]:
         rows.append(Row("size", key, (one_way(key, (ring_pong(size),), size=size), stream(key, size=size))))
     for size in (MB, 8 * MB):
         key = f"{named(size)}, {UNTOUCHED}"
-        rows.append(Row("size", key, (one_way(key, (LINE, BASE_ONE_WAY), size=size, copy=0), stream(key, size=size, copy=0))))
+        time = one_way(key, (LINE, BASE_ONE_WAY), size=size, copy=0)
+        rows.append(Row("size", key, (time, stream(key, size=size, copy=0))))
     if BASE == "inline":
         rows.append(bound_to_base("exported", "C exported"))
-    rows += [bound_to_base(program, label) for program, label in (("go", "Go"), ("bytes", "Python bytes"), ("numpy", "Python NumPy"))]
+    bindings = (("go", "Go"), ("bytes", "Python bytes"), ("numpy", "Python NumPy"))
+    rows += [bound_to_base(program, label) for program, label in bindings]
     rows += [
         Row("python", TO_PYTHON, (stream(TO_PYTHON, reader="bytes", reads={"block": 1}),)),
         Row("python", FROM_PYTHON, (stream(FROM_PYTHON, program="bytes", block=1, reader=BASE, reads={"block": 0}),)),
-        Row("python", FRAMES, (stream(FRAMES, (copying(MB),), "numpy", BASE, {"block": 0, "copy": 0}, size=MB, block=1),)),
+        Row(
+            "python",
+            FRAMES,
+            (stream(FRAMES, (copying(MB),), "numpy", BASE, {"block": 0, "copy": 0}, size=MB, block=1),),
+        ),
         Row("python", FRAMES_COPIED, (stream(FRAMES_COPIED, (ring_stream(MB),), "numpy", size=MB, block=1),)),
     ]
     rows += [exchange("consumers", f"{n} rows", rows=n) for n in (2, 8, MANY_ROWS)]
@@ -179,7 +199,10 @@ def all_rows() -> list[Row]:
             Row(
                 "checksums",
                 key,
-                (one_way(key, (ring_pong(4 * KB),), size=4 * KB, checksum=number), stream(key, size=4 * KB, checksum=number)),
+                (
+                    one_way(key, (ring_pong(4 * KB),), size=4 * KB, checksum=number),
+                    stream(key, size=4 * KB, checksum=number),
+                ),
             )
         )
     rows.append(Row("waiting", BLOCKING, (one_way(BLOCKING, (FUTEX,), block=1), stream(BLOCKING, block=1))))
@@ -195,22 +218,34 @@ def all_rows() -> list[Row]:
 SECTIONS = {
     "size": ("Size of a message", "the cache line (64 B, untouched), else the plain ring, with the same copies"),
     "binding": ("Binding, the same on both sides", "the cache line; the plain ring"),
-    "python": ("Python as it is written: calls that wait", "the plain ring; memcpy for frames to C, which are copied in and read in place"),
+    "python": (
+        "Python as it is written: calls that wait",
+        "the plain ring; memcpy for frames to C, which are copied in and read in place",
+    ),
     "consumers": ("Consumers, driven by one process", "the cache line; the plain ring"),
     "delivery": ("Delivery", "the cache line; the plain ring"),
-    "checksums": ("Checksums of the payload", "the cache line (64 B), else the plain ring, with the same copies and no checksum"),
+    "checksums": (
+        "Checksums of the payload",
+        "the cache line (64 B), else the plain ring, with the same copies and no checksum",
+    ),
     "waiting": ("Waiting", "two sleepers on a futex; the plain ring"),
-    "cost": ("What a message costs the producer, by rows that are attached", "the plain ring's producer, its reader keeping up or absent"),
+    "cost": (
+        "What a message costs the producer, by rows that are attached",
+        "the plain ring's producer, its reader keeping up or absent",
+    ),
     "opening": ("Opening and looking", "the bare system calls of an attach"),
-    "kill": ("From the kill of the reader that holds the producer up to the next message", "from the kill to a lock that is waited for"),
+    "kill": (
+        "From the kill of the reader that holds the producer up to the next message",
+        "from the kill to a lock that is waited for",
+    ),
 }
 
-# ---- Bounds ----------------------------------------------------------------------------------------------------------------------------
+# ---- Bounds --------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Bound:
-    """What a figure must show: `statistic` of `figure`, divided by that of `against` if there is one."""
+    """The bound of a figure: of its `statistic`, divided by the statistic of `against` if given."""
 
     text: str
     figure: str
@@ -222,7 +257,8 @@ class Bound:
 
 
 def held(text: str, figure: str, statistic: str, against: str = "", unit: str = "", **limits: float) -> Bound:
-    return Bound(text, figure, statistic, limits.get("most"), limits.get("least"), against, unit or ("x" if against else ""))
+    unit = unit or ("x" if against else "")
+    return Bound(text, figure, statistic, limits.get("most"), limits.get("least"), against, unit)
 
 
 def beside_base(size: int) -> Bound:
@@ -246,9 +282,21 @@ BOUNDS = [
     held("Python sends, bytes of 64 B", f"{FROM_PYTHON}, stream", "rate", unit="/s", least=400e3),
     held("Python receives, bytes of 64 B", f"{TO_PYTHON}, stream", "rate", unit="/s", least=400e3),
     held("NumPy frames of 1 MB, copied in, to memcpy", f"{FRAMES}, stream", "rate", copying(MB), least=0.8),
-    held("NumPy frames of 1 MB, in and out, to the plain ring", f"{FRAMES_COPIED}, stream", "rate", ring_stream(MB), least=0.8),
+    held(
+        "NumPy frames of 1 MB, in and out, to the plain ring",
+        f"{FRAMES_COPIED}, stream",
+        "rate",
+        ring_stream(MB),
+        least=0.8,
+    ),
     held("blocking, one way, p50, to the futex", f"{BLOCKING}, one way", "p50", FUTEX, most=1.3),
-    held("producer, 32 LOSSLESS rows that keep up, to one", f"{MANY_ROWS} LOSSLESS, keeping up", "p50", "1 LOSSLESS, keeping up", most=1.5),
+    held(
+        "producer, 32 LOSSLESS rows that keep up, to one",
+        f"{MANY_ROWS} LOSSLESS, keeping up",
+        "p50",
+        "1 LOSSLESS, keeping up",
+        most=1.5,
+    ),
     held("producer, 32 idle LATEST rows, to one", f"{MANY_ROWS} idle LATEST", "p50", "1 idle LATEST", most=1.2),
     held("producer goes on after its reader's kill, p99", KILL, "p99", unit="ns", most=10e6),
     held("attach, p50", ATTACH, "p50", unit="ns", most=300e3),

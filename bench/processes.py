@@ -1,4 +1,4 @@
-"""The processes of a measurement: started, pinned, asked, and ended whatever happens."""
+"""Starts, pins and ends the processes of a measurement, and gets their answers."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ COMMANDS = {
     "numpy": [sys.executable, "-B", str(ROOT / "bench" / "worker.py"), "numpy"],
 }
 
-PATIENCE = 60  # seconds that one measurement may take beyond its time
+PATIENCE = 60  # seconds that a measurement may take in addition to its time
 
 Option = Union[str, int, float]
 Answer = dict[str, Any]
 
 
 class Failed(Exception):
-    """A process ended with an error, or not at all."""
+    """A process ended with an error, or did not end."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One process: a program, the part that it plays, and with what."""
+    """One process: a program, its role and its options."""
 
     program: str
     role: str
@@ -49,7 +49,7 @@ class Side:
 
 
 def two_cores() -> tuple[int, int]:
-    """Everything is measured on these."""
+    """The two cores of all measurements."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
         raise Failed("two cores are needed: on one, producer and consumer would measure the scheduler")
@@ -57,14 +57,18 @@ def two_cores() -> tuple[int, int]:
 
 
 class Process:
-    """A side that runs, pinned to a core."""
+    """A running side, pinned to a core."""
 
     def __init__(self, side: Side, core: int, directory: Path) -> None:
         self.side = side
         self.place = directory
         self.samples = directory / f"samples.{core}"
         options = {**side.options, "samples": self.samples}
-        environment = {"DATABLOCK_DIR": directory, "DATABLOCK_LIBRARY": BUILD / "libdatablock.so", "PYTHONPATH": ROOT / "python"}
+        environment = {
+            "DATABLOCK_DIR": directory,
+            "DATABLOCK_LIBRARY": BUILD / "libdatablock.so",
+            "PYTHONPATH": ROOT / "python",
+        }
         with pinned(core):  # inherited: the threads of a runtime that starts before main are pinned too
             self._process = subprocess.Popen(
                 [*COMMANDS[side.program], side.role, *(f"{key}={value}" for key, value in options.items())],
@@ -73,7 +77,7 @@ class Process:
                 text=True,
                 bufsize=1,
                 env={**os.environ, **{name: str(path) for name, path in environment.items()}},
-                start_new_session=True,  # Ctrl-C is for the runner, which ends its processes
+                start_new_session=True,  # Ctrl-C reaches the runner only, which ends its processes
             )
 
     def tell(self, line: str) -> None:
@@ -96,7 +100,7 @@ class Process:
             raise Failed(f'{self.side} said "{line}" instead of "{wanted}"')
 
     def finish(self) -> Answer:
-        """Wait for its end, and return what it answered."""
+        """Wait for the end of the process, and return its answer."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.close()
@@ -110,7 +114,7 @@ class Process:
             os.kill(self._process.pid, signal.SIGKILL)
 
     def clear(self) -> None:
-        """Leave nothing of it behind."""
+        """End the process and remove everything of it."""
         self.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout):
@@ -130,7 +134,7 @@ def pinned(core: int) -> Iterator[None]:
 
 
 class Stage:
-    """A directory in shared memory in which processes come and go. At the end of the `with` block both are gone."""
+    """A directory in shared memory, and its processes. The `with` block removes both at its end."""
 
     def __init__(self, cores: tuple[int, int]) -> None:
         self.cores = cores
@@ -144,7 +148,10 @@ class Stage:
 
     @contextlib.contextmanager
     def started(self, sides: Sequence[Side], seconds: float) -> Iterator[list[Process]]:
-        """The sides' processes, prepared, the first on the first core. All are gone, and their files, when the `with` block ends."""
+        """The prepared processes of the sides, the first one on the first core.
+
+        The end of the `with` block removes them and their files.
+        """
         running: list[Process] = []
         place = Path(tempfile.mkdtemp(dir=self.directory))
         try:
@@ -161,7 +168,7 @@ class Stage:
 
     @contextlib.contextmanager
     def joined(self, first: Process, side: Side) -> Iterator[Process]:
-        """One more process beside one that runs, on the other core."""
+        """Start one more process beside a running one, on the other core."""
         process = Process(side, self.cores[1], first.place)
         try:
             process.expect("ready")
@@ -170,9 +177,9 @@ class Stage:
             process.clear()
 
     def run(self, sides: Sequence[Side], seconds: float) -> tuple[list[Answer], list[bytes]]:
-        """The sides' answers, and the samples they wrote."""
+        """Return the sides' answers and samples."""
         with self.started(sides, seconds) as running:
-            for process in reversed(running):  # who waits first
+            for process in reversed(running):  # the waiting side starts first
                 process.tell("go")
             answers = [process.finish() for process in running]
             samples = [process.samples.read_bytes() if process.samples.exists() else b"" for process in running]

@@ -1,4 +1,4 @@
-"""The table on the terminal, and the machine that it is of."""
+"""The table on the terminal, and the description of the machine."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from processes import ROOT
 
 TIME, RATE = ("time", "death"), ("rate",)
 WIDTH = 24
-QUIET = 0.1  # of the processors' time, that other programs may take before the verdicts mean nothing
+QUIET = 0.1  # the part of the processor time that other programs may take; above it verdicts mean nothing
 
 
 def table(rows: list[Row], found: Repetitions) -> Iterator[str]:
-    yield f"{'':{WIDTH}} {'p50':>8} {'p99':>8} {'p99.9':>8} {'max':>8} {'limit':>8} {'ratio':>6}   {'messages':>9} {'limit':>9} {'ratio':>6}"
+    times = f"{'p50':>8} {'p99':>8} {'p99.9':>8} {'max':>8} {'limit':>8} {'ratio':>6}"
+    yield f"{'':{WIDTH}} {times}   {'messages':>9} {'limit':>9} {'ratio':>6}"
     for section, (title, limits) in SECTIONS.items():
         lines = [line(row, found) for row in rows if row.section == section]
         if lines:
             yield from ("", f"{title}. Limit: {limits}.", *lines)
     yield ""
-    yield "Times are one way, half a round trip; the ratio is of the p50. Messages are a second's. Medians of the repetitions; each ratio is of one repetition."
+    yield "Times are one way, half a round trip. The ratio of times is the ratio of the p50."
+    yield "Messages are messages a second. The table shows medians of the repetitions; each ratio is of one repetition."
     yield f"The base: 64 B, LOSSLESS, one consumer, polling, C {BASE}, one copy in and one out."
 
 
@@ -40,7 +42,8 @@ def line(row: Row, found: Repetitions) -> str:
 def times(figure: Figure, found: Repetitions) -> str:
     parts = [f"{duration(found.median(figure.key, name)):>8}" for name in PERCENTILES]
     limit = figure.beside[0]
-    parts += [f"{duration(found.limit(figure.key, limit, 'p50')):>8}", f"{found.ratio(figure.key, limit, 'p50'):>5.3g}x"]
+    of_limit = found.limit(figure.key, limit, "p50")
+    parts += [f"{duration(of_limit):>8}", f"{found.ratio(figure.key, limit, 'p50'):>5.3g}x"]
     return " ".join(parts)
 
 
@@ -54,8 +57,11 @@ def bounds(found: Repetitions) -> Iterator[str]:
     yield f"{'Bound':52} {'measured':>10} {'wanted':>14}"
     for bound in BOUNDS:
         value = found.value(bound)
-        wanted = f"<= {amount(bound.most, bound.unit)}" if bound.most is not None else f">= {amount(bound.least or 0, bound.unit)}"
-        yield f"  {bound.text:50} {amount(value, bound.unit):>10} {wanted:>14}  {'holds' if holds(bound, value) else 'MISSED'}"
+        wanted = f">= {amount(bound.least or 0, bound.unit)}"
+        if bound.most is not None:
+            wanted = f"<= {amount(bound.most, bound.unit)}"
+        verdict = "holds" if holds(bound, value) else "MISSED"
+        yield f"  {bound.text:50} {amount(value, bound.unit):>10} {wanted:>14}  {verdict}"
     yield f"  A message kept takes {found.median(MEMORY, 'entry'):.0f} B more than a slot: its entry in the ring."
 
 
@@ -63,7 +69,9 @@ def amount(value: float, unit: str) -> str:
     if unit == "ns":
         return duration(value)
     if unit == "B":
-        return f"{value:.0f} B" if value < 1024 else f"{value / 1024:.1f} KiB" if value < 1 << 20 else f"{value / (1 << 20):.2f} MiB"
+        if value < 1024:
+            return f"{value:.0f} B"
+        return f"{value / 1024:.1f} KiB" if value < 1 << 20 else f"{value / (1 << 20):.2f} MiB"
     return f"{count(value)}{unit}" if unit == "/s" else f"{value:.3g}{unit}"
 
 
@@ -86,13 +94,13 @@ def missed(found: Repetitions) -> list[Bound]:
 
 
 class Neighbours:
-    """What else ran on this machine meanwhile: the reason for most figures that surprise."""
+    """What else ran on this machine in the meantime: the reason for most surprising figures."""
 
     def __init__(self) -> None:
         self.before = self._now()
 
     def share(self) -> float:
-        """Of the processors' time, what went to other programs, and what the host took."""
+        """The parts of the processor time that other programs took, and that the host took."""
         spent, own, taken = (now - before for now, before in zip(self._now(), self.before))
         return max(0.0, taken - own) / spent if spent else 0.0
 
@@ -107,11 +115,12 @@ class Neighbours:
 
 
 def machine(cores: tuple[int, int]) -> dict[str, object]:
-    """Where the figures come from."""
+    """The machine of the figures."""
 
     def said(*command: str) -> str:
         try:
-            return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True).stdout.strip().split("\n")[0]
+            done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)
+            return done.stdout.strip().split("\n")[0]
         except (OSError, subprocess.CalledProcessError):
             return "unknown"
 

@@ -1,6 +1,8 @@
-"""Measures DataBlock against what the machine can do without it: a table on the terminal, everything in build/bench.json.
+"""Measures DataBlock against what the machine can do without it.
 
---quick: under two minutes. --smoke: one short repetition of everything, to see that it works; its figures mean nothing.
+The result is a table on the terminal, and build/bench.json with all figures. --quick takes under
+two minutes. --smoke is one short repetition of everything, to see that it works. Its figures mean
+nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from types import FrameType
 import figures
 import report
 from figures import Pace, Repetitions, Result
-from plan import BOUNDS, LIMITS, Figure, Row, all_rows
+from plan import BOUNDS, LIMITS, Bound, Figure, Row, all_rows
 from processes import BUILD, Failed, Stage, two_cores
 
 FULL = Pace(repetitions=7, seconds=0.3, warm=0.1, kills=30)
@@ -48,7 +50,8 @@ def main() -> None:
         print("", *report.bounds(found), sep="\n")
         save(found, machine, pace, BUILD / ("bench-smoke.json" if pace is SMOKE else "bench.json"))
     print(
-        f"{machine['processor']}, cores {cores[0]} and {cores[1]}; {pace.repetitions} repetitions in {time.monotonic() - begun:.0f} s; "
+        f"{machine['processor']}, cores {cores[0]} and {cores[1]}; "
+        f"{pace.repetitions} repetitions in {time.monotonic() - begun:.0f} s; "
         f"other programs took {others:.0%} of the processors"
     )
     if others > report.QUIET:
@@ -60,7 +63,7 @@ def terminated(number: int, frame: FrameType | None) -> None:
 
 
 def repeat(stage: Stage, rows: list[Row], pace: Pace) -> Repetitions:
-    """Measure everything once, and again. What is compared is measured one right after the other."""
+    """Measure everything in each repetition. Compared figures are measured one after the other."""
     known = {figure.key: figure for figure in LIMITS + [figure for row in all_rows() for figure in row.figures]}
     found = Repetitions([], [])
     for number in range(pace.repetitions):
@@ -82,7 +85,7 @@ def progress(text: str) -> None:
 
 
 def save(found: Repetitions, machine: dict[str, object], pace: Pace, path: Path) -> None:
-    """Everything, for programs."""
+    """Write all results, for programs."""
 
     def summary(figure: Figure) -> dict[str, object]:
         statistics = found.results[0][figure.key]
@@ -92,11 +95,15 @@ def save(found: Repetitions, machine: dict[str, object], pace: Pace, path: Path)
         }
         return {"median": {name: found.median(figure.key, name) for name in statistics}, "ratio": ratios}
 
+    def outcome(bound: Bound) -> dict[str, object]:
+        value = found.value(bound)
+        return {**vars(bound), "value": value, "holds": figures.holds(bound, value)}
+
     document = {
         "machine": machine,
         "pace": vars(pace),
         "figures": {figure.key: summary(figure) for row in all_rows() for figure in row.figures},
-        "bounds": [{**vars(bound), "value": (value := found.value(bound)), "holds": figures.holds(bound, value)} for bound in BOUNDS],
+        "bounds": [outcome(bound) for bound in BOUNDS],
         "repetitions": [{"figures": results, "beside": beside} for results, beside in zip(found.results, found.beside)],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")

@@ -1,5 +1,6 @@
 /*
- * One side of an exchange through DataBlock, in C. The same source is compiled twice: with the inline functions (BENCH_INLINE), and with the exported ones.
+ * One side of an exchange through DataBlock, in C. The same source is compiled twice: with the
+ * inline functions (BENCH_INLINE), and with the exported ones.
  */
 #include "measure.h"
 
@@ -19,7 +20,7 @@ static void must(datablock_status status, const char *call) {
 
 #define MUST(call) must(call, #call)
 
-/* ---- Opening -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Opening --------------------------------------------------------------------------------- */
 
 static datablock_producer open_producer(const char *name, datablock_config config) {
     datablock_producer producer;
@@ -36,21 +37,22 @@ static datablock_config config_of(size_t slots, size_t size, size_t rows) {
     return config;
 }
 
-/* The geometry that the arguments ask for. */
+/* The configuration of the block from the arguments. */
 static datablock_config config_given(void) {
     datablock_config config = config_of(whole_argument("slots"), whole_argument("size"), whole_argument("limit"));
     config.checksum = (uint32_t)whole_argument("checksum");
     return config;
 }
 
-/* Attaches as soon as the block is there. */
+/* Attaches as soon as the block exists. */
 static datablock_consumer open_consumer(const char *name, uint32_t delivery) {
     datablock_consumer consumer;
     datablock_consumer_options options;
     datablock_status status;
     MUST(datablock_consumer_options_init(&options));
     options.delivery = delivery;
-    for (int tries = 0; (status = datablock_consumer_open(name, &options, &consumer)) == DATABLOCK_E_NOT_FOUND && tries < 10000; tries++) {
+    for (int tries = 0; (status = datablock_consumer_open(name, &options, &consumer)) == DATABLOCK_E_NOT_FOUND &&
+         tries < 10000; tries++) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     must(status, "datablock_consumer_open");
@@ -59,7 +61,8 @@ static datablock_consumer open_consumer(const char *name, uint32_t delivery) {
 
 static uint32_t delivery_given(void) {
     const char *text = text_argument("delivery");
-    return strcmp(text, "lossless") == 0 ? DATABLOCK_LOSSLESS : strcmp(text, "ordered") == 0 ? DATABLOCK_ORDERED : DATABLOCK_LATEST;
+    return strcmp(text, "lossless") == 0 ? DATABLOCK_LOSSLESS : strcmp(text, "ordered") == 0 ? DATABLOCK_ORDERED
+        : DATABLOCK_LATEST;
 }
 
 typedef struct rows {
@@ -78,13 +81,13 @@ static rows open_rows(const char *name, size_t count, uint32_t delivery) {
     return rows;
 }
 
-/* ---- One message ------------------------------------------------------------------------------------------------------------------ */
+/* ---- One message ----------------------------------------------------------------------------- */
 
 typedef struct terms {
     size_t size;     /* of a message */
-    bool copy;       /* whether its payload is copied in and out, or left alone */
-    bool manual;     /* whether its checksum is made and compared by calls of their own */
-    int64_t timeout; /* of each call: 0, to try again, or -1 */
+    bool copy;       /* true: the payload is copied in and out; false: it is not touched */
+    bool manual;     /* true: separate calls compute and compare the checksum */
+    int64_t timeout; /* of each call: 0 (poll) or -1 (wait) */
     void *source, *target;
 } terms;
 
@@ -113,7 +116,7 @@ static inline void send(datablock_producer producer, const terms *t) {
     MUST(datablock_write_commit(producer, &slot, t->size));
 }
 
-/* False: the stream is over. */
+/* Returns false when the stream is over. */
 static inline bool receive(datablock_consumer consumer, const terms *t) {
     datablock_read_slot slot;
     datablock_status status;
@@ -143,9 +146,9 @@ static inline bool receive_all(const rows *rows, const terms *t) {
     return true;
 }
 
-/* ---- Two sides -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Two sides ------------------------------------------------------------------------------- */
 
-/* A message there, to all rows, and one back, to one. */
+/* A round trip: one message to all rows, and one message back to one row. */
 static void play_pong(void) {
     size_t side = whole_argument("side");
     terms t = terms_given();
@@ -204,11 +207,12 @@ static void play_consume(void) {
     answer_stream(&rate);
 }
 
-/* ---- What rows cost the producer ---------------------------------------------------------------------------------------------------- */
+/* ---- The producer's cost of rows ------------------------------------------------------------- */
 
 enum { BURST = 64 };
 
-/* Times bursts. Between two of them it waits, where the rows follow, until all have read everything. */
+/* Measures bursts. If the rows follow, it waits after each burst until all of them have read
+ * everything. */
 static void play_cost(void) {
     terms t = terms_given();
     bool followed = whole_argument("follow") != 0;
@@ -236,7 +240,7 @@ static void play_cost(void) {
     answer_samples(BURST);
 }
 
-/* The rows: they read everything, or nothing. */
+/* The rows, which read everything or nothing. */
 static void play_rows(void) {
     terms t = terms_given();
     bool follow = whole_argument("follow") != 0;
@@ -251,13 +255,13 @@ static void play_rows(void) {
         }
     } else {
         char line[64];
-        while (next_line(line, sizeof line)) { /* attached until the other side is done */
+        while (next_line(line, sizeof line)) { /* stays attached until the other side has finished */
         }
     }
     MUST(datablock_producer_close(done));
 }
 
-/* ---- One side: opening and looking -------------------------------------------------------------------------------------------------- */
+/* ---- One side: opening and diagnosing -------------------------------------------------------- */
 
 static void play_attach(void) {
     datablock_producer producer = open_producer("block", config_given());
@@ -323,9 +327,9 @@ static void play_diagnose(void) {
     answer_samples(1);
 }
 
-/* ---- One side: held up by a reader that is killed --------------------------------------------------------------------------------------- */
+/* ---- One side: backpressure of a reader that is killed --------------------------------------- */
 
-/* Each time it is told to it writes until it is held up, and says when it went on. */
+/* For each line of input: writes until backpressure, and prints the time at which it resumed. */
 static void play_fill(void) {
     terms t = terms_given();
     datablock_config config = config_given();
@@ -350,7 +354,7 @@ static void play_hold(void) {
     rendezvous();
 }
 
-/* ---- One side: memory ----------------------------------------------------------------------------------------------------------------- */
+/* ---- One side: memory ------------------------------------------------------------------------ */
 
 static uint64_t bytes_of(uint32_t slots, uint32_t spare, uint64_t size) {
     datablock_config config = config_of(slots, size, 64);
@@ -364,7 +368,7 @@ static uint64_t bytes_of(uint32_t slots, uint32_t spare, uint64_t size) {
     return info.total_bytes;
 }
 
-/* Sizes are of whole pages: differences are taken over so many slots that it does not show. */
+/* Memory comes in whole pages. The number of slots is so large that this does not matter. */
 static void play_memory(void) {
     enum { SIZE = 64, FEW = 2, MANY = 1 << 14 };
     terms t = {.size = SIZE, .copy = true, .timeout = 0, .source = buffer_of(SIZE), .target = buffer_of(SIZE)};

@@ -1,4 +1,7 @@
-"""One side of an exchange through DataBlock, in Python: `worker.py bytes|numpy ROLE key=value...`. The conversation is that of measure.h."""
+"""One side of an exchange through DataBlock, in Python: `worker.py bytes|numpy ROLE key=value...`.
+
+measure.h describes the protocol with run.py.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any
 
 from datablock_ctypes import Closed, Consumer, Delivery, NotFound, Producer, Timeout
 
-BATCH = 16  # messages between two looks at the clock
+BATCH = 16  # messages between two clock reads
 
 
 def rendezvous() -> None:
@@ -24,7 +27,7 @@ def answer(**values: float) -> None:
 
 
 class Terms:
-    """What a message is, how long a call waits, and how long is measured."""
+    """The form of a message, the timeout of a call, and the time of the measurement."""
 
     def __init__(self, options: dict[str, str]) -> None:
         self.options = options
@@ -35,10 +38,11 @@ class Terms:
         self.seconds = float(options["seconds"])
 
     def producer(self, name: str) -> Producer:
-        return Producer(name, slot_size=self.size, slot_count=int(self.options["slots"]), consumer_limit=int(self.options["limit"]))
+        slots, limit = int(self.options["slots"]), int(self.options["limit"])
+        return Producer(name, slot_size=self.size, slot_count=slots, consumer_limit=limit)
 
     def consumer(self, name: str) -> Consumer:
-        """Attaches as soon as the block is there."""
+        """Attaches as soon as the block exists."""
         deadline = time.monotonic() + 10
         while True:
             try:
@@ -80,7 +84,10 @@ class Bytes(Terms):
 
 
 def whole_pages(size: int) -> Any:
-    """An array that begins where a page does, as the buffers of the other programs: the C library copies at another speed where it does not."""
+    """An array at the beginning of a page, as in the other programs.
+
+    The C library copies at another speed from other addresses.
+    """
     import numpy
 
     page = 4096
@@ -90,7 +97,7 @@ def whole_pages(size: int) -> Any:
 
 
 class Arrays(Terms):
-    """NumPy arrays, copied into the slots, and out of them or looked at in place."""
+    """NumPy arrays, copied into the slots, and copied out of them or used in place."""
 
     def __init__(self, options: dict[str, str]) -> None:
         super().__init__(options)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what this machine lacks. `setup.sh build`: what building needs; `setup.sh demo`: what the demo needs, too; `setup.sh`: and what the tests need.
-# Asks nothing, and is done at once when nothing is missing.
+# Installs what this machine lacks: `setup.sh build` for the build, `setup.sh demo` also for the
+# demo, `setup.sh` also for the tests. The script asks no questions, and ends at once if nothing is
+# missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,9 +57,12 @@ if [[ $scope != build ]]; then
 fi
 [[ -e /usr/include/stdlib.h ]] || packages+=(libc6-dev)
 
-# The stamp speaks for the slower checks: it holds what the tools were installed for.
+# The stamp replaces slower checks: it has the versions for which the tools were installed.
 stamp=.venv/setup-stamp
-wanted() { echo "$(.venv/bin/python --version 2>&1) $(go env GOVERSION) staticcheck $STATICCHECK_VERSION $(cat scripts/requirements.txt)"; }
+wanted() {
+    echo "$(.venv/bin/python --version 2>&1) $(go env GOVERSION) staticcheck $STATICCHECK_VERSION" \
+        "$(cat scripts/requirements.txt)"
+}
 if [[ $scope != build ]]; then
     if [[ ! -x .venv/bin/python ]] && has python3 && ! python3 -c 'import venv, ensurepip' 2>/dev/null; then
         packages+=(python3-venv)
@@ -77,10 +81,13 @@ may_install() {
     fi
 }
 
-install_packages() { # packages; what apt-get said is in $log
+install_packages() { # packages; the output of apt-get is in $log
     say "installing $*"
-    apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" </dev/null >"$log" 2>&1; }
-    # A list that cannot be renewed may still be good enough.
+    apt() {
+        "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" \
+            </dev/null >"$log" 2>&1
+    }
+    # An old package list may still be good enough.
     apt update || say "apt-get update failed; trying with the package lists that are here"
     apt install --no-install-recommends "$@"
 }
@@ -108,11 +115,13 @@ elif [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>
     python_environment
     say "staticcheck $STATICCHECK_VERSION in .tools/bin"
     GOFLAGS= GOBIN=$PWD/.tools/bin go install "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION" ||
-        die "could not install staticcheck. By hand: GOBIN=$PWD/.tools/bin go install honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION"
+        die "could not install staticcheck. By hand: GOBIN=$PWD/.tools/bin" \
+            "go install honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION"
     wanted >"$stamp"
 fi
 
-# Hosts in other languages (tests/hosts). A machine that cannot have a toolchain skips the tests of that language.
+# Hosts in other languages (tests/hosts). Without a toolchain the tests of that language are
+# skipped.
 skip() { say "$1 is not to be had: the tests named $2 will be skipped"; skipped=1; }
 
 hosts_wanted() { echo "jna $JNA_VERSION koffi $KOFFI_VERSION"; }
@@ -125,14 +134,17 @@ host_toolchains() {
     want node nodejs
     want npm npm
     if ((${#packages[@]})); then
-        { may_install && install_packages "${packages[@]}"; } || say "could not install ${packages[*]}: ${reason:-apt-get failed}"
+        { may_install && install_packages "${packages[@]}"; } ||
+            say "could not install ${packages[*]}: ${reason:-apt-get failed}"
     fi
     has rustc || skip rustc hosts.rust
     say "JNA $JNA_VERSION and koffi $KOFFI_VERSION in .tools"
     mkdir -p .tools/java .tools/node
-    { has javac && has mvn && mvn -q -B dependency:copy "-Dartifact=net.java.dev.jna:jna:$JNA_VERSION" "-DoutputDirectory=$PWD/.tools/java" >"$log" 2>&1 &&
+    { has javac && has mvn && mvn -q -B dependency:copy "-Dartifact=net.java.dev.jna:jna:$JNA_VERSION" \
+        "-DoutputDirectory=$PWD/.tools/java" >"$log" 2>&1 &&
         mv ".tools/java/jna-$JNA_VERSION.jar" .tools/java/jna.jar; } || skip JNA hosts.java
-    { has node && has npm && npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix .tools/node "koffi@$KOFFI_VERSION" >"$log" 2>&1; } ||
+    { has node && has npm && npm install --silent --no-audit --no-fund --fetch-retries=1 --prefix .tools/node \
+        "koffi@$KOFFI_VERSION" >"$log" 2>&1; } ||
         skip koffi hosts.node
     ((skipped)) || hosts_wanted >.tools/hosts-stamp
 }

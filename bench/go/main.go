@@ -1,4 +1,5 @@
-// Command worker-go is one side of an exchange through DataBlock, in Go. The conversation is that of bench/measure.h.
+// Command worker-go is one side of an exchange through DataBlock, in Go. bench/measure.h describes
+// the protocol with run.py.
 package main
 
 import (
@@ -59,7 +60,7 @@ func seconds(key string) float64 {
 	return s
 }
 
-// rendezvous says that everything is prepared and waits for the start.
+// rendezvous prints that everything is prepared, and waits for the start.
 func rendezvous() {
 	fmt.Println("ready")
 	if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
@@ -80,7 +81,7 @@ func calibrate() {
 
 func ticksIn(seconds float64) uint64 { return uint64(seconds * 1e9 / tickNs) }
 
-// A window is a measurement's time: what comes before from warms up.
+// A window is the time of a measurement. The time before `from` is the warm-up.
 type window struct{ from, until uint64 }
 
 func windowFrom(now uint64) window {
@@ -94,7 +95,7 @@ func answerRate(messages, duration uint64) {
 
 // Messages.
 
-// terms is how messages are sent and received.
+// terms describes how messages are sent and received.
 type terms struct {
 	size, batch    int
 	timeout        time.Duration
@@ -115,14 +116,15 @@ func termsGiven() *terms {
 
 func openProducer(name string) *core.Producer {
 	p, err := core.OpenProducer(name, core.Config{
-		Policy: core.Ring, Flags: core.AllowLossless, SlotCount: uint32(whole("slots")), SlotSize: uint64(whole("size")),
+		Policy: core.Ring, Flags: core.AllowLossless, SlotCount: uint32(whole("slots")),
+		SlotSize:      uint64(whole("size")),
 		ConsumerLimit: uint32(whole("limit")), Directory: os.Getenv("DATABLOCK_DIR"),
 	})
 	check(err)
 	return p
 }
 
-// openConsumer attaches as soon as the block is there.
+// openConsumer attaches as soon as the block exists.
 func openConsumer(name string) *core.Consumer {
 	deliveries := map[string]core.Delivery{"lossless": core.Lossless, "ordered": core.Ordered, "latest": core.Latest}
 	options := core.ConsumerOptions{Delivery: deliveries[text("delivery")], Directory: os.Getenv("DATABLOCK_DIR")}
@@ -221,7 +223,7 @@ func produce() {
 	answerRate(uint64(messages), ticks()-begun)
 }
 
-// consume gives the rate between the first and the last look at the clock after the warm-up.
+// consume measures the rate between the first and the last clock read after the warm-up.
 func consume() {
 	t := termsGiven()
 	c := openConsumer("stream")

@@ -1,4 +1,5 @@
 package main
 
-// ticks is the processor's time stamp: a look at Go's clock would take longer than what is measured. Only differences on one core are used.
+// ticks is the processor's time stamp counter. Reading Go's clock would take longer than the
+// measured operations. Only differences on one core are used.
 func ticks() uint64

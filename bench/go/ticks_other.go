@@ -6,5 +6,5 @@ import "time"
 
 var epoch = time.Now()
 
-// ticks is nanoseconds where the processor's time stamp is not read.
+// ticks is a time in nanoseconds on processors whose time stamp counter is not read.
 func ticks() uint64 { return uint64(time.Since(epoch)) }

@@ -25,7 +25,8 @@ int machine_open(void)
     return 0;
 }
 
-/* Reads a file as it is now, up to `size` - 1 bytes, into a string. The kernel gives long ones in pieces. */
+/* Reads the current contents of a file into a string, up to `size` - 1 bytes. The kernel returns
+ * long files in parts. */
 static int read_text(int file, char *text, size_t size)
 {
     size_t length = 0;
@@ -95,7 +96,8 @@ static int sample_load(struct sample *sample)
     return 0;
 }
 
-/* "  eth0: bytes packets errs drop fifo frame compressed multicast bytes ..." after two lines of headings: received, then sent */
+/* "  eth0: bytes packets errs drop fifo frame compressed multicast bytes ..." after two lines of
+ * headings: received, then sent */
 static int sample_network(struct sample *sample)
 {
     enum { SENT = 8 };
@@ -126,7 +128,8 @@ int machine_sample(struct sample *sample)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     sample->sampled_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-    if (sample_cpu(sample) != 0 || sample_memory(sample) != 0 || sample_load(sample) != 0 || sample_network(sample) != 0)
+    if (sample_cpu(sample) != 0 || sample_memory(sample) != 0 || sample_load(sample) != 0 ||
+        sample_network(sample) != 0)
         return -1;
     return 0;
 }

@@ -1,7 +1,9 @@
 /*
- * producer BLOCK: writes a sample of this machine into a ring, 1000 times a second, until SIGINT or SIGTERM.
+ * producer BLOCK: writes a sample of this machine into a ring, 1000 times a second, until SIGINT or
+ * SIGTERM.
  *
- * SIGUSR1 makes it stop at the worst place: with a slot claimed and not committed. The demo kills it there.
+ * SIGUSR1 makes it stop at the worst place, with a claimed slot that is not committed. The demo
+ * kills it there.
  */
 #define _XOPEN_SOURCE 700
 #include <errno.h>
@@ -27,7 +29,8 @@ static void on_stay(int number)
     stay = 1;
 }
 
-/* Sleeps until the next tick of an absolute timeline, so that errors do not add up. Ticks that are over already are skipped: a sample of the past cannot be taken. */
+/* Sleeps until the next point of an absolute timeline, so that errors do not add up. Points in
+ * the past are skipped, because a sample of the past cannot be taken. */
 static void next_tick(struct timespec *tick)
 {
     const long period_ns = 1000000000 / RATE_HZ;
@@ -52,7 +55,8 @@ static int run(datablock_producer producer)
 
     clock_gettime(CLOCK_MONOTONIC, &tick);
     while (!stop) {
-        /* Waits only while a LOSSLESS consumer has yet to read what would be overwritten. If it was killed, the library finds out by itself and goes on. */
+        /* Waits only while a LOSSLESS consumer has not read the message that would be overwritten.
+         * If this consumer was killed, the library detects it and resumes by itself. */
         datablock_status status = datablock_write_begin(producer, PATIENCE_MS, &slot);
         if (status == DATABLOCK_E_TIMEOUT)
             continue;
@@ -67,13 +71,13 @@ static int run(datablock_producer producer)
         if (written == 0)
             printf("writing from message %llu on\n", (unsigned long long)slot.id);
 
-        struct sample *sample = slot.data; /* in place: nothing is copied */
+        struct sample *sample = slot.data; /* in place, without a copy */
         if (machine_sample(sample) != 0)
             return 1;
         sample->id = slot.id;
         sample->crc = sample_crc(sample);
 
-        /* Until here nobody sees anything of the message, from here on everybody sees all of it. */
+        /* Up to this call no consumer sees the message. After it consumers see all of it. */
         status = datablock_write_commit(producer, &slot, sizeof *sample);
         if (status != DATABLOCK_OK)
             return failed("datablock_write_commit", status);
@@ -97,7 +101,7 @@ int main(int argc, char **argv)
     handle_signal(SIGINT, on_stop);
     handle_signal(SIGTERM, on_stop);
     handle_signal(SIGUSR1, on_stay);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads our lines through a pipe wants them now */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe gets each line at once */
     if (machine_open() != 0)
         return 1;
 
@@ -108,13 +112,14 @@ int main(int argc, char **argv)
     config.slot_size = sizeof(struct sample);
     config.flags |= DATABLOCK_FLAG_TIMESTAMP;
 
-    /* Creates the block, or takes over the one that a killed producer left: the ids go on, and the consumers notice nothing. */
+    /* Creates the block, or takes over the block of a killed producer. Then the ids continue,
+     * and the consumers continue as well. */
     status = datablock_producer_open(argv[1], &config, &producer);
     if (status != DATABLOCK_OK)
         return failed("datablock_producer_open", status);
     int result = run(producer);
 
-    /* Tells the consumers that this is the end. Without it they would wait for the next producer. */
+    /* Ends the stream. Without this call the consumers would wait for the next producer. */
     status = datablock_producer_close(producer);
     if (status != DATABLOCK_OK)
         return failed("datablock_producer_close", status);

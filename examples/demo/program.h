@@ -6,7 +6,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-/* How long one call waits before the program looks whether it has been asked to stop. */
+/* The longest wait of one call. After it the program checks whether it has to stop. */
 enum { PATIENCE_MS = 100 };
 
 static inline void handle_signal(int number, void (*handler)(int))
@@ -15,7 +15,8 @@ static inline void handle_signal(int number, void (*handler)(int))
     sigaction(number, &action, NULL);
 }
 
-/* The status says what kind of error it is, the detail says which values were wrong and what to do. The detail comes last, as another call may replace it. */
+/* The status is the kind of the error. The detail says which values were wrong and what to do.
+ * Print the detail last, because another call may replace it. */
 static inline int failed(const char *call, datablock_status status)
 {
     fprintf(stderr, "%s: %s: ", call, datablock_strerror(status));

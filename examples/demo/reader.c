@@ -1,8 +1,10 @@
 /*
- * reader BLOCK latest|lossless: reads every message and does nothing with it, until SIGUSR1 makes it hang: it takes one more and keeps hold of its slot. The demo kills it there.
+ * reader BLOCK latest|lossless: reads every message and does nothing with it. SIGUSR1 makes it
+ * hang: it reads one more message and does not release it. The demo kills it there.
  *
- * A LATEST (or ORDERED) reader that hangs takes one spare slot from the producer and hurts nobody. A LOSSLESS one holds the producer up, as soon as the ring is full: that is
- * what it asked for.
+ * A hanging LATEST or ORDERED reader keeps one spare slot from the producer, without other effects.
+ * A hanging LOSSLESS reader causes backpressure as soon as the ring is full, as its delivery
+ * requires.
  */
 #define _XOPEN_SOURCE 700
 #include <string.h>

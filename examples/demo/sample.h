@@ -1,8 +1,9 @@
 /*
- * The demo's message: one sample of the machine. A plain struct of fixed-size fields without padding, so that every language can read it from its offsets;
- * live/sample.go is the same in Go, checker.py in Python. Little-endian, as blocks are.
+ * The demo's message: one sample of the machine. It is a plain struct of fixed-size fields without
+ * padding, so every language can read it from its offsets. live/sample.go has the same struct in
+ * Go, checker.py in Python. The fields are little-endian, like the words of a block.
  *
- * Counters run from boot and are differences only to whoever subtracts two of them: a consumer that skips messages loses nothing of them.
+ * Counters count from boot. A consumer subtracts two of them, so skipped messages lose nothing.
  */
 #ifndef DEMO_SAMPLE_H
 #define DEMO_SAMPLE_H
@@ -11,9 +12,9 @@
 #include <stdint.h>
 
 struct sample {
-    uint64_t id;                   /*  0  the message's id: shows that content and id belong together */
+    uint64_t id;                   /*  0  the message's id; it ties the contents to the message */
     uint64_t sampled_ns;           /*  8  CLOCK_MONOTONIC */
-    uint64_t cpu_busy_ticks;       /* 16  of all CPUs: everything but idle and waiting for input and output */
+    uint64_t cpu_busy_ticks;       /* 16  of all CPUs: everything but idle and iowait */
     uint64_t cpu_total_ticks;      /* 24 */
     uint64_t memory_total_kib;     /* 32 */
     uint64_t memory_available_kib; /* 40 */
@@ -28,7 +29,8 @@ struct sample {
 };
 _Static_assert(sizeof(struct sample) == 88 && offsetof(struct sample, crc) == 84, "the message has no padding");
 
-/* The library has its own guards; this one is the demo's witness that they hold. Bit by bit, without a table: 84 bytes take a microsecond. */
+/* The library has its own checks. This CRC is the demo's independent proof. It is computed bit
+ * by bit, without a table; 84 bytes take a microsecond. */
 static inline uint32_t sample_crc(const struct sample *sample)
 {
     const unsigned char *byte = (const unsigned char *)sample;

@@ -1,7 +1,9 @@
 /*
- * slow BLOCK: a consumer that has more to do than to read. It is ORDERED: while it is busy the producer goes on, and the next message says how many have passed by.
+ * slow BLOCK: a consumer that is busy with other work. It is ORDERED: meanwhile the producer
+ * continues, and the next message has the number of missed messages.
  *
- * It checks that number against the ids, and every message's CRC. The exit status is not zero when a message was damaged, or missing without a word.
+ * The consumer checks this number against the ids, and the CRC of every message. The exit status is
+ * not zero if a message was damaged, or missing without being counted.
  */
 #define _XOPEN_SOURCE 700
 #include <time.h>
@@ -20,21 +22,21 @@ static void on_stop(int number)
 }
 
 static struct {
-    uint64_t first, next; /* ids: of the first message, and the one after the last */
+    uint64_t first, next; /* the ids of the first message, and after the last one */
     uint64_t read, skipped, lost, crc_failures;
 } stream;
 
 static void check(const datablock_read_slot *slot)
 {
-    const struct sample *sample = slot->data; /* in place: nothing is copied */
+    const struct sample *sample = slot->data; /* in place, without a copy */
 
     if (stream.read == 0)
         stream.first = stream.next = slot->id;
     else
         stream.skipped += slot->missed;
     if (stream.read != 0 && slot->id - stream.next != slot->missed) {
-        fprintf(stderr, "message %llu came instead of %llu, and said that %llu were skipped\n", (unsigned long long)slot->id, (unsigned long long)stream.next,
-                (unsigned long long)slot->missed);
+        fprintf(stderr, "message %llu came instead of %llu, and said that %llu were skipped\n",
+                (unsigned long long)slot->id, (unsigned long long)stream.next, (unsigned long long)slot->missed);
         stream.lost++;
     }
     stream.next = slot->id + 1;
@@ -52,17 +54,19 @@ static int run(datablock_consumer consumer)
 
     for (uint64_t until_busy = BUSY_EVERY; !stop;) {
         datablock_status status = datablock_read_begin(consumer, PATIENCE_MS, &slot);
-        /* Nothing to read, or nobody who writes: a producer that is started again goes on with the next id, so just keep reading. */
+        /* No message, or no producer: keep reading, because a restarted producer continues with the
+         * next id. */
         if (status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER)
             continue;
         if (status == DATABLOCK_E_CLOSED)
-            break; /* the producer ended the stream, and all of it has been read */
+            break; /* the producer has ended the stream, and every message has been read */
         if (status != DATABLOCK_OK)
             return failed("datablock_read_begin", status);
         check(&slot);
         if (slot.missed != 0)
-            printf("%llu messages passed by, the next is %llu\n", (unsigned long long)slot.missed, (unsigned long long)slot.id);
-        /* From here on the slot belongs to the producer again. */
+            printf("%llu messages passed by, the next is %llu\n", (unsigned long long)slot.missed,
+                   (unsigned long long)slot.id);
+        /* After this call the producer may reuse the slot. */
         status = datablock_read_end(consumer, &slot);
         if (status != DATABLOCK_OK)
             return failed("datablock_read_end", status);
@@ -71,8 +75,10 @@ static int run(datablock_consumer consumer)
             until_busy = BUSY_EVERY;
         }
     }
-    printf("result: read %llu first %llu next %llu skipped %llu crc_failures %llu\n", (unsigned long long)stream.read, (unsigned long long)stream.first,
-           (unsigned long long)stream.next, (unsigned long long)stream.skipped, (unsigned long long)stream.crc_failures);
+    printf("result: read %llu first %llu next %llu skipped %llu crc_failures %llu\n", (unsigned long long)stream.read,
+           (unsigned long long)stream.first,
+           (unsigned long long)stream.next, (unsigned long long)stream.skipped,
+               (unsigned long long)stream.crc_failures);
     return stream.lost == 0 && stream.crc_failures == 0 ? 0 : 1;
 }
 
@@ -88,7 +94,7 @@ int main(int argc, char **argv)
     }
     handle_signal(SIGINT, on_stop);
     handle_signal(SIGTERM, on_stop);
-    setvbuf(stdout, NULL, _IOLBF, 0); /* whoever reads our lines through a pipe wants them now */
+    setvbuf(stdout, NULL, _IOLBF, 0); /* a pipe gets each line at once */
 
     status = datablock_consumer_options_init(&options);
     if (status != DATABLOCK_OK)

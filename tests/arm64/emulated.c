@@ -1,6 +1,7 @@
 /*
- * Linked into the C tests when they run under emulation, in front of the C library: a program that starts itself once more is started by the emulator, which the kernel would not know to do;
- * and where TEST_NO_MEMBARRIER is set, membarrier is missing, as in an old kernel.
+ * Linked into the C tests in front of the C library, when they run under emulation. A program that
+ * starts itself again is started with the emulator, because the kernel would not do that. With
+ * TEST_NO_MEMBARRIER set, membarrier is missing, as in an old kernel.
  */
 #define _GNU_SOURCE
 
@@ -53,13 +54,13 @@ long syscall(long number, ...) {
     va_list all;
     va_start(all, number);
     for (int i = 0; i < 6; i++) {
-        argument[i] = va_arg(all, long); /* those that the caller did not give are never looked at */
+        argument[i] = va_arg(all, long); /* arguments that the caller did not pass are never used */
     }
     va_end(all);
     return real(number, argument[0], argument[1], argument[2], argument[3], argument[4], argument[5]);
 }
 
-/* The test that asked for it sees that it was so. */
+/* Shows the test that asked for it that membarrier was missing. */
 __attribute__((destructor)) static void tell(void) {
     if (atomic_load(&refused)) {
         printf("membarrier was missing\n");

@@ -1,4 +1,5 @@
-/* Says whether the emulator tells a program where it faulted: with a missing page of a file, the signal's context names the address, as it does on a real machine. */
+/* Checks whether the emulator reports the fault address. On a real machine the context of the
+ * signal for a missing page of a file contains the address. */
 #define _GNU_SOURCE
 
 #include <signal.h>

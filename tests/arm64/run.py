@@ -1,9 +1,13 @@
 #!/usr/bin/env python3
-"""Builds the library with the kill points and the C tests for arm64, and runs them under user-mode emulation.
+"""Builds the library with crash points, and the C tests, for arm64, and runs them under emulation.
 
-That shows that the compilers' code does what it should there and that all agree on the interface and on the bytes of a block. It shows nothing about memory ordering: the emulator's is that
-of the machine it runs on. Needs a cross compiler and qemu, and for the exchange the workers of this machine's build. Usage: run.py BUILD SONAME LDFLAGS, the last two as the
-library's own build has them (cmake/Library.cmake); `ctest -R arm64 -V` knows them.
+The runs show that the compiled code works there, and that all programs agree on the interface and
+on the bytes of a block. They show nothing about memory ordering: the emulator has the memory
+ordering of its host.
+
+The program needs a cross compiler and qemu (user mode). The exchange also needs the workers of this
+machine's build. Usage: run.py BUILD SONAME LDFLAGS. The last two are those of the library's own
+build (cmake/Library.cmake); `ctest -R arm64 -V` shows them.
 """
 
 import argparse
@@ -26,15 +30,22 @@ SYSROOT = pathlib.Path("/usr/aarch64-linux-gnu")
 COMPILER = "aarch64-linux-gnu-gcc"
 EMULATOR = shutil.which("qemu-aarch64") or shutil.which("qemu-aarch64-static")
 FLAGS = ["-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", f"-I{ROOT}/include"]
-LIMIT = 100  # seconds for one program, which takes a sixth of that on a busy machine; each shows its own hangs far earlier
+# Seconds for one program. On a busy machine a program takes a sixth of that. Each program reports
+# its own hangs much earlier.
+LIMIT = 100
 HUNG = -1000  # as an exit code
-AGAIN = ("a scenario that forks beside the Go runtime's threads has hung here once, in about two thousand runs; without the emulator never, in thousands. Why is not known. What hangs twice "
+AGAIN = (
+    "a scenario that forks beside the Go runtime's threads has hung here once, in about two thousand runs; "
+    "without the emulator never, in thousands. Why is not known. What hangs twice "
          "has failed")
 
 
 @dataclasses.dataclass
 class Machine:
-    """A processor, and whether its kernel has membarrier; without it the library makes a fence of its own at each call."""
+    """A processor, and whether its kernel has membarrier.
+
+    Without membarrier the library executes a fence of its own at each call.
+    """
 
     name: str
     cpu: str
@@ -46,7 +57,7 @@ MACHINES = [
     Machine("old", "cortex-a53", membarrier=False),  # loads and stores in exclusive pairs
 ]
 
-# How the tests call the library. What chooses the way of each call itself is built once.
+# How the tests call the library. A test that chooses the way of each call itself is built once.
 INLINE, EXPORTED, GO = "inline", "exported", "go"
 WAYS = {INLINE: ("inline", {}), EXPORTED: ("exported", {}), GO: ("exported", {"DATABLOCK_TEST_GO": "1"})}
 ALL_WAYS = {"test_capi_mixed"}
@@ -67,19 +78,23 @@ class Omission:
     ways: tuple = (INLINE, EXPORTED, GO)
 
 
-NO_FAULT_ADDRESS = ("this emulator leaves the fault address of a SIGBUS out of the signal's context (fault.c has just tried it), where Go reads it: "
+NO_FAULT_ADDRESS = (
+    "this emulator leaves the fault address of a SIGBUS out of the signal's context (fault.c has just tried it), "
+    "where Go reads it: "
                     "Go takes every fault for a nil pointer")
 OMISSIONS = [
     Omission("test_capi_processes", "truncated-data-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "truncated-control-file", NO_FAULT_ADDRESS),
     Omission("test_capi_processes", "fault-detail", NO_FAULT_ADDRESS, ways=(GO,)),
     Omission("test_threads", "membarrier-refused-later", "the emulator has no seccomp"),
-    Omission("test_threads", "destructors-in-every-round", "it measures memory, and the emulator keeps some for each thread that has ended"),
+    Omission("test_threads", "destructors-in-every-round",
+             "it measures memory, and the emulator keeps some for each thread that has ended"),
 ]
 
 
 def command(*words, **options):
-    done = subprocess.run([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
+    done = subprocess.run([str(w) for w in words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          **options)
     if done.returncode != 0:
         sys.exit(f"{' '.join(map(str, words))}: exit code {done.returncode}\n{done.stdout}")
     return done.stdout
@@ -98,12 +113,13 @@ def require_tools(build):
         sys.exit(f"missing: {worker}, this machine's own worker; `make` builds it")
 
 
-# ---- Building ---------------------------------------------------------------------------------------------------------------------
+# ---- Building ------------------------------------------------------------------------------------
 
 
 def build_library(into, soname, ldflags, overlay):
     environment = {**os.environ, "GOOS": "linux", "GOARCH": "arm64", "CGO_ENABLED": "1", "CC": COMPILER}
-    command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints", f"-overlay={overlay}", f"-ldflags={ldflags}",
+    command("go", "build", "-buildvcs=false", "-trimpath", "-buildmode=c-shared", "-tags=crashpoints",
+            f"-overlay={overlay}", f"-ldflags={ldflags}",
             "-o", into / soname, "./capi", cwd=ROOT, env=environment)
     link = into / "libdatablock.so"
     link.unlink(missing_ok=True)
@@ -112,7 +128,8 @@ def build_library(into, soname, ldflags, overlay):
 
 def compiled(into, name, sources, *flags):
     program = into / name
-    command(COMPILER, "-std=gnu11", *FLAGS, *flags, *sources, "-o", program, f"-L{into}", "-ldatablock", f"-Wl,-rpath,{into}", "-pthread")
+    command(COMPILER, "-std=gnu11", *FLAGS, *flags, *sources, "-o", program, f"-L{into}", "-ldatablock",
+            f"-Wl,-rpath,{into}", "-pthread")
     return program
 
 
@@ -129,45 +146,47 @@ def build_programs(into):
                 programs[source.stem, flavour] = compiled(into, f"{source.stem}.{flavour}", [source, *emulated], *flags)
     worker = ROOT / "tests/c/worker.c"
     programs["worker", "exported"] = compiled(into, "worker.exported", [worker])
-    programs["worker", "inline"] = compiled(into, "worker.inline", [worker], "-D_GNU_SOURCE", "-include", "datablock_inline.h")
+    programs["worker", "inline"] = compiled(into, "worker.inline", [worker], "-D_GNU_SOURCE", "-include",
+                                            "datablock_inline.h")
     programs["fault", ""] = compiled(into, "fault", [HERE / "fault.c"])
     for header_test in ("public.c", "layout.c"):
         command(COMPILER, "-std=c11", *FLAGS, "-fsyntax-only", ROOT / "tests/headers" / header_test)
     return programs
 
 
-# ---- The C tests ------------------------------------------------------------------------------------------------------------------
+# ---- The C tests ---------------------------------------------------------------------------------
 
 
 def emulate(machine, *words, **more):
     environment = {**os.environ, "QEMU_LD_PREFIX": str(SYSROOT), "QEMU_CPU": machine.cpu, **more}
     if not machine.membarrier:
         environment["TEST_NO_MEMBARRIER"] = "1"
-    process = subprocess.Popen([EMULATOR, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment,
+    process = subprocess.Popen([EMULATOR, *map(str, words)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, env=environment,
                                stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         said, _ = process.communicate(timeout=LIMIT)
         return subprocess.CompletedProcess(words, process.returncode, said)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)  # what it started has its pipe, too
+        os.killpg(process.pid, signal.SIGKILL)  # the processes that it started have its pipe too
         said, _ = process.communicate()
         return subprocess.CompletedProcess(words, HUNG, f"{said}\nno end after {LIMIT} s")
 
 
 def emulate_here(machine, *words, **more):
-    """In a directory for blocks that goes away also when the program is killed."""
+    """Runs a program with a directory for blocks, and removes the directory in every case."""
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="datablock-arm64-") as directory:
-        os.chmod(directory, 0o755)  # one test goes on as another user
+        os.chmod(directory, 0o755)  # one test continues as another user
         return emulate(machine, *words, TMPDIR=directory, **more)
 
 
 def scenarios_of(program):
-    """The names of a program's scenarios, which it lists when it does not know one."""
+    """The names of a program's scenarios. The program lists them when it gets an unknown name."""
     return re.findall(r"^ {4}(\S+)$", emulate(MACHINES[0], program, "?").stdout, re.M)
 
 
 def omitted(programs):
-    """What this emulator cannot run. One that tells the fault address can run more than another."""
+    """The scenarios that this emulator cannot run. Some emulators report no fault address."""
     tells = emulate(MACHINES[0], programs["fault", ""]).returncode
     if tells not in (0, 3):
         sys.exit(f"fault.c: exit code {tells}")
@@ -175,7 +194,11 @@ def omitted(programs):
 
 
 def run_test(program, without, machine, environment):
-    """Runs a test's scenarios: all in one process, or, where some are omitted, each of the others in its own. What went wrong, if anything."""
+    """Runs a test's scenarios in one process, or, if some are omitted, each in a process of its
+    own.
+
+    Returns what went wrong, if anything.
+    """
     everything = scenarios_of(program)
     if not everything or not without <= set(everything):
         return f"the scenarios are {everything}, without any of {sorted(without)}"
@@ -199,16 +222,19 @@ def run_tests(programs, omissions):
         for machine in MACHINES:
             for way, (flavour, environment) in WAYS.items() if test not in ALL_WAYS else [("all", ("exported", {}))]:
                 if machine.membarrier is False and way not in (INLINE, "all"):
-                    continue  # Go's code is the same there, and the exported functions are the inline ones in the library
+                    # Go's code is the same there. The exported functions are the inline ones in the
+                    # library.
+                    continue
                 began = time.monotonic()
                 without = {o.scenario for o in omissions if o.test == test and way in o.ways}
                 wrong = run_test(programs[test, flavour], without, machine, environment)
-                print(f"{test:<24}{way:<10}{machine.name:<9}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
+                print(f"{test:<24}{way:<10}{machine.name:<9}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}",
+                      flush=True)
                 failed += wrong != ""
     return failed
 
 
-# ---- Processes of both architectures on one block ---------------------------------------------------------------------------------
+# ---- Processes of both architectures on one block ------------------------------------------------
 
 
 class Failed(Exception):
@@ -216,7 +242,10 @@ class Failed(Exception):
 
 
 class Worker:
-    """A process that tests/README.md describes. `program` is this machine's, or an arm64 one with its machine."""
+    """A worker, as described in tests/README.md.
+
+    `program` is a worker of this machine, or one for arm64 with its machine.
+    """
 
     def __init__(self, program, machine, *arguments):
         environment, words = dict(os.environ), [program]
@@ -224,7 +253,8 @@ class Worker:
             environment |= {"QEMU_LD_PREFIX": str(SYSROOT), "QEMU_CPU": machine.cpu}
             words = [EMULATOR, program]
         self.name = f"{'arm64' if machine else 'native'} {arguments[0]}"
-        self.process = subprocess.Popen([*map(str, words), *arguments], bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
+        self.process = subprocess.Popen([*map(str, words), *arguments], bufsize=0, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, env=environment)
 
     def expect(self, pattern):
         if not select.select([self.process.stdout], [], [], 60)[0]:
@@ -245,7 +275,10 @@ class Worker:
 
 
 def exchange(first, second, directory, each=2000):
-    """A producer writes, and dies in the middle of a message; its successor, of the other architecture, goes on. Readers of both read along, in every way there is."""
+    """A producer dies in the middle of a message. Its successor has the other architecture.
+
+    Readers of both architectures read all messages, with every delivery.
+    """
     workers = []
 
     def worker(kind, *arguments):
@@ -294,7 +327,8 @@ def run_exchanges(programs, native):
                     except (Failed, OSError) as what:
                         wrong = str(what)
                 names = ["native" if kind[1] is None else "arm64" for kind in (first, second)]
-                print(f"{names[0]:<10}{names[1]:<11}{way:<10}{machine.name:<9}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
+                print(f"{names[0]:<10}{names[1]:<11}{way:<10}{machine.name:<9}"
+                      f"{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
                 failed += wrong != ""
     return failed
 
@@ -315,7 +349,8 @@ def main():
     build_library(into, a.soname, a.ldflags, build / "overlay_library.json")
     library = time.monotonic()
     programs = build_programs(into)
-    print(f"{command(EMULATOR, '--version').splitlines()[0]}; built: library {library - began:.1f} s, programs {time.monotonic() - library:.1f} s")
+    print(f"{command(EMULATOR, '--version').splitlines()[0]}; built: library {library - began:.1f} s, "
+          f"programs {time.monotonic() - library:.1f} s")
     for machine in MACHINES:
         print(f"machine \"{machine.name}\": {machine.cpu}, {'with' if machine.membarrier else 'without'} membarrier")
     omissions = omitted(programs)

@@ -1,6 +1,8 @@
 /*
- * What the C tests share: checks that end the program with the place and the library's own words, scenarios that run all or one by name, a
- * directory of blocks that is gone at exit, and waiting on conditions. Include it first: it asks for the POSIX and GNU names.
+ * What the C tests share: checks that end the program with the place and the library's error text,
+ * scenarios, a directory for blocks that is removed at exit, and waiting on conditions. A program
+ * runs all scenarios, or one by name. Include this header first, because it requests the POSIX and
+ * GNU names.
  */
 #ifndef DATABLOCK_TESTS_CHECK_H
 #define DATABLOCK_TESTS_CHECK_H
@@ -12,8 +14,9 @@
 #include <datablock.h>
 
 /*
- * Built with -DTEST_INLINE a test uses the inline functions, under the same names. These are the exported ones in any case: what only the way through Go can do has to be
- * asked of them, because inline code does not look at DATABLOCK_TEST_PANIC and DATABLOCK_TEST_GO.
+ * With -DTEST_INLINE a test uses the inline functions under the same names. `library` always has
+ * the exported functions. Tests of the path through Go need them, because inline code does not read
+ * DATABLOCK_TEST_PANIC and DATABLOCK_TEST_GO.
  */
 static const struct {
     datablock_status (*write_begin)(datablock_producer, int64_t, datablock_write_slot *);
@@ -21,10 +24,11 @@ static const struct {
     datablock_status (*write_abort)(datablock_producer, const datablock_write_slot *);
     datablock_status (*read_begin)(datablock_consumer, int64_t, datablock_read_slot *);
     datablock_status (*read_end)(datablock_consumer, const datablock_read_slot *);
-} library __attribute__((unused)) = {datablock_write_begin, datablock_write_commit, datablock_write_abort, datablock_read_begin, datablock_read_end};
+} library __attribute__((unused)) =
+    {datablock_write_begin, datablock_write_commit, datablock_write_abort, datablock_read_begin, datablock_read_end};
 
 #ifdef TEST_INLINE
-/* Called at the crash points of inline code: there a scenario can be in the middle of a call. */
+/* Called at the crash points of inline code, where a scenario is in the middle of a call. */
 static void (*check_at_point)(const char *name) __attribute__((unused));
 #define DATABLOCK_CRASH_POINT(name) (check_at_point != NULL ? check_at_point(name) : (void)0)
 #include <datablock_inline.h>
@@ -43,36 +47,37 @@ static void (*check_at_point)(const char *name) __attribute__((unused));
 #include <unistd.h>
 
 /* Ends the program unless the condition holds. */
-#define CHECK(condition)                                                                                                              \
-    do {                                                                                                                              \
-        if (!(condition)) {                                                                                                           \
-            check_failed(__FILE__, __LINE__, "%s", #condition);                                                                       \
-        }                                                                                                                             \
+#define CHECK(condition)                                        \
+    do {                                                        \
+        if (!(condition)) {                                     \
+            check_failed(__FILE__, __LINE__, "%s", #condition); \
+        }                                                       \
     } while (0)
 
-/* Ends the program unless the call returns that status. */
-#define CHECK_STATUS(call, wanted)                                                                                                    \
-    do {                                                                                                                              \
-        datablock_status check_got = (call), check_wanted = (wanted);                                                                 \
-        if (check_got != check_wanted) {                                                                                              \
-            check_failed(__FILE__, __LINE__, "%s\n    returned %d (%s), not %d (%s)", #call, (int)check_got,                          \
-                         datablock_strerror(check_got), (int)check_wanted, datablock_strerror(check_wanted));                         \
-        }                                                                                                                             \
+/* Ends the program unless the call returns this status. */
+#define CHECK_STATUS(call, wanted)                                                                            \
+    do {                                                                                                      \
+        datablock_status check_got = (call), check_wanted = (wanted);                                         \
+        if (check_got != check_wanted) {                                                                      \
+            check_failed(__FILE__, __LINE__, "%s\n    returned %d (%s), not %d (%s)", #call, (int)check_got,  \
+                         datablock_strerror(check_got), (int)check_wanted, datablock_strerror(check_wanted)); \
+        }                                                                                                     \
     } while (0)
 
 /* The same for a call that succeeds. */
 #define CHECK_OK(call) CHECK_STATUS(call, DATABLOCK_OK)
 
-/* Ends the program unless the call returns that status and the detail has that text. */
-#define CHECK_DETAIL(call, wanted, text)                                                                                              \
-    do {                                                                                                                              \
-        CHECK_STATUS(call, wanted);                                                                                                   \
-        if (strstr(datablock_error_detail(), text) == NULL) {                                                                         \
-            check_failed(__FILE__, __LINE__, "%s\n    did not say \"%s\"", #call, text);                                              \
-        }                                                                                                                             \
+/* Ends the program unless the call returns this status and the detail contains this text. */
+#define CHECK_DETAIL(call, wanted, text)                                                 \
+    do {                                                                                 \
+        CHECK_STATUS(call, wanted);                                                      \
+        if (strstr(datablock_error_detail(), text) == NULL) {                            \
+            check_failed(__FILE__, __LINE__, "%s\n    did not say \"%s\"", #call, text); \
+        }                                                                                \
     } while (0)
 
-static inline void check_failed(const char *file, int line, const char *format, ...) __attribute__((format(printf, 3, 4), noreturn));
+static inline void check_failed(const char *file, int line, const char *format,
+                                ...) __attribute__((format(printf, 3, 4), noreturn));
 
 static inline void check_failed(const char *file, int line, const char *format, ...) {
     char detail[1024];
@@ -86,16 +91,16 @@ static inline void check_failed(const char *file, int line, const char *format, 
     exit(1);
 }
 
-/* Waits until the condition holds, a millisecond at a time; ends the program after that many seconds. */
-#define WAIT_UNTIL(condition, seconds)                                                                                                \
-    do {                                                                                                                              \
-        double check_deadline = check_now() + (seconds);                                                                              \
-        while (!(condition)) {                                                                                                        \
-            if (check_now() > check_deadline) {                                                                                       \
-                check_failed(__FILE__, __LINE__, "not within %g s: %s", (double)(seconds), #condition);                               \
-            }                                                                                                                         \
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);                                                                  \
-        }                                                                                                                             \
+/* Polls the condition every millisecond until it holds. Ends the program after this time. */
+#define WAIT_UNTIL(condition, seconds)                                                                  \
+    do {                                                                                                \
+        double check_deadline = check_now() + (seconds);                                                \
+        while (!(condition)) {                                                                          \
+            if (check_now() > check_deadline) {                                                         \
+                check_failed(__FILE__, __LINE__, "not within %g s: %s", (double)(seconds), #condition); \
+            }                                                                                           \
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);                                    \
+        }                                                                                               \
     } while (0)
 
 /* Seconds of a clock that only rises. */
@@ -105,7 +110,7 @@ static inline double check_now(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* ---- A directory of blocks ------------------------------------------------------------------------------------------------------- */
+/* ---- A directory of blocks ------------------------------------------------------------------- */
 
 static char check_directory_name[256];
 static pid_t check_directory_owner;
@@ -123,17 +128,18 @@ static inline void check_remove_files(void) {
 
 static inline void check_remove_directory(void) {
     if (getpid() != check_directory_owner) {
-        return; /* a forked child that ends by exit */
+        return; /* a forked child that calls exit */
     }
     check_remove_files();
     rmdir(check_directory_name);
 }
 
-/* A directory of this program's own, in shared memory unless TMPDIR says otherwise; removed at exit. */
+/* This program's own directory, in shared memory unless TMPDIR is set. It is removed at exit. */
 static inline const char *test_directory(void) {
     if (check_directory_owner == 0) {
         const char *parent = getenv("TMPDIR");
-        int length = snprintf(check_directory_name, sizeof check_directory_name, "%s/datablock-test-XXXXXX", parent ? parent : "/dev/shm");
+        int length = snprintf(check_directory_name, sizeof check_directory_name, "%s/datablock-test-XXXXXX",
+                              parent ? parent : "/dev/shm");
         if (length >= (int)sizeof check_directory_name || mkdtemp(check_directory_name) == NULL) {
             perror("mkdtemp");
             exit(1);
@@ -144,9 +150,10 @@ static inline const char *test_directory(void) {
     return check_directory_name;
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
-/* How many descriptors this process has of files in the test directory. Others come and go: the Go runtime opens a few when it pleases. */
+/* The number of this process's descriptors of files in the test directory. Other descriptors do not
+ * count, because the Go runtime opens some at any time. */
 static inline int open_descriptors(void) {
     int count = 0;
     size_t length = strlen(test_directory());
@@ -161,17 +168,18 @@ static inline int open_descriptors(void) {
     return count;
 }
 
-/* ---- Scenarios -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Scenarios ------------------------------------------------------------------------------- */
 
 struct scenario {
     const char *name;
     void (*run)(void);
 };
 
-/* Runs the scenario that argv[1] names, or all. A scenario that hangs is ended by SIGALRM; the last name printed says which. */
+/* Runs the scenario that argv[1] names, or all. SIGALRM ends a scenario that hangs; the last
+ * printed name is the name of this scenario. */
 static inline int run_scenarios(const struct scenario *scenarios, size_t count, int argc, char **argv) {
     bool found = false;
-    test_directory(); /* before any fork, so that a child means the same one */
+    test_directory(); /* before any fork, so that a child uses the same directory */
     for (size_t i = 0; i < count; i++) {
         if (argc < 2 || strcmp(argv[1], scenarios[i].name) == 0) {
             found = true;

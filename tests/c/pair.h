@@ -21,7 +21,7 @@ static inline datablock_consumer_options options_here(datablock_delivery deliver
     return options;
 }
 
-/* A block with one producer and one consumer, which most scenarios need. */
+/* A block with one producer and one consumer, for most scenarios. */
 struct pair {
     const char *name;
     datablock_producer producer;
@@ -55,7 +55,7 @@ static inline datablock_status unlink_here(const char *name) {
     return datablock_unlink(path, 0);
 }
 
-/* No function takes the handle. */
+/* Checks that every function refuses the handle. */
 static inline void check_dead_producer(datablock_producer producer) {
     datablock_write_slot slot = {0};
     CHECK_STATUS(datablock_write_begin(producer, 0, &slot), DATABLOCK_E_HANDLE);

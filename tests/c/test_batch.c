@@ -1,4 +1,4 @@
-/* Whole messages in one call: copies, and several at once. */
+/* Whole messages in one call: copies, and batches. */
 #include "pair.h"
 
 static void check_number(const datablock_read_slot *slot, uint64_t id) {
@@ -7,7 +7,7 @@ static void check_number(const datablock_read_slot *slot, uint64_t id) {
     CHECK(slot->id == id && slot->length == strlen(text) && memcmp(slot->data, text, slot->length) == 0);
 }
 
-/* Messages that say their number; `room` is for their texts. */
+/* Messages whose text is their number. `room` has the memory for the texts. */
 static void number(datablock_message *messages, char (*room)[32], size_t count, uint64_t first) {
     for (size_t i = 0; i < count; i++) {
         int length = snprintf(room[i], sizeof room[i], "message %llu", (unsigned long long)(first + i));
@@ -32,7 +32,8 @@ static void write_copies(void) {
     uint64_t id = 77;
     CHECK_OK(datablock_write(p.producer, 0, "message 0", 9, &id));
     CHECK(id == 0);
-    CHECK_DETAIL(datablock_write(p.producer, 0, long_text, sizeof long_text, &id), DATABLOCK_E_INVALID, "a message of 101 bytes exceeds the slot's 100 bytes");
+    CHECK_DETAIL(datablock_write(p.producer, 0, long_text, sizeof long_text, &id), DATABLOCK_E_INVALID,
+                 "a message of 101 bytes exceeds the slot's 100 bytes");
     CHECK_DETAIL(datablock_write(p.producer, 0, NULL, 1, &id), DATABLOCK_E_INVALID, "datablock_write: data is NULL");
     CHECK_STATUS(datablock_write(p.producer, -2, "x", 1, NULL), DATABLOCK_E_INVALID);
     CHECK_OK(datablock_write(p.producer, 0, NULL, 0, NULL));
@@ -46,7 +47,7 @@ static void write_copies(void) {
     CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_HANDLE);
 }
 
-/* One hold for all of it, and more than one step of the library's in between. */
+/* A batch is one hold, although the library takes several steps for it. */
 static void batch_of_a_lossless_reader(void) {
     enum { MANY = 200 };
     struct pair p = open_pair("lossless", 256, DATABLOCK_LOSSLESS);
@@ -69,7 +70,7 @@ static void batch_of_a_lossless_reader(void) {
     close_pair(&p);
 }
 
-/* Whoever reads in batches holds the producer up as long as the batch is held. */
+/* A held batch causes backpressure. */
 static void batch_holds_the_producer_up(void) {
     struct pair p = open_pair("full", 4, DATABLOCK_LOSSLESS);
     datablock_message messages[6];
@@ -112,7 +113,8 @@ static void batch_of_an_ordered_reader(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* The reader's row is taken from it while it holds a batch: all of it is to be discarded, and the first error says so. */
+/* The reader is evicted while it holds a batch. The whole batch must be discarded, and the first
+ * error says so. */
 static void batch_of_an_evicted_reader(void) {
     struct pair p = open_pair("evicted", 4, DATABLOCK_LOSSLESS);
     datablock_read_slot slots[4];

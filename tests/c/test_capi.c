@@ -1,18 +1,20 @@
-/* The C boundary: arguments, structs, calls out of order. Handles and threads: test_capi_handles.c. Across processes: test_capi_processes.c. */
+/* The C boundary: arguments, structs, calls out of order. Handles and threads:
+ * test_capi_handles.c. Across processes: test_capi_processes.c. */
 #include "pair.h"
 
 #include <sys/resource.h>
 
-/* ---- Without a block -------------------------------------------------------------------------------------------------------------- */
+/* ---- Without a block ------------------------------------------------------------------------- */
 
 static void version(void) {
     CHECK(datablock_version() == DATABLOCK_VERSION);
-    CHECK(DATABLOCK_VERSION == DATABLOCK_VERSION_MAJOR * 1000000 + DATABLOCK_VERSION_MINOR * 1000 + DATABLOCK_VERSION_PATCH);
+    CHECK(DATABLOCK_VERSION == DATABLOCK_VERSION_MAJOR * 1000000 + DATABLOCK_VERSION_MINOR * 1000 +
+          DATABLOCK_VERSION_PATCH);
 }
 
 static void status_texts(void) {
-#define CHECK_TEXT(name, value, text)                                                                                                 \
-    CHECK((int)name == value);                                                                                                        \
+#define CHECK_TEXT(name, value, text) \
+    CHECK((int)name == value);        \
     CHECK(strcmp(datablock_strerror(name), text) == 0);
     DATABLOCK_STATUS_LIST(CHECK_TEXT)
 #undef CHECK_TEXT
@@ -26,7 +28,8 @@ static void defaults(void) {
     datablock_config config;
     memset(&config, 0xff, sizeof config);
     CHECK_OK(datablock_config_init(&config, DATABLOCK_SINGLE));
-    CHECK(config.size == sizeof config && config.policy == DATABLOCK_SINGLE && config.flags == 0 && config.directory == NULL);
+    CHECK(config.size == sizeof config && config.policy == DATABLOCK_SINGLE && config.flags == 0 &&
+          config.directory == NULL);
     CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
     CHECK(config.policy == DATABLOCK_RING && config.flags == DATABLOCK_FLAG_ALLOW_LOSSLESS && config.reserved[1] == 0);
 
@@ -38,11 +41,12 @@ static void defaults(void) {
     datablock_consumer_options options;
     memset(&options, 0xff, sizeof options);
     CHECK_OK(datablock_consumer_options_init(&options));
-    CHECK(options.size == sizeof options && options.delivery == DATABLOCK_DELIVERY_DEFAULT && options.name == NULL && options.max_pins == 0);
+    CHECK(options.size == sizeof options && options.delivery == DATABLOCK_DELIVERY_DEFAULT && options.name == NULL &&
+          options.max_pins == 0);
     CHECK_DETAIL(datablock_consumer_options_init(NULL), DATABLOCK_E_INVALID, "options is NULL");
 }
 
-/* ---- Arguments -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 static void null_pointers(void) {
     struct pair pair = open_pair("null", 4, DATABLOCK_LOSSLESS);
@@ -70,16 +74,21 @@ static void null_pointers(void) {
 
     CHECK(datablock_diagnose_slot(NULL, 0, &diagnostic) == -1 && strstr(datablock_error_detail(), "shm_name is NULL"));
     CHECK(datablock_diagnose_slot("x", 0, NULL) == -1 && strstr(datablock_error_detail(), "out is NULL"));
-    CHECK(datablock_diagnose_all_slots(NULL, &diagnostic, 1, &count) == -1 && strstr(datablock_error_detail(), "shm_name is NULL"));
-    CHECK(datablock_diagnose_all_slots("x", NULL, 1, &count) == -1 && strstr(datablock_error_detail(), "out_array is NULL"));
-    CHECK(datablock_diagnose_all_slots("x", NULL, 0, NULL) == -1 && strstr(datablock_error_detail(), "out_count is NULL"));
-    CHECK(datablock_release_zombie_readers(NULL, 0) == RECOVERY_FAILED && strstr(datablock_error_detail(), "shm_name is NULL"));
-    CHECK(datablock_release_zombie_writer(NULL, 0) == RECOVERY_FAILED && strstr(datablock_error_detail(), "shm_name is NULL"));
+    CHECK(datablock_diagnose_all_slots(NULL, &diagnostic, 1, &count) == -1 &&
+          strstr(datablock_error_detail(), "shm_name is NULL"));
+    CHECK(datablock_diagnose_all_slots("x", NULL, 1, &count) == -1 &&
+          strstr(datablock_error_detail(), "out_array is NULL"));
+    CHECK(datablock_diagnose_all_slots("x", NULL, 0, NULL) == -1 &&
+          strstr(datablock_error_detail(), "out_count is NULL"));
+    CHECK(datablock_release_zombie_readers(NULL, 0) == RECOVERY_FAILED &&
+          strstr(datablock_error_detail(), "shm_name is NULL"));
+    CHECK(datablock_release_zombie_writer(NULL, 0) == RECOVERY_FAILED &&
+          strstr(datablock_error_detail(), "shm_name is NULL"));
     CHECK(datablock_cleanup_dead_consumers(NULL, 0) == -1 && strstr(datablock_error_detail(), "shm_name is NULL"));
     close_pair(&pair);
 }
 
-/* A struct as an older, the present and a newer header has it. */
+/* A struct of an older, the current and a newer header. */
 static void struct_sizes(void) {
     struct {
         datablock_config config;
@@ -107,7 +116,8 @@ static void struct_sizes(void) {
     } wider = {.options = options_here(DATABLOCK_LATEST)};
     datablock_consumer consumer = {78};
     wider.options.size = sizeof wider.options - 8;
-    CHECK_DETAIL(datablock_consumer_open("sizes", &wider.options, &consumer), DATABLOCK_E_INVALID, "datablock_consumer_options_init");
+    CHECK_DETAIL(datablock_consumer_open("sizes", &wider.options, &consumer), DATABLOCK_E_INVALID,
+                 "datablock_consumer_options_init");
     wider.options.size = sizeof wider;
     wider.newer = 1;
     CHECK_DETAIL(datablock_consumer_open("sizes", &wider.options, &consumer), DATABLOCK_E_INVALID, "newer");
@@ -130,10 +140,12 @@ static void reserved_fields(void) {
 
     datablock_consumer_options options = options_here(DATABLOCK_LATEST);
     options.reserved0 = 1;
-    CHECK_DETAIL(datablock_consumer_open("reserved", &options, &consumer), DATABLOCK_E_INVALID, "consumer_options.reserved0 is 1");
+    CHECK_DETAIL(datablock_consumer_open("reserved", &options, &consumer), DATABLOCK_E_INVALID,
+                 "consumer_options.reserved0 is 1");
     options = options_here(DATABLOCK_LATEST);
     options.reserved[0] = 1;
-    CHECK_DETAIL(datablock_consumer_open("reserved", &options, &consumer), DATABLOCK_E_INVALID, "consumer_options.reserved[0]");
+    CHECK_DETAIL(datablock_consumer_open("reserved", &options, &consumer), DATABLOCK_E_INVALID,
+                 "consumer_options.reserved[0]");
     options = options_here((datablock_delivery)(256 + DATABLOCK_LATEST));
     CHECK_DETAIL(datablock_consumer_open("reserved", &options, &consumer), DATABLOCK_E_INVALID, "delivery 259");
     options = options_here(DATABLOCK_LATEST);
@@ -169,7 +181,8 @@ static void secrets(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* Configured, else $DATABLOCK_DIR as it is at the call, else /dev/shm; an absolute name needs none of them. */
+/* The directory is the configured one, or $DATABLOCK_DIR at the time of the call, or /dev/shm. An
+ * absolute name needs none of them. */
 static void directories(void) {
     const char *caller = getenv("DATABLOCK_DIR");
     char *saved = caller != NULL ? strdup(caller) : NULL;
@@ -207,7 +220,8 @@ static void directories(void) {
     setenv("DATABLOCK_DIR", endless, 1);
     CHECK_DETAIL(datablock_consumer_open("where", NULL, &consumer), DATABLOCK_E_INVALID, "DATABLOCK_DIR");
 
-    /* Both are unset to the library, which must not remember what the variable was when it was loaded. */
+    /* Both values mean unset. The library must not use the value that the variable had at load
+     * time. */
     setenv("DATABLOCK_DIR", "", 1);
     CHECK_DETAIL(datablock_consumer_open("where-capi-test", NULL, &consumer), DATABLOCK_E_NOT_FOUND, "/dev/shm");
     unsetenv("DATABLOCK_DIR");
@@ -253,7 +267,7 @@ static void timeouts(void) {
     close_pair(&pair);
 }
 
-/* ---- Calls out of order ---------------------------------------------------------------------------------------------------------- */
+/* ---- Calls out of order ---------------------------------------------------------------------- */
 
 static void misused_writes(void) {
     struct pair pair = open_pair("writes", 4, DATABLOCK_LOSSLESS);
@@ -278,7 +292,7 @@ static void misused_writes(void) {
     other.index++;
     CHECK_STATUS(datablock_write_commit(pair.producer, &other, 1), DATABLOCK_E_INVALID);
     CHECK_STATUS(datablock_write_abort(pair.producer, &other), DATABLOCK_E_INVALID);
-    CHECK_OK(datablock_write_commit(pair.producer, &slot, 100)); /* all of that left the claim open */
+    CHECK_OK(datablock_write_commit(pair.producer, &slot, 100)); /* the refused calls left the claim open */
     CHECK_STATUS(datablock_write_commit(pair.producer, &slot, 100), DATABLOCK_E_INVALID);
     CHECK_STATUS(datablock_write_abort(pair.producer, &slot), DATABLOCK_E_INVALID);
 
@@ -289,10 +303,11 @@ static void misused_writes(void) {
     CHECK_STATUS(datablock_write_commit(pair.producer, &slot, 1), DATABLOCK_E_INVALID);
     CHECK_OK(datablock_write_begin(pair.producer, 0, &slot));
     CHECK(slot.id == 1);
-    CHECK_OK(datablock_write_commit(pair.producer, &slot, 0)); /* an empty message is one */
+    CHECK_OK(datablock_write_commit(pair.producer, &slot, 0)); /* an empty message is a message */
 
     CHECK_OK(datablock_read_begin(pair.consumer, 0, &in));
-    CHECK(in.id == 0 && in.length == 100 && in.missed == 0 && in.timestamp_ns == 0 && ((const unsigned char *)in.data)[99] == 0xab);
+    CHECK(in.id == 0 && in.length == 100 && in.missed == 0 && in.timestamp_ns == 0 &&
+          ((const unsigned char *)in.data)[99] == 0xab);
     CHECK_OK(datablock_read_end(pair.consumer, &in));
     CHECK_OK(datablock_read_begin(pair.consumer, 0, &in));
     CHECK(in.id == 1 && in.length == 0 && in.data != NULL);
@@ -343,7 +358,7 @@ static void misused_reads(void) {
     close_pair(&pair);
 }
 
-/* ---- Housekeeping and diagnosis -------------------------------------------------------------------------------------------------- */
+/* ---- Housekeeping and diagnosis -------------------------------------------------------------- */
 
 static void listing(void) {
     char directory[300], nowhere[400];
@@ -370,8 +385,10 @@ static void listing(void) {
     CHECK(count == 2 && strcmp(infos[0].name, "a") == 0 && infos[1].state == 0x55555555);
     CHECK_OK(datablock_list(directory, infos, 3, &count));
     CHECK(count == 2 && strcmp(infos[1].name, "b") == 0 && infos[2].state == 0x55555555);
-    CHECK(infos[0].next_id == 1 && infos[0].slot_count == 4 && infos[0].slot_size == 100 && infos[0].policy == DATABLOCK_RING);
-    CHECK(infos[0].state == 2 && infos[0].producer_pid == (uint64_t)getpid() && infos[0].consumers == 1 && infos[1].consumers == 0);
+    CHECK(infos[0].next_id == 1 && infos[0].slot_count == 4 && infos[0].slot_size == 100 &&
+          infos[0].policy == DATABLOCK_RING);
+    CHECK(infos[0].state == 2 && infos[0].producer_pid == (uint64_t)getpid() && infos[0].consumers == 1 &&
+          infos[1].consumers == 0);
     CHECK(infos[0].consumer_limit == 16 && infos[0].spare_slots > 0 && infos[0].total_bytes > 400);
     count = 99;
     CHECK_STATUS(datablock_list(nowhere, NULL, 0, &count), DATABLOCK_E_NOT_FOUND);
@@ -416,9 +433,11 @@ static void diagnosis(void) {
     for (size_t i = 0; i < count; i++) {
         CHECK(all[i].slot_index == i && !all[i].is_stuck && all[i].stuck_duration_ms == 0);
         CHECK(datablock_diagnose_slot(name, (uint32_t)i, &one) == 0);
-        CHECK(one.slot_index == i && one.slot_state == all[i].slot_state && one.write_generation == all[i].write_generation);
+        CHECK(one.slot_index == i && one.slot_state == all[i].slot_state &&
+              one.write_generation == all[i].write_generation);
     }
-    CHECK(all[in.index].slot_state == DATABLOCK_SLOT_COMMITTED && all[in.index].slot_id == 0 && all[in.index].reader_count == 1);
+    CHECK(all[in.index].slot_state == DATABLOCK_SLOT_COMMITTED && all[in.index].slot_id == 0 &&
+          all[in.index].reader_count == 1);
     CHECK(all[out.index].slot_state == DATABLOCK_SLOT_WRITING && all[out.index].write_lock == (uint64_t)getpid());
 
     one.slot_index = 4711;
@@ -450,7 +469,7 @@ static void diagnosis(void) {
     close_pair(&pair);
 }
 
-/* ---- Leaks ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Leaks ----------------------------------------------------------------------------------- */
 
 static void refused_opens_leave_nothing_open(void) {
     struct pair pair = open_pair("leaks", 4, DATABLOCK_LOSSLESS);
@@ -480,7 +499,8 @@ static void refused_opens_leave_nothing_open(void) {
     CHECK(open_descriptors() < before);
 }
 
-/* With any number of descriptors left an open works, or says what is missing, and leaves nothing behind. */
+/* With any number of free descriptors an open succeeds, or says what is missing and leaves nothing
+ * behind. */
 static void out_of_descriptors(void) {
     struct rlimit limit, saved;
     struct pair pair = open_pair("descriptors", 4, DATABLOCK_LOSSLESS);

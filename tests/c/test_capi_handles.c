@@ -1,4 +1,4 @@
-/* The C boundary: handles that are none, handles and threads, and what a panic inside does to a handle. */
+/* The C boundary: invalid handles, handles and threads, and the effect of a panic on a handle. */
 #include "pair.h"
 
 #include <datablock_layout.h>
@@ -10,13 +10,13 @@
 #include <stdatomic.h>
 #include <sys/resource.h>
 
-/* ---- Handles ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 static void dead_handles(void) {
     struct pair pair = open_pair("handles", 4, DATABLOCK_LOSSLESS);
     CHECK_DETAIL(datablock_producer_close((datablock_producer){0}), DATABLOCK_E_HANDLE, "zero");
     CHECK_DETAIL(datablock_consumer_close((datablock_consumer){0}), DATABLOCK_E_HANDLE, "zero");
-    for (int bit = 0; bit < 64; bit++) { /* each a neighbour of a good one, and garbage */
+    for (int bit = 0; bit < 64; bit++) { /* each differs from a valid handle in one bit */
         uint64_t flip = UINT64_C(1) << bit;
         check_dead_producer((datablock_producer){pair.producer.handle ^ flip});
         check_dead_consumer((datablock_consumer){pair.consumer.handle ^ flip});
@@ -28,7 +28,7 @@ static void dead_handles(void) {
     close_pair(&pair);
     check_dead_producer(pair.producer);
     check_dead_consumer(pair.consumer);
-    for (int i = 0; i < 100; i++) { /* the places are used again, the handles never */
+    for (int i = 0; i < 100; i++) { /* table entries are reused, handles never */
         struct pair other = open_pair("handles", 4, DATABLOCK_LOSSLESS);
         CHECK(other.producer.handle != pair.producer.handle && other.consumer.handle != pair.consumer.handle);
         check_dead_producer(pair.producer);
@@ -37,18 +37,21 @@ static void dead_handles(void) {
     }
 }
 
-/* The compiler refuses a producer where a consumer belongs; somebody who casts is refused at run time. */
+/* The compiler refuses a producer in the place of a consumer. After a cast the library refuses
+ * it at run time. */
 static void confused_handles(void) {
     struct pair pair = open_pair("confused", 4, DATABLOCK_LOSSLESS);
     check_dead_producer((datablock_producer){pair.consumer.handle});
     check_dead_consumer((datablock_consumer){pair.producer.handle});
-    CHECK_DETAIL(datablock_producer_close((datablock_producer){pair.consumer.handle}), DATABLOCK_E_HANDLE, "this is a consumer handle");
-    CHECK_DETAIL(datablock_consumer_close((datablock_consumer){pair.producer.handle}), DATABLOCK_E_HANDLE, "this is a producer handle");
+    CHECK_DETAIL(datablock_producer_close((datablock_producer){pair.consumer.handle}), DATABLOCK_E_HANDLE,
+                 "this is a consumer handle");
+    CHECK_DETAIL(datablock_consumer_close((datablock_consumer){pair.producer.handle}), DATABLOCK_E_HANDLE,
+                 "this is a producer handle");
     write_text(pair.producer, "unharmed");
     close_pair(&pair);
 }
 
-/* Hundreds of handles at once: the table grows. */
+/* With hundreds of open handles the table grows. */
 static void many_handles(void) {
     enum { MANY = 600 };
     struct rlimit limit;
@@ -74,12 +77,12 @@ static void many_handles(void) {
     CHECK(open_descriptors() == before);
 }
 
-/* ---- Threads ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Threads --------------------------------------------------------------------------------- */
 
 struct waiter {
     pthread_t thread;
     const char *block;
-    datablock_producer producer; /* one of the two is zero */
+    datablock_producer producer; /* the producer or the consumer is zero */
     datablock_consumer consumer;
     datablock_status status;
     char detail[200];
@@ -89,12 +92,13 @@ static void *wait_in_a_call(void *argument) {
     struct waiter *waiter = argument;
     datablock_write_slot out;
     datablock_read_slot in;
-    waiter->status = waiter->producer.handle != 0 ? datablock_write_begin(waiter->producer, -1, &out) : datablock_read_begin(waiter->consumer, -1, &in);
+    waiter->status = waiter->producer.handle != 0 ? datablock_write_begin(waiter->producer, -1, &out)
+        : datablock_read_begin(waiter->consumer, -1, &in);
     snprintf(waiter->detail, sizeof waiter->detail, "%s", datablock_error_detail());
     return NULL;
 }
 
-/* A word of a file of the block: the one that ends in .ctl, or the other. */
+/* A word of the control file or of the data file of the block. */
 static uint64_t word_of(const char *block, bool control, off_t at) {
     uint64_t word = 0;
     size_t length = strlen(block);
@@ -111,13 +115,14 @@ static uint64_t word_of(const char *block, bool control, off_t at) {
     return word;
 }
 
-/* Whether somebody says in the block that he is about to sleep. */
+/* True if a participant has announced in the block that it is about to sleep. */
 static bool sleeping(const struct waiter *waiter) {
     return waiter->producer.handle != 0 ? word_of(waiter->block, false, DATABLOCK_LAYOUT_PRODUCER_WAITING) != 0
                                         : word_of(waiter->block, true, DATABLOCK_LAYOUT_CTL_WAITING) != 0;
 }
 
-/* Starts a thread that waits for ever on a handle, and returns when it does. Nobody else has waited in this block before. */
+/* Starts a thread that waits for ever on a handle, and returns when the thread waits. No other
+ * thread may have waited in this block before. */
 static void start_waiter(struct waiter *waiter) {
     CHECK(!sleeping(waiter));
     CHECK(pthread_create(&waiter->thread, NULL, wait_in_a_call, waiter) == 0);
@@ -148,7 +153,7 @@ static void two_threads_on_a_handle(void) {
     CHECK_DETAIL(datablock_write_begin(pair.producer, 0, &out), DATABLOCK_E_BUSY, "another thread");
     CHECK_STATUS(datablock_write_commit(pair.producer, &out, 0), DATABLOCK_E_BUSY);
     CHECK_STATUS(datablock_write_abort(pair.producer, &out), DATABLOCK_E_BUSY);
-    CHECK_OK(datablock_consumer_close(pair.consumer)); /* lets the producer go on */
+    CHECK_OK(datablock_consumer_close(pair.consumer)); /* ends the backpressure */
     CHECK(pthread_join(writer.thread, NULL) == 0);
     CHECK_OK(writer.status);
     CHECK_OK(datablock_producer_close(pair.producer));
@@ -246,7 +251,8 @@ static void detail_belongs_to_a_thread(void) {
     close_pair(&pair);
 }
 
-/* However long a text is and wherever it is cut, the detail is whole characters with an end. */
+/* For every length of a text, and wherever it is cut, the detail has whole characters and an
+ * end. */
 static void detail_is_text(void) {
     datablock_config config = ring_config(2);
     datablock_producer producer;
@@ -263,7 +269,9 @@ static void detail_is_text(void) {
         const char *detail = datablock_error_detail();
         size_t length = strlen(detail);
         CHECK(length > 0 && length < 1024);
-        for (size_t i = 0; i < length;) { /* ASCII or that sign or what stands for something broken, and nothing is cut off in the middle */
+        /* ASCII, the euro sign or the replacement character, and no character is cut in the
+         * middle */
+        for (size_t i = 0; i < length;) {
             unsigned char c = (unsigned char)detail[i];
             size_t bytes = c < 0x80 ? 1 : c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
             CHECK(c < 0x80 || c >= 0xc0);
@@ -276,16 +284,17 @@ static void detail_is_text(void) {
     }
 }
 
-/* ---- From thread to thread -------------------------------------------------------------------------------------------------------- */
+/* ---- From thread to thread ------------------------------------------------------------------- */
 
 enum { HANDS = 4, MESSAGES_A_HAND = 200 };
 
-/* A handle goes round: whoever has been posted makes some calls and posts another. */
+/* A handle moves from thread to thread: a posted thread makes some calls and posts another
+ * thread. */
 struct relay {
     struct pair pair;
     sem_t turn[HANDS];
     unsigned step, last;
-    bool often; /* every call is another thread's */
+    bool often; /* each call is in another thread */
     datablock_write_slot out;
     datablock_read_slot in;
 };
@@ -322,7 +331,8 @@ static void *take_turns(void *argument) {
     struct relay *relay = hand->relay;
     for (;;) {
         CHECK(sem_wait(&relay->turn[hand->number]) == 0);
-        for (unsigned calls = relay->often ? 1 : 1 + relay->step % 11; relay->step < relay->last && calls > 0; calls--) {
+        for (unsigned calls = relay->often ? 1 : 1 + relay->step % 11; relay->step < relay->last && calls > 0;
+             calls--) {
             relay_step(relay);
         }
         bool done = relay->step == relay->last;
@@ -340,7 +350,8 @@ static void handles_go_from_thread_to_thread(void) {
         for (int i = 0; i < HANDS; i++) {
             CHECK(sem_init(&relay.turn[i], 0, 0) == 0);
         }
-        for (int generation = 0; generation < 4; generation++) { /* what the library knows of a thread goes to another one when it ends */
+        /* The library's data of an ended thread are reused for another thread. */
+        for (int generation = 0; generation < 4; generation++) {
             struct hand hands[HANDS];
             relay.last += 4 * MESSAGES_A_HAND;
             relay.often = generation % 2 == 0;
@@ -353,7 +364,7 @@ static void handles_go_from_thread_to_thread(void) {
                 CHECK(pthread_join(hands[i].thread, NULL) == 0);
             }
             for (int i = 0; i < HANDS; i++) {
-                (void)sem_trywait(&relay.turn[i]); /* what the last one to end posted */
+                (void)sem_trywait(&relay.turn[i]); /* the post of the last thread */
             }
         }
         for (int i = 0; i < HANDS; i++) {
@@ -364,13 +375,14 @@ static void handles_go_from_thread_to_thread(void) {
     }
 }
 
-/* Two threads that do not know of each other: each call is the one's or the other's, or refused, and never both's. */
+/* Two independent threads call on one handle. Each call belongs to one of them or is refused,
+ * and never belongs to both. */
 struct rivals {
     struct pair pair;
     pthread_barrier_t start;
     atomic_int inside;
     atomic_uint written, read;
-    atomic_ullong next; /* to be read */
+    atomic_ullong next; /* the next message to read */
 };
 
 static void *rival(void *argument) {
@@ -381,7 +393,8 @@ static void *rival(void *argument) {
         datablock_write_slot out;
         datablock_read_slot in;
         datablock_status status = datablock_write_begin(rivals->pair.producer, 0, &out);
-        CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_BUSY || status == DATABLOCK_E_INVALID || status == DATABLOCK_E_TIMEOUT);
+        CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_BUSY || status == DATABLOCK_E_INVALID ||
+              status == DATABLOCK_E_TIMEOUT);
         if (status == DATABLOCK_OK) {
             CHECK(atomic_fetch_add(&rivals->inside, 1) == 0);
             memset(out.data, (int)out.id, out.capacity);
@@ -407,7 +420,8 @@ static void *rival(void *argument) {
 
 static void rivals_are_kept_apart(void) {
 #ifdef __SANITIZE_THREAD__
-    printf("    SKIPPED: the thread sanitizer does not see how the library, which is built without it, keeps them apart\n");
+    printf("    SKIPPED: the thread sanitizer does not see how the library, which is built without it, keeps "
+           "them apart\n");
     return;
 #endif
     struct rivals rivals = {.pair = open_pair("rivals", 4, DATABLOCK_LOSSLESS)};
@@ -420,8 +434,9 @@ static void rivals_are_kept_apart(void) {
         CHECK(pthread_join(threads[i], NULL) == 0);
     }
     pthread_barrier_destroy(&rivals.start);
-    CHECK(rivals.written > 0 && rivals.read > 0 && rivals.next == rivals.read && rivals.read <= rivals.written && rivals.written <= rivals.read + 4);
-    for (int i = 0; i < 100; i++) { /* no slot was lost over it */
+    CHECK(rivals.written > 0 && rivals.read > 0 && rivals.next == rivals.read && rivals.read <= rivals.written &&
+          rivals.written <= rivals.read + 4);
+    for (int i = 0; i < 100; i++) { /* no slot was lost */
         datablock_read_slot in;
         datablock_write_slot out;
         datablock_status status = datablock_write_begin(rivals.pair.producer, 0, &out);
@@ -434,7 +449,7 @@ static void rivals_are_kept_apart(void) {
     close_pair(&rivals.pair);
 }
 
-/* Somebody who calls and calls, and touches no payload, while another thread closes. */
+/* A thread that calls repeatedly, without access to a payload, while another thread closes. */
 struct caller {
     pthread_t thread;
     struct pair pair;
@@ -448,9 +463,12 @@ static void *call_and_call(void *argument) {
     datablock_write_slot out = {0};
     datablock_read_slot in = {0};
     do {
-        if (caller->writes && (caller->status = datablock_write_begin(caller->pair.producer, 0, &out)) == DATABLOCK_OK) {
-            caller->status = caller->calls % 8 == 0 ? datablock_write_abort(caller->pair.producer, &out) : datablock_write_commit(caller->pair.producer, &out, 0);
-        } else if (!caller->writes && (caller->status = datablock_read_begin(caller->pair.consumer, 0, &in)) == DATABLOCK_OK) {
+        if (caller->writes &&
+            (caller->status = datablock_write_begin(caller->pair.producer, 0, &out)) == DATABLOCK_OK) {
+            caller->status = caller->calls % 8 == 0 ? datablock_write_abort(caller->pair.producer, &out)
+                : datablock_write_commit(caller->pair.producer, &out, 0);
+        } else if (!caller->writes &&
+                   (caller->status = datablock_read_begin(caller->pair.consumer, 0, &in)) == DATABLOCK_OK) {
             caller->status = datablock_read_end(caller->pair.consumer, &in);
         }
         atomic_fetch_add_explicit(&caller->calls, 1, memory_order_relaxed);
@@ -467,7 +485,7 @@ static void closing_ends_somebody_who_calls(void) {
         CHECK(pthread_create(&caller.thread, NULL, call_and_call, &caller) == 0);
         if (caller.writes) {
             datablock_read_slot in;
-            while (caller.calls < some) { /* LOSSLESS: lets it go on */
+            while (caller.calls < some) { /* LOSSLESS: ends its backpressure */
                 if (datablock_read_begin(caller.pair.consumer, 0, &in) == DATABLOCK_OK) {
                     CHECK_OK(datablock_read_end(caller.pair.consumer, &in));
                 }
@@ -494,12 +512,12 @@ static void closing_ends_somebody_who_calls(void) {
     CHECK_OK(unlink_here("caller"));
 }
 
-/* ---- Signals ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Signals --------------------------------------------------------------------------------- */
 
 static struct pair interrupted;
 static atomic_int refusals, admissions;
 
-/* Whatever the handler calls on a handle of its thread, which is in a call, is refused. */
+/* A handler's call on a handle that its thread is using in a call is refused. */
 static void call_in_handler(int signal) {
     (void)signal;
     datablock_write_slot out = {0};
@@ -546,19 +564,19 @@ static void a_handler_is_refused_while_its_thread_waits(void) {
 #ifdef TEST_INLINE
 static void interrupt_ourselves(const char *point) {
     (void)point;
-    check_at_point = NULL; /* the handler has its own way */
+    check_at_point = NULL; /* not in the handler itself */
     CHECK(raise(SIGUSR1) == 0);
     check_at_point = interrupt_ourselves;
 }
 
-/* At every crash point of inline code, which is where a signal could do harm. */
+/* At every crash point of inline code, where a signal could do harm. */
 static void a_handler_is_refused_in_inline_code(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
     for (int round = 0; round < 3; round++) {
         interrupted = open_pair("inline", 4, deliveries[round]);
         expect_signals();
         check_at_point = interrupt_ourselves;
-        for (uint64_t id = 0; id < 100; id++) { /* through scans */
+        for (uint64_t id = 0; id < 100; id++) { /* enough messages for scans */
             datablock_write_slot out;
             datablock_read_slot in;
             CHECK_OK(datablock_write_begin(interrupted.producer, 0, &out));
@@ -577,49 +595,32 @@ static void a_handler_is_refused_in_inline_code(void) {
 }
 #endif
 
-/* ---- Panics ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Panics ---------------------------------------------------------------------------------- */
 
 #define PANIC "DATABLOCK_TEST_PANIC"
 
-/* Only Go panics, so what provokes it goes through the library. What comes after it also meets the inline functions, where this is built with them. */
+/* Only Go panics, so the provoking calls go through the library. The calls after them also use the
+ * inline functions in builds with inline functions. */
 
-/* A panic inside costs the handle, which close still takes, and nothing else: not the process, not the block, not other handles. */
-static void panics_poison_the_handle(void) {
-    datablock_config config = ring_config(4);
-    datablock_producer producer;
-    setenv(PANIC, "producer.open", 1);
-    datablock_status status = datablock_producer_open("panic", &config, &producer);
-    unsetenv(PANIC);
-    if (status != DATABLOCK_E_PANIC) {
-        printf("    SKIPPED: this library was built without -tags crashpoints and cannot be made to panic\n");
-        CHECK_OK(status);
-        CHECK_OK(datablock_producer_close(producer));
-        return;
-    }
-    CHECK(strstr(datablock_error_detail(), "provoked at producer.open") && strstr(datablock_error_detail(), ".go:"));
-
-    struct pair pair = open_pair("panic", 4, DATABLOCK_LOSSLESS);
+static void panic_in_a_commit(datablock_producer producer) {
     datablock_write_slot out = {0};
-    datablock_read_slot in = {0};
-    CHECK_OK(datablock_write_begin(pair.producer, 0, &out));
+    CHECK_OK(datablock_write_begin(producer, 0, &out));
     setenv(PANIC, "producer.commit", 1);
-    CHECK_DETAIL(library.write_commit(pair.producer, &out, 1), DATABLOCK_E_PANIC, "provoked at producer.commit");
+    CHECK_DETAIL(library.write_commit(producer, &out, 1), DATABLOCK_E_PANIC, "provoked at producer.commit");
     unsetenv(PANIC);
-    CHECK_DETAIL(datablock_write_commit(pair.producer, &out, 1), DATABLOCK_E_PANIC, "provoked at producer.commit");
-    CHECK_STATUS(datablock_write_abort(pair.producer, &out), DATABLOCK_E_PANIC);
-    CHECK_STATUS(datablock_write_begin(pair.producer, 0, &out), DATABLOCK_E_PANIC);
-    CHECK_OK(datablock_producer_close(pair.producer));
-    check_dead_producer(pair.producer);
+    CHECK_DETAIL(datablock_write_commit(producer, &out, 1), DATABLOCK_E_PANIC, "provoked at producer.commit");
+    CHECK_STATUS(datablock_write_abort(producer, &out), DATABLOCK_E_PANIC);
+    CHECK_STATUS(datablock_write_begin(producer, 0, &out), DATABLOCK_E_PANIC);
+    CHECK_OK(datablock_producer_close(producer));
+    check_dead_producer(producer);
+}
 
-    CHECK_OK(datablock_producer_open("panic", &config, &pair.producer));
-    write_text(pair.producer, "the reader is unharmed");
-    CHECK_OK(datablock_read_begin(pair.consumer, 0, &in));
-    CHECK_OK(datablock_read_end(pair.consumer, &in));
+static void panics_of_consumers(const datablock_consumer_options *options) {
+    datablock_read_slot in = {0};
     static const char *const points[] = {"consumer.next", "consumer.read_at", "consumer.release"};
-    datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
     for (int i = 0; i < 3; i++) {
         datablock_consumer consumer;
-        CHECK_OK(datablock_consumer_open("panic", &options, &consumer));
+        CHECK_OK(datablock_consumer_open("panic", options, &consumer));
         setenv(PANIC, points[i], 1);
         CHECK_DETAIL(i == 0   ? library.read_begin(consumer, 0, &in)
                      : i == 1 ? datablock_read_at(consumer, 0, &in)
@@ -630,9 +631,9 @@ static void panics_poison_the_handle(void) {
         CHECK_OK(datablock_consumer_close(consumer));
         check_dead_consumer(consumer);
     }
-    setenv(PANIC, "consumer.open", 1);
-    CHECK_STATUS(datablock_consumer_open("panic", &options, &pair.consumer), DATABLOCK_E_PANIC);
+}
 
+static void panics_outside_of_handles(void) {
     char name[300];
     size_t count;
     SlotDiagnostic diagnostic;
@@ -652,10 +653,43 @@ static void panics_poison_the_handle(void) {
     setenv(PANIC, "recovery.writer", 1);
     CHECK(datablock_release_zombie_writer(name, 0) == RECOVERY_FAILED);
     setenv(PANIC, "recovery.cleanup", 1);
-    CHECK(datablock_cleanup_dead_consumers(name, 0) == -5 && strstr(datablock_error_detail(), "provoked at recovery.cleanup"));
+    CHECK(datablock_cleanup_dead_consumers(name, 0) == -5 &&
+          strstr(datablock_error_detail(), "provoked at recovery.cleanup"));
     unsetenv(PANIC);
+}
 
-    setenv(PANIC, "consumer.close", 1); /* then the handle ends, and its row with the process */
+/* A panic inside makes the handle unusable, except for its close. It has no effect on the
+ * process, the block and other handles. */
+static void panics_poison_the_handle(void) {
+    datablock_config config = ring_config(4);
+    datablock_producer producer;
+    setenv(PANIC, "producer.open", 1);
+    datablock_status status = datablock_producer_open("panic", &config, &producer);
+    unsetenv(PANIC);
+    if (status != DATABLOCK_E_PANIC) {
+        printf("    SKIPPED: this library was built without -tags crashpoints and cannot be made to panic\n");
+        CHECK_OK(status);
+        CHECK_OK(datablock_producer_close(producer));
+        return;
+    }
+    CHECK(strstr(datablock_error_detail(), "provoked at producer.open") && strstr(datablock_error_detail(), ".go:"));
+
+    struct pair pair = open_pair("panic", 4, DATABLOCK_LOSSLESS);
+    panic_in_a_commit(pair.producer);
+
+    datablock_read_slot in = {0};
+    CHECK_OK(datablock_producer_open("panic", &config, &pair.producer));
+    write_text(pair.producer, "the reader is unharmed");
+    CHECK_OK(datablock_read_begin(pair.consumer, 0, &in));
+    CHECK_OK(datablock_read_end(pair.consumer, &in));
+    datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
+    panics_of_consumers(&options);
+    setenv(PANIC, "consumer.open", 1);
+    CHECK_STATUS(datablock_consumer_open("panic", &options, &pair.consumer), DATABLOCK_E_PANIC);
+
+    panics_outside_of_handles();
+
+    setenv(PANIC, "consumer.close", 1); /* the handle ends, and the row ends with the process */
     CHECK_STATUS(datablock_consumer_close(pair.consumer), DATABLOCK_E_PANIC);
     unsetenv(PANIC);
     check_dead_consumer(pair.consumer);

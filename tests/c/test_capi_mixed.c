@@ -1,10 +1,12 @@
 /*
- * The three ways on the same handles: inline code, the C part of the library, and Go. They work on one private state, so what one of them changes the others must see. Random
- * calls go any of the three ways, and are compared with a model that knows the messages and what everybody holds; after each the private state and the shared words are looked at.
+ * Three ways to call on the same handles: inline code, the C part of the library, and Go. They
+ * share one private state, so each must see the changes of the others. Random calls use any of the
+ * three ways. A model knows the messages and the holds, and the results are compared with it. After
+ * each call the test checks the private state and the shared words.
  *
- * DATABLOCK_SEED=N repeats a run, which prints its seed; one that fails prints its last calls.
+ * A run prints its seed, and DATABLOCK_SEED=N repeats it. A failing run prints its last calls.
  */
-#define TEST_INLINE /* the plain names are inline here; `library` has the exported functions */
+#define TEST_INLINE /* the plain names are inline functions; `library` has the exported functions */
 #include "pair.h"
 
 #include <inttypes.h>
@@ -13,7 +15,7 @@
 
 enum { CALLS = 400000, BLOCKS = 40, READERS = 6, MAX_SLOTS = 128, MAX_CAPACITY = 100, TRACE = 30 };
 
-/* ---- Chance ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Chance ---------------------------------------------------------------------------------- */
 
 static uint64_t seed, chance;
 
@@ -25,14 +27,14 @@ static uint64_t mix(uint64_t z) {
 static uint32_t below(uint32_t n) { return (uint32_t)((mix(chance += UINT64_C(0x9e3779b97f4a7c15)) >> 32) % n); }
 static bool one_in(uint32_t n) { return below(n) == 0; }
 
-/* ---- Ways ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Ways ------------------------------------------------------------------------------------ */
 
 enum way { INLINE, EXPORTED, THROUGH_GO, WAYS };
 static const char *const way_names[WAYS] = {"inline", "exported", "go"};
 static enum way way;
-static uint64_t inline_done[5]; /* calls that inline code did by itself: without them this says nothing */
+static uint64_t inline_done[5]; /* calls that inline code completed alone; without them the test proves nothing */
 
-/* Where inline code has to give up the library goes on, in C or in Go. */
+/* When inline code has to leave a call to the library, this chooses C or Go. */
 static void choose_way(void) {
     static bool through_go;
     way = (enum way)below(WAYS);
@@ -43,7 +45,8 @@ static void choose_way(void) {
     }
 }
 
-/* Counts what inline code did by itself. It must do so (`must`) when nothing is out of the ordinary, whoever made the call before. */
+/* Counts the calls that inline code completed alone. `must`: nothing is unusual, so inline code
+ * must complete the call, independently of the previous call. */
 static void note(int what, bool done, bool must) {
     CHECK(done || !must);
     inline_done[what] += done;
@@ -53,15 +56,22 @@ static void *state_of(uint64_t handle) {
     return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
 }
 
-/* Whether there is something to do that is done now and then. If it was so when inline code looked, it is now. */
+/* True if housekeeping is due. If it was due when inline code checked, it still is. */
 static bool due(const datablock_inline_moment *m) {
     uint64_t now = __atomic_load_n(&m->now, __ATOMIC_RELAXED);
     return now != 0 ? now != m->seen : m->uses >= 1000 || check_now() * 1e9 - (double)m->seen >= 90e6;
 }
-static bool producer_due(datablock_producer producer) { return due(&((const datablock_inline_producer *)state_of(producer.handle))->moment); }
-static bool consumer_due(datablock_consumer consumer) { return due(&((const datablock_inline_consumer *)state_of(consumer.handle))->moment); }
+static bool producer_due(datablock_producer producer)
+{
+    return due(&((const datablock_inline_producer *)state_of(producer.handle))->moment);
+}
+static bool consumer_due(datablock_consumer consumer)
+{
+    return due(&((const datablock_inline_consumer *)state_of(consumer.handle))->moment);
+}
 
-static datablock_status call_claim(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *slot, bool must) {
+static datablock_status call_claim(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *slot,
+                                   bool must) {
     if (way != INLINE) {
         return library.write_begin(producer, timeout_ms, slot);
     }
@@ -69,7 +79,8 @@ static datablock_status call_claim(datablock_producer producer, int64_t timeout_
     note(0, done, must && !producer_due(producer));
     return done ? DATABLOCK_OK : datablock_write_begin(producer, timeout_ms, slot);
 }
-static datablock_status call_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length, bool must) {
+static datablock_status call_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length,
+                                    bool must) {
     if (way != INLINE) {
         return library.write_commit(producer, slot, length);
     }
@@ -85,7 +96,8 @@ static datablock_status call_abort(datablock_producer producer, const datablock_
     note(2, done, must);
     return done ? DATABLOCK_OK : datablock_write_abort(producer, slot);
 }
-static datablock_status call_read(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *slot, bool must) {
+static datablock_status call_read(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *slot,
+                                  bool must) {
     if (way != INLINE) {
         return library.read_begin(consumer, timeout_ms, slot);
     }
@@ -103,12 +115,12 @@ static datablock_status call_end(datablock_consumer consumer, const datablock_re
     return done ? DATABLOCK_OK : datablock_read_end(consumer, slot);
 }
 
-/* ---- The model -------------------------------------------------------------------------------------------------------------------- */
+/* ---- The model ------------------------------------------------------------------------------- */
 
 struct message {
     uint64_t salt;
     size_t length;
-    bool lost; /* an operator discarded it */
+    bool lost; /* an operator has discarded it */
 };
 
 struct hold {
@@ -124,10 +136,10 @@ struct reader {
     uint32_t max_pins, held;
     uint16_t tokens;
     uint64_t next, cursor, skipped, losses;
-    uint64_t read, bytes, missed, lost, timeouts; /* as in its row */
+    uint64_t read, bytes, missed, lost, timeouts; /* the expected figures of its row */
     struct hold holds[DATABLOCK_LAYOUT_MAX_PINS];
     datablock_read_slot ended;
-    uint64_t thread; /* that used the handle last */
+    uint64_t thread; /* the last user of the handle */
 };
 
 static const char block[] = "mixed";
@@ -136,14 +148,15 @@ static datablock_producer producer;
 static bool producing, claimed, fenced;
 static datablock_write_slot claim, last_claim;
 static uint64_t next_id, salts;
-static uint64_t written, bytes, aborted, timeouts, fences; /* as in the data file */
+static uint64_t written, bytes, aborted, timeouts, fences; /* the expected figures of the data file */
 static struct message ring[64];
 static struct reader readers[READERS];
 
-static uint64_t scans_before; /* what scan_epoch was ahead of the count of scans when the producer opened */
-static bool unpublished;      /* the last claim ended without a message: a fence that was meant for it may still come */
+static uint64_t scans_before; /* scan_epoch minus the count of scans at the open of the producer */
+/* The last claim ended without a message. A fence that was meant for it may still come. */
+static bool unpublished;
 
-/* A thread's first call on a handle that another one used last is not inline. */
+/* If another thread used the handle last, a thread's first call is not inline. */
 static uint64_t producer_thread;
 static _Thread_local char this_thread_is;
 static uint64_t this_thread(void) { return (uint64_t)(uintptr_t)&this_thread_is; }
@@ -166,7 +179,8 @@ static void fill(void *data, uint64_t id, uint64_t salt, size_t length) {
 
 static void check_content(const struct hold *hold) {
     for (size_t i = 0; i < hold->message.length; i++) {
-        CHECK(((const uint8_t *)hold->slot.data)[i] == (uint8_t)(content_word(hold->slot.id, hold->message.salt, i / 8) >> i % 8 * 8));
+        CHECK(((const uint8_t *)hold->slot.data)[i] == (uint8_t)(
+            content_word(hold->slot.id, hold->message.salt, i / 8) >> i % 8 * 8));
     }
 }
 
@@ -192,7 +206,7 @@ static uint32_t open_readers(void) {
     return n;
 }
 
-/* ---- What was done ------------------------------------------------------------------------------------------------------------------ */
+/* ---- The log of the calls -------------------------------------------------------------------- */
 
 static char trace[TRACE][160];
 static uint64_t calls;
@@ -209,7 +223,7 @@ static void print_trace(void) {
     }
 }
 
-/* ---- What must hold after each call ------------------------------------------------------------------------------------------------- */
+/* ---- Checks after each call ------------------------------------------------------------------ */
 
 /* Every slot is in one place: in the ring, claimed, free or retired. */
 static void check_producer(void) {
@@ -244,7 +258,8 @@ static void check_producer(void) {
     CHECK(datablock_inline_peek(data, DATABLOCK_LAYOUT_METRIC_TIMEOUTS) == timeouts);
     CHECK(datablock_inline_peek(data, DATABLOCK_LAYOUT_METRIC_FENCED) == fences);
     CHECK(datablock_inline_peek(data, DATABLOCK_LAYOUT_PRODUCER_WAITING) == 0);
-    CHECK(datablock_inline_peek(data, DATABLOCK_LAYOUT_SCAN_EPOCH) - datablock_inline_peek(data, DATABLOCK_LAYOUT_METRIC_SCANS) == scans_before);
+    CHECK(datablock_inline_peek(data, DATABLOCK_LAYOUT_SCAN_EPOCH) - datablock_inline_peek(data,
+        DATABLOCK_LAYOUT_METRIC_SCANS) == scans_before);
 }
 
 static void check_reader(const struct reader *r) {
@@ -258,7 +273,8 @@ static void check_reader(const struct reader *r) {
         CHECK(pin == (h->used && h->pinned ? h->slot + UINT64_C(1) : 0));
         for (int i = 0; h->used && i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
             const struct hold *held = &r->holds[i];
-            known |= held->used && held->slot.token == h->token && held->slot.id == h->id && held->slot.index == h->slot && held->in_order == h->in_order;
+            known |= held->used && held->slot.token == h->token && held->slot.id == h->id &&
+                held->slot.index == h->slot && held->in_order == h->in_order;
         }
         CHECK(known == (bool)h->used);
         used += h->used;
@@ -272,7 +288,7 @@ static void check_reader(const struct reader *r) {
     CHECK(datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS) == r->timeouts);
 }
 
-/* ---- Writing ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 static void open_producer(void) {
     TRACED("open the producer");
@@ -281,7 +297,8 @@ static void open_producer(void) {
     unpublished = false;
     producer_thread = this_thread();
     datablock_inline_producer *p = state_of(producer.handle);
-    scans_before = datablock_inline_peek(p->block.data, DATABLOCK_LAYOUT_SCAN_EPOCH) - datablock_inline_peek(p->block.data, DATABLOCK_LAYOUT_METRIC_SCANS);
+    scans_before = datablock_inline_peek(p->block.data,
+        DATABLOCK_LAYOUT_SCAN_EPOCH) - datablock_inline_peek(p->block.data, DATABLOCK_LAYOUT_METRIC_SCANS);
 }
 
 static void close_producer(void) {
@@ -334,15 +351,16 @@ static void write_begin(void) {
         CHECK(datablock_error_detail()[0] != '\0');
         return;
     }
-    CHECK(slot.id == next_id && slot.capacity == config.slot_size && slot.reserved == 0 && slot.index < config.slot_count + config.spare_slots);
+    CHECK(slot.id == next_id && slot.capacity == config.slot_size && slot.reserved == 0 &&
+          slot.index < config.slot_count + config.spare_slots);
     CHECK(datablock_error_detail()[0] == '\0');
-    memset(slot.data, 0xee, slot.capacity); /* over whatever somebody might still hold */
+    memset(slot.data, 0xee, slot.capacity); /* destroys a payload that a reader might still hold */
     claim = slot;
     claimed = true;
     fenced = unpublished = false;
 }
 
-/* Nobody has discarded what the claim is to overwrite. */
+/* True if no operator has discarded the message that the claim overwrites. */
 static bool entry_is_known(void) {
     const datablock_inline_producer *p = state_of(producer.handle);
     uint32_t place = (uint32_t)(next_id % config.slot_count);
@@ -350,14 +368,16 @@ static bool entry_is_known(void) {
 }
 
 static void write_commit(void) {
-    datablock_status want = !producing ? DATABLOCK_E_HANDLE : !claimed ? DATABLOCK_E_INVALID : fenced ? DATABLOCK_E_FENCED : DATABLOCK_OK;
+    datablock_status want = !producing ? DATABLOCK_E_HANDLE : !claimed ? DATABLOCK_E_INVALID : fenced
+        ? DATABLOCK_E_FENCED : DATABLOCK_OK;
     struct message message = {.salt = ++salts, .length = below((uint32_t)config.slot_size + 1)};
     datablock_write_slot slot = claim;
     TRACED("%s: commit %" PRIu64 " in slot %u%s", way_names[way], slot.id, slot.index, fenced ? ", fenced" : "");
     if (claimed) {
         fill(slot.data, slot.id, message.salt, message.length);
     }
-    CHECK_STATUS(call_commit(producer, &slot, message.length, same_thread(&producer_thread) && want == DATABLOCK_OK && entry_is_known()), want);
+    CHECK_STATUS(call_commit(producer, &slot, message.length,
+                             same_thread(&producer_thread) && want == DATABLOCK_OK && entry_is_known()), want);
     last_claim = slot;
     if (want == DATABLOCK_OK) {
         *message_of(next_id++) = message;
@@ -379,7 +399,7 @@ static void write_abort(void) {
     claimed = fenced = false;
 }
 
-/* ---- Reading ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
 static void open_reader(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
@@ -397,7 +417,8 @@ static void open_reader(void) {
     uint32_t most = config.spare_slots - 1 - pins;
     options.max_pins = 1 + below(most < DATABLOCK_LAYOUT_MAX_PINS ? most : DATABLOCK_LAYOUT_MAX_PINS);
     options.start = one_in(2) ? DATABLOCK_START_OLDEST : DATABLOCK_START_LATEST;
-    *r = (struct reader){.open = true, .delivery = (datablock_delivery)options.delivery, .max_pins = options.max_pins, .next = next_id};
+    *r = (struct reader){.open = true, .delivery = (datablock_delivery)options.delivery, .max_pins = options.max_pins,
+        .next = next_id};
     if (options.start == DATABLOCK_START_OLDEST) {
         r->next = oldest();
         r->may_jump = r->delivery == DATABLOCK_LOSSLESS;
@@ -405,7 +426,8 @@ static void open_reader(void) {
         r->next--;
     }
     r->cursor = r->next;
-    TRACED("open reader %d: delivery %u, start %u, %u pins", free_one, options.delivery, options.start, options.max_pins);
+    TRACED("open reader %d: delivery %u, start %u, %u pins", free_one, options.delivery, options.start,
+           options.max_pins);
     CHECK_OK(datablock_consumer_open(block, &options, &r->handle));
     r->thread = this_thread();
 }
@@ -416,7 +438,7 @@ static void close_reader(struct reader *r) {
     r->open = false;
 }
 
-/* What the next read gives, and moves the reader there. */
+/* Returns the expected result of the next read, and moves the model's reader. */
 static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *missed) {
     uint64_t n = config.slot_count;
     datablock_status nothing = producing ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_CLOSED;
@@ -440,7 +462,7 @@ static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *
     if (r->next < oldest()) {
         uint64_t to = oldest();
         if (r->delivery == DATABLOCK_LOSSLESS) {
-            CHECK(r->may_jump); /* a claim was open when it joined */
+            CHECK(r->may_jump); /* a claim was open at the join */
         } else {
             uint64_t further = r->losses++ * n / 8;
             to += further < n - 1 ? further : n - 1;
@@ -463,7 +485,8 @@ static datablock_status expected_read(struct reader *r, uint64_t *id, uint64_t *
     return DATABLOCK_OK;
 }
 
-/* Whether the producer has yet to learn of a LOSSLESS reader, or it holds what was overtaken before: until then it pins what it reads. */
+/* True if the producer has not acknowledged a LOSSLESS reader yet, or if the reader holds a
+ * message from that time. Until the acknowledgement the reader uses hazard pointers. */
 static bool unbound(const struct reader *r) {
     const datablock_inline_consumer *c = state_of(r->handle.handle);
     uint64_t cursor = c->next;
@@ -472,7 +495,8 @@ static bool unbound(const struct reader *r) {
             cursor = c->holds[i].id;
         }
     }
-    return c->join_epoch != 0 && (datablock_inline_peek(c->block.data, DATABLOCK_LAYOUT_JOIN_ACK) < c->join_epoch || cursor < oldest());
+    return c->join_epoch != 0 &&
+        (datablock_inline_peek(c->block.data, DATABLOCK_LAYOUT_JOIN_ACK) < c->join_epoch || cursor < oldest());
 }
 
 static bool read_is_inline(struct reader *r, datablock_status want, uint64_t id, uint64_t was) {
@@ -490,8 +514,9 @@ static bool read_is_inline(struct reader *r, datablock_status want, uint64_t id,
     }
 }
 
-/* A message that was just read. */
-static void check_slot(struct reader *r, const datablock_read_slot *slot, uint64_t id, uint64_t missed, bool in_order, bool pinned) {
+/* Checks a message that was just read. */
+static void check_slot(struct reader *r, const datablock_read_slot *slot, uint64_t id, uint64_t missed, bool in_order,
+                       bool pinned) {
     const datablock_inline_consumer *c = state_of(r->handle.handle);
     for (int i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
         CHECK(!c->holds[i].used || c->holds[i].token != slot->token || c->holds[i].pinned == pinned);
@@ -503,7 +528,8 @@ static void check_slot(struct reader *r, const datablock_read_slot *slot, uint64
     }
     struct hold *hold = &r->holds[k];
     *hold = (struct hold){.slot = *slot, .message = *message_of(id), .used = true, .in_order = in_order};
-    CHECK(slot->id == id && slot->length == hold->message.length && slot->missed == missed && slot->token == ++r->tokens);
+    CHECK(slot->id == id && slot->length == hold->message.length && slot->missed == missed &&
+          slot->token == ++r->tokens);
     CHECK((slot->timestamp_ns != 0) == ((config.flags & DATABLOCK_FLAG_TIMESTAMP) != 0));
     check_content(hold);
     r->held++;
@@ -519,7 +545,8 @@ static void read_begin(struct reader *r) {
     datablock_read_slot slot, untouched;
     memset(&slot, 0x5a, sizeof slot);
     untouched = slot;
-    TRACED("%s: reader %d reads from %" PRIu64 " on, timeout %d", way_names[way], (int)(r - readers), was, (int)timeout);
+    TRACED("%s: reader %d reads from %" PRIu64 " on, timeout %d", way_names[way], (int)(r - readers), was,
+           (int)timeout);
     bool pinned = r->delivery != DATABLOCK_LOSSLESS || unbound(r);
     CHECK_STATUS(call_read(r->handle, timeout, &slot, read_is_inline(r, want, id, was)), want);
     r->timeouts += want == DATABLOCK_E_TIMEOUT;
@@ -566,7 +593,8 @@ static void read_end(struct reader *r) {
     }
     bool same = same_thread(&r->thread);
     bool early = r->delivery == DATABLOCK_LOSSLESS && hold->in_order && hold->slot.id != first_in_order(r);
-    TRACED("%s: reader %d ends %" PRIu64 ", token %u", way_names[way], (int)(r - readers), hold->slot.id, hold->slot.token);
+    TRACED("%s: reader %d ends %" PRIu64 ", token %u", way_names[way], (int)(r - readers), hold->slot.id,
+           hold->slot.token);
     check_content(hold);
     CHECK_STATUS(call_end(r->handle, &hold->slot, same && !early), early ? DATABLOCK_E_INVALID : DATABLOCK_OK);
     if (early) {
@@ -580,9 +608,10 @@ static void read_end(struct reader *r) {
     }
 }
 
-/* ---- Operators ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Operators ------------------------------------------------------------------------------- */
 
-/* Ends the open claim as a forced recovery does, or comes too late for one that has ended. */
+/* Fences the open claim as a forced recovery does, or comes too late because the claim has
+ * ended. */
 static void fence(void) {
     datablock_inline_producer *p = state_of(producer.handle);
     if (!claimed && !unpublished) {
@@ -598,19 +627,20 @@ static void discard(void) {
     if (next_id == 0) {
         return;
     }
-    uint64_t id = one_in(2) ? oldest() : oldest() + below((uint32_t)(next_id - oldest())); /* the oldest is where those who were overtaken go on */
+    /* The oldest message is where overtaken readers continue. */
+    uint64_t id = one_in(2) ? oldest() : oldest() + below((uint32_t)(next_id - oldest()));
     TRACED("discard %" PRIu64, id);
     __atomic_fetch_or(&p->block.entries[id % config.slot_count], DATABLOCK_INLINE_LOST, __ATOMIC_SEQ_CST);
     message_of(id)->lost = true;
 }
 
-/* ---- Misuse ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Misuse ---------------------------------------------------------------------------------- */
 
 static void misuse_writes(void) {
     datablock_status none = producing ? DATABLOCK_E_INVALID : DATABLOCK_E_HANDLE;
     datablock_write_slot slot = claim;
     TRACED("%s: misused writes", way_names[way]);
-    producer_thread = 0; /* not every one of them gets as far as to the handle */
+    producer_thread = 0; /* some of the calls fail before they use the handle */
     switch (below(6)) {
     case 0:
         slot.id += 1 + below(3);
@@ -626,7 +656,7 @@ static void misuse_writes(void) {
         CHECK_STATUS(call_commit(producer, &slot, config.slot_size + 1 + below(1000), false), none);
         CHECK_STATUS(call_commit(producer, &slot, SIZE_MAX, false), none);
         break;
-    case 3: /* ended before: unless the same slot has the same id again, which is this claim */
+    case 3: /* a claim that has ended, unless the same slot has the same id again: then it is this claim */
         if (!claimed || last_claim.id != claim.id || last_claim.index != claim.index) {
             CHECK_STATUS(call_commit(producer, &last_claim, 0, false), none);
             CHECK_STATUS(call_abort(producer, &last_claim, false), none);
@@ -641,7 +671,8 @@ static void misuse_writes(void) {
     default:
         for (int i = 0; i < READERS; i++) {
             if (readers[i].handle.handle != 0) {
-                CHECK_STATUS(call_claim((datablock_producer){readers[i].handle.handle}, 0, &slot, false), DATABLOCK_E_HANDLE);
+                CHECK_STATUS(call_claim((datablock_producer){readers[i].handle.handle}, 0, &slot, false),
+                             DATABLOCK_E_HANDLE);
             }
         }
         CHECK_STATUS(call_commit((datablock_producer){producer.handle + 4}, &slot, 0, false), DATABLOCK_E_HANDLE);
@@ -684,9 +715,9 @@ static void use_closed(struct reader *r) {
     CHECK_STATUS(call_end(r->handle, &slot, false), DATABLOCK_E_HANDLE);
 }
 
-/* ---- A call ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- A call ---------------------------------------------------------------------------------- */
 
-static uint32_t eagerness; /* of the producer, in this phase */
+static uint32_t eagerness; /* how often the producer writes in this phase */
 
 static void write_something(void) {
     if (!producing) {
@@ -709,7 +740,7 @@ static void read_something(struct reader *r) {
     }
 }
 
-/* Somebody who is open, if there is one. */
+/* An open reader, if there is one. */
 static struct reader *some_reader(void) {
     uint32_t first = below(READERS);
     for (uint32_t i = 0; i < READERS; i++) {
@@ -743,7 +774,7 @@ static void do_something(void) {
     } else if (below(100) < eagerness && (expected_claim() != DATABLOCK_E_TIMEOUT || one_in(10))) {
         write_something();
     } else if (r->held == 0 && r->next == next_id && !one_in(10)) {
-        write_something(); /* nothing to read */
+        write_something(); /* there is nothing to read */
     } else {
         read_something(r);
     }
@@ -767,7 +798,7 @@ static void one_call(void) {
     }
 }
 
-/* Some calls are another thread's: handles go from thread to thread. */
+/* Another thread makes some of the calls: handles move from thread to thread. */
 static sem_t asked, answered;
 
 static void *help(void *unused) {
@@ -790,7 +821,8 @@ static void random_calls(void) {
     fflush(stdout);
     atexit(print_trace);
     pthread_t helper;
-    CHECK(sem_init(&asked, 0, 0) == 0 && sem_init(&answered, 0, 0) == 0 && pthread_create(&helper, NULL, help, NULL) == 0);
+    CHECK(sem_init(&asked, 0, 0) == 0 && sem_init(&answered, 0, 0) == 0 &&
+          pthread_create(&helper, NULL, help, NULL) == 0);
     for (int round = 0; round < (soak != NULL ? 100 : 1) * BLOCKS; round++) {
         alarm(60);
         config = ring_config(lengths[below(sizeof lengths / sizeof lengths[0])]);
@@ -823,7 +855,8 @@ static void random_calls(void) {
         }
         CHECK_OK(unlink_here(block));
     }
-    printf("    inline code did %" PRIu64 " claims, %" PRIu64 " commits, %" PRIu64 " aborts, %" PRIu64 " reads and %" PRIu64 " ends by itself\n", inline_done[0],
+    printf("    inline code did %" PRIu64 " claims, %" PRIu64 " commits, %" PRIu64 " aborts, %" PRIu64
+           " reads and %" PRIu64 " ends by itself\n", inline_done[0],
            inline_done[1], inline_done[2], inline_done[3], inline_done[4]);
     for (int i = 0; i < 5; i++) {
         CHECK(inline_done[i] > CALLS / 500);

@@ -1,4 +1,4 @@
-/* The C boundary where processes meet: fork, faults, files that are damaged while they are mapped. */
+/* The C boundary between processes: fork, faults, files that are damaged while they are mapped. */
 #include "pair.h"
 
 #include <fcntl.h>
@@ -31,15 +31,16 @@ static void check_next(datablock_consumer consumer, const char *text) {
 
 static void path_of(char path[300], const char *name) { snprintf(path, 300, "%s/%s", test_directory(), name); }
 
-/* ---- Children --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that says when it is done (`ready`) and lives until its parent writes to `leave`. */
+/* A child that reports when it has finished (`ready`), and lives until its parent writes to
+ * `leave`. */
 struct child {
     pid_t pid;
     int ready, leave;
 };
 
-/* Set in a process that is to be survived by its children: they live until their standard input ends. */
+/* Set in a process whose children outlive it: they live until their standard input ends. */
 static bool children_outlive_us;
 
 static struct child fork_child(void (*body)(void *), void *argument) {
@@ -64,14 +65,14 @@ static struct child fork_child(void (*body)(void *), void *argument) {
     return (struct child){.pid = pid, .ready = ready[0], .leave = leave[1]};
 }
 
-/* Whether the child got through its body. */
+/* True if the child has completed its body. */
 static bool child_ready(struct child *child) {
     struct pollfd wait = {.fd = child->ready, .events = POLLIN};
     char byte;
     return poll(&wait, 1, 30000) == 1 && read(child->ready, &byte, 1) == 1;
 }
 
-/* Lets the child end; whether it ended well. */
+/* Lets the child end. True if it ended with success. */
 static bool child_left(struct child *child) {
     int status;
     bool told = write(child->leave, "", 1) == 1;
@@ -80,7 +81,7 @@ static bool child_left(struct child *child) {
     return told && waitpid(child->pid, &status, 0) == child->pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* Starts this program once more, afresh, for one of the roles in main, with that standard input and output. */
+/* Starts this program again in one of the roles of main, with this standard input and output. */
 static pid_t start_role(const char *role, const char *name, int in, int out) {
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -93,7 +94,7 @@ static pid_t start_role(const char *role, const char *name, int in, int out) {
     return pid;
 }
 
-/* Runs a role to its end; how it ended. */
+/* Runs a role to its end, and returns its exit status. */
 static int run_role(const char *role, const char *name) {
     pid_t pid = start_role(role, name, STDIN_FILENO, STDOUT_FILENO);
     int status;
@@ -103,7 +104,7 @@ static int run_role(const char *role, const char *name) {
 
 /* The children of a process that has died. */
 struct orphans {
-    int stay, gone; /* they live while we keep the one, and the other ends with the last of them */
+    int stay, gone; /* the children live while `stay` is open; `gone` ends with the last of them */
 };
 
 /* The same for a role that forks children and is killed. */
@@ -131,7 +132,7 @@ static void end_orphans(struct orphans *orphans) {
     close(orphans->gone);
 }
 
-/* ---- Fork ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- Fork ------------------------------------------------------------------------------------ */
 
 #define FORKED(call) CHECK_DETAIL(call, DATABLOCK_E_FORKED, "forked")
 
@@ -140,7 +141,8 @@ struct handles {
     datablock_consumer consumer;
 };
 
-/* Every function of the library in a forked child: none hangs, and those that need no Go work. */
+/* Calls every function of the library in a forked child. None hangs, and functions without Go
+ * succeed. */
 static void use_everything(void *argument) {
     struct handles *parent = argument;
     datablock_config config;
@@ -199,7 +201,8 @@ static void check_parent_is_alive(struct handles *parent) {
     check_next(parent->consumer, "goes on");
 }
 
-/* A child changes nothing for its parent, while it lives and after it, and keeps nothing of it alive. */
+/* A child has no effect on its parent, during its life and afterwards, and keeps nothing of the
+ * parent alive. */
 static void forked_child(void) {
     struct handles parent = {open_producer("fork"), open_consumer("fork", DATABLOCK_LOSSLESS)};
     write_text(parent.producer, "before");
@@ -223,10 +226,11 @@ static void forked_child(void) {
     CHECK_OK(unlink_here("fork"));
 }
 
-/* The library was loaded, and nothing else was done with it: Go is there all the same, and did not come along. */
+/* The library was loaded and not used. Nevertheless the Go runtime runs in the parent, and not
+ * in the child. */
 static int fork_unused(void) {
     struct handles none = {{0}, {0}};
-    test_directory(); /* this process removes it, the child could not */
+    test_directory(); /* this process removes the directory; the child could not */
     struct child child = fork_child(use_everything, &none);
     return child_ready(&child) && child_left(&child) ? 0 : 1;
 }
@@ -236,7 +240,8 @@ static void fork_before_first_use(void) {
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
-/* A role: opens many blocks, with more locks than the first part of the fork handler's list holds, forks, and dies. */
+/* A role: opens many blocks, with more locks than the first part of the fork handler's list can
+ * have, forks, and dies. */
 enum { MANY = 200 };
 
 static void open_many(const char *directory, datablock_producer *producers) {
@@ -262,7 +267,8 @@ static int fork_and_die(const char *directory) {
     return raise(SIGKILL);
 }
 
-/* What a dead process held is free while its children live: they closed their copies of the locks. */
+/* The locks of a dead process are free while its children live, because the children have closed
+ * their copies. */
 static void children_keep_no_row_alive(void) {
     static datablock_producer producers[MANY];
     struct orphans orphans = run_dying_role("--fork-and-die", "");
@@ -300,7 +306,7 @@ static void *open_and_close(void *argument) {
     return NULL;
 }
 
-/* A role: forks children at any moment of another thread's opening and closing, and dies. */
+/* A role: forks children at random moments while another thread opens and closes, and dies. */
 static int fork_while_opening_and_die(const char *directory) {
     enum { CHILDREN = 40 };
     struct churn churn = {.directory = directory};
@@ -332,9 +338,9 @@ static void fork_while_opening(void) {
     }
 }
 
-/* ---- Faults ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Faults ---------------------------------------------------------------------------------- */
 
-/* A role: a consumer that does what it must not. */
+/* A role: a consumer that writes to a payload. */
 static int write_to_payload(const char *directory, const char *name) {
     datablock_consumer_options options;
     datablock_consumer consumer;
@@ -379,7 +385,7 @@ static void *wait_for_a_message(void *argument) {
     return &status;
 }
 
-/* A producer that does not touch what is missing notices it when it next looks at its files. */
+/* A producer that does not access the missing part detects it in its next housekeeping. */
 static bool claim_is_corrupt(datablock_producer producer) {
     datablock_write_slot out;
     datablock_status status = datablock_write_begin(producer, 0, &out);
@@ -392,7 +398,8 @@ static bool claim_is_corrupt(datablock_producer producer) {
     return true;
 }
 
-/* A file that is cut off under a running program: the library says so, again and again, and closing works and leaves nothing open. */
+/* A file is truncated under a running program. Every call reports it, and a close succeeds and
+ * leaves nothing open. */
 static void truncated_file(const char *name, const char *file, datablock_delivery delivery, off_t size) {
     int before = open_descriptors();
     struct handles handles = {open_producer(name), open_consumer(name, delivery)};
@@ -442,7 +449,8 @@ static void find_control(char path[600], const char *name) {
     bool found = false;
     for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         size_t length = strlen(name);
-        if (strncmp(entry->d_name, name, length) == 0 && entry->d_name[length] == '.' && strstr(entry->d_name, ".ctl") != NULL) {
+        if (strncmp(entry->d_name, name, length) == 0 && entry->d_name[length] == '.' &&
+            strstr(entry->d_name, ".ctl") != NULL) {
             CHECK(!found);
             found = true;
             snprintf(path, 600, "%s/%s", test_directory(), entry->d_name);
@@ -460,7 +468,7 @@ static void truncated_control_file(void) {
     truncated_file("control", path, DATABLOCK_ORDERED, 0);
 }
 
-/* The detail of a fault says what is to be done, and where. */
+/* The detail of a fault says what to do, and where. */
 static void fault_detail(void) {
     datablock_producer producer = open_producer("fault");
     datablock_write_slot out;
@@ -473,7 +481,7 @@ static void fault_detail(void) {
     CHECK(closed == DATABLOCK_OK || closed == DATABLOCK_E_CORRUPT);
 }
 
-/* ---- A producer that dies ---------------------------------------------------------------------------------------------------------- */
+/* ---- A producer that dies -------------------------------------------------------------------- */
 
 /* A role: writes one message and dies when its standard input ends. */
 static int write_and_die(const char *directory, const char *name) {
@@ -483,13 +491,13 @@ static int write_and_die(const char *directory, const char *name) {
     CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
     config.slot_count = 4;
     config.slot_size = 100;
-    config.directory = directory; /* the parent's: test_directory would make another one */
+    config.directory = directory; /* the parent's, because test_directory would make another one */
     CHECK_OK(datablock_producer_open(name, &config, &producer));
     write_text(producer, "the last words");
     return write(STDOUT_FILENO, "", 1) == 1 && read(STDIN_FILENO, &byte, 1) == 0 ? raise(SIGKILL) : 1;
 }
 
-/* What a poll says of the producer: that it has gone, and no longer when it has come back. */
+/* A poll reports that the producer has died, until there is a new producer. */
 static void polls_of_a_producer_that_goes_and_comes(void) {
     for (int round = 0; round < 3; round++) {
         char name[16];
@@ -520,7 +528,7 @@ static void polls_of_a_producer_that_goes_and_comes(void) {
         write_text(successor, "back");
         CHECK_OK(datablock_read_begin(consumer, 5000, &slot));
         CHECK_OK(datablock_read_end(consumer, &slot));
-        double later = check_now() + 0.05; /* that there is no producer may be a hundredth of a second old */
+        double later = check_now() + 0.05; /* the library caches the absence of a producer for 10 ms */
         WAIT_UNTIL(check_now() > later, 5);
         for (int i = 0; i < 40; i++) {
             CHECK_STATUS(datablock_read_begin(consumer, 0, &slot), DATABLOCK_E_TIMEOUT);

@@ -1,6 +1,7 @@
 /*
- * What belongs to the host's process as a whole, and stays as the host has it: its descriptors, its limits, its environment, its children. A scenario that needs a process with other limits, or other
- * descriptors, starts this program once more, in one of the roles in main.
+ * Properties of the host's process that the library must not change: its descriptors, its limits,
+ * its environment, its children. A scenario that needs a process with other limits or descriptors
+ * starts this program again in one of the roles of main.
  */
 #include "pair.h"
 
@@ -19,7 +20,7 @@
 #include <sys/wait.h>
 
 #if defined(__SANITIZE_ADDRESS__)
-#define SANITIZED true /* its own mappings fit under no limit */
+#define SANITIZED true /* the sanitizer's own mappings exceed every limit */
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define SANITIZED true
@@ -29,11 +30,12 @@
 #define SANITIZED false
 #endif
 
-enum { MOST = 1024 }; /* descriptors that are looked at */
+enum { MOST = 1024 }; /* the number of checked descriptors */
 
-/* ---- Roles: this program once more ------------------------------------------------------------------------------------------------ */
+/* ---- Roles: this program once more ----------------------------------------------------------- */
 
-/* The exit status of a process that runs a role, prepared before it begins; 128 + n where a signal ended it. */
+/* Runs a role in a process, after `prepare`. Returns its exit status, or 128 + n if signal n ended
+ * it. */
 static int run_role(const char *role, const char *argument, void (*prepare)(const char *)) {
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -49,7 +51,10 @@ static int run_role(const char *role, const char *argument, void (*prepare)(cons
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
-static void set_limit(int resource, rlim_t soft, rlim_t hard) { CHECK(setrlimit(resource, &(struct rlimit){soft, hard}) == 0); }
+static void set_limit(int resource, rlim_t soft, rlim_t hard)
+{
+    CHECK(setrlimit(resource, &(struct rlimit){soft, hard}) == 0);
+}
 
 static int files_left(void) {
     int count = 0;
@@ -62,7 +67,7 @@ static int files_left(void) {
     return count;
 }
 
-/* ---- Everything that the library can do ------------------------------------------------------------------------------------------- */
+/* ---- Everything that the library can do ------------------------------------------------------ */
 
 static void use_everything(const char *name) {
     char path[512], registry[512], file[600];
@@ -86,7 +91,8 @@ static void use_everything(const char *name) {
         write_text(pair.producer, "text");
     }
     datablock_write_slot write;
-    CHECK_STATUS(datablock_write_begin(pair.producer, 250, &write), DATABLOCK_E_TIMEOUT); /* held up long enough for whatever a patient producer does */
+    /* The backpressure is long enough for every step of a waiting producer. */
+    CHECK_STATUS(datablock_write_begin(pair.producer, 250, &write), DATABLOCK_E_TIMEOUT);
     SlotDiagnostic diagnostics[64];
     size_t count;
     CHECK(datablock_diagnose_all_slots(path, diagnostics, 64, &count) == 0);
@@ -111,19 +117,20 @@ static void use_everything(const char *name) {
     CHECK_OK(datablock_unlink(path, 0));
 }
 
-/* ---- Descriptors ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Descriptors ----------------------------------------------------------------------------- */
 
 static bool is_open(int fd) { return fcntl(fd, F_GETFD) != -1; }
 
-/* Which descriptors there are. */
+/* Records the open descriptors. */
 static void note_descriptors(bool there[MOST]) {
-    (void)datablock_is_process_alive(1); /* Go is up: as it starts it reads a file of its control group */
+    (void)datablock_is_process_alive(1); /* Go has started: at its start it reads a file of its control group */
     for (int fd = 0; fd < MOST; fd++) {
         there[fd] = is_open(fd);
     }
 }
 
-/* Ends the program if there is a descriptor that was not there before, and is not of a file in the test directory. Of those there may be `kept`. */
+/* Ends the program if there is a new descriptor of a file outside of the test directory. Up to
+ * `kept` descriptors of files in the test directory are allowed. */
 static void check_descriptors(const bool before[MOST], int kept) {
     for (int fd = 0; fd < MOST; fd++) {
         if (is_open(fd) == before[fd]) {
@@ -134,12 +141,14 @@ static void check_descriptors(const bool before[MOST], int kept) {
         ssize_t length = readlink(link, target, sizeof target - 1);
         target[length < 0 ? 0 : length] = '\0';
         if (before[fd] || fd < 3 || strncmp(target, test_directory(), strlen(test_directory())) != 0 || kept-- == 0) {
-            check_failed(__FILE__, __LINE__, "descriptor %d was %s, and leads to \"%s\" now", fd, before[fd] ? "open" : "closed", target);
+            check_failed(__FILE__, __LINE__, "descriptor %d was %s, and leads to \"%s\" now", fd,
+                         before[fd] ? "open" : "closed", target);
         }
     }
 }
 
-/* Go's own reasons to open its poller: what its collector gives back to the system, and timers. So there has to be something to collect. */
+/* Go opens its poller for timers, and when its garbage collector returns memory to the system.
+ * So there must be garbage. */
 static void make_garbage(void) {
     char path[512];
     snprintf(path, sizeof path, "%s/there is no such block", test_directory());
@@ -164,7 +173,8 @@ static void role_no_poller(void) {
     use_everything("calls");
     check_descriptors(before, 0);
     make_garbage();
-    for (double end = check_now() + 0.5; check_now() < end;) { /* what collects is awake for a while after it has collected */
+    /* The collector's threads stay active for a while after a collection. */
+    for (double end = check_now() + 0.5; check_now() < end;) {
         use_everything("calls");
         check_descriptors(before, 0);
     }
@@ -176,7 +186,8 @@ static void role_no_poller(void) {
 
 static void no_poller(void) { CHECK(run_role("no_poller", "", NULL) == 0); }
 
-/* Standard streams that do not block, as under Node.js: package os of Go has its poller look after them. */
+/* Non-blocking standard streams, as under Node.js: Go's package os would register them with its
+ * poller. */
 static void streams_do_not_block(const char *argument) {
     (void)argument;
     int ends[2];
@@ -197,7 +208,7 @@ static void role_closed_streams(void) {
     bool before[MOST];
     note_descriptors(before);
     if (before[0] || before[1] || before[2]) {
-        _exit(3); /* there is nowhere to print to */
+        _exit(3); /* there is no open stream for a message */
     }
     struct pair pair = open_pair("streams", 4, DATABLOCK_LOSSLESS);
     for (int fd = 0; fd < 3; fd++) {
@@ -217,7 +228,7 @@ static void role_closed_streams(void) {
 
 static void closed_streams(void) { CHECK(run_role("closed_streams", "", close_streams) == 0); }
 
-/* A file of the host's, which has its number in it. */
+/* A file of the host, which contains its number. */
 struct own_file {
     int fd;
     ino_t inode;
@@ -228,7 +239,8 @@ static struct own_file open_own(int number) {
     snprintf(path, sizeof path, "%s/.own", test_directory());
     struct own_file file = {.fd = open(path, O_CREAT | O_TRUNC | O_RDWR, 0600)};
     struct stat info;
-    CHECK(file.fd >= 0 && fstat(file.fd, &info) == 0 && unlink(path) == 0 && write(file.fd, &number, sizeof number) == sizeof number);
+    CHECK(file.fd >= 0 && fstat(file.fd, &info) == 0 && unlink(path) == 0 &&
+          write(file.fd, &number, sizeof number) == sizeof number);
     file.inode = info.st_ino;
     return file;
 }
@@ -245,12 +257,12 @@ static void check_own(struct own_file file, int number) {
     FILE *lines = fopen(information, "r");
     CHECK(lines != NULL);
     while (fgets(text, sizeof text, lines) != NULL) {
-        CHECK(strncmp(text, "lock:", 5) != 0); /* the library has not locked it either */
+        CHECK(strncmp(text, "lock:", 5) != 0); /* the library must not have locked it either */
     }
     fclose(lines);
 }
 
-/* As a program does that becomes a daemon. */
+/* Closes all descriptors, like a program that becomes a daemon. */
 static void close_descriptors(void) {
     for (int fd = 3; fd < 256; fd++) {
         close(fd);
@@ -273,14 +285,16 @@ static void closed_and_reused(void) {
         datablock_write_slot write;
         datablock_read_slot read;
         datablock_status status = DATABLOCK_OK;
-        WAIT_UNTIL((status = datablock_write_begin(pair.producer, 0, &write)) != DATABLOCK_OK || datablock_write_abort(pair.producer, &write) != DATABLOCK_OK, 10);
+        WAIT_UNTIL((status = datablock_write_begin(pair.producer, 0, &write)) != DATABLOCK_OK ||
+                   datablock_write_abort(pair.producer, &write) != DATABLOCK_OK, 10);
         CHECK(status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL);
         CHECK_DETAIL(datablock_write_begin(pair.producer, 0, &write), DATABLOCK_E_SYSTEM, lost); /* and so it stays */
         CHECK_DETAIL(datablock_read_begin(pair.consumer, 5000, &read), DATABLOCK_E_SYSTEM, lost);
         for (int i = 0; i < 30 * reuse; i++) {
             check_own(own[i], i);
         }
-        /* The same numbers for the same file: only the library knows that they are another handle's. */
+        /* The same numbers for the same file. Only the library knows that they belong to another
+         * handle. */
         datablock_producer producer;
         datablock_consumer consumer;
         datablock_config config = ring_config(4);
@@ -308,7 +322,7 @@ static void closed_and_reused(void) {
     }
 }
 
-/* A forked child closes its copies of the locks, and not what has their numbers. */
+/* A forked child closes its copies of the locks, but not other files with the same numbers. */
 static void forked_after_reuse(void) {
     struct pair pair = open_pair("child", 4, DATABLOCK_LOSSLESS);
     close_descriptors();
@@ -348,12 +362,165 @@ static void *wait_for_long(void *argument) {
     datablock_read_slot read;
     datablock_write_slot write;
     atomic_store(&waiter->begun, true);
-    waiter->status = waiter->writes ? datablock_write_begin(waiter->pair->producer, 20000, &write) : datablock_read_begin(waiter->pair->consumer, 20000, &read);
+    waiter->status = waiter->writes ? datablock_write_begin(waiter->pair->producer, 20000, &write)
+        : datablock_read_begin(waiter->pair->consumer, 20000, &read);
     snprintf(waiter->detail, sizeof waiter->detail, "%s", datablock_error_detail());
     return NULL;
 }
 
-/* Whatever the host closes and opens, none of its files is touched, and every call says what is true. */
+enum { OWN = 24 };
+
+/* A host that closes and opens descriptors at random, and the participants of its block. */
+struct closer {
+    struct own_file own[OWN];
+    int count;
+    struct pair pair;
+    datablock_config config;
+    datablock_consumer_options options;
+    bool closed, has_producer, has_consumer, waits;
+    pthread_t thread;
+    struct waiter waiter;
+};
+
+/* True if the error says that the host has closed the library's descriptors. */
+static bool is_lost(const struct closer *c, datablock_status status, const char *detail) {
+    return c->closed && status == DATABLOCK_E_SYSTEM && strstr(detail, lost) != NULL;
+}
+
+static void random_path(char path[512]) { snprintf(path, 512, "%s/random", test_directory()); }
+
+static void open_one(struct closer *c, bool producer) {
+    if (producer && !c->has_producer) {
+        datablock_status status = datablock_producer_open("random", &c->config, &c->pair.producer);
+        CHECK(status == DATABLOCK_OK);
+        c->has_producer = true;
+    }
+    if (!producer && !c->has_consumer && c->has_producer) {
+        CHECK_OK(datablock_consumer_open("random", &c->options, &c->pair.consumer));
+        c->has_consumer = true;
+    }
+}
+
+static void write_one(struct closer *c) {
+    if (!c->has_producer || c->waits) {
+        return;
+    }
+    datablock_write_slot write;
+    datablock_status status = datablock_write_begin(c->pair.producer, rand() % 3, &write);
+    if (status == DATABLOCK_OK) {
+        status = datablock_write_commit(c->pair.producer, &write, 8);
+    }
+    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT || is_lost(c, status, datablock_error_detail()));
+}
+
+static void read_one(struct closer *c) {
+    if (!c->has_consumer || c->waits) {
+        return;
+    }
+    datablock_read_slot read;
+    datablock_status status = datablock_read_begin(c->pair.consumer, rand() % 3, &read);
+    if (status == DATABLOCK_OK) {
+        status = datablock_read_end(c->pair.consumer, &read);
+    }
+    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER ||
+          is_lost(c, status, datablock_error_detail()));
+}
+
+static void start_waiting(struct closer *c) {
+    if (c->has_producer && c->has_consumer && !c->waits && rand() % 4 == 0) {
+        c->waiter = (struct waiter){.pair = &c->pair};
+        c->waits = true;
+        CHECK(pthread_create(&c->thread, NULL, wait_for_long, &c->waiter) == 0);
+        WAIT_UNTIL(atomic_load(&c->waiter.begun), 10);
+    }
+}
+
+static void diagnose_one(const struct closer *c) {
+    SlotDiagnostic slots[64];
+    size_t found;
+    char path[512];
+    random_path(path);
+    if (c->has_producer && !c->waits) {
+        CHECK(datablock_diagnose_all_slots(path, slots, 64, &found) == 0);
+    }
+}
+
+static void close_everything(struct closer *c) {
+    if (!c->has_producer || rand() % 4 != 0) {
+        return;
+    }
+    /* The waiter most likely sleeps by now. During its housekeeping it has no open descriptors but
+     * those that it keeps. */
+    if (c->waits) {
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
+    }
+    for (int i = 0; i < c->count; i++) {
+        check_own(c->own[i], i);
+    }
+    close_descriptors();
+    c->closed = true;
+    c->count = 0;
+    for (int wanted = rand() % OWN; c->count < wanted; c->count++) {
+        c->own[c->count] = open_own(c->count);
+    }
+}
+
+static void random_step(struct closer *c) {
+    switch (rand() % 9) {
+    case 0:
+        open_one(c, true);
+        break;
+    case 1:
+        open_one(c, false);
+        break;
+    case 2:
+    case 3:
+        write_one(c);
+        break;
+    case 4:
+    case 5:
+        read_one(c);
+        break;
+    case 6:
+        start_waiting(c);
+        break;
+    case 7:
+        diagnose_one(c);
+        break;
+    case 8:
+        close_everything(c);
+        break;
+    }
+}
+
+static void end_round(struct closer *c) {
+    for (int i = 0; i < c->count; i++) {
+        check_own(c->own[i], i);
+    }
+    if (c->has_consumer) {
+        CHECK_OK(datablock_consumer_close(c->pair.consumer));
+    }
+    if (c->waits) {
+        CHECK(pthread_join(c->thread, NULL) == 0);
+        datablock_status status = c->waiter.status;
+        CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_CLOSED || status == DATABLOCK_E_HANDLE ||
+              is_lost(c, status, c->waiter.detail));
+    }
+    if (c->has_producer) {
+        CHECK_OK(datablock_producer_close(c->pair.producer));
+        char path[512];
+        random_path(path);
+        CHECK_OK(datablock_unlink(path, 0));
+    }
+    for (int i = 0; i < c->count; i++) {
+        check_own(c->own[i], i);
+        close(c->own[i].fd);
+    }
+    CHECK(open_descriptors() == 0 && files_left() == 0);
+}
+
+/* The host closes and opens descriptors at random. The library touches none of the host's files,
+ * and every call returns the right status. */
 static void closed_at_random(void) {
     const char *rounds_asked = getenv("DATABLOCK_TEST_ROUNDS");
     int rounds = rounds_asked != NULL ? atoi(rounds_asked) : 40;
@@ -361,116 +528,16 @@ static void closed_at_random(void) {
     printf("seed %u\n", seed);
     srand(seed);
     for (int round = 0; round < rounds; round++) {
-        enum { OWN = 24 };
-        struct own_file own[OWN];
-        int count = 0;
-        struct pair pair = {.name = "random"};
-        datablock_config config = ring_config(4);
-        datablock_consumer_options options = options_here(rand() % 2 ? DATABLOCK_LOSSLESS : DATABLOCK_ORDERED);
-        datablock_write_slot write;
-        datablock_read_slot read;
-        bool closed = false, has_producer = false, has_consumer = false;
-        pthread_t thread;
-        struct waiter waiter = {0};
-        bool waits = false;
+        struct closer c = {.pair = {.name = "random"}, .config = ring_config(4)};
+        c.options = options_here(rand() % 2 ? DATABLOCK_LOSSLESS : DATABLOCK_ORDERED);
         for (int step = 0; step < 30; step++) {
-            switch (rand() % 9) {
-            case 0:
-                if (!has_producer) {
-                    datablock_status status = datablock_producer_open("random", &config, &pair.producer);
-                    CHECK(status == DATABLOCK_OK);
-                    has_producer = true;
-                }
-                break;
-            case 1:
-                if (!has_consumer && has_producer) {
-                    CHECK_OK(datablock_consumer_open("random", &options, &pair.consumer));
-                    has_consumer = true;
-                }
-                break;
-            case 2:
-            case 3:
-                if (has_producer && !waits) {
-                    datablock_status status = datablock_write_begin(pair.producer, rand() % 3, &write);
-                    if (status == DATABLOCK_OK) {
-                        status = datablock_write_commit(pair.producer, &write, 8);
-                    }
-                    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT || (closed && status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL));
-                }
-                break;
-            case 4:
-            case 5:
-                if (has_consumer && !waits) {
-                    datablock_status status = datablock_read_begin(pair.consumer, rand() % 3, &read);
-                    if (status == DATABLOCK_OK) {
-                        status = datablock_read_end(pair.consumer, &read);
-                    }
-                    CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER ||
-                          (closed && status == DATABLOCK_E_SYSTEM && strstr(datablock_error_detail(), lost) != NULL));
-                }
-                break;
-            case 6:
-                if (has_producer && has_consumer && !waits && rand() % 4 == 0) {
-                    waiter = (struct waiter){.pair = &pair};
-                    waits = true;
-                    CHECK(pthread_create(&thread, NULL, wait_for_long, &waiter) == 0);
-                    WAIT_UNTIL(atomic_load(&waiter.begun), 10);
-                }
-                break;
-            case 7: {
-                SlotDiagnostic slots[64];
-                size_t found;
-                char path[512];
-                snprintf(path, sizeof path, "%s/random", test_directory());
-                if (has_producer && !waits) {
-                    CHECK(datablock_diagnose_all_slots(path, slots, 64, &found) == 0);
-                }
-                break;
-            }
-            case 8:
-                if (has_producer && rand() % 4 == 0) {
-                    if (waits) { /* it sleeps by now, most likely; while it looks around it has no descriptor open but those that it keeps */
-                        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-                    }
-                    for (int i = 0; i < count; i++) {
-                        check_own(own[i], i);
-                    }
-                    close_descriptors();
-                    closed = true;
-                    count = 0;
-                    for (int wanted = rand() % OWN; count < wanted; count++) {
-                        own[count] = open_own(count);
-                    }
-                }
-                break;
-            }
+            random_step(&c);
         }
-        for (int i = 0; i < count; i++) {
-            check_own(own[i], i);
-        }
-        if (has_consumer) {
-            CHECK_OK(datablock_consumer_close(pair.consumer));
-        }
-        if (waits) {
-            CHECK(pthread_join(thread, NULL) == 0);
-            CHECK(waiter.status == DATABLOCK_OK || waiter.status == DATABLOCK_E_CLOSED || waiter.status == DATABLOCK_E_HANDLE ||
-                  (closed && waiter.status == DATABLOCK_E_SYSTEM && strstr(waiter.detail, lost) != NULL));
-        }
-        if (has_producer) {
-            CHECK_OK(datablock_producer_close(pair.producer));
-            char path[512];
-            snprintf(path, sizeof path, "%s/random", test_directory());
-            CHECK_OK(datablock_unlink(path, 0));
-        }
-        for (int i = 0; i < count; i++) {
-            check_own(own[i], i);
-            close(own[i].fd);
-        }
-        CHECK(open_descriptors() == 0 && files_left() == 0);
+        end_round(&c);
     }
 }
 
-/* ---- Limits ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Limits ---------------------------------------------------------------------------------- */
 
 static void limit_files(const char *argument) { set_limit(RLIMIT_NOFILE, 512, (rlim_t)atoi(argument)); }
 
@@ -484,10 +551,10 @@ static void role_file_limit_is_left(void) {
 
 static void file_limit_is_left(void) { CHECK(run_role("file_limit_is_left", "4096", limit_files) == 0); }
 
-/* No descriptor is left at any of the places where one is needed. */
+/* Every step that needs a descriptor finds none free. */
 static void role_no_descriptors(void) {
     struct rlimit limit = {.rlim_cur = 0};
-    struct pair pair = open_pair("first", 4, DATABLOCK_LOSSLESS); /* whatever is loaded later */
+    struct pair pair = open_pair("first", 4, DATABLOCK_LOSSLESS); /* loads everything that is loaded later */
     close_pair(&pair);
     CHECK_OK(unlink_here("first"));
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
@@ -535,7 +602,7 @@ static void role_file_size(void) {
         CHECK_OK(datablock_schema_parse("schema Host 1.0.0 { x: u64; }", &schema));
         CHECK_DETAIL(datablock_schema_register(&schema, registry), DATABLOCK_E_NO_SPACE, "RLIMIT_FSIZE");
         datablock_schema_free(&schema);
-        CHECK(rmdir(registry) == 0); /* nothing is left there */
+        CHECK(rmdir(registry) == 0); /* nothing is left in it */
     }
 }
 
@@ -545,9 +612,9 @@ static void file_size(void) {
     CHECK(run_role("file_size", "1048576", limit_file_size) == 0);
 }
 
-/* The address space that is left, in the role, for a block: from nothing to plenty. */
+/* The free address space of the role for a block: from nothing to plenty. */
 static void role_address_space(void) {
-    use_everything("warm"); /* Go has what it needs */
+    use_everything("warm"); /* Go has all its memory after this */
     rlim_t used = 0;
     FILE *sizes = fopen("/proc/self/statm", "r");
     unsigned long pages;
@@ -557,13 +624,13 @@ static void role_address_space(void) {
     struct rlimit limit;
     CHECK(getrlimit(RLIMIT_AS, &limit) == 0);
     datablock_config config = ring_config(4);
-    config.slot_size = 8 << 20; /* times more than 16, with the spare ones */
+    config.slot_size = 8 << 20; /* for more than 16 slots, with the spare ones */
     datablock_producer producer;
-    set_limit(RLIMIT_AS, used + (128 << 20), limit.rlim_max); /* Go has room; the block has none */
+    set_limit(RLIMIT_AS, used + (128 << 20), limit.rlim_max); /* enough for Go, but not for the block */
     CHECK_DETAIL(datablock_producer_open("space", &config, &producer), DATABLOCK_E_SYSTEM, "RLIMIT_AS");
     CHECK(files_left() == 0);
     set_limit(RLIMIT_AS, limit.rlim_max, limit.rlim_max);
-    config.slot_size = 64; /* the machine's memory is not the question */
+    config.slot_size = 64; /* the machine has enough memory for this */
     CHECK_OK(datablock_producer_open("space", &config, &producer));
     CHECK_OK(datablock_producer_close(producer));
     CHECK_OK(unlink_here("space"));
@@ -575,17 +642,24 @@ static void address_space(void) {
     }
 }
 
-/* A filter that refuses one system call, with that error; of a call that is many, only where the argument of that index is `value`. */
+/* A filter that refuses one system call with this error. For a multiplexed call it refuses only
+ * calls whose argument with this index is `value`. */
 struct refusal {
     long call;
-    int argument; /* -1: whatever its arguments are */
+    int argument; /* -1: with any arguments */
     unsigned value;
-    const char *named; /* what the error has to say; NULL: there is none, because the library does without */
+    const char *named; /* the text of the error; NULL: no error, because the library has a replacement */
 };
 
 static const struct refusal refusals[] = {
-    {SYS_fallocate, -1, 0, "fallocate"}, {SYS_fchmod, -1, 0, "fchmod"},      {SYS_fcntl, 1, F_OFD_SETLK, "fcntl"}, {SYS_madvise, 2, 10 /* MADV_DONTFORK */, NULL},
-    {SYS_madvise, 2, 18 /* MADV_WIPEONFORK */, NULL}, {SYS_renameat2, -1, 0, NULL}, {SYS_fstatfs, -1, 0, NULL},   {SYS_getrandom, -1, 0, NULL},
+    {SYS_fallocate, -1, 0, "fallocate"},
+    {SYS_fchmod, -1, 0, "fchmod"},
+    {SYS_fcntl, 1, F_OFD_SETLK, "fcntl"},
+    {SYS_madvise, 2, 10 /* MADV_DONTFORK */, NULL},
+    {SYS_madvise, 2, 18 /* MADV_WIPEONFORK */, NULL},
+    {SYS_renameat2, -1, 0, NULL},
+    {SYS_fstatfs, -1, 0, NULL},
+    {SYS_getrandom, -1, 0, NULL},
 };
 enum { REFUSALS = sizeof refusals / sizeof *refusals };
 static const int refusal_errors[] = {EPERM, ENOSYS};
@@ -597,13 +671,16 @@ static void refuse_call(const char *argument) {
     struct sock_filter filter[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (__u32)r->call, 0, 3),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, (__u32)(offsetof(struct seccomp_data, args) + (any ? 0 : 8 * (size_t)r->argument))), /* its low half: little-endian */
+        /* the low half of the argument: little-endian */
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+                 (__u32)(offsetof(struct seccomp_data, args) + (any ? 0 : 8 * (size_t)r->argument))),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, r->value, 0, any ? 0 : 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (__u32)error),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
-    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &(struct sock_fprog){sizeof filter / sizeof *filter, filter}) == 0);
+    CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER,
+                &(struct sock_fprog){sizeof filter / sizeof *filter, filter}) == 0);
 }
 
 static void role_refused(const char *argument) {
@@ -627,19 +704,21 @@ static void refused(void) {
         char argument[16];
         snprintf(argument, sizeof argument, "%d", which);
         if (run_role("refused", argument, refuse_call) != 0) {
-            check_failed(__FILE__, __LINE__, "refusal %d, with error %d", which % REFUSALS, refusal_errors[which / REFUSALS]);
+            check_failed(__FILE__, __LINE__, "refusal %d, with error %d", which % REFUSALS,
+                         refusal_errors[which / REFUSALS]);
         }
     }
 }
 
-/* ---- The environment -------------------------------------------------------------------------------------------------------------- */
+/* ---- The environment ------------------------------------------------------------------------- */
 
 static void role_environment(void) {
     char data[512], home[512], path[700];
     snprintf(data, sizeof data, "%s/data", test_directory());
     snprintf(home, sizeof home, "%s/home", test_directory());
     datablock_schema schema, found;
-    CHECK_OK(datablock_schema_parse("schema Host 1.0.0 { x: u64; }", &schema)); /* Go has its copy of the environment by now */
+    /* Go has made its copy of the environment by now. */
+    CHECK_OK(datablock_schema_parse("schema Host 1.0.0 { x: u64; }", &schema));
     CHECK(unsetenv("DATABLOCK_SCHEMAS") == 0 && setenv("XDG_DATA_HOME", data, 1) == 0 && setenv("HOME", home, 1) == 0);
     CHECK_OK(datablock_schema_register(&schema, NULL));
     snprintf(path, sizeof path, "%s/datablock/schemas/Host@1.0.0.schema", data);
@@ -663,9 +742,9 @@ static void environment(void) {
     CHECK(system(command) == 0);
 }
 
-/* ---- Other processes -------------------------------------------------------------------------------------------------------------- */
+/* ---- Other processes ------------------------------------------------------------------------- */
 
-/* Makes a child behind the back of the handlers of fork, prints its pid, and dies. */
+/* Makes a child without running the fork handlers, prints its pid, and dies. */
 static void leave_a_child(void) {
     long child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
     CHECK(child >= 0);
@@ -675,7 +754,7 @@ static void leave_a_child(void) {
         if (datablock_consumer_open("heir", &options, &consumer) != DATABLOCK_E_FORKED) {
             _exit(5);
         }
-        alarm(60); /* where the test fails, nobody ends it */
+        alarm(60); /* ends the child if the test fails */
         close(1);
         for (;;) {
             pause();
@@ -700,7 +779,7 @@ static void role_consumer_leaves_a_child(void) {
     leave_a_child();
 }
 
-/* Runs one of the two; the child's pid. */
+/* Runs one of the two roles, and returns the child's pid. */
 static pid_t left_by(const char *role) {
     int ends[2];
     CHECK(pipe2(ends, O_CLOEXEC) == 0);
@@ -729,7 +808,7 @@ static void lock_of_the_dead(void) {
     char path[512];
     snprintf(path, sizeof path, "%s/heir", test_directory());
     CHECK_DETAIL(datablock_unlink(path, 0), DATABLOCK_E_PRODUCER_ACTIVE, wanted);
-    CHECK(kill(child, SIGKILL) == 0); /* the process that adopted it has to wait for it */
+    CHECK(kill(child, SIGKILL) == 0); /* its new parent has to reap it */
     WAIT_UNTIL(datablock_producer_open("heir", &config, &producer) == DATABLOCK_OK, 10);
     child = left_by("consumer_leaves_a_child");
     datablock_write_slot slot;
@@ -737,14 +816,16 @@ static void lock_of_the_dead(void) {
         CHECK_OK(datablock_write_commit(producer, &slot, 1));
     }
     snprintf(wanted, sizeof wanted, "has ended, but pid %d (", (int)child);
-    CHECK_DETAIL(datablock_write_begin(producer, 250, &slot), DATABLOCK_E_TIMEOUT, wanted); /* a shorter wait does not look */
+    /* A shorter wait does not check for dead consumers. */
+    CHECK_DETAIL(datablock_write_begin(producer, 250, &slot), DATABLOCK_E_TIMEOUT, wanted);
     CHECK(kill(child, SIGKILL) == 0);
     CHECK_OK(datablock_write_begin(producer, 10000, &slot));
     CHECK_OK(datablock_producer_close(producer));
     CHECK_OK(datablock_unlink(path, 0));
 }
 
-/* A LOSSLESS consumer that reads nothing, and truncates the control file, as its mode lets it, when its parent says so. */
+/* A LOSSLESS consumer that reads nothing. On the parent's command it truncates the control file,
+ * which the file's mode allows. */
 static void role_truncates(void) {
     datablock_consumer_options options = options_here(DATABLOCK_LOSSLESS);
     options.start = DATABLOCK_START_OLDEST;
@@ -782,14 +863,16 @@ static void truncated_by_a_consumer(void) {
     write_text(producer, "0");
     write_text(producer, "1");
     datablock_write_slot slot;
-    CHECK_STATUS(datablock_write_begin(producer, 300, &slot), DATABLOCK_E_TIMEOUT); /* held up for so long that the producer has become patient */
+    /* The backpressure is so long that the producer sleeps in long slices. */
+    CHECK_STATUS(datablock_write_begin(producer, 300, &slot), DATABLOCK_E_TIMEOUT);
     CHECK(write(in[1], &byte, 1) == 1);
-    if (datablock_write_begin(producer, 20000, &slot) == DATABLOCK_OK) { /* the fast path may have met the fault; then the next call says so */
+    /* The fast path may have met the fault. Then the next call reports it. */
+    if (datablock_write_begin(producer, 20000, &slot) == DATABLOCK_OK) {
         CHECK_STATUS(datablock_write_commit(producer, &slot, 1), DATABLOCK_E_CORRUPT);
     }
     int status;
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-    if (datablock_write_begin(producer, 0, &slot) == DATABLOCK_OK) { /* or meets it now */
+    if (datablock_write_begin(producer, 0, &slot) == DATABLOCK_OK) { /* or this call meets it */
         CHECK_STATUS(datablock_write_commit(producer, &slot, 1), DATABLOCK_E_CORRUPT);
     }
     CHECK_STATUS(datablock_write_begin(producer, 0, &slot), DATABLOCK_E_CORRUPT);
@@ -805,7 +888,8 @@ static void truncated_by_a_consumer(void) {
     }
 }
 
-/* How soon a producer goes on that a killed consumer has held up. */
+/* A consumer that causes backpressure until it is killed. The test measures how soon the producer
+ * resumes. */
 static void role_holds(void) {
     datablock_consumer_options options = options_here(DATABLOCK_LOSSLESS);
     options.start = DATABLOCK_START_OLDEST;
@@ -823,7 +907,7 @@ struct killer {
     double at;
 };
 
-/* Kills while the producer has slept for so long that it looks around seldom. */
+/* Kills the consumer when the producer sleeps in long slices. */
 static void *kill_later(void *argument) {
     struct killer *killer = argument;
     nanosleep(&(struct timespec){.tv_nsec = 250000000}, NULL);
@@ -865,14 +949,14 @@ static void goes_on_after_a_kill(void) {
         CHECK(waitpid(pid, NULL, 0) == pid);
     }
     printf("    soonest of 8: %.1f ms\n", 1e3 * soonest);
-    CHECK(soonest < 0.05); /* the best of some: the machine may be busy */
+    CHECK(soonest < 0.05); /* the best of several, because the machine may be busy */
     CHECK_OK(datablock_producer_close(producer));
     CHECK_OK(unlink_here("holds"));
     close(out[0]);
     close(out[1]);
 }
 
-/* ---------------------------------------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------------------------------------- */
 
 static int play(const char *role, const char *argument) {
     static const struct scenario roles[] = {
@@ -905,7 +989,7 @@ static int play(const char *role, const char *argument) {
 int main(int argc, char **argv) {
     if (argc == 5 && strcmp(argv[1], "role") == 0) {
         snprintf(check_directory_name, sizeof check_directory_name, "%s", argv[3]);
-        check_directory_owner = -1; /* it is the starter's to remove */
+        check_directory_owner = -1; /* the starting process removes the directory */
         return play(argv[2], argv[4]);
     }
     static const struct scenario scenarios[] = {

@@ -1,7 +1,10 @@
 /*
- * A block of which somebody else has changed anything: whatever is in its files, no call reads or writes outside them. The mappings lie between pages that nobody may touch
- * (DATABLOCK_TEST_GUARD), so that an access beyond them ends the program, and every byte that is handed out is touched here. What is done follows from a seed:
- * DATABLOCK_HOSTILE_SEED=N does one mutation alone; one that ends the program is among the hundred after the last number printed.
+ * A hostile process changes the files of a block. For any contents of the files, no call reads or
+ * writes outside of them. The mappings lie between inaccessible pages (DATABLOCK_TEST_GUARD), so an
+ * access beyond them ends the program. The test touches every byte that the library hands out.
+ *
+ * The mutations follow from a seed. DATABLOCK_HOSTILE_SEED=N runs one mutation alone. A mutation
+ * that ends the program is among the hundred after the last printed number.
  */
 #include "check.h"
 
@@ -34,7 +37,7 @@ struct scene {
     size_t slot_size;
 };
 
-/* Every byte of a message: one outside of the mapping ends the program. */
+/* Touches every byte of a message. A byte outside of the mapping ends the program. */
 static void touch(const datablock_read_slot *slot, size_t slot_size) {
     CHECK(slot->length <= slot_size);
     for (size_t i = 0; i < slot->length && !cut; i++) {
@@ -50,7 +53,8 @@ static void let_go(struct scene *s, unsigned reader) {
 
 static void read_some(struct scene *s, unsigned reader) {
     datablock_read_slot *slot = &s->held[reader][s->holds[reader]];
-    datablock_status status = below(4) == 0 ? datablock_read_at(s->readers[reader], below(30), slot) : datablock_read_begin(s->readers[reader], 0, slot);
+    datablock_status status = below(4) == 0 ? datablock_read_at(s->readers[reader], below(30), slot)
+        : datablock_read_begin(s->readers[reader], 0, slot);
     if (status == DATABLOCK_OK) {
         touch(slot, s->slot_size);
         s->holds[reader]++;
@@ -100,7 +104,8 @@ static void open_readers(struct scene *s, bool all) {
 
 static datablock_config configured(struct scene *s) {
     datablock_config config;
-    CHECK_OK(datablock_config_init(&config, (const datablock_policy[]){DATABLOCK_RING, DATABLOCK_SINGLE, DATABLOCK_DOUBLE_BUFFER}[below(3)]));
+    CHECK_OK(datablock_config_init(&config,
+        (const datablock_policy[]){DATABLOCK_RING, DATABLOCK_SINGLE, DATABLOCK_DOUBLE_BUFFER}[below(3)]));
     config.directory = test_directory();
     config.slot_size = s->slot_size = 1 + below(300);
     config.consumer_limit = 5;
@@ -110,7 +115,7 @@ static datablock_config configured(struct scene *s) {
     return config;
 }
 
-/* A path in the directory whose name ends like that. */
+/* Finds the control file or the data file in the directory. */
 static void find(char *path, size_t size, bool control) {
     DIR *directory = opendir(test_directory());
     CHECK(directory != NULL);
@@ -124,16 +129,19 @@ static void find(char *path, size_t size, bool control) {
     CHECK(*path != '\0');
 }
 
-/* Where something that counts is, mostly: a header, a ring entry, a word of a slot that is in the ring, a row's cursor, state or pin. */
+/* Usually an important place: a header, a ring entry, a word of a slot in the ring, a row's cursor,
+ * state or hazard pointer. */
 static off_t place(int file, bool control, off_t size) {
     datablock_layout_data head;
     uint64_t entry;
-    if (below(6) == 0 || pread(file, &head, sizeof head, 0) < (ssize_t)sizeof head || (!control && head.slot_count == 0)) {
+    if (below(6) == 0 || pread(file, &head, sizeof head, 0) < (ssize_t)sizeof head ||
+        (!control && head.slot_count == 0)) {
         return (off_t)below((uint64_t)size);
     }
     if (control) {
         off_t row = DATABLOCK_LAYOUT_CTL_ROWS + DATABLOCK_LAYOUT_ROW_SIZE * (off_t)below(READERS + 2);
-        return below(3) == 0 ? (off_t)below(640) : row + (off_t)(below(2) == 0 ? below(DATABLOCK_LAYOUT_ROW_SIZE) : DATABLOCK_LAYOUT_ROW_CURSOR + below(128));
+        return below(3) == 0 ? (off_t)below(640) : row +
+            (off_t)(below(2) == 0 ? below(DATABLOCK_LAYOUT_ROW_SIZE) : DATABLOCK_LAYOUT_ROW_CURSOR + below(128));
     }
     off_t at = (off_t)(head.ring_offset + 8 * below(head.slot_count));
     switch (below(4)) {
@@ -143,14 +151,16 @@ static off_t place(int file, bool control, off_t size) {
         return at + (off_t)below(8);
     default:
         if (pread(file, &entry, sizeof entry, at) == sizeof entry) {
-            at = (off_t)(head.payload_offset + (entry >> 2 & DATABLOCK_LAYOUT_MAX_SLOTS) * head.stride - DATABLOCK_LAYOUT_SLOT_HEADER + below(24));
+            at = (off_t)(head.payload_offset +
+                (entry >> 2 & DATABLOCK_LAYOUT_MAX_SLOTS) * head.stride - DATABLOCK_LAYOUT_SLOT_HEADER + below(24));
         }
         return at >= 0 ? at : 0;
     }
 }
 
 static void mutate(void) {
-    static const uint64_t words[] = {0, 1, 2, 255, UINT64_C(1) << 31, UINT32_MAX, UINT64_C(1) << 40, UINT64_C(1) << 62, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 64};
+    static const uint64_t words[] = {0, 1, 2, 255, UINT64_C(1) << 31, UINT32_MAX, UINT64_C(1) << 40, UINT64_C(1) << 62,
+        INT64_MAX, UINT64_C(1) << 63, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX - 64};
     char path[512];
     struct stat info;
     bool control = below(2) == 0;
@@ -170,7 +180,8 @@ static void mutate(void) {
             *bytes ^= (unsigned char)(1u << below(8));
             CHECK(pwrite(file, bytes, 1, at) == 1);
         } else if (kind < 16) {
-            uint64_t word = below(3) == 0 ? random64() : below(3) == 0 ? below(64) << 2 | below(1000) << 24 : words[below(sizeof words / sizeof *words)];
+            uint64_t word = below(3) == 0 ? random64() : below(3) == 0 ? below(64) << 2 | below(1000) << 24
+                : words[below(sizeof words / sizeof *words)];
             at &= ~(off_t)7;
             CHECK(at + 8 > info.st_size || pwrite(file, &word, 8, at) == 8);
         } else {
@@ -194,7 +205,7 @@ static void empty_directory(void) {
     closedir(directory);
 }
 
-/* One mutation, met by those who are attached and by those who come afterwards. */
+/* One mutation, which attached participants and later ones meet. */
 static void attack(void) {
     struct scene s = {0};
     datablock_config config = configured(&s);
@@ -237,14 +248,15 @@ static void hung(int signal) {
 
 int main(int argc, char **argv) {
     (void)argc;
-    if (getenv("DATABLOCK_TEST_GUARD") == NULL) { /* the library has looked already */
+    if (getenv("DATABLOCK_TEST_GUARD") == NULL) { /* the library has read the environment already */
         setenv("DATABLOCK_TEST_GUARD", "1", 1);
         execv("/proc/self/exe", argv);
         perror("execv");
         return 1;
     }
     const char *one = getenv("DATABLOCK_HOSTILE_SEED");
-    uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1, count = one != NULL ? 1 : getenv("DATABLOCK_SOAK") != NULL ? 100000 : 1000;
+    uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1,
+        count = one != NULL ? 1 : getenv("DATABLOCK_SOAK") != NULL ? 100000 : 1000;
     signal(SIGALRM, hung);
     for (seed = first; seed < first + count; seed++) {
         if ((seed - first) % 100 == 0) {

@@ -1,6 +1,7 @@
 /*
- * Calls from inside calls: signal handlers and functions of pthread_atfork that meet the library at one exact place. The library's
- * system calls pass through this program's syscall(), which raises a signal there.
+ * Calls inside of calls: signal handlers and functions of pthread_atfork interrupt the library at
+ * one exact place. The library's system calls pass through this program's syscall(), which raises a
+ * signal there.
  */
 #include "pair.h"
 
@@ -58,7 +59,7 @@ static void check_refused(void) {
 static void close_it(void) { got = datablock_producer_close(in_handler); }
 static void write_it(void) { got = datablock_write(in_handler, 0, "x", 1, NULL); }
 
-/* ---- A handle that changes its thread -------------------------------------------------------------------------------------------- */
+/* ---- A handle that changes its thread -------------------------------------------------------- */
 
 static void *write_elsewhere(void *unused) {
     (void)unused;
@@ -82,9 +83,9 @@ static void while_it_is_taken_over(void (*action)(void)) {
 static void a_handler_closes_what_is_taken_over(void) { while_it_is_taken_over(close_it); }
 static void a_handler_writes_to_what_is_taken_over(void) { while_it_is_taken_over(write_it); }
 
-/* ---- A call that naps ------------------------------------------------------------------------------------------------------------ */
+/* ---- A call that sleeps for short times ------------------------------------------------------ */
 
-/* The open of a consumer for which there are too few spare slots tries for a while. */
+/* The open of a consumer retries for a while if there are too few spare slots. */
 static void a_handler_in_an_open_that_waits(void) {
     datablock_config config = ring_config(4), narrow = ring_config(4);
     datablock_consumer_options greedy = options_here(DATABLOCK_LOSSLESS);
@@ -93,21 +94,23 @@ static void a_handler_in_an_open_that_waits(void) {
     int cancel;
     narrow.spare_slots = 2;
     CHECK_OK(datablock_producer_open("taken", &config, &in_handler));
-    CHECK_OK(datablock_write(in_handler, 0, "a", 1, NULL)); /* so that the next one needs no library */
+    CHECK_OK(datablock_write(in_handler, 0, "a", 1, NULL)); /* so that the next write is inline */
     datablock_producer producer;
     CHECK_OK(datablock_producer_open("narrow", &narrow, &producer));
     CHECK_OK(datablock_consumer_open("narrow", &greedy, &consumer));
     handle_with(write_it);
     sigemptyset(&before);
-    sigemptyset(&after); /* the system fills a part of it */
+    sigemptyset(&after); /* the system fills only a part of the set */
     CHECK(pthread_sigmask(SIG_SETMASK, NULL, &before) == 0);
     raise_at = SYS_nanosleep;
     CHECK_DETAIL(datablock_consumer_open("narrow", &greedy, &second), DATABLOCK_E_NO_SPARE, "would pin");
     check_refused();
     CHECK(pthread_sigmask(SIG_SETMASK, NULL, &after) == 0);
     for (int signal = 1; signal < 65; signal++) {
-        if (signal != 32 && signal != 33 && sigismember(&before, signal) != sigismember(&after, signal)) { /* two are glibc's */
-            check_failed(__FILE__, __LINE__, "signal %d is %s now", signal, sigismember(&after, signal) == 1 ? "blocked" : "open");
+        /* signals 32 and 33 belong to glibc */
+        if (signal != 32 && signal != 33 && sigismember(&before, signal) != sigismember(&after, signal)) {
+            check_failed(__FILE__, __LINE__, "signal %d is %s now", signal,
+                         sigismember(&after, signal) == 1 ? "blocked" : "open");
         }
     }
     CHECK(pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &cancel) == 0 && cancel == PTHREAD_CANCEL_ENABLE);
@@ -118,7 +121,7 @@ static void a_handler_in_an_open_that_waits(void) {
     CHECK_OK(unlink_here("narrow"));
 }
 
-/* ---- fork() ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- fork() ---------------------------------------------------------------------------------- */
 
 static bool close_before_fork;
 
@@ -139,7 +142,8 @@ static void fork_once(void) {
     CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
-/* The host's function was registered before the library's, so that it runs when the library has prepared for the fork. */
+/* The host's function was registered before the library's function, so it runs when the library has
+ * prepared for the fork. */
 static void a_close_before_fork(void) {
     datablock_config config = ring_config(4);
     CHECK_OK(datablock_producer_open("taken", &config, &in_handler));

@@ -1,7 +1,7 @@
 /*
- * Memory whose owner is going: every call on a handle while another thread closes the handle, and
- * every call on a block one of whose files was truncated. A call that copies may be in the middle
- * of its copy. `make soak` does what takes chance 10,000 times for each call.
+ * Memory that disappears during a call: every call on a handle while another thread closes the
+ * handle, and every call on a block with a truncated file. A copying call may be in the middle of
+ * its copy. `make soak` repeats the random tests 10,000 times for each call.
  */
 #include "pair.h"
 
@@ -21,16 +21,16 @@ struct block {
     datablock_producer producer;
     datablock_consumer consumer;
     datablock_observer observer;
-    datablock_participant participant; /* whichever of the first two is closed */
+    datablock_participant participant; /* the producer or the consumer: the one that is closed */
     char path[300];
-    uint64_t seen; /* messages that arrived */
+    uint64_t seen; /* number of messages read */
 };
 
 static _Thread_local unsigned char sent[SIZE], received[SIZE];
 
 /*
- * Rounds of what takes chance. A soak does all of them in one of the ways that a test is run, and a
- * part in the others.
+ * The number of rounds of a random test. A soak runs all rounds in one of the ways that a test is
+ * run, and a part of them in the other ways.
  */
 static int rounds_of(int in_passing) {
 #if defined(TEST_INLINE) || defined(__SANITIZE_ADDRESS__)
@@ -41,16 +41,16 @@ static int rounds_of(int in_passing) {
     return getenv("DATABLOCK_SOAK") != NULL ? soak : in_passing;
 }
 
-/* ---- Calls ------------------------------------------------------------------------------------------------------- */
+/* ---- Calls ----------------------------------------------------------------------------------- */
 
-/* Every byte of a message is its id's. */
+/* Writes a message in which every byte follows from the id. */
 static datablock_status write_next(struct block *b) {
     static _Thread_local unsigned char next;
     memset(sent, ++next, SIZE);
     return datablock_write(b->producer, -1, sent, SIZE, NULL);
 }
 
-/* A message to read, of a producer that stays open. */
+/* Provides a message, from a producer that stays open. */
 static void provide(struct block *b) {
     datablock_status status = write_next(b);
     CHECK(status == DATABLOCK_OK || status == DATABLOCK_E_CORRUPT);
@@ -156,7 +156,7 @@ static datablock_status call_verify(struct block *b) {
         return status;
     }
     status = datablock_read_verify(b->consumer, &in);
-    CHECK(status != DATABLOCK_E_INVALID); /* it has a checksum */
+    CHECK(status != DATABLOCK_E_INVALID); /* the message has a checksum */
     datablock_status ended = datablock_read_end(b->consumer, &in);
     return status != DATABLOCK_OK ? status : ended;
 }
@@ -180,7 +180,7 @@ static datablock_status call_wait_any(struct block *b) {
 static datablock_status call_consumer_schemas(struct block *b) {
     datablock_schema schema;
     datablock_status status = datablock_schema_of_consumer(b->consumer, &schema);
-    if (status == DATABLOCK_E_SCHEMA) { /* it has none */
+    if (status == DATABLOCK_E_SCHEMA) { /* the block has no schema */
         status = datablock_zone_schema_of_consumer(b->consumer, &schema);
     }
     return status;
@@ -262,7 +262,7 @@ static datablock_status wait_for_a_batch(struct block *b) {
     return datablock_read_batch(b->consumer, -1, slots, BATCH, &count);
 }
 
-/* What it finds ready may be the close itself, which the read says. */
+/* The close itself may be what is ready. Then the read reports it. */
 static datablock_status wait_for_any(struct block *b) {
     bool ready;
     datablock_read_slot slot;
@@ -281,14 +281,14 @@ static datablock_status wait_for_the_zone(struct block *b) {
 
 typedef enum { PRODUCER, CONSUMER, OBSERVER } kind;
 
-/* A call on a handle of that kind, which it makes again and again. */
+/* A call that is repeated on a handle. */
 struct call {
     const char *name;
     kind of;
     datablock_status (*make)(struct block *b);
-    bool in_data, in_control; /* the files that it cannot do without */
-    bool waits;               /* for something that does not come */
-    datablock_status ordinary; /* what it may say besides OK */
+    bool in_data, in_control; /* the files that the call needs */
+    bool waits;               /* the call waits for an event that does not happen */
+    datablock_status ordinary; /* an allowed status besides OK */
 };
 
 static const struct call calls[] = {
@@ -327,7 +327,7 @@ static const struct call calls[] = {
 };
 enum { CALLS = sizeof calls / sizeof calls[0] };
 
-/* ---- Blocks ------------------------------------------------------------------------------------------------------ */
+/* ---- Blocks ---------------------------------------------------------------------------------- */
 
 static datablock_config big_config(void) {
     datablock_config config = ring_config(SLOTS);
@@ -340,8 +340,8 @@ static datablock_config big_config(void) {
 }
 
 /*
- * A call that waits for room finds a full ring, and a LOSSLESS reader that does not read; the
- * others a reader that holds nobody up.
+ * A call that waits for free capacity gets a full ring and a LOSSLESS reader that does not read.
+ * The other calls get a reader that causes no backpressure.
  */
 static struct block open_block(const struct call *call) {
     struct block b = {0};
@@ -370,19 +370,19 @@ static datablock_status close_as(const struct block *b, kind of) {
     return of == PRODUCER ? datablock_producer_close(b->producer) : datablock_consumer_close(b->consumer);
 }
 
-/* What is still open, on a block that may be damaged. */
+/* Closes what is still open, on a block that may be damaged. */
 static void close_rest(const struct block *b) {
     (void)datablock_observer_close(b->observer);
     (void)datablock_consumer_close(b->consumer);
     (void)datablock_producer_close(b->producer);
 }
 
-/* ---- Closing while a call is inside ------------------------------------------------------------------------------ */
+/* ---- Closing while a call is inside ---------------------------------------------------------- */
 
 struct worker {
     const struct call *call;
     struct block *block;
-    atomic_int made; /* calls begun */
+    atomic_int made; /* number of started calls */
 };
 
 static void *call_until_closed(void *argument) {
@@ -406,7 +406,7 @@ static uint32_t chance(uint32_t below) {
     return (uint32_t)(seed >> 33) % below;
 }
 
-/* Nobody has written to a block: there is no byte in its file after the ring that is not zero. */
+/* Checks that no process has written to a block: all bytes of its file after the ring are zero. */
 static void check_untouched(const char *path) {
     static unsigned char bytes[SIZE];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -421,7 +421,7 @@ static void check_untouched(const char *path) {
 }
 
 /*
- * Once. The thread that closes opens another block at once, which gets the addresses of the old
+ * One round. The closing thread opens another block at once, which gets the addresses of the old
  * one.
  */
 static void close_against(const struct call *call) {
@@ -433,7 +433,7 @@ static void close_against(const struct call *call) {
     while (atomic_load(&w.made) < calls_before) {
         sched_yield();
     }
-    for (uint32_t spins = chance(20000); spins > 0; spins--) { /* into the middle of it */
+    for (uint32_t spins = chance(20000); spins > 0; spins--) { /* to reach the middle of the call */
         __asm__ volatile("");
     }
     CHECK_OK(close_as(&b, call->of));
@@ -465,7 +465,7 @@ static void closing_against_every_call(void) {
     CHECK(open_descriptors() == 0);
 }
 
-/* ---- Truncated files --------------------------------------------------------------------------------------------- */
+/* ---- Truncated files ------------------------------------------------------------------------- */
 
 /* The control file of the only block. */
 static void find_control(char *path, size_t size) {
@@ -484,9 +484,9 @@ static void find_control(char *path, size_t size) {
 }
 
 /*
- * `part` of 8 of the file is left. Whatever the call says, it is no signal, and what arrives is
- * whole. With nothing left it is CORRUPT, and stays so; with a part it may say so when it looks at
- * the file's size, and go on with what is there.
+ * `part` eighths of the file are left. No call ends with a signal, and every message that arrives
+ * is complete. With an empty file the status is CORRUPT, also later. With a part of the file the
+ * call may return CORRUPT when it checks the size of the file, or continue with the rest.
  */
 static void truncate_and_call(const struct call *call, bool control, int part) {
     struct block b = open_block(call);
@@ -532,8 +532,8 @@ static void truncated_files_and_every_call(void) {
 }
 
 /*
- * A message is 5 pages long, and two of them are gone: its copy meets the first of these in the
- * middle. Nothing is published.
+ * A message is 5 pages long, and two of them are missing. The copy reaches the first of these in
+ * its middle. Nothing is published.
  */
 static void write_into_a_hole(void) {
     static char message[20000];
@@ -558,8 +558,8 @@ static void write_into_a_hole(void) {
 }
 
 /*
- * Header and ring of the data file are left, and the slots are gone. A header of zeros would be
- * that of an empty message 0.
+ * Header and ring of the data file are left, and the slots are missing. A slot header of zeros
+ * would be the header of an empty message 0.
  */
 static void message_zero_in_a_hole(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
@@ -586,8 +586,8 @@ static void message_zero_in_a_hole(void) {
 }
 
 /*
- * A message of many pages, all of them gone: each is met by a signal of its own, and a process may
- * have only so many mappings.
+ * A message of many pages, all of them missing. Each page causes its own signal, and the number of
+ * mappings of a process is limited.
  */
 static void a_hole_of_many_pages(void) {
     enum { BIG = 300 << 20 };
@@ -612,7 +612,7 @@ static void a_hole_of_many_pages(void) {
     check_remove_files();
 }
 
-/* ---- The text of a poisoned handle ------------------------------------------------------------------------------- */
+/* ---- The text of a poisoned handle ----------------------------------------------------------- */
 
 static void *ask_until_closed(void *argument) {
     struct worker *w = argument;
@@ -631,7 +631,7 @@ static void *ask_until_closed(void *argument) {
     return NULL;
 }
 
-/* Memory of the sizes that a text may have had, with something else in it. */
+/* Allocates memory of the possible sizes of the text, with other contents. */
 static void use_freed_memory(void) {
     char *other[64];
     for (size_t i = 0; i < 64; i++) {
@@ -644,7 +644,8 @@ static void use_freed_memory(void) {
     }
 }
 
-/* A thread that is refused reads what the panic said, while another one closes the handle. */
+/* A thread with a refused call reads the text of the panic, while another thread closes the
+ * handle. */
 static void poison_text_and_closing(void) {
     int rounds = rounds_of(1000);
     for (int round = 0; round < rounds; round++) {
@@ -669,9 +670,9 @@ static void poison_text_and_closing(void) {
     CHECK_OK(unlink_here("poison"));
 }
 
-/* ---- The caller's buffers ---------------------------------------------------------------------------------------- */
+/* ---- The caller's buffers -------------------------------------------------------------------- */
 
-/* Two pages, and behind them one that nobody may touch. */
+/* Two pages, with an inaccessible page behind them. */
 static unsigned char *fenced_pages(void) {
     unsigned char *pages = mmap(NULL, 3 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     CHECK(pages != MAP_FAILED && mprotect(pages + 2 * 4096, 4096, PROT_NONE) == 0);
@@ -703,8 +704,8 @@ static void close_buffers(struct buffers *b) {
 }
 
 /*
- * The buffer is said to be larger than it is. Nothing beyond the message is written to, and nothing
- * at all before the arguments are known to be good.
+ * The given size of the buffer is larger than the buffer. Nothing beyond the message is written,
+ * and nothing at all before all arguments have been checked.
  */
 static void no_more_than_the_message_needs(void) {
     enum { FAR = 1 << 30 };
@@ -729,7 +730,7 @@ static void no_more_than_the_message_needs(void) {
     close_buffers(&b);
 }
 
-/* Longer than what goes through a buffer of the library's: as long as it is, and to the byte. */
+/* Messages longer than the library's buffer: the length is exact, and so is every byte. */
 static void observe_longer_messages(void) {
     enum { LONG = 9000 };
     static unsigned char message[LONG], buffer[LONG + 16];
@@ -774,7 +775,8 @@ static void wild_observe(struct buffers *b, unsigned char *end) {
 static void (*const wild[])(struct buffers *, unsigned char *) = {wild_write, wild_read_copy, wild_observe};
 
 /*
- * A wild pointer is the caller's fault, and dies as such: no status says that the block is damaged.
+ * A wild pointer is an error of the caller, and ends the program with a signal. No status reports a
+ * damaged block.
  */
 static void wild_pointers(void) {
     for (size_t i = 0; i < 3; i++) {
@@ -793,8 +795,8 @@ static void wild_pointers(void) {
 }
 
 /*
- * The child of the above. Its handler is the host's: it sees the address, and that the thread was
- * not inside Go.
+ * The child of the scenario above. The host's handler gets the address, and the thread was not
+ * inside Go.
  */
 static unsigned char *fence;
 
@@ -806,7 +808,7 @@ static void on_fault(int signal, siginfo_t *info, void *context) {
 
 static int wild_child(int which, const char *directory) {
     snprintf(check_directory_name, sizeof check_directory_name, "%s", directory);
-    check_directory_owner = getppid(); /* which removes it */
+    check_directory_owner = getppid(); /* the parent removes the directory */
     struct buffers b = open_buffers();
     unsigned char *pages = fenced_pages();
     fence = pages + 2 * 4096;
@@ -814,7 +816,7 @@ static int wild_child(int which, const char *directory) {
     struct sigaction action = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     CHECK(sigaction(SIGSEGV, &action, NULL) == 0);
     wild[which](&b, fence - 10);
-    return 97; /* it was not noticed */
+    return 97; /* the access had no effect */
 }
 
 int main(int argc, char **argv) {

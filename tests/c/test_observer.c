@@ -1,4 +1,4 @@
-/* Looking at a block without taking part. */
+/* Observers. */
 #include "pair.h"
 
 #include <pthread.h>
@@ -18,10 +18,11 @@ static void observer_sees_the_newest(void) {
     datablock_observer observer = observe_here("newest");
     datablock_observation seen;
     char buffer[100];
-    CHECK_DETAIL(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen), DATABLOCK_E_NOT_FOUND, "has no message yet");
+    CHECK_DETAIL(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen), DATABLOCK_E_NOT_FOUND,
+                 "has no message yet");
     write_text(p.producer, "one");
     write_text(p.producer, "number two");
-    for (int again = 0; again < 2; again++) { /* it has no place in the stream */
+    for (int again = 0; again < 2; again++) { /* an observer has no cursor */
         CHECK_OK(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen));
         CHECK(seen.id == 1 && seen.length == 11 && seen.next_id == 2 && strcmp(buffer, "number two") == 0);
     }
@@ -32,23 +33,26 @@ static void observer_sees_the_newest(void) {
     CHECK(seen.length == 11);
     CHECK_OK(datablock_observe(observer, 0, buffer, sizeof buffer, &seen));
     CHECK(seen.id == 0 && strcmp(buffer, "one") == 0);
-    CHECK_DETAIL(datablock_observe(observer, 2, buffer, sizeof buffer, &seen), DATABLOCK_E_NOT_FOUND, "message 2 is not written yet");
+    CHECK_DETAIL(datablock_observe(observer, 2, buffer, sizeof buffer, &seen), DATABLOCK_E_NOT_FOUND,
+                 "message 2 is not written yet");
     for (int i = 2; i < 6; i++) {
         datablock_read_slot slot;
         CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
         CHECK_OK(datablock_read_end(p.consumer, &slot));
         write_text(p.producer, "more");
     }
-    CHECK_DETAIL(datablock_observe(observer, 1, buffer, sizeof buffer, &seen), DATABLOCK_E_OVERRUN, "the oldest present is 2");
+    CHECK_DETAIL(datablock_observe(observer, 1, buffer, sizeof buffer, &seen), DATABLOCK_E_OVERRUN,
+                 "the oldest present is 2");
     CHECK_OK(datablock_observer_close(observer));
     CHECK_STATUS(datablock_observe(observer, 0, buffer, sizeof buffer, &seen), DATABLOCK_E_HANDLE);
     CHECK_STATUS(datablock_observer_close(observer), DATABLOCK_E_HANDLE);
     close_pair(&p);
 }
 
-static datablock_schema text_schema; /* of "public" */
+static datablock_schema text_schema; /* the schema of block "public" */
 
-/* A thread that is another user as far as files go: it may look at a block of mode 0644, and ask for its schema, and not attach. */
+/* A thread with the file permissions of another user. It may observe a block of mode 0644 and
+ * read its schema, but not attach. */
 static void *look_as_nobody(void *unused) {
     datablock_observer observer;
     datablock_consumer consumer;
@@ -56,11 +60,13 @@ static void *look_as_nobody(void *unused) {
     char buffer[8];
     datablock_consumer_options options = options_here(DATABLOCK_DELIVERY_DEFAULT);
     (void)unused;
-    CHECK(syscall(SYS_setgroups, 0, NULL) == 0); /* of this thread alone, as what follows */
+    CHECK(syscall(SYS_setgroups, 0, NULL) == 0); /* for this thread alone, like the next calls */
     setfsgid(65534);
     setfsuid(65534);
-    CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS, "0640: its group, 0646: everybody");
-    CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS, "this one can be looked at: an observer needs the data file only");
+    CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS,
+                 "0640: its group, 0646: everybody");
+    CHECK_DETAIL(datablock_consumer_open("public", &options, &consumer), DATABLOCK_E_ACCESS,
+                 "this one can be looked at: an observer needs the data file only");
     CHECK_STATUS(datablock_observer_open("private", &options, &observer), DATABLOCK_E_ACCESS);
     CHECK_OK(datablock_observer_open("public", &options, &observer));
     CHECK_OK(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen));
@@ -107,11 +113,12 @@ static void observer_is_told_of_the_end(void) {
     CHECK_OK(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen)); /* what is there stays */
     CHECK(strcmp(buffer, "last words") == 0);
     CHECK_OK(unlink_here("end"));
-    WAIT_UNTIL(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen) == DATABLOCK_E_SUPERSEDED, 20);
+    WAIT_UNTIL(datablock_observe(observer, DATABLOCK_NEWEST, buffer, sizeof buffer, &seen) == DATABLOCK_E_SUPERSEDED,
+               20);
     CHECK_OK(datablock_observer_close(observer));
 }
 
-/* A file that is truncated meanwhile is an error, and no signal. */
+/* A file that is truncated in the meantime causes an error and no signal. */
 static void observer_of_a_truncated_block(void) {
     struct pair p = open_pair("short", 4, DATABLOCK_LOSSLESS);
     datablock_observer observer = observe_here("short");
@@ -132,7 +139,8 @@ static void observer_is_asked_for_properly(void) {
     datablock_observation seen;
     datablock_schema schema;
     datablock_consumer_options options = options_here(DATABLOCK_LATEST);
-    CHECK_DETAIL(datablock_observer_open("asked", &options, &observer), DATABLOCK_E_INVALID, "an observer has no place in the stream");
+    CHECK_DETAIL(datablock_observer_open("asked", &options, &observer), DATABLOCK_E_INVALID,
+                 "an observer has no place in the stream");
     options = options_here(DATABLOCK_DELIVERY_DEFAULT);
     CHECK_DETAIL(datablock_observer_open(NULL, &options, &observer), DATABLOCK_E_INVALID, "name is NULL");
     CHECK_DETAIL(datablock_observer_open("asked", &options, NULL), DATABLOCK_E_INVALID, "out is NULL");
@@ -146,7 +154,8 @@ static void observer_is_asked_for_properly(void) {
     CHECK_DETAIL(datablock_observe((datablock_observer){p.consumer.handle}, 0, NULL, 0, &seen), DATABLOCK_E_HANDLE,
                  "this is a consumer handle, where an observer is needed");
     datablock_read_slot slot;
-    CHECK_DETAIL(datablock_read_begin((datablock_consumer){observer.handle}, 0, &slot), DATABLOCK_E_HANDLE, "this is an observer handle, where a consumer is needed");
+    CHECK_DETAIL(datablock_read_begin((datablock_consumer){observer.handle}, 0, &slot), DATABLOCK_E_HANDLE,
+                 "this is an observer handle, where a consumer is needed");
     CHECK_DETAIL(datablock_schema_of_observer(observer, &schema), DATABLOCK_E_SCHEMA, "has no schema");
     CHECK_OK(datablock_observer_close(observer));
     close_pair(&p);

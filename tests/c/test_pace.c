@@ -1,4 +1,5 @@
-/* What the fast path saves must not show: how old a heartbeat may be, what a poll that finds nothing says, and how much room there is. */
+/* The savings of the fast path must not be visible in the age of a heartbeat, the result of an
+ * empty poll, and the free capacity. */
 #include "pair.h"
 
 static void one_message(struct pair *pair) {
@@ -32,9 +33,12 @@ static uint64_t producer_silent_ms(const char *name) {
     return metrics.idle_ms;
 }
 
-/* Whoever is that silent has called after `begun`, and the library knows: give or take the coarse clock's tick. */
+/* Checks that a participant with this silence has called after `begun`, up to the coarse clock's
+ * tick. */
 static void check_heard_since(uint64_t silent_ms, double begun) {
-    const double tick = 0.05; /* of the clock, and on a loaded machine it is late; what is looked for is at least twice as long */
+    /* The tick of the clock, which is late on a loaded machine. The checked times are at least
+     * twice as long. */
+    const double tick = 0.05;
     double silent = (double)silent_ms / 1000, now = check_now();
     if (silent > now - begun + tick) {
         check_failed(__FILE__, __LINE__, "silent for %g s, and called within the last %g s", silent, now - begun);
@@ -46,7 +50,7 @@ static void pass(double seconds) {
     WAIT_UNTIL(check_now() > until, 3);
 }
 
-/* However few messages there are: after a pause, a call is heard. */
+/* After a pause every call updates the heartbeat, even with few messages. */
 static void heard_after_a_pause(void) {
     struct pair pair = open_pair("pause", 4, DATABLOCK_LOSSLESS);
     for (int round = 0; round < 3; round++) {
@@ -60,7 +64,7 @@ static void heard_after_a_pause(void) {
     close_pair(&pair);
 }
 
-/* Calls that follow on one another are heard now and then, be they messages or polls that find nothing. */
+/* A sequence of calls updates the heartbeat regularly, both with messages and with empty polls. */
 static void heard_while_calling(void) {
     const double calling = 0.6, now_and_then = 0.25;
     struct pair pair = open_pair("calling", 4, DATABLOCK_LOSSLESS);
@@ -80,15 +84,19 @@ static void heard_while_calling(void) {
 }
 
 #ifdef TEST_INLINE
-static void *state_of(uint64_t handle) { return datablock_inline_self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state; }
+static void *state_of(uint64_t handle)
+{
+    return datablock_inline_self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
+}
 
-/* The reading of the clock stays as it is, and seems to be kept up. */
+/* The coarse clock stops, and still seems to be refreshed. */
 static void stop_keeping_up(datablock_inline_moment *moment) {
-    WAIT_UNTIL(__atomic_load_n(&moment->now, __ATOMIC_RELAXED) == 0, 3); /* nobody uses it */
+    WAIT_UNTIL(__atomic_load_n(&moment->now, __ATOMIC_RELAXED) == 0, 3); /* no thread uses it */
     __atomic_store_n(&moment->now, moment->seen, __ATOMIC_RELAXED);
 }
 
-/* Where the library's thread is not let run, as beside one of real-time priority, the clock is asked now and then all the same. */
+/* The library's thread may get no processor time, for example beside a thread of real-time
+ * priority. Then calls still read the real clock from time to time. */
 static void heard_though_nobody_keeps_time(void) {
     enum { CALLS = 5000 };
     struct pair pair = open_pair("stopped", 4, DATABLOCK_LOSSLESS);
@@ -105,7 +113,7 @@ static void heard_though_nobody_keeps_time(void) {
     }
     check_heard_since(producer_silent_ms("stopped"), begun);
     check_heard_since(consumer_of("stopped").silent_ms, begun);
-    pass(0.3); /* and it still does */
+    pass(0.3); /* the clock has still stopped */
     begun = check_now();
     for (int i = 0; i < CALLS; i++) {
         CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
@@ -115,7 +123,7 @@ static void heard_though_nobody_keeps_time(void) {
 }
 #endif
 
-/* Each poll that finds nothing is counted, and says so; the end of the stream is told at once. */
+/* Each empty poll is counted, and returns its status. The end of the stream is reported at once. */
 static void polls_that_find_nothing(void) {
     enum { POLLS = 100 };
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
@@ -124,7 +132,8 @@ static void polls_that_find_nothing(void) {
         datablock_read_slot slot;
         one_message(&pair);
         for (int i = 0; i < POLLS; i++) {
-            CHECK_DETAIL(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT, "block \"idle\": nothing new to read");
+            CHECK_DETAIL(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT,
+                         "block \"idle\": nothing new to read");
         }
         CHECK(consumer_of("idle").timeouts == POLLS);
         one_message(&pair);
@@ -143,7 +152,8 @@ static datablock_status try_write(datablock_producer producer) {
     return status != DATABLOCK_OK ? status : datablock_write_commit(producer, &slot, 1);
 }
 
-/* A ring takes as many messages as it is long, to the last one, and one more for each that is read. */
+/* A ring takes exactly as many messages as it has entries, and one more for each released
+ * message. */
 static void full_to_the_last_place(void) {
     static const uint32_t lengths[] = {1, 2, 8, 9, 63, 64, 65, 200};
     for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
@@ -153,7 +163,7 @@ static void full_to_the_last_place(void) {
             CHECK_OK(try_write(pair.producer));
         }
         CHECK_STATUS(try_write(pair.producer), DATABLOCK_E_TIMEOUT);
-        for (uint64_t id = 0; id < 3 * (uint64_t)lengths[l]; id++) { /* the reader stays a whole ring behind */
+        for (uint64_t id = 0; id < 3 * (uint64_t)lengths[l]; id++) { /* the reader lags by a whole ring */
             CHECK_OK(datablock_read_begin(pair.consumer, 0, &slot));
             CHECK(slot.id == id);
             CHECK_OK(datablock_read_end(pair.consumer, &slot));
@@ -165,7 +175,8 @@ static void full_to_the_last_place(void) {
             CHECK_OK(datablock_read_end(pair.consumer, &slot));
         }
         CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
-        for (uint64_t id = 4 * (uint64_t)lengths[l]; id < 8 * (uint64_t)lengths[l]; id++) { /* and on the producer's heels */
+        /* the reader follows the producer closely */
+        for (uint64_t id = 4 * (uint64_t)lengths[l]; id < 8 * (uint64_t)lengths[l]; id++) {
             CHECK_OK(try_write(pair.producer));
             CHECK_OK(datablock_read_begin(pair.consumer, 0, &slot));
             CHECK(slot.id == id);
@@ -189,8 +200,9 @@ static bool close_after_reading(struct pair *pair, int written) {
 }
 
 /*
- * A reader stands back at the beginning of a line of entries, once, if the producer is in it with more than has been read, and not where the two take turns, or the producer is further
- * ahead.
+ * A reader backs off once at the beginning of a cache line of entries, if the producer is in this
+ * line with more messages than have been read. The reader does not back off if the two alternate,
+ * or if the producer is further ahead.
  */
 static void close_to_the_producer(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED};
@@ -206,10 +218,10 @@ static void close_to_the_producer(void) {
             CHECK(!close_after_reading(&pair, 1));
         }
         for (int id = 32; id < 40; id++) {
-            CHECK(!close_after_reading(&pair, id == 32 ? 7 : 0)); /* up to 39, the last of the line */
+            CHECK(!close_after_reading(&pair, id == 32 ? 7 : 0)); /* up to 39, the last entry of the line */
         }
         CHECK_STATUS(datablock_read_begin(pair.consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
-        CHECK(!close_after_reading(&pair, 2)); /* it has waited for that one */
+        CHECK(!close_after_reading(&pair, 2)); /* the reader has backed off in this line already */
         CHECK(!close_after_reading(&pair, 0));
         close_pair(&pair);
         CHECK_OK(unlink_here("close"));

@@ -1,4 +1,4 @@
-/* datablock_read_copy: a message, its copy and the end of its hold in one call. */
+/* datablock_read_copy: reads, copies and releases a message in one call. */
 #include "pair.h"
 
 static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
@@ -54,7 +54,7 @@ static void copies_of_each_delivery(void) {
     }
 }
 
-/* It comes again with the next read, whichever that is, and is counted once. */
+/* The next read of any kind gets the message again, and it is counted once. */
 static void message_without_room_comes_again(void) {
     for (size_t i = 0; i < 3; i++) {
         struct pair p = open_pair("room", 4, deliveries[i]);
@@ -86,7 +86,8 @@ static void message_without_room_comes_again(void) {
     }
 }
 
-/* A consumer that holds no producer up gets the same gap again, and what was lost meanwhile. */
+/* A consumer without backpressure gets the same gap again, with the messages lost in the
+ * meantime. */
 static void what_was_missed_is_said_again(void) {
     for (size_t i = 1; i < 3; i++) {
         struct pair p = open_pair("gap", 4, deliveries[i]);
@@ -94,7 +95,7 @@ static void what_was_missed_is_said_again(void) {
         for (int n = 0; n < 6; n++) {
             write_copy(p.producer, "six messages");
         }
-        uint64_t id = deliveries[i] == DATABLOCK_LATEST ? 5 : 2; /* of ORDERED the oldest, of LATEST the newest */
+        uint64_t id = deliveries[i] == DATABLOCK_LATEST ? 5 : 2; /* ORDERED: the oldest, LATEST: the newest */
         CHECK_STATUS(datablock_read_copy(p.consumer, 0, 0, NULL, 0, &copied), DATABLOCK_E_INVALID);
         CHECK(copied.id == id && copied.missed == id);
         CHECK_STATUS(datablock_read_copy(p.consumer, 0, 0, NULL, 0, &copied), DATABLOCK_E_INVALID);
@@ -129,8 +130,8 @@ static void a_longer_message_is_cut_off(void) {
 }
 
 /*
- * A copy is no hold: a LOSSLESS reader makes one while it holds an older message, and the cursor
- * stays at that one.
+ * A copy is not a hold. A LOSSLESS reader can make a copy while it holds an older message, and the
+ * cursor stays at the held message.
  */
 static void copies_while_a_message_is_held(void) {
     datablock_config config = ring_config(4);
@@ -166,8 +167,8 @@ static void copies_while_a_message_is_held(void) {
 }
 
 /*
- * A reader that has just joined at the oldest message reads as ORDERED does until the producer has
- * seen it.
+ * A reader that has just joined at the oldest message reads like an ORDERED one, until the producer
+ * has acknowledged the join.
  */
 static void copies_of_a_reader_that_joins(void) {
     datablock_config config = ring_config(4);
@@ -221,8 +222,8 @@ static void copies_of_stamped_and_checked_messages(void) {
 }
 
 /*
- * The row is taken away while a message is given back: the consumer gets an error, and nothing of the row
- * is changed.
+ * The consumer is evicted while it releases a message. It gets an error, and does not change the
+ * row.
  */
 static void copies_of_an_evicted_reader(void) {
     struct pair p = open_pair("evicted", 4, DATABLOCK_LOSSLESS);

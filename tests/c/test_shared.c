@@ -41,14 +41,14 @@ static void close_both(struct both *both) {
     CHECK_OK(datablock_producer_close(both->producer));
 }
 
-/* ---- Another process -------------------------------------------------------------------------------------------------------------- */
+/* ---- Another process ------------------------------------------------------------------------- */
 
 struct other {
     pid_t pid;
     int says, told;
 };
 
-/* Starts this program afresh in a role, and waits for its first word. */
+/* Starts this program again in a role, and waits for its first line. */
 static struct other start(const char *role, const char *name) {
     int says[2], told[2];
     char byte;
@@ -86,14 +86,14 @@ static void use_directory(const char *directory) {
     check_directory_owner = getppid();
 }
 
-/* Lets another thread come further, the longer the larger `i`: it may spin by then, or sleep. */
+/* Gives another thread time, more with a larger `i`, so that it spins or sleeps. */
 static void give_way(int i) {
     for (int turn = 0; turn < i * 500; turn++) {
         sched_yield();
     }
 }
 
-/* In the other process: say that it is so far, and live until the parent lets go. */
+/* In the other process: reports that it is ready, and lives until the parent ends it. */
 static void rest(void) {
     char byte = 1;
     CHECK(write(STDOUT_FILENO, &byte, 1) == 1);
@@ -118,7 +118,7 @@ static int scribble(const char *name) {
     return 1;
 }
 
-/* Adds up under lock 5, without atomics, and on counter 2, with. */
+/* Adds under lock 5 without atomic operations, and to counter 2 with them. */
 enum { TURNS = 20000 };
 
 static int add(const char *name) {
@@ -138,7 +138,7 @@ static int add(const char *name) {
     return 0;
 }
 
-/* ---- Locks ------------------------------------------------------------------------------------------------------------------------ */
+/* ---- Locks ----------------------------------------------------------------------------------- */
 
 static void a_lock_is_recursive_for_its_owner(void) {
     struct both b = open_both("recursive");
@@ -208,7 +208,8 @@ static void closing_ends_the_wait_for_a_lock(void) {
         give_way(i);
         CHECK_OK(datablock_consumer_close(consumer));
         CHECK(pthread_join(thread, &result) == 0);
-        CHECK((intptr_t)result == DATABLOCK_E_CLOSED || (intptr_t)result == DATABLOCK_E_HANDLE); /* HANDLE: it had not begun */
+        /* HANDLE: the call had not begun */
+        CHECK((intptr_t)result == DATABLOCK_E_CLOSED || (intptr_t)result == DATABLOCK_E_HANDLE);
         waited = waited || (intptr_t)result == DATABLOCK_E_CLOSED;
     }
     CHECK(waited);
@@ -300,7 +301,7 @@ static void closing_lets_go_of_locks(void) {
     CHECK_OK(datablock_producer_close(next));
 }
 
-/* ---- The flexible zone ------------------------------------------------------------------------------------------------------------- */
+/* ---- The flexible zone ----------------------------------------------------------------------- */
 
 static void the_zone_is_shared_by_both_sides(void) {
     struct both b = open_both("zone");
@@ -326,7 +327,7 @@ static void a_zone_that_changed_unseen_is_noticed(void) {
     CHECK_OK(datablock_zone_begin(b.p, 0, 0, &zone));
     strcpy(zone.data, "right");
     CHECK_OK(datablock_zone_end(b.p, false));
-    *(char *)zone.data = 'l'; /* without the lock: the mapping is there as long as the producer */
+    *(char *)zone.data = 'l'; /* without the lock: the mapping exists as long as the producer */
     CHECK_DETAIL(datablock_zone_begin(b.c, 0, 0, &zone), DATABLOCK_E_CHECKSUM, "flexible zone");
     CHECK_OK(datablock_zone_begin(b.c, DATABLOCK_ZONE_ANYWAY, 0, &zone));
     CHECK(!zone.intact && strcmp(zone.data, "light") == 0);
@@ -347,7 +348,7 @@ static void the_zone_of_a_killed_writer_is_noticed(void) {
     CHECK(zone.abandoned && !zone.intact && memcmp(zone.data, "half", 4) == 0);
     CHECK_OK(datablock_zone_end(b.c, true));
     CHECK_OK(datablock_zone_begin(b.c, DATABLOCK_ZONE_ANYWAY, 0, &zone));
-    CHECK(zone.abandoned); /* as its last writer said */
+    CHECK(zone.abandoned); /* the last writer has set this */
     CHECK_OK(datablock_zone_end(b.c, false));
     close_both(&b);
 }
@@ -364,12 +365,13 @@ static void the_zone_is_as_large_as_was_asked_for(void) {
     CHECK_OK(datablock_zone_end(datablock_of_producer(producer), false));
     CHECK_OK(datablock_producer_close(producer));
     config.zone_size = 1000;
-    CHECK_DETAIL(datablock_producer_open("large", &config, &producer), DATABLOCK_E_GEOMETRY, "zone_size 1000000, asked for 1000");
+    CHECK_DETAIL(datablock_producer_open("large", &config, &producer), DATABLOCK_E_GEOMETRY,
+                 "zone_size 1000000, asked for 1000");
     config.zone_size = UINT64_MAX;
     CHECK_DETAIL(datablock_producer_open("larger", &config, &producer), DATABLOCK_E_INVALID, "zone_size");
 }
 
-/* ---- Counters ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 static void counters_are_atomic_words(void) {
     struct both b = open_both("counters");

@@ -1,6 +1,8 @@
 /*
- * While there is room, or a message, a call makes no system call and allocates nothing. A child exchanges messages with itself in bursts; its parent traces it, and counts. A tenth of a second
- * has something that is done once (the look at the files), and the Go runtime may interrupt a thread, so that a few of the bursts are allowed to have some.
+ * With free capacity, or with an available message, a call makes no system call and allocates
+ * nothing. A child exchanges messages with itself in bursts. Its parent traces the child, and
+ * counts. The housekeeping of each tick makes system calls, and the Go runtime may interrupt a
+ * thread. So a few of the bursts may have some system calls.
  */
 #include "pair.h"
 
@@ -16,7 +18,7 @@
 
 enum { BURSTS = 40, MESSAGES = 1000, QUIET = 30 };
 
-/* Between two of these is a burst; nothing else asks for the parent. */
+/* A burst lies between two of these calls. No other code calls getppid. */
 static void mark(void) { (void)syscall(SYS_getppid); }
 
 /* A role: the traced child. */
@@ -29,13 +31,14 @@ static int exchange(const char *directory, const char *delivery) {
     CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
     config.slot_count = 64;
     config.slot_size = 100;
-    config.directory = directory; /* the parent's */
+    config.directory = directory; /* of the parent */
     CHECK_OK(datablock_producer_open("quiet", &config, &producer));
     CHECK_OK(datablock_consumer_options_init(&options));
     options.delivery = (uint32_t)atoi(delivery);
     options.directory = directory;
     CHECK_OK(datablock_consumer_open("quiet", &options, &consumer));
-    for (int burst = -10; burst < BURSTS; burst++) { /* the first ten are not looked at: the library finds out that it is used often */
+    /* The first ten bursts do not count: the library adapts to frequent use. */
+    for (int burst = -10; burst < BURSTS; burst++) {
         size_t before = mallinfo2().uordblks;
         if (burst >= 0) {
             mark();
@@ -43,8 +46,10 @@ static int exchange(const char *directory, const char *delivery) {
         for (int i = 0; i < MESSAGES; i++) {
             datablock_write_slot to;
             datablock_read_slot from;
-            if (datablock_write_begin(producer, 0, &to) != DATABLOCK_OK || datablock_write_commit(producer, &to, 8) != DATABLOCK_OK ||
-                datablock_read_begin(consumer, 0, &from) != DATABLOCK_OK || datablock_read_end(consumer, &from) != DATABLOCK_OK ||
+            if (datablock_write_begin(producer, 0, &to) != DATABLOCK_OK ||
+                datablock_write_commit(producer, &to, 8) != DATABLOCK_OK ||
+                datablock_read_begin(consumer, 0, &from) != DATABLOCK_OK ||
+                    datablock_read_end(consumer, &from) != DATABLOCK_OK ||
                 datablock_read_begin(consumer, 0, &from) != DATABLOCK_E_TIMEOUT) {
                 check_failed(__FILE__, __LINE__, "a message was not exchanged");
             }
@@ -59,7 +64,8 @@ static int exchange(const char *directory, const char *delivery) {
     return busy <= BURSTS - QUIET ? 0 : 2;
 }
 
-/* Goes on until the next stop for a system call, and says its number; false: the child has ended, as *status says. A call stops it twice: before and after. */
+/* Continues the child until it stops for a system call, and returns the number of the call. A call
+ * stops the child before and after. False: the child has ended with *status. */
 static bool next_call(pid_t pid, int *status, long *call) {
     for (int signal = 0;; signal = WSTOPSIG(*status)) {
         CHECK(ptrace(PTRACE_SYSCALL, pid, NULL, (void *)(intptr_t)signal) == 0);
@@ -70,7 +76,8 @@ static bool next_call(pid_t pid, int *status, long *call) {
         if (WSTOPSIG(*status) == (SIGTRAP | 0x80)) {
             struct user_regs_struct registers;
             CHECK(ptrace(PTRACE_GETREGS, pid, NULL, &registers) == 0);
-            *call = (long)registers.orig_rax; /* afterwards not always the same: a return from a signal handler has none */
+            /* after the call the number may differ: a return from a signal handler has none */
+            *call = (long)registers.orig_rax;
             return true;
         }
     }
@@ -83,12 +90,12 @@ static void traced(datablock_delivery delivery) {
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
-        (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* it traces, too */
+        (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* the leak detection would trace too */
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
         execl("/proc/self/exe", "test_system_calls", "--exchange", test_directory(), number, (char *)NULL);
         _exit(127);
     }
-    CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)); /* at the exec */
+    CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)); /* stopped at the exec */
     CHECK(ptrace(PTRACE_SETOPTIONS, pid, NULL, (void *)(intptr_t)(PTRACE_O_TRACESYSGOOD | PTRACE_O_EXITKILL)) == 0);
     for (long call, after; next_call(pid, &status, &call) && next_call(pid, &status, &after);) {
         if (call == SYS_getppid && calls >= 0) {
@@ -104,7 +111,7 @@ static void traced(datablock_delivery delivery) {
     if (!WIFEXITED(status)) {
         check_failed(__FILE__, __LINE__, "the child ended with status %#x, in burst %d", (unsigned)status, bursts);
     }
-    CHECK(WEXITSTATUS(status) != 2); /* it allocated */
+    CHECK(WEXITSTATUS(status) != 2); /* 2: the child has allocated memory */
     CHECK(WEXITSTATUS(status) == 0);
     CHECK(bursts == BURSTS);
     if (quiet < QUIET) {

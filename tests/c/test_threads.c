@@ -1,6 +1,7 @@
 /*
- * Threads of the host that end, or are cancelled, and what the library keeps for each. The last scenario refuses membarrier to a
- * process that has used it, as a seccomp filter does that a program installs late.
+ * Threads of the host that end or are cancelled, and what the library keeps for each of them. The
+ * last scenario refuses membarrier to a process that has used it, like a seccomp filter that a
+ * program installs late.
  */
 #include "pair.h"
 
@@ -30,7 +31,9 @@ static datablock_producer open_producer(uint32_t slot_count) {
     datablock_producer producer;
     datablock_config config = ring_config(slot_count);
     CHECK_OK(datablock_producer_open("threads", &config, &producer));
-    if (!has_key) { /* after the library's and Go's: destructors run in the order of their keys, and this one is the last of a round */
+    /* After the library and Go have made their keys: destructors run in the order of their keys, so
+     * this one is the last of a round. */
+    if (!has_key) {
         has_key = pthread_key_create(&at_end, ends) == 0;
         CHECK(has_key);
     }
@@ -44,7 +47,7 @@ static datablock_consumer open_consumer(datablock_delivery delivery) {
     return consumer;
 }
 
-/* What a destructor does with the library, in each round of its thread's end. */
+/* What a destructor does with the library, in each destructor round at the end of its thread. */
 typedef struct ending {
     int round, rounds;
     void (*call)(struct ending *);
@@ -95,7 +98,7 @@ static void run_threads(int count, void *(*body)(void *)) {
     }
 }
 
-/* ---- Destructors ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Destructors ----------------------------------------------------------------------------- */
 
 static char diagnosed[300];
 
@@ -115,7 +118,7 @@ static void *diagnosing_thread(void *unused) {
     return NULL;
 }
 
-/* A thread that calls from its last destructor leaves nothing behind, neither in C nor in Go. */
+/* A thread that calls in its last destructor leaves nothing behind, neither in C nor in Go. */
 static void destructors_in_every_round(void) {
     enum { FIRST = 200, THEN = 1000, KIB_A_THREAD = 8 };
     datablock_producer producer = open_producer(8);
@@ -149,9 +152,9 @@ static void *closing_thread(void *unused) {
     return NULL;
 }
 
-/* A handle that the last destructor closes is closed: its row is free again. */
+/* A handle that the last destructor closes is really closed: its row is free. */
 static void the_last_destructor_closes(void) {
-    datablock_producer producer = open_producer(8); /* its 8 rows are fewer than the threads */
+    datablock_producer producer = open_producer(8); /* 8 rows are fewer than the threads */
     for (int i = 0; i < 40; i++) {
         pthread_t thread;
         CHECK(pthread_create(&thread, NULL, closing_thread, NULL) == 0);
@@ -167,7 +170,8 @@ static void read_text(ending *e) {
     (void)e;
     (void)datablock_unlink("-", 0);
     for (int i = 0; i < 200; i++) {
-        wrong_texts += strstr(datablock_error_detail(), "begins with") == NULL && strstr(datablock_error_detail(), "last round") == NULL;
+        wrong_texts += strstr(datablock_error_detail(), "begins with") == NULL &&
+            strstr(datablock_error_detail(), "last round") == NULL;
     }
 }
 
@@ -180,7 +184,8 @@ static void *texted_thread(void *unused) {
     return NULL;
 }
 
-/* No thread gets the struct of one whose destructors still run: each reads the text of its own last error. */
+/* No thread gets the struct of a thread whose destructors still run: each reads the text of its
+ * own last error. */
 static void a_text_is_the_threads_own(void) {
     datablock_producer producer = open_producer(8);
     wrong_texts = 0;
@@ -190,7 +195,7 @@ static void a_text_is_the_threads_own(void) {
     CHECK_OK(unlink_here("threads"));
 }
 
-/* ---- Cancellation ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cancellation ---------------------------------------------------------------------------- */
 
 static atomic_int ready, cancelled;
 static datablock_consumer to_close;
@@ -234,7 +239,8 @@ static void cancel(void *(*body)(void *)) {
     CHECK(result == (void *)1);
 }
 
-/* No function of the library is a cancellation point: each does its work, and the thread ends at a later point. */
+/* No function of the library is a cancellation point: each completes, and the thread ends at a
+ * later cancellation point. */
 static void no_call_is_a_cancellation_point(void) {
     to_wait = open_producer(8);
     to_close = open_consumer(DATABLOCK_LOSSLESS);
@@ -244,14 +250,14 @@ static void no_call_is_a_cancellation_point(void) {
     }
     cancel(waits_while_cancelled);
     cancel(closes_while_cancelled);
-    CHECK_OK(datablock_write_begin(to_wait, 2000, &slot)); /* nobody holds it up any more */
+    CHECK_OK(datablock_write_begin(to_wait, 2000, &slot)); /* there is no backpressure any more */
     CHECK_OK(datablock_write_abort(to_wait, &slot));
     cancel(opens_while_cancelled);
     CHECK_OK(datablock_producer_close(to_wait));
     CHECK_OK(unlink_here("threads"));
 }
 
-/* ---- Membarrier ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Membarrier ------------------------------------------------------------------------------ */
 
 static datablock_producer taken;
 
@@ -286,7 +292,7 @@ static int use_without_membarrier(const char *directory) {
     refuse_membarrier();
     CHECK(pthread_create(&thread, NULL, takes, NULL) == 0);
     CHECK(pthread_join(thread, NULL) == 0);
-    CHECK_OK(datablock_write_begin(taken, 0, &slot)); /* in its own thread everything goes on */
+    CHECK_OK(datablock_write_begin(taken, 0, &slot)); /* calls in its own thread still work */
     CHECK_OK(datablock_write_commit(taken, &slot, 1));
     CHECK_OK(datablock_producer_close(taken));
     return 0;

@@ -6,7 +6,7 @@
 
 enum { MANY = 200 };
 
-/* Closes, and removes the block: the next scenario begins at message 0. */
+/* Closes, and removes the block, so that the next scenario begins at message 0. */
 static void close_and_unlink(struct pair *pair) {
     close_pair(pair);
     CHECK_OK(unlink_here(pair->name));
@@ -22,16 +22,18 @@ static void read_one(datablock_consumer consumer, uint64_t id) {
 static void wait_any_names_every_ready_one(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
     for (size_t d = 0; d < 3; d++) {
-        struct pair left = open_pair("left", 4, deliveries[d]), middle = open_pair("middle", 4, deliveries[d]), right = open_pair("right", 4, deliveries[d]);
+        struct pair left = open_pair("left", 4, deliveries[d]), middle = open_pair("middle", 4, deliveries[d]),
+            right = open_pair("right", 4, deliveries[d]);
         const datablock_consumer consumers[] = {left.consumer, middle.consumer, right.consumer};
         bool ready[3] = {true, true, true};
-        CHECK_DETAIL(datablock_wait_any(consumers, 3, 0, ready), DATABLOCK_E_TIMEOUT, "in any of 3 blocks, the first of which is \"left\"");
+        CHECK_DETAIL(datablock_wait_any(consumers, 3, 0, ready), DATABLOCK_E_TIMEOUT,
+                     "in any of 3 blocks, the first of which is \"left\"");
         CHECK_STATUS(datablock_wait_any(consumers, 3, 20, ready), DATABLOCK_E_TIMEOUT);
-        CHECK(ready[0] && ready[1] && ready[2]); /* untouched */
+        CHECK(ready[0] && ready[1] && ready[2]); /* unchanged */
         write_text(right.producer, "1");
         write_text(left.producer, "1");
         write_text(left.producer, "2");
-        for (int again = 0; again < 2; again++) { /* it has taken nothing */
+        for (int again = 0; again < 2; again++) { /* wait_any dequeues nothing */
             CHECK_OK(datablock_wait_any(consumers, 3, -1, ready));
             CHECK(ready[0] && !ready[1] && ready[2]);
         }
@@ -117,7 +119,8 @@ static void wait_any_sees_the_end(void) {
     close_and_unlink(&left);
 }
 
-/* Asleep it is in none of the handles: a close does not wait for it, and it does not outlive a close. */
+/* A sleeping wait_any uses none of the handles: a close does not wait for it, and the close ends
+ * the wait. */
 static void wait_any_closed_meanwhile(void) {
     struct pair left = open_pair("left", 4, DATABLOCK_LOSSLESS), right = open_pair("right", 4, DATABLOCK_LOSSLESS);
     const datablock_consumer consumers[] = {left.consumer, right.consumer};
@@ -139,7 +142,8 @@ static void wait_any_leaves_the_handles_free(void) {
     datablock_read_slot slot;
     begin_waiting(&w, consumers, 2, "right");
     datablock_status status = DATABLOCK_E_BUSY;
-    WAIT_UNTIL((status = datablock_read_begin(left.consumer, 0, &slot)) != DATABLOCK_E_BUSY, 20); /* it looks, now and then */
+    /* The waiting thread uses the handle from time to time. */
+    WAIT_UNTIL((status = datablock_read_begin(left.consumer, 0, &slot)) != DATABLOCK_E_BUSY, 20);
     CHECK(status == DATABLOCK_E_TIMEOUT);
     write_text(left.producer, "wake up");
     pthread_join(w.thread, NULL);
@@ -148,7 +152,7 @@ static void wait_any_leaves_the_handles_free(void) {
     close_pair(&right);
 }
 
-/* What an operator discarded is no message: a LATEST reader would find nothing, and is not called ready for it. */
+/* A tombstone is not a message: a LATEST reader would get nothing, and is not reported as ready. */
 static void wait_any_passes_over_what_was_discarded(void) {
     struct pair p = open_pair("discarded", 4, DATABLOCK_LATEST);
     bool ready = false;
@@ -163,14 +167,14 @@ static void wait_any_passes_over_what_was_discarded(void) {
         CHECK_STATUS(datablock_wait_any(&p.consumer, 1, 20, &ready), DATABLOCK_E_TIMEOUT);
         write_text(p.producer, "3");
     } else {
-        CHECK_STATUS(status, DATABLOCK_E_FENCED); /* the row went with it, and a read says so at once */
+        CHECK_STATUS(status, DATABLOCK_E_FENCED); /* the row has been taken too, and a read reports it at once */
     }
     CHECK_OK(datablock_wait_any(&p.consumer, 1, 20, &ready));
     CHECK(ready);
     close_pair(&p);
 }
 
-/* What it calls ready, a read has something to say of, at once: also of a block whose file is gone. */
+/* A read of a ready consumer returns at once, also for a block whose file has disappeared. */
 static void wait_any_and_the_read_agree(void) {
     struct pair p = open_pair("gone", 4, DATABLOCK_LOSSLESS);
     bool ready = false;
@@ -189,7 +193,7 @@ static void wait_any_of_many(void) {
     static struct pair pairs[MANY];
     static char names[MANY][16];
     static datablock_consumer consumers[MANY];
-    for (size_t i = 0; i < MANY; i++) { /* more than the kernel takes at once */
+    for (size_t i = 0; i < MANY; i++) { /* more than the kernel accepts in one call */
         snprintf(names[i], sizeof names[i], "many-%zu", i);
         pairs[i] = open_pair(names[i], 2, DATABLOCK_LOSSLESS);
         consumers[i] = pairs[i].consumer;
@@ -226,19 +230,20 @@ static void wait_any_is_asked_for_properly(void) {
     CHECK_DETAIL(datablock_wait_any(two, 1, -2, ready), DATABLOCK_E_INVALID, "timeout -2 ms");
     CHECK_DETAIL(datablock_wait_any(two, 2, 0, ready), DATABLOCK_E_HANDLE, "consumers[1]: the consumer handle is zero");
     two[1].handle = p.producer.handle;
-    CHECK_DETAIL(datablock_wait_any(two, 2, 0, ready), DATABLOCK_E_HANDLE, "consumers[1]: this is a producer handle, where a consumer is needed");
+    CHECK_DETAIL(datablock_wait_any(two, 2, 0, ready), DATABLOCK_E_HANDLE,
+                 "consumers[1]: this is a producer handle, where a consumer is needed");
     two[1] = p.consumer;
     write_text(p.producer, "1");
-    CHECK_OK(datablock_wait_any(two, 2, 0, ready)); /* the same twice */
+    CHECK_OK(datablock_wait_any(two, 2, 0, ready)); /* the same consumer twice */
     CHECK(ready[0] && ready[1]);
     datablock_read_slot slot;
     CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
-    CHECK_OK(datablock_wait_any(two, 1, 0, ready)); /* max_pins are held, and a read says so at once */
+    CHECK_OK(datablock_wait_any(two, 1, 0, ready)); /* max_pins messages are held, and a read fails at once */
     CHECK_STATUS(datablock_read_begin(p.consumer, 0, &slot), DATABLOCK_E_BUSY);
     close_pair(&p);
 }
 
-/* A thread that waits again and again, until it has been woken so many times; it says how often it was. */
+/* A thread that waits repeatedly until it has been woken WAKES times. It counts its wake-ups. */
 enum { WAKES = 40 };
 
 struct sleeper {
@@ -280,7 +285,7 @@ static double seconds_of(struct sleeper *s) {
     return (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 }
 
-/* At once, and not when it comes round, which it does every 100 ms. */
+/* The wake-up ends the sleep at once, and not at the next tick of 100 ms. */
 static void a_wake_ends_the_sleep(void) {
     static struct pair pairs[MANY];
     static char names[MANY][16];
@@ -316,18 +321,22 @@ static void a_wake_is_kept_until_a_wait_takes_it(void) {
     CHECK_STATUS(datablock_wait_any_or_wake(&p.consumer, 1, 5, &ready, &waker), DATABLOCK_E_TIMEOUT);
     CHECK_STATUS(datablock_wait_any_or_wake(NULL, 0, 5, NULL, &waker), DATABLOCK_E_TIMEOUT);
     datablock_wake(&waker);
-    CHECK_OK(datablock_wait_any_or_wake(NULL, 0, 0, NULL, &waker)); /* also of a wait that does not wait */
+    CHECK_OK(datablock_wait_any_or_wake(NULL, 0, 0, NULL, &waker)); /* also a call with timeout 0 */
     write_text(p.producer, "1");
     datablock_wake(&waker);
-    CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker)); /* what is ready is said first */
+    CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker)); /* readiness is reported first */
     CHECK(ready);
     read_one(p.consumer, 0);
     CHECK_OK(datablock_wait_any_or_wake(&p.consumer, 1, -1, &ready, &waker));
     CHECK(!ready);
-    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, &ready, NULL), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: waker is NULL");
-    CHECK_DETAIL(datablock_wait_any_or_wake(NULL, 1, 0, &ready, &waker), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: consumers is NULL");
-    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, NULL, &waker), DATABLOCK_E_INVALID, "datablock_wait_any_or_wake: ready is NULL");
-    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1025, 0, &ready, &waker), DATABLOCK_E_INVALID, "count is 1025");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, &ready, NULL), DATABLOCK_E_INVALID,
+                 "datablock_wait_any_or_wake: waker is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(NULL, 1, 0, &ready, &waker), DATABLOCK_E_INVALID,
+                 "datablock_wait_any_or_wake: consumers is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1, 0, NULL, &waker), DATABLOCK_E_INVALID,
+                 "datablock_wait_any_or_wake: ready is NULL");
+    CHECK_DETAIL(datablock_wait_any_or_wake(&p.consumer, 1025, 0, &ready, &waker), DATABLOCK_E_INVALID,
+                 "count is 1025");
     close_pair(&p);
 }
 

@@ -1,6 +1,7 @@
 /*
- * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
- * all languages share; this one uses the C interface.
+ * A producer or a consumer that a test starts, controls and kills. tests/README.md describes the
+ * command line and the line protocol, which the workers of all languages share. This worker uses
+ * the C interface.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -26,7 +27,7 @@
 
 enum { MAX_HELD = 8, CHILD_SECONDS = 60 };
 
-/* ---- State ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 static const char *block_name;
 static int64_t timeout_ms = -1;
@@ -43,7 +44,7 @@ static datablock_read_slot held[MAX_HELD];
 static size_t held_count;
 
 static int open_descriptors(void) {
-    int count = -3; /* ".", ".." and the one that looks */
+    int count = -3; /* ".", ".." and the descriptor of the directory itself */
     DIR *directory = opendir("/proc/self/fd");
     if (directory == NULL) {
         usage("/proc/self/fd: %s", strerror(errno));
@@ -55,7 +56,7 @@ static int open_descriptors(void) {
     return count;
 }
 
-/* That of --schema=TEXT or --zone-schema=TEXT, NULL if there is none. It stays for as long as the process. */
+/* The schema of --schema=TEXT or --zone-schema=TEXT, or NULL. It exists as long as the process. */
 static const datablock_schema *schema_option(const char *key) {
     static datablock_schema schemas[2];
     datablock_schema *schema = &schemas[strcmp(key, "schema") != 0];
@@ -66,12 +67,15 @@ static const datablock_schema *schema_option(const char *key) {
     return text == NULL ? NULL : schema;
 }
 
-/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Producer -------------------------------------------------------------------------------- */
 
 static void configure_producer(const char *directory) {
-    static const struct word policies[] = {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE}, {"double", DATABLOCK_DOUBLE_BUFFER}, {0}};
-    static const struct word flags[] = {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE},     {"force", DATABLOCK_FLAG_FORCE},
-                                        {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE},  {"timestamp", DATABLOCK_FLAG_TIMESTAMP}, {0}};
+    static const struct word policies[] = {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE},
+        {"double", DATABLOCK_DOUBLE_BUFFER}, {0}};
+    static const struct word flags[] = {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS},
+        {"replace", DATABLOCK_FLAG_REPLACE},     {"force", DATABLOCK_FLAG_FORCE},
+                                        {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE},
+                                            {"timestamp", DATABLOCK_FLAG_TIMESTAMP}, {0}};
     if (datablock_config_init(&config, (datablock_policy)word_option("policy", policies)) != DATABLOCK_OK) {
         usage("%s", datablock_error_detail());
     }
@@ -151,7 +155,7 @@ static bool producer_command(const char *word, uint64_t n) {
         produce(n);
     } else if (strcmp(word, "claim") == 0) {
         if (!say_error(producer_begin())) {
-            memset(claim.data, 0, claim.capacity / 2); /* a kill from here on finds it half written */
+            memset(claim.data, 0, claim.capacity / 2); /* a kill from here on leaves a half-written message */
             say("claimed %" PRIu64, claim.id);
         }
     } else if (strcmp(word, "commit") == 0) {
@@ -168,12 +172,14 @@ static bool producer_command(const char *word, uint64_t n) {
     return true;
 }
 
-/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Consumer -------------------------------------------------------------------------------- */
 
 static void configure_consumer(const char *directory) {
     static const struct word deliveries[] = {
-        {"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}, {0}};
-    static const struct word starts[] = {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}, {0}};
+        {"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED},
+            {"latest", DATABLOCK_LATEST}, {0}};
+    static const struct word starts[] =
+        {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}, {0}};
     if (datablock_consumer_options_init(&options) != DATABLOCK_OK) {
         usage("%s", datablock_error_detail());
     }
@@ -214,7 +220,8 @@ static bool verified(const datablock_read_slot *slot, uint64_t *writer) {
     return good && (capacity == 0 || slot->length == payload_length(slot->id, (size_t)capacity));
 }
 
-/* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of missed messages says. */
+/* Reads n messages, or all messages of the stream if n is 0. A message is bad if a byte is
+ * wrong, or if the id does not follow from the number of missed messages. */
 static void consume(uint64_t n) {
     uint64_t count = 0, missed = 0, bad = 0, sum = 0, first = 0, last = 0;
     datablock_status status = DATABLOCK_OK;
@@ -229,7 +236,8 @@ static void consume(uint64_t n) {
             bad++;
         }
         if (echo) {
-            say("message %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", slot.id, writer, slot.missed, good ? "true" : "false");
+            say("message %" PRIu64 " %" PRIu64 " %" PRIu64 " %s", slot.id, writer, slot.missed,
+                good ? "true" : "false");
         }
         first = count == 0 ? slot.id : first;
         last = slot.id;
@@ -244,7 +252,8 @@ static void consume(uint64_t n) {
     if (count > 0) {
         snprintf(range, sizeof range, "first=%" PRIu64 " last=%" PRIu64, first, last);
     }
-    say("read=%" PRIu64 " missed=%" PRIu64 " %s bad=%" PRIu64 " sum=%" PRIx64 " end=%s", count, missed, range, bad, sum, status_name(status));
+    say("read=%" PRIu64 " missed=%" PRIu64 " %s bad=%" PRIu64 " sum=%" PRIx64 " end=%s", count, missed, range, bad, sum,
+        status_name(status));
 }
 
 static void say_held(datablock_status status) {
@@ -262,7 +271,8 @@ static void with_held(const char *word) {
         bool good = verified(&slot, &writer);
         say("checked %" PRIu64 " %" PRIu64 " %s", slot.id, writer, good ? "true" : "false");
     } else if (strcmp(word, "smash") == 0) {
-        *(volatile unsigned char *)(uintptr_t)slot.data ^= 0xff; /* what a careless program does: the const is cast away */
+        /* the error of a careless program: the const is cast away */
+        *(volatile unsigned char *)(uintptr_t)slot.data ^= 0xff;
         say("smashed %" PRIu64, slot.id);
     } else {
         memmove(held, held + 1, --held_count * sizeof *held);
@@ -289,17 +299,21 @@ static bool consumer_command(const char *word, uint64_t n) {
     return true;
 }
 
-/* ---- Opening and closing --------------------------------------------------------------------------------------------------------- */
+/* ---- Opening and closing --------------------------------------------------------------------- */
 
 static bool producing;
 
 static datablock_status open_block(void) {
-    return producing ? datablock_producer_open(block_name, &config, &producer) : datablock_consumer_open(block_name, &options, &consumer);
+    return producing ? datablock_producer_open(block_name, &config, &producer)
+        : datablock_consumer_open(block_name, &options, &consumer);
 }
 
-static datablock_status close_block(void) { return producing ? datablock_producer_close(producer) : datablock_consumer_close(consumer); }
+static datablock_status close_block(void)
+{
+    return producing ? datablock_producer_close(producer) : datablock_consumer_close(consumer);
+}
 
-/* Opens that often, what opens is closed at once, and tells whether descriptors were left. */
+/* Opens and closes this many times, and reports whether descriptors are left. */
 static void repeat_opening(uint64_t attempts) {
     datablock_status status = DATABLOCK_OK;
     int before = 0;
@@ -308,15 +322,16 @@ static void repeat_opening(uint64_t attempts) {
             close_block();
         }
         if (i == 0) {
-            before = open_descriptors(); /* what the runtime opens for itself is there by now */
+            before = open_descriptors(); /* the runtime has opened its own descriptors by now */
         }
     }
     say("attempts=%" PRIu64 " status=%s before=%d after=%d", attempts, status_name(status), before, open_descriptors());
 }
 
-/* ---- Children -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it. */
+/* A child that keeps everything inherited but the test's pipes. The child ends by itself if the
+ * test does not end it. */
 __attribute__((noreturn)) static void linger(void) {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -346,7 +361,7 @@ static void spawn(void) {
     }
 }
 
-/* Calls nearly everything in a forked child, whose line is the answer. */
+/* Calls nearly every function in a forked child, whose line is the answer. */
 static void call_in_child(void) {
     pid_t child = fork();
     if (child == 0) {
@@ -374,8 +389,10 @@ static void call_in_child(void) {
         for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
             strcat(strcat(line, " "), status_name(calls[i]));
         }
-        bool failed = datablock_diagnose_slot(block_name, 0, &diagnostic) < 0 && datablock_cleanup_dead_consumers(block_name, 0) < 0 &&
-                      datablock_release_zombie_readers(block_name, 0) == RECOVERY_FAILED && datablock_release_zombie_writer(block_name, 0) == RECOVERY_FAILED;
+        bool failed = datablock_diagnose_slot(block_name, 0, &diagnostic) < 0 &&
+            datablock_cleanup_dead_consumers(block_name, 0) < 0 &&
+                      datablock_release_zombie_readers(block_name, 0) == RECOVERY_FAILED &&
+                          datablock_release_zombie_writer(block_name, 0) == RECOVERY_FAILED;
         say("%s repairs=%s", line, failed ? "refused" : "done");
         _exit(0);
     }
@@ -387,7 +404,7 @@ static void call_in_child(void) {
 
 static bool child_command(const char *word) {
     if (strcmp(word, "fork") == 0 || strcmp(word, "clone") == 0) {
-        /* The raw system call passes by the handlers of pthread_atfork. */
+        /* The raw system call does not run the handlers of pthread_atfork. */
         pid_t child = word[0] == 'f' ? fork() : (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
         if (child == 0) {
             linger();
@@ -407,7 +424,7 @@ static bool child_command(const char *word) {
     return true;
 }
 
-/* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles ----------------------------------------------------------------------------------- */
 
 static void recover_block(const char *directory) {
     char path[4096];
@@ -439,7 +456,7 @@ static void recover_block(const char *directory) {
     say("result %d %s", result, datablock_error_detail());
 }
 
-/* What both roles share. */
+/* Handles the commands of both roles. */
 static bool shared_command(const char *word, uint64_t n) {
     datablock_participant me = producing ? datablock_of_producer(producer) : datablock_of_consumer(consumer);
     if (strcmp(word, "lock") == 0) {
@@ -451,7 +468,7 @@ static bool shared_command(const char *word, uint64_t n) {
         if (!say_error(datablock_lock_release(me, (uint32_t)n))) {
             say("unlocked %u", (unsigned)n);
         }
-    } else if (strcmp(word, "zone") == 0) { /* adds n to its first word */
+    } else if (strcmp(word, "zone") == 0) { /* adds n to the first word of the zone */
         datablock_zone zone;
         if (!say_error(datablock_zone_begin(me, 0, timeout_ms, &zone))) {
             uint64_t sum = *(uint64_t *)zone.data += n;
@@ -465,7 +482,7 @@ static bool shared_command(const char *word, uint64_t n) {
     return true;
 }
 
-/* Answers one command a line until there are no more, then closes. */
+/* Answers one command for each line until the input ends, then closes. */
 static void serve(void) {
     char line[128];
     while (fgets(line, sizeof line, stdin) != NULL) {
@@ -483,7 +500,8 @@ static void serve(void) {
             _exit(0);
         } else if (strcmp(line, "descriptors") == 0) {
             say("descriptors %d", open_descriptors());
-        } else if (!child_command(line) && !shared_command(line, n) && !(producing ? producer_command(line, n) : consumer_command(line, n))) {
+        } else if (!child_command(line) && !shared_command(line, n) &&
+                   !(producing ? producer_command(line, n) : consumer_command(line, n))) {
             say("error UNSUPPORTED %s", line);
         }
     }

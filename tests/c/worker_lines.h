@@ -1,5 +1,5 @@
 /*
- * What a worker is told and what it says: --key=value arguments, and lines of text. See tests/README.md.
+ * The input and output of a worker: --key=value arguments, and lines of text. See tests/README.md.
  */
 #ifndef DATABLOCK_TESTS_WORKER_LINES_H
 #define DATABLOCK_TESTS_WORKER_LINES_H
@@ -24,7 +24,7 @@ __attribute__((format(printf, 1, 2), noreturn)) static inline void usage(const c
     exit(EXIT_USAGE);
 }
 
-/* One line in one system call, so that a kill never leaves half of it. */
+/* Writes one line in one system call, so that a kill never leaves half of it. */
 __attribute__((format(printf, 1, 2))) static inline void say(const char *format, ...) {
     char line[2048];
     va_list arguments;
@@ -36,7 +36,7 @@ __attribute__((format(printf, 1, 2))) static inline void say(const char *format,
     }
     line[length] = '\n';
     if (write(STDOUT_FILENO, line, (size_t)length + 1) < 0) {
-        exit(EXIT_USAGE); /* the test is gone */
+        exit(EXIT_USAGE); /* the test has ended */
     }
 }
 
@@ -61,17 +61,18 @@ static inline bool say_error(datablock_status status) {
     return status != DATABLOCK_OK;
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
-static char **arguments; /* --key or --key=value; NULL once asked for */
+static char **arguments; /* --key or --key=value; NULL after option() has returned it */
 static int argument_count;
 
-/* The value of --key, "" if there is none, NULL if the key is not given. */
+/* The value of --key, "" if it has no value, NULL if the key is not given. */
 static inline const char *option(const char *key) {
     size_t length = strlen(key);
     const char *found = NULL;
     for (int i = 0; i < argument_count; i++) {
-        if (arguments[i] == NULL || strncmp(arguments[i], "--", 2) != 0 || strncmp(arguments[i] + 2, key, length) != 0) {
+        if (arguments[i] == NULL || strncmp(arguments[i], "--", 2) != 0 ||
+            strncmp(arguments[i] + 2, key, length) != 0) {
             continue;
         }
         char end = arguments[i][2 + length];

@@ -1,5 +1,6 @@
 /*
- * The payload of a message in the cross-process tests: a pseudo-random function of its id, the same in every language. tests/README.md describes it.
+ * The payload of a message in the cross-process tests: a pseudo-random function of its id, the same
+ * in every language. tests/README.md describes it.
  */
 #ifndef DATABLOCK_TESTS_WORKER_PAYLOAD_H
 #define DATABLOCK_TESTS_WORKER_PAYLOAD_H
@@ -18,9 +19,12 @@ static inline uint64_t payload_mix(uint64_t z) {
     return z ^ z >> 31;
 }
 
-static inline size_t payload_length(uint64_t id, size_t capacity) { return (size_t)(payload_mix(id ^ 0x6874676e656c) % (capacity + 1)); }
+static inline size_t payload_length(uint64_t id, size_t capacity) {
+    return (size_t)(payload_mix(id ^ 0x6874676e656c) % (capacity + 1));
+}
 
-/* Whether a payload tells who wrote it: only from this length on is the rest enough to see that it is whole. */
+/* True if a payload identifies its writer. Shorter payloads have no salt, because the rest would
+ * not be enough to check that the payload is complete. */
 static inline bool payload_salted(size_t length) { return length >= 16; }
 
 static inline void payload_fill(unsigned char *data, size_t length, uint64_t id, uint64_t salt) {
@@ -36,7 +40,7 @@ static inline void payload_fill(unsigned char *data, size_t length, uint64_t id,
     memcpy(data, &word, length);
 }
 
-/* Finds the salt of the writer; returns whether every byte is what that writer wrote for that id. */
+/* Finds the salt of the writer. Returns true if every byte is right for this writer and id. */
 static inline bool payload_verify(const unsigned char *data, size_t length, uint64_t id, uint64_t *salt) {
     uint64_t state = payload_mix(id), word, difference = 0;
     *salt = 0;

@@ -1,6 +1,7 @@
 /*
- * What the C++ tests share: checks that end the program with the place and the values, scenarios that run all or one by name, a directory of blocks that is gone at exit,
- * and waiting on conditions.
+ * What the C++ tests share: checks that end the program with the place and the values, scenarios, a
+ * directory for blocks that is removed at exit, and waiting on conditions. A program runs all
+ * scenarios, or one by name.
  */
 #ifndef DATABLOCK_TESTS_CHECK_HPP
 #define DATABLOCK_TESTS_CHECK_HPP
@@ -24,10 +25,11 @@
 }
 
 #define CHECK(condition) ((condition) ? void() : check_failed(__FILE__, __LINE__, #condition))
-/* What may not be reached. */
+/* For code that must not be reached. */
 #define UNEXPECTED(what) check_failed(__FILE__, __LINE__, "unexpected: " what)
 
-template <typename A, typename B> void check_equal(const char *file, int line, const char *text, const A &got, const B &wanted) {
+template <typename A,
+    typename B> void check_equal(const char *file, int line, const char *text, const A &got, const B &wanted) {
     if (!(got == wanted)) {
         std::ostringstream out;
         out << text << " is " << got << ", not " << wanted;
@@ -36,32 +38,38 @@ template <typename A, typename B> void check_equal(const char *file, int line, c
 }
 #define CHECK_EQUAL(expression, wanted) check_equal(__FILE__, __LINE__, #expression, (expression), (wanted))
 
-/* Ends the program unless the statement throws exactly that type. The exception's text is the result. */
+/* Ends the program unless the statement throws exactly this type. The result is the exception's
+ * text. */
 #define CHECK_THROWS(type, ...) check_throws<type>(__FILE__, __LINE__, #__VA_ARGS__, #type, [&] { (void)__VA_ARGS__; })
 
-template <typename Type, typename F> std::string check_throws(const char *file, int line, const char *statement, const char *type, F f) {
+template <typename Type,
+    typename F> std::string check_throws(const char *file, int line, const char *statement, const char *type, F f) {
     try {
         f();
     } catch (const std::exception &e) {
         if (typeid(e) != typeid(Type)) {
-            check_failed(file, line, std::string(statement) + " threw another type (" + typeid(e).name() + ") than " + type + ": " + e.what());
+            check_failed(file, line, std::string(statement) + " threw another type (" + typeid(e).name() + ") than " +
+                         type + ": " + e.what());
         }
         return e.what();
     }
     check_failed(file, line, std::string(statement) + " did not throw " + type);
 }
 
-inline double check_now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+inline double check_now() {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
 
-/* Waits until the condition holds; ends the program after a while. */
-#define WAIT_UNTIL(condition)                                                                                                         \
-    for (double check_deadline = check_now() + 20; !(condition); std::this_thread::sleep_for(std::chrono::milliseconds(1))) {         \
-        if (check_now() > check_deadline) {                                                                                           \
-            check_failed(__FILE__, __LINE__, "not within 20 s: " #condition);                                                         \
-        }                                                                                                                             \
+/* Waits until the condition holds. Ends the program after 20 seconds. */
+#define WAIT_UNTIL(condition)                                                 \
+    for (double check_deadline = check_now() + 20; !(condition);              \
+         std::this_thread::sleep_for(std::chrono::milliseconds(1))) {         \
+        if (check_now() > check_deadline) {                                   \
+            check_failed(__FILE__, __LINE__, "not within 20 s: " #condition); \
+        }                                                                     \
     }
 
-/* A directory of this program's own, in shared memory; removed at exit. */
+/* This program's own directory in shared memory, which is removed at exit. */
 inline const std::string &test_directory() {
     struct Directory {
         std::string path = "/dev/shm/datablock-test-XXXXXX";
@@ -85,7 +93,8 @@ struct Scenario {
     void (*run)();
 };
 
-/* Runs the scenario that argv[1] names, or all. One that hangs is ended by SIGALRM; the last name printed says which. */
+/* Runs the scenario that argv[1] names, or all. SIGALRM ends a scenario that hangs; the last
+ * printed name is the name of this scenario. */
 inline int run_scenarios(const std::vector<Scenario> &scenarios, int argc, char **argv) {
     bool found = false;
     test_directory();

@@ -1,6 +1,6 @@
 /*
- * A shared object that takes a consumer over; test_moved.cpp links one such, and loads and unloads
- * another.
+ * A shared object to which a consumer is moved. test_moved.cpp links one such object, and loads and
+ * unloads another one.
  */
 #include <datablock.hpp>
 
@@ -17,7 +17,7 @@ EXPORT void throw_batch_error();
 
 static std::optional<datablock::Consumer> kept;
 
-/* Moves a consumer away, reads with it, and destroys it. */
+/* Moves the consumer to this object, reads with it, and destroys it. */
 void take_over(datablock::Consumer &&consumer, std::uint64_t expected) {
     datablock::Consumer mine(std::move(consumer));
     if (mine.next<std::uint64_t>(0) != expected) {
@@ -34,7 +34,7 @@ void give_back(datablock::Consumer &into) {
     kept.reset();
 }
 
-/* Moves an iterator away, and destroys what it held. */
+/* Moves the iterator to this object, and destroys it. */
 void move_iterator(datablock::DataBlockSlotIterator &iterator) {
     datablock::DataBlockSlotIterator mine(std::move(iterator));
 }

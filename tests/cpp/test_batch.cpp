@@ -19,7 +19,8 @@ struct Both {
     Consumer consumer;
 };
 
-std::size_t write_numbers(const Producer &producer, std::uint64_t first, std::size_t count, std::int64_t timeout_ms = 0) {
+std::size_t write_numbers(const Producer &producer, std::uint64_t first, std::size_t count,
+                          std::int64_t timeout_ms = 0) {
     std::vector<std::uint64_t> numbers(count);
     std::iota(numbers.begin(), numbers.end(), first);
     return write_batch(producer, numbers.data(), count, timeout_ms);

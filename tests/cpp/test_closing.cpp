@@ -1,8 +1,8 @@
 /*
- * Every way of C++ into a block's memory while another thread closes the producer or the consumer,
- * and the texts and types of what is refused. A view (WriteSlot, ReadSlot) is its caller's to
- * release first, so those that give one are not among them. `make soak` does it 2,000 times for
- * each.
+ * Every C++ call that accesses a block's memory, while another thread closes the producer or the
+ * consumer; and the texts and types of the refusals. The caller must release a view (WriteSlot,
+ * ReadSlot) before the close, so calls that return a view are not tested. `make soak` tests each
+ * call 2,000 times.
  */
 #include "check.hpp"
 
@@ -27,7 +27,7 @@ Config ring() {
 }
 ConsumerOptions here(Delivery delivery) { return ConsumerOptions().delivery(delivery).directory(test_directory()); }
 
-/* Whether all of it is one message's. */
+/* Checks that all bytes belong to one message. */
 void check_whole(const Big &big) { CHECK(std::memcmp(big.bytes, big.bytes + 1, sizeof big.bytes - 1) == 0); }
 
 struct Sample {
@@ -37,8 +37,8 @@ struct Sample {
 };
 
 /*
- * A message is written by the thread that reads, so that there always is one; its producer stays
- * open.
+ * The reading thread writes a message before each read, so that there always is one. This producer
+ * stays open.
  */
 struct Parts {
     Producer producer{"closing", ring()};
@@ -59,7 +59,7 @@ unsigned chance(unsigned below) {
     return static_cast<unsigned>(seed >> 33) % below;
 }
 
-/* The call again and again, until the other thread has closed the handle. */
+/* Repeats the call until the other thread has closed the handle. */
 void close_against(const Call &call, bool closes_producer) {
     Parts parts;
     std::atomic<unsigned> made{0};
@@ -81,7 +81,7 @@ void close_against(const Call &call, bool closes_producer) {
     }
     if (closes_producer) {
         parts.producer.close();
-        Producer other("other", ring()); /* which gets its addresses */
+        Producer other("other", ring()); /* gets the addresses of the closed block */
         caller.join();
         CHECK_EQUAL(recovery::metrics(test_directory() + "/other").next_id, 0u);
         CHECK(recovery::IntegrityValidator::is_healthy(test_directory() + "/other"));
@@ -136,12 +136,12 @@ void copies_of_any_type() {
     CHECK(!consumer.try_next<Sample>());
     producer.write(std::uint8_t{1});
     CHECK_THROWS(error::invalid, consumer.next<Sample>());
-    CHECK_THROWS(timeout_error, consumer.next<std::uint8_t>(0)); /* it counts as read */
+    CHECK_THROWS(timeout_error, consumer.next<std::uint8_t>(0)); /* the message counts as read */
     producer.write(Sample(43)); /* a copy needs no alignment, and takes the beginning of a longer message */
     CHECK_EQUAL(consumer.next<std::uint8_t>(), 43);
 }
 
-/* A copy is no hold: a LOSSLESS consumer makes one while an older message is held. */
+/* A copy is not a hold: a LOSSLESS consumer can make a copy while it holds an older message. */
 void copies_inside_a_transaction() {
     Producer producer("inside", ring());
     Consumer consumer("inside", here(Delivery::lossless).max_pins(2));
@@ -152,14 +152,14 @@ void copies_inside_a_transaction() {
         CHECK_EQUAL(held.as<int>(), 0);
         CHECK_EQUAL(consumer.next<int>(), 1);
         CHECK_EQUAL(*consumer.try_next<int>(), 2);
-        CHECK_THROWS(timeout_error, producer.write(4, 0)); /* the first one is held */
+        CHECK_THROWS(timeout_error, producer.write(4, 0)); /* the first message is held */
     }));
     producer.write(4, 0);
     CHECK_EQUAL(consumer.next<int>(), 3);
     CHECK_EQUAL(consumer.next<int>(), 4);
 }
 
-/* A name with a zero byte inside would mean another block: here one that is there. */
+/* A name with a zero byte inside would mean another block, here an existing one. */
 void names_with_a_zero_byte() {
     namespace r = recovery;
     Producer producer("zero", ring());
@@ -204,7 +204,7 @@ void names_with_a_zero_byte() {
         CHECK(std::strstr(datablock_error_detail(), "goes on after a zero byte") != nullptr);
     }
     Consumer consumer("zero", here(Delivery::ordered).start(Start::oldest));
-    CHECK_EQUAL(consumer.next<int>(0), 1); /* nothing was done to the other block */
+    CHECK_EQUAL(consumer.next<int>(0), 1); /* the other block is unchanged */
 }
 
 void a_missing_block_is_not_found() {
@@ -229,7 +229,7 @@ void a_missing_block_is_not_found() {
         std::FILE *text = std::fopen(file.c_str(), "w");
         CHECK(text != nullptr && std::fputs("no block", text) >= 0 && std::fclose(text) == 0);
     }
-    CHECK_THROWS(error::corrupt, r::SlotDiagnostics::diagnose_all(file)); /* there is something, and it is no block */
+    CHECK_THROWS(error::corrupt, r::SlotDiagnostics::diagnose_all(file)); /* the file exists, and is not a block */
     CHECK_EQUAL(std::remove(file.c_str()), 0);
 }
 

@@ -1,4 +1,5 @@
-// datablock::recovery, the part about integrity: the same scenarios as in Go (internal/core) and Python.
+// The integrity part of datablock::recovery: the same scenarios as in Go (internal/core) and
+// Python.
 #include "check.hpp"
 
 #include <datablock.hpp>
@@ -37,7 +38,7 @@ int main() {
         CHECK_EQUAL(planned.size(), 1u);
         CHECK_EQUAL(planned[0].kind, static_cast<std::uint32_t>(DATABLOCK_STEP_REPAIR));
         CHECK(!planned[0].done);
-        CHECK(!validator.is_healthy()); // a dry run does nothing
+        CHECK(!validator.is_healthy()); // a dry run changes nothing
         const auto done = recovery::auto_recover(path, false);
         CHECK_EQUAL(done.size(), 1u);
         CHECK(done[0].done);

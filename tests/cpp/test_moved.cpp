@@ -1,7 +1,7 @@
 /*
- * Consumers and iterators that are moved between shared objects, each of which was compiled with
- * hidden visibility and has its own copy of everything inline. Nothing is decided by the address of
- * such a copy, and nothing that was moved from refers to an object that has been unloaded.
+ * Consumers and iterators that are moved between shared objects. Each object was compiled with
+ * hidden visibility and has its own copies of all inline entities. No decision may depend on the
+ * address of such a copy. No moved-from object may refer to a shared object that has been unloaded.
  */
 #include "check.hpp"
 
@@ -27,7 +27,7 @@ Producer produce(const std::string &name) {
     return Producer(name, Config(Policy::ring).slot_size(64).directory(test_directory()).unlink_on_close());
 }
 
-/* The moved-from consumer ends here, and the other one there. */
+/* The moved-from consumer is destroyed here, the moved-to one in the other object. */
 void moved_into_another_object() {
     Producer producer = produce("moved");
     {
@@ -42,17 +42,17 @@ void moved_into_another_object() {
     CHECK_EQUAL(read_kept(), 7u);
 }
 
-/* The other way about: what it was moved from ends there. */
+/* The reverse: the moved-from consumer is destroyed in the other object. */
 void moved_out_of_another_object() {
     Producer producer = produce("back");
     Consumer first = attach("back");
     keep(attach("back"));
-    give_back(first); /* whose own is closed */
+    give_back(first); /* closes the consumer that `first` had */
     producer.write(std::uint64_t{8});
     CHECK_EQUAL(first.next<std::uint64_t>(0), 8u);
 }
 
-/* The object that moved it is unloaded before the moved-from ones end. */
+/* The object that moved the consumer is unloaded before the moved-from consumers are destroyed. */
 void moved_into_an_unloaded_object() {
     const char *path = PLUGIN;
     Producer producer = produce("unloaded");
@@ -71,7 +71,7 @@ void moved_into_an_unloaded_object() {
     take_over(std::move(*consumer), 9);
     move_iterator(iterator);
     CHECK_EQUAL(dlclose(object), 0);
-    CHECK(dlopen(path, RTLD_NOW | RTLD_NOLOAD) == nullptr); /* it has gone */
+    CHECK(dlopen(path, RTLD_NOW | RTLD_NOLOAD) == nullptr); /* the object is unloaded */
 
     CHECK(!iterator);
     CHECK_THROWS(error::handle, ++iterator);

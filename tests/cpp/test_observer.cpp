@@ -1,4 +1,4 @@
-/* Looking at a block without taking part, in C++. */
+/* Observers in C++. */
 #include "check.hpp"
 
 #include <datablock.hpp>
@@ -19,7 +19,7 @@ void observer_sees_the_newest() {
     CHECK_THROWS(error::not_found, observer.newest());
     producer.write(11);
     producer.write(22);
-    for (int again = 0; again < 2; again++) { // it has no place in the stream
+    for (int again = 0; again < 2; again++) { // an observer has no cursor
         int value = 0;
         Observation seen = observer.newest(&value, sizeof value);
         CHECK(seen.id() == 1 && seen.length() == sizeof value && seen.next_id() == 2 && value == 22);

@@ -13,11 +13,12 @@ namespace {
 
 std::string path(const char *name) { return test_directory() + "/" + name; }
 
-Producer producer_of(const char *name) { return Producer(name, Config(Policy::ring).slot_size(64).slot_count(2).directory(test_directory())); }
+Producer producer_of(const char *name) {
+    return Producer(name, Config(Policy::ring).slot_size(64).slot_count(2).directory(test_directory())); }
 
 Consumer consumer_of(const char *name) { return Consumer(name, ConsumerOptions().directory(test_directory())); }
 
-/* Starts this program afresh in a role, waits for its word, and kills it. */
+/* Starts this program again in a role, waits for its line, and kills it. */
 void killed(const char *role, const char *name) {
     int says[2];
     CHECK(pipe(says) == 0);
@@ -58,7 +59,8 @@ void a_killed_writer_is_found_and_reset() {
     CHECK_EQUAL(static_cast<int>(stuck[0].slot_state), static_cast<int>(DATABLOCK_SLOT_WRITING));
     CHECK(SlotDiagnostics::find_stuck_slots(path("writer"), std::chrono::hours(1)).empty());
     CHECK(SlotDiagnostics::diagnose_slot(path("writer"), stuck[0].slot_index).is_stuck);
-    CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("writer"), stuck[0].slot_index)), static_cast<int>(RECOVERY_SUCCESS));
+    CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("writer"), stuck[0].slot_index)),
+                static_cast<int>(RECOVERY_SUCCESS));
     CHECK(SlotDiagnostics::find_stuck_slots(path("writer")).empty());
     CHECK_EQUAL(history(path("writer")).size(), 1u);
     CHECK_EQUAL(producer_of("writer").write(1), 0u);
@@ -83,14 +85,17 @@ void a_living_holder_is_told_of_force() {
     producer.write(1);
     producer.write(2);
     CHECK_EQUAL(static_cast<int>(SlotRecovery::evict_consumer(path("force"), 1)), static_cast<int>(RECOVERY_UNSAFE));
-    CHECK_EQUAL(static_cast<int>(SlotRecovery::evict_consumer(path("force"), 1, true)), static_cast<int>(RECOVERY_SUCCESS));
+    CHECK_EQUAL(static_cast<int>(SlotRecovery::evict_consumer(path("force"), 1, true)),
+                static_cast<int>(RECOVERY_SUCCESS));
     CHECK_THROWS(error::fenced, consumer.next<int>(0));
     producer.write(3, 0);
     CHECK_THROWS(error::fenced, with_write_transaction(producer, 0, [](WriteSlot &slot) {
-        CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("force"), slot.index(), true)), static_cast<int>(RECOVERY_SUCCESS));
+        CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("force"), slot.index(), true)),
+                    static_cast<int>(RECOVERY_SUCCESS));
     }));
     CHECK_EQUAL(producer.write(4, 0), 3u);
-    CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_all_slots(path("force"), true)), static_cast<int>(RECOVERY_SUCCESS));
+    CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_all_slots(path("force"), true)),
+                static_cast<int>(RECOVERY_SUCCESS));
     CHECK_EQUAL(static_cast<int>(SlotRecovery::reset_slot(path("force"), 99)), static_cast<int>(RECOVERY_INVALID_SLOT));
     CHECK_THROWS(error::not_found, SlotDiagnostics::diagnose_all(path("nothing")));
     const datablock_metrics figures = metrics(path("force"));

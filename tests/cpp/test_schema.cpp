@@ -1,4 +1,4 @@
-/* Schemas in C++: from text, from structs, in blocks, at attach, and types that have one. */
+/* Schemas in C++: from text, from structs, in blocks, at attach, and types with a schema. */
 #include "check.hpp"
 
 #include <datablock.hpp>
@@ -50,7 +50,8 @@ struct Every {
     std::size_t size;
     unsigned char cube[2][3][4];
 };
-DATABLOCK_DESCRIBE(Every, "Every", 2, 1, 0, i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, yes, letter, colour, longest, size, cube)
+DATABLOCK_DESCRIBE(Every, "Every", 2, 1, 0, i8, i16, i32, i64, u8, u16, u32, u64, f32, f64, yes, letter, colour,
+                   longest, size, cube)
 
 struct Sample {
     std::uint64_t time;
@@ -71,16 +72,20 @@ DATABLOCK_DESCRIBE(FloatSample, "Sample", 1, 0, 0, time, value)
 
 namespace {
 
-const char reading_text[] = "schema SensorReading 2.1.0 { time: u64; value: f64[3]; at: { x: f32; y: f32; }[2]; inner: { a: u8; b: u16; }; matrix: i16[2][3]; name: char[16]; ok: bool @ 100; }";
+const char reading_text[] =
+    "schema SensorReading 2.1.0 { time: u64; value: f64[3]; at: { x: f32; y: f32; }[2]; inner: { a: u8; b: "
+    "u16; }; matrix: i16[2][3]; name: char[16]; ok: bool @ 100; }";
 
 void structs_and_texts_agree() {
     Schema text = Schema::parse(reading_text), described = Schema::of<Reading>();
     CHECK(described == text && described.canonical() == text.canonical());
     CHECK(std::memcmp(described.hash(), text.hash(), 32) == 0);
-    CHECK(described.size() == sizeof(Reading) && described.alignment() == alignof(Reading) && described.major_version() == 2 && described.minor_version() == 1 && described.patch_version() == 0);
+    CHECK(described.size() == sizeof(Reading) && described.alignment() == alignof(Reading) &&
+          described.major_version() == 2 && described.minor_version() == 1 && described.patch_version() == 0);
     text.check_consumer(described, SchemaMode::exact);
-    CHECK(Schema::of<Every>() == Schema::parse("schema Every { i8: i8; i16: i16; i32: i32; i64: i64; u8: u8; u16: u16; u32: u32; u64: u64; f32: f32; f64: f64; yes: bool; letter: char; colour: u8;"
-                                               " longest: i64; size: u64; cube: u8[2][3][4]; }"));
+    CHECK(Schema::of<Every>() == Schema::parse(
+        "schema Every { i8: i8; i16: i16; i32: i32; i64: i64; u8: u8; u16: u16; u32: u32; u64: u64; f32: f32; "
+        "f64: f64; yes: bool; letter: char; colour: u8; longest: i64; size: u64; cube: u8[2][3][4]; }"));
     Schema copy = text;
     text = Schema::of<Point>();
     CHECK(copy == described && copy != text);
@@ -105,11 +110,13 @@ void schema_is_checked_at_attach() {
         TypedConsumer<FloatSample> other("attach", there());
         CHECK(false);
     } catch (const error::schema &e) {
-        CHECK(std::string(e.what()).find("field \"value\" retyped: producer f64@8, consumer f32@8") != std::string::npos);
+        CHECK(std::string(e.what()).find(
+            "field \"value\" retyped: producer f64@8, consumer f32@8") != std::string::npos);
     }
     Consumer anything("attach", there());
     CHECK(anything.schema().size() == 16);
-    CHECK_THROWS(error::schema, Consumer("attach", there().schema(Schema::parse("schema Sample 1.0.0 { time: u64; }"), SchemaMode::exact)));
+    CHECK_THROWS(error::schema,
+        Consumer("attach", there().schema(Schema::parse("schema Sample 1.0.0 { time: u64; }"), SchemaMode::exact)));
     Consumer less("attach", there().schema(Schema::parse("schema Sample 1.9.0 { time: u64; }")));
     producer.close();
     CHECK_THROWS(error::schema, TypedProducer<FloatSample>("attach", here()));

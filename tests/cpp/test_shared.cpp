@@ -12,7 +12,8 @@ namespace {
 
 struct Both {
     explicit Both(const char *name)
-        : producer(name, Config(Policy::ring).slot_size(64).directory(test_directory())), consumer(name, ConsumerOptions().directory(test_directory())) {}
+        : producer(name, Config(Policy::ring).slot_size(64).directory(test_directory())),
+            consumer(name, ConsumerOptions().directory(test_directory())) {}
     Producer producer;
     Consumer consumer;
 };
@@ -44,7 +45,8 @@ void a_lock_is_let_go_of_by_its_owner_alone() {
     CHECK_THROWS(error::invalid, (void)SharedSpinLock(b.producer, 8).acquire(0));
 }
 
-SharedSpinLockGuardOwning locked(const Producer &producer, std::uint32_t index) { return SharedSpinLockGuardOwning(SharedSpinLock(producer, index)); }
+SharedSpinLockGuardOwning locked(const Producer &producer,
+    std::uint32_t index) { return SharedSpinLockGuardOwning(SharedSpinLock(producer, index)); }
 
 void guards_move_return_and_live_in_containers() {
     Both b("guards");

@@ -1,6 +1,7 @@
 /*
- * datablock.hpp: the transactions, their guards, and what else is in it. Scenarios have the same names in every language. Built with -DTEST_EXPORTED the header finds no
- * inline functions, as with a compiler that they do not support.
+ * datablock.hpp: transactions, their guards, and the rest of the header. Scenarios have the same
+ * names in every language. With -DTEST_EXPORTED the header has no inline functions, as with a
+ * compiler that the inline functions do not support.
  */
 #include "check.hpp"
 
@@ -50,7 +51,7 @@ using datablock::WriteSlot;
 using datablock::WriteTransactionGuard;
 namespace error = datablock::error;
 
-/* ---- Allocations are counted ------------------------------------------------------------------------------------------------------ */
+/* ---- Allocations are counted ----------------------------------------------------------------- */
 
 static thread_local unsigned long allocations;
 
@@ -73,50 +74,68 @@ void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void *memory, std::size_t) noexcept { std::free(memory); }
 void operator delete(void *memory, const std::nothrow_t &) noexcept { std::free(memory); }
 
-/* ---- What the compiler can say ---------------------------------------------------------------------------------------------------- */
+/* ---- Checks at compile time ------------------------------------------------------------------ */
 
 namespace {
 
 template <typename T>
-constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> && !std::is_copy_constructible_v<T> &&
-                           !std::is_copy_assignable_v<T> && std::is_nothrow_destructible_v<T>;
-static_assert(move_only<Producer> && move_only<Consumer> && move_only<WriteTransactionGuard> && move_only<ReadTransactionGuard> && move_only<DataBlockSlotIterator>);
-static_assert(std::is_same_v<datablock::DataBlockProducer, Producer> && std::is_same_v<datablock::DataBlockConsumer, Consumer>);
-static_assert(std::is_nothrow_default_constructible_v<WriteTransactionGuard> && std::is_nothrow_default_constructible_v<ReadTransactionGuard>);
-static_assert(!std::is_copy_constructible_v<WriteSlot> && !std::is_move_constructible_v<WriteSlot> && std::is_copy_constructible_v<ReadSlot> && !std::is_copy_assignable_v<ReadSlot>);
-/* A guard is true in a condition, and nowhere else. */
-static_assert(std::is_constructible_v<bool, WriteTransactionGuard &> && !std::is_convertible_v<WriteTransactionGuard &, bool>);
-static_assert(std::is_constructible_v<bool, ReadTransactionGuard &> && !std::is_convertible_v<ReadTransactionGuard &, bool>);
+constexpr bool move_only = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_move_assignable_v<T> &&
+    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T> && std::is_nothrow_destructible_v<T>;
+static_assert(move_only<Producer> && move_only<Consumer> && move_only<WriteTransactionGuard> &&
+              move_only<ReadTransactionGuard> && move_only<DataBlockSlotIterator>);
+static_assert(std::is_same_v<datablock::DataBlockProducer, Producer> && std::is_same_v<datablock::DataBlockConsumer,
+              Consumer>);
+static_assert(std::is_nothrow_default_constructible_v<WriteTransactionGuard> &&
+              std::is_nothrow_default_constructible_v<ReadTransactionGuard>);
+static_assert(!std::is_copy_constructible_v<WriteSlot> && !std::is_move_constructible_v<WriteSlot> &&
+              std::is_copy_constructible_v<ReadSlot> && !std::is_copy_assignable_v<ReadSlot>);
+/* A guard converts to bool in a condition, and nowhere else. */
+static_assert(std::is_constructible_v<bool, WriteTransactionGuard &> && !std::is_convertible_v<WriteTransactionGuard &,
+              bool>);
+static_assert(std::is_constructible_v<bool, ReadTransactionGuard &> && !std::is_convertible_v<ReadTransactionGuard &,
+              bool>);
 
 template <typename Slot, typename R> struct Returns {
     R operator()(Slot &) const;
 };
-template <typename R> using WriteResult = decltype(with_write_transaction(std::declval<Producer &>(), 0, Returns<WriteSlot, R>()));
-template <typename R> using ReadResult = decltype(with_read_transaction(std::declval<Consumer &>(), 0, 0, Returns<ReadSlot, R>()));
-template <typename R> using NextResult = decltype(with_next_slot(std::declval<Consumer &>(), 0, Returns<ReadSlot, R>()));
-template <typename R> using StepResult = decltype(with_next_slot(std::declval<DataBlockSlotIterator &>(), 0, Returns<ReadSlot, R>()));
-static_assert(std::is_same_v<WriteResult<void>, void> && std::is_same_v<WriteResult<int>, int> && std::is_same_v<WriteResult<int &>, int &>);
-static_assert(std::is_same_v<ReadResult<void>, void> && std::is_same_v<ReadResult<std::unique_ptr<int>>, std::unique_ptr<int>>);
-static_assert(std::is_same_v<NextResult<void>, bool> && std::is_same_v<NextResult<bool>, std::optional<bool>> && std::is_same_v<NextResult<int>, std::optional<int>>);
-static_assert(std::is_same_v<StepResult<void>, bool> && std::is_same_v<StepResult<std::string>, std::optional<std::string>>);
+template <typename R> using WriteResult =
+    decltype(with_write_transaction(std::declval<Producer &>(), 0, Returns<WriteSlot, R>()));
+template <typename R> using ReadResult =
+    decltype(with_read_transaction(std::declval<Consumer &>(), 0, 0, Returns<ReadSlot, R>()));
+template <typename R> using NextResult =
+    decltype(with_next_slot(std::declval<Consumer &>(), 0, Returns<ReadSlot, R>()));
+template <typename R> using StepResult =
+    decltype(with_next_slot(std::declval<DataBlockSlotIterator &>(), 0, Returns<ReadSlot, R>()));
+static_assert(std::is_same_v<WriteResult<void>, void> && std::is_same_v<WriteResult<int>,
+              int> && std::is_same_v<WriteResult<int &>, int &>);
+static_assert(std::is_same_v<ReadResult<void>, void> && std::is_same_v<ReadResult<std::unique_ptr<int>>,
+              std::unique_ptr<int>>);
+static_assert(std::is_same_v<NextResult<void>, bool> && std::is_same_v<NextResult<bool>,
+              std::optional<bool>> && std::is_same_v<NextResult<int>, std::optional<int>>);
+static_assert(std::is_same_v<StepResult<void>, bool> && std::is_same_v<StepResult<std::string>,
+              std::optional<std::string>>);
 
-static_assert(std::is_base_of_v<std::runtime_error, datablock::exception> && std::is_base_of_v<datablock::exception, datablock::timeout_error>);
-static_assert(std::is_base_of_v<datablock::timeout_error, error::no_producer> && !std::is_base_of_v<datablock::timeout_error, error::closed>);
-static_assert(std::is_nothrow_copy_constructible_v<error::closed>); /* as it must be, to be thrown */
+static_assert(std::is_base_of_v<std::runtime_error, datablock::exception> && std::is_base_of_v<datablock::exception,
+              datablock::timeout_error>);
+static_assert(std::is_base_of_v<datablock::timeout_error,
+              error::no_producer> && !std::is_base_of_v<datablock::timeout_error, error::closed>);
+static_assert(std::is_nothrow_copy_constructible_v<error::closed>); /* exceptions must be so */
 
 #if __cplusplus >= 202002L
-static_assert(std::input_iterator<DataBlockSlotIterator> && std::sentinel_for<datablock::DataBlockSlotEnd, DataBlockSlotIterator>);
+static_assert(std::input_iterator<DataBlockSlotIterator> && std::sentinel_for<datablock::DataBlockSlotEnd,
+              DataBlockSlotIterator>);
 static_assert(std::is_same_v<decltype(std::declval<WriteSlot &>().bytes()), std::span<std::byte>>);
 static_assert(std::is_same_v<decltype(std::declval<ReadSlot &>().bytes()), std::span<const std::byte>>);
 #endif
 
-/* ---- A block --------------------------------------------------------------------------------------------------------------------- */
+/* ---- A block --------------------------------------------------------------------------------- */
 
 constexpr std::uint32_t slots = 4;
 constexpr std::size_t capacity = 100;
 
 Config config_here() { return Config(Policy::ring).slot_count(slots).slot_size(capacity).directory(test_directory()); }
-ConsumerOptions options_here(Delivery delivery) { return ConsumerOptions().delivery(delivery).directory(test_directory()); }
+ConsumerOptions options_here(Delivery delivery) {
+    return ConsumerOptions().delivery(delivery).directory(test_directory()); }
 
 std::string path_of(const std::string &name) { return test_directory() + "/" + name; }
 
@@ -124,7 +143,7 @@ struct Held {
     unsigned readers = 0, claims = 0;
 };
 
-/* What the diagnosis shows of a block. */
+/* What the diagnosis reports about a block. */
 Held held(const std::string &name) {
     std::array<SlotDiagnostic, 64> all;
     std::size_t count = 0;
@@ -137,14 +156,16 @@ Held held(const std::string &name) {
     return sum;
 }
 
-/* A block with a producer and a consumer. When it goes, nothing may be held, and both must still work. */
+/* A block with a producer and a consumer. At the end no message may be held, and both participants
+ * must still work. */
 struct Block {
     std::string name;
     Producer producer;
     Consumer consumer;
 
     explicit Block(const char *block_name, Delivery delivery = Delivery::ordered, std::uint32_t pins = 2)
-        : name(block_name), producer(name, config_here().unlink_on_close()), consumer(name, options_here(delivery).max_pins(pins)) {}
+        : name(block_name), producer(name, config_here().unlink_on_close()),
+            consumer(name, options_here(delivery).max_pins(pins)) {}
 
     std::uint64_t write(std::string_view text) { return producer.write_bytes(text.data(), text.size(), 1000); }
     void write(unsigned count) {
@@ -152,7 +173,7 @@ struct Block {
             write("message");
         }
     }
-    /* The id that the next message will have. */
+    /* The id of the next message. */
     std::uint64_t next_id() {
         WriteTransactionGuard guard(producer, 1000);
         std::uint64_t id = guard.slot().id();
@@ -162,7 +183,7 @@ struct Block {
     std::optional<std::string> next(std::int64_t timeout_ms = 1000) {
         return with_next_slot(consumer, timeout_ms, [](const ReadSlot &slot) { return std::string(slot.text()); });
     }
-    /* Reads what there is. */
+    /* Reads all available messages. */
     unsigned drain() {
         unsigned count = 0;
         while (next(0)) {
@@ -180,7 +201,7 @@ struct Block {
     }
 };
 
-/* The word of a mapped block file that a test changes, as a forced recovery does. */
+/* Sets bits in a ring entry of the block file, as a forced recovery does. */
 void set_bits(const std::string &name, std::uint64_t id, std::uint64_t bits) {
     int file = open(path_of(name).c_str(), O_RDWR | O_CLOEXEC);
     CHECK(file >= 0);
@@ -200,7 +221,7 @@ struct Custom {
 
 void fill(WriteSlot &slot, char with) { std::memset(slot.data(), with, slot.size()); }
 
-/* ---- The scenarios of every language ---------------------------------------------------------------------------------------------- */
+/* ---- The scenarios of every language --------------------------------------------------------- */
 
 void basic_success() {
     Block block("basic");
@@ -225,15 +246,17 @@ void basic_success() {
             return slot.id() + 100;
         });
         CHECK_EQUAL(read.value(), i + 100);
-        CHECK_EQUAL(with_read_transaction(block.consumer, i, 0, [](const ReadSlot &slot) { return slot.size(); }), i + 1);
+        CHECK_EQUAL(with_read_transaction(block.consumer, i, 0, [](const ReadSlot &slot) { return slot.size(); }),
+                    i + 1);
     }
-    /* Nothing, a reference and something that can only be moved are returned, too. */
+    /* A function may also return nothing, a reference, or a move-only object. */
     with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { fill(slot, 'v'); });
     CHECK(with_next_slot(block.consumer, 1000, [](const ReadSlot &) {}));
     int there = 0;
     with_write_transaction(block.producer, 1000, [&](WriteSlot &) -> int & { return there; }) = 7;
     CHECK_EQUAL(there, 7);
-    CHECK_EQUAL(*with_next_slot(block.consumer, 1000, [](const ReadSlot &) { return std::make_unique<int>(5); }).value(), 5);
+    CHECK_EQUAL(
+        *with_next_slot(block.consumer, 1000, [](const ReadSlot &) { return std::make_unique<int>(5); }).value(), 5);
     block.check_released();
 }
 
@@ -254,9 +277,10 @@ void commit_sets_the_length() {
     CHECK_EQUAL(written({3, 9}), 9u);
 
     std::uint64_t id = block.next_id();
-    std::string text = CHECK_THROWS(error::invalid, with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(capacity + 1); }));
+    std::string text = CHECK_THROWS(error::invalid,
+        with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(capacity + 1); }));
     CHECK(text.find("101") != std::string::npos && text.find("100") != std::string::npos);
-    /* Who looks away does not publish it either, unless another length corrects it. */
+    /* A function that ignores the error does not publish either, unless it sets another length. */
     auto look_away = [](WriteSlot &slot) { CHECK_THROWS(error::invalid, slot.commit(std::size_t(-1))); };
     CHECK_THROWS(error::invalid, with_write_transaction(block.producer, 1000, look_away));
     CHECK_EQUAL(block.next_id(), id);
@@ -287,7 +311,8 @@ void timeout_acquiring() {
     bool called = false;
     for (std::int64_t timeout : {0, 30}) {
         double start = check_now();
-        CHECK_THROWS(datablock::timeout_error, with_write_transaction(block.producer, timeout, [&](WriteSlot &) { called = true; }));
+        CHECK_THROWS(datablock::timeout_error,
+                     with_write_transaction(block.producer, timeout, [&](WriteSlot &) { called = true; }));
         CHECK_THROWS(datablock::timeout_error, WriteTransactionGuard(block.producer, timeout));
         CHECK(check_now() - start >= 0.002 * static_cast<double>(timeout));
     }
@@ -330,7 +355,7 @@ void early_return() {
     block.check_released();
 }
 
-/* f throws `thrown`; what arrives is that, and nothing was published. */
+/* f throws `thrown`. The caller must receive this exception, and nothing may be published. */
 template <typename Thrown, typename F> void check_nothing_published(Block &block, const Thrown &thrown, F f) {
     std::uint64_t id = block.next_id();
     try {
@@ -376,7 +401,7 @@ void exceptions_from(bool commits) {
     } catch (const Custom &arrived) {
         CHECK_EQUAL(arrived.value, 44);
     }
-    CHECK(!block.next(0)); /* it counts as read */
+    CHECK(!block.next(0)); /* the message counts as read */
     try {
         with_read_transaction(block.consumer, 0, 0, [](const ReadSlot &) -> int { throw Custom{45}; });
         UNEXPECTED("it threw");
@@ -396,8 +421,9 @@ void nested() {
         with_write_transaction(inner.producer, 1000, [&](WriteSlot &out) {
             std::memcpy(out.data(), in.data(), in.size());
             out.commit(in.size());
-            /* A second one on the same producer is refused, and this one goes on. */
-            CHECK_THROWS(error::invalid, with_write_transaction(inner.producer, 0, [](WriteSlot &) { UNEXPECTED("called"); }));
+            /* A second transaction on the same producer is refused, and this one continues. */
+            CHECK_THROWS(error::invalid,
+                         with_write_transaction(inner.producer, 0, [](WriteSlot &) { UNEXPECTED("called"); }));
             CHECK_THROWS(error::invalid, WriteTransactionGuard(inner.producer, 0));
             CHECK_THROWS(error::invalid, inner.producer.write(1));
         });
@@ -405,18 +431,19 @@ void nested() {
     CHECK(done);
     CHECK_EQUAL(inner.next().value(), "from outside");
 
-    /* Reads of one consumer end inside out, also where the library wants them in order. */
+    /* Reads of one consumer end inside out, also where the library requires an order. */
     for (int i = 0; i < 3; i++) {
         outer.write(2);
         CHECK(with_next_slot(outer.consumer, 1000, [&](const ReadSlot &first) {
             CHECK(with_next_slot(outer.consumer, 1000, [&](const ReadSlot &second) {
                 CHECK_EQUAL(second.id(), first.id() + 1);
-                CHECK_THROWS(error::busy, with_next_slot(outer.consumer, 0, [](const ReadSlot &) { UNEXPECTED("called"); }));
+                CHECK_THROWS(error::busy,
+                             with_next_slot(outer.consumer, 0, [](const ReadSlot &) { UNEXPECTED("called"); }));
             }));
         }));
     }
     CHECK_EQUAL(held(outer.name).readers, 0u);
-    /* If they had not ended, there would be no room now. */
+    /* If they had not ended, the ring would have no free capacity now. */
     outer.write(slots);
     CHECK_EQUAL(outer.drain(), slots);
     outer.check_released();
@@ -440,7 +467,7 @@ void guard_move() {
     CHECK(!first);
     CHECK_EQUAL(block.next().value(), "1");
 
-    /* Into a guard that is open: that one ends as its destructor would end it. */
+    /* Assignment to an open guard ends the guard's transaction as its destructor would. */
     Block other("other");
     WriteTransactionGuard target(other.producer, 1000);
     target->commit(4);
@@ -521,7 +548,7 @@ void guard_returned() {
     CHECK_EQUAL(block.next().value(), "rrr");
     begin_one(block.producer).abort();
     CHECK(!block.next(0));
-    /* Begun while an exception was already on its way: that one does not abort it. */
+    /* An exception that was active before the transaction began does not abort the transaction. */
     struct During {
         Block &block;
         ~During() {
@@ -549,7 +576,7 @@ void guards_in_a_container() {
             guards.emplace_back(block->producer, 1000);
             guards.back()->commit(2);
         }
-        guards.erase(guards.begin()); /* committed: the others move up */
+        guards.erase(guards.begin()); /* commits the first; the others move up */
         guards.front().abort();
         guards.emplace_back();
         CHECK(!guards.back());
@@ -565,18 +592,19 @@ void guards_in_a_container() {
         for (int i = 0; i < 4; i++) {
             messages.push_back(ReadTransactionGuard::next(lossless.consumer, 1000));
         }
-        std::array<int, 4> order = round == 0 ? std::array{3, 2, 1, 0} : round == 1 ? std::array{0, 1, 2, 3} : round == 2 ? std::array{2, 0, 3, 1} : std::array{1, 3, 0, 2};
+        std::array<int, 4> order = round == 0 ? std::array{3, 2, 1, 0} : round == 1 ? std::array{0, 1, 2, 3}
+            : round == 2 ? std::array{2, 0, 3, 1} : std::array{1, 3, 0, 2};
         for (int i : order) {
-            CHECK_THROWS(datablock::timeout_error, lossless.producer.write(1, 0)); /* as long as the first is held */
+            CHECK_THROWS(datablock::timeout_error, lossless.producer.write(1, 0)); /* while the first is held */
             messages[static_cast<std::size_t>(i)].commit();
             if (i == 0) {
-                break; /* the others by their destructors */
+                break; /* the destructors end the others */
             }
         }
     }
     lossless.check_released();
 
-    /* They outlive everything else without harm. */
+    /* Guards may outlive all other objects. */
     std::vector<ReadTransactionGuard> kept;
     std::vector<WriteTransactionGuard> open;
     std::vector<DataBlockSlotIterator> iterators;
@@ -610,7 +638,7 @@ void guard_unwinding_aborts() {
         moved[0]->commit(3);
         throw Custom{1};
     });
-    /* Another scope's exception, that was caught, is none. */
+    /* An exception that another scope has caught does not count. */
     {
         WriteTransactionGuard guard(block.producer, 1000);
         guard->commit(0);
@@ -620,7 +648,7 @@ void guard_unwinding_aborts() {
         }
     }
     CHECK_EQUAL(block.next().value(), "");
-    /* One that is complete when the exception comes is published. */
+    /* A transaction that is complete before the exception is published. */
     try {
         WriteTransactionGuard guard(block.producer, 1000);
         guard.commit(1);
@@ -638,7 +666,7 @@ void guard_unwinding_aborts() {
     {
         WriteTransactionGuard guard(block.producer, 1000);
         CHECK_THROWS(error::invalid, guard->commit(capacity + 1));
-    } /* the destructor does not publish it, and says nothing */
+    } /* the destructor does not publish, and reports nothing */
     {
         WriteTransactionGuard guard(block.producer, 1000);
         CHECK_THROWS(error::invalid, guard->commit(capacity + 1));
@@ -673,7 +701,8 @@ void no_default_value_on_timeout() {
     CHECK_THROWS(error::invalid, with_next_slot(block.consumer, -2, f));
     int zero = 0;
     block.producer.write(zero);
-    CHECK_EQUAL(with_next_slot(block.consumer, 0, [](const ReadSlot &slot) { return slot.as<int>(); }).value(), 0); /* a value that is not "nothing" */
+    /* a value that is not "nothing" */
+    CHECK_EQUAL(with_next_slot(block.consumer, 0, [](const ReadSlot &slot) { return slot.as<int>(); }).value(), 0);
     block.check_released();
 }
 
@@ -693,9 +722,10 @@ void read_transaction_of_an_id() {
         CHECK_EQUAL(text_at(1, 0), "one");
         CHECK_EQUAL(text_at(0, -1), "zero");
         CHECK_EQUAL(text_at(2, 1000), "two");
-        CHECK_EQUAL(block.next().value(), delivery == Delivery::latest ? "two" : "zero"); /* the cursor is where it was */
+        /* the cursor is where it was */
+        CHECK_EQUAL(block.next().value(), delivery == Delivery::latest ? "two" : "zero");
 
-        /* Overwritten, and never another message in its place. */
+        /* The message was overwritten. Another message never takes its place. */
         block.drain();
         block.write(slots);
         for (std::int64_t timeout : {std::int64_t(0), std::int64_t(1000), datablock::for_ever}) {
@@ -720,7 +750,7 @@ void read_transaction_of_an_id() {
             writer.join();
             id++;
         }
-        CHECK_EQUAL(block.drain(), delivery == Delivery::latest ? 1u : 3u); /* they are all still to be read */
+        CHECK_EQUAL(block.drain(), delivery == Delivery::latest ? 1u : 3u); /* all of them are still unread */
 
         /* Discarded by an operator. */
         block.write("discarded");
@@ -731,7 +761,7 @@ void read_transaction_of_an_id() {
             CHECK_THROWS(error::lost, block.next(0));
         }
 
-        /* What is held needs one of the pins. */
+        /* A hold needs one of the hazard pointers. */
         block.write("held");
         {
             ReadTransactionGuard guard(block.consumer, id + 1, 0);
@@ -793,14 +823,16 @@ void aborts_leave_no_gap() {
         fill(guard.slot(), '?');
         guard.abort();
     }
-    CHECK_EQUAL(with_read_transaction(block.consumer, 0, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }), "latest");
+    CHECK_EQUAL(with_read_transaction(block.consumer, 0, 0,
+                                      [](const ReadSlot &slot) { return std::string(slot.text()); }), "latest");
     CHECK_EQUAL(block.write("next"), 1u);
     CHECK_EQUAL(block.next().value(), "latest");
     CHECK_EQUAL(block.next().value(), "next");
     block.check_released();
 }
 
-/* Each of the other scenarios looks for itself; this is what they have in common, and a consumer that goes while it reads. */
+/* The other scenarios check this for their own cases. This scenario has the common cases, and a
+ * consumer that is closed while it reads. */
 void released_in_every_case() {
     Block block("released", Delivery::ordered, 2);
     for (int i = 0; i < 3 * int(slots); i++) {
@@ -836,7 +868,7 @@ template <typename F> void superseded_by(F end) {
         end(guard);
         CHECK(!guard);
     }
-    CHECK_EQUAL(block.next().value(), "before"); /* what was there is read out; then */
+    CHECK_EQUAL(block.next().value(), "before"); /* the old messages come first; then the end */
     CHECK_THROWS(error::superseded, block.next(0));
     CHECK_THROWS(error::superseded, block.producer.write(1, 0));
     CHECK_EQUAL(usurper->write(1), 0u);
@@ -847,40 +879,43 @@ void superseded_inside() {
         std::string text = CHECK_THROWS(error::superseded, guard.commit());
         CHECK(text.find("replaced") != std::string::npos);
     });
-    superseded_by([](WriteTransactionGuard &guard) { guard = WriteTransactionGuard(); }); /* as a destructor: no word of it */
+    /* as a destructor does: without an error */
+    superseded_by([](WriteTransactionGuard &guard) { guard = WriteTransactionGuard(); });
     superseded_by([](WriteTransactionGuard &guard) { guard.abort(); });
 
     Block block("taken");
     std::optional<Producer> usurper;
     CHECK_THROWS(error::superseded, with_write_transaction(block.producer, 1000, [&](WriteSlot &slot) {
                      slot.commit(1);
-                     usurper.emplace(block.name, config_here().slot_count(2 * slots).replace().force().unlink_on_close());
+                     usurper.emplace(block.name,
+                                     config_here().slot_count(2 * slots).replace().force().unlink_on_close());
                      return 1;
                  }));
 
-    /* A claim that an operator breaks: nothing is published, and the same id is next. */
+    /* An operator fences a claim: nothing is published, and the next claim has the same id. */
     Block fenced("fenced");
     fenced.write("zero");
-    std::string text = CHECK_THROWS(error::fenced, with_write_transaction(fenced.producer, 1000, [&](WriteSlot &slot) { set_bits(fenced.name, slot.id(), fence_bit); }));
+    std::string text = CHECK_THROWS(error::fenced, with_write_transaction(fenced.producer, 1000,
+        [&](WriteSlot &slot) { set_bits(fenced.name, slot.id(), fence_bit); }));
     CHECK(text.find("forced recovery") != std::string::npos);
     CHECK_EQUAL(fenced.write("one"), 1u);
     fenced.check_released();
 }
 
-/* ---- What else there is ----------------------------------------------------------------------------------------------------------- */
+/* ---- Other classes and functions ------------------------------------------------------------- */
 
 void each_status_has_its_type() {
     unsigned types = 0;
-#define THROWS(name, value, text)                                                                                                     \
-    if (value != 0) {                                                                                                                 \
-        try {                                                                                                                         \
-            datablock::raise(name, value % 2 != 0 ? "what it was" : "");                                                              \
-        } catch (const datablock::exception &e) {                                                                                     \
-            CHECK_EQUAL(e.status(), name);                                                                                            \
-            CHECK_EQUAL(std::string(e.what()), value % 2 != 0 ? "what it was" : text);                                                \
-            CHECK(typeid(e) != typeid(datablock::exception));                                                                         \
-            types++;                                                                                                                  \
-        }                                                                                                                             \
+#define THROWS(name, value, text)                                                      \
+    if (value != 0) {                                                                  \
+        try {                                                                          \
+            datablock::raise(name, value % 2 != 0 ? "what it was" : "");               \
+        } catch (const datablock::exception &e) {                                      \
+            CHECK_EQUAL(e.status(), name);                                             \
+            CHECK_EQUAL(std::string(e.what()), value % 2 != 0 ? "what it was" : text); \
+            CHECK(typeid(e) != typeid(datablock::exception));                          \
+            types++;                                                                   \
+        }                                                                              \
     }
     DATABLOCK_STATUS_LIST(THROWS)
 #undef THROWS
@@ -901,10 +936,13 @@ void finding_a_consumer() {
     CHECK(!datablock::find_datablock_consumer(path_of("absent")));
     Block block("present");
     block.write("there");
-    std::optional<Consumer> found = datablock::find_datablock_consumer(path_of("present"), ConsumerOptions().start(Start::oldest));
+    std::optional<Consumer> found =
+        datablock::find_datablock_consumer(path_of("present"), ConsumerOptions().start(Start::oldest));
     CHECK(found.has_value());
-    CHECK_EQUAL(with_next_slot(*found, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(), "there");
-    CHECK_THROWS(error::secret, datablock::find_datablock_consumer("present", options_here(Delivery::latest).secret("other")));
+    CHECK_EQUAL(with_next_slot(*found, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(),
+                "there");
+    CHECK_THROWS(error::secret,
+                 datablock::find_datablock_consumer("present", options_here(Delivery::latest).secret("other")));
     CHECK(!datablock::find_datablock_consumer("late", options_here(Delivery::latest).wait_ms(5)).has_value());
     CHECK_THROWS(datablock::timeout_error, Consumer("late", options_here(Delivery::latest).wait_ms(5)));
     CHECK_THROWS(error::invalid, Consumer("late", options_here(Delivery::latest).wait_ms(-2)));
@@ -914,8 +952,10 @@ void configuration() {
     struct alignas(128) Wide {
         char text[300];
     };
-    Config config = Config::of<Wide>(Policy::double_buffer).directory("/somewhere").secret("s3cret").allow_lossless().timestamps().mode(0660).spare_slots(9).min_consumers(2);
-    config.consumer_limit(7).retention_ms(5000).checksum(Checksum::enforced).unlink_on_close().replace().force().allow_lossless(false);
+    Config config = Config::of<Wide>(Policy::double_buffer).directory("/somewhere").secret("s3cret").allow_lossless(
+        ).timestamps().mode(0660).spare_slots(9).min_consumers(2);
+    config.consumer_limit(7).retention_ms(5000).checksum(Checksum::enforced).unlink_on_close().replace().force(
+        ).allow_lossless(false);
     datablock_config c = config.for_c();
     CHECK_EQUAL(c.size, sizeof c);
     CHECK_EQUAL(c.policy, unsigned(DATABLOCK_DOUBLE_BUFFER));
@@ -923,8 +963,10 @@ void configuration() {
     CHECK_EQUAL(c.alignment, 128u);
     CHECK_EQUAL(std::string(c.directory), "/somewhere");
     CHECK_EQUAL(std::string(static_cast<const char *>(c.secret), c.secret_length), "s3cret");
-    CHECK_EQUAL(c.flags, unsigned(DATABLOCK_FLAG_TIMESTAMP | DATABLOCK_FLAG_UNLINK_ON_CLOSE | DATABLOCK_FLAG_REPLACE | DATABLOCK_FLAG_FORCE));
-    CHECK(c.mode == 0660 && c.spare_slots == 9 && c.min_consumers == 2 && c.consumer_limit == 7 && c.retention_ms == 5000 && c.checksum == 2);
+    CHECK_EQUAL(c.flags, unsigned(
+        DATABLOCK_FLAG_TIMESTAMP | DATABLOCK_FLAG_UNLINK_ON_CLOSE | DATABLOCK_FLAG_REPLACE | DATABLOCK_FLAG_FORCE));
+    CHECK(c.mode == 0660 && c.spare_slots == 9 && c.min_consumers == 2 && c.consumer_limit == 7 &&
+          c.retention_ms == 5000 && c.checksum == 2);
     CHECK_EQUAL(Config::of<int>().for_c().alignment, 64u);
     CHECK_EQUAL(Config(Policy::ring).for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
     CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).for_c().flags, unsigned(DATABLOCK_FLAG_FORBID_LOSSLESS));
@@ -932,11 +974,13 @@ void configuration() {
     CHECK_EQUAL(ConsumerOptions().wait_ms(250).for_c().wait_ms, 250);
     CHECK(Config(Policy::single).for_c().directory == nullptr && Config(Policy::single).for_c().flags == 0);
 
-    ConsumerOptions options = ConsumerOptions().delivery(Delivery::latest).start(Start::oldest).max_pins(3).durable("logger").directory("/d").secret("s");
-    ConsumerOptions copy = options; /* owns its strings */
+    ConsumerOptions options = ConsumerOptions().delivery(Delivery::latest).start(Start::oldest).max_pins(3).durable(
+        "logger").directory("/d").secret("s");
+    ConsumerOptions copy = options; /* the copy owns its strings */
     options.name("other").directory("/elsewhere");
     datablock_consumer_options o = copy.for_c();
-    CHECK(o.delivery == DATABLOCK_LATEST && o.start == DATABLOCK_START_OLDEST && o.max_pins == 3 && o.durable == 1 && o.secret_length == 1);
+    CHECK(o.delivery == DATABLOCK_LATEST && o.start == DATABLOCK_START_OLDEST && o.max_pins == 3 && o.durable == 1 &&
+          o.secret_length == 1);
     CHECK_EQUAL(std::string(o.name) + o.directory, "logger/d");
     CHECK_EQUAL(std::string(options.for_c().name), "other");
 }
@@ -947,7 +991,8 @@ struct Sample {
 };
 
 void typed_messages() {
-    Producer producer("typed", Config::of<Sample>().slot_count(slots).timestamps().directory(test_directory()).unlink_on_close());
+    Producer producer("typed",
+        Config::of<Sample>().slot_count(slots).timestamps().directory(test_directory()).unlink_on_close());
     Consumer consumer("typed", options_here(Delivery::lossless));
     CHECK_EQUAL(producer.write(Sample{1, 0.5}), 0u);
     Sample sample = consumer.next<Sample>();
@@ -960,12 +1005,14 @@ void typed_messages() {
         CHECK(slot.timestamp_ns() > 1'600'000'000'000'000'000u);
     }));
 #if __cplusplus >= 202002L
-    with_write_transaction(producer, 0, [](WriteSlot &slot) { std::ranges::fill(slot.bytes().first(3), std::byte(7)); });
-    bool sevens = with_next_slot(consumer, 0, [](const ReadSlot &slot) { return slot.bytes().size() == sizeof(Sample) && slot.bytes()[2] == std::byte(7); }).value();
+    with_write_transaction(producer, 0,
+                           [](WriteSlot &slot) { std::ranges::fill(slot.bytes().first(3), std::byte(7)); });
+    bool sevens = with_next_slot(consumer, 0, [](const ReadSlot &slot) { return slot.bytes().size() == sizeof(Sample) &&
+                                                                        slot.bytes()[2] == std::byte(7); }).value();
     CHECK(sevens);
 #endif
 
-    /* Too large, and not enough aligned. */
+    /* The type is too large; then its alignment is too large. */
     struct Large {
         char text[sizeof(Sample) + 1];
     };
@@ -973,11 +1020,12 @@ void typed_messages() {
         char text;
     };
     CHECK_THROWS(error::invalid, producer.write(Large{}));
-    std::string text = CHECK_THROWS(error::invalid, with_write_transaction(producer, 0, [](WriteSlot &slot) { slot.as<Large>() = {}; }));
+    std::string text = CHECK_THROWS(error::invalid,
+        with_write_transaction(producer, 0, [](WriteSlot &slot) { slot.as<Large>() = {}; }));
     CHECK(text.find("16 bytes") != std::string::npos && text.find("17") != std::string::npos);
     producer.write(std::uint8_t(3));
     CHECK_THROWS(error::invalid, consumer.next<Sample>());
-    CHECK_THROWS(datablock::timeout_error, consumer.next<std::uint8_t>(0)); /* it counts as read */
+    CHECK_THROWS(datablock::timeout_error, consumer.next<std::uint8_t>(0)); /* the message counts as read */
     for (std::uint64_t i = 0; i < 2 * slots; i++) {
         producer.write(Sample{i, 0});
         CHECK_EQUAL(consumer.next<std::uint64_t>(), i); /* the beginning of a longer message */
@@ -992,7 +1040,7 @@ void typed_messages() {
         } catch (const error::invalid &e) {
             CHECK(std::strstr(e.what(), "aligned") != nullptr);
             misaligned++;
-            wide.write(1); /* on to another slot */
+            wide.write(1); /* continues with another slot */
         }
     }
     CHECK(misaligned > 0);
@@ -1017,7 +1065,7 @@ void iteration() {
     }
     CHECK(check_now() - start >= 0.02);
 
-    /* Left early: what was there last counts as read. */
+    /* After an early exit from the loop the last message counts as read. */
     block.write("a");
     block.write("b");
     for (const ReadSlot &slot : block.consumer) {
@@ -1032,13 +1080,17 @@ void iteration() {
     } catch (const Custom &) {
     }
     CHECK_EQUAL(block.drain(), 0u);
+}
 
-    /* with_next_slot on an iterator lets go of what that holds. */
+void iterator_and_stream() {
+    Block block("iterator", Delivery::lossless, 1);
+    /* with_next_slot on an iterator releases the message that the iterator holds. */
     block.write("c");
     block.write("d");
     DataBlockSlotIterator iterator = block.consumer.begin();
     CHECK_EQUAL(iterator->text(), "c");
-    CHECK_EQUAL(with_next_slot(iterator, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(), "d");
+    CHECK_EQUAL(with_next_slot(iterator, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(),
+                "d");
     CHECK(!iterator && iterator == block.consumer.end());
     DataBlockSlotIterator moved = std::move(iterator);
     CHECK_THROWS(error::handle, ++iterator);
@@ -1048,7 +1100,7 @@ void iteration() {
     moved = DataBlockSlotIterator(block.consumer);
     CHECK(!moved);
 
-    /* An error is thrown, and does not hide in the end of the loop. */
+    /* An error is thrown. It does not end the loop silently. */
     block.write("f");
     set_bits(block.name, block.next_id() - 1, lost_bit);
     CHECK_THROWS(error::lost, [&] {
@@ -1059,7 +1111,7 @@ void iteration() {
     }());
     block.check_released();
 
-    /* It waits for what is to come, and ends with the stream. */
+    /* The loop waits for new messages, and ends with the stream. */
     std::thread writer([&] {
         for (unsigned i = 0; i < 10 * slots; i++) {
             block.write("x");
@@ -1105,7 +1157,7 @@ void closing() {
     CHECK_EQUAL(block.consumer.for_c().handle, 0u);
     CHECK(moved.for_c().handle != 0);
 
-    /* Assignment closes what was there. */
+    /* Assignment closes the old object. */
     Block one("first"), two("second");
     one.consumer = std::move(two.consumer);
     two.write("for two");
@@ -1114,7 +1166,7 @@ void closing() {
     CHECK(!datablock::find_datablock_consumer("first", options_here(Delivery::latest))); /* unlinked by its close */
     CHECK(datablock::find_datablock_consumer("second", options_here(Delivery::latest)).has_value());
 
-    /* A transaction whose producer is closed under it. */
+    /* The producer is closed during a transaction. */
     {
         WriteTransactionGuard guard(one.producer, 0);
         one.producer.close();
@@ -1122,14 +1174,14 @@ void closing() {
     }
 }
 
-/* The producer is gone without a word: as a timeout, but it can be told. */
+/* The producer has died: the error is a timeout, of a type of its own. */
 void no_producer() {
     Consumer consumer = [] {
         Producer producer("orphan", config_here());
         return Consumer("orphan", options_here(Delivery::ordered));
     }();
     CHECK_THROWS(error::closed, consumer.next<int>(0));
-    /* A crash leaves the state as it was. */
+    /* A crash leaves the state unchanged. */
     int file = open(path_of("orphan").c_str(), O_RDWR | O_CLOEXEC);
     std::uint32_t ready = DATABLOCK_LAYOUT_STATE_READY;
     CHECK_EQUAL(pwrite(file, &ready, sizeof ready, DATABLOCK_LAYOUT_STATE), 4);
@@ -1179,7 +1231,8 @@ void nothing_is_allocated_for_a_message() {
     Block block("allocations", Delivery::lossless, 4);
     auto round = [&] {
         std::uint64_t id = block.producer.write(1);
-        CHECK_EQUAL(with_read_transaction(block.consumer, id, 0, [](const ReadSlot &slot) { return slot.as<int>(); }), 1);
+        CHECK_EQUAL(with_read_transaction(block.consumer, id, 0, [](const ReadSlot &slot) { return slot.as<int>(); }),
+                    1);
         CHECK_EQUAL(block.consumer.next<int>(), 1);
         with_write_transaction(block.producer, 1000, [](WriteSlot &slot) { slot.commit(4); });
         CHECK_EQUAL(with_next_slot(block.consumer, 1000, [](const ReadSlot &slot) { return slot.size(); }).value(), 4u);
@@ -1192,13 +1245,14 @@ void nothing_is_allocated_for_a_message() {
         block.producer.write(2);
         block.producer.write(3);
         {
-            auto first = ReadTransactionGuard::next(block.consumer), second = ReadTransactionGuard::next(block.consumer), third = std::move(second);
+            auto first = ReadTransactionGuard::next(block.consumer),
+                second = ReadTransactionGuard::next(block.consumer), third = std::move(second);
             first.commit();
         }
         for (const ReadSlot &slot : block.consumer.slots(0)) {
             CHECK_EQUAL(slot.as<int>(), 3);
         }
-        CHECK(!with_next_slot(block.consumer, 0, [](const ReadSlot &) {})); /* nor for none */
+        CHECK(!with_next_slot(block.consumer, 0, [](const ReadSlot &) {})); /* nor without a message */
     };
     unsigned long none = allocations;
     auto counts = std::make_unique<int>(0);
@@ -1241,7 +1295,7 @@ int main(int argc, char **argv) {
             SCENARIO(finding_a_consumer),
             SCENARIO(configuration),
             SCENARIO(typed_messages),
-            SCENARIO(iteration),
+            SCENARIO(iteration), SCENARIO(iterator_and_stream),
             SCENARIO(closing),
             SCENARIO(no_producer),
             SCENARIO(checksums),

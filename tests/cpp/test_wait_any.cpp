@@ -12,7 +12,8 @@ namespace {
 
 struct Both {
     explicit Both(const std::string &name, Delivery delivery = Delivery::lossless)
-        : producer(name, Config(Policy::ring).slot_count(4).slot_size(64).unlink_on_close().directory(test_directory())),
+        : producer(name,
+                   Config(Policy::ring).slot_count(4).slot_size(64).unlink_on_close().directory(test_directory())),
           consumer(name, ConsumerOptions().delivery(delivery).directory(test_directory())) {}
     Producer producer;
     Consumer consumer;
@@ -37,7 +38,7 @@ void wait_any_names_every_ready_one() {
         WaitSet set{left.consumer, right.consumer};
         CHECK(set.size() == 2 && !set.wait(0) && !set.ready(0) && !set.ready(1) && !set.wait(20));
         right.producer.write(7);
-        for (int again = 0; again < 2; again++) { // it has taken nothing
+        for (int again = 0; again < 2; again++) { // wait_any dequeues nothing
             CHECK(set.wait() && !set.ready(0) && set.ready(1));
             CHECK((wait_any(for_ever, left.consumer, right.consumer) == Two{false, true}));
         }
@@ -96,7 +97,7 @@ void wait_any_is_asked_for_properly() {
     CHECK(set.wait(0) && !set.ready(0) && set.ready(1));
     WaitSet moved = std::move(set);
     CHECK(moved.wait(0) && moved.ready(1) && moved.size() == 2);
-    Consumer elsewhere = std::move(left.consumer); // the handle is the same, and the set's, too
+    Consumer elsewhere = std::move(left.consumer); // the handle stays the same, also in the set
     CHECK(moved.wait(0));
     set = WaitSet{elsewhere, right.consumer};
     CHECK(set.wait(0) && set.ready(1));

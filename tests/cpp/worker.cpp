@@ -1,9 +1,12 @@
 /*
- * A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
- * all languages share; this one is C++ over the inline functions of the C interface, with exceptions for statuses and owners for whatever must be given back.
+ * A producer or a consumer that a test starts, controls and kills. tests/README.md describes the
+ * command line and the line protocol, which the workers of all languages share. This worker is C++
+ * over the inline functions of the C interface, with exceptions for statuses and owning objects for
+ * everything that must be released.
  */
 
-/* A kill happens in inline code too: the test library counts, and here it is counted for the answer to `inline`. */
+/* Crash points are in inline code too. The test library counts them, and this function counts
+ * them for the answer to `inline`. */
 extern "C" void datablock_crash_point(const char *name) __attribute__((visibility("default")));
 static unsigned long inline_points;
 #define DATABLOCK_CRASH_POINT(name) (inline_points++, datablock_crash_point("inline/" name))
@@ -42,7 +45,7 @@ static unsigned long inline_points;
 
 namespace {
 
-/* ---- The library in C++ ---------------------------------------------------------------------------------------------------------- */
+/* ---- The library in C++ ---------------------------------------------------------------------- */
 
 class Error : public std::runtime_error {
 public:
@@ -59,7 +62,7 @@ void check(datablock_status status) {
     }
 }
 
-/* How a participant waits: for a time, or by coming back until there is something. */
+/* How a participant waits: for a time, or by polling until the call succeeds. */
 struct Patience {
     int64_t timeout_ms = -1;
     bool poll = false;
@@ -78,10 +81,11 @@ struct Patience {
 
 class Producer {
 public:
-    Producer(const std::string &name, const datablock_config &config) { check(datablock_producer_open(name.c_str(), &config, &producer_)); }
+    Producer(const std::string &name,
+             const datablock_config &config) { check(datablock_producer_open(name.c_str(), &config, &producer_)); }
     Producer(const Producer &) = delete;
     Producer &operator=(const Producer &) = delete;
-    ~Producer() { datablock_producer_close(producer_); } // refused, if it was closed
+    ~Producer() { datablock_producer_close(producer_); } // refused if it was closed before
 
     void close() { check(datablock_producer_close(producer_)); }
     datablock_producer handle() const { return producer_; }
@@ -101,10 +105,11 @@ private:
 
 class Consumer;
 
-/* A message that is held until this ends. */
+/* A message that is held until this object is destroyed. */
 class Message {
 public:
-    Message(Message &&other) noexcept : consumer_(other.consumer_), slot_(other.slot_), held_(std::exchange(other.held_, false)) {}
+    Message(Message &&other) noexcept : consumer_(other.consumer_), slot_(other.slot_),
+        held_(std::exchange(other.held_, false)) {}
     Message &operator=(Message &&) = delete;
     ~Message() {
         if (held_) {
@@ -112,7 +117,7 @@ public:
         }
     }
 
-    /* Ends the hold where an error can be seen. */
+    /* Releases the message and reports an error. */
     void release() {
         held_ = false;
         check(datablock_read_end(consumer_, &slot_));
@@ -133,10 +138,11 @@ private:
 
 class Consumer {
 public:
-    Consumer(const std::string &name, const datablock_consumer_options &options) { check(datablock_consumer_open(name.c_str(), &options, &consumer_)); }
+    Consumer(const std::string &name, const datablock_consumer_options &options) {
+        check(datablock_consumer_open(name.c_str(), &options, &consumer_)); }
     Consumer(const Consumer &) = delete;
     Consumer &operator=(const Consumer &) = delete;
-    ~Consumer() { datablock_consumer_close(consumer_); } // refused, if it was closed
+    ~Consumer() { datablock_consumer_close(consumer_); } // refused if it was closed before
 
     void close() { check(datablock_consumer_close(consumer_)); }
     datablock_consumer handle() const { return consumer_; }
@@ -164,7 +170,7 @@ private:
     datablock_consumer consumer_{};
 };
 
-/* ---- What every worker can ------------------------------------------------------------------------------------------------------- */
+/* ---- Common to all workers ------------------------------------------------------------------- */
 
 void say_line(const std::string &line) { say("%s", line.c_str()); }
 
@@ -172,7 +178,7 @@ void say_error(const Error &error) { say("error %s %s", status_name(error.status
 
 std::string text(uint64_t number) { return std::to_string(number); }
 
-/* "first=3 last=7", of the messages that there were. */
+/* "first=3 last=7", for the messages read. */
 class Range {
 public:
     void add(uint64_t id) {
@@ -181,7 +187,8 @@ public:
     }
     bool empty() const { return !first_; }
     uint64_t last() const { return last_; }
-    std::string text() const { return empty() ? "first=- last=-" : "first=" + std::to_string(*first_) + " last=" + std::to_string(last_); }
+    std::string text() const { return empty() ? "first=- last=-"
+                              : "first=" + std::to_string(*first_) + " last=" + std::to_string(last_); }
 
 private:
     std::optional<uint64_t> first_;
@@ -190,22 +197,22 @@ private:
 
 int open_descriptors() {
     auto entries = std::filesystem::directory_iterator("/proc/self/fd");
-    return static_cast<int>(std::distance(begin(entries), end(entries))) - 1; // the one that looks
+    return static_cast<int>(std::distance(begin(entries), end(entries))) - 1; // without the iterator's own
 }
 
-/* What commands act on. A command says one line in answer, or throws. */
+/* The object of the commands. A command prints one line as its answer, or throws. */
 class Participant {
 public:
     virtual ~Participant() = default;
     virtual void close() = 0;
     virtual datablock_participant shared() const = 0;
-    /* What a forked child is told when it uses it. */
+    /* Uses the participant in a forked child, where each call is refused. */
     virtual void use_in_child(const std::function<void(std::function<void()>)> &attempt) = 0;
-    /* False: no such command. */
+    /* False: there is no such command. */
     virtual bool command(const std::string &word, uint64_t n) = 0;
 };
 
-/* Of both roles; `open` makes one of that role. */
+/* The settings of both roles; `open` creates a participant of the role. */
 struct Worker {
     std::string name;
     Patience patience;
@@ -214,7 +221,7 @@ struct Worker {
     std::function<std::unique_ptr<Participant>()> open;
 };
 
-/* ---- Producing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Producing ------------------------------------------------------------------------------- */
 
 struct ProducerSettings {
     datablock_config config{};
@@ -225,7 +232,8 @@ struct ProducerSettings {
 
 class ProducingWorker : public Participant {
 public:
-    ProducingWorker(const std::string &name, const ProducerSettings &settings) : settings_(settings), producer_(name, settings.config) {}
+    ProducingWorker(const std::string &name, const ProducerSettings &settings) : settings_(settings),
+        producer_(name, settings.config) {}
 
     void close() override { producer_.close(); }
     datablock_participant shared() const override { return datablock_of_producer(producer_.handle()); }
@@ -242,7 +250,7 @@ public:
             write(n);
         } else if (word == "claim") {
             const datablock_write_slot &slot = producer_.claim(settings_.patience);
-            std::memset(slot.data, 0, slot.capacity / 2); // a kill from here on finds it half written
+            std::memset(slot.data, 0, slot.capacity / 2); // a kill from here on leaves a half-written message
             say_line("claimed " + text(slot.id));
         } else if (word == "commit") {
             finish();
@@ -279,7 +287,8 @@ private:
                 range.add(id);
                 count++;
                 if (settings_.rate > 0) {
-                    std::this_thread::sleep_until(start + std::chrono::nanoseconds(count * 1'000'000'000 / settings_.rate));
+                    std::this_thread::sleep_until(start +
+                                                  std::chrono::nanoseconds(count * 1'000'000'000 / settings_.rate));
                 }
             }
         } catch (const Error &error) {
@@ -292,18 +301,19 @@ private:
     Producer producer_;
 };
 
-/* ---- Consuming ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Consuming ------------------------------------------------------------------------------- */
 
 struct ConsumerSettings {
     datablock_consumer_options options{};
     Patience patience;
     bool echo = false;
-    uint64_t capacity = 0; // of the block's slots; 0: lengths are not checked
+    uint64_t capacity = 0; // capacity of the block's slots; 0: lengths are not checked
 };
 
 class ConsumingWorker : public Participant {
 public:
-    ConsumingWorker(const std::string &name, const ConsumerSettings &settings) : settings_(settings), consumer_(name, settings.options) {}
+    ConsumingWorker(const std::string &name, const ConsumerSettings &settings) : settings_(settings),
+        consumer_(name, settings.options) {}
 
     void close() override { consumer_.close(); }
     datablock_participant shared() const override { return datablock_of_consumer(consumer_.handle()); }
@@ -335,10 +345,12 @@ public:
 private:
     bool verify(const Message &message, uint64_t &salt) const {
         bool good = payload_verify(message.data(), message.length(), message.id(), &salt);
-        return good && (settings_.capacity == 0 || message.length() == payload_length(message.id(), settings_.capacity));
+        return good &&
+            (settings_.capacity == 0 || message.length() == payload_length(message.id(), settings_.capacity));
     }
 
-    /* Reads n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of missed messages says. */
+    /* Reads n messages, or all messages of the stream if n is 0. A message is bad if a byte is
+     * wrong, or if the id does not follow from the number of missed messages. */
     void read(uint64_t n) {
         uint64_t count = 0, missed = 0, bad = 0, sum = 0;
         Range range;
@@ -352,7 +364,8 @@ private:
                     bad++;
                 }
                 if (settings_.echo) {
-                    say_line("message " + text(message.id()) + " " + text(salt) + " " + text(message.missed()) + (good ? " true" : " false"));
+                    say_line("message " + text(message.id()) + " " + text(salt) + " " + text(message.missed()) +
+                             (good ? " true" : " false"));
                 }
                 range.add(message.id());
                 count++;
@@ -363,7 +376,8 @@ private:
         } catch (const Error &error) {
             status = error.status();
         }
-        say("read=%llu missed=%llu %s bad=%llu sum=%llx end=%s", static_cast<unsigned long long>(count), static_cast<unsigned long long>(missed), range.text().c_str(),
+        say("read=%llu missed=%llu %s bad=%llu sum=%llx end=%s", static_cast<unsigned long long>(count),
+            static_cast<unsigned long long>(missed), range.text().c_str(),
             static_cast<unsigned long long>(bad), static_cast<unsigned long long>(sum), status_name(status));
     }
 
@@ -382,7 +396,7 @@ private:
             bool good = verify(message, salt);
             say_line("checked " + text(message.id()) + " " + text(salt) + (good ? " true" : " false"));
         } else if (word == "smash") {
-            *const_cast<volatile unsigned char *>(message.data()) ^= 0xff; // what a careless program does
+            *const_cast<volatile unsigned char *>(message.data()) ^= 0xff; // the error of a careless program
             say_line("smashed " + text(message.id()));
         } else {
             Message ended = std::move(message);
@@ -394,12 +408,13 @@ private:
 
     ConsumerSettings settings_;
     Consumer consumer_;
-    std::deque<Message> held_; // gone before the consumer
+    std::deque<Message> held_; // destroyed before the consumer
 };
 
-/* ---- Children -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Children -------------------------------------------------------------------------------- */
 
-/* A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it. */
+/* A child that keeps everything inherited but the test's pipes. The child ends by itself if the
+ * test does not end it. */
 [[noreturn]] void linger() {
     close(STDIN_FILENO);
     close(STDOUT_FILENO);
@@ -430,7 +445,7 @@ void spawn() {
     say_forked(child);
 }
 
-/* Uses nearly everything in a forked child, whose line is the answer. */
+/* Uses nearly every function in a forked child, whose line is the answer. */
 void call_in_child(Participant &participant, const Worker &worker) {
     pid_t child = fork();
     if (child == 0) {
@@ -453,20 +468,23 @@ void call_in_child(Participant &participant, const Worker &worker) {
         });
         attempt([name] { check(datablock_unlink(name, DATABLOCK_FLAG_FORCE)); });
         SlotDiagnostic diagnostic;
-        bool refused = datablock_diagnose_slot(name, 0, &diagnostic) < 0 && datablock_cleanup_dead_consumers(name, 0) < 0 &&
-                       datablock_release_zombie_readers(name, 0) == RECOVERY_FAILED && datablock_release_zombie_writer(name, 0) == RECOVERY_FAILED;
+        bool refused = datablock_diagnose_slot(name, 0, &diagnostic) < 0 &&
+            datablock_cleanup_dead_consumers(name, 0) < 0 &&
+                       datablock_release_zombie_readers(name, 0) == RECOVERY_FAILED &&
+                           datablock_release_zombie_writer(name, 0) == RECOVERY_FAILED;
         say("child%s repairs=%s", answers.c_str(), refused ? "refused" : "done");
         _exit(0);
     }
     int status = 0;
     if (child < 0 || waitpid(child, &status, 0) < 0 || status != 0) {
-        throw Error(DATABLOCK_E_SYSTEM, "child " + std::to_string(child) + " ended with status " + std::to_string(status));
+        throw Error(DATABLOCK_E_SYSTEM,
+                    "child " + std::to_string(child) + " ended with status " + std::to_string(status));
     }
 }
 
 bool child_command(const std::string &word, Participant &participant, const Worker &worker) {
     if (word == "fork" || word == "clone") {
-        // The raw system call passes by the handlers of pthread_atfork.
+        // The raw system call does not run the handlers of pthread_atfork.
         pid_t child = word == "fork" ? fork() : static_cast<pid_t>(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0));
         if (child == 0) {
             linger();
@@ -486,7 +504,7 @@ bool child_command(const std::string &word, Participant &participant, const Work
     return true;
 }
 
-/* ---- Settings -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Settings -------------------------------------------------------------------------------- */
 
 uint32_t choice(const char *key, const std::string &given, const std::map<std::string, uint32_t> &known) {
     auto found = known.find(given);
@@ -498,7 +516,7 @@ uint32_t choice(const char *key, const std::string &given, const std::map<std::s
 
 uint32_t small(const char *key) { return static_cast<uint32_t>(number_option(key, 0)); }
 
-/* That of --schema=TEXT or --zone-schema=TEXT, null if there is none. It stays for as long as the process. */
+/* The schema of --schema=TEXT or --zone-schema=TEXT, or null. It exists as long as the process. */
 const datablock_schema *schema_option(const char *key) {
     static std::map<std::string, datablock_schema> schemas;
     const char *text = option(key);
@@ -515,7 +533,8 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     settings.echo = worker.echo;
     datablock_config &config = settings.config;
     uint32_t policy = choice("policy", text_option("policy"),
-                             {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE}, {"double", DATABLOCK_DOUBLE_BUFFER}});
+                             {{"", DATABLOCK_RING}, {"ring", DATABLOCK_RING}, {"single", DATABLOCK_SINGLE},
+                                 {"double", DATABLOCK_DOUBLE_BUFFER}});
     check(datablock_config_init(&config, static_cast<datablock_policy>(policy)));
     config.slot_count = small("slots");
     config.slot_size = number_option("slot-size", 256);
@@ -535,7 +554,8 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     for (size_t at = 0; at < flags.size();) {
         size_t comma = std::min(flags.find(',', at), flags.size());
         config.flags |= choice("flags", flags.substr(at, comma - at),
-                               {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE}, {"force", DATABLOCK_FLAG_FORCE},
+                               {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE},
+                                   {"force", DATABLOCK_FLAG_FORCE},
                                 {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE}, {"timestamp", DATABLOCK_FLAG_TIMESTAMP}});
         at = comma + 1;
     }
@@ -551,8 +571,10 @@ ConsumerSettings consumer_settings(const Worker &worker, const char *directory) 
     datablock_consumer_options &options = settings.options;
     check(datablock_consumer_options_init(&options));
     options.delivery = choice("delivery", text_option("delivery"),
-                              {{"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS}, {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}});
-    options.start = choice("start", text_option("start"), {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}});
+                              {{"", DATABLOCK_DELIVERY_DEFAULT}, {"lossless", DATABLOCK_LOSSLESS},
+                                  {"ordered", DATABLOCK_ORDERED}, {"latest", DATABLOCK_LATEST}});
+    options.start = choice("start", text_option("start"),
+        {{"", DATABLOCK_START_LATEST}, {"latest", DATABLOCK_START_LATEST}, {"oldest", DATABLOCK_START_OLDEST}});
     options.max_pins = small("pins");
     options.durable = option("durable") != nullptr;
     options.name = option("name");
@@ -569,7 +591,7 @@ ConsumerSettings consumer_settings(const Worker &worker, const char *directory) 
     return settings;
 }
 
-/* ---- Roles ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Roles ----------------------------------------------------------------------------------- */
 
 int recover_block(const std::string &name, const char *directory) {
     std::string path = std::string(directory == nullptr ? "" : directory) + "/" + name;
@@ -599,7 +621,7 @@ int recover_block(const std::string &name, const char *directory) {
     return 0;
 }
 
-/* Opens that often, what opens is closed at once, and tells whether descriptors were left. */
+/* Opens and closes this many times, and reports whether descriptors are left. */
 int repeat_opening(const Worker &worker) {
     datablock_status status = DATABLOCK_OK;
     int before = 0;
@@ -611,14 +633,15 @@ int repeat_opening(const Worker &worker) {
             status = error.status();
         }
         if (i == 0) {
-            before = open_descriptors(); // what the runtime opens for itself is there by now
+            before = open_descriptors(); // the runtime has opened its own descriptors by now
         }
     }
-    say("attempts=%llu status=%s before=%d after=%d", static_cast<unsigned long long>(worker.attempts), status_name(status), before, open_descriptors());
+    say("attempts=%llu status=%s before=%d after=%d", static_cast<unsigned long long>(worker.attempts),
+        status_name(status), before, open_descriptors());
     return 0;
 }
 
-/* What both roles share. */
+/* Handles the commands of both roles. */
 bool shared_command(const std::string &word, uint64_t n, const Participant &participant, const Worker &worker) {
     datablock_participant me = participant.shared();
     if (word == "lock") {
@@ -640,7 +663,7 @@ bool shared_command(const std::string &word, uint64_t n, const Participant &part
     return true;
 }
 
-/* Answers one command a line until there are no more, then closes. */
+/* Answers one command for each line until the input ends, then closes. */
 void serve(Participant &participant, const Worker &worker) {
     for (std::string line; std::getline(std::cin, line);) {
         size_t space = std::min(line.find(' '), line.size());
@@ -656,7 +679,8 @@ void serve(Participant &participant, const Worker &worker) {
                 say("descriptors %d", open_descriptors());
             } else if (word == "inline") {
                 say_line("inline " + text(inline_points));
-            } else if (!child_command(word, participant, worker) && !shared_command(word, n, participant, worker) && !participant.command(word, n)) {
+            } else if (!child_command(word, participant, worker) && !shared_command(word, n, participant, worker) &&
+                       !participant.command(word, n)) {
                 say_line("error UNSUPPORTED " + word);
             }
         } catch (const Error &error) {
@@ -703,14 +727,17 @@ int main(int argc, char **argv) {
         return recover_block(worker.name, directory);
     }
     const char *timeout = text_option("timeout");
-    worker.patience = {*timeout == '\0' ? -1 : std::strtoll(timeout, nullptr, 10), option("poll") != nullptr, option("any") != nullptr};
+    worker.patience = {*timeout == '\0' ? -1 : std::strtoll(timeout, nullptr, 10), option("poll") != nullptr,
+        option("any") != nullptr};
     worker.echo = option("echo") != nullptr;
     worker.wait = option("wait") != nullptr;
     worker.attempts = number_option("attempts", 0);
     if (role == "produce") {
-        worker.open = [&worker, settings = producer_settings(worker, directory)] { return std::make_unique<ProducingWorker>(worker.name, settings); };
+        worker.open = [&worker, settings =
+            producer_settings(worker, directory)] { return std::make_unique<ProducingWorker>(worker.name, settings); };
     } else if (role == "consume") {
-        worker.open = [&worker, settings = consumer_settings(worker, directory)] { return std::make_unique<ConsumingWorker>(worker.name, settings); };
+        worker.open = [&worker, settings =
+            consumer_settings(worker, directory)] { return std::make_unique<ConsumingWorker>(worker.name, settings); };
     } else {
         usage("\"%s\" is neither produce, consume nor recover", role.c_str());
     }

@@ -19,7 +19,7 @@ import (
 	"datablock/internal/layout"
 )
 
-// block is the name that all scenarios use, each in a directory of its own.
+// block is the block's name in all scenarios. Each scenario has a directory of its own.
 const block = "x"
 
 // ring is the usual length of the ring, capacity the usual size of a slot in bytes.
@@ -28,21 +28,21 @@ const (
 	capacity = 256
 )
 
-// bench is a directory and who works in it.
+// bench is a directory with its block and its workers.
 type bench struct {
 	t        testing.TB
 	dir      string
-	slotSize int // bytes, of the block and for those who verify its messages
+	slotSize int // bytes, for the block and for the check of its messages
 
-	launched  func(*worker, launch) // sees every worker that is started
-	meanwhile func()                // is called while a worker is waited for
+	launched  func(*worker, launch) // is called for every started worker
+	meanwhile func()                // is called while the test waits for a worker
 }
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-test-")
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the workers' ends: cleanups run backwards
+	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the end of the workers: cleanups run in reverse order
 	return &bench{t: t, dir: dir, slotSize: capacity}
 }
 
@@ -57,7 +57,7 @@ func (b *bench) launch(l launch) *worker {
 	return w
 }
 
-// producerArgs ask for the usual block; what is given in extra wins.
+// producerArgs returns the arguments for the usual block. Arguments in extra take precedence.
 func (b *bench) producerArgs(extra ...string) []string {
 	return withDefaults(extra, fmt.Sprintf("--slots=%d", ring), fmt.Sprintf("--slot-size=%d", b.slotSize))
 }
@@ -83,7 +83,8 @@ func (b *bench) producer(language string, extra ...string) *worker {
 
 func (b *bench) consumer(language, delivery string, extra ...string) *worker {
 	b.t.Helper()
-	return b.launch(launch{language: language, role: "consume", args: b.consumerArgs(append(extra, "--delivery="+delivery)...)}).attached()
+	return b.launch(launch{language: language, role: "consume",
+		args: b.consumerArgs(append(extra, "--delivery="+delivery)...)}).attached()
 }
 
 // recover runs one repair and returns its result.
@@ -106,7 +107,8 @@ func (b *bench) files() (names []string) {
 	return names
 }
 
-// leavesNothing ends the block, when nobody is attached any more: what the dead left is garbage that can be collected, and nothing else remains.
+// leavesNothing removes the block after all participants have closed. Everything that dead
+// processes left is garbage that can be collected, and nothing else remains.
 func (b *bench) leavesNothing() {
 	b.t.Helper()
 	b.unlink()
@@ -115,7 +117,7 @@ func (b *bench) leavesNothing() {
 	assert.Empty(b.t, b.files(), "files left behind")
 }
 
-// leavesNoGarbage ends the block when nobody died over it: there is nothing to collect.
+// leavesNoGarbage removes the block if no process has died: there is nothing to collect.
 func (b *bench) leavesNoGarbage() {
 	b.t.Helper()
 	b.unlink()
@@ -136,7 +138,7 @@ func (b *bench) diagnosis() *core.Diagnosis {
 	return d
 }
 
-// row is the participant with that pid; false if there is none.
+// row returns the participant with this pid, or false.
 func (b *bench) row(pid int) (core.RowInfo, bool) {
 	b.t.Helper()
 	for _, r := range b.diagnosis().Rows {
@@ -149,7 +151,7 @@ func (b *bench) row(pid int) (core.RowInfo, bool) {
 
 func (b *bench) dataPath() string { return filepath.Join(b.dir, block) }
 
-// controlPath is the control file that the data file names.
+// controlPath returns the control file that the data file names.
 func (b *bench) controlPath() string {
 	b.t.Helper()
 	id := make([]byte, layout.BlockIDLen)
@@ -166,7 +168,7 @@ func (b *bench) pread(path string, p []byte, offset int64) {
 	require.NoError(b.t, err, "%s at %d", path, offset)
 }
 
-// word reads a word of a file of the block; a mapping of shared memory and its file are the same memory.
+// word reads a word of a file of the block. The file and a mapping of it are the same memory.
 func (b *bench) word(path string, offset int64) uint64 {
 	b.t.Helper()
 	p := make([]byte, 8)
@@ -183,7 +185,8 @@ func (b *bench) poke(path string, offset int64, value uint64) {
 	require.NoError(b.t, err)
 }
 
-// asleep waits until a consumer sleeps in the block: it has announced that, and none of its threads runs.
+// asleep waits until a consumer sleeps: the consumer has set its waiting bit, and none of its
+// threads runs.
 func (b *bench) asleep(w *worker) {
 	b.t.Helper()
 	row, found := b.row(w.pid())
@@ -194,10 +197,11 @@ func (b *bench) asleep(w *worker) {
 	}, "%s falls asleep", w.what)
 }
 
-// heldUp waits until the producer sleeps because there is no room.
+// heldUp waits until the producer sleeps because of backpressure.
 func (b *bench) heldUp(w *worker) {
 	b.t.Helper()
-	eventually(b.t, func() bool { return b.word(b.dataPath(), layout.ProducerWaiting) != 0 && idle(w.pid()) }, "%s is held up", w.what)
+	eventually(b.t, func() bool { return b.word(b.dataPath(), layout.ProducerWaiting) != 0 && idle(w.pid()) },
+		"%s is held up", w.what)
 }
 
 // idle reports whether no thread of a process is running.
@@ -218,7 +222,7 @@ func idle(pid int) bool {
 	return true
 }
 
-// locks are the locked ranges of the block's control file, as start and length, whoever holds them.
+// locks returns the locked ranges of the block's control file, as start and length, for all owners.
 func (b *bench) locks() (held [][2]int64) {
 	b.t.Helper()
 	f, err := os.OpenFile(b.controlPath(), os.O_RDWR, 0)
@@ -242,7 +246,7 @@ func (b *bench) locks() (held [][2]int64) {
 	return held
 }
 
-// asRoot skips what needs privileges, so that everybody sees what was not shown.
+// asRoot skips a test that needs privileges, and reports what was not tested.
 func asRoot(t testing.TB, why string) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -250,7 +254,7 @@ func asRoot(t testing.TB, why string) {
 	}
 }
 
-// permitted skips what this machine forbids even to root, as some containers do.
+// permitted skips a test that this machine forbids even to root, as some containers do.
 func permitted(t testing.TB, err error, what string) {
 	t.Helper()
 	if errors.Is(err, os.ErrPermission) {
@@ -258,7 +262,7 @@ func permitted(t testing.TB, err error, what string) {
 	}
 }
 
-// killStray ends a process that a worker left behind on purpose.
+// killStray kills a process that a worker left behind on purpose.
 func killStray(t testing.TB, answer string) (pid int) {
 	t.Helper()
 	_, err := fmt.Sscanf(answer, "forked %d", &pid)

@@ -20,7 +20,7 @@ import (
 	"datablock/internal/layout"
 )
 
-// leftBlock is a block that its producer closed, with messages in it.
+// leftBlock makes a block with messages, whose producer has closed.
 func leftBlock(t testing.TB) *bench {
 	t.Helper()
 	b := newBench(t)
@@ -38,7 +38,7 @@ func (b *bench) change(path string, change func([]byte) []byte) {
 	require.NoError(b.t, os.WriteFile(path, change(content), 0o600))
 }
 
-// contents are all files with what they are and hold.
+// contents returns all files with their modes and contents.
 func (b *bench) contents() map[string]string {
 	b.t.Helper()
 	all := map[string]string{}
@@ -57,56 +57,66 @@ func (b *bench) contents() map[string]string {
 	return all
 }
 
-// TestDamageIsRefused: whatever lies under the name, everybody is told clearly and nothing is changed, not even by a producer that may replace the block by force.
+// damages has the ways to damage a block, and the status of every open afterwards.
+var damages = map[string]struct {
+	status string
+	do     func(b *bench)
+}{
+	"empty": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), 0)) }},
+	"header_only": {"CORRUPT",
+		func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.ImmutableLen)) }},
+	"one_page": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.Page)) }},
+	"one_byte_short": {"CORRUPT",
+		func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return p[:len(p)-1] }) }},
+	"one_page_long": {"CORRUPT", func(b *bench) {
+		b.change(b.dataPath(), func(p []byte) []byte { return append(p, make([]byte, layout.Page)...) })
+	}},
+	"foreign_text": {"CORRUPT",
+		func(b *bench) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
+	"foreign_data": {"CORRUPT",
+		func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
+	"version_2":  {"VERSION", func(b *bench) { b.change(b.dataPath(), otherVersion) }},
+	"other_name": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), renamed) }},
+	"directory": {"CORRUPT", func(b *bench) {
+		require.NoError(b.t, os.Remove(b.dataPath()))
+		require.NoError(b.t, os.Mkdir(b.dataPath(), 0o700))
+	}},
+	"fifo": {"CORRUPT", func(b *bench) {
+		require.NoError(b.t, os.Remove(b.dataPath()))
+		require.NoError(b.t, unix.Mkfifo(b.dataPath(), 0o600))
+	}},
+	"symlink": {"CORRUPT", func(b *bench) { b.linkAway(b.dataPath()) }},
+	"broken_symlink": {"CORRUPT", func(b *bench) {
+		require.NoError(b.t, os.Remove(b.dataPath()))
+		require.NoError(b.t, os.Symlink("nowhere", b.dataPath()))
+	}},
+	"control_missing": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Remove(b.controlPath())) }},
+	"control_empty":   {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.controlPath(), 0)) }},
+	"control_short": {"CORRUPT",
+		func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return p[:len(p)-layout.Page] }) }},
+	"control_long": {"CORRUPT",
+		func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return append(p, 0) }) }},
+	"control_foreign": {"CORRUPT",
+		func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
+	"control_of_another_block": {"CORRUPT", func(b *bench) {
+		other := leftBlock(b.t)
+		b.change(b.controlPath(), func([]byte) []byte {
+			content, err := os.ReadFile(other.controlPath())
+			require.NoError(b.t, err)
+			return content
+		})
+	}},
+	"control_symlink": {"CORRUPT", func(b *bench) { b.linkAway(b.controlPath()) }},
+	"control_fifo": {"CORRUPT", func(b *bench) {
+		path := b.controlPath()
+		require.NoError(b.t, os.Remove(path))
+		require.NoError(b.t, unix.Mkfifo(path, 0o600))
+	}},
+}
+
+// TestDamageIsRefused: every open of a damaged block fails with a clear status and changes nothing,
+// even the open of a producer that may replace the block by force.
 func TestDamageIsRefused(t *testing.T) {
-	damages := map[string]struct {
-		status string
-		do     func(b *bench)
-	}{
-		"empty":          {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), 0)) }},
-		"header_only":    {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.ImmutableLen)) }},
-		"one_page":       {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.Page)) }},
-		"one_byte_short": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return p[:len(p)-1] }) }},
-		"one_page_long": {"CORRUPT", func(b *bench) {
-			b.change(b.dataPath(), func(p []byte) []byte { return append(p, make([]byte, layout.Page)...) })
-		}},
-		"foreign_text": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
-		"foreign_data": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
-		"version_2":    {"VERSION", func(b *bench) { b.change(b.dataPath(), otherVersion) }},
-		"other_name":   {"CORRUPT", func(b *bench) { b.change(b.dataPath(), renamed) }},
-		"directory": {"CORRUPT", func(b *bench) {
-			require.NoError(b.t, os.Remove(b.dataPath()))
-			require.NoError(b.t, os.Mkdir(b.dataPath(), 0o700))
-		}},
-		"fifo": {"CORRUPT", func(b *bench) {
-			require.NoError(b.t, os.Remove(b.dataPath()))
-			require.NoError(b.t, unix.Mkfifo(b.dataPath(), 0o600))
-		}},
-		"symlink": {"CORRUPT", func(b *bench) { b.linkAway(b.dataPath()) }},
-		"broken_symlink": {"CORRUPT", func(b *bench) {
-			require.NoError(b.t, os.Remove(b.dataPath()))
-			require.NoError(b.t, os.Symlink("nowhere", b.dataPath()))
-		}},
-		"control_missing": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Remove(b.controlPath())) }},
-		"control_empty":   {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.controlPath(), 0)) }},
-		"control_short":   {"CORRUPT", func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return p[:len(p)-layout.Page] }) }},
-		"control_long":    {"CORRUPT", func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return append(p, 0) }) }},
-		"control_foreign": {"CORRUPT", func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
-		"control_of_another_block": {"CORRUPT", func(b *bench) {
-			other := leftBlock(b.t)
-			b.change(b.controlPath(), func([]byte) []byte {
-				content, err := os.ReadFile(other.controlPath())
-				require.NoError(b.t, err)
-				return content
-			})
-		}},
-		"control_symlink": {"CORRUPT", func(b *bench) { b.linkAway(b.controlPath()) }},
-		"control_fifo": {"CORRUPT", func(b *bench) {
-			path := b.controlPath()
-			require.NoError(b.t, os.Remove(path))
-			require.NoError(b.t, unix.Mkfifo(path, 0o600))
-		}},
-	}
 	for i, name := range slices.Sorted(maps.Keys(damages)) {
 		damage := damages[name]
 		t.Run(name, func(t *testing.T) {
@@ -115,8 +125,10 @@ func TestDamageIsRefused(t *testing.T) {
 			before := b.contents()
 			for _, language := range languages {
 				for j, l := range []launch{
-					{role: "consume"}, {role: "consume", args: []string{"--delivery=latest", "--durable", "--name=log"}},
-					{role: "produce", args: b.producerArgs()}, {role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force")},
+					{role: "consume"},
+					{role: "consume", args: []string{"--delivery=latest", "--durable", "--name=log"}},
+					{role: "produce", args: b.producerArgs()},
+					{role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force")},
 				} {
 					if language == "python" && !everyPair && j != (i+turn)%4 {
 						continue // the damage is the same for all, and Python starts slowly
@@ -131,7 +143,7 @@ func TestDamageIsRefused(t *testing.T) {
 	}
 }
 
-// refusedEverywhere asks the functions that are not about taking part.
+// refusedEverywhere calls the functions that need no participant, and expects this status.
 func (b *bench) refusedEverywhere(status string) {
 	b.t.Helper()
 	want := map[string]core.Code{"CORRUPT": core.Corrupt, "VERSION": core.Version}[status]
@@ -149,7 +161,7 @@ func (b *bench) refusedEverywhere(status string) {
 	assert.NoError(b.t, err, "list")
 }
 
-// linkAway puts a symbolic link to the file in its place.
+// linkAway replaces the file by a symbolic link to it.
 func (b *bench) linkAway(path string) {
 	b.t.Helper()
 	require.NoError(b.t, os.Rename(path, path+"-elsewhere"))
@@ -172,13 +184,15 @@ func renamed(p []byte) []byte {
 	return rehashed(p)
 }
 
-// TestDamagedHeaderByte damages one byte of the headers of both files after the other. In one process: this is about the bytes, not about processes.
+// TestDamagedHeaderByte damages each byte of the headers of both files, one after the other. It
+// runs in one process, because it tests the bytes and not the processes.
 func TestDamagedHeaderByte(t *testing.T) {
 	b := leftBlock(t)
-	for file, length := range map[string]int{b.dataPath(): layout.ImmutableLen, b.controlPath(): layout.CtlConsumerLimit + 4} {
+	for file, length := range map[string]int{b.dataPath(): layout.ImmutableLen,
+		b.controlPath(): layout.CtlConsumerLimit + 4} {
 		for at := range length {
 			if file == b.controlPath() && at >= layout.CtlMinor && at < layout.CtlMinor+4 {
-				continue // a newer minor version is welcome, and this header has no hash
+				continue // a newer minor version is accepted, and this header has no hash
 			}
 			for _, flip := range []byte{0x01, 0xff} {
 				b.flip(file, at, flip)

@@ -15,14 +15,16 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Ctrl-C ends the demo at any moment: with its consumers running, with a reader that hangs, with the producer in the middle of a message, and between two producers.
+// Ctrl-C ends the demo at any moment: with its consumers running, with a reader that hangs, with
+// the producer in the middle of a message, and between two producers.
 func TestDemoInterrupted(t *testing.T) {
 	demo := built("demo", "orchestrate")
 	if demo == "" {
 		t.Skip("NOT SHOWN: DATABLOCK_BUILD names no build with the demo (make demo)")
 	}
 	for moment, line := range map[string]string{
-		"at its start": `^A producer`, "reading": `^checker +\|`, "hanging": `^reader +\| holding`, "claiming": `^producer +\| claimed`, "without a producer": `producer pid \d+ DEAD`,
+		"at its start": `^A producer`, "reading": `^checker +\|`, "hanging": `^reader +\| holding`,
+		"claiming": `^producer +\| claimed`, "without a producer": `producer pid \d+ DEAD`,
 		"finale": `^The producer closes`,
 	} {
 		t.Run(moment, func(t *testing.T) {
@@ -59,12 +61,12 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
-// processesNaming are the pids of the processes that have the directory in their environment.
+// processesNaming returns the pids of the processes with this directory in their environment.
 func processesNaming(t *testing.T, dir string) (pids []string) {
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
 	require.NoError(t, err)
 	for _, file := range files {
-		environment, _ := os.ReadFile(file) // it may have ended
+		environment, _ := os.ReadFile(file) // the process may have ended
 		if strings.Contains(string(environment), "DATABLOCK_DIR="+dir+"\x00") {
 			pids = append(pids, filepath.Base(filepath.Dir(file)))
 		}

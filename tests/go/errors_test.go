@@ -13,12 +13,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// errorRow is a row of docs/errors.md: what a call that goes wrong returns, and says.
+// errorRow is a row of docs/errors.md: the status and the message of a failing call.
 type errorRow struct {
 	name, status, message string
 }
 
-// errorTables reads the tables of docs/errors.md: the guide's line of every status, and the rows of all cases.
+// errorTables reads the tables of docs/errors.md: the guide's line of every status, and the rows of
+// all cases.
 func errorTables(t *testing.T) (guide map[string]string, rows []errorRow) {
 	t.Helper()
 	text, err := os.ReadFile("../../docs/errors.md")
@@ -48,7 +49,8 @@ func errorTables(t *testing.T) (guide map[string]string, rows []errorRow) {
 	return guide, rows
 }
 
-// errorProgram is tests/c/errors.c: from the build that DATABLOCK_BUILD names, or compiled here. inline: with the inline functions.
+// errorProgram returns the program tests/c/errors.c from the build that DATABLOCK_BUILD names, or
+// compiles it here. inline: with the inline functions.
 func errorProgram(t *testing.T, inline bool) string {
 	t.Helper()
 	name, define := "errors", "-DTEST_EXPORTED"
@@ -60,10 +62,12 @@ func errorProgram(t *testing.T, inline bool) string {
 	}
 	root, err := filepath.Abs("../..")
 	require.NoError(t, err)
-	// What a test has looked at makes the Go tool run it again when it changes; it cannot know what the compilers read.
+	// The Go tool repeats a cached test when a file changes that the test has opened. It does not
+	// know the files that the compilers read, so the test opens them here.
 	sources, err := filepath.Glob(filepath.Join(root, "capi", "*"))
 	require.NoError(t, err)
-	for _, source := range append(sources, filepath.Join(root, "tests", "c", "errors.c"), filepath.Join(root, "tests", "c", "check.h")) {
+	for _, source := range append(sources, filepath.Join(root, "tests", "c", "errors.c"),
+		filepath.Join(root, "tests", "c", "check.h")) {
 		_, err := os.Stat(source)
 		require.NoError(t, err)
 	}
@@ -72,18 +76,19 @@ func errorProgram(t *testing.T, inline bool) string {
 	if cc == "" {
 		cc = "cc"
 	}
-	require.NoError(t, command(root, cc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-pthread", define, "-Iinclude", "-o", program, "tests/c/errors.c",
+	require.NoError(t, command(root, cc, "-std=gnu11", "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Werror",
+		"-pthread", define, "-Iinclude", "-o", program, "tests/c/errors.c",
 		"-L"+filepath.Dir(library), "-ldatablock", "-Wl,-rpath,"+filepath.Dir(library)))
 	return program
 }
 
-// bringAbout runs one case in an empty directory and returns the status and the message.
+// bringAbout provokes one error in an empty directory, and returns its status and message.
 func bringAbout(t *testing.T, program, name string, env []string) (status, message string) {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(dir)) })
-	require.NoError(t, os.Chmod(dir, 0o755)) // some cases go on as another user
+	require.NoError(t, os.Chmod(dir, 0o755)) // some cases continue as another user
 	c := exec.Command(program, name, dir)
 	c.Env = append(append(os.Environ(), "DATABLOCK_DIR="), env...)
 	out, err := c.Output()
@@ -115,8 +120,9 @@ func TestErrorsAreAsDocumented(t *testing.T) {
 	for _, row := range rows {
 		documented = append(documented, row.name)
 	}
-	// This also finds a name that is there twice.
-	require.ElementsMatch(t, strings.Fields(string(out)), documented, "the cases of tests/c/errors.c and those of docs/errors.md")
+	// This also finds a duplicate name.
+	require.ElementsMatch(t, strings.Fields(string(out)), documented,
+		"the cases of tests/c/errors.c and those of docs/errors.md")
 
 	for _, way := range []struct {
 		name   string
@@ -135,7 +141,7 @@ func TestErrorsAreAsDocumented(t *testing.T) {
 	}
 }
 
-// holds brings a case about and compares what comes of it with its row.
+// holds provokes the error and compares the result with the row.
 func (row errorRow) holds(t *testing.T, program string, env []string) {
 	t.Helper()
 	require.Greater(t, len(strings.ReplaceAll(row.message, "…", "")), 10, "a pattern that fits everything")
@@ -145,7 +151,8 @@ func (row errorRow) holds(t *testing.T, program string, env []string) {
 		t.Skip(message)
 	}
 	if status != row.status || !matches(row.message, message) {
-		t.Errorf("docs/errors.md has\n| `%s` | `%s` | `%s` |\nand the library\n| `%s` | `%s` | `%s` |", row.name, row.status, row.message, row.name, status, message)
+		t.Errorf("docs/errors.md has\n| `%s` | `%s` | `%s` |\nand the library\n| `%s` | `%s` | `%s` |", row.name,
+			row.status, row.message, row.name, status, message)
 	}
 }
 
@@ -165,7 +172,9 @@ func TestErrorsCoverEveryStatus(t *testing.T) {
 		case !ok:
 			t.Errorf("docs/errors.md does not say what %s means", status[1])
 		case occurs[status[1]] == strings.Contains(line, "cannot occur yet"):
-			t.Errorf("docs/errors.md: %s needs a case that brings it about, or else a line saying that it cannot occur yet, and has: %s", status[1], line)
+			t.Errorf(
+				"docs/errors.md: %s needs a case that brings it about, or else a line saying that it cannot "+
+					"occur yet, and has: %s", status[1], line)
 		}
 		delete(guide, status[1])
 	}

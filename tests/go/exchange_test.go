@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// scaled is the full number of messages, less under -short.
+// scaled returns the number of messages, which is smaller under -short.
 func scaled(n int) int {
 	if testing.Short() {
 		return n / 100
@@ -20,7 +20,8 @@ func TestExchange(t *testing.T) {
 	for _, size := range []struct {
 		name            string
 		bytes, messages int
-	}{{"varying", capacity, scaled(1_000_000)}, {"one_byte", 1, scaled(100_000)}, {"one_megabyte", 1 << 20, scaled(1000)}} {
+	}{{"varying", capacity, scaled(1_000_000)}, {"one_byte", 1, scaled(100_000)},
+		{"one_megabyte", 1 << 20, scaled(1000)}} {
 		t.Run(size.name, func(t *testing.T) {
 			forSome := forPairs
 			if size.bytes == capacity {
@@ -84,8 +85,10 @@ func TestThreeDeliveriesOnOneBlock(t *testing.T) {
 			s := parseSummary(finished(c))
 			t.Logf("%s: %v", delivery, s)
 			assert.Equal(t, "CLOSED", s["end"], delivery)
-			assert.EqualValues(t, 0, s.number(t, "bad"), "%s: ids rise by what was missed, and every byte is right", delivery)
-			assert.EqualValues(t, n, s.number(t, "read")+s.number(t, "missed"), "%s: read and missed are all that was issued", delivery)
+			assert.EqualValues(t, 0, s.number(t, "bad"), "%s: ids rise by what was missed, and every byte is right",
+				delivery)
+			assert.EqualValues(t, n, s.number(t, "read")+s.number(t, "missed"),
+				"%s: read and missed are all that was issued", delivery)
 			assert.EqualValues(t, n-1, s.number(t, "last"), delivery)
 			if delivery == "lossless" {
 				assert.EqualValues(t, n, s.number(t, "read"))
@@ -96,8 +99,9 @@ func TestThreeDeliveriesOnOneBlock(t *testing.T) {
 	})
 }
 
-// TestFastProducerOnTheShortestRing: with one or two slots in the ring and no more spare ones than pins every slot is used again at once, under slower readers, more
-// of them than there are processors.
+// TestFastProducerOnTheShortestRing: the ring has one or two slots, and one spare slot for each
+// hazard pointer. So every slot is reused at once. There are more readers than processors, and they
+// are slower than the producer.
 func TestFastProducerOnTheShortestRing(t *testing.T) {
 	for _, policy := range []string{"single", "double"} {
 		t.Run(policy, func(t *testing.T) {
@@ -127,7 +131,7 @@ func TestFastProducerOnTheShortestRing(t *testing.T) {
 	}
 }
 
-// write has many messages written; they may take longer than a single answer does.
+// write makes a producer write many messages, which may take longer than the usual answer.
 func write(p *worker, n int) summary {
 	p.t.Helper()
 	p.send(fmt.Sprintf("write %d", n))

@@ -15,7 +15,8 @@ import (
 	"datablock/internal/core"
 )
 
-// forForkers runs a scenario for each language whose programs can fork, and another one; a Go program cannot without exec.
+// forForkers runs a scenario for each language whose programs can fork, with another language as
+// the partner. A Go program cannot fork without exec.
 func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, forker, other string)) {
 	pairs := cast(languages, turnOf(t))
 	if everyPair {
@@ -25,7 +26,8 @@ func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, fork
 	runPairs(t, pairs, scenario)
 }
 
-// TestForkedChildKeepsNoRow: the child has all descriptors of its parent but the locks, which the library's handler closed in it.
+// TestForkedChildKeepsNoRow: the child inherits all descriptors of its parent except the locks,
+// which the library's fork handler closes in the child.
 func TestForkedChildKeepsNoRow(t *testing.T) {
 	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, other string) {
 		b := newBench(t)
@@ -33,7 +35,7 @@ func TestForkedChildKeepsNoRow(t *testing.T) {
 		c := b.consumer(forker, "lossless")
 		holdUp(p, c)
 		child := killStray(t, c.ask("fork", "forked"))
-		c.ask("check", "checked 0") // the parent is none the worse for it
+		c.ask("check", "checked 0") // the parent still works
 		c.kill()
 		p.write(5 * ring)
 		assert.True(t, core.ProcessAlive(uint64(child)), "the child was there all the time")
@@ -60,7 +62,8 @@ func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
 	})
 }
 
-// TestRawClonedChildKeepsTheRow: nobody told the library of the child. It could still read, so the row is its parent's until it ends, and the diagnosis shows it.
+// TestRawClonedChildKeepsTheRow: the library does not know of the child. The child could still
+// read, so the row stays taken until the child ends, and the diagnosis shows it.
 func TestRawClonedChildKeepsTheRow(t *testing.T) {
 	forForkers(t, []string{"c", "cpp"}, func(t *testing.T, forker, other string) {
 		b := newBench(t)
@@ -83,7 +86,7 @@ func TestCallsInAForkedChildAreRefused(t *testing.T) {
 		p, c := b.producer(forker), b.consumer(forker, "lossless")
 		p.write(1)
 		c.ask("hold", "holding 0")
-		for range 3 { // each has to come back: no lock of the parent may be left locked in it
+		for range 3 { // each child must return: no lock of the parent may stay locked in it
 			for _, w := range []*worker{p, c} {
 				answer := strings.Fields(w.ask("call-in-child", "child"))
 				assert.Equal(t, "repairs=refused", answer[len(answer)-1])
@@ -103,7 +106,8 @@ func TestCallsInAForkedChildAreRefused(t *testing.T) {
 	})
 }
 
-// TestMultiprocessingChildTakesPart: one that is started afresh attaches for itself; a forked one is told why it cannot.
+// TestMultiprocessingChildTakesPart: a spawned child attaches by itself. A forked child gets an
+// error with the reason.
 func TestMultiprocessingChildTakesPart(t *testing.T) {
 	forForkers(t, []string{"python"}, func(t *testing.T, python, other string) {
 		b := newBench(t)
@@ -126,7 +130,8 @@ func TestMultiprocessingChildTakesPart(t *testing.T) {
 
 func TestExecutedChildrenKeepNothing(t *testing.T) {
 	for _, how := range []struct{ language, command string }{
-		{"c", "spawn"}, {"c", "system"}, {"cpp", "spawn"}, {"cpp", "system"}, {"go", "spawn"}, {"python", "spawn"}, {"python", "system"},
+		{"c", "spawn"}, {"c", "system"}, {"cpp", "spawn"}, {"cpp", "system"}, {"go", "spawn"}, {"python", "spawn"},
+		{"python", "system"},
 	} {
 		t.Run(how.language+"_"+how.command, func(t *testing.T) {
 			if why := missing[how.language]; why != "" {
@@ -137,7 +142,8 @@ func TestExecutedChildrenKeepNothing(t *testing.T) {
 			holdUp(p, c)
 			for _, w := range []*worker{c, p} {
 				child := killStray(t, w.ask(how.command, "forked"))
-				eventually(t, func() bool { return executable(child) == "sleep" }, "pid %d runs the other program", child)
+				eventually(t, func() bool { return executable(child) == "sleep" }, "pid %d runs the other program",
+					child)
 				assert.Empty(t, append(b.opened(child), b.mapped(child)...))
 				w.kill()
 				if w == c {
@@ -155,7 +161,8 @@ func executable(pid int) string {
 	return strings.TrimSpace(string(name))
 }
 
-// opened are the files of the block to which a process has descriptors, mapped those that it has in its memory.
+// opened returns the files of the block for which a process has descriptors. mapped returns the
+// mapped files.
 func (b *bench) opened(pid int) (found []string) {
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, link := range links {
@@ -178,7 +185,8 @@ func (b *bench) mapped(pid int) (found []string) {
 	return found
 }
 
-// TestWriteToAPayloadFaults: the kernel ends a consumer that writes where it may only read, and the message is as it was.
+// TestWriteToAPayloadFaults: the kernel ends a consumer that writes to a payload, and the message
+// does not change.
 func TestWriteToAPayloadFaults(t *testing.T) {
 	for _, delivery := range []string{"lossless", "ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
@@ -189,7 +197,7 @@ func TestWriteToAPayloadFaults(t *testing.T) {
 				p.write(1)
 				careless.ask("hold", "holding 0")
 				careless.send("smash")
-				if careless.deathSignal() != syscall.SIGSEGV { // the Go runtime makes a fatal error of it
+				if careless.deathSignal() != syscall.SIGSEGV { // the Go runtime turns it into a fatal error
 					careless.exited(2)
 					assert.Contains(t, careless.errors.String(), "SIGSEGV")
 				}

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// cpuTime is what all threads of a process have used, in user mode and in the kernel.
+// cpuTime returns the time of all threads of a process, in user mode and in the kernel.
 func cpuTime(t testing.TB, pid int) time.Duration {
 	t.Helper()
 	var ts unix.Timespec
@@ -19,8 +19,8 @@ func cpuTime(t testing.TB, pid int) time.Duration {
 	return time.Duration(ts.Nano())
 }
 
-// usesLessThanOnePercent watches workers that are blocked, for two seconds at a time. Processor time is dearer while others disturb the machine's caches and
-// clock: what counts is each worker's best of three looks.
+// usesLessThanOnePercent measures blocked workers for two seconds at a time. Other programs disturb
+// caches and clock, so the best of three measurements of each worker counts.
 func usesLessThanOnePercent(t testing.TB, workers ...*worker) {
 	t.Helper()
 	const looks, bound = 3, 0.01
@@ -45,7 +45,7 @@ func usesLessThanOnePercent(t testing.TB, workers ...*worker) {
 	}
 }
 
-// shares of a core that workers use while they are blocked, in two seconds.
+// shares returns the shares of a core that blocked workers use in two seconds.
 func shares(t testing.TB, workers []*worker) []float64 {
 	t.Helper()
 	const watched = 2 * time.Second
@@ -80,7 +80,7 @@ func TestBlockedParticipantsUseNoProcessor(t *testing.T) {
 					}
 					c := b.consumer(language, []string{"lossless", "ordered", "latest"}[i%3])
 					if i%3 == 2 {
-						c.read(1) // the newest counts as unread
+						c.read(1) // the newest message counts as unread
 					}
 					c.send("read 1")
 					b.asleep(c)

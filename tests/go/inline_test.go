@@ -8,8 +8,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestTheCppWorkerIsInline: it is the evidence of what holds for inline code, so it must be that. Every message of a ring that has room, and every one that is there
-// already, passes crash points in the worker's own code, and none of the library.
+// TestTheCppWorkerIsInline: the other tests use the C++ worker as the evidence for inline code.
+// Every write with free capacity, and every read of an available message, passes crash points in
+// the worker's own code, and none in the library.
 func TestTheCppWorkerIsInline(t *testing.T) {
 	b := newBench(t)
 	points := func(w *worker) (n int) {
@@ -21,7 +22,8 @@ func TestTheCppWorkerIsInline(t *testing.T) {
 	for _, delivery := range []string{"lossless", "ordered"} {
 		p.write(ring)
 		before := points(p)
-		assert.GreaterOrEqual(t, before, ring*7, "claim.slot, .remembered, .marked and commit.header, .unmarked, .published, .hint of each message")
+		assert.GreaterOrEqual(t, before, ring*7,
+			"claim.slot, .remembered, .marked and commit.header, .unmarked, .published, .hint of each message")
 		c := b.consumer("cpp", delivery, "--start=oldest")
 		require.Zero(t, points(c))
 		c.read(ring)

@@ -23,7 +23,7 @@ const (
 	inline side = "inline" // include/datablock_inline.h in a program; the same text is in the library
 )
 
-// sources are where the points of a side are.
+// sources has the files with the crash points of each side.
 var sources = []struct {
 	pattern string
 	call    *regexp.Regexp
@@ -34,7 +34,8 @@ var sources = []struct {
 	{"../../include/datablock_inline.h", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`), []side{inC, inline}},
 }
 
-// crashPoints are all places where a test may kill, and the sides that have them, found in the sources, so that none is forgotten.
+// crashPoints returns all crash points and their sides. It finds them in the sources, so that none
+// is forgotten.
 func crashPoints(t *testing.T) map[string][]side {
 	t.Helper()
 	points := map[string][]side{}
@@ -62,10 +63,11 @@ func crashPoints(t *testing.T) map[string][]side {
 	return points
 }
 
-// speakers are the languages whose workers have a side; the first one tries which routes come by.
+// speakers has the languages whose workers contain a side. The first one tries which routes reach a
+// point.
 var speakers = map[side][]string{inGo: {"go", "c", "cpp", "python"}, inC: {"c", "python"}, inline: {"cpp"}}
 
-// speakersOf are those of a side at a point.
+// speakersOf returns the languages of a side for a point.
 func speakersOf(point string, s side) []string {
 	if s == inGo && strings.HasSuffix(point, "any") { // C's wait for several blocks never becomes Go's
 		return speakers[s][:1]
@@ -73,7 +75,7 @@ func speakersOf(point string, s side) []string {
 	return speakers[s]
 }
 
-// routesTo are those that a point may lie on.
+// routesTo returns the routes that may reach a point.
 func routesTo(point string) []route {
 	word, _, _ := strings.Cut(point, ".")
 	if candidates, known := routes[word]; known {
@@ -82,19 +84,20 @@ func routesTo(point string) []route {
 	return allRoutes()
 }
 
-// trigger is the environment of a victim that is to die (DATABLOCK_CRASH), or stop, at its n-th passage of a point on that side.
+// trigger returns the environment that makes a victim die (DATABLOCK_CRASH), or stop, at its n-th
+// passage of a point on this side.
 func trigger(variable string, sides []side, s side, point, victim string, passage int) []string {
 	if s != inGo {
 		return []string{fmt.Sprintf("%s=%s/%s:%d", variable, s, point, passage)}
 	}
 	env := []string{fmt.Sprintf("%s=%s:%d", variable, point, passage)}
-	if victim != "go" && len(sides) > 1 { // or C would be there first
+	if victim != "go" && len(sides) > 1 { // otherwise C would reach the point first
 		env = append(env, "DATABLOCK_TEST_GO=1")
 	}
 	return env
 }
 
-// trial is one kill: where, on the way of which route, and among whom.
+// trial is one kill: its point, its route, and the other languages.
 type trial struct {
 	point          string
 	sides          []side
@@ -105,9 +108,11 @@ type trial struct {
 	passage        int
 }
 
-// TestKilledAtEveryPoint kills at each of them, on every side that has it, on every route that comes by and in every policy, so that at each point each language meets each policy, and
-// each route each policy. With DATABLOCK_SOAK=1 or DATABLOCK_MATRIX=FILE every combination of point, route (role and delivery), policy, side and language, of which docs/crash-matrix.md, or that
-// file, tells. A point that no route reaches on one of its sides fails.
+// TestKilledAtEveryPoint kills at each crash point, on every side, on every route that reaches the
+// point, and in every policy. So at each point each language meets each policy, and each route
+// meets each policy. With DATABLOCK_SOAK=1 or DATABLOCK_MATRIX=FILE it tries every combination of
+// point, route (role and delivery), policy, side and language, and writes docs/crash-matrix.md or
+// FILE. The test fails if no route reaches a point on one of its sides.
 func TestKilledAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
 	m := newMatrix()
@@ -128,7 +133,7 @@ func TestKilledAtEveryPoint(t *testing.T) {
 	}
 }
 
-// killAt kills at one point on one side, in all ways that this run is to try.
+// killAt kills at one point on one side, in all combinations of this run.
 func (m *matrix) killAt(t *testing.T, k trial) {
 	t.Helper()
 	first := turnOf(t)
@@ -141,11 +146,14 @@ func (m *matrix) killAt(t *testing.T, k trial) {
 			}
 		}
 	}
-	require.True(t, len(reaching) > 0 || t.Failed(), "no route reaches crash point %q in %s: give one to routes", k.point, k.on)
-	among := slices.DeleteFunc(slices.Clone(speakersOf(k.point, k.on)), func(l string) bool { return l == "python" || missing[l] != "" })
+	require.True(t, len(reaching) > 0 || t.Failed(), "no route reaches crash point %q in %s: give one to routes",
+		k.point, k.on)
+	among := slices.DeleteFunc(slices.Clone(speakersOf(k.point, k.on)),
+		func(l string) bool { return l == "python" || missing[l] != "" })
 	for i, r := range reaching {
 		for j, p := range policies {
-			k.route, k.policy, k.victim, k.others = r, p, among[(first+i+j)%len(among)], compiled()[(first/3+i+j)%len(compiled())]
+			k.route, k.policy, k.victim, k.others = r, p, among[(first+i+j)%len(among)],
+				compiled()[(first/3+i+j)%len(compiled())]
 			if m.file == "" {
 				m.kill(t, k, reaching, (first+i+j)%3*((first+i)%20))
 			} else {
@@ -159,10 +167,12 @@ func (m *matrix) killAt(t *testing.T, k trial) {
 	}
 }
 
-// killByAll does it in every language that has the side. The soak does so until there are some 200 kills at a point, later and later in a life.
+// killByAll kills in every language of the side. The soak repeats it until there are about 200
+// kills at a point, at later and later passages.
 func (m *matrix) killByAll(t *testing.T, k trial, reaching []route, first int) {
 	t.Helper()
-	for round := 0; round == 0 || soak && round*len(reaching)*len(policies)*len(speakersOf(k.point, k.on)) < 200; round++ {
+	each := len(reaching) * len(policies) * len(speakersOf(k.point, k.on))
+	for round := 0; round == 0 || soak && round*each < 200; round++ {
 		for l, victim := range speakersOf(k.point, k.on) {
 			if missing[victim] == "" {
 				k.victim, k.others = victim, compiled()[(first+round+l)%len(compiled())]
@@ -172,7 +182,8 @@ func (m *matrix) killByAll(t *testing.T, k trial, reaching []route, first int) {
 	}
 }
 
-// kill kills at a later passage, which finds the ring in another state, or, as not every route has so many, at the first one.
+// kill kills at a later passage, where the ring is in another state. If the route has fewer
+// passages, it kills at the first one.
 func (m *matrix) kill(t *testing.T, k trial, reaching []route, later int) {
 	t.Helper()
 	k.passage = 1 + later
@@ -181,8 +192,9 @@ func (m *matrix) kill(t *testing.T, k trial, reaching []route, later int) {
 	}
 	k.passage = 1
 	reached := later > 0 && m.killed(t, k)
-	// Which side takes a step is a matter of time: one that slept, or lost its processor for a while, goes through the library, and that through Go. And a ring of one or two messages is not so
-	// often full in the way that a route means.
+	// Timing decides which side takes a step: after a sleep or a pause inline code calls the
+	// library, and the library calls Go. Also, a ring of one or two messages is rarely full in the
+	// way that a route needs.
 	for attempt := 0; !reached && !t.Failed() && attempt < 3; attempt++ {
 		if attempt > 0 {
 			k.policy = policies[0]
@@ -193,7 +205,8 @@ func (m *matrix) kill(t *testing.T, k trial, reaching []route, later int) {
 	require.True(t, reached || t.Failed(), "%s by %s in %s", k.route.name, k.victim, k.policy.name)
 }
 
-// environment makes the victim die. Without a side: wherever it comes by first.
+// environment makes the victim die. Without a side the victim dies at its first passage on any
+// side.
 func (k trial) environment() []string {
 	if k.on == "" {
 		return []string{"DATABLOCK_CRASH=" + k.point}
@@ -201,12 +214,14 @@ func (k trial) environment() []string {
 	return trigger("DATABLOCK_CRASH", k.sides, k.on, k.point, k.victim, k.passage)
 }
 
-// killed kills a victim where its environment says and looks at what is left. It reports whether it came that way.
+// killed kills a victim as its environment says, and checks what is left. It reports whether the
+// victim reached the point.
 func (m *matrix) killed(t *testing.T, k trial) bool {
 	t.Helper()
 	reached := false
 	env := k.environment()
-	ok := t.Run(fmt.Sprintf("%s/%s/%s_among_%s/%s", k.route.name, k.policy.name, k.victim, k.others, strings.ReplaceAll(env[0], "/", ".")), func(t *testing.T) {
+	ok := t.Run(fmt.Sprintf("%s/%s/%s_among_%s/%s", k.route.name, k.policy.name, k.victim, k.others,
+		strings.ReplaceAll(env[0], "/", ".")), func(t *testing.T) {
 		x := newKillIn(t, k.policy, k.victim, k.others)
 		x.env = env
 		v, died := k.route.walk(x)

@@ -14,41 +14,43 @@ import (
 	"datablock/internal/layout"
 )
 
-// kill is one experiment: a victim dies among others, who must not care. What must hold afterwards is the same whoever died and wherever: see aftermath.
+// kill is one experiment: a victim dies among other participants, which must continue. The same
+// checks follow for every victim and every point: see aftermath.
 type kill struct {
 	*bench
 	slots          int    // length of the ring
 	victim, others string // languages
 	env            []string
-	geometry       []string // what a restarted producer asks for
-	replacement    []string // what it asks for when the block has been replaced
+	geometry       []string // the arguments of a restarted producer
+	replacement    []string // its arguments when the block has been replaced
 
-	producer *worker // alive, if there is one
-	claims   bool    // and it has a claim open
-	writers  []epoch // every producer there was
-	witness  *worker // LOSSLESS, from the beginning, reading all the time
-	segments []epoch // every attachment of the witness
+	producer *worker // the living producer, or nil
+	claims   bool    // the producer has an open claim
+	writers  []epoch // all producers so far
+	witness  *worker // LOSSLESS, attached from the beginning, always reading
+	segments []epoch // all attachments of the witness
 	stay     []*worker
 	salt     int
 
-	dead  *worker // the victim, if it was started with an environment to die
-	how   launch  // and how
-	again string  // what had to be called after its death
+	dead  *worker // the victim, if its environment makes it die
+	how   launch  // how the victim was started
+	again string  // the call that was necessary after its death
 }
 
-// policy is a kind of block, and how a producer asks for it.
+// policy is a kind of block, and the producer's arguments for it.
 type policy struct {
 	name     string
 	slots    int
 	geometry []string
 }
 
-var policies = []policy{{"ring", ring, nil}, {"single", 1, []string{"--policy=single", "--slots=1", "--flags=lossless"}}, {"double", 2, []string{"--policy=double", "--slots=2", "--flags=lossless"}}}
+var policies = []policy{{"ring", ring, nil}, {"single", 1, []string{"--policy=single", "--slots=1",
+	"--flags=lossless"}}, {"double", 2, []string{"--policy=double", "--slots=2", "--flags=lossless"}}}
 
 // epoch is a participant's time in one block.
 type epoch struct {
 	who   *worker
-	block string // which one: its control file
+	block string // the control file of the block
 }
 
 func newKill(t testing.TB, victim, others string) *kill {
@@ -79,7 +81,7 @@ func (k *kill) withFlag(flag string) (args []string) {
 	return append(args, flags)
 }
 
-// begin starts a worker and waits until it has opened the block; nil: it died over it.
+// begin starts a worker and waits until it has opened the block. nil: the worker died before that.
 func (k *kill) begin(l launch) *worker {
 	k.t.Helper()
 	w := k.launch(l)
@@ -94,25 +96,26 @@ func (k *kill) begin(l launch) *worker {
 	return w
 }
 
-// writer starts a producer whose messages tell that it wrote them.
+// writer starts a producer whose messages identify it.
 func (k *kill) writer(language string, env []string, args ...string) *worker {
 	k.t.Helper()
 	k.salt++
-	w := k.begin(launch{language: language, role: "produce", env: env, args: append([]string{"--echo", fmt.Sprintf("--salt=%d", k.salt)}, args...)})
+	w := k.begin(launch{language: language, role: "produce", env: env,
+		args: append([]string{"--echo", fmt.Sprintf("--salt=%d", k.salt)}, args...)})
 	if w != nil {
 		k.writers = append(k.writers, epoch{w, k.controlPath()})
 	}
 	return w
 }
 
-// start has the surviving producer and its witness begin.
+// start starts the surviving producer and its witness.
 func (k *kill) start() {
 	k.t.Helper()
 	k.producer = k.writer(k.others, nil, k.geometry...)
 	k.watch()
 }
 
-// watch attaches the witness; reading begins at once unless it is told later.
+// watch attaches the witness, which reads at once unless a later command starts it.
 func (k *kill) watch() {
 	k.t.Helper()
 	k.attachWitness()
@@ -132,7 +135,7 @@ func (k *kill) bystander(delivery string) {
 	k.stay = append(k.stay, w)
 }
 
-// victimWriter and victimReader start the victim; nil: it died over it.
+// victimWriter and victimReader start the victim. nil: the victim died during the open.
 func (k *kill) victimWriter(args ...string) *worker {
 	k.t.Helper()
 	return k.writer(k.victim, k.env, append([]string{"--timeout=300"}, args...)...)
@@ -140,14 +143,16 @@ func (k *kill) victimWriter(args ...string) *worker {
 
 func (k *kill) victimReader(delivery string, args ...string) *worker {
 	k.t.Helper()
-	return k.begin(launch{language: k.victim, role: "consume", env: k.env, args: k.consumerArgs(append(args, "--delivery="+delivery, "--timeout=300")...)})
+	return k.begin(launch{language: k.victim, role: "consume", env: k.env,
+		args: k.consumerArgs(append(args, "--delivery="+delivery, "--timeout=300")...)})
 }
 
-// aftermath lets the survivors go on without any help, and then looks at everything: nothing committed is lost, no id has two contents, nothing is torn, a restart
-// works, nothing is left behind.
+// aftermath lets the survivors continue without help, and then checks everything: no committed
+// message is lost, no id has two contents, no payload is torn, a restart works, nothing is left
+// behind.
 func (k *kill) aftermath() {
 	k.t.Helper()
-	if k.claims { // a producer that may have been replaced while it held a claim
+	if k.claims { // the producer may have been replaced while it had a claim
 		if answer := k.producer.ask("commit", "committed", "error SUPERSEDED"); answer[0] == 'e' {
 			k.producer.close()
 			k.producer = nil
@@ -169,7 +174,8 @@ func (k *kill) aftermath() {
 	k.leavesNothing()
 }
 
-// restart opens the block again, as the program would that was running before; if a replacement was finished in between, as its replacer would.
+// restart opens the block again with the arguments of the old producer. If a replacement was
+// finished in between, it uses the arguments of the replacer.
 func (k *kill) restart() {
 	k.t.Helper()
 	k.salt++
@@ -186,7 +192,8 @@ func (k *kill) restart() {
 	k.writers = append(k.writers, epoch{w, k.controlPath()})
 }
 
-// exchange has n messages written, and waits until the witness has the last of them. A participant that is told that its stream is over attaches again.
+// exchange writes n messages, and waits until the witness has read the last one. A participant
+// whose stream has ended attaches again.
 func (k *kill) exchange(n int) {
 	k.t.Helper()
 	x := exchange{kill: k, command: fmt.Sprintf("write %d", n)}
@@ -196,7 +203,8 @@ func (k *kill) exchange(n int) {
 			continue
 		}
 		if time.Now().After(deadline) {
-			k.t.Logf("the witness (there: %t) has not caught up within %v: it has %q of %q", k.witness != nil, patience, x.seen, x.written)
+			k.t.Logf("the witness (there: %t) has not caught up within %v: it has %q of %q", k.witness != nil, patience,
+				x.seen, x.written)
 			k.producer.fail("is slow, or its witness")
 		}
 		time.Sleep(200 * time.Microsecond)
@@ -206,12 +214,12 @@ func (k *kill) exchange(n int) {
 type exchange struct {
 	*kill
 	command string
-	written string // id of the last message, when the producer is through
-	seen    string // id of the last message that the witness has
-	closed  int    // how often the witness was told so in a row
+	written string // id of the last message, when the producer has finished
+	seen    string // id of the last message that the witness has read
+	closed  int    // how often the witness got CLOSED in a row
 }
 
-// hearProducer takes a line, if there is one.
+// hearProducer handles a line of the producer, if there is one.
 func (x *exchange) hearProducer() bool {
 	x.t.Helper()
 	line, ok, ended, _ := x.producer.take()
@@ -234,7 +242,7 @@ func (x *exchange) hearProducer() bool {
 	return true
 }
 
-// hearWitness takes a line, if there is one.
+// hearWitness handles a line of the witness, if there is one.
 func (x *exchange) hearWitness() bool {
 	x.t.Helper()
 	if x.witness == nil {
@@ -254,7 +262,7 @@ func (x *exchange) hearWitness() bool {
 	}
 	x.closed++
 	switch s := parseSummary(line); {
-	case s["end"] == "CLOSED" && x.closed == 1: // a producer closed, another one may continue
+	case s["end"] == "CLOSED" && x.closed == 1: // a producer has closed; another one may continue
 		x.witness.send("read 0")
 	case s["end"] == "CLOSED", s["end"] == "SUPERSEDED":
 		x.witness.close()
@@ -265,11 +273,13 @@ func (x *exchange) hearWitness() bool {
 	return true
 }
 
-// watchAgain attaches the witness to what the name leads to by now, from the oldest message on, so that it sees the last one in any case. It reports false while that is a
-// block whose replacer died: the next producer has to finish the replacement first.
+// watchAgain attaches the witness to the current block of the name, from the oldest message on, so
+// that the witness reads the last message in any case. It returns false while the replacer of this
+// block is dead: then the next producer has to finish the replacement first.
 func (x *exchange) watchAgain() bool {
 	x.t.Helper()
-	w := x.launch(launch{language: x.others, role: "consume", args: x.consumerArgs("--delivery=lossless", "--start=oldest", "--echo")})
+	w := x.launch(launch{language: x.others, role: "consume",
+		args: x.consumerArgs("--delivery=lossless", "--start=oldest", "--echo")})
 	if w.expect("attached", "failed SUPERSEDED") != "attached" {
 		return false
 	}
@@ -279,18 +289,18 @@ func (x *exchange) watchAgain() bool {
 	return true
 }
 
-// lookBack reads what is in the ring, as somebody who comes late.
+// lookBack reads the messages in the ring with a late consumer.
 func (k *kill) lookBack() {
 	k.t.Helper()
 	late := k.consumer(k.others, "ordered", "--start=oldest", "--echo")
-	row, found := k.row(late.pid()) // perhaps the victim's
+	row, found := k.row(late.pid()) // perhaps the victim's row
 	require.True(k.t, found && len(row.Pins) == 0, "the row of somebody who holds nothing: %+v", row)
 	late.read(k.slots)
 	late.close()
 	k.segments = append(k.segments, epoch{late, k.controlPath()})
 }
 
-// end closes everybody in good order.
+// end closes all participants.
 func (k *kill) end() {
 	k.t.Helper()
 	k.producer.close()
@@ -301,7 +311,8 @@ func (k *kill) end() {
 	k.producer, k.witness, k.stay = nil, nil, nil
 }
 
-// audit compares what the witness read with what the producers say that they committed, block by block.
+// audit compares the messages of the witness with the commits that the producers reported, for each
+// block.
 func (k *kill) audit() {
 	k.t.Helper()
 	blocks := map[string]map[uint64]message{}
@@ -314,7 +325,8 @@ func (k *kill) audit() {
 		for i, all := 0, s.who.messages(); i < len(all); i++ {
 			m := all[i]
 			require.True(k.t, m.good, "%s: message %d is not what was written", s.who.what, m.id)
-			require.True(k.t, i == 0 || m.id == all[i-1].id+1, "%s: message %d after %d", s.who.what, m.id, all[max(i, 1)-1].id)
+			require.True(k.t, i == 0 || m.id == all[i-1].id+1, "%s: message %d after %d", s.who.what, m.id,
+				all[max(i, 1)-1].id)
 			if other, again := seen[m.id]; again {
 				require.Equal(k.t, other.salt, m.salt, "message %d had two contents", m.id)
 			}
@@ -324,7 +336,7 @@ func (k *kill) audit() {
 	for _, w := range k.writers {
 		seen := blocks[w.block]
 		if seen == nil {
-			continue // nobody was there
+			continue // no participant was attached
 		}
 		first := ^uint64(0)
 		for id := range seen {
@@ -333,14 +345,15 @@ func (k *kill) audit() {
 		for _, m := range w.who.committed() {
 			got, found := seen[m.id]
 			require.True(k.t, found || m.id < first, "%s: message %d was committed and is lost", w.who.what, m.id)
-			if found && got.salt != 0 { // short ones do not tell who wrote them
-				require.Equal(k.t, m.salt, got.salt, "%s: message %d has the content of another producer", w.who.what, m.id)
+			if found && got.salt != 0 { // short messages do not identify their writer
+				require.Equal(k.t, m.salt, got.salt, "%s: message %d has the content of another producer", w.who.what,
+					m.id)
 			}
 		}
 	}
 }
 
-// forKills runs an experiment again and again, for pairs of victim's and survivors' languages.
+// forKills repeats an experiment for pairs of languages of the victim and the survivors.
 func forKills(t *testing.T, experiment func(k *kill)) {
 	rounds := 5
 	if soak {
@@ -361,7 +374,7 @@ func TestProducerKilledWithAClaimOpen(t *testing.T) {
 		k.bystander("ordered")
 		k.bystander("latest")
 		v.write(20)
-		v.ask("claim", "claimed 20") // half written by now
+		v.ask("claim", "claimed 20") // the message is half written by now
 		v.kill()
 	})
 }
@@ -373,7 +386,7 @@ func TestProducerKilledWhileWriting(t *testing.T) {
 		v := k.victimWriter(k.geometry...)
 		k.attachWitness()
 		v.write(ring - 1)
-		v.send("write 1") // no answer is waited for: it is filling the slot, or claiming or committing it
+		v.send("write 1") // without waiting: the victim claims, fills or commits the slot
 		eventually(k.t, func() bool {
 			return k.word(k.dataPath(), layout.ClaimID) == ring || k.word(k.dataPath(), layout.Commit) == ring
 		}, "the claim is open")
@@ -383,7 +396,8 @@ func TestProducerKilledWhileWriting(t *testing.T) {
 	})
 }
 
-// TestHeldMessageSurvivesTheProducer: the successor does not write to a slot that somebody has in his hands, though it is not in the ring any more.
+// TestHeldMessageSurvivesTheProducer: the successor does not write to a slot that a consumer holds,
+// although the slot is not in the ring any more.
 func TestHeldMessageSurvivesTheProducer(t *testing.T) {
 	for _, delivery := range []string{"ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
@@ -427,7 +441,8 @@ func TestConsumerKilledWhileAsleep(t *testing.T) {
 		t.Run(delivery, func(t *testing.T) {
 			forKills(t, func(k *kill) {
 				k.start()
-				v := k.begin(launch{language: k.victim, role: "consume", args: k.consumerArgs("--delivery=" + delivery)})
+				v := k.begin(
+					launch{language: k.victim, role: "consume", args: k.consumerArgs("--delivery=" + delivery)})
 				v.send("read 0")
 				k.asleep(v)
 				v.kill()

@@ -13,7 +13,7 @@ import (
 	"datablock/internal/core"
 )
 
-// state is the letter of /proc/PID/stat: T stopped, Z zombie.
+// state returns the letter of /proc/PID/stat: T stopped, Z zombie.
 func state(pid int) string {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
@@ -33,7 +33,8 @@ func (w *worker) stopped() {
 	eventually(w.t, func() bool { return state(w.pid()) == "T" }, "%s is stopped", w.what)
 }
 
-// holdUp has a LOSSLESS consumer hold message 0 and a producer fill the ring, so that message 8 has to wait.
+// holdUp makes a LOSSLESS consumer hold message 0 and a producer fill the ring, so that message 8
+// meets backpressure.
 func holdUp(p, c *worker) {
 	p.t.Helper()
 	c.send("hold")
@@ -41,7 +42,7 @@ func holdUp(p, c *worker) {
 	c.expect("holding 0")
 }
 
-// isHeldUp asserts that the producer, which has a timeout, waits for a consumer that is not dead.
+// isHeldUp asserts that the producer, which has a timeout, waits for a living consumer.
 func (b *bench) isHeldUp(p, c *worker) {
 	b.t.Helper()
 	assert.Contains(b.t, p.ask("claim", "error TIMEOUT", "claimed"), "LOSSLESS")
@@ -79,8 +80,10 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 		c := b.consumer(consumer, "lossless", "--timeout=100")
 		p.ask("claim", "claimed 0")
 		p.stop()
-		assert.Equal(t, "PRODUCER_ACTIVE", b.launch(launch{language: anyLanguage(), role: "produce", args: b.producerArgs()}).refused())
-		assert.EqualValues(t, core.RecoveryUnsafe, b.recover(anyLanguage(), "--do=release-writer", fmt.Sprintf("--slot=%d", b.claimedSlot())))
+		assert.Equal(t, "PRODUCER_ACTIVE",
+			b.launch(launch{language: anyLanguage(), role: "produce", args: b.producerArgs()}).refused())
+		assert.EqualValues(t, core.RecoveryUnsafe,
+			b.recover(anyLanguage(), "--do=release-writer", fmt.Sprintf("--slot=%d", b.claimedSlot())))
 		assert.Equal(t, "TIMEOUT", parseSummary(c.ask("read 1", "read="))["end"])
 		p.signal(syscall.SIGCONT)
 		p.ask("commit", "committed 0")
@@ -93,7 +96,7 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 	})
 }
 
-// claimedSlot is the slot that is being written.
+// claimedSlot returns the slot of the open claim.
 func (b *bench) claimedSlot() uint32 {
 	b.t.Helper()
 	for _, s := range b.diagnosis().Slots {
@@ -105,13 +108,16 @@ func (b *bench) claimedSlot() uint32 {
 	return 0
 }
 
-// TestHungProducerThatWasReplacedPublishesNothing: stopped anywhere between claim and publication, it comes too late.
+// TestHungProducerThatWasReplacedPublishesNothing: the producer is stopped between claim and
+// publication, and its commit comes too late.
 func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
-	for _, point := range []string{"claim.slot", "claim.marked", "claim.remembered", "commit.header", "commit.unmarked"} {
+	for _, point := range []string{"claim.slot", "claim.marked", "claim.remembered", "commit.header",
+		"commit.unmarked"} {
 		t.Run(point, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, hung, other string) {
 				b := newBench(t)
-				p := b.launch(launch{language: hung, role: "produce", args: b.producerArgs(), env: []string{"DATABLOCK_STOP=" + point + ":4"}}).attached()
+				p := b.launch(launch{language: hung, role: "produce", args: b.producerArgs(),
+					env: []string{"DATABLOCK_STOP=" + point + ":4"}}).attached()
 				old := b.consumer(other, "lossless")
 				p.send("write 4")
 				p.stopped()
@@ -124,7 +130,8 @@ func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
 				s = parseSummary(p.expect("wrote="))
 				assert.Equal(t, "SUPERSEDED", s["end"])
 				assert.Equal(t, "3", s["wrote"])
-				assert.Equal(t, "0", parseSummary(old.ask("read 0", "read="))["read"], "after the end nothing more was published")
+				assert.Equal(t, "0", parseSummary(old.ask("read 0", "read="))["read"],
+					"after the end nothing more was published")
 				q.write(4)
 				assert.Equal(t, "0", young.read(4)["first"])
 				for _, w := range []*worker{p, q, old, young} {
@@ -136,12 +143,14 @@ func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
 	}
 }
 
-// TestOpenerStoppedWhileTheBlockIsReplaced has the row of a block that nobody finds any more: it must not write there.
+// TestOpenerStoppedWhileTheBlockIsReplaced: the opener has a row of a block without a name. It must
+// not write there.
 func TestOpenerStoppedWhileTheBlockIsReplaced(t *testing.T) {
 	forPairs(t, func(t *testing.T, slow, other string) {
 		b := newBench(t)
 		b.producer(other).kill()
-		p := b.launch(launch{language: slow, role: "produce", args: b.producerArgs("--slots=16"), env: []string{"DATABLOCK_STOP=adopt.locked"}})
+		p := b.launch(launch{language: slow, role: "produce", args: b.producerArgs("--slots=16"),
+			env: []string{"DATABLOCK_STOP=adopt.locked"}})
 		p.stopped()
 		q := b.producer(other, "--slots=16", "--flags=replace,force")
 		p.signal(syscall.SIGCONT)
@@ -152,7 +161,8 @@ func TestOpenerStoppedWhileTheBlockIsReplaced(t *testing.T) {
 	})
 }
 
-// TestReaderStoppedWhilePinning: meanwhile the producer laps it many times and is not held up; what it then gets is whole.
+// TestReaderStoppedWhilePinning: the producer overtakes a stopped reader many times, without
+// backpressure. The message that the reader gets afterwards is complete.
 func TestReaderStoppedWhilePinning(t *testing.T) {
 	for _, delivery := range []string{"ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
@@ -161,7 +171,8 @@ func TestReaderStoppedWhilePinning(t *testing.T) {
 				p := b.producer(producer)
 				p.write(3)
 				c := b.launch(launch{
-					language: consumer, role: "consume", args: b.consumerArgs("--delivery="+delivery, "--start=oldest"), env: []string{"DATABLOCK_STOP=read.pinned:2"},
+					language: consumer, role: "consume", args: b.consumerArgs("--delivery="+delivery, "--start=oldest"),
+					env: []string{"DATABLOCK_STOP=read.pinned:2"},
 				}).attached()
 				c.read(1)
 				p.write(1)
@@ -185,12 +196,13 @@ func TestUnreapedZombieIsDead(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
 		b := newBench(t)
 		p := b.launch(launch{language: producer, role: "produce", args: b.producerArgs(), unreaped: true}).attached()
-		c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--delivery=lossless"), unreaped: true}).attached()
+		c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--delivery=lossless"),
+			unreaped: true}).attached()
 		holdUp(p, c)
 		becomeZombie(t, c)
 		p.write(5 * ring) // the dead reader is released
 		becomeZombie(t, p)
-		q := b.producer(producer) // and the dead producer's block adopted
+		q := b.producer(producer) // takes over the dead producer's block
 		assert.EqualValues(t, 6*ring, q.write(1).number(t, "first"))
 		q.close()
 		b.leavesNothing()
@@ -201,28 +213,35 @@ func becomeZombie(t *testing.T, w *worker) {
 	t.Helper()
 	require.True(t, core.ProcessAlive(uint64(w.pid())))
 	w.signal(syscall.SIGKILL)
-	// The first thread may be one while others are still ending, and then it lives. How many there are is no question to the kernel: it leaves some out while others end.
-	eventually(t, func() bool { return state(w.pid()) == "Z" && !core.ProcessAlive(uint64(w.pid())) }, "%s is a zombie, and dead", w.what)
+	// The first thread may be a zombie while other threads still end. Then the process lives. The
+	// kernel's list of threads is not reliable meanwhile: it leaves some threads out.
+	eventually(t, func() bool { return state(w.pid()) == "Z" && !core.ProcessAlive(uint64(w.pid())) },
+		"%s is a zombie, and dead", w.what)
 	require.Equal(t, "Z", state(w.pid()))
 }
 
-// TestAnotherPidNamespace: there the pids mean something else, or nothing; the locks do not.
+// TestAnotherPidNamespace: pids have another meaning there, or none. Locks have the same meaning.
 func TestAnotherPidNamespace(t *testing.T) {
 	asRoot(t, "judging a process in another pid namespace")
 	elsewhere := &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID}
-	for name, attrs := range map[string][2]*syscall.SysProcAttr{"consumer": {nil, elsewhere}, "producer": {elsewhere, nil}, "each_in_its_own": {elsewhere, elsewhere}} {
+	for name, attrs := range map[string][2]*syscall.SysProcAttr{"consumer": {nil, elsewhere},
+		"producer": {elsewhere, nil}, "each_in_its_own": {elsewhere, elsewhere}} {
 		t.Run(name, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, producer, consumer string) {
 				b := newBench(t)
-				p := b.launch(launch{language: producer, role: "produce", args: b.producerArgs("--timeout=200"), attr: attrs[0]}).attached()
-				c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--delivery=lossless"), attr: attrs[1]}).attached()
+				p := b.launch(launch{language: producer, role: "produce", args: b.producerArgs("--timeout=200"),
+					attr: attrs[0]}).attached()
+				c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--delivery=lossless"),
+					attr: attrs[1]}).attached()
 				holdUp(p, c)
 				b.isHeldUp(p, c)
 				c.kill()
 				p.write(5 * ring)
-				assert.Equal(t, "PRODUCER_ACTIVE", b.launch(launch{language: consumer, role: "produce", args: b.producerArgs(), attr: attrs[1]}).refused())
+				assert.Equal(t, "PRODUCER_ACTIVE", b.launch(
+					launch{language: consumer, role: "produce", args: b.producerArgs(), attr: attrs[1]}).refused())
 				p.kill()
-				q := b.launch(launch{language: consumer, role: "produce", args: b.producerArgs(), attr: attrs[1]}).attached()
+				q := b.launch(
+					launch{language: consumer, role: "produce", args: b.producerArgs(), attr: attrs[1]}).attached()
 				assert.EqualValues(t, 6*ring, q.write(1).number(t, "first"))
 				q.close()
 				b.leavesNothing()

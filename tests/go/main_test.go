@@ -1,8 +1,10 @@
-// Package process_test is the evidence that processes which share a block survive one another: real programs, in pairs and threes of languages, that are killed,
-// stopped and confused at exact places. tests/README.md describes the programs (workers) and how a test steers them.
+// Package process_test shows that processes which share a block survive the deaths of each other.
+// The tests kill and stop real programs, in pairs and threes of languages, at exact places.
+// tests/README.md describes the programs (workers) and how a test controls them.
 //
-// DATABLOCK_SOAK=1 runs every pair of languages and repeats the kills 200 times. DATABLOCK_PAIRS=all only does the former, DATABLOCK_TURN=N repeats the choice of
-// pairs of another run.
+// DATABLOCK_SOAK=1 runs every pair of languages and repeats the kills 200 times.
+// DATABLOCK_PAIRS=all only runs every pair. DATABLOCK_TURN=N repeats the choice of pairs of another
+// run.
 package process_test
 
 import (
@@ -18,26 +20,27 @@ import (
 	"testing"
 )
 
-// program is how a worker is started.
+// program has the command line and environment of a worker.
 type program struct {
 	argv []string
 	env  []string
 }
 
-// workers are the programs, by language; missing says why there is none.
+// workers has the programs by language. missing has the reason for each missing one.
 var (
 	workers = map[string]program{}
 	missing = map[string]string{}
 )
 
-// library is the one of C, with the crash points.
+// library is the C library with crash points.
 var library string
 
 var soak = os.Getenv("DATABLOCK_SOAK") != ""
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue { // what is parallel mostly waits
+	// Parallel tests wait most of the time.
+	if given := flag.Lookup("test.parallel"); given.Value.String() == given.DefValue {
 		_ = given.Value.Set(strconv.Itoa(3 * runtime.GOMAXPROCS(0)))
 	}
 	os.Exit(run(m))
@@ -59,8 +62,8 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// buildWorkers takes library and workers from the build that DATABLOCK_BUILD names; what is not there it compiles itself, so that plain `go test` works in a
-// fresh clone.
+// buildWorkers takes library and workers from the build that DATABLOCK_BUILD names. It compiles
+// missing ones, so that plain `go test` works in a fresh clone.
 func buildWorkers(dir string) error {
 	if err := os.Chmod(dir, 0o755); err != nil { // a test runs a worker as another user
 		return err
@@ -70,7 +73,8 @@ func buildWorkers(dir string) error {
 		return err
 	}
 	file := filepath.Join(dir, "worker-go")
-	if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-o", file, "./tests/go/worker"); err != nil {
+	err = command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-o", file, "./tests/go/worker")
+	if err != nil {
 		return err
 	}
 	workers["go"] = program{argv: []string{file}}
@@ -81,7 +85,8 @@ func buildWorkers(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-overlay="+overlay, "-buildmode=c-shared", "-o", library, "./capi"); err != nil {
+		if err := command(root, "go", "build", "-buildvcs=false", "-tags=crashpoints", "-overlay="+overlay,
+			"-buildmode=c-shared", "-o", library, "./capi"); err != nil {
 			return err
 		}
 	}
@@ -95,7 +100,8 @@ func buildWorkers(dir string) error {
 				compiler = c.otherwise
 			}
 			file = filepath.Join(dir, "worker-"+c.language)
-			if err := command(root, compiler, "-std="+c.standard, "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic", "-Iinclude", "-o", file, c.source,
+			if err := command(root, compiler, "-std="+c.standard, "-O2", "-g", "-Wall", "-Wextra", "-Wpedantic",
+				"-Iinclude", "-o", file, c.source,
 				"-L"+filepath.Dir(library), "-ldatablock", "-Wl,-rpath,"+filepath.Dir(library)); err != nil {
 				return err
 			}
@@ -106,14 +112,16 @@ func buildWorkers(dir string) error {
 	return nil
 }
 
-// overlayOf writes what cmake/Library.cmake has in its overlay: what a library does otherwise than a program of Go.
+// overlayOf writes the overlay of cmake/Library.cmake: the differences between a library and a Go
+// program.
 func overlayOf(root, dir string) (file string, err error) {
 	goroot, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {
 		return "", err
 	}
 	replaced := map[string]string{}
-	for of, own := range map[string]string{"runtime/datablock.go": "runtime.go", "internal/poll/datablock.go": "poll.go", "syscall/rlimit.go": "rlimit.go"} {
+	for of, own := range map[string]string{"runtime/datablock.go": "runtime.go",
+		"internal/poll/datablock.go": "poll.go", "syscall/rlimit.go": "rlimit.go"} {
 		replaced[filepath.Join(strings.TrimSpace(string(goroot)), "src", of)] = filepath.Join(root, "capi", "_go", own)
 	}
 	content, err := json.Marshal(map[string]any{"Replace": replaced})
@@ -124,7 +132,7 @@ func overlayOf(root, dir string) (file string, err error) {
 	return file, os.WriteFile(file, content, 0o600)
 }
 
-// built is a product of the build that DATABLOCK_BUILD names, "" if there is none.
+// built returns the path of a product of the build that DATABLOCK_BUILD names, or "".
 func built(path ...string) string {
 	build := os.Getenv("DATABLOCK_BUILD")
 	if build == "" {
@@ -137,7 +145,8 @@ func built(path ...string) string {
 	return file
 }
 
-// findPython takes the interpreter that `make setup` prepares, else the system's, and has the package use the library with the crash points.
+// findPython selects the interpreter of `make setup`, or the system's. The package uses the library
+// with crash points.
 func findPython(root string) {
 	interpreter := filepath.Join(root, ".venv", "bin", "python")
 	if _, err := os.Stat(interpreter); err != nil {

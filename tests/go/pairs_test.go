@@ -10,16 +10,16 @@ import (
 	"time"
 )
 
-// languages in which there is a worker.
+// languages has the languages of the workers.
 var languages = []string{"go", "c", "cpp", "python"}
 
-// pair is who writes and who reads, or who dies and who lives on.
+// pair has the languages of the writer and the reader, or of the victim and the survivors.
 type pair [2]string
 
-// everyPair is asked for, not a choice of them.
+// everyPair makes a run try all pairs, not only a choice of them.
 var everyPair = soak || os.Getenv("DATABLOCK_PAIRS") == "all"
 
-// turn makes the choices of pairs differ from run to run.
+// turn makes the choice of pairs differ from run to run.
 var turn = func() int {
 	if n, err := strconv.Atoi(os.Getenv("DATABLOCK_TURN")); err == nil {
 		return n
@@ -27,7 +27,8 @@ var turn = func() int {
 	return int(time.Now().Unix() % 1000)
 }()
 
-// turnOf makes them differ from scenario to scenario, so that together they see all pairs in every run.
+// turnOf makes the choice differ from scenario to scenario, so that the scenarios of a run use all
+// pairs together.
 func turnOf(t *testing.T) int {
 	t.Helper()
 	t.Logf("DATABLOCK_TURN=%d", turn)
@@ -36,7 +37,8 @@ func turnOf(t *testing.T) int {
 	return turn + int(h.Sum32()%1000)
 }
 
-// cast pairs them so that each is on both sides once; who is with whom depends on the turn.
+// cast makes pairs so that each language is on both sides once. The turn decides which languages
+// form a pair.
 func cast(among []string, turn int) (pairs []pair) {
 	for i, one := range among {
 		pairs = append(pairs, pair{one, among[(i+turn)%len(among)]})
@@ -51,12 +53,13 @@ func allPairs() (pairs []pair) {
 	return pairs
 }
 
-// compiled are the languages whose workers start quickly. A Python worker takes as long as twenty of them.
+// compiled returns the languages whose workers start quickly. A Python worker takes as long as
+// twenty of them.
 func compiled() []string {
 	return slices.DeleteFunc(slices.Clone(languages), func(language string) bool { return language == "python" })
 }
 
-// fewer is n, less for a pair in which Python takes part.
+// fewer returns n, or less for a pair with Python.
 func fewer(n int, p ...string) int {
 	if slices.Contains(p, "python") {
 		return max(n/10, 3)
@@ -64,7 +67,8 @@ func fewer(n int, p ...string) int {
 	return n
 }
 
-// repeated casts the rounds of a scenario that is repeated. Python, if at all, comes in every tenth, the first of them included.
+// repeated makes the pairs for the rounds of a repeated scenario. With `python` every tenth round
+// has Python, the first one included.
 func repeated(turn, rounds int, python bool) (pairs [][]pair) {
 	for round := range rounds {
 		if python && round%10 == 0 {
@@ -76,7 +80,7 @@ func repeated(turn, rounds int, python bool) (pairs [][]pair) {
 	return pairs
 }
 
-// anyLanguage is one of them, for what is only asked in passing.
+// anyLanguage returns a random language, for steps that are not the subject of the test.
 func anyLanguage() string { return languages[rand.IntN(len(languages))] }
 
 // forPairs runs a scenario for pairs in which every language is on each side.
@@ -92,7 +96,7 @@ func forAllPairs(t *testing.T, scenario func(t *testing.T, producer, consumer st
 	runPairs(t, allPairs(), scenario)
 }
 
-// runPairs runs a scenario once for each, or as often as it is among them.
+// runPairs runs a scenario once for each element of pairs.
 func runPairs(t *testing.T, pairs []pair, scenario func(t *testing.T, producer, consumer string)) {
 	times := map[pair]int{}
 	for _, p := range pairs {
@@ -119,7 +123,7 @@ func forLanguages(t *testing.T, scenario func(t *testing.T, language string)) {
 	skipMissing(t)
 }
 
-// skipMissing shows what was not run.
+// skipMissing reports what was not run.
 func skipMissing(t *testing.T) {
 	for language, why := range missing {
 		t.Run(language, func(t *testing.T) { t.Skipf("NOT SHOWN: %s", why) })

@@ -8,7 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// race lets two producers open the block at one moment, and returns the one that has it and the answer of the other.
+// race lets two producers open the block at the same time. It returns the producer that has the
+// block and the answer of the other one.
 func race(b *bench, languages [2]string, args ...string) (winner *worker, other string) {
 	b.t.Helper()
 	var both [2]*worker
@@ -81,7 +82,8 @@ func TestTwoProducersRaceToReplace(t *testing.T) {
 	})
 }
 
-// TestTwoProducersRaceToReplaceByForce: both may have it, one after the other; then the first one is told.
+// TestTwoProducersRaceToReplaceByForce: both may get the block, one after the other. Then the first
+// one gets SUPERSEDED.
 func TestTwoProducersRaceToReplaceByForce(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
 		for range fewer(20, one, other) {
@@ -90,7 +92,8 @@ func TestTwoProducersRaceToReplaceByForce(t *testing.T) {
 			old.ask("claim", "claimed 0")
 			var both [2]*worker
 			for i, language := range []string{one, other} {
-				both[i] = b.launch(launch{language: language, role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force", "--wait")})
+				both[i] = b.launch(launch{language: language, role: "produce",
+					args: b.producerArgs("--slots=16", "--flags=replace,force", "--wait")})
 				both[i].expect("ready")
 			}
 			both[0].send("go")
@@ -138,8 +141,8 @@ func TestMinConsumers(t *testing.T) {
 	})
 }
 
-// TestReplacerThatDiedBeforeTheFence leaves a marked block whose producer has a claim open. Whatever becomes of that message, no LOSSLESS reader may be told that the
-// stream is over and the message be committed afterwards.
+// TestReplacerThatDiedBeforeTheFence: the dead replacer has set the state, and the producer has an
+// open claim. No message may be committed after a LOSSLESS reader got the end of the stream.
 func TestReplacerThatDiedBeforeTheFence(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
 		b := newBench(t)
@@ -147,12 +150,14 @@ func TestReplacerThatDiedBeforeTheFence(t *testing.T) {
 		c := b.consumer(consumer, "lossless", "--timeout=300")
 		p.ask("claim", "claimed 0")
 		victim := b.launch(launch{
-			language: producer, role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force"), env: []string{"DATABLOCK_CRASH=replace.marked"},
+			language: producer, role: "produce", args: b.producerArgs("--slots=16", "--flags=replace,force"),
+			env: []string{"DATABLOCK_CRASH=replace.marked"},
 		})
 		require.Empty(t, victim.rest())
 		told := parseSummary(c.ask("read 1", "read="))["end"]
 		if answer := p.ask("commit", "committed", "error SUPERSEDED"); answer[0] == 'c' {
-			assert.NotEqual(t, "SUPERSEDED", told, "message 0 was committed after the reader had been told that all was read")
+			assert.NotEqual(t, "SUPERSEDED", told,
+				"message 0 was committed after the reader had been told that all was read")
 			c.read(1)
 		}
 		p.close()

@@ -14,14 +14,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// route leads a victim through a part of its life. k.env makes it die on the way, perhaps. What it returns has been driven to its end or to where it stays; nil: it
-// died over opening the block.
+// route leads a victim through a part of its life. k.env may make it die on the way. The returned
+// worker has ended or stays at its last step. nil: the victim died during the open.
 type route struct {
 	name string
 	walk func(k *kill) (victim *worker, died bool)
 }
 
-// routes by the first word of the crash points that lie on them. A new point is tried with the routes of its word, one with a new word with all of them.
+// routes has the routes by the first word of their crash points. A new point is tried with the
+// routes of its word. A point with a new word is tried with all routes.
 var routes = map[string][]route{
 	"claim":   {writing},
 	"wake":    {writing, reading("lossless"), adopting, cleaningUp},
@@ -33,14 +34,21 @@ var routes = map[string][]route{
 	"collect": {creatingOverGarbage, replacing},
 	"adopt":   {adopting, adoptingAfterClose},
 	"replace": {replacing, replacingByForce},
-	"attach":  {attaching("lossless", "latest"), attaching("lossless", "oldest"), attaching("ordered", "oldest"), attaching("latest", "latest"), returning},
-	"join":    {attaching("lossless", "latest"), attaching("lossless", "oldest"), reading("lossless", "--start=oldest")},
-	"read":    {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"), catchingUp("ordered")},
-	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"), catchingUp("ordered")},
-	"sleep":   {heldUp, reading("lossless"), reading("ordered"), reading("latest"), reading("lossless", "--any"), reading("latest", "--any")},
-	"close":   {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
-	"detach":  {detaching("lossless"), detaching("ordered"), detaching("latest"), detaching("lossless", "--durable", "--name=log")},
-	"clean":   {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""), attaching("lossless", "latest"), creatingOverGarbage},
+	"attach": {attaching("lossless", "latest"), attaching("lossless", "oldest"), attaching("ordered", "oldest"),
+		attaching("latest", "latest"), returning},
+	"join": {attaching("lossless", "latest"), attaching("lossless", "oldest"),
+		reading("lossless", "--start=oldest")},
+	"read": {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"),
+		catchingUp("ordered")},
+	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"),
+		catchingUp("ordered")},
+	"sleep": {heldUp, reading("lossless"), reading("ordered"), reading("latest"), reading("lossless", "--any"),
+		reading("latest", "--any")},
+	"close": {closing(""), closing("unlink"), detaching("lossless"), detaching("ordered")},
+	"detach": {detaching("lossless"), detaching("ordered"), detaching("latest"),
+		detaching("lossless", "--durable", "--name=log")},
+	"clean": {releasingTheDead, releasingTheDurableDead, cleaningUp, releasingReaders, closing(""),
+		attaching("lossless", "latest"), creatingOverGarbage},
 	"recover": {releasingTheWriter, resettingTheDead, fencingTheLiving, discarding, evicting},
 	"lock":    {locking, zoning},
 	"zone":    {zoning},
@@ -71,7 +79,7 @@ var writing = route{"writing", func(k *kill) (*worker, bool) {
 	return v, v.drive("write 100", "write 100")
 }}
 
-// joinedMeanwhile: a LOSSLESS consumer comes while the victim writes.
+// joinedMeanwhile: a LOSSLESS consumer attaches while the victim writes.
 var joinedMeanwhile = route{"joined_meanwhile", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--rate=2000")...)
 	if v == nil {
@@ -97,7 +105,7 @@ var heldUp = route{"held_up", func(k *kill) (*worker, bool) {
 		return nil, true
 	}
 	k.attachWitness()
-	died := v.drive("write 20") // until its time is over
+	died := v.drive("write 20") // until its timeout
 	k.witness.send("read 0")
 	return v, died
 }}
@@ -108,12 +116,13 @@ var creating = route{"creating", func(k *kill) (*worker, bool) {
 }}
 
 var creatingOverGarbage = route{"creating_over_garbage", func(k *kill) (*worker, bool) {
-	dead := k.begin(launch{language: k.others, role: "produce", args: k.geometry, env: []string{"DATABLOCK_CRASH=create.filled"}})
+	dead := k.begin(
+		launch{language: k.others, role: "produce", args: k.geometry, env: []string{"DATABLOCK_CRASH=create.filled"}})
 	require.Nil(k.t, dead, "create.filled is on the way of every creator")
 	return creating.walk(k)
 }}
 
-// predecessor writes something and dies.
+// predecessor writes some messages and dies.
 func predecessor(k *kill) {
 	k.start()
 	k.bystander("latest")
@@ -145,7 +154,7 @@ var replacing = route{"replacing", func(k *kill) (*worker, bool) {
 	return v, v == nil
 }}
 
-// replacingByForce displaces a living producer that has a claim open.
+// replacingByForce displaces a living producer with an open claim.
 var replacingByForce = route{"replacing_by_force", func(k *kill) (*worker, bool) {
 	k.start()
 	k.producer.write(3 * ring)
@@ -205,13 +214,13 @@ func reading(delivery string, args ...string) route {
 		if v == nil {
 			return nil, true
 		}
-		v.send("read 0") // until its time is over
+		v.send("read 0") // until its timeout
 		k.producer.write(100)
 		return v, v.diesInstead()
 	}}
 }
 
-// catchingUp reads what is there already: it never waits.
+// catchingUp reads the available messages, and never waits.
 func catchingUp(delivery string) route {
 	return route{"catching_up_" + delivery, func(k *kill) (*worker, bool) {
 		k.start()
@@ -231,7 +240,8 @@ var readingAt = route{"reading_at", func(k *kill) (*worker, bool) {
 	return v, v.drive("hold-at 4", fmt.Sprintf("hold-at %d", 5-min(4, k.slots)), "check", "release", "release")
 }}
 
-// locking takes a lock that another one has, and then for itself: somebody has slept, so that letting go wakes.
+// locking waits for a lock of another participant, then takes it alone. A participant has slept, so
+// the release wakes.
 var locking = route{"locking", func(k *kill) (*worker, bool) {
 	k.start()
 	other := k.consumer(k.others, "latest")
@@ -240,7 +250,7 @@ var locking = route{"locking", func(k *kill) (*worker, bool) {
 	if v == nil {
 		return nil, true
 	}
-	if died := v.drive("lock 3"); died { // its time is over before
+	if died := v.drive("lock 3"); died { // the timeout ends this wait
 		other.close()
 		return v, true
 	}
@@ -257,7 +267,8 @@ var locking = route{"locking", func(k *kill) (*worker, bool) {
 	return v, died
 }}
 
-// zoning changes the zone twice. Whoever comes after a victim sees what it had sealed, or is told that it died inside.
+// zoning changes the zone twice. The next participant sees the victim's last sealed contents, or
+// gets the status for a death inside the zone.
 var zoning = route{"zoning", func(k *kill) (*worker, bool) {
 	k.start()
 	other := k.consumer(k.others, "latest")
@@ -284,7 +295,7 @@ func detaching(delivery string, args ...string) route {
 		}
 		k.producer.write(min(5, k.slots))
 		died := v.drive("read 1", "close")
-		if len(args) > 0 { // it has to come back, or it would hold the producer up for ever
+		if len(args) > 0 { // it must attach again, or it would cause backpressure for ever
 			last := k.consumer(k.others, delivery, args...)
 			last.send("read 0")
 			k.stay = append(k.stay, last)
@@ -314,7 +325,8 @@ var releasingTheDead = route{"releasing_the_dead", func(k *kill) (*worker, bool)
 	return v, v.drive("write 20")
 }}
 
-// releasingTheDurableDead: a durable consumer's hold on the producer outlives it, so that it has to come back.
+// releasingTheDurableDead: the backpressure of a durable consumer outlives its process, so the
+// consumer must attach again.
 var releasingTheDurableDead = route{"releasing_the_durable_dead", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(k.geometry...)
 	if v == nil {
@@ -365,20 +377,22 @@ var releasingTheWriter = route{"releasing_the_writer", func(k *kill) (*worker, b
 	return nil, false
 }}
 
-// unlinking removes a block that has readers. Who comes afterwards makes a new one.
+// unlinking removes a block with readers. The next producer makes a new block.
 var unlinking = route{"unlinking", func(k *kill) (*worker, bool) {
 	predecessor(k)
 	k.again = "the next producer creates the block, or finishes the removal"
 	return k.repair("--do=unlink-force")
 }}
 
-// resettingTheDead ends a dead producer's claim as releasingTheWriter does, by the name that does for all.
+// resettingTheDead ends a dead producer's claim as releasingTheWriter does, but for all slots of
+// the block.
 var resettingTheDead = route{"resetting_the_dead", func(k *kill) (*worker, bool) {
 	predecessor(k)
 	return k.repair("--do=reset", fmt.Sprintf("--slot=%d", k.claimedSlot()))
 }}
 
-// fencingTheLiving breaks the claim of a living producer, whose commit is refused if that was done, and whose next one has the same id.
+// fencingTheLiving fences the claim of a living producer. If the fence is set, the commit is
+// refused, and the next claim has the same id.
 var fencingTheLiving = route{"fencing_the_living", func(k *kill) (*worker, bool) {
 	k.start()
 	k.producer.write(3)
@@ -389,7 +403,7 @@ var fencingTheLiving = route{"fencing_the_living", func(k *kill) (*worker, bool)
 	return w, died
 }}
 
-// discarding marks a message LOST that everybody has read.
+// discarding marks a message LOST that all consumers have read.
 var discarding = route{"discarding", func(k *kill) (*worker, bool) {
 	k.start()
 	k.producer.write(3)
@@ -410,7 +424,7 @@ var discarding = route{"discarding", func(k *kill) (*worker, bool) {
 	return k.repair("--do=reset-force", fmt.Sprintf("--slot=%d", slot))
 }}
 
-// evicting takes the row of a reader that holds a slot. If that was done, it is told.
+// evicting takes the row of a reader that holds a slot. After the eviction the reader gets FENCED.
 var evicting = route{"evicting", func(k *kill) (*worker, bool) {
 	k.start()
 	hung := k.consumer(k.others, "ordered")
@@ -426,7 +440,7 @@ var evicting = route{"evicting", func(k *kill) (*worker, bool) {
 	return w, died
 }}
 
-// repair runs one in the victim's language.
+// repair runs a repair in the victim's language.
 func (k *kill) repair(args ...string) (*worker, bool) {
 	k.t.Helper()
 	w := k.launch(launch{language: k.victim, role: "recover", args: args, env: k.env})
@@ -438,7 +452,8 @@ func (k *kill) repair(args ...string) (*worker, bool) {
 	return w, !ok
 }
 
-// repairingDamage has one of everything to repair. A victim that dies over it has left a block that the next repair makes sound.
+// repairingDamage has one damage of each kind. If the victim dies, the next repair completes the
+// work.
 var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	predecessor(k)
 	k.damage()
@@ -446,7 +461,8 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	if died {
 		k.again = "a second repair finishes the work"
 		result, left, err := core.Repair(block, k.dir, false)
-		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err, left)
+		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err,
+			left)
 	}
 	i, err := core.ValidateIntegrity(block, k.dir)
 	require.NoError(k.t, err)
@@ -454,7 +470,9 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	return w, died
 }}
 
-// damage changes what can be concluded from the rest: headers, words, an entry's slot, the header of a slot. In place, as others have it mapped, and in messages that they have read.
+// damage changes everything that can be reconstructed from the rest: headers, words, an entry's
+// slot, the header of a slot. It changes the files in place, because other processes have them
+// mapped, and only messages that they have read.
 func (k *kill) damage() {
 	k.t.Helper()
 	require.Eventually(k.t, func() bool {
@@ -471,9 +489,10 @@ func (k *kill) damage() {
 		p[layout.CtlActive+24] |= 0x80
 	})
 	k.edit(k.dataPath(), func(p []byte) {
-		ring, payload, stride := layout.SchemaRegion, binary.LittleEndian.Uint64(p[layout.HdrPayloadOffset:]), binary.LittleEndian.Uint64(p[layout.HdrStride:])
+		ring, payload, stride := layout.SchemaRegion, binary.LittleEndian.Uint64(p[layout.HdrPayloadOffset:]),
+			binary.LittleEndian.Uint64(p[layout.HdrStride:])
 		slot := layout.EntrySlot(binary.LittleEndian.Uint64(p[ring+8:]))
-		if k.slots > 2 { // two words against two: of fewer messages nobody could tell which are right
+		if k.slots > 2 { // with fewer messages a repair could not decide which words are right
 			p[payload+uint64(slot)*stride-layout.SlotHeader+layout.SlotID+7] ^= 1
 		}
 		p[ring+2] ^= 0x80
@@ -482,7 +501,7 @@ func (k *kill) damage() {
 	})
 }
 
-// edit changes the bytes of a file that somebody may have mapped.
+// edit changes the bytes of a file in place, because another process may have it mapped.
 func (b *bench) edit(path string, change func([]byte)) {
 	b.t.Helper()
 	before, err := os.ReadFile(path)

@@ -14,8 +14,10 @@ import (
 	"datablock/internal/layout"
 )
 
-// TestStoppedAtEveryPoint stops a process at each crash point, on every side that has it. Unlike one that was killed it holds what it holds: the others go on, or wait for it and can see for
-// whom; nothing of it is taken but by force. Then it goes on, and is told if something was taken meanwhile.
+// TestStoppedAtEveryPoint stops a process at each crash point, on every side. Unlike a killed
+// process, a stopped one keeps its locks and holds. The others continue, or wait and can find out
+// for which process. Only force takes something from it. Then the process resumes, and gets a
+// status if something was taken in the meantime.
 func TestStoppedAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
 	for _, point := range slices.Sorted(maps.Keys(all)) {
@@ -42,7 +44,7 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 	}
 }
 
-// victimOn is a language whose worker has that side.
+// victimOn returns a language whose worker has this side.
 func victimOn(point string, s side, turn int, python bool) string {
 	among := speakersOf(point, s)
 	if !python || missing["python"] != "" {
@@ -51,10 +53,10 @@ func victimOn(point string, s side, turn int, python bool) string {
 	return among[turn%len(among)]
 }
 
-// stop is an experiment with a victim that is stopped once, and what others may do meanwhile.
+// stop is an experiment: a victim is stopped once, and other participants act in the meantime.
 type stop struct {
 	*kill
-	byForce bool // take from it what can be taken
+	byForce bool // the others take by force what they can
 
 	v       *worker
 	role    string
@@ -64,7 +66,8 @@ type stop struct {
 	fenced  bool
 }
 
-// stoppedAt stops a victim where a point is and looks at the others, then at what is left. It reports whether it came that way.
+// stoppedAt stops a victim at a point, and checks the others, then what is left. It reports whether
+// the victim reached the point.
 func stoppedAt(t *testing.T, sides []side, on side, point string, r route, victim, others string, byForce bool) bool {
 	t.Helper()
 	reached := false
@@ -85,21 +88,22 @@ func stoppedAt(t *testing.T, sides []side, on side, point string, r route, victi
 	return ok && reached
 }
 
-// notice remembers who is to be stopped.
+// notice records the worker that is going to be stopped.
 func (s *stop) notice(w *worker, l launch) {
 	if slices.ContainsFunc(l.env, func(v string) bool { return strings.HasPrefix(v, "DATABLOCK_STOP=") }) {
 		s.v, s.role, s.args = w, l.role, strings.Join(l.args, " ")
 	}
 }
 
-// look waits for the stop, has the others live with it, and ends it.
+// look waits for the stop, runs the other participants, and resumes the victim.
 func (s *stop) look() {
 	if s.done || s.v == nil || state(s.v.pid()) != "T" {
 		return
 	}
 	s.done = true
 	switch {
-	case strings.HasPrefix(s.point(), "repair."), strings.HasPrefix(s.point(), "unlink."): // half a repair is damage, and without a name there is no block
+	// An unfinished repair is damage, and without its name there is no block.
+	case strings.HasPrefix(s.point(), "repair."), strings.HasPrefix(s.point(), "unlink."):
 	case s.role == "produce":
 		s.withoutProducer()
 	default:
@@ -108,10 +112,11 @@ func (s *stop) look() {
 	s.v.signal(syscall.SIGCONT)
 }
 
-// withoutProducer: whoever comes may read what is there; nobody may write, and the claim is the stopped one's, but for force.
+// withoutProducer: the producer is stopped. A late consumer may read the messages in the ring. No
+// other producer may write, and only force ends the claim.
 func (s *stop) withoutProducer() {
 	s.t.Helper()
-	if !slices.Contains(s.files(), block) { // it is creating the block; somebody else may be faster
+	if !slices.Contains(s.files(), block) { // it is creating the block; another process may be faster
 		if s.byForce {
 			p, err := core.OpenProducer(block, s.config())
 			require.NoError(s.t, err, "a creator that is stopped keeps nobody from creating the block")
@@ -144,16 +149,18 @@ func (b *bench) config() core.Config {
 	return c
 }
 
-// locked reports whether somebody has a row of the block.
+// locked reports whether a process has the lease of a row.
 func (b *bench) locked(row int64) bool {
 	at := layout.LockRows + layout.LockStride*row
 	return slices.ContainsFunc(b.locks(), func(r [2]int64) bool { return r[0] <= at && at < r[0]+r[1] })
 }
 
-// lateReader comes while the victim is stopped, and reads everything that is there, in order. While the block is being replaced it is sent away.
+// lateReader attaches while the victim is stopped, and reads all messages in the ring in order.
+// While the block is being replaced the attach fails.
 func (s *stop) lateReader() {
 	s.t.Helper()
-	c, err := core.OpenConsumer(block, core.ConsumerOptions{Delivery: core.Ordered, Start: core.StartOldest, Directory: s.dir})
+	c, err := core.OpenConsumer(block,
+		core.ConsumerOptions{Delivery: core.Ordered, Start: core.StartOldest, Directory: s.dir})
 	if code := core.CodeOf(err); code == core.Busy || code == core.Superseded {
 		require.NotEqual(s.t, uint64(layout.StateReady), s.word(s.dataPath(), layout.State)&0xffffffff, "%v", err)
 		return
@@ -174,7 +181,8 @@ func (s *stop) lateReader() {
 	require.NoError(s.t, c.Close())
 }
 
-// withoutReader: the producer goes on as far as a stopped LOSSLESS reader lets it, and on when that one is evicted.
+// withoutReader: the producer continues up to the backpressure of a stopped LOSSLESS reader, and
+// further after an eviction of this reader.
 func (s *stop) withoutReader() {
 	s.t.Helper()
 	s.lateReader()
@@ -220,7 +228,7 @@ func (s *stop) withoutReader() {
 	}
 }
 
-// evictable: not one whose place, or lock, the route comes back for.
+// evictable excludes victims whose cursor or lock the route needs later.
 func (s *stop) evictable() bool {
 	word, _, _ := strings.Cut(s.point(), ".")
 	return !strings.Contains(s.args, "--durable") && word != "lock" && word != "zone"
@@ -228,7 +236,8 @@ func (s *stop) evictable() bool {
 
 func (s *stop) point() string { return strings.TrimPrefix(s.env[0], "DATABLOCK_STOP=") }
 
-// holder is the row that the producer waits for at this moment, if that is the victim's, or one that the victim has begun to clean.
+// holder returns the row for which the producer waits now, if it is the victim's row or a row that
+// the victim has begun to clean.
 func (s *stop) holder() (core.RowInfo, bool) {
 	s.t.Helper()
 	d := s.diagnosis()
@@ -244,16 +253,19 @@ func (s *stop) holder() (core.RowInfo, bool) {
 	return core.RowInfo{}, false
 }
 
-// settle has the victim do one more thing, and go in good order.
+// settle makes the victim execute one more command and close.
 func (s *stop) settle(v *worker) {
 	s.t.Helper()
 	s.meanwhile = nil
 	require.NotNil(s.t, v)
 	said := strings.Join(v.said, "\n")
-	require.True(s.t, s.evicted || !strings.Contains(said, "bad=1"), said) // what an evicted one reads may be overwritten meanwhile, and it is told
+	// The message of an evicted reader may be overwritten meanwhile, and the reader gets FENCED.
+	require.True(s.t, s.evicted || !strings.Contains(said, "bad=1"), said)
 	require.NotContains(s.t, said, "CORRUPT")
-	require.False(s.t, !s.evicted && strings.Contains(s.args, "lossless") && strings.Contains(said, "OVERRUN"), "what a stopped reader had before it was taken away:\n%s", said)
-	require.True(s.t, s.evicted || s.fenced || !strings.Contains(said, "FENCED"), "nobody took anything from it:\n%s", said)
+	require.False(s.t, !s.evicted && strings.Contains(s.args, "lossless") && strings.Contains(said, "OVERRUN"),
+		"what a stopped reader had before it was taken away:\n%s", said)
+	require.True(s.t, s.evicted || s.fenced || !strings.Contains(said, "FENCED"), "nobody took anything from it:\n%s",
+		said)
 	if s.role == "recover" || slices.Contains(v.said, "closed") {
 		v.send("exit")
 		v.deathSignal()
@@ -261,9 +273,10 @@ func (s *stop) settle(v *worker) {
 	}
 	switch {
 	case s.role == "produce":
-		require.True(s.t, !s.fenced || strings.Contains(said, "FENCED"), "it was not told that its claim was broken:\n%s", said)
+		require.True(s.t, !s.fenced || strings.Contains(said, "FENCED"),
+			"it was not told that its claim was broken:\n%s", said)
 		eventually(s.t, func() bool { return parseSummary(v.ask("write 3", "wrote="))["end"] == "OK" }, "it writes on")
-		v.send("exit") // closing would end the stream of those who stay
+		v.send("exit") // a close would end the stream of the others
 		v.deathSignal()
 		return
 	case s.evicted:

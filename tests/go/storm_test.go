@@ -17,35 +17,36 @@ import (
 	"datablock/internal/layout"
 )
 
-// post is what somebody does in a storm. When it dies another one takes its place, in another language.
+// post is a role in a storm. When its worker dies, another worker takes the post, in another
+// language.
 type post struct {
 	role     string // for the count of kills
 	delivery string // "": the producer
 	args     []string
-	stays    bool // is never killed, and never attaches again
-	back     bool // a durable one: goes on where it stopped, and may see the last message again
-	gapless  bool // sees every message
+	stays    bool // the worker is never killed, and never attaches again
+	back     bool // durable: continues where it stopped, and may read the last message again
+	gapless  bool // reads every message
 
 	w        *worker
 	language string
 	attached bool
 	lives    int
-	next     uint64 // the id that is due
-	fresh    bool   // nothing was read in this life
-	end      string // what a reader said at the end
+	next     uint64 // the next expected id
+	fresh    bool   // this worker has read nothing yet
+	end      string // the last line of a reader
 }
 
-// stormy is a block with everybody who works in it.
+// stormy is a block with all its posts.
 type stormy struct {
 	*bench
 	storm *storm
 	name  string
 	args  []string // of its producers
 	posts []*post
-	salts []uint32 // by id: who wrote it, 0: not known
+	salts []uint32 // by id: the writer, 0: unknown
 }
 
-// storm kills anybody at any moment, in several blocks at once.
+// storm kills workers at random moments, in several blocks at once.
 type storm struct {
 	t      *testing.T
 	random *rand.Rand
@@ -57,7 +58,8 @@ type storm struct {
 }
 
 func durable(delivery string) *post {
-	return &post{role: "durable " + delivery, delivery: delivery, args: []string{"--durable", "--name=log"}, back: true, gapless: delivery == "lossless"}
+	return &post{role: "durable " + delivery, delivery: delivery, args: []string{"--durable", "--name=log"}, back: true,
+		gapless: delivery == "lossless"}
 }
 
 func mortal(delivery string) *post { return &post{role: delivery, delivery: delivery} }
@@ -66,9 +68,17 @@ func immortal(delivery string) *post {
 	return &post{role: delivery + " that stays", delivery: delivery, stays: true, gapless: delivery == "lossless"}
 }
 
-// TestStorm kills producers and consumers of all languages at random moments and starts them again, in three blocks of different policies at once. Nobody else notices: whoever stays reads on without
-// attaching again, LOSSLESS sees every message in order, a durable LOSSLESS consumer at least once whatever happens to it, ORDERED is told exactly what it missed, and no id has two contents.
-// DATABLOCK_STORM_SEED=N repeats the choices of another run, DATABLOCK_STORM=N is the number of kills.
+// TestStorm kills producers and consumers of all languages at random moments and starts them again,
+// in three blocks of different policies at once. The other participants continue:
+//
+//   - A consumer that is never killed reads on without a second attach.
+//   - A LOSSLESS consumer reads every message in order.
+//   - A durable LOSSLESS consumer reads every message at least once.
+//   - An ORDERED consumer gets the exact number of missed messages.
+//   - No id has two contents.
+//
+// DATABLOCK_STORM_SEED=N repeats the choices of another run, DATABLOCK_STORM=N is the number of
+// kills.
 func TestStorm(t *testing.T) {
 	kills, seed := 200, rand.Uint64()
 	if soak {
@@ -82,14 +92,17 @@ func TestStorm(t *testing.T) {
 	}
 	t.Logf("DATABLOCK_STORM_SEED=%d", seed)
 	s := &storm{t: t, random: rand.New(rand.NewPCG(seed, 0)), kills: map[string]int{}, died: map[*post]int{}}
-	s.add("ring", []string{"--slots=8"}, durable("lossless"), mortal("ordered"), mortal("latest"), immortal("lossless"), immortal("ordered"), immortal("latest"))
-	s.add("single", []string{"--policy=single", "--flags=lossless,timestamp"}, durable("lossless"), mortal("lossless"), mortal("latest"), immortal("lossless"), immortal("latest"))
-	s.add("double", []string{"--policy=double"}, durable("ordered"), mortal("ordered"), mortal("latest"), immortal("ordered"), immortal("latest"))
+	s.add("ring", []string{"--slots=8"}, durable("lossless"), mortal("ordered"), mortal("latest"), immortal("lossless"),
+		immortal("ordered"), immortal("latest"))
+	s.add("single", []string{"--policy=single", "--flags=lossless,timestamp"}, durable("lossless"), mortal("lossless"),
+		mortal("latest"), immortal("lossless"), immortal("latest"))
+	s.add("double", []string{"--policy=double"}, durable("ordered"), mortal("ordered"), mortal("latest"),
+		immortal("ordered"), immortal("latest"))
 	s.begin()
 	begun := time.Now()
 	deck := []*post(nil)
 	for i := range kills {
-		if len(deck) == 0 { // each as often as the others
+		if len(deck) == 0 { // each post is struck as often as the others
 			deck = s.victims()
 		}
 		s.strike(deck[0])
@@ -102,12 +115,13 @@ func TestStorm(t *testing.T) {
 }
 
 func (s *storm) add(name string, args []string, posts ...*post) {
-	b := &stormy{bench: newBench(s.t), storm: s, name: name, args: append(args, fmt.Sprintf("--slot-size=%d", capacity), "--echo", "--rate=1000")}
+	b := &stormy{bench: newBench(s.t), storm: s, name: name,
+		args: append(args, fmt.Sprintf("--slot-size=%d", capacity), "--echo", "--rate=1000")}
 	b.posts = append([]*post{{role: "producer"}}, posts...)
 	s.blocks = append(s.blocks, b)
 }
 
-// language is one of all; Python seldom, as it takes so long to start.
+// language returns a random language. Python is rare, because it starts slowly.
 func (s *storm) language() string {
 	if s.random.IntN(4) == 0 {
 		return languages[s.random.IntN(len(languages))]
@@ -123,7 +137,7 @@ func (s *storm) victims() (all []*post) {
 	return all
 }
 
-// begin has everybody attach before the first message.
+// begin attaches all workers before the first message.
 func (s *storm) begin() {
 	for _, b := range s.blocks {
 		for _, p := range b.posts {
@@ -140,7 +154,7 @@ func (s *storm) begin() {
 	}
 }
 
-// man starts a worker at a post. It has its orders before it has opened the block.
+// man starts a worker at a post. The worker gets its commands before it has opened the block.
 func (b *stormy) man(p *post) {
 	p.lives++
 	p.attached, p.fresh = false, true
@@ -150,7 +164,8 @@ func (b *stormy) man(p *post) {
 		l.role = "produce"
 		l.args = append(b.args[:len(b.args):len(b.args)], fmt.Sprintf("--salt=%d", b.storm.salt))
 	} else {
-		l.args = b.consumerArgs(append(p.args[:len(p.args):len(p.args)], "--delivery="+p.delivery, "--start=oldest", "--echo")...)
+		l.args = b.consumerArgs(
+			append(p.args[:len(p.args):len(p.args)], "--delivery="+p.delivery, "--start=oldest", "--echo")...)
 	}
 	p.w = b.launch(l)
 	switch {
@@ -161,12 +176,13 @@ func (b *stormy) man(p *post) {
 	}
 }
 
-// strike kills who is at a post, some messages from now, and sends another one.
+// strike kills the worker of a post some messages later, and starts another worker there.
 func (s *storm) strike(p *post) {
 	b := s.blocks[slices.IndexFunc(s.blocks, func(b *stormy) bool { return slices.Contains(b.posts, p) })]
-	if s.random.IntN(10) > 0 { // else it may still be attaching
+	if s.random.IntN(10) > 0 { // otherwise the worker may still be attaching
 		goal := b.word(b.dataPath(), layout.Commit) + s.random.Uint64N(40)
-		s.until(func() bool { return p.attached && b.word(b.dataPath(), layout.Commit) >= goal }, "%s of %s attaches, and message %d is written", p.role, b.name, goal)
+		s.until(func() bool { return p.attached && b.word(b.dataPath(), layout.Commit) >= goal },
+			"%s of %s attaches, and message %d is written", p.role, b.name, goal)
 	}
 	p.w.kill()
 	s.until(p.w.over, "what %s of %s has said is heard", p.role, b.name)
@@ -176,7 +192,7 @@ func (s *storm) strike(p *post) {
 	b.man(p)
 }
 
-// until hears everybody until something is so.
+// until handles the lines of all workers until the condition holds.
 func (s *storm) until(condition func() bool, format string, args ...any) {
 	s.t.Helper()
 	for deadline := time.Now().Add(6 * patience); !condition(); time.Sleep(time.Millisecond) {
@@ -195,7 +211,7 @@ func (s *storm) hear() {
 	}
 }
 
-// drain takes all that a worker has said, without keeping it.
+// drain takes all lines of a worker without keeping them.
 func (w *worker) drain() (lines []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -203,18 +219,18 @@ func (w *worker) drain() (lines []string) {
 	return lines
 }
 
-// over reports whether a worker has ended, and all that it said was taken.
+// over reports whether a worker has ended and all its lines were taken.
 func (w *worker) over() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.eof && len(w.lines) == 0
 }
 
-// hear checks what somebody says.
+// hear checks the lines of a post's worker.
 func (b *stormy) hear(p *post) {
 	b.t.Helper()
 	if p.w == nil {
-		return // its turn to attach has not come yet
+		return // this worker has not attached yet
 	}
 	for _, line := range p.w.drain() {
 		word, rest, _ := strings.Cut(line, " ")
@@ -251,21 +267,22 @@ func parseMessage(text string) (m message, err error) {
 	return m, nil
 }
 
-// wrote notes whose message it is; salt 0 is one that is too short to tell.
+// wrote records the writer of a message. Salt 0 means that the message is too short to identify it.
 func (b *stormy) wrote(p *post, m message) {
 	b.t.Helper()
 	for uint64(len(b.salts)) <= m.id {
 		b.salts = append(b.salts, 0)
 	}
 	if known := b.salts[m.id]; known != 0 && m.salt != 0 && known != uint32(m.salt) {
-		b.t.Fatalf("%s, block %q: message %d had two contents: of producers %d and %d", p.w.what, b.name, m.id, known, m.salt)
+		b.t.Fatalf("%s, block %q: message %d had two contents: of producers %d and %d", p.w.what, b.name, m.id, known,
+			m.salt)
 	}
 	if m.salt != 0 {
 		b.salts[m.id] = uint32(m.salt)
 	}
 }
 
-// check is content, and order by the rules of the delivery.
+// check checks the contents of a message, and its order by the rules of the delivery.
 func (b *stormy) check(p *post, m message) {
 	b.t.Helper()
 	b.storm.read++
@@ -275,7 +292,8 @@ func (b *stormy) check(p *post, m message) {
 	case p.gapless && m.id != p.next && (!p.fresh || m.id+1 != p.next):
 		b.t.Fatalf("%s, block %q: message %d where %d was due", p.w.what, b.name, m.id, p.next)
 	case !p.fresh && m.id != p.next+m.missed:
-		b.t.Fatalf("%s, block %q: message %d where %d was due, and it says that it missed %d", p.w.what, b.name, m.id, p.next, m.missed)
+		b.t.Fatalf("%s, block %q: message %d where %d was due, and it says that it missed %d", p.w.what, b.name, m.id,
+			p.next, m.missed)
 	case p.delivery == "lossless" && m.missed != 0:
 		b.t.Fatalf("%s, block %q: message %d: LOSSLESS missed %d", p.w.what, b.name, m.id, m.missed)
 	case p.fresh && p.back && m.id+1 < p.next:
@@ -284,15 +302,17 @@ func (b *stormy) check(p *post, m message) {
 	p.next, p.fresh = m.id+1, false
 }
 
-// finish ends the streams, and looks whether everybody has what he must have.
+// finish ends the streams, and checks that each post has its messages.
 func (s *storm) finish(kills int) {
 	written := uint64(0)
 	for _, b := range s.blocks {
-		s.until(func() bool { return !slices.ContainsFunc(b.posts, func(p *post) bool { return !p.attached }) }, "everybody is back")
+		s.until(func() bool { return !slices.ContainsFunc(b.posts, func(p *post) bool { return !p.attached }) },
+			"everybody is back")
 		b.posts[0].w.kill()
 		s.until(b.posts[0].w.over, "what the last producer of %s has said is heard", b.name)
 		s.salt++
-		last := b.launch(launch{language: compiled()[0], role: "produce", args: append(b.args[:len(b.args)-1], fmt.Sprintf("--salt=%d", s.salt))}).attached()
+		last := b.launch(launch{language: compiled()[0], role: "produce",
+			args: append(b.args[:len(b.args)-1], fmt.Sprintf("--salt=%d", s.salt))}).attached()
 		n := last.write(2*ring).number(s.t, "last") + 1
 		for _, m := range last.committed() {
 			b.wrote(b.posts[0], m)
@@ -317,11 +337,12 @@ func (s *storm) finish(kills int) {
 	s.report(kills, written)
 }
 
-// report prints what happened. A post that was hardly ever struck shows nothing.
+// report prints the numbers. A post that was rarely struck would prove nothing.
 func (s *storm) report(kills int, written uint64) {
 	for _, b := range s.blocks {
 		for _, p := range b.posts {
-			require.True(s.t, p.stays || s.died[p] >= kills/len(s.victims()), "%s of %s died %d times only", p.role, b.name, s.died[p])
+			require.True(s.t, p.stays || s.died[p] >= kills/len(s.victims()), "%s of %s died %d times only", p.role,
+				b.name, s.died[p])
 			if !p.stays {
 				s.t.Logf("block %s: %s killed %d times", b.name, p.role, s.died[p])
 			}

@@ -12,7 +12,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// threes are three different languages each, the producer's first. Every language has every part in some of them.
+// threes returns casts of three different languages, the producer's first. Every language has every
+// role in some of them.
 func threes(t *testing.T) (casts [][3]string) {
 	t.Helper()
 	n := len(languages)
@@ -39,15 +40,17 @@ func threes(t *testing.T) (casts [][3]string) {
 	return casts
 }
 
-// TestThreeLanguagesOnOneBlockOneOfThemKilled kills, in the middle of the traffic, the producer or one of two LOSSLESS consumers. The other two go on; what one of
-// them has is what the other one has, and what was committed.
+// TestThreeLanguagesOnOneBlockOneOfThemKilled kills the producer or one of two LOSSLESS consumers
+// in the middle of the traffic. The other two continue, and both have exactly the committed
+// messages.
 func TestThreeLanguagesOnOneBlockOneOfThemKilled(t *testing.T) {
 	for _, cast := range threes(t) {
 		t.Run(fmt.Sprintf("%s_to_%s_and_%s", cast[0], cast[1], cast[2]), func(t *testing.T) {
 			for dies, language := range cast {
-				t.Run(fmt.Sprintf("%s_%s_dies", []string{"producer", "consumer", "consumer"}[dies], language), func(t *testing.T) {
-					oneOfThreeKilled(t, cast, dies)
-				})
+				t.Run(fmt.Sprintf("%s_%s_dies", []string{"producer", "consumer", "consumer"}[dies], language),
+					func(t *testing.T) {
+						oneOfThreeKilled(t, cast, dies)
+					})
 			}
 		})
 	}
@@ -83,7 +86,7 @@ func oneOfThreeKilled(t *testing.T, cast [3]string, dies int) {
 	n := last.write(ring).number(t, "last") + 1
 	last.close()
 
-	salts := map[uint64]uint64{} // of all messages long enough to tell who wrote them
+	salts := map[uint64]uint64{} // of all messages long enough to identify their writer
 	for _, w := range all[1:] {
 		if w != victim {
 			s := parseSummary(w.expect("read="))
@@ -104,7 +107,8 @@ func oneOfThreeKilled(t *testing.T, cast [3]string, dies int) {
 		for _, m := range w.committed() {
 			salt, found := salts[m.id]
 			require.True(t, found, "%s: message %d was committed and is lost", w.what, m.id)
-			require.True(t, salt == m.salt || salt == 0, "message %d of producer %d has the content of producer %d", m.id, m.salt, salt)
+			require.True(t, salt == m.salt || salt == 0, "message %d of producer %d has the content of producer %d",
+				m.id, m.salt, salt)
 		}
 	}
 	b.leavesNothing()

@@ -17,22 +17,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is for slow machines: what it bounds takes milliseconds.
+// patience is a limit for slow machines. Each step usually takes milliseconds.
 const patience = 10 * time.Second
 
-// launch says how to start a worker.
+// launch describes how to start a worker.
 type launch struct {
 	language string
 	role     string
 	args     []string
 	env      []string
 	attr     *syscall.SysProcAttr
-	unreaped bool // stays a zombie when it dies, until the test ends
+	unreaped bool // a dead worker stays a zombie until the test ends
 
 	meanwhile func()
 }
 
-// worker is a running one. Its methods end the test when something does not come in time.
+// worker is a started worker. Its methods end the test when an answer does not arrive in time.
 type worker struct {
 	t      testing.TB
 	what   string
@@ -45,14 +45,14 @@ type worker struct {
 	eof   bool
 	news  chan struct{} // closed and renewed with each line
 
-	said []string // what the test has taken, for its report
+	said []string // the lines that the test has taken, for its report
 
-	sent, answered int    // commands, its start among them, and what it said to them
-	unheard        int    // answers to write that nobody takes
-	meanwhile      func() // while the test waits for what it says
+	sent, answered int    // number of commands, the start included, and of answers
+	unheard        int    // number of expected answers to write that the test ignores
+	meanwhile      func() // is called while the test waits for a line
 
 	reap  func()
-	ended chan struct{} // closed when it is reaped
+	ended chan struct{} // closed when the worker is reaped
 }
 
 func start(t testing.TB, l launch) *worker {
@@ -104,14 +104,14 @@ func (w *worker) listen(out *os.File) {
 		w.announce()
 		w.mu.Unlock()
 	}
-	_ = out.Close() // not only when the test ends, which may start thousands
+	_ = out.Close() // now, because the test may start thousands of workers
 	w.mu.Lock()
 	w.eof = true
 	w.announce()
 	w.mu.Unlock()
 }
 
-// hear keeps a line, unless it answers a command of which nobody wants to know. The lock is held.
+// hear keeps a line, unless the test ignores the answer. The caller holds the lock.
 func (w *worker) hear(line string) {
 	if !echoed(line) {
 		w.answered++
@@ -131,7 +131,7 @@ func (w *worker) announce() {
 
 func (w *worker) pid() int { return w.cmd.Process.Pid }
 
-// send gives it a command. A worker that has died meanwhile is noticed by what it does not say.
+// send sends a command to the worker. The test notices a dead worker by the missing answer.
 func (w *worker) send(command string) {
 	w.mu.Lock()
 	w.sent++
@@ -139,14 +139,15 @@ func (w *worker) send(command string) {
 	_, _ = io.WriteString(w.in, command+"\n")
 }
 
-// busy reports whether it has yet to answer something.
+// busy reports whether an answer of the worker is missing.
 func (w *worker) busy() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.answered < w.sent
 }
 
-// take is its next line if there is one. news is closed when there is more; ended: it has said all.
+// take returns the next line of the worker, if there is one. news is closed when there are more
+// lines. ended: there will be no more lines.
 func (w *worker) take() (line string, ok, ended bool, news <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -158,14 +159,15 @@ func (w *worker) take() (line string, ok, ended bool, news <-chan struct{}) {
 	return line, ok, !ok && w.eof, w.news
 }
 
-// hasNews reports whether it has said something, or ended, since the test last listened.
+// hasNews reports whether the worker has printed a line or ended since the last call of take.
 func (w *worker) hasNews() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return len(w.lines) > 0 || w.eof
 }
 
-// next is its next line; false: it has ended and said all.
+// next returns the next line of the worker. false: the worker has ended, and there are no more
+// lines.
 func (w *worker) next() (string, bool) {
 	w.t.Helper()
 	return w.nextWithin(patience)
@@ -193,12 +195,13 @@ func (w *worker) nextWithin(limit time.Duration) (string, bool) {
 	}
 }
 
-// echoed are lines that come on the way to an answer.
+// echoed reports whether a line is an echo before an answer.
 func echoed(line string) bool {
 	return strings.HasPrefix(line, "message ") || strings.HasPrefix(line, "committed ") && strings.Count(line, " ") == 2
 }
 
-// drive gives commands one after the other, until it dies of one. It reports whether it did.
+// drive sends commands one after the other until the worker dies. It reports whether the worker
+// died.
 func (w *worker) drive(commands ...string) (died bool) {
 	w.t.Helper()
 	for _, command := range commands {
@@ -210,7 +213,7 @@ func (w *worker) drive(commands ...string) (died bool) {
 	return false
 }
 
-// diesInstead waits for an answer and reports whether it died over it.
+// diesInstead waits for an answer, and reports whether the worker died before it.
 func (w *worker) diesInstead() bool {
 	w.t.Helper()
 	for {
@@ -230,14 +233,15 @@ func (w *worker) fail(format string, args ...any) {
 	said := w.said[max(0, len(w.said)-20):]
 	stderr := ""
 	select {
-	case <-w.ended: // only then nobody else writes to the buffer
+	case <-w.ended: // only then no goroutine writes to the buffer
 		stderr = w.cmd.ProcessState.String() + "\n" + w.errors.String()
 	default:
 	}
 	w.t.Fatalf("%s\n%s\nit said: %s\n%s", w.what, fmt.Sprintf(format, args...), strings.Join(said, "\n\t"), stderr)
 }
 
-// expect takes lines until one begins with one of the words, and returns that one. Messages and commits that are echoed on the way are kept in said.
+// expect takes lines up to the first line that begins with one of the words, and returns this line.
+// It keeps echoed messages and commits in said.
 func (w *worker) expect(words ...string) string {
 	w.t.Helper()
 	return w.expectWithin(patience, words...)
@@ -261,14 +265,14 @@ func (w *worker) expectWithin(limit time.Duration, words ...string) string {
 	}
 }
 
-// ask gives a command and waits for its answer.
+// ask sends a command and waits for its answer.
 func (w *worker) ask(command string, words ...string) string {
 	w.t.Helper()
 	w.send(command)
 	return w.expect(words...)
 }
 
-// rest is everything it says until it ends.
+// rest returns all further lines until the worker ends.
 func (w *worker) rest() []string {
 	w.t.Helper()
 	for {
@@ -278,14 +282,14 @@ func (w *worker) rest() []string {
 	}
 }
 
-// attached waits until it has opened the block.
+// attached waits until the worker has opened the block.
 func (w *worker) attached() *worker {
 	w.t.Helper()
 	w.expect("attached")
 	return w
 }
 
-// refused waits until it has failed to open the block, and returns the status.
+// refused waits until the worker has failed to open the block, and returns the status.
 func (w *worker) refused() string {
 	w.t.Helper()
 	status := strings.Fields(w.expect("failed"))[1]
@@ -293,7 +297,7 @@ func (w *worker) refused() string {
 	return status
 }
 
-// kill ends it as kill -9 does, and waits until the kernel has let go of all it had.
+// kill kills the worker with SIGKILL, and waits until the kernel has released its resources.
 func (w *worker) kill() {
 	w.t.Helper()
 	require.NoError(w.t, w.cmd.Process.Kill())
@@ -305,7 +309,7 @@ func (w *worker) signal(s syscall.Signal) {
 	require.NoError(w.t, w.cmd.Process.Signal(s))
 }
 
-// deathSignal waits for its end and says which signal it was; 0 if it ended by itself.
+// deathSignal waits for the end of the worker, and returns the signal; 0 if it ended by itself.
 func (w *worker) deathSignal() syscall.Signal {
 	w.t.Helper()
 	select {
@@ -326,7 +330,7 @@ func (w *worker) exited(code int) {
 	}
 }
 
-// close ends it in good order.
+// close makes the worker close and exit.
 func (w *worker) close() {
 	w.t.Helper()
 	w.ask("close", "closed")
@@ -334,7 +338,7 @@ func (w *worker) close() {
 	w.exited(0)
 }
 
-// summary is a line of key=value.
+// summary is a line of key=value pairs.
 type summary map[string]string
 
 func parseSummary(line string) summary {
@@ -354,7 +358,7 @@ func (s summary) number(t testing.TB, key string) uint64 {
 	return n
 }
 
-// write has a producer write n messages, all of which must succeed.
+// write makes a producer write n messages. All of them must succeed.
 func (w *worker) write(n int) summary {
 	w.t.Helper()
 	s := parseSummary(w.ask(fmt.Sprintf("write %d", n), "wrote="))
@@ -364,7 +368,7 @@ func (w *worker) write(n int) summary {
 	return s
 }
 
-// read has a consumer read n messages, all of which must be right.
+// read makes a consumer read n messages. All of them must be right.
 func (w *worker) read(n int) summary {
 	w.t.Helper()
 	s := parseSummary(w.ask(fmt.Sprintf("read %d", n), "read="))
@@ -374,13 +378,13 @@ func (w *worker) read(n int) summary {
 	return s
 }
 
-// message is one that a consumer echoed, or that a producer said it committed.
+// message is a message that a consumer echoed, or that a producer reported as committed.
 type message struct {
 	id, salt, missed uint64
 	good             bool
 }
 
-// messages are all that it has echoed so far, as far as the test has listened.
+// messages returns all echoed messages that the test has taken so far.
 func (w *worker) messages() (all []message) {
 	w.t.Helper()
 	for _, line := range w.said {
@@ -394,7 +398,7 @@ func (w *worker) messages() (all []message) {
 	return all
 }
 
-// committed are all that a producer has said it committed.
+// committed returns all messages that a producer reported as committed.
 func (w *worker) committed() (all []message) {
 	w.t.Helper()
 	for _, line := range w.said {
@@ -406,7 +410,7 @@ func (w *worker) committed() (all []message) {
 	return all
 }
 
-// eventually polls a condition that nobody announces.
+// eventually polls a condition until it holds.
 func eventually(t testing.TB, condition func() bool, format string, args ...any) {
 	t.Helper()
 	for deadline := time.Now().Add(patience); !condition(); time.Sleep(time.Millisecond) {

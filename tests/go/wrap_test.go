@@ -10,7 +10,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// TestTagWrap: a ring entry has 40 bits of the id, which come round after about a day at full speed. Nobody notices.
+// TestTagWrap: a ring entry has 40 bits of the id, which wrap after about a day at full speed. The
+// wrap has no visible effect.
 func TestTagWrap(t *testing.T) {
 	for _, rounds := range []uint64{1, 5} {
 		base := rounds<<40 - 3
@@ -22,7 +23,8 @@ func TestTagWrap(t *testing.T) {
 				p := b.producer(producer)
 				consumers := map[string]*worker{}
 				for _, delivery := range []string{"lossless", "ordered", "latest"} {
-					consumers[delivery] = b.consumer(consumer, delivery, "--echo") // nothing is in the ring that would be the oldest
+					// The ring has no message that would be the oldest one.
+					consumers[delivery] = b.consumer(consumer, delivery, "--echo")
 					consumers[delivery].send("read 0")
 				}
 				assert.Equal(t, base, p.write(20).number(t, "first"))
@@ -44,7 +46,8 @@ func TestTagWrap(t *testing.T) {
 					}
 					all := c.messages()
 					require.NotEmpty(t, all)
-					assert.Equal(t, base+39, all[0].id+s.number(t, "read")-1+s.number(t, "missed")-all[0].missed, delivery)
+					assert.Equal(t, base+39, all[0].id+s.number(t, "read")-1+s.number(t, "missed")-all[0].missed,
+						delivery)
 					c.close()
 				}
 				b.leavesNothing()

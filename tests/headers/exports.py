@@ -1,4 +1,7 @@
-"""The library's dynamic symbols are exactly the functions that the public headers declare, and those that are named: exports.py LIBRARY HEADER [NAME]..."""
+"""Checks that the library exports exactly the functions of the public headers and the given names.
+
+Usage: exports.py LIBRARY HEADER [NAME]...
+"""
 
 import re
 import subprocess

@@ -1,5 +1,6 @@
 /*
- * The inline header alone, twice, every function of it used. Compiled as C11, C17, C++17 and C++20 it must be there, and as C99, which has no atomics of that kind, it must be
+ * Includes the inline header alone, twice, and uses every function of it. In C11, C17, C++17 and
+ * C++20 the inline functions must exist. In C99, which has no such atomics, the header must be
  * datablock.h and nothing else.
  */
 #include "datablock_inline.h"
@@ -13,7 +14,8 @@
 #if !DATABLOCK_HAS_INLINE
 #error "no inline functions"
 #endif
-#if !defined(datablock_write_begin) || !defined(datablock_write_commit) || !defined(datablock_write_abort) || !defined(datablock_read_begin) || \
+#if !defined(datablock_write_begin) || !defined(datablock_write_commit) || \
+    !defined(datablock_write_abort) || !defined(datablock_read_begin) || \
     !defined(datablock_read_end)
 #error "not all names are inline"
 #endif

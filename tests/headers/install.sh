@@ -1,5 +1,6 @@
 #!/bin/sh
-# An installed library is found by pkg-config's file and by CMake's, and a program linked against it starts.
+# Checks that pkg-config and CMake find an installed library, and that a program linked against it
+# starts.
 set -eu
 build=$1
 root=$(mktemp -d)
@@ -18,7 +19,7 @@ target_compile_features(user-cpp PRIVATE cxx_std_17)
 target_link_libraries(user-cpp PRIVATE datablock::datablock)
 EOF
 cat >"$root/user/user.c" <<'EOF'
-#include <datablock_inline.h> /* and with it the others */
+#include <datablock_inline.h> /* includes the other headers */
 int main(void) { return datablock_version() != DATABLOCK_VERSION; }
 EOF
 cat >"$root/user/user.cpp" <<'EOF'
@@ -34,7 +35,7 @@ pc=$(find "$root/usr" -name datablock.pc)
 libdir=$(dirname "$(dirname "$pc")")
 if command -v pkg-config >/dev/null; then
     flags=$(PKG_CONFIG_PATH=$(dirname "$pc") pkg-config --cflags --libs datablock)
-    # The flags are words.
+    # The flags must be split into words.
     # shellcheck disable=SC2086
     ${CC:-cc} -o "$root/user/by-pkg-config" "$root/user/user.c" $flags
     LD_LIBRARY_PATH=$libdir "$root/user/by-pkg-config"
@@ -43,6 +44,7 @@ test "$("$root/usr/bin/datablock-admin" --version)" = "datablock-admin $(sed -n 
 test "$(readlink "$libdir/libdatablock.so")" = libdatablock.so.1
 
 for file in man/man1/datablock-admin.1 man/man1/datablock-admin-schema-show.1 \
-    bash-completion/completions/datablock-admin zsh/site-functions/_datablock-admin fish/vendor_completions.d/datablock-admin.fish; do
+    bash-completion/completions/datablock-admin zsh/site-functions/_datablock-admin \
+    fish/vendor_completions.d/datablock-admin.fish; do
     grep -q "datablock-admin" "$root/usr/share/$file"
 done

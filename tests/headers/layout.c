@@ -1,4 +1,5 @@
-/* The layout header, twice, and beside the public one: its own static assertions are the test. Compiled as C11 and C++17. */
+/* Includes the layout header twice, and beside the public header. The static assertions of the
+ * header are the test. Compiled as C11 and C++17. */
 #include "datablock_layout.h"
 #include "datablock.h"
 #include "datablock_layout.h"

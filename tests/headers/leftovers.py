@@ -1,6 +1,8 @@
-"""Nothing is left in shared memory: `before` makes the tests' block directory and notes what is in /dev/shm, `after` compares.
+"""Checks that the tests leave nothing in shared memory.
 
-Other programs of this machine may come and go in /dev/shm meanwhile, so that there a leftover is a file or folder of ours that nobody has open.
+`before` makes the tests' block directory and records what is in /dev/shm. `after` compares. Other
+programs use /dev/shm at the same time. So a leftover there is a file or folder of this user that no
+process has open.
 """
 
 import json
@@ -27,7 +29,7 @@ def blocks() -> list[str]:
             if ours(path):
                 found.append(str(path))
         except OSError:
-            continue  # gone again, or not readable
+            continue  # removed in the meantime, or not readable
     return found
 
 

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Where a header of C++ cannot be used it says so in one error, whichever of them is included:
-# one_error.sh CXX TEXT FLAG...
+# Checks that each C++ header fails with one clear error where it cannot be used.
+# Usage: one_error.sh CXX TEXT FLAG...
 set -eu
 cxx=$1 text=$2
 shift 2

@@ -1,6 +1,6 @@
 /*
- * A host's use of what the parts of datablock.hpp have, for strict.sh: macros and templates meet
- * the warnings of who uses them.
+ * A host's use of the parts of datablock.hpp, for strict.sh. Macros and templates are compiled with
+ * the warnings of the host.
  */
 #include "datablock.hpp"
 enum class Kind : std::uint8_t { a, b };

@@ -1,8 +1,9 @@
-/* The public header alone, twice, and the parts of its ABI that can never change. Compiled as C99, C11, C++17 and C++20. */
+/* Includes the public header alone, twice, and checks the parts of its ABI that can never change.
+ * Compiled as C99, C11, C++17 and C++20. */
 #include "datablock.h"
 #include "datablock.h"
 
-/* An array of negative size where the condition is false: C99 has no static assertion. */
+/* C99 has no static assertion: a false condition makes an array of negative size. */
 #define CHECK_JOIN(a, b) a##b
 #define CHECK_NAME(a, b) CHECK_JOIN(a, b)
 #define CHECK(condition) typedef char CHECK_NAME(check_, __LINE__)[(condition) ? 1 : -1]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# A host that compiles with strict warnings, and finds the headers by a plain -I, meets none of ours:
-# each header alone, and every function template used. strict.sh CXX
+# Checks that a host with strict warnings, which finds the headers by a plain -I, gets no warning of
+# the headers: each header alone, and every function template used. Usage: strict.sh CXX
 set -eu
 cxx=$1
 flags="-Iinclude -Werror -Wall -Wextra -Wpedantic -Wold-style-cast -Wzero-as-null-pointer-constant -Wconversion
@@ -16,9 +16,9 @@ esac
 for standard in c++17 c++20; do
     for header in include/*; do
         case $header in
-        *datablock_schema.h) continue ;; # of C: it asks for the type of an expression
+        *datablock_schema.h) continue ;; # for C only: it uses the type of an expression
         esac
-        # The flags are words.
+        # The flags must be split into words.
         # shellcheck disable=SC2086
         echo "#include \"${header#include/}\"" | "$cxx" -std=$standard $flags -fsyntax-only -x c++ - || {
             echo "$header, $standard"

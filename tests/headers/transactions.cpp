@@ -1,6 +1,7 @@
-/* datablock.hpp alone, twice, every function template of it used; with the inline functions, and as a compiler sees it that they do not support. */
+/* Includes datablock.hpp alone, twice, and uses every function template of it: with the inline
+ * functions, and as a compiler that the inline functions do not support sees it. */
 #ifdef WANT_NO_INLINE
-#include <functional> /* whatever of the standard library looks at that macro, too */
+#include <functional> /* a part of the standard library that uses that macro too */
 #include <array>
 #include <iterator>
 #include <memory>
@@ -16,7 +17,8 @@
 #if defined(WANT_NO_INLINE) == defined(DATABLOCK_HAS_INLINE)
 #error "the wrong functions"
 #endif
-#if defined(DATABLOCK_HPP_COLD) || defined(DATABLOCK_HPP_LIKELY) || defined(DATABLOCK_HPP_EXCEPTION) || defined(DATABLOCK_HPP_ERROR)
+#if defined(DATABLOCK_HPP_COLD) || defined(DATABLOCK_HPP_LIKELY) || defined(DATABLOCK_HPP_EXCEPTION) || \
+    defined(DATABLOCK_HPP_ERROR)
 #error "a macro is left"
 #endif
 

@@ -1,4 +1,5 @@
-/* A program of units that include the inline header: what one of them begins the other ends, on the same handles, and both do so in their own code. */
+/* A program of two units that include the inline header. One unit begins an operation, the other
+ * one ends it, on the same handles, and each of them uses its own inline code. */
 #include <datablock.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -7,16 +7,16 @@ import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Host DIRECTORY EXCEPT: a host in Java over JNA, for run.py, as host.c. DIRECTORY has
+ * Host DIRECTORY EXCEPT: a host in Java over JNA, for run.py, like host.c. DIRECTORY has
  * libdatablock.so, and tests/hosts/libhandlers.so.
  */
 public final class Host {
     static final int SLOT = 512, RING = 4;
     static final int OK = 0, TIMEOUT = 1, NOT_FOUND = 3, CLOSED = 15, OVERRUN = 18;
     static final int LOSSLESS = 1, ORDERED = 2;
-    static final long STACK = 8 << 20; // of a thread: handlers take some
+    static final long STACK = 8 << 20; // of a thread, because handlers use a part of it
 
-    /** A handle is a struct of one 64-bit number, which is passed as one. */
+    /** A handle is a struct of one 64-bit number, and is passed as such a number. */
     public interface DataBlock extends Library {
         String datablock_error_detail();
         int datablock_config_init(Pointer config, int policy);
@@ -53,7 +53,8 @@ public final class Host {
 
     static DataBlock library;
     static Handlers handlers;
-    static volatile boolean stop, endOfStream; // one after the other: nobody looks at a block that is gone
+    // First stop, then endOfStream: so no thread uses a removed block.
+    static volatile boolean stop, endOfStream;
     static final CountDownLatch said = new CountDownLatch(5);
     static final AtomicInteger sharers = new AtomicInteger(), inLock = new AtomicInteger();
     static final AtomicLong entered = new AtomicLong();
@@ -70,7 +71,7 @@ public final class Host {
         }
     }
 
-    /** Whether it is OK; nothing but OK and the other statuses may be. */
+    /** True for OK. Every other status must be one of `others`. */
     static boolean ok(String what, int status, int... others) {
         boolean known = status == OK;
         for (int other : others) {
@@ -122,7 +123,7 @@ public final class Host {
         return out.getLong(0);
     }
 
-    /** What all share: lock 1, which one of them holds at a time, the zone, a counter. */
+    /** Uses what participants share: lock 1 with one owner at a time, the zone, a counter. */
     static void share(long participant, Memory zone) throws InterruptedException {
         sharers.incrementAndGet();
         if (!stop) {
@@ -171,7 +172,7 @@ public final class Host {
         ok("producer_close", library.datablock_producer_close(producer));
     }
 
-    /** Reads the next message, which has to be `id`: 1. None in time: 0. The end: -1. */
+    /** Reads the next message, which must be `id`. Returns 1, 0 after a timeout, -1 at the end. */
     static int read(long consumer, long timeout, long id, Memory slot) {
         int status = library.datablock_read_begin(consumer, timeout, slot);
         if (status == CLOSED) {

@@ -1,14 +1,14 @@
 /*
- * cases list | cases CASE [ARGUMENT]...: what a signal handler of the host meets, one case a
- * process. run.py runs all that `list` prints.
+ * cases list | cases CASE [ARGUMENT]...: a signal handler of the host, one case a process. run.py
+ * runs every case that `list` prints.
  *
  *   calls STATE ACTION  a handler calls the library while its thread is in that state
  *   wait STATE          the handler runs on its thread's stack or on its alternate stack
- *   onstack KIB         a handler with SA_ONSTACK uses that much; the host installed no stack for
- * it kept                no call changes its thread's signal mask and alternate stack threads the
- * library's own threads block the host's signals ended               what threads had for their
- * calls is given back when they end urgent              the host's handler of SIGURG is called for
- * the host's SIGURG only
+ *   onstack KIB         a handler with SA_ONSTACK uses that much; no stack of the host's for it
+ *   kept                no call changes its thread's signal mask and alternate stack
+ *   threads             the library's own threads block the host's signals
+ *   ended               the library frees the resources of its callers' threads when they end
+ *   urgent              the host's handler of SIGURG is called for the host's SIGURG only
  */
 #include "host.h"
 
@@ -25,7 +25,7 @@
 
 enum { RING = 4, PATIENCE = 20, LEAST_STACK = 64 << 10 };
 
-static unsigned long enough = 40; /* handlers a case; ten times as many with DATABLOCK_SOAK=1 */
+static unsigned long enough = 40; /* handler calls in a case; ten times as many with DATABLOCK_SOAK=1 */
 
 static const char *const everything = "main";
 
@@ -67,7 +67,7 @@ static pthread_t start_quiet(void *(*run)(void *), void *of) {
     return thread;
 }
 
-/* ---- Somebody who sends signals ---- */
+/* ---- The thread that sends signals ---- */
 
 static atomic_bool stop_sending, both_ways;
 static pthread_t target, sender;
@@ -86,8 +86,8 @@ static void *send_signals(void *unused) {
         }
         unsigned long before = handlers_ended();
         CHECK((turn % 4 == 0 ? kill(getpid(), SIGUSR1) : pthread_kill(target, SIGUSR1)) == 0);
-        /* The next one when this one's handler has ended: a slow handler is not to keep its thread
-         * from its work. */
+        /* The next signal follows when the handler of this one has ended. So a slow handler does
+         * not keep its thread from its work. */
         for (int i = 0; i < 20 && handlers_ended() == before; i++) {
             host_pause(300);
         }
@@ -136,12 +136,12 @@ static volatile enum action action;
 static volatile uint64_t next_read, committed;
 static volatile sig_atomic_t producer_closed, consumer_closed;
 static datablock_consumer
-    brief; /* that the handler opened and could not close, because it interrupted a call */
+    brief; /* a consumer that the handler could not close, because it interrupted a call */
 static pid_t main_thread;
 static atomic_ulong elsewhere, answers[32];
 static double longest;
-/* What the handler met first that may not be. It cannot end the program: the thread may be
- * anywhere. */
+/* The first wrong result of a handler. The handler cannot end the program, because its thread
+ * may be anywhere. */
 static atomic_int bad = -1;
 static const char *_Atomic bad_call;
 
@@ -158,7 +158,7 @@ static bool counts(const char *call, datablock_status status, bool right) {
     return status == DATABLOCK_OK;
 }
 
-/* Ready at once, or not to be had now. */
+/* The call succeeds at once, or reports that it cannot now. */
 static bool tell(const char *call, datablock_status status) {
     bool closing =
         action == CLOSE && (status == DATABLOCK_E_HANDLE || status == DATABLOCK_E_CLOSED);
@@ -191,11 +191,46 @@ static void write_in_handler(datablock_producer to) {
     }
 }
 
-static void call_library(void) {
+static void batch_in_handler(void) {
+    datablock_message messages[2] = {{"", 0}, {"", 0}};
+    size_t count;
+    tell("write_batch", datablock_write_batch(other_producer, 0, messages, 2, &count));
+    datablock_read_slot batch[2];
+    if (tell("read_batch", datablock_read_batch(other_consumer, 0, batch, 2, &count))) {
+        tell("read_batch_end", datablock_read_batch_end(other_consumer, batch, count));
+    }
+}
+
+static void diagnose_in_handler(void) {
     SlotDiagnostic slots[16];
     datablock_metrics metrics = {.size = sizeof metrics};
-    datablock_read_slot slot;
     size_t count;
+    /* The int functions have no BUSY. -1 and -3 would mean that the arguments are wrong. */
+    int result = datablock_diagnose_all_slots("other", slots, 16, &count);
+    want(result != -1 && result != -3 && result <= 0, "diagnose_all_slots", DATABLOCK_OK);
+    tell("get_metrics", datablock_get_metrics("other", &metrics));
+}
+
+static void open_in_handler(void) {
+    if (brief.handle == 0) {
+        tell("consumer_open", datablock_consumer_open("other", NULL, &brief));
+    }
+    if (brief.handle != 0 && tell("consumer_close", datablock_consumer_close(brief))) {
+        brief.handle = 0;
+    }
+}
+
+static void close_in_handler(void) {
+    if (atomic_load(&hits) % 6 == 5 && tell("producer_close", datablock_producer_close(producer))) {
+        producer_closed = 1;
+    }
+    if (atomic_load(&hits) % 6 == 2 && tell("consumer_close", datablock_consumer_close(consumer))) {
+        consumer_closed = 1;
+    }
+}
+
+static void call_library(void) {
+    datablock_read_slot slot;
     bool ready;
     switch (action) {
     case WRITE_SAME:
@@ -211,15 +246,9 @@ static void call_library(void) {
         write_in_handler(other_producer);
         read_in_handler(other_consumer, false);
         break;
-    case BATCH: {
-        datablock_message messages[2] = {{"", 0}, {"", 0}};
-        tell("write_batch", datablock_write_batch(other_producer, 0, messages, 2, &count));
-        datablock_read_slot batch[2];
-        if (tell("read_batch", datablock_read_batch(other_consumer, 0, batch, 2, &count))) {
-            tell("read_batch_end", datablock_read_batch_end(other_consumer, batch, count));
-        }
+    case BATCH:
+        batch_in_handler();
         break;
-    }
     case LOCK:
         if (tell("lock_acquire",
                  datablock_lock_acquire(datablock_of_producer(producer), 3, 0, NULL))) {
@@ -232,39 +261,23 @@ static void call_library(void) {
     case ANY:
         tell("wait_any", datablock_wait_any(&consumer, 1, 0, &ready));
         break;
-    case WAIT: /* nobody else would end this */
+    case WAIT: /* no other thread would end this wait */
         if (tell("read_begin", datablock_read_begin(other_consumer, 2, &slot))) {
             want(false, "a message that nobody wrote", DATABLOCK_OK);
         }
         break;
-    case DIAGNOSE: {
-        /* The int functions have no BUSY; -1 and -3 would blame the arguments. */
-        int result = datablock_diagnose_all_slots("other", slots, 16, &count);
-        want(result != -1 && result != -3 && result <= 0, "diagnose_all_slots", DATABLOCK_OK);
-        tell("get_metrics", datablock_get_metrics("other", &metrics));
+    case DIAGNOSE:
+        diagnose_in_handler();
         break;
-    }
     case OPEN:
-        if (brief.handle == 0) {
-            tell("consumer_open", datablock_consumer_open("other", NULL, &brief));
-        }
-        if (brief.handle != 0 && tell("consumer_close", datablock_consumer_close(brief))) {
-            brief.handle = 0;
-        }
+        open_in_handler();
         break;
     case DETAIL:
         want(datablock_error_detail() != NULL && datablock_strerror(DATABLOCK_E_BUSY) != NULL,
              "error_detail", DATABLOCK_OK);
         break;
     case CLOSE:
-        if (atomic_load(&hits) % 6 == 5 &&
-            tell("producer_close", datablock_producer_close(producer))) {
-            producer_closed = 1;
-        }
-        if (atomic_load(&hits) % 6 == 2 &&
-            tell("consumer_close", datablock_consumer_close(consumer))) {
-            consumer_closed = 1;
-        }
+        close_in_handler();
         break;
     default:
         break;
@@ -287,7 +300,7 @@ static void on_signal(int signal) {
     errno = saved;
 }
 
-/* The state's own answers: the handler may have closed what it uses. */
+/* The statuses that the state's own calls may get: the handler may have closed their handles. */
 static bool mine(const char *call, datablock_status status) {
     if (action == CLOSE && (status == DATABLOCK_E_CLOSED || status == DATABLOCK_E_HANDLE ||
                             status == DATABLOCK_E_NO_PRODUCER)) {
@@ -300,7 +313,7 @@ static bool mine(const char *call, datablock_status status) {
 static void write_mine(int64_t timeout) {
     datablock_write_slot slot;
     if (mine("write_begin", datablock_write_begin(producer, timeout, &slot))) {
-        if (action != CLOSE) { /* which ends what the slot points to */
+        if (action != CLOSE) { /* a close ends the mapping of the slot */
             host_fill(slot.data, slot.id);
         }
         if (mine("write_commit", datablock_write_commit(producer, &slot, host_length(slot.id)))) {
@@ -328,7 +341,7 @@ static void wait_to_read(void) { read_mine(10); }
 static void wait_for_lock(void) {
     if (mine("lock_acquire",
              datablock_lock_acquire(datablock_of_producer(producer), 1, 10, NULL))) {
-        CHECK(false); /* somebody else has it all the time */
+        CHECK(false); /* another thread holds it all the time */
     }
 }
 static void wait_for_zone(void) {
@@ -376,7 +389,7 @@ static const struct state {
 };
 enum { STATES = sizeof states / sizeof states[0] };
 
-/* Opens what the handler has closed. */
+/* Opens the handles that the handler has closed. */
 static void open_again(const struct state *state) {
     if (producer_closed) {
         producer = produce("main");
@@ -389,9 +402,9 @@ static void open_again(const struct state *state) {
     }
 }
 
-static atomic_int holding; /* 1: held, 2: to be given back */
+static atomic_int holding; /* 1: held, 2: to be released */
 
-/* Has lock 1 and the zone of block "main". */
+/* Holds lock 1 and the zone of block "main". */
 static void *hold_locks(void *unused) {
     datablock_consumer holder = consume("main", DATABLOCK_ORDERED);
     datablock_zone zone;
@@ -427,7 +440,7 @@ static void remove_blocks(void) {
     }
 }
 
-/* A message goes through as ever, and the block is right. */
+/* A message can be exchanged, and the block is valid. */
 static void use_afterwards(const struct state *state) {
     IntegrityCheck check;
     datablock_metrics metrics = {.size = sizeof metrics};
@@ -604,7 +617,7 @@ static struct kept now_kept(void) {
     return kept;
 }
 
-/* Whether nobody may touch the page before `place`. */
+/* True if the page before `place` is not accessible. */
 static bool guarded(const char *place) {
     uintptr_t below = (uintptr_t)place - 1;
     bool free = true;
@@ -652,27 +665,16 @@ static void check_kept(const struct kept *before, const char *call) {
         check_kept(&before, #call);                                                                \
     } while (0)
 
-static void call_everything(const char *name) {
+/* What the calls of call_everything use together. */
+struct kept_handles {
+    const char *name;
+    datablock_producer p;
+    datablock_consumer k;
+    datablock_observer o;
+};
+
+static void call_opens(struct kept_handles *of) {
     datablock_config config;
-    datablock_producer p = {0};
-    datablock_consumer k = {0}, none = {0};
-    datablock_observer o = {0};
-    datablock_write_slot out = {0};
-    datablock_read_slot in = {0}, batch[2];
-    datablock_message message = {"x", 1};
-    datablock_observation seen;
-    datablock_zone zone;
-    datablock_schema schema = {0};
-    datablock_block_info blocks[4];
-    datablock_participant_info rows[4];
-    datablock_recovery_record records[4];
-    datablock_metrics metrics = {.size = sizeof metrics};
-    SlotDiagnostic slots[16];
-    IntegrityCheck check;
-    uint8_t bytes[HOST_SLOT];
-    uint64_t value;
-    size_t count;
-    bool ready;
     KEPT(datablock_version());
     KEPT(datablock_error_detail());
     KEPT(datablock_config_init(&config, DATABLOCK_RING));
@@ -680,9 +682,22 @@ static void call_everything(const char *name) {
     config.slot_size = HOST_SLOT;
     config.flags |= DATABLOCK_FLAG_UNLINK_ON_CLOSE;
     config.checksum = DATABLOCK_CHECKSUM_MANUAL;
-    KEPT(datablock_producer_open(name, &config, &p));
-    KEPT(datablock_consumer_open(name, NULL, &k));
-    KEPT(datablock_observer_open(name, NULL, &o));
+    KEPT(datablock_producer_open(of->name, &config, &of->p));
+    KEPT(datablock_consumer_open(of->name, NULL, &of->k));
+    KEPT(datablock_observer_open(of->name, NULL, &of->o));
+}
+
+static void call_messages(const struct kept_handles *of) {
+    const datablock_producer p = of->p;
+    const datablock_consumer k = of->k;
+    datablock_write_slot out = {0};
+    datablock_read_slot in = {0}, batch[2];
+    datablock_message message = {"x", 1};
+    datablock_observation seen;
+    datablock_schema schema = {0};
+    uint8_t bytes[HOST_SLOT];
+    size_t count;
+    bool ready;
     KEPT(datablock_read_begin(k, 5, &in));
     KEPT(datablock_write_begin(p, 0, &out));
     KEPT(datablock_write_abort(p, &out));
@@ -692,7 +707,7 @@ static void call_everything(const char *name) {
     KEPT(datablock_write(p, 0, "x", 1, NULL));
     KEPT(datablock_write_batch(p, 5, &message, 1, &count));
     KEPT(datablock_write(p, 0, "x", 1, NULL));
-    KEPT(datablock_write(p, 150, "x", 1, NULL)); /* waits, and looks after its holders */
+    KEPT(datablock_write(p, 150, "x", 1, NULL)); /* waits, and looks for dead consumers */
     KEPT(datablock_wait_any(&k, 1, 5, &ready));
     KEPT(datablock_read_begin(k, 0, &in));
     KEPT(datablock_read_verify(k, &in));
@@ -702,7 +717,14 @@ static void call_everything(const char *name) {
     KEPT(datablock_read_end(k, &in));
     KEPT(datablock_read_batch(k, 0, batch, 2, &count));
     KEPT(datablock_read_batch_end(k, batch, count));
-    KEPT(datablock_observe(o, DATABLOCK_NEWEST, bytes, sizeof bytes, &seen));
+    KEPT(datablock_observe(of->o, DATABLOCK_NEWEST, bytes, sizeof bytes, &seen));
+}
+
+static void call_shared(const struct kept_handles *of) {
+    const datablock_producer p = of->p;
+    const datablock_consumer k = of->k;
+    datablock_zone zone;
+    uint64_t value;
     KEPT(datablock_lock_acquire(datablock_of_producer(p), 1, 0, NULL));
     KEPT(datablock_lock_acquire(datablock_of_consumer(k), 1, 5, NULL));
     KEPT(datablock_lock_release(datablock_of_producer(p), 1));
@@ -713,12 +735,26 @@ static void call_everything(const char *name) {
     KEPT(datablock_counter_get(datablock_of_producer(p), 0, &value));
     KEPT(datablock_counter_set(datablock_of_producer(p), 0, 1, &value));
     KEPT(datablock_counter_exchange(datablock_of_producer(p), 0, 1, 2, &value));
+}
+
+static void call_schemas(const char *name) {
+    datablock_schema schema = {0};
     KEPT(datablock_schema_parse("schema S 1.0.0 { x: u64; }", &schema));
     KEPT(datablock_schema_check(&schema, &schema, DATABLOCK_SCHEMA_EXACT));
     KEPT(datablock_schema_free(&schema));
     KEPT(datablock_schema_parse("schema", &schema));
     KEPT(datablock_schema_of_block(name, &schema));
     KEPT(datablock_schema_lookup("S", "/nowhere", &schema));
+}
+
+static void call_recovery(const char *name) {
+    datablock_block_info blocks[4];
+    datablock_participant_info rows[4];
+    datablock_recovery_record records[4];
+    datablock_metrics metrics = {.size = sizeof metrics};
+    SlotDiagnostic slots[16];
+    IntegrityCheck check;
+    size_t count;
     KEPT(datablock_list(NULL, blocks, 4, &count));
     KEPT(datablock_diagnose_slot(name, 0, slots));
     KEPT(datablock_diagnose_all_slots(name, slots, 16, &count));
@@ -736,10 +772,21 @@ static void call_everything(const char *name) {
     KEPT(datablock_evict_consumer(name, 1, false));
     KEPT(datablock_recovery_log(name, records, 4));
     KEPT(datablock_unlink("nothing-there", 0));
+}
+
+static void call_everything(const char *name) {
+    struct kept_handles of = {.name = name};
+    const datablock_consumer none = {0};
+    datablock_read_slot in = {0};
+    call_opens(&of);
+    call_messages(&of);
+    call_shared(&of);
+    call_schemas(name);
+    call_recovery(name);
     KEPT(datablock_read_begin(none, 0, &in));
-    KEPT(datablock_observer_close(o));
-    KEPT(datablock_consumer_close(k));
-    KEPT(datablock_producer_close(p));
+    KEPT(datablock_observer_close(of.o));
+    KEPT(datablock_consumer_close(of.k));
+    KEPT(datablock_producer_close(of.p));
 }
 
 static void *call_with_own_stack(void *name) {
@@ -801,7 +848,7 @@ static uint64_t blocked_by(const char *thread) {
     snprintf(path, sizeof path, "/proc/self/task/%s/status", thread);
     FILE *status = fopen(path, "r");
     if (status == NULL) {
-        return UINT64_MAX; /* it has ended */
+        return UINT64_MAX; /* the thread has ended */
     }
     while (fgets(line, sizeof line, status) != NULL) {
         found = sscanf(line, "SigBlk: %lx", &mask) == 1 || found;
@@ -947,8 +994,7 @@ static void urgent(void) {
     for (int i = 0; i < 3; i++) {
         working[i] = start(validate_large, NULL);
     }
-    /* Go interrupts what runs for more than 10 ms when it wants to collect garbage: now and then.
-     */
+    /* Go interrupts what runs for more than 10 ms when it collects garbage. */
     for (double deadline = host_now() + 4; host_now() < deadline && atomic_load(&hits) == 0;) {
         host_pause(10000);
     }

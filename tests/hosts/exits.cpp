@@ -1,14 +1,14 @@
 /*
- * exits list | exits WHAT WHERE FLAGS | exits next: a handler of SIGINT that ends the program, or
- * closes, while its thread is in a call. run.py sends the signal at a random moment after `up`, and
- * wants exit code 7 within a second, and blocks that the next producer takes over.
+ * exits list | exits WHAT WHERE FLAGS | exits next: a handler of SIGINT that exits or closes while
+ * its thread is in a call. run.py sends the signal at a random moment after `up`. It expects exit
+ * code 7 within a second, and that the next producer can take the blocks over.
  *
  *   WHAT   exit, quick-exit: the handler calls std::exit, std::quick_exit; the producer and the
  *          consumer are static objects
- *          close-producer, close-consumer: it closes the handle that the loop uses
- *          close-other: it closes handles that the loop does not use
+ *          close-producer, close-consumer: the handler closes the handle that the loop uses
+ *          close-other: the handler closes handles that the loop does not use
  *   WHERE  loop: publishes, reads, and asks for the metrics now and then
- *          diagnose: asks for them each time
+ *          diagnose: asks for the metrics in every round
  *          write-wait, read-wait: waits for ever
  *   FLAGS  onstack, plain: with SA_ONSTACK and without
  */
@@ -27,7 +27,7 @@ constexpr int wanted = 7;
 constexpr const char *block = "ends";
 
 std::string what;
-datablock_producer producer_handle, other_producer; /* of what is closed */
+datablock_producer producer_handle, other_producer; /* the handles that the handler closes */
 datablock_consumer consumer_handle, other_consumer;
 volatile std::sig_atomic_t refused, closed_other;
 
@@ -47,8 +47,8 @@ datablock::Consumer &consumer(bool lossless) {
 
 bool waits_for_ever;
 
-/* What a close may say here. A refused one leaves its handle open, and the loop ends by itself; a
- * wait for ever would not, so exit does it. */
+/* Checks the status of a close. After a refused close the handle stays open, and the loop ends by
+ * itself. A wait without a bound would not end, so the handler calls exit then. */
 void closed(datablock_status status) {
     if (status == DATABLOCK_E_BUSY) {
         if (waits_for_ever) {
@@ -103,7 +103,7 @@ void run(const std::string &where) {
         for (long i = 0;; i++) {
             producer().write(i, -1);
             if (i >= 16) {
-                std::exit(wanted); /* the consumer that held it up is gone */
+                std::exit(wanted); /* the consumer that caused the backpressure is gone */
             }
         }
     }
@@ -159,7 +159,7 @@ int main(int argc, char **argv) {
     try {
         run(where);
     } catch (const datablock::exception &error) {
-        /* The handler has closed what the loop uses. */
+        /* The handler has closed the handle that the loop uses. */
         const datablock_status status = static_cast<datablock_status>(error.status());
         if (status == DATABLOCK_E_CLOSED || status == DATABLOCK_E_HANDLE) {
             return wanted;

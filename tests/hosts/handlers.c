@@ -20,16 +20,15 @@
 
 enum { SIGNALS = 65, LARGEST = 64 << 10, SMALLEST = 1 << 10, REQUIRED = 64 << 10 };
 
-/* A thread of the host: its stack, and the alternate stack that it had before it called the
- * library. */
+/* A thread of the host: its stack, and its alternate stack before the first call of the library. */
 struct thread {
     char *low, *high;
     char *own_low;
     uint64_t random;
 };
 
-/* Of the initial-exec model, because a handler may not allocate, which the first access in another
- * model does. */
+/* With the initial-exec model, because a handler must not allocate. In other models the first
+ * access allocates. */
 static _Thread_local struct thread *self __attribute__((tls_model("initial-exec")));
 
 static struct sigaction before[SIGNALS];
@@ -39,7 +38,7 @@ static int how_installed;
 static pthread_t installer;
 static atomic_bool stop;
 
-/* What the handlers saw. */
+/* What the handlers have recorded. */
 static atomic_ulong met[SIGNALS], met_by_strangers[SIGNALS];
 static atomic_ulong handled, strangers_met, misplaced, small_stacks, spoilt, on_alternate,
     largest_seen;
@@ -64,7 +63,7 @@ static uint64_t next_random(struct thread *thread) {
     return thread->random = x;
 }
 
-/* Fills that much of the stack and looks whether it stays what it was. */
+/* Fills `bytes` of the stack and checks that the contents stay unchanged. */
 static __attribute__((noinline)) void use_stack(size_t bytes, uint64_t seed) {
     size_t words = bytes / sizeof(uint64_t);
     volatile uint64_t *word = alloca(words * sizeof(uint64_t));
@@ -83,13 +82,13 @@ static bool inside(const char *place, const char *low, const char *high) {
     return place >= low && place < high;
 }
 
-/* How much this handler may use of the stack it stands on. */
+/* How much this handler may use of its stack. */
 static size_t room(struct thread *thread, const stack_t *alternate, const char *here) {
     size_t wanted = SMALLEST + next_random(thread) % (LARGEST - SMALLEST + 1);
     if (inside(here, alternate->ss_sp, (char *)alternate->ss_sp + alternate->ss_size)) {
         atomic_fetch_add(&on_alternate, 1);
         if (alternate->ss_sp != thread->own_low &&
-            alternate->ss_size < REQUIRED) { /* the host's own may be as small as it likes */
+            alternate->ss_size < REQUIRED) { /* the host's own alternate stack may have any size */
             atomic_fetch_add(&small_stacks, 1);
             return wanted;
         }
@@ -105,14 +104,14 @@ static size_t room(struct thread *thread, const stack_t *alternate, const char *
         return wanted;
     }
     size_t left =
-        (size_t)(here - thread->low) / 4; /* a handler that interrupts this one needs some, too */
+        (size_t)(here - thread->low) / 4; /* the rest is for handlers that interrupt this one */
     return wanted < left ? wanted : left;
 }
 
 static void handle(int signal, siginfo_t *info, void *context) {
     int saved = errno;
     if (synchronous(signal) &&
-        info->si_code > 0) { /* a real fault, for the handler that was there before */
+        info->si_code > 0) { /* a real fault belongs to the previous handler */
         if ((before[signal].sa_flags & SA_SIGINFO) != 0) {
             before[signal].sa_sigaction(signal, info, context);
         } else {
@@ -158,7 +157,7 @@ static void install(unsigned turn) {
         if (way / 2 % 2 == 0) {
             action.sa_flags |= SA_RESTART;
         }
-        /* Handlers on an alternate stack share it, so that they may not interrupt each other. */
+        /* Handlers on an alternate stack share it, so they must not interrupt each other. */
         if (onstack || way / 4 % 2 == 0 || (how_installed & HANDLERS_NO_NESTING) != 0) {
             sigfillset(&action.sa_mask);
         }

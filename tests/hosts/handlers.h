@@ -15,39 +15,40 @@ extern "C" {
 #endif
 
 enum {
-    HANDLERS_ALTERNATE = 0,  /* SA_ONSTACK or not, by turns, signal by signal */
+    HANDLERS_ALTERNATE = 0,  /* with and without SA_ONSTACK alternately, for each signal */
     HANDLERS_PLAIN = 1,      /* never SA_ONSTACK */
-    HANDLERS_ONSTACK = 2,    /* always */
+    HANDLERS_ONSTACK = 2,    /* always SA_ONSTACK */
     HANDLERS_NO_NESTING = 4, /* no handler interrupts another: for threads with little stack */
-    HANDLERS_ANY_STACK = 8   /* the host's own runtime makes calls on stacks that it allocates: no
-                                stack is the wrong one */
+    HANDLERS_ANY_STACK = 8   /* the host's runtime calls on stacks that it allocates: any stack is
+                                right */
 };
 
 /*
- * Installs a handler for each of the signals 1 to 31 and 34 to 64 but those of `except` ("11 7
- * 62"), SIGKILL and SIGSTOP. A thread of its own installs all of them anew every 10 ms in the next
- * way: with and without SA_ONSTACK, SA_RESTART, and a full mask.
+ * Installs a handler for each of the signals 1 to 31 and 34 to 64, except SIGKILL, SIGSTOP and the
+ * signals of `except` ("11 7 62"). A thread of its own installs all handlers anew every 10 ms with
+ * the next combination of SA_ONSTACK, SA_RESTART and a full mask.
  */
 void handlers_begin(const char *except, int how);
 
-/* This thread is the host's own. It returns the thread's id. */
+/* Registers the calling thread as one of the host. Returns the thread's id. */
 int handlers_thread(void);
 
 /* Gives this thread an alternate stack of 256 KiB, before handlers_thread. */
 void handlers_own_stack(void);
 
-/* A handler of the host for one signal, called by this library's handler of it after its own work.
- * NULL ends that. */
+/* A handler of the host for one signal. This library's handler calls it after its own work. NULL
+ * removes it. */
 void handlers_also(int signal, void (*call)(int));
 
 /*
- * Whether everything was right; what was not is printed to standard error. Every signal has to have
- * come, and no handler may have run on a stack that is not its thread's. With `strangers` 0 none
- * may have run on a thread that handlers_thread does not know.
+ * True if everything was right. Errors are printed to standard error. Every signal must have
+ * arrived, and every handler must have run on a stack of its thread. With `strangers` 0 every
+ * handler must have run on a thread that called handlers_thread.
  */
 int handlers_end(int strangers);
 
-/* How many handlers have ended, and how many of them ran where no handler of the host belongs. */
+/* The number of ended handlers, and how many of them ran outside of the host's threads and
+ * stacks. */
 unsigned long handlers_count(void);
 unsigned long handlers_misplaced(void);
 

@@ -1,9 +1,10 @@
 /*
- * host [small] EXCEPT: a host in C, for run.py. One thread publishes, two read every message, one
- * opens, closes and diagnoses; all take a lock and enter the zone. It says its threads and `ready`,
- * goes on until a line comes, and says `ok` when every message was right.
+ * host [small] EXCEPT: a host in C, for run.py. One thread publishes, two threads read every
+ * message, one thread opens, closes and diagnoses. All of them take a lock and enter the zone. The
+ * host prints its threads and `ready`, runs until it reads a line, and prints `ok` if every message
+ * was right.
  *
- * small: its threads have 64 KiB of stack.
+ * small: the host's threads have 64 KiB of stack.
  */
 #include "host.h"
 
@@ -18,8 +19,8 @@
 enum { RING = 4, BATCH = 3, OWN_STACK = 256 << 10 };
 
 static atomic_bool stop,
-    end_of_stream;                   /* one after the other: nobody looks at a block that is gone */
-static atomic_uint threads;          /* that have said their ids */
+    end_of_stream;                   /* after stop: so no thread uses a removed block */
+static atomic_uint threads;          /* threads that have printed their ids */
 static atomic_uint sharers, in_lock; /* threads in share(), and inside lock 1 */
 static atomic_ulong entered;         /* how often the zone was left */
 static uint64_t written, read_slowly, read_any; /* messages of "stream" */
@@ -31,8 +32,7 @@ static void say_thread(void) {
     atomic_fetch_add(&threads, 1);
 }
 
-/* What producers and consumers share: lock 1, which one of them holds at a time, the zone, a
- * counter. */
+/* Uses what participants share: lock 1 with one owner at a time, the zone, a counter. */
 static void share(datablock_participant participant, long hold) {
     atomic_fetch_add(&sharers, 1);
     if (!atomic_load(&stop)) {
@@ -148,7 +148,7 @@ static void *produce(void *handle) {
 
 /* ---- The consumers ---- */
 
-/* Has an alternate stack of its own, which the library leaves as it is. */
+/* This thread has an alternate stack of its own, which the library must not change. */
 static void *read_slow(void *handle) {
     datablock_consumer consumer = *(datablock_consumer *)handle;
     static char stack[OWN_STACK];
@@ -226,7 +226,7 @@ static void *read_either(void *handles) {
     return NULL;
 }
 
-/* ---- Whatever else there is ---- */
+/* ---- The other calls ---- */
 
 static void look_at(const char *name) {
     SlotDiagnostic slots[32];

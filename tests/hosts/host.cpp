@@ -1,5 +1,5 @@
 /*
- * host EXCEPT: a host in C++, for run.py, as host.c, with the classes of datablock.hpp.
+ * host EXCEPT: a host in C++, for run.py, like host.c, with the classes of datablock.hpp.
  */
 #include <datablock.hpp>
 
@@ -23,7 +23,7 @@ constexpr std::size_t slot_size = 512;
 constexpr std::uint32_t ring = 4;
 
 std::atomic<bool> stop,
-    end_of_stream; /* one after the other: nobody looks at a block that is gone */
+    end_of_stream; /* after stop: so no thread uses a removed block */
 std::atomic<unsigned> threads, sharers, in_lock;
 std::atomic<std::uint64_t> entered;
 std::uint64_t written, read_slowly, read_any;
@@ -58,8 +58,7 @@ void say_thread() {
     threads++;
 }
 
-/* What producers and consumers share: lock 1, which one of them holds at a time, the zone, a
- * counter. */
+/* Uses what participants share: lock 1 with one owner at a time, the zone, a counter. */
 void share(datablock::SharedParticipant participant) {
     sharers++;
     if (!stop) {
@@ -217,7 +216,7 @@ void look_about(datablock::Producer &side) {
     }
 }
 
-/* A thread whose exceptions end the host. */
+/* Starts a thread. An exception in it ends the host. */
 template <typename F> std::thread start(F run) {
     return std::thread([run] {
         try {

@@ -1,5 +1,5 @@
-/* What the hosts in C share: an end with the place and the library's own words, which waits for no
- * other thread. */
+/* What the hosts in C share. A failed check ends the program with the place and the library's error
+ * text, and waits for no other thread. */
 #ifndef DATABLOCK_TESTS_HOST_H
 #define DATABLOCK_TESTS_HOST_H
 
@@ -24,7 +24,7 @@
     ((condition) ? (void)0 : host_failed(__FILE__, __LINE__, #condition, DATABLOCK_OK))
 #define CHECK_OK(call) CHECK_EITHER(call, DATABLOCK_OK, DATABLOCK_OK)
 
-/* The status, which has to be one of the two. */
+/* Returns the status, which must be one of the two. */
 #define CHECK_EITHER(call, one, other) host_status(__FILE__, __LINE__, #call, call, one, other)
 
 static inline void host_failed(const char *file, int line, const char *text,
@@ -49,12 +49,12 @@ static inline double host_now(void) {
     return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
 }
 
-/* Sleeps that long, or until a signal comes. */
+/* Sleeps for this time, or until a signal arrives. */
 static inline void host_pause(long microseconds) {
     nanosleep(&(struct timespec){microseconds / 1000000, microseconds % 1000000 * 1000}, NULL);
 }
 
-/* Message `id` of every host: its length, and its bytes. */
+/* The length and the bytes of message `id`, equal in every host. */
 enum { HOST_SLOT = 512 };
 
 static inline size_t host_length(uint64_t id) { return 1 + (size_t)(id * 37 % HOST_SLOT); }

@@ -1,8 +1,8 @@
 // host.js DIRECTORY KOFFI EXCEPT: a host in Node.js over koffi, for run.py. DIRECTORY has
 // libdatablock.so and tests/hosts/libhandlers.so, KOFFI is the package's folder.
 //
-// The event loop's thread publishes, threads of libuv's pool wait for messages and diagnose, and the
-// process sends itself signals, too. Some of the handlers are of JavaScript, the others of C.
+// The event loop's thread publishes. Threads of libuv's pool wait for messages and diagnose. The
+// process also sends itself signals. Some handlers are in JavaScript, the others in C.
 'use strict';
 
 const fs = require('fs');
@@ -18,7 +18,7 @@ const HOW = 4 | 8;
 
 const library = koffi.load(directory + '/libdatablock.so');
 const handlers = koffi.load(directory + '/tests/hosts/libhandlers.so');
-// A handle is a struct of one 64-bit number, which is passed as one.
+// A handle is a struct of one 64-bit number, and is passed as such a number.
 const call = {};
 for (const prototype of [
     'const char *datablock_error_detail()',
@@ -54,7 +54,7 @@ function check(right, what) {
     }
 }
 
-// Whether it is OK; nothing but OK and the other statuses may be.
+// True for OK. Every other status must be one of `others`.
 function ok(what, status, ...others) {
     check(status === OK || others.includes(status), `${what}: status ${status}`);
     return status === OK;
@@ -94,7 +94,7 @@ function elsewhere(name, ...values) {
     });
 }
 
-let stop = false, endOfStream = false; // one after the other: nobody looks at a block that is gone
+let stop = false, endOfStream = false; // first stop: so no thread uses a removed block
 let written = 0, diagnoses = 0, locked = 0;
 const seen = {};
 

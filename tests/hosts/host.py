@@ -1,6 +1,6 @@
-"""host.py EXCEPT: a host in Python, for run.py, as host.c.
+"""host.py EXCEPT: a host in Python, for run.py, like host.c.
 
-Some of its handlers are of Python, installed by signal.signal, and the others of C, installed by
+Some handlers are in Python, installed by signal.signal. The others are in C, installed by
 sigaction. faulthandler is on, and an interval timer runs at 1 kHz.
 """
 
@@ -45,7 +45,7 @@ stop = threading.Event()
 end_of_stream = threading.Event()
 said = threading.Semaphore(0)
 entered = 0
-sharing = threading.Lock()  # of `entered`
+sharing = threading.Lock()  # protects `entered`
 counts = {"written": 0, "slow": 0, "any": 0}
 seen_by_python: dict[int, int] = {}
 failure: list[BaseException] = []
@@ -180,7 +180,8 @@ def run(part: object, *arguments: object) -> None:
 
 
 def begin_handlers(spared: set[int]) -> None:
-    # faulthandler's alternate stack holds three handlers of Python that interrupt each other, and not six.
+    # faulthandler's alternate stack is large enough for three nested handlers of Python, but not
+    # for six.
     faulthandler.enable()
     handlers.handlers_own_stack()
     handlers.handlers_begin(" ".join(map(str, sorted(spared | OF_PYTHON))).encode(), NO_NESTING)

@@ -1,7 +1,6 @@
-// host EXCEPT: a host in Rust over the C interface, for run.py, as host.c. It uses no crates.
+// host EXCEPT: a host in Rust over the C interface, for run.py, like host.c. It uses no crates.
 //
-// Rust gives its threads small alternate stacks of their own, which the library has to leave as
-// they are.
+// Rust gives its threads small alternate stacks of their own, which the library must not change.
 
 use std::ffi::{c_char, c_int, c_ulong, CStr, CString};
 use std::io::{Read, Write};
@@ -196,7 +195,7 @@ fn check(right: bool, what: &str) {
     }
 }
 
-/// Whether it is OK; nothing but OK and the statuses of `others` may be.
+/// True for OK. Every other status must be one of `others`.
 fn ok(what: &str, status: c_int, others: &[c_int]) -> bool {
     if status != OK && !others.contains(&status) {
         fail(&format!("{what}: status {status}"));
@@ -261,8 +260,7 @@ fn attach(block: &str, delivery: u32) -> Handle {
     consumer
 }
 
-/// What producers and consumers share: lock 1, which one of them holds at a time, the zone, a
-/// counter.
+/// Uses what participants share: lock 1 with one owner at a time, the zone, a counter.
 fn share(participant: Handle) {
     SHARERS.fetch_add(1, SeqCst);
     if !STOP.load(SeqCst) {
@@ -365,8 +363,8 @@ fn produce(producer: Handle) -> u64 {
     written
 }
 
-/// Reads the next message of `consumer`, which has to be `id`: true. None in time: false. The stream
-/// has ended: None.
+/// Reads the next message of `consumer`, which must be `id`. Returns Some(true), Some(false) after
+/// a timeout, or None at the end of the stream.
 fn read(consumer: Handle, timeout: i64, id: u64, pause: u32) -> Option<bool> {
     unsafe {
         let mut slot: ReadSlot = std::mem::zeroed();

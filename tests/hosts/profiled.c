@@ -1,7 +1,7 @@
 /*
- * profiled: built with -pg, so that SIGPROF comes a hundred times a second of its processor time,
- * to a handler without SA_ONSTACK. It exchanges messages and diagnoses on two threads, and ends by
- * itself; its profile is gmon.out.
+ * profiled: built with -pg, so a handler without SA_ONSTACK gets SIGPROF a hundred times for each
+ * second of processor time. The program exchanges messages and diagnoses on two threads, and ends
+ * by itself. Its profile is gmon.out.
  */
 #include "host.h"
 
@@ -42,7 +42,7 @@ int main(void) {
         if (CHECK_EITHER(datablock_write(producer, 1, bytes, host_length(written), NULL),
                          DATABLOCK_OK, DATABLOCK_E_TIMEOUT) == DATABLOCK_OK) {
             written++;
-            continue; /* until the ring is full, and a write has waited */
+            continue; /* until the ring is full and a write has waited */
         }
         while (CHECK_EITHER(datablock_read_begin(consumer, 1, &slot), DATABLOCK_OK,
                             DATABLOCK_E_TIMEOUT) == DATABLOCK_OK) {

@@ -1,4 +1,4 @@
-"""Runs hosts of the library under signals, and looks after programs that may hang.
+"""Runs hosts of the library under signals, and ends programs that hang.
 
 run.py BUILD stress [--except SIGNALS] -- HOST...
     Sends every signal to the host for 5 seconds, or 60 with DATABLOCK_SOAK=1.
@@ -9,9 +9,9 @@ run.py BUILD exits [--only TEXT] -- PROGRAM
 run.py BUILD plain [--makes FILE] -- PROGRAM...
     Runs the program once, to a good end.
 
-Each program has a block directory of its own, which has to be empty when it has ended. A program
-that does not end in time has failed: run.py prints the stacks of its threads where gdb is
-installed, and ends it by its process id. With --need it exits with 77 where something is missing.
+Each program has a block directory of its own, which must be empty after its end. A program that
+does not end in time has failed. Then run.py prints the stacks of its threads, if gdb is installed,
+and kills it by its process id. With --need run.py exits with 77 if something is missing.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ import time
 SKIPPED = 77
 SOAK = os.environ.get("DATABLOCK_SOAK") == "1"
 RATE = 5000  # signals a second
-START = 60.0  # seconds that a host has for its start
-END = 60.0  # and for its end, on a loaded machine
-MOST = 10  # failed cases, after which no others are tried: each may take its whole time
+START = 60.0  # seconds for the start of a host
+END = 60.0  # seconds for its end on a loaded machine
+MOST = 10  # run.py stops after this number of failed cases, because each may take its whole time
 
 
 class Fault(Exception):
-    """What a program did wrong."""
+    """An error of a program."""
 
 
 def stacks(pid: int) -> str:
@@ -78,7 +78,7 @@ class Program:
         return self.printed.decode(errors="replace").splitlines()
 
     def read(self, deadline: float, until: bytes | None = None) -> bool:
-        """Reads what it prints until a line begins so, or until it has closed its output; False: not in time."""
+        """Reads the output up to a line with this beginning, or to the end. False: not in time."""
         assert self.process.stdout is not None
         while until is None or not any(line.startswith(until) for line in self.printed.splitlines()):
             left = deadline - time.monotonic()
@@ -104,10 +104,10 @@ class Program:
             self.process.stdin.write(b"stop\n")
             self.process.stdin.close()
         except BrokenPipeError:
-            pass  # its end says why
+            pass  # the program's end says why
 
     def end(self, seconds: float) -> int:
-        """Its exit code; a Fault when it has none in time."""
+        """The exit code; raises Fault if the program does not end in time."""
         self.read(time.monotonic() + seconds)
         try:
             return self.process.wait(timeout=5)
@@ -243,14 +243,14 @@ def exits(build: pathlib.Path, command: list[str], only: str) -> None:
             break
     if wrong:
         raise Fault(f"{len(wrong)} of {len(names)} ways failed: {', '.join(wrong)} (seed {seed})")
-    # A loaded machine may delay one of the many.
+    # A loaded machine may delay some of the runs.
     if len(slow) > rounds * len(names) // 20:
         raise Fault(f"took more than a second to end: {', '.join(slow)}")
     print(f"{rounds * len(names)} ends")
 
 
 def check_blocks(build: pathlib.Path, command: list[str], program: Program) -> None:
-    """What it left is valid, and the next producer takes it over without force."""
+    """Checks that the blocks are valid, and that a producer takes them over without force."""
     environment = {**os.environ, "DATABLOCK_DIR": str(program.directory)}
     for name in program.left():
         if name.endswith(".ctl"):

@@ -1,9 +1,10 @@
 /*
  * signaller PID SECONDS RATE EXCEPT TID...
  *
- * Sends every signal that a process may handle, but those of EXCEPT ("11 7"), RATE a second in all:
- * by turns to the process PID and to one of its threads TID. The signals of faults go to threads
- * only. Says how many it sent; ends with 1 when the process is gone before its time.
+ * Sends every signal that a process may handle, except those of EXCEPT ("11 7"), RATE a second in
+ * all. The signals go alternately to the process PID and to one of its threads TID. The signals of
+ * faults go to threads only. Prints the number of sent signals. Exits with 1 if the process ends
+ * too early.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -79,7 +80,7 @@ int main(int argc, char **argv) {
             time_t whole = (time_t)wait;
             nanosleep(&(struct timespec){whole, (long)((wait - (double)whole) * 1e9)}, NULL);
         } else if (wait < -0.01) {
-            next = now(); /* late by more than 10 ms: no burst to make up for it */
+            next = now(); /* more than 10 ms late: continue without a burst of missed signals */
         }
     }
     printf("%lu signals, %.0f a second\n", sent, (double)sent / (now() - begin));

@@ -1,6 +1,7 @@
 /*
- * What callgrind counts: claim and commit in write_messages, next and release in read_messages, with the inline functions or, compiled with -DEXPORTED, the exported ones.
- * In `total`, both sides know each other: one thread, one after the other, so that every run does the same.
+ * The program that callgrind counts: claim and commit in write_messages, next and release in
+ * read_messages. It uses the inline functions, or with -DEXPORTED the exported ones. One thread
+ * runs both sides alternately, so every run does the same.
  */
 #ifdef EXPORTED
 #include "datablock.h"
@@ -21,7 +22,7 @@ static void must(datablock_status status) {
     }
 }
 
-/* Called once a message: run.py counts the calls. */
+/* Called once for each message: run.py counts the calls. */
 __attribute__((noinline)) void counted(void) { __asm__ volatile(""); }
 
 __attribute__((noinline)) void write_messages(int count) {

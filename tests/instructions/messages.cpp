@@ -1,4 +1,4 @@
-/* As messages.c with the inline functions, by the transactions of datablock.hpp. */
+/* As messages.c with the inline functions, but with the transactions of datablock.hpp. */
 #include "datablock.hpp"
 
 #include <cstdio>
@@ -6,12 +6,12 @@
 
 using namespace datablock;
 
-/* Found by name. */
+/* callgrind finds these functions by name. */
 extern "C" void write_messages(Producer &producer, int count);
 extern "C" void read_messages(Consumer &consumer, int count);
 extern "C" void counted();
 
-/* Called once a message: run.py counts the calls. */
+/* Called once for each message: run.py counts the calls. */
 extern "C" __attribute__((noinline)) void counted() { __asm__ volatile(""); }
 
 extern "C" __attribute__((noinline)) void write_messages(Producer &producer, int count) {

@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
-"""Counts the instructions of a message with callgrind, and fails when they have grown by more than a tenth since they were recorded, or when a C++ transaction takes
-more than a few instructions beyond the inline functions that it consists of: a read also looks whether holds ended out of order wait to be let go of.
+"""Counts the instructions of a message with callgrind.
 
-The same compiler gives the same number for a read on every machine. A write's varies by a twentieth: what happens once in a turn, by the clock, is in it, or out of sight.
-recorded.json holds them by compiler version; `--record` writes those of this one. Usage: run.py BUILD [--record]
+The program fails in two cases: a count has grown by more than a tenth since it was recorded, or a
+C++ transaction takes more than a few instructions beyond its inline functions. (A read also checks
+for holds that ended out of order and wait for their release.)
+
+The same compiler gives the same number for a read on every machine. The number for a write varies
+by a twentieth, because callgrind may or may not see the work of a tick. recorded.json has the
+numbers for each compiler version. `--record` writes those of this compiler. Usage: run.py BUILD
+[--record]
 """
 
 import argparse
@@ -26,7 +31,8 @@ COUNTED = [("write_messages", "LOSSLESS"), *(("read_messages", delivery) for del
 COUNT = 10_000
 ATTEMPTS = 5
 GROWTH = 1.10
-SURCHARGE = {"write": 6, "read LOSSLESS": 10, "read ORDERED": 10, "read LATEST": 13}  # instructions; those of gcc 12 are 5, 9, 9, 12
+# instructions; those of gcc 12 are 5, 9, 9, 12
+SURCHARGE = {"write": 6, "read LOSSLESS": 10, "read ORDERED": 10, "read LATEST": 13}
 
 
 def command(*words, **options):
@@ -41,22 +47,29 @@ def compiled(build, way, into):
     if way == "transaction":
         compiler = [os.environ.get("CXX", "c++"), "-std=gnu++17", HERE / "messages.cpp"]
     else:
-        compiler = [os.environ.get("CC", "cc"), "-std=gnu11", *(["-DEXPORTED"] if way == "exported" else []), HERE / "messages.c"]
-    command(*compiler, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", program, f"-L{build}", "-ldatablock", f"-Wl,-rpath,{build}")
+        compiler = [os.environ.get("CC", "cc"), "-std=gnu11", *(["-DEXPORTED"] if way == "exported" else []),
+                    HERE / "messages.c"]
+    command(*compiler, "-O2", "-Wall", "-Wextra", "-Werror", f"-I{ROOT}/include", "-o", program, f"-L{build}",
+            "-ldatablock", f"-Wl,-rpath,{build}")
     return program
 
 
 def counted(program, function, delivery, directory, scratch):
-    """Instructions a message in one function and what it calls. A Go runtime preempts by signals, which callgrind does not like: it is told not to.
+    """The instructions of a message in one function and its callees.
 
-    Now and then a call goes into Go, where callgrind loses sight of it until the next batch. So the messages it has seen are counted: each ends with a call of counted(). On a
-    busy machine most of them may be out of sight, and it is done again.
+    The Go runtime preempts by signals, which disturb callgrind, so preemption is switched off.
+
+    Some calls enter Go. Then callgrind counts nothing until the next batch. So the program counts
+    the messages that callgrind has seen: each of them ends with a call of counted(). On a busy
+    machine callgrind may miss most of them, and the measurement is repeated.
     """
     profile = pathlib.Path(scratch) / "callgrind.out"
     for _ in range(ATTEMPTS):
-        output = command("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--compress-strings=no", f"--toggle-collect={function}",
+        output = command("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--compress-strings=no",
+                         f"--toggle-collect={function}",
                          program, directory, delivery, COUNT, env={**os.environ, "GODEBUG": "asyncpreemptoff=1"})
-        messages = sum(map(int, re.findall(r"^cfn=counted\n(?:c\w+=.*\n)*?calls=(\d+)", profile.read_text(), re.MULTILINE)))
+        messages = sum(
+            map(int, re.findall(r"^cfn=counted\n(?:c\w+=.*\n)*?calls=(\d+)", profile.read_text(), re.MULTILINE)))
         if COUNT / 2 < messages <= COUNT:
             return int(re.search(r"Collected : (\d+)", output)[1]) / messages
     sys.exit(f"{program} {delivery}: {messages} of {COUNT} messages were seen in {function}")
@@ -74,7 +87,8 @@ def main():
     recorded = json.loads(RECORDED.read_text()) if RECORDED.exists() else {}
     before = recorded.get(compiler, {})
     now, grown, costly = {}, [], []
-    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory(dir="/dev/shm", prefix="datablock-count-") as directory:
+    with tempfile.TemporaryDirectory() as scratch, tempfile.TemporaryDirectory(dir="/dev/shm",
+                                                                               prefix="datablock-count-") as directory:
         print(f"{compiler}\ninstructions a message         now  recorded")
         programs = {way: compiled(build, way, pathlib.Path(scratch)) for way in ("inline", "transaction", "exported")}
         for way, (function, delivery) in itertools.product(programs, COUNTED):
@@ -85,7 +99,8 @@ def main():
             most = math.inf if old is None else old * GROWTH
             surcharge = SURCHARGE[what] if way == "transaction" else math.inf
             now[key] = counted(programs[way], *of_what)
-            for _ in range(ATTEMPTS):  # a busy machine blurs the count: more looks by the clock, some of them out of sight
+            # A busy machine blurs the count: more clock reads, and callgrind misses some of them.
+            for _ in range(ATTEMPTS):
                 if now[key] <= most and now[key] <= beside + surcharge:
                     break
                 now[key] = min(now[key], counted(programs[way], *of_what))
@@ -102,9 +117,12 @@ def main():
         RECORDED.write_text(json.dumps(recorded, indent=2, sort_keys=True) + "\n")
         return
     if not before:
-        print(f"NOT COMPARED: nothing is recorded for this compiler. Record it on a tree that is known to be good: {HERE / 'run.py'} {build} --record")
+        print("NOT COMPARED: nothing is recorded for this compiler. Record it on a tree that is known to be good: "
+              f"{HERE / 'run.py'} {build} --record")
     if grown:
-        sys.exit(f"more than a tenth above what is recorded: {', '.join(grown)}. If that is worth it: {HERE / 'run.py'} {build} --record, and say why in the commit")
+        sys.exit(
+            f"more than a tenth above what is recorded: {', '.join(grown)}. If that is worth it: "
+            f"{HERE / 'run.py'} {build} --record, and say why in the commit")
 
 
 if __name__ == "__main__":

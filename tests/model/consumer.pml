@@ -1,10 +1,10 @@
-/* Consumers: docs/protocol.md section 3, attach and leave from section 4. */
+/* Consumers: docs/protocol.md section 3; attach and leave are in section 4. */
 
 #define NEWEST 0
 #define OLDEST 1
-#define AFTER(n) ((n) > N -> (n) - N : 0)	/* the oldest id still present when n is the next one */
+#define AFTER(n) ((n) > N -> (n) - N : 0)	/* the oldest id in the ring when n is the next one */
 
-/* After any store that moves a LOSSLESS cursor from o to cur. */
+/* Called after any store that moves a LOSSLESS cursor from o to cur. */
 inline lookAtProducer()
 {
 	if
@@ -15,7 +15,7 @@ inline lookAtProducer()
 	fi
 }
 
-/* The cursor of a LOSSLESS row moves by an exchange, followed by a look at producer_waiting. */
+/* The cursor of a LOSSLESS row moves by an exchange. A load of producer_waiting follows. */
 inline advance(target)
 {
 #ifdef LATE_CURSOR
@@ -26,7 +26,7 @@ inline advance(target)
 	lookAtProducer()
 }
 
-/* Consumer.Release of a pin: an exchange, followed by a look at producer_waiting. */
+/* Consumer.Release of a hazard pointer: an exchange. A load of producer_waiting follows. */
 inline unpin()
 {
 	atomic { pins[r] = 0; v = 0 };
@@ -38,7 +38,7 @@ inline unpin()
 	fi
 }
 
-/* From `commit`, which lags, to one past the newest id present. */
+/* Goes from `commit`, which lags, to one past the newest id in the ring. */
 inline walk()
 {
 	atomic { loadCommit(c) };
@@ -55,7 +55,8 @@ inline walk()
 #endif
 }
 
-/* OpenConsumer: row lock, complete cleaning of what was left there, identity, cursor, pins, mask bits. */
+/* OpenConsumer: liveness lease, complete cleaning of the row, identity, cursor, hazard pointers,
+ * mask bits. */
 inline attach()
 {
 	d_step { rowlock[r] == 0 && START_OK -> rowlock[r] = me };
@@ -77,7 +78,8 @@ inline attach()
 #define SET_ACTIVE maskP = maskP | BIT(r)
 #define SET_LOSSLESS maskL = maskL | BIT(r)
 
-/* Pin 3 to 5 of the entry v loaded after scan_epoch; jumps to `again` when it is not held. */
+/* Steps 3 to 5 of a hold, for the entry v that was loaded after scan_epoch. Jumps to `again` if the
+ * hold fails. */
 inline hold()
 {
 	pins[r] = SLOT(v) + 1;					/* Consumer.hold 3 */
@@ -95,15 +97,16 @@ inline hold()
 }
 
 #ifdef PAYLOAD
-#define READ_1 assert(w1[SLOT(v)] == TAG(v))	/* nothing torn is read */
+#define READ_1 assert(w1[SLOT(v)] == TAG(v))	/* no torn payload is read */
 #define READ_2 assert(w2[SLOT(v)] == TAG(v))
 #else
 #define READ_1 skip
 #define READ_2 skip
 #endif
 
-/* Consumer.wait: the first call arms, and the caller looks again; the second looks at the state (and when that says that
-   the block has ended, the caller once more at the entry), then it sleeps. Jumps to `again` or `leave`. */
+/* Consumer.wait. The first call arms the wait, and the caller polls again. The second call
+ * checks the state, then sleeps. If the state says that the block has ended, the caller polls
+ * the entry once more. Jumps to `again` or `leave`. */
 inline wait(enough)
 {
 	if
@@ -139,21 +142,23 @@ inline wait(enough)
 		};
 		if
 		:: !(asleep & BIT(r)) -> goto again
-		:: atomic { (asleep & BIT(r)) && TIMEOUT(BIT(r)) -> asleep = asleep & ~BIT(r); TOOK_TIMEOUT(BIT(r)); goto again }
+		:: atomic { (asleep & BIT(r)) && TIMEOUT(BIT(r)) -> asleep = asleep & ~BIT(r); TOOK_TIMEOUT(BIT(r));
+		           goto again }
 		:: atomic { NO_PRODUCER && (enough) -> asleep = asleep & ~BIT(r); goto leave }
 		fi
 	fi
 }
 
 #ifdef ALLOWANCE
-byte admitted;		/* checker: rows that may pin */
-#define ADMITTED assert(!admitted); admitted = BIT(r)	/* the producer is left a slot */
+byte admitted;		/* checker: rows that may hold by a hazard pointer */
+#define ADMITTED assert(!admitted); admitted = BIT(r)	/* a slot is left for the producer */
 #define NOT_ADMITTED admitted = admitted & ~BIT(r)
 #else
 #define NOT_ADMITTED skip
 #endif
 
-/* Consumer.Close: bits off, wake a waiting producer, identity, row lock. */
+/* Consumer.Close: clear the bits, wake a waiting producer, clear the identity, release the
+ * lease. */
 inline close()
 {
 #ifdef MUT_LEAVE_NO_WAKE
@@ -188,7 +193,8 @@ proctype Lossless(byte me; byte r; byte start)
 	attach();
 	if
 	:: start == NEWEST ->
-		/* Consumer.joinLatest: the bits first, so that whatever a producer publishes unaware of them is seen here. */
+		/* Consumer.joinLatest. The bits come first. So this load finds every message that a
+		 * producer publishes without having seen the bits. */
 		o = published[0];
 		SET_ACTIVE;
 #ifndef MUT_JOIN_BIT_LAST
@@ -232,18 +238,18 @@ again:
 				fi
 			:: TAG(v) > cur + 1 ->
 				v = 0;
-				assert(settling);	/* OVERRUN: a committed message is lost to a LOSSLESS reader */
+				assert(settling);	/* OVERRUN: a LOSSLESS reader loses a committed message */
 				goto jump
 			:: else -> v = 0;
 				if
 				:: ending ->
-					assert(cur == published[0]);	/* nothing committed is lost to a LOSSLESS reader */
+					assert(cur == published[0]);	/* a LOSSLESS reader loses no committed message */
 					if :: state[0] == SUPERSEDED -> told_end = 1 :: else fi;
 					goto leave
 				:: else -> goto nothing
 				fi
 			fi
-		:: jo ->				/* until the epoch is acknowledged: as ORDERED */
+		:: jo ->				/* as ORDERED until the epoch is acknowledged */
 			if
 			:: join_ack >= jo ->
 				jo = 0;
@@ -282,14 +288,14 @@ take:
 #endif
 	atomic {
 		READ_2;
-		assert((maskL & maskP & BIT(r)) && rowlock[r] == me)	/* nobody living is cleaned */
+		assert((maskL & maskP & BIT(r)) && rowlock[r] == me)	/* no living row is cleaned */
 	};
 taken:
 	v = 0;
 	advance(cur + 1);
 	goto again;
 
-jump:	/* Overtaken before the epoch was acknowledged: only the start moves. */
+jump:	/* The reader was overtaken before the acknowledgement: only its start moves. */
 	assert(!started);
 	walk();
 	atomic { c = AFTER(c) };
@@ -349,7 +355,7 @@ again:
 	cur++;
 	goto again;
 
-jump:	/* Overtaken: to the oldest present, and what lies between is reported as missed. */
+jump:	/* The reader was overtaken: it jumps to the oldest message and reports the others as missed. */
 	walk();
 	atomic { assert(AFTER(c) > cur); cur = AFTER(c); c = 0; goto again };
 
@@ -376,7 +382,7 @@ proctype Latest(byte me; byte r)
 #endif
 	SET_ACTIVE;
 #if defined(ALLOWANCE) && !defined(MUT_SPARE_CHECKED_FIRST)
-	/* There is room for one pin in all: NO_SPARE when another row is active too. */
+	/* One hazard pointer is allowed in all: NO_SPARE when another row is active too. */
 	atomic { if :: maskP & ~BIT(r) -> goto leave :: else -> ADMITTED fi };
 #endif
 
@@ -391,7 +397,7 @@ older:
 		:: c > cur -> scan_same = scan_same | BIT(r)	/* Consumer.hold 1 */
 		:: else -> c = 0;
 			if
-			:: ending -> assert(cur == published[0] || lost); goto leave	/* the newest was not missed */
+			:: ending -> assert(cur == published[0] || lost); goto leave	/* the newest message was not missed */
 			:: else -> goto nothing
 			fi
 		fi
@@ -410,7 +416,7 @@ older:
 		assert(TAG(v) > cur);			/* LATEST never goes back */
 		cur = TAG(v);
 #ifdef PAYLOAD
-		assert(pins[r] == SLOT(v) + 1 && (maskP & BIT(r)) && rowlock[r] == me)	/* nobody living is cleaned */
+		assert(pins[r] == SLOT(v) + 1 && (maskP & BIT(r)) && rowlock[r] == me)	/* no living row is cleaned */
 #endif
 	};
 	unpin();

@@ -1,4 +1,4 @@
-/* The protocol of docs/protocol.md as a model. run.py says which processes make up a configuration. */
+/* The protocol of docs/protocol.md as a model. run.py has the processes of each configuration. */
 #include "words.pml"
 #include "recovery.pml"
 #include "producer.pml"

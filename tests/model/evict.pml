@@ -1,4 +1,6 @@
-/* One consumer row, whose living owner an operator may evict (docs/protocol.md section 4): who may empty it, and whose it is then. Of the row there are its state, the incarnation, a bit and a pin. */
+/* One consumer row, whose living owner an operator may evict (docs/protocol.md section 4): which
+ * process may empty the row, and which one owns it then. The model of the row has the state, the
+ * generation, a mask bit and a hazard pointer. */
 
 #define FREE 0
 #define ATTACHING 1
@@ -6,10 +8,10 @@
 #define EVICTING 3
 
 byte rstate;
-byte rinc;               /* incarnation */
-bit  rbit;               /* the producer looks at this row */
+byte rinc;               /* generation (incarnation) */
+bit  rbit;               /* the producer reads this row */
 byte rpin;
-byte rlock, rclean;      /* the row's byte, and CLEANING: free, or the holder */
+byte rlock, rclean;      /* the lease, and CLEANING: free, or the holder */
 
 #ifdef MUT_EVICT_ONE_STATE
 #define MARK ATTACHING
@@ -25,7 +27,7 @@ inline drop(what)
 	fi
 }
 
-/* emptyRow: bits first, the state last. */
+/* emptyRow: the bits first, the state last. */
 inline emptyRow()
 {
 	rbit = 0;
@@ -33,14 +35,15 @@ inline emptyRow()
 	rstate = FREE
 }
 
-/* OpenConsumer, reads, Consumer.Close; some leave at once, some stay for a while. */
+/* OpenConsumer, reads, Consumer.Close. Some members leave at once, others stay for some reads. */
 proctype Member(byte me; byte reads)
 {
 	byte mine;
 
 	{
 	do
-	:: d_step { rlock == 0 -> rlock = me };		/* lockConsumerRow: its byte, and CLEANING with it until the row is clean and its own */
+	/* lockConsumerRow: the lease, and CLEANING as well until the row is clean and owned */
+	:: d_step { rlock == 0 -> rlock = me };
 #ifdef MUT_NEWCOMER_WITHOUT_CLEANING
 		break
 #else
@@ -61,13 +64,16 @@ proctype Member(byte me; byte reads)
 		rpin = me;				/* a hold */
 		atomic {
 			if
-			:: rstate == ACTIVE && rinc == mine -> assert(rbit && rpin == me)	/* nobody else has emptied it while it is one's own */
+			/* no other process has emptied the row while this member owns it */
+			:: rstate == ACTIVE && rinc == mine -> assert(rbit && rpin == me)
 			:: else -> reads = 0; goto fenced
 			fi;
 			reads--
 		};
 		if
-		:: rstate == ACTIVE && rinc == mine -> rpin = 0		/* endHold: only where the row is one's own; an evictor may come in between, and empties it again */
+		/* endHold: only if this member owns the row. An evictor may intervene; it empties the row
+		 * again. */
+		:: rstate == ACTIVE && rinc == mine -> rpin = 0
 		:: else -> goto fenced
 		fi
 	:: reads == 0 -> break
@@ -86,7 +92,7 @@ fenced:
 	}
 }
 
-/* repairer.evict, by force: the row of somebody who lives, or what an evictor that died has begun. */
+/* repairer.evict, by force: takes the row of a living owner, or continues after a dead evictor. */
 proctype Evictor(byte me)
 {
 	byte who;
@@ -94,7 +100,7 @@ proctype Evictor(byte me)
 	{
 	who = rinc;
 	if
-	:: rlock == 0 -> goto done			/* nobody has it: that is the cleaner's */
+	:: rlock == 0 -> goto done			/* no process owns it: the cleaner's task */
 	:: else
 	fi;
 #ifndef MUT_EVICT_WITHOUT_CLEANING
@@ -105,7 +111,7 @@ proctype Evictor(byte me)
 #endif
 #ifndef MUT_EVICT_ANYBODY
 	if
-	:: rinc != who -> goto done			/* another has come into the row */
+	:: rinc != who -> goto done			/* the row has a new owner */
 	:: else
 	fi;
 #endif
@@ -121,7 +127,7 @@ proctype Evictor(byte me)
 	};
 #endif
 #ifndef MUT_EVICT_WITHOUT_CLEANING
-	assert(rinc == who);				/* whoever is told FENCED is the one who was meant */
+	assert(rinc == who);				/* FENCED reaches the owner that was meant */
 #endif
 	emptyRow();
 done:
@@ -131,11 +137,12 @@ done:
 	}
 }
 
-/* cleanRow, of a row that nobody has: CLEANING, then the row's byte, which proves it. What anybody left is gone then. */
+/* cleanRow, of a row without an owner: CLEANING, then the lease, which is the proof. After that
+ * nothing is left in the row. */
 proctype RowCleaner(byte me)
 {
 	{
-	((dead | gone) & 6) == 6;			/* both members came and went */
+	((dead | gone) & 6) == 6;			/* both members have ended */
 	if
 	:: d_step { rclean == 0 -> rclean = me }
 	:: else -> goto done
@@ -145,7 +152,7 @@ proctype RowCleaner(byte me)
 	:: rstate != FREE || rbit || rpin -> emptyRow()
 	:: else
 	fi;
-	assert(rstate == FREE && !rbit && !rpin);	/* nothing that nobody has is left */
+	assert(rstate == FREE && !rbit && !rpin);	/* nothing is left in the row */
 done:
 	atomic { drop(rlock); drop(rclean); gone = gone | BIT(me) }
 	} unless {

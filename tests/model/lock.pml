@@ -1,16 +1,18 @@
-/* The locks that participants share (docs/protocol.md section 4): taken from the dead, and waited for. One lock, without rows: who is dead is what the kernel would say. */
+/* The locks that participants share (docs/protocol.md section 4): how a lock is taken from a dead
+ * owner, and how participants wait for a lock. There is one lock and there are no rows: the model
+ * knows which owner is dead, as the kernel does. */
 
 #define NOBODY 0
 #define ABANDONED 255
 
-byte word;               /* its owner's mark */
-bit  flagged;            /* the lowest bit of `sleepers`: somebody sleeps, or is about to */
+byte word;               /* the owner's token */
+bit  flagged;            /* the lowest bit of `sleepers`: a participant sleeps, or is about to */
 byte since;              /* the count above it: bit per process, as with `event` */
-byte queue;              /* asleep on `sleepers` */
+byte queue;              /* participants that sleep on `sleepers` */
 
-/* Known to the checker only. */
-byte inside;             /* who is between lock and unlock */
-bit  half;               /* what the lock protects is half changed */
+/* Only the checker uses these. */
+byte inside;             /* participants between lock and unlock */
+bit  half;               /* the protected data are half changed */
 
 /* tryLock */
 inline try()
@@ -32,7 +34,8 @@ inline try()
 	fi
 }
 
-/* leaveLock, which wakes whoever the flag stands for, and counts up, so that nobody who has set it goes to sleep any more. */
+/* leaveLock: wakes the participants that set the flag, and increments the count. A participant that
+ * has set the flag and does not sleep yet finds the count changed, and does not go to sleep. */
 inline leave(mark, to)
 {
 	atomic {
@@ -64,7 +67,7 @@ inline leave(mark, to)
 			};
 			if
 			:: found -> queue = 0
-			:: else		/* somebody else has counted up, and wakes */
+			:: else		/* another one has counted up, and wakes */
 			fi
 #endif
 		:: else
@@ -108,13 +111,14 @@ proctype Locker(byte me; byte rounds)
 			};
 			if
 			:: !(queue & BIT(me))
-			:: (queue & BIT(me)) && (overdue & BIT(me)) -> atomic { overdue = overdue & ~BIT(me); queue = queue & ~BIT(me) }
+			:: (queue & BIT(me)) &&
+			    (overdue & BIT(me)) -> atomic { overdue = overdue & ~BIT(me); queue = queue & ~BIT(me) }
 			fi;
 			try()
 		od;
 		atomic {
 			assert(inside == NOBODY || (dead & BIT(inside)));
-			assert(!half || owner != NOBODY);	/* told that it was abandoned */
+			assert(!half || owner != NOBODY);	/* it gets the status for an abandoned lock */
 			inside = me;
 			half = 1
 		};
@@ -125,11 +129,12 @@ proctype Locker(byte me; byte rounds)
 	od;
 	atomic { gone = gone | BIT(me) }
 	} unless {
-		atomic { kill?eval(me) -> d_step { dead = dead | BIT(me); overdue = 255; owner = 0; taken = 0; left = 0; found = 0; rounds = 0 } }
+		atomic { kill?eval(me) -> d_step { dead = dead | BIT(me); overdue = 255; owner = 0; taken = 0; left = 0;
+		                                  found = 0; rounds = 0 } }
 	}
 }
 
-/* abandonLocks, by who cleans the row of somebody dead. */
+/* abandonLocks, by the process that cleans a dead participant's row. */
 proctype LockCleaner(byte me; byte whose)
 {
 	bit left, found;

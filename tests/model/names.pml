@@ -1,8 +1,9 @@
-/* Who may write under a name: create, adopt, replace (docs/protocol.md section 4). Blocks without payloads. */
+/* Which producer may write under a name: create, take over (adopt), replace (docs/protocol.md
+ * section 4). The blocks have no payloads. */
 
 #define NONE 255
 #define OWNS 0		/* has block 0 already */
-#define OPEN 1		/* creates, or adopts when the producer is gone */
+#define OPEN 1		/* creates the block, or takes it over when the producer is gone */
 #define REPLACE 2	/* replaces with force */
 
 inline opened()
@@ -13,7 +14,8 @@ inline opened()
 	fi
 }
 
-/* fenceNext: FENCE on the entry that is published next; tried until it sticks on one that is still unpublished. */
+/* fenceNext: sets FENCE on the entry that is published next. Repeats until the flag is set on an
+ * entry that is not published yet. */
 inline fenceNext(x)
 {
 	do
@@ -36,7 +38,8 @@ inline fenceNext(x)
 	od
 }
 
-/* replaceBlock 2 and 3: the mark ends every later claim, the fence the one that is open; only then readers are sent away. */
+/* replaceBlock 2 and 3. The state makes every later claim fail. The fence makes the open claim
+ * fail. After both the readers get SUPERSEDED. */
 inline markAndFence(x)
 {
 #ifdef MUT_FENCE_BEFORE_MARK
@@ -67,7 +70,7 @@ proctype Opener(byte me; byte how; byte own; byte upto)
 find:
 	if
 	:: name == NONE ->
-		/* createBlock: linked into place without replacing. */
+		/* createBlock: links the new block into place, and does not replace an existing one. */
 		lock0[own] = me;
 		atomic {
 			if
@@ -82,7 +85,7 @@ find:
 		atomic { blk = own; opened(); know(); goto work }
 	:: else -> blk = name
 	fi;
-	/* An opener that finds row 0 held says so and is done; here it tries again, until something changes. */
+	/* An opener that finds row 0 held fails. Here it tries again until something changes. */
 	if
 #ifdef MUT_ADOPT_WITHOUT_LOCK
 	:: lock0[blk] == 0
@@ -93,11 +96,11 @@ find:
 	:: name != blk -> goto find
 	fi;
 	if
-	:: name != blk -> lock0[blk] = 0; goto find	/* looks again that the name still leads here */
+	:: name != blk -> lock0[blk] = 0; goto find	/* checks that the name still leads here */
 	:: else
 	fi;
 	if
-	:: state[blk] >= REPLACING -> lock0[blk] = 0; goto replace	/* begun by somebody who died: finish it */
+	:: state[blk] >= REPLACING -> lock0[blk] = 0; goto replace	/* begun by a dead replacer: finish it */
 	:: else
 	fi;
 	adopt();
@@ -126,7 +129,8 @@ again:
 #else
 	markAndFence(old);
 #endif
-	atomic { blk = name; name = own; turn++; order[own] = turn };	/* exchange; what was displaced is under the other name now */
+	/* the exchange: the displaced block has the other name now */
+	atomic { blk = name; name = own; turn++; order[own] = turn };
 	if
 	:: blk != old -> markAndFence(blk)
 	:: else

@@ -1,6 +1,7 @@
-/* The producer: docs/protocol.md section 2, and adoption from section 4. */
+/* The producer: docs/protocol.md section 2; take-over is in section 4. */
 
-/* block.wakeConsumers: what was published before is seen by every sleeper whose bit is not seen here. */
+/* block.wakeConsumers. A sleeper whose bit is not seen here sees every message that was published
+ * before. */
 inline wakeConsumers()
 {
 	if
@@ -9,7 +10,7 @@ inline wakeConsumers()
 	:: waiting -> event_same = 0; asleep = 0; waiting = 0
 #else
 	:: waiting ->
-		waiting = 0;		/* an exchange; the value taken is not needed, everybody is woken */
+		waiting = 0;		/* an exchange; its value is not needed, because every sleeper is woken */
 #ifndef MUT_WAKE_WITHOUT_EVENT
 		event_same = 0;
 #endif
@@ -20,7 +21,8 @@ inline wakeConsumers()
 	fi
 }
 
-/* Producer.waitForRoom: an event count on ctl_wake. The first call arms, and the caller looks again; the second sleeps. */
+/* Producer.waitForRoom: an event count on ctl_wake. The first call arms the wait, and the caller
+ * checks again. The second call sleeps. */
 inline waitForRoom(need)
 {
 	if
@@ -42,8 +44,8 @@ inline waitForRoom(need)
 	fi
 }
 
-/* Producer.gate: a rescan takes the LOSSLESS cursors, one load each. Clamped to `next` from above; a cursor below
-   next - N holds the producer whether clamped or not. */
+/* Producer.gate, the backpressure check. A rescan loads each LOSSLESS cursor once, and limits it to
+ * `next`. A cursor below next - N holds the producer with or without a lower limit. */
 #define SCAN_CURSOR(r) \
 	d_step { \
 		if \
@@ -52,7 +54,7 @@ inline waitForRoom(need)
 		fi \
 	}
 
-/* Producer.Claim 1. After a rescan that saw a new join_epoch, and only then, that epoch is acknowledged. */
+/* Producer.Claim 1. Only a rescan that has seen a new join_epoch acknowledges that epoch. */
 inline gate()
 {
 	do
@@ -105,8 +107,8 @@ inline gate()
 	od
 }
 
-/* Producer.refill: one scan of the pins, begun after the last retirement it serves. A freed slot is blanked: whoever
-   still reads it reads something torn. */
+/* Producer.refill: one hazard-pointer scan, begun after the last retirement that it serves. A freed
+ * slot is blanked, so a consumer that still reads it reads a torn payload. */
 #define SCAN_PIN(r) \
 	d_step { \
 		if \
@@ -174,16 +176,17 @@ inline hasSlot()
 #ifdef OVERBOOKED
 			waitForRoom(ANY)
 #else
-			assert(false)		/* readers that keep to their allowance starve the producer */
+			assert(false)		/* readers within their allowance starve the producer */
 #endif
 		fi
 	od
 }
 
-/* What a producer knows of the ring: its entries as it left them, or, with FENCE, to be looked at. */
+/* What a producer knows of the ring: each entry as the producer left it. FENCE in it means that the
+ * next claim has to load the entry. */
 #define KNOWN exp[next % N]
 
-/* newProducer: as they are. Spin makes one label twice of a loop that is inlined twice. */
+/* newProducer: loads all entries. (Spin would duplicate a label if the loop were inlined twice.) */
 inline know()
 {
 	d_step {
@@ -213,8 +216,9 @@ inline forget()
 	skip
 }
 
-/* Producer.Claim and lookAt: yields rem; jumps to `over` when the block is being replaced. The state is loaded after the entry is
-   remembered: a mark not seen here is followed by a fence that the compare-and-swap runs into. */
+/* Producer.Claim and lookAt. Sets rem. Jumps to `over` when the block is being replaced. The
+ * state is loaded after the entry is remembered. If this load does not see the replacer's state,
+ * the fence comes later, and the compare-and-swap fails on it. */
 inline remember()
 {
 #ifdef MUT_STATE_BEFORE_REMEMBER
@@ -239,7 +243,8 @@ inline remember()
 #endif
 }
 
-/* Producer.Commit: the compare-and-swap is the one publication; jumps to `refused` when it runs into a fence. */
+/* Producer.Commit. The compare-and-swap is the only publication. Jumps to `refused` when it finds a
+ * fence. */
 inline publish()
 {
 	do
@@ -257,7 +262,7 @@ inline publish()
 #endif
 #ifdef WITH_Opener
 			assert(BLK == current);		/* two producers never write */
-			assert(BLK || !told_end);	/* nothing is committed behind a reader that was told SUPERSEDED */
+			assert(BLK || !told_end);	/* nothing is committed after a reader got SUPERSEDED */
 #endif
 #ifdef MUT_REFILL_REUSES_SCAN
 			if
@@ -273,7 +278,7 @@ inline publish()
 		:: else -> rem = v; v = 0
 #else
 		:: v == (rem | LOST) && v != rem -> rem = v; v = 0
-		:: TAG(v) > next && v != rem -> assert(published[BLK] == next)	/* somebody else has used the id */
+		:: TAG(v) > next && v != rem -> assert(published[BLK] == next)	/* another producer has used the id */
 		:: (v & FENCE) && v != rem -> v = 0; KNOWN = KNOWN | FENCE; goto refused
 #endif
 		fi
@@ -281,7 +286,8 @@ inline publish()
 	od
 }
 
-/* adopt: entries are the truth, `commit` is a lower bound. (The epoch it counts up is not used by the exchange.) */
+/* adopt, the take-over. The entries are the truth, `commit` is a lower bound. (The producer epoch
+ * that adopt increments is not used by the exchange.) */
 inline adopt()
 {
 	d_step { retired = ALL; next = commit[BLK] };
@@ -319,12 +325,13 @@ inline adopt()
 #ifdef MUT_ADOPT_STORES_STATE
 	state[BLK] = READY
 #else
-	d_step { if :: state[BLK] == CLOSED -> state[BLK] = READY :: else fi }	/* compare-and-swap: a mark stays */
+	/* compare-and-swap: a replacer's state stays */
+	d_step { if :: state[BLK] == CLOSED -> state[BLK] = READY :: else fi }
 #endif
 }
 
 #ifdef WITH_Producer
-/* A block in the middle of its life: it holds the first N messages, and every other slot is retired. */
+/* A block in use: it contains the first N messages, and every other slot is retired. */
 inline givenBlock()
 {
 	byte z;
@@ -335,10 +342,11 @@ inline givenBlock()
 	published[0] = N; commit[0] = N; lock0[0] = 1
 }
 
-/* The claim that has ended may have been broken: the next one is another, and looks. */
+/* An operator may have broken the ended claim. The next claim is a new one, and loads the entry. */
 #define ABORTED KNOWN = KNOWN | FENCE
 
-/* Its producer (process 1, which holds row 0 from the start), or, when `after` names a process, the successor that adopts it once that process has died. */
+/* The producer: process 1 holds row 0 from the start. When `after` names a process, this is the
+ * successor that takes the block over after that process has died. */
 proctype Producer(byte me; byte after; byte upto)
 {
 	byte next, free, retired, slot, rem, minc, seen, j, k, m, v, exp[N];
@@ -366,7 +374,9 @@ proctype Producer(byte me; byte after; byte upto)
 		w1[slot] = next + 1;
 		if
 		:: w2[slot] = next + 1
-		:: atomic { ABORTS && !aborted -> aborted = 1; ABORTED; free = free | BIT(slot); slot = 0; rem = 0; goto unmark }	/* Producer.Abort */
+		/* Producer.Abort */
+		:: atomic { ABORTS && !aborted -> aborted = 1; ABORTED; free = free | BIT(slot); slot = 0; rem = 0;
+		           goto unmark }
 		fi;
 		publish();
 		atomic { next++; commit[0] = next };

@@ -1,7 +1,7 @@
 /* Cleaning and forced recovery: docs/protocol.md sections 1 and 4. */
 
-/* cleanRow: CLEANING, then the row lock (the proof of death), bits first and identity last. Locks are tried, never waited
-   for. Every step is idempotent. */
+/* cleanRow: CLEANING, then the liveness lease, which is the proof of death. The bits come first and
+ * the identity last. A cleaner tries locks and never waits for them. Every step is idempotent. */
 inline cleanRow(row)
 {
 	if
@@ -30,7 +30,8 @@ inline cleanRow(row)
 		fi;
 		cleaning[row] = 0
 	:: else ->
-		/* somebody is cleaning, or only looking: a producer looks again after its next bounded sleep */
+		/* Another process cleans the row or probes it. A producer checks again after its next
+		 * bounded sleep. */
 		if
 		:: PRODUCERS & BIT(me) -> overdue = overdue | 128
 		:: else
@@ -38,8 +39,8 @@ inline cleanRow(row)
 	fi
 }
 
-/* Producer.releaseDead: a held-up producer cleans the dead rows. Probing a living row changes nothing, so that is left
-   out while nobody has died. */
+/* Producer.releaseDead: a producer under backpressure cleans the dead rows. A probe of a living row
+ * changes nothing, so probes are left out until a participant has died. */
 #define RELEASE_DEAD(row) \
 	if \
 	:: dead && (maskP & BIT(row)) && rowlock[row] == 0 -> cleanRow(row) \
@@ -59,20 +60,22 @@ inline releaseDead()
 }
 
 #ifdef WITH_Cleaner
-/* cleanup_dead_consumers: goes through the rows that have an identity. `after` names the process it waits for, so that
-   what the last one leaves behind can be judged. */
+/* cleanup_dead_consumers: cleans the rows that have an identity. `after` names the process for
+ * whose end it waits, so that the check covers what that process left behind. */
 proctype Cleaner(byte me; byte row; byte after)
 {
 	bit leftover;
 
 	{
-	atomic { !after || ((dead | gone) & BIT(after)); leftover = (after && ((maskL | maskP) & BIT(row)) && !rowlock[row] && !cleaning[row]) };
+	atomic { !after || ((dead | gone) & BIT(after));
+	        leftover = (after && ((maskL | maskP) & BIT(row)) && !rowlock[row] && !cleaning[row]) };
 	if
 	:: status[row] -> cleanRow(row)
 	:: else
 	fi;
 	atomic {
-		/* what a dead row and a dead cleaner left is gone, unless somebody is at it now */
+		/* nothing is left of a dead row and a dead cleaner, unless a process works on the row
+		 * now */
 		assert(!leftover || rowlock[row] || cleaning[row] || !((maskL | maskP) & BIT(row)));
 		ENDS
 	}
@@ -83,8 +86,9 @@ proctype Cleaner(byte me; byte row; byte after)
 #endif
 
 #ifdef WITH_Prober
-/* probe of a row whose owner is dead, while cleaners come and go. The two bytes of a row are one range when the
-   cleaner holds both, and one question to the kernel tells that range from the owner's single byte. */
+/* A probe of a row whose owner is dead, while cleaners start and end. A cleaner holds both bytes
+ * of a row as one range. One query to the kernel distinguishes that range from the owner's
+ * single byte. */
 proctype Prober(byte row)
 {
 #ifdef MUT_PROBE_TWO_LOOKS
@@ -92,18 +96,19 @@ proctype Prober(byte row)
 	:: rowlock[row] ->
 		if
 		:: cleaning[row]
-		:: else -> assert(false)		/* the dead is called alive */
+		:: else -> assert(false)		/* a dead owner is reported as alive */
 		fi
 	:: else
 	fi
 #else
-	assert(!rowlock[row] || cleaning[row] == rowlock[row])	/* free, or being cleaned: never alive */
+	assert(!rowlock[row] || cleaning[row] == rowlock[row])	/* free, or being cleaned, but never alive */
 #endif
 }
 #endif
 
 #ifdef WITH_Resetter
-/* ForceResetSlot with force: of an open claim (repairer.fence), or of a committed message (repairer.discard). */
+/* ForceResetSlot with force, for an open claim (repairer.fence) or a committed message
+ * (repairer.discard). */
 proctype Resetter(byte me; bit fence)
 {
 	byte c, v;
@@ -116,7 +121,7 @@ proctype Resetter(byte me; bit fence)
 		:: c ->
 			v = ent[AT(0, c - 1)];
 			if
-			:: TAG(v) >= c -> break		/* published meanwhile */
+			:: TAG(v) >= c -> break		/* published in the meantime */
 			:: else ->
 				atomic {
 					if

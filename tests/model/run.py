@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Checks the protocol model exhaustively with Spin, then breaks it on purpose: every mutation has to be caught.
+"""Checks the protocol model exhaustively with Spin, then checks that Spin catches every mutation.
 
-Needs spin and gcc. README.md says what each configuration and each mutation is about.
+The program needs spin and gcc. README.md describes each configuration and each mutation.
 """
 
 import argparse
@@ -21,7 +21,7 @@ DEPTH = 1_000_000
 
 @dataclasses.dataclass
 class Config:
-    """Which processes run, with which constants; and the least number of states that a complete search must find."""
+    """The processes and constants, and the least number of states of a complete search."""
 
     name: str
     start: str
@@ -70,65 +70,88 @@ CONFIGS = [
            N=1, SPARE=2, ROWS=2, ALLOWANCE=1),
     config("late-cursor", 56_000, "run Producer(1,0,5); run Lossless(2,0,NEWEST)",
            N=2, SPARE=1, LATE_CURSOR=1, TIMEOUTS=1),
-    config("cleaners", 3_000_000, "run Producer(1,0,2); run Lossless(2,0,NEWEST); run Cleaner(3,0,0); run Cleaner(4,0,3); run Latest(5,0)",
+    config("cleaners", 3_000_000,
+           "run Producer(1,0,2); run Lossless(2,0,NEWEST); run Cleaner(3,0,0); run Cleaner(4,0,3); run Latest(5,0)",
            N=1, SPARE=2, DEATHS=2, KILLABLE=12, RELEASES=1, LEFTOVERS=1, START_OK="(me != 5 || ((dead | gone) & 4))"),
     config("cleaner", 190_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Cleaner(3,0,0)",
            N=1, SPARE=1, DEATHS=1, KILLABLE=4, RELEASES=1, LEFTOVERS=1),
-    # What a dead cleaner leaves of a dead row, the next one finishes.
+    # The next cleaner finishes what a dead cleaner has left of a dead row.
     config("cleaner-dies", 95, "status[0] = 2; maskL = 1; maskP = 1; run Cleaner(3,0,0); run Cleaner(4,0,3)",
            DEATHS=1, KILLABLE=8),
-    # A dead reader's pin, and a newcomer in its row that may pin nothing.
-    config("takes-over-row", 29_000, "dead = 4; overdue = 128; pins[0] = 2; maskP = 1; status[0] = 2; run Producer(1,0,3); run Lossless(3,0,NEWEST)",
+    # A dead reader's hazard pointer, and a new owner of the row that is allowed none.
+    config("takes-over-row", 29_000,
+           "dead = 4; overdue = 128; pins[0] = 2; maskP = 1; status[0] = 2; "
+           "run Producer(1,0,3); run Lossless(3,0,NEWEST)",
            N=1, SPARE=1, LEFTOVERS=1, OVERBOOKED=1, RELEASES=1),
     config("probe", 880, "status[0] = 2; run Cleaner(3,0,0); run Cleaner(4,0,0); run Prober(0)",
            DEATHS=1, KILLABLE=24),
-    config("reset", 480_000, "run Producer(1,0,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset", 480_000,
+           "run Producer(1,0,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=1, RESET=1),
-    config("reset-latest", 455_000, "run Producer(1,0,4); run Latest(3,0); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-latest", 455_000,
+           "run Producer(1,0,4); run Latest(3,0); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=2, RESET=1),
-    config("reset-ordered", 328_000, "run Producer(1,0,4); run Ordered(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-ordered", 328_000,
+           "run Producer(1,0,4); run Ordered(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=2, RESET=1),
-    config("reset-oldest", 3_300_000, "run Producer(1,0,4); run Lossless(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-oldest", 3_300_000,
+           "run Producer(1,0,4); run Lossless(3,0,OLDEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=2, RESET=1),
-    config("reset-restart", 33_000, "run Producer(1,0,4); run Producer(2,1,4); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("reset-restart", 33_000,
+           "run Producer(1,0,4); run Producer(2,1,4); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=1, RESET=1, ABORTS=1, DEATHS=1, KILLABLE=2, PRODUCERS=6),
     config("resets", 1_700_000, "run Producer(1,0,3); run Lossless(3,0,NEWEST); run Resetter(4,1); run Resetter(5,0)",
            N=2, SPARE=1, RESET=1),
     config("resets-of-claims", 1_700_000, "run Producer(1,0,2); run Latest(3,0); run Resetter(4,1); run Resetter(5,1)",
            N=1, SPARE=2, RESET=1),
-    config("resetter-dies", 350_000, "run Producer(1,0,3); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+    config("resetter-dies", 350_000,
+           "run Producer(1,0,3); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
            N=2, SPARE=1, RESET=1, DEATHS=1, KILLABLE=16),
     config("create", 21_000, "name = NONE; run Opener(1,OPEN,1,1); run Opener(2,OPEN,2,2); run Opener(3,OPEN,0,2)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=14, PRODUCERS=14),
-    config("replace", 84_000, "ent[0] = FENCE; order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Opener(3,OPEN,2,1)",
+    config("replace", 84_000,
+           "ent[0] = FENCE; order[0] = 1; turn = 1; lock0[0] = 1; "
+           "run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Opener(3,OPEN,2,1)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
-    config("replace-reader", 210_000, "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Lossless(4,0,NEWEST)",
+    config("replace-reader", 210_000,
+           "order[0] = 1; turn = 1; lock0[0] = 1; "
+           "run Opener(1,OWNS,0,2); run Opener(2,REPLACE,1,1); run Lossless(4,0,NEWEST)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=4, PRODUCERS=6),
-    config("replace-twice", 350_000, "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
+    config("replace-twice", 350_000,
+           "order[0] = 1; turn = 1; run Opener(1,REPLACE,1,1); run Opener(2,REPLACE,2,1); run Opener(3,OPEN,3,1)",
            N=2, NBLK=4, DEATHS=1, KILLABLE=6, PRODUCERS=14),
-    # Locks that participants share: three who want one, one of whom may die at any step, and somebody who cleans up after it.
+    # Locks that participants share: three participants want one lock, one of them may die at any
+    # step, and a cleaner cleans up after it.
     config("lock", 2_700_000, "run Locker(1,2); run Locker(2,2); run Locker(3,1); run LockCleaner(4,1)",
            DEATHS=1, KILLABLE=2),
     config("lock-waits", 820_000, "run Locker(1,3); run Locker(2,2); run Locker(3,1)"),
-    # A row whose owner is evicted while it lives, twice, by operators who may die; somebody comes into the row afterwards, and one cleans it in the end.
+    # Two operators, which may die, evict the living owner of a row. A new owner takes the row
+    # afterwards, and a cleaner cleans it in the end.
     config("evict", 155_000, "run Member(1,2); run Member(2,2); run Evictor(3); run Evictor(4); run RowCleaner(5)",
            DEATHS=1, KILLABLE=30),
     # The same with more messages, deaths and readers at once.
-    config("large-lossless", 3_000_000, "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
+    config("large-lossless", 3_000_000,
+           "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
            N=2, SPARE=1, DEATHS=3, KILLABLE=14, PRODUCERS=22, ABORTS=1, RELEASES=1),
     config("large-join-oldest", 4_100_000, "run Producer(1,0,6); run Producer(2,1,6); run Lossless(3,0,OLDEST)", True,
            N=2, SPARE=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
-    config("large-deliveries", 117_000_000, "run Producer(1,0,3); run Producer(2,1,3); run Lossless(3,0,NEWEST); run Latest(4,1)", True,
+    config("large-deliveries", 117_000_000,
+           "run Producer(1,0,3); run Producer(2,1,3); run Lossless(3,0,NEWEST); run Latest(4,1)", True,
            N=1, SPARE=2, ROWS=2, DEATHS=1, KILLABLE=2, PRODUCERS=6),
     config("large-reader-dies", 6_200_000, "run Producer(1,0,3); run Lossless(2,0,NEWEST); run Latest(3,1)", True,
            N=1, SPARE=2, ROWS=2, DEATHS=1, KILLABLE=12, RELEASES=1),
-    config("large-reset", 16_000_000, "run Producer(1,0,4); run Producer(2,1,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi", True,
+    config("large-reset", 16_000_000,
+           "run Producer(1,0,4); run Producer(2,1,4); run Lossless(3,0,NEWEST); "
+           "if :: run Resetter(4,1) :: run Resetter(4,0) fi", True,
            N=2, SPARE=1, RESET=1, DEATHS=1, KILLABLE=2, PRODUCERS=6),
-    config("large-replace", 6_000_000, "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,1); run Opener(2,REPLACE,1,1); run Opener(3,REPLACE,2,1); run Opener(4,OPEN,3,1)", True,
+    config("large-replace", 6_000_000,
+           "order[0] = 1; turn = 1; lock0[0] = 1; run Opener(1,OWNS,0,1); "
+           "run Opener(2,REPLACE,1,1); run Opener(3,REPLACE,2,1); run Opener(4,OPEN,3,1)", True,
            N=2, NBLK=4, DEATHS=2, KILLABLE=14, PRODUCERS=30),
 ]
 
-# What Spin says of a violated property: an assertion by its text, a process that waits for ever by its end state.
+# How Spin reports a violated property: an assertion by its text, a process that waits for ever by
+# its end state.
 TORN = "w2["
 OVERRUN = "settling"
 WRONG_START = "c>=o"
@@ -146,7 +169,7 @@ ANOTHER = "rinc==who"
 TAKEN_AWAY = "violated left"
 UNTOLD = "half"
 
-# Mutation, the configuration that catches it, and as what.
+# The mutation, the configuration that catches it, and the reported violation.
 MUTATIONS = [
     ("REFILL_NO_PIN_CHECK", "latest", TORN),
     ("REFILL_REUSES_SCAN", "latest-1", TORN),
@@ -216,7 +239,10 @@ class Result:
 
 
 def source(cfg, mutation, out):
-    """Writes the preprocessed model: spin would hand the constants to a shell, and they hold parentheses."""
+    """Writes the preprocessed model.
+
+    spin would pass the constants to a shell, and they contain parentheses.
+    """
     defines = dict(cfg.defines)
     defines["START"] = cfg.start
     for proctype in set(re.findall(r"run (\w+)", cfg.start)):
@@ -240,8 +266,10 @@ def check(cfg, mutation, workdir, memory):
     made = subprocess.run(["spin", "-a", "model.pml"], cwd=where, capture_output=True, text=True)
     if made.returncode or not (where / "pan.c").exists() or "Error" in made.stdout:
         return Result(failure="spin: " + (made.stdout + made.stderr).strip()[:300])
-    # No reduction: it does not know rendezvous in escapes. A mutant stops early, so its compile time is what counts.
-    cc = ["gcc", "-O2" if (cfg.large or cfg.floor > 500_000) and not mutation else "-O0", "-w", "-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={memory}"]
+    # No partial-order reduction: it does not support rendezvous in escapes. A mutant stops early,
+    # so its compile time matters most.
+    cc = ["gcc", "-O2" if (cfg.large or cfg.floor > 500_000) and not mutation else "-O0", "-w", "-DSAFETY", "-DNOCLAIM",
+          "-DNOREDUCE", f"-DMEMLIM={memory}"]
     if cfg.large:
         cc.append("-DCOLLAPSE")
     built = subprocess.run(cc + ["-o", "pan", "pan.c"], cwd=where, capture_output=True, text=True)
@@ -294,7 +322,7 @@ def main():
     workdir = a.workdir.resolve()
 
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        # The longest first.
+        # The longest searches come first.
         order = sorted(configs, key=lambda c: (c.large, c.floor), reverse=True)
         runs = {c.name: pool.submit(check, c, None, workdir, memory) for c in order}
         mutants = [(m, c, as_what, pool.submit(check, c, m, workdir, memory)) for m, c, as_what in mutations]
@@ -310,7 +338,8 @@ def main():
             if not verdict and r.states < c.floor:
                 verdict = "fewer states than the floor: the model got weaker"
             passed, failed = (passed, failed + 1) if verdict else (passed + 1, failed)
-            print(f"{c.name:<20}{r.states:>11}{c.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {verdict or 'holds'}", flush=True)
+            print(f"{c.name:<20}{r.states:>11}{c.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {verdict or 'holds'}",
+                  flush=True)
 
         if mutants:
             print(f"\n{'mutation':<26}{'configuration':<20}{'depth':>8}{'time':>8}  caught by")
@@ -318,7 +347,8 @@ def main():
             r = run.result()
             caught = as_what in r.violated and not r.failure
             passed, failed = (passed + 1, failed) if caught else (passed, failed + 1)
-            print(f"{name:<26}{c.name:<20}{r.depth:>8}{r.seconds:>7.1f}s  {r.violated if caught else 'NOT CAUGHT ' + r.failure + r.violated}", flush=True)
+            said = r.violated if caught else "NOT CAUGHT " + r.failure + r.violated
+            print(f"{name:<26}{c.name:<20}{r.depth:>8}{r.seconds:>7.1f}s  {said}", flush=True)
 
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0

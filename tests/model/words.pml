@@ -1,9 +1,10 @@
 /*
- * What the participants share, how they die, and what the checker alone knows.
+ * What the participants share, how they die, and what only the checker uses.
  *
- * One step is one hardware access or one system call. `atomic` and `d_step` only join such an access with the private
- * computation around it, or stand for what the hardware or the kernel does indivisibly: compare-and-swap, exchange,
- * and/or, fetch-and-add, futex wait (compare and enqueue), wake all, a lock call, a rename.
+ * One step is one hardware access or one system call. `atomic` and `d_step` only join such an
+ * access with the private computation around it, or stand for an indivisible step of the hardware
+ * or the kernel: compare-and-swap, exchange, and/or, fetch-and-add, futex wait (compare and
+ * enqueue), wake all, a lock call, a rename.
  */
 
 #ifndef N
@@ -41,7 +42,8 @@
 #define SLOTS (N + SPARE)
 #define ALL ((1 << SLOTS) - 1)
 
-/* A ring entry: LOST, FENCE, tag (id + 1, 0 = empty), slot. Three bits of tag are enough for seven messages. */
+/* A ring entry: LOST, FENCE, tag (id + 1, 0 = empty), slot. Three bits of tag are enough for
+ * seven messages. */
 #define ENTRY(id, slot) ((((id) + 1) << 3) | (slot))
 #define FENCE 64
 #define LOST 128
@@ -57,9 +59,10 @@
 #define ANY 255
 
 /*
- * The counters `event`, `ctl_wake` and `scan_epoch` are only ever compared with an earlier load of the same counter. So
- * each is modelled by what the comparison yields: loading it sets the loader's bit, counting it up clears every bit, and
- * "still the same" is "my bit is still set". That is exact as long as the counter does not wrap around in between.
+ * The counters `event`, `ctl_wake` and `scan_epoch` are only compared with an earlier load of the
+ * same counter. So the model has the result of the comparison: a load sets the loader's bit, an
+ * increment clears every bit, and an unchanged counter is a bit that is still set. That is exact as
+ * long as the counter does not wrap completely in between.
  */
 
 /* The data file. */
@@ -69,7 +72,7 @@ byte commit[NBLK];
 byte scan_same;          /* scan_epoch, bit per row */
 byte event_same;         /* event, bit per row */
 byte pw;                 /* producer_waiting */
-byte w1[SLOTS];          /* a payload in two halves; each holds the id + 1 of what was written there */
+byte w1[SLOTS];          /* a payload in two halves; each holds the id + 1 of the message written there */
 byte w2[SLOTS];
 byte claimed;            /* claim line: id + 1, 0 = none */
 
@@ -77,9 +80,9 @@ byte claimed;            /* claim line: id + 1, 0 = none */
 byte cursor[ROWS];
 byte pins[ROWS];
 byte maskL;              /* rows with a LOSSLESS reader */
-byte maskP;              /* active rows: those whose pins a refill looks at */
+byte maskP;              /* active rows: a refill reads their hazard pointers */
 byte waiting;            /* bit per row */
-byte status[ROWS];       /* identity: 0 is none, else the participant */
+byte status[ROWS];       /* identity: the participant, 0 = none */
 byte join_epoch;
 byte join_ack;
 bit  ctl_same;           /* ctl_wake */
@@ -92,25 +95,26 @@ byte asleep;             /* rows queued on `event` */
 bit  pasleep;            /* the producer queued on `ctl_wake` */
 
 #ifdef WITH_Opener
-byte name;		/* the block the name leads to */
+byte name;		/* the block that the name leads to */
 byte replacing[NBLK];	/* lock: this block is being displaced */
-byte turn;		/* checker: counts who got the name */
+byte turn;		/* checker: counts the blocks that got the name */
 byte order[NBLK];
 byte current;		/* checker: the newest block whose open has returned */
 #endif
 
-/* Known to the checker only; the protocol reads them nowhere, except to decide that a run is over. */
-byte published[NBLK];    /* how many messages were published: the next id */
+/* Only the checker uses these. The protocol reads them only to decide that a run is over. */
+byte published[NBLK];    /* number of published messages: the next id */
 byte dead;               /* bit per process */
 byte gone;               /* bit per process that ended by itself */
-byte lost;               /* bit per id: given up by an operator */
-bit  broken;             /* an operator was told that the open claim is broken */
-bit  told_end;           /* a LOSSLESS reader was told SUPERSEDED */
+byte lost;               /* bit per id: an operator has discarded it */
+bit  broken;             /* an operator's reset of the open claim has returned */
+bit  told_end;           /* a LOSSLESS reader got SUPERSEDED */
 
 /*
- * Bounded sleeps are the recovery path after a death, so a sleep ends by its bound at most once for each death (`overdue`:
- * bit per row, bit 7 for the producer). Any other wake-up has to come from somebody living; one that does not come leaves
- * a process that waits for ever, which Spin reports as an invalid end state.
+ * Bounded sleeps are the recovery path after a death. So a sleep ends by its bound at most once for
+ * each death (`overdue`: bit per row, bit 7 for the producer). Every other wake-up has to come from
+ * a living process. A missing wake-up leaves a process that waits for ever, which Spin reports as
+ * an invalid end state.
  */
 byte overdue;
 #ifdef TIMEOUTS
@@ -125,9 +129,10 @@ byte overdue;
 #define NO_PRODUCER ((PRODUCERS & ~(dead | gone)) == 0)
 
 /*
- * A plain store may become visible late. `commit` holds what was stored; a load by another process yields that or
- * anything it held before, so it may lag without limit and even step back. Only who owns row 0's lock after the writer's
- * death loads the exact value: the kernel drops the lock after the writer's memory has settled.
+ * A plain store may become visible late. `commit` holds the stored value. A load by another process
+ * yields this value or any earlier one, so it may lag without limit and even step back. Only the
+ * owner of row 0's lease after the writer's death loads the exact value: the kernel releases the
+ * lease after the writer's memory has settled.
  */
 inline loadCommit(x)
 {
@@ -138,19 +143,21 @@ inline loadCommit(x)
 	od
 }
 
-/* Death at any step. Memory stops changing first, then the kernel drops the locks. */
+/* Death at any step. Memory stops changing first, then the kernel releases the locks. */
 chan kill = [0] of { byte };
 
 #define DROP(lock) if :: lock == me -> lock = 0 :: else fi
 #if ROWS > 2
-#define DROP_ROWS DROP(rowlock[0]); DROP(rowlock[1]); DROP(rowlock[2]); DROP(cleaning[0]); DROP(cleaning[1]); DROP(cleaning[2])
+#define DROP_ROWS DROP(rowlock[0]); DROP(rowlock[1]); DROP(rowlock[2]); \
+	DROP(cleaning[0]); DROP(cleaning[1]); DROP(cleaning[2])
 #elif ROWS > 1
 #define DROP_ROWS DROP(rowlock[0]); DROP(rowlock[1]); DROP(cleaning[0]); DROP(cleaning[1])
 #else
 #define DROP_ROWS DROP(rowlock[0]); DROP(cleaning[0])
 #endif
 #ifdef WITH_Opener
-#define DROP_BLOCKS DROP(lock0[0]); DROP(lock0[1]); DROP(lock0[2]); DROP(lock0[3]); DROP(replacing[0]); DROP(replacing[1]); DROP(replacing[2]); DROP(replacing[3])
+#define DROP_BLOCKS DROP(lock0[0]); DROP(lock0[1]); DROP(lock0[2]); DROP(lock0[3]); \
+	DROP(replacing[0]); DROP(replacing[1]); DROP(replacing[2]); DROP(replacing[3])
 #else
 #define DROP_BLOCKS DROP(lock0[0])
 #endif
@@ -201,7 +208,7 @@ end3:	if KILL_ONE fi;
 #define LATE_CURSOR
 #endif
 #ifdef LATE_CURSOR
-/* What a cursor stored plainly would do: become visible when it pleases. */
+/* A cursor that is stored plainly: it becomes visible at any later time. */
 byte late[ROWS];         /* value + 1, 0 = nothing pending */
 active proctype Memory()
 {
@@ -220,7 +227,7 @@ end:	do
 #define BLK 0
 #endif
 
-/* Consumer.Close, cleanRow: a look at producer_waiting after a store that may let the producer go on. */
+/* Consumer.Close, cleanRow: checks producer_waiting after a store that may end backpressure. */
 inline wakeProducer()
 {
 	if
@@ -229,5 +236,5 @@ inline wakeProducer()
 	fi
 }
 
-/* Adoption, close and reset bump and wake whatever the mask says. */
+/* Take-over, close and reset increment the event count and wake, independently of the mask. */
 inline wakeAlways() { event_same = 0; asleep = 0 }

@@ -19,14 +19,16 @@ var (
 	heading  = []string{"C", "C++", "Go", "Python"}
 )
 
-// language is what one language has: what the reference has to name, and what else it may name.
+// language has the names of one language: those that the reference must have, and those that it may
+// have.
 type language struct {
 	required, known map[string]bool
 	parameters      map[string][]string
 	fields          bool
 }
 
-// knows reports whether there is such a name. A field of C is named with its struct, and the headers are not read that closely.
+// knows reports whether the language has this name. The reference names a field of C with its
+// struct; the test does not read the headers in such detail.
 func (l *language) knows(name string) bool {
 	of, field, isField := strings.Cut(name, ".")
 	return l.known[name] || isField && l.fields && l.known[of] && l.known[field]
@@ -38,13 +40,14 @@ func languages(t *testing.T) map[string]*language {
 	goNames, goMembers := exported(t)
 	inC := union(c.functions)
 	for name := range c.functions {
-		if strings.HasPrefix(name, "datablock_inline_") { // what the inline functions consist of
+		if strings.HasPrefix(name, "datablock_inline_") { // the parts of the inline functions
 			delete(inC, name)
 		}
 	}
 	inCPP := union(cpp.functions, cpp.types)
 	for name := range declared(t, "*_schema.h", "*_schema.hpp").constants {
-		if strings.HasPrefix(name, "DATABLOCK_SCHEMA_") || strings.HasPrefix(name, "DATABLOCK_HPP_") { // what the macros consist of
+		// the parts of the macros
+		if strings.HasPrefix(name, "DATABLOCK_SCHEMA_") || strings.HasPrefix(name, "DATABLOCK_HPP_") {
 			continue
 		}
 		if c.constants[name] {
@@ -66,7 +69,8 @@ func TestTheReferenceNamesEveryPublicNameAndNoOther(t *testing.T) {
 	for name, l := range languages(t) {
 		t.Run(name, func(t *testing.T) {
 			if len(l.required) < 50 {
-				t.Fatalf("only %d public names were found: are they still written as this test looks for them?", len(l.required))
+				t.Fatalf("only %d public names were found: are they still written as this test looks for them?",
+					len(l.required))
 			}
 			missing := union(l.required)
 			for _, span := range named[name] {
@@ -96,14 +100,16 @@ func TestTheFunctionsOfCThatPagesNameExist(t *testing.T) {
 	c := declared(t, "*.h", "*.hpp")
 	for _, page := range []string{reference, "docs/choosing.md", "docs/getting-started.md", "README.md"} {
 		for _, name := range ofC.FindAllString(read(t, page), -1) {
-			if !c.words[name] && name != "datablock_ctypes" && !strings.HasSuffix(name, "_") && !strings.HasSuffix(name, ".h") {
+			if !c.words[name] && name != "datablock_ctypes" && !strings.HasSuffix(name, "_") &&
+				!strings.HasSuffix(name, ".h") {
 				t.Errorf("%s names %s, which no header has", page, name)
 			}
 		}
 	}
 }
 
-// namesIn are the code spans of each language's columns, in the tables whose heading names languages.
+// namesIn returns the code spans in the column of each language, from the tables whose heading
+// names languages.
 func namesIn(t *testing.T, page string) map[string][]string {
 	t.Helper()
 	named := map[string][]string{}

@@ -14,9 +14,11 @@ import (
 	"datablock"
 )
 
-var policies = map[string]datablock.Policy{"SINGLE": datablock.Single, "DOUBLE_BUFFER": datablock.DoubleBuffer, "RING": datablock.Ring}
+var policies = map[string]datablock.Policy{"SINGLE": datablock.Single, "DOUBLE_BUFFER": datablock.DoubleBuffer,
+	"RING": datablock.Ring}
 
-// made makes the block, and returns what `datablock-admin list` shows of it, the sizes and the modes of its two files.
+// made creates the block. It returns the output of `datablock-admin list` for the block, and the
+// sizes and modes of the two files.
 func made(t *testing.T, config datablock.Config) (info datablock.BlockInfo, sizes, modes [2]string) {
 	t.Helper()
 	config.Directory = t.TempDir()
@@ -37,7 +39,7 @@ func made(t *testing.T, config datablock.Config) (info datablock.BlockInfo, size
 	return blocks[0], sizes, modes
 }
 
-// table is the one of docs/choosing.md with that heading, row by row.
+// table returns the rows of the table with that heading in docs/choosing.md.
 func table(t *testing.T, heading string) [][]string {
 	t.Helper()
 	_, after, found := strings.Cut(read(t, "docs/choosing.md"), heading+"\n")
@@ -65,12 +67,15 @@ func number(t *testing.T, text string) uint64 {
 }
 
 func TestBlocksTakeTheMemoryThatThePageSays(t *testing.T) {
-	for _, row := range table(t, "| policy | `slot_size` | `slot_count` | `consumer_limit` | `spare_slots` | data file | control file |") {
+	for _, row := range table(t,
+		"| policy | `slot_size` | `slot_count` | `consumer_limit` | `spare_slots` | data file | control file |") {
 		t.Run(strings.Join(row[:4], "_"), func(t *testing.T) {
 			config := datablock.DefaultConfig(policies[row[0]])
-			config.SlotSize, config.SlotCount, config.ConsumerLimit = number(t, row[1]), uint32(number(t, row[2])), uint32(number(t, row[3]))
+			config.SlotSize, config.SlotCount, config.ConsumerLimit = number(t, row[1]), uint32(number(t, row[2])),
+				uint32(number(t, row[3]))
 			info, sizes, _ := made(t, config)
-			assert.Equal(t, row[4:], []string{fmt.Sprint(info.SpareSlots), sizes[0], sizes[1]}, "spare slots, data file, control file")
+			assert.Equal(t, row[4:], []string{fmt.Sprint(info.SpareSlots), sizes[0], sizes[1]},
+				"spare slots, data file, control file")
 		})
 	}
 }
@@ -80,7 +85,8 @@ func TestTheFormulaOfThePageIsTheLibrarys(t *testing.T) {
 	schema, err := datablock.ParseSchema("schema Long 1.0.0 { a: u8[4096]; b: u64[100]; }")
 	require.NoError(t, err)
 	for _, c := range []datablock.Config{
-		{SlotSize: 1}, {SlotSize: 4000, Alignment: 4096, SlotCount: 600, ZoneSize: 5000}, {SlotSize: 100000, ConsumerLimit: 40, SpareSlots: 3}, {Schema: schema, SlotCount: 1000},
+		{SlotSize: 1}, {SlotSize: 4000, Alignment: 4096, SlotCount: 600, ZoneSize: 5000},
+		{SlotSize: 100000, ConsumerLimit: 40, SpareSlots: 3}, {Schema: schema, SlotCount: 1000},
 	} {
 		text := uint64(0)
 		if c.Schema != nil {
@@ -122,7 +128,8 @@ func TestPoliciesHaveTheDefaultsThatThePageSays(t *testing.T) {
 			_, participants, err := datablock.ReadMetrics("block", config.Directory)
 			require.NoError(t, err)
 			require.Len(t, participants, 2)
-			lossless, err := datablock.OpenConsumer("block", datablock.ConsumerOptions{Directory: config.Directory, Delivery: datablock.Lossless})
+			lossless, err := datablock.OpenConsumer("block",
+				datablock.ConsumerOptions{Directory: config.Directory, Delivery: datablock.Lossless})
 			verdict := "allowed"
 			if err != nil {
 				require.ErrorIs(t, err, datablock.ErrInvalid)
@@ -131,7 +138,8 @@ func TestPoliciesHaveTheDefaultsThatThePageSays(t *testing.T) {
 				defer lossless.Close()
 			}
 			kept, _, _ := strings.Cut(row[1], ",")
-			assert.Equal(t, []string{kept, row[2], row[3]}, []string{fmt.Sprint(blocks[0].SlotCount), datablock.Delivery(participants[1].Delivery).String(), verdict})
+			assert.Equal(t, []string{kept, row[2], row[3]}, []string{fmt.Sprint(blocks[0].SlotCount),
+				datablock.Delivery(participants[1].Delivery).String(), verdict})
 		})
 	}
 }

@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// header is what a header declares to its users: functions, types and constants by their names below namespace datablock, "recovery::metrics", "Producer::write".
+// header has the names that a header declares to its users: functions, types and constants below
+// namespace datablock, such as "recovery::metrics" and "Producer::write".
 type header struct {
 	functions map[string]bool
 	types     map[string]bool
@@ -32,7 +33,7 @@ var (
 	called      = regexp.MustCompile(`([~\w:]*\w)\(`)
 )
 
-// declared reads public headers. It knows as much of C++ as they use.
+// declared reads public headers. It understands the part of C++ that they use.
 func declared(t *testing.T, patterns ...string) *header {
 	t.Helper()
 	h := &header{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
@@ -70,7 +71,8 @@ type scanner struct {
 	at   int
 }
 
-// declarations reads what stands in a namespace, or in a class with that access at first, up to the closing brace. What is not visible outside is passed over.
+// declarations reads the contents of a namespace or a class up to the closing brace. `access` is
+// the initial access of the class. Names that are not visible outside are skipped.
 func (s *scanner) declarations(prefix string, reachable bool, access string) {
 	start, parentheses, visible := s.at, 0, reachable && access != "private"
 	pending := func() string { return strings.Join(strings.Fields(s.text[start:s.at]), " ") }
@@ -106,7 +108,7 @@ func (s *scanner) declarations(prefix string, reachable bool, access string) {
 	}
 }
 
-// braces reads what follows a declaration's opening brace, up to behind the closing one.
+// braces reads from behind a declaration's opening brace to behind the closing brace.
 func (s *scanner) braces(prefix, pending string, visible bool) {
 	if m := nameSpace.FindStringSubmatch(pending); m != nil || pending == "extern" {
 		inner := prefix
@@ -150,12 +152,13 @@ func (s *scanner) braces(prefix, pending string, visible bool) {
 }
 
 func (s *scanner) declaration(prefix, text string, visible bool) {
-	if !visible || strings.Contains(text, "friend ") || strings.Contains(text, "typedef ") || strings.Contains(text, "operator") || strings.HasSuffix(text, "= delete") {
+	if !visible || strings.Contains(text, "friend ") || strings.Contains(text, "typedef ") ||
+		strings.Contains(text, "operator") || strings.HasSuffix(text, "= delete") {
 		return
 	}
 	inClass := strings.HasSuffix(prefix, "::") && s.types[strings.TrimSuffix(prefix, "::")]
 	if m := aliased.FindStringSubmatch(text); m != nil {
-		if !inClass { // in a class they are for templates
+		if !inClass { // in a class this is a declaration for templates
 			s.types[prefix+m[1]] = true
 		}
 	} else if m := errorType.FindStringSubmatch(text); m != nil {
@@ -167,19 +170,22 @@ func (s *scanner) declaration(prefix, text string, visible bool) {
 	}
 }
 
-// function reports whether a name before a parenthesis is that of a function which is declared there.
+// function reports whether a name before a parenthesis is the name of a function that is declared
+// there.
 func function(prefix, name string) bool {
 	switch {
-	case strings.Contains(name, ":"), strings.Contains(name, "~"): // a definition of what is declared elsewhere; a destructor
+	// a definition of what is declared elsewhere; a destructor
+	case strings.Contains(name, ":"), strings.Contains(name, "~"):
 	case name != strings.ToLower(name), strings.HasSuffix(name, "_"): // a macro, a member that is initialized
-	case name == "static_assert", strings.HasSuffix(prefix, name+"::"): // a constructor, which is documented as the class
+	// a constructor, which is documented with its class
+	case name == "static_assert", strings.HasSuffix(prefix, name+"::"):
 	default:
 		return true
 	}
 	return false
 }
 
-// skip goes behind the brace that closes the one here.
+// skip moves behind the brace that closes the current one.
 func (s *scanner) skip() {
 	depth := 0
 	for ; s.at < len(s.text); s.at++ {

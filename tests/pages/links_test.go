@@ -1,4 +1,4 @@
-// Package pages_test keeps the pages true: links lead somewhere, and the reference names what there is, all of it.
+// Package pages_test checks the pages: every link has a target, and the reference has every name.
 package pages_test
 
 import (
@@ -50,7 +50,7 @@ func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	}
 }
 
-// anchors are what the titles of a page are called in links.
+// anchors returns the names that links use for the titles of a page.
 func anchors(page string) map[string]bool {
 	found := map[string]bool{}
 	for _, m := range title.FindAllStringSubmatch(fence.ReplaceAllString(page, ""), -1) {

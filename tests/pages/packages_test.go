@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// exported are the Go package's names: what it declares, and members of its types as "Producer.Claim". Those that are only reachable through a type of an internal package, or are a
-// struct's fields, are among `members`.
+// exported returns the Go package's names: its declarations, and the members of its types as
+// "Producer.Claim". `members` has the fields of structs, and the names that are only reachable
+// through a type of an internal package.
 func exported(t *testing.T) (names, members map[string]bool) {
 	t.Helper()
 	set := token.NewFileSet()

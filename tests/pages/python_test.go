@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The package's names and what its classes let others call, with the parameters of each.
+// The package's names and the public callables of its classes, with their parameters.
 const inspect = `
 import enum, inspect, json
 import datablock_ctypes as package
@@ -40,7 +40,8 @@ for name in package.__all__:
         else:
             members.append(full)
         look(full, getattr(what, member, None))
-    members += [name + "." + field for c in what.__mro__ for field in vars(c).get("__annotations__", {}) if not field.startswith("_")]
+    fields = [field for c in what.__mro__ for field in vars(c).get("__annotations__", {})]
+    members += [name + "." + field for field in fields if not field.startswith("_")]
 print(json.dumps({"names": names, "members": members, "parameters": parameters}))
 `
 
@@ -49,7 +50,7 @@ type python struct {
 	Parameters     map[string][]string
 }
 
-// imported is the Python package as a program sees it that imports it.
+// imported returns the Python package as an importing program sees it.
 func imported(t *testing.T) python {
 	t.Helper()
 	interpreter := filepath.Join(root(t), ".venv/bin/python")

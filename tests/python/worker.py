@@ -1,5 +1,7 @@
-"""A producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol, which the workers of
-all languages share; this one uses datablock_ctypes, with NumPy for messages that are worth it.
+"""A producer or a consumer that a test starts, controls and kills.
+
+tests/README.md describes the command line and the line protocol, which the workers of all languages
+share. This worker uses datablock_ctypes, and NumPy for large messages.
 """
 
 from __future__ import annotations
@@ -15,17 +17,20 @@ from collections.abc import Callable
 from typing import Any, NoReturn, Union
 
 import datablock_ctypes
-from datablock_ctypes import Consumer, DataBlockError, Delivery, Forked, Invalid, Policy, Producer, ReadSlot, RecoveryError, Start, Timeout, WriteSlot
+from datablock_ctypes import (
+    Consumer, DataBlockError, Delivery, Forked, Invalid, Policy, Producer, ReadSlot, RecoveryError, Start, Timeout,
+    WriteSlot,
+)
 
 EXIT_USAGE, EXIT_OPEN_FAILED = 2, 3
 
-# ---- Payload -------------------------------------------------------------------------------------------------------------------------
+# ---- Payload -------------------------------------------------------------------------------------
 
 MASK = (1 << 64) - 1
 GOLDEN = 0x9E3779B97F4A7C15
 FIRST, SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
-SALTED_FROM = 16  # bytes; shorter payloads do not tell who wrote them
-VECTOR_FROM = 64  # words; below that NumPy takes longer than Python, and longer still to be imported
+SALTED_FROM = 16  # bytes; shorter payloads do not identify their writer
+VECTOR_FROM = 64  # words; below that NumPy is slower than Python, and its import takes even longer
 
 
 def mix(z: int) -> int:
@@ -71,7 +76,7 @@ class ManyWords:
 
 
 class Payload:
-    """What messages of a block contain. A capacity of 0: unknown, and lengths are not checked."""
+    """The contents of a block's messages. With an unknown capacity, 0, lengths are not checked."""
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
@@ -83,7 +88,7 @@ class Payload:
         return self.vectors
 
     def fill(self, slot: WriteSlot, salt: int) -> int:
-        """Write the slot's message in place. Returns its length."""
+        """Write the slot's message in place, and return its length."""
         length = payload_length(slot.id, slot.capacity)
         if length < SALTED_FROM:
             salt = 0
@@ -97,7 +102,9 @@ class Payload:
         return length
 
     def verify(self, slot: ReadSlot) -> tuple[int, bool]:
-        """The salt of the writer, and whether every byte is what that writer wrote for that id, and their number."""
+        """Return the writer's salt, whether every byte is right for the id, and the number of
+        bytes.
+        """
         data, length = slot.data, slot.length
         count, rest = divmod(length, 8)
         salt = 0
@@ -116,7 +123,7 @@ class Payload:
         return struct.pack("<Q", mix(mix(number) + (i + 1) * GOLDEN & MASK) ^ salt)
 
 
-# ---- Lines and arguments -------------------------------------------------------------------------------------------------------------
+# ---- Lines and arguments -------------------------------------------------------------------------
 
 
 def usage(text: str) -> NoReturn:
@@ -125,7 +132,7 @@ def usage(text: str) -> NoReturn:
 
 
 def say(line: str) -> None:
-    """One line in one system call, so that a kill never leaves half of it."""
+    """Write one line in one system call, so that a kill never leaves half of it."""
     os.write(1, line.encode() + b"\n")
 
 
@@ -134,7 +141,7 @@ def say_error(error: DataBlockError) -> None:
 
 
 class Options:
-    """The --key=value arguments. A key that is not asked for is an error: a misspelt one would change what a test means."""
+    """The --key=value arguments. An unused key is an error, because it may be misspelt."""
 
     def __init__(self, arguments: list[str]) -> None:
         self._given: dict[str, str] = {}
@@ -176,11 +183,11 @@ class Options:
 
 
 def descriptors() -> int:
-    return len(os.listdir("/proc/self/fd")) - 1  # the one that looks
+    return len(os.listdir("/proc/self/fd")) - 1  # without the descriptor of listdir
 
 
 class Range:
-    """ "first=3 last=7", of the messages that there were."""
+    """ "first=3 last=7", for the messages read."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -196,7 +203,7 @@ class Range:
         return f"first={self.first} last={self.last}" if self.count else "first=- last=-"
 
 
-# ---- Producing -----------------------------------------------------------------------------------------------------------------------
+# ---- Producing -----------------------------------------------------------------------------------
 
 
 class ProducingWorker:
@@ -254,7 +261,7 @@ class ProducingWorker:
         elif word == "claim":
             self.claim = self._begin()
             half = self.claim.capacity // 2
-            self.claim.data[:half] = bytes(half)  # a kill from here on finds it half written
+            self.claim.data[:half] = bytes(half)  # a kill from here on leaves a half-written message
             say(f"claimed {self.claim.id}")
         elif word in ("commit", "abort"):
             if self.claim is None:
@@ -290,12 +297,13 @@ class ProducingWorker:
         return [self.open_block, lambda: self.block.write().__enter__(), lambda: self.block.send(b""), self.block.close]
 
 
-# ---- Consuming -----------------------------------------------------------------------------------------------------------------------
+# ---- Consuming -----------------------------------------------------------------------------------
 
 
 class ConsumingWorker:
     def __init__(self, name: str, options: Options) -> None:
-        deliveries = {"": Delivery.DEFAULT, "lossless": Delivery.LOSSLESS, "ordered": Delivery.ORDERED, "latest": Delivery.LATEST}
+        deliveries = {"": Delivery.DEFAULT, "lossless": Delivery.LOSSLESS, "ordered": Delivery.ORDERED,
+            "latest": Delivery.LATEST}
         settings = {
             "delivery": options.choice("delivery", deliveries),
             "start": options.choice("start", {"": Start.LATEST, "latest": Start.LATEST, "oldest": Start.OLDEST}),
@@ -355,15 +363,18 @@ class ConsumingWorker:
             salt, good = self.payload.verify(slot)
             say(f"checked {slot.id} {salt} {str(good).lower()}")
         elif word == "smash":
-            ctypes.memset(slot.array().ctypes.data, slot.data[0] ^ 0xFF, 1)  # Python itself allows no such carelessness
+            # Python itself does not allow such an error.
+            ctypes.memset(slot.array().ctypes.data, slot.data[0] ^ 0xFF, 1)
             say(f"smashed {slot.id}")
         else:
             self.held.popleft().release()
             say(f"released {slot.id}")
 
     def _read(self, n: int) -> None:
-        """Read n messages, or until the stream ends if n is 0. A message is bad if a byte of it is wrong, or if its id is not the one that the number of
-        missed messages says."""
+        """Read n messages, or all messages of the stream if n is 0.
+
+        A message is bad if a byte is wrong, or if the id does not follow from the missed messages.
+        """
         read, end = Range(), "OK"
         missed = bad = total = 0
         try:
@@ -384,16 +395,17 @@ class ConsumingWorker:
 
     def calls(self) -> list[Callable[[], object]]:
         held = [slot.release for slot in self.held]
-        return [self.open_block, lambda: self.block.read().__enter__(), lambda: self.block.read_at(0).__enter__(), self.block.receive, *held, self.block.close]
+        return [self.open_block, lambda: self.block.read().__enter__(), lambda: self.block.read_at(0).__enter__(),
+                self.block.receive, *held, self.block.close]
 
 
 Worker = Union[ProducingWorker, ConsumingWorker]
 
-# ---- Children ------------------------------------------------------------------------------------------------------------------------
+# ---- Children ------------------------------------------------------------------------------------
 
 
 def linger() -> NoReturn:
-    """A child that keeps all it inherited but the test's pipes, and ends by itself if the test forgets it."""
+    """Be a child that keeps all descriptors but the test's pipes, and ends by itself in the end."""
     for descriptor in (0, 1, 2):
         os.close(descriptor)
     signal.alarm(60)
@@ -402,7 +414,7 @@ def linger() -> NoReturn:
 
 
 def call_in_child(name: str, worker: Worker) -> None:
-    """Use nearly everything in a forked child, whose line is the answer."""
+    """Use nearly every function in a forked child, whose line is the answer."""
     child = os.fork()
     if child == 0:
         try:
@@ -434,7 +446,7 @@ def status_of(call: Callable[[], object]) -> str:
 
 
 def read_in_child(name: str, arguments: list[str]) -> None:
-    """What a child of multiprocessing does: it takes part by itself, and says the oldest message."""
+    """Run as a child of multiprocessing: open a consumer and print the oldest message."""
     worker = ConsumingWorker(name, Options(arguments))
     try:
         worker.open()
@@ -460,7 +472,7 @@ def multiprocess(method: str, name: str) -> None:
 def child_command(word: str, name: str, worker: Worker) -> bool:
     if word == "fork":
         if os.fork() == 0:
-            say(f"forked {os.getpid()}")  # it has run the package's handler
+            say(f"forked {os.getpid()}")  # the child has run the package's fork handler
             linger()
     elif word == "spawn":
         closed = [(os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in (0, 1, 2)]
@@ -477,7 +489,7 @@ def child_command(word: str, name: str, worker: Worker) -> bool:
     return True
 
 
-# ---- Roles ---------------------------------------------------------------------------------------------------------------------------
+# ---- Roles ---------------------------------------------------------------------------------------
 
 
 def recover_block(name: str, options: Options) -> None:
@@ -505,17 +517,17 @@ def recover_block(name: str, options: Options) -> None:
 
 
 def repeat_opening(worker: Worker, attempts: int) -> None:
-    """Open that often, close at once what opens, and tell whether descriptors were left."""
+    """Open and close this many times, and report whether descriptors are left."""
     before, status = 0, ""
     for i in range(attempts + 1):
         status = status_of(lambda: worker.open_block().close())
         if i == 0:
-            before = descriptors()  # what the runtime opens for itself is there by now
+            before = descriptors()  # the runtime has opened its own descriptors by now
     say(f"attempts={attempts} status={status} before={before} after={descriptors()}")
 
 
 def shared_command(worker: Worker, word: str, n: int) -> bool:
-    """What both roles share."""
+    """Handle the commands of both roles."""
     if word == "lock":
         abandoned = worker.block.lock(n, worker.timeout).acquire()
         say(f"locked {n} {'abandoned' if abandoned else 'free'}")
@@ -533,7 +545,7 @@ def shared_command(worker: Worker, word: str, n: int) -> bool:
 
 
 def serve(name: str, worker: Worker) -> None:
-    """Answer one command a line until there are no more, then close."""
+    """Answer one command for each line until the input ends, then close."""
     for line in iter(sys.stdin.readline, ""):
         word, _, argument = line.strip().partition(" ")
         n = int(argument or 0)
@@ -545,7 +557,8 @@ def serve(name: str, worker: Worker) -> None:
                 os._exit(0)
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")
-            elif not child_command(word, name, worker) and not shared_command(worker, word, n) and not worker.command(word, n):
+            elif not child_command(word, name, worker) and not shared_command(worker, word,
+                                                                              n) and not worker.command(word, n):
                 say(f"error UNSUPPORTED {word}")
         except DataBlockError as error:
             say_error(error)

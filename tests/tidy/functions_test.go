@@ -14,7 +14,8 @@ type function struct {
 	first, lines int
 }
 
-// functions finds the functions of a file: Go's by its parser, Python's by indentation, others by their braces.
+// functions finds the functions of a file: Go's by its parser, Python's by indentation, others by
+// their braces.
 func (f *text) functions() []function {
 	switch f.language {
 	case "go":
@@ -44,7 +45,8 @@ func (f *text) functionsOfGo() (found []function) {
 
 var definition = regexp.MustCompile(`^(\s*)(?:async )?def (\w+)`)
 
-// functionsOfPython: a function ends before the first line that is indented no more than its beginning. Functions within it are part of it.
+// functionsOfPython: a function ends before the first line that is indented no more than its first
+// line. Inner functions are part of it.
 func (f *text) functionsOfPython() (found []function) {
 	for i, line := range f.bare {
 		m := definition.FindStringSubmatch(line)
@@ -74,10 +76,23 @@ func indent(line string) int { return len(line) - len(strings.TrimLeft(line, " \
 
 var (
 	named     = regexp.MustCompile(`([\w~]+)\s*\(`)
-	statement = regexp.MustCompile(`^\s*(?:\}\s*)?(?:if|for|while|switch|do|else|catch|return|namespace|struct|class|enum|union|extern|typedef)\b`)
+	statement = regexp.MustCompile(
+		`^\s*(?:\}\s*)?(?:if|for|while|switch|do|else|catch|return|namespace|struct|class|enum|union|extern|typedef)\b`)
+	behindMacro = regexp.MustCompile(`\)\s*(?:namespace|struct|class|enum|union|extern)\b[^()]*$`)
 )
 
-// functionsWithBraces: a pair of braces behind a parameter list, which lies in no other function.
+// functionOf returns the name of the function whose head is the text before a brace, or nothing. A
+// macro call without a semicolon may stand before the head of a namespace or a struct.
+func functionOf(head string) string {
+	m := named.FindStringSubmatch(head)
+	if m == nil || statement.MatchString(head) || behindMacro.MatchString(head) || strings.Contains(head, "=") {
+		return ""
+	}
+	return m[1]
+}
+
+// functionsWithBraces: a function is a pair of braces behind a parameter list, outside of all other
+// functions.
 func (f *text) functionsWithBraces() (found []function) {
 	var head strings.Builder
 	first, depth, inside := 0, 0, -1
@@ -91,9 +106,8 @@ func (f *text) functionsWithBraces() (found []function) {
 		for _, r := range line {
 			switch r {
 			case '{':
-				text := head.String()
-				if m := named.FindStringSubmatch(text); inside < 0 && m != nil && !statement.MatchString(text) && !strings.Contains(text, "=") {
-					inside, current = depth, function{name: m[1], first: first + 1}
+				if name := functionOf(head.String()); inside < 0 && name != "" {
+					inside, current = depth, function{name: name, first: first + 1}
 				}
 				depth++
 				head.Reset()

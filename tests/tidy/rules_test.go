@@ -20,7 +20,8 @@ const (
 	subjectsOfRules = "wide-prose wide-code long-function long-file long-paragraph pronouns phrase"
 )
 
-// A finding is a place that a rule does not allow. It weighs 1, but for a rate, whose weight is the rate.
+// A finding is a place that a rule does not allow. Its weight is 1. The weight of a rate is the
+// rate.
 type finding struct {
 	rule   string
 	line   int
@@ -40,9 +41,11 @@ func width(f *text) (found []finding) {
 	for i, line := range f.lines {
 		switch n := columns(line); {
 		case (f.kinds[i] == comment || f.kinds[i] == prose) && n > proseColumns && !isOneWord(line):
-			found = append(found, finding{"wide-prose", i + 1, 1, fmt.Sprintf("%d columns: prose and comments have at most %d", n, proseColumns)})
+			found = append(found, finding{"wide-prose", i + 1, 1,
+				fmt.Sprintf("%d columns: prose and comments have at most %d", n, proseColumns)})
 		case (f.kinds[i] == code || f.kinds[i] == sample) && n > codeColumns:
-			found = append(found, finding{"wide-code", i + 1, 1, fmt.Sprintf("%d columns: code has at most %d", n, codeColumns)})
+			found = append(found,
+				finding{"wide-code", i + 1, 1, fmt.Sprintf("%d columns: code has at most %d", n, codeColumns)})
 		}
 	}
 	return found
@@ -57,7 +60,8 @@ func isOneWord(line string) bool {
 func functionLength(f *text) (found []finding) {
 	for _, one := range f.functions() {
 		if one.lines > functionLines {
-			found = append(found, finding{"long-function", one.first, 1, fmt.Sprintf("%s has %d lines, at most %d: divide it", one.name, one.lines, functionLines)})
+			found = append(found, finding{"long-function", one.first, 1,
+				fmt.Sprintf("%s has %d lines, at most %d: divide it", one.name, one.lines, functionLines)})
 		}
 	}
 	return found
@@ -65,7 +69,8 @@ func functionLength(f *text) (found []finding) {
 
 func fileLength(f *text) []finding {
 	if f.language != "markdown" && len(f.lines) > fileLines {
-		return []finding{{"long-file", 1, len(f.lines), fmt.Sprintf("%d lines, at most %d: a file has one subject", len(f.lines), fileLines)}}
+		return []finding{{"long-file", 1, len(f.lines),
+			fmt.Sprintf("%d lines, at most %d: a file has one subject", len(f.lines), fileLines)}}
 	}
 	return nil
 }
@@ -81,7 +86,8 @@ func paragraphs(f *text) (found []finding) {
 		goes := i < len(f.lines) && f.kinds[i] == prose
 		if first >= 0 && (!goes || item.MatchString(f.lines[i])) {
 			if n := i - first; n > paragraphLines {
-				found = append(found, finding{"long-paragraph", first + 1, 1, fmt.Sprintf("%d lines, at most %d: divide it, or make it a list", n, paragraphLines)})
+				found = append(found, finding{"long-paragraph", first + 1, 1,
+					fmt.Sprintf("%d lines, at most %d: divide it, or make it a list", n, paragraphLines)})
 			}
 			first = -1
 		}
@@ -97,7 +103,8 @@ var (
 	pronoun = regexp.MustCompile(`(?i)\b(who|whoever|whom|somebody|nobody|everybody|those|that one|it|its)\b`)
 )
 
-// spoken is what a reader reads as text: the prose and the tables of a document, the comments of a public header. Code in backticks is left out.
+// spoken returns what a reader reads as text: the prose and the tables of a document, the comments
+// of a public header. Code in backticks is left out.
 func (f *text) spoken() string {
 	header := path.Dir(f.path) == "include" || strings.HasPrefix(f.path, "include/")
 	if f.language != "markdown" && !header {
@@ -121,7 +128,8 @@ func pronouns(f *text) []finding {
 		return nil
 	}
 	if rate := (1000*len(pronoun.FindAllString(text, -1)) + words - 1) / words; rate > pronounsInAK {
-		return []finding{{"pronouns", 1, rate, fmt.Sprintf("%d pronouns in 1000 words (who, it, those, nobody …), at most %d: name the actor", rate, pronounsInAK)}}
+		return []finding{{"pronouns", 1, rate, fmt.Sprintf(
+			"%d pronouns in 1000 words (who, it, those, nobody …), at most %d: name the actor", rate, pronounsInAK)}}
 	}
 	return nil
 }
@@ -134,7 +142,8 @@ var banned = []struct{ phrase, instead string }{
 	{`\b(is|are|was|be) told\b`, "gets status X, receives"},
 	{`\b(lets?|letting) go of\b`, "releases"},
 	{`\bthat one\b`, "name the thing"},
-	{`(^|[.;:] |, )[Ww]ho (has|is|wants|sleeps|reads|writes|waits|finds|needs|may|comes|calls|holds)\b`, "name the actor"},
+	{`(^|[.;:] |, )[Ww]ho (has|is|wants|sleeps|reads|writes|waits|finds|needs|may|comes|calls|holds)\b`,
+		"name the actor"},
 	{`\bby turns\b`, "alternately"},
 	{`\bcomes? round\b`, "wraps, recurs"},
 	{`\ball the same\b`, "nevertheless, or leave it out"},
@@ -159,14 +168,15 @@ func phrases(f *text) (found []finding) {
 		}
 		for b, ban := range bans {
 			if m := ban.FindString(line); m != "" {
-				found = append(found, finding{"phrase", i + 1, 1, fmt.Sprintf("%q: %s", strings.TrimSpace(m), banned[b].instead)})
+				found = append(found,
+					finding{"phrase", i + 1, 1, fmt.Sprintf("%q: %s", strings.TrimSpace(m), banned[b].instead)})
 			}
 		}
 	}
 	return found
 }
 
-// packages are folders of Go sources with more lines than one can keep in mind. Tests do not count.
+// packages finds folders with too many lines of Go sources. Tests do not count.
 func packages(files []*text) map[string]finding {
 	lines := map[string]int{}
 	for _, f := range files {
@@ -177,7 +187,8 @@ func packages(files []*text) map[string]finding {
 	found := map[string]finding{}
 	for folder, n := range lines {
 		if n > packageLines {
-			found[folder] = finding{"long-package", 0, n, fmt.Sprintf("%d lines, at most %d: divide the package", n, packageLines)}
+			found[folder] = finding{"long-package", 0, n,
+				fmt.Sprintf("%d lines, at most %d: divide the package", n, packageLines)}
 		}
 	}
 	return found

@@ -79,7 +79,7 @@ var (
 	}
 )
 
-// sortCode walks through the characters once, and knows where comments and strings begin and end.
+// sortCode reads the characters once, and finds where comments and strings begin and end.
 func (f *text) sortCode() {
 	n := notations[f.language]
 	f.bare = make([]string, len(f.lines))
@@ -135,7 +135,7 @@ func (f *text) sortCode() {
 	}
 }
 
-// startsComment: in a shell a # within a word is none, and neither is the first line of a script.
+// startsComment: in a shell, a # within a word or in the first line of a script starts no comment.
 func startsComment(language, line string, at int) bool {
 	if language == "shell" || language == "make" || language == "cmake" {
 		return at == 0 && !strings.HasPrefix(line, "#!") || at > 0 && (line[at-1] == ' ' || line[at-1] == '\t')
@@ -143,7 +143,8 @@ func startsComment(language, line string, at int) bool {
 	return true
 }
 
-// closes is the length of the string or character at the beginning of s, or 0 where it has no end, as the apostrophe of a number.
+// closes returns the length of the string or character literal at the beginning of s. It returns 0
+// if the literal has no end, like the apostrophe in a number.
 func closes(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch s[i] {

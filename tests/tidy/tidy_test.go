@@ -18,7 +18,7 @@ const exceptionsFile = "exceptions.txt"
 // A place is a rule and a file.
 type place struct{ rule, path string }
 
-// An exception says how much of a rule's findings a file may have, and for files that stay so, why.
+// An exception has the allowed number of a rule's findings in a file, and the reason if it stays.
 type exception struct {
 	count  int
 	reason string
@@ -48,7 +48,8 @@ func TestTheTreeIsTidy(t *testing.T) {
 	}
 	for at, exception := range allowed {
 		if n := weight(found[at]); n < exception.count {
-			t.Errorf("%s: %s: %d are allowed, and there are %d: run `go test ./tests/tidy -shrink`", at.path, at.rule, exception.count, n)
+			t.Errorf("%s: %s: %d are allowed, and there are %d: run `go test ./tests/tidy -shrink`", at.path, at.rule,
+				exception.count, n)
 		}
 	}
 }
@@ -72,7 +73,8 @@ func list(findings []finding) string {
 	return text.String()
 }
 
-// exceptions reads lines of the form "rule path count", with a reason behind a # where the exception is to stay.
+// exceptions reads lines of the form "rule path count". A reason follows a # if the exception
+// stays.
 func exceptions(t *testing.T) map[place]exception {
 	t.Helper()
 	allowed := map[place]exception{}
@@ -122,8 +124,8 @@ func write(t *testing.T, found map[place][]finding, allowed map[place]exception)
 		lines = append(lines, line)
 	}
 	slices.Sort(lines)
-	head := "# What is not tidy yet: rule, file, number of places (of a rate or a length: the number itself), # why it stays.\n" +
-		"# This list may only shrink: go test ./tests/tidy -shrink\n"
+	head := "# What is not tidy yet: rule, file, number of places (of a rate or a length: the number itself), " +
+		"# why it stays.\n" + "# This list may only shrink: go test ./tests/tidy -shrink\n"
 	if err := os.WriteFile(exceptionsFile, []byte(head+strings.Join(lines, "\n")+"\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -9,14 +9,15 @@ import (
 	"testing"
 )
 
-// languages are told by the ends of names. Other files are not read.
+// languages maps the end of a file's name to its language. Other files are not read.
 var languages = map[string]string{
-	".go": "go", ".s": "asm", ".c": "c", ".h": "c", ".hpp": "c++", ".cpp": "c++", ".rs": "rust", ".java": "java", ".js": "js", ".mjs": "js",
+	".go": "go", ".s": "asm", ".c": "c", ".h": "c", ".hpp": "c++", ".cpp": "c++", ".rs": "rust", ".java": "java",
+	".js": "js", ".mjs": "js",
 	".py": "python", ".pyi": "python", ".sh": "shell", ".cmake": "cmake", "CMakeLists.txt": "cmake", "Makefile": "make",
 	".md": "markdown", ".pml": "promela",
 }
 
-// notOurs are folders that the build makes, or that hold other programs.
+// notOurs lists folders that the build makes, and folders with other programs.
 var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "__pycache__", "testdata"}
 
 // tree reads every text file of the repository, in the order of its paths.

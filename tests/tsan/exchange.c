@@ -1,12 +1,13 @@
 /*
- * One producer and several readers of all deliveries exchange messages through a block in plain memory, for so many seconds. Payloads are plain memory, so ThreadSanitizer reports
- * whatever the protocol does not order; every message is checked as well, word by word and in its turn.
+ * One producer and several readers of all deliveries exchange messages through a block in plain
+ * memory, for SECONDS. Payloads are plain memory, so ThreadSanitizer reports every access that the
+ * protocol does not order. The readers also check every word and the order of the messages.
  *
  * Usage: exchange SECONDS
  */
 #define N 4
 #define READERS 6
-#define SPARE 14 /* all pins, and one */
+#define SPARE 14 /* one for each hazard pointer, and one more */
 #define SLOT_SIZE 64
 #include "../weak/plain_block.h"
 
@@ -19,8 +20,10 @@
 enum { WORDS = SLOT_SIZE / 8, MAX_HOLDS = 3, STAY = 0 };
 
 /*
- * What a reader does: how many messages it holds, how many it reads before it leaves and comes again (about; STAY: never), and whether it polls. One that sleeps says so to the
- * producer, and that orders what it has read before, too: to have nothing but the cursor or the pin for it, it has to poll.
+ * What a reader does: how many messages it holds, about how many it reads before it detaches and
+ * attaches again (STAY: it stays), and whether it polls. A reader that sleeps sets its bit for the
+ * producer, and this store also orders its earlier reads. Only with a polling reader the cursor or
+ * the hazard pointer is the sole order.
  */
 static const struct plan {
     uint32_t delivery, holds;
@@ -28,9 +31,12 @@ static const struct plan {
     uint32_t visit;
     bool polls;
 } plan[READERS + 1] = {
-    [1] = {DATABLOCK_LAYOUT_LOSSLESS, 3, START_NEXT, STAY, true},    [2] = {DATABLOCK_LAYOUT_LOSSLESS, 1, START_NEXT, 20, false},
-    [3] = {DATABLOCK_LAYOUT_LOSSLESS, 2, START_OLDEST, 20, false},   [4] = {DATABLOCK_LAYOUT_ORDERED, 3, START_NEXT, STAY, true},
-    [5] = {DATABLOCK_LAYOUT_ORDERED, 2, START_OLDEST, 50, false},    [6] = {DATABLOCK_LAYOUT_LATEST, 2, START_NEXT, 50, false},
+    [1] = {DATABLOCK_LAYOUT_LOSSLESS, 3, START_NEXT, STAY, true},
+        [2] = {DATABLOCK_LAYOUT_LOSSLESS, 1, START_NEXT, 20, false},
+    [3] = {DATABLOCK_LAYOUT_LOSSLESS, 2, START_OLDEST, 20, false},
+        [4] = {DATABLOCK_LAYOUT_ORDERED, 3, START_NEXT, STAY, true},
+    [5] = {DATABLOCK_LAYOUT_ORDERED, 2, START_OLDEST, 50, false},
+        [6] = {DATABLOCK_LAYOUT_LATEST, 2, START_NEXT, 50, false},
 };
 
 static double seconds;
@@ -51,7 +57,7 @@ uint64_t dbshim_monotonic(void) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* splitmix64: the same turns at every run, as far as the threads allow it */
+/* splitmix64: the same decisions in every run, as far as the threads allow */
 static uint64_t next_random(uint64_t *state) {
     uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
     z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -92,7 +98,8 @@ static void check_payload(uint32_t row, const datablock_read_slot *slot) {
     }
     for (uint64_t i = 0; 8 * i < slot->length; i++) {
         if (words[i] != word_of(slot->id, i)) {
-            fail("row %u: word %llu of message %llu is %llu", row, (unsigned long long)i, (unsigned long long)slot->id, (unsigned long long)words[i]);
+            fail("row %u: word %llu of message %llu is %llu", row, (unsigned long long)i, (unsigned long long)slot->id,
+                 (unsigned long long)words[i]);
         }
     }
 }
@@ -113,7 +120,7 @@ static status next_message(consumer *c, bool polls, datablock_read_slot *out) {
     }
 }
 
-/* Reads until the visit is over. False: the stream is. */
+/* Reads until the visit is over. False: the stream is over. */
 static bool visit(consumer *c, const struct plan *p, uint64_t *random) {
     datablock_read_slot held[MAX_HOLDS];
     uint32_t row = c->row_number, count = 0;
@@ -123,15 +130,16 @@ static bool visit(consumer *c, const struct plan *p, uint64_t *random) {
     for (uint64_t read = 0; read < most; read++) {
         status result = next_message(c, p->polls, &held[count]);
         if (result == OVER) {
-            return false; /* with messages still in its hands */
+            return false; /* while it holds messages */
         }
         const datablock_read_slot *slot = &held[count];
         if (result != DONE) {
             fail("row %u is told %d at message %llu", row, result, (unsigned long long)expected);
         }
-        if (lossless ? slot->missed != 0 || slot->id < expected || (bound && slot->id != expected) : slot->id != expected + slot->missed) {
-            fail("row %u gets message %llu and missed %llu, expected %llu", row, (unsigned long long)slot->id, (unsigned long long)slot->missed,
-                 (unsigned long long)expected);
+        if (lossless ? slot->missed != 0 || slot->id < expected || (bound && slot->id != expected)
+            : slot->id != expected + slot->missed) {
+            fail("row %u gets message %llu and missed %llu, expected %llu", row, (unsigned long long)slot->id,
+                 (unsigned long long)slot->missed, (unsigned long long)expected);
         }
         bound = lossless && c->join_epoch == 0;
         expected = slot->id + 1;
@@ -139,7 +147,8 @@ static bool visit(consumer *c, const struct plan *p, uint64_t *random) {
         check_payload(row, slot);
         count++;
         while (count > 0 && (count == p->holds || next_random(random) % 2 == 0)) {
-            uint32_t which = lossless ? 0 : (uint32_t)(next_random(random) % count); /* LOSSLESS messages end in order */
+            /* LOSSLESS messages are released in order */
+            uint32_t which = lossless ? 0 : (uint32_t)(next_random(random) % count);
             check_payload(row, &held[which]);
             if (read_end(c, &held[which]) != DONE) {
                 fail("row %u: message %llu was used again while it was held", row, (unsigned long long)held[which].id);
@@ -176,7 +185,7 @@ int main(int argc, char **argv) {
     for (uint32_t row = 1; row <= READERS; row++) {
         plain_consumer(row, plan[row].delivery, plan[row].holds);
         if (plan[row].visit == STAY) {
-            go_attach(&reader[row], START_NEXT); /* before the first message, and so it gets them all */
+            go_attach(&reader[row], START_NEXT); /* before the first message, so the reader gets all of them */
         }
     }
     pthread_t thread[READERS + 1];
@@ -196,7 +205,8 @@ int main(int argc, char **argv) {
     }
     putchar('\n');
     if (had[1] != writer.next) {
-        fail("the LOSSLESS reader has had %llu of %llu messages", (unsigned long long)had[1], (unsigned long long)writer.next);
+        fail("the LOSSLESS reader has had %llu of %llu messages", (unsigned long long)had[1],
+             (unsigned long long)writer.next);
     }
     return 0;
 }

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
-"""Runs exchange.c under ThreadSanitizer; then again with one memory order weakened at a time, which has to be reported as a data race.
+"""Runs exchange.c under ThreadSanitizer, then again with one memory order weakened at a time.
 
-ThreadSanitizer follows release and acquire only: to it, a sequentially consistent access is both at once. So it sees orders that publish something (here a payload), and misses
-those for which two sides must not both overlook each other (PIN and RECHECK, WAITING, LOSSLESS_MASK, ...): these are what tests/weak/ is for.
+ThreadSanitizer has to report a data race for each weakened order. It follows release and acquire
+only, and treats a sequentially consistent access as both. So it checks the orders that publish
+something, here a payload. It misses the orders that keep two sides from both overlooking each other
+(PIN and RECHECK, WAITING, LOSSLESS_MASK, ...). tests/weak/ checks these.
 
 Usage: run.py [--compiler gcc|clang] [--seconds S]. With DATABLOCK_SOAK=1 it runs for two minutes.
 """
@@ -18,7 +20,8 @@ import tempfile
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-FLAGS = ("-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-pthread", "-D_GNU_SOURCE=", f"-I{ROOT}/include", f"-I{ROOT}/capi")
+FLAGS = ("-std=gnu11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread", "-pthread", "-D_GNU_SOURCE=",
+         f"-I{ROOT}/include", f"-I{ROOT}/capi")
 WEAKENINGS = ("PUBLISH", "ENTRY", "UNPIN", "PINS", "ADVANCE", "CURSOR")
 LONGEST = 20  # seconds until a weakened order is reported
 
@@ -31,15 +34,17 @@ def command(*words):
 
 def build(compiler, program, *more):
     command(compiler, *FLAGS, *more, "-c", HERE / "exchange.c", "-o", f"{program}.o")
-    # gcc's runtime for both: what the two compilers call is the same, and Debian's clang comes without one.
+    # Both compilers use gcc's runtime. They call the same functions, and Debian's clang has no
+    # runtime of its own.
     command("gcc", "-fsanitize=thread", "-pthread", f"{program}.o", "-o", program)
 
 
 def run(program, seconds):
     environment = {**os.environ, "TSAN_OPTIONS": "halt_on_error=1:exitcode=66"}
     done = subprocess.run([program, str(seconds)], capture_output=True, text=True, check=False, env=environment)
-    if "unexpected memory mapping" in done.stderr:  # an older runtime on a kernel that scatters addresses widely
-        done = subprocess.run(["setarch", "-R", program, str(seconds)], capture_output=True, text=True, check=False, env=environment)
+    if "unexpected memory mapping" in done.stderr:  # an old runtime, and a kernel with strong address randomization
+        done = subprocess.run(["setarch", "-R", program, str(seconds)], capture_output=True, text=True, check=False,
+                              env=environment)
     return done
 
 
@@ -63,7 +68,8 @@ def main():
             build(arguments.compiler, program, f"-DDATABLOCK_ORDER_{order}=__ATOMIC_RELAXED")
             done = run(program, LONGEST)
             where = re.search(r"SUMMARY: ThreadSanitizer: data race \S*/(\S+) in (\S+)", done.stderr)
-            print(f"{order} relaxed: {f'reported, in {where[2]}' if where else f'NOT REPORTED, exit code {done.returncode}'}", flush=True)
+            said = f"reported, in {where[2]}" if where else f"NOT REPORTED, exit code {done.returncode}"
+            print(f"{order} relaxed: {said}", flush=True)
             failed += where is None
     return 1 if failed else 0
 

@@ -1,5 +1,9 @@
 #!/usr/bin/env python3
-"""Checks tests/vectors/schemas.json without any of DataBlock: the hashes with hashlib, and with a C compiler the offsets of every schema whose text leaves the layout to the rules."""
+"""Checks tests/vectors/schemas.json without any code of DataBlock.
+
+hashlib checks the hashes. A C compiler checks the offsets of every schema whose text leaves the
+layout to the rules.
+"""
 
 import hashlib
 import json
@@ -14,11 +18,12 @@ C = {
     **{f"{sign}{bits}": f"{'u' if sign == 'u' else ''}int{bits}_t" for sign in "iu" for bits in (8, 16, 32, 64)},
     **{"f32": "float", "f64": "double", "bool": "_Bool", "char": "char"},
 }
-ALIGN = {"i8": 1, "i16": 2, "i32": 4, "i64": 8, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "f32": 4, "f64": 8, "bool": 1, "char": 1}
+ALIGN = {"i8": 1, "i16": 2, "i32": 4, "i64": 8, "u8": 1, "u16": 2, "u32": 4, "u64": 8, "f32": 4, "f64": 8, "bool": 1,
+    "char": 1}
 
 
 class Reader:
-    """A canonical line: name, fields (name, type or struct, dimensions, offset), size, alignment."""
+    """Parses a canonical line: name, fields (name, type, dimensions, offset), size, alignment."""
 
     def __init__(self, line):
         self.tokens = re.findall(r"\w+|[{}\[\]@:,/]", line)
@@ -55,7 +60,7 @@ def natural(kind):
 
 
 def declare(struct, indent="    "):
-    """The members as one writes them, without a word about where they are. Names get an x: some are C's."""
+    """The members in C, without any offset. The names get an x, because some are keywords of C."""
     lines = []
     for name, kind, dims, _ in struct["fields"]:
         of = C[kind] if isinstance(kind, str) else declare(kind, indent + "    ")

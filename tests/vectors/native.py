@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 """Golden schemas as structs of a language: native.py BUILD c|cpp|go|python
 
-Two ways, and each must give the 32 bytes of tests/vectors/schemas.json. What `datablock-admin schema generate` writes for every golden schema is compiled, and the schema derived back from the struct;
-and the structs in native/, written by hand, are. What a language has no words for stands in UNSAID, with the reason, and where it compiles must really come out different: nobody is to be
-told less than what holds.
+There are two ways, and each must give the 32 bytes of tests/vectors/schemas.json:
+
+1. `datablock-admin schema generate` writes a struct for every golden schema. The struct is
+   compiled, and the schema is derived from it.
+2. The schema is derived from the structs in native/, which are written by hand.
+
+UNSAID has what a language cannot express, with the reason. If such a struct compiles, its schema
+must differ, so that the list does not claim too much.
 """
 
 import dataclasses
@@ -18,11 +23,13 @@ from check import HERE, Reader
 
 ROOT = HERE.parent.parent
 GOLDEN = json.loads((HERE / "schemas.json").read_text())
-HANDWRITTEN = 15  # at least, in each way
+HANDWRITTEN = 15  # the least number of handwritten structs in each way
 
 PACKED = [f"{kind} packed behind a byte" for kind in ("i16", "i32", "i64", "u16", "u32", "u64", "f32", "f64")]
-TAIL_PACKED = [f"{kind} packed behind a byte" for kind in ("i8", "u8", "bool", "char")]  # nothing is moved but the struct's end
-UNALIGNED = [*PACKED, *TAIL_PACKED, "natural in packed", "explicit everything", "unaligned explicit offset", "packed in natural", "packed array in natural"]
+TAIL_PACKED = [f"{kind} packed behind a byte"
+               for kind in ("i8", "u8", "bool", "char")]  # only the struct's end moves
+UNALIGNED = [*PACKED, *TAIL_PACKED, "natural in packed", "explicit everything", "unaligned explicit offset",
+             "packed in natural", "packed array in natural"]
 OVERALIGNED = ["explicit alignment", "explicit everything", "explicit nested"]
 ONE_CHAR = ["scalar char", "char behind a byte", "char packed behind a byte", "strings", "many fields", "every type"]
 
@@ -31,12 +38,15 @@ def unsaid(names, why):
     return dict.fromkeys(names, why)
 
 
-UNCOMPILED = {**unsaid(["many fields"], "DATABLOCK_DESCRIBE takes 40 members, and it has 72"), **unsaid(["a terabyte"], "g++ does not take such an array apart")}
+UNCOMPILED = {**unsaid(["many fields"], "DATABLOCK_DESCRIBE takes 40 members, and it has 72"),
+    **unsaid(["a terabyte"], "g++ does not take such an array apart")}
 UNSAID = {
     "c": unsaid(["names like words"], "struct is a word of C"),
     "cpp": {**unsaid(["names like words"], "struct is a word of C++"), **UNCOMPILED},
-    "go": {**unsaid(UNALIGNED, "Go packs nothing"), **unsaid(OVERALIGNED, "Go aligns a struct as its fields, and not more")},
-    "ctypes": unsaid([*OVERALIGNED, "unaligned explicit offset"] if sys.version_info < (3, 13) else [], "ctypes has no alignment of its own before Python 3.13"),
+    "go": {**unsaid(UNALIGNED, "Go packs nothing"),
+        **unsaid(OVERALIGNED, "Go aligns a struct as its fields, and not more")},
+    "ctypes": unsaid([*OVERALIGNED, "unaligned explicit offset"] if sys.version_info < (3, 13) else [],
+                     "ctypes has no alignment of its own before Python 3.13"),
     "dtype": {
         **unsaid([*OVERALIGNED, "unaligned explicit offset"], "NumPy aligns a struct as its fields, or not at all"),
         **unsaid(ONE_CHAR, "one char is an array of one in NumPy"),
@@ -44,7 +54,8 @@ UNSAID = {
     },
     "dataclass": {
         **unsaid([*UNALIGNED, *OVERALIGNED, "explicit offset", "explicit size"], "a dataclass has C's layout"),
-        **unsaid(["nested in an array", "nested three deep", "a sensor reading"], "a dataclass has no arrays of dataclasses"),
+        **unsaid(["nested in an array", "nested three deep", "a sensor reading"],
+                 "a dataclass has no arrays of dataclasses"),
         **unsaid(["nested"], "from is a word of Python"),
     },
 }
@@ -59,7 +70,7 @@ class Struct:
 
 
 def renamed(text, name):
-    """The schema under another name: several have one, and a program has room for one of each."""
+    """The schema under another name: several have the same name, which a program can use once."""
     bare = re.sub(r"//.*", "", text)
     return re.sub(r"\bschema\s+\w+", f"schema {name}", bare, count=1)
 
@@ -67,7 +78,8 @@ def renamed(text, name):
 def generate(build, number, language, directory):
     file = directory / f"G{number}.schema"
     file.write_text(renamed(GOLDEN[number]["text"], f"G{number}"))
-    done = subprocess.run([build / "datablock-admin", "schema", "generate", "--lang", language, file], capture_output=True, text=True)
+    done = subprocess.run([build / "datablock-admin", "schema", "generate", "--lang", language, file],
+                          capture_output=True, text=True)
     return (done.stdout, None) if done.returncode == 0 else (None, done.stderr.strip())
 
 
@@ -89,9 +101,10 @@ def describe_c(lines, of, struct):
         if not isinstance(kind, str):
             describe_c(lines, f"{of}_{name}", kind)
             items.append(f"DATABLOCK_STRUCT{'_ARRAY' if count else ''}({place}, {of}_{name}_layout)")
-        elif count > 3:  # more than the macros have
+        elif count > 3:  # more dimensions than the macros have
             whole = f"((({of} *)0)->{member(name)})"
-            items.append(f'{{"{name}", "{kind}", NULL, offsetof({place}), sizeof{whole}, {{{", ".join(sizes(dims))}}}}}')
+            items.append(
+                f'{{"{name}", "{kind}", NULL, offsetof({place}), sizeof{whole}, {{{", ".join(sizes(dims))}}}}}')
         else:
             items.append(f"DATABLOCK_{('FIELD', 'ARRAY', 'ARRAY2', 'ARRAY3')[count]}({place})")
     lines.append(f"static const datablock_schema_field {of}_fields[] = {{{', '.join(items)}}};")
@@ -102,7 +115,9 @@ def describe_cpp(lines, of, schema, struct):
     for name, kind, _, _ in struct["fields"]:
         if not isinstance(kind, str):
             describe_cpp(lines, f"{of}_{name}", name, kind)
-    lines.append(f'DATABLOCK_DESCRIBE({of}, "{schema}", 1, 0, 0, {", ".join(member(name) for name, _, _, _ in struct["fields"])})')
+    lines.append(
+        f'DATABLOCK_DESCRIBE({of}, "{schema}", 1, 0, 0, '
+        f'{", ".join(member(name) for name, _, _, _ in struct["fields"])})')
 
 
 def compiled(language, build, directory):
@@ -122,17 +137,21 @@ def compiled(language, build, directory):
         else:
             describe_cpp(source, f"G{number}", struct.schema, struct.body)
             shows.append(f'show<G{number}>("{golden["name"]}");')
-    source.append(f"int main() {{\n    {chr(10).join(shows)}\n}}\n" if language == "cpp" else f"int main(void) {{\n    {chr(10).join(shows)}\n}}\n")
+    source.append(f"int main() {{\n    {chr(10).join(shows)}\n}}\n"
+                  if language == "cpp" else f"int main(void) {{\n    {chr(10).join(shows)}\n}}\n")
     suffix = {"c": "c", "cpp": "cpp"}[language]
     generated = directory / f"generated.{suffix}"
     generated.write_text("\n".join(source))
-    compilers = {"c": [["gcc", "-std=c11"], ["clang", "-std=c11"]], "cpp": [["g++", "-std=c++17"], ["clang++", "-std=c++17"]]}[language]
+    compilers = {"c": [["gcc", "-std=c11"], ["clang", "-std=c11"]],
+        "cpp": [["g++", "-std=c++17"], ["clang++", "-std=c++17"]]}[language]
     for compiler in compilers:
         for file in (generated, HERE / "native" / f"structs.{suffix}"):
             program = directory / f"{file.stem}.{compiler[0]}"
             flags = ["-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'include'}", f"-I{HERE / 'native'}"]
-            subprocess.run([*compiler, *flags, file, "-o", program, f"-L{build}", "-ldatablock", f"-Wl,-rpath,{build}"], check=True)
-            yield f"{file.stem}, {compiler[0]}", language, subprocess.run([program], check=True, capture_output=True, text=True).stdout
+            subprocess.run([*compiler, *flags, file, "-o", program, f"-L{build}", "-ldatablock", f"-Wl,-rpath,{build}"],
+                           check=True)
+            yield f"{file.stem}, {compiler[0]}", language, subprocess.run([program], check=True, capture_output=True,
+                                                                          text=True).stdout
 
 
 # ---- Go ----
@@ -150,7 +169,8 @@ def go(build, directory):
         name = Struct(golden).schema
         shows.append(f'func() {{\n\t\ttype {name} G{number}\n\t\tshow[{name}]("{golden["name"]}")\n\t}}()')
     file = directory / "generated.go"
-    file.write_text("package main\n\nimport \"unsafe\"\n" + "".join(types) + "\nfunc main() {\n\t" + "\n\t".join(shows) + "\n}\n")
+    file.write_text("package main\n\nimport \"unsafe\"\n" + "".join(types) + "\nfunc main() {\n\t" +
+                    "\n\t".join(shows) + "\n}\n")
     for source in (file, HERE / "native" / "_go" / "structs.go"):
         copy = directory / source.name
         if copy != source:
@@ -190,7 +210,8 @@ def python(build, directory):
         exec(structure, scope)
         from_ctypes += line(golden["name"], Schema.from_ctypes, scope[f"G{number}"], name)
         from_dtype += line(golden["name"], dtype, Schema, kind, scope, name)
-        from_dataclass += line(golden["name"], lambda name, body: Schema.from_dataclass(a_dataclass(name, body)), name, Struct(golden).body)
+        from_dataclass += line(golden["name"], lambda name, body: Schema.from_dataclass(a_dataclass(name, body)), name,
+                               Struct(golden).body)
     yield "generated", "dataclass", from_dataclass
     yield "generated", "ctypes", from_ctypes
     yield "generated", "dtype", from_dtype
@@ -199,7 +220,7 @@ def python(build, directory):
 
 
 def a_dataclass(name, struct):
-    """As its fields are named, and nothing else; `generate` writes none."""
+    """A dataclass with the names of the fields only; `generate` writes no dataclass."""
     fields = []
     for field, kind, dims, _ in struct["fields"]:
         if not isinstance(kind, str) and dims:
@@ -214,10 +235,11 @@ def dtype(schemas, text, scope, name):
 
 def main():
     build, language = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
-    directory = build / "native" / f"_{language}"  # Go looks into no folder that begins so
+    directory = build / "native" / f"_{language}"  # Go ignores folders that begin with an underscore
     directory.mkdir(parents=True, exist_ok=True)
     known, bad = {golden["name"]: golden for golden in GOLDEN}, []
-    ways = {"c": lambda: compiled("c", build, directory), "cpp": lambda: compiled("cpp", build, directory), "go": lambda: go(build, directory), "python": lambda: python(build, directory)}
+    ways = {"c": lambda: compiled("c", build, directory), "cpp": lambda: compiled("cpp", build, directory),
+        "go": lambda: go(build, directory), "python": lambda: python(build, directory)}
     for what, way, output in ways[language]():
         right = set()
         for said in output.splitlines():

@@ -1,4 +1,4 @@
-/* A tiny block for the scenarios, and what an application does with it. */
+/* A tiny block for the scenarios, and how an application uses it. */
 #ifndef BLOCK_H
 #define BLOCK_H
 
@@ -6,7 +6,7 @@
 
 #include <linux/futex.h>
 
-/* Sleeps here have no bound. */
+/* Sleeps have no bound here. */
 static inline void block_futex(uint32_t *word, int operation, uint32_t value, const void *timeout) {
     (void)timeout;
     if (operation == FUTEX_WAKE) {
@@ -24,10 +24,12 @@ static inline void block_futex(uint32_t *word, int operation, uint32_t value, co
 #define MESSAGES 4
 #endif
 #ifndef HOLDS
-#define HOLDS 1 /* how many messages a reader has in its hands */
+#define HOLDS 1 /* number of messages that a reader holds at a time */
 #endif
 #ifndef ONCE
-#define ONCE 0 /* 1: a reader has one message, the writer stops at a claim that is refused: few enough states for two who pin */
+/* 1: a reader gets one message, and the writer stops at a refused claim. This keeps the number of
+ * states small enough for two readers with hazard pointers. */
+#define ONCE 0
 #endif
 
 typedef unsigned long long ull;
@@ -67,7 +69,7 @@ static inline void block_begin(void) {
     }
 }
 
-/* A reader that is still to attach. */
+/* A reader that has not attached yet. */
 static inline void block_reader(uint32_t row, uint32_t delivery) {
     plain_consumer(row, delivery, HOLDS);
     uint8_t *at = reader[row].row;
@@ -80,7 +82,8 @@ static inline void block_reader(uint32_t row, uint32_t delivery) {
     }
 }
 
-/* One that has attached before the first message. setup() is no thread of the search: its accesses are plain ones. */
+/* A reader that attached before the first message. setup() is not a thread of the search, so its
+ * accesses are plain ones. */
 static inline void block_attached(uint32_t row, uint32_t delivery) {
     block_reader(row, delivery);
     go_attach(&reader[row], START_NEXT);
@@ -90,7 +93,8 @@ static inline void block_attached(uint32_t row, uint32_t delivery) {
 static inline void fill(datablock_write_slot *slot) { *(uint64_t *)slot->data = 1000 + slot->id; }
 
 static inline void look_at(const consumer *c, const datablock_read_slot *slot) {
-    weak_check(slot->length == 8 && *(const uint64_t *)slot->data == 1000 + slot->id, "row %u reads message %llu torn", c->row_number, (ull)slot->id);
+    weak_check(slot->length == 8 && *(const uint64_t *)slot->data == 1000 + slot->id, "row %u reads message %llu torn",
+               c->row_number, (ull)slot->id);
 }
 
 static inline void look_and_release(consumer *c, const datablock_read_slot *slot) {
@@ -98,11 +102,12 @@ static inline void look_and_release(consumer *c, const datablock_read_slot *slot
     weak_check(read_end(c, slot) == DONE, "row %u releases a slot that was used again", c->row_number);
 }
 
-/* The writer's whole life, polling with the inline claim while it is held up, or, ONCE, until it is. */
+/* The whole run of the writer. Under backpressure it polls with the inline claim. With ONCE it
+ * stops at the first backpressure instead. */
 static inline void write_all(void) {
     while (writer.next < MESSAGES) {
         datablock_write_slot slot;
-        writer.attend = 0; /* the dead are looked for */
+        writer.attend = 0; /* the writer looks for dead participants */
         if (datablock_inline_claim(&writer, &slot)) {
             fill(&slot);
             weak_check(write_commit(&writer, 8) == DONE, "a commit fails");
@@ -112,13 +117,14 @@ static inline void write_all(void) {
     }
 }
 
-/* What a reader is given: the id that follows, unless it was told what it missed. */
+/* A reader gets the id that follows, unless the library has reported missed messages to it. */
 static inline void check_turn(const consumer *c, const datablock_read_slot *slot, uint64_t expected) {
     weak_check(slot->id == expected + slot->missed && (slot->missed == 0 || c->delivery != DATABLOCK_LAYOUT_LOSSLESS),
-               "row %u gets message %llu and missed %llu, expected %llu", c->row_number, (ull)slot->id, (ull)slot->missed, (ull)expected);
+               "row %u gets message %llu and missed %llu, expected %llu", c->row_number, (ull)slot->id,
+                   (ull)slot->missed, (ull)expected);
 }
 
-/* A reader that polls until it has had the last message, with up to HOLDS of them in its hands. */
+/* A reader that polls until it has read the last message, and holds up to HOLDS of them. */
 static inline void read_all(consumer *c) {
     datablock_read_slot held[HOLDS];
     uint32_t count = 0;

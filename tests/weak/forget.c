@@ -1,9 +1,12 @@
-/* Forgets what no future operation can tell apart, so that fewer states differ. */
+/* Forgets what no future operation can distinguish. This leaves fewer different states. */
 #include "machine.h"
 
-static void forget_stamps(View *view, uint8_t l, uint8_t gone) { view->seen[l] = view->seen[l] > gone ? (uint8_t)(view->seen[l] - gone) : 1; }
+static void forget_stamps(View *view, uint8_t l, uint8_t gone)
+{
+    view->seen[l] = view->seen[l] > gone ? (uint8_t)(view->seen[l] - gone) : 1;
+}
 
-/* Drops the messages that every thread has left behind. */
+/* Removes the messages that every thread has passed. */
 static void forget_messages(void)
 {
     int kept = 0;
@@ -25,7 +28,7 @@ static void forget_messages(void)
             if (kept != m)
                 machine.message[kept] = machine.message[m];
             machine.message[kept].stamp = (uint8_t)(machine.message[kept].stamp - gone);
-            if (machine.message[kept].stamp == 1) { /* nothing can come before it any more */
+            if (machine.message[kept].stamp == 1) { /* no message can come before it any more */
                 machine.message[kept].sc = machine.message[kept].thread = 0;
                 join_set(&machine.forgotten[l], &machine.message[kept].users);
             }
@@ -35,7 +38,7 @@ static void forget_messages(void)
     machine.messages = kept;
 }
 
-static uint8_t renumbered[256]; /* how many of the numbers in use are no greater */
+static uint8_t renumbered[256]; /* how many of the used numbers are not greater than the index */
 
 static void number(const bool used[256])
 {
@@ -56,11 +59,11 @@ static void renumber_sc(View *view, uint8_t thread, uint8_t unused)
     view->sc.of[thread] = renumbered[view->sc.of[thread]];
 }
 
-/* Forgets plain accesses that everybody is ordered with, and numbers the others anew. */
+/* Forgets plain accesses that happen before the next step of every thread. Renumbers the others. */
 static void forget_epochs(void)
 {
     for (int t = 0; t < machine.threads; t++) {
-        uint8_t least = UINT8_MAX; /* what everybody knows of this thread */
+        uint8_t least = UINT8_MAX; /* the part of this thread that every thread knows */
         for (int u = 0; u < machine.threads; u++)
             if (u != t && !machine.thread[u].finished && machine.thread[u].now.before.of[t] < least)
                 least = machine.thread[u].now.before.of[t];
@@ -88,7 +91,8 @@ static void forget_epochs(void)
     }
 }
 
-/* Only a write that something can still be put before tells sets apart: the others lose their numbers. */
+/* Sets differ only by writes that a later operation can still be put before. All other accesses
+ * lose their numbers. */
 static void forget_sc(void)
 {
     for (int t = 0; t < machine.threads; t++) {

@@ -1,4 +1,5 @@
-/* The functions that code compiled with -fsanitize=thread calls before its plain accesses, and instead of its atomic ones. */
+/* The functions that code compiled with -fsanitize=thread calls: before each plain access, and
+ * instead of each atomic one. */
 #include "checker.h"
 #include "weak.h"
 
@@ -26,7 +27,8 @@ ACCESSES(16)
 void __tsan_read_range(void *at, size_t size) { search_access(at, size, false); }
 void __tsan_write_range(void *at, size_t size) { search_access(at, size, true); }
 
-/* Whether the access is checked as an atomic one. A relaxed one to what something else publishes is checked as a plain one, and done. */
+/* True if the access is checked as an atomic one. A relaxed access to memory that another word
+ * publishes is checked as a plain access and carried out at once. */
 static bool checked(const volatile void *at, int size, int order, bool write)
 {
     if (!search_checks(at))
@@ -39,10 +41,11 @@ static bool checked(const volatile void *at, int size, int order, bool write)
 
 static uint64_t operation(Kind kind, volatile void *at, int size, int order, uint64_t operand)
 {
-    return search_operation((Operation){.kind = kind, .size = size, .order = order, .at = (char *)at, .operand = operand});
+    return search_operation(
+        (Operation){.kind = kind, .size = size, .order = order, .at = (char *)at, .operand = operand});
 }
 
-/* Memory that is not shared, or a thread that is none: the plain operation. */
+/* For memory that is not shared, and outside of all threads: the plain operation. */
 #define MODIFY(bits, word, name, kind, builtin) \
     word __tsan_atomic##bits##_##name(volatile word *at, word operand, int order) \
     { \
@@ -54,7 +57,9 @@ static uint64_t operation(Kind kind, volatile void *at, int size, int order, uin
 #define ATOMIC(bits, word) \
     word __tsan_atomic##bits##_load(const volatile word *at, int order) \
     { \
-        return checked(at, bits / 8, order, false) ? (word)operation(LOAD, (volatile void *)at, bits / 8, order, 0) : *at; \
+        if (checked(at, bits / 8, order, false)) \
+            return (word)operation(LOAD, (volatile void *)at, bits / 8, order, 0); \
+        return *at; \
     } \
     void __tsan_atomic##bits##_store(volatile word *at, word value, int order) \
     { \
@@ -69,21 +74,25 @@ static uint64_t operation(Kind kind, volatile void *at, int size, int order, uin
     MODIFY(bits, word, fetch_and, AND, __atomic_fetch_and) \
     MODIFY(bits, word, fetch_or, OR, __atomic_fetch_or) \
     MODIFY(bits, word, fetch_xor, XOR, __atomic_fetch_xor) \
-    int __tsan_atomic##bits##_compare_exchange_strong(volatile word *at, word *expected, word value, int order, int failed) \
+    int __tsan_atomic##bits##_compare_exchange_strong(volatile word *at, word *expected, word value, int order, \
+        int failed) \
     { \
         if (!search_checks(at)) \
             return __atomic_compare_exchange_n(at, expected, value, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); \
-        word found = (word)search_operation((Operation){.kind = COMPARE_EXCHANGE, .size = bits / 8, .order = order, .failed_order = failed, \
-                                                        .at = (char *)at, .operand = value, .expected = *expected}); \
+        word found = (word)search_operation((Operation){ \
+            .kind = COMPARE_EXCHANGE, .size = bits / 8, .order = order, .failed_order = failed, \
+            .at = (char *)at, .operand = value, .expected = *expected}); \
         int same = found == *expected; \
         *expected = found; \
         return same; \
     } \
-    int __tsan_atomic##bits##_compare_exchange_weak(volatile word *at, word *expected, word value, int order, int failed) \
+    int __tsan_atomic##bits##_compare_exchange_weak(volatile word *at, word *expected, word value, int order, \
+        int failed) \
     { \
         return __tsan_atomic##bits##_compare_exchange_strong(at, expected, value, order, failed); \
     } \
-    word __tsan_atomic##bits##_compare_exchange_val(volatile word *at, word expected, word value, int order, int failed) \
+    word __tsan_atomic##bits##_compare_exchange_val(volatile word *at, word expected, word value, int order, \
+        int failed) \
     { \
         __tsan_atomic##bits##_compare_exchange_strong(at, &expected, value, order, failed); \
         return expected; \
@@ -100,7 +109,8 @@ void __tsan_atomic_signal_fence(int order) { (void)order; }
 
 void weak_wait(uint32_t *word, uint32_t expected)
 {
-    search_operation((Operation){.kind = WAIT, .size = 4, .order = __ATOMIC_RELAXED, .at = (char *)word, .expected = expected});
+    search_operation(
+        (Operation){.kind = WAIT, .size = 4, .order = __ATOMIC_RELAXED, .at = (char *)word, .expected = expected});
 }
 
 void weak_wake(uint32_t *word) { search_operation((Operation){.kind = WAKE, .at = (char *)word}); }

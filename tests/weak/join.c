@@ -1,4 +1,5 @@
-/* A reader that comes while the producer writes, at the oldest message (OLDEST) or where the stream is, and may go (LEAVE: after so many messages) and come again. */
+/* A reader that attaches while the producer writes, at the oldest message (OLDEST) or at the
+ * newest. LEAVE: the reader detaches after this number of messages, and attaches again. */
 #include "block.h"
 
 #ifndef DELIVERY
@@ -13,7 +14,8 @@
 
 /* Reads `most` messages, or up to the last one. */
 static void read_some(consumer *c, unsigned most) {
-    /* LOSSLESS: every message from the first one read on, or from the join on when that was at latest. */
+    /* A LOSSLESS reader gets every message from the first one that it reads. If it joined at the
+     * newest message, it gets every message from the join on. */
     bool bound = DELIVERY == DATABLOCK_LAYOUT_LOSSLESS && !OLDEST;
     uint64_t expected = c->next;
     for (unsigned had = 0; expected < MESSAGES && had < most;) {
@@ -23,7 +25,8 @@ static void read_some(consumer *c, unsigned most) {
             continue;
         }
         weak_check(result == DONE, "the joiner is told %d", result);
-        weak_check(slot.id >= expected && (!bound || slot.id == expected), "the joiner gets message %llu, expected %llu", (ull)slot.id, (ull)expected);
+        weak_check(slot.id >= expected && (!bound || slot.id == expected),
+                   "the joiner gets message %llu, expected %llu", (ull)slot.id, (ull)expected);
         expected = slot.id + 1;
         bound |= DELIVERY == DATABLOCK_LAYOUT_LOSSLESS && c->join_epoch == 0;
         had++;

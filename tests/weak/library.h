@@ -1,7 +1,10 @@
 /*
- * The library's half of the protocol, for programs that check the fast path without the library: what the inline functions leave to Go
- * (library_producer.h, library_consumer.h), step by step as internal/core has it, every shared access sequentially consistent as there. Errors are numbers
- * here; figures for people and the search for the dead are left out. capi/wait.c is compiled as it is.
+ * The library's half of the protocol, for programs that check the fast path without the library.
+ *
+ * It contains what the inline functions leave to Go (library_producer.h, library_consumer.h), step
+ * by step as in internal/core. Every shared access is sequentially consistent, as in Go. Errors are
+ * numbers here. Informational figures and the search for dead participants are left out.
+ * capi/wait.c is compiled unchanged.
  */
 #ifndef LIBRARY_H
 #define LIBRARY_H
@@ -22,28 +25,38 @@
 #include "wait.c"
 
 #ifndef LIBRARY_TRIES
-#define LIBRARY_TRIES 1000 /* of nextInOrder and nextLatest */
+#define LIBRARY_TRIES 1000 /* the number of tries in nextInOrder and nextLatest */
 #endif
 
 typedef datablock_inline_block block;
 typedef datablock_inline_producer producer;
 typedef datablock_inline_consumer consumer;
 
-/* OVER: closed or superseded, and everything has been read. */
+/* OVER: the stream is closed or superseded, and every message has been read. */
 typedef enum status { DONE, WOULD_WAIT, OVER, SUPERSEDED, FENCED, OVERRUN, CORRUPT } status;
 
-static inline uint64_t go_load(uint8_t *base, uint64_t offset) { return __atomic_load_n(datablock_inline_u64(base, offset), __ATOMIC_SEQ_CST); }
-static inline uint32_t go_load32(uint8_t *base, uint64_t offset) { return __atomic_load_n(datablock_inline_u32(base, offset), __ATOMIC_SEQ_CST); }
-static inline void go_store(uint8_t *base, uint64_t offset, uint64_t value) { __atomic_store_n(datablock_inline_u64(base, offset), value, __ATOMIC_SEQ_CST); }
+static inline uint64_t go_load(uint8_t *base, uint64_t offset) {
+    return __atomic_load_n(datablock_inline_u64(base, offset), __ATOMIC_SEQ_CST);
+}
+static inline uint32_t go_load32(uint8_t *base, uint64_t offset) {
+    return __atomic_load_n(datablock_inline_u32(base, offset), __ATOMIC_SEQ_CST);
+}
+static inline void go_store(uint8_t *base, uint64_t offset, uint64_t value) {
+    __atomic_store_n(datablock_inline_u64(base, offset), value, __ATOMIC_SEQ_CST);
+}
 static inline uint64_t go_swap(uint8_t *base, uint64_t offset, uint64_t value) {
     return __atomic_exchange_n(datablock_inline_u64(base, offset), value, __ATOMIC_SEQ_CST);
 }
 
 static inline uint64_t *entry_of(const block *b, uint64_t id) { return &b->entries[id % b->slot_count]; }
-static inline uint64_t go_entry(const block *b, uint64_t id) { return __atomic_load_n(entry_of(b, id), __ATOMIC_SEQ_CST); }
-static inline uint8_t *row_of(const block *b, uint32_t row) { return b->rows + row * (uint64_t)DATABLOCK_LAYOUT_ROW_SIZE; }
+static inline uint64_t go_entry(const block *b, uint64_t id) {
+    return __atomic_load_n(entry_of(b, id), __ATOMIC_SEQ_CST);
+}
+static inline uint8_t *row_of(const block *b, uint32_t row) {
+    return b->rows + row * (uint64_t)DATABLOCK_LAYOUT_ROW_SIZE;
+}
 
-/* block.maskSet, maskClear, forMask, of rows below 64 */
+/* block.maskSet, maskClear and forMask, for rows below 64 */
 static inline void go_mask_set(const block *b, uint64_t mask, uint32_t row) {
     (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, mask), UINT64_C(1) << row, __ATOMIC_SEQ_CST);
 }
@@ -51,7 +64,7 @@ static inline void go_mask_clear(const block *b, uint64_t mask, uint32_t row) {
     (void)__atomic_fetch_and(datablock_inline_u64(b->ctl, mask), ~(UINT64_C(1) << row), __ATOMIC_SEQ_CST);
 }
 
-/* block.next: one past the newest message */
+/* block.next: the newest message's number plus one */
 static inline uint64_t go_next(const block *b) {
     uint64_t next = go_load(b->data, DATABLOCK_LAYOUT_COMMIT);
     for (uint32_t i = 0; i <= b->slot_count; i++) {
@@ -65,30 +78,36 @@ static inline uint64_t go_next(const block *b) {
 }
 
 /* block.oldest */
-static inline uint64_t go_oldest(const block *b, uint64_t next) { return next > b->slot_count ? next - b->slot_count : 0; }
+static inline uint64_t go_oldest(const block *b, uint64_t next) {
+    return next > b->slot_count ? next - b->slot_count : 0;
+}
 
-/* ---- What capi/wait.c needs of the rest of the library ----------------------------------------------------------------------------- */
+/* ---- What capi/wait.c needs of the rest of the library --------------------------------------- */
 
 #define LIBRARY_UNUSED __attribute__((unused))
 
 bool dbshim_is_damaged(const datablock_inline_place *place LIBRARY_UNUSED) { return false; }
 
-/* dbshim_read is not used: read_begin in library_consumer.h is its part, without the hundred looks before the first sleep. */
+/* dbshim_read is not used. read_begin in library_consumer.h replaces it, without the hundred polls
+ * before the first sleep. */
 bool datablock_inline_look(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
 bool dbshim_begin_turn(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
 bool datablock_inline_kept_up(const datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
 int dbgo_read_look_around(uint32_t index LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) { __builtin_trap(); }
-int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED,
+int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED,
+                    datablock_read_slot *out LIBRARY_UNUSED,
                     dbshim_sleep *sleep LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }
 void dbshim_go_begin(dbshim_thread *thread LIBRARY_UNUSED) { __builtin_trap(); }
 int dbshim_go_end(dbshim_thread *thread LIBRARY_UNUSED, int result LIBRARY_UNUSED) { __builtin_trap(); }
 bool dbshim_slept(const dbshim_sleep *sleep LIBRARY_UNUSED, int status LIBRARY_UNUSED) { __builtin_trap(); }
-int dbgo_read_probe(uint32_t index LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED, _Bool *found LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) {
+int dbgo_read_probe(uint32_t index LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED, _Bool *found LIBRARY_UNUSED,
+                    char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }
-int dbgo_read_conclude(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED, datablock_read_slot *out LIBRARY_UNUSED,
+int dbgo_read_conclude(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED,
+                       datablock_read_slot *out LIBRARY_UNUSED,
                        char *detail LIBRARY_UNUSED) {
     __builtin_trap();
 }

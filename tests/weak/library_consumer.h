@@ -12,7 +12,8 @@ static inline void go_unpin(consumer *c, const datablock_inline_hold *h) {
 
 /* Consumer.advance */
 static inline void go_advance(consumer *c, uint64_t to) {
-    uint64_t from = go_swap(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, to), awaited = go_load(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING);
+    uint64_t from = go_swap(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, to),
+        awaited = go_load(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING);
     if (awaited != 0 && (awaited == DATABLOCK_LAYOUT_WAIT_ANY || (from < awaited && awaited <= to))) {
         datablock_inline_wake_producer(&c->block);
     }
@@ -33,16 +34,19 @@ static inline void go_step_over(consumer *c) {
 
 /* Consumer.hold */
 static inline bool go_hold(consumer *c, const datablock_inline_hold *h, uint64_t scan, uint64_t entry, uint64_t id) {
-    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1, __ATOMIC_SEQ_CST);
-    if (((go_entry(&c->block, id) ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0 || go_load(c->block.data, DATABLOCK_LAYOUT_SCAN_EPOCH) == scan) {
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1,
+                              __ATOMIC_SEQ_CST);
+    if (((go_entry(&c->block, id) ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0 ||
+        go_load(c->block.data, DATABLOCK_LAYOUT_SCAN_EPOCH) == scan) {
         return true;
     }
     go_unpin(c, h);
     return false;
 }
 
-/* Consumer.deliver: reads what the entry published, and notes it */
-static inline status go_deliver(consumer *c, datablock_inline_hold *h, uint64_t id, uint64_t entry, bool pinned, uint64_t missed, datablock_read_slot *out) {
+/* Consumer.deliver: reads what the entry published, and records the hold */
+static inline status go_deliver(consumer *c, datablock_inline_hold *h, uint64_t id, uint64_t entry, bool pinned,
+                                uint64_t missed, datablock_read_slot *out) {
     if (!datablock_inline_deliver(c, c->delivery, h, id, datablock_inline_entry_slot(entry), missed, out)) {
         return CORRUPT;
     }
@@ -52,7 +56,8 @@ static inline status go_deliver(consumer *c, datablock_inline_hold *h, uint64_t 
 
 /* Consumer.jump */
 static inline void go_jump(consumer *c, uint64_t further) {
-    uint64_t last = c->block.slot_count - 1, to = go_oldest(&c->block, go_next(&c->block)) + (further < last ? further : last);
+    uint64_t last = c->block.slot_count - 1,
+        to = go_oldest(&c->block, go_next(&c->block)) + (further < last ? further : last);
     if (to <= c->next) {
         return;
     }
@@ -63,7 +68,7 @@ static inline void go_jump(consumer *c, uint64_t further) {
     go_step_over(c);
 }
 
-/* Consumer.nextInOrder, and what nextOrdered adds to it */
+/* Consumer.nextInOrder, and what nextOrdered adds */
 static inline status go_next_in_order(consumer *c, datablock_read_slot *out) {
     const block *b = &c->block;
     for (int i = 0; i < LIBRARY_TRIES; i++) {
@@ -74,7 +79,8 @@ static inline status go_next_in_order(consumer *c, datablock_read_slot *out) {
         }
         if (ahead != 0) {
             go_jump(c, c->losses * b->slot_count / 8);
-            c->losses += c->losses < 8; /* in Go without a bound: more makes no difference, and states must not differ by it */
+            /* Go has no bound here. Higher counts change nothing, and they would add states. */
+            c->losses += c->losses < 8;
             continue;
         }
         datablock_inline_hold *h = datablock_inline_free_hold(c);
@@ -117,7 +123,8 @@ static inline status go_next_lossless(consumer *c, datablock_read_slot *out) {
 static inline status go_next_latest(consumer *c, datablock_read_slot *out) {
     const block *b = &c->block;
     for (int i = 0; i < LIBRARY_TRIES; i++) {
-        uint64_t scan = go_load(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), next = go_next(b), least = go_oldest(b, next), entry = 0, id = 0;
+        uint64_t scan = go_load(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), next = go_next(b), least = go_oldest(b, next),
+            entry = 0, id = 0;
         bool found = false;
         for (uint64_t want = next; !found && want > c->next && want > least;) {
             entry = go_entry(b, --want);
@@ -149,7 +156,7 @@ static inline status go_look(consumer *c, datablock_read_slot *out) {
     }
 }
 
-/* Consumer.Next: a look, then a round of Consumer.wait, which sees the end of the stream */
+/* Consumer.Next: one poll, then one round of Consumer.wait, which finds the end of the stream */
 static inline status go_read(consumer *c, datablock_read_slot *out) {
     status result = go_look(c, out);
     if (result == WOULD_WAIT && ending(c)) {
@@ -159,7 +166,7 @@ static inline status go_read(consumer *c, datablock_read_slot *out) {
     return result;
 }
 
-/* datablock_read_begin, without waiting; the end of the stream is not looked for */
+/* datablock_read_begin without waiting; it does not check for the end of the stream */
 static inline status try_read_begin(consumer *c, datablock_read_slot *out) {
     switch (look(c, out)) {
     case DATABLOCK_INLINE_MESSAGE:
@@ -171,7 +178,7 @@ static inline status try_read_begin(consumer *c, datablock_read_slot *out) {
     }
 }
 
-/* and without a bound */
+/* datablock_read_begin without a bound */
 static inline status read_begin(consumer *c, datablock_read_slot *out) {
     outcome found = outcome_of(look(c, out));
     while (found != FOUND) {
@@ -188,7 +195,8 @@ static inline status read_begin(consumer *c, datablock_read_slot *out) {
     return DONE;
 }
 
-/* datablock_read_end; OVERRUN: the inline release would leave it to Go, which is an error in all that is done here */
+/* datablock_read_end. OVERRUN: the inline release would leave the release to Go. In all these
+ * scenarios that is an error. */
 static inline status read_end(consumer *c, const datablock_read_slot *slot) {
     bool wake = false, done = datablock_inline_release(c, slot, &wake);
     if (wake) {
@@ -197,16 +205,18 @@ static inline status read_end(consumer *c, const datablock_read_slot *slot) {
     return done ? DONE : OVERRUN;
 }
 
-/* ---- Coming and going ------------------------------------------------------------------------------------------------------------ */
+/* ---- Attaching and detaching ----------------------------------------------------------------- */
 
 typedef enum start { START_NEXT, START_OLDEST } start;
 
-/* The status is stored along with the incarnation, which nobody else changes here: a location is loaded as it was stored. */
+/* Stores the status together with the generation, which no other thread changes here. So each load
+ * has the same size as the store. */
 static inline void go_store_status(const consumer *c, uint32_t status) {
     go_store(c->row, DATABLOCK_LAYOUT_ROW_STATUS, (c->mine & ~UINT64_C(0xffffffff)) | status);
 }
 
-/* block.clearRow; its plain stores are relaxed ones here, and a pin that is never used is not cleared */
+/* block.clearRow. Its plain stores are relaxed ones here. A hazard pointer that is never used is
+ * not cleared. */
 static inline void go_clear_row(consumer *c) {
     go_mask_clear(&c->block, DATABLOCK_LAYOUT_CTL_LOSSLESS, c->row_number);
     go_mask_clear(&c->block, DATABLOCK_LAYOUT_CTL_ACTIVE, c->row_number);
@@ -231,10 +241,11 @@ static inline void go_join_oldest(consumer *c) {
     go_store(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next);
     go_mask_set(&c->block, DATABLOCK_LAYOUT_CTL_LOSSLESS, c->row_number);
     c->may_jump = 1;
-    c->join_epoch = __atomic_add_fetch(datablock_inline_u64(c->block.ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), 1, __ATOMIC_SEQ_CST);
+    c->join_epoch =
+        __atomic_add_fetch(datablock_inline_u64(c->block.ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), 1, __ATOMIC_SEQ_CST);
 }
 
-/* OpenConsumer: occupy and join */
+/* OpenConsumer: takes a row and joins */
 static inline void go_attach(consumer *c, start from) {
     const block *b = &c->block;
     go_clear_row(c);
@@ -245,7 +256,8 @@ static inline void go_attach(consumer *c, start from) {
         c->next = go_next(b);
         if (from == START_OLDEST) {
             c->next = go_oldest(b, c->next);
-        } else if (c->delivery == DATABLOCK_LAYOUT_LATEST && c->next > 0 && !datablock_inline_entry_empty(go_entry(b, c->next - 1))) {
+        } else if (c->delivery == DATABLOCK_LAYOUT_LATEST && c->next > 0 &&
+                   !datablock_inline_entry_empty(go_entry(b, c->next - 1))) {
             c->next--;
         }
         go_store(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next);
@@ -260,7 +272,7 @@ static inline void go_attach(consumer *c, start from) {
     }
 }
 
-/* Consumer.detach, which lets go of all that is held */
+/* Consumer.detach, which releases every held message */
 static inline void go_detach(consumer *c) {
     go_clear_row(c);
     if (go_load(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING) != 0) {

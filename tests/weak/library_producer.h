@@ -8,7 +8,7 @@ static inline bool go_ending(const producer *p) {
     return state == DATABLOCK_LAYOUT_STATE_REPLACING || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
 }
 
-/* Producer.gate, rescan and clamped */
+/* Producer.gate, rescan and clamped: the backpressure check */
 static inline bool go_gate(producer *p) {
     const block *b = &p->block;
     uint64_t epoch = go_load(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH);
@@ -19,7 +19,8 @@ static inline bool go_gate(producer *p) {
     uint64_t set = go_load(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS) & b->row_mask[0];
     for (; set != 0; set &= set - 1) {
         uint64_t cursor = go_load(row_of(b, (uint32_t)__builtin_ctzll(set)), DATABLOCK_LAYOUT_ROW_CURSOR);
-        int64_t behind = (int64_t)(p->next - cursor), furthest = (int64_t)(p->next < b->slot_count ? p->next : b->slot_count);
+        int64_t behind = (int64_t)(p->next - cursor),
+            furthest = (int64_t)(p->next < b->slot_count ? p->next : b->slot_count);
         cursor = behind < 0 ? p->next : behind > furthest ? p->next - (uint64_t)furthest : cursor;
         p->min_cursor = cursor < p->min_cursor ? cursor : p->min_cursor;
     }
@@ -37,7 +38,7 @@ static inline bool go_has_slot(producer *p) {
     const block *b = &p->block;
     if (p->free_count == 0) {
         (void)__atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, __ATOMIC_SEQ_CST);
-        uint64_t pinned = 0; /* blocks here have fewer than 64 slots */
+        uint64_t pinned = 0; /* blocks have fewer than 64 slots here */
         uint64_t set = go_load(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE) & b->row_mask[0];
         for (; set != 0; set &= set - 1) {
             for (uint64_t k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
@@ -63,7 +64,8 @@ static inline bool go_has_slot(producer *p) {
 
 /* Producer.awaited */
 static inline uint64_t go_awaited(const producer *p) {
-    return p->next - p->min_cursor >= p->block.slot_count ? p->next - p->block.slot_count + 1 : DATABLOCK_LAYOUT_WAIT_ANY;
+    return p->next - p->min_cursor >= p->block.slot_count ? p->next - p->block.slot_count + 1
+        : DATABLOCK_LAYOUT_WAIT_ANY;
 }
 
 /* Producer.waitForRoom */
@@ -98,7 +100,8 @@ static inline bool go_look_at(producer *p) {
         if (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0) {
             return false;
         }
-        if (entry == clear || __atomic_compare_exchange_n(at, &entry, clear, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        if (entry == clear ||
+            __atomic_compare_exchange_n(at, &entry, clear, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
             p->expected[go_place(p)] = clear;
             return true;
         }
@@ -111,13 +114,13 @@ static inline void go_forget(producer *p) {
     p->until = 0;
 }
 
-/* Producer.prepareClaim and Claim: the look at the entry, then at the state */
+/* Producer.prepareClaim and Claim: loads the entry, then the state */
 static inline bool go_remember(producer *p) {
     return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
            go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
 }
 
-/* Producer.Claim. The look before the first sleep was that of the inline claim. */
+/* Producer.Claim. The inline claim was the check before the first sleep. */
 static inline status go_claim(producer *p, bool wait, datablock_write_slot *out) {
     p->attend = 0;
     status result = DONE;
@@ -137,20 +140,24 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
     }
     p->slot = p->free_slots[--p->free_count];
     uint8_t *header = datablock_inline_header(&p->block, p->slot);
-    uint64_t before = p->claims[p->slot] != 0 ? p->claims[p->slot] : datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
+    uint64_t before = p->claims[p->slot] != 0 ? p->claims[p->slot]
+        : datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
     uint64_t mark = datablock_layout_claim(p->epoch, datablock_layout_claim_generation(before) + 1);
     p->claims[p->slot] = mark & ~(UINT64_C(1) << 63);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, mark);
     p->claimed = 1;
-    *out = (datablock_write_slot){.data = datablock_inline_payload(&p->block, p->slot), .capacity = p->block.slot_size, .id = p->next, .index = p->slot};
+    *out = (datablock_write_slot){.data = datablock_inline_payload(&p->block, p->slot), .capacity = p->block.slot_size,
+        .id = p->next, .index = p->slot};
     return DONE;
 }
 
-/* Producer.Commit of a claim whose inline commit has failed; nothing sets LOST here, so its publish fails, too */
+/* Producer.Commit of a claim whose inline commit has failed. Nothing sets LOST here, so this
+ * publish fails as well. */
 static inline status go_commit(producer *p) {
     uint64_t expected = p->expected[go_place(p)];
     datablock_inline_unmark(p, p->block.data, datablock_inline_header(&p->block, p->slot), p->slot);
-    if (__atomic_compare_exchange_n(entry_of(&p->block, p->next), &expected, datablock_inline_entry(p->next, p->slot), false, __ATOMIC_SEQ_CST,
+    if (__atomic_compare_exchange_n(entry_of(&p->block, p->next), &expected, datablock_inline_entry(p->next, p->slot),
+                                    false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
         return CORRUPT;
     }
@@ -160,12 +167,12 @@ static inline status go_commit(producer *p) {
     return go_ending(p) ? SUPERSEDED : FENCED;
 }
 
-/* Producer.Close, of the stream: CLOSED, and everybody looks again (block.wakeConsumers) */
+/* Producer.Close of the stream: sets CLOSED and wakes all consumers (block.wakeConsumers) */
 static inline void go_close(producer *p) {
     uint32_t ready = DATABLOCK_LAYOUT_STATE_READY;
     uint32_t *event = datablock_inline_u32(p->block.data, DATABLOCK_LAYOUT_EVENT);
-    (void)__atomic_compare_exchange_n(datablock_inline_u32(p->block.data, DATABLOCK_LAYOUT_STATE), &ready, DATABLOCK_LAYOUT_STATE_CLOSED, false,
-                                      __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    (void)__atomic_compare_exchange_n(datablock_inline_u32(p->block.data, DATABLOCK_LAYOUT_STATE), &ready,
+                                      DATABLOCK_LAYOUT_STATE_CLOSED, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
     (void)__atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);
     dbshim_futex_wake(event);
 }

@@ -1,5 +1,6 @@
 /*
- * The checker checked: each test asks whether an outcome is possible, and litmus.py knows what RC11 says. ORDER is the order in question.
+ * Tests of the checker itself. Each test asks whether an outcome is possible; run.py has the answer
+ * of RC11. ORDER is the order in question.
  */
 #include "weak.h"
 
@@ -41,16 +42,18 @@ static void b(void) { if ((r[0] = LOAD(x, ACQ))) r[1] = plain; }
 static void a(void) { STORE(y, 1, RLX); __atomic_thread_fence(REL); STORE(x, 1, RLX); }
 static void b(void) { r[0] = LOAD(x, RLX); __atomic_thread_fence(ORDER); r[1] = LOAD(y, RLX); }
 #define OUTCOME (r[0] == 1 && r[1] == 0)
-#elif defined(RELEASE_SEQUENCE) /* goes on through a read-modify-write of another thread */
+#elif defined(RELEASE_SEQUENCE) /* a read-modify-write of another thread continues it */
 static void a(void) { STORE(y, 1, RLX); STORE(x, 1, ORDER); }
 static void b(void) { INCREMENT(x, RLX); }
 static void c(void) { r[0] = LOAD(x, ACQ); r[1] = LOAD(y, RLX); }
 #define OUTCOME (r[0] == 2 && r[1] == 0)
-#elif defined(RELEASE_THEN_RELAXED) /* but not through a later store: C++20 */
+#elif defined(RELEASE_THEN_RELAXED) /* a later store does not continue it (C++20) */
 static void a(void) { STORE(y, 1, RLX); STORE(x, 1, REL); STORE(x, 2, RLX); }
 static void b(void) { r[0] = LOAD(x, ACQ); r[1] = LOAD(y, RLX); }
 #define OUTCOME (r[0] == 2 && r[1] == 0)
-#elif defined(SC_THEN_RELAXED) /* nothing keeps a sequentially consistent store and a later relaxed one in order for others */
+#elif defined(SC_THEN_RELAXED)
+/* other threads may see a sequentially consistent store and a later relaxed store in either
+ * order */
 static void a(void) { STORE(x, 1, SC); STORE(y, 1, ORDER); }
 static void b(void) { r[0] = LOAD(y, SC); r[1] = LOAD(x, SC); }
 #define OUTCOME (r[0] == 1 && r[1] == 0)
@@ -82,7 +85,7 @@ static void a(void) { r[0] = INCREMENT(x, RLX); }
 static void b(void) { r[1] = INCREMENT(x, RLX); }
 static void c(void) { r[2] = INCREMENT(x, RLX); }
 #define OUTCOME (x != 3 || r[0] == r[1] || r[1] == r[2] || r[0] == r[2])
-#elif defined(FAILED_SWAP) /* a compare-and-swap that fails is a load */
+#elif defined(FAILED_SWAP) /* a failed compare-and-swap is a load */
 static void a(void) { STORE(y, 1, RLX); STORE(x, 1, REL); }
 static void b(void)
 {
@@ -92,7 +95,9 @@ static void b(void)
     r[1] = LOAD(y, RLX);
 }
 #define OUTCOME (r[0] == 1 && r[1] == 0)
-#elif defined(HAZARD) /* x: the entry, y: the pin + 1. The writer reuses slot 0, word[4], once nobody pins it. */
+#elif defined(HAZARD)
+/* x: the entry, y: the hazard pointer. The writer reuses slot 0, word[4], when y names it no
+ * more. */
 static void a(void)
 {
     uint64_t old = 0;

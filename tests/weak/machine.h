@@ -1,15 +1,15 @@
-/* The representation of the memory: for memory.c and forget.c. memory.c explains it. */
+/* The representation of the memory, for memory.c and forget.c. memory.c explains it. */
 #ifndef MACHINE_H
 #define MACHINE_H
 
 #include "memory.h"
 
 typedef struct Set {
-    uint8_t of[MAX_THREADS]; /* the first so many of each thread */
+    uint8_t of[MAX_THREADS]; /* for each thread: the first so many of its accesses */
 } Set;
 
 typedef struct View {
-    uint8_t seen[MAX_LOCATIONS]; /* stamp of the newest message known */
+    uint8_t seen[MAX_LOCATIONS]; /* stamp of the newest known message */
     Set before; /* plain accesses, in epochs */
     Set sc; /* sequentially consistent accesses */
 } View;
@@ -22,8 +22,8 @@ typedef struct Message {
     uint8_t sc; /* number of the sequentially consistent write among its thread's accesses, 0: none */
     uint8_t thread;
     uint8_t unused[3];
-    Set order; /* of a sequentially consistent write: what is before it, and itself */
-    Set users; /* the sequentially consistent accesses that wrote or read this, and what is before them */
+    Set order; /* of a sequentially consistent write: the accesses before it, and itself */
+    Set users; /* sequentially consistent accesses that wrote or read this, and all before them */
     View view;
 } Message;
 
@@ -32,16 +32,16 @@ struct Machine {
     int messages;
     struct {
         View now;
-        View fence; /* what a relaxed write releases: the last release fence's view */
+        View fence; /* what a relaxed write releases: the view of the last release fence */
         View pending; /* what an acquire fence would acquire */
         uint8_t finished;
-        uint8_t sc; /* accesses so far */
+        uint8_t sc; /* number of accesses so far */
         uint8_t unused[6];
     } thread[MAX_THREADS];
     View bucket; /* the kernel's futex lock */
-    Set forgotten[MAX_LOCATIONS]; /* users of messages that nobody can reach any more */
+    Set forgotten[MAX_LOCATIONS]; /* users of messages that no thread can read any more */
     struct {
-        uint8_t writer, write; /* the last one: thread and its epoch, 0: none */
+        uint8_t writer, write; /* the last write: thread and epoch, 0: none */
         uint8_t read[MAX_THREADS];
         uint8_t unused[2];
     } plain[MAX_PLAIN];

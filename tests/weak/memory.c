@@ -1,16 +1,25 @@
 /*
- * An operational form of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in C/C++11, PLDI 2017).
+ * An operational form of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential
+ * Consistency in C/C++11, PLDI 2017).
  *
- * Each location has its messages in modification order. A thread may read any message that is not older than what it has seen of the location, and may write
- * after any such message, but not between a read-modify-write and what that read. A view says what was seen: of every location, of
- * every thread's plain accesses (happens-before), and of every thread's sequentially consistent accesses. Release puts a view into a message, acquire takes it out.
+ * Each location has its messages in modification order. A thread may read any message that is not
+ * older than the newest message it has seen of the location. A thread may write after any such
+ * message, but not between a read-modify-write and the message that this operation read.
  *
- * Sequentially consistent accesses have a partial order of their own, RC11's psc, that need not agree with the order in which this
- * program happens to do them: each has the set of those before it, closed, one number for each thread. An access that has to come before an older one
- * (it reads, or writes, before an older write) is added to all sets that hold that one; if it is itself among them, there is a cycle and the choice is forbidden.
+ * A view records what a thread has seen: of every location, of every thread's plain accesses
+ * (happens-before), and of every thread's sequentially consistent accesses. A release stores the
+ * thread's view in a message. An acquire adds the message's view to the thread's own.
  *
- * Not modelled: sequentially consistent fences, and the load buffering that RC11 forbids too. Two edges of psc are left out
- * where an acquire that is not sequentially consistent is followed by an access of the same word: more is allowed then, never less.
+ * Sequentially consistent accesses have a partial order of their own, RC11's psc. It need not agree
+ * with the order in which this program carries them out. Each access has the closed set of the
+ * accesses before it, as one number for each thread. Sometimes an access has to come before an
+ * older one, because it reads or writes before an older write. Then it is added to all sets that
+ * contain the older access. If it is itself a member of them, there is a cycle, and the choice is
+ * forbidden.
+ *
+ * Not modelled: sequentially consistent fences, and load buffering, which RC11 forbids too. Two
+ * edges of psc are left out: those where an access of the same word follows an acquire that is not
+ * sequentially consistent. Leaving them out allows more executions, never fewer.
  */
 #include "machine.h"
 
@@ -33,8 +42,15 @@ static void give_up(const char *why)
     exit(2);
 }
 
-static bool acquires(int order) { return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST; }
-static bool releases(int order) { return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST; }
+static bool acquires(int order)
+{
+    return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL ||
+        order == __ATOMIC_SEQ_CST;
+}
+static bool releases(int order)
+{
+    return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
 
 static void join(View *a, const View *b)
 {
@@ -86,7 +102,8 @@ void memory_begin(int threads)
     machine.bucket = start;
     machine.messages = memory_locations;
     for (int l = 0; l < memory_locations; l++)
-        machine.message[l] = (Message){.value = load(&memory_location[l]), .location = (uint8_t)l, .stamp = 1, .view = start};
+        machine.message[l] =
+            (Message){.value = load(&memory_location[l]), .location = (uint8_t)l, .stamp = 1, .view = start};
 }
 
 /* ---- Choices ---- */
@@ -104,13 +121,16 @@ int memory_choices(int thread, const Operation *op, Choice choice[MAX_CHOICES])
     View view = machine.thread[thread].now;
     if (op->kind == WAIT)
         join(&view, &machine.bucket);
-    for (int m = machine.messages; m-- > 0;) { /* the newest first: what goes wrong without any weakness has the shortest trace */
+    /* The newest message comes first: an error that needs no weak memory gets the shortest
+     * trace. */
+    for (int m = machine.messages; m-- > 0;) {
         const Message *message = &machine.message[m];
         if (message->location != l || message->stamp < view.seen[l])
             continue;
         if (n == MAX_CHOICES)
             give_up("too many choices");
-        bool writes = op->kind != LOAD && op->kind != WAIT && (op->kind != COMPARE_EXCHANGE || message->value == op->expected);
+        bool writes = op->kind != LOAD && op->kind != WAIT &&
+            (op->kind != COMPARE_EXCHANGE || message->value == op->expected);
         if (writes && message->followed)
             continue;
         choice[n++] = (Choice){reads(op->kind) ? m : -1, writes ? m : -1};
@@ -122,7 +142,7 @@ int memory_choices(int thread, const Operation *op, Choice choice[MAX_CHOICES])
 
 static bool holds(const Set *set, int thread, uint8_t number) { return set->of[thread] >= number; }
 
-/* Every set that holds the write gets what has come before it now. */
+/* Adds `earlier` to every set that contains the write. */
 static void put_before(const Set *earlier, int thread, uint8_t number)
 {
     Set *all[4 * MAX_THREADS + 3 * MAX_MESSAGES + MAX_LOCATIONS];
@@ -145,7 +165,7 @@ static void put_before(const Set *earlier, int thread, uint8_t number)
             join_set(all[n], earlier);
 }
 
-/* Finds the place of a sequentially consistent access. False: there is none. */
+/* Finds the place of a sequentially consistent access in the order. False: there is none. */
 static bool place(int thread, int l, Choice choice, Set *order)
 {
     *order = machine.thread[thread].now.sc;
@@ -168,7 +188,7 @@ static bool place(int thread, int l, Choice choice, Set *order)
         if (holds(order, later->thread, later->sc))
             return false;
         put_before(order, later->thread, later->sc);
-        break; /* the next one is after this one already */
+        break; /* the following accesses are after this one already */
     }
     return true;
 }
@@ -220,7 +240,7 @@ static void write_message(int thread, int l, const Operation *op, Choice choice,
         machine.message[m].stamp++;
     now->seen[l] = new.stamp;
     new.view = releases(order) ? *now : machine.thread[thread].fence;
-    if (choice.read >= 0) { /* what was released into the message that it read goes on */
+    if (choice.read >= 0) { /* a release sequence: the view of the message that was read continues */
         join(&new.view, &machine.message[choice.read].view);
         machine.message[choice.read].followed = 1;
     }
@@ -282,7 +302,7 @@ bool memory_apply(int thread, const Operation *op, Choice choice, uint64_t *resu
     }
     if (choice.after >= 0)
         write_message(thread, l, op, choice, order, consistent ? &sc : NULL);
-    if (consistent) /* not before: what is released now does not hold the release itself */
+    if (consistent) /* last: the view that is released now does not contain the release itself */
         join_set(&now->sc, &sc);
     return true;
 }
@@ -290,7 +310,8 @@ bool memory_apply(int thread, const Operation *op, Choice choice, uint64_t *resu
 bool memory_access(int thread, int plain, bool write)
 {
     const Set *before = &machine.thread[thread].now.before;
-    if (machine.plain[plain].write && machine.plain[plain].writer != thread && !holds(before, machine.plain[plain].writer, machine.plain[plain].write))
+    if (machine.plain[plain].write && machine.plain[plain].writer != thread &&
+        !holds(before, machine.plain[plain].writer, machine.plain[plain].write))
         return false;
     if (!write) {
         machine.plain[plain].read[thread] = before->of[thread];

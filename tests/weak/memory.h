@@ -1,4 +1,4 @@
-/* The memory that RC11 allows, one operation at a time. memory.c says how it is represented. */
+/* The memory that RC11 allows, one operation at a time. memory.c explains the representation. */
 #ifndef MEMORY_H
 #define MEMORY_H
 
@@ -20,17 +20,20 @@ typedef struct Operation {
     uint64_t expected; /* COMPARE_EXCHANGE, WAIT */
 } Operation;
 
-/* One of the ways in which an operation may go: which message it reads and after which one it writes. */
+/* One possible outcome of an operation: the message that it reads, and the message after which it
+ * writes. */
 typedef struct Choice {
     int read; /* index of a message, -1: none */
-    int after; /* index of a message, -1: does not write */
+    int after; /* index of a message, -1: the operation does not write */
 } Choice;
 
-/* What is kept between operations: everything that the search saves and restores. Same bytes, same future. */
+/* What is kept between operations: everything that the search saves and restores. Equal bytes have
+ * equal futures. */
 extern struct Machine machine;
 size_t memory_bytes(void);
 
-/* The words, fixed for one search: atomic ones by address, and the 8-byte words that are accessed plainly. */
+/* The words, fixed for one search: atomic ones by address, and the 8-byte words that are accessed
+ * plainly. */
 extern struct Location {
     char *at;
     int size;
@@ -38,20 +41,22 @@ extern struct Location {
 extern int memory_locations;
 extern uintptr_t memory_plain[MAX_PLAIN];
 extern int memory_plains;
-extern bool memory_fences; /* used anywhere in the program; if not, what an acquire fence would acquire is not kept */
+/* The program uses fences. Otherwise what an acquire fence would acquire is not kept. */
+extern bool memory_fences;
 
 void memory_begin(int threads);
 int memory_choices(int thread, const Operation *op, Choice choice[MAX_CHOICES]);
 
-/* Does it, and says what the program gets to see. False: RC11 forbids this choice, and the machine must be restored. */
+/* Carries out the operation and returns the value that the program sees. False: RC11 forbids this
+ * choice, and the caller must restore the machine. */
 bool memory_apply(int thread, const Operation *op, Choice choice, uint64_t *result);
 
-/* Whether the plain access is ordered with all conflicting ones before it. */
+/* True if the plain access is ordered with all conflicting accesses before it. */
 bool memory_access(int thread, int plain, bool write);
 
 void memory_finish(int thread);
 
-/* Forgets what no future operation can tell apart. */
+/* Forgets what no future operation can distinguish. */
 void memory_settle(void);
 
 #endif

@@ -1,4 +1,5 @@
-/* A block in plain memory: both files as arrays, one producer, READERS consumers, and their private state as the library sets it up. */
+/* A block in plain memory: both files as arrays, one producer, READERS consumers. Their private
+ * state is set up as the library does it. */
 #ifndef PLAIN_BLOCK_H
 #define PLAIN_BLOCK_H
 
@@ -82,7 +83,7 @@ static inline void plain_create(void) {
     }
 }
 
-/* newConsumer, still detached */
+/* newConsumer, not attached yet */
 static inline void plain_consumer(uint32_t row, uint32_t delivery, uint32_t max_pins) {
     reader[row] = (consumer){
         .block = plain_block(),

@@ -1,4 +1,4 @@
-/* One or two readers, of the kinds FIRST and SECOND (0: none), while the ring goes round. */
+/* One or two readers, of the deliveries FIRST and SECOND (0: none), while the ring wraps. */
 #include "block.h"
 
 #ifndef FIRST

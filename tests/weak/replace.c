@@ -1,6 +1,7 @@
 /*
- * A forced replacer marks the state and fences the next entry while the producer writes: nothing is published behind the fence, and a reader (READER: its delivery) that is told
- * SUPERSEDED has had everything.
+ * A forced replacer sets the state and fences the next entry while the producer writes. Nothing may
+ * be published behind the fence. A reader (READER: its delivery) that gets SUPERSEDED must have
+ * read every message.
  */
 #include "block.h"
 
@@ -13,8 +14,8 @@
 #define ABORTED 2
 
 static struct {
-    uint64_t fenced; /* the id that the fence stands for */
-    uint64_t had;    /* the reader's next when it was told */
+    uint64_t fenced; /* the id of the fenced message */
+    uint64_t had;    /* the reader's next id when it got SUPERSEDED */
 } told;
 
 static void write_on(void) {
@@ -44,13 +45,15 @@ static void write_on(void) {
 static void replace(void) {
     const block b = plain_block();
     uint32_t *state = datablock_inline_u32(b.data, DATABLOCK_LAYOUT_STATE), before = DATABLOCK_LAYOUT_STATE_READY;
-    (void)__atomic_compare_exchange_n(state, &before, DATABLOCK_LAYOUT_STATE_REPLACING, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+    (void)__atomic_compare_exchange_n(state, &before, DATABLOCK_LAYOUT_STATE_REPLACING, false, __ATOMIC_SEQ_CST,
+                                      __ATOMIC_SEQ_CST);
     for (;;) {
         uint64_t next = go_next(&b), entry = go_entry(&b, next);
         if (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, next) >= 0) {
             continue;
         }
-        if (__atomic_compare_exchange_n(entry_of(&b, next), &entry, entry | DATABLOCK_INLINE_FENCE, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
+        if (__atomic_compare_exchange_n(entry_of(&b, next), &entry, entry | DATABLOCK_INLINE_FENCE, false,
+                                        __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
             told.fenced = next;
             break;
         }
@@ -58,7 +61,7 @@ static void replace(void) {
     __atomic_store_n(state, DATABLOCK_LAYOUT_STATE_SUPERSEDED, __ATOMIC_SEQ_CST);
 }
 
-/* Polls; what a sleeper looks at when it is woken is the same. */
+/* Polls. A sleeper makes the same checks after a wake-up. */
 static void read_on(void) {
     consumer *c = &reader[1];
     for (;;) {
@@ -93,6 +96,8 @@ void setup(void) {
 }
 
 void finish(void) {
-    weak_check(writer.next <= told.fenced, "message %llu is published behind the fence at %llu", (ull)writer.next - 1, (ull)told.fenced);
-    weak_check(!READER || told.had == writer.next, "the reader was told that all was over and has not had message %llu", (ull)told.had);
+    weak_check(writer.next <= told.fenced, "message %llu is published behind the fence at %llu", (ull)writer.next - 1,
+               (ull)told.fenced);
+    weak_check(!READER || told.had == writer.next, "the reader was told that all was over and has not had message %llu",
+               (ull)told.had);
 }

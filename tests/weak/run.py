@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Checks the inline fast path against the weak memory of C11. Then weakens one memory order at a time, and makes one error at a time: each has to be caught.
+"""Checks the inline fast path against the weak memory of C11.
 
-Needs gcc. README.md says what each scenario and each weakening is about.
+Then the program weakens one memory order at a time, and applies one mutation at a time. The check
+has to catch each of them. It needs gcc. README.md describes each scenario and each weakening.
 """
 
 import argparse
@@ -25,8 +26,11 @@ LIMIT = 1200  # seconds for one search
 
 @dataclasses.dataclass
 class Scenario:
-    """A C file with its constants, and the number of states that a complete search has found: fewer than half of them, and the scenario got weaker (another compiler, whose stacks look
-    different, finds a few more or less)."""
+    """A C file with its constants, and the number of states that a complete search has found.
+
+    With fewer than half of these states the scenario has become weaker. The number varies a little
+    between compilers, because their stacks look different.
+    """
 
     name: str
     source: str
@@ -83,7 +87,8 @@ SCENARIOS = [
     scenario("large-replace-ordered", "replace.c", 157_812, True, N=1, MESSAGES=2, READER=ORDERED),
 ]
 
-# Order, what it is weakened to, the scenario that catches it. README.md says why the others are as they are.
+# The order, the weaker order, the scenario that catches it. README.md says why the other orders
+# stay as they are.
 WEAKENINGS = [
     ("PUBLISH", "ACQ_REL", "latest-1"),
     ("PUBLISH", "ACQ_REL", "join-latest"),
@@ -188,7 +193,7 @@ def check(workdir, name, source, defines, tree=ROOT):
     if tree == ROOT:
         flags.append("-Werror")
     try:
-        # -fsanitize=thread when compiling alone: the calls that it makes are answered by the checker.
+        # Only the compiler gets -fsanitize=thread, not the linker: the checker answers the calls.
         command(["gcc", *WARNINGS, "-O1", "-fsanitize=thread", *flags, "-c", HERE / source, "-o", f"{program}.o"])
         command(["gcc", f"{program}.o", *(workdir / f"{c}.o" for c in CHECKER), "-o", program])
     except RuntimeError as e:
@@ -238,11 +243,55 @@ def mutated(workdir, s, m):
     return check(workdir, f"{s.name}.{m.name}", s.source, s.defines, tree)
 
 
+class Report:
+    """Prints one line for each run, and counts the verdicts."""
+
+    def __init__(self):
+        self.passed = self.failed = 0
+
+    def verdict(self, fine):
+        self.passed, self.failed = (self.passed + 1, self.failed) if fine else (self.passed, self.failed + 1)
+
+    def litmus(self, verdicts):
+        if verdicts:
+            print(f"{'litmus test':<26}{'order':<12}  RC11")
+        for test, order, allowed, run in verdicts:
+            r = run.result()
+            right = not r.failure and bool(r.violated) == allowed
+            self.verdict(right)
+            said = "" if right else f", but the checker says {r.failure or r.violated or 'forbidden'}"
+            print(f"{test:<26}{order:<12}  {'allowed' if allowed else 'forbidden'}{said}", flush=True)
+
+    def scenarios(self, scenarios, runs):
+        if scenarios:
+            print(f"\n{'scenario':<24}{'states':>11}{'floor':>11}{'depth':>8}{'time':>8}  verdict")
+        for s in scenarios:
+            r = runs[s.name].result()
+            trouble = r.failure or ("violated: " + r.violated if r.violated else "")
+            if not trouble and r.states < s.floor:
+                trouble = "fewer states than the floor: the scenario got weaker"
+            self.verdict(not trouble)
+            print(f"{s.name:<24}{r.states:>11}{s.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {trouble or 'holds'}",
+                  flush=True)
+
+    def faults(self, title, faults):
+        """Reports weakenings or mutations: the check has to catch each of them."""
+        if faults:
+            print(f"\n{title:<40}{'scenario':<18}{'depth':>6}{'time':>8}  caught as")
+        for what, s, run in faults:
+            r = run.result()
+            caught = bool(r.violated) and not r.failure
+            self.verdict(caught)
+            said = r.violated if caught else "NOT CAUGHT " + r.failure
+            print(f"{what:<40}{s.name:<18}{r.depth:>6}{r.seconds:>7.1f}s  {said}", flush=True)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--large", action="store_true", help="the larger scenarios too")
     p.add_argument("--jobs", type=int, default=2)
-    p.add_argument("--only", metavar="NAME", help="one scenario with its weakenings and mutations, or one order, or one mutation")
+    p.add_argument("--only", metavar="NAME",
+                   help="one scenario with its weakenings and mutations, or one order, or one mutation")
     p.add_argument("--workdir", type=pathlib.Path, default=ROOT / "build" / "weak")
     a = p.parse_args()
 
@@ -263,52 +312,22 @@ def main():
     workdir = a.workdir.resolve()
     build_checker(workdir)
 
-    passed = failed = 0
-
-    def verdict(fine):
-        nonlocal passed, failed
-        passed, failed = (passed + 1, failed) if fine else (passed, failed + 1)
-
-    def broken(what, s, run):
-        r = run.result()
-        caught = bool(r.violated) and not r.failure
-        verdict(caught)
-        print(f"{what:<40}{s.name:<18}{r.depth:>6}{r.seconds:>7.1f}s  {r.violated if caught else 'NOT CAUGHT ' + r.failure}", flush=True)
-
+    report = Report()
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
-        # The longest first.
+        # The longest searches come first.
         order = sorted(scenarios, key=lambda s: s.states, reverse=True)
         runs = {s.name: pool.submit(check, workdir, s.name, s.source, s.defines) for s in order}
         weak = [(f"{o} {w}", s, pool.submit(weakened, workdir, s, o, w)) for o, w, s in weakenings]
         wrong = [(m.name, s, pool.submit(mutated, workdir, s, m)) for m, s in mutations]
         verdicts = [(t, o, allowed, pool.submit(litmus, workdir, t, o)) for t, o, allowed in tests]
 
-        if tests:
-            print(f"{'litmus test':<26}{'order':<12}  RC11")
-        for test, o, allowed, run in verdicts:
-            r = run.result()
-            right = not r.failure and bool(r.violated) == allowed
-            verdict(right)
-            print(f"{test:<26}{o:<12}  {'allowed' if allowed else 'forbidden'}{'' if right else ', but the checker says ' + (r.failure or r.violated or 'forbidden')}", flush=True)
+        report.litmus(verdicts)
+        report.scenarios(scenarios, runs)
+        report.faults("weakened order", weak)
+        report.faults("mutation", wrong)
 
-        if scenarios:
-            print(f"\n{'scenario':<24}{'states':>11}{'floor':>11}{'depth':>8}{'time':>8}  verdict")
-        for s in scenarios:
-            r = runs[s.name].result()
-            trouble = r.failure or ("violated: " + r.violated if r.violated else "")
-            if not trouble and r.states < s.floor:
-                trouble = "fewer states than the floor: the scenario got weaker"
-            verdict(not trouble)
-            print(f"{s.name:<24}{r.states:>11}{s.floor:>11}{r.depth:>8}{r.seconds:>7.1f}s  {trouble or 'holds'}", flush=True)
-
-        for title, those in (("weakened order", weak), ("mutation", wrong)):
-            if those:
-                print(f"\n{title:<40}{'scenario':<18}{'depth':>6}{'time':>8}  caught as")
-            for what, s, run in those:
-                broken(what, s, run)
-
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{report.passed} passed, {report.failed} failed")
+    return 1 if report.failed else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-/* What a scenario says in setup(): its memory, and names for it. */
+/* What a scenario declares in setup(): its memory, and names for the words. */
 #include "checker.h"
 #include "weak.h"
 

@@ -1,11 +1,13 @@
 /*
- * Tries every interleaving of the threads and every choice that memory.c leaves to each operation, depth first, and follows a state once.
+ * Tries every interleaving of the threads, and every choice that memory.c leaves to each operation.
+ * The search is depth first and follows each state once.
  *
- * Going back means copying the bytes of stacks, registers and memory back (states.c). So a thread may do anything but what leaves those bytes: no
- * allocation, no files, no clocks.
+ * To go back, the search restores the bytes of stacks, registers and memory (states.c). So a thread
+ * must not change anything else: no allocation, no files, no clocks.
  *
- * Which words there are is found out on the way. A word that only one thread uses, or that nobody writes, is no reason to try another order: its
- * operations are done at once. Whatever is learned that changes the numbering, or that makes such a word a shared one, begins the search anew.
+ * The search finds the words as it runs. A word needs no other order when only one thread uses it,
+ * or when no thread writes it; its operations are done at once. The search begins anew when it
+ * learns something that changes the numbering, or that makes such a word a shared one.
  */
 #include "checker.h"
 #include "weak.h"
@@ -53,7 +55,7 @@ static int plain_of(uintptr_t word)
     return -1;
 }
 
-/* Whether the thread's next operation can be done before all others without leaving anything out. */
+/* True if the thread's next operation can be done before all others without losing an execution. */
 static bool at_once(int t)
 {
     const Operation *op = &running[t].next;
@@ -76,7 +78,8 @@ static bool at_once(int t)
         return true;
     }
     if (memory_location[l].size != op->size || plain_of((uintptr_t)op->at / 8) >= 0) {
-        snprintf(failure, sizeof failure, "%s is accessed in two sizes, or both plainly and atomically", scenario_name(op->at));
+        snprintf(failure, sizeof failure, "%s is accessed in two sizes, or both plainly and atomically",
+                 scenario_name(op->at));
         why = FAILED;
         return true;
     }
@@ -107,13 +110,14 @@ void search_access(const volatile void *at, size_t size, bool write)
             thread_stop(LEARNED);
         }
         if (!memory_access(current, p, write))
-            weak_fail("data race: %s %s %s", thread[current].name, write ? "writes" : "reads", scenario_name((const void *)at));
+            weak_fail("data race: %s %s %s", thread[current].name, write ? "writes" : "reads",
+                      scenario_name((const void *)at));
     }
 }
 
 /* ---- The search ---- */
 
-/* What the operation does to the threads, after the memory has done its part. */
+/* Applies the operation to the threads, after the memory has done its part. */
 static void continue_thread(int t, const Operation *op, uint64_t result)
 {
     running[t].result = result;
@@ -131,7 +135,7 @@ static void continue_thread(int t, const Operation *op, uint64_t result)
     thread_run(t);
 }
 
-/* Does the operations that need not wait for others, of all threads. */
+/* Carries out the operations of all threads that need not wait for others. */
 static void drain(void)
 {
     for (int t = 0, turns = 0; t < threads && why != FAILED && why != LEARNED;) {
@@ -142,7 +146,7 @@ static void drain(void)
         if (why == FAILED || why == LEARNED)
             return;
         Operation op = running[t].next;
-        if (++turns > 1000) { /* it polls a word that nobody else has come to yet */
+        if (++turns > 1000) { /* the thread polls a word that no other thread has used yet */
             for (int l = 0; l < memory_locations; l++)
                 if (memory_location[l].at == op.at) {
                     learned[l].users = ~0u;
@@ -169,7 +173,8 @@ static bool all_done(void)
     return true;
 }
 
-/* The threads are between two operations: is this the end, or known, or where the search goes on? */
+/* All threads are between two operations. Decides whether this is the end, a visited state, or a
+ * state from which the search continues. */
 static void arrive(void)
 {
     if (all_done()) {
@@ -184,7 +189,8 @@ static void arrive(void)
         size_t n = 0;
         for (int t = 0; t < threads; t++)
             if (running[t].status == SLEEPING)
-                n += (size_t)snprintf(failure + n, sizeof failure - n, "%s%s", n ? ", " : "sleeps for ever: ", thread[t].name);
+                n += (size_t)snprintf(failure + n, sizeof failure - n, "%s%s", n ? ", " : "sleeps for ever: ",
+                                      thread[t].name);
         why = FAILED;
         return;
     }
@@ -218,7 +224,7 @@ static bool step(Frame *f)
     return false;
 }
 
-/* True when there is something new to know and the search has to begin anew. */
+/* True if the search has learned something and has to begin anew. */
 static bool search(void)
 {
     searches++;
@@ -257,8 +263,10 @@ static const char *order_name(int order)
 
 static void show_step(const Frame *f)
 {
-    static const char *const verb[] = {"load", "store", "exchange", "add", "subtract", "and", "or", "xor", "compare_exchange", "fence", "wait", "wake", "resume"};
-    printf("  %-10s %-16s %-24s", thread[f->done_thread].name, verb[f->done.kind], f->done.at ? scenario_name(f->done.at) : "");
+    static const char *const verb[] = {"load", "store", "exchange", "add", "subtract", "and", "or", "xor",
+        "compare_exchange", "fence", "wait", "wake", "resume"};
+    printf("  %-10s %-16s %-24s", thread[f->done_thread].name, verb[f->done.kind],
+           f->done.at ? scenario_name(f->done.at) : "");
     if (f->chosen.read >= 0)
         printf(" reads %#llx", (unsigned long long)f->result);
     if (f->done.kind == COMPARE_EXCHANGE && f->chosen.after < 0)
@@ -289,7 +297,8 @@ int main(int count, char **arguments)
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
 
-    printf("states %zu transitions %lu executions %lu depth %d words %d+%d searches %lu seconds %.2f\n", states, transitions, executions,
+    printf("states %zu transitions %lu executions %lu depth %d words %d+%d searches %lu seconds %.2f\n", states,
+           transitions, executions,
            why == FAILED ? depth : deepest, memory_locations, memory_plains, searches, seconds);
     if (why != FAILED) {
         puts(executions ? "holds" : "no execution ends");

@@ -1,7 +1,10 @@
 /*
- * Both event counts: a reader that sleeps until there is a message (capi/wait.c), and a producer that sleeps until there is room (Producer.waitForRoom). Every sleep needs its
- * wake-up. CLOSE: the producer ends the stream, and the reader reads on until it is told. READS: after so many messages the reader goes on to nothing any more, or, with LEAVE,
- * leaves with the last one still in its hands.
+ * Both event counts: a reader that sleeps until there is a message (capi/wait.c), and a producer
+ * that sleeps until there is free capacity (Producer.waitForRoom). Every sleep needs its wake-up.
+ *
+ * CLOSE: the producer ends the stream, and the reader reads on until it gets the end of the stream.
+ * READS: after this number of messages the reader stops reading. With LEAVE it detaches instead,
+ * while it holds the last message.
  */
 #include "block.h"
 
@@ -48,7 +51,8 @@ static void read_and_sleep(void) {
         }
         look_and_release(c, &slot);
     }
-    weak_check(!CLOSE || expected == MESSAGES, "the stream is over, and the reader has not had message %llu", (ull)expected);
+    weak_check(!CLOSE || expected == MESSAGES, "the stream is over, and the reader has not had message %llu",
+               (ull)expected);
 }
 
 void setup(void) {

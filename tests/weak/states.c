@@ -1,4 +1,5 @@
-/* Going back to a state, and knowing one again. A state is the bytes of the threads' stacks, of their registers, of the scenario's memory and of the modelled one. */
+/* Restores states and recognises them. A state is the bytes of the threads' stacks, of their
+ * registers, of the scenario's memory and of the modelled memory. */
 #include "checker.h"
 
 #include <stdio.h>
@@ -39,7 +40,8 @@ static uint64_t hash_bytes(uint64_t h, const void *from, size_t size)
     return mix(h ^ word, size + 1);
 }
 
-/* Atomic words are in the machine; of the rest of the shared memory only what is accessed plainly can be told apart. */
+/* Atomic words are in the machine. The rest of the shared memory differs only where it is accessed
+ * plainly. */
 static uint64_t state_hash(void)
 {
     uint64_t h = hash_bytes(0, &machine, memory_bytes());
@@ -53,7 +55,7 @@ static uint64_t state_hash(void)
     return h ? h : 1;
 }
 
-/* Copies everything out, or back in. */
+/* Copies the whole state out, or back in. */
 static size_t transfer(char *copy, bool out)
 {
     size_t at = 0;

@@ -1,6 +1,8 @@
 /*
- * The threads are the compiled code itself, on stacks of their own. One runs until it has come to an operation, notes it and jumps out; it goes on from there when the search has
- * decided what the operation does, or again when the bytes of its stack and registers were put back.
+ * The threads run the compiled code itself, on stacks of their own. A thread runs until it comes to
+ * an operation, records the operation and jumps out. It resumes there when the search has decided
+ * the outcome of the operation. It resumes again whenever the bytes of its stack and registers have
+ * been restored.
  */
 #define _GNU_SOURCE
 #include "checker.h"
@@ -21,7 +23,7 @@ Why why;
 char failure[400];
 
 static ucontext_t context[MAX_THREADS];
-static jmp_buf searcher; /* where a thread that gives way goes */
+static jmp_buf searcher; /* where a thread jumps to when it returns to the search */
 
 void thread_add(const char *called, void (*run)(void))
 {
@@ -58,7 +60,8 @@ static char *stack_pointer(void)
     __asm__ volatile("mov %0, sp" : "=r"(low));
     return low;
 #else
-    return (char *)__builtin_frame_address(0) - 512; /* more than is alive; then fewer states are recognised as the same */
+    /* This saves more than is in use. Then the search recognises fewer states as equal. */
+    return (char *)__builtin_frame_address(0) - 512;
 #endif
 }
 
@@ -97,7 +100,7 @@ void thread_run(int t)
     current = -1;
     char *low = running[t].low, *bottom = thread[t].stack;
     size_t below = (size_t)(low - bottom) < CLEARED ? (size_t)(low - bottom) : CLEARED;
-    memset(low - below, 0, below); /* what is left there of calls that have returned says nothing */
+    memset(low - below, 0, below); /* what returned calls left there has no meaning */
 }
 
 void thread_start(int t)

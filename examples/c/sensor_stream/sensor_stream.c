@@ -1,6 +1,9 @@
 /*
- * sensor_stream sensor: a thousand readings a second into the block "sensor", until SIGTERM or SIGINT.
- * sensor_stream reader COUNT: twenty readings a second, always the newest, until it has COUNT.
+ * sensor_stream sensor: writes a thousand readings a second into the block "sensor", until SIGTERM
+ * or SIGINT.
+ *
+ * sensor_stream reader COUNT: reads twenty readings a second, always the newest, until it has
+ * COUNT.
  */
 #define _XOPEN_SOURCE 700
 #include <datablock.h>
@@ -21,7 +24,8 @@ struct reading {
     double celsius[8];
 };
 
-static const datablock_schema_field reading_fields[] = {DATABLOCK_FIELD(struct reading, number), DATABLOCK_ARRAY(struct reading, celsius)};
+static const datablock_schema_field reading_fields[] =
+    {DATABLOCK_FIELD(struct reading, number), DATABLOCK_ARRAY(struct reading, celsius)};
 static const datablock_schema_layout reading_layout = DATABLOCK_LAYOUT(struct reading, reading_fields);
 
 static volatile sig_atomic_t stop;
@@ -31,7 +35,7 @@ static void on_stop(int number)
     stop = number;
 }
 
-/* The detail comes last, as another call may replace it. */
+/* Print the detail last, because another call may replace it. */
 static int failed(const char *what, datablock_status status)
 {
     fprintf(stderr, "%s: %s: ", what, datablock_strerror(status));
@@ -55,7 +59,7 @@ static int measure(datablock_producer producer)
 {
     while (!stop) {
         datablock_write_slot slot;
-        /* No wait: LATEST readers hold nobody up, however slow they are. */
+        /* No wait: slow LATEST readers cause no backpressure. */
         datablock_status status = datablock_write_begin(producer, 0, &slot);
         if (status != DATABLOCK_OK)
             return failed("datablock_write_begin", status);
@@ -79,7 +83,7 @@ static int sensor(const datablock_schema *schema)
     datablock_status status = datablock_config_init(&config, DATABLOCK_SINGLE);
     if (status != DATABLOCK_OK)
         return failed("datablock_config_init", status);
-    config.schema = schema; /* the slots are as large as the struct */
+    config.schema = schema; /* the slots get the size of the struct */
     config.flags |= DATABLOCK_FLAG_UNLINK_ON_CLOSE;
     status = datablock_producer_open(block, &config, &producer);
     if (status != DATABLOCK_OK)
@@ -93,7 +97,7 @@ static int sensor(const datablock_schema *schema)
 
 /* ---- reader */
 
-/* Waits until there is a sensor's block. */
+/* Waits until the sensor's block exists. */
 static datablock_status attach(const datablock_schema *schema, datablock_consumer *consumer)
 {
     datablock_consumer_options options;
@@ -103,16 +107,17 @@ static datablock_status attach(const datablock_schema *schema, datablock_consume
         return status;
     options.delivery = DATABLOCK_LATEST;
     options.name = "display";
-    options.schema = schema; /* a block of other messages is refused, by the names of the fields that differ */
+    /* Another schema is refused. The error names the fields that differ. */
+    options.schema = schema;
     while ((status = datablock_consumer_open(block, &options, consumer)) == DATABLOCK_E_NOT_FOUND && !stop)
         pause_us(PERIOD_US);
     return status;
 }
 
-/* Readings between two that are read pass by, and are counted; none is older than the one before. */
+/* Readings that the display skips are counted. No reading is older than the previous one. */
 static int check(const datablock_read_slot *slot, uint64_t next)
 {
-    const struct reading *reading = slot->data; /* in place: nothing is copied */
+    const struct reading *reading = slot->data; /* in place, without a copy */
 
     if (slot->length != sizeof *reading || reading->number != slot->id) {
         fprintf(stderr, "message %" PRIu64 " is not the reading of that number\n", slot->id);
@@ -125,7 +130,8 @@ static int check(const datablock_read_slot *slot, uint64_t next)
         }
     }
     if (next != 0 && slot->id != next + slot->missed) {
-        fprintf(stderr, "reading %" PRIu64 " came after %" PRIu64 ", and said that %" PRIu64 " passed by\n", slot->id, next - 1, slot->missed);
+        fprintf(stderr, "reading %" PRIu64 " came after %" PRIu64 ", and said that %" PRIu64 " passed by\n", slot->id,
+                next - 1, slot->missed);
         return 1;
     }
     return 0;
@@ -139,15 +145,16 @@ static int draw(datablock_consumer consumer, uint64_t count)
         datablock_read_slot slot;
         datablock_status status = datablock_read_begin(consumer, PATIENCE_MS, &slot);
         if (status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER) {
-            fprintf(stderr, "still waiting: %s\n", datablock_strerror(status)); /* a sensor that is started again goes on where the old one stopped */
+            /* a restarted sensor continues where the old one stopped */
+            fprintf(stderr, "still waiting: %s\n", datablock_strerror(status));
             continue;
         }
-        if (status != DATABLOCK_OK) /* CLOSED: the sensor was switched off */
+        if (status != DATABLOCK_OK) /* CLOSED: the sensor has ended */
             return failed("datablock_read_begin", status);
         int wrong = check(&slot, next);
         missed += next != 0 ? slot.missed : 0;
         next = slot.id + 1;
-        pause_us(DRAWING_US); /* with the reading in hand: it stays what it is, and the sensor writes elsewhere */
+        pause_us(DRAWING_US); /* the held reading does not change: the sensor writes other slots */
         wrong |= check(&slot, 0);
         status = datablock_read_end(consumer, &slot);
         if (status != DATABLOCK_OK)

@@ -1,7 +1,10 @@
 /*
- * control_loop plant DEADLINE_MS: a cart that is pushed along a rail, a thousand cycles a second. It says what state it is in, and obeys the newest command if that answers a state
- * which is not older than the deadline; else it goes home by itself. Until SIGTERM or SIGINT.
- * control_loop controller: pushes the cart to 1 m and holds it there, until the plant is off, or SIGTERM or SIGINT.
+ * control_loop plant DEADLINE_MS: a cart that is pushed along a rail, a thousand cycles a second,
+ * until SIGTERM or SIGINT. The cart publishes its state. It obeys the newest command if the command
+ * answers a state that is not older than the deadline. Otherwise the cart goes home by itself.
+ *
+ * control_loop controller: pushes the cart to 1 m and holds it there, until the plant ends, or
+ * SIGTERM or SIGINT.
  */
 #include <datablock.hpp>
 
@@ -21,7 +24,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
-using Clock = std::chrono::steady_clock; // the same one in all processes of the machine
+using Clock = std::chrono::steady_clock; // the same clock in all processes of the machine
 
 struct State {
     std::int64_t time_ns;
@@ -29,7 +32,7 @@ struct State {
 };
 
 struct Command {
-    std::int64_t answers_ns; /* the time of the state that it was computed from */
+    std::int64_t answers_ns; /* the time of the state from which the command was computed */
     double force;
 };
 
@@ -43,8 +46,11 @@ void stop_on(int number) {
 
 std::int64_t now_ns() { return std::chrono::nanoseconds(Clock::now().time_since_epoch()).count(); }
 
-/* One message, the newest: whoever reads a block like this never waits for an old one, and whoever writes it never waits at all. */
-template <typename T> Producer newest_of(const char *block) { return Producer(block, Config::of<T>(Policy::single).unlink_on_close()); }
+/* A block with one message, the newest. Its consumer never waits for an old message, and its
+ * producer never waits. */
+template <typename T> Producer newest_of(const char *block) {
+    return Producer(block, Config::of<T>(Policy::single).unlink_on_close());
+}
 
 /* ---- plant */
 
@@ -62,24 +68,26 @@ private:
     double position_ = 0, velocity_ = 0;
 };
 
-/* The commands of whichever controller there is. */
+/* The commands of the current controller. */
 class Commands {
 public:
-    /* The newest one that has not been read, if it comes within a millisecond. */
+    /* The newest unread command, if one comes within a millisecond. */
     std::optional<Command> next() {
-        if (!consumer_ && Clock::now() >= look_) { // attaching takes system calls: not in each cycle
-            consumer_ = find_datablock_consumer("cart.command", ConsumerOptions().delivery(Delivery::latest).name("plant"));
+        if (!consumer_ && Clock::now() >= look_) { // an attach takes system calls: not in each cycle
+            consumer_ =
+                find_datablock_consumer("cart.command", ConsumerOptions().delivery(Delivery::latest).name("plant"));
             look_ = Clock::now() + 20ms;
         }
         if (!consumer_) {
             return std::nullopt;
         }
         try {
-            // Empty also when the controller is dead: one that is started again goes on in the same block.
+            // Empty also when the controller is dead: a restarted controller continues in the same
+            // block.
             return with_next_slot(*consumer_, 1, [](const ReadSlot &slot) { return slot.as<Command>(); });
-        } catch (const error::closed &) { // the controller has left, and its block with it
+        } catch (const error::closed &) { // the controller has closed and removed its block
             consumer_.reset();
-        } catch (const error::superseded &) { // there is another block of that name
+        } catch (const error::superseded &) { // a new block has this name
             consumer_.reset();
         }
         return std::nullopt;
@@ -102,7 +110,8 @@ void plant(std::chrono::milliseconds deadline) {
         states.write(cart.state(), 0);
         command = commands.next().value_or(command);
 
-        // Not when it came, but what it answers: a command that lay in the block since yesterday is new to a plant that has just been started.
+        // The time of the answered state counts, not the time of arrival: for a plant that has just
+        // been started, yesterday's command in the block is new.
         const bool in_time = now_ns() - command.answers_ns <= std::chrono::nanoseconds(deadline).count();
         if (in_time) {
             cart.push(command.force, seconds);
@@ -126,7 +135,8 @@ void plant(std::chrono::milliseconds deadline) {
 
 void controller() {
     std::optional<Consumer> states;
-    while (!(states = find_datablock_consumer("cart.state", ConsumerOptions().delivery(Delivery::latest).name("controller")))) {
+    while (!(states =
+        find_datablock_consumer("cart.state", ConsumerOptions().delivery(Delivery::latest).name("controller")))) {
         if (stop) {
             return;
         }
@@ -135,7 +145,8 @@ void controller() {
     Producer commands = newest_of<Command>("cart.command");
     try {
         while (!stop) {
-            const std::optional<State> state = with_next_slot(*states, 100, [](const ReadSlot &slot) { return slot.as<State>(); });
+            const std::optional<State> state =
+                with_next_slot(*states, 100, [](const ReadSlot &slot) { return slot.as<State>(); });
             if (state) {
                 commands.write(Command{state->time_ns, 400 * (1 - state->position) - 40 * state->velocity}, 0);
             } else {

@@ -1,14 +1,15 @@
 #!/bin/sh
-# Runs both sides of the example, kills the controller and starts another one, and compares what the plant prints: run.sh [DIRECTORY OF THE PROGRAM]
+# Runs both sides of the example, kills the controller and starts another one, and compares what the
+# plant prints: run.sh [DIRECTORY OF THE PROGRAM]
 set -eu
 program=${1:-build/examples/cpp}/control_loop
 said=$(mktemp)
 controller=
-"$program" plant 1000 >"$said" & # on a machine that does something else as well, a second; on one that does nothing else, 20 ms
+"$program" plant 1000 >"$said" & # a second, because other programs run here; 20 ms on a machine of its own
 plant=$!
 trap 'kill $controller "$plant" 2>/dev/null || true; wait; rm -f "$said"' EXIT
 
-# wait_until TIMES LINE: until the plant has said it so often
+# wait_until TIMES LINE: waits until the plant has printed LINE this many times
 wait_until() {
     turns=0
     until test "$(grep -c "$2" "$said")" -ge "$1"; do
@@ -28,7 +29,7 @@ wait_until 2 'at home'
 "$program" controller &
 controller=$!
 wait_until 2 'at the target'
-kill "$controller" # this one leaves in the ordinary way
+kill "$controller" # this controller closes its block
 wait "$controller"
 controller=
 wait_until 3 'at home'

@@ -25,7 +25,7 @@ void produce() {
     }
 }
 
-/* Attaches as soon as there is such a block. */
+/* Attaches as soon as the block exists. */
 Consumer wait_for_block() {
     for (;;) {
         if (auto consumer = find_datablock_consumer(block, ConsumerOptions().start(Start::oldest))) {
@@ -42,8 +42,10 @@ void consume() {
     double sum = 0;
     try {
         for (;;) {
-            // Empty when nothing came within 200 ms: a value that was not there cannot be taken for one.
-            std::optional<double> value = with_next_slot(iterator, 200, [](const ReadSlot &slot) { return slot.as<Sample>().value; });
+            // Empty when no message came within 200 ms: a missing value cannot be mistaken for a
+            // value.
+            std::optional<double> value =
+                with_next_slot(iterator, 200, [](const ReadSlot &slot) { return slot.as<Sample>().value; });
             if (value) {
                 count++;
                 sum += *value;
@@ -52,7 +54,8 @@ void consume() {
             }
         }
     } catch (const error::closed &) {
-        // The producer has closed, and everything is read. `for (const ReadSlot &slot : consumer)` ends here by itself.
+        // The producer has closed, and every message has been read. `for (const ReadSlot &slot :
+        // consumer)` ends by itself here.
     }
     std::cout << count << " samples, mean " << sum / static_cast<double>(count) << "\n";
 }

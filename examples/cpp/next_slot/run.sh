@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs both sides of the example, and compares what the consumer prints: run.sh [DIRECTORY OF THE PROGRAM]
+# Runs both sides of the example, and compares what the consumer prints: run.sh [DIRECTORY OF THE
+# PROGRAM]
 set -eu
 program=${1:-build/examples/cpp}/next_slot
 "$program" produce &

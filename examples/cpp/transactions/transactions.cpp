@@ -10,7 +10,7 @@ namespace {
 
 void print(const ReadSlot &slot) { std::cout << "message " << slot.id() << ": " << slot.text() << "\n"; }
 
-/* Fills the slot in place, and says how much of it is the message. */
+/* Fills the slot in place, and sets the length of the message. */
 void greet(WriteSlot &slot, const char *whom) {
     int length = std::snprintf(reinterpret_cast<char *>(slot.data()), slot.size(), "hello, %s", whom);
     slot.commit(static_cast<std::size_t>(length));
@@ -22,10 +22,10 @@ int main() try {
     Producer producer("greetings", Config(Policy::ring).slot_count(4).slot_size(64).unlink_on_close());
     Consumer consumer("greetings");
 
-    // Published when the function has returned.
+    // The message is published when the function has returned.
     with_write_transaction(producer, for_ever, [](WriteSlot &slot) { greet(slot, "world"); });
 
-    // An exception, wherever it comes from: nothing is published, and it arrives here.
+    // After any exception nothing is published, and the exception arrives here.
     try {
         with_write_transaction(producer, for_ever, [](WriteSlot &slot) {
             greet(slot, "nobody");
@@ -35,20 +35,21 @@ int main() try {
         std::cout << "not published: " << error.what() << "\n";
     }
 
-    // The same with a guard, for where a function does not fit. Its destructor would publish, too; commit() tells when that fails.
+    // The same with a guard, where a function does not fit. The destructor would also publish, but
+    // only commit() reports an error.
     WriteTransactionGuard guard(producer);
     greet(guard.slot(), "again");
     guard.commit();
 
-    // The next message, and whether there was one.
+    // The next message. The result says whether there was one.
     while (with_next_slot(consumer, 0, print)) {
     }
 
-    // One that has been read, as long as it is there. What the function returns is the result.
+    // An old message, while it is in the ring. The result is the result of the function.
     std::size_t length = with_read_transaction(consumer, 0, 0, [](const ReadSlot &slot) { return slot.size(); });
     std::cout << "message 0 has " << length << " bytes\n";
 
-    // One that is not there.
+    // A message that does not exist.
     try {
         with_read_transaction(consumer, 2, 100, print);
     } catch (const timeout_error &) {

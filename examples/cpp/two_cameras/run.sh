@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs both cameras and who joins them, and compares what is printed: run.sh [DIRECTORY OF THE PROGRAM]
+# Runs both cameras and the join, and compares what they print: run.sh [DIRECTORY OF THE PROGRAM]
 set -eu
 program=${1:-build/examples/cpp}/two_cameras
 "$program" left 1000 &
@@ -11,6 +11,6 @@ printed=$("$program" join)
 wait "$left"
 wait "$right"
 trap - EXIT
-# Of 1000 triggers the left camera misses 200, the right one 142, both 28.
+# Of 1000 triggers the left camera misses 200, the right camera 142, both of them 28.
 expected='686 pairs, 114 frames of the left camera alone, 172 of the right one'
 test "$printed" = "$expected" || { printf 'printed\n%s\nexpected\n%s\n' "$printed" "$expected"; exit 1; }

@@ -1,6 +1,8 @@
 /*
- * two_cameras left COUNT, two_cameras right COUNT: a camera that is triggered COUNT times; the left one misses every fifth trigger, the right one every seventh.
- * two_cameras join: pairs the frames of one trigger, as they come, until both cameras are off.
+ * two_cameras left COUNT, two_cameras right COUNT: a camera that is triggered COUNT times. The left
+ * camera misses every fifth trigger, the right camera every seventh.
+ *
+ * two_cameras join: pairs the frames of each trigger as they arrive, until both cameras have ended.
  */
 #include <datablock.hpp>
 
@@ -26,7 +28,8 @@ struct Frame {
 };
 
 void film(const std::string &side, std::uint64_t count) {
-    Producer camera(side + "-camera", Config::of<Frame>(Policy::ring).slot_count(16).min_consumers(1).unlink_on_close());
+    Producer camera(side + "-camera",
+                    Config::of<Frame>(Policy::ring).slot_count(16).min_consumers(1).unlink_on_close());
     const std::uint64_t missed = side == "left" ? 5 : 7;
     for (std::uint64_t trigger = 1; trigger <= count; trigger++) {
         if (trigger % missed != 0) {
@@ -52,14 +55,14 @@ Consumer wait_for(const std::string &camera) {
     }
 }
 
-/* One side: the frame that waits for its partner, held in place, and whether there will be more. */
+/* One side: the frame that waits for its partner, held in place; and whether more frames follow. */
 struct Side {
     explicit Side(const char *camera) : consumer(wait_for(camera)) {}
 
     bool empty() const { return !frame.has_value(); }
     std::uint64_t trigger() { return frame->slot().as<Frame>().trigger; }
 
-    /* Takes what wait_any said is there: a frame, or the end. */
+    /* Reads what wait_any has reported: a frame, or the end. */
     void take() {
         try {
             frame = ReadTransactionGuard::next(consumer, 0);
@@ -73,7 +76,7 @@ struct Side {
     bool over = false;
 };
 
-/* Waits for those sides that have no frame and may get one. False: none came in time. */
+/* Waits for the sides that have no frame and may get one. False: none arrived in time. */
 bool next_frames(std::array<Side, 2> &sides) {
     if (sides[0].empty() && !sides[0].over && sides[1].empty() && !sides[1].over) {
         const auto ready = wait_any(patience_ms, sides[0].consumer, sides[1].consumer);
@@ -106,19 +109,21 @@ void join() {
             break;
         }
         if (!sides[0].empty() && !sides[1].empty() && sides[0].trigger() == sides[1].trigger()) {
-            // Both frames are where their cameras put them; nothing was copied.
+            // Both frames are in the slots that the cameras filled. Nothing was copied.
             const Frame &left = sides[0].frame->slot().as<Frame>(), &right = sides[1].frame->slot().as<Frame>();
             different += std::memcmp(left.pixels, right.pixels, sizeof left.pixels) != 0;
             pairs++;
             sides[0].frame.reset();
             sides[1].frame.reset();
-        } else { // the older one has no partner, and will get none: triggers only rise
-            const std::size_t older = sides[1].empty() || (!sides[0].empty() && sides[0].trigger() < sides[1].trigger()) ? 0 : 1;
+        } else { // the older frame will get no partner, because triggers only rise
+            const std::size_t older = sides[1].empty() || (!sides[0].empty() && sides[0].trigger() < sides[1].trigger())
+                ? 0 : 1;
             alone[older]++;
             sides[older].frame.reset();
         }
     }
-    std::cout << pairs << " pairs, " << alone[0] << " frames of the left camera alone, " << alone[1] << " of the right one\n";
+    std::cout << pairs << " pairs, " << alone[0] << " frames of the left camera alone, " << alone[1]
+        << " of the right one\n";
     if (different != 0) {
         throw std::runtime_error(std::to_string(different) + " pairs were not of one trigger");
     }

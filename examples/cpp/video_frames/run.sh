@@ -5,7 +5,7 @@ program=${1:-build/examples/cpp}/video_frames
 film=$(mktemp)
 "$program" camera 100 >"$film" &
 camera=$!
-trap 'wait "$camera" || true; rm -f "$film"' EXIT # without a viewer it gives up by itself
+trap 'wait "$camera" || true; rm -f "$film"' EXIT # without a viewer the camera ends by itself
 printed=$("$program" viewer)
 wait "$camera"
 printed="$(cat "$film")

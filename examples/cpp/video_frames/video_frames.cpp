@@ -1,6 +1,8 @@
 /*
- * video_frames camera COUNT: films COUNT frames of 1920 x 1080 into the block "video", each written where its viewers read it.
- * video_frames viewer: shows the newest frame, again and again, until the camera is off.
+ * video_frames camera COUNT: writes COUNT frames of 1920 x 1080 into the block "video", each of
+ * them in the place where its viewers read it.
+ *
+ * video_frames viewer: shows the newest frame repeatedly, until the camera ends.
  */
 #include <datablock.hpp>
 
@@ -20,7 +22,7 @@ namespace {
 constexpr const char *block = "video";
 constexpr std::int64_t patience_ms = 10000;
 
-/* Six megabytes: nothing that one wants to copy, or to have on the stack. */
+/* Six megabytes: too much for copies and for the stack. */
 struct Frame {
     static constexpr std::size_t width = 1920, height = 1080;
     std::uint64_t number;
@@ -33,7 +35,7 @@ struct exposure_failed : std::runtime_error {
 
 std::uint8_t shade(std::uint64_t number, std::size_t row) { return static_cast<std::uint8_t>(number * 7 + row); }
 
-/* Every tenth exposure fails, in the middle of the picture. */
+/* Every tenth exposure fails in the middle of the picture. */
 void expose(Frame &frame, std::uint64_t number, std::uint64_t exposure) {
     frame.number = number;
     for (std::size_t row = 0; row < Frame::height; row++) {
@@ -55,19 +57,24 @@ bool whole(const Frame &frame) {
 }
 
 void film(std::uint64_t count) {
-    // A slot for every viewer that there may be, and one for the next frame, are added to the two: with two viewers 6 slots, 36 MiB.
-    Producer camera(block, Config::of<Frame>(Policy::double_buffer).consumer_limit(2).min_consumers(1).unlink_on_close());
+    // The block adds a slot for every allowed viewer and one for the next frame to the two slots of
+    // the policy. That is 6 slots with two viewers, 36 MiB.
+    Producer camera(block,
+                    Config::of<Frame>(Policy::double_buffer).consumer_limit(2).min_consumers(1).unlink_on_close());
     std::uint64_t exposures = 0, failed = 0;
     for (std::uint64_t filmed = 0; filmed < count;) {
         try {
-            // Published when the function has returned. No viewer holds the camera up: it waits only until there is one.
+            // The frame is published when the function has returned. Viewers cause no backpressure:
+            // the camera waits only for the first viewer.
             with_write_transaction(camera, patience_ms, [&](WriteSlot &slot) {
                 expose(slot.as<Frame>(), slot.id(), exposures++);
                 slot.commit(sizeof(Frame));
             });
             filmed++;
         } catch (const exposure_failed &) {
-            failed++; // half a picture is in the slot, and nobody will see it: the next one has the same number
+            // No viewer sees the incomplete picture in the slot. The next picture gets the same
+            // number.
+            failed++;
         }
     }
     std::cout << "filmed " << count << " frames, " << failed << " exposures failed\n";
@@ -89,7 +96,9 @@ Consumer wait_for_camera() {
 void show() {
     Consumer viewer = wait_for_camera();
     std::uint64_t last = 0, shown = 0, passed = 0;
-    for (const ReadSlot &slot : viewer) { // LATEST, as it is the default of two buffers; ends when the camera is off and its last frame shown
+    // The delivery is LATEST, the default of two buffers. The loop ends when the camera has closed
+    // the block and the last frame is shown.
+    for (const ReadSlot &slot : viewer) {
         const Frame &frame = slot.as<Frame>();
         if (frame.number != slot.id() || !whole(frame)) {
             throw std::runtime_error("frame " + std::to_string(slot.id()) + " is not whole");
@@ -118,7 +127,8 @@ int main(int argc, char **argv) try {
         return 2;
     }
     return 0;
-} catch (const std::exception &error) { // datablock::exception is one; what() says what was wrong and what to do
+    // datablock::exception is a std::exception. what() says what was wrong and what to do.
+} catch (const std::exception &error) {
     std::cerr << error.what() << "\n";
     return 1;
 }

@@ -1,7 +1,8 @@
-// Command live draws the newest sample of the machine ten times a second. It is a LATEST consumer: what was written in between does not concern it, and however
-// slow it is, it holds nobody up.
+// Command live draws the newest sample of the machine ten times a second. It is a LATEST consumer:
+// it skips the messages in between, and never causes backpressure.
 //
-// The line goes to standard error, rewritten in place if that is a terminal, once a second otherwise.
+// The line goes to standard error, rewritten in place if that is a terminal, once a second
+// otherwise.
 package main
 
 import (
@@ -20,7 +21,7 @@ import (
 
 const (
 	drawEvery = 100 * time.Millisecond
-	window    = 10 // draws over which counters become rates
+	window    = 10 // number of draws over which counters become rates
 )
 
 func main() {
@@ -28,7 +29,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: live BLOCK")
 		os.Exit(2)
 	}
-	signal.Ignore(syscall.SIGTTOU) // to draw is allowed in the background, too
+	signal.Ignore(syscall.SIGTTOU) // drawing is allowed in the background too
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer cancel()
 	if err := run(ctx, os.Args[1]); err != nil {
@@ -50,7 +51,8 @@ func run(ctx context.Context, block string) error {
 	defer tick.Stop()
 	v := viewer{line: line}
 	defer func() {
-		fmt.Printf("result: read %d first %d next %d skipped %d crc_failures %d\n", v.read, v.first, v.next, v.skipped, v.damaged)
+		fmt.Printf("result: read %d first %d next %d skipped %d crc_failures %d\n", v.read, v.first, v.next, v.skipped,
+			v.damaged)
 	}()
 	for {
 		message, err := consumer.Next(drawEvery)
@@ -79,17 +81,17 @@ func run(ctx context.Context, block string) error {
 	}
 }
 
-// viewer checks what it is given and shows it.
+// viewer checks each message and shows it.
 type viewer struct {
 	line        *line
 	last        []sample // the newest at the end
-	first, next uint64   // ids: of the first message, and the one after the last
+	first, next uint64   // the ids of the first message, and after the last one
 	read        uint64
 	skipped     uint64
 	damaged     uint64
 }
 
-// show draws one message. A LATEST consumer is promised that ids only rise.
+// show draws one message. For a LATEST consumer ids only rise.
 func (v *viewer) show(m core.ReadSlot) error {
 	if v.read == 0 {
 		v.first = m.ID()
@@ -120,7 +122,7 @@ func (v *viewer) verdict() error {
 	return nil
 }
 
-// describe says how the machine is, from two samples of it.
+// describe returns the state of the machine, computed from two samples.
 func describe(from, to sample) string {
 	seconds := float64(to.SampledNs-from.SampledNs) / 1e9
 	cpu, received, sent := 0.0, 0.0, 0.0
@@ -133,10 +135,11 @@ func describe(from, to sample) string {
 	}
 	const gib = 1 << 20 // in KiB
 	return fmt.Sprintf("CPU %3.0f %%  mem %.1f/%.1f GiB  load %.2f  in %.0f out %.0f kB/s  #%d", cpu,
-		float64(to.MemoryTotalKiB-to.MemoryAvailableKiB)/gib, float64(to.MemoryTotalKiB)/gib, float64(to.Load1mPercent)/100, received, sent, to.ID)
+		float64(to.MemoryTotalKiB-to.MemoryAvailableKiB)/gib, float64(to.MemoryTotalKiB)/gib,
+		float64(to.Load1mPercent)/100, received, sent, to.ID)
 }
 
-// line is the one line of the screen that is drawn again and again.
+// line is the line of the screen that is drawn repeatedly.
 type line struct {
 	terminal bool
 	drawn    time.Time
@@ -147,7 +150,8 @@ func newLine() *line {
 	return &line{terminal: err == nil}
 }
 
-// draw replaces the line in one write, so that lines of other programs on the same terminal come between two drawings and not into one.
+// draw replaces the line in one write. So lines of other programs on the same terminal come between
+// two drawings and not into one.
 func (l *line) draw(text string) {
 	switch {
 	case l.terminal:

@@ -29,7 +29,7 @@ const (
 	crcOffset  = 84
 )
 
-// decode takes message id apart. An error is a damaged message.
+// decode decodes message id. An error means a damaged message.
 func decode(id uint64, data []byte) (s sample, err error) {
 	if len(data) != sampleSize {
 		return s, fmt.Errorf("message %d has %d bytes instead of %d", id, len(data), sampleSize)

@@ -9,7 +9,7 @@ import (
 	"datablock/internal/core"
 )
 
-// finale ends the stream, and draws up the balance.
+// finale ends the stream, and checks the balance of each consumer.
 func (d *demo) finale() error {
 	d.print("\nThe producer closes the block: the consumers read what is left and end.\n")
 	producer := d.producer
@@ -30,7 +30,8 @@ func (d *demo) finale() error {
 		return errors.Join(ended, err)
 	}
 	for _, b := range balances {
-		if !b.scan("result: read %d first %d next %d skipped %d crc_failures %d", &b.read, &b.first, &b.next, &b.skipped, &b.damaged) {
+		if !b.scan("result: read %d first %d next %d skipped %d crc_failures %d", &b.read, &b.first, &b.next,
+			&b.skipped, &b.damaged) {
 			return errors.Join(ended, fmt.Errorf("%s did not tell its result", b.name))
 		}
 	}
@@ -47,26 +48,27 @@ func (d *demo) finale() error {
 	return d.healthy()
 }
 
-// balance is what a consumer says in the end.
+// balance is the result that a consumer prints at its end.
 type balance struct {
 	*process
 	language string
 	delivery core.Delivery
 
 	read        uint64
-	first, next uint64 // ids: of its first message, and the one after its last
-	skipped     uint64 // and it was told so
+	first, next uint64 // the ids of its first message, and after its last one
+	skipped     uint64 // messages that the library reported as missed
 	damaged     uint64
 }
 
-// missed is how many messages it should have had: of all that were written, or of those that it was not told about. Any number but 0 is an error.
+// missed returns the number of messages that are neither read nor reported as missed. Any number
+// but 0 is an error.
 func (b *balance) missed(written uint64) int64 {
 	end, told := written, b.skipped
 	switch b.delivery {
 	case core.Lossless:
-		told = 0 // it skips nothing
+		told = 0 // the checker skips nothing
 	case core.Latest:
-		end = b.next // it owes nobody the last ones
+		end = b.next // the last messages do not count
 	}
 	return int64(end - b.first - b.read - told)
 }

@@ -1,7 +1,9 @@
-// Command orchestrate is the demo: it starts the programs beside it, kills some of them with SIGKILL at the worst moment, runs datablock-admin before and after,
-// checks that the others went on, and ends with a table. It leaves nothing behind, however it ends. With --quick it takes about five seconds.
+// Command orchestrate is the demo. It starts the other programs of its folder, and kills some of
+// them with SIGKILL at the worst moment. It runs datablock-admin before and after each kill, checks
+// that the other programs continue, and prints a table at the end. It leaves nothing behind in any
+// case. With --quick it takes about five seconds.
 //
-// It holds no place in the block itself. All it knows it sees from outside, by diagnosis.
+// The command is not a participant of the block. It gets its knowledge by diagnosis from outside.
 package main
 
 import (
@@ -28,7 +30,7 @@ const (
 )
 
 func init() {
-	runtime.LockOSThread() // the programs die with the thread that started them; this one lives as long as the process
+	runtime.LockOSThread() // the programs die with their parent thread, and this thread lives as long as the process
 }
 
 func main() {
@@ -38,8 +40,10 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	// A closed terminal or pipe ends the demo as Ctrl-C does; during the clearing up all of them are without effect.
-	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	// A closed terminal or pipe ends the demo like Ctrl-C. During the clean-up all of these signals
+	// have no effect.
+	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP,
+		syscall.SIGPIPE)
 	defer cancel()
 
 	d := &demo{ctx: ctx, screen: newScreen(), block: fmt.Sprintf("demo-%d", os.Getpid()), scene: fullScene}
@@ -65,27 +69,28 @@ type demo struct {
 	*screen
 	ctx   context.Context
 	block string
-	scene time.Duration // how long it is left in peace between two kills
+	scene time.Duration // the time without kills between two kills
 
 	started             []*process
 	producer            *process
 	checker, slow, live *process // the consumers that survive
-	again               *process // a killed reader that was started again, while it reads
+	again               *process // a killed and restarted reader, while it reads
 	kills               []kill
 }
 
 // kill is a line of the final table.
 type kill struct {
 	what   string
-	others time.Duration // until the checker had read another message
+	others time.Duration // until the checker read another message
 }
 
 func (d *demo) run() error {
 	if err := core.Unlink(d.block, "", 0); err != nil && core.CodeOf(err) != core.NotFound {
-		return err // from a process that had our pid before
+		return err // a block of an earlier process with this pid
 	}
 	begin := time.Now()
-	for _, act := range []func() error{d.opening, d.killReader, d.killLosslessReader, d.killProducer, d.killProducerAndRelease, d.finale} {
+	for _, act := range []func() error{d.opening, d.killReader, d.killLosslessReader, d.killProducer,
+		d.killProducerAndRelease, d.finale} {
 		if err := act(); err != nil {
 			return err
 		}
@@ -104,8 +109,10 @@ func (d *demo) start(name string, args ...string) (*process, error) {
 }
 
 func (d *demo) opening() (err error) {
-	d.print("A producer (C) samples this machine 1000 times a second into block %q, see %s.", d.block, filepath.Join(directory(), d.block))
-	d.print("It has three consumers: a checker of every message (Python, LOSSLESS), a slow one that is told what it missed (C, ORDERED), and a display of the")
+	d.print("A producer (C) samples this machine 1000 times a second into block %q, see %s.", d.block,
+		filepath.Join(directory(), d.block))
+	d.print("It has three consumers: a checker of every message (Python, LOSSLESS), a slow one that is told " +
+		"what it missed (C, ORDERED), and a display of the")
 	d.print("newest (Go, LATEST).\n")
 	if d.producer, err = d.start("producer"); err != nil {
 		return err
@@ -128,7 +135,8 @@ func (d *demo) opening() (err error) {
 	return d.watch(d.scene)
 }
 
-// killReader: a dead reader that pins keeps one slot from the producer, which has others.
+// killReader: a dead reader with a hazard pointer keeps one slot from the producer, which has
+// others.
 func (d *demo) killReader() error {
 	d.print("\n1. A LATEST reader takes a message, holds it, and is killed with -9.\n")
 	hung, err := d.startHung("latest")
@@ -146,7 +154,8 @@ func (d *demo) killReader() error {
 	if err := d.killHung(hung, "a LATEST reader that held a slot"); err != nil {
 		return err
 	}
-	d.print("  The others need no repair, and after a while the producer takes the slot back by itself. Who wants it at once:")
+	d.print("  The others need no repair, and after a while the producer takes the slot back by itself. Who " +
+		"wants it at once:")
 	if err := d.admin("release-zombie-readers", "--slot", fmt.Sprint(slot)); err != nil {
 		return err
 	}
@@ -156,15 +165,18 @@ func (d *demo) killReader() error {
 	return d.startAgain("latest")
 }
 
-// killLosslessReader: a LOSSLESS reader that stands still holds the producer up, as it asked to. Killed, it must not.
+// killLosslessReader: a hanging LOSSLESS reader causes backpressure, as its delivery requires.
+// After its death it must not.
 func (d *demo) killLosslessReader() error {
-	d.print("\n2. A LOSSLESS reader stands still: when the ring is full, the producer waits for it. Then it is killed with -9.\n")
+	d.print("\n2. A LOSSLESS reader stands still: when the ring is full, the producer waits for it. Then it " +
+		"is killed with -9.\n")
 	hung, err := d.startHung("lossless")
 	if err != nil {
 		return err
 	}
 	_, err = d.until("a producer that waits", func(look *core.Diagnosis) bool {
-		return slices.ContainsFunc(look.Slots, func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor })
+		return slices.ContainsFunc(look.Slots,
+			func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor })
 	})
 	if err != nil {
 		return err
@@ -175,7 +187,7 @@ func (d *demo) killLosslessReader() error {
 	return d.startAgain("lossless")
 }
 
-// startReading starts a reader, and waits until it has read something.
+// startReading starts a reader, and waits until the reader has read a message.
 func (d *demo) startReading(delivery string) (*process, error) {
 	p, err := d.start("reader", delivery)
 	if err != nil {
@@ -185,7 +197,7 @@ func (d *demo) startReading(delivery string) (*process, error) {
 	return p, err
 }
 
-// startHung starts a reader that hangs: it has a message, and does not let go of it.
+// startHung starts a reader that hangs: it holds a message, and does not release it.
 func (d *demo) startHung(delivery string) (*process, error) {
 	p, err := d.startReading(delivery)
 	if err == nil {
@@ -194,7 +206,7 @@ func (d *demo) startHung(delivery string) (*process, error) {
 	return p, err
 }
 
-// startAgain starts a killed reader again, which reads on among the others for a while, and leaves.
+// startAgain restarts a killed reader, which reads beside the others for a while, and closes.
 func (d *demo) startAgain(delivery string) error {
 	if err := d.healthy(); err != nil {
 		return err
@@ -213,7 +225,7 @@ func (d *demo) startAgain(delivery string) error {
 	return d.untilEnded(p)
 }
 
-// killHung kills a reader that hangs, and times how long it takes until the checker reads on.
+// killHung kills a hanging reader, and measures the time until the checker reads another message.
 func (d *demo) killHung(hung *process, what string) error {
 	if err := d.admin("diagnose"); err != nil {
 		return err
@@ -224,7 +236,8 @@ func (d *demo) killHung(hung *process, what string) error {
 		return err
 	}
 	before := reader(now, d.checker).Read
-	if _, err := d.until("the checker to read on", func(look *core.Diagnosis) bool { return reader(look, d.checker).Read > before }); err != nil {
+	if _, err := d.until("the checker to read on",
+		func(look *core.Diagnosis) bool { return reader(look, d.checker).Read > before }); err != nil {
 		return err
 	}
 	d.record(what, time.Since(begin))
@@ -232,9 +245,11 @@ func (d *demo) killHung(hung *process, what string) error {
 	return d.admin("diagnose")
 }
 
-// killProducer: the claim that a dead producer leaves is in nobody's way, the next producer takes it over.
+// killProducer: the claim of a dead producer blocks no participant. The next producer takes it
+// over.
 func (d *demo) killProducer() error {
-	d.print("\n3. The producer claims a slot, and is killed with -9 before it commits. Another one is started at once.\n")
+	d.print("\n3. The producer claims a slot, and is killed with -9 before it commits. Another one is started " +
+		"at once.\n")
 	begin, claim, err := d.killClaiming()
 	if err != nil {
 		return err
@@ -242,7 +257,7 @@ func (d *demo) killProducer() error {
 	return d.restart("the producer between claim and commit, and a new one", begin, claim)
 }
 
-// killProducerAndRelease: the same, with the claim released by an operator while there is no producer.
+// killProducerAndRelease: the same, but an operator releases the claim while there is no producer.
 func (d *demo) killProducerAndRelease() error {
 	d.print("\n4. The same once more, and the dead claim is released by hand while nobody writes.\n")
 	begin, claim, err := d.killClaiming()
@@ -266,9 +281,11 @@ type claim struct {
 // killClaiming makes the producer stop between claim and commit, and kills it there.
 func (d *demo) killClaiming() (begin time.Time, c claim, err error) {
 	d.producer.signal(syscall.SIGUSR1)
-	_, err = d.until("an open claim, and a checker that has read everything before it", func(look *core.Diagnosis) bool {
-		return d.producer.scan("claimed message %d in slot %d", &c.message, &c.slot) && reader(look, d.checker).Cursor == c.message
-	})
+	_, err = d.until("an open claim, and a checker that has read everything before it",
+		func(look *core.Diagnosis) bool {
+			return d.producer.scan("claimed message %d in slot %d", &c.message, &c.slot) &&
+				reader(look, d.checker).Cursor == c.message
+		})
 	if err != nil {
 		return begin, c, err
 	}
@@ -282,12 +299,14 @@ func (d *demo) killClaiming() (begin time.Time, c claim, err error) {
 	return begin, c, d.admin("diagnose")
 }
 
-// restart starts the producer again. The message that was claimed and never committed is written now: no id is left out.
+// restart starts the producer again. The producer writes the message that was claimed and never
+// committed, so no id is left out.
 func (d *demo) restart(what string, begin time.Time, c claim) (err error) {
 	if d.producer, err = d.start("producer"); err != nil {
 		return err
 	}
-	_, err = d.until("the checker to read on", func(look *core.Diagnosis) bool { return reader(look, d.checker).Cursor > c.message })
+	_, err = d.until("the checker to read on",
+		func(look *core.Diagnosis) bool { return reader(look, d.checker).Cursor > c.message })
 	if err != nil {
 		return err
 	}
@@ -298,7 +317,7 @@ func (d *demo) restart(what string, begin time.Time, c claim) (err error) {
 	return d.peace()
 }
 
-// kill returns when that was.
+// kill kills the process, and returns the time.
 func (d *demo) kill(p *process) time.Time {
 	d.print("  $ kill -9 %d", p.pid())
 	begin := time.Now()
@@ -311,7 +330,7 @@ func (d *demo) record(what string, took time.Duration) {
 	d.print("  The checker read on %.1f ms after the kill.", milliseconds(took))
 }
 
-// admin runs datablock-admin on the block, and shows what it says.
+// admin runs datablock-admin on the block, and shows its output.
 func (d *demo) admin(subcommand string, args ...string) error {
 	ctx, cancel := context.WithTimeout(d.ctx, patience)
 	defer cancel()
@@ -325,13 +344,13 @@ func (d *demo) admin(subcommand string, args ...string) error {
 	for line := range strings.Lines(string(said)) {
 		d.print("%s", strings.TrimRight("    "+line, " \n"))
 	}
-	if err != nil && cmd.ProcessState.ExitCode() != 1 { // 1: it works, and there is something to attend to
+	if err != nil && cmd.ProcessState.ExitCode() != 1 { // 1: success, but something needs attention
 		return fmt.Errorf("datablock-admin %s: %w", subcommand, err)
 	}
 	return nil
 }
 
-// peace waits until nothing is left of the dead, and lets the others run.
+// peace waits until nothing is left of the dead processes, and lets the others run.
 func (d *demo) peace() error {
 	if err := d.healthy(); err != nil {
 		return err
@@ -340,10 +359,10 @@ func (d *demo) peace() error {
 	return d.watch(d.scene)
 }
 
-// clearUp ends every process that was started, by its pid, and removes the block.
+// clearUp ends every started process by its pid, and removes the block.
 func (d *demo) clearUp() error {
 	for _, p := range d.started {
-		p.signal(syscall.SIGKILL) // none of them minds
+		p.signal(syscall.SIGKILL) // safe for all of them
 	}
 	for _, p := range d.started {
 		<-p.ended
@@ -364,7 +383,7 @@ func (d *demo) clearUp() error {
 	return err
 }
 
-// directory is where the block lies.
+// directory returns the directory of the block.
 func directory() string {
 	if dir := os.Getenv("DATABLOCK_DIR"); dir != "" {
 		return dir

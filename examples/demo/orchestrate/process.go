@@ -25,7 +25,7 @@ type process struct {
 	lines []string
 }
 
-// command is a program of the build, named by its path from this one.
+// command prepares a program of the build. Its path is relative to this program.
 func command(ctx context.Context, path string, args ...string) (*exec.Cmd, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -33,13 +33,13 @@ func command(ctx context.Context, path string, args ...string) (*exec.Cmd, error
 	}
 	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(self), path), args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Setpgid:   true,            // Ctrl-C comes to this program alone, which ends the others in order
-		Pdeathsig: syscall.SIGKILL, // and should it be killed itself, they do not stay
+		Setpgid:   true,            // Ctrl-C reaches this program only, which ends the others in order
+		Pdeathsig: syscall.SIGKILL, // if this program is killed, the others die too
 	}
 	return cmd, nil
 }
 
-// start runs a program that lies beside this one. Its lines appear on the screen under its name.
+// start runs a program of this folder. Its lines appear on the screen under its name.
 func start(s *screen, name string, args ...string) (*process, error) {
 	cmd, err := command(context.Background(), name, args...)
 	if err != nil {
@@ -49,19 +49,20 @@ func start(s *screen, name string, args ...string) (*process, error) {
 	p.cmd.Stdout = &lineWriter{emit: p.said(s, true)}
 	p.cmd.Stderr = &lineWriter{emit: p.said(s, false)}
 	if name == "live" {
-		p.cmd.Stderr = os.Stderr // it draws there
+		p.cmd.Stderr = os.Stderr // live draws there
 	}
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
 	go func() {
-		_ = p.cmd.Wait() // the state is looked at where it matters
+		_ = p.cmd.Wait() // the callers check the state where it matters
 		close(p.ended)
 	}()
 	return p, nil
 }
 
-// said is what becomes of the program's lines. Those for programs ("result: ...") are kept and not shown.
+// said returns the function that handles the program's lines. Lines for programs ("result: ...")
+// are kept and not shown.
 func (p *process) said(s *screen, keep bool) func(string) {
 	return func(line string) {
 		if keep {
@@ -75,7 +76,7 @@ func (p *process) said(s *screen, keep bool) func(string) {
 	}
 }
 
-// scan finds a line of the program that has the format, and reads its values.
+// scan finds a line of the program with this format, and reads its values.
 func (p *process) scan(format string, values ...any) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -89,7 +90,7 @@ func (p *process) scan(format string, values ...any) bool {
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// signal sends it a signal; one that has ended already is past caring.
+// signal sends a signal to the process. It has no effect after the end of the process.
 func (p *process) signal(number syscall.Signal) { _ = p.cmd.Process.Signal(number) }
 
 func (p *process) hasEnded() bool {
@@ -101,7 +102,7 @@ func (p *process) hasEnded() bool {
 	}
 }
 
-// lineWriter cuts what a program writes into lines.
+// lineWriter splits the output of a program into lines.
 type lineWriter struct {
 	rest []byte
 	emit func(string)
@@ -119,7 +120,7 @@ func (w *lineWriter) Write(data []byte) (int, error) {
 	}
 }
 
-// screen is where all of them write. A line goes out in one write, over the one that live is drawing.
+// screen is the output of all programs. A line is one write, over the line that live draws.
 type screen struct {
 	mu    sync.Mutex
 	out   io.Writer

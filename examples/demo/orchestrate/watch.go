@@ -11,12 +11,13 @@ import (
 )
 
 const (
-	patience  = 10 * time.Second       // for anything that has to happen; a loaded machine is slow
-	lookEvery = 300 * time.Microsecond // how finely a time is measured, at first
-	coarsely  = 5 * time.Millisecond   // and later
+	patience  = 10 * time.Second       // the time limit of each expected event; a loaded machine is slow
+	lookEvery = 300 * time.Microsecond // the resolution of a time measurement, at first
+	coarsely  = 5 * time.Millisecond   // the resolution later
 )
 
-// until waits until the block looks as wanted, and returns that look. It fails when time runs out, on Ctrl-C, and when a program that should go on has ended.
+// until waits for a diagnosis that fulfils `wanted`, and returns it. It fails after the time limit,
+// on Ctrl-C, and when a program that should run has ended.
 func (d *demo) until(what string, wanted func(*core.Diagnosis) bool) (*core.Diagnosis, error) {
 	begin, step := time.Now(), lookEvery
 	for {
@@ -37,7 +38,7 @@ func (d *demo) until(what string, wanted func(*core.Diagnosis) bool) (*core.Diag
 	}
 }
 
-// untilEnded waits until a program has ended by itself, and succeeded.
+// untilEnded waits until a program has ended by itself with success.
 func (d *demo) untilEnded(p *process) error {
 	select {
 	case <-p.ended:
@@ -66,7 +67,7 @@ func (d *demo) pause(t time.Duration) error {
 	}
 }
 
-// watch lets the demo run for a while, and makes sure that messages keep coming through.
+// watch lets the demo run for a while, and checks that messages are exchanged.
 func (d *demo) watch(t time.Duration) error {
 	for end := time.Now().Add(t); time.Now().Before(end); {
 		if err := d.goOn(); err != nil {
@@ -79,7 +80,7 @@ func (d *demo) watch(t time.Duration) error {
 	return nil
 }
 
-// goOn waits until all survivors have read another message.
+// goOn waits until each survivor has read another message.
 func (d *demo) goOn() error {
 	now, err := core.Diagnose(d.block, "")
 	if err != nil {
@@ -90,14 +91,15 @@ func (d *demo) goOn() error {
 			continue
 		}
 		before := reader(now, p).Read
-		if _, err := d.until(p.name+" to read on", func(look *core.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
+		if _, err := d.until(p.name+" to read on",
+			func(look *core.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// reader is the row of a program's consumer; an empty one if it has none.
+// reader returns the row of a program's consumer, or an empty row.
 func reader(look *core.Diagnosis, p *process) core.RowInfo {
 	for _, row := range look.Rows {
 		if row.Row != 0 && row.PID == uint64(p.pid()) {
@@ -107,7 +109,7 @@ func reader(look *core.Diagnosis, p *process) core.RowInfo {
 	return core.RowInfo{}
 }
 
-// healthy makes sure that nothing is left of the dead.
+// healthy checks that nothing is left of the dead processes.
 func (d *demo) healthy() error {
 	_, err := d.until("the last traces of the dead to go", func(look *core.Diagnosis) bool {
 		for _, row := range look.Rows {

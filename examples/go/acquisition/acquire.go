@@ -11,8 +11,8 @@ import (
 
 func acquire(count uint64, rate float64) (err error) {
 	config := datablock.DefaultConfig(datablock.Ring)
-	config.SlotCount = 4096 // how long the recorder may be away before the instrument has to wait
-	config.MinConsumers = 1 // and before the first one has come, nothing is overwritten
+	config.SlotCount = 4096 // the time that the recorder may be away before the instrument has to wait
+	config.MinConsumers = 1 // nothing is overwritten before the first recorder has attached
 	if config.Schema, err = schema(); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func acquire(count uint64, rate float64) (err error) {
 		}
 		slot, err := producer.Claim(patience)
 		if errors.Is(err, datablock.ErrTimeout) {
-			fmt.Fprintln(os.Stderr, err) // who it is that does not read
+			fmt.Fprintln(os.Stderr, err) // names the consumer that does not read
 			continue
 		}
 		if err != nil {
@@ -38,7 +38,7 @@ func acquire(count uint64, rate float64) (err error) {
 		if slot.ID() >= count {
 			return producer.Abort(slot)
 		}
-		// Ids go on where a producer that was killed has stopped.
+		// Ids continue where a killed producer stopped.
 		if err := write(producer, slot); err != nil {
 			return err
 		}

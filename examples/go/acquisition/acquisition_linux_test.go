@@ -21,7 +21,7 @@ const (
 	rate  = 20000
 )
 
-// The test is the program, too.
+// The test binary is also the program.
 func TestMain(m *testing.M) {
 	if os.Getenv("ACQUISITION") != "" {
 		main()
@@ -69,7 +69,7 @@ func (p *program) end(t *testing.T) string {
 	return p.said.String()
 }
 
-// waitForSamples waits until the file has that many.
+// waitForSamples waits until the file has this many samples.
 func waitForSamples(t *testing.T, path string, samples int64) {
 	t.Helper()
 	require.Eventually(t, func() bool {
@@ -87,9 +87,11 @@ func TestEverySampleIsInTheFileWhoeverIsKilled(t *testing.T) {
 		recorder := start(t, directory, "record", file)
 		waitForSamples(t, file, count/5*(turn+1))
 		if turn == 0 {
-			// Somebody else is attached from here on: it is not for want of consumers that nothing is overwritten.
+			// From here on another consumer is attached. So a lack of consumers is not the reason
+			// why nothing is overwritten.
 			var err error
-			display, err = datablock.OpenConsumer(block, datablock.ConsumerOptions{Delivery: datablock.Latest, Directory: directory})
+			display, err = datablock.OpenConsumer(block,
+				datablock.ConsumerOptions{Delivery: datablock.Latest, Directory: directory})
 			require.NoError(t, err)
 			defer display.Close()
 		}
@@ -104,13 +106,14 @@ func TestEverySampleIsInTheFileWhoeverIsKilled(t *testing.T) {
 	require.NoError(t, display.Close())
 	recorder.end(t)
 
-	assert.Equal(t, "all 40000 samples are in the file, each once and in order\n", start(t, directory, "check", file, fmt.Sprint(count)).end(t))
+	assert.Equal(t, "all 40000 samples are in the file, each once and in order\n",
+		start(t, directory, "check", file, fmt.Sprint(count)).end(t))
 	left, err := filepath.Glob(filepath.Join(directory, "*"))
 	require.NoError(t, err)
 	assert.Empty(t, left, "the block is still there")
 }
 
-// waitUntilHeldUp waits until the instrument keeps the dead recorder's place by waiting itself.
+// waitUntilHeldUp waits for backpressure: the instrument waits for the dead recorder's cursor.
 func waitUntilHeldUp(t *testing.T, directory string) {
 	t.Helper()
 	waits := func() uint64 {
@@ -122,7 +125,7 @@ func waitUntilHeldUp(t *testing.T, directory string) {
 	require.Eventually(t, func() bool { return waits() > before }, 10*time.Second, time.Millisecond)
 }
 
-// tear leaves the file as a recorder does that is killed within a write.
+// tear leaves the file as after a kill of the recorder within a write.
 func tear(t *testing.T, path string) {
 	t.Helper()
 	file, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
@@ -146,7 +149,7 @@ func TestWhatWasWrittenAndNotReleasedIsInTheFileOnce(t *testing.T) {
 	_, err = store(file, []datablock.ReadSlot{message}, 0)
 	require.NoError(t, err)
 	require.NoError(t, file.Close())
-	require.NoError(t, consumer.Close()) // its place is before the message
+	require.NoError(t, consumer.Close()) // the cursor stays before the message
 
 	require.NoError(t, record(path))
 	assert.NoError(t, check(path, 100))

@@ -1,8 +1,9 @@
-// Command acquisition brings every sample of an instrument into a file, whoever is killed meanwhile.
+// Command acquisition records every sample of an instrument in a file, although its processes may
+// be killed at any time.
 //
 //	acquisition acquire COUNT RATE    takes COUNT samples, RATE a second
-//	acquisition record FILE           appends them to FILE, until all are there
-//	acquisition check FILE COUNT      says whether they are
+//	acquisition record FILE           appends the samples to FILE until the stream ends
+//	acquisition check FILE COUNT      checks that FILE has COUNT samples
 package main
 
 import (

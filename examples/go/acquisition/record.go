@@ -10,7 +10,8 @@ import (
 	"datablock"
 )
 
-// record appends every sample to the file. A message counts as read when it is in the file: a recorder that is killed in between gets it once more, and knows it by its number.
+// record appends every sample to the file. It releases a message after the message is in the file.
+// A recorder that is killed in between gets the message again, and recognises its number.
 func record(path string) (err error) {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -33,7 +34,7 @@ func record(path string) (err error) {
 	return remove()
 }
 
-// resume puts the file's end after the last whole sample, and says which is the next one.
+// resume truncates the file after the last whole sample, and returns the number of the next one.
 func resume(file *os.File) (uint64, error) {
 	info, err := file.Stat()
 	if err != nil {
@@ -57,7 +58,8 @@ func resume(file *os.File) (uint64, error) {
 	return sample.Number + 1, nil
 }
 
-// attach waits for the instrument. The place in the stream belongs to the name, not to the process: a recorder that is started again goes on where the last one let go.
+// attach waits for the instrument. The cursor belongs to the name, not to the process: a restarted
+// recorder continues where the last one stopped.
 func attach() (*datablock.Consumer, error) {
 	expected, err := schema()
 	if err != nil {
@@ -80,17 +82,17 @@ func drain(consumer *datablock.Consumer, file *os.File, next uint64) error {
 		n, err := consumer.NextBatch(patience, batch)
 		switch {
 		case errors.Is(err, datablock.ErrClosed):
-			return file.Sync() // the stream has ended, and all of it is in the file
+			return file.Sync() // the stream has ended, and every sample is in the file
 		case errors.Is(err, datablock.ErrTimeout), errors.Is(err, datablock.ErrNoProducer):
-			fmt.Fprintln(os.Stderr, err) // an instrument that is started again goes on
+			fmt.Fprintln(os.Stderr, err) // a restarted instrument continues
 			continue
 		case err != nil:
 			return err
 		}
 		if next, err = store(file, batch[:n], next); err != nil {
-			return err // the place stays before this batch
+			return err // the cursor stays before this batch
 		}
-		// What a killed process has written stays. Against a power failure: file.Sync() here.
+		// Writes of a killed process are kept. To survive a power failure, call file.Sync() here.
 		if err := consumer.ReleaseBatch(batch[:n]); err != nil {
 			return err
 		}
@@ -107,7 +109,7 @@ func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, erro
 		if sample.Number > next {
 			return next, fmt.Errorf("samples %d to %d are missing", next, sample.Number-1)
 		}
-		if sample.Number == next { // a lower one is in the file already
+		if sample.Number == next { // a sample with a lower number is in the file already
 			records = append(records, message.Data()...)
 			next++
 		}
@@ -116,7 +118,7 @@ func store(file *os.File, batch []datablock.ReadSlot, next uint64) (uint64, erro
 	return next, err
 }
 
-// remove takes the block away. The instrument, and whoever else reads it, may still be about to close.
+// remove removes the block. The instrument and other consumers may not have closed it yet.
 func remove() error {
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		err := datablock.Unlink(block, "", 0)

@@ -1,4 +1,4 @@
-"""A loop that has other things to do: `with_next_slot` tells that there was no message from a message that came to nothing."""
+"""A loop with other work: `with_next_slot` tells no message from a message without a value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def produce(opened: Any, go: Any) -> None:
 
 
 def temperature(slot: ReadSlot) -> float | None:
-    """What the message says, None if the sensor had nothing to say."""
+    """The value of the message, None if the sensor had no value."""
     text = bytes(slot.data)
     return float(text) if text else None
 
@@ -35,7 +35,9 @@ def main() -> None:
         try:
             while True:
                 result = with_next_slot(consumer, 0.05, temperature)
-                if not result:  # no message in time: there is no value, and no default one
+                if (
+                    not result
+                ):  # no message in time: there is no value, and no default value
                     idle += 1
                     if idle == 2:
                         print("no message yet: time for something else")

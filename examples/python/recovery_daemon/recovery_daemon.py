@@ -1,4 +1,7 @@
-"""Watches blocks and recovers what dead processes left in them. Without --act it only says what it would do."""
+"""Watches blocks and recovers what dead processes left in them.
+
+Without --act it only logs what it would do.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,14 @@ import signal
 import sys
 import time
 
-from datablock_ctypes import DataBlockError, RecoveryResult, RecoveryStep, RecoveryStepKind, auto_recover, list_blocks
+from datablock_ctypes import (
+    DataBlockError,
+    RecoveryResult,
+    RecoveryStep,
+    RecoveryStepKind,
+    auto_recover,
+    list_blocks,
+)
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 LEAST = 1.0
@@ -18,44 +28,64 @@ log = logging.getLogger("recovery")
 
 
 class Daemon:
-    def __init__(self, patterns: list[str], act: bool, stuck_after: float = LEAST) -> None:
+    def __init__(
+        self, patterns: list[str], act: bool, stuck_after: float = LEAST
+    ) -> None:
         self.patterns = patterns
         self.act = act
         self.stuck_after = stuck_after
         self.told: set[tuple[object, ...]] = set()
-        """What was logged and has not changed since: it is not logged at every look."""
+        """The logged steps that have not changed since, which are not logged again."""
         self.since: dict[tuple[object, ...], float] = {}
-        """Since when a slot is held by a process that lives."""
+        """The time since which a living process holds a slot."""
         self.held: set[tuple[object, ...]] = set()
-        """Which of these this look has found."""
+        """The entries of `since` that this check has found."""
 
     def look(self) -> None:
-        """One look at every block."""
+        """Check every block once."""
         seen: set[tuple[object, ...]] = set()
         self.held = set()
         try:
             names = [block.name for block in list_blocks()]
         except DataBlockError as error:
             names = []
-            self.tell(seen, logging.ERROR, ("the directory", str(error)), f"blocks cannot be listed: {error}")
+            self.tell(
+                seen,
+                logging.ERROR,
+                ("the directory", str(error)),
+                f"blocks cannot be listed: {error}",
+            )
         for name in names:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns):
                 self.recover(name, seen)
         self.told = seen
-        self.since = {key: since for key, since in self.since.items() if key in self.held}
+        self.since = {
+            key: since for key, since in self.since.items() if key in self.held
+        }
 
     def recover(self, name: str, seen: set[tuple[object, ...]]) -> None:
         try:
             steps = auto_recover(name, dry_run=not self.act)
-        except DataBlockError as error:  # also: removed since it was listed
-            self.tell(seen, logging.ERROR, (name, str(error)), f"{name}: cannot be recovered: {error}")
+        except (
+            DataBlockError
+        ) as error:  # also if the block was removed after the listing
+            self.tell(
+                seen,
+                logging.ERROR,
+                (name, str(error)),
+                f"{name}: cannot be recovered: {error}",
+            )
             return
         for step in steps:
             key = (name, step.kind, step.target, step.pid, step.done)
             if step.done:
-                log.info("%s: done: %s", name, step.text)  # each is news
-            elif step.kind == RecoveryStepKind.ATTEND and step.result == RecoveryResult.UNSAFE and not self.long_enough(key):
-                continue  # a process that lives, and may go on yet
+                log.info("%s: done: %s", name, step.text)  # every recovery is logged
+            elif (
+                step.kind == RecoveryStepKind.ATTEND
+                and step.result == RecoveryResult.UNSAFE
+                and not self.long_enough(key)
+            ):
+                continue  # a living process, which may still continue
             elif step.kind == RecoveryStepKind.ATTEND:
                 self.tell(seen, logging.WARNING, key, f"{name}: attend: {step.text}")
             elif self.act:
@@ -73,7 +103,13 @@ class Daemon:
     def why(step: RecoveryStep) -> str:
         return f"{step.text} ({step.result.name})"
 
-    def tell(self, seen: set[tuple[object, ...]], level: int, key: tuple[object, ...], text: str) -> None:
+    def tell(
+        self,
+        seen: set[tuple[object, ...]],
+        level: int,
+        key: tuple[object, ...],
+        text: str,
+    ) -> None:
         seen.add(key)
         if key not in self.told:
             log.log(level, "%s", text)
@@ -81,9 +117,22 @@ class Daemon:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pattern", nargs="*", default=["*"], help="names of blocks, such as 'camera*' (default: all)")
-    parser.add_argument("--act", action="store_true", help="recover; without it nothing is changed")
-    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
+    parser.add_argument(
+        "pattern",
+        nargs="*",
+        default=["*"],
+        help="names of blocks, such as 'camera*' (default: all)",
+    )
+    parser.add_argument(
+        "--act", action="store_true", help="recover; without it nothing is changed"
+    )
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="between two looks (default: 1)",
+    )
     parser.add_argument(
         "--stuck-after",
         type=float,
@@ -93,15 +142,25 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if not arguments.interval > 0:
-        parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
+        parser.error(
+            f"--interval {arguments.interval}: use a number of seconds above 0"
+        )
     if not arguments.stuck_after >= LEAST:
-        parser.error(f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on")
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        parser.error(
+            f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on"
+        )
+    logging.basicConfig(
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
 
-    # Blocked and waited for, not handled: a signal never comes between a recovery and its line in the log.
+    # The signals are blocked and waited for, not handled. So no signal comes between a recovery and
+    # its line in the log.
     signal.pthread_sigmask(signal.SIG_BLOCK, STOP)
     daemon = Daemon(arguments.pattern, arguments.act, arguments.stuck_after)
-    log.info("watching %s: %s", " ".join(arguments.pattern), "acting" if arguments.act else "a dry run, nothing is changed")
+    mode = "acting" if arguments.act else "a dry run, nothing is changed"
+    log.info("watching %s: %s", " ".join(arguments.pattern), mode)
     while True:
         daemon.look()
         caught = signal.sigtimedwait(STOP, arguments.interval)

@@ -1,4 +1,5 @@
-// Package layout_test holds the definitions in Go against what repeats them: the C headers and the document.
+// Package layout_test compares the definitions in Go with their copies: the C headers and the
+// document.
 package layout_test
 
 import (
@@ -13,14 +14,16 @@ import (
 	"testing"
 )
 
-// definition is every constant of internal/layout, by name.
+// definition has every constant of internal/layout, by name.
 type definition struct {
 	values  map[string]uint64
-	offsets map[string]bool // those that say where a word of a region is
+	offsets map[string]bool // the constants that are offsets of words
 }
 
-// regionDocs are the beginnings of the comments over the groups of constants that are offsets of words.
-var regionDocs = []string{"Data file, page 0", "Data file, page 1", "Control file, page 0", "One participant row", "Slot header", "The recovery log"}
+// regionDocs has the beginnings of the comments above the groups of constants that are offsets of
+// words.
+var regionDocs = []string{"Data file, page 0", "Data file, page 1", "Control file, page 0", "One participant row",
+	"Slot header", "The recovery log"}
 
 func ok(t *testing.T, err error) {
 	t.Helper()

@@ -60,7 +60,7 @@ func number(t *testing.T, text string) uint64 {
 		if power, is := strings.CutPrefix(term, "2^"); is {
 			n, err := strconv.Atoi(power)
 			ok(t, err)
-			sum += sign * (1 << n) // 2^64 is 0 here, as it should be
+			sum += sign * (1 << n) // 2^64 is 0 here, which is right
 			continue
 		}
 		n, err := strconv.ParseUint(term, 0, 64)
@@ -154,7 +154,8 @@ func TestDocumentedSizesAreTheRealOnes(t *testing.T) {
 			dir := t.TempDir()
 			policy := map[uint64]core.Policy{1: core.Single, 2: core.DoubleBuffer}[n[0]]
 			p, err := core.OpenProducer("sizes", core.Config{
-				Policy: policy, SlotCount: uint32(n[0]), SpareSlots: uint32(n[1]), SlotSize: n[2], Alignment: uint32(n[3]),
+				Policy: policy, SlotCount: uint32(n[0]), SpareSlots: uint32(n[1]), SlotSize: n[2],
+				Alignment:     uint32(n[3]),
 				ConsumerLimit: uint32(n[4]), Directory: dir,
 			})
 			ok(t, err)
@@ -178,7 +179,8 @@ func TestDocumentedSizesAreTheRealOnes(t *testing.T) {
 
 func TestDocumentedBytesAreTheRealOnes(t *testing.T) {
 	dir := t.TempDir()
-	p, err := core.OpenProducer("tiny", core.Config{Policy: core.DoubleBuffer, SpareSlots: 2, SlotSize: 100, ConsumerLimit: 1, Directory: dir})
+	p, err := core.OpenProducer("tiny",
+		core.Config{Policy: core.DoubleBuffer, SpareSlots: 2, SlotSize: 100, ConsumerLimit: 1, Directory: dir})
 	ok(t, err)
 	defer p.Close()
 	slot, err := p.Claim(0)

@@ -20,13 +20,14 @@ var (
 	acronymEnd = regexp.MustCompile(`([A-Z])([A-Z][a-z])`)
 )
 
-// cName is the name in C of a constant of layout.go: HdrSlotCount is DATABLOCK_LAYOUT_HDR_SLOT_COUNT.
+// cName returns the C name of a constant of layout.go: HdrSlotCount is
+// DATABLOCK_LAYOUT_HDR_SLOT_COUNT.
 func cName(goName string) string {
 	spaced := acronymEnd.ReplaceAllString(wordEnd.ReplaceAllString(goName, "${1}_$2"), "${1}_$2")
 	return prefix + strings.ToUpper(spaced)
 }
 
-// compiler is the C compiler of the tests, as CC says or cc.
+// compiler returns the C compiler of the tests: CC, or cc.
 func compiler() string {
 	if cc := os.Getenv("CC"); cc != "" {
 		return cc
@@ -46,7 +47,8 @@ func runProgram(t *testing.T, includes, body string) []string {
 	source, program := filepath.Join(dir, "program.c"), filepath.Join(dir, "program")
 	text := includes + "#include <inttypes.h>\n#include <stdio.h>\nint main(void) {\n" + body + "return 0;\n}\n"
 	ok(t, os.WriteFile(source, []byte(text), 0o600))
-	out, err := exec.Command(compiler(), "-std=c11", "-O1", "-Wall", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", program, source).CombinedOutput()
+	out, err := exec.Command(compiler(), "-std=c11", "-O1", "-Wall", "-Werror", "-I", filepath.Join(root(t), "include"),
+		"-o", program, source).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
@@ -55,10 +57,12 @@ func runProgram(t *testing.T, includes, body string) []string {
 	return strings.Split(strings.TrimSpace(string(out)), "\n")
 }
 
-// macros are the values of all object-like macros of the layout header, as the compiler sees them.
+// macros returns the values of all object-like macros of the layout header, as the compiler sees
+// them.
 func macros(t *testing.T) map[string]uint64 {
 	t.Helper()
-	out, err := exec.Command(compiler(), "-std=c11", "-E", "-dM", filepath.Join(root(t), "include/datablock_layout.h")).Output()
+	out, err := exec.Command(compiler(), "-std=c11", "-E", "-dM",
+		filepath.Join(root(t), "include/datablock_layout.h")).Output()
 	ok(t, err)
 	var body strings.Builder
 	for _, m := range regexp.MustCompile(`(?m)^#define (`+prefix+`\w+) .+$`).FindAllStringSubmatch(string(out), -1) {
@@ -93,16 +97,18 @@ func TestHeaderAssertsEveryOffset(t *testing.T) {
 	header := readText(t, "include/datablock_layout.h")
 	for name := range readDefinition(t).offsets {
 		short := strings.TrimPrefix(cName(name), prefix)
-		asserted := regexp.MustCompile(`(?m)^DATABLOCK_LAYOUT_(FIELD\(\w+, \w+, ` + short + `|ASSERT\(.*\b` + prefix + short + `)\);`)
+		asserted := regexp.MustCompile(`(?m)^DATABLOCK_LAYOUT_(FIELD\(\w+, \w+, ` + short + `|ASSERT\(.*\b` + prefix +
+			short + `)\);`)
 		if !asserted.MatchString(header) {
 			t.Errorf("include/datablock_layout.h asserts of no struct that %s is where layout.go says", name)
 		}
 	}
 }
 
-// The literals keep both sides from changing together.
-func TestPackedWordsAgree(t *testing.T) {
-	entries := []struct {
+// packedEntries and packedClaims have literal words, so that Go and C cannot change together
+// unnoticed.
+var (
+	packedEntries = []struct {
 		id   uint64
 		slot uint32
 		word uint64
@@ -115,13 +121,16 @@ func TestPackedWordsAgree(t *testing.T) {
 		{1 << 40, 5, 0x0000000001000014},
 		{0x0123456789ABCDEF, 0x2AAAAA, 0x6789ABCDF0AAAAA8},
 	}
-	claims := []struct{ epoch, generation, word uint64 }{
+	packedClaims = []struct{ epoch, generation, word uint64 }{
 		{0, 0, 0x8000000000000000},
 		{1, 1, 0x8000800000000001},
 		{1<<16 - 1, 1<<47 - 1, 0xFFFFFFFFFFFFFFFF},
 		{1 << 16, 1 << 47, 0x8000000000000000},
 		{0x12345, 0xABCDEF0123456789, 0x91A2EF0123456789},
 	}
+)
+
+func TestPackedWordsAgree(t *testing.T) {
 	nears := []uint64{0, 1, 1000, 1<<39 - 1, 1 << 39, 1<<40 - 1, 1 << 40, 1<<40 + 1, 1<<63 + 12345}
 	distances := []int64{0, 1, -1, 8, -8, 1<<39 - 1, -(1<<39 - 1)}
 
@@ -130,7 +139,7 @@ func TestPackedWordsAgree(t *testing.T) {
 		fmt.Fprintf(&body, "printf(\"%%\" PRIu64 \"\\n\", (uint64_t)("+expression+"));\n", args...)
 	}
 	var want []uint64
-	for _, e := range entries {
+	for _, e := range packedEntries {
 		line("datablock_layout_entry(UINT64_C(%d), %d)", e.id, e.slot)
 		line("datablock_layout_entry_slot(UINT64_C(%d))", e.word)
 		line("datablock_layout_entry_empty(UINT64_C(%d))", e.word)
@@ -147,7 +156,7 @@ func TestPackedWordsAgree(t *testing.T) {
 		t.Error("EntryNone is not empty")
 	}
 	want = append(want, 1)
-	for _, c := range claims {
+	for _, c := range packedClaims {
 		line("datablock_layout_claim(UINT64_C(%d), UINT64_C(%d))", c.epoch, c.generation)
 		line("datablock_layout_claim_generation(UINT64_C(%d))", c.word)
 		if got := layout.Claim(c.epoch, c.generation); got != c.word {
@@ -159,7 +168,7 @@ func TestPackedWordsAgree(t *testing.T) {
 		for _, distance := range distances {
 			id := near + uint64(distance)
 			if distance < 0 && id > near {
-				continue // there is no message before the first
+				continue // there is no message before the first one
 			}
 			entry := layout.Entry(id, 9)
 			line("datablock_layout_entry_id(UINT64_C(%d), UINT64_C(%d))", entry, near)

@@ -10,21 +10,23 @@ import (
 	"datablock/internal/core"
 )
 
-// field is one of a struct, as a compiler laid it out.
+// field is a field of a struct, as a compiler laid it out.
 type field struct {
 	name         string
 	offset, size uintptr
 }
 
-// otherNames are the fields of the inline header that core calls otherwise. Those that core does not name are C's own.
+// otherNames has the fields of the inline header that have another name in core. An empty name
+// means that only C has the field.
 var otherNames = map[string]string{
-	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt", "producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
+	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt",
+	"producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
 	"producer.expected": "expectedAt", "producer.claims": "claimsAt",
 	"consumer.row": "rowAt", "consumer.join_epoch": "joining", "consumer.delivery": "deliveryNumber",
 	"producer.reserved": "_", "consumer.polling": "_", "hold.reserved": "_",
 }
 
-// goName is what core calls the field of a struct of the inline header.
+// goName returns core's name of a field of a struct of the inline header.
 func goName(name, field string) string {
 	if other, differs := otherNames[name+"."+field]; differs {
 		return other
@@ -32,9 +34,10 @@ func goName(name, field string) string {
 	return field
 }
 
-// sameName compares them without regard to how a language writes several words.
+// sameName compares the names, whose words each language joins in its own way.
 func sameName(c, goes string) bool {
-	return strings.EqualFold(strings.ReplaceAll(c, "_", ""), strings.ReplaceAll(goes, "_", "")) && (c == "_") == (goes == "_")
+	return strings.EqualFold(strings.ReplaceAll(c, "_", ""), strings.ReplaceAll(goes, "_", "")) &&
+		(c == "_") == (goes == "_")
 }
 
 var (
@@ -43,12 +46,14 @@ var (
 	member       = regexp.MustCompile(`^\w+ \**(\w+)(\[\w+\])?$`)
 )
 
-// inlineStructs has the compiler lay out the structs of the inline header whose names are given; the last field of each stands for its end.
+// inlineStructs returns the layout of the named structs of the inline header, from the compiler.
+// The last field of each represents its end.
 func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	t.Helper()
 	var body strings.Builder
 	found := map[string][]field{}
-	for _, m := range inlineStruct.FindAllStringSubmatch(comments.ReplaceAllString(readText(t, "include/datablock_inline.h"), ""), -1) {
+	for _, m := range inlineStruct.FindAllStringSubmatch(
+		comments.ReplaceAllString(readText(t, "include/datablock_inline.h"), ""), -1) {
 		for _, line := range strings.Split(m[2], ";") {
 			line = strings.Join(strings.Fields(line), " ")
 			if line == "" {
@@ -58,8 +63,9 @@ func inlineStructs(t *testing.T, names ...string) map[string][]field {
 			if declared == nil {
 				t.Fatalf("include/datablock_inline.h: a member of datablock_inline_%s cannot be read: %s", m[1], line)
 			}
-			fmt.Fprintf(&body, "printf(\"%s %s %%zu %%zu\\n\", offsetof(datablock_inline_%s, %s), sizeof ((datablock_inline_%s *)0)->%s);\n",
-				m[1], declared[1], m[1], declared[1], m[1], declared[1])
+			fmt.Fprintf(&body,
+				"printf(\"%s %s %%zu %%zu\\n\", offsetof(datablock_inline_%s, %s), sizeof "+
+					"((datablock_inline_%s *)0)->%s);\n", m[1], declared[1], m[1], declared[1], m[1], declared[1])
 		}
 		fmt.Fprintf(&body, "printf(\"%s end %%zu %%zu\\n\", sizeof(datablock_inline_%s), (size_t)0);\n", m[1], m[1])
 	}
@@ -78,7 +84,7 @@ func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	return found
 }
 
-// fieldsOf is how Go lays out a struct.
+// fieldsOf returns Go's layout of a struct.
 func fieldsOf(of reflect.Type) (fields []field) {
 	for i := range of.NumField() {
 		f := of.Field(i)
@@ -87,12 +93,13 @@ func fieldsOf(of reflect.Type) (fields []field) {
 	return append(fields, field{"end", of.Size(), 0})
 }
 
-// The two halves of the library, and inline code, work on the same memory.
+// The Go half and the C half of the library, and inline code, use the same memory.
 func TestStatesAreTheSameInGoAndC(t *testing.T) {
 	holds, _ := reflect.TypeFor[core.ConsumerState]().FieldByName("holds")
 	states := map[string]reflect.Type{
-		"block": reflect.TypeFor[core.BlockState](), "producer": reflect.TypeFor[core.ProducerState](), "consumer": reflect.TypeFor[core.ConsumerState](),
-		"hold": holds.Type.Elem(),
+		"block": reflect.TypeFor[core.BlockState](), "producer": reflect.TypeFor[core.ProducerState](),
+		"consumer": reflect.TypeFor[core.ConsumerState](),
+		"hold":     holds.Type.Elem(),
 	}
 	inline := inlineStructs(t, "block", "producer", "consumer", "hold")
 	for name, state := range states {
@@ -104,8 +111,8 @@ func TestStatesAreTheSameInGoAndC(t *testing.T) {
 			case i >= len(g):
 				t.Errorf("datablock_inline_%s.%s has nothing in core.%s", name, c[i].name, state.Name())
 			case !sameName(goName(name, c[i].name), g[i].name) || c[i].offset != g[i].offset || c[i].size != g[i].size:
-				t.Errorf("datablock_inline_%s.%s is %d bytes at %d, and core.%s has there: %s, %d bytes at %d", name, c[i].name, c[i].size, c[i].offset,
-					state.Name(), g[i].name, g[i].size, g[i].offset)
+				t.Errorf("datablock_inline_%s.%s is %d bytes at %d, and core.%s has there: %s, %d bytes at %d", name,
+					c[i].name, c[i].size, c[i].offset, state.Name(), g[i].name, g[i].size, g[i].offset)
 			}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"datablock/internal/core"
 )
 
-// codeNames are the constants of type Code in internal/core, in their order.
+// codeNames returns the constants of type Code in internal/core, in their order.
 func codeNames(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/errors.go"), nil, 0)
@@ -34,7 +34,8 @@ func codeNames(t *testing.T) []string {
 }
 
 func TestStatusesAreTheSameInGoAndC(t *testing.T) {
-	lines := runC(t, "#define SHOW(name, value, text) printf(\"%s %d %s\\n\", #name, value, text);\nDATABLOCK_STATUS_LIST(SHOW)\n")
+	lines := runC(t,
+		"#define SHOW(name, value, text) printf(\"%s %d %s\\n\", #name, value, text);\nDATABLOCK_STATUS_LIST(SHOW)\n")
 	names := codeNames(t)
 	if len(names) != len(lines) {
 		t.Fatalf("internal/core has %d codes, datablock.h %d statuses", len(names), len(lines))
@@ -52,11 +53,14 @@ func TestStatusesAreTheSameInGoAndC(t *testing.T) {
 
 func TestChoicesAreTheSameInGoAndC(t *testing.T) {
 	choices := map[string]uint64{
-		"DATABLOCK_SINGLE": uint64(core.Single), "DATABLOCK_DOUBLE_BUFFER": uint64(core.DoubleBuffer), "DATABLOCK_RING": uint64(core.Ring),
+		"DATABLOCK_SINGLE": uint64(core.Single), "DATABLOCK_DOUBLE_BUFFER": uint64(core.DoubleBuffer),
+		"DATABLOCK_RING":             uint64(core.Ring),
 		"DATABLOCK_DELIVERY_DEFAULT": uint64(core.DeliveryDefault), "DATABLOCK_LOSSLESS": uint64(core.Lossless),
 		"DATABLOCK_ORDERED": uint64(core.Ordered), "DATABLOCK_LATEST": uint64(core.Latest),
 		"DATABLOCK_START_LATEST": uint64(core.StartLatest), "DATABLOCK_START_OLDEST": uint64(core.StartOldest),
-		"DATABLOCK_FLAG_ALLOW_LOSSLESS": core.AllowLossless, "DATABLOCK_FLAG_FORBID_LOSSLESS": core.ForbidLossless, "DATABLOCK_FLAG_REPLACE": core.Replace, "DATABLOCK_FLAG_FORCE": core.Force,
+		"DATABLOCK_FLAG_ALLOW_LOSSLESS":  core.AllowLossless,
+		"DATABLOCK_FLAG_FORBID_LOSSLESS": core.ForbidLossless, "DATABLOCK_FLAG_REPLACE": core.Replace,
+		"DATABLOCK_FLAG_FORCE":           core.Force,
 		"DATABLOCK_FLAG_UNLINK_ON_CLOSE": core.UnlinkOnClose, "DATABLOCK_FLAG_TIMESTAMP": core.Timestamp,
 	}
 	var body strings.Builder

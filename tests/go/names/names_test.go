@@ -1,4 +1,5 @@
-// Package names_test keeps the protocol's document and its model true: the functions that they name are there.
+// Package names_test checks that every function exists that the protocol's document and its model
+// name.
 package names_test
 
 import (
@@ -15,8 +16,9 @@ import (
 var (
 	comment = regexp.MustCompile(`(?s)/\*.*?\*/`)
 	code    = regexp.MustCompile("`[^`]+`")
-	// Of a method its type stands before it; a function shows itself by its inner capital.
-	method   = regexp.MustCompile(`\b(?:Producer|Consumer|block|attachment|repairer|repair|inspection|view)\.[a-zA-Z]\w*`)
+	// A method has its type before its name. A function is recognised by its inner capital.
+	method = regexp.MustCompile(
+		`\b(?:Producer|Consumer|block|attachment|repairer|repair|inspection|view)\.[a-zA-Z]\w*`)
 	function = regexp.MustCompile(`\b[a-z]+[A-Z]\w*`)
 )
 
@@ -55,16 +57,18 @@ func TestTheFunctionsTheProtocolNamesExist(t *testing.T) {
 	}
 }
 
-// sources are the files, and what in them names functions.
+// sources returns the files, and the patterns of their parts that name functions.
 func sources(root string, models []string) map[string]*regexp.Regexp {
-	of := map[string]*regexp.Regexp{filepath.Join(root, "docs/protocol.md"): code, filepath.Join(root, "tests/model/README.md"): code}
+	of := map[string]*regexp.Regexp{filepath.Join(root, "docs/protocol.md"): code,
+		filepath.Join(root, "tests/model/README.md"): code}
 	for _, model := range models {
 		of[model] = comment
 	}
 	return of
 }
 
-// functions are those that the folders declare: methods with their type, and everything by its own name.
+// functions returns the functions that the folders declare: methods with their type, and all
+// functions by their own name.
 func functions(t *testing.T, folders ...string) (methods, names map[string]bool) {
 	methods, names = map[string]bool{}, map[string]bool{}
 	for _, folder := range folders {

@@ -1,4 +1,4 @@
-// Package readme_test runs what README.md shows.
+// Package readme_test runs the commands and programs of README.md.
 package readme_test
 
 import (
@@ -40,7 +40,7 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-// block is the README's one code block in that language.
+// block returns the README's only code block in this language.
 func block(t *testing.T, language string) string {
 	t.Helper()
 	blocks := regexp.MustCompile("(?s)```"+language+"\n(.*?)```").FindAllStringSubmatch(read(t, "README.md"), -1)
@@ -86,7 +86,8 @@ func TestReadmeExamplesTalkToEachOther(t *testing.T) {
 	if cc == "" {
 		cc = "cc"
 	}
-	run(t, work, nil, cc, "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", "write", source, "-L", lib, "-ldatablock", "-Wl,-rpath,"+lib)
+	run(t, work, nil, cc, "-Wall", "-Wextra", "-Werror", "-I", filepath.Join(root(t), "include"), "-o", "write", source,
+		"-L", lib, "-ldatablock", "-Wl,-rpath,"+lib)
 	run(t, work, environment, "./write")
 
 	run(t, root(t), nil, "go", "build", "-buildvcs=false", "-o", filepath.Join(work, "read"), "./examples/go/hello")
@@ -108,8 +109,11 @@ func TestReadmeGoExampleInAModuleOfItsOwn(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(work, "main.go"), []byte(block(t, "go")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	offline := []string{"GOPROXY=off", "GOSUMDB=off", "GOFLAGS=", "CGO_ENABLED=0"} // this module's dependencies are there already
-	edit := regexp.MustCompile("`(go mod edit -require=.*)/path/to/these/sources`, then `(go mod tidy)`").FindStringSubmatch(read(t, "README.md"))
+	// The dependencies of this module are downloaded already.
+	offline := []string{"GOPROXY=off", "GOSUMDB=off", "GOFLAGS=", "CGO_ENABLED=0"}
+	edit := regexp.MustCompile(
+		"`(go mod edit -require=.*)/path/to/these/sources`, then `(go mod tidy)`").FindStringSubmatch(
+		read(t, "README.md"))
 	if edit == nil {
 		t.Fatal("README.md does not say how a module of one's own finds the package")
 	}

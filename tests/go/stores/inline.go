@@ -8,13 +8,15 @@ import (
 
 var (
 	definition = regexp.MustCompile(`(?m)^[A-Za-z][^;{}=#/]*?\b(\w+)\([^;{}]*\) \{\n`)
-	event      = regexp.MustCompile(`DATABLOCK_CRASH_POINT\("|__atomic_(?:store_n|exchange_n|compare_exchange_n|add_fetch|fetch_or)\(|\b(\w+)\(`)
+	event      = regexp.MustCompile(
+		`DATABLOCK_CRASH_POINT\("|__atomic_(?:store_n|exchange_n|compare_exchange_n|add_fetch|fetch_or)\(|\b(\w+)\(`)
 )
 
-// figuresInC are those of figures, and the words of a handle, which nobody outside the process sees.
-var figuresInC = []string{"_METRIC_", "_HEARTBEAT", "_ROW_READ", "_ROW_BYTES", "_ROW_MISSED", "_ROW_WAITS", "_ROW_WAIT_NS", "_ROW_TIMEOUTS", "&self->", "_CLAIM_SINCE"}
+// figuresInC has the words of `figures`, and the words of a handle, which no other process sees.
+var figuresInC = []string{"_METRIC_", "_HEARTBEAT", "_ROW_READ", "_ROW_BYTES", "_ROW_MISSED", "_ROW_WAITS",
+	"_ROW_WAIT_NS", "_ROW_TIMEOUTS", "&self->", "_CLAIM_SINCE"}
 
-// ReadC goes through the functions of a C file, line by line: what is written one below the other counts as done one after the other.
+// ReadC reads the functions of a C file, line by line. Lines count as steps in their order.
 func ReadC(file string, known map[string]summary, gaps map[string]bool) error {
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -31,7 +33,7 @@ func ReadC(file string, known map[string]summary, gaps map[string]bool) error {
 
 func walkC(name, body string, known map[string]summary, gaps map[string]bool) summary {
 	s := summary{through: true}
-	last := "" // what was done last, with no crash point since
+	last := "" // the last effect without a crash point since
 	do := func(this string) {
 		if last != "" {
 			gaps[name+": "+last+" → "+this] = true

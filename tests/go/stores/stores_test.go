@@ -10,51 +10,74 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// reason says why there is no crash point between some stores.
+// reason explains why there is no crash point between some stores.
 type reason struct{ gap, why string }
 
-// reasons are for what the walkers find in internal/core, by regular expressions.
+// reasons explain the gaps that the walker finds in internal/core. Each one has a regular
+// expression.
 var reasons = []reason{
 	{`^block\.log: `, "a record counts when its number is stored, last; an unfinished one is nothing"},
-	{`^block\.writeIdentity: `, "who it is, for people; what is done to the row is decided by its state and its lock, and there are points before and after"},
-	{`^Producer\.begin: \*p\.data\.plain64\(layout\.\w+\) → (\*p\.data\.plain64\(layout\.\w+\)$|p\.writeIdentity)`, "who writes, and since when, for people; the next producer writes all of it again"},
+	{`^block\.writeIdentity: `,
+		"who it is, for people; what is done to the row is decided by its state and its lock, and there are " +
+			"points before and after"},
+	{`^Producer\.begin: \*p\.data\.plain64\(layout\.\w+\) → (\*p\.data\.plain64\(layout\.\w+\)$|p\.writeIdentity)`,
+		"who writes, and since when, for people; the next producer writes all of it again"},
 	{`^Producer\.(Claim|unmark): .*(claimSince → .*claimID|claimID → .*claimSince)`, "claim_since is for people"},
 	{`^repairer\.releaseWriter: .*ClaimID\) → .*ClaimSince`, "claim_since is for people"},
-	{`^Producer\.CommitSlot: (p\.certify|.* → header\[layout\.SlotID/8\]$|.*Slot(ID|Length)/8\] → .*Slot(Length|Timestamp)/8\]$)`, "the slot's header is nobody's business before the publication"},
+	{`^Producer\.CommitSlot: (p\.certify|.* → header\[layout\.SlotID/8\]$|` +
+		`.*Slot(ID|Length)/8\] → .*Slot(Length|Timestamp)/8\]$)`,
+		"no other process reads the slot's header before the publication"},
 	{`^Producer\.CommitSlot: .*CompareAndSwap.* → p\.publishOver`, "a swap that failed has changed nothing"},
 	{`^Producer\.Close: \*p\.data\.plain64\(layout\.ProducerPID\) → p\.clearRow`, "a pid is for people"},
 	{`^Producer\.(Write|WriteBatch): `, "one message after the other: between them is the program"},
-	{`^Producer\.(findRoom: p\.waitForRoom|prepareClaim: p\.findRoom|ClaimInSteps: p\.Claim)`, "the wait ends with producer_waiting = 0, which its next one would store as well; cleaning the dead begins with a point"},
-	{`^Consumer\.occupy: c\.ctl\[at\+layout\.RowDurable\] → c\.ctl\[at\+layout\.RowDurable\]$`, "0 and then 1, in a row that is ATTACHING and so is nobody's to come back to"},
+	{`^Producer\.(findRoom: p\.waitForRoom|prepareClaim: p\.findRoom|ClaimInSteps: p\.Claim)`,
+		"the wait ends with producer_waiting = 0, which its next one would store as well; cleaning the dead " +
+			"begins with a point"},
+	{`^Consumer\.occupy: c\.ctl\[at\+layout\.RowDurable\] → c\.ctl\[at\+layout\.RowDurable\]$`,
+		"0 and then 1, in a row that is ATTACHING and so is nobody's to come back to"},
 	{`^Consumer\.secureSpare: `, "the own bit is taken back and set again: as at attach.bit and before it"},
-	{`^attach: c\.secureSpare\(\) → `, "the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
-	{`^(OpenConsumer|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `, "the whole is tried again, or after a failure something else is: each has its points"},
-	{`^(Producer\.clearFences: |attachment\.adopt: (\*mark|p\.clearFences))`, "leftover marks and fences, each by itself; adopting again clears the rest"},
-	{`^block\.(clearPins: b\.pin\(row, k\)\.Store\(0\) → b\.pin|emptyRow: \*b\.ctl\.plain64\(at \+ off\) → \*b\.ctl\.plain64\(at \+ off\)$)`, "words of a row that nobody has, in any order; cleaning again clears the rest"},
+	{`^attach: c\.secureSpare\(\) → `,
+		"the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
+	{`^(OpenConsumer|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `,
+		"the whole is tried again, or after a failure something else is: each has its points"},
+	{`^(Producer\.clearFences: |attachment\.adopt: (\*mark|p\.clearFences))`,
+		"leftover marks and fences, each by itself; adopting again clears the rest"},
+	{`^block\.(clearPins: b\.pin\(row, k\)\.Store\(0\) → b\.pin|` +
+		`emptyRow: \*b\.ctl\.plain64\(at \+ off\) → \*b\.ctl\.plain64\(at \+ off\)$)`,
+		"words of a row without an owner, in any order; a second cleaning clears the rest"},
 	{`^block\.createData: copy`, "nobody finds the block before it is published"},
-	{`^createBlock: (.* → (platform\.Remove\(made|p\.begin\(0\)|b\.entries\[i\]\.Store)|a\.createControl.* → b\.createData)`, "nobody finds the block before it is published; what a dead creator leaves is garbage, and so is what one that failed had not yet removed"},
+	{`^createBlock: (.* → (platform\.Remove\(made|p\.begin\(0\)|b\.entries\[i\]\.Store)|` +
+		`a\.createControl.* → b\.createData)`,
+		"no process finds the block before it is published; what a dead or failed creator leaves is garbage"},
 	{`^replaceBlock: platform\.Exchange.* → old\.state\.CompareAndSwap`, "an exchange that failed has changed nothing"},
-	{`^unlink: (platform\.Remove.* → b\.state\.CompareAndSwap|b\.state\.CompareAndSwap.* → collect)`, "a file that could not be removed is there; the state goes back to what it was"},
-	{`^repair\.`, "each repair is right by itself, and repairing again does the rest; repair.word, .entry, .slot and .file are after each kind"},
+	{`^unlink: (platform\.Remove.* → b\.state\.CompareAndSwap|b\.state\.CompareAndSwap.* → collect)`,
+		"a file that could not be removed is there; the state goes back to what it was"},
+	{`^repair\.`,
+		"each repair is right by itself, and repairing again does the rest; repair.word, .entry, .slot and " +
+			".file are after each kind"},
 }
 
-// reasonsInC are for datablock_inline.h, capi/wait.c and waitany.c.
+// reasonsInC explain the gaps in datablock_inline.h, capi/wait.c and waitany.c.
 var reasonsInC = []reason{
-	{`^datablock_inline_commit: .*SLOT_(ID|LENGTH|TIMESTAMP)`, "the slot's header is nobody's business before the publication"},
+	{`^datablock_inline_commit: .*SLOT_(ID|LENGTH|TIMESTAMP)`,
+		"the slot's header is nobody's business before the publication"},
 }
 
-// TestBetweenAnyTwoStoresIsACrashPoint: what a death between two steps leaves can only be tried where there is a point, so that every place without one has its reason here.
+// TestBetweenAnyTwoStoresIsACrashPoint: a test can kill only at a crash point. So every pair of
+// steps without a crash point in between needs a reason here.
 func TestBetweenAnyTwoStoresIsACrashPoint(t *testing.T) {
 	w, err := Read("../../../internal/core")
 	require.NoError(t, err)
 	w.Walk()
-	require.True(t, w.Gaps["block.clearPins: b.pin(row, k).Store(0) → b.pin(row, k).Store(0)"], "the walker sees nothing")
+	require.True(t, w.Gaps["block.clearPins: b.pin(row, k).Store(0) → b.pin(row, k).Store(0)"],
+		"the walker sees nothing")
 	explained(t, w.Gaps, reasons)
 }
 
 func TestBetweenAnyTwoStoresInCIsACrashPoint(t *testing.T) {
 	known, gaps := map[string]summary{}, map[string]bool{}
-	for _, file := range []string{"../../../include/datablock_inline.h", "../../../capi/wait.c", "../../../capi/waitany.c"} {
+	for _, file := range []string{"../../../include/datablock_inline.h", "../../../capi/wait.c",
+		"../../../capi/waitany.c"} {
 		require.NoError(t, ReadC(file, known, gaps))
 	}
 	require.Equal(t, summary{head: true}, known["datablock_inline_refill"])
@@ -62,7 +85,7 @@ func TestBetweenAnyTwoStoresInCIsACrashPoint(t *testing.T) {
 	explained(t, gaps, reasonsInC)
 }
 
-// explained: every gap has a reason, and every reason is still one for something.
+// explained checks that every gap has a reason, and that every reason explains a gap.
 func explained(t *testing.T, gaps map[string]bool, reasons []reason) {
 	t.Helper()
 	used := map[string]bool{}

@@ -1,4 +1,5 @@
-// Package stores finds, in the sources, places between two stores or system calls that others can notice and where no test can kill: there is no crash point.
+// Package stores finds, in the sources, pairs of stores or system calls that other processes can
+// see, without a crash point in between. No test can kill a process there.
 package stores
 
 import (
@@ -13,7 +14,7 @@ import (
 	"strings"
 )
 
-// open are the effects after which nothing else was done yet, on one of the ways to a place.
+// open has the effects that are the last step on one of the paths to a place.
 type open map[string]bool
 
 func (o open) or(other open) open {
@@ -22,25 +23,25 @@ func (o open) or(other open) open {
 	return all
 }
 
-// Walker goes through the functions of a package along all their ways, into what they call.
+// Walker follows all paths through the functions of a package, and through their callees.
 type Walker struct {
 	fset  *token.FileSet
 	funcs map[string][]*ast.FuncDecl // by name; several if they are methods of several types
 	known map[*ast.FuncDecl]summary
-	Gaps  map[string]bool // "function: one effect → the next one"
+	Gaps  map[string]bool // "function: effect → next effect"
 }
 
-// entry stands for whatever was done before a function was called.
+// entry represents the last effect before the call of a function.
 const entry = "entry"
 
-// summary is what a caller has to know of a function.
+// summary has the properties of a function that matter to its caller.
 type summary struct {
-	head    bool // it may do something before it comes to a crash point
-	tail    bool // it may return after it has done something, with no crash point since
-	through bool // it may return without either
+	head    bool // the function may have an effect before its first crash point
+	tail    bool // the function may return after an effect without a later crash point
+	through bool // the function may return without an effect and without a crash point
 }
 
-// frame is a function that is gone through.
+// frame is a function on the current path.
 type frame struct {
 	name     string            // of the function
 	types    map[string]string // of receiver and parameters
@@ -50,9 +51,10 @@ type frame struct {
 	breaks   open
 }
 
-// Read parses the files of a directory that are in every build.
+// Read parses the files of a directory that belong to every build.
 func Read(directory string) (*Walker, error) {
-	w := &Walker{fset: token.NewFileSet(), funcs: map[string][]*ast.FuncDecl{}, known: map[*ast.FuncDecl]summary{}, Gaps: map[string]bool{}}
+	w := &Walker{fset: token.NewFileSet(), funcs: map[string][]*ast.FuncDecl{}, known: map[*ast.FuncDecl]summary{},
+		Gaps: map[string]bool{}}
 	files, err := filepath.Glob(filepath.Join(directory, "*.go"))
 	if err != nil {
 		return nil, err
@@ -78,7 +80,7 @@ func Read(directory string) (*Walker, error) {
 	return w, nil
 }
 
-// Walk goes through every function.
+// Walk follows the paths through every function.
 func (w *Walker) Walk() {
 	for _, name := range slices.Sorted(maps.Keys(w.funcs)) {
 		for _, fn := range w.funcs[name] {
@@ -117,7 +119,7 @@ func fullName(fn *ast.FuncDecl) string {
 	return fn.Name.Name
 }
 
-// summarize goes through a function once. One that calls itself does nothing more the second time.
+// summarize follows a function once. A recursive call adds nothing.
 func (w *Walker) summarize(fn *ast.FuncDecl) summary {
 	if s, known := w.known[fn]; known {
 		return s
@@ -153,7 +155,7 @@ func (w *Walker) body(b *ast.BlockStmt, f *frame, in open) open {
 	return out
 }
 
-// literal goes through a function literal where it is called. What it returns does not leave the function around it.
+// literal follows a function literal at its call. A return in it does not leave the outer function.
 func (w *Walker) literal(lit *ast.FuncLit, f *frame, in open) open {
 	inner := *f
 	inner.exits, inner.deferred = open{}, nil
@@ -171,7 +173,7 @@ func (w *Walker) block(list []ast.Stmt, f *frame, in open) (out open, falls bool
 	return in, true
 }
 
-// branches joins ways that begin alike.
+// branches joins paths with a common beginning.
 func (w *Walker) branches(f *frame, in open, ways ...[]ast.Stmt) (out open, falls bool) {
 	out = open{}
 	for _, way := range ways {
@@ -203,39 +205,14 @@ func (w *Walker) statement(s ast.Stmt, f *frame, in open) (out open, falls bool)
 		f.deferred = append(f.deferred, s.Call)
 		return in, true
 	case *ast.IfStmt:
-		in, _ = w.statement(s.Init, f, in)
-		yes, no := w.condition(s.Cond, f, in)
-		out, falls = w.block(s.Body.List, f, yes)
-		if !falls {
-			out = open{}
-		}
-		end, ok := w.statement(s.Else, f, no)
-		if ok {
-			out = out.or(end)
-		}
-		return out, falls || ok
+		return w.ifStatement(s, f, in)
 	case *ast.ForStmt:
 		in, _ = w.statement(s.Init, f, in)
 		return w.loop(f, in, false, s.Cond, s.Post, s.Body)
 	case *ast.RangeStmt:
 		return w.loop(f, w.expression(s.X, f, in), true, nil, nil, s.Body)
 	case *ast.SwitchStmt:
-		in, _ = w.statement(s.Init, f, in)
-		if s.Tag != nil {
-			in = w.expression(s.Tag, f, in)
-		}
-		ways, always := [][]ast.Stmt{}, false
-		for _, c := range s.Body.List {
-			c := c.(*ast.CaseClause)
-			for _, e := range c.List {
-				in = in.or(w.expression(e, f, in))
-			}
-			ways, always = append(ways, c.Body), always || c.List == nil
-		}
-		if !always {
-			ways = append(ways, nil)
-		}
-		return w.branches(f, in, ways...)
+		return w.switchStatement(s, f, in)
 	case *ast.AssignStmt:
 		for _, e := range s.Rhs {
 			in = w.expression(e, f, in)
@@ -261,21 +238,58 @@ func (w *Walker) statement(s ast.Stmt, f *frame, in open) (out open, falls bool)
 	return in, true // nothing else is in these sources
 }
 
-// condition goes through what decides a branch. A swap that failed, or a file that could not be removed, has changed nothing on the way where that is known.
+func (w *Walker) ifStatement(s *ast.IfStmt, f *frame, in open) (out open, falls bool) {
+	in, _ = w.statement(s.Init, f, in)
+	yes, no := w.condition(s.Cond, f, in)
+	out, falls = w.block(s.Body.List, f, yes)
+	if !falls {
+		out = open{}
+	}
+	end, ok := w.statement(s.Else, f, no)
+	if ok {
+		out = out.or(end)
+	}
+	return out, falls || ok
+}
+
+func (w *Walker) switchStatement(s *ast.SwitchStmt, f *frame, in open) (out open, falls bool) {
+	in, _ = w.statement(s.Init, f, in)
+	if s.Tag != nil {
+		in = w.expression(s.Tag, f, in)
+	}
+	ways, always := [][]ast.Stmt{}, false
+	for _, c := range s.Body.List {
+		c := c.(*ast.CaseClause)
+		for _, e := range c.List {
+			in = in.or(w.expression(e, f, in))
+		}
+		ways, always = append(ways, c.Body), always || c.List == nil
+	}
+	if !always {
+		ways = append(ways, nil)
+	}
+	return w.branches(f, in, ways...)
+}
+
+// condition follows the condition of a branch. A failed swap, or a file that could not be removed,
+// has no effect on the path of the failure.
 func (w *Walker) condition(e ast.Expr, f *frame, in open) (yes, no open) {
 	text := w.text(e)
 	out := w.expression(e, f, in)
 	switch {
-	case strings.HasPrefix(text, "!") && strings.Contains(text, ".CompareAndSwap("), strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "!= nil"):
+	case strings.HasPrefix(text, "!") && strings.Contains(text, ".CompareAndSwap("),
+		strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "!= nil"):
 		return in, out
-	case strings.Contains(text, ".CompareAndSwap("), strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "== nil"):
+	case strings.Contains(text, ".CompareAndSwap("),
+		strings.HasPrefix(text, "platform.Remove(") && strings.HasSuffix(text, "== nil"):
 		return out, in
 	}
 	return out, out
 }
 
-// loop goes round twice, so that its end meets its beginning.
-func (w *Walker) loop(f *frame, in open, ranges bool, condition ast.Expr, post ast.Stmt, body *ast.BlockStmt) (out open, falls bool) {
+// loop follows the body twice, so that its end is followed by its beginning.
+func (w *Walker) loop(f *frame, in open, ranges bool, condition ast.Expr, post ast.Stmt, body *ast.BlockStmt) (out open,
+	falls bool) {
 	outer := f.breaks
 	f.breaks = open{}
 	for range 2 {
@@ -293,18 +307,18 @@ func (w *Walker) loop(f *frame, in open, ranges bool, condition ast.Expr, post a
 	}
 	out = out.or(f.breaks)
 	if condition == nil && post == nil && !ranges {
-		out = f.breaks // it ends no other way
+		out = f.breaks // the loop ends in no other way
 	}
 	f.breaks = outer
 	return out, true
 }
 
-// expression goes through the calls of an expression, the inner ones first.
+// expression follows the calls of an expression, the inner ones first.
 func (w *Walker) expression(e ast.Expr, f *frame, in open) open {
 	ast.Inspect(e, func(n ast.Node) bool {
 		switch n := n.(type) {
 		case *ast.FuncLit:
-			return false // where it is called
+			return false // it is followed at its call
 		case *ast.CallExpr:
 			in = w.invoke(n, f, in)
 			return false
@@ -314,7 +328,7 @@ func (w *Walker) expression(e ast.Expr, f *frame, in open) open {
 	return in
 }
 
-// invoke goes through a call: receiver, arguments, and then what it does.
+// invoke follows a call: receiver, arguments, and then the function.
 func (w *Walker) invoke(c *ast.CallExpr, f *frame, in open) open {
 	if s, ok := c.Fun.(*ast.SelectorExpr); ok {
 		in = w.expression(s.X, f, in)
@@ -350,22 +364,24 @@ func (w *Walker) invoke(c *ast.CallExpr, f *frame, in open) open {
 	return in
 }
 
-// ownerOf is the type of an expression, where a name tells it.
+// ownerOf returns the type of an expression if its name determines the type.
 func (w *Walker) ownerOf(e ast.Expr, f *frame) string {
 	text := w.text(e)
 	if t := f.types[text]; t != "" {
 		return t
 	}
-	return map[string]string{"p": "Producer", "c": "Consumer", "b": "block", "a": "attachment", "w": "repairer", "x": "inspection", "old": "block", "replacement": "Producer"}[text]
+	return map[string]string{"p": "Producer", "c": "Consumer", "b": "block", "a": "attachment", "w": "repairer",
+		"x": "inspection", "old": "block", "replacement": "Producer"}[text]
 }
 
-// embedded says where the methods are that a type has from others.
+// embedded has the types from which a type gets methods.
 var embedded = map[string][]string{
-	"Producer": {"Producer", "attachment", "block"}, "Consumer": {"Consumer", "attachment", "block"}, "attachment": {"attachment", "block"}, "repairer": {"repairer", "block"},
+	"Producer": {"Producer", "attachment", "block"}, "Consumer": {"Consumer", "attachment", "block"},
+	"attachment": {"attachment", "block"}, "repairer": {"repairer", "block"},
 	"inspection": {"inspection", "view", "block"}, "view": {"view", "block"},
 }
 
-// calls finds the functions of that name: of several types' methods the owner's.
+// calls follows the functions of this name. Among methods of several types it selects the owner's.
 func (w *Walker) calls(name, owner string, c *ast.CallExpr, f *frame, in open) open {
 	for _, t := range append(embedded[owner], owner) {
 		for _, fn := range w.funcs[name] {
@@ -380,7 +396,7 @@ func (w *Walker) calls(name, owner string, c *ast.CallExpr, f *frame, in open) o
 	return w.passes(w.summarize(w.funcs[name][0]), c, f, in)
 }
 
-// passes goes on after a call.
+// passes returns the open effects after a call.
 func (w *Walker) passes(s summary, c *ast.CallExpr, f *frame, in open) open {
 	this := f.name + ": " + w.text(c)
 	if s.head {
@@ -396,19 +412,19 @@ func (w *Walker) passes(s summary, c *ast.CallExpr, f *frame, in open) open {
 	return out
 }
 
-// follow notes what comes next after what is open.
+// follow records the effect `this` as the next one after each open effect.
 func (w *Walker) follow(this string, f *frame, in open) {
 	for before := range in {
 		if before == entry {
 			f.head = true
-		} else if before != this || !strings.Contains(this, ".CompareAndSwap(") { // one that failed has done nothing
+		} else if before != this || !strings.Contains(this, ".CompareAndSwap(") { // a failed swap has no effect
 
 			w.Gaps[before+" → "+strings.TrimPrefix(this, f.name+": ")] = true
 		}
 	}
 }
 
-// store is an assignment to memory that others have mapped.
+// store follows an assignment to memory that other processes have mapped.
 func (w *Walker) store(e ast.Expr, f *frame, in open) open {
 	text := w.text(e)
 	switch e := e.(type) {
@@ -436,10 +452,12 @@ func (w *Walker) effect(text string, f *frame, in open) open {
 }
 
 func mapped(text string) bool {
-	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") || strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
+	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") ||
+		strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
 }
 
-// shared reports whether what a swap is called on is a word of a block, and no moment of time, nor an address.
+// shared reports whether the operand of a swap is a word of a block, and not a coarse clock or an
+// address.
 func shared(of string) bool {
 	return of != "unsafe" && !strings.Contains(of, "time.") && !slices.Contains(private, of)
 }

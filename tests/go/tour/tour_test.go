@@ -1,4 +1,5 @@
-// Package tour_test does what docs/getting-started.md and docs/emergency-procedures.md say: it saves a page's files, types its commands into one shell, and compares what they print.
+// Package tour_test executes docs/getting-started.md and docs/emergency-procedures.md. It saves the
+// files of a page, types its commands into one shell, and compares their output.
 package tour_test
 
 import (
@@ -23,7 +24,7 @@ const (
 	pause    = 20 * time.Millisecond
 )
 
-// step is a file to save, or a command and all that the page shows of its output.
+// step is a file to save, or a command with its output on the page.
 type step struct {
 	file, content    string
 	command, printed string
@@ -59,7 +60,8 @@ func steps(t *testing.T, page string) (all []step) {
 	return all
 }
 
-// pattern matches the whole output: a line … stands for any lines, … within a line for any text, and columns may be of any width.
+// pattern matches the whole output: a line … stands for any lines, … within a line for any text,
+// and columns may be of any width.
 func pattern(printed string) *regexp.Regexp {
 	var b strings.Builder
 	for line := range strings.Lines(printed) {
@@ -73,18 +75,20 @@ func pattern(printed string) *regexp.Regexp {
 	return regexp.MustCompile(`^` + b.String() + `$`)
 }
 
-// shell is one bash for the whole page, without job control, so that everything it starts is in its process group. What commands print, in the background too,
-// goes to the file screen; nobody ever waits for the end of a pipe that a background process may hold.
+// shell is one bash for the whole page, without job control, so all its processes are in its
+// process group. The output of all commands, in the background too, goes to the file `screen`. So
+// the test never waits for the end of a pipe that a background process may hold.
 type shell struct {
 	t              *testing.T
 	screen, errors string // files
 	input          io.Writer
-	statuses       chan string // exit statuses, closed when the shell is gone
+	statuses       chan string // exit statuses, closed when the shell has ended
 }
 
 func start(t *testing.T, directory, scratch string, environment []string) *shell {
 	t.Helper()
-	s := &shell{t: t, screen: filepath.Join(scratch, "screen"), errors: filepath.Join(scratch, "errors"), statuses: make(chan string)}
+	s := &shell{t: t, screen: filepath.Join(scratch, "screen"), errors: filepath.Join(scratch, "errors"),
+		statuses: make(chan string)}
 	require.NoError(t, os.WriteFile(s.screen, nil, 0o600))
 	errors, err := os.Create(s.errors)
 	require.NoError(t, err)
@@ -116,7 +120,7 @@ func start(t *testing.T, directory, scratch string, environment []string) *shell
 			}
 		}
 	}()
-	s.send("trap 'kill -9 0' EXIT\n") // should this test be killed itself
+	s.send("trap 'kill -9 0' EXIT\n") // in case this test is killed
 	return s
 }
 
@@ -131,7 +135,8 @@ func (s *shell) contents(file string) string {
 	return string(text)
 }
 
-// run does one step of the page. A command that only looks is repeated until it shows what the page shows, as a person would look again.
+// run executes one step of the page. A command that only reads is repeated until its output is the
+// output on the page, because a user would repeat it too.
 func (s *shell) run(number int, what step) {
 	s.t.Helper()
 	expected := pattern(what.printed)
@@ -145,20 +150,21 @@ func (s *shell) run(number int, what step) {
 		if time.Now().After(deadline) {
 			s.fail(number, what, from, "did not print what the page shows")
 		}
-		time.Sleep(pause) // what runs in the background may have something to say yet
+		time.Sleep(pause) // background processes may still print something
 		if looks.MatchString(what.command) {
 			from = s.enter(number, what, deadline.Add(patience))
 		}
 	}
 }
 
-// enter types the command and waits until it has ended. It returns where on the screen its output begins.
+// enter types the command and waits for its end. It returns the beginning of its output on the
+// screen.
 func (s *shell) enter(number int, what step, deadline time.Time) int {
 	s.t.Helper()
 	from := len(s.contents(s.screen))
 	s.send(fmt.Sprintf("{\n%s\n} </dev/null >>'%s' 2>&1 3>&-\necho $? >&3\n", what.command, s.screen))
 	select {
-	case status := <-s.statuses: // "" when the shell is gone
+	case status := <-s.statuses: // "" when the shell has ended
 		if status != "0" {
 			s.fail(number, what, from, fmt.Sprintf("has exit status %q", status))
 		}
@@ -175,8 +181,9 @@ func (s *shell) fail(number int, what step, from int, how string) {
 		number, how, what.command, what.printed, screen[from:], s.contents(s.errors), screen[:from])
 }
 
-// environment is a home, a block directory and a build of the tour's own. The build is done and other tests use it: cmake only installs here, and the system's list of
-// libraries stays as it is.
+// environment has a home, a block directory and a build for the tour. The build exists already, and
+// other tests use it. So cmake only installs here, and the system's list of libraries does not
+// change.
 func environment(t *testing.T, root, home, blocks, scratch string) []string {
 	t.Helper()
 	build := os.Getenv("DATABLOCK_BUILD")
@@ -196,11 +203,14 @@ func environment(t *testing.T, root, home, blocks, scratch string) []string {
 		require.NoError(t, os.WriteFile(filepath.Join(scratch, name), []byte(script), 0o700))
 	}
 	path := scratch + ":" + os.Getenv("PATH")
-	if python := filepath.Join(root, ".venv", "bin"); exec.Command(filepath.Join(python, "python3"), "--version").Run() == nil {
+	python := filepath.Join(root, ".venv", "bin")
+	if exec.Command(filepath.Join(python, "python3"), "--version").Run() == nil {
 		path = python + ":" + path
 	}
-	return append(os.Environ(), "PATH="+path, "HOME="+home, "DATABLOCK_DIR="+blocks, "BUILD="+build, "PYTHONDONTWRITEBYTECODE=1",
-		"LC_ALL=C.UTF-8", "BASH_ENV=", "MAKEFLAGS=", "DESTDIR=", "DATABLOCK_LIBRARY="+filepath.Join(build, "libdatablock.so"))
+	return append(os.Environ(), "PATH="+path, "HOME="+home, "DATABLOCK_DIR="+blocks, "BUILD="+build,
+		"PYTHONDONTWRITEBYTECODE=1",
+		"LC_ALL=C.UTF-8", "BASH_ENV=", "MAKEFLAGS=", "DESTDIR=",
+		"DATABLOCK_LIBRARY="+filepath.Join(build, "libdatablock.so"))
 }
 
 func TestGettingStarted(t *testing.T) {
@@ -211,7 +221,7 @@ func TestEmergencyProcedures(t *testing.T) {
 	follow(t, "emergency-procedures.md")
 }
 
-// follow does what a page says, from its first line to its last.
+// follow executes a page from its first line to its last.
 func follow(t *testing.T, page string) {
 	t.Helper()
 	root, err := filepath.Abs("../../..")

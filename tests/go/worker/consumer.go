@@ -14,14 +14,15 @@ type consumer struct {
 	*core.Consumer
 	timeout  time.Duration
 	poll     bool
-	any      bool // waits with WaitAny
+	any      bool // wait with WaitAny
 	echo     bool
-	capacity uint64 // of the block's slots, 0: lengths are not checked
+	capacity uint64 // capacity of the block's slots, 0: lengths are not checked
 	held     []core.ReadSlot
 }
 
 func consumerOpener(name string, o options) func() (participant, error) {
-	deliveries := map[string]core.Delivery{"": core.DeliveryDefault, "lossless": core.Lossless, "ordered": core.Ordered, "latest": core.Latest}
+	deliveries := map[string]core.Delivery{"": core.DeliveryDefault, "lossless": core.Lossless, "ordered": core.Ordered,
+		"latest": core.Latest}
 	starts := map[string]core.Start{"": core.StartLatest, "latest": core.StartLatest, "oldest": core.StartOldest}
 	delivery, known := deliveries[o.text("delivery")]
 	start, knownToo := starts[o.text("start")]
@@ -29,14 +30,16 @@ func consumerOpener(name string, o options) func() (participant, error) {
 		usage("--delivery=%s --start=%s: unknown", o.text("delivery"), o.text("start"))
 	}
 	options := core.ConsumerOptions{
-		Delivery: delivery, Start: start, MaxPins: uint32(o.number("pins", 0)), Durable: o.given("durable"), Name: o.text("name"),
+		Delivery: delivery, Start: start, MaxPins: uint32(o.number("pins", 0)), Durable: o.given("durable"),
+		Name:      o.text("name"),
 		Directory: o.text("dir"), Secret: []byte(o.text("secret")), Schema: o.schema("schema"),
 		ZoneSchema: o.schema("zone-schema"), Registered: o.text("registered"), Registry: o.text("registry"),
 	}
 	if o.given("exact") {
 		options.SchemaMode = schema.Exact
 	}
-	c := consumer{timeout: o.timeout(), poll: o.given("poll"), any: o.given("any"), echo: o.given("echo"), capacity: o.number("slot-size", 0)}
+	c := consumer{timeout: o.timeout(), poll: o.given("poll"), any: o.given("any"), echo: o.given("echo"),
+		capacity: o.number("slot-size", 0)}
 	return func() (participant, error) {
 		var err error
 		c.Consumer, err = core.OpenConsumer(name, options)
@@ -95,7 +98,7 @@ func (c *consumer) withHeld(word string, s core.ReadSlot) {
 	}
 }
 
-// next reads; one that polls comes again until there is a message.
+// next reads a message. A polling consumer repeats the call until there is one.
 func (c *consumer) next() (core.ReadSlot, error) {
 	for {
 		timeout := c.timeout
@@ -120,8 +123,8 @@ func (c *consumer) verified(s core.ReadSlot) (salt uint64, good bool) {
 	return salt, good && (c.capacity == 0 || uint64(len(s.Data())) == payloadLength(s.ID(), c.capacity))
 }
 
-// read reads n messages, or until the stream ends if n is 0, and says what it saw. A message is bad if a byte of it is wrong, or if its id is not the one
-// that the number of missed messages says.
+// read reads n messages, or all messages of the stream if n is 0, and prints the result. A message
+// is bad if a byte is wrong, or if the id does not follow from the number of missed messages.
 func (c *consumer) read(n uint64) {
 	var count, missed, bad, sum, last uint64
 	first, err := "-", error(nil)

@@ -1,5 +1,6 @@
-// Command worker is a producer or a consumer that a test starts, steers and kills. tests/README.md describes the command line and the line protocol,
-// which the workers of all languages share; this one uses internal/core.
+// Command worker is a producer or a consumer that a test starts, controls and kills.
+// tests/README.md describes the command line and the line protocol, which the workers of all
+// languages share. This worker uses internal/core.
 package main
 
 import (
@@ -16,13 +17,14 @@ import (
 	"datablock/internal/schema"
 )
 
-// Ends of the process that a test tells apart.
+// Exit codes that a test distinguishes.
 const (
 	exitUsage  = 2
 	exitFailed = 3 // the block could not be opened
 )
 
-// options are the --key=value arguments. A key that is not asked for is an error: a misspelt one would change what a test means.
+// options has the --key=value arguments. A key that no code asks for is an error, because a
+// misspelt key would change the test.
 type options struct {
 	values map[string]string
 	asked  map[string]bool
@@ -63,7 +65,7 @@ func (o options) number(key string, otherwise uint64) uint64 {
 	return n
 }
 
-// schema is that of --schema=TEXT or --zone-schema=TEXT, nil if there is none.
+// schema returns the schema of --schema=TEXT or --zone-schema=TEXT, or nil.
 func (o options) schema(key string) *schema.Schema {
 	text := o.text(key)
 	if text == "" {
@@ -76,7 +78,7 @@ func (o options) schema(key string) *schema.Schema {
 	return s
 }
 
-// timeout is in milliseconds as in C: -1 waits for ever.
+// timeout converts milliseconds as in C: -1 waits for ever.
 func (o options) timeout() time.Duration {
 	text := o.text("timeout")
 	if text == "" || text == "-1" {
@@ -103,17 +105,20 @@ func say(format string, args ...any) { fmt.Fprintf(os.Stdout, format+"\n", args.
 
 func sayError(err error) { say("error %s %s", statusName(err), err) }
 
-// statusNames are those of DATABLOCK_STATUS_LIST without their prefix, in its order.
+// statusNames has the names of DATABLOCK_STATUS_LIST without their prefix, in its order.
 var statusNames = [...]string{
-	"OK", "TIMEOUT", "INVALID", "NOT_FOUND", "EXISTS", "PRODUCER_ACTIVE", "ACCESS", "SECRET", "CORRUPT", "VERSION", "GEOMETRY", "SCHEMA", "NO_SPACE", "FULL",
-	"BUSY", "CLOSED", "SUPERSEDED", "FENCED", "OVERRUN", "LOST", "NO_PRODUCER", "NO_SPARE", "CHECKSUM", "FORKED", "HANDLE", "SYSTEM", "PANIC",
+	"OK", "TIMEOUT", "INVALID", "NOT_FOUND", "EXISTS", "PRODUCER_ACTIVE", "ACCESS", "SECRET", "CORRUPT", "VERSION",
+	"GEOMETRY", "SCHEMA", "NO_SPACE", "FULL",
+	"BUSY", "CLOSED", "SUPERSEDED", "FENCED", "OVERRUN", "LOST", "NO_PRODUCER", "NO_SPARE", "CHECKSUM", "FORKED",
+	"HANDLE", "SYSTEM", "PANIC",
 }
 
 func statusName(err error) string { return statusNames[core.CodeOf(err)] }
 
-// participant is what the commands act on.
+// participant is the object of the commands.
 type participant interface {
-	// command carries one out and says one line in answer; it reports false if it knows no such command.
+	// command executes a command and prints one line as the answer. It returns false for an unknown
+	// command.
 	command(word string, n uint64) bool
 	close() error
 
@@ -160,7 +165,7 @@ func main() {
 	serve(p, commands)
 }
 
-// serve answers one command a line until there are no more, then closes.
+// serve answers one command for each line until the input ends, then closes.
 func serve(p participant, commands *bufio.Scanner) {
 	for commands.Scan() {
 		word, argument, _ := strings.Cut(commands.Text(), " ")
@@ -187,7 +192,7 @@ func serve(p participant, commands *bufio.Scanner) {
 	_ = p.close()
 }
 
-// repeatOpening opens that often, what opens is closed at once, and tells whether descriptors were left.
+// repeatOpening opens and closes this many times, and reports whether descriptors are left.
 func repeatOpening(open func() (participant, error), attempts uint64) {
 	before, last := 0, error(nil)
 	for i := range attempts + 1 {
@@ -196,14 +201,15 @@ func repeatOpening(open func() (participant, error), attempts uint64) {
 			_ = p.close()
 		}
 		if i == 0 {
-			before = descriptors() // what the runtime opens for itself is there by now
+			before = descriptors() // the runtime has opened its own descriptors by now
 		}
 		last = err
 	}
 	say("attempts=%d status=%s before=%d after=%d", attempts, statusName(last), before, descriptors())
 }
 
-// spawn starts another program, which must inherit nothing of the block. It ends by itself if the test forgets it.
+// spawn starts another program, which must inherit nothing of the block. The program ends by itself
+// if the test does not end it.
 func spawn() {
 	child := exec.Command("sleep", "60")
 	if err := child.Start(); err != nil {
@@ -219,15 +225,17 @@ func descriptors() int {
 		usage("%v", err)
 	}
 	count := 0
-	for _, entry := range entries { // the one that looked is closed; the Go runtime's poller begins when it pleases
-		if target, err := os.Readlink("/proc/self/fd/" + entry.Name()); err == nil && !strings.HasPrefix(target, "anon_inode:[event") {
+	// ReadDir's own descriptor is closed by now. The Go runtime may open its poller at any time.
+	for _, entry := range entries {
+		target, err := os.Readlink("/proc/self/fd/" + entry.Name())
+		if err == nil && !strings.HasPrefix(target, "anon_inode:[event") {
 			count++
 		}
 	}
 	return count
 }
 
-// recoverBlock carries out one repair.
+// recoverBlock executes one repair.
 func recoverBlock(name string, o options) {
 	path := filepath.Join(o.text("dir"), name)
 	slot, older, action := uint32(o.number("slot", 0)), time.Duration(o.number("older", 0)), o.text("do")

@@ -2,7 +2,8 @@ package main
 
 import "encoding/binary"
 
-// The payload of a message is a pseudo-random function of its id, the same in every language: see tests/README.md.
+// The payload of a message is a pseudo-random function of its id, the same in every language: see
+// tests/README.md.
 
 const golden = 0x9e3779b97f4a7c15
 
@@ -15,7 +16,8 @@ func mix(z uint64) uint64 {
 
 func payloadLength(id, capacity uint64) uint64 { return mix(id^0x6874676e656c) % (capacity + 1) }
 
-// salted reports whether a payload tells who wrote it: only from this length on is the rest enough to see that it is whole.
+// salted reports whether a payload identifies its writer. Shorter payloads have no salt, because
+// the rest would not be enough to check that the payload is complete.
 func salted(length int) bool { return length >= 16 }
 
 func fill(payload []byte, id, salt uint64) {
@@ -33,7 +35,7 @@ func fill(payload []byte, id, salt uint64) {
 	copy(payload, last[:])
 }
 
-// verify finds the salt of the writer and reports whether every byte is what that writer wrote for that id.
+// verify returns the salt of the writer, and whether every byte is right for this writer and id.
 func verify(payload []byte, id uint64) (salt uint64, good bool) {
 	state := mix(id)
 	if salted(len(payload)) {

@@ -15,24 +15,28 @@ type producer struct {
 	timeout time.Duration
 	poll    bool
 	echo    bool
-	rate    uint64 // messages a second, 0: as fast as it goes
+	rate    uint64 // messages a second, 0: as fast as possible
 	salt    uint64
 	claim   core.WriteSlot
 }
 
 var flagNames = map[string]uint32{
-	"lossless": core.AllowLossless, "replace": core.Replace, "force": core.Force, "unlink": core.UnlinkOnClose, "timestamp": core.Timestamp,
+	"lossless": core.AllowLossless, "replace": core.Replace, "force": core.Force, "unlink": core.UnlinkOnClose,
+	"timestamp": core.Timestamp,
 }
 
 func producerOpener(name string, o options) func() (participant, error) {
-	policies := map[string]core.Policy{"": core.Ring, "ring": core.Ring, "single": core.Single, "double": core.DoubleBuffer}
+	policies := map[string]core.Policy{"": core.Ring, "ring": core.Ring, "single": core.Single,
+		"double": core.DoubleBuffer}
 	policy, known := policies[o.text("policy")]
 	if !known {
 		usage("--policy=%s is unknown", o.text("policy"))
 	}
 	c := core.DefaultConfig(policy)
-	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256), uint32(o.number("spare", 0))
-	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)), uint32(o.number("mode", 0))
+	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256),
+		uint32(o.number("spare", 0))
+	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)),
+		uint32(o.number("mode", 0))
 	c.Directory, c.Secret, c.Schema = o.text("dir"), []byte(o.text("secret")), o.schema("schema")
 	c.ZoneSchema, c.Registered, c.Registry = o.schema("zone-schema"), o.text("registered"), o.text("registry")
 	for _, f := range strings.FieldsFunc(o.text("flags"), func(r rune) bool { return r == ',' }) {
@@ -41,7 +45,8 @@ func producerOpener(name string, o options) func() (participant, error) {
 		}
 		c.Flags |= flagNames[f]
 	}
-	p := producer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), rate: o.number("rate", 0), salt: o.number("salt", 0)}
+	p := producer{timeout: o.timeout(), poll: o.given("poll"), echo: o.given("echo"), rate: o.number("rate", 0),
+		salt: o.number("salt", 0)}
 	return func() (participant, error) {
 		var err error
 		p.Producer, err = core.OpenProducer(name, c)
@@ -62,7 +67,7 @@ func (p *producer) command(word string, n uint64) bool {
 			sayError(err)
 			return true
 		}
-		clear(p.claim.Data()[:len(p.claim.Data())/2]) // a kill from here on finds it half written
+		clear(p.claim.Data()[:len(p.claim.Data())/2]) // a kill from here on leaves a half-written message
 		say("claimed %d", p.claim.ID())
 	case "commit":
 		if err := p.finish(); err != nil {
@@ -82,7 +87,7 @@ func (p *producer) command(word string, n uint64) bool {
 	return true
 }
 
-// begin claims; one that polls comes again until there is room.
+// begin claims a slot. A polling producer repeats the call until there is free capacity.
 func (p *producer) begin() (err error) {
 	for {
 		timeout := p.timeout
@@ -104,7 +109,7 @@ func (p *producer) finish() error {
 	return p.Commit(s, int(length))
 }
 
-// write publishes n messages and says which.
+// write publishes n messages and prints their ids.
 func (p *producer) write(n uint64) {
 	first, last, count := "-", "-", uint64(0)
 	err := error(nil)

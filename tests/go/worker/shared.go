@@ -6,7 +6,7 @@ import (
 	"datablock/internal/core"
 )
 
-// sharedCommand is what both roles share.
+// sharedCommand handles the commands of both roles.
 func sharedCommand(p participant, word string, n uint64) bool {
 	switch word {
 	case "lock":
@@ -22,7 +22,7 @@ func sharedCommand(p participant, word string, n uint64) bool {
 			return true
 		}
 		say("unlocked %d", n)
-	case "zone": // adds n to its first word
+	case "zone": // adds n to the first word of the zone
 		sum, err := core.WithFlexibleZone(p, p.patience(), func(zone []byte) (uint64, error) {
 			sum := binary.LittleEndian.Uint64(zone) + n
 			binary.LittleEndian.PutUint64(zone, sum)

@@ -1,4 +1,4 @@
-/* Prints what a struct is found to be: the golden schema's name, its canonical line, its hash. */
+/* Prints the schema of a struct: the golden schema's name, its canonical line, its hash. */
 #include <datablock.hpp>
 
 #include <cstdio>

@@ -7,12 +7,14 @@
 #define A3(type, member) DATABLOCK_ARRAY3(struct type, member)
 #define S(type, member, of) DATABLOCK_STRUCT(struct type, member, of##_layout)
 #define SA(type, member, of) DATABLOCK_STRUCT_ARRAY(struct type, member, of##_layout)
-#define DESCRIBE(type, ...)                                                                                                                                          \
-    static const datablock_schema_field type##_fields[] = {__VA_ARGS__};                                                                                             \
+#define DESCRIBE(type, ...)                                              \
+    static const datablock_schema_field type##_fields[] = {__VA_ARGS__}; \
     static const datablock_schema_layout type##_layout = DATABLOCK_LAYOUT(struct type, type##_fields)
 
-DESCRIBE(every, F(every, a), F(every, b), F(every, c), F(every, d), F(every, e), F(every, f), F(every, g), F(every, h), F(every, i), F(every, j), F(every, k), F(every, l));
-DESCRIBE(inner_padding, F(inner_padding, a), F(inner_padding, b), F(inner_padding, c), F(inner_padding, d), F(inner_padding, e), F(inner_padding, f), F(inner_padding, g));
+DESCRIBE(every, F(every, a), F(every, b), F(every, c), F(every, d), F(every, e), F(every, f), F(every, g), F(every, h),
+         F(every, i), F(every, j), F(every, k), F(every, l));
+DESCRIBE(inner_padding, F(inner_padding, a), F(inner_padding, b), F(inner_padding, c), F(inner_padding, d),
+         F(inner_padding, e), F(inner_padding, f), F(inner_padding, g));
 DESCRIBE(tail_padding, F(tail_padding, value), F(tail_padding, flag));
 DESCRIBE(packed_int, F(packed_int, flag), F(packed_int, value), F(packed_int, tail));
 DESCRIBE(packed_double, F(packed_double, flag), F(packed_double, value), F(packed_double, tail));
@@ -33,9 +35,11 @@ DESCRIBE(three_b, S(three_b, c, three_c), F(three_b, f));
 DESCRIBE(three_a, SA(three_a, b, three_b), F(three_a, g));
 DESCRIBE(three, S(three, a, three_a), F(three, h));
 DESCRIBE(packed_inside, F(packed_inside, x), F(packed_inside, y));
-DESCRIBE(packed_in_natural, F(packed_in_natural, a), S(packed_in_natural, inner, packed_inside), F(packed_in_natural, b));
+DESCRIBE(packed_in_natural, F(packed_in_natural, a), S(packed_in_natural, inner, packed_inside),
+         F(packed_in_natural, b));
 DESCRIBE(natural_inside, F(natural_inside, x), F(natural_inside, y));
-DESCRIBE(natural_in_packed, F(natural_in_packed, a), S(natural_in_packed, inner, natural_inside), F(natural_in_packed, b));
+DESCRIBE(natural_in_packed, F(natural_in_packed, a), S(natural_in_packed, inner, natural_inside),
+         F(natural_in_packed, b));
 DESCRIBE(byte, F(byte, a));
 DESCRIBE(packed_pair, F(packed_pair, a), F(packed_pair, b));
 DESCRIBE(arrays_of_both, SA(arrays_of_both, s, byte), SA(arrays_of_both, p, packed_pair), F(arrays_of_both, t));
@@ -46,7 +50,8 @@ DESCRIBE(strange_inner, F(strange_inner, x));
 DESCRIBE(strange, F(strange, a), S(strange, inner, strange_inner), F(strange, b));
 DESCRIBE(wire, F(wire, kind), F(wire, value));
 DESCRIBE(reading_inner, F(reading_inner, a), F(reading_inner, b));
-DESCRIBE(reading, F(reading, time), A(reading, value), SA(reading, at, point), S(reading, inner, reading_inner), A2(reading, matrix), A(reading, name), F(reading, ok));
+DESCRIBE(reading, F(reading, time), A(reading, value), SA(reading, at, point), S(reading, inner, reading_inner),
+         A2(reading, matrix), A(reading, name), F(reading, ok));
 DESCRIBE(image, F(image, time), F(image, width), F(image, height), A3(image, pixels));
 
 int main(void) {

@@ -1,4 +1,4 @@
-/* Golden schemas as one writes them in C and C++. */
+/* Golden schemas, written as structs of C and C++. */
 #include <stdbool.h>
 #include <stdint.h>
 

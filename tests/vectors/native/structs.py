@@ -1,8 +1,10 @@
-"""Golden schemas as one writes them in Python: with ctypes, with NumPy, and as dataclasses."""
+"""Golden schemas, written in Python: with ctypes, with NumPy, and as dataclasses."""
 # ruff: noqa: F821
 
 import ctypes
-from ctypes import c_bool, c_char, c_double, c_float, c_int8, c_int16, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64
+from ctypes import (
+    c_bool, c_char, c_double, c_float, c_int8, c_int16, c_int32, c_int64, c_uint8, c_uint16, c_uint32, c_uint64,
+)
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +16,15 @@ from datablock_ctypes import Schema
 
 class Every(ctypes.Structure):
     _fields_ = (
-        *(("a", c_int8), ("b", c_int16), ("c", c_int32), ("d", c_int64), ("e", c_uint8), ("f", c_uint16), ("g", c_uint32), ("h", c_uint64)),
+        *(("a", c_int8), ("b", c_int16), ("c", c_int32), ("d", c_int64), ("e", c_uint8), ("f", c_uint16),
+          ("g", c_uint32), ("h", c_uint64)),
         *(("i", c_float), ("j", c_double), ("k", c_bool), ("l", c_char)),
     )
 
 
 class InnerPadding(ctypes.Structure):
-    _fields_ = (("a", c_uint8), ("b", c_uint16), ("c", c_uint8), ("d", c_uint32), ("e", c_uint8), ("f", c_uint64), ("g", c_uint8))
+    _fields_ = (("a", c_uint8), ("b", c_uint16), ("c", c_uint8), ("d", c_uint32), ("e", c_uint8), ("f", c_uint64),
+                ("g", c_uint8))
 
 
 class Tail(ctypes.Structure):
@@ -120,7 +124,8 @@ class NaturalInPacked(ctypes.Structure):
 
 
 class Register(ctypes.Structure):
-    _fields_ = (("control", c_uint32), ("_gap0", c_uint8 * 12), ("status", c_uint32), ("_gap1", c_uint8 * 12), ("data", c_uint8 * 8))
+    _fields_ = (("control", c_uint32), ("_gap0", c_uint8 * 12), ("status", c_uint32), ("_gap1", c_uint8 * 12),
+                ("data", c_uint8 * 8))
 
 
 class Frame(ctypes.Structure):
@@ -133,13 +138,15 @@ class ReadingInner(ctypes.Structure):
 
 class Reading(ctypes.Structure):
     _fields_ = (
-        *(("time", c_uint64), ("value", c_double * 3), ("at", Point * 2), ("inner", ReadingInner), ("matrix", (c_int16 * 3) * 2)),
+        *(("time", c_uint64), ("value", c_double * 3), ("at", Point * 2), ("inner", ReadingInner),
+          ("matrix", (c_int16 * 3) * 2)),
         *(("name", c_char * 16), ("_gap0", c_uint8 * 20), ("ok", c_bool)),
     )
 
 
 class Image(ctypes.Structure):
-    _fields_ = (("time", c_uint64), ("width", c_uint32), ("height", c_uint32), ("pixels", ((c_uint8 * 3) * 1920) * 1080))
+    _fields_ = (("time", c_uint64), ("width", c_uint32), ("height", c_uint32),
+                ("pixels", ((c_uint8 * 3) * 1920) * 1080))
 
 
 STRUCTURES = {
@@ -180,7 +187,8 @@ DTYPES = {
     "i64 behind a byte": ("Behind", aligned(("flag", np.uint8), ("value", np.int64))),
     "f32 behind a byte": ("Behind", aligned(("flag", "u1"), ("value", np.float32))),
     "u32 behind a byte": ("Behind", aligned(("flag", "u1"), ("value", "=u4"))),
-    "inner padding": ("Inner", aligned(("a", "u1"), ("b", "u2"), ("c", "u1"), ("d", "u4"), ("e", "u1"), ("f", "u8"), ("g", "u1"))),
+    "inner padding": ("Inner",
+        aligned(("a", "u1"), ("b", "u2"), ("c", "u1"), ("d", "u4"), ("e", "u1"), ("f", "u8"), ("g", "u1"))),
     "tail padding": ("Tail", aligned(("value", "f8"), ("flag", "u1"))),
     "i32 packed behind a byte": ("Behind", np.dtype([("flag", "u1"), ("value", "i4"), ("tail", "u2")])),
     "f64 packed behind a byte": ("Behind", np.dtype([("flag", "u1"), ("value", "f8"), ("tail", "u2")])),
@@ -191,12 +199,16 @@ DTYPES = {
     "an array of one": ("One", aligned(("cell", "u4", (1,)))),
     "nested": ("Line", aligned(("from", POINT), ("to", POINT), ("width", "u1"))),
     "nested in an array": ("Path", aligned(("count", "u2"), ("points", aligned(("x", "f8"), ("tag", "u1")), 7))),
-    "nested without a name": ("Outer", aligned(("head", "u1"), ("inner", aligned(("a", "u1"), ("b", "u8"))), ("tail", "u1"))),
+    "nested without a name": ("Outer",
+                              aligned(("head", "u1"), ("inner", aligned(("a", "u1"), ("b", "u8"))), ("tail", "u1"))),
     "packed in natural": ("Outer", aligned(("a", "u1"), ("inner", np.dtype([("x", "u1"), ("y", "u8")])), ("b", "u4"))),
     "natural in packed": ("Outer", np.dtype([("a", "u1"), ("inner", aligned(("x", "u1"), ("y", "u4"))), ("b", "u4")])),
-    "explicit offset": ("Register", np.dtype({"names": ["control", "status", "data"], "formats": ["u4", "u4", ("u1", 8)], "offsets": [0, 16, 32]}, align=True)),
-    "explicit size": ("Frame", np.dtype({"names": ["id", "length"], "formats": ["u8", "u4"], "offsets": [0, 8], "itemsize": 64}, align=True)),
-    "an image": ("Image", aligned(("time", "u8"), ("width", "u4"), ("height", "u4"), ("pixels", "u1", (1080, 1920, 3)))),
+    "explicit offset": ("Register", np.dtype({"names": ["control", "status", "data"],
+        "formats": ["u4", "u4", ("u1", 8)], "offsets": [0, 16, 32]}, align=True)),
+    "explicit size": ("Frame",
+        np.dtype({"names": ["id", "length"], "formats": ["u8", "u4"], "offsets": [0, 8], "itemsize": 64}, align=True)),
+    "an image": ("Image",
+                 aligned(("time", "u8"), ("width", "u4"), ("height", "u4"), ("pixels", "u1", (1080, 1920, 3)))),
 }
 
 # ---- Dataclasses ----

@@ -7,7 +7,7 @@ import (
 	"datablock"
 )
 
-// show prints what a struct is found to be: the golden schema's name, its canonical line, its hash.
+// show prints the schema of a struct: the golden schema's name, its canonical line, its hash.
 func show[T any](golden string) {
 	s, err := datablock.SchemaOf[T](datablock.Version{Major: 1})
 	if err != nil {

@@ -1,4 +1,4 @@
-// Golden schemas as one writes them in Go.
+// Golden schemas, written as Go structs.
 package main
 
 type Every struct {
