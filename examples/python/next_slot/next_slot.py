@@ -35,9 +35,7 @@ def main() -> None:
         try:
             while True:
                 result = with_next_slot(consumer, 0.05, temperature)
-                if (
-                    not result
-                ):  # no message in time: there is no value, and no default value
+                if not result:  # no message in time: there is no value, and no default value
                     idle += 1
                     if idle == 2:
                         print("no message yet: time for something else")

@@ -12,14 +12,7 @@ import signal
 import sys
 import time
 
-from datablock_ctypes import (
-    DataBlockError,
-    RecoveryResult,
-    RecoveryStep,
-    RecoveryStepKind,
-    auto_recover,
-    list_blocks,
-)
+from datablock_ctypes import DataBlockError, RecoveryResult, RecoveryStep, RecoveryStepKind, auto_recover, list_blocks
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 LEAST = 1.0
@@ -28,9 +21,7 @@ log = logging.getLogger("recovery")
 
 
 class Daemon:
-    def __init__(
-        self, patterns: list[str], act: bool, stuck_after: float = LEAST
-    ) -> None:
+    def __init__(self, patterns: list[str], act: bool, stuck_after: float = LEAST) -> None:
         self.patterns = patterns
         self.act = act
         self.stuck_after = stuck_after
@@ -49,42 +40,24 @@ class Daemon:
             names = [block.name for block in list_blocks()]
         except DataBlockError as error:
             names = []
-            self.tell(
-                seen,
-                logging.ERROR,
-                ("the directory", str(error)),
-                f"blocks cannot be listed: {error}",
-            )
+            self.tell(seen, logging.ERROR, ("the directory", str(error)), f"blocks cannot be listed: {error}")
         for name in names:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns):
                 self.recover(name, seen)
         self.told = seen
-        self.since = {
-            key: since for key, since in self.since.items() if key in self.held
-        }
+        self.since = {key: since for key, since in self.since.items() if key in self.held}
 
     def recover(self, name: str, seen: set[tuple[object, ...]]) -> None:
         try:
             steps = auto_recover(name, dry_run=not self.act)
-        except (
-            DataBlockError
-        ) as error:  # also if the block was removed after the listing
-            self.tell(
-                seen,
-                logging.ERROR,
-                (name, str(error)),
-                f"{name}: cannot be recovered: {error}",
-            )
+        except DataBlockError as error:  # also if the block was removed after the listing
+            self.tell(seen, logging.ERROR, (name, str(error)), f"{name}: cannot be recovered: {error}")
             return
         for step in steps:
             key = (name, step.kind, step.target, step.pid, step.done)
             if step.done:
                 log.info("%s: done: %s", name, step.text)  # every recovery is logged
-            elif (
-                step.kind == RecoveryStepKind.ATTEND
-                and step.result == RecoveryResult.UNSAFE
-                and not self.long_enough(key)
-            ):
+            elif step.kind == RecoveryStepKind.ATTEND and step.result == RecoveryResult.UNSAFE and not self.long_enough(key):
                 continue  # a living process, which may still continue
             elif step.kind == RecoveryStepKind.ATTEND:
                 self.tell(seen, logging.WARNING, key, f"{name}: attend: {step.text}")
@@ -103,13 +76,7 @@ class Daemon:
     def why(step: RecoveryStep) -> str:
         return f"{step.text} ({step.result.name})"
 
-    def tell(
-        self,
-        seen: set[tuple[object, ...]],
-        level: int,
-        key: tuple[object, ...],
-        text: str,
-    ) -> None:
+    def tell(self, seen: set[tuple[object, ...]], level: int, key: tuple[object, ...], text: str) -> None:
         seen.add(key)
         if key not in self.told:
             log.log(level, "%s", text)
@@ -117,22 +84,9 @@ class Daemon:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "pattern",
-        nargs="*",
-        default=["*"],
-        help="names of blocks, such as 'camera*' (default: all)",
-    )
-    parser.add_argument(
-        "--act", action="store_true", help="recover; without it nothing is changed"
-    )
-    parser.add_argument(
-        "--interval",
-        type=float,
-        default=1.0,
-        metavar="SECONDS",
-        help="between two looks (default: 1)",
-    )
+    parser.add_argument("pattern", nargs="*", default=["*"], help="names of blocks, such as 'camera*' (default: all)")
+    parser.add_argument("--act", action="store_true", help="recover; without it nothing is changed")
+    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
     parser.add_argument(
         "--stuck-after",
         type=float,
@@ -142,18 +96,10 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     if not arguments.interval > 0:
-        parser.error(
-            f"--interval {arguments.interval}: use a number of seconds above 0"
-        )
+        parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
     if not arguments.stuck_after >= LEAST:
-        parser.error(
-            f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on"
-        )
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+        parser.error(f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on")
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     # The signals are blocked and waited for, not handled. So no signal comes between a recovery and
     # its line in the log.

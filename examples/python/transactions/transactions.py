@@ -37,25 +37,19 @@ def numbers(slot: ReadSlot) -> list[float]:
 
 def main() -> None:
     with (
-        Producer(
-            "example-samples", slot_size=1024, slot_count=4, unlink_on_close=True
-        ) as producer,
+        Producer("example-samples", slot_size=1024, slot_count=4, unlink_on_close=True) as producer,
         Producer("example-archive", slot_size=1024, unlink_on_close=True) as archive,
         Consumer("example-samples", delivery=Delivery.ORDERED) as consumer,
         Consumer("example-archive") as reader,
     ):
         # The message is published when the function has returned. The function's result is
         # returned.
-        number = with_write_transaction(
-            producer, 1.0, lambda slot: measure(["1.5", "2.5"], slot)
-        )
+        number = with_write_transaction(producer, 1.0, lambda slot: measure(["1.5", "2.5"], slot))
         print(f"wrote message {number}")
 
         # After an exception nothing is published, and the id is used again.
         try:
-            with_write_transaction(
-                producer, 1.0, lambda slot: measure(["3.5", "broken"], slot)
-            )
+            with_write_transaction(producer, 1.0, lambda slot: measure(["3.5", "broken"], slot))
         except ValueError as error:
             print(f"published nothing: {error}")
 
