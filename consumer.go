@@ -31,8 +31,8 @@ func (s ReadSlot) Timestamp() uint64 { return core.ReadSlot(s).Timestamp() }
 // Missed is how many messages were skipped before this one; always 0 for LOSSLESS, and at most 2^48-1.
 func (s ReadSlot) Missed() uint64 { return core.ReadSlot(s).Missed() }
 
-// OpenConsumer attaches to an existing block. It does not wait. Close the consumer when done; the place of one that dies is taken back by itself, unless it is durable.
-// Errors: ErrInvalid (also: LOSSLESS where the block does not allow it), ErrNotFound (also: the registered schema), ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrSchema, ErrFull, ErrNoSpare, ErrBusy
+// OpenConsumer attaches to an existing block. It waits for the block only if options.Wait says so. Close the consumer when done; the place of one that dies is taken back by itself, unless it is durable.
+// Errors: ErrInvalid (also: LOSSLESS where the block does not allow it), ErrTimeout (no such block within Wait), ErrNotFound (also: the registered schema), ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrSchema, ErrFull, ErrNoSpare, ErrBusy
 // (the durable name is attached), ErrSuperseded, ErrSystem.
 func OpenConsumer(name string, options ConsumerOptions) (*Consumer, error) {
 	c, err := core.OpenConsumer(name, core.ConsumerOptions(options))

@@ -16,7 +16,7 @@ type Policy = core.Policy
 const (
 	Single       = core.Single       // one message; consumers get LATEST by default
 	DoubleBuffer = core.DoubleBuffer // two messages; as Single
-	Ring         = core.Ring         // Config.SlotCount messages; consumers get LOSSLESS by default if it is allowed
+	Ring         = core.Ring         // Config.SlotCount messages; consumers get LOSSLESS by default, unless ForbidLossless is set
 )
 
 // Delivery is what a consumer is promised.
@@ -51,17 +51,19 @@ const (
 
 // Flags for Config and Unlink.
 const (
-	AllowLossless = core.AllowLossless // consumers may hold the producer up
+	AllowLossless = core.AllowLossless // consumers of SINGLE and DOUBLE_BUFFER may hold the producer up; those of a Ring may anyhow
 	Replace       = core.Replace       // if the existing block has another geometry, replace it instead of failing
 	Force         = core.Force         // with Replace, or for Unlink: even while others use the block; they are fenced and told
 	UnlinkOnClose = core.UnlinkOnClose // Close removes the block; consumers that are attached drain it
 	Timestamp     = core.Timestamp     // each message bears the time of its commit
+	// ForbidLossless forbids LOSSLESS consumers, which a Ring allows otherwise. It wins over AllowLossless.
+	ForbidLossless = core.ForbidLossless
 )
 
 // Config is what a producer asks for; zero means the default in every field. A producer that opens an existing block must ask for the geometry it has.
 type Config struct {
 	Policy        Policy // default Ring
-	Flags         uint32 // AllowLossless and so on; DefaultConfig sets AllowLossless for Ring, a Config made otherwise does not
+	Flags         uint32 // AllowLossless and so on. A Ring without AllowLossless and ForbidLossless allows LOSSLESS, and takes over an existing block that forbids it
 	SlotCount     uint32 // messages kept, 1 to 1048576; default 1, 2 or 8 by policy, and 1 and 2 are the only choice
 	SpareSlots    uint32 // beyond them; at least 2. Default 1 + ConsumerLimit + 8 (4 above 64 KiB, 1 above 1 MiB)
 	Alignment     uint32 // of the payload: a power of two up to 4096; default 64, the least
@@ -97,6 +99,8 @@ type ConsumerOptions struct {
 	Registered string     // as in Config
 	Registry   string     // as in Config
 	ZoneSchema *Schema    // what it expects the flexible zone to be (ErrSchema: it is not), in the same mode; nil: anything
+	// Wait is how long OpenConsumer waits for a block that is not there yet (ErrTimeout: it did not appear). 0: it does not wait; Forever: without a limit.
+	Wait time.Duration
 }
 
 // BlockInfo describes one block.

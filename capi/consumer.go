@@ -45,6 +45,10 @@ func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (co
 	if o.schema_mode > math.MaxUint8 { // as delivery
 		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("schema_mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.schema_mode)}
 	}
+	wait, err := timeoutFrom(int64(o.wait_ms))
+	if err != nil {
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("wait_ms is %d: use 0, -1 (for ever) or a positive number of milliseconds", int64(o.wait_ms))}
+	}
 	wanted, err := schemaFrom(o.schema)
 	if err != nil {
 		return core.ConsumerOptions{}, err
@@ -63,6 +67,7 @@ func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (co
 		Name:      textFrom(o.name),
 		Directory: directoryFrom(directory),
 		Secret:    secretFrom(o.secret, o.secret_length),
+		Wait:      wait,
 	}, nil
 }
 

@@ -17,7 +17,7 @@ func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.da
 	defer rescue(&result, detail)
 	provoke("observer.open")
 	from, err := consumerOptionsFrom(options, directory)
-	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" || from.ZoneSchema != nil) {
+	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" || from.ZoneSchema != nil || from.Wait != 0) {
 		err = &core.Error{Code: core.Invalid, Detail: "an observer has no place in the stream: of the options only directory, secret, schema, schema_mode, registered and registry may be given"}
 	}
 	if err != nil {

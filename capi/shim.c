@@ -103,6 +103,23 @@ const char *datablock_error_detail(void) {
     return thread->detail;
 }
 
+size_t datablock_error_detail_copy(char *buffer, size_t capacity) {
+    const char *text = datablock_error_detail();
+    size_t length = strlen(text), end = length;
+    if (buffer == NULL || capacity == 0) {
+        return length + 1;
+    }
+    if (end >= capacity) {
+        end = capacity - 1;
+        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) { /* it would cut a character of UTF-8 */
+            end--;
+        }
+    }
+    memcpy(buffer, text, end);
+    buffer[end] = '\0';
+    return length + 1;
+}
+
 datablock_status datablock_config_init(datablock_config *config, datablock_policy policy) {
     dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     if (config == NULL) {
@@ -137,7 +154,7 @@ datablock_status datablock_consumer_options_init(datablock_consumer_options *opt
  */
 enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
 _Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
-_Static_assert(sizeof(datablock_consumer_options) == OPTIONS_SIZE_V1, "version 1");
+_Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
 static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own, uint32_t own_size) {

@@ -39,6 +39,22 @@
  *    any thread makes a waiting call on the same handle return DATABLOCK_E_CLOSED. Different handles are independent.
  *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a crash.
  *  - Out structs are owned by the caller, memory they point to is owned by the block and is valid until the slot ends.
+ *  - In structs, and all that they point to (names, secrets, schemas, layouts), are read during the call only. The
+ *    library keeps no pointer of the caller's: all of it may be freed when the call has returned.
+ *  - A handle is a struct of one uint64_t, passed by value: on amd64 and arm64 as one uint64_t.
+ *
+ * BINDINGS
+ *
+ *  - With DATABLOCK_DECLARATIONS_ONLY defined this header has declarations and nothing else: no attributes, no
+ *    function bodies and no #include. It is for tools that read C but do not compile it. datablock_of_producer and
+ *    datablock_of_consumer, which are inline otherwise, are then declared as the exported functions that they
+ *    are too.
+ *        cffi:      cc -E -P -DDATABLOCK_DECLARATIONS_ONLY datablock.h >declarations   (for ffi.cdef)
+ *        libclang:  -DDATABLOCK_DECLARATIONS_ONLY -include stdbool.h -include stddef.h -include stdint.h
+ *    DATABLOCK_API may be defined too, to what then stands before each function.
+ *  - The text of datablock_error_detail belongs to the thread of the operating system that made the call. A host
+ *    whose code moves between threads keeps the call and datablock_error_detail_copy together: in one native
+ *    function, or with the thread locked (runtime.LockOSThread in Go).
  *
  * THREADS AND CLOSING
  *
@@ -65,7 +81,7 @@
  *  - Signal handlers: see SIGNALS AND THREADS below.
  *  - No signal ends a wait. A program that wants to end on SIGINT waits with a finite timeout in a loop, or closes the handle from another
  *    thread. A wait for ever does not end because the producer died, either: a restarted one goes on where it stopped.
- *  - Files NAME.*.ctl that a killed process left behind are removed by the next producer of that name, or by `datablock-admin gc`.
+ *  - Files NAME.*.ctl that a process left behind, which was killed or ended without closing, are removed by the next producer of that name, or by `datablock-admin gc`.
  *  - After fork() the library cannot be used in the child (DATABLOCK_E_FORKED) until exec; the child has no access to payloads
  *    that the parent writes. Open blocks in the child of a fresh process instead.
  *  - If somebody truncates a block's file while it is open, the call that meets the missing part
@@ -82,7 +98,9 @@
  *  - An open producer or consumer keeps two descriptors, which are 3 or more and close-on-exec; an observer keeps none. A program that closes
  *    descriptors that it has not opened (closefrom, daemon helpers) takes the handle's lock away: calls say DATABLOCK_E_SYSTEM within a
  *    tenth of a second or a thousand messages, locks and counters do not notice, and the library touches nothing that got the numbers. Open
- *    blocks after that, not before; and after daemon(), which forks.
+ *    blocks after that, not before.
+ *  - daemon() forks: a daemon that links the library gets DATABLOCK_E_FORKED. It loads the library by dlopen() after daemon(), or calls
+ *    exec on itself, or stays in the foreground, as service managers want it.
  *  - A child that is made by clone(2) or _Fork(), not by fork(), keeps its parent's locks until it ends or calls exec.
  *  - The library needs 2 GB of address space (RLIMIT_AS, ulimit -v), most of it reserved and never used, and 6 threads (RLIMIT_NPROC). With less the
  *    Go runtime may end the process when the library is loaded, or later. All other limits lead to an error that names them.
@@ -97,6 +115,7 @@
  *    microseconds, but as long as the call where a call creates, validates or repairs a large block. A call that waits does not
  *    block signals while it sleeps. After every call the thread's signal mask is what it was.
  *  - A handler that interrupts a call of its thread gets DATABLOCK_E_BUSY from every function but datablock_wake,
+ *    datablock_error_detail_copy,
  *    datablock_error_detail, datablock_strerror and datablock_version, also from a close: set a flag instead, and close when the
  *    call has returned. A handler that interrupts code of the program may call any function, if its thread has called the library
  *    before, but for those of schemas and datablock_auto_recover, which use malloc.
@@ -120,15 +139,20 @@
 #ifndef DATABLOCK_H
 #define DATABLOCK_H
 
+#ifndef DATABLOCK_DECLARATIONS_ONLY
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#endif
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-#if defined(_WIN32) && defined(DATABLOCK_BUILD)
+#if defined(DATABLOCK_API)
+#elif defined(DATABLOCK_DECLARATIONS_ONLY)
+#define DATABLOCK_API
+#elif defined(_WIN32) && defined(DATABLOCK_BUILD)
 #define DATABLOCK_API __declspec(dllexport)
 #elif defined(_WIN32)
 #define DATABLOCK_API __declspec(dllimport)
@@ -190,6 +214,12 @@ DATABLOCK_API const char *datablock_strerror(datablock_status status);
  * holds what is stuck. UTF-8, under 1024 bytes. The text stays valid until this thread's next call of the library. Never NULL. */
 DATABLOCK_API const char *datablock_error_detail(void);
 
+/*
+ * Copies that text, which ends with zero, into `buffer`, as far as `capacity` bytes go, and never cuts a character of it.
+ * `buffer` may be NULL if `capacity` is 0. Returns the capacity that the whole text needs, its zero included: at most 1024.
+ */
+DATABLOCK_API size_t datablock_error_detail_copy(char *buffer, size_t capacity);
+
 /* ---- Configuration of a block -------------------------------------------------------------------------------------------------- */
 
 typedef enum datablock_policy {
@@ -199,11 +229,12 @@ typedef enum datablock_policy {
 } datablock_policy;
 
 enum {
-    DATABLOCK_FLAG_ALLOW_LOSSLESS = 1u << 0,  /* consumers may hold the producer up */
+    DATABLOCK_FLAG_ALLOW_LOSSLESS = 1u << 0,  /* consumers may hold the producer up, also of a SINGLE or DOUBLE_BUFFER; a RING allows it anyhow */
     DATABLOCK_FLAG_REPLACE = 1u << 1,         /* if the existing block has another geometry: replace it instead of failing */
     DATABLOCK_FLAG_FORCE = 1u << 2,           /* with REPLACE: replace even while a producer holds the block; it is fenced */
     DATABLOCK_FLAG_UNLINK_ON_CLOSE = 1u << 3, /* a clean producer_close removes the block; attached consumers drain it */
-    DATABLOCK_FLAG_TIMESTAMP = 1u << 4        /* stamp each message at commit (CLOCK_REALTIME, nanoseconds) */
+    DATABLOCK_FLAG_TIMESTAMP = 1u << 4,       /* stamp each message at commit (CLOCK_REALTIME, nanoseconds) */
+    DATABLOCK_FLAG_FORBID_LOSSLESS = 1u << 5  /* consumers may not hold the producer up; wins over ALLOW_LOSSLESS */
 };
 
 typedef enum datablock_checksum {
@@ -215,9 +246,10 @@ typedef enum datablock_checksum {
 struct datablock_schema;
 
 /*
- * Zero means "the default" in every field. A producer that opens an existing block must ask for the geometry it has (slot_count,
+ * Zero means "the default" in every field but `size` and `slot_size`; a `policy` of 0 is a RING. A producer that opens an existing block must ask for the geometry it has (slot_count,
  * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms, zone_size, ALLOW_LOSSLESS, TIMESTAMP): DATABLOCK_E_GEOMETRY names what differs;
- * and with the schema it has: DATABLOCK_E_SCHEMA.
+ * and with the schema it has: DATABLOCK_E_SCHEMA. A RING with neither ALLOW_LOSSLESS nor FORBID_LOSSLESS allows LOSSLESS when it
+ * makes the block, and takes over one that forbids it.
  *
  * Memory: slot_count + spare_slots slots of (64 + slot_size rounded up to the alignment) bytes, 8 bytes a ring entry,
  * and under 64 KiB fixed at 64 consumers. All of it is reserved at creation: a full directory is an error then, not a SIGBUS later.
@@ -324,7 +356,7 @@ typedef enum datablock_start {
     DATABLOCK_START_OLDEST = 1  /* the oldest message present */
 } datablock_start;
 
-/* Zero means "the default" in every field. */
+/* Zero means "the default" in every field but `size`. */
 typedef struct datablock_consumer_options {
     uint32_t size;         /* sizeof(datablock_consumer_options), set by datablock_consumer_options_init */
     uint32_t delivery;     /* datablock_delivery */
@@ -343,6 +375,7 @@ typedef struct datablock_consumer_options {
     const char *registry;   /* as in datablock_config */
     const struct datablock_schema *zone_schema; /* what it expects the flexible zone to be (SCHEMA: it is not); NULL: anything */
     uint64_t reserved[3];  /* zero */
+    int64_t wait_ms;       /* how long the open waits for a block that is not there; 0: not, -1: for ever. Of a consumer only */
 } datablock_consumer_options;
 
 typedef struct datablock_read_slot {
@@ -359,8 +392,9 @@ typedef struct datablock_read_slot {
 DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consumer_options *options);
 
 /*
- * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system calls only).
- * Errors: INVALID (also: LOSSLESS on a block that forbids it), NOT_FOUND (also: the registered schema), ACCESS, SECRET, CORRUPT, VERSION, SCHEMA, FULL (consumer limit), NO_SPARE (max_pins of
+ * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system calls only), unless
+ * options.wait_ms says that it is to wait for the block: then it looks again every 16 ms or sooner.
+ * Errors: INVALID (also: LOSSLESS on a block that forbids it), TIMEOUT (no block of that name within wait_ms), NOT_FOUND (also: the registered schema), ACCESS, SECRET, CORRUPT, VERSION, SCHEMA, FULL (consumer limit), NO_SPARE (max_pins of
  * all consumers would leave the producer no slot), BUSY (the durable name is attached elsewhere), SUPERSEDED, SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out);
@@ -370,7 +404,7 @@ DATABLOCK_API datablock_status datablock_consumer_close(datablock_consumer consu
 
 /*
  * The next message, held in place until datablock_read_end. Up to max_pins messages may be held at once.
- * Errors: INVALID (null, timeout), TIMEOUT, NO_PRODUCER (the time ran out and nobody can be writing; a restarted producer goes on
+ * Errors: INVALID (null, timeout), TIMEOUT, NO_PRODUCER (the time ran out and nobody has the block open for writing; a restarted producer goes on
  * where the old one stopped), CHECKSUM (see datablock_read_verify), CLOSED (end of the stream and everything read, or closed by another thread), SUPERSEDED (replaced and everything
  * read: attach again), OVERRUN (LOSSLESS only: this consumer was evicted; attach again), LOST (an operator discarded this message; said once, call again for the next), FENCED (one's row was taken away: attach
  * again), BUSY (max_pins slots are held, or another thread is inside), CORRUPT, HANDLE.
@@ -449,6 +483,7 @@ typedef struct datablock_message {
 /*
  * Publishes copies of several messages, in order. `timeout_ms` is for the whole call. Each is published by itself: readers see it at once, and a death in between loses only
  * what was not published yet. *written is how many were, whatever the status; the status is of the first that was not. The handle is held for the whole batch. Errors: as datablock_write.
+ * Their ids follow each other, and the id of this producer's message before them.
  */
 DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms, const datablock_message *messages, size_t count,
                                                      size_t *written);
@@ -556,7 +591,7 @@ typedef enum datablock_schema_mode {
     DATABLOCK_SCHEMA_EXACT = 1       /* and the hashes are equal */
 } datablock_schema_mode;
 
-/* Reads the text form. Errors: INVALID (null; the detail says line and column, what stands there, and what is expected). Any thread, as all functions here. */
+/* Reads the text form, such as "schema Sample 1.0.0 { time: u64; value: f64[3]; }". Errors: INVALID (null; the detail says line and column, what stands there, and what is expected). Any thread, as all functions here. */
 DATABLOCK_API datablock_status datablock_schema_parse(const char *text, datablock_schema *out);
 
 /* The schema of a block, also without a producer; like an observer it reads the data file only. Errors: INVALID (null), SCHEMA (it has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM. */
@@ -607,7 +642,11 @@ typedef struct datablock_schema_layout {
     uint64_t alignment; /* bytes */
 } datablock_schema_layout;
 
-/* The schema of a struct that is described. Errors: INVALID (null; a field that overlaps another or whose size is not that of its type). */
+/*
+ * The schema of a struct that is described. `name`, and the names of fields, have letters, digits and '_', do not begin with a
+ * digit, and have at most 63 bytes; all limits are in docs/schema.md. `name` and `layout` are read during the call only. Errors:
+ * INVALID (null; a name; a field that overlaps another or whose size is not that of its type).
+ */
 DATABLOCK_API datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch, const datablock_schema_layout *layout, datablock_schema *out);
 
 /* ---- What both sides share ------------------------------------------------------------------------------------------------------ */
@@ -622,6 +661,10 @@ typedef struct datablock_participant {
     uint64_t handle;
 } datablock_participant;
 
+#ifdef DATABLOCK_DECLARATIONS_ONLY
+DATABLOCK_API datablock_participant datablock_of_producer(datablock_producer producer);
+DATABLOCK_API datablock_participant datablock_of_consumer(datablock_consumer consumer);
+#else
 static inline datablock_participant datablock_of_producer(datablock_producer producer) {
     datablock_participant participant = {producer.handle};
     return participant;
@@ -630,6 +673,7 @@ static inline datablock_participant datablock_of_consumer(datablock_consumer con
     datablock_participant participant = {consumer.handle};
     return participant;
 }
+#endif
 
 /*
  * Takes lock `lock`, 0 to 7; lock 0 is that of the flexible zone. Its owner may take it again, and lets go of it as often. Waits, at most for the timeout (0: not, -1: for ever), spinning
@@ -703,7 +747,7 @@ DATABLOCK_API datablock_status datablock_list(const char *directory, datablock_b
 
 /*
  * Removes a block. Refused with PRODUCER_ACTIVE or BUSY while participants live, unless `flags` has DATABLOCK_FLAG_FORCE: then they are fenced and get
- * SUPERSEDED. Errors: INVALID, NOT_FOUND, ACCESS, PRODUCER_ACTIVE, BUSY, CORRUPT (not a block; remove the file by hand), SYSTEM.
+ * SUPERSEDED. Errors: INVALID (also: any other flag), NOT_FOUND, ACCESS, PRODUCER_ACTIVE, BUSY, CORRUPT (not a block; remove the file by hand), SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_unlink(const char *name, uint32_t flags);
 
@@ -739,6 +783,9 @@ typedef enum RecoveryResult {
 /*
  * `shm_name` is a block name or an absolute path. The `int` functions return 0 or a count, or: -1 bad argument, -2 cannot open, -3 index out of range, -4 failed
  * while running, -5 unexpected; datablock_error_detail() says more. Any thread. They trust nothing they read.
+ * They have no `directory`: a plain name is looked for in $DATABLOCK_DIR, else in /dev/shm, and a block elsewhere is given by its
+ * absolute path. A function that returns a RecoveryResult says RECOVERY_FAILED to a bad argument, and when it cannot open the
+ * block. datablock_is_process_alive has no errors.
  */
 
 /* One slot. Read-only, changes nothing, on a block in any state. If the slot is stuck, datablock_error_detail() names who holds it (row, name, pid). */
@@ -747,7 +794,7 @@ DATABLOCK_API int datablock_diagnose_slot(const char *shm_name, uint32_t slot_in
 /* All slots, up to `array_capacity`, in index order; `*out_count` is how many the block has. `out_array` may be NULL when the capacity is 0. Returns 0. */
 DATABLOCK_API int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count);
 
-/* Whether a process with that pid runs in this pid namespace; an unreaped zombie does not. For people: the library itself judges by locks, never by pids. */
+/* Whether a process with that pid, or a thread with that id, runs in this pid namespace; an unreaped zombie does not. For people: the library itself judges by locks, never by pids. */
 DATABLOCK_API bool datablock_is_process_alive(uint64_t pid);
 
 /* Removes the dead readers of that slot and no living one. NOT_STUCK: none of its readers is dead. */
@@ -756,7 +803,8 @@ DATABLOCK_API RecoveryResult datablock_release_zombie_readers(const char *shm_na
 /* Ends a dead producer's claim on that slot; never touches a committed message. UNSAFE: the producer lives. NOT_STUCK: the slot is not claimed. */
 DATABLOCK_API RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index);
 
-/* Removes every dead consumer's row; a durable one only when it has been dead longer than `timeout_ns`. Returns how many. */
+/* Removes every dead consumer's row; a durable one only when it has been dead longer than `timeout_ns`: nanoseconds, where other timeouts are
+ * milliseconds. Returns how many, or -1 to -5 as above. */
 DATABLOCK_API int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns);
 
 /* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */

@@ -406,7 +406,11 @@ public:
     Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
     Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
 
-    Config &allow_lossless(bool on = true) { return flag(DATABLOCK_FLAG_ALLOW_LOSSLESS, on); }
+    /* Whether consumers may hold the producer up. A ring allows it unless this says no. */
+    Config &allow_lossless(bool on = true) {
+        flag(DATABLOCK_FLAG_FORBID_LOSSLESS, !on && config_.policy == DATABLOCK_RING);
+        return flag(DATABLOCK_FLAG_ALLOW_LOSSLESS, on);
+    }
     Config &replace(bool on = true) { return flag(DATABLOCK_FLAG_REPLACE, on); }
     /* With replace: also while a producer holds the block, which is fenced. */
     Config &force(bool on = true) { return flag(DATABLOCK_FLAG_FORCE, on); }
@@ -471,6 +475,8 @@ public:
     }
     ConsumerOptions &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
     ConsumerOptions &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
+    /* How long opening a Consumer waits for a block that is not there: 0, which is the default, -1 (for ever), or milliseconds. */
+    ConsumerOptions &wait_ms(std::int64_t milliseconds) { return set(options_.wait_ms, milliseconds); }
 
     /* For functions of datablock.h. It points into these options. Errors: invalid (a zero byte in a name). */
     datablock_consumer_options for_c() const {
@@ -899,7 +905,8 @@ class DataBlockSlotRange;
 class Consumer {
 public:
     /*
-     * Attaches to an existing block: a name, or an absolute path. Blocks briefly. Errors: invalid, not_found, access, secret, corrupt, version, full, no_spare, busy, superseded, system.
+     * Attaches to an existing block: a name, or an absolute path. Blocks briefly, unless the options have wait_ms.
+     * Errors: invalid, timeout (no such block within wait_ms), not_found, access, secret, corrupt, version, full, no_spare, busy, superseded, system.
      */
     explicit Consumer(const std::string &name, const ConsumerOptions &options = {})  {
         datablock_consumer consumer;
@@ -984,11 +991,16 @@ private:
 
 using DataBlockConsumer = Consumer;
 
-/* Attaches to an existing block; empty if there is none of that name, or no such directory. Errors: as Consumer's, but not_found. */
+/*
+ * Attaches to an existing block; empty if there is none of that name, or no such directory, also after the wait_ms of the
+ * options. Errors: as Consumer's, but not_found and timeout.
+ */
 inline std::optional<Consumer> find_datablock_consumer(const std::string &name, const ConsumerOptions &options = {}) {
     try {
         return std::optional<Consumer>(std::in_place, name, options);
     } catch (const error::not_found &) {
+        return std::nullopt;
+    } catch (const timeout_error &) {
         return std::nullopt;
     }
 }

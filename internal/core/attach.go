@@ -14,10 +14,14 @@ import (
 const (
 	attachPatience = 2 * time.Second       // for cleaners at work on the row that is wanted
 	sparePatience  = 50 * time.Millisecond // for others who are attaching at the same moment
+
+	// How long a consumer that waits for its block pauses between two looks: at first, and after a while.
+	firstLook = time.Millisecond
+	rareLook  = 16 * time.Millisecond
 )
 
-// OpenConsumer attaches to an existing block. It blocks for system calls only. The consumer is used by one goroutine at a time.
-// Errors: Invalid, NotFound, Access, Secret, Corrupt, Version, Schema, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
+// OpenConsumer attaches to an existing block. It blocks for system calls only, unless it is to wait for the block. The consumer is used by one goroutine at a time.
+// Errors: Invalid, Timeout (no such block within the time), NotFound, Access, Secret, Corrupt, Version, Schema, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
 func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 	o, err := o.resolved()
 	if err != nil {
@@ -27,6 +31,14 @@ func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 	if err != nil {
 		return nil, err
 	}
+	c, err := attachNamed(l, o)
+	if o.Wait == 0 || !errors.Is(err, errAbsent) {
+		return c, err
+	}
+	return waitForBlock(l, o)
+}
+
+func attachNamed(l location, o ConsumerOptions) (*Consumer, error) {
 	for range openTries {
 		c, err := attach(l, o)
 		if !errors.Is(err, errMoved) {
@@ -34,6 +46,25 @@ func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 		}
 	}
 	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing or removing it", l.name)
+}
+
+// waitForBlock attaches as soon as the block is there. The kernel wakes nobody when a file appears in another process: the consumer looks again and again.
+func waitForBlock(l location, o ConsumerOptions) (*Consumer, error) {
+	start, pause := platform.Monotonic(), firstLook
+	for {
+		if o.Wait != Forever {
+			left := o.Wait - time.Duration(platform.Monotonic()-start)
+			if left <= 0 {
+				return nil, fail(Timeout, "no block %q in %s within %v: check the name and the directory, and whether its producer has been started", l.name, l.directory, o.Wait)
+			}
+			pause = min(pause, left)
+		}
+		platform.Nap(pause)
+		if c, err := attachNamed(l, o); !errors.Is(err, errAbsent) {
+			return c, err
+		}
+		pause = min(2*pause, rareLook)
+	}
 }
 
 func attach(l location, o ConsumerOptions) (*Consumer, error) {
@@ -115,7 +146,11 @@ func (b *block) delivery(d Delivery) (Delivery, error) {
 	case d == DeliveryDefault:
 		return Latest, nil
 	case d == Lossless && !allowed:
-		return d, fail(Invalid, "block %q does not allow LOSSLESS consumers, who could hold its producer up: use ORDERED or LATEST, or create it with ALLOW_LOSSLESS", b.name())
+		how := "with ALLOW_LOSSLESS"
+		if b.policy == Ring {
+			how = "without FORBID_LOSSLESS"
+		}
+		return d, fail(Invalid, "block %q does not allow LOSSLESS consumers, who could hold its producer up: use ORDERED or LATEST, or create it %s", b.name(), how)
 	}
 	return d, nil
 }

@@ -90,9 +90,11 @@ const (
 	Force         = 1 << 2
 	UnlinkOnClose = 1 << 3
 	Timestamp     = layout.FlagTimestamp
+	// ForbidLossless wins over AllowLossless, which DefaultConfig sets for Ring.
+	ForbidLossless = 1 << 5
 
 	storedFlags = AllowLossless | Timestamp
-	knownFlags  = storedFlags | Replace | Force | UnlinkOnClose
+	knownFlags  = storedFlags | Replace | Force | UnlinkOnClose | ForbidLossless
 )
 
 // Config is what a producer asks for; zero means the default in every field. It mirrors datablock_config, where the fields are described.
@@ -126,6 +128,17 @@ func DefaultConfig(p Policy) Config {
 	return c
 }
 
+// stored is what a block keeps of the flags. A Ring allows LOSSLESS consumers unless ForbidLossless is set.
+func (c Config) stored() uint32 {
+	switch {
+	case c.Flags&ForbidLossless != 0:
+		return c.Flags & storedFlags &^ AllowLossless
+	case c.Policy == Ring:
+		return c.Flags&storedFlags | AllowLossless
+	}
+	return c.Flags & storedFlags
+}
+
 // ConsumerOptions is what a consumer asks for; zero means the default in every field. It mirrors datablock_consumer_options.
 type ConsumerOptions struct {
 	Delivery   Delivery
@@ -140,6 +153,7 @@ type ConsumerOptions struct {
 	Registered string         // as in Config
 	Registry   string
 	ZoneSchema *schema.Schema // what it expects the flexible zone to be; nil: anything
+	Wait       time.Duration  // how long the open waits for a block that is not there; 0: not, Forever: without a limit
 }
 
 // Forever waits without a limit, where a timeout is asked for. Zero does not wait.
@@ -276,6 +290,9 @@ func (o ConsumerOptions) resolved() (ConsumerOptions, error) {
 	var err error
 	if o.Schema, err = registered(o.Schema, o.Registered, o.Registry); err != nil {
 		return o, err
+	}
+	if o.Wait < Forever {
+		return o, fail(Invalid, "wait %v: use 0, Forever (-1) or a positive time", o.Wait)
 	}
 	if o.Start > StartOldest {
 		return o, fail(Invalid, "start %d is unknown: use LATEST (0) or OLDEST (1)", o.Start)

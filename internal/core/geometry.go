@@ -75,7 +75,7 @@ func newHeader(l location, id blockID, created uint64, c Config) *header {
 	h := &header{
 		id: id, name: l.name, created: created,
 		slotCount: c.SlotCount, spareSlots: c.SpareSlots, slotSize: c.SlotSize, alignment: uint64(c.Alignment),
-		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.Flags & storedFlags,
+		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.stored(),
 		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
 	}
 	h.messageSchema, h.zoneSchema = textOf(c.Schema), textOf(c.ZoneSchema)
@@ -261,7 +261,9 @@ func (h *header) difference(c Config) string {
 	add("checksum", h.checksum.String(), c.Checksum.String())
 	add("retention", time.Duration(h.retention)*time.Millisecond, c.Retention)
 	add("zone_size", h.flexSize-layout.FlexHeader, c.ZoneSize)
-	add("allow_lossless", h.flags&AllowLossless != 0, c.Flags&AllowLossless != 0)
+	if c.Policy != Ring || c.Flags&(AllowLossless|ForbidLossless) != 0 { // otherwise any answer will do
+		add("allow_lossless", h.flags&AllowLossless != 0, c.stored()&AllowLossless != 0)
+	}
 	add("timestamp", h.flags&Timestamp != 0, c.Flags&Timestamp != 0)
 	return strings.Join(d, "; ")
 }

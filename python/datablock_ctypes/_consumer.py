@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import math
 import os
+import time
 import weakref
 from collections import deque
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, S
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._interrupts import Leaving, Statement, record
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
+from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, SLICE_MS, Participant, Raw, array_over
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
 from ._types import (
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 INVALID = int(Status.INVALID)
+TIMEOUT = int(Status.TIMEOUT)
 BUSY = int(Status.BUSY)
 
 # The timeout of a slot that is not to wait for its id, and says `NotFound` instead of `Timeout`.
@@ -65,7 +68,9 @@ class Consumer(Participant):
     ``schema``: what this consumer expects a message to be, a `Schema`, its text, or a reference to the registry, ``"SensorReading@2.1"``; None: anything. ``exact``: the very same, and not only
     one that has all its fields. ``registered``: a reference to what ``schema`` has to be in the registry, a directory, ``registry``. ``zone_schema``: what it expects the flexible zone to be.
 
-    Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
+    ``wait``: how many seconds opening waits for a block that is not there yet (`Timeout`: it did not appear); None: for ever. It does not wait by default.
+
+    Opening raises `Invalid`, `Timeout`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
     """
 
     _raw_type = RawReadSlot
@@ -87,8 +92,11 @@ class Consumer(Participant):
         registered: str | None = None,
         registry: StrPath | None = None,
         zone_schema: Schema | str | None = None,
+        wait: float | None = 0,
     ) -> None:
         loaded = library()
+        if wait is not None:
+            wait = seconds(wait, "wait")
         options = ConsumerOptions()
         status = loaded.datablock_consumer_options_init(options)
         if status != 0:
@@ -115,13 +123,28 @@ class Consumer(Participant):
         self._end = quick.datablock_read_end
         path = path_bytes("block name", name)
         super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
-        self._open(loaded.datablock_consumer_open, path, options)
+        self._open(self._attach, wait, path, options)
         del keep
         try:
             self._file = BlockFile(name, directory)
         except BaseException:
             self._give_up()
             raise
+
+    def _attach(self, wait: float | None, path: bytes, options: ConsumerOptions, handle: ConsumerHandle) -> int:
+        """Open the handle. Waits for the block in slices, so that signal handlers run in time."""
+        attach = self._library.datablock_consumer_open
+        deadline = math.inf if wait is None else time.monotonic() + wait
+        while True:
+            left = (deadline - time.monotonic()) * 1000
+            last = left <= SLICE_MS
+            options.wait_ms = 0 if wait == 0 else max(1, math.ceil(left)) if last else SLICE_MS
+            status: int = attach(path, options, handle)
+            if last or status != TIMEOUT:
+                break
+        if status == TIMEOUT and wait is not None:
+            self._out_of_time(status, wait)
+        return status
 
     @property
     def delivery(self) -> Delivery:

@@ -91,6 +91,7 @@ class ConsumerOptions(ctypes.Structure):
         ("registry", c_char_p),
         ("zone_schema", POINTER(RawSchema)),
         ("reserved", c_uint64 * 3),
+        ("wait_ms", c_int64),
     )
 
 
@@ -339,6 +340,7 @@ FUNCTIONS = (
     Function("datablock_version", c_uint32, ()),
     Function("datablock_strerror", c_char_p, (c_int,)),
     Function("datablock_error_detail", c_char_p, ()),
+    Function("datablock_error_detail_copy", c_size_t, (c_char_p, c_size_t)),
     Function("datablock_config_init", c_int, (POINTER(Config), c_int)),
     Function("datablock_producer_open", c_int, (c_char_p, POINTER(Config), POINTER(ProducerHandle))),
     Function("datablock_producer_close", c_int, (ProducerHandle,)),
@@ -375,6 +377,8 @@ FUNCTIONS = (
     Function("datablock_schema_register", c_int, (POINTER(RawSchema), c_char_p)),
     Function("datablock_schema_free", None, (POINTER(RawSchema),)),
     Function("datablock_schema_describe", c_int, (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema))),
+    Function("datablock_of_producer", ParticipantHandle, (ProducerHandle,)),
+    Function("datablock_of_consumer", ParticipantHandle, (ConsumerHandle,)),
     Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
     Function("datablock_lock_release", c_int, (ParticipantHandle, c_uint32)),
     Function("datablock_zone_begin", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(RawZone))),

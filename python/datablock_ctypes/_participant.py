@@ -6,6 +6,7 @@ import ctypes
 import functools
 import math
 import os
+import re
 import sys
 import threading
 import time
@@ -36,6 +37,9 @@ Result = TypeVar("Result")
 
 # One call waits no longer than this, so that signal handlers run in time.
 SLICE_MS = 80
+
+# What a call says of its own time, which is the last slice.
+SLICE = re.compile(r"within [0-9.]+(?:ns|µs|ms|s)|within [0-9]+ ms")
 
 # What a call says that may find something later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
@@ -296,6 +300,12 @@ class Participant(Bound):
             visit.refuse(self)
         raise error
 
+    def _out_of_time(self, status: int, timeout: float) -> NoReturn:
+        """Raise what the last slice of a wait said, with the time of the whole wait."""
+        error = self._library.error(status)
+        text, known = SLICE.subn(f"within {timeout:g} s", error.detail, count=1)
+        raise type(error)(text if known else f"{text} (within {timeout:g} s)")
+
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
         """Repeat a call that found nothing until the time is over."""
         self._rejoin()
@@ -314,8 +324,7 @@ class Participant(Bound):
                     break
         if status != 0:
             if timeout is not None and timeout * 1000 > SLICE_MS and status in NOTHING_YET:
-                error = self._library.error(status)
-                raise type(error)(f"{error.detail} (the last of {timeout:g} s)")
+                self._out_of_time(status, timeout)
             self._fail(status)
 
 

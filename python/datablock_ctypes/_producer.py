@@ -119,7 +119,7 @@ class Producer(Participant):
         config.directory = optional_path_bytes("directory", directory)
         config.secret, config.secret_length, keep = secret_bytes(secret)
         if allow_lossless is not None:
-            config.flags = config.flags & ~_types.FLAG_ALLOW_LOSSLESS | (_types.FLAG_ALLOW_LOSSLESS if allow_lossless else 0)
+            config.flags = _types.FLAG_ALLOW_LOSSLESS if allow_lossless else _types.FLAG_FORBID_LOSSLESS
         for wanted, flag in (
             (replace, _types.FLAG_REPLACE),
             (force, _types.FLAG_FORCE),

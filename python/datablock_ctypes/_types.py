@@ -94,6 +94,7 @@ class RecoveryResult(IntEnum):
 
 
 FLAG_ALLOW_LOSSLESS = 1 << 0
+FLAG_FORBID_LOSSLESS = 1 << 5
 FLAG_REPLACE = 1 << 1
 FLAG_FORCE = 1 << 2
 FLAG_UNLINK_ON_CLOSE = 1 << 3
@@ -148,11 +149,11 @@ def real(what: str, value: Any, need: str) -> float:
         return math.inf if value > 0 else -math.inf
 
 
-def seconds(timeout: Any) -> float:
+def seconds(timeout: Any, what: str = "timeout") -> float:
     """A timeout that is not None as a float, checked: every call with a timeout has it from here."""
-    number = timeout if type(timeout) is float else real("timeout", timeout, TIMEOUT_NEEDS)
+    number = timeout if type(timeout) is float else real(what, timeout, TIMEOUT_NEEDS)
     if not number >= 0:
-        raise Invalid(f"timeout is {timeout!r}: {TIMEOUT_NEEDS}")
+        raise Invalid(f"{what} is {timeout!r}: {TIMEOUT_NEEDS}")
     return number
 
 

@@ -915,6 +915,7 @@ WRONG_OPTION(options_reserved, reserved[0], 1)
 WRONG_OPTION(options_size, size, 4)
 WRONG_OPTION(consumer_name_too_long, name, "0123456789012345678901234567890123456789012345678901234567890123")
 WRONG_OPTION(consumer_secret_null, secret_length, 5)
+WRONG_OPTION(wait_negative, wait_ms, -2)
 
 static void durable_without_name(void) {
     datablock_consumer_options options = options_of(DATABLOCK_LATEST);
@@ -926,6 +927,13 @@ static void durable_without_name(void) {
 
 static void lossless_forbidden(void) {
     open_as(config_of(DATABLOCK_SINGLE));
+    STATUS(try_consumer(options_of(DATABLOCK_LOSSLESS)));
+}
+
+static void lossless_forbidden_ring(void) {
+    datablock_config config = config_of(DATABLOCK_RING);
+    config.flags |= DATABLOCK_FLAG_FORBID_LOSSLESS;
+    open_as(config);
     STATUS(try_consumer(options_of(DATABLOCK_LOSSLESS)));
 }
 
@@ -1018,6 +1026,12 @@ static void access_diagnose(void) {
 /* ---- Cases: opening ----------------------------------------------------------------------------------------------------------------- */
 
 static void block_missing(void) { STATUS(try_consumer(options_of(DATABLOCK_LATEST))); }
+
+static void block_missing_in_time(void) {
+    datablock_consumer_options options = options_of(DATABLOCK_LATEST);
+    options.wait_ms = 5;
+    STATUS(try_consumer(options));
+}
 
 static void second_producer(void) {
     open_producer();
@@ -2380,6 +2394,7 @@ static void panic_diagnose(void) {
     X(size_small) X(size_newer) X(secret_too_long)                                                                                    \
     X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large) X(durable_unknown) X(durable_without_name)              \
     X(options_reserved0) X(options_reserved) X(options_size) X(consumer_name_too_long) X(consumer_secret_null) X(lossless_forbidden)  \
+    X(wait_negative) X(lossless_forbidden_ring) X(block_missing_in_time)                                                              \
     X(secret_wrong) X(secret_missing) X(secret_unexpected) X(secret_wrong_producer)                                                   \
     X(access_directory) X(access_consumer) X(access_producer) X(access_control) X(access_unlink) X(access_list) X(access_diagnose)    \
     X(block_missing) X(second_producer) X(second_producer_replaces) X(geometry_differs) X(geometry_policy) X(consumers_full)          \

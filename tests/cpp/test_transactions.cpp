@@ -905,6 +905,9 @@ void finding_a_consumer() {
     CHECK(found.has_value());
     CHECK_EQUAL(with_next_slot(*found, 0, [](const ReadSlot &slot) { return std::string(slot.text()); }).value(), "there");
     CHECK_THROWS(error::secret, datablock::find_datablock_consumer("present", options_here(Delivery::latest).secret("other")));
+    CHECK(!datablock::find_datablock_consumer("late", options_here(Delivery::latest).wait_ms(5)).has_value());
+    CHECK_THROWS(datablock::timeout_error, Consumer("late", options_here(Delivery::latest).wait_ms(5)));
+    CHECK_THROWS(error::invalid, Consumer("late", options_here(Delivery::latest).wait_ms(-2)));
 }
 
 void configuration() {
@@ -924,6 +927,9 @@ void configuration() {
     CHECK(c.mode == 0660 && c.spare_slots == 9 && c.min_consumers == 2 && c.consumer_limit == 7 && c.retention_ms == 5000 && c.checksum == 2);
     CHECK_EQUAL(Config::of<int>().for_c().alignment, 64u);
     CHECK_EQUAL(Config(Policy::ring).for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
+    CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).for_c().flags, unsigned(DATABLOCK_FLAG_FORBID_LOSSLESS));
+    CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).allow_lossless().for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
+    CHECK_EQUAL(ConsumerOptions().wait_ms(250).for_c().wait_ms, 250);
     CHECK(Config(Policy::single).for_c().directory == nullptr && Config(Policy::single).for_c().flags == 0);
 
     ConsumerOptions options = ConsumerOptions().delivery(Delivery::latest).start(Start::oldest).max_pins(3).durable("logger").directory("/d").secret("s");

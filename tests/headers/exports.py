@@ -1,14 +1,23 @@
 """The library's dynamic symbols are exactly the functions that the public headers declare, and those that are named: exports.py LIBRARY HEADER [NAME]..."""
 
+import os
 import re
 import subprocess
 import sys
 
 library, header, *named = sys.argv[1:]
 
-text = subprocess.run(["gcc", "-E", "-P", header], check=True, capture_output=True, text=True).stdout
-marker = re.escape('__attribute__((visibility("default")))')
-declared = set(re.findall(marker + r"[^;(]*?(\w+)\s*\(", text))
+marker = '__attribute__((visibility("default")))'
+
+
+def declared_by(*arguments):
+    text = subprocess.run(["gcc", "-E", "-P", *arguments], check=True, capture_output=True, text=True).stdout
+    return set(re.findall(re.escape(marker) + r"[^;(]*?(\w+)\s*\(", text))
+
+
+declared = declared_by(header)
+# What is inline in a program is exported for bindings.
+declared |= declared_by("-DDATABLOCK_DECLARATIONS_ONLY", f"-DDATABLOCK_API={marker}", os.path.join(os.path.dirname(header), "datablock.h"))
 if not declared:
     sys.exit(f"{header}: no declarations found")
 declared.update(named)

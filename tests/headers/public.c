@@ -67,7 +67,8 @@ CHECK_FIELD(datablock_consumer_options, name, 24);
 CHECK_FIELD(datablock_consumer_options, directory, 32);
 CHECK_FIELD(datablock_consumer_options, secret, 40);
 CHECK_FIELD(datablock_consumer_options, secret_length, 48);
-CHECK(sizeof(datablock_consumer_options) == 120);
+CHECK(offsetof(datablock_consumer_options, wait_ms) == 120);
+CHECK(sizeof(datablock_consumer_options) == 128);
 
 CHECK_FIELD(datablock_block_info, total_bytes, 208);
 CHECK_FIELD(datablock_block_info, next_id, 224);

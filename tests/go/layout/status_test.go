@@ -56,7 +56,7 @@ func TestChoicesAreTheSameInGoAndC(t *testing.T) {
 		"DATABLOCK_DELIVERY_DEFAULT": uint64(core.DeliveryDefault), "DATABLOCK_LOSSLESS": uint64(core.Lossless),
 		"DATABLOCK_ORDERED": uint64(core.Ordered), "DATABLOCK_LATEST": uint64(core.Latest),
 		"DATABLOCK_START_LATEST": uint64(core.StartLatest), "DATABLOCK_START_OLDEST": uint64(core.StartOldest),
-		"DATABLOCK_FLAG_ALLOW_LOSSLESS": core.AllowLossless, "DATABLOCK_FLAG_REPLACE": core.Replace, "DATABLOCK_FLAG_FORCE": core.Force,
+		"DATABLOCK_FLAG_ALLOW_LOSSLESS": core.AllowLossless, "DATABLOCK_FLAG_FORBID_LOSSLESS": core.ForbidLossless, "DATABLOCK_FLAG_REPLACE": core.Replace, "DATABLOCK_FLAG_FORCE": core.Force,
 		"DATABLOCK_FLAG_UNLINK_ON_CLOSE": core.UnlinkOnClose, "DATABLOCK_FLAG_TIMESTAMP": core.Timestamp,
 	}
 	var body strings.Builder
