@@ -81,7 +81,7 @@ def load(path: StrPath | None = None) -> str:
     """Load the C library now, and return where it was found.
 
     Only needed to choose a library by ``path``, or to learn early that there is none: everything else loads it at first use. Without a path:
-    the environment variable DATABLOCK_LIBRARY; beside this package; the build directory of the source tree that this package stands in;
+    the environment variable DATABLOCK_LIBRARY; beside this package; build/ of the source tree, if the package stands in DataBlock's own;
     what the system's loader finds. A path, or the variable, is the only place looked at when it is given.
 
     Raises `LibraryNotFound`, and `Invalid` when another library was loaded already. Any thread.
@@ -131,11 +131,34 @@ def _candidates(path: StrPath | None) -> list[tuple[str, str]]:
     if variable:
         return [(variable, "DATABLOCK_LIBRARY")]
     package = Path(__file__).resolve().parent
-    return [
-        (str(package / SONAME), "beside the package"),
-        (str(package.parent.parent / "build" / SONAME), "the build directory of the source tree"),
-        (SONAME, "the system's loader"),
-    ]
+    found = [(str(package / SONAME), "beside the package")]
+    tree = _source_tree(package)
+    if tree is not None:
+        found.append((str(tree / "build" / SONAME), "the build directory of the source tree"))
+    found.append((SONAME, "the system's loader"))
+    return found
+
+
+def _source_tree(package: Path) -> Path | None:
+    """The source tree of DataBlock that the package stands in; None: it stands elsewhere.
+
+    An installed package may stand two folders below one in which anybody may make files, such as /tmp. So what shows that it
+    is the source tree, and the library in it, has to belong to who owns the package, or to root.
+    """
+    tree = package.parent.parent
+    if package.parent.name != "python":
+        return None
+    try:
+        owners = {0, package.stat().st_uid}
+        for mark in ("go.mod", "include/datablock.h", "python/pyproject.toml", "build"):
+            if (tree / mark).stat().st_uid not in owners:
+                return None
+        library = tree / "build" / SONAME
+        if library.exists() and library.stat().st_uid not in owners:
+            return None
+    except OSError:
+        return None
+    return tree
 
 
 def _find(path: StrPath | None) -> Library:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import pytest
 from support import PACKAGE, Worker
 
 LOAD = """
@@ -76,12 +77,51 @@ def test_beside_the_package(tmp_path):
     assert said(**environment) == f"loaded {library}\n"
 
 
+def source_tree(tree):
+    """The package in a source tree, with an empty build folder."""
+    environment = installed(tree / "python")
+    for mark in ("go.mod", "include/datablock.h", "python/pyproject.toml"):
+        (tree / mark).parent.mkdir(exist_ok=True)
+        (tree / mark).touch()
+    (tree / "build").mkdir()
+    return environment
+
+
 def test_in_the_build_directory(tmp_path):
-    environment = installed(tmp_path / "tree" / "python")
-    build = tmp_path / "tree" / "build"
-    build.mkdir()
-    shutil.copy(os.environ["DATABLOCK_LIBRARY"], build / "libdatablock.so.1")
-    assert said(**environment) == f"loaded {build / 'libdatablock.so.1'}\n"
+    environment = source_tree(tmp_path / "tree")
+    library = tmp_path / "tree" / "build" / "libdatablock.so.1"
+    shutil.copy(os.environ["DATABLOCK_LIBRARY"], library)
+    assert said(**environment) == f"loaded {library}\n"
+
+
+PLANTED = "#include <stdlib.h>\n__attribute__((constructor)) static void planted(void) { _Exit(3); }\n"
+
+
+def plant(tmp_path, library):
+    """A library whose code runs as soon as it is loaded."""
+    library.parent.mkdir(exist_ok=True)
+    source = tmp_path / "planted.c"
+    source.write_text(PLANTED)
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library], check=True)
+
+
+@pytest.mark.parametrize("place", ["site", "python"])
+def test_no_library_of_a_folder_that_is_no_source_tree(tmp_path, place):
+    """As after `pip install --target /tmp/site`: anybody may make /tmp/build."""
+    environment = installed(tmp_path / place)
+    plant(tmp_path, tmp_path / "build" / "libdatablock.so.1")
+    text = said(**environment, LD_LIBRARY_PATH="")
+    assert text.startswith("LibraryNotFound")
+    assert f"{tmp_path}/build" not in text
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("mark", ["go.mod", "include/datablock.h", "python/pyproject.toml", "build", "build/libdatablock.so.1"])
+def test_no_library_of_another_users_source_tree(tmp_path, mark):
+    environment = source_tree(tmp_path)
+    plant(tmp_path, tmp_path / "build" / "libdatablock.so.1")
+    os.chown(tmp_path / mark, 65534, -1)
+    assert said(**environment, LD_LIBRARY_PATH="").startswith("LibraryNotFound")
 
 
 def test_by_the_systems_loader(tmp_path):
@@ -91,7 +131,7 @@ def test_by_the_systems_loader(tmp_path):
 
 
 def test_every_candidate_is_named_with_its_reason(tmp_path):
-    environment = installed(tmp_path / "tree" / "python")
+    environment = source_tree(tmp_path / "tree")
     (tmp_path / "tree" / "python" / "datablock_ctypes" / "libdatablock.so.1").write_text("not a library")
     text = said(**environment, LD_LIBRARY_PATH="")
     assert text.startswith("LibraryNotFound the DataBlock library was not found. Looked at:\n")
