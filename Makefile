@@ -6,21 +6,22 @@ JOBS   ?= $(shell nproc)
 export GOFLAGS := -buildvcs=false
 MAKEFLAGS += --no-print-directory
 export PREFIX DESTDIR
-export DATABLOCK_BUILD := $(abspath $(BUILD))
+# Paths may have spaces: no function of make that splits words, and quotation marks in every recipe.
+export DATABLOCK_BUILD := $(if $(filter /%,$(BUILD)),$(BUILD),$(CURDIR)/$(BUILD))
 
-cmake_build = cmake --build $(BUILD) --parallel $(JOBS)
-ctest       = ctest --test-dir $(BUILD) --output-on-failure --parallel $(JOBS) --no-tests=error
+cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
+ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $(JOBS) --no-tests=error
 
-.PHONY: all setup test demo bench soak install clean help configure setup-build
+.PHONY: all setup test demo bench soak install uninstall clean help configure setup-build
 
-all: configure ## build the library, datablock-admin and the examples into build/ (the default)
+all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
 setup: ## install what this Debian or Ubuntu lacks for building and testing
 	@scripts/setup.sh
 
 test: setup configure ## build and run every test; a part of them: make test ARGS="-R name"
-	@$(cmake_build)
+	@$(cmake_build) --target all tests
 	@$(ctest) $(ARGS)
 
 demo: configure ## live data of this machine through shared memory, with kill -9 in the middle
@@ -33,23 +34,29 @@ bench: setup configure ## measure, against what the machine can do without it; u
 	@.venv/bin/python -B bench/run.py $(if $(QUICK),--quick)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model
-	@$(cmake_build)
+	@$(cmake_build) --target all tests
 	@$(ctest) -C soak -L soak $(ARGS)
 
-install: configure ## install library, headers, pkg-config and CMake files; PREFIX=/usr/local, DESTDIR= are honoured
-	@$(cmake_build)
-	@cmake --install $(BUILD) --prefix "$(PREFIX)"
+# Under sudo, PATH and the caches of Go are root's: what the user has built is installed as it is.
+install: ## install what is built, and headers, pkg-config and CMake files; PREFIX=/usr/local, DESTDIR= are honoured
+	@test -n "$$SUDO_UID" && test -e "$(BUILD)/datablock-admin" || $(MAKE) all
+	@cmake --install "$(BUILD)" --prefix "$(PREFIX)"
+	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
+
+uninstall: ## remove what the last install from build/ has installed, with the same DESTDIR
+	@test -e "$(BUILD)/install_manifest.txt" || { echo "uninstall: nothing was installed from $(BUILD): it has no install_manifest.txt" >&2; exit 1; }
+	@while IFS= read -r file || test -n "$$file"; do rm -f -- "$(DESTDIR)$$file" || exit 1; done <"$(BUILD)/install_manifest.txt"
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 clean: ## remove build/
-	@rm -rf $(BUILD)
+	@rm -rf -- "$(BUILD)"
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup-build:
 	@scripts/setup.sh build
 
 configure: setup-build
-	@mkdir -p $(BUILD)
-	@cmake -S . -B $(BUILD) >$(BUILD)/configure.log 2>&1 || { cat $(BUILD)/configure.log; exit 1; }
+	@mkdir -p "$(BUILD)" || { echo "make: no build folder can be made in this source tree: choose one with make BUILD=folder" >&2; exit 1; }
+	@cmake -S . -B "$(BUILD)" >"$(BUILD)/configure.log" 2>&1 || { cat "$(BUILD)/configure.log"; exit 1; }

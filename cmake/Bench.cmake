@@ -1,15 +1,15 @@
 # The benchmark: its programs, in build/bench, and a test that measures everything once, so that it cannot rot. `make bench` runs it.
 
-set(bench_directory ${CMAKE_BINARY_DIR}/bench)
+set(bench_directory ${PROJECT_BINARY_DIR}/bench)
 
 # bench_program(name source [library] [definition])
 function(bench_program name source)
-  add_executable(bench_${name} ${CMAKE_SOURCE_DIR}/bench/${source})
+  add_executable(bench_${name} ${PROJECT_SOURCE_DIR}/bench/${source})
   set_target_properties(bench_${name} PROPERTIES
     C_STANDARD 11 C_EXTENSIONS ON
     OUTPUT_NAME ${name}
     RUNTIME_OUTPUT_DIRECTORY ${bench_directory}
-    BUILD_RPATH ${CMAKE_BINARY_DIR})
+    BUILD_RPATH ${PROJECT_BINARY_DIR})
   target_compile_options(bench_${name} PRIVATE ${strict_flags})
   target_link_libraries(bench_${name} PRIVATE ${ARGV2})
   target_compile_definitions(bench_${name} PRIVATE ${ARGV3})
@@ -19,19 +19,17 @@ endfunction()
 
 bench_program(limits limits.c)
 bench_program(worker-exported worker.c datablock)
-if(EXISTS ${CMAKE_SOURCE_DIR}/include/datablock_inline.h)
+if(EXISTS ${PROJECT_SOURCE_DIR}/include/datablock_inline.h)
   bench_program(worker-inline worker.c datablock BENCH_INLINE)
 endif()
 datablock_go_program(bench_worker-go ${bench_directory}/worker-go ./bench/go)
 
-add_custom_target(bench)
-add_dependencies(bench ${bench_programs} bench_worker-go)
+add_custom_target(${target_prefix}bench)
+add_dependencies(${target_prefix}bench ${bench_programs} bench_worker-go)
 
-if(BUILD_TESTING)
-  set(bench_sources ${CMAKE_SOURCE_DIR}/bench)
-  datablock_test(bench SERIAL TIMEOUT 300 COMMAND ${venv_python} -B bench/run.py --smoke)
-  datablock_test(bench.mypy ENVIRONMENT MYPYPATH=${python_package}
-    COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${CMAKE_BINARY_DIR}/mypy ${bench_sources}/run.py ${bench_sources}/worker.py)
-  datablock_test(bench.ruff COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} bench)
-  datablock_test(bench.format COMMAND ${venv_python} -m ruff format --check --no-cache --config ${python_settings} bench)
-endif()
+set(bench_sources ${PROJECT_SOURCE_DIR}/bench)
+datablock_test(bench SERIAL TIMEOUT 300 COMMAND ${venv_python} -B bench/run.py --smoke)
+datablock_test(bench.mypy ENVIRONMENT MYPYPATH=${python_package}
+  COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy ${bench_sources}/run.py ${bench_sources}/worker.py)
+datablock_test(bench.ruff COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} bench)
+datablock_test(bench.format COMMAND ${venv_python} -m ruff format --check --no-cache --config ${python_settings} bench)

@@ -2,18 +2,18 @@ include(CMakePackageConfigHelpers)
 
 install(FILES include/datablock.h include/datablock_layout.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 foreach(optional datablock_inline.h datablock_schema.h datablock.hpp datablock_batch.hpp datablock_observer.hpp datablock_recovery.hpp datablock_schema.hpp datablock_shared.hpp datablock_wait.hpp)
-  if(EXISTS ${CMAKE_SOURCE_DIR}/include/${optional})
+  if(EXISTS ${PROJECT_SOURCE_DIR}/include/${optional})
     install(FILES include/${optional} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   endif()
 endforeach()
 
 install(PROGRAMS
-  ${CMAKE_BINARY_DIR}/libdatablock.so.${PROJECT_VERSION}
-  ${CMAKE_BINARY_DIR}/${soname}
-  ${CMAKE_BINARY_DIR}/libdatablock.so
+  ${PROJECT_BINARY_DIR}/libdatablock.so.${PROJECT_VERSION}
+  ${PROJECT_BINARY_DIR}/${soname}
+  ${PROJECT_BINARY_DIR}/libdatablock.so
   DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET datablock-admin)
-  install(PROGRAMS ${CMAKE_BINARY_DIR}/datablock-admin DESTINATION ${CMAKE_INSTALL_BINDIR})
+  install(PROGRAMS ${PROJECT_BINARY_DIR}/datablock-admin DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY ${admin_generated}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
   # Where each shell looks by itself.
   set(completions ${admin_generated}/completions)
@@ -24,14 +24,30 @@ endif()
 
 # Both files find the installation from where they are, so that DESTDIR and another prefix at install time do no harm.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/datablock)
-configure_package_config_file(cmake/datablockConfig.cmake.in ${CMAKE_BINARY_DIR}/install/datablockConfig.cmake
+configure_package_config_file(cmake/datablockConfig.cmake.in ${PROJECT_BINARY_DIR}/install/datablockConfig.cmake
   INSTALL_DESTINATION ${package_dir}
   PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
-write_basic_package_version_file(${CMAKE_BINARY_DIR}/install/datablockConfigVersion.cmake COMPATIBILITY SameMajorVersion)
-install(FILES ${CMAKE_BINARY_DIR}/install/datablockConfig.cmake ${CMAKE_BINARY_DIR}/install/datablockConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/install/datablockConfig.cmake ${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake
   DESTINATION ${package_dir})
 
-file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
-string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
-configure_file(cmake/datablock.pc.in ${CMAKE_BINARY_DIR}/install/datablock.pc @ONLY)
-install(FILES ${CMAKE_BINARY_DIR}/install/datablock.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+# The same for pkg-config. A folder that was given as an absolute path is where it is.
+function(escaped variable path)
+  string(REGEX REPLACE "([ \\])" "\\\\\\1" path "${path}")
+  set(${variable} "${path}" PARENT_SCOPE)
+endfunction()
+if(IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}")
+  escaped(pc_prefix "${CMAKE_INSTALL_PREFIX}")
+else()
+  file(RELATIVE_PATH pc_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
+  string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
+endif()
+foreach(folder LIBDIR INCLUDEDIR)
+  if(IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+    escaped(pc_${folder} "${CMAKE_INSTALL_${folder}}")
+  else()
+    set(pc_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
+  endif()
+endforeach()
+configure_file(cmake/datablock.pc.in ${PROJECT_BINARY_DIR}/install/datablock.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/install/datablock.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,23 +1,23 @@
-# The library is made by the Go tool, which decides for itself what is out of date. Targets: `datablock` (what programs link) and
-# `datablock_crashpoints` (the same for tests, with the kill points compiled in).
+# The library is made by the Go tool, which decides for itself what is out of date. Targets: `datablock` (what programs link), and for
+# tests `datablock_crashpoints` (the same with the kill points compiled in).
 
 set(soname libdatablock.so.${PROJECT_VERSION_MAJOR})
 # Go makes a package again when a file in the package's own folder changes, and looks no further: to it, the public headers lie in capi/.
-set(go_overlay ${CMAKE_BINARY_DIR}/overlay.json)
-file(GLOB headers RELATIVE ${CMAKE_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
-list(TRANSFORM headers REPLACE "^.+$" "\"${CMAKE_SOURCE_DIR}/capi/\\0\": \"${CMAKE_SOURCE_DIR}/include/\\0\"" OUTPUT_VARIABLE replaced)
+set(go_overlay ${PROJECT_BINARY_DIR}/overlay.json)
+file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
+list(TRANSFORM headers REPLACE "^.+$" "\"${PROJECT_SOURCE_DIR}/capi/\\0\": \"${PROJECT_SOURCE_DIR}/include/\\0\"" OUTPUT_VARIABLE replaced)
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
 # In a host's process Go's own packages have to leave alone what is the host's. The library is built with some files of them replaced:
 # capi/_go says what, and why. The build fails where a version of Go does not have what these files rely on.
-execute_process(COMMAND ${GO} env GOROOT WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
+execute_process(COMMAND ${GO} env GOROOT WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
   COMMAND_ERROR_IS_FATAL ANY)
 if(NOT EXISTS ${go_root}/src/syscall/rlimit.go)
   message(FATAL_ERROR "capi/_go/rlimit.go replaces syscall/rlimit.go, which this version of Go (${go_root}) does not have: find out what raises RLIMIT_NOFILE there")
 endif()
 foreach(own runtime/datablock.go=runtime.go internal/poll/datablock.go=poll.go syscall/rlimit.go=rlimit.go)
-  string(REGEX REPLACE "^(.+)=(.+)$" "\"${go_root}/src/\\1\": \"${CMAKE_SOURCE_DIR}/capi/_go/\\2\"" own ${own})
+  string(REGEX REPLACE "^(.+)=(.+)$" "\"${go_root}/src/\\1\": \"${PROJECT_SOURCE_DIR}/capi/_go/\\2\"" own ${own})
   string(APPEND replaced ", " ${own})
 endforeach()
 
@@ -33,27 +33,27 @@ foreach(name SIGILL SIGTRAP SIGFPE SIGSTKFLT SIGCHLD SIGPROF "signal 34")
     message(FATAL_ERROR "${go_root}/${signal_table} has changed: ${name} is not unblocked in it. See cmake/Library.cmake.")
   endif()
 endforeach()
-file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/go/signals CONTENT "@signals@" @ONLY)
-string(APPEND replaced ", \"${go_root}/${signal_table}\": \"${CMAKE_BINARY_DIR}/go/signals\"")
-set(library_overlay ${CMAKE_BINARY_DIR}/overlay_library.json)
+file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/go/signals CONTENT "@signals@" @ONLY)
+string(APPEND replaced ", \"${go_root}/${signal_table}\": \"${PROJECT_BINARY_DIR}/go/signals\"")
+set(library_overlay ${PROJECT_BINARY_DIR}/overlay_library.json)
 file(CONFIGURE OUTPUT ${library_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
 # The runtime neither sends SIGURG, which a host may have a handler for, nor keeps descriptors of the control group's limits open.
 set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 
-set(go_flags GOFLAGS=-overlay=${go_overlay})
-set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 CC=${CMAKE_C_COMPILER})
-set(go_build ${go_environment} ${go_flags} ${GO} build -buildvcs=false -trimpath)
-set(go_build_library ${go_environment} GOFLAGS=-overlay=${library_overlay} ${GO} build -buildvcs=false -trimpath)
+# Paths may have spaces: GOFLAGS, the flags of the linker and those of the linker that it calls are each split at spaces outside of quotation marks.
+set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false")
+set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
+set(go_build_library ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${library_overlay})
 set(go_ldflags
-    "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} -Wl,--version-script=${CMAKE_SOURCE_DIR}/capi/datablock.map -Wl,-z,relro,-z,now'")
+    "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} -Xlinker \"--version-script=${PROJECT_SOURCE_DIR}/capi/datablock.map\" -Wl,-z,relro,-z,now'")
 
 # A running program may have the old library mapped: the new one takes its name by a rename, and only when it differs.
 set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; }]])
 
 function(datablock_library target directory tags)
   set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
-  set(fresh ${CMAKE_BINARY_DIR}/go/${target}/libdatablock.so)
+  set(fresh ${PROJECT_BINARY_DIR}/go/${target}/libdatablock.so)
   add_custom_target(${target}_go ALL
     COMMAND ${go_build_library} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
     COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
@@ -61,17 +61,16 @@ function(datablock_library target directory tags)
     COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink libdatablock.so.${PROJECT_VERSION} ${soname}
     COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink ${soname} libdatablock.so
     BYPRODUCTS ${file}
-    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMENT "Go: ${target}"
     VERBATIM)
   add_library(${target} SHARED IMPORTED GLOBAL)
   set_target_properties(${target} PROPERTIES
     IMPORTED_LOCATION ${file}
     IMPORTED_SONAME ${soname}
-    INTERFACE_INCLUDE_DIRECTORIES ${CMAKE_SOURCE_DIR}/include)
+    INTERFACE_INCLUDE_DIRECTORIES ${PROJECT_SOURCE_DIR}/include)
   add_dependencies(${target} ${target}_go)
 endfunction()
 
-datablock_library(datablock ${CMAKE_BINARY_DIR} "")
-datablock_library(datablock_crashpoints ${CMAKE_BINARY_DIR}/test crashpoints)
+datablock_library(datablock ${PROJECT_BINARY_DIR} "")
 add_library(datablock::datablock ALIAS datablock)

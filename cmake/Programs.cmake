@@ -6,34 +6,35 @@ set(strict_flags -Wall -Wextra -Wpedantic -Werror)
 function(datablock_go_program target file package)
   add_custom_target(${target} ALL
     COMMAND ${go_build} -tags=${ARGN} "-ldflags=-X main.release=${PROJECT_VERSION}" -o ${file} ${package} # for a program that has such a variable
-    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMENT "Go: ${package}"
     VERBATIM)
 endfunction()
 
-file(GLOB admin_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cmd/datablock-admin/*.go)
+file(GLOB admin_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cmd/datablock-admin/*.go)
 if(admin_sources)
-  datablock_go_program(datablock-admin ${CMAKE_BINARY_DIR}/datablock-admin ./cmd/datablock-admin)
+  datablock_go_program(datablock-admin ${PROJECT_BINARY_DIR}/datablock-admin ./cmd/datablock-admin)
   # Its man pages and its completion, from the definitions of its commands.
-  set(admin_generated ${CMAKE_BINARY_DIR}/generated)
+  set(admin_generated ${PROJECT_BINARY_DIR}/generated)
   add_custom_command(TARGET datablock-admin POST_BUILD
     COMMAND ${CMAKE_COMMAND} -E rm -rf ${admin_generated}
-    COMMAND ${CMAKE_BINARY_DIR}/datablock-admin generate ${admin_generated} --release ${PROJECT_VERSION}
+    COMMAND ${PROJECT_BINARY_DIR}/datablock-admin generate ${admin_generated} --release ${PROJECT_VERSION}
     VERBATIM)
 endif()
 
-add_custom_target(demo)
-add_dependencies(demo datablock_go)
-if(EXISTS ${CMAKE_SOURCE_DIR}/examples/demo/CMakeLists.txt)
+set(demo ${target_prefix}demo)
+add_custom_target(${demo})
+add_dependencies(${demo} datablock_go)
+if(EXISTS ${PROJECT_SOURCE_DIR}/examples/demo/CMakeLists.txt)
   add_subdirectory(examples/demo demo)
   get_property(demo_targets DIRECTORY examples/demo PROPERTY BUILDSYSTEM_TARGETS)
   if(demo_targets)
-    add_dependencies(demo ${demo_targets})
+    add_dependencies(${demo} ${demo_targets})
   endif()
 endif()
-if(EXISTS ${CMAKE_SOURCE_DIR}/examples/c/CMakeLists.txt)
+if(EXISTS ${PROJECT_SOURCE_DIR}/examples/c/CMakeLists.txt)
   add_subdirectory(examples/c examples/c)
 endif()
-if(EXISTS ${CMAKE_SOURCE_DIR}/examples/cpp/CMakeLists.txt)
+if(EXISTS ${PROJECT_SOURCE_DIR}/examples/cpp/CMakeLists.txt)
   add_subdirectory(examples/cpp examples/cpp)
 endif()

@@ -1,18 +1,19 @@
 # Every test of the project, in one list: `ctest -N` names them.
 
-set(venv_python ${CMAKE_SOURCE_DIR}/.venv/bin/python)
+set(venv_python ${PROJECT_SOURCE_DIR}/.venv/bin/python)
 if(NOT EXISTS ${venv_python})
   find_program(venv_python_fallback python3 REQUIRED)
   set(venv_python ${venv_python_fallback})
 endif()
 
 # Tests find the build here, and have a block directory of their own, in shared memory, which must be empty when all are done.
-string(SHA1 build_id ${CMAKE_BINARY_DIR})
+string(SHA1 build_id ${PROJECT_BINARY_DIR})
 string(SUBSTRING ${build_id} 0 12 build_id)
 set(test_environment
-  DATABLOCK_BUILD=${CMAKE_BINARY_DIR}
+  DATABLOCK_BUILD=${PROJECT_BINARY_DIR}
   DATABLOCK_DIR=/dev/shm/datablock-test-${build_id}
-  "${go_flags} -buildvcs=false"
+  ${go_test_flags}
+  ${go_caches}
   CC=${CMAKE_C_COMPILER})
 
 # datablock_test(NAME [SERIAL] [SOAK] [TIMEOUT s] [PROCESSORS n] [ENVIRONMENT ...] COMMAND ...)
@@ -25,7 +26,7 @@ function(datablock_test name)
   if(NOT arg_PROCESSORS)
     set(arg_PROCESSORS 1)
   endif()
-  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${arg_TIMEOUT}
     PROCESSORS ${arg_PROCESSORS}
@@ -33,7 +34,7 @@ function(datablock_test name)
     FIXTURES_REQUIRED shared_memory
     ENVIRONMENT "${test_environment};${arg_ENVIRONMENT}")
   if(arg_SOAK)
-    add_test(NAME soak.${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS soak)
+    add_test(NAME soak.${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
     set_tests_properties(soak.${name} PROPERTIES
       LABELS soak
       TIMEOUT 7200
@@ -46,13 +47,14 @@ endfunction()
 # Whatever the tests do, they leave no file in shared memory.
 foreach(step before after)
   add_test(NAME shared-memory.${step}
-    COMMAND ${venv_python} tests/headers/leftovers.py ${step} ${CMAKE_BINARY_DIR}/shared-memory.json
-    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+    COMMAND ${venv_python} tests/headers/leftovers.py ${step} ${PROJECT_BINARY_DIR}/shared-memory.json
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(shared-memory.${step} PROPERTIES TIMEOUT 60 ENVIRONMENT "${test_environment}")
 endforeach()
 set_tests_properties(shared-memory.before PROPERTIES FIXTURES_SETUP shared_memory)
 set_tests_properties(shared-memory.after PROPERTIES FIXTURES_CLEANUP shared_memory)
 
+include(cmake/TestsBuild.cmake)
 include(cmake/TestsHeaders.cmake)
 include(cmake/TestsGo.cmake)
 include(tests/c/programs.cmake)
@@ -62,23 +64,23 @@ include(cmake/TestsPython.cmake)
 include(cmake/TestsHosts.cmake)
 
 # Instructions are counted, not timed: the same on a loaded machine.
-datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${CMAKE_BINARY_DIR})
+datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${PROJECT_BINARY_DIR})
 
-datablock_test(arm64 TIMEOUT 600 COMMAND ${venv_python} tests/arm64/run.py ${CMAKE_BINARY_DIR} ${soname} ${go_ldflags})
+datablock_test(arm64 TIMEOUT 600 COMMAND ${venv_python} tests/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
 set_tests_properties(arm64 PROPERTIES COST 1000) # the longest that may run beside others: first
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/tests/model/run.py)
+if(EXISTS ${PROJECT_SOURCE_DIR}/tests/model/run.py)
   datablock_test(model TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/model/run.py)
-  add_test(NAME soak.model COMMAND ${venv_python} tests/model/run.py --large WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS soak)
+  add_test(NAME soak.model COMMAND ${venv_python} tests/model/run.py --large WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.model PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 endif()
 
 datablock_test(vectors COMMAND ${venv_python} tests/vectors/check.py)
 foreach(language c cpp go python)
-  datablock_test(vectors.${language} TIMEOUT 300 COMMAND ${venv_python} -B tests/vectors/native.py ${CMAKE_BINARY_DIR} ${language})
+  datablock_test(vectors.${language} TIMEOUT 300 COMMAND ${venv_python} -B tests/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
 endforeach()
-datablock_test(weak TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/weak/run.py --workdir ${CMAKE_BINARY_DIR}/weak)
-add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${CMAKE_BINARY_DIR}/weak WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS soak)
+datablock_test(weak TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
+add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
 set_tests_properties(soak.weak PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 
 # The inline functions between threads, under ThreadSanitizer.
@@ -86,6 +88,6 @@ foreach(compiler gcc clang)
   datablock_test(c.tsan.${compiler} SOAK PROCESSORS 2 COMMAND ${venv_python} tests/tsan/run.py --compiler ${compiler})
 endforeach()
 
-if(EXISTS ${CMAKE_SOURCE_DIR}/examples/demo/run.sh)
+if(EXISTS ${PROJECT_SOURCE_DIR}/examples/demo/run.sh)
   datablock_test(demo SERIAL TIMEOUT 120 COMMAND examples/demo/run.sh --quick)
 endif()

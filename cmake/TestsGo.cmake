@@ -6,7 +6,7 @@ set(go_tests_serial_and_soak tests/go)
 # go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
 function(go_packages variable template)
   execute_process(COMMAND ${GO} list -buildvcs=false -e -f ${template} ${ARGN}
-    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
   string(REGEX MATCHALL "[^\n]+" lines "${output}")
   set(${variable} "${lines}" PARENT_SCOPE)
 endfunction()
@@ -58,7 +58,7 @@ foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical inte
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)
   add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m datablock/${package}
-    WORKING_DIRECTORY ${CMAKE_SOURCE_DIR} CONFIGURATIONS soak)
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.fuzz.${name} PROPERTIES LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
 endforeach()
 
@@ -74,14 +74,14 @@ foreach(system windows darwin)
   set_tests_properties(go.build.${system} PROPERTIES DEPENDS go.vet.${system}) # which has compiled the standard library
 endforeach()
 
-file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${CMAKE_SOURCE_DIR} ${CMAKE_SOURCE_DIR}/*.go)
+file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/*.go)
 foreach(directory bench capi cmd examples internal python tests)
-  if(EXISTS ${CMAKE_SOURCE_DIR}/${directory})
+  if(EXISTS ${PROJECT_SOURCE_DIR}/${directory})
     list(APPEND go_directories ${directory})
   endif()
 endforeach()
 datablock_test(go.format COMMAND sh -c [[out=$(gofmt -l "$@") && test -z "$out" || { echo "not as gofmt has it: $out"; exit 1; }]] sh ${go_directories})
 
-set(staticcheck ${CMAKE_SOURCE_DIR}/.tools/bin/staticcheck)
+set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
 datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)
 datablock_test(go.staticcheck.crashpoints TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)

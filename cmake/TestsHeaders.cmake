@@ -1,8 +1,8 @@
 # The public headers: alone in every standard and compiler they promise to compile with, and in agreement with the library.
 
-set(header_warnings -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I${CMAKE_SOURCE_DIR}/include)
+set(header_warnings -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I${PROJECT_SOURCE_DIR}/include)
 # Inline code meets the warnings of its users, and some come only with optimization.
-set(inline_warnings -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -I${CMAKE_SOURCE_DIR}/include -c -o /dev/null)
+set(inline_warnings -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -I${PROJECT_SOURCE_DIR}/include -c -o /dev/null)
 find_program(GCC gcc)
 find_program(GXX g++)
 find_program(CLANG clang)
@@ -35,7 +35,7 @@ foreach(family GCC CLANG)
     datablock_test(header.${label}.inline.${standard}
       COMMAND ${${cxx}} -std=${standard} ${inline_warnings} ${no_inline.${standard}} -x c++ tests/headers/inline.c)
   endforeach()
-  datablock_test(header.${label}.inline.units COMMAND sh tests/headers/units.sh ${${family}} ${${cxx}} ${CMAKE_BINARY_DIR})
+  datablock_test(header.${label}.inline.units COMMAND sh tests/headers/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
   datablock_test(header.${label}.strict TIMEOUT 300 COMMAND sh tests/headers/strict.sh ${${cxx}})
   datablock_test(header.${label}.no_exceptions COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs exceptions" -std=c++17 -fno-exceptions)
   datablock_test(header.${label}.too_old COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs C++17" -std=c++14)
@@ -51,7 +51,7 @@ foreach(flavour . test)
     set(besides datablock_crash_point)
   endif()
   datablock_test(exports.${label}
-    COMMAND ${venv_python} tests/headers/exports.py ${CMAKE_BINARY_DIR}/${flavour}/libdatablock.so include/datablock_inline.h ${besides})
+    COMMAND ${venv_python} tests/headers/exports.py ${PROJECT_BINARY_DIR}/${flavour}/libdatablock.so include/datablock_inline.h ${besides})
 endforeach()
 
-datablock_test(install TIMEOUT 180 COMMAND sh tests/headers/install.sh ${CMAKE_BINARY_DIR})
+datablock_test(install TIMEOUT 180 COMMAND sh tests/headers/install.sh ${PROJECT_BINARY_DIR})

@@ -1,7 +1,7 @@
 # Hosts of the library under signals: tests/hosts. They run with the library as it is released.
 
-set(hosts_source ${CMAKE_SOURCE_DIR}/tests/hosts)
-set(hosts_build ${CMAKE_BINARY_DIR}/tests/hosts)
+set(hosts_source ${PROJECT_SOURCE_DIR}/tests/hosts)
+set(hosts_build ${PROJECT_BINARY_DIR}/tests/hosts)
 file(MAKE_DIRECTORY ${hosts_build})
 
 # hosts_program(target output source flags...)
@@ -10,7 +10,7 @@ function(hosts_program target output source)
   set_target_properties(${target} PROPERTIES
     C_STANDARD 11 C_EXTENSIONS ON CXX_STANDARD 17
     OUTPUT_NAME ${output} RUNTIME_OUTPUT_DIRECTORY ${hosts_build}
-    BUILD_RPATH "${CMAKE_BINARY_DIR};${hosts_build}")
+    BUILD_RPATH "${PROJECT_BINARY_DIR};${hosts_build}")
   target_compile_options(${target} PRIVATE ${strict_flags} ${ARGN})
   target_link_options(${target} PRIVATE ${ARGN})
   target_link_libraries(${target} PRIVATE datablock hosts_handlers Threads::Threads)
@@ -42,7 +42,7 @@ find_program(RUSTC rustc)
 if(RUSTC)
   add_custom_command(OUTPUT ${hosts_build}/host_rust
     COMMAND ${CMAKE_COMMAND} -E env --unset=MAKEFLAGS --unset=MFLAGS ${RUSTC} --edition 2021 -O -D warnings
-      -L ${CMAKE_BINARY_DIR} -L ${hosts_build} -C link-arg=-Wl,-rpath,${CMAKE_BINARY_DIR}:${hosts_build}
+      -L ${PROJECT_BINARY_DIR} -L ${hosts_build} -C link-arg=-Wl,-rpath,${PROJECT_BINARY_DIR}:${hosts_build}
       -o ${hosts_build}/host_rust ${hosts_source}/host.rs
     DEPENDS datablock_go hosts_handlers ${hosts_source}/host.rs
     COMMENT "Rust: host_rust"
@@ -50,7 +50,7 @@ if(RUSTC)
   add_custom_target(hosts_rust ALL DEPENDS ${hosts_build}/host_rust)
 endif()
 find_program(JAVAC javac)
-set(jna ${CMAKE_SOURCE_DIR}/.tools/java/jna.jar)
+set(jna ${PROJECT_SOURCE_DIR}/.tools/java/jna.jar)
 if(JAVAC AND EXISTS ${jna})
   add_custom_command(OUTPUT ${hosts_build}/java/Host.class
     COMMAND ${JAVAC} -Xlint:all -cp ${jna} -d ${hosts_build}/java ${hosts_source}/Host.java
@@ -79,8 +79,8 @@ function(hosts_test name kind)
     set(soak SOAK)
   endif()
   datablock_test(${name} ${soak} TIMEOUT ${arg_TIMEOUT}
-    ENVIRONMENT DATABLOCK_LIBRARY=${CMAKE_BINARY_DIR}/libdatablock.so
-    COMMAND ${venv_python} -B ${hosts_source}/run.py ${CMAKE_BINARY_DIR} ${kind} ${options} -- ${arg_COMMAND})
+    ENVIRONMENT DATABLOCK_LIBRARY=${PROJECT_BINARY_DIR}/libdatablock.so
+    COMMAND ${venv_python} -B ${hosts_source}/run.py ${PROJECT_BINARY_DIR} ${kind} ${options} -- ${arg_COMMAND})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
   if(arg_SOAK)
     set_tests_properties(soak.${name} PROPERTIES SKIP_RETURN_CODE 77)
@@ -97,9 +97,9 @@ hosts_test(hosts.python stress SOAK EXCEPT "2 4 6 7 8 11" COMMAND ${venv_python}
 # The virtual machine uses these itself: 4, 7, 8 and 11 for faults, 13 and 25 to ignore SIGPIPE and
 # SIGXFSZ, 12 to suspend threads, and 62 to interrupt input and output. With -Xrs it leaves the others.
 hosts_test(hosts.java stress SOAK NEED java javac ${jna} EXCEPT "4 7 8 11 12 13 25 62"
-  COMMAND java -Xrs -Xss8m -cp ${hosts_build}/java:${jna} Host ${CMAKE_BINARY_DIR})
-hosts_test(hosts.node stress SOAK NEED node ${CMAKE_SOURCE_DIR}/.tools/node/node_modules/koffi
-  COMMAND node ${hosts_source}/host.js ${CMAKE_BINARY_DIR} ${CMAKE_SOURCE_DIR}/.tools/node/node_modules/koffi)
+  COMMAND java -Xrs -Xss8m -cp ${hosts_build}/java:${jna} Host ${PROJECT_BINARY_DIR})
+hosts_test(hosts.node stress SOAK NEED node ${PROJECT_SOURCE_DIR}/.tools/node/node_modules/koffi
+  COMMAND node ${hosts_source}/host.js ${PROJECT_BINARY_DIR} ${PROJECT_SOURCE_DIR}/.tools/node/node_modules/koffi)
 
 hosts_test(hosts.cases cases SOAK TIMEOUT 900 COMMAND ${hosts_build}/cases)
 # The inline functions differ in the fast path only.

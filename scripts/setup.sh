@@ -20,7 +20,14 @@ want() { # command, Debian package
     has "$1" || packages+=("$2")
 }
 
-has go || die "Go is missing. Install Go 1.26 or newer from https://go.dev/dl/ and put its bin folder on PATH."
+# As cmake/Go.cmake: in this folder a go command may load a newer one, as go.mod asks.
+go_needed=$(sed -n 's/^go //p' go.mod)
+go_cure="Install Go $go_needed or newer from https://go.dev/dl/ and put its bin folder first on PATH."
+has go || die "Go is missing. $go_cure"
+go_version=$(go version 2>/dev/null || (cd / && GOTOOLCHAIN=local go version)) || true
+go_version=$(sed -n 's/.*go\([0-9][0-9.]*\).*/\1/p' <<<"$go_version" | head -n 1)
+[[ $(printf '%s\n' "$go_needed" "$go_version" | sort -V | head -n 1) == "$go_needed" ]] ||
+    die "Go ${go_version:-of an unknown version} ($(command -v go)) is too old: DataBlock needs Go $go_needed or newer. $go_cure"
 
 want cc gcc
 want c++ g++

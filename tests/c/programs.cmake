@@ -14,7 +14,7 @@ set(c_tests_not_go test_system_calls)
 set(c_programs_inline errors)
 
 set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
-set(c_test_directory ${CMAKE_BINARY_DIR}/tests/c)
+set(c_test_directory ${PROJECT_BINARY_DIR}/tests/c)
 
 find_package(Threads REQUIRED)
 
@@ -23,19 +23,19 @@ function(c_program target source)
   set_target_properties(${target} PROPERTIES
     C_STANDARD 11 C_EXTENSIONS ON CXX_STANDARD 17
     RUNTIME_OUTPUT_DIRECTORY ${c_test_directory}
-    BUILD_RPATH ${CMAKE_BINARY_DIR}/test)
+    BUILD_RPATH ${PROJECT_BINARY_DIR}/test)
   target_compile_options(${target} PRIVATE ${strict_flags} ${ARGN})
   target_link_options(${target} PRIVATE ${ARGN})
   target_link_libraries(${target} PRIVATE datablock_crashpoints Threads::Threads)
 endfunction()
 
 # The C++ worker: build/tests/cpp/worker.
-c_program(cpp_worker ${CMAKE_SOURCE_DIR}/tests/cpp/worker.cpp)
-set_target_properties(cpp_worker PROPERTIES OUTPUT_NAME worker RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests/cpp)
+c_program(cpp_worker ${PROJECT_SOURCE_DIR}/tests/cpp/worker.cpp)
+set_target_properties(cpp_worker PROPERTIES OUTPUT_NAME worker RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/cpp)
 
 set(sanitized_environment ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1)
 
-file(GLOB c_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/c/*.c ${CMAKE_SOURCE_DIR}/tests/c/*.cpp)
+file(GLOB c_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/c/*.c ${PROJECT_SOURCE_DIR}/tests/c/*.cpp)
 foreach(source IN LISTS c_sources)
   get_filename_component(name ${source} NAME_WE)
   set(ways .)
@@ -77,8 +77,8 @@ set(thread_sanitizer -fsanitize=thread)
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
   list(APPEND thread_sanitizer -Wno-tsan) # of a fence that machines without membarrier need
 endif()
-c_program(c_test_capi_handles_tsan ${CMAKE_SOURCE_DIR}/tests/c/test_capi_handles.c -DTEST_INLINE ${thread_sanitizer})
+c_program(c_test_capi_handles_tsan ${PROJECT_SOURCE_DIR}/tests/c/test_capi_handles.c -DTEST_INLINE ${thread_sanitizer})
 set_target_properties(c_test_capi_handles_tsan PROPERTIES OUTPUT_NAME test_capi_handles.inline.tsan)
 datablock_test(c.capi_handles.inline.tsan COMMAND ${c_test_directory}/test_capi_handles.inline.tsan)
 
-datablock_test(example.c.sensor_stream COMMAND sh examples/c/sensor_stream/run.sh ${CMAKE_BINARY_DIR}/examples/c)
+datablock_test(example.c.sensor_stream COMMAND sh examples/c/sensor_stream/run.sh ${PROJECT_BINARY_DIR}/examples/c)

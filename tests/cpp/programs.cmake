@@ -3,9 +3,9 @@
 # build/tests/cpp/test_transactions.COMPILER.STANDARD, and the same with .sanitized: gcc with both sanitizers; clang, whose runtime for them is a package of its own
 # on some systems, with the undefined-behaviour one, which ends the program and needs none. `exported`: with the exported functions, as other compilers have them.
 
-set(cpp_test_directory ${CMAKE_BINARY_DIR}/tests/cpp)
-set(cpp_source ${CMAKE_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
-file(GLOB public_headers CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/include/*)
+set(cpp_test_directory ${PROJECT_BINARY_DIR}/tests/cpp)
+set(cpp_source ${PROJECT_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
+file(GLOB public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*)
 set(sanitize.gcc -O1 ${sanitize})
 set(sanitize.clang -O1 -fsanitize=undefined -fsanitize-trap=undefined)
 
@@ -14,9 +14,9 @@ function(cpp_transactions label compiler)
   set(program ${cpp_test_directory}/test_transactions.${label})
   if(compiler)
     add_custom_command(OUTPUT ${program}
-      COMMAND ${compiler} -g ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include ${ARGN} -o ${program} ${cpp_source}
-        -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test -pthread
-      DEPENDS datablock_crashpoints_go ${cpp_source} ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+      COMMAND ${compiler} -g ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include ${ARGN} -o ${program} ${cpp_source}
+        -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
+      DEPENDS datablock_crashpoints_go ${cpp_source} ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
       COMMENT "C++: test_transactions.${label}"
       VERBATIM)
     add_custom_target(cpp_transactions.${label} ALL DEPENDS ${program})
@@ -56,9 +56,9 @@ foreach(test batch observer schema shared wait_any integrity recovery closing)
     if(CPP_${family})
       set(program ${cpp_test_directory}/test_${test}.${family})
       add_custom_command(OUTPUT ${program}
-        COMMAND ${CPP_${family}} -g -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include -o ${program}
-          ${CMAKE_SOURCE_DIR}/tests/cpp/test_${test}.cpp -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test -pthread
-        DEPENDS datablock_crashpoints_go ${CMAKE_SOURCE_DIR}/tests/cpp/test_${test}.cpp ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+        COMMAND ${CPP_${family}} -g -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include -o ${program}
+          ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
+        DEPENDS datablock_crashpoints_go ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
         COMMENT "C++: test_${test}.${family}"
         VERBATIM)
       add_custom_target(cpp_${test}.${family} ALL DEPENDS ${program})
@@ -71,14 +71,14 @@ endforeach()
 foreach(family gcc clang)
   set(program ${cpp_test_directory}/test_moved.${family})
   if(CPP_${family})
-    set(command ${CPP_${family}} -g -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden ${strict_flags} -Wshadow -Wconversion -I${CMAKE_SOURCE_DIR}/include)
-    set(against -L${CMAKE_BINARY_DIR}/test -ldatablock -Wl,-rpath,${CMAKE_BINARY_DIR}/test)
-    set(library ${CMAKE_SOURCE_DIR}/tests/cpp/moved_library.cpp)
+    set(command ${CPP_${family}} -g -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include)
+    set(against -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test)
+    set(library ${PROJECT_SOURCE_DIR}/tests/cpp/moved_library.cpp)
     add_custom_command(OUTPUT ${program}
       COMMAND ${command} -shared -fPIC -o ${program}.linked.so ${library} ${against}
       COMMAND ${command} -shared -fPIC -o ${program}.plugin.so ${library} ${against}
-      COMMAND ${command} -DPLUGIN="${program}.plugin.so" -o ${program} ${CMAKE_SOURCE_DIR}/tests/cpp/test_moved.cpp ${program}.linked.so ${against} -pthread -ldl
-      DEPENDS datablock_crashpoints_go ${library} ${CMAKE_SOURCE_DIR}/tests/cpp/test_moved.cpp ${CMAKE_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+      COMMAND ${command} -DPLUGIN="${program}.plugin.so" -o ${program} ${PROJECT_SOURCE_DIR}/tests/cpp/test_moved.cpp ${program}.linked.so ${against} -pthread -ldl
+      DEPENDS datablock_crashpoints_go ${library} ${PROJECT_SOURCE_DIR}/tests/cpp/test_moved.cpp ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
       COMMENT "C++: test_moved.${family}"
       VERBATIM)
     add_custom_target(cpp_moved.${family} ALL DEPENDS ${program})
@@ -87,5 +87,5 @@ foreach(family gcc clang)
 endforeach()
 
 foreach(example transactions next_slot video_frames control_loop two_cameras)
-  datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${CMAKE_BINARY_DIR}/examples/cpp)
+  datablock_test(example.cpp.${example} COMMAND sh examples/cpp/${example}/run.sh ${PROJECT_BINARY_DIR}/examples/cpp)
 endforeach()
