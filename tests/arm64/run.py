@@ -95,7 +95,7 @@ def require_tools(build):
         sys.exit("missing: " + ", ".join(missing) + "; `make setup` installs them on Debian and Ubuntu")
     worker = build / "tests/c/worker"
     if not worker.exists():
-        sys.exit(f"missing: {worker}, this machine's own worker; `make` builds it")
+        sys.exit(f"missing: {worker}, this machine's own worker; cmake --build build --target tests builds it")
 
 
 # ---- Building ---------------------------------------------------------------------------------------------------------------------
