@@ -233,3 +233,27 @@ func TestMonotonicIsTheSystemsClock(t *testing.T) {
 	assert.GreaterOrEqual(t, now+uint64(time.Millisecond), uint64(ts.Nano()))
 	assert.Less(t, now, uint64(ts.Nano())+uint64(time.Minute))
 }
+
+func TestQuestionsAboutAFileChangeNothing(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, []byte("0123456789"), 0o600))
+	require.NoError(t, MayRemove(path))
+	require.NoError(t, CanExchange(path))
+	assert.ErrorIs(t, MayRemove(path+"2"), fs.ErrNotExist)
+	f, err := OpenFile(path, true)
+	require.NoError(t, err)
+	defer f.Close()
+	for limit, want := range map[int]string{0: "", 4: "0123", 10: "0123456789", 100: "0123456789"} {
+		start, err := f.ReadStart(limit)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(start))
+	}
+	require.NoError(t, os.Rename(path, path+"2"))
+	require.NoError(t, os.WriteFile(path, []byte("another"), 0o600))
+	require.NoError(t, f.Cut(3))
+	for name, want := range map[string]string{path: "another", path + "2": "012"} {
+		content, err := os.ReadFile(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, string(content))
+	}
+}
