@@ -153,3 +153,89 @@ func TestTheZoneHasASchema(t *testing.T) {
 	_, err = datablock.OpenConsumer("zoned", datablock.ConsumerOptions{Directory: b.dir, ZoneSchema: other})
 	assert.ErrorIs(t, err, datablock.ErrSchema)
 }
+
+// ReadingV2 is a later minor version of Reading, under its name.
+type ReadingV2 struct {
+	Reading
+	More uint64
+}
+
+func (ReadingV2) DatablockSchemaName() string { return "Reading" }
+
+type flatReading struct {
+	Time  uint64
+	Value [3]float64
+	Name  [16]byte `datablock:"name,char"`
+	More  uint64
+}
+
+func (flatReading) DatablockSchemaName() string { return "Reading" }
+
+// A reader of an older version reads its own fields of each message, one by one and in a batch.
+func TestAnOlderReaderTakesItsFields(t *testing.T) {
+	b := newBench(t)
+	config := b.config()
+	config.SlotSize = 0
+	p, err := datablock.OpenTypedProducer[flatReading]("longer", datablock.Version{Major: 1, Minor: 1}, config)
+	require.NoError(t, err)
+	defer p.Close()
+	c, err := datablock.OpenTypedConsumer[Reading]("longer", datablock.Version{Major: 1}, datablock.ConsumerOptions{Directory: b.dir, Delivery: datablock.Lossless})
+	require.NoError(t, err)
+	defer c.Close()
+	for i := range uint64(3) {
+		_, err := p.Send(&flatReading{Time: i, Value: [3]float64{float64(i)}, More: 77}, 0)
+		require.NoError(t, err)
+	}
+	value, slot, err := c.Next(0)
+	require.NoError(t, err)
+	assert.Equal(t, Reading{}, *value)
+	require.NoError(t, c.Release(slot))
+	batch := make([]datablock.ReadSlot, 4)
+	n, err := c.NextBatch(0, batch)
+	require.NoError(t, err)
+	require.Equal(t, 2, n)
+	for i, slot := range batch[:n] {
+		value, err := datablock.As[Reading](slot.Data())
+		require.NoError(t, err)
+		assert.Equal(t, Reading{Time: uint64(i + 1), Value: [3]float64{float64(i + 1)}}, *value)
+	}
+	require.NoError(t, c.ReleaseBatch(batch[:n]))
+
+	s, err := datablock.SchemaOf[ReadingV2](datablock.Version{Major: 1, Minor: 1})
+	require.NoError(t, err)
+	assert.Equal(t, "Reading", s.Name)
+	assert.Contains(t, s.Canonical(), "Reading{reading:{time:u64@0,", "an embedded struct is a field")
+}
+
+// What is shorter than the struct of the block's schema is refused before it is published.
+func TestAWriterIsHeldToItsSchema(t *testing.T) {
+	b := newBench(t)
+	config := b.config()
+	p, err := datablock.OpenTypedProducer[Reading]("held", datablock.Version{Major: 1}, config)
+	require.NoError(t, err)
+	defer p.Close()
+	_, err = p.Producer.Write([]byte("abc"), 0)
+	assert.ErrorIs(t, err, datablock.ErrInvalid)
+	assert.ErrorContains(t, err, "a message of 3 bytes is shorter than its schema's struct, which has 48")
+	_, err = p.WriteBatch([][]byte{make([]byte, 48), []byte("abc")}, 0)
+	assert.ErrorContains(t, err, "message 1 of the batch has 3 bytes, and its schema's struct 48")
+	slot, err := p.Claim(0)
+	require.NoError(t, err)
+	assert.ErrorContains(t, p.Commit(slot, 47), "a length of 47 is less than the 48 bytes of its schema's struct; the claim stays open")
+	assert.ErrorIs(t, p.Commit(slot, -1), datablock.ErrInvalid)
+	require.NoError(t, p.Commit(slot, 48))
+	assert.Zero(t, slot.ID(), "nothing was published before")
+	_, err = datablock.WithWriteTransaction(p.Producer, 0, func(slot *writeSlot) (int, error) {
+		assert.ErrorContains(t, slot.Commit(3), "a length of 3 is less than the 48 bytes of its schema's struct: nothing is published")
+		return 0, slot.Commit(slotSize) // what is behind the struct is the program's
+	})
+	require.NoError(t, err)
+	_, err = datablock.WithWriteTransaction(p.Producer, 0, func(slot *writeSlot) (int, error) {
+		_ = slot.Commit(3)
+		return 0, nil
+	})
+	assert.ErrorIs(t, err, datablock.ErrInvalid)
+	id, err := p.Send(&Reading{}, 0)
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, id)
+}

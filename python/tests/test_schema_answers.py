@@ -51,7 +51,7 @@ def test_versions_are_versions(version):
 
 
 def test_a_version_that_is_a_number():
-    with pytest.raises(TypeError, match='version is 1: one to three numbers are needed, such as "1.0.0"'):
+    with pytest.raises(TypeError, match=r'version is 1: one to three numbers are needed, such as "1.0.0"'):
         Schema.from_dtype(np.dtype([("a", "f8")]), "T", 1)
 
 

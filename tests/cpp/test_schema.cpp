@@ -56,6 +56,12 @@ struct Sample {
     std::uint64_t time;
     double value;
 };
+struct Longer { /* Sample of a later minor version */
+    std::uint64_t time;
+    double value;
+    std::uint64_t more;
+};
+DATABLOCK_DESCRIBE(Longer, "Sample", 1, 9, 0, time, value, more)
 struct FloatSample {
     std::uint64_t time;
     float value;
@@ -121,6 +127,32 @@ void typed_participants() {
     CHECK(!consumer.try_next());
 }
 
+/* A reader of an older version reads its own fields of each message, one by one and in a batch. */
+void an_older_reader_takes_its_fields() {
+    TypedProducer<Longer> producer("longer", here().slot_count(8));
+    TypedConsumer<Sample> consumer("longer", there().delivery(Delivery::lossless));
+    const Longer sent[] = {{1, 1.5, 77}, {2, 2.5, 77}, {3, 3.5, 77}};
+    CHECK(write_batch(producer, sent, 3, 0) == 3);
+    CHECK(consumer.next(0).value == 1.5);
+    ReadBatch batch(consumer, 4);
+    CHECK(batch.next(0) == 2);
+    std::uint64_t time = 2;
+    for (ReadSlot slot : batch) {
+        CHECK(slot.as<Sample>().time == time && slot.as<Sample>().value == static_cast<double>(time) + 0.5);
+        time++;
+    }
+}
+
+/* What is shorter than the struct of the block's schema is refused before it is published. */
+void a_writer_is_held_to_its_schema() {
+    TypedProducer<Longer> producer("held", here().slot_count(8));
+    const Sample wrong[] = {{1, 1.5}};
+    CHECK_THROWS(error::invalid, (void)producer.write(wrong[0], 0));
+    CHECK_THROWS(error::invalid, (void)write_batch(producer, wrong, 1, 0));
+    CHECK_THROWS(error::invalid, with_write_transaction(producer, 0, [](WriteSlot &slot) { slot.commit(3); }));
+    CHECK(producer.send({1, 1.5, 2}, 0) == 0);
+}
+
 void a_registry_of_schemas() {
     std::string registry = std::string(test_directory()) + "/registry";
     Schema::of<Sample>().enroll(registry);
@@ -171,6 +203,8 @@ int main(int argc, char **argv) {
             {"errors-say-where", errors_say_where},
             {"schema-is-checked-at-attach", schema_is_checked_at_attach},
             {"typed-participants", typed_participants},
+            {"an-older-reader-takes-its-fields", an_older_reader_takes_its_fields},
+            {"a-writer-is-held-to-its-schema", a_writer_is_held_to_its_schema},
             {"a-registry-of-schemas", a_registry_of_schemas},
             {"a-registered-schema-at-open", a_registered_schema_at_open},
             {"the-zone-has-a-schema", the_zone_has_a_schema},
