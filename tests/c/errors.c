@@ -1102,6 +1102,31 @@ static void zone_too_small(void) {
     STATUS(try_producer(config));
 }
 
+/* A producer whose messages have 16 bytes. */
+static datablock_producer of_samples(void) {
+    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }");
+    datablock_config config = config_of(DATABLOCK_RING);
+    config.schema = &has;
+    return open_as(config);
+}
+
+static void commit_shorter_than_schema(void) {
+    datablock_write_slot slot;
+    datablock_producer producer = of_samples();
+    CHECK_OK(datablock_write_begin(producer, 0, &slot));
+    STATUS(datablock_write_commit(producer, &slot, 8));
+}
+
+static void write_shorter_than_schema(void) {
+    datablock_producer producer = of_samples();
+    STATUS(datablock_write(producer, 0, "8 bytes.", 8, NULL));
+}
+
+static void registry_relative(void) {
+    datablock_schema found;
+    STATUS(datablock_schema_lookup("Sample", "schemas", &found));
+}
+
 /* A registry beside the block, with one schema, while it is asked. */
 static datablock_consumer_options with_registry(const char *reference, const datablock_schema *schema) {
     static char registry[300];
@@ -2409,7 +2434,7 @@ static void panic_diagnose(void) {
     X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
     X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
     X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
-    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small) X(registered_differs) X(registered_missing) X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
+    X(reset_all_healthy) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small) X(commit_shorter_than_schema) X(write_shorter_than_schema) X(registry_relative) X(registered_differs) X(registered_missing) X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log) X(participants_missing)              \
     X(participants_name)                                                                                                              \
     X(cleanup_name) X(cleanup_missing)                                                                                                \
     X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \
