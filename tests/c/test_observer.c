@@ -85,7 +85,7 @@ static void observer_needs_only_to_read(void) {
     datablock_producer producer;
     pthread_t thread;
     config.mode = 0644;
-    CHECK_OK(datablock_schema_parse("schema Text 1.0.0 { text: char[100]; }", &text_schema));
+    CHECK_OK(datablock_schema_parse("schema Text 1.0.0 { text: char[4]; }", &text_schema));
     config.schema = &text_schema;
     CHECK(chmod(test_directory(), 0755) == 0);
     CHECK_OK(datablock_producer_open("public", &config, &producer));
