@@ -35,10 +35,10 @@ func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 type Named interface{ DatablockSchemaName() string }
 
 func nameOf(t reflect.Type) string {
-	if named, ok := reflect.New(t).Interface().(Named); ok {
-		return named.DatablockSchemaName()
+	if !reflect.PointerTo(t).Implements(reflect.TypeFor[Named]()) {
+		return t.Name() // without making one, which may be larger than the memory
 	}
-	return t.Name()
+	return reflect.New(t).Interface().(Named).DatablockSchemaName()
 }
 
 func layoutOf(t reflect.Type) (*Layout, error) {

@@ -357,6 +357,10 @@ type byPointer struct{ Price float64 }
 func (*byPointer) DatablockSchemaName() string { return "price" }
 
 func TestAGoTypeNamesItsSchema(t *testing.T) {
+	type huge struct{ Bytes [1 << 40]byte }
+	s, err := FromType(reflect.TypeFor[huge](), "", Version{1, 0, 0})
+	require.NoError(t, err, "no such struct is made to look at its type")
+	assert.Equal(t, "huge", s.Name)
 	for want, of := range map[string]reflect.Type{"trade": reflect.TypeFor[tradeV2](), "price": reflect.TypeFor[byPointer](), "point": reflect.TypeFor[point]()} {
 		s, err := FromType(of, "", Version{1, 0, 0})
 		require.NoError(t, err)
