@@ -33,11 +33,15 @@ func ParseSchema(text string) (*Schema, error) {
 	return s, nil
 }
 
-// SchemaNamed is a type that says what its schema is called, as a program in another language calls it. The method of an embedded struct counts as well.
+// SchemaNamed is a type that says what its schema is called, as a program in another language
+// calls it. The method of an embedded struct counts as well.
 type SchemaNamed = schema.Named
 
-// SchemaOf is the schema of a struct type, as the compiler lays it out, under the name that [SchemaNamed] says, else the type's own. Fields are named by their tag `datablock:"name"`, else in
-// snake_case (docs/schema.md has the rule); `datablock:"name,char"` makes bytes characters, and fields called _ are padding. Errors: ErrInvalid (what means nothing to another process:
+// SchemaOf is the schema of a struct type, as the compiler lays it out, under the name that
+// [SchemaNamed] says, else the type's own. Fields are named by their tag `datablock:"name"`,
+// else in
+// snake_case (docs/schema.md has the rule); `datablock:"name,char"` makes bytes characters, and
+// fields called _ are padding. Errors: ErrInvalid (what means nothing to another process:
 // pointers, strings, slices).
 func SchemaOf[T any](version Version) (*Schema, error) {
 	s, err := schema.FromType(reflect.TypeFor[T](), "", version)

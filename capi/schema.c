@@ -1,4 +1,7 @@
-/* Schemas: looks at what the caller has, and writes the canonical line of a struct that is described. */
+/*
+ * Schemas: looks at what the caller has, and writes the canonical line of a struct that is
+ * described.
+ */
 #define _POSIX_C_SOURCE 200809L
 
 #include "shim.h"

@@ -292,7 +292,8 @@ DATABLOCK_API datablock_status datablock_write_begin(datablock_producer producer
 /*
  * Publishes the first `length` bytes of the claimed slot as message `slot->id`, atomically, and wakes waiting consumers. Never waits.
  * After success the slot belongs to the readers: do not write to it any more.
- * Errors: INVALID (null, length above the capacity, or below the size of the block's schema: the claim stays open; no such claim), FENCED or SUPERSEDED (nothing was published, the claim
+ * Errors: INVALID (null, length above the capacity, or below the size of the block's schema: the
+ * claim stays open; no such claim), FENCED or SUPERSEDED (nothing was published, the claim
  * has ended; after FENCED the next claim gets the same id), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length);
@@ -435,7 +436,8 @@ DATABLOCK_API void datablock_wake(datablock_waker *waker);
 /*
  * Publishes a copy of `length` bytes as the next message: datablock_write_begin, a copy and
  * datablock_write_commit in one hold of the handle. `id` is the message's; it may be NULL. `data`
- * may be NULL for an empty message. Waits, and fails, as these do; also INVALID (fewer bytes than the struct of the block's schema has, more than a
+ * may be NULL for an empty message. Waits, and fails, as these do; also INVALID (fewer bytes than
+ * the struct of the block's schema has, more than a
  * slot has, which is said without waiting). Nothing is published, and no claim is left, unless the
  * status is OK.
  */
@@ -577,14 +579,17 @@ DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *pr
 
 /*
  * The newest schema that a reference ("SensorReading", "SensorReading@2", "SensorReading@2.1" or "@2.1.0") means in a registry, which is a directory. NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in
- * $XDG_DATA_HOME, else in ~/.local/share. Reads files. Errors: INVALID (null, the reference), NOT_FOUND (the detail says which versions there are), SYSTEM (the directory, or a file of that version that was changed).
+ * $XDG_DATA_HOME, else in ~/.local/share. Reads files. Errors: INVALID (null, the reference),
+ * NOT_FOUND (the detail says which versions there are), SYSTEM (the directory, or a file of that
+ * version that was changed).
  * `registry` is an absolute path (INVALID).
  */
 DATABLOCK_API datablock_status datablock_schema_lookup(const char *reference, const char *registry, datablock_schema *out);
 
 /*
  * Adds a schema to a registry, which is made if it is not there. Again the same does nothing. Errors: INVALID (null, no version), SCHEMA (it breaks the version rules of docs/schema.md, or that version is
- * registered as another struct: the detail names a version that is free and right, and the fields), SYSTEM (also: a file of that name and major version was changed).
+ * registered as another struct: the detail names a version that is free and right, and the fields),
+ * SYSTEM (also: a file of that name and major version was changed).
  */
 DATABLOCK_API datablock_status datablock_schema_register(const datablock_schema *schema, const char *registry);
 
@@ -609,8 +614,10 @@ typedef struct datablock_schema_layout {
 } datablock_schema_layout;
 
 /*
- * The schema of a struct that is described. Errors: INVALID (null; a name of other characters than letters, digits and _;
- * a field that overlaps another, or whose size is not that of its type: the detail names schema and field).
+ * The schema of a struct that is described. Errors: INVALID (null; a name of other characters than
+ * letters, digits and _;
+ * a field that overlaps another, or whose size is not that of its type: the detail names schema and
+ * field).
  */
 DATABLOCK_API datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch, const datablock_schema_layout *layout, datablock_schema *out);
 

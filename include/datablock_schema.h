@@ -14,8 +14,10 @@
  *     datablock_schema_describe("Sample", 1, 0, 0, &sample_layout.layout, &schema);
  *     config.schema = &schema;
  *
- * Offsets, sizes, padding and types are the compiler's. For C11; datablock_schema.hpp is for C++. What does not
- * compile: a member of a type that means nothing to another process (a pointer, long double), a FIELD that is an
+ * Offsets, sizes, padding and types are the compiler's. For C11; datablock_schema.hpp is for C++.
+ * What does not
+ * compile: a member of a type that means nothing to another process (a pointer, long double), a
+ * FIELD that is an
  * array, an ARRAY that is none, and a STRUCT that is no struct, or not the struct of its layout.
  */
 #ifndef DATABLOCK_SCHEMA_H
@@ -66,7 +68,10 @@
 enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the classes of types so */
 #define DATABLOCK_SCHEMA_IS_STRUCT(item)                                                                            \
     sizeof(char[__builtin_classify_type(item) == DATABLOCK_SCHEMA_CLASS_OF_STRUCTS ? 1 : -1])
-/* The `fields` of a typed layout are a pointer to its struct, those of another one are what they are called. */
+/*
+ * The `fields` of a typed layout are a pointer to its struct, those of another one are what they
+ * are called.
+ */
 #define DATABLOCK_SCHEMA_IS_OF(item, layout)                                                                        \
     _Generic((layout).fields,                                                                                       \
              const datablock_schema_field *: DATABLOCK_SCHEMA_IS_STRUCT(item),                                      \
@@ -105,8 +110,10 @@ enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the cl
       DATABLOCK_SCHEMA_COUNT(DATABLOCK_SCHEMA_MEMBER(type, member)[0][0])}}
 
 /*
- * A member that is a struct, or an array of structs, with the layout of that struct. One that DATABLOCK_TYPED_LAYOUT
- * has made fits no other struct. Of a datablock_schema_layout the compiler knows no struct: then any struct compiles,
+ * A member that is a struct, or an array of structs, with the layout of that struct. One that
+ * DATABLOCK_TYPED_LAYOUT
+ * has made fits no other struct. Of a datablock_schema_layout the compiler knows no struct: then
+ * any struct compiles,
  * and datablock_schema_describe compares sizes.
  */
 #define DATABLOCK_STRUCT(type, member, layout)                                                                      \
@@ -124,8 +131,10 @@ enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the cl
     {(fields), DATABLOCK_SCHEMA_COUNT(fields) * DATABLOCK_SCHEMA_IS_ARRAY(fields), sizeof(type), _Alignof(type)}
 
 /*
- * Defines the layout of a struct, of 1 to 40 members of it, in the order of their offsets: (FIELD, member),
- * (ARRAY, member), (ARRAY2, member), (ARRAY3, member), (STRUCT, member, layout), (STRUCT_ARRAY, member, layout).
+ * Defines the layout of a struct, of 1 to 40 members of it, in the order of their offsets: (FIELD,
+ * member),
+ * (ARRAY, member), (ARRAY2, member), (ARRAY3, member), (STRUCT, member, layout), (STRUCT_ARRAY,
+ * member, layout).
  * `name` is for DATABLOCK_STRUCT of other structs, &name.layout for datablock_schema_describe.
  */
 #define DATABLOCK_TYPED_LAYOUT(name, ...) /* type, members */                                                       \

@@ -51,10 +51,12 @@ template <typename T> constexpr const char *scalar_name() {
     } else if constexpr (std::is_same_v<T, char>) {
         return "char";
     } else if constexpr (std::is_floating_point_v<T>) {
-        static_assert(sizeof(T) == 4 || sizeof(T) == 8, "a float of another size (long double, __float128, _Float16) has no counterpart in a schema: use float or double");
+        static_assert(sizeof(T) == 4 || sizeof(T) == 8,
+                      "a float of another size (long double, __float128, _Float16) has no counterpart in a schema: use float or double");
         return sizeof(T) == 4 ? "f32" : "f64";
     } else {
-        static_assert(!std::is_integral_v<T> || sizeof(T) <= 8, "an integer of more than 8 bytes (__int128) has no counterpart in a schema: use std::uint64_t[2]");
+        static_assert(!std::is_integral_v<T> || sizeof(T) <= 8,
+                      "an integer of more than 8 bytes (__int128) has no counterpart in a schema: use std::uint64_t[2]");
         static_assert(std::is_integral_v<T>, "a member is neither number, enum, array nor a struct that DATABLOCK_DESCRIBE describes");
         constexpr int power = sizeof(T) == 1 ? 0 : sizeof(T) == 2 ? 1 : sizeof(T) == 4 ? 2 : 3;
         constexpr const char *names[2][4] = {{"u8", "u16", "u32", "u64"}, {"i8", "i16", "i32", "i64"}};
@@ -141,7 +143,10 @@ public:
 
 } // namespace datablock
 
-/* Says what is in a struct; outside of all namespaces. 1 to 40 members, in the order of their offsets; a gap between two of them is padding. */
+/*
+ * Says what is in a struct; outside of all namespaces. 1 to 40 members, in the order of their
+ * offsets; a gap between two of them is padding.
+ */
 #define DATABLOCK_DESCRIBE(type, schema_name, major, minor, ...) /* patch, members */                                                                               \
     template <> struct datablock::Described<type> {                                                                                                                 \
         static_assert(std::is_standard_layout_v<type> && std::is_trivially_copyable_v<type>, "a message is a plain struct");                                        \
@@ -200,33 +205,42 @@ public:
 #define DATABLOCK_HPP_EACH_38(type, member, ...) DATABLOCK_HPP_MEMBER(type, member), DATABLOCK_HPP_EACH_37(type, __VA_ARGS__)
 #define DATABLOCK_HPP_EACH_39(type, member, ...) DATABLOCK_HPP_MEMBER(type, member), DATABLOCK_HPP_EACH_38(type, __VA_ARGS__)
 #define DATABLOCK_HPP_EACH_40(type, member, ...) DATABLOCK_HPP_MEMBER(type, member), DATABLOCK_HPP_EACH_39(type, __VA_ARGS__)
-#define DATABLOCK_HPP_PICK(                                                                                                                                         \
-    m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15, m16, m17, m18, m19, m20,                                                                      \
-    m21, m22, m23, m24, m25, m26, m27, m28, m29, m30, m31, m32, m33, m34, m35, m36, m37, m38, m39, m40,                                                             \
-    m41, m42, m43, m44, m45, m46, m47, m48, m49, m50, m51, m52, m53, m54, m55, m56, m57, m58, m59, m60,                                                             \
-    m61, m62, m63, m64, m65, m66, m67, m68, m69, m70, m71, m72, m73, m74, m75, m76, m77, m78, m79, m80,                                                             \
-    m81, m82, m83, m84, m85, m86, m87, m88, m89, m90, m91, m92, m93, m94, m95, m96, m97, m98, m99, m100,                                                            \
-    m101, each, ...)                                                                                                                                                \
+#define DATABLOCK_HPP_PICK(                                                                                         \
+    m1, m2, m3, m4, m5, m6, m7, m8, m9, m10, m11, m12, m13, m14, m15, m16, m17, m18,                                \
+    m19, m20, m21, m22, m23, m24, m25, m26, m27, m28, m29, m30, m31, m32, m33, m34, m35, m36,                       \
+    m37, m38, m39, m40, m41, m42, m43, m44, m45, m46, m47, m48, m49, m50, m51, m52, m53, m54,                       \
+    m55, m56, m57, m58, m59, m60, m61, m62, m63, m64, m65, m66, m67, m68, m69, m70, m71, m72,                       \
+    m73, m74, m75, m76, m77, m78, m79, m80, m81, m82, m83, m84, m85, m86, m87, m88, m89, m90,                       \
+    m91, m92, m93, m94, m95, m96, m97, m98, m99, m100, m101, each, ...)                                             \
     each
-#define DATABLOCK_HPP_EACH(...)                                                                                                                                     \
-    DATABLOCK_HPP_PICK(__VA_ARGS__,                                                                                                                                 \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                         \
-    DATABLOCK_HPP_EACH_40, DATABLOCK_HPP_EACH_39, DATABLOCK_HPP_EACH_38, DATABLOCK_HPP_EACH_37, DATABLOCK_HPP_EACH_36, DATABLOCK_HPP_EACH_35,                       \
-    DATABLOCK_HPP_EACH_34, DATABLOCK_HPP_EACH_33, DATABLOCK_HPP_EACH_32, DATABLOCK_HPP_EACH_31, DATABLOCK_HPP_EACH_30, DATABLOCK_HPP_EACH_29,                       \
-    DATABLOCK_HPP_EACH_28, DATABLOCK_HPP_EACH_27, DATABLOCK_HPP_EACH_26, DATABLOCK_HPP_EACH_25, DATABLOCK_HPP_EACH_24, DATABLOCK_HPP_EACH_23,                       \
-    DATABLOCK_HPP_EACH_22, DATABLOCK_HPP_EACH_21, DATABLOCK_HPP_EACH_20, DATABLOCK_HPP_EACH_19, DATABLOCK_HPP_EACH_18, DATABLOCK_HPP_EACH_17,                       \
-    DATABLOCK_HPP_EACH_16, DATABLOCK_HPP_EACH_15, DATABLOCK_HPP_EACH_14, DATABLOCK_HPP_EACH_13, DATABLOCK_HPP_EACH_12, DATABLOCK_HPP_EACH_11,                       \
-    DATABLOCK_HPP_EACH_10, DATABLOCK_HPP_EACH_9, DATABLOCK_HPP_EACH_8, DATABLOCK_HPP_EACH_7, DATABLOCK_HPP_EACH_6, DATABLOCK_HPP_EACH_5,                            \
-    DATABLOCK_HPP_EACH_4, DATABLOCK_HPP_EACH_3, DATABLOCK_HPP_EACH_2, DATABLOCK_HPP_EACH_1, DATABLOCK_HPP_NONE, none)
+#define DATABLOCK_HPP_EACH(...)                                                                                     \
+    DATABLOCK_HPP_PICK(__VA_ARGS__,                                                                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE, DATABLOCK_HPP_NONE,                                 \
+    DATABLOCK_HPP_EACH_40, DATABLOCK_HPP_EACH_39, DATABLOCK_HPP_EACH_38, DATABLOCK_HPP_EACH_37,                     \
+    DATABLOCK_HPP_EACH_36, DATABLOCK_HPP_EACH_35, DATABLOCK_HPP_EACH_34, DATABLOCK_HPP_EACH_33,                     \
+    DATABLOCK_HPP_EACH_32, DATABLOCK_HPP_EACH_31, DATABLOCK_HPP_EACH_30, DATABLOCK_HPP_EACH_29,                     \
+    DATABLOCK_HPP_EACH_28, DATABLOCK_HPP_EACH_27, DATABLOCK_HPP_EACH_26, DATABLOCK_HPP_EACH_25,                     \
+    DATABLOCK_HPP_EACH_24, DATABLOCK_HPP_EACH_23, DATABLOCK_HPP_EACH_22, DATABLOCK_HPP_EACH_21,                     \
+    DATABLOCK_HPP_EACH_20, DATABLOCK_HPP_EACH_19, DATABLOCK_HPP_EACH_18, DATABLOCK_HPP_EACH_17,                     \
+    DATABLOCK_HPP_EACH_16, DATABLOCK_HPP_EACH_15, DATABLOCK_HPP_EACH_14, DATABLOCK_HPP_EACH_13,                     \
+    DATABLOCK_HPP_EACH_12, DATABLOCK_HPP_EACH_11, DATABLOCK_HPP_EACH_10, DATABLOCK_HPP_EACH_9,                      \
+    DATABLOCK_HPP_EACH_8, DATABLOCK_HPP_EACH_7, DATABLOCK_HPP_EACH_6, DATABLOCK_HPP_EACH_5,                         \
+    DATABLOCK_HPP_EACH_4, DATABLOCK_HPP_EACH_3, DATABLOCK_HPP_EACH_2, DATABLOCK_HPP_EACH_1,                         \
+    DATABLOCK_HPP_NONE, none)
 
 #endif /* DATABLOCK_HAS_HPP */
 #endif /* DATABLOCK_SCHEMA_HPP */

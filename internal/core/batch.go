@@ -107,7 +107,8 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 	return err
 }
 
-// Write claims, copies and commits. It waits as Claim does. Errors: as Claim and Commit, and Invalid when the message exceeds the slot, or is shorter than the schema's struct.
+// Write claims, copies and commits. It waits as Claim does. Errors: as Claim and Commit, and
+// Invalid when the message exceeds the slot, or is shorter than the schema's struct.
 func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
 	if uint64(len(data)) > p.slotSize {
 		return 0, fail(Invalid, "block %q: a message of %d bytes exceeds the slot's %d bytes", p.name(), len(data), p.slotSize)
@@ -124,7 +125,9 @@ func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err err
 }
 
 // WriteBatch writes several messages, in order, and reports how many were published: all, or those before the one that the error speaks of. The timeout is for the whole call. Each message
-// is published by itself: readers see it at once, and a death in between loses only what was not. One that exceeds the slot, or is shorter than the schema's struct, is Invalid, and then nothing is written.
+// is published by itself: readers see it at once, and a death in between loses only what was
+// not. One that exceeds the slot, or is shorter than the schema's struct, is Invalid, and then
+// nothing is written.
 func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
 	for i, m := range messages {
 		if uint64(len(m)) > p.slotSize {

@@ -34,7 +34,9 @@ func (s *WriteTransactionSlot) ID() uint64 { return s.slot.ID() }
 // Index is the slot's number in the block.
 func (s *WriteTransactionSlot) Index() uint32 { return s.slot.Index() }
 
-// Commit sets the message's length; the last call counts. It publishes nothing yet. Errors: Invalid (above the capacity, below the size of the schema's struct: unless another call corrects it, the
+// Commit sets the message's length; the last call counts. It publishes nothing yet. Errors:
+// Invalid (above the capacity, below the size of the schema's struct: unless another call
+// corrects it, the
 // transaction fails with this error; the transaction has ended).
 func (s *WriteTransactionSlot) Commit(length int) error {
 	if !s.open {

@@ -204,7 +204,8 @@ func (m *Mismatch) Error() string {
 	return text
 }
 
-// OtherSchema says what keeps two schemas from being one: what differs, and the major version where that is another one.
+// OtherSchema says what keeps two schemas from being one: what differs, and the major version
+// where that is another one.
 func OtherSchema(producer, consumer *Schema) *Mismatch {
 	m := &Mismatch{Producer: producer, Consumer: consumer, Differences: Diff(producer, consumer)}
 	if producer.Name == consumer.Name && producer.Version.Major != consumer.Version.Major {
@@ -213,7 +214,8 @@ func OtherSchema(producer, consumer *Schema) *Mismatch {
 	return m
 }
 
-// majors says why two major versions do not go together. A schema without a version is mostly one whose program forgot to give it.
+// majors says why two major versions do not go together. A schema without a version is mostly
+// one whose program forgot to give it.
 func majors(producer, consumer Version) string {
 	for _, side := range []struct {
 		name       string

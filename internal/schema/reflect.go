@@ -11,9 +11,11 @@ import (
 // FromType is the schema of a Go struct, as its compiler lays it out.
 //
 // A field's name is that of its tag, `datablock:"name"`, else its Go name in snake_case. `datablock:"name,char"` makes an array of bytes an array of char. Fields called _ are padding.
-// What means the same to another process of this machine: integers, floats, bool, arrays and structs of these. Of int, uint and uintptr the size is that of this machine, as of C's long.
+// What means the same to another process of this machine: integers, floats, bool, arrays and
+// structs of these. Of int, uint and uintptr the size is that of this machine, as of C's long.
 //
-// Without a name the schema has that of the type: what its method DatablockSchemaName returns, else its own.
+// Without a name the schema has that of the type: what its method DatablockSchemaName returns,
+// else its own.
 func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%v is no struct: a schema describes one", t)
@@ -104,8 +106,10 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 	return out, err
 }
 
-// snakeCase turns TimestampNs into timestamp_ns, HTTPPort into http_port, and URLs into urls. A capital begins a word behind a small letter; behind another capital or a digit it does where
-// two small letters follow it. So what stands behind letters of an abbreviation stays with them: IPv4 is ipv4, ID3D is id3d, X2Y is x2y.
+// snakeCase turns TimestampNs into timestamp_ns, HTTPPort into http_port, and URLs into urls. A
+// capital begins a word behind a small letter; behind another capital or a digit it does where
+// two small letters follow it. So what stands behind letters of an abbreviation stays with them:
+// IPv4 is ipv4, ID3D is id3d, X2Y is x2y.
 func snakeCase(name string) string {
 	var b strings.Builder
 	runes := []rune(name)

@@ -45,7 +45,8 @@ type Directory string
 
 const directoryVariable = "DATABLOCK_SCHEMAS"
 
-// NamedDirectory reports whether the environment says where the default directory is: then it ought to be there.
+// NamedDirectory reports whether the environment says where the default directory is: then it
+// ought to be there.
 func NamedDirectory() bool { return os.Getenv(directoryVariable) != "" }
 
 // DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share.
@@ -64,7 +65,8 @@ func DefaultDirectory() (Directory, error) {
 	return Directory(filepath.Join(data, "datablock", "schemas")), nil
 }
 
-// List reads every file. The error names each that is damaged; the others are listed all the same. Also: ErrNoDirectory.
+// List reads every file. The error names each that is damaged; the others are listed all the
+// same. Also: ErrNoDirectory.
 func (d Directory) List() ([]*Schema, error) {
 	files, err := d.files("")
 	if err != nil {
@@ -92,7 +94,8 @@ type registration struct {
 
 func (r registration) file() string { return fmt.Sprintf("%s@%s%s", r.name, r.version, suffix) }
 
-// files are those of one name, or of all, by name and version. A file that is not called as this package calls one is not of the registry. Errors: ErrNoDirectory.
+// files are those of one name, or of all, by name and version. A file that is not called as this
+// package calls one is not of the registry. Errors: ErrNoDirectory.
 func (d Directory) files(of string) ([]registration, error) {
 	entries, err := platform.ReadDirectory(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -119,7 +122,8 @@ func (d Directory) path(s *Schema) string {
 	return filepath.Join(string(d), fmt.Sprintf("%s@%s%s", s.Name, s.Version, suffix))
 }
 
-// A registered file begins with the hash of its schema, so that one that was changed later is noticed.
+// A registered file begins with the hash of its schema, so that one that was changed later is
+// noticed.
 const hashMark = "// BLAKE2b-256 "
 
 func contents(s *Schema) []byte { return fmt.Appendf(nil, "%s%x\n%s", hashMark, s.Hash(), s.Text()) }
@@ -241,7 +245,8 @@ func (d Directory) Register(s *Schema) error {
 	return nil
 }
 
-// addHash gives a file that was written by hand its hash. Where the user may not write it stays as it is, which every reader accepts. A crash in between leaves a whole file under the other
+// addHash gives a file that was written by hand its hash. Where the user may not write it stays
+// as it is, which every reader accepts. A crash in between leaves a whole file under the other
 // name, which the next registration moves.
 func (d Directory) addHash(s *Schema) {
 	text, err := platform.ReadFile(d.path(s), maxFile)
@@ -254,7 +259,9 @@ func (d Directory) addHash(s *Schema) {
 	}
 }
 
-// fits reports whether the schema is there already, and what it breaks of what is there. A damaged file is an error where the rules would need to know what was in it: in the same major version.
+// fits reports whether the schema is there already, and what it breaks of what is there. A
+// damaged file is an error where the rules would need to know what was in it: in the same major
+// version.
 func (d Directory) fits(s *Schema) (there bool, err error) {
 	files, err := d.files(s.Name)
 	if err != nil {

@@ -47,7 +47,8 @@ func CheckSuccessor(old, next *Schema) error {
 	return collision(old, next, []*Schema{old, next})
 }
 
-// collision is CheckSuccessor of two of one name, in their order. `all` are those whose versions are taken.
+// collision is CheckSuccessor of two of one name, in their order. `all` are those whose versions
+// are taken.
 func collision(old, next *Schema, all []*Schema) error {
 	why := conflict(old, next)
 	if why == "" {
@@ -70,7 +71,8 @@ func conflict(old, next *Schema) string {
 	return ""
 }
 
-// advice says which version of the schema goes together with all that are there: a minor one if there is such, else the next major one.
+// advice says which version of the schema goes together with all that are there: a minor one if
+// there is such, else the next major one.
 func advice(all []*Schema, s *Schema) string {
 	minor, major := uint64(s.Version.Minor), uint64(s.Version.Major)
 	for _, other := range all {
@@ -89,7 +91,8 @@ func advice(all []*Schema, s *Schema) string {
 	return fmt.Sprintf("it needs version %s", Version{Major: uint32(major) + 1})
 }
 
-// goesWith reports whether the schema, whose version is above all of its major version, may follow them.
+// goesWith reports whether the schema, whose version is above all of its major version, may
+// follow them.
 func goesWith(all []*Schema, s *Schema) bool {
 	for _, other := range all {
 		if other.Version != s.Version && conflict(other, s) != "" {

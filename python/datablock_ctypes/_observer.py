@@ -41,7 +41,9 @@ class Observation:
         self._schema = schema
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
-        """The message as a NumPy array of one dimension, read-only. A dtype with the first fields of the block's struct gives one record for each struct."""
+        """The message as a NumPy array of one dimension, read-only. A dtype with the first fields
+        of the block's struct gives one record for each struct.
+        """
         numpy = the_numpy()
         kind = numpy.dtype(dtype)
         if kind.hasobject:

@@ -323,7 +323,9 @@ class Participant(Bound):
 def message_over(
     participant: Any, view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
 ) -> NDArray[Any]:
-    """`array_over` of a message. With a dtype that has the first fields of the block's struct, and not all, one record for each struct."""
+    """`array_over` of a message. With a dtype that has the first fields of the block's struct, and
+    not all, one record for each struct.
+    """
     if type(dtype) is not str:
         kind = _items(dtype)[0]
         schema: Schema | None = participant._schema_if_any() if kind.names is not None else None

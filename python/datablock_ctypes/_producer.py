@@ -190,7 +190,10 @@ class Producer(Participant):
     def send(self, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
         """Publish a copy of ``data``, any C-contiguous bytes-like object or NumPy array up to ``slot_size`` bytes, and return the message's id.
 
-        Waits and raises as `write`; `Invalid` when ``data`` is too long, or cannot be what the block's schema says: shorter than its struct, or an array with other fields; TypeError when there are Python objects in it. An interrupt that comes when the message
+        Waits and raises as `write`; `Invalid` when ``data`` is too long, or cannot be what
+        the block's schema says: shorter than its struct, or an array with other fields;
+        TypeError when there are Python objects in it. An interrupt that comes when the
+        message
         is published already has the attribute ``sent``, 1.
         """
         if timeout is not None:
@@ -237,7 +240,9 @@ class Producer(Participant):
         ``messages``: a NumPy array, one message for each index of its first axis, or an iterable of bytes-like objects. The timeout is for the whole call. Each message is published
         by itself: consumers see it at once.
 
-        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, or cannot be what the block's schema says (see `send`), TypeError when there are Python objects in one: then none is published. Whatever else stops it,
+        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, or
+        cannot be what the block's schema says (see `send`), TypeError when there are Python
+        objects in one: then none is published. Whatever else stops it,
         also Ctrl-C, ``sent`` of the exception says how many were published; an exception without it came before the first.
         """
         if timeout is not None:
@@ -462,7 +467,8 @@ class WriteSlot(Bound):
         """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
 
         Published when the ``with`` block ends well. Raises `Invalid` when the length exceeds the capacity; so does the end of the block, which then publishes nothing,
-        unless another call has corrected it. As does one that is less than the struct of the block's schema.
+        unless another call has corrected it. As does one that is less than the struct of
+        the block's schema.
         """
         if self._state != OPEN:
             self._refuse()

@@ -121,7 +121,9 @@ class Schema:
 
     @classmethod
     def from_dtype(cls, kind: DTypeLike, name: str, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a structured NumPy dtype. One with ``align=True`` has the offsets and the alignment of C; another one is packed, and is another schema. ``S16`` is ``char[16]``."""
+        """The schema of a structured NumPy dtype. One with ``align=True`` has the offsets and the
+        alignment of C; another one is packed, and is another schema. ``S16`` is ``char[16]``.
+        """
         return _described(name, version, lambda: _of_dtype(the_numpy().dtype(kind)))
 
     @classmethod
@@ -334,7 +336,9 @@ def _ctype(name: str, field: Field) -> Any:
 
 
 def _described(name: Any, version: Version, layout: Callable[[], Layout]) -> Schema:
-    """The schema of a struct that was described. No text is made of it: what is wrong is said of its fields."""
+    """The schema of a struct that was described. No text is made of it: what is wrong is said of
+    its fields.
+    """
     numbers, checked = _version(version), _checked_name(name)
     keep: list[Any] = []
     return Schema._from("datablock_schema_describe", checked.encode(), *numbers, _for_c(layout(), keep))
@@ -489,7 +493,8 @@ def _of_annotation(of: Any, name: str) -> Item:
 def record_step(schema: Schema | None, kind: dtype[Any]) -> int:
     """Bytes from one record of messages to the next, where a dtype has the first fields of the block's struct, and not all; else 0.
 
-    A reader that knows an older version of the struct has such a dtype: the records are as large as the block says.
+    A reader that knows an older version of the struct has such a dtype: the records are as
+    large as the block says.
     """
     if schema is None or kind.names is None or kind.itemsize >= schema.size:
         return 0
@@ -517,7 +522,9 @@ def records_over(schema: Schema, view: Any, start: int, size: int, kind: dtype[A
 
 
 def check_written(schema: Schema, what: str, data: Any, records: int) -> None:
-    """Refuse an array with fields that are not the schema's: its bytes would mean something else to every reader. ``records``: how many are in one message."""
+    """Refuse an array with fields that are not the schema's: its bytes would mean something else
+    to every reader. ``records``: how many are in one message.
+    """
     kind: Any = getattr(data, "dtype", None)
     if getattr(kind, "names", None) is None:
         return

@@ -1,4 +1,6 @@
-"""Schemas where a wrong answer would be silent: what is described, what is written, and how much of it an older reader takes."""
+"""Schemas where a wrong answer would be silent: what is described, what is written, and how much
+of it an older reader takes.
+"""
 
 import ctypes
 import re
@@ -130,7 +132,9 @@ def test_a_dtype_on_a_block_without_schema(directory):
 
 
 def test_a_writer_is_held_to_its_schema(directory):
-    """What cannot be a message of the block is refused before it is published: a length, or an array with other fields."""
+    """What cannot be a message of the block is refused before it is published: a length, or an
+    array with other fields.
+    """
     schema = Schema.parse(RECORD)
     with Producer("held", schema=schema, slot_size=64, slot_count=16) as p:
         refused = (
@@ -188,7 +192,9 @@ def test_a_packed_dtype_says_what_it_lacks():
 
 
 def test_the_registry(tmp_path):
-    """A damaged or changed file spoils itself alone, advice names a free version, and a directory is an absolute path."""
+    """A damaged or changed file spoils itself alone, advice names a free version, and a directory
+    is an absolute path.
+    """
     for text in ("schema S 1.0.0 { a: u32; b: f64; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"):
         Schema.parse(text).register(tmp_path)
     with pytest.raises(SchemaMismatch, match=r"it needs version 3\.0\.0"):

@@ -126,7 +126,10 @@ static void errors_say_where(void) {
     CHECK(schema.canonical == NULL);
 }
 
-/* No text of the caller's gets into the schema: names, types and sizes are looked at first, and the refusal says which. */
+/*
+ * No text of the caller's gets into the schema: names, types and sizes are looked at first, and
+ * the refusal says which.
+ */
 static void described_structs_cannot_inject(void) {
     datablock_schema_field inner[] = {{"x", "u8", NULL, 0, 1, {0}}};
     datablock_schema_layout in = {inner, 1, 1, 1};
@@ -159,7 +162,9 @@ static void described_structs_cannot_inject(void) {
     CHECK(schema.canonical == NULL);
 }
 
-/* What is wrong is said of schema and field: the caller has written no text, and it has no lines. */
+/*
+ * What is wrong is said of schema and field: the caller has written no text, and it has no lines.
+ */
 static void refusals_name_the_field(void) {
     static datablock_schema_field many[4096];
     datablock_schema schema = {0};
@@ -201,7 +206,10 @@ static void typed_layouts(void) {
     datablock_schema_free(&plain);
 }
 
-/* A length that can be that of no message is refused by every function that writes, and nothing is published. */
+/*
+ * A length that can be that of no message is refused by every function that writes, and nothing is
+ * published.
+ */
 static void a_writer_is_held_to_its_schema(void) {
     for (uint32_t flags = 0; flags <= DATABLOCK_FLAG_TIMESTAMP; flags += DATABLOCK_FLAG_TIMESTAMP) {
         datablock_config config = ring_config(4);

@@ -1,5 +1,6 @@
 /*
- * What datablock_schema.h refuses, one case for each number, and the program without a fault for none. Each case is
+ * What datablock_schema.h refuses, one case for each number, and the program without a fault for
+ * none. Each case is
  * a wrong answer if it compiles: addresses, or the bytes of another struct, would travel as data.
  */
 #include "datablock_schema.h"

@@ -48,7 +48,9 @@ def same(of, c, cpp=None, go=None, ctypes=None, numpy=None, dataclass=None):
 def number(of, bits, sign):
     u = "" if sign == "i" else "u"
     name = f"{u}int{bits}"
-    return same(of, f"{name}_t", f"std::{name}_t", name, f"c_{name}", f"{'<' if bits > 8 else ''}{sign}{bits // 8}", f'"{of}"')
+    return same(
+        of, f"{name}_t", f"std::{name}_t", name, f"c_{name}", f"{'<' if bits > 8 else ''}{sign}{bits // 8}", f'"{of}"'
+    )
 
 
 # A row: the type of the schema, and what it is called in each language; None: the language has no such type.
@@ -68,18 +70,76 @@ ROWS = [
     same("u32", "enum colour", "Colour"),
     same("u8", "uint8_t", "std::byte", "byte", "c_ubyte", "B", "numpy.uint8"),
     same("i32", "wchar_t", "wchar_t", None, Refused("c_wchar", NO_PYTHON), Refused("U1", NO_NUMPY), None),
-    same("i32", "_Atomic int", Refused("std::atomic<int>", NO_CPP), Refused("atomic.Int32", "is not to be copied"), None, None, None),
+    same(
+        "i32",
+        "_Atomic int",
+        Refused("std::atomic<int>", NO_CPP),
+        Refused("atomic.Int32", "is not to be copied"),
+        None,
+        None,
+        None,
+    ),
     same("char[16]", "char[16]", None, '[16]byte `datablock:"a,char"`', "c_char * 16", "S16", '"char[16]"'),
     same("u8[8]", "uint8_t[8]", "std::array<std::uint8_t, 8>", "[8]byte", "c_uint8 * 8", "u1, 8", '"u8[8]"'),
     same("f64[2][3]", "double[2][3]", None, "[2][3]float64", "(c_double * 3) * 2", "f8, (2, 3)", '"f64[2][3]"'),
     same("{ x: f32; y: f32; }", "struct point", "Point", "Point", "Point", "POINT", "Point"),
-    same(None, Refused("int *", NO_C), Refused("int *", NO_CPP), Refused("*int32", ADDRESS), Refused("c_void_p", NO_PYTHON), Refused("O", NO_NUMPY), Refused("object", NO_DATACLASS)),
-    same(None, Refused("char *", NO_C), Refused("std::string", NO_CPP), Refused("string", ADDRESS), Refused("c_char_p", NO_PYTHON), Refused("U16", NO_NUMPY), Refused("str", NO_DATACLASS)),
-    same(None, Refused("__int128", NO_C), Refused("__int128", "an integer of more than 8 bytes"), None, None, None, None),
-    same(None, Refused("long double", NO_C), Refused("long double", "a float of another size"), None, Refused("c_longdouble", NO_PYTHON), Refused("g", NO_NUMPY), None),
-    same(None, Refused("float _Complex", NO_C), Refused("std::complex<float>", NO_CPP), Refused("complex64", "use an array of two floats"), None, Refused("c8", NO_NUMPY), Refused("complex", NO_DATACLASS)),
-    same(None, Refused("union either", NO_C), Refused("Either", NO_CPP), None, Refused("Either", NO_PYTHON), None, None),
-    same(None, Refused("unsigned : 3", "bit-field"), Refused("unsigned : 3", "bit-field"), None, Refused("c_uint32, 3", "is a bit field"), None, None),
+    same(
+        None,
+        Refused("int *", NO_C),
+        Refused("int *", NO_CPP),
+        Refused("*int32", ADDRESS),
+        Refused("c_void_p", NO_PYTHON),
+        Refused("O", NO_NUMPY),
+        Refused("object", NO_DATACLASS),
+    ),
+    same(
+        None,
+        Refused("char *", NO_C),
+        Refused("std::string", NO_CPP),
+        Refused("string", ADDRESS),
+        Refused("c_char_p", NO_PYTHON),
+        Refused("U16", NO_NUMPY),
+        Refused("str", NO_DATACLASS),
+    ),
+    same(
+        None,
+        Refused("__int128", NO_C),
+        Refused("__int128", "an integer of more than 8 bytes"),
+        None,
+        None,
+        None,
+        None,
+    ),
+    same(
+        None,
+        Refused("long double", NO_C),
+        Refused("long double", "a float of another size"),
+        None,
+        Refused("c_longdouble", NO_PYTHON),
+        Refused("g", NO_NUMPY),
+        None,
+    ),
+    same(
+        None,
+        Refused("float _Complex", NO_C),
+        Refused("std::complex<float>", NO_CPP),
+        Refused("complex64", "use an array of two floats"),
+        None,
+        Refused("c8", NO_NUMPY),
+        Refused("complex", NO_DATACLASS),
+    ),
+    same(
+        None, Refused("union either", NO_C), Refused("Either", NO_CPP), None, Refused("Either", NO_PYTHON), None, None
+    ),
+    same(
+        None,
+        Refused("unsigned : 3", "bit-field"),
+        Refused("unsigned : 3", "bit-field"),
+        None,
+        Refused("c_uint32, 3", "is a bit field"),
+        None,
+        None,
+    ),
 ]
 
 
@@ -125,8 +185,14 @@ def member(native):
 
 def c_source(number, native):
     dims = native.count("[")
-    kind = "STRUCT, a, point_layout" if native == "struct point" else f"{('FIELD', 'ARRAY', 'ARRAY2', 'ARRAY3')[dims]}, a"
-    return f"struct T{number} {{ {member(native)} }};\nDATABLOCK_TYPED_LAYOUT(t{number}, struct T{number}, ({kind}));\n"
+    kind = (
+        "STRUCT, a, point_layout"
+        if native == "struct point"
+        else f"{('FIELD', 'ARRAY', 'ARRAY2', 'ARRAY3')[dims]}, a"
+    )
+    return (
+        f"struct T{number} {{ {member(native)} }};\nDATABLOCK_TYPED_LAYOUT(t{number}, struct T{number}, ({kind}));\n"
+    )
 
 
 def cpp_source(number, native):
@@ -148,10 +214,36 @@ def compiled(language, cells, build, directory):
 
     good = [at for at in cells if not isinstance(cells[at], Refused)]
     file, program = directory / f"types.{suffix}", directory / f"types.{suffix}.program"
-    shows = [f"    show(&t{at}.layout);\n" if language == "c" else f'    std::puts(std::string(datablock::Schema::of<T{at}>().canonical()).c_str());\n' for at in good]
+    shows = [
+        f"    show(&t{at}.layout);\n"
+        if language == "c"
+        else f"    std::puts(std::string(datablock::Schema::of<T{at}>().canonical()).c_str());\n"
+        for at in good
+    ]
     file.write_text(head + "".join(source(at, cells[at]) for at in good) + f"int main(void) {{\n{''.join(shows)}}}\n")
-    subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", include, file, "-o", program, f"-L{build}", "-ldatablock", f"-Wl,-rpath,{build}"], check=True)
-    said = dict(zip(good, subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines(), strict=True))
+    subprocess.run(
+        [
+            *compiler,
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            include,
+            file,
+            "-o",
+            program,
+            f"-L{build}",
+            "-ldatablock",
+            f"-Wl,-rpath,{build}",
+        ],
+        check=True,
+    )
+    said = dict(
+        zip(
+            good,
+            subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines(),
+            strict=True,
+        )
+    )
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         bad = [at for at in cells if at not in said]
         return said | dict(zip(bad, pool.map(refused, bad), strict=True))
@@ -161,7 +253,9 @@ def compiled(language, cells, build, directory):
 
 
 def go(cells, directory):
-    types = "".join(f"\tfunc() {{\n\t\ttype T struct{{ A {native} }}\n\t\tshow[T]({at})\n\t}}()\n" for at, native in cells.items())
+    types = "".join(
+        f"\tfunc() {{\n\t\ttype T struct{{ A {native} }}\n\t\tshow[T]({at})\n\t}}()\n" for at, native in cells.items()
+    )
     file = directory / "types.go"
     file.write_text(
         'package main\n\nimport (\n\t"fmt"\n\t"sync/atomic"\n\n\t"datablock"\n)\n\ntype Point struct{ X, Y float32 }\n\n'
@@ -191,11 +285,25 @@ def python(cells):
 
     ways = {
         "ctypes": lambda native: Schema.from_ctypes(
-            type("T", (ctypes.Structure,), {"_fields_": (("a", *eval(f"({native},)", {**vars(ctypes), "Point": Point, "Either": Either})),)})
+            type(
+                "T",
+                (ctypes.Structure,),
+                {"_fields_": (("a", *eval(f"({native},)", {**vars(ctypes), "Point": Point, "Either": Either})),)},
+            )
         ),
         "numpy": lambda native: Schema.from_dtype(numpy.dtype([("a", *as_dtype(native))], align=True), "T"),
         "dataclass": lambda native: Schema.from_dataclass(
-            make_dataclass("T", [("a", eval(native, {"numpy": numpy, "Point": make_dataclass("Point", [("x", "f32"), ("y", "f32")])}))])
+            make_dataclass(
+                "T",
+                [
+                    (
+                        "a",
+                        eval(
+                            native, {"numpy": numpy, "Point": make_dataclass("Point", [("x", "f32"), ("y", "f32")])}
+                        ),
+                    )
+                ],
+            )
         ),
     }
 
@@ -219,7 +327,9 @@ def table(failures):
     for at, (of, natives) in enumerate(ROWS):
         cells = []
         for language, native in natives.items():
-            shown = "" if native is None else f"`{native.replace('|', '')}`" if "`" not in native else f"`` {native} ``"
+            shown = (
+                "" if native is None else f"`{native.replace('|', '')}`" if "`" not in native else f"`` {native} ``"
+            )
             cells.append(f"{shown}: refused" if isinstance(native, Refused) and of else shown)
             if (language, at) in failures:
                 cells[-1] += " **wrong**"
@@ -239,8 +349,15 @@ def main():
     os.environ["DATABLOCK_LIBRARY"] = str(build / "libdatablock.so")
     from datablock_ctypes import Schema
 
-    cells = {language: {at: natives[language] for at, (_, natives) in enumerate(ROWS) if natives[language] is not None} for language in LANGUAGES}
-    said = {"c": compiled("c", cells["c"], build, directory), "cpp": compiled("cpp", cells["cpp"], build, directory), "go": go(cells["go"], directory)}
+    cells = {
+        language: {at: natives[language] for at, (_, natives) in enumerate(ROWS) if natives[language] is not None}
+        for language in LANGUAGES
+    }
+    said = {
+        "c": compiled("c", cells["c"], build, directory),
+        "cpp": compiled("cpp", cells["cpp"], build, directory),
+        "go": go(cells["go"], directory),
+    }
     said.update(python(cells))
     wanted = {of: Schema.parse(text).canonical for of, text in texts().items()}
     bad, failures = [], set()
