@@ -225,7 +225,7 @@ func Exchange(a, b string) error {
 // the permissions of the directory, at its sticky bit, at the owners of both and at this program's capabilities.
 func MayRemove(path string) error {
 	if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOTDIR) {
-		return &fs.PathError{Op: "unlink", Path: path, Err: err}
+		return &fs.PathError{Op: "unlink", Path: path, Err: deniedName(path, path, err)}
 	}
 	return nil
 }
