@@ -45,6 +45,10 @@ func OpenConsumer(name string, options ConsumerOptions) (*Consumer, error) {
 // Name is the block's name.
 func (c *Consumer) Name() string { return c.core.Name() }
 
+// Resumed reports whether this durable consumer goes on at the place that was kept under its name. If not, it has begun as a new consumer does: it is the first of that name, or its place has expired
+// ([Config].Retention) or was removed, or the block was made anew. Then it may have missed messages of which Missed does not tell.
+func (c *Consumer) Resumed() bool { return c.core.Resumed() }
+
 // Next is the next message, held until Release. Up to MaxPins may be held at once. It waits, at most for the timeout, until there is one.
 // Errors: ErrInvalid (timeout), ErrTimeout, ErrNoProducer (the time ran out, and nobody writes the block; a producer that is started again goes on), ErrClosed (the
 // stream has ended and everything was read; after Interrupt or Close), ErrSuperseded (attach again), ErrOverrun (LOSSLESS only: this consumer was evicted, attach

@@ -124,6 +124,14 @@ func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_
 	return handOver(s, err, out, detail)
 }
 
+//export dbgo_consumer_resumed
+func dbgo_consumer_resumed(index C.uint32_t, resumed *C.bool, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	*resumed = C.bool(at(index).consumer.Resumed())
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_consumer_ready
 func dbgo_consumer_ready(index C.uint32_t, ready *C.bool, detail *C.char) (result C.int) {
 	arm()

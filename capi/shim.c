@@ -464,6 +464,27 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
     return opened(status, handle, state, name, &out->handle);
 }
 
+datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *resumed) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
+    }
+    if (resumed == NULL) {
+        return dbshim_null_argument(__func__, "resumed");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    bool kept = false;
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_consumer_resumed(dbshim_index(consumer.handle), &kept, thread->detail));
+    status = dbshim_end(consumer.handle, status, false);
+    if (status == DATABLOCK_OK) {
+        *resumed = kept;
+    }
+    return status;
+}
+
 datablock_status datablock_consumer_close(datablock_consumer consumer) {
     return close_handle(consumer.handle, DATABLOCK_INLINE_CONSUMER, dbgo_consumer_close);
 }

@@ -231,7 +231,7 @@ typedef struct datablock_config {
     uint32_t alignment;      /* of the payload: a power of two up to 4096; default 64, the least */
     uint64_t slot_size;      /* payload capacity in bytes, 1 .. 2^40; required, unless there is a schema, whose size is the default */
     uint32_t consumer_limit; /* attached at once, 1 .. 255; default 16 */
-    uint32_t min_consumers;  /* while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
+    uint32_t min_consumers;  /* less than spare_slots; while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
                                 LOSSLESS consumer counts, whose place is kept */
     uint32_t mode;           /* who may attach, independent of umask; default 0600: the own uid. 0660: the group too (and may produce); 0640: the group
                                 may attach only; 0646: everybody may attach, and still not write messages. With 0644 others may look at the data file
@@ -350,7 +350,7 @@ typedef struct datablock_read_slot {
     size_t length;         /* bytes */
     uint64_t id;           /* the message's id */
     uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
-    uint64_t missed;       /* messages skipped between the previous one read and this one; always 0 for LOSSLESS */
+    uint64_t missed;       /* messages skipped between the previous one read and this one, at most 2^48-1; always 0 for LOSSLESS */
     uint32_t index;        /* the slot's number, as in the diagnosis */
     uint32_t token;        /* identifies the hold; do not change */
 } datablock_read_slot;
@@ -364,6 +364,15 @@ DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consume
  * all consumers would leave the producer no slot), BUSY (the durable name is attached elsewhere), SUPERSEDED, SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out);
+
+/*
+ * Whether a durable consumer goes on at the place that was kept under its name. If not, it has begun
+ * as a new consumer does: it is the first of that name, or its place has expired (retention_ms) or
+ * was removed, or the block was made anew. Then it may have missed messages of which `missed` does
+ * not tell. The answer is of the moment of the attach and never changes. Never waits.
+ * Errors: INVALID (null), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *resumed);
 
 /* Detaches; slots still held are released, and pointers into the block are invalid afterwards. A durable consumer's row stays. Errors: HANDLE. */
 DATABLOCK_API datablock_status datablock_consumer_close(datablock_consumer consumer);

@@ -922,6 +922,13 @@ public:
     /* Detaches; messages still held are released. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already). */
     void close() { check(datablock_consumer_close(for_c())); }
 
+    /* Whether a durable consumer goes on at the place that was kept under its name: datablock_consumer_resumed. Errors: handle. */
+    bool resumed() const {
+        bool kept = false;
+        check(datablock_consumer_resumed(for_c(), &kept));
+        return kept;
+    }
+
     /* What the messages are, as their producer has said. Errors: schema (it has said nothing), corrupt, busy, handle. */
     Schema schema() const {
         datablock_schema schema;

@@ -214,12 +214,14 @@ typedef struct datablock_inline_producer {
     uint64_t *claims;       /* the claim mark of each slot, as this producer left it; 0: to be looked at */
 } datablock_inline_producer;
 
+#define DATABLOCK_INLINE_APART 2
+
 typedef struct datablock_inline_hold {
     uint64_t id;
     uint64_t claim;         /* the slot's claim mark when the hold began; it changes when the slot is used again */
     uint32_t slot;
     uint32_t token;
-    uint8_t used;
+    uint8_t used;           /* 0; 1; APART: its end is the library's */
     uint8_t pinned;
     uint8_t in_order;       /* ending it moves the cursor */
     uint8_t reserved[5];
@@ -232,7 +234,7 @@ typedef struct datablock_inline_consumer {
     uint64_t overdue;       /* the read of this id asks the clock whether the moment is kept up */
     uint64_t next;          /* the least id that the next read may give */
     uint64_t mine;          /* what the row's status and incarnation are, as one word, until it is taken away */
-    uint64_t skipped;       /* ORDERED: what was jumped over since the last message */
+    uint64_t skipped;       /* ORDERED, LATEST: what was jumped over since the last message, and has not been told */
     uint64_t losses;        /* ORDERED: jumps in a row */
     uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch to be acknowledged, 0: bound */
     uint64_t ring_next;     /* the id whose place in the ring is ring_at */
@@ -390,7 +392,8 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0;
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
-    for (uint32_t w = 0; w < DATABLOCK_LAYOUT_MASK_WORDS; w++) {
+    uint32_t words = (b->flags & DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS) != 0 ? DATABLOCK_LAYOUT_MASK_WORDS : 0; /* where LOSSLESS is forbidden, bits in the mask mean nothing */
+    for (uint32_t w = 0; w < words; w++) {
         uint64_t set = b->row_mask[w];
         if (set != 0) {
             set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w), DATABLOCK_ORDER_LOSSLESS_MASK);
@@ -830,21 +833,18 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
         uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
         return commit <= c->next + b->slot_count ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0)) {
+    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0 || c->skipped != 0)) { /* a gap that is told with this message is noted with its hold */
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
     if (!datablock_inline_pin(c, h, c->ring_at, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), 0, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(c->skipped != 0)) {
-        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, c->skipped);
-    }
-    c->skipped = c->losses = 0;
+    c->losses = 0;
     datablock_inline_step(c);
     return DATABLOCK_INLINE_MESSAGE;
 }
@@ -882,7 +882,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         newest = __atomic_load_n(&b->entries[before], DATABLOCK_ORDER_ENTRY);
     }
     if (DATABLOCK_UNLIKELY(datablock_inline_entry_empty(newest) || datablock_inline_entry_ahead(newest, next - 1) != 0 ||
-                           (newest & DATABLOCK_INLINE_LOST) != 0)) {
+                           (newest & DATABLOCK_INLINE_LOST) != 0 || c->skipped != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
@@ -894,9 +894,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
-    if (missed != 0) {
-        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
-    }
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next); /* for people, and for a durable consumer's return */
     DATABLOCK_CRASH_POINT("release.moved");
     datablock_inline_overdue(c);
@@ -918,13 +916,15 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
     }
 }
 
-/* The hold that `slot` is of, NULL if it is none, or may not end yet. *first becomes the least id held in order beside it. */
+/* The hold that `slot` is of, NULL if it is none, or may not end yet, or one beside it is APART. *first becomes the least id held in order beside it. */
 DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c, const datablock_read_slot *slot, uint64_t *first) {
     datablock_inline_hold *found = DATABLOCK_INLINE_NULL;
     for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
         datablock_inline_hold *h = &c->holds[i];
-        if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
+        if (h->used == 1 && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
             found = h;
+        } else if (h->used == DATABLOCK_INLINE_APART) {
+            return DATABLOCK_INLINE_NULL;
         } else if (h->used && h->in_order && h->id < *first) {
             *first = h->id;
         }
@@ -936,7 +936,7 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
 DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
     datablock_inline_hold *h = c->holds;
     uint64_t to = c->next, first = UINT64_MAX;
-    if (DATABLOCK_UNLIKELY(c->held != 1 || !h->used || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
+    if (DATABLOCK_UNLIKELY(c->held != 1 || h->used != 1 || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
         h = datablock_inline_find(c, slot, &first);
         if (h == DATABLOCK_INLINE_NULL) {
             return false;

@@ -76,7 +76,7 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 // covered reports whether a message is in a batch that the hold of an earlier one stands for.
 func (c *Consumer) covered(id uint64, index, token uint32) bool {
 	for k := range c.holds[:c.maxPins] {
-		if h := &c.holds[k]; h.used && h.token == token && h.inOrder && !h.pinned && h.id < id && id < c.next {
+		if h := &c.holds[k]; h.used != unused && h.token == token && h.inOrder && !h.pinned && h.id < id && id < c.next {
 			v := c.entry(id).Load()
 			return layout.EntryID(v, id) == id && layout.EntrySlot(v) == index && index < c.slots()
 		}

@@ -129,6 +129,19 @@ class Consumer(Participant):
         return Delivery(self._delivery)
 
     @property
+    def resumed(self) -> bool:
+        """Whether a durable consumer goes on at the place that was kept under its name.
+
+        If not, it has begun as a new one does: it is the first of that name, or its place has expired or was removed, or the block was made anew. Then it may have missed messages
+        of which ``missed`` does not tell. Raises `Closed`.
+        """
+        kept = ctypes.c_bool()
+        status = self._library.datablock_consumer_resumed(self._handle, kept)
+        if status != 0:
+            self._fail(status)
+        return kept.value
+
+    @property
     def schema(self) -> Schema:
         """What a message of this block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
         if self._schema is None:

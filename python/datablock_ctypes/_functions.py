@@ -348,6 +348,7 @@ FUNCTIONS = (
     Function("datablock_write_abort", c_int, (ProducerHandle, POINTER(RawWriteSlot))),
     Function("datablock_consumer_options_init", c_int, (POINTER(ConsumerOptions),)),
     Function("datablock_consumer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ConsumerHandle))),
+    Function("datablock_consumer_resumed", c_int, (ConsumerHandle, POINTER(c_bool))),
     Function("datablock_consumer_close", c_int, (ConsumerHandle,)),
     Function("datablock_read_begin", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot))),
     Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
