@@ -673,7 +673,7 @@ DATABLOCK_API datablock_status datablock_zone_begin(datablock_participant partic
 
 /*
  * Leaves it. Its contents get a new checksum; with `spoilt`, for somebody who could not finish, they do not, and the next one is told that the zone was abandoned.
- * Errors: INVALID (not in it), FENCED (as datablock_lock_release), BUSY, HANDLE.
+ * Errors: INVALID (not in it, whatever this participant has of lock 0), FENCED (as datablock_lock_release), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_zone_end(datablock_participant participant, bool spoilt);
 
