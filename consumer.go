@@ -89,8 +89,8 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 	return c.core.NextBatch(timeout, plain(out))
 }
 
-// ReleaseBatch ends the holds of a batch, all of them: where one hold covers it, also when only the first of its messages are given here, or the first one to Release. Who wants to end parts reads smaller
-// batches. Errors: as [Consumer.Release]; of several, the first.
+// ReleaseBatch ends the messages of a batch that are given. Where one hold covers it they may be its first ones, batch[:4]: the cursor moves past them, and the rest stays held, as a batch of its own.
+// (Release of the first message ends all that its hold covers.) Errors: as [Consumer.Release]; of several, the first.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseBatch(plain(batch)) }
 
 // Messages iterates over the messages as Next gives them, each with a wait of at most the timeout. A message is held until the loop's next turn, or until the loop is left

@@ -195,6 +195,9 @@ int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token,
 int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
+int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail); /* of those that a hold covers */
+int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
+
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);
 int dbgo_observer_close(uint32_t index, char *detail);
 int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);

@@ -393,6 +393,17 @@ DATABLOCK_API datablock_status datablock_read_begin(datablock_consumer consumer,
 DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out);
 
 /*
+ * datablock_read_at that waits, at most for the timeout, for a message that is not written yet: asleep
+ * between the producer's messages, and closed, superseded or interrupted as datablock_read_begin. A
+ * LOSSLESS consumer cannot wait for a message that the producer cannot write before this consumer
+ * has read on.
+ * Errors: as both, but for NOT_FOUND: TIMEOUT or NO_PRODUCER when the time is over, CLOSED and
+ * SUPERSEDED when the message will never come; INVALID (null, timeout, it would wait for ever for
+ * itself).
+ */
+DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms, datablock_read_slot *out);
+
+/*
  * Compares a message that is held with its checksum. With ENFORCED checksums that was done before it was handed out; a message that failed is DATABLOCK_E_CHECKSUM there, once, and the next
  * call goes on after it. Errors: CHECKSUM (the payload was changed after the commit: discard what was computed from it; the hold goes on), INVALID (null, not held, or the message has none), BUSY, HANDLE.
  */
@@ -500,8 +511,10 @@ DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, 
 DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count);
 
 /*
- * Ends the holds of a batch, all of them: where one hold covers it, also when only the first of its messages are given here, or the first one to datablock_read_end. Who wants to end parts reads smaller
- * batches. The errors are those of datablock_read_end; with several, the first is returned.
+ * Ends the messages of a batch that are given. Where one hold covers it they may be its first ones:
+ * the cursor moves past them, and the rest stays held, as a batch of its own. (datablock_read_end of
+ * the first message ends all that its hold covers.) The errors are those of datablock_read_end; with
+ * several, the first is returned.
  */
 DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count);
 

@@ -224,7 +224,8 @@ typedef struct datablock_inline_hold {
     uint8_t used;           /* 0; 1; APART: its end is the library's */
     uint8_t pinned;
     uint8_t in_order;       /* ending it moves the cursor */
-    uint8_t reserved[5];
+    uint8_t reserved;
+    uint32_t more;          /* messages of a LOSSLESS batch that it covers beside its own */
 } datablock_inline_hold;
 
 typedef struct datablock_inline_consumer {
@@ -754,6 +755,8 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
     h->used = 1;
     h->pinned = delivery != DATABLOCK_LAYOUT_LOSSLESS;
     h->in_order = delivery != DATABLOCK_LAYOUT_LATEST;
+    h->reserved = 0; /* one store for all of these */
+    h->more = 0;
     h->id = id;
     h->slot = slot;
     h->claim = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
@@ -882,19 +885,22 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         newest = __atomic_load_n(&b->entries[before], DATABLOCK_ORDER_ENTRY);
     }
     if (DATABLOCK_UNLIKELY(datablock_inline_entry_empty(newest) || datablock_inline_entry_ahead(newest, next - 1) != 0 ||
-                           (newest & DATABLOCK_INLINE_LOST) != 0 || c->skipped != 0)) {
+                           (newest & DATABLOCK_INLINE_LOST) != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
     if (!datablock_inline_pin(c, h, before, scan, newest, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    uint64_t missed = next - 1 - c->next;
+    uint64_t missed = next - 1 - c->next + c->skipped;
     if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
-    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
+    if (missed != 0) { /* what was skipped before a message that was damaged has been counted */
+        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed - c->skipped);
+        c->skipped = 0;
+    }
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next); /* for people, and for a durable consumer's return */
     DATABLOCK_CRASH_POINT("release.moved");
     datablock_inline_overdue(c);

@@ -68,7 +68,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 	}
 	s.nextHold++
 	token := uint32(s.nextHold)
-	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder = id, header[layout.SlotClaim/8], slot, token, used, false, true
+	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder, h.more = id, header[layout.SlotClaim/8], slot, token, used, false, true, 0
 	s.held = 1
 	s.next = id + 1
 	*c.hot.read++
@@ -485,8 +485,7 @@ func (c *Consumer) notHeld(id uint64) error {
 
 // finish ends a hold. The cursor moves when none before it is left, whatever the order.
 func (c *Consumer) finish(h *hold) error {
-	header := c.slotWords(h.slot)
-	reused := header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim
+	reused := c.reused(h)
 	c.endHold(h)
 	c.held--
 	mine := c.rowMine()
@@ -502,6 +501,12 @@ func (c *Consumer) finish(h *hold) error {
 		return c.spoilt(h, mine)
 	}
 	return nil
+}
+
+// reused reports whether the slot of a hold has another message by now.
+func (c *Consumer) reused(h *hold) bool {
+	header := c.slotWords(h.slot)
+	return header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim
 }
 
 // spoilt says of a hold that has ended that it did not protect its message until then.

@@ -66,7 +66,8 @@ type hold struct {
 	used    uint8
 	pinned  bool
 	inOrder bool // ending it moves the cursor
-	_       [5]byte
+	_       byte
+	more    uint32 // messages of a LOSSLESS batch that it covers beside its own
 }
 
 // ConsumerState is the private state of a consumer.

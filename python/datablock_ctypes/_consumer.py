@@ -20,7 +20,6 @@ from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
 from ._types import (
-    BlockState,
     Bound,
     Delivery,
     SecretBytes,
@@ -32,12 +31,12 @@ from ._types import (
     secret_bytes,
     unsigned,
 )
-from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 INVALID = int(Status.INVALID)
+NOT_FOUND = int(Status.NOT_FOUND)
 BUSY = int(Status.BUSY)
 
 # The timeout of a slot that is not to wait for its id, and says `NotFound` instead of `Timeout`.
@@ -117,11 +116,6 @@ class Consumer(Participant):
         super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
         self._open(loaded.datablock_consumer_open, path, options)
         del keep
-        try:
-            self._file = BlockFile(name, directory)
-        except BaseException:
-            self._give_up()
-            raise
 
     @property
     def delivery(self) -> Delivery:
@@ -266,18 +260,10 @@ class Consumer(Participant):
     def _hold_at_later(self, status: int, number: int, reference: Any, timeout: float | None) -> None:
         if status != NOT_FOUND or timeout == LOOK_ONCE:
             self._fail(status)
-        if timeout != 0:
-            handle, wanted = self._handle, ctypes.c_uint64(number)
-            status = wait_for(self._file, number, timeout, lambda: self._begin_at(handle, wanted, reference), self._last_state)
-        if status == NOT_FOUND:
-            raise Timeout(f"{self._library.detail()} ({f'waited {timeout:g} s' if timeout else 'asked not to wait'})")
-        if status != 0:
-            self._fail(status)
-
-    def _last_state(self) -> int:
-        """What the header says of a block that has no name any more, if this consumer ever looked at its memory."""
-        view = self._view
-        return BlockState.UNREADABLE if view is None else int.from_bytes(view[STATE : STATE + 4], "little")
+        if timeout == 0:
+            raise Timeout(f"{self._library.detail()} (asked not to wait)")
+        read_id, wanted = self._library.datablock_read_id, ctypes.c_uint64(number)
+        self._wait(lambda handle, ms, into: read_id(handle, wanted, ms, into), reference, timeout)
 
     def _settle(self, status: int, raw: Raw) -> int:
         """What becomes of a hold after an attempt to end it.

@@ -352,6 +352,7 @@ FUNCTIONS = (
     Function("datablock_consumer_close", c_int, (ConsumerHandle,)),
     Function("datablock_read_begin", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot))),
     Function("datablock_read_at", c_int, (ConsumerHandle, c_uint64, POINTER(RawReadSlot))),
+    Function("datablock_read_id", c_int, (ConsumerHandle, c_uint64, c_int64, POINTER(RawReadSlot))),
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),

@@ -9,7 +9,17 @@ import threading
 
 import pytest
 
-from datablock_ctypes import Checksum, ChecksumPolicy, Consumer, Invalid, Producer, Status, Timeout, cleanup_dead_consumers, with_flexible_zone
+from datablock_ctypes import (
+    Checksum,
+    ChecksumPolicy,
+    Consumer,
+    Invalid,
+    Producer,
+    Status,
+    Timeout,
+    cleanup_dead_consumers,
+    with_flexible_zone,
+)
 
 HOLDER = """
 import sys

@@ -2,6 +2,7 @@
 #include "pair.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 
 static void write_many(datablock_producer producer, int count) {
     for (int i = 0; i < count; i++) {
@@ -272,6 +273,37 @@ static void mask_without_lossless(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
+static void *write_two(void *producer) {
+    write_many(*(datablock_producer *)producer, 2);
+    return NULL;
+}
+
+/* A message is waited for by its id; the cursor stays. */
+static void wait_for_an_id(void) {
+    struct pair p = open_pair("ids", 4, DATABLOCK_ORDERED);
+    datablock_read_slot slot;
+    char path[300];
+    CHECK_STATUS(datablock_read_id(p.consumer, 1, 0, &slot), DATABLOCK_E_TIMEOUT);
+    CHECK_DETAIL(datablock_read_id(p.consumer, 1, 5, &slot), DATABLOCK_E_TIMEOUT, "no message 1 within 5ms");
+    CHECK_STATUS(datablock_read_id(p.consumer, 1, -2, &slot), DATABLOCK_E_INVALID);
+    CHECK_DETAIL(datablock_read_id(p.consumer, 1, 0, NULL), DATABLOCK_E_INVALID, "datablock_read_id: out is NULL");
+    pthread_t thread;
+    CHECK(pthread_create(&thread, NULL, write_two, &p.producer) == 0);
+    CHECK_OK(datablock_read_id(p.consumer, 1, -1, &slot));
+    CHECK(pthread_join(thread, NULL) == 0 && slot.id == 1 && slot.missed == 0);
+    end(p.consumer, slot);
+    end(p.consumer, begin(p.consumer, 0, 0));
+    write_many(p.producer, 4);
+    CHECK_STATUS(datablock_read_id(p.consumer, 1, -1, &slot), DATABLOCK_E_OVERRUN);
+    CHECK_OK(datablock_producer_close(p.producer));
+    CHECK_DETAIL(datablock_read_id(p.consumer, 6, -1, &slot), DATABLOCK_E_CLOSED, "before message 6");
+    snprintf(path, sizeof path, "%s/ids", test_directory());
+    CHECK_OK(datablock_unlink(path, DATABLOCK_FLAG_FORCE));
+    CHECK_STATUS(datablock_read_id(p.consumer, 6, -1, &slot), DATABLOCK_E_SUPERSEDED);
+    CHECK_OK(datablock_consumer_close(p.consumer));
+    CHECK_STATUS(datablock_read_id(p.consumer, 6, 0, &slot), DATABLOCK_E_HANDLE);
+}
+
 /* A hold is ended by the consumer that began it, and by no other. */
 static void hold_of_another_consumer(void) {
     struct pair p = open_pair("holds", 8, DATABLOCK_ORDERED);
@@ -298,6 +330,7 @@ int main(int argc, char **argv) {
         {"resumed", resumed},
         {"expired-row", expired_row},
         {"mask-without-lossless", mask_without_lossless},
+        {"wait-for-an-id", wait_for_an_id},
         {"hold-of-another-consumer", hold_of_another_consumer},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
