@@ -27,6 +27,7 @@ var reasons = []reason{
 	{`^Producer\.(findRoom: p\.waitForRoom|prepareClaim: p\.findRoom|ClaimInSteps: p\.Claim)`, "the wait ends with producer_waiting = 0, which its next one would store as well; cleaning the dead begins with a point"},
 	{`^Consumer\.occupy: c\.ctl\[at\+layout\.RowDurable\] → c\.ctl\[at\+layout\.RowDurable\]$`, "0 and then 1, in a row that is ATTACHING and so is nobody's to come back to"},
 	{`^Consumer\.secureSpare: `, "the own bit is taken back and set again: as at attach.bit and before it"},
+	{`^attach: newConsumer\(a, o\) → c\.occupy`, "it counts the consumers of this process, in memory of its own"},
 	{`^attach: c\.secureSpare\(\) → `, "the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
 	{`^(OpenConsumer|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `, "the whole is tried again, or after a failure something else is: each has its points"},
 	{`^(Producer\.clearFences: |attachment\.adopt: (\*mark|p\.clearFences))`, "leftover marks and fences, each by itself; adopting again clears the rest"},
