@@ -45,6 +45,10 @@ func OpenConsumer(name string, options ConsumerOptions) (*Consumer, error) {
 // Name is the block's name.
 func (c *Consumer) Name() string { return c.core.Name() }
 
+// Resumed reports whether this durable consumer goes on at the place that was kept under its name. If not, it has begun as a new consumer does: it is the first of that name, or its place has expired
+// ([Config].Retention) or was removed, or the block was made anew. Then it may have missed messages of which Missed does not tell.
+func (c *Consumer) Resumed() bool { return c.core.Resumed() }
+
 // Next is the next message, held until Release. Up to MaxPins may be held at once. It waits, at most for the timeout, until there is one.
 // Errors: ErrInvalid (timeout), ErrTimeout, ErrNoProducer (the time ran out, and nobody writes the block; a producer that is started again goes on), ErrClosed (the
 // stream has ended and everything was read; after Interrupt or Close), ErrSuperseded (attach again), ErrOverrun (LOSSLESS only: this consumer was evicted, attach
@@ -85,8 +89,8 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 	return c.core.NextBatch(timeout, plain(out))
 }
 
-// ReleaseBatch ends the holds of a batch, all of them: where one hold covers it, also when only the first of its messages are given here, or the first one to Release. Who wants to end parts reads smaller
-// batches. Errors: as [Consumer.Release]; of several, the first.
+// ReleaseBatch ends the messages of a batch that are given. Where one hold covers it they may be its first ones, batch[:4]: the cursor moves past them, and the rest stays held, as a batch of its own.
+// (Release of the first message ends all that its hold covers.) Errors: as [Consumer.Release]; of several, the first.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseBatch(plain(batch)) }
 
 // Messages iterates over the messages as Next gives them, each with a wait of at most the timeout. A message is held until the loop's next turn, or until the loop is left

@@ -341,6 +341,36 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
     return status;
 }
 
+/* How many of these messages follow on each other under one hold. */
+static size_t covered_by_one(const datablock_read_slot *slots, size_t count) {
+    size_t n = 1;
+    while (n < count && slots[n].token == slots[0].token && slots[n].id == slots[0].id + n) {
+        n++;
+    }
+    return n;
+}
+
+/* Ends the first messages that a hold covers: all of them, or only these. */
+static datablock_status end_first(uint64_t handle, const datablock_read_slot *slots, size_t count) {
+    datablock_inline_place *place = taken_place();
+    datablock_inline_consumer *c = place->state;
+    bool all = false, wake = false;
+    for (int k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
+        const datablock_inline_hold *h = &c->holds[k];
+        all |= h->used == 1 && h->token == slots->token && h->id == slots->id && count == h->more + (size_t)1;
+    }
+    bool done = DBSHIM_FAST && all && datablock_inline_release(c, slots, &wake);
+    if (wake) {
+        datablock_inline_wake_producer(&c->block);
+    }
+    if (done || hole_in(place, handle)) {
+        return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
+    }
+    dbshim_thread *thread = begin_slowly();
+    return DBSHIM_GO(thread, dbgo_read_end_first(dbshim_index(handle), slots->id, slots->index, slots->token, count,
+                                                 thread->detail));
+}
+
 datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count) {
     if (slots == NULL && count != 0) {
         return dbshim_enter() ? dbshim_null_argument(__func__, "slots") : dbshim_refusal();
@@ -348,11 +378,12 @@ datablock_status datablock_read_batch_end(datablock_consumer consumer, const dat
     datablock_status first = DATABLOCK_OK;
     char detail[DBSHIM_DETAIL_SIZE] = "";
     dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
-    for (size_t i = 0; i < count; i++) {
-        if (i > 0 && slots[i].token == slots[i - 1].token) {
-            continue; /* under the same hold */
+    for (size_t i = 0, n; i < count; i += n) {
+        n = covered_by_one(slots + i, count - i);
+        datablock_status status = take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+        if (status == DATABLOCK_OK) {
+            status = end(consumer.handle, end_first(consumer.handle, slots + i, n), false);
         }
-        datablock_status status = datablock_read_end(consumer, &slots[i]);
         if (status != DATABLOCK_OK && first == DATABLOCK_OK) {
             first = status;
             strcpy(detail, dbshim_detail());

@@ -129,6 +129,14 @@ func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_
 	return handOver(s, err, out, detail)
 }
 
+//export dbgo_consumer_resumed
+func dbgo_consumer_resumed(index C.uint32_t, resumed *C.bool, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	*resumed = C.bool(at(index).consumer.Resumed())
+	return C.DATABLOCK_OK
+}
+
 //export dbgo_consumer_ready
 func dbgo_consumer_ready(index C.uint32_t, ready *C.bool, detail *C.char) (result C.int) {
 	arm()
@@ -145,6 +153,23 @@ func dbgo_read_at(index C.uint32_t, id C.uint64_t, out *C.datablock_read_slot, d
 	provoke("consumer.read_at")
 	s, err := at(index).consumer.ReadAt(uint64(id))
 	return handOver(s, err, out, detail)
+}
+
+//export dbgo_read_id
+func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.datablock_read_slot, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.read_at")
+	timeout, err := timeoutFrom(int64(timeoutMs))
+	if err != nil {
+		return status(err, detail)
+	}
+	at := at(index)
+	s, err := at.consumer.WaitForInSteps(uint64(id), timeout, at.sleepOf(sleep))
+	if err != nil {
+		return at.stepStatus(err, sleep, detail)
+	}
+	return handOver(s, nil, out, detail)
 }
 
 // handOver gives a slot to C.
@@ -191,6 +216,14 @@ func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, deta
 	defer rescue(&result, detail)
 	provoke("consumer.release")
 	return status(at(index).consumer.ReleaseHold(uint64(id), uint32(slot), uint32(token)), detail)
+}
+
+//export dbgo_read_end_first
+func dbgo_read_end_first(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, messages C.uint64_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	provoke("consumer.release")
+	return status(at(index).consumer.ReleaseFirst(uint64(id), uint32(slot), uint32(token), uint64(messages)), detail)
 }
 
 //export dbgo_read_copied

@@ -481,6 +481,27 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
     return opened(status, handle, state, name, &out->handle);
 }
 
+datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *resumed) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
+    }
+    if (resumed == NULL) {
+        return dbshim_null_argument(__func__, "resumed");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    bool kept = false;
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_consumer_resumed(dbshim_index(consumer.handle), &kept, thread->detail));
+    status = dbshim_end(consumer.handle, status, false);
+    if (status == DATABLOCK_OK) {
+        *resumed = kept;
+    }
+    return status;
+}
+
 datablock_status datablock_consumer_close(datablock_consumer consumer) {
     return close_handle(consumer.handle, DATABLOCK_INLINE_CONSUMER, dbgo_consumer_close);
 }
@@ -523,6 +544,30 @@ datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, dat
     datablock_read_slot slot = {0}; /* as in datablock_producer_open */
     dbshim_thread *thread = dbshim_self();
     status = DBSHIM_GO(thread, dbgo_read_at(dbshim_index(consumer.handle), id, &slot, thread->detail));
+    status = dbshim_end(consumer.handle, status, true);
+    if (status == DATABLOCK_OK) {
+        *out = slot;
+    }
+    return status;
+}
+
+datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms, datablock_read_slot *out) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
+    }
+    if (out == NULL) {
+        return dbshim_null_argument(__func__, "out");
+    }
+    datablock_status status = dbshim_take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    datablock_read_slot slot = {0}; /* as in datablock_producer_open */
+    dbshim_thread *thread = dbshim_self();
+    dbshim_sleep sleep = {0};
+    do {
+        status = DBSHIM_GO(thread, dbgo_read_id(dbshim_index(consumer.handle), id, timeout_ms, &slot, &sleep, thread->detail));
+    } while (dbshim_slept(&sleep, (int)status));
     status = dbshim_end(consumer.handle, status, true);
     if (status == DATABLOCK_OK) {
         *out = slot;

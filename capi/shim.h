@@ -186,6 +186,7 @@ int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out
 int dbgo_read_look_around(uint32_t index, char *detail); /* what a consumer does now and then */
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
 int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
+int dbgo_consumer_resumed(uint32_t index, _Bool *resumed, char *detail);
 int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
@@ -194,6 +195,9 @@ int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token,
 int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
 int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* the same, of one that was handed out */
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+
+int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail); /* of those that a hold covers */
+int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
 
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);
 int dbgo_observer_close(uint32_t index, char *detail);

@@ -263,7 +263,7 @@ typedef struct datablock_config {
     uint32_t alignment;      /* of the payload: a power of two up to 4096; default 64, the least */
     uint64_t slot_size;      /* payload capacity in bytes, 1 .. 2^40; required, unless there is a schema, whose size is the default */
     uint32_t consumer_limit; /* attached at once, 1 .. 255; default 16 */
-    uint32_t min_consumers;  /* while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
+    uint32_t min_consumers;  /* less than spare_slots; while fewer are attached nothing is overwritten: the producer waits; default 0. Of the dead only a durable
                                 LOSSLESS consumer counts, whose place is kept */
     uint32_t mode;           /* who may attach, independent of umask; default 0600: the own uid. 0660: the group too (and may produce); 0640: the group
                                 may attach only; 0646: everybody may attach, and still not write messages. With 0644 others may look at the data file
@@ -383,7 +383,7 @@ typedef struct datablock_read_slot {
     size_t length;         /* bytes */
     uint64_t id;           /* the message's id */
     uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
-    uint64_t missed;       /* messages skipped between the previous one read and this one; always 0 for LOSSLESS */
+    uint64_t missed;       /* messages skipped between the previous one read and this one, at most 2^48-1; always 0 for LOSSLESS */
     uint32_t index;        /* the slot's number, as in the diagnosis */
     uint32_t token;        /* identifies the hold; do not change */
 } datablock_read_slot;
@@ -398,6 +398,15 @@ DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consume
  * all consumers would leave the producer no slot), BUSY (the durable name is attached elsewhere), SUPERSEDED, SYSTEM.
  */
 DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out);
+
+/*
+ * Whether a durable consumer goes on at the place that was kept under its name. If not, it has begun
+ * as a new consumer does: it is the first of that name, or its place has expired (retention_ms) or
+ * was removed, or the block was made anew. Then it may have missed messages of which `missed` does
+ * not tell. The answer is of the moment of the attach and never changes. Never waits.
+ * Errors: INVALID (null), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *resumed);
 
 /* Detaches; slots still held are released, and pointers into the block are invalid afterwards. A durable consumer's row stays. Errors: HANDLE. */
 DATABLOCK_API datablock_status datablock_consumer_close(datablock_consumer consumer);
@@ -416,6 +425,17 @@ DATABLOCK_API datablock_status datablock_read_begin(datablock_consumer consumer,
  * Errors: INVALID (null), NOT_FOUND (not yet written), OVERRUN (overwritten), LOST, CHECKSUM, FENCED, BUSY (max_pins slots are held), CORRUPT, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out);
+
+/*
+ * datablock_read_at that waits, at most for the timeout, for a message that is not written yet: asleep
+ * between the producer's messages, and closed, superseded or interrupted as datablock_read_begin. A
+ * LOSSLESS consumer cannot wait for a message that the producer cannot write before this consumer
+ * has read on.
+ * Errors: as both, but for NOT_FOUND: TIMEOUT or NO_PRODUCER when the time is over, CLOSED and
+ * SUPERSEDED when the message will never come; INVALID (null, timeout, it would wait for ever for
+ * itself).
+ */
+DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms, datablock_read_slot *out);
 
 /*
  * Compares a message that is held with its checksum. With ENFORCED checksums that was done before it was handed out; a message that failed is DATABLOCK_E_CHECKSUM there, once, and the next
@@ -535,8 +555,10 @@ DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, 
 DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, size_t capacity, size_t *count);
 
 /*
- * Ends the holds of a batch, all of them: where one hold covers it, also when only the first of its messages are given here, or the first one to datablock_read_end. Who wants to end parts reads smaller
- * batches. The errors are those of datablock_read_end; with several, the first is returned.
+ * Ends the messages of a batch that are given. Where one hold covers it they may be its first ones:
+ * the cursor moves past them, and the rest stays held, as a batch of its own. (datablock_read_end of
+ * the first message ends all that its hold covers.) The errors are those of datablock_read_end; with
+ * several, the first is returned.
  */
 DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count);
 
@@ -718,7 +740,7 @@ DATABLOCK_API datablock_status datablock_zone_begin(datablock_participant partic
 
 /*
  * Leaves it. Its contents get a new checksum; with `spoilt`, for somebody who could not finish, they do not, and the next one is told that the zone was abandoned.
- * Errors: INVALID (not in it), FENCED (as datablock_lock_release), BUSY, HANDLE.
+ * Errors: INVALID (not in it, whatever this participant has of lock 0), FENCED (as datablock_lock_release), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_zone_end(datablock_participant participant, bool spoilt);
 

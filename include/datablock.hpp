@@ -55,7 +55,6 @@
 
 #include "datablock_inline.h"
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -67,7 +66,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -271,9 +269,6 @@ inline bool is_timeout(datablock_status status) noexcept { return status == DATA
 }
 
 [[noreturn]] DATABLOCK_HPP_COLD inline void ended() { raise(DATABLOCK_E_INVALID, "the guard holds nothing: it was committed, aborted, moved from, or never begun"); }
-
-/* Milliseconds that are as good as for ever: some thirty years. */
-inline constexpr std::int64_t longest_ms = 1'000'000'000'000;
 
 } // namespace detail
 
@@ -695,7 +690,10 @@ struct Reader {
         out.consumer_ = consumer;
         return datablock_read_begin(consumer, timeout_ms, &out.slot_);
     }
-    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out);
+    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out) noexcept {
+        out.consumer_ = consumer;
+        return datablock_read_id(consumer, id, timeout_ms, &out.slot_);
+    }
 
     /* Ends a hold. The library takes those of a LOSSLESS consumer in order only, and transactions end inside out. */
     DATABLOCK_HPP_HOT datablock_status end(const ReadSlot &slot) noexcept {
@@ -724,75 +722,6 @@ struct Reader {
         return status;
     }
 };
-
-/* What the block's header says to who waits for a message by its id. */
-struct Outlook {
-    datablock_status over = DATABLOCK_OK; /* CLOSED, SUPERSEDED: nothing more will come */
-    bool look = true;                     /* a look at the ring may find it */
-};
-
-/* Known only where the inline functions are; otherwise the ring is looked at each time, and a wait on a stream that has ended ends with its time. */
-inline Outlook outlook(datablock_consumer consumer, std::uint64_t id) noexcept {
-    Outlook out;
-#if DATABLOCK_HAS_INLINE
-    void *entered = nullptr;
-    if (!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &entered)) {
-        return out;
-    }
-    auto *c = static_cast<datablock_inline_consumer *>(entered);
-    std::uint32_t state = __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE);
-    std::uint64_t next = __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
-    datablock_inline_leave(false);
-    out.over = state == DATABLOCK_LAYOUT_STATE_CLOSED ? DATABLOCK_E_CLOSED : state == DATABLOCK_LAYOUT_STATE_SUPERSEDED ? DATABLOCK_E_SUPERSEDED : DATABLOCK_OK;
-    out.look = next > id || out.over != DATABLOCK_OK;
-#else
-    (void)consumer;
-    (void)id;
-#endif
-    return out;
-}
-
-/*
- * datablock_read_at that waits for a message that is not written yet: it looks again after 50 us, then ever less often, at last every 5 ms; mostly at the header only, whose word
- * may lag, and every 50 ms at the ring in any case. Some errors are thrown here, others are the result.
- */
-DATABLOCK_HPP_COLD inline datablock_status Reader::begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out) {
-    using clock = std::chrono::steady_clock;
-    if (timeout_ms < for_ever) {
-        raise(DATABLOCK_E_INVALID, "timeout " + std::to_string(timeout_ms) + " ms: use 0, -1 (for ever) or a positive number");
-    }
-    const bool unbounded = timeout_ms == for_ever || timeout_ms >= longest_ms;
-    const auto start = clock::now(), deadline = start + std::chrono::milliseconds(unbounded ? 0 : timeout_ms);
-    std::chrono::nanoseconds pause = std::chrono::microseconds(50);
-    auto looked = start;
-    out.consumer_ = consumer;
-    for (auto now = start;; now = clock::now()) {
-        const Outlook before = outlook(consumer, id); /* before the look: what was written before the end is found */
-        const bool expired = !unbounded && now >= deadline;
-        if (before.look || expired || now == start || now - looked >= std::chrono::milliseconds(50)) {
-            datablock_status status = datablock_read_at(consumer, id, &out.slot_);
-            looked = now;
-            if (status == DATABLOCK_E_HANDLE && now != start) {
-                raise(DATABLOCK_E_CLOSED, "the consumer was closed while it waited for message " + std::to_string(id));
-            }
-            if (status != DATABLOCK_E_NOT_FOUND) {
-                return status;
-            }
-            if (before.over == DATABLOCK_E_CLOSED) {
-                raise(before.over, "the producer closed the stream before message " + std::to_string(id));
-            }
-            if (before.over != DATABLOCK_OK) {
-                raise(before.over, "the block was replaced or removed by force before message " + std::to_string(id) + " was written: attach again");
-            }
-            if (expired) {
-                raise(DATABLOCK_E_TIMEOUT, std::string(datablock_error_detail()) + "; waited " + std::to_string(timeout_ms) + " ms for it");
-            }
-        }
-        const std::chrono::nanoseconds left = deadline - now;
-        std::this_thread::sleep_for(unbounded || pause < left ? pause : left);
-        pause = pause * 2 < std::chrono::milliseconds(5) ? pause * 2 : std::chrono::milliseconds(5);
-    }
-}
 
 /* What becomes of a message that a transaction holds. The consumer outlives the call. */
 class Holding {
@@ -928,6 +857,13 @@ public:
 
     /* Detaches; messages still held are released. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already). */
     void close() { check(datablock_consumer_close(for_c())); }
+
+    /* Whether a durable consumer goes on at the place that was kept under its name: datablock_consumer_resumed. Errors: handle. */
+    bool resumed() const {
+        bool kept = false;
+        check(datablock_consumer_resumed(for_c(), &kept));
+        return kept;
+    }
 
     /* What the messages are, as their producer has said. Errors: schema (it has said nothing), corrupt, busy, handle. */
     Schema schema() const {

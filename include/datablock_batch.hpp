@@ -18,6 +18,7 @@
 
 #ifdef DATABLOCK_HAS_HPP
 
+#include <algorithm>
 #include <iterator>
 #include <vector>
 
@@ -62,6 +63,18 @@ public:
 
     /* Ends the messages held. Errors: overrun, fenced: what was read is to be discarded. */
     void finish() { check(datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0))); }
+
+    /*
+     * Ends the first `count` of them; the rest stays held and is the batch from now on. Of a LOSSLESS consumer the place in the stream moves past these alone. More than size() are all. Errors: as finish.
+     */
+    void finish_first(std::size_t count) {
+        const std::size_t ended = count < count_ ? count : count_;
+        const datablock_status status = datablock_read_batch_end(consumer_, slots_.data(), ended);
+        const auto begin = slots_.begin(), rest = begin + static_cast<std::ptrdiff_t>(ended);
+        std::copy(rest, begin + static_cast<std::ptrdiff_t>(count_), begin);
+        count_ -= ended;
+        check(status);
+    }
 
     std::size_t size() const noexcept { return count_; }
     bool empty() const noexcept { return count_ == 0; }

@@ -265,15 +265,18 @@ typedef struct datablock_inline_producer {
     uint64_t shortest;      /* smallest length of a message: that of the schema's struct, 0 without a schema */
 } datablock_inline_producer;
 
+#define DATABLOCK_INLINE_APART 2
+
 typedef struct datablock_inline_hold {
     uint64_t id;
     uint64_t claim;         /* the slot's claim mark when the hold began; it changes when the slot is used again */
     uint32_t slot;
     uint32_t token;
-    uint8_t used;
+    uint8_t used;           /* 0; 1; APART: its end is the library's */
     uint8_t pinned;
     uint8_t in_order;       /* the release moves the cursor */
-    uint8_t reserved[5];
+    uint8_t reserved;
+    uint32_t more;          /* further messages of a LOSSLESS batch that the hold covers */
 } datablock_inline_hold;
 
 typedef struct datablock_inline_consumer {
@@ -283,7 +286,7 @@ typedef struct datablock_inline_consumer {
     uint64_t overdue;       /* the read of this id reads the clock, and checks that the coarse clock is fresh */
     uint64_t next;          /* the least id that the next read may return */
     uint64_t mine;          /* status and incarnation of the row as one word, while the row is this consumer's */
-    uint64_t skipped;       /* ORDERED: messages that were skipped since the last message */
+    uint64_t skipped;       /* ORDERED, LATEST: messages skipped since the last message, not reported yet */
     uint64_t losses;        /* ORDERED: skips in a row */
     uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch that the producer must acknowledge, 0: bound */
     uint64_t ring_next;     /* the id whose ring index is ring_at */
@@ -464,7 +467,8 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0;
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
-    for (uint32_t w = 0; w < DATABLOCK_LAYOUT_MASK_WORDS; w++) {
+    uint32_t words = (b->flags & DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS) != 0 ? DATABLOCK_LAYOUT_MASK_WORDS : 0; /* where LOSSLESS is forbidden, bits in the mask mean nothing */
+    for (uint32_t w = 0; w < words; w++) {
         uint64_t set = b->row_mask[w];
         if (set != 0) {
             set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w), DATABLOCK_ORDER_LOSSLESS_MASK);
@@ -854,6 +858,8 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
     h->used = 1;
     h->pinned = delivery != DATABLOCK_LAYOUT_LOSSLESS;
     h->in_order = delivery != DATABLOCK_LAYOUT_LATEST;
+    h->reserved = 0; /* one store for all of these */
+    h->more = 0;
     h->id = id;
     h->slot = slot;
     h->claim = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
@@ -935,21 +941,18 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
         uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
         return commit <= c->next + b->slot_count ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0)) {
+    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0 || c->skipped != 0)) { /* a gap that is told with this message is noted with its hold */
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
     if (!datablock_inline_pin(c, h, c->ring_at, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), c->skipped, out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), 0, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(c->skipped != 0)) {
-        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, c->skipped);
-    }
-    c->skipped = c->losses = 0;
+    c->losses = 0;
     datablock_inline_step(c);
     return DATABLOCK_INLINE_MESSAGE;
 }
@@ -994,13 +997,14 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
     if (!datablock_inline_pin(c, h, before, scan, newest, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    uint64_t missed = next - 1 - c->next;
+    uint64_t missed = next - 1 - c->next + c->skipped;
     if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
-    if (missed != 0) {
-        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed);
+    if (missed != 0) { /* what was skipped before a message that was damaged has been counted */
+        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_MISSED, missed - c->skipped);
+        c->skipped = 0;
     }
     /* Informational, and for a durable consumer's return. */
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next);
@@ -1028,15 +1032,17 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
 }
 
 /*
- * The hold of `slot`. NULL: there is no such hold, or it may not end yet. *first becomes the least
- * id of the other holds in order.
+ * The hold of `slot`. NULL: there is no such hold, it may not end yet, or another hold is APART.
+ * *first becomes the least id of the other holds in order.
  */
 DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c, const datablock_read_slot *slot, uint64_t *first) {
     datablock_inline_hold *found = DATABLOCK_INLINE_NULL;
     for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
         datablock_inline_hold *h = &c->holds[i];
-        if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
+        if (h->used == 1 && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
             found = h;
+        } else if (h->used == DATABLOCK_INLINE_APART) {
+            return DATABLOCK_INLINE_NULL;
         } else if (h->used && h->in_order && h->id < *first) {
             *first = h->id;
         }
@@ -1048,7 +1054,7 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
 DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
     datablock_inline_hold *h = c->holds;
     uint64_t to = c->next, first = UINT64_MAX;
-    if (DATABLOCK_UNLIKELY(c->held != 1 || !h->used || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
+    if (DATABLOCK_UNLIKELY(c->held != 1 || h->used != 1 || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
         h = datablock_inline_find(c, slot, &first);
         if (h == DATABLOCK_INLINE_NULL) {
             return false;

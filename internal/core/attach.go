@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"datablock/internal/crash"
@@ -109,6 +110,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 	}
 	crash.Point("attach.locked")
 	c := newConsumer(a, o)
+	c.resumed = returning
 	c.occupy(o, returning)
 	if err := c.secureSpare(); err != nil {
 		if returning {
@@ -176,7 +178,12 @@ func (a *attachment) findRow(o ConsumerOptions) (returning bool, err error) {
 		}
 		if !again {
 			var locked bool
-			if locked, again, err = a.lockFree(); locked || err != nil {
+			if locked, again, err = a.lockFree(false); !locked && err == nil {
+				var more bool
+				locked, more, err = a.lockFree(true)
+				again = again || more
+			}
+			if locked || err != nil {
 				return false, err
 			}
 		}
@@ -254,10 +261,10 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 	return false, false, nil
 }
 
-// lockFree takes the first row that nobody has. again: one is only being cleaned.
-func (a *attachment) lockFree() (locked, again bool, err error) {
+// lockFree takes the first row that nobody has. again: one is only being cleaned. expired: durable rows whose retention time is over are nobody's, too.
+func (a *attachment) lockFree(expired bool) (locked, again bool, err error) {
 	for row := uint32(1); row <= a.consumerLimit; row++ {
-		if a.durableRow(row) {
+		if a.durableRow(row) && !(expired && a.cleanRow(a.ask, row, a.expired) && !a.durableRow(row)) {
 			continue // waits for its owner
 		}
 		locked, err := a.lockConsumerRow(row)
@@ -285,6 +292,7 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 		},
 		attachment: a, delivery: o.Delivery, durable: o.Durable,
 	}
+	c.nextHold = firstHold(opened.Add(1))
 	c.moment.Begin()
 	c.slotsAt, c.ring, c.awaited = a.slotArray(), &a.entries[0], a.producerWaiting
 	c.idle = fail(Timeout, "block %q: nothing new to read, and the call was asked not to wait", a.name())
@@ -301,6 +309,12 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 	}
 	return c
 }
+
+// opened counts the consumers of this process.
+var opened atomic.Uint32
+
+// firstHold is where the numbers of a consumer's holds begin: far from those of the consumers before it, so that a hold that is ended by way of another consumer is found to be none of its own.
+func firstHold(n uint32) uint16 { return uint16(n * 0x9e37) }
 
 // occupy makes the row, whose lock is held, this consumer's: complete cleaning first, then identity, then the bit that makes the producer look at the pins.
 func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
@@ -351,7 +365,7 @@ func (c *Consumer) secureSpare() error {
 		}
 		for row := uint32(1); row <= c.consumerLimit; row++ {
 			if row != c.row && c.maskHas(c.active, row) && probe(c.ask, row) == nobody {
-				c.cleanRow(c.ask, row, never)
+				c.cleanRow(c.ask, row, c.expired)
 			}
 		}
 		if time.Now().After(deadline) {
@@ -368,7 +382,8 @@ func (c *Consumer) secureSpare() error {
 func (c *Consumer) join(start Start) {
 	switch {
 	case c.delivery == Lossless && start == StartOldest:
-		c.joinOldest()
+		c.next = c.oldest(c.block.next())
+		c.joinAt()
 	case c.delivery == Lossless:
 		c.joinLatest()
 	default:
@@ -393,9 +408,8 @@ func (c *Consumer) joinLatest() {
 	c.advance(c.next)
 }
 
-// joinOldest: the producer may already have passed its gate for messages that overwrite the oldest. Until it acknowledges the new epoch, nothing it sees binds it.
-func (c *Consumer) joinOldest() {
-	c.next = c.oldest(c.block.next())
+// joinAt: the producer may already have passed its gate for messages that overwrite c.next, the oldest or a later one. Until it acknowledges the new epoch, nothing it sees binds it.
+func (c *Consumer) joinAt() {
 	c.cursorAt.Store(c.next)
 	crash.Point("join.cursor")
 	c.maskSet(c.lossless, c.row)
@@ -417,12 +431,9 @@ func (c *Consumer) resume() {
 	if !unbound && c.maskHas(c.lossless, c.row) {
 		return
 	}
-	next := c.next
-	c.joinOldest()
 	if unbound {
-		next = max(next, c.next)
+		c.next = max(c.next, c.oldest(c.block.next()))
 	}
+	c.joinAt()          // the cursor is never behind what was released: a death in between, too, returns to it
 	c.mayJump = unbound // a hold that was lost is not passed over in silence: what is gone is OVERRUN
-	c.next = next
-	c.cursorAt.Store(next)
 }

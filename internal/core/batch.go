@@ -33,6 +33,7 @@ func (c *Consumer) More(id uint64, index, token uint32, out []ReadSlot) int {
 	for n < len(out) && c.another(covers, &out[n]) {
 		if covers {
 			out[n].setToken(token)
+			h.more++
 		}
 		n++
 	}
@@ -76,7 +77,7 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 // covered reports whether a message is in a batch that the hold of an earlier one stands for.
 func (c *Consumer) covered(id uint64, index, token uint32) bool {
 	for k := range c.holds[:c.maxPins] {
-		if h := &c.holds[k]; h.used && h.token == token && h.inOrder && !h.pinned && h.id < id && id < c.next {
+		if h := &c.holds[k]; h.used != unused && h.token == token && h.id < id && id <= h.id+uint64(h.more) {
 			v := c.entry(id).Load()
 			return layout.EntryID(v, id) == id && layout.EntrySlot(v) == index && index < c.slots()
 		}
@@ -94,17 +95,52 @@ func (c *Consumer) sound(h *hold) (header *slotWords, length uint64, ok bool) {
 	return header, length, header[layout.SlotID/8] == h.id && length <= c.slotSize && (c.checksum != ChecksumEnforced || c.intact(h.slot, length))
 }
 
-// ReleaseBatch ends the holds of a batch, all of them, and says what was wrong with the first that was not as it should be. Errors: as Release.
+// ReleaseBatch ends the messages of a batch that are given, and says what was wrong with the first that was not as it should be. Of those that one hold covers the first ones may be given: the rest stays held.
+// Errors: as Release.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
-	for i, s := range batch {
-		if i > 0 && s.Token() == batch[i-1].Token() {
-			continue // covered by the same hold
+	for len(batch) > 0 {
+		n := 1
+		for n < len(batch) && batch[n].Token() == batch[0].Token() && batch[n].id == batch[0].id+uint64(n) {
+			n++
 		}
-		if e := c.Release(s); e != nil && err == nil {
+		if e := c.ReleaseFirst(batch[0].id, batch[0].Index(), batch[0].Token(), uint64(n)); e != nil && err == nil {
 			err = e
 		}
+		batch = batch[n:]
 	}
 	return err
+}
+
+// ReleaseFirst releases the first messages that a hold covers, from the message with that id on.
+// The rest stays held. Errors: as Release.
+func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64) error {
+	h := c.find(id, index, token)
+	switch {
+	case h == nil && c.data != nil && c.covered(id, index, token):
+		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), id)
+	case h == nil || messages > uint64(h.more):
+		return c.ReleaseHold(id, index, token)
+	case c.held > 1 && h.id != c.firstInOrder():
+		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), h.id)
+	}
+	return c.shrink(h, messages)
+}
+
+// shrink ends the first messages of a batch: its hold becomes that of the rest.
+func (c *Consumer) shrink(h *hold, messages uint64) error {
+	first := h.id + messages
+	slot := layout.EntrySlot(c.entry(first).Load())
+	there := slot < c.slots() && c.slotWords(slot)[layout.SlotID/8] == first
+	if !there || !c.rowMine() || c.reused(h) {
+		if err := c.finish(h); err != nil {
+			return err
+		}
+		return c.spoilt(&hold{id: first, slot: slot}, true)
+	}
+	h.id, h.slot, h.claim, h.more = first, slot, c.slotWords(slot)[layout.SlotClaim/8], h.more-uint32(messages)
+	c.advance(c.due())
+	c.invariant()
+	return nil
 }
 
 // Write claims, copies and commits. It waits as Claim does. Errors: as Claim and Commit, and

@@ -61,6 +61,34 @@ func TestBatchDiedInComesAgain(t *testing.T) {
 	assert.Equal(t, []uint64{0, 1, 2, 3}, idsIn(batchOf(t, b.consumer(o), 9)))
 }
 
+func TestPartsOfABatch(t *testing.T) {
+	for how, end := range ends {
+		t.Run(how, func(t *testing.T) {
+			b := newBench(t)
+			p := b.producer(b.config(Ring, 8))
+			c := b.durable(Lossless)
+			write(t, p, 8)
+			batch := batchOf(t, c, 8)
+			require.Len(t, batch, 8)
+			require.Equal(t, batch[0].Token(), batch[7].Token(), "one hold covers it")
+			assert.ErrorIs(t, c.ReleaseBatch(batch[1:3]), Invalid)
+			require.NoError(t, c.ReleaseBatch(batch[:4]))
+			assert.EqualValues(t, 4, c.cursorAt.Load())
+			assert.ErrorIs(t, c.ReleaseBatch(batch[:4]), Invalid)
+			require.NoError(t, c.ReleaseBatch(batch[4:5]))
+			assert.EqualValues(t, 5, c.cursorAt.Load())
+			assert.EqualValues(t, 7, batch[7].ID())
+			end(c)
+			c = b.durable(Lossless)
+			again := batchOf(t, c, 8)
+			assert.Equal(t, []uint64{5, 6, 7}, idsIn(again))
+			require.NoError(t, c.ReleaseBatch(again))
+			assert.EqualValues(t, 8, c.cursorAt.Load())
+			end(c)
+		})
+	}
+}
+
 func TestBatchOfAnOrderedReader(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))

@@ -233,6 +233,9 @@ func (c Config) resolved() (Config, error) {
 	if c.SpareSlots < minSpare {
 		return c, fail(Invalid, "spare_slots %d: at least %d, one to write to and one a reader may pin", c.SpareSlots, minSpare)
 	}
+	if c.MinConsumers >= c.SpareSlots {
+		return c, fail(Invalid, "min_consumers %d needs spare_slots of %d or more, one a consumer and one to write to, and it is %d: the producer could never go on", c.MinConsumers, c.MinConsumers+1, c.SpareSlots)
+	}
 	if uint64(c.SlotCount)+uint64(c.SpareSlots) > layout.MaxSlots {
 		return c, fail(Invalid, "slot_count %d and spare_slots %d together exceed %d", c.SlotCount, c.SpareSlots, layout.MaxSlots)
 	}

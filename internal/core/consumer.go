@@ -15,6 +15,7 @@ type Consumer struct {
 	*attachment
 	delivery Delivery
 	durable  bool
+	resumed  bool // at the place that was kept for it
 
 	// What every message touches; computed once.
 	plain    bool // LOSSLESS and bound, nothing to compare: the next message needs no more than its entry and its header
@@ -26,6 +27,9 @@ type Consumer struct {
 	cursor64 *uint64        // the same, for those whose cursor nobody relies on
 	mineAt   *atomic.Uint64 // the row's status and incarnation, as one word
 	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
+
+	gapAt uint64                 // while skipped is not 0: the first message that was passed over, where the row's cursor stays
+	from  [layout.MaxPins]uint64 // of a hold that is apart: where the row's cursor stays while it lasts
 
 	transactions [layout.MaxPins]ReadTransactionSlot // of the holds
 	begun        uint64                              // transactions
@@ -39,6 +43,10 @@ const producerProbeEvery = 10 * uint64(time.Millisecond)
 
 // Name is the block's name.
 func (c *Consumer) Name() string { return c.name() }
+
+// Resumed reports whether this consumer, which is durable, goes on at the place that was kept under its name. If not, it has begun as a new one does: it is the first of that name, or its place has expired or
+// was removed, or the block was made anew.
+func (c *Consumer) Resumed() bool { return c.resumed }
 
 // Next is the next message, held until Release. What it begins with is what a look comes to most often. Errors: Invalid, Timeout, NoProducer, Closed, Superseded, Overrun, Lost, Fenced, Busy, Corrupt.
 func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
@@ -60,7 +68,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 	}
 	s.nextHold++
 	token := uint32(s.nextHold)
-	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder = id, header[layout.SlotClaim/8], slot, token, true, false, true
+	h.id, h.claim, h.slot, h.token, h.used, h.pinned, h.inOrder, h.more = id, header[layout.SlotClaim/8], slot, token, used, false, true, 0
 	s.held = 1
 	s.next = id + 1
 	*c.hot.read++
@@ -244,7 +252,11 @@ func (c *Consumer) lookAt(id uint64, out *ReadSlot) (bool, error) {
 	switch {
 	case id >= next || layout.EntryEmpty(v):
 		return false, nil
-	case id < c.oldest(next) || layout.EntryID(v, id) != id:
+	case id < c.oldest(next):
+		return false, c.overwritten(id)
+	case layout.EntryAhead(v, id) < 0: // commit, which is a hint, may be seen before the entry
+		return false, nil
+	case layout.EntryAhead(v, id) > 0:
 		return false, c.overwritten(id)
 	case v&layout.EntryLost != 0:
 		return false, fail(Lost, "block %q: message %d was discarded by an operator", c.name(), id)
@@ -283,7 +295,7 @@ func (c *Consumer) hold(scan, v, id uint64) (*hold, bool) {
 // freeHold finds a free place; mayHold has seen to it that there is one.
 func (c *Consumer) freeHold() int {
 	for k := range c.holds {
-		if !c.holds[k].used {
+		if c.holds[k].used == unused {
 			return k
 		}
 	}
@@ -351,7 +363,7 @@ func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
 
 // begin makes the hold one that Release finds.
 func (c *Consumer) begin(h *hold, header *slotWords, out *ReadSlot) {
-	h.used = true
+	h.used = used
 	h.claim = header[layout.SlotClaim/8]
 	c.nextHold++
 	h.token = uint32(c.nextHold)
@@ -369,7 +381,7 @@ func (c *Consumer) endHold(h *hold) {
 	if h.pinned {
 		c.endPin(h)
 	}
-	h.used = false
+	h.used = unused
 }
 
 func (c *Consumer) endPin(h *hold) {
@@ -397,14 +409,14 @@ func (c *Consumer) Release(s ReadSlot) error { return c.ReleaseHold(s.id, s.Inde
 func (c *Consumer) ReleaseHold(id uint64, index, token uint32) error {
 	s := c.ConsumerState
 	h := &s.holds[0]
-	if !c.plain || s.held != 1 || !h.used || h.pinned || !h.inOrder || h.token != token || h.id != id || h.slot != index || c.mineAt.Load() != s.mine {
+	if !c.plain || s.held != 1 || h.used != used || h.pinned || !h.inOrder || h.token != token || h.id != id || h.slot != index || c.mineAt.Load() != s.mine {
 		return c.releaseSlowly(id, index, token)
 	}
 	header := c.slotsAt.at(h.slot)
 	if header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim {
 		return c.finish(h)
 	}
-	h.used = false // what finish comes to most often
+	h.used = unused // what finish comes to most often
 	s.held = 0
 	to := s.next
 	from := c.cursorAt.Swap(to) // as advance
@@ -443,13 +455,15 @@ func (c *Consumer) GiveBack(id uint64, index, token uint32, length, missed uint6
 	if h == nil {
 		return c.notHeld(id)
 	}
+	from := c.fromOf(h)
 	c.endHold(h)
 	c.held--
 	c.next = id
-	switch c.delivery {
-	case Ordered:
-		c.skipped = missed
-	case Latest:
+	switch {
+	case c.delivery == Ordered && missed != 0:
+		c.skipped, c.gapAt = missed, from
+		c.setAllApart()
+	case c.delivery == Latest:
 		c.next -= missed
 	}
 	if !c.rowMine() {
@@ -492,8 +506,7 @@ func (c *Consumer) notHeld(id uint64) error {
 
 // finish ends a hold. The cursor moves when none before it is left, whatever the order.
 func (c *Consumer) finish(h *hold) error {
-	header := c.slotWords(h.slot)
-	reused := header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim
+	reused := c.reused(h)
 	c.endHold(h)
 	c.held--
 	mine := c.rowMine()
@@ -511,6 +524,12 @@ func (c *Consumer) finish(h *hold) error {
 	return nil
 }
 
+// reused reports whether the slot of a hold has another message by now.
+func (c *Consumer) reused(h *hold) bool {
+	header := c.slotWords(h.slot)
+	return header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim
+}
+
 // spoilt says of a hold that has ended that it did not protect its message until then.
 func (c *Consumer) spoilt(h *hold, mine bool) error {
 	if !mine {
@@ -522,27 +541,31 @@ func (c *Consumer) spoilt(h *hold, mine bool) error {
 
 func (c *Consumer) find(id uint64, index, token uint32) *hold {
 	for k := range c.holds[:c.maxPins] {
-		if h := &c.holds[k]; h.used && h.token == token && h.id == id && h.slot == index {
+		if h := &c.holds[k]; h.used != unused && h.token == token && h.id == id && h.slot == index {
 			return h
 		}
 	}
 	return nil
 }
 
-// due is where the row's cursor belongs: at the first message that is held in order, or, if none is, at the next one.
+// due is where the row's cursor belongs: at the first message that is held in order, or, if none is, at the next one, and before the gap of which a message that has not been released yet tells.
 func (c *Consumer) due() uint64 {
-	if c.held == 0 {
-		return c.next
+	next := c.next
+	if c.skipped != 0 {
+		next = c.gapAt
 	}
-	return min(c.firstInOrder(), c.next)
+	if c.held == 0 {
+		return next
+	}
+	return min(c.firstInOrder(), next)
 }
 
-// firstInOrder is the least id that is held in order.
+// firstInOrder is the least id that is held in order, or that was skipped before a message that is.
 func (c *Consumer) firstInOrder() uint64 {
 	first := ^uint64(0)
 	for k := range c.holds[:c.maxPins] {
-		if h := &c.holds[k]; h.used && h.inOrder {
-			first = min(first, h.id)
+		if h := &c.holds[k]; h.used != unused && h.inOrder {
+			first = min(first, c.fromOf(h))
 		}
 	}
 	return first

@@ -29,6 +29,9 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	c.plain = c.checksum != ChecksumEnforced
 	h := &c.holds[c.freeHold()]
 	*h = hold{id: c.next, slot: layout.EntrySlot(v)}
+	if c.lapped(h) {
+		return false, c.overrun()
+	}
 	return c.deliverInOrder(h, out)
 }
 
@@ -38,22 +41,67 @@ func (c *Consumer) notNext(v uint64) (bool, error) {
 		return false, nil
 	}
 	if layout.EntryAhead(v, c.next) > 0 {
-		*c.hot.overruns++
-		return false, fail(Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, or the control file is damaged; attach again", c.name(), c.next)
+		return false, c.overrun()
 	}
 	c.mayJump = false
 	return c.lost()
 }
 
+func (c *Consumer) overrun() error {
+	*c.hot.overruns++
+	return fail(Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, or the control file is damaged; attach again", c.name(), c.next)
+}
+
 // nextOrdered is nextInOrder with the count of what was missed.
 func (c *Consumer) nextOrdered(out *ReadSlot) (bool, error) {
 	ok, err := c.nextInOrder(out)
-	if ok {
-		out.setMissed(c.skipped)
-		*c.hot.missed += c.skipped
-		c.skipped = 0
+	if c.skipped != 0 {
+		c.tellGap(ok, out)
 	}
 	return ok, err
+}
+
+// tellGap says with a message what was skipped before it. Until that message has been released the row's cursor stays where the gap begins, so that a durable consumer that ends before is told again.
+func (c *Consumer) tellGap(taken bool, out *ReadSlot) {
+	if !taken {
+		c.setAllApart() // what is released from now on may not move the cursor beyond the gap
+		return
+	}
+	h := c.find(out.id, out.Index(), out.Token())
+	c.setApart(h, c.gapAt)
+	out.setMissed(c.skipped)
+	*c.hot.missed += c.skipped
+	c.skipped = 0
+}
+
+// setApart makes the end of a hold the business of the slow path: the cursor belongs at `from`, not at its id, while it lasts.
+func (c *Consumer) setApart(h *hold, from uint64) {
+	h.used = apart
+	c.from[c.numberOf(h)] = from
+}
+
+func (c *Consumer) setAllApart() {
+	for k := range c.holds[:c.maxPins] {
+		if h := &c.holds[k]; h.used == used {
+			c.setApart(h, h.id)
+		}
+	}
+}
+
+// fromOf is where the cursor belongs while a message is held: at its id, or where the gap before it begins.
+func (c *Consumer) fromOf(h *hold) uint64 {
+	if h.used == apart {
+		return c.from[c.numberOf(h)]
+	}
+	return h.id
+}
+
+// skip notes that messages from c.next on are passed over, of which the next message that is taken tells.
+func (c *Consumer) skip(messages uint64) {
+	if c.skipped == 0 {
+		c.gapAt = c.next
+	}
+	c.skipped += messages
 }
 
 // nextInOrder pins message c.next, jumping forward when it was overtaken.
@@ -81,13 +129,27 @@ func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 		if !ok {
 			continue
 		}
+		if c.lapped(h) {
+			c.endHold(h)
+			c.jump(0)
+			continue
+		}
 		c.losses = 0
 		return c.deliverInOrder(h, out)
 	}
 	return false, nil
 }
 
-// jump moves c.next to the oldest message present, or further in, but not past the newest.
+// lapped reports whether the message in a hold is a later one whose tag is the same: ids that are a multiple of 2^40 apart share it, and the slot's header has the whole id.
+func (c *Consumer) lapped(h *hold) bool {
+	if h.slot >= c.slots() {
+		return false
+	}
+	id := c.slotWords(h.slot)[layout.SlotID/8]
+	return id > h.id && (id-h.id)%layout.EntryTurn == 0 && c.commit() > h.id+uint64(c.slotCount)
+}
+
+// jump moves c.next to the oldest message present, or further in, but not past the newest. The cursor of an ORDERED consumer follows when the message after the gap is released.
 func (c *Consumer) jump(further uint64) {
 	next := c.block.next()
 	to := c.oldest(next) + min(further, uint64(c.slotCount)-1)
@@ -95,7 +157,9 @@ func (c *Consumer) jump(further uint64) {
 		return
 	}
 	if c.delivery == Ordered {
-		c.skipped += to - c.next
+		c.skip(to - c.next)
+		c.next = to
+		return
 	}
 	c.next = to
 	c.stepOver()
@@ -151,10 +215,12 @@ func (c *Consumer) nextLatest(out *ReadSlot) (bool, error) {
 			continue
 		}
 		err := c.deliver(h, out)
-		if err == nil {
-			out.setMissed(id - c.next)
-		}
+		c.skip(id - c.next)
 		*c.hot.missed += id - c.next
+		if err == nil {
+			out.setMissed(c.skipped)
+			c.skipped = 0
+		}
 		c.next = id + 1
 		c.stepOver()
 		return err == nil, err

@@ -176,7 +176,7 @@ func (h *history) oldest() uint64 {
 func (r *modelReader) cursor() uint64 {
 	for _, m := range r.held {
 		if m.inOrder {
-			return min(m.slot.ID(), r.next)
+			return min(m.slot.ID()-m.slot.Missed(), r.next) // a gap is told again until its message is released
 		}
 	}
 	return r.next

@@ -315,7 +315,7 @@ func (h *hostile) uses() {
 
 func readAny(c *Consumer, id uint64) {
 	for k := range c.holds {
-		if hold := &c.holds[k]; hold.used {
+		if hold := &c.holds[k]; hold.used != unused {
 			_ = c.ReleaseHold(hold.id, hold.slot, hold.token)
 		}
 	}

@@ -3,8 +3,10 @@
 package core
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 
@@ -390,4 +392,81 @@ func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
 	assert.Equal(t, RecoveryFailed, b.reset(held.Index(), true))
 	require.NoError(t, c.ask.Unlock(cleaningByte(c.row)))
 	assert.Equal(t, RecoverySuccess, b.reset(held.Index(), true))
+}
+
+// pointsOf are the crash points that f comes by, each once.
+func pointsOf(f func()) (points []string) {
+	hook := func(p string) {
+		if !slices.Contains(points, p) {
+			points = append(points, p)
+		}
+	}
+	crash.Hook.Store(&hook)
+	f()
+	crash.Hook.Store(nil)
+	return points
+}
+
+// Whatever a durable consumer has released it never gets again, wherever it dies on its way back. bound: the producer has seen that it joined.
+func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
+	for _, d := range deliveries {
+		for _, bound := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%v/bound=%v", d, bound), func(t *testing.T) {
+				begin := func() bench {
+					b := newBench(t)
+					p := b.producer(b.config(Ring, 8))
+					write(t, p, 4)
+					if !bound {
+						write(t, p, 1)
+					}
+					c := b.durable(d)
+					if bound {
+						write(t, p, 1)
+					}
+					if d == Latest {
+						read(t, c)
+					} else {
+						idsOf(t, c, 3)
+					}
+					c.die()
+					return b
+				}
+				want := []uint64{3, 4}
+				if d == Latest {
+					want = nil
+				}
+				b := begin()
+				var c *Consumer
+				points := pointsOf(func() { c = b.durable(d) })
+				require.Greater(t, len(points), 10)
+				require.Equal(t, d == Lossless && !bound, slices.Contains(points, "join.cursor"))
+				c.die()
+				for _, point := range points {
+					b := begin()
+					killedAt(t, point, func() { b.durable(d) })
+					assert.Empty(t, releasedBefore(b, d, want), point)
+				}
+			})
+		}
+	}
+}
+
+// releasedBefore is what the durable consumer gets beyond what it is to get.
+func releasedBefore(b bench, d Delivery, want []uint64) (again []uint64) {
+	c := b.durable(d)
+	defer func() { _ = c.Close() }()
+	for {
+		s, err := c.Next(0)
+		if err != nil {
+			require.ErrorIs(b.t, err, Timeout)
+			require.Empty(b.t, want, "these do not come")
+			return again
+		}
+		if len(want) > 0 && s.ID() == want[0] {
+			want = want[1:]
+		} else {
+			again = append(again, s.ID())
+		}
+		require.NoError(b.t, c.Release(s))
+	}
 }

@@ -78,11 +78,11 @@ func (c *Consumer) invariant() {
 	for k := range c.holds {
 		h, pin := &c.holds[k], c.pins[k].Load()
 		want := uint64(0)
-		if h.used && h.pinned {
+		if h.used != unused && h.pinned {
 			want = uint64(h.slot) + 1
 		}
 		ensure(pin == want, "pin %d is %d, and should be %d", k, pin, want)
-		if h.used {
+		if h.used != unused {
 			held++
 			ensure(h.id < c.next || !h.inOrder, "message %d is held in order, and the next one is %d", h.id, c.next)
 		}

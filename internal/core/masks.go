@@ -36,15 +36,26 @@ func (b *block) validRows(w uint32) uint64 {
 
 // attached counts the rows that a producer with min_consumers waits for. One that is still attaching has nothing yet that keeps a message for it; a dead durable one has.
 func (b *block) attached() (n uint32) {
-	count := func(row uint32) {
+	b.forAttached(func(row uint32) {
 		if status := b.rowStatus(row); status == layout.RowActive || status == layout.RowDead {
 			n++
 		}
-	}
-	for w := range uint32(layout.MaskWords) {
-		eachRow(w, (b.active[w].Load()|b.lossless[w].Load())&b.validRows(w), count)
-	}
+	})
 	return n
+}
+
+// forAttached calls f for every row in one of the masks.
+func (b *block) forAttached(f func(row uint32)) {
+	for w := range uint32(layout.MaskWords) {
+		eachRow(w, (b.active[w].Load()|b.lossless[w].Load())&b.validRows(w), f)
+	}
+}
+
+// forLossless calls f for every row that holds the producer up by its cursor. On a block that forbids LOSSLESS none does, whatever the mask says, in which any consumer may write.
+func (b *block) forLossless(f func(row uint32)) {
+	if b.flags&AllowLossless != 0 {
+		b.forMask(b.lossless, f)
+	}
 }
 
 // pin is one of them.

@@ -105,8 +105,12 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 	v := o.entry(id).Load()
 	switch {
 	case id >= next || layout.EntryEmpty(v):
-		return Observation{}, fail(NotFound, "block %q: message %d is not written yet, the next one is %d", o.name(), id, next)
-	case id < o.oldest(next) || layout.EntryID(v, id) != id:
+		return Observation{}, o.notYet(id, next)
+	case id < o.oldest(next):
+		return Observation{}, o.overwritten(id)
+	case layout.EntryAhead(v, id) < 0: // as Consumer.lookAt
+		return Observation{}, o.notYet(id, next)
+	case layout.EntryAhead(v, id) > 0:
 		return Observation{}, o.overwritten(id)
 	case v&layout.EntryLost != 0:
 		return Observation{}, o.discarded(id)
@@ -119,6 +123,10 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 		}
 	}
 	return seen, err
+}
+
+func (o *Observer) notYet(id, next uint64) error {
+	return fail(NotFound, "block %q: message %d is not written yet, the next one is %d", o.name(), id, min(id, next))
 }
 
 func (o *Observer) discarded(id uint64) error {

@@ -287,7 +287,11 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		at = 0
 	}
 	s.ringAt = at
-	*p.commitAt = next // a hint: it may stay behind for ever if we die here
+	if storesInOrder {
+		*p.commitAt = next // a hint: it may stay behind for ever if we die here
+	} else {
+		atomic.StoreUint64(p.commitAt, next) // after the entry, for a reader that begins at the hint
+	}
 	crash.Point("commit.hint")
 	*p.hot.written++
 	*p.hot.bytes += uint64(length)

@@ -45,7 +45,7 @@ func (p *Producer) gate() bool {
 			return false
 		}
 	}
-	epoch := p.joinEpoch.Load() // pairs with joinOldest: cursor and bit are set before the epoch moves
+	epoch := p.joinEpoch.Load() // pairs with joinAt: cursor and bit are set before the epoch moves
 	if p.scanned && epoch == p.acked && id-p.minCursor < n {
 		return true
 	}
@@ -62,7 +62,7 @@ func (p *Producer) gate() bool {
 // rescan finds the least LOSSLESS cursor. Cursors are written by others: each is clamped to what it can be.
 func (p *Producer) rescan() {
 	p.minCursor = p.next
-	p.forMask(p.lossless, func(row uint32) {
+	p.forLossless(func(row uint32) {
 		p.minCursor = min(p.minCursor, p.clamped(p.cursor(row).Load()))
 	})
 	p.until = 0 // a reader that has joined may be further back than those before
@@ -236,7 +236,7 @@ func (p *Producer) sweepAttached() {
 		return
 	}
 	p.counted = now
-	p.forMask(p.active, func(row uint32) {
+	p.forAttached(func(row uint32) {
 		if probe(p.ask, row) == nobody && p.cleanRow(p.ask, row, p.expired) {
 			*p.data.plain64(layout.MetricCleaned)++
 		}
@@ -420,7 +420,7 @@ func (p *Producer) holding() (rows []uint32) {
 		p.forMask(p.active, func(row uint32) { rows = append(rows, row) })
 		return rows
 	}
-	p.forMask(p.lossless, func(row uint32) {
+	p.forLossless(func(row uint32) {
 		if p.next-p.clamped(p.cursor(row).Load()) >= n {
 			rows = append(rows, row)
 		}
@@ -458,7 +458,7 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 func (p *Producer) slowest(timeout time.Duration) (who string) {
 	least := p.next
 	var slowest uint32
-	p.forMask(p.lossless, func(row uint32) {
+	p.forLossless(func(row uint32) {
 		if cursor := p.clamped(p.cursor(row).Load()); cursor < least {
 			least, slowest = cursor, row
 			who = fmt.Sprintf(": row %d, %q, %s, at message %d", row, p.rowName(row), p.who(row), cursor)

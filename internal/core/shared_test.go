@@ -117,6 +117,31 @@ func TestMutualExclusion(t *testing.T) {
 	assert.EqualValues(t, 4*turns, *shared)
 }
 
+func TestLeavingAZoneThatOneIsNotIn(t *testing.T) {
+	p, c := newBench(t).both()
+	for range 3 {
+		_, err := p.Lock(zoneLock, 0)
+		require.NoError(t, err)
+		assert.ErrorIs(t, p.LeaveZone(false), Invalid)
+		assert.ErrorIs(t, p.LeaveZone(true), Invalid)
+	}
+	for range 3 {
+		require.NoError(t, p.Unlock(zoneLock))
+	}
+	_, err := c.EnterZone(false, 0)
+	require.NoError(t, err)
+	_, err = c.Lock(zoneLock, 0)
+	require.NoError(t, err)
+	require.NoError(t, c.LeaveZone(false))
+	assert.ErrorIs(t, c.LeaveZone(false), Invalid)
+	require.NoError(t, c.Unlock(zoneLock))
+	z, err := p.EnterZone(false, 0)
+	require.NoError(t, err)
+	assert.EqualValues(t, 1, z.Writes)
+	require.NoError(t, p.Unlock(zoneLock))
+	assert.ErrorIs(t, p.LeaveZone(false), Invalid)
+}
+
 func TestTheZoneOfOneWhoCouldNotFinish(t *testing.T) {
 	p, c := newBench(t).both()
 	failed := errors.New("could not finish")

@@ -25,6 +25,7 @@ const (
 type spinLocks struct {
 	mark  uint64
 	depth [layout.SpinLockCount]uint32
+	zone  bool // it is in the flexible zone, by way of lock 0
 }
 
 // lockMark says who owns a lock: which row, and the how manyth participant in it.
@@ -103,6 +104,7 @@ func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32, 
 		return false, nil
 	}
 	a.locks.depth[i] = 0
+	a.locks.zone = a.locks.zone && i != zoneLock
 	for try := range lockSpins {
 		taken, abandoned := a.tryLock(i, try == lockSpins-1)
 		if taken {
@@ -177,6 +179,7 @@ func (a *attachment) unlock(i uint32, spoilt bool) error {
 		return nil
 	}
 	a.locks.depth[i] = 0
+	a.locks.zone = a.locks.zone && i != zoneLock
 	if !a.leaveLock(i, a.locks.mark, spoilt) {
 		return fail(Fenced, "block %q: lock %d was taken away from this participant by a forced recovery, or because it had dropped its liveness lock: what it did under the lock may have met what others did", a.name(), i)
 	}

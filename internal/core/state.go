@@ -53,16 +53,24 @@ type ProducerState struct {
 	shortest uint64 // bytes that a message has at least: those of the schema's struct, 0 without one
 }
 
+// The use of a hold.
+const (
+	unused = iota
+	used
+	apart // its end takes more than the fast paths do, which leave it alone
+)
+
 // hold is one message that the application has in its hands.
 type hold struct {
 	id      uint64
 	claim   uint64 // the slot's claim mark when the hold began; it changes when the slot is used again
 	slot    uint32
 	token   uint32
-	used    bool
+	used    uint8
 	pinned  bool
 	inOrder bool // ending it moves the cursor
-	_       [5]byte
+	_       byte
+	more    uint32 // messages of a LOSSLESS batch that it covers beside its own
 }
 
 // ConsumerState is the private state of a consumer.
@@ -74,7 +82,7 @@ type ConsumerState struct {
 	overdue        uint64 // the read of this id asks the clock whether the moment is kept up
 	next           uint64 // the least id that the next read may give
 	mine           uint64 // what the row's status and incarnation are, as one word, until it is taken away
-	skipped        uint64 // ORDERED: what was jumped over since the last message
+	skipped        uint64 // ORDERED, LATEST: what was jumped over since the last message, and has not been told
 	losses         uint64 // ORDERED: jumps in a row
 	joining        uint64 // LOSSLESS joining at oldest: the join_epoch to be acknowledged, 0: bound
 	ringNext       uint64 // the id whose place in the ring is ringAt

@@ -117,6 +117,17 @@ func (c *Consumer) NextInSteps(timeout time.Duration, s *Sleep) (ReadSlot, error
 	return slot, err
 }
 
+// WaitForInSteps is WaitFor whose caller sleeps: see Sleep.
+func (c *Consumer) WaitForInSteps(id uint64, timeout time.Duration, s *Sleep) (ReadSlot, error) {
+	c.outside = s
+	defer func() { c.outside = nil }()
+	slot, err := c.WaitFor(id, timeout)
+	if s.begun && err != ErrSleep {
+		c.endWait(s)
+	}
+	return slot, err
+}
+
 // soon reports whether the next message comes within a few looks at its entry, which take no longer than the rest of a call that finds nothing. Between them are pauses: the producer may be on the other
 // hardware thread of the core.
 func (c *Consumer) soon() bool {

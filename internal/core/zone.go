@@ -47,6 +47,7 @@ func (a *attachment) enterZone(anyway bool, timeout time.Duration, interrupted *
 		_ = a.unlock(zoneLock, true)
 		return Zone{}, fail(Checksum, "block %q: the flexible zone is not what was left in it: somebody died in it, or wrote to it without the lock; enter it anyway to put it right", a.name())
 	}
+	a.locks.zone = true
 	return z, nil
 }
 
@@ -55,9 +56,10 @@ func (a *attachment) leaveZone(spoilt bool) error {
 	if a.data == nil {
 		return fail(Closed, "block %q: this participant is closed already", a.name())
 	}
-	if a.locks.depth[zoneLock] == 0 {
+	if !a.locks.zone {
 		return fail(Invalid, "block %q: this participant is not in the flexible zone", a.name())
 	}
+	a.locks.zone = false // it may have lock 0 once more
 	if !spoilt && a.lockWord(zoneLock).Load() == a.locks.mark {
 		sum := blake2b.Sum256(a.zone())
 		crash.Point("zone.summed")

@@ -302,6 +302,9 @@ func EntryID(e, near uint64) uint64 {
 	return near + uint64(EntryAhead(e, near))
 }
 
+// EntryTurn is how far ids are apart whose entries have the same tag: which of them an entry means is in the slot's header.
+const EntryTurn = entryTagMask + 1
+
 // EntryAhead is how far the entry's id is ahead of id. The entry must not be empty.
 func EntryAhead(e, id uint64) int64 {
 	return int64(e&^(1<<entryTagShift-1)-(id+1)<<entryTagShift) >> entryTagShift

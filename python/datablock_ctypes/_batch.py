@@ -10,9 +10,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
 
-from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun
+from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun, Status
 from ._functions import RawMessage, RawReadSlot
-from ._interrupts import Leaving, Statement
+from ._interrupts import Leaving, Statement, record
 from ._participant import NOTHING_YET, Raw
 from ._schema import Schema, check_written, record_step
 from ._types import Bound, flat, refuse_objects, the_numpy, unsigned
@@ -250,9 +250,15 @@ class ReadBatch(Bound, Sequence[memoryview]):
     else:
         __exit__ = Leaving(_leave)
 
-    def release(self) -> None:
-        """End the hold of all of it now. Does nothing when it has ended. Raises `Overrun` and `Fenced`: discard what was read."""
+    def release(self, first: int | None = None) -> None:
+        """End the hold of all of it now, or of its ``first`` messages: the rest stays held, and is the batch from then on.
+
+        Does nothing when it has ended. Raises `Overrun` and `Fenced`: discard what was read.
+        """
         if self._state != HELD:
+            return
+        if first is not None and unsigned("first", first, 32) < self._count:
+            self._release_first(first)
             return
         consumer = self._consumer
         holds = self._given or [raw_of(self._raw, first) for first, _ in holds_of(self._raw, self._count)]
@@ -264,9 +270,31 @@ class ReadBatch(Bound, Sequence[memoryview]):
         if status != 0:
             consumer._fail(status)
 
-    def _end(self, holds: list[Raw]) -> int:
+    def _release_first(self, count: int) -> None:
         consumer = self._consumer
+        ended: list[int] = []
+        try:
+            if self._given is not None:
+                ended.append(self._end_holds(self._given[:count]))
+            else:
+                record(ended, consumer._library.datablock_read_batch_end, consumer._handle, self._raw, count)
+        finally:
+            if ended and ended[0] != Status.INVALID:
+                rest, size = self._count - count, ctypes.sizeof(RawReadSlot)
+                raw = (RawReadSlot * rest)()
+                ctypes.memmove(raw, ctypes.byref(self._raw, count * size), rest * size)
+                self._raw = raw
+                self._given = self._given and self._given[count:]
+                self._describe(rest)
+        if ended[0] != 0:
+            consumer._fail(ended[0])
+
+    def _end(self, holds: list[Raw]) -> int:
         self._expire()
+        return self._end_holds(holds)
+
+    def _end_holds(self, holds: list[Raw]) -> int:
+        consumer = self._consumer
         first = 0
         for raw in holds:  # each by itself: the end of one may have to wait for that of an older message
             status, about = consumer._end_any(raw)

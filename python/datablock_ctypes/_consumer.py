@@ -22,7 +22,6 @@ from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, SLICE_MS, Participant, R
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
 from ._types import (
-    BlockState,
     Bound,
     Delivery,
     SecretBytes,
@@ -34,13 +33,13 @@ from ._types import (
     secret_bytes,
     unsigned,
 )
-from ._unwritten import NOT_FOUND, STATE, BlockFile, wait_for
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
 INVALID = int(Status.INVALID)
 TIMEOUT = int(Status.TIMEOUT)
+NOT_FOUND = int(Status.NOT_FOUND)
 BUSY = int(Status.BUSY)
 
 # The timeout of a slot that is not to wait for its id, and says `NotFound` instead of `Timeout`.
@@ -127,11 +126,6 @@ class Consumer(Participant):
         super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
         self._open(self._attach, wait, path, options)
         del keep
-        try:
-            self._file = BlockFile(name, directory)
-        except BaseException:
-            self._give_up()
-            raise
 
     def _attach(self, wait: float | None, path: bytes, options: ConsumerOptions, handle: ConsumerHandle) -> int:
         """Open the handle. Waits for the block in slices, so that signal handlers run in time."""
@@ -152,6 +146,19 @@ class Consumer(Participant):
     def delivery(self) -> Delivery:
         """As it was asked for."""
         return Delivery(self._delivery)
+
+    @property
+    def resumed(self) -> bool:
+        """Whether a durable consumer goes on at the place that was kept under its name.
+
+        If not, it has begun as a new one does: it is the first of that name, or its place has expired or was removed, or the block was made anew. Then it may have missed messages
+        of which ``missed`` does not tell. Raises `Closed`.
+        """
+        kept = ctypes.c_bool()
+        status = self._library.datablock_consumer_resumed(self._handle, kept)
+        if status != 0:
+            self._fail(status)
+        return kept.value
 
     @property
     def schema(self) -> Schema:
@@ -291,18 +298,10 @@ class Consumer(Participant):
                 return
         if status != NOT_FOUND or timeout == LOOK_ONCE:
             self._fail(status)
-        if timeout != 0:
-            handle, wanted = self._handle, ctypes.c_uint64(number)
-            status = wait_for(self._file, number, timeout, lambda: self._begin_at(handle, wanted, reference), self._last_state)
-        if status == NOT_FOUND:
-            raise Timeout(f"{self._library.detail()} ({f'waited {timeout:g} s' if timeout else 'asked not to wait'})")
-        if status != 0:
-            self._fail(status)
-
-    def _last_state(self) -> int:
-        """What the header says of a block that has no name any more, if this consumer ever looked at its memory."""
-        view = self._view
-        return BlockState.UNREADABLE if view is None else int.from_bytes(view[STATE : STATE + 4], "little")
+        if timeout == 0:
+            raise Timeout(f"{self._library.detail()} (asked not to wait)")
+        read_id, wanted = self._library.datablock_read_id, ctypes.c_uint64(number)
+        self._wait(lambda handle, ms, into: read_id(handle, wanted, ms, into), reference, timeout)
 
     def _settle(self, status: int, raw: Raw) -> int:
         """What becomes of a hold after an attempt to end it.

@@ -34,6 +34,34 @@ def producer(**more):
     return Producer("batch", **{"slot_size": 64, "slot_count": 8, **more})
 
 
+def test_parts_of_a_batch(directory):
+    place = {"delivery": Delivery.LOSSLESS, "durable": True, "consumer_name": "log"}
+    with producer(slot_count=8) as p:
+        with Consumer("batch", **place) as c:
+            assert not c.resumed
+            p.send_many(pairs(0, 8))
+            with pytest.raises(ZeroDivisionError), c.read_many(8, timeout=0) as batch:
+                batch.release(4)
+                assert list(batch.ids) == [4, 5, 6, 7]
+                assert (batch.array(PAIR) == pairs(4, 4)).all()
+                assert p.send_many(pairs(8, 4), timeout=0) == 4
+                batch.release(0)
+                batch.release(1)
+                assert list(batch.ids) == [5, 6, 7]
+                c.close()
+                raise ZeroDivisionError
+        with Consumer("batch", **place) as c:
+            assert c.resumed
+            with c.read_many(8, timeout=0) as batch:
+                assert list(batch.ids) == [5, 6, 7, 8, 9, 10, 11]
+                batch.release(3)
+                batch.release(99)
+                batch.release(1)
+            assert p.send_many(pairs(12, 8), timeout=0) == 8
+            with c.read_many(8, timeout=0) as batch:
+                assert list(batch.ids) == list(range(12, 20))
+
+
 def test_batch_of_a_lossless_reader(directory):
     with producer(slot_count=300) as p, Consumer("batch", delivery=Delivery.LOSSLESS) as c:
         assert p.send_many(pairs(0, 250)) == 250

@@ -9,7 +9,17 @@ import threading
 
 import pytest
 
-from datablock_ctypes import Checksum, ChecksumPolicy, Consumer, Invalid, Producer, Timeout, cleanup_dead_consumers, with_flexible_zone
+from datablock_ctypes import (
+    Checksum,
+    ChecksumPolicy,
+    Consumer,
+    Invalid,
+    Producer,
+    Status,
+    Timeout,
+    cleanup_dead_consumers,
+    with_flexible_zone,
+)
 
 HOLDER = """
 import sys
@@ -110,6 +120,25 @@ def test_the_zone_is_shared_by_both_sides(both):
         with pytest.raises(Invalid, match="already"):
             consumer.flexible_zone(timeout=0).__enter__()
     assert with_flexible_zone(producer, 0, lambda zone: zone.writes) == 2
+
+
+def test_leaving_a_zone_that_one_is_not_in(both):
+    producer, consumer = both
+    lock = producer.lock(0)
+    with producer.flexible_zone(), pytest.raises(Timeout), consumer.flexible_zone(timeout=0):
+        pytest.fail("the producer is in it")
+    with lock:
+        zone = producer.flexible_zone(timeout=0)
+        with pytest.raises(Invalid, match="already"):
+            zone.__enter__()
+        assert zone._end(None) == Status.INVALID
+    with producer.flexible_zone():
+        lock.acquire()
+    assert zone._end(None) == Status.INVALID
+    lock.release()
+    with consumer.flexible_zone(timeout=0) as zone:
+        assert zone.intact
+        assert zone.writes == 2
 
 
 def test_an_exception_leaves_the_zone_as_it_was(both):

@@ -522,6 +522,18 @@ static void null_write_batch_data(void) {
     CHECK(written == 1);
 }
 
+static void null_read_id(void) {
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_read_id(consumer, 0, 0, NULL));
+}
+
+static void null_consumer_resumed(void) {
+    open_producer();
+    datablock_consumer consumer = attach(DATABLOCK_LATEST);
+    STATUS(datablock_consumer_resumed(consumer, NULL));
+}
+
 static void null_read_copy_buffer(void) {
     datablock_copied copied;
     open_producer();
@@ -862,6 +874,12 @@ WRONG_CONFIG(consumer_limit_large, DATABLOCK_RING, consumer_limit, 256)
 WRONG_CONFIG(spare_slots_few, DATABLOCK_RING, spare_slots, 1)
 WRONG_CONFIG(spare_slots_many, DATABLOCK_RING, spare_slots, 4194304)
 WRONG_CONFIG(min_consumers_large, DATABLOCK_RING, min_consumers, 17)
+static void min_consumers_without_spare(void) {
+    datablock_config config = config_of(DATABLOCK_RING);
+    config.min_consumers = config.spare_slots = 2;
+    STATUS(try_producer(config));
+}
+
 WRONG_CONFIG(mode_execute, DATABLOCK_RING, mode, 0777)
 WRONG_CONFIG(mode_without_read, DATABLOCK_RING, mode, 0200)
 WRONG_CONFIG(flags_unknown, DATABLOCK_RING, flags, 1u << 9)
@@ -2502,7 +2520,7 @@ static void panic_diagnose(void) {
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
     X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_write_batch_data) X(null_read_verify) X(null_read_batch_out)  \
-    X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
+    X(null_consumer_resumed) X(null_read_id) X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
     X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none) X(wait_any_timeout_negative) \
     X(wait_any_nothing) X(wait_any_of_closed) X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer) X(null_observe_out) X(null_schema_of_observer) \
     X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \
@@ -2516,7 +2534,7 @@ static void panic_diagnose(void) {
     X(directory_relative) X(directory_empty) X(directory_empty_consumer) X(directory_variable_relative)                               \
     X(directory_variable_too_long) X(directory_missing) X(directory_missing_consumer) X(directory_is_file) X(directory_name_too_long) \
     X(slot_size_zero) X(slot_size_absurd) X(slot_count_absurd) X(slot_count_single) X(slot_count_double_buffer) X(alignment_odd)      \
-    X(alignment_large) X(consumer_limit_large) X(spare_slots_few) X(spare_slots_many) X(min_consumers_large) X(mode_execute)          \
+    X(alignment_large) X(consumer_limit_large) X(spare_slots_few) X(spare_slots_many) X(min_consumers_large) X(min_consumers_without_spare) X(mode_execute)          \
     X(mode_without_read) X(flags_unknown) X(flags_force_alone) X(policy_unknown) X(policy_unknown_init) X(checksum_unknown) X(retention_absurd) X(zone_absurd) X(reserved) X(size_zero)              \
     X(size_small) X(size_newer) X(secret_too_long)                                                                                    \
     X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large) X(durable_unknown) X(durable_without_name)              \

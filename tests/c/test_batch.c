@@ -113,6 +113,50 @@ static void batch_of_an_ordered_reader(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
+/* The first messages of a batch end: the cursor moves past them. The rest stays held, and is
+ * redelivered. */
+static void parts_of_a_batch(void) {
+    datablock_config config = ring_config(8);
+    datablock_consumer_options options = options_here(DATABLOCK_LOSSLESS);
+    datablock_producer producer;
+    datablock_consumer consumer;
+    datablock_read_slot slots[8];
+    size_t count;
+    options.durable = 1;
+    options.name = "log";
+    options.max_pins = 2;
+    CHECK_OK(datablock_producer_open("parts", &config, &producer));
+    CHECK_OK(datablock_consumer_open("parts", &options, &consumer));
+    write_numbers(producer, 8, 0);
+    CHECK_OK(datablock_read_batch(consumer, 0, slots, 8, &count));
+    CHECK(count == 8);
+    CHECK_DETAIL(datablock_read_batch_end(consumer, slots + 1, 3), DATABLOCK_E_INVALID, "end message 0 before 1");
+    CHECK_OK(datablock_read_batch_end(consumer, slots, 4));
+    CHECK_STATUS(datablock_read_batch_end(consumer, slots, 4), DATABLOCK_E_INVALID);
+    write_numbers(producer, 4, 8); /* in the places of those that have ended */
+    CHECK_STATUS(datablock_write(producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT);
+    for (size_t i = 4; i < 8; i++) {
+        check_number(&slots[i], i);
+    }
+    CHECK_OK(datablock_read_batch_end(consumer, slots + 4, 1));
+    datablock_read_slot later[8];
+    CHECK_OK(datablock_read_batch(consumer, 0, later, 3, &count));
+    CHECK(count == 3 && later[0].id == 8);
+    CHECK_DETAIL(datablock_read_batch_end(consumer, later, 2), DATABLOCK_E_INVALID, "end message 5 before 8");
+    CHECK_OK(datablock_consumer_close(consumer));
+    CHECK_OK(datablock_consumer_open("parts", &options, &consumer));
+    CHECK_OK(datablock_read_batch(consumer, 0, slots, 8, &count));
+    CHECK(count == 7 && slots[0].id == 5);
+    CHECK_OK(datablock_read_batch_end(consumer, slots, 6));
+    CHECK_OK(datablock_read_end(consumer, &slots[6])); /* it is the rest's first */
+    CHECK_OK(datablock_write(producer, 0, "x", 1, NULL));
+    CHECK_OK(datablock_read_batch(consumer, 0, slots, 8, &count));
+    CHECK(count == 1 && slots[0].id == 12);
+    CHECK_OK(datablock_read_batch_end(consumer, slots, count));
+    CHECK_OK(datablock_consumer_close(consumer));
+    CHECK_OK(datablock_producer_close(producer));
+}
+
 /* The reader is evicted while it holds a batch. The whole batch must be discarded, and the first
  * error says so. */
 static void batch_of_an_evicted_reader(void) {
@@ -210,6 +254,7 @@ int main(int argc, char **argv) {
         {"batch-of-a-lossless-reader", batch_of_a_lossless_reader},
         {"batch-holds-the-producer-up", batch_holds_the_producer_up},
         {"batch-of-an-ordered-reader", batch_of_an_ordered_reader},
+        {"parts-of-a-batch", parts_of_a_batch},
         {"batch-of-an-evicted-reader", batch_of_an_evicted_reader},
         {"batch-is-asked-for-properly", batch_is_asked_for_properly},
         {"undone-messages-come-again", undone_messages_come_again},

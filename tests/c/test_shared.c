@@ -321,6 +321,44 @@ static void the_zone_is_shared_by_both_sides(void) {
     close_both(&b);
 }
 
+/* Whether one is in the zone is not a question of lock 0, at no depth of it. */
+static void leaving_a_zone_that_one_is_not_in(void) {
+    struct both b = open_both("not-in");
+    datablock_zone zone;
+    bool abandoned;
+    CHECK_OK(datablock_zone_begin(b.p, 0, 0, &zone));
+    strcpy(zone.data, "good");
+    CHECK_OK(datablock_zone_end(b.p, false));
+    strcpy(zone.data, "rot!"); /* without the lock: the mapping is there as long as the producer */
+    CHECK_STATUS(datablock_zone_begin(b.p, 0, 0, &zone), DATABLOCK_E_CHECKSUM);
+    for (int depth = 1; depth <= 3; depth++) {
+        CHECK_OK(datablock_lock_acquire(b.p, 0, 0, &abandoned));
+        CHECK_DETAIL(datablock_zone_end(b.p, false), DATABLOCK_E_INVALID, "not in the flexible zone");
+        CHECK_STATUS(datablock_zone_end(b.p, true), DATABLOCK_E_INVALID);
+    }
+    for (int depth = 3; depth >= 1; depth--) {
+        CHECK_OK(datablock_lock_release(b.p, 0));
+    }
+    CHECK_STATUS(datablock_lock_release(b.p, 0), DATABLOCK_E_INVALID);
+    CHECK_STATUS(datablock_zone_begin(b.c, 0, 0, &zone), DATABLOCK_E_CHECKSUM);
+    CHECK_OK(datablock_zone_begin(b.c, DATABLOCK_ZONE_ANYWAY, 0, &zone));
+    CHECK(!zone.intact && zone.writes == 1);
+    CHECK_OK(datablock_lock_acquire(b.c, 0, 0, &abandoned));
+    CHECK_OK(datablock_zone_end(b.c, false));
+    CHECK_STATUS(datablock_zone_end(b.c, false), DATABLOCK_E_INVALID);
+    CHECK_STATUS(datablock_zone_begin(b.p, 0, 0, &zone), DATABLOCK_E_TIMEOUT);
+    CHECK_OK(datablock_lock_release(b.c, 0));
+    CHECK_STATUS(datablock_lock_release(b.c, 0), DATABLOCK_E_INVALID);
+    CHECK_OK(datablock_zone_begin(b.p, 0, 0, &zone));
+    CHECK(zone.intact && zone.writes == 2);
+    CHECK_OK(datablock_lock_release(b.p, 0)); /* the lock goes, and the zone with it */
+    CHECK_STATUS(datablock_zone_end(b.p, false), DATABLOCK_E_INVALID);
+    CHECK_OK(datablock_lock_acquire(b.p, 0, 0, &abandoned));
+    CHECK_STATUS(datablock_zone_end(b.p, false), DATABLOCK_E_INVALID);
+    CHECK_OK(datablock_lock_release(b.p, 0));
+    close_both(&b);
+}
+
 static void a_zone_that_changed_unseen_is_noticed(void) {
     struct both b = open_both("changed");
     datablock_zone zone;
@@ -450,6 +488,7 @@ int main(int argc, char **argv) {
         {"of-two-that-take-a-lock-back-one-wins", of_two_that_take_a_lock_back_one_wins},
         {"closing-lets-go-of-locks", closing_lets_go_of_locks},
         {"the-zone-is-shared-by-both-sides", the_zone_is_shared_by_both_sides},
+        {"leaving-a-zone-that-one-is-not-in", leaving_a_zone_that_one_is_not_in},
         {"a-zone-that-changed-unseen-is-noticed", a_zone_that_changed_unseen_is_noticed},
         {"the-zone-of-a-killed-writer-is-noticed", the_zone_of_a_killed_writer_is_noticed},
         {"the-zone-is-as-large-as-was-asked-for", the_zone_is_as_large_as_was_asked_for},

@@ -71,6 +71,20 @@ void batch_of_an_ordered_reader() {
     batch.finish();
 }
 
+void parts_of_a_batch() {
+    Both b("parts");
+    write_numbers(b.producer, 0, 8);
+    ReadBatch batch(b.consumer, 8);
+    CHECK(batch.next(0) == 8);
+    batch.finish_first(3);
+    CHECK((numbers_in(batch) == Numbers{3, 4, 5, 6, 7}));
+    batch.finish_first(0);
+    CHECK(write_numbers(b.producer, 8, 3) == 3);
+    CHECK_THROWS(timeout_error, b.producer.write(1, 0));
+    batch.finish_first(99);
+    CHECK(batch.empty() && batch.next(0) == 3 && batch[0].id() == 8);
+}
+
 void batches_move() {
     Both b("moves");
     write_numbers(b.producer, 0, 8);
@@ -118,6 +132,7 @@ int main(int argc, char **argv) {
             {"batch-of-a-lossless-reader", batch_of_a_lossless_reader},
             {"batch-holds-the-producer-up", batch_holds_the_producer_up},
             {"batch-of-an-ordered-reader", batch_of_an_ordered_reader},
+            {"parts-of-a-batch", parts_of_a_batch},
             {"batches-move", batches_move},
             {"batch-of-an-evicted-reader", batch_of_an_evicted_reader},
             {"batch-written-in-part", batch_written_in_part},

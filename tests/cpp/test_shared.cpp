@@ -90,6 +90,18 @@ void the_zone_is_shared_by_both_sides() {
     });
 }
 
+void leaving_a_zone_that_one_is_not_in() {
+    Both b("not-in");
+    const datablock_participant me = datablock_of_producer(b.producer.for_c());
+    CHECK(datablock_lock_acquire(me, 0, 0, nullptr) == DATABLOCK_OK);
+    CHECK(datablock_zone_end(me, false) == DATABLOCK_E_INVALID);
+    CHECK(datablock_lock_release(me, 0) == DATABLOCK_OK);
+    with_flexible_zone(b.producer, 0, [me](FlexibleZone &) { CHECK(datablock_lock_acquire(me, 0, 0, nullptr) == DATABLOCK_OK); });
+    CHECK(datablock_zone_end(me, false) == DATABLOCK_E_INVALID);
+    CHECK(datablock_lock_release(me, 0) == DATABLOCK_OK);
+    with_flexible_zone(b.consumer, 0, [](FlexibleZone &zone) { CHECK(zone.intact() && zone.writes() == 1); });
+}
+
 void the_zone_of_one_who_could_not_finish_is_noticed() {
     Both b("half");
     CHECK_THROWS(std::runtime_error, with_flexible_zone(b.producer, 0, [](FlexibleZone &zone) {
@@ -122,6 +134,7 @@ int main(int argc, char **argv) {
             {"guards-move-return-and-live-in-containers", guards_move_return_and_live_in_containers},
             {"an-exception-lets-go-of-the-lock", an_exception_lets_go_of_the_lock},
             {"the-zone-is-shared-by-both-sides", the_zone_is_shared_by_both_sides},
+            {"leaving-a-zone-that-one-is-not-in", leaving_a_zone_that_one_is_not_in},
             {"the-zone-of-one-who-could-not-finish-is-noticed", the_zone_of_one_who_could_not_finish_is_noticed},
             {"counters-are-atomic-words", counters_are_atomic_words},
         },

@@ -1190,7 +1190,7 @@ void no_producer() {
     CHECK(!with_next_slot(consumer, 20, [](const ReadSlot &) { UNEXPECTED("called"); }));
     CHECK(!ReadTransactionGuard::next(consumer, 0));
     CHECK(!consumer.slots(0).begin());
-    CHECK_THROWS(datablock::timeout_error, with_read_transaction(consumer, 0, 20, [](const ReadSlot &) {}));
+    CHECK_THROWS(datablock::error::no_producer, with_read_transaction(consumer, 0, 20, [](const ReadSlot &) {}));
     CHECK_EQUAL(datablock_unlink(path_of("orphan").c_str(), DATABLOCK_FLAG_FORCE), DATABLOCK_OK);
 }
 

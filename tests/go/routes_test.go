@@ -35,9 +35,9 @@ var routes = map[string][]route{
 	"adopt":   {adopting, adoptingAfterClose},
 	"replace": {replacing, replacingByForce},
 	"attach": {attaching("lossless", "latest"), attaching("lossless", "oldest"), attaching("ordered", "oldest"),
-		attaching("latest", "latest"), returning},
+		attaching("latest", "latest"), returning, returningUnbound},
 	"join": {attaching("lossless", "latest"), attaching("lossless", "oldest"),
-		reading("lossless", "--start=oldest")},
+		reading("lossless", "--start=oldest"), returningUnbound},
 	"read": {reading("lossless"), reading("ordered"), reading("latest"), readingAt, catchingUp("lossless"),
 		catchingUp("ordered")},
 	"release": {reading("lossless"), reading("ordered"), reading("latest"), catchingUp("lossless"),
@@ -201,6 +201,24 @@ var returning = route{"returning", func(k *kill) (*worker, bool) {
 	died := v == nil || v.drive("hold", "close")
 	last := k.consumer(k.others, "lossless", durable...)
 	require.Equal(k.t, "2", last.read(1)["first"], "a durable consumer continues where it stopped")
+	last.send("read 0")
+	k.stay = append(k.stay, last)
+	return v, died
+}}
+
+// returningUnbound comes back to a producer that has never seen it: it joins once more, and gets nothing again that it had released.
+var returningUnbound = route{"returning_unbound", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(k.slots)
+	durable := []string{"--durable", "--name=log", "--start=oldest"}
+	first := k.consumer(k.others, "lossless", durable...)
+	require.Equal(k.t, "0", first.read(1)["first"])
+	first.kill()
+	v := k.victimReader("lossless", durable...)
+	died := v == nil || v.drive("close")
+	last := k.consumer(k.others, "lossless", durable...)
+	k.producer.write(1)
+	require.Equal(k.t, "1", last.read(1)["first"], "what was released does not come again")
 	last.send("read 0")
 	k.stay = append(k.stay, last)
 	return v, died

@@ -215,7 +215,7 @@ proctype Lossless(byte me; byte r; byte start)
 #endif
 		c = 0
 	:: start == OLDEST ->
-		/* Consumer.joinOldest */
+		/* Consumer.joinAt */
 		walk();
 		atomic { cur = AFTER(c); c = 0; cursor[r] = cur };
 		SET_ACTIVE;

@@ -63,6 +63,8 @@ static inline void go_jump(consumer *c, uint64_t further) {
     }
     if (c->delivery == DATABLOCK_LAYOUT_ORDERED) {
         c->skipped += to - c->next;
+        c->next = to;
+        return;
     }
     c->next = to;
     go_step_over(c);
@@ -235,7 +237,7 @@ static inline void go_join_latest(consumer *c) {
     go_advance(c, c->next);
 }
 
-/* Consumer.joinOldest */
+/* Consumer.joinAt, of the oldest */
 static inline void go_join_oldest(consumer *c) {
     c->next = go_oldest(&c->block, go_next(&c->block));
     go_store(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next);

@@ -135,8 +135,8 @@ MUTATIONS = [
     mutation("ENTRY_BEFORE_SCAN_EPOCH", "ordered-1", HEADER,
              (SCAN_LOAD, "\n".join((SCAN_LOAD.split("\n")[1], SCAN_LOAD.split("\n")[0], SCAN_LOAD.split("\n")[2])))),
     mutation("UNPIN_BEFORE_THE_END", "latest", HEADER,
-             ("    uint64_t missed = next - 1 - c->next;\n",
-              "    uint64_t missed = next - 1 - c->next;\n    *wake = datablock_inline_unpin(c, h);\n")),
+             ("    uint64_t missed = next - 1 - c->next + c->skipped;\n",
+              "    uint64_t missed = next - 1 - c->next + c->skipped;\n    *wake = datablock_inline_unpin(c, h);\n")),
     mutation("LOSSLESS_PASSES_WHAT_IS_HELD", "lossless-holds", HEADER, ("        to = first < to ? first : to;\n", "")),
     # The event counts.
     mutation("LOOK_BEFORE_UNPIN", "sleep-unpin", HEADER, (UNPIN, UNPIN_LOOK.replace("return", "bool waits =") + UNPIN),

@@ -36,6 +36,7 @@ var reasons = []reason{
 	{`^Consumer\.occupy: c\.ctl\[at\+layout\.RowDurable\] → c\.ctl\[at\+layout\.RowDurable\]$`,
 		"0 and then 1, in a row that is ATTACHING and so is nobody's to come back to"},
 	{`^Consumer\.secureSpare: `, "the own bit is taken back and set again: as at attach.bit and before it"},
+	{`^attach: newConsumer\(a, o\) → c\.occupy`, "it counts the consumers of this process, in private memory"},
 	{`^attach: c\.secureSpare\(\) → `,
 		"the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
 	{`^(OpenConsumer|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `,
