@@ -74,15 +74,18 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 	return true
 }
 
-// covered reports whether a message is in a batch that the hold of an earlier one stands for.
-func (c *Consumer) covered(id uint64, index, token uint32) bool {
+// covered returns the hold of an earlier message that covers this message of a batch, or nil.
+func (c *Consumer) covered(id uint64, index, token uint32) *hold {
 	for k := range c.holds[:c.maxPins] {
 		if h := &c.holds[k]; h.used != unused && h.token == token && h.id < id && id <= h.id+uint64(h.more) {
 			v := c.entry(id).Load()
-			return layout.EntryID(v, id) == id && layout.EntrySlot(v) == index && index < c.slots()
+			if layout.EntryID(v, id) == id && layout.EntrySlot(v) == index && index < c.slots() {
+				return h
+			}
+			return nil
 		}
 	}
-	return false
+	return nil
 }
 
 // sound reports whether a message is what deliver would hand out.
@@ -116,7 +119,7 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64) error {
 	h := c.find(id, index, token)
 	switch {
-	case h == nil && c.data != nil && c.covered(id, index, token):
+	case h == nil && c.data != nil && c.covered(id, index, token) != nil:
 		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), id)
 	case h == nil || messages > uint64(h.more):
 		return c.ReleaseHold(id, index, token)

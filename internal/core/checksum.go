@@ -58,7 +58,7 @@ func (c *Consumer) Verify(s ReadSlot) error { return c.VerifyHold(s.id, s.Index(
 
 // VerifyHold is Verify of the message with that id, in the slot of that index, by the hold with that token.
 func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
-	if c.find(id, index, token) == nil && !c.covered(id, index, token) {
+	if c.find(id, index, token) == nil && c.covered(id, index, token) == nil {
 		return c.notHeld(id)
 	}
 	if c.checksum == ChecksumNone || bytes.Equal(c.slotChecksum(index), make([]byte, layout.HashLen)) {

@@ -483,8 +483,12 @@ func (c *Consumer) GiveBack(id uint64, index, token uint32, length, missed uint6
 // Errors: Invalid (not held, read by its id, or not the message that was taken last), Fenced.
 func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) error {
 	h := c.find(id, index, token)
+	var over *hold
+	if h == nil {
+		over = c.covered(id, index, token)
+	}
 	switch {
-	case h == nil && !c.covered(id, index, token):
+	case h == nil && over == nil:
 		return c.notHeld(id)
 	case c.next != id+1 || h != nil && c.delivery != Latest && !h.inOrder:
 		return fail(Invalid, "block %q: message %d is not the one that was taken last in order, the next one is %d: undo a later one first, and end one that was read by its id", c.name(), id, c.next)
@@ -494,6 +498,7 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 		return c.fenced()
 	}
 	c.next = id
+	over.more = uint32(id - over.id - 1) // it covers the message no more
 	*c.hot.read--
 	*c.hot.bytes -= length
 	c.invariant()

@@ -238,7 +238,8 @@ static void undone_part_of_a_batch(void) {
             continue;
         }
         CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT); /* the cursor has not moved */
-        CHECK_OK(datablock_read_end(p.consumer, &slots[0]));
+        CHECK_OK(left == 2 ? datablock_read_batch_end(p.consumer, slots, left)
+                           : datablock_read_end(p.consumer, &slots[0]));
         write_numbers(p.producer, left, slots[3].id + 1); /* and now as far as what was left */
         CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT);
         CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
