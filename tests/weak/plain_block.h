@@ -54,6 +54,7 @@ static inline block plain_block(void) {
         .slot_size = SLOT_SIZE,
         .row_mask = {((UINT64_C(1) << READERS) - 1) << 1},
         .slot_count = N,
+        .flags = DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS,
         .slots = SLOTS,
     };
 }
