@@ -38,6 +38,9 @@ func OpenProducer(name string, config Config) (*Producer, error) {
 // Name is the block's name.
 func (p *Producer) Name() string { return p.core.Name() }
 
+// NextID is the id of the next message that this producer publishes. It does not wait.
+func (p *Producer) NextID() uint64 { return p.core.NextID() }
+
 // Claim opens a slot for the next message. One at a time can be open. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be
 // overwritten; consumers that died are no hindrance. Errors: ErrInvalid (a claim is open, timeout), ErrTimeout, ErrSuperseded, ErrClosed (after Interrupt or Close), ErrCorrupt.
 func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {

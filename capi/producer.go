@@ -107,3 +107,11 @@ func dbgo_write_abort(index C.uint32_t, id C.uint64_t, slot C.uint32_t, detail *
 	provoke("producer.abort")
 	return status(at(index).producer.AbortSlot(uint64(id), uint32(slot)), detail)
 }
+
+//export dbgo_producer_next_id
+func dbgo_producer_next_id(index C.uint32_t, id *C.uint64_t, detail *C.char) (result C.int) {
+	arm()
+	defer rescue(&result, detail)
+	*id = C.uint64_t(at(index).producer.NextID())
+	return C.DATABLOCK_OK
+}

@@ -502,6 +502,27 @@ datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *r
     return status;
 }
 
+datablock_status datablock_producer_next_id(datablock_producer producer, uint64_t *id) {
+    if (!dbshim_enter()) {
+        return dbshim_refusal();
+    }
+    if (id == NULL) {
+        return dbshim_null_argument(__func__, "id");
+    }
+    datablock_status status = dbshim_take(producer.handle, DATABLOCK_INLINE_PRODUCER);
+    if (status != DATABLOCK_OK) {
+        return status;
+    }
+    uint64_t next = 0;
+    dbshim_thread *thread = dbshim_self();
+    status = DBSHIM_GO(thread, dbgo_producer_next_id(dbshim_index(producer.handle), &next, thread->detail));
+    status = dbshim_end(producer.handle, status, false);
+    if (status == DATABLOCK_OK) {
+        *id = next;
+    }
+    return status;
+}
+
 datablock_status datablock_consumer_close(datablock_consumer consumer) {
     return close_handle(consumer.handle, DATABLOCK_INLINE_CONSUMER, dbgo_consumer_close);
 }

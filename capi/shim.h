@@ -187,6 +187,7 @@ int dbgo_read_look_around(uint32_t index, char *detail); /* what a consumer does
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
 int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
 int dbgo_consumer_resumed(uint32_t index, _Bool *resumed, char *detail);
+int dbgo_producer_next_id(uint32_t index, uint64_t *id, char *detail);
 int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */

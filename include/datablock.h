@@ -314,6 +314,13 @@ DATABLOCK_API datablock_status datablock_producer_open(const char *name, const d
 DATABLOCK_API datablock_status datablock_producer_close(datablock_producer producer);
 
 /*
+ * The id of the next message that this producer publishes. A program that an exception or a signal
+ * has interrupted compares this id before and after, and knows how many messages were published.
+ * Never waits. Errors: INVALID (null), BUSY, HANDLE.
+ */
+DATABLOCK_API datablock_status datablock_producer_next_id(datablock_producer producer, uint64_t *id);
+
+/*
  * Claims a slot for the next message. Waits while a LOSSLESS consumer has yet to read the message that would be overwritten, or fewer than min_consumers are attached;
  * dead consumers are released meanwhile. One claim at a time.
  * Errors: INVALID (null, timeout, a claim is already open), TIMEOUT, SUPERSEDED (another producer replaced the block: open again), CLOSED (closed by another

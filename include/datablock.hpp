@@ -631,6 +631,13 @@ public:
      */
     void close() { check(datablock_producer_close(producer_)); }
 
+    /* The id of the next message: datablock_producer_next_id. Errors: busy, handle. */
+    std::uint64_t next_id() const {
+        std::uint64_t id = 0;
+        check(datablock_producer_next_id(producer_, &id));
+        return id;
+    }
+
     /* For functions of datablock.h; it stays this object's to close. */
     datablock_producer for_c() const noexcept { return producer_; }
 

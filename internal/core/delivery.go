@@ -146,7 +146,7 @@ func (c *Consumer) lapped(h *hold) bool {
 		return false
 	}
 	id := c.slotWords(h.slot)[layout.SlotID/8]
-	return id > h.id && (id-h.id)%layout.EntryTurn == 0 && c.commit() > h.id+uint64(c.slotCount)
+	return id > h.id && layout.SameTag(id, h.id) && c.commit() > h.id+uint64(c.slotCount)
 }
 
 // jump moves c.next to the oldest message present, or further in, but not past the newest. The cursor of an ORDERED consumer follows when the message after the gap is released.

@@ -11,6 +11,9 @@ import (
 	"datablock/internal/layout"
 )
 
+// turn is the distance of ids whose entries have the same tag.
+const turn = 1 << 40
+
 // durable opens the durable consumer "log". end ends it: by Close, or as a kill does.
 func (b bench) durable(d Delivery) *Consumer {
 	c, err := b.openConsumer(ConsumerOptions{Delivery: d, Durable: true, Name: "log", Start: StartOldest, MaxPins: 2})
@@ -144,10 +147,10 @@ func TestAReaderThatIsATurnOfTheTagsBehindIsOvertaken(t *testing.T) {
 			}
 			for behind := range uint64(slots) {
 				c.next, lossless.next = 8, 8
-				farAhead(p, 8+layout.EntryTurn+uint64(slots)-behind)
+				farAhead(p, 8+turn+uint64(slots)-behind)
 				s, err := c.Next(0)
 				require.NoError(t, err)
-				assert.Equal(t, 8+layout.EntryTurn-behind, s.ID())
+				assert.Equal(t, 8+turn-behind, s.ID())
 				assert.Equal(t, s.ID()-8, s.Missed())
 				require.NoError(t, c.Release(s))
 				_, err = lossless.Next(0)
@@ -275,7 +278,7 @@ func TestSettingsUnderWhichTheProducerCouldNeverGoOn(t *testing.T) {
 func TestTheLosslessMaskOfABlockThatForbidsItMeansNothing(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 4)
-	config.Flags = 0
+	config.Flags = ForbidLossless
 	p := b.producer(config)
 	c := b.consumer(ConsumerOptions{Delivery: Ordered})
 	write(t, p, 10)

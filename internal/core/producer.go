@@ -93,6 +93,9 @@ func newProducer(a *attachment, c Config) *Producer {
 // Name is the block's name.
 func (p *Producer) Name() string { return p.name() }
 
+// NextID is the id of the next message that this producer publishes.
+func (p *Producer) NextID() uint64 { return p.next }
+
 // Claim opens a slot for the next message. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be overwritten.
 // Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
 func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {

@@ -302,8 +302,8 @@ func EntryID(e, near uint64) uint64 {
 	return near + uint64(EntryAhead(e, near))
 }
 
-// EntryTurn is how far ids are apart whose entries have the same tag: which of them an entry means is in the slot's header.
-const EntryTurn = entryTagMask + 1
+// SameTag reports whether entries of two ids have the same tag. The slot's header has the full id.
+func SameTag(a, b uint64) bool { return (a-b)&entryTagMask == 0 }
 
 // EntryAhead is how far the entry's id is ahead of id. The entry must not be empty.
 func EntryAhead(e, id uint64) int64 {

@@ -344,6 +344,7 @@ FUNCTIONS = (
     Function("datablock_config_init", c_int, (POINTER(Config), c_int)),
     Function("datablock_producer_open", c_int, (c_char_p, POINTER(Config), POINTER(ProducerHandle))),
     Function("datablock_producer_close", c_int, (ProducerHandle,)),
+    Function("datablock_producer_next_id", c_int, (ProducerHandle, POINTER(c_uint64))),
     Function("datablock_write_begin", c_int, (ProducerHandle, c_int64, POINTER(RawWriteSlot))),
     Function("datablock_write_commit", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),
     Function("datablock_write_checksum", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),

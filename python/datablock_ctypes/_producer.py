@@ -32,7 +32,6 @@ from ._types import (
     unsigned,
     whole,
 )
-from ._unwritten import COMMIT, BlockFile
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -144,19 +143,21 @@ class Producer(Participant):
         super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
         self._open(loaded.datablock_producer_open, path, config)
         del keep
-        try:
-            self._file = BlockFile(name, directory)
-        except BaseException:
-            self._give_up()
-            raise
 
     @property
     def next_id(self) -> int:
-        """The id that the next message will have; the last one that was published has the one before. Whether a message was published that an exception came after is seen here. Raises `Closed`, `Superseded`."""
+        """The id of the next message.
+
+        After an exception it tells which messages were published. Does not wait. Raises `Closed`,
+        `Busy` (another thread is in a call).
+        """
         if self.closed:
             raise self._closed_error()
-        view = self._view
-        return self._file.commit() if view is None else int.from_bytes(view[COMMIT : COMMIT + 8], "little")
+        found = ctypes.c_uint64()
+        status = self._library.datablock_producer_next_id(self._handle, found)
+        if status != 0:
+            self._fail(status)
+        return found.value
 
     @property
     def slot_size(self) -> int:

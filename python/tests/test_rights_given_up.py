@@ -5,10 +5,8 @@ import subprocess
 import sys
 
 import pytest
-from support import eventually
 
 from datablock_ctypes import Consumer, Delivery, Producer, unlink
-from datablock_ctypes._unwritten import BlockFile
 
 
 def produces(directory, how):
@@ -59,21 +57,3 @@ def test_a_program_that_loses_sight_of_its_block_does_not_end_it(tmp_path, how):
             assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [b"m%d" % number for number in range(sent)] + [b"next"]
     unlink(tmp_path / "keep")
 
-
-def test_a_name_that_cannot_be_looked_up_is_no_name_that_is_gone(tmp_path):
-    with Producer("keep", slot_size=64, directory=tmp_path / "."):
-        file = BlockFile("keep", tmp_path)
-        assert file.identity is not None
-        away = tmp_path.parent / (tmp_path.name + "-away")
-        tmp_path.rename(away)
-        assert file.named() == file.identity, "its directory is not there"
-        tmp_path.mkdir()
-        assert file.named() == file.identity, "another directory is"
-        (tmp_path / "keep").write_bytes(b"")
-        assert file.named() == file.identity, "and another file in it"
-        (tmp_path / "keep").unlink()
-        tmp_path.rmdir()
-        away.rename(tmp_path)
-        (tmp_path / "keep").unlink()
-        assert file.named() is None, "it is gone"
-    assert eventually(lambda: not os.listdir(tmp_path))

@@ -528,6 +528,11 @@ static void null_read_id(void) {
     STATUS(datablock_read_id(consumer, 0, 0, NULL));
 }
 
+static void null_producer_next_id(void) {
+    datablock_producer producer = open_producer();
+    STATUS(datablock_producer_next_id(producer, NULL));
+}
+
 static void null_consumer_resumed(void) {
     open_producer();
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
@@ -2520,7 +2525,7 @@ static void panic_diagnose(void) {
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
     X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_write_batch_data) X(null_read_verify) X(null_read_batch_out)  \
-    X(null_consumer_resumed) X(null_read_id) X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
+    X(null_producer_next_id) X(null_consumer_resumed) X(null_read_id) X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
     X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none) X(wait_any_timeout_negative) \
     X(wait_any_nothing) X(wait_any_of_closed) X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer) X(null_observe_out) X(null_schema_of_observer) \
     X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \

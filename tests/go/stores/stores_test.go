@@ -39,7 +39,7 @@ var reasons = []reason{
 	{`^attach: newConsumer\(a, o\) → c\.occupy`, "it counts the consumers of this process, in private memory"},
 	{`^attach: c\.secureSpare\(\) → `,
 		"the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
-	{`^(OpenConsumer|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `,
+	{`^(OpenConsumer|attachNamed|waitForBlock|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `,
 		"the whole is tried again, or after a failure something else is: each has its points"},
 	{`^(Producer\.clearFences: |attachment\.adopt: (\*mark|p\.clearFences))`,
 		"leftover marks and fences, each by itself; adopting again clears the rest"},
