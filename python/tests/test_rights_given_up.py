@@ -56,4 +56,3 @@ def test_a_program_that_loses_sight_of_its_block_does_not_end_it(tmp_path, how):
         with Consumer("keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder") as recorder:
             assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [b"m%d" % number for number in range(sent)] + [b"next"]
     unlink(tmp_path / "keep")
-
