@@ -137,7 +137,7 @@ func heldUp(t *testing.T, attributes *syscall.SysProcAttr) (dir string) {
 		_ = reader.Wait()
 	})
 	require.Eventually(t, func() bool {
-		d, err := core.DiagnoseAfter("x", dir, 0)
+		d, err := core.DiagnoseAfter("x", dir, time.Millisecond)
 		require.NoError(t, err)
 		for _, s := range d.Slots {
 			if s.Stuck {

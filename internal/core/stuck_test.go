@@ -73,13 +73,15 @@ func TestAForcedResetSaysWhoStillKeepsTheProducerWaiting(t *testing.T) {
 func TestAForcedResetOfAHealthyStreamIsDone(t *testing.T) {
 	b := newBench(t)
 	_, c, held, end := b.keptWaiting()
+	released := make(chan error, 1)
 	go func() {
 		platform.Nap(50 * time.Millisecond)
-		assert.NoError(t, c.Release(held))
+		released <- c.Release(held)
 	}()
 	result, err := ForceResetAllSlots("x", b.dir, true)
 	assert.NoError(t, err)
 	assert.Equal(t, RecoverySuccess, result)
+	assert.NoError(t, <-released)
 	assert.NoError(t, end())
 }
 

@@ -41,6 +41,7 @@ class Descriptor:
 
     def __init__(self) -> None:
         self._numbers: list[int] = []  # none or one
+        self._ending = at_end(_close_each, self._numbers)
 
     def open(self, function: Callable[..., int], *arguments: Any) -> int:
         """Open it by `os.open`, `os.dup` or the like."""
@@ -48,11 +49,14 @@ class Descriptor:
         return self._numbers[0]
 
     def close(self) -> None:
-        closed: list[None] = []
-        while getattr(self, "_numbers", None):  # an interrupted __init__ has left none
-            closed.extend(map(os.close, map(list.pop, (self._numbers,))))
+        _close_each(self._numbers)
 
-    __del__ = close
+
+def _close_each(numbers: list[int]) -> None:
+    """Close descriptors, and take each out of the list by the call that closes it."""
+    closed: list[None] = []
+    while numbers:
+        closed.extend(map(os.close, map(list.pop, (numbers,))))
 
 
 # ---- Debts -----------------------------------------------------------------------------------------------------------------

@@ -254,7 +254,7 @@ static void mask_without_lossless(void) {
     datablock_producer producer;
     datablock_consumer consumer;
     datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
-    config.flags &= ~(uint32_t)DATABLOCK_FLAG_ALLOW_LOSSLESS;
+    config.flags = DATABLOCK_FLAG_FORBID_LOSSLESS;
     CHECK_OK(datablock_producer_open("forbidden", &config, &producer));
     CHECK_OK(datablock_consumer_open("forbidden", &options, &consumer));
     write_many(producer, 10);
