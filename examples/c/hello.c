@@ -4,7 +4,7 @@
 int main(void)
 {
     datablock_config config;
-    datablock_producer producer;
+    datablock_producer producer = {0};
     datablock_write_slot slot;
     datablock_config_init(&config, DATABLOCK_RING);
     config.slot_size = 64;
@@ -15,6 +15,6 @@ int main(void)
             status = datablock_write_commit(producer, &slot, (size_t)snprintf(slot.data, slot.capacity, "greeting %d from C", i));
     }
     if (status != DATABLOCK_OK)
-        return fprintf(stderr, "%s\n", datablock_error_detail()), 1;
-    return datablock_producer_close(producer) != DATABLOCK_OK;
+        fprintf(stderr, "%s\n", datablock_error_detail());
+    return datablock_producer_close(producer) != DATABLOCK_OK || status != DATABLOCK_OK;
 }
