@@ -1194,8 +1194,8 @@ enum {
     DATABLOCK_STEP_RELEASE_READER = 2, /* the row of a dead consumer; a durable consumer keeps its place */
     DATABLOCK_STEP_RELEASE_WRITER = 3, /* the claim of a dead producer */
     DATABLOCK_STEP_COLLECT = 4,        /* files that dead processes left under this name */
-    /* nothing is done without a request: a participant lives, or may come back, or the step takes an
-     * operator's decision */
+    /* nothing is done without a request: a participant lives, or may come back, or the step takes
+     * an operator's decision */
     DATABLOCK_STEP_ATTEND = 5
 };
 
