@@ -342,8 +342,9 @@ typedef struct datablock_config {
      * the size of the schema's struct */
     uint64_t slot_size;
     uint32_t consumer_limit; /* consumers attached at once, 1 .. 255; default 16 */
-    /* less than spare_slots; default 0. While fewer consumers are attached, the producer waits and
-     * overwrites nothing. Dead consumers do not count, except durable LOSSLESS ones */
+    /* less than spare_slots, at most consumer_limit; default 0. While fewer consumers are attached,
+     * the producer waits and overwrites nothing. Dead consumers do not count, except durable
+     * LOSSLESS ones */
     uint32_t min_consumers;
     /* permission to attach, independent of umask. Default 0600: the own uid. 0660: the group too,
      * which may also produce. 0640: the group may only attach. 0646: every user may attach, and
@@ -381,7 +382,7 @@ typedef struct datablock_producer {
 } datablock_producer;
 
 typedef struct datablock_write_slot {
-    void *data;        /* `capacity` bytes to fill; the contents are undefined */
+    void *data;        /* `capacity` bytes to fill, with arbitrary contents before */
     size_t capacity;   /* the block's slot_size */
     uint64_t id;       /* the id that a commit will publish */
     uint32_t index;    /* the slot's number, as in the diagnosis */
@@ -909,8 +910,8 @@ typedef struct datablock_schema_layout {
 } datablock_schema_layout;
 
 /*
- * Makes the schema of a described struct. `name`, and the names of fields, have letters, digits and
- * '_', do not begin with a digit, and have at most 63 bytes. All limits are in docs/schema.md.
+ * Makes the schema of a described struct. `name` and the names of fields have letters, digits and
+ * '_', and at most 63 bytes. They do not begin with a digit. All limits are in docs/schema.md.
  * `name` and `layout` are read during the call only.
  * Errors: INVALID (null; a name; a field that overlaps another field, or whose size is not the size
  * of its type: the detail names schema and field).
@@ -995,8 +996,9 @@ DATABLOCK_API datablock_status datablock_zone_begin(datablock_participant partic
                                                     int64_t timeout_ms, datablock_zone *out);
 
 /*
- * Leaves the zone. The contents get a new checksum. With `spoilt`, for a participant that could not
- * finish, the contents get none, and the next participant finds the zone abandoned.
+ * Leaves the zone. The contents get a new checksum. A participant that could not finish passes
+ * `spoilt`: then the contents get no new checksum, and the next participant finds the zone
+ * abandoned.
  * Errors: INVALID (not in the zone, whatever this participant holds of lock 0), FENCED (as
  * datablock_lock_release), BUSY, HANDLE.
  */
@@ -1075,8 +1077,8 @@ typedef struct SlotDiagnostic {
     uint64_t write_generation; /* how often this slot was claimed */
     uint8_t writer_waiting;    /* 1: a producer waits for the consumers of this slot */
     /* true if: a dead participant holds the slot; or a consumer of the slot has kept the producer
-     * waiting for 1 s or longer; or for more than 30 s the slot was claimed, or a silent consumer
-     * held the slot */
+     * waiting for 1 s or longer; or the slot has been claimed for more than 30 s; or a consumer
+     * that has been silent for more than 30 s holds the slot */
     bool is_stuck;
     /* for how long the slot has been stuck; 0 if the slot is not stuck, or if the time is unknown
      * (a clock of another time namespace) */

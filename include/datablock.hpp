@@ -625,7 +625,7 @@ template <typename F, typename R = std::invoke_result_t<F, ReadSlot &>>
 using NextResult = std::conditional_t<std::is_void_v<R>, bool, std::optional<R>>;
 } // namespace detail
 
-/* The memory of the message that a write transaction fills. The contents are undefined before. */
+/* The memory of the message that a write transaction fills. The contents are arbitrary before. */
 class WriteSlot {
 public:
     WriteSlot(const WriteSlot &) = delete; /* commit() belongs to the transaction's own slot */
@@ -1182,9 +1182,9 @@ private:
 /*
  * Claims a slot, lets f(WriteSlot &) fill the slot in place, and publishes the message: the length
  * that f committed, or the whole slot. Waits, at most for the timeout, while there is no free
- * capacity. Returns the result of f. If f throws, also after it committed a length, nothing is
- * published, the next transaction gets the same id, and the exception arrives unchanged. One
- * transaction at a time per producer. Transactions on different producers nest.
+ * capacity. Returns the result of f. If f throws, nothing is published, also if f has
+ * committed a length. Then the next transaction gets the same id, and the exception arrives
+ * unchanged. One transaction at a time per producer. Transactions on different producers nest.
  * Errors: whatever f throws; timeout_error, invalid (a transaction is open; a length above the
  * capacity), superseded, fenced (after either nothing was published), closed, corrupt, busy.
  */

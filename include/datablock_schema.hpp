@@ -129,7 +129,7 @@ public:
     std::uint64_t send(const T &value, std::int64_t timeout_ms = for_ever) { return this->write(value, timeout_ms); }
 
     /*
-     * f(T &) fills the message in place. The contents are undefined before. If f throws, nothing is
+     * f(T &) fills the message in place. The contents are arbitrary before. If f throws, nothing is
      * published. Returns the id.
      */
     template <typename F> std::uint64_t send_in_place(std::int64_t timeout_ms, F &&f) {
