@@ -1,47 +1,76 @@
 /*
- * datablock.hpp - crash-proof shared-memory data exchange, in C++
+ * datablock.hpp - crash-safe, zero-copy data exchange in shared memory, in C++
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
  * OVERVIEW
  *
- * C++17 with exceptions, header alone, over the inline functions of datablock_inline.h (with a compiler that these do not support: over the exported ones of datablock.h, which is the
- * specification of everything that is not said here). Owners close what they opened, transactions give back what they claimed or hold however they are left, and a status
- * other than success is an exception. Nothing is allocated for a message.
+ * C++17 with exceptions, header only, over the inline functions of datablock_inline.h. With a
+ * compiler that the inline functions do not support, over the exported functions of datablock.h.
+ * datablock.h is the specification of everything that this header does not define. Owners close
+ * what they opened. Transactions give back what they claimed or hold, however a program leaves
+ * them. A status other than success is an exception. Nothing is allocated for a message.
  *
- *     #include <datablock.hpp>                                           auto consumer = datablock::find_datablock_consumer("camera");
- *                                                                        if (!consumer) {
- *     datablock::Producer producer("camera",                                 return; // there is no such block yet
- *         datablock::Config(datablock::Policy::ring)                     }
- *             .slot_count(8).slot_size(4096));                           for (const datablock::ReadSlot &slot : *consumer) {
- *                                                                            use(slot.data(), slot.size());
- *     datablock::with_write_transaction(producer, -1,                    } // ends when the producer has closed, and everything is read
- *         [&](datablock::WriteSlot &slot) {
- *             std::memcpy(slot.data(), frame, n);                        auto mean = datablock::with_next_slot(*consumer, 100,
- *             slot.commit(n);                                                [](const datablock::ReadSlot &slot) { return mean_of(slot); });
- *         });                                                            // empty if there was no message within 100 ms
+ * The producer:
+ *
+ *     #include <datablock.hpp>
+ *
+ *     datablock::Producer producer("camera",
+ *         datablock::Config(datablock::Policy::ring).slot_count(8).slot_size(4096));
+ *
+ *     datablock::with_write_transaction(producer, -1, [&](datablock::WriteSlot &slot) {
+ *         std::memcpy(slot.data(), frame, n);
+ *         slot.commit(n);
+ *     });
+ *
+ * A consumer:
+ *
+ *     auto consumer = datablock::find_datablock_consumer("camera");
+ *     if (!consumer) {
+ *         return; // there is no such block yet
+ *     }
+ *     for (const datablock::ReadSlot &slot : *consumer) {
+ *         use(slot.data(), slot.size());
+ *     } // ends when the producer has closed, and everything is read
+ *
+ *     auto mean = datablock::with_next_slot(*consumer, 100,
+ *         [](const datablock::ReadSlot &slot) { return mean_of(slot); });
+ *     // empty if there was no message within 100 ms
  *
  * RULES THAT HOLD EVERYWHERE
  *
- *  - Timeouts are milliseconds: 0 does not wait, -1 (datablock::for_ever) waits for ever, > 0 waits that long at most; another negative number is error::invalid.
- *  - A status other than DATABLOCK_OK is thrown: TIMEOUT as datablock::timeout_error, each other one as its own type in datablock::error. All derive from
- *    datablock::exception, whose status() decides and whose what() is the sentence of datablock_error_detail(): for people, with the values and what to do.
- *    Where a function lists its errors they are those types. Any function of a closed or moved-from object throws error::handle, any in a forked child error::forked.
- *  - A transaction publishes, or counts as good, only if it is left in the ordinary way. One that is left by an exception publishes nothing, and the exception arrives unchanged.
- *  - A producer, a consumer, and what comes from them belong to one thread at a time, as in C; only close() may be called from another one, and ends a wait. Different objects
- *    are independent.
- *  - Views (WriteSlot, ReadSlot, what data(), bytes(), text() and as() give) point into the block and are valid until the transaction, the guard, or the iterator's step ends.
- *    Reading through one afterwards is as reading through a dangling pointer.
- *  - close() of another thread does not wait for the use of a view, and unmaps its memory. Producer::write and write_bytes, TypedProducer::send, write_batch, Consumer::next and try_next, and Observer
- *    copy inside the call, which close() waits for: they may run while another thread closes.
- *  - Guards and iterators may outlive the Producer or Consumer and may be used after it was moved: when that has gone they are harmless, and hold nothing.
+ *  - Timeouts are milliseconds. 0 does not wait, -1 (datablock::for_ever) waits for ever, and a
+ *    positive number is the longest wait. Any other negative number is error::invalid.
+ *  - A status other than DATABLOCK_OK is thrown: TIMEOUT as datablock::timeout_error, each other
+ *    status as its own type in datablock::error. All these types derive from datablock::exception.
+ *    A program decides by status(). what() is the sentence of datablock_error_detail():
+ *    informational, with the values and what to do. Where a function lists its errors, they are
+ *    these types. Any function of a closed or moved-from object throws error::handle, and any
+ *    function in a forked child throws error::forked.
+ *  - A transaction publishes, or counts as good, only if the program leaves it in the ordinary way.
+ *    A transaction that is left by an exception publishes nothing, and the exception arrives
+ *    unchanged.
+ *  - A producer, a consumer, and the objects made from them belong to one thread at a time, as in
+ *    C. Only close() may be called from another thread, and ends a wait. Different objects are
+ *    independent.
+ *  - Views (WriteSlot, ReadSlot, the results of data(), bytes(), text() and as()) point into the
+ *    block. They are valid until the transaction, the guard, or the iterator's step ends. To read
+ *    through a view afterwards is to read through a dangling pointer.
+ *  - A close() from another thread does not wait for the use of a view, and unmaps the view's
+ *    memory. Producer::write and write_bytes, TypedProducer::send, write_batch, Consumer::next and
+ *    try_next, and Observer copy inside the call, and close() waits for that call. These functions
+ *    may run while another thread closes.
+ *  - Guards and iterators may outlive the Producer or Consumer, and may be used after that object
+ *    was moved. When that object is destroyed, they are harmless and hold nothing.
  *
  * CAVEATS
  *
  *  - Those of datablock.h.
- *  - pthread_cancel and pthread_exit unwind the stack without an exception that C++ counts: with_write_transaction publishes nothing then, but a WriteTransactionGuard cannot know, and
- *    publishes. longjmp over a transaction leaves it open.
- *  - Messages are bytes that another process wrote. Typed forms check size and alignment, not the values: a bool or an enum may have any.
+ *  - pthread_cancel and pthread_exit unwind the stack without an exception that C++ counts.
+ *    with_write_transaction then publishes nothing. A WriteTransactionGuard cannot detect this
+ *    unwinding, and publishes. longjmp over a transaction leaves the transaction open.
+ *  - Messages are bytes that another process wrote. Typed forms check size and alignment, not the
+ *    values: a bool or an enum may have any value.
  */
 #ifndef DATABLOCK_HPP
 #define DATABLOCK_HPP
@@ -49,7 +78,8 @@
 #if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
 #error "datablock.hpp needs C++17: compile with -std=c++17 or later, or use datablock.h"
 #elif !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
-#error "datablock.hpp needs exceptions: compile without -fno-exceptions, or use datablock_inline.h, which has the same functions and returns statuses"
+#error "datablock.hpp needs exceptions: compile without -fno-exceptions, or use datablock_inline.h, \
+which has the same functions and returns statuses"
 #else
 #define DATABLOCK_HAS_HPP 1
 
@@ -77,8 +107,10 @@
 
 #if defined(__GNUC__)
 #define DATABLOCK_HPP_COLD __attribute__((noinline, cold))
-#define DATABLOCK_HPP_HOT __attribute__((always_inline)) /* what it consists of is inline, too: the compiler would judge it too large */
-#define DATABLOCK_HPP_EXCEPTION __attribute__((visibility("default"))) /* one type in the whole program, whatever -fvisibility says */
+/* the parts are inline, too: the compiler would judge the whole too large */
+#define DATABLOCK_HPP_HOT __attribute__((always_inline))
+/* one type in the whole program, whatever -fvisibility is */
+#define DATABLOCK_HPP_EXCEPTION __attribute__((visibility("default")))
 #define DATABLOCK_HPP_LIKELY(x) __builtin_expect(!!(x), 1)
 #else
 #define DATABLOCK_HPP_COLD
@@ -92,14 +124,17 @@ namespace datablock {
 /* The timeout that waits for ever. */
 inline constexpr std::int64_t for_ever = -1;
 
-/* ---- Errors ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- Errors ---------------------------------------------------------------------------------- */
 
 #if defined(__clang__) /* a header alone has no source file for their vtables */
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wweak-vtables"
 #endif
 
-/* Base of all errors of this header. what(): the library's sentence about it, or the status' text where it has none. */
+/*
+ * Base of all errors of this header. what() is the library's sentence about the error, or the text
+ * of the status if the library has none.
+ */
 class DATABLOCK_HPP_EXCEPTION exception : public std::runtime_error {
 public:
     exception(datablock_status status, const std::string &detail)
@@ -110,25 +145,32 @@ private:
     datablock_status status_;
 };
 
-/* The time ran out: no new message, or no room for one. Call again. */
+/* The time ran out: no new message, or no free capacity for one. Call again. */
 class DATABLOCK_HPP_EXCEPTION timeout_error : public exception {
 public:
-    explicit timeout_error(const std::string &detail, datablock_status status = DATABLOCK_E_TIMEOUT) : exception(status, detail) {}
+    explicit timeout_error(const std::string &detail, datablock_status status = DATABLOCK_E_TIMEOUT)
+        : exception(status, detail) {}
 };
 
-/* One type for each status but OK and TIMEOUT; datablock.h and docs/errors.md say what each means. */
+/*
+ * One type for each status but OK and TIMEOUT. datablock.h and docs/errors.md define the meaning of
+ * each.
+ */
 namespace error {
 
-/* The time ran out, and nobody has the block open for writing. Call again: a restarted producer goes on where the old one stopped. */
+/*
+ * The time ran out, and no process has the block open for writing. Call again: a restarted producer
+ * continues where the old producer stopped.
+ */
 class DATABLOCK_HPP_EXCEPTION no_producer : public timeout_error {
 public:
     explicit no_producer(const std::string &detail) : timeout_error(detail, DATABLOCK_E_NO_PRODUCER) {}
 };
 
-#define DATABLOCK_HPP_ERROR(type, status)                                                                                             \
-    class DATABLOCK_HPP_EXCEPTION type : public exception {                                                                           \
-    public:                                                                                                                           \
-        explicit type(const std::string &detail) : exception(status, detail) {}                                                       \
+#define DATABLOCK_HPP_ERROR(type, status)                                                          \
+    class DATABLOCK_HPP_EXCEPTION type : public exception {                                        \
+    public:                                                                                        \
+        explicit type(const std::string &detail) : exception(status, detail) {}                    \
     }
 
 DATABLOCK_HPP_ERROR(invalid, DATABLOCK_E_INVALID);
@@ -160,13 +202,13 @@ DATABLOCK_HPP_ERROR(panic, DATABLOCK_E_PANIC);
 } // namespace error
 
 /*
- * Thrown by write_batch: what was wrong with the first message that was not published is the nested
- * exception (std::rethrow_if_nested).
+ * Thrown by write_batch. The nested exception (std::rethrow_if_nested) is the error of the first
+ * message that was not published.
  */
 class DATABLOCK_HPP_EXCEPTION batch_error : public std::runtime_error {
 public:
     batch_error(const char *what, std::size_t written) : std::runtime_error(what), written_(written) {}
-    /* How many messages were published before it. */
+    /* How many messages were published before the error. */
     std::size_t written() const noexcept { return written_; }
 
 private:
@@ -177,7 +219,10 @@ private:
 #pragma clang diagnostic pop
 #endif
 
-/* Throws the type of that status; a status that this header does not know as datablock::exception. */
+/*
+ * Throws the type of a status. A status that this header does not know is thrown as
+ * datablock::exception.
+ */
 [[noreturn]] DATABLOCK_HPP_COLD inline void raise(datablock_status status, const std::string &detail) {
     switch (static_cast<int>(status)) {
     case DATABLOCK_E_TIMEOUT: throw timeout_error(detail);
@@ -212,11 +257,16 @@ private:
 
 namespace detail {
 
-[[noreturn]] DATABLOCK_HPP_COLD inline void raise_last(datablock_status status) { raise(status, datablock_error_detail()); }
+[[noreturn]] DATABLOCK_HPP_COLD inline void raise_last(datablock_status status) {
+    raise(status, datablock_error_detail());
+}
 
 } // namespace detail
 
-/* Throws what this thread's last call of the library came to, unless it succeeded. Also for calls of datablock.h that have no form here. */
+/*
+ * Throws the error of this thread's last call of the library, unless the call succeeded. Also for
+ * calls of datablock.h that have no form here.
+ */
 DATABLOCK_HPP_HOT inline void check(datablock_status status) {
     if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK)) {
         detail::raise_last(status);
@@ -226,30 +276,38 @@ DATABLOCK_HPP_HOT inline void check(datablock_status status) {
 namespace detail {
 
 [[noreturn]] DATABLOCK_HPP_COLD inline void goes_on(const char *what, const std::string &text, const char *advice) {
-    raise(DATABLOCK_E_INVALID, "the " + std::string(what) + " \"" + text.c_str() + "\" goes on after a zero byte" + advice);
+    raise(DATABLOCK_E_INVALID,
+          "the " + std::string(what) + " \"" + text.c_str() + "\" goes on after a zero byte" + advice);
 }
 
-/* A text for C: one with a zero byte inside would be taken for a shorter one. */
+/* A text for C. C would take a text with a zero byte inside for a shorter one. */
 inline const char *text_for_c(const char *what, const std::string &text, const char *advice = "") {
     if (text.find('\0') != std::string::npos) {
         goes_on(what, text, advice);
     }
     return text.c_str();
 }
-inline const char *name_for_c(const std::string &name) { return text_for_c("name", name, ": names are at most 200 of letters, digits, '.', '_', '-'"); }
+inline const char *name_for_c(const std::string &name) {
+    return text_for_c("name", name, ": names are at most 200 of letters, digits, '.', '_', '-'");
+}
 
-[[noreturn]] DATABLOCK_HPP_COLD inline void misfit(std::size_t have, std::size_t want, const void *data, std::size_t alignment) {
+[[noreturn]] DATABLOCK_HPP_COLD inline void misfit(std::size_t have, std::size_t want, const void *data,
+                                                   std::size_t alignment) {
     if (have < want) {
-        raise(DATABLOCK_E_INVALID, "there are " + std::to_string(have) + " bytes, and the type has " + std::to_string(want) +
+        raise(DATABLOCK_E_INVALID, "there are " + std::to_string(have) + " bytes, and the type has " +
+                                       std::to_string(want) +
                                        ": use the type that was written, or create the block with a larger slot_size");
     }
-    raise(DATABLOCK_E_INVALID, "the payload at " + std::to_string(reinterpret_cast<std::uintptr_t>(data)) + " is not aligned to the type's " +
+    raise(DATABLOCK_E_INVALID, "the payload at " + std::to_string(reinterpret_cast<std::uintptr_t>(data)) +
+                                   " is not aligned to the type's " +
                                    std::to_string(alignment) + " bytes: create the block with that alignment");
 }
 
 template <typename T> void check_type() {
-    static_assert(std::is_trivially_copyable_v<T>, "a message is bytes for other processes: its type must be trivially copyable");
-    static_assert(!std::is_pointer_v<T> && !std::is_member_pointer_v<T> && !std::is_reference_v<T>, "a pointer means nothing to another process");
+    static_assert(std::is_trivially_copyable_v<T>,
+                  "a message is bytes for other processes: its type must be trivially copyable");
+    static_assert(!std::is_pointer_v<T> && !std::is_member_pointer_v<T> && !std::is_reference_v<T>,
+                  "a pointer means nothing to another process");
 }
 
 /* `data` as a T. Errors: invalid. */
@@ -261,61 +319,85 @@ template <typename T, typename Void> T &view(Void *data, std::size_t size) {
     return *static_cast<T *>(data);
 }
 
-/* A wait that came to nothing, with a producer or without. */
-inline bool is_timeout(datablock_status status) noexcept { return status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER; }
-
-[[noreturn]] DATABLOCK_HPP_COLD inline void too_long(std::size_t length, std::size_t capacity) {
-    raise(DATABLOCK_E_INVALID, "a length of " + std::to_string(length) + " exceeds the slot's " + std::to_string(capacity) + " bytes: nothing is published");
+/* A wait without a result, with a producer or without. */
+inline bool is_timeout(datablock_status status) noexcept {
+    return status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER;
 }
 
-[[noreturn]] DATABLOCK_HPP_COLD inline void ended() { raise(DATABLOCK_E_INVALID, "the guard holds nothing: it was committed, aborted, moved from, or never begun"); }
+[[noreturn]] DATABLOCK_HPP_COLD inline void too_long(std::size_t length, std::size_t capacity) {
+    raise(DATABLOCK_E_INVALID, "a length of " + std::to_string(length) + " exceeds the slot's " +
+                                   std::to_string(capacity) + " bytes: nothing is published");
+}
+
+[[noreturn]] DATABLOCK_HPP_COLD inline void ended() {
+    raise(DATABLOCK_E_INVALID, "the guard holds nothing: it was committed, aborted, moved from, or never begun");
+}
 
 } // namespace detail
 
-/* ---- Configuration --------------------------------------------------------------------------------------------------------------- */
+/* ---- Configuration --------------------------------------------------------------------------- */
 
-/* How many messages a block keeps, and what its consumers do by default. */
+/* How many messages a block keeps, and the default delivery of its consumers. */
 enum class Policy { single = DATABLOCK_SINGLE, double_buffer = DATABLOCK_DOUBLE_BUFFER, ring = DATABLOCK_RING };
-enum class Checksum { none = DATABLOCK_CHECKSUM_NONE, manual = DATABLOCK_CHECKSUM_MANUAL, enforced = DATABLOCK_CHECKSUM_ENFORCED };
+enum class Checksum {
+    none = DATABLOCK_CHECKSUM_NONE,
+    manual = DATABLOCK_CHECKSUM_MANUAL,
+    enforced = DATABLOCK_CHECKSUM_ENFORCED
+};
 enum class Delivery {
     by_policy = DATABLOCK_DELIVERY_DEFAULT,
-    lossless = DATABLOCK_LOSSLESS, /* every message, in order; the producer waits for it */
-    ordered = DATABLOCK_ORDERED,   /* in order; skips when lapped, and is told how many */
+    lossless = DATABLOCK_LOSSLESS, /* every message, in order; applies backpressure to the producer */
+    ordered = DATABLOCK_ORDERED,   /* in order; skips when lapped, and counts the skipped messages */
     latest = DATABLOCK_LATEST      /* the newest */
 };
 enum class Start { latest = DATABLOCK_START_LATEST, oldest = DATABLOCK_START_OLDEST };
 
-/* How much a consumer's schema has to be like the block's. */
+/* How closely a consumer's schema must match the block's. */
 enum class SchemaMode { compatible = DATABLOCK_SCHEMA_COMPATIBLE, exact = DATABLOCK_SCHEMA_EXACT };
 
 /*
- * What the bytes of a struct mean: see datablock_schema in datablock.h. A copy refers to the same one, which is immutable; any thread.
+ * What the bytes of a struct mean: see datablock_schema in datablock.h. A copy refers to the same
+ * schema, which is immutable. Any thread.
  */
 class Schema {
 public:
-    /* Of the text form, which docs/schema.md describes. Errors: invalid (it says line and column). */
+    /*
+     * From the text form, which docs/schema.md describes. Errors: invalid (with line and column).
+     */
     static Schema parse(const std::string &text) {
         datablock_schema schema;
         check(datablock_schema_parse(detail::text_for_c("schema", text), &schema));
         return Schema(schema);
     }
-    /* Of a block, read-only, also without a producer. Errors: schema (it has none), not_found, access, corrupt, version, system, invalid. */
+    /*
+     * Of a block, read-only, also without a producer.
+     * Errors: schema (the block has none), not_found, access, corrupt, version, system, invalid.
+     */
     static Schema of_block(const std::string &name) {
         datablock_schema schema;
         check(datablock_schema_of_block(detail::name_for_c(name), &schema));
         return Schema(schema);
     }
-    /* The newest that a reference such as "SensorReading@2.1" means in a registry, which is a directory; empty: the default one. Errors: invalid, not_found, access, system. */
+    /*
+     * The newest schema that a reference such as "SensorReading@2.1" names in a registry, which is
+     * a directory; empty: the default registry. Errors: invalid, not_found, access, system.
+     */
     static Schema lookup(const std::string &reference, const std::string &registry = {}) {
         datablock_schema schema;
-        check(datablock_schema_lookup(detail::text_for_c("reference", reference), registry.empty() ? nullptr : detail::text_for_c("registry", registry), &schema));
+        check(datablock_schema_lookup(detail::text_for_c("reference", reference),
+                                      registry.empty() ? nullptr : detail::text_for_c("registry", registry), &schema));
         return Schema(schema);
     }
-    /* Adds it to a registry. Again the same does nothing. Errors: invalid (it has no version), schema (it breaks the version rules), access, system. */
+    /*
+     * Adds the schema to a registry. To add the same schema again does nothing.
+     * Errors: invalid (the schema has no version), schema (the schema breaks the version rules),
+     * access, system.
+     */
     void enroll(const std::string &registry = {}) const {
-        check(datablock_schema_register(schema_.get(), registry.empty() ? nullptr : detail::text_for_c("registry", registry)));
+        check(datablock_schema_register(schema_.get(),
+                                        registry.empty() ? nullptr : detail::text_for_c("registry", registry)));
     }
-    /* Of a block's flexible zone. Errors: as of_block's. */
+    /* Of a block's flexible zone. Errors: as of_block. */
     static Schema of_zone(const std::string &name) {
         datablock_schema schema;
         check(datablock_zone_schema_of_block(detail::name_for_c(name), &schema));
@@ -324,7 +406,7 @@ public:
     /* Of a struct that DATABLOCK_DESCRIBE, in datablock_schema.hpp, describes. */
     template <typename T> static Schema of();
 
-    /* The one line that its hash is made of. */
+    /* The one line that the hash is made of. */
     std::string_view canonical() const noexcept { return schema_->canonical; }
     const std::uint8_t (&hash() const noexcept)[32] { return schema_->hash; }
     std::uint64_t size() const noexcept { return schema_->bytes; }
@@ -333,7 +415,10 @@ public:
     std::uint32_t minor_version() const noexcept { return schema_->minor; }
     std::uint32_t patch_version() const noexcept { return schema_->patch; }
 
-    /* Whether a consumer that expects `consumer` can read what a producer writes that has this. Errors: schema (it cannot; every field that differs, with both sides). */
+    /*
+     * Checks whether a consumer that expects `consumer` can read the messages of a producer with
+     * this schema. Errors: schema (the consumer cannot; every field that differs, with both sides).
+     */
     void check_consumer(const Schema &consumer, SchemaMode mode = SchemaMode::compatible) const {
         check(datablock_schema_check(schema_.get(), consumer.schema_.get(), static_cast<datablock_schema_mode>(mode)));
     }
@@ -341,7 +426,7 @@ public:
     friend bool operator==(const Schema &a, const Schema &b) noexcept { return a.canonical() == b.canonical(); }
     friend bool operator!=(const Schema &a, const Schema &b) noexcept { return !(a == b); }
 
-    /* For functions of datablock.h; valid as long as a copy of this. */
+    /* For functions of datablock.h. Valid as long as any copy of this object. */
     const datablock_schema *for_c() const noexcept { return schema_.get(); }
 
 private:
@@ -353,7 +438,7 @@ private:
             datablock_schema schema;
             ~Owner() { datablock_schema_free(&schema); }
         };
-        Owner first{schema}; /* until the next one has it */
+        Owner first{schema}; /* until the shared owner has the schema */
         auto owner = std::make_shared<Owner>();
         std::swap(owner->schema, first.schema);
         return {owner, &owner->schema};
@@ -363,20 +448,24 @@ private:
 };
 
 /*
- * datablock_config, which says what each setting means, with owned strings. Every setter returns *this:
+ * datablock_config, which defines each setting, with owned strings. Every setter returns *this:
  *
  *     Config(Policy::ring).slot_count(64).slot_size(4096)
  *     Config::of<Sample>(Policy::single)
  */
 class Config {
 public:
-    /* The defaults of the policy. slot_size has none. */
-    explicit Config(Policy policy = Policy::ring) { check(datablock_config_init(&config_, static_cast<datablock_policy>(policy))); }
+    /* The defaults of the policy. slot_size has no default. */
+    explicit Config(Policy policy = Policy::ring) {
+        check(datablock_config_init(&config_, static_cast<datablock_policy>(policy)));
+    }
 
-    /* A block whose messages are a T each: slot_size and alignment are the type's. */
+    /* A block whose messages are a T each: slot_size and alignment are those of T. */
     template <typename T> static Config of(Policy policy = Policy::ring) {
         detail::check_type<T>();
-        return Config(policy).slot_size(sizeof(T)).alignment(alignof(T) > 64 ? static_cast<std::uint32_t>(alignof(T)) : 64);
+        return Config(policy)
+            .slot_size(sizeof(T))
+            .alignment(alignof(T) > 64 ? static_cast<std::uint32_t>(alignof(T)) : 64);
     }
 
     Config &slot_count(std::uint32_t messages) { return set(config_.slot_count, messages); }
@@ -389,30 +478,36 @@ public:
     Config &checksum(Checksum checksum) { return set(config_.checksum, static_cast<std::uint32_t>(checksum)); }
     Config &zone_size(std::uint64_t bytes) { return set(config_.zone_size, bytes); }
     Config &retention_ms(std::uint64_t milliseconds) { return set(config_.retention_ms, milliseconds); }
-    /* What a message is; slot_size, unless it is set, is that of the schema. */
+    /* The type of a message. Unless slot_size is set, slot_size is the schema's size. */
     Config &schema(Schema schema) { return set(schema_, std::optional<Schema>(std::move(schema))); }
-    /* The schema by a reference to the registry, "SensorReading@2.1"; a schema that is set as well, also by a TypedProducer, has to be the registered one. The registry as of Schema::lookup. */
+    /*
+     * The schema by a reference to the registry, "SensorReading@2.1". If a schema is set as well,
+     * also by a TypedProducer, both must be the same. The registry: as in Schema::lookup.
+     */
     Config &registered(std::string reference, std::string registry = {}) {
         registry_ = std::move(registry);
         return set(registered_, std::optional<std::string>(std::move(reference)));
     }
-    /* What the flexible zone is; zone_size is then at least its size. */
+    /* The type of the flexible zone; zone_size is then at least its size. */
     Config &zone_schema(Schema schema) { return set(zone_schema_, std::optional<Schema>(std::move(schema))); }
     Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
     Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
 
-    /* Whether consumers may hold the producer up. A ring allows it unless this says no. */
+    /* Whether consumers may apply backpressure. A ring allows that unless this setting is false. */
     Config &allow_lossless(bool on = true) {
         flag(DATABLOCK_FLAG_FORBID_LOSSLESS, !on && config_.policy == DATABLOCK_RING);
         return flag(DATABLOCK_FLAG_ALLOW_LOSSLESS, on);
     }
     Config &replace(bool on = true) { return flag(DATABLOCK_FLAG_REPLACE, on); }
-    /* With replace: also while a producer holds the block, which is fenced. */
+    /* With replace: also while a producer holds the block, and that producer is fenced. */
     Config &force(bool on = true) { return flag(DATABLOCK_FLAG_FORCE, on); }
     Config &unlink_on_close(bool on = true) { return flag(DATABLOCK_FLAG_UNLINK_ON_CLOSE, on); }
     Config &timestamps(bool on = true) { return flag(DATABLOCK_FLAG_TIMESTAMP, on); }
 
-    /* For functions of datablock.h. It points into this Config. Errors: invalid (a zero byte in the directory). */
+    /*
+     * For functions of datablock.h. The result points into this Config. Errors: invalid (a zero
+     * byte in the directory).
+     */
     datablock_config for_c() const {
         datablock_config config = config_;
         config.directory = directory_ ? detail::text_for_c("directory", *directory_) : nullptr;
@@ -441,16 +536,22 @@ private:
     std::string secret_, registry_;
 };
 
-/* datablock_consumer_options, which says what each setting means, with owned strings. */
+/* datablock_consumer_options, which defines each setting, with owned strings. */
 class ConsumerOptions {
 public:
     ConsumerOptions() { check(datablock_consumer_options_init(&options_)); }
 
-    ConsumerOptions &delivery(Delivery delivery) { return set(options_.delivery, static_cast<std::uint32_t>(delivery)); }
+    ConsumerOptions &delivery(Delivery delivery) {
+        return set(options_.delivery, static_cast<std::uint32_t>(delivery));
+    }
     ConsumerOptions &start(Start start) { return set(options_.start, static_cast<std::uint32_t>(start)); }
-    /* Messages held at once; transactions nested in each other need one each. Of a LOSSLESS consumer, one that ends before an older one has ended keeps its place until then. */
+    /*
+     * Messages held at once. Each of several nested transactions needs one. For a LOSSLESS
+     * consumer, a transaction that ends before an older one keeps its pin until the older one has
+     * ended.
+     */
     ConsumerOptions &max_pins(std::uint32_t slots) { return set(options_.max_pins, slots); }
-    /* What this consumer expects a message to be. */
+    /* The type of a message that this consumer expects. */
     ConsumerOptions &schema(Schema schema, SchemaMode mode = SchemaMode::compatible) {
         options_.schema_mode = static_cast<std::uint32_t>(mode);
         return set(schema_, std::optional<Schema>(std::move(schema)));
@@ -460,20 +561,28 @@ public:
         registry_ = std::move(registry);
         return set(registered_, std::optional<std::string>(std::move(reference)));
     }
-    /* What it expects the flexible zone to be, in the mode of `schema`. */
+    /* The expected type of the flexible zone, in the mode of `schema`. */
     ConsumerOptions &zone_schema(Schema schema) { return set(zone_schema_, std::optional<Schema>(std::move(schema))); }
     ConsumerOptions &name(std::string name) { return set(name_, std::optional<std::string>(std::move(name))); }
-    /* Keeps place and row under that name when this consumer dies, and goes on there. */
+    /* Keeps cursor and row under that name when this consumer dies, and continues there. */
     ConsumerOptions &durable(std::string under) {
         options_.durable = 1;
         return name(std::move(under));
     }
-    ConsumerOptions &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
+    ConsumerOptions &directory(std::string path) {
+        return set(directory_, std::optional<std::string>(std::move(path)));
+    }
     ConsumerOptions &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
-    /* How long opening a Consumer waits for a block that is not there: 0, which is the default, -1 (for ever), or milliseconds. */
+    /*
+     * How long the opening of a Consumer waits for a block that does not exist yet: 0 (the
+     * default), -1 (for ever), or milliseconds.
+     */
     ConsumerOptions &wait_ms(std::int64_t milliseconds) { return set(options_.wait_ms, milliseconds); }
 
-    /* For functions of datablock.h. It points into these options. Errors: invalid (a zero byte in a name). */
+    /*
+     * For functions of datablock.h. The result points into these options. Errors: invalid (a zero
+     * byte in a name).
+     */
     datablock_consumer_options for_c() const {
         datablock_consumer_options options = options_;
         options.name = name_ ? detail::name_for_c(*name_) : nullptr;
@@ -499,7 +608,7 @@ private:
     std::string secret_, registry_;
 };
 
-/* ---- Slots ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Slots ----------------------------------------------------------------------------------- */
 
 class ReadSlot;
 class ReadBatch;
@@ -511,20 +620,21 @@ class Claim;
 struct Reader;
 class Hold;
 
-/* bool where f returns nothing, else std::optional of what it returns. */
-template <typename F, typename R = std::invoke_result_t<F, ReadSlot &>> using NextResult = std::conditional_t<std::is_void_v<R>, bool, std::optional<R>>;
+/* bool if f returns nothing, else std::optional of the result of f. */
+template <typename F, typename R = std::invoke_result_t<F, ReadSlot &>>
+using NextResult = std::conditional_t<std::is_void_v<R>, bool, std::optional<R>>;
 } // namespace detail
 
-/* The memory of the message that a write transaction fills. Its contents are whatever was there. */
+/* The memory of the message that a write transaction fills. The contents are arbitrary before. */
 class WriteSlot {
 public:
-    WriteSlot(const WriteSlot &) = delete; /* commit() is said to the transaction's own */
+    WriteSlot(const WriteSlot &) = delete; /* commit() belongs to the transaction's own slot */
 
     std::byte *data() const noexcept { return static_cast<std::byte *>(raw_->data); }
     /* Bytes that can be filled: the block's slot_size. */
     std::size_t size() const noexcept { return raw_->capacity; }
     std::size_t capacity() const noexcept { return raw_->capacity; }
-    /* The id that is published if the transaction ends well. */
+    /* The id that the transaction publishes. */
     std::uint64_t id() const noexcept { return raw_->id; }
     /* The slot's number, as in the diagnosis. */
     std::uint32_t index() const noexcept { return raw_->index; }
@@ -532,12 +642,17 @@ public:
     std::span<std::byte> bytes() const noexcept { return {data(), size()}; }
 #endif
 
-    /* The beginning of the slot as a T, trivially copyable. Errors: invalid (the slot is smaller than the type, or less aligned). */
+    /*
+     * The beginning of the slot as a T, trivially copyable. Errors: invalid (the slot is smaller
+     * than the type, or less aligned).
+     */
     template <typename T> T &as() const { return detail::view<T>(raw_->data, raw_->capacity); }
 
     /*
-     * Sets the message's length in bytes; the last call counts, and without one it is the whole slot. Publishes nothing yet: that happens when the transaction ends well.
-     * Errors: invalid (above the capacity: unless another call corrects it, the transaction publishes nothing and fails with this error, too).
+     * Sets the message's length in bytes. The last call counts. Without a call the message is the
+     * whole slot. Publishes nothing yet: the end of the transaction publishes.
+     * Errors: invalid (above the capacity: unless another call corrects the length, the transaction
+     * publishes nothing and fails with this error, too).
      */
     DATABLOCK_HPP_HOT void commit(std::size_t length) {
         length_ = length;
@@ -547,7 +662,8 @@ public:
     }
 
     /*
-     * On a block with Checksum::manual: stores the checksum of the first `length` bytes, and sets that length as commit does. To be called after they are filled. Errors: invalid.
+     * On a block with Checksum::manual: stores the checksum of the first `length` bytes, and sets
+     * that length as commit does. Call this function after the bytes are filled. Errors: invalid.
      */
     void checksum(std::size_t length) {
         commit(length);
@@ -556,12 +672,15 @@ public:
 
 private:
     friend class detail::Claim;
-    template <typename F> friend std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms, F &&f);
-    WriteSlot(datablock_producer producer, datablock_write_slot *raw) noexcept : producer_(producer), raw_(raw), length_(raw->capacity) {}
+    template <typename F>
+    friend std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms,
+                                                                       F &&f);
+    WriteSlot(datablock_producer producer, datablock_write_slot *raw) noexcept
+        : producer_(producer), raw_(raw), length_(raw->capacity) {}
     WriteSlot &operator=(const WriteSlot &) = default;
 
     datablock_producer producer_;
-    datablock_write_slot *raw_; /* an object of its own: the compiler keeps the rest of this in registers then */
+    datablock_write_slot *raw_; /* an object of its own, so that the compiler keeps the rest in registers */
     std::size_t length_;
 };
 
@@ -574,9 +693,12 @@ public:
     std::uint64_t id() const noexcept { return slot_.id; }
     /* The slot's number, as in the diagnosis. */
     std::uint32_t index() const noexcept { return slot_.index; }
-    /* Messages skipped between the previous one read and this one; 0 for a LOSSLESS consumer, and for a message read by its id. */
+    /*
+     * Messages skipped between the previous read and this one; 0 for a LOSSLESS consumer, and for a
+     * message that was read by its id.
+     */
     std::uint64_t missed() const noexcept { return slot_.missed; }
-    /* CLOCK_REALTIME at the commit, in nanoseconds; 0 unless the block stamps. */
+    /* CLOCK_REALTIME at the commit, in nanoseconds; 0 unless the block stamps messages. */
     std::uint64_t timestamp_ns() const noexcept { return slot_.timestamp_ns; }
 #if defined(__cpp_lib_span)
     std::span<const std::byte> bytes() const noexcept { return {data(), size()}; }
@@ -584,10 +706,16 @@ public:
     /* The bytes as characters. */
     std::string_view text() const noexcept { return {static_cast<const char *>(slot_.data), slot_.length}; }
 
-    /* The beginning of the message as a T, trivially copyable. Errors: invalid (the message is shorter than the type, or less aligned). */
+    /*
+     * The beginning of the message as a T, trivially copyable. Errors: invalid (the message is
+     * shorter than the type, or less aligned).
+     */
     template <typename T> const T &as() const { return detail::view<const T>(slot_.data, slot_.length); }
 
-    /* Compares the message with its checksum. Errors: checksum (discard what was computed from it), invalid (it has none). */
+    /*
+     * Compares the message with its checksum. Errors: checksum (discard what was computed from the
+     * message), invalid (the message has no checksum).
+     */
     void verify() const { check(datablock_read_verify(consumer_, &slot_)); }
 
     ReadSlot(const ReadSlot &) = default;
@@ -596,21 +724,26 @@ private:
     friend class detail::Hold;
     friend struct detail::Reader;
     friend class ReadBatch;
-    ReadSlot() noexcept {} /* set when the hold begins, and not looked at before */
-    ReadSlot &operator=(const ReadSlot &) = default; /* the transaction ends what its own view names */
+    ReadSlot() noexcept {} /* set when the hold begins, and not read before */
+    ReadSlot &operator=(const ReadSlot &) = default; /* the transaction releases the hold of its own view */
 
     datablock_consumer consumer_;
     datablock_read_slot slot_;
 };
 
-/* ---- Producer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Producer -------------------------------------------------------------------------------- */
 
 /*
- * Writes a block. Move-only; a moved-from one is closed. Opening creates the block, or takes over the existing one of that name and geometry.
+ * Writes a block. Move-only; a moved-from producer is closed. Opening creates the block, or takes
+ * over the existing block of that name and geometry.
  */
 class Producer {
 public:
-    /* A name, or an absolute path. Blocks briefly. Errors: invalid, producer_active, access, secret, corrupt, version, geometry, no_space, not_found (the directory), system. */
+    /*
+     * A name, or an absolute path. Blocks briefly. Errors: invalid, producer_active, access,
+     * secret, corrupt, version, geometry, schema, no_space, not_found (the directory, the
+     * registered schema), system.
+     */
     Producer(const std::string &name, const Config &config) {
         datablock_config c = config.for_c();
         check(datablock_producer_open(detail::name_for_c(name), &c, &producer_));
@@ -623,11 +756,12 @@ public:
         }
         return *this;
     }
-    /* Closes, as close() does, without a word about errors. */
+    /* Closes, as close() does, but reports no errors. */
     ~Producer() { shut(); }
 
     /*
-     * Marks the end of the stream, aborts an open transaction and releases the block. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already).
+     * Marks the end of the stream, aborts an open transaction and releases the block. Any thread: a
+     * wait in another thread ends with error::closed. Errors: handle (closed already).
      */
     void close() { check(datablock_producer_close(producer_)); }
 
@@ -638,12 +772,13 @@ public:
         return id;
     }
 
-    /* For functions of datablock.h; it stays this object's to close. */
+    /* For functions of datablock.h. This object closes the handle. */
     datablock_producer for_c() const noexcept { return producer_; }
 
     /*
-     * Publishes a message that is a copy of `value`, trivially copyable: datablock_write. Returns
-     * its id. Waits, and errors, as with_write_transaction; also invalid (larger than a slot).
+     * Publishes a copy of `value`, which is trivially copyable, as a message: datablock_write.
+     * Returns the message's id. Waits and errors: as with_write_transaction; also invalid (larger
+     * than a slot).
      */
     template <typename T> std::uint64_t write(const T &value, std::int64_t timeout_ms = for_ever);
 
@@ -653,7 +788,7 @@ public:
 private:
     void shut() noexcept {
         if (producer_.handle != 0) {
-            (void)datablock_producer_close(producer_); /* refused, if it was closed */
+            (void)datablock_producer_close(producer_); /* refused, if the handle was closed */
         }
     }
 
@@ -662,29 +797,33 @@ private:
 
 using DataBlockProducer = Producer;
 
-/* ---- Consumer -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Consumer -------------------------------------------------------------------------------- */
 
 namespace detail {
 
 /*
- * What a Consumer and the messages that it holds have in common; gone with the last of them. One
- * thread at a time, so the count is a plain one. A moved-from object has none, and a handle of
- * zero: no object may stand for "none" by its address, because each shared object may have its own,
- * which may be unloaded.
+ * The state that a Consumer shares with the messages it holds. The last owner deletes it. One
+ * thread at a time uses it, so the count is a plain integer. A moved-from object has no Reader, and
+ * a handle of zero. No static object may stand for "none" by its address, because each shared
+ * object may have its own copy, and a shared object may be unloaded.
  */
 struct Reader {
     std::uint32_t owners = 1;
     std::uint32_t waiting = 0;      /* in `late` */
-    datablock_read_slot late[8]{};  /* of a LOSSLESS consumer: ended before an older one, which the library does not take yet; 8 is the most that can be held */
+    /*
+     * of a LOSSLESS consumer: ended before an older message has ended, which the library does not
+     * accept yet; 8 is the most that can be held
+     */
+    datablock_read_slot late[8]{};
 
-    /* One owner more. */
+    /* Adds an owner. */
     static Reader *share(Reader *reader) noexcept {
         if (reader != nullptr) {
             reader->owners++;
         }
         return reader;
     }
-    /* One less; the last one deletes it. */
+    /* Removes an owner. The last one deletes the Reader. */
     static void drop(Reader *reader) noexcept {
         if (reader != nullptr && --reader->owners == 0) {
             delete reader;
@@ -693,16 +832,21 @@ struct Reader {
 
     static ReadSlot nothing() noexcept { return {}; }
 
-    DATABLOCK_HPP_HOT static datablock_status begin(datablock_consumer consumer, std::int64_t timeout_ms, ReadSlot &out) noexcept {
+    DATABLOCK_HPP_HOT static datablock_status begin(datablock_consumer consumer, std::int64_t timeout_ms,
+                                                    ReadSlot &out) noexcept {
         out.consumer_ = consumer;
         return datablock_read_begin(consumer, timeout_ms, &out.slot_);
     }
-    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms, ReadSlot &out) noexcept {
+    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms,
+                                     ReadSlot &out) noexcept {
         out.consumer_ = consumer;
         return datablock_read_id(consumer, id, timeout_ms, &out.slot_);
     }
 
-    /* Ends a hold. The library takes those of a LOSSLESS consumer in order only, and transactions end inside out. */
+    /*
+     * Ends a hold. The library accepts the holds of a LOSSLESS consumer in order only, and nested
+     * transactions end from the inside out.
+     */
     DATABLOCK_HPP_HOT datablock_status end(const ReadSlot &slot) noexcept {
         datablock_status status = datablock_read_end(slot.consumer_, &slot.slot_);
         if (DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK && waiting == 0)) {
@@ -711,7 +855,8 @@ struct Reader {
         return settle(slot.consumer_, slot.slot_, status);
     }
 
-    DATABLOCK_HPP_COLD datablock_status settle(datablock_consumer consumer, const datablock_read_slot &slot, datablock_status status) noexcept {
+    DATABLOCK_HPP_COLD datablock_status settle(datablock_consumer consumer, const datablock_read_slot &slot,
+                                               datablock_status status) noexcept {
         if (status == DATABLOCK_E_INVALID && waiting < sizeof late / sizeof late[0]) {
             late[waiting++] = slot;
             return DATABLOCK_OK;
@@ -724,13 +869,13 @@ struct Reader {
             }
             status = ended;
             late[i] = late[--waiting];
-            i = 0; /* another one may be the oldest now */
+            i = 0; /* another message may be the oldest now */
         }
         return status;
     }
 };
 
-/* What becomes of a message that a transaction holds. The consumer outlives the call. */
+/* The end of a message that a transaction holds. The consumer outlives the call. */
 class Holding {
 public:
     Holding(Reader *reader, ReadSlot &slot) noexcept : reader_(reader), slot_(&slot) {}
@@ -744,7 +889,7 @@ private:
     ReadSlot *slot_;
 };
 
-/* A message, or none, that is let go of when this goes. */
+/* A held message, or none. The destructor releases the message. */
 class Hold {
 public:
     Hold() noexcept = default;
@@ -761,7 +906,9 @@ public:
     ~Hold() { (void)end(); }
 
     /* Nothing may be held. */
-    datablock_status begin(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms) noexcept { return began(reader, Reader::begin(consumer, timeout_ms, slot_)); }
+    datablock_status begin(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms) noexcept {
+        return began(reader, Reader::begin(consumer, timeout_ms, slot_));
+    }
     datablock_status begin_at(datablock_consumer consumer, Reader *reader, std::uint64_t id, std::int64_t timeout_ms) {
         return began(reader, Reader::begin_at(consumer, id, timeout_ms, slot_));
     }
@@ -775,7 +922,7 @@ public:
         Reader::drop(reader);
         return status;
     }
-    /* end() where errors are thrown. */
+    /* end() that throws errors. */
     void finish() { check(end()); }
 
     bool held() const noexcept { return reader_ != nullptr; }
@@ -799,8 +946,12 @@ private:
     ReadSlot slot_;
 };
 
-/* f(what.slot()), then what.finish(), and what f returned; or what.abandon() if f throws, and the exception goes on. */
-template <typename F, typename Slot, typename What> DATABLOCK_HPP_HOT inline std::invoke_result_t<F, Slot &> attempt(F &&f, What &&what) {
+/*
+ * Calls f(what.slot()), then what.finish(), and returns the result of f. If f throws, calls
+ * what.abandon(), and the exception continues.
+ */
+template <typename F, typename Slot, typename What>
+DATABLOCK_HPP_HOT inline std::invoke_result_t<F, Slot &> attempt(F &&f, What &&what) {
     try {
         return std::invoke(std::forward<F>(f), what.slot());
     } catch (...) {
@@ -808,7 +959,8 @@ template <typename F, typename Slot, typename What> DATABLOCK_HPP_HOT inline std
         throw;
     }
 }
-template <typename F, typename Slot, typename What> DATABLOCK_HPP_HOT inline std::invoke_result_t<F, Slot &> transact(F &&f, What &&what) {
+template <typename F, typename Slot, typename What>
+DATABLOCK_HPP_HOT inline std::invoke_result_t<F, Slot &> transact(F &&f, What &&what) {
     using R = std::invoke_result_t<F, Slot &>;
     if constexpr (std::is_void_v<R>) {
         attempt<F, Slot>(std::forward<F>(f), what);
@@ -832,17 +984,20 @@ class ReadTransactionGuard;
 /* The end of a range of messages. */
 struct DataBlockSlotEnd {};
 
-/* What Consumer::slots gives. */
+/* The result of Consumer::slots. */
 class DataBlockSlotRange;
 
 /*
- * Reads a block. Move-only; a moved-from one is closed. It is a range of its messages: a loop over it waits for each, and ends when the producer has closed and everything is read.
+ * Reads a block. Move-only; a moved-from consumer is closed. A consumer is a range of its messages:
+ * a loop waits for each message, and ends when the producer has closed and everything is read.
  */
 class Consumer {
 public:
     /*
-     * Attaches to an existing block: a name, or an absolute path. Blocks briefly, unless the options have wait_ms.
-     * Errors: invalid, timeout (no such block within wait_ms), not_found, access, secret, corrupt, version, full, no_spare, busy, superseded, system.
+     * Attaches to an existing block: a name, or an absolute path. Blocks briefly, unless the
+     * options have wait_ms.
+     * Errors: invalid, timeout_error (no such block within wait_ms), not_found, access, secret,
+     * corrupt, version, schema, full, no_spare, busy, superseded, system.
      */
     explicit Consumer(const std::string &name, const ConsumerOptions &options = {})  {
         datablock_consumer consumer;
@@ -850,7 +1005,9 @@ public:
         check(datablock_consumer_open(detail::name_for_c(name), &c, &consumer));
         own(consumer);
     }
-    Consumer(Consumer &&other) noexcept : consumer_(std::exchange(other.consumer_, datablock_consumer{})), reader_(std::exchange(other.reader_, nullptr)) {}
+    Consumer(Consumer &&other) noexcept
+        : consumer_(std::exchange(other.consumer_, datablock_consumer{})),
+          reader_(std::exchange(other.reader_, nullptr)) {}
     Consumer &operator=(Consumer &&other) noexcept {
         if (this != &other) {
             shut();
@@ -859,58 +1016,73 @@ public:
         }
         return *this;
     }
-    /* Closes, as close() does, without a word about errors. */
+    /* Closes, as close() does, but reports no errors. */
     ~Consumer() { shut(); }
 
-    /* Detaches; messages still held are released. Any thread: a wait of another one ends with error::closed. Errors: handle (closed already). */
+    /*
+     * Detaches. Messages that are still held are released. Any thread: a wait in another thread
+     * ends with error::closed. Errors: handle (closed already).
+     */
     void close() { check(datablock_consumer_close(for_c())); }
 
-    /* Whether a durable consumer goes on at the place that was kept under its name: datablock_consumer_resumed. Errors: handle. */
+    /*
+     * Whether a durable consumer continues at the place that was kept under its name:
+     * datablock_consumer_resumed. Errors: busy, handle.
+     */
     bool resumed() const {
         bool kept = false;
         check(datablock_consumer_resumed(for_c(), &kept));
         return kept;
     }
 
-    /* What the messages are, as their producer has said. Errors: schema (it has said nothing), corrupt, busy, handle. */
+    /*
+     * The schema of the messages, as the producer declared it. Errors: schema (the producer
+     * declared none), corrupt, busy, handle.
+     */
     Schema schema() const {
         datablock_schema schema;
         check(datablock_schema_of_consumer(for_c(), &schema));
         return Schema(schema);
     }
-    /* What the flexible zone is. Errors: as of schema(). */
+    /* The schema of the flexible zone. Errors: as schema(). */
     Schema zone_schema() const {
         datablock_schema schema;
         check(datablock_zone_schema_of_consumer(for_c(), &schema));
         return Schema(schema);
     }
 
-    /* For functions of datablock.h; it stays this object's to close. */
+    /* For functions of datablock.h. This object closes the handle. */
     datablock_consumer for_c() const noexcept { return consumer_; }
 
     /*
-     * A copy of the next message, as a T; a longer message is cut off. The block need not be
-     * aligned as the type is. May be called while older messages are held; needs one of max_pins
-     * during the call. Waits, and errors, as with_next_slot; also timeout_error, of which
-     * error::no_producer is one, invalid (shorter, and it counts as read).
+     * A copy of the next message, as a T. A longer message is cut off. The block need not be
+     * aligned as the type is. May be called while older messages are held. Needs one of max_pins
+     * during the call. Waits and errors: as with_next_slot; also timeout_error, from which
+     * error::no_producer derives, and invalid (the message is shorter, and counts as read).
      */
     template <typename T> T next(std::int64_t timeout_ms = for_ever);
 
-    /* The same, empty on a timeout. */
+    /* The same; empty on a timeout. */
     template <typename T> std::optional<T> try_next(std::int64_t timeout_ms = 0);
 
     /* For loops: begin() waits for the first message, for ever. */
     DataBlockSlotIterator begin();
     DataBlockSlotEnd end() const noexcept { return {}; }
 
-    /* The messages until none comes within the timeout, or the stream ends; 0: what is there already. It refers to this consumer. */
+    /*
+     * The messages until none comes within the timeout, or the stream ends; 0: the messages that
+     * are there already. The range refers to this consumer.
+     */
     DataBlockSlotRange slots(std::int64_t timeout_ms);
 
 private:
     friend class ReadTransactionGuard;
     friend class DataBlockSlotIterator;
-    template <typename F> friend detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f);
-    template <typename F> friend std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms, F &&f);
+    template <typename F>
+    friend detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f);
+    template <typename F>
+    friend std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id,
+                                                                     std::int64_t timeout_ms, F &&f);
 
     void own(datablock_consumer consumer) {
         try {
@@ -923,7 +1095,7 @@ private:
     }
     void shut() noexcept {
         if (reader_ != nullptr) {
-            (void)datablock_consumer_close(consumer_); /* refused, if it was closed */
+            (void)datablock_consumer_close(consumer_); /* refused, if the handle was closed */
             detail::Reader::drop(reader_);
         }
     }
@@ -935,8 +1107,8 @@ private:
 using DataBlockConsumer = Consumer;
 
 /*
- * Attaches to an existing block; empty if there is none of that name, or no such directory, also after the wait_ms of the
- * options. Errors: as Consumer's, but not_found and timeout.
+ * Attaches to an existing block. Empty if there is no block of that name, or no such directory,
+ * also after the wait_ms of the options. Errors: as Consumer, except not_found and timeout_error.
  */
 inline std::optional<Consumer> find_datablock_consumer(const std::string &name, const ConsumerOptions &options = {}) {
     try {
@@ -948,11 +1120,11 @@ inline std::optional<Consumer> find_datablock_consumer(const std::string &name, 
     }
 }
 
-/* ---- Write transactions ---------------------------------------------------------------------------------------------------------- */
+/* ---- Write transactions ---------------------------------------------------------------------- */
 
 namespace detail {
 
-/* What becomes of the claim that a slot is of. */
+/* The end of the claim that belongs to a slot. */
 class Claim {
 public:
     explicit Claim(WriteSlot &slot) noexcept : slot_(&slot) {}
@@ -964,7 +1136,7 @@ public:
             refuse(slot_->producer_, slot_->raw_, status);
         }
     }
-    /* finish() where nobody can be told. */
+    /* finish() where no error can be reported. */
     void finish_quietly() const noexcept {
         if (datablock_write_commit(slot_->producer_, slot_->raw_, slot_->length_) != DATABLOCK_OK) {
             abandon();
@@ -972,7 +1144,7 @@ public:
     }
     DATABLOCK_HPP_HOT void abandon() const noexcept { give_back(slot_->producer_, slot_->raw_); }
 
-    /* Memory for a slot that is begun later, or never. */
+    /* Memory for a slot that begins later, or never. */
     struct Place {
         datablock_write_slot raw{};
         WriteSlot slot{datablock_producer{}, &raw};
@@ -993,9 +1165,10 @@ public:
 
 private:
     DATABLOCK_HPP_COLD static void give_back(datablock_producer producer, const datablock_write_slot *raw) noexcept {
-        (void)datablock_write_abort(producer, raw); /* refused, if a fence or a close has ended it */
+        (void)datablock_write_abort(producer, raw); /* refused, if a fence or a close has ended the claim */
     }
-    [[noreturn]] DATABLOCK_HPP_COLD static void refuse(datablock_producer producer, const datablock_write_slot *raw, datablock_status status) {
+    [[noreturn]] DATABLOCK_HPP_COLD static void refuse(datablock_producer producer, const datablock_write_slot *raw,
+                                                       datablock_status status) {
         const std::string text = datablock_error_detail();
         give_back(producer, raw);
         raise(status, text);
@@ -1007,12 +1180,16 @@ private:
 } // namespace detail
 
 /*
- * Claims a slot, waiting at most for the timeout while there is no room, lets f(WriteSlot &) fill it in place, and publishes it: the length that f committed, or the whole slot.
- * Returns what f returns. If f throws, also after it committed a length, nothing is published, the next transaction gets the same id, and the exception arrives unchanged.
- * One at a time for a producer; on different producers they nest.
- * Errors: f's; timeout_error, invalid (a transaction is open; a length above the capacity), superseded, fenced (after either nothing was published), closed, corrupt, busy.
+ * Claims a slot, lets f(WriteSlot &) fill the slot in place, and publishes the message: the length
+ * that f committed, or the whole slot. Waits, at most for the timeout, while there is no free
+ * capacity. Returns the result of f. If f throws, nothing is published, also if f has
+ * committed a length. Then the next transaction gets the same id, and the exception arrives
+ * unchanged. One transaction at a time per producer. Transactions on different producers nest.
+ * Errors: whatever f throws; timeout_error, invalid (a transaction is open; a length above the
+ * capacity), superseded, fenced (after either nothing was published), closed, corrupt, busy.
  */
-template <typename F> std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms, F &&f) {
+template <typename F>
+std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms, F &&f) {
     const datablock_producer handle = producer.for_c();
     datablock_write_slot raw;
     check(datablock_write_begin(handle, timeout_ms, &raw));
@@ -1021,15 +1198,18 @@ template <typename F> std::invoke_result_t<F, WriteSlot &> with_write_transactio
 }
 
 /*
- * A write transaction for where a function does not fit. Move-only; true while it is open. Neither committed nor aborted, its destructor aborts when an exception that came up
- * during the guard's life is leaving the scope, and publishes otherwise. A destructor throws nothing: if that publication fails (fenced, superseded, a refused length) the
- * message is not published and nobody is told. Who wants to know calls commit().
+ * A write transaction for code that a function does not fit. Move-only; true while the transaction
+ * is open. If the transaction was neither committed nor aborted, the destructor ends it. The
+ * destructor aborts if an exception that began during the guard's life is leaving the scope, and
+ * publishes otherwise. The destructor throws nothing: if that publication fails (fenced,
+ * superseded, a refused length), the message is not published, and no error is reported. A program
+ * that needs the result calls commit().
  */
 class [[nodiscard]] WriteTransactionGuard {
 public:
     /* Holds nothing. */
     WriteTransactionGuard() noexcept = default;
-    /* Claims a slot. Waits, and errors, as with_write_transaction. */
+    /* Claims a slot. Waits and errors: as with_write_transaction. */
     explicit WriteTransactionGuard(Producer &producer, std::int64_t timeout_ms = for_ever) {
         place_.begin(producer.for_c(), timeout_ms);
         open_ = true;
@@ -1037,7 +1217,7 @@ public:
     WriteTransactionGuard(const WriteTransactionGuard &) = delete;
     WriteTransactionGuard &operator=(const WriteTransactionGuard &) = delete;
     WriteTransactionGuard(WriteTransactionGuard &&other) noexcept : exceptions_(other.exceptions_) { take(other); }
-    /* What was open here ends as in the destructor. */
+    /* An open transaction of this guard ends as in the destructor. */
     WriteTransactionGuard &operator=(WriteTransactionGuard &&other) noexcept {
         if (this != &other) {
             end();
@@ -1049,7 +1229,7 @@ public:
 
     explicit operator bool() const noexcept { return open_; }
 
-    /* What is to be filled, until commit or abort. Errors: invalid (nothing is open). */
+    /* The slot to fill, until commit or abort. Errors: invalid (nothing is open). */
     WriteSlot &slot() {
         if (!open_) {
             detail::ended();
@@ -1058,13 +1238,16 @@ public:
     }
     WriteSlot *operator->() { return &slot(); }
 
-    /* Publishes the message and ends the transaction, whatever it comes to. Errors: invalid (nothing is open; a length above the capacity), superseded, fenced, busy. */
+    /*
+     * Publishes the message and ends the transaction, whatever the result. Errors: invalid (nothing
+     * is open; a length above the capacity), superseded, fenced, busy.
+     */
     void commit() {
         (void)slot();
         open_ = false;
         claim().finish();
     }
-    /* The same with a length in bytes. After a refused length the transaction is over, too. */
+    /* The same with a length in bytes. A refused length ends the transaction, too. */
     void commit(std::size_t length) {
         try {
             slot().commit(length);
@@ -1104,7 +1287,8 @@ private:
 };
 
 template <typename T> std::uint64_t Producer::write(const T &value, std::int64_t timeout_ms) {
-    static_assert(!std::is_array_v<T> && !std::is_same_v<T, std::string_view>, "use write_bytes: this would write the terminating zero, or a pointer");
+    static_assert(!std::is_array_v<T> && !std::is_same_v<T, std::string_view>,
+                  "use write_bytes: this would write the terminating zero, or a pointer");
     detail::check_type<T>();
     return write_bytes(&value, sizeof value, timeout_ms);
 }
@@ -1115,14 +1299,16 @@ inline std::uint64_t Producer::write_bytes(const void *bytes, std::size_t length
     return id;
 }
 
-/* ---- Read transactions ----------------------------------------------------------------------------------------------------------- */
+/* ---- Read transactions ----------------------------------------------------------------------- */
 
 namespace detail {
 
 /* The common end of both forms of with_next_slot. */
-template <typename F> NextResult<F> next_slot(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms, F &&f) {
+template <typename F>
+NextResult<F> next_slot(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms, F &&f) {
     using R = std::invoke_result_t<F, ReadSlot &>;
-    static_assert(!std::is_reference_v<R>, "a reference does not go into a std::optional; and one into the message would dangle");
+    static_assert(!std::is_reference_v<R>,
+                  "a reference does not go into a std::optional; and one into the message would dangle");
     ReadSlot slot = Reader::nothing();
     datablock_status status = Reader::begin(consumer, timeout_ms, slot);
     if constexpr (std::is_void_v<R>) {
@@ -1144,45 +1330,57 @@ template <typename F> NextResult<F> next_slot(datablock_consumer consumer, Reade
 } // namespace detail
 
 /*
- * Lets f(ReadSlot &) read message `slot_id` in place, whatever the delivery; the consumer's place in the stream stays. Waits, at most for the timeout, for a message that is not
- * written yet, by looking again every 5 ms or less. Returns what f returns; the message is let go of in every case. Needs one of the consumer's max_pins.
- * On a LOSSLESS consumer do not wait for ever for a message that the producer cannot write before this consumer has read on.
- * Errors: f's; timeout_error, overrun (overwritten; or the slot was used again while it was held, then what f returned is discarded), lost, checksum, closed (the end of the stream, or closed
- * by another thread), superseded, fenced, busy (max_pins messages are held), invalid, corrupt.
+ * Lets f(ReadSlot &) read message `slot_id` in place, whatever the delivery. The consumer's cursor
+ * stays. Waits, asleep and at most for the timeout, for a message that is not written yet:
+ * datablock_read_id. Returns the result of f. The message is released in every case. Needs one of
+ * the consumer's max_pins. On a LOSSLESS consumer do not wait for ever for a message that the
+ * producer cannot write before this consumer has read on.
+ * Errors: whatever f throws; timeout_error, overrun (overwritten; or the slot was reused while
+ * held, and then the result of f is discarded), lost, checksum, closed (the end of the stream, or
+ * closed by another thread), superseded, fenced, busy (max_pins messages are held), invalid,
+ * corrupt.
  */
-template <typename F> std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms, F &&f) {
+template <typename F>
+std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id,
+                                                          std::int64_t timeout_ms, F &&f) {
     ReadSlot slot = detail::Reader::nothing();
     check(detail::Reader::begin_at(consumer.consumer_, slot_id, timeout_ms, slot));
     return detail::transact<F, ReadSlot>(std::forward<F>(f), detail::Holding(consumer.reader_, slot));
 }
 
 /*
- * Lets f(ReadSlot &) read the next message in place, waiting for it at most for the timeout. Returns std::optional of what f returns, or, if it returns nothing, bool: empty, or false, when the
- * time ran out, whether there is a producer or not (Consumer::next tells), and then f was not called. The message counts as read in every other case, also when f throws; the exception
- * arrives unchanged. On an iterator, the message that it holds is let go of first, and it holds none afterwards.
- * Errors: f's; closed (the end of the stream and everything read, or closed by another thread), superseded, overrun, lost, checksum, fenced, busy (max_pins messages are held), invalid, corrupt.
+ * Lets f(ReadSlot &) read the next message in place, and waits for the message at most for the
+ * timeout. Returns std::optional of the result of f, or bool if f returns nothing. The result is
+ * empty, or false, if the time ran out, with a producer or without (Consumer::next distinguishes
+ * the two). Then f was not called. The message counts as read in every other case, also when f
+ * throws, and the exception arrives unchanged. On an iterator, the call first releases the message
+ * that the iterator holds, and the iterator holds none afterwards.
+ * Errors: whatever f throws; closed (the end of the stream and everything read, or closed by
+ * another thread), superseded, overrun, lost, checksum, fenced, busy (max_pins messages are held),
+ * invalid, corrupt.
  */
 template <typename F> detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f) {
     return detail::next_slot(consumer.consumer_, consumer.reader_, timeout_ms, std::forward<F>(f));
 }
 
 /*
- * A read transaction for where a function does not fit. Move-only; true while it holds a message, which its destructor lets go of. A destructor throws nothing: who wants to know whether
- * the message was overwritten while it was held (see datablock_read_end) calls commit().
+ * A read transaction for code that a function does not fit. Move-only; true while the guard holds a
+ * message, which the destructor releases. The destructor throws nothing. A program that needs to
+ * know whether the message was overwritten while held (see datablock_read_end) calls commit().
  */
 class [[nodiscard]] ReadTransactionGuard {
 public:
     /* Holds nothing. */
     ReadTransactionGuard() noexcept = default;
-    /* Message `slot_id`. Waits, and errors, as with_read_transaction. */
+    /* Message `slot_id`. Waits and errors: as with_read_transaction. */
     ReadTransactionGuard(Consumer &consumer, std::uint64_t slot_id, std::int64_t timeout_ms) {
         check(hold_.begin_at(consumer.consumer_, consumer.reader_, slot_id, timeout_ms));
     }
     ReadTransactionGuard(ReadTransactionGuard &&) noexcept = default;
-    /* What was held here is let go of. */
+    /* The message that this guard held is released. */
     ReadTransactionGuard &operator=(ReadTransactionGuard &&) noexcept = default;
 
-    /* The next message; an empty guard on a timeout. Waits, and errors, as with_next_slot. */
+    /* The next message; an empty guard on a timeout. Waits and errors: as with_next_slot. */
     static ReadTransactionGuard next(Consumer &consumer, std::int64_t timeout_ms = for_ever) {
         ReadTransactionGuard guard;
         datablock_status status = guard.hold_.begin(consumer.consumer_, consumer.reader_, timeout_ms);
@@ -1203,23 +1401,30 @@ public:
     }
     const ReadSlot *operator->() const { return &slot(); }
 
-    /* Lets go of the message. Errors: invalid (nothing is held); overrun, fenced: discard what was read. */
+    /*
+     * Releases the message. Errors: invalid (nothing is held); overrun, fenced: discard what was
+     * read.
+     */
     void commit() {
         (void)slot();
         hold_.finish();
     }
-    /* Lets go of the message, for who does not want what was read. It counts as read all the same. Harmless if nothing is held. */
+    /*
+     * Releases the message without a check, for a program that does not use what was read. The
+     * message counts as read. Harmless if nothing is held.
+     */
     void abort() noexcept { (void)hold_.end(); }
 
 private:
     detail::Hold hold_;
 };
 
-/* ---- Iteration ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Iteration ------------------------------------------------------------------------------- */
 
 /*
- * Goes through the messages of a consumer: an input iterator, move-only, that holds one message at a time. A new one holds none: ++ lets go of the old message and waits for the next.
- * A range-for over a Consumer, or over Consumer::slots, makes one.
+ * Goes through the messages of a consumer: an input iterator, move-only, that holds one message at
+ * a time. A new iterator holds none: ++ releases the old message and waits for the next one. A
+ * range-for over a Consumer, or over Consumer::slots, makes an iterator.
  */
 class DataBlockSlotIterator {
 public:
@@ -1229,11 +1434,16 @@ public:
     using pointer = const ReadSlot *;
     using reference = const ReadSlot &;
 
-    /* Holds nothing yet. Refers to the consumer's block, not to the object. With a finite timeout the messages end when none comes in time. */
+    /*
+     * Holds nothing yet. Refers to the consumer's block, not to the object. With a finite timeout
+     * the messages end when none comes in time.
+     */
     explicit DataBlockSlotIterator(Consumer &consumer, std::int64_t timeout_ms = for_ever) noexcept
         : consumer_(consumer.consumer_), reader_(detail::Reader::share(consumer.reader_)), timeout_ms_(timeout_ms) {}
     DataBlockSlotIterator(DataBlockSlotIterator &&other) noexcept
-        : consumer_(std::exchange(other.consumer_, datablock_consumer{})), reader_(std::exchange(other.reader_, nullptr)), timeout_ms_(other.timeout_ms_), hold_(std::move(other.hold_)) {}
+        : consumer_(std::exchange(other.consumer_, datablock_consumer{})),
+          reader_(std::exchange(other.reader_, nullptr)), timeout_ms_(other.timeout_ms_),
+          hold_(std::move(other.hold_)) {}
     DataBlockSlotIterator &operator=(DataBlockSlotIterator &&other) noexcept {
         if (this != &other) {
             hold_ = std::move(other.hold_);
@@ -1244,7 +1454,7 @@ public:
         }
         return *this;
     }
-    /* Lets go of the message, which counts as read. */
+    /* Releases the message, which counts as read. */
     ~DataBlockSlotIterator() { detail::Reader::drop(reader_); }
 
     /* Whether there is a message: false before the first, and at the end. */
@@ -1255,13 +1465,16 @@ public:
     const ReadSlot *operator->() const noexcept { return &hold_.slot(); }
 
     /*
-     * The next message. At the end, when the producer has closed and everything is read, or the consumer was closed, or the time ran out, there is none; a later call looks again.
-     * Errors: overrun, fenced (the old message was overwritten while it was held: discard what was read); superseded, overrun, lost, checksum (each said once: go on), busy, invalid, corrupt.
+     * The next message. There is none at the end: the producer has closed and everything is read,
+     * or the consumer was closed, or the time ran out. A later call tries again.
+     * Errors: overrun, fenced (the old message was overwritten while held: discard what was read);
+     * superseded, overrun, lost, checksum (each thrown once: continue), busy, invalid, corrupt.
      */
     DataBlockSlotIterator &operator++() {
         hold_.finish();
         datablock_status status = hold_.begin(consumer_, reader_, timeout_ms_);
-        if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK) && status != DATABLOCK_E_CLOSED && !(timeout_ms_ >= 0 && detail::is_timeout(status))) {
+        if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK) && status != DATABLOCK_E_CLOSED &&
+            !(timeout_ms_ >= 0 && detail::is_timeout(status))) {
             check(status);
         }
         return *this;
@@ -1274,7 +1487,8 @@ public:
     friend bool operator!=(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept { return static_cast<bool>(at); }
 
 private:
-    template <typename F> friend detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f);
+    template <typename F>
+    friend detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f);
 
     datablock_consumer consumer_;
     detail::Reader *reader_;
@@ -1283,14 +1497,16 @@ private:
 };
 
 /* The same on an iterator, with this call's timeout. */
-template <typename F> detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f) {
+template <typename F>
+detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f) {
     iterator.hold_.finish();
     return detail::next_slot(iterator.consumer_, iterator.reader_, timeout_ms, std::forward<F>(f));
 }
 
 class DataBlockSlotRange {
 public:
-    DataBlockSlotRange(Consumer &consumer, std::int64_t timeout_ms) noexcept : consumer_(&consumer), timeout_ms_(timeout_ms) {}
+    DataBlockSlotRange(Consumer &consumer, std::int64_t timeout_ms) noexcept
+        : consumer_(&consumer), timeout_ms_(timeout_ms) {}
     /* Waits for the first message. */
     DataBlockSlotIterator begin() const {
         DataBlockSlotIterator first(*consumer_, timeout_ms_);
@@ -1310,8 +1526,8 @@ inline DataBlockSlotIterator Consumer::begin() { return slots(for_ever).begin();
 namespace detail {
 
 /*
- * Copies the next message into the memory of a T, cut off where it is longer. A shorter one counts
- * as read, too, and throws.
+ * Copies the next message into the memory of a T. A longer message is cut off. A shorter message
+ * counts as read, too, and throws.
  */
 template <typename T> datablock_status copy_next(datablock_consumer consumer, std::int64_t timeout_ms, T *to) {
     check_type<T>();
@@ -1323,7 +1539,7 @@ template <typename T> datablock_status copy_next(datablock_consumer consumer, st
     return status;
 }
 
-/* Room for a T that has no default constructor. */
+/* Memory for a T that has no default constructor. */
 template <typename T> union Room {
     Room() noexcept {}
     T value;

@@ -25,18 +25,24 @@
 namespace datablock {
 
 /*
- * Messages that are held together, in place. It refers to its consumer, which must outlive it and hold nothing else meanwhile. Its memory is allocated once. Move-only; one that was moved from
- * is empty and can only be destroyed or assigned to. One thread at a time. What it holds is let go of by next, by end, and when it goes.
+ * Messages that are held together, in place. A batch refers to its consumer. The consumer must
+ * outlive the batch and hold nothing else meanwhile. The memory of the batch is allocated once.
+ * Move-only; a batch that was moved from is empty, and can only be destroyed or assigned to. One
+ * thread at a time. next(), finish() and the destructor release what the batch holds.
  */
 class ReadBatch {
 public:
-    /* At most `capacity` messages at once. Of an ORDERED consumer its max_pins is the limit too, and of a LATEST one there is one message. Errors: invalid (0). */
+    /*
+     * At most `capacity` messages at once. For an ORDERED consumer max_pins is a limit too, and a
+     * LATEST consumer gets one message. Errors: invalid (0).
+     */
     ReadBatch(const Consumer &consumer, std::size_t capacity) : consumer_(consumer.for_c()), slots_(capacity) {
         if (capacity == 0) {
             throw error::invalid("a batch of no messages");
         }
     }
-    ReadBatch(ReadBatch &&other) noexcept : consumer_(other.consumer_), slots_(std::move(other.slots_)), count_(std::exchange(other.count_, 0)) {}
+    ReadBatch(ReadBatch &&other) noexcept
+        : consumer_(other.consumer_), slots_(std::move(other.slots_)), count_(std::exchange(other.count_, 0)) {}
     ReadBatch &operator=(ReadBatch &&other) noexcept {
         if (this != &other) {
             drop();
@@ -49,8 +55,10 @@ public:
     ~ReadBatch() { drop(); }
 
     /*
-     * Ends the messages held, and takes the next ones: waits for the first, at most for the timeout, and takes with it what is there already. Returns how many, 0: none came in time.
-     * Errors: as with_next_slot's and end's.
+     * Releases the messages that are held, and reads the next ones: waits for the first message, at
+     * most for the timeout, and takes all messages that are already there. Returns the number of
+     * messages; 0 if none came in time.
+     * Errors: as with_next_slot and finish.
      */
     std::size_t next(std::int64_t timeout_ms = for_ever) {
         finish();
@@ -61,11 +69,13 @@ public:
         return count_;
     }
 
-    /* Ends the messages held. Errors: overrun, fenced: what was read is to be discarded. */
+    /* Releases the messages that are held. Errors: overrun, fenced: discard what was read. */
     void finish() { check(datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0))); }
 
     /*
-     * Ends the first `count` of them; the rest stays held and is the batch from now on. Of a LOSSLESS consumer the place in the stream moves past these alone. More than size() are all. Errors: as finish.
+     * Releases the first `count` messages. The rest stays held, and is the batch from now on. For a
+     * LOSSLESS consumer the cursor moves past the released messages only. A count above size()
+     * means all. Errors: as finish.
      */
     void finish_first(std::size_t count) {
         const std::size_t ended = count < count_ ? count : count_;
@@ -125,10 +135,13 @@ private:
 };
 
 /*
- * Publishes copies of `count` messages, in order; the timeout is for all of them. Returns how many were published: fewer only if the time ran out.
- * Errors: as with_write_transaction's; invalid (larger than a slot). If some were published before, they are nested in batch_error.
+ * Publishes copies of `count` messages, in order. The timeout is for all of them. Returns the
+ * number of published messages, which is less than `count` only if the time ran out.
+ * Errors: as with_write_transaction; invalid (larger than a slot). If some messages were published
+ * before the error, the error is nested in batch_error.
  */
-inline std::size_t write_batch(const Producer &producer, const datablock_message *messages, std::size_t count, std::int64_t timeout_ms = for_ever) {
+inline std::size_t write_batch(const Producer &producer, const datablock_message *messages, std::size_t count,
+                               std::int64_t timeout_ms = for_ever) {
     std::size_t written = 0;
     datablock_status status = datablock_write_batch(producer.for_c(), timeout_ms, messages, count, &written);
     if (status == DATABLOCK_OK || (status == DATABLOCK_E_TIMEOUT && written != 0)) {
@@ -145,8 +158,10 @@ inline std::size_t write_batch(const Producer &producer, const datablock_message
     return written;
 }
 
-/* The same for values, trivially copyable, one a message. */
-template <typename T> std::size_t write_batch(const Producer &producer, const T *values, std::size_t count, std::int64_t timeout_ms = for_ever) {
+/* The same for values, trivially copyable, one per message. */
+template <typename T>
+std::size_t write_batch(const Producer &producer, const T *values, std::size_t count,
+                        std::int64_t timeout_ms = for_ever) {
     static_assert(std::is_trivially_copyable_v<T>, "a message is copied byte by byte");
     std::vector<datablock_message> messages(count);
     for (std::size_t i = 0; i < count; i++) {

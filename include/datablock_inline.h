@@ -29,7 +29,8 @@
 
 #include "datablock.h"
 
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && __SIZEOF_POINTER__ == 8 && \
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
+    __SIZEOF_POINTER__ == 8 && \
     ((defined(__cplusplus) && __cplusplus >= 201703L) || (!defined(__cplusplus) && __STDC_VERSION__ >= 201112L))
 #define DATABLOCK_HAS_INLINE 1
 
@@ -309,11 +310,15 @@ typedef struct datablock_inline_consumer {
 /* ---- The coarse clock ------------------------------------------------------------------------ */
 
 /* True: the caller has to poll the clock. */
-DATABLOCK_INLINE bool datablock_inline_passed(const datablock_inline_moment *m) { return __atomic_load_n(&m->now, DATABLOCK_PLAIN) != m->seen; }
+DATABLOCK_INLINE bool datablock_inline_passed(const datablock_inline_moment *m) {
+    return __atomic_load_n(&m->now, DATABLOCK_PLAIN) != m->seen;
+}
 /* Polls the clock. True: housekeeping is due, which the library does. */
 DATABLOCK_API bool datablock_inline_look(datablock_inline_moment *moment);
 
-DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) { return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m); }
+DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) {
+    return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m);
+}
 
 /*
  * Number of messages or empty polls after which the real clock is read, in case the background
@@ -333,8 +338,12 @@ DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_moment *m) {
 
 /* ---- Words ----------------------------------------------------------------------------------- */
 
-DATABLOCK_INLINE uint64_t *datablock_inline_u64(uint8_t *base, uint64_t offset) { return DATABLOCK_LAYOUT_CAST(uint64_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset)); }
-DATABLOCK_INLINE uint32_t *datablock_inline_u32(uint8_t *base, uint64_t offset) { return DATABLOCK_LAYOUT_CAST(uint32_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset)); }
+DATABLOCK_INLINE uint64_t *datablock_inline_u64(uint8_t *base, uint64_t offset) {
+    return DATABLOCK_LAYOUT_CAST(uint64_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset));
+}
+DATABLOCK_INLINE uint32_t *datablock_inline_u32(uint8_t *base, uint64_t offset) {
+    return DATABLOCK_LAYOUT_CAST(uint32_t *, DATABLOCK_LAYOUT_CAST(void *, base + offset));
+}
 
 DATABLOCK_INLINE uint64_t datablock_inline_peek(uint8_t *base, uint64_t offset) {
     return __atomic_load_n(datablock_inline_u64(base, offset), DATABLOCK_PLAIN);
@@ -346,9 +355,13 @@ DATABLOCK_INLINE void datablock_inline_poke(uint8_t *base, uint64_t offset, uint
  * Adds to an informational counter that no other thread changes. The addition is not atomic, so
  * that it is one instruction. An aligned word is never torn.
  */
-DATABLOCK_INLINE void datablock_inline_count(uint8_t *base, uint64_t offset, uint64_t more) { *datablock_inline_u64(base, offset) += more; }
+DATABLOCK_INLINE void datablock_inline_count(uint8_t *base, uint64_t offset, uint64_t more) {
+    *datablock_inline_u64(base, offset) += more;
+}
 
-DATABLOCK_INLINE uint8_t *datablock_inline_payload(const datablock_inline_block *b, uint32_t slot) { return b->payloads + slot * b->stride; }
+DATABLOCK_INLINE uint8_t *datablock_inline_payload(const datablock_inline_block *b, uint32_t slot) {
+    return b->payloads + slot * b->stride;
+}
 DATABLOCK_INLINE uint8_t *datablock_inline_header(const datablock_inline_block *b, uint32_t slot) {
     return datablock_inline_payload(b, slot) - DATABLOCK_LAYOUT_SLOT_HEADER;
 }
@@ -404,15 +417,20 @@ DATABLOCK_INLINE void datablock_inline_pause(void) {
 DATABLOCK_INLINE uint64_t datablock_inline_entry(uint64_t id, uint32_t slot) {
     return ((id + 1) & DATABLOCK_INLINE_TAG_MASK) << 24 | DATABLOCK_LAYOUT_CAST(uint64_t, slot) << 2;
 }
-DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) { return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> 2) & DATABLOCK_LAYOUT_MAX_SLOTS; }
-DATABLOCK_INLINE bool datablock_inline_entry_empty(uint64_t entry) { return datablock_inline_entry_slot(entry) == DATABLOCK_LAYOUT_MAX_SLOTS; }
+DATABLOCK_INLINE uint32_t datablock_inline_entry_slot(uint64_t entry) {
+    return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> 2) & DATABLOCK_LAYOUT_MAX_SLOTS;
+}
+DATABLOCK_INLINE bool datablock_inline_entry_empty(uint64_t entry) {
+    return datablock_inline_entry_slot(entry) == DATABLOCK_LAYOUT_MAX_SLOTS;
+}
 /* How far the entry's id is ahead of `id`. The entry must not be empty. */
 DATABLOCK_INLINE int64_t datablock_inline_entry_ahead(uint64_t entry, uint64_t id) {
     return DATABLOCK_LAYOUT_CAST(int64_t, (entry & ~UINT64_C(0xffffff)) - ((id + 1) << 24)) >> 24;
 }
 
 /* The ring index of message `id`, from a known one: nearly always that of the message before. */
-DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block *b, uint64_t id, uint64_t known, uint32_t known_at) {
+DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block *b, uint64_t id, uint64_t known,
+                                                    uint32_t known_at) {
     uint64_t further = id - known;
     if (DATABLOCK_UNLIKELY(further >= b->slot_count)) {
         return DATABLOCK_LAYOUT_CAST(uint32_t, id % b->slot_count);
@@ -437,7 +455,9 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
 #define DATABLOCK_INLINE_STAND_BACK 16
 
 /* The next ring index. */
-DATABLOCK_INLINE uint32_t datablock_inline_place_after(const datablock_inline_block *b, uint32_t at) { return at + 1 == b->slot_count ? 0 : at + 1; }
+DATABLOCK_INLINE uint32_t datablock_inline_place_after(const datablock_inline_block *b, uint32_t at) {
+    return at + 1 == b->slot_count ? 0 : at + 1;
+}
 
 /* The entry of the next message. */
 DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer *p) {
@@ -455,7 +475,8 @@ DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer
  */
 DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
-    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH);
+    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
+                                     DATABLOCK_ORDER_JOIN_EPOCH);
     return epoch == p->acked && p->next - p->min_cursor < b->slot_count;
 }
 
@@ -466,18 +487,26 @@ DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) 
 DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0;
-    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
-    uint32_t words = (b->flags & DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS) != 0 ? DATABLOCK_LAYOUT_MASK_WORDS : 0; /* where LOSSLESS is forbidden, bits in the mask mean nothing */
+    uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
+                                     DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
+    /* where LOSSLESS is forbidden, bits in the mask mean nothing */
+    uint32_t words = (b->flags & DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS) != 0 ? DATABLOCK_LAYOUT_MASK_WORDS : 0;
     for (uint32_t w = 0; w < words; w++) {
         uint64_t set = b->row_mask[w];
         if (set != 0) {
-            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w), DATABLOCK_ORDER_LOSSLESS_MASK);
+            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w),
+                                   DATABLOCK_ORDER_LOSSLESS_MASK);
         }
         for (; set != 0; set &= set - 1) {
-            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
-            int64_t distance = DATABLOCK_LAYOUT_CAST(int64_t, p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR), DATABLOCK_ORDER_CURSOR));
+            uint8_t *row =
+                b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
+            int64_t distance = DATABLOCK_LAYOUT_CAST(
+                int64_t, p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR),
+                                                   DATABLOCK_ORDER_CURSOR));
             if (distance > DATABLOCK_LAYOUT_CAST(int64_t, behind)) {
-                behind = DATABLOCK_LAYOUT_CAST(uint64_t, distance) < furthest ? DATABLOCK_LAYOUT_CAST(uint64_t, distance) : furthest;
+                behind = DATABLOCK_LAYOUT_CAST(uint64_t, distance) < furthest
+                             ? DATABLOCK_LAYOUT_CAST(uint64_t, distance)
+                             : furthest;
             }
         }
     }
@@ -501,13 +530,15 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
     for (uint32_t w = 0; w < DATABLOCK_LAYOUT_MASK_WORDS; w++) {
         uint64_t set = b->row_mask[w];
         if (set != 0) {
-            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w), DATABLOCK_ORDER_ACTIVE_MASK);
+            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w),
+                                   DATABLOCK_ORDER_ACTIVE_MASK);
         }
         for (; set != 0; set &= set - 1) {
             uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
             uint64_t pin[DATABLOCK_LAYOUT_MAX_PINS], any = 0;
             for (uint32_t k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
-                pin[k] = __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k), DATABLOCK_ORDER_PINS);
+                pin[k] = __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k),
+                                         DATABLOCK_ORDER_PINS);
                 any |= pin[k];
             }
             for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
@@ -634,7 +665,8 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
         datablock_inline_refill(p);
     }
     const uint64_t *place = datablock_inline_next_entry(p);
-    if (p->free_count == 0 || ((p->expected[p->ring_at] & DATABLOCK_INLINE_FENCE) != 0 && !datablock_inline_remember(p, place))) {
+    if (p->free_count == 0 || ((p->expected[p->ring_at] & DATABLOCK_INLINE_FENCE) != 0 &&
+                               !datablock_inline_remember(p, place))) {
         return false;
     }
     p->until = 0;
@@ -664,7 +696,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
         return false;
     }
     if (DATABLOCK_UNLIKELY(id >= p->until ||
-                           __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH) != p->acked) &&
+                           __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
+                                           DATABLOCK_ORDER_JOIN_EPOCH) != p->acked) &&
         !datablock_inline_find_room(p)) {
         return false;
     }
@@ -675,8 +708,10 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
     DATABLOCK_CRASH_POINT("claim.slot");
     datablock_inline_prepare_slot(p, DATABLOCK_INLINE_AHEAD);
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE), DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
-                           __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH), DATABLOCK_ORDER_EPOCH) != p->epoch)) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE),
+                                           DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
+                           __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH),
+                                           DATABLOCK_ORDER_EPOCH) != p->epoch)) {
         return false;
     }
     p->free_count = left;
@@ -695,7 +730,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, id + 1);
     DATABLOCK_CRASH_POINT("claim.marked");
     p->claimed = 1;
-    for (uint32_t k = 0; DATABLOCK_UNLIKELY(b->flags & DATABLOCK_INLINE_CHECKSUMS) && k < DATABLOCK_LAYOUT_HASH_LEN; k += 8) {
+    for (uint32_t k = 0; DATABLOCK_UNLIKELY(b->flags & DATABLOCK_INLINE_CHECKSUMS) &&
+         k < DATABLOCK_LAYOUT_HASH_LEN; k += 8) {
         datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CHECKSUM + k, 0);
     }
     out->data = header + DATABLOCK_LAYOUT_SLOT_HEADER;
@@ -706,7 +742,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     return true;
 }
 
-DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *data, uint8_t *header, uint32_t slot) {
+DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *data, uint8_t *header,
+                                              uint32_t slot) {
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, p->claims[slot]);
     DATABLOCK_CRASH_POINT("claim.closed");
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
@@ -738,7 +775,8 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     p->claimed = 0;
     DATABLOCK_CRASH_POINT("commit.unmarked");
     uint64_t entry = datablock_inline_entry(id, slot);
-    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(place, &expected, entry, false, DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN))) {
+    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(place, &expected, entry, false, DATABLOCK_ORDER_PUBLISH,
+                                                        DATABLOCK_PLAIN))) {
         return false;
     }
     DATABLOCK_CRASH_POINT("commit.published");
@@ -777,7 +815,11 @@ DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
 /* ---- Consumer -------------------------------------------------------------------------------- */
 
 /* The result of a poll for the next message. SLOW: an unusual case, and nothing has changed. */
-typedef enum datablock_inline_found { DATABLOCK_INLINE_NOTHING, DATABLOCK_INLINE_MESSAGE, DATABLOCK_INLINE_SLOW } datablock_inline_found;
+typedef enum datablock_inline_found {
+    DATABLOCK_INLINE_NOTHING,
+    DATABLOCK_INLINE_MESSAGE,
+    DATABLOCK_INLINE_SLOW
+} datablock_inline_found;
 
 /* Consumer.rowMine: this consumer owns the row. A forced eviction changes the row's status. */
 DATABLOCK_INLINE bool datablock_inline_row_mine(const datablock_inline_consumer *c) {
@@ -825,13 +867,15 @@ DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *
  * 2. No scan has begun since before the entry was loaded: no scan that serves the slot's retirement
  *    can have missed the hazard pointer.
  */
-DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h, uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
+DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h, uint32_t at,
+                                           uint64_t scan, uint64_t entry, bool *wake) {
     const datablock_inline_block *b = &c->block;
     (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), DATABLOCK_LAYOUT_CAST(uint64_t, datablock_inline_entry_slot(entry)) + 1, DATABLOCK_ORDER_PIN);
     DATABLOCK_CRASH_POINT("read.pinned");
     uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);
     if (DATABLOCK_LIKELY(((now ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0) ||
-        __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH_AGAIN) == scan) {
+        __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH),
+                        DATABLOCK_ORDER_SCAN_EPOCH_AGAIN) == scan) {
         return true;
     }
     *wake = datablock_inline_unpin(c, h);
@@ -842,7 +886,8 @@ DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablo
  * Consumer.deliver. False: the slot's header is not what was published, or the library has a
  * checksum to compare. Nothing has changed then.
  */
-DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery, datablock_inline_hold *h, uint64_t id, uint32_t slot, uint64_t missed,
+DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery,
+                                               datablock_inline_hold *h, uint64_t id, uint32_t slot, uint64_t missed,
                                                datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     if (DATABLOCK_UNLIKELY(slot >= b->slots)) {
@@ -907,7 +952,8 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(at % DATABLOCK_INLINE_ENTRIES == 0)) {
         datablock_inline_overdue(c);
         c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES &&
-                   datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN), c->ring_next + (last - at)) < 0 &&
+                   datablock_inline_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN),
+                                                c->ring_next + (last - at)) < 0 &&
                    datablock_inline_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;
     }
     c->ring_next = c->next;
@@ -915,15 +961,19 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
 }
 
 /* Consumer.nextLossless. The producer waits for the cursor, so that no hazard pointer is needed. */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock_inline_consumer *c, datablock_read_slot *out) {
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock_inline_consumer *c,
+                                                                       datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
         return DATABLOCK_INLINE_SLOW;
     }
     uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY), id = c->next;
     if (DATABLOCK_UNLIKELY((entry ^ datablock_inline_entry(id, 0)) & (~UINT64_C(0xffffff) | DATABLOCK_INLINE_LOST))) {
-        return datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, id) < 0 ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
+        return datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, id) < 0
+                   ? DATABLOCK_INLINE_NOTHING
+                   : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, datablock_inline_free_hold(c), id, datablock_inline_entry_slot(entry), 0, out))) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, datablock_inline_free_hold(c), id,
+                                                     datablock_inline_entry_slot(entry), 0, out))) {
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_step(c);
@@ -931,24 +981,28 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
 }
 
 /* Consumer.nextOrdered, unless the consumer was overrun. */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c,
+                                                                      datablock_read_slot *out, bool *wake) {
     const datablock_inline_block *b = &c->block;
     const uint64_t *place = datablock_inline_wanted_entry(c);
     uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, c->next);
     if (ahead < 0) { /* a reader that is 2^39 messages behind sees newer tags as older */
-        uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+        uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
+                                          DATABLOCK_ORDER_COMMIT_HINT_LOAD);
         return commit <= c->next + b->slot_count ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0 || c->skipped != 0)) { /* a gap that is told with this message is noted with its hold */
+    /* a gap that this message reports is recorded with the message's hold */
+    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0 || c->skipped != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
     if (!datablock_inline_pin(c, h, c->ring_at, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), 0, out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_inline_entry_slot(entry), 0,
+                                  out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
@@ -958,10 +1012,13 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
 }
 
 /* Consumer.nextLatest, unless the newest message has a tombstone or was overwritten meanwhile. */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_inline_consumer *c,
+                                                                     datablock_read_slot *out, bool *wake) {
     const datablock_inline_block *b = &c->block;
-    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), DATABLOCK_ORDER_SCAN_EPOCH);
-    uint64_t next = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT), DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+    uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH),
+                                    DATABLOCK_ORDER_SCAN_EPOCH);
+    uint64_t next = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
+                                    DATABLOCK_ORDER_COMMIT_HINT_LOAD);
     if (next < c->next) {
         next = c->next; /* the hint lags behind what was read */
     }
@@ -989,7 +1046,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         before = at == 0 ? b->slot_count - 1 : at - 1;
         newest = __atomic_load_n(&b->entries[before], DATABLOCK_ORDER_ENTRY);
     }
-    if (DATABLOCK_UNLIKELY(datablock_inline_entry_empty(newest) || datablock_inline_entry_ahead(newest, next - 1) != 0 ||
+    if (DATABLOCK_UNLIKELY(datablock_inline_entry_empty(newest) ||
+                           datablock_inline_entry_ahead(newest, next - 1) != 0 ||
                            (newest & DATABLOCK_INLINE_LOST) != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
@@ -998,7 +1056,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         return DATABLOCK_INLINE_SLOW;
     }
     uint64_t missed = next - 1 - c->next + c->skipped;
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1, datablock_inline_entry_slot(newest), missed, out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1, datablock_inline_entry_slot(newest), missed,
+                                  out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
@@ -1017,7 +1076,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
  * Consumer.Next without waiting. *wake becomes true when the caller has to wake the producer,
  * whatever the result is.
  */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c, datablock_read_slot *out, bool *wake) {
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c, datablock_read_slot *out,
+                                                              bool *wake) {
     if (DATABLOCK_UNLIKELY(!datablock_inline_row_mine(c) || c->held >= c->max_pins)) {
         return DATABLOCK_INLINE_SLOW;
     }
@@ -1035,7 +1095,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
  * The hold of `slot`. NULL: there is no such hold, it may not end yet, or another hold is APART.
  * *first becomes the least id of the other holds in order.
  */
-DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c, const datablock_read_slot *slot, uint64_t *first) {
+DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c,
+                                                                   const datablock_read_slot *slot, uint64_t *first) {
     datablock_inline_hold *found = DATABLOCK_INLINE_NULL;
     for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
         datablock_inline_hold *h = &c->holds[i];
@@ -1047,14 +1108,19 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
             *first = h->id;
         }
     }
-    return found != DATABLOCK_INLINE_NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order && *first < found->id ? DATABLOCK_INLINE_NULL : found;
+    return found != DATABLOCK_INLINE_NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order &&
+                   *first < found->id
+               ? DATABLOCK_INLINE_NULL
+               : found;
 }
 
 /* Consumer.Release. False: an unusual case, and nothing has changed. */
-DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot, bool *wake) {
+DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot,
+                                               bool *wake) {
     datablock_inline_hold *h = c->holds;
     uint64_t to = c->next, first = UINT64_MAX;
-    if (DATABLOCK_UNLIKELY(c->held != 1 || h->used != 1 || h->token != slot->token || h->id != slot->id || h->slot != slot->index)) {
+    if (DATABLOCK_UNLIKELY(c->held != 1 || h->used != 1 || h->token != slot->token || h->id != slot->id ||
+                           h->slot != slot->index)) {
         h = datablock_inline_find(c, slot, &first);
         if (h == DATABLOCK_INLINE_NULL) {
             return false;
@@ -1063,7 +1129,8 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
     }
     uint8_t *header = datablock_inline_header(&c->block, h->slot);
     if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != h->id ||
-                           datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) != h->claim || !datablock_inline_row_mine(c))) {
+                           datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) != h->claim ||
+                           !datablock_inline_row_mine(c))) {
         return false;
     }
     if (h->pinned) {
@@ -1146,12 +1213,15 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
  * slow path. Such a thread has no table, which distinguishes it from a thread inside a call.
  */
 inline __attribute__((visibility("hidden"))) datablock_inline_place datablock_inline_nowhere;
-inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
-inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self = &datablock_inline_nobody;
+inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {
+    &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
+inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self =
+    &datablock_inline_nobody;
 extern "C" {
 #else
 static datablock_inline_place datablock_inline_nowhere __attribute__((unused));
-static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
+static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {
+    &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
 static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) = &datablock_inline_nobody;
 #endif
 
@@ -1160,7 +1230,9 @@ static __thread datablock_inline_thread *datablock_inline_self __attribute__((un
  * memory for it, or the library does not know this version of the header.
  */
 DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
-    datablock_inline_thread *self = datablock_inline_self->places == DATABLOCK_INLINE_NULL ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION) : DATABLOCK_INLINE_NULL;
+    datablock_inline_thread *self = datablock_inline_self->places == DATABLOCK_INLINE_NULL
+                                        ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION)
+                                        : DATABLOCK_INLINE_NULL;
     if (self == DATABLOCK_INLINE_NULL) {
         return false;
     }
@@ -1170,7 +1242,9 @@ DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
 
 /* Enters a handle's place and sets *state; leave must follow. False: the library does the call. */
 DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, void **state) {
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) != DATABLOCK_INLINE_NULL) && !datablock_inline_meet()) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) !=
+                           DATABLOCK_INLINE_NULL) &&
+        !datablock_inline_meet()) {
         return false; /* a signal handler inside a call */
     }
     datablock_inline_thread *self = datablock_inline_self;
@@ -1181,7 +1255,8 @@ DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, voi
     } else {
         __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the thread that takes the place executes the barrier for both */
     }
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle || __atomic_load_n(&place->owners[kind], __ATOMIC_RELAXED) != self)) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle ||
+                           __atomic_load_n(&place->owners[kind], __ATOMIC_RELAXED) != self)) {
         __atomic_store_n(&self->current, DATABLOCK_INLINE_NULL, __ATOMIC_RELEASE);
         return false;
     }
@@ -1203,8 +1278,11 @@ DATABLOCK_INLINE void datablock_inline_leave(bool succeeded) {
  * probe may report that there is no producer: a new one may have attached.
  */
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
-    if (DATABLOCK_UNLIKELY(!c->producer_there || DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 || (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
-                           __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
+    if (DATABLOCK_UNLIKELY(!c->producer_there ||
+                           DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 ||
+                           (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
+                           __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE),
+                                           DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
     }
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
@@ -1215,7 +1293,8 @@ DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
 
 /* Each function does its work, or does nothing and returns false: then the library works. */
 
-DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
+DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms,
+                                                       datablock_write_slot *out) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
     }
@@ -1248,7 +1327,8 @@ DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uin
     return done;
 }
 
-DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer, const datablock_write_slot *slot,
+                                                        size_t length) {
     if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
         return false;
     }
@@ -1259,8 +1339,10 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
     datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
     uint64_t stamp = 0;
     bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size;
-    if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_INLINE_SHORTEST | DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
-        done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 && length >= p->shortest; /* those are the library's */
+    if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_INLINE_SHORTEST |
+                                             DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
+        /* the library makes checksums, and refuses messages that are too short */
+        done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 && length >= p->shortest;
         stamp = done && (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) ? datablock_inline_realtime() : 0;
     }
     if (DATABLOCK_LIKELY(done)) {
@@ -1298,7 +1380,8 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
  * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
  * datablock_error_detail is noted.
  */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
+DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle,
+                                                                  int64_t timeout_ms, datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
         return DATABLOCK_INLINE_SLOW;
     }
@@ -1310,7 +1393,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
             datablock_inline_pause();
         }
     }
-    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) == DATABLOCK_INLINE_NOTHING && c->polling) && looks < DATABLOCK_INLINE_LOOKS; looks++) {
+    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) == DATABLOCK_INLINE_NOTHING &&
+                                           c->polling) && looks < DATABLOCK_INLINE_LOOKS; looks++) {
         datablock_inline_pause();
     }
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
@@ -1336,7 +1420,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
 }
 
 /* *status is OK, or TIMEOUT for a call that does not wait. */
-DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out, datablock_status *status) {
+DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms,
+                                                      datablock_read_slot *out, datablock_status *status) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
     }
@@ -1344,7 +1429,8 @@ DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consume
     if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
         return false;
     }
-    datablock_inline_found found = datablock_inline_look_for(DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state), consumer.handle, timeout_ms, out);
+    datablock_inline_found found = datablock_inline_look_for(DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state),
+                                                             consumer.handle, timeout_ms, out);
     datablock_inline_leave(found == DATABLOCK_INLINE_MESSAGE);
     *status = found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
     return found != DATABLOCK_INLINE_SLOW;
@@ -1370,23 +1456,34 @@ DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer,
 
 #ifndef DATABLOCK_INLINE_NO_NAMES /* set by the library itself, which exports these names */
 
-DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *out) {
-    return DATABLOCK_LIKELY(datablock_inline_try_write_begin(producer, timeout_ms, out)) ? DATABLOCK_OK
-                                                                                        : datablock_write_begin(producer, timeout_ms, out);
+DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer, int64_t timeout_ms,
+                                                               datablock_write_slot *out) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_begin(producer, timeout_ms, out))
+               ? DATABLOCK_OK
+               : datablock_write_begin(producer, timeout_ms, out);
 }
-DATABLOCK_INLINE datablock_status datablock_inline_write_commit(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
-    return DATABLOCK_LIKELY(datablock_inline_try_write_commit(producer, slot, length)) ? DATABLOCK_OK
-                                                                                       : datablock_write_commit(producer, slot, length);
+DATABLOCK_INLINE datablock_status datablock_inline_write_commit(datablock_producer producer,
+                                                                const datablock_write_slot *slot, size_t length) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_commit(producer, slot, length))
+               ? DATABLOCK_OK
+               : datablock_write_commit(producer, slot, length);
 }
-DATABLOCK_INLINE datablock_status datablock_inline_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
-    return DATABLOCK_LIKELY(datablock_inline_try_write_abort(producer, slot)) ? DATABLOCK_OK : datablock_write_abort(producer, slot);
+DATABLOCK_INLINE datablock_status datablock_inline_write_abort(datablock_producer producer,
+                                                               const datablock_write_slot *slot) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_abort(producer, slot)) ? DATABLOCK_OK
+                                                                              : datablock_write_abort(producer, slot);
 }
-DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out) {
+DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer consumer, int64_t timeout_ms,
+                                                              datablock_read_slot *out) {
     datablock_status status;
-    return DATABLOCK_LIKELY(datablock_inline_try_read_begin(consumer, timeout_ms, out, &status)) ? status : datablock_read_begin(consumer, timeout_ms, out);
+    return DATABLOCK_LIKELY(datablock_inline_try_read_begin(consumer, timeout_ms, out, &status))
+               ? status
+               : datablock_read_begin(consumer, timeout_ms, out);
 }
-DATABLOCK_INLINE datablock_status datablock_inline_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
-    return DATABLOCK_LIKELY(datablock_inline_try_read_end(consumer, slot)) ? DATABLOCK_OK : datablock_read_end(consumer, slot);
+DATABLOCK_INLINE datablock_status datablock_inline_read_end(datablock_consumer consumer,
+                                                            const datablock_read_slot *slot) {
+    return DATABLOCK_LIKELY(datablock_inline_try_read_end(consumer, slot)) ? DATABLOCK_OK
+                                                                           : datablock_read_end(consumer, slot);
 }
 
 #define datablock_write_begin datablock_inline_write_begin

@@ -1,5 +1,5 @@
 /*
- * datablock_observer.hpp - looking at a block without taking part, for C++17
+ * datablock_observer.hpp - observing a block without taking part, for C++17
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
@@ -18,13 +18,13 @@
 
 namespace datablock {
 
-/* Of what message a copy is. */
+/* Describes the message that was copied. */
 class Observation {
 public:
     std::uint64_t id() const noexcept { return seen_.id; }
-    /* Bytes of the message, also when there was room for fewer. */
+    /* Bytes of the message, also when the buffer had room for fewer. */
     std::size_t length() const noexcept { return seen_.length; }
-    /* Nanoseconds since 1970; 0: the block does not stamp. */
+    /* Nanoseconds since 1970; 0 if the block does not stamp messages. */
     std::uint64_t timestamp_ns() const noexcept { return seen_.timestamp_ns; }
     /* The id of the message that is written next. */
     std::uint64_t next_id() const noexcept { return seen_.next_id; }
@@ -37,12 +37,18 @@ private:
 };
 
 /*
- * Copies messages out of a block and is no part of it: it holds nobody up, is seen by nobody, and needs no permission but to read the data file. It looks when it is asked, and never waits. Move-only; a
- * moved-from one is closed. One thread at a time.
+ * Copies messages out of a block without being a participant. An observer applies no backpressure,
+ * is not listed among the participants, and needs permission to read the data file only. An
+ * observer looks at the block when the program calls, and never waits. Move-only; a moved-from
+ * observer is closed. One thread at a time.
  */
 class Observer {
 public:
-    /* Opens an existing block, with or without a producer. Of the options directory, secret, schema and registered may be given. Errors: invalid, not_found, access, secret, schema, corrupt, version, system. */
+    /*
+     * Opens an existing block, with or without a producer. Of the options the program may set
+     * directory, secret, schema and registered.
+     * Errors: invalid, not_found, access, secret, schema, corrupt, version, system.
+     */
     explicit Observer(const std::string &name, const ConsumerOptions &options = {}) {
         datablock_consumer_options c = options.for_c();
         check(datablock_observer_open(detail::name_for_c(name), &c, &observer_));
@@ -55,32 +61,43 @@ public:
         }
         return *this;
     }
-    ~Observer() { (void)datablock_observer_close(observer_); } /* refused, if it was closed */
+    ~Observer() { (void)datablock_observer_close(observer_); } /* refused, if the handle was closed */
 
     /* Errors: handle (closed already). */
     void close() { check(datablock_observer_close(observer_)); }
 
     /*
-     * Copies the newest message that nobody discarded, as far as `capacity` goes; without a buffer it only tells of it. `buffer` may have been written to whatever happens.
-     * Errors: not_found (none yet), overrun (the producer was faster at every attempt), checksum, superseded (noticed within 100 ms: open again), corrupt, busy, handle.
+     * Copies the newest message that no operator discarded, up to `capacity` bytes. Without a
+     * buffer the call describes the message only. `buffer` may have been written to, whatever the
+     * result.
+     * Errors: not_found (no message yet), overrun (the producer was faster at every attempt),
+     * checksum, superseded (noticed within 100 ms: open again), corrupt, busy, handle.
      */
-    Observation newest(void *buffer = nullptr, std::size_t capacity = 0) const { return at(DATABLOCK_NEWEST, buffer, capacity); }
+    Observation newest(void *buffer = nullptr, std::size_t capacity = 0) const {
+        return at(DATABLOCK_NEWEST, buffer, capacity);
+    }
 
-    /* The same for message `id`. Errors: also not_found (not written yet), overrun (overwritten, perhaps while it was copied), lost. */
+    /*
+     * The same for message `id`. Errors: also not_found (not written yet), overrun (overwritten,
+     * perhaps during the copy), lost.
+     */
     Observation at(std::uint64_t id, void *buffer = nullptr, std::size_t capacity = 0) const {
         Observation seen;
         check(datablock_observe(observer_, id, buffer, capacity, &seen.seen_));
         return seen;
     }
 
-    /* What the messages are, as their producer has said. Errors: schema (it has said nothing), corrupt, busy, handle. */
+    /*
+     * The schema of the messages, as the producer declared it. Errors: schema (the producer
+     * declared none), corrupt, busy, handle.
+     */
     Schema schema() const {
         datablock_schema schema;
         check(datablock_schema_of_observer(observer_, &schema));
         return Schema(schema);
     }
 
-    /* For functions of datablock.h; it stays this object's to close. */
+    /* For functions of datablock.h. This object closes the handle. */
     datablock_observer for_c() const noexcept { return observer_; }
 
 private:

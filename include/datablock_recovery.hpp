@@ -3,7 +3,8 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * The functions of datablock.h with owned results; what each does is said there. datablock.hpp includes this.
+ * The functions of datablock.h with results that own their memory. datablock.h defines what each
+ * function does. datablock.hpp includes this.
  */
 #ifndef DATABLOCK_RECOVERY_HPP
 #define DATABLOCK_RECOVERY_HPP
@@ -24,7 +25,7 @@ namespace recovery {
 
 namespace detail {
 
-/* Why a block cannot be opened: the int functions have one number for all reasons. */
+/* The reason why a block cannot be opened: the int functions have one number for all reasons. */
 [[noreturn]] inline void cannot_open(const std::string &name) {
     const std::string text = datablock_error_detail();
     datablock_metrics metrics{};
@@ -33,7 +34,7 @@ namespace detail {
     datablock::raise(status == DATABLOCK_OK ? DATABLOCK_E_CORRUPT : status, text);
 }
 
-/* The int functions: a count, or an error as the status that comes nearest. */
+/* The result of an int function: a count, or an error as the status that comes nearest. */
 inline int counted(int result, const std::string &name) {
     switch (result) {
     case -1:
@@ -53,12 +54,13 @@ inline int counted(int result, const std::string &name) {
 /* A time as the C functions take it. */
 template <typename Duration> std::uint64_t unsigned_count(Duration time, const char *what) {
     if (time.count() < 0) {
-        datablock::raise(DATABLOCK_E_INVALID, std::string("the ") + what + " is negative: " + std::to_string(time.count()));
+        datablock::raise(DATABLOCK_E_INVALID,
+                         std::string("the ") + what + " is negative: " + std::to_string(time.count()));
     }
     return static_cast<std::uint64_t>(time.count());
 }
 
-/* The whole of a list whose function returns how long it is. */
+/* The whole list of a function that returns the length of the list. */
 template <typename T> std::vector<T> all(const std::string &name, int (*list)(const char *, T *, std::size_t)) {
     std::vector<T> found;
     const char *c_name = datablock::detail::name_for_c(name);
@@ -72,8 +74,8 @@ template <typename T> std::vector<T> all(const std::string &name, int (*list)(co
 }
 
 /*
- * A name for functions that throw nothing: instead of one with a zero byte inside, which would mean
- * another block, one that the library refuses by that text.
+ * A name for functions that throw nothing. A name with a zero byte inside would mean another block.
+ * This function returns a text instead that the library refuses.
  */
 inline const char *name_or_refusal(const std::string &name) noexcept {
     return name.find('\0') == std::string::npos ? name.c_str() : "(a name that goes on after a zero byte)";
@@ -81,14 +83,17 @@ inline const char *name_or_refusal(const std::string &name) noexcept {
 
 } // namespace detail
 
-/* Whether a block is sound: datablock_validate_integrity and datablock_repair. `name` is a block name or an absolute path. Any thread. */
+/*
+ * Validates and repairs a block: datablock_validate_integrity and datablock_repair. `name` is a
+ * block name or an absolute path. Any thread.
+ */
 class IntegrityValidator {
 public:
     explicit IntegrityValidator(std::string name) : name_(std::move(name)) {}
 
     /*
-     * The verdict; damage is in it. Errors: invalid, not_found, access, version, corrupt (the block
-     * cannot be opened for another reason), system (truncated meanwhile), panic.
+     * The verdict, which includes the damage. Errors: invalid, not_found, access, version, corrupt
+     * (the block cannot be opened for another reason), system (truncated meanwhile), panic.
      */
     IntegrityCheck validate() const { return validate(name_); }
     static IntegrityCheck validate(const std::string &name) {
@@ -104,8 +109,13 @@ public:
         return check.header_valid && check.slot_states_valid && check.checksum_valid;
     }
 
-    /* Repairs in place. Why it is not RECOVERY_SUCCESS is in datablock_error_detail(). Throws nothing. */
-    RecoveryResult repair(bool force = false) const noexcept { return datablock_repair(detail::name_or_refusal(name_), force, nullptr); }
+    /*
+     * Repairs in place. Unless the result is RECOVERY_SUCCESS, datablock_error_detail() has the
+     * reason. Throws nothing.
+     */
+    RecoveryResult repair(bool force = false) const noexcept {
+        return datablock_repair(detail::name_or_refusal(name_), force, nullptr);
+    }
 
 private:
     std::string name_;
@@ -114,11 +124,14 @@ private:
 /* One step of auto_recover, as in datablock_recovery_step. */
 using RecoveryStep = datablock_recovery_step;
 
-/* What is right for everything that is stuck or damaged: datablock_auto_recover. A dry run only says what. Errors: as IntegrityValidator::validate; std::bad_alloc. */
+/*
+ * Recovers everything that is stuck or damaged: datablock_auto_recover. A dry run only reports the
+ * steps. Errors: as IntegrityValidator::validate; std::bad_alloc.
+ */
 inline std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) {
     struct Steps {
         std::vector<RecoveryStep> list;
-        std::exception_ptr failure; /* C is beneath the callback: nothing may be thrown through it */
+        std::exception_ptr failure; /* the caller is C: no exception may pass through */
     } steps;
     const auto collect = [](const datablock_recovery_step *step, void *context) {
         auto &into = *static_cast<Steps *>(context);
@@ -135,7 +148,10 @@ inline std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_
     return std::move(steps.list);
 }
 
-/* Who holds which slot since when. Functions of a block's name, or an absolute path; read-only; any thread. Errors: as IntegrityValidator::validate. */
+/*
+ * Diagnoses slots: which participant holds which slot since when. Functions of a block's name, or
+ * an absolute path. Read-only. Any thread. Errors: as IntegrityValidator::validate.
+ */
 class SlotDiagnostics {
 public:
     static std::vector<SlotDiagnostic> diagnose_all(const std::string &name) {
@@ -143,7 +159,9 @@ public:
         std::size_t count = 0;
         do {
             found.resize(count);
-            detail::counted(datablock_diagnose_all_slots(datablock::detail::name_for_c(name), found.data(), found.size(), &count), name);
+            detail::counted(
+                datablock_diagnose_all_slots(datablock::detail::name_for_c(name), found.data(), found.size(), &count),
+                name);
         } while (count > found.size());
         found.resize(count);
         return found;
@@ -153,8 +171,9 @@ public:
         detail::counted(datablock_diagnose_slot(datablock::detail::name_for_c(name), slot, &found), name);
         return found;
     }
-    /* Those that have been stuck for at least that long. */
-    static std::vector<SlotDiagnostic> find_stuck_slots(const std::string &name, std::chrono::milliseconds threshold = std::chrono::milliseconds(0)) {
+    /* The slots that have been stuck for at least that time. */
+    static std::vector<SlotDiagnostic> find_stuck_slots(
+        const std::string &name, std::chrono::milliseconds threshold = std::chrono::milliseconds(0)) {
         const std::uint64_t at_least = detail::unsigned_count(threshold, "threshold");
         std::vector<SlotDiagnostic> stuck;
         for (const SlotDiagnostic &slot : diagnose_all(name)) {
@@ -167,24 +186,45 @@ public:
     static bool is_process_alive(std::uint64_t pid) noexcept { return datablock_is_process_alive(pid); }
 };
 
-/* Repairs of single slots. They throw nothing; datablock_error_detail() says why a result is not RECOVERY_SUCCESS. Any thread. */
+/*
+ * Repairs of single slots. They throw nothing. Unless a result is RECOVERY_SUCCESS,
+ * datablock_error_detail() has the reason. Any thread.
+ */
 class SlotRecovery {
 public:
-    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot, bool force = false) noexcept { return datablock_force_reset_slot(detail::name_or_refusal(name), slot, force); }
-    static RecoveryResult reset_all_slots(const std::string &name, bool force = false) noexcept { return datablock_force_reset_all_slots(detail::name_or_refusal(name), force); }
-    static RecoveryResult release_zombie_readers(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_readers(detail::name_or_refusal(name), slot); }
-    static RecoveryResult release_zombie_writer(const std::string &name, std::uint32_t slot) noexcept { return datablock_release_zombie_writer(detail::name_or_refusal(name), slot); }
-    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row, bool force = false) noexcept { return datablock_evict_consumer(detail::name_or_refusal(name), row, force); }
-    /* auto_recover() under the name that it has beside the other repairs. */
-    static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) { return recovery::auto_recover(name, dry_run); }
+    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot, bool force = false) noexcept {
+        return datablock_force_reset_slot(detail::name_or_refusal(name), slot, force);
+    }
+    static RecoveryResult reset_all_slots(const std::string &name, bool force = false) noexcept {
+        return datablock_force_reset_all_slots(detail::name_or_refusal(name), force);
+    }
+    static RecoveryResult release_zombie_readers(const std::string &name, std::uint32_t slot) noexcept {
+        return datablock_release_zombie_readers(detail::name_or_refusal(name), slot);
+    }
+    static RecoveryResult release_zombie_writer(const std::string &name, std::uint32_t slot) noexcept {
+        return datablock_release_zombie_writer(detail::name_or_refusal(name), slot);
+    }
+    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row, bool force = false) noexcept {
+        return datablock_evict_consumer(detail::name_or_refusal(name), row, force);
+    }
+    /* auto_recover() beside the other repairs. */
+    static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) {
+        return recovery::auto_recover(name, dry_run);
+    }
 };
 
-/* The participants of a block, the dead whose rows are still there included: datablock_list_participants. Errors: as IntegrityValidator::validate. */
+/*
+ * The participants of a block, including dead ones whose rows still exist:
+ * datablock_list_participants. Errors: as IntegrityValidator::validate.
+ */
 inline std::vector<datablock_participant_info> participants(const std::string &name) {
     return detail::all<datablock_participant_info>(name, datablock_list_participants);
 }
 
-/* Consumers that are gone. The kernel's word counts, not the time of a heartbeat. Errors: as IntegrityValidator::validate. */
+/*
+ * Dead consumers. The kernel's lock decides, not the time of a heartbeat. Errors: as
+ * IntegrityValidator::validate.
+ */
 class HeartbeatManager {
 public:
     static std::vector<datablock_participant_info> find_dead_consumers(const std::string &name) {
@@ -196,13 +236,25 @@ public:
         }
         return dead;
     }
-    /* Removes the dead; the durable ones only if they have been dead for longer than the timeout. Returns how many. A negative timeout: invalid. */
-    static int cleanup_dead_consumers(const std::string &name, std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
-        return detail::counted(datablock_cleanup_dead_consumers(datablock::detail::name_for_c(name), detail::unsigned_count(timeout, "time that a durable consumer must have been dead")), name);
+    /*
+     * Removes the dead consumers. A durable consumer is removed only if it has been dead for longer
+     * than the timeout. Returns the number of removed consumers. Errors: also invalid (a negative
+     * timeout).
+     */
+    static int cleanup_dead_consumers(const std::string &name,
+                                      std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
+        return detail::counted(
+            datablock_cleanup_dead_consumers(
+                datablock::detail::name_for_c(name),
+                detail::unsigned_count(timeout, "time that a durable consumer must have been dead")),
+            name);
     }
 };
 
-/* A block's figures: datablock_get_metrics. Errors: not_found, access, corrupt, version, invalid, system. */
+/*
+ * A block's figures: datablock_get_metrics. Errors: not_found, access, corrupt, version, invalid,
+ * system.
+ */
 inline datablock_metrics metrics(const std::string &name) {
     datablock_metrics found{};
     found.size = sizeof found;
@@ -210,8 +262,13 @@ inline datablock_metrics metrics(const std::string &name) {
     return found;
 }
 
-/* What was done to a block, oldest first: datablock_recovery_log. Errors: as IntegrityValidator::validate. */
-inline std::vector<datablock_recovery_record> history(const std::string &name) { return detail::all<datablock_recovery_record>(name, datablock_recovery_log); }
+/*
+ * What recoveries did to a block, oldest first: datablock_recovery_log. Errors: as
+ * IntegrityValidator::validate.
+ */
+inline std::vector<datablock_recovery_record> history(const std::string &name) {
+    return detail::all<datablock_recovery_record>(name, datablock_recovery_log);
+}
 
 } // namespace recovery
 

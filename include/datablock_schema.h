@@ -14,17 +14,18 @@
  *     datablock_schema_describe("Sample", 1, 0, 0, &sample_layout.layout, &schema);
  *     config.schema = &schema;
  *
- * Offsets, sizes, padding and types are the compiler's. For C11; datablock_schema.hpp is for C++.
- * What does not
- * compile: a member of a type that means nothing to another process (a pointer, long double), a
- * FIELD that is an
- * array, an ARRAY that is none, and a STRUCT that is no struct, or not the struct of its layout.
+ * The compiler gives offsets, sizes, padding and types. For C11; datablock_schema.hpp is for C++.
+ *
+ * Four kinds of members do not compile: a type that means nothing to another process (a pointer,
+ * long double), a FIELD that is an array, an ARRAY that is no array, and a STRUCT that is no struct
+ * or not the struct of its layout.
  */
 #ifndef DATABLOCK_SCHEMA_H
 #define DATABLOCK_SCHEMA_H
 
 #if defined(__cplusplus)
-#error "datablock_schema.h is for C: include datablock_schema.hpp, and say DATABLOCK_DESCRIBE(Type, \"Name\", 1, 0, 0, members...)"
+#error "datablock_schema.h is for C: include datablock_schema.hpp, and say \
+DATABLOCK_DESCRIBE(Type, \"Name\", 1, 0, 0, members...)"
 #elif !defined(__STDC_VERSION__) || __STDC_VERSION__ < 201112L
 #error "datablock_schema.h needs C11: compile with -std=c11 or a later one"
 #else
@@ -43,7 +44,10 @@
 #define DATABLOCK_SCHEMA_UNSIGNED_LONG "u32"
 #endif
 
-/* The type of an expression, by its name in a schema. An enum is the integer that the compiler takes for it. */
+/*
+ * The type of an expression, by its name in a schema. An enum is the integer that the compiler
+ * chooses for the enum.
+ */
 #define DATABLOCK_SCHEMA_TYPE(expression)                                                                           \
     _Generic((expression),                                                                                          \
              bool: "bool", char: "char", signed char: "i8", unsigned char: "u8", short: "i16", unsigned short: "u16",\
@@ -54,7 +58,7 @@
 #define DATABLOCK_SCHEMA_MEMBER(type, member) (((type *)0)->member)
 #define DATABLOCK_SCHEMA_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* What a member is said to be: these are 1, or do not compile. */
+/* Checks of what a member is declared as: each is 1, or does not compile. */
 #if defined(__GNUC__)
 #define DATABLOCK_SCHEMA_IS_ARRAY(array)                                                                            \
     _Generic(&(array), __typeof__((array)[0])(*)[DATABLOCK_SCHEMA_COUNT(array)]: (size_t)1)
@@ -69,8 +73,8 @@ enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the cl
 #define DATABLOCK_SCHEMA_IS_STRUCT(item)                                                                            \
     sizeof(char[__builtin_classify_type(item) == DATABLOCK_SCHEMA_CLASS_OF_STRUCTS ? 1 : -1])
 /*
- * The `fields` of a typed layout are a pointer to its struct, those of another one are what they
- * are called.
+ * The `fields` of a typed layout are a pointer to its struct. The fields of another layout have
+ * their own type.
  */
 #define DATABLOCK_SCHEMA_IS_OF(item, layout)                                                                        \
     _Generic((layout).fields,                                                                                       \
@@ -83,7 +87,10 @@ enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the cl
 #define DATABLOCK_SCHEMA_IS_OF(item, layout) 1
 #endif
 
-/* Name, type, struct, place and size of a member that is what it is said to be. */
+/*
+ * Name, type, struct, offset and size of a member, after the check of what the member is declared
+ * as.
+ */
 #define DATABLOCK_SCHEMA_PLACE(type, member, is)                                                                    \
     offsetof(type, member), sizeof(DATABLOCK_SCHEMA_MEMBER(type, member)) * (is)
 
@@ -110,11 +117,9 @@ enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the cl
       DATABLOCK_SCHEMA_COUNT(DATABLOCK_SCHEMA_MEMBER(type, member)[0][0])}}
 
 /*
- * A member that is a struct, or an array of structs, with the layout of that struct. One that
- * DATABLOCK_TYPED_LAYOUT
- * has made fits no other struct. Of a datablock_schema_layout the compiler knows no struct: then
- * any struct compiles,
- * and datablock_schema_describe compares sizes.
+ * A member that is a struct, or an array of structs, with the layout of that struct. A layout that
+ * DATABLOCK_TYPED_LAYOUT has made fits no other struct. For a plain datablock_schema_layout the
+ * compiler knows no struct: then any struct compiles, and datablock_schema_describe compares sizes.
  */
 #define DATABLOCK_STRUCT(type, member, layout)                                                                      \
     {#member, NULL, (const datablock_schema_layout *)(const void *)&(layout),                                       \
@@ -131,10 +136,9 @@ enum { DATABLOCK_SCHEMA_CLASS_OF_STRUCTS = 12 }; /* both compilers number the cl
     {(fields), DATABLOCK_SCHEMA_COUNT(fields) * DATABLOCK_SCHEMA_IS_ARRAY(fields), sizeof(type), _Alignof(type)}
 
 /*
- * Defines the layout of a struct, of 1 to 40 members of it, in the order of their offsets: (FIELD,
- * member),
- * (ARRAY, member), (ARRAY2, member), (ARRAY3, member), (STRUCT, member, layout), (STRUCT_ARRAY,
- * member, layout).
+ * Defines the layout of a struct, of 1 to 40 of its members, in the order of their offsets:
+ * (FIELD, member), (ARRAY, member), (ARRAY2, member), (ARRAY3, member), (STRUCT, member, layout),
+ * (STRUCT_ARRAY, member, layout).
  * `name` is for DATABLOCK_STRUCT of other structs, &name.layout for datablock_schema_describe.
  */
 #define DATABLOCK_TYPED_LAYOUT(name, ...) /* type, members */                                                       \

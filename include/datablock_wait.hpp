@@ -9,7 +9,8 @@
  *         if (cameras.ready(1)) with_next_slot(right, 0, on_right);
  *     }
  *
- * with_next_slot throws error::closed when a camera's stream has ended; remove it from the set to go on with the other one.
+ * with_next_slot throws error::closed when a camera's stream has ended. Remove that camera from the
+ * set to continue with the other camera.
  *
  * datablock.hpp includes this.
  */
@@ -30,8 +31,10 @@
 namespace datablock {
 
 /*
- * Consumers that are waited for together. It refers to them, so that they must outlive it, and owns none. Adding allocates, waiting does not. One thread at a time; while it waits, other threads may
- * close the consumers; one that uses them makes it error::busy, perhaps.
+ * Consumers that a program waits for together. The set refers to the consumers and owns none: each
+ * consumer must outlive the set. Adding allocates, waiting does not. One thread at a time. During a
+ * wait other threads may close the consumers. Another thread that uses one of them may make the
+ * wait throw error::busy.
  */
 class WaitSet {
 public:
@@ -42,23 +45,33 @@ public:
         }
     }
 
-    /* Its number is how many there were. A consumer that was moved from is refused by wait. */
+    /*
+     * Adds a consumer. Its number is the number of consumers before the call. wait() refuses a
+     * consumer that was moved from.
+     */
     void add(const Consumer &consumer) {
         auto ready = std::make_unique<bool[]>(consumers_.size() + 1);
         consumers_.push_back(consumer.for_c());
-        ready_ = std::move(ready); /* none is, until the next wait */
+        ready_ = std::move(ready); /* none is ready until the next wait */
     }
 
-    /* Takes consumer `i` out, as one that has ended, which would stay ready; the numbers of those after it go down by one. i < size(). */
+    /*
+     * Removes consumer `i`, such as one whose stream has ended and that would stay ready. The
+     * numbers of the consumers after `i` decrease by one. i < size().
+     */
     void remove(std::size_t i) {
         consumers_.erase(consumers_.begin() + static_cast<std::ptrdiff_t>(i));
         std::fill_n(ready_.get(), consumers_.size(), false);
     }
 
     /*
-     * Waits until at least one can be read without waiting: there is a message, or something else that a read says at once, such as the end of the stream. Takes nothing. False: none came in time.
-     * A caller that serves every ready one once before it waits again starves none.
-     * Errors: invalid (the timeout; none or more than 1024 consumers), closed (one was closed by another thread), busy (another thread is inside one of them), handle (one is closed).
+     * Waits until at least one consumer can be read without waiting: a message is there, or the
+     * next read would throw at once, as at the end of the stream. Reports readiness only, and
+     * dequeues nothing. Returns false if no consumer became ready in time. A caller that serves
+     * every ready consumer once before the next wait starves none.
+     * Errors: invalid (the timeout; none or more than 1024 consumers), closed (another thread
+     * closed one of them), busy (another thread is inside one of them), handle (one of them is
+     * closed).
      */
     bool wait(std::int64_t timeout_ms = for_ever) {
         if (consumers_.empty()) {
@@ -73,7 +86,7 @@ public:
         return true;
     }
 
-    /* As the last wait has found consumer `i`; i < size(). */
+    /* Whether the last wait has found consumer `i` ready. i < size(). */
     bool ready(std::size_t i) const noexcept { return ready_[i]; }
     std::size_t size() const noexcept { return consumers_.size(); }
 
@@ -82,8 +95,12 @@ private:
     std::unique_ptr<bool[]> ready_;
 };
 
-/* The same for two or more consumers at hand: which of them are ready, all false when none came in time. Allocates nothing. */
-template <typename... Consumers> std::array<bool, sizeof...(Consumers)> wait_any(std::int64_t timeout_ms, const Consumers &...consumers) {
+/*
+ * The same for two or more given consumers: which of them are ready, all false if none became ready
+ * in time. Allocates nothing.
+ */
+template <typename... Consumers>
+std::array<bool, sizeof...(Consumers)> wait_any(std::int64_t timeout_ms, const Consumers &...consumers) {
     static_assert(sizeof...(Consumers) > 0, "no consumer to wait for");
     const datablock_consumer handles[] = {consumers.for_c()...};
     std::array<bool, sizeof...(Consumers)> ready{};
