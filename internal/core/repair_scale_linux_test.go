@@ -40,7 +40,8 @@ func TestOneRepairMendsEverything(t *testing.T) {
 	}
 }
 
-// TestARepairOfAMillionSlots: the time for each is the same whatever the length of the ring. Half of the entries have no slot any more, which is found by the slots' headers.
+// TestARepairOfAMillionSlots: the time for each is the same whatever the length of the ring. Half
+// of the entries have no slot any more, which is found by the slots' headers.
 func TestARepairOfAMillionSlots(t *testing.T) {
 	slots := uint32(layout.MaxSlotCount)
 	if testing.Short() || raceEnabled {
@@ -61,7 +62,8 @@ func TestARepairOfAMillionSlots(t *testing.T) {
 	t.Logf("%d slots, half of them damaged: %v", slots, took)
 }
 
-// TestTwoRepairsAtOnceBothSucceed: of header, ring, rows and log. Each of them finds damage that the other is mending, or has mended.
+// TestTwoRepairsAtOnceBothSucceed: of header, ring, rows and log. Each of them finds damage that
+// the other is mending, or has mended.
 func TestTwoRepairsAtOnceBothSucceed(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 64)
@@ -118,7 +120,8 @@ func TestARepairWaitsForAnotherOne(t *testing.T) {
 	assert.Equal(t, RecoverySuccess, <-repaired)
 }
 
-// TestWhatForceCannotMendIsNotAdvised: an entry whose slot is damaged, or that is empty, is not discarded next to a living producer.
+// TestWhatForceCannotMendIsNotAdvised: an entry whose slot is damaged, or that is empty, is not
+// discarded next to a living producer.
 func TestWhatForceCannotMendIsNotAdvised(t *testing.T) {
 	for name, damage := range map[string]func(p *Producer){
 		"slot":  func(p *Producer) { p.entries[1].Store(p.entries[1].Load() | 1<<20) },

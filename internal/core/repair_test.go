@@ -194,7 +194,8 @@ func TestRepairingWhileItIsUsedDisturbsNobody(t *testing.T) {
 	wg.Wait()
 }
 
-// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit retires the slot of the entry that it replaces, whatever that is, and takes one: the lists never get longer.
+// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit retires the slot of the entry
+// that it replaces, whatever that is, and takes one: the lists never get longer.
 func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
