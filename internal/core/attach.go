@@ -268,8 +268,9 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 			return false, true, nil
 		}
 		if was := Delivery(a.ctl[a.header.row(row)+layout.RowDelivery]); was != o.Delivery {
-			return false, false, fail(Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: "+
-				"keep it, or use another name", a.name(), o.Name, was, o.Delivery)
+			return false, false,
+				fail(Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: keep it, or use "+
+					"another name", a.name(), o.Name, was, o.Delivery)
 		}
 		return true, false, nil
 	}

@@ -56,8 +56,8 @@ func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep))
 }
 
 // AutoRecoverAfter is AutoRecover with another time for WaitingAfter.
-func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration, report func(RecoveryStep)) (int,
-	error) {
+func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration,
+	report func(RecoveryStep)) (int, error) {
 	a := &autoRecovery{name: name, directory: directory, dry: dryRun, waiting: waiting, report: report}
 	l, err := locate(name, directory)
 	if err != nil {
@@ -97,8 +97,8 @@ func (a *autoRecovery) step(s RecoveryStep, do func() (RecoveryResult, error)) {
 }
 
 func (a *autoRecovery) attend(target uint32, pid uint64, result RecoveryResult, format string, args ...any) {
-	a.report(RecoveryStep{Kind: StepAttend, Target: target, PID: pid, Result: result, Text: fmt.Sprintf(format,
-		args...)})
+	a.report(RecoveryStep{Kind: StepAttend, Target: target, PID: pid, Result: result,
+		Text: fmt.Sprintf(format, args...)})
 }
 
 // afterDamage is the state of a block after its damage was handled.
@@ -217,8 +217,9 @@ func (a *autoRecovery) stuck(l location) error {
 				"start it again, or give its place up with cleanup-heartbeats", r.Row, r.Name)
 			continue
 		}
-		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID, Text: fmt.Sprintf("release row %d of "+
-			"the dead consumer %q (%s)", r.Row, r.Name, ProcessName(r.PID, r.PIDNamespace))},
+		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID,
+			Text: fmt.Sprintf("release row %d of the dead consumer %q (%s)", r.Row, r.Name,
+				ProcessName(r.PID, r.PIDNamespace))},
 			func() (RecoveryResult, error) { return releaseRow(l, r) })
 	}
 	for i := range d.Slots {
@@ -226,8 +227,8 @@ func (a *autoRecovery) stuck(l location) error {
 		switch {
 		case s.State == SlotWriting && s.Stuck && len(s.Holders) > 0 && !s.Holders[0].Alive:
 			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock,
-				Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d", ProcessName(s.WriteLock,
-					s.Holders[0].PIDNamespace), s.Index)},
+				Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d",
+					ProcessName(s.WriteLock, s.Holders[0].PIDNamespace), s.Index)},
 				func() (RecoveryResult, error) { return ReleaseZombieWriter(a.name, a.directory, s.Index) })
 		case s.Stuck:
 			a.living(s)

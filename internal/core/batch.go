@@ -99,8 +99,8 @@ func (c *Consumer) sound(h *hold) (header *slotWords, length uint64, ok bool) {
 	}
 	header = c.slotWords(h.slot)
 	length = header[layout.SlotLength/8]
-	return header, length, header[layout.SlotID/8] == h.id && length <= c.slotSize && (c.checksum != ChecksumEnforced ||
-		c.intact(h.slot, length))
+	return header, length, header[layout.SlotID/8] == h.id && length <= c.slotSize &&
+		(c.checksum != ChecksumEnforced || c.intact(h.slot, length))
 }
 
 // ReleaseBatch ends the given messages of a batch, and returns the error of the first message that

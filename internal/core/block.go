@@ -145,8 +145,9 @@ func openData(l location, path string, mode access, complete func(*block) error)
 var errAbsent = errors.New("no such block")
 
 func noBlock(l location, cause error) error {
-	return &Error{Code: NotFound, Cause: errors.Join(errAbsent, cause), Detail: fmt.Sprintf("no block %q in %s: "+
-		"check the name and the directory, and whether its producer has been started", l.name, l.directory)}
+	return &Error{Code: NotFound, Cause: errors.Join(errAbsent, cause),
+		Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been "+
+			"started", l.name, l.directory)}
 }
 
 func (b *block) mapData(path string, mode access) error {

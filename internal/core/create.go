@@ -84,8 +84,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	}
 	force := c.Flags&Replace != 0 && c.Flags&Force != 0
 	if !locked && !force {
-		return nil, false, a.beingWritten("one producer per block; stop it, use another name", "replace the block by "+
-			"force")
+		return nil, false, a.beingWritten("one producer per block; stop it, use another name",
+			"replace the block by force")
 	}
 	unlike := a.adoptable(c)
 	difference := a.difference(c)
@@ -329,8 +329,9 @@ func (a *attachment) createControl(mode uint32, made *[]string) error {
 	f, err := platform.CreateFile(path, mode)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return &Error{Code: NotFound, Cause: err, Detail: fmt.Sprintf("block %q: there is no directory %s: "+
-				"create it, or use another", a.name(), a.directory)}
+			return &Error{Code: NotFound, Cause: err,
+				Detail: fmt.Sprintf("block %q: there is no directory %s: create it, or use another", a.name(),
+					a.directory)}
 		}
 		return systemError(err, "block %q", a.name())
 	}
@@ -460,8 +461,8 @@ func (b *block) removeControl() {
 // has published by then. Only afterwards may consumers conclude that no message follows.
 func (b *block) supersede() (before uint32) {
 	before = b.state.Load()
-	for before != layout.StateReplacing && before != layout.StateSuperseded && !b.state.CompareAndSwap(before,
-		layout.StateReplacing) {
+	for before != layout.StateReplacing && before != layout.StateSuperseded &&
+		!b.state.CompareAndSwap(before, layout.StateReplacing) {
 		before = b.state.Load()
 	}
 	crash.Point("replace.marked")

@@ -171,8 +171,8 @@ func DiagnoseSlot(name, directory string, slot uint32) (SlotDiagnosis, error) {
 }
 
 func slotRange(name string, slot, slots uint32) error {
-	return &Error{Code: Invalid, Cause: ErrSlotRange, Detail: fmt.Sprintf("block %q has slots 0 to %d, there is no "+
-		"slot %d", name, slots-1, slot)}
+	return &Error{Code: Invalid, Cause: ErrSlotRange,
+		Detail: fmt.Sprintf("block %q has slots 0 to %d, there is no slot %d", name, slots-1, slot)}
 }
 
 func (v *view) diagnose(waiting time.Duration) *Diagnosis {
@@ -215,9 +215,10 @@ func (v *view) rowInfo(row uint32, now clock) RowInfo {
 	at, incarnation := v.header.row(row), v.incarnationOf(row)
 	silent, known := now.since(*v.ctl.plain64(at + layout.RowHeartbeat), v.clockOf(row))
 	r := RowInfo{
-		incarnation: incarnation, Row: row, Status: v.rowStatus(row), Name: v.rowName(row), PID: *v.ctl.plain64(at +
-			layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
-		Durable: v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
+		incarnation: incarnation, Row: row, Status: v.rowStatus(row), Name: v.rowName(row),
+		PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole],
+		Delivery: v.ctl[at+layout.RowDelivery],
+		Durable:  v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
 		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: silent,
 		AgeUnknown:   !known,
 		PIDNamespace: *v.ctl.plain64(at + layout.RowPIDNS), lossless: v.maskHas(v.lossless, row),

@@ -44,15 +44,15 @@ const (
 var codeTexts = [...]string{
 	"success", "timed out", "invalid argument or call out of order", "no such block, message or directory",
 	"already exists",
-	"the block has a living producer", "permission denied", "the shared secret differs", "not a valid block, or " +
-		"damaged",
-	"unsupported format version", "the block has another geometry", "the schema differs", "not enough space in the " +
-		"block directory",
+	"the block has a living producer", "permission denied", "the shared secret differs",
+	"not a valid block, or damaged",
+	"unsupported format version", "the block has another geometry", "the schema differs",
+	"not enough space in the block directory",
 	"the consumer limit is reached", "in use", "closed", "the block was replaced or removed: attach again",
 	"fenced by a forced recovery",
 	"the message was overwritten", "the message was discarded by an operator", "nothing to read and no producer",
-	"not enough spare slots for another pin", "checksum mismatch", "not usable in a forked child", "stale, closed or " +
-		"null handle",
+	"not enough spare slots for another pin", "checksum mismatch", "not usable in a forked child",
+	"stale, closed or null handle",
 	"operating system error", "internal error; the handle is poisoned",
 }
 

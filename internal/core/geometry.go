@@ -77,8 +77,8 @@ func newHeader(l location, id blockID, created uint64, c Config) *header {
 		id: id, name: l.name, created: created,
 		slotCount: c.SlotCount, spareSlots: c.SpareSlots, slotSize: c.SlotSize, alignment: uint64(c.Alignment),
 		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.stored(),
-		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: layout.FlexHeader +
-			c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
+		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond),
+		flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
 	}
 	h.messageSchema, h.zoneSchema = textOf(c.Schema), textOf(c.ZoneSchema)
 	h.derive()

@@ -102,8 +102,8 @@ func (b *block) record(i uint64) (RecoveryRecord, bool) {
 		return RecoveryRecord{}, false
 	}
 	r := RecoveryRecord{
-		Number: number - 1, Time: time.Unix(0, int64(*b.ctl.plain64(at + layout.RecTime))), PID: *b.ctl.plain64(at +
-			layout.RecPID),
+		Number: number - 1, Time: time.Unix(0, int64(*b.ctl.plain64(at + layout.RecTime))),
+		PID: *b.ctl.plain64(at + layout.RecPID),
 		UID: b.ctl.u32(at + layout.RecUID).Load(), Action: b.ctl.u32(at + layout.RecAction).Load(),
 		Target: *b.ctl.plain64(at + layout.RecTarget),
 	}

@@ -362,9 +362,9 @@ func (x *inspection) report(f Finding) {
 
 func (x *inspection) verdict() *Integrity {
 	return &Integrity{
-		Block: x.name(), HeaderValid: !x.wrong[PartHeader] && !x.wrong[PartLog], SlotStatesValid: !x.wrong[PartRing] &&
-			!x.wrong[PartSlot] && !x.wrong[PartRow],
-		ChecksumValid: !x.wrong[PartPayload], CorruptedSlots: x.bad, Findings: x.damaged, Found: x.count,
+		Block: x.name(), HeaderValid: !x.wrong[PartHeader] && !x.wrong[PartLog],
+		SlotStatesValid: !x.wrong[PartRing] && !x.wrong[PartSlot] && !x.wrong[PartRow],
+		ChecksumValid:   !x.wrong[PartPayload], CorruptedSlots: x.bad, Findings: x.damaged, Found: x.count,
 	}
 }
 

@@ -72,8 +72,8 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	if err != nil {
 		whole := derived(raw, x.location.name, x.dataBytes, candidates)
 		if whole == nil {
-			x.report(Finding{PartHeader, 0, NoSlot, err.Error(), "it cannot be rebuilt from what is left; nothing " +
-				"was changed"})
+			x.report(Finding{PartHeader, 0, NoSlot, err.Error(),
+				"it cannot be rebuilt from what is left; nothing was changed"})
 			return nil, nil
 		}
 		x.whole = whole
@@ -82,8 +82,9 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 		for whole[at] == raw[at] {
 			at++
 		}
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: the header does not match its hash: byte %d is "+
-			"0x%02x, and was 0x%02x", path, at, raw[at], whole[at]), repairAdvice(x.name())})
+		x.report(Finding{PartHeader, 0, NoSlot,
+			fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at],
+				whole[at]), repairAdvice(x.name())})
 	}
 	if h.name != x.location.name {
 		problem, advice := x.misnamed(h.id, h.name)
@@ -93,8 +94,9 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	minor := binary.LittleEndian.Uint32(raw[layout.HdrMinor:])
 	for at := layout.ImmutableLen; at < len(x.page) && minor <= layout.FormatMinor; at++ {
 		if x.page[at] != 0 {
-			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: reserved byte %d of the header is 0x%02x, and "+
-				"no version writes there", path, at, x.page[at]), repairAdvice(x.name())})
+			x.report(Finding{PartHeader, 0, NoSlot,
+				fmt.Sprintf("%s: reserved byte %d of the header is 0x%02x, and no version writes there", path, at,
+					x.page[at]), repairAdvice(x.name())})
 			break
 		}
 	}
@@ -262,8 +264,9 @@ func (x *inspection) judgeControlHeader(path string) {
 	}
 	for at := range want {
 		if x.controlHead[at] != want[at] {
-			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: byte %d of the header is 0x%02x, the data file "+
-				"makes it 0x%02x", path, at, x.controlHead[at], want[at]), repairAdvice(x.name())})
+			x.report(Finding{PartHeader, 0, NoSlot,
+				fmt.Sprintf("%s: byte %d of the header is 0x%02x, the data file makes it 0x%02x", path, at,
+					x.controlHead[at], want[at]), repairAdvice(x.name())})
 			return
 		}
 	}

@@ -113,8 +113,8 @@ func (w *idWords) meant(entriesNext uint64) (all []uint64) {
 			if int(slot) >= len(w.slots) {
 				continue
 			}
-			for _, id := range []uint64{w.slots[slot].id, layout.EntryID(e, w.slots[slot].id), layout.EntryID(e,
-				w.commit)} {
+			for _, id := range []uint64{w.slots[slot].id, layout.EntryID(e, w.slots[slot].id),
+				layout.EntryID(e, w.commit)} {
 				for ahead := range n {
 					all = append(all, id+ahead+1)
 				}

@@ -161,8 +161,8 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 	case !intact:
 		f, _ := x.finding(PartPayload, slot, slot, "the %d bytes of message %d in slot %d do not match their "+
 			"checksum: they were changed after the commit", h.length, id, slot)
-		f.Advice = "discard the message: datablock-admin validate --shm-name " + x.name() + " --repair, which marks " +
-			"it LOST"
+		f.Advice = "discard the message: datablock-admin validate --shm-name " + x.name() +
+			" --repair, which marks it LOST"
 		return f, true
 	}
 	return fine()
@@ -184,8 +184,8 @@ func (x *inspection) slotWords(slot uint32) slotHeaderWords {
 
 // checksummed reports whether the message in a slot has a checksum that can be compared.
 func (x *inspection) checksummed(slot uint32) bool {
-	return x.checksum == ChecksumEnforced || x.checksum == ChecksumManual && !bytes.Equal(x.slotChecksum(slot),
-		make([]byte, layout.HashLen))
+	return x.checksum == ChecksumEnforced || x.checksum == ChecksumManual &&
+		!bytes.Equal(x.slotChecksum(slot), make([]byte, layout.HashLen))
 }
 
 // possibleClaim reports whether a slot in the ring may have this claim mark: closed, claimed at
@@ -193,6 +193,6 @@ func (x *inspection) checksummed(slot uint32) bool {
 func (x *inspection) possibleClaim(mark uint64) bool {
 	epoch := x.data.u64(layout.Epoch).Load()
 	made := layout.ClaimEpoch(mark)
-	return mark&layout.ClaimOpen == 0 && layout.ClaimGeneration(mark) > 0 && (epoch == 0 ||
-		!layout.ClaimEpochWhole(epoch) || made > 0 && made <= epoch)
+	return mark&layout.ClaimOpen == 0 && layout.ClaimGeneration(mark) > 0 &&
+		(epoch == 0 || !layout.ClaimEpochWhole(epoch) || made > 0 && made <= epoch)
 }

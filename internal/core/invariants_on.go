@@ -49,11 +49,11 @@ func (p *Producer) invariant() {
 		ensure(place != "", "slot %d is nowhere", slot)
 	}
 	open := *p.data.plain64(layout.ClaimID)
-	ensure(p.claimed == (open == p.next+1) && (p.claimed || open == 0), "the claim is open: %v, and the mark says %d "+
-		"of message %d", p.claimed, open, p.next)
+	ensure(p.claimed == (open == p.next+1) && (p.claimed || open == 0),
+		"the claim is open: %v, and the mark says %d of message %d", p.claimed, open, p.next)
 	ensure(p.commit() <= p.next, "commit is %d, and the next message %d", p.commit(), p.next)
-	ensure(!p.scanned || p.minCursor <= p.next && p.next-p.minCursor <= uint64(p.slotCount), "the least cursor is "+
-		"%d, the next message %d", p.minCursor, p.next)
+	ensure(!p.scanned || p.minCursor <= p.next && p.next-p.minCursor <= uint64(p.slotCount),
+		"the least cursor is %d, the next message %d", p.minCursor, p.next)
 }
 
 // checkEntry checks one place in the ring. The newest message that belongs there is there, unless

@@ -324,7 +324,7 @@ func (b *block) writeIdentity(row uint32, role, delivery uint8, name string) {
 	*b.ctl.plain64(at + layout.RowAttached) = platform.Realtime()
 	*b.ctl.plain64(at + layout.RowDied) = 0
 	*b.ctl.plain64(at + layout.RowHeartbeat) = platform.Monotonic()
-	copy(b.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1], append([]byte(name),
-		make([]byte, layout.MaxRowNameLen+1-len(name))...))
+	copy(b.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1],
+		append([]byte(name), make([]byte, layout.MaxRowNameLen+1-len(name))...))
 	b.ctl.u32(at + layout.RowNameLen).Store(uint32(len(name)))
 }

@@ -48,8 +48,9 @@ func locate(name, directory string) (location, error) {
 			return location{}, fail(Invalid, "block %q is a directory: add the block's name to the path", shorten(name))
 		}
 		if directory != "" && filepath.Clean(directory) != filepath.Clean(dir) {
-			return location{}, fail(Invalid, "block %q is an absolute path outside the directory %q: give one of "+
-				"the two", name, directory)
+			return location{},
+				fail(Invalid, "block %q is an absolute path outside the directory %q: give one of the two", name,
+					directory)
 		}
 		directory, name = dir, base
 	}

@@ -210,8 +210,8 @@ func (p *ringPlan) changed(was, now uint64) {
 // the message.
 func (x *inspection) wanted(place uint32) (id uint64, ok bool) {
 	n, next := uint64(x.slotCount), x.hint()
-	if e := x.entries[next%n].Load(); uint64(place) == next%n && !layout.EntryEmpty(e) && layout.EntryID(e,
-		next) == next && layout.EntrySlot(e) < x.slots() &&
+	if e := x.entries[next%n].Load(); uint64(place) == next%n && !layout.EntryEmpty(e) &&
+		layout.EntryID(e, next) == next && layout.EntrySlot(e) < x.slots() &&
 		x.slotWords(layout.EntrySlot(e)).id == next {
 		return next, true
 	}

@@ -67,8 +67,8 @@ func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, err
 		return RecoveryUnsafe, err
 	}
 	if left, err := ValidateIntegrity(r.location.data(), ""); err == nil && !left.Healthy() {
-		return RecoveryFailed, &Error{Code: Corrupt, Cause: ErrLeft, Detail: "every slot was reset, and the block is " +
-			"damaged: " + left.Message()}
+		return RecoveryFailed, &Error{Code: Corrupt, Cause: ErrLeft,
+			Detail: "every slot was reset, and the block is damaged: " + left.Message()}
 	}
 	return result, why
 }
@@ -129,9 +129,9 @@ func (r *repairer) leftReaders(readers []RowInfo, kept time.Duration, known bool
 	if len(readers) > 1 {
 		more = fmt.Sprintf(" (and for %d more readers)", len(readers)-1)
 	}
-	return &Error{Code: Busy, Cause: ErrLeft, Detail: fmt.Sprintf("block %q: the producer still waits for %v, at "+
-		"message %d, and has waited for %s%s: %s",
-		r.name(), first, first.Cursor, ageText(kept, known), more, advice)}
+	return &Error{Code: Busy, Cause: ErrLeft,
+		Detail: fmt.Sprintf("block %q: the producer still waits for %v, at message %d, and has waited for %s%s: %s",
+			r.name(), first, first.Cursor, ageText(kept, known), more, advice)}
 }
 
 // noPlace: no ring entry names the slot.
@@ -187,14 +187,16 @@ func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error)
 	case force && len(living) > 0 && !r.inRingAt(place, slot):
 		for _, h := range living {
 			if !r.evict(h) && r.holdsSlot(h.Row, slot) {
-				return RecoveryFailed, fail(Busy, "block %q: slot %d is held by %v, and another process is at that "+
-					"row: look again", r.name(), slot, h)
+				return RecoveryFailed,
+					fail(Busy, "block %q: slot %d is held by %v, and another process is at that row: look again",
+						r.name(), slot, h)
 			}
 		}
 		return RecoverySuccess, nil
 	case len(living) > 0 && !force:
-		return RecoveryUnsafe, fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and it "+
-			"is told", r.name(), slot, living[0])
+		return RecoveryUnsafe,
+			fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and it is told", r.name(),
+				slot, living[0])
 	case released > 0:
 		return RecoverySuccess, nil
 	case kept > 0:
@@ -321,8 +323,9 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	}
 	defer r.close()
 	if row == layout.ProducerRow || row > r.consumerLimit {
-		return RecoveryInvalidSlot, &Error{Code: Invalid, Cause: ErrSlotRange, Detail: fmt.Sprintf("block %q has "+
-			"consumer rows 1 to %d, there is no row %d", r.name(), r.consumerLimit, row)}
+		return RecoveryInvalidSlot, &Error{Code: Invalid, Cause: ErrSlotRange,
+			Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", r.name(), r.consumerLimit,
+				row)}
 	}
 	if r.rowStatus(row) == layout.RowFree && !r.maskHas(r.active, row) && !r.maskHas(r.lossless, row) {
 		return RecoveryNotStuck, fail(Invalid, "block %q: row %d is free", r.name(), row)
@@ -337,12 +340,13 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 		return RecoveryFailed, fail(Busy, "block %q: row %d is being cleaned or attached: look again", r.name(), row)
 	}
 	if !force {
-		return RecoveryUnsafe, fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its "+
-			"next call", r.name(), before)
+		return RecoveryUnsafe,
+			fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its next call", r.name(),
+				before)
 	}
 	if !r.evict(before) {
-		return RecoveryFailed, fail(Busy, "block %q: row %d is being attached or cleaned: look again, or end that "+
-			"program", r.name(), row)
+		return RecoveryFailed,
+			fail(Busy, "block %q: row %d is being attached or cleaned: look again, or end that program", r.name(), row)
 	}
 	return RecoverySuccess, nil
 }

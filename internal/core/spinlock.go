@@ -93,8 +93,8 @@ func (a *attachment) tryLock(i uint32, ask bool) (taken, abandoned bool) {
 // It waits for at most the timeout. abandoned: the last owner ended without releasing the lock, and
 // what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout,
 // Fenced, Closed (Interrupt).
-func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32, outside *Sleep) (abandoned bool,
-	err error) {
+func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32,
+	outside *Sleep) (abandoned bool, err error) {
 	if a.data == nil {
 		return false, fail(Closed, "block %q: this participant is closed already", a.name())
 	}

@@ -22,9 +22,8 @@ type BlockState struct {
 }
 
 const (
-	stateShortest = 1 << 28 // a message has at least the size of the block's schema
-	// Each claim has to check for room: big slots, which are freed one by one, or minConsumers.
-	stateRoom      = 1 << 29
+	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
+	stateRoom      = 1 << 29 // each claim checks for room: big slots, freed one by one, or minConsumers
 	stateChecksums = 1 << 30 // messages may have a checksum: a claim clears an earlier message's checksum
 	stateEnforced  = 1 << 31 // the library makes and compares checksums
 )
@@ -34,14 +33,11 @@ type ProducerState struct {
 	Block  BlockState
 	moment platform.Moment
 
-	next uint64 // id of the next message
-	// The fast-path limit: claims below it check only that no consumer joins. They have room, and
-	// their entries are known.
-	until   uint64
+	next    uint64 // id of the next message
+	until   uint64 // fast-path limit: claims below check only that no consumer joins; room and entries are known
 	overdue uint64 // the claim of this id reads the clock, to see whether the coarse clock is fresh
 	epoch   uint64
-	// The low watermark: lower bound of all LOSSLESS cursors at the last rescan; before that, so
-	// low that C rescans.
+	// Low watermark of the last rescan: no LOSSLESS cursor is lower; before, so low that C rescans.
 	minCursor   uint64
 	acked       uint64 // join_epoch that the last rescan served
 	ringNext    uint64 // the id whose place in the ring is ringAt
@@ -86,14 +82,13 @@ type ConsumerState struct {
 	Block  BlockState
 	moment platform.Moment
 
-	rowAt   uintptr
-	overdue uint64 // the read of this id reads the clock, to see whether the coarse clock is fresh
-	next    uint64 // the smallest id that the next read may return
-	mine    uint64 // the row's status and generation, as one word, until the row is taken away
-	skipped uint64 // ORDERED, LATEST: messages that were skipped since the last message, and not reported yet
-	losses  uint64 // ORDERED: consecutive jumps
-	// LOSSLESS joining at oldest: the join_epoch that the producer has to acknowledge, 0: bound.
-	joining        uint64
+	rowAt          uintptr
+	overdue        uint64 // the read of this id reads the clock, to see whether the coarse clock is fresh
+	next           uint64 // the smallest id that the next read may return
+	mine           uint64 // the row's status and generation, as one word, until the row is taken away
+	skipped        uint64 // ORDERED, LATEST: messages that were skipped since the last message, and not reported yet
+	losses         uint64 // ORDERED: consecutive jumps
+	joining        uint64 // LOSSLESS joining at oldest: the join_epoch that has to be acknowledged, 0: bound
 	ringNext       uint64 // the id whose place in the ring is ringAt
 	ringAt         uint32
 	rowNumber      uint32

@@ -120,8 +120,8 @@ func (s *ReadTransactionSlot) end() error {
 // ends its goroutine, nothing is published and the next claim gets the same id. The error, or the
 // panic, reaches the caller unchanged.
 // Errors: f's; those of Claim and Commit, then the result is zero.
-func WithWriteTransaction[R any](p *Producer, timeout time.Duration, f func(*WriteTransactionSlot) (R, error)) (R,
-	error) {
+func WithWriteTransaction[R any](p *Producer, timeout time.Duration,
+	f func(*WriteTransactionSlot) (R, error)) (R, error) {
 	var none R
 	s, err := p.beginWrite(timeout)
 	if err != nil {
@@ -148,8 +148,8 @@ func WithWriteTransaction[R any](p *Producer, timeout time.Duration, f func(*Wri
 // WithReadTransaction lets f read message id in place. If the message is not written yet, it waits
 // for at most the timeout. The cursor stays. The message is released in every case. Errors: f's;
 // those of WaitFor and Release, then the result is zero.
-func WithReadTransaction[R any](c *Consumer, id uint64, timeout time.Duration, f func(*ReadTransactionSlot) (R,
-	error)) (R, error) {
+func WithReadTransaction[R any](c *Consumer, id uint64, timeout time.Duration,
+	f func(*ReadTransactionSlot) (R, error)) (R, error) {
 	slot, err := c.WaitFor(id, timeout)
 	if err != nil {
 		var none R
