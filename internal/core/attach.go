@@ -241,8 +241,8 @@ func (a *attachment) full() error {
 }
 
 // lockDurable looks for the row of a durable name. It locks the byte of the name until the row is
-// complete, so that one name never gets two rows. again: another process has the byte, or changed
-// the row meanwhile.
+// complete, so that a name never has two rows. again: another process has the byte, or changed the
+// row meanwhile.
 func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err error) {
 	if ok, err := a.own.TryLock(nameLock(o.Name)); err != nil || !ok {
 		return false, true, err

@@ -104,8 +104,8 @@ func (c *Consumer) sound(h *hold) (header *slotWords, length uint64, ok bool) {
 }
 
 // ReleaseBatch ends the given messages of a batch, and returns the error of the first message that
-// had one. Of the messages that one hold covers, the caller may give the first ones: the rest stays
-// held.
+// had one. Of the messages that a single hold covers, the caller may give the first ones: the rest
+// stays held.
 // Errors: as Release.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 	for len(batch) > 0 {

@@ -178,7 +178,8 @@ const (
 // earlier steps have set.
 func (c Config) resolved() (Config, error) {
 	for _, step := range []func() error{
-		c.resolvePolicy, c.resolveRing, c.resolveSlots, c.resolveConsumers, c.checkKeeping, c.resolveZone, c.resolveAccess,
+		c.resolvePolicy, c.resolveRing, c.resolveSlots, c.resolveConsumers, c.checkKeeping, c.resolveZone,
+		c.resolveAccess,
 	} {
 		if err := step(); err != nil {
 			return c, err

@@ -278,7 +278,7 @@ func (h *header) difference(c Config) string {
 	add("checksum", h.checksum.String(), c.Checksum.String())
 	add("retention", time.Duration(h.retention)*time.Millisecond, c.Retention)
 	add("zone_size", h.flexSize-layout.FlexHeader, c.ZoneSize)
-	if c.Policy != Ring || c.Flags&(AllowLossless|ForbidLossless) != 0 { // otherwise any answer will do
+	if c.Policy != Ring || c.Flags&(AllowLossless|ForbidLossless) != 0 { // a Ring without either flag accepts both
 		add("allow_lossless", h.flags&AllowLossless != 0, c.stored()&AllowLossless != 0)
 	}
 	add("timestamp", h.flags&Timestamp != 0, c.Flags&Timestamp != 0)

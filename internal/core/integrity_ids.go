@@ -19,7 +19,7 @@ type idWords struct {
 	commit  uint64
 	entries []uint64
 	slots   []slotHeaderWords
-	claims  uint64 // how many there ever were, by the slots
+	claims  uint64 // claims that were ever made, by the slots
 }
 
 func (x *inspection) idWords() *idWords {

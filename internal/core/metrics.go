@@ -18,7 +18,7 @@ type Metrics struct {
 	Age, Idle                       time.Duration // since the block was made; since the producer's last call
 
 	Read, Missed, Lost, Overruns, ChecksumFailures uint64 // by attached consumers
-	MaxLag                                         uint64 // of the deliveries that count messages in order
+	MaxLag                                         uint64 // of LOSSLESS and ORDERED consumers
 	SchemaMismatches                               uint64 // opens that were refused because of the schema
 	Recoveries                                     uint64 // records that the recovery log ever had
 }

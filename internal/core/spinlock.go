@@ -12,8 +12,8 @@ import (
 // Locks that applications share: eight words in the control file. A word is zero, or the mark of
 // its owner. Two kinds of processes take the lock of a dead owner: a process that cleans the
 // owner's row, and a waiting participant that finds the owner dead. Each swaps exactly the owner's
-// mark for another value, so that one of several succeeds. The next owner of a lock that was not
-// released gets abandoned = true.
+// mark for another value, so that only one of several succeeds. The next owner of a lock that was
+// not released gets abandoned = true.
 //
 // The word is taken and left by sequentially consistent swaps: what the last owner wrote under the
 // lock is visible to the next owner.

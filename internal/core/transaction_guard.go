@@ -136,8 +136,8 @@ func unwinding(begun uintptr) bool {
 	for _, callers := range [][]uintptr{near[:], far[:]} {
 		n := runtime.Callers(2, callers)
 		for _, pc := range callers[:n] {
-			// For an inlined call FuncForPC allocates, and returns the enclosing function's entry;
-			// the public Close and End are not inlined.
+			// For an inlined call FuncForPC allocates a Func with the entry of the enclosing
+			// function; the public Close and End are not inlined.
 			f := runtime.FuncForPC(pc - 1)
 			if f == nil {
 				continue
