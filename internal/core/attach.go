@@ -449,7 +449,7 @@ func (c *Consumer) joinAt() {
 }
 
 // resume continues where the durable consumer of this name stopped. A LOSSLESS durable consumer has
-// held the producer up all the time.
+// kept its hold on the producer all the time.
 func (c *Consumer) resume() {
 	c.next = c.cursorAt.Load()
 	if c.delivery != Lossless {

@@ -22,7 +22,7 @@ type Consumer struct {
 	plain    bool // LOSSLESS, bound, no checksum: the next message needs only entry and header
 	slotsAt  slotArray
 	ring     *atomic.Uint64 // the first entry
-	awaited  *atomic.Uint64 // the cursor that the producer may wait for
+	awaited  *atomic.Uint64 // the cursor that the producer waits for
 	pins     *[layout.MaxPins]atomic.Uint64
 	cursorAt *atomic.Uint64
 	cursor64 *uint64        // the same word, where the producer does not rely on the cursor
@@ -136,7 +136,7 @@ func (c *Consumer) LookAround() {
 	}
 }
 
-// appear stores the heartbeat.
+// appear stores the heartbeat, if the row is still this consumer's.
 func (c *Consumer) appear(now uint64) {
 	if c.rowMine() {
 		*c.hot.heartbeat = now

@@ -10,7 +10,7 @@ import (
 	"datablock/internal/platform"
 )
 
-const openTries = 1000 // a name that moves more often under one opener is the work of a loop
+const openTries = 1000 // a name that moves this often under one opener is the work of a loop
 
 // OpenProducer creates the block, or takes over or replaces the existing one. `docs/protocol.md` 4
 // has the steps.
@@ -68,8 +68,8 @@ func openOrCreate(l location, c Config) (*Producer, error) {
 	return p, err
 }
 
-// adoptOrReplace decides between taking an existing block over and replacing it. If adopted is
-// false, the caller releases the attachment.
+// adoptOrReplace takes an existing block over, replaces it, or refuses both. If adopted is false,
+// the caller releases the attachment.
 func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ error) {
 	if err := a.checkSecret(c.Secret); err != nil {
 		return nil, false, err
@@ -351,7 +351,8 @@ func (a *attachment) createControl(mode uint32, made *[]string) error {
 	if err != nil {
 		return err
 	}
-	// A garbage collector may have run between creation and lock. Then it has removed the file.
+	// A garbage collector may have run between creation and lock. Then the collector holds the
+	// file, or has removed it.
 	answer, err := follow(path, a.ctlInfo, a.home)
 	if !locked || answer.no() {
 		return errMoved

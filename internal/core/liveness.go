@@ -149,7 +149,7 @@ func (a *attachment) lockReplace() error {
 		"again", a.name())
 }
 
-// lockTries bounds an opener's waits, a millisecond each, for a process that should take
+// lockTries bounds an opener's waits, a millisecond each, for a process that should be done in
 // microseconds.
 const lockTries = 1000
 
