@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// asNobody runs f as another user, as far as files go.
+// asNobody runs f as another user, as far as files are concerned.
 func asNobody(t *testing.T, f func()) {
 	if os.Geteuid() != 0 {
 		t.Skip("NOT SHOWN: who may do what with a block of another user: it takes root to become one")
@@ -19,14 +19,16 @@ func asNobody(t *testing.T, f func()) {
 	var refused error
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked: the thread, which alone is somebody else, ends with the goroutine
+		// And never unlocked: only this thread is another user, and it ends with the goroutine.
+		runtime.LockOSThread()
 		if _, _, failed := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); failed != 0 {
 			refused = failed
 			return
 		}
 		_ = unix.Setfsgid(65534)
 		_ = unix.Setfsuid(65534)
-		if now, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0); now != 65534 { // it says what it was, and changes nothing
+		// The call returns the old value, and changes nothing.
+		if now, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0); now != 65534 {
 			refused = unix.EPERM
 			return
 		}
@@ -73,7 +75,7 @@ func TestWhoMayReadTheDataFileAlone(t *testing.T) {
 	})
 }
 
-// TestTheModesThatAreAdvised are those with which others can do what the hint says.
+// TestTheModesThatAreAdvised: with each advised mode other users can do what the hint says.
 func TestTheModesThatAreAdvised(t *testing.T) {
 	for _, c := range []struct {
 		mode                      uint32

@@ -15,16 +15,19 @@ import (
 )
 
 const (
-	attachPatience = 2 * time.Second       // for cleaners at work on the row that is wanted
-	sparePatience  = 50 * time.Millisecond // for others who are attaching at the same moment
+	attachPatience = 2 * time.Second       // for cleaners that work on the wanted row
+	sparePatience  = 50 * time.Millisecond // for other consumers that attach at the same moment
 
-	// How long a consumer that waits for its block pauses between two looks: at first, and after a while.
+	// How long a consumer that waits for its block pauses between two attempts: at first, and
+	// later.
 	firstLook = time.Millisecond
 	rareLook  = 16 * time.Millisecond
 )
 
-// OpenConsumer attaches to an existing block. It blocks for system calls only, unless it is to wait for the block. The consumer is used by one goroutine at a time.
-// Errors: Invalid, Timeout (no such block within the time), NotFound, Access, Secret, Corrupt, Version, Schema, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
+// OpenConsumer attaches to an existing block. It blocks for system calls only, unless it is to wait
+// for the block. One goroutine at a time uses the consumer.
+// Errors: Invalid, Timeout (no such block within the time), NotFound, Access, Secret, Corrupt,
+// Version, Schema, Full, NoSpare, Busy (the durable name is in use), Superseded, System.
 func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 	o, err := o.resolved()
 	if err != nil {
@@ -48,17 +51,20 @@ func attachNamed(l location, o ConsumerOptions) (*Consumer, error) {
 			return c, err
 		}
 	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing or removing it", l.name)
+	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing "+
+		"or removing it", l.name)
 }
 
-// waitForBlock attaches as soon as the block is there. The kernel wakes nobody when a file appears in another process: the consumer looks again and again.
+// waitForBlock attaches as soon as the block is there. The kernel wakes no process when another
+// process creates a file, so the consumer polls.
 func waitForBlock(l location, o ConsumerOptions) (*Consumer, error) {
 	start, pause := platform.Monotonic(), firstLook
 	for {
 		if o.Wait != Forever {
 			left := o.Wait - time.Duration(platform.Monotonic()-start)
 			if left <= 0 {
-				return nil, fail(Timeout, "no block %q in %s within %v: check the name and the directory, and whether its producer has been started", l.name, l.directory, o.Wait)
+				return nil, fail(Timeout, "no block %q in %s within %v: check the name and the directory, and "+
+					"whether its producer has been started", l.name, l.directory, o.Wait)
 			}
 			pause = min(pause, left)
 		}
@@ -78,7 +84,7 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 	a := &attachment{block: b}
 	attached := false
 	defer func() {
-		if !attached { // by an error, or by a fault in a file that is truncated meanwhile
+		if !attached { // an error, or a fault in a file that is truncated meanwhile
 			a.leave()
 		}
 	}()
@@ -101,7 +107,8 @@ func attach(l location, o ConsumerOptions) (*Consumer, error) {
 			platform.Nap(time.Millisecond)
 			return nil, errMoved
 		}
-		return nil, fail(Superseded, "block %q was being replaced when its producer died: the next producer to open it finishes that", b.name())
+		return nil, fail(Superseded, "block %q was being replaced when its producer died: the next producer to open "+
+			"it finishes that", b.name())
 	}
 
 	returning, err := a.findRow(o)
@@ -154,7 +161,8 @@ func (b *block) delivery(d Delivery) (Delivery, error) {
 		if b.policy == Ring {
 			how = "without FORBID_LOSSLESS"
 		}
-		return d, fail(Invalid, "block %q does not allow LOSSLESS consumers, who could hold its producer up: use ORDERED or LATEST, or create it %s", b.name(), how)
+		return d, fail(Invalid, "block %q does not allow LOSSLESS consumers, who could hold its producer up: use "+
+			"ORDERED or LATEST, or create it %s", b.name(), how)
 	}
 	return d, nil
 }
@@ -165,7 +173,8 @@ func nameLock(name string) int64 {
 	return layout.LockNames + int64(h.Sum32()%layout.LockNameMod)
 }
 
-// findRow takes a row's lock: that of the durable consumer of this name, who is returning, or a free one.
+// findRow takes the lease of a row: the row of the returning durable consumer with this name, or a
+// free row.
 func (a *attachment) findRow(o ConsumerOptions) (returning bool, err error) {
 	deadline := time.Now().Add(attachPatience)
 	for ; ; platform.Nap(time.Millisecond) {
@@ -191,12 +200,13 @@ func (a *attachment) findRow(o ConsumerOptions) (returning bool, err error) {
 			return false, a.full()
 		}
 		if time.Now().After(deadline) {
-			return false, fail(Busy, "block %q: its rows are being attached or cleaned without end: try again", a.name())
+			return false, fail(Busy, "block %q: its rows are being attached or cleaned without end: try again",
+				a.name())
 		}
 	}
 }
 
-// full says who has the rows, and what can be done.
+// full is the error of a block without a free row. It names the consumers, and what can be done.
 func (a *attachment) full() error {
 	const shown = 5
 	var holders []string
@@ -226,10 +236,13 @@ func (a *attachment) full() error {
 	} else {
 		advice += fmt.Sprintf("; a block has at most %d, so that more readers need a second block", layout.MaxConsumers)
 	}
-	return fail(Full, "block %q: all %d consumer rows are taken, by %s: %s", a.name(), a.consumerLimit, strings.TrimPrefix(who, "; "), advice)
+	return fail(Full, "block %q: all %d consumer rows are taken, by %s: %s", a.name(), a.consumerLimit,
+		strings.TrimPrefix(who, "; "), advice)
 }
 
-// lockDurable looks for the row of a durable name. The name's byte is locked meanwhile and until the row is complete, so that one name never gets two rows. again: somebody is at it.
+// lockDurable looks for the row of a durable name. It locks the byte of the name until the row is
+// complete, so that a name never has two rows. again: another process has the byte, or changed the
+// row meanwhile.
 func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err error) {
 	if ok, err := a.own.TryLock(nameLock(o.Name)); err != nil || !ok {
 		return false, true, err
@@ -248,24 +261,28 @@ func (a *attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 			if heir := a.heir(row); heir != "" {
 				return false, false, fail(Busy, "block %q: the durable consumer %q: %s", a.name(), o.Name, heir)
 			}
-			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (%s): one at a time", a.name(), o.Name, a.who(row))
-		case !a.durableRow(row) || a.rowName(row) != o.Name: // expired meanwhile
+			return false, false, fail(Busy, "block %q: the durable consumer %q is attached already (%s): one at a time",
+				a.name(), o.Name, a.who(row))
+		case !a.durableRow(row) || a.rowName(row) != o.Name: // the place expired meanwhile
 			a.unlockConsumerRow()
 			return false, true, nil
 		}
 		if was := Delivery(a.ctl[a.header.row(row)+layout.RowDelivery]); was != o.Delivery {
-			return false, false, fail(Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: keep it, or use another name", a.name(), o.Name, was, o.Delivery)
+			return false, false,
+				fail(Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: keep it, or use "+
+					"another name", a.name(), o.Name, was, o.Delivery)
 		}
 		return true, false, nil
 	}
 	return false, false, nil
 }
 
-// lockFree takes the first row that nobody has. again: one is only being cleaned. expired: durable rows whose retention time is over are nobody's, too.
+// lockFree takes the first free row. again: a row is only being cleaned. expired: lockFree also
+// takes durable rows whose retention is over.
 func (a *attachment) lockFree(expired bool) (locked, again bool, err error) {
 	for row := uint32(1); row <= a.consumerLimit; row++ {
 		if a.durableRow(row) && !(expired && a.cleanRow(a.ask, row, a.expired) && !a.durableRow(row)) {
-			continue // waits for its owner
+			continue // the row waits for its owner
 		}
 		locked, err := a.lockConsumerRow(row)
 		if err != nil {
@@ -275,7 +292,7 @@ func (a *attachment) lockFree(expired bool) (locked, again bool, err error) {
 			again = again || probe(a.ask, row) != somebody
 			continue
 		}
-		if a.durableRow(row) { // taken and left in between
+		if a.durableRow(row) { // another consumer took the row and left it in between
 			a.unlockConsumerRow()
 			continue
 		}
@@ -301,8 +318,10 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 	c.pins = a.rowPins(a.row)
 	c.cursorAt, c.mineAt = a.cursor(a.row), a.ctl.u64(at+layout.RowStatus)
 	for word, offset := range map[**uint64]uint64{
-		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead, &c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
-		&c.hot.waits: layout.RowWaits, &c.hot.waitNs: layout.RowWaitNs, &c.hot.timeouts: layout.RowTimeouts, &c.hot.lost: layout.RowLost, &c.hot.overruns: layout.RowOverruns,
+		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead,
+		&c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
+		&c.hot.waits: layout.RowWaits, &c.hot.waitNs: layout.RowWaitNs, &c.hot.timeouts: layout.RowTimeouts,
+		&c.hot.lost: layout.RowLost, &c.hot.overruns: layout.RowOverruns,
 		&c.hot.checksums: layout.RowChecksums,
 	} {
 		*word = a.ctl.plain64(at + offset)
@@ -313,14 +332,17 @@ func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 // opened counts the consumers of this process.
 var opened atomic.Uint32
 
-// firstHold is where the numbers of a consumer's holds begin: far from those of the consumers before it, so that a hold that is ended by way of another consumer is found to be none of its own.
+// firstHold returns where the numbers of a consumer's holds begin: far from those of earlier
+// consumers. A release through another consumer then finds no such hold.
 func firstHold(n uint32) uint16 { return uint16(n * 0x9e37) }
 
-// occupy makes the row, whose lock is held, this consumer's: complete cleaning first, then identity, then the bit that makes the producer look at the pins.
+// occupy makes the row this consumer's, whose lease is held. The order is: complete the cleaning,
+// store the identity, set the bit that makes the producer scan the hazard pointers.
 func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	at := c.header.row(c.row)
 	if returning {
-		c.status(c.row).Store(layout.RowDead) // as if it had been put to rest: nobody evicts who is not ACTIVE
+		// As if the row had been put to rest: no process evicts a row that is not ACTIVE.
+		c.status(c.row).Store(layout.RowDead)
 		crash.Point("attach.returning")
 		c.clearPins(c.row)
 		crash.Point("attach.unpinned")
@@ -340,7 +362,7 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	crash.Point("attach.named")
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)
 	crash.Point("attach.pins")
-	if !returning { // who returns is durable, and stays it at every moment
+	if !returning { // a returning consumer is durable, and its row stays durable at every moment
 		c.ctl[at+layout.RowDurable] = 0
 	}
 	if o.Durable {
@@ -351,8 +373,9 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	crash.Point("attach.bit")
 }
 
-// secureSpare makes sure that all pins together leave the producer a slot. The own bit is set before the others are counted, so of two that attach at once at least one
-// sees the other; both may, then both try again.
+// secureSpare ensures that all hazard pointers together leave the producer a slot. A consumer sets
+// its own bit before it counts the others. Of two that attach at once, at least one therefore sees
+// the other. If both do, both try again.
 func (c *Consumer) secureSpare() error {
 	deadline := time.Now().Add(sparePatience)
 	for {
@@ -369,16 +392,17 @@ func (c *Consumer) secureSpare() error {
 			}
 		}
 		if time.Now().After(deadline) {
-			return fail(NoSpare, "block %q: the consumers would pin up to %d slots, its %d spare slots allow %d: use a lower max_pins, or create it with more spare_slots",
+			return fail(NoSpare, "block %q: the consumers would pin up to %d slots, its %d spare slots allow %d: use "+
+				"a lower max_pins, or create it with more spare_slots",
 				c.name(), pins, c.spareSlots, c.spareSlots-1)
 		}
-		c.maskClear(c.active, c.row) // let the other one through
+		c.maskClear(c.active, c.row) // let the other consumer attach
 		platform.Nap(time.Duration(rand.IntN(int(sparePatience / 10))))
 		c.maskSet(c.active, c.row)
 	}
 }
 
-// join finds the place in the stream where the consumer begins.
+// join chooses the message at which the consumer begins.
 func (c *Consumer) join(start Start) {
 	switch {
 	case c.delivery == Lossless && start == StartOldest:
@@ -391,14 +415,15 @@ func (c *Consumer) join(start Start) {
 		if start == StartOldest {
 			c.next = c.oldest(c.next)
 		} else if c.delivery == Latest && c.next > 0 && !layout.EntryEmpty(c.entry(c.next-1).Load()) {
-			c.next-- // the newest present counts as unread
+			c.next-- // the newest message present counts as unread
 		}
 		c.cursorAt.Store(c.next)
 	}
 }
 
-// joinLatest: the bit first, with a cursor that holds everything back, and only then the question where the stream is. Asked before, or answered by commit alone,
-// the answer could be older than what the producer has already decided to overwrite.
+// joinLatest sets the bit first, with a cursor that holds every message back. Only then does it
+// look for the next message. An earlier answer, or the answer of commit alone, could be older than
+// what the producer has already decided to overwrite.
 func (c *Consumer) joinLatest() {
 	c.cursorAt.Store(0)
 	crash.Point("join.cursor")
@@ -408,7 +433,9 @@ func (c *Consumer) joinLatest() {
 	c.advance(c.next)
 }
 
-// joinAt: the producer may already have passed its gate for messages that overwrite c.next, the oldest or a later one. Until it acknowledges the new epoch, nothing it sees binds it.
+// joinAt joins at c.next. The producer may already have passed its backpressure check for messages
+// that overwrite c.next, the oldest message or a later one. Until the producer acknowledges the new
+// epoch, the cursor does not bind it.
 func (c *Consumer) joinAt() {
 	c.cursorAt.Store(c.next)
 	crash.Point("join.cursor")
@@ -421,19 +448,23 @@ func (c *Consumer) joinAt() {
 	crash.Point("join.epoch")
 }
 
-// resume continues where the durable consumer of this name stopped. A LOSSLESS one has kept its hold on the producer all the time.
+// resume continues where the durable consumer of this name stopped. A LOSSLESS durable consumer has
+// kept its hold on the producer all the time.
 func (c *Consumer) resume() {
 	c.next = c.cursorAt.Load()
 	if c.delivery != Lossless {
 		return
 	}
-	unbound := *c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) != 0 // it died before the producer had seen it
+	// The consumer died before the producer had seen its cursor.
+	unbound := *c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) != 0
 	if !unbound && c.maskHas(c.lossless, c.row) {
 		return
 	}
 	if unbound {
 		c.next = max(c.next, c.oldest(c.block.next()))
 	}
-	c.joinAt()          // the cursor is never behind what was released: a death in between, too, returns to it
-	c.mayJump = unbound // a hold that was lost is not passed over in silence: what is gone is OVERRUN
+	// The cursor is never behind what was released: after a death here the consumer returns to the
+	// same cursor.
+	c.joinAt()
+	c.mayJump = unbound // a consumer that lost its hold gets OVERRUN for what is gone, never silence
 }

@@ -9,29 +9,30 @@ import (
 	"datablock/internal/platform"
 )
 
-// StepKind is what a step of AutoRecover does. The values are those of DATABLOCK_STEP_*.
+// StepKind is the kind of a step of AutoRecover. The values are those of DATABLOCK_STEP_*.
 type StepKind uint32
 
 // The kinds.
 const (
-	StepRepair        StepKind = 1 // damage, as Repair does it
+	StepRepair        StepKind = 1 // damage, by Repair
 	StepReleaseReader StepKind = 2 // a dead consumer's row
 	StepReleaseWriter StepKind = 3 // a dead producer's claim
 	StepCollect       StepKind = 4 // files that dead processes left under this name
-	StepAttend        StepKind = 5 // nothing that may be done without being asked: somebody lives, or a producer has to be started
+	// Not done without a request: a participant lives, or a producer has to be started.
+	StepAttend StepKind = 5
 )
 
-// String is the kind as the admin tool prints it.
+// String returns the kind as the admin tool prints it.
 func (k StepKind) String() string {
 	return [...]string{"", "repair", "release-reader", "release-writer", "collect", "attend"}[min(k, StepAttend)]
 }
 
-// RecoveryStep is one thing that AutoRecover does, or would do.
+// RecoveryStep is one step that AutoRecover does, or would do.
 type RecoveryStep struct {
 	Kind   StepKind
-	Target uint32 // the row or slot; 0 where it is the block
+	Target uint32 // the row or slot; 0 for the block
 	PID    uint64 // of the dead, or of the living one to attend to; 0 unknown
-	Done   bool   // false in a dry run, when it failed, and for StepAttend
+	Done   bool   // false in a dry run, after a failure, and for StepAttend
 	Result RecoveryResult
 	Text   string
 }
@@ -45,14 +46,18 @@ type autoRecovery struct {
 	steps           int
 }
 
-// AutoRecover walks a block's diagnosis, does for everything that is stuck or damaged what is right for it, and reports each step after it. Nobody who lives is touched: what would take
-// force is reported as StepAttend. A dry run only says what it would do, and changes no byte. It returns the number of steps, StepAttend not counted. Errors: Invalid, NotFound, Access, Version, Corrupt (not a regular file), System.
+// AutoRecover walks a block's diagnosis, recovers everything that is stuck or damaged, and reports
+// each step after it. It touches no living participant: it reports what would need force as
+// StepAttend. A dry run only reports what AutoRecover would do, and changes no byte. It returns the
+// number of steps, StepAttend not counted. Errors: Invalid, NotFound, Access, Version, Corrupt (not
+// a regular file), System.
 func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep)) (int, error) {
 	return AutoRecoverAfter(name, directory, dryRun, WaitingAfter, report)
 }
 
 // AutoRecoverAfter is AutoRecover with another time for WaitingAfter.
-func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration, report func(RecoveryStep)) (int, error) {
+func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration,
+	report func(RecoveryStep)) (int, error) {
 	a := &autoRecovery{name: name, directory: directory, dry: dryRun, waiting: waiting, report: report}
 	l, err := locate(name, directory)
 	if err != nil {
@@ -73,7 +78,7 @@ func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration
 	return a.steps, nil
 }
 
-// step reports one, after it was done unless this is a dry run.
+// step does one step, unless this is a dry run, and reports it.
 func (a *autoRecovery) step(s RecoveryStep, do func() (RecoveryResult, error)) {
 	a.steps++
 	if !a.dry {
@@ -92,17 +97,21 @@ func (a *autoRecovery) step(s RecoveryStep, do func() (RecoveryResult, error)) {
 }
 
 func (a *autoRecovery) attend(target uint32, pid uint64, result RecoveryResult, format string, args ...any) {
-	a.report(RecoveryStep{Kind: StepAttend, Target: target, PID: pid, Result: result, Text: fmt.Sprintf(format, args...)})
+	a.report(RecoveryStep{Kind: StepAttend, Target: target, PID: pid, Result: result,
+		Text: fmt.Sprintf(format, args...)})
 }
 
-// afterDamage is how a block is when its damage has been seen to.
+// afterDamage is the state of a block after its damage was handled.
 type afterDamage struct {
 	readable bool
-	sound    bool    // nothing is left that takes a person: only then is anything removed, because what looks like garbage may be what that person needs
-	id       blockID // of the block under the name
+	// Nothing is left that needs an operator. Only then does AutoRecover remove files: what looks
+	// like garbage may be what the operator needs.
+	sound bool
+	id    blockID // of the block under the name
 }
 
-// damage comes first: what is stuck can only be told of a block that can be read.
+// damage repairs first: whether something is stuck can be diagnosed only in a block that can be
+// read.
 func (a *autoRecovery) damage(l location) (after afterDamage, err error) {
 	x, err := openInspection(l, false)
 	if err != nil {
@@ -119,11 +128,11 @@ func (a *autoRecovery) damage(l location) (after afterDamage, err error) {
 		s := RecoveryStep{Kind: StepRepair, Text: "repair: " + several(mendable[0].Problem, len(mendable))}
 		a.step(s, func() (RecoveryResult, error) {
 			result, _, err := Repair(a.name, a.directory, false)
-			if result == RecoveryNotStuck { // another process has mended it
+			if result == RecoveryNotStuck { // another process has repaired the damage
 				return RecoverySuccess, nil
 			}
 			if result != RecoverySuccess && len(hopeless) > 0 && allMended(l) {
-				result = RecoverySuccess // all that it could do; the rest is named below
+				result = RecoverySuccess // everything that was possible; the rest is reported below
 			}
 			after.sound = after.sound && result == RecoverySuccess
 			return result, err
@@ -146,7 +155,7 @@ func (a *autoRecovery) damage(l location) (after afterDamage, err error) {
 	return after, nil
 }
 
-// several adds how many more there are.
+// several appends the number of further problems.
 func several(problem string, n int) string {
 	if n > 1 {
 		return text("%s (and %d more)", problem, n-1)
@@ -154,13 +163,14 @@ func several(problem string, n int) string {
 	return problem
 }
 
-// prospect is a finding that Repair leaves, and the pid of the living producer if that is why.
+// prospect is a finding that Repair leaves, and the pid of the living producer if that is the
+// reason.
 type prospect struct {
 	Finding
 	inUse uint64
 }
 
-// prospects says which findings Repair, without force, mends, and which it leaves.
+// prospects returns the findings that Repair without force puts right, and those that it leaves.
 func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
 	alive := x.mapped() && probe(x.ask, layout.ProducerRow) == somebody
 	for _, f := range x.damaged {
@@ -170,7 +180,8 @@ func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
 			hopeless = append(hopeless, prospect{f, 0})
 		case ring && alive:
 			pid := *x.data.plain64(layout.ProducerPID)
-			f.Advice = text("its producer lives (pid %d), and its ring is not touched while it does: stop it, then repair", pid)
+			f.Advice = text("its producer lives (pid %d), and its ring is not touched while it does: stop it, then "+
+				"repair", pid)
 			hopeless = append(hopeless, prospect{f, pid})
 		default:
 			mendable = append(mendable, f)
@@ -179,7 +190,7 @@ func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
 	return mendable, hopeless
 }
 
-// allMended reports whether nothing is left that another repair could mend.
+// allMended reports whether nothing is left that another repair could put right.
 func allMended(l location) bool {
 	x, err := openInspection(l, false)
 	if err != nil {
@@ -191,7 +202,7 @@ func allMended(l location) bool {
 	return len(mendable) == 0
 }
 
-// stuck releases what the dead hold.
+// stuck releases what dead participants hold.
 func (a *autoRecovery) stuck(l location) error {
 	d, err := DiagnoseAfter(a.name, a.directory, a.waiting)
 	if err != nil {
@@ -202,39 +213,47 @@ func (a *autoRecovery) stuck(l location) error {
 			continue
 		}
 		if rests := r.Durable && r.Status == layout.RowDead && len(r.Pins) == 0; rests && !a.expired(l, r.Row) {
-			a.attend(r.Row, r.PID, RecoveryNotStuck, "row %d: the durable consumer %q died and keeps its place: start it again, or give its place up with cleanup-heartbeats", r.Row, r.Name)
+			a.attend(r.Row, r.PID, RecoveryNotStuck, "row %d: the durable consumer %q died and keeps its place: "+
+				"start it again, or give its place up with cleanup-heartbeats", r.Row, r.Name)
 			continue
 		}
-		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID, Text: fmt.Sprintf("release row %d of the dead consumer %q (%s)", r.Row, r.Name, ProcessName(r.PID, r.PIDNamespace))},
+		a.step(RecoveryStep{Kind: StepReleaseReader, Target: r.Row, PID: r.PID,
+			Text: fmt.Sprintf("release row %d of the dead consumer %q (%s)", r.Row, r.Name,
+				ProcessName(r.PID, r.PIDNamespace))},
 			func() (RecoveryResult, error) { return releaseRow(l, r) })
 	}
 	for i := range d.Slots {
 		s := &d.Slots[i]
 		switch {
 		case s.State == SlotWriting && s.Stuck && len(s.Holders) > 0 && !s.Holders[0].Alive:
-			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock, Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d", ProcessName(s.WriteLock, s.Holders[0].PIDNamespace), s.Index)},
+			a.step(RecoveryStep{Kind: StepReleaseWriter, Target: s.Index, PID: s.WriteLock,
+				Text: fmt.Sprintf("end the claim of a dead producer (%s) on slot %d",
+					ProcessName(s.WriteLock, s.Holders[0].PIDNamespace), s.Index)},
 				func() (RecoveryResult, error) { return ReleaseZombieWriter(a.name, a.directory, s.Index) })
 		case s.Stuck:
 			a.living(s)
 		}
 	}
 	if d.Block.State == layout.StateReplacing {
-		a.attend(0, 0, RecoveryNotStuck, "the block was being replaced when its producer died: start the producer, which finishes that")
+		a.attend(0, 0, RecoveryNotStuck, "the block was being replaced when its producer died: start the producer, "+
+			"which finishes that")
 	}
 	return nil
 }
 
-// living names those who hold a stuck slot and live. A slot that somebody dead holds is stuck for that reason.
+// living reports the living holders of a stuck slot. A slot with a dead holder is stuck because of
+// that holder.
 func (a *autoRecovery) living(s *SlotDiagnosis) {
 	if slices.ContainsFunc(s.Holders, func(h Holder) bool { return !h.Alive }) {
 		return
 	}
 	for _, h := range s.Holders {
-		a.attend(s.Index, h.PID, RecoveryUnsafe, "slot %d is held by %s for %s: is that process stopped, hung or too slow? Only force takes it away", s.Index, h, s.StuckText())
+		a.attend(s.Index, h.PID, RecoveryUnsafe, "slot %d is held by %s for %s: is that process stopped, hung or too "+
+			"slow? Only force takes it away", s.Index, h, s.StuckText())
 	}
 }
 
-// expired reports whether a dead durable row's retention time is over.
+// expired reports whether the retention of a dead durable row is over.
 func (a *autoRecovery) expired(l location, row uint32) bool {
 	v, err := openView(l)
 	if err != nil {
@@ -244,7 +263,8 @@ func (a *autoRecovery) expired(l location, row uint32) bool {
 	return v.block.expired(*v.ctl.plain64(v.header.row(row) + layout.RowDied))
 }
 
-// releaseRow cleans the row of a dead consumer; a durable one keeps its place until its retention time is over.
+// releaseRow cleans the row of a dead consumer. A durable consumer keeps its place until its
+// retention is over.
 func releaseRow(l location, was RowInfo) (RecoveryResult, error) {
 	r, err := openRepairer(l.name, l.directory, consume)
 	if err != nil {
@@ -252,19 +272,21 @@ func releaseRow(l location, was RowInfo) (RecoveryResult, error) {
 	}
 	defer r.close()
 	if was.Row > r.consumerLimit || !r.cleanRow(r.ask, was.Row, r.expired) {
-		return RecoveryNotStuck, fail(Busy, "block %q: row %d is another's by now, or somebody else has released it", r.name(), was.Row)
+		return RecoveryNotStuck, fail(Busy, "block %q: row %d is another's by now, or somebody else has released it",
+			r.name(), was.Row)
 	}
 	r.log(actionReleaseReader, uint64(was.Row), [4]uint64{uint64(was.Row), was.PID, was.Cursor, uint64(len(was.Pins))})
 	return RecoverySuccess, nil
 }
 
-// garbage removes what dead creators, replacers and last participants of this name left.
+// garbage removes what dead creators, replacing processes and last participants of this name left.
 func (a *autoRecovery) garbage(l location, id blockID) {
 	left := leftovers(l, id)
 	if len(left) == 0 {
 		return
 	}
-	a.step(RecoveryStep{Kind: StepCollect, Text: fmt.Sprintf("remove %d files that dead processes left, such as %s", len(left), left[0])}, func() (RecoveryResult, error) {
+	a.step(RecoveryStep{Kind: StepCollect, Text: fmt.Sprintf("remove %d files that dead processes left, such as %s",
+		len(left), left[0])}, func() (RecoveryResult, error) {
 		collectName(l)
 		if still := leftovers(l, id); len(still) > 0 {
 			return RecoveryFailed, fail(System, "%s could not be removed", still[0])
@@ -273,7 +295,8 @@ func (a *autoRecovery) garbage(l location, id blockID) {
 	})
 }
 
-// leftovers are the files of a name that collect would remove, when the file under that name is the block with that id, or has been repaired to be it.
+// leftovers returns the files of a name that collect would remove when the file under that name is
+// the block with that id, or has been repaired to be it.
 func leftovers(l location, id blockID) (left []string) {
 	all, _ := platform.ReadDirectory(l.directory)
 	others := &census{directory: l.directory, repaired: l.name}

@@ -59,9 +59,11 @@ func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
 	before := b.contents()
 	planned := b.recover(true)
 	assert.True(t, reflect.DeepEqual(before, b.contents()), "a dry run changes no byte")
-	assert.Equal(t, []StepKind{StepRepair, StepCollect}, kindsOf(planned), "while the header is damaged nobody can say what is stuck")
+	assert.Equal(t, []StepKind{StepRepair, StepCollect}, kindsOf(planned),
+		"while the header is damaged nobody can say what is stuck")
 	done := b.recover(false)
-	assert.Equal(t, []StepKind{StepRepair, StepReleaseReader, StepReleaseReader, StepReleaseWriter, StepCollect}, kindsOf(done))
+	assert.Equal(t, []StepKind{StepRepair, StepReleaseReader, StepReleaseReader, StepReleaseWriter, StepCollect},
+		kindsOf(done))
 	assert.Equal(t, s.Index(), done[3].Target)
 	assert.NoFileExists(t, stray)
 	assert.Equal(t, []StepKind{StepAttend}, kindsOf(b.recover(false)), "the durable consumer may come back")

@@ -6,10 +6,13 @@ import (
 	"datablock/internal/layout"
 )
 
-// NextBatch is Next for as many messages as are there already, up to len(out): it waits for the first one only, and reports how many it took. They are held until ReleaseBatch.
+// NextBatch is Next for as many messages as are there already, up to len(out). It waits for the
+// first message only, and reports how many messages it took. They are held until ReleaseBatch.
 //
-// LOSSLESS: one hold covers the whole batch, however long, and its end moves the cursor once. ORDERED: each takes one of max_pins. LATEST: there is only one newest. A message that would be
-// an error (LOST, CHECKSUM, overtaken) ends the batch before it; the next call says so. Errors: as Next, and nothing is held then.
+// LOSSLESS: one hold covers the whole batch, however long, and its end moves the cursor once.
+// ORDERED: each message takes one of max_pins. LATEST: there is only one newest message. A message
+// that would be an error (LOST, CHECKSUM, overtaken) ends the batch before it, and the next call
+// returns that error. Errors: as Next, and nothing is held then.
 func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error) {
 	if len(out) == 0 {
 		return 0, fail(Invalid, "block %q: a batch of no messages was asked for", c.name())
@@ -22,7 +25,8 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 	return 1 + c.More(first.id, first.Index(), first.Token(), out[1:]), nil
 }
 
-// More adds what follows the first message of a batch, which is held, without waiting. The messages that the first one's hold covers have its token.
+// More adds the messages that follow the first message of a batch, which is held, without waiting.
+// The messages that the hold of the first one covers have its token.
 func (c *Consumer) More(id uint64, index, token uint32, out []ReadSlot) int {
 	h := c.find(id, index, token)
 	if h == nil || c.data == nil || c.delivery == Latest {
@@ -41,7 +45,7 @@ func (c *Consumer) More(id uint64, index, token uint32, out []ReadSlot) int {
 	return n
 }
 
-// another takes message c.next if nothing is to be said of it.
+// another takes message c.next, if the message comes without an error or a gap.
 func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 	if !covered && c.held >= c.maxPins || !c.rowMine() {
 		return false
@@ -88,17 +92,20 @@ func (c *Consumer) covered(id uint64, index, token uint32) *hold {
 	return nil
 }
 
-// sound reports whether a message is what deliver would hand out.
+// sound reports whether deliver would hand the message out.
 func (c *Consumer) sound(h *hold) (header *slotWords, length uint64, ok bool) {
 	if h.slot >= c.slots() {
 		return nil, 0, false
 	}
 	header = c.slotWords(h.slot)
 	length = header[layout.SlotLength/8]
-	return header, length, header[layout.SlotID/8] == h.id && length <= c.slotSize && (c.checksum != ChecksumEnforced || c.intact(h.slot, length))
+	return header, length, header[layout.SlotID/8] == h.id && length <= c.slotSize &&
+		(c.checksum != ChecksumEnforced || c.intact(h.slot, length))
 }
 
-// ReleaseBatch ends the messages of a batch that are given, and says what was wrong with the first that was not as it should be. Of those that one hold covers the first ones may be given: the rest stays held.
+// ReleaseBatch ends the given messages of a batch, and returns the error of the first message that
+// had one. Of the messages that a single hold covers, the caller may give the first ones: the rest
+// stays held.
 // Errors: as Release.
 func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 	for len(batch) > 0 {
@@ -120,16 +127,18 @@ func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64)
 	h := c.find(id, index, token)
 	switch {
 	case h == nil && c.data != nil && c.covered(id, index, token) != nil:
-		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), id)
+		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
+			c.name(), c.firstInOrder(), id)
 	case h == nil || messages > uint64(h.more):
 		return c.ReleaseHold(id, index, token)
 	case c.held > 1 && h.id != c.firstInOrder():
-		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d", c.name(), c.firstInOrder(), h.id)
+		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
+			c.name(), c.firstInOrder(), h.id)
 	}
 	return c.shrink(h, messages)
 }
 
-// shrink ends the first messages of a batch: its hold becomes that of the rest.
+// shrink ends the first messages of a batch: its hold becomes the hold of the rest.
 func (c *Consumer) shrink(h *hold, messages uint64) error {
 	first := h.id + messages
 	slot := layout.EntrySlot(c.entry(first).Load())
@@ -147,13 +156,15 @@ func (c *Consumer) shrink(h *hold, messages uint64) error {
 }
 
 // Write claims, copies and commits. It waits as Claim does. Errors: as Claim and Commit, and
-// Invalid when the message exceeds the slot, or is shorter than the schema's struct.
+// Invalid if the message exceeds the slot, or is shorter than the schema's struct.
 func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
 	if uint64(len(data)) > p.slotSize {
-		return 0, fail(Invalid, "block %q: a message of %d bytes exceeds the slot's %d bytes", p.name(), len(data), p.slotSize)
+		return 0, fail(Invalid, "block %q: a message of %d bytes exceeds the slot's %d bytes", p.name(), len(data),
+			p.slotSize)
 	}
 	if uint64(len(data)) < p.shortest {
-		return 0, fail(Invalid, "block %q: a message of %d bytes is shorter than its schema's struct, which has %d", p.name(), len(data), p.shortest)
+		return 0, fail(Invalid, "block %q: a message of %d bytes is shorter than its schema's struct, which has %d",
+			p.name(), len(data), p.shortest)
 	}
 	s, err := p.Claim(timeout)
 	if err != nil {
@@ -163,17 +174,20 @@ func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err err
 	return s.id, p.Commit(s, len(data))
 }
 
-// WriteBatch writes several messages, in order, and reports how many were published: all, or those before the one that the error speaks of. The timeout is for the whole call. Each message
-// is published by itself: readers see it at once, and a death in between loses only what was
-// not. One that exceeds the slot, or is shorter than the schema's struct, is Invalid, and then
-// nothing is written.
+// WriteBatch writes several messages, in order, and reports how many were published: all, or those
+// before the message that the error is about. The timeout is for the whole call. Each message is
+// published by itself: consumers see it at once, and a death in between loses only the unpublished
+// messages. If a message exceeds the slot, or is shorter than the schema's struct, the result is
+// Invalid, and nothing is written.
 func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
 	for i, m := range messages {
 		if uint64(len(m)) > p.slotSize {
-			return 0, fail(Invalid, "block %q: message %d of the batch has %d bytes, which exceeds the slot's %d bytes", p.name(), i, len(m), p.slotSize)
+			return 0, fail(Invalid, "block %q: message %d of the batch has %d bytes, which exceeds the slot's %d bytes",
+				p.name(), i, len(m), p.slotSize)
 		}
 		if uint64(len(m)) < p.shortest {
-			return 0, fail(Invalid, "block %q: message %d of the batch has %d bytes, and its schema's struct %d", p.name(), i, len(m), p.shortest)
+			return 0, fail(Invalid, "block %q: message %d of the batch has %d bytes, and its schema's struct %d",
+				p.name(), i, len(m), p.shortest)
 		}
 	}
 	begun := time.Now()

@@ -114,7 +114,7 @@ func TestBatchOfALatestReader(t *testing.T) {
 	assert.Equal(t, []uint64{2}, idsIn(batchOf(t, c, 8)))
 }
 
-// What is to be said of a message is said by the next call.
+// An error about a message is returned by the next call.
 func TestBatchEndsBeforeAnError(t *testing.T) {
 	for _, delivery := range []Delivery{Lossless, Ordered} {
 		for what, spoil := range map[string]struct {
@@ -123,7 +123,8 @@ func TestBatchEndsBeforeAnError(t *testing.T) {
 		}{
 			"lost":     {Lost, func(p *Producer, _ uint32) { p.entry(2).Or(layout.EntryLost) }},
 			"checksum": {Checksum, func(p *Producer, slot uint32) { p.data[p.payload(slot)] ^= 1 }},
-			"corrupt":  {Corrupt, func(p *Producer, slot uint32) { *p.data.plain64(p.slotHeader(slot) + layout.SlotID) = 77 }},
+			"corrupt": {Corrupt,
+				func(p *Producer, slot uint32) { *p.data.plain64(p.slotHeader(slot) + layout.SlotID) = 77 }},
 		} {
 			t.Run(fmt.Sprint(delivery, "/", what), func(t *testing.T) {
 				b := newBench(t)

@@ -13,7 +13,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// access is what an opener means to do with a block; it decides what is mapped writable.
+// access is what an opener does with a block. It decides which files are mapped writable.
 type access int
 
 const (
@@ -22,23 +22,24 @@ const (
 	produce               // both writable
 )
 
-// errMoved says that the name led elsewhere by the time it was followed: look again.
+// errMoved says that the name led to another file when it was used. The caller tries again.
 var errMoved = errors.New("the block was replaced or removed meanwhile")
 
-// block is a mapped block. Geometry comes from the private header; of the mappings only the mutable words are used.
+// block is a mapped block. The geometry comes from the private header. Of the mappings, only the
+// mutable words are used.
 type block struct {
 	location
 	*header
 	data, ctl words
-	dataFile  *platform.File // while the block is opened
+	dataFile  *platform.File // only while the block is being opened
 	dataInfo  platform.FileInfo
 	ctlInfo   platform.FileInfo
-	home      platform.FileInfo // the directory in which it was found; none if that could not be asked
+	home      platform.FileInfo // the directory in which the block was found; none if the system did not answer
 
 	entries []atomic.Uint64
-	inverse uint64 // of their number
+	inverse uint64 // of the number of entries
 
-	// The words that every message touches; computed once.
+	// The words that every message uses, computed once.
 	state, event, ctlWake               *atomic.Uint32
 	commitHint                          *uint64
 	waiting, producerWaiting, joinEpoch *atomic.Uint64
@@ -56,14 +57,18 @@ func systemError(err error, what string, args ...any) error {
 	case errors.Is(err, fs.ErrExist):
 		code = Exists
 	case errors.Is(err, platform.ErrRefused):
-		hint = ": a filter of system calls (seccomp), a security module or the file system refuses it: allow the call, or use another directory"
+		hint = ": a filter of system calls (seccomp), a security module or the file system refuses it: allow the " +
+			"call, or use another directory"
 	case errors.Is(err, fs.ErrPermission):
 		code = Access
 		if denied := (*platform.Denied)(nil); errors.As(err, &denied) && denied.ByMode {
-			hint = "; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), produce (0660: its group), or look, with an observer (0644: everybody)"
+			hint = "; the mode that its producer asks for lets others attach (0640: its group, 0646: everybody), " +
+				"produce (0660: its group), or look, with an observer (0644: everybody)"
 		}
 	case errors.Is(err, platform.ErrNoSpace):
-		code, hint = NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for fewer or smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or use another directory"
+		code, hint = NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for fewer or "+
+			"smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or use "+
+			"another directory"
 	case errors.Is(err, platform.ErrFileLimit):
 		code, hint = NoSpace, ": raise the limit, or ask for fewer or smaller slots"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
@@ -72,7 +77,7 @@ func systemError(err error, what string, args ...any) error {
 	return &Error{Code: code, Detail: fmt.Sprintf(what, args...) + ": " + err.Error() + hint, Cause: err}
 }
 
-// controlError is systemError for the control file, of a block whose data file could be opened.
+// controlError is systemError for the control file of a block whose data file could be opened.
 func controlError(err error, name string) error {
 	e := systemError(err, "block %q", name)
 	if denied := (*platform.Denied)(nil); CodeOf(e) == Access && errors.As(err, &denied) && denied.ByMode {
@@ -81,17 +86,19 @@ func controlError(err error, name string) error {
 	return e
 }
 
-// lookFirst is the advice for damage that a repair may mend.
+// lookFirst is the advice for damage that a repair may put right.
 func lookFirst(name string) string {
 	return "see what can be repaired before you remove anything: datablock-admin validate --shm-name " + name
 }
 
-// openBlock maps the block at l and validates everything that will be relied on. errMoved: the name changed meanwhile.
+// openBlock maps the block at l and validates everything that the process will rely on. errMoved:
+// the name changed meanwhile.
 func openBlock(l location, mode access) (*block, error) {
 	return openBlockAt(l, l.data(), mode)
 }
 
-// openBlockAt is openBlock for a data file that may have another path than its block's name (the temporary one).
+// openBlockAt is openBlock for a data file whose path may differ from its block's name (the
+// temporary file).
 func openBlockAt(l location, path string, mode access) (*block, error) {
 	return openData(l, path, mode, func(b *block) error {
 		if err := b.mapControl(mode); err != nil {
@@ -105,7 +112,8 @@ func openBlockAt(l location, path string, mode access) (*block, error) {
 	})
 }
 
-// openData maps a data file and lets complete do the rest; if that fails, or faults, nothing is left open.
+// openData maps a data file and calls complete. If complete fails or faults, openData leaves
+// nothing open.
 func openData(l location, path string, mode access, complete func(*block) error) (*block, error) {
 	f, err := platform.OpenFile(path, mode == produce)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -118,7 +126,7 @@ func openData(l location, path string, mode access, complete func(*block) error)
 	b.home, _ = platform.StatDirectory(l.directory)
 	opened := false
 	defer func() {
-		if !opened { // by an error, or by a fault: the file may be truncated while we read it
+		if !opened { // an error or a fault: the file may be truncated during the read
 			b.unmap()
 		}
 	}()
@@ -133,11 +141,13 @@ func openData(l location, path string, mode access, complete func(*block) error)
 	return b, nil
 }
 
-// errAbsent is the cause of an error of openBlock that says that there is no block of that name.
+// errAbsent is the cause of an error of openBlock when no block has that name.
 var errAbsent = errors.New("no such block")
 
 func noBlock(l location, cause error) error {
-	return &Error{Code: NotFound, Cause: errors.Join(errAbsent, cause), Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been started", l.name, l.directory)}
+	return &Error{Code: NotFound, Cause: errors.Join(errAbsent, cause),
+		Detail: fmt.Sprintf("no block %q in %s: check the name and the directory, and whether its producer has been "+
+			"started", l.name, l.directory)}
 }
 
 func (b *block) mapData(path string, mode access) error {
@@ -150,7 +160,8 @@ func (b *block) mapData(path string, mode access) error {
 		return fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
 	}
 	if info.Size < layout.SchemaRegion {
-		return fail(Corrupt, "%s is not a DataBlock file, or truncated: it has %d bytes; use another name, or remove it if nobody needs it", path, info.Size)
+		return fail(Corrupt, "%s is not a DataBlock file, or truncated: it has %d bytes; use another name, or remove "+
+			"it if nobody needs it", path, info.Size)
 	}
 	if b.data, err = b.dataFile.Map(info.Size, mode == produce, mode == produce); err != nil {
 		return systemError(err, "block %q", b.name())
@@ -163,7 +174,8 @@ func (b *block) mapData(path string, mode access) error {
 		return err
 	}
 	if b.header.dataSize != uint64(info.Size) {
-		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; %s", path, info.Size, b.header.dataSize, lookFirst(b.location.name))
+		return fail(Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; %s", path, info.Size,
+			b.header.dataSize, lookFirst(b.location.name))
 	}
 	if b.header.name != b.location.name {
 		problem, advice := b.misnamed(b.id, b.header.name)
@@ -196,12 +208,14 @@ func (b *block) mapControl(mode access) error {
 	case !info.Regular:
 		return fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
 	case info.UID != b.dataInfo.UID:
-		return fail(Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one producer; find out who did it, then remove both", path, info.UID, b.dataInfo.UID)
+		return fail(Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one producer; find out who "+
+			"did it, then remove both", path, info.UID, b.dataInfo.UID)
 	case foreign != nil:
 		problem, advice := b.strangeControl(foreign)
 		return fail(Corrupt, "%s; %s", problem, advice)
 	case uint64(info.Size) != b.controlSize:
-		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size, b.controlSize, lookFirst(b.name()))
+		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size,
+			b.controlSize, lookFirst(b.name()))
 	}
 	if b.ctl, err = f.Map(info.Size, mode != observe, false); err != nil {
 		return systemError(err, "block %q", b.name())
@@ -214,7 +228,7 @@ func (b *block) mapControl(mode access) error {
 	return nil
 }
 
-// encodeControl is the immutable header of the control file.
+// encodeControl returns the immutable header of the control file.
 func (h *header) encodeControl() []byte {
 	c := make([]byte, layout.ControlHeaderLen)
 	binary.LittleEndian.PutUint64(c[layout.CtlMagic:], layout.MagicControl)
@@ -248,7 +262,8 @@ func (b *block) resolveWords() {
 
 func (b *block) name() string { return b.location.name }
 
-// closeFile closes the data file's descriptor; the mapping stays. What is kept open in a stranger's process may be closed, or used for something else, behind our back.
+// closeFile closes the descriptor of the data file. The mapping stays. The host program could close
+// a descriptor that the library kept open, or get its number for another file.
 func (b *block) closeFile() {
 	if b.dataFile != nil {
 		b.dataFile.Close()
@@ -263,13 +278,14 @@ func (b *block) unmap() {
 	b.data, b.ctl, b.entries = nil, nil, nil
 }
 
-// ending reports whether the block is being replaced or was: no claim begins on it any more.
+// ending reports whether the block is being replaced or was replaced: no claim begins on it any
+// more.
 func (b *block) ending() bool {
 	state := b.state.Load()
 	return state == layout.StateReplacing || state == layout.StateSuperseded
 }
 
-// truncated is the error of a file that shrank under us. It is looked for on slow paths only.
+// truncated returns the error of a file that shrank while it is mapped. Only slow paths call it.
 func (b *block) truncated() error {
 	if err := b.dataTruncated(); err != nil {
 		return err
@@ -281,22 +297,25 @@ func (b *block) dataTruncated() error {
 	return b.shrunk("data", b.location.data(), b.dataInfo, b.dataSize)
 }
 
-// shrunk asks by name. Where the name leads elsewhere there is nothing to say: that is another fault's business, and a load or store in the mapping tells the rest.
+// shrunk checks the file by its name. If the name leads to another file, shrunk reports nothing:
+// other checks report a changed name, and an access to the mapping shows a truncation.
 func (b *block) shrunk(which, path string, mapped platform.FileInfo, size uint64) error {
 	now, err := platform.StatPath(path)
 	if err != nil || !now.Same(mapped) || uint64(now.Size) >= size {
 		return nil
 	}
-	return fail(Corrupt, "block %q: the %s file was truncated to %d of %d bytes while in use: close, remove %s, and open again", b.name(), which, now.Size, size, b.location.data())
+	return fail(Corrupt, "block %q: the %s file was truncated to %d of %d bytes while in use: close, remove %s, and "+
+		"open again", b.name(), which, now.Size, size, b.location.data())
 }
 
-// inverse is 2^64 / n, rounded down, or, for a power of two, one less.
+// inverse returns 2^64 / n, rounded down; for a power of two, one less.
 func inverse(n uint64) uint64 { return ^uint64(0) / n }
 
-// entry is where message id is, was, or will be.
+// entry returns the ring entry that message id has, had or will have.
 func (b *block) entry(id uint64) *atomic.Uint64 { return &b.entries[b.placeOf(id)] }
 
-// placeOf is id % len(entries). A multiplication by the inverse is at most one lap short, and cheaper than a division.
+// placeOf returns id % len(entries). A multiplication by the inverse is at most one lap short, and
+// cheaper than a division.
 func (b *block) placeOf(id uint64) uint32 {
 	n := uint64(len(b.entries))
 	laps, _ := bits.Mul64(id, b.inverse)
@@ -307,14 +326,15 @@ func (b *block) placeOf(id uint64) uint32 {
 	return uint32(at)
 }
 
-// commit is the hint: one past an id that was published, not always the newest.
-// Pairs with the store in Producer.Commit; nothing is concluded from it that the entries do not confirm.
+// commit returns the hint: one past an id that was published, not always the newest.
+// Pairs with the store in Producer.Commit. Nothing relies on the hint without a confirmation by the
+// entries.
 func (b *block) commit() uint64 { return atomic.LoadUint64(b.commitHint) }
 
-// next is one past the newest message: the hint, corrected by the entries, which alone decide.
+// next returns one past the newest message: the hint, corrected by the entries, which alone decide.
 func (b *block) next() uint64 {
 	next := b.commit()
-	for range b.slotCount + 1 { // a living producer can be outrun only so far; more is no use
+	for range b.slotCount + 1 { // more iterations are useless: a reader falls only so far behind a living producer
 		e := b.entry(next).Load()
 		if layout.EntryEmpty(e) {
 			break
@@ -328,7 +348,7 @@ func (b *block) next() uint64 {
 	return next
 }
 
-// oldest is the oldest id that may be present before next.
+// oldest returns the smallest id that may be present when next is the next message.
 func (b *block) oldest(next uint64) uint64 {
 	if n := uint64(b.slotCount); next > n {
 		return next - n
@@ -336,14 +356,14 @@ func (b *block) oldest(next uint64) uint64 {
 	return 0
 }
 
-// wakeConsumers lets every sleeper look again, whatever it waits for.
+// wakeConsumers wakes every sleeping participant, whatever it waits for, so that it looks again.
 func (b *block) wakeConsumers() {
 	b.event.Add(1)
 	crash.Point("wake.consumers")
 	platform.Wake(b.event)
 }
 
-// wakeProducer lets a held-up producer look again.
+// wakeProducer wakes a producer under backpressure, so that it looks again.
 func (b *block) wakeProducer() {
 	b.ctlWake.Add(1)
 	crash.Point("wake.producer")

@@ -8,7 +8,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// slotChecksum is where a slot has the BLAKE2b-256 of its payload; zeros stand for none.
+// slotChecksum returns where a slot has the BLAKE2b-256 of its payload. Zeros stand for no
+// checksum.
 func (b *block) slotChecksum(slot uint32) []byte {
 	at := b.slotHeader(slot) + layout.SlotChecksum
 	return b.data[at : at+layout.HashLen]
@@ -19,26 +20,29 @@ func (b *block) sum(slot uint32, length uint64) [layout.HashLen]byte {
 	return blake2b.Sum256(b.data[at : at+length])
 }
 
-// seal stores the checksum of what is to be committed. Plain stores, published with the message.
+// seal stores the checksum of what is to be committed. The stores are plain, and published with the
+// message.
 func (p *Producer) seal(length int) {
 	sum := p.sum(p.slot, uint64(length))
 	copy(p.slotChecksum(p.slot), sum[:])
 }
 
-// intact reports whether a message that is held matches its checksum.
+// intact reports whether a held message matches its checksum.
 func (b *block) intact(slot uint32, length uint64) bool {
 	sum := b.sum(slot, length)
 	return bytes.Equal(sum[:], b.slotChecksum(slot))
 }
 
 func (c *Consumer) notIntact(id, length uint64) error {
-	return fail(Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after the commit, discard them", c.name(), length, id)
+	return fail(Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after "+
+		"the commit, discard them", c.name(), length, id)
 }
 
-// Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL checksums; a commit of that length publishes it. Errors: Invalid.
+// Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL
+// checksums. A commit of that length publishes the checksum. Errors: Invalid.
 func (p *Producer) Seal(s WriteSlot, length int) error { return p.SealSlot(s.id, s.Index(), length) }
 
-// SealSlot is Seal of the slot of that index, claimed for that id.
+// SealSlot is Seal of the slot with that index, claimed for that id.
 func (p *Producer) SealSlot(id uint64, index uint32, length int) error {
 	if !p.isOpen(id, index) {
 		return p.notOpen(id, index)
@@ -53,10 +57,12 @@ func (p *Producer) SealSlot(id uint64, index uint32, length int) error {
 	return nil
 }
 
-// Verify compares a held message with its checksum. Errors: Checksum, Invalid (not held; the block or the message has none).
+// Verify compares a held message with its checksum. Errors: Checksum, Invalid (not held; the block
+// or the message has none).
 func (c *Consumer) Verify(s ReadSlot) error { return c.VerifyHold(s.id, s.Index(), s.Token()) }
 
-// VerifyHold is Verify of the message with that id, in the slot of that index, by the hold with that token.
+// VerifyHold is Verify of the message with that id, in the slot with that index, by the hold with
+// that token.
 func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
 	if c.find(id, index, token) == nil && c.covered(id, index, token) == nil {
 		return c.notHeld(id)

@@ -10,7 +10,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// With ENFORCED checksums a message that was changed is told once, counted, and the stream goes on; with MANUAL the holder asks.
+// With ENFORCED checksums a changed message is reported once and counted, and the stream continues.
+// With MANUAL checksums the holder verifies.
 func TestChecksums(t *testing.T) {
 	for _, delivery := range []Delivery{Lossless, Ordered, Latest} {
 		t.Run("enforced_"+delivery.String(), func(t *testing.T) {
@@ -62,7 +63,7 @@ func TestChecksums(t *testing.T) {
 		config.Checksum = ChecksumManual
 		p := b.producer(config)
 		c := b.consumer(ConsumerOptions{Delivery: Lossless})
-		for i := range 100 { // slots come round: a checksum is its own message's
+		for i := range 100 { // slots are reused: a checksum belongs to its own message
 			s, err := p.Claim(0)
 			require.NoError(t, err)
 			copy(s.Data(), fmt.Sprint(i))

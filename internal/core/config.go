@@ -18,7 +18,7 @@ const (
 	Ring         Policy = layout.Ring
 )
 
-// String is the policy's name as diagnosis prints it.
+// String returns the policy's name in diagnosis.
 func (p Policy) String() string {
 	switch p {
 	case Single:
@@ -40,7 +40,7 @@ const (
 	Latest          Delivery = layout.Latest
 )
 
-// String is the delivery's name as diagnosis prints it.
+// String returns the delivery's name in diagnosis.
 func (d Delivery) String() string {
 	switch d {
 	case Lossless:
@@ -62,17 +62,19 @@ const (
 	StartOldest Start = 1
 )
 
-// ChecksumPolicy is whether messages carry a BLAKE2b-256 of their payload.
+// ChecksumPolicy says whether messages carry a BLAKE2b-256 of their payload.
 type ChecksumPolicy uint32
 
 // The values of datablock_checksum.
 const (
-	ChecksumNone     ChecksumPolicy = layout.ChecksumNone
-	ChecksumManual   ChecksumPolicy = layout.ChecksumManual   // where the producer asks for one, checked where a consumer asks
-	ChecksumEnforced ChecksumPolicy = layout.ChecksumEnforced // at every commit, checked before a reader sees the message
+	ChecksumNone ChecksumPolicy = layout.ChecksumNone
+	// Made on the producer's request, checked on a consumer's request.
+	ChecksumManual ChecksumPolicy = layout.ChecksumManual
+	// Made at every commit, checked before a consumer sees the message.
+	ChecksumEnforced ChecksumPolicy = layout.ChecksumEnforced
 )
 
-// String is the policy's name as diagnosis prints it.
+// String returns the policy's name in diagnosis.
 func (p ChecksumPolicy) String() string {
 	switch p {
 	case ChecksumManual:
@@ -97,7 +99,8 @@ const (
 	knownFlags  = storedFlags | Replace | Force | UnlinkOnClose | ForbidLossless
 )
 
-// Config is what a producer asks for; zero means the default in every field. It mirrors datablock_config, where the fields are described.
+// Config is what a producer asks for. Zero means the default in every field. It mirrors
+// datablock_config, which describes the fields.
 type Config struct {
 	Policy        Policy
 	Flags         uint32
@@ -109,17 +112,18 @@ type Config struct {
 	MinConsumers  uint32
 	Checksum      ChecksumPolicy
 	ZoneSize      uint64        // bytes of the flexible zone
-	Retention     time.Duration // how long a dead durable consumer keeps its place, in whole milliseconds; 0: for ever
+	Retention     time.Duration // how long a dead durable consumer's row is kept, whole ms; 0: for ever
 	Mode          uint32
 	Directory     string
 	Secret        []byte
-	Schema        *schema.Schema // what a message is; nil: what Registered means, or nothing is said of it
-	Registered    string         // a reference such as "SensorReading@2.1" to a schema of the registry, which Schema has to be, if it is given
-	Registry      string         // a directory; "": the default one
-	ZoneSchema    *schema.Schema // what the flexible zone is; nil: nothing is said of it
+	Schema        *schema.Schema // what a message is; nil: as Registered says, or unspecified
+	// A schema of the registry, such as "SensorReading@2.1"; a given Schema has to be the same.
+	Registered string
+	Registry   string         // a directory; "": the default one
+	ZoneSchema *schema.Schema // what the flexible zone is; nil: unspecified
 }
 
-// DefaultConfig is what datablock_config_init gives.
+// DefaultConfig returns what datablock_config_init gives.
 func DefaultConfig(p Policy) Config {
 	c := Config{Policy: p}
 	if p == Ring {
@@ -128,7 +132,8 @@ func DefaultConfig(p Policy) Config {
 	return c
 }
 
-// stored is what a block keeps of the flags. A Ring allows LOSSLESS consumers unless ForbidLossless is set.
+// stored returns the flags that a block keeps. A Ring allows LOSSLESS consumers unless
+// ForbidLossless is set.
 func (c Config) stored() uint32 {
 	switch {
 	case c.Flags&ForbidLossless != 0:
@@ -139,7 +144,8 @@ func (c Config) stored() uint32 {
 	return c.Flags & storedFlags
 }
 
-// ConsumerOptions is what a consumer asks for; zero means the default in every field. It mirrors datablock_consumer_options.
+// ConsumerOptions is what a consumer asks for. Zero means the default in every field. It mirrors
+// datablock_consumer_options.
 type ConsumerOptions struct {
 	Delivery   Delivery
 	Start      Start
@@ -148,15 +154,15 @@ type ConsumerOptions struct {
 	Name       string
 	Directory  string
 	Secret     []byte
-	Schema     *schema.Schema // what this consumer expects a message to be; nil: what Registered means, or anything
+	Schema     *schema.Schema // what a message has to be; nil: as Registered says, or any
 	SchemaMode schema.Mode    // also of the zone
 	Registered string         // as in Config
 	Registry   string
-	ZoneSchema *schema.Schema // what it expects the flexible zone to be; nil: anything
-	Wait       time.Duration  // how long the open waits for a block that is not there; 0: not, Forever: without a limit
+	ZoneSchema *schema.Schema // what the flexible zone has to be; nil: any
+	Wait       time.Duration  // how long the open waits for a missing block; 0: not at all, Forever: without a limit
 }
 
-// Forever waits without a limit, where a timeout is asked for. Zero does not wait.
+// Forever as a timeout waits without a limit. Zero does not wait.
 const Forever time.Duration = -1
 
 const (
@@ -165,24 +171,45 @@ const (
 	defaultMode          = 0o600
 	maxSecret            = 1024
 	maxRetention         = 1 << 40 // ms
-	minSpare             = 2       // one for the claim, one for a pin
+	minSpare             = 2       // one for the claim, one for a hazard pointer
 )
 
-// resolved fills in the defaults and refuses what cannot be.
+// resolved fills in the defaults and refuses what cannot be. Each step may use the fields that the
+// earlier steps have set.
 func (c Config) resolved() (Config, error) {
+	for _, step := range []func() error{
+		c.resolvePolicy, c.resolveRing, c.resolveSlots, c.resolveConsumers, c.checkKeeping, c.resolveZone,
+		c.resolveAccess,
+	} {
+		if err := step(); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
+}
+
+// resolvePolicy checks the policy and the flags.
+func (c *Config) resolvePolicy() error {
 	switch c.Policy {
 	case 0:
 		c.Policy = Ring
 	case Single, DoubleBuffer, Ring:
 	default:
-		return c, fail(Invalid, "policy %d is unknown: use SINGLE (1), DOUBLE_BUFFER (2) or RING (3)", uint32(c.Policy))
+		return fail(Invalid, "policy %d is unknown: use SINGLE (1), DOUBLE_BUFFER (2) or RING (3)", uint32(c.Policy))
 	}
 	if c.Flags&^knownFlags != 0 {
-		return c, fail(Invalid, "flags 0x%x has unknown bits 0x%x, the known ones are 0x%x", c.Flags, c.Flags&^knownFlags, uint32(knownFlags))
+		return fail(Invalid, "flags 0x%x has unknown bits 0x%x, the known ones are 0x%x", c.Flags,
+			c.Flags&^knownFlags, uint32(knownFlags))
 	}
 	if c.Flags&Force != 0 && c.Flags&Replace == 0 {
-		return c, fail(Invalid, "flag FORCE without REPLACE: it says how to replace a block; add REPLACE, or leave it out")
+		return fail(Invalid, "flag FORCE without REPLACE: it says how to replace a block; add REPLACE, or leave "+
+			"it out")
 	}
+	return nil
+}
+
+// resolveRing sets the length of the ring, which some policies fix.
+func (c *Config) resolveRing() error {
 	fixed := map[Policy]uint32{Single: 1, DoubleBuffer: 2}[c.Policy]
 	switch {
 	case c.SlotCount == 0 && fixed != 0:
@@ -190,61 +217,88 @@ func (c Config) resolved() (Config, error) {
 	case c.SlotCount == 0:
 		c.SlotCount = defaultRing
 	case fixed != 0 && c.SlotCount != fixed:
-		return c, fail(Invalid, "slot_count %d: this policy keeps %d; leave it 0 or use RING", c.SlotCount, fixed)
+		return fail(Invalid, "slot_count %d: this policy keeps %d; leave it 0 or use RING", c.SlotCount, fixed)
 	}
 	if c.SlotCount > layout.MaxSlotCount {
-		return c, fail(Invalid, "slot_count %d is above the limit of %d", c.SlotCount, layout.MaxSlotCount)
+		return fail(Invalid, "slot_count %d is above the limit of %d", c.SlotCount, layout.MaxSlotCount)
 	}
+	return nil
+}
+
+// resolveSlots sets the schema of the messages, and the size and the alignment of a slot.
+func (c *Config) resolveSlots() error {
 	var err error
 	if c.Schema, err = registered(c.Schema, c.Registered, c.Registry); err != nil {
-		return c, err
+		return err
 	}
 	if c.Schema != nil && c.SlotSize == 0 {
 		c.SlotSize = c.Schema.Size
 	}
 	if c.Schema != nil && c.SlotSize < c.Schema.Size {
-		return c, fail(Invalid, "slot_size %d: a message of schema %s has %d bytes", c.SlotSize, c.Schema.Name, c.Schema.Size)
+		return fail(Invalid, "slot_size %d: a message of schema %s has %d bytes", c.SlotSize, c.Schema.Name,
+			c.Schema.Size)
 	}
 	if c.SlotSize == 0 || c.SlotSize > layout.MaxSlotSize {
-		return c, fail(Invalid, "slot_size %d: give the largest payload in bytes, 1 to %d", c.SlotSize, uint64(layout.MaxSlotSize))
+		return fail(Invalid, "slot_size %d: give the largest payload in bytes, 1 to %d", c.SlotSize,
+			uint64(layout.MaxSlotSize))
 	}
 	if c.Alignment == 0 {
 		c.Alignment = layout.CacheLine
 	}
 	if bits.OnesCount32(c.Alignment) != 1 || c.Alignment > layout.MaxAlignment {
-		return c, fail(Invalid, "alignment %d: use a power of two up to %d", c.Alignment, layout.MaxAlignment)
+		return fail(Invalid, "alignment %d: use a power of two up to %d", c.Alignment, layout.MaxAlignment)
 	}
 	c.Alignment = max(c.Alignment, layout.CacheLine)
 	if c.Schema != nil {
 		c.Alignment = max(c.Alignment, uint32(c.Schema.Align))
 	}
+	return nil
+}
+
+// resolveConsumers sets the number of consumers, and the spare slots that the consumers need.
+func (c *Config) resolveConsumers() error {
 	if c.ConsumerLimit == 0 {
 		c.ConsumerLimit = defaultConsumerLimit
 	}
 	if c.ConsumerLimit > layout.MaxConsumers {
-		return c, fail(Invalid, "consumer_limit %d is above the limit of %d", c.ConsumerLimit, layout.MaxConsumers)
+		return fail(Invalid, "consumer_limit %d is above the limit of %d", c.ConsumerLimit, layout.MaxConsumers)
 	}
 	if c.MinConsumers > c.ConsumerLimit {
-		return c, fail(Invalid, "min_consumers %d is above consumer_limit %d: the producer could never go on", c.MinConsumers, c.ConsumerLimit)
+		return fail(Invalid, "min_consumers %d is above consumer_limit %d: the producer could never go on",
+			c.MinConsumers, c.ConsumerLimit)
 	}
 	if c.SpareSlots == 0 {
 		c.SpareSlots = 1 + c.ConsumerLimit + batchFor(c.SlotSize)
 	}
 	if c.SpareSlots < minSpare {
-		return c, fail(Invalid, "spare_slots %d: at least %d, one to write to and one a reader may pin", c.SpareSlots, minSpare)
+		return fail(Invalid, "spare_slots %d: at least %d, one to write to and one a reader may pin", c.SpareSlots,
+			minSpare)
 	}
 	if c.MinConsumers >= c.SpareSlots {
-		return c, fail(Invalid, "min_consumers %d needs spare_slots of %d or more, one a consumer and one to write to, and it is %d: the producer could never go on", c.MinConsumers, c.MinConsumers+1, c.SpareSlots)
+		return fail(Invalid, "min_consumers %d needs spare_slots of %d or more, one a consumer and one to write "+
+			"to, and it is %d: the producer could never go on", c.MinConsumers, c.MinConsumers+1, c.SpareSlots)
 	}
 	if uint64(c.SlotCount)+uint64(c.SpareSlots) > layout.MaxSlots {
-		return c, fail(Invalid, "slot_count %d and spare_slots %d together exceed %d", c.SlotCount, c.SpareSlots, layout.MaxSlots)
+		return fail(Invalid, "slot_count %d and spare_slots %d together exceed %d", c.SlotCount, c.SpareSlots,
+			layout.MaxSlots)
 	}
+	return nil
+}
+
+// checkKeeping checks the checksum policy and the retention.
+func (c *Config) checkKeeping() error {
 	if c.Checksum > ChecksumEnforced {
-		return c, fail(Invalid, "checksum %d is unknown: use NONE (0), MANUAL (1) or ENFORCED (2)", uint32(c.Checksum))
+		return fail(Invalid, "checksum %d is unknown: use NONE (0), MANUAL (1) or ENFORCED (2)", uint32(c.Checksum))
 	}
 	if c.Retention < 0 || c.Retention%time.Millisecond != 0 || c.Retention > maxRetention*time.Millisecond {
-		return c, fail(Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever", c.Retention, uint64(maxRetention))
+		return fail(Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever", c.Retention,
+			uint64(maxRetention))
 	}
+	return nil
+}
+
+// resolveZone sets the size of the flexible zone.
+func (c *Config) resolveZone() error {
 	if c.ZoneSize == 0 {
 		c.ZoneSize = defaultZoneSize
 		if c.ZoneSchema != nil {
@@ -252,27 +306,36 @@ func (c Config) resolved() (Config, error) {
 		}
 	}
 	if c.ZoneSchema != nil && c.ZoneSize < c.ZoneSchema.Size {
-		return c, fail(Invalid, "zone_size %d: a flexible zone of schema %s has %d bytes", c.ZoneSize, c.ZoneSchema.Name, c.ZoneSchema.Size)
+		return fail(Invalid, "zone_size %d: a flexible zone of schema %s has %d bytes", c.ZoneSize,
+			c.ZoneSchema.Name, c.ZoneSchema.Size)
 	}
 	if c.ZoneSchema != nil && c.ZoneSchema.Align > layout.CacheLine {
-		return c, fail(Invalid, "the schema %s of the flexible zone has an alignment of %d, and the zone has %d", c.ZoneSchema.Name, c.ZoneSchema.Align, layout.CacheLine)
+		return fail(Invalid, "the schema %s of the flexible zone has an alignment of %d, and the zone has %d",
+			c.ZoneSchema.Name, c.ZoneSchema.Align, layout.CacheLine)
 	}
 	if c.ZoneSize > maxZoneSize {
-		return c, fail(Invalid, "zone_size %d is above the limit of %d bytes", c.ZoneSize, uint64(maxZoneSize))
+		return fail(Invalid, "zone_size %d is above the limit of %d bytes", c.ZoneSize, uint64(maxZoneSize))
 	}
+	return nil
+}
+
+// resolveAccess sets the permissions and checks the secret.
+func (c *Config) resolveAccess() error {
 	if c.Mode == 0 {
 		c.Mode = defaultMode
 	}
 	if c.Mode&^0o666 != 0 || c.Mode&0o600 != 0o600 {
-		return c, fail(Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as 0600, 0640 (the group may attach) or 0646 (everybody may)", c.Mode)
+		return fail(Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as 0600, 0640 "+
+			"(the group may attach) or 0646 (everybody may)", c.Mode)
 	}
 	if len(c.Secret) > maxSecret {
-		return c, fail(Invalid, "the secret has %d bytes, the limit is %d", len(c.Secret), maxSecret)
+		return fail(Invalid, "the secret has %d bytes, the limit is %d", len(c.Secret), maxSecret)
 	}
-	return c, nil
+	return nil
 }
 
-// batchFor is how many spare slots beyond claim and pins let one scan of the pins serve many messages, within reason for big slots.
+// batchFor returns how many more spare slots a block gets beyond those for the claim and the hazard
+// pointers. One scan then serves many messages. Blocks with big slots get fewer.
 func batchFor(slotSize uint64) uint32 {
 	switch {
 	case slotSize <= 64<<10:
@@ -285,7 +348,8 @@ func batchFor(slotSize uint64) uint32 {
 
 func (o ConsumerOptions) resolved() (ConsumerOptions, error) {
 	if o.Delivery > Latest {
-		return o, fail(Invalid, "delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)", o.Delivery)
+		return o, fail(Invalid, "delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)",
+			o.Delivery)
 	}
 	if o.SchemaMode > schema.Exact {
 		return o, fail(Invalid, "schema mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.SchemaMode)

@@ -10,12 +10,14 @@ import (
 	"datablock/internal/platform"
 )
 
-const openTries = 1000 // a name that moves this often under one opener is somebody's loop
+const openTries = 1000 // a name that moves this often under one opener is the work of a loop
 
-// OpenProducer creates the block, or adopts or replaces the one that is there. `docs/protocol.md` 4 says how.
+// OpenProducer creates the block, or takes over or replaces the existing one. `docs/protocol.md` 4
+// has the steps.
 //
-// It blocks for system calls only. The producer is used by one goroutine at a time. Errors: Invalid, ProducerActive, Access, Secret, Corrupt,
-// Version, Geometry, Schema, NoSpace, NotFound (the directory, the registered schema), System.
+// It blocks for system calls only. One goroutine at a time uses the producer. Errors: Invalid,
+// ProducerActive, Access, Secret, Corrupt, Version, Geometry, Schema, NoSpace, NotFound (the
+// directory, the registered schema), System.
 func OpenProducer(name string, c Config) (*Producer, error) {
 	c, err := c.resolved()
 	if err != nil {
@@ -31,13 +33,14 @@ func OpenProducer(name string, c Config) (*Producer, error) {
 			return p, err
 		}
 	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing or removing it", l.name)
+	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing "+
+		"or removing it", l.name)
 }
 
 func openOrCreate(l location, c Config) (*Producer, error) {
 	b, err := openBlock(l, produce)
 	if CodeOf(err) == NotFound && !errors.Is(err, errMoved) {
-		collectName(l) // what a dead creator has reserved may be the space that is needed
+		collectName(l) // a dead creator may have reserved the space that is needed
 		p, err := createBlock(l, c, nil)
 		if CodeOf(err) == NoSpace {
 			if removed, _ := CollectGarbage(l.directory); len(removed) > 0 {
@@ -56,7 +59,7 @@ func openOrCreate(l location, c Config) (*Producer, error) {
 	}
 	adopted := false
 	defer func() {
-		if !adopted { // by an error, by a fault in a file that is truncated meanwhile, or because it was replaced
+		if !adopted { // an error, a fault in a file that is truncated meanwhile, or a replacement
 			a.leave()
 		}
 		collectName(l)
@@ -65,7 +68,8 @@ func openOrCreate(l location, c Config) (*Producer, error) {
 	return p, err
 }
 
-// adoptOrReplace decides what becomes of an existing block. With adopted false the attachment is the caller's to release.
+// adoptOrReplace takes an existing block over, replaces it, or refuses both. If adopted is false,
+// the caller releases the attachment.
 func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ error) {
 	if err := a.checkSecret(c.Secret); err != nil {
 		return nil, false, err
@@ -80,7 +84,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	}
 	force := c.Flags&Replace != 0 && c.Flags&Force != 0
 	if !locked && !force {
-		return nil, false, a.beingWritten("one producer per block; stop it, use another name", "replace the block by force")
+		return nil, false, a.beingWritten("one producer per block; stop it, use another name",
+			"replace the block by force")
 	}
 	unlike := a.adoptable(c)
 	difference := a.difference(c)
@@ -89,7 +94,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	}
 	abandoned := a.ending() // a replacer died before it exchanged the names
 	if why := a.stranger(c); locked && why != "" && c.Flags&Replace == 0 {
-		return nil, false, fail(Access, "block %q %s: look who made it, then remove it, ask for that mode, or replace it with the flag REPLACE", a.name(), why)
+		return nil, false, fail(Access, "block %q %s: look who made it, then remove it, ask for that mode, or "+
+			"replace it with the flag REPLACE", a.name(), why)
 	} else if why != "" {
 		difference = why
 	}
@@ -106,7 +112,8 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		return nil, false, unlike
 	}
 	if locked && !abandoned && c.Flags&Replace == 0 {
-		return nil, false, fail(Geometry, "block %q exists with another geometry: %s; ask for what it has, or replace it with the flag REPLACE", a.name(), difference)
+		return nil, false, fail(Geometry, "block %q exists with another geometry: %s; ask for what it has, or "+
+			"replace it with the flag REPLACE", a.name(), difference)
 	}
 	if err := a.lockReplace(); err != nil {
 		return nil, false, err
@@ -121,19 +128,22 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 	return p, false, err
 }
 
-// stranger says why the files are not such as this program would have made them: anybody may create a name in a shared directory before us.
+// stranger returns how the files differ from what this program would have made, "" if they do not.
+// Any user may create a name in a shared directory first.
 func (b *block) stranger(c Config) string {
 	mode, _ := modes(c.Mode)
 	if b.dataInfo.Mode&^mode != 0 {
 		return fmt.Sprintf("has mode 0%o, and 0%o was asked for", b.dataInfo.Mode, mode)
 	}
 	if me := platform.EffectiveUID(); b.dataInfo.UID != me && mode&0o020 == 0 {
-		return fmt.Sprintf("belongs to uid %d, this program runs as uid %d, and no group was asked to write", b.dataInfo.UID, me)
+		return fmt.Sprintf("belongs to uid %d, this program runs as uid %d, and no group was asked to write",
+			b.dataInfo.UID, me)
 	}
 	return ""
 }
 
-// adopt continues the block of a producer that closed or died. The caller holds row 0.
+// adopt takes over the block of a producer that closed or died. The caller holds the lease of row
+// 0.
 func (a *attachment) adopt(c Config) (*Producer, error) {
 	before := a.state.Load()
 	if before == layout.StateReplacing || before == layout.StateSuperseded {
@@ -155,7 +165,9 @@ func (a *attachment) adopt(c Config) (*Producer, error) {
 	return p, nil
 }
 
-// clearFences removes fences that nobody answers to any more, as damage may leave them: of a place that is not the next message's. The next one's is left to its claim.
+// clearFences removes fences that no claim reacts to any more, which damage may leave: the fences
+// of all entries but that of the next message. The claim of the next message clears that entry's
+// fence.
 func (p *Producer) clearFences() {
 	for i := range p.entries {
 		for e := &p.entries[i]; uint32(i) != p.place() && p.expected[i]&layout.EntryFence != 0; {
@@ -166,7 +178,8 @@ func (p *Producer) clearFences() {
 	}
 }
 
-// recoverRing finds out where the stream stands: the entries decide; commit is a hint that counts only where there is no entry. Nothing is written before everything is found sound.
+// recoverRing finds the next message number. The entries decide. commit is a hint that counts only
+// while every entry is empty. recoverRing writes nothing until all entries have been found sound.
 func (p *Producer) recoverRing() error {
 	p.next = 0
 	empty := true
@@ -178,12 +191,14 @@ func (p *Producer) recoverRing() error {
 		}
 		slot := layout.EntrySlot(e)
 		if slot >= p.slots() || inRing[slot] {
-			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible; %s", p.name(), i, slot, lookFirst(p.name()))
+			return fail(Corrupt, "block %q: ring entry %d names slot %d, which is impossible; %s", p.name(), i, slot,
+				lookFirst(p.name()))
 		}
 		inRing[slot] = true
 		id := *p.data.plain64(p.slotHeader(slot) + layout.SlotID)
 		if id%uint64(p.slotCount) != uint64(i) || layout.EntryID(e, id) != id {
-			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message; %s", p.name(), i, slot, lookFirst(p.name()))
+			return fail(Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message; %s",
+				p.name(), i, slot, lookFirst(p.name()))
 		}
 		p.next = max(p.next, id+1)
 		empty = false
@@ -194,13 +209,14 @@ func (p *Producer) recoverRing() error {
 	p.minCursor = p.next - uint64(p.slotCount)
 	for slot, in := range inRing {
 		if !in {
-			p.retire(uint32(slot)) // somebody may still pin it
+			p.retire(uint32(slot)) // a hazard pointer may still name the slot
 		}
 	}
 	return nil
 }
 
-// begin makes this process the block's producer, for all to see. It reports false if the block, whose state was before, is being replaced by force.
+// begin makes this process the block's producer, visible to all. It reports false if the block,
+// whose state was before, is being replaced by force.
 func (p *Producer) begin(before uint32) bool {
 	epoch := p.data.plain64(layout.Epoch)
 	p.abandonLocks(lockMark(layout.ProducerRow, uint32(*epoch)))
@@ -230,8 +246,9 @@ func (p *Producer) begin(before uint32) bool {
 	return ready
 }
 
-// modes derives the permissions of the two files. Nobody but the owner's group is ever let write messages; the control file is writable for whoever
-// may read the data, for others only when the mode gives them both.
+// modes derives the permissions of the two files. Only the owner and the owner's group can ever
+// write messages. The group may write the control file if it may read the data file. Other users
+// may write the control file only if the mode gives them read and write permission.
 func modes(mode uint32) (data, control uint32) {
 	control = 0o600
 	if mode&0o040 != 0 {
@@ -243,7 +260,8 @@ func modes(mode uint32) (data, control uint32) {
 	return mode &^ 0o002, control
 }
 
-// createBlock makes a new block and gives it the name: a free one, or, in one step, that of the old block, which the caller was allowed to replace.
+// createBlock makes a new block and gives it the name. The name is free, or createBlock takes it
+// from the old block in one step. The caller has checked that the old block may be replaced.
 func createBlock(l location, c Config, old *block) (*Producer, error) {
 	var id blockID
 	if err := platform.Random(id[:]); err != nil {
@@ -259,7 +277,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 		if published {
 			return
 		}
-		for i := range made { // the control file last: without it nobody could tell that the rest is garbage
+		for i := range made { // the control file last: without it no process could tell that the rest is garbage
 			_ = platform.Remove(made[len(made)-1-i])
 		}
 		a.closeLocks()
@@ -278,7 +296,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 		b.entries[i].Store(layout.EntryNone)
 	}
 	p := newProducer(a, c)
-	for slot := range b.slots() { // no reader has ever seen the block
+	for slot := range b.slots() { // no consumer has ever seen the block
 		p.slot = slot
 		p.giveBack()
 	}
@@ -292,7 +310,7 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 	}
 	switch {
 	case errors.Is(err, fs.ErrExist), errors.Is(err, fs.ErrNotExist):
-		return nil, errMoved // somebody else was faster
+		return nil, errMoved // another process was faster
 	case errors.Is(err, errMoved):
 		return nil, err
 	case err != nil:
@@ -304,13 +322,16 @@ func createBlock(l location, c Config, old *block) (*Producer, error) {
 	return p, nil
 }
 
-// createControl makes the control file and takes row 0 before anything else: a control file with a free row 0 is garbage to others.
+// createControl makes the control file and takes the lease of row 0 before anything else: other
+// processes treat a control file whose row 0 is free as garbage.
 func (a *attachment) createControl(mode uint32, made *[]string) error {
 	path := a.control(a.id)
 	f, err := platform.CreateFile(path, mode)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return &Error{Code: NotFound, Cause: err, Detail: fmt.Sprintf("block %q: there is no directory %s: create it, or use another", a.name(), a.directory)}
+			return &Error{Code: NotFound, Cause: err,
+				Detail: fmt.Sprintf("block %q: there is no directory %s: create it, or use another", a.name(),
+					a.directory)}
 		}
 		return systemError(err, "block %q", a.name())
 	}
@@ -330,7 +351,8 @@ func (a *attachment) createControl(mode uint32, made *[]string) error {
 	if err != nil {
 		return err
 	}
-	// A collector of garbage may have come between creation and lock; then it has the file.
+	// A garbage collector may have run between creation and lock. Then the collector holds the
+	// file, or has removed it.
 	answer, err := follow(path, a.ctlInfo, a.home)
 	if !locked || answer.no() {
 		return errMoved
@@ -363,7 +385,8 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 	*made = append(*made, path)
 	crash.Point("create.data")
 	if err := f.Reserve(int64(b.dataSize)); err != nil {
-		return systemError(err, "block %q needs %d bytes, for %d messages and %d spare slots of %d bytes", b.name(), b.dataSize, b.slotCount, b.spareSlots, b.slotSize)
+		return systemError(err, "block %q needs %d bytes, for %d messages and %d spare slots of %d bytes", b.name(),
+			b.dataSize, b.slotCount, b.spareSlots, b.slotSize)
 	}
 	crash.Point("create.data-reserved")
 	if b.dataInfo, err = f.Stat(); err != nil {
@@ -383,8 +406,10 @@ func (b *block) createData(mode uint32, c Config, made *[]string) error {
 	return nil
 }
 
-// replaceBlock puts a new block in the old one's place. Mark, then fence, then exchange: whatever a hung producer of the old block does next, it cannot commit into
-// what nobody reads any more. The caller holds REPLACE on the old block and has found it under the name. Nothing that fails after the exchange may count as failure: the new block is there.
+// replaceBlock puts a new block in the place of the old one. The order is mark, fence, exchange:
+// whatever a hung producer of the old block does next, it cannot commit into a block that no
+// consumer reads any more. The caller holds REPLACE on the old block and has found it under the
+// name. A failure after the exchange does not count: the new block is there.
 func replaceBlock(old *block, replacement *Producer) error {
 	temporary := replacement.temporary(replacement.id)
 	if err := platform.CanExchange(temporary); err != nil {
@@ -397,7 +422,7 @@ func replaceBlock(old *block, replacement *Producer) error {
 	crash.Point("replace.fenced")
 	if err := platform.Exchange(temporary, old.location.data()); err != nil {
 		if !old.lostName() {
-			old.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
+			old.state.CompareAndSwap(layout.StateSuperseded, before) // still allowed: this process holds REPLACE
 		}
 		return err
 	}
@@ -405,11 +430,15 @@ func replaceBlock(old *block, replacement *Producer) error {
 	old.wakeConsumers()
 	old.wakeProducer()
 	old.removeControl()
-	_ = remains{location: old.location, id: replacement.id}.removeTemporary() // what was displaced; if it is not the old block, somebody used rm in between
+	// The displaced block. If it is not the old one, another program removed the old file in
+	// between.
+	_ = remains{location: old.location, id: replacement.id}.removeTemporary()
 	return nil
 }
 
-// mayEnd asks whether this program may take the block's name from it, before anything is done to the block: who may write both files may still not be allowed to remove them, as in a directory with the sticky bit.
+// mayEnd checks that this program may take the block's name from it, before anything is done to the
+// block. A user who may write both files may still not be allowed to remove them, as in a directory
+// with the sticky bit.
 func (b *block) mayEnd() error {
 	if err := platform.MayRemove(b.location.data()); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return systemError(err, "block %q", b.name())
@@ -417,8 +446,9 @@ func (b *block) mayEnd() error {
 	return nil
 }
 
-// removeControl removes the control file of a block that has just lost its name for good. Nobody finds it any more, and those who are attached have it open. Left to the last of them it would stay when that
-// one is killed.
+// removeControl removes the control file of a block that has just lost its name for good. No
+// process finds the block any more, and attached participants have the file open. If the removal
+// were left to the last participant, the file would stay when that participant is killed.
 func (b *block) removeControl() {
 	path := b.control(b.id)
 	if answer, _ := follow(path, b.ctlInfo, b.home); answer == leadsThere {
@@ -426,11 +456,14 @@ func (b *block) removeControl() {
 	}
 }
 
-// supersede ends a block for good and returns the state it had. The mark first: a producer that claims after it sees it, because it loads the state after it remembered the entry; one
-// that claimed before loses its compare-and-swap to the fence, or has published by then. Only then may readers believe that nothing more will come.
+// supersede ends a block for good and returns the state that it had. The mark comes first. A
+// producer that claims after the mark sees it, because a claim loads the state after it has
+// remembered the entry. A producer that claimed earlier loses its compare-and-swap to the fence, or
+// has published by then. Only afterwards may consumers conclude that no message follows.
 func (b *block) supersede() (before uint32) {
 	before = b.state.Load()
-	for before != layout.StateReplacing && before != layout.StateSuperseded && !b.state.CompareAndSwap(before, layout.StateReplacing) {
+	for before != layout.StateReplacing && before != layout.StateSuperseded &&
+		!b.state.CompareAndSwap(before, layout.StateReplacing) {
 		before = b.state.Load()
 	}
 	crash.Point("replace.marked")
@@ -441,7 +474,8 @@ func (b *block) supersede() (before uint32) {
 	return before
 }
 
-// fenceNext sets FENCE on the entry of the next id. The compare-and-swap succeeds only while that id is unpublished.
+// fenceNext sets FENCE on the entry of the next id. The compare-and-swap succeeds only while that
+// id is unpublished.
 func (b *block) fenceNext() {
 	for range openTries { // a living producer publishes at most one more message after the mark
 		next := b.next()

@@ -5,11 +5,14 @@ import (
 	"datablock/internal/layout"
 )
 
-// nextLossless takes message c.next, or reports that it is not there yet. While a join at oldest is not acknowledged it reads as ORDERED does.
+// nextLossless takes message c.next, or reports that the message is not there yet. While a join at
+// the oldest message is not acknowledged, it reads as ORDERED does.
 func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	if c.joining != 0 && c.joinAck.Load() >= c.joining && c.due() >= c.oldest(c.block.next()) {
-		// The producer has seen cursor and bit: from the cursor on nothing is overwritten any more. A message that is still held although it was overwritten before keeps the cursor
-		// back, where a durable consumer that died now would find nothing: until it is let go of, the row says that the join is not complete.
+		// The producer has seen cursor and bit: from the cursor on it overwrites nothing any more.
+		// A message that is still held although it was overwritten earlier keeps the cursor back. A
+		// durable consumer that died now would find nothing there. Until that message is released,
+		// the row says that the join is not complete.
 		c.joining = 0
 		*c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) = 0
 		crash.Point("join.bound")
@@ -19,7 +22,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	}
 	v := c.entries[c.place()].Load() // acquire; pairs with Producer.Commit
 	if c.mayJump && !layout.EntryEmpty(v) && layout.EntryID(v, c.next) > c.next {
-		c.jump(0) // once: from where it leads the producer overwrites nothing
+		c.jump(0) // once: the producer overwrites nothing from the new cursor on
 		v = c.entries[c.place()].Load()
 	}
 	if !layout.EntryIs(v, c.next) {
@@ -35,7 +38,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	return c.deliverInOrder(h, out)
 }
 
-// notNext says what a LOSSLESS reader makes of an entry that is not the next message's.
+// notNext returns the result of a LOSSLESS read whose entry is not that of the next message.
 func (c *Consumer) notNext(v uint64) (bool, error) {
 	if layout.EntryEmpty(v) || layout.EntryAhead(v, c.next) < 0 {
 		return false, nil
@@ -49,10 +52,11 @@ func (c *Consumer) notNext(v uint64) (bool, error) {
 
 func (c *Consumer) overrun() error {
 	*c.hot.overruns++
-	return fail(Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, or the control file is damaged; attach again", c.name(), c.next)
+	return fail(Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, "+
+		"or the control file is damaged; attach again", c.name(), c.next)
 }
 
-// nextOrdered is nextInOrder with the count of what was missed.
+// nextOrdered is nextInOrder, and counts the missed messages.
 func (c *Consumer) nextOrdered(out *ReadSlot) (bool, error) {
 	ok, err := c.nextInOrder(out)
 	if c.skipped != 0 {
@@ -61,10 +65,12 @@ func (c *Consumer) nextOrdered(out *ReadSlot) (bool, error) {
 	return ok, err
 }
 
-// tellGap says with a message what was skipped before it. Until that message has been released the row's cursor stays where the gap begins, so that a durable consumer that ends before is told again.
+// tellGap reports with a message how many messages were skipped before it. Until that message has
+// been released, the row's cursor stays where the gap begins. A durable consumer that ends earlier
+// gets the gap reported again.
 func (c *Consumer) tellGap(taken bool, out *ReadSlot) {
 	if !taken {
-		c.setAllApart() // what is released from now on may not move the cursor beyond the gap
+		c.setAllApart() // a release from now on must not move the cursor beyond the gap
 		return
 	}
 	h := c.find(out.id, out.Index(), out.Token())
@@ -74,7 +80,8 @@ func (c *Consumer) tellGap(taken bool, out *ReadSlot) {
 	c.skipped = 0
 }
 
-// setApart makes the end of a hold the business of the slow path: the cursor belongs at `from`, not at its id, while it lasts.
+// setApart makes the slow path end the hold. During the hold the cursor belongs at `from`, not at
+// the id of the message.
 func (c *Consumer) setApart(h *hold, from uint64) {
 	h.used = apart
 	c.from[c.numberOf(h)] = from
@@ -88,7 +95,8 @@ func (c *Consumer) setAllApart() {
 	}
 }
 
-// fromOf is where the cursor belongs while a message is held: at its id, or where the gap before it begins.
+// fromOf returns where the cursor belongs while a message is held: at its id, or where the gap
+// before it begins.
 func (c *Consumer) fromOf(h *hold) uint64 {
 	if h.used == apart {
 		return c.from[c.numberOf(h)]
@@ -96,7 +104,7 @@ func (c *Consumer) fromOf(h *hold) uint64 {
 	return h.id
 }
 
-// skip notes that messages from c.next on are passed over, of which the next message that is taken tells.
+// skip records that messages from c.next on are passed over. The next taken message reports them.
 func (c *Consumer) skip(messages uint64) {
 	if c.skipped == 0 {
 		c.gapAt = c.next
@@ -104,14 +112,15 @@ func (c *Consumer) skip(messages uint64) {
 	c.skipped += messages
 }
 
-// nextInOrder pins message c.next, jumping forward when it was overtaken.
+// nextInOrder takes message c.next with a hazard pointer. If the producer has overtaken the
+// consumer, it jumps forward.
 func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
-	for range 1000 { // each turn needs a whole lap of the producer; never for ever
+	for range 1000 { // each iteration takes the producer a whole lap of the ring; the loop has a limit
 		scan := c.scanEpoch.Load()
 		v := c.entries[c.place()].Load()
 		id := layout.EntryID(v, c.next)
 		if layout.EntryEmpty(v) || id < c.next {
-			// Half a turn of the tags behind, newer looks like older.
+			// Half a period of the 40-bit tags behind, a newer entry looks like an older one.
 			if c.commit() <= c.next+uint64(c.slotCount) {
 				return false, nil
 			}
@@ -140,7 +149,8 @@ func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 	return false, nil
 }
 
-// lapped reports whether the message in a hold is a later one whose tag is the same: ids that are a multiple of 2^40 apart share it, and the slot's header has the whole id.
+// lapped reports whether the message in a hold is a later one with the same tag. Ids that are a
+// multiple of 2^40 apart have the same tag. The slot's header has the whole id.
 func (c *Consumer) lapped(h *hold) bool {
 	if h.slot >= c.slots() {
 		return false
@@ -149,7 +159,8 @@ func (c *Consumer) lapped(h *hold) bool {
 	return id > h.id && layout.SameTag(id, h.id) && c.commit() > h.id+uint64(c.slotCount)
 }
 
-// jump moves c.next to the oldest message present, or further in, but not past the newest. The cursor of an ORDERED consumer follows when the message after the gap is released.
+// jump moves c.next to the oldest message present, or further in, but not past the newest. An
+// ORDERED consumer's cursor follows when the message after the gap is released.
 func (c *Consumer) jump(further uint64) {
 	next := c.block.next()
 	to := c.oldest(next) + min(further, uint64(c.slotCount)-1)
@@ -170,23 +181,24 @@ func (c *Consumer) deliverInOrder(h *hold, out *ReadSlot) (bool, error) {
 	err := c.deliver(h, out)
 	c.next++
 	if err != nil {
-		c.stepOver() // the stream goes on
+		c.stepOver() // the stream continues
 		return false, err
 	}
 	c.step()
 	return true, nil
 }
 
-// lost says once that an operator discarded the message, and passes over it.
+// lost reports once that an operator discarded the message, and moves past it.
 func (c *Consumer) lost() (bool, error) {
 	id := c.next
 	c.next++
 	*c.hot.lost++
 	c.stepOver()
-	return false, fail(Lost, "block %q: message %d was discarded by an operator; the next call goes on after it", c.name(), id)
+	return false, fail(Lost, "block %q: message %d was discarded by an operator; the next call goes on after it",
+		c.name(), id)
 }
 
-// stepOver brings the row's cursor up to where it belongs.
+// stepOver moves the row's cursor to where it belongs.
 func (c *Consumer) stepOver() {
 	if c.rowMine() {
 		c.moveCursor(c.due())
@@ -197,12 +209,13 @@ func (c *Consumer) moveCursor(to uint64) {
 	if c.delivery == Lossless {
 		c.advance(to)
 	} else {
-		*c.cursor64 = to // for people, and for a durable consumer's return
+		*c.cursor64 = to // informational, and used when a durable consumer returns
 		crash.Point("release.moved")
 	}
 }
 
-// nextLatest pins the newest message that nobody discarded, if it is newer than the last one read.
+// nextLatest takes the newest message that was not discarded, with a hazard pointer, if the message
+// is newer than the last one read.
 func (c *Consumer) nextLatest(out *ReadSlot) (bool, error) {
 	for range 1000 { // as in nextInOrder
 		scan := c.scanEpoch.Load()
@@ -235,7 +248,7 @@ func (c *Consumer) newest() (v, id uint64, ok bool) {
 		want--
 		v = c.entry(want).Load()
 		if layout.EntryEmpty(v) {
-			continue // commit ran ahead of an entry that is not visible yet
+			continue // commit is ahead of an entry that is not visible yet
 		}
 		if id = layout.EntryID(v, want); id >= c.next && v&layout.EntryLost == 0 {
 			return v, id, true

@@ -21,20 +21,23 @@ const (
 	SlotDraining  SlotState = 3
 )
 
-// String is the state as diagnosis prints it.
+// String returns the state's name in diagnosis.
 func (s SlotState) String() string {
 	return [...]string{"FREE", "WRITING", "COMMITTED", "DRAINING"}[s&3]
 }
 
 const (
-	// SilentAfter is how long a living holder may be silent before its slot counts as stuck: a reader that nobody waits for, or a producer within a claim.
+	// SilentAfter is how long a living holder may be silent before its slot counts as stuck. The
+	// holder is a consumer that the producer does not wait for, or a producer within a claim.
 	SilentAfter = 30 * time.Second
-	// WaitingAfter is how long a living reader may keep the producer waiting before its slot counts as stuck, unless the caller says otherwise. A producer that is faster than its LOSSLESS reader
-	// waits for it at every message, for microseconds.
+	// WaitingAfter is how long a living consumer may keep the producer waiting before its slot
+	// counts as stuck, unless the caller says otherwise. A producer that is faster than its
+	// LOSSLESS consumer waits for it at every message, for microseconds.
 	WaitingAfter = time.Second
 )
 
-// SlotDiagnosis is one slot, as SlotDiagnostic describes it; Holders says who has it, for people.
+// SlotDiagnosis is one slot, as SlotDiagnostic describes it. Holders lists the participants that
+// hold it, informational.
 type SlotDiagnosis struct {
 	MessageID     uint64
 	Index         uint32
@@ -45,23 +48,24 @@ type SlotDiagnosis struct {
 	WriterWaiting bool
 	Stuck         bool
 	StuckFor      time.Duration
-	AgeUnknown    bool // nobody can say since when: a holder's clock is another one
+	AgeUnknown    bool // the time is not known: a holder's clock is another one
 	Holders       []Holder
 }
 
-// Holder is who has a slot. Alive is what the kernel says of its row's lock.
+// Holder is a participant that holds a slot. Alive is the kernel's answer about the lease of its
+// row.
 type Holder struct {
 	Row   uint32 // 0: the producer
 	Name  string
 	PID   uint64
 	Alive bool
 
-	Durable bool // keeps its place although it is dead
+	Durable bool // it keeps its place although it is dead
 
-	PIDNamespace uint64 // inode of the pid namespace that PID is of, 0: not known
+	PIDNamespace uint64 // inode of the pid namespace of PID, 0: not known
 }
 
-// String is the holder as people read it: row 2 "logger" pid 71 DEAD.
+// String returns the holder in readable form: row 2 "logger" pid 71 DEAD.
 func (h Holder) String() string {
 	state := "alive"
 	if !h.Alive {
@@ -76,7 +80,7 @@ func (h Holder) String() string {
 	return fmt.Sprintf("row %d %q %s %s", h.Row, h.Name, ProcessName(h.PID, h.PIDNamespace), state)
 }
 
-// HeldBy is all holders in one line, "" if there are none.
+// HeldBy returns all holders in one line, "" if there are none.
 func (s SlotDiagnosis) HeldBy() string {
 	all := make([]string, len(s.Holders))
 	for i, h := range s.Holders {
@@ -85,12 +89,12 @@ func (s SlotDiagnosis) HeldBy() string {
 	return strings.Join(all, ", ")
 }
 
-// StuckText is StuckFor as people read it.
+// StuckText returns StuckFor in readable form.
 func (s SlotDiagnosis) StuckText() string {
 	return ageText(s.StuckFor, !s.AgeUnknown || s.StuckFor > 0)
 }
 
-// RowInfo is one participant. Alive is what the kernel says of its lock.
+// RowInfo is one participant. Alive is the kernel's answer about its lease.
 type RowInfo struct {
 	Row, Status          uint32 // Status: of the row, layout.Row*
 	Name                 string
@@ -101,12 +105,13 @@ type RowInfo struct {
 	Pins                 []uint32 // slots
 	Silent               time.Duration
 	AgeUnknown           bool   // Silent is not known: the row's clock is another one
-	PIDNamespace         uint64 // inode of the pid namespace that PID is of, 0: not known
+	PIDNamespace         uint64 // inode of the pid namespace of PID, 0: not known
 	lossless             bool
-	incarnation          uint32 // loaded first: what else is here may be a later participant's, never an earlier one's
+	// Loaded first: the other fields may be a later participant's, never an earlier one's.
+	incarnation uint32
 }
 
-// Lag is how many messages a consumer has yet to read.
+// Lag returns how many messages a consumer has yet to read.
 func (i RowInfo) Lag(next uint64) uint64 {
 	if i.Row == layout.ProducerRow || i.Cursor >= next {
 		return 0
@@ -114,7 +119,8 @@ func (i RowInfo) Lag(next uint64) uint64 {
 	return next - i.Cursor
 }
 
-// Diagnosis is a block as it was found, slot by slot and row by row. A block in use changes meanwhile.
+// Diagnosis is a block as it was found, slot by slot and row by row. A block in use changes
+// meanwhile.
 type Diagnosis struct {
 	Block BlockInfo
 	Slots []SlotDiagnosis
@@ -124,7 +130,8 @@ type Diagnosis struct {
 // ErrSlotRange is the cause of an error about a slot that the block does not have.
 var ErrSlotRange = fail(Invalid, "no such slot")
 
-// Diagnose looks at a whole block, in any state. Read-only, changes nothing. Errors: Invalid, NotFound, Access, Corrupt, Version.
+// Diagnose reads a whole block, in any state. It is read-only and changes nothing. Errors: Invalid,
+// NotFound, Access, Corrupt, Version.
 func Diagnose(name, directory string) (*Diagnosis, error) {
 	return DiagnoseAfter(name, directory, WaitingAfter)
 }
@@ -146,12 +153,12 @@ func DiagnoseAfter(name, directory string, waiting time.Duration) (*Diagnosis, e
 	return v.diagnose(waiting), nil
 }
 
-// negative refuses a time.
+// negative refuses a negative time.
 func negative(what string, d time.Duration) error {
 	return fail(Invalid, "the %s is %v: it cannot be negative", what, d)
 }
 
-// DiagnoseSlot looks at one slot. Errors as Diagnose, and ErrSlotRange.
+// DiagnoseSlot reads one slot. Errors: as Diagnose, and ErrSlotRange.
 func DiagnoseSlot(name, directory string, slot uint32) (SlotDiagnosis, error) {
 	d, err := Diagnose(name, directory)
 	if err != nil {
@@ -164,7 +171,8 @@ func DiagnoseSlot(name, directory string, slot uint32) (SlotDiagnosis, error) {
 }
 
 func slotRange(name string, slot, slots uint32) error {
-	return &Error{Code: Invalid, Cause: ErrSlotRange, Detail: fmt.Sprintf("block %q has slots 0 to %d, there is no slot %d", name, slots-1, slot)}
+	return &Error{Code: Invalid, Cause: ErrSlotRange,
+		Detail: fmt.Sprintf("block %q has slots 0 to %d, there is no slot %d", name, slots-1, slot)}
 }
 
 func (v *view) diagnose(waiting time.Duration) *Diagnosis {
@@ -190,11 +198,12 @@ func (v *view) diagnose(waiting time.Duration) *Diagnosis {
 	return d
 }
 
-// plainSlot is what a slot's own header says.
+// plainSlot returns what a slot's own header says.
 func (v *view) plainSlot(slot uint32) SlotDiagnosis {
 	at := v.slotHeader(slot)
 	claim := *v.data.plain64(at + layout.SlotClaim)
-	s := SlotDiagnosis{Index: slot, MessageID: *v.data.plain64(at + layout.SlotID), Generation: layout.ClaimGeneration(claim)}
+	s := SlotDiagnosis{Index: slot, MessageID: *v.data.plain64(at + layout.SlotID),
+		Generation: layout.ClaimGeneration(claim)}
 	if claim&layout.ClaimOpen != 0 {
 		s.State = SlotWriting
 		s.WriteLock = *v.data.plain64(layout.ProducerPID)
@@ -206,9 +215,12 @@ func (v *view) rowInfo(row uint32, now clock) RowInfo {
 	at, incarnation := v.header.row(row), v.incarnationOf(row)
 	silent, known := now.since(*v.ctl.plain64(at + layout.RowHeartbeat), v.clockOf(row))
 	r := RowInfo{
-		incarnation: incarnation, Row: row, Status: v.rowStatus(row), Name: v.rowName(row), PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole], Delivery: v.ctl[at+layout.RowDelivery],
-		Durable: v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
-		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: silent, AgeUnknown: !known,
+		incarnation: incarnation, Row: row, Status: v.rowStatus(row), Name: v.rowName(row),
+		PID: *v.ctl.plain64(at + layout.RowPID), Role: v.ctl[at+layout.RowRole],
+		Delivery: v.ctl[at+layout.RowDelivery],
+		Durable:  v.ctl[at+layout.RowDurable] == 1, Alive: probe(v.ask, row) != nobody, Cursor: v.cursor(row).Load(),
+		Read: *v.ctl.plain64(at + layout.RowRead), Missed: *v.ctl.plain64(at + layout.RowMissed), Silent: silent,
+		AgeUnknown:   !known,
 		PIDNamespace: *v.ctl.plain64(at + layout.RowPIDNS), lossless: v.maskHas(v.lossless, row),
 	}
 	if row == layout.ProducerRow {
@@ -235,13 +247,14 @@ func since(then, now uint64) time.Duration {
 
 // producerWait is what the producer waits for, and for how long it has waited.
 type producerWait struct {
-	cursor uint64 // that has to be reached, 0: it waits for no cursor
+	cursor uint64 // the cursor that has to be reached; 0: it waits for no cursor
 	since  time.Duration
 	known  bool
-	dated  bool // since says something: libraries before WaitSince did not write it
+	dated  bool // since counts: libraries before WaitSince did not write it
 }
 
-// waiting looks whether a living producer waits for a cursor. What a dead one waited for is still there.
+// waiting returns what a living producer waits for, if it waits for a cursor. The wait of a dead
+// producer is still in the block, and does not count.
 func (v *view) waiting(now clock) (w producerWait) {
 	awaited := v.producerWaiting.Load()
 	if awaited == 0 || awaited == layout.WaitAny || probe(v.ask, layout.ProducerRow) == nobody {
@@ -253,7 +266,7 @@ func (v *view) waiting(now clock) (w producerWait) {
 	return w
 }
 
-// keptWaiting is for how long a reader has kept the producer waiting.
+// keptWaiting returns for how long a consumer has kept the producer waiting.
 func (w producerWait) keptWaiting(r RowInfo) (d time.Duration, known bool) {
 	if !w.dated {
 		return r.Silent, !r.AgeUnknown
@@ -261,19 +274,21 @@ func (w producerWait) keptWaiting(r RowInfo) (d time.Duration, known bool) {
 	return w.since, w.known
 }
 
-// keptBy reports whether the producer waits for this reader.
+// keptBy reports whether the producer waits for this consumer.
 func (w producerWait) keptBy(r RowInfo) bool {
 	return r.lossless && w.cursor != 0 && r.Cursor < w.cursor
 }
 
-// cursorSlot is the slot of the message that a LOSSLESS reader has yet to read, or is reading.
+// cursorSlot returns the slot of the message that a LOSSLESS consumer has yet to read, or is
+// reading.
 func (v *view) cursorSlot(r RowInfo) (slot uint32, ok bool) {
 	e := v.entry(r.Cursor).Load()
 	slot = layout.EntrySlot(e)
 	return slot, r.lossless && !layout.EntryEmpty(e) && slot < v.slots() && layout.EntryID(e, r.Cursor) == r.Cursor
 }
 
-// addReaders attributes every pin, and every LOSSLESS cursor, to the slot it holds.
+// addReaders adds each consumer to the slots that it holds, by a hazard pointer or by a LOSSLESS
+// cursor.
 func (v *view) addReaders(d *Diagnosis, wait producerWait, threshold time.Duration) {
 	for _, r := range d.Rows {
 		if r.Role != layout.RoleConsumer {
@@ -322,7 +337,8 @@ func (v *view) addWriter(d *Diagnosis, now clock) {
 		if id := *v.data.plain64(layout.ClaimID); id != 0 {
 			s.MessageID = id - 1
 		}
-		s.Holders = append(s.Holders, Holder{Row: layout.ProducerRow, PID: s.WriteLock, Alive: alive, PIDNamespace: *v.data.plain64(layout.ProducerPIDNS)})
+		s.Holders = append(s.Holders, Holder{Row: layout.ProducerRow, PID: s.WriteLock, Alive: alive,
+			PIDNamespace: *v.data.plain64(layout.ProducerPIDNS)})
 		s.AgeUnknown = s.AgeUnknown || !known
 		if !alive || open > SilentAfter {
 			s.Stuck = true
@@ -331,5 +347,6 @@ func (v *view) addWriter(d *Diagnosis, now clock) {
 	}
 }
 
-// ProcessAlive reports whether a process with that pid runs in this pid namespace. For people: the library itself judges by locks.
+// ProcessAlive reports whether a process with that pid runs in this pid namespace. Informational:
+// the library itself judges by leases.
 func ProcessAlive(pid uint64) bool { return platform.ProcessAlive(pid) }

@@ -10,11 +10,11 @@ import (
 )
 
 // A half that lies under a name that is not its own was renamed, copied, exchanged with another
-// one, or put back from a backup. Each has its own cure, and the wrong one overwrites a good block.
-// So the directory is asked which it was.
+// one, or put back from a backup. Each case has a remedy of its own, and the wrong one overwrites a
+// good block. Therefore the directory is searched for the case.
 
-// misnamed says of a data file, whose header proves itself and has the id and the name of another
-// block, how it came under its name, and what to do.
+// misnamed says of a data file how it came under its name, and what to do. The header of the file
+// is sound and has the id and the name of another block.
 func (l location) misnamed(id blockID, name string) (problem, advice string) {
 	here := l.data()
 	there, err := lookAt(location{l.directory, name}.data())
@@ -41,8 +41,8 @@ func (l location) misnamed(id blockID, name string) (problem, advice string) {
 		text("look at %s first, and do not move this one over it", name)
 }
 
-// noBlockOrStrayed is the error of a name that no file has. A control file may be left of the block,
-// and its data file lie under another name.
+// noBlockOrStrayed is the error of a name that no file has. A control file of the block may be
+// left, and the data file may lie under another name.
 func (l location) noBlockOrStrayed(cause error) error {
 	all, _ := platform.ReadDirectory(l.directory)
 	others := census{directory: l.directory}
@@ -53,22 +53,24 @@ func (l location) noBlockOrStrayed(cause error) error {
 		}
 		others.take()
 		for _, f := range others.files {
-			if _, _, temporary, _ := parseControl(f.file); f.err == nil && f.half.proven && f.half.id == id && !temporary {
+			if _, _, temporary, _ := parseControl(f.file); f.err == nil && f.half.proven && f.half.id == id &&
+				!temporary {
 				return &Error{Code: NotFound, Cause: cause, Detail: text(
-					"no block %q in %s: its data file has the name %s: give it its name back", l.name, l.directory, f.file)}
+					"no block %q in %s: its data file has the name %s: give it its name back", l.name, l.directory,
+					f.file)}
 			}
 		}
 	}
 	return noBlock(l, cause)
 }
 
-// strangeBytes is how many bytes of two ids differ at least. Of two random ones five or more are
-// the same once in 250 million.
+// strangeBytes is the least number of bytes in which two ids differ. Five or more bytes of two
+// random ids are the same once in 250 million.
 const strangeBytes = layout.BlockIDLen - 4
 
-// foreignControl reports whether the head of a control file is that of another block. An id that
-// differs in a few bytes is a damaged one; one that differs in most of them is another id, unless
-// it was overwritten with one value.
+// foreignControl reports whether the head of a control file belongs to another block. An id that
+// differs in a few bytes is a damaged id. An id that differs in most bytes is another id, unless it
+// was overwritten with one value.
 func foreignControl(head []byte, id blockID) bool {
 	if len(head) < layout.ControlHeaderLen {
 		return false
@@ -86,8 +88,8 @@ func foreignControl(head []byte, id blockID) bool {
 	return differ >= strangeBytes && alike < len(its)
 }
 
-// foreignHead is the head of the file under the name of the block's control file, if that is
-// another block's.
+// foreignHead returns the head of the file under the name of the block's control file, if the file
+// belongs to another block.
 func (b *block) foreignHead(f *platform.File, info platform.FileInfo) ([]byte, error) {
 	if !info.Regular {
 		return nil, nil
@@ -99,15 +101,15 @@ func (b *block) foreignHead(f *platform.File, info platform.FileInfo) ([]byte, e
 	return head, nil
 }
 
-// controlSought are the control files that matter for a block whose own is missing, or is
-// another's.
+// controlSought are the control files that matter for a block whose own control file is missing, or
+// belongs to another block.
 type controlSought struct {
 	own     string // a file whose header has the block's id, under another name
 	another string // the control file of a block that had the same name
-	source  string // the file of which the one that is there is a copy
+	source  string // the file that was copied to the control file's name
 }
 
-// seek looks for them, whatever their names are.
+// seek looks for these files, whatever their names are.
 func (b *block) seek(has blockID) (s controlSought) {
 	all, err := platform.ReadDirectory(b.directory)
 	if err != nil {
@@ -135,8 +137,8 @@ func (b *block) seek(has blockID) (s controlSought) {
 	return s
 }
 
-// strangeControl says of a control file of another block id how it came under the name of this
-// block's, and what to do.
+// strangeControl says how a control file of another block came under the name of this block's
+// control file, and what to do.
 func (b *block) strangeControl(head []byte) (problem, advice string) {
 	var has blockID
 	copy(has[:], head[layout.CtlBlockID:])
@@ -164,13 +166,13 @@ func restore(data string) string {
 	return text("put back both files of one backup, or remove %s and start the producer again", data)
 }
 
-// errControlLost is the cause of an error that says so, where the control file is nowhere else in
-// the directory either.
+// errControlLost is the cause of an error that reports a lost control file, where no other file in
+// the directory is the control file either.
 var errControlLost = errors.New("the control file is lost")
 
-// lostControl says of a block without its control file where that is, and what to do. producer is
-// the pid of the one that has not closed the block, as the data file says: without the control file
-// nobody can tell whether it lives, and those who are attached go on.
+// lostControl says where the control file of a block is, and what to do. producer is the pid of the
+// producer that has not closed the block, by the data file. Without the control file no process can
+// tell whether the producer lives, and attached participants continue.
 func (b *block) lostControl(producer uint64) (problem, advice string, cause error) {
 	data := b.location.data()
 	lost := text("block %q has lost its control file %s", b.name(), filepath.Base(b.control(b.id)))

@@ -91,7 +91,7 @@ func TestADamagedIdOfTheControlFileIsMended(t *testing.T) {
 	b.stillKept("x", 2)
 }
 
-// Whatever was done to the names, the advice fits, and obeying it overwrites no block.
+// Whatever was done to the names, the advice fits, and following it overwrites no block.
 func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 	for name, c := range map[string]struct {
 		do    func(t *testing.T, b bench, data, control string)
@@ -99,25 +99,30 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 		never string
 	}{
 		"renamed": {
-			func(t *testing.T, _ bench, data, _ string) { move(t, data, data+"2") }, []string{`x2 holds the block "x": it was renamed: give it its name back`}, "copy",
+			func(t *testing.T, _ bench, data, _ string) { move(t, data, data+"2") },
+			[]string{`x2 holds the block "x": it was renamed: give it its name back`}, "copy",
 		},
 		"copied": {
 			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2") },
-			[]string{`x2 is a copy of the block "x", which is there as well: remove the copy if nobody needs it, and do not move it over `}, "give it its name back",
+			[]string{`x2 is a copy of the block "x", which is there as well: ` +
+				`remove the copy if nobody needs it, and do not move it over `}, "give it its name back",
 		},
 		"the original is damaged": {
 			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2"); damageByte(t, data, 33) },
-			[]string{`lies a file that is damaged, or no block: look at x first, and do not move this one over it`}, "give it its name back",
+			[]string{`lies a file that is damaged, or no block: look at x first, and do not move this one over it`},
+			"give it its name back",
 		},
 		"exchanged": {
-			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") }, []string{"the two were exchanged: exchange their names again"}, "give it its name back",
+			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") },
+			[]string{"the two were exchanged: exchange their names again"}, "give it its name back",
 		},
 		"an earlier one put back": {
 			func(t *testing.T, b bench, data, control string) {
 				move(t, data, data+"2")
 				move(t, control, control+".bak")
 				b.keep("x", 0)
-			}, []string{`x2 is an earlier block of the name "x", which another block has by now: remove it if nobody needs it, and do not move it over `}, "give it its name back",
+			}, []string{`x2 is an earlier block of the name "x", which another block has by now: ` +
+				`remove it if nobody needs it, and do not move it over `}, "give it its name back",
 		},
 		"three in a ring": {
 			func(t *testing.T, b bench, data, _ string) {
@@ -125,7 +130,8 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 				b.keep("x3", 0)
 				swap(t, data, data+"2")
 				swap(t, data, data+"3")
-			}, []string{`x2 holds the block "x", under whose name lies the block "x3": give that one its own name back first, and overwrite nothing`}, "renamed",
+			}, []string{`x2 holds the block "x", under whose name lies the block "x3": ` +
+				`give that one its own name back first, and overwrite nothing`}, "renamed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -157,8 +163,10 @@ func TestAdviceFitsALostControlFile(t *testing.T) {
 		do   func(t *testing.T, b bench, data, control string)
 		says string
 	}{
-		"removed": {func(t *testing.T, _ bench, _, control string) { require.NoError(t, os.Remove(control)) }, "x and start the producer again"},
-		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") }, ".bak is it: give it its name back"},
+		"removed": {func(t *testing.T, _ bench, _, control string) { require.NoError(t, os.Remove(control)) },
+			"x and start the producer again"},
+		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") },
+			".bak is it: give it its name back"},
 		"the data file put back alone": {
 			func(t *testing.T, b bench, data, _ string) {
 				copyOf(t, data, data+".bak")
@@ -184,7 +192,7 @@ func TestAdviceFitsALostControlFile(t *testing.T) {
 	}
 }
 
-// A dry run and the real one after it report the same steps.
+// A dry run and the real run after it report the same steps.
 func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
 	living := func(b bench) *Producer {
 		p := b.producer(b.config(Ring, 16))
@@ -197,7 +205,10 @@ func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
 			b.keep("y", 0)
 			require.NoError(b.t, os.Rename(filepath.Join(b.dir, "y"), data))
 		},
-		"no block":  func(b bench, data, _ string) { require.NoError(b.t, os.WriteFile(data, make([]byte, 1<<16), 0o600)) },
+		"no block": func(b bench, data, _ string) {
+			require.NoError(b.t, os.WriteFile(data, make([]byte, 1<<16),
+				0o600))
+		},
 		"empty":     func(b bench, data, _ string) { require.NoError(b.t, os.Truncate(data, 0)) },
 		"control":   func(b bench, _, control string) { require.NoError(b.t, os.Remove(control)) },
 		"truncated": func(b bench, _, control string) { require.NoError(b.t, os.Truncate(control, 4096)) },
@@ -205,12 +216,16 @@ func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
 			damageByte(b.t, data, 70)
 			require.NoError(b.t, os.WriteFile(location{b.dir, "x"}.control(blockID{1}), nil, 0o600))
 		},
-		"a living producer's ring": func(b bench, _, _ string) { p := living(b); p.entries[1].Store(p.entries[1].Load() | 1<<20) },
+		"a living producer's ring": func(b bench, _, _ string) {
+			p := living(b)
+			p.entries[1].Store(p.entries[1].Load() | 1<<20)
+		},
 		"both": func(b bench, _, _ string) {
 			p := living(b)
 			p.entries[1].Store(p.entries[1].Load() | 1<<20)
 			p.data[layout.HdrSlotSize] ^= 1
-			removed, err := CleanupDeadConsumers("x", b.dir, 0) // what is stuck cannot be told while the header is damaged
+			// While the header is damaged the stuck rows cannot be diagnosed.
+			removed, err := CleanupDeadConsumers("x", b.dir, 0)
 			require.ErrorIs(b.t, err, Corrupt)
 			require.Zero(b.t, removed)
 			p.clearRow(1)
@@ -260,7 +275,8 @@ func TestABlockWithoutItsControlFileIsUnlinkedByForce(t *testing.T) {
 
 	_, control := b.keep("y", 2)
 	move(t, control, control+".bak")
-	assert.ErrorContains(t, Unlink("y", b.dir, Force), "give it its name back", "what only has another name is not lost")
+	assert.ErrorContains(t, Unlink("y", b.dir, Force), "give it its name back",
+		"what only has another name is not lost")
 	move(t, control+".bak", control)
 	b.stillKept("y", 2)
 }
@@ -300,7 +316,8 @@ func TestATruncatedControlFileIsMadeWholeByForce(t *testing.T) {
 				b.stillKept("x", 3)
 			}
 			p := b.producer(b.config(Ring, 16))
-			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder",
+				Start: StartOldest})
 			write(t, p, 1)
 			got := idsOf(t, reader, 1)
 			assert.LessOrEqual(t, got[0], uint64(8))

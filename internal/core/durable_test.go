@@ -76,7 +76,7 @@ func TestAGapIsReportedAgainWhateverIsReleasedBesideIt(t *testing.T) {
 	assert.EqualValues(t, 14, c.cursorAt.Load())
 }
 
-// What is told in between, by an error, is no reason to forget the gap before it.
+// An error that is returned in between does not hide the gap before it.
 func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 8))
@@ -123,7 +123,7 @@ func TestLatestTellsWhatWasSkippedBeforeAMessageThatFails(t *testing.T) {
 	assert.EqualValues(t, 4, *c.hot.missed)
 }
 
-// farAhead gives the ring the ids from base-8 on, as the format has it.
+// farAhead gives the ring the ids from base-8 on, as the format stores them.
 func farAhead(p *Producer, base uint64) {
 	for id := base - uint64(p.slotCount); id < base; id++ {
 		slot := layout.EntrySlot(p.entry(id).Load())

@@ -81,7 +81,7 @@ func TestADeposedProducersCloseTouchesNothing(t *testing.T) {
 	p, err := OpenProducer("x", config)
 	require.NoError(t, err)
 	c := b.consumer(ConsumerOptions{})
-	p.die() // a daemon closed its descriptors
+	p.die() // as if a daemon closed its descriptors
 	q := b.producer(config)
 	_, err = p.Claim(0)
 	require.ErrorIs(t, err, Superseded)
@@ -215,7 +215,7 @@ func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
 	copy(s.Data(), "first")
 	p.die()
 	q := b.producer(config)
-	require.NoError(t, p.Commit(s, 5)) // published by the deposed one
+	require.NoError(t, p.Commit(s, 5)) // published by the producer that was displaced
 	m, err := c.Next(0)
 	require.NoError(t, err)
 	one := string(m.Data())
@@ -242,7 +242,7 @@ func TestADeposedConsumersReleaseTouchesNobodysPin(t *testing.T) {
 	write(t, p, 1)
 	s, err := c.Next(0)
 	require.NoError(t, err)
-	c.die() // descriptors closed by the program
+	c.die() // as if the program closed the descriptors
 	d := b.consumer(ConsumerOptions{Delivery: Latest})
 	require.Equal(t, c.row, d.row)
 	_, err = d.Next(0)
@@ -350,9 +350,9 @@ func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing
 	first, err := c.Next(0)
 	require.NoError(t, err)
 	require.EqualValues(t, 0, first.ID())
-	require.NoError(t, p.Commit(open, 0)) // claimed before the join: message 0 is overwritten, and held
+	require.NoError(t, p.Commit(open, 0)) // claimed before the join: message 0 is overwritten during its hold
 	_, err = p.Claim(0)
-	require.ErrorIs(t, err, Timeout) // now the reader binds
+	require.ErrorIs(t, err, Timeout) // now the consumer is bound
 	_, err = c.Next(0)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
@@ -377,7 +377,8 @@ func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
 	assert.EqualValues(t, 0, read(t, b.consumer(o)).ID(), "its place was kept")
 }
 
-// damageFirstEntry has the first entry of a ring of four messages name the slot of the second, and returns the slot that it named.
+// damageFirstEntry makes the first entry of a ring of four messages name the slot of the second. It
+// returns the slot that the entry named.
 func damageFirstEntry(t *testing.T, p *Producer) (own uint32) {
 	write(t, p, 4)
 	own = layout.EntrySlot(p.entries[0].Load())
@@ -390,7 +391,8 @@ func TestADamagedEntryDoesNotGiveAwayAnothersSlot(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	own := damageFirstEntry(t, p)
 	write(t, p, 1)
-	assert.Equal(t, own, p.retired[p.retireCount-1], "the slot of message 0, not that of message 1, which is still in the ring")
+	assert.Equal(t, own, p.retired[p.retireCount-1], "the slot of message 0, not that of message 1, which is still "+
+		"in the ring")
 }
 
 func TestALookAtADamagedEntryDoesNotBelieveIt(t *testing.T) {
@@ -400,7 +402,7 @@ func TestALookAtADamagedEntryDoesNotBelieveIt(t *testing.T) {
 	abort := func() {
 		s, err := p.Claim(0)
 		require.NoError(t, err)
-		require.NoError(t, p.Abort(s)) // the next claim looks
+		require.NoError(t, p.Abort(s)) // the next claim loads the entry
 	}
 	abort()
 	abort()

@@ -42,7 +42,7 @@ func TestRingsOfOneToAMillionSlots(t *testing.T) {
 			config.SlotSize = 8
 			p := b.producer(config)
 			c := b.consumer(ConsumerOptions{Delivery: Lossless})
-			for id := range uint64(n) { // a million calls of testify would take longer than all the rest
+			for id := range uint64(n) { // a million calls of testify would take longer than everything else
 				if s, err := p.Claim(0); err != nil || s.ID() != id || p.Commit(s, 0) != nil {
 					t.Fatalf("message %d: %v", id, err)
 				}
@@ -61,7 +61,7 @@ func TestRingsOfOneToAMillionSlots(t *testing.T) {
 	}
 }
 
-// reopened is the producer that continues the block.
+// reopened returns the producer that continues the block.
 func (b bench) reopened(p *Producer, config Config) *Producer {
 	require.NoError(b.t, p.Close())
 	return b.producer(config)
@@ -88,7 +88,7 @@ func TestTwoHundredConsumers(t *testing.T) {
 	write(t, p, 8)
 	_, err = p.Claim(0)
 	require.ErrorIs(t, err, Timeout)
-	for i, c := range readers { // the last LOSSLESS one lets it go on
+	for i, c := range readers { // the last LOSSLESS one lets the producer continue
 		if c.delivery == Lossless {
 			_, err = p.Claim(0)
 			require.ErrorIs(t, err, Timeout, "reader %d has not read yet", i)
@@ -98,7 +98,7 @@ func TestTwoHundredConsumers(t *testing.T) {
 	write(t, p, 1)
 }
 
-// Readers that hold as much as they may, and never let go, do not hold the producer up.
+// Consumers that hold as much as they may, and never release, do not hold the producer up.
 func TestAProducerIsNeverHeldUpByLatestOrOrderedReaders(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 4)

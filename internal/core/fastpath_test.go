@@ -24,7 +24,7 @@ func TestAPollThatHasFoundNothingLooksAgainBeforeItGivesUp(t *testing.T) {
 			c := b.consumer(ConsumerOptions{Delivery: d})
 			_, err := c.Next(0)
 			require.ErrorIs(t, err, Timeout)
-			write(t, p, 1) // as if it came right after the first look
+			write(t, p, 1) // as if it came right after the first load
 			var s ReadSlot
 			require.NoError(t, c.wait(wanted{}, 0, &s))
 			assert.Zero(t, s.ID())
@@ -37,7 +37,8 @@ func TestAMessageIsFoundAtItsPlaceInARingOfAnyLength(t *testing.T) {
 	for _, n := range []uint64{1, 2, 3, 4, 5, 7, 1000, 1023, 1024, 1025, 1<<20 - 1, 1 << 20} {
 		b := block{entries: make([]atomic.Uint64, n), inverse: inverse(n)}
 		last := ^uint64(0) - ^uint64(0)%n
-		ids := []uint64{0, 1, n - 1, n, n + 1, 2*n - 1, 2 * n, 1<<40 - 1, 1 << 40, 1<<63 - 1, 1 << 63, last - 1, last, ^uint64(0)}
+		ids := []uint64{0, 1, n - 1, n, n + 1, 2*n - 1, 2 * n, 1<<40 - 1, 1 << 40, 1<<63 - 1, 1 << 63, last - 1, last,
+			^uint64(0)}
 		for range 1000 {
 			ids = append(ids, rand.Uint64(), rand.Uint64()/n*n, rand.Uint64()/n*n-1)
 		}
@@ -59,7 +60,8 @@ func TestAPollThatFindsNothingAllocatesNothing(t *testing.T) {
 	}))
 }
 
-// A fence that damage has left at another place than the next message's would be taken for that of a claim which comes there later.
+// A fence that damage has left at another place than the next message's would be taken for the
+// fence of a claim that comes there later.
 func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 8)
@@ -83,14 +85,15 @@ func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
 	write(t, q, 8)
 }
 
-// Where the keeper is not let run, as beside a thread of real-time priority, polls ask the clock themselves now and then.
+// If the keeper gets no processor, as beside a thread of real-time priority, polls read the clock
+// themselves from time to time.
 func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 	t.Run("reader", func(t *testing.T) {
 		b := newBench(t)
 		p := b.producer(b.config(Ring, 8))
 		c := b.consumer(ConsumerOptions{})
 		_, err := c.Next(0)
-		require.ErrorIs(t, err, Timeout) // it has looked at the producer in this turn
+		require.ErrorIs(t, err, Timeout) // it has probed for the producer in this tick
 		stopKeepingUp(&c.moment)
 		p.die()
 		require.Eventually(t, func() bool {

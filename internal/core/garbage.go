@@ -11,15 +11,15 @@ import (
 	"datablock/internal/platform"
 )
 
-// What dead processes leave is removed only where two things are certain: that it is a file of this
-// library, and that no data file in the directory belongs to it. Where either is in doubt it stays:
-// a control file that is left is a nuisance, and one that is gone takes the messages of its block
-// with it.
+// The collector removes what dead processes leave only if two things are certain: the file is one
+// of this library, and no data file in the directory belongs to it. In doubt the file stays. A
+// control file that is left does little harm, and a control file that is gone takes the messages of
+// its block with it.
 
-// CollectGarbage removes what dead creators, replacers and last participants left in a directory
-// ("" for the default one): control files that no block names, and data files that never got a name
-// or lost it. It touches nothing that anybody uses, and nothing that a repair or a rename could
-// make a block again. It returns the names of the files that it removed.
+// CollectGarbage removes what dead creators, replacing processes and last participants left in a
+// directory ("" for the default one): control files that no block names, and data files that never
+// got a name or lost it. It touches no file in use, and no file that a repair or a rename could
+// make a block again. It returns the names of the removed files.
 func CollectGarbage(directory string) ([]string, error) {
 	dir, err := resolveDirectory(directory)
 	if err != nil {
@@ -28,7 +28,7 @@ func CollectGarbage(directory string) ([]string, error) {
 	return collectMatching(dir, func(string) bool { return true })
 }
 
-// collectName does it for one block name.
+// collectName does the same for one block name.
 func collectName(l location) {
 	_, _ = collectMatching(l.directory, func(name string) bool { return name == l.name })
 }
@@ -48,7 +48,7 @@ func collectMatching(dir string, wanted func(name string) bool) (removed []strin
 	return removed, nil
 }
 
-// collect is for one block id.
+// collect does the same for one block id.
 func collect(l location, id blockID) {
 	_ = remains{location: l, id: id, others: &census{directory: l.directory}}.collect()
 }
@@ -58,11 +58,11 @@ type remains struct {
 	location
 	id     blockID
 	others *census
-	under  blockID // what the file under the name is known to be, although its header may be damaged
+	under  blockID // the known block id of the file under the name, although its header may be damaged
 }
 
-// collect removes them, if no data file is theirs and nobody is attached. Only who holds row 0 and
-// found no other row locked may do it.
+// collect removes the files, if no data file belongs to them and no participant is attached. Only a
+// process that holds the lease of row 0, and found no other row locked, may remove them.
 func (r remains) collect() (removed []string) {
 	locks, err := platform.OpenLocks(r.control(r.id), true)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -74,7 +74,7 @@ func (r remains) collect() (removed []string) {
 	defer locks.Close()
 	switch r.named() {
 	case leadsThere:
-		return r.removeTemporary() // what its creator displaced and had no time to end
+		return r.removeTemporary() // what the creator displaced and had no time to end
 	case leadsUnknown:
 		return nil
 	}
@@ -83,7 +83,8 @@ func (r remains) collect() (removed []string) {
 		if ran || probe(locks, layout.ProducerRow) == somebody {
 			break
 		}
-		// Another collector is at it, and may have looked before the last participant had left.
+		// Another collector is at work, and may have probed the rows before the last participant
+		// had left.
 		platform.Nap(time.Millisecond)
 	}
 	return removed
@@ -110,8 +111,8 @@ func (r remains) collectLocked(locks *platform.Locks) (removed []string) {
 	return removed
 }
 
-// nobodys reports whether the control file, of which file tells, is one of this library's and
-// certainly no block's.
+// nobodys reports whether the control file, which file describes, is one of this library and
+// certainly belongs to no block.
 func (r remains) nobodys(file platform.FileInfo) bool {
 	h, err := lookAt(r.control(r.id))
 	if err != nil || !h.info.Same(file) || !h.isControlLeft(r.id) {
@@ -120,8 +121,9 @@ func (r remains) nobodys(file platform.FileInfo) bool {
 	return r.named().no() && r.others.leadsTo(r.location, r.id, h.info.UID).no()
 }
 
-// isControlLeft reports whether a control file is such as the dead leave: its own id in its header,
-// or just created. A file of another program with such a name is told from a new one by its mode.
+// isControlLeft reports whether a control file is one that dead processes leave: with its own id in
+// its header, or just created. The mode tells a new control file from a file of another program
+// with such a name.
 func (h *half) isControlLeft(id blockID) bool {
 	switch h.kind {
 	case kindControl:
@@ -133,11 +135,12 @@ func (h *half) isControlLeft(id blockID) bool {
 	return false
 }
 
-// createMode is that of a file that platform.CreateFile has not given its own mode yet.
+// createMode is the mode of a file before platform.CreateFile has given the file its own mode.
 const createMode = 0o600
 
-// removeOrphan removes a temporary data file whose control file is gone: what a replacer displaced,
-// or what never had its name. Its creator removes the control file last, so that no creator lives.
+// removeOrphan removes a temporary data file whose control file is gone: one that a replacing
+// process displaced, or one that never got its name. A creator removes the control file last, so
+// that the creator does not live.
 func (r remains) removeOrphan() []string {
 	if h, err := lookAt(r.temporary(r.id)); err == nil && h.isOrphan(r.id) {
 		return r.removeTemporary()
@@ -149,11 +152,11 @@ func (h *half) isOrphan(id blockID) bool {
 	return h.proven && (h.id == id || h.state == layout.StateSuperseded)
 }
 
-// isTemporaryLeft is for a temporary data file whose control file is there.
+// isTemporaryLeft reports the same of a temporary data file whose control file is there.
 func (h *half) isTemporaryLeft() bool { return h.kind == kindData || h.kind == kindUnborn }
 
-// removeTemporary removes a data file that never got its name, or what a replacer displaced and had
-// no time to end.
+// removeTemporary removes a data file that never got its name, or one that a replacing process
+// displaced and had no time to end.
 func (r remains) removeTemporary() (removed []string) {
 	path := r.temporary(r.id)
 	if h, err := lookAt(path); err != nil || !h.isTemporaryLeft() {
@@ -174,8 +177,8 @@ func (r remains) removeTemporary() (removed []string) {
 	return []string{filepath.Base(path)}
 }
 
-// named reports whether the block's name leads to it. A file of that name whose header is damaged
-// may be it: repair knows more.
+// named reports whether the block's name leads to the block. A file of that name with a damaged
+// header may be the block: a repair can find out.
 func (r remains) named() leads {
 	if r.under == r.id {
 		return leadsThere
@@ -199,7 +202,7 @@ func (r remains) named() leads {
 	return leadsUnknown
 }
 
-// left are the files that collect would remove. It only asks.
+// left returns the files that collect would remove. It changes nothing.
 func (r remains) left() (files []string) {
 	temporary, err := lookAt(r.temporary(r.id))
 	hasTemporary := err == nil && temporary.isTemporaryLeft()

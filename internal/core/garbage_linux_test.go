@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keep is a closed block with messages 0 to 7, of which the durable consumer "recorder" has read as
-// many as read says.
+// keep makes a closed block with messages 0 to 7. The durable consumer "recorder" has read the
+// first read of them.
 func (b bench) keep(name string, read int) (data, control string) {
 	b.t.Helper()
 	p, err := OpenProducer(name, b.config(Ring, 16))
 	require.NoError(b.t, err)
-	c, err := OpenConsumer(name, ConsumerOptions{Directory: b.dir, Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+	c, err := OpenConsumer(name, ConsumerOptions{Directory: b.dir, Delivery: Lossless, Durable: true, Name: "recorder",
+		Start: StartOldest})
 	require.NoError(b.t, err)
 	write(b.t, p, 8)
 	idsOf(b.t, c, read)
@@ -396,7 +397,8 @@ func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 func TestCollectionIsQuickInACrowd(t *testing.T) {
 	b := newBench(t)
 	for i := range 300 {
-		require.NoError(t, os.WriteFile(location{b.dir, fmt.Sprintf("n%d", i)}.control(blockID{byte(i), byte(i >> 8), 1}), nil, 0o600))
+		require.NoError(t, os.WriteFile(
+			location{b.dir, fmt.Sprintf("n%d", i)}.control(blockID{byte(i), byte(i >> 8), 1}), nil, 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(b.dir, fmt.Sprintf("foreign%d", i)), make([]byte, 8192), 0o600))
 	}
 	start := time.Now()

@@ -20,7 +20,8 @@ const (
 	defaultLogRecords = (layout.Page - layout.LogHeaderSize) / layout.LogRecordSize
 )
 
-// header is the private copy of a block's immutable header. Once it is validated nothing in it is read from shared memory again.
+// header is the private copy of a block's immutable header. After validation nothing in it is read
+// from shared memory again.
 type header struct {
 	id            blockID
 	name          string
@@ -41,7 +42,7 @@ type header struct {
 	retention     uint64
 	secretHash    [layout.HashLen]byte
 
-	// what follows from the fields above
+	// Values that follow from the fields above.
 	stride, ringOffset, payloadOffset, dataSize    uint64
 	rowsOffset, flexOffset, logOffset, controlSize uint64
 }
@@ -64,7 +65,7 @@ func (h *header) derive() {
 	h.controlSize = h.logOffset + roundUp(layout.LogHeaderSize+uint64(h.logRecords)*layout.LogRecordSize, layout.Page)
 }
 
-// slots is how many slots there are, in the ring and spare.
+// slots returns how many slots there are, in the ring and spare.
 func (h *header) slots() uint32 { return h.slotCount + h.spareSlots }
 
 func (h *header) payload(slot uint32) uint64    { return h.payloadOffset + uint64(slot)*h.stride }
@@ -76,14 +77,16 @@ func newHeader(l location, id blockID, created uint64, c Config) *header {
 		id: id, name: l.name, created: created,
 		slotCount: c.SlotCount, spareSlots: c.SpareSlots, slotSize: c.SlotSize, alignment: uint64(c.Alignment),
 		consumerLimit: c.ConsumerLimit, minConsumers: c.MinConsumers, policy: c.Policy, flags: c.stored(),
-		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond), flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
+		checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond),
+		flexSize: layout.FlexHeader + c.ZoneSize, logRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
 	}
 	h.messageSchema, h.zoneSchema = textOf(c.Schema), textOf(c.ZoneSchema)
 	h.derive()
 	return h
 }
 
-// secretHash keys BLAKE2b-256 of the block id with the secret; the zero hash stands for no secret. It tells a mix-up, it is no defence.
+// secretHash is keyed BLAKE2b-256 of the block id, with the secret as the key. The zero hash stands
+// for no secret. It detects a mix-up, and is no defence.
 func secretHash(id blockID, secret []byte) (sum [layout.HashLen]byte) {
 	if len(secret) == 0 {
 		return sum
@@ -105,14 +108,17 @@ func (h *header) checkSecret(secret []byte) error {
 	}
 	switch {
 	case len(secret) == 0:
-		return fail(Secret, "block %q was created with a shared secret and none was given: give the one its producer has", h.name)
+		return fail(Secret, "block %q was created with a shared secret and none was given: give the one its "+
+			"producer has", h.name)
 	case h.secretHash == [layout.HashLen]byte{}:
-		return fail(Secret, "block %q was created without a shared secret and one was given: give none, or look whether it is the right block", h.name)
+		return fail(Secret, "block %q was created without a shared secret and one was given: give none, or look "+
+			"whether it is the right block", h.name)
 	}
-	return fail(Secret, "block %q was created with another shared secret: give the one its producer has, or look whether it is the right block", h.name)
+	return fail(Secret, "block %q was created with another shared secret: give the one its producer has, or look "+
+		"whether it is the right block", h.name)
 }
 
-// encode is the immutable header as it stands in the file.
+// encode returns the immutable header as it is stored in the file.
 func (h *header) encode() []byte {
 	b := make([]byte, layout.ImmutableLen)
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
@@ -158,12 +164,14 @@ func (h *header) encode() []byte {
 	return b
 }
 
-// decode validates a copy of the immutable header: nothing in it is believed before the hash and every bound agree.
+// decode validates a copy of the immutable header. Nothing in it counts before the hash and every
+// bound agree.
 func decode(b []byte, what string) (*header, error) {
 	get32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
 	get64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	if get64(layout.HdrMagic) != layout.MagicData {
-		return nil, fail(Corrupt, "%s is not a DataBlock file (it begins with %q): use another name, or remove it if nobody needs it", what, b[:8])
+		return nil, fail(Corrupt, "%s is not a DataBlock file (it begins with %q): use another name, or remove it if "+
+			"nobody needs it", what, b[:8])
 	}
 	if major := get32(layout.HdrMajor); major != layout.FormatMajor {
 		return nil, fail(Version, "%s has format version %d.%d, this library reads version %d: use a matching library",
@@ -179,25 +187,30 @@ func decode(b []byte, what string) (*header, error) {
 	h.derive()
 	for at, want := range map[int]uint64{
 		layout.HdrDataSize: h.dataSize, layout.HdrControlSize: h.controlSize, layout.HdrStride: h.stride,
-		layout.HdrRingOffset: h.ringOffset, layout.HdrPayloadOffset: h.payloadOffset, layout.HdrSchemaOffset: h.messageSchema.offset,
-		layout.HdrRowsOffset: h.rowsOffset, layout.HdrFlexOffset: h.flexOffset, layout.HdrLogOffset: h.logOffset,
+		layout.HdrRingOffset: h.ringOffset, layout.HdrPayloadOffset: h.payloadOffset,
+		layout.HdrSchemaOffset: h.messageSchema.offset,
+		layout.HdrRowsOffset:   h.rowsOffset, layout.HdrFlexOffset: h.flexOffset, layout.HdrLogOffset: h.logOffset,
 	} {
 		if got := get64(at); got != want {
-			return nil, fail(Corrupt, "%s: impossible header: the word at %d is %d, the geometry gives %d", what, at, got, want)
+			return nil, fail(Corrupt, "%s: impossible header: the word at %d is %d, the geometry gives %d", what, at,
+				got, want)
 		}
 	}
 	return h, nil
 }
 
-// fields are the stored fields of an immutable header, whatever they are.
+// fields returns the stored fields of an immutable header, whatever their values.
 func fields(b []byte) *header {
 	get32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
 	get64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	h := &header{
-		created: get64(layout.HdrCreated), slotCount: get32(layout.HdrSlotCount), spareSlots: get32(layout.HdrSpareSlots),
-		slotSize: get64(layout.HdrSlotSize), alignment: get64(layout.HdrAlignment), consumerLimit: get32(layout.HdrConsumerLimit),
-		minConsumers: get32(layout.HdrMinConsumers), policy: Policy(get32(layout.HdrPolicy)), checksum: ChecksumPolicy(get32(layout.HdrChecksum)),
-		flags: get32(layout.HdrFlags), flexSize: get64(layout.HdrFlexSize),
+		created: get64(layout.HdrCreated), slotCount: get32(layout.HdrSlotCount),
+		spareSlots: get32(layout.HdrSpareSlots),
+		slotSize:   get64(layout.HdrSlotSize), alignment: get64(layout.HdrAlignment),
+		consumerLimit: get32(layout.HdrConsumerLimit),
+		minConsumers:  get32(layout.HdrMinConsumers), policy: Policy(get32(layout.HdrPolicy)),
+		checksum: ChecksumPolicy(get32(layout.HdrChecksum)),
+		flags:    get32(layout.HdrFlags), flexSize: get64(layout.HdrFlexSize),
 		logRecords: get32(layout.HdrLogRecords), retention: get64(layout.HdrRetention),
 	}
 	for words, t := range h.schemas() {
@@ -213,7 +226,8 @@ func fields(b []byte) *header {
 	return h
 }
 
-// implausible holds every stored field to the limits that creation keeps, so that derive cannot overflow.
+// implausible compares every stored field with the limits that creation keeps, so that derive
+// cannot overflow.
 func (h *header) implausible() string {
 	const megabyte = 1 << 20
 	switch {
@@ -233,7 +247,9 @@ func (h *header) implausible() string {
 		return fmt.Sprintf("a retention of %d ms", h.retention)
 	case h.checksum > ChecksumEnforced:
 		return fmt.Sprintf("checksum policy %d", uint32(h.checksum))
-	case h.messageSchema.length > schema.MaxText, h.zoneSchema.length > schema.MaxText, h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1, h.logRecords > megabyte:
+	case h.messageSchema.length > schema.MaxText, h.zoneSchema.length > schema.MaxText,
+		h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.logRecords < 1,
+		h.logRecords > megabyte:
 		return "a region size out of range"
 	case !h.messageSchema.whole(), !h.zoneSchema.whole():
 		return "a schema without a hash, or a hash without a schema"
@@ -243,7 +259,8 @@ func (h *header) implausible() string {
 	return ""
 }
 
-// difference lists where a producer's wishes and an existing block disagree; "" means that it can be adopted.
+// difference lists where a producer's wishes and an existing block disagree. "" means that the
+// producer can take the block over.
 func (h *header) difference(c Config) string {
 	var d []string
 	add := func(field string, have, want any) {
@@ -261,7 +278,7 @@ func (h *header) difference(c Config) string {
 	add("checksum", h.checksum.String(), c.Checksum.String())
 	add("retention", time.Duration(h.retention)*time.Millisecond, c.Retention)
 	add("zone_size", h.flexSize-layout.FlexHeader, c.ZoneSize)
-	if c.Policy != Ring || c.Flags&(AllowLossless|ForbidLossless) != 0 { // otherwise any answer will do
+	if c.Policy != Ring || c.Flags&(AllowLossless|ForbidLossless) != 0 { // a Ring without either flag accepts both
 		add("allow_lossless", h.flags&AllowLossless != 0, c.stored()&AllowLossless != 0)
 	}
 	add("timestamp", h.flags&Timestamp != 0, c.Flags&Timestamp != 0)

@@ -2,5 +2,5 @@
 
 package core
 
-// besideAMapping: only test builds can tell.
+// besideAMapping reports false: only test builds with guards can tell.
 func besideAMapping(uintptr) bool { return false }

@@ -13,8 +13,10 @@ import (
 	"datablock/internal/layout"
 )
 
-// Random operations of one producer and several consumers, each result compared with that of a plain model: a list of all messages and, for each consumer, where it
-// is. A history is its seed: DATABLOCK_HISTORY=SEED runs that one alone and prints its steps. Built with -tags=invariants the block is checked after each step, too.
+// Random operations of one producer and several consumers. Each result is compared with a plain
+// model: a list of all messages and the position of each consumer. The seed determines a history:
+// DATABLOCK_HISTORY=SEED runs this history alone and prints its steps. A build with
+// -tags=invariants also checks the block after each step.
 
 const stepsAHistory = 60
 
@@ -61,13 +63,13 @@ type history struct {
 	consumed int
 }
 
-// modelReader is a consumer and where the model has it.
+// modelReader is a consumer and its position in the model.
 type modelReader struct {
 	c       *Consumer
 	options ConsumerOptions
-	next    uint64 // the least id it may get next
+	next    uint64 // the smallest id that it may get next
 	bound   bool   // LOSSLESS: the producer waits for it
-	first   uint64 // LOSSLESS: what was overtaken before it was bound is before this
+	first   uint64 // LOSSLESS: messages below were overtaken before it was bound
 	resting bool   // durable, not attached
 	held    []heldMessage
 }
@@ -75,7 +77,7 @@ type modelReader struct {
 type heldMessage struct {
 	slot    ReadSlot
 	inOrder bool
-	covered []ReadSlot // of a LOSSLESS batch: what else this hold is for
+	covered []ReadSlot // of a LOSSLESS batch: the other messages that this hold covers
 }
 
 func newHistory(b bench, seed uint64, log func(string, ...any)) *history {
@@ -172,11 +174,11 @@ func (h *history) oldest() uint64 {
 	return 0
 }
 
-// cursor is what binds the producer: the first message held in order, or the next one.
+// cursor returns what binds the producer: the first message held in order, or the next one.
 func (r *modelReader) cursor() uint64 {
 	for _, m := range r.held {
 		if m.inOrder {
-			return min(m.slot.ID()-m.slot.Missed(), r.next) // a gap is told again until its message is released
+			return min(m.slot.ID()-m.slot.Missed(), r.next) // a gap is reported again until its message is released
 		}
 	}
 	return r.next
@@ -189,7 +191,7 @@ func (h *history) begin() {
 		return
 	}
 	for _, r := range h.readers {
-		r.bound = r.bound || r.options.Delivery == Lossless // the gate has seen it, if it looked
+		r.bound = r.bound || r.options.Delivery == Lossless // the backpressure check has seen it, if it ran
 	}
 	held := false
 	for _, r := range h.readers {
@@ -222,7 +224,7 @@ func (h *history) commit() {
 	}
 	require.NoError(h.t, h.p.Commit(*h.claim, len(message)))
 	h.written, h.claim = append(h.written, message), nil
-	for _, r := range h.readers { // what is overtaken before the producer has seen it only moves the start
+	for _, r := range h.readers { // what is overtaken before the producer has seen the consumer only moves the start
 		if r.options.Delivery == Lossless && !r.bound {
 			r.first = h.oldest()
 			r.next = max(r.next, r.first)
@@ -241,7 +243,7 @@ func (h *history) abort() {
 	h.claim = nil
 }
 
-// restart ends the producer, cleanly or as a kill does, and another one continues.
+// restart ends the producer, cleanly or as a kill does, and opens another one.
 func (h *history) restart(dies bool) {
 	if dies {
 		h.p.die()
@@ -255,7 +257,8 @@ func (h *history) restart(dies bool) {
 }
 
 func (h *history) attach() {
-	o := ConsumerOptions{Delivery: Delivery(1 + h.random.IntN(3)), Start: Start(h.random.IntN(2)), MaxPins: 1 + h.random.Uint32N(3), Directory: h.dir}
+	o := ConsumerOptions{Delivery: Delivery(1 + h.random.IntN(3)), Start: Start(h.random.IntN(2)),
+		MaxPins: 1 + h.random.Uint32N(3), Directory: h.dir}
 	if o.Delivery != Latest && h.random.IntN(3) == 0 {
 		h.consumed++
 		o.Durable, o.Name = true, fmt.Sprintf("durable %d", h.consumed)
@@ -279,7 +282,7 @@ func (h *history) attach() {
 	h.readers = append(h.readers, r)
 }
 
-// detach ends a consumer, cleanly or as a kill does, after which somebody cleans up.
+// detach ends a consumer, cleanly or as a kill does. After a kill another process cleans up.
 func (h *history) detach(r *modelReader, dies bool) {
 	if dies {
 		r.c.die()
@@ -290,7 +293,7 @@ func (h *history) detach(r *modelReader, dies bool) {
 	} else {
 		require.NoError(h.t, r.c.Close())
 	}
-	if r.options.Durable { // continues after what it has ended
+	if r.options.Durable { // it continues after the messages that it has released
 		r.resting, r.next, r.held = true, max(r.cursor(), r.first), nil
 		return
 	}
@@ -339,9 +342,10 @@ func (h *history) read(r *modelReader) {
 	h.readMore(r, batch, n)
 }
 
-// readMore is the rest of a batch: what is there, as far as it may be held.
+// readMore reads the rest of a batch: what is there, as far as it may be held.
 func (h *history) readMore(r *modelReader, batch []ReadSlot, n int) {
-	covers := r.options.Delivery == Lossless && r.c.joining == 0 && !r.c.find(batch[0].ID(), batch[0].Index(), batch[0].Token()).pinned
+	covers := r.options.Delivery == Lossless && r.c.joining == 0 &&
+		!r.c.find(batch[0].ID(), batch[0].Index(), batch[0].Token()).pinned
 	may := min(len(batch)-1, int(h.now()-r.next))
 	if r.options.Delivery == Latest {
 		may = 0
@@ -396,12 +400,13 @@ func (h *history) readAt(r *modelReader) {
 	}
 }
 
-// stillThere looks at every message that somebody holds: nobody has written to it.
+// stillThere checks every held message: no process has written to it.
 func (h *history) stillThere() {
 	for _, r := range h.readers {
 		for _, m := range r.held {
 			for _, s := range append([]ReadSlot{m.slot}, m.covered...) {
-				require.True(h.t, bytes.Equal(h.written[s.ID()], s.Data()), "message %d has changed while it was held", s.ID())
+				require.True(h.t, bytes.Equal(h.written[s.ID()], s.Data()), "message %d has changed while it was held",
+					s.ID())
 				if h.config.Checksum != ChecksumNone {
 					require.NoError(h.t, r.c.Verify(s))
 				}
@@ -420,6 +425,7 @@ func TestAnInvariantThatIsBrokenIsNoticed(t *testing.T) {
 	slot := layout.EntrySlot(p.entries[1].Load())
 	id := p.data.plain64(p.slotHeader(slot) + layout.SlotID)
 	*id = 7
-	require.PanicsWithValue(t, fmt.Sprintf("invariant: slot %d says message 7, entry 1 says 1", slot), func() { write(t, p, 1) })
+	require.PanicsWithValue(t, fmt.Sprintf("invariant: slot %d says message 7, entry 1 says 1", slot),
+		func() { write(t, p, 1) })
 	*id = 1
 }

@@ -18,9 +18,10 @@ const (
 	actionEvict         = 6
 )
 
-// actionNames are what people read; docs/segment-format.md has the numbers.
+// actionNames are the readable names; docs/segment-format.md has the numbers.
 var actionNames = map[uint32]string{
-	actionReleaseReader: "release-reader", actionReleaseWriter: "release-writer", actionCleanup: "cleanup", actionFence: "fence", actionDiscard: "discard", actionEvict: "evict",
+	actionReleaseReader: "release-reader", actionReleaseWriter: "release-writer", actionCleanup: "cleanup",
+	actionFence: "fence", actionDiscard: "discard", actionEvict: "evict",
 	actionRepair: "repair",
 }
 
@@ -28,7 +29,7 @@ var actionNames = map[uint32]string{
 type RecoveryRecord struct {
 	Number uint64 // of the record, from 0
 	Time   time.Time
-	PID    uint64 // who did it
+	PID    uint64 // of the process that did it
 	UID    uint32
 	Action uint32
 	Target uint64 // slot or row
@@ -36,10 +37,10 @@ type RecoveryRecord struct {
 	After  [3]uint64
 }
 
-// ActionName is the action in a word.
+// ActionName returns the action in a word.
 func (r RecoveryRecord) ActionName() string { return ActionName(r.Action) }
 
-// ActionName is what a number of an action stands for.
+// ActionName returns the name of an action number.
 func ActionName(action uint32) string {
 	if name, known := actionNames[action]; known {
 		return name
@@ -47,11 +48,12 @@ func ActionName(action uint32) string {
 	return fmt.Sprintf("action %d", action)
 }
 
-// String is the record as people read it.
+// String returns the record in readable form.
 func (r RecoveryRecord) String() string {
 	switch r.Action {
 	case actionReleaseReader:
-		return fmt.Sprintf("slot %d: released the dead reader in row %d, pid %d, at message %d", r.Target, r.Before[0], r.Before[1], r.Before[2])
+		return fmt.Sprintf("slot %d: released the dead reader in row %d, pid %d, at message %d", r.Target, r.Before[0],
+			r.Before[1], r.Before[2])
 	case actionReleaseWriter:
 		return fmt.Sprintf("slot %d: ended the claim of the dead producer, pid %d", r.Target, r.Before[1])
 	case actionCleanup:
@@ -68,7 +70,8 @@ func (r RecoveryRecord) String() string {
 	return fmt.Sprintf("%s of %d", r.ActionName(), r.Target)
 }
 
-// RecoveryLog is what was done to a block, oldest first, as far back as its log reaches. Read-only. A record that its writer did not finish is left out.
+// RecoveryLog returns what was done to a block, oldest first, as far back as its log reaches. It is
+// read-only. It leaves out a record that its writer did not finish.
 func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
 	l, err := locate(name, directory)
 	if err != nil {
@@ -89,7 +92,8 @@ func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
 	return records, nil
 }
 
-// record reads place i of the log. Its number, written last and cleared first, is the same before and after a record that is whole.
+// record reads place i of the log. A writer clears the number first and stores it last. The number
+// is therefore the same before and after the read of a complete record.
 func (b *block) record(i uint64) (RecoveryRecord, bool) {
 	at := b.logOffset + layout.LogHeaderSize + i*layout.LogRecordSize
 	seq := b.ctl.u64(at + layout.RecSeq)
@@ -98,8 +102,10 @@ func (b *block) record(i uint64) (RecoveryRecord, bool) {
 		return RecoveryRecord{}, false
 	}
 	r := RecoveryRecord{
-		Number: number - 1, Time: time.Unix(0, int64(*b.ctl.plain64(at + layout.RecTime))), PID: *b.ctl.plain64(at + layout.RecPID),
-		UID: b.ctl.u32(at + layout.RecUID).Load(), Action: b.ctl.u32(at + layout.RecAction).Load(), Target: *b.ctl.plain64(at + layout.RecTarget),
+		Number: number - 1, Time: time.Unix(0, int64(*b.ctl.plain64(at + layout.RecTime))),
+		PID: *b.ctl.plain64(at + layout.RecPID),
+		UID: b.ctl.u32(at + layout.RecUID).Load(), Action: b.ctl.u32(at + layout.RecAction).Load(),
+		Target: *b.ctl.plain64(at + layout.RecTarget),
 	}
 	for k := range r.Before {
 		r.Before[k] = *b.ctl.plain64(at + layout.RecBefore + 8*uint64(k))

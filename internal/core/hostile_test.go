@@ -22,19 +22,21 @@ import (
 	"datablock/internal/layout"
 )
 
-// hostile is one mutation of a block, and everything that can be done with it afterwards. What it does follows from its seed alone: DATABLOCK_HOSTILE_SEED=N replays one.
+// hostile is one mutation of a block, and everything that can be done with the block afterwards.
+// The seed determines all of it: DATABLOCK_HOSTILE_SEED=N replays one.
 type hostile struct {
 	t        *testing.T
 	bench    bench
 	random   *rand.Rand
 	config   Config
 	did      string
-	cut      bool // a file was truncated: what is mapped may be gone
+	cut      bool // a file was truncated: mapped pages may be gone
 	producer *Producer
 	readers  []*Consumer
 }
 
-// TestHostileBlocks: whatever is in the files, attached or not, every function returns an error or a right result.
+// TestHostileBlocks: whatever the files contain, with or without participants, every function
+// returns an error or a right result.
 func TestHostileBlocks(t *testing.T) {
 	suspectPause = 0
 	defer func() { suspectPause = 100 * time.Microsecond }()
@@ -103,7 +105,7 @@ func (h *hostile) clear() {
 	}
 }
 
-// build makes a block with messages, readers of all deliveries, a hold, an open claim.
+// build makes a block with messages, consumers of all deliveries, a hold, an open claim.
 func (h *hostile) build() {
 	config := h.bench.config([]Policy{Single, DoubleBuffer, Ring}[h.random.IntN(3)], 0)
 	config.Flags |= AllowLossless
@@ -114,7 +116,8 @@ func (h *hostile) build() {
 	require.NoError(h.t, err)
 	h.producer = p
 	for i, d := range []Delivery{Ordered, Latest, Lossless} {
-		c, err := h.bench.openConsumer(ConsumerOptions{Delivery: d, Durable: i == 2 && h.random.IntN(2) == 0, Name: "r" + strconv.Itoa(i)})
+		c, err := h.bench.openConsumer(ConsumerOptions{Delivery: d,
+			Durable: i == 2 && h.random.IntN(2) == 0, Name: "r" + strconv.Itoa(i)})
 		require.NoError(h.t, err)
 		h.readers = append(h.readers, c)
 	}
@@ -187,7 +190,8 @@ func (h *hostile) mutate() {
 		}
 	case 3, 4, 5: // words, near 2^64 among them
 		for range 1 + h.random.IntN(3) {
-			word := []uint64{0, 1, 2, 1 << 31, 1<<32 - 1, 1 << 40, 1 << 62, 1<<63 - 1, 1 << 63, ^uint64(0), ^uint64(0) - 1, ^uint64(0) - 64, h.random.Uint64()}[h.random.IntN(13)]
+			word := []uint64{0, 1, 2, 1 << 31, 1<<32 - 1, 1 << 40, 1 << 62, 1<<63 - 1, 1 << 63, ^uint64(0),
+				^uint64(0) - 1, ^uint64(0) - 64, h.random.Uint64()}[h.random.IntN(13)]
 			at := h.place(path == data, n) &^ 7
 			write(at, binary.LittleEndian.AppendUint64(nil, word))
 			h.did += fmt.Sprintf("0x%x at %d of %s ", word, at, path)
@@ -212,7 +216,7 @@ func (h *hostile) mutate() {
 		write(0, b)
 		h.did = path + " overwritten with the other"
 	}
-	if path == data && h.random.IntN(2) == 0 { // an attacker can count
+	if path == data && h.random.IntN(2) == 0 { // an attacker can compute a hash
 		head := make([]byte, layout.ImmutableLen)
 		_, err := f.ReadAt(head, 0)
 		require.NoError(h.t, err)
@@ -228,7 +232,7 @@ func rehash(head []byte) []byte {
 	return head
 }
 
-// place is where something that counts is, mostly.
+// place returns an offset, mostly one of a word that matters.
 func (h *hostile) place(data bool, n int64) int64 {
 	regions := [][2]int64{{0, layout.ImmutableLen}, {layout.Page, 4700}, {8192, 8192 + 64}, {12288 - 64, n}, {0, n}}
 	if !data {
@@ -238,7 +242,7 @@ func (h *hostile) place(data bool, n int64) int64 {
 	return min(r[0]+h.random.Int64N(max(1, r[1]-r[0])), n-1)
 }
 
-// guarded runs what may fail but not panic; only what is mapped and gone may fault.
+// guarded runs what may fail but not panic. Only pages that are mapped and gone may fault.
 func (h *hostile) guarded(what string, f func()) {
 	defer func() {
 		r := recover()
@@ -255,7 +259,7 @@ func (h *hostile) guarded(what string, f func()) {
 	f()
 }
 
-// looks does what may change nothing.
+// looks calls what must not change anything.
 func (h *hostile) looks(seed uint64) {
 	before := h.fingerprint()
 	if h.random.IntN(2) == 0 {
@@ -276,7 +280,7 @@ func (h *hostile) looks(seed uint64) {
 	}
 }
 
-// fingerprint is every file's size and beginning; a file may be said to be of exabytes.
+// fingerprint returns every file's size and beginning. The size of a file may be given as exabytes.
 func (h *hostile) fingerprint() map[string]string {
 	all := map[string]string{}
 	files, err := os.ReadDir(h.bench.dir)
@@ -294,7 +298,7 @@ func (h *hostile) fingerprint() map[string]string {
 	return all
 }
 
-// uses goes on with those who were attached when it happened.
+// uses continues with the participants that were attached before the mutation.
 func (h *hostile) uses() {
 	p := h.producer
 	for range 60 {
@@ -332,7 +336,7 @@ func readAny(c *Consumer, id uint64) {
 	}
 }
 
-// mends does what changes the block, in any order, and attaches again.
+// mends calls what changes the block, in any order, and attaches again.
 func (h *hostile) mends() {
 	steps := []func(){
 		func() {

@@ -11,9 +11,9 @@ import (
 	"datablock/internal/platform"
 )
 
-// A block has two halves, the data file and the control file, and both carry its id. What a file
-// is, is said by its bytes, and not by its name: a file that was renamed, copied, exchanged with
-// another one or put back from a backup is recognised by the id wherever it lies in the directory.
+// A block has two halves, the data file and the control file, and both have its id. The bytes of a
+// file decide what the file is, and not its name. A file that was renamed, copied, exchanged with
+// another one or put back from a backup is recognised by the id, wherever it lies in the directory.
 
 // half is a file as its first bytes describe it.
 type half struct {
@@ -37,7 +37,7 @@ const (
 
 const headLength = layout.State + 4
 
-// lookAt reads what a file says of itself. It follows no symbolic link, and waits for nothing.
+// lookAt reads what a file says about itself. It follows no symbolic link, and does not wait.
 func lookAt(path string) (half, error) {
 	f, err := platform.OpenFile(path, false)
 	if err != nil {
@@ -81,7 +81,7 @@ func describe(f *platform.File) (h half, err error) {
 	return h, nil
 }
 
-// headName is the name in a data file's header.
+// headName returns the name in a data file's header.
 func headName(head []byte) string {
 	n := binary.LittleEndian.Uint32(head[layout.HdrNameLen:])
 	if n == 0 || n > layout.MaxNameLen {
@@ -90,8 +90,8 @@ func headName(head []byte) string {
 	return string(head[layout.HdrName : layout.HdrName+n])
 }
 
-// dataOf reports whether a file that lies anywhere in the directory is the data file of a block.
-// Where the header is damaged, one thing that speaks for it is enough for the doubt.
+// dataOf reports whether a file, anywhere in the directory, is the data file of a block. If the
+// header is damaged, one matching fact is enough for leadsUnknown.
 func (h *half) dataOf(l location, id blockID) leads {
 	switch {
 	case h.proven && h.id == id:
@@ -106,23 +106,23 @@ func (h *half) dataOf(l location, id blockID) leads {
 	return leadsNowhere
 }
 
-// nameless reports whether a temporary data file, with that id in its name, never had its block's name, or has lost
-// it for good.
+// nameless reports whether a temporary data file, with that id in its name, never had its block's
+// name, or has lost it for good.
 func (h *half) nameless(id blockID) bool {
 	return !h.proven || h.id == id || h.state == layout.StateSuperseded
 }
 
-// tooForeign reports whether a file that could not be read is no data file of a block whose control file belongs to
-// owner: both files belong to one user, and a data file has a least size.
+// tooForeign reports whether a file that could not be read cannot be the data file of a block whose
+// control file belongs to owner. Both files belong to one user, and a data file has a least size.
 func (h *half) tooForeign(owner uint32) bool {
 	return h.info.Inode != 0 && (h.info.UID != owner || h.info.Size < layout.SchemaRegion)
 }
 
-// census is every file in a block directory that may be a data file, looked at once and only when
-// that is needed.
+// census is every file in a block directory that may be a data file. The directory is read once,
+// and only when the answer is needed.
 type census struct {
 	directory string
-	repaired  string // a data file of which it is known what it is, although its header may be damaged
+	repaired  string // a data file that is known to be a block's, although its header may be damaged
 	taken     bool
 	files     []counted
 	err       error // of the directory: then nothing is known
@@ -132,11 +132,11 @@ type census struct {
 type counted struct {
 	file string
 	half half
-	err  error // it could not be looked at; half.info may be known all the same
+	err  error // the file could not be read; half.info may be known nevertheless
 }
 
-// take looks at the directory before and after it looks at the files: a file that is being renamed
-// may be missing from one list.
+// take lists the directory before and after it reads the files: a file that is being renamed may be
+// missing from one list.
 func (c *census) take() {
 	if c.taken {
 		return
@@ -171,7 +171,7 @@ func (c *census) take() {
 }
 
 // leadsTo reports whether any file in the directory is, or may be, the data file of the block with
-// that id, whose control file belongs to the user owner.
+// that id. The user owner has the block's control file.
 func (c *census) leadsTo(l location, id blockID, owner uint32) leads {
 	c.take()
 	if c.err != nil {
@@ -183,7 +183,7 @@ func (c *census) leadsTo(l location, id blockID, owner uint32) leads {
 		_, own, temporary, _ := parseControl(f.file)
 		switch {
 		case temporary && f.err == nil && f.half.nameless(own):
-			continue // goes with its own control file
+			continue // belongs to a control file of its own
 		case f.err != nil && f.half.tooForeign(owner):
 			continue
 		case f.err != nil:

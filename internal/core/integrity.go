@@ -11,12 +11,13 @@ import (
 	"datablock/internal/platform"
 )
 
-// Part is where in a block something is wrong.
+// Part is the part of a block in which something is wrong.
 type Part uint8
 
-// The parts, in the order in which they are looked at: what is wrong in one may be the reason for what is found in a later one.
+// The parts, in the order in which they are validated. Damage in one part may be the reason for a
+// finding in a later one.
 const (
-	PartHeader  Part = iota + 1 // the immutable bytes of both files, their sizes, and the words that belong to the whole block
+	PartHeader  Part = iota + 1 // the immutable bytes of both files, their sizes, and the words of the whole block
 	PartRing                    // a ring entry
 	PartSlot                    // the header of a slot that the ring names
 	PartPayload                 // a payload that does not match its checksum
@@ -24,7 +25,7 @@ const (
 	PartLog                     // the recovery log
 )
 
-// String is the part as findings name it.
+// String returns the part's name in findings.
 func (p Part) String() string {
 	return [...]string{"nothing", "header", "ring entry", "slot", "payload", "row", "log record"}[min(p, PartLog)]
 }
@@ -33,15 +34,15 @@ func (p Part) String() string {
 type Finding struct {
 	Part    Part
 	Index   uint32 // of the entry, slot, row or record
-	Slot    uint32 // the slot that is concerned, NoSlot if none is
+	Slot    uint32 // the slot that is affected, NoSlot if none is
 	Problem string
 	Advice  string
 }
 
-// NoSlot in a Finding: no slot is concerned.
+// NoSlot in a Finding: no slot is affected.
 const NoSlot = layout.NoSlot
 
-// String is the finding in one sentence.
+// String returns the finding in one sentence.
 func (f Finding) String() string { return f.Problem + ": " + f.Advice }
 
 // Integrity is the verdict on a block. The three booleans are those of IntegrityCheck.
@@ -53,14 +54,14 @@ type Integrity struct {
 	CorruptedSlots  uint32
 	Findings        []Finding // at most maxFindings
 	Found           int       // how many there are
-	Repaired        []string  // by Repair: what it has done, at most maxFindings
-	Mended          int       // by Repair: how much it has done
+	Repaired        []string  // by Repair: what was done, at most maxFindings
+	Mended          int       // by Repair: how much was done
 }
 
 // Healthy reports whether nothing is wrong.
 func (i *Integrity) Healthy() bool { return i.Found == 0 }
 
-// Message is the first problem and what to do, "" if there is none.
+// Message returns the first problem and what to do, "" if there is none.
 func (i *Integrity) Message() string {
 	if i.Healthy() {
 		return ""
@@ -75,21 +76,24 @@ func (i *Integrity) Message() string {
 const (
 	maxFindings = 1000
 
-	// A block in use changes while it is looked at. What looks wrong is looked at again, and only what looks wrong every time is a finding: a participant is
-	// between two stores for nanoseconds, and for as long as the system lets it wait for a processor.
+	// A block in use changes during validation. A candidate finding is rechecked, and only a
+	// candidate that fails every look is confirmed. A participant is between two stores for
+	// nanoseconds, or for as long as the system makes it wait for a processor.
 	suspectLooks = 5
 )
 
 var suspectPause = 100 * time.Microsecond
 
-// repairAdvice is for what Repair can mend.
+// repairAdvice is the advice for what Repair can put right.
 func repairAdvice(name string) string {
 	return "repair it: datablock-admin validate --shm-name " + name + " --repair"
 }
 
-// ValidateIntegrity recomputes everything about a block from its bytes, and trusts no stored verdict. It opens read-only, changes nothing, and may run while the block is in use.
-// What a participant is just doing, and what a dead one has left for others to clean, is not damage. Damage is in the verdict; the error is for a block that cannot be looked at: Invalid, NotFound, Access, Corrupt (not a regular
-// file), Version, System.
+// ValidateIntegrity recomputes everything about a block from its bytes, and trusts no stored
+// verdict. It opens the files read-only, changes nothing, and may run while the block is in use.
+// The step that a participant is just doing is not damage, nor what a dead participant has left for
+// others to clean. The verdict has the damage. The error is for a block that cannot be read:
+// Invalid, NotFound, Access, Corrupt (not a regular file), Version, System.
 func ValidateIntegrity(name, directory string) (*Integrity, error) {
 	l, err := locate(name, directory)
 	if err != nil {
@@ -104,27 +108,28 @@ func ValidateIntegrity(name, directory string) (*Integrity, error) {
 	return x.verdict(), nil
 }
 
-// suspect is a place that looked wrong, and how to look again.
+// suspect is a candidate finding: a place that looked wrong, and the function that rechecks it.
 type suspect struct {
 	first Finding
 	look  func() (Finding, bool)
 }
 
-// inspection is a block opened to be judged. Unlike block it opens what is damaged too: its header is what the bytes say if they can be believed, and else what
-// can be concluded from everything around them.
+// inspection is a block opened for validation. Unlike block, it opens damaged files too. Its header
+// is what the bytes say if they prove themselves, and otherwise what follows from everything around
+// them.
 type inspection struct {
 	*block
 	ask     *platform.Locks
 	ctlFile *platform.File
 
-	controlShort bool  // the control file was truncated, and nothing else is wrong with the two files
+	controlShort bool  // the control file was truncated, and nothing else is wrong with both files
 	dataBytes    int64 // sizes of the files
 	ctlBytes     int64
 	page         []byte // copy of the header's page as it was found
-	whole        []byte // the immutable header as it must be
-	controlHead  []byte // and of the control file's header
+	whole        []byte // the correct immutable header
+	controlHead  []byte // the correct header of the control file
 
-	damaged  []Finding // settled
+	damaged  []Finding // confirmed
 	suspects []suspect
 	count    int
 
@@ -132,18 +137,19 @@ type inspection struct {
 	slotBits []uint64
 	bad      uint32 // slots in slotBits
 
-	// What a repair has to look at, however much it is. Findings are texts for people, and end at maxFindings.
+	// What a repair has to look at, without a limit. Findings are texts, and end at maxFindings.
 	wrongPlaces  []uint64 // bits, of ring entries
 	wrongRows    []uint32
 	wrongRecords []uint32 // of the recovery log
 	terse        bool     // findings need no text: there are more than are shown
 
-	next       uint64 // what everything else says where commit is damaged
+	next       uint64 // the next id by all other words, where commit is damaged
 	nextKnown  bool
-	idsUnknown bool // nobody can say which ids the messages have
+	idsUnknown bool // the ids of the messages cannot be determined
 }
 
-// openInspection maps whatever lies under the name. Where nothing can be concluded about its geometry, only the header is judged, and data and ctl stay nil.
+// openInspection maps the files under the name, whatever they are. If nothing can be concluded
+// about the geometry, only the header is judged, and data and ctl stay nil.
 func openInspection(l location, write bool) (*inspection, error) {
 	for range openTries {
 		x, err := openInspectionOnce(l, write)
@@ -174,7 +180,8 @@ func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 		return nil, systemError(err, "block %q", l.name)
 	}
 	if !x.dataInfo.Regular {
-		return nil, fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", l.data())
+		return nil, fail(Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it",
+			l.data())
 	}
 	x.dataBytes = x.dataInfo.Size
 	if x.page, err = firstBytes(f, min(x.dataBytes, layout.Page)); err != nil {
@@ -187,7 +194,8 @@ func openInspectionOnce(l location, write bool) (_ *inspection, err error) {
 	return x, nil
 }
 
-// producerPID is the pid of the producer that has not closed the block, 0 if there is none, of a data file that is not mapped.
+// producerPID returns the pid of the producer that has not closed the block, 0 if there is none.
+// The data file need not be mapped.
 func (x *inspection) producerPID() uint64 {
 	start, err := x.dataFile.ReadStart(layout.ProducerPID + 8)
 	if err != nil || len(start) < layout.ProducerPID+8 {
@@ -196,7 +204,8 @@ func (x *inspection) producerPID() uint64 {
 	return binary.LittleEndian.Uint64(start[layout.ProducerPID:])
 }
 
-// firstBytes copies the beginning of a file. Its own mapping, because nothing is known of the rest yet.
+// firstBytes copies the beginning of a file. It uses a mapping of its own, because nothing is known
+// of the rest yet.
 func firstBytes(f *platform.File, n int64) ([]byte, error) {
 	if n == 0 {
 		return nil, nil
@@ -209,7 +218,8 @@ func firstBytes(f *platform.File, n int64) ([]byte, error) {
 	return append([]byte(nil), m...), nil
 }
 
-// openControl judges the header with what the control file says, and maps both files if they are as large as it says.
+// openControl judges the header together with the control file, and maps both files if they have
+// the sizes that the header says.
 func (x *inspection) openControl(write bool) error {
 	candidates, err := x.controlFiles()
 	if err != nil {
@@ -233,7 +243,8 @@ func (x *inspection) openControl(write bool) error {
 		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path), fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path),
+			fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
 		return nil
 	case err != nil:
 		return controlError(err, x.name())
@@ -247,7 +258,7 @@ func (x *inspection) openControl(write bool) error {
 	if err != nil {
 		return systemError(err, "block %q", x.name())
 	}
-	if foreign != nil { // not damage: what it says of cursors, zone and counters is another block's
+	if foreign != nil { // not damage: its cursors, zone and counters belong to another block
 		problem, advice := x.strangeControl(foreign)
 		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
 		return nil
@@ -279,10 +290,10 @@ func (x *inspection) close() {
 	x.unmap()
 }
 
-// mapped reports whether there is more to look at than the header.
+// mapped reports whether more than the header can be validated.
 func (x *inspection) mapped() bool { return x.ctl != nil && x.data != nil }
 
-// inspect looks at everything, and again at what looked wrong.
+// inspect validates everything, and rechecks the candidate findings.
 func (x *inspection) inspect() {
 	if !x.mapped() {
 		return
@@ -297,7 +308,7 @@ func (x *inspection) inspect() {
 	x.settle()
 }
 
-// doubt notes a place that looked wrong.
+// doubt records a candidate finding.
 func (x *inspection) doubt(look func() (Finding, bool)) {
 	x.terse = len(x.suspects) >= maxFindings
 	if f, wrong := look(); wrong {
@@ -305,7 +316,7 @@ func (x *inspection) doubt(look func() (Finding, bool)) {
 	}
 }
 
-// settle looks again at all that looked wrong, until it has looked wrong often enough.
+// settle rechecks all candidate findings until they have failed often enough.
 func (x *inspection) settle() {
 	for range suspectLooks {
 		if len(x.suspects) == 0 {
@@ -325,10 +336,10 @@ func (x *inspection) settle() {
 	for _, s := range x.suspects {
 		x.report(s.first)
 	}
-	x.suspects, x.terse = nil, false // judged: whoever settles later has doubts of its own
+	x.suspects, x.terse = nil, false // confirmed or dropped: a later settle has candidates of its own
 }
 
-// report adds what is wrong beyond doubt.
+// report adds a confirmed finding.
 func (x *inspection) report(f Finding) {
 	x.count++
 	x.wrong[f.Part] = true
@@ -351,18 +362,20 @@ func (x *inspection) report(f Finding) {
 
 func (x *inspection) verdict() *Integrity {
 	return &Integrity{
-		Block: x.name(), HeaderValid: !x.wrong[PartHeader] && !x.wrong[PartLog], SlotStatesValid: !x.wrong[PartRing] && !x.wrong[PartSlot] && !x.wrong[PartRow],
-		ChecksumValid: !x.wrong[PartPayload], CorruptedSlots: x.bad, Findings: x.damaged, Found: x.count,
+		Block: x.name(), HeaderValid: !x.wrong[PartHeader] && !x.wrong[PartLog],
+		SlotStatesValid: !x.wrong[PartRing] && !x.wrong[PartSlot] && !x.wrong[PartRow],
+		ChecksumValid:   !x.wrong[PartPayload], CorruptedSlots: x.bad, Findings: x.damaged, Found: x.count,
 	}
 }
 
-// finding makes the look's answer: a problem, with the advice to repair.
+// finding makes the result of a look that failed: a problem, with the advice to repair.
 func (x *inspection) finding(part Part, index, slot uint32, format string, args ...any) (Finding, bool) {
 	if x.terse {
 		return Finding{Part: part, Index: index, Slot: slot}, true
 	}
-	return Finding{part, index, slot, fmt.Sprintf("block %q: ", x.name()) + fmt.Sprintf(format, args...), repairAdvice(x.name())}, true
+	return Finding{part, index, slot, fmt.Sprintf("block %q: ", x.name()) + fmt.Sprintf(format, args...),
+		repairAdvice(x.name())}, true
 }
 
-// fine is a look's answer when nothing is wrong.
+// fine is the result of a look that found nothing wrong.
 func fine() (Finding, bool) { return Finding{}, false }

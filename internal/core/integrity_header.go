@@ -15,17 +15,18 @@ import (
 	"datablock/internal/platform"
 )
 
-// controlFile is a control file that may be the block's: its name carries a block id.
+// controlFile is a control file that may be the block's: its name has a block id.
 type controlFile struct {
 	id   blockID
 	size int64
-	head []byte // its immutable header, shorter if the file is
+	head []byte // the immutable header, shorter if the file is
 }
 
-// controlFiles are those under the block's name. A damaged header may not say which is its own.
+// controlFiles returns the control files under the block's name. A damaged header may not show
+// which one is the block's own.
 func (x *inspection) controlFiles() (found []controlFile, err error) {
 	all, err := platform.ReadDirectory(x.directory)
-	if err != nil && !errors.Is(err, fs.ErrPermission) { // who may not list the directory may know the names
+	if err != nil && !errors.Is(err, fs.ErrPermission) { // a user who may not list the directory may know the names
 		return nil, systemError(err, "block %q", x.name())
 	}
 	for _, file := range all {
@@ -35,7 +36,7 @@ func (x *inspection) controlFiles() (found []controlFile, err error) {
 		}
 		f, err := platform.OpenFile(filepath.Join(x.directory, file.Name), false)
 		if err != nil {
-			continue // it is said where the control file is needed
+			continue // the error is reported where the control file is needed
 		}
 		if info, err := f.Stat(); err == nil && info.Regular {
 			head, _ := firstBytes(f, min(info.Size, layout.ControlHeaderLen))
@@ -46,16 +47,19 @@ func (x *inspection) controlFiles() (found []controlFile, err error) {
 	return found, nil
 }
 
-// trustedHeader is the block's header, if its bytes prove themselves by their hash, or if what they must have been can be concluded and then proves itself by the hash.
-// A version error is for a sound header of another format: not damage, and nothing that this library could judge.
+// trustedHeader returns the block's header. Either its bytes match their hash, or the correct bytes
+// can be derived and then match the hash. A version error is for a sound header of another format:
+// not damage, and nothing that this library could judge.
 func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	path := x.location.data()
 	if len(x.page) < layout.ImmutableLen {
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a DataBlock file, or truncated: it has %d bytes", path, x.dataBytes), "use another name, or remove it if nobody needs it"})
+		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a DataBlock file, or truncated: it has %d bytes",
+			path, x.dataBytes), "use another name, or remove it if nobody needs it"})
 		return nil, nil
 	}
 	raw := x.page[:layout.ImmutableLen]
-	if proven(raw) && binary.LittleEndian.Uint64(raw) == layout.MagicData && binary.LittleEndian.Uint32(raw[layout.HdrMajor:]) != layout.FormatMajor {
+	if proven(raw) && binary.LittleEndian.Uint64(raw) == layout.MagicData &&
+		binary.LittleEndian.Uint32(raw[layout.HdrMajor:]) != layout.FormatMajor {
 		_, err := decode(raw, path)
 		var version *Error
 		if e, ok := err.(*Error); ok {
@@ -68,7 +72,8 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	if err != nil {
 		whole := derived(raw, x.location.name, x.dataBytes, candidates)
 		if whole == nil {
-			x.report(Finding{PartHeader, 0, NoSlot, err.Error(), "it cannot be rebuilt from what is left; nothing was changed"})
+			x.report(Finding{PartHeader, 0, NoSlot, err.Error(),
+				"it cannot be rebuilt from what is left; nothing was changed"})
 			return nil, nil
 		}
 		x.whole = whole
@@ -77,7 +82,9 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 		for whole[at] == raw[at] {
 			at++
 		}
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at], whole[at]), repairAdvice(x.name())})
+		x.report(Finding{PartHeader, 0, NoSlot,
+			fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at],
+				whole[at]), repairAdvice(x.name())})
 	}
 	if h.name != x.location.name {
 		problem, advice := x.misnamed(h.id, h.name)
@@ -87,7 +94,9 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	minor := binary.LittleEndian.Uint32(raw[layout.HdrMinor:])
 	for at := layout.ImmutableLen; at < len(x.page) && minor <= layout.FormatMinor; at++ {
 		if x.page[at] != 0 {
-			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: reserved byte %d of the header is 0x%02x, and no version writes there", path, at, x.page[at]), repairAdvice(x.name())})
+			x.report(Finding{PartHeader, 0, NoSlot,
+				fmt.Sprintf("%s: reserved byte %d of the header is 0x%02x, and no version writes there", path, at,
+					x.page[at]), repairAdvice(x.name())})
 			break
 		}
 	}
@@ -100,23 +109,25 @@ func proven(b []byte) bool {
 	return bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen])
 }
 
-// sameHash is how many bytes of the stored hash must be right for it to be the hash that is damaged: 128 bits prove the rest.
+// sameHash is how many bytes of the stored hash must be right for the hash to be what is damaged:
+// 128 bits prove the rest.
 const sameHash = 16
 
-// derived is the immutable header as it must have been, nil if that cannot be concluded. The proof is always the hash; what is concluded are candidates for it: one flipped bit
-// anywhere, together with any damage in what the file's name, the sizes and the control file say as well.
+// derived returns the correct immutable header, nil if it cannot be derived. The hash is always the
+// proof, and derivation only makes candidates. It covers one flipped bit anywhere, together with
+// any damage in what the file's name, the sizes and the control file say as well.
 func derived(raw []byte, name string, size int64, controls []controlFile) []byte {
 	key := fmt.Sprintf("%q %q %d %v", raw, name, size, controls)
 	if whole, ok := concluded.Load(key); ok {
 		return whole.([]byte)
 	}
 	whole := conclude(raw, name, size, controls)
-	concluded.Clear() // the last one is enough
+	concluded.Clear() // only the last result is kept
 	concluded.Store(key, whole)
 	return whole
 }
 
-// concluded saves the several looks of one repair the search.
+// concluded saves the later looks of one repair the search.
 var concluded sync.Map
 
 func conclude(raw []byte, name string, size int64, controls []controlFile) []byte {
@@ -139,7 +150,7 @@ func conclude(raw []byte, name string, size int64, controls []controlFile) []byt
 	return nil
 }
 
-// unflipped turns one bit back, if there is one with which the header proves itself.
+// unflipped turns one bit back, if the header then matches its hash.
 func unflipped(b []byte, what string) bool {
 	for at := range 8 * layout.HdrHash {
 		b[at/8] ^= 1 << (at % 8)
@@ -153,7 +164,8 @@ func unflipped(b []byte, what string) bool {
 	return false
 }
 
-// withHash is the header with its hash, if what is stored in that place differs so little that the rest must be right.
+// withHash returns the header with the computed hash, if the stored hash differs so little that the
+// rest must be right.
 func withHash(b []byte) []byte {
 	sum := blake2b.Sum256(b[:layout.HdrHash])
 	same := 0
@@ -168,7 +180,8 @@ func withHash(b []byte) []byte {
 	return append(append([]byte(nil), b[:layout.HdrHash]...), sum[:]...)
 }
 
-// known is the header with everything put right that stands elsewhere too: in the file's name, in the sizes of the files, and in the control file's name and header.
+// known returns the header with everything corrected that is stored elsewhere too: in the file's
+// name, in the sizes of the files, and in the control file's name and header.
 func known(raw []byte, name string, size int64, c controlFile) []byte {
 	b := append([]byte(nil), raw...)
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
@@ -208,9 +221,11 @@ func (x *inspection) sizesFit(controlPath string) bool {
 		fit = false
 	}
 	startAgain := fmt.Sprintf("remove %s and start the producer again", data)
-	if short := uint64(x.ctlBytes) < x.controlSize; short && uint64(x.dataBytes) >= x.dataSize && x.ctlInfo.Regular && x.ctlInfo.UID == x.dataInfo.UID {
+	if short := uint64(x.ctlBytes) < x.controlSize; short && uint64(x.dataBytes) >= x.dataSize && x.ctlInfo.Regular &&
+		x.ctlInfo.UID == x.dataInfo.UID {
 		x.controlShort = true
-		startAgain = fmt.Sprintf("repair it by force when nobody is attached (datablock-admin validate --shm-name %s --repair --force): what stood there, such as durable consumers' places, stays lost", x.name())
+		startAgain = fmt.Sprintf("repair it by force when nobody is attached (datablock-admin validate --shm-name %s "+
+			"--repair --force): what stood there, such as durable consumers' places, stays lost", x.name())
 	}
 	for _, file := range []struct {
 		path      string
@@ -218,17 +233,20 @@ func (x *inspection) sizesFit(controlPath string) bool {
 	}{{data, uint64(x.dataBytes), x.dataSize}, {controlPath, uint64(x.ctlBytes), x.controlSize}} {
 		switch {
 		case file.has < file.want:
-			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was truncated, and what was there is gone", file.path, file.has, file.want), startAgain)
+			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was truncated, and what was there is gone",
+				file.path, file.has, file.want), startAgain)
 		case file.has > file.want:
-			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was extended", file.path, file.has, file.want), repairAdvice(x.name()))
-			fit = true // there is nothing behind its end that anybody needs
+			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was extended", file.path, file.has, file.want),
+				repairAdvice(x.name()))
+			fit = true // no participant uses bytes behind the end
 		}
 	}
 	switch {
 	case !x.ctlInfo.Regular:
 		odd(fmt.Sprintf("%s is not a regular file", controlPath), startAgain)
 	case x.ctlInfo.UID != x.dataInfo.UID:
-		odd(fmt.Sprintf("%s belongs to uid %d, its data file to uid %d: not made by one producer", controlPath, x.ctlInfo.UID, x.dataInfo.UID), "find out who did it, then remove both")
+		odd(fmt.Sprintf("%s belongs to uid %d, its data file to uid %d: not made by one producer", controlPath,
+			x.ctlInfo.UID, x.dataInfo.UID), "find out who did it, then remove both")
 	}
 	for _, short := range []bool{uint64(x.dataBytes) < x.dataSize, uint64(x.ctlBytes) < x.controlSize} {
 		fit = fit && !short
@@ -236,17 +254,19 @@ func (x *inspection) sizesFit(controlPath string) bool {
 	return fit
 }
 
-// judgeControlHeader compares the control file's immutable bytes with what they must be.
+// judgeControlHeader compares the control file's immutable bytes with the correct ones.
 func (x *inspection) judgeControlHeader(path string) {
 	x.controlHead = append([]byte(nil), x.ctl[:layout.ControlHeaderLen]...)
 	want := x.encodeControl()
 	copy(want[layout.CtlMinor:layout.CtlMinor+4], x.page[layout.HdrMinor:])
-	if x.wrong[PartHeader] { // the minor version of a damaged header is not believed
+	if x.wrong[PartHeader] { // the minor version of a damaged header is not used
 		copy(want[layout.CtlMinor:layout.CtlMinor+4], x.controlHead[layout.CtlMinor:])
 	}
 	for at := range want {
 		if x.controlHead[at] != want[at] {
-			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s: byte %d of the header is 0x%02x, the data file makes it 0x%02x", path, at, x.controlHead[at], want[at]), repairAdvice(x.name())})
+			x.report(Finding{PartHeader, 0, NoSlot,
+				fmt.Sprintf("%s: byte %d of the header is 0x%02x, the data file makes it 0x%02x", path, at,
+					x.controlHead[at], want[at]), repairAdvice(x.name())})
 			return
 		}
 	}

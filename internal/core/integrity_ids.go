@@ -8,15 +8,18 @@ import (
 	"datablock/internal/layout"
 )
 
-// Which ids the messages have is said by many words: commit, the tags of the entries, the headers of the slots in the ring and of those that have left it. Each may be damaged, and a small ring has few
-// entries: two of them are a majority. So every word is asked, and what takes the fewest damaged words is believed.
+// Many words tell which ids the messages have: commit, the tags of the entries, the headers of the
+// slots in the ring and of those that have left the ring. Each may be damaged. A small ring has few
+// entries, so that two of them are a majority. Therefore every word is used, and the answer is the
+// id that makes the fewest words damaged.
 
-// idWords is all that says something of ids, each word loaded once. Nothing of it is in the control file, where consumers write.
+// idWords are all words that say something about ids, each loaded once. None of them is in the
+// control file, where consumers write.
 type idWords struct {
 	commit  uint64
 	entries []uint64
 	slots   []slotHeaderWords
-	claims  uint64 // there ever were, as the slots say
+	claims  uint64 // claims that were ever made, by the slots
 }
 
 func (x *inspection) idWords() *idWords {
@@ -34,7 +37,8 @@ func (x *inspection) idWords() *idWords {
 	return w
 }
 
-// plausibility is how much has to be wrong for an id to be that of the next message. Of two that are wrong in as many words, that one is likelier of which more fits by halves.
+// plausibility counts what has to be wrong for an id to be that of the next message. Of two ids
+// with the same number of damaged words, the likelier has more halves that agree.
 type plausibility struct{ damaged, halves int }
 
 func (p plausibility) compare(q plausibility) int {
@@ -57,7 +61,7 @@ func (w *idWords) ifNext(next uint64) (p plausibility) {
 			p.halves++
 		}
 	}
-	wrong(w.commit != next && w.commit+1 != next) // it may lag behind by the newest message
+	wrong(w.commit != next && w.commit+1 != next) // it may be behind by the newest message
 	named, inRing := make([]bool, len(w.slots)), make([]bool, len(w.slots))
 	for place, e := range w.entries {
 		if next <= uint64(place) {
@@ -72,7 +76,7 @@ func (w *idWords) ifNext(next uint64) (p plausibility) {
 			wrong(true)
 			half(w.slots[slot].id == id)
 			inRing[slot] = inRing[slot] || w.slots[slot].id == id
-		default: // if they disagree it is one of the two that is damaged: the header, or the slot that is named
+		default: // on a disagreement one of the two is damaged: the header, or the slot that the entry names
 			named[slot], inRing[slot] = true, w.slots[slot].id == id
 			wrong(e&layout.EntryLost == 0 && !inRing[slot])
 		}
@@ -83,7 +87,9 @@ func (w *idWords) ifNext(next uint64) (p plausibility) {
 		if inRing[slot] || layout.ClaimGeneration(h.claim) == 0 {
 			continue
 		}
-		// Out of the ring there may be a message that was not published, or was fenced, and as old a one as you like: big slots are used again last in, first out, and pinned ones late.
+		// A slot outside the ring may have a message that was not published, or was fenced. The
+		// message may have any age: big slots are reused last in, first out, and slots with a
+		// hazard pointer late.
 		wrong(!named[slot] && h.id > next)
 		leftLast = leftLast || h.id == next || h.id+n+1 == next
 	}
@@ -93,10 +99,12 @@ func (w *idWords) ifNext(next uint64) (p plausibility) {
 	return p
 }
 
-// fewSlots is up to how many every word is asked which id it would mean; in a longer ring two damaged messages are no majority.
+// fewSlots is the number of slots up to which the check asks every word which id it would mean. In
+// a longer ring two damaged messages are no majority.
 const fewSlots = 1024
 
-// meant are the ids of the next message that the words may mean. entriesNext: what most of the ring means.
+// meant returns the ids of the next message that the words may mean. entriesNext: what most of the
+// ring means.
 func (w *idWords) meant(entriesNext uint64) (all []uint64) {
 	all = append(all, w.commit, w.commit+1, entriesNext, entriesNext+1, entriesNext+2)
 	if n := uint64(len(w.entries)); n <= 16 && len(w.slots) <= fewSlots {
@@ -105,7 +113,8 @@ func (w *idWords) meant(entriesNext uint64) (all []uint64) {
 			if int(slot) >= len(w.slots) {
 				continue
 			}
-			for _, id := range []uint64{w.slots[slot].id, layout.EntryID(e, w.slots[slot].id), layout.EntryID(e, w.commit)} {
+			for _, id := range []uint64{w.slots[slot].id, layout.EntryID(e, w.slots[slot].id),
+				layout.EntryID(e, w.commit)} {
 				for ahead := range n {
 					all = append(all, id+ahead+1)
 				}
@@ -119,7 +128,8 @@ func (w *idWords) meant(entriesNext uint64) (all []uint64) {
 	return slices.DeleteFunc(slices.Compact(all), func(next uint64) bool { return int64(next) < 0 })
 }
 
-// likeliest are the ids of the next message that take the fewest damaged words: one, if that can be told. Of two neighbours it is the later one, so that no id is given to two messages.
+// likeliest returns the ids of the next message that make the fewest words damaged: one id, if the
+// words decide. Of two neighbours it returns the later one, so that no id is given to two messages.
 func (w *idWords) likeliest(entriesNext uint64) (next []uint64) {
 	var best plausibility
 	for _, one := range w.meant(entriesNext) {
@@ -136,7 +146,8 @@ func (w *idWords) likeliest(entriesNext uint64) (next []uint64) {
 	return next
 }
 
-// judgeCommit judges the one word that all ids are compared with, where the ring does not agree with it.
+// judgeCommit judges the word that all ids are compared with, where the ring does not agree with
+// it.
 func (x *inspection) judgeCommit() {
 	var next []uint64
 	look := func() (Finding, bool) {
@@ -146,14 +157,17 @@ func (x *inspection) judgeCommit() {
 		}
 		w := x.idWords()
 		switch next = w.likeliest(x.entriesNext()); {
-		case len(next) == 0: // no id can be
+		case len(next) == 0: // no id fits
 		case len(next) == 1 && (next[0] == w.commit || next[0] == w.commit+1):
-			return fine() // what contradicts it is damaged itself
+			return fine() // what contradicts commit is damaged itself
 		case len(next) == 1:
-			return x.finding(PartHeader, 0, NoSlot, "commit is %d, and the ring holds messages up to %d", w.commit, next[0]-min(next[0], 1))
+			return x.finding(PartHeader, 0, NoSlot, "commit is %d, and the ring holds messages up to %d", w.commit,
+				next[0]-min(next[0], 1))
 		}
-		f, _ := x.finding(PartHeader, 0, NoSlot, "which ids its messages have cannot be told: commit is %d, and as much speaks for %s as the next one", w.commit, orList(next))
-		f.Advice = fmt.Sprintf("nothing is repaired, because an id could be given to two messages: copy both files first if you need what is in them, then remove %s and start the producer again", x.location.data())
+		f, _ := x.finding(PartHeader, 0, NoSlot, "which ids its messages have cannot be told: commit is %d, and as "+
+			"much speaks for %s as the next one", w.commit, orList(next))
+		f.Advice = fmt.Sprintf("nothing is repaired, because an id could be given to two messages: copy both files "+
+			"first if you need what is in them, then remove %s and start the producer again", x.location.data())
 		return f, true
 	}
 	if _, wrong := look(); !wrong {
@@ -169,7 +183,7 @@ func (x *inspection) judgeCommit() {
 	}
 }
 
-// orList is a list of a few ids as people read it.
+// orList returns a list of a few ids in readable form.
 func orList(ids []uint64) string {
 	if len(ids) > 4 {
 		return fmt.Sprintf("any of %d ids", len(ids))

@@ -20,13 +20,14 @@ func (f few) header(id uint64) *uint64 {
 	return f.data.plain64(f.slotHeader(layout.EntrySlot(f.entry(id).Load())) + layout.SlotID)
 }
 
-// tag changes what an entry says of its message, and not the slot.
+// tag changes the message that an entry names, and not the slot.
 func (f few) tag(id uint64) { f.entry(id).Store(f.entry(id).Load() ^ 5<<30) }
 
 // scrap makes an entry garbage.
 func (f few) scrap(id uint64) { f.entry(id).Store(0x5a5a_5a5a_5a5a_5a58) }
 
-// older makes an entry what it was when the message before was in its place, which still stands in a slot that has left the ring.
+// older makes an entry what it was when the message before was in its place. That message is still
+// in a slot that has left the ring.
 func (f few) older(id uint64) {
 	id -= uint64(f.slotCount)
 	for slot := range f.slots() {
@@ -50,7 +51,8 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 		{"commit, of one message", 1, 1, func(f few) { *f.commitHint ^= high }, 0},
 		{"commit, of none", 1, 0, func(f few) { *f.commitHint ^= high }, 0},
 		{"both headers alike", 2, 6, func(f few) { *f.header(4) ^= high; *f.header(5) ^= high }, 0},
-		{"both headers of the first messages alike", 2, 2, func(f few) { *f.header(0) ^= high; *f.header(1) ^= high }, 0},
+		{"both headers of the first messages alike", 2, 2, func(f few) { *f.header(0) ^= high; *f.header(1) ^= high },
+			0},
 		{"both headers", 2, 6, func(f few) { *f.header(4) ^= 1 << 20; *f.header(5) ^= 1 << 33 }, 0},
 		{"both tags", 2, 6, func(f few) { f.tag(4); f.tag(5) }, 0},
 		{"both entries", 2, 6, func(f few) { f.scrap(4); f.scrap(5) }, 0},
@@ -96,7 +98,8 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 	}
 }
 
-// TestOldSlotsOutOfTheRingAreNoEvidence: of big slots a few are used again and again, and those that were pinned once keep what they had.
+// TestOldSlotsOutOfTheRingAreNoEvidence: few big slots are reused again and again, and slots that a
+// hazard pointer named once keep their old message.
 func TestOldSlotsOutOfTheRingAreNoEvidence(t *testing.T) {
 	for held := 2; held <= layout.MaxPins; held++ {
 		b := newBench(t)
@@ -135,7 +138,8 @@ func TestRepairRefusesWhereTheIDsCannotBeTold(t *testing.T) {
 	for _, force := range []bool{false, true} {
 		result, left, err := Repair("x", b.dir, force)
 		assert.Equal(t, RecoveryFailed, result)
-		assert.ErrorContains(t, err, "which ids its messages have cannot be told: commit is 6, and as much speaks for 4 or 5 or 6 as the next one")
+		assert.ErrorContains(t, err, "which ids its messages have cannot be told: commit is 6, and as much speaks "+
+			"for 4 or 5 or 6 as the next one")
 		assert.ErrorContains(t, err, "remove "+b.dir+"/x and start the producer again")
 		assert.False(t, left.HeaderValid)
 		assert.Empty(t, left.Repaired)
@@ -143,7 +147,7 @@ func TestRepairRefusesWhereTheIDsCannotBeTold(t *testing.T) {
 	assert.Equal(t, before, b.bytesOfBothFiles(), "nothing was changed")
 }
 
-// words are all that say something of ids.
+// words returns all words that say something about ids.
 func (w *idWords) words() (all []*uint64) {
 	all = append(all, &w.commit)
 	for i := range w.entries {
@@ -155,7 +159,8 @@ func (w *idWords) words() (all []*uint64) {
 	return all
 }
 
-// TestOneDamagedWordHidesNoID: each word that says something of ids, and each bit of it, in rings in which it is one of few.
+// TestOneDamagedWordHidesNoID: each word that says something about ids, and each bit of it, in
+// rings with few such words.
 func TestOneDamagedWordHidesNoID(t *testing.T) {
 	for ring := uint32(1); ring <= 4; ring++ {
 		for _, messages := range []int{0, 1, 2, 3, 6, 17, 40} {

@@ -10,7 +10,7 @@ import (
 // entryMarks are the bits of an entry that recovery may set while the message stays.
 const entryMarks = layout.EntryFence | layout.EntryLost
 
-// hint is commit, or what the entries say instead where commit is damaged.
+// hint returns commit, or what the entries say instead where commit is damaged.
 func (x *inspection) hint() uint64 {
 	if x.nextKnown {
 		return x.next
@@ -18,7 +18,7 @@ func (x *inspection) hint() uint64 {
 	return x.commit()
 }
 
-// voucher is a message whose entry and slot header agree: two words of different places.
+// voucher returns a message whose entry and slot header agree: two words in different places.
 func (x *inspection) voucher(place uint32) (id uint64, empty, vouches bool) {
 	e := x.entries[place].Load()
 	if layout.EntryEmpty(e) {
@@ -32,8 +32,10 @@ func (x *inspection) voucher(place uint32) (id uint64, empty, vouches bool) {
 	return id, false, id%uint64(x.slotCount) == uint64(place) && layout.EntryID(e, id) == id
 }
 
-// commitContradicted reports whether anything in the ring says that commit cannot be. The ids present are from commit - N, which commit was at some time before, to commit
-// itself: the newest may be published and commit not stored yet. Where no message vouches for anything, nothing says that commit is right either.
+// commitContradicted reports whether anything in the ring contradicts commit. The ids present are
+// from commit - N, which commit was at some earlier time, to commit itself: the newest message may
+// be published while commit is not stored yet. If no message has an entry and a header that agree,
+// nothing confirms commit either.
 func (x *inspection) commitContradicted() bool {
 	n := uint64(x.slotCount)
 	vouched, damaged := false, false
@@ -41,7 +43,8 @@ func (x *inspection) commitContradicted() bool {
 		before := x.commit()
 		id, empty, vouches := x.voucher(place)
 		vouched, damaged = vouched || vouches && !empty, damaged || !vouches
-		if !vouches || empty && before <= uint64(place) { // that a place is empty speaks only against a commit that is beyond it
+		// An empty place contradicts only a commit that is beyond it.
+		if !vouches || empty && before <= uint64(place) {
 			continue
 		}
 		if empty || before > id+n || id > x.commit() {
@@ -51,7 +54,8 @@ func (x *inspection) commitContradicted() bool {
 	return damaged && !vouched
 }
 
-// entriesNext is one past the newest message, by the entries alone: the N ids in a row that most of them are from.
+// entriesNext returns one past the newest message, by the entries alone: the N consecutive ids that
+// most entries are from.
 func (x *inspection) entriesNext() uint64 {
 	var ids []uint64
 	for place := range x.slotCount {
@@ -75,7 +79,7 @@ func (x *inspection) entriesNext() uint64 {
 	return next
 }
 
-// judgeRing looks at every entry, and at the slot that it names.
+// judgeRing validates every entry, and the slot that the entry names.
 func (x *inspection) judgeRing() {
 	named := make([]uint32, x.slots()) // 1 + the place that names the slot
 	for place := range x.slotCount {
@@ -92,28 +96,33 @@ func (x *inspection) judgeRing() {
 	}
 }
 
-// lookAtTwo looks whether two entries name one slot at the same moment: the first one is loaded on both sides of the second.
+// lookAtTwo checks whether two entries name one slot at the same moment. It loads the first entry
+// before and after the second.
 func (x *inspection) lookAtTwo(a, b uint32) (Finding, bool) {
 	before := x.entries[a].Load()
 	other := x.entries[b].Load()
 	after := x.entries[a].Load()
 	slot := layout.EntrySlot(before)
-	if (before^after)&^entryMarks != 0 || layout.EntryEmpty(before) || slot != layout.EntrySlot(other) || slot >= x.slots() {
+	if (before^after)&^entryMarks != 0 || layout.EntryEmpty(before) || slot != layout.EntrySlot(other) ||
+		slot >= x.slots() {
 		return fine()
 	}
 	return x.finding(PartRing, b, slot, "ring entries %d and %d both name slot %d", a, b, slot)
 }
 
-// lookAtEntry judges an entry and its slot. The entry is loaded on both sides of everything else: while it is the same, the slot is in the ring and nobody may write to it.
+// lookAtEntry judges an entry and its slot. It loads the entry before and after everything else:
+// while the entry is unchanged, the slot is in the ring and no process may write to it.
 func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 	before := x.hint()
 	e := x.entries[place].Load()
 	if layout.EntryEmpty(e) {
 		if e&^layout.EntryFence != layout.EntryNone {
-			return x.finding(PartRing, place, NoSlot, "ring entry %d is 0x%x, which is neither a message nor empty", place, e)
+			return x.finding(PartRing, place, NoSlot, "ring entry %d is 0x%x, which is neither a message nor empty",
+				place, e)
 		}
 		if before > uint64(place) {
-			return x.finding(PartRing, place, NoSlot, "ring entry %d is empty, and %d messages were written", place, before)
+			return x.finding(PartRing, place, NoSlot, "ring entry %d is empty, and %d messages were written", place,
+				before)
 		}
 		return fine()
 	}
@@ -122,7 +131,8 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 		if x.moved(place, e) {
 			return fine()
 		}
-		return x.finding(PartRing, place, NoSlot, "ring entry %d names slot %d, and the last one is %d", place, slot, x.slots()-1)
+		return x.finding(PartRing, place, NoSlot, "ring entry %d names slot %d, and the last one is %d", place, slot,
+			x.slots()-1)
 	}
 	h := x.slotWords(slot)
 	intact := e&layout.EntryLost != 0 || h.length > x.slotSize || !x.checksummed(slot) || x.intact(slot, h.length)
@@ -132,26 +142,33 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 	id, n, after := layout.EntryID(e, before), uint64(x.slotCount), x.hint()
 	switch {
 	case id%n != uint64(place) || id+n < before || id > after || int64(id) < 0:
-		return x.finding(PartRing, place, slot, "ring entry %d says message %d in slot %d, and the messages present are %d to %d; the slot's header says message %d",
+		return x.finding(PartRing, place, slot, "ring entry %d says message %d in slot %d, and the messages present "+
+			"are %d to %d; the slot's header says message %d",
 			place, id, slot, x.oldest(before), after-min(after, 1), h.id)
-	case e&layout.EntryLost != 0: // the message was given up, and nobody believes the slot
+	case e&layout.EntryLost != 0: // the message was given up, and no process relies on the slot
 		return fine()
 	case h.id != id:
-		return x.finding(PartSlot, slot, slot, "the header of slot %d says message %d, ring entry %d says message %d", slot, h.id, place, id)
+		return x.finding(PartSlot, slot, slot, "the header of slot %d says message %d, ring entry %d says message %d",
+			slot, h.id, place, id)
 	case h.length > x.slotSize:
-		return x.finding(PartSlot, slot, slot, "message %d in slot %d has a length of %d, and a slot has %d bytes", id, slot, h.length, x.slotSize)
+		return x.finding(PartSlot, slot, slot, "message %d in slot %d has a length of %d, and a slot has %d bytes", id,
+			slot, h.length, x.slotSize)
 	case !x.possibleClaim(h.claim):
-		return x.finding(PartSlot, slot, slot, "message %d in slot %d has the claim mark 0x%x: claimed %t, epoch %d of %d, claimed %d times", id, slot, h.claim,
-			h.claim&layout.ClaimOpen != 0, layout.ClaimEpoch(h.claim), x.data.u64(layout.Epoch).Load(), layout.ClaimGeneration(h.claim))
+		return x.finding(PartSlot, slot, slot, "message %d in slot %d has the claim mark 0x%x: claimed %t, epoch %d "+
+			"of %d, claimed %d times", id, slot, h.claim,
+			h.claim&layout.ClaimOpen != 0, layout.ClaimEpoch(h.claim), x.data.u64(layout.Epoch).Load(),
+			layout.ClaimGeneration(h.claim))
 	case !intact:
-		f, _ := x.finding(PartPayload, slot, slot, "the %d bytes of message %d in slot %d do not match their checksum: they were changed after the commit", h.length, id, slot)
-		f.Advice = "discard the message: datablock-admin validate --shm-name " + x.name() + " --repair, which marks it LOST"
+		f, _ := x.finding(PartPayload, slot, slot, "the %d bytes of message %d in slot %d do not match their "+
+			"checksum: they were changed after the commit", h.length, id, slot)
+		f.Advice = "discard the message: datablock-admin validate --shm-name " + x.name() +
+			" --repair, which marks it LOST"
 		return f, true
 	}
 	return fine()
 }
 
-// moved reports whether an entry is another message's by now.
+// moved reports whether an entry has another message by now.
 func (x *inspection) moved(place uint32, e uint64) bool {
 	return (x.entries[place].Load()^e)&^entryMarks != 0
 }
@@ -161,17 +178,21 @@ type slotHeaderWords struct{ id, length, claim uint64 }
 
 func (x *inspection) slotWords(slot uint32) slotHeaderWords {
 	at := x.slotHeader(slot)
-	return slotHeaderWords{x.data.u64(at + layout.SlotID).Load(), x.data.u64(at + layout.SlotLength).Load(), x.data.u64(at + layout.SlotClaim).Load()}
+	return slotHeaderWords{x.data.u64(at + layout.SlotID).Load(), x.data.u64(at + layout.SlotLength).Load(),
+		x.data.u64(at + layout.SlotClaim).Load()}
 }
 
-// checksummed reports whether the message in a slot has a checksum to be compared.
+// checksummed reports whether the message in a slot has a checksum that can be compared.
 func (x *inspection) checksummed(slot uint32) bool {
-	return x.checksum == ChecksumEnforced || x.checksum == ChecksumManual && !bytes.Equal(x.slotChecksum(slot), make([]byte, layout.HashLen))
+	return x.checksum == ChecksumEnforced || x.checksum == ChecksumManual &&
+		!bytes.Equal(x.slotChecksum(slot), make([]byte, layout.HashLen))
 }
 
-// possibleClaim reports whether a slot in the ring may have this claim mark: closed, claimed at least once, by a producer that there was. Epochs are compared while they have not come round.
+// possibleClaim reports whether a slot in the ring may have this claim mark: closed, claimed at
+// least once, by a producer that existed. Epochs are compared only until they wrap.
 func (x *inspection) possibleClaim(mark uint64) bool {
 	epoch := x.data.u64(layout.Epoch).Load()
 	made := layout.ClaimEpoch(mark)
-	return mark&layout.ClaimOpen == 0 && layout.ClaimGeneration(mark) > 0 && (epoch == 0 || !layout.ClaimEpochWhole(epoch) || made > 0 && made <= epoch)
+	return mark&layout.ClaimOpen == 0 && layout.ClaimGeneration(mark) > 0 &&
+		(epoch == 0 || !layout.ClaimEpochWhole(epoch) || made > 0 && made <= epoch)
 }

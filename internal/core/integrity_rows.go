@@ -32,7 +32,7 @@ func (x *inspection) rowWords(row uint32) (r rowWords) {
 	return r
 }
 
-// judgeRows looks at every row and at the masks.
+// judgeRows validates every row and the masks.
 func (x *inspection) judgeRows() {
 	for row := range x.consumerLimit + 1 {
 		x.doubt(func() (Finding, bool) { return x.lookAtRow(row) })
@@ -40,14 +40,17 @@ func (x *inspection) judgeRows() {
 	for w := range uint32(layout.MaskWords) {
 		x.doubt(func() (Finding, bool) {
 			if noise := (x.active[w].Load() | x.lossless[w].Load()) &^ x.validRows(w); noise != 0 {
-				return x.finding(PartRow, 64*w, NoSlot, "the masks have bits 0x%x for rows from %d on that no consumer can have", noise, 64*w)
+				return x.finding(PartRow, 64*w, NoSlot, "the masks have bits 0x%x for rows from %d on that no "+
+					"consumer can have", noise, 64*w)
 			}
 			return fine()
 		})
 	}
 }
 
-// lookAtRow judges one row. Whatever a participant leaves that dies or is stopped between two of its stores is possible, and not damage; so is every state of a row that is being attached or cleaned.
+// lookAtRow judges one row. What a participant leaves when it dies or stops between two of its
+// stores is possible, and not damage. The same holds for every state of a row that is being
+// attached or cleaned.
 func (x *inspection) lookAtRow(row uint32) (Finding, bool) {
 	r := x.rowWords(row)
 	why := x.impossible(row, r)
@@ -55,12 +58,12 @@ func (x *inspection) lookAtRow(row uint32) (Finding, bool) {
 		return fine()
 	}
 	if now := x.rowWords(row); now.status != r.status || now.incarnation != r.incarnation {
-		return fine() // another participant's by now
+		return fine() // the row belongs to another participant by now
 	}
 	return x.finding(PartRow, row, NoSlot, "row %d (%q) is %s", row, x.rowName(row), why)
 }
 
-// impossible says what about a row cannot be, "" if it can.
+// impossible returns what is impossible about a row, "" if nothing is.
 func (x *inspection) impossible(row uint32, r rowWords) string {
 	switch {
 	case r.status > layout.RowEvicting:
@@ -112,7 +115,8 @@ func (x *inspection) impossibleProducer(r rowWords) string {
 	return ""
 }
 
-// impossiblePins judges pins that count. Those of a row whose bit is off are looked at by nobody.
+// impossiblePins judges the hazard pointers that count. No process reads those of a row whose bit
+// is off.
 func (x *inspection) impossiblePins(r rowWords) string {
 	if !r.active {
 		return ""
@@ -128,9 +132,10 @@ func (x *inspection) impossiblePins(r rowWords) string {
 	return ""
 }
 
-// impossibleCursor judges where a row says that it is. A consumer cannot have read what is not written; and what a LOSSLESS one has yet to read is not overwritten, once it is bound.
+// impossibleCursor judges the cursor of a row. A consumer cannot have read a message that is not
+// written. Messages that a bound LOSSLESS consumer has yet to read are not overwritten.
 func (x *inspection) impossibleCursor(r rowWords) string {
-	next := x.hint() // after the cursor: only what was written before it was loaded can have been read
+	next := x.hint() // after the cursor: a consumer can have read only what was written before its cursor was loaded
 	if !x.nextKnown && next < r.cursor {
 		next = x.block.next()
 	}

@@ -99,7 +99,8 @@ func TestAFlippedBitInAnyHeaderByteIsFoundAndMended(t *testing.T) {
 			i := b.validate()
 			require.False(t, i.HeaderValid, "byte %d, control %t", at, file.control)
 			require.NotEmpty(t, i.Message())
-			require.True(t, i.SlotStatesValid && i.ChecksumValid, "byte %d, control %t: %s", at, file.control, i.Message())
+			require.True(t, i.SlotStatesValid && i.ChecksumValid, "byte %d, control %t: %s", at, file.control,
+				i.Message())
 			if at < layout.ImmutableLen {
 				result, _, err := Repair("x", b.dir, false)
 				require.Equal(t, RecoverySuccess, result, "byte %d, control %t: %v", at, file.control, err)
@@ -109,7 +110,7 @@ func TestAFlippedBitInAnyHeaderByteIsFoundAndMended(t *testing.T) {
 			}
 		}
 	}
-	write(t, p, 1) // nobody who was attached has noticed
+	write(t, p, 1) // no attached participant has noticed
 	require.True(t, b.validate().Healthy())
 }
 
@@ -135,7 +136,8 @@ func TestAFlippedPayloadByteIsFound(t *testing.T) {
 	assert.True(t, b.validate().Healthy())
 }
 
-// TestImpossibleStatesAreFound damages one word after the other. Every bit of an entry but LOST and FENCE counts.
+// TestImpossibleStatesAreFound damages one word after the other. Every bit of an entry but LOST and
+// FENCE counts.
 func TestImpossibleStatesAreFound(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
@@ -187,11 +189,14 @@ func TestImpossibleStatesAreFound(t *testing.T) {
 	for place := range p.slotCount - 1 {
 		header := p.slotHeader(layout.EntrySlot(p.entries[place].Load()))
 		for bit := range 64 {
-			word(fmt.Sprint("id bit ", bit), PartSlot, p.data.plain64(header+layout.SlotID), *p.data.plain64(header + layout.SlotID)^1<<bit)
+			word(fmt.Sprint("id bit ", bit), PartSlot, p.data.plain64(header+layout.SlotID),
+				*p.data.plain64(header + layout.SlotID)^1<<bit)
 		}
 		word("length", PartSlot, p.data.plain64(header+layout.SlotLength), p.slotSize+1)
-		word("claimed", PartSlot, p.data.plain64(header+layout.SlotClaim), *p.data.plain64(header + layout.SlotClaim)|layout.ClaimOpen)
-		word("epoch of a claim", PartSlot, p.data.plain64(header+layout.SlotClaim), layout.Claim(7, 1)&^layout.ClaimOpen)
+		word("claimed", PartSlot, p.data.plain64(header+layout.SlotClaim),
+			*p.data.plain64(header + layout.SlotClaim)|layout.ClaimOpen)
+		word("epoch of a claim", PartSlot, p.data.plain64(header+layout.SlotClaim),
+			layout.Claim(7, 1)&^layout.ClaimOpen)
 		word("never claimed", PartSlot, p.data.plain64(header+layout.SlotClaim), 0)
 	}
 	short("state", PartHeader, p.state, 9)
@@ -220,9 +225,11 @@ func TestImpossibleStatesAreFound(t *testing.T) {
 		word("pin too many", PartRow, p.ctl.plain64(at+layout.RowPins+8), 1)
 		found("active bit", PartRow, func() { p.maskClear(p.active, row) }, func() { p.maskSet(p.active, row) })
 		if row == 1 {
-			found("lossless bit", PartRow, func() { p.maskClear(p.lossless, row) }, func() { p.maskSet(p.lossless, row) })
+			found("lossless bit", PartRow, func() { p.maskClear(p.lossless, row) },
+				func() { p.maskSet(p.lossless, row) })
 		} else {
-			found("lossless bit", PartRow, func() { p.maskSet(p.lossless, row) }, func() { p.maskClear(p.lossless, row) })
+			found("lossless bit", PartRow, func() { p.maskSet(p.lossless, row) },
+				func() { p.maskClear(p.lossless, row) })
 		}
 	}
 	for _, mask := range [][]atomic.Uint64{p.active, p.lossless} {
@@ -235,7 +242,9 @@ func TestImpossibleStatesAreFound(t *testing.T) {
 	word("lossless cursor behind", PartRow, p.ctl.plain64(p.header.row(1)+layout.RowCursor), 0)
 }
 
-// TestNoFalseAlarm: a million messages at full speed to readers of all deliveries, who come and go, and nothing is ever called damaged. In a short ring that nobody holds up the slots are used again at once.
+// TestNoFalseAlarm: a million messages at full speed to consumers of all deliveries, which attach
+// and leave. Nothing is ever reported as damaged. In a short ring without backpressure the slots
+// are reused at once.
 func TestNoFalseAlarm(t *testing.T) {
 	messages := 500_000
 	if testing.Short() || raceEnabled {
@@ -246,9 +255,11 @@ func TestNoFalseAlarm(t *testing.T) {
 		readers []ConsumerOptions
 	}{
 		"lossless": {256, []ConsumerOptions{
-			{Delivery: Lossless, Name: "l"}, {Delivery: Ordered, Name: "o", MaxPins: 3}, {Delivery: Latest, Name: "n"}, {Delivery: Lossless, Start: StartOldest, Name: "d", Durable: true},
+			{Delivery: Lossless, Name: "l"}, {Delivery: Ordered, Name: "o", MaxPins: 3}, {Delivery: Latest, Name: "n"},
+			{Delivery: Lossless, Start: StartOldest, Name: "d", Durable: true},
 		}},
-		"overtaken": {2, []ConsumerOptions{{Delivery: Ordered, Name: "o", MaxPins: 3}, {Delivery: Latest, Name: "n"}, {Delivery: Ordered, Name: "d", Durable: true}}},
+		"overtaken": {2, []ConsumerOptions{{Delivery: Ordered, Name: "o", MaxPins: 3}, {Delivery: Latest, Name: "n"},
+			{Delivery: Ordered, Name: "d", Durable: true}}},
 	} {
 		t.Run(name, func(t *testing.T) { noFalseAlarm(t, c.ring, messages, c.readers) })
 	}

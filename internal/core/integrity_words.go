@@ -6,7 +6,7 @@ import (
 	"datablock/internal/layout"
 )
 
-// judgeWords looks at the words that belong to the whole block, and at the schema text.
+// judgeWords validates the words of the whole block, and the schema text.
 func (x *inspection) judgeWords() {
 	x.doubt(func() (Finding, bool) {
 		switch state := x.state.Load(); state {
@@ -25,21 +25,24 @@ func (x *inspection) judgeWords() {
 	x.doubt(func() (Finding, bool) {
 		before, claim := x.hint(), x.data.u64(layout.ClaimID).Load()
 		if after := x.hint(); claim != 0 && (claim-1 < before || claim-1 > after+uint64(x.slots())) {
-			return x.finding(PartHeader, 0, NoSlot, "message %d is being written, it says, and the next one is %d", claim-1, after)
+			return x.finding(PartHeader, 0, NoSlot, "message %d is being written, it says, and the next one is %d",
+				claim-1, after)
 		}
 		return fine()
 	})
 	x.doubt(func() (Finding, bool) {
 		awaited := x.producerWaiting.Load()
 		if next := x.hint(); awaited != layout.WaitAny && awaited > next+uint64(x.slots()) {
-			return x.finding(PartHeader, 0, NoSlot, "its producer waits for cursor %d, it says, and the next message is %d", awaited, next)
+			return x.finding(PartHeader, 0, NoSlot, "its producer waits for cursor %d, it says, and the next message "+
+				"is %d", awaited, next)
 		}
 		return fine()
 	})
 	x.doubt(func() (Finding, bool) {
 		acked := x.joinAck.Load()
 		if joins := x.joinEpoch.Load(); acked > joins {
-			return x.finding(PartHeader, 0, NoSlot, "its producer has acknowledged join %d, and there were %d", acked, joins)
+			return x.finding(PartHeader, 0, NoSlot, "its producer has acknowledged join %d, and there were %d", acked,
+				joins)
 		}
 		return fine()
 	})
@@ -47,24 +50,27 @@ func (x *inspection) judgeWords() {
 	x.doubt(func() (Finding, bool) { return x.lookAtSchema("the schema of its flexible zone", &x.zoneSchema) })
 }
 
-// lookAtSchema compares a schema's text with the hash in the header; neither ever changes.
+// lookAtSchema compares a schema's text with the hash in the header. Neither ever changes.
 func (x *inspection) lookAtSchema(what string, t *schemaText) (Finding, bool) {
 	if sum := blake2b.Sum256(x.data[t.offset : t.offset+t.length]); t.length == 0 || sum == t.hash {
 		return fine()
 	}
 	f, _ := x.finding(PartHeader, 0, NoSlot, "the %d bytes of %s do not match their hash", t.length, what)
-	f.Advice = "the text cannot be rebuilt: remove " + x.location.data() + " and start the producer again; messages and readers are not affected"
+	f.Advice = "the text cannot be rebuilt: remove " + x.location.data() + " and start the producer again; messages " +
+		"and readers are not affected"
 	return f, true
 }
 
-// judgeLog looks at every record of the recovery log.
+// judgeLog validates every record of the recovery log.
 func (x *inspection) judgeLog() {
 	for record := range x.logRecords {
 		x.doubt(func() (Finding, bool) {
 			seq := x.ctl.u64(x.logRecord(record) + layout.RecSeq).Load()
 			written := x.ctl.u64(x.logOffset + layout.LogNext).Load()
-			if seq != 0 && ((seq-1)%uint64(x.logRecords) != uint64(record) || seq > written) { // 0: never written, or its writer died over it
-				return x.finding(PartLog, record, NoSlot, "recovery log record %d says that it is number %d, and %d were written", record, seq-1, written)
+			// 0: never written, or its writer died during the write.
+			if seq != 0 && ((seq-1)%uint64(x.logRecords) != uint64(record) || seq > written) {
+				return x.finding(PartLog, record, NoSlot, "recovery log record %d says that it is number %d, and %d "+
+					"were written", record, seq-1, written)
 			}
 			return fine()
 		})

@@ -46,7 +46,8 @@ func TestNothingAfterTheExchangeUndoesAReplacement(t *testing.T) {
 	assert.NotErrorIs(t, err, Corrupt)
 }
 
-// at runs step when this process comes to the crash point for the first time: one participant's step between two of another's.
+// at runs step when this process reaches the crash point for the first time: a step of one
+// participant between two steps of another.
 func at(t *testing.T, point string, step func()) {
 	var reached atomic.Bool
 	hook := func(p string) {
@@ -68,7 +69,8 @@ func killedAt(t *testing.T, point string, f func()) {
 func TestAFailedUnlinkDoesNotReviveWhatIsGone(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
-	at(t, "replace.marked", func() { require.NoError(t, os.Remove(p.location.data())) }) // another unlinker is faster
+	// Another unlinker is faster.
+	at(t, "replace.marked", func() { require.NoError(t, os.Remove(p.location.data())) })
 	_ = Unlink("x", b.dir, Force)
 	_, err := p.Claim(0)
 	assert.ErrorIs(t, err, Superseded)
@@ -147,7 +149,8 @@ func TestMinConsumersCountsOnlyWhoHasJoined(t *testing.T) {
 }
 
 func TestADurableReaderIsToldWhatAKilledCleanerTook(t *testing.T) {
-	for _, point := range []string{"clean.locked", "clean.durable", "clean.lossless", "clean.active", "clean.pins", "clean.hot"} {
+	for _, point := range []string{"clean.locked", "clean.durable", "clean.lossless", "clean.active", "clean.pins",
+		"clean.hot"} {
 		t.Run(point, func(t *testing.T) {
 			b := newBench(t)
 			p := b.producer(b.config(Ring, 4))
@@ -174,7 +177,8 @@ func TestADurableReaderIsToldWhatAKilledCleanerTook(t *testing.T) {
 }
 
 func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
-	for _, point := range []string{"create.control", "create.locked", "create.data", "create.filled", "replace.marked", "replace.fenced", "replace.exchanged"} {
+	for _, point := range []string{"create.control", "create.locked", "create.data", "create.filled", "replace.marked",
+		"replace.fenced", "replace.exchanged"} {
 		t.Run(point, func(t *testing.T) {
 			b := newBench(t)
 			config := b.config(Ring, 4)
@@ -189,7 +193,7 @@ func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
 			require.NoError(t, err)
 			crash.Hook.Store(nil)
 			require.NoError(t, q.Close())
-			b.restore(left) // as the kill leaves them; the lock is free
+			b.restore(left) // as the kill leaves them; the lease is free
 
 			r := b.producer(other)
 			write(t, r, 1)
@@ -199,7 +203,7 @@ func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
 	}
 }
 
-// files is what stands in the directory, with its contents.
+// files returns what the directory contains.
 func (b bench) files() map[string][]byte {
 	all := map[string][]byte{}
 	entries, err := os.ReadDir(b.dir)
@@ -301,9 +305,11 @@ func TestWhoIsAttachingIsNotEvicted(t *testing.T) {
 	}
 }
 
-// TestAnEvictorMayDieAnywhere: the hung reader that it was to remove still holds the producer up, or not, and the next one finishes what it began.
+// TestAnEvictorMayDieAnywhere: the hung consumer that it was to evict still holds the producer up,
+// or not. The next evicting process finishes the eviction.
 func TestAnEvictorMayDieAnywhere(t *testing.T) {
-	for _, point := range []string{"recover.evicting", "recover.marked", "clean.durable", "clean.lossless", "clean.active", "clean.pins", "clean.locks", "clean.hot", "recover.evicted"} {
+	for _, point := range []string{"recover.evicting", "recover.marked", "clean.durable", "clean.lossless",
+		"clean.active", "clean.pins", "clean.locks", "clean.hot", "recover.evicted"} {
 		t.Run(point, func(t *testing.T) {
 			b := newBench(t)
 			p := b.producer(b.config(Ring, 2))
@@ -330,7 +336,8 @@ func TestAnEvictorMayDieAnywhere(t *testing.T) {
 	}
 }
 
-// The owner closes in the middle of its eviction, and somebody attaches at once: what the evictor still clears is not the newcomer's.
+// The owner closes in the middle of its eviction, and another consumer attaches at once. What the
+// evicting process still clears is not the newcomer's.
 func TestNobodyComesIntoARowThatIsBeingEvicted(t *testing.T) {
 	for _, point := range []string{"recover.evicting", "clean.lossless", "clean.active", "clean.pins"} {
 		t.Run(point, func(t *testing.T) {
@@ -386,7 +393,7 @@ func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
 	held, err := c.Next(0)
 	require.NoError(t, err)
 	write(t, p, 2)                                // out of the ring, and held
-	ok, err := c.ask.TryLock(cleaningByte(c.row)) // somebody is at the row
+	ok, err := c.ask.TryLock(cleaningByte(c.row)) // another process is at the row
 	require.NoError(t, err)
 	require.True(t, ok)
 	assert.Equal(t, RecoveryFailed, b.reset(held.Index(), true))
@@ -394,7 +401,7 @@ func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
 	assert.Equal(t, RecoverySuccess, b.reset(held.Index(), true))
 }
 
-// pointsOf are the crash points that f comes by, each once.
+// pointsOf returns the crash points that f reaches, each once.
 func pointsOf(f func()) (points []string) {
 	hook := func(p string) {
 		if !slices.Contains(points, p) {
@@ -407,7 +414,8 @@ func pointsOf(f func()) (points []string) {
 	return points
 }
 
-// Whatever a durable consumer has released it never gets again, wherever it dies on its way back. bound: the producer has seen that it joined.
+// A durable consumer never again gets a message that it has released, wherever it dies on its
+// return. bound: the producer has seen that it joined.
 func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
 	for _, d := range deliveries {
 		for _, bound := range []bool{false, true} {
@@ -451,7 +459,8 @@ func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
 	}
 }
 
-// releasedBefore is what the durable consumer gets beyond what it is to get.
+// releasedBefore returns the messages that the durable consumer gets beyond those that it is to
+// get.
 func releasedBefore(b bench, d Delivery, want []uint64) (again []uint64) {
 	c := b.durable(d)
 	defer func() { _ = c.Close() }()

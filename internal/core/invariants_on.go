@@ -10,8 +10,10 @@ import (
 
 const invariantsOn = true
 
-// The `invariants` build looks at the whole block after every step of a participant and panics when something is not as docs/protocol.md has it. It costs as much as the block
-// is long. What others may be changing at that moment is left out, so that it holds with any number of processes.
+// The `invariants` build checks the whole block after every step of a participant. It panics if
+// something is not as docs/protocol.md says. The cost grows with the length of the block. The check
+// leaves out what other processes may be changing at that moment, so that it holds with any number
+// of processes.
 
 func ensure(what bool, format string, args ...any) {
 	if !what {
@@ -19,7 +21,8 @@ func ensure(what bool, format string, args ...any) {
 	}
 }
 
-// invariant checks what the producer alone decides: every slot is in one place, and every place in the ring holds the message that belongs there.
+// invariant checks what the producer alone decides: every slot is in one place, and every place in
+// the ring holds the message that belongs there.
 func (p *Producer) invariant() {
 	if p.data == nil || p.ending() || p.data.u64(layout.Epoch).Load() != p.epoch {
 		return
@@ -46,12 +49,15 @@ func (p *Producer) invariant() {
 		ensure(place != "", "slot %d is nowhere", slot)
 	}
 	open := *p.data.plain64(layout.ClaimID)
-	ensure(p.claimed == (open == p.next+1) && (p.claimed || open == 0), "the claim is open: %v, and the mark says %d of message %d", p.claimed, open, p.next)
+	ensure(p.claimed == (open == p.next+1) && (p.claimed || open == 0),
+		"the claim is open: %v, and the mark says %d of message %d", p.claimed, open, p.next)
 	ensure(p.commit() <= p.next, "commit is %d, and the next message %d", p.commit(), p.next)
-	ensure(!p.scanned || p.minCursor <= p.next && p.next-p.minCursor <= uint64(p.slotCount), "the least cursor is %d, the next message %d", p.minCursor, p.next)
+	ensure(!p.scanned || p.minCursor <= p.next && p.next-p.minCursor <= uint64(p.slotCount),
+		"the least cursor is %d, the next message %d", p.minCursor, p.next)
 }
 
-// checkEntry checks one place in the ring. The newest message that belongs there is there, unless nothing was ever written to it.
+// checkEntry checks one place in the ring. The newest message that belongs there is there, unless
+// nothing was ever written to the place.
 func (p *Producer) checkEntry(at uint64, put func(uint32, string)) {
 	v := p.entries[at].Load()
 	if layout.EntryEmpty(v) {
@@ -63,9 +69,12 @@ func (p *Producer) checkEntry(at uint64, put func(uint32, string)) {
 	slot := layout.EntrySlot(v)
 	put(slot, fmt.Sprintf("entry %d", at))
 	header := p.slotHeader(slot)
-	ensure(*p.data.plain64(header + layout.SlotID) == id, "slot %d says message %d, entry %d says %d", slot, *p.data.plain64(header + layout.SlotID), at, id)
-	ensure(*p.data.plain64(header + layout.SlotLength) <= p.slotSize, "message %d is %d bytes long", id, *p.data.plain64(header + layout.SlotLength))
-	ensure(*p.data.plain64(header + layout.SlotClaim)&layout.ClaimOpen == 0, "message %d is in the ring and claimed", id)
+	ensure(*p.data.plain64(header + layout.SlotID) == id, "slot %d says message %d, entry %d says %d", slot,
+		*p.data.plain64(header + layout.SlotID), at, id)
+	ensure(*p.data.plain64(header + layout.SlotLength) <= p.slotSize, "message %d is %d bytes long", id,
+		*p.data.plain64(header + layout.SlotLength))
+	ensure(*p.data.plain64(header + layout.SlotClaim)&layout.ClaimOpen == 0, "message %d is in the ring and claimed",
+		id)
 }
 
 // invariant checks the consumer's row against what it holds.
@@ -89,6 +98,7 @@ func (c *Consumer) invariant() {
 	}
 	ensure(held == c.held && held <= c.maxPins, "%d are held, %d are counted, %d may be", held, c.held, c.maxPins)
 	if c.delivery == Lossless {
-		ensure(c.cursorAt.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d", c.cursorAt.Load(), c.firstInOrder(), c.next)
+		ensure(c.cursorAt.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d",
+			c.cursorAt.Load(), c.firstInOrder(), c.next)
 	}
 }

@@ -9,9 +9,9 @@ import (
 )
 
 // leads is the answer to the question whether a name leads to a certain file, or to a certain
-// block. Not every question gets an answer: the program may have given up the right to look, its
-// root may be another directory by now, it may have no descriptor left. The zero value is such a
-// question. It ends no block and removes no file.
+// block. The system does not answer every question: the program may have given up the permission,
+// its root may be another directory by now, or it may have no descriptor left. The zero value
+// stands for a question without an answer. Such a question ends no block and removes no file.
 type leads int
 
 const (
@@ -24,8 +24,8 @@ const (
 // no reports whether the name certainly does not lead there.
 func (a leads) no() bool { return a == leadsNowhere || a == leadsElsewhere }
 
-// follow asks where a path leads that led to file when home was its directory. An error comes with
-// leadsUnknown alone.
+// follow asks where a path leads. The path led to file when home was its directory. An error comes
+// with leadsUnknown alone.
 func follow(path string, file, home platform.FileInfo) (leads, error) {
 	now, err := platform.StatPath(path)
 	switch {
@@ -50,21 +50,21 @@ func follow(path string, file, home platform.FileInfo) (leads, error) {
 
 var errOtherDirectory = errors.New("the path leads to another directory than when the block was opened")
 
-// whereName asks whether the block's name still leads to it.
+// whereName asks whether the block's name still leads to the block.
 func (b *block) whereName() leads {
 	answer, _ := follow(b.location.data(), b.dataInfo, b.home)
 	return answer
 }
 
-// lostName reports whether the block's name certainly leads to it no longer.
+// lostName reports whether the block's name certainly no longer leads to the block.
 func (b *block) lostName() bool { return b.whereName().no() }
 
 // displaced reports whether the block's name certainly leads to another file by now. A name that
-// leads nowhere displaces nobody.
+// leads nowhere displaces no block.
 func (b *block) displaced() bool { return b.whereName() == leadsElsewhere }
 
-// stillNamed is for what is done to a block under its name: errMoved if the name does not lead to
-// it any more, an error if that cannot be asked.
+// stillNamed is the check before a change of a block under its name. errMoved: the name no longer
+// leads to the block. Another error: the system did not answer.
 func (b *block) stillNamed() error {
 	answer, err := follow(b.location.data(), b.dataInfo, b.home)
 	switch {

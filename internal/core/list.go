@@ -23,12 +23,14 @@ type BlockInfo struct {
 	Policy        uint32
 	Consumers     uint32
 	ConsumerLimit uint32
-	ProducerPIDNS uint64 // inode of the pid namespace that ProducerPID is of, 0: not known
-	State         uint32 // 0: there is a file that claims to be a block and cannot be read as one
+	ProducerPIDNS uint64 // inode of the pid namespace of ProducerPID, 0: not known
+	State         uint32 // 0: the file claims to be a block and cannot be read as one
 }
 
-// List describes the blocks in a directory ("" for the default one), sorted by name. It opens read-only and changes nothing. What has a control file beside it is a block, also if it cannot be read: another
-// user's, one whose first bytes are damaged, or that was truncated to nothing.
+// List describes the blocks in a directory ("" for the default one), sorted by name. It opens the
+// files read-only and changes nothing. A file with a control file beside it is a block, even if it
+// cannot be read: another user's, one whose first bytes are damaged, or one that was truncated to
+// nothing.
 func List(directory string) ([]BlockInfo, error) {
 	dir, err := resolveDirectory(directory)
 	if err != nil {
@@ -38,7 +40,7 @@ func List(directory string) ([]BlockInfo, error) {
 	if err != nil {
 		return nil, systemError(err, "list the blocks")
 	}
-	controlled := map[string]bool{} // names that a control file is of
+	controlled := map[string]bool{} // names that have a control file
 	for _, f := range files {
 		if name, _, temporary, ok := parseControl(f.Name); ok && !temporary && f.Regular {
 			controlled[name] = true
@@ -67,7 +69,7 @@ func claimsToBeBlock(dir, name string) bool {
 	return err == nil && len(magic) == 8 && binary.LittleEndian.Uint64(magic) == layout.MagicData
 }
 
-// view is a block opened to look: read-only, and able to ask the locks.
+// view is a block opened for diagnosis: read-only, and able to probe the leases.
 type view struct {
 	*block
 	ask *platform.Locks
@@ -101,7 +103,8 @@ func (v *view) close() {
 
 func (v *view) info() BlockInfo {
 	i := BlockInfo{
-		Name: v.name(), TotalBytes: v.dataSize + v.controlSize, SlotSize: v.slotSize, NextID: v.next(), SlotCount: v.slotCount,
+		Name: v.name(), TotalBytes: v.dataSize + v.controlSize, SlotSize: v.slotSize, NextID: v.next(),
+		SlotCount:  v.slotCount,
 		SpareSlots: v.spareSlots, Policy: uint32(v.policy), ConsumerLimit: v.consumerLimit, State: v.state.Load(),
 	}
 	if probe(v.ask, layout.ProducerRow) == somebody {
@@ -115,7 +118,8 @@ func (v *view) info() BlockInfo {
 	return i
 }
 
-// Unlink removes a block. While participants live it is refused, unless flags has Force: then the producer is fenced, and all learn that they have to attach again.
+// Unlink removes a block. It refuses while participants live, unless flags has Force. With Force
+// the producer is fenced, and all participants get a status that makes them attach again.
 // Errors: Invalid, NotFound, Access, ProducerActive, Busy, Corrupt, System.
 func Unlink(name, directory string, flags uint32) error {
 	if flags&^uint32(Force) != 0 {
@@ -173,16 +177,18 @@ func unlink(l location, force bool) error {
 	if held && !force {
 		row := uint32((found.Start - layout.LockRows) / layout.LockStride)
 		if heir := b.heir(row); heir != "" {
-			return fail(Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force", b.name(), row, b.rowName(row), heir)
+			return fail(Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force", b.name(), row,
+				b.rowName(row), heir)
 		}
-		return fail(Busy, "block %q is in use: consumer row %d (%q, %s): close it first, or unlink it by force", b.name(), row, b.rowName(row), b.who(row))
+		return fail(Busy, "block %q is in use: consumer row %d (%q, %s): close it first, or unlink it by force",
+			b.name(), row, b.rowName(row), b.who(row))
 	}
 	if err := b.mayEnd(); err != nil {
 		return err
 	}
 	before := b.supersede()
 	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
-		b.state.CompareAndSwap(layout.StateSuperseded, before) // still ours to say: we hold REPLACE
+		b.state.CompareAndSwap(layout.StateSuperseded, before) // still allowed: this process holds REPLACE
 		return systemError(err, "block %q", b.name())
 	}
 	crash.Point("unlink.removed")
@@ -192,7 +198,9 @@ func unlink(l location, force bool) error {
 	return nil
 }
 
-// unlinkHalf removes a block that has lost its control file, and with it the locks: nobody can be asked, and nobody else can be replacing it. Those who are attached learn it from the state.
+// unlinkHalf removes a block that has lost its control file, and with it the locks. No lease can be
+// probed, and no other process can be replacing the block. Attached participants see the change in
+// the state.
 func unlinkHalf(l location) error {
 	b, err := openData(l, l.data(), produce, func(b *block) error { b.resolveDataWords(); return nil })
 	if err != nil {

@@ -10,16 +10,17 @@ import (
 	"datablock/internal/platform"
 )
 
-// standing is what a row's locks say of its owner.
+// standing is what the leases of a row say about its owner.
 type standing int
 
 const (
-	nobody   standing = iota // the lock is free: whoever had the row is dead or gone
+	nobody   standing = iota // the lease is free: the owner of the row is dead or gone
 	somebody                 // held: a participant lives
-	cleaning                 // held by a cleaner: look again
+	cleaning                 // held by a cleaner: probe again
 )
 
-// attachment is a participant's own place in a block: the row whose lock it holds, and a second description to ask about others and to clean after them.
+// attachment is a participant's own place in a block: the row whose lease it holds, and a second
+// open file description, to probe other rows and to clean after the dead.
 type attachment struct {
 	*block
 	row uint32
@@ -29,7 +30,8 @@ type attachment struct {
 	locks spinLocks
 }
 
-// newAttachment opens the lock descriptions; no row is held yet. errMoved: the control file is another one by now.
+// newAttachment opens the descriptions for locks. It takes no lease. errMoved: the control file is
+// another file by now.
 func newAttachment(b *block) (*attachment, error) {
 	a := &attachment{block: b}
 	for _, l := range []**platform.Locks{&a.own, &a.ask} {
@@ -68,7 +70,7 @@ func (a *attachment) closeLocks() {
 	}
 }
 
-// lockRow tries to take a row for oneself.
+// lockRow tries to take the lease of a row for this participant.
 func (a *attachment) lockRow(row uint32) (bool, error) {
 	ok, err := a.own.TryLock(rowByte(row))
 	if err != nil {
@@ -89,8 +91,9 @@ func (a *attachment) lockError(err error, what string) error {
 
 func (a *attachment) unlockRow() { _ = a.own.Unlock(rowByte(a.row)) }
 
-// lockConsumerRow takes a row for a consumer, and CLEANING with it until occupy has made the row its own: an evictor, who has CLEANING alone, may still be emptying the row although its owner has
-// closed meanwhile.
+// lockConsumerRow takes the lease of a row for a consumer. It also takes CLEANING, until occupy has
+// made the row the consumer's. An evicting process holds CLEANING alone and may still be emptying
+// the row although the owner has closed meanwhile.
 func (a *attachment) lockConsumerRow(row uint32) (bool, error) {
 	ok, err := a.lockRow(row)
 	if !ok || err != nil {
@@ -111,10 +114,11 @@ func (a *attachment) unlockConsumerRow() {
 	a.unlockRow()
 }
 
-// cleaned says that nothing of an earlier participant is left in the row.
+// cleaned releases CLEANING: nothing of an earlier participant is left in the row.
 func (a *attachment) cleaned() { _ = a.own.Unlock(cleaningByte(a.row)) }
 
-// lockProducerRow takes row 0, waiting out a cleaner, which is at it for microseconds only. It reports false if a producer lives.
+// lockProducerRow takes the lease of row 0. It waits for a cleaner, which holds the row for
+// microseconds only. It reports false if a producer lives.
 func (a *attachment) lockProducerRow() (bool, error) {
 	for range lockTries {
 		if ok, err := a.lockRow(layout.ProducerRow); ok || err != nil {
@@ -125,11 +129,13 @@ func (a *attachment) lockProducerRow() (bool, error) {
 		}
 		platform.Nap(time.Millisecond)
 	}
-	return false, fail(Busy, "block %q: its producer's row is being cleaned without end: is the process that does it stopped? Try again", a.name())
+	return false, fail(Busy, "block %q: its producer's row is being cleaned without end: is the process that does it "+
+		"stopped? Try again", a.name())
 }
 
-// lockReplace takes the right to replace or remove the block, until the locks are closed. Of several who want to, one does it at a time, and the others then find that the
-// name leads elsewhere.
+// lockReplace takes the right to replace or remove the block, until the locks are closed. Of
+// several processes, one at a time has the right. The others then find that the name leads
+// elsewhere.
 func (a *attachment) lockReplace() error {
 	for range lockTries {
 		if ok, err := a.ask.TryLock(layout.LockReplace); err != nil {
@@ -139,18 +145,21 @@ func (a *attachment) lockReplace() error {
 		}
 		platform.Nap(time.Millisecond)
 	}
-	return fail(Busy, "block %q: somebody else is replacing or removing it without end: is that process stopped? Try again", a.name())
+	return fail(Busy, "block %q: somebody else is replacing or removing it without end: is that process stopped? Try "+
+		"again", a.name())
 }
 
-// lockTries bounds the waits of an opener for somebody who should be done in microseconds, a millisecond each.
+// lockTries bounds an opener's waits, a millisecond each, for a process that should be done in
+// microseconds.
 const lockTries = 1000
 
 func rowByte(row uint32) int64 { return layout.LockRows + layout.LockStride*int64(row) }
 
 func cleaningByte(row uint32) int64 { return rowByte(row) + layout.LockCleaning }
 
-// probe asks about a row without taking anything, through a description that holds no lock on it. It is one question: of two, one for each byte, the answers could be of
-// different moments, and a cleaner that finishes in between would look like an owner.
+// probe queries the leases of a row without taking one, through a description that holds no lock on
+// the row. It makes a single query. Two queries, one for each byte, could answer for different
+// moments: a cleaner that finishes in between would look like an owner.
 func probe(ask *platform.Locks, row uint32) standing {
 	found, held, err := ask.Find(rowByte(row), 1)
 	switch {
@@ -164,8 +173,9 @@ func probe(ask *platform.Locks, row uint32) standing {
 	return somebody
 }
 
-// withDeadRow runs f with the row's lock, if its owner is dead. The lock is the proof, and it keeps newcomers out; the CLEANING byte, taken first,
-// lets others see that the row is only being cleaned. It reports whether f ran.
+// withDeadRow takes the row's lease and runs f, if the owner is dead. The lease is the proof, and
+// keeps newcomers out. The CLEANING byte, taken first, shows other processes that the row is only
+// being cleaned. It reports whether f ran.
 func withDeadRow(ask *platform.Locks, row uint32, f func()) bool {
 	if ok, err := ask.TryLock(cleaningByte(row)); !ok || err != nil {
 		return false
@@ -182,15 +192,16 @@ func withDeadRow(ask *platform.Locks, row uint32, f func()) bool {
 	return true
 }
 
-// cleanRow removes what a dead consumer left in its row. A durable consumer keeps name, cursor and its hold on the producer, unless expire says that it has been dead
-// for too long. It reports whether there was something to remove and it was.
+// cleanRow removes what a dead consumer left in its row. A durable consumer keeps name, cursor and
+// its hold on the producer, unless expire reports that it has been dead for too long. cleanRow
+// reports whether it removed anything.
 func (b *block) cleanRow(ask *platform.Locks, row uint32, expire func(died uint64) bool) (cleaned bool) {
 	if b.rowStatus(row) == layout.RowFree && !b.maskHas(b.active, row) && !b.maskHas(b.lossless, row) {
 		return false
 	}
 	withDeadRow(ask, row, func() {
 		if b.rowStatus(row) == layout.RowFree && !b.maskHas(b.active, row) && !b.maskHas(b.lossless, row) {
-			return // somebody was faster
+			return // another process was faster
 		}
 		if b.durableRow(row) {
 			died := b.ctl.plain64(b.header.row(row) + layout.RowDied)
@@ -214,10 +225,12 @@ func (b *block) cleanRow(ask *platform.Locks, row uint32, expire func(died uint6
 	return cleaned
 }
 
-// never keeps a durable row whatever its age.
+// never is an expire function that keeps every durable row, whatever its age.
 func never(uint64) bool { return false }
 
-// restRow leaves a dead durable row as it has to wait: no pins, the cursor and the hold kept. The state first: an ACTIVE row without its bit is damage. The caller holds the row's lock.
+// restRow puts a dead durable row into the state in which it waits: no hazard pointers, the cursor
+// and the hold on the producer kept. It stores the state first, because an ACTIVE row without its
+// bit counts as damage. The caller holds the row's lease.
 func (b *block) restRow(row uint32) {
 	b.status(row).Store(layout.RowDead)
 	crash.Point("clean.resting")
@@ -228,14 +241,19 @@ func (b *block) restRow(row uint32) {
 	b.abandonLocks(lockMark(row, b.incarnationOf(row)))
 }
 
-// clearRow empties a row: bits before the rest, so that nobody acts on it, identity last, so that a cleaner who dies leaves something to find. The caller holds the row's lock.
+// clearRow empties a row. It clears the bits before the rest, so that no process acts on the row.
+// It clears the identity last, so that a cleaner that dies leaves something to find. The caller
+// holds the row's lease.
 func (b *block) clearRow(row uint32) {
-	b.status(row).Store(layout.RowAttaching) // first: nothing that is cleared from here on belongs to a row that is ACTIVE, or waits for its owner
+	// First: what is cleared from here on never belongs to a row that is ACTIVE or waits for its
+	// owner.
+	b.status(row).Store(layout.RowAttaching)
 	crash.Point("clean.leaving")
 	b.emptyRow(row)
 }
 
-// emptyRow is the rest of clearRow, for who has changed the state of the row already.
+// emptyRow is clearRow after the change of the state. Callers that have changed the state
+// themselves call emptyRow.
 func (b *block) emptyRow(row uint32) {
 	at := b.header.row(row)
 	b.ctl[at+layout.RowDurable] = 0
@@ -265,27 +283,30 @@ func (b *block) clearPins(row uint32) {
 	}
 }
 
-// status is the word of a row's state. Who leaves and who evicts take it from ACTIVE by compare-and-swap, so that only one of them empties the row.
+// status is the word of a row's state. A leaving consumer and an evicting process take it from
+// ACTIVE by compare-and-swap, so that only one of them empties the row.
 func (b *block) status(row uint32) *atomic.Uint32 {
 	return b.ctl.u32(b.header.row(row) + layout.RowStatus)
 }
 
 func (b *block) rowStatus(row uint32) uint32 { return b.status(row).Load() }
 
-// durableRow reports whether a row waits for its owner's return. One that died before it was attached for the first time has nothing to keep.
+// durableRow reports whether a row waits for the return of its owner. A consumer that died before
+// it was attached for the first time has nothing to keep.
 func (b *block) durableRow(row uint32) bool {
 	status := b.rowStatus(row)
 	return b.ctl[b.header.row(row)+layout.RowDurable] == 1 && (status == layout.RowActive || status == layout.RowDead)
 }
 
-// rowName is the name in a row; whatever others wrote there, it is at most MaxRowNameLen bytes.
+// rowName returns the name in a row. Whatever other processes wrote there, the name has at most
+// MaxRowNameLen bytes.
 func (b *block) rowName(row uint32) string {
 	at := b.header.row(row)
 	n := min(b.ctl.u32(at+layout.RowNameLen).Load(), layout.MaxRowNameLen)
 	return string(b.ctl[at+layout.RowName : at+layout.RowName+uint64(n)])
 }
 
-// writeIdentity says who holds a row. For people; the lock is what counts.
+// writeIdentity stores the owner of a row. The identity is informational: the lease decides.
 func (b *block) writeIdentity(row uint32, role, delivery uint8, name string) {
 	at := b.header.row(row)
 	who := platform.Self()
@@ -303,6 +324,7 @@ func (b *block) writeIdentity(row uint32, role, delivery uint8, name string) {
 	*b.ctl.plain64(at + layout.RowAttached) = platform.Realtime()
 	*b.ctl.plain64(at + layout.RowDied) = 0
 	*b.ctl.plain64(at + layout.RowHeartbeat) = platform.Monotonic()
-	copy(b.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1], append([]byte(name), make([]byte, layout.MaxRowNameLen+1-len(name))...))
+	copy(b.ctl[at+layout.RowName:at+layout.RowName+layout.MaxRowNameLen+1],
+		append([]byte(name), make([]byte, layout.MaxRowNameLen+1-len(name))...))
 	b.ctl.u32(at + layout.RowNameLen).Store(uint32(len(name)))
 }

@@ -30,7 +30,8 @@ func (l location) data() string                { return filepath.Join(l.director
 func (l location) control(id blockID) string   { return l.data() + "." + id.String() + controlSuffix }
 func (l location) temporary(id blockID) string { return l.data() + "." + id.String() + temporarySuffix }
 
-// reference is what a command finds the block by: its name does in the default directory only.
+// reference returns what a command finds the block by. The plain name works in the default
+// directory only.
 func (l location) reference() string {
 	if usual, err := resolveDirectory(""); err == nil && usual == l.directory {
 		return l.name
@@ -38,7 +39,8 @@ func (l location) reference() string {
 	return l.data()
 }
 
-// locate finds a block by plain name, in the directory given or the default one, or by absolute path.
+// locate finds a block by plain name, in the given directory or the default one, or by absolute
+// path.
 func locate(name, directory string) (location, error) {
 	if strings.HasPrefix(name, "/") {
 		dir, base := filepath.Split(name)
@@ -46,7 +48,9 @@ func locate(name, directory string) (location, error) {
 			return location{}, fail(Invalid, "block %q is a directory: add the block's name to the path", shorten(name))
 		}
 		if directory != "" && filepath.Clean(directory) != filepath.Clean(dir) {
-			return location{}, fail(Invalid, "block %q is an absolute path outside the directory %q: give one of the two", name, directory)
+			return location{},
+				fail(Invalid, "block %q is an absolute path outside the directory %q: give one of the two", name,
+					directory)
 		}
 		directory, name = dir, base
 	}
@@ -68,7 +72,8 @@ func resolveDirectory(directory string) (string, error) {
 		directory = platform.DefaultDirectory
 	}
 	if !filepath.IsAbs(directory) {
-		return "", fail(Invalid, "block directory %q is not an absolute path: give one that begins with '/'", shorten(directory))
+		return "", fail(Invalid, "block directory %q is not an absolute path: give one that begins with '/'",
+			shorten(directory))
 	}
 	return filepath.Clean(directory), nil
 }

@@ -5,9 +5,11 @@ import (
 	"time"
 )
 
-// Messages iterates over the messages as Next gives them. Each is held until the loop's next turn, or until the loop is left, in whatever way. It ends with the
-// stream (Closed), or after Interrupt. Every other error is handed out, without a message: the loop may go on after Timeout, NoProducer, Lost, Checksum and, when the message
-// before was used again while it was held, Overrun; after any other it ends.
+// Messages iterates over the messages as Next returns them. Each is held until the next iteration,
+// or until the loop ends, in whatever way. The loop ends with the stream (Closed), or after
+// Interrupt. It gets every other error, without a message. It may continue after Timeout,
+// NoProducer, Lost, Checksum and, if the slot of the message before was used again during the hold,
+// Overrun. After any other error it ends.
 func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 	return func(yield func(ReadSlot, error) bool) {
 		for {
@@ -30,7 +32,7 @@ func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 	}
 }
 
-// show hands a message to the loop's body and lets go of it, also when the body panics.
+// show passes a message to the loop's body and then releases it, also if the body panics.
 func (c *Consumer) show(s ReadSlot, yield func(ReadSlot, error) bool) (more bool, err error) {
 	transaction := c.beginRead(s)
 	defer func() { err = transaction.end() }()

@@ -9,7 +9,7 @@ import (
 	"datablock/internal/layout"
 )
 
-// told collects what a loop is given, at most limit turns of it, and calls turn in each.
+// told collects what a loop receives, for at most limit iterations, and calls turn in each.
 func told(c *Consumer, limit int, turn func(ReadSlot)) (ids []uint64, codes []Code) {
 	for s, err := range c.Messages(0) {
 		if err == nil {
@@ -36,7 +36,7 @@ func TestMessagesGoesOnWithTheNextProducer(t *testing.T) {
 	ids, codes := told(c, 4, func(ReadSlot) {
 		switch turn++; turn {
 		case 1:
-			c.producerProbed = 0 // look at once
+			c.producerProbed = 0 // probe at once
 		case 2:
 			write(t, b.producer(b.config(Ring, 4)), 1)
 			c.producerProbed = 0

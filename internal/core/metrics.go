@@ -7,17 +7,18 @@ import (
 	"datablock/internal/platform"
 )
 
-// Metrics are a block's figures: the producer's words, and sums and extremes over the consumers that are attached. Each word behind them has one writer.
+// Metrics are a block's figures: the producer's words, and sums and extremes over the attached
+// consumers. Each word behind them has one writer.
 type Metrics struct {
 	Block BlockInfo
 
 	Written, Bytes, Aborted, Fenced uint64 // messages, payload bytes, claims
-	Waits, Timeouts, Scans, Cleaned uint64 // of the producer; rows of dead consumers that anybody has cleaned
+	Waits, Timeouts, Scans, Cleaned uint64 // of the producer; cleaned rows of dead consumers
 	Waited                          time.Duration
 	Age, Idle                       time.Duration // since the block was made; since the producer's last call
 
-	Read, Missed, Lost, Overruns, ChecksumFailures uint64 // by consumers that are attached
-	MaxLag                                         uint64 // of those whose order counts
+	Read, Missed, Lost, Overruns, ChecksumFailures uint64 // by attached consumers
+	MaxLag                                         uint64 // of LOSSLESS and ORDERED consumers
 	SchemaMismatches                               uint64 // opens that were refused because of the schema
 	Recoveries                                     uint64 // records that the recovery log ever had
 }
@@ -33,7 +34,8 @@ type ParticipantMetrics struct {
 	Lost, Overruns, ChecksumFailures, Behind uint64
 }
 
-// ReadMetrics looks at a block's figures, in any state. Read-only. They change meanwhile, each by itself. Errors as Diagnose.
+// ReadMetrics reads a block's figures, in any state. It is read-only. The figures change meanwhile,
+// each by itself. Errors: as Diagnose.
 func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error) {
 	l, err := locate(name, directory)
 	if err != nil {
@@ -48,8 +50,10 @@ func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error)
 	now := readClock()
 	idle, _ := now.since(word(layout.Heartbeat), v.clockOf(layout.ProducerRow))
 	m := &Metrics{
-		Block: v.info(), Written: word(layout.MetricWritten), Bytes: word(layout.MetricBytes), Aborted: word(layout.MetricAborted), Fenced: word(layout.MetricFenced),
-		Waits: word(layout.MetricWaits), Waited: time.Duration(word(layout.MetricWaitNs)), Timeouts: word(layout.MetricTimeouts), Scans: word(layout.MetricScans),
+		Block: v.info(), Written: word(layout.MetricWritten), Bytes: word(layout.MetricBytes),
+		Aborted: word(layout.MetricAborted), Fenced: word(layout.MetricFenced),
+		Waits: word(layout.MetricWaits), Waited: time.Duration(word(layout.MetricWaitNs)),
+		Timeouts: word(layout.MetricTimeouts), Scans: word(layout.MetricScans),
 		Cleaned: v.ctl.u64(layout.CtlCleaned).Load(), Age: since(v.created, platform.Realtime()), Idle: idle,
 		SchemaMismatches: v.ctl.u64(layout.CtlMismatches).Load(),
 		Recoveries:       v.ctl.u64(v.logOffset + layout.LogNext).Load(),
@@ -84,8 +88,10 @@ func (v *view) participantMetrics(row uint32, now clock, next uint64) Participan
 	word := func(offset uint64) uint64 { return *v.ctl.plain64(at + offset) }
 	p := ParticipantMetrics{
 		RowInfo: v.rowInfo(row, now), UID: v.ctl.u32(at + layout.RowUID).Load(), StartTime: word(layout.RowStart),
-		Attached: time.Unix(0, int64(word(layout.RowAttached))), Bytes: word(layout.RowBytes), Waits: word(layout.RowWaits), Timeouts: word(layout.RowTimeouts),
-		Waited: time.Duration(word(layout.RowWaitNs)), Lost: word(layout.RowLost), Overruns: word(layout.RowOverruns), ChecksumFailures: word(layout.RowChecksums),
+		Attached: time.Unix(0, int64(word(layout.RowAttached))), Bytes: word(layout.RowBytes),
+		Waits: word(layout.RowWaits), Timeouts: word(layout.RowTimeouts),
+		Waited: time.Duration(word(layout.RowWaitNs)), Lost: word(layout.RowLost), Overruns: word(layout.RowOverruns),
+		ChecksumFailures: word(layout.RowChecksums),
 	}
 	if died := word(layout.RowDied); died != 0 {
 		p.Died = time.Unix(0, int64(died))

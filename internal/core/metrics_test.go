@@ -42,7 +42,8 @@ func TestMetricsCountWhatHappened(t *testing.T) {
 	assert.Positive(t, m.Age)
 	require.Len(t, all, 3)
 	assert.Equal(t, []string{"log", "slow"}, []string{all[1].Name, all[2].Name})
-	assert.EqualValues(t, []uint64{5, 40, 2}, []uint64{all[1].Read, all[1].Bytes, all[1].Behind}, "the one that it holds is not read yet")
+	assert.EqualValues(t, []uint64{5, 40, 2}, []uint64{all[1].Read, all[1].Bytes, all[1].Behind},
+		"the one that it holds is not read yet")
 	assert.EqualValues(t, []uint64{1, 2, 3}, []uint64{all[2].Read, all[2].Missed, all[2].Behind})
 	assert.True(t, all[1].Alive)
 	assert.WithinDuration(t, time.Now(), all[1].Attached, time.Minute)

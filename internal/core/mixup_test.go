@@ -21,8 +21,8 @@ import (
 )
 
 // mixup is one to three blocks whose files are damaged, renamed, exchanged and copied, and
-// everything that then runs over them. What it does follows from its seed alone:
-// DATABLOCK_MIXUP_SEED=N replays one.
+// everything that then runs over them. The seed determines all of it: DATABLOCK_MIXUP_SEED=N
+// replays one.
 type mixup struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -33,7 +33,7 @@ type mixup struct {
 	touched map[string]bool
 }
 
-// mixed is one of its blocks.
+// mixed is one of the blocks.
 type mixed struct {
 	name, data, control, older string // files, relative; older is a copy of the data file with fewer messages
 	next, read                 uint64
@@ -41,9 +41,9 @@ type mixed struct {
 
 const mixupRing = 8
 
-// TestMixedUpFiles: whatever was done to the files of a few blocks, nothing is lost by what runs
-// over them that a repair could have saved before, no reader skips a message untold, and blocks
-// that nothing was done to are whole.
+// TestMixedUpFiles: whatever was done to the files of a few blocks, three things hold. What runs
+// over them loses nothing that a repair could have saved before. No consumer skips a message
+// without a report. Untouched blocks are whole.
 func TestMixedUpFiles(t *testing.T) {
 	suspectPause = 0
 	defer func() { suspectPause = 100 * time.Microsecond }()
@@ -81,7 +81,8 @@ func mixUp(t *testing.T, seed uint64) {
 		return
 	}
 	defer func() { _ = os.RemoveAll(base) }()
-	m := &mixup{t: t, random: rand.New(rand.NewPCG(seed, 1)), bench: bench{t, filepath.Join(base, "main")}, touched: map[string]bool{}}
+	m := &mixup{t: t, random: rand.New(rand.NewPCG(seed, 1)), bench: bench{t, filepath.Join(base, "main")},
+		touched: map[string]bool{}}
 	watch := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("mix-up %d hangs: %v", seed, m.did)) })
 	defer watch.Stop()
 	twin := filepath.Join(base, "twin")
@@ -96,7 +97,8 @@ func mixUp(t *testing.T, seed uint64) {
 	for _, b := range m.blocks {
 		want, got := m.outcome(twin, b), m.outcome(m.bench.dir, b)
 		if why := m.worse(b, want, got); why != "" {
-			t.Errorf("DATABLOCK_MIXUP_SEED=%d: block %s (%d messages, read up to %d): %s\nwithout: %v\nwith:    %v\n%s", seed, b.name, b.next, b.read, why, want, got, strings.Join(m.did, "\n"))
+			t.Errorf("DATABLOCK_MIXUP_SEED=%d: block %s (%d messages, read up to %d): %s\nwithout: %v\nwith:    %v\n%s",
+				seed, b.name, b.next, b.read, why, want, got, strings.Join(m.did, "\n"))
 		}
 	}
 }
@@ -125,7 +127,8 @@ func (m *mixup) make() {
 		b := &mixed{name: string(rune('a' + i))}
 		p, err := OpenProducer(b.name, m.config())
 		m.check(err)
-		c, err := OpenConsumer(b.name, ConsumerOptions{Directory: m.bench.dir, Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+		c, err := OpenConsumer(b.name, ConsumerOptions{Directory: m.bench.dir, Delivery: Lossless, Durable: true,
+			Name: "recorder", Start: StartOldest})
 		m.check(err)
 		b.data, b.control, b.older = b.name, filepath.Base(p.control(p.id)), filepath.Join("..", b.name+".older")
 		for n := m.random.IntN(14); b.next < uint64(n); b.next++ {
@@ -231,7 +234,7 @@ func (m *mixup) damage() {
 }
 
 // spoil changes bytes that say what the block is or where its messages are. Rows, zone and counters
-// have no second copy: what is changed there, within what is possible, nobody can find.
+// have no second copy: a change there, within what is possible, cannot be detected.
 func (m *mixup) spoil(b *mixed, file string, kind int) {
 	f, err := os.OpenFile(m.path(file), os.O_RDWR, 0)
 	m.check(err)
@@ -264,7 +267,7 @@ func (m *mixup) spoil(b *mixed, file string, kind int) {
 	m.note("change %d bytes of %s at %d", n, file, at)
 }
 
-// run lets everything run over the files that an operator or a daemon starts.
+// run starts everything over the files that an operator or a daemon starts.
 func (m *mixup) run() {
 	for range 2 + m.random.IntN(5) {
 		b := one(m, m.blocks)
@@ -273,7 +276,8 @@ func (m *mixup) run() {
 			removed, err := CollectGarbage(m.bench.dir)
 			m.note("gc: %v %v", removed, err)
 		case 1:
-			_, err := AutoRecover(b.name, m.bench.dir, false, func(s RecoveryStep) { m.note("auto-recover %s: %v %v %s", b.name, s.Kind, s.Done, s.Text) })
+			_, err := AutoRecover(b.name, m.bench.dir, false,
+				func(s RecoveryStep) { m.note("auto-recover %s: %v %v %s", b.name, s.Kind, s.Done, s.Text) })
 			m.note("auto-recover %s: %v", b.name, err)
 		case 2:
 			result, _, err := Repair(b.name, m.bench.dir, false)
@@ -282,7 +286,8 @@ func (m *mixup) run() {
 			list, err := List(m.bench.dir) // as the daemon does
 			m.check(err)
 			for _, i := range list {
-				_, err := AutoRecover(i.Name, m.bench.dir, false, func(s RecoveryStep) { m.note("daemon, %s: %v %v %s", i.Name, s.Kind, s.Done, s.Text) })
+				_, err := AutoRecover(i.Name, m.bench.dir, false,
+					func(s RecoveryStep) { m.note("daemon, %s: %v %v %s", i.Name, s.Kind, s.Done, s.Text) })
 				m.note("daemon, %s: %v", i.Name, err)
 			}
 		case 4:
@@ -295,8 +300,8 @@ func (m *mixup) run() {
 	}
 }
 
-// undo gives the files their names again, as the advice says. What was made anew under a name
-// meanwhile goes first.
+// undo gives the files their names again, as the advice says. It first removes what was made anew
+// under a name meanwhile.
 func (m *mixup) undo(dir string) {
 	for i := len(m.back) - 1; i >= 0; i-- {
 		from, to := filepath.Join(dir, m.back[i][0]), filepath.Join(dir, m.back[i][1])
@@ -321,12 +326,12 @@ func (m *mixup) made(id blockID) bool {
 	return false
 }
 
-// outcome is what a block is worth in the end.
+// outcome is the state of a block in the end.
 type outcome struct {
 	readable bool
-	present  []uint64 // messages that a reader from the oldest on gets whole
-	recorder []uint64 // and the durable one that returns
-	told     bool     // that it misses some
+	present  []uint64 // messages that a consumer from the oldest on gets whole
+	recorder []uint64 // and the returning durable consumer
+	told     bool     // a gap was reported to it
 }
 
 func (m *mixup) outcome(dir string, b *mixed) (o outcome) {
@@ -334,7 +339,8 @@ func (m *mixup) outcome(dir string, b *mixed) (o outcome) {
 	if dir == m.bench.dir {
 		m.note("in the end, repair %s: %v %v", b.name, result, err)
 	}
-	recorder, err := OpenConsumer(b.name, ConsumerOptions{Directory: dir, Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+	recorder, err := OpenConsumer(b.name, ConsumerOptions{Directory: dir, Delivery: Lossless, Durable: true,
+		Name: "recorder", Start: StartOldest})
 	if err != nil {
 		return o
 	}
@@ -369,7 +375,7 @@ func (m *mixup) drain(c *Consumer, b *mixed) (ids []uint64, told bool) {
 	return ids, told
 }
 
-// worse says in what a block is worse than without what ran over it, "" if in nothing.
+// worse returns what is worse about a block than without what ran over it, "" if nothing is.
 func (m *mixup) worse(b *mixed, want, got outcome) string {
 	has := func(all []uint64, id uint64) bool {
 		for _, a := range all {

@@ -1,10 +1,11 @@
 package core
 
 import (
-	"unsafe" // a keeper that is not let run cannot be had otherwise
+	"unsafe" // there is no other way to a keeper that gets no processor
 
 	"datablock/internal/platform"
 )
 
-// stopKeepingUp leaves the moment's reading as it is, while it seems to be kept up: its first word is what the keeper writes to.
+// stopKeepingUp stops the refresh of the moment, which still seems to be kept up: its first word is
+// the one that the keeper writes.
 func stopKeepingUp(m *platform.Moment) { *(*uint64)(unsafe.Pointer(m)) = m.Seen() }

@@ -11,42 +11,46 @@ import (
 	"datablock/internal/schema"
 )
 
-// Observer copies messages out of a block without being part of it: it has no row and no pin, holds nobody up, is seen by nobody, and needs no permission but to read the data file. One goroutine at a time.
+// Observer copies messages out of a block without being a participant. It has no row and no hazard
+// pointer, never holds the producer up, and is visible to no process. It needs permission only to
+// read the data file. One goroutine at a time uses an Observer.
 //
-// What it copies may be overwritten meanwhile; it looks before and after, and hands out nothing that changed in between.
+// The producer may overwrite what the observer is copying. The observer checks the message before
+// and after the copy, and returns nothing that changed in between.
 type Observer struct {
 	*block
-	lookedUp uint64         // Monotonic of the last look whether the name still leads here
-	fence    atomic.Uint64  // its own; see copyOut
-	between  func(step int) // tests: what happens between the steps of a copy
+	lookedUp uint64         // Monotonic of the last check that the name still leads to this block
+	fence    atomic.Uint64  // private; see copyOut
+	between  func(step int) // tests: runs between the steps of a copy
 }
 
-// ObserverOptions is what an observer asks for; zero means the default in every field.
+// ObserverOptions is what an observer asks for. Zero means the default in every field.
 type ObserverOptions struct {
 	Directory  string
 	Secret     []byte
-	Schema     *schema.Schema // what it expects a message to be; nil: what Registered means, or anything
+	Schema     *schema.Schema // what a message has to be; nil: as Registered says, or any
 	SchemaMode schema.Mode
 	Registered string // as in Config
 	Registry   string
 }
 
-// Observation says of what message a copy is.
+// Observation says which message a copy is of.
 type Observation struct {
 	ID        uint64
-	Length    uint64 // of the message, bytes; it was copied as far as there was room
+	Length    uint64 // of the message, bytes; the copy ends where the buffer does
 	Timestamp uint64 // CLOCK_REALTIME ns at commit, 0: the block has none
-	NextID    uint64 // of the message that will be the next: the newest present is the one before
+	NextID    uint64 // of the next message to come: the newest one present is the one before
 	Index     uint32 // slot
 }
 
 const (
 	observerTries     = 100                       // copies of the newest message, each overtaken by the producer
 	observerNameCheck = 100 * 1000 * 1000         // ns
-	storesInOrder     = runtime.GOARCH == "amd64" // others see a processor's stores in the order in which it made them
+	storesInOrder     = runtime.GOARCH == "amd64" // other processors see a processor's stores in program order
 )
 
-// OpenObserver looks at an existing block, with or without a producer. It does not wait. Errors: Invalid, NotFound, Access, Secret, Schema, Corrupt, Version, System.
+// OpenObserver opens an existing block, with or without a producer. It does not wait. Errors:
+// Invalid, NotFound, Access, Secret, Schema, Corrupt, Version, System.
 func OpenObserver(name string, o ObserverOptions) (*Observer, error) {
 	l, err := locate(name, o.Directory)
 	if err != nil {
@@ -69,14 +73,15 @@ func OpenObserver(name string, o ObserverOptions) (*Observer, error) {
 	return &Observer{block: b}, nil
 }
 
-// Name is the block's name.
+// Name returns the block's name.
 func (o *Observer) Name() string { return o.name() }
 
-// SlotSize is what a message may have at most, bytes.
+// SlotSize returns the largest size of a message, in bytes.
 func (o *Observer) SlotSize() uint64 { return o.slotSize }
 
-// ReadNewest copies the newest message that nobody discarded, as far as there is room. It does not wait. Errors: NotFound (there is none), Overrun (the producer was faster at every attempt), Checksum,
-// Superseded (another block has the name), Corrupt, Closed (it is closed).
+// ReadNewest copies the newest message that was not discarded, as far as the buffer reaches. It
+// does not wait. Errors: NotFound (there is none), Overrun (the producer overtook every attempt),
+// Checksum, Superseded (another block has the name), Corrupt, Closed (it is closed).
 func (o *Observer) ReadNewest(into []byte) (Observation, error) {
 	if err := o.usable(); err != nil {
 		return Observation{}, err
@@ -93,10 +98,14 @@ func (o *Observer) ReadNewest(into []byte) (Observation, error) {
 			return seen, err
 		}
 	}
-	return Observation{}, fail(Overrun, "block %q: message %d and those before it were overwritten while they were copied, %d times: the producer is faster than the copy; attach a consumer, which holds a message in place", o.name(), id, observerTries)
+	return Observation{}, fail(Overrun, "block %q: message %d and those before it were overwritten while they were "+
+		"copied, %d times: the producer is faster than the copy; attach a consumer, which holds a message in place",
+		o.name(), id, observerTries)
 }
 
-// ReadAt copies message id, as far as there is room. It does not wait. Errors: NotFound (not written yet), Overrun (overwritten) and Lost (discarded), perhaps while it was copied; and as ReadNewest.
+// ReadAt copies message id, as far as the buffer reaches. It does not wait. Errors: NotFound (not
+// written yet), Overrun (overwritten) and Lost (discarded), perhaps during the copy; and as
+// ReadNewest.
 func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 	if err := o.usable(); err != nil {
 		return Observation{}, err
@@ -119,7 +128,7 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 	if err == nil && !stable {
 		err = o.overwritten(id)
 		if now := o.entry(id).Load(); now&layout.EntryLost != 0 && (now^v)&^entryMarks == 0 {
-			err = o.discarded(id) // while it was copied
+			err = o.discarded(id) // during the copy
 		}
 	}
 	return seen, err
@@ -134,7 +143,8 @@ func (o *Observer) discarded(id uint64) error {
 }
 
 func (o *Observer) overwritten(id uint64) error {
-	return fail(Overrun, "block %q: message %d was overwritten, the oldest present is %d", o.name(), id, o.oldest(o.block.next()))
+	return fail(Overrun, "block %q: message %d was overwritten, the oldest present is %d", o.name(), id,
+		o.oldest(o.block.next()))
 }
 
 // newestBefore finds the newest entry that is not LOST.
@@ -149,16 +159,21 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 	return 0, 0, false
 }
 
-// copyOut copies the message that entry value v names. Not stable: the slot was perhaps used again meanwhile, and what was copied means nothing.
+// copyOut is a seqlock read: it copies the message that entry value v names. Not stable: the slot
+// may have been used again meanwhile, and the copy means nothing.
 //
-// A slot is used again only after another message has taken its place in the ring, and then its claim mark changes before its payload does. So the mark is looked at first, then the entry: if that still stands,
-// the mark is the message's. At the end, where stores are seen in order, the mark alone decides, and a message may leave the ring while it is copied; elsewhere the entry has to stand. (A program that fills
-// its slot with non-temporal stores has them seen late, not early: they come after the mark, too.) The read-modify-write in
-// between is a barrier: no load of the copy comes after those of the last look.
+// A slot is used again only after another message has taken its place in the ring. Then its claim
+// mark changes before its payload does. Therefore copyOut loads the mark first, then the entry: if
+// the entry is unchanged, the mark belongs to the message. After the copy, the mark alone decides
+// where other processors see stores in order, and a message may leave the ring during the copy.
+// Elsewhere the entry has to be unchanged too. (Non-temporal stores of a program that fills its
+// slot become visible late, not early: they come after the mark, too.) The read-modify-write in
+// between is a barrier: no load of the copy comes after the loads of the last check.
 func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable bool, err error) {
 	slot := layout.EntrySlot(v)
 	if slot >= o.slots() {
-		return seen, false, fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data file is damaged; %s", o.name(), id, slot, o.slots()-1, lookFirst(o.name()))
+		return seen, false, fail(Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one "+
+			"is %d: the data file is damaged; %s", o.name(), id, slot, o.slots()-1, lookFirst(o.name()))
 	}
 	o.step(0)
 	at := o.slotHeader(slot)
@@ -168,7 +183,8 @@ func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable 
 		return seen, false, nil
 	}
 	seen = Observation{
-		ID: o.data.u64(at + layout.SlotID).Load(), Length: o.data.u64(at + layout.SlotLength).Load(), Timestamp: o.data.u64(at + layout.SlotTimestamp).Load(), Index: slot,
+		ID: o.data.u64(at + layout.SlotID).Load(), Length: o.data.u64(at + layout.SlotLength).Load(),
+		Timestamp: o.data.u64(at + layout.SlotTimestamp).Load(), Index: slot,
 	}
 	good := seen.ID == id && seen.Length <= o.slotSize
 	var sum [layout.HashLen]byte
@@ -184,10 +200,13 @@ func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable 
 		return Observation{}, false, nil
 	}
 	if !good {
-		return Observation{}, false, fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: the data file is damaged; %s", o.name(), slot, seen.ID, seen.Length, id, lookFirst(o.name()))
+		return Observation{}, false, fail(Corrupt, "block %q: the header of slot %d says message %d with %d bytes, "+
+			"the ring says message %d: the data file is damaged; %s", o.name(), slot, seen.ID, seen.Length, id,
+			lookFirst(o.name()))
 	}
 	if o.checksum == ChecksumEnforced && seen.Length <= uint64(len(into)) && blake2b.Sum256(into[:seen.Length]) != sum {
-		return Observation{}, false, fail(Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after the commit, discard them", o.name(), seen.Length, id)
+		return Observation{}, false, fail(Checksum, "block %q: the %d bytes of message %d do not match their "+
+			"checksum: they were changed after the commit, discard them", o.name(), seen.Length, id)
 	}
 	seen.NextID = o.block.next()
 	return seen, true, nil
@@ -199,7 +218,7 @@ func (o *Observer) step(n int) {
 	}
 }
 
-// usable reports why nothing can be read, nil if something can.
+// usable returns the reason why nothing can be read, nil if something can.
 func (o *Observer) usable() error {
 	if o.data == nil {
 		return fail(Closed, "block %q: this observer is closed already", o.name())
@@ -211,11 +230,12 @@ func (o *Observer) usable() error {
 	if o.block.lostName() {
 		return fail(Superseded, "block %q was replaced or removed: open it again", o.name())
 	}
-	o.lookedUp = now // only while it is there: what is gone stays gone
+	o.lookedUp = now // only while the name leads here: a lost name stays lost
 	return o.dataTruncated()
 }
 
-// Schema is what the block's messages are; nil: its producer said nothing. Errors: Corrupt, Closed.
+// Schema returns the schema of the block's messages. nil: the producer specified none. Errors:
+// Corrupt, Closed.
 func (o *Observer) Schema() (*schema.Schema, error) {
 	if o.data == nil {
 		return nil, o.usable()
@@ -223,7 +243,7 @@ func (o *Observer) Schema() (*schema.Schema, error) {
 	return o.block.schema(&o.messageSchema)
 }
 
-// Close unmaps the block. No call may be under way. Errors: Closed (it is closed already).
+// Close unmaps the block. No other call may be running. Errors: Closed (it is closed already).
 func (o *Observer) Close() error {
 	if o.data == nil {
 		return o.usable()

@@ -30,7 +30,7 @@ func TestObserverSeesTheNewest(t *testing.T) {
 	assert.ErrorIs(t, err, NotFound)
 	for id := range uint64(20) {
 		write(t, p, 1)
-		for range 2 { // it has no place in the stream
+		for range 2 { // it has no position in the stream
 			seen, err := o.ReadNewest(into)
 			require.NoError(t, err)
 			assert.Equal(t, [3]uint64{id, 8, id + 1}, [3]uint64{seen.ID, seen.Length, seen.NextID})
@@ -107,7 +107,7 @@ func TestObserverIsToldOfWhatIsDiscardedWhileItCopies(t *testing.T) {
 	assert.ErrorIs(t, err, Overrun)
 }
 
-// Nobody sees it, it holds nobody up, and it changes no byte.
+// An observer is visible to no process, holds no producer up, and changes no byte.
 func TestObserverLeavesNoTrace(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
@@ -140,7 +140,8 @@ func (b bench) bytesOfBothFiles() (all [][]byte) {
 	return all
 }
 
-// The producer overtakes it at every place where that matters; what it shows is a message whole, or nothing.
+// The producer overtakes the observer at every place where this matters. The observer shows a whole
+// message, or nothing.
 func TestObserverShowsNoTornMessage(t *testing.T) {
 	commit := func(t *testing.T, p *Producer, n int) {
 		for range n {
@@ -181,14 +182,16 @@ func TestObserverShowsNoTornMessage(t *testing.T) {
 				into := make([]byte, 8)
 				seen, err := o.ReadAt(0, into)
 				if err == nil {
-					assert.Equal(t, [2]uint64{0, 0}, [2]uint64{seen.ID, binary.LittleEndian.Uint64(into)}, "%v: %d messages at step %d", policy, more, step)
+					assert.Equal(t, [2]uint64{0, 0}, [2]uint64{seen.ID, binary.LittleEndian.Uint64(into)},
+						"%v: %d messages at step %d", policy, more, step)
 				} else {
 					assert.ErrorIs(t, err, Overrun)
 				}
 				overtaken = 0
 				seen, err = o.ReadNewest(into)
 				require.NoError(t, err)
-				assert.Equal(t, seen.ID, binary.LittleEndian.Uint64(into), "%v: %d messages at step %d", policy, more, step)
+				assert.Equal(t, seen.ID, binary.LittleEndian.Uint64(into), "%v: %d messages at step %d", policy, more,
+					step)
 			}
 		}
 	}

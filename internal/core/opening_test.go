@@ -10,7 +10,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// napping has a function run where a consumer sleeps; it returns the naps taken so far.
+// napping runs a function where a consumer sleeps. It returns the naps taken so far.
 func napping(t *testing.T, nap func(n int, d time.Duration)) *[]time.Duration {
 	var naps []time.Duration
 	platform.SetNap(func(d time.Duration) {
@@ -66,7 +66,8 @@ func TestARingAllowsLosslessUnlessItForbidsIt(t *testing.T) {
 	for _, o := range []struct {
 		flags   uint32
 		allowed bool
-	}{{0, true}, {Timestamp, true}, {AllowLossless, true}, {ForbidLossless, false}, {AllowLossless | ForbidLossless, false}} {
+	}{{0, true}, {Timestamp, true}, {AllowLossless, true}, {ForbidLossless, false},
+		{AllowLossless | ForbidLossless, false}} {
 		b := newBench(t)
 		config := b.config(Ring, 4)
 		config.Flags = o.flags

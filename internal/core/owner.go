@@ -8,44 +8,55 @@ import (
 	"datablock/internal/platform"
 )
 
-// identity is who wrote himself into a row. The lock of the row may be somebody else's by now: see heir.
+// identity returns the identity in a row. Another process may have the lease of the row by now: see
+// heir.
 func (b *block) identity(row uint32) platform.Identity {
 	at := b.header.row(row)
 	return platform.Identity{
-		PID: *b.ctl.plain64(at + layout.RowPID), StartTime: *b.ctl.plain64(at + layout.RowStart), PIDNamespace: *b.ctl.plain64(at + layout.RowPIDNS), Name: b.rowName(row),
+		PID: *b.ctl.plain64(at + layout.RowPID), StartTime: *b.ctl.plain64(at + layout.RowStart),
+		PIDNamespace: *b.ctl.plain64(at + layout.RowPIDNS), Name: b.rowName(row),
 	}
 }
 
-// heir says which process keeps the lock of a row whose owner has ended, and what to do; "" where the owner has not ended. A child that was made by clone(2) or _Fork(), behind the back of the handlers
-// that close the descriptors in a forked child, shares its parent's lock until it ends or calls exec. Nobody may take it for dead: the kernel does not say which of the two has the lock.
+// heir returns which process keeps the lease of a row whose owner has ended, and what to do. It
+// returns "" if the owner has not ended. The handlers that close the descriptors in a forked child
+// do not run in a child that was made by clone(2) or _Fork(). Such a child shares its parent's
+// lease until it ends or calls exec. No process may take the owner for dead: the kernel does not
+// say which of the two has the lease.
 func (b *block) heir(row uint32) string {
 	who := b.identity(row)
 	if !platform.Ended(who) {
 		return ""
 	}
 	if p, found := platform.LockHolder(b.ctlInfo, rowByte(row)); found {
-		return fmt.Sprintf("pid %d has ended, but pid %d (%s) has its lock, as a child that was made by clone or _Fork inherits it: end pid %d", who.PID, p.PID, p.Name, p.PID)
+		return fmt.Sprintf("pid %d has ended, but pid %d (%s) has its lock, as a child that was made by clone or "+
+			"_Fork inherits it: end pid %d", who.PID, p.PID, p.Name, p.PID)
 	}
-	return fmt.Sprintf("pid %d has ended, but another process has its lock, as a child that was made by clone or _Fork inherits it: look for it as root, who sees the locks of all processes in /proc/PID/fdinfo", who.PID)
+	return fmt.Sprintf("pid %d has ended, but another process has its lock, as a child that was made by clone or "+
+		"_Fork inherits it: look for it as root, who sees the locks of all processes in /proc/PID/fdinfo", who.PID)
 }
 
-// beingWritten is the refusal of what a living producer forbids, with what to do about it, or else.
+// beingWritten is the refusal of a request that a living producer forbids, with what to do about
+// it, or the alternative.
 func (b *block) beingWritten(advice, otherwise string) error {
 	if heir := b.heir(layout.ProducerRow); heir != "" {
-		return fail(ProducerActive, "block %q has no living producer, and is locked: %s, or %s", b.name(), heir, otherwise)
+		return fail(ProducerActive, "block %q has no living producer, and is locked: %s, or %s", b.name(), heir,
+			otherwise)
 	}
-	return fail(ProducerActive, "block %q is being written by %s: %s, or %s", b.name(), b.who(layout.ProducerRow), advice, otherwise)
+	return fail(ProducerActive, "block %q is being written by %s: %s, or %s", b.name(), b.who(layout.ProducerRow),
+		advice, otherwise)
 }
 
-// keepsLock reports what became of the row's lock, nil if this participant has it. The process may have closed the descriptor, as a program that becomes a daemon closes all that it finds; then others
-// rightly take the participant for dead.
+// keepsLock returns what became of the row's lease, nil if this participant has it. The process may
+// have closed the descriptor: a program that becomes a daemon closes every descriptor. Then other
+// processes rightly take the participant for dead.
 func (a *attachment) keepsLock() error {
 	for _, l := range []*platform.Locks{a.own, a.ask} {
 		if err := l.Check(); err != nil {
 			return a.lockLost(err)
 		}
 	}
-	if probe(a.ask, a.row) == nobody { // the number leads to the file, but through another opening of it
+	if probe(a.ask, a.row) == nobody { // the number leads to the file, but through another open file description
 		return a.lockLost(&platform.DescriptorLost{Number: a.own.Number()})
 	}
 	return nil
@@ -57,17 +68,19 @@ func (a *attachment) lockLost(cause error) error {
 		return systemError(cause, "block %q", a.name())
 	}
 	return &Error{Code: System, Cause: cause, Detail: fmt.Sprintf(
-		"the descriptor of block %q's control file was closed or reused by the program (number %d), and with it went the lock that keeps this handle's place: close the handle, open again, and close no descriptor that the program has not opened",
+		"the descriptor of block %q's control file was closed or reused by the program (number %d), and with it went "+
+			"the lock that keeps this handle's place: close the handle, open again, and close no descriptor that the "+
+			"program has not opened",
 		a.name(), lost.Number)}
 }
 
-// lost reports whether an error says so.
+// lost reports whether an error says that the lease is gone.
 func lost(err error) bool {
 	var lost *platform.DescriptorLost
 	return errors.As(err, &lost)
 }
 
-// who is the process of a row as people read it.
+// who returns the process of a row in readable form.
 func (b *block) who(row uint32) string {
 	if row == layout.ProducerRow {
 		return ProcessName(*b.data.plain64(layout.ProducerPID), *b.data.plain64(layout.ProducerPIDNS))
@@ -76,7 +89,8 @@ func (b *block) who(row uint32) string {
 	return ProcessName(*b.ctl.plain64(at + layout.RowPID), *b.ctl.plain64(at + layout.RowPIDNS))
 }
 
-// ProcessName is a pid, and its pid namespace where that is another one: there the number says nothing about the processes of this one.
+// ProcessName returns a pid, and its pid namespace if that is another one. In this namespace such a
+// number says nothing about a process.
 func ProcessName(pid, namespace uint64) string {
 	if OtherPIDNamespace(namespace) {
 		return fmt.Sprintf("pid %d of another pid namespace (%d)", pid, namespace)
@@ -84,7 +98,8 @@ func ProcessName(pid, namespace uint64) string {
 	return fmt.Sprintf("pid %d", pid)
 }
 
-// OtherPIDNamespace reports whether a pid namespace is certainly not this process's: a pid of it is nothing to give to kill here.
+// OtherPIDNamespace reports whether a pid namespace is certainly not this process's. A pid of such
+// a namespace must not be given to kill here.
 func OtherPIDNamespace(namespace uint64) bool {
 	own := platform.PIDNamespace()
 	return namespace != 0 && own != 0 && namespace != own

@@ -10,44 +10,50 @@ import (
 	"datablock/internal/platform"
 )
 
-// Producer writes a block. One goroutine at a time; Interrupt may come from any.
+// Producer writes a block. One goroutine at a time uses a Producer. Any goroutine may call
+// Interrupt.
 type Producer struct {
 	*ProducerState
 	*attachment
 	unlinkOnClose bool
 
-	free     []uint32 // freeCount slots that nobody can be reading
-	retired  []uint32 // retireCount slots out of the ring that a reader may still pin
-	pinned   []uint64 // bit per slot, all zero between scans
-	pins     []uint32 // what a scan found
-	expected []uint64 // each entry of the ring as a commit expects it: as this producer left it, or, with a fence, to be looked at by the next claim
-	claims   []uint64 // the claim mark of each slot, as this producer left it; 0: to be looked at
+	free    []uint32 // freeCount slots that no consumer can be reading
+	retired []uint32 // retireCount slots that left the ring and that a hazard pointer may still name
+	pinned  []uint64 // bit per slot, all zero between scans
+	pins    []uint32 // the slots that a scan found
+	// Each entry of the ring as a commit expects it: the value that this producer left. With FENCE
+	// set, the next claim loads the entry again.
+	expected []uint64
+	claims   []uint64 // the claim mark of each slot, as this producer left it. 0: the next claim loads the mark
 
-	// What every message touches; computed once.
+	// The addresses that every message uses, computed once.
 	slotsAt                       slotArray
 	ring                          *atomic.Uint64                              // its first entry
-	hot                           struct{ heartbeat, written, bytes *uint64 } // figures, for people
+	hot                           struct{ heartbeat, written, bytes *uint64 } // figures, informational
 	claimSince, claimID, commitAt *uint64
 	stateAt                       *atomic.Uint32
 	epochAt                       *atomic.Uint64
 	joinsAt                       *atomic.Uint64
-	sleepersAt                    *atomic.Uint64 // readers that sleep
+	sleepersAt                    *atomic.Uint64 // the bits of consumers that sleep
 
-	lost error // what became of the row's lock, once this producer has it no more
+	lost error // what became of the liveness lease, once this producer no longer has it
 
-	nameChecked uint64 // Monotonic of the last look whether the name still leads here
+	nameChecked uint64 // Monotonic of the last check that the name still leads to this block
 
-	counted   uint64 // Monotonic of the last look whether those who are attached live
-	heldAt    uint64 // id + 1 of the message whose claim had to wait last, 0: it got its room
-	heldSince uint64 // Monotonic since when
-	sleeps    uint32 // for it
-	outside   *Sleep // of the caller, where the call is made in steps
+	counted   uint64 // Monotonic of the last check that the attached consumers live
+	heldAt    uint64 // id + 1 of the message whose claim waited last. 0: no claim waits
+	heldSince uint64 // Monotonic when that wait began
+	sleeps    uint32 // the sleeps of that wait
+	outside   *Sleep // the Sleep of the caller, when the caller makes the call in steps
 	write     WriteTransactionSlot
-	swept     uint64             // Monotonic of the last look for dead readers outside a wait
-	refusals  [len(whyNot)]error // what a claim that does not wait says; made once, as such a claim may come millions of times
+	swept     uint64 // Monotonic of the last search for dead consumers outside a wait
+	// The errors of a claim that does not wait. They are made once, because such a claim may be
+	// repeated millions of times.
+	refusals [len(whyNot)]error
 }
 
-// nameCheckEvery bounds how long a producer whose block was replaced goes on without noticing from the name alone.
+// nameCheckEvery is the longest time for which a producer of a replaced block continues without
+// noticing from the name alone.
 const nameCheckEvery = int64(100 * time.Millisecond)
 
 func newProducer(a *attachment, c Config) *Producer {
@@ -65,7 +71,8 @@ func newProducer(a *attachment, c Config) *Producer {
 		claims:        make([]uint64, a.slots()),
 	}
 	p.slotsAt, p.ring = a.slotArray(), &a.entries[0]
-	p.stateAt, p.epochAt, p.joinsAt, p.sleepersAt, p.commitAt = a.state, a.data.u64(layout.Epoch), a.joinEpoch, a.waiting, a.commitHint
+	p.stateAt, p.epochAt, p.joinsAt, p.sleepersAt, p.commitAt = a.state, a.data.u64(layout.Epoch), a.joinEpoch,
+		a.waiting, a.commitHint
 	for i := range p.entries {
 		p.expected[i] = p.entries[i].Load()
 	}
@@ -85,29 +92,34 @@ func newProducer(a *attachment, c Config) *Producer {
 		*word = a.data.plain64(offset)
 	}
 	for i, why := range whyNot {
-		p.refusals[i] = fail(Timeout, "block %q: the next message cannot be claimed now, and the call was asked not to wait: %s", a.name(), why)
+		p.refusals[i] = fail(Timeout, "block %q: the next message cannot be claimed now, and the call was asked not "+
+			"to wait: %s", a.name(), why)
 	}
 	return p
 }
 
-// Name is the block's name.
+// Name returns the block's name.
 func (p *Producer) Name() string { return p.name() }
 
-// NextID is the id of the next message that this producer publishes.
+// NextID returns the id of the next message that this producer publishes.
 func (p *Producer) NextID() uint64 { return p.next }
 
-// Claim opens a slot for the next message. It waits, at most for the timeout, while a LOSSLESS consumer has yet to read what would be overwritten.
+// Claim opens a slot for the next message. Under backpressure Claim waits for at most the timeout:
+// a LOSSLESS consumer has not yet read the message that would be overwritten.
 // Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
 func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	s := p.ProducerState
-	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked || timeout < Forever {
+	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked ||
+		timeout < Forever {
 		if err := p.prepareClaim(timeout); err != nil {
 			return WriteSlot{}, err
 		}
 	}
 	slot := p.free[s.freeCount-1]
 	header := p.slotsAt.at(slot)
-	// The lines that this message and a later one go to are fetched, with the right to write: readers have had them, and the locked publication would wait until they are given up.
+	// Write prefetch of the lines of this message and of a later message. Consumers have read these
+	// lines. Without the prefetch the locked publication would wait until the other cores give the
+	// lines up.
 	later := header
 	if i := s.freeCount - 1 - ahead; i < s.freeCount {
 		later = p.slotsAt.at(p.free[i])
@@ -123,9 +135,11 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	s.freeCount--
 	s.slot = slot
 	crash.Point("claim.remembered")
-	// Marked only now: a fence that answers to the mark must meet the entry that the commit expects. Plain stores: the marks have one writer, and nobody but people relies on them before a publication.
+	// The claim mark is stored last. A forced reset reacts to the mark with a fence, and that fence
+	// must meet the entry that the commit expects. The stores are plain: the producer is the only
+	// writer of the marks, and before a publication the marks are informational.
 	mark := p.claims[slot] + 1
-	if layout.ClaimGeneration(mark) <= 1 { // not known, or its generations have come round
+	if layout.ClaimGeneration(mark) <= 1 { // the mark is not known, or the generations have wrapped
 		mark = layout.Claim(s.epoch, layout.ClaimGeneration(header[layout.SlotClaim/8])+1) &^ layout.ClaimOpen
 	}
 	p.claims[slot] = mark
@@ -136,13 +150,14 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	crash.Point("claim.marked")
 	s.claimed = true
 	if s.Block.Flags&stateChecksums != 0 {
-		clear(p.slotChecksum(slot)) // what an earlier message of this slot left
+		clear(p.slotChecksum(slot)) // the checksum of an earlier message of this slot
 	}
 	p.invariant()
 	return WriteSlot{header.payload(), s.next, extentOf(s.Block.SlotSize, slot)}, nil
 }
 
-// prepareClaim sees to it that there is a slot for the next message and that it may be published, which a claim within p.until knows.
+// prepareClaim ensures that the next message has a slot and may be published. A claim below p.until
+// knows both already.
 func (p *Producer) prepareClaim(timeout time.Duration) error {
 	if p.claimed || p.data == nil || timeout < Forever {
 		return p.cannotClaim(timeout)
@@ -157,7 +172,8 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 			}
 		}
 	}
-	if p.next < p.until && p.freeCount != 0 && p.joinEpoch.Load() == p.acked { // the slot may be missing where a fault ended a claim
+	// The slot may be missing after a fault ended a claim.
+	if p.next < p.until && p.freeCount != 0 && p.joinEpoch.Load() == p.acked {
 		return nil
 	}
 	if err := p.findRoom(timeout); err != nil {
@@ -171,24 +187,27 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 	return nil
 }
 
-// lookAround is what a producer does now and then, however fast it is: it shows that it lives, and looks whether its block is still there.
+// lookAround is the producer's housekeeping, once per tick however fast the producer is. It stores
+// the heartbeat and checks that the block still has its name.
 func (p *Producer) lookAround(now uint64) error {
 	*p.hot.heartbeat = now
 	p.nameChecked = now
 	return p.checkFiles()
 }
 
-// forget has the next claim look at its entry: somebody may have fenced it off, for this claim, or for nobody, as where a replacement is given up.
+// forget makes the next claim load its entry again. The entry may have FENCE set, for this claim or
+// left by a replacement that was given up.
 func (p *Producer) forget() {
 	p.expected[p.place()] |= layout.EntryFence
 	p.until = 0
 }
 
-// cannotClaim is what is wrong with a claim before anything has been looked at.
+// cannotClaim returns the error of a claim that is wrong before any shared word was loaded.
 func (p *Producer) cannotClaim(timeout time.Duration) error {
 	switch {
 	case p.claimed:
-		return fail(Invalid, "block %q: the claim of message %d is still open: commit or abort it first", p.name(), p.next)
+		return fail(Invalid, "block %q: the claim of message %d is still open: commit or abort it first", p.name(),
+			p.next)
 	case p.data == nil:
 		return p.gone()
 	}
@@ -196,7 +215,8 @@ func (p *Producer) cannotClaim(timeout time.Duration) error {
 }
 
 func (p *Producer) superseded() error {
-	return fail(Superseded, "block %q was replaced by another producer, or removed by force: nothing was published; open it again", p.name())
+	return fail(Superseded, "block %q was replaced by another producer, or removed by force: nothing was published; "+
+		"open it again", p.name())
 }
 
 func (p *Producer) unmark(s *slotWords) {
@@ -206,9 +226,13 @@ func (p *Producer) unmark(s *slotWords) {
 	*p.claimSince = 0
 }
 
-// lookAt notes the entry of the next message, as the commit will expect it, rid of a fence that a forced recovery left for an earlier claim. A claim does so where it does not know the entry. Nobody but this
-// producer writes to it, apart from a forced recovery's fence, or an operator who discards the message: then the commit's swap fails, and looks why. The state is loaded afterwards: see supersede. It reports false
-// when the block was adopted or written by somebody else, which can be only if this process closed the descriptor of its lock.
+// lookAt stores the entry of the next message in p.expected, as the commit will expect the entry.
+// It clears a fence that a forced recovery left for an earlier claim. A claim calls lookAt when it
+// does not know the entry. Only two others write to that entry: a forced recovery sets FENCE, and
+// an operator discards the message. Then the commit's swap fails, and publishOver finds the reason.
+// lookAt loads the state afterwards: see supersede. It reports false when another producer took the
+// block over or wrote to it. This is possible only if this process closed the descriptor of its
+// lease.
 func (p *Producer) lookAt() bool {
 	at := p.place()
 	e := &p.entries[at]
@@ -222,7 +246,7 @@ func (p *Producer) lookAt() bool {
 		case (clear^own)&^layout.EntryLost == 0:
 		case layout.EntryEmpty(own):
 			clear = own
-		default: // damaged: what this producer left there, and its message is gone
+		default: // damaged: lookAt restores what this producer left there, and the message is LOST
 			clear = own | layout.EntryLost
 		}
 		if v == clear || e.CompareAndSwap(v, clear) {
@@ -232,7 +256,7 @@ func (p *Producer) lookAt() bool {
 	}
 }
 
-// place is where the entry of the next message is.
+// place returns the index of the next message's entry in the ring.
 func (p *Producer) place() uint32 {
 	if p.ringNext != p.next {
 		p.ringNext, p.ringAt = p.next, p.placeOf(p.next)
@@ -240,23 +264,27 @@ func (p *Producer) place() uint32 {
 	return p.ringAt
 }
 
-// Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never waits. Errors: Invalid (the claim stays open), Fenced,
-// Superseded (nothing was published, the claim has ended).
+// Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never
+// waits. Errors: Invalid (the claim stays open), Fenced, Superseded (nothing was published, the
+// claim has ended).
 //
-// The swap of the expected entry for the new one is the one publication of a message, sequentially consistent. It pairs with the readers' entry loads (payload and header become visible with it) and with
-// the pins: a reader that found the old entry after it had pinned is seen by every scan that begins later.
+// The swap of the expected entry for the new entry is the only publication of a message. It is
+// sequentially consistent. It pairs with the consumers' entry loads: payload and header become
+// visible with the entry. It also pairs with the hazard pointers: a consumer that found the old
+// entry after storing its hazard pointer is seen by every scan that begins later.
 func (p *Producer) Commit(s WriteSlot, length int) error {
 	return p.CommitSlot(s.id, s.Index(), length)
 }
 
-// CommitSlot is Commit of the slot of that index, claimed for that id.
+// CommitSlot is Commit of the slot with that index, claimed for that id.
 func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	s := p.ProducerState
 	if !s.claimed || id != s.next || index != s.slot {
 		return p.notOpen(id, index)
 	}
-	if uint64(length) > s.Block.SlotSize { // also a negative one
-		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(), length, p.slotSize)
+	if uint64(length) > s.Block.SlotSize { // true also for a negative length
+		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(),
+			length, p.slotSize)
 	}
 	var stamp uint64
 	if s.Block.Flags&(stateEnforced|stateShortest|Timestamp) != 0 {
@@ -272,7 +300,7 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	header[layout.SlotLength/8] = uint64(length)
 	header[layout.SlotTimestamp/8] = stamp
 	crash.Point("commit.header")
-	p.unmark(header) // before the publication: afterwards the slot is the readers'
+	p.unmark(header) // before the publication: afterwards consumers read the slot
 	s.claimed = false
 	crash.Point("commit.unmarked")
 	entry := layout.Entry(s.next, s.slot)
@@ -280,7 +308,9 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		return p.unpublished()
 	}
 	crash.Point("commit.published")
-	if old := layout.EntrySlot(*known); old < s.Block.Slots { // the slot that this producer left there, whatever the entry said by now; NoSlot is not
+	// The slot that this producer left there, whatever value the entry has by now. NoSlot is not
+	// below Slots.
+	if old := layout.EntrySlot(*known); old < s.Block.Slots {
 		p.retire(old)
 	}
 	*known = entry
@@ -291,14 +321,14 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	}
 	s.ringAt = at
 	if storesInOrder {
-		*p.commitAt = next // a hint: it may stay behind for ever if we die here
+		*p.commitAt = next // a hint: it stays behind for good if the producer dies here
 	} else {
-		atomic.StoreUint64(p.commitAt, next) // after the entry, for a reader that begins at the hint
+		atomic.StoreUint64(p.commitAt, next) // after the entry, for a consumer that starts at the hint
 	}
 	crash.Point("commit.hint")
 	*p.hot.written++
 	*p.hot.bytes += uint64(length)
-	if p.sleepersAt.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then looks at the entry again
+	if p.sleepersAt.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then loads the entry again
 		p.waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.wakeConsumers()
@@ -309,12 +339,14 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	return nil
 }
 
-// tooShort says why a length can be that of no message.
+// tooShort returns the error text for a length that no message can have.
 func (p *Producer) tooShort(length int) string {
-	return fmt.Sprintf("block %q: a length of %d is less than the %d bytes of its schema's struct", p.name(), length, p.shortest)
+	return fmt.Sprintf("block %q: a length of %d is less than the %d bytes of its schema's struct", p.name(), length,
+		p.shortest)
 }
 
-// certify makes what else a message is published with: its checksum, where that is the library's, and its time.
+// certify makes the other parts of a published message: the checksum, if the library makes it, and
+// the timestamp.
 func (p *Producer) certify(length int) (stamp uint64) {
 	if p.checksum == ChecksumEnforced {
 		p.seal(length)
@@ -325,7 +357,7 @@ func (p *Producer) certify(length int) (stamp uint64) {
 	return stamp
 }
 
-// unpublished ends a claim whose message somebody has fenced off, or written.
+// unpublished ends a claim whose message was fenced, or was written by another producer.
 func (p *Producer) unpublished() error {
 	p.forget()
 	p.giveBack()
@@ -333,11 +365,13 @@ func (p *Producer) unpublished() error {
 	if p.ending() || p.written(p.entries[p.place()].Load()) {
 		return p.superseded()
 	}
-	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it again", p.name(), p.next)
+	return fail(Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it "+
+		"again", p.name(), p.next)
 }
 
-// publishOver goes on with a publication whose swap has failed. An entry that is not as expected is overwritten all the same where an operator has discarded the message that was there, or it is damaged, but a
-// fence is not, nor another producer's message.
+// publishOver continues a publication whose swap has failed. It overwrites an unexpected entry if
+// an operator has discarded the message there, or if the entry is damaged. It never overwrites a
+// fence or another producer's message.
 func (p *Producer) publishOver(e *atomic.Uint64, entry uint64) bool {
 	for {
 		v := e.Load()
@@ -350,15 +384,16 @@ func (p *Producer) publishOver(e *atomic.Uint64, entry uint64) bool {
 	}
 }
 
-// written reports whether v, at the entry of the next message, is a message that this producer has not written: that one, or a later one.
+// written reports whether v, the entry of the next message, names a message that this producer has
+// not written: the next message, or a later one.
 func (p *Producer) written(v uint64) bool {
 	return !layout.EntryEmpty(v) && layout.EntryAhead(v, p.next) >= 0
 }
 
-// Abort gives the claimed slot back; the next claim gets the same id. Errors: Invalid.
+// Abort gives the claimed slot back. The next claim gets the same id. Errors: Invalid.
 func (p *Producer) Abort(s WriteSlot) error { return p.AbortSlot(s.id, s.Index()) }
 
-// AbortSlot is Abort of the slot of that index, claimed for that id.
+// AbortSlot is Abort of the slot with that index, claimed for that id.
 func (p *Producer) AbortSlot(id uint64, index uint32) error {
 	if !p.isOpen(id, index) {
 		return p.notOpen(id, index)
@@ -377,7 +412,7 @@ func (p *Producer) abort() {
 	p.invariant()
 }
 
-// isOpen reports whether that is the open claim.
+// isOpen reports whether the open claim has this id and slot.
 func (p *Producer) isOpen(id uint64, index uint32) bool {
 	return p.claimed && id == p.next && index == p.slot
 }
@@ -386,36 +421,39 @@ func (p *Producer) notOpen(id uint64, index uint32) error {
 	if !p.claimed {
 		return fail(Invalid, "block %q: no claim is open: begin one first", p.name())
 	}
-	return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), index, id, p.slot, p.next)
+	return fail(Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.name(), index,
+		id, p.slot, p.next)
 }
 
-// Interrupt makes a waiting Claim return Closed. Any goroutine; the wait may begin only after the wake-up, so repeat it until Claim has returned.
+// Interrupt makes a waiting Claim return Closed. Any goroutine may call it. The wait may begin only
+// after the wake-up: repeat Interrupt until Claim has returned.
 func (p *Producer) Interrupt() {
 	atomic.StoreUint32(&p.interrupted, 1)
 	platform.Wake(p.ctlWake)
 }
 
-// Close marks the end of the stream, aborts an open claim and gives the block up. No call may be inside.
+// Close marks the end of the stream, aborts an open claim and gives the block up. No other call on
+// this producer may be running.
 func (p *Producer) Close() error {
 	if p.data == nil {
 		return p.gone()
 	}
 	p.moment.Drop()
 	p.until = 0
-	defer func() { p.claimed = false }() // also when the mapping has gone
-	defer p.leave()                      // also when the mapping has gone: the process may be told by a panic
+	defer func() { p.claimed = false }() // also when the mapping is gone
+	defer p.leave()                      // also when the mapping is gone: the access may panic
 	if p.data.u64(layout.Epoch).Load() != p.epoch {
 		p.claimed = false
-		return nil // another producer's by now
+		return nil // the row belongs to another producer by now
 	}
 	if p.claimed {
 		p.abort()
 	}
 	end := uint32(layout.StateClosed)
 	if p.lostName() {
-		end = layout.StateSuperseded // nobody will ever continue it
+		end = layout.StateSuperseded // no producer will continue the block
 	}
-	p.state.CompareAndSwap(layout.StateReady, end) // a superseded block stays that
+	p.state.CompareAndSwap(layout.StateReady, end) // a superseded block stays superseded
 	crash.Point("close.state")
 	p.wakeConsumers()
 	*p.data.plain64(layout.ProducerPID) = 0
@@ -433,12 +471,13 @@ func (p *Producer) gone() error {
 	return fail(Closed, "block %q: this producer is closed already", p.name())
 }
 
-// leave releases the row and everything local; if the block has lost its name, the last one out removes the control file.
+// leave releases the row and everything local. If the block has lost its name, the last participant
+// to leave removes the control file.
 func (a *attachment) leave() {
 	l, id := a.location, a.id
 	a.closeLocks()
 	crash.Point("close.unlocked")
-	ended := a.lostName() // asked without the lock: of several that leave at once one is the last
+	ended := a.lostName() // asked without the lease: of several participants that leave at once, one is the last
 	a.unmap()
 	if ended {
 		collect(l, id)

@@ -9,7 +9,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// RecoveryResult is what a recovery came to, with the values of the C type.
+// RecoveryResult is the result of a recovery, with the values of the C type.
 type RecoveryResult int
 
 // The results.
@@ -21,7 +21,7 @@ const (
 	RecoveryInvalidSlot RecoveryResult = 4
 )
 
-// repairer is a block opened to be recovered. It holds no row.
+// repairer is a block opened for recovery. It holds no row.
 type repairer struct {
 	*block
 	ask *platform.Locks
@@ -57,7 +57,8 @@ func (r *repairer) close() {
 	r.unmap()
 }
 
-// ReleaseZombieReaders removes the dead readers of a slot and no living one. NotStuck: none of them is dead. The error says more unless the result is Success.
+// ReleaseZombieReaders cleans the rows of the dead consumers that hold a slot, and no living one.
+// NotStuck: none of them is dead. The error has details unless the result is Success.
 func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, consume)
 	if err != nil {
@@ -72,14 +73,17 @@ func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, 
 	case released > 0:
 		return RecoverySuccess, nil
 	case durable > 0:
-		return RecoveryNotStuck, fail(Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come back: clean them up when they have been dead for long enough", r.name(), slot, durable)
+		return RecoveryNotStuck, fail(Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come "+
+			"back: clean them up when they have been dead for long enough", r.name(), slot, durable)
 	case len(living) > 0:
-		return RecoveryNotStuck, fail(Busy, "block %q: slot %d has no dead reader, and %d living", r.name(), slot, len(living))
+		return RecoveryNotStuck, fail(Busy, "block %q: slot %d has no dead reader, and %d living", r.name(), slot,
+			len(living))
 	}
 	return RecoveryNotStuck, fail(Invalid, "block %q: slot %d is held by no dead reader", r.name(), slot)
 }
 
-// holdsSlot reports whether a row pins the slot, or is LOSSLESS and at the message in it.
+// holdsSlot reports whether a row has a hazard pointer on the slot, or is LOSSLESS and at the
+// message in it.
 func (b *block) holdsSlot(row, slot uint32) bool {
 	if b.maskHas(b.active, row) {
 		for k := range uint64(layout.MaxPins) {
@@ -93,7 +97,8 @@ func (b *block) holdsSlot(row, slot uint32) bool {
 	return b.maskHas(b.lossless, row) && layout.EntrySlot(e) == slot && layout.EntryID(e, cursor) == cursor
 }
 
-// ReleaseZombieWriter ends a dead producer's claim on a slot. It never touches a committed message. Unsafe: the producer lives. NotStuck: the slot is not claimed.
+// ReleaseZombieWriter ends a dead producer's claim on a slot. It never touches a committed message.
+// Unsafe: the producer lives. NotStuck: the slot is not claimed.
 func ReleaseZombieWriter(name, directory string, slot uint32) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, produce)
 	if err != nil {
@@ -129,7 +134,8 @@ func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
 		result, why = RecoverySuccess, nil
 	})
 	if !dead {
-		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (%s), or another process is recovering it right now", r.name(), slot, r.who(layout.ProducerRow))
+		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (%s), or "+
+			"another process is recovering it right now", r.name(), slot, r.who(layout.ProducerRow))
 	}
 	return result, why
 }
@@ -143,7 +149,8 @@ func (b *block) inRing(slot uint32) bool {
 	return false
 }
 
-// CleanupDeadConsumers removes the rows of all dead consumers, a durable one only when it has been dead for longer than olderThan, and returns how many.
+// CleanupDeadConsumers cleans the rows of all dead consumers and returns their number. It cleans
+// the row of a durable consumer only if the consumer has been dead for longer than olderThan.
 func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int, error) {
 	if olderThan < 0 {
 		return 0, negative("time that a durable consumer must have been dead", olderThan)
@@ -165,7 +172,8 @@ func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int,
 	return n, nil
 }
 
-// log notes an action in the block's recovery log: the number last, so that a record is complete when its number is there.
+// log appends an action to the block's recovery log. The number is stored last: a record is
+// complete when it has its number.
 func (b *block) log(action uint32, target uint64, before [4]uint64) {
 	seq := b.ctl.u64(b.logOffset+layout.LogNext).Add(1) - 1
 	at := b.logOffset + layout.LogHeaderSize + seq%uint64(b.logRecords)*layout.LogRecordSize

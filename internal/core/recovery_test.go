@@ -12,7 +12,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// die leaves a participant's row as a killed process does: the kernel drops the locks, everything else stays. (Real kills are in tests/go.)
+// die leaves a participant's row as a killed process does: the kernel releases the locks,
+// everything else stays. (Real kills are in tests/go.)
 func (a *attachment) die() { a.closeLocks() }
 
 func (b bench) diagnose() *Diagnosis {
@@ -65,7 +66,8 @@ func TestADeadReadersPinIsFoundWithoutShortage(t *testing.T) {
 	_, err = c.Next(0)
 	require.NoError(t, err)
 	c.die()
-	assert.Eventually(t, func() bool { write(t, p, 1000); return *p.data.plain64(layout.MetricCleaned) == 1 }, 5*time.Second, time.Millisecond)
+	assert.Eventually(t, func() bool { write(t, p, 1000); return *p.data.plain64(layout.MetricCleaned) == 1 },
+		5*time.Second, time.Millisecond)
 }
 
 func TestADeadClaimIsDiagnosedAndReleased(t *testing.T) {
@@ -195,7 +197,7 @@ func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
 	}
 	write(t, p, 20)
 	holding[1].die()
-	c := b.consumer(ConsumerOptions{MaxPins: 2}) // the dead one's place
+	c := b.consumer(ConsumerOptions{MaxPins: 2}) // the dead consumer's row
 	assert.EqualValues(t, 80, read(t, c).ID())
 }
 
@@ -271,7 +273,8 @@ func TestReadAtGivesThatMessageOrNone(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	c := b.consumer(ConsumerOptions{Delivery: Ordered})
 	write(t, p, 10)
-	for id, want := range map[uint64]error{0: Overrun, 5: Overrun, 6: nil, 9: nil, 10: NotFound, 1 << 40: NotFound, ^uint64(0): NotFound} {
+	for id, want := range map[uint64]error{0: Overrun, 5: Overrun, 6: nil, 9: nil, 10: NotFound, 1 << 40: NotFound,
+		^uint64(0): NotFound} {
 		s, err := c.ReadAt(id)
 		if want != nil {
 			assert.ErrorIs(t, err, want.(Code), id)
@@ -287,7 +290,8 @@ func TestReadAtGivesThatMessageOrNone(t *testing.T) {
 func TestADiscardedMessageIsToldOnce(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
-	lossless, ordered, latest := b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{Delivery: Ordered}), b.consumer(ConsumerOptions{Delivery: Latest})
+	lossless, ordered, latest := b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{Delivery: Ordered}),
+		b.consumer(ConsumerOptions{Delivery: Latest})
 	write(t, p, 2)
 	p.entry(0).Or(layout.EntryLost)
 	for _, c := range []*Consumer{lossless, ordered} {
@@ -398,7 +402,8 @@ func TestTheTagWrapsUnnoticed(t *testing.T) {
 	*p.commitHint = 1<<40 - 3
 	require.NoError(t, p.Close())
 	p = b.producer(config)
-	consumers := []*Consumer{b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{Delivery: Ordered}), b.consumer(ConsumerOptions{Delivery: Latest})}
+	consumers := []*Consumer{b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{Delivery: Ordered}),
+		b.consumer(ConsumerOptions{Delivery: Latest})}
 	for id := uint64(1<<40 - 3); id < 1<<40+9; id++ {
 		for _, c := range consumers {
 			_, err := c.Next(0)

@@ -11,11 +11,19 @@ import (
 	"datablock/internal/platform"
 )
 
-// Repair rebuilds what can be concluded from the rest of a block, and resets what cannot: in place, the same files and the same attachments, and no good message is
-// touched. Entries and slots belong to the producer: while one lives they are repaired only with force, and then its open claim may be fenced and what is damaged is discarded (LOST).
-// It returns what has been done and, as Integrity, what is left. Results: Success, all of it is repaired; NotStuck, nothing was wrong; Unsafe, a living producer is in the way; Failed, something cannot be rebuilt,
-// or could not be written. The error says more unless the result is Success. It goes on while it makes progress, and of two repairs at once each may find that the other has done its work: that is Success, too.
-// Every repair is idempotent, and one that dies is continued by the next.
+// Repair rebuilds what follows from the rest of a block, and resets what does not. It works in
+// place: the same files and the same attachments, and no good message is touched. Entries and slots
+// belong to the producer. While a producer lives, Repair changes them only with force: it may fence
+// the open claim, and it discards what is damaged (LOST). Repair returns what it has done and, as
+// Integrity, what is left.
+//
+// Results: Success, everything is repaired. NotStuck, nothing was wrong. Unsafe, a living producer
+// prevents the repair. Failed, something cannot be rebuilt, or could not be written. The error has
+// details unless the result is Success.
+//
+// Repair continues while it makes progress. Of two repairs at once, each may find that the other
+// has done its work: the result is Success, too. Every repair is idempotent. The next repair
+// continues one that died.
 func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, error) {
 	l, err := locate(name, directory)
 	if err != nil {
@@ -41,7 +49,7 @@ func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, err
 			platform.Nap(time.Millisecond)
 		case r.unsafe != "" || idle == repairLooks:
 			return r.refused(left)
-		default: // another process may have mended it since it was looked at, or be about to
+		default: // another process may have repaired the damage since it was found, or be about to
 			idle++
 			platform.Nap(time.Duration(idle) * time.Millisecond)
 		}
@@ -50,25 +58,27 @@ func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, err
 }
 
 const (
-	// repairRounds bounds the rounds of a repair that makes progress in each: damage comes back only while another process writes to the block.
+	// repairRounds bounds the rounds of a repair that makes progress in each. Damage returns only
+	// while another process writes to the block.
 	repairRounds = 100
-	// repairLooks is how often a repair looks again that has found damage and could change nothing.
+	// repairLooks is how often a repair looks again after it has found damage and changed nothing.
 	repairLooks = 5
 	// repairPatience bounds the wait for another process that repairs or cleans the same rows.
 	repairPatience = 30 * time.Second
 )
 
-// actionRepair in the recovery log: the target is the index of what was repaired, before has the part and what was there.
+// actionRepair in the recovery log: the target is the index of what was repaired. before has the
+// part and the old value.
 const actionRepair = 32
 
 type repair struct {
 	name     string
 	force    bool
 	done     []string // at most maxFindings
-	count    int      // of all that was done
+	count    int      // of everything that was done
 	progress bool     // in this round
-	busy     bool     // in this round: another process holds what has to be locked
-	unsafe   string   // in this round: why something was not touched
+	busy     bool     // in this round: another process holds a lock that the repair needs
+	unsafe   string   // in this round: the reason why something was not touched
 }
 
 func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
@@ -82,14 +92,16 @@ func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
 	case r.unsafe != "":
 		return RecoveryUnsafe, left, fail(ProducerActive, "%s: %s%s", first.Problem, r.unsafe, said)
 	case r.busy:
-		return RecoveryFailed, left, fail(Busy, "%s: another process has been repairing the block for %v, and has not finished: is it stopped? Continue or end it, then repair again%s", first.Problem, repairPatience, said)
+		return RecoveryFailed, left, fail(Busy, "%s: another process has been repairing the block for %v, and has "+
+			"not finished: is it stopped? Continue or end it, then repair again%s", first.Problem, repairPatience, said)
 	case first.Advice == repairAdvice(r.name):
-		return RecoveryFailed, left, fail(Corrupt, "%s, and cannot be repaired while it is used so: stop the programs that use the block, then repair it again%s", first.Problem, said)
+		return RecoveryFailed, left, fail(Corrupt, "%s, and cannot be repaired while it is used so: stop the "+
+			"programs that use the block, then repair it again%s", first.Problem, said)
 	}
 	return RecoveryFailed, left, fail(Corrupt, "%s%s", left.Message(), said)
 }
 
-// inShort is the first of count texts, and how many there are besides.
+// inShort returns the first of count texts, and the number of the others.
 func inShort(texts []string, shown, count int) string {
 	if count <= shown {
 		return strings.Join(texts, "; ")
@@ -97,7 +109,7 @@ func inShort(texts []string, shown, count int) string {
 	return fmt.Sprintf("%s; and %d more", strings.Join(texts[:shown], "; "), count-shown)
 }
 
-// round looks once, and repairs what it finds.
+// round validates once, and repairs what it finds.
 func (r *repair) round(l location) (*Integrity, error) {
 	r.progress, r.busy, r.unsafe = false, false, ""
 	x, err := openInspection(l, false)
@@ -136,7 +148,7 @@ func (r *repair) round(l location) (*Integrity, error) {
 	return found, nil
 }
 
-// did notes a repair, here and in the block's recovery log.
+// did records a repair, here and in the block's recovery log.
 func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format string, args ...any) {
 	r.progress = true
 	if r.count++; len(r.done) < maxFindings {
@@ -147,7 +159,8 @@ func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format
 	}
 }
 
-// header writes the immutable bytes that were concluded. Nobody attached ever looks at them again, so that it does not matter who lives.
+// header writes the immutable bytes that were derived. Attached participants never read these bytes
+// again, so that it does not matter which participants live.
 func (r *repair) header(x *inspection) error {
 	path := x.location.data()
 	if !x.mapped() {
@@ -157,8 +170,9 @@ func (r *repair) header(x *inspection) error {
 		*platform.File
 		path      string
 		has, want uint64
-	}{{x.dataFile, path, uint64(x.dataBytes), x.dataSize}, {x.ctlFile, x.control(x.id), uint64(x.ctlBytes), x.controlSize}} {
-		if file.has > file.want { // there is nothing behind its end that anybody needs
+	}{{x.dataFile, path, uint64(x.dataBytes), x.dataSize}, {x.ctlFile, x.control(x.id), uint64(x.ctlBytes),
+		x.controlSize}} {
+		if file.has > file.want { // no participant uses bytes behind the end
 			if err := file.Cut(int64(file.want)); err != nil {
 				return systemError(err, "block %q", x.name())
 			}
@@ -169,7 +183,7 @@ func (r *repair) header(x *inspection) error {
 	page := make([]byte, layout.Page)
 	copy(page, x.whole)
 	if binary.LittleEndian.Uint32(x.whole[layout.HdrMinor:]) > layout.FormatMinor {
-		copy(page[layout.ImmutableLen:], x.page[layout.ImmutableLen:]) // a later version's
+		copy(page[layout.ImmutableLen:], x.page[layout.ImmutableLen:]) // bytes of a later version
 	}
 	if r.write(x.data[:layout.Page], page) {
 		r.did(&repairer{x.block, x.ask}, PartHeader, 0, 0, "rebuilt the header of %s", path)
@@ -182,7 +196,8 @@ func (r *repair) header(x *inspection) error {
 	return nil
 }
 
-// write puts bytes right, and reports whether any were wrong. Each byte is either the one that was or the one that is to be: a repair that dies is done again.
+// write corrects bytes, and reports whether any were wrong. Each byte is either the old one or the
+// new one, so that the next repair completes a repair that died.
 func (r *repair) write(to, from []byte) (wrong bool) {
 	for i := range from {
 		if to[i] != from[i] {
@@ -194,7 +209,8 @@ func (r *repair) write(to, from []byte) (wrong bool) {
 	return wrong
 }
 
-// words repairs what belongs to the whole block. Each is a compare-and-swap from the damaged value: whoever has just written a good one is not disturbed.
+// words repairs the words of the whole block. Each repair is a compare-and-swap from the damaged
+// value: a process that has just written a good value is not disturbed.
 func (r *repair) words(x *inspection, w *repairer) {
 	alive := probe(x.ask, layout.ProducerRow) == somebody
 	hint := x.data.u64(layout.Commit)
@@ -215,7 +231,8 @@ func (r *repair) words(x *inspection, w *repairer) {
 		r.did(w, PartHeader, 0, 0, "set the epoch to %d, as the ring says", x.ringEpoch())
 	}
 	claim := x.data.u64(layout.ClaimID)
-	if was := claim.Load(); was != 0 && (was-1 < x.hint() || was-1 > x.hint()+uint64(x.slots())) && claim.CompareAndSwap(was, 0) {
+	if was := claim.Load(); was != 0 && (was-1 < x.hint() || was-1 > x.hint()+uint64(x.slots())) &&
+		claim.CompareAndSwap(was, 0) {
 		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, was, "cleared the number of the message that is being written")
 	}
@@ -232,13 +249,13 @@ func (r *repair) words(x *inspection, w *repairer) {
 	}
 	if was := x.joinAck.Load(); was > x.joinEpoch.Load() && x.joinAck.CompareAndSwap(was, 0) {
 		crash.Point("repair.word")
-		x.joinEpoch.Add(1) // makes the producer look at all cursors, and acknowledge that
+		x.joinEpoch.Add(1) // makes the producer look at all cursors, and acknowledge the new epoch
 		crash.Point("repair.word")
 		r.did(w, PartHeader, 0, was, "let the producer acknowledge the joins again")
 	}
 }
 
-// ringEpoch is the latest epoch that a message was claimed in, at least 1.
+// ringEpoch returns the latest epoch in which a message was claimed, at least 1.
 func (x *inspection) ringEpoch() uint64 {
 	epoch := uint64(1)
 	for place := range x.slotCount {
@@ -249,7 +266,7 @@ func (x *inspection) ringEpoch() uint64 {
 	return epoch
 }
 
-// log takes the numbers off damaged records: they then count as never completed.
+// log clears the numbers of damaged records. They then count as never completed.
 func (r *repair) log(x *inspection, w *repairer) {
 	for _, record := range x.wrongRecords {
 		seq := x.ctl.u64(x.logRecord(record) + layout.RecSeq)

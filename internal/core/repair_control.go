@@ -7,10 +7,10 @@ import (
 	"datablock/internal/layout"
 )
 
-// extend gives a control file that was truncated its size again. What stood behind the cut is gone:
-// rows, with the places of durable consumers, the flexible zone, the recovery log. So it takes
-// force, and it takes proof that nobody is attached: the locks of a file do not end with its bytes.
-// Zeros are free rows, and what else the cut has damaged the next round repairs.
+// extend gives a truncated control file its size again. What lay behind the cut is gone: rows, with
+// the cursors of durable consumers, the flexible zone, the recovery log. Therefore extend needs
+// force, and proof that no participant is attached: the locks of a file do not end with its bytes.
+// Zeros are free rows. The next round repairs whatever else the cut has damaged.
 func (r *repair) extend(x *inspection) error {
 	if !r.force {
 		return nil

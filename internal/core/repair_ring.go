@@ -8,7 +8,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// ring repairs entries and slots. With the producer's row locked nobody else writes to them, and a producer that starts waits for the moment that it takes.
+// ring repairs entries and slots. While ring holds the lease of row 0, no other process writes to
+// them. A producer that starts waits for that moment.
 func (r *repair) ring(x *inspection, w *repairer) {
 	places := x.damagedPlaces()
 	if len(places) == 0 {
@@ -26,13 +27,13 @@ func (r *repair) ring(x *inspection, w *repairer) {
 				}
 			}
 		}
-		x.wakeConsumers() // also after a repair that died before it came to this
+		x.wakeConsumers() // also after a repair that died before this wake-up
 	})
 	if ran {
 		return
 	}
 	if probe(x.ask, layout.ProducerRow) != somebody {
-		r.busy = true // another process is repairing, or cleaning the row
+		r.busy = true // another process repairs, or cleans the row
 		return
 	}
 	named := x.naming()
@@ -56,19 +57,21 @@ func (r *repair) livingProducer(x *inspection) string {
 	return fmt.Sprintf("its producer lives (%s)", x.who(layout.ProducerRow))
 }
 
-// damagedPlaces are the ring's entries of which something is wrong, each once. Of two entries with one slot either may be the wrong one.
+// damagedPlaces returns the indexes of the damaged ring entries, each once. If two entries name one
+// slot, either may be the wrong one.
 func (x *inspection) damagedPlaces() (places []uint32) {
 	for place := range x.slotCount {
 		e := x.entries[place].Load()
 		slot := layout.EntrySlot(e)
-		if x.wrongPlaces[place/64]>>(place%64)&1 == 1 || !layout.EntryEmpty(e) && slot < x.slots() && x.slotBits[slot/64]>>(slot%64)&1 == 1 {
+		if x.wrongPlaces[place/64]>>(place%64)&1 == 1 || !layout.EntryEmpty(e) && slot < x.slots() &&
+			x.slotBits[slot/64]>>(slot%64)&1 == 1 {
 			places = append(places, place)
 		}
 	}
 	return places
 }
 
-// naming is how many entries name each slot.
+// naming returns how many entries name each slot.
 func (x *inspection) naming() []uint32 {
 	named := make([]uint32, x.slots())
 	for place := range x.slotCount {
@@ -79,17 +82,19 @@ func (x *inspection) naming() []uint32 {
 	return named
 }
 
-// ringPlan is which slot each damaged entry is to name. It is made in passes over the ring and the slots, so that the time for each entry is the same whatever the length of the ring.
+// ringPlan says which slot each damaged entry is to name. It is made in passes over the ring and
+// the slots, so that the time for each entry does not depend on the length of the ring.
 type ringPlan struct {
-	slots  []uint32 // for each damaged place, NoSlot: the message is lost, and any slot will do
-	named  []uint32 // how many entries name each slot at present
-	taken  []bool   // slots that an entry will name when all is done
-	pinned []bool   // slots that consumers held when the plan was made
+	slots  []uint32 // for each damaged place; NoSlot: the message is lost, and any slot will do
+	named  []uint32 // how many entries name each slot now
+	taken  []bool   // slots that an entry will name when the plan is done
+	pinned []bool   // slots that hazard pointers named when the plan was made
 	spare  [2][]uint32
 }
 
 func (x *inspection) planRing(places []uint32) *ringPlan {
-	p := &ringPlan{slots: make([]uint32, len(places)), named: x.naming(), taken: make([]bool, x.slots()), pinned: make([]bool, x.slots())}
+	p := &ringPlan{slots: make([]uint32, len(places)), named: x.naming(), taken: make([]bool, x.slots()),
+		pinned: make([]bool, x.slots())}
 	x.forMask(x.active, func(row uint32) {
 		for k := range uint64(layout.MaxPins) {
 			if pin := x.pin(row, k).Load(); pin != 0 && pin <= uint64(x.slots()) {
@@ -102,7 +107,8 @@ func (x *inspection) planRing(places []uint32) *ringPlan {
 		p.slots[i], damaged[place] = layout.NoSlot, uint32(i)+1
 	}
 	for place := range x.slotCount {
-		if e := x.entries[place].Load(); damaged[place] == 0 && !layout.EntryEmpty(e) && layout.EntrySlot(e) < x.slots() {
+		if e := x.entries[place].Load(); damaged[place] == 0 && !layout.EntryEmpty(e) &&
+			layout.EntrySlot(e) < x.slots() {
 			p.taken[layout.EntrySlot(e)] = true
 		}
 	}
@@ -115,8 +121,11 @@ func (x *inspection) planRing(places []uint32) *ringPlan {
 	return p
 }
 
-// findSlots finds the slots that the messages are in. Of the slots that no sound entry names it is the one that the entry names and whose header agrees, else the only one whose header says so; else, if
-// the entry itself is about this message, the one that it names: then it is the header that is damaged.
+// findSlots finds the slots that have the messages. Only slots that no sound entry names are
+// candidates. First choice: the slot that the entry names, if the slot's header agrees. Second
+// choice: the only slot whose header has this message. Third choice, if the entry itself is about
+// this message: the slot that the entry names. In the third case the slot's header is what is
+// damaged.
 func (x *inspection) findSlots(p *ringPlan, places, damaged []uint32) {
 	take := func(i int, slot uint32) { p.slots[i], p.taken[slot] = slot, true }
 	own := func(place uint32, agrees func(entry, id uint64, slot uint32) bool) (uint32, bool) {
@@ -138,7 +147,8 @@ func (x *inspection) findSlots(p *ringPlan, places, damaged []uint32) {
 		if i < 0 || p.taken[slot] || p.slots[i] != layout.NoSlot {
 			continue
 		}
-		if id, written := x.wanted(places[i]); written && id == h.id && h.length <= x.slotSize && x.possibleClaim(h.claim) && (!x.checksummed(slot) || x.intact(slot, h.length)) {
+		if id, written := x.wanted(places[i]); written && id == h.id && h.length <= x.slotSize &&
+			x.possibleClaim(h.claim) && (!x.checksummed(slot) || x.intact(slot, h.length)) {
 			several[i], bearer[i] = bearer[i] != 0, slot+1
 		}
 	}
@@ -157,7 +167,7 @@ func (x *inspection) findSlots(p *ringPlan, places, damaged []uint32) {
 	}
 }
 
-// offer makes a slot one that may be given to an entry that has lost its own.
+// offer makes a slot available to entries that have lost their own.
 func (p *ringPlan) offer(slot uint32) {
 	list := &p.spare[0]
 	if p.pinned[slot] {
@@ -166,7 +176,8 @@ func (p *ringPlan) offer(slot uint32) {
 	*list = append(*list, slot)
 }
 
-// any takes a slot for an entry that has lost its own: not in the ring, and if possible pinned by nobody.
+// any takes a slot for an entry that has lost its own: a slot that is not in the ring and, if
+// possible, that no hazard pointer names.
 func (p *ringPlan) any() uint32 {
 	for i := range p.spare {
 		if list := p.spare[i]; len(list) > 0 {
@@ -178,7 +189,7 @@ func (p *ringPlan) any() uint32 {
 	panic("more entries than slots") // there are always spare slots
 }
 
-// changed says that an entry names another slot now, or none.
+// changed records that an entry names another slot now, or none.
 func (p *ringPlan) changed(was, now uint64) {
 	for i, e := range []uint64{now, was} {
 		slot := layout.EntrySlot(e)
@@ -194,10 +205,13 @@ func (p *ringPlan) changed(was, now uint64) {
 	}
 }
 
-// wanted is the id of the message that belongs to a place, false if it never had one. The newest may be published and commit not stored yet: then the entry itself says so.
+// wanted returns the id of the message that belongs to a place, false if the place never had one.
+// The newest message may be published while commit is not stored yet. Then the entry itself shows
+// the message.
 func (x *inspection) wanted(place uint32) (id uint64, ok bool) {
 	n, next := uint64(x.slotCount), x.hint()
-	if e := x.entries[next%n].Load(); uint64(place) == next%n && !layout.EntryEmpty(e) && layout.EntryID(e, next) == next && layout.EntrySlot(e) < x.slots() &&
+	if e := x.entries[next%n].Load(); uint64(place) == next%n && !layout.EntryEmpty(e) &&
+		layout.EntryID(e, next) == next && layout.EntrySlot(e) < x.slots() &&
 		x.slotWords(layout.EntrySlot(e)).id == next {
 		return next, true
 	}
@@ -207,7 +221,8 @@ func (x *inspection) wanted(place uint32) (id uint64, ok bool) {
 	return next - 1 - (next-1-uint64(place))%n, true
 }
 
-// rebuildEntry makes an entry, and the header of its slot, what they must have been. The entry is written last: until then nobody believes the slot. The caller holds row 0.
+// rebuildEntry restores an entry, and the header of its slot. It writes the entry last: until then
+// no process relies on the slot. The caller holds the lease of row 0.
 func (r *repair) rebuildEntry(x *inspection, w *repairer, place, slot uint32, p *ringPlan) {
 	e := &x.entries[place]
 	was := e.Load()
@@ -248,7 +263,9 @@ func (r *repair) rebuildEntry(x *inspection, w *repairer, place, slot uint32, p 
 	r.did(w, PartRing, place, was, "rebuilt ring entry %d: message %d in slot %d, %s", place, id, slot, how)
 }
 
-// rebuildSlot makes a slot's header that of message id. One that has not got the message has an impossible length until its entry is LOST: a repair that comes after one that died does not take it for the message's.
+// rebuildSlot makes a slot's header that of message id. A slot without the message has an
+// impossible length until its entry is LOST. The repair after one that died then does not take the
+// slot for the message's.
 func (x *inspection) rebuildSlot(slot uint32, id uint64, before slotHeaderWords, sure bool) {
 	at := x.slotHeader(slot)
 	switch {
@@ -265,25 +282,30 @@ func (x *inspection) rebuildSlot(slot uint32, id uint64, before slotHeaderWords,
 	}
 	if !x.possibleClaim(before.claim) {
 		epoch := x.data.u64(layout.Epoch).Load()
-		x.data.u64(at + layout.SlotClaim).Store(layout.Claim(epoch, max(1, layout.ClaimGeneration(before.claim))) &^ layout.ClaimOpen)
+		x.data.u64(at + layout.SlotClaim).Store(layout.Claim(epoch,
+			max(1, layout.ClaimGeneration(before.claim))) &^ layout.ClaimOpen)
 		crash.Point("repair.slot")
 	}
 }
 
-// discardable reports whether the message of a damaged entry can be marked LOST next to a living producer: the slot has to be one that the producer believes in the ring, and the only entry that names it.
+// discardable reports whether the message of a damaged entry can be marked LOST while a producer
+// lives. The slot has to be one that the producer takes for a slot of the ring, and this entry the
+// only one that names it.
 func (x *inspection) discardable(place uint32, named []uint32) bool {
 	_, written := x.wanted(place)
 	slot := layout.EntrySlot(x.entries[place].Load())
 	return written && slot < x.slots() && named[slot] <= 1
 }
 
-// discard marks the message of a damaged entry LOST, next to a living producer: by compare-and-swap, so that a message that has been overwritten meanwhile is not touched.
+// discard marks the message of a damaged entry LOST while a producer lives. It uses a
+// compare-and-swap, so that a message that was overwritten meanwhile is not touched.
 func (r *repair) discard(x *inspection, w *repairer, place uint32, named []uint32) {
 	e := &x.entries[place]
 	was := e.Load()
 	id, _ := x.wanted(place)
 	if !x.discardable(place, named) {
-		r.unsafe = r.livingProducer(x) + ", and would use a slot twice, so that force does not help: stop it, then repair"
+		r.unsafe = r.livingProducer(x) + ", and would use a slot twice, so that force does not help: stop it, then " +
+			"repair"
 		return
 	}
 	now := layout.Entry(id, layout.EntrySlot(was)) | layout.EntryLost

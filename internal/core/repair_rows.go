@@ -9,7 +9,9 @@ import (
 	"datablock/internal/layout"
 )
 
-// rows repairs participants' rows and the masks. What a row says wrong about a living participant is corrected word by word, each to the value that can hurt nobody; a dead one's row is cleaned.
+// rows repairs participants' rows and the masks. It corrects what a row wrongly says about a living
+// participant word by word, each to the value that can hurt no participant. It cleans the row of a
+// dead one.
 func (r *repair) rows(x *inspection, w *repairer) {
 	seen := map[uint32]bool{}
 	for _, row := range x.wrongRows {
@@ -42,7 +44,7 @@ func (r *repair) row(x *inspection, w *repairer, row uint32) {
 	cleaned := false
 	dead := withDeadRow(x.ask, row, func() {
 		if now := x.rowWords(row); x.impossible(row, now) == "" {
-			return // somebody was faster
+			return // another process was faster
 		}
 		if x.keepable(row, before) {
 			return
@@ -62,12 +64,14 @@ func (r *repair) row(x *inspection, w *repairer, row uint32) {
 	r.correct(x, w, row, dead)
 }
 
-// keepable reports whether a row of nobody is a durable consumer's that may come back.
+// keepable reports whether a row without an owner belongs to a durable consumer that may return.
 func (x *inspection) keepable(row uint32, r rowWords) bool {
-	return row != layout.ProducerRow && r.durable&1 == 1 && r.nameLength > 0 && r.nameLength <= layout.MaxRowNameLen && (r.status == layout.RowActive || r.status == layout.RowDead)
+	return row != layout.ProducerRow && r.durable&1 == 1 && r.nameLength > 0 && r.nameLength <= layout.MaxRowNameLen &&
+		(r.status == layout.RowActive || r.status == layout.RowDead)
 }
 
-// correct sets each impossible word of a row that has an owner, or waits for one. Compare-and-swap, so that what the owner writes meanwhile stays.
+// correct sets each impossible word of a row that has an owner, or waits for one. It uses
+// compare-and-swap, so that what the owner writes meanwhile stays.
 func (r *repair) correct(x *inspection, w *repairer, row uint32, dead bool) {
 	at := x.header.row(row)
 	was := x.rowWords(row)
@@ -75,7 +79,8 @@ func (r *repair) correct(x *inspection, w *repairer, row uint32, dead bool) {
 	switch {
 	case row == layout.ProducerRow:
 		role, delivery, durable, pins = layout.RoleProducer, 0, 0, 0
-	case was.lossless && x.flags&AllowLossless != 0: // whoever may be LOSSLESS is: then nothing is lost
+	case was.lossless && x.flags&AllowLossless != 0:
+		// A consumer that may be LOSSLESS becomes so: then nothing is lost.
 		delivery = layout.Lossless
 	case delivery < layout.Lossless || delivery > layout.Latest:
 		delivery = layout.Ordered
@@ -105,7 +110,7 @@ func (r *repair) correct(x *inspection, w *repairer, row uint32, dead bool) {
 	r.correctPlace(x, w, row)
 }
 
-// pinsAllowed is at least what the row has in use.
+// pinsAllowed returns at least the number of hazard pointers that the row has in use.
 func (x *inspection) pinsAllowed(was rowWords) uint8 {
 	used := uint8(1)
 	for k, pin := range was.pins {
@@ -119,9 +124,11 @@ func (x *inspection) pinsAllowed(was rowWords) uint8 {
 	return used
 }
 
-// correctState: an owner that lives is active; it had become so before anything could be damaged.
+// correctState makes a living owner's row ACTIVE. The owner had become ACTIVE before anything could
+// be damaged.
 func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWords, dead bool) {
-	if was.status <= layout.RowEvicting && !(row == layout.ProducerRow && was.status >= layout.RowDead) && !(was.status == layout.RowFree && !dead) {
+	if was.status <= layout.RowEvicting && !(row == layout.ProducerRow && was.status >= layout.RowDead) &&
+		!(was.status == layout.RowFree && !dead) {
 		return
 	}
 	state := uint32(layout.RowActive)
@@ -134,7 +141,8 @@ func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWor
 	}
 }
 
-// correctMasks sets the bits that make the producer mind a living row's pins and cursor. A bound cursor is looked at from the next message on.
+// correctMasks sets the bits that make the producer look at a living row's hazard pointers and
+// cursor. The producer looks at a bound cursor from the next message on.
 func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery uint8) {
 	if row == layout.ProducerRow || x.rowStatus(row) != layout.RowActive {
 		return
@@ -160,8 +168,9 @@ func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery u
 	}
 }
 
-// correctPlace moves an impossible cursor to the oldest message: the producer then holds back everything that the row may still want, until its owner moves on. Pins of slots
-// that do not exist hold nothing.
+// correctPlace moves an impossible cursor to the oldest message. The producer then holds back
+// everything that the consumer may still want, until the consumer moves on. It clears hazard
+// pointers of slots that do not exist: they hold nothing.
 func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
 	if row == layout.ProducerRow {
 		return
@@ -174,7 +183,8 @@ func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
 		}
 	}
 	now := x.rowWords(row)
-	if join := x.ctl.u64(x.header.row(row) + layout.RowJoin); now.join > x.joinEpoch.Load() && join.CompareAndSwap(now.join, 0) {
+	if join := x.ctl.u64(x.header.row(row) + layout.RowJoin); now.join > x.joinEpoch.Load() &&
+		join.CompareAndSwap(now.join, 0) {
 		crash.Point("repair.word")
 		r.did(w, PartRow, row, now.join, "corrected the join of row %d", row)
 	}
@@ -190,7 +200,7 @@ func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
 	}
 }
 
-// String says what was repaired, for people.
+// String says what was repaired, in readable form.
 func (i *Integrity) String() string {
 	if i.Healthy() {
 		return fmt.Sprintf("block %q is healthy", i.Block)

@@ -13,14 +13,15 @@ import (
 	"datablock/internal/platform"
 )
 
-// processorTime is what this process has used; how long that takes depends on what else runs.
+// processorTime returns the processor time that this process has used. The elapsed time would
+// depend on what else runs.
 func processorTime(t *testing.T) time.Duration {
 	var used unix.Rusage
 	require.NoError(t, unix.Getrusage(unix.RUSAGE_SELF, &used))
 	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
-// TestOneRepairMendsEverything: much more than is shown, of all parts at once.
+// TestOneRepairMendsEverything: much more damage than is shown, in all parts at once.
 func TestOneRepairMendsEverything(t *testing.T) {
 	const slots = 20_000
 	b := newBench(t)
@@ -40,7 +41,8 @@ func TestOneRepairMendsEverything(t *testing.T) {
 	}
 }
 
-// TestARepairOfAMillionSlots: the time for each is the same whatever the length of the ring. Half of the entries have no slot any more, which is found by the slots' headers.
+// TestARepairOfAMillionSlots: the time for each slot is the same whatever the length of the ring.
+// Half of the entries name no slot any more: the repair finds the slots by their headers.
 func TestARepairOfAMillionSlots(t *testing.T) {
 	slots := uint32(layout.MaxSlotCount)
 	if testing.Short() || raceEnabled {
@@ -61,7 +63,8 @@ func TestARepairOfAMillionSlots(t *testing.T) {
 	t.Logf("%d slots, half of them damaged: %v", slots, took)
 }
 
-// TestTwoRepairsAtOnceBothSucceed: of header, ring, rows and log. Each of them finds damage that the other is mending, or has mended.
+// TestTwoRepairsAtOnceBothSucceed: of header, ring, rows and log. Each of them finds damage that
+// the other is repairing, or has repaired.
 func TestTwoRepairsAtOnceBothSucceed(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 64)
@@ -97,7 +100,7 @@ func TestTwoRepairsAtOnceBothSucceed(t *testing.T) {
 	write(t, b.producer(config), 1)
 }
 
-// TestARepairWaitsForAnotherOne that has locked what it has to mend.
+// TestARepairWaitsForAnotherOne that has locked what it has to repair.
 func TestARepairWaitsForAnotherOne(t *testing.T) {
 	b := newBench(t)
 	p := b.full(64)
@@ -118,7 +121,8 @@ func TestARepairWaitsForAnotherOne(t *testing.T) {
 	assert.Equal(t, RecoverySuccess, <-repaired)
 }
 
-// TestWhatForceCannotMendIsNotAdvised: an entry whose slot is damaged, or that is empty, is not discarded next to a living producer.
+// TestWhatForceCannotMendIsNotAdvised: an entry whose slot is damaged, or that is empty, is not
+// discarded while a producer lives.
 func TestWhatForceCannotMendIsNotAdvised(t *testing.T) {
 	for name, damage := range map[string]func(p *Producer){
 		"slot":  func(p *Producer) { p.entries[1].Store(p.entries[1].Load() | 1<<20) },
@@ -149,7 +153,7 @@ func TestWhatForceCannotMendIsNotAdvised(t *testing.T) {
 	assert.Equal(t, RecoverySuccess, result)
 }
 
-// TestTheSlotOfALaterMessageIsNotGivenAway to an earlier one that has lost its own.
+// TestTheSlotOfALaterMessageIsNotGivenAway to an earlier message that has lost its own slot.
 func TestTheSlotOfALaterMessageIsNotGivenAway(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 8)
@@ -157,7 +161,7 @@ func TestTheSlotOfALaterMessageIsNotGivenAway(t *testing.T) {
 	p := b.producer(config)
 	reader := b.consumer(ConsumerOptions{Delivery: Lossless})
 	place := uint64(0)
-	for layout.EntrySlot(p.entries[place].Load()) != 0 || place == 0 { // the first slot that is looked at
+	for layout.EntrySlot(p.entries[place].Load()) != 0 || place == 0 { // the first slot that is tried
 		write(t, p, 1)
 		read(t, reader)
 		place = (p.next - 1) % 8

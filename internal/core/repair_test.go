@@ -80,7 +80,7 @@ func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
 	for name, damage := range damages {
 		for _, living := range []bool{false, true} {
 			if living && name == "both" {
-				continue // a living producer has to go first
+				continue // a living producer has to end first
 			}
 			t.Run(name, func(t *testing.T) {
 				b := newBench(t)
@@ -194,7 +194,8 @@ func TestRepairingWhileItIsUsedDisturbsNobody(t *testing.T) {
 	wg.Wait()
 }
 
-// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit retires the slot of the entry that it replaces, whatever that is, and takes one: the lists never get longer.
+// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit takes a slot, and retires the
+// slot of the replaced entry, whatever that slot is. The lists never get longer.
 func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))

@@ -10,10 +10,16 @@ import (
 	"datablock/internal/platform"
 )
 
-// ForceResetSlot gives a slot back to where it can be used again. What the dead hold is released. Without force nothing that a living participant holds is touched; with it a claim is broken by a
-// FENCE on the entry that it is to publish, a message is marked LOST, and whoever pins a slot that has left the ring is evicted: they learn it at their next call.
-// NotStuck: the slot is free, or a message that nobody holds up. Unsafe with ErrLeft: all of it was done, and a reader at the slot's message still keeps the producer waiting: only eviction takes its place from it.
-// With force it looks for that for WaitingAfter, if need be. The error says more unless the result is Success.
+// ForceResetSlot makes a slot usable again. It releases what dead participants hold. Without force
+// it touches nothing that a living participant holds. With force it does three things. It breaks a
+// claim by a FENCE on the entry that the claim is to publish. It marks a message LOST. It evicts
+// the consumers whose hazard pointers name a slot that has left the ring. The participants get the
+// status at their next call.
+//
+// NotStuck: the slot is free, or has a message that no participant holds up. Unsafe with ErrLeft:
+// everything was done, and a consumer at the slot's message still keeps the producer waiting. Only
+// eviction takes the place from that consumer. With force, ForceResetSlot watches for such a
+// consumer for up to WaitingAfter. The error has details unless the result is Success.
 func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, produce)
 	if err != nil {
@@ -32,8 +38,9 @@ func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryRe
 	return result, why
 }
 
-// ForceResetAllSlots resets every slot, as ForceResetSlot does. Unsafe: something was left alone because a living participant holds it, or, with ErrLeft, a reader still keeps the producer waiting; everything
-// else was done. Failed with ErrLeft: everything was done, and the block is damaged.
+// ForceResetAllSlots resets every slot, as ForceResetSlot does. Unsafe: something was left because
+// a living participant holds it, or, with ErrLeft, a consumer still keeps the producer waiting;
+// everything else was done. Failed with ErrLeft: everything was done, and the block is damaged.
 func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, produce)
 	if err != nil {
@@ -60,15 +67,19 @@ func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, err
 		return RecoveryUnsafe, err
 	}
 	if left, err := ValidateIntegrity(r.location.data(), ""); err == nil && !left.Healthy() {
-		return RecoveryFailed, &Error{Code: Corrupt, Cause: ErrLeft, Detail: "every slot was reset, and the block is damaged: " + left.Message()}
+		return RecoveryFailed, &Error{Code: Corrupt, Cause: ErrLeft,
+			Detail: "every slot was reset, and the block is damaged: " + left.Message()}
 	}
 	return result, why
 }
 
-// ErrLeft is the cause of an error of a forced reset that did all that it may, and left something: the error says what, and what to do about it.
+// ErrLeft is the cause of an error of a forced reset that did everything it may, and left
+// something. The error says what is left, and what to do about it.
 var ErrLeft = errors.New("something is left that a reset does not mend")
 
-// leftKeeping is the error for the readers that keep the producer waiting although everything was reset, nil if there are none. slot: only those at the message in it, NoSlot: all.
+// leftKeeping returns the error for the consumers that keep the producer waiting although
+// everything was reset, nil if there are none. slot: only consumers at the message in this slot;
+// NoSlot: all.
 func (r *repairer) leftKeeping(slot uint32) error {
 	begun := platform.Monotonic()
 	for {
@@ -76,7 +87,8 @@ func (r *repairer) leftKeeping(slot uint32) error {
 		readers, kept, known := r.keeping(slot, now)
 		waited := time.Duration(platform.Monotonic() - begun)
 		switch {
-		case len(readers) == 0, known && kept < WaitingAfter && waited >= WaitingAfter: // the latter has gone on meanwhile, and waits anew
+		case len(readers) == 0, known && kept < WaitingAfter && waited >= WaitingAfter:
+			// In the second case the consumer has moved on, and the producer waits anew.
 			return nil
 		case known && kept >= WaitingAfter, waited >= WaitingAfter:
 			return r.leftReaders(readers, kept, known)
@@ -87,7 +99,7 @@ func (r *repairer) leftKeeping(slot uint32) error {
 
 const leftPause = 5 * time.Millisecond
 
-// keeping are the readers that keep the producer waiting now, and for how long they have.
+// keeping returns the consumers that keep the producer waiting now, and how long they have done so.
 func (r *repairer) keeping(slot uint32, now clock) (readers []RowInfo, kept time.Duration, known bool) {
 	v := view{r.block, r.ask}
 	wait := v.waiting(now)
@@ -110,21 +122,24 @@ func (r *repairer) leftReaders(readers []RowInfo, kept time.Duration, known bool
 	evict := fmt.Sprintf("datablock-admin evict --shm-name %s --row %d", r.reference(), first.Row)
 	advice := "a reset does not take its place from it, only eviction does: " + evict + " --force"
 	if !first.Alive {
-		advice = "it is dead, durable, and keeps its place: start it again under its name, or give its place up: " + evict
+		advice = "it is dead, durable, and keeps its place: start it again under its name, or give its place up: " +
+			evict
 	}
 	more := ""
 	if len(readers) > 1 {
 		more = fmt.Sprintf(" (and for %d more readers)", len(readers)-1)
 	}
-	return &Error{Code: Busy, Cause: ErrLeft, Detail: fmt.Sprintf("block %q: the producer still waits for %v, at message %d, and has waited for %s%s: %s",
-		r.name(), first, first.Cursor, ageText(kept, known), more, advice)}
+	return &Error{Code: Busy, Cause: ErrLeft,
+		Detail: fmt.Sprintf("block %q: the producer still waits for %v, at message %d, and has waited for %s%s: %s",
+			r.name(), first, first.Cursor, ageText(kept, known), more, advice)}
 }
 
 // noPlace: no ring entry names the slot.
 const noPlace = ^uint32(0)
 
-// places are the ring entries that name each slot, found in one pass, noPlace where none does. Of two that name one slot, which is damage, it is the first that is not LOST. A place is where to
-// look, and no more: a living producer moves slots meanwhile.
+// places returns the ring entry that names each slot, found in one pass, noPlace where none does.
+// If two entries name one slot, which is damage, it returns the first that is not LOST. The answer
+// is only where to look first, because a living producer moves slots meanwhile.
 func (r *repairer) places() []uint32 {
 	places := make([]uint32, r.slots())
 	for slot := range places {
@@ -153,12 +168,14 @@ func (r *repairer) placeOf(slot uint32) uint32 {
 	return lost
 }
 
-// inRingAt is inRing for who knows where the slot was. Only an entry that names it still is believed; that it is nowhere takes the whole ring, and is asked for few slots: those that are claimed or held.
+// inRingAt is inRing for a caller that knows where the slot was. Only an entry that still names the
+// slot counts. Otherwise inRing reads the whole ring, so that callers ask for few slots only: those
+// that are claimed or held.
 func (r *repairer) inRingAt(place, slot uint32) bool {
 	return place != noPlace && layout.EntrySlot(r.entries[place].Load()) == slot || r.inRing(slot)
 }
 
-// reset resets one slot. place: the ring entry that named it a moment ago.
+// reset resets one slot. place: the ring entry that named the slot a moment ago.
 func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error) {
 	if *r.data.plain64(r.slotHeader(slot) + layout.SlotClaim)&layout.ClaimOpen != 0 && !r.inRingAt(place, slot) {
 		return r.resetClaim(slot, force)
@@ -170,21 +187,27 @@ func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error)
 	case force && len(living) > 0 && !r.inRingAt(place, slot):
 		for _, h := range living {
 			if !r.evict(h) && r.holdsSlot(h.Row, slot) {
-				return RecoveryFailed, fail(Busy, "block %q: slot %d is held by %v, and another process is at that row: look again", r.name(), slot, h)
+				return RecoveryFailed,
+					fail(Busy, "block %q: slot %d is held by %v, and another process is at that row: look again",
+						r.name(), slot, h)
 			}
 		}
 		return RecoverySuccess, nil
 	case len(living) > 0 && !force:
-		return RecoveryUnsafe, fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and it is told", r.name(), slot, living[0])
+		return RecoveryUnsafe,
+			fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and it is told", r.name(),
+				slot, living[0])
 	case released > 0:
 		return RecoverySuccess, nil
 	case kept > 0:
-		return RecoveryNotStuck, fail(Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come back: clean them up when they have been dead for long enough", r.name(), slot, kept)
+		return RecoveryNotStuck, fail(Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come "+
+			"back: clean them up when they have been dead for long enough", r.name(), slot, kept)
 	}
 	return RecoveryNotStuck, fail(Invalid, "block %q: slot %d is not stuck", r.name(), slot)
 }
 
-// releaseHolders cleans the rows of the dead that hold the slot. living: who else does; kept: dead durable consumers.
+// releaseHolders cleans the rows of dead consumers that hold the slot. living: the other holders.
+// kept: dead durable consumers.
 func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, kept int) {
 	v := view{r.block, r.ask}
 	for row := uint32(1); row <= r.consumerLimit; row++ {
@@ -196,7 +219,8 @@ func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, 
 		case before.Alive:
 			living = append(living, before)
 		case r.cleanRow(r.ask, row, never) && !r.holdsSlot(row, slot):
-			r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
+			r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(row), before.PID, before.Cursor,
+				uint64(len(before.Pins))})
 			released++
 		case r.holdsSlot(row, slot):
 			kept++
@@ -205,13 +229,14 @@ func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, 
 	return released, living, kept
 }
 
-// String is the participant as people read it.
+// String is the participant in readable form.
 func (i RowInfo) String() string {
 	return fmt.Sprintf("row %d, %q, %s", i.Row, i.Name, ProcessName(i.PID, i.PIDNamespace))
 }
 
-// discard marks the message in a slot LOST, for good: its entry keeps id and slot until it is overwritten, so nobody who reads it is hurt and no id is used twice.
-// It reports whether it did: not if the entry does not name the slot any more, or the message is LOST already.
+// discard marks the message in a slot LOST, for good. The entry keeps id and slot until it is
+// overwritten, so that no reading consumer is hurt and no id is used twice. It reports whether it
+// did so: not if the entry no longer names the slot, or if the message is LOST already.
 func (r *repairer) discard(slot, place uint32) bool {
 	if place == noPlace {
 		return false
@@ -231,7 +256,8 @@ func (r *repairer) discard(slot, place uint32) bool {
 	}
 }
 
-// resetClaim ends the claim on a slot: that of a dead producer under its row's lock, that of a living one, by force, with a fence.
+// resetClaim ends the claim on a slot: a dead producer's claim under its row's lease, a living
+// producer's claim by force, with a fence.
 func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
 	if probe(r.ask, layout.ProducerRow) != somebody {
 		if result, err := r.releaseWriter(slot); result != RecoveryUnsafe {
@@ -240,13 +266,16 @@ func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
 	}
 	pid := *r.data.plain64(layout.ProducerPID)
 	if !force {
-		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (%s): end that program, or use force, and its commit is refused", r.name(), slot, r.who(layout.ProducerRow))
+		return RecoveryUnsafe, fail(ProducerActive, "block %q: slot %d is claimed by a living producer (%s): end "+
+			"that program, or use force, and its commit is refused", r.name(), slot, r.who(layout.ProducerRow))
 	}
 	return r.fence(slot, pid)
 }
 
-// fence breaks an open claim. The claim remembers its entry before it shows its mark, so that a swap after the mark was seen meets what it remembers: its commit fails. One that was committed, or
-// aborted and begun anew meanwhile, is told apart by the entry and the claim's generation.
+// fence breaks an open claim. A claim remembers its entry before it stores its mark. A fence that
+// is set after the mark was seen therefore meets the remembered entry, and the commit fails. The
+// entry and the claim's generation show a claim that was committed meanwhile, or aborted and begun
+// anew.
 func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 	mark := r.data.u64(r.slotHeader(slot) + layout.SlotClaim)
 	before, claim := mark.Load(), r.data.u64(layout.ClaimID).Load()
@@ -255,7 +284,7 @@ func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 		return RecoveryNotStuck, ended
 	}
 	id := claim - 1
-	if claim == 0 { // the claim has shown its mark, and not yet its message
+	if claim == 0 { // the claim has stored its mark, and its message not yet
 		id = r.block.next()
 	}
 	e := r.entry(id)
@@ -265,7 +294,9 @@ func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 			return RecoveryNotStuck, ended
 		}
 		if v&layout.EntryFence != 0 {
-			return RecoverySuccess, nil // somebody else was faster, and that fence holds for this claim, or there would be none left
+			// Another process set the fence earlier, and that fence is for this claim: otherwise it
+			// would be gone.
+			return RecoverySuccess, nil
 		}
 		crash.Point("recover.claim")
 		if e.CompareAndSwap(v, v|layout.EntryFence) {
@@ -280,8 +311,11 @@ func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 // fenceTries bounds the swaps of an entry that only an operator and the producer change.
 const fenceTries = 100
 
-// EvictConsumer removes a consumer's row. A dead one's goes without ado, also if it is durable; a living one's by force only: it learns it, FENCED, at its next call, and may attach again.
-// Unsafe: it lives. NotStuck: the row is free.
+// EvictConsumer takes the row of a consumer. It cleans the row of a dead consumer without force,
+// also of a durable one. It takes the row of a living consumer by force only. That consumer gets
+// FENCED at its next call, and may attach again.
+//
+// Unsafe: the consumer lives. NotStuck: the row is free.
 func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResult, error) {
 	r, err := openRepairer(name, directory, consume)
 	if err != nil {
@@ -289,7 +323,9 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	}
 	defer r.close()
 	if row == layout.ProducerRow || row > r.consumerLimit {
-		return RecoveryInvalidSlot, &Error{Code: Invalid, Cause: ErrSlotRange, Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", r.name(), r.consumerLimit, row)}
+		return RecoveryInvalidSlot, &Error{Code: Invalid, Cause: ErrSlotRange,
+			Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", r.name(), r.consumerLimit,
+				row)}
 	}
 	if r.rowStatus(row) == layout.RowFree && !r.maskHas(r.active, row) && !r.maskHas(r.lossless, row) {
 		return RecoveryNotStuck, fail(Invalid, "block %q: row %d is free", r.name(), row)
@@ -304,16 +340,21 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 		return RecoveryFailed, fail(Busy, "block %q: row %d is being cleaned or attached: look again", r.name(), row)
 	}
 	if !force {
-		return RecoveryUnsafe, fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its next call", r.name(), before)
+		return RecoveryUnsafe,
+			fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its next call", r.name(),
+				before)
 	}
 	if !r.evict(before) {
-		return RecoveryFailed, fail(Busy, "block %q: row %d is being attached or cleaned: look again, or end that program", r.name(), row)
+		return RecoveryFailed,
+			fail(Busy, "block %q: row %d is being attached or cleaned: look again, or end that program", r.name(), row)
 	}
 	return RecoverySuccess, nil
 }
 
-// evict empties the row of a living consumer that is attached, or goes on with it where an evictor died. The row's byte is its owner's; if that one closes meanwhile, CLEANING keeps newcomers and cleaners
-// out. It reports false if it did nothing: somebody else is at the row, its owner is attaching or leaving, or it is another's by now.
+// evict empties the row of a living consumer that is attached, or continues where an evicting
+// process died. The owner holds the row's lease. If the owner closes meanwhile, CLEANING keeps
+// newcomers and cleaners out. evict reports false if it did nothing: another process is cleaning
+// the row, its owner is attaching or leaving, or the row belongs to another consumer by now.
 func (r *repairer) evict(who RowInfo) bool {
 	if ok, err := r.ask.TryLock(cleaningByte(who.Row)); !ok || err != nil {
 		return false
@@ -323,8 +364,9 @@ func (r *repairer) evict(who RowInfo) bool {
 		return false
 	}
 	crash.Point("recover.evicting")
-	if !r.status(who.Row).CompareAndSwap(layout.RowActive, layout.RowEvicting) && r.rowStatus(who.Row) != layout.RowEvicting {
-		return false // an owner that is attaching would go on as if nothing had happened
+	if !r.status(who.Row).CompareAndSwap(layout.RowActive, layout.RowEvicting) &&
+		r.rowStatus(who.Row) != layout.RowEvicting {
+		return false // otherwise an attaching owner would continue as if nothing had happened
 	}
 	crash.Point("recover.marked")
 	r.emptyRow(who.Row)
@@ -332,6 +374,6 @@ func (r *repairer) evict(who RowInfo) bool {
 	r.ctl.u64(layout.CtlCleaned).Add(1)
 	r.log(actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor, uint64(len(who.Pins))})
 	r.wakeProducer()
-	platform.Wake(r.event) // the data file may be mapped for reading only; a sleeper looks at its row
+	platform.Wake(r.event) // the data file may be mapped read-only; a sleeping consumer checks its row
 	return true
 }

@@ -245,7 +245,8 @@ func TestAllSlotsAtOnce(t *testing.T) {
 	assert.EqualValues(t, 3, read(t, c).ID())
 }
 
-// TestAResetLooksAgainWhereTheSlotWas: all slots are found in one pass, and the producer goes on while they are reset one after the other.
+// TestAResetLooksAgainWhereTheSlotWas: the reset finds all slots in one pass, and the producer
+// continues while they are reset one after the other.
 func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 2))
@@ -259,7 +260,8 @@ func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, noPlace, before[held.Index()])
 	result, err := r.reset(held.Index(), before[held.Index()], true)
-	assert.Equal(t, RecoveryNotStuck, result, "it came into the ring after the pass, and who reads it there is not evicted: %v", err)
+	assert.Equal(t, RecoveryNotStuck, result, "it came into the ring after the pass, and who reads it there is not "+
+		"evicted: %v", err)
 	require.NoError(t, c.Release(held))
 
 	old := layout.EntrySlot(p.entries[0].Load())
@@ -301,7 +303,8 @@ func TestTheLogKeepsTheNewestRecords(t *testing.T) {
 	for i := range many {
 		p.log(actionEvict, i, [4]uint64{i})
 	}
-	p.ctl.u64(p.logOffset + layout.LogHeaderSize + 7*layout.LogRecordSize + layout.RecSeq).Store(0) // its writer died
+	// Its writer died.
+	p.ctl.u64(p.logOffset + layout.LogHeaderSize + 7*layout.LogRecordSize + layout.RecSeq).Store(0)
 	records, err := RecoveryLog("x", b.dir)
 	require.NoError(t, err)
 	require.Len(t, records, int(p.logRecords)-1)

@@ -13,30 +13,38 @@ import (
 )
 
 const (
-	// How long a held-up producer sleeps at most before it looks around: at first; later; and while the locks of all who hold it up are looked at in its sleep. Those say whether their owners live: nothing else has to
-	// be watched, and nobody but the producer's own call touches the mapping on its behalf.
+	// How long a producer under backpressure sleeps at most before it looks again: at first; later;
+	// and while it polls the leases of all consumers that hold it up. The leases say whether their
+	// owners live. Nothing else has to be watched, and only the producer's own call touches the
+	// mapping.
 	promptSlice  = 5 * time.Millisecond
 	patientSlice = 20 * time.Millisecond
 	watchedSlice = 100 * time.Millisecond
-	promptFor    = 20                     // sleeps
-	heirFrom     = 200 * time.Millisecond // a claim that waits for less, perhaps again and again, does not look through the processes
+	promptFor    = 20 // sleeps
+	// Below this timeout a claim, perhaps repeated, does not search the processes.
+	heirFrom = 200 * time.Millisecond
 
-	lateFrom = 30 // sleeps, the first second: from then on a dead consumer is found later, and the wait costs less
+	lateFrom = 30 // sleeps, the first second: then a dead consumer is found later, and the wait costs less
 
-	probesASlice = 32                            // rows it asks about each time, so that many stuck rows cost no more
-	sweepEvery   = 10 * uint64(time.Millisecond) // how often one that does not sleep does
-	suspicious   = 8                             // scans in a row that find a retired slot pinned, before a dead reader is looked for
-	spinTries    = 100
+	// Leases that the producer polls each time, so that many stuck rows cost no more.
+	probesASlice = 32
+	sweepEvery   = 10 * uint64(time.Millisecond) // the interval of sweeps for a claim that does not sleep
+	// Consecutive scans with a held retired slot, before the search for a dead consumer.
+	suspicious = 8
+	spinTries  = 100
 
-	bigSlot = 64 << 10 // from so many bytes on, a scan of the pins costs nothing beside the message
+	bigSlot = 64 << 10 // bytes: from this slot size on, a scan costs nothing beside the message
 
-	trust = 4096 // messages, or polls that find nothing, for which a participant does not ask the clock itself whether its moment is kept up: whoever does that may not be let run
+	// Messages, or polls that find nothing, after which a participant reads the clock itself: the
+	// keeper of its coarse clock may not get a processor.
+	trust = 4096
 
-	ahead       = 3 // how many messages ahead a slot is prepared
-	lineEntries = 8 // those of a cache line
+	ahead       = 3 // how many messages ahead the write prefetch is
+	lineEntries = 8 // entries of a cache line
 )
 
-// gate reports whether the next message may be published. It is the one place where a reader can hold the producer up.
+// gate is the backpressure check: it reports whether the next message may be published. Only here
+// can a consumer hold the producer up.
 func (p *Producer) gate() bool {
 	id, n := p.next, uint64(p.slotCount)
 	if p.minConsumers > 0 && id >= n {
@@ -45,27 +53,28 @@ func (p *Producer) gate() bool {
 			return false
 		}
 	}
-	epoch := p.joinEpoch.Load() // pairs with joinAt: cursor and bit are set before the epoch moves
+	epoch := p.joinEpoch.Load() // pairs with joinAt, which sets cursor and bit before the epoch moves
 	if p.scanned && epoch == p.acked && id-p.minCursor < n {
 		return true
 	}
 	p.rescan()
 	if epoch != p.acked || p.joinAck.Load() != epoch {
 		crash.Point("gate.rescanned")
-		p.joinAck.Store(epoch) // only now: whoever reads it relies on having been seen
+		p.joinAck.Store(epoch) // last: a consumer that loads the acknowledgement relies on having been seen
 		crash.Point("gate.acknowledged")
 		p.acked = epoch
 	}
 	return id-p.minCursor < n
 }
 
-// rescan finds the least LOSSLESS cursor. Cursors are written by others: each is clamped to what it can be.
+// rescan computes the low watermark: the smallest LOSSLESS cursor. Consumers write the cursors, so
+// rescan clamps each cursor to the possible range.
 func (p *Producer) rescan() {
 	p.minCursor = p.next
 	p.forLossless(func(row uint32) {
 		p.minCursor = min(p.minCursor, p.clamped(p.cursor(row).Load()))
 	})
-	p.until = 0 // a reader that has joined may be further back than those before
+	p.until = 0 // a consumer that has joined may be further back than the earlier ones
 	p.scanned = true
 }
 
@@ -81,7 +90,7 @@ func (p *Producer) clamped(cursor uint64) uint64 {
 	return cursor
 }
 
-// findRoom opens the gate and sees to a free slot.
+// findRoom waits until the backpressure check passes and a slot is free.
 func (p *Producer) findRoom(timeout time.Duration) error {
 	if p.next >= p.overdue {
 		p.overdue = p.next + trust
@@ -105,7 +114,8 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 	return nil
 }
 
-// foresee is the id up to which claims have nothing to look at, after what findRoom and lookAt have seen.
+// foresee returns the fast-path limit: claims below this id need no check, given what findRoom and
+// lookAt have found.
 func (p *Producer) foresee() uint64 {
 	if p.Block.Flags&stateRoom != 0 {
 		return 0
@@ -113,7 +123,8 @@ func (p *Producer) foresee() uint64 {
 	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.slotCount), p.overdue)
 }
 
-// hasSlot reports whether a slot is free, if need be after a look at the retired ones.
+// hasSlot reports whether a slot is free. If the free list is empty, it scans the retire list
+// first.
 func (p *Producer) hasSlot() bool {
 	if p.freeCount == 0 || p.eager() {
 		p.refill()
@@ -121,10 +132,11 @@ func (p *Producer) hasSlot() bool {
 	return p.freeCount != 0
 }
 
-// eager reports whether retired slots are to be freed at once: of big ones a few are used again and again, which the cache then holds, instead of all spare ones by turns.
+// eager reports whether retired slots are freed at once. For big slots the producer then reuses few
+// slots, which stay in the cache, instead of cycling through all spare slots.
 func (p *Producer) eager() bool { return p.slotSize >= bigSlot && p.retireCount != 0 }
 
-// giveBack puts the slot that was taken back where it came from.
+// giveBack returns the taken slot to the free list.
 func (p *Producer) giveBack() {
 	p.free[p.freeCount] = p.slot
 	p.freeCount++
@@ -135,7 +147,9 @@ func (p *Producer) retire(slot uint32) {
 	p.retireCount++
 }
 
-// refill frees every retired slot that no pin names, the one that was retired first to be used first. The scan begins after the last retirement it serves; scan_epoch tells readers that one has begun (see Consumer.hold).
+// refill frees every retired slot that no hazard pointer names. The slot that was retired first is
+// used first. The scan begins after the last retirement that it serves. scan_epoch shows consumers
+// that a scan has begun (see Consumer.hold).
 func (p *Producer) refill() {
 	p.scanEpoch.Add(1)
 	*p.data.plain64(layout.MetricScans)++
@@ -175,7 +189,8 @@ func (p *Producer) refill() {
 	}
 }
 
-// findPins collects the slots that attached readers pin, also as bits in p.pinned.
+// findPins collects the slots that hazard pointers of attached consumers name, also as bits in
+// p.pinned.
 func (p *Producer) findPins() (found []uint32) {
 	found = p.pins[:0]
 	for w, rows := range p.Block.RowMask {
@@ -189,10 +204,12 @@ func (p *Producer) findPins() (found []uint32) {
 				any |= held[k].Load()
 			}
 			if any == 0 {
-				continue // most often; a pin that comes now is of a message that is still in the ring
+				// The usual case: a hazard pointer that is stored now names a slot that is still in
+				// the ring.
+				continue
 			}
 			for k := range held {
-				// Sequentially consistent, pairs with the exchange in Consumer.hold.
+				// Sequentially consistent. Pairs with the exchange in Consumer.hold.
 				if v := held[k].Load(); v != 0 && v <= uint64(p.slots()) {
 					slot := uint32(v) - 1
 					p.pinned[slot/64] |= 1 << (slot % 64)
@@ -206,7 +223,7 @@ func (p *Producer) findPins() (found []uint32) {
 
 func (p *Producer) isPinned(slot uint32) bool { return p.pinned[slot/64]&(1<<(slot%64)) != 0 }
 
-// sweep looks for dead readers outside a wait, seldom enough to cost nothing.
+// sweep searches for dead consumers outside a wait, so rarely that it costs nothing.
 func (p *Producer) sweep() (cleaned int) {
 	now := platform.Monotonic()
 	if now-p.swept < sweepEvery {
@@ -216,7 +233,7 @@ func (p *Producer) sweep() (cleaned int) {
 	return p.releaseDead(uint32(now / sweepEvery))
 }
 
-// Why a claim has to wait.
+// The reasons for which a claim has to wait.
 const (
 	noSlot = iota
 	tooFew
@@ -229,7 +246,7 @@ var whyNot = [...]string{
 	held:   "a LOSSLESS consumer has not read the message that would be overwritten",
 }
 
-// sweepAttached keeps dead consumers from being counted as attached for longer than sweepEvery.
+// sweepAttached ensures that a dead consumer is counted as attached for at most sweepEvery.
 func (p *Producer) sweepAttached() {
 	now := platform.Monotonic()
 	if now-p.counted < sweepEvery {
@@ -243,7 +260,8 @@ func (p *Producer) sweepAttached() {
 	})
 }
 
-// waitForRoom waits until the gate is open and a slot is free. It releases the dead meanwhile, without help from outside.
+// waitForRoom waits until the backpressure check passes and a slot is free. Meanwhile it cleans the
+// rows of dead consumers, without help from outside.
 func (p *Producer) waitForRoom(timeout time.Duration) error {
 	if err := p.over(); err != nil {
 		return err
@@ -256,7 +274,8 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 
 func (p *Producer) room() bool { return p.gate() && p.hasSlot() }
 
-// lookForRoom is for a claim that does not wait. A producer that only polls must not be held up by the dead for ever either.
+// lookForRoom is waitForRoom for a claim that does not wait. Dead consumers must not hold up a
+// polling producer for good either.
 func (p *Producer) lookForRoom() error {
 	if !p.moment.KeptUp() {
 		if err := p.lookAround(p.moment.Renew()); err != nil {
@@ -269,9 +288,10 @@ func (p *Producer) lookForRoom() error {
 	return p.timedOut(0)
 }
 
-// awaitRoom is a step of a wait: it returns when there is room, when there never will be, or with ErrSleep.
+// awaitRoom is one step of a wait. It returns nil when there is room, an error when there never
+// will be, or ErrSleep.
 func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
-	if !s.begun && p.heldAt != p.next+1 { // held up anew, and not by a caller that waits in slices
+	if !s.begun && p.heldAt != p.next+1 { // a new wait, and not one of a caller that waits in slices
 		p.heldAt, p.heldSince, p.sleeps = p.next+1, platform.Monotonic(), 0
 		for range spinTries {
 			if p.room() {
@@ -281,7 +301,7 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 	}
 	if s.begin() {
 		*p.data.plain64(layout.MetricWaits)++
-		*p.data.plain64(layout.WaitSince) = p.heldSince // before ProducerWaiting, which says that it counts
+		*p.data.plain64(layout.WaitSince) = p.heldSince // before ProducerWaiting, which says that WaitSince counts
 	} else {
 		p.sleeps++
 	}
@@ -290,7 +310,7 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 			p.endWait(s)
 		}
 		if err == nil {
-			p.heldAt = 0 // the next wait is another one, also that for this message after an abort
+			p.heldAt = 0 // the next wait is a new one, also for the same message after an abort
 		}
 	}()
 	for ; ; p.sleeps++ {
@@ -326,25 +346,26 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 	}
 }
 
-// endWait ends a wait that has begun, whatever it came to.
+// endWait ends a wait that has begun, whatever its result.
 func (p *Producer) endWait(s *Sleep) {
 	s.begun = false
 	p.producerWaiting.Store(0)
 	*p.data.plain64(layout.MetricWaitNs) += uint64(s.waited())
 }
 
-// ClaimInSteps is Claim whose caller sleeps: see Sleep.
+// ClaimInSteps is Claim for a caller that sleeps itself: see Sleep.
 func (p *Producer) ClaimInSteps(timeout time.Duration, s *Sleep) (WriteSlot, error) {
 	p.outside = s
 	defer func() { p.outside = nil }()
 	slot, err := p.Claim(timeout)
-	if s.begun && err != ErrSleep { // room was found, or an error, before it came to the wait
+	if s.begun && err != ErrSleep { // the call found room, or an error, before the first sleep
 		p.endWait(s)
 	}
 	return slot, err
 }
 
-// watched is what a sleep of the producer looks at: the locks of all who hold it up, if they are few; and how long it may sleep.
+// watched returns what the producer polls during a sleep, and how long it may sleep. If few
+// consumers hold the producer up, it polls the leases of all of them.
 func (p *Producer) watched() (bytes []int64, slice time.Duration) {
 	if p.sleeps < promptFor {
 		return nil, promptSlice
@@ -354,14 +375,15 @@ func (p *Producer) watched() (bytes []int64, slice time.Duration) {
 		return nil, patientSlice
 	}
 	for _, row := range holding {
-		if !p.durableRow(row) || probe(p.ask, row) != nobody { // a dead durable consumer holds it up until it comes back or is given up
+		// A dead durable consumer holds the producer up until it returns or its place is given up.
+		if !p.durableRow(row) || probe(p.ask, row) != nobody {
 			bytes = append(bytes, rowByte(row))
 		}
 	}
 	return bytes, watchedSlice
 }
 
-// over reports why no further message can be written, nil if one can.
+// over returns the reason why no further message can be written, nil if one can.
 func (p *Producer) over() error {
 	if atomic.LoadUint32(&p.interrupted) != 0 {
 		return fail(Closed, "block %q: the producer was closed while it waited", p.name())
@@ -372,7 +394,7 @@ func (p *Producer) over() error {
 	return nil
 }
 
-// checkFiles looks whether the block still has its name and its memory, and this producer its lock.
+// checkFiles checks that the block still has its name and its memory, and this producer its lease.
 func (p *Producer) checkFiles() error {
 	if p.lostName() {
 		return p.superseded()
@@ -387,12 +409,13 @@ func (p *Producer) checkFiles() error {
 		p.lost = p.keepsLock()
 	}
 	if p.lost != nil {
-		p.until, p.attend = 0, true // every claim comes here
+		p.until, p.attend = 0, true // every claim calls checkFiles from now on
 	}
 	return p.lost
 }
 
-// awaited is the least cursor that lets the next message in, or WaitAny when cursors are not what holds it up.
+// awaited returns the smallest cursor that lets the producer publish the next message, or WaitAny
+// when the producer does not wait for a cursor.
 func (p *Producer) awaited() uint64 {
 	if n := uint64(p.slotCount); p.next-p.minCursor >= n {
 		return p.next - n + 1
@@ -400,7 +423,8 @@ func (p *Producer) awaited() uint64 {
 	return layout.WaitAny
 }
 
-// releaseDead cleans the rows of dead consumers that hold the producer up, probing a part of them each time. It returns how many it cleaned.
+// releaseDead cleans the rows of dead consumers that hold the producer up. Each call probes a part
+// of them. It returns the number of cleaned rows.
 func (p *Producer) releaseDead(first uint32) (cleaned int) {
 	holding := p.holding()
 	for i := range min(len(holding), probesASlice) {
@@ -413,7 +437,8 @@ func (p *Producer) releaseDead(first uint32) (cleaned int) {
 	return cleaned
 }
 
-// holding is the rows that hold the producer up: LOSSLESS ones with a low cursor, or, if there is none, whoever may pin.
+// holding returns the rows that hold the producer up: LOSSLESS rows with a low cursor. If there is
+// none, it returns every row that may have a hazard pointer.
 func (p *Producer) holding() (rows []uint32) {
 	n := uint64(p.slotCount)
 	if p.next-p.minCursor < n {
@@ -428,7 +453,7 @@ func (p *Producer) holding() (rows []uint32) {
 	return rows
 }
 
-// expired reports whether a dead durable consumer's retention time is over.
+// expired reports whether the retention of a dead durable consumer is over.
 func (b *block) expired(died uint64) bool {
 	return b.retention > 0 && since(died, platform.Realtime()) > time.Duration(b.retention)*time.Millisecond
 }
@@ -454,7 +479,7 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 	return fail(Timeout, "block %q: message %d could not be claimed within %v: %s", p.name(), p.next, timeout, detail)
 }
 
-// slowest says which LOSSLESS consumer is furthest behind.
+// slowest describes the LOSSLESS consumer that is furthest behind.
 func (p *Producer) slowest(timeout time.Duration) (who string) {
 	least := p.next
 	var slowest uint32

@@ -11,7 +11,8 @@ import (
 	"datablock/internal/schema"
 )
 
-// schemaText is one of the two schemas that a block may have: that of its messages, and that of its flexible zone. The text is shared memory and no more believed than anything there.
+// schemaText is one of the two schemas that a block may have: of its messages, and of its flexible
+// zone. The text is shared memory and is not trusted.
 type schemaText struct {
 	offset, length uint64 // in the data file; no bytes: no schema
 	version        schema.Version
@@ -25,26 +26,28 @@ func textOf(s *schema.Schema) (t schemaText) {
 	return t
 }
 
-// whole reports whether length and hash agree on whether there is one.
+// whole reports whether length and hash agree on whether there is a schema.
 func (t *schemaText) whole() bool { return (t.length == 0) == (t.hash == [layout.HashLen]byte{}) }
 
 func (t *schemaText) same(s *schema.Schema) bool {
 	return t.hash == s.Hash() && t.version.Major == s.Version.Major
 }
 
-// schemaWords are where the header says what a schemaText is.
+// schemaWords are the offsets of a schemaText in the header.
 type schemaWords struct{ length, major, minor, patch, hash int }
 
 var (
-	messageSchemaWords = schemaWords{layout.HdrSchemaLength, layout.HdrSchemaMajor, layout.HdrSchemaMinor, layout.HdrSchemaPatch, layout.HdrSchemaHash}
-	zoneSchemaWords    = schemaWords{layout.HdrZoneSchemaLength, layout.HdrZoneSchemaMajor, layout.HdrZoneSchemaMinor, layout.HdrZoneSchemaPatch, layout.HdrZoneSchemaHash}
+	messageSchemaWords = schemaWords{layout.HdrSchemaLength, layout.HdrSchemaMajor, layout.HdrSchemaMinor,
+		layout.HdrSchemaPatch, layout.HdrSchemaHash}
+	zoneSchemaWords = schemaWords{layout.HdrZoneSchemaLength, layout.HdrZoneSchemaMajor, layout.HdrZoneSchemaMinor,
+		layout.HdrZoneSchemaPatch, layout.HdrZoneSchemaHash}
 )
 
 func (h *header) schemas() map[schemaWords]*schemaText {
 	return map[schemaWords]*schemaText{messageSchemaWords: &h.messageSchema, zoneSchemaWords: &h.zoneSchema}
 }
 
-// of is whose schema it is, for people.
+// of names what a schema belongs to, for messages.
 func (h *header) of(t *schemaText) string {
 	if t == &h.zoneSchema {
 		return fmt.Sprintf("the flexible zone of block %q", h.name)
@@ -52,7 +55,8 @@ func (h *header) of(t *schemaText) string {
 	return fmt.Sprintf("block %q", h.name)
 }
 
-// schema is what the block says of its messages or of its zone; nil: its producer said nothing when it made the block. Errors: Corrupt.
+// schema returns the schema of the block's messages or of its zone. nil: the producer specified
+// none when it made the block. Errors: Corrupt.
 func (b *block) schema(t *schemaText) (*schema.Schema, error) {
 	if t.length == 0 {
 		return nil, nil
@@ -62,12 +66,14 @@ func (b *block) schema(t *schemaText) (*schema.Schema, error) {
 		err = fail(Corrupt, "its text does not match its hash")
 	}
 	if err != nil {
-		return nil, fail(Corrupt, "%s: the schema in it is damaged (%v): remove %s and start the producer again", b.of(t), err, b.location.data())
+		return nil, fail(Corrupt, "%s: the schema in it is damaged (%v): remove %s and start the producer again",
+			b.of(t), err, b.location.data())
 	}
 	return s, nil
 }
 
-// checkSchemas reports why a consumer may not attach with what it expects, nil if it may.
+// checkSchemas returns the reason why a consumer with these expectations may not attach, nil if it
+// may.
 func (b *block) checkSchemas(o ConsumerOptions) error {
 	if err := b.checkSchema(&b.messageSchema, o.Schema, o.SchemaMode); err != nil {
 		return err
@@ -75,7 +81,7 @@ func (b *block) checkSchemas(o ConsumerOptions) error {
 	return b.checkSchema(&b.zoneSchema, o.ZoneSchema, o.SchemaMode)
 }
 
-// checkSchema looks at hashes; only where they differ at the text.
+// checkSchema compares the hashes, and only where they differ the texts.
 func (b *block) checkSchema(t *schemaText, wanted *schema.Schema, mode schema.Mode) error {
 	if wanted == nil || t.same(wanted) {
 		return nil
@@ -86,7 +92,8 @@ func (b *block) checkSchema(t *schemaText, wanted *schema.Schema, mode schema.Mo
 	}
 	if has == nil {
 		b.countMismatch()
-		return fail(Schema, "%s has no schema, and this consumer expects %s %s: have its producer say what it writes, or attach without a schema", b.of(t), wanted.Name, wanted.Version)
+		return fail(Schema, "%s has no schema, and this consumer expects %s %s: have its producer say what it "+
+			"writes, or attach without a schema", b.of(t), wanted.Name, wanted.Version)
 	}
 	if err := schema.Check(has, wanted, mode); err != nil {
 		b.countMismatch()
@@ -95,7 +102,8 @@ func (b *block) checkSchema(t *schemaText, wanted *schema.Schema, mode schema.Mo
 	return nil
 }
 
-// adoptable reports why a producer with this configuration may not go on with the block, nil if it may: whoever attached relies on what it says, and it cannot be changed.
+// adoptable returns the reason why a producer with this configuration may not take the block over,
+// nil if it may. Attached consumers rely on the block's schemas, which cannot be changed.
 func (b *block) adoptable(c Config) error {
 	if err := b.continues(&b.messageSchema, c.Schema); err != nil {
 		return err
@@ -112,12 +120,15 @@ func (b *block) continues(t *schemaText, written *schema.Schema) error {
 	case err != nil:
 		return err
 	case has == nil:
-		return fail(Schema, "%s was made without a schema, and this producer has %s %s: open it without one, or replace it with the flag REPLACE", b.of(t), written.Name, written.Version)
+		return fail(Schema, "%s was made without a schema, and this producer has %s %s: open it without one, or "+
+			"replace it with the flag REPLACE", b.of(t), written.Name, written.Version)
 	case written == nil:
-		return fail(Schema, "%s was made with schema %s %s, and this producer has none: open it with that, or replace it with the flag REPLACE", b.of(t), has.Name, has.Version)
+		return fail(Schema, "%s was made with schema %s %s, and this producer has none: open it with that, or "+
+			"replace it with the flag REPLACE", b.of(t), has.Name, has.Version)
 	}
-	// What is in the block takes the consumer's part here: it is what the readers expect.
-	return fail(Schema, "%s was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE", b.of(t), schema.OtherSchema(written, has))
+	// The block's schema takes the consumer's part here: it is what the consumers expect.
+	return fail(Schema, "%s was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE",
+		b.of(t), schema.OtherSchema(written, has))
 }
 
 func (b *block) countMismatch() {
@@ -126,7 +137,8 @@ func (b *block) countMismatch() {
 	}
 }
 
-// Schema is what the block's messages are; nil: its producer said nothing. Errors: Closed, Corrupt.
+// Schema returns the schema of the block's messages. nil: the producer specified none. Errors:
+// Closed, Corrupt.
 func (c *Consumer) Schema() (*schema.Schema, error) {
 	if c.data == nil {
 		return nil, c.gone()
@@ -134,7 +146,7 @@ func (c *Consumer) Schema() (*schema.Schema, error) {
 	return c.block.schema(&c.messageSchema)
 }
 
-// ZoneSchema is what the flexible zone is, as Schema.
+// ZoneSchema returns the schema of the flexible zone. Otherwise as Schema.
 func (c *Consumer) ZoneSchema() (*schema.Schema, error) {
 	if c.data == nil {
 		return nil, c.gone()
@@ -142,12 +154,14 @@ func (c *Consumer) ZoneSchema() (*schema.Schema, error) {
 	return c.block.schema(&c.zoneSchema)
 }
 
-// BlockSchema is the schema of a block that is looked at only; nil: it has none. As for an observer, reading the data file is enough. Errors: Invalid, NotFound, Access, Corrupt, Version, System.
+// BlockSchema returns the message schema of a block that is not attached; nil: it has none. As for
+// an observer, permission to read the data file is enough. Errors: Invalid, NotFound, Access,
+// Corrupt, Version, System.
 func BlockSchema(name, directory string) (*schema.Schema, error) {
 	return lookUp(name, directory, func(h *header) *schemaText { return &h.messageSchema })
 }
 
-// BlockZoneSchema is that of its flexible zone.
+// BlockZoneSchema returns the schema of the block's flexible zone. Otherwise as BlockSchema.
 func BlockZoneSchema(name, directory string) (*schema.Schema, error) {
 	return lookUp(name, directory, func(h *header) *schemaText { return &h.zoneSchema })
 }
@@ -165,7 +179,8 @@ func lookUp(name, directory string, which func(*header) *schemaText) (*schema.Sc
 	return b.schema(which(b.header))
 }
 
-// registered is the schema that an open is about: the one given, or, with a reference, the one that it means, which a given one has to be.
+// registered returns the schema that an open uses: the given one, or the one that the reference
+// names. If both are given, they have to be the same.
 func registered(given *schema.Schema, reference, registry string) (*schema.Schema, error) {
 	if reference == "" {
 		return given, nil
@@ -175,13 +190,15 @@ func registered(given *schema.Schema, reference, registry string) (*schema.Schem
 		return found, err
 	}
 	if found.Hash() != given.Hash() || found.Version.Major != given.Version.Major {
-		return nil, fail(Schema, "what is registered as %s is not the schema that was given: %v; give what is registered, or register what was given under a version of its own",
+		return nil, fail(Schema, "what is registered as %s is not the schema that was given: %v; give what is "+
+			"registered, or register what was given under a version of its own",
 			reference, schema.OtherSchema(found, given))
 	}
 	return found, nil
 }
 
-// LookupSchema is the newest schema that a reference such as "SensorReading@2.1" means in a registry, which is a directory; "": the default one. Errors: Invalid, NotFound, System.
+// LookupSchema returns the newest schema that a reference such as "SensorReading@2.1" names in a
+// registry, which is a directory; "": the default one. Errors: Invalid, NotFound, System.
 func LookupSchema(reference, registry string) (*schema.Schema, error) {
 	r, err := registryAt(registry)
 	if err != nil {
@@ -194,7 +211,8 @@ func LookupSchema(reference, registry string) (*schema.Schema, error) {
 	return s, nil
 }
 
-// RegisterSchema adds a schema to a registry. Errors: Invalid (it has no version), Schema (it breaks the version rules), System.
+// RegisterSchema adds a schema to a registry. Errors: Invalid (it has no version), Schema (it
+// breaks the version rules), System.
 func RegisterSchema(s *schema.Schema, registry string) error {
 	if s.Version == (schema.Version{}) {
 		return fail(Invalid, "schema %s has no version: give it one, such as 1.0.0, to register it", s.Name)
@@ -206,7 +224,9 @@ func RegisterSchema(s *schema.Schema, registry string) error {
 	return err
 }
 
-// RegisteredSchemas are all of a registry, by name and version; none, if it is the user's own, and nothing was ever registered. Errors: NotFound (there is no such directory), Access, System.
+// RegisteredSchemas returns all schemas of a registry, by name and version. It returns none if the
+// registry is the user's own and nothing was ever registered. Errors: NotFound (there is no such
+// directory), Access, System.
 func RegisteredSchemas(registry string) ([]*schema.Schema, error) {
 	r, err := registryAt(registry)
 	if err != nil {
@@ -228,7 +248,8 @@ func registryAt(directory string) (schema.Registry, error) {
 		}
 	}
 	if !filepath.IsAbs(string(d)) {
-		return nil, fail(Invalid, "the registry of schemas %q is not an absolute path: give one that begins with '/'", shorten(string(d)))
+		return nil, fail(Invalid, "the registry of schemas %q is not an absolute path: give one that begins with '/'",
+			shorten(string(d)))
 	}
 	return d, nil
 }

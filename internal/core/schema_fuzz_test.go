@@ -36,7 +36,8 @@ func newBlockFiles(t testing.TB, dir string) blockFiles {
 	return blockFiles{*p.header, data, control}
 }
 
-// fuzzDirectory is one that the process which began the fuzzing removes: it ends the others in the middle of whatever they do.
+// fuzzDirectory returns a directory that the process which began the fuzzing removes. That process
+// kills the others at any moment.
 func fuzzDirectory(f *testing.F) string {
 	const variable = "DATABLOCK_FUZZ_DIRECTORY"
 	if dir := os.Getenv(variable); dir != "" {
@@ -49,8 +50,9 @@ func fuzzDirectory(f *testing.F) string {
 	return dir
 }
 
-// put writes both files, with another text in the place of a schema and other words about it. Their hash is right again, as everybody can count; and where the length is one that
-// may be, everything behind the text has moved.
+// put writes both files, with another text in the place of a schema and other words about it. The
+// hash is right again, as any attacker can compute it. If the length is a possible one, everything
+// behind the text has moved.
 func (f blockFiles) put(t testing.TB, dir string, which *whichSchema, bytes []byte, text schemaText) {
 	h := f.header
 	*which.of(&h) = text
@@ -71,7 +73,7 @@ func (f blockFiles) put(t testing.TB, dir string, which *whichSchema, bytes []by
 	require.NoError(t, os.WriteFile(l.control(h.id), f.control, 0o600))
 }
 
-// whichSchema is that of the messages, or that of the flexible zone.
+// whichSchema is the schema of the messages, or of the flexible zone.
 type whichSchema struct{ zone bool }
 
 func (w *whichSchema) of(h *header) *schemaText {
@@ -110,22 +112,25 @@ const (
 	ofTheZone = 128 // from here on the same of the zone's schema
 )
 
-// FuzzSchemaZone: whatever stands where a block has its schema, and in the words that say where it ends and what it is, everybody who looks at it gets an error or what is right, soon, and
-// for little memory.
+// FuzzSchemaZone: a block may have any bytes in the place of its schema, and in the words about its
+// length and version. Every reader gets an error or the right result, soon, and for little memory.
 func FuzzSchemaZone(f *testing.F) {
 	directory := fuzzDirectory(f)
 	files := newBlockFiles(f, directory)
 	sample := schemaOf(f, sampleText)
 	line := sample.Canonical()
 	deep := "A{a:{a:{a:{a:{a:{a:{a:{a:u8@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1@0}1/1"
-	for _, zone := range []string{line, line + line, "", "{", line[:len(line)-1], "Sample{time:u64@0}8/8", "Sample{time:u64@0,value:f32@8}16/8", "Sample{time:u64@0,value:f64@8,more:u8[2][3]@16}24/8", deep,
-		"A{a:u8[1099511627776]@0}1099511627776/1", "A{a:u8@18446744073709551615}1/1", "Sample{time:u64@00,value:f64@8}16/8"} {
+	for _, zone := range []string{line, line + line, "", "{", line[:len(line)-1], "Sample{time:u64@0}8/8",
+		"Sample{time:u64@0,value:f32@8}16/8", "Sample{time:u64@0,value:f64@8,more:u8[2][3]@16}24/8", deep,
+		"A{a:u8[1099511627776]@0}1099511627776/1", "A{a:u8@18446744073709551615}1/1",
+		"Sample{time:u64@00,value:f64@8}16/8"} {
 		for hash := byte(rightHash); hash <= otherHash; hash++ {
 			f.Add([]byte(zone), uint64(len(zone)), uint32(1), uint32(2), uint32(0), hash)
 			f.Add([]byte(zone), uint64(len(zone)), uint32(1), uint32(2), uint32(0), ofTheZone+hash)
 		}
 	}
-	for _, length := range []uint64{0, 1, uint64(len(line)) - 1, 4096, 4097, 65535, 65536, 65537, 1 << 32, 1<<63 - 1, 1<<64 - 1} {
+	for _, length := range []uint64{0, 1, uint64(len(line)) - 1, 4096, 4097, 65535, 65536, 65537, 1 << 32, 1<<63 - 1,
+		1<<64 - 1} {
 		for _, of := range []byte{0, ofTheZone} {
 			f.Add([]byte(line), length, uint32(1), uint32(2), uint32(0), of+rightHash)
 			f.Add([]byte(line), length, uint32(9), uint32(0), uint32(0), of+noHash)
@@ -161,8 +166,10 @@ func FuzzSchemaZone(f *testing.F) {
 	})
 }
 
-func lookAtSchema(t *testing.T, dir string, which *whichSchema, text []byte, hash [layout.HashLen]byte, version schema.Version, length uint64) {
-	possible := length <= schema.MaxText && (length == 0) == (hash == [layout.HashLen]byte{}) // else the header is refused as a whole
+func lookAtSchema(t *testing.T, dir string, which *whichSchema, text []byte, hash [layout.HashLen]byte,
+	version schema.Version, length uint64) {
+	// Otherwise the header is refused as a whole.
+	possible := length <= schema.MaxText && (length == 0) == (hash == [layout.HashLen]byte{})
 	said, notCanonical := schema.ParseCanonical(string(text), version)
 	sound := possible && length > 0 && notCanonical == nil && said.Hash() == hash
 
@@ -225,6 +232,7 @@ func lookAtSchema(t *testing.T, dir string, which *whichSchema, text []byte, has
 	}
 	if _, _, err := Repair("x", dir, false); err == nil && length > 0 {
 		s, err := which.ofBlock(dir)
-		require.True(t, err == nil && sound && s.Hash() == said.Hash() || errors.Is(err, Corrupt), "a repair has made a schema out of nothing")
+		require.True(t, err == nil && sound && s.Hash() == said.Hash() || errors.Is(err, Corrupt),
+			"a repair has made a schema out of nothing")
 	}
 }

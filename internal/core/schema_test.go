@@ -65,15 +65,24 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 	}{
 		{"match", sampleText, true, true, ""},
 		{"other minor version", "schema Sample 1.9.1 { time: u64; value: f64; }", true, true, ""},
-		{"fields added at the end", "schema Sample 1.0.0 { time: u64; }", true, false, "the consumer asks for exactly its own"},
-		{"float against double", "schema Sample 1.2.0 { time: u64; value: f32; }", false, false, `field "value" retyped: producer f64@8, consumer f32@8`},
-		{"moved", "schema Sample 1.2.0 { time: u64; value: f64 @ 16; }", false, false, `field "value" moved: producer f64@8, consumer f64@16`},
-		{"renamed", "schema Sample 1.2.0 { time: u64; volts: f64; }", false, false, `field "volts" renamed: producer value f64@8, consumer f64@8`},
-		{"reordered", "schema Sample 1.2.0 { value: f64; time: u64; }", false, false, `field "value" reordered: producer f64@8, consumer f64@0`},
-		{"resized", "schema Sample 1.2.0 { time: u64; value: f64[2]; }", false, false, `field "value" resized: producer f64@8, consumer f64[2]@8`},
-		{"added in the middle", "schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, false, `field "kind" missing: producer has none, consumer u8@8`},
-		{"other major version", "schema Sample 2.0.0 { time: u64; value: f64; }", false, false, "another major version"},
-		{"other name", "schema Simple 1.2.0 { time: u64; value: f64; }", false, false, "name: producer Sample, consumer Simple"},
+		{"fields added at the end", "schema Sample 1.0.0 { time: u64; }", true, false,
+			"the consumer asks for exactly its own"},
+		{"float against double", "schema Sample 1.2.0 { time: u64; value: f32; }", false, false,
+			`field "value" retyped: producer f64@8, consumer f32@8`},
+		{"moved", "schema Sample 1.2.0 { time: u64; value: f64 @ 16; }", false, false,
+			`field "value" moved: producer f64@8, consumer f64@16`},
+		{"renamed", "schema Sample 1.2.0 { time: u64; volts: f64; }", false, false,
+			`field "volts" renamed: producer value f64@8, consumer f64@8`},
+		{"reordered", "schema Sample 1.2.0 { value: f64; time: u64; }", false, false,
+			`field "value" reordered: producer f64@8, consumer f64@0`},
+		{"resized", "schema Sample 1.2.0 { time: u64; value: f64[2]; }", false, false,
+			`field "value" resized: producer f64@8, consumer f64[2]@8`},
+		{"added in the middle", "schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, false,
+			`field "kind" missing: producer has none, consumer u8@8`},
+		{"other major version", "schema Sample 2.0.0 { time: u64; value: f64; }", false, false,
+			"another major version"},
+		{"other name", "schema Simple 1.2.0 { time: u64; value: f64; }", false, false,
+			"name: producer Sample, consumer Simple"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			b := newBench(t)
@@ -95,7 +104,7 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 				}
 			}
 			assert.Equal(t, refused, mismatches(t, b))
-			_ = b.consumer(ConsumerOptions{}) // one that expects nothing
+			_ = b.consumer(ConsumerOptions{}) // a consumer that expects nothing
 		})
 	}
 }
@@ -115,10 +124,12 @@ func TestNoSchemaOnEitherSide(t *testing.T) {
 
 func TestSchemaIsCheckedAtAdoption(t *testing.T) {
 	for what, c := range map[string]struct{ text, says string }{
-		"match":          {sampleText, ""},
-		"another minor":  {"schema Sample 1.3.0 { time: u64; value: f64; }", ""},
-		"added":          {"schema Sample 1.3.0 { time: u64; value: f64; more: u8; }", `field "more" added: producer u8@16, consumer has none`},
-		"retyped":        {"schema Sample 1.3.0 { time: u64; value: f32; }", `field "value" retyped: producer f32@8, consumer f64@8`},
+		"match":         {sampleText, ""},
+		"another minor": {"schema Sample 1.3.0 { time: u64; value: f64; }", ""},
+		"added": {"schema Sample 1.3.0 { time: u64; value: f64; more: u8; }",
+			`field "more" added: producer u8@16, consumer has none`},
+		"retyped": {"schema Sample 1.3.0 { time: u64; value: f32; }",
+			`field "value" retyped: producer f32@8, consumer f64@8`},
 		"another major":  {"schema Sample 2.0.0 { time: u64; value: f64; }", "made with another schema"},
 		"without schema": {"", "was made with schema Sample 1.2.0, and this producer has none"},
 	} {
@@ -174,7 +185,8 @@ func TestSchemaOfManyPages(t *testing.T) {
 	b := newBench(t)
 	var text strings.Builder
 	for i := range 1000 {
-		text.WriteString(strings.Repeat("f", 50) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%10) + string(rune('a'+i/260)) + ": u8; ")
+		text.WriteString(strings.Repeat("f", 50) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%10) +
+			string(rune('a'+i/260)) + ": u8; ")
 	}
 	c := b.withSchema("schema Long 1.0.0 { " + text.String() + "}")
 	require.Greater(t, len(c.Schema.Canonical()), 3*layout.Page)
@@ -187,7 +199,7 @@ func TestSchemaOfManyPages(t *testing.T) {
 	assert.EqualValues(t, 4, b.producer(c).next)
 }
 
-// Whatever stands where the schema is: an error, and never more than that.
+// Whatever is in the place of the schema: an error, and never more than an error.
 func TestADamagedSchema(t *testing.T) {
 	b := newBench(t)
 	config := b.withSchema(sampleText)
@@ -214,14 +226,15 @@ func TestADamagedSchema(t *testing.T) {
 	require.NoError(t, c.Close())
 }
 
-// Attach with a schema that is equal looks at the hash only.
+// Attach with an equal schema compares the hash only.
 func BenchmarkAttachWithSchema(b *testing.B) {
 	n := newBench(b)
 	config := n.withSchema(sampleText)
 	p, err := OpenProducer("x", config)
 	require.NoError(b, err)
 	defer p.Close()
-	for what, s := range map[string]*schema.Schema{"without": nil, "equal": config.Schema, "compatible": schemaOf(b, "schema Sample 1.0.0 { time: u64; }")} {
+	for what, s := range map[string]*schema.Schema{"without": nil, "equal": config.Schema,
+		"compatible": schemaOf(b, "schema Sample 1.0.0 { time: u64; }")} {
 		b.Run(what, func(b *testing.B) {
 			for b.Loop() {
 				c, err := OpenConsumer("x", ConsumerOptions{Directory: n.dir, Schema: s})

@@ -32,7 +32,8 @@ func TestZoneSchemaIsInTheBlock(t *testing.T) {
 		assert.EqualValues(t, defaultZoneSize, p.ZoneSize())
 		reader := b.consumer(ConsumerOptions{ZoneSchema: c.ZoneSchema, SchemaMode: schema.Exact})
 		for what, ask := range map[string]func() (*schema.Schema, error){
-			"looked at": func() (*schema.Schema, error) { return BlockZoneSchema("x", b.dir) }, "attached": reader.ZoneSchema,
+			"looked at": func() (*schema.Schema, error) { return BlockZoneSchema("x", b.dir) },
+			"attached":  reader.ZoneSchema,
 		} {
 			s, err := ask()
 			require.NoError(t, err, what)
@@ -59,10 +60,11 @@ func TestZoneSchemaIsInTheBlock(t *testing.T) {
 	assert.Nil(t, s)
 	_, err = none.openConsumer(ConsumerOptions{ZoneSchema: schemaOf(t, settingsText)})
 	assert.ErrorIs(t, err, Schema)
-	assert.ErrorContains(t, err, `the flexible zone of block "x" has no schema, and this consumer expects Settings 1.1.0`)
+	assert.ErrorContains(t, err,
+		`the flexible zone of block "x" has no schema, and this consumer expects Settings 1.1.0`)
 }
 
-// Where the format has the words.
+// The places of the words in the format.
 func TestWordsOfBothSchemas(t *testing.T) {
 	b := newBench(t)
 	c := b.withZoneSchema("schema A 1.2.3 { a: u8; }", "schema Settings 4.5.6 { gain: f64; }")
@@ -72,8 +74,10 @@ func TestWordsOfBothSchemas(t *testing.T) {
 		length, major, minor, patch, hash, offset int
 		s                                         *schema.Schema
 	}{
-		{layout.HdrSchemaLength, layout.HdrSchemaMajor, layout.HdrSchemaMinor, layout.HdrSchemaPatch, layout.HdrSchemaHash, layout.SchemaRegion, c.Schema},
-		{layout.HdrZoneSchemaLength, layout.HdrZoneSchemaMajor, layout.HdrZoneSchemaMinor, layout.HdrZoneSchemaPatch, layout.HdrZoneSchemaHash, layout.SchemaRegion + layout.CacheLine, c.ZoneSchema},
+		{layout.HdrSchemaLength, layout.HdrSchemaMajor, layout.HdrSchemaMinor, layout.HdrSchemaPatch,
+			layout.HdrSchemaHash, layout.SchemaRegion, c.Schema},
+		{layout.HdrZoneSchemaLength, layout.HdrZoneSchemaMajor, layout.HdrZoneSchemaMinor, layout.HdrZoneSchemaPatch,
+			layout.HdrZoneSchemaHash, layout.SchemaRegion + layout.CacheLine, c.ZoneSchema},
 	} {
 		line, hash := w.s.Canonical(), w.s.Hash()
 		assert.EqualValues(t, len(line), word(w.length))
@@ -91,8 +95,10 @@ func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
 	}{
 		{"match", settingsText, true, true, ""},
 		{"fields added at the end", "schema Settings 1.0.0 { gain: f64; }", true, false, "exactly its own"},
-		{"retyped", "schema Settings 1.1.0 { gain: f32; rate: u32; }", false, false, `field "gain" retyped: producer f64@0, consumer f32@0`},
-		{"other major version", "schema Settings 2.0.0 { gain: f64; rate: u32; }", false, false, "another major version"},
+		{"retyped", "schema Settings 1.1.0 { gain: f32; rate: u32; }", false, false,
+			`field "gain" retyped: producer f64@0, consumer f32@0`},
+		{"other major version", "schema Settings 2.0.0 { gain: f64; rate: u32; }", false, false,
+			"another major version"},
 		{"that of the messages", sampleText, false, false, "name: producer Settings, consumer Sample"},
 	} {
 		b := newBench(t)
@@ -100,7 +106,8 @@ func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
 		b.producer(config)
 		refused := uint64(0)
 		for mode, fits := range map[schema.Mode]bool{schema.Compatible: c.compatible, schema.Exact: c.exact} {
-			consumer, err := b.openConsumer(ConsumerOptions{Schema: config.Schema, ZoneSchema: schemaOf(t, c.wanted), SchemaMode: mode})
+			consumer, err := b.openConsumer(ConsumerOptions{Schema: config.Schema, ZoneSchema: schemaOf(t, c.wanted),
+				SchemaMode: mode})
 			if fits {
 				require.NoError(t, err, c.what)
 				require.NoError(t, consumer.Close())
@@ -108,7 +115,8 @@ func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
 			}
 			refused++
 			require.ErrorIs(t, err, Schema, c.what)
-			assert.Contains(t, err.Error(), `the flexible zone of block "x": schema differs: producer Settings 1.1.0`, c.what)
+			assert.Contains(t, err.Error(), `the flexible zone of block "x": schema differs: producer Settings 1.1.0`,
+				c.what)
 			if mode == schema.Compatible || c.compatible {
 				assert.Contains(t, err.Error(), c.says, c.what)
 			}
@@ -119,10 +127,12 @@ func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
 
 func TestZoneSchemaIsCheckedAtAdoption(t *testing.T) {
 	for what, c := range map[string]struct{ zone, says string }{
-		"match":          {settingsText, ""},
-		"another minor":  {strings.Replace(settingsText, "1.1.0", "1.2.0", 1), ""},
-		"retyped":        {"schema Settings 1.1.0 { gain: f32; rate: u32; }", `the flexible zone of block "x" was made with another schema`},
-		"without schema": {"", `the flexible zone of block "x" was made with schema Settings 1.1.0, and this producer has none`},
+		"match":         {settingsText, ""},
+		"another minor": {strings.Replace(settingsText, "1.1.0", "1.2.0", 1), ""},
+		"retyped": {"schema Settings 1.1.0 { gain: f32; rate: u32; }",
+			`the flexible zone of block "x" was made with another schema`},
+		"without schema": {"",
+			`the flexible zone of block "x" was made with schema Settings 1.1.0, and this producer has none`},
 	} {
 		b := newBench(t)
 		p := b.producer(b.withZoneSchema(sampleText, settingsText))
@@ -148,7 +158,8 @@ func TestZoneSchemaIsCheckedAtAdoption(t *testing.T) {
 	b := newBench(t)
 	require.NoError(t, b.producer(b.withSchema(sampleText)).Close())
 	_, err := OpenProducer("x", b.withZoneSchema(sampleText, settingsText))
-	assert.ErrorContains(t, err, `the flexible zone of block "x" was made without a schema, and this producer has Settings 1.1.0`)
+	assert.ErrorContains(t, err,
+		`the flexible zone of block "x" was made without a schema, and this producer has Settings 1.1.0`)
 }
 
 func TestZoneHasRoomForItsSchema(t *testing.T) {
@@ -170,11 +181,12 @@ func TestZoneHasRoomForItsSchema(t *testing.T) {
 	require.NoError(t, p.Close())
 }
 
-// Both texts, each of many pages, and neither in the other's way.
+// Both texts, each of many pages, and neither overlaps the other.
 func TestTwoLongSchemas(t *testing.T) {
 	b := newBench(t)
 	field := func(i int) string {
-		return strings.Repeat("f", 40) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%10) + string(rune('a'+i/260)) + ": u8; "
+		return strings.Repeat("f", 40) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%10) +
+			string(rune('a'+i/260)) + ": u8; "
 	}
 	var text strings.Builder
 	for i := range 900 {
@@ -217,10 +229,11 @@ func TestADamagedZoneSchema(t *testing.T) {
 	}
 }
 
-// A reference to the registry in the place of a schema, and beside one.
+// A reference to the registry instead of a schema, and with one.
 func TestRegisteredSchemaAtOpen(t *testing.T) {
 	registry := t.TempDir()
-	for _, text := range []string{"schema Sample 1.1.0 { time: u64; }", sampleText, "schema Sample 2.0.0 { time: u64; value: f32; }"} {
+	for _, text := range []string{"schema Sample 1.1.0 { time: u64; }", sampleText,
+		"schema Sample 2.0.0 { time: u64; value: f32; }"} {
 		require.NoError(t, RegisterSchema(schemaOf(t, text), registry))
 	}
 	t.Setenv("DATABLOCK_SCHEMAS", registry)
@@ -233,7 +246,8 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, schemaOf(t, sampleText), s, "the newest that the reference means, with its version")
 
-	own, other := schemaOf(t, strings.Replace(sampleText, "1.2.0", "1.0.0", 1)), schemaOf(t, "schema Sample 1.2.0 { time: u64; value: f32; }")
+	own, other := schemaOf(t, strings.Replace(sampleText, "1.2.0", "1.0.0", 1)),
+		schemaOf(t, "schema Sample 1.2.0 { time: u64; value: f32; }")
 	for _, c := range []struct {
 		what       string
 		options    ConsumerOptions
@@ -244,12 +258,18 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 		{"by reference", ConsumerOptions{Registered: "Sample@1.2.0", SchemaMode: schema.Exact}, 0, "", true},
 		{"an older one", ConsumerOptions{Registered: "Sample@1.1"}, 0, "", false},
 		{"another one", ConsumerOptions{Registered: "Sample@2"}, Schema, "another major version", false},
-		{"which is not there", ConsumerOptions{Registered: "Sample@3"}, NotFound, "which has versions 1.1.0, 1.2.0, 2.0.0", true},
+		{"which is not there", ConsumerOptions{Registered: "Sample@3"}, NotFound,
+			"which has versions 1.1.0, 1.2.0, 2.0.0", true},
 		{"which is none", ConsumerOptions{Registered: "Sample 1"}, Invalid, "write Name, Name@2", true},
-		{"in another registry", ConsumerOptions{Registered: "Sample@1", Registry: t.TempDir()}, NotFound, "no such schema is registered", true},
+		{"in another registry", ConsumerOptions{Registered: "Sample@1", Registry: t.TempDir()}, NotFound,
+			"no such schema is registered", true},
 		{"that of the program is registered", ConsumerOptions{Schema: own, Registered: "Sample@1"}, 0, "", true},
-		{"that of the program is not", ConsumerOptions{Schema: other, Registered: "Sample@1"}, Schema, `what is registered as Sample@1 is not the schema that was given: schema differs: producer Sample 1.2.0, consumer Sample 1.2.0; field "value" retyped`, true},
-		{"that of the program is another version", ConsumerOptions{Schema: schemaOf(t, "schema Sample 2.0.0 { time: u64; value: f64; }"), Registered: "Sample@1"}, Schema, "is not the schema that was given", true},
+		{"that of the program is not", ConsumerOptions{Schema: other, Registered: "Sample@1"}, Schema,
+			`what is registered as Sample@1 is not the schema that was given: ` +
+				`schema differs: producer Sample 1.2.0, consumer Sample 1.2.0; field "value" retyped`, true},
+		{"that of the program is another version",
+			ConsumerOptions{Schema: schemaOf(t, "schema Sample 2.0.0 { time: u64; value: f64; }"),
+				Registered: "Sample@1"}, Schema, "is not the schema that was given", true},
 	} {
 		consumer, err := b.openConsumer(c.options)
 		if c.says == "" {
@@ -261,7 +281,8 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 		}
 		if c.ofProducer {
 			config := b.config(Ring, 4)
-			config.Schema, config.Registered, config.Registry, config.SlotSize = c.options.Schema, c.options.Registered, c.options.Registry, 0
+			config.Schema, config.Registered, config.Registry, config.SlotSize = c.options.Schema, c.options.Registered,
+				c.options.Registry, 0
 			again, err := OpenProducer("y", config)
 			if c.says == "" {
 				require.NoError(t, err, c.what)
@@ -278,7 +299,7 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 	assert.EqualValues(t, 1, mismatches(t, b), "only what the block itself refused")
 }
 
-// What is known of a damaged header does not go beyond its own words.
+// What is derived for a damaged header does not go beyond its own words.
 func TestRepairOfAHeaderWithSchemas(t *testing.T) {
 	b := newBench(t)
 	config := b.withZoneSchema(sampleText, settingsText)

@@ -46,7 +46,7 @@ func TestTheLockOfADeadOwnerIsTakenBack(t *testing.T) {
 	assert.ErrorIs(t, c.Unlock(3), Fenced, "the dead man walking is told")
 }
 
-// A producer's successor, or whoever comes into a consumer's row, is not its predecessor.
+// A producer's successor, or a newcomer in a consumer's row, is not its predecessor.
 func TestALockDoesNotPassToTheNextInTheRow(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 4)
@@ -97,7 +97,7 @@ func TestMutualExclusion(t *testing.T) {
 	b := newBench(t)
 	const turns = 2000
 	p := b.producer(b.config(Ring, 4))
-	shared := p.ctl.plain64(p.flexOffset + layout.FlexHeader) // no atomic word
+	shared := p.ctl.plain64(p.flexOffset + layout.FlexHeader) // not an atomic word
 	var all sync.WaitGroup
 	for range 4 {
 		c := b.consumer(ConsumerOptions{Delivery: Latest})

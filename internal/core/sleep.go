@@ -11,26 +11,28 @@ import (
 // ErrSleep is what a step returns whose caller has to sleep before the next step.
 var ErrSleep = errors.New("sleep, and call again")
 
-// A Sleep lets a call that waits sleep outside of this package, so that the thread of a C program sleeps in C, on its own
-// stack and with its own signals. The call is made in steps: where it would sleep it fills Word, Value and Slice and returns
-// ErrSleep. The caller then sleeps while *Word is Value, at most for Slice, and calls again with the same Sleep and the same
-// arguments. The zero Sleep begins a call. One goroutine at a time uses it.
+// A Sleep lets a waiting call sleep outside of this package, so that the thread of a C program
+// sleeps in C, on its own stack and with its own signals. The call is made in steps. Where it would
+// sleep, it fills Word, Value and Slice and returns ErrSleep. The caller then sleeps while *Word is
+// Value, at most for Slice, and calls again with the same Sleep and the same arguments. The zero
+// Sleep begins a call. One goroutine at a time uses a Sleep.
 type Sleep struct {
 	Word  *atomic.Uint32
 	Value uint32
 	Slice time.Duration
 
-	// Where they are given: the caller also calls again soon after one of these bytes is locked no more.
+	// If given: the caller also calls again soon after a process has released the lock of one of
+	// these bytes.
 	Locks *platform.Locks
 	Held  []int64
-	Late  bool // the call waits for long already: later will do
+	Late  bool // the call has waited long already: polling the locks less often is enough
 
 	begun bool
 	start uint64        // Monotonic of the first step that had to wait
 	nap   time.Duration // of a lock: how long the next sleep may be
 }
 
-// begin notes the time of the first step, and reports whether this is it.
+// begin records the time of the first step, and reports whether this step is the first.
 func (s *Sleep) begin() bool {
 	if s.begun {
 		return false
@@ -39,21 +41,24 @@ func (s *Sleep) begin() bool {
 	return true
 }
 
-// waited is the time since the first step.
+// waited returns the time since the first step.
 func (s *Sleep) waited() time.Duration { return time.Duration(platform.Monotonic() - s.start) }
 
-// on has the caller sleep on a word, at most for slice.
+// on makes the caller sleep on a word, at most for slice.
 func (s *Sleep) on(word *atomic.Uint32, value uint32, slice time.Duration) error {
 	return s.onHeld(word, value, slice, nil, nil)
 }
 
-// onHeld is on, and the sleep ends soon after one of the bytes is locked no more.
-func (s *Sleep) onHeld(word *atomic.Uint32, value uint32, slice time.Duration, locks *platform.Locks, held []int64) error {
+// onHeld is on, and the sleep also ends soon after a process has released the lock of one of the
+// bytes.
+func (s *Sleep) onHeld(word *atomic.Uint32, value uint32, slice time.Duration, locks *platform.Locks,
+	held []int64) error {
 	s.Word, s.Value, s.Slice, s.Locks, s.Held = word, value, slice, locks, held
 	return ErrSleep
 }
 
-// inside runs a call in steps to its end and sleeps in between. With outside, which is the caller's, it runs one step.
+// inside runs a call in steps to its end and sleeps in between. With outside, the caller's Sleep,
+// it runs one step.
 func inside(outside *Sleep, step func(*Sleep) error) error {
 	if outside != nil {
 		return step(outside)

@@ -11,7 +11,8 @@ import (
 	"datablock/internal/layout"
 )
 
-// TestASlotIsFourWords: a longer one, or one with more fields, would go by way of memory, for half as much again of a message's time.
+// TestASlotIsFourWords: a longer struct, or one with more fields, would go through memory. A
+// message would take half as much time again.
 func TestASlotIsFourWords(t *testing.T) {
 	for _, slot := range []reflect.Type{reflect.TypeFor[WriteSlot](), reflect.TypeFor[ReadSlot]()} {
 		assert.LessOrEqual(t, slot.Size(), 4*reflect.TypeFor[uintptr]().Size(), slot)
@@ -38,7 +39,7 @@ func TestASlotHoldsTheLargestOfEverything(t *testing.T) {
 	assert.EqualValues(t, 3, s.Token())
 }
 
-// TestNoSlot: what is returned beside an error, and what a transaction that has ended has.
+// TestNoSlot: what is returned with an error, and what a transaction that has ended has.
 func TestNoSlot(t *testing.T) {
 	assert.Nil(t, WriteSlot{}.Data())
 	assert.Nil(t, ReadSlot{}.Data())
@@ -46,7 +47,8 @@ func TestNoSlot(t *testing.T) {
 	assert.Zero(t, ReadSlot{}.Timestamp())
 }
 
-// TestASlotIsReleasedOnce: also where the same message is held again meanwhile, until the numbers of the holds have come round.
+// TestASlotIsReleasedOnce: also if the same message is held again meanwhile, until the numbers of
+// the holds have wrapped.
 func TestASlotIsReleasedOnce(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
@@ -91,7 +93,7 @@ func TestAnEndedGuardEndsNothing(t *testing.T) {
 	require.NoError(t, g.Close())
 }
 
-// TestATransactionWhoseConsumerIsClosedInsideEnds: its slot is empty then, whatever form it has.
+// TestATransactionWhoseConsumerIsClosedInsideEnds: its slot is empty then, whatever its form.
 func TestATransactionWhoseConsumerIsClosedInsideEnds(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))

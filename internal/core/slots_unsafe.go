@@ -1,13 +1,14 @@
 package core
 
 import (
-	"unsafe" // a slot's payload is shown as bytes; who makes a slot has checked that they are the block's
+	"unsafe" // a slot's payload is returned as bytes; the code that makes a slot has checked the bounds
 
 	"datablock/internal/layout"
 )
 
-// The slots that are handed out are four words long. Go has so much in registers; what is longer goes by way of memory, from call to call, in vectors that wait for the words they are made of. A read
-// took 27 ns with seven words and takes 17 with four.
+// WriteSlot and ReadSlot are four words long, so that Go passes them in registers. A longer struct
+// would go through memory from call to call, in vectors that wait for the words they are made of. A
+// read took 27 ns with seven words and takes 17 ns with four.
 
 // WriteSlot is a claimed slot: memory to fill, until Commit or Abort.
 type WriteSlot struct {
@@ -16,16 +17,16 @@ type WriteSlot struct {
 	extent  extent // of the capacity
 }
 
-// Data is the whole capacity.
+// Data returns the whole capacity.
 func (s WriteSlot) Data() []byte { return unsafe.Slice(s.payload, s.extent>>indexBits) }
 
-// Size is the capacity in bytes.
+// Size returns the capacity in bytes.
 func (s WriteSlot) Size() int { return int(s.extent >> indexBits) }
 
-// ID is what Commit publishes.
+// ID returns the id that Commit publishes.
 func (s WriteSlot) ID() uint64 { return s.id }
 
-// Index is the slot's number in the block.
+// Index returns the slot's number in the block.
 func (s WriteSlot) Index() uint32 { return uint32(s.extent) & indexMask }
 
 // ReadSlot is a message, in place and read-only, until Release.
@@ -45,35 +46,37 @@ const (
 	mostMissed = 1<<(64-tokenBits) - 1
 )
 
-// An extent is how long something in a slot is, and which slot: [length 42][index 22].
+// An extent is the length of something in a slot, and the slot: [length 42][index 22].
 type extent uint64
 
 func extentOf(length uint64, index uint32) extent { return extent(length<<indexBits | uint64(index)) }
 
-// slotOf is the message in the slot with that header: checked, and held.
+// slotOf returns the message in the slot with that header. The caller has checked the message and
+// holds it.
 func slotOf(header *slotWords, id, length uint64, index, token uint32) ReadSlot {
 	return ReadSlot{header.payload(), id, extentOf(length, index), uint64(token)}
 }
 
-// Data is the message.
+// Data returns the message.
 func (s ReadSlot) Data() []byte { return unsafe.Slice(s.payload, s.extent>>indexBits) }
 
-// Size is the message's length in bytes.
+// Size returns the message's length in bytes.
 func (s ReadSlot) Size() int { return int(s.extent >> indexBits) }
 
-// ID is the message's id.
+// ID returns the message's id.
 func (s ReadSlot) ID() uint64 { return s.id }
 
-// Index is the slot's number in the block.
+// Index returns the slot's number in the block.
 func (s ReadSlot) Index() uint32 { return uint32(s.extent) & indexMask }
 
-// Missed is how many messages were skipped before this one, at most 2^48-1.
+// Missed returns how many messages were skipped before this one, at most 2^48-1.
 func (s ReadSlot) Missed() uint64 { return s.rest >> tokenBits }
 
-// Token is the number of the hold.
+// Token returns the number of the hold.
 func (s ReadSlot) Token() uint32 { return uint32(s.rest) & tokenMask }
 
-// Timestamp is CLOCK_REALTIME in ns at the commit, 0: the block has none. It is in the block, as Data is.
+// Timestamp returns CLOCK_REALTIME in ns at the commit, 0: the block has none. It is read from the
+// block, as Data is.
 func (s ReadSlot) Timestamp() uint64 {
 	if s.payload == nil {
 		return 0

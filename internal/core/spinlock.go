@@ -9,26 +9,30 @@ import (
 	"datablock/internal/platform"
 )
 
-// Locks that applications share: eight words in the control file. A word is zero, or the mark of its owner; who cleans the row of a dead owner, or finds it dead while waiting,
-// swaps exactly that mark for another value, so that of several one wins. Whoever gets a lock that was not let go of is told.
+// Locks that applications share: eight words in the control file. A word is zero, or the mark of
+// its owner. Two kinds of processes take the lock of a dead owner: a process that cleans the
+// owner's row, and a waiting participant that finds the owner dead. Each swaps exactly the owner's
+// mark for another value, so that only one of several succeeds. The next owner of a lock that was
+// not released gets abandoned = true.
 //
-// The word is taken and left by sequentially consistent swaps: what the last owner wrote under the lock is visible to the next.
+// The word is taken and left by sequentially consistent swaps: what the last owner wrote under the
+// lock is visible to the next owner.
 
 const (
 	lockSpins     = 200
-	lockFirstNap  = 2 * time.Millisecond // how long it sleeps before it asks whether the owner lives
+	lockFirstNap  = 2 * time.Millisecond // how long a participant sleeps before it checks whether the owner lives
 	lockSlice     = 100 * time.Millisecond
-	lockAbandoned = 1 << 63 // nobody's; its last owner ended without letting go of it
+	lockAbandoned = 1 << 63 // without an owner; the last owner ended without releasing the lock
 )
 
-// spinLocks is a participant's part in the locks: its mark, and how often it has each.
+// spinLocks is a participant's part in the locks: its mark, and how often it has taken each lock.
 type spinLocks struct {
 	mark  uint64
 	depth [layout.SpinLockCount]uint32
-	zone  bool // it is in the flexible zone, by way of lock 0
+	zone  bool // in the flexible zone, by lock 0
 }
 
-// lockMark says who owns a lock: which row, and the how manyth participant in it.
+// lockMark says who owns a lock: the row, and the generation of the participant in that row.
 func lockMark(row uint32, incarnation uint32) uint64 { return uint64(incarnation)<<16 | uint64(row+1) }
 
 func (b *block) lockWord(i uint32) *atomic.Uint64 {
@@ -39,7 +43,7 @@ func (b *block) lockSleepers(i uint32) *atomic.Uint32 {
 	return b.ctl.u32(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockSleepers)
 }
 
-// incarnationOf is what a living participant of the row has in its mark.
+// incarnationOf returns the generation that a living participant of the row has in its mark.
 func (b *block) incarnationOf(row uint32) uint32 {
 	if row == layout.ProducerRow {
 		return uint32(b.data.u64(layout.Epoch).Load())
@@ -47,7 +51,8 @@ func (b *block) incarnationOf(row uint32) uint32 {
 	return b.ctl.u32(b.header.row(row) + layout.RowIncarnation).Load()
 }
 
-// ownerDead reports whether the owner that a mark names is certainly gone: another has its row, or nobody. A mark that no participant can have is nobody's.
+// ownerDead reports whether the owner that a mark names is certainly gone: another participant has
+// its row, or no participant. A mark that no participant can have has no owner.
 func (a *attachment) ownerDead(mark uint64) bool {
 	row := uint32(mark&0xffff) - 1
 	if mark&0xffff == 0 || row > a.consumerLimit || mark>>48 != 0 {
@@ -66,7 +71,7 @@ func (a *attachment) checkLock(i uint32) error {
 	return nil
 }
 
-// tryLock takes the lock if it is free, or its owner dead where that is to be asked.
+// tryLock takes the lock if it is free. If ask is set, it also takes the lock of a dead owner.
 func (a *attachment) tryLock(i uint32, ask bool) (taken, abandoned bool) {
 	word := a.lockWord(i)
 	owner := word.Load()
@@ -84,9 +89,12 @@ func (a *attachment) tryLock(i uint32, ask bool) (taken, abandoned bool) {
 	return true, owner != 0
 }
 
-// Lock takes lock i, 0 to 7, for this participant, which may take it again while it has it. It waits, at most for the timeout. abandoned: the last owner ended without letting go of it, and
-// what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout, Fenced, Closed (Interrupt).
-func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32, outside *Sleep) (abandoned bool, err error) {
+// Lock takes lock i, 0 to 7, for this participant, which may take the lock again while holding it.
+// It waits for at most the timeout. abandoned: the last owner ended without releasing the lock, and
+// what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout,
+// Fenced, Closed (Interrupt).
+func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32,
+	outside *Sleep) (abandoned bool, err error) {
 	if a.data == nil {
 		return false, fail(Closed, "block %q: this participant is closed already", a.name())
 	}
@@ -126,8 +134,9 @@ func (a *attachment) lock(i uint32, timeout time.Duration, interrupted *uint32, 
 	return abandoned, err
 }
 
-// awaitLock is a step of a wait for the lock, which is that of an event count: announce the sleep, look again, sleep while the
-// word has not changed. An owner that died wakes nobody, so that no sleep is long.
+// awaitLock is one step of a wait for the lock, on an event count: announce the sleep, look again,
+// sleep while the word has not changed. An owner that died wakes no participant, so that no sleep
+// is long.
 func (a *attachment) awaitLock(i uint32, timeout time.Duration, interrupted *uint32, s *Sleep) (bool, error) {
 	if s.begin() {
 		s.nap = lockFirstNap
@@ -140,7 +149,9 @@ func (a *attachment) awaitLock(i uint32, timeout time.Duration, interrupted *uin
 		return false, fail(Closed, "block %q: closed while it waited for lock %d", a.name(), i)
 	}
 	sleepers := a.lockSleepers(i)
-	seen := sleepers.Or(1) | 1 // sequentially consistent, pairs with the load in leaveLock: either it sees this, or we see the word it has changed
+	// Sequentially consistent, pairs with the load in leaveLock: either the owner sees the flag, or
+	// this participant sees the word that the owner has changed.
+	seen := sleepers.Or(1) | 1
 	crash.Point("lock.sleeps")
 	if taken, abandoned := a.tryLock(i, true); taken {
 		a.locks.depth[i] = 1
@@ -151,7 +162,9 @@ func (a *attachment) awaitLock(i uint32, timeout time.Duration, interrupted *uin
 		slice = min(slice, left)
 	}
 	s.nap = min(2*s.nap, lockSlice)
-	return false, s.on(sleepers, seen, slice) // the thread that takes the flag counts up, so that no thread that has set it goes to sleep any more
+	// The thread that clears the flag increments the count. A thread that has set the flag then
+	// does not fall asleep any more.
+	return false, s.on(sleepers, seen, slice)
 }
 
 func (a *attachment) lockTimedOut(i uint32, timeout time.Duration) error {
@@ -160,10 +173,11 @@ func (a *attachment) lockTimedOut(i uint32, timeout time.Duration) error {
 	if owner&0xffff == 0 || row > a.consumerLimit {
 		return fail(Timeout, "block %q: lock %d was not to be had within %v", a.name(), i, timeout)
 	}
-	return fail(Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, %s, has it", a.name(), i, timeout, row, a.rowName(row), a.who(row))
+	return fail(Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, %s, has it", a.name(), i, timeout,
+		row, a.rowName(row), a.who(row))
 }
 
-// unlock lets go of the lock once. With spoilt the next owner is told that it was abandoned.
+// unlock releases the lock once. With spoilt the next owner gets abandoned = true.
 func (a *attachment) unlock(i uint32, spoilt bool) error {
 	if a.data == nil {
 		return fail(Closed, "block %q: this participant is closed already", a.name())
@@ -181,12 +195,13 @@ func (a *attachment) unlock(i uint32, spoilt bool) error {
 	a.locks.depth[i] = 0
 	a.locks.zone = a.locks.zone && i != zoneLock
 	if !a.leaveLock(i, a.locks.mark, spoilt) {
-		return fail(Fenced, "block %q: lock %d was taken away from this participant by a forced recovery, or because it had dropped its liveness lock: what it did under the lock may have met what others did", a.name(), i)
+		return fail(Fenced, "block %q: lock %d was taken away from this participant by a forced recovery, or because "+
+			"it had dropped its liveness lock: what it did under the lock may have met what others did", a.name(), i)
 	}
 	return nil
 }
 
-// leaveLock frees the lock if it is the mark's.
+// leaveLock frees the lock if its word is the mark.
 func (b *block) leaveLock(i uint32, mark uint64, abandoned bool) bool {
 	free := uint64(0)
 	if abandoned {
@@ -197,27 +212,31 @@ func (b *block) leaveLock(i uint32, mark uint64, abandoned bool) bool {
 	}
 	crash.Point("lock.left")
 	sleepers := b.lockSleepers(i)
-	if seen := sleepers.Load(); seen&1 != 0 && sleepers.CompareAndSwap(seen, seen+1) { // else somebody else counts up, and wakes
+	// Otherwise another thread increments the count, and wakes.
+	if seen := sleepers.Load(); seen&1 != 0 && sleepers.CompareAndSwap(seen, seen+1) {
 		crash.Point("lock.wakes")
 		platform.Wake(sleepers)
 	}
 	return true
 }
 
-// abandonLocks frees whatever the participant of that mark has. Any number of cleaners may.
+// abandonLocks frees every lock of the participant with that mark. Any number of cleaners may call
+// it at once.
 func (b *block) abandonLocks(mark uint64) {
 	for i := range uint32(layout.SpinLockCount) {
 		b.leaveLock(i, mark, true)
 	}
 }
 
-// Lock takes lock i, 0 to 7, of those that participants share; it may be taken again by who has it. It waits, at most for the timeout. abandoned: the last owner ended without
-// letting go of it, so that what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout, Closed.
+// Lock takes lock i, 0 to 7, of the locks that participants share. The holder may take it again.
+// Lock waits for at most the timeout. abandoned: the last owner ended without releasing the lock,
+// so that what the lock protects may be half changed. Errors: Invalid (no such lock, timeout),
+// Timeout, Closed.
 func (p *Producer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
 	return p.lock(i, timeout, &p.interrupted, nil)
 }
 
-// LockInSteps is Lock whose caller sleeps: see Sleep.
+// LockInSteps is Lock for a caller that sleeps itself: see Sleep.
 func (p *Producer) LockInSteps(i uint32, timeout time.Duration, s *Sleep) (abandoned bool, err error) {
 	return p.lock(i, timeout, &p.interrupted, s)
 }
@@ -227,7 +246,8 @@ func (c *Consumer) LockInSteps(i uint32, timeout time.Duration, s *Sleep) (aband
 	return c.lock(i, timeout, &c.interrupted, s)
 }
 
-// Unlock lets go of lock i, once. Errors: Invalid (it is not this producer's), Fenced (it was taken away), Closed.
+// Unlock releases lock i, once. Errors: Invalid (this producer does not hold it), Fenced (it was
+// taken away), Closed.
 func (p *Producer) Unlock(i uint32) error { return p.unlock(i, false) }
 
 // Lock is Producer.Lock.

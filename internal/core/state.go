@@ -5,24 +5,27 @@ import (
 	"datablock/internal/platform"
 )
 
-// What the fast path of a participant works on. datablock_inline.h has the same structs, field by field, and works on the same memory: of C and Go one at a time,
-// as a participant is used by one thread at a time. tests/go/layout compares names, sizes and offsets.
+// The private state on which a participant's fast path works. datablock_inline.h has the same
+// structs, field by field, and works on the same memory: C and Go one at a time, because one thread
+// at a time uses a participant. tests/go/layout compares names, sizes and offsets.
 
-// BlockState says where a block's words are: addresses and geometry, constant while it is open.
+// BlockState says where a block's words are: addresses and geometry, constant while the block is
+// open.
 type BlockState struct {
 	Data, Ctl, Entries, Payloads, Rows uintptr
 	DataSize, CtlSize                  uint64
 	Stride, SlotSize                   uint64
 	RowMask                            [layout.MaskWords]uint64
 	SlotCount, Slots                   uint32
-	MinConsumers, Flags                uint32 // Flags: those of the header, and stateShortest, stateRoom, stateChecksums, stateEnforced
+	// Flags: of the header, and stateShortest, stateRoom, stateChecksums, stateEnforced.
+	MinConsumers, Flags uint32
 }
 
 const (
 	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
-	stateRoom      = 1 << 29 // each claim has to look for room: big slots, which are freed one by one, or minConsumers
-	stateChecksums = 1 << 30 // messages may carry a checksum: a claim clears what is left of an earlier one
-	stateEnforced  = 1 << 31 // the library makes and compares them
+	stateRoom      = 1 << 29 // each claim checks for room: big slots, freed one by one, or minConsumers
+	stateChecksums = 1 << 30 // messages may have a checksum: a claim clears an earlier message's checksum
+	stateEnforced  = 1 << 31 // the library makes and compares checksums
 )
 
 // ProducerState is the private state of a producer.
@@ -30,37 +33,38 @@ type ProducerState struct {
 	Block  BlockState
 	moment platform.Moment
 
-	next        uint64 // id of the next message
-	until       uint64 // claims of lower ids have nothing to look at but that nobody joins: they have room, and know their entries
-	overdue     uint64 // the claim of this id asks the clock whether the moment is kept up
-	epoch       uint64
-	minCursor   uint64 // lower bound of all LOSSLESS cursors, as of the last rescan; before it, so low that C rescans
+	next    uint64 // id of the next message
+	until   uint64 // fast-path limit: claims below check only that no consumer joins; room and entries are known
+	overdue uint64 // the claim of this id reads the clock, to see whether the coarse clock is fresh
+	epoch   uint64
+	// Low watermark of the last rescan: no LOSSLESS cursor is lower; before, so low that C rescans.
+	minCursor   uint64
 	acked       uint64 // join_epoch that the last rescan served
 	ringNext    uint64 // the id whose place in the ring is ringAt
 	ringAt      uint32
 	freeCount   uint32
 	retireCount uint32
-	pinnedScans uint32 // scans in a row that found a retired slot pinned
+	pinnedScans uint32 // consecutive scans that found a retired slot held
 	interrupted uint32 // atomic: another thread closes the handle
 	slot        uint32 // claimed
 	claimed     bool
-	scanned     bool // minCursor is of this producer
-	attend      bool // the next claim has something to do beyond its fast path
+	scanned     bool // minCursor was computed by this producer
+	attend      bool // the next claim has to leave its fast path
 	_           [5]byte
 
 	freeAt, retiredAt, pinnedAt, pinsAt, expectedAt, claimsAt uintptr // of the slices of Producer, for C
 
-	shortest uint64 // bytes that a message has at least: those of the schema's struct, 0 without one
+	shortest uint64 // the least size of a message: the size of the schema's struct, 0 without one
 }
 
 // The use of a hold.
 const (
 	unused = iota
 	used
-	apart // its end takes more than the fast paths do, which leave it alone
+	apart // only the slow path may end it
 )
 
-// hold is one message that the application has in its hands.
+// hold is one message that the application holds.
 type hold struct {
 	id      uint64
 	claim   uint64 // the slot's claim mark when the hold began; it changes when the slot is used again
@@ -68,9 +72,9 @@ type hold struct {
 	token   uint32
 	used    uint8
 	pinned  bool
-	inOrder bool // ending it moves the cursor
+	inOrder bool // the end of the hold moves the cursor
 	_       byte
-	more    uint32 // messages of a LOSSLESS batch that it covers beside its own
+	more    uint32 // further messages of a LOSSLESS batch that the hold covers
 }
 
 // ConsumerState is the private state of a consumer.
@@ -79,12 +83,12 @@ type ConsumerState struct {
 	moment platform.Moment
 
 	rowAt          uintptr
-	overdue        uint64 // the read of this id asks the clock whether the moment is kept up
-	next           uint64 // the least id that the next read may give
-	mine           uint64 // what the row's status and incarnation are, as one word, until it is taken away
-	skipped        uint64 // ORDERED, LATEST: what was jumped over since the last message, and has not been told
-	losses         uint64 // ORDERED: jumps in a row
-	joining        uint64 // LOSSLESS joining at oldest: the join_epoch to be acknowledged, 0: bound
+	overdue        uint64 // the read of this id reads the clock, to see whether the coarse clock is fresh
+	next           uint64 // the smallest id that the next read may return
+	mine           uint64 // the row's status and generation, as one word, until the row is taken away
+	skipped        uint64 // ORDERED, LATEST: messages that were skipped since the last message, and not reported yet
+	losses         uint64 // ORDERED: consecutive jumps
+	joining        uint64 // LOSSLESS joining at oldest: the join_epoch that has to be acknowledged, 0: bound
 	ringNext       uint64 // the id whose place in the ring is ringAt
 	ringAt         uint32
 	rowNumber      uint32
@@ -93,12 +97,12 @@ type ConsumerState struct {
 	held           uint32
 	nextHold       uint16 // number of the last hold, for tokens
 	interrupted    uint32 // atomic: another thread closes the handle
-	mayJump        bool   // what was overtaken before the acknowledgement only moves the start
-	producerThere  bool   // at the last look
-	close          bool   // on the producer's heels
-	_              bool   // C's: polling
-	polls          uint32 // that found nothing and asked nobody
-	producerProbed uint64 // Monotonic of the last look whether there is a producer
+	mayJump        bool   // messages that were overtaken before the acknowledgement only move the start
+	producerThere  bool   // at the last probe
+	close          bool   // close behind the producer: see step
+	_              bool   // used by C: polling
+	polls          uint32 // that found nothing and did not probe for a producer
+	producerProbed uint64 // Monotonic of the last probe for a producer
 	holds          [layout.MaxPins]hold
 }
 

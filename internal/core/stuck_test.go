@@ -15,7 +15,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// full is a block of that many slots, each with a message, whose producer has gone.
+// full is a block with that many slots, each with a message, whose producer has ended.
 func (b bench) full(slots uint32) *Producer {
 	config := b.config(Ring, slots)
 	config.SlotSize, config.Checksum = 8, ChecksumNone
@@ -25,7 +25,8 @@ func (b bench) full(slots uint32) *Producer {
 	return p
 }
 
-// keptWaiting is a producer that waits for a LOSSLESS reader, "hung", which holds a message. end evicts the reader and returns what the claim came to.
+// keptWaiting returns a producer that waits for a LOSSLESS consumer, "hung", which holds a message.
+// end evicts the consumer and returns the result of the claim.
 func (b bench) keptWaiting() (p *Producer, c *Consumer, held ReadSlot, end func() error) {
 	p = b.producer(b.config(Ring, 2))
 	c = b.consumer(ConsumerOptions{Delivery: Lossless, Name: "hung"})
@@ -60,8 +61,10 @@ func TestAForcedResetSaysWhoStillKeepsTheProducerWaiting(t *testing.T) {
 		result, err := reset()
 		assert.Equal(t, RecoveryUnsafe, result, name)
 		require.ErrorIs(t, err, ErrLeft, name)
-		assert.ErrorContains(t, err, fmt.Sprintf(`the producer still waits for row %d, "hung", pid %d, at message 0`, c.row, platform.PID()), name)
-		assert.ErrorContains(t, err, fmt.Sprintf("datablock-admin evict --shm-name %s/x --row %d --force", b.dir, c.row), name)
+		assert.ErrorContains(t, err, fmt.Sprintf(`the producer still waits for row %d, "hung", pid %d, at message 0`,
+			c.row, platform.PID()), name)
+		assert.ErrorContains(t, err, fmt.Sprintf("datablock-admin evict --shm-name %s/x --row %d --force", b.dir,
+			c.row), name)
 	}
 	other, err := ForceResetSlot("x", b.dir, layout.EntrySlot(p.entries[1].Load()), true)
 	assert.NotErrorIs(t, err, ErrLeft, "it does not wait for that slot")
@@ -69,7 +72,8 @@ func TestAForcedResetSaysWhoStillKeepsTheProducerWaiting(t *testing.T) {
 	require.NoError(t, end(), "the producer goes on")
 }
 
-// TestAForcedResetOfAHealthyStreamIsDone: the reader that the producer waits for goes on within a second.
+// TestAForcedResetOfAHealthyStreamIsDone: the consumer that the producer waits for continues within
+// a second.
 func TestAForcedResetOfAHealthyStreamIsDone(t *testing.T) {
 	b := newBench(t)
 	_, c, held, end := b.keptWaiting()
@@ -159,7 +163,8 @@ func TestAReaderThatKeepsTheProducerWaitingIsStuckAfterASecond(t *testing.T) {
 	assert.Empty(t, b.stuck(0))
 }
 
-// TestSinceWhenTheProducerWaits: a caller that waits in slices waits since the first of them, for a message that had room the wait is another one.
+// TestSinceWhenTheProducerWaits: a caller that waits in slices waits since the first of them. For a
+// message that had room the wait is a new one.
 func TestSinceWhenTheProducerWaits(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 2))
@@ -191,7 +196,8 @@ func TestADeadProducerIsNotKeptWaiting(t *testing.T) {
 	assert.Empty(t, b.stuck(WaitingAfter))
 }
 
-// TestAgesAreRightInAnotherTimeNamespace: what a producer there writes is ahead, or behind, by its offset.
+// TestAgesAreRightInAnotherTimeNamespace: what a producer there writes is ahead, or behind, by its
+// offset.
 func TestAgesAreRightInAnotherTimeNamespace(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, ahead := range []time.Duration{0, day, -day} {
@@ -225,7 +231,8 @@ func TestAgesAreRightInAnotherTimeNamespace(t *testing.T) {
 	}
 }
 
-// TestAnAgeThatCannotBeToldIsNotAWrongNumber: the producer's clock is not known, and what it says is in the future.
+// TestAnAgeThatCannotBeToldIsNotAWrongNumber: the producer's clock is not known, and the time that
+// it wrote is in the future.
 func TestAnAgeThatCannotBeToldIsNotAWrongNumber(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
@@ -239,7 +246,7 @@ func TestAnAgeThatCannotBeToldIsNotAWrongNumber(t *testing.T) {
 	assert.Contains(t, d.StuckText(), "unknown")
 }
 
-// TestAPidOfAnotherNamespaceIsNamedSo wherever the pid is printed.
+// TestAPidOfAnotherNamespaceIsNamedSo, in every place where the pid is printed.
 func TestAPidOfAnotherNamespaceIsNamedSo(t *testing.T) {
 	b := newBench(t)
 	p, c, held, end := b.keptWaiting()
@@ -285,7 +292,8 @@ func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
 	durable.die()
 	_, err = b.openConsumer(ConsumerOptions{Delivery: Latest})
 	require.ErrorIs(t, err, Full)
-	assert.ErrorContains(t, err, fmt.Sprintf(`by pid %d "viewer" (2 rows); 1 rows are of dead durable consumers: `, platform.PID()))
+	assert.ErrorContains(t, err, fmt.Sprintf(`by pid %d "viewer" (2 rows); 1 rows are of dead durable consumers: `,
+		platform.PID()))
 	assert.ErrorContains(t, err, "a higher consumer_limit")
 
 	b = newBench(t)
@@ -297,11 +305,12 @@ func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
 	}
 	_, err = b.openConsumer(ConsumerOptions{Delivery: Latest})
 	require.ErrorIs(t, err, Full)
-	assert.ErrorContains(t, err, fmt.Sprintf(`by pid %d "many" (255 rows): close some consumers; a block has at most 255`, platform.PID()))
+	assert.ErrorContains(t, err,
+		fmt.Sprintf(`by pid %d "many" (255 rows): close some consumers; a block has at most 255`, platform.PID()))
 	assert.NotContains(t, err.Error(), "a higher consumer_limit")
 }
 
-// TestAProblemIsSaidOnce: a problem that no repair mends is named once, for a person.
+// TestAProblemIsSaidOnce: a problem that no repair puts right is named once, for an operator.
 func TestAProblemIsSaidOnce(t *testing.T) {
 	b := newBench(t)
 	b.full(4)
@@ -320,7 +329,7 @@ func TestAProblemIsSaidOnce(t *testing.T) {
 	assert.Contains(t, text, "it cannot be rebuilt from what is left")
 }
 
-// TestListShowsWhatCannotBeRead: what has a control file beside it is a block.
+// TestListShowsWhatCannotBeRead: a file with a control file beside it is a block.
 func TestListShowsWhatCannotBeRead(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, b bench){
 		"magic": func(t *testing.T, b bench) { flip(t, b.open(false), 3, 0xff) },

@@ -2,7 +2,8 @@ package core
 
 import "time"
 
-// WriteTransactionSlot is the claimed slot of a write transaction. There is one for each producer, as there is one claim: nothing is allocated for a message.
+// WriteTransactionSlot is the claimed slot of a write transaction. Each producer has one, because
+// it has one claim: nothing is allocated for a message.
 type WriteTransactionSlot struct {
 	producer *Producer
 	slot     WriteSlot
@@ -22,29 +23,29 @@ func (p *Producer) beginWrite(timeout time.Duration) (*WriteTransactionSlot, err
 	return &p.write, nil
 }
 
-// Data is the whole slot, nil once the transaction has ended.
+// Data returns the whole slot, nil once the transaction has ended.
 func (s *WriteTransactionSlot) Data() []byte { return s.slot.Data() }
 
-// Size is the slot's capacity in bytes.
+// Size returns the slot's capacity in bytes.
 func (s *WriteTransactionSlot) Size() int { return s.slot.Size() }
 
-// ID is the message id that is published if the transaction ends well.
+// ID returns the message id that is published if the transaction succeeds.
 func (s *WriteTransactionSlot) ID() uint64 { return s.slot.ID() }
 
-// Index is the slot's number in the block.
+// Index returns the slot's number in the block.
 func (s *WriteTransactionSlot) Index() uint32 { return s.slot.Index() }
 
-// Commit sets the message's length; the last call counts. It publishes nothing yet. Errors:
-// Invalid (above the capacity, below the size of the schema's struct: unless another call
-// corrects it, the
-// transaction fails with this error; the transaction has ended).
+// Commit sets the message's length. The last call counts. It publishes nothing yet. Errors: Invalid
+// (above the capacity, or below the size of the schema's struct: unless another call corrects it,
+// the transaction fails with this error; or the transaction has ended).
 func (s *WriteTransactionSlot) Commit(length int) error {
 	if !s.open {
 		return errEnded
 	}
 	s.length, s.err = length, nil
 	if length < 0 || length > s.slot.Size() {
-		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published", s.producer.name(), length, s.slot.Size())
+		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published",
+			s.producer.name(), length, s.slot.Size())
 	} else if uint64(length) < s.producer.shortest {
 		s.err = fail(Invalid, "%s: nothing is published", s.producer.tooShort(length))
 	}
@@ -60,11 +61,12 @@ func (s *WriteTransactionSlot) end(publish bool) error {
 	if publish && s.err == nil {
 		return s.producer.Commit(slot, s.length)
 	}
-	_ = s.producer.Abort(slot) // it fails where the producer has been closed, which aborts as well
+	_ = s.producer.Abort(slot) // fails if the producer was closed, which has aborted the claim as well
 	return s.err
 }
 
-// ReadTransactionSlot is the message of a read transaction. A consumer has as many as it may hold slots.
+// ReadTransactionSlot is the message of a read transaction. A consumer has as many as it may hold
+// slots.
 type ReadTransactionSlot struct {
 	consumer *Consumer
 	slot     ReadSlot
@@ -72,7 +74,7 @@ type ReadTransactionSlot struct {
 	open     bool
 }
 
-// beginRead opens a transaction on a message that is held.
+// beginRead opens a transaction on a held message.
 func (c *Consumer) beginRead(slot ReadSlot) *ReadTransactionSlot {
 	for k := range c.transactions {
 		if s := &c.transactions[k]; !s.open {
@@ -84,38 +86,42 @@ func (c *Consumer) beginRead(slot ReadSlot) *ReadTransactionSlot {
 	panic("more transactions than holds")
 }
 
-// Data is the message, in place and read-only; nil once the transaction has ended.
+// Data returns the message, in place and read-only; nil once the transaction has ended.
 func (s *ReadTransactionSlot) Data() []byte { return s.slot.Data() }
 
-// Size is the message's length in bytes.
+// Size returns the message's length in bytes.
 func (s *ReadTransactionSlot) Size() int { return s.slot.Size() }
 
-// ID is the message's id.
+// ID returns the message's id.
 func (s *ReadTransactionSlot) ID() uint64 { return s.slot.ID() }
 
-// Index is the slot's number in the block.
+// Index returns the slot's number in the block.
 func (s *ReadTransactionSlot) Index() uint32 { return s.slot.Index() }
 
-// Timestamp is the time of the commit in ns since 1970, 0 where the block has none.
+// Timestamp returns the time of the commit in ns since 1970, 0 if the block has none.
 func (s *ReadTransactionSlot) Timestamp() uint64 { return s.slot.Timestamp() }
 
-// Missed is how many messages were skipped before this one.
+// Missed returns how many messages were skipped before this one.
 func (s *ReadTransactionSlot) Missed() uint64 { return s.slot.Missed() }
 
-// end lets go of the message. Those of a LOSSLESS consumer may end in any order, so that they can be nested.
+// end releases the message. The messages of a LOSSLESS consumer may end in any order, so that
+// transactions can be nested.
 func (s *ReadTransactionSlot) end() error {
 	h := s.consumer.find(s.slot.ID(), s.slot.Index(), s.slot.Token())
 	s.open, s.slot = false, ReadSlot{}
-	if h == nil { // the consumer has been closed
+	if h == nil { // the consumer was closed
 		return errEnded
 	}
 	return s.consumer.finish(h)
 }
 
-// WithWriteTransaction claims a slot, waiting at most for the timeout, lets f fill it, and publishes it: the length that f committed, or the whole slot. If f
-// returns an error, panics or ends its goroutine, nothing is published and the next claim gets the same id; the error, or the panic, goes on unchanged.
+// WithWriteTransaction claims a slot, waiting for at most the timeout, lets f fill it, and
+// publishes it: the length that f committed, or the whole slot. If f returns an error, panics or
+// ends its goroutine, nothing is published and the next claim gets the same id. The error, or the
+// panic, reaches the caller unchanged.
 // Errors: f's; those of Claim and Commit, then the result is zero.
-func WithWriteTransaction[R any](p *Producer, timeout time.Duration, f func(*WriteTransactionSlot) (R, error)) (R, error) {
+func WithWriteTransaction[R any](p *Producer, timeout time.Duration,
+	f func(*WriteTransactionSlot) (R, error)) (R, error) {
 	var none R
 	s, err := p.beginWrite(timeout)
 	if err != nil {
@@ -139,9 +145,11 @@ func WithWriteTransaction[R any](p *Producer, timeout time.Duration, f func(*Wri
 	return result, nil
 }
 
-// WithReadTransaction lets f read message id in place. It waits, at most for the timeout, for one that is not written yet, and leaves the cursor where it is.
-// The message is let go of in every case. Errors: f's; those of WaitFor and Release, then the result is zero.
-func WithReadTransaction[R any](c *Consumer, id uint64, timeout time.Duration, f func(*ReadTransactionSlot) (R, error)) (R, error) {
+// WithReadTransaction lets f read message id in place. If the message is not written yet, it waits
+// for at most the timeout. The cursor stays. The message is released in every case. Errors: f's;
+// those of WaitFor and Release, then the result is zero.
+func WithReadTransaction[R any](c *Consumer, id uint64, timeout time.Duration,
+	f func(*ReadTransactionSlot) (R, error)) (R, error) {
 	slot, err := c.WaitFor(id, timeout)
 	if err != nil {
 		var none R
@@ -150,8 +158,9 @@ func WithReadTransaction[R any](c *Consumer, id uint64, timeout time.Duration, f
 	return reading(c, slot, f)
 }
 
-// WithNextSlot lets f read the next message in place. When the time runs out it reports false, without an error, and f is not called. The message counts as
-// read in every other case. Errors: f's; those of Next but Timeout, and of Release, then the result is zero.
+// WithNextSlot lets f read the next message in place. After the timeout it reports false, without
+// an error, and does not call f. In every other case the message counts as read. Errors: f's; those
+// of Next but Timeout, and of Release, then the result is zero.
 func WithNextSlot[R any](c *Consumer, timeout time.Duration, f func(*ReadTransactionSlot) (R, error)) (R, bool, error) {
 	slot, err := c.Next(timeout)
 	if err != nil {

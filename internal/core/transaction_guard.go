@@ -5,15 +5,17 @@ import (
 	"time"
 )
 
-// WriteTransactionGuard is an open write transaction, to be ended by a deferred Close or End. What is open is the producer's knowledge: a copy is the same guard,
-// and one that has ended, or the zero value, is harmless.
+// WriteTransactionGuard is an open write transaction, which a deferred Close or End ends. The
+// producer knows what is open. A copy is therefore the same guard, and a guard that has ended, or
+// the zero value, does nothing.
 type WriteTransactionGuard struct {
 	producer *Producer
 	number   uint64
 	begun    uintptr // in the function that ends the transaction by returning
 }
 
-// BeginWrite claims a slot, waiting at most for the timeout. The guard belongs to the function skip levels above the caller. Errors: as Claim.
+// BeginWrite claims a slot, waiting for at most the timeout. The guard belongs to the function skip
+// levels above the caller. Errors: as Claim.
 func (p *Producer) BeginWrite(timeout time.Duration, skip int) (WriteTransactionGuard, error) {
 	s, err := p.beginWrite(timeout)
 	if err != nil {
@@ -24,7 +26,7 @@ func (p *Producer) BeginWrite(timeout time.Duration, skip int) (WriteTransaction
 	return WriteTransactionGuard{p, s.number, caller[0]}, nil
 }
 
-// Slot is what the transaction writes to, nil when it has ended.
+// Slot returns the slot of the transaction, nil when the transaction has ended.
 func (g WriteTransactionGuard) Slot() *WriteTransactionSlot {
 	if g.producer == nil || !g.producer.write.open || g.producer.write.number != g.number {
 		return nil
@@ -32,7 +34,8 @@ func (g WriteTransactionGuard) Slot() *WriteTransactionSlot {
 	return &g.producer.write
 }
 
-// Commit publishes the message and ends the transaction. Errors: Invalid (it has ended), as Producer.Commit.
+// Commit publishes the message and ends the transaction. Errors: Invalid (it has ended), as
+// Producer.Commit.
 func (g WriteTransactionGuard) Commit() error {
 	s := g.Slot()
 	if s == nil {
@@ -48,8 +51,9 @@ func (g WriteTransactionGuard) Abort() {
 	}
 }
 
-// Close ends a transaction that neither Commit nor Abort has ended: it aborts if the function that began it is being left by a panic or by runtime.Goexit, and
-// publishes the message otherwise. Errors: as Producer.Commit.
+// Close ends a transaction that neither Commit nor Abort has ended. If a panic or runtime.Goexit is
+// leaving the function that began the transaction, Close aborts. Otherwise it publishes the
+// message. Errors: as Producer.Commit.
 func (g WriteTransactionGuard) Close() error {
 	s := g.Slot()
 	if s == nil {
@@ -58,7 +62,8 @@ func (g WriteTransactionGuard) Close() error {
 	return s.end(!unwinding(g.begun))
 }
 
-// End is Close for a function that returns an error: if *err is set it aborts; otherwise its own error goes there.
+// End is Close for a function that returns an error. If *err is set, End aborts. Otherwise it
+// stores its own error there.
 func (g WriteTransactionGuard) End(err *error) {
 	if *err != nil {
 		g.Abort()
@@ -67,13 +72,15 @@ func (g WriteTransactionGuard) End(err *error) {
 	*err = g.Close()
 }
 
-// ReadTransactionGuard is an open read transaction, to be ended by a deferred Close or End. Copies and ended ones are as harmless as those of WriteTransactionGuard.
+// ReadTransactionGuard is an open read transaction, which a deferred Close or End ends. Copies and
+// ended guards behave as those of WriteTransactionGuard.
 type ReadTransactionGuard struct {
 	slot   *ReadTransactionSlot
 	number uint64
 }
 
-// BeginRead opens message id, waiting for it at most for the timeout; the cursor stays. Errors: as WaitFor.
+// BeginRead opens message id, waiting for at most the timeout. The cursor stays. Errors: as
+// WaitFor.
 func (c *Consumer) BeginRead(id uint64, timeout time.Duration) (ReadTransactionGuard, error) {
 	slot, err := c.WaitFor(id, timeout)
 	if err != nil {
@@ -93,7 +100,7 @@ func (c *Consumer) BeginNext(timeout time.Duration) (ReadTransactionGuard, error
 	return ReadTransactionGuard{t, t.number}, nil
 }
 
-// Slot is what the transaction reads, nil when it has ended.
+// Slot returns the message of the transaction, nil when the transaction has ended.
 func (g ReadTransactionGuard) Slot() *ReadTransactionSlot {
 	if g.slot == nil || !g.slot.open || g.slot.number != g.number {
 		return nil
@@ -101,7 +108,7 @@ func (g ReadTransactionGuard) Slot() *ReadTransactionSlot {
 	return g.slot
 }
 
-// Close lets go of the message, if that has not been done. Errors: as Release.
+// Close releases the message, if it is still held. Errors: as Release.
 func (g ReadTransactionGuard) Close() error {
 	s := g.Slot()
 	if s == nil {
@@ -110,15 +117,18 @@ func (g ReadTransactionGuard) Close() error {
 	return s.end()
 }
 
-// End is Close for a function that returns an error: its own error goes to *err unless one is there.
+// End is Close for a function that returns an error. It stores its own error in *err unless *err is
+// set.
 func (g ReadTransactionGuard) End(err *error) {
 	if ended := g.Close(); *err == nil {
 		*err = ended
 	}
 }
 
-// unwinding reports whether a panic or runtime.Goexit is leaving the function that the return address begun lies in: then one of these is between that function and
-// here. recover would not do: it sees a panic only from the deferred function itself, not from what that calls, and runtime.Goexit never.
+// unwinding reports whether a panic or runtime.Goexit is leaving the function that contains the
+// return address begun: then one of the two is on the stack between that function and this one.
+// recover would not do. It sees a panic only from the deferred function itself, not from a function
+// that the deferred function calls, and it never sees runtime.Goexit.
 func unwinding(begun uintptr) bool {
 	first := runtime.FuncForPC(begun - 1)
 	var near [4]uintptr // enough for a Close that the function itself has deferred
@@ -126,7 +136,9 @@ func unwinding(begun uintptr) bool {
 	for _, callers := range [][]uintptr{near[:], far[:]} {
 		n := runtime.Callers(2, callers)
 		for _, pc := range callers[:n] {
-			f := runtime.FuncForPC(pc - 1) // of an inlined call: an allocation with the entry of the function around it; the public Close and End are not inlined
+			// For an inlined call FuncForPC allocates a Func with the entry of the enclosing
+			// function; the public Close and End are not inlined.
+			f := runtime.FuncForPC(pc - 1)
 			if f == nil {
 				continue
 			}

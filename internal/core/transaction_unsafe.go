@@ -3,14 +3,16 @@ package core
 import (
 	"reflect"
 	"sync"
-	"unsafe" // a payload is shown as the type that both sides agreed on
+	"unsafe" // a payload is returned as the type that both sides agreed on
 )
 
-// As shows the beginning of data as a T, in place. Errors: Invalid (T has pointers in it, data is too short or not aligned for it).
+// As returns the beginning of data as a T, in place. Errors: Invalid (T has pointers in it, data is
+// too short or not aligned for it).
 func As[T any](data []byte) (*T, error) {
 	t := reflect.TypeFor[T]()
 	if !plain(t) {
-		return nil, fail(Invalid, "%v has pointers in it, or what is one inside: they mean nothing in another process; use numbers, arrays and structs of them", t)
+		return nil, fail(Invalid, "%v has pointers in it, or what is one inside: they mean nothing in another "+
+			"process; use numbers, arrays and structs of them", t)
 	}
 	if uintptr(len(data)) < t.Size() {
 		return nil, fail(Invalid, "%d bytes are too few for a %v of %d", len(data), t, t.Size())

@@ -12,16 +12,17 @@ import (
 // consumerSlice bounds one sleep: a producer may die between its publication and the wake-up.
 const consumerSlice = 100 * time.Millisecond
 
-// pollLooks is how often a read that does not wait looks at the next entry before it says that there is nothing.
+// pollLooks is how often a read that does not wait loads the next entry before it returns that
+// there is nothing.
 const pollLooks = 4
 
-// wanted is what a read is for: the next message, or, if an id is given, that one.
+// wanted is what a read asks for: the next message, or the message with the given id.
 type wanted struct {
 	id    uint64
 	given bool
 }
 
-// take takes what is wanted if it is there.
+// take takes the wanted message if it is there.
 func (c *Consumer) take(w wanted, out *ReadSlot) (bool, error) {
 	if w.given {
 		return c.lookAt(w.id, out)
@@ -29,7 +30,7 @@ func (c *Consumer) take(w wanted, out *ReadSlot) (bool, error) {
 	return c.look(out)
 }
 
-// wait sleeps until what is wanted is there, the stream ends or the time runs out.
+// wait sleeps until the wanted message is there, the stream ends or the timeout passes.
 func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
 	if c.outside != nil && c.outside.begun {
 		return c.awaitMessage(w, timeout, out, c.outside)
@@ -56,8 +57,8 @@ func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
 	return inside(c.outside, func(s *Sleep) error { return c.awaitMessage(w, timeout, out, s) })
 }
 
-// awaitMessage is a step of a wait, which is that of an event count. A call that does not wait takes one step, and does not mark
-// itself as waiting.
+// awaitMessage is one step of a wait on the event count. A call that does not wait takes one step,
+// and does not mark itself as waiting.
 func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, s *Sleep) (err error) {
 	first := s.begin()
 	defer func() {
@@ -78,12 +79,14 @@ func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, 
 	}
 	event := c.event.Load()
 	if timeout != 0 {
-		c.waiting.Or(1 << (c.row % 64)) // sequentially consistent, pairs with the load in Producer.Commit: either it sees the bit, or we see its message below
+		// Sequentially consistent, pairs with the load in Producer.Commit: either the producer sees
+		// the bit, or the consumer sees the message below.
+		c.waiting.Or(1 << (c.row % 64))
 		crash.Point("sleep.marked")
 	}
 	over := c.over()
 	if ok, err := c.take(w, out); ok || err != nil {
-		return err // also what is left of a stream that is over
+		return err // also the rest of a stream that is over
 	}
 	if over != nil {
 		return c.without(w, over)
@@ -100,24 +103,24 @@ func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, 
 	return s.on(c.event, event, slice)
 }
 
-// endWait ends a wait that has begun, whatever it came to.
+// endWait ends a wait that has begun, whatever its result.
 func (c *Consumer) endWait(s *Sleep) {
 	s.begun = false
 	*c.hot.waitNs += uint64(s.waited())
 }
 
-// NextInSteps is Next whose caller sleeps: see Sleep.
+// NextInSteps is Next for a caller that sleeps itself: see Sleep.
 func (c *Consumer) NextInSteps(timeout time.Duration, s *Sleep) (ReadSlot, error) {
 	c.outside = s
 	defer func() { c.outside = nil }()
 	slot, err := c.Next(timeout)
-	if s.begun && err != ErrSleep { // a message was found, or an error, before it came to the wait
+	if s.begun && err != ErrSleep { // the call found a message, or an error, before the first sleep
 		c.endWait(s)
 	}
 	return slot, err
 }
 
-// WaitForInSteps is WaitFor whose caller sleeps: see Sleep.
+// WaitForInSteps is WaitFor for a caller that sleeps itself: see Sleep.
 func (c *Consumer) WaitForInSteps(id uint64, timeout time.Duration, s *Sleep) (ReadSlot, error) {
 	c.outside = s
 	defer func() { c.outside = nil }()
@@ -128,8 +131,9 @@ func (c *Consumer) WaitForInSteps(id uint64, timeout time.Duration, s *Sleep) (R
 	return slot, err
 }
 
-// soon reports whether the next message comes within a few looks at its entry, which take no longer than the rest of a call that finds nothing. Between them are pauses: the producer may be on the other
-// hardware thread of the core.
+// soon reports whether the next message comes within a few loads of its entry. The loads take no
+// longer than the rest of a call that finds nothing. Pauses lie between the loads, because the
+// producer may run on the other hardware thread of the core.
 func (c *Consumer) soon() bool {
 	e := c.entry(c.next)
 	for range pollLooks {
@@ -141,19 +145,22 @@ func (c *Consumer) soon() bool {
 	return false
 }
 
-// quiet reports whether a read that does not wait may say at once that there is nothing: polled, perhaps, millions of times. Once a moment it looks at the producer; that there is none is not said without
-// a look: one may have come.
+// quiet reports whether a read that does not wait may return at once that there is nothing. A
+// caller may poll millions of times. Once per tick quiet checks whether there is a producer.
+// Without a check it never reports that there is none, because a producer may have come.
 func (c *Consumer) quiet() bool {
 	if c.polls++; c.polls%trust == 0 && !c.moment.KeptUp() {
 		c.appear(c.moment.Renew())
 		return false
 	}
 	state := c.state.Load()
-	return state != layout.StateClosed && state != layout.StateSuperseded && c.producerThere && int64(c.moment.Seen()-c.producerProbed) <= 0 &&
+	return state != layout.StateClosed && state != layout.StateSuperseded && c.producerThere &&
+		int64(c.moment.Seen()-c.producerProbed) <= 0 &&
 		atomic.LoadUint32(&c.interrupted) == 0
 }
 
-// Probe looks whether anything can still come, for a caller that waits on its own. If not, it looks once more for a message, and says what Next says.
+// Probe checks whether anything can still come, for a caller that waits on its own. If not, Probe
+// looks once more for a message, and returns what Next returns.
 func (c *Consumer) Probe() (s ReadSlot, found bool, err error) {
 	over := c.over()
 	if over == nil {
@@ -165,7 +172,8 @@ func (c *Consumer) Probe() (s ReadSlot, found bool, err error) {
 	return ReadSlot{}, false, over
 }
 
-// Conclude ends the wait of a caller that waited on its own and found nothing: a last look, and then what Next(waited) says.
+// Conclude ends the wait of a caller that waited on its own and found nothing. It looks a last
+// time, and then returns what Next(waited) returns.
 func (c *Consumer) Conclude(waited time.Duration) (ReadSlot, error) {
 	var s ReadSlot
 	over := c.over()
@@ -178,7 +186,8 @@ func (c *Consumer) Conclude(waited time.Duration) (ReadSlot, error) {
 	return s, c.nothing(wanted{}, waited)
 }
 
-// over reports why no further message will come, nil if one may. The caller looks once more before it believes it.
+// over returns the reason why no further message will come, nil if one may come. The caller looks
+// for a message once more before it relies on the reason.
 func (c *Consumer) over() error {
 	switch c.state.Load() {
 	case layout.StateClosed:
@@ -196,7 +205,7 @@ func (c *Consumer) over() error {
 	}
 	c.producerThere = probe(c.ask, layout.ProducerRow) != nobody
 	if c.lostName() {
-		if c.state.Load() == layout.StateClosed { // and unlinked, as the producer had asked for
+		if c.state.Load() == layout.StateClosed { // and removed, as the producer had asked with a flag
 			return c.ended()
 		}
 		return c.replaced()
@@ -204,7 +213,8 @@ func (c *Consumer) over() error {
 	return c.truncated()
 }
 
-// ended is the end of a stream that its producer closed. Once another block has the name there is more to attach to.
+// ended is the error of a stream that its producer closed. If another block has the name by now,
+// the error says that there is more to attach to.
 func (c *Consumer) ended() error {
 	if c.displaced() {
 		return c.replaced()
@@ -213,21 +223,23 @@ func (c *Consumer) ended() error {
 }
 
 func (c *Consumer) replaced() error {
-	return fail(Superseded, "block %q was replaced or removed by force and everything in it has been read: attach again", c.name())
+	return fail(Superseded, "block %q was replaced or removed by force and everything in it has been read: attach "+
+		"again", c.name())
 }
 
-// without says of a stream that is over that it ended without what was wanted.
+// without is the error of a stream that ended without the wanted message.
 func (c *Consumer) without(w wanted, over error) error {
 	switch code := CodeOf(over); {
 	case w.given && code == Closed:
 		return fail(code, "block %q: the producer closed the stream before message %d", c.name(), w.id)
 	case w.given && code == Superseded:
-		return fail(code, "block %q was replaced or removed by force before message %d was written: attach again", c.name(), w.id)
+		return fail(code, "block %q was replaced or removed by force before message %d was written: attach again",
+			c.name(), w.id)
 	}
 	return over
 }
 
-// nothing is the error of a read that found nothing in time.
+// nothing is the error of a read that found nothing within its timeout.
 func (c *Consumer) nothing(w wanted, timeout time.Duration) error {
 	*c.hot.timeouts++
 	if timeout == 0 && !w.given {
@@ -241,7 +253,8 @@ func (c *Consumer) nothing(w wanted, timeout time.Duration) error {
 		id = w.id
 	}
 	if !c.producerThere {
-		return fail(NoProducer, "block %q: no message %d within %v, and nobody has the block open for writing", c.name(), id, timeout)
+		return fail(NoProducer, "block %q: no message %d within %v, and nobody has the block open for writing",
+			c.name(), id, timeout)
 	}
 	return fail(Timeout, "block %q: no message %d within %v", c.name(), id, timeout)
 }

@@ -9,7 +9,8 @@ import (
 	"datablock/internal/platform"
 )
 
-// Ready reports whether Next would not wait now: there is a message, or something to say, such as the end of the stream. It takes nothing.
+// Ready reports whether Next would not wait now: there is a message, or an error, such as the end
+// of the stream. It dequeues nothing.
 func (c *Consumer) Ready() bool {
 	if c.data == nil || atomic.LoadUint32(&c.interrupted) != 0 || c.mayHold() != nil {
 		return true
@@ -21,11 +22,12 @@ func (c *Consumer) Ready() bool {
 	if c.over() == nil {
 		return false
 	}
-	c.producerProbed = 0 // the read that follows is to look for itself, and not to rely on how short ago this was
+	c.producerProbed = 0 // the next read has to probe for itself, and not rely on this recent probe
 	return true
 }
 
-// there reports whether a look would find a message or an error. As nextLossless, nextInOrder and nextLatest decide it.
+// there reports whether a look would find a message or an error. It decides as nextLossless,
+// nextInOrder and nextLatest do.
 func (c *Consumer) there() bool {
 	if c.delivery == Latest {
 		_, _, ok := c.newest()
@@ -38,8 +40,9 @@ func (c *Consumer) there() bool {
 	return (c.delivery == Ordered || c.joining != 0) && c.commit() > c.next+uint64(c.slotCount)
 }
 
-// WaitAny waits until at least one of the consumers is Ready and sets ready, which is as long, accordingly. It takes nothing, and the next look at any of them may find that things have changed.
-// One goroutine at a time uses a consumer, and this is a use. Errors: Invalid, Timeout.
+// WaitAny waits until at least one of the consumers is Ready, and sets ready, which has the same
+// length. It dequeues nothing, and a later read of any of the consumers may find another state. One
+// goroutine at a time uses a consumer, and WaitAny is such a use. Errors: Invalid, Timeout.
 func WaitAny(timeout time.Duration, consumers []*Consumer, ready []bool) error {
 	switch {
 	case timeout < Forever:
@@ -88,7 +91,8 @@ func WaitAny(timeout time.Duration, consumers []*Consumer, ready []bool) error {
 	}
 }
 
-// anyReady looks at every consumer, whatever it finds at the first: of two that never run dry, neither is to starve the other.
+// anyReady looks at every consumer, whatever it finds at the first. Of two consumers that always
+// have messages, neither may starve the other.
 func anyReady(consumers []*Consumer, ready []bool) (some bool) {
 	for i, c := range consumers {
 		ready[i] = c.Ready()
@@ -98,5 +102,6 @@ func anyReady(consumers []*Consumer, ready []bool) (some bool) {
 }
 
 func notOne(consumers []*Consumer, waited time.Duration) error {
-	return fail(Timeout, "nothing to read within %v in any of %d blocks, the first of which is %q", waited, len(consumers), consumers[0].name())
+	return fail(Timeout, "nothing to read within %v in any of %d blocks, the first of which is %q", waited,
+		len(consumers), consumers[0].name())
 }

@@ -26,7 +26,7 @@ func TestWaitForWaitsForThatMessageAlone(t *testing.T) {
 			}()
 			for range 3 {
 				write(t, p, 1)
-				for c.waiting.Load() == 0 { // woken by that one, it sleeps again
+				for c.waiting.Load() == 0 { // the wait woke up for this message, and sleeps again
 					select {
 					case s := <-got:
 						t.Fatalf("message %d is taken for message 3", s.ID())
@@ -77,9 +77,10 @@ func TestWaitForEndsWithTheStream(t *testing.T) {
 		want Code
 		says string
 	}{
-		"closed":     {func(b bench, p *Producer) { require.NoError(b.t, p.Close()) }, Closed, "before message 2"},
-		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, Unlink("x", b.dir, Force)) }, Superseded, "before message 2"},
-		"dead":       {func(b bench, p *Producer) { p.die() }, NoProducer, "no message 2"},
+		"closed": {func(b bench, p *Producer) { require.NoError(b.t, p.Close()) }, Closed, "before message 2"},
+		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, Unlink("x", b.dir, Force)) }, Superseded,
+			"before message 2"},
+		"dead": {func(b bench, p *Producer) { p.die() }, NoProducer, "no message 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -147,12 +148,14 @@ func TestCallsAfterCloseAreErrors(t *testing.T) {
 	require.NoError(t, p.Close())
 
 	for name, err := range map[string]error{
-		"next": second(c.Next(Forever)), "read at": second(c.ReadAt(0)), "wait for": second(c.WaitFor(0, Forever)), "close": c.Close(),
+		"next": second(c.Next(Forever)), "read at": second(c.ReadAt(0)), "wait for": second(c.WaitFor(0, Forever)),
+		"close": c.Close(),
 		"claim": second(p.Claim(Forever)), "close producer": p.Close(),
 	} {
 		assert.ErrorIs(t, err, Closed, name)
 	}
-	for name, err := range map[string]error{"release": c.Release(held), "commit": p.Commit(claimed, 1), "abort": p.Abort(claimed)} {
+	for name, err := range map[string]error{"release": c.Release(held), "commit": p.Commit(claimed, 1),
+		"abort": p.Abort(claimed)} {
 		assert.ErrorIs(t, err, Invalid, name)
 	}
 	for _, err := range c.Messages(Forever) {

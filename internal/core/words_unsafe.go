@@ -7,32 +7,35 @@ import (
 	"datablock/internal/layout"
 )
 
-// words is a mapped file, reached word by word. Offsets come from the layout and from a validated geometry.
+// words is a mapped file, accessed word by word. Offsets come from the layout and from a validated
+// geometry.
 type words []byte
 
-// u64 is an atomic word: all of Go's atomics are sequentially consistent.
+// u64 returns an atomic word. All of Go's atomics are sequentially consistent.
 func (w words) u64(offset uint64) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
 }
 
-// u32 is an atomic word of 32 bits.
+// u32 returns an atomic word of 32 bits.
 func (w words) u32(offset uint64) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&w[offset : offset+4][0])) // aligned by the layout
 }
 
-// u64s is an array of atomic words.
+// u64s returns an array of atomic words.
 func (w words) u64s(offset, n uint64) []atomic.Uint64 {
 	b := w[offset : offset+8*n]
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&b[0])), n) // aligned by the layout
 }
 
-// plain64 is a word that has one writer and no order of its own: either an atomic publication makes it visible (slot headers), or it is a hint or a
-// figure for people. A plain store of an aligned word cannot tear.
+// plain64 returns a word that has one writer and no memory order of its own. Either an atomic
+// publication makes it visible (slot headers), or it is a hint or an informational figure. A plain
+// store of an aligned word cannot tear.
 func (w words) plain64(offset uint64) *uint64 {
 	return (*uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
 }
 
-// slotWords is the header of a slot: the word at layout.SlotID is element layout.SlotID/8, and so on. Its words are those of plain64.
+// slotWords is the header of a slot: the word at layout.SlotID is element layout.SlotID/8, and so
+// on. The words are plain, as those of plain64.
 type slotWords [layout.SlotHeader / 8]uint64
 
 func (b *block) slotWords(slot uint32) *slotWords {
@@ -40,7 +43,8 @@ func (b *block) slotWords(slot uint32) *slotWords {
 	return (*slotWords)(unsafe.Pointer(&b.data[at : at+layout.SlotHeader][0])) // aligned by the layout
 }
 
-// A slotArray is where the slots are, for those who know that the number of a slot is one: it is not checked.
+// A slotArray is where the slots are, for callers that know that a slot number is valid: slotArray
+// does not check the number.
 type slotArray struct {
 	payloads unsafe.Pointer
 	stride   uintptr
@@ -50,29 +54,32 @@ func (b *block) slotArray() slotArray {
 	return slotArray{unsafe.Pointer(&b.data[b.payload(0):][0]), uintptr(b.stride)}
 }
 
-// at is the header of a slot.
+// at returns the header of a slot.
 func (a slotArray) at(slot uint32) *slotWords {
 	return (*slotWords)(unsafe.Add(a.payloads, uintptr(slot)*a.stride-layout.SlotHeader))
 }
 
-// payload is what follows on a slot's header.
+// payload returns what follows a slot's header.
 func (s *slotWords) payload() *byte { return (*byte)(unsafe.Add(unsafe.Pointer(s), layout.SlotHeader)) }
 
-// An element is a word of an array whose length is not checked.
+// element returns a word of an array whose length is not checked.
 func element[T any](first *T, i uint32) *T {
 	return (*T)(unsafe.Add(unsafe.Pointer(first), uintptr(i)*unsafe.Sizeof(*first)))
 }
 
-// rowPins are a row's pins: the slot that each holds + 1, or 0.
+// rowPins returns a row's hazard pointers: the slot that each names + 1, or 0.
 func (b *block) rowPins(row uint32) *[layout.MaxPins]atomic.Uint64 {
 	return (*[layout.MaxPins]atomic.Uint64)(b.ctl.u64s(b.header.row(row)+layout.RowPins, layout.MaxPins))
 }
 
-// addressOf is where a slice's elements are, for C code; whoever keeps it keeps the slice.
+// addressOf returns where a slice's elements are, for C code. The code that keeps the address has
+// to keep the slice.
 func addressOf[T any](s []T) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(s))) }
 
-// Arrays are those of the producer's slices that its state has the addresses of; they live as long as the producer.
+// Arrays returns the producer's slices whose addresses are in its state. They live as long as the
+// producer.
 func (p *Producer) Arrays() []any {
-	return []any{unsafe.SliceData(p.free), unsafe.SliceData(p.retired), unsafe.SliceData(p.pinned), unsafe.SliceData(p.pins),
+	return []any{unsafe.SliceData(p.free), unsafe.SliceData(p.retired), unsafe.SliceData(p.pinned),
+		unsafe.SliceData(p.pins),
 		unsafe.SliceData(p.expected), unsafe.SliceData(p.claims)}
 }

@@ -10,27 +10,31 @@ import (
 	"datablock/internal/layout"
 )
 
-// The flexible zone: memory that both sides write, under lock 0 and no other way. Its header has the BLAKE2b-256 of its contents, made when it is left, compared when it is entered:
-// who enters after somebody died in it, or wrote to it from elsewhere, is told.
+// The flexible zone is memory that both sides write, under lock 0 and in no other way. Its header
+// has the BLAKE2b-256 of its contents. The participant that leaves the zone stores the checksum,
+// and the next one to enter compares it. A participant that enters is therefore warned if an
+// earlier one died in the zone (Abandoned), or if the contents were changed without the lock
+// (Checksum).
 
 const zoneLock = 0
 
 // Zone is the flexible zone while it is held.
 type Zone struct {
 	Data      []byte // the whole zone; not to be used after LeaveZone
-	Abandoned bool   // the last one in it ended inside
-	Intact    bool   // the contents are what the last one to leave it left
-	Writes    uint64 // how often it was left
+	Abandoned bool   // the last participant in it ended inside
+	Intact    bool   // the contents are those that the last participant left
+	Writes    uint64 // how often a participant has left it
 }
 
 func (b *block) zone() []byte { return b.ctl[b.flexOffset+layout.FlexHeader : b.flexOffset+b.flexSize] }
 
 func (b *block) zoneSum() []byte { return b.ctl[b.flexOffset+layout.FlexSum:][:layout.HashLen] }
 
-// ZoneSize is the zone's capacity in bytes.
+// ZoneSize returns the zone's capacity in bytes.
 func (a *attachment) ZoneSize() int { return int(a.flexSize - layout.FlexHeader) }
 
-// enterZone takes lock 0 and checks the contents. A zone that nobody has written is all zero and intact.
+// enterZone takes lock 0 and checks the contents. A zone that was never written is all zero and
+// intact.
 func (a *attachment) enterZone(anyway bool, timeout time.Duration, interrupted *uint32, outside *Sleep) (Zone, error) {
 	abandoned, err := a.lock(zoneLock, timeout, interrupted, outside)
 	if err != nil {
@@ -38,20 +42,23 @@ func (a *attachment) enterZone(anyway bool, timeout time.Duration, interrupted *
 	}
 	if a.locks.depth[zoneLock] > 1 {
 		_ = a.unlock(zoneLock, false)
-		return Zone{}, fail(Invalid, "block %q: this participant is in the flexible zone, or has lock 0, already", a.name())
+		return Zone{}, fail(Invalid, "block %q: this participant is in the flexible zone, or has lock 0, already",
+			a.name())
 	}
 	z := Zone{Data: a.zone(), Abandoned: abandoned, Writes: *a.ctl.plain64(a.flexOffset + layout.FlexWrites)}
 	sum := blake2b.Sum256(z.Data)
 	z.Intact = string(sum[:]) == string(a.zoneSum()) || z.Writes == 0 && allZero(z.Data)
 	if !z.Intact && !anyway {
 		_ = a.unlock(zoneLock, true)
-		return Zone{}, fail(Checksum, "block %q: the flexible zone is not what was left in it: somebody died in it, or wrote to it without the lock; enter it anyway to put it right", a.name())
+		return Zone{}, fail(Checksum, "block %q: the flexible zone is not what was left in it: somebody died in it, "+
+			"or wrote to it without the lock; enter it anyway to put it right", a.name())
 	}
 	a.locks.zone = true
 	return z, nil
 }
 
-// leaveZone makes the contents the zone's. With spoilt they stay as they are, and the next one is told.
+// leaveZone stores the checksum of the contents. With spoilt the checksum stays as it is, and the
+// next participant gets Abandoned.
 func (a *attachment) leaveZone(spoilt bool) error {
 	if a.data == nil {
 		return fail(Closed, "block %q: this participant is closed already", a.name())
@@ -59,7 +66,7 @@ func (a *attachment) leaveZone(spoilt bool) error {
 	if !a.locks.zone {
 		return fail(Invalid, "block %q: this participant is not in the flexible zone", a.name())
 	}
-	a.locks.zone = false // it may have lock 0 once more
+	a.locks.zone = false // the participant may hold lock 0 a second time
 	if !spoilt && a.lockWord(zoneLock).Load() == a.locks.mark {
 		sum := blake2b.Sum256(a.zone())
 		crash.Point("zone.summed")
@@ -86,13 +93,14 @@ func allZero(b []byte) bool {
 	return true
 }
 
-// EnterZone takes the flexible zone, under lock 0, waiting at most for the timeout. If its contents are not what was left in it, that is an error, unless it is to be entered anyway.
-// LeaveZone follows. Errors: those of Lock; Invalid (it is in the zone already), Checksum.
+// EnterZone takes the flexible zone, under lock 0, waiting for at most the timeout. If the contents
+// are not those that were left, EnterZone returns an error, unless anyway is set. LeaveZone
+// follows. Errors: those of Lock; Invalid (it is in the zone already), Checksum.
 func (p *Producer) EnterZone(anyway bool, timeout time.Duration) (Zone, error) {
 	return p.enterZone(anyway, timeout, &p.interrupted, nil)
 }
 
-// EnterZoneInSteps is EnterZone whose caller sleeps: see Sleep.
+// EnterZoneInSteps is EnterZone for a caller that sleeps itself: see Sleep.
 func (p *Producer) EnterZoneInSteps(anyway bool, timeout time.Duration, s *Sleep) (Zone, error) {
 	return p.enterZone(anyway, timeout, &p.interrupted, s)
 }
@@ -102,7 +110,8 @@ func (c *Consumer) EnterZoneInSteps(anyway bool, timeout time.Duration, s *Sleep
 	return c.enterZone(anyway, timeout, &c.interrupted, s)
 }
 
-// LeaveZone lets go of the zone. With spoilt, for somebody who could not finish, the next one is told that it was abandoned. Errors: Invalid, Fenced, Closed.
+// LeaveZone releases the zone. With spoilt, for a participant that could not finish, the next one
+// gets Abandoned. Errors: Invalid, Fenced, Closed.
 func (p *Producer) LeaveZone(spoilt bool) error { return p.leaveZone(spoilt) }
 
 // EnterZone is Producer.EnterZone.
@@ -119,7 +128,8 @@ type Zoned interface {
 	LeaveZone(spoilt bool) error
 }
 
-// WithFlexibleZone lets f read and change the zone in place. If f returns an error, panics or ends its goroutine, the zone stays as it then is and the next one is told.
+// WithFlexibleZone lets f read and change the zone in place. If f returns an error, panics or ends
+// its goroutine, the zone stays as it then is, and the next participant gets Abandoned.
 // Errors: f's; those of EnterZone and LeaveZone, then the result is zero.
 func WithFlexibleZone[R any](z Zoned, timeout time.Duration, f func(zone []byte) (R, error)) (R, error) {
 	var none R

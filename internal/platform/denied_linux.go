@@ -8,13 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What refuses a call, if owner and modes explain it. The system does not say it: it is looked at after the refusal.
+// The cause of a refusal, as far as owner and modes explain it. The system does not report the
+// cause: the library searches for it after the refusal.
 const (
-	byFilter = "owner and modes allow it: a filter of system calls (seccomp), a security module or an attribute of the file refuses it"
-	sticky   = unix.S_ISVTX
+	byFilter = "owner and modes allow it: a filter of system calls (seccomp), a security module or an attribute of " +
+		"the file refuses it"
+	sticky = unix.S_ISVTX
 )
 
-// denied adds to a refusal of open who was refused by what. Other errors stay as they are.
+// denied adds to a refusal of open which user was refused, and by what. Other errors stay as they
+// are.
 func denied(path string, flags int, err error) error {
 	if !isRefusal(err) {
 		return err
@@ -44,7 +47,8 @@ func denied(path string, flags int, err error) error {
 	return d
 }
 
-// deniedName is denied for a call that gives a name to a file, or takes it away, which is a matter of the directory alone. file is the one whose name goes, "" if none does.
+// deniedName is denied for a call that adds or removes a name, which only the directory decides.
+// file is the file that loses its name, "" if there is none.
 func deniedName(file, path string, err error) error {
 	if !isRefusal(err) {
 		return err
@@ -57,7 +61,8 @@ func deniedName(file, path string, err error) error {
 		d.Why = mayNot("change names in", "directory", directory)
 	case file == "" || unix.Stat(directory, &in) != nil || in.Mode&sticky == 0 || unix.Lstat(file, &st) != nil:
 	case st.Uid != EffectiveUID() && in.Uid != EffectiveUID():
-		d.Why = fmt.Sprintf("%s is a sticky directory, and %s belongs to uid %d: only that user, uid %d, who has the directory, and root may remove or replace it, whatever its mode; this program runs as uid %d",
+		d.Why = fmt.Sprintf("%s is a sticky directory, and %s belongs to uid %d: only that user, uid %d, who has the "+
+			"directory, and root may remove or replace it, whatever its mode; this program runs as uid %d",
 			directory, file, st.Uid, in.Uid, EffectiveUID())
 	}
 	return d
@@ -69,11 +74,12 @@ func mayAccess(path string, mode uint32) bool {
 	return unix.Faccessat(unix.AT_FDCWD, path, mode, unix.AT_EACCESS) == nil
 }
 
-// mayNot says who may not do what with a file, and what its owner and mode are.
+// mayNot says which user may not do what with a file, and the owner and the mode of the file.
 func mayNot(verb, kind, path string) string {
 	var st unix.Stat_t
 	if unix.Lstat(path, &st) != nil {
 		return fmt.Sprintf("uid %d may not %s the %s %s", EffectiveUID(), verb, kind, path)
 	}
-	return fmt.Sprintf("uid %d may not %s the %s %s, which belongs to uid %d and gid %d and has mode 0%o", EffectiveUID(), verb, kind, path, st.Uid, st.Gid, st.Mode&0o7777)
+	return fmt.Sprintf("uid %d may not %s the %s %s, which belongs to uid %d and gid %d and has mode 0%o",
+		EffectiveUID(), verb, kind, path, st.Uid, st.Gid, st.Mode&0o7777)
 }

@@ -11,7 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestARefusalThatOwnersAndModesDoNotExplain is a filter's, as a profile of a container has it.
+// TestARefusalThatOwnersAndModesDoNotExplain is the refusal of a filter, as a container's profile
+// has it.
 func TestARefusalThatOwnersAndModesDoNotExplain(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "block")
 	require.NoError(t, os.WriteFile(path, nil, 0o600))

@@ -72,7 +72,8 @@ func entryOf(directory, name string, kind byte) []Entry {
 	}
 	if kind == unix.DT_UNKNOWN { // not every file system reports the type
 		info, err := StatPath(filepath.Join(directory, name))
-		return []Entry{{name, info.Regular || err != nil && !errors.Is(err, fs.ErrNotExist)}} // what cannot be asked may be a block's
+		// A name that could not be examined may be a block's.
+		return []Entry{{name, info.Regular || err != nil && !errors.Is(err, fs.ErrNotExist)}}
 	}
 	return []Entry{{name, kind == unix.DT_REG}}
 }

@@ -94,7 +94,8 @@ func StatDirectory(path string) (FileInfo, error) {
 	return infoOf(&st), nil
 }
 
-// ReadStart reads the first bytes of a file, fewer if it is shorter. Unlike a look at a mapping it survives a file that is truncated meanwhile.
+// ReadStart reads the first bytes of a file, fewer if the file is shorter. Unlike a read of a
+// mapping, ReadStart survives a file that is truncated meanwhile.
 func (f *File) ReadStart(limit int) ([]byte, error) {
 	if err := f.check(); err != nil {
 		return nil, err
@@ -221,8 +222,10 @@ func Exchange(a, b string) error {
 	return nil
 }
 
-// MayRemove asks whether this program may remove a file, or give its name to another, and changes nothing: the system answers rmdir of a file that is no directory with ENOTDIR only after it has looked at
-// the permissions of the directory, at its sticky bit, at the owners of both and at this program's capabilities.
+// MayRemove asks whether this program may remove a file, or give its name to another, and changes
+// nothing. It calls rmdir for a file that is no directory. The system answers ENOTDIR only after it
+// has checked the permissions of the directory, the sticky bit, the owners of both and this
+// program's capabilities.
 func MayRemove(path string) error {
 	if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOTDIR) {
 		return &fs.PathError{Op: "unlink", Path: path, Err: deniedName(path, path, err)}
@@ -230,7 +233,8 @@ func MayRemove(path string) error {
 	return nil
 }
 
-// CanExchange asks whether the system knows Exchange and lets this program call it. To exchange a name with itself changes nothing.
+// CanExchange asks whether the system knows Exchange and lets this program call it. An exchange of
+// a name with itself changes nothing.
 func CanExchange(path string) error { return Exchange(path, path) }
 
 // Remove unlinks a file.

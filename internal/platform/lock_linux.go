@@ -66,7 +66,8 @@ func (l *Locks) Number() int { return l.f.fd }
 func (l *Locks) Check() error { return l.f.check() }
 
 func (l *Locks) control(cmd int, k *unix.Flock_t) error {
-	if err := l.f.check(); err != nil { // a lock on the program's own file would prove nothing, and hinder the program
+	// A lock on the program's own file would prove nothing, and hinder the program.
+	if err := l.f.check(); err != nil {
 		return err
 	}
 	for {

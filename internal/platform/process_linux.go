@@ -32,8 +32,9 @@ func PIDNamespace() uint64 {
 	return st.Ino
 }
 
-// ClockAhead is by how many nanoseconds CLOCK_MONOTONIC is ahead of the machine's in this process's time namespace. Not known: /proc does not tell it, or tells it only of the namespace that the children
-// of this process will be in.
+// ClockAhead returns by how many nanoseconds CLOCK_MONOTONIC in this process's time namespace is
+// ahead of the machine's. Not known: /proc does not report it, or reports it only for the namespace
+// of this process's future children.
 func ClockAhead() (ns int64, known bool) {
 	var own, children unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/time", &own); err != nil {
@@ -50,7 +51,8 @@ func ClockAhead() (ns int64, known bool) {
 	return monotonicOffset(string(text))
 }
 
-// monotonicOffset finds "monotonic  86400  0" in a text of /proc/PID/timens_offsets: seconds, which may be negative, and nanoseconds.
+// monotonicOffset finds "monotonic  86400  0" in a text of /proc/PID/timens_offsets: seconds, which
+// may be negative, and nanoseconds.
 func monotonicOffset(text string) (ns int64, known bool) {
 	for line := range strings.Lines(text) {
 		fields := strings.Fields(line)
@@ -60,7 +62,8 @@ func monotonicOffset(text string) (ns int64, known bool) {
 		seconds, err := strconv.ParseInt(fields[1], 10, 64)
 		rest, restErr := strconv.ParseInt(fields[2], 10, 64)
 		const most = int64(1) << 62 / int64(time.Second)
-		return seconds*int64(time.Second) + rest, err == nil && restErr == nil && seconds > -most && seconds < most && rest >= 0 && rest < int64(time.Second)
+		return seconds*int64(time.Second) + rest, err == nil && restErr == nil && seconds > -most && seconds < most &&
+			rest >= 0 && rest < int64(time.Second)
 	}
 	return 0, false
 }
