@@ -63,7 +63,9 @@ class Outgoing:
             self.count = len(self.keep)
             start, length = self.keep.ctypes.data, self.keep[0].nbytes if self.count else 0
             words = array("Q", bytes(16 * self.count))
-            words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
+            words[::2] = array(
+                "Q", range(start, start + self.count * length, length) if length else [start] * self.count
+            )
             words[1::2] = array("Q", [length]) * self.count
         else:
             parts = []
@@ -107,11 +109,15 @@ def _in_rows(messages: Any) -> NDArray[Any]:
 def one_by_one(messages: Any) -> Iterable[Any]:
     """The messages of an iterable. One of bytes has numbers, and is one message itself."""
     if isinstance(messages, str):
-        raise TypeError(f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]")
+        raise TypeError(
+            f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]"
+        )
     if isinstance(messages, (bytes, bytearray, memoryview)):
         raise TypeError(f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an array")
     if not isinstance(messages, Iterable):
-        raise TypeError(f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed")
+        raise TypeError(
+            f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed"
+        )
     return messages
 
 
@@ -176,7 +182,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
             if status in NOTHING_YET and self._timeout != 0:
                 consumer._wait(
-                    lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count), self._raw, self._timeout
+                    lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count),
+                    self._raw,
+                    self._timeout,
                 )
             elif status != 0:
                 consumer._fail(status)
@@ -195,7 +203,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
         consumer = self._consumer
         try:
             if consumer._take_kept(taken, self._most)[1][0] == 0:
-                raise Busy(f'block "{consumer.name}": another thread reads with this Consumer: one object is for one thread at a time')
+                raise Busy(
+                    f'block "{consumer.name}": another thread reads with this Consumer: one object is for one thread at a time'
+                )
             self._raw = (RawReadSlot * len(taken))()
             words = memoryview(self._raw).cast("B").cast("Q")
             words[:] = array("Q", [word for raw in taken for word in raw[1]])
@@ -227,7 +237,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
         base = consumer._base
         self._starts = array("Q", [address - base for address in addresses])
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         try:
             self.release()
         except DataBlockError as failure:
@@ -245,7 +257,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)

@@ -285,7 +285,11 @@ class Consumer(Participant):
 
     def _end_forgotten(self) -> bool:
         """End what iterators hold that are gone: an interrupt kept them from it."""
-        forgotten = [slot for slot in self._held if isinstance(slot, ReadSlot) and slot._source is not None and slot._source() is None]
+        forgotten = [
+            slot
+            for slot in self._held
+            if isinstance(slot, ReadSlot) and slot._source is not None and slot._source() is None
+        ]
         for slot in forgotten:
             with suppress(Overrun, Fenced):
                 slot.release()
@@ -324,7 +328,9 @@ class Consumer(Participant):
                 continue  # an older one is still held
             with suppress(ValueError):  # another thread was faster
                 self._late.remove(other)
-            status = status or (ended if ended != INVALID else 0)  # not held: an interrupt came before its end was known
+            status = status or (
+                ended if ended != INVALID else 0
+            )  # not held: an interrupt came before its end was known
         return status
 
     # ---- Messages that an interrupted read has taken ----------------------------------------------------------------------------
@@ -589,7 +595,9 @@ class ReadSlot(Bound):
                 release(self._data)
             self._expire()  # the state last
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         try:
             self.release()
         except DataBlockError as failure:
@@ -607,7 +615,9 @@ class ReadSlot(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)

@@ -360,12 +360,20 @@ FUNCTIONS = (
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_undo", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
-    Function("datablock_wait_any_or_wake", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker))),
+    Function(
+        "datablock_wait_any_or_wake",
+        c_int,
+        (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker)),
+    ),
     Function("datablock_wake", None, (POINTER(RawWaker),)),
     Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
-    Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_read_copy", c_int, (ConsumerHandle, c_int64, c_uint32, c_void_p, c_size_t, POINTER(RawCopied))),
-    Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
     Function("datablock_observer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ObserverHandle))),
     Function("datablock_observe", c_int, (ObserverHandle, c_uint64, c_void_p, c_size_t, POINTER(RawObservation))),
@@ -380,7 +388,11 @@ FUNCTIONS = (
     Function("datablock_schema_lookup", c_int, (c_char_p, c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_register", c_int, (POINTER(RawSchema), c_char_p)),
     Function("datablock_schema_free", None, (POINTER(RawSchema),)),
-    Function("datablock_schema_describe", c_int, (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema))),
+    Function(
+        "datablock_schema_describe",
+        c_int,
+        (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema)),
+    ),
     Function("datablock_of_producer", ParticipantHandle, (ProducerHandle,)),
     Function("datablock_of_consumer", ParticipantHandle, (ConsumerHandle,)),
     Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
@@ -394,7 +406,9 @@ FUNCTIONS = (
     Function("datablock_list", c_int, (c_char_p, POINTER(RawBlockInfo), c_size_t, POINTER(c_size_t))),
     Function("datablock_unlink", c_int, (c_char_p, c_uint32)),
     Function("datablock_diagnose_slot", c_int, (c_char_p, c_uint32, POINTER(RawSlotDiagnostic))),
-    Function("datablock_diagnose_all_slots", c_int, (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_diagnose_all_slots", c_int, (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_is_process_alive", c_bool, (c_uint64,)),
     Function("datablock_release_zombie_readers", c_int, (c_char_p, c_uint32)),
     Function("datablock_release_zombie_writer", c_int, (c_char_p, c_uint32)),

@@ -92,7 +92,9 @@ def repair(shm_name: StrPath, *, force: bool = False) -> RecoveryResult:
     return RecoveryResult(result)
 
 
-def auto_recover(shm_name: StrPath, dry_run: bool = True, callback: Callable[[RecoveryStep], object] | None = None) -> list[RecoveryStep]:
+def auto_recover(
+    shm_name: StrPath, dry_run: bool = True, callback: Callable[[RecoveryStep], object] | None = None
+) -> list[RecoveryStep]:
     """Do for everything that is stuck or damaged in a block what is right for it; with ``dry_run`` only say what. Nobody who lives is touched. Any thread.
 
     ``callback`` gets each step, in order, when all have been tried; an exception from it is raised.

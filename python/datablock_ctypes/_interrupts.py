@@ -190,7 +190,9 @@ def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, A
 _raise_in_thread = ctypes.PyDLL(None)["PyThreadState_SetAsyncExc"]
 
 
-def _raise_later(error: BaseException) -> tuple[Callable[..., int], tuple[ctypes.c_ulong], tuple[ctypes.py_object[Any]]]:
+def _raise_later(
+    error: BaseException,
+) -> tuple[Callable[..., int], tuple[ctypes.c_ulong], tuple[ctypes.py_object[Any]]]:
     """What `map` needs to raise an exception again in this thread, where Python next looks for signals."""
     error.__traceback__ = None
     kind = type(error)

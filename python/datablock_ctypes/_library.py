@@ -66,7 +66,9 @@ def _check_version(functions: ctypes.CDLL) -> None:
     number = function()
     found = (number // 1_000_000, number // 1000 % 1000, number % 1000)
     if found[0] != HEADER_VERSION[0] or found < HEADER_VERSION:
-        raise OSError(f"it is version {_text(found)}, and this package needs {HEADER_VERSION[0]}.x from {_text(HEADER_VERSION)} on")
+        raise OSError(
+            f"it is version {_text(found)}, and this package needs {HEADER_VERSION[0]}.x from {_text(HEADER_VERSION)} on"
+        )
 
 
 def _text(version: tuple[int, ...]) -> str:

@@ -76,7 +76,9 @@ def pinned(data: Any) -> tuple[Any, object]:
     # The memoryview itself holds them. Its own buffer says where they are, and is released in the same step, so that no interrupt can leave it.
     pin = Pin()
     reference = ctypes.byref(pin)
-    deque(map(_call, (partial(_get_buffer, ctypes.py_object(data), reference, 0), partial(_release_buffer, reference))), 0)
+    deque(
+        map(_call, (partial(_get_buffer, ctypes.py_object(data), reference, 0), partial(_release_buffer, reference))), 0
+    )
     return ctypes.c_void_p(pin.address), data
 
 

@@ -14,7 +14,16 @@ from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._participant import Link
 from ._schema import Schema, configure, record_step, records_over
-from ._types import Bound, SecretBytes, block_name, optional_path_bytes, refuse_objects, secret_bytes, the_numpy, unsigned
+from ._types import (
+    Bound,
+    SecretBytes,
+    block_name,
+    optional_path_bytes,
+    refuse_objects,
+    secret_bytes,
+    the_numpy,
+    unsigned,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -32,7 +41,9 @@ class Observation:
 
     __slots__ = ("_schema", "data", "id", "index", "next_id", "timestamp_ns")
 
-    def __init__(self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None) -> None:
+    def __init__(
+        self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None
+    ) -> None:
         self.id = id
         self.data = data
         self.timestamp_ns = timestamp_ns
@@ -56,7 +67,9 @@ class Observation:
     def __getitem__(self, field: str) -> Any:
         """A field of the block's schema, of a scalar its value: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
         if self._schema is None:
-            raise SchemaMismatch(f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data")
+            raise SchemaMismatch(
+                f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data"
+            )
         return self.array(self._schema.dtype)[0][field]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -184,7 +197,9 @@ class Observer(Bound):
         self._state += 1
         return self
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.close()
         self._state -= 1
         self._statement = None
@@ -195,7 +210,9 @@ class Observer(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)

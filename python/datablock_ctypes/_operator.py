@@ -102,7 +102,10 @@ def _all(function: str, kind: type[Raw], shm_name: StrPath) -> list[Raw]:
 
 def list_participants(shm_name: StrPath) -> list[ParticipantInfo]:
     """The participants of a block, the dead whose rows are still there included. Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`."""
-    return [ParticipantInfo(**_participant(one)) for one in _all("datablock_list_participants", RawParticipantInfo, shm_name)]
+    return [
+        ParticipantInfo(**_participant(one))
+        for one in _all("datablock_list_participants", RawParticipantInfo, shm_name)
+    ]
 
 
 def _participant(one: RawParticipantInfo) -> dict[str, Any]:
@@ -140,7 +143,10 @@ def force_reset_slot(shm_name: StrPath, slot_index: int, force: bool = False) ->
     """
     loaded = library()
     return _verdict(
-        loaded, loaded.datablock_force_reset_slot(path_bytes("block name", shm_name), unsigned("slot_index", slot_index), force)
+        loaded,
+        loaded.datablock_force_reset_slot(
+            path_bytes("block name", shm_name), unsigned("slot_index", slot_index), force
+        ),
     )
 
 
@@ -159,4 +165,6 @@ def evict_consumer(shm_name: StrPath, row: int, force: bool = False) -> Recovery
     Returns SUCCESS, UNSAFE (it lives) or NOT_STUCK (the row is free). Raises `InvalidSlot` (no such row), `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
-    return _verdict(loaded, loaded.datablock_evict_consumer(path_bytes("block name", shm_name), unsigned("row", row), force))
+    return _verdict(
+        loaded, loaded.datablock_evict_consumer(path_bytes("block name", shm_name), unsigned("row", row), force)
+    )

@@ -62,7 +62,9 @@ class Link:
     ``memory``: what becomes private before another process may have the right to write.
     """
 
-    def __init__(self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None) -> None:
+    def __init__(
+        self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None
+    ) -> None:
         self.handle = handle
         self.closing = self.over = False
         self._close = close
@@ -199,7 +201,9 @@ class Participant(Bound):
         self._state += 1
         return self
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if os.getpid() == self._process:  # a forked child leaves a block of its parent's
             try:
                 self.close()
@@ -216,7 +220,9 @@ class Participant(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -343,12 +349,17 @@ def message_over(
 def waited(detail: str, timeout: float) -> str:
     """The text of a wait in slices: the library knows only how long the last one was."""
     text, count = re.subn(
-        r"\bwithin [0-9.]+(?: ms|[a-zµ][0-9a-zµ.]*)|\bnow, and the call was asked not to wait", f"within {timeout:g} s", detail, count=1
+        r"\bwithin [0-9.]+(?: ms|[a-zµ][0-9a-zµ.]*)|\bnow, and the call was asked not to wait",
+        f"within {timeout:g} s",
+        detail,
+        count=1,
     )
     return text if count else f"{detail} (waited {timeout:g} s)"
 
 
-def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
+def array_over(
+    view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
+) -> NDArray[Any]:
     """A NumPy array of at most `size` bytes from `start` on, in place."""
     kind, item, over = (
         _known(dtype) if type(dtype) is str else _items(dtype)

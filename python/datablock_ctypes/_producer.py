@@ -385,7 +385,9 @@ class WriteSlot(Bound):
             self._statement = None
             raise
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if kind is not None:
             self.abort()
             self._statement = None
@@ -424,7 +426,9 @@ class WriteSlot(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -505,7 +509,9 @@ class WriteSlot(Bound):
             if not 0 <= length <= self.capacity:
                 self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
                 what = "exceeds" if length > 0 else "is below zero, and a message has at most"
-                raise Invalid(f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes')
+                raise Invalid(
+                    f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes'
+                )
             if length < self._producer._shortest:
                 self._length = length  # which the library will refuse, too
                 raise self._producer._too_short("the message", length)

@@ -87,7 +87,11 @@ def list_blocks(directory: StrPath | None = None) -> list[BlockInfo]:
 def _block_info(info: RawBlockInfo) -> BlockInfo:
     fields = {name: getattr(info, name) for name, *_ in RawBlockInfo._fields_}
     policies = {int(policy): policy for policy in Policy}
-    fields.update(name=info.name.decode("utf-8", "surrogateescape"), policy=policies.get(info.policy), state=BlockState(info.state))
+    fields.update(
+        name=info.name.decode("utf-8", "surrogateescape"),
+        policy=policies.get(info.policy),
+        state=BlockState(info.state),
+    )
     return BlockInfo(**fields)
 
 
@@ -111,7 +115,9 @@ def diagnose_slot(shm_name: StrPath, slot_index: int) -> SlotDiagnostic:
     """One slot of a block in any state. Reads only. Any thread. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Invalid`, `Forked`."""
     loaded = library()
     found = RawSlotDiagnostic()
-    result = loaded.datablock_diagnose_slot(path_bytes("block name", shm_name), unsigned("slot_index", slot_index), found)
+    result = loaded.datablock_diagnose_slot(
+        path_bytes("block name", shm_name), unsigned("slot_index", slot_index), found
+    )
     if result < 0:
         _fail(loaded, result)
     return _slot_diagnostic(found, loaded.detail())
@@ -164,7 +170,9 @@ def cleanup_dead_consumers(shm_name: StrPath, timeout_ns: int = 0) -> int:
     Raises `RecoveryError` (cannot open), `Invalid`, `Forked`.
     """
     loaded = library()
-    result: int = loaded.datablock_cleanup_dead_consumers(path_bytes("block name", shm_name), unsigned("timeout_ns", timeout_ns, 64))
+    result: int = loaded.datablock_cleanup_dead_consumers(
+        path_bytes("block name", shm_name), unsigned("timeout_ns", timeout_ns, 64)
+    )
     if result < 0:
         _fail(loaded, result)
     return result

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 SCALARS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "bool", "char")
 NUMPY = ("i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f4", "<f8", "?", "S1")
 CTYPES = (
-    *(ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64),
+    *(
+        ctypes.c_int8,
+        ctypes.c_int16,
+        ctypes.c_int32,
+        ctypes.c_int64,
+        ctypes.c_uint8,
+        ctypes.c_uint16,
+        ctypes.c_uint32,
+        ctypes.c_uint64,
+    ),
     *(ctypes.c_float, ctypes.c_double, ctypes.c_bool, ctypes.c_char),
 )
 
@@ -98,7 +107,9 @@ class Schema:
     def lookup(cls, reference: str, registry: StrPath | None = None) -> Schema:
         """The newest schema that a reference, ``"SensorReading"``, ``"SensorReading@2"`` or ``"SensorReading@2.1.0"``, means in a registry, which is a directory; None: $DATABLOCK_SCHEMAS,
         else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`."""
-        return cls._from("datablock_schema_lookup", path_bytes("reference", reference), optional_path_bytes("registry", registry))
+        return cls._from(
+            "datablock_schema_lookup", path_bytes("reference", reference), optional_path_bytes("registry", registry)
+        )
 
     def register(self, registry: StrPath | None = None) -> None:
         """Add it to a registry. Again the same does nothing. Raises `Invalid` (it has no version), `SchemaMismatch` (it breaks the version rules, or that version is another struct), `Access`, `System`."""
@@ -127,7 +138,9 @@ class Schema:
         return _described(name, version, lambda: _of_dtype(the_numpy().dtype(kind)))
 
     @classmethod
-    def from_ctypes(cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
+    def from_ctypes(
+        cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)
+    ) -> Schema:
         """The schema of a ctypes.Structure, under its own name if none is given. Fields called ``_gap`` and a number are padding."""
         return _described(_name_of(name, structure), version, lambda: _of_structure(structure))
 
@@ -205,7 +218,10 @@ def configure(
         found: Schema | None = Schema.lookup(registered, registry)
     else:
         found = described("schema", schema)
-        raw.registered, raw.registry = optional_path_bytes("registered", registered), optional_path_bytes("registry", registry)
+        raw.registered, raw.registry = (
+            optional_path_bytes("registered", registered),
+            optional_path_bytes("registry", registry),
+        )
     zone = (
         Schema.lookup(zone_schema, registry)
         if isinstance(zone_schema, str) and "{" not in zone_schema
@@ -306,7 +322,9 @@ def _dtype(layout: Layout) -> dtype[Any]:
 def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
     kinds = [_ctype(name, field) for field in layout.fields]
     natural = max(ctypes.alignment(kind) for kind in kinds)
-    packed = natural > layout.alignment or any(field.offset % ctypes.alignment(kind) for field, kind in zip(layout.fields, kinds))
+    packed = natural > layout.alignment or any(
+        field.offset % ctypes.alignment(kind) for field, kind in zip(layout.fields, kinds)
+    )
     members: list[tuple[str, Any]] = []
     end = 0
 
@@ -321,12 +339,18 @@ def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
     gap(layout.size, natural)
     attributes: dict[str, Any] = {"_pack_": 1, "_layout_": "ms"} if packed else {}
     if layout.alignment > (1 if packed else natural):
-        attributes["_align_"] = layout.alignment  # from Python 3.13 on; before, the bytes are the same and the alignment is lost
+        attributes["_align_"] = (
+            layout.alignment
+        )  # from Python 3.13 on; before, the bytes are the same and the alignment is lost
     return type(name, (ctypes.Structure,), {**attributes, "_fields_": members})
 
 
 def _ctype(name: str, field: Field) -> Any:
-    kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
+    kind: Any = (
+        _structure(f"{name}_{field.name}", field.type)
+        if isinstance(field.type, Layout)
+        else CTYPES[SCALARS.index(field.type)]
+    )
     for side in reversed(field.dims):
         kind = kind * side
     return kind
@@ -396,7 +420,9 @@ def _of_item(of: dtype[Any], name: str, dims: tuple[int, ...]) -> Item:
         raise Invalid(f"field {name!r}: {of} is big-endian; a schema has the byte order of the machine")
     known = [wanted for wanted in NUMPY[:-1] if of == wanted]
     if not known:
-        raise Invalid(f"field {name!r}: {of} has no counterpart in a schema: use {', '.join(SCALARS)}, or structs and arrays of these")
+        raise Invalid(
+            f"field {name!r}: {of} has no counterpart in a schema: use {', '.join(SCALARS)}, or structs and arrays of these"
+        )
     return SCALARS[NUMPY.index(known[0])], dims
 
 
@@ -427,7 +453,11 @@ def _of_ctype(kind: Any, name: str) -> Item:
     if issubclass(kind, ctypes.Structure):
         return _of_structure(kind, f"{name}."), dims
     code = getattr(kind, "_type_", None)
-    if kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1 else False:
+    if (
+        kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind
+        if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1
+        else False
+    ):
         raise Invalid(f"field {name!r} is big-endian; a schema has the byte order of the machine")
     bits = 8 * ctypes.sizeof(kind)
     for codes, sign in (("bhilq", "i"), ("BHILQ", "u")):
@@ -470,7 +500,9 @@ def _of_annotation(of: Any, name: str) -> Item:
     if isinstance(of, str):
         parts = TYPE.fullmatch(of)
         if not parts:
-            raise Invalid(f'field {name!r}: {of!r} is no type of the text form: use {", ".join(SCALARS)}, or an array such as "f64[3]"')
+            raise Invalid(
+                f'field {name!r}: {of!r} is no type of the text form: use {", ".join(SCALARS)}, or an array such as "f64[3]"'
+            )
         return parts[1], tuple(map(int, re.findall(r"\d+", parts[2])))
     plain = {int: "i64", float: "f64", bool: "bool"}.get(of)
     if plain:
@@ -508,12 +540,16 @@ def _unlike(kind: dtype[Any], whole: dtype[Any]) -> str | None:
     return next((name for name in kind.names or () if name not in others or others[name][:2] != fields[name][:2]), None)
 
 
-def records_over(schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None) -> NDArray[Any]:
+def records_over(
+    schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None
+) -> NDArray[Any]:
     """The records of a message, of which `kind` has the first fields; read-only where the view is."""
     step = schema.size
     count = size // step if shape is None else math.prod(shape)
     if shape is None and size % step != 0:
-        raise Invalid(f"{size} bytes are no whole number of records of {step} bytes, as schema {schema.name} has them: give a shape")
+        raise Invalid(
+            f"{size} bytes are no whole number of records of {step} bytes, as schema {schema.name} has them: give a shape"
+        )
     if shape is not None and (any(side < 0 for side in shape) or count * step > size):
         raise Invalid(f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has {size}")
     rows = the_numpy().frombuffer(view, "u1", count * step, start).reshape(count, step)
@@ -536,7 +572,9 @@ def check_written(schema: Schema, what: str, data: Any, records: int) -> None:
     if name is not None:
         own, other = wanted.fields[name], kind.fields.get(name)
         has = "no such field" if other is None else f"{other[0]} at {other[1]}"
-        raise Invalid(f"{what}: field {name!r} of schema {schema.name} is {own[0]} at {own[1]}, and dtype {kind} has {has}: {instead}")
+        raise Invalid(
+            f"{what}: field {name!r} of schema {schema.name} is {own[0]} at {own[1]}, and dtype {kind} has {has}: {instead}"
+        )
     if kind.itemsize < schema.size or (records > 1 and kind.itemsize != schema.size):
         raise Invalid(
             f"{what}: an item of dtype {kind} has {kind.itemsize} bytes, and the struct of schema {schema.name} {schema.size}: {instead}"

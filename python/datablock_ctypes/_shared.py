@@ -114,7 +114,9 @@ class SharedSpinLock(Bound):
                 self._statement = self._statement.outer
             raise
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._release(self._statements[1])
         if self._statement is not None:
             self._statement = self._statement.outer
@@ -126,7 +128,9 @@ class SharedSpinLock(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -184,7 +188,9 @@ class FlexibleZone(Bound):
         function = participant._library.datablock_zone_begin
 
         def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
-            status: int = function(ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference)
+            status: int = function(
+                ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference
+            )
             return status
 
         try:
@@ -201,7 +207,9 @@ class FlexibleZone(Bound):
             self._statement = None
             raise
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         wrong: Exception | None = None
         data = b""
         if error is None:
@@ -210,7 +218,9 @@ class FlexibleZone(Bound):
             except TypeError as refused:
                 wrong = refused
             if wrong is None and len(data) != self._size:
-                wrong = Invalid(f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written")
+                wrong = Invalid(
+                    f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written"
+                )
         given_up = error is not None or wrong is not None
         try:
             status = self._participant._unclosed(self._end, None if given_up else data)
@@ -244,7 +254,9 @@ class FlexibleZone(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -261,7 +273,9 @@ class Counter(Bound):
 
     def _call(self, name: str, *arguments: int) -> int:
         before = ctypes.c_uint64()
-        status = getattr(self._participant._library, name)(_of(self._participant), self._index, *arguments, ctypes.byref(before))
+        status = getattr(self._participant._library, name)(
+            _of(self._participant), self._index, *arguments, ctypes.byref(before)
+        )
         if status != 0:
             self._participant._fail(status)
         return before.value
@@ -280,7 +294,9 @@ class Counter(Bound):
 
     def exchange(self, expected: int, value: int) -> int:
         """Set it to ``value`` if it is ``expected``: if what is returned is, it has."""
-        return self._call("datablock_counter_exchange", unsigned("expected", expected, 64), unsigned("value", value, 64))
+        return self._call(
+            "datablock_counter_exchange", unsigned("expected", expected, 64), unsigned("value", value, 64)
+        )
 
     def __repr__(self) -> str:
         return f"<Counter {self._index} of {self._participant!r}>"
@@ -302,7 +318,9 @@ class Counters(Bound):
         return Counter(self._participant, index)
 
 
-def with_flexible_zone(participant: Participant, timeout: float | None, function: Callable[[FlexibleZone], Result]) -> Result:
+def with_flexible_zone(
+    participant: Participant, timeout: float | None, function: Callable[[FlexibleZone], Result]
+) -> Result:
     """Let ``function`` change the flexible zone, and return what it returns. An exception of it leaves the zone as it was. Waits and raises as `FlexibleZone`."""
     with FlexibleZone(participant, timeout, False) as zone:
         return function(zone)

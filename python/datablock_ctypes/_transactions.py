@@ -168,7 +168,9 @@ class _Guard(Bound, Generic[Slot]):
         self._state = 1
         return self
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if not self._over and self._slot is not None:
             self._over = True
             if kind is not None and not self._asked:
@@ -185,7 +187,9 @@ class _Guard(Bound, Generic[Slot]):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -266,7 +270,9 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
     """
 
     def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
-        self._begin(_consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout))
+        self._begin(
+            _consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
+        )
 
     def commit(self) -> None:
         """Let the message go, now. Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard what was read; `Invalid` when the
@@ -302,5 +308,7 @@ def _producer(what: str, value: Any) -> Producer:
 
 def _consumer(what: str, value: Any) -> Consumer:
     if not isinstance(value, Consumer):
-        raise TypeError(f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction")
+        raise TypeError(
+            f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction"
+        )
     return value

@@ -223,7 +223,11 @@ def _brief(value: object) -> str:
 
 
 def _instead_of(data: object) -> str:
-    return "encode it: data.encode()" if isinstance(data, str) else "bytes, or another object that has the buffer protocol, are needed"
+    return (
+        "encode it: data.encode()"
+        if isinstance(data, str)
+        else "bytes, or another object that has the buffer protocol, are needed"
+    )
 
 
 def path_bytes(what: str, path: StrPath) -> bytes:

@@ -47,7 +47,9 @@ class Waiting:
 
     def once(self, milliseconds: int) -> list[Consumer]:
         """Those that are ready; none within the time: an empty list."""
-        kept = [consumer for consumer in self.consumers if consumer._kept and not consumer.closed]  # by interrupted reads
+        kept = [
+            consumer for consumer in self.consumers if consumer._kept and not consumer.closed
+        ]  # by interrupted reads
         if kept:
             milliseconds = 0
         status = self._library.datablock_wait_any(self._handles, len(self.consumers), milliseconds, self._found)

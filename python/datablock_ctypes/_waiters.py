@@ -230,7 +230,9 @@ class _Group:
             count = len(handles)
             self._handles = (ConsumerHandle * count).from_buffer(handles) if count else None
             self._found = (ctypes.c_bool * count)() if count else None
-        status = self._library.datablock_wait_any_or_wake(self._handles, len(self._owners), LOOK_MS, self._found, ctypes.byref(self._waker))
+        status = self._library.datablock_wait_any_or_wake(
+            self._handles, len(self._owners), LOOK_MS, self._found, ctypes.byref(self._waker)
+        )
         if status == 0:
             self._answer_ready(bytes(self._found or b""))
         elif status != TIMEOUT:

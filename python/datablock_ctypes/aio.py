@@ -56,7 +56,9 @@ async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) 
     """Wait until at least one of the consumers can be read without waiting, and return all that can, as `datablock_ctypes.wait_any`; an empty list: none within the timeout."""
     _deadline(timeout)
     some = consumers_of(consumers)
-    await asyncio.sleep(0)  # also when there is something at once: other tasks get their turn, and a cancellation its place
+    await asyncio.sleep(
+        0
+    )  # also when there is something at once: other tasks get their turn, and a cancellation its place
     await _vacant(some)
     ready = Waiting(some).once(0)
     return ready if ready or timeout == 0 else await first_of(some, None if timeout is None else seconds(timeout))
@@ -216,7 +218,9 @@ async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[], H
             left = _left(deadline)
             if left is not None and left <= 0:
                 if timeout:
-                    raise type(error)(f'block "{consumer.name}": nothing new to read within {float(timeout):g} s') from None
+                    raise type(error)(
+                        f'block "{consumer.name}": nothing new to read within {float(timeout):g} s'
+                    ) from None
                 raise
         await first_of([consumer], left)
 
@@ -252,7 +256,12 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
         visit.thread = threading.get_ident()
         result, failure = None, None
         try:
-            while result is None and not visit.abandoned and not loop.is_closed() and (left := deadline - time.monotonic()) > 0:
+            while (
+                result is None
+                and not visit.abandoned
+                and not loop.is_closed()
+                and (left := deadline - time.monotonic()) > 0
+            ):
                 with suppress(Timeout):
                     result = producer.write(min(left, SLICE_MS / 1000)).__enter__()
         except BaseException as error:

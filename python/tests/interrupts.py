@@ -62,7 +62,9 @@ def one_step(frame):
 @functools.lru_cache(None)
 def looks(code):
     """The offsets at which the interpreter looks for signals. A yield leaves the function: it looks when it comes back, if it does."""
-    return {one.offset for one in dis.get_instructions(code) if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"}
+    return {
+        one.offset for one in dis.get_instructions(code) if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"
+    }
 
 
 def in_an_end(frame):
@@ -89,7 +91,11 @@ class At:
                 # The end of an except clause. No interpreter looks for signals there, and an exception would leave its own books wrong.
                 return self.inside
             outermost = not frame.f_back.f_code.co_filename.startswith(PACKAGE)
-            if not one_step(frame) and not in_an_end(frame) and not (outermost and frame.f_lasti in returning(frame.f_code)):
+            if (
+                not one_step(frame)
+                and not in_an_end(frame)
+                and not (outermost and frame.f_lasti in returning(frame.f_code))
+            ):
                 self.left -= 1
                 if self.left == 0:
                     self.place = f"{frame.f_code.co_name}:{frame.f_lineno} offset {frame.f_lasti}"
@@ -152,7 +158,9 @@ def at_each_bytecode(prepare, act, check, step=1):
                 where = failure.__traceback__
                 while where.tb_next is not None and where.tb_next.tb_frame.f_code.co_filename == check_file(check):
                     where = where.tb_next
-                raise AssertionError(f"interrupted at bytecode {k}, {at.place}: line {where.tb_lineno}: {failure!r}") from None
+                raise AssertionError(
+                    f"interrupted at bytecode {k}, {at.place}: line {where.tb_lineno}: {failure!r}"
+                ) from None
             if at.left > 0:
                 return k - 1
             k += step

@@ -70,7 +70,9 @@ def blocks(count):
         names = [f"many{i}" for i in range(count)]
         for name in names:
             stack.callback(unlink, name)
-        producers = [stack.enter_context(Producer(name, slot_size=16, slot_count=4, consumer_limit=1)) for name in names]
+        producers = [
+            stack.enter_context(Producer(name, slot_size=16, slot_count=4, consumer_limit=1)) for name in names
+        ]
         yield producers, [stack.enter_context(Consumer(name)) for name in names]
 
 
@@ -356,7 +358,10 @@ ABANDONED = {
 @pytest.mark.parametrize("way", ABANDONED)
 def test_a_producer_after_a_cancelled_send(directory, way):
     """Used outside asyncio while the thread of the cancelled send is still inside: the call waits until it has left."""
-    with Producer("ring", slot_size=8, slot_count=2) as producer, Consumer("ring", delivery=Delivery.LOSSLESS) as consumer:
+    with (
+        Producer("ring", slot_size=8, slot_count=2) as producer,
+        Consumer("ring", delivery=Delivery.LOSSLESS) as consumer,
+    ):
 
         async def main():
             with pytest.raises(asyncio.TimeoutError):
@@ -377,7 +382,10 @@ def test_a_producer_after_a_cancelled_send(directory, way):
 
 def test_a_producer_that_a_task_waits_for(directory):
     """It is refused, with what it is that uses it."""
-    with Producer("ring", slot_size=8, slot_count=2) as producer, Consumer("ring", delivery=Delivery.LOSSLESS) as consumer:
+    with (
+        Producer("ring", slot_size=8, slot_count=2) as producer,
+        Consumer("ring", delivery=Delivery.LOSSLESS) as consumer,
+    ):
         producer.send(b"1")
         producer.send(b"2")
 

@@ -291,7 +291,9 @@ def test_bases():
     assert System("x").errno is None
 
 
-@pytest.mark.parametrize("error", [*_errors.BY_STATUS.values(), RecoveryError, InvalidSlot], ids=lambda error: error.__name__)
+@pytest.mark.parametrize(
+    "error", [*_errors.BY_STATUS.values(), RecoveryError, InvalidSlot], ids=lambda error: error.__name__
+)
 def test_exceptions_travel_between_processes(error):
     raised = error("what, and what to do", -3) if issubclass(error, RecoveryError) else error("what, and what to do")
     again = pickle.loads(pickle.dumps(raised))

@@ -8,7 +8,16 @@ import pytest
 from support import control_file, layout, poke
 from ways import CAPACITY, check_free, content, nothing_is_held, ring, send
 
-from datablock_ctypes import Closed, Consumer, Delivery, Invalid, Overrun, ReadTransactionGuard, Timeout, WriteTransactionGuard
+from datablock_ctypes import (
+    Closed,
+    Consumer,
+    Delivery,
+    Invalid,
+    Overrun,
+    ReadTransactionGuard,
+    Timeout,
+    WriteTransactionGuard,
+)
 
 
 def test_a_guard_is_true_while_it_holds():

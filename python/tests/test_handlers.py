@@ -9,7 +9,17 @@ import threading
 import pytest
 from support import Worker, eventually
 
-from datablock_ctypes import Busy, Closed, Consumer, Producer, Timeout, WriteTransactionGuard, _integrity, auto_recover, list_participants
+from datablock_ctypes import (
+    Busy,
+    Closed,
+    Consumer,
+    Producer,
+    Timeout,
+    WriteTransactionGuard,
+    _integrity,
+    auto_recover,
+    list_participants,
+)
 
 # In a process of its own, which the worker kills when it hangs: a deadlock of its only thread ends in no other way.
 PREAMBLE = """
@@ -106,7 +116,9 @@ print("not stopped")
 
 
 @pytest.mark.parametrize(
-    "script", [ZONE_EXIT, ZONE_ENTER, MAP, CLOSE, LOAD, EXIT], ids=["zone exit", "zone enter", "map", "close", "load", "exit"]
+    "script",
+    [ZONE_EXIT, ZONE_ENTER, MAP, CLOSE, LOAD, EXIT],
+    ids=["zone exit", "zone enter", "map", "close", "load", "exit"],
 )
 def test_a_handler_closes_in_the_middle(directory, script):
     with Worker(PREAMBLE + script) as worker:

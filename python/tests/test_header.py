@@ -82,9 +82,13 @@ def test_sizes_and_offsets(tmp_path):
     for name, struct in STRUCTS.items():
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, *_ in struct._fields_:
-            lines.append(f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));')
+            lines.append(
+                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+            )
     source = tmp_path / "sizes.c"
-    source.write_text("#include <datablock.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n")
+    source.write_text(
+        "#include <datablock.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
+    )
     program = tmp_path / "sizes"
     subprocess.run([os.environ.get("CC", "cc"), "-I", ROOT / "include", source, "-o", program], check=True)
     said = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
@@ -134,5 +138,8 @@ def test_flags():
 
 
 def test_version():
-    found = tuple(int(re.search(rf"#define DATABLOCK_VERSION_{part} (\d+)", TEXT).group(1)) for part in ("MAJOR", "MINOR", "PATCH"))
+    found = tuple(
+        int(re.search(rf"#define DATABLOCK_VERSION_{part} (\d+)", TEXT).group(1))
+        for part in ("MAJOR", "MINOR", "PATCH")
+    )
     assert found == _functions.HEADER_VERSION

@@ -170,7 +170,17 @@ def numbers(got):
     return found
 
 
-READS = [receive, receive_waiting, read, read_twice, read_many, read_some_then_one, iterate, iterate_and_break, next_slot]
+READS = [
+    receive,
+    receive_waiting,
+    read,
+    read_twice,
+    read_many,
+    read_some_then_one,
+    iterate,
+    iterate_and_break,
+    next_slot,
+]
 
 
 @pytest.mark.parametrize("way", READS, ids=lambda way: way.__name__)
@@ -421,7 +431,16 @@ def send_many_waiting(pair):
     pair.done = True
 
 
-WRITES = [send, send_a_bytearray, send_read_only, write, write_by_function, write_by_guard, send_many, send_many_waiting]
+WRITES = [
+    send,
+    send_a_bytearray,
+    send_read_only,
+    write,
+    write_by_function,
+    write_by_guard,
+    send_many,
+    send_many_waiting,
+]
 
 
 def published(pair):

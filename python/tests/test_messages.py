@@ -84,7 +84,12 @@ def test_bytes_round_trip(data):
 
 def test_what_is_not_bytes_is_refused():
     with ring() as producer, Consumer("camera") as consumer:
-        for data, error in (("text", TypeError), (5, TypeError), (memoryview(b"abcdef").cast("H")[::2], TypeError), (b"x" * 101, Invalid)):
+        for data, error in (
+            ("text", TypeError),
+            (5, TypeError),
+            (memoryview(b"abcdef").cast("H")[::2], TypeError),
+            (b"x" * 101, Invalid),
+        ):
             with pytest.raises(error):
                 producer.send(data)
         with pytest.raises(Timeout):
@@ -355,7 +360,10 @@ def test_policies():
                 assert consumer.receive(0) == b"2"
                 assert list_blocks()[0].slot_count == present
         unlink("camera")
-    with Producer("camera", slot_size=8, policy=Policy.SINGLE, allow_lossless=True), Consumer("camera", delivery=Delivery.LOSSLESS):
+    with (
+        Producer("camera", slot_size=8, policy=Policy.SINGLE, allow_lossless=True),
+        Consumer("camera", delivery=Delivery.LOSSLESS),
+    ):
         pass
     unlink("camera")
     with ring(allow_lossless=False), pytest.raises(Invalid):
@@ -470,14 +478,20 @@ def test_misused_reads():
 def test_closed_objects_say_so():
     producer = ring()
     consumer = Consumer("camera")
-    assert (repr(producer), repr(consumer)) == ("<Producer 'camera' RING slot_size=100 open>", "<Consumer 'camera' DEFAULT open>")
+    assert (repr(producer), repr(consumer)) == (
+        "<Producer 'camera' RING slot_size=100 open>",
+        "<Consumer 'camera' DEFAULT open>",
+    )
     for participant in (producer, consumer):
         with pytest.raises(TypeError, match="belongs to its process"):
             pickle.dumps(participant)
         participant.close()
         participant.close()
         assert participant.closed
-    assert (repr(producer), repr(consumer)) == ("<Producer 'camera' RING slot_size=100 closed>", "<Consumer 'camera' DEFAULT closed>")
+    assert (repr(producer), repr(consumer)) == (
+        "<Producer 'camera' RING slot_size=100 closed>",
+        "<Consumer 'camera' DEFAULT closed>",
+    )
     for use in (
         lambda: producer.send(b""),
         producer.write().__enter__,
@@ -534,7 +548,12 @@ def test_listing(directory):
         a, camera, *_ = list_blocks()
         assert a.name == "a"
         assert (camera.name, camera.slot_count, camera.slot_size, camera.next_id) == ("camera", 8, 100, 1)
-        assert (camera.policy, camera.consumers, camera.consumer_limit, camera.state) == (Policy.RING, 1, 16, BlockState.READY)
+        assert (camera.policy, camera.consumers, camera.consumer_limit, camera.state) == (
+            Policy.RING,
+            1,
+            16,
+            BlockState.READY,
+        )
         assert is_process_alive(camera.producer_pid)
         assert list_blocks(directory)[0] == a
         with pytest.raises(NotFound):
@@ -559,7 +578,11 @@ def test_diagnosis():
             slots = diagnose_all_slots("camera")
             assert [slot.slot_index for slot in slots] == list(range(len(slots)))
             assert not any(slot.is_stuck or slot.stuck_duration_ms or slot.holder for slot in slots)
-            assert (slots[read.index].slot_state, slots[read.index].slot_id, slots[read.index].reader_count) == (SlotState.COMMITTED, 0, 1)
+            assert (slots[read.index].slot_state, slots[read.index].slot_id, slots[read.index].reader_count) == (
+                SlotState.COMMITTED,
+                0,
+                1,
+            )
             assert slots[write.index].slot_state == SlotState.WRITING
             assert is_process_alive(slots[write.index].write_lock)
             assert diagnose_slot("camera", read.index) == slots[read.index]

@@ -122,7 +122,11 @@ def test_a_dead_claim_is_diagnosed_and_released():
 
 
 def test_a_dead_lossless_reader_is_released_by_the_producer_it_holds_up():
-    with Producer("camera", slot_size=64, slot_count=4) as producer, Consumer("camera") as survivor, Worker(CONSUMER, "LOSSLESS") as worker:
+    with (
+        Producer("camera", slot_size=64, slot_count=4) as producer,
+        Consumer("camera") as survivor,
+        Worker(CONSUMER, "LOSSLESS") as worker,
+    ):
         assert worker.line() == "open"
         producer.send(b"0")
         worker.say("hold")

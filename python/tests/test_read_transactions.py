@@ -5,7 +5,20 @@ import time
 
 import pytest
 from support import Worker, eventually, layout, mark, poke
-from ways import ENDS, at_ways, content, deliveries, errors, in_a_thread, never, next_ways, nothing_is_held, ring, send, timed_next_ways
+from ways import (
+    ENDS,
+    at_ways,
+    content,
+    deliveries,
+    errors,
+    in_a_thread,
+    never,
+    next_ways,
+    nothing_is_held,
+    ring,
+    send,
+    timed_next_ways,
+)
 
 from datablock_ctypes import (
     Closed,
@@ -183,7 +196,9 @@ def test_read_transaction_of_an_unwritten_id(at, timeout):
     with ring() as producer, Consumer("camera") as consumer:
         send(producer, b"0")
         start = time.monotonic()
-        with pytest.raises(Timeout, match="no message 1 within" if timeout else "message 1 is not written yet") as raised:
+        with pytest.raises(
+            Timeout, match="no message 1 within" if timeout else "message 1 is not written yet"
+        ) as raised:
             at(consumer, 1, timeout, never)
         assert timeout <= time.monotonic() - start < timeout + 5
         assert not isinstance(raised.value, NotFound)
@@ -230,7 +245,9 @@ def test_overwritten_while_it_is_waited_for():
     """Never another message: the one that was to be read, or none."""
     with ring(2) as producer, Consumer("camera", delivery=Delivery.LATEST) as consumer:
         for number in range(0, 400, 40):
-            thread, outcome = in_a_thread(lambda number=number: with_read_transaction(consumer, number + 20, 20, content))
+            thread, outcome = in_a_thread(
+                lambda number=number: with_read_transaction(consumer, number + 20, 20, content)
+            )
             for each in range(number, number + 40):
                 producer.send(b"%d" % each)
             thread.join(20)

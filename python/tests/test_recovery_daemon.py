@@ -52,7 +52,9 @@ class Daemon:
 
     def __init__(self, *arguments):
         command = [sys.executable, "-B", "-W", "error", str(PROGRAM), "--interval", "0.02", *arguments]
-        self.process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         self.lines: list[str] = []
         self.news: queue.Queue[str] = queue.Queue()
         self.thread = threading.Thread(target=self._listen)
@@ -130,7 +132,10 @@ def test_the_daemon_repairs_what_kills_leave(directory):
 
 def test_a_healthy_stream_is_no_news(directory):
     """The producer is a little faster than its reader, and waits for it at every message."""
-    with Producer("camera", slot_size=64, slot_count=8) as producer, Consumer("camera", delivery=Delivery.LOSSLESS) as consumer:
+    with (
+        Producer("camera", slot_size=64, slot_count=8) as producer,
+        Consumer("camera", delivery=Delivery.LOSSLESS) as consumer,
+    ):
         over = threading.Event()
 
         def read():
@@ -163,7 +168,11 @@ input()
 
 
 def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
-    with Producer("camera", slot_size=64, slot_count=2) as producer, Daemon("--stuck-after", "1.5") as late, Daemon() as watcher:
+    with (
+        Producer("camera", slot_size=64, slot_count=2) as producer,
+        Daemon("--stuck-after", "1.5") as late,
+        Daemon() as watcher,
+    ):
         producer.send(b"x")
         with Worker(HUNG) as reader:
             assert reader.line() == "ready"
@@ -174,7 +183,9 @@ def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
             assert time.monotonic() - begun >= 3
             for daemon in (watcher, late):
                 assert daemon.said("attend:", '"hung"', str(reader.pid)) == 1, daemon.lines
-            first, later = (float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1)) for daemon in (watcher, late))
+            first, later = (
+                float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1)) for daemon in (watcher, late)
+            )
             assert 1 <= first < later
             assert later >= 1.5
 
@@ -190,6 +201,8 @@ def test_a_block_whose_first_bytes_are_damaged_is_seen_and_mended(directory):
 
 @pytest.mark.parametrize("arguments", [["--interval", "0"], ["--stuck-after", "0.5"], ["--nonsense"]])
 def test_wrong_arguments_are_refused(arguments):
-    program = subprocess.run([sys.executable, "-B", str(PROGRAM), *arguments], env=os.environ, capture_output=True, text=True, timeout=60)
+    program = subprocess.run(
+        [sys.executable, "-B", str(PROGRAM), *arguments], env=os.environ, capture_output=True, text=True, timeout=60
+    )
     assert program.returncode == 2
     assert arguments[0] in program.stderr

@@ -53,6 +53,10 @@ def test_a_program_that_loses_sight_of_its_block_does_not_end_it(tmp_path, how):
     os.chmod(tmp_path, 0o755)
     with Producer("keep", slot_size=64, slot_count=64, directory=tmp_path) as producer:
         assert producer.send(b"next") == sent
-        with Consumer("keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder") as recorder:
-            assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [b"m%d" % number for number in range(sent)] + [b"next"]
+        with Consumer(
+            "keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder"
+        ) as recorder:
+            assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [
+                b"m%d" % number for number in range(sent)
+            ] + [b"next"]
     unlink(tmp_path / "keep")

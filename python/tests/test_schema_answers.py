@@ -43,7 +43,9 @@ def test_a_name_of_its_own_class():
         Schema.from_ctypes(strange)
 
 
-@pytest.mark.parametrize("version", ["1.0.0 { b: u16; } //", "1.0.0\n", "", "1.", "1.0.0.0", "-1", (1, 2), (1, 2, -3), "4294967296"])
+@pytest.mark.parametrize(
+    "version", ["1.0.0 { b: u16; } //", "1.0.0\n", "", "1.", "1.0.0.0", "-1", (1, 2), (1, 2, -3), "4294967296"]
+)
 def test_versions_are_versions(version):
     if version == (1, 2):
         assert Schema.from_dtype(np.dtype([("a", "f8")]), "T", version).version == (1, 2, 0)
@@ -69,14 +71,19 @@ class HasEmpty(ctypes.Structure):
     ("make", "says"),
     [
         (
-            lambda: Schema.from_dtype({"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "T"),
+            lambda: Schema.from_dtype(
+                {"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "T"
+            ),
             'field "b" is at 2',
         ),
         (lambda: Schema.from_dtype([("a", [("x", "u4"), ("y", "f8", (2, 0))])], "T"), 'field "a.y" has no bytes'),
         (lambda: Schema.from_ctypes(Empty), "the struct has no fields"),
         (lambda: Schema.from_ctypes(HasEmpty), 'field "e" has no bytes'),
         (lambda: Schema.from_dtype([(f"f{i}", "u1") for i in range(4096)], "T"), "more than 1024 fields in all"),
-        (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8" + "[1]" * 9)])), "has 9 dimensions, the limit is 8"),
+        (
+            lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8" + "[1]" * 9)])),
+            "has 9 dimensions, the limit is 8",
+        ),
         (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8[0]")])), 'field "a" has no bytes'),
         (lambda: Schema.from_dataclass(make_dataclass("D", [])), "the struct has no fields"),
     ],
@@ -159,11 +166,16 @@ def test_a_writer_is_held_to_its_schema(directory):
         for send, says in refused:
             with pytest.raises(Invalid, match=says):
                 send()
-        wide = np.dtype({"names": ["a", "b", "more"], "formats": ["u4", "f8", "u8"], "offsets": [0, 8, 16], "itemsize": 24})
+        wide = np.dtype(
+            {"names": ["a", "b", "more"], "formats": ["u4", "f8", "u8"], "offsets": [0, 8, 16], "itemsize": 24}
+        )
         with pytest.raises(Invalid, match=r"an item of dtype .* has 24 bytes"):
             p.send(np.ones(2, wide))
         for length in (0, 15):
-            with pytest.raises(Invalid, match=f"the message has {length} bytes, and the struct of its schema Rec 16"), p.write() as slot:
+            with (
+                pytest.raises(Invalid, match=f"the message has {length} bytes, and the struct of its schema Rec 16"),
+                p.write() as slot,
+            ):
                 slot.commit(length)
         with p.write() as slot:
             with pytest.raises(Invalid, match="the message has 3 bytes"):
@@ -182,13 +194,20 @@ def test_a_writer_is_held_to_its_schema(directory):
 def test_a_schema_without_version_says_so():
     one, none = Schema.parse("schema T 1.0.0 { a: f64; }"), Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T")
     assert one.hash == none.hash
-    with pytest.raises(SchemaMismatch, match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0"):
+    with pytest.raises(
+        SchemaMismatch, match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0"
+    ):
         one.check(none)
 
 
 def test_a_packed_dtype_says_what_it_lacks():
-    with pytest.raises(SchemaMismatch, match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without align=True\)"):
-        Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T").check(Schema.from_dtype([("a", "f8")], "T"), exact=True)
+    with pytest.raises(
+        SchemaMismatch,
+        match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without align=True\)",
+    ):
+        Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T").check(
+            Schema.from_dtype([("a", "f8")], "T"), exact=True
+        )
 
 
 def test_the_registry(tmp_path):
@@ -222,5 +241,7 @@ def test_without_numpy_the_error_says_what_to_install(directory):
         "        with p.write() as slot: slot['a'] = 1\n"
         "    except ModuleNotFoundError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True
+    )
     assert 'need NumPy: pip install "datablock-ctypes[arrays]"' in done.stdout

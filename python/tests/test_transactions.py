@@ -271,7 +271,10 @@ def test_nested_reads_take_a_pin_each():
                 return content(first), content(second)
 
         assert with_next_slot(consumer, 0, both).value == ((0, b"0"), (1, b"1"))
-        assert with_next_slot(consumer, 0, lambda first: with_read_transaction(consumer, 0, 0, content)).value == (0, b"0")
+        assert with_next_slot(consumer, 0, lambda first: with_read_transaction(consumer, 0, 0, content)).value == (
+            0,
+            b"0",
+        )
         with pytest.raises(Timeout):
             consumer.receive(0)
 
@@ -286,7 +289,9 @@ def test_aborts_leave_no_gap(write):
                     write(producer, 0, fail_with(ZeroDivisionError(), *[3] * (attempt % 2)))
             with Consumer("camera", delivery=Delivery.LATEST) as latest:
                 assert with_next_slot(latest, 0, content).value == (number, b"%d" % number)
-        assert [with_next_slot(consumer, 0, content).value for _ in range(3)] == [(number, b"%d" % number) for number in range(3)]
+        assert [with_next_slot(consumer, 0, content).value for _ in range(3)] == [
+            (number, b"%d" % number) for number in range(3)
+        ]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
@@ -389,7 +394,9 @@ def test_closed_inside(write):
             consumer.receive(0)
 
 
-@pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, at_by_function, at_by_guard])
+@pytest.mark.parametrize(
+    "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, at_by_function, at_by_guard]
+)
 def test_overrun_inside(take, directory):
     """The bytes may have changed while the function looked: no result is returned, and what the function made of them is no better."""
     with ring(spare_slots=2) as producer, Consumer("camera", delivery=Delivery.LATEST) as consumer:

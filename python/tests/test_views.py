@@ -309,7 +309,10 @@ def test_exit_with_an_exception():
 def test_closing_while_another_thread_looks():
     """Threads that read and write while the objects are closed under them see an exception, never foreign memory."""
     for _ in range(30):
-        producer, consumer = Producer("camera", slot_size=4096, slot_count=4), Consumer("camera", delivery=Delivery.LATEST)
+        producer, consumer = (
+            Producer("camera", slot_size=4096, slot_count=4),
+            Consumer("camera", delivery=Delivery.LATEST),
+        )
         started = threading.Barrier(3)
         problems = []
 
@@ -341,7 +344,9 @@ def test_closing_while_another_thread_looks():
         for thread in threads:
             thread.join(20)
             assert not thread.is_alive()
-        assert [type(error).__name__ for error in problems if not isinstance(error, (Invalid, ValueError))] == ["Closed"] * 2
+        assert [type(error).__name__ for error in problems if not isinstance(error, (Invalid, ValueError))] == [
+            "Closed"
+        ] * 2
     unlink("camera")
 
 

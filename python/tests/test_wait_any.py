@@ -13,7 +13,9 @@ def open_named(name, delivery=Delivery.LOSSLESS):
     return producer, Consumer(name, delivery=delivery)
 
 
-@pytest.fixture(params=[Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST], ids=lambda delivery: delivery.name.lower())
+@pytest.fixture(
+    params=[Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST], ids=lambda delivery: delivery.name.lower()
+)
 def both(request):
     left, right = open_named("left", request.param), open_named("right", request.param)
     with left[0], left[1], right[0], right[1]:

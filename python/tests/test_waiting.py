@@ -59,7 +59,9 @@ def in_a_thread(call):
     thread = threading.Thread(target=run)
     thread.start()
     block = pathlib.Path(os.environ["DATABLOCK_DIR"], "camera")
-    assert eventually(lambda: peek(control_file(block), layout("CTL_WAITING")) or peek(block, layout("PRODUCER_WAITING")))
+    assert eventually(
+        lambda: peek(control_file(block), layout("CTL_WAITING")) or peek(block, layout("PRODUCER_WAITING"))
+    )
     return thread, outcome
 
 
@@ -90,7 +92,11 @@ def test_waiting_lets_other_threads_run():
 @pytest.mark.parametrize("delivery", [Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST])
 def test_closing_wakes_a_waiting_consumer(delivery):
     with ring():
-        for wait in (lambda consumer: consumer.receive(), lambda consumer: consumer.read().__enter__(), lambda consumer: list(consumer)):
+        for wait in (
+            lambda consumer: consumer.receive(),
+            lambda consumer: consumer.read().__enter__(),
+            lambda consumer: list(consumer),
+        ):
             consumer = Consumer("camera", delivery=delivery)
             thread, outcome = in_a_thread(lambda wait=wait, consumer=consumer: wait(consumer))
             consumer.close()

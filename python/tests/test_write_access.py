@@ -81,7 +81,11 @@ def test_what_a_claim_has_handed_out_reaches_no_later_message(what, how):
             thread.join()
         else:
             try:
-                view[:] = memoryview(b"Z" * view.nbytes).cast("B").cast(view.format) if isinstance(view, memoryview) else ord("Z")
+                view[:] = (
+                    memoryview(b"Z" * view.nbytes).cast("B").cast(view.format)
+                    if isinstance(view, memoryview)
+                    else ord("Z")
+                )
                 assert bytes(view[:1])[:1] == b"Z"  # it was written, and stays here
             except ValueError:
                 assert what == "array"  # which is read-only by now

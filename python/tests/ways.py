@@ -87,7 +87,9 @@ def at_by_guard(consumer, number, timeout, f):
 
 
 write_ways = pytest.mark.parametrize("write", [by_function, by_with, by_guard, by_commit])
-next_ways = pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, next_by_loop])
+next_ways = pytest.mark.parametrize(
+    "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, next_by_loop]
+)
 timed_next_ways = pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard])
 at_ways = pytest.mark.parametrize("at", [at_by_function, at_by_guard])
 deliveries = pytest.mark.parametrize("delivery", DELIVERIES)
