@@ -472,8 +472,7 @@ class WriteSlot(Bound):
         return data
 
     def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
-        """Return a NumPy array over the slot, in place. Without a shape it covers all of the
-        capacity.
+        """Return a NumPy array over the slot, in place; without a shape over all of it.
 
         The array has one dimension by default. When the slot ends, the array becomes read-only: the
         memory then belongs to the consumers, and later to other messages. The array keeps the
@@ -509,9 +508,7 @@ class WriteSlot(Bound):
         self.record[field] = value
 
     def __getitem__(self, field: str) -> Any:
-        """Return the present value of a field: ``slot["at"]["x"] = 3.0``. Arrays and structs are in
-        place.
-        """
+        """Return a field's value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
         value = self.record[()][field]
         if hasattr(value, "setflags") and value.shape:  # an array in place: the end makes it read-only, too
             assert self._arrays is not None
