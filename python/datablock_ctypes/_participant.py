@@ -287,9 +287,7 @@ class Participant(Bound):
         return self._view
 
     def _inside(self) -> bool:
-        """Whether this thread is inside `_unclosed`, interrupted by a signal handler or the
-        collector.
-        """
+        """Whether a signal handler or the collector has interrupted `_unclosed` in this thread."""
         if not self._lock._is_owned():  # type: ignore[attr-defined]
             return False
         frame: FrameType | None = sys._getframe(1)
@@ -405,9 +403,7 @@ def _sides(shape: Any) -> tuple[int, ...]:
 
 
 def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
-    """Return the dtype of an array's items, their size in bytes, and the function that makes the
-    array.
-    """
+    """Return the dtype of an array's items, their size in bytes, and the constructor of the array."""
     numpy = the_numpy()
     kind = numpy.dtype(dtype)
     if kind.hasobject:

@@ -73,9 +73,7 @@ class SharedSpinLock(Bound):
             raise
 
     def _acquire(self, taken: ctypes.c_uint8) -> None:
-        """Take the lock. The number tells the caller whether this was done, also after an
-        interrupt.
-        """
+        """Take the lock. The number tells the caller whether this was done, also when interrupted."""
         participant, index = self._participant, self._index
         reference = ctypes.cast(ctypes.byref(taken), ctypes.POINTER(ctypes.c_bool))
         function = participant._library.datablock_lock_acquire
@@ -323,8 +321,7 @@ class Counter(Bound):
         return self._call("datablock_counter_add", whole("amount", amount) & (1 << 64) - 1)
 
     def exchange(self, expected: int, value: int) -> int:
-        """Compare and exchange: store ``value`` if the counter is ``expected``. Return the value
-        before.
+        """Store ``value`` if the counter is ``expected``, in one step. Return the value before.
 
         The exchange happened if and only if the returned value equals ``expected``.
         """
