@@ -61,9 +61,11 @@ class Consumer(Participant):
     - ``directory``, ``secret``: as for `Producer`.
     - ``schema``: the schema that this consumer expects: a `Schema`, the text of one, or a reference
       to the registry such as ``"SensorReading@2.1"``. None accepts any block.
-    - ``exact``: the block's schema must be equal to ``schema``. Otherwise it must have all fields
-      of ``schema``.
-    - ``registered``: a reference to the registry entry that ``schema`` must be equal to.
+    - ``exact``: the hash of the block's schema must be that of ``schema``. By default name and major
+      version must be equal, and each field of ``schema`` must exist with its type, count and
+      offset.
+    - ``registered``: a reference to the registry entry that ``schema`` must be equal to. Without a
+      ``schema`` the entry is the schema.
     - ``registry``: the directory of the registry. The default is that of `Schema.lookup`.
     - ``zone_schema``: the schema that this consumer expects of the flexible zone.
     - ``wait``: the seconds for which opening waits for a block that does not exist yet, then

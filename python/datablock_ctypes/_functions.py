@@ -1,4 +1,4 @@
-"""The structs and functions of ``datablock.h``. A test compares this file with the header, declaration by declaration."""
+"""The structs and functions of ``datablock.h``. A test compares each with the header."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ctypes
 from ctypes import POINTER, c_bool, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any, NamedTuple
 
-# The header that this package was written for: a library may be newer within the same major version, and not older.
+# The header that this package was written for. A library may be newer within the same major
+# version, and not older.
 HEADER_VERSION = (1, 0, 0)
 SONAME = f"libdatablock.so.{HEADER_VERSION[0]}"
 

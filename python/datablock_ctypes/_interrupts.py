@@ -136,7 +136,7 @@ def _settle_at_exit() -> None:
 
 
 def _but_for_daemons(hook: Callable[[Any], object], what: Any) -> None:
-    """The hook of threads at exit: a daemon thread whose wait ends with the program reports
+    """The hook of threads at exit. A daemon thread whose wait ends with the program reports
     nothing.
     """
     if not (isinstance(what.exc_value, Closed) and what.thread is not None and what.thread.daemon):
@@ -179,9 +179,7 @@ def _when_collected(end: Callable[..., object], arguments: tuple[Any, ...]) -> G
 
 
 def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, None]:
-    """Like `at_end`, for a callback: a value that is sent starts the end, and a collection does
-    not.
-    """
+    """Like `at_end`, for a callback: a sent value starts the end, and a collection does not."""
     try:
         try:
             yield

@@ -195,7 +195,7 @@ class Schema:
     def check(self, consumer: Schema, exact: bool = False) -> None:
         """Raise `SchemaMismatch` if a consumer that expects ``consumer`` cannot read this schema.
 
-        The error names every field that differs. ``exact``: the two schemas must be equal.
+        The error names every field that differs. ``exact``: the hashes must be equal, too.
         """
         loaded = library()
         status = loaded.datablock_schema_check(self._raw, consumer._raw, int(exact))

@@ -323,7 +323,8 @@ def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlo
 def _producer(what: str, value: Any) -> Producer:
     if not isinstance(value, Producer):
         raise TypeError(
-            f"{what} is {value!r}: a Producer is needed, which writes; a Consumer reads, by with_next_slot or with_read_transaction"
+            f"{what} is {value!r}: a Producer is needed, which writes; "
+            "a Consumer reads, by with_next_slot or with_read_transaction"
         )
     return value
 

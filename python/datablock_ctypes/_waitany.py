@@ -64,8 +64,7 @@ class Waiting:
 
 
 def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
-    """Wait until at least one of the consumers can be read without waiting, and return all that
-    can::
+    """Wait until a consumer can be read without waiting, and return all consumers that can::
 
         while ready := wait_any([left, right], timeout=1.0):
             for consumer in ready:

@@ -63,7 +63,8 @@ class Visit:
         """Raise `Busy` when a task waits, in this visit, for the participant."""
         if not self.abandoned and not self.left.done():
             raise Busy(
-                f'block "{participant.name}": another task waits for this {type(participant).__name__}: one object is for one task at a time'
+                f'block "{participant.name}": another task waits for this {type(participant).__name__}: '
+                "one object is for one task at a time"
             )
 
 
@@ -143,9 +144,7 @@ class _Group:
     # ---- Of the loop ----------------------------------------------------------------------------
 
     def take(self, request: _Request) -> bool:
-        """Accept a request, if there is room. A request for more consumers than fit gets a thread
-        alone.
-        """
+        """Accept a request, if there is room. One for more consumers than fit gets a thread alone."""
         count = len(request.consumers)
         with self._lock:
             if self.ended or (self._load > 0 and self._load + count > MOST):

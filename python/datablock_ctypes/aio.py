@@ -137,8 +137,7 @@ class AsyncSlotIterator(Bound):
 
 @asynccontextmanager
 async def write(producer: Producer, timeout: float | None = None) -> AsyncIterator[WriteSlot]:
-    """Claim a slot, and publish it at the end of the block: ``async with aio.write(producer) as
-    slot``.
+    """Claim a slot, for ``async with aio.write(producer) as slot``. The end of the block publishes.
 
     An exception publishes nothing. Raises as `Producer.write`.
     """
