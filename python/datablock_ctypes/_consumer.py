@@ -61,9 +61,9 @@ class Consumer(Participant):
     - ``directory``, ``secret``: as for `Producer`.
     - ``schema``: the schema that this consumer expects: a `Schema`, the text of one, or a reference
       to the registry such as ``"SensorReading@2.1"``. None accepts any block.
-    - ``exact``: the hash of the block's schema must be that of ``schema``. By default name and major
-      version must be equal, and each field of ``schema`` must exist with its type, count and
-      offset.
+    - ``exact``: the hashes of the block's schema and of ``schema`` must be equal. By default name
+      and major version must be equal, and each field of ``schema`` must exist with its type, count
+      and offset.
     - ``registered``: a reference to the registry entry that ``schema`` must be equal to. Without a
       ``schema`` the entry is the schema.
     - ``registry``: the directory of the registry. The default is that of `Schema.lookup`.
@@ -196,7 +196,7 @@ class Consumer(Participant):
 
     @property
     def zone_schema(self) -> Schema:
-        """The schema of the flexible zone, as the block's producer declared it. Raises as `schema`."""
+        """The schema of the flexible zone, as the producer declared it. Raises as `schema`."""
         if self._zone_schema is None:
             self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle, fail=self._fail)
         return self._zone_schema
@@ -237,7 +237,7 @@ class Consumer(Participant):
             with consumer.read_many(1000, timeout=1.0) as batch:
                 samples = batch.array(SAMPLE)
 
-        Entering waits for the first message only.
+        Entering waits up to ``timeout`` seconds for the first message only.
 
         - LOSSLESS: one hold covers the whole batch, and the cursor moves once, when the batch ends.
         - ORDERED: each message takes one of ``max_pins``.
@@ -246,8 +246,8 @@ class Consumer(Participant):
         A message that would raise an error (`Lost`, `Checksum`), or that follows a gap, ends the
         batch before this message. The next call reports it.
 
-        Entering and leaving raise as those of `read`. No other message may be held meanwhile,
-        unless ``max_pins`` allows it.
+        Entering and leaving raise as for `read`. No other message may be held meanwhile, unless
+        ``max_pins`` allows it.
         """
         if timeout is not None:
             timeout = seconds(timeout)
@@ -441,7 +441,9 @@ class Consumer(Participant):
         return part.ended[0], part.first
 
     def _end_of(self, raw: Raw, ended: list[int | None]) -> tuple[Any, Any, list[Any]]:
-        """Return the C function that `_end_any` would call, its arguments, and the result's list."""
+        """Return the C function that `_end_any` would call, its arguments, and a list for the
+        result.
+        """
         self._parts = [other for other in self._parts if not other.ended]
         part = raw[2]
         if not isinstance(part, _Part):

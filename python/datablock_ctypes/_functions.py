@@ -336,7 +336,8 @@ class Function(NamedTuple):
     argtypes: tuple[Any, ...]
 
 
-# The enums of the header are `int` wide in every C compiler for these platforms; the test asserts it.
+# The enums of the header are `int` wide in every C compiler for these platforms. The test asserts
+# it.
 FUNCTIONS = (
     Function("datablock_version", c_uint32, ()),
     Function("datablock_strerror", c_char_p, (c_int,)),

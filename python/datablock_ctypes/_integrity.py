@@ -19,9 +19,7 @@ class IntegrityCheck:
     """The result of a validation. It is true when nothing is wrong."""
 
     header_valid: bool
-    """The immutable bytes of both files, their sizes, the words of the whole block, the recovery
-    log.
-    """
+    """The immutable bytes and the sizes of both files, the words of the whole block, the log."""
     slot_states_valid: bool
     """Ring entries, slot headers, rows of participants and masks."""
     checksum_valid: bool
@@ -43,9 +41,7 @@ class RecoveryStepKind(IntEnum):
     RELEASE_WRITER = 3
     COLLECT = 4
     ATTEND = 5
-    """Nothing is done without a request: a participant lives, or may come back, or a person must
-    decide.
-    """
+    """Nothing is done by itself: a participant lives or may come back, or a person must decide."""
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def record(into: list[Any], function: Callable[..., Any], *arguments: Any) -> No
 
 
 class Descriptor:
-    """A descriptor of this process. It is closed at the latest when nothing refers to it any more."""
+    """A descriptor of this process. It is closed at the latest when nothing refers to it."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []  # none or one
@@ -136,9 +136,7 @@ def _settle_at_exit() -> None:
 
 
 def _but_for_daemons(hook: Callable[[Any], object], what: Any) -> None:
-    """The hook of threads at exit. A daemon thread whose wait ends with the program reports
-    nothing.
-    """
+    """The hook of threads at exit. It ignores a daemon thread whose wait ends with the program."""
     if not (isinstance(what.exc_value, Closed) and what.thread is not None and what.thread.daemon):
         hook(what)
 

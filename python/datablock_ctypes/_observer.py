@@ -69,8 +69,7 @@ class Observation:
         return array
 
     def __getitem__(self, field: str) -> Any:
-        """Return a field of the block's schema, ``observation["value"]``; a scalar field gives its
-        value.
+        """Return a field of the block's schema, ``observation["value"]``, of a scalar its value.
 
         Raises `SchemaMismatch` when the block has no schema.
         """

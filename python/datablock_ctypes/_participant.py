@@ -261,7 +261,7 @@ class Participant(Bound):
         return raw
 
     def _rejoin(self) -> None:
-        """Wait until the thread of a cancelled wait of `aio` has left this object, 0.1 s at most."""
+        """Wait until the thread of a cancelled `aio` wait has left this object, 0.1 s at most."""
         visit = self._visit
         if visit is not None and visit.abandoned and visit.thread != threading.get_ident():
             visit.left.result()
@@ -403,7 +403,7 @@ def _sides(shape: Any) -> tuple[int, ...]:
 
 
 def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
-    """Return the dtype of an array's items, their size in bytes, and the constructor of the array."""
+    """Return the dtype of an array's items, their size in bytes, and the array's constructor."""
     numpy = the_numpy()
     kind = numpy.dtype(dtype)
     if kind.hasobject:

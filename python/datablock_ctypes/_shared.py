@@ -73,7 +73,7 @@ class SharedSpinLock(Bound):
             raise
 
     def _acquire(self, taken: ctypes.c_uint8) -> None:
-        """Take the lock. The number tells the caller whether this was done, also when interrupted."""
+        """Take the lock. The number tells the caller whether this was done, also if interrupted."""
         participant, index = self._participant, self._index
         reference = ctypes.cast(ctypes.byref(taken), ctypes.POINTER(ctypes.c_bool))
         function = participant._library.datablock_lock_acquire

@@ -68,7 +68,7 @@ def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | Non
 
 
 class NextResult(Generic[T]):
-    """The result of `with_next_slot`. True if there was a message, whatever the function returned."""
+    """The result of `with_next_slot`. True if there was a message, also if the result is None."""
 
     __slots__ = ("_nothing", "_value")
 

@@ -49,9 +49,7 @@ class Delivery(IntEnum):
     LOSSLESS = 1
     """Every message, in order. The producer waits for this consumer."""
     ORDERED = 2
-    """In order. After an overrun the consumer skips, and ``missed`` counts the messages. No
-    backpressure.
-    """
+    """In order. An overrun makes the consumer skip; ``missed`` counts. No backpressure."""
     LATEST = 3
     """The newest message; ids only rise. No backpressure."""
 

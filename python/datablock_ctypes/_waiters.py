@@ -144,7 +144,7 @@ class _Group:
     # ---- Of the loop ----------------------------------------------------------------------------
 
     def take(self, request: _Request) -> bool:
-        """Accept a request, if there is room. One for more consumers than fit gets a thread alone."""
+        """Accept a request, if there is room. A request that never fits gets a thread alone."""
         count = len(request.consumers)
         with self._lock:
             if self.ended or (self._load > 0 and self._load + count > MOST):
@@ -254,7 +254,7 @@ class _Group:
         self._answer(list(answers.items()))
 
     def _look_at_each(self) -> None:
-        """Ask about each request alone. An error such as `Closed` is for one; the others continue."""
+        """Ask about each request alone. An error such as `Closed` is for one, the others continue."""
         answers: list[tuple[_Request, list[Consumer] | BaseException]] = []
         for request in self._requests:
             try:
