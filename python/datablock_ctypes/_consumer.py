@@ -441,9 +441,7 @@ class Consumer(Participant):
         return part.ended[0], part.first
 
     def _end_of(self, raw: Raw, ended: list[int | None]) -> tuple[Any, Any, list[Any]]:
-        """Return the C function that `_end_any` would call, its arguments, and a list for the
-        result.
-        """
+        """Return the C function that `_end_any` would call, its arguments, and the result's list."""
         self._parts = [other for other in self._parts if not other.ended]
         part = raw[2]
         if not isinstance(part, _Part):

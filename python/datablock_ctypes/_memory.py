@@ -199,7 +199,7 @@ class _Mapping:
         return bool(found != MAP_FAILED)
 
     def due(self) -> bool:
-        """Whether the pages are gone; if there never were any, whether their future owner is gone."""
+        """Whether the pages are gone; if there never were any, whether the `Memory` is gone."""
         last = self.pages if self.pages is not None else self.memory
         return last is not None and last() is None
 

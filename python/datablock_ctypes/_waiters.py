@@ -254,7 +254,7 @@ class _Group:
         self._answer(list(answers.items()))
 
     def _look_at_each(self) -> None:
-        """Ask about each request alone. An error such as `Closed` is for one, the others continue."""
+        """Ask about each request alone. An error is for one request, the others continue."""
         answers: list[tuple[_Request, list[Consumer] | BaseException]] = []
         for request in self._requests:
             try:

@@ -1,4 +1,7 @@
-"""A wrong argument is refused with its name, its value and the cure; a right one is taken whatever its type."""
+"""A wrong argument is refused with its name, its value and the cure.
+
+A right argument is accepted, whatever its type.
+"""
 
 import asyncio
 import ctypes
@@ -53,7 +56,7 @@ class Reading:
 
 @pytest.fixture
 def pair(directory):
-    """A ring that is full, of a consumer that has read nothing, beside one that is empty."""
+    """A full ring, whose consumer has read nothing, and an empty one."""
     with Producer("arguments", slot_size=64, slot_count=2) as producer, Consumer("arguments") as consumer:
         yield producer, consumer
 

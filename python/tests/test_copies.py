@@ -1,4 +1,4 @@
-"""What stands for something that is held is neither copied nor sent to another process; what is a copy of a message can be."""
+"""Objects for a hold are neither copied nor sent to another process. A copy of a message can be."""
 
 import copy
 import pickle
@@ -32,7 +32,7 @@ def pair(directory):
 
 
 def held(producer, consumer):
-    """One of each class that holds something, or stands for it, with what its text advises."""
+    """One object of each class that holds something, with the advice of its error text."""
     yield producer.write(), "bytes"
     yield consumer.read(), "bytes"
     yield consumer.read_many(1), "bytes"
@@ -48,7 +48,7 @@ def held(producer, consumer):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_held_is_not_copied(pair, way):
-    with warnings.catch_warnings(record=True) as said:  # also of what a destructor meets
+    with warnings.catch_warnings(record=True) as said:  # also of an error in a destructor
         warnings.simplefilter("always")
         for one, advice in held(*pair):
             with pytest.raises(TypeError, match=f"{type(one).__name__}.*{advice}"):
@@ -85,7 +85,7 @@ def test_the_next_claim_is_whole(pair, way):
 def test_an_iterator_that_was_never_made_ends_quietly(recwarn):
     with pytest.raises(TypeError):
         SlotIterator()
-    del recwarn  # pytest turns what a destructor meets into an error
+    del recwarn  # pytest turns an exception of a destructor into an error
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The examples print what they are said to print."""
+"""The examples print their documented output."""
 
 import os
 import subprocess
@@ -21,4 +21,4 @@ def test_example(name, directory):
     )
     assert (program.returncode, program.stderr) == (0, "")
     assert program.stdout == (EXAMPLES / name / "output.txt").read_text()
-    assert list(directory.iterdir()) == []  # they leave no block
+    assert list(directory.iterdir()) == []  # the examples leave no block

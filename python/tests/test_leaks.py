@@ -1,4 +1,4 @@
-"""Nothing grows: memory, descriptors, mappings."""
+"""Memory, descriptors and mappings do not grow."""
 
 import gc
 import os

@@ -107,7 +107,7 @@ def plant(tmp_path, library):
 
 @pytest.mark.parametrize("place", ["site", "python"])
 def test_no_library_of_a_folder_that_is_no_source_tree(tmp_path, place):
-    """As after `pip install --target /tmp/site`: anybody may make /tmp/build."""
+    """As after `pip install --target /tmp/site`: any user may make /tmp/build."""
     environment = installed(tmp_path / place)
     plant(tmp_path, tmp_path / "build" / "libdatablock.so.1")
     text = said(**environment, LD_LIBRARY_PATH="")

@@ -1,4 +1,7 @@
-"""What is written is what is read. The scenarios have the names that they have in Go (internal/core) and C (tests/c)."""
+"""Consumers read what producers write.
+
+The scenarios have the same names in Go (internal/core) and C (tests/c).
+"""
 
 import array
 import pickle
@@ -106,7 +109,7 @@ def test_slots_are_filled_in_place():
         with consumer.read() as slot:
             assert bytes(slot.data) == b"hello"
             assert slot.data.readonly
-        with producer.write() as slot:  # no length: all of it
+        with producer.write() as slot:  # no length: all of the slot
             slot.data[:] = b"y" * 100
         assert consumer.receive() == b"y" * 100
         with producer.write() as slot:
@@ -259,7 +262,7 @@ def test_several_messages_may_be_held_at_once():
                 pass
             with pytest.raises(Timeout):
                 producer.send(b"8", 0)
-        # The newest ended first, which a LOSSLESS consumer may not: they are given back in order all the same.
+        # The newest message ended first. A LOSSLESS consumer releases them in order nevertheless.
         for number in range(8, 11):
             producer.send(b"%d" % number, 0)
         with pytest.raises(Timeout):
@@ -319,7 +322,7 @@ def test_each_slot_of_an_iteration_ends_when_the_next_begins():
         for slot in slots:
             if slot.id == 3:
                 break
-        del slots  # the loop is over: nothing is held
+        del slots  # after the loop nothing is held
         assert repr(slot) == "<ReadSlot of 'camera' id=3 length=1 ended>"
         assert "open" in repr(consumer)
         with pytest.raises(KeyError):
@@ -390,7 +393,7 @@ def test_policies():
     ],
 )
 def test_settings_out_of_range(setting):
-    """None is cut off to what C can have."""
+    """No value is truncated to its C type."""
     settings = {"name": "camera", "slot_size": 100, **setting}
     with pytest.raises(Invalid):
         Producer(settings.pop("name"), **settings)

@@ -1,4 +1,4 @@
-"""Python objects are addresses in one process: they are refused on every way into a block."""
+"""Python objects are addresses in one process: every way into a block refuses them."""
 
 import asyncio
 import ctypes

@@ -1,4 +1,4 @@
-"""Recovery by force, its log, and who is there."""
+"""Participants, recovery by force, and its log."""
 
 import os
 import signal
@@ -81,7 +81,7 @@ def test_messages_that_are_reset_by_force_are_lost(directory):
     with Producer("reset", slot_size=64) as producer, Consumer("reset") as consumer:
         for _ in range(3):
             producer.send(b"x")
-        assert force_reset_all_slots("reset") == RecoveryResult.UNSAFE  # the consumer is to read the first
+        assert force_reset_all_slots("reset") == RecoveryResult.UNSAFE  # the consumer has yet to read the first message
         assert force_reset_all_slots("reset", force=True) == RecoveryResult.SUCCESS
         for _ in range(3):
             with pytest.raises(Lost):

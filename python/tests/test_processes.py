@@ -1,4 +1,4 @@
-"""Python processes killed with -9, and Python processes that go on without them."""
+"""Python processes killed with -9, and Python processes that continue without them."""
 
 import pytest
 from support import Worker, eventually
@@ -65,7 +65,11 @@ def torn(slot):
 
 @pytest.mark.parametrize("delivery", [Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST])
 def test_a_producer_is_killed_while_it_writes(delivery):
-    """Again and again, at any moment: what it said it committed is there, nothing is torn, ids have no gap, and the survivor notices nothing."""
+    """Kills a producer again and again, at any moment.
+
+    Every message that the producer reported as committed exists, no message is torn, ids have no
+    gap, and the surviving consumer notices nothing.
+    """
     consumer, seen, said = None, [], []
     for _ in range(5):
         with Worker(PRODUCER) as worker:

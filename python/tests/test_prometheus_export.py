@@ -1,4 +1,4 @@
-"""The example prometheus_export, scraped over HTTP as Prometheus does it."""
+"""The example prometheus_export, scraped over HTTP as Prometheus does."""
 
 import contextlib
 import os
@@ -40,7 +40,7 @@ class Exporter:
             return list(text_string_to_metric_families(response.read().decode()))
 
     def scrape(self):
-        """What each sample is, by its name and what its labels say, sorted."""
+        """The value of each sample, by its name and the values of its labels, sorted."""
         return {(s.name, *sorted(s.labels.values())): s.value for family in self.families() for s in family.samples}
 
     def stop(self, number):
@@ -94,7 +94,7 @@ def test_a_block_with_traffic_is_scraped(directory):
                 ("datablock_consumer_alive", *its): 1,
             }
             assert {key: found.get(key) for key in expected} == expected
-            assert not any("other" in key for key in found)  # not asked for
+            assert not any("other" in key for key in found)  # not requested
 
             viewer.kill()
             assert eventually(lambda: exporter.scrape()[("datablock_consumer_alive", *its)] == 0)
@@ -116,7 +116,7 @@ def test_a_wait_is_exported_in_seconds(directory):
         with pytest.raises(TimeoutError):
             producer.send(b"x", timeout=0.2)
         found = exporter.scrape()
-        assert found["datablock_producer_timeouts_total", "camera"] >= 1  # a wait in Python is several short ones
+        assert found["datablock_producer_timeouts_total", "camera"] >= 1  # a wait in Python consists of short waits
         assert 0.1 < found["datablock_producer_wait_seconds_total", "camera"] < 20
         exporter.stop(signal.SIGINT)
 

@@ -1,4 +1,7 @@
-"""The example recovery_daemon: it repairs what a kill leaves, tells each thing once, and touches nobody who lives."""
+"""The example recovery_daemon repairs what a kill leaves, and reports each finding once.
+
+It touches no living participant.
+"""
 
 import contextlib
 import os
@@ -48,7 +51,7 @@ input()
 
 
 class Daemon:
-    """The example as a process, and what it has logged so far."""
+    """The example as a process, and its log so far."""
 
     def __init__(self, *arguments):
         command = [sys.executable, "-B", "-W", "error", str(PROGRAM), "--interval", "0.02", *arguments]
@@ -65,7 +68,7 @@ class Daemon:
             self.news.put(line)
 
     def said(self, *texts):
-        """How many lines have all of these in them."""
+        """The number of lines that contain all of these texts."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self.lines.append(self.news.get_nowait())
@@ -113,7 +116,7 @@ def test_the_daemon_repairs_what_kills_leave(directory):
                 assert eventually(lambda: stuck("camera-left"))
                 assert sorted(dead("camera-left")) == sorted([writer.pid, reader.pid])
                 watcher.stop(signal.SIGTERM)
-                assert watcher.said("would:") == 2  # each thing once, however often it looks
+                assert watcher.said("would:") == 2  # each finding once, however often the daemon looks
                 assert watcher.said("other") == watcher.said("done:") == 0
 
             with Daemon("--act", "camera-*") as actor:
@@ -127,11 +130,11 @@ def test_the_daemon_repairs_what_kills_leave(directory):
             with log.read(timeout=5) as message:
                 assert bytes(message.data) == b"kept"
             assert [one.name for one in list_participants("camera-left") if one.alive] == ["log"]
-            assert stuck("other")  # not asked for
+            assert stuck("other")  # not requested
 
 
 def test_a_healthy_stream_is_no_news(directory):
-    """The producer is a little faster than its reader, and waits for it at every message."""
+    """The producer is a little faster than its consumer, and waits for it at every message."""
     with (
         Producer("camera", slot_size=64, slot_count=8) as producer,
         Consumer("camera", delivery=Delivery.LOSSLESS) as consumer,

@@ -1,4 +1,4 @@
-"""Schemas: golden ones, from and to what Python has, at attach, and by name."""
+"""Schemas: golden texts, conversions to and from Python types, at attach, and by name."""
 
 import ctypes
 import json
@@ -81,9 +81,9 @@ def test_golden_schemas(golden):
     assert ctypes.sizeof(structure) == schema.size
     for field in schema.layout.fields:
         assert getattr(structure, field.name).offset == field.offset
-    if sys.version_info >= (3, 13) or not re.search(r"align|size 16", golden["text"]):  # what _align_ is for
+    if sys.version_info >= (3, 13) or not re.search(r"align|size 16", golden["text"]):  # needs _align_
         assert Schema.from_ctypes(structure, schema.name, schema.version) == schema
-    if schema.size < 1 << 30:  # more than NumPy has in one item
+    if schema.size < 1 << 30:  # an item that is too large for NumPy
         assert schema.dtype.itemsize == schema.size
         assert [schema.dtype.fields[field.name][1] for field in schema.layout.fields] == [
             field.offset for field in schema.layout.fields
@@ -91,7 +91,10 @@ def test_golden_schemas(golden):
 
 
 def natural(golden):
-    """Those that NumPy and ctypes can say in their own words: nothing explicit, no array of one character, no single char."""
+    """The schemas that NumPy and ctypes can describe in their own words.
+
+    They have nothing explicit, no array of one character, and no single char.
+    """
     text = golden["text"].split("{", 1)[1]
     return (
         not any(word in text for word in ("@", "size 6", "size 3", "align", "char"))
@@ -106,7 +109,7 @@ def test_numpy_gives_the_same(golden):
 
 
 def plain(layout):
-    """The dtype as one writes it: names and types, aligned or not, and NumPy finds the offsets."""
+    """The dtype as a program writes it: names and types, aligned or not, without offsets."""
     fields = []
     for name, kind, dims, _ in layout.fields:
         item = (
@@ -241,7 +244,7 @@ def test_schema_is_checked_at_attach(directory):
 
 
 def test_fields_by_name(directory):
-    """A consumer that knows nothing before reads named fields."""
+    """A consumer without a schema of its own reads named fields."""
     with Producer("named", schema=READING, slot_size=200) as p, Consumer("named", delivery=Delivery.LOSSLESS) as c:
         for i in range(5):
             with p.write() as slot:

@@ -1,6 +1,4 @@
-"""Schemas where a wrong answer would be silent: what is described, what is written, and how much
-of it an older reader takes.
-"""
+"""Schemas where a wrong answer would be silent: descriptions, written messages, old versions."""
 
 import ctypes
 import re
@@ -22,7 +20,7 @@ INJECTED = ("a: u8; }//", "x: u8; y", "x:u8@0,a", "a b", "", "7", "a\n", "ü", "
 
 @pytest.mark.parametrize("name", INJECTED)
 def test_names_are_names(name):
-    """A name that is none is refused, whichever way it comes in, and never becomes another struct."""
+    """A text that is no name is refused on every way in, and never becomes another struct."""
     made = (
         lambda: Schema.from_dtype(np.dtype([(name or " ", "f8")]), "T"),
         lambda: Schema.from_dtype(np.dtype([("in", [(name or " ", "f8")])]), "T"),
@@ -89,7 +87,7 @@ class HasEmpty(ctypes.Structure):
     ],
 )
 def test_refusals_name_schema_and_field(make, says):
-    """There is no text of the user's: no line of one is spoken of."""
+    """The user gave no text: the errors name no line of one."""
     with pytest.raises(Invalid, match=re.escape(says)) as refused:
         make()
     assert "column" not in str(refused.value)
@@ -103,7 +101,7 @@ def test_an_older_reader_takes_its_fields_of_each_record(directory):
             with p.write() as w:
                 w["a"], w["b"], w["c"], w["d"] = a, b, 77, 0.5
                 w.commit(32)
-        for schema in (own, None):  # also one that knows the dtype by itself
+        for schema in (own, None):  # also a consumer that has the dtype itself
             with Consumer("older", schema=schema, start=Start.OLDEST) as c:
                 with c.read(timeout=1) as r:
                     assert r.array(own.dtype).tolist() == wanted[:1]
@@ -139,9 +137,7 @@ def test_a_dtype_on_a_block_without_schema(directory):
 
 
 def test_a_writer_is_held_to_its_schema(directory):
-    """What cannot be a message of the block is refused before it is published: a length, or an
-    array with other fields.
-    """
+    """Nothing is published that is no message of the block, by its length or by its fields."""
     schema = Schema.parse(RECORD)
     with Producer("held", schema=schema, slot_size=64, slot_count=16) as p:
         refused = (
@@ -211,8 +207,9 @@ def test_a_packed_dtype_says_what_it_lacks():
 
 
 def test_the_registry(tmp_path):
-    """A damaged or changed file spoils itself alone, advice names a free version, and a directory
-    is an absolute path.
+    """A damaged or changed file affects itself only.
+
+    The advice names a free version. The directory is an absolute path.
     """
     for text in ("schema S 1.0.0 { a: u32; b: f64; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"):
         Schema.parse(text).register(tmp_path)
