@@ -332,7 +332,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
     @overload
     def __getitem__(self, at: slice) -> list[memoryview]: ...
     def __getitem__(self, at: int | slice) -> memoryview | list[memoryview]:
-        """Return the bytes of a message, in place and read-only. Valid until the end of the batch."""
+        """Return the bytes of a message, in place and read-only. The batch's end releases them."""
         if isinstance(at, slice):
             return [self[i] for i in range(*at.indices(self._count))]
         view = self._memory()

@@ -441,7 +441,9 @@ class Consumer(Participant):
         return part.ended[0], part.first
 
     def _end_of(self, raw: Raw, ended: list[int | None]) -> tuple[Any, Any, list[Any]]:
-        """Return the C function that `_end_any` would call, its arguments, and the result's list."""
+        """Return what `_end_any` would call: the C function, its arguments, the list for its
+        result.
+        """
         self._parts = [other for other in self._parts if not other.ended]
         part = raw[2]
         if not isinstance(part, _Part):

@@ -153,8 +153,7 @@ def check_file(check):
 
 
 def at_each_bytecode(prepare, act, check, step=1):
-    """Interrupt `act(state)` at each bytecode of the package in turn. `check(state, error)`
-    follows.
+    """Interrupt `act(state)` at each bytecode of the package in turn, then `check(state, error)`.
 
     Returns the number of bytecodes.
     """
@@ -190,7 +189,7 @@ def at_each_bytecode(prepare, act, check, step=1):
 
 
 def at_random(prepare, act, check, times, longest):
-    """Interrupt `act(state)` by a signal at a random moment; `check(state, error)` follows.
+    """Interrupt `act(state)` by a signal at a random moment, then `check(state, error)`.
 
     Returns how often the signal came in time.
     """
