@@ -248,8 +248,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         try:
             self.release()
         except DataBlockError as failure:
-            # If the block of the program has failed, these errors may be the reason for the
-            # failure.
+            # If the body of the with statement failed, these errors may be the reason for that.
             if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
                 raise
         finally:

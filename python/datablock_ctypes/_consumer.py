@@ -357,7 +357,7 @@ class Consumer(Participant):
             ended = self._end(self._handle, other[0])
             if ended == INVALID and "is not held" not in self._library.detail():
                 continue  # an older message is still held
-            with suppress(ValueError):  # another thread was faster
+            with suppress(ValueError):  # another thread removed it first
                 self._late.remove(other)
             # Here INVALID means that it is not held: an interrupt came before its end was known.
             status = status or (ended if ended != INVALID else 0)
@@ -647,7 +647,7 @@ class ReadSlot(Bound):
             consumer._held.pop(self, None)
             if self._data is not None:
                 release(self._data)
-            self._expire()  # the state last
+            self._expire()  # changes the state last
 
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -655,8 +655,7 @@ class ReadSlot(Bound):
         try:
             self.release()
         except DataBlockError as failure:
-            # If the block of the program has failed, these errors may be the reason for the
-            # failure.
+            # If the body of the with statement failed, these errors may be the reason for that.
             if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
                 raise
         finally:

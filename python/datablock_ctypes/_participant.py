@@ -382,9 +382,8 @@ def array_over(
     view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
 ) -> NDArray[Any]:
     """Return a NumPy array of at most `size` bytes from `start` on, in place."""
-    kind, item, over = (
-        _known(dtype) if type(dtype) is str else _items(dtype)
-    )  # other types are equal to such as differ in what they are called, or how they lie
+    # Only strings are cached: other types compare equal to types with other names or layouts.
+    kind, item, over = _known(dtype) if type(dtype) is str else _items(dtype)
     if shape is None:
         if size % item != 0:
             raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
@@ -415,5 +414,6 @@ def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[
     return kind, kind.itemsize, numpy.frombuffer
 
 
-# The copy of a frame evicts everything else from the caches. Less work besides means fewer misses.
+# Copying a frame evicts everything else from the caches. Therefore a call does little work besides:
+# the answer for a dtype is cached.
 _known = functools.lru_cache(256)(_items)

@@ -234,7 +234,7 @@ class Producer(Participant):
             check_written(self._schema, "data", data, getattr(data, "size", 1))
             if length < self._shortest:
                 raise self._too_short("data", length)
-        if type(source) is not bytes:  # whose address ctypes knows
+        if type(source) is not bytes:  # ctypes takes the address of bytes by itself
             source, _pin = pinned(source)
         raw = self._take_raw()
         reference, words, size = raw

@@ -87,7 +87,7 @@ def list_blocks(directory: StrPath | None = None) -> list[BlockInfo]:
             loaded.fail(status)
         if count.value <= capacity:
             return [_block_info(info) for info in infos[: count.value]]
-        capacity = count.value + 8  # blocks may come meanwhile
+        capacity = count.value + 8  # new blocks may appear meanwhile
 
 
 def _block_info(info: RawBlockInfo) -> BlockInfo:
