@@ -1,4 +1,7 @@
-"""What pyproject.toml cannot say: nothing is written into the source tree, and a wheel with a library in it is for one platform."""
+"""The part of the build that pyproject.toml cannot describe.
+
+The build writes nothing into the source tree. A wheel with a library in it is for one platform.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from pathlib import Path
 from setuptools import Distribution, setup
 from setuptools.command.bdist_wheel import bdist_wheel
 
-# A wheel is of the files that are there now: a build folder in the source tree would add those of earlier builds, and a source tree of
-# another user may be read-only.
+# A wheel contains the present files only. A build folder in the source tree would add those of
+# earlier builds, and a source tree of another user may be read-only.
 scratch = tempfile.mkdtemp(prefix="datablock-ctypes-")
 atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
@@ -24,7 +27,7 @@ class Package(Distribution):
 
 
 class Wheel(bdist_wheel):
-    """For any Python 3, because the package goes through ctypes."""
+    """A wheel for any Python 3, because the package uses ctypes."""
 
     def get_tag(self) -> tuple[str, str, str]:
         _, _, platform = super().get_tag()

@@ -1,15 +1,22 @@
-"""Crash-proof data exchange through shared memory, for Python.
+"""Crash-safe data exchange through shared memory, for Python.
 
-One `Producer` writes messages into a named block; any number of `Consumer` objects in other processes, in any language, read them in place.
-Any of them may be killed at any instruction: the others go on, nothing committed is lost, and nobody reads half a message::
+One `Producer` publishes messages into a named block. Any number of `Consumer` objects read them in
+place, in other processes and in any language. Any of these processes may be killed at any
+instruction: the other processes continue, no committed message is lost, and no consumer reads half
+a message::
 
     from datablock_ctypes import Consumer, Producer
 
-    with Producer("camera", slot_size=1 << 20) as producer:      with Consumer("camera") as consumer:
-        with producer.write() as slot:                               for slot in consumer:
-            slot.array("f4", (480, 640))[:] = frame                      print(slot.id, slot.array("f4").mean())
+    with Producer("camera", slot_size=1 << 20) as producer:  # one process
+        with producer.write() as slot:
+            slot.array("f4", (480, 640))[:] = frame
 
-Pure Python over ctypes; NumPy is needed for arrays only. ``datablock.h`` is the specification: what is not said here is said there.
+    with Consumer("camera") as consumer:  # another process
+        for slot in consumer:
+            print(slot.id, slot.array("f4").mean())
+
+The package is pure Python over ctypes. Only arrays need NumPy. ``datablock.h`` is the
+specification: it holds wherever a docstring says nothing.
 """
 
 from ._batch import ReadBatch

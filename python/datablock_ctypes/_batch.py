@@ -1,4 +1,4 @@
-"""Several messages in one call."""
+"""Batches: several messages in one call."""
 
 from __future__ import annotations
 
@@ -27,13 +27,16 @@ if TYPE_CHECKING:
 
 NEW, HELD, ENDED = range(3)
 
-# The words of a struct, and the one with the token of its hold in the upper half.
+# The number of words of a struct, and the word whose upper half is the token of the hold.
 WIDTH = ctypes.sizeof(RawReadSlot) // 8
 TOKEN = 5
 
 
 def holds_of(raw: Any, count: int) -> list[tuple[int, int]]:
-    """The holds of a batch: the first message of each, and the one after its last. A LOSSLESS consumer has one for all messages."""
+    """Return the holds of a batch, as pairs: the first message, and the one after the last.
+
+    A LOSSLESS consumer has one hold for all messages.
+    """
     words = memoryview(raw).cast("B").cast("Q")
     tokens = [words[i * WIDTH + TOKEN] >> 32 for i in range(count)]
     firsts = [i for i in range(count) if i == 0 or tokens[i] != tokens[i - 1]]
@@ -41,19 +44,19 @@ def holds_of(raw: Any, count: int) -> list[tuple[int, int]]:
 
 
 def raw_of(raw: Any, i: int) -> Raw:
-    """A struct of an array, for calls. It has no length: it stays the array's."""
+    """Return a struct of an array, for calls. It has no length: the struct stays the array's."""
     return ctypes.byref(raw[i]), memoryview(raw).cast("B").cast("Q")[i * WIDTH : (i + 1) * WIDTH], None
 
 
 class Untold(NamedTuple):
-    """A batch that an interrupted call has taken: an array, and how many messages are in it."""
+    """A batch that an interrupted call has taken: an array, and the number of messages in it."""
 
     raw: Any
     count: Any
 
 
 class Outgoing:
-    """Messages as the library takes them: ``raw``, an array of ``count``. ``keep`` owns the bytes."""
+    """Messages in the library's form: ``raw`` is an array of ``count``, ``keep`` owns the bytes."""
 
     def __init__(self, messages: Messages, schema: Schema | None = None) -> None:
         if hasattr(messages, "__array_interface__"):
@@ -63,7 +66,9 @@ class Outgoing:
             self.count = len(self.keep)
             start, length = self.keep.ctypes.data, self.keep[0].nbytes if self.count else 0
             words = array("Q", bytes(16 * self.count))
-            words[::2] = array("Q", range(start, start + self.count * length, length) if length else [start] * self.count)
+            words[::2] = array(
+                "Q", range(start, start + self.count * length, length) if length else [start] * self.count
+            )
             words[1::2] = array("Q", [length]) * self.count
         else:
             parts = []
@@ -88,12 +93,12 @@ class Outgoing:
         return min(self._words[1::2], default=0)
 
     def after(self, sent: int) -> Any:
-        """What is left when so many are published."""
+        """Return what is left when ``sent`` messages are published."""
         return None if self.raw is None or sent >= self.count else ctypes.byref(self.raw[sent])
 
 
 def _in_rows(messages: Any) -> NDArray[Any]:
-    """The array with its bytes in order: one message for each index of its first axis."""
+    """Return the array with its bytes in order: one message for each index of its first axis."""
     import numpy
 
     if messages.ndim == 0:
@@ -105,20 +110,25 @@ def _in_rows(messages: Any) -> NDArray[Any]:
 
 
 def one_by_one(messages: Any) -> Iterable[Any]:
-    """The messages of an iterable. One of bytes has numbers, and is one message itself."""
+    """Return the messages of an iterable. A bytes-like object is one message and is refused."""
     if isinstance(messages, str):
-        raise TypeError(f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]")
+        raise TypeError(
+            f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]"
+        )
     if isinstance(messages, (bytes, bytearray, memoryview)):
         raise TypeError(f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an array")
     if not isinstance(messages, Iterable):
-        raise TypeError(f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed")
+        raise TypeError(
+            f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed"
+        )
     return messages
 
 
 class ReadBatch(Bound, Sequence[memoryview]):
-    """Messages held together, in place. See `Consumer.read_many`. A sequence of their bytes.
+    """Messages held together, in place: a sequence of memoryviews. See `Consumer.read_many`.
 
-    ``ids``, ``lengths``, ``timestamps_ns`` and ``missed`` have a number for each message, as `ReadSlot` has them, and stay when the batch has ended.
+    ``ids``, ``lengths``, ``timestamps_ns`` and ``missed`` have a number for each message, as
+    `ReadSlot` has them. These arrays stay valid after the end of the batch.
     """
 
     __slots__ = (
@@ -176,7 +186,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
             if status in NOTHING_YET and self._timeout != 0:
                 consumer._wait(
-                    lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count), self._raw, self._timeout
+                    lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count),
+                    self._raw,
+                    self._timeout,
                 )
             elif status != 0:
                 consumer._fail(status)
@@ -190,12 +202,15 @@ class ReadBatch(Bound, Sequence[memoryview]):
             raise
 
     def _enter_kept(self) -> ReadBatch:
-        """Hold what an interrupted read has taken."""
+        """Hold the messages that an interrupted read has taken."""
         taken: list[Raw] = []
         consumer = self._consumer
         try:
             if consumer._take_kept(taken, self._most)[1][0] == 0:
-                raise Busy(f'block "{consumer.name}": another thread reads with this Consumer: one object is for one thread at a time')
+                raise Busy(
+                    f'block "{consumer.name}": another thread reads with this Consumer: '
+                    "one object is for one thread at a time"
+                )
             self._raw = (RawReadSlot * len(taken))()
             words = memoryview(self._raw).cast("B").cast("Q")
             words[:] = array("Q", [word for raw in taken for word in raw[1]])
@@ -227,11 +242,13 @@ class ReadBatch(Bound, Sequence[memoryview]):
         base = consumer._base
         self._starts = array("Q", [address - base for address in addresses])
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         try:
             self.release()
         except DataBlockError as failure:
-            # Where the block has failed, these may well be the reason for it.
+            # If the body of the with statement failed, these errors may be the reason for that.
             if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
                 raise
         finally:
@@ -239,21 +256,24 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 self._statement = None
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """End the hold that an interrupted with statement could not end."""
         with suppress(DataBlockError):
             self.release()
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
 
     def release(self, first: int | None = None) -> None:
-        """End the hold of all of it now, or of its ``first`` messages: the rest stays held, and is the batch from then on.
+        """End the hold of the batch, or of its ``first`` messages, now.
 
-        Does nothing when it has ended. Raises `Overrun` and `Fenced`: discard what was read.
+        With ``first`` the other messages stay held, and are the batch from then on. Does nothing
+        after the end of the batch. Raises `Overrun` and `Fenced`: discard what was read.
         """
         if self._state != HELD:
             return
@@ -265,7 +285,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         try:
             status = self._end(holds)
         except BaseException:  # Ctrl-C
-            self._end([raw for raw in holds if raw[1][0] != 0])  # of a hold that has ended it is refused
+            self._end([raw for raw in holds if raw[1][0] != 0])  # the library refuses to end a hold twice
             raise
         if status != 0:
             consumer._fail(status)
@@ -296,7 +316,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
     def _end_holds(self, holds: list[Raw]) -> int:
         consumer = self._consumer
         first = 0
-        for raw in holds:  # each by itself: the end of one may have to wait for that of an older message
+        for raw in holds:  # one by one: the end of a hold may have to wait for an older one
             status, about = consumer._end_any(raw)
             if status != 0 or consumer._late:
                 status = consumer._settle(status, about)
@@ -311,7 +331,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
     @overload
     def __getitem__(self, at: slice) -> list[memoryview]: ...
     def __getitem__(self, at: int | slice) -> memoryview | list[memoryview]:
-        """The bytes of a message, in place and read-only. Released when the batch ends."""
+        """Return the bytes of a message, in place and read-only. The batch's end releases them."""
         if isinstance(at, slice):
             return [self[i] for i in range(*at.indices(self._count))]
         view = self._memory()
@@ -325,15 +345,22 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
     @property
     def records(self) -> NDArray[Any]:
-        """All messages as the block's schema has them, one item each: ``batch.records["value"].mean()``. As `array`."""
+        """All messages as the block's schema has them, one item each. Valid as `array` is.
+
+        ``batch.records["value"].mean()`` is the mean of a field over the batch.
+        """
         return self.array(self._consumer.schema.dtype)
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
-        """All messages as one NumPy array, read-only: a row for each; with a dtype as large as a message, one item for each. A dtype with the first fields of the block's struct, as an older
-        version of the schema has them, gives one record for each struct.
+        """Return all messages as one NumPy array, read-only: a row for each message.
 
-        Where the slots follow each other in memory it is a view of them, in place, which may show newer bytes after the end of the batch: copy what is to be kept. Where they do not,
-        it is a copy. All messages must have the same length, a whole number of items.
+        All messages must have the same length, a whole number of items. With a dtype as large as a
+        message, each message is one item. A dtype with only the first fields of the block's struct,
+        as an older version of the schema has them, gives one record for each struct.
+
+        If the slots follow each other in memory, the array is a view in place. After the end of the
+        batch such a view may show newer bytes: copy what is to be kept. Otherwise the array is a
+        copy.
         """
         numpy = the_numpy()
         view = self._memory()
@@ -343,7 +370,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
         length = self.lengths[0]
         if self.lengths.count(length) != self._count:
             raise Invalid(
-                f"the messages have between {min(self.lengths)} and {max(self.lengths)} bytes: one array has room for equal ones only"
+                f"the messages have between {min(self.lengths)} and {max(self.lengths)} bytes: "
+                "one array has room for equal ones only"
             )
         record = record_step(self._consumer._schema_if_any(), kind) if kind.names is not None else 0
         step = record or kind.itemsize
@@ -378,7 +406,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         self._view = None
         self._consumer._held.pop(self, None)
         for view in self._views:
-            with suppress(BufferError):  # something looks at the memory through it; it may, and the memory stays
+            with suppress(BufferError):  # an object uses the memory through the view; the memory stays mapped
                 view.release()
         self._views = []
 
@@ -398,7 +426,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
 
 def _rows(whole: NDArray[Any], start: int, count: int, step: int, length: int) -> NDArray[Any]:
-    """`count` rows of `length` bytes, `step` bytes apart, of a flat array; a view."""
+    """Return a view of a flat array: `count` rows of `length` bytes, `step` bytes apart."""
     import numpy
 
     part = whole[start : start + (count - 1) * step + length]

@@ -1,4 +1,4 @@
-"""Reading."""
+"""Consumers: reading messages in place, one by one, by id, or in batches."""
 
 from __future__ import annotations
 
@@ -42,34 +42,48 @@ TIMEOUT = int(Status.TIMEOUT)
 NOT_FOUND = int(Status.NOT_FOUND)
 BUSY = int(Status.BUSY)
 
-# The timeout of a slot that is not to wait for its id, and says `NotFound` instead of `Timeout`.
+# The timeout of a slot that does not wait for its id: the read raises `NotFound` instead of
+# `Timeout`.
 LOOK_ONCE = -1.0
 
 
 class Consumer(Participant):
-    """A reader of a block.
+    """A participant that reads the messages of a block.
 
     - ``name``: a plain name, or an absolute path.
-    - ``delivery``, ``start``: which messages, and from where on.
-    - ``max_pins``: messages held at once, 1 to 8; 0 for the default, 1.
-    - ``consumer_name``: shown in the diagnosis, at most 63 bytes; default the program's name.
-    - ``durable``: keep the place when this consumer dies, and continue there under the same ``consumer_name``.
+    - ``delivery``: which messages the consumer gets, a `Delivery`.
+    - ``start``: the first message, a `Start`.
+    - ``max_pins``: messages held at once, 1 to 8. 0 selects the default, 1.
+    - ``consumer_name``: the name in the diagnosis, at most 63 bytes. The default is the program's
+      name.
+    - ``durable``: the row and the cursor outlive this process. The next consumer with the same
+      ``consumer_name`` continues there.
     - ``directory``, ``secret``: as for `Producer`.
+    - ``schema``: the schema that this consumer expects: a `Schema`, the text of one, or a reference
+      to the registry such as ``"SensorReading@2.1"``. None accepts any block.
+    - ``exact``: the hashes of the block's schema and of ``schema`` must be equal. By default name
+      and major version must be equal, and each field of ``schema`` must exist with its type, count
+      and offset.
+    - ``registered``: a reference to the registry entry that ``schema`` must be equal to. Without a
+      ``schema`` the entry is the schema.
+    - ``registry``: the directory of the registry. The default is that of `Schema.lookup`.
+    - ``zone_schema``: the schema that this consumer expects of the flexible zone.
+    - ``wait``: the seconds for which opening waits for a block that does not exist yet, then
+      `Timeout`. None waits for ever. The default is 0: opening does not wait.
 
-    Timeouts are seconds; None waits for ever, 0 does not wait. Waiting lets other threads run and obeys Ctrl-C. One thread at a time; `close` from any.
-    At the end of the program, and when nothing refers to it any more, a Consumer closes itself.
+    Timeouts are seconds. None waits for ever, 0 does not wait. Other Python threads run while a
+    call waits, and Ctrl-C ends the wait. One thread at a time may use the object; any thread may
+    call `close`. A Consumer closes itself at the end of the program, and when nothing refers to it
+    any more.
 
-    Iterating gives each message until the stream is `Closed`; the slot ends when the next one begins, or the loop does. See `SlotIterator`::
+    Iterating gives each message until the stream is `Closed`. A slot ends when the next slot begins
+    or the loop ends. See `SlotIterator`::
 
         for slot in consumer:
             print(slot.id, slot.array("f4").mean())
 
-    ``schema``: what this consumer expects a message to be, a `Schema`, its text, or a reference to the registry, ``"SensorReading@2.1"``; None: anything. ``exact``: the very same, and not only
-    one that has all its fields. ``registered``: a reference to what ``schema`` has to be in the registry, a directory, ``registry``. ``zone_schema``: what it expects the flexible zone to be.
-
-    ``wait``: how many seconds opening waits for a block that is not there yet (`Timeout`: it did not appear); None: for ever. It does not wait by default.
-
-    Opening raises `Invalid`, `Timeout`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
+    Opening raises `Invalid`, `Timeout`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`,
+    `Corrupt`, `Version`, `Full`, `NoSpare`, `Busy`, `Superseded`, `System`, `Forked`.
     """
 
     _raw_type = RawReadSlot
@@ -115,7 +129,7 @@ class Consumer(Participant):
         self._zone_schema: Schema | None = None
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
-        self._kept: deque[Raw | Untold] = deque()  # what interrupted reads have taken, in order
+        self._kept: deque[Raw | Untold] = deque()  # messages that interrupted reads took, in order
         self._parts: list[_Part] = []
         quick = loaded.quick
         self._begin = quick.datablock_read_begin
@@ -128,7 +142,7 @@ class Consumer(Participant):
         del keep
 
     def _attach(self, wait: float | None, path: bytes, options: ConsumerOptions, handle: ConsumerHandle) -> int:
-        """Open the handle. Waits for the block in slices, so that signal handlers run in time."""
+        """Open the handle. The wait is divided into slices, so that signal handlers run in time."""
         attach = self._library.datablock_consumer_open
         deadline = math.inf if wait is None else time.monotonic() + wait
         while True:
@@ -144,15 +158,16 @@ class Consumer(Participant):
 
     @property
     def delivery(self) -> Delivery:
-        """As it was asked for."""
+        """The delivery that the program asked for."""
         return Delivery(self._delivery)
 
     @property
     def resumed(self) -> bool:
-        """Whether a durable consumer goes on at the place that was kept under its name.
+        """Whether a durable consumer continues at the cursor that was kept under its name.
 
-        If not, it has begun as a new one does: it is the first of that name, or its place has expired or was removed, or the block was made anew. Then it may have missed messages
-        of which ``missed`` does not tell. Raises `Closed`.
+        If False, the consumer began like a new one, for one of these reasons: it is the first
+        consumer with this name, its row expired or was removed, or the block was made anew. The
+        consumer may then have missed messages that ``missed`` does not count. Raises `Closed`.
         """
         kept = ctypes.c_bool()
         status = self._library.datablock_consumer_resumed(self._handle, kept)
@@ -162,13 +177,16 @@ class Consumer(Participant):
 
     @property
     def schema(self) -> Schema:
-        """What a message of this block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
+        """The schema of a message, as the producer of the block declared it.
+
+        Raises `SchemaMismatch` (the block has no schema), `Closed`, `Corrupt`.
+        """
         if self._schema is None:
             self._schema = Schema._from("datablock_schema_of_consumer", self._handle, fail=self._fail)
         return self._schema
 
     def _schema_if_any(self) -> Schema | None:
-        """The schema of the messages; None: the block has none."""
+        """The schema of the messages, or None if the block has none."""
         if self._schema is None and not self._without_schema:
             try:
                 return self.schema
@@ -178,7 +196,7 @@ class Consumer(Participant):
 
     @property
     def zone_schema(self) -> Schema:
-        """What the flexible zone is, as the block's producer has said. Raises as `schema`."""
+        """The schema of the flexible zone, as the producer declared it. Raises as `schema`."""
         if self._zone_schema is None:
             self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle, fail=self._fail)
         return self._zone_schema
@@ -193,39 +211,50 @@ class Consumer(Participant):
             with consumer.read(timeout=1.0) as slot:
                 process(slot.data)
 
-        Up to ``max_pins`` messages may be held at once.
+        Up to ``max_pins`` messages may be held at once. Entering waits up to ``timeout`` seconds.
 
-        Entering raises `Timeout` (also as `NoProducer`), `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`; leaving raises `Overrun` or
-        `Fenced` when the bytes may have changed while they were held: discard what was read.
+        Entering raises `Timeout` (also as `NoProducer`), `Closed`, `Superseded`, `Overrun`, `Lost`,
+        `Fenced`, `Busy`, `Corrupt`. Leaving raises `Overrun` or `Fenced` when the bytes may have
+        changed while they were held: discard what was read.
         """
         if timeout is not None:
             timeout = seconds(timeout)
         return ReadSlot(self, timeout, None)
 
     def read_at(self, id: int) -> ReadSlot:
-        """Hold message ``id`` in place while a ``with`` block runs, if it is still there. The place in the stream stays. Does not wait.
+        """Hold message ``id`` in place while a ``with`` block runs, if the block still has it.
 
-        Entering raises `NotFound` (not written yet), `Overrun` (overwritten), `Lost`, `Fenced`, `Busy`, `Corrupt`; leaving as for `read`.
+        The cursor does not move. The call does not wait.
+
+        Entering raises `NotFound` (not written yet), `Overrun` (overwritten), `Lost`, `Fenced`,
+        `Busy`, `Corrupt`. Leaving raises as for `read`.
         """
         return ReadSlot(self, LOOK_ONCE, unsigned("id", id, 64))
 
     def read_many(self, most: int, timeout: float | None = None) -> ReadBatch:
-        """Hold as many messages as are there already, up to ``most``, in place while a ``with`` block runs::
+        """Hold up to ``most`` present messages in place while a ``with`` block runs::
 
             with consumer.read_many(1000, timeout=1.0) as batch:
                 samples = batch.array(SAMPLE)
 
-        Waits for the first message only. LOSSLESS: one hold covers the whole batch, and the place in the stream moves once, when it ends. ORDERED: each message takes one of
-        ``max_pins``. LATEST: there is one newest. What there is to say of a message (`Lost`, `Checksum`, a gap) ends the batch before it, and the next call says it.
+        Entering waits up to ``timeout`` seconds for the first message only.
 
-        Entering and leaving raise as those of `read`; no other message may be held meanwhile, unless ``max_pins`` allows it.
+        - LOSSLESS: one hold covers the whole batch, and the cursor moves once, when the batch ends.
+        - ORDERED: each message takes one of ``max_pins``.
+        - LATEST: the batch is the one newest message.
+
+        A message that would raise an error (`Lost`, `Checksum`), or that follows a gap, ends the
+        batch before this message. The next call reports it.
+
+        Entering and leaving raise as for `read`. No other message may be held meanwhile, unless
+        ``max_pins`` allows it.
         """
         if timeout is not None:
             timeout = seconds(timeout)
         return ReadBatch(self, most, timeout)
 
     def receive(self, timeout: float | None = None) -> bytes:
-        """A copy of the next message. Waits and raises as `read`."""
+        """Return a copy of the next message. Waits and raises as `read`."""
         if timeout is not None:
             timeout = seconds(timeout)
         taken: list[Raw] = []
@@ -249,8 +278,9 @@ class Consumer(Participant):
                 end, arguments, ended = self._end_of(raw, ended)
             spent = taken if type(size) is ctypes.c_size_t else ()
             ending = map(ended.append, map(end, *arguments))
-            # The end of the hold and the return are one step for signals: Python looks for them at calls, at the beginning of
-            # functions and where it jumps back, and there is none of these from here to the return.
+            # The end of the hold and the return are one step for signals. Python checks for signals
+            # at calls, at the beginning of functions and at backward jumps. There is none of these
+            # from here to the return.
             if None in ending and not ended[0] and not self._late:
                 words[0] = 0
                 self._raws += spent
@@ -284,8 +314,12 @@ class Consumer(Participant):
             self._fail(status)
 
     def _end_forgotten(self) -> bool:
-        """End what iterators hold that are gone: an interrupt kept them from it."""
-        forgotten = [slot for slot in self._held if isinstance(slot, ReadSlot) and slot._source is not None and slot._source() is None]
+        """End the holds of iterators that an interrupt kept from ending them, and are gone."""
+        forgotten = [
+            slot
+            for slot in self._held
+            if isinstance(slot, ReadSlot) and slot._source is not None and slot._source() is None
+        ]
         for slot in forgotten:
             with suppress(Overrun, Fenced):
                 slot.release()
@@ -304,12 +338,13 @@ class Consumer(Participant):
         self._wait(lambda handle, ms, into: read_id(handle, wanted, ms, into), reference, timeout)
 
     def _settle(self, status: int, raw: Raw) -> int:
-        """What becomes of a hold after an attempt to end it.
+        """Decide what becomes of a hold after an attempt to end it, and return the status.
 
-        A LOSSLESS consumer's messages end in the order they were begun: one that ends before an older one (`INVALID`) waits here for that. A hold of a batch has no length in its `Raw`: its
-        struct stays the batch's.
+        The messages of a LOSSLESS consumer end in the order in which they began. A message that
+        ends before an older one gets `INVALID` and waits here for the older one. The `Raw` of a
+        batch's hold has no length: the struct stays the batch's.
         """
-        while status == BUSY:  # another thread is in a call, and leaves it soon: it waits in slices
+        while status == BUSY:  # another thread is in a call and leaves it soon: calls wait in slices
             status = self._end(self._handle, raw[0])
         if status == INVALID:
             self._late.append(raw)
@@ -321,16 +356,20 @@ class Consumer(Participant):
         for other in sorted(self._late, key=lambda other: int(other[1][2])):
             ended = self._end(self._handle, other[0])
             if ended == INVALID and "is not held" not in self._library.detail():
-                continue  # an older one is still held
-            with suppress(ValueError):  # another thread was faster
+                continue  # an older message is still held
+            with suppress(ValueError):  # another thread removed it first
                 self._late.remove(other)
-            status = status or (ended if ended != INVALID else 0)  # not held: an interrupt came before its end was known
+            # Here INVALID means that it is not held: an interrupt came before its end was known.
+            status = status or (ended if ended != INVALID else 0)
         return status
 
-    # ---- Messages that an interrupted read has taken ----------------------------------------------------------------------------
+    # ---- Messages that an interrupted read has taken --------------------------------------------
 
     def _take_kept(self, taken: list[Raw], most: int = 1) -> Raw:
-        """Move kept messages into a list, from which the caller puts them back if it is interrupted; an unused struct if another thread has them."""
+        """Move kept messages into a list, from which an interrupted caller puts them back.
+
+        If another thread has taken the kept messages, the list gets an unused struct.
+        """
         self._tell()
         with suppress(IndexError):
             taken.extend(map(deque.popleft, [self._kept] * min(most, len(self._kept))))  # type: ignore[arg-type]
@@ -339,7 +378,7 @@ class Consumer(Participant):
         return taken[0]
 
     def _tell(self) -> None:
-        """Make single messages of kept batches."""
+        """Divide kept batches into single messages."""
         if any(type(one) is Untold for one in self._kept):
             kept: deque[Raw | Untold] = deque()
             parts = [part for part in self._parts if not part.ended]
@@ -351,7 +390,10 @@ class Consumer(Participant):
             self._parts, self._kept = parts, kept
 
     def _untake(self) -> bool:
-        """Give kept messages back to the library, the last one first: the next read takes them again. Whether a hold has ended."""
+        """Give kept messages back to the library, the last one first. Return whether a hold ended.
+
+        The next read takes the messages again.
+        """
         self._tell()
         done = False
         while self._kept:
@@ -360,7 +402,7 @@ class Consumer(Participant):
             try:
                 moved.extend(map(deque.pop, (self._kept,)))
                 record(undone, self._undo, self._handle, moved[0][0])
-            finally:  # also when it is interrupted
+            finally:  # also after an interrupt
                 if moved and undone != [0]:
                     self._kept.append(moved[0])
                 elif moved:
@@ -371,15 +413,22 @@ class Consumer(Participant):
         return done
 
     def _forget_part(self, raw: Raw) -> None:
-        """A kept message was given back. A hold stays whose earlier messages were read one by one: it ends without it."""
+        """End a hold of several messages with the last of them.
+
+        The caller has given a kept message back. If earlier messages of the same hold were read one
+        by one, the hold remains, and ends here without this message.
+        """
         part = raw[2]
         if isinstance(part, _Part):
             part.ids.discard(raw[1][ID])
             if not part.ids and not part.ended:
-                record(part.ended, self._end, self._handle, part.first[0])  # refused if it has ended with this message
+                record(part.ended, self._end, self._handle, part.first[0])  # refused if it ended with this message
 
     def _end_any(self, raw: Raw) -> tuple[int, Raw]:
-        """End a hold, or a part of one with its last part. The status, and the struct of what it is about."""
+        """End a hold, or one part of a hold. A hold of several parts ends with its last part.
+
+        Returns the status, and the struct that the status is about.
+        """
         part = raw[2]
         if not isinstance(part, _Part):
             return self._end(self._handle, raw[0]), raw
@@ -392,7 +441,9 @@ class Consumer(Participant):
         return part.ended[0], part.first
 
     def _end_of(self, raw: Raw, ended: list[int | None]) -> tuple[Any, Any, list[Any]]:
-        """The function that `_end_any` would call, which C implements, its arguments, and where its result belongs."""
+        """Return what `_end_any` would call: the C function, its arguments, the list for its
+        result.
+        """
         self._parts = [other for other in self._parts if not other.ended]
         part = raw[2]
         if not isinstance(part, _Part):
@@ -408,7 +459,7 @@ class Consumer(Participant):
 
 
 class _Part:
-    """A hold of several messages that are handed out one by one: it ends with the last of them."""
+    """A hold of several messages that reads hand out one by one. The last message ends the hold."""
 
     def __init__(self, first: Raw) -> None:
         self.first = first
@@ -417,7 +468,7 @@ class _Part:
 
 
 def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
-    """The messages of a batch. Adds the holds that have several of them."""
+    """Return the messages of a batch. Holds of several messages are added to ``parts``."""
     found: list[Raw] = []
     for first, end in holds_of(batch.raw, batch.count.value):
         raw = raw_of(batch.raw, first)
@@ -434,10 +485,11 @@ def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
 
 
 class SlotIterator(Bound, Iterator["ReadSlot"]):
-    """The messages of a consumer, one after the other; what ``iter(consumer)`` returns.
+    """The messages of a consumer, one after the other: the result of ``iter(consumer)``.
 
-    Each slot ends when the next one begins, and the last one with `close` or with the iterator itself. The iteration ends when the stream is `Closed`.
-    Whatever else a read raises, such as `Lost`, it raises too, and goes on after it when it is asked again.
+    Each slot ends when the next slot begins. The last slot ends with `close` or with the iterator
+    itself. The iteration ends when the stream is `Closed`. Any other error of a read, such as
+    `Lost`, is raised, and the next call continues after it.
     """
 
     __slots__ = ("__weakref__", "_consumer", "_ending", "_given", "_over")
@@ -462,7 +514,7 @@ class SlotIterator(Bound, Iterator["ReadSlot"]):
             raise
 
     def _follow(self, timeout: float | None) -> ReadSlot:
-        """End the slot that there is, and prepare the next one."""
+        """End the current slot and prepare the next one."""
         self._end()
         slot = ReadSlot(self._consumer, timeout, None)
         slot._source = weakref.ref(self)
@@ -474,15 +526,15 @@ class SlotIterator(Bound, Iterator["ReadSlot"]):
             _end_given(self._given)
 
     def close(self) -> None:
-        """End the iteration, and the slot it gave last. Raises `Overrun` and `Fenced` as `ReadSlot.release` does."""
+        """End the iteration and its last slot. Raises as `ReadSlot.release` does."""
         self._over = True
         self._end()
 
 
 def _end_given(given: list[ReadSlot]) -> None:
-    """End the slot that an iterator gave last."""
+    """End the last slot of an iterator."""
     while given:
-        with suppress(Closed, Forked):  # the hold has ended with the consumer, or is that of a parent
+        with suppress(Closed, Forked):  # the hold ended with the consumer, or belongs to the parent process
             given[0].release()
         given.clear()
 
@@ -490,8 +542,13 @@ def _end_given(given: list[ReadSlot]) -> None:
 class ReadSlot(Bound):
     """A message held in place. See `Consumer.read`.
 
-    ``id``: its number. ``length``: bytes. ``timestamp_ns``: time of the commit, nanoseconds since 1970, 0 unless the block stamps. ``missed``: messages
-    skipped between the previous one read and this one. ``index``: the slot's number as in the diagnosis. These stay when the slot has ended.
+    - ``id``: the number of the message. ``length``: bytes.
+    - ``timestamp_ns``: time of the commit in nanoseconds since 1970, or 0 if the block has no
+      timestamps.
+    - ``missed``: the number of messages skipped between the message read before and this one.
+    - ``index``: the number of the slot in the diagnosis.
+
+    These values stay valid after the end of the slot.
     """
 
     __slots__ = (
@@ -542,7 +599,7 @@ class ReadSlot(Bound):
             raise
 
     def _enter_kept(self) -> ReadSlot:
-        """Hold the message that an interrupted read has taken."""
+        """Hold a message that an interrupted read has taken."""
         taken: list[Raw] = []
         consumer = self._consumer
         try:
@@ -577,7 +634,10 @@ class ReadSlot(Bound):
             raise consumer._closed_error()
 
     def _put_back(self) -> None:
-        """Undo entering: what was read in order is given by the next read. To be repeated when it is interrupted."""
+        """Undo the entering. The next read gives a message that was read in order.
+
+        A caller that is interrupted repeats the call.
+        """
         if self._state == OPEN:
             consumer, raw = self._consumer, self._raw
             if self._at is not None:
@@ -587,13 +647,15 @@ class ReadSlot(Bound):
             consumer._held.pop(self, None)
             if self._data is not None:
                 release(self._data)
-            self._expire()  # the state last
+            self._expire()  # changes the state last
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         try:
             self.release()
         except DataBlockError as failure:
-            # Where the block has failed, these may well be the reason for it.
+            # If the body of the with statement failed, these errors may be the reason for that.
             if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
                 raise
         finally:
@@ -601,19 +663,25 @@ class ReadSlot(Bound):
                 self._statement = None
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """End the hold that an interrupted with statement could not end."""
         with suppress(DataBlockError):
             self.release()
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
 
     def verify(self) -> None:
-        """Compare the message with its checksum. Raises `Checksum`: it was changed after the commit, discard what was computed from it (the hold goes on); `Invalid`: it has none."""
+        """Compare the message with its checksum.
+
+        Raises `Checksum` if the message changed after the commit: discard what was computed from
+        it. The hold continues. Raises `Invalid` if the message has no checksum.
+        """
         if self._state != OPEN:
             self._refuse()
         consumer = self._consumer
@@ -622,7 +690,10 @@ class ReadSlot(Bound):
             consumer._fail(status)
 
     def release(self) -> None:
-        """End the hold now, and the memoryview with it. Does nothing when the slot has ended. Raises `Overrun` and `Fenced` as leaving the block does."""
+        """End the hold and the memoryview now. Does nothing after the end of the slot.
+
+        Raises `Overrun` and `Fenced` as leaving the block does.
+        """
         if self._state == OPEN:
             consumer = self._consumer
             raw = self._raw
@@ -639,7 +710,7 @@ class ReadSlot(Bound):
                     return
                 status = consumer._settle(status, raw)
             except BaseException:  # Ctrl-C
-                if raw[1][0] != 0:  # of a hold that has ended it is refused
+                if raw[1][0] != 0:  # the library refuses to end a hold twice
                     consumer._settle(*consumer._end_any(raw))
                 self._expire()
                 raise
@@ -648,9 +719,10 @@ class ReadSlot(Bound):
 
     @property
     def data(self) -> memoryview:
-        """The message's bytes, in place and read-only. Released when the slot ends.
+        """The bytes of the message, in place and read-only. The end of the slot releases the view.
 
-        A slice or cast of it is a view of its own, which the end of the slot does not reach, and may then show newer bytes: use it inside the block only.
+        A slice or a cast is a view of its own. The end of the slot does not release such a view,
+        which may then show newer bytes: use it inside the block only.
         """
         data = self._data
         if data is None:
@@ -662,11 +734,15 @@ class ReadSlot(Bound):
         return data
 
     def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
-        """The message as a NumPy array, in place and read-only; without a shape one dimension, all of the message. A dtype with the first fields of the block's struct, as an older version
-        of the schema has them, gives one record for each struct.
+        """Return the message as a NumPy array, in place and read-only.
 
-        The array stays valid for as long as it is referred to, also after the consumer is closed; but after the end of the slot it may show newer
-        bytes: copy what is to be kept.
+        Without a shape the array has one dimension and covers the message. A dtype with only the
+        first fields of the block's struct, as an older version of the schema has them, gives one
+        record for each struct.
+
+        The array keeps the memory mapped for as long as something refers to the array, also after
+        the consumer is closed. After the end of the slot the array may show newer bytes: copy what
+        is to be kept.
         """
         if self._state != OPEN:
             self._refuse()
@@ -676,15 +752,23 @@ class ReadSlot(Bound):
 
     @property
     def record(self) -> NDArray[Any]:
-        """The message as the block's schema has it, an array without an axis, in place, and so is what it gives: ``slot["value"]`` is a value. Valid as `array` is. Raises `SchemaMismatch` when the block has no schema."""
+        """The message as the block's schema describes it: an array without an axis, in place.
+
+        What is read from the array is in place as well; ``slot["value"]`` gives a value instead.
+        Valid as `array` is. Raises `SchemaMismatch` when the block has no schema.
+        """
         return self.array(self._consumer.schema.dtype, ())
 
     def __getitem__(self, field: str) -> Any:
-        """A field of the block's schema, ``slot["value"]``: of a scalar its value, which is yours; arrays and structs are in place, valid as `array` is."""
+        """Return a field of the block's schema, ``slot["value"]``.
+
+        A scalar field gives its value, which the program may keep. Arrays and structs are in place,
+        and valid as `array` is.
+        """
         return self.record[()][field]
 
     def __bytes__(self) -> bytes:
-        """A copy of the message."""
+        """Return a copy of the message."""
         return bytes(self.data)
 
     def _expire(self) -> None:

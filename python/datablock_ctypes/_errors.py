@@ -9,7 +9,10 @@ from typing import ClassVar
 
 
 class Status(IntEnum):
-    """What a call of the C library returned. Numbers are only ever appended; ``docs/errors.md`` says when each occurs."""
+    """The status that a call of the C library returned.
+
+    New numbers are only appended. ``docs/errors.md`` says when each status occurs.
+    """
 
     OK = 0
     TIMEOUT = 1
@@ -43,8 +46,12 @@ class Status(IntEnum):
 class DataBlockError(Exception):
     """Base of all errors of this package.
 
-    ``status`` is the `Status`, ``detail`` a sentence for people that says what exactly was wrong, with the values, and what to do. The wording
-    may improve with any version: show it, and decide by the class or the status. ``sent``: of `Producer.send_many`, how many messages were published before.
+    ``status`` is the `Status`. ``detail`` is an informational sentence: it says what exactly was
+    wrong, with the values, and what to do. The wording may improve with any version, so show it,
+    and decide by the class or the status.
+
+    ``sent`` is set by `Producer.send_many`: the number of messages that were published before the
+    error.
     """
 
     status: ClassVar[Status] = Status.SYSTEM
@@ -58,14 +65,20 @@ class DataBlockError(Exception):
         return self.detail or self._meaning()
 
     def _meaning(self) -> str:
-        """What the class says of itself, or the one above it that says something. Under ``python -OO`` none does."""
+        """The first line of the docstring of the class, or of the nearest base that has one.
+
+        ``python -OO`` removes docstrings. The text is then the name of the status alone.
+        """
         texts = (kind.__doc__ or "" for kind in type(self).__mro__ if issubclass(kind, DataBlockError))
         first = next((text.strip().splitlines()[0] for text in texts if text.strip()), None)
         return f"{self.status.name}: {first}" if first else self.status.name
 
 
 class _SystemError(DataBlockError, OSError):
-    """Those that Python has a class for among its `OSError` classes, for `except` clauses that know nothing of this package."""
+    """Errors for which Python has an `OSError` class.
+
+    An `except` clause that does not know this package catches them by that class.
+    """
 
     _errno: ClassVar[int | None] = None
 
@@ -84,7 +97,10 @@ class Timeout(_SystemError, TimeoutError):
 
 
 class NoProducer(Timeout):
-    """The time ran out, and nobody has the block open for writing. A restarted producer goes on where the old one stopped."""
+    """The time ran out, and nobody has the block open for writing.
+
+    A restarted producer continues with the id after the last published message.
+    """
 
     status = Status.NO_PRODUCER
 
@@ -147,7 +163,10 @@ class Geometry(DataBlockError):
 
 
 class SchemaMismatch(DataBlockError):
-    """The two sides describe the message differently; the detail names every field that differs, with both sides. Or the block has no schema."""
+    """The two sides describe the message differently, or the block has no schema.
+
+    The detail names every field that differs, with the values of both sides.
+    """
 
     status = Status.SCHEMA
 
@@ -190,13 +209,19 @@ class Fenced(DataBlockError):
 
 
 class Overrun(DataBlockError):
-    """The message was overwritten. When a slot ends with this, discard what was read from it."""
+    """The message was overwritten.
+
+    When the end of a slot raises this error, discard what was read from the slot.
+    """
 
     status = Status.OVERRUN
 
 
 class Lost(DataBlockError):
-    """An operator discarded the message. Said once for each: the next read goes on after it."""
+    """An operator discarded the message.
+
+    Each discarded message is reported once. The next read continues after the message.
+    """
 
     status = Status.LOST
 
@@ -214,13 +239,19 @@ class Checksum(DataBlockError):
 
 
 class Forked(DataBlockError, RuntimeError):
-    """This process is a forked child of one that uses the library: use the start method "spawn" or "forkserver"."""
+    """This process is a forked child of one that uses the library.
+
+    Use the start method "spawn" or "forkserver".
+    """
 
     status = Status.FORKED
 
 
 class Handle(DataBlockError):
-    """The handle is zero, closed, or of the other kind. `Producer` and `Consumer` say `Closed` instead."""
+    """The handle is zero, closed, or of the other kind.
+
+    `Producer` and `Consumer` raise `Closed` instead.
+    """
 
     status = Status.HANDLE
 
@@ -238,7 +269,10 @@ class Panic(DataBlockError, RuntimeError):
 
 
 class RecoveryError(DataBlockError):
-    """A function of diagnosis or recovery failed. ``code`` is the number that the C function returned."""
+    """A function of diagnosis or recovery failed.
+
+    ``code`` is the number that the C function returned.
+    """
 
     def __init__(self, detail: str = "", code: int = 0) -> None:
         super().__init__(detail)

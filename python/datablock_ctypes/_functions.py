@@ -1,4 +1,4 @@
-"""The structs and functions of ``datablock.h``. A test compares this file with the header, declaration by declaration."""
+"""The structs and functions of ``datablock.h``. A test compares each with the header."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import ctypes
 from ctypes import POINTER, c_bool, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any, NamedTuple
 
-# The header that this package was written for: a library may be newer within the same major version, and not older.
+# The header that this package was written for. A library may be newer within the same major
+# version, and not older.
 HEADER_VERSION = (1, 0, 0)
 SONAME = f"libdatablock.so.{HEADER_VERSION[0]}"
 
@@ -335,7 +336,8 @@ class Function(NamedTuple):
     argtypes: tuple[Any, ...]
 
 
-# The enums of the header are `int` wide in every C compiler for these platforms; the test asserts it.
+# The enums of the header are `int` wide in every C compiler for these platforms. The test asserts
+# it.
 FUNCTIONS = (
     Function("datablock_version", c_uint32, ()),
     Function("datablock_strerror", c_char_p, (c_int,)),
@@ -360,12 +362,20 @@ FUNCTIONS = (
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_undo", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
-    Function("datablock_wait_any_or_wake", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker))),
+    Function(
+        "datablock_wait_any_or_wake",
+        c_int,
+        (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker)),
+    ),
     Function("datablock_wake", None, (POINTER(RawWaker),)),
     Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
-    Function("datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_read_copy", c_int, (ConsumerHandle, c_int64, c_uint32, c_void_p, c_size_t, POINTER(RawCopied))),
-    Function("datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
     Function("datablock_observer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ObserverHandle))),
     Function("datablock_observe", c_int, (ObserverHandle, c_uint64, c_void_p, c_size_t, POINTER(RawObservation))),
@@ -380,7 +390,11 @@ FUNCTIONS = (
     Function("datablock_schema_lookup", c_int, (c_char_p, c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_register", c_int, (POINTER(RawSchema), c_char_p)),
     Function("datablock_schema_free", None, (POINTER(RawSchema),)),
-    Function("datablock_schema_describe", c_int, (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema))),
+    Function(
+        "datablock_schema_describe",
+        c_int,
+        (c_char_p, c_uint32, c_uint32, c_uint32, POINTER(RawSchemaLayout), POINTER(RawSchema)),
+    ),
     Function("datablock_of_producer", ParticipantHandle, (ProducerHandle,)),
     Function("datablock_of_consumer", ParticipantHandle, (ConsumerHandle,)),
     Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
@@ -394,7 +408,9 @@ FUNCTIONS = (
     Function("datablock_list", c_int, (c_char_p, POINTER(RawBlockInfo), c_size_t, POINTER(c_size_t))),
     Function("datablock_unlink", c_int, (c_char_p, c_uint32)),
     Function("datablock_diagnose_slot", c_int, (c_char_p, c_uint32, POINTER(RawSlotDiagnostic))),
-    Function("datablock_diagnose_all_slots", c_int, (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_diagnose_all_slots", c_int, (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_is_process_alive", c_bool, (c_uint64,)),
     Function("datablock_release_zombie_readers", c_int, (c_char_p, c_uint32)),
     Function("datablock_release_zombie_writer", c_int, (c_char_p, c_uint32)),

@@ -1,4 +1,4 @@
-"""Whether a block is sound, and making it so."""
+"""Validating and repairing blocks."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ._types import RecoveryResult, path_bytes
 
 @dataclass(frozen=True)
 class IntegrityCheck:
-    """The verdict on a block. It is true when nothing is wrong."""
+    """The result of a validation. It is true when nothing is wrong."""
 
     header_valid: bool
-    """The immutable bytes of both files, their sizes, the words that belong to the whole block, the recovery log."""
+    """The immutable bytes and the sizes of both files, the words of the whole block, the log."""
     slot_states_valid: bool
-    """Ring entries, slot headers, participants' rows and masks."""
+    """Ring entries, slot headers, rows of participants and masks."""
     checksum_valid: bool
-    """Payloads, where messages have checksums."""
+    """Payloads of messages that have checksums."""
     corrupted_slots: int
-    """Slots that are concerned."""
+    """The number of slots that are concerned."""
     error_message: str
     """The first problem, with the values and what to do."""
 
@@ -34,35 +34,36 @@ class IntegrityCheck:
 
 
 class RecoveryStepKind(IntEnum):
-    """What a step of `auto_recover` does."""
+    """The kind of a step of `auto_recover`."""
 
     REPAIR = 1
     RELEASE_READER = 2
     RELEASE_WRITER = 3
     COLLECT = 4
     ATTEND = 5
-    """Nothing is done without being asked: somebody lives, or may come back."""
+    """Nothing is done by itself: a participant lives or may come back, or a person must decide."""
 
 
 @dataclass(frozen=True)
 class RecoveryStep:
-    """One thing that `auto_recover` did, or would do."""
+    """One step that `auto_recover` did, or would do."""
 
     kind: RecoveryStepKind
     target: int
-    """Row (RELEASE_READER), else slot; 0 where it is the block."""
+    """The row (RELEASE_READER), else the slot. 0 where it is the block."""
     pid: int
-    """Of the process concerned; 0: unknown."""
+    """The pid of the process concerned. 0: unknown."""
     result: RecoveryResult
     done: bool
-    """False in a dry run, when it failed, and for ATTEND."""
+    """False in a dry run, after a failure, and for ATTEND."""
     text: str
 
 
 def validate_integrity(shm_name: StrPath) -> IntegrityCheck:
-    """Recompute everything about a block from its bytes. Reads only, also while the block is in use. Any thread.
+    """Recompute everything about a block from its bytes. Any thread.
 
-    Raises `RecoveryError` (cannot open, or truncated meanwhile), `Invalid`, `Forked`. Damage is in the result.
+    Reads only, also while the block is in use. Raises `RecoveryError` (cannot open, or the file was
+    truncated meanwhile), `Invalid`, `Forked`. Damage is in the result.
     """
     loaded = library()
     found = RawIntegrityCheck()
@@ -79,11 +80,12 @@ def _check(found: RawIntegrityCheck) -> IntegrityCheck:
 
 
 def repair(shm_name: StrPath, *, force: bool = False) -> RecoveryResult:
-    """Rebuild in place what can be concluded from the rest of the block, and reset what cannot. Any thread.
+    """Rebuild in place what follows from the rest of the block, and reset the rest. Any thread.
 
-    With ``force`` the ring is repaired although its producer lives, which may get `Fenced` once; damaged messages are then discarded.
-    Returns SUCCESS, NOT_STUCK (nothing was wrong) or UNSAFE (a living producer is in the way).
-    Raises `RecoveryError` (something cannot be rebuilt, or the block cannot be opened), `Forked`.
+    With ``force`` the ring is repaired although its producer lives, and this producer may get
+    `Fenced` once. Damaged messages are then discarded. Returns SUCCESS, NOT_STUCK (nothing was
+    wrong) or UNSAFE (a living producer prevents the repair). Raises `RecoveryError` (something
+    cannot be rebuilt, or the block cannot be opened), `Forked`.
     """
     loaded = library()
     result = loaded.datablock_repair(path_bytes("block name", shm_name), force, None)
@@ -92,10 +94,14 @@ def repair(shm_name: StrPath, *, force: bool = False) -> RecoveryResult:
     return RecoveryResult(result)
 
 
-def auto_recover(shm_name: StrPath, dry_run: bool = True, callback: Callable[[RecoveryStep], object] | None = None) -> list[RecoveryStep]:
-    """Do for everything that is stuck or damaged in a block what is right for it; with ``dry_run`` only say what. Nobody who lives is touched. Any thread.
+def auto_recover(
+    shm_name: StrPath, dry_run: bool = True, callback: Callable[[RecoveryStep], object] | None = None
+) -> list[RecoveryStep]:
+    """Clean and repair everything that is stuck or damaged in a block. Any thread.
 
-    ``callback`` gets each step, in order, when all have been tried; an exception from it is raised.
+    With ``dry_run`` the steps are only returned. No living participant is touched. ``callback``
+    gets each step, in order, after all steps were tried. An exception of the callback is raised.
+
     Raises `RecoveryError` (cannot open, failed while running), `Invalid`, `Forked`.
     """
     loaded = library()

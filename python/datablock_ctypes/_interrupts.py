@@ -1,19 +1,23 @@
 """Results that no interrupt can lose.
 
-Python runs signal handlers between two bytecodes, and a handler may raise: KeyboardInterrupt, or an exception of its own.
-So after every call of C an exception may come before the result is stored in any variable. Three means exclude a loss:
+Python runs signal handlers between two bytecodes, and a handler may raise KeyboardInterrupt or an
+exception of its own. After every call of C, an exception may therefore come before the result is
+stored in any variable. Three means exclude a loss:
 
-1. A struct that C fills belongs to an object before the call. The code that handles the exception, or uses the object next,
-   finds in it what C has acquired.
-2. `record` appends the result of a C function to a list that exists before the call. Both happen inside one call of C, where
-   no handler runs.
-3. A debt (`owe`) is registered before the call that acquires something. When its owner is collected, or the program ends,
-   the debt is settled. A settlement that is interrupted is repeated by `settle_debts`, which each opening and closing calls.
+1. A struct that C fills belongs to an object before the call. The code that handles the exception,
+   or uses the object next, finds in the struct what C has acquired.
+2. `record` appends the result of a C function to a list that exists before the call. Both happen
+   inside one call of C, where no handler runs.
+3. A debt (`owe`) is registered before the call that acquires something. The debt is settled when
+   its owner is collected, or when the program ends. `settle_debts`, which each opening and closing
+   calls, repeats a settlement that was interrupted.
 
-What a ``with`` statement holds needs a fourth: an exception may keep Python from entering ``__exit__``. The statement itself
-keeps what it found as ``__exit__`` alive until it is over; see `Leaving`.
+What a ``with`` statement holds needs a fourth means, because an exception may keep Python from
+entering ``__exit__``. The statement keeps the object that it found as ``__exit__`` alive until the
+statement is over; see `Leaving`.
 
-What ends when an object is collected needs a fifth: Python discards an exception that leaves a finalizer; see `at_end`.
+What ends when an object is collected needs a fifth means, because Python discards an exception that
+leaves a finalizer; see `at_end`.
 """
 
 from __future__ import annotations
@@ -32,19 +36,19 @@ from ._errors import Closed, DataBlockError
 
 
 def record(into: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
-    """Call a function that C implements, and append its result to a list, with no bytecode between the two."""
+    """Call a C function and append its result to a list, with no bytecode between the two."""
     into.extend(map(function, *[(argument,) for argument in arguments]))
 
 
 class Descriptor:
-    """A descriptor of this process. It is closed when nothing refers to it any more, if not before."""
+    """A descriptor of this process. It is closed at the latest when nothing refers to it."""
 
     def __init__(self) -> None:
         self._numbers: list[int] = []  # none or one
         self._ending = at_end(_close_each, self._numbers)
 
     def open(self, function: Callable[..., int], *arguments: Any) -> int:
-        """Open it by `os.open`, `os.dup` or the like."""
+        """Open the descriptor by `os.open`, `os.dup` or the like."""
         record(self._numbers, function, *arguments)
         return self._numbers[0]
 
@@ -59,20 +63,20 @@ def _close_each(numbers: list[int]) -> None:
         closed.extend(map(os.close, map(list.pop, (numbers,))))
 
 
-# ---- Debts -----------------------------------------------------------------------------------------------------------------
+# ---- Debts --------------------------------------------------------------------------------------
 
 
 class Debt(Protocol):
-    """What has to be given back some day. Both methods may be called again and again, by any thread."""
+    """What a process has to give back. Any thread may call the methods, also repeatedly."""
 
     def due(self) -> bool:
         """Whether nothing can use it any more."""
 
     def settle(self) -> object:
-        """Give it back. Does nothing when that was done."""
+        """Give it back. Does nothing if this was done."""
 
     def settle_at_exit(self) -> object:
-        """The same, if the kernel does not do it better when the process ends."""
+        """Give it back at exit, unless the kernel does this better when the process ends."""
 
 
 _debts: dict[int, Debt] = {}
@@ -80,16 +84,16 @@ _at_exit = False
 
 
 def owe(debt: Debt) -> None:
-    """Register a debt. `watch` says on whose life it depends."""
+    """Register a debt. `watch` names the object on whose life the debt depends."""
     global _at_exit
-    if not _at_exit:  # at the first debt: what a program registers later runs before, and may use what it has opened
+    if not _at_exit:  # at the first debt: functions that a program registers later run earlier
         atexit.register(_settle_at_exit)
         _at_exit = True
     _debts[id(debt)] = debt
 
 
 def watch(owner: object, debt: Debt) -> weakref.ref[Any]:
-    """A reference to an owner, with whose end the debt may be due."""
+    """Return a reference to an owner, with whose end the debt may be due."""
     settling = _when_sent(_ended, debt)
     next(settling, None)
     return weakref.ref(owner, settling.send)
@@ -98,7 +102,7 @@ def watch(owner: object, debt: Debt) -> weakref.ref[Any]:
 def _ended(debt: Debt) -> None:
     if debt.due():
         debt.settle()
-        _debts.pop(id(debt), None)  # after it: an interrupted settlement is found by settle_debts
+        _debts.pop(id(debt), None)  # last: settle_debts finds an interrupted settlement
 
 
 def settle_debts() -> None:
@@ -111,7 +115,7 @@ def settle_debts() -> None:
 
 
 def forget(debt: Debt) -> None:
-    """A debt was settled."""
+    """Remove a settled debt."""
     _debts.pop(id(debt), None)
 
 
@@ -136,23 +140,27 @@ def _settle_at_exit() -> None:
 
 
 def _but_for_daemons(hook: Callable[[Any], object], what: Any) -> None:
-    """The hook of threads at exit: a daemon thread whose wait ends because the program does has nothing to report."""
+    """The hook of threads at exit. It ignores a daemon thread whose wait ends with the program."""
     if not (isinstance(what.exc_value, Closed) and what.thread is not None and what.thread.daemon):
         hook(what)
 
 
-# ---- Ends of objects -------------------------------------------------------------------------------------------------------
+# ---- Ends of objects ----------------------------------------------------------------------------
 
 
 def at_end(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, None]:
-    """A generator that calls ``end(*arguments)`` when it is collected. What refers to it alone ends so.
+    """Return a generator that calls ``end(*arguments)`` when it is collected.
 
-    Python enters ``__del__``, and the callback of a weak reference, by a bytecode at which it looks for signals: what a handler raises there keeps the function from
-    running, and is discarded. A generator that is collected goes on inside its ``try`` statement instead. There the exception is caught, the end is repeated, and
-    the exception raised again as soon as the program goes on. ``end`` may be called twice.
+    An object that alone refers to the generator ends in this way. Python enters ``__del__``, and
+    the callback of a weak reference, by a bytecode at which it checks for signals. An exception of
+    a handler there keeps the function from running, and Python discards the exception.
+
+    A collected generator resumes inside its ``try`` statement instead. The exception is caught
+    there, the end is repeated, and the exception is raised again as soon as the program continues.
+    ``end`` may therefore be called twice.
     """
     ending = _when_collected(end, arguments)
-    next(ending, None)  # none: it was interrupted before it was ready, and the exception comes now
+    next(ending, None)  # nothing: an interrupt came before it was ready, and raises now
     return ending
 
 
@@ -162,18 +170,18 @@ def _when_collected(end: Callable[..., object], arguments: tuple[Any, ...]) -> G
             yield
         except GeneratorExit:
             end(*arguments)
-    except (DataBlockError, Warning):  # the end's own
+    except (DataBlockError, Warning):  # of the end itself
         raise
     except BaseException as error:
         once_more = _raise_later(error)
         try:
             end(*arguments)
         finally:
-            _ = -1 in map(*once_more)  # no signal is looked for from here to the end
+            _ = -1 in map(*once_more)  # Python checks for no signal from here to the end
 
 
 def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, None]:
-    """As `at_end`, for a callback: the end comes with what is sent, and none when the generator is collected."""
+    """Like `at_end`, for a callback: a sent value starts the end, and a collection does not."""
     try:
         try:
             yield
@@ -194,35 +202,43 @@ def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, A
 _raise_in_thread = ctypes.PyDLL(None)["PyThreadState_SetAsyncExc"]
 
 
-def _raise_later(error: BaseException) -> tuple[Callable[..., int], tuple[ctypes.c_ulong], tuple[ctypes.py_object[Any]]]:
-    """What `map` needs to raise an exception again in this thread, where Python next looks for signals."""
+def _raise_later(
+    error: BaseException,
+) -> tuple[Callable[..., int], tuple[ctypes.c_ulong], tuple[ctypes.py_object[Any]]]:
+    """Return what `map` needs to raise an exception again in this thread.
+
+    Python raises it where it next checks for signals.
+    """
     error.__traceback__ = None
     kind = type(error)
-    try:  # Python wants a class, and calls it
+    try:  # Python needs a class, and calls it
         again = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__new__": lambda cls, *_: error})
-    except TypeError:  # of which nothing may be derived
+    except TypeError:  # no class may be derived from it
         again = kind
     return _raise_in_thread, (ctypes.c_ulong(threading.get_ident()),), (ctypes.py_object(again),)
 
 
-# ---- With statements -------------------------------------------------------------------------------------------------------
+# ---- With statements ----------------------------------------------------------------------------
 
 
 class Statement(weakref.ref[Any]):
-    """A ``with`` statement, known by what it found as ``__exit__``, which dies with it."""
+    """A ``with`` statement, known by the object that it found as ``__exit__``.
+
+    The object dies with the statement.
+    """
 
     __slots__ = ("held", "level", "outer")
 
     held: Any
     level: int
     outer: Statement | None
-    """Of the same object."""
+    """The enclosing statement of the same object."""
 
 
 def _over(statement: Statement) -> None:
-    """A statement has ended without reaching the end of ``__exit__``."""
+    """Do the rest for a statement that ended without reaching the end of ``__exit__``."""
     held = getattr(statement, "held", None)
-    if held is None:  # nothing was entered yet
+    if held is None:  # no statement was entered yet
         return
     if held._statement is statement:
         held._statement = statement.outer
@@ -231,14 +247,16 @@ def _over(statement: Statement) -> None:
 
 
 class Leaving:
-    """``__exit__`` of what a ``with`` statement holds.
+    """``__exit__`` of an object that a ``with`` statement holds.
 
-    An interrupt between the last bytecode of the block and the first one of a Python function keeps the function from running.
-    A ``with`` statement asks for ``__exit__`` before it enters, and holds on to it until it is over. When what it gets here is
-    collected, the hold ends, unless it has ended.
+    An interrupt between the last bytecode of the block and the first bytecode of a Python function
+    keeps the function from running. A ``with`` statement looks ``__exit__`` up before it enters,
+    and keeps the result until the statement is over. When the result that it gets here is
+    collected, the hold ends, unless the hold has ended already.
 
-    The holder has ``_state``, which entering raises by one, and ``_abandon()``, which ends the hold. On its way out it forgets
-    its ``_statement``: no Python code runs then when a statement is over, which would swallow the exception of a signal handler.
+    The holder has ``_state``, which entering raises by one, and ``_abandon()``, which ends the
+    hold. On the way out the holder forgets its ``_statement``. Then no Python code runs at the end
+    of the statement, which would swallow the exception of a signal handler.
     """
 
     def __init__(self, leave: Callable[..., None]) -> None:

@@ -1,4 +1,4 @@
-"""Finding and loading the C library, once, at first use."""
+"""Finding and loading the C library, once, at the first use."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ StrPath = Union[str, "os.PathLike[str]"]
 
 
 class LibraryNotFound(OSError):
-    """The C library could not be loaded. The message lists every place that was looked at, and why it would not do."""
+    """The C library could not be loaded. The message lists every place, and why it was refused."""
 
 
 class Library:
-    """The loaded library.
+    """The loaded library. Its functions are attributes, with their C types.
 
-    Its functions are attributes, with their types. ``quick`` are those of a message: they never wait, so they keep the interpreter lock, which a
-    release and a new fight for it would cost more than the call; and they take prepared ctypes objects without converting.
+    ``quick`` has the functions of single messages. They never wait, and keep the interpreter lock:
+    its release would cost more than the call. They take prepared ctypes objects without conversion.
     """
 
     def __init__(self, path: str) -> None:
@@ -41,12 +41,12 @@ class Library:
         raise AttributeError(f"{self.path} has no function {name}")
 
     def detail(self) -> str:
-        """What went wrong in this thread's last call."""
+        """What went wrong in the last call of this thread."""
         text: bytes = self.datablock_error_detail()
         return text.decode("utf-8", "replace")
 
     def error(self, status: int) -> DataBlockError:
-        """The exception for a status that this thread's last call returned."""
+        """Return the exception for a status that the last call of this thread returned."""
         detail = self.detail()
         known = BY_STATUS.get(status)
         if known is None:
@@ -66,7 +66,10 @@ def _check_version(functions: ctypes.CDLL) -> None:
     number = function()
     found = (number // 1_000_000, number // 1000 % 1000, number % 1000)
     if found[0] != HEADER_VERSION[0] or found < HEADER_VERSION:
-        raise OSError(f"it is version {_text(found)}, and this package needs {HEADER_VERSION[0]}.x from {_text(HEADER_VERSION)} on")
+        raise OSError(
+            f"it is version {_text(found)}, "
+            f"and this package needs {HEADER_VERSION[0]}.x from {_text(HEADER_VERSION)} on"
+        )
 
 
 def _text(version: tuple[int, ...]) -> str:
@@ -78,19 +81,27 @@ _lock = threading.RLock()  # a signal handler that uses the library may run whil
 
 
 def load(path: StrPath | None = None) -> str:
-    """Load the C library now, and return where it was found.
+    """Load the C library now, and return its path.
 
-    Only needed to choose a library by ``path``, or to learn early that there is none: everything else loads it at first use. Without a path:
-    the environment variable DATABLOCK_LIBRARY; beside this package; build/ of the source tree, if the package stands in DataBlock's own;
-    what the system's loader finds. A path, or the variable, is the only place looked at when it is given.
+    A program needs this call only to choose a library by ``path``, or to learn early that there is
+    none. The first use of anything else loads the library. Without a ``path`` these places are
+    tried in order:
 
-    Raises `LibraryNotFound`, and `Invalid` when another library was loaded already. Any thread.
+    1. the environment variable DATABLOCK_LIBRARY
+    2. the folder of this package
+    3. build/ of the source tree, if the package is in DataBlock's own
+    4. the system's loader
+
+    If ``path`` or the variable is given, no other place is tried.
+
+    Raises `LibraryNotFound`, and `Invalid` when another library was loaded already. Any thread may
+    call this.
     """
     global _library
     with _lock:
         if _library is None:
             found = _find(path)
-            if _library is None:  # else a signal handler has loaded it meanwhile
+            if _library is None:  # otherwise a signal handler has loaded it meanwhile
                 _library = found
         if path is not None and not _same_file(os.fspath(path), _library.path):
             raise Invalid(f"{_library.path} is loaded already: choose another library before the first use")
@@ -98,7 +109,7 @@ def load(path: StrPath | None = None) -> str:
 
 
 def library() -> Library:
-    """The library. Raises `Forked` in a forked child of the process that loaded it."""
+    """Return the library. Raises `Forked` in a forked child of the process that loaded it."""
     found = _library
     if found is None:
         load()
@@ -111,7 +122,8 @@ def library() -> Library:
 
 def forked() -> Forked:
     return Forked(
-        "this process was forked from one that uses DataBlock, and the library's threads did not come along: use the start method "
+        "this process was forked from one that uses DataBlock, "
+        "and the library's threads did not come along: use the start method "
         '"spawn" or "forkserver" of multiprocessing, or start a fresh process with subprocess'
     )
 
@@ -124,7 +136,7 @@ def _same_file(first: str, second: str) -> bool:
 
 
 def _candidates(path: StrPath | None) -> list[tuple[str, str]]:
-    """Where to look, and why there."""
+    """Return the places to try, and the reason for each."""
     if path is not None:
         return [(os.fspath(path), "given to load()")]
     variable = os.environ.get("DATABLOCK_LIBRARY")
@@ -140,10 +152,11 @@ def _candidates(path: StrPath | None) -> list[tuple[str, str]]:
 
 
 def _source_tree(package: Path) -> Path | None:
-    """The source tree of DataBlock that the package stands in; None: it stands elsewhere.
+    """Return DataBlock's source tree that contains the package, or None.
 
-    An installed package may stand two folders below one in which anybody may make files, such as /tmp. So what shows that it
-    is the source tree, and the library in it, has to belong to who owns the package, or to root.
+    An installed package may be two folders below a folder in which any user may make files, such as
+    /tmp. Therefore the files that identify the source tree, and the library, must belong to the
+    owner of the package or to root.
     """
     tree = package.parent.parent
     if package.parent.name != "python":

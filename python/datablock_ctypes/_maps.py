@@ -1,4 +1,4 @@
-"""Which mapping of this process holds an address."""
+"""Find the memory mapping of this process that contains an address."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FIELDS = struct.Struct("=9Q4I2Q")
 
 
 class Mapping(NamedTuple):
-    """A mapping: its first address, its bytes, and where in which file they are."""
+    """A mapping: its first address, its size in bytes, and its place in which file."""
 
     first: int
     size: int
@@ -24,7 +24,7 @@ class Mapping(NamedTuple):
 
 
 def mapping_at(address: int) -> Mapping:
-    """The mapping that holds an address of this process."""
+    """Return the mapping of this process that contains an address."""
     with open("/proc/self/maps", "rb") as maps:
         try:
             answer = fcntl.ioctl(maps.fileno(), QUERY, FIELDS.pack(FIELDS.size, 0, address, *(0,) * 12))
@@ -36,7 +36,11 @@ def mapping_at(address: int) -> Mapping:
 
 
 def files_at(mapping: Mapping) -> list[str]:
-    """Paths that may lead to the file of a mapping: the name it was mapped by, if it is still there, and the kernel's own link, which not every process may open."""
+    """Return paths that may lead to the file of a mapping.
+
+    These are the name under which the file was mapped, if it still exists, and the kernel's own
+    link. Not every process may open the link.
+    """
     paths = [f"/proc/self/map_files/{mapping.first:x}-{mapping.first + mapping.size:x}"]
     with open("/proc/self/maps", "rb") as maps:
         for line in maps:

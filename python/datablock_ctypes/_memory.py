@@ -1,11 +1,13 @@
-"""Memory that Python objects look at for as long as they like.
+"""The memory mapping that Python objects use for as long as they exist.
 
-The library unmaps a block when its handle is closed, and that must not wait for whoever still has an array: a consumer that cannot detach
-would hold its producer up. So views and arrays never point into the library's mapping but into a second one of the same pages, made from the
-first, which lives until the last Python object that looks at it is gone.
+The library unmaps a block when its handle is closed. The close must not wait until the last array
+is gone: a consumer that cannot detach would hold the producer up. Therefore views and arrays never
+point into the library's mapping. They point into a second mapping of the same pages, which is made
+from the first one. The second mapping lives until the last Python object that uses it is gone.
 
-A producer's second mapping can be written to. The right to write ends with the producer, and the arrays do not. So closing replaces that
-mapping, in place and in one step, by a private one of the same file: what is written afterwards stays in this process.
+The second mapping of a producer is writable. The right to write ends with the producer, and the
+arrays remain. Therefore the close replaces this mapping, in place and in one step, by a private
+mapping of the same file. Later stores stay in this process.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def _load_system() -> Any:
 
 
 class Pin(ctypes.Structure):
-    """A Py_buffer."""
+    """The C struct Py_buffer."""
 
     _fields_ = (
         ("address", ctypes.c_void_p),
@@ -67,21 +69,30 @@ _call = partial.__call__
 
 
 def pinned(data: Any) -> tuple[Any, object]:
-    """The address of the bytes of a bytearray or memoryview, as C takes it, and what holds them in their place."""
+    """Return the address of the bytes of a bytearray or memoryview, and the object that pins them.
+
+    The address has the form that C calls take. The bytes do not move while the object exists.
+    """
     if len(data) == 0:
         return None, None
     if type(data) is bytearray or not data.readonly:
         first = ctypes.c_char.from_buffer(data)
         return ctypes.byref(first), first
-    # The memoryview itself holds them. Its own buffer says where they are, and is released in the same step, so that no interrupt can leave it.
+    # The memoryview itself pins the bytes. Its own buffer has the address, and is released in the
+    # same step, so that no interrupt can leave it behind.
     pin = Pin()
     reference = ctypes.byref(pin)
-    deque(map(_call, (partial(_get_buffer, ctypes.py_object(data), reference, 0), partial(_release_buffer, reference))), 0)
+    deque(
+        map(_call, (partial(_get_buffer, ctypes.py_object(data), reference, 0), partial(_release_buffer, reference))), 0
+    )
     return ctypes.c_void_p(pin.address), data
 
 
 class Memory:
-    """The second mapping of a participant's data file, from before it is made until the participant is closed."""
+    """The second mapping of a participant's data file.
+
+    The object exists from before the mapping is made until the participant is closed.
+    """
 
     def __init__(self, writable: bool) -> None:
         self._mapping = _Mapping(writable)
@@ -90,10 +101,11 @@ class Memory:
         owe(self._mapping)
 
     def map(self, address: int) -> tuple[memoryview, int]:
-        """Map what is mapped around an address a second time, or go on with it after an interrupt.
+        """Map the region around an address a second time, or continue after an interrupt.
 
-        Returns a view of all of it, read-only unless it is a producer's, and the address in the first mapping that its first byte corresponds to.
-        The first mapping must stay until this returns; what becomes of it then does not matter.
+        Returns a view of the whole region, which only a producer can write to, and the address in
+        the first mapping that corresponds to the first byte of the view. The first mapping must
+        stay until this call returns. Later it may go.
         """
         if not sys.platform.startswith("linux"):
             raise NotImplementedError("datablock_ctypes runs on Linux only, so far")
@@ -108,11 +120,11 @@ class Memory:
         return (view if mapping.writable else view.toreadonly()), mapping.base
 
     def end_writing(self) -> None:
-        """Let what still looks at the memory change nothing but a copy of it, from now on."""
+        """Make later stores through the mapping change a private copy only."""
         self._mapping.end_writing()
 
     def leave(self) -> None:
-        """Keep the memory for no longer than the arrays do that look at it."""
+        """Keep the memory mapped only for as long as arrays use it."""
         if not self._mapping.addresses:
             forget(self._mapping)
             self._mapping.memory = None
@@ -134,29 +146,38 @@ class _Mapping:
     def make(self, region: Mapping) -> None:
         system = _load_system()
         self.region, self.size, self.base = region, region.size, region.first
-        # An old size of zero makes a further mapping of the same pages, and leaves the old one as it is; see mremap(2).
+        # An old size of zero makes another mapping of the same pages and keeps the old one; see
+        # mremap(2).
         record(self.addresses, system.mremap, region.first, 0, region.size, MREMAP_MAYMOVE)
         if self.addresses[0] == MAP_FAILED:
             number = ctypes.get_errno()
             self.addresses.clear()
             raise OSError(number, f"map {region.size} bytes of the block a second time: {os.strerror(number)}")
         if self.writable:
-            # The library keeps its writable mapping from children. A hole at this address would be filled with who knows what, and an array
-            # that came along would write there; so this one is inherited, and replaced at once (_after_fork_in_child).
+            # The library keeps its writable mapping from children. A child could map other memory
+            # into the hole at this address, and an inherited array would write into that memory.
+            # Therefore a child inherits this mapping and replaces it at once
+            # (_after_fork_in_child).
             system.madvise(self.addresses[0], self.size, MADV_DOFORK)
 
     def end_writing(self) -> None:
-        """Replace the mapping by a private one, in place and in one step. The caller keeps the pages from being collected meanwhile."""
+        """Replace the mapping by a private one, in place and in one step.
+
+        The caller keeps the pages from being collected meanwhile.
+        """
         if not self.writable or not self.addresses:
             return
         flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
         if not self._replace_by_file(flags) and not self._replace(flags | MAP_ANONYMOUS, -1, 0):
-            # A late write then ends this process, which is better than that it changes a message.
+            # A late store then ends this process. That is better than a changed message.
             _system.mprotect(self.addresses[0], self.size, PROT_READ)
         self.writable = False
 
     def _replace_by_file(self, flags: int) -> bool:
-        """By the file's name, which mostly is still there before the library closes the block. Otherwise what was written is zeros."""
+        """Map the file by its name, which mostly exists until the library closes the block.
+
+        If this fails, the contents of the replaced mapping are zeros.
+        """
         assert self.region is not None
         file, offset = (self.region.device, self.region.inode), self.region.offset
         own = Descriptor()
@@ -178,18 +199,18 @@ class _Mapping:
         return bool(found != MAP_FAILED)
 
     def due(self) -> bool:
-        """Whether the pages are gone; or, if there were none yet, who was to make them."""
+        """Whether the pages are gone; if there never were any, whether the `Memory` is gone."""
         last = self.pages if self.pages is not None else self.memory
         return last is not None and last() is None
 
     def settle(self) -> None:
         if os.getpid() == self.process and self.addresses:
-            with suppress(IndexError):  # another thread was faster
+            with suppress(IndexError):  # another thread unmapped it first
                 done: list[int] = []
                 done.extend(map(_system.munmap, map(list.pop, (self.addresses,)), (self.size,)))
 
     def settle_at_exit(self) -> None:
-        """The kernel unmaps: an array may live longer than any order of finalizers says."""
+        """Do nothing: the kernel unmaps. Arrays may outlive any order of finalizers."""
 
     def after_fork_in_child(self) -> None:
         if self.writable and self.addresses:
@@ -204,7 +225,10 @@ def _is_file(descriptor: int, file: tuple[int, int]) -> bool:
 
 
 def _after_fork_in_child() -> None:
-    """Arrays of a producer's slots that came along in a fork look at memory of the child's own, zeros: two processes must not write through one claim."""
+    """Give the child zeros of its own in the place of a producer's slots.
+
+    Parent and child must not both write through one claim.
+    """
     for debt in debts():
         if isinstance(debt, _Mapping):
             debt.after_fork_in_child()

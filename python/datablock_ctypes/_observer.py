@@ -1,4 +1,4 @@
-"""Looking at a block without taking part."""
+"""Observers: copying messages without being a participant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,16 @@ from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._participant import Link
 from ._schema import Schema, configure, record_step, records_over
-from ._types import Bound, SecretBytes, block_name, optional_path_bytes, refuse_objects, secret_bytes, the_numpy, unsigned
+from ._types import (
+    Bound,
+    SecretBytes,
+    block_name,
+    optional_path_bytes,
+    refuse_objects,
+    secret_bytes,
+    the_numpy,
+    unsigned,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
@@ -26,13 +35,18 @@ HANDLE = int(Status.HANDLE)
 class Observation:
     """A copy of a message.
 
-    ``id``: its number. ``data``: its bytes. ``timestamp_ns``: time of the commit, nanoseconds since 1970, 0 unless the block stamps. ``next_id``: the id of the message that is written next. ``index``: the
-    slot's number, as in the diagnosis.
+    - ``id``: the number of the message. ``data``: its bytes.
+    - ``timestamp_ns``: time of the commit in nanoseconds since 1970, or 0 if the block has no
+      timestamps.
+    - ``next_id``: the id of the next message that the producer writes.
+    - ``index``: the number of the slot in the diagnosis.
     """
 
     __slots__ = ("_schema", "data", "id", "index", "next_id", "timestamp_ns")
 
-    def __init__(self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None) -> None:
+    def __init__(
+        self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None
+    ) -> None:
         self.id = id
         self.data = data
         self.timestamp_ns = timestamp_ns
@@ -41,8 +55,9 @@ class Observation:
         self._schema = schema
 
     def array(self, dtype: DTypeLike = "u1") -> NDArray[Any]:
-        """The message as a NumPy array of one dimension, read-only. A dtype with the first fields
-        of the block's struct gives one record for each struct.
+        """Return the message as a NumPy array of one dimension, read-only.
+
+        A dtype with only the first fields of the block's struct gives one record for each struct.
         """
         numpy = the_numpy()
         kind = numpy.dtype(dtype)
@@ -54,9 +69,14 @@ class Observation:
         return array
 
     def __getitem__(self, field: str) -> Any:
-        """A field of the block's schema, of a scalar its value: ``observation["value"]``. Raises `SchemaMismatch` when the block has none."""
+        """Return a field of the block's schema, ``observation["value"]``, of a scalar its value.
+
+        Raises `SchemaMismatch` when the block has no schema.
+        """
         if self._schema is None:
-            raise SchemaMismatch(f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data")
+            raise SchemaMismatch(
+                f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data"
+            )
         return self.array(self._schema.dtype)[0][field]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -67,15 +87,18 @@ class Observation:
 
 
 class Observer(Bound):
-    """Copies messages out of a block, and is no part of it.
+    """Copies messages out of a block, and is no participant.
 
-    It has no place in the stream, holds nobody up, is seen by nobody, changes nothing, and needs no permission but to read the data file. It looks when it is asked, and never waits. One thread at a
-    time; `close` from any.
+    An observer has no row and no cursor, applies no backpressure, changes nothing, and cannot be
+    noticed. It needs permission to read the data file, and no other. It never waits. One thread at
+    a time may use the object; any thread may call `close`.
 
-    - ``name``: a plain name, or an absolute path. The block may be without a producer.
-    - ``directory``, ``secret``: as for `Producer`. ``schema``, ``exact``, ``registered``, ``registry``: as for `Consumer`.
+    - ``name``: a plain name, or an absolute path. The block needs no producer.
+    - ``directory``, ``secret``: as for `Producer`.
+    - ``schema``, ``exact``, ``registered``, ``registry``: as for `Consumer`.
 
-    Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`, `Version`, `System`, `Forked`.
+    Opening raises `Invalid`, `NotFound`, `Access`, `Secret`, `SchemaMismatch`, `Corrupt`,
+    `Version`, `System`, `Forked`.
     """
 
     def __init__(
@@ -97,7 +120,7 @@ class Observer(Bound):
         options.secret, options.secret_length, keep = secret_bytes(secret)
         configure(options, schema, registered, registry, None)
         self._handle = ObserverHandle()
-        self._state = 0  # how many with statements it is in
+        self._state = 0  # the number of with statements that the object is in
         self._statement: Statement | None = None
         self._closed = False
         self._length = 0  # of the longest message so far
@@ -115,7 +138,7 @@ class Observer(Bound):
 
     @property
     def name(self) -> str:
-        """The block's name, as it was given."""
+        """The name of the block that the program gave."""
         return self._name
 
     @property
@@ -124,22 +147,31 @@ class Observer(Bound):
 
     @property
     def schema(self) -> Schema:
-        """What a message of the block is, as its producer has said. Raises `SchemaMismatch` when it has said nothing, `Closed`, `Corrupt`."""
+        """The schema of a message, as the producer of the block declared it.
+
+        Raises `SchemaMismatch` (the block has no schema), `Closed`, `Corrupt`.
+        """
         if self._schema is None:
             self._schema = Schema._from("datablock_schema_of_observer", self._handle, fail=self._fail)
         return self._schema
 
     def newest(self) -> Observation:
-        """A copy of the newest message that nobody discarded.
+        """Return a copy of the newest message that no operator has discarded.
 
-        Raises `NotFound` (none yet), `Overrun` (the producer was faster than the copy at every attempt), `Checksum`, `Superseded` (noticed within a tenth of a second: open again), `Corrupt`, `Closed`, `Busy`.
+        Raises `NotFound` (no message yet), `Overrun` (the producer was faster than every attempt to
+        copy), `Checksum`, `Superseded` (noticed within a tenth of a second: open again), `Corrupt`,
+        `Closed`, `Busy`.
         """
         return self._copy(NEWEST)
 
     def read_at(self, id: int) -> Observation:
-        """A copy of message ``id``. Raises `NotFound` (not written yet), `Overrun` (overwritten, perhaps while it was copied), `Lost`, and as `newest`."""
+        """Return a copy of message ``id``.
+
+        Raises `NotFound` (not written yet), `Overrun` (overwritten, perhaps during the copy),
+        `Lost`, and as `newest`.
+        """
         number = unsigned("id", id, 64)
-        if number == NEWEST:  # no id, but what the library takes for a question for the newest
+        if number == NEWEST:  # no id: the library takes it as the newest message
             raise NotFound(f'block "{self._name}": message {number} is not written yet')
         return self._copy(number)
 
@@ -157,13 +189,13 @@ class Observer(Bound):
                 return Observation(raw.id, data, raw.timestamp_ns, raw.next_id, raw.index, self._schema_if_any())
 
     def _schema_if_any(self) -> Schema | None:
-        """For what is looked at, which may outlive this object."""
+        """Return the schema for an `Observation`, which may outlive this object."""
         if self._schema is None and not self._without_schema:
             try:
                 return self.schema
             except SchemaMismatch:
                 self._without_schema = True
-            except DataBlockError:  # which a question for the schema says, too
+            except DataBlockError:  # a program that asks for the schema gets the error
                 pass
         return self._schema
 
@@ -174,7 +206,7 @@ class Observer(Bound):
         raise error
 
     def close(self) -> None:
-        """Let go of the block. May be called again, and from any thread."""
+        """Leave the block. Any thread may call this, also repeatedly."""
         self._closed = True
         status = self._link.close()
         if status != 0:
@@ -184,7 +216,9 @@ class Observer(Bound):
         self._state += 1
         return self
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self.close()
         self._state -= 1
         self._statement = None
@@ -195,7 +229,9 @@ class Observer(Bound):
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)

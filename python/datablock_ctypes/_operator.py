@@ -1,4 +1,4 @@
-"""Who is there, figures, recovery by force, and what was done."""
+"""Participants, metrics, recovery by force, and the recovery log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ Raw = TypeVar("Raw", RawParticipantInfo, RawRecoveryRecord)
 
 @dataclass(frozen=True)
 class ParticipantInfo:
-    """One participant, as its row shows it. Row 0 is the producer. ``alive`` is what the kernel says of its lock."""
+    """One participant, as its row shows it.
+
+    Row 0 is the producer. ``alive`` is what the kernel says of the participant's liveness lease.
+    ``datablock.h`` describes the other attributes.
+    """
 
     name: str
     pid: int
@@ -46,7 +50,7 @@ class ParticipantInfo:
 
 @dataclass(frozen=True)
 class Metrics:
-    """A block's figures, as ``datablock.h`` describes them. They change while they are read, each by itself."""
+    """A block's figures, as ``datablock.h`` describes them. Each may change while they are read."""
 
     consumers: int
     next_id: int
@@ -73,7 +77,10 @@ class Metrics:
 
 @dataclass(frozen=True)
 class RecoveryRecord:
-    """What somebody did to a block. ``text`` says it; ``before`` and ``after`` depend on the action."""
+    """One recovery of a block.
+
+    ``text`` describes it. ``before`` and ``after`` depend on the action.
+    """
 
     number: int
     time_ns: int
@@ -87,7 +94,7 @@ class RecoveryRecord:
 
 
 def _all(function: str, kind: type[Raw], shm_name: StrPath) -> list[Raw]:
-    """The whole of a list whose function returns how long it is."""
+    """Return the whole of a list whose function returns the length."""
     loaded = library()
     name, capacity = path_bytes("block name", shm_name), 0
     while True:
@@ -101,8 +108,14 @@ def _all(function: str, kind: type[Raw], shm_name: StrPath) -> list[Raw]:
 
 
 def list_participants(shm_name: StrPath) -> list[ParticipantInfo]:
-    """The participants of a block, the dead whose rows are still there included. Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`."""
-    return [ParticipantInfo(**_participant(one)) for one in _all("datablock_list_participants", RawParticipantInfo, shm_name)]
+    """Return the participants of a block, also dead ones whose rows still exist.
+
+    Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`.
+    """
+    return [
+        ParticipantInfo(**_participant(one))
+        for one in _all("datablock_list_participants", RawParticipantInfo, shm_name)
+    ]
 
 
 def _participant(one: RawParticipantInfo) -> dict[str, Any]:
@@ -112,7 +125,11 @@ def _participant(one: RawParticipantInfo) -> dict[str, Any]:
 
 
 def get_metrics(shm_name: StrPath) -> Metrics:
-    """A block's figures, in any state. Reads only. Any thread. Raises `NotFound`, `Access`, `Corrupt`, `Version`, `Invalid`, `System`, `Forked`."""
+    """Return the figures of a block in any state.
+
+    Reads only. Any thread. Raises `NotFound`, `Access`, `Corrupt`, `Version`, `Invalid`, `System`,
+    `Forked`.
+    """
     loaded = library()
     found = RawMetrics(size=ctypes.sizeof(RawMetrics))
     status = loaded.datablock_get_metrics(path_bytes("block name", shm_name), found)
@@ -122,7 +139,10 @@ def get_metrics(shm_name: StrPath) -> Metrics:
 
 
 def recovery_log(shm_name: StrPath) -> list[RecoveryRecord]:
-    """What was done to a block by recoveries, oldest first. Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`."""
+    """Return the recoveries of a block, the oldest first.
+
+    Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`.
+    """
     return [
         RecoveryRecord(
             *(one.number, one.time_ns, one.pid, one.uid, one.action, one.target, tuple(one.before), tuple(one.after)),
@@ -133,30 +153,45 @@ def recovery_log(shm_name: StrPath) -> list[RecoveryRecord]:
 
 
 def force_reset_slot(shm_name: StrPath, slot_index: int, force: bool = False) -> RecoveryResult:
-    """Give a slot back to where it can be used again. Any thread.
+    """Make a slot usable again. Any thread.
 
-    What the dead hold is released; with ``force`` a living producer's claim is fenced, a message discarded, a pin outside the ring taken. Returns SUCCESS, UNSAFE (a living participant
-    holds it; or, with ``force``, a reader at the slot's message still keeps the producer waiting, which only `evict_consumer` ends) or NOT_STUCK. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Forked`.
+    The holds of dead participants are released. With ``force`` also what living participants hold
+    is taken: a producer's claim is fenced, a message is discarded, and a consumer whose hazard
+    pointer names a slot outside the ring is evicted.
+
+    Returns SUCCESS, UNSAFE or NOT_STUCK. UNSAFE: a living participant holds the slot. With
+    ``force`` UNSAFE means that all of the above was done, and a reader at the slot's message still
+    keeps the producer waiting. Only `evict_consumer` ends that. Raises `InvalidSlot`,
+    `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
     return _verdict(
-        loaded, loaded.datablock_force_reset_slot(path_bytes("block name", shm_name), unsigned("slot_index", slot_index), force)
+        loaded,
+        loaded.datablock_force_reset_slot(
+            path_bytes("block name", shm_name), unsigned("slot_index", slot_index), force
+        ),
     )
 
 
 def force_reset_all_slots(shm_name: StrPath, force: bool = False) -> RecoveryResult:
-    """`force_reset_slot` for every slot; with ``force`` every message is discarded. UNSAFE: something was left alone, or a reader still keeps the producer waiting; the rest was done.
+    """Do `force_reset_slot` for every slot. Any thread. With ``force`` every message is discarded.
 
-    Raises `RecoveryError` also where every slot was reset and the block is damaged. Any thread.
+    UNSAFE: a living participant's slot was left alone, or a reader still keeps the producer
+    waiting; the rest was done. Raises `RecoveryError` also when every slot was reset and the block
+    is damaged.
     """
     loaded = library()
     return _verdict(loaded, loaded.datablock_force_reset_all_slots(path_bytes("block name", shm_name), force))
 
 
 def evict_consumer(shm_name: StrPath, row: int, force: bool = False) -> RecoveryResult:
-    """Remove a consumer's row: a dead one's, or with ``force`` a living one's, which is told `Fenced` at its next call. Any thread.
+    """Remove the row of a dead consumer, or with ``force`` of a living one. Any thread.
 
-    Returns SUCCESS, UNSAFE (it lives) or NOT_STUCK (the row is free). Raises `InvalidSlot` (no such row), `RecoveryError` (cannot open), `Forked`.
+    The next call of an evicted living consumer raises `Fenced`. Returns SUCCESS, UNSAFE (the
+    consumer lives) or NOT_STUCK (the row is free). Raises `InvalidSlot` (no such row),
+    `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
-    return _verdict(loaded, loaded.datablock_evict_consumer(path_bytes("block name", shm_name), unsigned("row", row), force))
+    return _verdict(
+        loaded, loaded.datablock_evict_consumer(path_bytes("block name", shm_name), unsigned("row", row), force)
+    )

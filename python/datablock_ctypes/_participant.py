@@ -1,4 +1,4 @@
-"""What a producer and a consumer have in common: a handle, a name, and memory."""
+"""The base of producers and consumers: a handle, a name, the mapped memory, errors and waiting."""
 
 from __future__ import annotations
 
@@ -36,33 +36,37 @@ if TYPE_CHECKING:
 Self = TypeVar("Self", bound="Participant")
 Result = TypeVar("Result")
 
-# One call waits no longer than this, so that signal handlers run in time.
+# One call of C waits no longer than this, so that signal handlers run in time.
 SLICE_MS = 80
 
 
-# What a call says that may find something later.
+# The statuses of a call that may succeed later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
 BUSY = int(Status.BUSY)
 
-# Timeouts as the functions of `Library.quick` want them.
+# The timeout 0 in the form that the functions of `Library.quick` need.
 DO_NOT_WAIT = ctypes.c_int64(0)
 
-# Once in so many messages the interpreter lock is given up for a moment.
+# The word of a struct with the message's id, and a mask of ids: a call whose struct's last id has
+# all these bits clear gives up the interpreter lock for a moment.
 ID, BREATH = 2, 1023
 
-# A struct that C fills: a reference to it for a call; its words, the first of which is the address of the payload, and zero while nothing is claimed or
-# held, and the third the message's id; a place for a length.
+# A struct that C fills, in three forms: a reference for a call, the words, a place for a length.
+# The first word is the address of the payload, and zero while nothing is claimed or held. The third
+# word is the id of the message.
 Raw = tuple[Any, memoryview, Any]
 
 
 class Link:
-    """A handle of the library, from before it is opened until it is closed: a debt.
+    """A handle of the library, from before the opening until the close: a debt.
 
-    ``memory``: what becomes private before another process may have the right to write.
+    ``memory`` becomes private before another process may have the right to write.
     """
 
-    def __init__(self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None) -> None:
+    def __init__(
+        self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None
+    ) -> None:
         self.handle = handle
         self.closing = self.over = False
         self._close = close
@@ -73,14 +77,14 @@ class Link:
         owe(self)
 
     def close(self) -> int:
-        """Close the handle, if it was opened and not closed yet. After an interrupt it may be called again."""
+        """Close the handle if it is open. A caller that was interrupted may repeat the call."""
         if self.over or self.handle.handle == 0 or os.getpid() != self._process:
             return 0
         self.closing = True
         if self._memory is not None:
             self._memory.end_writing()
         status = self._close(self.handle)
-        if status == HANDLE:  # an earlier call has closed it, and was interrupted
+        if status == HANDLE:  # an earlier call closed the handle and was interrupted
             status = 0
         if status == 0:
             self.over = True
@@ -101,30 +105,30 @@ class Participant(Bound):
 
     _raw_type: type[ctypes.Structure]
     _writes: bool
-    _visit: Visit | None = None  # of a thread of `aio`, which waits inside
+    _visit: Visit | None = None  # the stay of an `aio` thread that waits with this object
 
     def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
-        """Everything that the library's handle needs later, before it is opened by `_open`."""
+        """Prepare everything that needs to exist before `_open` opens the library's handle."""
         self._library = library
         self._name = name
         self._handle = handle
         self._process = os.getpid()
         self._closed = False
-        self._state = 0  # how many with statements it is in
+        self._state = 0  # the number of with statements that the object is in
         self._statement: Statement | None = None
-        # Held around steps that closing must not come into. Re-entrant: a signal handler, or the
-        # garbage collector, may interrupt such a step, and close.
+        # Held during steps that a close must not interrupt. Re-entrant: a signal handler, or the
+        # garbage collector, may interrupt such a step and close.
         self._lock = threading.RLock()
         self._close_put_off = False
         self._view: memoryview | None = None
         self._base = 0
         self._raws: deque[Raw] = deque()
         self._memory = Memory(self._writes)
-        # Also at exit: a program that comes to its end closes what it opened, as it does with files.
+        # Also at exit: a program that ends closes what it opened, as it does with files.
         self._link = Link(self, handle, close, self._memory if self._writes else None)
 
     def _open(self, open: Callable[..., int], *arguments: Any) -> None:
-        """Call the function that opens the handle. After an exception there is none, whenever it came."""
+        """Call the function that opens the handle. After any exception no handle is open."""
         try:
             status = open(*arguments, self._handle)
             if status != 0:
@@ -139,12 +143,12 @@ class Participant(Bound):
 
     @property
     def name(self) -> str:
-        """The block's name, as it was given."""
+        """The name of the block that the program gave."""
         return self._name
 
     @property
     def zone_schema(self) -> Schema | None:
-        """What the flexible zone is."""
+        """The schema of the flexible zone."""
         raise NotImplementedError
 
     @property
@@ -152,21 +156,23 @@ class Participant(Bound):
         return self._closed or self._close_put_off
 
     def close(self) -> None:
-        """Leave the block. May be called again, from any thread, and from a signal handler: a call
-        that waits in another thread raises `Closed`. Where a handler interrupts a step that must not
-        be closed into, such as a copy into the zone, the end of that step closes.
+        """Leave the block. Any thread and a signal handler may call this, also repeatedly.
 
-        Memoryviews of open slots are released. NumPy arrays stay valid, and keep the block's memory, but nothing else of the block: no row, no hold,
-        no descriptor. Raises `Forked` in a forked child, where the object is its parent's.
+        A call that waits in another thread raises `Closed`. If a signal handler interrupts a step
+        that must not be closed into, such as a copy into the zone, the end of that step closes.
+
+        The close releases the memoryviews of open slots, the row, the holds and the descriptors at
+        once. NumPy arrays stay valid and keep the memory of the block mapped, and nothing else.
+        Raises `Forked` in a forked child, where the object belongs to the parent process.
         """
         if os.getpid() != self._process:
             raise forked()
-        if self._inside():  # what the handler interrupts holds the lock, and would be waited for in vain
+        if self._inside():  # the interrupted step holds the lock and cannot go on
             self._close_put_off = True
             return
         with self._lock:
             self._closed = True
-        self._expire()  # first: what a claim's views can write to belongs to the next producer soon
+        self._expire()  # first: the next producer may soon own the memory of a claim
         self._finish()
 
     def _finish(self) -> None:
@@ -176,31 +182,41 @@ class Participant(Bound):
         if status != 0:
             self._library.fail(status)
 
-    # ---- What both sides share -------------------------------------------------------------------------------------------------
+    # ---- What both sides share ------------------------------------------------------------------
 
     def lock(self, index: int, timeout: float | None = None) -> SharedSpinLock:
-        """Lock ``index``, 0 to 7, of those that the block's participants share, for a ``with`` block. Lock 0 is that of the flexible zone."""
+        """Return shared lock ``index`` of the block, 0 to 7, for a ``with`` block.
+
+        Lock 0 protects the flexible zone. Entering waits up to ``timeout`` seconds. See
+        `SharedSpinLock`.
+        """
         return SharedSpinLock(self, index, timeout)
 
     def flexible_zone(self, timeout: float | None = None, anyway: bool = False) -> FlexibleZone:
-        """The flexible zone, for a ``with`` block. Entering raises `Timeout`, and `Checksum` when somebody died in it or wrote to it without the lock, unless ``anyway``."""
+        """Return the flexible zone, for a ``with`` block. Entering waits up to ``timeout`` seconds.
+
+        Entering raises `Timeout`. It raises `Checksum` when a participant died inside the zone or
+        wrote to it without the lock, unless ``anyway`` is true. See `FlexibleZone`.
+        """
         return FlexibleZone(self, timeout, anyway)
 
     @property
     def counters(self) -> Counters:
-        """The eight counters of 64 bits that the block's participants share."""
+        """The eight 64-bit counters that the participants of the block share."""
         return Counters(self)
 
     def _expire(self) -> None:
-        """End, on the side of Python, the slots that closing ends."""
+        """End those Python slots that the close ends."""
         raise NotImplementedError
 
     def __enter__(self: Self) -> Self:
         self._state += 1
         return self
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        if os.getpid() == self._process:  # a forked child leaves a block of its parent's
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if os.getpid() == self._process:  # a forked child does not close its parent's block
             try:
                 self.close()
             except DataBlockError:
@@ -210,21 +226,27 @@ class Participant(Bound):
         self._statement = None
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """Do what an interrupted with statement could not do at its end."""
         with suppress(DataBlockError):
             self._leave(None, None, None)
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
 
-    # ---- Memory ------------------------------------------------------------------------------------------------------------------
+    # ---- Memory ---------------------------------------------------------------------------------
 
     def _take_raw(self) -> Raw:
-        """A struct for a call. Each call in flight has its own: another thread's use of the same object spoils nothing."""
+        """Return a struct for a call.
+
+        Each call in flight has its own struct, so that another thread's use of the same object
+        cannot damage the result.
+        """
         try:
             raw = self._raws.pop()
         except IndexError:
@@ -233,35 +255,39 @@ class Participant(Bound):
         if self._visit is not None:
             self._rejoin()
         if raw[1][ID] & BREATH == 0:
-            # Before 3.13, Python looks for a signal that came to another thread, such as one of the library's, only when it takes its lock.
+            # A signal may arrive in another thread, such as one of the library's. Before 3.13,
+            # Python notices such a signal only when it takes the interpreter lock.
             time.sleep(0)
         return raw
 
     def _rejoin(self) -> None:
-        """Wait until the thread of a cancelled wait of `aio` has left this object, 0.1 s at most."""
+        """Wait until the thread of a cancelled `aio` wait has left this object, 0.1 s at most."""
         visit = self._visit
         if visit is not None and visit.abandoned and visit.thread != threading.get_ident():
             visit.left.result()
 
     def _give_back(self, raw: Raw) -> None:
-        """Keep the struct of a call that found nothing for the next call."""
-        # The last message's id has had its pause. This call gave the interpreter lock up when it
-        # asked for the detail.
+        """Keep the struct of a call that found nothing. The next call uses it."""
+        # The call for the last message's id has paused already. The failed call gave the
+        # interpreter lock up when it asked for the detail.
         raw[1][ID] = 1
         self._raws.append(raw)
 
     def _map(self, address: int) -> memoryview:
-        """The block's memory, mapped for Python at the first message. `address` is inside it."""
+        """Return the memory of the block. The first message maps it for Python.
+
+        `address` is inside the memory.
+        """
         return self._unclosed(self._map_once, address)
 
     def _map_once(self, address: int) -> memoryview:
         if self._view is None:
             view, self._base = self._memory.map(address)
-            self._view = view  # after the base: a thread that sees this does not take the lock
+            self._view = view  # after the base: a thread that sees the view takes no lock
         return self._view
 
     def _inside(self) -> bool:
-        """Whether this thread is in `_unclosed`, and has come here by a signal handler or the garbage collector."""
+        """Whether a signal handler or the collector has interrupted `_unclosed` in this thread."""
         if not self._lock._is_owned():  # type: ignore[attr-defined]
             return False
         frame: FrameType | None = sys._getframe(1)
@@ -269,12 +295,12 @@ class Participant(Bound):
             if frame.f_code is Participant._unclosed.__code__ and frame.f_locals.get("self") is self:
                 return True
             frame = frame.f_back
-        while self._lock._is_owned():  # type: ignore[attr-defined]  # an interrupt has kept a with statement from releasing it
+        while self._lock._is_owned():  # type: ignore[attr-defined]  # an interrupted with statement did not release it
             self._lock.release()
         return False
 
     def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result:
-        """Do a step that no other thread, and no signal handler, closes into. Raises `Closed`."""
+        """Do a step that no other thread and no signal handler closes into. Raises `Closed`."""
         try:
             with self._lock:
                 if self._closed:
@@ -284,15 +310,15 @@ class Participant(Bound):
             if self._close_put_off and not self._lock._is_owned():  # type: ignore[attr-defined]
                 self.close()
 
-    # ---- Errors and waiting ------------------------------------------------------------------------------------------------------
+    # ---- Errors and waiting ---------------------------------------------------------------------
 
     def _closed_error(self) -> Closed:
         return Closed(f'block "{self._name}": this {type(self).__name__} is closed')
 
     def _fail(self, status: int) -> NoReturn:
-        """Raise what a call said that this thread has just made."""
+        """Raise the error of a call that this thread has just made."""
         error = self._library.error(status)
-        if status == HANDLE and (self.closed or self._link.closing):  # closed, or the program is at its end
+        if status == HANDLE and (self.closed or self._link.closing):  # closed, or the program ends
             raise self._closed_error()
         visit = self._visit
         if status == BUSY and visit is not None:
@@ -300,12 +326,12 @@ class Participant(Bound):
         raise error
 
     def _out_of_time(self, status: int, timeout: float) -> NoReturn:
-        """Raise what the last slice of a wait said, with the time of the whole wait."""
+        """Raise the error of the last slice of a wait, with the time of the whole wait."""
         error = self._library.error(status)
         raise type(error)(waited(error.detail, timeout))
 
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
-        """Repeat a call that found nothing until the time is over."""
+        """Repeat a call that found nothing until it succeeds, fails or the time is over."""
         self._rejoin()
         handle = self._handle
         if timeout is None:
@@ -329,8 +355,9 @@ class Participant(Bound):
 def message_over(
     participant: Any, view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
 ) -> NDArray[Any]:
-    """`array_over` of a message. With a dtype that has the first fields of the block's struct, and
-    not all, one record for each struct.
+    """Return `array_over` of a message.
+
+    A dtype with only the first fields of the block's struct gives one record for each struct.
     """
     if type(dtype) is not str:
         kind = _items(dtype)[0]
@@ -341,18 +368,22 @@ def message_over(
 
 
 def waited(detail: str, timeout: float) -> str:
-    """The text of a wait in slices: the library knows only how long the last one was."""
+    """Return the text of a wait in slices. The library knows the time of the last slice only."""
     text, count = re.subn(
-        r"\bwithin [0-9.]+(?: ms|[a-zµ][0-9a-zµ.]*)|\bnow, and the call was asked not to wait", f"within {timeout:g} s", detail, count=1
+        r"\bwithin [0-9.]+(?: ms|[a-zµ][0-9a-zµ.]*)|\bnow, and the call was asked not to wait",
+        f"within {timeout:g} s",
+        detail,
+        count=1,
     )
     return text if count else f"{detail} (waited {timeout:g} s)"
 
 
-def array_over(view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
-    """A NumPy array of at most `size` bytes from `start` on, in place."""
-    kind, item, over = (
-        _known(dtype) if type(dtype) is str else _items(dtype)
-    )  # other types are equal to such as differ in what they are called, or how they lie
+def array_over(
+    view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
+) -> NDArray[Any]:
+    """Return a NumPy array of at most `size` bytes from `start` on, in place."""
+    # Only strings are cached: other types compare equal to types with other names or layouts.
+    kind, item, over = _known(dtype) if type(dtype) is str else _items(dtype)
     if shape is None:
         if size % item != 0:
             raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
@@ -371,16 +402,18 @@ def _sides(shape: Any) -> tuple[int, ...]:
 
 
 def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
-    """What an array's items are, their size in bytes, and what makes an array of them."""
+    """Return the dtype of an array's items, their size in bytes, and the array's constructor."""
     numpy = the_numpy()
     kind = numpy.dtype(dtype)
     if kind.hasobject:
         refuse_objects(f"dtype {kind}")
     if kind.itemsize == 0:
         raise Invalid(f"dtype {kind} has items of no bytes: give their size")
-    # frombuffer, and not ndarray(buffer=...): that one looks through a read-only view, at memory that it takes for writable.
+    # frombuffer, and not ndarray(buffer=...): ndarray takes the memory behind a read-only view for
+    # writable.
     return kind, kind.itemsize, numpy.frombuffer
 
 
-# A frame's copy leaves the caches nothing: the less is done for it besides, the better.
+# Copying a frame evicts everything else from the caches. Therefore a call does little work besides:
+# the answer for a dtype is cached.
 _known = functools.lru_cache(256)(_items)

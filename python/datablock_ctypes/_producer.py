@@ -1,4 +1,4 @@
-"""Writing."""
+"""The producer: claiming slots, publishing messages one by one or in batches."""
 
 from __future__ import annotations
 
@@ -42,33 +42,44 @@ if TYPE_CHECKING:
 NEW, OPEN, ENDED = range(3)
 BUSY = int(Status.BUSY)
 
-# What the place for a message's id has in it until the message is published.
+# The content of the word for a message's id until the message is published.
 UNPUBLISHED = (1 << 64) - 1
 
 
 class Producer(Participant):
-    """The one writer of a block.
+    """The one participant that publishes messages into a block.
 
-    Creates the block, or takes over the existing one of that name and geometry: ids continue, and attached consumers notice nothing.
+    A producer creates the block, or takes over an existing block of the same name and geometry.
+    After a takeover the ids continue, and attached consumers notice nothing.
 
-    - ``name``: a plain name, or an absolute path.
-    - ``slot_size``: bytes that a message may have; with a schema that of its struct is the default.
-    - ``schema``: what a message is, a `Schema`, its text, or a reference to the registry, ``"SensorReading@2.1"``. It stays in the block, consumers can read fields by name, and whoever expects another one is refused.
-    - ``registered``: a reference to what ``schema`` has to be in the registry; ``registry``: its directory, by default as of `Schema.lookup`.
-    - ``zone_schema``: what the flexible zone is, as ``schema``; the zone is then at least as large.
-    - ``slot_count``: messages kept; 0 for the default of the policy (1, 2 or 8).
-    - ``checksum``: whether messages carry one. ``retention``: seconds for which a durable consumer that died keeps its place; 0: for ever.
-    - ``zone_size``: bytes of the flexible zone; 0 for 4032.
-    - ``spare_slots``, ``alignment``, ``consumer_limit``, ``min_consumers``, ``mode``: as in ``datablock.h``; 0 for the default.
-    - ``directory``: default $DATABLOCK_DIR, else /dev/shm. ``secret``: bytes that consumers must show.
-    - ``allow_lossless``: whether consumers may hold the producer up; by default a RING allows it.
-    - ``replace``: put a new block in the place of one of another geometry; with ``force`` also of one whose producer lives.
-    - ``unlink_on_close``: a clean close removes the block; attached consumers drain it. ``timestamp``: stamp each message.
+    - ``name``: a plain name, or an absolute path. ``policy``: what the block keeps, a `Policy`.
+    - ``slot_size``: the largest message in bytes. With a schema its struct is the default.
+    - ``slot_count``: messages kept. 0 selects the default of the policy (1, 2 or 8).
+    - ``schema``: the schema of a message: a `Schema`, the text of one, or a reference to the
+      registry such as ``"SensorReading@2.1"``. The block keeps it. Consumers can read fields by
+      name, and a consumer that expects another schema is refused.
+    - ``registered``: a reference to the registry entry that ``schema`` must be equal to.
+    - ``registry``: the directory of the registry. The default is that of `Schema.lookup`.
+    - ``zone_schema``: the schema of the flexible zone, given like ``schema``. The zone is then at
+      least as large. ``zone_size``: bytes of the flexible zone. 0 selects 4032.
+    - ``checksum``: whether messages have a checksum, a `ChecksumPolicy`.
+    - ``retention``: the seconds for which the row of a dead durable consumer is kept. 0: for ever.
+    - ``spare_slots``, ``alignment``, ``consumer_limit``, ``min_consumers``, ``mode``: as in
+      ``datablock.h``. 0 selects the default.
+    - ``directory``: default $DATABLOCK_DIR, else /dev/shm. ``secret``: bytes that consumers give.
+    - ``allow_lossless``: whether consumers may apply backpressure. Default: yes for a RING.
+    - ``replace``: put a new block in the place of a block of another geometry. With ``force`` also
+      in the place of a block whose producer lives.
+    - ``unlink_on_close``: a clean close removes the block. Attached consumers read what is left.
+    - ``timestamp``: each commit stores a timestamp.
 
-    Timeouts are seconds; None waits for ever, 0 does not wait. Waiting lets other threads run and obeys Ctrl-C. One thread at a time; `close` from any.
-    At the end of the program, and when nothing refers to it any more, a Producer closes itself.
+    Timeouts are seconds. None waits for ever, 0 does not wait. Other Python threads run while a
+    call waits, and Ctrl-C ends the wait. One thread at a time may use the object; any thread may
+    call `close`. A Producer closes itself at the end of the program, and when nothing refers to it
+    any more.
 
-    Opening raises `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`, `Geometry`, `NoSpace`, `NotFound`, `SchemaMismatch`, `System`, `Forked`.
+    Opening raises `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`,
+    `Geometry`, `NoSpace`, `NotFound`, `SchemaMismatch`, `System`, `Forked`.
     """
 
     _raw_type = RawWriteSlot
@@ -146,10 +157,9 @@ class Producer(Participant):
 
     @property
     def next_id(self) -> int:
-        """The id of the next message.
+        """The id of the next message. After an exception it tells which messages were published.
 
-        After an exception it tells which messages were published. Does not wait. Raises `Closed`,
-        `Busy` (another thread is in a call).
+        Does not wait. Raises `Closed`, `Busy` (another thread is in a call).
         """
         if self.closed:
             raise self._closed_error()
@@ -161,7 +171,7 @@ class Producer(Participant):
 
     @property
     def slot_size(self) -> int:
-        """Bytes that a message may have."""
+        """The largest message in bytes."""
         return self._slot_size
 
     @property
@@ -170,12 +180,12 @@ class Producer(Participant):
 
     @property
     def schema(self) -> Schema | None:
-        """What a message is, as it was given."""
+        """The schema of a message that the program gave, or None."""
         return self._schema
 
     @property
     def zone_schema(self) -> Schema | None:
-        """What the flexible zone is, as it was given."""
+        """The schema of the flexible zone that the program gave, or None."""
         return self._zone_schema
 
     def __repr__(self) -> str:
@@ -183,33 +193,36 @@ class Producer(Participant):
         return f"<Producer {self._name!r} {self.policy.name} slot_size={self._slot_size} {state}>"
 
     def write(self, timeout: float | None = None) -> WriteSlot:
-        """Claim a slot, to be filled in place::
+        """Claim a slot and fill it in place::
 
             with producer.write() as slot:
                 n = camera.readinto(slot.data)
                 slot.commit(n)
 
-        The claim begins with the ``with`` block and is published when the block ends: `WriteSlot.commit` says how many bytes, else the whole capacity.
-        An exception in the block gives the slot back, and nothing is published.
+        The claim begins with the ``with`` block. The end of the block publishes the message:
+        `WriteSlot.commit` sets the number of bytes, and the default is the whole capacity. An
+        exception in the block aborts the claim, and nothing is published. A producer has one claim
+        at a time.
 
-        Waits up to ``timeout`` seconds while a LOSSLESS consumer has yet to read the message that would be overwritten, or fewer than ``min_consumers``
-        are attached. One claim at a time.
+        Entering waits up to ``timeout`` seconds while a LOSSLESS consumer has yet to read the
+        message that would be overwritten, or while fewer than ``min_consumers`` consumers are
+        attached.
 
-        Entering raises `Timeout`, `Superseded`, `Closed`, `Corrupt`, `Invalid`, `Busy`; leaving raises `Fenced`, `Superseded`, `Corrupt`: nothing was
-        published.
+        Entering raises `Timeout`, `Superseded`, `Closed`, `Corrupt`, `Invalid`, `Busy`. Leaving
+        raises `Fenced`, `Superseded`, `Corrupt`: nothing was published.
         """
         if timeout is not None:
             timeout = seconds(timeout)
         return WriteSlot(self, timeout)
 
     def send(self, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
-        """Publish a copy of ``data``, any C-contiguous bytes-like object or NumPy array up to ``slot_size`` bytes, and return the message's id.
+        """Publish a copy of ``data`` and return the id of the message.
 
-        Waits and raises as `write`; `Invalid` when ``data`` is too long, or cannot be what
-        the block's schema says: shorter than its struct, or an array with other fields;
-        TypeError when there are Python objects in it. An interrupt that comes when the
-        message
-        is published already has the attribute ``sent``, 1.
+        ``data`` is any C-contiguous bytes-like object or NumPy array of at most ``slot_size``
+        bytes. Waits and raises as `write`. Raises `Invalid` when ``data`` is too long, or does not
+        match the block's schema: it is shorter than the struct, or an array with other fields.
+        Raises TypeError when ``data`` contains Python objects. An interrupt that comes after the
+        publication has the attribute ``sent``, 1.
         """
         if timeout is not None:
             timeout = seconds(timeout)
@@ -221,7 +234,7 @@ class Producer(Participant):
             check_written(self._schema, "data", data, getattr(data, "size", 1))
             if length < self._shortest:
                 raise self._too_short("data", length)
-        if type(source) is not bytes:  # whose address ctypes knows
+        if type(source) is not bytes:  # ctypes takes the address of bytes by itself
             source, _pin = pinned(source)
         raw = self._take_raw()
         reference, words, size = raw
@@ -250,15 +263,17 @@ class Producer(Participant):
         self._wait(lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout)
 
     def send_many(self, messages: Messages, timeout: float | None = None) -> int:
-        """Publish copies of several messages, in order, and return how many: all of them, or fewer if the time ran out after the first.
+        """Publish copies of several messages, in order, and return how many were published.
 
-        ``messages``: a NumPy array, one message for each index of its first axis, or an iterable of bytes-like objects. The timeout is for the whole call. Each message is published
-        by itself: consumers see it at once.
+        The result is less than the number of messages if the time ran out after the first one.
+        ``messages`` is a NumPy array, one message for each index of the first axis, or an iterable
+        of bytes-like objects. The timeout is for the whole call. Each message is published by
+        itself: consumers see it at once.
 
-        Waits and raises as `write`; `Invalid` when one is longer than ``slot_size``, or
-        cannot be what the block's schema says (see `send`), TypeError when there are Python
-        objects in one: then none is published. Whatever else stops it,
-        also Ctrl-C, ``sent`` of the exception says how many were published; an exception without it came before the first.
+        Waits and raises as `write`. Raises `Invalid` when a message is longer than ``slot_size``,
+        or does not match the block's schema (see `send`). Raises TypeError when a message contains
+        Python objects. In these cases nothing was published. Any other exception, Ctrl-C included,
+        has the number of published messages in ``sent``, or came before the first message.
         """
         if timeout is not None:
             timeout = seconds(timeout)
@@ -318,7 +333,8 @@ class Producer(Participant):
 class WriteSlot(Bound):
     """A claimed slot. See `Producer.write`.
 
-    ``id`` is the number that the message will have, ``index`` the slot's number as in the diagnosis, ``capacity`` its size in bytes.
+    ``id`` is the number that the message will have. ``index`` is the number of the slot in the
+    diagnosis. ``capacity`` is the size of the slot in bytes.
     """
 
     __slots__ = (
@@ -349,7 +365,7 @@ class WriteSlot(Bound):
         self._length: int | None = None
         self._view: memoryview | None = None
         self._statement: Statement | None = None
-        self._sent = 0  # 1: it was published
+        self._sent = 0  # 1: published
         self.id = self.index = self.capacity = 0
 
     def __enter__(self) -> WriteSlot:
@@ -385,7 +401,9 @@ class WriteSlot(Bound):
             self._statement = None
             raise
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if kind is not None:
             self.abort()
             self._statement = None
@@ -410,7 +428,8 @@ class WriteSlot(Bound):
             producer._raws.append(raw)
             self._statement = None
         except BaseException as failure:
-            aborted = producer._abort(producer._handle, reference)  # of a claim that has ended it is refused
+            # The library refuses to abort a claim that has ended.
+            aborted = producer._abort(producer._handle, reference)
             self._end()
             if not isinstance(failure, DataBlockError):
                 self._sent = int(aborted != 0)
@@ -419,26 +438,29 @@ class WriteSlot(Bound):
             raise
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """Abort the claim that an interrupted with statement could not end."""
         self.abort()
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
 
     @property
     def published(self) -> bool:
-        """Whether the message was published: after an exception, too, wherever it came."""
+        """Whether the message was published. Right also after an exception, wherever it came."""
         return self._sent == 1
 
     @property
     def data(self) -> memoryview:
-        """All bytes of the slot, to be written in place; what is in them is whatever was there. Released when the slot ends.
+        """All bytes of the slot, to be written in place. The end of the slot releases the view.
 
-        A slice or cast of it is a view of its own, which the end of the slot does not reach: use it inside the block only.
+        The initial content is undefined. The end of the slot does not release a slice or a cast of
+        the view: use these inside the block only.
         """
         data = self._data
         if data is None:
@@ -450,10 +472,12 @@ class WriteSlot(Bound):
         return data
 
     def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
-        """A NumPy array over the slot, in place; without a shape one dimension, all of the capacity.
+        """Return a NumPy array over the slot, in place; without a shape over all of it.
 
-        When the slot ends, the array becomes read-only: the memory then belongs to the readers, and later to other messages. It stays valid for as long as
-        it is referred to. Views that the program makes from it do not become read-only.
+        The array has one dimension by default. When the slot ends, the array becomes read-only: the
+        memory then belongs to the consumers, and later to other messages. The array keeps the
+        memory mapped for as long as something refers to the array. Views that the program makes
+        from it do not become read-only.
         """
         if self._state != OPEN:
             self._refuse()
@@ -467,7 +491,11 @@ class WriteSlot(Bound):
 
     @property
     def record(self) -> NDArray[Any]:
-        """The fields of the block's schema, in place: ``slot.record["value"] = 3.0``. See `array` for how long it is valid. The length of the message is that of the struct, unless `commit` says another."""
+        """The fields of the block's schema, in place: ``slot.record["value"] = 3.0``.
+
+        Valid as `array` is. The message has the length of the struct, unless `commit` sets another
+        one. Raises `Invalid` when the producer was opened without a schema.
+        """
         schema = self._producer._schema
         if schema is None:
             raise Invalid(f'block "{self._producer._name}" was opened without a schema: its messages have no fields')
@@ -480,41 +508,46 @@ class WriteSlot(Bound):
         self.record[field] = value
 
     def __getitem__(self, field: str) -> Any:
-        """A field as it is now, of a scalar its value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
+        """Return a field's value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
         value = self.record[()][field]
-        if hasattr(value, "setflags") and value.shape:  # an array in place, which the end makes read-only, too
+        if hasattr(value, "setflags") and value.shape:  # an array in place: the end makes it read-only, too
             assert self._arrays is not None
             self._arrays.append(value)
         return value
 
     def __bytes__(self) -> bytes:
-        """A copy of the whole slot."""
+        """Return a copy of the whole slot."""
         return bytes(self.data)
 
     def commit(self, length: int | None = None) -> None:
-        """Say that the first ``length`` bytes are the message; without a length all of the capacity. The last call counts.
+        """Declare that the first ``length`` bytes are the message; by default all of the capacity.
 
-        Published when the ``with`` block ends well. Raises `Invalid` when the length exceeds the capacity; so does the end of the block, which then publishes nothing,
-        unless another call has corrected it. As does one that is less than the struct of
-        the block's schema.
+        The last call counts. The message is published when the ``with`` block ends without an
+        exception. Raises `Invalid` when the length exceeds the capacity, or is less than the struct
+        of the block's schema. The end of the block then raises `Invalid` as well and publishes
+        nothing, unless another call has corrected the length.
         """
         if self._state != OPEN:
             self._refuse()
         if length is not None:
             length = whole("length", length)
             if not 0 <= length <= self.capacity:
-                self._length = length if 0 <= length < 1 << 64 else -1  # the library will refuse it, too
+                self._length = length if 0 <= length < 1 << 64 else -1  # the library refuses it, too
                 what = "exceeds" if length > 0 else "is below zero, and a message has at most"
-                raise Invalid(f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes')
+                raise Invalid(
+                    f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes'
+                )
             if length < self._producer._shortest:
-                self._length = length  # which the library will refuse, too
+                self._length = length  # the library refuses it, too
                 raise self._producer._too_short("the message", length)
         self._length = length
 
     def seal(self, length: int | None = None) -> None:
-        """On a block with MANUAL checksums: give the first ``length`` bytes, without a length all, their checksum, after they are filled, and `commit` that length.
+        """Compute the checksum of the first ``length`` bytes, and `commit` this length.
 
-        Raises `Invalid` on a block without checksums, or when the length exceeds the capacity.
+        For a block with MANUAL checksums, after the bytes are filled. The default is all of the
+        capacity. Raises `Invalid` on a block without checksums, or when the length exceeds the
+        capacity.
         """
         self.commit(length)
         producer = self._producer
@@ -524,17 +557,20 @@ class WriteSlot(Bound):
             producer._fail(status)
 
     def abort(self) -> None:
-        """Give the slot back unpublished, now. The next claim has the same id. Does nothing when the slot has ended."""
+        """End the claim now, unpublished. Does nothing after the end of the slot.
+
+        The next claim has the same id.
+        """
         if self._state == OPEN:
             producer = self._producer
             try:
                 self._end()
             finally:
                 while producer._abort(producer._handle, self._raw[0]) == BUSY:
-                    pass  # another thread is in a call: the collector, too, may abort, in any thread
+                    pass  # another thread is in a call. The collector, too, may abort, in any thread
 
     def _end(self) -> None:
-        """Take the memory back from the program, before it is published or reused."""
+        """Take the memory back from the program, before the slot is published or used again."""
         self._state = ENDED
         self._view = None
         if self._producer._claim is self:
@@ -558,5 +594,5 @@ class WriteSlot(Bound):
 
 
 def release(view: memoryview) -> None:
-    with suppress(BufferError):  # something looks at the memory through this view; it may, and the memory stays
+    with suppress(BufferError):  # an object uses the memory through this view; the memory stays mapped
         view.release()

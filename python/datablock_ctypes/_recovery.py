@@ -1,4 +1,4 @@
-"""Which blocks there are, what is wrong with them, and mending it."""
+"""Listing, diagnosing and cleaning blocks."""
 
 from __future__ import annotations
 
@@ -14,62 +14,68 @@ from ._types import BlockState, Policy, RecoveryResult, SlotState, optional_path
 
 
 def version() -> tuple[int, int, int]:
-    """The version of the loaded library: major, minor, patch."""
+    """Return the version of the loaded library: major, minor, patch."""
     number: int = library().datablock_version()
     return number // 1_000_000, number // 1000 % 1000, number % 1000
 
 
 @dataclass(frozen=True)
 class BlockInfo:
-    """A block, as `list_blocks` found it. Of a file that is not a readable block only the name is set."""
+    """A block, as `list_blocks` found it. A file that is not a readable block has only a name."""
 
     name: str
     total_bytes: int
-    """Of both files."""
+    """The bytes of both files."""
     slot_size: int
-    """Bytes that a message may have."""
+    """The largest message in bytes."""
     next_id: int
-    """Messages written so far."""
+    """The number of messages written so far."""
     producer_pid: int
     """0: no living producer."""
     slot_count: int
-    """Messages kept."""
+    """The number of messages kept."""
     spare_slots: int
     policy: Policy | None
     consumers: int
-    """Living ones."""
+    """The number of living consumers."""
     consumer_limit: int
     state: BlockState
 
 
 @dataclass(frozen=True)
 class SlotDiagnostic:
-    """One slot, as it was when it was looked at."""
+    """One slot, as of the time of the diagnosis."""
 
     slot_id: int
-    """The message's id."""
+    """The id of the message."""
     slot_index: int
     slot_state: SlotState
     write_lock: int
-    """Pid of the claiming producer; 0: not claimed."""
+    """The pid of the claiming producer; 0: not claimed."""
     reader_count: int
-    """Pins on it, and LOSSLESS readers at that id."""
+    """Hazard pointers that name the slot, and LOSSLESS consumers whose cursor is at that id."""
     write_generation: int
-    """Times this slot was claimed."""
+    """How often this slot was claimed."""
     writer_waiting: bool
-    """A producer waits for this slot's readers."""
+    """Whether a producer waits for this slot's readers."""
     is_stuck: bool
-    """Held by the dead; by a reader that has kept the producer waiting for a second; or for more than 30 s claimed, or held by a silent reader."""
+    """Whether the slot is stuck, for one of these reasons:
+
+    - A dead participant holds it.
+    - A reader of it has kept the producer waiting for 1 s or longer.
+    - It has been claimed, or held by a silent reader, for more than 30 s.
+    """
     stuck_duration_ms: int
-    """Since when; 0 if it is not, or if nobody can tell: a clock of another time namespace."""
+    """For how long. 0: not stuck, or unknown because of a clock of another time namespace."""
     holder: str = ""
-    """Of a stuck slot, from `diagnose_slot`: who holds it (row, name, pid)."""
+    """The holder of a stuck slot (row, name, pid). Set by `diagnose_slot`."""
 
 
 def list_blocks(directory: StrPath | None = None) -> list[BlockInfo]:
-    """The blocks in a directory (default: $DATABLOCK_DIR, else /dev/shm), sorted by name. Reads only. Any thread.
+    """Return the blocks in a directory, sorted by name. Reads only. Any thread.
 
-    Raises `NotFound` (the directory), `Access`, `Invalid`, `System`, `Forked`.
+    The default directory is $DATABLOCK_DIR, else /dev/shm. Raises `NotFound` (no such directory),
+    `Access`, `Invalid`, `System`, `Forked`.
     """
     loaded = library()
     place = optional_path_bytes("directory", directory)
@@ -81,20 +87,26 @@ def list_blocks(directory: StrPath | None = None) -> list[BlockInfo]:
             loaded.fail(status)
         if count.value <= capacity:
             return [_block_info(info) for info in infos[: count.value]]
-        capacity = count.value + 8  # blocks may come meanwhile
+        capacity = count.value + 8  # new blocks may appear meanwhile
 
 
 def _block_info(info: RawBlockInfo) -> BlockInfo:
     fields = {name: getattr(info, name) for name, *_ in RawBlockInfo._fields_}
     policies = {int(policy): policy for policy in Policy}
-    fields.update(name=info.name.decode("utf-8", "surrogateescape"), policy=policies.get(info.policy), state=BlockState(info.state))
+    fields.update(
+        name=info.name.decode("utf-8", "surrogateescape"),
+        policy=policies.get(info.policy),
+        state=BlockState(info.state),
+    )
     return BlockInfo(**fields)
 
 
 def unlink(name: StrPath, *, force: bool = False) -> None:
-    """Remove a block. With ``force`` also while participants live: they are fenced and get `Superseded`. Any thread.
+    """Remove a block. Any thread.
 
-    Raises `NotFound`, `ProducerActive`, `Busy`, `Access`, `Corrupt` (not a block: remove the file by hand), `Invalid`, `System`, `Forked`.
+    With ``force`` the block is removed also while participants live. They are fenced and get
+    `Superseded`. Raises `NotFound`, `ProducerActive`, `Busy`, `Access`, `Corrupt` (not a block:
+    remove the file by hand), `Invalid`, `System`, `Forked`.
     """
     loaded = library()
     status = loaded.datablock_unlink(path_bytes("block name", name), _types.FLAG_FORCE if force else 0)
@@ -103,22 +115,34 @@ def unlink(name: StrPath, *, force: bool = False) -> None:
 
 
 def is_process_alive(pid: int) -> bool:
-    """Whether a process with that pid runs in this pid namespace. For people: the library judges by locks, never by pids. Any thread."""
+    """Whether a process with this pid runs in this pid namespace. Any thread.
+
+    The answer is informational: the library judges by liveness leases, never by pids.
+    """
     return bool(library().datablock_is_process_alive(unsigned("pid", pid, 64)))
 
 
 def diagnose_slot(shm_name: StrPath, slot_index: int) -> SlotDiagnostic:
-    """One slot of a block in any state. Reads only. Any thread. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Invalid`, `Forked`."""
+    """Return the diagnosis of one slot of a block in any state.
+
+    Reads only. Any thread. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Invalid`,
+    `Forked`.
+    """
     loaded = library()
     found = RawSlotDiagnostic()
-    result = loaded.datablock_diagnose_slot(path_bytes("block name", shm_name), unsigned("slot_index", slot_index), found)
+    result = loaded.datablock_diagnose_slot(
+        path_bytes("block name", shm_name), unsigned("slot_index", slot_index), found
+    )
     if result < 0:
         _fail(loaded, result)
     return _slot_diagnostic(found, loaded.detail())
 
 
 def diagnose_all_slots(shm_name: StrPath) -> list[SlotDiagnostic]:
-    """All slots of a block in any state, in index order. Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`."""
+    """Return the diagnosis of all slots of a block in any state, in the order of their indexes.
+
+    Reads only. Any thread. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`.
+    """
     loaded = library()
     name = path_bytes("block name", shm_name)
     capacity, count = 0, ctypes.c_size_t()
@@ -141,7 +165,8 @@ def _slot_diagnostic(found: RawSlotDiagnostic, holder: str) -> SlotDiagnostic:
 def release_zombie_readers(shm_name: StrPath, slot_index: int) -> RecoveryResult:
     """Remove the dead readers of a slot, and no living one. Any thread.
 
-    Returns SUCCESS, or NOT_STUCK when none of its readers is dead. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Forked`.
+    Returns SUCCESS, or NOT_STUCK when no reader of the slot is dead. Raises `InvalidSlot`,
+    `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
     name, index = path_bytes("block name", shm_name), unsigned("slot_index", slot_index)
@@ -149,9 +174,10 @@ def release_zombie_readers(shm_name: StrPath, slot_index: int) -> RecoveryResult
 
 
 def release_zombie_writer(shm_name: StrPath, slot_index: int) -> RecoveryResult:
-    """End a dead producer's claim on a slot; a committed message is never touched. Any thread.
+    """End a dead producer's claim of a slot. A committed message is never touched. Any thread.
 
-    Returns SUCCESS, UNSAFE when the producer lives, or NOT_STUCK when the slot is not claimed. Raises `InvalidSlot`, `RecoveryError` (cannot open), `Forked`.
+    Returns SUCCESS, UNSAFE when the producer lives, or NOT_STUCK when the slot is not claimed.
+    Raises `InvalidSlot`, `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
     name, index = path_bytes("block name", shm_name), unsigned("slot_index", slot_index)
@@ -159,12 +185,15 @@ def release_zombie_writer(shm_name: StrPath, slot_index: int) -> RecoveryResult:
 
 
 def cleanup_dead_consumers(shm_name: StrPath, timeout_ns: int = 0) -> int:
-    """Remove every dead consumer's row; a durable one only when it has been dead longer than ``timeout_ns``. Returns how many. Any thread.
+    """Remove the row of every dead consumer, and return their number. Any thread.
 
-    Raises `RecoveryError` (cannot open), `Invalid`, `Forked`.
+    The row of a durable consumer is removed only if the consumer has been dead for longer than
+    ``timeout_ns`` nanoseconds. Raises `RecoveryError` (cannot open), `Invalid`, `Forked`.
     """
     loaded = library()
-    result: int = loaded.datablock_cleanup_dead_consumers(path_bytes("block name", shm_name), unsigned("timeout_ns", timeout_ns, 64))
+    result: int = loaded.datablock_cleanup_dead_consumers(
+        path_bytes("block name", shm_name), unsigned("timeout_ns", timeout_ns, 64)
+    )
     if result < 0:
         _fail(loaded, result)
     return result
@@ -179,7 +208,7 @@ def _verdict(loaded: Library, result: int) -> RecoveryResult:
 
 
 def _fail(loaded: Library, result: int) -> NoReturn:
-    """Raise what one of the functions said that return 0 or a count, or a negative number."""
+    """Raise the error of a function that returns 0 or a count, or a negative number."""
     if result == -1:
         raise Invalid(loaded.detail())
     if result == -3:

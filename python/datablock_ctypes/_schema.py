@@ -1,4 +1,4 @@
-"""What the bytes of a message mean: schemas, from and to NumPy, ctypes, dataclasses and text."""
+"""Schemas: what the bytes of a message mean, to and from NumPy, ctypes, dataclasses and text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 SCALARS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "bool", "char")
 NUMPY = ("i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f4", "<f8", "?", "S1")
 CTYPES = (
-    *(ctypes.c_int8, ctypes.c_int16, ctypes.c_int32, ctypes.c_int64, ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32, ctypes.c_uint64),
+    *(
+        ctypes.c_int8,
+        ctypes.c_int16,
+        ctypes.c_int32,
+        ctypes.c_int64,
+        ctypes.c_uint8,
+        ctypes.c_uint16,
+        ctypes.c_uint32,
+        ctypes.c_uint64,
+    ),
     *(ctypes.c_float, ctypes.c_double, ctypes.c_bool, ctypes.c_char),
 )
 
@@ -37,7 +46,11 @@ Version = Union[str, tuple[int, int, int]]
 
 
 class Field(NamedTuple):
-    """One name of a struct. ``type`` is that of the text form, or a `Layout`; ``offset`` bytes from the beginning of its own struct."""
+    """One field of a struct.
+
+    ``type`` is a type of the text form, or a `Layout`. ``offset`` is in bytes, from the beginning
+    of the struct that contains the field.
+    """
 
     name: str
     type: str | Layout
@@ -54,12 +67,15 @@ class Layout(NamedTuple):
 
 
 class Schema:
-    """A struct, so exactly that two programs can tell whether they mean the same bytes.
+    """A struct, described so exactly that two programs can tell whether they mean the same bytes.
 
-    ``name`` and ``version``; ``canonical``, its one line; ``hash``, BLAKE2b-256 of that; ``size`` and ``alignment`` in bytes; ``layout``. Immutable. Two are equal when their hashes and versions are.
+    ``canonical`` is the schema's one line. ``hash`` is the BLAKE2b-256 of this line. ``size`` and
+    ``alignment`` are bytes. ``name``, ``version`` and ``layout`` are the other attributes. A Schema
+    is immutable. Two schemas are equal when their hashes and versions are equal.
 
-    `Schema.parse` reads the text form (docs/schema.md), `Schema.from_dtype`, `Schema.from_ctypes` and `Schema.from_dataclass` describe what Python has, `Schema.of_block` asks a block. And back:
-    `dtype` and `structure`. They raise `Invalid`, with the place and what is expected there.
+    `Schema.parse` reads the text form (docs/schema.md). `Schema.from_dtype`, `Schema.from_ctypes`
+    and `Schema.from_dataclass` describe Python types. `Schema.of_block` asks a block. `dtype` and
+    `structure` go the other way. They raise `Invalid`, with the place and what is expected there.
     """
 
     __slots__ = ("_dtype", "_raw", "alignment", "canonical", "hash", "layout", "name", "size", "version")
@@ -77,7 +93,7 @@ class Schema:
 
     @classmethod
     def parse(cls, text: str) -> Schema:
-        """The schema of a text in the text form."""
+        """Return the schema that a text in the text form describes."""
         if not isinstance(text, str):
             raise TypeError(f"the schema's text is {text!r}: a str is needed")
         if "\0" in text:
@@ -86,22 +102,35 @@ class Schema:
 
     @classmethod
     def of_block(cls, name: StrPath) -> Schema:
-        """The schema of a block, also without a producer, for whoever may read its data file. Raises `SchemaMismatch` when it has none, `NotFound`, `Access`, `Corrupt`."""
+        """Return the schema of a block, also without a producer. Its data file must be readable.
+
+        Raises `SchemaMismatch` (the block has no schema), `NotFound`, `Access`, `Corrupt`.
+        """
         return cls._from("datablock_schema_of_block", path_bytes("block name", name))
 
     @classmethod
     def of_zone(cls, name: StrPath) -> Schema:
-        """The schema of a block's flexible zone. Raises as `of_block`."""
+        """Return the schema of a block's flexible zone. Raises as `of_block`."""
         return cls._from("datablock_zone_schema_of_block", path_bytes("block name", name))
 
     @classmethod
     def lookup(cls, reference: str, registry: StrPath | None = None) -> Schema:
-        """The newest schema that a reference, ``"SensorReading"``, ``"SensorReading@2"`` or ``"SensorReading@2.1.0"``, means in a registry, which is a directory; None: $DATABLOCK_SCHEMAS,
-        else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`."""
-        return cls._from("datablock_schema_lookup", path_bytes("reference", reference), optional_path_bytes("registry", registry))
+        """Return the newest schema in a registry that a reference means.
+
+        A reference is ``"SensorReading"``, ``"SensorReading@2"`` or ``"SensorReading@2.1.0"``. A
+        registry is a directory. None means $DATABLOCK_SCHEMAS, else datablock/schemas in
+        $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`.
+        """
+        return cls._from(
+            "datablock_schema_lookup", path_bytes("reference", reference), optional_path_bytes("registry", registry)
+        )
 
     def register(self, registry: StrPath | None = None) -> None:
-        """Add it to a registry. Again the same does nothing. Raises `Invalid` (it has no version), `SchemaMismatch` (it breaks the version rules, or that version is another struct), `Access`, `System`."""
+        """Add the schema to a registry. A second registration of the same schema does nothing.
+
+        Raises `Invalid` (no version), `SchemaMismatch` (the schema breaks the version rules, or
+        this version is another struct), `Access`, `System`.
+        """
         loaded = library()
         status = loaded.datablock_schema_register(self._raw, optional_path_bytes("registry", registry))
         if status != 0:
@@ -121,20 +150,31 @@ class Schema:
 
     @classmethod
     def from_dtype(cls, kind: DTypeLike, name: str, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a structured NumPy dtype. One with ``align=True`` has the offsets and the
-        alignment of C; another one is packed, and is another schema. ``S16`` is ``char[16]``.
+        """Return the schema of a structured NumPy dtype. ``S16`` is ``char[16]``.
+
+        A dtype with ``align=True`` has the offsets and the alignment of C. Another dtype is packed,
+        and is another schema.
         """
         return _described(name, version, lambda: _of_dtype(the_numpy().dtype(kind)))
 
     @classmethod
-    def from_ctypes(cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a ctypes.Structure, under its own name if none is given. Fields called ``_gap`` and a number are padding."""
+    def from_ctypes(
+        cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)
+    ) -> Schema:
+        """Return the schema of a ctypes.Structure. The default name is that of the class.
+
+        Fields whose name is ``_gap`` and a number are padding.
+        """
         return _described(_name_of(name, structure), version, lambda: _of_structure(structure))
 
     @classmethod
     def from_dataclass(cls, kind: type[Any], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
-        """The schema of a dataclass, laid out as C does. Its fields are annotated with ``int`` (i64), ``float`` (f64), ``bool``, a ctypes or NumPy scalar type, another dataclass, or with a
-        type of the text form as a string: ``value: "f64[3]"``."""
+        """Return the schema of a dataclass, laid out as C does.
+
+        The annotation of a field is ``int`` (i64), ``float`` (f64), ``bool``, a scalar type of
+        ctypes or NumPy, another dataclass, or a type of the text form as a string: ``value:
+        "f64[3]"``.
+        """
         return _described(_name_of(name, kind), version, lambda: _of_dataclass(kind))
 
     @property
@@ -145,12 +185,18 @@ class Schema:
         return self._dtype  # type: ignore[no-any-return]
 
     def structure(self) -> type[ctypes.Structure]:
-        """A new ctypes.Structure with this layout. Gaps that ctypes would not leave by itself are fields called ``_gap0`` and so on. An alignment above that of all fields is that of the structure
-        from Python 3.13 on."""
+        """Return a new ctypes.Structure with this layout.
+
+        Fields with the names ``_gap0`` and so on are gaps that ctypes would not leave by itself.
+        The structure has an alignment above that of all fields from Python 3.13 on.
+        """
         return _structure(self.name, self.layout)
 
     def check(self, consumer: Schema, exact: bool = False) -> None:
-        """Raise `SchemaMismatch`, which names every field that differs, if a consumer that expects ``consumer`` cannot read what a producer writes that has this schema."""
+        """Raise `SchemaMismatch` if a consumer that expects ``consumer`` cannot read this schema.
+
+        The error names every field that differs. ``exact``: the hashes must be equal, too.
+        """
         loaded = library()
         status = loaded.datablock_schema_check(self._raw, consumer._raw, int(exact))
         if status != 0:
@@ -178,7 +224,7 @@ def described(what: str, schema: Schema | str | None) -> Schema | None:
 
 
 def _instead_of(schema: Any) -> str:
-    """What to give for what is no schema."""
+    """Return an advice what to give in the place of a value that is no schema."""
     kind = schema if isinstance(schema, type) else type(schema)
     if dataclasses.is_dataclass(kind):
         return f"give Schema.from_dataclass({kind.__name__})"
@@ -196,7 +242,10 @@ def configure(
     registry: StrPath | None,
     zone_schema: Schema | str | None,
 ) -> tuple[Schema | None, Schema | None]:
-    """What is to be opened, with what the caller says of messages and zone, whose schemas are returned. A text without a brace is a reference."""
+    """Put the caller's schemas into the options of an opening. Return those of messages and zone.
+
+    A text without a brace is a reference.
+    """
     if isinstance(schema, str) and "{" not in schema:
         if registered is not None:
             raise Invalid(f"schema {schema!r} and registered {registered!r}: two references, give one")
@@ -205,7 +254,10 @@ def configure(
         found: Schema | None = Schema.lookup(registered, registry)
     else:
         found = described("schema", schema)
-        raw.registered, raw.registry = optional_path_bytes("registered", registered), optional_path_bytes("registry", registry)
+        raw.registered, raw.registry = (
+            optional_path_bytes("registered", registered),
+            optional_path_bytes("registry", registry),
+        )
     zone = (
         Schema.lookup(zone_schema, registry)
         if isinstance(zone_schema, str) and "{" not in zone_schema
@@ -227,7 +279,7 @@ def _checked_name(name: Any) -> str:
 
 
 def _name_of(name: str | None, kind: Any) -> Any:
-    """The name that is given, or the class's own; what is no class is refused later."""
+    """Return the given name, or the name of the class. A later check refuses what is no class."""
     return name if name is not None else getattr(kind, "__name__", "it")
 
 
@@ -247,23 +299,23 @@ def _version(version: Version) -> tuple[int, int, int]:
 
 
 def _checked_path(outer: str, name: str) -> str:
-    """Where a field is, for people."""
+    """Return the path of a field, for messages."""
     if not NAME.fullmatch(name):
         raise Invalid(f"field {outer + name!r}: {NAMES_NEED}")
     return outer + name
 
 
-# ---- The canonical line --------------------------------------------------------------------------------------------------------------
+# ---- The canonical line -------------------------------------------------------------------------
 
 
 def _read(line: str) -> tuple[str, Layout]:
-    """Name and layout of a canonical line, which the library has made."""
+    """Return name and layout of a canonical line from the library."""
     tokens = re.findall(r"\w+|[^\w]", line)[::-1]
     return tokens.pop(), _read_layout(tokens)
 
 
 def _read_layout(tokens: list[str]) -> Layout:
-    """Takes a layout off the end of the tokens, which stand in reverse."""
+    """Take a layout off the end of the tokens, which are in reverse order."""
     fields = []
     while tokens.pop() != "}":  # { or ,
         name = tokens.pop()
@@ -279,7 +331,7 @@ def _read_layout(tokens: list[str]) -> Layout:
     return Layout(tuple(fields), size, int(tokens.pop()))
 
 
-# ---- To Python -------------------------------------------------------------------------------------------------------------------------
+# ---- To Python ----------------------------------------------------------------------------------
 
 
 def _dtype(layout: Layout) -> dtype[Any]:
@@ -298,7 +350,7 @@ def _dtype(layout: Layout) -> dtype[Any]:
     spec: Any = {"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.size}
     try:
         kind: dtype[Any] = numpy.dtype(spec, align=aligned)
-    except ValueError:  # NumPy takes no field for aligned that is not
+    except ValueError:  # NumPy refuses a field that is not aligned
         kind = numpy.dtype(spec)
     return kind
 
@@ -306,7 +358,9 @@ def _dtype(layout: Layout) -> dtype[Any]:
 def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
     kinds = [_ctype(name, field) for field in layout.fields]
     natural = max(ctypes.alignment(kind) for kind in kinds)
-    packed = natural > layout.alignment or any(field.offset % ctypes.alignment(kind) for field, kind in zip(layout.fields, kinds))
+    packed = natural > layout.alignment or any(
+        field.offset % ctypes.alignment(kind) for field, kind in zip(layout.fields, kinds)
+    )
     members: list[tuple[str, Any]] = []
     end = 0
 
@@ -321,24 +375,27 @@ def _structure(name: str, layout: Layout) -> type[ctypes.Structure]:
     gap(layout.size, natural)
     attributes: dict[str, Any] = {"_pack_": 1, "_layout_": "ms"} if packed else {}
     if layout.alignment > (1 if packed else natural):
-        attributes["_align_"] = layout.alignment  # from Python 3.13 on; before, the bytes are the same and the alignment is lost
+        # Python before 3.13 ignores it: the bytes are the same, and the alignment is lost.
+        attributes["_align_"] = layout.alignment
     return type(name, (ctypes.Structure,), {**attributes, "_fields_": members})
 
 
 def _ctype(name: str, field: Field) -> Any:
-    kind: Any = _structure(f"{name}_{field.name}", field.type) if isinstance(field.type, Layout) else CTYPES[SCALARS.index(field.type)]
+    kind: Any = (
+        _structure(f"{name}_{field.name}", field.type)
+        if isinstance(field.type, Layout)
+        else CTYPES[SCALARS.index(field.type)]
+    )
     for side in reversed(field.dims):
         kind = kind * side
     return kind
 
 
-# ---- From Python -----------------------------------------------------------------------------------------------------------------------
+# ---- From Python --------------------------------------------------------------------------------
 
 
 def _described(name: Any, version: Version, layout: Callable[[], Layout]) -> Schema:
-    """The schema of a struct that was described. No text is made of it: what is wrong is said of
-    its fields.
-    """
+    """Return the schema of a described struct. No text is made of it: errors name its fields."""
     numbers, checked = _version(version), _checked_name(name)
     keep: list[Any] = []
     return Schema._from("datablock_schema_describe", checked.encode(), *numbers, _for_c(layout(), keep))
@@ -396,7 +453,10 @@ def _of_item(of: dtype[Any], name: str, dims: tuple[int, ...]) -> Item:
         raise Invalid(f"field {name!r}: {of} is big-endian; a schema has the byte order of the machine")
     known = [wanted for wanted in NUMPY[:-1] if of == wanted]
     if not known:
-        raise Invalid(f"field {name!r}: {of} has no counterpart in a schema: use {', '.join(SCALARS)}, or structs and arrays of these")
+        raise Invalid(
+            f"field {name!r}: {of} has no counterpart in a schema: "
+            f"use {', '.join(SCALARS)}, or structs and arrays of these"
+        )
     return SCALARS[NUMPY.index(known[0])], dims
 
 
@@ -415,7 +475,7 @@ def _of_structure(structure: type[ctypes.Structure], outer: str = "") -> Layout:
 
 
 def _fields_of(structure: type[ctypes.Structure]) -> list[Any]:
-    """Those of its bases first, as they lie."""
+    """Return the fields of the structure, those of its bases first: the order in memory."""
     return [field for base in reversed(structure.__mro__) for field in base.__dict__.get("_fields_", ())]
 
 
@@ -427,7 +487,11 @@ def _of_ctype(kind: Any, name: str) -> Item:
     if issubclass(kind, ctypes.Structure):
         return _of_structure(kind, f"{name}."), dims
     code = getattr(kind, "_type_", None)
-    if kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1 else False:
+    if (
+        kind.__ctype_be__ is kind and kind.__ctype_le__ is not kind
+        if hasattr(kind, "__ctype_be__") and ctypes.sizeof(kind) > 1
+        else False
+    ):
         raise Invalid(f"field {name!r} is big-endian; a schema has the byte order of the machine")
     bits = 8 * ctypes.sizeof(kind)
     for codes, sign in (("bhilq", "i"), ("BHILQ", "u")):
@@ -437,12 +501,13 @@ def _of_ctype(kind: Any, name: str) -> Item:
         if code == wanted:
             return text, dims
     raise Invalid(
-        f"field {name!r}: {kind.__name__} means nothing to another process: use numbers, bool, char, or structs and arrays of these"
+        f"field {name!r}: {kind.__name__} means nothing to another process: "
+        "use numbers, bool, char, or structs and arrays of these"
     )
 
 
 def _of_dataclass(kind: type[Any], outer: str = "") -> Layout:
-    """The layout that C gives to these fields."""
+    """Return the layout that C gives to these fields."""
     if not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
         raise Invalid(f"{kind!r} is no dataclass")
     scope = vars(sys.modules[kind.__module__]) if kind.__module__ in sys.modules else {}
@@ -470,7 +535,10 @@ def _of_annotation(of: Any, name: str) -> Item:
     if isinstance(of, str):
         parts = TYPE.fullmatch(of)
         if not parts:
-            raise Invalid(f'field {name!r}: {of!r} is no type of the text form: use {", ".join(SCALARS)}, or an array such as "f64[3]"')
+            raise Invalid(
+                f"field {name!r}: {of!r} is no type of the text form: "
+                f'use {", ".join(SCALARS)}, or an array such as "f64[3]"'
+            )
         return parts[1], tuple(map(int, re.findall(r"\d+", parts[2])))
     plain = {int: "i64", float: "f64", bool: "bool"}.get(of)
     if plain:
@@ -483,18 +551,19 @@ def _of_annotation(of: Any, name: str) -> Item:
         if hasattr(of, "dtype"):
             return _of_item(the_numpy().dtype(of), name, ())
     raise Invalid(
-        f'field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of ctypes or NumPy, a dataclass, or a text such as "f64[3]"'
+        f"field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of ctypes or NumPy, "
+        'a dataclass, or a text such as "f64[3]"'
     )
 
 
-# ---- Arrays, and what a block's schema says of them -------------------------------------------------------------------------------------
+# ---- Arrays, and what a block's schema says of them ---------------------------------------------
 
 
 def record_step(schema: Schema | None, kind: dtype[Any]) -> int:
-    """Bytes from one record of messages to the next, where a dtype has the first fields of the block's struct, and not all; else 0.
+    """Return the bytes from one record of messages to the next, for a dtype of an older version.
 
-    A reader that knows an older version of the struct has such a dtype: the records are as
-    large as the block says.
+    Such a dtype has the first fields of the block's struct, and not all. The block's schema has the
+    size of the records. For any other dtype the result is 0.
     """
     if schema is None or kind.names is None or kind.itemsize >= schema.size:
         return 0
@@ -502,18 +571,26 @@ def record_step(schema: Schema | None, kind: dtype[Any]) -> int:
 
 
 def _unlike(kind: dtype[Any], whole: dtype[Any]) -> str | None:
-    """The first field of a dtype that another one has not, or has otherwise."""
+    """Return the first field of a dtype that another dtype does not have, or has otherwise."""
     fields: Any = kind.fields or {}
     others: Any = whole.fields or {}
     return next((name for name in kind.names or () if name not in others or others[name][:2] != fields[name][:2]), None)
 
 
-def records_over(schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None) -> NDArray[Any]:
-    """The records of a message, of which `kind` has the first fields; read-only where the view is."""
+def records_over(
+    schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None
+) -> NDArray[Any]:
+    """Return the records of a message, of which `kind` has the first fields.
+
+    The array is read-only where the view is.
+    """
     step = schema.size
     count = size // step if shape is None else math.prod(shape)
     if shape is None and size % step != 0:
-        raise Invalid(f"{size} bytes are no whole number of records of {step} bytes, as schema {schema.name} has them: give a shape")
+        raise Invalid(
+            f"{size} bytes are no whole number of records of {step} bytes, "
+            f"as schema {schema.name} has them: give a shape"
+        )
     if shape is not None and (any(side < 0 for side in shape) or count * step > size):
         raise Invalid(f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has {size}")
     rows = the_numpy().frombuffer(view, "u1", count * step, start).reshape(count, step)
@@ -522,8 +599,9 @@ def records_over(schema: Schema, view: Any, start: int, size: int, kind: dtype[A
 
 
 def check_written(schema: Schema, what: str, data: Any, records: int) -> None:
-    """Refuse an array with fields that are not the schema's: its bytes would mean something else
-    to every reader. ``records``: how many are in one message.
+    """Refuse an array whose fields are not the schema's: every reader would misread its bytes.
+
+    ``records`` is the number of records in one message.
     """
     kind: Any = getattr(data, "dtype", None)
     if getattr(kind, "names", None) is None:
@@ -536,8 +614,12 @@ def check_written(schema: Schema, what: str, data: Any, records: int) -> None:
     if name is not None:
         own, other = wanted.fields[name], kind.fields.get(name)
         has = "no such field" if other is None else f"{other[0]} at {other[1]}"
-        raise Invalid(f"{what}: field {name!r} of schema {schema.name} is {own[0]} at {own[1]}, and dtype {kind} has {has}: {instead}")
+        raise Invalid(
+            f"{what}: field {name!r} of schema {schema.name} is {own[0]} at {own[1]}, "
+            f"and dtype {kind} has {has}: {instead}"
+        )
     if kind.itemsize < schema.size or (records > 1 and kind.itemsize != schema.size):
         raise Invalid(
-            f"{what}: an item of dtype {kind} has {kind.itemsize} bytes, and the struct of schema {schema.name} {schema.size}: {instead}"
+            f"{what}: an item of dtype {kind} has {kind.itemsize} bytes, "
+            f"and the struct of schema {schema.name} {schema.size}: {instead}"
         )

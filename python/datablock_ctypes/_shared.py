@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 COUNT = 8
 ANYWAY = 1 << 0
 
-# What a flag that the library sets has in it until it does.
+# The content of a flag until the library sets the flag.
 UNTOUCHED = 255
 
 
@@ -32,27 +32,37 @@ def _of(participant: Participant) -> ParticipantHandle:
 
 
 class SharedSpinLock(Bound):
-    """One of the block's eight locks, 0 to 7, as a context manager::
+    """One of the block's eight shared locks, 0 to 7, as a context manager::
 
         with producer.lock(3, timeout=1) as lock:
             if lock.abandoned:
                 repair()
 
-    Its owner may take it again, and lets go of it as often. The lock of a dead owner is taken back, however it died; one of a living one never is. The thread that uses the participant uses it.
+    The lock is recursive: an owner that acquires it again must release it as often. The library
+    takes the lock of a dead owner back, whatever ended the owner. It never takes the lock of a
+    living owner. The thread that uses the participant uses the lock.
     """
 
     def __init__(self, participant: Participant, index: int, timeout: float | None) -> None:
         self._participant = participant
         self._index = unsigned("index", index)
         self._timeout = None if timeout is None else seconds(timeout)
-        # How many with statements have been entered, and what the library has said at the end of each: one attribute, so that they agree.
+        # The number of with statements that were entered, and the library's status at the end of
+        # each. One attribute holds both, so that they agree.
         self._statements: tuple[int, list[int]] = 0, []
         self._statement: Statement | None = None
         self.abandoned = False
-        """Its last owner ended without letting go of it: what it protects may be half changed. As of the last `acquire`."""
+        """Whether the last owner ended without releasing the lock, as of the last `acquire`.
+
+        The data that the lock protects may then be half changed.
+        """
 
     def acquire(self) -> bool:
-        """Take the lock, waiting up to the timeout; the interpreter lock is free meanwhile. Returns `abandoned`. Raises `Timeout`, `Invalid`, `Closed`, `Busy`."""
+        """Take the lock, waiting up to the timeout. Returns `abandoned`.
+
+        Other Python threads run while the call waits. Raises `Timeout`, `Invalid`, `Closed`,
+        `Busy`.
+        """
         taken = ctypes.c_uint8(UNTOUCHED)
         try:
             self._acquire(taken)
@@ -63,7 +73,7 @@ class SharedSpinLock(Bound):
             raise
 
     def _acquire(self, taken: ctypes.c_uint8) -> None:
-        """Take the lock. The caller finds in the number whether that was done, also after an interrupt."""
+        """Take the lock. The number tells the caller whether this was done, also if interrupted."""
         participant, index = self._participant, self._index
         reference = ctypes.cast(ctypes.byref(taken), ctypes.POINTER(ctypes.c_bool))
         function = participant._library.datablock_lock_acquire
@@ -76,11 +86,15 @@ class SharedSpinLock(Bound):
         self.abandoned = bool(taken.value)
 
     def release(self) -> None:
-        """Release the lock, once. Raises `Invalid` (it is not this participant's), `Fenced` (it was taken away), `Busy`, `Closed`."""
+        """Release the lock once.
+
+        Raises `Invalid` (the lock is not this participant's), `Fenced` (the lock was taken away),
+        `Busy`, `Closed`.
+        """
         self._release([])
 
     def _release(self, done: list[int]) -> None:
-        """Release it unless that was done, whatever interrupts it."""
+        """Release the lock unless this was done already, also when an interrupt comes."""
         participant = self._participant
         function, arguments = participant._library.datablock_lock_release, (_of(participant), self._index)
         before = len(done)
@@ -95,7 +109,7 @@ class SharedSpinLock(Bound):
 
     @property
     def _state(self) -> int:
-        """How many with statements it is in."""
+        """The number of with statements that the lock is in."""
         entered, left = self._statements
         return entered - len(left)
 
@@ -114,19 +128,23 @@ class SharedSpinLock(Bound):
                 self._statement = self._statement.outer
             raise
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         self._release(self._statements[1])
         if self._statement is not None:
             self._statement = self._statement.outer
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """Release what an interrupted with statement could not release."""
         with suppress(DataBlockError):
             self._release(self._statements[1])
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -136,13 +154,16 @@ class SharedSpinLock(Bound):
 
 
 class FlexibleZone(Bound):
-    """The block's flexible zone, under lock 0, as a context manager::
+    """The block's flexible zone, protected by lock 0, as a context manager::
 
         with consumer.flexible_zone(timeout=1) as zone:
             zone.data[:4] = (42).to_bytes(4, "little")
 
-    `data` is a copy, of a bytearray's kind: what is in it when the block ends becomes the zone, and an exception in the block leaves the zone as it was.
-    Where the zone has a schema, ``zone["gain"] = 2.0`` and ``zone["gain"]`` are its fields, in that copy; what is read of a scalar field is its value.
+    `data` is a copy, a bytearray. The end of the block writes the contents of `data` into the zone.
+    An exception in the block leaves the zone as it was. If the zone has a schema, ``zone["gain"] =
+    2.0`` and ``zone["gain"]`` are its fields in that copy. A scalar field gives its value.
+
+    Entering waits up to the timeout. It raises `Timeout`, and `Checksum` unless ``anyway`` is true.
     """
 
     _hint = "copy the contents, bytes(zone.data)"
@@ -152,20 +173,24 @@ class FlexibleZone(Bound):
         self._timeout = None if timeout is None else seconds(timeout)
         self._anyway = anyway
         self._address = self._size = 0
-        self._state = 0  # 1: inside
+        self._state = 0  # 1: inside the zone
         self._statement: Statement | None = None
         self.data = bytearray()
-        """The contents. Its length must stay the zone's."""
+        """The contents. The length must stay the zone's."""
         self.writes = 0
-        """How often the zone was left so far."""
+        """The number of times that participants left the zone so far."""
         self.abandoned = False
-        """The last one in it ended inside, or could not finish."""
+        """Whether the last participant in the zone ended inside, or could not finish."""
         self.intact = True
-        """It is what the last one to leave it left. False only with ``anyway``."""
+        """Whether the zone is what the last leaving participant left. False only with ``anyway``.
+        """
 
     @property
     def record(self) -> NDArray[Any]:
-        """The fields of the zone's schema, in `data`: ``zone.record["at"]["x"] = 3``. Raises `SchemaMismatch` (a consumer) or `Invalid` (a producer) when there is none."""
+        """The fields of the zone's schema, in `data`: ``zone.record["at"]["x"] = 3``.
+
+        Without a schema a consumer raises `SchemaMismatch` and a producer raises `Invalid`.
+        """
         numpy = the_numpy()
         schema = self._participant.zone_schema
         if schema is None:
@@ -184,7 +209,9 @@ class FlexibleZone(Bound):
         function = participant._library.datablock_zone_begin
 
         def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
-            status: int = function(ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference)
+            status: int = function(
+                ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference
+            )
             return status
 
         try:
@@ -201,7 +228,9 @@ class FlexibleZone(Bound):
             self._statement = None
             raise
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         wrong: Exception | None = None
         data = b""
         if error is None:
@@ -210,7 +239,9 @@ class FlexibleZone(Bound):
             except TypeError as refused:
                 wrong = refused
             if wrong is None and len(data) != self._size:
-                wrong = Invalid(f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written")
+                wrong = Invalid(
+                    f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written"
+                )
         given_up = error is not None or wrong is not None
         try:
             status = self._participant._unclosed(self._end, None if given_up else data)
@@ -230,28 +261,37 @@ class FlexibleZone(Bound):
             self._participant._fail(status)
 
     def _end(self, data: bytes | None) -> int:
-        """Write the contents, if there are any, and leave the zone. It may be called again after an interrupt: of a zone that was left it is refused."""
+        """Write the contents, if there are any, and leave the zone.
+
+        A caller that was interrupted may repeat the call: the library refuses to leave a zone
+        twice.
+        """
         if data is not None:
             ctypes.memmove(self._address, data, len(data))
-        spoilt = self._anyway and not self.intact and data is None  # nobody has put it right
+        spoilt = self._anyway and not self.intact and data is None  # no participant repaired it
         status: int = self._participant._library.datablock_zone_end(_of(self._participant), spoilt)
         self._state = 0
         return status
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """Leave the zone that an interrupted with statement could not leave."""
         self._end(None)
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
 
 
 class Counter(Bound):
-    """One of the block's eight counters of 64 bits. Each method is one atomic step; none waits. They raise `Invalid`, `Busy`, `Closed`."""
+    """One of the block's eight 64-bit counters.
+
+    Each method is one atomic step and never waits. The methods raise `Invalid`, `Busy`, `Closed`.
+    """
 
     _hint = "copy the number, counter.value"
 
@@ -261,7 +301,9 @@ class Counter(Bound):
 
     def _call(self, name: str, *arguments: int) -> int:
         before = ctypes.c_uint64()
-        status = getattr(self._participant._library, name)(_of(self._participant), self._index, *arguments, ctypes.byref(before))
+        status = getattr(self._participant._library, name)(
+            _of(self._participant), self._index, *arguments, ctypes.byref(before)
+        )
         if status != 0:
             self._participant._fail(status)
         return before.value
@@ -275,12 +317,17 @@ class Counter(Bound):
         self._call("datablock_counter_set", unsigned("value", value, 64))
 
     def add(self, amount: int) -> int:
-        """Add ``amount``, which may be negative, modulo 2**64. Returns the value before."""
+        """Add ``amount`` modulo 2**64 and return the value before. ``amount`` may be negative."""
         return self._call("datablock_counter_add", whole("amount", amount) & (1 << 64) - 1)
 
     def exchange(self, expected: int, value: int) -> int:
-        """Set it to ``value`` if it is ``expected``: if what is returned is, it has."""
-        return self._call("datablock_counter_exchange", unsigned("expected", expected, 64), unsigned("value", value, 64))
+        """Store ``value`` if the counter is ``expected``, in one step. Return the value before.
+
+        The exchange happened if and only if the returned value equals ``expected``.
+        """
+        return self._call(
+            "datablock_counter_exchange", unsigned("expected", expected, 64), unsigned("value", value, 64)
+        )
 
     def __repr__(self) -> str:
         return f"<Counter {self._index} of {self._participant!r}>"
@@ -302,7 +349,12 @@ class Counters(Bound):
         return Counter(self._participant, index)
 
 
-def with_flexible_zone(participant: Participant, timeout: float | None, function: Callable[[FlexibleZone], Result]) -> Result:
-    """Let ``function`` change the flexible zone, and return what it returns. An exception of it leaves the zone as it was. Waits and raises as `FlexibleZone`."""
+def with_flexible_zone(
+    participant: Participant, timeout: float | None, function: Callable[[FlexibleZone], Result]
+) -> Result:
+    """Let ``function`` change the flexible zone, and return its result.
+
+    An exception of ``function`` leaves the zone as it was. Waits and raises as `FlexibleZone`.
+    """
     with FlexibleZone(participant, timeout, False) as zone:
         return function(zone)

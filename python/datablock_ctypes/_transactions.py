@@ -1,6 +1,7 @@
 """A message as a transaction: a function that gets the slot, or a guard that holds it.
 
-Both end as the ``with`` blocks of `Producer.write` and `Consumer.read` do: published or released when all goes well; aborted, and nothing published, on an exception.
+Both end as the ``with`` blocks of `Producer.write` and `Consumer.read` do. Without an exception the
+message is published or released. An exception aborts it, and nothing is published.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ Guard = TypeVar("Guard", bound="_Guard[Any]")
 
 
 def with_write_transaction(producer: Producer, timeout: float | None, f: Callable[[WriteSlot], T]) -> T:
-    """Claim a slot, call ``f`` with it, and publish the message. Returns what ``f`` returns.
+    """Claim a slot, call ``f`` with it, and publish the message. Return the result of ``f``.
 
-    ``slot.commit(n)`` says that the message has ``n`` bytes, else it is the whole slot. It is published when ``f`` has returned. When ``f`` raises, also after
-    ``slot.commit(n)``, nothing is published, the next claim has the same id, and the exception arrives as it was raised.
+    ``slot.commit(n)`` sets the length to ``n`` bytes; the default is the whole slot. The message is
+    published when ``f`` has returned. If ``f`` raises, also after ``slot.commit(n)``, nothing is
+    published, the next claim has the same id, and the caller gets the exception of ``f``.
 
     Waits and raises as `Producer.write`.
     """
@@ -35,7 +37,7 @@ def with_write_transaction(producer: Producer, timeout: float | None, f: Callabl
         value = f(slot)
         slot._leave(None, None, None)
         return value
-    except BaseException as error:  # Ctrl-C, too, wherever it strikes
+    except BaseException as error:  # Ctrl-C, too, wherever it comes
         slot.abort()
         if slot._sent:
             error.sent = 1  # type: ignore[attr-defined]
@@ -43,13 +45,16 @@ def with_write_transaction(producer: Producer, timeout: float | None, f: Callabl
 
 
 def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | None, f: Callable[[ReadSlot], T]) -> T:
-    """Hold message ``slot_id``, call ``f`` with it, and let it go. Returns what ``f`` returns. The place in the stream stays.
+    """Hold message ``slot_id``, call ``f`` with it, and release it. Return the result of ``f``.
 
-    Waits up to ``timeout`` seconds for a message that is not written yet, whatever the consumer's delivery. A LOSSLESS consumer holds the producer up all the while:
-    a message that is a whole ring ahead of what it has read cannot be written.
+    The cursor does not move. The call waits up to ``timeout`` seconds for a message that is not
+    written yet, whatever the consumer's delivery. A LOSSLESS consumer applies backpressure during
+    this wait: a message that is a whole ring ahead of its cursor cannot be written.
 
-    Raises `Timeout` (not written in time), `Overrun` (overwritten: before ``f`` is called, or, when the bytes may have changed meanwhile, instead of a result:
-    discard what was read), `Lost`, `Closed` or `Superseded` (it will never be written), `Fenced`, `Busy`, `Corrupt`, `System`, and whatever ``f`` raises.
+    Raises `Timeout` (not written in time), `Overrun`, `Lost`, `Closed` or `Superseded` (the message
+    will never be written), `Fenced`, `Busy`, `Corrupt`, `System`, and the exceptions of ``f``.
+    `Overrun` before ``f`` is called means that the message was overwritten. `Overrun` after ``f``
+    has returned means that the bytes may have changed meanwhile: discard what was read.
     """
     slot = _slot_of(consumer, slot_id, timeout)
     try:
@@ -63,7 +68,7 @@ def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | Non
 
 
 class NextResult(Generic[T]):
-    """What `with_next_slot` found. True if there was a message, whatever the function returned for it."""
+    """The result of `with_next_slot`. True if there was a message, also if the result is None."""
 
     __slots__ = ("_nothing", "_value")
 
@@ -76,7 +81,7 @@ class NextResult(Generic[T]):
 
     @property
     def value(self) -> T:
-        """What the function returned. Raises the `Timeout` of the wait if there was no message."""
+        """The result of the function. Raises the `Timeout` of the wait if there was no message."""
         if self._nothing is not None:
             raise self._nothing.with_traceback(None)
         return cast(T, self._value)
@@ -86,16 +91,19 @@ class NextResult(Generic[T]):
 
 
 def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Callable[[ReadSlot], T]) -> NextResult[T]:
-    """Hold the next message, call ``f`` with it, and let it go::
+    """Hold the next message, call ``f`` with it, and release it::
 
         result = with_next_slot(consumer, 0.5, decode)
         if result:
             use(result.value)
 
-    The result is false when no message came in time; then ``f`` was not called. There is no default value: None is what ``f`` returned, never "nothing".
-    ``source``: a `Consumer`, or its iterator, whose last slot ends first. A message counts as read when ``f`` raises.
+    The result is false when no message came within ``timeout`` seconds. ``f`` was then not called.
+    There is no default value: None is what ``f`` returned, and never means "no message". ``source``
+    is a `Consumer`, or its iterator, whose last slot ends first. A message counts as read when
+    ``f`` raises.
 
-    Raises `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt`, as `Consumer.read`, and whatever ``f`` raises.
+    Raises `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt` as
+    `Consumer.read`, and the exceptions of ``f``.
     """
     if timeout is not None:
         timeout = seconds(timeout)
@@ -111,9 +119,9 @@ def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Ca
     try:
         try:
             slot.__enter__()
-        except Timeout as nothing:  # of this wait, and of no other that f may begin
+        except Timeout as nothing:  # the timeout of this wait, not of a wait inside f
             return NextResult(None, nothing.with_traceback(None))
-        called = True  # from here to the beginning of f Python looks for no signal
+        called = True  # Python checks for no signal from here to the beginning of f
         value = f(slot)
         slot.release()
         return NextResult(value)
@@ -125,10 +133,10 @@ def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Ca
 
 
 class _Guard(Bound, Generic[Slot]):
-    """What the guards have in common. ``with`` returns the guard itself."""
+    """The common part of the guards. A ``with`` statement gets the guard itself."""
 
     _hint = "copy the message, bytes(guard.slot.data)"
-    _slot: Slot | None = None  # until it is held
+    _slot: Slot | None = None  # None until a slot is held
     _asked: list[None]  # not empty: the program has asked for the slot
     _over = False
     _state = 0  # 1: in a with statement, 2: after it
@@ -139,16 +147,16 @@ class _Guard(Bound, Generic[Slot]):
 
     @property
     def slot(self) -> Slot:
-        """What is held. Raises `Invalid` when the transaction has ended."""
+        """The slot that the guard holds. Raises `Invalid` when the transaction has ended."""
         slot = self._slot
         if slot is None or slot._state != OPEN:
             raise Invalid(f"{self!r}: there is no slot any more")
         if not self._asked:
-            self._asked += (None,)  # no call: from here to the return no signal is looked for
+            self._asked += (None,)  # no call: Python checks for no signal from here to the return
         return slot
 
     def _begin(self, slot: Slot) -> None:
-        """Hold a slot. When the guard is collected, so that no code has it, the hold ends."""
+        """Hold a slot. If the guard is collected, so that no code has it, the hold ends."""
         asked: list[None] = []
         self._asked = asked
         self._slot = slot
@@ -168,7 +176,9 @@ class _Guard(Bound, Generic[Slot]):
         self._state = 1
         return self
 
-    def _leave(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+    def _leave(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
         if not self._over and self._slot is not None:
             self._over = True
             if kind is not None and not self._asked:
@@ -178,14 +188,16 @@ class _Guard(Bound, Generic[Slot]):
         self._statement = None
 
     def _abandon(self) -> None:
-        """End what a with statement was kept from ending."""
+        """End the transaction that an interrupted with statement could not end."""
         self._over = True
         if self._slot is not None:
             _give_up(self._slot, self._asked)
 
     if TYPE_CHECKING:
 
-        def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        ) -> None: ...
 
     else:
         __exit__ = Leaving(_leave)
@@ -195,7 +207,10 @@ class _Guard(Bound, Generic[Slot]):
 
 
 def _give_up(slot: ReadSlot | WriteSlot, asked: list[None]) -> None:
-    """End a hold that nothing came of. A message that the program has not asked for is given by the next read."""
+    """End a hold without a result.
+
+    A message that the program has not asked for is given by the next read.
+    """
     if isinstance(slot, WriteSlot):
         slot.abort()
     elif asked:
@@ -203,7 +218,7 @@ def _give_up(slot: ReadSlot | WriteSlot, asked: list[None]) -> None:
             slot.release()
     else:
         slot._put_back()
-        slot._consumer._untake()  # else the hold stays until the next read
+        slot._consumer._untake()  # otherwise the hold stays until the next read
 
 
 def _forgotten(kind: str, slot: ReadSlot | WriteSlot, asked: list[None]) -> None:
@@ -214,26 +229,30 @@ def _forgotten(kind: str, slot: ReadSlot | WriteSlot, asked: list[None]) -> None
 
 
 class WriteTransactionGuard(_Guard[WriteSlot]):
-    """A claimed slot, from the beginning on, for code that a ``with`` block or a function does not fit; it is true as long as it holds it::
+    """A claimed slot, from the construction on, for code that fits no ``with`` block or function.
+
+    The guard is true while it holds the slot::
 
         guard = WriteTransactionGuard(producer, timeout=1.0)
         n = fill(guard.slot.data)
         guard.commit(n)
 
-    As a context manager it publishes at the end of the block unless `commit` or `abort` was called, and aborts on an exception. One that is forgotten aborts
-    when it is collected, with a `ResourceWarning`.
-
-    Making one waits and raises as entering `Producer.write` does.
+    As a context manager the guard publishes at the end of the block unless `commit` or `abort` was
+    called. An exception aborts. A guard that is collected without commit or abort aborts, with a
+    `ResourceWarning`. Construction waits and raises as entering `Producer.write` does.
     """
 
     def __init__(self, producer: Producer, timeout: float | None = None) -> None:
         self._begin(_producer("producer", producer).write(timeout))
 
     def commit(self, length: int | None = None) -> None:
-        """Publish the message now: ``length`` bytes, else as many as ``slot.commit`` said, else the whole slot.
+        """Publish the message now and end the transaction, also when an error is raised.
 
-        It ends the transaction, whatever it comes to. Raises `Fenced`, `Superseded`, `Corrupt`, and `Invalid` when the length exceeds the slot: nothing was published;
-        `Closed` when the producer was closed; `Invalid` when the transaction had ended.
+        The message has ``length`` bytes, else as many as ``slot.commit`` set, else the whole slot.
+
+        Raises `Fenced`, `Superseded`, `Corrupt`, and `Invalid` when the length exceeds the slot:
+        nothing was published. Raises `Closed` when the producer was closed, and `Invalid` when the
+        transaction had ended.
         """
         slot = self._slot
         assert slot is not None
@@ -253,24 +272,30 @@ class WriteTransactionGuard(_Guard[WriteSlot]):
             raise
 
     def abort(self) -> None:
-        """Give the slot back unpublished, now. Does nothing when the transaction has ended."""
+        """Abort the claim now. Does nothing when the transaction has ended."""
         self._over = True
         if self._slot is not None:
             self._slot.abort()
 
 
 class ReadTransactionGuard(_Guard[ReadSlot]):
-    """A held message, from the beginning on; true as long as it holds it. See `WriteTransactionGuard`.
+    """A held message, from the construction on. The guard is true while it holds the message.
 
-    ``slot_id``: the message's id, as for `with_read_transaction`, which says what making one waits for and raises; or None for the next one, as `Consumer.read`.
+    ``slot_id`` is the message's id: construction waits and raises as `with_read_transaction`. None
+    is the next message, as `Consumer.read`. See `WriteTransactionGuard`.
     """
 
     def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
-        self._begin(_consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout))
+        self._begin(
+            _consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
+        )
 
     def commit(self) -> None:
-        """Let the message go, now. Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard what was read; `Invalid` when the
-        transaction has ended."""
+        """Release the message now.
+
+        Raises `Overrun` or `Fenced` when the bytes may have changed while they were held: discard
+        what was read. Raises `Invalid` when the transaction has ended.
+        """
         slot = self._slot
         assert slot is not None
         if not self:
@@ -279,7 +304,10 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
         slot.release()
 
     def abort(self) -> None:
-        """Let the message go, now, whatever became of it. A message that was read in order counts as read. Does nothing when the transaction has ended."""
+        """Release the message now, also if the bytes have changed. Does nothing after the end.
+
+        A message that was read in order counts as read.
+        """
         self._over = True
         if self._slot is not None:
             with suppress(Overrun, Fenced):
@@ -295,12 +323,15 @@ def _slot_of(consumer: Consumer, slot_id: int, timeout: float | None) -> ReadSlo
 def _producer(what: str, value: Any) -> Producer:
     if not isinstance(value, Producer):
         raise TypeError(
-            f"{what} is {value!r}: a Producer is needed, which writes; a Consumer reads, by with_next_slot or with_read_transaction"
+            f"{what} is {value!r}: a Producer is needed, which writes; "
+            "a Consumer reads, by with_next_slot or with_read_transaction"
         )
     return value
 
 
 def _consumer(what: str, value: Any) -> Consumer:
     if not isinstance(value, Consumer):
-        raise TypeError(f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction")
+        raise TypeError(
+            f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction"
+        )
     return value

@@ -1,4 +1,4 @@
-"""Enumerations of the header, and arguments on their way to C."""
+"""Enumerations of the header, and the conversion of arguments for C."""
 
 from __future__ import annotations
 
@@ -21,50 +21,50 @@ SecretBytes = Union[bytes, bytearray, memoryview]
 
 
 class Policy(IntEnum):
-    """What a block keeps."""
+    """Which messages a block keeps."""
 
     SINGLE = 1
-    """One message, the newest. Consumers default to LATEST; LOSSLESS is forbidden unless allowed."""
+    """The newest message. Consumers default to LATEST; LOSSLESS is forbidden unless allowed."""
     DOUBLE_BUFFER = 2
-    """Two messages, else as SINGLE."""
+    """Two messages, otherwise like SINGLE."""
     RING = 3
     """The last `slot_count` messages. Consumers default to LOSSLESS."""
 
 
 class ChecksumPolicy(IntEnum):
-    """Whether messages carry a BLAKE2b-256 of their payload."""
+    """Whether messages have a BLAKE2b-256 of their payload."""
 
     NONE = 0
     MANUAL = 1
-    """Where the producer asks for one (`WriteSlot.seal`), compared where a consumer asks (`ReadSlot.verify`)."""
+    """`WriteSlot.seal` computes the checksum, `ReadSlot.verify` compares it."""
     ENFORCED = 2
-    """At every commit, compared before a reader sees the message."""
+    """Every commit computes the checksum, and it is compared before a consumer gets the message."""
 
 
 class Delivery(IntEnum):
     """Which messages a consumer gets."""
 
     DEFAULT = 0
-    """What fits the block's policy."""
+    """The delivery that fits the block's policy."""
     LOSSLESS = 1
     """Every message, in order. The producer waits for this consumer."""
     ORDERED = 2
-    """In order; when lapped it skips and is told how many it missed. Never holds the producer up."""
+    """In order. An overrun makes the consumer skip; ``missed`` counts. No backpressure."""
     LATEST = 3
-    """The newest; ids only rise. Never holds the producer up."""
+    """The newest message; ids only rise. No backpressure."""
 
 
 class Start(IntEnum):
-    """Where a consumer begins."""
+    """The first message of a consumer."""
 
     LATEST = 0
-    """LOSSLESS, ORDERED: the next message committed after the attach. LATEST: the newest present."""
+    """LOSSLESS, ORDERED: the next message after the attach. LATEST: the newest present message."""
     OLDEST = 1
-    """The oldest message present."""
+    """The oldest present message."""
 
 
 class BlockState(IntEnum):
-    """What a block's header says about it."""
+    """The state in the header of a block."""
 
     UNREADABLE = 0
     CREATING = 1
@@ -75,7 +75,7 @@ class BlockState(IntEnum):
 
 
 class SlotState(IntEnum):
-    """Who uses a slot."""
+    """The state of a slot."""
 
     FREE = 0
     WRITING = 1
@@ -84,7 +84,7 @@ class SlotState(IntEnum):
 
 
 class RecoveryResult(IntEnum):
-    """What became of a repair."""
+    """The result of a repair."""
 
     SUCCESS = 0
     FAILED = 1
@@ -102,7 +102,7 @@ FLAG_TIMESTAMP = 1 << 4
 
 
 class Bound:
-    """Base of what stands for something that is held, or for a place in a stream: a copy would end it a second time."""
+    """Base of objects for a hold, or for a place in a stream: a copy would end it a second time."""
 
     __slots__ = ()
     _hint = "send the block's name, and open it there"
@@ -112,7 +112,7 @@ class Bound:
 
 
 def the_numpy() -> Any:
-    """NumPy, which arrays and fields by name need, and nothing else does."""
+    """Return NumPy. Only arrays and fields by name need it."""
     try:
         import numpy
     except ImportError as error:
@@ -122,7 +122,7 @@ def the_numpy() -> Any:
 
 
 def whole(what: str, value: Any) -> int:
-    """The value as an int, of whatever type that has whole numbers."""
+    """Return the value as an int. Its type may be any type with whole numbers."""
     try:
         return operator.index(value)
     except TypeError:
@@ -130,7 +130,7 @@ def whole(what: str, value: Any) -> int:
 
 
 def unsigned(what: str, value: int, bits: int = 32) -> int:
-    """The value if C can have it: ctypes would cut it off without a word."""
+    """Return the value if it fits the C type: ctypes would truncate it without an error."""
     number = whole(what, value)
     if not 0 <= number < 1 << bits:
         raise Invalid(f"{what} is {number}: a number from 0 to {(1 << bits) - 1} is needed")
@@ -138,7 +138,7 @@ def unsigned(what: str, value: int, bits: int = 32) -> int:
 
 
 def choice(kind: type[IntEnum], what: str, value: int) -> int:
-    """The number of a member. One that a newer library may know is passed on."""
+    """Return the number of a member. A number that only a newer library may know is passed on."""
     if isinstance(value, str):
         named = value.upper() if value.upper() in kind.__members__ else next(iter(kind.__members__))
         raise TypeError(f"{what} is {value!r}: a {kind.__name__} is needed, such as {kind.__name__}.{named}")
@@ -146,7 +146,7 @@ def choice(kind: type[IntEnum], what: str, value: int) -> int:
 
 
 def real(what: str, value: Any, need: str) -> float:
-    """The value as a float, of whatever type that has real numbers; a text is none."""
+    """Return the value as a float. Its type may be any type with real numbers, and no text."""
     if type(value) is float:
         return value
     try:
@@ -160,7 +160,7 @@ def real(what: str, value: Any, need: str) -> float:
 
 
 def seconds(timeout: Any, what: str = "timeout") -> float:
-    """A timeout that is not None as a float, checked: every call with a timeout has it from here."""
+    """Return a timeout that is not None as a checked float. Every call with a timeout uses this."""
     number = timeout if type(timeout) is float else real(what, timeout, TIMEOUT_NEEDS)
     if not number >= 0:
         raise Invalid(f"{what} is {timeout!r}: {TIMEOUT_NEEDS}")
@@ -171,7 +171,7 @@ TIMEOUT_NEEDS = "use None (for ever), 0 (do not wait) or a number of seconds"
 
 
 def milliseconds(what: str, seconds: float) -> int:
-    """Whole milliseconds of a number of seconds."""
+    """Return a number of seconds as whole milliseconds."""
     need = "a number of seconds from 0 on is needed"
     number = real(what, seconds, need)
     if not 0 <= number * 1000 < 1 << 63:
@@ -180,12 +180,15 @@ def milliseconds(what: str, seconds: float) -> int:
 
 
 def flat(what: str, data: Buffer | NDArray[Any]) -> memoryview:
-    """The bytes of a C-contiguous buffer of any shape and type, in place. Python objects are refused."""
+    """Return the bytes of a C-contiguous buffer of any shape and type, in place.
+
+    Python objects are refused.
+    """
     try:
         view = memoryview(data)  # type: ignore[arg-type]
     except TypeError:
         raise TypeError(f"{what} is {_brief(data)}: {_instead_of(data)}") from None
-    except ValueError:  # NumPy has dtypes that no buffer has, such as datetime64
+    except ValueError:  # NumPy has dtypes that buffers do not have, such as datetime64
         return _flat_array(what, data)
     kind = view.format
     if kind != "B" and "O" in re.sub(":[^:]*:", "", kind):  # without the names of fields
@@ -223,7 +226,11 @@ def _brief(value: object) -> str:
 
 
 def _instead_of(data: object) -> str:
-    return "encode it: data.encode()" if isinstance(data, str) else "bytes, or another object that has the buffer protocol, are needed"
+    return (
+        "encode it: data.encode()"
+        if isinstance(data, str)
+        else "bytes, or another object that has the buffer protocol, are needed"
+    )
 
 
 def path_bytes(what: str, path: StrPath) -> bytes:
@@ -239,12 +246,17 @@ def path_bytes(what: str, path: StrPath) -> bytes:
 
 
 def block_name(path: StrPath) -> bytes:
-    """A block's name. ``"/name"`` is that of a POSIX shared memory object, and here a file in the root directory."""
+    """Return a block's name as bytes.
+
+    ``"/name"`` is a POSIX shared memory object, and here a file in the root directory: it is
+    refused.
+    """
     name = path_bytes("block name", path)
     if name.startswith(b"/") and b"/" not in name[1:] and len(name) > 1:
         plain = os.fsdecode(name[1:])
         raise Invalid(
-            f"block name {os.fsdecode(name)!r} is an absolute path, to the root directory: a name has no slash, {plain!r}; a directory is an argument of its own"
+            f"block name {os.fsdecode(name)!r} is an absolute path, to the root directory: "
+            f"a name has no slash, {plain!r}; a directory is an argument of its own"
         )
     return name
 
@@ -258,7 +270,8 @@ def text_bytes(what: str, text: str) -> bytes:
 
 def _refuse_text(what: str, text: object) -> NoReturn:
     raise Invalid(
-        f"{what} {text!a} has a lone surrogate, which is no character: decode the text that it comes from with its own encoding"
+        f"{what} {text!a} has a lone surrogate, which is no character: "
+        "decode the text that it comes from with its own encoding"
     ) from None
 
 
@@ -267,14 +280,14 @@ def optional_path_bytes(what: str, path: StrPath | None) -> bytes | None:
 
 
 def secret_bytes(secret: SecretBytes | None, makes: bool = False) -> tuple[int | None, int, object]:
-    """Address and length of a shared secret, and what keeps it alive."""
+    """Return address and length of a shared secret, and the object that keeps its bytes."""
     if secret is None:
         return None, 0, None
     if isinstance(secret, str):
         raise TypeError("the secret is bytes, not str: encode it")
     found = flat("secret", secret)
     if len(found) == 0:
-        if not makes:  # it is compared, and refused where the block has a secret
+        if not makes:  # a block with a secret refuses it
             return None, 0, None
         raise Invalid("secret has no bytes, and would be none: give at least one byte, or None")
     copy = (ctypes.c_char * len(found)).from_buffer_copy(found)

@@ -1,4 +1,4 @@
-"""Waiting on several blocks."""
+"""Waiting for the first of several consumers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIMEOUT = int(Status.TIMEOUT)
 
 
 def consumers_of(consumers: Iterable[Consumer]) -> list[Consumer]:
-    """As a list. A consumer itself is iterable, and would be read."""
+    """Return the consumers as a list. A Consumer is iterable, and would be read: it is refused."""
     if isinstance(consumers, Participant):
         raise Invalid("wait_any takes a list of consumers: wait_any([consumer])")
     some = list(consumers)
@@ -46,8 +46,10 @@ class Waiting:
         self._found = (c_bool * count)()
 
     def once(self, milliseconds: int) -> list[Consumer]:
-        """Those that are ready; none within the time: an empty list."""
-        kept = [consumer for consumer in self.consumers if consumer._kept and not consumer.closed]  # by interrupted reads
+        """Return the consumers that are ready. An empty list: none within the time."""
+        kept = [
+            consumer for consumer in self.consumers if consumer._kept and not consumer.closed
+        ]  # of interrupted reads
         if kept:
             milliseconds = 0
         status = self._library.datablock_wait_any(self._handles, len(self.consumers), milliseconds, self._found)
@@ -62,7 +64,7 @@ class Waiting:
 
 
 def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
-    """Wait until at least one of the consumers can be read without waiting, and return all that can::
+    """Wait until a consumer can be read without waiting, and return all consumers that can::
 
         while ready := wait_any([left, right], timeout=1.0):
             for consumer in ready:
@@ -72,10 +74,13 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
                 except Closed:  # it stays ready: leave it out of the next wait
                     ...
 
-    A consumer can be read when there is a message, or something else that a read raises at once, such as `Closed` at the end of the stream. Nothing is taken. An empty list: none came within
-    the timeout (seconds; None: for ever; 0: does not wait). Waiting lets other threads run and obeys Ctrl-C.
+    A consumer is ready when there is a message, or when a read raises an error at once, such as
+    `Closed` at the end of the stream. No message is dequeued. An empty list: no consumer became
+    ready within ``timeout`` seconds. None waits for ever, 0 does not wait. Other Python threads run
+    while the call waits, and Ctrl-C ends the wait.
 
-    Raises `Invalid` (no consumers, or more than 1024), `Closed` (one of them is), `Busy` (another thread is inside one of them).
+    Raises `Invalid` (no consumers, or more than 1024), `Closed` (one of them is closed), `Busy`
+    (another thread is inside one of them).
     """
     if timeout is not None:
         timeout = seconds(timeout)

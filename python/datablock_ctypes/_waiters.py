@@ -1,8 +1,8 @@
 """The threads in which an event loop waits for its consumers: one thread for up to 127 of them.
 
-The loop and a thread share a queue of orders, under a lock that neither holds while it waits. All
-else in a `_Group` belongs to its thread. The thread sleeps in the library, inside no handle. An
-order wakes it there, so that it takes up and leaves a request at once.
+The loop and a thread share a queue of orders. Neither holds the lock of the queue while it waits.
+Everything else in a `_Group` belongs to its thread. The thread sleeps in the library, inside no
+handle. An order wakes the thread there, so that it accepts and leaves a request at once.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 TIMEOUT = int(Status.TIMEOUT)
 
-# Consumers of one thread. With the word that wakes it they are as many as the kernel lets a thread
-# sleep on.
+# The most consumers of one thread. Together with the word that wakes the thread, they are as many
+# words as the kernel lets a thread sleep on.
 MOST = 127
 
-# A thread looks this often whether its loop was closed with tasks in it. It ends after so many
-# looks without a request.
+# A thread checks at this interval whether its loop was closed with tasks in it. The thread ends
+# after so many checks without a request.
 LOOK_MS = 100
 IDLE_LOOKS = 20
 
@@ -44,7 +44,7 @@ class Visit:
 
     def __init__(self, inside: list[Any]) -> None:
         self.abandoned = False
-        """The task waits no more; the thread leaves within a tenth of a second."""
+        """The task waits no more. The thread leaves within a tenth of a second."""
         self.left: Future[None] = Future()
         self.thread = 0
         self._inside = inside
@@ -60,10 +60,11 @@ class Visit:
             self.left.set_result(None)
 
     def refuse(self, participant: Participant) -> None:
-        """Raise `Busy` when a task waits, in this visit, for what is asked for."""
+        """Raise `Busy` when a task waits, in this visit, for the participant."""
         if not self.abandoned and not self.left.done():
             raise Busy(
-                f'block "{participant.name}": another task waits for this {type(participant).__name__}: one object is for one task at a time'
+                f'block "{participant.name}": another task waits for this {type(participant).__name__}: '
+                "one object is for one task at a time"
             )
 
 
@@ -78,7 +79,10 @@ class _Request:
 
 
 async def first_of(consumers: list[Consumer], timeout: float | None) -> list[Consumer]:
-    """Those that can be read, when one can; an empty list when none can within the time."""
+    """Return the consumers that can be read, as soon as one can.
+
+    An empty list: none became ready within the time.
+    """
     loop = asyncio.get_running_loop()
     request = _Request(consumers, loop)
     group = None
@@ -94,7 +98,7 @@ async def first_of(consumers: list[Consumer], timeout: float | None) -> list[Con
         if group is not None:
             group.withdraw(request)
         if not request.future.cancel() and not request.future.cancelled():
-            request.future.exception()  # seen, for asyncio would complain of one that nobody asked for
+            request.future.exception()  # retrieved: asyncio warns of an exception that no code retrieves
 
 
 _groups: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Group]] = WeakKeyDictionary()
@@ -110,7 +114,7 @@ def _enter(request: _Request, loop: asyncio.AbstractEventLoop) -> _Group:
     groups.append(group)
     group.take(request)
     try:
-        threading.Thread(target=group.run, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
+        threading.Thread(target=group.run, name="datablock-aio", daemon=True).start()  # a daemon: the program can end
     except BaseException:
         group.leave_all(None)
         raise
@@ -122,7 +126,7 @@ class _Group:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._library = library()
-        self._loop = weakref.ref(loop)  # which a thread without requests does not keep
+        self._loop = weakref.ref(loop)  # weak: a thread without requests does not keep the loop
         # Re-entrant: the garbage collector may destroy a waiting coroutine, which withdraws its
         # request, in the middle of a step of the same thread.
         self._lock = threading.RLock()
@@ -137,10 +141,10 @@ class _Group:
         self._handles: Any = None
         self._found: Any = None
 
-    # ---- Of the loop -----------------------------------------------------------------------------------------------------------
+    # ---- Of the loop ----------------------------------------------------------------------------
 
     def take(self, request: _Request) -> bool:
-        """Take a request up, if there is room. One for more consumers than fit has a thread alone."""
+        """Accept a request, if there is room. A request that never fits gets a thread alone."""
         count = len(request.consumers)
         with self._lock:
             if self.ended or (self._load > 0 and self._load + count > MOST):
@@ -162,7 +166,7 @@ class _Group:
     def _wake(self) -> None:
         self._library.quick.datablock_wake(ctypes.byref(self._waker))
 
-    # ---- Of the thread ---------------------------------------------------------------------------------------------------------
+    # ---- Of the thread --------------------------------------------------------------------------
 
     def run(self) -> None:
         failure = None
@@ -174,7 +178,7 @@ class _Group:
                 self._round()
         except BaseException as error:
             failure = error
-        with suppress(BaseException):  # at the end of the interpreter nothing works any more
+        with suppress(BaseException):  # at the end of the interpreter calls fail
             self.leave_all(failure)
 
     def _over(self) -> bool:
@@ -187,7 +191,7 @@ class _Group:
             return self.ended
 
     def leave_all(self, failure: BaseException | None) -> None:
-        """End all requests: the loop is closed, or the interpreter ends, and calls fail."""
+        """End all requests: the loop is closed, or the interpreter ends and calls fail."""
         with self._lock:
             self.ended = True
         self._take_orders()
@@ -205,7 +209,7 @@ class _Group:
                 self._requests[request] = None
             elif request in self._requests:
                 self._let_go(request)
-            elif not request.visit.left.done():  # withdrawn before it was taken up
+            elif not request.visit.left.done():  # withdrawn before it was accepted
                 self._load_off(request)
 
     def _let_go(self, request: _Request) -> None:
@@ -219,7 +223,7 @@ class _Group:
         request.visit.leave()
 
     def _round(self) -> None:
-        """One wait, and what has come of it."""
+        """Do one wait, and answer its requests."""
         if self._changed:
             self._changed = False
             handles = array("Q")
@@ -230,7 +234,9 @@ class _Group:
             count = len(handles)
             self._handles = (ConsumerHandle * count).from_buffer(handles) if count else None
             self._found = (ctypes.c_bool * count)() if count else None
-        status = self._library.datablock_wait_any_or_wake(self._handles, len(self._owners), LOOK_MS, self._found, ctypes.byref(self._waker))
+        status = self._library.datablock_wait_any_or_wake(
+            self._handles, len(self._owners), LOOK_MS, self._found, ctypes.byref(self._waker)
+        )
         if status == 0:
             self._answer_ready(bytes(self._found or b""))
         elif status != TIMEOUT:
@@ -248,7 +254,7 @@ class _Group:
         self._answer(list(answers.items()))
 
     def _look_at_each(self) -> None:
-        """Ask about each request alone: the error, such as `Closed`, is for one; the others go on."""
+        """Ask about each request alone. An error is for one request, the others continue."""
         answers: list[tuple[_Request, list[Consumer] | BaseException]] = []
         for request in self._requests:
             try:
@@ -262,11 +268,11 @@ class _Group:
     def _answer(self, answers: list[Any]) -> None:
         if answers:
             for request, _ in answers:
-                self._let_go(request)  # first: the task that has the answer may use them
+                self._let_go(request)  # first: the task that gets the answer may use them
             self._owners = []
             loop = self._loop()
             if loop is not None:
-                with suppress(RuntimeError):  # it is closed
+                with suppress(RuntimeError):  # the loop is closed
                     loop.call_soon_threadsafe(_deliver, answers)
 
 

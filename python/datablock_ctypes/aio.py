@@ -1,4 +1,4 @@
-"""`asyncio` in front of producers and consumers: the same objects, awaited instead of waited for.
+"""`asyncio` for producers and consumers: the same objects, with awaitable calls.
 
 ::
 
@@ -8,16 +8,20 @@
         async for slot in aio.messages(consumer):
             print(slot.id, slot.array("f4").mean())
 
-What can be done at once is done at once, in the event loop, after other tasks had their turn. Only
-a wait takes a thread: one of the loop for up to 127 waiting consumers, and one for each producer that
-waits for room. A message is read in the event loop: a task that is cancelled while it waits loses none.
+A call that need not wait is done in the event loop, after other tasks had their turn. Only a wait
+uses a thread: one thread of the loop for up to 127 waiting consumers, and one thread for each
+producer that waits under backpressure. Messages are read in the event loop, so a task that is
+cancelled while it waits loses no message.
 
-Timeouts are seconds; None waits for ever. Several tasks may use different objects; one object is for
-one task at a time, as for one thread. While a task waits for a consumer, each call of `aio` on it by another
-task is `Busy`, whatever its timeout. A call without `aio` takes part in no such agreement: with the
-timeout 0 it says `Timeout`, or takes the message that the task waits for. After a cancelled wait its thread leaves a consumer at once, and
-a producer within a tenth of a second. The next call waits for that, also one that is not of this
-module, whatever its timeout.
+Timeouts are seconds; None waits for ever. Several tasks may use different objects. One object is
+for one task at a time, as it is for one thread at a time. While a task waits for a consumer, each
+call of `aio` on this consumer by another task raises `Busy`, whatever its timeout. A call without
+`aio` is not refused: with the timeout 0 it raises `Timeout`, or takes the message that the task
+waits for.
+
+After a cancelled wait its thread leaves a consumer at once, and a producer within a tenth of a
+second. The next call on the object waits until then, also a call without `aio`, whatever its
+timeout.
 """
 
 from __future__ import annotations
@@ -53,10 +57,13 @@ Held = TypeVar("Held", ReadSlot, ReadBatch)
 
 
 async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:
-    """Wait until at least one of the consumers can be read without waiting, and return all that can, as `datablock_ctypes.wait_any`; an empty list: none within the timeout."""
+    """Wait until at least one consumer can be read without waiting, and return all that can.
+
+    An empty list: none became ready within the timeout. See `datablock_ctypes.wait_any`.
+    """
     _deadline(timeout)
     some = consumers_of(consumers)
-    await asyncio.sleep(0)  # also when there is something at once: other tasks get their turn, and a cancellation its place
+    await asyncio.sleep(0)  # always: other tasks get their turn, and a cancellation can be raised
     await _vacant(some)
     ready = Waiting(some).once(0)
     return ready if ready or timeout == 0 else await first_of(some, None if timeout is None else seconds(timeout))
@@ -64,34 +71,44 @@ async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) 
 
 @asynccontextmanager
 async def read(consumer: Consumer, timeout: float | None = None) -> AsyncIterator[ReadSlot]:
-    """Hold the next message in place: ``async with aio.read(consumer) as slot``. Raises as `Consumer.read`."""
+    """Hold the next message in place: ``async with aio.read(consumer) as slot``.
+
+    Raises as `Consumer.read`.
+    """
     with _begun(await _begin(consumer, timeout, lambda: consumer.read(0))) as slot:
         yield slot
 
 
 @asynccontextmanager
 async def read_many(consumer: Consumer, most: int, timeout: float | None = None) -> AsyncIterator[ReadBatch]:
-    """Hold as many messages as are there, up to ``most``: ``async with aio.read_many(consumer, 100) as batch``. Waits for the first. Raises as `Consumer.read_many`."""
+    """Hold up to ``most`` present messages: ``async with aio.read_many(consumer, 100) as batch``.
+
+    Waits for the first message only. Raises as `Consumer.read_many`.
+    """
     with _begun(await _begin(consumer, timeout, lambda: consumer.read_many(most, 0))) as batch:
         yield batch
 
 
 async def receive(consumer: Consumer, timeout: float | None = None) -> bytes:
-    """A copy of the next message. Raises as `Consumer.receive`."""
+    """Return a copy of the next message. Raises as `Consumer.receive`."""
     with _begun(await _begin(consumer, timeout, lambda: consumer.read(0))) as slot:
         return bytes(slot.data)
 
 
 def messages(consumer: Consumer, timeout: float | None = None) -> AsyncSlotIterator:
-    """The messages, one after the other, for ``async for``. Each slot ends when the next one begins, the last one with the iterator. The timeout is for each wait: `Timeout` is raised when it is over.
+    """Return the messages, one after the other, for ``async for``.
 
-    The iteration ends when the stream is `Closed`. What else a read raises, it raises, and goes on after it when it is asked again.
+    Each slot ends when the next slot begins. The last slot ends with the iterator. The timeout is
+    for each wait: the iterator raises `Timeout` when it is over.
+
+    The iteration ends when the stream is `Closed`. Any other error of a read is raised, and the
+    next call continues after it.
     """
     return AsyncSlotIterator(consumer, timeout)
 
 
 class AsyncSlotIterator(Bound):
-    """What `messages` returns."""
+    """The result of `messages`."""
 
     def __init__(self, consumer: Consumer, timeout: float | None) -> None:
         self._consumer = consumer
@@ -114,13 +131,16 @@ class AsyncSlotIterator(Bound):
         return slot
 
     def close(self) -> None:
-        """End the slot that it gave last. Raises `Overrun` and `Fenced` as `ReadSlot.release` does."""
+        """End the last slot. Raises `Overrun` and `Fenced` as `ReadSlot.release` does."""
         self._slots.close()
 
 
 @asynccontextmanager
 async def write(producer: Producer, timeout: float | None = None) -> AsyncIterator[WriteSlot]:
-    """Claim a slot, and publish it at the end of the block: ``async with aio.write(producer) as slot``. An exception publishes nothing. Raises as `Producer.write`."""
+    """Claim a slot, for ``async with aio.write(producer) as slot``. The end of the block publishes.
+
+    An exception publishes nothing. Raises as `Producer.write`.
+    """
     with _begun(await _claim(producer, timeout)) as slot:
         yield slot
 
@@ -143,8 +163,11 @@ async def send(producer: Producer, data: Buffer | NDArray[Any], timeout: float |
 
 
 async def send_many(producer: Producer, messages: Messages, timeout: float | None = None) -> int:
-    """Publish copies of several messages, and return how many: all of them, or fewer if the time ran out after the first. Raises as `Producer.send_many`: ``sent`` of an exception, also of a
-    cancellation, says how many were published.
+    """Publish copies of several messages, and return how many were published.
+
+    The result is less than the number of messages if the time ran out after the first one. Raises
+    as `Producer.send_many`. The attribute ``sent`` of an exception, also of a cancellation, is the
+    number of published messages.
     """
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
@@ -175,7 +198,7 @@ async def send_many(producer: Producer, messages: Messages, timeout: float | Non
 
 @contextmanager
 def _begun(slot: Slot) -> Iterator[Slot]:
-    """A slot that is begun, for a ``with`` block."""
+    """Hand an entered slot to a ``with`` block, and leave it at the end."""
     try:
         yield slot
     except BaseException as error:
@@ -184,7 +207,7 @@ def _begun(slot: Slot) -> Iterator[Slot]:
     slot.__exit__(None, None, None)
 
 
-# ---- Waiting -------------------------------------------------------------------------------------------------------------------------
+# ---- Waiting ------------------------------------------------------------------------------------
 
 
 def _deadline(timeout: float | None) -> float:
@@ -196,7 +219,10 @@ def _left(deadline: float) -> float | None:
 
 
 async def _vacant(participants: Iterable[Participant]) -> None:
-    """Wait until the threads of cancelled waits have left. Raises `Busy` when one waits for another task."""
+    """Wait until the threads of cancelled waits have left.
+
+    Raises `Busy` when a thread waits for another task.
+    """
     for participant in participants:
         visit = participant._visit
         if visit is not None and not visit.left.done():
@@ -205,7 +231,7 @@ async def _vacant(participants: Iterable[Participant]) -> None:
 
 
 async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[], Held]) -> Held:
-    """What `make` gives, a read that does not wait, held as soon as there is a message."""
+    """Enter what `make` returns, a read that does not wait, as soon as there is a message."""
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([consumer])
@@ -216,13 +242,18 @@ async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[], H
             left = _left(deadline)
             if left is not None and left <= 0:
                 if timeout:
-                    raise type(error)(f'block "{consumer.name}": nothing new to read within {float(timeout):g} s') from None
+                    raise type(error)(
+                        f'block "{consumer.name}": nothing new to read within {float(timeout):g} s'
+                    ) from None
                 raise
         await first_of([consumer], left)
 
 
 async def _claim(producer: Producer, timeout: float | None, asked: float | None = None) -> WriteSlot:
-    """A claim. While there is no room, a thread waits for it; what it has claimed when nobody wants it any more, it gives back."""
+    """Claim a slot. Under backpressure a thread waits for it.
+
+    The thread aborts a claim that no task wants any more.
+    """
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
@@ -235,7 +266,7 @@ async def _claim(producer: Producer, timeout: float | None, asked: float | None 
     if slot is not None:
         return slot
     try:
-        return producer.write(0).__enter__()  # which says what there is to say
+        return producer.write(0).__enter__()  # raises the error of the wait
     except Timeout as error:
         raise type(error)(waited(error.detail, float(asked or timeout or 0))) from None
 
@@ -252,7 +283,12 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
         visit.thread = threading.get_ident()
         result, failure = None, None
         try:
-            while result is None and not visit.abandoned and not loop.is_closed() and (left := deadline - time.monotonic()) > 0:
+            while (
+                result is None
+                and not visit.abandoned
+                and not loop.is_closed()
+                and (left := deadline - time.monotonic()) > 0
+            ):
                 with suppress(Timeout):
                     result = producer.write(min(left, SLICE_MS / 1000)).__enter__()
         except BaseException as error:
@@ -260,7 +296,7 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
         with deciding:
             wanted = not visit.abandoned and not loop.is_closed()
             if wanted:
-                visit.leave()  # first: the task that has the result may use it
+                visit.leave()  # first: the task that gets the result may use the object
                 if failure is not None:
                     outcome.set_exception(failure)
                 else:
@@ -274,14 +310,14 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
 
     future = asyncio.wrap_future(outcome)
     try:
-        threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # it keeps no program from ending
+        threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # a daemon: the program can end
     except BaseException:
         visit.leave()
         raise
     try:
         slot: WriteSlot | None = await asyncio.shield(future)
         return slot
-    except BaseException:  # cancelled, or closed; or what the thread has met
+    except BaseException:  # cancelled, closed, or an error of the thread
         with deciding:
             visit.abandoned = True
             late = outcome.done()

@@ -1,4 +1,7 @@
-"""Every test has a block directory of its own, in shared memory, and leaves nothing in it: no file, no descriptor, no process."""
+"""Each test gets a block directory of its own in shared memory.
+
+A test that leaves a file, a descriptor or a process behind fails.
+"""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Exceptions at chosen moments: at each bytecode of the package in turn, or by signals at random."""
+"""Exceptions at chosen moments: at each bytecode of the package in turn, or by random signals."""
 
 import contextlib
 import dis
@@ -14,7 +14,8 @@ import datablock_ctypes
 
 PACKAGE = os.path.dirname(datablock_ctypes.__file__)
 
-# Lines at which an effect and what is made of it are one step: CPython looks for signals nowhere in them (test_one_step).
+# The effect of such a line and the use of the effect are one step: CPython checks for no signal in
+# these lines (test_one_step).
 ONE_STEP = (
     "if None in ending and not ended[0] and not self._late:",
     "words[0] = 0",
@@ -25,22 +26,26 @@ ONE_STEP = (
     "self._asked += (None,)",
 )
 
-# Where CPython looks for signals, in any version from 3.9 on that does not look at every instruction.
+# The instructions at which CPython checks for signals, in any version from 3.9 on that does not
+# check at every instruction.
 LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE", "PRECALL", "FOR_ITER", "YIELD_VALUE", "SEND")
 
-# Finalizers, which Python lets no exception out of.
+# Finalizers. Python discards the exceptions that leave them.
 ENDS = ("_when_collected", "_when_sent")
 
 POP_EXCEPT = dis.opmap["POP_EXCEPT"]
 
 
 class Interrupt(BaseException):
-    """What a signal handler raises."""
+    """The exception that a signal handler raises."""
 
 
 @functools.lru_cache(None)
 def returning(code):
-    """The offsets from which a function does nothing but return: an exception there is one of the caller's, after the call."""
+    """The offsets from which a function only returns.
+
+    An exception there is an exception of the caller, after the call.
+    """
     found, tail = set(), []
     for instruction in dis.get_instructions(code):
         tail = (
@@ -61,12 +66,20 @@ def one_step(frame):
 
 @functools.lru_cache(None)
 def looks(code):
-    """The offsets at which the interpreter looks for signals. A yield leaves the function: it looks when it comes back, if it does."""
-    return {one.offset for one in dis.get_instructions(code) if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"}
+    """The offsets at which the interpreter checks for signals.
+
+    A yield leaves the function. The interpreter checks when the function resumes, if it does.
+    """
+    return {
+        one.offset for one in dis.get_instructions(code) if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"
+    }
 
 
 def in_an_end(frame):
-    """Whether it is the frame of a finalizer, at an instruction at which no signal is looked for: elsewhere there it may count on that."""
+    """Whether the frame is that of a finalizer, at an instruction that checks for no signal.
+
+    The finalizer may rely on this at such an instruction.
+    """
     return frame.f_code.co_name in ENDS and frame.f_lasti not in looks(frame.f_code)
 
 
@@ -86,10 +99,15 @@ class At:
     def inside(self, frame, event, argument):
         if event == "opcode":
             if frame.f_lineno is None or frame.f_code.co_code[frame.f_lasti] == POP_EXCEPT:
-                # The end of an except clause. No interpreter looks for signals there, and an exception would leave its own books wrong.
+                # The end of an except clause. No interpreter checks for signals there, and an
+                # exception would damage the interpreter's own state.
                 return self.inside
             outermost = not frame.f_back.f_code.co_filename.startswith(PACKAGE)
-            if not one_step(frame) and not in_an_end(frame) and not (outermost and frame.f_lasti in returning(frame.f_code)):
+            if (
+                not one_step(frame)
+                and not in_an_end(frame)
+                and not (outermost and frame.f_lasti in returning(frame.f_code))
+            ):
                 self.left -= 1
                 if self.left == 0:
                     self.place = f"{frame.f_code.co_name}:{frame.f_lineno} offset {frame.f_lasti}"
@@ -99,7 +117,7 @@ class At:
 
 @contextlib.contextmanager
 def ignored_in_callbacks():
-    """An exception in the end of an object is not passed on by Python, which prints it."""
+    """Python prints an exception in the end of an object and does not pass it on."""
     before = sys.unraisablehook
     sys.unraisablehook = lambda what: None if issubclass(what.exc_type, Interrupt) else before(what)
     try:
@@ -109,11 +127,18 @@ def ignored_in_callbacks():
 
 
 def safe_point():
-    """The interpreter looks for signals, and for exceptions that are to be raised later, when a function begins."""
+    """The beginning of a function, at which the interpreter checks for signals and for exceptions.
+
+    The exceptions are those that are to be raised later.
+    """
 
 
 def forgotten(error):
-    """An exception without what it keeps alive. `inside`: it came in the package, and not in the test's own code, which has its result already."""
+    """Return an exception without the objects that it keeps alive.
+
+    `inside`: the exception came in the package. Otherwise it came in the test's own code, which has
+    its result already.
+    """
     at = error.__traceback__
     error.inside = False
     while at is not None:
@@ -128,7 +153,10 @@ def check_file(check):
 
 
 def at_each_bytecode(prepare, act, check, step=1):
-    """`act(state)` is interrupted at each bytecode of the package in turn, and `check(state, error)` follows. How many there are."""
+    """Interrupt `act(state)` at each bytecode of the package in turn, then `check(state, error)`.
+
+    Returns the number of bytecodes.
+    """
     k = 1
     with ignored_in_callbacks():
         while True:
@@ -152,16 +180,21 @@ def at_each_bytecode(prepare, act, check, step=1):
                 where = failure.__traceback__
                 while where.tb_next is not None and where.tb_next.tb_frame.f_code.co_filename == check_file(check):
                     where = where.tb_next
-                raise AssertionError(f"interrupted at bytecode {k}, {at.place}: line {where.tb_lineno}: {failure!r}") from None
+                raise AssertionError(
+                    f"interrupted at bytecode {k}, {at.place}: line {where.tb_lineno}: {failure!r}"
+                ) from None
             if at.left > 0:
                 return k - 1
             k += step
 
 
 def at_random(prepare, act, check, times, longest):
-    """`act(state)` is interrupted by a signal at a random moment, and `check(state, error)` follows. How often one came in time."""
+    """Interrupt `act(state)` by a signal at a random moment, then `check(state, error)`.
+
+    Returns how often the signal came in time.
+    """
     came = rung = 0
-    armed = False  # a signal that another thread has got may be told to this one late
+    armed = False  # if another thread got the signal, this thread notices it late
 
     def ring(number, frame):
         nonlocal rung

@@ -1,4 +1,4 @@
-"""What the tests share."""
+"""Functions that several tests use."""
 
 import os
 import pathlib
@@ -16,7 +16,7 @@ LAYOUT = ROOT / "include" / "datablock_layout.h"
 
 
 def eventually(condition, seconds=20.0):
-    """Whether a condition comes true, or its last value."""
+    """Whether a condition comes true before the deadline, or its last value."""
     deadline = time.monotonic() + seconds
     while not (value := condition()) and time.monotonic() < deadline:
         time.sleep(0.001)
@@ -24,7 +24,10 @@ def eventually(condition, seconds=20.0):
 
 
 def descriptors(directory):
-    """The files below a directory that this process has open. Others come and go: the Go runtime opens a few when it pleases."""
+    """The files below a directory that this process has open.
+
+    Other open files do not count: the Go runtime opens a few at any time.
+    """
     found = []
     for descriptor in os.listdir("/proc/self/fd"):
         try:
@@ -37,19 +40,19 @@ def descriptors(directory):
 
 
 def mappings(directory):
-    """How many mappings of files below a directory this process has."""
+    """The number of this process's mappings of files below a directory."""
     with open("/proc/self/maps") as maps:
         return sum(str(directory) in line for line in maps)
 
 
 def resident():
-    """Bytes of memory that this process uses of its own: not the pages of blocks."""
+    """The memory of this process in bytes, without the pages of blocks."""
     with open("/proc/self/status") as status:
         return int(re.search(r"RssAnon:\s+(\d+) kB", status.read()).group(1)) * 1024
 
 
 class Worker:
-    """A Python process that runs a script. Killed at the end of the `with` block, if it still runs."""
+    """A Python process that runs a script. The end of the `with` block kills the process."""
 
     def __init__(self, script, *arguments, **environment):
         self.process = subprocess.Popen(
@@ -74,7 +77,7 @@ class Worker:
         self.process.stdin.flush()
 
     def end(self, seconds=60):
-        """Lets it run to its end; what it printed."""
+        """Let the process run to its end, and return what it printed."""
         watch = threading.Timer(seconds, self.process.kill)
         watch.start()
         self.process.stdin.close()
@@ -118,13 +121,13 @@ def poke(path, offset, value, size=8):
 
 
 def entry_of(path, number):
-    """Where the ring entry of a message is in the data file."""
+    """The offset of a message's ring entry in the data file."""
     slot_count = peek(path, layout("HDR_SLOT_COUNT"), 4)
     return peek(path, layout("HDR_RING_OFFSET")) + number % slot_count * 8
 
 
 def mark(path, number, flag):
-    """Sets a flag on the ring entry of a message, as a forced recovery does."""
+    """Set a flag on the ring entry of a message, as a forced recovery does."""
     at = entry_of(path, number)
     poke(path, at, peek(path, at) | layout(flag))
 

@@ -1,4 +1,4 @@
-"""The asyncio front."""
+"""Producers and consumers in asyncio."""
 
 import asyncio
 import gc
@@ -115,7 +115,7 @@ def test_a_cancelled_claim_is_given_back(ring):
         with pytest.raises(asyncio.CancelledError):
             await waiting
         assert await aio.receive(consumer) == b"0"
-        assert await aio.send(producer, b"4", 10) == COUNT  # the claim, if there was one, is none any more
+        assert await aio.send(producer, b"4", 10) == COUNT  # no claim is open any more
         assert [await aio.receive(consumer) for _ in range(COUNT)] == [b"1", b"2", b"3", b"4"]
         assert not any(slot.is_stuck for slot in diagnose_all_slots("ring"))
 
@@ -156,7 +156,7 @@ def test_a_cancelled_claim_whose_loop_has_ended(ring):
         producer.send(b"", 0)
     with pytest.raises((asyncio.TimeoutError, Timeout)):
         asyncio.run(asyncio.wait_for(aio.send(producer, b"too much"), 0.03))
-    consumer.receive(0)  # there is room for what nobody wants any more
+    consumer.receive(0)  # frees a slot for the cancelled message
     assert run(aio.send(producer, b"wanted", 5)) == COUNT
 
 
@@ -172,7 +172,7 @@ def test_a_claim_that_comes_with_the_cancellation(ring):
             await until(lambda waits=waits: get_metrics("ring").waits > waits)
             consumer.receive(0)
             while not any(slot.slot_state == SlotState.WRITING for slot in diagnose_all_slots("ring")):
-                pass  # the loop stands still until the thread has its claim
+                pass  # blocks the loop until the thread has its claim
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
@@ -350,7 +350,7 @@ def test_a_slot_ends_with_its_loop(ring):
 
 
 def test_a_program_that_leaves_a_wait_behind_ends(directory):
-    """The thread of a wait that nobody cancelled does not keep the program."""
+    """The thread of a wait that was not cancelled does not keep the program running."""
     program = """
 import asyncio
 from datablock_ctypes import Consumer, Producer, aio, list_participants
@@ -364,7 +364,7 @@ loop.run_until_complete(until_asleep())
 print("waits", flush=True)
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
-    assert (done.stdout, done.returncode) == ("waits\n", 0), done.stderr  # where asyncio complains of the task
+    assert (done.stdout, done.returncode) == ("waits\n", 0), done.stderr  # asyncio warns of the task there
 
 
 def test_many_at_once(ring):
@@ -402,7 +402,10 @@ def test_many_at_once(ring):
 
 
 def test_a_call_without_aio_is_not_refused(ring):
-    """Another task's call of `aio` is `Busy`, whatever its timeout. One that is not of `aio` is not: it does not wait here."""
+    """A call of `aio` by another task is `Busy`, whatever its timeout.
+
+    A call without `aio` is not refused: here it does not wait.
+    """
     producer, consumer = ring
 
     async def tasks():

@@ -1,4 +1,4 @@
-"""Many consumers in one event loop, tasks that come and go, and what was cancelled."""
+"""Many consumers in one event loop, tasks that come and go, cancelled waits."""
 
 import asyncio
 import contextlib
@@ -70,12 +70,17 @@ def blocks(count):
         names = [f"many{i}" for i in range(count)]
         for name in names:
             stack.callback(unlink, name)
-        producers = [stack.enter_context(Producer(name, slot_size=16, slot_count=4, consumer_limit=1)) for name in names]
+        producers = [
+            stack.enter_context(Producer(name, slot_size=16, slot_count=4, consumer_limit=1)) for name in names
+        ]
         yield producers, [stack.enter_context(Consumer(name)) for name in names]
 
 
 def test_many_consumers_wait_in_few_threads(directory):
-    """A thread for 127, as many as can sleep together; each message arrives, in whatever order they are sent."""
+    """One thread for 127 consumers, the most that can sleep together.
+
+    Each message arrives, in whatever order they are sent.
+    """
     with blocks(MANY) as (producers, consumers):
 
         async def main():
@@ -91,7 +96,10 @@ def test_many_consumers_wait_in_few_threads(directory):
 
 
 def test_a_wait_costs_little(directory):
-    """300 waiting consumers took 14 to 68 % of a core when each had a thread that woke every 80 ms; now they take a few."""
+    """A thread for each of 300 consumers, woken every 80 ms, took 14 to 68 % of a core.
+
+    The shared threads take a few percent.
+    """
     with blocks(MANY) as (producers, consumers):
 
         async def main():
@@ -110,7 +118,7 @@ def test_a_wait_costs_little(directory):
 
 
 def test_a_task_that_joins_is_waited_for_at_once(directory):
-    """While the thread sleeps for others: it would otherwise look again after a tenth of a second."""
+    """The thread sleeps for other tasks. Without a wake it would look after a tenth of a second."""
     with blocks(20) as (producers, consumers):
 
         async def main():
@@ -120,7 +128,7 @@ def test_a_task_that_joins_is_waited_for_at_once(directory):
             for _ in range(30):
                 task = asyncio.create_task(aio.receive(consumers[0]))
                 for _ in range(4):
-                    await asyncio.sleep(0)  # it has looked, and joined
+                    await asyncio.sleep(0)  # it has looked and joined
                 assert consumers[0]._visit is not None
                 began = time.monotonic()
                 producers[0].send(b"x")
@@ -137,7 +145,7 @@ def test_a_task_that_joins_is_waited_for_at_once(directory):
 
 
 def test_a_cancelled_wait_is_left_at_once(directory):
-    """The object is free for whatever comes next, of this module or not, while others are waited for."""
+    """Any next call may use the object, with `aio` or without, while others are waited for."""
     with blocks(20) as (producers, consumers):
 
         async def main():
@@ -189,7 +197,7 @@ def test_a_timeout_leaves_at_once(ring):
 
 
 def test_messages_and_cancellations_at_random(directory):
-    """Every message arrives once and in order, whatever is cancelled when."""
+    """Every message arrives once and in order, whatever is cancelled and when."""
     with blocks(10) as (producers, consumers):
         got = [[] for _ in consumers]
 
@@ -237,7 +245,7 @@ def test_one_that_is_closed_ends_its_own_wait_only(directory):
 
 
 def test_waits_for_any_of_many_side_by_side(directory):
-    """One task for more than sleep together, beside tasks for one each."""
+    """One task waits for more consumers than fit a thread, beside tasks for one consumer each."""
     with blocks(200) as (producers, consumers):
 
         async def main():
@@ -301,14 +309,14 @@ def test_a_loop_is_not_kept(ring):
 
 
 def test_a_coroutine_that_is_dropped_leaves(ring):
-    """Never cancelled, only collected."""
+    """The coroutine is never cancelled, only collected."""
     producer, consumer = ring
 
     async def main():
         waiting = aio.receive(consumer)
         with pytest.raises(RuntimeError, match="await wasn't used"):
             for _ in range(3):
-                waiting.send(None)  # to where it waits for a future, which no task drives any further
+                waiting.send(None)  # until it waits for a future, and no task continues it
                 await asyncio.sleep(0)
             waiting.throw(RuntimeError("await wasn't used"))
         del waiting
@@ -355,8 +363,11 @@ ABANDONED = {
 
 @pytest.mark.parametrize("way", ABANDONED)
 def test_a_producer_after_a_cancelled_send(directory, way):
-    """Used outside asyncio while the thread of the cancelled send is still inside: the call waits until it has left."""
-    with Producer("ring", slot_size=8, slot_count=2) as producer, Consumer("ring", delivery=Delivery.LOSSLESS) as consumer:
+    """A call without asyncio waits until the thread of the cancelled send has left the producer."""
+    with (
+        Producer("ring", slot_size=8, slot_count=2) as producer,
+        Consumer("ring", delivery=Delivery.LOSSLESS) as consumer,
+    ):
 
         async def main():
             with pytest.raises(asyncio.TimeoutError):
@@ -376,8 +387,11 @@ def test_a_producer_after_a_cancelled_send(directory, way):
 
 
 def test_a_producer_that_a_task_waits_for(directory):
-    """It is refused, with what it is that uses it."""
-    with Producer("ring", slot_size=8, slot_count=2) as producer, Consumer("ring", delivery=Delivery.LOSSLESS) as consumer:
+    """The producer is refused, and the error says that another task uses it."""
+    with (
+        Producer("ring", slot_size=8, slot_count=2) as producer,
+        Consumer("ring", delivery=Delivery.LOSSLESS) as consumer,
+    ):
         producer.send(b"1")
         producer.send(b"2")
 
@@ -427,7 +441,7 @@ def test_ctrl_c_out_of_a_run_leaves_everything_free(directory):
 
 @pytest.mark.parametrize("ending", ["sys.exit(0)", "consumer.close()", "os.kill(os.getpid(), signal.SIGTERM)", "pass"])
 def test_a_program_ends_quietly_while_it_waits(directory, ending):
-    """Its threads are asleep in the library when the interpreter goes."""
+    """The threads sleep in the library when the interpreter ends."""
     script = f"""
     import asyncio, os, signal, sys, threading
     from datablock_ctypes import *

@@ -1,4 +1,7 @@
-"""A wrong argument is refused with its name, its value and the cure; a right one is taken whatever its type."""
+"""A wrong argument is refused with its name, its value and the cure.
+
+A right argument is accepted, whatever its type.
+"""
 
 import asyncio
 import ctypes
@@ -34,7 +37,16 @@ from datablock_ctypes import (
     with_write_transaction,
 )
 
-NUMBERS = [fractions.Fraction(1, 100), decimal.Decimal("0.01"), np.float32(0.01), np.float64(0.01), np.int64(0), np.array(0.01), True, 0]
+NUMBERS = [
+    fractions.Fraction(1, 100),
+    decimal.Decimal("0.01"),
+    np.float32(0.01),
+    np.float64(0.01),
+    np.int64(0),
+    np.array(0.01),
+    True,
+    0,
+]
 
 
 @dataclasses.dataclass
@@ -44,7 +56,7 @@ class Reading:
 
 @pytest.fixture
 def pair(directory):
-    """A ring that is full, of a consumer that has read nothing, beside one that is empty."""
+    """A full ring, whose consumer has read nothing, and an empty one."""
     with Producer("arguments", slot_size=64, slot_count=2) as producer, Consumer("arguments") as consumer:
         yield producer, consumer
 
@@ -71,7 +83,16 @@ def waits(producer, consumer):
     }
 
 
-READS = ("receive", "read", "read_many", "wait_any", "with_read_transaction", "with_next_slot", "aio.receive", "aio.wait_any")
+READS = (
+    "receive",
+    "read",
+    "read_many",
+    "wait_any",
+    "with_read_transaction",
+    "with_next_slot",
+    "aio.receive",
+    "aio.wait_any",
+)
 CALLS = waits(None.__class__, type("", (), {"receive": None})).keys()
 
 
@@ -108,7 +129,16 @@ def test_the_text_of_a_timeout_says_what_was_asked_for(pair):
         pair[1].receive(decimal.Decimal("0.1"))
     pair[0].send_many([b""] * 2)
     with pair[1].lock(1), pair[1].flexible_zone():
-        for wait in ("send", "write", "send_many", "with_write_transaction", "lock", "flexible_zone", "with_flexible_zone", "aio.send"):
+        for wait in (
+            "send",
+            "write",
+            "send_many",
+            "with_write_transaction",
+            "lock",
+            "flexible_zone",
+            "with_flexible_zone",
+            "aio.send",
+        ):
             with pytest.raises(Timeout, match=r"within 0\.1 s") as said:
                 waits(*pair)[wait](0.1)
             assert "ms" not in str(said.value)
@@ -168,7 +198,9 @@ for kind in (DataBlockError, *_errors.BY_STATUS.values(), RecoveryError, Invalid
 print(Timeout())
 """
     for options in ([], ["-O"], ["-OO"]):
-        done = subprocess.run([sys.executable, *options, "-B", "-c", program], capture_output=True, text=True, timeout=60)
+        done = subprocess.run(
+            [sys.executable, *options, "-B", "-c", program], capture_output=True, text=True, timeout=60
+        )
         assert (done.returncode, done.stderr) == (0, ""), options
         assert done.stdout.startswith("TIMEOUT"), options
 
@@ -177,8 +209,16 @@ def wrong_calls(producer, consumer):
     return {
         "a dataclass for a schema": (lambda: Producer("other", schema=Reading), "schema", r"Schema\.from_dataclass"),
         "a dataclass's object": (lambda: Producer("other", schema=Reading(1.0)), "schema", r"Schema\.from_dataclass"),
-        "a structure for a schema": (lambda: Consumer("arguments", schema=ctypes.Structure), "schema", r"Schema\.from_ctypes"),
-        "a dtype for a schema": (lambda: Consumer("arguments", schema=np.dtype([("a", "f8")])), "schema", r"Schema\.from_dtype"),
+        "a structure for a schema": (
+            lambda: Consumer("arguments", schema=ctypes.Structure),
+            "schema",
+            r"Schema\.from_ctypes",
+        ),
+        "a dtype for a schema": (
+            lambda: Consumer("arguments", schema=np.dtype([("a", "f8")])),
+            "schema",
+            r"Schema\.from_dtype",
+        ),
         "a dtype for a zone": (
             lambda: Producer("other", slot_size=8, zone_schema=np.dtype([("a", "f8")])),
             "zone_schema",
@@ -186,14 +226,26 @@ def wrong_calls(producer, consumer):
         ),
         "a number for a schema": (lambda: Observer("arguments", schema=1), "schema", "Schema or its text"),
         "a policy's name": (lambda: Producer("other", slot_size=8, policy="ring"), "policy", r"Policy\.RING"),
-        "a checksum's name": (lambda: Producer("other", slot_size=8, checksum="enforced"), "checksum", r"ChecksumPolicy\.ENFORCED"),
+        "a checksum's name": (
+            lambda: Producer("other", slot_size=8, checksum="enforced"),
+            "checksum",
+            r"ChecksumPolicy\.ENFORCED",
+        ),
         "a delivery's name": (lambda: Consumer("arguments", delivery="lossless"), "delivery", r"Delivery\.LOSSLESS"),
         "a start's name": (lambda: Consumer("arguments", start="oldest"), "start", r"Start\.OLDEST"),
         "a text for a size": (lambda: Producer("other", slot_size="64"), "slot_size", "whole number"),
-        "a fraction for a count": (lambda: Producer("other", slot_size=8, slot_count=2.5), "slot_count", "whole number"),
+        "a fraction for a count": (
+            lambda: Producer("other", slot_size=8, slot_count=2.5),
+            "slot_count",
+            "whole number",
+        ),
         "a text for an id": (lambda: consumer.read_at("0"), "id", "whole number"),
         "a fraction for a length": (lambda: producer.write().__enter__().commit(1.5), "length", "whole number"),
-        "a text for a retention": (lambda: Producer("other", slot_size=8, retention="1"), "retention", "number of seconds"),
+        "a text for a retention": (
+            lambda: Producer("other", slot_size=8, retention="1"),
+            "retention",
+            "number of seconds",
+        ),
         "a text to send": (lambda: producer.send("text"), "data", "encode"),
         "a number to send": (lambda: producer.send(5), "data", "bytes"),
         "a text to send in time": (lambda: asyncio.run(aio.send(producer, "text")), "data", "encode"),
@@ -209,10 +261,18 @@ def wrong_calls(producer, consumer):
         "a number for a version": (lambda: Schema.from_dtype([("a", "f8")], "T", 1), "version", r"1\.0\.0"),
         "a number for a schema's name": (lambda: Schema.from_dtype([("a", "f8")], 5), "name", "str"),
         "a bytes for a schema's text": (lambda: Schema.parse(b"schema"), "schema", "str"),
-        "a length below zero": (lambda: producer.write().__enter__().commit(-1), "length of -1", "below zero.*64 bytes"),
+        "a length below zero": (
+            lambda: producer.write().__enter__().commit(-1),
+            "length of -1",
+            "below zero.*64 bytes",
+        ),
         "a name that is no text": (lambda: Producer("a\ud800", slot_size=8), "block name", "decode"),
         "a directory that is no text": (lambda: Consumer("arguments", directory="/tmp/\ud800"), "directory", "decode"),
-        "a consumer's name that is no text": (lambda: Consumer("arguments", consumer_name="\ud800"), "consumer_name", "decode"),
+        "a consumer's name that is no text": (
+            lambda: Consumer("arguments", consumer_name="\ud800"),
+            "consumer_name",
+            "decode",
+        ),
         "a schema that is no text": (lambda: Schema.parse("\ud800"), "schema", "decode"),
         "a name in the root directory": (lambda: Producer("/cam", slot_size=8), "block name", "'cam'"),
         "a name to be read in the root directory": (lambda: Consumer("/cam"), "block name", "'cam'"),
@@ -220,8 +280,16 @@ def wrong_calls(producer, consumer):
         "an empty secret": (lambda: Producer("other", slot_size=8, secret=b""), "secret", "None"),
         "a consumer that writes": (lambda: with_write_transaction(consumer, 0, print), "producer", "with_next_slot"),
         "a consumer that guards a claim": (lambda: WriteTransactionGuard(consumer, 0), "producer", "with_next_slot"),
-        "a producer that reads": (lambda: with_read_transaction(producer, 0, 0, print), "consumer", "with_write_transaction"),
-        "a producer that guards a message": (lambda: ReadTransactionGuard(producer), "consumer", "with_write_transaction"),
+        "a producer that reads": (
+            lambda: with_read_transaction(producer, 0, 0, print),
+            "consumer",
+            "with_write_transaction",
+        ),
+        "a producer that guards a message": (
+            lambda: ReadTransactionGuard(producer),
+            "consumer",
+            "with_write_transaction",
+        ),
         "a fraction for a counter": (lambda: producer.counters[0].add(0.5), "amount", "whole number"),
         "a text for a counter": (lambda: producer.counters["0"], "counter", "whole number"),
     }
@@ -249,7 +317,9 @@ def test_numbers_of_numpy_are_numbers(pair):
 
 
 def of_dtype(name, version=(0, 0, 0)):
-    return Schema.from_dtype(np.dtype({"names": [name], "formats": ["<i4"], "offsets": [4], "itemsize": 8}), "T", version)
+    return Schema.from_dtype(
+        np.dtype({"names": [name], "formats": ["<i4"], "offsets": [4], "itemsize": 8}), "T", version
+    )
 
 
 def of_structure(name):
@@ -290,7 +360,9 @@ def test_the_name_of_a_nested_field_is_said_with_its_path():
         Schema.from_dtype(np.dtype([("outer", [("a b", "i4")])]), "T")
 
 
-@pytest.mark.parametrize("version", ["1.0.0 { a: u8; } //", "1.0\n", "1.x", "", "-1", (1, 2, 3, 4), (1, "0 {", 0), (-1, 0, 0), (1.5, 0, 0)])
+@pytest.mark.parametrize(
+    "version", ["1.0.0 { a: u8; } //", "1.0\n", "1.x", "", "-1", (1, 2, 3, 4), (1, "0 {", 0), (-1, 0, 0), (1.5, 0, 0)]
+)
 def test_a_version_is_one_version(version):
     with pytest.raises((Invalid, TypeError), match="version"):
         of_dtype("a", version)

@@ -81,7 +81,7 @@ def test_batch_of_a_lossless_reader(directory):
 
 
 def test_batch_in_place_and_gathered(directory):
-    """Slots that follow each other are looked at in place; others are gathered."""
+    """Slots that follow each other in memory are used in place. Other slots are copied."""
     with producer(slot_count=8, spare_slots=16) as p, Consumer("batch", delivery=Delivery.LOSSLESS) as c:
         kinds = set()
         for lap in range(40):

@@ -1,4 +1,7 @@
-"""Batches and slots that end in another order than they began in: their ends wait for those of the older ones."""
+"""Batches and slots that end in another order than they began.
+
+The end of a hold waits for the ends of older holds.
+"""
 
 import threading
 
@@ -18,7 +21,7 @@ def ring(request, directory):
 
 
 def goes_on(producer, consumer):
-    """Everything was given back: as many messages as there are slots, three times over."""
+    """Every slot was released: three times as many messages as there are slots pass."""
     for number in range(3 * COUNT):
         producer.send(b"n%d" % number, timeout=5)
         assert consumer.receive(0) == b"n%d" % number
@@ -78,7 +81,10 @@ def test_a_batch_in_a_batch_that_raises(ring):
 
 
 def test_a_batch_ends_although_another_thread_is_in_a_call(directory):
-    """A consumer that another thread uses meanwhile says `Busy`: the end of a batch waits for that thread, as the end of a slot does."""
+    """The end of a batch waits for another thread inside the consumer, as the end of a slot does.
+
+    The consumer is `Busy` meanwhile.
+    """
     with Producer("order", slot_size=64, slot_count=COUNT) as producer, Consumer("order", max_pins=4) as consumer:
         for _ in range(20):
             producer.send(b"1")

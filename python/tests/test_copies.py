@@ -1,4 +1,4 @@
-"""What stands for something that is held is neither copied nor sent to another process; what is a copy of a message can be."""
+"""Objects for a hold are neither copied nor sent to another process. A copy of a message can be."""
 
 import copy
 import pickle
@@ -18,7 +18,11 @@ from datablock_ctypes import (
     list_blocks,
 )
 
-WAYS = {"copy": copy.copy, "deepcopy": copy.deepcopy, **{f"pickle {n}": lambda x, n=n: pickle.dumps(x, n) for n in range(6)}}
+WAYS = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{f"pickle {n}": lambda x, n=n: pickle.dumps(x, n) for n in range(6)},
+}
 
 
 @pytest.fixture
@@ -28,7 +32,7 @@ def pair(directory):
 
 
 def held(producer, consumer):
-    """One of each class that holds something, or stands for it, with what its text advises."""
+    """One object of each class that holds something, with the advice of its error text."""
     yield producer.write(), "bytes"
     yield consumer.read(), "bytes"
     yield consumer.read_many(1), "bytes"
@@ -44,7 +48,7 @@ def held(producer, consumer):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_what_is_held_is_not_copied(pair, way):
-    with warnings.catch_warnings(record=True) as said:  # also of what a destructor meets
+    with warnings.catch_warnings(record=True) as said:  # also of an error in a destructor
         warnings.simplefilter("always")
         for one, advice in held(*pair):
             with pytest.raises(TypeError, match=f"{type(one).__name__}.*{advice}"):
@@ -56,7 +60,11 @@ def test_what_is_held_is_not_copied(pair, way):
 def test_what_observes_and_guards_is_not_copied(pair, way):
     producer, consumer = pair
     producer.send(bytes(4))
-    with Observer("copies") as observer, WriteTransactionGuard(producer) as writing, ReadTransactionGuard(consumer) as reading:
+    with (
+        Observer("copies") as observer,
+        WriteTransactionGuard(producer) as writing,
+        ReadTransactionGuard(consumer) as reading,
+    ):
         for one in (observer, writing, reading):
             with pytest.raises(TypeError, match=f"{type(one).__name__}.*"):
                 WAYS[way](one)
@@ -77,10 +85,12 @@ def test_the_next_claim_is_whole(pair, way):
 def test_an_iterator_that_was_never_made_ends_quietly(recwarn):
     with pytest.raises(TypeError):
         SlotIterator()
-    del recwarn  # pytest turns what a destructor meets into an error
+    del recwarn  # pytest turns an exception of a destructor into an error
 
 
-@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "deepcopy", "pickle"])
+@pytest.mark.parametrize(
+    "again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "deepcopy", "pickle"]
+)
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_an_observation_travels(pair, again, closed):
     producer, _ = pair
@@ -91,7 +101,13 @@ def test_an_observation_travels(pair, again, closed):
             other = again(found)
     if closed:
         other = again(found)
-    assert (other.id, other.data, other.index, other.next_id, other.timestamp_ns) == (0, b"\5\0\0\0", found.index, 1, found.timestamp_ns)
+    assert (other.id, other.data, other.index, other.next_id, other.timestamp_ns) == (
+        0,
+        b"\5\0\0\0",
+        found.index,
+        1,
+        found.timestamp_ns,
+    )
     assert other["value"] == 5
     assert other.array("i4").tolist() == [5]
     assert repr(other) == repr(found)

@@ -1,4 +1,4 @@
-"""Each status arrives as its exception, with the library's words."""
+"""Each status arrives as its exception, with the library's text."""
 
 import ctypes
 import errno
@@ -175,14 +175,14 @@ def test_from_reading(directory):
 
 
 def take_row_away(path):
-    """Makes row 1 somebody else's: another incarnation, as a forced recovery does."""
+    """Give row 1 to another owner: another incarnation, as a forced recovery does."""
     control = control_file(path)
     at = peek(control, layout("CTL_ROWS"), 0) + layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_INCARNATION")
     poke(control, at, peek(control, at, 4) + 1, 4)
 
 
 def test_from_the_end_of_a_slot(directory):
-    """The bytes may have changed while they were looked at: whoever looked is told, whatever else went wrong."""
+    """The end of a slot raises if the bytes may have changed, whatever else failed."""
     path = directory / "camera"
     with ring(spare_slots=2) as producer:
 
@@ -235,7 +235,7 @@ def test_no_producer():
 
 
 def test_handle():
-    """Out of reach for Producer and Consumer, which know that they are closed."""
+    """Producer and Consumer never raise it: they know that they are closed."""
     loaded = _library.library()
     slot = _functions.RawReadSlot()
     assert loaded.datablock_read_begin(_functions.ConsumerHandle(0), 0, slot) == Status.HANDLE
@@ -291,7 +291,9 @@ def test_bases():
     assert System("x").errno is None
 
 
-@pytest.mark.parametrize("error", [*_errors.BY_STATUS.values(), RecoveryError, InvalidSlot], ids=lambda error: error.__name__)
+@pytest.mark.parametrize(
+    "error", [*_errors.BY_STATUS.values(), RecoveryError, InvalidSlot], ids=lambda error: error.__name__
+)
 def test_exceptions_travel_between_processes(error):
     raised = error("what, and what to do", -3) if issubclass(error, RecoveryError) else error("what, and what to do")
     again = pickle.loads(pickle.dumps(raised))

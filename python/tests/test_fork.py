@@ -1,4 +1,4 @@
-"""Forked children are refused, and harmless; spawn and forkserver work."""
+"""Forked children are refused and do no harm. The start methods spawn and forkserver work."""
 
 import multiprocessing
 
@@ -78,7 +78,7 @@ def test_forked_child():
 
 
 def test_a_child_may_write_to_inherited_arrays():
-    """They are its own memory then: nothing that it does reaches the block."""
+    """The arrays are the child's own memory: no store of the child reaches the block."""
     with Worker("""
         import os
         import numpy as np
@@ -99,7 +99,7 @@ def test_a_child_may_write_to_inherited_arrays():
 
 
 def test_leaving_blocks_in_a_forked_child():
-    """`with` blocks that a child leaves end nothing of its parent's, and hide no exception of its own."""
+    """A child that leaves `with` blocks ends nothing of its parent and hides no exception."""
     with Worker("""
         import os, sys
         from datablock_ctypes import Consumer, Producer
@@ -160,7 +160,7 @@ def test_multiprocessing(method):
 
 
 def echo(pipe):
-    """A child made by multiprocessing: attaches to its parent's block, and makes one of its own."""
+    """A child of multiprocessing: attaches to the parent's block and makes a block of its own."""
     try:
         consumer = Consumer("camera")
     except Exception as error:

@@ -1,4 +1,4 @@
-"""Guards: transactions that are no function and no block."""
+"""Guards: transactions without a function or a block."""
 
 import gc
 import warnings
@@ -8,7 +8,16 @@ import pytest
 from support import control_file, layout, poke
 from ways import CAPACITY, check_free, content, nothing_is_held, ring, send
 
-from datablock_ctypes import Closed, Consumer, Delivery, Invalid, Overrun, ReadTransactionGuard, Timeout, WriteTransactionGuard
+from datablock_ctypes import (
+    Closed,
+    Consumer,
+    Delivery,
+    Invalid,
+    Overrun,
+    ReadTransactionGuard,
+    Timeout,
+    WriteTransactionGuard,
+)
 
 
 def test_a_guard_is_true_while_it_holds():
@@ -23,7 +32,7 @@ def test_a_guard_is_true_while_it_holds():
         for use in (lambda: guard.slot, guard.commit, guard.__enter__):
             with pytest.raises(Invalid):
                 use()
-        guard.abort()  # of what has ended, nothing
+        guard.abort()  # does nothing after the end
         taken = ReadTransactionGuard(consumer, timeout=0)
         assert taken
         assert content(taken.slot) == (0, b"hello")
@@ -45,7 +54,7 @@ def test_guard_commits_and_aborts_at_once():
             guard.slot.commit(1)
             guard.commit(4)
             assert consumer.receive(0) == b"done"
-            raise ZeroDivisionError  # too late to take it back
+            raise ZeroDivisionError  # too late to abort
         with WriteTransactionGuard(producer, 0) as guard:
             guard.slot.commit(4)
             guard.abort()
@@ -122,7 +131,7 @@ def test_a_forgotten_guard_aborts():
         assert gone() is None
         assert nothing_is_held()
         assert producer.send(b"0") == 0
-        for asked in (False, True):  # a message that nobody has asked for comes again
+        for asked in (False, True):  # a message that the program has not asked for comes again
             guards = [ReadTransactionGuard(consumer, timeout=0)]
             assert guards[0]
             if asked:

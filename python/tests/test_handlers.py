@@ -1,4 +1,4 @@
-"""A signal handler, or the garbage collector, closes in the middle of anything: nothing waits for itself."""
+"""A signal handler or the garbage collector closes in the middle of any step: no deadlock."""
 
 import contextlib
 import gc
@@ -9,9 +9,20 @@ import threading
 import pytest
 from support import Worker, eventually
 
-from datablock_ctypes import Busy, Closed, Consumer, Producer, Timeout, WriteTransactionGuard, _integrity, auto_recover, list_participants
+from datablock_ctypes import (
+    Busy,
+    Closed,
+    Consumer,
+    Producer,
+    Timeout,
+    WriteTransactionGuard,
+    _integrity,
+    auto_recover,
+    list_participants,
+)
 
-# In a process of its own, which the worker kills when it hangs: a deadlock of its only thread ends in no other way.
+# In a process of its own, which the worker kills when it hangs. A deadlock of its only thread ends
+# in no other way.
 PREAMBLE = """
 import ctypes, gc, signal, sys, threading, time
 from datablock_ctypes import *
@@ -106,7 +117,9 @@ print("not stopped")
 
 
 @pytest.mark.parametrize(
-    "script", [ZONE_EXIT, ZONE_ENTER, MAP, CLOSE, LOAD, EXIT], ids=["zone exit", "zone enter", "map", "close", "load", "exit"]
+    "script",
+    [ZONE_EXIT, ZONE_ENTER, MAP, CLOSE, LOAD, EXIT],
+    ids=["zone exit", "zone enter", "map", "close", "load", "exit"],
 )
 def test_a_handler_closes_in_the_middle(directory, script):
     with Worker(PREAMBLE + script) as worker:
@@ -114,7 +127,7 @@ def test_a_handler_closes_in_the_middle(directory, script):
 
 
 def test_a_handler_closes_at_any_moment(directory):
-    """Wherever the handler strikes, and it strikes everywhere sooner or later: no hang, no row left."""
+    """The handler comes at every place sooner or later: no hang, and no row left."""
     script = """
     import itertools
     producer = Producer("handler", slot_size=64, zone_size=1 << 16)
@@ -151,7 +164,7 @@ def test_a_handler_closes_at_any_moment(directory):
 
 
 def test_another_thread_closes_in_the_middle(directory):
-    """It waits for the step's end, and then closes."""
+    """The closing thread waits for the end of the step, and then closes."""
     with Producer("handler", slot_size=64) as producer:
         inside, left = threading.Event(), threading.Event()
         stages = []
@@ -191,7 +204,7 @@ def test_a_step_that_raises_closes_all_the_same(directory):
 
 
 def test_the_collector_ends_a_hold_in_the_middle_of_a_step(directory):
-    """What is collected while its participant is in a step, and in the middle of a read."""
+    """A hold is collected while its participant is in a step, and in the middle of a read."""
     with Producer("handler", slot_size=64) as producer, Consumer("handler", max_pins=2) as consumer:
         for number in range(4):
             producer.send(b"%d" % number)
@@ -217,7 +230,7 @@ def test_the_collector_ends_a_hold_in_the_middle_of_a_step(directory):
 
 
 def inside_a_call(participant):
-    """Whether another thread is."""
+    """Whether another thread is inside a call."""
     try:
         participant.counters[0].value  # noqa: B018
     except Busy:
@@ -226,7 +239,7 @@ def inside_a_call(participant):
 
 
 def test_the_collector_aborts_in_another_thread(directory):
-    """While the producer is inside a call: the claim is given back all the same."""
+    """The claim is aborted although the producer is inside a call."""
     with Producer("handler", slot_size=64) as producer, Consumer("handler") as consumer:
         with consumer.lock(1):
             cell = [WriteTransactionGuard(producer)]
@@ -235,7 +248,7 @@ def test_the_collector_aborts_in_another_thread(directory):
             def wait():
                 waits.set()
                 while not given_back.is_set():
-                    with contextlib.suppress(Timeout, Busy):  # Busy: the question whether it is inside has come between
+                    with contextlib.suppress(Timeout, Busy):  # Busy: this question itself came in between
                         producer.lock(1, 0.3).acquire()
 
             other = threading.Thread(target=wait, daemon=True)
@@ -250,7 +263,7 @@ def test_the_collector_aborts_in_another_thread(directory):
 
 
 def test_a_handler_while_the_library_calls_back(directory, monkeypatch):
-    """A recovery's steps are handed over inside its call, where a handler may strike as anywhere: it uses another block, and closes it."""
+    """A handler comes while auto_recover hands its steps over, uses another block and closes it."""
     claim = """
     from datablock_ctypes import Producer
     producer = Producer("stuck", slot_size=8)

@@ -1,4 +1,4 @@
-"""The tables of the package are those of datablock.h, declaration by declaration."""
+"""The tables of the package equal the declarations of datablock.h."""
 
 import ctypes
 import os
@@ -45,7 +45,7 @@ def type_of(declaration):
 
 
 def split(declarator):
-    """Type and name of `const char *name`, and its array length or None."""
+    """Return type and name of `const char *name`, and its array length or None."""
     found = re.fullmatch(r"(.*?[ *])(\w+)(?:\[(\d+)\])?", declarator.strip())
     return found.group(1), found.group(2), found.group(3)
 
@@ -77,14 +77,18 @@ def test_structs():
 
 
 def test_sizes_and_offsets(tmp_path):
-    """What a C compiler makes of the structs."""
+    """Compares with the sizes and offsets of a C compiler."""
     lines = [f'printf("enum {name} %zu\\n", sizeof({name}));' for name in ENUMS]
     for name, struct in STRUCTS.items():
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, *_ in struct._fields_:
-            lines.append(f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));')
+            lines.append(
+                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+            )
     source = tmp_path / "sizes.c"
-    source.write_text("#include <datablock.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n")
+    source.write_text(
+        "#include <datablock.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
+    )
     program = tmp_path / "sizes"
     subprocess.run([os.environ.get("CC", "cc"), "-I", ROOT / "include", source, "-o", program], check=True)
     said = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
@@ -105,7 +109,7 @@ def test_statuses():
         error = _errors.BY_STATUS[int(number)]
         assert error.status == int(number)
         plain = "".join(word.capitalize() for word in name.split("_"))
-        assert error.__name__ == {"Schema": "SchemaMismatch"}.get(plain, plain)  # a Schema is one
+        assert error.__name__ == {"Schema": "SchemaMismatch"}.get(plain, plain)  # the package has a class Schema
         assert error.__doc__
         assert issubclass(error, _errors.DataBlockError)
     assert len(_errors.BY_STATUS) == len(listed) - 1
@@ -134,5 +138,8 @@ def test_flags():
 
 
 def test_version():
-    found = tuple(int(re.search(rf"#define DATABLOCK_VERSION_{part} (\d+)", TEXT).group(1)) for part in ("MAJOR", "MINOR", "PATCH"))
+    found = tuple(
+        int(re.search(rf"#define DATABLOCK_VERSION_{part} (\d+)", TEXT).group(1))
+        for part in ("MAJOR", "MINOR", "PATCH")
+    )
     assert found == _functions.HEADER_VERSION

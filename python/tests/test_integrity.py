@@ -1,4 +1,4 @@
-"""Validation, repair and auto_recover; what they find and mend is tested in internal/core."""
+"""Validation, repair and auto_recover. internal/core tests what they find and repair."""
 
 import pytest
 

@@ -1,6 +1,7 @@
-"""An exception of a signal handler, at each bytecode of the package and at random: nothing is lost, nothing is left, nothing comes twice.
+"""Exceptions of a signal handler, at each bytecode of the package and at random.
 
-Each way of acquiring something is a `Way`: what is prepared, what is interrupted, and what must hold afterwards.
+No message is lost or comes twice, and nothing stays held. Each way of acquiring something is a
+`Way`: what is prepared, what is interrupted, and what must hold afterwards.
 """
 
 import array
@@ -39,10 +40,10 @@ from datablock_ctypes import (
     with_write_transaction,
 )
 
-# A file that is dropped is closed, with a warning.
+# Python closes a file that is dropped, with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 
-# How often a signal comes at random.
+# The number of random signals.
 TIMES = 10_000 if os.environ.get("DATABLOCK_SOAK") else 300
 
 
@@ -51,13 +52,13 @@ def number(data):
 
 
 class Pair:
-    """A producer and a consumer that stay, for what is interrupted."""
+    """A producer and a consumer that stay open during the interrupts."""
 
     def __init__(self, delivery=Delivery.LOSSLESS, **settings):
         self.producer = Producer("camera", slot_size=64, slot_count=16, consumer_limit=8, **settings)
         self.consumer = Consumer("camera", delivery=delivery, max_pins=1)
         self.other = Consumer("camera", delivery=Delivery.LATEST)
-        self.producer.write(0).__enter__().abort()  # its memory is mapped
+        self.producer.write(0).__enter__().abort()  # the memory is mapped
         self.rows = len(list_participants("camera"))
         self.got, self.sent, self.done = [], 0, False
 
@@ -82,7 +83,7 @@ class Pair:
             pass
 
     def all_once(self, error=None):
-        """Every message was handed over, once, in order; nothing is held."""
+        """Every message was handed over once and in order; nothing is held."""
         self.drain()
         assert numbers(self.got) == list(range(self.first, self.sent))
         self.nothing_open()
@@ -103,10 +104,10 @@ def pair(directory):
     made.close()
 
 
-# ---- Reading ---------------------------------------------------------------------------------------------------------------
+# ---- Reading ------------------------------------------------------------------------------------
 
 
-# What is got is appended by a call of C, as the first thing: an exception that comes later is the test's own.
+# The result is appended first, by a call of C. A later exception is one of the test itself.
 
 
 def receive(pair):
@@ -158,7 +159,7 @@ def next_slot(pair):
 
 
 def numbers(got):
-    """The ids of all that was got, in whatever form."""
+    """The ids of all messages of a result, whatever its form."""
     found = []
     for one in got:
         if isinstance(one, array.array):
@@ -170,7 +171,17 @@ def numbers(got):
     return found
 
 
-READS = [receive, receive_waiting, read, read_twice, read_many, read_some_then_one, iterate, iterate_and_break, next_slot]
+READS = [
+    receive,
+    receive_waiting,
+    read,
+    read_twice,
+    read_many,
+    read_some_then_one,
+    iterate,
+    iterate_and_break,
+    next_slot,
+]
 
 
 @pytest.mark.parametrize("way", READS, ids=lambda way: way.__name__)
@@ -267,7 +278,7 @@ def test_waiting_for_several_takes_nothing(pair):
 
 
 def test_waiting_for_several_knows_of_what_was_taken(pair):
-    """A message that an interrupted read has taken is there: nobody has to wait for it."""
+    """A message that an interrupted read has taken makes the consumer ready."""
     found = []
 
     def check(pair, error):
@@ -281,7 +292,7 @@ def test_waiting_for_several_knows_of_what_was_taken(pair):
 
 
 def test_one_step():
-    """The lines that the tests above leave alone have no instruction at which the interpreter looks for signals."""
+    """The lines that the tests above leave out have no instruction that checks for signals."""
     seen = set()
     for function in (_consumer.Consumer.receive, _transactions.with_next_slot, _transactions._Guard.slot.fget):
         lines = pathlib.Path(function.__code__.co_filename).read_text().split("\n")
@@ -294,14 +305,14 @@ def test_one_step():
                 seen.add(step)
                 if instruction.opname.startswith(LOOKS):
                     calls.append((step, instruction.opname))
-        # The one call is that of f, which counts as begun.
+        # The one call is that of f. A call of f that has begun counts.
         assert [step for step, _ in calls if step != "value = f(slot)"] == []
     assert seen == set(ONE_STEP)
 
 
 @pytest.mark.parametrize("way", ["receive", "iterate", "read_many", "read"])
 def test_ctrl_c_while_waiting_loses_nothing(pair, way):
-    """The signal does not end the wait in C, the next message does: it is there when the exception comes."""
+    """The message ends the wait in C, not the signal: it is there when the exception comes."""
     ways = {
         "receive": lambda: pair.consumer.receive(),
         "iterate": lambda: [pair.got.append(slot.id) for slot in pair.consumer],
@@ -323,12 +334,12 @@ def test_ctrl_c_while_waiting_loses_nothing(pair, way):
             ways[way]()
             raise AssertionError("it was to be interrupted")
         thread.join()
-        pair.drain()  # what was taken, else the next round does not wait
+        pair.drain()  # the taken message; otherwise the next round does not wait
     pair.all_once()
 
 
 def test_what_was_taken_comes_again_to_a_durable_consumer(directory):
-    """A recorder that is stopped while it waits: closing releases nothing that nobody was given."""
+    """A waiting recorder is stopped: the close does not release a message that no code got."""
     with Worker("""
         import os, signal, threading, time
         from datablock_ctypes import Consumer, Delivery, Producer, Timeout
@@ -374,7 +385,7 @@ def test_what_was_taken_comes_again_to_a_durable_consumer(directory):
         assert worker.end() == "True True\n"
 
 
-# ---- Writing ---------------------------------------------------------------------------------------------------------------
+# ---- Writing ------------------------------------------------------------------------------------
 
 
 def send(pair):
@@ -416,16 +427,25 @@ def send_many(pair):
 
 
 def send_many_waiting(pair):
-    """The ring is nearly full: some at once, and then the time is over."""
+    """The ring is nearly full: some messages are published, and then the time runs out."""
     pair.producer.send_many([b"%08d" % i for i in range(20)], 0.0001)
     pair.done = True
 
 
-WRITES = [send, send_a_bytearray, send_read_only, write, write_by_function, write_by_guard, send_many, send_many_waiting]
+WRITES = [
+    send,
+    send_a_bytearray,
+    send_read_only,
+    write,
+    write_by_function,
+    write_by_guard,
+    send_many,
+    send_many_waiting,
+]
 
 
 def published(pair):
-    """How many messages came since then."""
+    """The number of messages that were published since."""
     count = 0
     try:
         while True:
@@ -445,7 +465,7 @@ def check_sent(pair, error):
     if not pair.done and error.inside:
         assert getattr(error, "sent", 0) == count
     assert pair.producer._claim is None
-    pair.buffer.append(1)  # no export of it is left
+    pair.buffer.append(1)  # no export of the buffer is left
     pair.buffer.pop()
     pair.nothing_open()
     pair.producer.send(b"x", 0)
@@ -481,7 +501,7 @@ def test_ctrl_c_in_send_many_says_how_many(pair):
     published(pair)
 
 
-# ---- Locks, the zone -------------------------------------------------------------------------------------------------------
+# ---- Locks, the zone ----------------------------------------------------------------------------
 
 
 def lock(pair):
@@ -572,11 +592,11 @@ def test_ctrl_c_while_waiting_for_a_lock(pair, what):
         pass
 
 
-# ---- Opening and closing ---------------------------------------------------------------------------------------------------
+# ---- Opening and closing ------------------------------------------------------------------------
 
 
 class Openings:
-    """What is opened here and there, and what was there before."""
+    """Objects that are opened during the interrupts, and what existed before."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -588,7 +608,7 @@ class Openings:
         self.before = self.left()
 
     def settle(self):
-        """The next use of the package finds what was left."""
+        """The next use of the package settles what is left."""
         self.opened = None
         gc.collect(0)
         Observer("camera").close()
@@ -603,7 +623,7 @@ class Openings:
             gc.collect()  # a traceback may have made a cycle
             Observer("camera").close()
         assert self.left() == self.before
-        self.producer.send(b"x", 0)  # nobody holds it up
+        self.producer.send(b"x", 0)  # no backpressure
 
 
 def open_consumer(openings):
@@ -703,14 +723,15 @@ def test_an_interrupted_close_can_be_finished(directory, kind, end):
         def close(state):
             state[0].close()
 
-        # Each round opens a block or attaches, which takes milliseconds: fewer rounds in the short run.
+        # Each round opens a block or attaches, which takes milliseconds. The short run has fewer
+        # rounds.
         assert at_each_bytecode(prepare, close, check, step=1 if TIMES > 1000 else 11) > 10
         times = TIMES if TIMES > 1000 else TIMES // 6
         assert at_random(prepare, close, check, times, 2e-4) > 0
 
 
 def test_ctrl_c_while_a_big_block_is_made(directory):
-    """Making it is one call of C. The interrupt comes when it has succeeded."""
+    """One call of C makes the block. The interrupt comes after its success."""
     timer = threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT))
     with pytest.raises(KeyboardInterrupt):
         timer.start()
@@ -725,13 +746,13 @@ def test_ctrl_c_while_a_big_block_is_made(directory):
 
 
 def test_a_with_statement_that_cannot_enter_exit_is_over():
-    """What `with` found as `__exit__` ends the hold when it is dropped, and only then."""
+    """The hold ends when the object that `with` found as `__exit__` is dropped, and only then."""
     with Producer("camera", slot_size=64) as producer, Consumer("camera") as consumer:
         producer.send(b"x")
         slot = consumer.read(0)
         leave = slot.__exit__
         slot.__enter__()
-        assert hasattr(slot, "__exit__")  # which drops what it found
+        assert hasattr(slot, "__exit__")  # drops what it found
         assert not nothing_is_held()
         assert isinstance(type(slot).__exit__, types.FunctionType)  # for ExitStack
         del leave
@@ -740,11 +761,11 @@ def test_a_with_statement_that_cannot_enter_exit_is_over():
         assert eventually(lambda: slot._statement is None)
 
 
-# ---- Ends that Python lets no exception out of -----------------------------------------------------------------------------
+# ---- Ends whose exceptions Python discards ------------------------------------------------------
 
 
 def every_call_works(pair):
-    """No call is Busy after an interrupt, whichever comes first."""
+    """No call is Busy after an interrupt, whichever call comes first."""
     first = pair.calls.pop(0)
     pair.calls.append(first)
     before = len(numbers(pair.got))
@@ -798,7 +819,7 @@ WAYS_TO_BE_LEFT = [*READS, guard_of_the_next, guard_that_is_forgotten, loop_in_a
 def test_every_call_works_after_an_interrupt_at_any_bytecode(pair, way):
     for _ in CALLS if TIMES > 1000 else CALLS[:1]:
         assert at_each_bytecode(lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair)) > 20
-        pair.calls.append(pair.calls.pop(0))  # else each bytecode would meet the same call
+        pair.calls.append(pair.calls.pop(0))  # otherwise each bytecode would interrupt the same call
 
 
 @pytest.mark.parametrize("way", WAYS_TO_BE_LEFT, ids=lambda way: way.__name__)

@@ -1,4 +1,4 @@
-"""Nothing grows: memory, descriptors, mappings."""
+"""Memory, descriptors and mappings do not grow."""
 
 import gc
 import os
@@ -35,7 +35,10 @@ def test_a_million_slots_opened_and_closed(directory):
 
 def test_arrays_copies_and_errors_leave_nothing(directory):
     pytest.importorskip("numpy")
-    with Producer("camera", slot_size=64, slot_count=8) as producer, Consumer("camera", delivery=Delivery.ORDERED) as consumer:
+    with (
+        Producer("camera", slot_size=64, slot_count=8) as producer,
+        Consumer("camera", delivery=Delivery.ORDERED) as consumer,
+    ):
 
         def exchange(messages):
             for number in range(messages):

@@ -107,7 +107,7 @@ def plant(tmp_path, library):
 
 @pytest.mark.parametrize("place", ["site", "python"])
 def test_no_library_of_a_folder_that_is_no_source_tree(tmp_path, place):
-    """As after `pip install --target /tmp/site`: anybody may make /tmp/build."""
+    """As after `pip install --target /tmp/site`: any user may make /tmp/build."""
     environment = installed(tmp_path / place)
     plant(tmp_path, tmp_path / "build" / "libdatablock.so.1")
     text = said(**environment, LD_LIBRARY_PATH="")
@@ -116,7 +116,9 @@ def test_no_library_of_a_folder_that_is_no_source_tree(tmp_path, place):
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
-@pytest.mark.parametrize("mark", ["go.mod", "include/datablock.h", "python/pyproject.toml", "build", "build/libdatablock.so.1"])
+@pytest.mark.parametrize(
+    "mark", ["go.mod", "include/datablock.h", "python/pyproject.toml", "build", "build/libdatablock.so.1"]
+)
 def test_no_library_of_another_users_source_tree(tmp_path, mark):
     environment = source_tree(tmp_path)
     plant(tmp_path, tmp_path / "build" / "libdatablock.so.1")
@@ -138,7 +140,10 @@ def test_every_candidate_is_named_with_its_reason(tmp_path):
     lines = text.splitlines()
     assert lines[1].startswith(f"  {tmp_path}/tree/python/datablock_ctypes/libdatablock.so.1 (beside the package): ")
     assert "file too short" in lines[1] or "invalid ELF header" in lines[1]
-    assert lines[2] == f"  {tmp_path}/tree/build/libdatablock.so.1 (the build directory of the source tree): there is no such file"
+    assert (
+        lines[2]
+        == f"  {tmp_path}/tree/build/libdatablock.so.1 (the build directory of the source tree): there is no such file"
+    )
     assert lines[3].startswith("  libdatablock.so.1 (the system's loader): ")
     assert "DATABLOCK_LIBRARY" in lines[4]
 

@@ -1,4 +1,4 @@
-"""The mapping that holds an address, asked of the kernel and read from its text."""
+"""The mapping that contains an address, from the kernel's query and from its text."""
 
 import ctypes
 import fcntl

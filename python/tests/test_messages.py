@@ -1,4 +1,7 @@
-"""What is written is what is read. The scenarios have the names that they have in Go (internal/core) and C (tests/c)."""
+"""Consumers read what producers write.
+
+The scenarios have the same names in Go (internal/core) and C (tests/c).
+"""
 
 import array
 import pickle
@@ -84,7 +87,12 @@ def test_bytes_round_trip(data):
 
 def test_what_is_not_bytes_is_refused():
     with ring() as producer, Consumer("camera") as consumer:
-        for data, error in (("text", TypeError), (5, TypeError), (memoryview(b"abcdef").cast("H")[::2], TypeError), (b"x" * 101, Invalid)):
+        for data, error in (
+            ("text", TypeError),
+            (5, TypeError),
+            (memoryview(b"abcdef").cast("H")[::2], TypeError),
+            (b"x" * 101, Invalid),
+        ):
             with pytest.raises(error):
                 producer.send(data)
         with pytest.raises(Timeout):
@@ -101,7 +109,7 @@ def test_slots_are_filled_in_place():
         with consumer.read() as slot:
             assert bytes(slot.data) == b"hello"
             assert slot.data.readonly
-        with producer.write() as slot:  # no length: all of it
+        with producer.write() as slot:  # no length: all of the slot
             slot.data[:] = b"y" * 100
         assert consumer.receive() == b"y" * 100
         with producer.write() as slot:
@@ -254,7 +262,7 @@ def test_several_messages_may_be_held_at_once():
                 pass
             with pytest.raises(Timeout):
                 producer.send(b"8", 0)
-        # The newest ended first, which a LOSSLESS consumer may not: they are given back in order all the same.
+        # The newest message ended first. A LOSSLESS consumer releases them in order nevertheless.
         for number in range(8, 11):
             producer.send(b"%d" % number, 0)
         with pytest.raises(Timeout):
@@ -314,7 +322,7 @@ def test_each_slot_of_an_iteration_ends_when_the_next_begins():
         for slot in slots:
             if slot.id == 3:
                 break
-        del slots  # the loop is over: nothing is held
+        del slots  # after the loop nothing is held
         assert repr(slot) == "<ReadSlot of 'camera' id=3 length=1 ended>"
         assert "open" in repr(consumer)
         with pytest.raises(KeyError):
@@ -355,7 +363,10 @@ def test_policies():
                 assert consumer.receive(0) == b"2"
                 assert list_blocks()[0].slot_count == present
         unlink("camera")
-    with Producer("camera", slot_size=8, policy=Policy.SINGLE, allow_lossless=True), Consumer("camera", delivery=Delivery.LOSSLESS):
+    with (
+        Producer("camera", slot_size=8, policy=Policy.SINGLE, allow_lossless=True),
+        Consumer("camera", delivery=Delivery.LOSSLESS),
+    ):
         pass
     unlink("camera")
     with ring(allow_lossless=False), pytest.raises(Invalid):
@@ -382,7 +393,7 @@ def test_policies():
     ],
 )
 def test_settings_out_of_range(setting):
-    """None is cut off to what C can have."""
+    """No value is truncated to its C type."""
     settings = {"name": "camera", "slot_size": 100, **setting}
     with pytest.raises(Invalid):
         Producer(settings.pop("name"), **settings)
@@ -470,14 +481,20 @@ def test_misused_reads():
 def test_closed_objects_say_so():
     producer = ring()
     consumer = Consumer("camera")
-    assert (repr(producer), repr(consumer)) == ("<Producer 'camera' RING slot_size=100 open>", "<Consumer 'camera' DEFAULT open>")
+    assert (repr(producer), repr(consumer)) == (
+        "<Producer 'camera' RING slot_size=100 open>",
+        "<Consumer 'camera' DEFAULT open>",
+    )
     for participant in (producer, consumer):
         with pytest.raises(TypeError, match="belongs to its process"):
             pickle.dumps(participant)
         participant.close()
         participant.close()
         assert participant.closed
-    assert (repr(producer), repr(consumer)) == ("<Producer 'camera' RING slot_size=100 closed>", "<Consumer 'camera' DEFAULT closed>")
+    assert (repr(producer), repr(consumer)) == (
+        "<Producer 'camera' RING slot_size=100 closed>",
+        "<Consumer 'camera' DEFAULT closed>",
+    )
     for use in (
         lambda: producer.send(b""),
         producer.write().__enter__,
@@ -534,7 +551,12 @@ def test_listing(directory):
         a, camera, *_ = list_blocks()
         assert a.name == "a"
         assert (camera.name, camera.slot_count, camera.slot_size, camera.next_id) == ("camera", 8, 100, 1)
-        assert (camera.policy, camera.consumers, camera.consumer_limit, camera.state) == (Policy.RING, 1, 16, BlockState.READY)
+        assert (camera.policy, camera.consumers, camera.consumer_limit, camera.state) == (
+            Policy.RING,
+            1,
+            16,
+            BlockState.READY,
+        )
         assert is_process_alive(camera.producer_pid)
         assert list_blocks(directory)[0] == a
         with pytest.raises(NotFound):
@@ -559,7 +581,11 @@ def test_diagnosis():
             slots = diagnose_all_slots("camera")
             assert [slot.slot_index for slot in slots] == list(range(len(slots)))
             assert not any(slot.is_stuck or slot.stuck_duration_ms or slot.holder for slot in slots)
-            assert (slots[read.index].slot_state, slots[read.index].slot_id, slots[read.index].reader_count) == (SlotState.COMMITTED, 0, 1)
+            assert (slots[read.index].slot_state, slots[read.index].slot_id, slots[read.index].reader_count) == (
+                SlotState.COMMITTED,
+                0,
+                1,
+            )
             assert slots[write.index].slot_state == SlotState.WRITING
             assert is_process_alive(slots[write.index].write_lock)
             assert diagnose_slot("camera", read.index) == slots[read.index]

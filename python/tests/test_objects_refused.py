@@ -1,4 +1,4 @@
-"""Python objects are addresses in one process: they are refused on every way into a block."""
+"""Python objects are addresses in one process: every way into a block refuses them."""
 
 import asyncio
 import ctypes
@@ -38,7 +38,9 @@ def pair(directory):
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("data", [OBJECTS, NESTED, OBJECTS[:1], OBJECTS.reshape(2, 1)[::-1]], ids=["plain", "nested", "one", "strided"])
+@pytest.mark.parametrize(
+    "data", [OBJECTS, NESTED, OBJECTS[:1], OBJECTS.reshape(2, 1)[::-1]], ids=["plain", "nested", "one", "strided"]
+)
 def test_an_array_of_objects_is_refused(pair, way, data):
     producer, consumer = pair
     with pytest.raises(TypeError, match="Python objects"):

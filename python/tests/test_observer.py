@@ -1,4 +1,4 @@
-"""Looking at a block without taking part."""
+"""Observers: copying messages without being a participant."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_observer_sees_the_newest(directory):
             observer.newest()
         producer.send(b"one")
         producer.send(b"number two")
-        for _ in range(2):  # it has no place in the stream
+        for _ in range(2):  # an observer has no cursor
             seen = observer.newest()
             assert (seen.id, seen.data, seen.next_id) == (1, b"number two", 2)
         assert observer.read_at(0).data == b"one"

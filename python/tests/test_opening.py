@@ -1,4 +1,4 @@
-"""A consumer that waits for its block, and who may be LOSSLESS."""
+"""Consumers that wait for their block, and the permission to be LOSSLESS."""
 
 import signal
 import threading
@@ -40,7 +40,7 @@ def test_a_consumer_waits_for_its_block(waits, wait):
         producer.send(b"first")
         thread.join(60)
     assert received == [b"first"]
-    assert 0 < max(waits) < 100  # an interrupt comes between two of these
+    assert 0 < max(waits) < 100  # an interrupt comes between two of these calls
     unlink("late")
 
 

@@ -1,4 +1,4 @@
-"""Recovery by force, its log, and who is there."""
+"""Participants, recovery by force, and its log."""
 
 import os
 import signal
@@ -60,7 +60,9 @@ def test_a_killed_writer_is_reset_and_readers_are_not_affected(directory):
             assert producer.send(b"after") == 1
         with consumer.read() as message:
             assert message.data == b"after"
-    assert [record.text for record in recovery_log("reset")] == [f"slot {index}: ended the claim of the dead producer, pid {claimer.pid}"]
+    assert [record.text for record in recovery_log("reset")] == [
+        f"slot {index}: ended the claim of the dead producer, pid {claimer.pid}"
+    ]
 
 
 def test_a_living_producers_claim_is_fenced_by_force_only(directory):
@@ -79,7 +81,7 @@ def test_messages_that_are_reset_by_force_are_lost(directory):
     with Producer("reset", slot_size=64) as producer, Consumer("reset") as consumer:
         for _ in range(3):
             producer.send(b"x")
-        assert force_reset_all_slots("reset") == RecoveryResult.UNSAFE  # the consumer is to read the first
+        assert force_reset_all_slots("reset") == RecoveryResult.UNSAFE  # the consumer has yet to read the first message
         assert force_reset_all_slots("reset", force=True) == RecoveryResult.SUCCESS
         for _ in range(3):
             with pytest.raises(Lost):
@@ -87,7 +89,9 @@ def test_messages_that_are_reset_by_force_are_lost(directory):
         assert producer.send(b"y") == 3
         with consumer.read() as message:
             assert message.id == 3
-        assert {record.text.split(":")[1] for record in recovery_log("reset")} == {f" discarded message {n}" for n in range(3)}
+        assert {record.text.split(":")[1] for record in recovery_log("reset")} == {
+            f" discarded message {n}" for n in range(3)
+        }
 
 
 def test_a_hung_reader_is_evicted(directory):
@@ -110,11 +114,20 @@ def test_a_hung_reader_is_evicted(directory):
 
 
 def test_participants_are_listed(directory):
-    with Producer("reset", slot_size=64) as producer, Consumer("reset", delivery=Delivery.LATEST, consumer_name="display"):
+    with (
+        Producer("reset", slot_size=64) as producer,
+        Consumer("reset", delivery=Delivery.LATEST, consumer_name="display"),
+    ):
         producer.send(b"x")
         first, second = list_participants("reset")
         assert (first.row, first.pid, first.cursor, first.alive) == (0, os.getpid(), 1, True)
-        assert (second.name, second.delivery, second.lag, second.alive, second.durable) == ("display", Delivery.LATEST, 1, True, False)
+        assert (second.name, second.delivery, second.lag, second.alive, second.durable) == (
+            "display",
+            Delivery.LATEST,
+            1,
+            True,
+            False,
+        )
 
 
 def test_metrics_count_what_happened(directory):
@@ -126,7 +139,14 @@ def test_metrics_count_what_happened(directory):
         with pytest.raises(ZeroDivisionError), producer.write():
             raise ZeroDivisionError
         figures = get_metrics("reset")
-        assert (figures.written, figures.bytes, figures.aborted, figures.read, figures.max_lag, figures.consumers) == (3, 9, 1, 1, 2, 1)
+        assert (figures.written, figures.bytes, figures.aborted, figures.read, figures.max_lag, figures.consumers) == (
+            3,
+            9,
+            1,
+            1,
+            2,
+            1,
+        )
         log = list_participants("reset")[1]
         assert (log.name, log.read, log.bytes, log.lag, log.uid) == ("log", 1, 3, 2, os.getuid())
     with pytest.raises(NotFound):

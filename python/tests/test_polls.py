@@ -1,4 +1,4 @@
-"""A look that finds nothing costs nothing but the look: it does not sleep, and allocates no struct."""
+"""A poll that finds nothing does not sleep and allocates no struct."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Python processes killed with -9, and Python processes that go on without them."""
+"""Python processes killed with -9, and Python processes that continue without them."""
 
 import pytest
 from support import Worker, eventually
@@ -65,7 +65,11 @@ def torn(slot):
 
 @pytest.mark.parametrize("delivery", [Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST])
 def test_a_producer_is_killed_while_it_writes(delivery):
-    """Again and again, at any moment: what it said it committed is there, nothing is torn, ids have no gap, and the survivor notices nothing."""
+    """Kills a producer again and again, at any moment.
+
+    Every message that the producer reported as committed exists, no message is torn, ids have no
+    gap, and the surviving consumer notices nothing.
+    """
     consumer, seen, said = None, [], []
     for _ in range(5):
         with Worker(PRODUCER) as worker:
@@ -122,7 +126,11 @@ def test_a_dead_claim_is_diagnosed_and_released():
 
 
 def test_a_dead_lossless_reader_is_released_by_the_producer_it_holds_up():
-    with Producer("camera", slot_size=64, slot_count=4) as producer, Consumer("camera") as survivor, Worker(CONSUMER, "LOSSLESS") as worker:
+    with (
+        Producer("camera", slot_size=64, slot_count=4) as producer,
+        Consumer("camera") as survivor,
+        Worker(CONSUMER, "LOSSLESS") as worker,
+    ):
         assert worker.line() == "open"
         producer.send(b"0")
         worker.say("hold")

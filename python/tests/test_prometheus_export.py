@@ -1,4 +1,4 @@
-"""The example prometheus_export, scraped over HTTP as Prometheus does it."""
+"""The example prometheus_export, scraped over HTTP as Prometheus does."""
 
 import contextlib
 import os
@@ -29,7 +29,9 @@ input()
 class Exporter:
     def __init__(self, *arguments):
         command = [sys.executable, "-B", "-W", "error", str(PROGRAM), "--port", "0", *arguments]
-        self.process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         self.url = self.process.stdout.readline().strip()
 
     def families(self):
@@ -38,7 +40,7 @@ class Exporter:
             return list(text_string_to_metric_families(response.read().decode()))
 
     def scrape(self):
-        """What each sample is, by its name and what its labels say, sorted."""
+        """The value of each sample, by its name and the values of its labels, sorted."""
         return {(s.name, *sorted(s.labels.values())): s.value for family in self.families() for s in family.samples}
 
     def stop(self, number):
@@ -57,7 +59,11 @@ class Exporter:
 
 
 def test_a_block_with_traffic_is_scraped(directory):
-    with Producer("camera", slot_size=64, slot_count=4) as producer, Producer("other", slot_size=64), Exporter("cam*") as exporter:
+    with (
+        Producer("camera", slot_size=64, slot_count=4) as producer,
+        Producer("other", slot_size=64),
+        Exporter("cam*") as exporter,
+    ):
         with Consumer("camera", delivery=Delivery.ORDERED, consumer_name='lo"g') as log, Worker(READER) as viewer:
             for _ in range(3):
                 producer.send(b"abc")
@@ -88,7 +94,7 @@ def test_a_block_with_traffic_is_scraped(directory):
                 ("datablock_consumer_alive", *its): 1,
             }
             assert {key: found.get(key) for key in expected} == expected
-            assert not any("other" in key for key in found)  # not asked for
+            assert not any("other" in key for key in found)  # not requested
 
             viewer.kill()
             assert eventually(lambda: exporter.scrape()[("datablock_consumer_alive", *its)] == 0)
@@ -110,7 +116,7 @@ def test_a_wait_is_exported_in_seconds(directory):
         with pytest.raises(TimeoutError):
             producer.send(b"x", timeout=0.2)
         found = exporter.scrape()
-        assert found["datablock_producer_timeouts_total", "camera"] >= 1  # a wait in Python is several short ones
+        assert found["datablock_producer_timeouts_total", "camera"] >= 1  # a wait in Python consists of short waits
         assert 0.1 < found["datablock_producer_wait_seconds_total", "camera"] < 20
         exporter.stop(signal.SIGINT)
 
@@ -123,7 +129,9 @@ def test_names_follow_the_conventions(directory):
             assert family.name.startswith("datablock_")
             assert family.documentation.endswith(".")
             assert not any(unit in family.name for unit in ("_ms", "_ns", "_milli", "_kilo"))
-            assert {sample.name for sample in family.samples} == {family.name + ("_total" if family.type == "counter" else "")}
+            assert {sample.name for sample in family.samples} == {
+                family.name + ("_total" if family.type == "counter" else "")
+            }
 
 
 def test_a_damaged_block_is_told_and_the_others_are_scraped(directory):
@@ -161,7 +169,11 @@ input()
 
 
 def test_a_reader_that_keeps_the_producer_waiting_counts_after_a_second(directory):
-    with Producer("camera", slot_size=64, slot_count=2) as producer, Exporter() as exporter, Exporter("--stuck-after", "60") as patient:
+    with (
+        Producer("camera", slot_size=64, slot_count=2) as producer,
+        Exporter() as exporter,
+        Exporter("--stuck-after", "60") as patient,
+    ):
         producer.send(b"x")
         with Worker(HUNG) as reader:
             assert reader.line() == "ready"
@@ -190,7 +202,11 @@ def test_a_port_that_is_taken_is_told(directory):
     with Exporter() as exporter:
         port = exporter.url.split(":")[-1].split("/")[0]
         second = subprocess.run(
-            [sys.executable, "-B", str(PROGRAM), "--port", port], env=os.environ, capture_output=True, text=True, timeout=60
+            [sys.executable, "-B", str(PROGRAM), "--port", port],
+            env=os.environ,
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert second.returncode == 1
         assert f"cannot listen on 127.0.0.1:{port}" in second.stderr

@@ -1,11 +1,27 @@
-"""Reading as a transaction: the next message, or one by its id. The scenarios have the names that they have in Go, C and C++."""
+"""Reading as a transaction: the next message, or a message by its id.
+
+The scenarios have the same names in Go, C and C++.
+"""
 
 import os
 import time
 
 import pytest
 from support import Worker, eventually, layout, mark, poke
-from ways import ENDS, at_ways, content, deliveries, errors, in_a_thread, never, next_ways, nothing_is_held, ring, send, timed_next_ways
+from ways import (
+    ENDS,
+    at_ways,
+    content,
+    deliveries,
+    errors,
+    in_a_thread,
+    never,
+    next_ways,
+    nothing_is_held,
+    ring,
+    send,
+    timed_next_ways,
+)
 
 from datablock_ctypes import (
     Closed,
@@ -60,7 +76,7 @@ def test_a_timeout_of_the_function_is_no_empty_result():
         send(producer, b"x")
         with pytest.raises(Timeout):
             with_next_slot(consumer, 0, lambda slot: last.receive(0))
-        assert not with_next_slot(consumer, 0, never)  # it counts as read
+        assert not with_next_slot(consumer, 0, never)  # the message counts as read
         send(other, b"y")
 
 
@@ -103,7 +119,10 @@ def test_next_slot_of_an_iterator():
         slots = iter(consumer)
         first = next(slots)
         view = first.data
-        assert with_next_slot(slots, 0, content).value == (1, b"1")  # first has ended, or this one were refused
+        assert with_next_slot(slots, 0, content).value == (
+            1,
+            b"1",
+        )  # first has ended; otherwise this transaction would be refused
         with pytest.raises(ValueError, match="released"):
             view[0]
         assert content(next(slots)) == (2, b"2")
@@ -131,7 +150,7 @@ def test_next_slot_at_the_end_of_the_stream():
         assert list(slots) == []
         with ring() as successor:
             send(successor, b"more")
-            assert list(slots) == []  # an iteration that has ended has ended
+            assert list(slots) == []  # an iteration that has ended does not continue
             assert with_next_slot(consumer, 0, content).value == (1, b"more")
 
 
@@ -161,7 +180,7 @@ def test_read_transaction_of_an_id(at, delivery, directory):
             for number in (5, 0, 7, 5):
                 assert at(consumer, number, timeout, content) == (number, b"%d" % number)
         mark(directory / "camera", 3, "ENTRY_LOST")
-        for timeout in (0, None):  # said each time: it is of no stream
+        for timeout in (0, None):  # raised each time: the read is by id
             with pytest.raises(Lost, match="message 3"):
                 at(consumer, 3, timeout, never)
         assert take_all(consumer, delivery) == (
@@ -183,12 +202,14 @@ def test_read_transaction_of_an_unwritten_id(at, timeout):
     with ring() as producer, Consumer("camera") as consumer:
         send(producer, b"0")
         start = time.monotonic()
-        with pytest.raises(Timeout, match="no message 1 within" if timeout else "message 1 is not written yet") as raised:
+        with pytest.raises(
+            Timeout, match="no message 1 within" if timeout else "message 1 is not written yet"
+        ) as raised:
             at(consumer, 1, timeout, never)
         assert timeout <= time.monotonic() - start < timeout + 5
         assert not isinstance(raised.value, NotFound)
         assert timeout or str(raised.value).endswith("(asked not to wait)")
-        with pytest.raises(NotFound), consumer.read_at(1):  # which has no timeout to run out
+        with pytest.raises(NotFound), consumer.read_at(1):  # a release has no timeout
             pass
         assert consumer.receive(0) == b"0"
         send(producer, b"1")
@@ -198,7 +219,7 @@ def test_read_transaction_of_an_unwritten_id(at, timeout):
 @at_ways
 @deliveries
 def test_read_transaction_waits_for_an_id(at, delivery):
-    """Whatever comes before it, and without a step of the cursor."""
+    """Other messages may come before the wanted one, and the cursor does not move."""
     with ring(8) as producer, Consumer("camera", delivery=delivery) as consumer:
         for number in range(3):
             thread, outcome = in_a_thread(lambda number=number: at(consumer, number * 2 + 1, 20, content))
@@ -213,7 +234,7 @@ def test_read_transaction_waits_for_an_id(at, delivery):
 
 
 def test_read_transaction_waits_although_the_newest_id_is_not_told(directory):
-    """A producer that was killed right after its publication has not said how far it got; the ring has."""
+    """A producer was killed right after its publication: only the ring has the newest id."""
     with ring() as producer, Consumer("camera") as consumer:
         thread, outcome = in_a_thread(lambda: with_read_transaction(consumer, 0, 20, content))
         time.sleep(0.02)
@@ -227,10 +248,12 @@ def test_read_transaction_waits_although_the_newest_id_is_not_told(directory):
 
 
 def test_overwritten_while_it_is_waited_for():
-    """Never another message: the one that was to be read, or none."""
+    """The read gives the wanted message or none, and never another one."""
     with ring(2) as producer, Consumer("camera", delivery=Delivery.LATEST) as consumer:
         for number in range(0, 400, 40):
-            thread, outcome = in_a_thread(lambda number=number: with_read_transaction(consumer, number + 20, 20, content))
+            thread, outcome = in_a_thread(
+                lambda number=number: with_read_transaction(consumer, number + 20, 20, content)
+            )
             for each in range(number, number + 40):
                 producer.send(b"%d" % each)
             thread.join(20)
@@ -253,7 +276,7 @@ def test_read_transaction_of_what_never_comes(at, when, how):
             end(producer)
         thread.join(20)
         assert [type(one) for one in outcome] == [error]
-        assert at(consumer, 0, None, content) == (0, b"0")  # what was written is still there
+        assert at(consumer, 0, None, content) == (0, b"0")  # the published message is still there
 
 
 def test_read_transaction_after_the_block_was_removed_as_asked():
@@ -334,7 +357,7 @@ def test_waiting_for_an_id_costs_little_and_leaves_no_descriptor():
             with_read_transaction(consumer, 0, 0.01, never)
         before = len(os.listdir("/proc/self/fd"))
         shares = []
-        while len(shares) < 3 and not (shares and min(shares) < 0.05):  # this machine may have other things to do
+        while len(shares) < 3 and not (shares and min(shares) < 0.05):  # the machine may be busy
             start, used = time.monotonic(), time.process_time()
             with pytest.raises(Timeout):
                 with_read_transaction(consumer, 0, 1, never)

@@ -1,4 +1,7 @@
-"""The example recovery_daemon: it repairs what a kill leaves, tells each thing once, and touches nobody who lives."""
+"""The example recovery_daemon repairs what a kill leaves, and reports each finding once.
+
+It touches no living participant.
+"""
 
 import contextlib
 import os
@@ -48,11 +51,13 @@ input()
 
 
 class Daemon:
-    """The example as a process, and what it has logged so far."""
+    """The example as a process, and its log so far."""
 
     def __init__(self, *arguments):
         command = [sys.executable, "-B", "-W", "error", str(PROGRAM), "--interval", "0.02", *arguments]
-        self.process = subprocess.Popen(command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         self.lines: list[str] = []
         self.news: queue.Queue[str] = queue.Queue()
         self.thread = threading.Thread(target=self._listen)
@@ -63,7 +68,7 @@ class Daemon:
             self.news.put(line)
 
     def said(self, *texts):
-        """How many lines have all of these in them."""
+        """The number of lines that contain all of these texts."""
         with contextlib.suppress(queue.Empty):
             while True:
                 self.lines.append(self.news.get_nowait())
@@ -111,7 +116,7 @@ def test_the_daemon_repairs_what_kills_leave(directory):
                 assert eventually(lambda: stuck("camera-left"))
                 assert sorted(dead("camera-left")) == sorted([writer.pid, reader.pid])
                 watcher.stop(signal.SIGTERM)
-                assert watcher.said("would:") == 2  # each thing once, however often it looks
+                assert watcher.said("would:") == 2  # each finding once, however often the daemon looks
                 assert watcher.said("other") == watcher.said("done:") == 0
 
             with Daemon("--act", "camera-*") as actor:
@@ -125,12 +130,15 @@ def test_the_daemon_repairs_what_kills_leave(directory):
             with log.read(timeout=5) as message:
                 assert bytes(message.data) == b"kept"
             assert [one.name for one in list_participants("camera-left") if one.alive] == ["log"]
-            assert stuck("other")  # not asked for
+            assert stuck("other")  # not requested
 
 
 def test_a_healthy_stream_is_no_news(directory):
-    """The producer is a little faster than its reader, and waits for it at every message."""
-    with Producer("camera", slot_size=64, slot_count=8) as producer, Consumer("camera", delivery=Delivery.LOSSLESS) as consumer:
+    """The producer is a little faster than its consumer, and waits for it at every message."""
+    with (
+        Producer("camera", slot_size=64, slot_count=8) as producer,
+        Consumer("camera", delivery=Delivery.LOSSLESS) as consumer,
+    ):
         over = threading.Event()
 
         def read():
@@ -163,7 +171,11 @@ input()
 
 
 def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
-    with Producer("camera", slot_size=64, slot_count=2) as producer, Daemon("--stuck-after", "1.5") as late, Daemon() as watcher:
+    with (
+        Producer("camera", slot_size=64, slot_count=2) as producer,
+        Daemon("--stuck-after", "1.5") as late,
+        Daemon() as watcher,
+    ):
         producer.send(b"x")
         with Worker(HUNG) as reader:
             assert reader.line() == "ready"
@@ -174,7 +186,9 @@ def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
             assert time.monotonic() - begun >= 3
             for daemon in (watcher, late):
                 assert daemon.said("attend:", '"hung"', str(reader.pid)) == 1, daemon.lines
-            first, later = (float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1)) for daemon in (watcher, late))
+            first, later = (
+                float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1)) for daemon in (watcher, late)
+            )
             assert 1 <= first < later
             assert later >= 1.5
 
@@ -190,6 +204,8 @@ def test_a_block_whose_first_bytes_are_damaged_is_seen_and_mended(directory):
 
 @pytest.mark.parametrize("arguments", [["--interval", "0"], ["--stuck-after", "0.5"], ["--nonsense"]])
 def test_wrong_arguments_are_refused(arguments):
-    program = subprocess.run([sys.executable, "-B", str(PROGRAM), *arguments], env=os.environ, capture_output=True, text=True, timeout=60)
+    program = subprocess.run(
+        [sys.executable, "-B", str(PROGRAM), *arguments], env=os.environ, capture_output=True, text=True, timeout=60
+    )
     assert program.returncode == 2
     assert arguments[0] in program.stderr

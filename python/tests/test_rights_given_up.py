@@ -1,4 +1,7 @@
-"""A program that gives up rights, or gets another root, can no longer look its block's name up. That ends no block."""
+"""A program may give up rights or get another root, and can then no longer find its block's name.
+
+The block continues.
+"""
 
 import os
 import subprocess
@@ -10,12 +13,17 @@ from datablock_ctypes import Consumer, Delivery, Producer, unlink
 
 
 def produces(directory, how):
-    """A producer that loses sight of its block, goes on for longer than it takes to look for its name, and closes."""
+    """A producer whose block's name gets out of reach.
+
+    It publishes for longer than the interval of its check of the name, and closes.
+    """
     code = f"""
 import os, sys, time
 from datablock_ctypes import Consumer, Delivery, Producer, Timeout, with_read_transaction
 producer = Producer("keep", slot_size=64, slot_count=64, directory={str(directory)!r})
-durable = Consumer("keep", directory={str(directory)!r}, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder")
+durable = Consumer(
+    "keep", directory={str(directory)!r}, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder"
+)
 durable.close()
 consumer = Consumer("keep", directory={str(directory)!r}, delivery=Delivery.ORDERED)
 for number in range(5):
@@ -53,6 +61,10 @@ def test_a_program_that_loses_sight_of_its_block_does_not_end_it(tmp_path, how):
     os.chmod(tmp_path, 0o755)
     with Producer("keep", slot_size=64, slot_count=64, directory=tmp_path) as producer:
         assert producer.send(b"next") == sent
-        with Consumer("keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder") as recorder:
-            assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [b"m%d" % number for number in range(sent)] + [b"next"]
+        with Consumer(
+            "keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder"
+        ) as recorder:
+            assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [
+                b"m%d" % number for number in range(sent)
+            ] + [b"next"]
     unlink(tmp_path / "keep")

@@ -1,4 +1,7 @@
-"""A scalar field of a message is a value. What it lies in may hold another message a moment later."""
+"""A scalar field of a message is a value.
+
+The memory of the message may contain another message a moment later.
+"""
 
 import numpy as np
 import pytest

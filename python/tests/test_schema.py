@@ -1,4 +1,4 @@
-"""Schemas: golden ones, from and to what Python has, at attach, and by name."""
+"""Schemas: golden texts, conversions to and from Python types, at attach, and by name."""
 
 import ctypes
 import json
@@ -81,17 +81,25 @@ def test_golden_schemas(golden):
     assert ctypes.sizeof(structure) == schema.size
     for field in schema.layout.fields:
         assert getattr(structure, field.name).offset == field.offset
-    if sys.version_info >= (3, 13) or not re.search(r"align|size 16", golden["text"]):  # what _align_ is for
+    if sys.version_info >= (3, 13) or not re.search(r"align|size 16", golden["text"]):  # needs _align_
         assert Schema.from_ctypes(structure, schema.name, schema.version) == schema
-    if schema.size < 1 << 30:  # more than NumPy has in one item
+    if schema.size < 1 << 30:  # an item that is too large for NumPy
         assert schema.dtype.itemsize == schema.size
-        assert [schema.dtype.fields[field.name][1] for field in schema.layout.fields] == [field.offset for field in schema.layout.fields]
+        assert [schema.dtype.fields[field.name][1] for field in schema.layout.fields] == [
+            field.offset for field in schema.layout.fields
+        ]
 
 
 def natural(golden):
-    """Those that NumPy and ctypes can say in their own words: nothing explicit, no array of one character, no single char."""
+    """The schemas that NumPy and ctypes can describe in their own words.
+
+    They have nothing explicit, no array of one character, and no single char.
+    """
     text = golden["text"].split("{", 1)[1]
-    return not any(word in text for word in ("@", "size 6", "size 3", "align", "char")) and "terabyte" not in golden["name"]
+    return (
+        not any(word in text for word in ("@", "size 6", "size 3", "align", "char"))
+        and "terabyte" not in golden["name"]
+    )
 
 
 @pytest.mark.parametrize("golden", [golden for golden in GOLDEN if natural(golden)], ids=ids)
@@ -101,7 +109,7 @@ def test_numpy_gives_the_same(golden):
 
 
 def plain(layout):
-    """The dtype as one writes it: names and types, aligned or not, and NumPy finds the offsets."""
+    """The dtype as a program writes it: names and types, aligned or not, without offsets."""
     fields = []
     for name, kind, dims, _ in layout.fields:
         item = (
@@ -143,7 +151,9 @@ def test_numpy_and_ctypes_structs():
 
 
 def test_dataclasses():
-    wanted = "schema Reading 1.0.0 { when: u64; count: i64; mean: f64; good: bool; at: { x: f32; y: f32; }; name: char[8]; }"
+    wanted = (
+        "schema Reading 1.0.0 { when: u64; count: i64; mean: f64; good: bool; at: { x: f32; y: f32; }; name: char[8]; }"
+    )
     assert Schema.from_dataclass(Reading, version="1.0.0") == Schema.parse(wanted)
 
     @dataclass
@@ -173,7 +183,10 @@ def test_what_has_no_counterpart():
         ([("a", "c16")], "no counterpart"),
         ([("a", "M8[s]")], "no counterpart"),
         ([("a b", "u1")], "field 'a b': use letters"),
-        ({"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "without overlap|what is before it ends"),
+        (
+            {"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8},
+            "without overlap|what is before it ends",
+        ),
     ):
         with pytest.raises(Invalid, match=says):
             Schema.from_dtype(np.dtype(kind), "A")
@@ -187,7 +200,12 @@ def test_what_has_no_counterpart():
     class Big(ctypes.BigEndianStructure):
         _fields_ = (("a", ctypes.c_uint32),)
 
-    for structure, says in ((Bits, "bit field"), (Pointer, "means nothing"), (Big, "big-endian"), (int, "is no ctypes.Structure")):
+    for structure, says in (
+        (Bits, "bit field"),
+        (Pointer, "means nothing"),
+        (Big, "big-endian"),
+        (int, "is no ctypes.Structure"),
+    ):
         with pytest.raises(Invalid, match=says):
             Schema.from_ctypes(structure)
     with pytest.raises(Invalid, match="line 2, column 4"):
@@ -226,7 +244,7 @@ def test_schema_is_checked_at_attach(directory):
 
 
 def test_fields_by_name(directory):
-    """A consumer that knows nothing before reads named fields."""
+    """A consumer without a schema of its own reads named fields."""
     with Producer("named", schema=READING, slot_size=200) as p, Consumer("named", delivery=Delivery.LOSSLESS) as c:
         for i in range(5):
             with p.write() as slot:
@@ -274,7 +292,8 @@ def test_a_registry_of_schemas(directory, tmp_path, monkeypatch):
 def test_a_registered_schema_at_open(directory, tmp_path, monkeypatch):
     monkeypatch.setenv("DATABLOCK_SCHEMAS", str(tmp_path))
     first, more, other = map(
-        Schema.parse, ("schema A 1.0.0 { a: u32; }", "schema A 1.1.0 { a: u32; b: u32; }", "schema A 2.0.0 { a: f32; b: u32; }")
+        Schema.parse,
+        ("schema A 1.0.0 { a: u32; }", "schema A 1.1.0 { a: u32; b: u32; }", "schema A 2.0.0 { a: f32; b: u32; }"),
     )
     for schema in (first, more, other):
         schema.register()
@@ -311,7 +330,10 @@ def test_a_registered_schema_at_open(directory, tmp_path, monkeypatch):
 
 def test_the_zone_has_a_schema(directory):
     text = "schema Settings 1.1.0 { gain: f64; at: { x: u32; y: u32; }[2]; }"
-    with Producer("zoned", slot_size=16, zone_schema=text, unlink_on_close=True) as p, Consumer("zoned", zone_schema=text, exact=True) as c:
+    with (
+        Producer("zoned", slot_size=16, zone_schema=text, unlink_on_close=True) as p,
+        Consumer("zoned", zone_schema=text, exact=True) as c,
+    ):
         assert c.zone_schema == p.zone_schema == Schema.of_zone("zoned") == Schema.parse(text)
         with pytest.raises(SchemaMismatch, match='block "zoned" has no schema'):
             assert c.schema
@@ -324,7 +346,8 @@ def test_the_zone_has_a_schema(directory):
         with Consumer("zoned", zone_schema="schema Settings 1.0.0 { gain: f64; }"):
             pass
         with pytest.raises(
-            SchemaMismatch, match=r'the flexible zone of block "zoned": schema differs.*"gain" retyped: producer f64@0, consumer f32@0'
+            SchemaMismatch,
+            match=r'the flexible zone of block "zoned": schema differs.*"gain" retyped: producer f64@0, consumer f32@0',
         ):
             Consumer("zoned", zone_schema="schema Settings 1.0.0 { gain: f32; }")
     with Producer("large", slot_size=16, zone_schema="schema Table 1.0.0 { cells: f64[1000]; }") as p:

@@ -1,6 +1,4 @@
-"""Schemas where a wrong answer would be silent: what is described, what is written, and how much
-of it an older reader takes.
-"""
+"""Schemas where a wrong answer would be silent: descriptions, written messages, old versions."""
 
 import ctypes
 import re
@@ -22,7 +20,7 @@ INJECTED = ("a: u8; }//", "x: u8; y", "x:u8@0,a", "a b", "", "7", "a\n", "ü", "
 
 @pytest.mark.parametrize("name", INJECTED)
 def test_names_are_names(name):
-    """A name that is none is refused, whichever way it comes in, and never becomes another struct."""
+    """A text that is no name is refused on every way in, and never becomes another struct."""
     made = (
         lambda: Schema.from_dtype(np.dtype([(name or " ", "f8")]), "T"),
         lambda: Schema.from_dtype(np.dtype([("in", [(name or " ", "f8")])]), "T"),
@@ -43,7 +41,9 @@ def test_a_name_of_its_own_class():
         Schema.from_ctypes(strange)
 
 
-@pytest.mark.parametrize("version", ["1.0.0 { b: u16; } //", "1.0.0\n", "", "1.", "1.0.0.0", "-1", (1, 2), (1, 2, -3), "4294967296"])
+@pytest.mark.parametrize(
+    "version", ["1.0.0 { b: u16; } //", "1.0.0\n", "", "1.", "1.0.0.0", "-1", (1, 2), (1, 2, -3), "4294967296"]
+)
 def test_versions_are_versions(version):
     if version == (1, 2):
         assert Schema.from_dtype(np.dtype([("a", "f8")]), "T", version).version == (1, 2, 0)
@@ -69,20 +69,25 @@ class HasEmpty(ctypes.Structure):
     ("make", "says"),
     [
         (
-            lambda: Schema.from_dtype({"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "T"),
+            lambda: Schema.from_dtype(
+                {"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "T"
+            ),
             'field "b" is at 2',
         ),
         (lambda: Schema.from_dtype([("a", [("x", "u4"), ("y", "f8", (2, 0))])], "T"), 'field "a.y" has no bytes'),
         (lambda: Schema.from_ctypes(Empty), "the struct has no fields"),
         (lambda: Schema.from_ctypes(HasEmpty), 'field "e" has no bytes'),
         (lambda: Schema.from_dtype([(f"f{i}", "u1") for i in range(4096)], "T"), "more than 1024 fields in all"),
-        (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8" + "[1]" * 9)])), "has 9 dimensions, the limit is 8"),
+        (
+            lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8" + "[1]" * 9)])),
+            "has 9 dimensions, the limit is 8",
+        ),
         (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8[0]")])), 'field "a" has no bytes'),
         (lambda: Schema.from_dataclass(make_dataclass("D", [])), "the struct has no fields"),
     ],
 )
 def test_refusals_name_schema_and_field(make, says):
-    """There is no text of the user's: no line of one is spoken of."""
+    """The user gave no text: the errors name no line of one."""
     with pytest.raises(Invalid, match=re.escape(says)) as refused:
         make()
     assert "column" not in str(refused.value)
@@ -96,7 +101,7 @@ def test_an_older_reader_takes_its_fields_of_each_record(directory):
             with p.write() as w:
                 w["a"], w["b"], w["c"], w["d"] = a, b, 77, 0.5
                 w.commit(32)
-        for schema in (own, None):  # also one that knows the dtype by itself
+        for schema in (own, None):  # also a consumer that has the dtype itself
             with Consumer("older", schema=schema, start=Start.OLDEST) as c:
                 with c.read(timeout=1) as r:
                     assert r.array(own.dtype).tolist() == wanted[:1]
@@ -132,9 +137,7 @@ def test_a_dtype_on_a_block_without_schema(directory):
 
 
 def test_a_writer_is_held_to_its_schema(directory):
-    """What cannot be a message of the block is refused before it is published: a length, or an
-    array with other fields.
-    """
+    """Nothing is published that is no message of the block, by its length or by its fields."""
     schema = Schema.parse(RECORD)
     with Producer("held", schema=schema, slot_size=64, slot_count=16) as p:
         refused = (
@@ -159,11 +162,16 @@ def test_a_writer_is_held_to_its_schema(directory):
         for send, says in refused:
             with pytest.raises(Invalid, match=says):
                 send()
-        wide = np.dtype({"names": ["a", "b", "more"], "formats": ["u4", "f8", "u8"], "offsets": [0, 8, 16], "itemsize": 24})
+        wide = np.dtype(
+            {"names": ["a", "b", "more"], "formats": ["u4", "f8", "u8"], "offsets": [0, 8, 16], "itemsize": 24}
+        )
         with pytest.raises(Invalid, match=r"an item of dtype .* has 24 bytes"):
             p.send(np.ones(2, wide))
         for length in (0, 15):
-            with pytest.raises(Invalid, match=f"the message has {length} bytes, and the struct of its schema Rec 16"), p.write() as slot:
+            with (
+                pytest.raises(Invalid, match=f"the message has {length} bytes, and the struct of its schema Rec 16"),
+                p.write() as slot,
+            ):
                 slot.commit(length)
         with p.write() as slot:
             with pytest.raises(Invalid, match="the message has 3 bytes"):
@@ -182,18 +190,26 @@ def test_a_writer_is_held_to_its_schema(directory):
 def test_a_schema_without_version_says_so():
     one, none = Schema.parse("schema T 1.0.0 { a: f64; }"), Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T")
     assert one.hash == none.hash
-    with pytest.raises(SchemaMismatch, match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0"):
+    with pytest.raises(
+        SchemaMismatch, match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0"
+    ):
         one.check(none)
 
 
 def test_a_packed_dtype_says_what_it_lacks():
-    with pytest.raises(SchemaMismatch, match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without align=True\)"):
-        Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T").check(Schema.from_dtype([("a", "f8")], "T"), exact=True)
+    with pytest.raises(
+        SchemaMismatch,
+        match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without align=True\)",
+    ):
+        Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T").check(
+            Schema.from_dtype([("a", "f8")], "T"), exact=True
+        )
 
 
 def test_the_registry(tmp_path):
-    """A damaged or changed file spoils itself alone, advice names a free version, and a directory
-    is an absolute path.
+    """A damaged or changed file affects itself only.
+
+    The advice names a free version. The directory is an absolute path.
     """
     for text in ("schema S 1.0.0 { a: u32; b: f64; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"):
         Schema.parse(text).register(tmp_path)
@@ -222,5 +238,7 @@ def test_without_numpy_the_error_says_what_to_install(directory):
         "        with p.write() as slot: slot['a'] = 1\n"
         "    except ModuleNotFoundError as error: print(error)\n"
     )
-    done = subprocess.run([sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True)
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True
+    )
     assert 'need NumPy: pip install "datablock-ctypes[arrays]"' in done.stdout

@@ -42,7 +42,11 @@ def both(directory):
 
 def killed_holder(what):
     holder = subprocess.Popen(
-        [sys.executable, "-B", "-c", HOLDER, what], env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-B", "-c", HOLDER, what],
+        env=os.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert holder.stdout.readline() == "ready\n"
     holder.send_signal(signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""A program that has used up the keys of threads keeps what it stores under its own."""
+"""A program that has used up the thread keys keeps the values under its own keys."""
 
 import subprocess
 import sys

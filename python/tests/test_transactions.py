@@ -1,4 +1,4 @@
-"""Messages as transactions. The scenarios have the names that they have in Go, C and C++."""
+"""Messages as transactions. The scenarios have the same names in Go, C and C++."""
 
 import gc
 import time
@@ -83,7 +83,7 @@ def test_commit_sets_the_length(write):
                 slot.data[:5] = b"hello"
                 for length in lengths:
                     slot.commit(length)
-                assert slot.data[0] == ord("h")  # published at the end, and not before
+                assert slot.data[0] == ord("h")  # published at the end, not before
                 with pytest.raises(Timeout):
                     consumer.receive(0)
 
@@ -214,8 +214,8 @@ def nothing_was_published(write, error, *lengths):
         with pytest.raises(Timeout):
             consumer.receive(0)
         assert nothing_is_held()
-        assert write(producer, 0, lambda slot: slot.id) == 1  # the same id next
-        assert len(consumer.receive(0)) == CAPACITY  # and nothing of the length that was said before
+        assert write(producer, 0, lambda slot: slot.id) == 1  # the same id again
+        assert len(consumer.receive(0)) == CAPACITY  # not the length that was set before
 
 
 @write_ways
@@ -271,7 +271,10 @@ def test_nested_reads_take_a_pin_each():
                 return content(first), content(second)
 
         assert with_next_slot(consumer, 0, both).value == ((0, b"0"), (1, b"1"))
-        assert with_next_slot(consumer, 0, lambda first: with_read_transaction(consumer, 0, 0, content)).value == (0, b"0")
+        assert with_next_slot(consumer, 0, lambda first: with_read_transaction(consumer, 0, 0, content)).value == (
+            0,
+            b"0",
+        )
         with pytest.raises(Timeout):
             consumer.receive(0)
 
@@ -286,12 +289,17 @@ def test_aborts_leave_no_gap(write):
                     write(producer, 0, fail_with(ZeroDivisionError(), *[3] * (attempt % 2)))
             with Consumer("camera", delivery=Delivery.LATEST) as latest:
                 assert with_next_slot(latest, 0, content).value == (number, b"%d" % number)
-        assert [with_next_slot(consumer, 0, content).value for _ in range(3)] == [(number, b"%d" % number) for number in range(3)]
+        assert [with_next_slot(consumer, 0, content).value for _ in range(3)] == [
+            (number, b"%d" % number) for number in range(3)
+        ]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 def test_released_in_every_case(delivery):
-    """After whatever a transaction ends with, the producer can claim, the consumer can read, and nothing is held."""
+    """After any end of a transaction the producer can claim and the consumer can read.
+
+    Nothing is held.
+    """
     with ring() as producer, ring(name="other"), Consumer("camera", delivery=delivery) as consumer:
 
         def ends(error, call, *arguments):
@@ -315,7 +323,7 @@ def test_released_in_every_case(delivery):
                 (fail_with(KeyboardInterrupt(), 5), KeyboardInterrupt),
             ):
                 if way is by_commit and f is aborted:
-                    error = Invalid  # there is nothing left to commit
+                    error = Invalid  # nothing is left to commit
                 if error is None:
                     way(producer, 0, f)
                 else:
@@ -389,9 +397,11 @@ def test_closed_inside(write):
             consumer.receive(0)
 
 
-@pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, at_by_function, at_by_guard])
+@pytest.mark.parametrize(
+    "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, at_by_function, at_by_guard]
+)
 def test_overrun_inside(take, directory):
-    """The bytes may have changed while the function looked: no result is returned, and what the function made of them is no better."""
+    """The bytes may have changed while the function ran: the call returns no result."""
     with ring(spare_slots=2) as producer, Consumer("camera", delivery=Delivery.LATEST) as consumer:
         pins = layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS")
 

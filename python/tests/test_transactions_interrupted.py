@@ -1,4 +1,4 @@
-"""Transactions, and what comes between: Ctrl-C, generators that are closed, iterations that are left, other threads."""
+"""Interrupted transactions: Ctrl-C, closed generators, left iterations, other threads."""
 
 import gc
 import os
@@ -73,10 +73,11 @@ def test_ctrl_c_ends_a_wait_for_an_id():
 
 
 def test_ctrl_c_at_any_moment_of_a_transaction_leaves_nothing_open():
-    """No threshold is left: where a `with` block can be entered or left without its end being reached, these functions cannot."""
+    """A `with` block can be entered or left without reaching its end. These functions cannot."""
     with Worker("""
         import signal, time
-        from datablock_ctypes import Consumer, Delivery, Producer, with_next_slot, with_read_transaction, with_write_transaction
+        from datablock_ctypes import Consumer, Delivery, Producer
+        from datablock_ctypes import with_next_slot, with_read_transaction, with_write_transaction
 
         class Ring(Exception):
             pass
@@ -192,7 +193,10 @@ def test_an_iteration_whose_slot_is_overrun_says_so(directory):
 
 
 def test_threads():
-    """Each with a consumer of its own, beside a producer that fails now and then: every message once, in order, and no half one."""
+    """Each thread has a consumer, and the producer fails now and then.
+
+    Every consumer gets every message once, in order, and whole.
+    """
     messages, readers = 3000, 3
     producer, seen, problems = ring(16), [[] for _ in range(readers)], []
     consumers = [Consumer("camera", delivery=Delivery.LOSSLESS) for _ in range(readers)]
@@ -241,7 +245,7 @@ def test_threads():
 
 
 def test_threads_on_one_producer():
-    """An object belongs to one thread at a time: what another one tries is refused, and harms nothing."""
+    """An object belongs to one thread at a time: other calls are refused without harm."""
     with ring(64) as producer, Consumer("camera") as consumer:
         refused, written = [], []
         start = threading.Barrier(2)

@@ -1,4 +1,4 @@
-"""Messages in place: who may look at the memory, for how long, and that nobody can crash the interpreter with it."""
+"""Messages in place: the lifetime of views, and that no view can crash the interpreter."""
 
 import ctypes
 import gc
@@ -39,7 +39,8 @@ def test_frames_without_a_copy():
             assert np.shares_memory(seen, np.frombuffer(slot.data, "u1"))
             assert seen[0, 1] == 1
             assert seen[-1, -1] == frame.size - 1
-            # What is written on one side is what the other sees, with nothing called between: it is one memory.
+            # Both sides use the same memory: a store on one side is visible on the other without a
+            # call.
             pointer = ctypes.cast(address(frame), ctypes.POINTER(ctypes.c_float))
             pointer[5] = 4711.0
             assert seen[0, 5] == 4711.0
@@ -64,7 +65,7 @@ def test_reading_and_writing_frames_allocates_nothing(directory):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 64 * 1024
-        assert mappings(directory) <= 6  # data file: two of the library, two of Python; control file: two
+        assert mappings(directory) <= 6  # data file: two of the library, two of Python. Control file: two
 
 
 def test_consumers_cannot_write():
@@ -107,7 +108,7 @@ def test_a_view_of_an_ended_slot_raises():
 
 
 def test_an_array_of_an_ended_write_slot_is_read_only():
-    """So that nobody writes into a message that is being read, by mistake."""
+    """Prevents that a program writes by mistake into a message that consumers read."""
     with Producer("camera", slot_size=64) as producer:
         with producer.write() as slot:
             array = slot.array()
@@ -123,7 +124,10 @@ def test_an_array_of_an_ended_write_slot_is_read_only():
 
 
 def test_what_was_made_of_a_view_stays_valid():
-    """Slices, casts and arrays of slot.data are views of their own: the slot ends all the same, and the memory stays."""
+    """Slices, casts and arrays of slot.data are views of their own.
+
+    The slot ends nevertheless, and the memory stays.
+    """
     with Producer("camera", slot_size=64) as producer:
         consumer = Consumer("camera")
         producer.send(bytes(range(64)))
@@ -162,10 +166,10 @@ def test_shapes_and_types():
             assert slot.array(record, (3, 2))["value"][2, 1] == 6
             assert slot.array("u1").shape == (96,)
             assert slot.array([("time", "f8"), ("rest", "u8")])["time"].shape == (6,)
-            for kind in (record, np.dtype((np.record, record)), record):  # equal, and not the same
+            for kind in (record, np.dtype((np.record, record)), record):  # equal, and not identical
                 assert slot.array(kind).dtype.type is kind.type
             assert slot.array("f8", ()).shape == ()
-            with pytest.raises(Invalid):  # the slot has room for it, the message has not
+            with pytest.raises(Invalid):  # fits the slot, not the message
                 slot.array("u1", 97)
             for shape in (-1, (-1, -2), (2, -1)):
                 with pytest.raises(Invalid):
@@ -219,7 +223,10 @@ def test_arrays_outlive_everything(ending, directory):
 
 
 def test_closing_does_not_wait_for_arrays():
-    """A consumer that is closed holds nobody up, whatever arrays are left: its row and its holds are gone."""
+    """A closed consumer applies no backpressure, whatever arrays are left.
+
+    Its row and its holds are gone.
+    """
     producer = Producer("camera", slot_size=64, slot_count=2)
     consumer = Consumer("camera")
     producer.send(b"a" * 64)
@@ -307,9 +314,12 @@ def test_exit_with_an_exception():
 
 
 def test_closing_while_another_thread_looks():
-    """Threads that read and write while the objects are closed under them see an exception, never foreign memory."""
+    """Threads that use objects during their close get an exception, never foreign memory."""
     for _ in range(30):
-        producer, consumer = Producer("camera", slot_size=4096, slot_count=4), Consumer("camera", delivery=Delivery.LATEST)
+        producer, consumer = (
+            Producer("camera", slot_size=4096, slot_count=4),
+            Consumer("camera", delivery=Delivery.LATEST),
+        )
         started = threading.Barrier(3)
         problems = []
 
@@ -341,12 +351,14 @@ def test_closing_while_another_thread_looks():
         for thread in threads:
             thread.join(20)
             assert not thread.is_alive()
-        assert [type(error).__name__ for error in problems if not isinstance(error, (Invalid, ValueError))] == ["Closed"] * 2
+        assert [type(error).__name__ for error in problems if not isinstance(error, (Invalid, ValueError))] == [
+            "Closed"
+        ] * 2
     unlink("camera")
 
 
 def test_descriptors_are_those_of_the_library(directory):
-    """The memory that Python looks at needs no descriptor."""
+    """The memory for Python objects needs no descriptor."""
     from support import descriptors
 
     with Producer("camera", slot_size=64) as producer, Consumer("camera") as consumer:

@@ -1,4 +1,4 @@
-"""Waiting on several blocks."""
+"""Waiting for several blocks."""
 
 import threading
 
@@ -13,7 +13,9 @@ def open_named(name, delivery=Delivery.LOSSLESS):
     return producer, Consumer(name, delivery=delivery)
 
 
-@pytest.fixture(params=[Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST], ids=lambda delivery: delivery.name.lower())
+@pytest.fixture(
+    params=[Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST], ids=lambda delivery: delivery.name.lower()
+)
 def both(request):
     left, right = open_named("left", request.param), open_named("right", request.param)
     with left[0], left[1], right[0], right[1]:
@@ -25,7 +27,10 @@ def asleep(name):
 
 
 def in_background(consumers, timeout=None):
-    """Waits in a thread, and returns when it sleeps. What is returned gives the result, or raises it."""
+    """Wait in a thread, and return when the thread sleeps.
+
+    The returned function gives the result of the wait, or raises its error.
+    """
     outcome = []
 
     def run():
@@ -53,7 +58,7 @@ def test_wait_any_names_every_ready_one(both):
     assert wait_any([left, right], timeout=0) == []
     assert wait_any([left, right], timeout=0.1) == []
     right_producer.send(b"right")
-    for _ in range(2):  # it has taken nothing
+    for _ in range(2):  # no message was dequeued
         assert wait_any([left, right]) == [right]
     left_producer.send(b"left")
     assert wait_any(iter([left, right]), timeout=0) == [left, right]
@@ -94,7 +99,7 @@ def test_wait_any_leaves_the_handles_free(both):
             left.receive(0)
         except Timeout:
             return True
-        except Busy:  # it looks, now and then
+        except Busy:  # the waiting thread polls now and then
             return False
 
     assert eventually(free)

@@ -47,7 +47,7 @@ def test_what_is_there_is_had_without_waiting():
 
 
 def in_a_thread(call):
-    """Runs a call that is to wait, until it does. What it returned or raised comes later, in the list."""
+    """Run a call in a thread until it waits. The list gets its result or its error later."""
     outcome = []
 
     def run():
@@ -59,7 +59,9 @@ def in_a_thread(call):
     thread = threading.Thread(target=run)
     thread.start()
     block = pathlib.Path(os.environ["DATABLOCK_DIR"], "camera")
-    assert eventually(lambda: peek(control_file(block), layout("CTL_WAITING")) or peek(block, layout("PRODUCER_WAITING")))
+    assert eventually(
+        lambda: peek(control_file(block), layout("CTL_WAITING")) or peek(block, layout("PRODUCER_WAITING"))
+    )
     return thread, outcome
 
 
@@ -84,13 +86,17 @@ def test_waiting_lets_other_threads_run():
             count += 1
         thread.join()
         assert isinstance(outcome[0], Timeout)
-        assert count > 1000  # with the interpreter lock held it would be a few
+        assert count > 1000  # with the interpreter lock held there would be a few
 
 
 @pytest.mark.parametrize("delivery", [Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST])
 def test_closing_wakes_a_waiting_consumer(delivery):
     with ring():
-        for wait in (lambda consumer: consumer.receive(), lambda consumer: consumer.read().__enter__(), lambda consumer: list(consumer)):
+        for wait in (
+            lambda consumer: consumer.receive(),
+            lambda consumer: consumer.read().__enter__(),
+            lambda consumer: list(consumer),
+        ):
             consumer = Consumer("camera", delivery=delivery)
             thread, outcome = in_a_thread(lambda wait=wait, consumer=consumer: wait(consumer))
             consumer.close()
@@ -122,7 +128,10 @@ def test_one_of_many_closers_wins():
 
 
 def test_two_threads_on_a_consumer():
-    """One object belongs to one thread at a time; what else is tried is refused, and nothing is lost or had twice."""
+    """One object belongs to one thread at a time.
+
+    Other calls are refused, no message is lost, and none comes twice.
+    """
     with ring(64) as producer, Consumer("camera", max_pins=8) as consumer:
         seen, refused = [], []
 
@@ -182,7 +191,7 @@ WAIT = """
 
 @pytest.mark.parametrize("what", ["receive", "read", "iterate", "timed", "send", "write"])
 def test_ctrl_c_ends_a_wait(what):
-    """Within 100 ms, which is what is asked of the best of three: this machine may have other things to do."""
+    """The best of three attempts must end within 100 ms: the machine may be busy."""
     delays = []
     while len(delays) < 3 and not (delays and min(delays) < 0.1):
         with Worker(WAIT, what) as worker:
@@ -205,7 +214,10 @@ def asleep(pid):
 
 
 def test_ctrl_c_at_any_moment_leaves_nothing_open():
-    """A signal handler that raises, again and again, while messages go through: no claim and no hold is left that nobody can end."""
+    """A signal handler raises again and again while messages pass.
+
+    No claim and no hold stays that no code can end.
+    """
     with Worker("""
         import signal, time
         from datablock_ctypes import Consumer, Delivery, Producer, Timeout
@@ -240,7 +252,8 @@ def test_ctrl_c_at_any_moment_leaves_nothing_open():
                     signal.setitimer(signal.ITIMER_REAL, 0)
             except Ring:
                 rung += 1
-                # On the very threshold of __exit__ an exception keeps it from running, as with all of Python's: the slot can be ended then.
+                # An exception right before the first bytecode of __exit__ keeps it from running, as
+                # with every Python object. The slot can be ended then.
                 if producer._claim:
                     producer._claim.abort()
                 for slot in list(consumer._held):

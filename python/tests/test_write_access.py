@@ -1,4 +1,7 @@
-"""The right to write ends with the producer: nothing that is left of it in the process changes what the next one has published."""
+"""The right to write ends with the producer.
+
+Objects that are left in the process cannot change what the next producer publishes.
+"""
 
 import os
 import pathlib
@@ -70,7 +73,9 @@ def test_what_a_claim_has_handed_out_reaches_no_later_message(what, how):
         thread.start()
         started.wait()
         state = pathlib.Path(f"/proc/self/task/{thread.native_id}/stat")
-        assert eventually(lambda: state.read_text().rsplit(")", 1)[1].split()[0] == "S")  # it sleeps in the call
+        assert eventually(
+            lambda: state.read_text().rsplit(")", 1)[1].split()[0] == "S"
+        )  # the thread sleeps in the call
     end(producer, how)
     assert producer.closed
     with Worker(SUCCESSOR) as successor:
@@ -81,17 +86,21 @@ def test_what_a_claim_has_handed_out_reaches_no_later_message(what, how):
             thread.join()
         else:
             try:
-                view[:] = memoryview(b"Z" * view.nbytes).cast("B").cast(view.format) if isinstance(view, memoryview) else ord("Z")
-                assert bytes(view[:1])[:1] == b"Z"  # it was written, and stays here
+                view[:] = (
+                    memoryview(b"Z" * view.nbytes).cast("B").cast(view.format)
+                    if isinstance(view, memoryview)
+                    else ord("Z")
+                )
+                assert bytes(view[:1])[:1] == b"Z"  # the store stays in this process
             except ValueError:
-                assert what == "array"  # which is read-only by now
+                assert what == "array"  # read-only by now
         assert newest() == before == [b"B" * 64] * 2
     near.close()
     far.close()
 
 
 def test_a_view_of_a_published_message_reaches_no_later_one_either():
-    """Views that were made from the slot's stay writable; the producer that has published it is closed."""
+    """Views made from the slot's view stay writable. The producer that published is closed."""
     producer = camera()
     views = []
     for _ in range(4):
@@ -138,7 +147,10 @@ def test_an_array_shows_after_the_close_what_the_block_has():
     ids=["bytearray", "read-only view", "view", "array", "read-only array"],
 )
 def test_sending_needs_no_mapping_of_its_own(data):
-    """The library copies, in the call that claims and publishes: no copy of Python's can come when the right has gone."""
+    """The library copies in the call that claims and publishes.
+
+    No copy of Python's can therefore come after the end of the right.
+    """
     with camera() as producer, Consumer("camera", delivery=Delivery.LOSSLESS) as consumer:
         producer.send(data)
         assert producer._view is None
@@ -150,7 +162,7 @@ def test_sending_needs_no_mapping_of_its_own(data):
         threading.Timer(0.05, consumer.receive, (0,)).start()
         assert producer.send(data, 20) == 3
         if isinstance(data, bytearray):
-            data.append(1)  # it is not held
+            data.append(1)  # no lock is held
             data.pop()
 
 
@@ -174,7 +186,7 @@ def test_closing_in_the_middle_of_sending():
 
 
 def test_views_of_a_consumer_after_its_close_show_the_block():
-    """They are read-only, keep the memory, and may show later messages: as documented."""
+    """The views are read-only, keep the memory, and may show later messages, as documented."""
     with camera() as producer:
         consumer = Consumer("camera", start=Start.OLDEST)
         producer.send(b"A" * 64)

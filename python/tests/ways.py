@@ -1,4 +1,7 @@
-"""The ways to write, to read the next message, and to read one by its id, which all have to do the same; and what the tests of transactions share."""
+"""The ways to write, to read the next message, and to read a message by its id.
+
+All ways have to do the same. The module also has what the tests of transactions share.
+"""
 
 import threading
 
@@ -87,7 +90,9 @@ def at_by_guard(consumer, number, timeout, f):
 
 
 write_ways = pytest.mark.parametrize("write", [by_function, by_with, by_guard, by_commit])
-next_ways = pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, next_by_loop])
+next_ways = pytest.mark.parametrize(
+    "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, next_by_loop]
+)
 timed_next_ways = pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard])
 at_ways = pytest.mark.parametrize("at", [at_by_function, at_by_guard])
 deliveries = pytest.mark.parametrize("delivery", DELIVERIES)
@@ -102,7 +107,10 @@ def never(slot):
 
 
 def nothing_is_held(name="camera"):
-    """In the diagnosis: no claim, and no pin. A LOSSLESS reader counts where its cursor is, which is no hold."""
+    """The diagnosis shows no claim and no hazard pointer.
+
+    A LOSSLESS consumer counts at its cursor's slot, which is no hold.
+    """
     return all(
         slot.slot_state not in (SlotState.WRITING, SlotState.DRAINING) and not slot.write_lock and not slot.reader_count
         for slot in diagnose_all_slots(name)
@@ -141,7 +149,7 @@ def in_a_thread(call):
 def check_free(producer, consumer, delivery):
     while with_next_slot(consumer, 0, lambda slot: slot.id):
         pass
-    for number in range(5):  # more than the ring holds
+    for number in range(5):  # more than the ring has
         producer.send(b"%d" % number, 0)
         assert consumer.receive(0) == b"%d" % number
     slots = diagnose_all_slots("camera")
@@ -151,7 +159,7 @@ def check_free(producer, consumer, delivery):
 
 
 class Unusual(BaseException):
-    """Not even an Exception."""
+    """Derived from BaseException, not from Exception."""
 
 
 errors = pytest.mark.parametrize(

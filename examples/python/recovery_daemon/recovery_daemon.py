@@ -57,7 +57,11 @@ class Daemon:
             key = (name, step.kind, step.target, step.pid, step.done)
             if step.done:
                 log.info("%s: done: %s", name, step.text)  # every recovery is logged
-            elif step.kind == RecoveryStepKind.ATTEND and step.result == RecoveryResult.UNSAFE and not self.long_enough(key):
+            elif (
+                step.kind == RecoveryStepKind.ATTEND
+                and step.result == RecoveryResult.UNSAFE
+                and not self.long_enough(key)
+            ):
                 continue  # a living process, which may still continue
             elif step.kind == RecoveryStepKind.ATTEND:
                 self.tell(seen, logging.WARNING, key, f"{name}: attend: {step.text}")
@@ -67,7 +71,10 @@ class Daemon:
                 self.tell(seen, logging.WARNING, key, f"{name}: would: {step.text}")
 
     def long_enough(self, key: tuple[object, ...]) -> bool:
-        """Whether a slot has been held for so long that a person has to look: the library shows it after the first second."""
+        """Whether a slot has been held for so long that a person has to look.
+
+        The library reports it after the first second.
+        """
         now = time.monotonic()
         self.held.add(key)
         return now - self.since.setdefault(key, now) >= self.stuck_after - LEAST
