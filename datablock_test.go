@@ -118,9 +118,12 @@ func TestErrorsAreFoundByStatus(t *testing.T) {
 
 func TestEveryStatusHasAName(t *testing.T) {
 	names := []datablock.Code{
-		datablock.ErrTimeout, datablock.ErrInvalid, datablock.ErrNotFound, datablock.ErrExists, datablock.ErrProducerActive, datablock.ErrAccess,
-		datablock.ErrSecret, datablock.ErrCorrupt, datablock.ErrVersion, datablock.ErrGeometry, datablock.ErrSchema, datablock.ErrNoSpace,
-		datablock.ErrFull, datablock.ErrBusy, datablock.ErrClosed, datablock.ErrSuperseded, datablock.ErrFenced, datablock.ErrOverrun,
+		datablock.ErrTimeout, datablock.ErrInvalid, datablock.ErrNotFound, datablock.ErrExists,
+		datablock.ErrProducerActive, datablock.ErrAccess,
+		datablock.ErrSecret, datablock.ErrCorrupt, datablock.ErrVersion, datablock.ErrGeometry, datablock.ErrSchema,
+		datablock.ErrNoSpace,
+		datablock.ErrFull, datablock.ErrBusy, datablock.ErrClosed, datablock.ErrSuperseded, datablock.ErrFenced,
+		datablock.ErrOverrun,
 		datablock.ErrLost, datablock.ErrNoProducer, datablock.ErrNoSpare, datablock.ErrChecksum, datablock.ErrSystem,
 	}
 	unknown := core.Code(-1).Error()
@@ -204,10 +207,12 @@ func TestMessagesEndsAfterErrorsThatStay(t *testing.T) {
 		timeout time.Duration
 		want    error
 	}{
-		"superseded": {func(b *bench) { require.NoError(b, datablock.Unlink("x", b.dir, datablock.Force)) }, datablock.Forever, datablock.ErrSuperseded},
-		"held":       {func(b *bench) { _, err := b.c.Next(0); require.NoError(b, err) }, datablock.Forever, datablock.ErrBusy},
-		"invalid":    {func(b *bench) {}, -2, datablock.ErrInvalid},
-		"closed":     {func(b *bench) { require.NoError(b, b.c.Close()) }, 0, datablock.ErrClosed},
+		"superseded": {func(b *bench) { require.NoError(b, datablock.Unlink("x", b.dir, datablock.Force)) },
+			datablock.Forever, datablock.ErrSuperseded},
+		"held": {func(b *bench) { _, err := b.c.Next(0); require.NoError(b, err) }, datablock.Forever,
+			datablock.ErrBusy},
+		"invalid": {func(b *bench) {}, -2, datablock.ErrInvalid},
+		"closed":  {func(b *bench) { require.NoError(b, b.c.Close()) }, 0, datablock.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -287,8 +292,9 @@ func TestDataAsAType(t *testing.T) {
 
 	data := make([]byte, 128)
 	for name, as := range map[string]func([]byte) error{
-		"string": refused[string], "slice": refused[[]byte], "pointer": refused[*int], "map": refused[map[int]int], "interface": refused[any],
-		"function": refused[func()], "channel": refused[chan int], "array": refused[[2]*int], "struct": refused[struct {
+		"string": refused[string], "slice": refused[[]byte], "pointer": refused[*int], "map": refused[map[int]int],
+		"interface": refused[any],
+		"function":  refused[func()], "channel": refused[chan int], "array": refused[[2]*int], "struct": refused[struct {
 			P *int
 			N int
 		}], "inner": refused[struct{ A [1]struct{ S string } }],
