@@ -19,7 +19,8 @@ func timeoutFrom(ms int64) (time.Duration, error) {
 	case ms == -1 || ms >= foreverMs:
 		return core.Forever, nil
 	case ms < -1:
-		return 0, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
+		return 0, &core.Error{Code: core.Invalid,
+			Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }

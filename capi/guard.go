@@ -43,7 +43,8 @@ func asError(recovered any) *core.Error {
 	var f fault
 	if errors.As(err, &f) {
 		return &core.Error{Code: core.Corrupt, Cause: err, Detail: fmt.Sprintf(
-			"one of the block's files was truncated while in use (nothing is at 0x%x any more): close, remove the file by hand, and open again", f.Addr())}
+			"one of the block's files was truncated while in use (nothing is at 0x%x any more): close, remove the "+
+				"file by hand, and open again", f.Addr())}
 	}
 	return &core.Error{Code: core.Panic, Detail: fmt.Sprintf("internal error: %v (%s)", recovered, panicSite())}
 }

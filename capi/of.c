@@ -9,6 +9,10 @@
 #define DATABLOCK_API __attribute__((visibility("default")))
 #include "datablock.h"
 
-datablock_participant datablock_of_producer(datablock_producer producer) { return (datablock_participant){producer.handle}; }
+datablock_participant datablock_of_producer(datablock_producer producer) {
+    return (datablock_participant){producer.handle};
+}
 
-datablock_participant datablock_of_consumer(datablock_consumer consumer) { return (datablock_participant){consumer.handle}; }
+datablock_participant datablock_of_consumer(datablock_consumer consumer) {
+    return (datablock_participant){consumer.handle};
+}

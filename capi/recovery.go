@@ -56,7 +56,8 @@ func rescueDiagnosis(result *C.int, detail *C.char) {
 }
 
 //export dbgo_diagnose_slot
-func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDiagnostic, detail *C.char) (result C.int) {
+func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDiagnostic,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("recovery.diagnose")
@@ -70,7 +71,8 @@ func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDia
 }
 
 //export dbgo_diagnose_all_slots
-func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
+func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, capacity C.size_t, count *C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("recovery.diagnose_all")
@@ -99,8 +101,10 @@ func diagnosticOf(d *core.SlotDiagnosis) C.SlotDiagnostic {
 		waiting = 1
 	}
 	return C.SlotDiagnostic{
-		slot_id: C.uint64_t(d.MessageID), slot_index: C.uint32_t(d.Index), slot_state: C.uint8_t(d.State), write_lock: C.uint64_t(d.WriteLock),
-		reader_count: C.uint32_t(d.ReaderCount), write_generation: C.uint64_t(d.Generation), writer_waiting: waiting, is_stuck: C.bool(d.Stuck),
+		slot_id: C.uint64_t(d.MessageID), slot_index: C.uint32_t(d.Index), slot_state: C.uint8_t(d.State),
+		write_lock:   C.uint64_t(d.WriteLock),
+		reader_count: C.uint32_t(d.ReaderCount), write_generation: C.uint64_t(d.Generation), writer_waiting: waiting,
+		is_stuck:          C.bool(d.Stuck),
 		stuck_duration_ms: C.uint64_t(max(d.StuckFor.Milliseconds(), 0)),
 	}
 }

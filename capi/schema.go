@@ -17,7 +17,8 @@ func schemaFrom(s *C.datablock_schema) (*schema.Schema, error) {
 	if s == nil {
 		return nil, nil
 	}
-	out, err := schema.ParseCanonical(C.GoString(s.canonical), schema.Version{Major: uint32(s.major), Minor: uint32(s.minor), Patch: uint32(s.patch)})
+	out, err := schema.ParseCanonical(C.GoString(s.canonical),
+		schema.Version{Major: uint32(s.major), Minor: uint32(s.minor), Patch: uint32(s.patch)})
 	if err != nil {
 		return nil, &core.Error{Code: core.Invalid, Detail: "the schema: " + err.Error()}
 	}
@@ -55,7 +56,8 @@ func dbgo_schema_describe(line *C.char, out *C.datablock_schema, detail *C.char)
 	arm()
 	defer rescue(&result, detail)
 	provoke("schema.describe")
-	s, err := schema.ParseCanonical(C.GoString(line), schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
+	s, err := schema.ParseCanonical(C.GoString(line),
+		schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
 	if err != nil {
 		return status(&core.Error{Code: core.Invalid, Detail: err.Error()}, detail)
 	}

@@ -47,7 +47,8 @@ static const char *why_refused(const dbshim_thread *thread) {
         return NO_MEMORY;
     }
     if (thread->in_go || thread->shared.current != NULL) {
-        return "this thread is inside a call of the library already: a signal handler that interrupts a call may not make another";
+        return "this thread is inside a call of the library already: a signal handler that interrupts a call may "
+            "not make another";
     }
     if (dbshim_last_round(thread)) {
         return DBSHIM_LAST_ROUND;
@@ -96,8 +97,10 @@ const char *datablock_error_detail(void) {
         return "";
     }
     if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
-        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->shared.idle),
-                 thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait" : "nobody has the block open for writing");
+        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s",
+            dbshim_name(thread->shared.idle),
+                 thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait"
+                     : "nobody has the block open for writing");
         thread->shared.failed = DATABLOCK_INLINE_FAILED;
     }
     return thread->detail;
@@ -126,7 +129,8 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
         return dbshim_null_argument(__func__, "config");
     }
     if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
-        return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)", __func__,
+        return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or "
+            "DATABLOCK_RING (3)", __func__,
                        (int)policy);
     }
     *config = (datablock_config){
@@ -157,15 +161,18 @@ _Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
 _Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
-static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own, uint32_t own_size) {
+static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own,
+    uint32_t own_size) {
     uint32_t size;
     memcpy(&size, given, sizeof size);
     if (size < v1_size || size > SIZE_LIMIT) {
-        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size, own_size, what);
+        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size,
+            own_size, what);
     }
     for (uint32_t i = own_size; i < size; i++) {
         if (((const unsigned char *)given)[i] != 0) {
-            return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: use a newer one", what, i,
+            return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: "
+                "use a newer one", what, i,
                            DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
         }
     }
@@ -179,7 +186,8 @@ static datablock_status check_reserved(const char *what, uint32_t reserved0, con
     }
     for (size_t i = 0; i < count; i++) {
         if (reserved[i] != 0) {
-            return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i, (unsigned long long)reserved[i]);
+            return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i,
+                (unsigned long long)reserved[i]);
         }
     }
     return DATABLOCK_OK;
@@ -335,7 +343,8 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
     void *state = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
     datablock_status status;
     if ((status = import_struct("config", config, CONFIG_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK ||
-        (status = check_reserved("config", 0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
+        (status = check_reserved("config", 0, own.reserved,
+            sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own.secret, own.secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own.schema)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.zone_schema", own.zone_schema)) != DATABLOCK_OK ||
@@ -344,7 +353,8 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own,
+        &state, dbshim_detail()));
     return opened(status, handle, state, name, &out->handle);
 }
 
@@ -407,7 +417,8 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
     return dbshim_end(producer.handle, status, false);
 }
 
-datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot,
+    size_t length) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -419,7 +430,8 @@ datablock_status datablock_write_checksum(datablock_producer producer, const dat
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_write_checksum(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_write_checksum(dbshim_index(producer.handle), slot->id, slot->index, length,
+        thread->detail));
     return dbshim_end(producer.handle, status, false);
 }
 
@@ -445,23 +457,28 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
 /* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
 
 /* Copies and checks what a consumer or an observer asks for, and finds its block. */
-static datablock_status import_options(const datablock_consumer_options *options, const char *name, datablock_consumer_options *own, char *registry, place *place) {
+static datablock_status import_options(const datablock_consumer_options *options, const char *name,
+    datablock_consumer_options *own, char *registry, place *place) {
     datablock_status status;
     *own = (datablock_consumer_options){.size = sizeof *own};
-    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own, sizeof *own)) != DATABLOCK_OK) {
+    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own,
+        sizeof *own)) != DATABLOCK_OK) {
         return status;
     }
-    if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved, sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
+    if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved,
+        sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("consumer_options", own->secret, own->secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("consumer_options.schema", own->schema)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("consumer_options.zone_schema", own->zone_schema)) != DATABLOCK_OK ||
-        (status = dbshim_find_registered("consumer_options", own->registered, &own->registry, registry)) != DATABLOCK_OK) {
+        (status = dbshim_find_registered("consumer_options", own->registered, &own->registry,
+            registry)) != DATABLOCK_OK) {
         return status;
     }
     return find_block(place, "consumer_options.directory", name, own->directory);
 }
 
-datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out) {
+datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options,
+    datablock_consumer *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -474,10 +491,12 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
     uint64_t handle;
     void *state = NULL; /* as in datablock_producer_open */
     datablock_status status;
-    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK ||
+        (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own,
+        &state, dbshim_detail()));
     return opened(status, handle, state, name, &out->handle);
 }
 
@@ -572,7 +591,8 @@ datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, dat
     return status;
 }
 
-datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms, datablock_read_slot *out) {
+datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms,
+    datablock_read_slot *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -587,7 +607,8 @@ datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int
     dbshim_thread *thread = dbshim_self();
     dbshim_sleep sleep = {0};
     do {
-        status = DBSHIM_GO(thread, dbgo_read_id(dbshim_index(consumer.handle), id, timeout_ms, &slot, &sleep, thread->detail));
+        status = DBSHIM_GO(thread, dbgo_read_id(dbshim_index(consumer.handle), id, timeout_ms, &slot, &sleep,
+            thread->detail));
     } while (dbshim_slept(&sleep, (int)status));
     status = dbshim_end(consumer.handle, status, true);
     if (status == DATABLOCK_OK) {
@@ -608,7 +629,8 @@ datablock_status datablock_read_verify(datablock_consumer consumer, const databl
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_read_verify(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_read_verify(dbshim_index(consumer.handle), slot->id, slot->index, slot->token,
+        thread->detail));
     return dbshim_end(consumer.handle, status, false);
 }
 
@@ -627,7 +649,8 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token,
+        thread->detail));
     return dbshim_end(consumer.handle, status, false);
 }
 
@@ -643,13 +666,15 @@ datablock_status datablock_read_undo(datablock_consumer consumer, const databloc
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_read_undo(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, slot->length, slot->missed, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_read_undo(dbshim_index(consumer.handle), slot->id, slot->index, slot->token,
+        slot->length, slot->missed, thread->detail));
     return dbshim_end(consumer.handle, status, false);
 }
 
 /* ---- Observing ------------------------------------------------------------------------------------------------------------------- */
 
-datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out) {
+datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options,
+    datablock_observer *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -661,10 +686,12 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
     place place;
     uint64_t handle;
     datablock_status status;
-    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK ||
+        (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own,
+        dbshim_detail()));
     return opened(status, handle, NULL, name, &out->handle);
 }
 
@@ -687,12 +714,14 @@ static size_t least(size_t a, uint64_t b) { return a < b ? a : (size_t)b; }
  * A short message goes through a buffer of the library's. Of a longer one that has told its length,
  * and then it is copied to the caller's, of which no more is touched than the message needs.
  */
-static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *seen) {
+static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity,
+    datablock_observation *seen) {
     enum { SHORT = 1024, TRIES = 100 /* as in core's Observer */ };
     unsigned char short_message[SHORT];
     datablock_status status;
     for (int tries = 0;; tries++) {
-        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT), seen, thread->detail));
+        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT), seen,
+            thread->detail));
         size_t length = least(capacity, seen->length);
         if (status != DATABLOCK_OK || length == 0) {
             return status;
@@ -710,7 +739,8 @@ static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint
     }
 }
 
-datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out) {
+datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity,
+    datablock_observation *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -722,7 +752,8 @@ datablock_status datablock_observe(datablock_observer observer, uint64_t id, voi
         return status;
     }
     datablock_observation seen = {0};
-    status = dbshim_end(observer.handle, observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer, capacity, &seen), false);
+    status = dbshim_end(observer.handle, observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer,
+        capacity, &seen), false);
     if (status == DATABLOCK_OK) {
         *out = seen;
     }
@@ -787,14 +818,16 @@ int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagn
         return BAD_ARGUMENT;
     }
     SlotDiagnostic diagnostic;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic, dbshim_detail()));
+    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic,
+        dbshim_detail()));
     if (result == 0) {
         *out = diagnostic;
     }
     return result;
 }
 
-int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count) {
+int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity,
+    size_t *out_count) {
     if (!dbshim_enter()) {
         return FAILED_RUNNING;
     }
@@ -807,14 +840,17 @@ int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array
         return BAD_ARGUMENT;
     }
     size_t count;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array, array_capacity, &count, dbshim_detail()));
+    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array,
+        array_capacity, &count, dbshim_detail()));
     if (result == 0) {
         *out_count = count;
     }
     return result;
 }
 
-bool datablock_is_process_alive(uint64_t pid) { return dbshim_enter() && DBSHIM_GO(dbshim_self(), dbgo_is_process_alive(pid, dbshim_detail())) != 0; }
+bool datablock_is_process_alive(uint64_t pid) {
+    return dbshim_enter() && DBSHIM_GO(dbshim_self(), dbgo_is_process_alive(pid, dbshim_detail())) != 0;
+}
 
 RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index) {
     if (!dbshim_enter()) {
@@ -828,7 +864,8 @@ RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t s
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index,
+        dbshim_detail()));
 }
 
 RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index) {
@@ -843,7 +880,8 @@ RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t sl
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index,
+        dbshim_detail()));
 }
 
 int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) {
@@ -858,7 +896,8 @@ int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) 
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return BAD_ARGUMENT;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns,
+        dbshim_detail()));
 }
 
 /* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
@@ -876,7 +915,8 @@ int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out) {
         return BAD_ARGUMENT;
     }
     IntegrityCheck check;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_validate_integrity((char *)shm_name, place.directory, &check, dbshim_detail()));
+    int result = DBSHIM_GO(dbshim_self(), dbgo_validate_integrity((char *)shm_name, place.directory, &check,
+        dbshim_detail()));
     if (result == 0) {
         *out = check;
     }
@@ -897,7 +937,8 @@ RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck
     }
     IntegrityCheck check;
     bool filled = false;
-    RecoveryResult result = DBSHIM_GO(dbshim_self(), dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail()));
+    RecoveryResult result = DBSHIM_GO(dbshim_self(),
+        dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail()));
     if (filled && out != NULL) {
         *out = check;
     }
@@ -918,8 +959,10 @@ int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recover
     }
     datablock_recovery_step *steps = NULL;
     size_t count = 0;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count, dbshim_detail()));
-    for (size_t i = 0; callback != NULL && i < count; i++) { /* here, and not from Go: whatever the callback does, no Go frame is beneath it */
+    int result = DBSHIM_GO(dbshim_self(), dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count,
+        dbshim_detail()));
+    /* here, and not from Go: whatever the callback does, no Go frame is beneath it */
+    for (size_t i = 0; callback != NULL && i < count; i++) {
         callback(&steps[i], context);
     }
     free(steps);

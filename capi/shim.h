@@ -51,8 +51,10 @@ typedef struct dbshim_thread {
 dbshim_thread *dbshim_self(void);        /* NULL: no memory */
 dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
 char *dbshim_detail(void);               /* the calling thread's text. Never null */
-void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
-bool dbshim_barrier(void);               /* a full barrier on every thread of the process; false: the system refuses it */
+/* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
+void dbshim_failed(uint32_t how);
+/* a full barrier on every thread of the process; false: the system refuses it */
+bool dbshim_barrier(void);
 #define DBSHIM_LAST_ROUND \
     "this thread is in the last round of its end: call the library from an earlier destructor, or from another thread"
 bool dbshim_last_round(const dbshim_thread *thread); /* of its destructors: it may not enter Go */
@@ -100,7 +102,8 @@ datablock_status dbshim_null_argument(const char *function, const char *argument
 datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* schema.c; it may be NULL */
 /* schema.c: a reference, which may be NULL, and the registry that it means, which is NULL only if the environment says nothing either. `copy` has DBSHIM_PATH_SIZE bytes. */
 datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy);
-bool dbshim_find_block(const char *name, char *copy, char **directory); /* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
+/* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
+bool dbshim_find_block(const char *name, char *copy, char **directory);
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
 /* ---- fault.c and wait.c ---------------------------------------------------------------------------------------------------------- */
@@ -173,48 +176,70 @@ bool dbshim_usable(void);
  * null (the default) or empty (the name is an absolute path). An index is that of a place that the thread has taken. `detail` has DBSHIM_DETAIL_SIZE bytes and is an empty text at the
  * call; memory behind any pointer belongs to the caller and is not kept. `state` is valid until the close.
  */
-int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state, char *detail);
+int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state,
+    char *detail);
 int dbgo_producer_close(uint32_t index, char *detail);
-int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* in steps */
+int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, dbshim_sleep *sleep, char *detail);
 int dbgo_write_commit(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_checksum(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_abort(uint32_t index, uint64_t id, uint32_t slot, char *detail);
 
-int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state, char *detail);
+int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state,
+    char *detail);
 int dbgo_consumer_close(uint32_t index, char *detail);
-int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* in steps */
+int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail);
 int dbgo_read_look_around(uint32_t index, char *detail); /* what a consumer does now and then */
-int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
-int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
+/* whether anything can still come; perhaps it has */
+int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail);
+/* the end of a wait that found nothing */
+int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail);
 int dbgo_consumer_resumed(uint32_t index, _Bool *resumed, char *detail);
 int dbgo_producer_next_id(uint32_t index, uint64_t *id, char *detail);
 int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
-int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
+/* of the batch that this message began */
+int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out,
+    size_t capacity, size_t *count, char *detail);
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
-int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail); /* ends a hold, in whatever order */
-int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
-int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* the same, of one that was handed out */
+/* ends a hold, in whatever order */
+int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+/* of the message taken last: the next read gets it again */
+int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed,
+    char *detail);
+/* the same, of one that was handed out */
+int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed,
+    char *detail);
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
-int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail); /* of those that a hold covers */
-int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* of those that a hold covers */
+int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail);
+/* in steps */
+int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep,
+    char *detail);
 
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);
 int dbgo_observer_close(uint32_t index, char *detail);
 int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);
 
 /* The place is a producer's or a consumer's. */
-int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep, char *detail); /* in steps */
+/* in steps */
+int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep,
+    char *detail);
 int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
-int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* in steps */
+int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep,
+    char *detail);
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 
 int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
-int dbgo_schema_describe(char *line, datablock_schema *out, char *detail); /* a canonical line; out has the version. out->canonical is to be freed */
+/* a canonical line; out has the version. out->canonical is to be freed */
+int dbgo_schema_describe(char *line, datablock_schema *out, char *detail);
 int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out, char *detail);
 int dbgo_schema_of_handle(uint32_t index, int zone, datablock_schema *out, char *detail);
-int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail); /* a registry may be null: the default */
+/* a registry may be null: the default */
+int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail);
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);
 
@@ -225,7 +250,8 @@ int dbgo_list(char *directory, datablock_block_info *out, size_t capacity, size_
 int dbgo_unlink(char *name, char *directory, uint32_t flags, char *detail);
 
 int dbgo_diagnose_slot(char *name, char *directory, uint32_t slot, SlotDiagnostic *out, char *detail);
-int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity, size_t *count, char *detail);
+int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity, size_t *count,
+    char *detail);
 _Bool dbgo_is_process_alive(uint64_t pid, char *detail);
 int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
@@ -239,6 +265,8 @@ int dbgo_cleanup_dead_consumers(char *name, char *directory, uint64_t timeout_ns
 
 int dbgo_validate_integrity(char *name, char *directory, IntegrityCheck *out, char *detail);
 int dbgo_repair(char *name, char *directory, _Bool force, IntegrityCheck *out, _Bool *filled, char *detail);
-int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps, size_t *count, char *detail); /* *steps is to be freed */
+/* *steps is to be freed */
+int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps, size_t *count,
+    char *detail);
 
 #endif

@@ -19,9 +19,15 @@ var shells = []struct {
 	name, file string
 	generate   func(root *cobra.Command, w io.Writer) error
 }{
-	{"bash", "datablock-admin.bash", func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) }},
+	{"bash", "datablock-admin.bash", func(root *cobra.Command,
+		w io.Writer) error {
+		return root.GenBashCompletionV2(w, true)
+	}},
 	{"zsh", "_datablock-admin", func(root *cobra.Command, w io.Writer) error { return root.GenZshCompletion(w) }},
-	{"fish", "datablock-admin.fish", func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) }},
+	{"fish", "datablock-admin.fish", func(root *cobra.Command,
+		w io.Writer) error {
+		return root.GenFishCompletion(w, true)
+	}},
 }
 
 func (a *app) completion() *cobra.Command {
@@ -52,7 +58,8 @@ where the shell finds it by itself.`,
 				a.print("%s", script.String())
 				return nil
 			}
-			return usageError{errors.New("there is completion for " + strings.Join(names, ", ") + ", not for " + strconv.Quote(args[0]))}
+			return usageError{errors.New("there is completion for " + strings.Join(names, ", ") + ", not for " +
+				strconv.Quote(args[0]))}
 		},
 	}
 }
@@ -84,7 +91,8 @@ func (a *app) blocks() (all []core.BlockInfo) {
 }
 
 // completeBlock lists the blocks that exist, or, after a slash, files.
-func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	if strings.HasPrefix(typed, "/") {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
@@ -92,7 +100,8 @@ func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all 
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	for _, b := range a.blocks() {
-		all = append(all, cobra.CompletionWithDesc(b.Name, fmt.Sprintf("%s, %d messages written, %d consumers", stateName(b.State), b.NextID, b.Consumers)))
+		all = append(all, cobra.CompletionWithDesc(b.Name,
+			fmt.Sprintf("%s, %d messages written, %d consumers", stateName(b.State), b.NextID, b.Consumers)))
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
@@ -107,11 +116,13 @@ func named(cmd *cobra.Command, args []string) string {
 }
 
 // completeSlot lists the slots that somebody holds.
-func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	if d, err := core.Diagnose(named(cmd, args), a.directory); err == nil {
 		for _, s := range d.Slots {
 			if s.Stuck || len(s.Holders) > 0 {
-				all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(s.Index)), printable(fmt.Sprintf("%v, held by %s", s.State, s.HeldBy()))))
+				all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(s.Index)),
+					printable(fmt.Sprintf("%v, held by %s", s.State, s.HeldBy()))))
 			}
 		}
 	}
@@ -119,7 +130,8 @@ func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []c
 }
 
 // completeRow lists the consumers.
-func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	if _, participants, err := core.ReadMetrics(named(cmd, args), a.directory); err == nil {
 		for _, p := range participants {
 			if p.Role == layout.RoleProducer {
@@ -129,7 +141,8 @@ func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []co
 			if !p.Alive {
 				state = "dead"
 			}
-			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)), printable(fmt.Sprintf("%q, %s, %s", p.Name, core.ProcessName(p.PID, p.PIDNamespace), state))))
+			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)),
+				printable(fmt.Sprintf("%q, %s, %s", p.Name, core.ProcessName(p.PID, p.PIDNamespace), state))))
 		}
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp

@@ -50,11 +50,13 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	_, participants, err := core.ReadMetrics("x", dir)
 	require.NoError(t, err)
 	held := []string{fmt.Sprint(participants[1].Pins[0]), fmt.Sprint(claim.Index())}
-	assert.ElementsMatch(t, held, offered(t, "force-reset-slot", "--directory", dir, "--shm-name", "x", "--slot", ""), "the reader's and the writer's")
+	assert.ElementsMatch(t, held, offered(t, "force-reset-slot", "--directory", dir, "--shm-name", "x", "--slot", ""),
+		"the reader's and the writer's")
 	assert.ElementsMatch(t, held, offered(t, "diagnose", "--directory", dir, "x", "--slot", ""))
 	assert.Equal(t, []string{"1"}, offered(t, "evict", "--directory", dir, "--shm-name", "x", "--row", ""))
 	assert.Empty(t, offered(t, "evict", "--directory", dir, "--shm-name", "nobody", "--row", ""))
-	assert.Equal(t, []string{"block:y"}, offered(t, "schema", "show", "--directory", dir, "--registry", t.TempDir(), ""))
+	assert.Equal(t, []string{"block:y"}, offered(t, "schema", "show", "--directory", dir, "--registry", t.TempDir(),
+		""))
 	assert.Equal(t, []string{"c", "cpp", "go", "python"}, offered(t, "schema", "generate", "--lang", ""))
 	assert.Contains(t, offered(t, "help", "schema", ""), "diff")
 
@@ -101,7 +103,8 @@ echo completed (complete -C "datablock-admin status --shm-name ware")`,
 				t.Skipf("NOT SHOWN: completion in bash, which needs the package bash-completion: %v", err)
 			}
 			c := exec.Command(path, "-c", program)
-			c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_DIR="+dir, "SCRIPTS="+scripts, "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
+			c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_DIR="+dir, "SCRIPTS="+scripts,
+				"PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
 			c.WaitDelay = time.Second
 			stop := time.AfterFunc(30*time.Second, func() { _ = c.Process.Kill() })
 			defer stop.Stop()

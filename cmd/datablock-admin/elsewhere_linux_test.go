@@ -27,7 +27,8 @@ func needsRoot(t *testing.T) {
 }
 
 // fromElsewhere runs the tool in a process of its own, by the program and arguments given before it, as another user if attributes say so.
-func fromElsewhere(t *testing.T, attributes *syscall.SysProcAttr, before []string, args ...string) (code int, out, errOut string) {
+func fromElsewhere(t *testing.T, attributes *syscall.SysProcAttr, before []string, args ...string) (code int, out,
+	errOut string) {
 	t.Helper()
 	before = append(before, "/proc/self/exe") // no path leads another user to this program
 	if len(before) > 1 {
@@ -80,7 +81,8 @@ func TestAnotherUserIsShownWhatMayNotBeRead(t *testing.T) {
 	assert.NotContains(t, out, "no blocks")
 	code, _, errOut = fromElsewhere(t, user(1002, 3000), nil, "status", "x", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errOut, fmt.Sprintf("open %s/x: permission denied: uid 1002 may not read the file %s/x, which belongs to uid 1001 and gid 3000 and has mode 0600; the mode that its producer asks for", dir, dir))
+	assert.Contains(t, errOut, fmt.Sprintf("open %s/x: permission denied: uid 1002 may not read the file %s/x, "+
+		"which belongs to uid 1001 and gid 3000 and has mode 0600; the mode that its producer asks for", dir, dir))
 }
 
 func TestWhoMayNotRemoveABlockIsToldWhy(t *testing.T) {
@@ -88,12 +90,14 @@ func TestWhoMayNotRemoveABlockIsToldWhy(t *testing.T) {
 	dir := left(t, 1001, 3000, 0o660)
 	code, _, errOut := fromElsewhere(t, user(1002, 3000), nil, "unlink", "x", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errOut, dir+" is a sticky directory, and "+dir+"/x belongs to uid 1001: only that user, uid 0, who has the directory, and root may remove or replace it, whatever its mode")
+	assert.Contains(t, errOut, dir+" is a sticky directory, and "+dir+"/x belongs to uid 1001: only that user, uid "+
+		"0, who has the directory, and root may remove or replace it, whatever its mode")
 	assert.NotContains(t, errOut, "the mode that its producer asks for")
 
 	require.NoError(t, os.Chmod(dir, 0o755))
 	_, _, errOut = fromElsewhere(t, user(1002, 3000), nil, "unlink", "x", "--directory", dir)
-	assert.Contains(t, errOut, "uid 1002 may not change names in the directory "+dir+", which belongs to uid 0 and gid 0 and has mode 0755")
+	assert.Contains(t, errOut,
+		"uid 1002 may not change names in the directory "+dir+", which belongs to uid 0 and gid 0 and has mode 0755")
 	require.NoError(t, os.Chmod(dir, 0o711))
 	code, _, errOut = fromElsewhere(t, user(1002, 3000), nil, "list", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
@@ -196,7 +200,8 @@ func TestAgesAcrossTimeNamespaces(t *testing.T) {
 	dir = heldUp(t, nil)
 	ahead := -min(3600, int(time.Duration(monotonic(t)).Seconds())/2) // the clock cannot be negative
 	for _, seconds := range []int{86400, ahead} {
-		code, out, _ = fromElsewhere(t, nil, in(seconds), "diagnose", "x", "--stuck-after", "1ms", "--directory", dir, "--json")
+		code, out, _ = fromElsewhere(t, nil, in(seconds), "diagnose", "x", "--stuck-after", "1ms", "--directory", dir,
+			"--json")
 		assert.Equal(t, exitProblems, code, "a reader that hangs is shown, %d s ahead", seconds)
 		var d struct{ Slots []slotJSON }
 		require.NoError(t, json.Unmarshal([]byte(out), &d))

@@ -20,7 +20,8 @@ func (a *app) generate() *cobra.Command {
 	version := ""
 	cmd := &cobra.Command{
 		Use: "generate DIR", Short: "Write man pages to DIR/man1 and shell completion to DIR/completions", Hidden: true,
-		Long:    "Writes a man page of every command to DIR/man1 and the scripts for bash, zsh and fish to DIR/completions. The same program writes the same bytes.",
+		Long: "Writes a man page of every command to DIR/man1 and the scripts for bash, zsh and fish to " +
+			"DIR/completions. The same program writes the same bytes.",
 		Example: "  datablock-admin generate build/generated --release 1.0.0",
 		Args:    exactly("DIR"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {

@@ -148,7 +148,8 @@ func (a *app) group(cmd *cobra.Command) *cobra.Command {
 
 func (a *app) help() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]...", Short: "The help of a command", Long: "Shows what COMMAND --help shows.", Example: "  datablock-admin help schema check",
+		Use: "help [COMMAND]...", Short: "The help of a command", Long: "Shows what COMMAND --help shows.",
+		Example: "  datablock-admin help schema check",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {
@@ -158,12 +159,14 @@ func (a *app) help() *cobra.Command {
 				return err
 			}
 			if a.json {
-				return a.printJSON(map[string]string{"command": about.CommandPath(), "help": about.Long, "usage": about.UsageString()})
+				return a.printJSON(map[string]string{"command": about.CommandPath(), "help": about.Long,
+					"usage": about.UsageString()})
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
 		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
+			_ cobra.ShellCompDirective) {
 			if about, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
 				for _, c := range about.Commands() {
 					if c.IsAvailableCommand() {

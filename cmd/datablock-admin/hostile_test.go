@@ -49,7 +49,8 @@ func asTool() int {
 const asReader = "DATABLOCK_TEST_READER"
 
 func holdOne(dir string) int {
-	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless, Start: core.StartOldest, Name: "hung"})
+	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless,
+		Start: core.StartOldest, Name: "hung"})
 	if err == nil {
 		_, err = c.Next(10 * time.Second)
 	}
@@ -66,7 +67,8 @@ func tool(t *testing.T, args ...string) (code int, said string) {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	c := exec.CommandContext(ctx, os.Args[0], args...)
-	c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_TEST_GUARD=1", "GOMEMLIMIT=256MiB") // the guard: in builds with crash points
+	// the guard: in builds with crash points
+	c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_TEST_GUARD=1", "GOMEMLIMIT=256MiB")
 	out, err := c.CombinedOutput()
 	require.NoError(t, ctx.Err(), "%v hangs", args)
 	var failed *exec.ExitError
@@ -82,10 +84,13 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 	if testing.Short() {
 		mutations = 20
 	}
-	looks := [][]string{{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"}, {"auto-recover", "x", "--dry-run"}}
+	looks := [][]string{{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
+		{"auto-recover", "x", "--dry-run"}}
 	mends := [][]string{
-		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"}, {"auto-recover", "x", "--yes"}, {"cleanup-heartbeats", "x", "--timeout", "0s"},
-		{"release-zombie-readers", "x", "--slot", "3"}, {"release-zombie-writer", "x", "--slot", "3"}, {"gc"}, {"unlink", "x", "--force"},
+		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"},
+		{"auto-recover", "x", "--yes"}, {"cleanup-heartbeats", "x", "--timeout", "0s"},
+		{"release-zombie-readers", "x", "--slot", "3"}, {"release-zombie-writer", "x", "--slot", "3"}, {"gc"},
+		{"unlink", "x", "--force"},
 	}
 	for seed := range mutations {
 		random := rand.New(rand.NewPCG(uint64(seed), 1))
@@ -98,8 +103,10 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 		before := files(t, dir)
 		run := func(command []string) {
 			code, said := tool(t, append(command[:len(command):len(command)], "--directory", dir)...)
-			require.True(t, code >= 0 && code <= exitFailed && !strings.Contains(said, "goroutine "), "seed %d, %s: %v ended with %d: %s", seed, did, command, code, said)
-			require.True(t, cut || !faultSaid.MatchString(said), "seed %d, %s: %v touched what it has not mapped: %s", seed, did, command, said)
+			require.True(t, code >= 0 && code <= exitFailed && !strings.Contains(said, "goroutine "),
+				"seed %d, %s: %v ended with %d: %s", seed, did, command, code, said)
+			require.True(t, cut || !faultSaid.MatchString(said), "seed %d, %s: %v touched what it has not mapped: %s",
+				seed, did, command, said)
 		}
 		look := looks[random.IntN(len(looks))]
 		run(look)
@@ -134,7 +141,8 @@ func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bo
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer f.Close()
-	at := []int64{random.Int64N(576), random.Int64N(640), 4096 + random.Int64N(600), 8192 + random.Int64N(64), random.Int64N(int64(len(content)))}[random.IntN(5)]
+	at := []int64{random.Int64N(576), random.Int64N(640), 4096 + random.Int64N(600), 8192 + random.Int64N(64),
+		random.Int64N(int64(len(content)))}[random.IntN(5)]
 	switch random.IntN(5) {
 	case 0:
 		_, err = f.WriteAt([]byte{content[at] ^ 1<<random.IntN(8)}, at)

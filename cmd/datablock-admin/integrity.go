@@ -38,8 +38,10 @@ type integrityJSON struct {
 
 func integrityOf(i *core.Integrity) integrityJSON {
 	j := integrityJSON{
-		Name: i.Block, Healthy: i.Healthy(), HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid, ChecksumValid: i.ChecksumValid,
-		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired, Repairs: i.Mended,
+		Name: i.Block, Healthy: i.Healthy(), HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid,
+		ChecksumValid:  i.ChecksumValid,
+		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired,
+		Repairs: i.Mended,
 	}
 	for _, f := range i.Findings {
 		one := findingJSON{Part: f.Part.String(), Index: f.Index, Problem: f.Problem, Advice: f.Advice}
@@ -55,7 +57,8 @@ func (a *app) validate() *cobra.Command {
 	var name string
 	var repair, force, yes bool
 	cmd := &cobra.Command{
-		Use: "validate --shm-name NAME [--repair [--force]]", Short: "Check every byte of a block that has to be right, and repair it",
+		Use:   "validate --shm-name NAME [--repair [--force]]",
+		Short: "Check every byte of a block that has to be right, and repair it",
 		Long: `Recomputes everything about a block from its bytes: the header's digest, the sizes of the files, ring entries, slot headers, checksums, participants' rows, the recovery
 log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
 
@@ -86,7 +89,8 @@ A truncated control file is made whole with --force when nobody is attached.`,
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "repair what is wrong")
 	cmd.Flags().BoolVar(&force, "force", false,
-		"with --repair: also the ring of a living producer, whose damaged messages are discarded and whose open claim may be fenced, and a truncated control file")
+		"with --repair: also the ring of a living producer, whose damaged messages are discarded and whose open "+
+			"claim may be fenced, and a truncated control file")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.blockFlag(cmd, &name)
 }
@@ -157,7 +161,8 @@ func (a *app) autoRecover() *cobra.Command {
 	var dry, yes bool
 	var waiting time.Duration
 	cmd := &cobra.Command{
-		Use: "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]", Short: "Do for everything stuck or damaged what is right for it",
+		Use:   "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]",
+		Short: "Do for everything stuck or damaged what is right for it",
 		Long: `Walks the diagnosis of a block: repairs damage, releases what dead producers and consumers hold, and removes the files that they left. Nobody who lives is touched: what would take force, or
 a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.`,
 		Example: `  datablock-admin auto-recover --shm-name camera --dry-run

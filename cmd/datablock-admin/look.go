@@ -29,7 +29,8 @@ type blockJSON struct {
 }
 
 func blockOf(i core.BlockInfo) blockJSON {
-	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize, i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit}
+	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize,
+		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit}
 }
 
 type holderJSON struct {
@@ -44,18 +45,19 @@ type holderJSON struct {
 }
 
 type slotJSON struct {
-	Slot          uint32       `json:"slot"`
-	State         string       `json:"state"`
-	MessageID     uint64       `json:"message_id"`
-	Readers       uint32       `json:"readers"`
-	WriteLock     uint64       `json:"write_lock"`
-	Generation    uint64       `json:"write_generation"`
-	WriterWaiting bool         `json:"writer_waiting"`
-	Stuck         bool         `json:"stuck"`
-	StuckForMs    int64        `json:"stuck_for_ms"`
-	AgeUnknown    bool         `json:"age_unknown"` // a holder's clock is of another time namespace, and cannot be compared
-	Holders       []holderJSON `json:"holders"`
-	Advice        string       `json:"advice,omitempty"`
+	Slot          uint32 `json:"slot"`
+	State         string `json:"state"`
+	MessageID     uint64 `json:"message_id"`
+	Readers       uint32 `json:"readers"`
+	WriteLock     uint64 `json:"write_lock"`
+	Generation    uint64 `json:"write_generation"`
+	WriterWaiting bool   `json:"writer_waiting"`
+	Stuck         bool   `json:"stuck"`
+	StuckForMs    int64  `json:"stuck_for_ms"`
+	// a holder's clock is of another time namespace, and cannot be compared
+	AgeUnknown bool         `json:"age_unknown"`
+	Holders    []holderJSON `json:"holders"`
+	Advice     string       `json:"advice,omitempty"`
 }
 
 func (a *app) list() *cobra.Command {
@@ -81,16 +83,19 @@ UNREADABLE; validate says why.`,
 				a.print("no blocks\n")
 				return nil
 			}
-			a.table("NAME\tSTATE\tPOLICY\tSLOTS\tSLOT SIZE\tMEMORY\tWRITTEN\tPRODUCER\tCONSUMERS", func(w *tabwriter.Writer) {
-				for _, b := range blocks {
-					producer := "none"
-					if b.ProducerPID != 0 {
-						producer = core.ProcessName(b.ProducerPID, b.ProducerPIDNS)
+			a.table("NAME\tSTATE\tPOLICY\tSLOTS\tSLOT SIZE\tMEMORY\tWRITTEN\tPRODUCER\tCONSUMERS",
+				func(w *tabwriter.Writer) {
+					for _, b := range blocks {
+						producer := "none"
+						if b.ProducerPID != 0 {
+							producer = core.ProcessName(b.ProducerPID, b.ProducerPIDNS)
+						}
+						fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State),
+							policyName(b.Policy),
+							b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, producer,
+							b.Consumers, b.ConsumerLimit)
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State), policyName(b.Policy),
-						b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, producer, b.Consumers, b.ConsumerLimit)
-				}
-			})
+				})
 			return nil
 		},
 	}
@@ -102,7 +107,8 @@ func (a *app) diagnose() *cobra.Command {
 	var one bool
 	var waiting time.Duration
 	cmd := &cobra.Command{
-		Use: "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]", Short: "Who holds which slot since when, and what to do about it",
+		Use:   "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]",
+		Short: "Who holds which slot since when, and what to do about it",
 		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it; when its reader has kept the producer waiting for a second
 (--stuck-after), which a hung one does, and a healthy one for microseconds; and when it has been claimed, or held by a silent reader that nobody waits for, for more than 30 seconds. Nothing is changed.`,
 		Example: `  datablock-admin diagnose --shm-name camera
@@ -116,7 +122,8 @@ func (a *app) diagnose() *cobra.Command {
 			slots := d.Slots
 			if one {
 				if slot >= uint32(len(slots)) {
-					return usageError{fmt.Errorf("block %q has slots 0 to %d, there is no slot %d", d.Block.Name, len(slots)-1, slot)}
+					return usageError{fmt.Errorf("block %q has slots 0 to %d, there is no slot %d", d.Block.Name,
+						len(slots)-1, slot)}
 				}
 				slots = slots[slot : slot+1]
 			}
@@ -139,7 +146,8 @@ func (a *app) diagnose() *cobra.Command {
 
 // stuckAfterFlag adds the time from which on a reader that keeps the producer waiting counts as stuck.
 func stuckAfterFlag(cmd *cobra.Command, waiting *time.Duration) {
-	cmd.Flags().DurationVar(waiting, "stuck-after", core.WaitingAfter, "for how long a living reader may keep the producer waiting, such as 1s or 200ms")
+	cmd.Flags().DurationVar(waiting, "stuck-after", core.WaitingAfter,
+		"for how long a living reader may keep the producer waiting, such as 1s or 200ms")
 	completeFlag(cmd, "stuck-after", cobra.NoFileCompletions)
 }
 
@@ -151,7 +159,8 @@ func (a *app) reference(name string) string {
 	return filepath.Join(a.directory, name)
 }
 
-func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool, waiting time.Duration) error {
+func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool,
+	waiting time.Duration) error {
 	if a.json {
 		all := make([]slotJSON, 0, len(slots))
 		for _, s := range slots {
@@ -172,7 +181,8 @@ func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.Sl
 		}
 	}
 	b := d.Block
-	a.print("block %q: %s, %s, %d+%d slots of %s, %d messages written\n", b.Name, stateName(b.State), policyName(b.Policy), b.SlotCount, b.SpareSlots, size(b.SlotSize), b.NextID)
+	a.print("block %q: %s, %s, %d+%d slots of %s, %d messages written\n", b.Name, stateName(b.State),
+		policyName(b.Policy), b.SlotCount, b.SpareSlots, size(b.SlotSize), b.NextID)
 	verdict := good(fmt.Sprintf("%d stuck", stuck))
 	if stuck > 0 {
 		verdict = bad(fmt.Sprintf("%d stuck", stuck))
@@ -192,7 +202,8 @@ func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.Sl
 			}
 		}
 	})
-	a.print("\n%s\n", dim(fmt.Sprintf("stuck is: what the dead hold; a reader that the producer has waited for %v or longer; a claim, or another silent reader, after %v", waiting, core.SilentAfter)))
+	a.print("\n%s\n", dim(fmt.Sprintf("stuck is: what the dead hold; a reader that the producer has waited for %v "+
+		"or longer; a claim, or another silent reader, after %v", waiting, core.SilentAfter)))
 	return nil
 }
 
@@ -205,11 +216,14 @@ func advice(s core.SlotDiagnosis, block string) string {
 		switch {
 		case h.Alive:
 		case h.Durable:
-			return fmt.Sprintf("the durable consumer %q died and keeps its place: start it again under that name, or give its place up: datablock-admin cleanup-heartbeats --shm-name %s --timeout 0s", h.Name, block)
+			return fmt.Sprintf("the durable consumer %q died and keeps its place: start it again under that name, "+
+				"or give its place up: datablock-admin cleanup-heartbeats --shm-name %s --timeout 0s", h.Name, block)
 		case h.Row == layout.ProducerRow:
-			return fmt.Sprintf("its producer died: start it again, it goes on where it stopped (readers are not affected); or: datablock-admin release-zombie-writer --shm-name %s --slot %d", block, s.Index)
+			return fmt.Sprintf("its producer died: start it again, it goes on where it stopped (readers are not "+
+				"affected); or: datablock-admin release-zombie-writer --shm-name %s --slot %d", block, s.Index)
 		default:
-			return fmt.Sprintf("a reader died: the producer releases it when it needs the slot; or: datablock-admin release-zombie-readers --shm-name %s --slot %d", block, s.Index)
+			return fmt.Sprintf("a reader died: the producer releases it when it needs the slot; or: datablock-admin "+
+				"release-zombie-readers --shm-name %s --slot %d", block, s.Index)
 		}
 	}
 	if len(s.Holders) == 0 {
@@ -217,9 +231,11 @@ func advice(s core.SlotDiagnosis, block string) string {
 	}
 	h := s.Holders[0]
 	if h.Row == layout.ProducerRow {
-		return fmt.Sprintf("%s has not finished writing: %s or hung? By force: datablock-admin force-reset-slot --shm-name %s --slot %d --force", process(h), stopped(h), block, s.Index)
+		return fmt.Sprintf("%s has not finished writing: %s or hung? By force: datablock-admin force-reset-slot "+
+			"--shm-name %s --slot %d --force", process(h), stopped(h), block, s.Index)
 	}
-	return fmt.Sprintf("%s keeps it: %s, hung or too slow? By force: datablock-admin evict --shm-name %s --row %d --force", process(h), stopped(h), block, h.Row)
+	return fmt.Sprintf("%s keeps it: %s, hung or too slow? By force: datablock-admin evict --shm-name %s --row %d "+
+		"--force", process(h), stopped(h), block, h.Row)
 }
 
 func process(h core.Holder) string {
@@ -244,11 +260,14 @@ func stuckFor(s core.SlotDiagnosis) string {
 
 func slotOf(s core.SlotDiagnosis, block string) slotJSON {
 	j := slotJSON{
-		Slot: s.Index, State: s.State.String(), MessageID: s.MessageID, Readers: s.ReaderCount, WriteLock: s.WriteLock, Generation: s.Generation,
-		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), AgeUnknown: s.AgeUnknown, Holders: []holderJSON{}, Advice: advice(s, block),
+		Slot: s.Index, State: s.State.String(), MessageID: s.MessageID, Readers: s.ReaderCount, WriteLock: s.WriteLock,
+		Generation:    s.Generation,
+		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), AgeUnknown: s.AgeUnknown,
+		Holders: []holderJSON{}, Advice: advice(s, block),
 	}
 	for _, h := range s.Holders {
-		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable, h.PIDNamespace, core.OtherPIDNamespace(h.PIDNamespace)})
+		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable, h.PIDNamespace,
+			core.OtherPIDNamespace(h.PIDNamespace)})
 	}
 	return j
 }

@@ -72,7 +72,8 @@ func run(args []string, out, errOut io.Writer) (code int) {
 	defer func() {
 		r := recover()
 		if fault, ok := r.(interface{ Addr() uintptr }); ok {
-			fail(exitFailed, fmt.Sprintf("one of the block's files was truncated meanwhile (nothing is at 0x%x any more): look again", fault.Addr()))
+			fail(exitFailed, fmt.Sprintf("one of the block's files was truncated meanwhile (nothing is at 0x%x any "+
+				"more): look again", fault.Addr()))
 		} else if r != nil {
 			panic(r)
 		}
@@ -106,9 +107,12 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
   datablock-admin status --shm-name camera --json`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.PersistentFlags().StringVar(&a.directory, "directory", "", "where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
+	root.PersistentFlags().StringVar(&a.directory, "directory", "",
+		"where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(), a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(), a.unlink(), a.collect(),
+	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
+		a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(),
+		a.unlink(), a.collect(),
 		a.completion(), a.generate())
 	root.SetHelpCommand(a.help())
 	completeDirectory(root, "directory")
@@ -169,7 +173,8 @@ func (a *app) blockFlag(cmd *cobra.Command, name *string) *cobra.Command {
 		return nil
 	}
 	cmd.ValidArgsFunction = a.completeBlock
-	completeFlag(cmd, "shm-name", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	completeFlag(cmd, "shm-name", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion,
+		cobra.ShellCompDirective) {
 		return a.completeBlock(cmd, nil, typed)
 	})
 	return cmd

@@ -85,11 +85,13 @@ func printable(name string) string {
 }
 
 func policyName(p uint32) string {
-	return map[core.Policy]string{core.Single: "SINGLE", core.DoubleBuffer: "DOUBLE_BUFFER", core.Ring: "RING"}[core.Policy(p)]
+	return map[core.Policy]string{core.Single: "SINGLE", core.DoubleBuffer: "DOUBLE_BUFFER",
+		core.Ring: "RING"}[core.Policy(p)]
 }
 
 func stateName(s uint32) string {
-	return map[uint32]string{0: "UNREADABLE", 1: "CREATING", 2: "READY", 3: "CLOSED", 4: "SUPERSEDED", 5: "REPLACING"}[s]
+	return map[uint32]string{0: "UNREADABLE", 1: "CREATING", 2: "READY", 3: "CLOSED", 4: "SUPERSEDED",
+		5: "REPLACING"}[s]
 }
 
 func alive(yes bool) string {

@@ -46,7 +46,8 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 				}
 				require.True(t, disk.asked)
 				assert.Equal(t, exitFailed, code, "%s: %s", typed, said.String())
-				assert.Equal(t, "datablock-admin: the output could not be written, and is incomplete: no space left on device\n", said.String())
+				assert.Equal(t, "datablock-admin: the output could not be written, and is incomplete: no space left "+
+					"on device\n", said.String())
 			}
 		})
 	}
@@ -60,7 +61,8 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 
 func TestNegativeTimesAreRefused(t *testing.T) {
 	dir, _, _ := scene(t)
-	for _, typed := range []string{"cleanup-heartbeats x --timeout -5s", "diagnose x --stuck-after -1s", "auto-recover x --dry-run --stuck-after -1s", "status x --watch=-1s"} {
+	for _, typed := range []string{"cleanup-heartbeats x --timeout -5s", "diagnose x --stuck-after -1s",
+		"auto-recover x --dry-run --stuck-after -1s", "status x --watch=-1s"} {
 		code, out, errOut := admin(append(strings.Fields(typed), "--directory", dir)...)
 		assert.Equal(t, exitUsage, code, "%s: %s", typed, errOut)
 		assert.Empty(t, out, typed)

@@ -9,19 +9,23 @@ import (
 )
 
 func (a *app) releaseReaders() *cobra.Command {
-	return a.release("release-zombie-readers", "Remove the dead readers of a slot, and no living one", core.ReleaseZombieReaders)
+	return a.release("release-zombie-readers", "Remove the dead readers of a slot, and no living one",
+		core.ReleaseZombieReaders)
 }
 
 func (a *app) releaseWriter() *cobra.Command {
-	return a.release("release-zombie-writer", "End a dead producer's claim on a slot; no message is touched", core.ReleaseZombieWriter)
+	return a.release("release-zombie-writer", "End a dead producer's claim on a slot; no message is touched",
+		core.ReleaseZombieWriter)
 }
 
-func (a *app) release(use, short string, action func(name, directory string, slot uint32) (core.RecoveryResult, error)) *cobra.Command {
+func (a *app) release(use, short string, action func(name, directory string, slot uint32) (core.RecoveryResult,
+	error)) *cobra.Command {
 	var name string
 	var slot uint32
 	cmd := &cobra.Command{
 		Use: use + " --shm-name NAME --slot N", Short: short,
-		Long:    short + ". Whoever lives keeps what it holds: then this is refused (exit code 4), or there is nothing to do (exit code 0).",
+		Long: short + ". Whoever lives keeps what it holds: then this is refused (exit code 4), or there is " +
+			"nothing to do (exit code 0).",
 		Example: "  datablock-admin " + use + " --shm-name camera --slot 3",
 		RunE: func(*cobra.Command, []string) error {
 			result, err := action(name, a.directory, slot)
@@ -62,7 +66,8 @@ timeout. Whoever lives stays, however silent.`,
 			return nil
 		},
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 0, "how long a durable consumer must have been dead, such as 5s or 24h")
+	cmd.Flags().DurationVar(&timeout, "timeout", 0,
+		"how long a durable consumer must have been dead, such as 5s or 24h")
 	completeFlag(cmd, "timeout", cobra.NoFileCompletions)
 	if err := cmd.MarkFlagRequired("timeout"); err != nil {
 		panic(err) // the flag was added just now

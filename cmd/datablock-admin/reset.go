@@ -46,7 +46,8 @@ attach again.`,
 	return required(cmd, "row", &row, "the row, as diagnose and status show it", a.completeRow)
 }
 
-func required(cmd *cobra.Command, flag string, value *uint32, usage string, complete cobra.CompletionFunc) *cobra.Command {
+func required(cmd *cobra.Command, flag string, value *uint32, usage string,
+	complete cobra.CompletionFunc) *cobra.Command {
 	cmd.Flags().Uint32Var(value, flag, 0, usage)
 	completeFlag(cmd, flag, complete)
 	if err := cmd.MarkFlagRequired(flag); err != nil {
@@ -56,7 +57,8 @@ func required(cmd *cobra.Command, flag string, value *uint32, usage string, comp
 }
 
 // byForce is a command that asks before it acts, and tells apart what there was nothing to do for from what was refused.
-func (a *app) byForce(use, arguments, short, long string, act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
+func (a *app) byForce(use, arguments, short, long string,
+	act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
 	var name string
 	var force, yes bool
 	if arguments != "" {
@@ -64,7 +66,8 @@ func (a *app) byForce(use, arguments, short, long string, act func(name string, 
 	}
 	cmd := &cobra.Command{
 		Use: use + " --shm-name NAME" + arguments + " [--force]", Short: short, Long: long,
-		Example: "  datablock-admin " + use + " --shm-name camera" + strings.Replace(arguments, "N", "3", 1) + " --force --yes",
+		Example: "  datablock-admin " + use + " --shm-name camera" + strings.Replace(arguments, "N", "3", 1) +
+			" --force --yes",
 		RunE: func(*cobra.Command, []string) error {
 			how := ""
 			if force {
@@ -132,7 +135,8 @@ func (a *app) history() *cobra.Command {
 				return a.printJSON(all)
 			}
 			for _, r := range records {
-				a.print("%s  pid %d, uid %d  %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID, printable(r.String()))
+				a.print("%s  pid %d, uid %d  %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID,
+					printable(r.String()))
 			}
 			if len(records) == 0 {
 				a.print("nothing was recovered\n")

@@ -91,10 +91,12 @@ func diffLayouts(path string, p, c *Layout) (found []Difference) {
 	}
 	found = reordered(path, found, p, c)
 	if p.Size != c.Size {
-		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Resizing, Producer: fmt.Sprint(p.Size), Consumer: fmt.Sprint(c.Size)})
+		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Resizing,
+			Producer: fmt.Sprint(p.Size), Consumer: fmt.Sprint(c.Size)})
 	}
 	if p.Align != c.Align {
-		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Realigned, Producer: fmt.Sprint(p.Align), Consumer: fmt.Sprint(c.Align)})
+		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Realigned,
+			Producer: fmt.Sprint(p.Align), Consumer: fmt.Sprint(c.Align)})
 	}
 	return found
 }
@@ -159,7 +161,8 @@ func side(f *Field) string {
 func breaks(differences []Difference) (breaking []Difference) {
 	for _, d := range differences {
 		top := !strings.Contains(d.Field, ".")
-		if top && d.Change == Added || d.Field == "" && d.Change == Resizing && larger(d) || d.Field == "" && d.Change == Realigned {
+		if top && d.Change == Added || d.Field == "" && d.Change == Resizing && larger(d) || d.Field == "" &&
+			d.Change == Realigned {
 			continue
 		}
 		breaking = append(breaking, d)
@@ -176,8 +179,10 @@ type Mode uint8
 
 // The modes.
 const (
-	Compatible Mode = iota // the same name and major version; every field the consumer wants is there with the same type, count and offset
-	Exact                  // and the hashes are equal
+	// the same name and major version; every field the consumer wants is there with the same type,
+	// count and offset
+	Compatible Mode = iota
+	Exact           // and the hashes are equal
 )
 
 // Mismatch says why a consumer cannot read what a producer writes.
@@ -190,7 +195,8 @@ type Mismatch struct {
 const named = 8 // differences in a message
 
 func (m *Mismatch) Error() string {
-	text := fmt.Sprintf("schema differs: producer %s %s, consumer %s %s", m.Producer.Name, m.Producer.Version, m.Consumer.Name, m.Consumer.Version)
+	text := fmt.Sprintf("schema differs: producer %s %s, consumer %s %s", m.Producer.Name, m.Producer.Version,
+		m.Consumer.Name, m.Consumer.Version)
 	if m.rule != "" {
 		text += "; " + m.rule
 	}
@@ -222,7 +228,8 @@ func majors(producer, consumer Version) string {
 		own, other Version
 	}{{"producer", producer, consumer}, {"consumer", consumer, producer}} {
 		if side.own == (Version{}) {
-			return fmt.Sprintf("the %s's schema has no version (0.0.0): give it one, such as %s, where it is described", side.name, side.other)
+			return fmt.Sprintf("the %s's schema has no version (0.0.0): give it one, such as %s, where it is described",
+				side.name, side.other)
 		}
 	}
 	return "another major version is another struct"

@@ -35,7 +35,8 @@ func Generate(s *Schema, language string) (string, error) {
 
 // ---- C and C++ ----
 
-var ofC = map[Kind]string{I8: "int8_t", I16: "int16_t", I32: "int32_t", I64: "int64_t", U8: "uint8_t", U16: "uint16_t", U32: "uint32_t", U64: "uint64_t", F32: "float", F64: "double", Bool: "bool", Char: "char"}
+var ofC = map[Kind]string{I8: "int8_t", I16: "int16_t", I32: "int32_t", I64: "int64_t", U8: "uint8_t", U16: "uint16_t",
+	U32: "uint32_t", U64: "uint64_t", F32: "float", F64: "double", Bool: "bool", Char: "char"}
 
 func generateC(s *Schema, cpp bool) string {
 	var b strings.Builder
@@ -87,7 +88,8 @@ func writeC(b *strings.Builder, name string, l *Layout) {
 func assertC(b *strings.Builder, assert, name string, l *Layout) {
 	fmt.Fprintf(b, "%s(sizeof(%s) == %d, \"the size of %s\");\n", assert, name, l.Size, name)
 	for _, f := range l.Fields {
-		fmt.Fprintf(b, "%s(offsetof(%s, %s) == %d, \"where %s.%s is\");\n", assert, name, inC(f.Name), f.Offset, name, f.Name)
+		fmt.Fprintf(b, "%s(offsetof(%s, %s) == %d, \"where %s.%s is\");\n", assert, name, inC(f.Name), f.Offset, name,
+			f.Name)
 	}
 	for _, f := range l.Fields {
 		if f.Type.Kind == Struct {
@@ -97,10 +99,15 @@ func assertC(b *strings.Builder, assert, name string, l *Layout) {
 }
 
 // What C11 and C++20 keep for themselves, as far as a field may be called so.
-const reservedInC = " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl concept const consteval constexpr constinit const_cast continue " +
-	"co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not " +
-	"not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct switch template this " +
-	"thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local NULL offsetof "
+const reservedInC = " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t " +
+	"char32_t class compl concept const consteval constexpr constinit const_cast continue " +
+	"co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export extern " +
+	"false float for friend goto if inline int long mutable namespace new noexcept not " +
+	"not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return " +
+	"short signed sizeof static static_assert static_cast struct switch template this " +
+	"thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t " +
+	"while xor xor_eq _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert " +
+	"_Thread_local NULL offsetof "
 
 // inC is a field's name there, with an underscore behind it where C or C++ has another use for the word.
 func inC(name string) string {
@@ -128,18 +135,22 @@ func unused(l *Layout, stem string, number int) string {
 
 // ---- Go ----
 
-var goOf = map[Kind]string{I8: "int8", I16: "int16", I32: "int32", I64: "int64", U8: "uint8", U16: "uint16", U32: "uint32", U64: "uint64", F32: "float32", F64: "float64", Bool: "bool", Char: "byte"}
+var goOf = map[Kind]string{I8: "int8", I16: "int16", I32: "int32", I64: "int64", U8: "uint8", U16: "uint16",
+	U32: "uint32", U64: "uint64", F32: "float32", F64: "float64", Bool: "bool", Char: "byte"}
 
 func generateGo(s *Schema) (string, error) {
 	if err := inGo(&s.Layout); err != nil {
 		return "", fmt.Errorf("schema %s has no type in Go: %w", s.Name, err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "package schemas\n\nimport \"unsafe\"\n\n// %s is schema %s %s.\ntype %s ", exported(s.Name), s.Name, s.Version, exported(s.Name))
+	fmt.Fprintf(&b, "package schemas\n\nimport \"unsafe\"\n\n// %s is schema %s %s.\ntype %s ", exported(s.Name),
+		s.Name, s.Version, exported(s.Name))
 	writeGo(&b, &s.Layout, "")
-	fmt.Fprintf(&b, "\n\n// The compiler's layout is the schema's.\nconst (\n\t_ = uint(unsafe.Sizeof(%[1]s{}) - %[2]d)\n\t_ = uint(%[2]d - unsafe.Sizeof(%[1]s{}))\n", exported(s.Name), s.Size)
+	fmt.Fprintf(&b, "\n\n// The compiler's layout is the schema's.\nconst (\n\t_ = uint(unsafe.Sizeof(%[1]s{}) - "+
+		"%[2]d)\n\t_ = uint(%[2]d - unsafe.Sizeof(%[1]s{}))\n", exported(s.Name), s.Size)
 	for i, name := range exportedFields(&s.Layout) {
-		fmt.Fprintf(&b, "\t_ = uint(unsafe.Offsetof(%[1]s{}.%[2]s) - %[3]d)\n\t_ = uint(%[3]d - unsafe.Offsetof(%[1]s{}.%[2]s))\n", exported(s.Name), name, s.Fields[i].Offset)
+		fmt.Fprintf(&b, "\t_ = uint(unsafe.Offsetof(%[1]s{}.%[2]s) - %[3]d)\n\t_ = uint(%[3]d - "+
+			"unsafe.Offsetof(%[1]s{}.%[2]s))\n", exported(s.Name), name, s.Fields[i].Offset)
 	}
 	b.WriteString(")\n")
 	return b.String(), nil
@@ -156,7 +167,8 @@ func inGo(l *Layout) error {
 		}
 		natural = max(natural, f.Type.Align())
 		if f.Offset%f.Type.Align() != 0 {
-			return fmt.Errorf("field %q is at %d, and Go aligns it to %d: read its bytes with encoding/binary", f.Name, f.Offset, f.Type.Align())
+			return fmt.Errorf("field %q is at %d, and Go aligns it to %d: read its bytes with encoding/binary", f.Name,
+				f.Offset, f.Type.Align())
 		}
 	}
 	if natural != l.Align {
@@ -223,9 +235,11 @@ func exported(name string) string {
 
 // ---- Python ----
 
-var ofCtypes = map[Kind]string{I8: "c_int8", I16: "c_int16", I32: "c_int32", I64: "c_int64", U8: "c_uint8", U16: "c_uint16", U32: "c_uint32", U64: "c_uint64", F32: "c_float", F64: "c_double", Bool: "c_bool", Char: "c_char"}
+var ofCtypes = map[Kind]string{I8: "c_int8", I16: "c_int16", I32: "c_int32", I64: "c_int64", U8: "c_uint8",
+	U16: "c_uint16", U32: "c_uint32", U64: "c_uint64", F32: "c_float", F64: "c_double", Bool: "c_bool", Char: "c_char"}
 
-var ofNumPy = map[Kind]string{I8: "i1", I16: "<i2", I32: "<i4", I64: "<i8", U8: "u1", U16: "<u2", U32: "<u4", U64: "<u8", F32: "<f4", F64: "<f8", Bool: "?", Char: "S"}
+var ofNumPy = map[Kind]string{I8: "i1", I16: "<i2", I32: "<i4", I64: "<i8", U8: "u1", U16: "<u2", U32: "<u4",
+	U64: "<u8", F32: "<f4", F64: "<f8", Bool: "?", Char: "S"}
 
 func generatePython(s *Schema) string {
 	var b strings.Builder
@@ -322,9 +336,11 @@ func numPy(l *Layout) string {
 			of = fmt.Sprintf("\"S%d\"", n)
 		}
 		if len(dims) > 0 {
-			of = fmt.Sprintf("(%s, (%s,))", of, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(dims)), ", "), "[]"))
+			of = fmt.Sprintf("(%s, (%s,))", of, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(dims)), ", "),
+				"[]"))
 		}
-		names, formats, offsets = append(names, fmt.Sprintf("%q", f.Name)), append(formats, of), append(offsets, fmt.Sprint(f.Offset))
+		names, formats, offsets = append(names, fmt.Sprintf("%q", f.Name)), append(formats, of),
+			append(offsets, fmt.Sprint(f.Offset))
 	}
 	align := ""
 	if natural, placed := l.natural(); placed && natural > 1 && natural == l.Align {

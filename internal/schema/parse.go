@@ -298,7 +298,8 @@ func (p *parser) typ(depth int) (t Type, err error) {
 			p.advance()
 		}
 	case p.token.isWord():
-		err = fmt.Errorf("%v is no type: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct that is defined before", p.token)
+		err = fmt.Errorf("%v is no type: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct that is "+
+			"defined before", p.token)
 	default:
 		err = p.expected("a type")
 	}

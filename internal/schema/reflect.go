@@ -70,7 +70,8 @@ func layoutOf(t reflect.Type) (*Layout, error) {
 }
 
 var ofGo = map[reflect.Kind]Kind{
-	reflect.Int8: I8, reflect.Int16: I16, reflect.Int32: I32, reflect.Int64: I64, reflect.Uint8: U8, reflect.Uint16: U16, reflect.Uint32: U32, reflect.Uint64: U64,
+	reflect.Int8: I8, reflect.Int16: I16, reflect.Int32: I32, reflect.Int64: I64, reflect.Uint8: U8,
+	reflect.Uint16: U16, reflect.Uint32: U32, reflect.Uint64: U64,
 	reflect.Float32: F32, reflect.Float64: F64, reflect.Bool: Bool,
 	reflect.Int: ofSize(I32, I64), reflect.Uint: ofSize(U32, U64), reflect.Uintptr: ofSize(U32, U64),
 }
@@ -95,7 +96,8 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 	case t.Kind() == reflect.Complex64 || t.Kind() == reflect.Complex128:
 		err = fmt.Errorf("%v has no counterpart in a schema: use an array of two floats", t)
 	case !scalar:
-		err = fmt.Errorf("%v is or has an address, which means nothing to another process: use integers, floats, bool, arrays and structs of these", t)
+		err = fmt.Errorf("%v is or has an address, which means nothing to another process: use integers, floats, "+
+			"bool, arrays and structs of these", t)
 	case char && kind != U8 && kind != I8:
 		err = fmt.Errorf("char is for bytes, not for %v", t)
 	case char:

@@ -99,7 +99,8 @@ func (r registration) file() string { return fmt.Sprintf("%s@%s%s", r.name, r.ve
 func (d Directory) files(of string) ([]registration, error) {
 	entries, err := platform.ReadDirectory(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it", d, ErrNoDirectory)
+		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it",
+			d, ErrNoDirectory)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
@@ -108,7 +109,8 @@ func (d Directory) files(of string) ([]registration, error) {
 	for _, entry := range entries {
 		name, version, _ := strings.Cut(strings.TrimSuffix(entry.Name, suffix), "@")
 		v, err := ParseVersion(version)
-		if r := (registration{name, v}); err == nil && checkName(name) == nil && r.file() == entry.Name && (of == "" || of == name) {
+		if r := (registration{name, v}); err == nil && checkName(name) == nil && r.file() == entry.Name &&
+			(of == "" || of == name) {
 			all = append(all, r)
 		}
 	}
@@ -139,7 +141,8 @@ func (d Directory) read(r registration) (*Schema, error) {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > int64(maxFile) {
-		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path, maxFile)
+		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path,
+			maxFile)
 	}
 	text, err := platform.ReadFile(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,10 +165,12 @@ func (r registration) parse(path, text string) (*Schema, error) {
 		return nil, fmt.Errorf("%s: %w: it was changed; restore it, or remove it", path, err)
 	}
 	if s.Name != r.name || s.Version != r.version {
-		return nil, fmt.Errorf("%s has schema %s %s in it: it was renamed or changed; restore it, or remove it", path, s.Name, s.Version)
+		return nil, fmt.Errorf("%s has schema %s %s in it: it was renamed or changed; restore it, or remove it", path,
+			s.Name, s.Version)
 	}
 	if marked && strings.TrimSpace(hash) != fmt.Sprintf("%x", s.Hash()) {
-		return nil, fmt.Errorf("%s: its first line has the hash %.64s, and the schema in it has %x: it was changed; restore it, or remove it", path, strings.TrimSpace(hash), s.Hash())
+		return nil, fmt.Errorf("%s: its first line has the hash %.64s, and the schema in it has %x: it was changed; "+
+			"restore it, or remove it", path, strings.TrimSpace(hash), s.Hash())
 	}
 	return s, nil
 }
@@ -196,7 +201,8 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	var has []string
 	for _, r := range slices.Backward(files) { // the newest first
 		v := r.version
-		if parts >= 1 && v.Major != wanted.Major || parts >= 2 && v.Minor != wanted.Minor || parts >= 3 && v.Patch != wanted.Patch {
+		if parts >= 1 && v.Major != wanted.Major || parts >= 2 && v.Minor != wanted.Minor || parts >= 3 &&
+			v.Patch != wanted.Patch {
 			has = append(has, v.String())
 			continue
 		}
@@ -210,7 +216,8 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	}
 	if has != nil {
 		slices.Reverse(has)
-		return nil, fmt.Errorf("%w: %s in %s, which has versions %s of it", ErrNotRegistered, reference, d, strings.Join(has, ", "))
+		return nil, fmt.Errorf("%w: %s in %s, which has versions %s of it", ErrNotRegistered, reference, d,
+			strings.Join(has, ", "))
 	}
 	return nil, fmt.Errorf("%w: %s in %s", ErrNotRegistered, reference, where)
 }
@@ -288,8 +295,10 @@ func (d Directory) fits(s *Schema) (there bool, err error) {
 		switch other.Version.Compare(s.Version) {
 		case 0:
 			if other.Hash() != s.Hash() {
-				why := fmt.Sprintf("schema %s %s is there, and is another struct: %s", s.Name, s.Version, advice(all, s))
-				return false, fmt.Errorf("%w: %w", ErrRules, &Mismatch{Producer: s, Consumer: other, Differences: Diff(s, other), rule: why})
+				why := fmt.Sprintf("schema %s %s is there, and is another struct: %s", s.Name, s.Version,
+					advice(all, s))
+				return false, fmt.Errorf("%w: %w", ErrRules,
+					&Mismatch{Producer: s, Consumer: other, Differences: Diff(s, other), rule: why})
 			}
 			there = true
 		case -1:

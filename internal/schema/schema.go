@@ -41,7 +41,8 @@ var scalars = [...]struct {
 	name string
 	size uint64 // and alignment
 }{
-	Struct: {"", 0}, I8: {"i8", 1}, I16: {"i16", 2}, I32: {"i32", 4}, I64: {"i64", 8}, U8: {"u8", 1}, U16: {"u16", 2}, U32: {"u32", 4}, U64: {"u64", 8},
+	Struct: {"", 0}, I8: {"i8", 1}, I16: {"i16", 2}, I32: {"i32", 4}, I64: {"i64", 8}, U8: {"u8", 1}, U16: {"u16", 2},
+	U32: {"u32", 4}, U64: {"u64", 8},
 	F32: {"f32", 4}, F64: {"f64", 8}, Bool: {"bool", 1}, Char: {"char", 1},
 }
 
@@ -163,7 +164,8 @@ func (l *Layout) check(depth int, fields *int, inside bool) error {
 			return fmt.Errorf("field %q: %w", f.Name, err)
 		}
 		if f.Offset < end {
-			return fmt.Errorf("field %q is at %d, and what is before it ends at %d: fields stand in the order of their offsets, without overlap", f.Name, f.Offset, end)
+			return fmt.Errorf("field %q is at %d, and what is before it ends at %d: fields stand in the order of "+
+				"their offsets, without overlap", f.Name, f.Offset, end)
 		}
 		if f.Offset > MaxSize {
 			return tooLarge(fmt.Sprintf("field %q", f.Name))

@@ -28,7 +28,8 @@ func ParseVersion(text string) (v Version, err error) {
 	for i, part := range parts {
 		n, err := strconv.ParseUint(part, 10, 32)
 		if err != nil {
-			return Version{}, fmt.Errorf("the version %q: use major.minor.patch, numbers up to %d", text, uint32(1<<32-1))
+			return Version{}, fmt.Errorf("the version %q: use major.minor.patch, numbers up to %d", text,
+				uint32(1<<32-1))
 		}
 		*into[i] = uint32(n)
 	}
@@ -42,7 +43,8 @@ func CheckSuccessor(old, next *Schema) error {
 		return fmt.Errorf("schema %s cannot follow %s: the names differ", next.Name, old.Name)
 	}
 	if next.Version.Compare(old.Version) < 0 {
-		return fmt.Errorf("schema %s: version %s comes after %s: versions only rise", old.Name, next.Version, old.Version)
+		return fmt.Errorf("schema %s: version %s comes after %s: versions only rise", old.Name, next.Version,
+			old.Version)
 	}
 	return collision(old, next, []*Schema{old, next})
 }

@@ -189,7 +189,9 @@ static void batch_is_asked_for_properly(void) {
     close_pair(&p);
 }
 
-static void undo(datablock_consumer consumer, const datablock_read_slot *slot) { CHECK_OK(datablock_read_undo(consumer, slot)); }
+static void undo(datablock_consumer consumer, const datablock_read_slot *slot) {
+    CHECK_OK(datablock_read_undo(consumer, slot));
+}
 
 /* What is undone comes again, alone or in a batch, and its hold is free for other messages. */
 static void undone_messages_come_again(void) {

@@ -35,7 +35,9 @@ static datablock_read_slot begin(datablock_consumer consumer, uint64_t id, uint6
     return slot;
 }
 
-static void end(datablock_consumer consumer, datablock_read_slot slot) { CHECK_OK(datablock_read_end(consumer, &slot)); }
+static void end(datablock_consumer consumer, datablock_read_slot slot) {
+    CHECK_OK(datablock_read_end(consumer, &slot));
+}
 
 /* A gap is reported again until its message has been released. */
 static void gap_again(void) {
@@ -122,7 +124,9 @@ static uint64_t word_at(int file, uint64_t offset) {
     return word;
 }
 
-static void set_word(int file, uint64_t offset, uint64_t word) { CHECK(pwrite(file, &word, sizeof word, (off_t)offset) == sizeof word); }
+static void set_word(int file, uint64_t offset, uint64_t word) {
+    CHECK(pwrite(file, &word, sizeof word, (off_t)offset) == sizeof word);
+}
 
 enum { RING_OFFSET = 88, PAYLOAD_OFFSET = 96, STRIDE = 72, COMMIT = 4224, SLOT_HEADER = 64 };
 
@@ -204,7 +208,8 @@ static void resumed(void) {
         consumer = attach("kept", deliveries[i], 1);
         CHECK_OK(datablock_consumer_resumed(consumer, &kept));
         CHECK(kept);
-        CHECK_DETAIL(datablock_consumer_resumed(consumer, NULL), DATABLOCK_E_INVALID, "datablock_consumer_resumed: resumed is NULL");
+        CHECK_DETAIL(datablock_consumer_resumed(consumer, NULL), DATABLOCK_E_INVALID,
+            "datablock_consumer_resumed: resumed is NULL");
         CHECK_OK(datablock_consumer_close(consumer));
         CHECK(datablock_cleanup_dead_consumers(path, 0) == 1);
         consumer = attach("kept", deliveries[i], 1);

@@ -11,7 +11,8 @@ static datablock_status open_with(const char *name, uint32_t flags, datablock_pr
     return datablock_producer_open(name, &config, out);
 }
 
-static datablock_status attach(const char *name, datablock_delivery delivery, int64_t wait_ms, datablock_consumer *out) {
+static datablock_status attach(const char *name, datablock_delivery delivery, int64_t wait_ms,
+    datablock_consumer *out) {
     datablock_consumer_options options = options_here(delivery);
     options.wait_ms = wait_ms;
     return datablock_consumer_open(name, &options, out);
@@ -113,7 +114,8 @@ static void options_without_a_wait_are_accepted(void) {
 
 /* ---- LOSSLESS ------------------------------------------------------------------------------------------------------------------ */
 
-enum { ALLOW = DATABLOCK_FLAG_ALLOW_LOSSLESS, FORBID = DATABLOCK_FLAG_FORBID_LOSSLESS, STAMP = DATABLOCK_FLAG_TIMESTAMP };
+enum { ALLOW = DATABLOCK_FLAG_ALLOW_LOSSLESS, FORBID = DATABLOCK_FLAG_FORBID_LOSSLESS,
+    STAMP = DATABLOCK_FLAG_TIMESTAMP };
 
 /* The delivery of a consumer that asks for none. */
 static uint32_t delivery_by_default(const char *name) {
@@ -131,7 +133,8 @@ static void a_ring_allows_lossless_unless_it_forbids_it(void) {
     static const struct {
         uint32_t flags;
         bool allowed;
-    } cases[] = {{0, true}, {STAMP, true}, {ALLOW, true}, {ALLOW | STAMP, true}, {FORBID, false}, {FORBID | ALLOW, false}, {FORBID | STAMP, false}};
+    } cases[] = {{0, true}, {STAMP, true}, {ALLOW, true}, {ALLOW | STAMP, true}, {FORBID, false},
+        {FORBID | ALLOW, false}, {FORBID | STAMP, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         datablock_producer producer;
         datablock_consumer consumer;
@@ -141,7 +144,8 @@ static void a_ring_allows_lossless_unless_it_forbids_it(void) {
             CHECK_OK(attach("ring", DATABLOCK_LOSSLESS, 0, &consumer));
             CHECK_OK(datablock_consumer_close(consumer));
         } else {
-            CHECK_DETAIL(attach("ring", DATABLOCK_LOSSLESS, 0, &consumer), DATABLOCK_E_INVALID, "create it without FORBID_LOSSLESS");
+            CHECK_DETAIL(attach("ring", DATABLOCK_LOSSLESS, 0, &consumer), DATABLOCK_E_INVALID,
+                "create it without FORBID_LOSSLESS");
         }
         CHECK_OK(datablock_producer_close(producer));
         CHECK_OK(unlink_here("ring"));
