@@ -85,7 +85,7 @@ func stepOf(s *core.RecoveryStep) C.datablock_recovery_step {
 	return step
 }
 
-// fitting cuts a text to what a field of that size takes, between two characters.
+// fitting cuts a text, between two characters, to the length that a field of the given size takes.
 func fitting(text string, size int) string {
 	if len(text) < size {
 		return text

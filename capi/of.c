@@ -1,5 +1,6 @@
 /*
- * What is inline in datablock.h, as exported functions: for bindings, which cannot call what has no symbol.
+ * The inline functions of datablock.h as exported functions. Bindings need them, because they
+ * cannot call a function without a symbol.
  */
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,5 +1,6 @@
 /*
- * What operators ask for: figures, who is there, recovery by force, its log. As in shim.c.
+ * What operators ask for: metrics, participants, forced recovery and the recovery log. Conventions
+ * as in shim.c.
  */
 #include "shim.h"
 
@@ -7,7 +8,7 @@
 
 enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
 
-/* False: refused, and the detail says why. */
+/* False: refused, and the detail has the reason. */
 static bool prepare(const char *function, const char *shm_name, char *copy, char **directory) {
     if (!dbshim_enter()) {
         return false;
@@ -62,15 +63,15 @@ datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *
         return DATABLOCK_E_INVALID;
     }
     datablock_metrics metrics = {.size = out->size};
-    datablock_status status = DBSHIM_GO(dbshim_self(),
-        dbgo_get_metrics((char *)shm_name, directory, &metrics, dbshim_detail()));
+    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory, &metrics,
+        dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = metrics; /* what a newer program knows beyond this stays as it is */
     }
     return status;
 }
 
-/* What both lists begin with. 0: go on. */
+/* The common beginning of both lists. 0: continue. */
 static int prepare_list(const char *function, const char *shm_name, bool nowhere, char *copy, char **directory) {
     if (!dbshim_enter()) {
         return FAILED_RUNNING;
@@ -85,13 +86,15 @@ static int prepare_list(const char *function, const char *shm_name, bool nowhere
 int datablock_list_participants(const char *shm_name, datablock_participant_info *out, size_t capacity) {
     char copy[DBSHIM_PATH_SIZE], *directory;
     int refused = prepare_list(__func__, shm_name, out == NULL && capacity != 0, copy, &directory);
-    return refused != 0 ? refused : DBSHIM_GO(dbshim_self(),
-        dbgo_list_participants((char *)shm_name, directory, out, capacity, dbshim_detail()));
+    return refused != 0
+        ? refused : DBSHIM_GO(dbshim_self(), dbgo_list_participants((char *)shm_name, directory, out, capacity,
+            dbshim_detail()));
 }
 
 int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out, size_t capacity) {
     char copy[DBSHIM_PATH_SIZE], *directory;
     int refused = prepare_list(__func__, shm_name, out == NULL && capacity != 0, copy, &directory);
-    return refused != 0 ? refused : DBSHIM_GO(dbshim_self(),
-        dbgo_recovery_log((char *)shm_name, directory, out, capacity, dbshim_detail()));
+    return refused != 0
+        ? refused : DBSHIM_GO(dbshim_self(), dbgo_recovery_log((char *)shm_name, directory, out, capacity,
+            dbshim_detail()));
 }

@@ -15,7 +15,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// What the int functions of diagnosis and recovery return instead of a count.
+// The results of the int functions of diagnosis and recovery other than a count.
 const (
 	badArgument   = -1
 	cannotOpen    = -2
@@ -24,7 +24,8 @@ const (
 	unexpected    = -5
 )
 
-// diagnosisStatus is what an int function returns for err, whose text becomes the calling thread's detail.
+// diagnosisStatus returns the result of an int function for err. The text of err becomes the
+// calling thread's detail.
 func diagnosisStatus(err error, detail *C.char) C.int {
 	setDetail(detail, err.Error())
 	if errors.Is(err, core.ErrSlotRange) {
@@ -44,7 +45,8 @@ func diagnosisStatus(err error, detail *C.char) C.int {
 	return failedRunning
 }
 
-// rescueDiagnosis is deferred by the int functions. They open the block themselves, so that a fault happens to them while running.
+// rescueDiagnosis is deferred by the int functions. They open the block themselves, so that a fault
+// can happen while they run.
 func rescueDiagnosis(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)
@@ -109,7 +111,7 @@ func diagnosticOf(d *core.SlotDiagnosis) C.SlotDiagnostic {
 	}
 }
 
-// holdersOf says who holds a stuck slot, nothing of one that is not.
+// holdersOf names the holders of a stuck slot. It returns "" for a slot that is not stuck.
 func holdersOf(d *core.SlotDiagnosis) string {
 	if !d.Stuck {
 		return ""

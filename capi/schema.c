@@ -1,6 +1,5 @@
 /*
- * Schemas: looks at what the caller has, and writes the canonical line of a struct that is
- * described.
+ * Schemas: checks the arguments of the caller, and writes the canonical line of a described struct.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -46,7 +45,7 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
     return status;
 }
 
-/* A registry that a variable of the environment says, with what comes after it. */
+/* The registry of an environment variable, with the rest of its path. */
 static datablock_status registry_in(const char *variable, const char *value, const char *rest, const char **registry,
     char *copy) {
     int length = snprintf(copy, DBSHIM_PATH_SIZE, "%s%s", value, rest);
@@ -58,7 +57,10 @@ static datablock_status registry_in(const char *variable, const char *value, con
     return DATABLOCK_OK;
 }
 
-/* Programs may change their environment; Go's copy of it is as old as the library. As schema.DefaultDirectory. */
+/*
+ * Programs may change their environment. Go's copy dates from the start of the library, so the
+ * environment is read here. As schema.DefaultDirectory.
+ */
 static datablock_status find_registry(const char **registry, char *copy) {
     if (*registry != NULL) {
         return DATABLOCK_OK;
@@ -101,8 +103,8 @@ static datablock_status schema_of_block(const char *function, const char *shm_na
         return DATABLOCK_E_INVALID;
     }
     datablock_schema schema = {0};
-    datablock_status status = DBSHIM_GO(dbshim_self(),
-        dbgo_schema_of_block((char *)shm_name, directory, zone, &schema, dbshim_detail()));
+    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory, zone, &schema,
+        dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -116,7 +118,7 @@ datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_
     return schema_of_block(__func__, shm_name, true, out);
 }
 
-/* Of an open block. */
+/* The schema of an open block. */
 static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone,
     datablock_schema *out) {
     if (!dbshim_enter()) {
@@ -215,22 +217,22 @@ void datablock_schema_free(datablock_schema *schema) {
     }
 }
 
-/* ---- Described structs ------------------------------------------------------------------------------------------------------------- */
+/* ---- Described structs ----------------------------------------------------------------------- */
 
-/* Where a field is, for people: the fields around it. */
+/* Where a field is, for messages: the fields around it. */
 typedef struct place {
     const struct place *outer;
     const char *name;
 } place;
 
-/* What is being written: the canonical line, which nothing of the caller's gets into unchecked. */
+/* The canonical line while it is written. No text of the caller gets into it unchecked. */
 typedef struct description {
     FILE *to;
     const char *name;
     size_t fields; /* so far */
 } description;
 
-/* A name of the caller's as a text may have it. */
+/* A name of the caller, as a message may contain it. */
 static const char *shown(const char *name, char copy[NAME_LIMIT + 4]) {
     size_t n = strnlen(name, NAME_LIMIT + 1);
     for (size_t i = 0; i < n && i < NAME_LIMIT; i++) {
@@ -267,7 +269,7 @@ static void write_path(char *to, size_t size, const place *at) {
     strncat(to, shown(at->name, copy), size - strlen(to) - 1);
 }
 
-/* A refusal in the caller's own terms: the schema, and the field. */
+/* An error in the caller's terms: the schema, and the field. */
 __attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const place *at,
     const char *format, ...) {
     char path[8 * (NAME_LIMIT + 4)] = "", what[256];
@@ -298,7 +300,7 @@ static uint64_t size_of(const char *type) {
     return 0;
 }
 
-/* Type or struct, and the dimensions. */
+/* Writes the type or the struct, and the dimensions. */
 static datablock_status write_type(description *d, const datablock_schema_field *field, int depth, const place *at) {
     uint64_t item = field->type != NULL ? size_of(field->type) : field->nested->size, size = item;
     if (field->type != NULL && item == 0) {
@@ -379,7 +381,7 @@ static datablock_status write_layout(description *d, const datablock_schema_layo
     return DATABLOCK_OK;
 }
 
-/* The canonical line of what is described; to be freed. */
+/* Writes the canonical line of the described struct. The caller frees it. */
 static datablock_status write_line(const char *name, const datablock_schema_layout *layout, char **line) {
     size_t length = 0;
     description d = {open_memstream(line, &length), name, 0};

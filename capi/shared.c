@@ -1,5 +1,6 @@
 /*
- * What a block's participants share: locks, the flexible zone, counters. A handle of either kind will do.
+ * What the participants of a block share: locks, the flexible zone, counters. The functions accept
+ * the handle of a producer or of a consumer.
  */
 #include "shim.h"
 
@@ -88,7 +89,7 @@ datablock_status datablock_zone_end(datablock_participant participant, bool spoi
     return dbshim_end(participant.handle, status, false);
 }
 
-/* ---- Counters -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 typedef enum { GET, SET, ADD, EXCHANGE } operation;
 

@@ -12,7 +12,7 @@ import (
 	"datablock/internal/core"
 )
 
-// sharer is what a producer and a consumer have in common.
+// sharer is the part that producers and consumers have in common.
 type sharer interface {
 	LockInSteps(i uint32, timeout time.Duration, s *core.Sleep) (abandoned bool, err error)
 	Unlock(i uint32) error

@@ -1,7 +1,10 @@
 /*
- * The exported functions. Each looks whether this process may enter Go at all, checks its pointers, brings its structs into the one
- * shape that the Go half knows, and goes there. Results come back through locals: a caller's wild pointer then faults here, in C, where the
- * caller's debugger shows it, and not inside the Go runtime, where it would be taken for a damaged block.
+ * The exported functions. Each function checks whether this process may enter Go at all, checks its
+ * pointers, and brings its structs into the one shape that the Go half knows. Then it enters Go.
+ *
+ * Results come back through locals. A wild pointer of the caller therefore faults here, in C, where
+ * the caller's debugger shows it. Inside the Go runtime the fault would be taken for a damaged
+ * block.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -13,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Refusals -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 datablock_status dbshim_invalid(const char *format, ...) {
     va_list arguments;
@@ -33,7 +36,7 @@ datablock_status dbshim_refusal(void) {
     return !dbshim_usable() ? DATABLOCK_E_FORKED : thread == NULL ? DATABLOCK_E_SYSTEM : DATABLOCK_E_BUSY;
 }
 
-/* The one text that a thread may need for which there was no memory to keep it in. */
+/* The only text that a thread may need when there was no memory to keep it in. */
 #define NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
 static _Thread_local bool without_memory;
 
@@ -57,8 +60,9 @@ static const char *why_refused(const dbshim_thread *thread) {
 }
 
 /*
- * The first line of every function that may enter Go. False in a forked child, in a signal handler that interrupts a call of this
- * thread, and at the very end of a thread; the detail says why. Otherwise the detail is what the call leaves in it.
+ * The first line of every function that may enter Go. It returns false in a forked child, in a
+ * signal handler that interrupts a call of this thread, and at the very end of a thread. Then the
+ * detail has the reason. Otherwise the detail is the one that the call stores.
  */
 bool dbshim_enter(void) {
     dbshim_thread *thread = dbshim_self();
@@ -73,7 +77,7 @@ bool dbshim_enter(void) {
     return true;
 }
 
-/* ---- Without Go: these work in a forked child too ------------------------------------------------------------------------------ */
+/* ---- Without Go: these work in a forked child too -------------------------------------------- */
 
 uint32_t datablock_version(void) { return DATABLOCK_VERSION; }
 
@@ -114,7 +118,7 @@ size_t datablock_error_detail_copy(char *buffer, size_t capacity) {
     }
     if (end >= capacity) {
         end = capacity - 1;
-        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) { /* it would cut a character of UTF-8 */
+        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) { /* do not cut a character of UTF-8 */
             end--;
         }
     }
@@ -150,11 +154,12 @@ datablock_status datablock_consumer_options_init(datablock_consumer_options *opt
     return DATABLOCK_OK;
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 /*
- * Configuration structs grow at their end. The sizes of version 1 never change: they are what the oldest program passes.
- * A newer program's larger struct is accepted while what this library does not know is zero.
+ * Configuration structs grow at their end. The sizes of version 1 never change: they are the sizes
+ * that the oldest program passes. A newer program's larger struct is accepted while every byte that
+ * this library does not know is zero.
  */
 enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
 _Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
@@ -205,9 +210,12 @@ static datablock_status check_secret(const char *what, const void *secret, size_
     return DATABLOCK_OK;
 }
 
-/* Where a block name is looked for. The text of the environment is copied at once: a later setenv may overwrite it. */
+/*
+ * The directory in which a block name is looked up. The text of the environment is copied at once,
+ * because a later setenv may overwrite it.
+ */
 typedef struct place {
-    char *directory; /* NULL: the default, "": the name says it */
+    char *directory; /* NULL: the default. "": the name has the directory */
     char copy[DBSHIM_PATH_SIZE];
 } place;
 
@@ -233,7 +241,10 @@ static datablock_status find_place(place *place, const char *what, const char *g
     return DATABLOCK_OK;
 }
 
-/* The same for a block's name: an absolute path says its own directory, whatever the environment has. */
+/*
+ * As above, for a block's name. An absolute path contains its directory, whatever the environment
+ * says.
+ */
 static datablock_status find_block(place *place, const char *what, const char *name, const char *given) {
     if (given == NULL && name[0] == '/') {
         place->copy[0] = '\0';
@@ -255,9 +266,9 @@ bool dbshim_find_block(const char *name, char *copy, char **directory) {
     return true;
 }
 
-/* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
-/* The end of an open: the handle leads to what Go made, or is given back. */
+/* The end of an open: the handle leads to the object that Go made, or is given back. */
 static datablock_status opened(datablock_status status, uint64_t handle, void *state, const char *name, uint64_t *out) {
     if (status != DATABLOCK_OK) {
         dbshim_withdraw(handle);
@@ -304,7 +315,10 @@ static void *close_in_thread(void *call) {
     return NULL;
 }
 
-/* A thread in the last round of its end may not enter Go, but a handle that its last destructor closes is closed: by another thread. */
+/*
+ * A thread in the last round of its end may not enter Go. If its last destructor closes a handle,
+ * another thread closes the handle.
+ */
 static datablock_status close_handle(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail)) {
     const dbshim_thread *thread = dbshim_self();
     close_call call = {.handle = handle, .kind = kind, .close = close};
@@ -320,14 +334,14 @@ static datablock_status close_handle(uint64_t handle, uint64_t kind, int (*close
     }
     dbshim_restore_signals(&mask);
     if (failed != 0) {
-        return close_here(handle, kind, close); /* which says why not */
+        return close_here(handle, kind, close); /* the detail then has the reason */
     }
     dbshim_failed(call.status == DATABLOCK_OK ? DATABLOCK_INLINE_SUCCEEDED : DATABLOCK_INLINE_FAILED);
     memcpy(dbshim_detail(), call.detail, sizeof call.detail);
     return call.status;
 }
 
-/* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out) {
     if (!dbshim_enter()) {
@@ -454,9 +468,9 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
     return dbshim_end(producer.handle, status, false);
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Copies and checks what a consumer or an observer asks for, and finds its block. */
+/* Copies and checks the options of a consumer or an observer, and finds its block. */
 static datablock_status import_options(const datablock_consumer_options *options, const char *name,
     datablock_consumer_options *own, char *registry, place *place) {
     datablock_status status;
@@ -671,7 +685,7 @@ datablock_status datablock_read_undo(datablock_consumer consumer, const databloc
     return dbshim_end(consumer.handle, status, false);
 }
 
-/* ---- Observing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Observing ------------------------------------------------------------------------------- */
 
 datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options,
     datablock_observer *out) {
@@ -696,7 +710,7 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
 }
 
 /*
- * A wild pointer of the caller's faults here, and not inside Go, where it would be taken for a
+ * A wild pointer of the caller faults here, and not inside Go, where the fault would be taken for a
  * truncated file. All of these bytes are about to be overwritten.
  */
 static void touch(void *buffer, size_t length) {
@@ -711,8 +725,9 @@ static void touch(void *buffer, size_t length) {
 static size_t least(size_t a, uint64_t b) { return a < b ? a : (size_t)b; }
 
 /*
- * A short message goes through a buffer of the library's. Of a longer one that has told its length,
- * and then it is copied to the caller's, of which no more is touched than the message needs.
+ * A short message goes through a buffer of the library. Of a longer message the first step learns
+ * the length, and the message is then copied to the caller's buffer. No more of this buffer is
+ * touched than the message needs.
  */
 static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity,
     datablock_observation *seen) {
@@ -764,7 +779,7 @@ datablock_status datablock_observer_close(datablock_observer observer) {
     return close_handle(observer.handle, DATABLOCK_INLINE_OBSERVER, dbgo_observer_close);
 }
 
-/* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
+/* ---- Housekeeping ---------------------------------------------------------------------------- */
 
 datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count) {
     if (!dbshim_enter()) {
@@ -801,7 +816,7 @@ datablock_status datablock_unlink(const char *name, uint32_t flags) {
     return DBSHIM_GO(dbshim_self(), dbgo_unlink((char *)name, place.directory, flags, dbshim_detail()));
 }
 
-/* ---- Diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
+/* ---- Diagnosis and recovery ------------------------------------------------------------------ */
 
 enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
 
@@ -900,7 +915,7 @@ int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) 
         dbshim_detail()));
 }
 
-/* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
+/* ---- Integrity and repair -------------------------------------------------------------------- */
 
 int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out) {
     if (!dbshim_enter()) {
@@ -937,8 +952,8 @@ RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck
     }
     IntegrityCheck check;
     bool filled = false;
-    RecoveryResult result = DBSHIM_GO(dbshim_self(),
-        dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail()));
+    RecoveryResult result = DBSHIM_GO(dbshim_self(), dbgo_repair((char *)shm_name, place.directory, force, &check,
+        &filled, dbshim_detail()));
     if (filled && out != NULL) {
         *out = check;
     }
@@ -961,7 +976,7 @@ int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recover
     size_t count = 0;
     int result = DBSHIM_GO(dbshim_self(), dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count,
         dbshim_detail()));
-    /* here, and not from Go: whatever the callback does, no Go frame is beneath it */
+    /* In C, and not from Go: whatever the callback does, no Go frame is below it. */
     for (size_t i = 0; callback != NULL && i < count; i++) {
         callback(&steps[i], context);
     }

@@ -17,7 +17,8 @@ func differences(t *testing.T, producer, consumer string) (all []string) {
 	return all
 }
 
-// A field is renamed where the same type is at the same place under a name that the other side has not; else one is gone and another has come.
+// A field is renamed where the same type is at the same place under a name that the other side does
+// not have. Otherwise one field is missing and another is added.
 func TestDiffOfRenames(t *testing.T) {
 	const base = "schema A { a: u32; x: u32; y: u32; }"
 	for _, c := range []struct {
@@ -119,7 +120,7 @@ func TestDiffOfPlaces(t *testing.T) {
 	}
 }
 
-// What a consumer may ignore is at the top level, and only what is more.
+// A consumer may ignore additions at the top level, and nothing else.
 func TestWhatBreaks(t *testing.T) {
 	for _, c := range []struct {
 		what, producer, consumer string
@@ -143,7 +144,7 @@ func TestWhatBreaks(t *testing.T) {
 	}
 }
 
-// Random pairs against the rules as docs/schema.md has them, written down a second time.
+// Random pairs against the rules of docs/schema.md, which this test states a second time.
 func TestDiffOfRandomPairs(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	equal, fitting, pairs := 0, 0, 5000
@@ -169,7 +170,8 @@ func TestDiffOfRandomPairs(t *testing.T) {
 	assert.Less(t, fitting, pairs*9/10)
 }
 
-// fits is the rule: one name and major version, every field of the consumer there with the same type, count and offset, and at least as many bytes.
+// fits is the rule: one name and major version, every field of the consumer present with the same
+// type, count and offset, and at least as many bytes.
 func fits(p, c *Schema) bool {
 	if p.Name != c.Name || p.Version.Major != c.Version.Major || p.Size < c.Size {
 		return false
@@ -217,7 +219,7 @@ func randomType(random *rand.Rand, depth int) (t Type) {
 	return t
 }
 
-// changed is a schema in which one thing is different, or nothing.
+// changed returns a schema in which one thing is different, or nothing.
 func changed(random *rand.Rand, s *Schema) *Schema {
 	for {
 		c := parseAgain(s)

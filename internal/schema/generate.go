@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// natural is the largest alignment of the fields, and whether each is at a multiple of its own: what compilers do if nothing else is said.
+// natural returns the largest alignment of the fields, and whether each field is at a multiple of
+// its own alignment: what compilers do by default.
 func (l *Layout) natural() (align uint64, placed bool) {
 	align, placed = 1, true
 	for _, f := range l.Fields {
@@ -16,11 +17,12 @@ func (l *Layout) natural() (align uint64, placed bool) {
 	return align, placed
 }
 
-// Languages are those that Generate knows.
+// Languages are the languages that Generate knows.
 var Languages = []string{"c", "cpp", "go", "python"}
 
-// Generate is source code of a type with the schema's layout in a language, with checks of it where the language can make them when it compiles. Where a language cannot say a layout (an
-// alignment or a gap inside packed structs that it has no words for), it is said with padding.
+// Generate returns source code of a type with the schema's layout in a language. The code checks
+// the layout at compile time where the language can do so. Where a language cannot express a layout
+// (an alignment, or a gap inside packed structs), the code uses padding.
 func Generate(s *Schema, language string) (string, error) {
 	switch language {
 	case "c", "cpp":
@@ -50,7 +52,8 @@ func generateC(s *Schema, cpp bool) string {
 	return b.String()
 }
 
-// writeC writes the structs inside first. All gaps are members, so that the compiler has nothing to decide, and a layout that is not its own is said by attributes.
+// writeC writes the inner structs first. All gaps are members, so that the compiler decides
+// nothing. Attributes express a layout that the compiler would not choose.
 func writeC(b *strings.Builder, name string, l *Layout) {
 	for _, f := range l.Fields {
 		if f.Type.Kind == Struct {
@@ -98,7 +101,7 @@ func assertC(b *strings.Builder, assert, name string, l *Layout) {
 	}
 }
 
-// What C11 and C++20 keep for themselves, as far as a field may be called so.
+// reservedInC are the words that C11 and C++20 reserve, as far as a field may have such a name.
 const reservedInC = " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t " +
 	"char32_t class compl concept const consteval constexpr constinit const_cast continue " +
 	"co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export extern " +
@@ -109,7 +112,7 @@ const reservedInC = " alignas alignof and and_eq asm auto bitand bitor bool brea
 	"while xor xor_eq _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert " +
 	"_Thread_local NULL offsetof "
 
-// inC is a field's name there, with an underscore behind it where C or C++ has another use for the word.
+// inC returns a field's name in C. Where C or C++ reserves the word, an underscore follows.
 func inC(name string) string {
 	if strings.Contains(reservedInC, " "+name+" ") {
 		return name + "_"
@@ -124,7 +127,7 @@ func brackets(dims []uint64) (text string) {
 	return text
 }
 
-// unused is a name that no field has.
+// unused returns a name that no field has.
 func unused(l *Layout, stem string, number int) string {
 	name := fmt.Sprintf("%s%d", stem, number)
 	for slices.ContainsFunc(l.Fields, func(f Field) bool { return f.Name == name }) {
@@ -156,7 +159,7 @@ func generateGo(s *Schema) (string, error) {
 	return b.String(), nil
 }
 
-// inGo reports why Go, which packs nothing, cannot have the layout.
+// inGo reports why Go, which has no packed structs, cannot have the layout.
 func inGo(l *Layout) error {
 	natural := uint64(1)
 	for _, f := range l.Fields {
@@ -205,7 +208,8 @@ func writeGo(b *strings.Builder, l *Layout, indent string) {
 	b.WriteString(indent + "}")
 }
 
-// exportedFields are the names of a struct's fields in Go; of two that would be called the same the later one gets an underscore.
+// exportedFields returns the names of a struct's fields in Go. If two fields would have the same
+// name, the later one gets an underscore.
 func exportedFields(l *Layout) (names []string) {
 	for _, f := range l.Fields {
 		name := exported(f.Name)
@@ -301,7 +305,8 @@ func (l *Layout) packedInPython() (packed bool, natural uint64) {
 	return !placed || natural > l.Align, natural
 }
 
-// alignInPython is the alignment that a ctypes.Structure has where _align_ says nothing yet. Gaps are fields where that alone would not make them.
+// alignInPython returns the alignment of a ctypes.Structure without _align_. Gaps are fields where
+// the alignment alone would not make them.
 func (l *Layout) alignInPython() (align uint64) {
 	align = 1
 	if packed, _ := l.packedInPython(); !packed {
@@ -319,7 +324,7 @@ func (t Type) alignInPython() uint64 {
 	return t.Align()
 }
 
-// numPy is a dtype. An array of char is a string of that length, as NumPy has them.
+// numPy returns a dtype. An array of char is a string of the same length, as in NumPy.
 func numPy(l *Layout) string {
 	var names, formats, offsets []string
 	for _, f := range l.Fields {

@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// numbered are the golden schemas and some more, each under a name of its own, so that one file has room for all.
+// numbered returns the golden schemas and some more. Each has its own name, so that a
+// single file can contain all.
 func numbered(t *testing.T) (all []*Schema) {
 	for _, g := range goldens(t) {
 		all = append(all, parse(t, g.Text))
@@ -39,7 +40,7 @@ func run(t *testing.T, directory, name string, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// The compilers check the layout: what is generated says so of itself.
+// The compilers check the layout, because the generated code contains the checks.
 func TestGeneratedForC(t *testing.T) {
 	for language, compiler := range map[string][]string{"c": {"cc", "-std=c11", "-x", "c"},
 		"cpp": {"c++", "-std=c++17", "-x", "c++"}} {

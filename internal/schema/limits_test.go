@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// nested is structs in each other, `depth` of them.
+// nested returns structs inside each other, `depth` of them.
 func nested(depth int) string {
 	return "schema A " + strings.Repeat("{ a: ", depth) + "u8" + strings.Repeat("; }", depth)
 }
@@ -29,28 +29,30 @@ func manyFields(n int, separator, each string) string {
 	return strings.Join(fields, separator)
 }
 
-// At each limit a schema is read, whatever it comes from; one beyond it is not.
+// canonicalLine returns a canonical line of exactly `length` bytes. The names make up the length:
+// 1000 fields of 63 bytes, and fields for the rest.
+func canonicalLine(length int) string {
+	var b strings.Builder
+	b.WriteString("A{")
+	for i := 0; b.Len() < length-300; i++ {
+		fmt.Fprintf(&b, "f%062d:u8@%d,", i, i)
+	}
+	at := strings.Count(b.String(), ",")
+	for {
+		tail := fmt.Sprintf(":u8@%d}%d/1", at, at+1)
+		rest := length - b.Len() - len(tail)
+		if rest <= MaxName {
+			return b.String() + strings.Repeat("g", rest) + tail
+		}
+		fmt.Fprintf(&b, "h%0*d:u8@%d,", min(40, rest/3), at, at)
+		at++
+	}
+}
+
+// At each limit a text is read. One beyond the limit it is refused.
 func TestLimits(t *testing.T) {
 	name := strings.Repeat("n", MaxName)
 	dims := func(n int) string { return strings.Repeat("[1]", n) }
-	// Names make a canonical line of exactly so many bytes: 1000 fields of 63, then one that fills up.
-	line := func(length int) string {
-		var b strings.Builder
-		b.WriteString("A{")
-		for i := 0; b.Len() < length-300; i++ {
-			fmt.Fprintf(&b, "f%062d:u8@%d,", i, i)
-		}
-		at := strings.Count(b.String(), ",")
-		for {
-			tail := fmt.Sprintf(":u8@%d}%d/1", at, at+1)
-			rest := length - b.Len() - len(tail)
-			if rest <= MaxName {
-				return b.String() + strings.Repeat("g", rest) + tail
-			}
-			fmt.Fprintf(&b, "h%0*d:u8@%d,", min(40, rest/3), at, at)
-			at++
-		}
-	}
 	for _, c := range []struct{ what, fits, beyond, says string }{
 		{"depth", nested(MaxDepth), nested(MaxDepth + 1), "nested more than 8 deep"},
 		{"depth of named structs",
@@ -99,6 +101,12 @@ func TestLimits(t *testing.T) {
 		_, err = Parse(c.beyond)
 		assert.ErrorContains(t, err, c.says, c.what)
 	}
+}
+
+// At each limit a canonical line is read. One beyond the limit it is refused.
+func TestLimitsOfCanonicalLines(t *testing.T) {
+	name := strings.Repeat("n", MaxName)
+	dims := func(n int) string { return strings.Repeat("[1]", n) }
 	for _, c := range []struct{ what, fits, beyond, says string }{
 		{"depth", nestedLine(MaxDepth), nestedLine(MaxDepth + 1), "nested more than 8 deep"},
 		{"fields", "A{" + manyFields(MaxFields, ",", "f#:u8@#") + "}1024/1",
@@ -111,7 +119,8 @@ func TestLimits(t *testing.T) {
 			"the struct is larger than 1099511627776 bytes"},
 		{"offset", "A{a:u8@1099511627775}1099511627776/1", "A{a:u8@18446744073709551615}1/1",
 			"larger than 1099511627776 bytes"},
-		{"text", line(MaxText), line(MaxText + 1), "a canonical text of 65537 bytes, the limit is 65536"},
+		{"text", canonicalLine(MaxText), canonicalLine(MaxText + 1),
+			"a canonical text of 65537 bytes, the limit is 65536"},
 	} {
 		s, err := ParseCanonical(c.fits, Version{})
 		require.NoError(t, err, c.what)
@@ -124,7 +133,7 @@ func TestLimits(t *testing.T) {
 	assert.ErrorContains(t, err, "its canonical text has")
 }
 
-// What programs make for themselves is held to the limits as well.
+// The limits also apply to layouts that programs make.
 func TestLimitsOfLayouts(t *testing.T) {
 	deep := func(depth int) Layout {
 		l := Layout{Fields: []Field{{"a", Type{Kind: U8}, 0}}, Size: 1, Align: 1}
@@ -184,7 +193,7 @@ func TestLimitsOfGoTypes(t *testing.T) {
 	assert.ErrorContains(t, err, "has 9 dimensions")
 }
 
-// Reading stops at the limit, not behind it: what follows is not looked at, and costs nothing.
+// Reading stops at the limit. The rest of the text is not read and costs nothing.
 func TestReadingStopsAtTheLimit(t *testing.T) {
 	_, err := Parse("schema A " + strings.Repeat("{a:", MaxText/4))
 	assert.ErrorContains(t, err, fmt.Sprintf("line 1, column %d: structs are nested more than 8 deep",
@@ -202,7 +211,8 @@ func TestReadingStopsAtTheLimit(t *testing.T) {
 	assert.EqualError(t, err, "more than 8 dimensions")
 }
 
-// The dearest texts that fit: what reading them takes is bounded by their length, which is bounded.
+// The most expensive texts of the allowed length. The length bounds the cost of reading a text, and
+// the length is limited.
 func TestWhatReadingCosts(t *testing.T) {
 	struct1000 := "struct S {" + manyFields(1000, "", "f#:u8;") + "} "
 	for what, read := range map[string]func() error{

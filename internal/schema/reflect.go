@@ -8,14 +8,16 @@ import (
 	"unicode"
 )
 
-// FromType is the schema of a Go struct, as its compiler lays it out.
+// FromType returns the schema of a Go struct, as the compiler lays it out.
 //
-// A field's name is that of its tag, `datablock:"name"`, else its Go name in snake_case. `datablock:"name,char"` makes an array of bytes an array of char. Fields called _ are padding.
-// What means the same to another process of this machine: integers, floats, bool, arrays and
-// structs of these. Of int, uint and uintptr the size is that of this machine, as of C's long.
+// The name of a field is its tag, `datablock:"name"`, else its Go name in snake_case.
+// `datablock:"name,char"` makes an array of bytes an array of char. Fields named _ are padding.
 //
-// Without a name the schema has that of the type: what its method DatablockSchemaName returns,
-// else its own.
+// A field must mean the same to another process of this machine: integers, floats, bool, arrays and
+// structs of these. int, uint and uintptr have the size of this machine, like C's long.
+//
+// Without a name the schema has the name of the type: the result of its method DatablockSchemaName,
+// else the type's own name.
 func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%v is no struct: a schema describes one", t)
@@ -33,7 +35,7 @@ func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	return New(name, version, *layout)
 }
 
-// Named is a type that says what its schema is called.
+// Named is a type that returns the name of its schema.
 type Named interface{ DatablockSchemaName() string }
 
 func nameOf(t reflect.Type) string {
@@ -76,7 +78,7 @@ var ofGo = map[reflect.Kind]Kind{
 	reflect.Int: ofSize(I32, I64), reflect.Uint: ofSize(U32, U64), reflect.Uintptr: ofSize(U32, U64),
 }
 
-// ofSize is that of the two kinds which has the machine's own size.
+// ofSize returns the one of the two kinds that has the machine's size.
 func ofSize(four, eight Kind) Kind {
 	if bits.UintSize == 32 {
 		return four

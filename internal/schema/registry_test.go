@@ -165,7 +165,7 @@ func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// What the advice names can be registered, at once.
+// The version that the advice names can be registered at once.
 func TestTheAdviceIsRight(t *testing.T) {
 	for _, c := range []struct {
 		there         []string
@@ -195,7 +195,7 @@ func TestTheAdviceIsRight(t *testing.T) {
 	}
 }
 
-// Whoever registers at the same moment: what is there afterwards goes together.
+// Several processes register at the same time: afterwards the registered schemas are compatible.
 func TestRegistryRace(t *testing.T) {
 	for round := range 20 {
 		d := Directory(t.TempDir())

@@ -39,7 +39,8 @@ schema SensorReading 2.1.0 {
 
 func TestCanonical(t *testing.T) {
 	s := parse(t, reading)
-	assert.Equal(t, "SensorReading{time:u64@0,value:f64[3]@8,at:{x:f32@0,y:f32@4}8/4[2]@32,inner:{a:u8@0,b:u16@2}4/2@48,matrix:i16[2][3]@52,name:char[16]@64,ok:bool@100}104/8", s.Canonical())
+	assert.Equal(t, "SensorReading{time:u64@0,value:f64[3]@8,at:{x:f32@0,y:f32@4}8/4[2]@32,"+
+		"inner:{a:u8@0,b:u16@2}4/2@48,matrix:i16[2][3]@52,name:char[16]@64,ok:bool@100}104/8", s.Canonical())
 	assert.Equal(t, Version{2, 1, 0}, s.Version)
 	again, err := ParseCanonical(s.Canonical(), s.Version)
 	require.NoError(t, err)
@@ -63,7 +64,7 @@ func TestLayoutRules(t *testing.T) {
 	}
 }
 
-// What the rules give is not written out.
+// The text leaves out what the rules give.
 func TestText(t *testing.T) {
 	for _, text := range []string{
 		"schema A 1.0.0 {\n    a: u8;\n    b: u32;\n}\n",
@@ -162,7 +163,7 @@ func TestOnlyCanonicalLinesAreRead(t *testing.T) {
 	}
 }
 
-// Changing any one thing changes the hash; the version does not.
+// Every change of one thing changes the hash. The version does not.
 func TestHashCovers(t *testing.T) {
 	base := parse(t, reading)
 	seen := map[[HashLen]byte]string{base.Hash(): "base"}
@@ -354,7 +355,7 @@ func TestFromGo(t *testing.T) {
 	assert.Equal(t, "numbers{a:i64@0,b:u64@8,c:u64@16}24/8", s.Canonical(), "as long, unsigned long and uintptr_t in C")
 }
 
-// The names that other languages use. A word more or less in one of them is another hash.
+// The names that other languages use. One word more or less in a name changes the hash.
 func TestGoNamesInSnakeCase(t *testing.T) {
 	for name, want := range map[string]string{
 		"TimestampNs": "timestamp_ns", "HTTPPort": "http_port", "X": "x", "ID": "id", "aB": "a_b", "A1B2": "a1b2",
@@ -389,7 +390,7 @@ func TestAGoTypeNamesItsSchema(t *testing.T) {
 	}
 }
 
-// ---- Golden schemas ----------------------------------------------------------------------------------------------------------------
+// ---- Golden schemas -----------------------------------------------------------------------------
 
 type golden struct {
 	Name      string `json:"name"`
@@ -477,7 +478,8 @@ func TestTheDocumentsExample(t *testing.T) {
 	assert.Equal(t, s.Canonical(), found[2])
 	assert.Equal(t, fmt.Sprintf("%x", s.Hash()), found[3])
 	assert.Equal(t, found[2], found[4])
-	for _, text := range regexp.MustCompile("(?s)## The text form\n\n(.*?)\n\n").FindStringSubmatch(string(document))[1:] {
+	form := regexp.MustCompile("(?s)## The text form\n\n(.*?)\n\n")
+	for _, text := range form.FindStringSubmatch(string(document))[1:] {
 		assert.Equal(t, parse(t, reading).Hash(), parse(t, text).Hash())
 	}
 }

@@ -28,7 +28,7 @@ static const char *running_case;
 static const char *directory;
 static int directory_fd; /* opened before any right is given up */
 
-/* ---- What happened ---------------------------------------------------------------------------------------------------------------- */
+/* ---- What happened --------------------------------------------------------------------------- */
 
 struct outcome {
     char status[64];
@@ -106,7 +106,7 @@ static void skip(const char *reason) {
     snprintf(outcome->detail, sizeof outcome->detail, "%s", reason);
 }
 
-/* ---- Blocks and participants ------------------------------------------------------------------------------------------------------- */
+/* ---- Blocks and participants ----------------------------------------------------------------- */
 
 /* Every case uses this name, in its own directory. */
 #define BLOCK "camera"
@@ -204,7 +204,7 @@ static void close_all(void) {
     }
 }
 
-/* ---- Files ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static const char *path_of(const char *name) {
     static char paths[4][4096];
@@ -275,7 +275,7 @@ static uint64_t row_of(uint32_t row) {
     return DATABLOCK_LAYOUT_CTL_ROWS + row * (uint64_t)DATABLOCK_LAYOUT_ROW_SIZE;
 }
 
-/* ---- Other processes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Other processes ------------------------------------------------------------------------- */
 
 /* What a child process is before it is killed. */
 static void role_producer(void) { write_messages(open_producer(), 1); }
@@ -400,7 +400,7 @@ static datablock_status try_small(datablock_config config) {
     return status;
 }
 
-/* ---- Cases: null pointers --------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: null pointers -------------------------------------------------------------------- */
 
 static void null_config_init(void) { STATUS(datablock_config_init(NULL, DATABLOCK_RING)); }
 static void null_options_init(void) { STATUS(datablock_consumer_options_init(NULL)); }
@@ -764,7 +764,7 @@ static void null_secret(void) {
     STATUS(try_producer(config));
 }
 
-/* ---- Cases: names and directories --------------------------------------------------------------------------------------------------- */
+/* ---- Cases: names and directories ------------------------------------------------------------ */
 
 static void name_empty(void) { STATUS(try_name("")); }
 
@@ -859,7 +859,7 @@ static void directory_name_too_long(void) {
     STATUS(try_producer(config));
 }
 
-/* ---- Cases: configuration ----------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: configuration -------------------------------------------------------------------- */
 
 #define WRONG_CONFIG(name, policy, field, value)                                                                                      \
     static void name(void) {                                                                                                          \
@@ -960,7 +960,7 @@ static void lossless_forbidden_ring(void) {
     STATUS(try_consumer(options_of(DATABLOCK_LOSSLESS)));
 }
 
-/* ---- Cases: secrets ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: secrets -------------------------------------------------------------------------- */
 
 static void make_secret_block(const char *secret) {
     datablock_config config = config_of(DATABLOCK_RING);
@@ -996,7 +996,7 @@ static void secret_wrong_producer(void) {
     STATUS(try_producer(config_of(DATABLOCK_RING)));
 }
 
-/* ---- Cases: permissions ------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: permissions ---------------------------------------------------------------------- */
 
 static void access_directory(void) {
     datablock_config config = config_of(DATABLOCK_RING);
@@ -1046,7 +1046,7 @@ static void access_diagnose(void) {
     NUMBER(datablock_diagnose_slot(data_path(), 0, &diagnostic));
 }
 
-/* ---- Cases: opening ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: opening -------------------------------------------------------------------------- */
 
 static void block_missing(void) { STATUS(try_consumer(options_of(DATABLOCK_LATEST))); }
 
@@ -1330,7 +1330,7 @@ static void diagnose_descriptors_exhausted(void) {
     record_number(before, result);
 }
 
-/* ---- Cases: files that are no block ------------------------------------------------------------------------------------------------- */
+/* ---- Cases: files that are no block ---------------------------------------------------------- */
 
 static void file_foreign(void) {
     make_file(BLOCK, 8192);
@@ -1395,7 +1395,7 @@ static void format_version(void) {
     STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
 }
 
-/* ---- Cases: damaged blocks ---------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: damaged blocks ------------------------------------------------------------------- */
 
 static void data_truncated(void) {
     make_block();
@@ -1562,7 +1562,7 @@ static void control_truncated_before_close(void) {
     STATUS(datablock_consumer_close(consumer));
 }
 
-/* ---- Cases: space ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: space ---------------------------------------------------------------------------- */
 
 static void full_control(void) {
     if (in_small_directory("size=1m")) {
@@ -1604,7 +1604,7 @@ static void block_absurd(void) {
     STATUS(try_producer(config));
 }
 
-/* ---- Cases: handles ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: handles -------------------------------------------------------------------------- */
 
 static void handle_zero(void) {
     datablock_write_slot out;
@@ -1663,7 +1663,7 @@ static void handle_of_consumer(void) {
     STATUS(datablock_producer_close((datablock_producer){consumer.handle}));
 }
 
-/* ---- Cases: writing ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: writing -------------------------------------------------------------------------- */
 
 static void write_timeout_negative(void) {
     datablock_write_slot out;
@@ -1814,7 +1814,7 @@ static void write_descriptor_closed(void) {
     STATUS(status);
 }
 
-/* ---- Cases: reading ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: reading -------------------------------------------------------------------------- */
 
 static void read_timeout_negative(void) {
     datablock_read_slot in;
@@ -2148,7 +2148,7 @@ static void end_fenced(void) {
     STATUS(datablock_read_end(consumer, &in));
 }
 
-/* ---- Cases: threads ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Cases: threads -------------------------------------------------------------------------- */
 
 static struct {
     datablock_producer producer;
@@ -2204,7 +2204,7 @@ static void two_threads(void) {
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
-/* ---- Cases: housekeeping ------------------------------------------------------------------------------------------------------------ */
+/* ---- Cases: housekeeping --------------------------------------------------------------------- */
 
 static void unlink_missing(void) { STATUS(datablock_unlink(data_path(), 0)); }
 
@@ -2262,7 +2262,7 @@ static void list_file(void) {
     STATUS(datablock_list(path_of("file"), NULL, 0, &count));
 }
 
-/* ---- Cases: diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
+/* ---- Cases: diagnosis and recovery ----------------------------------------------------------- */
 
 static void diagnose_name(void) {
     SlotDiagnostic diagnostic;
@@ -2465,7 +2465,7 @@ static void repair_hopeless(void) {
 static void auto_recover_name(void) { NUMBER(datablock_auto_recover(".camera", true, NULL, NULL)); }
 static void auto_recover_missing(void) { NUMBER(datablock_auto_recover(data_path(), false, NULL, NULL)); }
 
-/* ---- Cases: the library itself -------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: the library itself --------------------------------------------------------------- */
 
 static void forked_list(void) {
     size_t count;
@@ -2520,7 +2520,7 @@ static void panic_diagnose(void) {
     }
 }
 
-/* ---- All of them ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- All of them ----------------------------------------------------------------------------- */
 
 #define CASES(X)                                                                                                                      \
     X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \

@@ -18,7 +18,7 @@ static datablock_status attach(const char *name, datablock_delivery delivery, in
     return datablock_consumer_open(name, &options, out);
 }
 
-/* ---- Waiting for a block ------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting for a block --------------------------------------------------------------------- */
 
 static int inside; /* signals that have interrupted the call */
 
@@ -112,7 +112,7 @@ static void options_without_a_wait_are_accepted(void) {
     CHECK_OK(unlink_here("old"));
 }
 
-/* ---- LOSSLESS ------------------------------------------------------------------------------------------------------------------ */
+/* ---- LOSSLESS -------------------------------------------------------------------------------- */
 
 enum { ALLOW = DATABLOCK_FLAG_ALLOW_LOSSLESS, FORBID = DATABLOCK_FLAG_FORBID_LOSSLESS,
     STAMP = DATABLOCK_FLAG_TIMESTAMP };
@@ -177,7 +177,7 @@ static void the_next_producer_agrees_about_lossless(void) {
     }
 }
 
-/* ---- For bindings -------------------------------------------------------------------------------------------------------------- */
+/* ---- For bindings ---------------------------------------------------------------------------- */
 
 static void the_detail_is_copied(void) {
     char buffer[1100];
