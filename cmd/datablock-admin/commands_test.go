@@ -17,7 +17,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// path is what is typed to run a command.
+// path returns the words that a user types to run a command.
 func path(cmd *cobra.Command) []string { return strings.Fields(cmd.CommandPath())[1:] }
 
 func TestEveryCommandExplainsItself(t *testing.T) {
@@ -89,26 +89,30 @@ func TestWrongUsageSaysWhatToDo(t *testing.T) {
 			"--slot", "abc"},
 		"--slot -5: not a whole number":          {"diagnose", "x", "--slot", "-5"},
 		"--slot 99999999999: not a whole number": {"diagnose", "x", "--slot", "99999999999"},
-		"--timeout 5: not a time: say 500ms, 5s or 24h; use it as datablock-admin cleanup-heartbeats": {"cleanup-heartbeats", "x", "--timeout", "5"},
-		"--timeout is missing: how long a durable consumer must have been dead":                       {"cleanup-heartbeats", "x"},
-		"--timeout: a value is missing: how long a durable consumer must have been dead":              {"cleanup-heartbeats", "x", "--timeout"},
-		"--watch soon: not a time": {"status", "x", "--watch=soon"},
-		"--json maybe: say true or false, or only --json": {"list",
-			"--json=maybe"},
-		"there is no option --nonsense; use it as datablock-admin list": {"list",
-			"--nonsense"},
-		"there is no option -z": {"list",
-			"-z"},
-		"SCHEMA is missing; use it as datablock-admin schema show SCHEMA":                            {"schema", "show"},
-		"PRODUCER and CONSUMER are missing; use it as datablock-admin schema diff PRODUCER CONSUMER": {"schema", "diff"},
+		"--timeout 5: not a time: say 500ms, 5s or 24h; use it as datablock-admin cleanup-heartbeats": {
+			"cleanup-heartbeats", "x", "--timeout", "5"},
+		"--timeout is missing: how long a durable consumer must have been dead": {
+			"cleanup-heartbeats", "x"},
+		"--timeout: a value is missing: how long a durable consumer must have been dead": {
+			"cleanup-heartbeats", "x", "--timeout"},
+		"--watch soon: not a time":                                      {"status", "x", "--watch=soon"},
+		"--json maybe: say true or false, or only --json":               {"list", "--json=maybe"},
+		"there is no option --nonsense; use it as datablock-admin list": {"list", "--nonsense"},
+		"there is no option -z":                                         {"list", "-z"},
+		"SCHEMA is missing; use it as datablock-admin schema show SCHEMA": {
+			"schema", "show"},
+		"PRODUCER and CONSUMER are missing; use it as datablock-admin schema diff PRODUCER CONSUMER": {
+			"schema", "diff"},
 		"CONSUMER is missing":          {"schema", "check", "a"},
 		`"b" is one argument too many`: {"schema", "hash", "a", "b"},
-		`"camera" is one argument too many; use it as datablock-admin list`: {"list",
-			"camera"},
+		`"camera" is one argument too many; use it as datablock-admin list`: {"list", "camera"},
 		"SHELL is missing": {"completion"},
-		"--watch 500ms: say --watch=500ms, with = and without a space":                                        {"status", "--shm-name", "x", "--watch", "500ms"},
-		"--watch 1s: say --watch=1s, with = and without a space":                                              {"status", "--watch", "1s"},
-		"--watch 2s: say --watch=2s, with = and without a space (and --shm-name 2s, if it is a block that is": {"status", "x", "--watch", "2s"},
+		"--watch 500ms: say --watch=500ms, with = and without a space": {
+			"status", "--shm-name", "x", "--watch", "500ms"},
+		"--watch 1s: say --watch=1s, with = and without a space": {
+			"status", "--watch", "1s"},
+		"--watch 2s: say --watch=2s, with = and without a space (and --shm-name 2s, if it is a block that is": {
+			"status", "x", "--watch", "2s"},
 	} {
 		code, _, errOut := admin(args...)
 		assert.Equal(t, exitUsage, code, "%v", args)
@@ -117,7 +121,7 @@ func TestWrongUsageSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// document is the one JSON document that was printed.
+// document is the one JSON document in the output.
 func document(t *testing.T, out string) (document any) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(out))
@@ -128,7 +132,8 @@ func document(t *testing.T, out string) (document any) {
 	return document
 }
 
-// succeeding are the arguments with which each command succeeds, on the block "x" and the block "s", which has the schema in the file.
+// succeeding returns arguments with which each command succeeds, on the block "x" and on the block
+// "s", which has the schema in the file.
 func succeeding(t *testing.T, file string) map[string]string {
 	return map[string]string{
 		"": "list", "schema": "list",
@@ -144,7 +149,8 @@ func succeeding(t *testing.T, file string) map[string]string {
 	}
 }
 
-// TestEveryCommandPrintsOneJSONDocument on a block with a producer and a reader, when it succeeds and when it fails.
+// TestEveryCommandPrintsOneJSONDocument runs each command on a block with a producer and a reader,
+// once so that it succeeds and once so that it fails.
 func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 	s, err := schema.Parse(sampleText)
 	require.NoError(t, err)

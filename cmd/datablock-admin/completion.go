@@ -14,7 +14,7 @@ import (
 	"datablock/internal/layout"
 )
 
-// shells are those that there is completion for, with what their files are called where they look.
+// shells are the supported shells, with the names that their completion files have where they look.
 var shells = []struct {
 	name, file string
 	generate   func(root *cobra.Command, w io.Writer) error
@@ -37,8 +37,9 @@ func (a *app) completion() *cobra.Command {
 	}
 	return &cobra.Command{
 		Use: "completion SHELL", Short: "Completion of commands, blocks, slots and rows for bash, zsh or fish",
-		Long: `Prints the script that lets a shell complete datablock-admin's commands and options, and the names of blocks, slots that are held and rows of consumers as they are at that moment. make install puts it
-where the shell finds it by itself.`,
+		Long: `Prints a script with which the shell completes the commands and options of datablock-admin. It also
+completes the current names of blocks, numbers of held slots and rows of consumers. make install
+puts the script where the shell finds it without help.`,
 		Example: `  source <(datablock-admin completion bash)
   source <(datablock-admin completion zsh)
   datablock-admin completion fish | source`,
@@ -76,11 +77,11 @@ func completeDirectory(cmd *cobra.Command, flag string) {
 	})
 }
 
-// blocks are those whose names a shell can be told.
+// blocks returns the blocks whose names the completion offers.
 func (a *app) blocks() (all []core.BlockInfo) {
 	found, err := core.List(a.directory)
 	if err != nil {
-		return nil // there is nobody to tell
+		return nil // a shell shows no errors
 	}
 	for _, b := range found {
 		if printable(b.Name) == b.Name {
@@ -90,7 +91,7 @@ func (a *app) blocks() (all []core.BlockInfo) {
 	return all
 }
 
-// completeBlock lists the blocks that exist, or, after a slash, files.
+// completeBlock lists the existing blocks or, after a slash, files.
 func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all []cobra.Completion,
 	_ cobra.ShellCompDirective) {
 	if strings.HasPrefix(typed, "/") {
@@ -106,7 +107,7 @@ func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all 
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// named is the block that the command line is about so far.
+// named returns the block that the command line names so far.
 func named(cmd *cobra.Command, args []string) string {
 	name, err := cmd.Flags().GetString("shm-name")
 	if (err != nil || name == "") && len(args) > 0 {
@@ -115,7 +116,7 @@ func named(cmd *cobra.Command, args []string) string {
 	return name
 }
 
-// completeSlot lists the slots that somebody holds.
+// completeSlot lists the slots that are held.
 func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
 	_ cobra.ShellCompDirective) {
 	if d, err := core.Diagnose(named(cmd, args), a.directory); err == nil {
@@ -148,14 +149,15 @@ func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []co
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeSchema lists the schemas of blocks and of the registry; a shell adds files where none fits.
+// completeSchema lists the schemas of blocks and of the registry. A shell adds files where none
+// matches.
 func (a *app) completeSchema(*cobra.Command, []string, string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
 	for _, b := range a.blocks() {
 		if s, err := core.BlockSchema(b.Name, a.directory); err == nil && s != nil {
 			all = append(all, cobra.CompletionWithDesc("block:"+b.Name, s.Name+"@"+s.Version.String()))
 		}
 	}
-	registered, _ := core.RegisteredSchemas(a.registry) // of a damaged file it is the commands that speak
+	registered, _ := core.RegisteredSchemas(a.registry) // the commands report damaged files
 	for _, s := range registered {
 		all = append(all, fmt.Sprintf("registered:%s@%s", s.Name, s.Version))
 	}

@@ -16,7 +16,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// offered are the words that a shell is told of, without what is said about them.
+// offered returns the words that a shell gets, without their descriptions.
 func offered(t *testing.T, args ...string) (words []string) {
 	t.Helper()
 	code, out, _ := admin(append([]string{"__complete"}, args...)...)
@@ -65,7 +65,7 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	assert.Contains(t, out, `"display", pid `)
 }
 
-// TestShellsComplete lets each shell itself complete a block's name, by the generated script.
+// TestShellsComplete lets each shell complete a block's name with the generated script.
 func TestShellsComplete(t *testing.T) {
 	dir, _, _ := scene(t)
 	config := core.DefaultConfig(core.Ring)
@@ -80,7 +80,8 @@ func TestShellsComplete(t *testing.T) {
 	for shell, program := range map[string]string{
 		"bash": `source /usr/share/bash-completion/bash_completion
 source "$SCRIPTS/datablock-admin.bash"
-COMP_WORDS=(datablock-admin status --shm-name ware) COMP_CWORD=3 COMP_LINE="${COMP_WORDS[*]}" COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9
+COMP_WORDS=(datablock-admin status --shm-name ware) COMP_CWORD=3 COMP_LINE="${COMP_WORDS[*]}"
+COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9
 __start_datablock-admin
 echo "completed ${COMPREPLY[*]}"`,
 		"zsh": `zmodload zsh/zpty

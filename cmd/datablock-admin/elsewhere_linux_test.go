@@ -26,7 +26,8 @@ func needsRoot(t *testing.T) {
 	}
 }
 
-// fromElsewhere runs the tool in a process of its own, by the program and arguments given before it, as another user if attributes say so.
+// fromElsewhere runs the tool in its own process. The program and arguments in before start the
+// tool, as another user if attributes says so.
 func fromElsewhere(t *testing.T, attributes *syscall.SysProcAttr, before []string, args ...string) (code int, out,
 	errOut string) {
 	t.Helper()
@@ -53,7 +54,7 @@ func user(uid, gid uint32) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{gid}}}
 }
 
-// left is a block that nobody has open, with files of that owner and mode.
+// left is a block that no process has open, with files of the given owner and mode.
 func left(t *testing.T, uid, gid int, mode uint32) (dir string) {
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-admin-test-")
 	require.NoError(t, err)
@@ -107,7 +108,8 @@ func TestWhoMayNotRemoveABlockIsToldWhy(t *testing.T) {
 	assert.Contains(t, errOut, "uid 1002 may not look for files in the directory "+dir)
 }
 
-// heldUp is the block "x", whose producer waits for a reader in another process, which is started with these attributes.
+// heldUp is the block "x". Its producer waits for a reader in another process, which is started
+// with these attributes.
 func heldUp(t *testing.T, attributes *syscall.SysProcAttr) (dir string) {
 	dir, p, c := scene(t)
 	require.NoError(t, c.Close())
@@ -180,7 +182,8 @@ func TestNoPidOfAnotherNamespaceIsAdvisedToBeSignalled(t *testing.T) {
 	assert.Contains(t, out, "in another pid namespace (")
 }
 
-// TestAgesAcrossTimeNamespaces: the tool runs where CLOCK_MONOTONIC is a day ahead, or an hour behind.
+// TestAgesAcrossTimeNamespaces runs the tool where CLOCK_MONOTONIC is a day ahead, or an hour
+// behind.
 func TestAgesAcrossTimeNamespaces(t *testing.T) {
 	needsRoot(t)
 	if err := exec.Command("unshare", "-T", "--fork", "--monotonic", "86400", "true").Run(); err != nil {
@@ -220,7 +223,7 @@ func monotonic(t *testing.T) int64 {
 	return int64(up * float64(time.Second))
 }
 
-// TestAForcedResetThatLeavesSomethingFails with what is left, and the next command.
+// TestAForcedResetThatLeavesSomethingFails: the error names what is left, and the next command.
 func TestAForcedResetThatLeavesSomethingFails(t *testing.T) {
 	dir := heldUp(t, nil)
 	for _, more := range []string{"", "--json"} {

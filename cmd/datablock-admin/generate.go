@@ -15,7 +15,8 @@ import (
 	"datablock/internal/core"
 )
 
-// generate is for the build: man pages and completion come from the same definitions as the commands.
+// generate serves the build: man pages and completion come from the same definitions as the
+// commands.
 func (a *app) generate() *cobra.Command {
 	version := ""
 	cmd := &cobra.Command{
@@ -92,7 +93,8 @@ var (
 	manBlank  = regexp.MustCompile(`\n{2,}`)
 )
 
-// manPage is a command's page as the command library makes it, with options as a list, the exit codes in a section of their own, and no date.
+// manPage returns a command's page as the command library makes it, with options as a list, the
+// exit codes in a separate section, and no date.
 func manPage(cmd *cobra.Command, source string) ([]byte, error) {
 	long := cmd.Long
 	defer func() { cmd.Long = long }()

@@ -22,7 +22,7 @@ import (
 	"datablock/internal/core"
 )
 
-// TestMain: run again by the tests below, this program is the tool itself.
+// TestMain: when the tests below start this program again, it is the tool itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("DATABLOCK_TEST_TOOL") != "" {
 		os.Exit(asTool())
@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// asTool is the tool, except that it crashes after an access beside a block's mapping. The tool takes every fault for that of a file that was truncated meanwhile, and says so.
+// asTool is the tool, except that it crashes after an access next to a block's mapping. The tool
+// itself takes every fault for a file that was truncated meanwhile, and says so.
 func asTool() int {
 	var said bytes.Buffer
 	code := run(os.Args[1:], os.Stdout, io.MultiWriter(os.Stderr, &said))
@@ -45,7 +46,8 @@ func asTool() int {
 	return code
 }
 
-// asReader makes the test program a reader of the block in that directory, which holds a message until its input ends.
+// asReader makes the test program a reader of the block in the given directory. The reader holds a
+// message until its input ends.
 const asReader = "DATABLOCK_TEST_READER"
 
 func holdOne(dir string) int {
@@ -61,7 +63,7 @@ func holdOne(dir string) int {
 
 var faultSaid = regexp.MustCompile(`nothing is at 0x([0-9a-f]+) any more`)
 
-// tool runs datablock-admin as a process of its own.
+// tool runs datablock-admin in its own process.
 func tool(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
@@ -78,7 +80,8 @@ func tool(t *testing.T, args ...string) (code int, said string) {
 	return c.ProcessState.ExitCode(), string(out)
 }
 
-// TestHostileBlocksThroughTheTools: 200 mutations of either file, while somebody is attached and while not; no command crashes, and those that look change no byte.
+// TestHostileBlocksThroughTheTools mutates either file 200 times, with and without an attached
+// process. No command crashes, and commands that only show change no byte.
 func TestHostileBlocksThroughTheTools(t *testing.T) {
 	mutations := 200
 	if testing.Short() {
@@ -117,7 +120,7 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 	}
 }
 
-// quietly closes what has a truncated file mapped.
+// quietly closes an object that has a truncated file mapped.
 func quietly(f func()) {
 	debug.SetPanicOnFault(true)
 	defer func() {
@@ -129,7 +132,8 @@ func quietly(f func()) {
 	f()
 }
 
-// mutateFile changes one of a block's two files in place. cut: there is less of it now, and what was mapped before may be gone.
+// mutateFile changes one of a block's two files in place. cut: the file is shorter now, and earlier
+// mappings may have lost pages.
 func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bool) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "x*"))
@@ -166,7 +170,7 @@ func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bo
 	return path + " overwritten with " + other, false
 }
 
-// files is the beginning of every file, with its size.
+// files returns the beginning of every file, with its size.
 func files(t *testing.T, dir string) (all string) {
 	t.Helper()
 	list, err := os.ReadDir(dir)

@@ -59,12 +59,16 @@ func (a *app) validate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate --shm-name NAME [--repair [--force]]",
 		Short: "Check every byte of a block that has to be right, and repair it",
-		Long: `Recomputes everything about a block from its bytes: the header's digest, the sizes of the files, ring entries, slot headers, checksums, participants' rows, the recovery
-log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
+		Long: `Recomputes everything about a block from its bytes: the header's digest, the sizes of the files,
+ring entries, slot headers, checksums, participants' rows, the recovery log. It changes nothing and
+may run while the block is in use. Exit code 1: something is wrong, and each line says what and what
+to do.
 
-With --repair it rebuilds in place what can be concluded from the rest, and resets what cannot; nobody attached has to attach again. A message that cannot be saved is marked LOST. While a producer lives its
-ring is not touched (exit code 4), unless --force is given. Where the producer would then use a slot twice it says so, and the producer has to be stopped first.
-A truncated control file is made whole with --force when nobody is attached.`,
+With --repair it rebuilds in place what follows from the rest, and resets everything else that is
+damaged. No participant has to attach again. A message that cannot be saved is marked LOST. While a
+producer lives the command does not touch the ring (exit code 4) unless --force is given. If the
+producer would then use a slot twice, the command says so: stop the producer first. With --force,
+and while no process is attached, a truncated control file is rebuilt.`,
 		Example: `  datablock-admin validate --shm-name camera
   datablock-admin validate --shm-name camera --repair --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -145,7 +149,7 @@ func (a *app) printFindings(i *core.Integrity) {
 	}
 }
 
-// shownLines is how many findings, or repairs, people are shown.
+// shownLines is how many findings, or repairs, the text output shows.
 const shownLines = 20
 
 type stepJSON struct {
@@ -163,8 +167,10 @@ func (a *app) autoRecover() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]",
 		Short: "Do for everything stuck or damaged what is right for it",
-		Long: `Walks the diagnosis of a block: repairs damage, releases what dead producers and consumers hold, and removes the files that they left. Nobody who lives is touched: what would take force, or
-a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.`,
+		Long: `Walks the diagnosis of a block: it repairs damage, releases what dead producers and consumers hold,
+and removes the files that they left. It touches no living participant. A step that needs force, or
+the decision of an operator, is named (attend) and not done. With --dry-run it only says what it
+would do, and changes nothing; exit code 1 then means that there is something to do.`,
 		Example: `  datablock-admin auto-recover --shm-name camera --dry-run
   datablock-admin auto-recover --shm-name camera --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -217,7 +223,8 @@ func (a *app) showSteps(steps []stepJSON, dry bool) {
 	}
 }
 
-// confirm asks on a terminal before something is changed. Where nobody can answer, --yes has to say it.
+// confirm asks on a terminal before a command changes something. Without a terminal the user has to
+// give --yes.
 func confirm(yes bool, what string) error {
 	if yes {
 		return nil

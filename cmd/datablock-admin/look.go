@@ -41,7 +41,7 @@ type holderJSON struct {
 
 	Durable           bool   `json:"durable"`
 	PIDNamespace      uint64 `json:"pid_namespace"`       // inode, 0: not known
-	OtherPIDNamespace bool   `json:"other_pid_namespace"` // than this tool's: the pid is none to give to kill here
+	OtherPIDNamespace bool   `json:"other_pid_namespace"` // not this tool's namespace: the pid is invalid here
 }
 
 type slotJSON struct {
@@ -63,8 +63,8 @@ type slotJSON struct {
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "The blocks of a directory", Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions,
-		Long: `Shows every block of a directory: its state, how many slots of which size it has, how many messages were written, and who is there. A block that cannot be read is
-UNREADABLE; validate says why.`,
+		Long: `Shows every block of a directory: its state, the number and the size of its slots, how many messages
+were written, and its participants. A block that cannot be read is UNREADABLE; validate says why.`,
 		Example: `  datablock-admin list
   datablock-admin list --directory /run/blocks --json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -109,8 +109,11 @@ func (a *app) diagnose() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]",
 		Short: "Who holds which slot since when, and what to do about it",
-		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it; when its reader has kept the producer waiting for a second
-(--stuck-after), which a hung one does, and a healthy one for microseconds; and when it has been claimed, or held by a silent reader that nobody waits for, for more than 30 seconds. Nothing is changed.`,
+		Long: `Shows every slot that is claimed, read, or stuck, with its holder and the command to run. Nothing is
+changed. A slot is stuck when a dead process holds it. It is stuck when its reader has kept the
+producer waiting for a second (--stuck-after): a reader that hangs does so, a healthy reader takes
+microseconds. It is also stuck when it has been claimed for more than 30 seconds, or held for as long
+by a silent reader while the producer does not wait.`,
 		Example: `  datablock-admin diagnose --shm-name camera
   datablock-admin diagnose --shm-name camera --slot 3`,
 		PreRun: func(cmd *cobra.Command, _ []string) { one = cmd.Flags().Changed("slot") },
@@ -144,14 +147,16 @@ func (a *app) diagnose() *cobra.Command {
 	return a.blockFlag(cmd, &name)
 }
 
-// stuckAfterFlag adds the time from which on a reader that keeps the producer waiting counts as stuck.
+// stuckAfterFlag adds the time after which a reader that keeps the producer waiting counts as
+// stuck.
 func stuckAfterFlag(cmd *cobra.Command, waiting *time.Duration) {
 	cmd.Flags().DurationVar(waiting, "stuck-after", core.WaitingAfter,
 		"for how long a living reader may keep the producer waiting, such as 1s or 200ms")
 	completeFlag(cmd, "stuck-after", cobra.NoFileCompletions)
 }
 
-// reference is what another command finds the block by: its name does in the default directory only.
+// reference returns the name by which another command finds the block: the plain name is enough in
+// the default directory only.
 func (a *app) reference(name string) string {
 	if a.directory == "" || filepath.IsAbs(name) {
 		return name
@@ -207,7 +212,7 @@ func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.Sl
 	return nil
 }
 
-// advice is what to do about a stuck slot.
+// advice returns what to do about a stuck slot.
 func advice(s core.SlotDiagnosis, block string) string {
 	if !s.Stuck {
 		return ""
@@ -242,7 +247,8 @@ func process(h core.Holder) string {
 	return strings.Replace(core.ProcessName(h.PID, h.PIDNamespace), "pid", "process", 1)
 }
 
-// stopped asks whether the holder is, and says how it goes on: a pid of another namespace is another process here.
+// stopped asks whether the holder is stopped, and says how the holder resumes. A pid of another
+// namespace is another process here.
 func stopped(h core.Holder) string {
 	if core.OtherPIDNamespace(h.PIDNamespace) {
 		return "is it stopped (that number is another process here: look in its container, lsns -t pid lists them)"
@@ -250,7 +256,7 @@ func stopped(h core.Holder) string {
 	return fmt.Sprintf("is it stopped (kill -CONT %d)", h.PID)
 }
 
-// stuckFor is the column's text.
+// stuckFor returns the text of the column.
 func stuckFor(s core.SlotDiagnosis) string {
 	if s.AgeUnknown && s.StuckFor == 0 {
 		return "unknown"

@@ -14,7 +14,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// fullDisk refuses what is written to it.
+// fullDisk refuses every write.
 type fullDisk struct{ asked bool }
 
 func (d *fullDisk) Write([]byte) (int, error) {
@@ -22,7 +22,7 @@ func (d *fullDisk) Write([]byte) (int, error) {
 	return 0, errors.New("no space left on device")
 }
 
-// TestOutputThatCannotBeWrittenIsAFailure of every command, as text and as JSON.
+// TestOutputThatCannotBeWrittenIsAFailure for every command, as text and as JSON.
 func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 	s, err := schema.Parse(sampleText)
 	require.NoError(t, err)
@@ -42,7 +42,7 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 				typed := arguments[strings.Join(path(cmd), " ")] + more
 				code := run(append(path(cmd), append(strings.Fields(typed), "--directory", dir)...), &disk, &said)
 				if !disk.asked && more == "" {
-					continue // it has nothing to say
+					continue // it prints nothing
 				}
 				require.True(t, disk.asked)
 				assert.Equal(t, exitFailed, code, "%s: %s", typed, said.String())

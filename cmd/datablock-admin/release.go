@@ -24,7 +24,7 @@ func (a *app) release(use, short string, action func(name, directory string, slo
 	var slot uint32
 	cmd := &cobra.Command{
 		Use: use + " --shm-name NAME --slot N", Short: short,
-		Long: short + ". Whoever lives keeps what it holds: then this is refused (exit code 4), or there is " +
+		Long: short + ". A living process keeps what it holds: the command then fails\n(exit code 4), or has " +
 			"nothing to do (exit code 0).",
 		Example: "  datablock-admin " + use + " --shm-name camera --slot 3",
 		RunE: func(*cobra.Command, []string) error {
@@ -51,8 +51,9 @@ func (a *app) cleanup() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "cleanup-heartbeats --shm-name NAME --timeout 1h", Short: "Remove the rows of dead consumers",
-		Long: `Removes the row of every dead consumer. A durable one, which keeps its place to come back, loses it only when it has been dead for longer than the
-timeout. Whoever lives stays, however silent.`,
+		Long: `Removes the row of every dead consumer. A dead durable consumer keeps its place, to return there,
+until it has been dead for longer than the timeout. The rows of living consumers stay, however
+silent the consumers are.`,
 		Example: "  datablock-admin cleanup-heartbeats --shm-name camera --timeout 1h",
 		RunE: func(*cobra.Command, []string) error {
 			n, err := core.CleanupDeadConsumers(name, a.directory, timeout)

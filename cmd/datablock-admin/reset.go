@@ -14,9 +14,11 @@ import (
 func (a *app) forceResetSlot() *cobra.Command {
 	var slot uint32
 	cmd := a.byForce("force-reset-slot", "--slot N", "Give a slot back to where it can be used again",
-		`Releases what the dead hold of a slot. What a living program holds is left alone (exit code 4), unless --force is given: then its claim is fenced (its commit publishes nothing), a message is
-discarded (LOSSLESS readers are told LOST), and a reader that still holds a slot that has left the ring is evicted. A reader that keeps the producer waiting has its place from evict alone: that is said then (exit
-code 1).`,
+		`Releases what dead processes hold of a slot. Without --force it does not touch what a living program
+holds (exit code 4). With --force it fences an open claim, so that the commit publishes nothing. It
+discards the message of the slot: LOSSLESS readers get LOST. It evicts a reader that still holds a
+slot which has left the ring. Only evict takes the row of a reader that keeps the producer waiting:
+the command then fails, and says so (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetSlot(name, a.directory, slot, force)
 		},
@@ -26,8 +28,9 @@ code 1).`,
 
 func (a *app) forceResetAll() *cobra.Command {
 	return a.byForce("force-reset-all", "", "Reset every slot of a block",
-		`Does for every slot what force-reset-slot does. With --force every message in the block is discarded. A reader that still keeps the producer waiting loses its place by evict alone, and damage is mended by
-validate --repair alone: what is left is said then (exit code 1).`,
+		`Does for every slot what force-reset-slot does. With --force every message in the block is
+discarded. Only evict takes the row of a reader that still keeps the producer waiting, and only
+validate --repair mends damage: the command then fails, and says what is left (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetAllSlots(name, a.directory, force)
 		},
@@ -37,8 +40,9 @@ validate --repair alone: what is left is said then (exit code 1).`,
 func (a *app) evict() *cobra.Command {
 	var row uint32
 	cmd := a.byForce("evict", "--row N", "Remove a consumer's row",
-		`Removes the row of a dead consumer, also of a durable one, which then loses its place. The row of a living one, which hangs and holds the producer up, goes with --force only: it is told at its next call and may
-attach again.`,
+		`Removes the row of a dead consumer. A durable consumer then loses its place. With --force it removes
+the row of a living consumer, for example one that hangs and holds the producer up. This consumer
+gets FENCED at its next call and may attach again.`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.EvictConsumer(name, a.directory, row, force)
 		},
@@ -56,7 +60,7 @@ func required(cmd *cobra.Command, flag string, value *uint32, usage string,
 	return cmd
 }
 
-// byForce is a command that asks before it acts, and tells apart what there was nothing to do for from what was refused.
+// byForce is a command that asks before it acts. It distinguishes "nothing to do" from a refusal.
 func (a *app) byForce(use, arguments, short, long string,
 	act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
 	var name string
@@ -120,7 +124,8 @@ func (a *app) history() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "history --shm-name NAME", Short: "What was done to a block by recoveries, and by whom",
-		Long:    `Shows the block's recovery log, oldest first: when, who, and what. The log is in the block, and survives who wrote it; it keeps the newest records.`,
+		Long: `Shows the block's recovery log, oldest record first: when, which user and process, and what was
+done. The log is in the block and outlives the processes that wrote it. It keeps the newest records.`,
 		Example: "  datablock-admin history --shm-name camera",
 		RunE: func(*cobra.Command, []string) error {
 			records, err := core.RecoveryLog(name, a.directory)

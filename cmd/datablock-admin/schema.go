@@ -36,8 +36,10 @@ func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
 		Use: "schema", Short: "Schemas of blocks, files and the registry: show, hash, check, diff, generate, " +
 			"register, list",
-		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input;
-block:NAME for that of a block, with --zone that of its flexible zone; or registered:NAME@VERSION for one of the registry.`,
+		Long: `A schema describes the messages of a block: names, types and places of a struct's fields. SCHEMA is
+the name of a file with the text form, which docs/schema.md describes, or - for standard input.
+block:NAME is the schema of a block, or with --zone the schema of its flexible zone.
+registered:NAME@VERSION is a schema of the registry.`,
 		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera " +
 			"my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
 	}
@@ -54,7 +56,7 @@ block:NAME for that of a block, with --zone that of its flexible zone; or regist
 	return a.group(c)
 }
 
-// readSchema takes a schema from a file, standard input, or a block.
+// readSchema reads a schema from a file, standard input, or a block.
 func (a *app) readSchema(from string) (*schema.Schema, error) {
 	if name, ok := strings.CutPrefix(from, "block:"); ok {
 		ask, of := core.BlockSchema, ""
@@ -108,8 +110,10 @@ func (a *app) schemaRegister() *cobra.Command {
 	return &cobra.Command{
 		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: exactly("SCHEMA"),
 		Example: "  datablock-admin schema register reading.schema",
-		Long: `Puts a schema into the registry, from where programs take it by its name and version. A change that readers of older versions do not understand needs another major version, an added field
-another minor one; what breaks that rule is refused (exit code 5), and the message says which version it needs.`,
+		Long: `Puts a schema into the registry. Programs take it from there by its name and version. A change that
+readers of older versions do not understand needs another major version. An added field needs another
+minor version. The command refuses a schema that breaks this rule (exit code 5), and says which
+version it needs.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err == nil {
@@ -130,7 +134,8 @@ another minor one; what breaks that rule is refused (exit code 5), and the messa
 func (a *app) schemaList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "The schemas of the registry", Args: exactly(), Example: "  datablock-admin schema list",
-		Long: `Shows every schema of the registry, by name and version, with its size and hash. Where a file is damaged the others are shown, and the command fails with the name of that file.`,
+		Long: `Shows every schema of the registry, by name and version, with its size and hash. If a file is
+damaged, the others are shown, and the command fails with the name of the damaged file.`,
 		RunE: func(*cobra.Command, []string) error {
 			all, damaged := core.RegisteredSchemas(a.registry)
 			if len(all) == 0 && damaged != nil {
@@ -173,7 +178,8 @@ func (a *app) schemaShow() *cobra.Command {
 	return &cobra.Command{
 		Use: "show SCHEMA", Short: "The text form, with the hash", Args: exactly("SCHEMA"),
 		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema show block:camera --zone",
-		Long:    `Shows a schema in the text form that every command here takes, with size, alignment and hash in its first line.`,
+		Long: `Shows a schema in the text form that every command here takes. The first line has the size, the
+alignment and the hash.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err != nil {
@@ -192,7 +198,8 @@ func (a *app) schemaHash() *cobra.Command {
 	return &cobra.Command{
 		Use: "hash SCHEMA", Short: "The hash alone", Args: exactly("SCHEMA"),
 		Example: "  datablock-admin schema hash reading.schema",
-		Long:    `Shows the hash that a block carries of its schema. The same struct has the same hash in every language.`,
+		Long: `Shows the hash that a block stores of its schema. The same struct has the same hash in every
+language.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err != nil {
@@ -210,10 +217,11 @@ func (a *app) schemaHash() *cobra.Command {
 func (a *app) schemaCheck() *cobra.Command {
 	exact := false
 	c := &cobra.Command{
-		Use:     "check PRODUCER CONSUMER",
-		Short:   "Whether a consumer that expects one can read what a producer of the other writes",
-		Args:    exactly("PRODUCER", "CONSUMER"),
-		Long:    `Says whether a consumer may attach: it may expect fewer fields than the producer writes, and none that differs. Exit code 1: it does not fit, and the message names the fields.`,
+		Use:   "check PRODUCER CONSUMER",
+		Short: "Whether a consumer that expects one can read what a producer of the other writes",
+		Args:  exactly("PRODUCER", "CONSUMER"),
+		Long: `Says whether a consumer may attach. The consumer may expect fewer fields than the producer writes,
+and no field that differs. Exit code 1: it may not, and the message names the fields.`,
 		Example: "  datablock-admin schema check block:camera my-reader.schema",
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
@@ -256,7 +264,8 @@ func (a *app) schemaDiff() *cobra.Command {
 	return &cobra.Command{
 		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides",
 		Args: exactly("PRODUCER", "CONSUMER"), Example: "  datablock-admin schema diff old.schema new.schema",
-		Long: `Shows each field that one side has and the other has not, or has otherwise. Exit code 1: there is such a field.`,
+		Long: `Shows each field that only one side has, or that differs between both. Exit code 1: there is such a
+field.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
 			if err != nil {
@@ -280,7 +289,8 @@ func (a *app) schemaDiff() *cobra.Command {
 	}
 }
 
-// formatted is Go source as gofmt has it. Here, and not where it is made: the library has no use for a Go parser.
+// formatted returns Go source in the format of gofmt. The code is here and not where the source is
+// made, because the library does not need a Go parser.
 func formatted(source string) (string, error) {
 	text, err := format.Source([]byte(source))
 	return string(text), err

@@ -38,11 +38,11 @@ type rowJSON struct {
 	Waits            uint64 `json:"waits"`
 	WaitMs           int64  `json:"wait_ms"`
 	Timeouts         uint64 `json:"timeouts"`
-	// messages a second: since the last look, or, at the first, since it attached
+	// messages a second, since the last reading; at the first reading, since the attach
 	Rate       float64  `json:"rate"`
 	Pins       []uint32 `json:"pins"`
 	SilentMs   int64    `json:"silent_ms"`
-	AgeUnknown bool     `json:"age_unknown"` // its clock is of another time namespace, and cannot be compared
+	AgeUnknown bool     `json:"age_unknown"` // the clock of another time namespace cannot be compared
 	AttachedMs int64    `json:"attached_ms"`
 }
 
@@ -75,8 +75,9 @@ func (a *app) status() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status --shm-name NAME [--watch[=1s]]",
 		Short: "The producer and every consumer: position, rate, lag, what they missed",
-		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says that they live. Nothing is changed. With --watch it looks again and again until
-Ctrl-C; with --json each look is then one line.`,
+		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says
+that they live. Nothing is changed. With --watch the command repeats this until Ctrl-C; with --json
+each repetition then is one line.`,
 		Example: `  datablock-admin status --shm-name camera
   datablock-admin status --shm-name camera --watch=500ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -110,20 +111,20 @@ Ctrl-C; with --json each look is then one line.`,
 	return cmd
 }
 
-// sample is a look at a block.
+// sample is one reading of a block's figures.
 type sample struct {
 	at     time.Time
 	status statusJSON
 	read   map[rowKey]uint64
 }
 
-// rowKey is a participant, not whoever comes into its row later.
+// rowKey identifies a participant, and not a later owner of its row.
 type rowKey struct {
 	row      uint32
 	attached int64
 }
 
-// look reads a block's figures; rates are since the look before, if there was one.
+// look reads a block's figures. Rates are since the reading before, if there was one.
 func (a *app) look(name string, before *sample) (*sample, error) {
 	m, all, err := core.ReadMetrics(name, a.directory)
 	if err != nil {
@@ -182,7 +183,8 @@ func rowOf(p *core.ParticipantMetrics, now time.Time) rowJSON {
 	return j
 }
 
-// watch looks until somebody says stop. On a terminal each look takes the place of the one before.
+// watch repeats the reading until the user ends it. On a terminal each reading replaces the one
+// before.
 func (a *app) watch(name string, every time.Duration) error {
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -236,8 +238,8 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 		func(w *tabwriter.Writer) {
 			for _, r := range s.status.Participants {
 				if r.Role == "producer" {
-					fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID,
-						r.Rate, alive(r.Alive), elsewhere(r))
+					fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s%s\n", r.Row, r.Role, r.Name, r.PID,
+						b.NextID, r.Rate, alive(r.Alive), elsewhere(r))
 					continue
 				}
 				silent := duration(time.Duration(r.SilentMs) * time.Millisecond)
@@ -256,7 +258,7 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 	return nil
 }
 
-// elsewhere says that a row's pid is of another pid namespace.
+// elsewhere says that the pid of a row belongs to another pid namespace.
 func elsewhere(r rowJSON) string {
 	if !core.OtherPIDNamespace(r.PIDNamespace) {
 		return ""

@@ -82,15 +82,18 @@ func TestText(t *testing.T) {
 func TestErrorsSayWhere(t *testing.T) {
 	deep := strings.Repeat("{ a: ", 9)
 	for text, says := range map[string]string{
-		"":                                                    `line 1, column 1: the end, where "schema", "struct" or "packed" is expected`,
-		"schema {":                                            `line 1, column 8: "{", where the name of the schema is expected`,
-		"schema A { a: u8 }":                                  `line 1, column 18: "}", where ";" is expected`,
-		"schema A {\n  a: f65;\n}":                            `line 2, column 6: "f65" is no type: use i8`,
-		"schema A { a: u8; a: u8; }":                          `line 1, column 26: two fields are called "a"`,
-		"schema A { a.b: u8; }":                               `line 1, column 13: ".", where ":" is expected`,
-		"schema A { a: u8[0]; }":                              "an array of no items",
-		"schema A { }":                                        "a struct has no fields",
-		"schema A { a: u64; b: u8 @ 4; }":                     `line 1, column 29: field "b" is at 4, and what is before it ends at 8`,
+		"": `line 1, column 1: ` +
+			`the end, where "schema", "struct" or "packed" is expected`,
+		"schema {": `line 1, column 8: ` +
+			`"{", where the name of the schema is expected`,
+		"schema A { a: u8 }":         `line 1, column 18: "}", where ";" is expected`,
+		"schema A {\n  a: f65;\n}":   `line 2, column 6: "f65" is no type: use i8`,
+		"schema A { a: u8; a: u8; }": `line 1, column 26: two fields are called "a"`,
+		"schema A { a.b: u8; }":      `line 1, column 13: ".", where ":" is expected`,
+		"schema A { a: u8[0]; }":     "an array of no items",
+		"schema A { }":               "a struct has no fields",
+		"schema A { a: u64; b: u8 @ 4; }": `line 1, column 29: ` +
+			`field "b" is at 4, and what is before it ends at 8`,
 		"schema A { a: u64; } size 4":                         "a size of 4 bytes, and its last field ends at 8",
 		"schema A { a: u64; } size 12":                        "no multiple of its alignment, 8",
 		"schema A { a: u8; } align 3":                         "an alignment of 3: use a power of two up to 4096",
