@@ -1,8 +1,9 @@
 /*
- * Whole messages in one call: copies, and several messages at once. A claim, its copy and its commit
- * are in one hold of the handle, and so are a read, its copy and its end. A close from another
- * thread waits for them. A page that is missing in the block makes them DATABLOCK_E_CORRUPT. The
- * copy is made here, so that a wild pointer of the caller faults where the debugger shows it.
+ * Whole messages in one call: copies, and several messages at once. A claim, its copy and its
+ * commit are in one hold of the handle, and so are a read, its copy and its end. A close from
+ * another thread waits for them. A page that is missing in the block makes them
+ * DATABLOCK_E_CORRUPT. The copy is made here, so that a wild pointer of the caller faults where the
+ * debugger shows it.
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -11,7 +11,9 @@
 package main
 
 // // The code that cgo generates has unused parameters; the shim has none.
-// #cgo CFLAGS: -std=c11 -Wall -Wextra -Wpedantic -Wno-unused-parameter -fvisibility=hidden -ftls-model=initial-exec -O2 -DDATABLOCK_BUILD -D_POSIX_C_SOURCE=200809L -I${SRCDIR}/../include
+// #cgo CFLAGS: -std=c11 -Wall -Wextra -Wpedantic -Wno-unused-parameter -fvisibility=hidden
+// #cgo CFLAGS: -ftls-model=initial-exec -O2 -DDATABLOCK_BUILD
+// #cgo CFLAGS: -D_POSIX_C_SOURCE=200809L -I${SRCDIR}/../include
 import "C"
 
 func main() {}

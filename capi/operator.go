@@ -79,7 +79,8 @@ func participantInfo(p *core.ParticipantMetrics) C.datablock_participant_info {
 	info := C.datablock_participant_info{
 		pid: C.uint64_t(p.PID), start_time: C.uint64_t(p.StartTime), pid_namespace: C.uint64_t(p.PIDNamespace),
 		attached_ns: C.uint64_t(p.Attached.UnixNano()),
-		cursor:      C.uint64_t(p.Cursor), lag: C.uint64_t(p.Behind), read: C.uint64_t(p.Read), missed: C.uint64_t(p.Missed),
+		cursor:      C.uint64_t(p.Cursor), lag: C.uint64_t(p.Behind),
+		read: C.uint64_t(p.Read), missed: C.uint64_t(p.Missed),
 		bytes: C.uint64_t(p.Bytes),
 		waits: C.uint64_t(p.Waits), wait_ns: C.uint64_t(p.Waited), timeouts: C.uint64_t(p.Timeouts),
 		lost: C.uint64_t(p.Lost), overruns: C.uint64_t(p.Overruns),

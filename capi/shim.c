@@ -83,8 +83,8 @@ uint32_t datablock_version(void) { return DATABLOCK_VERSION; }
 
 const char *datablock_strerror(datablock_status status) {
     switch ((int)status) {
-#define TEXT(name, value, text)                                                                                                       \
-    case value:                                                                                                                       \
+#define TEXT(name, value, text)                                                                    \
+    case value:                                                                                    \
         return text;
         DATABLOCK_STATUS_LIST(TEXT)
 #undef TEXT

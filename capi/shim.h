@@ -128,7 +128,8 @@ datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begin
 void dbshim_catch_faults(void);   /* after Go has started */
 void dbshim_damage_current(void); /* from Go: the current call of this thread met a fault */
 void dbshim_futex_wake(uint32_t *word);
-void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns); /* the caller polls again, whatever ended the sleep */
+/* The caller polls again, whatever ended the sleep. */
+void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns);
 
 /* Consumer.Next of the place that the thread has taken. Everything unusual is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
@@ -165,7 +166,7 @@ typedef struct dbshim_sleep {
 
 #define DBSHIM_SLEEP (-1) /* the result of a step after which the thread sleeps and makes another step */
 
-/* True: the thread has slept, and makes the next step. False: the call has ended with that status. */
+/* True: the thread has slept, and makes the next step. False: the call has ended with `status`. */
 bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
 void dbshim_nap(uint64_t ns);   /* Go -> C */

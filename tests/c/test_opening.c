@@ -1,4 +1,7 @@
-/* Opening: a consumer that waits for its block, who may be LOSSLESS, and what bindings need beside the functions of the header. */
+/*
+ * Opening: a consumer that waits for its block, the permission for LOSSLESS, and the functions that
+ * bindings need beyond the header.
+ */
 #include "pair.h"
 
 #include <dlfcn.h>

@@ -145,8 +145,8 @@ static void errors_say_where(void) {
 }
 
 /*
- * No text of the caller's gets into the schema: names, types and sizes are looked at first, and
- * the refusal says which.
+ * No unchecked text of the caller gets into the schema. The function checks names, types and sizes
+ * first, and the error names the wrong one.
  */
 static void described_structs_cannot_inject(void) {
     datablock_schema_field inner[] = {{"x", "u8", NULL, 0, 1, {0}}};
@@ -186,9 +186,7 @@ static void described_structs_cannot_inject(void) {
     CHECK(schema.canonical == NULL);
 }
 
-/*
- * What is wrong is said of schema and field: the caller has written no text, and it has no lines.
- */
+/* Errors name schema and field: the caller has written no text, so that there are no lines. */
 static void refusals_name_the_field(void) {
     static datablock_schema_field many[4096];
     datablock_schema schema = {0};
@@ -237,8 +235,8 @@ static void typed_layouts(void) {
 }
 
 /*
- * A length that can be that of no message is refused by every function that writes, and nothing is
- * published.
+ * Every function that writes refuses a length that no message of the schema can have, and publishes
+ * nothing.
  */
 static void a_writer_is_held_to_its_schema(void) {
     for (uint32_t flags = 0; flags <= DATABLOCK_FLAG_TIMESTAMP; flags += DATABLOCK_FLAG_TIMESTAMP) {
@@ -266,8 +264,8 @@ static void a_writer_is_held_to_its_schema(void) {
         CHECK_DETAIL(datablock_write_batch(producer, 0, two, 2, &written), DATABLOCK_E_INVALID,
             "a message of 3 bytes is shorter");
         CHECK(written == 1);
-        CHECK_OK(datablock_write(producer, 0, message, 24, &id)); /* what is behind the struct is the program's */
-        CHECK_OK(datablock_write(producer, 0, message, 48, &id)); /* as are several of them */
+        CHECK_OK(datablock_write(producer, 0, message, 24, &id)); /* bytes after the struct belong to the program */
+        CHECK_OK(datablock_write(producer, 0, message, 48, &id)); /* so do several structs */
         CHECK(id == 3);
         CHECK_OK(datablock_producer_close(producer));
         datablock_schema_free(&own);
@@ -380,7 +378,7 @@ static void a_registry_of_schemas(void) {
     datablock_schema_free(&wrong);
 }
 
-/* The registry that the environment names, as it is now. */
+/* The registry that the environment currently names. */
 static void a_registered_schema_at_open(void) {
     char registry[300], path[600];
     snprintf(registry, sizeof registry, "%s/registry", test_directory());

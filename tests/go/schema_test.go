@@ -12,7 +12,8 @@ import (
 
 const sampleSchema = "schema Sample 1.2.0 { time: u64; value: f64; }"
 
-// What a consumer may expect of a block with sampleSchema, and what it is told; "": it may attach.
+// The schemas that a consumer may expect of a block with sampleSchema, and the errors; "": it may
+// attach.
 var expectations = map[string]struct {
 	schema string
 	exact  bool
@@ -38,7 +39,9 @@ var expectations = map[string]struct {
 	"other_major_version": {"schema Sample 2.0.0 { time: u64; value: f64; }", false, "another major version"},
 }
 
-// What a consumer may name at open, where the block's producer has named Sample@1; "": it may attach. The registry has Sample 1.1.0, 1.2.0, which is sampleSchema, and 2.0.0.
+// The references that a consumer may give at open when the block's producer gave Sample@1, and the
+// errors; "": it may attach. The registry has Sample 1.1.0, 1.2.0, which is sampleSchema, and
+// 2.0.0.
 var references = map[string]struct {
 	reference, schema, says string
 }{
@@ -53,7 +56,8 @@ var references = map[string]struct {
 		`SCHEMA what is registered as Sample@1 is not the schema that was given|field "value" retyped`},
 }
 
-// TestARegisteredSchemaAtOpen in every pair of languages: who names a schema of the registry has it.
+// TestARegisteredSchemaAtOpen in every pair of languages: a participant that names a schema of the
+// registry gets it.
 func TestARegisteredSchemaAtOpen(t *testing.T) {
 	registry := t.TempDir()
 	for _, text := range []string{"schema Sample 1.1.0 { time: u64; }", sampleSchema,
@@ -141,7 +145,8 @@ func TestTheZoneHasASchema(t *testing.T) {
 	}
 }
 
-// TestSchemasAreCheckedAtAttach in every pair of languages: who may read is let in, and who may not is told the same.
+// TestSchemasAreCheckedAtAttach in every pair of languages: a consumer whose schema matches
+// attaches, and the others get the same error.
 func TestSchemasAreCheckedAtAttach(t *testing.T) {
 	for _, producer := range languages {
 		t.Run(producer, func(t *testing.T) {
