@@ -66,7 +66,7 @@ datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *
     datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory, &metrics,
         dbshim_detail()));
     if (status == DATABLOCK_OK) {
-        *out = metrics; /* what a newer program knows beyond this stays as it is */
+        *out = metrics; /* fields that only a newer program knows stay unchanged */
     }
     return status;
 }

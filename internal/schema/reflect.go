@@ -111,8 +111,8 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 }
 
 // snakeCase turns TimestampNs into timestamp_ns, HTTPPort into http_port, and URLs into urls. A
-// capital begins a word behind a small letter; behind another capital or a digit it does where
-// two small letters follow it. So what stands behind letters of an abbreviation stays with them:
+// capital begins a word behind a small letter; behind another capital or a digit it does where two
+// small letters follow it. So the characters after the letters of an abbreviation stay with them:
 // IPv4 is ipv4, ID3D is id3d, X2Y is x2y.
 func snakeCase(name string) string {
 	var b strings.Builder

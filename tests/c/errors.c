@@ -115,7 +115,7 @@ static void skip(const char *reason) {
 #define BLOCK "camera"
 enum { SLOTS = 4, SLOT_SIZE = 100 };
 
-/* What is opened here is closed at the end, unless the case did so. */
+/* The objects opened here are closed at the end, unless the case closes them. */
 static datablock_producer producers[8];
 static datablock_consumer consumers[8];
 static datablock_observer observers[8];
@@ -262,7 +262,7 @@ static void make_file(const char *name, size_t size) {
     close(fd);
 }
 
-/* A block whose producer has closed: for what is wrong with files. */
+/* A block whose producer has closed, for the cases about files. */
 static void make_block(void) {
     datablock_producer producer = open_producer();
     write_messages(producer, 1);
@@ -284,7 +284,7 @@ static uint64_t row_of(uint32_t row) {
 
 /* ---- Other processes ------------------------------------------------------------------------- */
 
-/* What a child process is before it is killed. */
+/* The role of a child process before it is killed. */
 static void role_producer(void) { write_messages(open_producer(), 1); }
 
 static void role_claim(void) { claim(open_producer()); }
@@ -300,7 +300,7 @@ static const struct {
     void (*run)(void);
 } roles[] = {{"@producer", role_producer}, {"@claim", role_claim}, {"@reader", role_reader}};
 
-/* Ready is what a child says when it is what it is to be; then it waits for its end. */
+/* A child reports that it has its role, and then waits for its end. */
 static int play(const char *role) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
@@ -401,7 +401,7 @@ static datablock_status try_small(datablock_config config) {
     const char *small = path_of("small");
     config.directory = small;
     datablock_status status = try_producer(config);
-    if (status != DATABLOCK_OK) { /* the file system is as it was: nothing may be left in it either */
+    if (status != DATABLOCK_OK) { /* the file system must be unchanged: no file may be left in it */
         int found = 0;
         DIR *list = opendir(small);
         CHECK(list != NULL);
@@ -1034,7 +1034,7 @@ static void access_producer(void) {
 
 static void access_control(void) {
     datablock_config config = config_of(DATABLOCK_RING);
-    config.mode = 0644; /* others may read the messages, and still not attach */
+    config.mode = 0644; /* other users may read the messages, but not attach */
     open_as(config);
     forbid(control_path());
     STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
@@ -1083,7 +1083,7 @@ static void second_producer_replaces(void) {
     STATUS(try_producer(config));
 }
 
-/* It stays until the end of the process. */
+/* The object stays until the end of the process. */
 static datablock_schema schema_of(const char *text) {
     static datablock_schema made[8];
     static size_t count;
@@ -1181,7 +1181,7 @@ static void registry_relative(void) {
     STATUS(datablock_schema_lookup("Sample", "schemas", &found));
 }
 
-/* A registry beside the block, with one schema, while it is asked. */
+/* A registry in the block's directory, with one schema, during the provoked call. */
 static datablock_consumer_options with_registry(const char *reference, const datablock_schema *schema) {
     static char registry[300];
     static datablock_consumer_options options;
@@ -1297,7 +1297,7 @@ static void lock_byte(int fd, uint64_t at) {
     CHECK(fcntl(fd, F_OFD_SETLK, &lock) == 0);
 }
 
-/* A cleaner that does not come to an end, stopped in a debugger for instance. */
+/* A cleaner that does not end, for example because a debugger has stopped it. */
 static void rows_being_cleaned(void) {
     datablock_config config = config_of(DATABLOCK_RING);
     config.consumer_limit = 1;
@@ -1400,7 +1400,7 @@ static void file_renamed(void) {
 
 static void file_copied(void) {
     make_block();
-    CHECK(link(data_path(), path_of("microphone")) == 0); /* a second name for it looks as a copy does */
+    CHECK(link(data_path(), path_of("microphone")) == 0); /* a second name looks like a copy */
     datablock_consumer_options options = options_of(DATABLOCK_LATEST);
     datablock_consumer consumer;
     STATUS(datablock_consumer_open("microphone", &options, &consumer));
@@ -1662,7 +1662,7 @@ static void handle_stale(void) {
     open_producer();
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
     CHECK_OK(datablock_consumer_close(consumer));
-    attach(DATABLOCK_LATEST); /* takes its place */
+    attach(DATABLOCK_LATEST); /* takes the place of the closed handle */
     STATUS(datablock_read_begin(consumer, 0, &in));
 }
 
@@ -1761,7 +1761,7 @@ static void write_too_few_consumers(void) {
     STATUS(datablock_write_begin(producer, 20, &out));
 }
 
-/* Consumers cannot do this by themselves: only who writes into the control file. */
+/* Consumers cannot do this. Only a process that writes into the control file can. */
 static void write_all_pinned(void) {
     datablock_write_slot out;
     datablock_config config = config_of(DATABLOCK_SINGLE);
@@ -1771,7 +1771,7 @@ static void write_all_pinned(void) {
     for (uint64_t slot = 0; slot < 3; slot++) {
         poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS + 8 * slot, slot + 1);
     }
-    write_messages(producer, 3); /* all slots have been in the ring now, and none that left it is free */
+    write_messages(producer, 3); /* all slots have been in the ring, and no slot that left the ring is free */
     STATUS(datablock_write_begin(producer, 20, &out));
 }
 
@@ -1810,7 +1810,7 @@ static void write_unlinked(void) {
     STATUS(datablock_write_begin(producer, 0, &out));
 }
 
-/* As a program that becomes a daemon closes what it finds. */
+/* A program that becomes a daemon closes all descriptors. */
 static void close_locks(void) {
     int closed = 0;
     for (int fd = 3; fd < 64; fd++) {
@@ -1927,7 +1927,7 @@ static void read_overrun(void) {
 
 static void take_row_away(void) {
     uint64_t at = row_of(1) + DATABLOCK_LAYOUT_ROW_STATUS;
-    poke(control_path(), at, peek(control_path(), at) + (UINT64_C(1) << 32)); /* another incarnation: somebody else's */
+    poke(control_path(), at, peek(control_path(), at) + (UINT64_C(1) << 32)); /* the incarnation of a later owner */
 }
 
 static void read_fenced(void) {
@@ -1998,7 +1998,7 @@ static void end_twice(void) {
     STATUS(datablock_read_end(consumer, &in));
 }
 
-/* A message of "x" whose first byte is changed behind everybody's back. */
+/* A message of "x" whose first byte is changed without a commit. */
 static datablock_producer write_damaged(datablock_checksum checksum) {
     datablock_config config = config_of(DATABLOCK_RING);
     config.checksum = checksum;
@@ -2158,7 +2158,7 @@ static void end_overrun(void) {
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
     write_messages(producer, 1);
     datablock_read_slot in = read_message(consumer);
-    poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS, 0); /* the pin is gone: the control file was damaged */
+    poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS, 0); /* the hazard pointer is gone: the control file was damaged */
     write_messages(producer, 3 * SLOTS);
     STATUS(datablock_read_end(consumer, &in));
 }
@@ -2380,7 +2380,7 @@ static void *wait_for_room(void *producer) {
     return NULL;
 }
 
-/* Everything is discarded, and the reader still keeps the producer waiting. */
+/* All messages are discarded, and the reader still keeps the producer waiting. */
 static void reset_all_left(void) {
     pthread_t thread;
     datablock_producer producer = open_producer();
@@ -2529,7 +2529,7 @@ static void panic(void) {
     if (make_panic("producer.claim")) {
         datablock_write_slot out;
         datablock_producer producer = open_producer();
-        STATUS(library.write_begin(producer, 0, &out)); /* which can be made to go through Go; inline code cannot */
+        STATUS(library.write_begin(producer, 0, &out)); /* an exported call can go through Go, an inline call cannot */
     }
 }
 

@@ -283,7 +283,7 @@ static void mask_without_lossless(void) {
         if (strncmp(entry->d_name, "forbidden.", 10) == 0) {
             int file = data_file(entry->d_name);
             set_word(file, 512, 2); /* the LOSSLESS mask: row 1 */
-            set_word(file, 384, 1); /* the join epoch: the producer looks again */
+            set_word(file, 384, 1); /* the join epoch: the producer scans the rows again */
             CHECK(close(file) == 0);
         }
     }
