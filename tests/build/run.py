@@ -270,8 +270,7 @@ def old_go(build, here):
             said = " ".join(run(*command, cwd=ROOT, more=path, fails=True).split())
             check(
                 f"Go {version} ({fake}) is too old: DataBlock needs Go {needed} or newer. "
-                f"Install Go {needed} or newer from https://go.dev/dl/"
-                in said,
+                f"Install Go {needed} or newer from https://go.dev/dl/" in said,
                 command,
                 said,
             )

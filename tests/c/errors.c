@@ -2158,7 +2158,8 @@ static void end_overrun(void) {
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
     write_messages(producer, 1);
     datablock_read_slot in = read_message(consumer);
-    poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS, 0); /* the hazard pointer is gone: the control file was damaged */
+    /* The hazard pointer is gone: the control file was damaged. */
+    poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS, 0);
     write_messages(producer, 3 * SLOTS);
     STATUS(datablock_read_end(consumer, &in));
 }
