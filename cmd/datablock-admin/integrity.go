@@ -166,7 +166,7 @@ func (a *app) autoRecover() *cobra.Command {
 	var waiting time.Duration
 	cmd := &cobra.Command{
 		Use:   "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]",
-		Short: "Do for everything stuck or damaged what is right for it",
+		Short: "Recover everything that is stuck or damaged",
 		Long: `Walks the diagnosis of a block: it repairs damage, releases what dead producers and consumers hold,
 and removes the files that they left. It touches no living participant. A step that needs force, or
 the decision of an operator, is named (attend) and not done. With --dry-run it only says what it

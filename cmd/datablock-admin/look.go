@@ -108,7 +108,7 @@ func (a *app) diagnose() *cobra.Command {
 	var waiting time.Duration
 	cmd := &cobra.Command{
 		Use:   "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]",
-		Short: "Who holds which slot since when, and what to do about it",
+		Short: "The holder of each slot, since when, and what to do about it",
 		Long: `Shows every slot that is claimed, read, or stuck, with its holder and the command to run. Nothing is
 changed. A slot is stuck when a dead process holds it. It is stuck when its reader has kept the
 producer waiting for a second (--stuck-after): a reader that hangs does so, a healthy reader takes

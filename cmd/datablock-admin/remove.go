@@ -10,7 +10,7 @@ func (a *app) unlink() *cobra.Command {
 	var name string
 	var force bool
 	cmd := &cobra.Command{
-		Use: "unlink --shm-name NAME [--force]", Short: "Remove a block that nobody uses",
+		Use: "unlink --shm-name NAME [--force]", Short: "Remove a block that no process uses",
 		Long: `Removes a block and its control file. While a living process uses the block, the command fails
 (exit code 4) unless --force is given. With --force the producer's open claim is fenced, so that the
 producer publishes nothing more, and every participant has to attach again. --force also removes a
@@ -31,7 +31,7 @@ block that has lost its control file.`,
 			return nil
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "remove it although somebody alive uses it")
+	cmd.Flags().BoolVar(&force, "force", false, "remove the block although a living process uses it")
 	return a.blockFlag(cmd, &name)
 }
 

@@ -13,7 +13,7 @@ import (
 
 func (a *app) forceResetSlot() *cobra.Command {
 	var slot uint32
-	cmd := a.byForce("force-reset-slot", "--slot N", "Give a slot back to where it can be used again",
+	cmd := a.byForce("force-reset-slot", "--slot N", "Make a slot usable again",
 		`Releases what dead processes hold of a slot. Without --force it does not touch what a living program
 holds (exit code 4). With --force it fences an open claim, so that the commit publishes nothing. It
 discards the message of the slot: LOSSLESS readers get LOST. It evicts a reader that still holds a
@@ -42,7 +42,7 @@ func (a *app) evict() *cobra.Command {
 	cmd := a.byForce("evict", "--row N", "Remove a consumer's row",
 		`Removes the row of a dead consumer. A durable consumer then loses its place. With --force it removes
 the row of a living consumer, for example one that hangs and holds the producer up. This consumer
-gets FENCED at its next call and may attach again.`,
+gets an error at its next call and may attach again.`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.EvictConsumer(name, a.directory, row, force)
 		},
@@ -105,7 +105,7 @@ func (a *app) byForce(use, arguments, short, long string,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds: it is told at its next call")
+	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds; the program gets an error later")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.blockFlag(cmd, &name)
 }
@@ -123,7 +123,7 @@ type recordJSON struct {
 func (a *app) history() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use: "history --shm-name NAME", Short: "What was done to a block by recoveries, and by whom",
+		Use: "history --shm-name NAME", Short: "The recoveries of a block: what was done, and by whom",
 		Long: `Shows the block's recovery log, oldest record first: when, which user and process, and what was
 done. The log is in the block and outlives the processes that wrote it. It keeps the newest records.`,
 		Example: "  datablock-admin history --shm-name camera",

@@ -218,7 +218,7 @@ func (a *app) schemaCheck() *cobra.Command {
 	exact := false
 	c := &cobra.Command{
 		Use:   "check PRODUCER CONSUMER",
-		Short: "Whether a consumer that expects one can read what a producer of the other writes",
+		Short: "Whether a consumer of one schema can read what a producer of the other writes",
 		Args:  exactly("PRODUCER", "CONSUMER"),
 		Long: `Says whether a consumer may attach. The consumer may expect fewer fields than the producer writes,
 and no field that differs. Exit code 1: it may not, and the message names the fields.`,
@@ -246,7 +246,7 @@ and no field that differs. Exit code 1: it may not, and the message names the fi
 			return err
 		},
 	}
-	c.Flags().BoolVar(&exact, "exact", false, "the very same, and not only one with all its fields")
+	c.Flags().BoolVar(&exact, "exact", false, "require equal hashes, not only a compatible schema")
 	return c
 }
 

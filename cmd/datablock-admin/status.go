@@ -94,7 +94,7 @@ each repetition then is one line.`,
 			return a.watch(name, watch)
 		},
 	}
-	cmd.Flags().DurationVar(&watch, "watch", time.Second, "look again and again, that far apart")
+	cmd.Flags().DurationVar(&watch, "watch", time.Second, "repeat at this interval")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
 	completeFlag(cmd, "watch", cobra.NoFileCompletions)
 	a.blockFlag(cmd, &name)
