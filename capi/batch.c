@@ -121,8 +121,7 @@ HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *
     }
     if (length < p->shortest) {
         return dbshim_invalid("block \"%.200s\": a message of %zu bytes is shorter than its schema's struct, which "
-            "has %llu",
-                              dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->shortest);
+            "has %llu", dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->shortest);
     }
     datablock_write_slot slot;
     slot.data = NULL; /* Go's collector may look at what a pointer that Go stores replaces */

@@ -145,8 +145,7 @@ static datablock_status no_handle(uint64_t handle, uint64_t wanted) {
         snprintf(text, sizeof text, "the %s handle is zero: it was never opened", kind_name(wanted));
     } else if ((handle & KIND_MASK) != wanted && kind_name(handle & KIND_MASK)[0] != '\0') {
         snprintf(text, sizeof text, "this is a%s %s handle, where a%s %s is needed", n(handle & KIND_MASK),
-            kind_name(handle & KIND_MASK),
-                 n(wanted), kind_name(wanted));
+            kind_name(handle & KIND_MASK), n(wanted), kind_name(wanted));
     } else {
         snprintf(text, sizeof text, "this %s handle was closed, or never opened", kind_name(wanted));
     }
@@ -169,7 +168,7 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
         const char *what = __atomic_load_n(&poison[index], __ATOMIC_ACQUIRE);
         snprintf(text, sizeof text,
             "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
-                 what != NULL ? what : "no memory for what it said");
+            what != NULL ? what : "no memory for what it said");
         if ((__atomic_load_n(&dbshim_places[index].word, __ATOMIC_ACQUIRE) & ~FLAGS) != handle) {
             return no_handle(handle, kind); /* closed meanwhile: the text may belong to another handle */
         }
@@ -227,9 +226,8 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
 /* The system allowed membarrier once and refuses it now: a seccomp filter was set meanwhile. */
 static datablock_status no_barrier(void) {
     return refuse(DATABLOCK_E_SYSTEM, "membarrier is refused since this process first used it (by a seccomp "
-        "filter?), and without it no thread can take a "
-                                      "handle over from another: use and close the handle in the thread that used "
-                                          "it last, or allow membarrier");
+        "filter?), and without it no thread can take a handle over from another: use and close the handle in the "
+        "thread that used it last, or allow membarrier");
 }
 
 static datablock_inline_thread **owner_of(datablock_inline_place *place, uint64_t handle) {

@@ -105,8 +105,7 @@ static datablock_status count(datablock_participant participant, uint32_t counte
     uint64_t was = expected;
     if (counter >= DATABLOCK_LAYOUT_COUNTER_COUNT) {
         status = dbshim_invalid("block \"%.200s\" has counters 0 to %d, there is no counter %u",
-            dbshim_name(dbshim_index(participant.handle)),
-                                DATABLOCK_LAYOUT_COUNTER_COUNT - 1, counter);
+            dbshim_name(dbshim_index(participant.handle)), DATABLOCK_LAYOUT_COUNTER_COUNT - 1, counter);
     } else {
         const datablock_inline_block *block = dbshim_self()->shared.current->state; /* the first member of both */
         uint64_t *word = datablock_inline_u64(block->ctl,

@@ -103,8 +103,8 @@ const char *datablock_error_detail(void) {
     if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
         snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s",
             dbshim_name(thread->shared.idle),
-                 thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait"
-                     : "nobody has the block open for writing");
+            thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait"
+                : "nobody has the block open for writing");
         thread->shared.failed = DATABLOCK_INLINE_FAILED;
     }
     return thread->detail;
@@ -134,8 +134,7 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
     }
     if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
         return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or "
-            "DATABLOCK_RING (3)", __func__,
-                       (int)policy);
+            "DATABLOCK_RING (3)", __func__, (int)policy);
     }
     *config = (datablock_config){
         .size = sizeof *config,
@@ -177,8 +176,7 @@ static datablock_status import_struct(const char *what, const void *given, uint3
     for (uint32_t i = own_size; i < size; i++) {
         if (((const unsigned char *)given)[i] != 0) {
             return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: "
-                "use a newer one", what, i,
-                           DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
+                "use a newer one", what, i, DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
         }
     }
     memcpy(own, given, size < own_size ? size : own_size);

@@ -187,8 +187,7 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
     }
     snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE,
         "nothing to read within %lld ms in any of %zu blocks, the first of which is \"%.200s\"", (long long)timeout_ms,
-        w->count,
-             w->count > 0 ? dbshim_name(dbshim_index(w->consumers[0].handle)) : "");
+        w->count, w->count > 0 ? dbshim_name(dbshim_index(w->consumers[0].handle)) : "");
     dbshim_failed(DATABLOCK_INLINE_FAILED);
     return DATABLOCK_E_TIMEOUT;
 }

@@ -177,9 +177,9 @@ func (a *app) blockFlag(cmd *cobra.Command, name *string) *cobra.Command {
 		return nil
 	}
 	cmd.ValidArgsFunction = a.completeBlock
-	completeFlag(cmd, "shm-name", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion,
-		cobra.ShellCompDirective) {
-		return a.completeBlock(cmd, nil, typed)
-	})
+	completeFlag(cmd, "shm-name",
+		func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return a.completeBlock(cmd, nil, typed)
+		})
 	return cmd
 }

@@ -18,8 +18,9 @@ func (a *app) releaseWriter() *cobra.Command {
 		core.ReleaseZombieWriter)
 }
 
-func (a *app) release(use, short string, action func(name, directory string, slot uint32) (core.RecoveryResult,
-	error)) *cobra.Command {
+func (a *app) release(
+	use, short string, action func(name, directory string, slot uint32) (core.RecoveryResult, error),
+) *cobra.Command {
 	var name string
 	var slot uint32
 	cmd := &cobra.Command{

@@ -40,8 +40,9 @@ func (a *app) schema() *cobra.Command {
 the name of a file with the text form, which docs/schema.md describes, or - for standard input.
 block:NAME is the schema of a block, or with --zone the schema of its flexible zone.
 registered:NAME@VERSION is a schema of the registry.`,
-		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera " +
-			"my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
+		Example: "  datablock-admin schema show block:camera\n" +
+			"  datablock-admin schema check block:camera my-reader.schema\n" +
+			"  datablock-admin schema generate --lang python block:camera",
 	}
 	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default "+
 		"$DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")

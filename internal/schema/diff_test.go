@@ -155,8 +155,8 @@ func TestDiffOfRandomPairs(t *testing.T) {
 			c = changed(random, c)
 		}
 		assert.Equal(t, p.Canonical() == c.Canonical(), len(Diff(p, c)) == 0, "%s\n%s", p.Canonical(), c.Canonical())
-		if assert.Equal(t, fits(p, c), Check(p, c, Compatible) == nil, "%s\n%s", p.Canonical(), c.Canonical()); fits(p,
-			c) {
+		assert.Equal(t, fits(p, c), Check(p, c, Compatible) == nil, "%s\n%s", p.Canonical(), c.Canonical())
+		if fits(p, c) {
 			fitting++
 		}
 		if same := p.Hash() == c.Hash(); same {

@@ -96,8 +96,7 @@ static void structs_and_texts_agree(void) {
         {"SensorReading", &reading_layout, reading_text},
         {"Every", &every_layout,
          "schema Every 2.1.0 { i8: i8; i16: i16; i32: i32; i64: i64; u8: u8; u16: u16; u32: u32; u64: u64; f32: "
-             "f32; f64: f64; yes: bool; letter: char; colour: u32; longest: i64; size: u64;"
-         " cube: u8[2][3][4]; }"},
+             "f32; f64: f64; yes: bool; letter: char; colour: u32; longest: i64; size: u64; cube: u8[2][3][4]; }"},
         {"Wire", &wire_layout, "packed schema Wire 2.1.0 { kind: u8; value: f64; tail: u16; }"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++) {
