@@ -2,11 +2,12 @@ BUILD  ?= build
 PREFIX ?= /usr/local
 JOBS   ?= $(shell nproc)
 
-# One environment for every recipe: nothing on the caller's side may change what is built.
+# One environment for every recipe: the caller's environment must not change what is built.
 export GOFLAGS := -buildvcs=false
 MAKEFLAGS += --no-print-directory
 export PREFIX DESTDIR
-# Paths may have spaces: no function of make that splits words, and quotation marks in every recipe.
+# Paths may have spaces. Therefore no function of make may split words, and every recipe has
+# quotation marks.
 export DATABLOCK_BUILD := $(if $(filter /%,$(BUILD)),$(BUILD),$(CURDIR)/$(BUILD))
 
 cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
@@ -29,7 +30,7 @@ demo: configure ## live data of this machine through shared memory, with kill -9
 	@$(cmake_build) --target demo
 	@examples/demo/run.sh
 
-bench: setup configure ## measure, against what the machine can do without it; under two minutes with QUICK=1, else under 20
+bench: setup configure ## measure, and compare with the plain machine; under two minutes with QUICK=1, else under 20
 	@$(cmake_build) --target bench
 	@.venv/bin/python -B bench/run.py $(if $(QUICK),--quick)
 
@@ -37,15 +38,18 @@ soak: setup configure ## the long tests: 200 kills at each point, the large mode
 	@$(cmake_build) --target all tests
 	@$(ctest) -C soak -L soak $(ARGS)
 
-# Under sudo, PATH and the caches of Go are root's: what the user has built is installed as it is.
+# Under sudo, PATH and the caches of Go belong to root. Therefore make installs what the user has
+# built.
 install: ## install what is built, and headers, pkg-config and CMake files; PREFIX=/usr/local, DESTDIR= are honoured
 	@test -n "$$SUDO_UID" && test -e "$(BUILD)/datablock-admin" || $(MAKE) all
 	@cmake --install "$(BUILD)" --prefix "$(PREFIX)"
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 uninstall: ## remove what the last install from build/ has installed, with the same DESTDIR
-	@test -e "$(BUILD)/install_manifest.txt" || { echo "uninstall: nothing was installed from $(BUILD): it has no install_manifest.txt" >&2; exit 1; }
-	@while IFS= read -r file || test -n "$$file"; do rm -f -- "$(DESTDIR)$$file" || exit 1; done <"$(BUILD)/install_manifest.txt"
+	@test -e "$(BUILD)/install_manifest.txt" || \
+		{ echo "uninstall: nothing was installed from $(BUILD): it has no install_manifest.txt" >&2; exit 1; }
+	@while IFS= read -r file || test -n "$$file"; do rm -f -- "$(DESTDIR)$$file" || exit 1; done \
+		<"$(BUILD)/install_manifest.txt"
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 clean: ## remove build/
@@ -58,5 +62,6 @@ setup-build:
 	@scripts/setup.sh build
 
 configure: setup-build
-	@mkdir -p "$(BUILD)" || { echo "make: no build folder can be made in this source tree: choose one with make BUILD=folder" >&2; exit 1; }
+	@mkdir -p "$(BUILD)" || \
+		{ echo "make: no build folder can be made in this source tree: choose one with make BUILD=folder" >&2; exit 1; }
 	@cmake -S . -B "$(BUILD)" >"$(BUILD)/configure.log" 2>&1 || { cat "$(BUILD)/configure.log"; exit 1; }

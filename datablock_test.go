@@ -118,9 +118,12 @@ func TestErrorsAreFoundByStatus(t *testing.T) {
 
 func TestEveryStatusHasAName(t *testing.T) {
 	names := []datablock.Code{
-		datablock.ErrTimeout, datablock.ErrInvalid, datablock.ErrNotFound, datablock.ErrExists, datablock.ErrProducerActive, datablock.ErrAccess,
-		datablock.ErrSecret, datablock.ErrCorrupt, datablock.ErrVersion, datablock.ErrGeometry, datablock.ErrSchema, datablock.ErrNoSpace,
-		datablock.ErrFull, datablock.ErrBusy, datablock.ErrClosed, datablock.ErrSuperseded, datablock.ErrFenced, datablock.ErrOverrun,
+		datablock.ErrTimeout, datablock.ErrInvalid, datablock.ErrNotFound, datablock.ErrExists,
+		datablock.ErrProducerActive, datablock.ErrAccess,
+		datablock.ErrSecret, datablock.ErrCorrupt, datablock.ErrVersion, datablock.ErrGeometry, datablock.ErrSchema,
+		datablock.ErrNoSpace,
+		datablock.ErrFull, datablock.ErrBusy, datablock.ErrClosed, datablock.ErrSuperseded, datablock.ErrFenced,
+		datablock.ErrOverrun,
 		datablock.ErrLost, datablock.ErrNoProducer, datablock.ErrNoSpare, datablock.ErrChecksum, datablock.ErrSystem,
 	}
 	unknown := core.Code(-1).Error()
@@ -204,10 +207,12 @@ func TestMessagesEndsAfterErrorsThatStay(t *testing.T) {
 		timeout time.Duration
 		want    error
 	}{
-		"superseded": {func(b *bench) { require.NoError(b, datablock.Unlink("x", b.dir, datablock.Force)) }, datablock.Forever, datablock.ErrSuperseded},
-		"held":       {func(b *bench) { _, err := b.c.Next(0); require.NoError(b, err) }, datablock.Forever, datablock.ErrBusy},
-		"invalid":    {func(b *bench) {}, -2, datablock.ErrInvalid},
-		"closed":     {func(b *bench) { require.NoError(b, b.c.Close()) }, 0, datablock.ErrClosed},
+		"superseded": {func(b *bench) { require.NoError(b, datablock.Unlink("x", b.dir, datablock.Force)) },
+			datablock.Forever, datablock.ErrSuperseded},
+		"held": {func(b *bench) { _, err := b.c.Next(0); require.NoError(b, err) }, datablock.Forever,
+			datablock.ErrBusy},
+		"invalid": {func(b *bench) {}, -2, datablock.ErrInvalid},
+		"closed":  {func(b *bench) { require.NoError(b, b.c.Close()) }, 0, datablock.ErrClosed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -287,8 +292,10 @@ func TestDataAsAType(t *testing.T) {
 
 	data := make([]byte, 128)
 	for name, as := range map[string]func([]byte) error{
-		"string": refused[string], "slice": refused[[]byte], "pointer": refused[*int], "map": refused[map[int]int], "interface": refused[any],
-		"function": refused[func()], "channel": refused[chan int], "array": refused[[2]*int], "struct": refused[struct {
+		"string": refused[string], "slice": refused[[]byte], "pointer": refused[*int], "map": refused[map[int]int],
+		"interface": refused[any],
+		"function":  refused[func()], "channel": refused[chan int], "array": refused[[2]*int],
+		"struct": refused[struct {
 			P *int
 			N int
 		}], "inner": refused[struct{ A [1]struct{ S string } }],
@@ -303,104 +310,132 @@ func refused[T any](data []byte) error {
 	return err
 }
 
-// TestNoAllocationPerMessage holds for whatever succeeds.
+// traffic writes and reads messages of one block, and ends the test at the first error.
+type traffic struct {
+	*bench
+	t    *testing.T
+	last uint64 // the id of the last message
+}
+
+func newTraffic(t *testing.T) *traffic { return &traffic{newBench(t), t, 0} }
+
+func (x *traffic) check(err error) {
+	if err != nil {
+		x.t.Fatal(err)
+	}
+}
+
+func (x *traffic) write() {
+	s, err := x.p.Claim(0)
+	if err == nil {
+		err = x.p.Commit(s, 8)
+	}
+	x.check(err)
+	x.last = s.ID()
+}
+
+func (x *traffic) read() {
+	s, err := x.c.Next(0)
+	if err == nil {
+		err = x.c.Release(s)
+	}
+	x.check(err)
+}
+
+// TestNoAllocationPerMessage: calls and transactions that succeed allocate nothing.
 func TestNoAllocationPerMessage(t *testing.T) {
-	b := newBench(t)
-	last := uint64(0)
-	write := func() {
-		s, err := b.p.Claim(0)
-		if err == nil {
-			err = b.p.Commit(s, 8)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		last = s.ID()
-	}
-	read := func() {
-		s, err := b.c.Next(0)
-		if err == nil {
-			err = b.c.Release(s)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
+	b := newTraffic(t)
 	commit := func(s *writeSlot) (uint64, error) { return s.ID(), s.Commit(8) }
-	check := func(err error) {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	for name, f := range map[string]func(){
-		"plain":  func() { write(); read() },
-		"abort":  func() { s, err := b.p.Claim(0); check(err); check(b.p.Abort(s)) },
-		"readat": func() { write(); s, err := b.c.ReadAt(last); check(err); check(b.c.Release(s)); read() },
-		"write":  func() { _, err := datablock.WithWriteTransaction(b.p, 0, commit); check(err); read() },
+		"plain": func() { b.write(); b.read() },
+		"abort": func() { s, err := b.p.Claim(0); b.check(err); b.check(b.p.Abort(s)) },
+		"readat": func() {
+			b.write()
+			s, err := b.c.ReadAt(b.last)
+			b.check(err)
+			b.check(b.c.Release(s))
+			b.read()
+		},
+		"write": func() { _, err := datablock.WithWriteTransaction(b.p, 0, commit); b.check(err); b.read() },
 		"next": func() {
-			write()
+			b.write()
 			sum := 0
 			_, there, err := datablock.WithNextSlot(b.c, 0, func(s *readSlot) (int, error) { // it captures
 				sum += s.Size()
 				return sum, nil
 			})
-			check(err)
+			b.check(err)
 			if !there || sum != 8 {
 				t.Fatal("no message")
 			}
 		},
 		"id": func() {
-			write()
-			_, err := datablock.WithReadTransaction(b.c, last, 0, length)
-			check(err)
-			read()
-		},
-		"write guard": func() {
-			func() {
-				guard, err := b.p.BeginWrite(0)
-				check(err)
-				defer guard.Abort()
-				check(guard.Slot().Commit(8))
-				check(guard.Commit())
-			}()
-			read()
-		},
-		"write guard that decides": func() {
-			func() {
-				guard, err := b.p.BeginWrite(0)
-				check(err)
-				defer guard.Close()
-			}()
-			read()
-		},
-		"read guard": func() {
-			write()
-			guard, err := b.c.BeginNext(0)
-			check(err)
-			defer guard.Close()
+			b.write()
+			_, err := datablock.WithReadTransaction(b.c, b.last, 0, length)
+			b.check(err)
+			b.read()
 		},
 		"as": func() {
 			s, err := b.p.Claim(0)
-			check(err)
+			b.check(err)
 			v, err := datablock.As[sample](s.Data())
-			check(err)
+			b.check(err)
 			v.Time++
-			check(b.p.Abort(s))
+			b.check(b.p.Abort(s))
 		},
 	} {
 		assert.Zero(t, testing.AllocsPerRun(100, f), name)
 	}
+	runtime.KeepAlive(b)
+}
 
+// TestNoAllocationPerGuard: guards that succeed allocate nothing.
+func TestNoAllocationPerGuard(t *testing.T) {
+	b := newTraffic(t)
+	for name, f := range map[string]func(){
+		"write guard": func() {
+			func() {
+				guard, err := b.p.BeginWrite(0)
+				b.check(err)
+				defer guard.Abort()
+				b.check(guard.Slot().Commit(8))
+				b.check(guard.Commit())
+			}()
+			b.read()
+		},
+		"write guard that decides": func() {
+			func() {
+				guard, err := b.p.BeginWrite(0)
+				b.check(err)
+				defer guard.Close()
+			}()
+			b.read()
+		},
+		"read guard": func() {
+			b.write()
+			guard, err := b.c.BeginNext(0)
+			b.check(err)
+			defer guard.Close()
+		},
+	} {
+		assert.Zero(t, testing.AllocsPerRun(100, f), name)
+	}
+	runtime.KeepAlive(b)
+}
+
+// TestNoAllocationPerTurnOfALoop: a loop over messages allocates only at its beginning.
+func TestNoAllocationPerTurnOfALoop(t *testing.T) {
+	b := newTraffic(t)
 	const messages = 100
 	loop := testing.AllocsPerRun(10, func() {
-		write()
+		b.write()
 		n := 0
 		for _, err := range b.c.Messages(0) {
-			check(err)
+			b.check(err)
 			if n++; n == messages {
 				break
 			}
-			write()
+			b.write()
 		}
 	})
 	assert.Less(t, loop, 10.0, "a loop of %d messages", messages)

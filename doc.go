@@ -1,5 +1,7 @@
-// Package datablock exchanges data between the processes of one machine through shared memory, in a way that no crash can spoil: any process may be killed at any
-// instruction, and the others carry on. One [Producer] writes messages into a named block; any number of consumers, in Go, C, C++ or Python, read them in place.
+// Package datablock is a crash-safe, zero-copy channel in shared memory between the processes of
+// one machine. One [Producer] publishes messages into a named block. Any number of consumers, in
+// Go, C, C++ or Python, read the messages in place. Any process may be killed at any instruction,
+// and the other processes continue.
 //
 //	config := datablock.DefaultConfig(datablock.Ring)
 //	config.SlotSize = 1 << 20
@@ -9,7 +11,7 @@
 //	...
 //	err = producer.Commit(slot, copy(slot.Data(), image))
 //
-// and elsewhere
+// and in another process
 //
 //	consumer, err := datablock.OpenConsumer("camera", datablock.ConsumerOptions{})
 //	...
@@ -19,28 +21,44 @@
 //
 // # Three ways to write and to read
 //
-// The plain calls, [Producer.Claim] with [Producer.Commit] and [Consumer.Next] with [Consumer.Release], are the fastest. The transactions, [WithWriteTransaction],
-// [WithReadTransaction] and [WithNextSlot], end by themselves what they began: an error from the function, or a panic in it, publishes nothing, and every slot is let
-// go of. The guards, [WriteTransactionGuard] and [ReadTransactionGuard], are transactions for defer. The plain calls and the transactions allocate nothing while they succeed.
+// The plain calls are the fastest: [Producer.Claim] with [Producer.Commit], and [Consumer.Next]
+// with [Consumer.Release].
 //
-// # Rules for all of it
+// The transactions are [WithWriteTransaction], [WithReadTransaction] and [WithNextSlot]. They end
+// what they began. If the function returns an error or panics, nothing is published and every slot
+// is released.
 //
-// Timeouts are the same everywhere: 0 does not wait, [Forever] waits without a limit, any other negative time is an error.
+// The guards, [WriteTransactionGuard] and [ReadTransactionGuard], are transactions for defer. The
+// plain calls and the transactions allocate nothing while they succeed.
 //
-// A producer or consumer is for one goroutine at a time, which need not always be the same one. Only Interrupt and Name may be called from any: Interrupt makes waiting calls end.
+// # Rules for all calls
 //
-// Data belongs to the block. A slot may be written from Claim to Commit or Abort, a message be read until it is released; afterwards the memory holds something
-// else, and after Close nothing: copy what is to stay. A message is mapped read-only: writing to it ends the program.
+// Timeouts are the same everywhere: 0 does not wait, [Forever] waits without a limit, any other
+// negative time is an error.
 //
-// Errors are of type [*Error] and say what was wrong, with the values, and what to do. A program decides by their status:
+// Only one goroutine at a time may use a producer or a consumer. It need not always be the same
+// goroutine. Only Interrupt and Name may be called from any goroutine at any time. Interrupt makes
+// waiting calls end.
+//
+// The block owns the data. A program may write to a slot from Claim to Commit or Abort, and may
+// read a message until the release. Afterwards the memory holds other data, and after Close the
+// memory is not mapped. Copy what the program needs for longer. Messages are mapped read-only: a
+// write to a message ends the program.
+//
+// Errors are of type [*Error]. They say what was wrong, with the values, and what to do. A program
+// decides by their status:
 //
 //	if errors.Is(err, datablock.ErrTimeout) { ... }
 //
-// Begin a Config with [DefaultConfig]: what it sets is part of the block, so that a Config without it fits no block that was made with it.
+// Begin a Config with [DefaultConfig]. The values that DefaultConfig sets are part of the block, so
+// that a Config without them does not fit a block that was made with them.
 //
-// Several types, as [Metrics] and [Zone], are names for ones of internal/core, which has their fields: go doc datablock/internal/core.Metrics shows them.
+// Several types, for example [Metrics] and [Zone], are names for types of internal/core, which
+// declares their fields: go doc datablock/internal/core.Metrics prints them.
 //
-// A call that fails has changed nothing unless it says otherwise. After Close every call fails: with [ErrClosed], or with [ErrInvalid] where it is about a slot.
+// A call that fails has changed nothing unless its description says otherwise. After Close every
+// call fails with [ErrClosed], or with [ErrInvalid] if the call is about a slot.
 //
-// What nobody can protect against is somebody who truncates a block's files while they are in use: a load from what is no longer there ends the program, as with every mapped file.
+// No library can protect a process whose block files are truncated while they are in use. A load
+// from the missing part ends the program, as with every mapped file.
 package datablock

@@ -28,13 +28,15 @@ func Example() {
 	}
 	defer consumer.Close()
 
-	id, err := datablock.WithWriteTransaction(producer, time.Second, func(s *datablock.WriteTransactionSlot) (uint64, error) {
-		return s.ID(), s.Commit(copy(s.Data(), "hello"))
-	})
+	id, err := datablock.WithWriteTransaction(producer, time.Second,
+		func(s *datablock.WriteTransactionSlot) (uint64, error) {
+			return s.ID(), s.Commit(copy(s.Data(), "hello"))
+		})
 	fmt.Println("wrote", id, err)
-	_, err = datablock.WithWriteTransaction(producer, time.Second, func(s *datablock.WriteTransactionSlot) (uint64, error) {
-		return 0, fmt.Errorf("the sensor is off: message %d is not written", s.ID())
-	})
+	_, err = datablock.WithWriteTransaction(producer, time.Second,
+		func(s *datablock.WriteTransactionSlot) (uint64, error) {
+			return 0, fmt.Errorf("the sensor is off: message %d is not written", s.ID())
+		})
 	fmt.Println(err)
 	if err := producer.Close(); err != nil {
 		log.Fatal(err)

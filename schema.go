@@ -9,22 +9,27 @@ import (
 	"datablock/internal/schema"
 )
 
-// Schema says what the bytes of a struct mean: names, types, counts and offsets of its fields, its size and alignment. docs/schema.md has the text form and the rules. Do not change one.
+// Schema describes the bytes of a struct: names, types, counts and offsets of the fields, size and
+// alignment. docs/schema.md has the text form and the rules. Programs must not change a Schema.
 type Schema = schema.Schema
 
-// Version is the major.minor.patch of a schema. It is no part of its hash.
+// Version is the major.minor.patch of a schema. It is not part of the hash.
 type Version = schema.Version
 
-// SchemaMode is how much a consumer's schema has to be like the block's.
+// SchemaMode is how closely the schema of a consumer has to match the schema of the block.
 type SchemaMode = schema.Mode
 
 // The modes.
 const (
-	SchemaCompatible = schema.Compatible // the same name and major version; every field that the consumer has is there with the same type, count and offset
-	SchemaExact      = schema.Exact      // and the hashes are equal
+	// SchemaCompatible: the same name and major version. Every field of the consumer's schema is in
+	// the block's schema, with the same type, count and offset.
+	SchemaCompatible = schema.Compatible
+	// SchemaExact: in addition the hashes are equal.
+	SchemaExact = schema.Exact
 )
 
-// ParseSchema reads the text form. The error says line and column, what stands there, and what is expected.
+// ParseSchema reads the text form. The error names the line, the column, the text found there and
+// what was expected.
 func ParseSchema(text string) (*Schema, error) {
 	s, err := schema.Parse(text)
 	if err != nil {
@@ -37,12 +42,12 @@ func ParseSchema(text string) (*Schema, error) {
 // calls it. The method of an embedded struct counts as well.
 type SchemaNamed = schema.Named
 
-// SchemaOf is the schema of a struct type, as the compiler lays it out, under the name that
-// [SchemaNamed] says, else the type's own. Fields are named by their tag `datablock:"name"`,
-// else in
-// snake_case (docs/schema.md has the rule); `datablock:"name,char"` makes bytes characters, and
-// fields called _ are padding. Errors: ErrInvalid (what means nothing to another process:
-// pointers, strings, slices).
+// SchemaOf returns the schema of a struct type, as the compiler lays it out, under the name that
+// [SchemaNamed] returns, else the name of the type. Fields have the name of their tag
+// `datablock:"name"`, else their Go name in snake_case (docs/schema.md has the rule). The tag
+// `datablock:"name,char"` makes bytes characters, and fields named _ are padding.
+//
+// Errors: ErrInvalid (types that mean nothing to another process: pointers, strings, slices).
 func SchemaOf[T any](version Version) (*Schema, error) {
 	s, err := schema.FromType(reflect.TypeFor[T](), "", version)
 	if err != nil {
@@ -51,7 +56,8 @@ func SchemaOf[T any](version Version) (*Schema, error) {
 	return s, nil
 }
 
-// CheckSchema reports why a consumer that expects `consumer` cannot read what a producer writes that has `producer`, nil if it can. The error names every field that differs, with both sides.
+// CheckSchema returns nil if a consumer that expects the schema `consumer` can read messages of the
+// schema `producer`. Otherwise the error names every field that differs, with both sides.
 func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
 	if err := schema.Check(producer, consumer, mode); err != nil {
 		return &Error{Code: core.Schema, Detail: err.Error()}
@@ -59,34 +65,44 @@ func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
 	return nil
 }
 
-// LookupSchema is the newest schema that a reference, "SensorReading", "SensorReading@2" or "SensorReading@2.1.0", means in a registry, which is a directory; "": $DATABLOCK_SCHEMAS, else
-// datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Errors: ErrInvalid (the reference), ErrNotFound, ErrAccess, ErrSystem (a file there was changed).
+// LookupSchema returns the newest schema that a reference means in a registry. A reference is
+// "SensorReading", "SensorReading@2" or "SensorReading@2.1.0". A registry is a directory; "" means
+// $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share.
+//
+// Errors: ErrInvalid (the reference), ErrNotFound, ErrAccess, ErrSystem (a file in the registry was
+// changed).
 func LookupSchema(reference, registry string) (*Schema, error) {
 	return core.LookupSchema(reference, registry)
 }
 
-// RegisterSchema adds a schema to a registry. Again the same does nothing. Errors: ErrInvalid (it has no version), ErrSchema (it breaks the version rules, or that version is another struct),
-// ErrAccess, ErrSystem.
+// RegisterSchema adds a schema to a registry. Registering the same schema again changes nothing.
+//
+// Errors: ErrInvalid (the schema has no version), ErrSchema (the schema breaks the version rules,
+// or this version is another struct), ErrAccess, ErrSystem.
 func RegisterSchema(s *Schema, registry string) error { return core.RegisterSchema(s, registry) }
 
-// BlockSchema is the schema of a block that is only looked at; nil: it has none. Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
+// BlockSchema reads the schema of a block without attaching; nil: the block has none. Errors:
+// ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
 func BlockSchema(name, directory string) (*Schema, error) { return core.BlockSchema(name, directory) }
 
-// BlockZoneSchema is that of its flexible zone. Errors: as BlockSchema.
+// BlockZoneSchema reads the schema of the block's flexible zone. Errors: as BlockSchema.
 func BlockZoneSchema(name, directory string) (*Schema, error) {
 	return core.BlockZoneSchema(name, directory)
 }
 
-// Schema is what the messages are, as their producer has said; nil: it has said nothing. Errors: ErrClosed, ErrCorrupt.
+// Schema returns the schema of the messages, as the producer declared it; nil: the producer
+// declared none. Errors: ErrClosed, ErrCorrupt.
 func (c *Consumer) Schema() (*Schema, error) { return c.core.Schema() }
 
-// ZoneSchema is what the flexible zone is, as the block's producer has said; nil: it has said nothing. Errors: as Schema's.
+// ZoneSchema returns the schema of the flexible zone, as the producer of the block declared it;
+// nil: the producer declared none. Errors: as Schema.
 func (c *Consumer) ZoneSchema() (*Schema, error) { return c.core.ZoneSchema() }
 
-// TypedProducer writes messages that are structs of one type, on a block that says so.
+// TypedProducer writes messages that are structs of one type, on a block that declares the schema.
 type TypedProducer[T any] struct{ *Producer }
 
-// OpenTypedProducer is [OpenProducer] with the schema of T, whose size is that of the slots unless the configuration says another. Errors: as OpenProducer's and SchemaOf's.
+// OpenTypedProducer is [OpenProducer] with the schema of T. The slots have the size of T unless the
+// configuration sets another size. Errors: as OpenProducer and SchemaOf.
 func OpenTypedProducer[T any](name string, version Version, config Config) (TypedProducer[T], error) {
 	s, err := SchemaOf[T](version)
 	if err != nil {
@@ -97,7 +113,9 @@ func OpenTypedProducer[T any](name string, version Version, config Config) (Type
 	return TypedProducer[T]{p}, err
 }
 
-// Write publishes a message that f fills in place, and returns its id. What f finds is whatever was there. An error of f, or a panic, publishes nothing. Waits, and fails, as [WithWriteTransaction].
+// Write publishes a message that f fills in place, and returns the id of the message. The memory is
+// undefined before f fills it. An error of f, or a panic, publishes nothing. Write waits and fails
+// as [WithWriteTransaction].
 func (p TypedProducer[T]) Write(timeout time.Duration, f func(*T) error) (uint64, error) {
 	return WithWriteTransaction(p.Producer, timeout, func(slot *WriteTransactionSlot) (uint64, error) {
 		value, err := As[T](slot.Data())
@@ -111,7 +129,8 @@ func (p TypedProducer[T]) Write(timeout time.Duration, f func(*T) error) (uint64
 	})
 }
 
-// Send publishes a copy of the value, and returns the message's id. Waits, and fails, as Write.
+// Send publishes a copy of the value and returns the id of the message. It waits and fails as
+// Write.
 func (p TypedProducer[T]) Send(value *T, timeout time.Duration) (uint64, error) {
 	return p.Write(timeout, func(to *T) error {
 		*to = *value
@@ -122,7 +141,9 @@ func (p TypedProducer[T]) Send(value *T, timeout time.Duration) (uint64, error) 
 // TypedConsumer reads messages that are structs of one type.
 type TypedConsumer[T any] struct{ *Consumer }
 
-// OpenTypedConsumer is [OpenConsumer] with the schema of T: a block of other messages is refused, and the error (ErrSchema) names every field that differs. Errors: as OpenConsumer's and SchemaOf's.
+// OpenTypedConsumer is [OpenConsumer] with the schema of T. An attach to a block with other
+// messages fails, and the error (ErrSchema) names every field that differs. Errors: as OpenConsumer
+// and SchemaOf.
 func OpenTypedConsumer[T any](name string, version Version, options ConsumerOptions) (TypedConsumer[T], error) {
 	s, err := SchemaOf[T](version)
 	if err != nil {
@@ -133,7 +154,8 @@ func OpenTypedConsumer[T any](name string, version Version, options ConsumerOpti
 	return TypedConsumer[T]{c}, err
 }
 
-// Next is the next message, in place and read-only, until Release of the slot. Waits, and fails, as [Consumer.Next]; ErrInvalid when the message is shorter than a T.
+// Next returns the next message, in place and read-only, until Release of the slot. It waits and
+// fails as [Consumer.Next]; ErrInvalid when the message is shorter than a T.
 func (c TypedConsumer[T]) Next(timeout time.Duration) (*T, ReadSlot, error) {
 	slot, err := c.Consumer.Next(timeout)
 	if err != nil {
@@ -147,7 +169,8 @@ func (c TypedConsumer[T]) Next(timeout time.Duration) (*T, ReadSlot, error) {
 	return value, slot, nil
 }
 
-// Values are the messages, each in place and read-only for its turn, as [Consumer.Messages].
+// Values iterates over the messages, as [Consumer.Messages]. Each value is in place and read-only
+// during its step of the loop.
 func (c TypedConsumer[T]) Values(timeout time.Duration) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		for slot, err := range c.Messages(timeout) {

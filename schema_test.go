@@ -29,7 +29,8 @@ func TestTypedParticipants(t *testing.T) {
 	p, err := datablock.OpenTypedProducer[Reading]("typed", v, config)
 	require.NoError(t, err)
 	defer p.Close()
-	c, err := datablock.OpenTypedConsumer[Reading]("typed", v, datablock.ConsumerOptions{Directory: b.dir, Delivery: datablock.Lossless})
+	c, err := datablock.OpenTypedConsumer[Reading]("typed", v,
+		datablock.ConsumerOptions{Directory: b.dir, Delivery: datablock.Lossless})
 	require.NoError(t, err)
 	defer c.Close()
 
@@ -79,7 +80,8 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 	assert.ErrorContains(t, err, `field "value" retyped: producer f64[3]@8, consumer f32[3]@8`)
 	assert.ErrorIs(t, datablock.CheckSchema(own, other, datablock.SchemaCompatible), datablock.ErrSchema)
 	assert.NoError(t, datablock.CheckSchema(own, own, datablock.SchemaExact))
-	_, err = datablock.OpenTypedConsumer[FloatReading]("checked", datablock.Version{Major: 1}, datablock.ConsumerOptions{Directory: b.dir})
+	_, err = datablock.OpenTypedConsumer[FloatReading]("checked", datablock.Version{Major: 1},
+		datablock.ConsumerOptions{Directory: b.dir})
 	assert.ErrorContains(t, err, "name: producer Reading, consumer FloatReading")
 	_, err = datablock.SchemaOf[struct{ Name string }](datablock.Version{})
 	assert.ErrorIs(t, err, datablock.ErrInvalid)
@@ -106,7 +108,8 @@ func TestARegisteredSchemaAtOpen(t *testing.T) {
 	p, err := datablock.OpenProducer("registered", config)
 	require.NoError(t, err)
 	defer p.Close()
-	options := datablock.ConsumerOptions{Directory: b.dir, Registered: "Reading@1.4", Registry: registry, SchemaMode: datablock.SchemaExact}
+	options := datablock.ConsumerOptions{Directory: b.dir, Registered: "Reading@1.4", Registry: registry,
+		SchemaMode: datablock.SchemaExact}
 	c, err := datablock.OpenConsumer("registered", options)
 	require.NoError(t, err)
 	defer c.Close()
@@ -179,7 +182,8 @@ func TestAnOlderReaderTakesItsFields(t *testing.T) {
 	p, err := datablock.OpenTypedProducer[flatReading]("longer", datablock.Version{Major: 1, Minor: 1}, config)
 	require.NoError(t, err)
 	defer p.Close()
-	c, err := datablock.OpenTypedConsumer[Reading]("longer", datablock.Version{Major: 1}, datablock.ConsumerOptions{Directory: b.dir, Delivery: datablock.Lossless})
+	c, err := datablock.OpenTypedConsumer[Reading]("longer", datablock.Version{Major: 1},
+		datablock.ConsumerOptions{Directory: b.dir, Delivery: datablock.Lossless})
 	require.NoError(t, err)
 	defer c.Close()
 	for i := range uint64(3) {
@@ -221,12 +225,14 @@ func TestAWriterIsHeldToItsSchema(t *testing.T) {
 	assert.ErrorContains(t, err, "message 1 of the batch has 3 bytes, and its schema's struct 48")
 	slot, err := p.Claim(0)
 	require.NoError(t, err)
-	assert.ErrorContains(t, p.Commit(slot, 47), "a length of 47 is less than the 48 bytes of its schema's struct; the claim stays open")
+	assert.ErrorContains(t, p.Commit(slot, 47),
+		"a length of 47 is less than the 48 bytes of its schema's struct; the claim stays open")
 	assert.ErrorIs(t, p.Commit(slot, -1), datablock.ErrInvalid)
 	require.NoError(t, p.Commit(slot, 48))
 	assert.Zero(t, slot.ID(), "nothing was published before")
 	_, err = datablock.WithWriteTransaction(p.Producer, 0, func(slot *writeSlot) (int, error) {
-		assert.ErrorContains(t, slot.Commit(3), "a length of 3 is less than the 48 bytes of its schema's struct: nothing is published")
+		assert.ErrorContains(t, slot.Commit(3),
+			"a length of 3 is less than the 48 bytes of its schema's struct: nothing is published")
 		return 0, slot.Commit(slotSize) // what is behind the struct is the program's
 	})
 	require.NoError(t, err)

@@ -7,32 +7,41 @@ import (
 	"datablock/internal/core"
 )
 
-// Zone is the flexible zone while it is held: Data is not to be used after LeaveZone.
+// Zone is the flexible zone while a participant holds it. Data must not be used after LeaveZone.
 type Zone = core.Zone
 
 // Zoned is a producer or a consumer.
 type Zoned = core.Zoned
 
-// Lock takes lock i, 0 to 7, of those that the block's participants share; who has it may take it again, and lets go of it as often. It waits, at most for the timeout. The lock of a
-// dead owner is taken back. abandoned: the last owner ended without letting go of it, and what the lock protects may be half changed. Errors: ErrInvalid (no such lock, timeout),
-// ErrTimeout, ErrClosed.
+// Lock takes lock i, 0 to 7, of the block's shared locks. The locks are recursive: the owner may
+// take a lock again, and must release it as often. Lock waits, at most for the timeout. The lock of
+// a dead owner is taken back. abandoned: the last owner ended without releasing the lock, and what
+// the lock protects may be half changed.
+//
+// Errors: ErrInvalid (no such lock, timeout), ErrTimeout, ErrClosed.
 func (p *Producer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
 	return p.core.Lock(i, timeout)
 }
 
-// Unlock lets go of lock i, once. Errors: ErrInvalid (it is not this producer's), ErrFenced (it was taken away), ErrClosed.
+// Unlock releases lock i, once. Errors: ErrInvalid (this producer does not hold the lock),
+// ErrFenced (the lock was taken away), ErrClosed.
 func (p *Producer) Unlock(i uint32) error { return p.core.Unlock(i) }
 
-// EnterZone takes the flexible zone, memory that both sides change, under lock 0; LeaveZone follows. If its contents are not what was left in it, that is ErrChecksum, unless it is to be
-// entered anyway. Waits and errors as Lock; ErrInvalid (in the zone already).
+// EnterZone takes the flexible zone, memory that producer and consumers change, under lock 0.
+// LeaveZone must follow. If the checksum of the contents is wrong, EnterZone fails with ErrChecksum
+// unless anyway is set. It waits and fails as Lock, and with ErrInvalid when this participant is in
+// the zone, or has lock 0, already.
 func (p *Producer) EnterZone(anyway bool, timeout time.Duration) (Zone, error) {
 	return p.core.EnterZone(anyway, timeout)
 }
 
-// LeaveZone lets go of the zone. With spoilt, for somebody who could not finish, the next one is told that it was abandoned. Errors: ErrInvalid, ErrFenced, ErrClosed.
+// LeaveZone releases the zone. A participant that could not finish sets spoilt: the next
+// participant that enters then sees the zone as abandoned. Errors: ErrInvalid, ErrFenced,
+// ErrClosed.
 func (p *Producer) LeaveZone(spoilt bool) error { return p.core.LeaveZone(spoilt) }
 
-// Counter is counter i, 0 to 7, of those that the block's participants share: zero in a new block. Not to be used after Close. Errors: ErrInvalid, ErrClosed.
+// Counter returns shared counter i, 0 to 7, of the block. A counter is zero in a new block. The
+// counter must not be used after Close. Errors: ErrInvalid, ErrClosed.
 func (p *Producer) Counter(i uint32) (*atomic.Uint64, error) { return p.core.Counter(i) }
 
 // Lock is Producer.Lock.
@@ -54,8 +63,10 @@ func (c *Consumer) LeaveZone(spoilt bool) error { return c.core.LeaveZone(spoilt
 // Counter is Producer.Counter.
 func (c *Consumer) Counter(i uint32) (*atomic.Uint64, error) { return c.core.Counter(i) }
 
-// WithFlexibleZone lets f read and change the zone in place. If f returns an error, panics or ends its goroutine, the zone stays as it then is, and the next one is told.
-// Errors: f's; those of EnterZone and LeaveZone, then the result is zero.
+// WithFlexibleZone lets f read and change the zone in place. If f returns an error, panics or ends
+// its goroutine, the zone keeps its contents, and the next participant sees the zone as abandoned.
+//
+// Errors: the error of f; the errors of EnterZone and LeaveZone, with a zero result.
 func WithFlexibleZone[R any](participant Zoned, timeout time.Duration, f func(zone []byte) (R, error)) (R, error) {
 	return core.WithFlexibleZone(participant, timeout, f)
 }

@@ -6,7 +6,8 @@ import (
 	"datablock/internal/core"
 )
 
-// plain is the slice as the core's: both types have the same fields, which the conversion of the pointer checks.
+// plain returns the same slice as a slice of core's type. Both types have the same fields, and the
+// conversion of the pointer checks this.
 func plain(slots []ReadSlot) []core.ReadSlot {
 	return unsafe.Slice((*core.ReadSlot)(unsafe.SliceData(slots)), len(slots))
 }

@@ -264,7 +264,8 @@ var scenarios = []scenario{
 					_, _, _ = datablock.WithNextSlot(b.c, 0, func(*readSlot) (int, error) { end(); return 0, broken })
 				},
 				"with id": func() {
-					_, _ = datablock.WithReadTransaction(b.c, b.write(), 0, func(*readSlot) (int, error) { end(); return 0, broken })
+					_, _ = datablock.WithReadTransaction(b.c, b.write(), 0,
+						func(*readSlot) (int, error) { end(); return 0, broken })
 				},
 				"guard": func() {
 					guard, err := b.c.BeginNext(0)
@@ -327,7 +328,8 @@ var scenarios = []scenario{
 
 // guarded writes half a message in a function that what leaves.
 
-// failing lets f end by an error, a panic and the end of its goroutine, in functions and guards, after before.
+// failing lets f end by an error, a panic and the end of its goroutine, in functions and guards. It
+// calls before first.
 
 func (b *bench) failing(before func(*writeSlot)) {
 	broken := errors.New("broken")
@@ -370,7 +372,8 @@ func (b *bench) failing(before func(*writeSlot)) {
 
 // discard does what an operator's reset does to a committed message.
 
-// TestTransactions runs the scenarios that every language has, under the same names, and those that only Go can have. After each nothing is held.
+// TestTransactions runs the scenarios of every language, under the same names, and the scenarios
+// that only Go can have. After each scenario no message is held.
 
 func TestTransactions(t *testing.T) {
 	for _, s := range slices.Concat(scenarios, guardScenarios) {

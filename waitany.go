@@ -6,11 +6,16 @@ import (
 	"datablock/internal/core"
 )
 
-// WaitAny waits, at most for the timeout, until at least one of the consumers can be read without waiting, and returns all that can, in their order: there is a message, or something else that Next says
-// at once, such as the end of the stream. It takes nothing. Who serves every one of them once before waiting again starves none.
+// WaitAny waits, at most for the timeout, until at least one of the consumers is ready. It returns
+// all ready consumers, in their order. A consumer is ready when Next would return without waiting,
+// with a message or with a final status such as the end of the stream. WaitAny reports readiness
+// and does not dequeue. Serving each ready consumer once before waiting again starves none.
 //
-// It is a use of each of the consumers: no other goroutine may be inside one of them meanwhile. Interrupt of any of them ends the wait. On a kernel before 5.16, or with more than 128 consumers, it looks every
-// millisecond instead of sleeping on all of them. Errors: ErrInvalid (timeout, no consumers), ErrTimeout.
+// The call uses each of the consumers: no other goroutine may be inside a call of one of them.
+// Interrupt of any of them ends the wait. On a kernel before 5.16, or with more than 128 consumers,
+// WaitAny polls every millisecond instead of sleeping on all consumers.
+//
+// Errors: ErrInvalid (timeout, no consumers), ErrTimeout.
 func WaitAny(timeout time.Duration, consumers ...*Consumer) ([]*Consumer, error) {
 	inner, found := make([]*core.Consumer, len(consumers)), make([]bool, len(consumers))
 	for i, c := range consumers {

@@ -1,8 +1,9 @@
 /*
- * Whole messages in one call: copies, and several at once. A claim, its copy and its commit are in
- * one hold of the handle, as are a read, its copy and its end: a close from another thread waits
- * for them, and a page that is missing in the block makes them DATABLOCK_E_CORRUPT. The copy is
- * made here, so that a wild pointer of the caller's faults where its debugger shows it.
+ * Whole messages in one call: copies, and several messages at once. A claim, its copy and its
+ * commit are in one hold of the handle, and so are a read, its copy and its end. A close from
+ * another thread waits for them. A page that is missing in the block makes them
+ * DATABLOCK_E_CORRUPT. The copy is made here, so that a wild pointer of the caller faults where the
+ * debugger shows it.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -11,11 +12,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What belongs to every message is compiled into its function, and the rest is not. */
+/* The work of every message is compiled into its function, and the rest is not. */
 #define HOT static inline __attribute__((always_inline))
 #define COLD static __attribute__((noinline, cold))
 
-/* ---- Handles ----------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
     if (!dbshim_enter()) {
@@ -29,7 +30,7 @@ COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
     return status;
 }
 
-/* Takes a handle: as the inline functions do, or in the library's way. `end` gives it back. */
+/* Takes a handle as the inline functions do, or as the library does. `end` gives it back. */
 HOT datablock_status take(uint64_t handle, uint64_t kind) {
     void *state;
     return DBSHIM_FAST && datablock_inline_enter(handle, kind, &state) ? DATABLOCK_OK : take_slowly(handle, kind);
@@ -37,7 +38,7 @@ HOT datablock_status take(uint64_t handle, uint64_t kind) {
 
 HOT datablock_inline_place *taken_place(void) { return datablock_inline_self->current; }
 
-/* dbshim_end, which has nothing to say where all went well. */
+/* dbshim_end. After a success it has nothing to report. */
 HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_slot) {
     if (DATABLOCK_LIKELY(status == DATABLOCK_OK && __atomic_load_n(&taken_place()->word, __ATOMIC_ACQUIRE) == handle)) {
         datablock_inline_leave(true);
@@ -47,10 +48,10 @@ HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_s
 }
 
 /*
- * Before a call of Go on a place that was entered as the inline functions do: what dbshim_enter
- * does besides.
+ * Before a call of Go on a place that was entered as the inline functions do: the other checks of
+ * dbshim_enter. A thread in the last round of its end may not enter Go. A call that has begun is
+ * ended nevertheless.
  */
-/* What dbshim_enter also looks at: a thread in the last round of its end may not enter Go. What has been begun is ended all the same. */
 COLD bool too_late(void) {
     dbshim_thread *thread = dbshim_self();
     if (!dbshim_last_round(thread)) {
@@ -73,16 +74,16 @@ HOT bool hole_in(const datablock_inline_place *place, uint64_t handle) {
 }
 
 HOT void copy(void *to, const void *from, size_t length) {
-    if (length != 0) { /* then neither pointer need be one */
+    if (length != 0) { /* at length 0 both pointers may be invalid */
         memcpy(to, from, length);
     }
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 /*
- * The functions of this section are of a place that is taken, and dbshim_end has the text of their
- * CORRUPT.
+ * The functions of this section work on a place that the thread has taken. dbshim_end has the text
+ * of their CORRUPT.
  */
 
 HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_slot *slot) {
@@ -96,7 +97,7 @@ HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_
     return too_late() ? DATABLOCK_E_BUSY : dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
 }
 
-/* Fills a claimed slot and publishes it. What has a hole is not published. */
+/* Fills a claimed slot and publishes it. A message with a missing page is not published. */
 HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, const void *data, size_t length) {
     datablock_inline_place *place = taken_place();
     datablock_inline_producer *p = place->state;
@@ -119,8 +120,8 @@ HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *
                               dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->block.slot_size);
     }
     if (length < p->shortest) {
-        return dbshim_invalid("block \"%.200s\": a message of %zu bytes is shorter than its schema's struct, which has %llu",
-                              dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->shortest);
+        return dbshim_invalid("block \"%.200s\": a message of %zu bytes is shorter than its schema's struct, which "
+            "has %llu", dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->shortest);
     }
     datablock_write_slot slot;
     slot.data = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
@@ -149,7 +150,7 @@ datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms
     return status;
 }
 
-/* What is left of a call's time. */
+/* The rest of a call's timeout. */
 static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
     if (timeout_ms <= 0) {
         return timeout_ms;
@@ -166,8 +167,8 @@ COLD datablock_status closed_between(uint64_t handle, size_t written, size_t cou
 }
 
 /*
- * All messages are in one hold, so that no other thread's come between them. A close does not wait
- * for those that are not begun.
+ * All messages are written in one hold of the handle, so that no message of another thread comes
+ * between them. A close does not wait for messages that are not begun.
  */
 static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const datablock_message *messages, size_t count,
                                   size_t *written) {
@@ -207,9 +208,9 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
     return end(producer.handle, write_all(producer.handle, timeout_ms, messages, count, written), false);
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
-/* The functions of this section, too, are of a place that is taken. */
+/* The functions of this section also work on a place that the thread has taken. */
 
 /* The next message. */
 HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
@@ -226,7 +227,7 @@ HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock
     return too_late() ? DATABLOCK_E_BUSY : dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
 }
 
-/* Ends the hold of a message that was copied, in whatever order. */
+/* Ends the hold of a message that was copied, in any order. */
 HOT datablock_status end_copied(uint64_t handle, const datablock_read_slot *slot) {
     datablock_inline_place *place = taken_place();
     datablock_inline_consumer *c = place->state;
@@ -243,7 +244,7 @@ HOT datablock_status end_copied(uint64_t handle, const datablock_read_slot *slot
     return DBSHIM_GO(thread, dbgo_read_copied(index, slot->id, slot->index, slot->token, thread->detail));
 }
 
-/* Says that there is no room for a message, and leaves it for the next read. */
+/* Reports that there is no room for a message, and leaves the message for the next read. */
 COLD datablock_status no_room(uint64_t handle, const datablock_read_slot *slot, size_t capacity) {
     uint32_t index = dbshim_index(handle);
     dbshim_thread *thread = begin_slowly();
@@ -296,7 +297,7 @@ datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeou
     return last;
 }
 
-/* What follows on the first message of a batch, as far as it is there. */
+/* The messages after the first message of a batch, as far as they are present. */
 static datablock_status take_more(uint64_t handle, datablock_read_slot *out, size_t capacity, size_t *count) {
     enum { CHUNK = 64 };
     datablock_read_slot chunk[CHUNK];
@@ -336,12 +337,12 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
         taken = 1;
         status = take_more(consumer.handle, out, capacity, &taken);
     }
-    status = end(consumer.handle, status, true); /* closed meanwhile, or damaged: what was held is not any more */
+    status = end(consumer.handle, status, true); /* closed meanwhile, or damaged: the holds have ended */
     *count = status == DATABLOCK_OK ? taken : 0;
     return status;
 }
 
-/* How many of these messages follow on each other under one hold. */
+/* How many of these messages are consecutive under one hold. */
 static size_t covered_by_one(const datablock_read_slot *slots, size_t count) {
     size_t n = 1;
     while (n < count && slots[n].token == slots[0].token && slots[n].id == slots[0].id + n) {
@@ -350,7 +351,7 @@ static size_t covered_by_one(const datablock_read_slot *slots, size_t count) {
     return n;
 }
 
-/* Ends the first messages that a hold covers: all of them, or only these. */
+/* Ends the hold of the first messages that it covers: of all of them, or only of these. */
 static datablock_status end_first(uint64_t handle, const datablock_read_slot *slots, size_t count) {
     datablock_inline_place *place = taken_place();
     datablock_inline_consumer *c = place->state;

@@ -8,7 +8,8 @@ import "C"
 import "datablock/internal/core"
 
 //export dbgo_list
-func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
+func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t, count *C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("block.list")
@@ -20,8 +21,9 @@ func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t
 	for i := range infos {
 		b := &blocks[i]
 		infos[i] = C.datablock_block_info{
-			total_bytes: C.uint64_t(b.TotalBytes), slot_size: C.uint64_t(b.SlotSize), next_id: C.uint64_t(b.NextID), producer_pid: C.uint64_t(b.ProducerPID),
-			slot_count: C.uint32_t(b.SlotCount), spare_slots: C.uint32_t(b.SpareSlots), policy: C.uint32_t(b.Policy),
+			total_bytes: C.uint64_t(b.TotalBytes), slot_size: C.uint64_t(b.SlotSize), next_id: C.uint64_t(b.NextID),
+			producer_pid: C.uint64_t(b.ProducerPID),
+			slot_count:   C.uint32_t(b.SlotCount), spare_slots: C.uint32_t(b.SpareSlots), policy: C.uint32_t(b.Policy),
 			consumers: C.uint32_t(b.Consumers), consumer_limit: C.uint32_t(b.ConsumerLimit), state: C.uint32_t(b.State),
 		}
 		setText(infos[i].name[:], b.Name)

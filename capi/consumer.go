@@ -15,7 +15,8 @@ import (
 )
 
 //export dbgo_consumer_open
-func dbgo_consumer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options, state *unsafe.Pointer, detail *C.char) (result C.int) {
+func dbgo_consumer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options,
+	state *unsafe.Pointer, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.open")
@@ -40,14 +41,18 @@ func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (co
 			"delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)", o.delivery)}
 	}
 	if o.durable > 1 {
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("durable is %d: use 0 or 1", o.durable)}
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid,
+			Detail: fmt.Sprintf("durable is %d: use 0 or 1", o.durable)}
 	}
 	if o.schema_mode > math.MaxUint8 { // as delivery
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("schema_mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.schema_mode)}
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid,
+			Detail: fmt.Sprintf("schema_mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.schema_mode)}
 	}
 	wait, err := timeoutFrom(int64(o.wait_ms))
 	if err != nil {
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("wait_ms is %d: use 0, -1 (for ever) or a positive number of milliseconds", int64(o.wait_ms))}
+		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid,
+			Detail: fmt.Sprintf("wait_ms is %d: use 0, -1 (for ever) or a positive number of milliseconds",
+				int64(o.wait_ms))}
 	}
 	wanted, err := schemaFrom(o.schema)
 	if err != nil {
@@ -81,7 +86,8 @@ func dbgo_consumer_close(index C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_read_begin
-func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
+func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, sleep *C.dbshim_sleep,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.next")
@@ -118,7 +124,8 @@ func dbgo_read_probe(index C.uint32_t, out *C.datablock_read_slot, found *C.bool
 }
 
 //export dbgo_read_conclude
-func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
+func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	timeout, err := timeoutFrom(int64(timeoutMs))
@@ -156,7 +163,8 @@ func dbgo_read_at(index C.uint32_t, id C.uint64_t, out *C.datablock_read_slot, d
 }
 
 //export dbgo_read_id
-func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.datablock_read_slot, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
+func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.datablock_read_slot,
+	sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.read_at")
@@ -178,14 +186,16 @@ func handOver(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.
 		return status(err, detail)
 	}
 	*out = C.datablock_read_slot{
-		data: payload(s.Data()), length: C.size_t(s.Size()), id: C.uint64_t(s.ID()), timestamp_ns: C.uint64_t(s.Timestamp()),
-		missed: C.uint64_t(s.Missed()), index: C.uint32_t(s.Index()), token: C.uint32_t(s.Token()),
+		data: payload(s.Data()), length: C.size_t(s.Size()), id: C.uint64_t(s.ID()),
+		timestamp_ns: C.uint64_t(s.Timestamp()),
+		missed:       C.uint64_t(s.Missed()), index: C.uint32_t(s.Index()), token: C.uint32_t(s.Token()),
 	}
 	return C.DATABLOCK_OK
 }
 
 //export dbgo_read_more
-func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, first *C.datablock_read_slot, capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
+func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, first *C.datablock_read_slot,
+	capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.more")
@@ -219,7 +229,8 @@ func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, deta
 }
 
 //export dbgo_read_end_first
-func dbgo_read_end_first(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, messages C.uint64_t, detail *C.char) (result C.int) {
+func dbgo_read_end_first(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, messages C.uint64_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.release")
@@ -235,17 +246,21 @@ func dbgo_read_copied(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, d
 }
 
 //export dbgo_read_give_back
-func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t, detail *C.char) (result C.int) {
+func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.give_back")
-	return status(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)), detail)
+	return status(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
+		detail)
 }
 
 //export dbgo_read_undo
-func dbgo_read_undo(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t, detail *C.char) (result C.int) {
+func dbgo_read_undo(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("consumer.undo")
-	return status(at(index).consumer.Undo(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)), detail)
+	return status(at(index).consumer.Undo(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
+		detail)
 }

@@ -1,6 +1,8 @@
 /*
- * The crash points of the fast path, in test builds. Most processes have none to meet: those are not to enter Go for it. A point of C is called "c/commit.hint", one of
- * inline code in a test program "inline/commit.hint"; a test may ask for one of them, or for "commit.hint", whoever comes there.
+ * The crash points of the fast path, in test builds. Most processes have no crash point to reach,
+ * and must not enter Go to find that out. A point in C is named "c/commit.hint". A point of inline
+ * code in a test program is named "inline/commit.hint". A test may ask for one of them, or for
+ * "commit.hint", which matches both.
  */
 #define _POSIX_C_SOURCE 200809L
 

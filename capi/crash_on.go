@@ -12,8 +12,9 @@ import (
 	"datablock/internal/crash"
 )
 
-// The crash points of the C side, of the library's own ("c/commit.hint") and of inline code in a test program ("inline/commit.hint"), are counted by themselves, and with
-// Go's point of that name.
+// dbgo_crash_point counts the crash points of the C side: of the library ("c/commit.hint") and of
+// inline code in a test program ("inline/commit.hint"). Each point is counted separately, and also
+// together with Go's point of the same name.
 //
 //export dbgo_crash_point
 func dbgo_crash_point(name *C.char) {

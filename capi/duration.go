@@ -10,7 +10,8 @@ import (
 	"datablock/internal/core"
 )
 
-// foreverMs is what counts as for ever, some thirty years: nearer to the largest duration, adding it to a clock would overflow.
+// foreverMs, some thirty years, and every longer timeout count as for ever. A longer duration would
+// overflow when it is added to a clock.
 const foreverMs = 1e12
 
 // timeoutFrom turns the milliseconds of the C side into a duration of core.
@@ -19,15 +20,16 @@ func timeoutFrom(ms int64) (time.Duration, error) {
 	case ms == -1 || ms >= foreverMs:
 		return core.Forever, nil
 	case ms < -1:
-		return 0, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
+		return 0, &core.Error{Code: core.Invalid,
+			Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
 	}
 	return time.Duration(ms) * time.Millisecond, nil
 }
 
-// retentionFrom turns milliseconds into a duration; core refuses one that is too long.
+// retentionFrom turns milliseconds into a duration. The core refuses a duration that is too long.
 func retentionFrom(ms uint64) time.Duration {
 	return time.Duration(min(ms, math.MaxInt64/uint64(time.Millisecond))) * time.Millisecond
 }
 
-// ageFrom turns nanoseconds into a duration, the longest there is if they are more.
+// ageFrom turns nanoseconds into a duration, limited to the longest duration.
 func ageFrom(ns uint64) time.Duration { return time.Duration(min(ns, math.MaxInt64)) }

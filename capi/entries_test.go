@@ -10,7 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// Every entry into Go is by way of DBSHIM_GO, which blocks the signals of the thread. Two functions have the bracket written out.
+// Every entry into Go goes through DBSHIM_GO, which blocks the signals of the thread. In two
+// functions the bracket is written out.
 func TestEveryEntryIntoGoBlocksSignals(t *testing.T) {
 	entry := regexp.MustCompile(`\bdbgo_\w+\(`)
 	bracketed := map[string]bool{"dbgo_bind(": true, "dbgo_crash_point(": true}

@@ -107,7 +107,8 @@ static void after_fork_in_child(void) {
         for (int i = 0; i < CHUNK; i++) {
             int descriptor = atomic_exchange(&c->descriptors[i].number, 0) - 1;
             struct stat now;
-            if (descriptor >= 0 && fstat(descriptor, &now) == 0 && now.st_dev == c->descriptors[i].device && now.st_ino == c->descriptors[i].inode) {
+            if (descriptor >= 0 && fstat(descriptor, &now) == 0 && now.st_dev == c->descriptors[i].device &&
+                now.st_ino == c->descriptors[i].inode) {
                 close(descriptor);
             }
         }

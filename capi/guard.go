@@ -16,7 +16,8 @@ import (
 	"datablock/internal/core"
 )
 
-// status is what an export returns for err, whose text becomes the calling thread's detail.
+// status returns the status of an export for err. The text of err becomes the calling thread's
+// detail.
 func status(err error, detail *C.char) C.int {
 	if err == nil {
 		return C.DATABLOCK_OK
@@ -28,7 +29,8 @@ func status(err error, detail *C.char) C.int {
 	return C.int(core.CodeOf(err))
 }
 
-// A fault is the panic of a load or store that the kernel refused: a file of the block was truncated while it is mapped.
+// A fault is the panic of a load or store that the kernel refused: a file of the block was
+// truncated while it was mapped.
 type fault interface {
 	runtime.Error
 	Addr() uintptr
@@ -37,18 +39,20 @@ type fault interface {
 // arm makes a fault in this call a panic. Without it the runtime would end the process.
 func arm() { debug.SetPanicOnFault(true) }
 
-// asError turns what recover returned into an error: Corrupt for a fault, Panic for everything else.
+// asError turns the result of recover into an error: Corrupt for a fault, Panic for everything
+// else.
 func asError(recovered any) *core.Error {
 	err, _ := recovered.(error)
 	var f fault
 	if errors.As(err, &f) {
 		return &core.Error{Code: core.Corrupt, Cause: err, Detail: fmt.Sprintf(
-			"one of the block's files was truncated while in use (nothing is at 0x%x any more): close, remove the file by hand, and open again", f.Addr())}
+			"one of the block's files was truncated while in use (nothing is at 0x%x any more): close, remove the "+
+				"file by hand, and open again", f.Addr())}
 	}
 	return &core.Error{Code: core.Panic, Detail: fmt.Sprintf("internal error: %v (%s)", recovered, panicSite())}
 }
 
-// panicSite is where the panic that is being recovered came from.
+// panicSite returns the place of the panic that is being recovered.
 func panicSite() string {
 	pcs := make([]uintptr, 64)
 	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
@@ -65,7 +69,8 @@ func panicSite() string {
 	}
 }
 
-// rescue is deferred by every export. C poisons the handle of a call that panicked; a fault's cause is outside, and its handle is the same as if C had met it.
+// rescue is deferred by every export. C poisons the handle of a call that panicked. The cause of a
+// fault is outside of the library, so that its handle is treated as if C had met the fault.
 func rescue(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)

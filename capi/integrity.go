@@ -27,7 +27,8 @@ func dbgo_validate_integrity(name, directory *C.char, out *C.IntegrityCheck, det
 }
 
 //export dbgo_repair
-func dbgo_repair(name, directory *C.char, force C.bool, out *C.IntegrityCheck, filled *C.bool, detail *C.char) (result C.int) {
+func dbgo_repair(name, directory *C.char, force C.bool, out *C.IntegrityCheck, filled *C.bool,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueRecovery(&result, detail)
 	provoke("recovery.repair")
@@ -40,12 +41,14 @@ func dbgo_repair(name, directory *C.char, force C.bool, out *C.IntegrityCheck, f
 }
 
 //export dbgo_auto_recover
-func dbgo_auto_recover(name, directory *C.char, dryRun C.bool, out **C.datablock_recovery_step, count *C.size_t, detail *C.char) (result C.int) {
+func dbgo_auto_recover(name, directory *C.char, dryRun C.bool, out **C.datablock_recovery_step, count *C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("recovery.auto")
 	var steps []core.RecoveryStep
-	n, err := core.AutoRecover(C.GoString(name), directoryFrom(directory), bool(dryRun), func(s core.RecoveryStep) { steps = append(steps, s) })
+	n, err := core.AutoRecover(C.GoString(name), directoryFrom(directory), bool(dryRun),
+		func(s core.RecoveryStep) { steps = append(steps, s) })
 	if len(steps) > 0 {
 		*out = (*C.datablock_recovery_step)(C.calloc(C.size_t(len(steps)), C.sizeof_datablock_recovery_step))
 		if *out == nil {
@@ -65,7 +68,8 @@ func dbgo_auto_recover(name, directory *C.char, dryRun C.bool, out **C.datablock
 
 func checkOf(i *core.Integrity) C.IntegrityCheck {
 	check := C.IntegrityCheck{
-		header_valid: C.bool(i.HeaderValid), slot_states_valid: C.bool(i.SlotStatesValid), checksum_valid: C.bool(i.ChecksumValid),
+		header_valid: C.bool(i.HeaderValid), slot_states_valid: C.bool(i.SlotStatesValid),
+		checksum_valid:  C.bool(i.ChecksumValid),
 		corrupted_slots: C.uint32_t(i.CorruptedSlots),
 	}
 	setText(check.error_message[:], fitting(i.Message(), len(check.error_message)))
@@ -74,13 +78,14 @@ func checkOf(i *core.Integrity) C.IntegrityCheck {
 
 func stepOf(s *core.RecoveryStep) C.datablock_recovery_step {
 	step := C.datablock_recovery_step{
-		kind: C.uint32_t(s.Kind), target: C.uint32_t(s.Target), pid: C.uint64_t(s.PID), result: C.uint32_t(s.Result), done: C.bool(s.Done),
+		kind: C.uint32_t(s.Kind), target: C.uint32_t(s.Target), pid: C.uint64_t(s.PID), result: C.uint32_t(s.Result),
+		done: C.bool(s.Done),
 	}
 	setText(step.text[:], fitting(s.Text, len(step.text)))
 	return step
 }
 
-// fitting cuts a text to what a field of that size takes, between two characters.
+// fitting cuts a text, between two characters, to the length that a field of the given size takes.
 func fitting(text string, size int) string {
 	if len(text) < size {
 		return text

@@ -14,7 +14,8 @@ import (
 	"datablock/internal/platform"
 )
 
-// setDetail writes text into the calling thread's buffer, whole characters of valid UTF-8 and a final zero.
+// setDetail writes text into the calling thread's buffer: whole characters of valid UTF-8 and a
+// final zero.
 func setDetail(detail *C.char, text string) {
 	if !utf8.ValidString(text) || strings.IndexByte(text, 0) >= 0 {
 		text = strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
@@ -30,8 +31,8 @@ func setDetail(detail *C.char, text string) {
 	buffer[copy(buffer, text)] = 0
 }
 
-// directoryFrom is the directory that the shim found. Its default is said here, because core would ask Go's copy of the environment, which is as old as the
-// library.
+// directoryFrom returns the directory that the shim found. It sets the default here, because core
+// would read Go's copy of the environment, which dates from the start of the library.
 func directoryFrom(directory *C.char) string {
 	if directory == nil {
 		return platform.DefaultDirectory
@@ -55,18 +56,20 @@ func textFrom(text *C.char) string {
 	return C.GoString(text)
 }
 
-// payload is where a payload begins: memory of the mapping, which C may keep.
+// payload returns where a payload begins: memory of the mapping, which C may keep.
 func payload(data []byte) unsafe.Pointer {
 	return unsafe.Pointer(unsafe.SliceData(data)) // also right for an empty message
 }
 
-// event is where a word of a mapping is that a thread sleeps on, which C may keep.
+// event returns the address of a word of a mapping on which a thread sleeps. C may keep the
+// address.
 func event(word *atomic.Uint32) *C.uint32_t { return (*C.uint32_t)(unsafe.Pointer(word)) }
 
-// address is that of a value which is pinned.
+// address returns the address of a value that is pinned.
 func address[T any](value *T) unsafe.Pointer { return unsafe.Pointer(value) }
 
-// array is the caller's array as a slice; the shim has checked that it is not null unless it is empty.
+// array returns the caller's array as a slice. The shim has checked that the array is not null
+// unless it is empty.
 func array[T any](first *T, length C.size_t, most int) []T {
 	if first == nil {
 		return nil

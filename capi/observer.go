@@ -12,18 +12,22 @@ import (
 )
 
 //export dbgo_observer_open
-func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options, detail *C.char) (result C.int) {
+func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("observer.open")
 	from, err := consumerOptionsFrom(options, directory)
-	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" || from.ZoneSchema != nil || from.Wait != 0) {
-		err = &core.Error{Code: core.Invalid, Detail: "an observer has no place in the stream: of the options only directory, secret, schema, schema_mode, registered and registry may be given"}
+	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" ||
+		from.ZoneSchema != nil || from.Wait != 0) {
+		err = &core.Error{Code: core.Invalid, Detail: "an observer has no place in the stream: of the options only " +
+			"directory, secret, schema, schema_mode, registered and registry may be given"}
 	}
 	if err != nil {
 		return status(err, detail)
 	}
-	o, err := core.OpenObserver(C.GoString(name), core.ObserverOptions{Directory: from.Directory, Secret: from.Secret, Schema: from.Schema, SchemaMode: from.SchemaMode, Registered: from.Registered, Registry: from.Registry})
+	o, err := core.OpenObserver(C.GoString(name), core.ObserverOptions{Directory: from.Directory, Secret: from.Secret,
+		Schema: from.Schema, SchemaMode: from.SchemaMode, Registered: from.Registered, Registry: from.Registry})
 	if err != nil {
 		return status(err, detail)
 	}
@@ -41,7 +45,8 @@ func dbgo_observer_close(index C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_observe
-func dbgo_observe(index C.uint32_t, id C.uint64_t, buffer unsafe.Pointer, capacity C.size_t, out *C.datablock_observation, detail *C.char) (result C.int) {
+func dbgo_observe(index C.uint32_t, id C.uint64_t, buffer unsafe.Pointer, capacity C.size_t,
+	out *C.datablock_observation, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("observer.observe")
@@ -58,7 +63,8 @@ func dbgo_observe(index C.uint32_t, id C.uint64_t, buffer unsafe.Pointer, capaci
 		return status(err, detail)
 	}
 	*out = C.datablock_observation{
-		id: C.uint64_t(seen.ID), length: C.uint64_t(seen.Length), timestamp_ns: C.uint64_t(seen.Timestamp), next_id: C.uint64_t(seen.NextID), index: C.uint32_t(seen.Index),
+		id: C.uint64_t(seen.ID), length: C.uint64_t(seen.Length), timestamp_ns: C.uint64_t(seen.Timestamp),
+		next_id: C.uint64_t(seen.NextID), index: C.uint32_t(seen.Index),
 	}
 	return C.DATABLOCK_OK
 }

@@ -1,5 +1,6 @@
 /*
- * What is inline in datablock.h, as exported functions: for bindings, which cannot call what has no symbol.
+ * The inline functions of datablock.h as exported functions. Bindings need them, because they
+ * cannot call a function without a symbol.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -9,6 +10,10 @@
 #define DATABLOCK_API __attribute__((visibility("default")))
 #include "datablock.h"
 
-datablock_participant datablock_of_producer(datablock_producer producer) { return (datablock_participant){producer.handle}; }
+datablock_participant datablock_of_producer(datablock_producer producer) {
+    return (datablock_participant){producer.handle};
+}
 
-datablock_participant datablock_of_consumer(datablock_consumer consumer) { return (datablock_participant){consumer.handle}; }
+datablock_participant datablock_of_consumer(datablock_consumer consumer) {
+    return (datablock_participant){consumer.handle};
+}

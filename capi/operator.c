@@ -1,5 +1,6 @@
 /*
- * What operators ask for: figures, who is there, recovery by force, its log. As in shim.c.
+ * What operators ask for: metrics, participants, forced recovery and the recovery log. Conventions
+ * as in shim.c.
  */
 #include "shim.h"
 
@@ -7,7 +8,7 @@
 
 enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
 
-/* False: refused, and the detail says why. */
+/* False: refused, and the detail has the reason. */
 static bool prepare(const char *function, const char *shm_name, char *copy, char **directory) {
     if (!dbshim_enter()) {
         return false;
@@ -24,7 +25,8 @@ RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_in
     if (!prepare(__func__, shm_name, copy, &directory)) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_force_reset_slot((char *)shm_name, directory, slot_index, force, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_force_reset_slot((char *)shm_name, directory, slot_index, force,
+        dbshim_detail()));
 }
 
 RecoveryResult datablock_force_reset_all_slots(const char *shm_name, bool force) {
@@ -52,21 +54,24 @@ datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *
         return dbshim_null_argument(__func__, shm_name == NULL ? "shm_name" : "out");
     }
     if (out->size < sizeof *out) {
-        snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE, "metrics.size is %u, and %zu in this version: set it to sizeof(datablock_metrics) first", out->size, sizeof *out);
+        snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE,
+            "metrics.size is %u, and %zu in this version: set it to sizeof(datablock_metrics) first", out->size,
+            sizeof *out);
         return DATABLOCK_E_INVALID;
     }
     if (!dbshim_find_block(shm_name, copy, &directory)) {
         return DATABLOCK_E_INVALID;
     }
     datablock_metrics metrics = {.size = out->size};
-    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory, &metrics, dbshim_detail()));
+    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory, &metrics,
+        dbshim_detail()));
     if (status == DATABLOCK_OK) {
-        *out = metrics; /* what a newer program knows beyond this stays as it is */
+        *out = metrics; /* fields that only a newer program knows stay unchanged */
     }
     return status;
 }
 
-/* What both lists begin with. 0: go on. */
+/* The common beginning of both lists. 0: continue. */
 static int prepare_list(const char *function, const char *shm_name, bool nowhere, char *copy, char **directory) {
     if (!dbshim_enter()) {
         return FAILED_RUNNING;
@@ -81,11 +86,15 @@ static int prepare_list(const char *function, const char *shm_name, bool nowhere
 int datablock_list_participants(const char *shm_name, datablock_participant_info *out, size_t capacity) {
     char copy[DBSHIM_PATH_SIZE], *directory;
     int refused = prepare_list(__func__, shm_name, out == NULL && capacity != 0, copy, &directory);
-    return refused != 0 ? refused : DBSHIM_GO(dbshim_self(), dbgo_list_participants((char *)shm_name, directory, out, capacity, dbshim_detail()));
+    return refused != 0
+        ? refused : DBSHIM_GO(dbshim_self(), dbgo_list_participants((char *)shm_name, directory, out, capacity,
+            dbshim_detail()));
 }
 
 int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out, size_t capacity) {
     char copy[DBSHIM_PATH_SIZE], *directory;
     int refused = prepare_list(__func__, shm_name, out == NULL && capacity != 0, copy, &directory);
-    return refused != 0 ? refused : DBSHIM_GO(dbshim_self(), dbgo_recovery_log((char *)shm_name, directory, out, capacity, dbshim_detail()));
+    return refused != 0
+        ? refused : DBSHIM_GO(dbshim_self(), dbgo_recovery_log((char *)shm_name, directory, out, capacity,
+            dbshim_detail()));
 }

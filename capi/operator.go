@@ -44,17 +44,23 @@ func dbgo_get_metrics(name, directory *C.char, out *C.datablock_metrics, detail 
 		return status(err, detail)
 	}
 	*out = C.datablock_metrics{
-		size: out.size, consumers: C.uint32_t(m.Block.Consumers), next_id: C.uint64_t(m.Block.NextID), written: C.uint64_t(m.Written), bytes: C.uint64_t(m.Bytes),
-		aborted: C.uint64_t(m.Aborted), fenced: C.uint64_t(m.Fenced), waits: C.uint64_t(m.Waits), wait_ns: C.uint64_t(m.Waited), timeouts: C.uint64_t(m.Timeouts),
-		scans: C.uint64_t(m.Scans), cleaned: C.uint64_t(m.Cleaned), recoveries: C.uint64_t(m.Recoveries), age_ms: C.uint64_t(m.Age.Milliseconds()),
-		idle_ms: C.uint64_t(m.Idle.Milliseconds()), read: C.uint64_t(m.Read), missed: C.uint64_t(m.Missed), lost: C.uint64_t(m.Lost), overruns: C.uint64_t(m.Overruns),
-		checksum_failures: C.uint64_t(m.ChecksumFailures), max_lag: C.uint64_t(m.MaxLag), schema_mismatches: C.uint64_t(m.SchemaMismatches),
+		size: out.size, consumers: C.uint32_t(m.Block.Consumers), next_id: C.uint64_t(m.Block.NextID),
+		written: C.uint64_t(m.Written), bytes: C.uint64_t(m.Bytes),
+		aborted: C.uint64_t(m.Aborted), fenced: C.uint64_t(m.Fenced), waits: C.uint64_t(m.Waits),
+		wait_ns: C.uint64_t(m.Waited), timeouts: C.uint64_t(m.Timeouts),
+		scans: C.uint64_t(m.Scans), cleaned: C.uint64_t(m.Cleaned), recoveries: C.uint64_t(m.Recoveries),
+		age_ms:  C.uint64_t(m.Age.Milliseconds()),
+		idle_ms: C.uint64_t(m.Idle.Milliseconds()), read: C.uint64_t(m.Read), missed: C.uint64_t(m.Missed),
+		lost: C.uint64_t(m.Lost), overruns: C.uint64_t(m.Overruns),
+		checksum_failures: C.uint64_t(m.ChecksumFailures), max_lag: C.uint64_t(m.MaxLag),
+		schema_mismatches: C.uint64_t(m.SchemaMismatches),
 	}
 	return C.DATABLOCK_OK
 }
 
 //export dbgo_list_participants
-func dbgo_list_participants(name, directory *C.char, out *C.datablock_participant_info, capacity C.size_t, detail *C.char) (result C.int) {
+func dbgo_list_participants(name, directory *C.char, out *C.datablock_participant_info, capacity C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("participants")
@@ -71,11 +77,17 @@ func dbgo_list_participants(name, directory *C.char, out *C.datablock_participan
 
 func participantInfo(p *core.ParticipantMetrics) C.datablock_participant_info {
 	info := C.datablock_participant_info{
-		pid: C.uint64_t(p.PID), start_time: C.uint64_t(p.StartTime), pid_namespace: C.uint64_t(p.PIDNamespace), attached_ns: C.uint64_t(p.Attached.UnixNano()),
-		cursor: C.uint64_t(p.Cursor), lag: C.uint64_t(p.Behind), read: C.uint64_t(p.Read), missed: C.uint64_t(p.Missed), bytes: C.uint64_t(p.Bytes),
-		waits: C.uint64_t(p.Waits), wait_ns: C.uint64_t(p.Waited), timeouts: C.uint64_t(p.Timeouts), lost: C.uint64_t(p.Lost), overruns: C.uint64_t(p.Overruns),
-		checksum_failures: C.uint64_t(p.ChecksumFailures), silent_ms: C.uint64_t(p.Silent.Milliseconds()), uid: C.uint32_t(p.UID), row: C.uint32_t(p.Row),
-		delivery: C.uint32_t(p.Delivery), pins: C.uint32_t(len(p.Pins)), alive: C.bool(p.Alive), durable: C.bool(p.Durable),
+		pid: C.uint64_t(p.PID), start_time: C.uint64_t(p.StartTime), pid_namespace: C.uint64_t(p.PIDNamespace),
+		attached_ns: C.uint64_t(p.Attached.UnixNano()),
+		cursor:      C.uint64_t(p.Cursor), lag: C.uint64_t(p.Behind),
+		read: C.uint64_t(p.Read), missed: C.uint64_t(p.Missed),
+		bytes: C.uint64_t(p.Bytes),
+		waits: C.uint64_t(p.Waits), wait_ns: C.uint64_t(p.Waited), timeouts: C.uint64_t(p.Timeouts),
+		lost: C.uint64_t(p.Lost), overruns: C.uint64_t(p.Overruns),
+		checksum_failures: C.uint64_t(p.ChecksumFailures), silent_ms: C.uint64_t(p.Silent.Milliseconds()),
+		uid: C.uint32_t(p.UID), row: C.uint32_t(p.Row),
+		delivery: C.uint32_t(p.Delivery), pins: C.uint32_t(len(p.Pins)), alive: C.bool(p.Alive),
+		durable: C.bool(p.Durable),
 	}
 	if !p.Died.IsZero() {
 		info.died_ns = C.uint64_t(p.Died.UnixNano())
@@ -85,7 +97,8 @@ func participantInfo(p *core.ParticipantMetrics) C.datablock_participant_info {
 }
 
 //export dbgo_recovery_log
-func dbgo_recovery_log(name, directory *C.char, out *C.datablock_recovery_record, capacity C.size_t, detail *C.char) (result C.int) {
+func dbgo_recovery_log(name, directory *C.char, out *C.datablock_recovery_record, capacity C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("recovery.log")
@@ -97,7 +110,8 @@ func dbgo_recovery_log(name, directory *C.char, out *C.datablock_recovery_record
 	list := array(out, capacity, len(newest))
 	for i, r := range newest {
 		record := C.datablock_recovery_record{
-			number: C.uint64_t(r.Number), time_ns: C.uint64_t(r.Time.UnixNano()), pid: C.uint64_t(r.PID), uid: C.uint32_t(r.UID),
+			number: C.uint64_t(r.Number), time_ns: C.uint64_t(r.Time.UnixNano()), pid: C.uint64_t(r.PID),
+			uid:    C.uint32_t(r.UID),
 			action: C.uint32_t(r.Action), target: C.uint64_t(r.Target),
 		}
 		for k, v := range r.Before {

@@ -12,7 +12,8 @@ import (
 	"datablock/internal/core"
 )
 
-// A participant is what a handle leads to on this side. C sees to it that one thread at a time is in a call on it, and that nobody is when it is closed.
+// A participant is the object behind a handle on this side. C ensures that at most one thread is in
+// a call on it, and that no thread is in a call when it is closed.
 type participant struct {
 	producer *core.Producer
 	consumer *core.Consumer
@@ -22,7 +23,7 @@ type participant struct {
 	sleep    core.Sleep // of the call that a thread is in, between its steps
 }
 
-// participants has a place for each of C's.
+// participants has one element for each of C's places.
 var participants [1 << 16]atomic.Pointer[participant]
 
 func (at *participant) publish(index C.uint32_t) { participants[index].Store(at) }

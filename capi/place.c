@@ -112,7 +112,8 @@ void dbshim_table_start(void) {
 }
 
 bool dbshim_table_ours(void) {
-    return dbshim_places[0].reserved[0] == OURS && (wiped_on_fork || dbshim_places[0].reserved[1] == (uint64_t)getpid());
+    return dbshim_places[0].reserved[0] == OURS &&
+        (wiped_on_fork || dbshim_places[0].reserved[1] == (uint64_t)getpid());
 }
 
 /* Runs in a forked child. Async-signal-safe. */
@@ -132,7 +133,8 @@ static datablock_status refuse(datablock_status status, const char *text) {
 }
 
 static const char *kind_name(uint64_t kind) {
-    return kind == DATABLOCK_INLINE_PRODUCER ? "producer" : kind == DATABLOCK_INLINE_CONSUMER ? "consumer" : kind == DATABLOCK_INLINE_OBSERVER ? "observer" : "";
+    return kind == DATABLOCK_INLINE_PRODUCER ? "producer" : kind == DATABLOCK_INLINE_CONSUMER ? "consumer"
+        : kind == DATABLOCK_INLINE_OBSERVER ? "observer" : "";
 }
 
 static const char *n(uint64_t kind) { return kind == DATABLOCK_INLINE_OBSERVER ? "n" : ""; }
@@ -142,8 +144,8 @@ static datablock_status no_handle(uint64_t handle, uint64_t wanted) {
     if (handle == 0) {
         snprintf(text, sizeof text, "the %s handle is zero: it was never opened", kind_name(wanted));
     } else if ((handle & KIND_MASK) != wanted && kind_name(handle & KIND_MASK)[0] != '\0') {
-        snprintf(text, sizeof text, "this is a%s %s handle, where a%s %s is needed", n(handle & KIND_MASK), kind_name(handle & KIND_MASK),
-                 n(wanted), kind_name(wanted));
+        snprintf(text, sizeof text, "this is a%s %s handle, where a%s %s is needed", n(handle & KIND_MASK),
+            kind_name(handle & KIND_MASK), n(wanted), kind_name(wanted));
     } else {
         snprintf(text, sizeof text, "this %s handle was closed, or never opened", kind_name(wanted));
     }
@@ -152,7 +154,8 @@ static datablock_status no_handle(uint64_t handle, uint64_t wanted) {
 
 static datablock_status damaged(uint32_t index) {
     char text[DBSHIM_DETAIL_SIZE];
-    snprintf(text, sizeof text, "block \"%.200s\": one of its files was truncated while in use: close, remove both by hand, and open again", names[index]);
+    snprintf(text, sizeof text, "block \"%.200s\": one of its files was truncated while in use: close, remove both "
+        "by hand, and open again", names[index]);
     return refuse(DATABLOCK_E_CORRUPT, text);
 }
 
@@ -163,8 +166,9 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
     if ((word & POISONED) != 0) {
         char text[DBSHIM_DETAIL_SIZE];
         const char *what = __atomic_load_n(&poison[index], __ATOMIC_ACQUIRE);
-        snprintf(text, sizeof text, "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
-                 what != NULL ? what : "no memory for what it said");
+        snprintf(text, sizeof text,
+            "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
+            what != NULL ? what : "no memory for what it said");
         if ((__atomic_load_n(&dbshim_places[index].word, __ATOMIC_ACQUIRE) & ~FLAGS) != handle) {
             return no_handle(handle, kind); /* closed meanwhile: the text may belong to another handle */
         }
@@ -173,7 +177,8 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
     if ((word & DAMAGED) != 0) {
         return damaged(index);
     }
-    return refuse(DATABLOCK_E_BUSY, "another thread is in a call on this handle: a handle may be used by one thread at a time");
+    return refuse(DATABLOCK_E_BUSY,
+        "another thread is in a call on this handle: a handle may be used by one thread at a time");
 }
 
 const char *dbshim_name(uint32_t index) { return names[index]; }
@@ -191,7 +196,9 @@ static void unlock_table(const sigset_t *mask) {
     dbshim_restore_signals(mask);
 }
 
-static datablock_status no_memory(void) { return refuse(DATABLOCK_E_SYSTEM, "no memory for this thread's part of the library"); }
+static datablock_status no_memory(void) {
+    return refuse(DATABLOCK_E_SYSTEM, "no memory for this thread's part of the library");
+}
 
 datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     if (dbshim_self() == NULL) {
@@ -209,7 +216,8 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     uint64_t word = next_word[index];
     unlock_table(&mask);
     if (index == 0) {
-        return refuse(DATABLOCK_E_SYSTEM, "this process has 65535 open handles, and that is all there can be: close some");
+        return refuse(DATABLOCK_E_SYSTEM,
+            "this process has 65535 open handles, and that is all there can be: close some");
     }
     *handle = (uint64_t)index << DATABLOCK_INLINE_INDEX_SHIFT | word | kind;
     return DATABLOCK_OK;
@@ -217,11 +225,14 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
 
 /* The system allowed membarrier once and refuses it now: a seccomp filter was set meanwhile. */
 static datablock_status no_barrier(void) {
-    return refuse(DATABLOCK_E_SYSTEM, "membarrier is refused since this process first used it (by a seccomp filter?), and without it no thread can take a "
-                                      "handle over from another: use and close the handle in the thread that used it last, or allow membarrier");
+    return refuse(DATABLOCK_E_SYSTEM, "membarrier is refused since this process first used it (by a seccomp "
+        "filter?), and without it no thread can take a handle over from another: use and close the handle in the "
+        "thread that used it last, or allow membarrier");
 }
 
-static datablock_inline_thread **owner_of(datablock_inline_place *place, uint64_t handle) { return &place->owners[handle & KIND_MASK]; }
+static datablock_inline_thread **owner_of(datablock_inline_place *place, uint64_t handle) {
+    return &place->owners[handle & KIND_MASK];
+}
 
 void dbshim_publish(uint64_t handle, void *state, const char *name) {
     uint32_t index = dbshim_index(handle);
@@ -230,7 +241,8 @@ void dbshim_publish(uint64_t handle, void *state, const char *name) {
     snprintf(names[index], sizeof names[index], "%s", slash != NULL ? slash + 1 : name);
     place->state = state;
     for (uint64_t kind = 0; kind <= KIND_MASK; kind++) {
-        __atomic_store_n(owner_of(place, kind), kind == (handle & KIND_MASK) ? &dbshim_self()->shared : NULL, __ATOMIC_RELEASE);
+        __atomic_store_n(owner_of(place, kind), kind == (handle & KIND_MASK) ? &dbshim_self()->shared : NULL,
+            __ATOMIC_RELEASE);
     }
     __atomic_store_n(&place->word, handle, __ATOMIC_SEQ_CST);
 }
@@ -276,7 +288,8 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
      */
     __atomic_store_n(&thread->shared.current, place, __ATOMIC_SEQ_CST);
     uint64_t found = handle;
-    for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, handle | TAKEN, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST); tries++) {
+    for (int tries = 0; !__atomic_compare_exchange_n(&place->word, &found, handle | TAKEN, false, __ATOMIC_SEQ_CST,
+        __ATOMIC_SEQ_CST); tries++) {
         if (found != (handle | TAKEN) || tries == MOMENT) {
             return outside(thread, refusal(index, handle, kind, found));
         }
@@ -291,7 +304,8 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
         }
         if (__atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) == place) {
             found = __atomic_and_fetch(&place->word, ~TAKEN, __ATOMIC_SEQ_CST);
-            return outside(thread, (found & CLOSING) != 0 ? no_handle(handle, kind) : refusal(index, handle, kind, handle));
+            return outside(thread, (found & CLOSING) != 0 ? no_handle(handle, kind)
+                : refusal(index, handle, kind, handle));
         }
         __atomic_store_n(owner_of(place, handle), &thread->shared, __ATOMIC_RELEASE);
     }
@@ -331,9 +345,13 @@ void dbshim_poison(uint64_t handle, const char *text) {
 
 void dbshim_damage(datablock_inline_place *place) { __atomic_or_fetch(&place->word, DAMAGED, __ATOMIC_SEQ_CST); }
 
-bool dbshim_is_closing(const datablock_inline_place *place) { return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & CLOSING) != 0; }
+bool dbshim_is_closing(const datablock_inline_place *place) {
+    return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & CLOSING) != 0;
+}
 
-bool dbshim_is_damaged(const datablock_inline_place *place) { return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & DAMAGED) != 0; }
+bool dbshim_is_damaged(const datablock_inline_place *place) {
+    return (__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) & DAMAGED) != 0;
+}
 
 /* ---- Closing --------------------------------------------------------------------------------- */
 
@@ -354,7 +372,8 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
     dbshim_thread *thread = dbshim_self();
     datablock_inline_place *place = &dbshim_places[dbshim_index(handle)];
     uint64_t word = __atomic_load_n(&place->word, __ATOMIC_ACQUIRE);
-    bool own = (word & ~FLAGS) == handle && __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE) == &thread->shared;
+    bool own = (word & ~FLAGS) == handle && __atomic_load_n(owner_of(place, handle),
+        __ATOMIC_ACQUIRE) == &thread->shared;
     if ((word & ~FLAGS) == handle && !own && !dbshim_barrier()) { /* before anything is changed */
         return no_barrier();
     }
@@ -362,7 +381,8 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
         if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != handle || (word & CLOSING) != 0) {
             return no_handle(handle, kind);
         }
-    } while (!__atomic_compare_exchange_n(&place->word, &word, word | CLOSING, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    } while (!__atomic_compare_exchange_n(&place->word, &word, word | CLOSING, false, __ATOMIC_SEQ_CST,
+        __ATOMIC_ACQUIRE));
     if (!dbshim_barrier() && __atomic_load_n(owner_of(place, handle), __ATOMIC_ACQUIRE) != &thread->shared) {
         __atomic_and_fetch(&place->word, ~CLOSING, __ATOMIC_SEQ_CST);
         return no_barrier();

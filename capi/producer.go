@@ -13,7 +13,8 @@ import (
 )
 
 //export dbgo_producer_open
-func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.datablock_config, state *unsafe.Pointer, detail *C.char) (result C.int) {
+func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.datablock_config, state *unsafe.Pointer,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.open")
@@ -68,7 +69,8 @@ func dbgo_producer_close(index C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_write_begin
-func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_write_slot, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
+func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_write_slot, sleep *C.dbshim_sleep,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.claim")
@@ -81,12 +83,14 @@ func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_wr
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}
-	*out = C.datablock_write_slot{data: payload(s.Data()), capacity: C.size_t(s.Size()), id: C.uint64_t(s.ID()), index: C.uint32_t(s.Index())}
+	*out = C.datablock_write_slot{data: payload(s.Data()), capacity: C.size_t(s.Size()), id: C.uint64_t(s.ID()),
+		index: C.uint32_t(s.Index())}
 	return C.DATABLOCK_OK
 }
 
 //export dbgo_write_commit
-func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t, detail *C.char) (result C.int) {
+func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("producer.commit")
@@ -94,7 +98,8 @@ func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length 
 }
 
 //export dbgo_write_checksum
-func dbgo_write_checksum(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t, detail *C.char) (result C.int) {
+func dbgo_write_checksum(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	return status(at(index).producer.SealSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)

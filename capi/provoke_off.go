@@ -2,5 +2,6 @@
 
 package main
 
-// provoke is a place where a test may have the library panic. Outside test builds it is nothing.
+// provoke is a point at which a test may make the library panic. Outside test builds it does
+// nothing.
 func provoke(string) {}

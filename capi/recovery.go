@@ -15,7 +15,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// What the int functions of diagnosis and recovery return instead of a count.
+// The results of the int functions of diagnosis and recovery other than a count.
 const (
 	badArgument   = -1
 	cannotOpen    = -2
@@ -24,7 +24,8 @@ const (
 	unexpected    = -5
 )
 
-// diagnosisStatus is what an int function returns for err, whose text becomes the calling thread's detail.
+// diagnosisStatus returns the result of an int function for err. The text of err becomes the
+// calling thread's detail.
 func diagnosisStatus(err error, detail *C.char) C.int {
 	setDetail(detail, err.Error())
 	if errors.Is(err, core.ErrSlotRange) {
@@ -44,7 +45,8 @@ func diagnosisStatus(err error, detail *C.char) C.int {
 	return failedRunning
 }
 
-// rescueDiagnosis is deferred by the int functions. They open the block themselves, so that a fault happens to them while running.
+// rescueDiagnosis is deferred by the int functions. They open the block themselves, so that a fault
+// can happen while they run.
 func rescueDiagnosis(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)
@@ -56,7 +58,8 @@ func rescueDiagnosis(result *C.int, detail *C.char) {
 }
 
 //export dbgo_diagnose_slot
-func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDiagnostic, detail *C.char) (result C.int) {
+func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDiagnostic,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("recovery.diagnose")
@@ -70,7 +73,8 @@ func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDia
 }
 
 //export dbgo_diagnose_all_slots
-func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
+func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, capacity C.size_t, count *C.size_t,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescueDiagnosis(&result, detail)
 	provoke("recovery.diagnose_all")
@@ -99,13 +103,15 @@ func diagnosticOf(d *core.SlotDiagnosis) C.SlotDiagnostic {
 		waiting = 1
 	}
 	return C.SlotDiagnostic{
-		slot_id: C.uint64_t(d.MessageID), slot_index: C.uint32_t(d.Index), slot_state: C.uint8_t(d.State), write_lock: C.uint64_t(d.WriteLock),
-		reader_count: C.uint32_t(d.ReaderCount), write_generation: C.uint64_t(d.Generation), writer_waiting: waiting, is_stuck: C.bool(d.Stuck),
+		slot_id: C.uint64_t(d.MessageID), slot_index: C.uint32_t(d.Index), slot_state: C.uint8_t(d.State),
+		write_lock:   C.uint64_t(d.WriteLock),
+		reader_count: C.uint32_t(d.ReaderCount), write_generation: C.uint64_t(d.Generation), writer_waiting: waiting,
+		is_stuck:          C.bool(d.Stuck),
 		stuck_duration_ms: C.uint64_t(max(d.StuckFor.Milliseconds(), 0)),
 	}
 }
 
-// holdersOf says who holds a stuck slot, nothing of one that is not.
+// holdersOf names the holders of a stuck slot. It returns "" for a slot that is not stuck.
 func holdersOf(d *core.SlotDiagnosis) string {
 	if !d.Stuck {
 		return ""

@@ -1,6 +1,5 @@
 /*
- * Schemas: looks at what the caller has, and writes the canonical line of a struct that is
- * described.
+ * Schemas: checks the arguments of the caller, and writes the canonical line of a described struct.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -19,7 +18,8 @@ datablock_status dbshim_check_schema(const char *what, const datablock_schema *s
         return DATABLOCK_OK;
     }
     if (schema->canonical == NULL) {
-        return dbshim_invalid("%s has no text: it was freed, or never made by datablock_schema_parse and the like", what);
+        return dbshim_invalid("%s has no text: it was freed, or never made by datablock_schema_parse and the like",
+            what);
     }
     if (strnlen(schema->canonical, TEXT_LIMIT + 1) > TEXT_LIMIT) {
         return dbshim_invalid("%s has a text of more than %d bytes", what, TEXT_LIMIT);
@@ -45,17 +45,22 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
     return status;
 }
 
-/* A registry that a variable of the environment says, with what comes after it. */
-static datablock_status registry_in(const char *variable, const char *value, const char *rest, const char **registry, char *copy) {
+/* The registry of an environment variable, with the rest of its path. */
+static datablock_status registry_in(const char *variable, const char *value, const char *rest, const char **registry,
+    char *copy) {
     int length = snprintf(copy, DBSHIM_PATH_SIZE, "%s%s", value, rest);
     if (length < 0 || length >= DBSHIM_PATH_SIZE) {
-        return dbshim_invalid("the environment variable %s has more than %d bytes", variable, DBSHIM_PATH_SIZE - 1 - (int)strlen(rest));
+        return dbshim_invalid("the environment variable %s has more than %d bytes", variable,
+            DBSHIM_PATH_SIZE - 1 - (int)strlen(rest));
     }
     *registry = copy;
     return DATABLOCK_OK;
 }
 
-/* Programs may change their environment; Go's copy of it is as old as the library. As schema.DefaultDirectory. */
+/*
+ * Programs may change their environment. Go's copy dates from the start of the library, so the
+ * environment is read here. As schema.DefaultDirectory.
+ */
 static datablock_status find_registry(const char **registry, char *copy) {
     if (*registry != NULL) {
         return DATABLOCK_OK;
@@ -70,7 +75,8 @@ static datablock_status find_registry(const char **registry, char *copy) {
     if (home != NULL && home[0] != '\0') {
         return registry_in("HOME", home, "/.local/share/datablock/schemas", registry, copy);
     }
-    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME and HOME is set in the environment; set DATABLOCK_SCHEMAS to its directory");
+    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME and HOME is set in the "
+        "environment; set DATABLOCK_SCHEMAS to its directory");
     return DATABLOCK_E_SYSTEM;
 }
 
@@ -79,7 +85,8 @@ datablock_status dbshim_find_registered(const char *what, const char *reference,
         return DATABLOCK_OK;
     }
     if (reference[0] == '\0') {
-        return dbshim_invalid("%s.registered is empty: give a reference such as SensorReading@2.1, or NULL for none", what);
+        return dbshim_invalid("%s.registered is empty: give a reference such as SensorReading@2.1, or NULL for none",
+            what);
     }
     return find_registry(registry, copy);
 }
@@ -96,18 +103,24 @@ static datablock_status schema_of_block(const char *function, const char *shm_na
         return DATABLOCK_E_INVALID;
     }
     datablock_schema schema = {0};
-    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory, zone, &schema, dbshim_detail()));
+    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory, zone, &schema,
+        dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
     return status;
 }
 
-datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out) { return schema_of_block(__func__, shm_name, false, out); }
-datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_schema *out) { return schema_of_block(__func__, shm_name, true, out); }
+datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out) {
+    return schema_of_block(__func__, shm_name, false, out);
+}
+datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_schema *out) {
+    return schema_of_block(__func__, shm_name, true, out);
+}
 
-/* Of an open block. */
-static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone, datablock_schema *out) {
+/* The schema of an open block. */
+static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone,
+    datablock_schema *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -140,7 +153,8 @@ datablock_status datablock_schema_of_observer(datablock_observer observer, datab
     return of_handle(__func__, observer.handle, DATABLOCK_INLINE_OBSERVER, false, out);
 }
 
-datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer, datablock_schema_mode mode) {
+datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer,
+    datablock_schema_mode mode) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -148,7 +162,8 @@ datablock_status datablock_schema_check(const datablock_schema *producer, const 
         return dbshim_null_argument(__func__, producer == NULL ? "producer" : "consumer");
     }
     datablock_status status;
-    if ((status = dbshim_check_schema("producer", producer)) != DATABLOCK_OK || (status = dbshim_check_schema("consumer", consumer)) != DATABLOCK_OK) {
+    if ((status = dbshim_check_schema("producer", producer)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("consumer", consumer)) != DATABLOCK_OK) {
         return status;
     }
     datablock_schema own[2] = {*producer, *consumer};
@@ -168,7 +183,8 @@ datablock_status datablock_schema_lookup(const char *reference, const char *regi
         return status;
     }
     datablock_schema schema = {0};
-    status = DBSHIM_GO(dbshim_self(), dbgo_schema_lookup((char *)reference, (char *)registry, &schema, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_schema_lookup((char *)reference, (char *)registry, &schema,
+        dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -201,22 +217,22 @@ void datablock_schema_free(datablock_schema *schema) {
     }
 }
 
-/* ---- Described structs ------------------------------------------------------------------------------------------------------------- */
+/* ---- Described structs ----------------------------------------------------------------------- */
 
-/* Where a field is, for people: the fields around it. */
+/* Where a field is, for messages: the fields around it. */
 typedef struct place {
     const struct place *outer;
     const char *name;
 } place;
 
-/* What is being written: the canonical line, which nothing of the caller's gets into unchecked. */
+/* The canonical line while it is written. No text of the caller gets into it unchecked. */
 typedef struct description {
     FILE *to;
     const char *name;
     size_t fields; /* so far */
 } description;
 
-/* A name of the caller's as a text may have it. */
+/* A name of the caller, as a message may contain it. */
 static const char *shown(const char *name, char copy[NAME_LIMIT + 4]) {
     size_t n = strnlen(name, NAME_LIMIT + 1);
     for (size_t i = 0; i < n && i < NAME_LIMIT; i++) {
@@ -253,8 +269,9 @@ static void write_path(char *to, size_t size, const place *at) {
     strncat(to, shown(at->name, copy), size - strlen(to) - 1);
 }
 
-/* A refusal in the caller's own terms: the schema, and the field. */
-__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const place *at, const char *format, ...) {
+/* An error in the caller's terms: the schema, and the field. */
+__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const place *at,
+    const char *format, ...) {
     char path[8 * (NAME_LIMIT + 4)] = "", what[256];
     va_list arguments;
     va_start(arguments, format);
@@ -273,7 +290,8 @@ static uint64_t size_of(const char *type) {
     static const struct {
         const char *name;
         uint64_t size;
-    } known[] = {{"i8", 1}, {"u8", 1}, {"i16", 2}, {"u16", 2}, {"i32", 4}, {"u32", 4}, {"i64", 8}, {"u64", 8}, {"f32", 4}, {"f64", 8}, {"bool", 1}, {"char", 1}};
+    } known[] = {{"i8", 1}, {"u8", 1}, {"i16", 2}, {"u16", 2}, {"i32", 4}, {"u32", 4}, {"i64", 8}, {"u64", 8},
+        {"f32", 4}, {"f64", 8}, {"bool", 1}, {"char", 1}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(known[i].name, type) == 0) {
             return known[i].size;
@@ -282,15 +300,18 @@ static uint64_t size_of(const char *type) {
     return 0;
 }
 
-/* Type or struct, and the dimensions. */
+/* Writes the type or the struct, and the dimensions. */
 static datablock_status write_type(description *d, const datablock_schema_field *field, int depth, const place *at) {
     uint64_t item = field->type != NULL ? size_of(field->type) : field->nested->size, size = item;
     if (field->type != NULL && item == 0) {
         char copy[NAME_LIMIT + 4];
-        return refuse_field(d, at, "has the type \"%s\", which is none: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct", shown(field->type, copy));
+        return refuse_field(d, at,
+            "has the type \"%s\", which is none: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct",
+            shown(field->type, copy));
     }
     if (field->size == 0) {
-        return refuse_field(d, at, "has no bytes: an array of no items, or a struct without members, has no counterpart in a schema");
+        return refuse_field(d, at,
+            "has no bytes: an array of no items, or a struct without members, has no counterpart in a schema");
     }
     if (field->type != NULL) {
         fputs(field->type, d->to);
@@ -312,7 +333,8 @@ static datablock_status write_type(description *d, const datablock_schema_field 
     return DATABLOCK_OK;
 }
 
-static datablock_status write_field(description *d, const datablock_schema_field *field, int depth, const place *outer) {
+static datablock_status write_field(description *d, const datablock_schema_field *field, int depth,
+    const place *outer) {
     if (field->name == NULL) {
         return refuse_field(d, outer, "%s has no name", outer == NULL ? "a field" : "has a field that");
     }
@@ -333,7 +355,8 @@ static datablock_status write_field(description *d, const datablock_schema_field
     return status;
 }
 
-static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth, const place *at) {
+static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth,
+    const place *at) {
     if (depth > DEPTH_LIMIT) {
         return refuse_field(d, NULL, "structs are nested more than %d deep", DEPTH_LIMIT);
     }
@@ -341,7 +364,8 @@ static datablock_status write_layout(description *d, const datablock_schema_layo
         return dbshim_null_argument("datablock_schema_describe", "fields");
     }
     if (layout->count == 0) {
-        return refuse_field(d, at, "%s no fields: give it at least one", at == NULL ? "the struct has" : "is a struct of");
+        return refuse_field(d, at, "%s no fields: give it at least one",
+            at == NULL ? "the struct has" : "is a struct of");
     }
     fputc('{', d->to);
     for (size_t i = 0; i < layout->count; i++) {
@@ -357,7 +381,7 @@ static datablock_status write_layout(description *d, const datablock_schema_layo
     return DATABLOCK_OK;
 }
 
-/* The canonical line of what is described; to be freed. */
+/* Writes the canonical line of the described struct. The caller frees it. */
 static datablock_status write_line(const char *name, const datablock_schema_layout *layout, char **line) {
     size_t length = 0;
     description d = {open_memstream(line, &length), name, 0};
@@ -372,7 +396,8 @@ static datablock_status write_line(const char *name, const datablock_schema_layo
     return status;
 }
 
-datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch, const datablock_schema_layout *layout, datablock_schema *out) {
+datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch,
+    const datablock_schema_layout *layout, datablock_schema *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }

@@ -12,19 +12,21 @@ import (
 	"datablock/internal/schema"
 )
 
-// schemaFrom reads a schema of C's; the shim has looked at its text. Its line is believed no more than any text: somebody may have written it himself.
+// schemaFrom reads a schema of the C side. The shim has checked the pointer to its text. The
+// canonical line is validated like any other text, because a program may have written it.
 func schemaFrom(s *C.datablock_schema) (*schema.Schema, error) {
 	if s == nil {
 		return nil, nil
 	}
-	out, err := schema.ParseCanonical(C.GoString(s.canonical), schema.Version{Major: uint32(s.major), Minor: uint32(s.minor), Patch: uint32(s.patch)})
+	out, err := schema.ParseCanonical(C.GoString(s.canonical),
+		schema.Version{Major: uint32(s.major), Minor: uint32(s.minor), Patch: uint32(s.patch)})
 	if err != nil {
 		return nil, &core.Error{Code: core.Invalid, Detail: "the schema: " + err.Error()}
 	}
 	return out, nil
 }
 
-// schemaTo gives one to C.
+// schemaTo gives a schema to C.
 func schemaTo(s *schema.Schema, out *C.datablock_schema) {
 	*out = C.datablock_schema{
 		canonical: C.CString(s.Canonical()), bytes: C.uint64_t(s.Size), alignment: C.uint32_t(s.Align),
@@ -48,14 +50,16 @@ func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (r
 	return C.DATABLOCK_OK
 }
 
-// The line is one that the shim has written of a described struct; the version is in `out`.
+// dbgo_schema_describe reads a line that the shim has written for a described struct. The version
+// is in `out`.
 //
 //export dbgo_schema_describe
 func dbgo_schema_describe(line *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("schema.describe")
-	s, err := schema.ParseCanonical(C.GoString(line), schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
+	s, err := schema.ParseCanonical(C.GoString(line),
+		schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
 	if err != nil {
 		return status(&core.Error{Code: core.Invalid, Detail: err.Error()}, detail)
 	}

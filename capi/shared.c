@@ -1,14 +1,17 @@
 /*
- * What a block's participants share: locks, the flexible zone, counters. A handle of either kind will do.
+ * What the participants of a block share: locks, the flexible zone, counters. The functions accept
+ * the handle of a producer or of a consumer.
  */
 #include "shim.h"
 
 static datablock_status take(datablock_participant participant) {
     uint64_t kind = participant.handle & 3;
-    return dbshim_take(participant.handle, kind == DATABLOCK_INLINE_PRODUCER ? DATABLOCK_INLINE_PRODUCER : DATABLOCK_INLINE_CONSUMER);
+    return dbshim_take(participant.handle, kind == DATABLOCK_INLINE_PRODUCER ? DATABLOCK_INLINE_PRODUCER
+        : DATABLOCK_INLINE_CONSUMER);
 }
 
-datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock, int64_t timeout_ms, bool *abandoned) {
+datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock, int64_t timeout_ms,
+    bool *abandoned) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -21,7 +24,8 @@ datablock_status datablock_lock_acquire(datablock_participant participant, uint3
     dbshim_sleep sleep = {0};
     int result;
     do {
-        result = DBSHIM_GO(thread, dbgo_lock_acquire(dbshim_index(participant.handle), lock, timeout_ms, &left, &sleep, thread->detail));
+        result = DBSHIM_GO(thread, dbgo_lock_acquire(dbshim_index(participant.handle), lock, timeout_ms, &left, &sleep,
+            thread->detail));
     } while (dbshim_slept(&sleep, result));
     status = (datablock_status)result;
     status = dbshim_end(participant.handle, status, false);
@@ -44,7 +48,8 @@ datablock_status datablock_lock_release(datablock_participant participant, uint3
     return dbshim_end(participant.handle, status, false);
 }
 
-datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags, int64_t timeout_ms, datablock_zone *out) {
+datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags, int64_t timeout_ms,
+    datablock_zone *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -60,7 +65,8 @@ datablock_status datablock_zone_begin(datablock_participant participant, uint32_
     dbshim_sleep sleep = {0};
     int result;
     do {
-        result = DBSHIM_GO(thread, dbgo_zone_begin(dbshim_index(participant.handle), flags, timeout_ms, &zone, &sleep, thread->detail));
+        result = DBSHIM_GO(thread, dbgo_zone_begin(dbshim_index(participant.handle), flags, timeout_ms, &zone, &sleep,
+            thread->detail));
     } while (dbshim_slept(&sleep, result));
     status = (datablock_status)result;
     status = dbshim_end(participant.handle, status, true);
@@ -83,11 +89,12 @@ datablock_status datablock_zone_end(datablock_participant participant, bool spoi
     return dbshim_end(participant.handle, status, false);
 }
 
-/* ---- Counters -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Counters -------------------------------------------------------------------------------- */
 
 typedef enum { GET, SET, ADD, EXCHANGE } operation;
 
-static datablock_status count(datablock_participant participant, uint32_t counter, operation operation, uint64_t expected, uint64_t value, uint64_t *before) {
+static datablock_status count(datablock_participant participant, uint32_t counter, operation operation,
+    uint64_t expected, uint64_t value, uint64_t *before) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -97,11 +104,12 @@ static datablock_status count(datablock_participant participant, uint32_t counte
     }
     uint64_t was = expected;
     if (counter >= DATABLOCK_LAYOUT_COUNTER_COUNT) {
-        status = dbshim_invalid("block \"%.200s\" has counters 0 to %d, there is no counter %u", dbshim_name(dbshim_index(participant.handle)),
-                                DATABLOCK_LAYOUT_COUNTER_COUNT - 1, counter);
+        status = dbshim_invalid("block \"%.200s\" has counters 0 to %d, there is no counter %u",
+            dbshim_name(dbshim_index(participant.handle)), DATABLOCK_LAYOUT_COUNTER_COUNT - 1, counter);
     } else {
         const datablock_inline_block *block = dbshim_self()->shared.current->state; /* the first member of both */
-        uint64_t *word = datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_COUNTERS + (uint64_t)counter * DATABLOCK_LAYOUT_CACHE_LINE);
+        uint64_t *word = datablock_inline_u64(block->ctl,
+            DATABLOCK_LAYOUT_CTL_COUNTERS + (uint64_t)counter * DATABLOCK_LAYOUT_CACHE_LINE);
         switch (operation) {
         case GET:
             was = __atomic_load_n(word, __ATOMIC_SEQ_CST);
@@ -131,14 +139,17 @@ datablock_status datablock_counter_get(datablock_participant participant, uint32
     return count(participant, counter, GET, 0, 0, value);
 }
 
-datablock_status datablock_counter_set(datablock_participant participant, uint32_t counter, uint64_t value, uint64_t *before) {
+datablock_status datablock_counter_set(datablock_participant participant, uint32_t counter, uint64_t value,
+    uint64_t *before) {
     return count(participant, counter, SET, 0, value, before);
 }
 
-datablock_status datablock_counter_add(datablock_participant participant, uint32_t counter, uint64_t amount, uint64_t *before) {
+datablock_status datablock_counter_add(datablock_participant participant, uint32_t counter, uint64_t amount,
+    uint64_t *before) {
     return count(participant, counter, ADD, 0, amount, before);
 }
 
-datablock_status datablock_counter_exchange(datablock_participant participant, uint32_t counter, uint64_t expected, uint64_t value, uint64_t *before) {
+datablock_status datablock_counter_exchange(datablock_participant participant, uint32_t counter, uint64_t expected,
+    uint64_t value, uint64_t *before) {
     return count(participant, counter, EXCHANGE, expected, value, before);
 }

@@ -12,7 +12,7 @@ import (
 	"datablock/internal/core"
 )
 
-// sharer is what a producer and a consumer have in common.
+// sharer is the part that producers and consumers have in common.
 type sharer interface {
 	LockInSteps(i uint32, timeout time.Duration, s *core.Sleep) (abandoned bool, err error)
 	Unlock(i uint32) error
@@ -28,7 +28,8 @@ func (at *participant) sharer() sharer {
 }
 
 //export dbgo_lock_acquire
-func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C.bool, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
+func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C.bool, sleep *C.dbshim_sleep,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("lock.acquire")
@@ -51,7 +52,8 @@ func dbgo_lock_release(index, lock C.uint32_t, detail *C.char) (result C.int) {
 }
 
 //export dbgo_zone_begin
-func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.datablock_zone, sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
+func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.datablock_zone, sleep *C.dbshim_sleep,
+	detail *C.char) (result C.int) {
 	arm()
 	defer rescue(&result, detail)
 	provoke("zone.begin")
@@ -60,14 +62,17 @@ func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.databl
 		return status(err, detail)
 	}
 	if flags&^C.DATABLOCK_ZONE_ANYWAY != 0 {
-		return status(&core.Error{Code: core.Invalid, Detail: fmt.Sprintf("flags 0x%x: only DATABLOCK_ZONE_ANYWAY (0x%x) is known", flags, C.DATABLOCK_ZONE_ANYWAY)}, detail)
+		return status(&core.Error{Code: core.Invalid,
+			Detail: fmt.Sprintf("flags 0x%x: only DATABLOCK_ZONE_ANYWAY (0x%x) is known", flags,
+				C.DATABLOCK_ZONE_ANYWAY)}, detail)
 	}
 	at := at(index)
 	z, err := at.sharer().EnterZoneInSteps(flags != 0, timeout, at.sleepOf(sleep))
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}
-	*out = C.datablock_zone{data: payload(z.Data), size: C.size_t(len(z.Data)), writes: C.uint64_t(z.Writes), abandoned: C.bool(z.Abandoned), intact: C.bool(z.Intact)}
+	*out = C.datablock_zone{data: payload(z.Data), size: C.size_t(len(z.Data)), writes: C.uint64_t(z.Writes),
+		abandoned: C.bool(z.Abandoned), intact: C.bool(z.Intact)}
 	return C.DATABLOCK_OK
 }
 

@@ -1,7 +1,10 @@
 /*
- * The exported functions. Each looks whether this process may enter Go at all, checks its pointers, brings its structs into the one
- * shape that the Go half knows, and goes there. Results come back through locals: a caller's wild pointer then faults here, in C, where the
- * caller's debugger shows it, and not inside the Go runtime, where it would be taken for a damaged block.
+ * The exported functions. Each function checks whether this process may enter Go at all, checks its
+ * pointers, and brings its structs into the one shape that the Go half knows. Then it enters Go.
+ *
+ * Results come back through locals. A wild pointer of the caller therefore faults here, in C, where
+ * the caller's debugger shows it. Inside the Go runtime the fault would be taken for a damaged
+ * block.
  */
 #define _POSIX_C_SOURCE 200809L
 
@@ -13,7 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- Refusals -------------------------------------------------------------------------------------------------------------------- */
+/* ---- Refusals -------------------------------------------------------------------------------- */
 
 datablock_status dbshim_invalid(const char *format, ...) {
     va_list arguments;
@@ -33,7 +36,7 @@ datablock_status dbshim_refusal(void) {
     return !dbshim_usable() ? DATABLOCK_E_FORKED : thread == NULL ? DATABLOCK_E_SYSTEM : DATABLOCK_E_BUSY;
 }
 
-/* The one text that a thread may need for which there was no memory to keep it in. */
+/* The only text that a thread may need when there was no memory to keep it in. */
 #define NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
 static _Thread_local bool without_memory;
 
@@ -47,7 +50,8 @@ static const char *why_refused(const dbshim_thread *thread) {
         return NO_MEMORY;
     }
     if (thread->in_go || thread->shared.current != NULL) {
-        return "this thread is inside a call of the library already: a signal handler that interrupts a call may not make another";
+        return "this thread is inside a call of the library already: a signal handler that interrupts a call may "
+            "not make another";
     }
     if (dbshim_last_round(thread)) {
         return DBSHIM_LAST_ROUND;
@@ -56,8 +60,9 @@ static const char *why_refused(const dbshim_thread *thread) {
 }
 
 /*
- * The first line of every function that may enter Go. False in a forked child, in a signal handler that interrupts a call of this
- * thread, and at the very end of a thread; the detail says why. Otherwise the detail is what the call leaves in it.
+ * The first line of every function that may enter Go. It returns false in a forked child, in a
+ * signal handler that interrupts a call of this thread, and at the very end of a thread. Then the
+ * detail has the reason. Otherwise the detail is the one that the call stores.
  */
 bool dbshim_enter(void) {
     dbshim_thread *thread = dbshim_self();
@@ -72,14 +77,14 @@ bool dbshim_enter(void) {
     return true;
 }
 
-/* ---- Without Go: these work in a forked child too ------------------------------------------------------------------------------ */
+/* ---- Without Go: these work in a forked child too -------------------------------------------- */
 
 uint32_t datablock_version(void) { return DATABLOCK_VERSION; }
 
 const char *datablock_strerror(datablock_status status) {
     switch ((int)status) {
-#define TEXT(name, value, text)                                                                                                       \
-    case value:                                                                                                                       \
+#define TEXT(name, value, text)                                                                    \
+    case value:                                                                                    \
         return text;
         DATABLOCK_STATUS_LIST(TEXT)
 #undef TEXT
@@ -96,8 +101,10 @@ const char *datablock_error_detail(void) {
         return "";
     }
     if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
-        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->shared.idle),
-                 thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait" : "nobody has the block open for writing");
+        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s",
+            dbshim_name(thread->shared.idle),
+            thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait"
+                : "nobody has the block open for writing");
         thread->shared.failed = DATABLOCK_INLINE_FAILED;
     }
     return thread->detail;
@@ -111,7 +118,7 @@ size_t datablock_error_detail_copy(char *buffer, size_t capacity) {
     }
     if (end >= capacity) {
         end = capacity - 1;
-        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) { /* it would cut a character of UTF-8 */
+        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) { /* do not cut a character of UTF-8 */
             end--;
         }
     }
@@ -126,8 +133,8 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
         return dbshim_null_argument(__func__, "config");
     }
     if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
-        return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)", __func__,
-                       (int)policy);
+        return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or "
+            "DATABLOCK_RING (3)", __func__, (int)policy);
     }
     *config = (datablock_config){
         .size = sizeof *config,
@@ -146,27 +153,30 @@ datablock_status datablock_consumer_options_init(datablock_consumer_options *opt
     return DATABLOCK_OK;
 }
 
-/* ---- Arguments ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Arguments ------------------------------------------------------------------------------- */
 
 /*
- * Configuration structs grow at their end. The sizes of version 1 never change: they are what the oldest program passes.
- * A newer program's larger struct is accepted while what this library does not know is zero.
+ * Configuration structs grow at their end. The sizes of version 1 never change: they are the sizes
+ * that the oldest program passes. A newer program's larger struct is accepted while every byte that
+ * this library does not know is zero.
  */
 enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
 _Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
 _Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
-static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own, uint32_t own_size) {
+static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own,
+    uint32_t own_size) {
     uint32_t size;
     memcpy(&size, given, sizeof size);
     if (size < v1_size || size > SIZE_LIMIT) {
-        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size, own_size, what);
+        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size,
+            own_size, what);
     }
     for (uint32_t i = own_size; i < size; i++) {
         if (((const unsigned char *)given)[i] != 0) {
-            return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: use a newer one", what, i,
-                           DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
+            return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: "
+                "use a newer one", what, i, DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
         }
     }
     memcpy(own, given, size < own_size ? size : own_size);
@@ -179,7 +189,8 @@ static datablock_status check_reserved(const char *what, uint32_t reserved0, con
     }
     for (size_t i = 0; i < count; i++) {
         if (reserved[i] != 0) {
-            return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i, (unsigned long long)reserved[i]);
+            return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i,
+                (unsigned long long)reserved[i]);
         }
     }
     return DATABLOCK_OK;
@@ -197,9 +208,12 @@ static datablock_status check_secret(const char *what, const void *secret, size_
     return DATABLOCK_OK;
 }
 
-/* Where a block name is looked for. The text of the environment is copied at once: a later setenv may overwrite it. */
+/*
+ * The directory in which a block name is looked up. The text of the environment is copied at once,
+ * because a later setenv may overwrite it.
+ */
 typedef struct place {
-    char *directory; /* NULL: the default, "": the name says it */
+    char *directory; /* NULL: the default. "": the name has the directory */
     char copy[DBSHIM_PATH_SIZE];
 } place;
 
@@ -225,7 +239,10 @@ static datablock_status find_place(place *place, const char *what, const char *g
     return DATABLOCK_OK;
 }
 
-/* The same for a block's name: an absolute path says its own directory, whatever the environment has. */
+/*
+ * As above, for a block's name. An absolute path contains its directory, whatever the environment
+ * says.
+ */
 static datablock_status find_block(place *place, const char *what, const char *name, const char *given) {
     if (given == NULL && name[0] == '/') {
         place->copy[0] = '\0';
@@ -247,9 +264,9 @@ bool dbshim_find_block(const char *name, char *copy, char **directory) {
     return true;
 }
 
-/* ---- Handles --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
-/* The end of an open: the handle leads to what Go made, or is given back. */
+/* The end of an open: the handle leads to the object that Go made, or is given back. */
 static datablock_status opened(datablock_status status, uint64_t handle, void *state, const char *name, uint64_t *out) {
     if (status != DATABLOCK_OK) {
         dbshim_withdraw(handle);
@@ -296,7 +313,10 @@ static void *close_in_thread(void *call) {
     return NULL;
 }
 
-/* A thread in the last round of its end may not enter Go, but a handle that its last destructor closes is closed: by another thread. */
+/*
+ * A thread in the last round of its end may not enter Go. If its last destructor closes a handle,
+ * another thread closes the handle.
+ */
 static datablock_status close_handle(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail)) {
     const dbshim_thread *thread = dbshim_self();
     close_call call = {.handle = handle, .kind = kind, .close = close};
@@ -312,14 +332,14 @@ static datablock_status close_handle(uint64_t handle, uint64_t kind, int (*close
     }
     dbshim_restore_signals(&mask);
     if (failed != 0) {
-        return close_here(handle, kind, close); /* which says why not */
+        return close_here(handle, kind, close); /* the detail then has the reason */
     }
     dbshim_failed(call.status == DATABLOCK_OK ? DATABLOCK_INLINE_SUCCEEDED : DATABLOCK_INLINE_FAILED);
     memcpy(dbshim_detail(), call.detail, sizeof call.detail);
     return call.status;
 }
 
-/* ---- Writing --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Writing --------------------------------------------------------------------------------- */
 
 datablock_status datablock_producer_open(const char *name, const datablock_config *config, datablock_producer *out) {
     if (!dbshim_enter()) {
@@ -335,7 +355,8 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
     void *state = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
     datablock_status status;
     if ((status = import_struct("config", config, CONFIG_SIZE_V1, &own, sizeof own)) != DATABLOCK_OK ||
-        (status = check_reserved("config", 0, own.reserved, sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
+        (status = check_reserved("config", 0, own.reserved,
+            sizeof own.reserved / sizeof own.reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own.secret, own.secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own.schema)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.zone_schema", own.zone_schema)) != DATABLOCK_OK ||
@@ -344,7 +365,8 @@ datablock_status datablock_producer_open(const char *name, const datablock_confi
         (status = dbshim_reserve(DATABLOCK_INLINE_PRODUCER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_producer_open(dbshim_index(handle), (char *)name, place.directory, &own,
+        &state, dbshim_detail()));
     return opened(status, handle, state, name, &out->handle);
 }
 
@@ -407,7 +429,8 @@ datablock_status datablock_write_commit(datablock_producer producer, const datab
     return dbshim_end(producer.handle, status, false);
 }
 
-datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot, size_t length) {
+datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot,
+    size_t length) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -419,7 +442,8 @@ datablock_status datablock_write_checksum(datablock_producer producer, const dat
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_write_checksum(dbshim_index(producer.handle), slot->id, slot->index, length, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_write_checksum(dbshim_index(producer.handle), slot->id, slot->index, length,
+        thread->detail));
     return dbshim_end(producer.handle, status, false);
 }
 
@@ -442,26 +466,31 @@ datablock_status datablock_write_abort(datablock_producer producer, const databl
     return dbshim_end(producer.handle, status, false);
 }
 
-/* ---- Reading --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Reading --------------------------------------------------------------------------------- */
 
-/* Copies and checks what a consumer or an observer asks for, and finds its block. */
-static datablock_status import_options(const datablock_consumer_options *options, const char *name, datablock_consumer_options *own, char *registry, place *place) {
+/* Copies and checks the options of a consumer or an observer, and finds its block. */
+static datablock_status import_options(const datablock_consumer_options *options, const char *name,
+    datablock_consumer_options *own, char *registry, place *place) {
     datablock_status status;
     *own = (datablock_consumer_options){.size = sizeof *own};
-    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own, sizeof *own)) != DATABLOCK_OK) {
+    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own,
+        sizeof *own)) != DATABLOCK_OK) {
         return status;
     }
-    if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved, sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
+    if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved,
+        sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("consumer_options", own->secret, own->secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("consumer_options.schema", own->schema)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("consumer_options.zone_schema", own->zone_schema)) != DATABLOCK_OK ||
-        (status = dbshim_find_registered("consumer_options", own->registered, &own->registry, registry)) != DATABLOCK_OK) {
+        (status = dbshim_find_registered("consumer_options", own->registered, &own->registry,
+            registry)) != DATABLOCK_OK) {
         return status;
     }
     return find_block(place, "consumer_options.directory", name, own->directory);
 }
 
-datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options, datablock_consumer *out) {
+datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options,
+    datablock_consumer *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -474,10 +503,12 @@ datablock_status datablock_consumer_open(const char *name, const datablock_consu
     uint64_t handle;
     void *state = NULL; /* as in datablock_producer_open */
     datablock_status status;
-    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK ||
+        (status = dbshim_reserve(DATABLOCK_INLINE_CONSUMER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own, &state, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_consumer_open(dbshim_index(handle), (char *)name, place.directory, &own,
+        &state, dbshim_detail()));
     return opened(status, handle, state, name, &out->handle);
 }
 
@@ -572,7 +603,8 @@ datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, dat
     return status;
 }
 
-datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms, datablock_read_slot *out) {
+datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms,
+    datablock_read_slot *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -587,7 +619,8 @@ datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int
     dbshim_thread *thread = dbshim_self();
     dbshim_sleep sleep = {0};
     do {
-        status = DBSHIM_GO(thread, dbgo_read_id(dbshim_index(consumer.handle), id, timeout_ms, &slot, &sleep, thread->detail));
+        status = DBSHIM_GO(thread, dbgo_read_id(dbshim_index(consumer.handle), id, timeout_ms, &slot, &sleep,
+            thread->detail));
     } while (dbshim_slept(&sleep, (int)status));
     status = dbshim_end(consumer.handle, status, true);
     if (status == DATABLOCK_OK) {
@@ -608,7 +641,8 @@ datablock_status datablock_read_verify(datablock_consumer consumer, const databl
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_read_verify(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_read_verify(dbshim_index(consumer.handle), slot->id, slot->index, slot->token,
+        thread->detail));
     return dbshim_end(consumer.handle, status, false);
 }
 
@@ -627,7 +661,8 @@ datablock_status datablock_read_end(datablock_consumer consumer, const datablock
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_read_end(dbshim_index(consumer.handle), slot->id, slot->index, slot->token,
+        thread->detail));
     return dbshim_end(consumer.handle, status, false);
 }
 
@@ -643,13 +678,15 @@ datablock_status datablock_read_undo(datablock_consumer consumer, const databloc
         return status;
     }
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_read_undo(dbshim_index(consumer.handle), slot->id, slot->index, slot->token, slot->length, slot->missed, thread->detail));
+    status = DBSHIM_GO(thread, dbgo_read_undo(dbshim_index(consumer.handle), slot->id, slot->index, slot->token,
+        slot->length, slot->missed, thread->detail));
     return dbshim_end(consumer.handle, status, false);
 }
 
-/* ---- Observing ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Observing ------------------------------------------------------------------------------- */
 
-datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options, datablock_observer *out) {
+datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options,
+    datablock_observer *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -661,15 +698,17 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
     place place;
     uint64_t handle;
     datablock_status status;
-    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK || (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
+    if ((status = import_options(options, name, &own, registry, &place)) != DATABLOCK_OK ||
+        (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name, place.directory, &own,
+        dbshim_detail()));
     return opened(status, handle, NULL, name, &out->handle);
 }
 
 /*
- * A wild pointer of the caller's faults here, and not inside Go, where it would be taken for a
+ * A wild pointer of the caller faults here, and not inside Go, where the fault would be taken for a
  * truncated file. All of these bytes are about to be overwritten.
  */
 static void touch(void *buffer, size_t length) {
@@ -684,15 +723,18 @@ static void touch(void *buffer, size_t length) {
 static size_t least(size_t a, uint64_t b) { return a < b ? a : (size_t)b; }
 
 /*
- * A short message goes through a buffer of the library's. Of a longer one that has told its length,
- * and then it is copied to the caller's, of which no more is touched than the message needs.
+ * A short message goes through a buffer of the library. Of a longer message the first step learns
+ * the length, and the message is then copied to the caller's buffer. No more of this buffer is
+ * touched than the message needs.
  */
-static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *seen) {
+static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity,
+    datablock_observation *seen) {
     enum { SHORT = 1024, TRIES = 100 /* as in core's Observer */ };
     unsigned char short_message[SHORT];
     datablock_status status;
     for (int tries = 0;; tries++) {
-        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT), seen, thread->detail));
+        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT), seen,
+            thread->detail));
         size_t length = least(capacity, seen->length);
         if (status != DATABLOCK_OK || length == 0) {
             return status;
@@ -710,7 +752,8 @@ static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint
     }
 }
 
-datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity, datablock_observation *out) {
+datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity,
+    datablock_observation *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -722,7 +765,8 @@ datablock_status datablock_observe(datablock_observer observer, uint64_t id, voi
         return status;
     }
     datablock_observation seen = {0};
-    status = dbshim_end(observer.handle, observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer, capacity, &seen), false);
+    status = dbshim_end(observer.handle, observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer,
+        capacity, &seen), false);
     if (status == DATABLOCK_OK) {
         *out = seen;
     }
@@ -733,7 +777,7 @@ datablock_status datablock_observer_close(datablock_observer observer) {
     return close_handle(observer.handle, DATABLOCK_INLINE_OBSERVER, dbgo_observer_close);
 }
 
-/* ---- Housekeeping -------------------------------------------------------------------------------------------------------------- */
+/* ---- Housekeeping ---------------------------------------------------------------------------- */
 
 datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count) {
     if (!dbshim_enter()) {
@@ -770,7 +814,7 @@ datablock_status datablock_unlink(const char *name, uint32_t flags) {
     return DBSHIM_GO(dbshim_self(), dbgo_unlink((char *)name, place.directory, flags, dbshim_detail()));
 }
 
-/* ---- Diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
+/* ---- Diagnosis and recovery ------------------------------------------------------------------ */
 
 enum { BAD_ARGUMENT = -1, FAILED_RUNNING = -4 };
 
@@ -787,14 +831,16 @@ int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagn
         return BAD_ARGUMENT;
     }
     SlotDiagnostic diagnostic;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic, dbshim_detail()));
+    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_slot((char *)shm_name, place.directory, slot_index, &diagnostic,
+        dbshim_detail()));
     if (result == 0) {
         *out = diagnostic;
     }
     return result;
 }
 
-int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity, size_t *out_count) {
+int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity,
+    size_t *out_count) {
     if (!dbshim_enter()) {
         return FAILED_RUNNING;
     }
@@ -807,14 +853,17 @@ int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array
         return BAD_ARGUMENT;
     }
     size_t count;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array, array_capacity, &count, dbshim_detail()));
+    int result = DBSHIM_GO(dbshim_self(), dbgo_diagnose_all_slots((char *)shm_name, place.directory, out_array,
+        array_capacity, &count, dbshim_detail()));
     if (result == 0) {
         *out_count = count;
     }
     return result;
 }
 
-bool datablock_is_process_alive(uint64_t pid) { return dbshim_enter() && DBSHIM_GO(dbshim_self(), dbgo_is_process_alive(pid, dbshim_detail())) != 0; }
+bool datablock_is_process_alive(uint64_t pid) {
+    return dbshim_enter() && DBSHIM_GO(dbshim_self(), dbgo_is_process_alive(pid, dbshim_detail())) != 0;
+}
 
 RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index) {
     if (!dbshim_enter()) {
@@ -828,7 +877,8 @@ RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t s
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_readers((char *)shm_name, place.directory, slot_index,
+        dbshim_detail()));
 }
 
 RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index) {
@@ -843,7 +893,8 @@ RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t sl
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_release_zombie_writer((char *)shm_name, place.directory, slot_index,
+        dbshim_detail()));
 }
 
 int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) {
@@ -858,10 +909,11 @@ int datablock_cleanup_dead_consumers(const char *shm_name, uint64_t timeout_ns) 
     if (find_block(&place, "directory", shm_name, NULL) != DATABLOCK_OK) {
         return BAD_ARGUMENT;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_cleanup_dead_consumers((char *)shm_name, place.directory, timeout_ns,
+        dbshim_detail()));
 }
 
-/* ---- Integrity and repair ------------------------------------------------------------------------------------------------------- */
+/* ---- Integrity and repair -------------------------------------------------------------------- */
 
 int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out) {
     if (!dbshim_enter()) {
@@ -876,7 +928,8 @@ int datablock_validate_integrity(const char *shm_name, IntegrityCheck *out) {
         return BAD_ARGUMENT;
     }
     IntegrityCheck check;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_validate_integrity((char *)shm_name, place.directory, &check, dbshim_detail()));
+    int result = DBSHIM_GO(dbshim_self(), dbgo_validate_integrity((char *)shm_name, place.directory, &check,
+        dbshim_detail()));
     if (result == 0) {
         *out = check;
     }
@@ -897,7 +950,8 @@ RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck
     }
     IntegrityCheck check;
     bool filled = false;
-    RecoveryResult result = DBSHIM_GO(dbshim_self(), dbgo_repair((char *)shm_name, place.directory, force, &check, &filled, dbshim_detail()));
+    RecoveryResult result = DBSHIM_GO(dbshim_self(), dbgo_repair((char *)shm_name, place.directory, force, &check,
+        &filled, dbshim_detail()));
     if (filled && out != NULL) {
         *out = check;
     }
@@ -918,8 +972,10 @@ int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recover
     }
     datablock_recovery_step *steps = NULL;
     size_t count = 0;
-    int result = DBSHIM_GO(dbshim_self(), dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count, dbshim_detail()));
-    for (size_t i = 0; callback != NULL && i < count; i++) { /* here, and not from Go: whatever the callback does, no Go frame is beneath it */
+    int result = DBSHIM_GO(dbshim_self(), dbgo_auto_recover((char *)shm_name, place.directory, dry_run, &steps, &count,
+        dbshim_detail()));
+    /* In C, and not from Go: whatever the callback does, no Go frame is below it. */
+    for (size_t i = 0; callback != NULL && i < count; i++) {
         callback(&steps[i], context);
     }
     free(steps);

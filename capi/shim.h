@@ -1,6 +1,7 @@
 /*
- * What the two halves of the boundary know of each other. The Go half includes this in its preamble, so that an export whose
- * signature differs from its declaration here, or from a type of datablock.h, does not compile.
+ * What the two halves of the boundary know of each other. The Go half includes this file in its
+ * preamble. An export whose signature differs from its declaration here, or from a type of
+ * datablock.h, therefore does not compile.
  */
 #ifndef DATABLOCK_SHIM_H
 #define DATABLOCK_SHIM_H
@@ -9,7 +10,7 @@
 extern __attribute__((visibility("default"))) void datablock_crash_point(const char *name);
 #define DATABLOCK_CRASH_POINT(name) datablock_crash_point("c/" name)
 #endif
-#define DATABLOCK_INLINE_NO_NAMES /* the functions of these names are ours */
+#define DATABLOCK_INLINE_NO_NAMES /* the library exports functions of these names */
 #include "datablock_inline.h"
 
 #include <pthread.h>
@@ -21,7 +22,10 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 /* Bytes of a directory's path, its end included. */
 #define DBSHIM_PATH_SIZE 4097
 
-/* Whether the fast path may be taken. A test may ask for the way through Go, which alone can be made to panic; its crash points are Go's too. */
+/*
+ * True: the fast path may be taken. A test may ask for the path through Go: only that path can be
+ * made to panic, and its crash points are the crash points of Go.
+ */
 #ifdef DATABLOCK_CRASHPOINTS
 #include <stdlib.h>
 #define DBSHIM_FAST (getenv("DATABLOCK_TEST_PANIC") == NULL && getenv("DATABLOCK_TEST_GO") == NULL)
@@ -29,38 +33,46 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 #define DBSHIM_FAST true
 #endif
 
-/* ---- thread.c -------------------------------------------------------------------------------------------------------------------- */
+/* ---- thread.c -------------------------------------------------------------------------------- */
 
 typedef struct dbshim_thread {
     datablock_inline_thread shared;
-    bool in_go;         /* a fault is Go's to catch */
-    bool bound;         /* it has entered Go before */
-    bool stack_given;   /* it has an alternate stack, its own or one of ours */
-    int cancel;         /* while it is in Go: its cancel state, */
-    sigset_t mask;      /* and its signal mask */
-    int rounds;         /* of the thread's end */
-    bool ending;        /* the rounds have begun */
-    pid_t tid;          /* of its thread, or of the last one that had it */
+    bool in_go;       /* Go catches a fault */
+    bool bound;       /* the thread has entered Go before */
+    bool stack_given; /* the thread has an alternate stack, its own or one of the library's */
+    int cancel;       /* while the thread is in Go: its cancel state */
+    sigset_t mask;    /* while the thread is in Go: its signal mask */
+    int rounds;       /* of destructors at the thread's end */
+    bool ending;      /* the rounds have begun */
+    pid_t tid;        /* of the thread, or of the last thread that used this struct */
     struct dbshim_thread *next;
     char detail[DBSHIM_DETAIL_SIZE];
 } dbshim_thread;
 
-/* Bytes of an alternate stack of ours. It takes a handler's 64 KiB beside the largest frame of any processor. */
+/*
+ * Bytes of an alternate stack of the library. It has room for a handler's 64 KiB and the largest
+ * frame of any processor.
+ */
 #define DBSHIM_SIGNAL_STACK_SIZE (UINT32_C(256) << 10)
 
 dbshim_thread *dbshim_self(void);        /* NULL: no memory */
 dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
-char *dbshim_detail(void);               /* the calling thread's text. Never null */
-void dbshim_failed(uint32_t how);        /* what the calling thread's last call came to: DATABLOCK_INLINE_SUCCEEDED and so on */
-bool dbshim_barrier(void);               /* a full barrier on every thread of the process; false: the system refuses it */
+char *dbshim_detail(void);               /* the calling thread's text; never null */
+/* Stores the result of the calling thread's last call: DATABLOCK_INLINE_SUCCEEDED and so on. */
+void dbshim_failed(uint32_t how);
+/* A full barrier on every thread of the process. False: the system refuses the barrier. */
+bool dbshim_barrier(void);
 #define DBSHIM_LAST_ROUND \
     "this thread is in the last round of its end: call the library from an earlier destructor, or from another thread"
-bool dbshim_last_round(const dbshim_thread *thread); /* of its destructors: it may not enter Go */
-void *dbshim_signal_stack(dbshim_thread *thread); /* an alternate stack, below which is a page that nobody may touch */
-uint64_t dbshim_monotonic(void);         /* CLOCK_MONOTONIC ns */
-bool dbshim_begin_turn(datablock_inline_moment *moment); /* acts upon a moment that is due; false: Go has to */
+/* True: the thread is in the last round of its destructors and may not enter Go. */
+bool dbshim_last_round(const dbshim_thread *thread);
+/* An alternate stack. The page below the stack is a guard page. */
+void *dbshim_signal_stack(dbshim_thread *thread);
+uint64_t dbshim_monotonic(void); /* CLOCK_MONOTONIC ns */
+/* Does the housekeeping of a tick that is due. False: Go has to do the housekeeping. */
+bool dbshim_begin_turn(datablock_inline_moment *moment);
 
-/* ---- place.c: the table of handles ----------------------------------------------------------------------------------------------- */
+/* ---- place.c: the table of handles ----------------------------------------------------------- */
 
 extern datablock_inline_place *dbshim_places;
 
@@ -70,15 +82,16 @@ void dbshim_table_wipe(void);
 
 static inline uint32_t dbshim_index(uint64_t handle) { return (uint32_t)(handle >> DATABLOCK_INLINE_INDEX_SHIFT); }
 
-/* Opening: reserve, then publish what was opened, or withdraw. */
+/* Opening: reserve, then publish the opened object, or withdraw. */
 datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle);
 void dbshim_publish(uint64_t handle, void *state, const char *name);
 void dbshim_withdraw(uint64_t handle);
 const char *dbshim_name(uint32_t index);
 
 /*
- * A call: take, then leave, which has the last word about the status: a slot that another thread is about to close would be gone before the caller could look, and of a damaged
- * block nothing is true.
+ * A call: take, then leave. dbshim_leave decides the final status. If another thread is about to
+ * close the handle, the slot would be gone before the caller could look at it. In a damaged block
+ * no result is true.
  */
 datablock_status dbshim_take(uint64_t handle, uint64_t kind);
 datablock_status dbshim_leave(datablock_status status, bool begins_slot);
@@ -87,33 +100,41 @@ void dbshim_damage(datablock_inline_place *place);
 bool dbshim_is_closing(const datablock_inline_place *place);
 bool dbshim_is_damaged(const datablock_inline_place *place);
 
-/* Closing: of several threads one gets the place; a call that is inside is interrupted until it has left. Then vacate. */
+/*
+ * Closing: of several closing threads one gets the place. A call that is inside is interrupted
+ * until it has left. Then vacate.
+ */
 datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind);
 void dbshim_vacate(uint64_t handle);
 
-/* ---- shim.c: how every exported function begins and ends ------------------------------------------------------------------------- */
+/* ---- shim.c: how every exported function begins and ends ------------------------------------- */
 
 bool dbshim_enter(void);               /* false: refused */
 datablock_status dbshim_refusal(void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
 __attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
-datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* schema.c; it may be NULL */
-/* schema.c: a reference, which may be NULL, and the registry that it means, which is NULL only if the environment says nothing either. `copy` has DBSHIM_PATH_SIZE bytes. */
+datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* in schema.c; may be NULL */
+/*
+ * In schema.c. Finds the registry of a reference. The reference may be NULL. The registry is NULL
+ * only if the environment names none either. `copy` has DBSHIM_PATH_SIZE bytes.
+ */
 datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy);
-bool dbshim_find_block(const char *name, char *copy, char **directory); /* `copy` has DBSHIM_PATH_SIZE bytes; false: the detail says why */
+/* `copy` has DBSHIM_PATH_SIZE bytes. False: the detail has the reason. */
+bool dbshim_find_block(const char *name, char *copy, char **directory);
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
-/* ---- fault.c and wait.c ---------------------------------------------------------------------------------------------------------- */
+/* ---- fault.c and wait.c ---------------------------------------------------------------------- */
 
 void dbshim_catch_faults(void);   /* after Go has started */
-void dbshim_damage_current(void); /* Go -> C: the call that this thread is in has met a fault */
+void dbshim_damage_current(void); /* from Go: the current call of this thread met a fault */
 void dbshim_futex_wake(uint32_t *word);
-void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns); /* the caller looks again, whatever ended it */
+/* The caller polls again, whatever ended the sleep. */
+void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns);
 
-/* Consumer.Next of the place that the thread has taken. Whatever is out of the ordinary is left to Go. */
+/* Consumer.Next of the place that the thread has taken. Everything unusual is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
 
-/* ---- signals.c: how a thread of the host enters Go, and how it sleeps outside of it ----------------------------------------------- */
+/* ---- signals.c: how a thread of the host enters Go, and how it sleeps outside of it ---------- */
 
 void dbshim_block_signals(sigset_t *before); /* the asynchronous ones */
 void dbshim_restore_signals(const sigset_t *before);
@@ -127,22 +148,25 @@ void dbshim_bind(dbshim_thread *thread); /* before a thread's first call: a late
 
 #define DBSHIM_HELD_MAX 32
 
-/* What a step of a call that waits has the thread sleep on. It is zero before the first step. */
+/* What the thread sleeps on after a step of a call that waits. Zero before the first step. */
 typedef struct dbshim_sleep {
     uint32_t *word; /* in the mapping of the place that the thread has taken */
     uint64_t ns;    /* at most */
     uint32_t value; /* while the word has it */
     bool again;     /* the next step is not the first */
-    /* Where held_count is not 0: and while these bytes of the descriptor's file are locked by other descriptions. */
+    /*
+     * If held_count is not 0, the thread sleeps only while other descriptions lock these bytes of
+     * the descriptor's file.
+     */
     int descriptor;
     uint32_t held_count;
-    bool late; /* they are looked at less often */
+    bool late; /* the bytes are queried less often */
     int64_t held[DBSHIM_HELD_MAX];
 } dbshim_sleep;
 
-#define DBSHIM_SLEEP (-1) /* what a step returns that is to be followed by a sleep and another step */
+#define DBSHIM_SLEEP (-1) /* the result of a step after which the thread sleeps and makes another step */
 
-/* True: the thread has slept, and makes the next step. False: the call has ended with that status. */
+/* True: the thread has slept, and makes the next step. False: the call has ended with `status`. */
 bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
 void dbshim_nap(uint64_t ns);   /* Go -> C */
@@ -152,69 +176,95 @@ datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t tim
 datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index, const datablock_write_slot *slot, size_t length);
 
 /*
- * Go -> C: fork.c. Begin and end bracket the opening and closing of lock descriptors and exclude fork; they may be called by different
- * threads. opened and closing keep the list that a forked child closes.
+ * Go calls these functions, which are in fork.c. Begin and end bracket the opening and closing of
+ * lock descriptors, and exclude fork. Different threads may call them. opened and closing maintain
+ * the list of descriptors that a forked child closes.
  */
 void dbshim_fork_begin(void);
 void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
 
-/* watch.c: how the thread sleeps where held_count is not 0. */
+/* In watch.c: how the thread sleeps when held_count is not 0. */
 void dbshim_sleep_held(const dbshim_sleep *sleep);
 
-/* Whether Go may be entered: false in a forked child. Starts the table of handles. */
+/* True: Go may be entered. False in a forked child. Starts the table of handles. */
 bool dbshim_usable(void);
 
-/* ---- C -> Go -------------------------------------------------------------------------------------------------------------------- */
+/* ---- C -> Go --------------------------------------------------------------------------------- */
 
 /*
- * They return a datablock_status (0 .. 26) and write `out` only when that is DATABLOCK_OK, or what the function of datablock.h returns. Arguments have been checked for null; a directory may be
- * null (the default) or empty (the name is an absolute path). An index is that of a place that the thread has taken. `detail` has DBSHIM_DETAIL_SIZE bytes and is an empty text at the
- * call; memory behind any pointer belongs to the caller and is not kept. `state` is valid until the close.
+ * These functions return a datablock_status (0 .. 26), or what the function of datablock.h returns.
+ * They write `out` only when the status is DATABLOCK_OK.
+ *
+ * The caller has checked the arguments for null. A directory may be null (the default) or empty
+ * (the name is an absolute path). An index is the index of a place that the thread has taken.
+ * `detail` has DBSHIM_DETAIL_SIZE bytes and is an empty text at the call. Memory behind any pointer
+ * belongs to the caller and is not kept. `state` is valid until the close.
  */
-int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state, char *detail);
+int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state,
+    char *detail);
 int dbgo_producer_close(uint32_t index, char *detail);
-int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* In steps. */
+int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, dbshim_sleep *sleep, char *detail);
 int dbgo_write_commit(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_checksum(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_abort(uint32_t index, uint64_t id, uint32_t slot, char *detail);
 
-int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state, char *detail);
+int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state,
+    char *detail);
 int dbgo_consumer_close(uint32_t index, char *detail);
-int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
-int dbgo_read_look_around(uint32_t index, char *detail); /* what a consumer does now and then */
-int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail); /* whether anything can still come; perhaps it has */
-int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail); /* the end of a wait that found nothing */
+/* In steps. */
+int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail);
+int dbgo_read_look_around(uint32_t index, char *detail); /* the housekeeping of a consumer */
+/* Checks whether a message can still come. One may have come meanwhile. */
+int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail);
+/* The end of a wait that found nothing. */
+int dbgo_read_conclude(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, char *detail);
 int dbgo_consumer_resumed(uint32_t index, _Bool *resumed, char *detail);
 int dbgo_producer_next_id(uint32_t index, uint64_t *id, char *detail);
 int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
-int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out, size_t capacity, size_t *count, char *detail); /* of the batch that this message began */
+/* More messages of the batch that begins with this message. */
+int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out,
+    size_t capacity, size_t *count, char *detail);
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
-int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail); /* ends a hold, in whatever order */
-int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* of the message taken last: the next read gets it again */
-int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed, char *detail); /* the same, of one that was handed out */
+/* Ends a hold, in any order. */
+int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
+/* Gives back the message that was taken last: the next read gets it again. */
+int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed,
+    char *detail);
+/* As dbgo_read_give_back, for a message that the program has received. */
+int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed,
+    char *detail);
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
-int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail); /* of those that a hold covers */
-int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* Ends the hold of the first messages that a hold covers. */
+int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail);
+/* In steps. */
+int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep,
+    char *detail);
 
 int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);
 int dbgo_observer_close(uint32_t index, char *detail);
 int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);
 
-/* The place is a producer's or a consumer's. */
-int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep, char *detail); /* in steps */
+/* In steps. The place belongs to a producer or to a consumer, as in the next three functions. */
+int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep,
+    char *detail);
 int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
-int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep, char *detail); /* in steps */
+/* In steps. */
+int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep,
+    char *detail);
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 
-int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* out->canonical is to be freed */
-int dbgo_schema_describe(char *line, datablock_schema *out, char *detail); /* a canonical line; out has the version. out->canonical is to be freed */
+int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* the caller frees out->canonical */
+/* `line` is a canonical line, and `out` has the version. The caller frees out->canonical. */
+int dbgo_schema_describe(char *line, datablock_schema *out, char *detail);
 int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out, char *detail);
 int dbgo_schema_of_handle(uint32_t index, int zone, datablock_schema *out, char *detail);
-int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail); /* a registry may be null: the default */
+/* The registry may be null: the default. */
+int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail);
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);
 
@@ -225,7 +275,8 @@ int dbgo_list(char *directory, datablock_block_info *out, size_t capacity, size_
 int dbgo_unlink(char *name, char *directory, uint32_t flags, char *detail);
 
 int dbgo_diagnose_slot(char *name, char *directory, uint32_t slot, SlotDiagnostic *out, char *detail);
-int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity, size_t *count, char *detail);
+int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity, size_t *count,
+    char *detail);
 _Bool dbgo_is_process_alive(uint64_t pid, char *detail);
 int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
@@ -239,6 +290,8 @@ int dbgo_cleanup_dead_consumers(char *name, char *directory, uint64_t timeout_ns
 
 int dbgo_validate_integrity(char *name, char *directory, IntegrityCheck *out, char *detail);
 int dbgo_repair(char *name, char *directory, _Bool force, IntegrityCheck *out, _Bool *filled, char *detail);
-int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps, size_t *count, char *detail); /* *steps is to be freed */
+/* The caller frees *steps. */
+int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps, size_t *count,
+    char *detail);
 
 #endif

@@ -14,13 +14,13 @@ import (
 
 func init() { platform.SetNap(func(d time.Duration) { C.dbshim_nap(C.uint64_t(max(d, 0))) }) }
 
-// dbgo_bind does nothing. The first entry of a thread costs more than the others, and allocates: it is not to happen in a signal
-// handler.
+// dbgo_bind does nothing. The first entry of a thread costs more than the later ones, and
+// allocates. It must not happen in a signal handler.
 //
 //export dbgo_bind
 func dbgo_bind() {}
 
-// sleepOf is what a call in steps remembers; the first step begins anew.
+// sleepOf returns what a call in steps remembers. The first step begins anew.
 func (at *participant) sleepOf(s *C.dbshim_sleep) *core.Sleep {
 	if !s.again {
 		at.sleep = core.Sleep{}
@@ -28,7 +28,7 @@ func (at *participant) sleepOf(s *C.dbshim_sleep) *core.Sleep {
 	return &at.sleep
 }
 
-// stepStatus is what a step returns for err. The thread sleeps in C, and makes the next step.
+// stepStatus returns the status of a step for err. The thread sleeps in C, and makes the next step.
 func (at *participant) stepStatus(err error, s *C.dbshim_sleep, detail *C.char) C.int {
 	if err != core.ErrSleep {
 		return status(err, detail)

@@ -14,7 +14,8 @@ import (
 	"datablock/internal/core"
 )
 
-// The statuses of core are returned as they are, so both lists must have the same numbers, and may as well have the same texts.
+// The boundary returns the statuses of core unchanged. Therefore both lists must have the same
+// numbers. They also have the same texts.
 func TestStatusesAreThoseOfTheHeader(t *testing.T) {
 	header, err := os.ReadFile("../include/datablock.h")
 	require.NoError(t, err)

@@ -88,7 +88,9 @@ bool dbshim_last_round(const dbshim_thread *thread) { return thread->rounds >= P
  * The key is made when the library is loaded. Destructors run in the order of their keys, and this
  * one has to count the round before the others run.
  */
-__attribute__((constructor)) static void make_key(void) { has_key = pthread_key_create(&at_thread_end, thread_ends) == 0; }
+__attribute__((constructor)) static void make_key(void) {
+    has_key = pthread_key_create(&at_thread_end, thread_ends) == 0;
+}
 
 /* ---- The structs of threads ------------------------------------------------------------------ */
 
@@ -105,7 +107,8 @@ void *dbshim_signal_stack(dbshim_thread *thread) { return (uint8_t *)thread - DB
 static dbshim_thread *make(void) {
     size_t guard = guard_size();
     size_t size = guard + DBSHIM_SIGNAL_STACK_SIZE + sizeof(dbshim_thread);
-    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1,
+        0);
     if (at == MAP_FAILED) {
         return NULL;
     }
@@ -168,7 +171,8 @@ static dbshim_thread *enlist(void) {
         thread->tid = tid;
         begin(thread);
         thread->next = __atomic_load_n(&threads, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false, __ATOMIC_RELEASE,
+            __ATOMIC_RELAXED)) {
         }
     } else if (thread != NULL) {
         begin(thread);
@@ -248,7 +252,9 @@ bool dbshim_begin_turn(datablock_inline_moment *moment) {
 }
 
 /* A coarse clock is stale when it has missed a tick. */
-bool datablock_inline_kept_up(const datablock_inline_moment *moment) { return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS; }
+bool datablock_inline_kept_up(const datablock_inline_moment *moment) {
+    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS;
+}
 
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }
 

@@ -64,7 +64,8 @@ static bool ending(const datablock_inline_consumer *c) {
 }
 
 /* One round of an event count: set the waiting bit, check everything again, sleep. */
-static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until, datablock_read_slot *out) {
+static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
+    datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     uint32_t *event = datablock_inline_u32(b->data, DATABLOCK_LAYOUT_EVENT);
     if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(place)) {
@@ -93,7 +94,8 @@ static outcome sleep_once(const datablock_inline_place *place, datablock_inline_
     return GO_ON;
 }
 
-static outcome wait_until(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until, datablock_read_slot *out) {
+static outcome wait_until(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
+    datablock_read_slot *out) {
     outcome result = GO_ON;
     uint64_t start = dbshim_monotonic();
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
@@ -144,7 +146,8 @@ static int64_t left(uint64_t until) {
 }
 
 /* The read in Go, in steps: the thread sleeps here between the steps. */
-static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
+static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+    datablock_read_slot *out) {
     dbshim_sleep sleep = {0};
     int status;
     do {
@@ -172,7 +175,8 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         return result == FOUND ? found_one(c) : read_in_go(thread, index, 0, out);
     }
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
+    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX
+        : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
     outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go reports the invalid timeout */
     for (int i = 0; result == GO_ON && i < SPINS; i++) {
         result = outcome_of(look(c, out));

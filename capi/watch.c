@@ -27,7 +27,8 @@ enum { FEW = 8, LOOK_EVERY = 8000000, LOOK_LATER_EVERY = 20000000 /* ns */ };
 /* True: all of at most FEW bytes are locked. The check begins with the byte at index `first`. */
 static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_t first) {
     for (size_t i = 0; i < count && i < FEW; i++) {
-        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = bytes[(first + i) % count], .l_len = 1};
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = bytes[(first + i) % count],
+            .l_len = 1};
         if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) {
             return false;
         }

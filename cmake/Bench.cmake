@@ -1,4 +1,5 @@
-# The benchmark: its programs, in build/bench, and a test that measures everything once, so that it cannot rot. `make bench` runs it.
+# The benchmark: its programs, in build/bench, and a test that measures everything once, so that the
+# benchmark keeps working. `make bench` runs the benchmark.
 
 set(bench_directory ${PROJECT_BINARY_DIR}/bench)
 
@@ -30,6 +31,7 @@ add_dependencies(${target_prefix}bench ${bench_programs} bench_worker-go)
 set(bench_sources ${PROJECT_SOURCE_DIR}/bench)
 datablock_test(bench SERIAL TIMEOUT 300 COMMAND ${venv_python} -B bench/run.py --smoke)
 datablock_test(bench.mypy ENVIRONMENT MYPYPATH=${python_package}
-  COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy ${bench_sources}/run.py ${bench_sources}/worker.py)
+  COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy
+    ${bench_sources}/run.py ${bench_sources}/worker.py)
 datablock_test(bench.ruff COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} bench)
 datablock_test(bench.format COMMAND ${venv_python} -m ruff format --check --no-cache --config ${python_settings} bench)

@@ -1,4 +1,5 @@
-# The Go tool: there, new enough for go.mod, and with a place for its caches. Sets GO and go_environment.
+# Checks the Go tool: it exists, is new enough for go.mod, and has a place for its caches. Sets GO
+# and go_environment.
 
 find_program(GO go)
 file(STRINGS ${PROJECT_SOURCE_DIR}/go.mod go_needed REGEX "^go [0-9.]+$")
@@ -8,16 +9,18 @@ if(NOT GO)
   message(FATAL_ERROR "Go is missing: there is no program go on PATH. ${go_cure}")
 endif()
 
-# Inside the source tree a go command may load a newer one, as go.mod asks; if it cannot, its own version is the answer.
+# Inside the source tree a go command may load a newer one, as go.mod asks. If it cannot, its own
+# version counts.
 execute_process(COMMAND ${GO} version WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_found ERROR_QUIET)
 if(NOT go_found MATCHES "go[0-9]")
-  execute_process(COMMAND ${CMAKE_COMMAND} -E env GOTOOLCHAIN=local ${GO} version WORKING_DIRECTORY / OUTPUT_VARIABLE go_found ERROR_QUIET)
+  execute_process(COMMAND ${CMAKE_COMMAND} -E env GOTOOLCHAIN=local ${GO} version
+    WORKING_DIRECTORY / OUTPUT_VARIABLE go_found ERROR_QUIET)
 endif()
 string(REGEX MATCH "go([0-9]+(\\.[0-9]+)*)" go_found "${go_found}")
 set(go_version "${CMAKE_MATCH_1}")
 if(NOT go_version OR go_version VERSION_LESS go_needed)
   set(go_tool ${GO})
-  unset(GO CACHE) # the next run looks again
+  unset(GO CACHE) # the next run searches again
   if(NOT go_version)
     message(FATAL_ERROR "${go_tool} does not say its version. ${go_cure}")
   endif()
@@ -27,14 +30,17 @@ endif()
 # These characters cannot be passed through the flags and lists of Go, the linker and CMake.
 foreach(folder ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR})
   if(folder MATCHES "['\"\\$\n]")
-    message(FATAL_ERROR "The path ${folder} has a quotation mark, a dollar sign or a line break in it: move the source tree or the build folder. Spaces are fine.")
+    message(FATAL_ERROR "The path ${folder} has a quotation mark, a dollar sign or a line break in it: \
+move the source tree or the build folder. Spaces are fine.")
   endif()
 endforeach()
 
-# Without a home (service units) Go has no place for its caches: then they are in the build folder.
+# Without a home directory (service units) Go has no place for its caches. Then the caches are in
+# the build folder.
 set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 CC=${CMAKE_C_COMPILER} GOFLAGS=)
 set(go_caches "")
-execute_process(COMMAND ${GO} env GOCACHE GOMODCACHE WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE caches ERROR_QUIET)
+execute_process(COMMAND ${GO} env GOCACHE GOMODCACHE
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE caches ERROR_QUIET)
 if(NOT caches MATCHES "^/[^\n]*\n/")
   set(go_caches GOCACHE=${PROJECT_BINARY_DIR}/go/cache GOPATH=${PROJECT_BINARY_DIR}/go/path)
   list(REMOVE_ITEM go_environment GOFLAGS=)

@@ -1,7 +1,9 @@
 include(CMakePackageConfigHelpers)
 
 install(FILES include/datablock.h include/datablock_layout.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(optional datablock_inline.h datablock_schema.h datablock.hpp datablock_batch.hpp datablock_observer.hpp datablock_recovery.hpp datablock_schema.hpp datablock_shared.hpp datablock_wait.hpp)
+foreach(optional
+    datablock_inline.h datablock_schema.h datablock.hpp datablock_batch.hpp datablock_observer.hpp
+    datablock_recovery.hpp datablock_schema.hpp datablock_shared.hpp datablock_wait.hpp)
   if(EXISTS ${PROJECT_SOURCE_DIR}/include/${optional})
     install(FILES include/${optional} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
   endif()
@@ -15,23 +17,28 @@ install(PROGRAMS
 if(TARGET datablock-admin)
   install(PROGRAMS ${PROJECT_BINARY_DIR}/datablock-admin DESTINATION ${CMAKE_INSTALL_BINDIR})
   install(DIRECTORY ${admin_generated}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
-  # Where each shell looks by itself.
+  # The folders in which each shell searches.
   set(completions ${admin_generated}/completions)
-  install(FILES ${completions}/datablock-admin.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME datablock-admin)
+  install(FILES ${completions}/datablock-admin.bash
+    DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME datablock-admin)
   install(FILES ${completions}/_datablock-admin DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
   install(FILES ${completions}/datablock-admin.fish DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 
-# Both files find the installation from where they are, so that DESTDIR and another prefix at install time do no harm.
+# Both files find the installation relative to their own place. Therefore DESTDIR, and another
+# prefix at install time, do no harm.
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/datablock)
 configure_package_config_file(cmake/datablockConfig.cmake.in ${PROJECT_BINARY_DIR}/install/datablockConfig.cmake
   INSTALL_DESTINATION ${package_dir}
   PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)
-write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake COMPATIBILITY SameMajorVersion)
-install(FILES ${PROJECT_BINARY_DIR}/install/datablockConfig.cmake ${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake
+  COMPATIBILITY SameMajorVersion)
+install(FILES
+  ${PROJECT_BINARY_DIR}/install/datablockConfig.cmake
+  ${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake
   DESTINATION ${package_dir})
 
-# The same for pkg-config. A folder that was given as an absolute path is where it is.
+# The same for pkg-config. A folder with an absolute path does not depend on the prefix.
 function(escaped variable path)
   string(REGEX REPLACE "([ \\])" "\\\\\\1" path "${path}")
   set(${variable} "${path}" PARENT_SCOPE)

@@ -1,28 +1,35 @@
-# The library is made by the Go tool, which decides for itself what is out of date. Targets: `datablock` (what programs link), and for
-# tests `datablock_crashpoints` (the same with the kill points compiled in).
+# The Go tool makes the library, and decides what is out of date. Targets: `datablock`, which
+# programs link, and for tests `datablock_crashpoints`, the same library with the crash points
+# compiled in.
 
 set(soname libdatablock.so.${PROJECT_VERSION_MAJOR})
-# Go makes a package again when a file in the package's own folder changes, and looks no further: to it, the public headers lie in capi/.
+# Go builds a package again when a file in the package's own folder changes, and checks no other
+# folder. Therefore an overlay shows Go the public headers in capi/.
 set(go_overlay ${PROJECT_BINARY_DIR}/overlay.json)
 file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
-list(TRANSFORM headers REPLACE "^.+$" "\"${PROJECT_SOURCE_DIR}/capi/\\0\": \"${PROJECT_SOURCE_DIR}/include/\\0\"" OUTPUT_VARIABLE replaced)
+list(TRANSFORM headers REPLACE "^.+$" "\"${PROJECT_SOURCE_DIR}/capi/\\0\": \"${PROJECT_SOURCE_DIR}/include/\\0\""
+  OUTPUT_VARIABLE replaced)
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
-# In a host's process Go's own packages have to leave alone what is the host's. The library is built with some files of them replaced:
-# capi/_go says what, and why. The build fails where a version of Go does not have what these files rely on.
-execute_process(COMMAND ${GO} env GOROOT WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
+# In a host's process Go's own packages must not change what belongs to the host. The library is
+# built with some of their files replaced: the files in capi/_go say which, and why. The build fails
+# if a version of Go does not have what these files need.
+execute_process(COMMAND ${GO} env GOROOT
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
   COMMAND_ERROR_IS_FATAL ANY)
 if(NOT EXISTS ${go_root}/src/syscall/rlimit.go)
-  message(FATAL_ERROR "capi/_go/rlimit.go replaces syscall/rlimit.go, which this version of Go (${go_root}) does not have: find out what raises RLIMIT_NOFILE there")
+  message(FATAL_ERROR "capi/_go/rlimit.go replaces syscall/rlimit.go, which this version of Go (${go_root}) \
+does not have: find out what raises RLIMIT_NOFILE there")
 endif()
 foreach(own runtime/datablock.go=runtime.go internal/poll/datablock.go=poll.go syscall/rlimit.go=rlimit.go)
   string(REGEX REPLACE "^(.+)=(.+)$" "\"${go_root}/src/\\1\": \"${PROJECT_SOURCE_DIR}/capi/_go/\\2\"" own ${own})
   string(APPEND replaced ", " ${own})
 endforeach()
 
-# The Go runtime unblocks some signals on every thread that runs Go, so that a signal handler of the host would run on a goroutine's
-# stack. In the library's table of signals SIGSEGV and SIGBUS alone are so marked, and 32 and 33, which are glibc's.
+# The Go runtime unblocks some signals on every thread that runs Go. A signal handler of the host
+# would then run on a goroutine's stack. The library's table of signals has this mark only for
+# SIGSEGV and SIGBUS, and for 32 and 33, which belong to glibc.
 set(signal_table src/runtime/sigtab_linux_generic.go)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${go_root}/${signal_table})
 file(READ ${go_root}/${signal_table} signals)
@@ -30,7 +37,8 @@ foreach(name SIGILL SIGTRAP SIGFPE SIGSTKFLT SIGCHLD SIGPROF "signal 34")
   set(before "${signals}")
   string(REGEX REPLACE "( \\+ _SigUnblock)([^\n]*\"${name}[:\"])" "\\2" signals "${signals}")
   if(signals STREQUAL before)
-    message(FATAL_ERROR "${go_root}/${signal_table} has changed: ${name} is not unblocked in it. See cmake/Library.cmake.")
+    message(FATAL_ERROR "${go_root}/${signal_table} has changed: ${name} is not unblocked in it. \
+See cmake/Library.cmake.")
   endif()
 endforeach()
 file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/go/signals CONTENT "@signals@" @ONLY)
@@ -38,17 +46,21 @@ string(APPEND replaced ", \"${go_root}/${signal_table}\": \"${PROJECT_BINARY_DIR
 set(library_overlay ${PROJECT_BINARY_DIR}/overlay_library.json)
 file(CONFIGURE OUTPUT ${library_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 
-# The runtime neither sends SIGURG, which a host may have a handler for, nor keeps descriptors of the control group's limits open.
+# The runtime does not send SIGURG, for which a host may have a handler. It keeps no descriptors of
+# the control group's limits open.
 set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 
-# Paths may have spaces: GOFLAGS, the flags of the linker and those of the linker that it calls are each split at spaces outside of quotation marks.
+# Paths may have spaces. GOFLAGS, the flags of the linker, and the flags of the linker that it calls
+# are each split at spaces outside of quotation marks.
 set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false")
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
 set(go_build_library ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${library_overlay})
 set(go_ldflags
-    "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} -Xlinker \"--version-script=${PROJECT_SOURCE_DIR}/capi/datablock.map\" -Wl,-z,relro,-z,now'")
+    "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} \
+-Xlinker \"--version-script=${PROJECT_SOURCE_DIR}/capi/datablock.map\" -Wl,-z,relro,-z,now'")
 
-# A running program may have the old library mapped: the new one takes its name by a rename, and only when it differs.
+# A running program may have the old library mapped. The new library takes the name by a rename, and
+# only if it differs.
 set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; }]])
 
 function(datablock_library target directory tags)
@@ -58,7 +70,8 @@ function(datablock_library target directory tags)
     COMMAND ${go_build_library} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
     COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
     COMMAND sh -c "${replace_if_different}" sh ${fresh} ${file}
-    COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink libdatablock.so.${PROJECT_VERSION} ${soname}
+    COMMAND ${CMAKE_COMMAND} -E chdir ${directory}
+      ${CMAKE_COMMAND} -E create_symlink libdatablock.so.${PROJECT_VERSION} ${soname}
     COMMAND ${CMAKE_COMMAND} -E chdir ${directory} ${CMAKE_COMMAND} -E create_symlink ${soname} libdatablock.so
     BYPRODUCTS ${file}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}

@@ -1,11 +1,12 @@
-# Everything in the build that is not the library: the administration program, the demo, the examples.
+# Everything in the build except the library: the administration program, the demo, the examples.
 
 set(strict_flags -Wall -Wextra -Wpedantic -Werror)
 
 # A Go program: datablock_go_program(TARGET file package [tags])
 function(datablock_go_program target file package)
+  # main.release is set in a program that has this variable.
   add_custom_target(${target} ALL
-    COMMAND ${go_build} -tags=${ARGN} "-ldflags=-X main.release=${PROJECT_VERSION}" -o ${file} ${package} # for a program that has such a variable
+    COMMAND ${go_build} -tags=${ARGN} "-ldflags=-X main.release=${PROJECT_VERSION}" -o ${file} ${package}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
     COMMENT "Go: ${package}"
     VERBATIM)

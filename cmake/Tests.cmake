@@ -1,4 +1,4 @@
-# Every test of the project, in one list: `ctest -N` names them.
+# Every test of the project, in one list: `ctest -N` prints the names.
 
 set(venv_python ${PROJECT_SOURCE_DIR}/.venv/bin/python)
 if(NOT EXISTS ${venv_python})
@@ -6,7 +6,8 @@ if(NOT EXISTS ${venv_python})
   set(venv_python ${venv_python_fallback})
 endif()
 
-# Tests find the build here, and have a block directory of their own, in shared memory, which must be empty when all are done.
+# Tests find the build here. They have their own block directory in shared memory, which must be
+# empty after all tests.
 string(SHA1 build_id ${PROJECT_BINARY_DIR})
 string(SUBSTRING ${build_id} 0 12 build_id)
 set(test_environment
@@ -17,7 +18,8 @@ set(test_environment
   CC=${CMAKE_C_COMPILER})
 
 # datablock_test(NAME [SERIAL] [SOAK] [TIMEOUT s] [PROCESSORS n] [ENVIRONMENT ...] COMMAND ...)
-# SERIAL: nothing else runs meanwhile. SOAK: also runs in `make soak`, longer, with DATABLOCK_SOAK=1.
+# SERIAL: nothing else runs meanwhile. SOAK: also runs in `make soak`, longer, with
+# DATABLOCK_SOAK=1.
 function(datablock_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;SOAK" "TIMEOUT;PROCESSORS" "ENVIRONMENT;COMMAND")
   if(NOT arg_TIMEOUT)
@@ -44,7 +46,7 @@ function(datablock_test name)
   endif()
 endfunction()
 
-# Whatever the tests do, they leave no file in shared memory.
+# The tests must leave no file in shared memory.
 foreach(step before after)
   add_test(NAME shared-memory.${step}
     COMMAND ${venv_python} tests/headers/leftovers.py ${step} ${PROJECT_BINARY_DIR}/shared-memory.json
@@ -63,30 +65,37 @@ include(tests/cpp/programs.cmake)
 include(cmake/TestsPython.cmake)
 include(cmake/TestsHosts.cmake)
 
-# Instructions are counted, not timed: the same on a loaded machine.
+# Instructions are counted, not timed. The result is the same on a busy machine.
 datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${PROJECT_BINARY_DIR})
 
-datablock_test(arm64 TIMEOUT 600 COMMAND ${venv_python} tests/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
-set_tests_properties(arm64 PROPERTIES COST 1000) # the longest that may run beside others: first
+datablock_test(arm64 TIMEOUT 600
+  COMMAND ${venv_python} tests/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
+set_tests_properties(arm64 PROPERTIES COST 1000) # the longest test that may run in parallel starts first
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/model/run.py)
   datablock_test(model TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/model/run.py)
-  add_test(NAME soak.model COMMAND ${venv_python} tests/model/run.py --large WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
+  add_test(NAME soak.model COMMAND ${venv_python} tests/model/run.py --large
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.model PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 endif()
 
 datablock_test(vectors COMMAND ${venv_python} tests/vectors/check.py)
 foreach(language c cpp go python)
-  datablock_test(vectors.${language} TIMEOUT 300 COMMAND ${venv_python} -B tests/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
+  datablock_test(vectors.${language} TIMEOUT 300
+    COMMAND ${venv_python} -B tests/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
 endforeach()
-datablock_test(vectors.types TIMEOUT 300 COMMAND ${venv_python} -B tests/vectors/native_types.py ${PROJECT_BINARY_DIR})
-datablock_test(weak TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
-add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
+datablock_test(vectors.types TIMEOUT 300
+  COMMAND ${venv_python} -B tests/vectors/native_types.py ${PROJECT_BINARY_DIR})
+datablock_test(weak TIMEOUT 300 PROCESSORS 2
+  COMMAND ${venv_python} tests/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
+add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
 set_tests_properties(soak.weak PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 
 # The inline functions between threads, under ThreadSanitizer.
 foreach(compiler gcc clang)
-  datablock_test(c.tsan.${compiler} SOAK PROCESSORS 2 COMMAND ${venv_python} tests/tsan/run.py --compiler ${compiler})
+  datablock_test(c.tsan.${compiler} SOAK PROCESSORS 2
+    COMMAND ${venv_python} tests/tsan/run.py --compiler ${compiler})
 endforeach()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/examples/demo/run.sh)

@@ -1,4 +1,5 @@
-# How DataBlock is built, found and packaged. These tests configure builds of their own, in folders of their own.
+# How DataBlock is built, found and packaged. Each of these tests configures its own build, in its
+# own folder.
 
 foreach(case subproject fetch_content spaces pkg_config plain_make old_go no_home declarations wheel)
   datablock_test(build.${case} TIMEOUT 300 COMMAND ${venv_python} -B tests/build/run.py ${PROJECT_BINARY_DIR} ${case})

@@ -1,6 +1,7 @@
 # The Go tests: one entry for each package and flavour.
 
-# Packages that start processes and wait for them: beside other tests they would measure the load. `make soak` runs them for longer.
+# Packages that start processes and wait for them. In parallel with other tests they would measure
+# the load. `make soak` runs them for longer.
 set(go_tests_serial_and_soak tests/go)
 
 # go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
@@ -12,7 +13,8 @@ function(go_packages variable template)
 endfunction()
 
 # The test files of every package that has some: "package directory file,file,"
-set(test_files "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}} {{range .TestGoFiles}}{{.}},{{end}}{{range .XTestGoFiles}}{{.}},{{end}}{{end}}")
+set(test_files "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}} \
+{{range .TestGoFiles}}{{.}},{{end}}{{range .XTestGoFiles}}{{.}},{{end}}{{end}}")
 go_packages(plain ${test_files} ./...)
 go_packages(with_crashpoints ${test_files} -tags=crashpoints ./...)
 
@@ -37,41 +39,52 @@ foreach(entry IN LISTS plain)
   endif()
 endforeach()
 
-# Packages with test files that only exist with the crash points run once more with them, without what takes long and has no such points.
+# Packages with test files that need crash points run again with crash points, without the long
+# tests that have no such points.
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
-  if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/datablock-admin) # of which the hostile blocks below are all
-    go_test_entry(${package} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
+  # datablock-admin has no such tests except the hostile blocks below.
+  if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/datablock-admin)
+    go_test_entry(${package} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|\
+TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
   endif()
 endforeach()
 
-# Random operations against a plain model, the block checked after each.
+# Random operations against a plain model. The test checks the block after each operation.
 datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=3000
   COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant datablock/internal/core)
-# Hostile blocks and a million messages under validation: without the race detector, which cannot see shared memory and takes ten times as long. `make soak`: 10^6 mutations.
-# The blocks' mappings lie between pages that nobody may touch, as test builds can have them.
-datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1 COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles" datablock/internal/core)
-datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240 COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
+# Hostile blocks and a million messages under validation, without the race detector, which cannot
+# see shared memory and takes ten times as long. `make soak`: 10^6 mutations. In test builds the
+# blocks' mappings lie between guard pages.
+datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1
+  COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles"
+    datablock/internal/core)
+datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240
+  COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
 
-# `go test` runs the fuzz targets on their seeds; `make soak` lets each look for more. What one finds is left in its package, under testdata/fuzz, and stays there as a seed.
+# `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
+# inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
+# seed.
 foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/FuzzSchemaZone)
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)
   add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m datablock/${package}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
-  set_tests_properties(soak.fuzz.${name} PROPERTIES LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
+  set_tests_properties(soak.fuzz.${name} PROPERTIES
+    LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
 endforeach()
 
 datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
 datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
 
-# Without cgo the boundary has no Go files on other systems; everything below it must hold there.
+# Without cgo the boundary has no Go files on other systems. All packages below the boundary must
+# compile there.
 foreach(system windows darwin)
   datablock_test(go.vet.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
     COMMAND ${GO} vet -buildvcs=false . ./internal/...)
   datablock_test(go.build.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
     COMMAND ${GO} build -buildvcs=false . ./internal/... ./cmd/... ./examples/go/...)
-  set_tests_properties(go.build.${system} PROPERTIES DEPENDS go.vet.${system}) # which has compiled the standard library
+  set_tests_properties(go.build.${system} PROPERTIES DEPENDS go.vet.${system}) # that test compiles the standard library
 endforeach()
 
 file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/*.go)
@@ -80,7 +93,9 @@ foreach(directory bench capi cmd examples internal python tests)
     list(APPEND go_directories ${directory})
   endif()
 endforeach()
-datablock_test(go.format COMMAND sh -c [[out=$(gofmt -l "$@") && test -z "$out" || { echo "not as gofmt has it: $out"; exit 1; }]] sh ${go_directories})
+datablock_test(go.format
+  COMMAND sh -c [[out=$(gofmt -l "$@") && test -z "$out" || { echo "not as gofmt has it: $out"; exit 1; }]]
+    sh ${go_directories})
 
 set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
 datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)

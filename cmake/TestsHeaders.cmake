@@ -1,8 +1,10 @@
-# The public headers: alone in every standard and compiler they promise to compile with, and in agreement with the library.
+# The public headers: alone, in every standard and with every compiler that they support, and in
+# agreement with the library.
 
 set(header_warnings -Wall -Wextra -Wpedantic -Werror -fsyntax-only -I${PROJECT_SOURCE_DIR}/include)
-# Inline code meets the warnings of its users, and some come only with optimization.
-set(inline_warnings -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -I${PROJECT_SOURCE_DIR}/include -c -o /dev/null)
+# Inline code is compiled with its users' warnings. Some appear only with optimization.
+set(inline_warnings
+  -O2 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror -I${PROJECT_SOURCE_DIR}/include -c -o /dev/null)
 find_program(GCC gcc)
 find_program(GXX g++)
 find_program(CLANG clang)
@@ -19,10 +21,12 @@ foreach(family GCC CLANG)
     set(${cxx} ${label}++)
   endif()
   foreach(standard c99 c11)
-    datablock_test(header.${label}.${standard} COMMAND ${${family}} -std=${standard} ${header_warnings} tests/headers/public.c)
+    datablock_test(header.${label}.${standard}
+      COMMAND ${${family}} -std=${standard} ${header_warnings} tests/headers/public.c)
   endforeach()
   foreach(standard c++17 c++20)
-    datablock_test(header.${label}.${standard} COMMAND ${${cxx}} -std=${standard} ${header_warnings} -x c++ tests/headers/public.c)
+    datablock_test(header.${label}.${standard}
+      COMMAND ${${cxx}} -std=${standard} ${header_warnings} -x c++ tests/headers/public.c)
   endforeach()
   foreach(standard c99 c++14)
     set(no_inline.${standard} -DWANT_NO_INLINE)
@@ -35,16 +39,21 @@ foreach(family GCC CLANG)
     datablock_test(header.${label}.inline.${standard}
       COMMAND ${${cxx}} -std=${standard} ${inline_warnings} ${no_inline.${standard}} -x c++ tests/headers/inline.c)
   endforeach()
-  datablock_test(header.${label}.inline.units COMMAND sh tests/headers/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
+  datablock_test(header.${label}.inline.units
+    COMMAND sh tests/headers/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
   datablock_test(header.${label}.strict TIMEOUT 300 COMMAND sh tests/headers/strict.sh ${${cxx}})
-  datablock_test(header.${label}.no_exceptions COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs exceptions" -std=c++17 -fno-exceptions)
-  datablock_test(header.${label}.schema_refused TIMEOUT 300 COMMAND sh tests/headers/schema_refused.sh ${${family}} ${${cxx}})
-  datablock_test(header.${label}.too_old COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs C++17" -std=c++14)
+  datablock_test(header.${label}.no_exceptions
+    COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs exceptions" -std=c++17 -fno-exceptions)
+  datablock_test(header.${label}.schema_refused TIMEOUT 300
+    COMMAND sh tests/headers/schema_refused.sh ${${family}} ${${cxx}})
+  datablock_test(header.${label}.too_old
+    COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs C++17" -std=c++14)
   datablock_test(header.${label}.layout.c11 COMMAND ${${family}} -std=c11 ${header_warnings} tests/headers/layout.c)
-  datablock_test(header.${label}.layout.c++17 COMMAND ${${cxx}} -std=c++17 ${header_warnings} -x c++ tests/headers/layout.c)
+  datablock_test(header.${label}.layout.c++17
+    COMMAND ${${cxx}} -std=c++17 ${header_warnings} -x c++ tests/headers/layout.c)
 endforeach()
 
-# The test library has its crash points besides.
+# The test library also exports its crash points.
 foreach(flavour . test)
   string(REPLACE . release label ${flavour})
   set(besides "")
@@ -52,7 +61,8 @@ foreach(flavour . test)
     set(besides datablock_crash_point)
   endif()
   datablock_test(exports.${label}
-    COMMAND ${venv_python} tests/headers/exports.py ${PROJECT_BINARY_DIR}/${flavour}/libdatablock.so include/datablock_inline.h ${besides})
+    COMMAND ${venv_python} tests/headers/exports.py ${PROJECT_BINARY_DIR}/${flavour}/libdatablock.so
+      include/datablock_inline.h ${besides})
 endforeach()
 
 datablock_test(install TIMEOUT 180 COMMAND sh tests/headers/install.sh ${PROJECT_BINARY_DIR})

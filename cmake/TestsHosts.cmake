@@ -1,4 +1,4 @@
-# Hosts of the library under signals: tests/hosts. They run with the library as it is released.
+# Hosts of the library under signals: tests/hosts. They run with the released library.
 
 set(hosts_source ${PROJECT_SOURCE_DIR}/tests/hosts)
 set(hosts_build ${PROJECT_BINARY_DIR}/tests/hosts)
@@ -20,7 +20,7 @@ add_library(hosts_handlers SHARED ${hosts_source}/handlers.c)
 set_target_properties(hosts_handlers PROPERTIES
   C_STANDARD 11 C_EXTENSIONS ON OUTPUT_NAME handlers LIBRARY_OUTPUT_DIRECTORY ${hosts_build})
 target_compile_options(hosts_handlers PRIVATE ${strict_flags})
-# A host may unload it at its end, when signals still come.
+# A host may unload this library at its end, when signals still arrive.
 target_link_options(hosts_handlers PRIVATE -Wl,-z,nodelete)
 target_link_libraries(hosts_handlers PRIVATE Threads::Threads)
 
@@ -37,7 +37,7 @@ hosts_program(hosts_cases_inline cases.inline cases.c -DTEST_INLINE)
 hosts_program(hosts_exits exits exits.cpp -Wshadow -Wconversion)
 hosts_program(hosts_profiled profiled profiled.c -pg)
 
-# Without a toolchain its host is not built, and run.py skips its test.
+# Without a toolchain the host is not built, and run.py skips the test.
 find_program(RUSTC rustc)
 if(RUSTC)
   add_custom_command(OUTPUT ${hosts_build}/host_rust
@@ -60,8 +60,9 @@ if(JAVAC AND EXISTS ${jna})
   add_custom_target(hosts_java ALL DEPENDS ${hosts_build}/java/Host.class)
 endif()
 
-# hosts_test(NAME KIND [SOAK] [NEED what...] [EXCEPT signals] [OPTIONS o...] [TIMEOUT s] COMMAND c...)
-# KIND as in run.py. Without what it needs the test is skipped.
+# hosts_test(NAME KIND [SOAK] [NEED what...] [EXCEPT signals] [OPTIONS o...] [TIMEOUT s]
+#   COMMAND c...)
+# KIND as in run.py. If something that NEED names is missing, the test is skipped.
 function(hosts_test name kind)
   cmake_parse_arguments(PARSE_ARGV 2 arg "SOAK" "EXCEPT;TIMEOUT" "NEED;OPTIONS;COMMAND")
   set(options ${arg_OPTIONS})
@@ -72,7 +73,7 @@ function(hosts_test name kind)
     list(APPEND options --except ${arg_EXCEPT})
   endif()
   if(NOT arg_TIMEOUT)
-    set(arg_TIMEOUT 300) # run.py has deadlines of its own, and ends its host at them
+    set(arg_TIMEOUT 300) # run.py has its own deadlines, and ends its host then
   endif()
   set(soak "")
   if(arg_SOAK)
@@ -92,10 +93,11 @@ hosts_test(hosts.c.inline stress SOAK COMMAND ${hosts_build}/host.inline)
 hosts_test(hosts.c.small stress SOAK COMMAND ${hosts_build}/host small)
 hosts_test(hosts.cpp stress SOAK COMMAND ${hosts_build}/host_cpp)
 hosts_test(hosts.rust stress SOAK NEED rustc COMMAND ${hosts_build}/host_rust)
-# faulthandler has SIGABRT and the signals of faults, and Python turns SIGINT into an exception.
+# faulthandler handles SIGABRT and the signals of faults. Python turns SIGINT into an exception.
 hosts_test(hosts.python stress SOAK EXCEPT "2 4 6 7 8 11" COMMAND ${venv_python} -B ${hosts_source}/host.py)
-# The virtual machine uses these itself: 4, 7, 8 and 11 for faults, 13 and 25 to ignore SIGPIPE and
-# SIGXFSZ, 12 to suspend threads, and 62 to interrupt input and output. With -Xrs it leaves the others.
+# The virtual machine uses these signals: 4, 7, 8 and 11 for faults, 13 and 25 to ignore SIGPIPE and
+# SIGXFSZ, 12 to suspend threads, and 62 to interrupt input and output. With -Xrs it does not use
+# the others.
 hosts_test(hosts.java stress SOAK NEED java javac ${jna} EXCEPT "4 7 8 11 12 13 25 62"
   COMMAND java -Xrs -Xss8m -cp ${hosts_build}/java:${jna} Host ${PROJECT_BINARY_DIR})
 hosts_test(hosts.node stress SOAK NEED node ${PROJECT_SOURCE_DIR}/.tools/node/node_modules/koffi

@@ -2,17 +2,25 @@
 
 set(python_package ${PROJECT_SOURCE_DIR}/python)
 set(python_settings ${python_package}/pyproject.toml)
-set(python_examples examples/python/transactions/transactions.py examples/python/next_slot/next_slot.py examples/python/batch_analysis/batch_analysis.py
+set(python_examples
+  examples/python/transactions/transactions.py examples/python/next_slot/next_slot.py
+  examples/python/batch_analysis/batch_analysis.py
   examples/python/recovery_daemon/recovery_daemon.py examples/python/prometheus_export/prometheus_export.py)
 set(python_checked python examples/demo examples/python)
 
-# It starts processes and waits for them, and measures memory and time: beside other tests it would measure the load.
+# This test starts processes and waits for them, and measures memory and time. In parallel with
+# other tests it would measure the load.
 datablock_test(python.pytest SERIAL TIMEOUT 600
   COMMAND ${venv_python} -B -m pytest -q ${python_package} --ignore=${python_package}/tests/test_interrupted.py)
-# Interrupts at every bytecode take long, and are right on a busy machine, too. `make soak`: 10,000 at random in each call.
-datablock_test(python.interrupted SOAK TIMEOUT 600 COMMAND ${venv_python} -B -m pytest -q ${python_package}/tests/test_interrupted.py)
-datablock_test(python.mypy COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy
+# Interrupts at every bytecode take long, and are valid on a busy machine as well. `make soak`:
+# 10,000 at random in each call.
+datablock_test(python.interrupted SOAK TIMEOUT 600
+  COMMAND ${venv_python} -B -m pytest -q ${python_package}/tests/test_interrupted.py)
+datablock_test(python.mypy
+  COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy
   ${python_package}/datablock_ctypes ${PROJECT_SOURCE_DIR}/examples/demo/checker.py ${python_examples})
-datablock_test(python.ruff COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} ${python_checked})
+datablock_test(python.ruff
+  COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} ${python_checked})
 datablock_test(tests.ruff COMMAND ${venv_python} -m ruff check --isolated --no-cache --select=E4,E7,E9,F,B tests)
-datablock_test(python.format COMMAND ${venv_python} -m ruff format --check --no-cache --config ${python_settings} ${python_checked})
+datablock_test(python.format
+  COMMAND ${venv_python} -m ruff format --check --no-cache --config ${python_settings} ${python_checked})

@@ -28,7 +28,8 @@ has go || die "Go is missing. $go_cure"
 go_version=$(go version 2>/dev/null || (cd / && GOTOOLCHAIN=local go version)) || true
 go_version=$(sed -n 's/.*go\([0-9][0-9.]*\).*/\1/p' <<<"$go_version" | head -n 1)
 [[ $(printf '%s\n' "$go_needed" "$go_version" | sort -V | head -n 1) == "$go_needed" ]] ||
-    die "Go ${go_version:-of an unknown version} ($(command -v go)) is too old: DataBlock needs Go $go_needed or newer. $go_cure"
+    die "Go ${go_version:-of an unknown version} ($(command -v go)) is too old: \
+DataBlock needs Go $go_needed or newer. $go_cure"
 
 want cc gcc
 want c++ g++

@@ -2,7 +2,8 @@ package syscall
 
 import "sync/atomic"
 
-// The original of this file raises the soft limit of open files when the program starts. The limit is the host's.
+// The original of this file raises the soft limit of open files when the program starts. The limit
+// belongs to the host.
 
 var origRlimitNofile atomic.Pointer[Rlimit] // nil: a child keeps the limit as it is
 

@@ -16,7 +16,8 @@ import (
 	"datablock/internal/core"
 )
 
-// scene is a directory with the block "x": three messages, and a LATEST reader that holds the last.
+// scene is a directory with the block "x": three messages, and a LATEST reader that holds the last
+// message.
 func scene(t *testing.T) (dir string, p *core.Producer, c *core.Consumer) {
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-admin-test-")
 	require.NoError(t, err)

@@ -17,7 +17,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// path is what is typed to run a command.
+// path returns the words that a user types to run a command.
 func path(cmd *cobra.Command) []string { return strings.Fields(cmd.CommandPath())[1:] }
 
 func TestEveryCommandExplainsItself(t *testing.T) {
@@ -82,27 +82,37 @@ func TestWrongUsageSaysWhatToDo(t *testing.T) {
 		`there is no command "lits": did you mean list?`: {"lits"},
 		`there is no command "shwo"`:                     {"schema", "shwo"},
 		`there is no command "list nonsense"`:            {"help", "list", "nonsense"},
-		"--slot is missing: the slot, as diagnose shows it; use it as datablock-admin force-reset-slot --shm-name NAME --slot N": {"force-reset-slot", "--shm-name", "x"},
+		"--slot is missing: the slot, as diagnose shows it; use it as datablock-admin force-reset-slot --shm-name " +
+			"NAME --slot N": {"force-reset-slot", "--shm-name", "x"},
 		`not for "tcsh"`: {"completion", "tcsh"},
-		"--slot abc: not a whole number from 0 to 4294967295; use it as datablock-admin diagnose": {"diagnose", "x", "--slot", "abc"},
+		"--slot abc: not a whole number from 0 to 4294967295; use it as datablock-admin diagnose": {"diagnose", "x",
+			"--slot", "abc"},
 		"--slot -5: not a whole number":          {"diagnose", "x", "--slot", "-5"},
 		"--slot 99999999999: not a whole number": {"diagnose", "x", "--slot", "99999999999"},
-		"--timeout 5: not a time: say 500ms, 5s or 24h; use it as datablock-admin cleanup-heartbeats": {"cleanup-heartbeats", "x", "--timeout", "5"},
-		"--timeout is missing: how long a durable consumer must have been dead":                       {"cleanup-heartbeats", "x"},
-		"--timeout: a value is missing: how long a durable consumer must have been dead":              {"cleanup-heartbeats", "x", "--timeout"},
-		"--watch soon: not a time":                                                                            {"status", "x", "--watch=soon"},
-		"--json maybe: say true or false, or only --json":                                                     {"list", "--json=maybe"},
-		"there is no option --nonsense; use it as datablock-admin list":                                       {"list", "--nonsense"},
-		"there is no option -z":                                                                               {"list", "-z"},
-		"SCHEMA is missing; use it as datablock-admin schema show SCHEMA":                                     {"schema", "show"},
-		"PRODUCER and CONSUMER are missing; use it as datablock-admin schema diff PRODUCER CONSUMER":          {"schema", "diff"},
-		"CONSUMER is missing":                                                                                 {"schema", "check", "a"},
-		`"b" is one argument too many`:                                                                        {"schema", "hash", "a", "b"},
-		`"camera" is one argument too many; use it as datablock-admin list`:                                   {"list", "camera"},
-		"SHELL is missing":                                                                                    {"completion"},
-		"--watch 500ms: say --watch=500ms, with = and without a space":                                        {"status", "--shm-name", "x", "--watch", "500ms"},
-		"--watch 1s: say --watch=1s, with = and without a space":                                              {"status", "--watch", "1s"},
-		"--watch 2s: say --watch=2s, with = and without a space (and --shm-name 2s, if it is a block that is": {"status", "x", "--watch", "2s"},
+		"--timeout 5: not a time: say 500ms, 5s or 24h; use it as datablock-admin cleanup-heartbeats": {
+			"cleanup-heartbeats", "x", "--timeout", "5"},
+		"--timeout is missing: how long a durable consumer must have been dead": {
+			"cleanup-heartbeats", "x"},
+		"--timeout: a value is missing: how long a durable consumer must have been dead": {
+			"cleanup-heartbeats", "x", "--timeout"},
+		"--watch soon: not a time":                                      {"status", "x", "--watch=soon"},
+		"--json maybe: say true or false, or only --json":               {"list", "--json=maybe"},
+		"there is no option --nonsense; use it as datablock-admin list": {"list", "--nonsense"},
+		"there is no option -z":                                         {"list", "-z"},
+		"SCHEMA is missing; use it as datablock-admin schema show SCHEMA": {
+			"schema", "show"},
+		"PRODUCER and CONSUMER are missing; use it as datablock-admin schema diff PRODUCER CONSUMER": {
+			"schema", "diff"},
+		"CONSUMER is missing":          {"schema", "check", "a"},
+		`"b" is one argument too many`: {"schema", "hash", "a", "b"},
+		`"camera" is one argument too many; use it as datablock-admin list`: {"list", "camera"},
+		"SHELL is missing": {"completion"},
+		"--watch 500ms: say --watch=500ms, with = and without a space": {
+			"status", "--shm-name", "x", "--watch", "500ms"},
+		"--watch 1s: say --watch=1s, with = and without a space": {
+			"status", "--watch", "1s"},
+		"--watch 2s: say --watch=2s, with = and without a space (and --shm-name 2s, if it is a block that is": {
+			"status", "x", "--watch", "2s"},
 	} {
 		code, _, errOut := admin(args...)
 		assert.Equal(t, exitUsage, code, "%v", args)
@@ -111,7 +121,7 @@ func TestWrongUsageSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// document is the one JSON document that was printed.
+// document is the one JSON document in the output.
 func document(t *testing.T, out string) (document any) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(out))
@@ -122,19 +132,25 @@ func document(t *testing.T, out string) (document any) {
 	return document
 }
 
-// succeeding are the arguments with which each command succeeds, on the block "x" and the block "s", which has the schema in the file.
+// succeeding returns arguments with which each command succeeds, on the block "x" and on the block
+// "s", which has the schema in the file.
 func succeeding(t *testing.T, file string) map[string]string {
 	return map[string]string{
 		"": "list", "schema": "list",
-		"list": "", "diagnose": "--shm-name x", "status": "--shm-name x", "release-zombie-readers": "--shm-name x --slot 0", "release-zombie-writer": "--shm-name x --slot 0",
-		"cleanup-heartbeats": "--shm-name x --timeout 0s", "validate": "--shm-name x --repair", "auto-recover": "--shm-name x --yes", "force-reset-slot": "--shm-name x --slot 0 --force --yes",
-		"force-reset-all": "--shm-name x --force --yes", "evict": "--shm-name x --row 1 --force --yes", "history": "--shm-name x", "unlink": "--shm-name x --force", "gc": "",
-		"schema show": "block:s", "schema hash": "block:s", "schema check": "block:s " + file, "schema diff": "block:s " + file, "schema generate": "--lang c block:s",
+		"list": "", "diagnose": "--shm-name x", "status": "--shm-name x",
+		"release-zombie-readers": "--shm-name x --slot 0", "release-zombie-writer": "--shm-name x --slot 0",
+		"cleanup-heartbeats": "--shm-name x --timeout 0s", "validate": "--shm-name x --repair",
+		"auto-recover": "--shm-name x --yes", "force-reset-slot": "--shm-name x --slot 0 --force --yes",
+		"force-reset-all": "--shm-name x --force --yes", "evict": "--shm-name x --row 1 --force --yes",
+		"history": "--shm-name x", "unlink": "--shm-name x --force", "gc": "",
+		"schema show": "block:s", "schema hash": "block:s", "schema check": "block:s " + file,
+		"schema diff": "block:s " + file, "schema generate": "--lang c block:s",
 		"schema register": file, "schema list": "", "completion": "bash", "help": "list", "generate": t.TempDir(),
 	}
 }
 
-// TestEveryCommandPrintsOneJSONDocument on a block with a producer and a reader, when it succeeds and when it fails.
+// TestEveryCommandPrintsOneJSONDocument runs each command on a block with a producer and a reader,
+// once so that it succeeds and once so that it fails.
 func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 	s, err := schema.Parse(sampleText)
 	require.NoError(t, err)
@@ -168,7 +184,8 @@ func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 			fails(exitUsage, typed+" one too many")
 			if nobody := missing.Replace(typed); nobody != typed {
 				fails(exitMissing, nobody)
-				fails(exitUsage, strings.NewReplacer("name x", "name bad/name", "block:s", "block:bad/name").Replace(typed))
+				fails(exitUsage, strings.NewReplacer("name x", "name bad/name", "block:s",
+					"block:bad/name").Replace(typed))
 			}
 			code, out, errOut := call(typed)
 			assert.Equal(t, exitOK, code, errOut)

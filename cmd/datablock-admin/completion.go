@@ -14,14 +14,20 @@ import (
 	"datablock/internal/layout"
 )
 
-// shells are those that there is completion for, with what their files are called where they look.
+// shells are the supported shells, with the names that their completion files have where they look.
 var shells = []struct {
 	name, file string
 	generate   func(root *cobra.Command, w io.Writer) error
 }{
-	{"bash", "datablock-admin.bash", func(root *cobra.Command, w io.Writer) error { return root.GenBashCompletionV2(w, true) }},
+	{"bash", "datablock-admin.bash", func(root *cobra.Command,
+		w io.Writer) error {
+		return root.GenBashCompletionV2(w, true)
+	}},
 	{"zsh", "_datablock-admin", func(root *cobra.Command, w io.Writer) error { return root.GenZshCompletion(w) }},
-	{"fish", "datablock-admin.fish", func(root *cobra.Command, w io.Writer) error { return root.GenFishCompletion(w, true) }},
+	{"fish", "datablock-admin.fish", func(root *cobra.Command,
+		w io.Writer) error {
+		return root.GenFishCompletion(w, true)
+	}},
 }
 
 func (a *app) completion() *cobra.Command {
@@ -31,8 +37,9 @@ func (a *app) completion() *cobra.Command {
 	}
 	return &cobra.Command{
 		Use: "completion SHELL", Short: "Completion of commands, blocks, slots and rows for bash, zsh or fish",
-		Long: `Prints the script that lets a shell complete datablock-admin's commands and options, and the names of blocks, slots that are held and rows of consumers as they are at that moment. make install puts it
-where the shell finds it by itself.`,
+		Long: `Prints a script with which the shell completes the commands and options of datablock-admin. It also
+completes the current names of blocks, numbers of held slots and rows of consumers. make install
+puts the script where the shell finds it without help.`,
 		Example: `  source <(datablock-admin completion bash)
   source <(datablock-admin completion zsh)
   datablock-admin completion fish | source`,
@@ -52,7 +59,8 @@ where the shell finds it by itself.`,
 				a.print("%s", script.String())
 				return nil
 			}
-			return usageError{errors.New("there is completion for " + strings.Join(names, ", ") + ", not for " + strconv.Quote(args[0]))}
+			return usageError{errors.New("there is completion for " + strings.Join(names, ", ") + ", not for " +
+				strconv.Quote(args[0]))}
 		},
 	}
 }
@@ -69,11 +77,11 @@ func completeDirectory(cmd *cobra.Command, flag string) {
 	})
 }
 
-// blocks are those whose names a shell can be told.
+// blocks returns the blocks whose names the completion offers.
 func (a *app) blocks() (all []core.BlockInfo) {
 	found, err := core.List(a.directory)
 	if err != nil {
-		return nil // there is nobody to tell
+		return nil // a shell shows no errors
 	}
 	for _, b := range found {
 		if printable(b.Name) == b.Name {
@@ -83,8 +91,9 @@ func (a *app) blocks() (all []core.BlockInfo) {
 	return all
 }
 
-// completeBlock lists the blocks that exist, or, after a slash, files.
-func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+// completeBlock lists the existing blocks or, after a slash, files.
+func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	if strings.HasPrefix(typed, "/") {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
@@ -92,12 +101,13 @@ func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all 
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
 	for _, b := range a.blocks() {
-		all = append(all, cobra.CompletionWithDesc(b.Name, fmt.Sprintf("%s, %d messages written, %d consumers", stateName(b.State), b.NextID, b.Consumers)))
+		all = append(all, cobra.CompletionWithDesc(b.Name,
+			fmt.Sprintf("%s, %d messages written, %d consumers", stateName(b.State), b.NextID, b.Consumers)))
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// named is the block that the command line is about so far.
+// named returns the block that the command line names so far.
 func named(cmd *cobra.Command, args []string) string {
 	name, err := cmd.Flags().GetString("shm-name")
 	if (err != nil || name == "") && len(args) > 0 {
@@ -106,12 +116,14 @@ func named(cmd *cobra.Command, args []string) string {
 	return name
 }
 
-// completeSlot lists the slots that somebody holds.
-func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+// completeSlot lists the slots that are held.
+func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	if d, err := core.Diagnose(named(cmd, args), a.directory); err == nil {
 		for _, s := range d.Slots {
 			if s.Stuck || len(s.Holders) > 0 {
-				all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(s.Index)), printable(fmt.Sprintf("%v, held by %s", s.State, s.HeldBy()))))
+				all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(s.Index)),
+					printable(fmt.Sprintf("%v, held by %s", s.State, s.HeldBy()))))
 			}
 		}
 	}
@@ -119,7 +131,8 @@ func (a *app) completeSlot(cmd *cobra.Command, args []string, _ string) (all []c
 }
 
 // completeRow lists the consumers.
-func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
+	_ cobra.ShellCompDirective) {
 	if _, participants, err := core.ReadMetrics(named(cmd, args), a.directory); err == nil {
 		for _, p := range participants {
 			if p.Role == layout.RoleProducer {
@@ -129,20 +142,22 @@ func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []co
 			if !p.Alive {
 				state = "dead"
 			}
-			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)), printable(fmt.Sprintf("%q, %s, %s", p.Name, core.ProcessName(p.PID, p.PIDNamespace), state))))
+			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)),
+				printable(fmt.Sprintf("%q, %s, %s", p.Name, core.ProcessName(p.PID, p.PIDNamespace), state))))
 		}
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeSchema lists the schemas of blocks and of the registry; a shell adds files where none fits.
+// completeSchema lists the schemas of blocks and of the registry. A shell adds files where none
+// matches.
 func (a *app) completeSchema(*cobra.Command, []string, string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
 	for _, b := range a.blocks() {
 		if s, err := core.BlockSchema(b.Name, a.directory); err == nil && s != nil {
 			all = append(all, cobra.CompletionWithDesc("block:"+b.Name, s.Name+"@"+s.Version.String()))
 		}
 	}
-	registered, _ := core.RegisteredSchemas(a.registry) // of a damaged file it is the commands that speak
+	registered, _ := core.RegisteredSchemas(a.registry) // the commands report damaged files
 	for _, s := range registered {
 		all = append(all, fmt.Sprintf("registered:%s@%s", s.Name, s.Version))
 	}

@@ -16,7 +16,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// offered are the words that a shell is told of, without what is said about them.
+// offered returns the words that a shell gets, without their descriptions.
 func offered(t *testing.T, args ...string) (words []string) {
 	t.Helper()
 	code, out, _ := admin(append([]string{"__complete"}, args...)...)
@@ -50,11 +50,13 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	_, participants, err := core.ReadMetrics("x", dir)
 	require.NoError(t, err)
 	held := []string{fmt.Sprint(participants[1].Pins[0]), fmt.Sprint(claim.Index())}
-	assert.ElementsMatch(t, held, offered(t, "force-reset-slot", "--directory", dir, "--shm-name", "x", "--slot", ""), "the reader's and the writer's")
+	assert.ElementsMatch(t, held, offered(t, "force-reset-slot", "--directory", dir, "--shm-name", "x", "--slot", ""),
+		"the reader's and the writer's")
 	assert.ElementsMatch(t, held, offered(t, "diagnose", "--directory", dir, "x", "--slot", ""))
 	assert.Equal(t, []string{"1"}, offered(t, "evict", "--directory", dir, "--shm-name", "x", "--row", ""))
 	assert.Empty(t, offered(t, "evict", "--directory", dir, "--shm-name", "nobody", "--row", ""))
-	assert.Equal(t, []string{"block:y"}, offered(t, "schema", "show", "--directory", dir, "--registry", t.TempDir(), ""))
+	assert.Equal(t, []string{"block:y"}, offered(t, "schema", "show", "--directory", dir, "--registry", t.TempDir(),
+		""))
 	assert.Equal(t, []string{"c", "cpp", "go", "python"}, offered(t, "schema", "generate", "--lang", ""))
 	assert.Contains(t, offered(t, "help", "schema", ""), "diff")
 
@@ -63,7 +65,7 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	assert.Contains(t, out, `"display", pid `)
 }
 
-// TestShellsComplete lets each shell itself complete a block's name, by the generated script.
+// TestShellsComplete lets each shell complete a block's name with the generated script.
 func TestShellsComplete(t *testing.T) {
 	dir, _, _ := scene(t)
 	config := core.DefaultConfig(core.Ring)
@@ -78,7 +80,8 @@ func TestShellsComplete(t *testing.T) {
 	for shell, program := range map[string]string{
 		"bash": `source /usr/share/bash-completion/bash_completion
 source "$SCRIPTS/datablock-admin.bash"
-COMP_WORDS=(datablock-admin status --shm-name ware) COMP_CWORD=3 COMP_LINE="${COMP_WORDS[*]}" COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9
+COMP_WORDS=(datablock-admin status --shm-name ware) COMP_CWORD=3 COMP_LINE="${COMP_WORDS[*]}"
+COMP_POINT=${#COMP_LINE} COMP_TYPE=9 COMP_KEY=9
 __start_datablock-admin
 echo "completed ${COMPREPLY[*]}"`,
 		"zsh": `zmodload zsh/zpty
@@ -101,7 +104,8 @@ echo completed (complete -C "datablock-admin status --shm-name ware")`,
 				t.Skipf("NOT SHOWN: completion in bash, which needs the package bash-completion: %v", err)
 			}
 			c := exec.Command(path, "-c", program)
-			c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_DIR="+dir, "SCRIPTS="+scripts, "PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
+			c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_DIR="+dir, "SCRIPTS="+scripts,
+				"PATH="+bin+":"+os.Getenv("PATH"), "HOME="+t.TempDir())
 			c.WaitDelay = time.Second
 			stop := time.AfterFunc(30*time.Second, func() { _ = c.Process.Kill() })
 			defer stop.Stop()

@@ -26,8 +26,10 @@ func needsRoot(t *testing.T) {
 	}
 }
 
-// fromElsewhere runs the tool in a process of its own, by the program and arguments given before it, as another user if attributes say so.
-func fromElsewhere(t *testing.T, attributes *syscall.SysProcAttr, before []string, args ...string) (code int, out, errOut string) {
+// fromElsewhere runs the tool in its own process. The program and arguments in before start the
+// tool, as another user if attributes says so.
+func fromElsewhere(t *testing.T, attributes *syscall.SysProcAttr, before []string, args ...string) (code int, out,
+	errOut string) {
 	t.Helper()
 	before = append(before, "/proc/self/exe") // no path leads another user to this program
 	if len(before) > 1 {
@@ -52,7 +54,7 @@ func user(uid, gid uint32) *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: gid, Groups: []uint32{gid}}}
 }
 
-// left is a block that nobody has open, with files of that owner and mode.
+// left is a block that no process has open, with files of the given owner and mode.
 func left(t *testing.T, uid, gid int, mode uint32) (dir string) {
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-admin-test-")
 	require.NoError(t, err)
@@ -80,7 +82,8 @@ func TestAnotherUserIsShownWhatMayNotBeRead(t *testing.T) {
 	assert.NotContains(t, out, "no blocks")
 	code, _, errOut = fromElsewhere(t, user(1002, 3000), nil, "status", "x", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errOut, fmt.Sprintf("open %s/x: permission denied: uid 1002 may not read the file %s/x, which belongs to uid 1001 and gid 3000 and has mode 0600; the mode that its producer asks for", dir, dir))
+	assert.Contains(t, errOut, fmt.Sprintf("open %s/x: permission denied: uid 1002 may not read the file %s/x, "+
+		"which belongs to uid 1001 and gid 3000 and has mode 0600; the mode that its producer asks for", dir, dir))
 }
 
 func TestWhoMayNotRemoveABlockIsToldWhy(t *testing.T) {
@@ -88,12 +91,14 @@ func TestWhoMayNotRemoveABlockIsToldWhy(t *testing.T) {
 	dir := left(t, 1001, 3000, 0o660)
 	code, _, errOut := fromElsewhere(t, user(1002, 3000), nil, "unlink", "x", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
-	assert.Contains(t, errOut, dir+" is a sticky directory, and "+dir+"/x belongs to uid 1001: only that user, uid 0, who has the directory, and root may remove or replace it, whatever its mode")
+	assert.Contains(t, errOut, dir+" is a sticky directory, and "+dir+"/x belongs to uid 1001: only that user, uid "+
+		"0, who has the directory, and root may remove or replace it, whatever its mode")
 	assert.NotContains(t, errOut, "the mode that its producer asks for")
 
 	require.NoError(t, os.Chmod(dir, 0o755))
 	_, _, errOut = fromElsewhere(t, user(1002, 3000), nil, "unlink", "x", "--directory", dir)
-	assert.Contains(t, errOut, "uid 1002 may not change names in the directory "+dir+", which belongs to uid 0 and gid 0 and has mode 0755")
+	assert.Contains(t, errOut,
+		"uid 1002 may not change names in the directory "+dir+", which belongs to uid 0 and gid 0 and has mode 0755")
 	require.NoError(t, os.Chmod(dir, 0o711))
 	code, _, errOut = fromElsewhere(t, user(1002, 3000), nil, "list", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
@@ -103,7 +108,8 @@ func TestWhoMayNotRemoveABlockIsToldWhy(t *testing.T) {
 	assert.Contains(t, errOut, "uid 1002 may not look for files in the directory "+dir)
 }
 
-// heldUp is the block "x", whose producer waits for a reader in another process, which is started with these attributes.
+// heldUp is the block "x". Its producer waits for a reader in another process, which is started
+// with these attributes.
 func heldUp(t *testing.T, attributes *syscall.SysProcAttr) (dir string) {
 	dir, p, c := scene(t)
 	require.NoError(t, c.Close())
@@ -176,7 +182,8 @@ func TestNoPidOfAnotherNamespaceIsAdvisedToBeSignalled(t *testing.T) {
 	assert.Contains(t, out, "in another pid namespace (")
 }
 
-// TestAgesAcrossTimeNamespaces: the tool runs where CLOCK_MONOTONIC is a day ahead, or an hour behind.
+// TestAgesAcrossTimeNamespaces runs the tool where CLOCK_MONOTONIC is a day ahead, or an hour
+// behind.
 func TestAgesAcrossTimeNamespaces(t *testing.T) {
 	needsRoot(t)
 	if err := exec.Command("unshare", "-T", "--fork", "--monotonic", "86400", "true").Run(); err != nil {
@@ -196,7 +203,8 @@ func TestAgesAcrossTimeNamespaces(t *testing.T) {
 	dir = heldUp(t, nil)
 	ahead := -min(3600, int(time.Duration(monotonic(t)).Seconds())/2) // the clock cannot be negative
 	for _, seconds := range []int{86400, ahead} {
-		code, out, _ = fromElsewhere(t, nil, in(seconds), "diagnose", "x", "--stuck-after", "1ms", "--directory", dir, "--json")
+		code, out, _ = fromElsewhere(t, nil, in(seconds), "diagnose", "x", "--stuck-after", "1ms", "--directory", dir,
+			"--json")
 		assert.Equal(t, exitProblems, code, "a reader that hangs is shown, %d s ahead", seconds)
 		var d struct{ Slots []slotJSON }
 		require.NoError(t, json.Unmarshal([]byte(out), &d))
@@ -215,7 +223,7 @@ func monotonic(t *testing.T) int64 {
 	return int64(up * float64(time.Second))
 }
 
-// TestAForcedResetThatLeavesSomethingFails with what is left, and the next command.
+// TestAForcedResetThatLeavesSomethingFails: the error names what is left, and the next command.
 func TestAForcedResetThatLeavesSomethingFails(t *testing.T) {
 	dir := heldUp(t, nil)
 	for _, more := range []string{"", "--json"} {

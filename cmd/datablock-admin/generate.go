@@ -15,12 +15,14 @@ import (
 	"datablock/internal/core"
 )
 
-// generate is for the build: man pages and completion come from the same definitions as the commands.
+// generate serves the build: man pages and completion come from the same definitions as the
+// commands.
 func (a *app) generate() *cobra.Command {
 	version := ""
 	cmd := &cobra.Command{
 		Use: "generate DIR", Short: "Write man pages to DIR/man1 and shell completion to DIR/completions", Hidden: true,
-		Long:    "Writes a man page of every command to DIR/man1 and the scripts for bash, zsh and fish to DIR/completions. The same program writes the same bytes.",
+		Long: "Writes a man page of every command to DIR/man1 and the scripts for bash, zsh and fish to " +
+			"DIR/completions. The same program writes the same bytes.",
 		Example: "  datablock-admin generate build/generated --release 1.0.0",
 		Args:    exactly("DIR"),
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
@@ -91,7 +93,8 @@ var (
 	manBlank  = regexp.MustCompile(`\n{2,}`)
 )
 
-// manPage is a command's page as the command library makes it, with options as a list, the exit codes in a section of their own, and no date.
+// manPage returns a command's page as the command library makes it, with options as a list, the
+// exit codes in a separate section, and no date.
 func manPage(cmd *cobra.Command, source string) ([]byte, error) {
 	long := cmd.Long
 	defer func() { cmd.Long = long }()

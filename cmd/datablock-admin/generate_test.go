@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// commands are all there are, the root and the hidden ones included.
+// commands returns all commands, including the root and the hidden ones.
 func commands(cmd *cobra.Command) []*cobra.Command {
 	all := []*cobra.Command{cmd}
 	for _, c := range cmd.Commands() {
@@ -50,7 +50,8 @@ func TestEveryCommandHasAManPage(t *testing.T) {
 		}
 		pages++
 		page := content["man1/"+strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".1"]
-		for _, text := range []string{cmd.Short, ".SH OPTIONS\n", ".SH EXIT STATUS\n.TP\n0\nhealthy or done\n", ".SH EXAMPLE\n.EX\n" + cmd.Example, `1 "" "DataBlock 1.2.3"`} {
+		for _, text := range []string{cmd.Short, ".SH OPTIONS\n", ".SH EXIT STATUS\n.TP\n0\nhealthy or done\n",
+			".SH EXAMPLE\n.EX\n" + cmd.Example, `1 "" "DataBlock 1.2.3"`} {
 			assert.Contains(t, page, text, cmd.CommandPath())
 		}
 		assert.NotContains(t, page, "Exit codes:")
@@ -74,7 +75,8 @@ func TestEveryCommandHasAManPage(t *testing.T) {
 				out, err := c.Output()
 				if checker[0] == "mandoc" {
 					for line := range strings.Lines(string(out)) {
-						assert.Contains(t, line, "missing date", name) // on purpose: the same program writes the same page
+						// on purpose: the same program writes the same page
+						assert.Contains(t, line, "missing date", name)
 					}
 					continue
 				}

@@ -2,5 +2,5 @@
 
 package main
 
-// besideAMapping: only test builds can tell.
+// besideAMapping: only test builds can detect this.
 func besideAMapping(uintptr) bool { return false }

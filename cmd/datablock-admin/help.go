@@ -18,7 +18,7 @@ type failureJSON struct {
 	ExitCode int    `json:"exit_code"`
 }
 
-// asksForJSON is for arguments that could not be understood as a whole.
+// asksForJSON reports whether arguments that could not be parsed ask for JSON.
 func asksForJSON(args []string) bool {
 	for _, arg := range args {
 		if arg == "--" {
@@ -35,7 +35,7 @@ func asksForJSON(args []string) bool {
 	return false
 }
 
-// withUsage says how a command is called where the command library only says what is wrong.
+// withUsage adds how a command is called, where the command library only says what is wrong.
 func withUsage(cmd *cobra.Command, err error) error {
 	var usage usageError
 	var status *core.Error
@@ -45,7 +45,7 @@ func withUsage(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%w; use it as %s (%s --help says more)", err, cmd.UseLine(), cmd.CommandPath())
 }
 
-// flagError says in our words what the flag library refuses.
+// flagError puts the errors of the flag library into the words of this program.
 func flagError(_ *cobra.Command, err error) error {
 	var value *pflag.InvalidValueError
 	var missing *pflag.ValueRequiredError
@@ -63,7 +63,7 @@ func flagError(_ *cobra.Command, err error) error {
 	return err
 }
 
-// wanted is what a flag takes.
+// wanted returns what a flag takes.
 func wanted(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "uint32":
@@ -76,7 +76,7 @@ func wanted(f *pflag.Flag) string {
 	return f.Usage
 }
 
-// exactly asks for one argument for each name.
+// exactly requires one argument for each name.
 func exactly(names ...string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		switch {
@@ -91,7 +91,8 @@ func exactly(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// missingOptions names the options that a command cannot do without, where the command library would only list them.
+// missingOptions names the options that a command requires, where the command library would only
+// list them.
 func missingOptions(cmd *cobra.Command) {
 	for _, c := range cmd.Commands() {
 		missingOptions(c)
@@ -125,7 +126,7 @@ func addExitCodes(cmd *cobra.Command) {
 	}
 }
 
-// group makes a command of one that only has others below it: alone it shows its help.
+// group makes a command that only has subcommands: alone it shows its help.
 func (a *app) group(cmd *cobra.Command) *cobra.Command {
 	cmd.SuggestionsMinimumDistance = 2
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
@@ -148,7 +149,8 @@ func (a *app) group(cmd *cobra.Command) *cobra.Command {
 
 func (a *app) help() *cobra.Command {
 	return &cobra.Command{
-		Use: "help [COMMAND]...", Short: "The help of a command", Long: "Shows what COMMAND --help shows.", Example: "  datablock-admin help schema check",
+		Use: "help [COMMAND]...", Short: "The help of a command", Long: "Shows what COMMAND --help shows.",
+		Example: "  datablock-admin help schema check",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			about, rest, err := cmd.Root().Find(args)
 			if err == nil && len(rest) > 0 {
@@ -158,12 +160,14 @@ func (a *app) help() *cobra.Command {
 				return err
 			}
 			if a.json {
-				return a.printJSON(map[string]string{"command": about.CommandPath(), "help": about.Long, "usage": about.UsageString()})
+				return a.printJSON(map[string]string{"command": about.CommandPath(), "help": about.Long,
+					"usage": about.UsageString()})
 			}
 			about.InitDefaultHelpFlag()
 			return about.Help()
 		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion, _ cobra.ShellCompDirective) {
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, _ string) (all []cobra.Completion,
+			_ cobra.ShellCompDirective) {
 			if about, rest, err := cmd.Root().Find(args); err == nil && len(rest) == 0 {
 				for _, c := range about.Commands() {
 					if c.IsAvailableCommand() {

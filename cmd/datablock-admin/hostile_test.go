@@ -22,7 +22,7 @@ import (
 	"datablock/internal/core"
 )
 
-// TestMain: run again by the tests below, this program is the tool itself.
+// TestMain: when the tests below start this program again, it is the tool itself.
 func TestMain(m *testing.M) {
 	if os.Getenv("DATABLOCK_TEST_TOOL") != "" {
 		os.Exit(asTool())
@@ -33,7 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// asTool is the tool, except that it crashes after an access beside a block's mapping. The tool takes every fault for that of a file that was truncated meanwhile, and says so.
+// asTool is the tool, except that it crashes after an access next to a block's mapping. The tool
+// itself takes every fault for a file that was truncated meanwhile, and says so.
 func asTool() int {
 	var said bytes.Buffer
 	code := run(os.Args[1:], os.Stdout, io.MultiWriter(os.Stderr, &said))
@@ -45,11 +46,13 @@ func asTool() int {
 	return code
 }
 
-// asReader makes the test program a reader of the block in that directory, which holds a message until its input ends.
+// asReader makes the test program a reader of the block in the given directory. The reader holds a
+// message until its input ends.
 const asReader = "DATABLOCK_TEST_READER"
 
 func holdOne(dir string) int {
-	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless, Start: core.StartOldest, Name: "hung"})
+	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless,
+		Start: core.StartOldest, Name: "hung"})
 	if err == nil {
 		_, err = c.Next(10 * time.Second)
 	}
@@ -60,13 +63,14 @@ func holdOne(dir string) int {
 
 var faultSaid = regexp.MustCompile(`nothing is at 0x([0-9a-f]+) any more`)
 
-// tool runs datablock-admin as a process of its own.
+// tool runs datablock-admin in its own process.
 func tool(t *testing.T, args ...string) (code int, said string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	c := exec.CommandContext(ctx, os.Args[0], args...)
-	c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_TEST_GUARD=1", "GOMEMLIMIT=256MiB") // the guard: in builds with crash points
+	// the guard: in builds with crash points
+	c.Env = append(os.Environ(), "DATABLOCK_TEST_TOOL=1", "DATABLOCK_TEST_GUARD=1", "GOMEMLIMIT=256MiB")
 	out, err := c.CombinedOutput()
 	require.NoError(t, ctx.Err(), "%v hangs", args)
 	var failed *exec.ExitError
@@ -76,16 +80,20 @@ func tool(t *testing.T, args ...string) (code int, said string) {
 	return c.ProcessState.ExitCode(), string(out)
 }
 
-// TestHostileBlocksThroughTheTools: 200 mutations of either file, while somebody is attached and while not; no command crashes, and those that look change no byte.
+// TestHostileBlocksThroughTheTools mutates either file 200 times, with and without an attached
+// process. No command crashes, and commands that only show change no byte.
 func TestHostileBlocksThroughTheTools(t *testing.T) {
 	mutations := 200
 	if testing.Short() {
 		mutations = 20
 	}
-	looks := [][]string{{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"}, {"auto-recover", "x", "--dry-run"}}
+	looks := [][]string{{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
+		{"auto-recover", "x", "--dry-run"}}
 	mends := [][]string{
-		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"}, {"auto-recover", "x", "--yes"}, {"cleanup-heartbeats", "x", "--timeout", "0s"},
-		{"release-zombie-readers", "x", "--slot", "3"}, {"release-zombie-writer", "x", "--slot", "3"}, {"gc"}, {"unlink", "x", "--force"},
+		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"},
+		{"auto-recover", "x", "--yes"}, {"cleanup-heartbeats", "x", "--timeout", "0s"},
+		{"release-zombie-readers", "x", "--slot", "3"}, {"release-zombie-writer", "x", "--slot", "3"}, {"gc"},
+		{"unlink", "x", "--force"},
 	}
 	for seed := range mutations {
 		random := rand.New(rand.NewPCG(uint64(seed), 1))
@@ -98,8 +106,10 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 		before := files(t, dir)
 		run := func(command []string) {
 			code, said := tool(t, append(command[:len(command):len(command)], "--directory", dir)...)
-			require.True(t, code >= 0 && code <= exitFailed && !strings.Contains(said, "goroutine "), "seed %d, %s: %v ended with %d: %s", seed, did, command, code, said)
-			require.True(t, cut || !faultSaid.MatchString(said), "seed %d, %s: %v touched what it has not mapped: %s", seed, did, command, said)
+			require.True(t, code >= 0 && code <= exitFailed && !strings.Contains(said, "goroutine "),
+				"seed %d, %s: %v ended with %d: %s", seed, did, command, code, said)
+			require.True(t, cut || !faultSaid.MatchString(said), "seed %d, %s: %v touched what it has not mapped: %s",
+				seed, did, command, said)
 		}
 		look := looks[random.IntN(len(looks))]
 		run(look)
@@ -110,7 +120,7 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 	}
 }
 
-// quietly closes what has a truncated file mapped.
+// quietly closes an object that has a truncated file mapped.
 func quietly(f func()) {
 	debug.SetPanicOnFault(true)
 	defer func() {
@@ -122,7 +132,8 @@ func quietly(f func()) {
 	f()
 }
 
-// mutateFile changes one of a block's two files in place. cut: there is less of it now, and what was mapped before may be gone.
+// mutateFile changes one of a block's two files in place. cut: the file is shorter now, and earlier
+// mappings may have lost pages.
 func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bool) {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "x*"))
@@ -134,7 +145,8 @@ func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bo
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(t, err)
 	defer f.Close()
-	at := []int64{random.Int64N(576), random.Int64N(640), 4096 + random.Int64N(600), 8192 + random.Int64N(64), random.Int64N(int64(len(content)))}[random.IntN(5)]
+	at := []int64{random.Int64N(576), random.Int64N(640), 4096 + random.Int64N(600), 8192 + random.Int64N(64),
+		random.Int64N(int64(len(content)))}[random.IntN(5)]
 	switch random.IntN(5) {
 	case 0:
 		_, err = f.WriteAt([]byte{content[at] ^ 1<<random.IntN(8)}, at)
@@ -158,7 +170,7 @@ func mutateFile(t *testing.T, random *rand.Rand, dir string) (did string, cut bo
 	return path + " overwritten with " + other, false
 }
 
-// files is the beginning of every file, with its size.
+// files returns the beginning of every file, with its size.
 func files(t *testing.T, dir string) (all string) {
 	t.Helper()
 	list, err := os.ReadDir(dir)

@@ -38,8 +38,10 @@ type integrityJSON struct {
 
 func integrityOf(i *core.Integrity) integrityJSON {
 	j := integrityJSON{
-		Name: i.Block, Healthy: i.Healthy(), HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid, ChecksumValid: i.ChecksumValid,
-		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired, Repairs: i.Mended,
+		Name: i.Block, Healthy: i.Healthy(), HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid,
+		ChecksumValid:  i.ChecksumValid,
+		CorruptedSlots: i.CorruptedSlots, Found: i.Found, Findings: []findingJSON{}, Repaired: i.Repaired,
+		Repairs: i.Mended,
 	}
 	for _, f := range i.Findings {
 		one := findingJSON{Part: f.Part.String(), Index: f.Index, Problem: f.Problem, Advice: f.Advice}
@@ -55,13 +57,18 @@ func (a *app) validate() *cobra.Command {
 	var name string
 	var repair, force, yes bool
 	cmd := &cobra.Command{
-		Use: "validate --shm-name NAME [--repair [--force]]", Short: "Check every byte of a block that has to be right, and repair it",
-		Long: `Recomputes everything about a block from its bytes: the header's digest, the sizes of the files, ring entries, slot headers, checksums, participants' rows, the recovery
-log. It changes nothing and may run while the block is in use. Exit code 1: something is wrong, and each line says what and what to do.
+		Use:   "validate --shm-name NAME [--repair [--force]]",
+		Short: "Check every byte of a block that has to be right, and repair it",
+		Long: `Recomputes everything about a block from its bytes: the header's digest, the sizes of the files,
+ring entries, slot headers, checksums, participants' rows, the recovery log. It changes nothing and
+may run while the block is in use. Exit code 1: something is wrong, and each line says what and what
+to do.
 
-With --repair it rebuilds in place what can be concluded from the rest, and resets what cannot; nobody attached has to attach again. A message that cannot be saved is marked LOST. While a producer lives its
-ring is not touched (exit code 4), unless --force is given. Where the producer would then use a slot twice it says so, and the producer has to be stopped first.
-A truncated control file is made whole with --force when nobody is attached.`,
+With --repair it rebuilds in place what follows from the rest, and resets everything else that is
+damaged. No participant has to attach again. A message that cannot be saved is marked LOST. While a
+producer lives the command does not touch the ring (exit code 4) unless --force is given. If the
+producer would then use a slot twice, the command says so: stop the producer first. With --force,
+and while no process is attached, a truncated control file is rebuilt.`,
 		Example: `  datablock-admin validate --shm-name camera
   datablock-admin validate --shm-name camera --repair --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -86,7 +93,8 @@ A truncated control file is made whole with --force when nobody is attached.`,
 	}
 	cmd.Flags().BoolVar(&repair, "repair", false, "repair what is wrong")
 	cmd.Flags().BoolVar(&force, "force", false,
-		"with --repair: also the ring of a living producer, whose damaged messages are discarded and whose open claim may be fenced, and a truncated control file")
+		"with --repair: also the ring of a living producer, whose damaged messages are discarded and whose open "+
+			"claim may be fenced, and a truncated control file")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.blockFlag(cmd, &name)
 }
@@ -141,7 +149,7 @@ func (a *app) printFindings(i *core.Integrity) {
 	}
 }
 
-// shownLines is how many findings, or repairs, people are shown.
+// shownLines is how many findings, or repairs, the text output shows.
 const shownLines = 20
 
 type stepJSON struct {
@@ -157,9 +165,12 @@ func (a *app) autoRecover() *cobra.Command {
 	var dry, yes bool
 	var waiting time.Duration
 	cmd := &cobra.Command{
-		Use: "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]", Short: "Do for everything stuck or damaged what is right for it",
-		Long: `Walks the diagnosis of a block: repairs damage, releases what dead producers and consumers hold, and removes the files that they left. Nobody who lives is touched: what would take force, or
-a person, is named (attend) and left alone. With --dry-run it only says what it would do, and changes nothing; exit code 1 then means that there is something to do.`,
+		Use:   "auto-recover --shm-name NAME [--dry-run] [--stuck-after 1s]",
+		Short: "Recover everything that is stuck or damaged",
+		Long: `Walks the diagnosis of a block: it repairs damage, releases what dead producers and consumers hold,
+and removes the files that they left. It touches no living participant. A step that needs force, or
+the decision of an operator, is named (attend) and not done. With --dry-run it only says what it
+would do, and changes nothing; exit code 1 then means that there is something to do.`,
 		Example: `  datablock-admin auto-recover --shm-name camera --dry-run
   datablock-admin auto-recover --shm-name camera --yes`,
 		RunE: func(*cobra.Command, []string) error {
@@ -212,7 +223,8 @@ func (a *app) showSteps(steps []stepJSON, dry bool) {
 	}
 }
 
-// confirm asks on a terminal before something is changed. Where nobody can answer, --yes has to say it.
+// confirm asks on a terminal before a command changes something. Without a terminal the user has to
+// give --yes.
 func confirm(yes bool, what string) error {
 	if yes {
 		return nil

@@ -29,7 +29,8 @@ type blockJSON struct {
 }
 
 func blockOf(i core.BlockInfo) blockJSON {
-	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize, i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit}
+	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize,
+		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit}
 }
 
 type holderJSON struct {
@@ -40,29 +41,30 @@ type holderJSON struct {
 
 	Durable           bool   `json:"durable"`
 	PIDNamespace      uint64 `json:"pid_namespace"`       // inode, 0: not known
-	OtherPIDNamespace bool   `json:"other_pid_namespace"` // than this tool's: the pid is none to give to kill here
+	OtherPIDNamespace bool   `json:"other_pid_namespace"` // not this tool's namespace: the pid is invalid here
 }
 
 type slotJSON struct {
-	Slot          uint32       `json:"slot"`
-	State         string       `json:"state"`
-	MessageID     uint64       `json:"message_id"`
-	Readers       uint32       `json:"readers"`
-	WriteLock     uint64       `json:"write_lock"`
-	Generation    uint64       `json:"write_generation"`
-	WriterWaiting bool         `json:"writer_waiting"`
-	Stuck         bool         `json:"stuck"`
-	StuckForMs    int64        `json:"stuck_for_ms"`
-	AgeUnknown    bool         `json:"age_unknown"` // a holder's clock is of another time namespace, and cannot be compared
-	Holders       []holderJSON `json:"holders"`
-	Advice        string       `json:"advice,omitempty"`
+	Slot          uint32 `json:"slot"`
+	State         string `json:"state"`
+	MessageID     uint64 `json:"message_id"`
+	Readers       uint32 `json:"readers"`
+	WriteLock     uint64 `json:"write_lock"`
+	Generation    uint64 `json:"write_generation"`
+	WriterWaiting bool   `json:"writer_waiting"`
+	Stuck         bool   `json:"stuck"`
+	StuckForMs    int64  `json:"stuck_for_ms"`
+	// a holder's clock is of another time namespace, and cannot be compared
+	AgeUnknown bool         `json:"age_unknown"`
+	Holders    []holderJSON `json:"holders"`
+	Advice     string       `json:"advice,omitempty"`
 }
 
 func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "The blocks of a directory", Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions,
-		Long: `Shows every block of a directory: its state, how many slots of which size it has, how many messages were written, and who is there. A block that cannot be read is
-UNREADABLE; validate says why.`,
+		Long: `Shows every block of a directory: its state, the number and the size of its slots, how many messages
+were written, and its participants. A block that cannot be read is UNREADABLE; validate says why.`,
 		Example: `  datablock-admin list
   datablock-admin list --directory /run/blocks --json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -81,16 +83,19 @@ UNREADABLE; validate says why.`,
 				a.print("no blocks\n")
 				return nil
 			}
-			a.table("NAME\tSTATE\tPOLICY\tSLOTS\tSLOT SIZE\tMEMORY\tWRITTEN\tPRODUCER\tCONSUMERS", func(w *tabwriter.Writer) {
-				for _, b := range blocks {
-					producer := "none"
-					if b.ProducerPID != 0 {
-						producer = core.ProcessName(b.ProducerPID, b.ProducerPIDNS)
+			a.table("NAME\tSTATE\tPOLICY\tSLOTS\tSLOT SIZE\tMEMORY\tWRITTEN\tPRODUCER\tCONSUMERS",
+				func(w *tabwriter.Writer) {
+					for _, b := range blocks {
+						producer := "none"
+						if b.ProducerPID != 0 {
+							producer = core.ProcessName(b.ProducerPID, b.ProducerPIDNS)
+						}
+						fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State),
+							policyName(b.Policy),
+							b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, producer,
+							b.Consumers, b.ConsumerLimit)
 					}
-					fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State), policyName(b.Policy),
-						b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, producer, b.Consumers, b.ConsumerLimit)
-				}
-			})
+				})
 			return nil
 		},
 	}
@@ -102,9 +107,13 @@ func (a *app) diagnose() *cobra.Command {
 	var one bool
 	var waiting time.Duration
 	cmd := &cobra.Command{
-		Use: "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]", Short: "Who holds which slot since when, and what to do about it",
-		Long: `Shows every slot that is claimed, read, or stuck, with its holder and what to run. A slot is stuck when a dead process holds it; when its reader has kept the producer waiting for a second
-(--stuck-after), which a hung one does, and a healthy one for microseconds; and when it has been claimed, or held by a silent reader that nobody waits for, for more than 30 seconds. Nothing is changed.`,
+		Use:   "diagnose --shm-name NAME [--slot N] [--stuck-after 1s]",
+		Short: "The holder of each slot, since when, and what to do about it",
+		Long: `Shows every slot that is claimed, read, or stuck, with its holder and the command to run. Nothing is
+changed. A slot is stuck when a dead process holds it. It is stuck when its reader has kept the
+producer waiting for a second (--stuck-after): a reader that hangs does so, a healthy reader takes
+microseconds. It is also stuck when it has been claimed for more than 30 seconds, or held for as long
+by a silent reader while the producer does not wait.`,
 		Example: `  datablock-admin diagnose --shm-name camera
   datablock-admin diagnose --shm-name camera --slot 3`,
 		PreRun: func(cmd *cobra.Command, _ []string) { one = cmd.Flags().Changed("slot") },
@@ -116,7 +125,8 @@ func (a *app) diagnose() *cobra.Command {
 			slots := d.Slots
 			if one {
 				if slot >= uint32(len(slots)) {
-					return usageError{fmt.Errorf("block %q has slots 0 to %d, there is no slot %d", d.Block.Name, len(slots)-1, slot)}
+					return usageError{fmt.Errorf("block %q has slots 0 to %d, there is no slot %d", d.Block.Name,
+						len(slots)-1, slot)}
 				}
 				slots = slots[slot : slot+1]
 			}
@@ -137,13 +147,16 @@ func (a *app) diagnose() *cobra.Command {
 	return a.blockFlag(cmd, &name)
 }
 
-// stuckAfterFlag adds the time from which on a reader that keeps the producer waiting counts as stuck.
+// stuckAfterFlag adds the time after which a reader that keeps the producer waiting counts as
+// stuck.
 func stuckAfterFlag(cmd *cobra.Command, waiting *time.Duration) {
-	cmd.Flags().DurationVar(waiting, "stuck-after", core.WaitingAfter, "for how long a living reader may keep the producer waiting, such as 1s or 200ms")
+	cmd.Flags().DurationVar(waiting, "stuck-after", core.WaitingAfter,
+		"for how long a living reader may keep the producer waiting, such as 1s or 200ms")
 	completeFlag(cmd, "stuck-after", cobra.NoFileCompletions)
 }
 
-// reference is what another command finds the block by: its name does in the default directory only.
+// reference returns the name by which another command finds the block: the plain name is enough in
+// the default directory only.
 func (a *app) reference(name string) string {
 	if a.directory == "" || filepath.IsAbs(name) {
 		return name
@@ -151,7 +164,8 @@ func (a *app) reference(name string) string {
 	return filepath.Join(a.directory, name)
 }
 
-func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool, waiting time.Duration) error {
+func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.SlotDiagnosis, every bool,
+	waiting time.Duration) error {
 	if a.json {
 		all := make([]slotJSON, 0, len(slots))
 		for _, s := range slots {
@@ -172,7 +186,8 @@ func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.Sl
 		}
 	}
 	b := d.Block
-	a.print("block %q: %s, %s, %d+%d slots of %s, %d messages written\n", b.Name, stateName(b.State), policyName(b.Policy), b.SlotCount, b.SpareSlots, size(b.SlotSize), b.NextID)
+	a.print("block %q: %s, %s, %d+%d slots of %s, %d messages written\n", b.Name, stateName(b.State),
+		policyName(b.Policy), b.SlotCount, b.SpareSlots, size(b.SlotSize), b.NextID)
 	verdict := good(fmt.Sprintf("%d stuck", stuck))
 	if stuck > 0 {
 		verdict = bad(fmt.Sprintf("%d stuck", stuck))
@@ -192,11 +207,12 @@ func (a *app) showDiagnosis(d *core.Diagnosis, reference string, slots []core.Sl
 			}
 		}
 	})
-	a.print("\n%s\n", dim(fmt.Sprintf("stuck is: what the dead hold; a reader that the producer has waited for %v or longer; a claim, or another silent reader, after %v", waiting, core.SilentAfter)))
+	a.print("\n%s\n", dim(fmt.Sprintf("stuck is: what the dead hold; a reader that the producer has waited for %v "+
+		"or longer; a claim, or another silent reader, after %v", waiting, core.SilentAfter)))
 	return nil
 }
 
-// advice is what to do about a stuck slot.
+// advice returns what to do about a stuck slot.
 func advice(s core.SlotDiagnosis, block string) string {
 	if !s.Stuck {
 		return ""
@@ -205,11 +221,14 @@ func advice(s core.SlotDiagnosis, block string) string {
 		switch {
 		case h.Alive:
 		case h.Durable:
-			return fmt.Sprintf("the durable consumer %q died and keeps its place: start it again under that name, or give its place up: datablock-admin cleanup-heartbeats --shm-name %s --timeout 0s", h.Name, block)
+			return fmt.Sprintf("the durable consumer %q died and keeps its place: start it again under that name, "+
+				"or give its place up: datablock-admin cleanup-heartbeats --shm-name %s --timeout 0s", h.Name, block)
 		case h.Row == layout.ProducerRow:
-			return fmt.Sprintf("its producer died: start it again, it goes on where it stopped (readers are not affected); or: datablock-admin release-zombie-writer --shm-name %s --slot %d", block, s.Index)
+			return fmt.Sprintf("its producer died: start it again, it goes on where it stopped (readers are not "+
+				"affected); or: datablock-admin release-zombie-writer --shm-name %s --slot %d", block, s.Index)
 		default:
-			return fmt.Sprintf("a reader died: the producer releases it when it needs the slot; or: datablock-admin release-zombie-readers --shm-name %s --slot %d", block, s.Index)
+			return fmt.Sprintf("a reader died: the producer releases it when it needs the slot; or: datablock-admin "+
+				"release-zombie-readers --shm-name %s --slot %d", block, s.Index)
 		}
 	}
 	if len(s.Holders) == 0 {
@@ -217,16 +236,19 @@ func advice(s core.SlotDiagnosis, block string) string {
 	}
 	h := s.Holders[0]
 	if h.Row == layout.ProducerRow {
-		return fmt.Sprintf("%s has not finished writing: %s or hung? By force: datablock-admin force-reset-slot --shm-name %s --slot %d --force", process(h), stopped(h), block, s.Index)
+		return fmt.Sprintf("%s has not finished writing: %s or hung? By force: datablock-admin force-reset-slot "+
+			"--shm-name %s --slot %d --force", process(h), stopped(h), block, s.Index)
 	}
-	return fmt.Sprintf("%s keeps it: %s, hung or too slow? By force: datablock-admin evict --shm-name %s --row %d --force", process(h), stopped(h), block, h.Row)
+	return fmt.Sprintf("%s keeps it: %s, hung or too slow? By force: datablock-admin evict --shm-name %s --row %d "+
+		"--force", process(h), stopped(h), block, h.Row)
 }
 
 func process(h core.Holder) string {
 	return strings.Replace(core.ProcessName(h.PID, h.PIDNamespace), "pid", "process", 1)
 }
 
-// stopped asks whether the holder is, and says how it goes on: a pid of another namespace is another process here.
+// stopped asks whether the holder is stopped, and says how the holder resumes. A pid of another
+// namespace is another process here.
 func stopped(h core.Holder) string {
 	if core.OtherPIDNamespace(h.PIDNamespace) {
 		return "is it stopped (that number is another process here: look in its container, lsns -t pid lists them)"
@@ -234,7 +256,7 @@ func stopped(h core.Holder) string {
 	return fmt.Sprintf("is it stopped (kill -CONT %d)", h.PID)
 }
 
-// stuckFor is the column's text.
+// stuckFor returns the text of the column.
 func stuckFor(s core.SlotDiagnosis) string {
 	if s.AgeUnknown && s.StuckFor == 0 {
 		return "unknown"
@@ -244,11 +266,14 @@ func stuckFor(s core.SlotDiagnosis) string {
 
 func slotOf(s core.SlotDiagnosis, block string) slotJSON {
 	j := slotJSON{
-		Slot: s.Index, State: s.State.String(), MessageID: s.MessageID, Readers: s.ReaderCount, WriteLock: s.WriteLock, Generation: s.Generation,
-		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), AgeUnknown: s.AgeUnknown, Holders: []holderJSON{}, Advice: advice(s, block),
+		Slot: s.Index, State: s.State.String(), MessageID: s.MessageID, Readers: s.ReaderCount, WriteLock: s.WriteLock,
+		Generation:    s.Generation,
+		WriterWaiting: s.WriterWaiting, Stuck: s.Stuck, StuckForMs: s.StuckFor.Milliseconds(), AgeUnknown: s.AgeUnknown,
+		Holders: []holderJSON{}, Advice: advice(s, block),
 	}
 	for _, h := range s.Holders {
-		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable, h.PIDNamespace, core.OtherPIDNamespace(h.PIDNamespace)})
+		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable, h.PIDNamespace,
+			core.OtherPIDNamespace(h.PIDNamespace)})
 	}
 	return j
 }

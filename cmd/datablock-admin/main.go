@@ -1,4 +1,5 @@
-// Command datablock-admin shows operators the blocks of a machine, who holds what since when, and removes what is left over.
+// Command datablock-admin shows operators the blocks of a machine and the holders of slots, and
+// since when they hold them. It removes what dead processes left.
 package main
 
 import (
@@ -19,7 +20,7 @@ const (
 	exitProblems = 1 // the command worked and found something that needs attention
 	exitUsage    = 2
 	exitMissing  = 3
-	exitRefused  = 4 // somebody alive would be hurt
+	exitRefused  = 4 // it would harm a living process
 	exitFailed   = 5
 )
 
@@ -32,10 +33,10 @@ var exitMeanings = [...]string{
 	exitFailed:   "failed",
 }
 
-// errProblems ends a command whose output has already said everything.
+// errProblems ends a command whose output has reported everything.
 var errProblems = errors.New("problems found")
 
-// app is what all commands share.
+// app has the state that all commands share.
 type app struct {
 	out       *output
 	directory string
@@ -45,10 +46,11 @@ type app struct {
 	printed   bool // JSON, of which there is one document
 }
 
-// release is the version that this was built as; the build takes it from datablock.h.
+// release is the version of the build, which takes it from datablock.h.
 var release = ""
 
-// version is the release, or what Go knows of a program that was built without the build: (devel), or the version that was installed.
+// version returns the release. For a program that the build did not make it returns what Go knows:
+// (devel), or the installed version.
 func version() string {
 	if info, ok := debug.ReadBuildInfo(); release == "" && ok {
 		return info.Main.Version
@@ -59,7 +61,7 @@ func version() string {
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 func run(args []string, out, errOut io.Writer) (code int) {
-	debug.SetPanicOnFault(true) // a file that is truncated while it is looked at
+	debug.SetPanicOnFault(true) // a file may be truncated while it is read
 	a := &app{out: &output{to: out}}
 	out = a.out
 	fail := func(c int, text string) {
@@ -72,7 +74,8 @@ func run(args []string, out, errOut io.Writer) (code int) {
 	defer func() {
 		r := recover()
 		if fault, ok := r.(interface{ Addr() uintptr }); ok {
-			fail(exitFailed, fmt.Sprintf("one of the block's files was truncated meanwhile (nothing is at 0x%x any more): look again", fault.Addr()))
+			fail(exitFailed, fmt.Sprintf("one of the block's files was truncated meanwhile (nothing is at 0x%x any "+
+				"more): look again", fault.Addr()))
 		} else if r != nil {
 			panic(r)
 		}
@@ -97,8 +100,9 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "datablock-admin",
 		Short: "See and repair DataBlock's shared-memory blocks",
-		Long: `datablock-admin shows the shared-memory blocks of this machine: who writes and reads them, which slots are held by whom and since when, and what a dead
-process left behind. Looking changes nothing and is safe while everything runs.
+		Long: `datablock-admin shows the shared-memory blocks of this machine: their participants, the holder of
+each slot and since when, and what a dead process left behind. Commands that only show change
+nothing, and are safe while everything runs.
 
 With --json a command prints one JSON document, also when it fails: {"error": TEXT, "exit_code": N}.`,
 		Example: `  datablock-admin list
@@ -106,9 +110,12 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
   datablock-admin status --shm-name camera --json`,
 		SilenceUsage: true, SilenceErrors: true,
 	}
-	root.PersistentFlags().StringVar(&a.directory, "directory", "", "where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
+	root.PersistentFlags().StringVar(&a.directory, "directory", "",
+		"where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(), a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(), a.unlink(), a.collect(),
+	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
+		a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(),
+		a.unlink(), a.collect(),
 		a.completion(), a.generate())
 	root.SetHelpCommand(a.help())
 	completeDirectory(root, "directory")
@@ -131,7 +138,7 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
 	return root
 }
 
-// usageError is a request that could not be understood.
+// usageError is the error of a request that could not be parsed.
 type usageError struct{ error }
 
 func exitCode(err error) int {
@@ -156,7 +163,8 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// blockFlag adds --shm-name to a command that is about one block; the name may also be its only argument.
+// blockFlag adds --shm-name to a command on one block. The name may also be the command's only
+// argument.
 func (a *app) blockFlag(cmd *cobra.Command, name *string) *cobra.Command {
 	cmd.Flags().StringVar(name, "shm-name", "", "the block: its name, or the absolute path of its data file")
 	cmd.Args = func(_ *cobra.Command, args []string) error {
@@ -169,8 +177,9 @@ func (a *app) blockFlag(cmd *cobra.Command, name *string) *cobra.Command {
 		return nil
 	}
 	cmd.ValidArgsFunction = a.completeBlock
-	completeFlag(cmd, "shm-name", func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return a.completeBlock(cmd, nil, typed)
-	})
+	completeFlag(cmd, "shm-name",
+		func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return a.completeBlock(cmd, nil, typed)
+		})
 	return cmd
 }

@@ -14,14 +14,15 @@ import (
 	"datablock/internal/core"
 )
 
-// Colour only where a person looks: the package watches for a terminal and for NO_COLOR.
+// Colour only on a terminal: the package checks that, and NO_COLOR.
 var (
 	good = color.New(color.FgGreen).SprintFunc()
 	bad  = color.New(color.FgRed, color.Bold).SprintFunc()
 	dim  = color.New(color.Faint).SprintFunc()
 )
 
-// output remembers that something could not be written, on a full disk, say: no command looks at each of its lines, and all of them fail then.
+// output remembers that a write failed, for example on a full disk. No command checks each of its
+// lines; all commands fail at their end then.
 type output struct {
 	to  io.Writer
 	err error
@@ -43,7 +44,7 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// table aligns columns; cells must not be coloured unless they are the last ones.
+// table aligns columns. Cells must not be coloured unless they are the last ones.
 func (a *app) table(header string, rows func(w *tabwriter.Writer)) {
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, header)
@@ -74,7 +75,8 @@ func duration(d time.Duration) string {
 	return d.Round(100 * time.Millisecond).String()
 }
 
-// printable shows a name that anybody attached may have chosen, without what a terminal would obey.
+// printable shows a name that any attached process may have chosen, without the control characters
+// that a terminal would obey.
 func printable(name string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
@@ -85,11 +87,13 @@ func printable(name string) string {
 }
 
 func policyName(p uint32) string {
-	return map[core.Policy]string{core.Single: "SINGLE", core.DoubleBuffer: "DOUBLE_BUFFER", core.Ring: "RING"}[core.Policy(p)]
+	return map[core.Policy]string{core.Single: "SINGLE", core.DoubleBuffer: "DOUBLE_BUFFER",
+		core.Ring: "RING"}[core.Policy(p)]
 }
 
 func stateName(s uint32) string {
-	return map[uint32]string{0: "UNREADABLE", 1: "CREATING", 2: "READY", 3: "CLOSED", 4: "SUPERSEDED", 5: "REPLACING"}[s]
+	return map[uint32]string{0: "UNREADABLE", 1: "CREATING", 2: "READY", 3: "CLOSED", 4: "SUPERSEDED",
+		5: "REPLACING"}[s]
 }
 
 func alive(yes bool) string {

@@ -14,7 +14,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// fullDisk refuses what is written to it.
+// fullDisk refuses every write.
 type fullDisk struct{ asked bool }
 
 func (d *fullDisk) Write([]byte) (int, error) {
@@ -22,7 +22,7 @@ func (d *fullDisk) Write([]byte) (int, error) {
 	return 0, errors.New("no space left on device")
 }
 
-// TestOutputThatCannotBeWrittenIsAFailure of every command, as text and as JSON.
+// TestOutputThatCannotBeWrittenIsAFailure for every command, as text and as JSON.
 func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 	s, err := schema.Parse(sampleText)
 	require.NoError(t, err)
@@ -42,11 +42,12 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 				typed := arguments[strings.Join(path(cmd), " ")] + more
 				code := run(append(path(cmd), append(strings.Fields(typed), "--directory", dir)...), &disk, &said)
 				if !disk.asked && more == "" {
-					continue // it has nothing to say
+					continue // it prints nothing
 				}
 				require.True(t, disk.asked)
 				assert.Equal(t, exitFailed, code, "%s: %s", typed, said.String())
-				assert.Equal(t, "datablock-admin: the output could not be written, and is incomplete: no space left on device\n", said.String())
+				assert.Equal(t, "datablock-admin: the output could not be written, and is incomplete: no space left "+
+					"on device\n", said.String())
 			}
 		})
 	}
@@ -60,7 +61,8 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 
 func TestNegativeTimesAreRefused(t *testing.T) {
 	dir, _, _ := scene(t)
-	for _, typed := range []string{"cleanup-heartbeats x --timeout -5s", "diagnose x --stuck-after -1s", "auto-recover x --dry-run --stuck-after -1s", "status x --watch=-1s"} {
+	for _, typed := range []string{"cleanup-heartbeats x --timeout -5s", "diagnose x --stuck-after -1s",
+		"auto-recover x --dry-run --stuck-after -1s", "status x --watch=-1s"} {
 		code, out, errOut := admin(append(strings.Fields(typed), "--directory", dir)...)
 		assert.Equal(t, exitUsage, code, "%s: %s", typed, errOut)
 		assert.Empty(t, out, typed)

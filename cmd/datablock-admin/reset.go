@@ -13,10 +13,12 @@ import (
 
 func (a *app) forceResetSlot() *cobra.Command {
 	var slot uint32
-	cmd := a.byForce("force-reset-slot", "--slot N", "Give a slot back to where it can be used again",
-		`Releases what the dead hold of a slot. What a living program holds is left alone (exit code 4), unless --force is given: then its claim is fenced (its commit publishes nothing), a message is
-discarded (LOSSLESS readers are told LOST), and a reader that still holds a slot that has left the ring is evicted. A reader that keeps the producer waiting has its place from evict alone: that is said then (exit
-code 1).`,
+	cmd := a.byForce("force-reset-slot", "--slot N", "Make a slot usable again",
+		`Releases what dead processes hold of a slot. Without --force it does not touch what a living program
+holds (exit code 4). With --force it fences an open claim, so that the commit publishes nothing. It
+discards the message of the slot: LOSSLESS readers get LOST. It evicts a reader that still holds a
+slot which has left the ring. Only evict takes the row of a reader that keeps the producer waiting:
+the command then fails, and says so (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetSlot(name, a.directory, slot, force)
 		},
@@ -26,8 +28,9 @@ code 1).`,
 
 func (a *app) forceResetAll() *cobra.Command {
 	return a.byForce("force-reset-all", "", "Reset every slot of a block",
-		`Does for every slot what force-reset-slot does. With --force every message in the block is discarded. A reader that still keeps the producer waiting loses its place by evict alone, and damage is mended by
-validate --repair alone: what is left is said then (exit code 1).`,
+		`Does for every slot what force-reset-slot does. With --force every message in the block is
+discarded. Only evict takes the row of a reader that still keeps the producer waiting, and only
+validate --repair mends damage: the command then fails, and says what is left (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetAllSlots(name, a.directory, force)
 		},
@@ -37,8 +40,9 @@ validate --repair alone: what is left is said then (exit code 1).`,
 func (a *app) evict() *cobra.Command {
 	var row uint32
 	cmd := a.byForce("evict", "--row N", "Remove a consumer's row",
-		`Removes the row of a dead consumer, also of a durable one, which then loses its place. The row of a living one, which hangs and holds the producer up, goes with --force only: it is told at its next call and may
-attach again.`,
+		`Removes the row of a dead consumer. A durable consumer then loses its place. With --force it removes
+the row of a living consumer, for example one that hangs and holds the producer up. This consumer
+gets an error at its next call and may attach again.`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.EvictConsumer(name, a.directory, row, force)
 		},
@@ -46,7 +50,8 @@ attach again.`,
 	return required(cmd, "row", &row, "the row, as diagnose and status show it", a.completeRow)
 }
 
-func required(cmd *cobra.Command, flag string, value *uint32, usage string, complete cobra.CompletionFunc) *cobra.Command {
+func required(cmd *cobra.Command, flag string, value *uint32, usage string,
+	complete cobra.CompletionFunc) *cobra.Command {
 	cmd.Flags().Uint32Var(value, flag, 0, usage)
 	completeFlag(cmd, flag, complete)
 	if err := cmd.MarkFlagRequired(flag); err != nil {
@@ -55,8 +60,9 @@ func required(cmd *cobra.Command, flag string, value *uint32, usage string, comp
 	return cmd
 }
 
-// byForce is a command that asks before it acts, and tells apart what there was nothing to do for from what was refused.
-func (a *app) byForce(use, arguments, short, long string, act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
+// byForce is a command that asks before it acts. It distinguishes "nothing to do" from a refusal.
+func (a *app) byForce(use, arguments, short, long string,
+	act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
 	var name string
 	var force, yes bool
 	if arguments != "" {
@@ -64,7 +70,8 @@ func (a *app) byForce(use, arguments, short, long string, act func(name string, 
 	}
 	cmd := &cobra.Command{
 		Use: use + " --shm-name NAME" + arguments + " [--force]", Short: short, Long: long,
-		Example: "  datablock-admin " + use + " --shm-name camera" + strings.Replace(arguments, "N", "3", 1) + " --force --yes",
+		Example: "  datablock-admin " + use + " --shm-name camera" + strings.Replace(arguments, "N", "3", 1) +
+			" --force --yes",
 		RunE: func(*cobra.Command, []string) error {
 			how := ""
 			if force {
@@ -98,7 +105,7 @@ func (a *app) byForce(use, arguments, short, long string, act func(name string, 
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds: it is told at its next call")
+	cmd.Flags().BoolVar(&force, "force", false, "also what a living program holds; the program gets an error later")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask")
 	return a.blockFlag(cmd, &name)
 }
@@ -116,8 +123,9 @@ type recordJSON struct {
 func (a *app) history() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
-		Use: "history --shm-name NAME", Short: "What was done to a block by recoveries, and by whom",
-		Long:    `Shows the block's recovery log, oldest first: when, who, and what. The log is in the block, and survives who wrote it; it keeps the newest records.`,
+		Use: "history --shm-name NAME", Short: "The recoveries of a block: what was done, and by whom",
+		Long: `Shows the block's recovery log, oldest record first: when, which user and process, and what was
+done. The log is in the block and outlives the processes that wrote it. It keeps the newest records.`,
 		Example: "  datablock-admin history --shm-name camera",
 		RunE: func(*cobra.Command, []string) error {
 			records, err := core.RecoveryLog(name, a.directory)
@@ -132,7 +140,8 @@ func (a *app) history() *cobra.Command {
 				return a.printJSON(all)
 			}
 			for _, r := range records {
-				a.print("%s  pid %d, uid %d  %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID, printable(r.String()))
+				a.print("%s  pid %d, uid %d  %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID,
+					printable(r.String()))
 			}
 			if len(records) == 0 {
 				a.print("nothing was recovered\n")

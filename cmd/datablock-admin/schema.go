@@ -34,14 +34,22 @@ type schemaDiffJSON struct {
 
 func (a *app) schema() *cobra.Command {
 	c := &cobra.Command{
-		Use: "schema", Short: "Schemas of blocks, files and the registry: show, hash, check, diff, generate, register, list",
-		Long: `What the messages of a block are: names, types and places of a struct's fields. Every SCHEMA is a file with the text form, which docs/schema.md describes; - for standard input;
-block:NAME for that of a block, with --zone that of its flexible zone; or registered:NAME@VERSION for one of the registry.`,
-		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema check block:camera my-reader.schema\n  datablock-admin schema generate --lang python block:camera",
+		Use: "schema", Short: "Schemas of blocks, files and the registry: show, hash, check, diff, generate, " +
+			"register, list",
+		Long: `A schema describes the messages of a block: names, types and places of a struct's fields. SCHEMA is
+the name of a file with the text form, which docs/schema.md describes, or - for standard input.
+block:NAME is the schema of a block, or with --zone the schema of its flexible zone.
+registered:NAME@VERSION is a schema of the registry.`,
+		Example: "  datablock-admin schema show block:camera\n" +
+			"  datablock-admin schema check block:camera my-reader.schema\n" +
+			"  datablock-admin schema generate --lang python block:camera",
 	}
-	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")
-	c.PersistentFlags().BoolVar(&a.zone, "zone", false, "block:NAME means the schema of its flexible zone, not that of its messages")
-	c.AddCommand(a.schemaRegister(), a.schemaList(), a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(), a.schemaGenerate())
+	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default "+
+		"$DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")
+	c.PersistentFlags().BoolVar(&a.zone, "zone", false,
+		"block:NAME means the schema of its flexible zone, not that of its messages")
+	c.AddCommand(a.schemaRegister(), a.schemaList(), a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(),
+		a.schemaGenerate())
 	completeDirectory(c, "registry")
 	for _, one := range c.Commands() {
 		one.ValidArgsFunction = a.completeSchema
@@ -49,7 +57,7 @@ block:NAME for that of a block, with --zone that of its flexible zone; or regist
 	return a.group(c)
 }
 
-// readSchema takes a schema from a file, standard input, or a block.
+// readSchema reads a schema from a file, standard input, or a block.
 func (a *app) readSchema(from string) (*schema.Schema, error) {
 	if name, ok := strings.CutPrefix(from, "block:"); ok {
 		ask, of := core.BlockSchema, ""
@@ -101,9 +109,12 @@ func (a *app) readSchemas(from []string) (all []*schema.Schema, err error) {
 
 func (a *app) schemaRegister() *cobra.Command {
 	return &cobra.Command{
-		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: exactly("SCHEMA"), Example: "  datablock-admin schema register reading.schema",
-		Long: `Puts a schema into the registry, from where programs take it by its name and version. A change that readers of older versions do not understand needs another major version, an added field
-another minor one; what breaks that rule is refused (exit code 5), and the message says which version it needs.`,
+		Use: "register SCHEMA", Short: "Add a schema to the registry, by the version rules", Args: exactly("SCHEMA"),
+		Example: "  datablock-admin schema register reading.schema",
+		Long: `Puts a schema into the registry. Programs take it from there by its name and version. A change that
+readers of older versions do not understand needs another major version. An added field needs another
+minor version. The command refuses a schema that breaks this rule (exit code 5), and says which
+version it needs.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err == nil {
@@ -124,7 +135,8 @@ another minor one; what breaks that rule is refused (exit code 5), and the messa
 func (a *app) schemaList() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "The schemas of the registry", Args: exactly(), Example: "  datablock-admin schema list",
-		Long: `Shows every schema of the registry, by name and version, with its size and hash. Where a file is damaged the others are shown, and the command fails with the name of that file.`,
+		Long: `Shows every schema of the registry, by name and version, with its size and hash. If a file is
+damaged, the others are shown, and the command fails with the name of the damaged file.`,
 		RunE: func(*cobra.Command, []string) error {
 			all, damaged := core.RegisteredSchemas(a.registry)
 			if len(all) == 0 && damaged != nil {
@@ -165,8 +177,10 @@ func jsonOf(s *schema.Schema) schemaJSON {
 
 func (a *app) schemaShow() *cobra.Command {
 	return &cobra.Command{
-		Use: "show SCHEMA", Short: "The text form, with the hash", Args: exactly("SCHEMA"), Example: "  datablock-admin schema show block:camera\n  datablock-admin schema show block:camera --zone",
-		Long: `Shows a schema in the text form that every command here takes, with size, alignment and hash in its first line.`,
+		Use: "show SCHEMA", Short: "The text form, with the hash", Args: exactly("SCHEMA"),
+		Example: "  datablock-admin schema show block:camera\n  datablock-admin schema show block:camera --zone",
+		Long: `Shows a schema in the text form that every command here takes. The first line has the size, the
+alignment and the hash.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err != nil {
@@ -183,8 +197,10 @@ func (a *app) schemaShow() *cobra.Command {
 
 func (a *app) schemaHash() *cobra.Command {
 	return &cobra.Command{
-		Use: "hash SCHEMA", Short: "The hash alone", Args: exactly("SCHEMA"), Example: "  datablock-admin schema hash reading.schema",
-		Long: `Shows the hash that a block carries of its schema. The same struct has the same hash in every language.`,
+		Use: "hash SCHEMA", Short: "The hash alone", Args: exactly("SCHEMA"),
+		Example: "  datablock-admin schema hash reading.schema",
+		Long: `Shows the hash that a block stores of its schema. The same struct has the same hash in every
+language.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			s, err := a.readSchema(args[0])
 			if err != nil {
@@ -202,8 +218,11 @@ func (a *app) schemaHash() *cobra.Command {
 func (a *app) schemaCheck() *cobra.Command {
 	exact := false
 	c := &cobra.Command{
-		Use: "check PRODUCER CONSUMER", Short: "Whether a consumer that expects one can read what a producer of the other writes", Args: exactly("PRODUCER", "CONSUMER"),
-		Long:    `Says whether a consumer may attach: it may expect fewer fields than the producer writes, and none that differs. Exit code 1: it does not fit, and the message names the fields.`,
+		Use:   "check PRODUCER CONSUMER",
+		Short: "Whether a consumer of one schema can read what a producer of the other writes",
+		Args:  exactly("PRODUCER", "CONSUMER"),
+		Long: `Says whether a consumer may attach. The consumer may expect fewer fields than the producer writes,
+and no field that differs. Exit code 1: it may not, and the message names the fields.`,
 		Example: "  datablock-admin schema check block:camera my-reader.schema",
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
@@ -228,12 +247,13 @@ func (a *app) schemaCheck() *cobra.Command {
 			return err
 		},
 	}
-	c.Flags().BoolVar(&exact, "exact", false, "the very same, and not only one with all its fields")
+	c.Flags().BoolVar(&exact, "exact", false, "require equal hashes, not only a compatible schema")
 	return c
 }
 
 func (a *app) difference(producer, consumer *schema.Schema) schemaDiffJSON {
-	d := schemaDiffJSON{Exact: schema.Check(producer, consumer, schema.Exact) == nil, Differences: append([]schema.Difference{}, schema.Diff(producer, consumer)...)}
+	d := schemaDiffJSON{Exact: schema.Check(producer, consumer, schema.Exact) == nil,
+		Differences: append([]schema.Difference{}, schema.Diff(producer, consumer)...)}
 	why := schema.Check(producer, consumer, schema.Compatible)
 	if d.Compatible = why == nil; why != nil {
 		d.Why = why.Error()
@@ -243,8 +263,10 @@ func (a *app) difference(producer, consumer *schema.Schema) schemaDiffJSON {
 
 func (a *app) schemaDiff() *cobra.Command {
 	return &cobra.Command{
-		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides", Args: exactly("PRODUCER", "CONSUMER"), Example: "  datablock-admin schema diff old.schema new.schema",
-		Long: `Shows each field that one side has and the other has not, or has otherwise. Exit code 1: there is such a field.`,
+		Use: "diff PRODUCER CONSUMER", Short: "Every field that differs, with both sides",
+		Args: exactly("PRODUCER", "CONSUMER"), Example: "  datablock-admin schema diff old.schema new.schema",
+		Long: `Shows each field that only one side has, or that differs between both. Exit code 1: there is such a
+field.`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			both, err := a.readSchemas(args)
 			if err != nil {
@@ -268,7 +290,8 @@ func (a *app) schemaDiff() *cobra.Command {
 	}
 }
 
-// formatted is Go source as gofmt has it. Here, and not where it is made: the library has no use for a Go parser.
+// formatted returns Go source in the format of gofmt. The code is here and not where the source is
+// made, because the library does not need a Go parser.
 func formatted(source string) (string, error) {
 	text, err := format.Source([]byte(source))
 	return string(text), err
@@ -277,7 +300,8 @@ func formatted(source string) (string, error) {
 func (a *app) schemaGenerate() *cobra.Command {
 	language := ""
 	c := &cobra.Command{
-		Use: "generate --lang LANGUAGE SCHEMA", Short: "Source of a type with this layout: c, cpp, go or python", Args: exactly("SCHEMA"),
+		Use: "generate --lang LANGUAGE SCHEMA", Short: "Source of a type with this layout: c, cpp, go or python",
+		Args:    exactly("SCHEMA"),
 		Long:    `Writes the source of a struct or class to standard output, laid out as the schema says.`,
 		Example: "  datablock-admin schema generate --lang c block:camera > camera.h",
 		RunE: func(_ *cobra.Command, args []string) error {

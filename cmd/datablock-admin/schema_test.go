@@ -50,11 +50,13 @@ func TestSchemaOfABlock(t *testing.T) {
 	var shown schemaJSON
 	_, out, _ = admin("schema", "show", "block:x", "--directory", dir, "--json")
 	require.NoError(t, json.Unmarshal([]byte(out), &shown))
-	assert.Equal(t, schemaJSON{"Sample", "1.2.0", hashOf(s), 16, 8, "Sample{time:u64@0,value:f64@8}16/8", sampleText}, shown)
+	assert.Equal(t, schemaJSON{"Sample", "1.2.0", hashOf(s), 16, 8, "Sample{time:u64@0,value:f64@8}16/8", sampleText},
+		shown)
 
 	code, out, _ = admin("schema", "show", "block:x", "--zone", "--directory", dir)
 	assert.Equal(t, exitOK, code)
-	assert.Contains(t, out, "// 8 bytes, alignment 8, hash "+hashOf(zone)+"\nschema Settings 1.0.0 {\n    gain: f64;\n}\n")
+	assert.Contains(t, out,
+		"// 8 bytes, alignment 8, hash "+hashOf(zone)+"\nschema Settings 1.0.0 {\n    gain: f64;\n}\n")
 	code, _, errOut := admin("schema", "show", "block:none", "--zone", "--directory", dir)
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errOut, `the flexible zone of block "none" has no schema`)
@@ -64,10 +66,12 @@ func TestSchemaOfABlock(t *testing.T) {
 	code, _, _ = admin("schema", "show", "block:nobody", "--directory", dir)
 	assert.Equal(t, exitMissing, code)
 
-	code, out, _ = admin("schema", "check", "block:x", schemaFile(t, "schema Sample 1.0.0 { time: u64; }"), "--directory", dir)
+	code, out, _ = admin("schema", "check", "block:x", schemaFile(t, "schema Sample 1.0.0 { time: u64; }"),
+		"--directory", dir)
 	assert.Equal(t, exitOK, code)
 	assert.Contains(t, out, "fits")
-	code, out, _ = admin("schema", "check", "--exact", "block:x", schemaFile(t, "schema Sample 1.0.0 { time: u64; }"), "--directory", dir)
+	code, out, _ = admin("schema", "check", "--exact", "block:x", schemaFile(t, "schema Sample 1.0.0 { time: u64; }"),
+		"--directory", dir)
 	assert.Equal(t, exitProblems, code)
 	assert.Contains(t, out, "exactly its own")
 }
@@ -87,7 +91,8 @@ func TestSchemasCompared(t *testing.T) {
 	var d schemaDiffJSON
 	require.NoError(t, json.Unmarshal([]byte(out), &d))
 	assert.False(t, d.Compatible || d.Exact)
-	assert.Equal(t, schema.Difference{Field: "value", Change: schema.Retyped, Producer: "f64@8", Consumer: "f32@8"}, d.Differences[0])
+	assert.Equal(t, schema.Difference{Field: "value", Change: schema.Retyped, Producer: "f64@8", Consumer: "f32@8"},
+		d.Differences[0])
 	code, out, _ = admin("schema", "check", a, b, "--json")
 	assert.Equal(t, exitProblems, code)
 	assert.Contains(t, out, "schema differs: producer Sample 1.2.0")
@@ -118,7 +123,8 @@ func TestRegistry(t *testing.T) {
 	code, out, _ = admin("schema", "register", "--registry", registry, schemaFile(t, sampleText))
 	assert.Equal(t, exitOK, code)
 	assert.Equal(t, "registered Sample@1.2.0\n", out)
-	code, _, errOut := admin("schema", "register", "--registry", registry, schemaFile(t, "schema Sample 1.3.0 { time: u64; }"))
+	code, _, errOut := admin("schema", "register", "--registry", registry,
+		schemaFile(t, "schema Sample 1.3.0 { time: u64; }"))
 	assert.Equal(t, exitFailed, code)
 	assert.Contains(t, errOut, "it needs version 2.0.0")
 	code, out, _ = admin("schema", "list", "--registry", registry)
@@ -138,7 +144,8 @@ func TestRegistry(t *testing.T) {
 
 func TestSchemaGenerated(t *testing.T) {
 	a := schemaFile(t, sampleText)
-	for language, line := range map[string]string{"c": "double value;", "cpp": "static_assert(sizeof(Sample) == 16", "go": "Value float64", "python": "class Sample(ctypes.Structure)"} {
+	for language, line := range map[string]string{"c": "double value;", "cpp": "static_assert(sizeof(Sample) == 16",
+		"go": "Value float64", "python": "class Sample(ctypes.Structure)"} {
 		code, out, _ := admin("schema", "generate", "--lang", language, a)
 		assert.Equal(t, exitOK, code)
 		assert.Contains(t, out, line)
@@ -148,7 +155,8 @@ func TestSchemaGenerated(t *testing.T) {
 			assert.Equal(t, string(asGofmt), out)
 		}
 	}
-	for _, bad := range [][]string{{"schema", "generate", a}, {"schema", "generate", "--lang", "cobol", a}, {"schema", "show"}, {"schema", "show", "/nowhere/at/all"}} {
+	for _, bad := range [][]string{{"schema", "generate", a}, {"schema", "generate", "--lang", "cobol", a},
+		{"schema", "show"}, {"schema", "show", "/nowhere/at/all"}} {
 		code, _, errOut := admin(bad...)
 		assert.Equal(t, exitUsage, code, "%v", bad)
 		assert.NotEmpty(t, errOut)

@@ -18,31 +18,32 @@ import (
 )
 
 type rowJSON struct {
-	Row              uint32   `json:"row"`
-	Role             string   `json:"role"`
-	Name             string   `json:"name"`
-	PID              uint64   `json:"pid"`
-	PIDNamespace     uint64   `json:"pid_namespace"` // inode, 0: not known
-	UID              uint32   `json:"uid"`
-	Alive            bool     `json:"alive"`
-	Delivery         string   `json:"delivery,omitempty"`
-	Durable          bool     `json:"durable"`
-	Cursor           uint64   `json:"cursor"`
-	Lag              uint64   `json:"lag"`
-	Read             uint64   `json:"read"`
-	Bytes            uint64   `json:"bytes"`
-	Missed           uint64   `json:"missed"`
-	Lost             uint64   `json:"lost"`
-	Overruns         uint64   `json:"overruns"`
-	ChecksumFailures uint64   `json:"checksum_failures"`
-	Waits            uint64   `json:"waits"`
-	WaitMs           int64    `json:"wait_ms"`
-	Timeouts         uint64   `json:"timeouts"`
-	Rate             float64  `json:"rate"` // messages a second: since the last look, or, at the first, since it attached
-	Pins             []uint32 `json:"pins"`
-	SilentMs         int64    `json:"silent_ms"`
-	AgeUnknown       bool     `json:"age_unknown"` // its clock is of another time namespace, and cannot be compared
-	AttachedMs       int64    `json:"attached_ms"`
+	Row              uint32 `json:"row"`
+	Role             string `json:"role"`
+	Name             string `json:"name"`
+	PID              uint64 `json:"pid"`
+	PIDNamespace     uint64 `json:"pid_namespace"` // inode, 0: not known
+	UID              uint32 `json:"uid"`
+	Alive            bool   `json:"alive"`
+	Delivery         string `json:"delivery,omitempty"`
+	Durable          bool   `json:"durable"`
+	Cursor           uint64 `json:"cursor"`
+	Lag              uint64 `json:"lag"`
+	Read             uint64 `json:"read"`
+	Bytes            uint64 `json:"bytes"`
+	Missed           uint64 `json:"missed"`
+	Lost             uint64 `json:"lost"`
+	Overruns         uint64 `json:"overruns"`
+	ChecksumFailures uint64 `json:"checksum_failures"`
+	Waits            uint64 `json:"waits"`
+	WaitMs           int64  `json:"wait_ms"`
+	Timeouts         uint64 `json:"timeouts"`
+	// messages a second, since the last reading; at the first reading, since the attach
+	Rate       float64  `json:"rate"`
+	Pins       []uint32 `json:"pins"`
+	SilentMs   int64    `json:"silent_ms"`
+	AgeUnknown bool     `json:"age_unknown"` // the clock of another time namespace cannot be compared
+	AttachedMs int64    `json:"attached_ms"`
 }
 
 type metricsJSON struct {
@@ -72,9 +73,11 @@ func (a *app) status() *cobra.Command {
 	var name string
 	var watch time.Duration
 	cmd := &cobra.Command{
-		Use: "status --shm-name NAME [--watch[=1s]]", Short: "The producer and every consumer: position, rate, lag, what they missed",
-		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says that they live. Nothing is changed. With --watch it looks again and again until
-Ctrl-C; with --json each look is then one line.`,
+		Use:   "status --shm-name NAME [--watch[=1s]]",
+		Short: "The producer and every consumer: position, rate, lag, what they missed",
+		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says
+that they live. Nothing is changed. With --watch the command repeats this until Ctrl-C; with --json
+each repetition then is one line.`,
 		Example: `  datablock-admin status --shm-name camera
   datablock-admin status --shm-name camera --watch=500ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -91,7 +94,7 @@ Ctrl-C; with --json each look is then one line.`,
 			return a.watch(name, watch)
 		},
 	}
-	cmd.Flags().DurationVar(&watch, "watch", time.Second, "look again and again, that far apart")
+	cmd.Flags().DurationVar(&watch, "watch", time.Second, "repeat at this interval")
 	cmd.Flags().Lookup("watch").NoOptDefVal = "1s"
 	completeFlag(cmd, "watch", cobra.NoFileCompletions)
 	a.blockFlag(cmd, &name)
@@ -99,7 +102,8 @@ Ctrl-C; with --json each look is then one line.`,
 	cmd.Args = func(cmd *cobra.Command, args []string) error {
 		for _, arg := range args {
 			if _, err := time.ParseDuration(arg); err == nil && cmd.Flags().Changed("watch") {
-				return usageError{fmt.Errorf("--watch %s: say --watch=%s, with = and without a space (and --shm-name %s, if it is a block that is called so)", arg, arg, arg)}
+				return usageError{fmt.Errorf("--watch %s: say --watch=%s, with = and without a space (and "+
+					"--shm-name %s, if it is a block that is called so)", arg, arg, arg)}
 			}
 		}
 		return block(cmd, args)
@@ -107,20 +111,20 @@ Ctrl-C; with --json each look is then one line.`,
 	return cmd
 }
 
-// sample is a look at a block.
+// sample is one reading of a block's figures.
 type sample struct {
 	at     time.Time
 	status statusJSON
 	read   map[rowKey]uint64
 }
 
-// rowKey is a participant, not whoever comes into its row later.
+// rowKey identifies a participant, and not a later owner of its row.
 type rowKey struct {
 	row      uint32
 	attached int64
 }
 
-// look reads a block's figures; rates are since the look before, if there was one.
+// look reads a block's figures. Rates are since the reading before, if there was one.
 func (a *app) look(name string, before *sample) (*sample, error) {
 	m, all, err := core.ReadMetrics(name, a.directory)
 	if err != nil {
@@ -141,7 +145,8 @@ func (a *app) look(name string, before *sample) (*sample, error) {
 		written = before.status.Metrics.Written
 	}
 	s.status = statusJSON{blockOf(m.Block), metricsJSON{
-		m.Written, m.Bytes, m.Aborted, m.Fenced, m.Waits, m.Waited.Milliseconds(), m.Timeouts, m.Scans, m.Cleaned, m.Recoveries, m.Age.Milliseconds(), m.Idle.Milliseconds(), m.MaxLag,
+		m.Written, m.Bytes, m.Aborted, m.Fenced, m.Waits, m.Waited.Milliseconds(), m.Timeouts, m.Scans, m.Cleaned,
+		m.Recoveries, m.Age.Milliseconds(), m.Idle.Milliseconds(), m.MaxLag,
 		rate(m.Written, written, m.Age),
 	}, []rowJSON{}}
 	for i := range all {
@@ -164,9 +169,12 @@ func (a *app) look(name string, before *sample) (*sample, error) {
 
 func rowOf(p *core.ParticipantMetrics, now time.Time) rowJSON {
 	j := rowJSON{
-		Row: p.Row, Role: "consumer", Name: printable(p.Name), PID: p.PID, PIDNamespace: p.PIDNamespace, UID: p.UID, Alive: p.Alive, Delivery: core.Delivery(p.Delivery).String(), Durable: p.Durable,
-		Cursor: p.Cursor, Lag: p.Behind, Read: p.Read, Bytes: p.Bytes, Missed: p.Missed, Lost: p.Lost, Overruns: p.Overruns, ChecksumFailures: p.ChecksumFailures,
-		Waits: p.Waits, WaitMs: p.Waited.Milliseconds(), Timeouts: p.Timeouts, Pins: append([]uint32{}, p.Pins...), SilentMs: p.Silent.Milliseconds(), AgeUnknown: p.AgeUnknown,
+		Row: p.Row, Role: "consumer", Name: printable(p.Name), PID: p.PID, PIDNamespace: p.PIDNamespace, UID: p.UID,
+		Alive: p.Alive, Delivery: core.Delivery(p.Delivery).String(), Durable: p.Durable,
+		Cursor: p.Cursor, Lag: p.Behind, Read: p.Read, Bytes: p.Bytes, Missed: p.Missed, Lost: p.Lost,
+		Overruns: p.Overruns, ChecksumFailures: p.ChecksumFailures,
+		Waits: p.Waits, WaitMs: p.Waited.Milliseconds(), Timeouts: p.Timeouts, Pins: append([]uint32{}, p.Pins...),
+		SilentMs: p.Silent.Milliseconds(), AgeUnknown: p.AgeUnknown,
 		AttachedMs: now.Sub(p.Attached).Milliseconds(),
 	}
 	if p.Role == layout.RoleProducer {
@@ -175,7 +183,8 @@ func rowOf(p *core.ParticipantMetrics, now time.Time) rowJSON {
 	return j
 }
 
-// watch looks until somebody says stop. On a terminal each look takes the place of the one before.
+// watch repeats the reading until the user ends it. On a terminal each reading replaces the one
+// before.
 func (a *app) watch(name string, every time.Duration) error {
 	stop, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
@@ -218,34 +227,38 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 	b, m := s.status.Block, s.status.Metrics
 	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written\n", b.Name, b.State, b.Policy,
 		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID)
-	a.print("%.0f/s, aborted %d, fenced %d, held up %d times for %s, dead rows cleaned %d, recoveries %d\n", m.Rate, m.Aborted, m.Fenced, m.Waits,
+	a.print("%.0f/s, aborted %d, fenced %d, held up %d times for %s, dead rows cleaned %d, recoveries %d\n", m.Rate,
+		m.Aborted, m.Fenced, m.Waits,
 		duration(time.Duration(m.WaitMs)*time.Millisecond), m.Cleaned, m.Recoveries)
 	if len(s.status.Participants) == 0 {
 		a.print("nobody is attached\n")
 		return nil
 	}
-	a.table("\nROW\tROLE\tNAME\tPID\tDELIVERY\tNEXT\tLAG\tREAD\tRATE\tMISSED\tSILENT\tSTATE", func(w *tabwriter.Writer) {
-		for _, r := range s.status.Participants {
-			if r.Role == "producer" {
-				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s%s\n", r.Row, r.Role, r.Name, r.PID, b.NextID, r.Rate, alive(r.Alive), elsewhere(r))
-				continue
+	a.table("\nROW\tROLE\tNAME\tPID\tDELIVERY\tNEXT\tLAG\tREAD\tRATE\tMISSED\tSILENT\tSTATE",
+		func(w *tabwriter.Writer) {
+			for _, r := range s.status.Participants {
+				if r.Role == "producer" {
+					fmt.Fprintf(w, "%d\t%s\t%s\t%d\t\t%d\t\t\t%.0f/s\t\t\t%s%s\n", r.Row, r.Role, r.Name, r.PID,
+						b.NextID, r.Rate, alive(r.Alive), elsewhere(r))
+					continue
+				}
+				silent := duration(time.Duration(r.SilentMs) * time.Millisecond)
+				if r.AgeUnknown {
+					silent = "unknown"
+				}
+				kept := ""
+				if r.Durable {
+					kept = dim(" durable")
+				}
+				fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%.0f/s\t%d\t%s\t%s%s%s\n", r.Row, r.Role, r.Name, r.PID,
+					r.Delivery, r.Cursor, r.Lag, r.Read, r.Rate, r.Missed,
+					silent, alive(r.Alive), kept, elsewhere(r))
 			}
-			silent := duration(time.Duration(r.SilentMs) * time.Millisecond)
-			if r.AgeUnknown {
-				silent = "unknown"
-			}
-			kept := ""
-			if r.Durable {
-				kept = dim(" durable")
-			}
-			fmt.Fprintf(w, "%d\t%s\t%s\t%d\t%s\t%d\t%d\t%d\t%.0f/s\t%d\t%s\t%s%s%s\n", r.Row, r.Role, r.Name, r.PID, r.Delivery, r.Cursor, r.Lag, r.Read, r.Rate, r.Missed,
-				silent, alive(r.Alive), kept, elsewhere(r))
-		}
-	})
+		})
 	return nil
 }
 
-// elsewhere says that a row's pid is of another pid namespace.
+// elsewhere says that the pid of a row belongs to another pid namespace.
 func elsewhere(r rowJSON) string {
 	if !core.OtherPIDNamespace(r.PIDNamespace) {
 		return ""

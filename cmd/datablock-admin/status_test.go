@@ -17,7 +17,8 @@ func TestStatusIsWatchedUntilSomebodySaysStop(t *testing.T) {
 	reader, writer := io.Pipe()
 	ended := make(chan int, 1)
 	go func() {
-		code := run([]string{"status", "--shm-name", "x", "--directory", dir, "--json", "--watch=20ms"}, writer, io.Discard)
+		code := run([]string{"status", "--shm-name", "x", "--directory", dir, "--json", "--watch=20ms"}, writer,
+			io.Discard)
 		_ = writer.Close()
 		ended <- code
 	}()

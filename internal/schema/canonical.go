@@ -10,7 +10,8 @@ import (
 // HashLen is the length of a schema's hash.
 const HashLen = 32
 
-// Canonical is the schema's one line: every offset, size and alignment written out, the version left out. Two schemas are the same if and only if their lines are.
+// Canonical returns the schema in one line: every offset, size and alignment is written out, the
+// version is left out. Two schemas are the same if and only if their lines are equal.
 //
 //	SensorReading{time:u64@0,value:f64[3]@8,at:{x:f32@0,y:f32@4}8/4[2]@32}48/8
 func (s *Schema) Canonical() string {
@@ -49,7 +50,8 @@ func (t Type) append(to []byte) []byte {
 // String is the type as the canonical line has it.
 func (t Type) String() string { return string(t.append(nil)) }
 
-// ParseCanonical reads a canonical line, and takes nothing but what Canonical gives. The version is not in it.
+// ParseCanonical reads a canonical line. It accepts only what Canonical writes. The line does not
+// contain the version.
 func ParseCanonical(line string, version Version) (*Schema, error) {
 	if len(line) > MaxText {
 		return nil, fmt.Errorf("a canonical text of %d bytes, the limit is %d", len(line), MaxText)
@@ -73,7 +75,7 @@ func ParseCanonical(line string, version Version) (*Schema, error) {
 	return s, nil
 }
 
-// cursor reads a canonical line. After an error it stays where it is, and everything it reads is empty.
+// cursor reads a canonical line. After an error it does not move, and everything it reads is empty.
 type cursor struct {
 	text   string
 	at     int

@@ -9,10 +9,10 @@ import (
 // Change is how a field differs.
 type Change string
 
-// The changes. Of one field there may be several; the first of these is named.
+// The changes. If a field has several changes, the first of this list is reported.
 const (
-	Missing   Change = "missing"   // the consumer has it, the producer has not
-	Added     Change = "added"     // the producer has it, the consumer has not
+	Missing   Change = "missing"   // only the consumer has the field
+	Added     Change = "added"     // only the producer has the field
 	Renamed   Change = "renamed"   // the same place and type, another name
 	Retyped   Change = "retyped"   // another type
 	Resized   Change = "resized"   // another count
@@ -20,14 +20,14 @@ const (
 	Resizing  Change = "size"      // of the struct
 	Realigned Change = "alignment" // of the struct
 	OtherName Change = "name"      // of the schema
-	Reordered Change = "reordered" // moved, and others with it: the same fields in another order
+	Reordered Change = "reordered" // moved with others: the same fields in another order
 )
 
-// Difference is one thing in which two schemas differ.
+// Difference is one difference of two schemas.
 type Difference struct {
-	Field    string `json:"field,omitempty"` // its path, "" : the struct as a whole
+	Field    string `json:"field,omitempty"` // path of the field, "": the whole struct
 	Change   Change `json:"change"`
-	Producer string `json:"producer,omitempty"` // type@offset, "" : not there
+	Producer string `json:"producer,omitempty"` // type@offset, "": missing
 	Consumer string `json:"consumer,omitempty"`
 }
 
@@ -50,7 +50,8 @@ func orNone(side string) string {
 	return side
 }
 
-// Diff lists everything in which the schemas differ, but the version. Nothing: their hashes are equal.
+// Diff lists all differences of the schemas except the version. If the list is empty, the hashes
+// are equal.
 func Diff(producer, consumer *Schema) []Difference {
 	var found []Difference
 	if producer.Name != consumer.Name {
@@ -91,15 +92,18 @@ func diffLayouts(path string, p, c *Layout) (found []Difference) {
 	}
 	found = reordered(path, found, p, c)
 	if p.Size != c.Size {
-		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Resizing, Producer: fmt.Sprint(p.Size), Consumer: fmt.Sprint(c.Size)})
+		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Resizing,
+			Producer: fmt.Sprint(p.Size), Consumer: fmt.Sprint(c.Size)})
 	}
 	if p.Align != c.Align {
-		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Realigned, Producer: fmt.Sprint(p.Align), Consumer: fmt.Sprint(c.Align)})
+		found = append(found, Difference{Field: strings.TrimSuffix(path, "."), Change: Realigned,
+			Producer: fmt.Sprint(p.Align), Consumer: fmt.Sprint(c.Align)})
 	}
 	return found
 }
 
-// reordered says so of fields that have moved because their order is another; not of those inside them, whose order is that of their own struct.
+// reordered reports fields that have moved because their order differs. It does not report the
+// fields inside them, whose order belongs to their own struct.
 func reordered(path string, found []Difference, p, c *Layout) []Difference {
 	rank := map[string]int{}
 	for i, f := range p.Fields {
@@ -142,7 +146,8 @@ func diffField(path string, p, c *Field) []Difference {
 	return found
 }
 
-// side is a field as one side has it; of a struct only that it is one, as its fields are compared by themselves.
+// side describes a field as one side has it. Of a struct it says only that the field is a struct,
+// because its fields are compared separately.
 func side(f *Field) string {
 	t := Type{Kind: f.Type.Kind, Dims: f.Type.Dims, Nested: f.Type.Nested}
 	if t.Kind == Struct {
@@ -155,11 +160,14 @@ func side(f *Field) string {
 	return fmt.Sprintf("%s@%d", t, f.Offset)
 }
 
-// breaks are the differences that keep a consumer from reading what the producer writes: all but what the producer has added at the top level, and that its struct is larger for it.
+// breaks returns the differences that keep a consumer from reading the producer's messages. These
+// are all differences, except fields that the producer added at the top level, and the larger
+// struct size that follows from them.
 func breaks(differences []Difference) (breaking []Difference) {
 	for _, d := range differences {
 		top := !strings.Contains(d.Field, ".")
-		if top && d.Change == Added || d.Field == "" && d.Change == Resizing && larger(d) || d.Field == "" && d.Change == Realigned {
+		if top && d.Change == Added || d.Field == "" && d.Change == Resizing && larger(d) || d.Field == "" &&
+			d.Change == Realigned {
 			continue
 		}
 		breaking = append(breaking, d)
@@ -171,16 +179,18 @@ func larger(d Difference) bool {
 	return len(d.Producer) > len(d.Consumer) || len(d.Producer) == len(d.Consumer) && d.Producer > d.Consumer
 }
 
-// Mode is what a consumer asks for.
+// Mode is how closely the schemas have to match.
 type Mode uint8
 
 // The modes.
 const (
-	Compatible Mode = iota // the same name and major version; every field the consumer wants is there with the same type, count and offset
-	Exact                  // and the hashes are equal
+	// Compatible: the same name and major version. The producer has every field of the consumer,
+	// with the same type, count and offset.
+	Compatible Mode = iota
+	Exact           // and the hashes are equal
 )
 
-// Mismatch says why a consumer cannot read what a producer writes.
+// Mismatch says why a consumer cannot read the messages of a producer.
 type Mismatch struct {
 	Producer, Consumer *Schema
 	Differences        []Difference
@@ -190,7 +200,8 @@ type Mismatch struct {
 const named = 8 // differences in a message
 
 func (m *Mismatch) Error() string {
-	text := fmt.Sprintf("schema differs: producer %s %s, consumer %s %s", m.Producer.Name, m.Producer.Version, m.Consumer.Name, m.Consumer.Version)
+	text := fmt.Sprintf("schema differs: producer %s %s, consumer %s %s", m.Producer.Name, m.Producer.Version,
+		m.Consumer.Name, m.Consumer.Version)
 	if m.rule != "" {
 		text += "; " + m.rule
 	}
@@ -204,8 +215,8 @@ func (m *Mismatch) Error() string {
 	return text
 }
 
-// OtherSchema says what keeps two schemas from being one: what differs, and the major version
-// where that is another one.
+// OtherSchema says why two schemas are not the same: the differences, and the major version where
+// it differs.
 func OtherSchema(producer, consumer *Schema) *Mismatch {
 	m := &Mismatch{Producer: producer, Consumer: consumer, Differences: Diff(producer, consumer)}
 	if producer.Name == consumer.Name && producer.Version.Major != consumer.Version.Major {
@@ -214,21 +225,23 @@ func OtherSchema(producer, consumer *Schema) *Mismatch {
 	return m
 }
 
-// majors says why two major versions do not go together. A schema without a version is mostly
-// one whose program forgot to give it.
+// majors says why two major versions are incompatible. The program of a schema without a version
+// mostly forgot to give one.
 func majors(producer, consumer Version) string {
 	for _, side := range []struct {
 		name       string
 		own, other Version
 	}{{"producer", producer, consumer}, {"consumer", consumer, producer}} {
 		if side.own == (Version{}) {
-			return fmt.Sprintf("the %s's schema has no version (0.0.0): give it one, such as %s, where it is described", side.name, side.other)
+			return fmt.Sprintf("the %s's schema has no version (0.0.0): give it one, such as %s, where it is described",
+				side.name, side.other)
 		}
 	}
 	return "another major version is another struct"
 }
 
-// Check reports why a consumer that wants `consumer` cannot read messages of `producer`, nil if it can. The error is a *Mismatch.
+// Check reports why a consumer that expects `consumer` cannot read messages of `producer`; nil if
+// it can. The error is a *Mismatch.
 func Check(producer, consumer *Schema, mode Mode) error {
 	differences := Diff(producer, consumer)
 	m := &Mismatch{Producer: producer, Consumer: consumer, Differences: differences}

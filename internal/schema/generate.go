@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// natural is the largest alignment of the fields, and whether each is at a multiple of its own: what compilers do if nothing else is said.
+// natural returns the largest alignment of the fields, and whether each field is at a multiple of
+// its own alignment: what compilers do by default.
 func (l *Layout) natural() (align uint64, placed bool) {
 	align, placed = 1, true
 	for _, f := range l.Fields {
@@ -16,11 +17,12 @@ func (l *Layout) natural() (align uint64, placed bool) {
 	return align, placed
 }
 
-// Languages are those that Generate knows.
+// Languages are the languages that Generate knows.
 var Languages = []string{"c", "cpp", "go", "python"}
 
-// Generate is source code of a type with the schema's layout in a language, with checks of it where the language can make them when it compiles. Where a language cannot say a layout (an
-// alignment or a gap inside packed structs that it has no words for), it is said with padding.
+// Generate returns source code of a type with the schema's layout in a language. The code checks
+// the layout at compile time where the language can do so. Where a language cannot express a layout
+// (an alignment, or a gap inside packed structs), the code uses padding.
 func Generate(s *Schema, language string) (string, error) {
 	switch language {
 	case "c", "cpp":
@@ -35,7 +37,8 @@ func Generate(s *Schema, language string) (string, error) {
 
 // ---- C and C++ ----
 
-var ofC = map[Kind]string{I8: "int8_t", I16: "int16_t", I32: "int32_t", I64: "int64_t", U8: "uint8_t", U16: "uint16_t", U32: "uint32_t", U64: "uint64_t", F32: "float", F64: "double", Bool: "bool", Char: "char"}
+var ofC = map[Kind]string{I8: "int8_t", I16: "int16_t", I32: "int32_t", I64: "int64_t", U8: "uint8_t", U16: "uint16_t",
+	U32: "uint32_t", U64: "uint64_t", F32: "float", F64: "double", Bool: "bool", Char: "char"}
 
 func generateC(s *Schema, cpp bool) string {
 	var b strings.Builder
@@ -49,7 +52,8 @@ func generateC(s *Schema, cpp bool) string {
 	return b.String()
 }
 
-// writeC writes the structs inside first. All gaps are members, so that the compiler has nothing to decide, and a layout that is not its own is said by attributes.
+// writeC writes the inner structs first. All gaps are members, so that the compiler decides
+// nothing. Attributes express a layout that the compiler would not choose.
 func writeC(b *strings.Builder, name string, l *Layout) {
 	for _, f := range l.Fields {
 		if f.Type.Kind == Struct {
@@ -87,7 +91,8 @@ func writeC(b *strings.Builder, name string, l *Layout) {
 func assertC(b *strings.Builder, assert, name string, l *Layout) {
 	fmt.Fprintf(b, "%s(sizeof(%s) == %d, \"the size of %s\");\n", assert, name, l.Size, name)
 	for _, f := range l.Fields {
-		fmt.Fprintf(b, "%s(offsetof(%s, %s) == %d, \"where %s.%s is\");\n", assert, name, inC(f.Name), f.Offset, name, f.Name)
+		fmt.Fprintf(b, "%s(offsetof(%s, %s) == %d, \"where %s.%s is\");\n", assert, name, inC(f.Name), f.Offset, name,
+			f.Name)
 	}
 	for _, f := range l.Fields {
 		if f.Type.Kind == Struct {
@@ -96,13 +101,18 @@ func assertC(b *strings.Builder, assert, name string, l *Layout) {
 	}
 }
 
-// What C11 and C++20 keep for themselves, as far as a field may be called so.
-const reservedInC = " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl concept const consteval constexpr constinit const_cast continue " +
-	"co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not " +
-	"not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast struct switch template this " +
-	"thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t while xor xor_eq _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert _Thread_local NULL offsetof "
+// reservedInC are the words that C11 and C++20 reserve, as far as a field may have such a name.
+const reservedInC = " alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t " +
+	"char32_t class compl concept const consteval constexpr constinit const_cast continue " +
+	"co_await co_return co_yield decltype default delete do double dynamic_cast else enum explicit export extern " +
+	"false float for friend goto if inline int long mutable namespace new noexcept not " +
+	"not_eq nullptr operator or or_eq private protected public register reinterpret_cast requires restrict return " +
+	"short signed sizeof static static_assert static_cast struct switch template this " +
+	"thread_local throw true try typedef typeid typename typeof union unsigned using virtual void volatile wchar_t " +
+	"while xor xor_eq _Alignas _Alignof _Atomic _Bool _Complex _Generic _Imaginary _Noreturn _Static_assert " +
+	"_Thread_local NULL offsetof "
 
-// inC is a field's name there, with an underscore behind it where C or C++ has another use for the word.
+// inC returns a field's name in C. Where C or C++ reserves the word, an underscore follows.
 func inC(name string) string {
 	if strings.Contains(reservedInC, " "+name+" ") {
 		return name + "_"
@@ -117,7 +127,7 @@ func brackets(dims []uint64) (text string) {
 	return text
 }
 
-// unused is a name that no field has.
+// unused returns a name that no field has.
 func unused(l *Layout, stem string, number int) string {
 	name := fmt.Sprintf("%s%d", stem, number)
 	for slices.ContainsFunc(l.Fields, func(f Field) bool { return f.Name == name }) {
@@ -128,24 +138,28 @@ func unused(l *Layout, stem string, number int) string {
 
 // ---- Go ----
 
-var goOf = map[Kind]string{I8: "int8", I16: "int16", I32: "int32", I64: "int64", U8: "uint8", U16: "uint16", U32: "uint32", U64: "uint64", F32: "float32", F64: "float64", Bool: "bool", Char: "byte"}
+var goOf = map[Kind]string{I8: "int8", I16: "int16", I32: "int32", I64: "int64", U8: "uint8", U16: "uint16",
+	U32: "uint32", U64: "uint64", F32: "float32", F64: "float64", Bool: "bool", Char: "byte"}
 
 func generateGo(s *Schema) (string, error) {
 	if err := inGo(&s.Layout); err != nil {
 		return "", fmt.Errorf("schema %s has no type in Go: %w", s.Name, err)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "package schemas\n\nimport \"unsafe\"\n\n// %s is schema %s %s.\ntype %s ", exported(s.Name), s.Name, s.Version, exported(s.Name))
+	fmt.Fprintf(&b, "package schemas\n\nimport \"unsafe\"\n\n// %s is schema %s %s.\ntype %s ", exported(s.Name),
+		s.Name, s.Version, exported(s.Name))
 	writeGo(&b, &s.Layout, "")
-	fmt.Fprintf(&b, "\n\n// The compiler's layout is the schema's.\nconst (\n\t_ = uint(unsafe.Sizeof(%[1]s{}) - %[2]d)\n\t_ = uint(%[2]d - unsafe.Sizeof(%[1]s{}))\n", exported(s.Name), s.Size)
+	fmt.Fprintf(&b, "\n\n// The compiler's layout is the schema's.\nconst (\n\t_ = uint(unsafe.Sizeof(%[1]s{}) - "+
+		"%[2]d)\n\t_ = uint(%[2]d - unsafe.Sizeof(%[1]s{}))\n", exported(s.Name), s.Size)
 	for i, name := range exportedFields(&s.Layout) {
-		fmt.Fprintf(&b, "\t_ = uint(unsafe.Offsetof(%[1]s{}.%[2]s) - %[3]d)\n\t_ = uint(%[3]d - unsafe.Offsetof(%[1]s{}.%[2]s))\n", exported(s.Name), name, s.Fields[i].Offset)
+		fmt.Fprintf(&b, "\t_ = uint(unsafe.Offsetof(%[1]s{}.%[2]s) - %[3]d)\n\t_ = uint(%[3]d - "+
+			"unsafe.Offsetof(%[1]s{}.%[2]s))\n", exported(s.Name), name, s.Fields[i].Offset)
 	}
 	b.WriteString(")\n")
 	return b.String(), nil
 }
 
-// inGo reports why Go, which packs nothing, cannot have the layout.
+// inGo reports why Go, which has no packed structs, cannot have the layout.
 func inGo(l *Layout) error {
 	natural := uint64(1)
 	for _, f := range l.Fields {
@@ -156,7 +170,8 @@ func inGo(l *Layout) error {
 		}
 		natural = max(natural, f.Type.Align())
 		if f.Offset%f.Type.Align() != 0 {
-			return fmt.Errorf("field %q is at %d, and Go aligns it to %d: read its bytes with encoding/binary", f.Name, f.Offset, f.Type.Align())
+			return fmt.Errorf("field %q is at %d, and Go aligns it to %d: read its bytes with encoding/binary", f.Name,
+				f.Offset, f.Type.Align())
 		}
 	}
 	if natural != l.Align {
@@ -193,7 +208,8 @@ func writeGo(b *strings.Builder, l *Layout, indent string) {
 	b.WriteString(indent + "}")
 }
 
-// exportedFields are the names of a struct's fields in Go; of two that would be called the same the later one gets an underscore.
+// exportedFields returns the names of a struct's fields in Go. If two fields would have the same
+// name, the later one gets an underscore.
 func exportedFields(l *Layout) (names []string) {
 	for _, f := range l.Fields {
 		name := exported(f.Name)
@@ -223,9 +239,11 @@ func exported(name string) string {
 
 // ---- Python ----
 
-var ofCtypes = map[Kind]string{I8: "c_int8", I16: "c_int16", I32: "c_int32", I64: "c_int64", U8: "c_uint8", U16: "c_uint16", U32: "c_uint32", U64: "c_uint64", F32: "c_float", F64: "c_double", Bool: "c_bool", Char: "c_char"}
+var ofCtypes = map[Kind]string{I8: "c_int8", I16: "c_int16", I32: "c_int32", I64: "c_int64", U8: "c_uint8",
+	U16: "c_uint16", U32: "c_uint32", U64: "c_uint64", F32: "c_float", F64: "c_double", Bool: "c_bool", Char: "c_char"}
 
-var ofNumPy = map[Kind]string{I8: "i1", I16: "<i2", I32: "<i4", I64: "<i8", U8: "u1", U16: "<u2", U32: "<u4", U64: "<u8", F32: "<f4", F64: "<f8", Bool: "?", Char: "S"}
+var ofNumPy = map[Kind]string{I8: "i1", I16: "<i2", I32: "<i4", I64: "<i8", U8: "u1", U16: "<u2", U32: "<u4",
+	U64: "<u8", F32: "<f4", F64: "<f8", Bool: "?", Char: "S"}
 
 func generatePython(s *Schema) string {
 	var b strings.Builder
@@ -287,7 +305,8 @@ func (l *Layout) packedInPython() (packed bool, natural uint64) {
 	return !placed || natural > l.Align, natural
 }
 
-// alignInPython is the alignment that a ctypes.Structure has where _align_ says nothing yet. Gaps are fields where that alone would not make them.
+// alignInPython returns the alignment of a ctypes.Structure without _align_. Gaps are fields where
+// the alignment alone would not make them.
 func (l *Layout) alignInPython() (align uint64) {
 	align = 1
 	if packed, _ := l.packedInPython(); !packed {
@@ -305,7 +324,7 @@ func (t Type) alignInPython() uint64 {
 	return t.Align()
 }
 
-// numPy is a dtype. An array of char is a string of that length, as NumPy has them.
+// numPy returns a dtype. An array of char is a string of the same length, as in NumPy.
 func numPy(l *Layout) string {
 	var names, formats, offsets []string
 	for _, f := range l.Fields {
@@ -322,9 +341,11 @@ func numPy(l *Layout) string {
 			of = fmt.Sprintf("\"S%d\"", n)
 		}
 		if len(dims) > 0 {
-			of = fmt.Sprintf("(%s, (%s,))", of, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(dims)), ", "), "[]"))
+			of = fmt.Sprintf("(%s, (%s,))", of, strings.Trim(strings.Join(strings.Fields(fmt.Sprint(dims)), ", "),
+				"[]"))
 		}
-		names, formats, offsets = append(names, fmt.Sprintf("%q", f.Name)), append(formats, of), append(offsets, fmt.Sprint(f.Offset))
+		names, formats, offsets = append(names, fmt.Sprintf("%q", f.Name)), append(formats, of),
+			append(offsets, fmt.Sprint(f.Offset))
 	}
 	align := ""
 	if natural, placed := l.natural(); placed && natural > 1 && natural == l.Align {

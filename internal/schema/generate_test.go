@@ -12,7 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// numbered are the golden schemas and some more, each under a name of its own, so that one file has room for all.
+// numbered returns the golden schemas and some more. Each has its own name, so that a
+// single file can contain all.
 func numbered(t *testing.T) (all []*Schema) {
 	for _, g := range goldens(t) {
 		all = append(all, parse(t, g.Text))
@@ -39,16 +40,18 @@ func run(t *testing.T, directory, name string, args ...string) {
 	require.NoError(t, err, "%s", out)
 }
 
-// The compilers check the layout: what is generated says so of itself.
+// The compilers check the layout, because the generated code contains the checks.
 func TestGeneratedForC(t *testing.T) {
-	for language, compiler := range map[string][]string{"c": {"cc", "-std=c11", "-x", "c"}, "cpp": {"c++", "-std=c++17", "-x", "c++"}} {
+	for language, compiler := range map[string][]string{"c": {"cc", "-std=c11", "-x", "c"},
+		"cpp": {"c++", "-std=c++17", "-x", "c++"}} {
 		var b strings.Builder
 		for _, s := range numbered(t) {
 			b.WriteString(generate(t, s, language))
 		}
 		file := filepath.Join(t.TempDir(), "schemas.h")
 		require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o600))
-		run(t, ".", compiler[0], append(compiler[1:], "-Wall", "-Wextra", "-Werror", "-Wno-pedantic", "-fsyntax-only", file)...)
+		run(t, ".", compiler[0], append(compiler[1:], "-Wall", "-Wextra", "-Werror", "-Wno-pedantic", "-fsyntax-only",
+			file)...)
 		assert.Greater(t, strings.Count(b.String(), "offsetof"), 200)
 	}
 }
@@ -86,7 +89,9 @@ func TestGeneratedForPython(t *testing.T) {
 			continue // more than NumPy can have in one item
 		}
 		b.WriteString(generate(t, s, "python"))
-		fmt.Fprintf(&b, "assert %[1]s_DTYPE.itemsize == ctypes.sizeof(%[1]s)\nfor name in %[1]s_DTYPE.names:\n    assert %[1]s_DTYPE.fields[name][1] == getattr(%[1]s, name).offset, name\n    assert %[1]s_DTYPE.fields[name][0].itemsize == getattr(%[1]s, name).size, name\n", s.Name)
+		fmt.Fprintf(&b, "assert %[1]s_DTYPE.itemsize == ctypes.sizeof(%[1]s)\nfor name in %[1]s_DTYPE.names:\n    "+
+			"assert %[1]s_DTYPE.fields[name][1] == getattr(%[1]s, name).offset, name\n    assert "+
+			"%[1]s_DTYPE.fields[name][0].itemsize == getattr(%[1]s, name).size, name\n", s.Name)
 	}
 	file := filepath.Join(t.TempDir(), "schemas.py")
 	require.NoError(t, os.WriteFile(file, []byte(b.String()), 0o600))

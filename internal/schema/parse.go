@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// Parse reads the text form, which docs/schema.md describes. Errors say line and column, what stands there, and what is expected.
+// Parse reads the text form, which docs/schema.md describes. Errors name the line and the column,
+// the text found there, and what is expected.
 func Parse(text string) (*Schema, error) {
 	if len(text) > MaxText {
 		return nil, fmt.Errorf("a schema of %d bytes, the limit is %d", len(text), MaxText)
@@ -46,7 +47,7 @@ type parser struct {
 	deepest    int
 }
 
-// definition is a struct that the text has given a name.
+// definition is a struct that has a name in the text.
 type definition struct {
 	layout        *Layout
 	fields, depth int // in all
@@ -72,7 +73,7 @@ func (p *parser) advance() {
 	p.at = end
 }
 
-// skip passes over space and comments.
+// skip skips space and comments.
 func (p *parser) skip() {
 	for p.at < len(p.text) {
 		switch c := p.text[p.at]; {
@@ -97,7 +98,7 @@ func (p *parser) expected(what string) error {
 	return fmt.Errorf("%v, where %s is expected", p.token, what)
 }
 
-// accept takes the token if it is this one.
+// accept consumes the token if it equals text.
 func (p *parser) accept(text string) bool {
 	if p.token.text != text {
 		return false
@@ -236,7 +237,7 @@ func (p *parser) body(packed bool, depth int) (*Layout, error) {
 	return l, l.check(depth, &fields, false)
 }
 
-// count takes note of fields, and of how deep they are.
+// count adds fields, and records how deep they are.
 func (p *parser) count(fields, depth int) error {
 	if depth > MaxDepth {
 		return fmt.Errorf("structs are nested more than %d deep", MaxDepth)
@@ -298,7 +299,8 @@ func (p *parser) typ(depth int) (t Type, err error) {
 			p.advance()
 		}
 	case p.token.isWord():
-		err = fmt.Errorf("%v is no type: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct that is defined before", p.token)
+		err = fmt.Errorf("%v is no type: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct that is "+
+			"defined before", p.token)
 	default:
 		err = p.expected("a type")
 	}

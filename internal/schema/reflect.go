@@ -8,14 +8,16 @@ import (
 	"unicode"
 )
 
-// FromType is the schema of a Go struct, as its compiler lays it out.
+// FromType returns the schema of a Go struct, as the compiler lays it out.
 //
-// A field's name is that of its tag, `datablock:"name"`, else its Go name in snake_case. `datablock:"name,char"` makes an array of bytes an array of char. Fields called _ are padding.
-// What means the same to another process of this machine: integers, floats, bool, arrays and
-// structs of these. Of int, uint and uintptr the size is that of this machine, as of C's long.
+// The name of a field is its tag, `datablock:"name"`, else its Go name in snake_case.
+// `datablock:"name,char"` makes an array of bytes an array of char. Fields named _ are padding.
 //
-// Without a name the schema has that of the type: what its method DatablockSchemaName returns,
-// else its own.
+// A field must mean the same to another process of this machine: integers, floats, bool, arrays and
+// structs of these. int, uint and uintptr have the size of this machine, like C's long.
+//
+// Without a name the schema has the name of the type: the result of its method DatablockSchemaName,
+// else the type's own name.
 func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%v is no struct: a schema describes one", t)
@@ -33,7 +35,7 @@ func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	return New(name, version, *layout)
 }
 
-// Named is a type that says what its schema is called.
+// Named is a type that returns the name of its schema.
 type Named interface{ DatablockSchemaName() string }
 
 func nameOf(t reflect.Type) string {
@@ -70,12 +72,13 @@ func layoutOf(t reflect.Type) (*Layout, error) {
 }
 
 var ofGo = map[reflect.Kind]Kind{
-	reflect.Int8: I8, reflect.Int16: I16, reflect.Int32: I32, reflect.Int64: I64, reflect.Uint8: U8, reflect.Uint16: U16, reflect.Uint32: U32, reflect.Uint64: U64,
+	reflect.Int8: I8, reflect.Int16: I16, reflect.Int32: I32, reflect.Int64: I64, reflect.Uint8: U8,
+	reflect.Uint16: U16, reflect.Uint32: U32, reflect.Uint64: U64,
 	reflect.Float32: F32, reflect.Float64: F64, reflect.Bool: Bool,
 	reflect.Int: ofSize(I32, I64), reflect.Uint: ofSize(U32, U64), reflect.Uintptr: ofSize(U32, U64),
 }
 
-// ofSize is that of the two kinds which has the machine's own size.
+// ofSize returns the one of the two kinds that has the machine's size.
 func ofSize(four, eight Kind) Kind {
 	if bits.UintSize == 32 {
 		return four
@@ -95,7 +98,8 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 	case t.Kind() == reflect.Complex64 || t.Kind() == reflect.Complex128:
 		err = fmt.Errorf("%v has no counterpart in a schema: use an array of two floats", t)
 	case !scalar:
-		err = fmt.Errorf("%v is or has an address, which means nothing to another process: use integers, floats, bool, arrays and structs of these", t)
+		err = fmt.Errorf("%v is or has an address, which means nothing to another process: use integers, floats, "+
+			"bool, arrays and structs of these", t)
 	case char && kind != U8 && kind != I8:
 		err = fmt.Errorf("char is for bytes, not for %v", t)
 	case char:
@@ -107,8 +111,8 @@ func typeOf(t reflect.Type, char bool) (out Type, err error) {
 }
 
 // snakeCase turns TimestampNs into timestamp_ns, HTTPPort into http_port, and URLs into urls. A
-// capital begins a word behind a small letter; behind another capital or a digit it does where
-// two small letters follow it. So what stands behind letters of an abbreviation stays with them:
+// capital begins a word behind a small letter; behind another capital or a digit it does where two
+// small letters follow it. So the characters after the letters of an abbreviation stay with them:
 // IPv4 is ipv4, ID3D is id3d, X2Y is x2y.
 func snakeCase(name string) string {
 	var b strings.Builder

@@ -13,43 +13,48 @@ import (
 	"datablock/internal/platform"
 )
 
-// Registry keeps schemas under their names and versions, and keeps them to the version rules. A directory is one; a broker on the network may be another.
+// Registry keeps schemas under their names and versions, and enforces the version rules. A
+// directory is a registry; a broker on the network may be another.
 type Registry interface {
-	// Register adds a schema. Adding it again does nothing; what breaks the version rules, or gives a version another meaning, is refused.
+	// Register adds a schema. Adding the same schema again does nothing. Register refuses a schema
+	// that breaks the version rules, or that gives a version another meaning.
 	Register(s *Schema) error
-	// Lookup is the newest schema that a reference, "Name", "Name@2", "Name@2.1" or "Name@2.1.0", may mean. Errors: ErrNotRegistered.
+	// Lookup returns the newest schema that a reference can mean: "Name", "Name@2", "Name@2.1" or
+	// "Name@2.1.0". Errors: ErrNotRegistered.
 	Lookup(reference string) (*Schema, error)
-	// List is all of them, by name and version.
+	// List returns all schemas, by name and version.
 	List() ([]*Schema, error)
 }
 
-// ErrNotRegistered is what Lookup says of a name or version that it has not.
+// ErrNotRegistered is the error of Lookup for a name or version that is not registered.
 var ErrNotRegistered = errors.New("no such schema is registered")
 
-// ErrReference is what Lookup says of a reference that names nothing.
+// ErrReference is the error of Lookup for a malformed reference.
 var ErrReference = errors.New("write Name, Name@2, Name@2.1 or Name@2.1.0")
 
-// ErrNoDirectory is what List says where there is no registry.
+// ErrNoDirectory is the error of List where there is no registry.
 var ErrNoDirectory = errors.New("there is no such directory")
 
-// ErrRules is what Register says of a schema that does not go together with what is registered.
+// ErrRules is the error of Register for a schema that is incompatible with the registered ones.
 var ErrRules = errors.New("not registered")
 
 const suffix = ".schema"
 
-// maxFile is what a file of the registry may have: a schema's text, and the line with its hash.
+// maxFile is the size limit of a file of the registry: a schema's text, and the line with the hash.
 const maxFile = MaxText + len(hashMark) + 2*HashLen + 1
 
-// Directory is a registry of files, NAME@MAJOR.MINOR.PATCH.schema, in the text form. It needs no server; who may write to the directory may register.
+// Directory is a registry of files, NAME@MAJOR.MINOR.PATCH.schema, in the text form. It needs no
+// server. Every user with write permission for the directory may register schemas.
 type Directory string
 
 const directoryVariable = "DATABLOCK_SCHEMAS"
 
-// NamedDirectory reports whether the environment says where the default directory is: then it
-// ought to be there.
+// NamedDirectory reports whether the environment names the default directory. Then the directory
+// should exist.
 func NamedDirectory() bool { return os.Getenv(directoryVariable) != "" }
 
-// DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share.
+// DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in
+// ~/.local/share.
 func DefaultDirectory() (Directory, error) {
 	if dir := os.Getenv(directoryVariable); dir != "" {
 		return Directory(dir), nil
@@ -65,8 +70,8 @@ func DefaultDirectory() (Directory, error) {
 	return Directory(filepath.Join(data, "datablock", "schemas")), nil
 }
 
-// List reads every file. The error names each that is damaged; the others are listed all the
-// same. Also: ErrNoDirectory.
+// List reads every file. The error names each damaged file; the other files are still listed. Also:
+// ErrNoDirectory.
 func (d Directory) List() ([]*Schema, error) {
 	files, err := d.files("")
 	if err != nil {
@@ -86,7 +91,7 @@ func (d Directory) List() ([]*Schema, error) {
 	return all, errors.Join(damaged...)
 }
 
-// registration is a file of the registry, as its name says it.
+// registration is a file of the registry, as its name describes it.
 type registration struct {
 	name    string
 	version Version
@@ -94,12 +99,13 @@ type registration struct {
 
 func (r registration) file() string { return fmt.Sprintf("%s@%s%s", r.name, r.version, suffix) }
 
-// files are those of one name, or of all, by name and version. A file that is not called as this
-// package calls one is not of the registry. Errors: ErrNoDirectory.
+// files returns the registrations of one name, or of all names, by name and version. A file whose
+// name does not follow the scheme does not belong to the registry. Errors: ErrNoDirectory.
 func (d Directory) files(of string) ([]registration, error) {
 	entries, err := platform.ReadDirectory(string(d))
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it", d, ErrNoDirectory)
+		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it",
+			d, ErrNoDirectory)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
@@ -108,7 +114,8 @@ func (d Directory) files(of string) ([]registration, error) {
 	for _, entry := range entries {
 		name, version, _ := strings.Cut(strings.TrimSuffix(entry.Name, suffix), "@")
 		v, err := ParseVersion(version)
-		if r := (registration{name, v}); err == nil && checkName(name) == nil && r.file() == entry.Name && (of == "" || of == name) {
+		if r := (registration{name, v}); err == nil && checkName(name) == nil && r.file() == entry.Name &&
+			(of == "" || of == name) {
 			all = append(all, r)
 		}
 	}
@@ -122,13 +129,13 @@ func (d Directory) path(s *Schema) string {
 	return filepath.Join(string(d), fmt.Sprintf("%s@%s%s", s.Name, s.Version, suffix))
 }
 
-// A registered file begins with the hash of its schema, so that one that was changed later is
+// A registered file begins with the hash of its schema, so that a later change of the file is
 // noticed.
 const hashMark = "// BLAKE2b-256 "
 
 func contents(s *Schema) []byte { return fmt.Appendf(nil, "%s%x\n%s", hashMark, s.Hash(), s.Text()) }
 
-// read is the schema in a file; nil: the file has been withdrawn meanwhile.
+// read returns the schema in a file; nil: the file was withdrawn meanwhile.
 func (d Directory) read(r registration) (*Schema, error) {
 	path := filepath.Join(string(d), r.file())
 	info, err := os.Stat(path)
@@ -139,7 +146,8 @@ func (d Directory) read(r registration) (*Schema, error) {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Size() > int64(maxFile) {
-		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path, maxFile)
+		return nil, fmt.Errorf("%s is no schema: it is not a regular file of at most %d bytes; move it away", path,
+			maxFile)
 	}
 	text, err := platform.ReadFile(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -162,10 +170,12 @@ func (r registration) parse(path, text string) (*Schema, error) {
 		return nil, fmt.Errorf("%s: %w: it was changed; restore it, or remove it", path, err)
 	}
 	if s.Name != r.name || s.Version != r.version {
-		return nil, fmt.Errorf("%s has schema %s %s in it: it was renamed or changed; restore it, or remove it", path, s.Name, s.Version)
+		return nil, fmt.Errorf("%s has schema %s %s in it: it was renamed or changed; restore it, or remove it", path,
+			s.Name, s.Version)
 	}
 	if marked && strings.TrimSpace(hash) != fmt.Sprintf("%x", s.Hash()) {
-		return nil, fmt.Errorf("%s: its first line has the hash %.64s, and the schema in it has %x: it was changed; restore it, or remove it", path, strings.TrimSpace(hash), s.Hash())
+		return nil, fmt.Errorf("%s: its first line has the hash %.64s, and the schema in it has %x: it was changed; "+
+			"restore it, or remove it", path, strings.TrimSpace(hash), s.Hash())
 	}
 	return s, nil
 }
@@ -196,7 +206,8 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	var has []string
 	for _, r := range slices.Backward(files) { // the newest first
 		v := r.version
-		if parts >= 1 && v.Major != wanted.Major || parts >= 2 && v.Minor != wanted.Minor || parts >= 3 && v.Patch != wanted.Patch {
+		if parts >= 1 && v.Major != wanted.Major || parts >= 2 && v.Minor != wanted.Minor || parts >= 3 &&
+			v.Patch != wanted.Patch {
 			has = append(has, v.String())
 			continue
 		}
@@ -210,12 +221,14 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	}
 	if has != nil {
 		slices.Reverse(has)
-		return nil, fmt.Errorf("%w: %s in %s, which has versions %s of it", ErrNotRegistered, reference, d, strings.Join(has, ", "))
+		return nil, fmt.Errorf("%w: %s in %s, which has versions %s of it", ErrNotRegistered, reference, d,
+			strings.Join(has, ", "))
 	}
 	return nil, fmt.Errorf("%w: %s in %s", ErrNotRegistered, reference, where)
 }
 
-// Register implements Registry. Two that register at the same moment may both be refused, if they do not go together; then neither is there.
+// Register implements Registry. If two processes register incompatible schemas at the same time,
+// both may be refused; then neither is registered.
 func (d Directory) Register(s *Schema) error {
 	if s.Version == (Version{}) {
 		return fmt.Errorf("schema %s has no version: give it one, such as 1.0.0, to register it", s.Name)
@@ -245,8 +258,8 @@ func (d Directory) Register(s *Schema) error {
 	return nil
 }
 
-// addHash gives a file that was written by hand its hash. Where the user may not write it stays
-// as it is, which every reader accepts. A crash in between leaves a whole file under the other
+// addHash adds the hash to a file that was written by hand. Without write permission the file stays
+// unchanged, and every reader accepts it. A crash in between leaves a complete file under the other
 // name, which the next registration moves.
 func (d Directory) addHash(s *Schema) {
 	text, err := platform.ReadFile(d.path(s), maxFile)
@@ -259,9 +272,8 @@ func (d Directory) addHash(s *Schema) {
 	}
 }
 
-// fits reports whether the schema is there already, and what it breaks of what is there. A
-// damaged file is an error where the rules would need to know what was in it: in the same major
-// version.
+// fits reports whether the schema is registered already, and which rules it breaks. A damaged file
+// is an error where the rules need its contents: in the same major version.
 func (d Directory) fits(s *Schema) (there bool, err error) {
 	files, err := d.files(s.Name)
 	if err != nil {
@@ -288,8 +300,10 @@ func (d Directory) fits(s *Schema) (there bool, err error) {
 		switch other.Version.Compare(s.Version) {
 		case 0:
 			if other.Hash() != s.Hash() {
-				why := fmt.Sprintf("schema %s %s is there, and is another struct: %s", s.Name, s.Version, advice(all, s))
-				return false, fmt.Errorf("%w: %w", ErrRules, &Mismatch{Producer: s, Consumer: other, Differences: Diff(s, other), rule: why})
+				why := fmt.Sprintf("schema %s %s is there, and is another struct: %s", s.Name, s.Version,
+					advice(all, s))
+				return false, fmt.Errorf("%w: %w", ErrRules,
+					&Mismatch{Producer: s, Consumer: other, Differences: Diff(s, other), rule: why})
 			}
 			there = true
 		case -1:

@@ -52,7 +52,8 @@ func TestRegistryKeepsTheVersionRules(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, files, 5, "nothing else is left there")
 
-	for reference, version := range map[string]string{"A": "2.0.0", "A@1": "1.1.0", "A@1.0": "1.0.5", "A@1.0.0": "1.0.0", "B@0": "0.1.0"} {
+	for reference, version := range map[string]string{"A": "2.0.0", "A@1": "1.1.0", "A@1.0": "1.0.5",
+		"A@1.0.0": "1.0.0", "B@0": "0.1.0"} {
 		s, err := d.Lookup(reference)
 		require.NoError(t, err)
 		assert.Equal(t, version, s.Version.String(), reference)
@@ -76,7 +77,8 @@ func TestRegistryNoticesChangedFiles(t *testing.T) {
 	whole, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, fmt.Sprintf("// BLAKE2b-256 %x\n%s", one.Hash(), one.Text()), string(whole))
-	for _, text := range []string{"schema A 1.0.1 { a: u32; }", "schema", string(make([]byte, maxFile+1)), strings.Replace(string(whole), "u32", "i32", 1), "// BLAKE2b-256 \n" + one.Text()} {
+	for _, text := range []string{"schema A 1.0.1 { a: u32; }", "schema", string(make([]byte, maxFile+1)),
+		strings.Replace(string(whole), "u32", "i32", 1), "// BLAKE2b-256 \n" + one.Text()} {
 		require.NoError(t, os.WriteFile(file, []byte(text), 0o600))
 		_, err := d.Lookup("A")
 		assert.ErrorContains(t, err, file)
@@ -122,12 +124,14 @@ func TestRegistryReadsFilesWithoutHash(t *testing.T) {
 
 func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
 	d := Directory(t.TempDir())
-	for _, text := range []string{"schema S 1.0.0 { a: u32; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"} {
+	for _, text := range []string{"schema S 1.0.0 { a: u32; }", "schema S 2.0.0 { x: u8; }",
+		"schema O 1.0.0 { x: u8; }"} {
 		require.NoError(t, d.Register(parse(t, text)))
 	}
 	bad := filepath.Join(string(d), "S@1.0.0.schema")
 	require.NoError(t, os.WriteFile(bad, []byte("x"), 0o600))
-	for _, foreign := range []string{"S@02.0.0.schema", "S@3.schema", "notes.schema", "S@2.0.0.schema.bak", "S@x.schema", "@1.0.0.schema"} {
+	for _, foreign := range []string{"S@02.0.0.schema", "S@3.schema", "notes.schema", "S@2.0.0.schema.bak",
+		"S@x.schema", "@1.0.0.schema"} {
 		require.NoError(t, os.WriteFile(filepath.Join(string(d), foreign), []byte("x"), 0o600))
 	}
 	require.NoError(t, os.Symlink("/nowhere", filepath.Join(string(d), "S@2.1.0.schema")))
@@ -141,7 +145,8 @@ func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
 	assert.ErrorContains(t, err, "S@1 means S@1.0.0")
 	assert.NoError(t, d.Register(parse(t, "schema S 3.0.0 { z: u8; }")))
 	assert.NoError(t, d.Register(parse(t, "schema O 1.1.0 { x: u8; y: u8; }")))
-	assert.ErrorContains(t, d.Register(parse(t, "schema S 1.1.0 { a: u32; b: u8; }")), bad, "the rules of 1.x need to know what was in it")
+	assert.ErrorContains(t, d.Register(parse(t, "schema S 1.1.0 { a: u32; b: u8; }")), bad,
+		"the rules of 1.x need to know what was in it")
 	assert.ErrorContains(t, d.Register(parse(t, "schema S 1.0.0 { a: u32; }")), bad)
 
 	list, err := d.List()
@@ -160,7 +165,7 @@ func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
 	assert.NoError(t, err)
 }
 
-// What the advice names can be registered, at once.
+// The version that the advice names can be registered at once.
 func TestTheAdviceIsRight(t *testing.T) {
 	for _, c := range []struct {
 		there         []string
@@ -190,7 +195,7 @@ func TestTheAdviceIsRight(t *testing.T) {
 	}
 }
 
-// Whoever registers at the same moment: what is there afterwards goes together.
+// Several processes register at the same time: afterwards the registered schemas are compatible.
 func TestRegistryRace(t *testing.T) {
 	for round := range 20 {
 		d := Directory(t.TempDir())

@@ -1,23 +1,26 @@
-// Package schema describes a struct so exactly that two programs, in any languages, can tell whether they mean the same bytes: names, types, counts, offsets, size and alignment.
+// Package schema describes a struct so exactly that two programs, in any languages, can decide
+// whether they mean the same bytes: names, types, counts, offsets, size and alignment.
 //
-// Whatever a schema comes from (text, a C struct, a Go type, a NumPy dtype), it has one canonical text, and the BLAKE2b-256 hash of that is its identity. docs/schema.md has the grammar and
-// the rules.
+// Every schema has one canonical text, whatever its source is (text, a C struct, a Go type, a NumPy
+// dtype). The BLAKE2b-256 hash of the text is the identity of the schema. docs/schema.md has the
+// grammar and the rules.
 package schema
 
 import "fmt"
 
-// What a schema may have. Texts come from shared memory and from strangers: each limit keeps one of their sizes from becoming ours.
+// The limits of a schema. Texts come from shared memory and from untrusted users. Each limit bounds
+// the memory and the time that a text can use.
 const (
 	MaxText   = 64 << 10 // bytes of a text, canonical or not
 	MaxName   = 63       // bytes of a name
 	MaxDepth  = 8        // structs in structs
-	MaxFields = 1024     // in all
+	MaxFields = 1024     // in total
 	MaxDims   = 8
 	MaxAlign  = 4096
 	MaxSize   = 1 << 40 // bytes
 )
 
-// Kind is what a field holds.
+// Kind is the type of a field's items.
 type Kind uint8
 
 // The kinds. Their names are those of the text form.
@@ -41,7 +44,8 @@ var scalars = [...]struct {
 	name string
 	size uint64 // and alignment
 }{
-	Struct: {"", 0}, I8: {"i8", 1}, I16: {"i16", 2}, I32: {"i32", 4}, I64: {"i64", 8}, U8: {"u8", 1}, U16: {"u16", 2}, U32: {"u32", 4}, U64: {"u64", 8},
+	Struct: {"", 0}, I8: {"i8", 1}, I16: {"i16", 2}, I32: {"i32", 4}, I64: {"i64", 8}, U8: {"u8", 1}, U16: {"u16", 2},
+	U32: {"u32", 4}, U64: {"u64", 8},
 	F32: {"f32", 4}, F64: {"f64", 8}, Bool: {"bool", 1}, Char: {"char", 1},
 }
 
@@ -62,7 +66,8 @@ func kindOf(name string) (Kind, bool) {
 	return 0, false
 }
 
-// Schema is a struct with a name and a version. What the package returns satisfies all rules; do not change it.
+// Schema is a struct with a name and a version. The schemas that this package returns satisfy all
+// rules. Programs must not change them.
 type Schema struct {
 	Name    string
 	Version Version
@@ -90,7 +95,7 @@ type Type struct {
 	Nested *Layout  // of a Struct
 }
 
-// Count is how many items there are.
+// Count returns the number of items.
 func (t Type) Count() uint64 {
 	n := uint64(1)
 	for _, d := range t.Dims {
@@ -99,7 +104,7 @@ func (t Type) Count() uint64 {
 	return n
 }
 
-// ItemSize is that of one item, in bytes.
+// ItemSize returns the size of one item in bytes.
 func (t Type) ItemSize() uint64 {
 	if t.Kind == Struct {
 		return t.Nested.Size
@@ -107,10 +112,10 @@ func (t Type) ItemSize() uint64 {
 	return scalars[t.Kind].size
 }
 
-// Size is that of all items, in bytes.
+// Size returns the size of all items in bytes.
 func (t Type) Size() uint64 { return t.Count() * t.ItemSize() }
 
-// Align is what the type's addresses are multiples of where nothing is packed.
+// Align returns the alignment of the type where nothing is packed.
 func (t Type) Align() uint64 {
 	if t.Kind == Struct {
 		return t.Nested.Align
@@ -120,7 +125,7 @@ func (t Type) Align() uint64 {
 
 func (f Field) end() uint64 { return f.Offset + f.Type.Size() }
 
-// New makes a schema of a name, a version and a layout. The layout is checked.
+// New makes a schema of a name, a version and a layout, and checks the layout.
 func New(name string, version Version, layout Layout) (*Schema, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -136,7 +141,9 @@ func New(name string, version Version, layout Layout) (*Schema, error) {
 	return s, nil
 }
 
-// check holds the layout to all rules, with the structs inside, or without them where they have been checked already: one that is named once may be used a thousand times.
+// check checks all rules of the layout. With inside it also checks the inner structs. Without
+// inside they have been checked already, because a struct that is named once may be used a thousand
+// times.
 func (l *Layout) check(depth int, fields *int, inside bool) error {
 	switch {
 	case depth > MaxDepth:
@@ -163,7 +170,8 @@ func (l *Layout) check(depth int, fields *int, inside bool) error {
 			return fmt.Errorf("field %q: %w", f.Name, err)
 		}
 		if f.Offset < end {
-			return fmt.Errorf("field %q is at %d, and what is before it ends at %d: fields stand in the order of their offsets, without overlap", f.Name, f.Offset, end)
+			return fmt.Errorf("field %q is at %d, and what is before it ends at %d: fields stand in the order of "+
+				"their offsets, without overlap", f.Name, f.Offset, end)
 		}
 		if f.Offset > MaxSize {
 			return tooLarge(fmt.Sprintf("field %q", f.Name))
@@ -210,7 +218,7 @@ func tooLarge(what string) error {
 	return fmt.Errorf("%s is larger than %d bytes", what, uint64(MaxSize))
 }
 
-// checkName reports what is wrong with a name. Names become fields in C, C++, Go and Python.
+// checkName reports why a name is invalid. Names become fields in C, C++, Go and Python.
 func checkName(name string) error {
 	if name == "" {
 		return fmt.Errorf("an empty name")
@@ -229,7 +237,7 @@ func checkName(name string) error {
 func isLetter(c byte) bool { return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }
 func isDigit(c byte) bool  { return c >= '0' && c <= '9' }
 
-// place gives a field the next offset that its type allows behind `end`.
+// place returns the next offset after `end` that the type of a field allows.
 func place(end uint64, t Type, packed bool) uint64 {
 	if packed {
 		return end
@@ -241,7 +249,7 @@ func roundUp(n, to uint64) uint64 {
 	return (n + to - 1) / to * to
 }
 
-// close derives size and alignment, where they are not given (0).
+// close derives size and alignment where they are 0, which means not given.
 func (l *Layout) close(packed bool) {
 	if l.Align == 0 {
 		l.Align = 1

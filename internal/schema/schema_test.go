@@ -39,7 +39,8 @@ schema SensorReading 2.1.0 {
 
 func TestCanonical(t *testing.T) {
 	s := parse(t, reading)
-	assert.Equal(t, "SensorReading{time:u64@0,value:f64[3]@8,at:{x:f32@0,y:f32@4}8/4[2]@32,inner:{a:u8@0,b:u16@2}4/2@48,matrix:i16[2][3]@52,name:char[16]@64,ok:bool@100}104/8", s.Canonical())
+	assert.Equal(t, "SensorReading{time:u64@0,value:f64[3]@8,at:{x:f32@0,y:f32@4}8/4[2]@32,"+
+		"inner:{a:u8@0,b:u16@2}4/2@48,matrix:i16[2][3]@52,name:char[16]@64,ok:bool@100}104/8", s.Canonical())
 	assert.Equal(t, Version{2, 1, 0}, s.Version)
 	again, err := ParseCanonical(s.Canonical(), s.Version)
 	require.NoError(t, err)
@@ -63,14 +64,15 @@ func TestLayoutRules(t *testing.T) {
 	}
 }
 
-// What the rules give is not written out.
+// The text leaves out what the rules give.
 func TestText(t *testing.T) {
 	for _, text := range []string{
 		"schema A 1.0.0 {\n    a: u8;\n    b: u32;\n}\n",
 		"schema A 1.0.0 {\n    a: u8;\n}\n",
 		"packed schema A 1.0.0 {\n    a: u8;\n    b: u32;\n}\n",
 		"schema A 1.0.0 {\n    a: u8;\n    b: u32 @ 8;\n} size 32 align 16\n",
-		"schema A 1.0.0 {\n    a: u8[2][3];\n    b: packed {\n        x: u8;\n        y: u16;\n    }[4];\n    c: {\n        x: u8;\n    } size 2;\n}\n",
+		"schema A 1.0.0 {\n    a: u8[2][3];\n    b: packed {\n        x: u8;\n        y: u16;\n    }[4];\n    c: " +
+			"{\n        x: u8;\n    } size 2;\n}\n",
 		"schema A 1.0.0 {\n    a: u8;\n} align 4\n",
 	} {
 		assert.Equal(t, text, parse(t, text).Text())
@@ -80,15 +82,18 @@ func TestText(t *testing.T) {
 func TestErrorsSayWhere(t *testing.T) {
 	deep := strings.Repeat("{ a: ", 9)
 	for text, says := range map[string]string{
-		"":                                                    `line 1, column 1: the end, where "schema", "struct" or "packed" is expected`,
-		"schema {":                                            `line 1, column 8: "{", where the name of the schema is expected`,
-		"schema A { a: u8 }":                                  `line 1, column 18: "}", where ";" is expected`,
-		"schema A {\n  a: f65;\n}":                            `line 2, column 6: "f65" is no type: use i8`,
-		"schema A { a: u8; a: u8; }":                          `line 1, column 26: two fields are called "a"`,
-		"schema A { a.b: u8; }":                               `line 1, column 13: ".", where ":" is expected`,
-		"schema A { a: u8[0]; }":                              "an array of no items",
-		"schema A { }":                                        "a struct has no fields",
-		"schema A { a: u64; b: u8 @ 4; }":                     `line 1, column 29: field "b" is at 4, and what is before it ends at 8`,
+		"": `line 1, column 1: ` +
+			`the end, where "schema", "struct" or "packed" is expected`,
+		"schema {": `line 1, column 8: ` +
+			`"{", where the name of the schema is expected`,
+		"schema A { a: u8 }":         `line 1, column 18: "}", where ";" is expected`,
+		"schema A {\n  a: f65;\n}":   `line 2, column 6: "f65" is no type: use i8`,
+		"schema A { a: u8; a: u8; }": `line 1, column 26: two fields are called "a"`,
+		"schema A { a.b: u8; }":      `line 1, column 13: ".", where ":" is expected`,
+		"schema A { a: u8[0]; }":     "an array of no items",
+		"schema A { }":               "a struct has no fields",
+		"schema A { a: u64; b: u8 @ 4; }": `line 1, column 29: ` +
+			`field "b" is at 4, and what is before it ends at 8`,
 		"schema A { a: u64; } size 4":                         "a size of 4 bytes, and its last field ends at 8",
 		"schema A { a: u64; } size 12":                        "no multiple of its alignment, 8",
 		"schema A { a: u8; } align 3":                         "an alignment of 3: use a power of two up to 4096",
@@ -142,7 +147,8 @@ func TestOnlyCanonicalLinesAreRead(t *testing.T) {
 		_, err := ParseCanonical(line[:i], Version{})
 		assert.Error(t, err, line[:i])
 	}
-	for _, bad := range []string{"A{a:u8@0}01/1", "A{a:u8@00}1/1", "A{a:u8@0}1/1 ", "A{a:u8@0,}1/1", "A{a:u8[01]@0}1/1", "A{a:u8@0}1/3", "A{a:u8@18446744073709551616}1/1", strings.Repeat("A{a:", 9)} {
+	for _, bad := range []string{"A{a:u8@0}01/1", "A{a:u8@00}1/1", "A{a:u8@0}1/1 ", "A{a:u8@0,}1/1", "A{a:u8[01]@0}1/1",
+		"A{a:u8@0}1/3", "A{a:u8@18446744073709551616}1/1", strings.Repeat("A{a:", 9)} {
 		_, err := ParseCanonical(bad, Version{})
 		assert.Error(t, err, bad)
 	}
@@ -160,14 +166,19 @@ func TestOnlyCanonicalLinesAreRead(t *testing.T) {
 	}
 }
 
-// Changing any one thing changes the hash; the version does not.
+// Every change of one thing changes the hash. The version does not.
 func TestHashCovers(t *testing.T) {
 	base := parse(t, reading)
 	seen := map[[HashLen]byte]string{base.Hash(): "base"}
 	for what, change := range map[string][2]string{
-		"name": {"SensorReading", "SensorReadings"}, "field name": {"time:", "when:"}, "type": {"u64", "i64"}, "nested type": {"y: f32", "y: u32"}, "count": {"f64[3]", "f64[2]"},
-		"dimensions": {"i16[2][3]", "i16[3][2]"}, "flat": {"i16[2][3]", "i16[6]"}, "order": {"a: u8; b: u16;", "b: u16; a: u8;"}, "offset": {"@ 100", "@ 101"}, "packing": {"schema", "packed schema"},
-		"nested packing": {"inner: {", "inner: packed {"}, "size": {"100;\n}", "100;\n} size 112"}, "alignment": {"100;\n}", "100;\n} align 16"}, "char": {"char[16]", "u8[16]"}, "added": {"@ 100;", "@ 100; more: u8;"},
+		"name": {"SensorReading", "SensorReadings"}, "field name": {"time:", "when:"}, "type": {"u64", "i64"},
+		"nested type": {"y: f32", "y: u32"}, "count": {"f64[3]", "f64[2]"},
+		"dimensions": {"i16[2][3]", "i16[3][2]"}, "flat": {"i16[2][3]", "i16[6]"},
+		"order": {"a: u8; b: u16;", "b: u16; a: u8;"}, "offset": {"@ 100", "@ 101"},
+		"packing":        {"schema", "packed schema"},
+		"nested packing": {"inner: {", "inner: packed {"}, "size": {"100;\n}", "100;\n} size 112"},
+		"alignment": {"100;\n}", "100;\n} align 16"}, "char": {"char[16]", "u8[16]"},
+		"added": {"@ 100;", "@ 100; more: u8;"},
 	} {
 		text := strings.Replace(reading, change[0], change[1], 1)
 		require.NotEqual(t, reading, text, what)
@@ -205,7 +216,8 @@ func TestDiffNamesEveryField(t *testing.T) {
 func TestDiffKnowsRenamesAndOrder(t *testing.T) {
 	p := parse(t, "schema A { a: u32; b: u32; }")
 	assert.Equal(t, []Difference{{"c", Renamed, "b u32@4", "u32@4"}}, Diff(p, parse(t, "schema A { a: u32; c: u32; }")))
-	assert.Equal(t, []Difference{{"b", Reordered, "u32@4", "u32@0"}, {"a", Reordered, "u32@0", "u32@4"}}, Diff(p, parse(t, "schema A { b: u32; a: u32; }")))
+	assert.Equal(t, []Difference{{"b", Reordered, "u32@4", "u32@0"}, {"a", Reordered, "u32@0", "u32@4"}},
+		Diff(p, parse(t, "schema A { b: u32; a: u32; }")))
 	assert.Equal(t, []Difference{{"", OtherName, "A", "B"}}, Diff(p, parse(t, "schema B { a: u32; b: u32; }")))
 }
 
@@ -240,19 +252,28 @@ func TestCompatibility(t *testing.T) {
 			}
 		}
 	}
-	err := Check(parse(t, "schema A { a: i32; }"), parse(t, "schema A { a: u32; "+strings.Repeat("b", 3)+": u8; c0:u8;c1:u8;c2:u8;c3:u8;c4:u8;c5:u8;c6:u8;c7:u8;}"), Compatible)
+	err := Check(parse(t, "schema A { a: i32; }"),
+		parse(t, "schema A { a: u32; "+strings.Repeat("b",
+			3)+": u8; c0:u8;c1:u8;c2:u8;c3:u8;c4:u8;c5:u8;c6:u8;c7:u8;}"), Compatible)
 	assert.ErrorContains(t, err, "and 3 more")
-	for n, more := range map[int]string{8: `"f7" missing: producer has none, consumer u8@1`, 9: `"f7" missing: producer has none, consumer u8@8; and 1 more`, 10: `"f7" missing: producer has none, consumer u8@8; and 2 more`} {
-		err := Check(parse(t, "schema A { a: u8; } size 100"), parse(t, "schema A { a: u8; "+manyFields(n, "", "f#: u8; ")+"}"), Compatible)
-		assert.Truef(t, strings.HasSuffix(err.Error(), more) || n == 8 && !strings.Contains(err.Error(), "more") && strings.Count(err.Error(), "missing") == 8, "%d: %v", n, err)
+	for n, more := range map[int]string{8: `"f7" missing: producer has none, consumer u8@1`,
+		9:  `"f7" missing: producer has none, consumer u8@8; and 1 more`,
+		10: `"f7" missing: producer has none, consumer u8@8; and 2 more`} {
+		err := Check(parse(t, "schema A { a: u8; } size 100"),
+			parse(t, "schema A { a: u8; "+manyFields(n, "", "f#: u8; ")+"}"), Compatible)
+		assert.Truef(t, strings.HasSuffix(err.Error(), more) || n == 8 && !strings.Contains(err.Error(), "more") &&
+			strings.Count(err.Error(), "missing") == 8, "%d: %v", n, err)
 	}
 }
 
 func TestASchemaWithoutVersionSaysSo(t *testing.T) {
 	with, without := parse(t, "schema T 1.0.0 { a: f64; }"), parse(t, "schema T { a: f64; }")
-	assert.ErrorContains(t, Check(with, without, Compatible), "the consumer's schema has no version (0.0.0): give it one, such as 1.0.0")
-	assert.ErrorContains(t, Check(without, with, Compatible), "the producer's schema has no version (0.0.0): give it one, such as 1.0.0")
-	assert.ErrorContains(t, Check(parse(t, "schema T 2.0.0 { a: f64; }"), with, Compatible), "another major version is another struct")
+	assert.ErrorContains(t, Check(with, without, Compatible),
+		"the consumer's schema has no version (0.0.0): give it one, such as 1.0.0")
+	assert.ErrorContains(t, Check(without, with, Compatible),
+		"the producer's schema has no version (0.0.0): give it one, such as 1.0.0")
+	assert.ErrorContains(t, Check(parse(t, "schema T 2.0.0 { a: f64; }"), with, Compatible),
+		"another major version is another struct")
 	assert.NoError(t, Check(without, without, Exact))
 	assert.ErrorContains(t, OtherSchema(with, without), "the consumer's schema has no version")
 }
@@ -337,12 +358,15 @@ func TestFromGo(t *testing.T) {
 	assert.Equal(t, "numbers{a:i64@0,b:u64@8,c:u64@16}24/8", s.Canonical(), "as long, unsigned long and uintptr_t in C")
 }
 
-// The names that other languages use. A word more or less in one of them is another hash.
+// The names that other languages use. One word more or less in a name changes the hash.
 func TestGoNamesInSnakeCase(t *testing.T) {
 	for name, want := range map[string]string{
-		"TimestampNs": "timestamp_ns", "HTTPPort": "http_port", "X": "x", "ID": "id", "aB": "a_b", "A1B2": "a1b2", "BidPrice": "bid_price",
-		"URLs": "urls", "URLsFound": "urls_found", "ID3D": "id3d", "IPv4": "ipv4", "IPv4Address": "ipv4_address", "X2Y": "x2y", "Vec3D": "vec3d",
-		"Value2Max": "value2_max", "UserIDs": "user_ids", "A_B": "a_b", "IsOK": "is_ok", "ATime": "a_time", "OK": "ok", "Ü": "ü",
+		"TimestampNs": "timestamp_ns", "HTTPPort": "http_port", "X": "x", "ID": "id", "aB": "a_b", "A1B2": "a1b2",
+		"BidPrice": "bid_price",
+		"URLs":     "urls", "URLsFound": "urls_found", "ID3D": "id3d", "IPv4": "ipv4", "IPv4Address": "ipv4_address",
+		"X2Y": "x2y", "Vec3D": "vec3d",
+		"Value2Max": "value2_max", "UserIDs": "user_ids", "A_B": "a_b", "IsOK": "is_ok", "ATime": "a_time", "OK": "ok",
+		"Ü": "ü",
 	} {
 		assert.Equal(t, want, snakeCase(name), name)
 	}
@@ -361,14 +385,15 @@ func TestAGoTypeNamesItsSchema(t *testing.T) {
 	s, err := FromType(reflect.TypeFor[huge](), "", Version{1, 0, 0})
 	require.NoError(t, err, "no such struct is made to look at its type")
 	assert.Equal(t, "huge", s.Name)
-	for want, of := range map[string]reflect.Type{"trade": reflect.TypeFor[tradeV2](), "price": reflect.TypeFor[byPointer](), "point": reflect.TypeFor[point]()} {
+	for want, of := range map[string]reflect.Type{"trade": reflect.TypeFor[tradeV2](),
+		"price": reflect.TypeFor[byPointer](), "point": reflect.TypeFor[point]()} {
 		s, err := FromType(of, "", Version{1, 0, 0})
 		require.NoError(t, err)
 		assert.Equal(t, want, s.Name)
 	}
 }
 
-// ---- Golden schemas ----------------------------------------------------------------------------------------------------------------
+// ---- Golden schemas -----------------------------------------------------------------------------
 
 type golden struct {
 	Name      string `json:"name"`
@@ -396,7 +421,8 @@ func TestGoldenSchemas(t *testing.T) {
 		}
 		data, err := json.MarshalIndent(all, "", " ")
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join("..", "..", "tests", "vectors", "schemas.json"), append(data, '\n'), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join("..", "..", "tests", "vectors", "schemas.json"),
+			append(data, '\n'), 0o644))
 	}
 	assert.GreaterOrEqual(t, len(all), 60)
 	for _, g := range all {
@@ -448,13 +474,15 @@ func FuzzParseCanonical(f *testing.F) {
 func TestTheDocumentsExample(t *testing.T) {
 	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "schema.md"))
 	require.NoError(t, err)
-	found := regexp.MustCompile("(?s)For `(schema [^`]*)` the line is\n\n    (\\S+)\n\nand the hash is (\\w+):\n\n    printf %s '(\\S+)' \\| b2sum -l 256\n").FindStringSubmatch(string(document))
+	found := regexp.MustCompile("(?s)For `(schema [^`]*)` the line is\n\n    (\\S+)\n\nand the hash is (\\w+):\n\n  " +
+		"  printf %s '(\\S+)' \\| b2sum -l 256\n").FindStringSubmatch(string(document))
 	require.NotNil(t, found, "the example is not where it was")
 	s := parse(t, found[1])
 	assert.Equal(t, s.Canonical(), found[2])
 	assert.Equal(t, fmt.Sprintf("%x", s.Hash()), found[3])
 	assert.Equal(t, found[2], found[4])
-	for _, text := range regexp.MustCompile("(?s)## The text form\n\n(.*?)\n\n").FindStringSubmatch(string(document))[1:] {
+	form := regexp.MustCompile("(?s)## The text form\n\n(.*?)\n\n")
+	for _, text := range form.FindStringSubmatch(string(document))[1:] {
 		assert.Equal(t, parse(t, reading).Hash(), parse(t, text).Hash())
 	}
 }

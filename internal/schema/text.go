@@ -5,7 +5,8 @@ import (
 	"strings"
 )
 
-// Text is the schema in the text form, for people; it parses to the same schema. Offsets, sizes and alignments stand where they are not what the rules would give.
+// Text returns the schema in the text form, for readers. It parses to the same schema. Offsets,
+// sizes and alignments appear only where they differ from the result of the rules.
 func (s *Schema) Text() string {
 	var b strings.Builder
 	packed := s.packed()
@@ -18,7 +19,7 @@ func (s *Schema) Text() string {
 	return b.String()
 }
 
-// packed reports whether the struct is to be written as one.
+// packed reports whether the struct is written as packed.
 func (l *Layout) packed() bool {
 	if l.Align != 1 {
 		return false

@@ -8,17 +8,17 @@ import (
 	"strings"
 )
 
-// Version is major.minor.patch. It is no part of a schema's hash.
+// Version is major.minor.patch. It is not part of a schema's hash.
 type Version struct{ Major, Minor, Patch uint32 }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }
 
-// Compare is -1, 0 or 1.
+// Compare returns -1, 0 or 1.
 func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch))
 }
 
-// ParseVersion reads "2", "2.1" or "2.1.0"; what is left out is 0.
+// ParseVersion reads "2", "2.1" or "2.1.0". Missing parts are 0.
 func ParseVersion(text string) (v Version, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) > 3 {
@@ -28,27 +28,31 @@ func ParseVersion(text string) (v Version, err error) {
 	for i, part := range parts {
 		n, err := strconv.ParseUint(part, 10, 32)
 		if err != nil {
-			return Version{}, fmt.Errorf("the version %q: use major.minor.patch, numbers up to %d", text, uint32(1<<32-1))
+			return Version{}, fmt.Errorf("the version %q: use major.minor.patch, numbers up to %d", text,
+				uint32(1<<32-1))
 		}
 		*into[i] = uint32(n)
 	}
 	return v, nil
 }
 
-// CheckSuccessor reports why `next` may not follow `old` under one name, nil if it may: what breaks readers of the old one needs a new major version, what only adds fields at least a new
-// minor one, and no version ever means two structs. The error names a version that is right.
+// CheckSuccessor reports why `next` may not follow `old` under one name; nil if it may. A change
+// that breaks consumers of the old schema needs a new major version. A change that only adds fields
+// needs at least a new minor version. No version ever means two structs. The error names a valid
+// version.
 func CheckSuccessor(old, next *Schema) error {
 	if old.Name != next.Name {
 		return fmt.Errorf("schema %s cannot follow %s: the names differ", next.Name, old.Name)
 	}
 	if next.Version.Compare(old.Version) < 0 {
-		return fmt.Errorf("schema %s: version %s comes after %s: versions only rise", old.Name, next.Version, old.Version)
+		return fmt.Errorf("schema %s: version %s comes after %s: versions only rise", old.Name, next.Version,
+			old.Version)
 	}
 	return collision(old, next, []*Schema{old, next})
 }
 
-// collision is CheckSuccessor of two of one name, in their order. `all` are those whose versions
-// are taken.
+// collision is CheckSuccessor for two schemas of one name, in their order. `all` are the schemas
+// whose versions are taken.
 func collision(old, next *Schema, all []*Schema) error {
 	why := conflict(old, next)
 	if why == "" {
@@ -57,7 +61,7 @@ func collision(old, next *Schema, all []*Schema) error {
 	return &Mismatch{Producer: next, Consumer: old, Differences: Diff(next, old), rule: why + ": " + advice(all, next)}
 }
 
-// conflict is what is wrong with `next` behind `old`, "" if nothing is.
+// conflict says why `next` may not follow `old`, "" if it may.
 func conflict(old, next *Schema) string {
 	if old.Hash() == next.Hash() || old.Version.Major != next.Version.Major {
 		return ""
@@ -71,8 +75,8 @@ func conflict(old, next *Schema) string {
 	return ""
 }
 
-// advice says which version of the schema goes together with all that are there: a minor one if
-// there is such, else the next major one.
+// advice returns the version under which the schema is compatible with all registered ones: a minor
+// version if possible, else the next major version.
 func advice(all []*Schema, s *Schema) string {
 	minor, major := uint64(s.Version.Minor), uint64(s.Version.Major)
 	for _, other := range all {
@@ -91,8 +95,8 @@ func advice(all []*Schema, s *Schema) string {
 	return fmt.Sprintf("it needs version %s", Version{Major: uint32(major) + 1})
 }
 
-// goesWith reports whether the schema, whose version is above all of its major version, may
-// follow them.
+// goesWith reports whether the schema, whose version is above all of its major version, may follow
+// them.
 func goesWith(all []*Schema, s *Schema) bool {
 	for _, other := range all {
 		if other.Version != s.Version && conflict(other, s) != "" {

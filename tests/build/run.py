@@ -1,6 +1,7 @@
-"""How DataBlock is built, found and packaged: run.py BUILD CASE. BUILD is a build folder in which the library is built.
+"""How DataBlock is built, found and packaged: run.py BUILD CASE.
 
-A case configures builds of its own and builds no more than the library and datablock-admin, with the Go caches that are there.
+BUILD is a build folder in which the library is built. A case configures its own builds. It builds at
+most the library and datablock-admin, with the existing Go caches.
 """
 
 import os
@@ -15,16 +16,38 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 SKIPPED = 77
 
-# What a make or a ctest around this one has set is not a user's.
-NOT_OURS = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "GOFLAGS", "DESTDIR", "PREFIX", "BUILD", "DATABLOCK_BUILD", "DATABLOCK_DIR", "JOBS")
+# Variables that an enclosing make or ctest sets, and a user does not.
+NOT_OURS = (
+    "MAKEFLAGS",
+    "MFLAGS",
+    "MAKELEVEL",
+    "GOFLAGS",
+    "DESTDIR",
+    "PREFIX",
+    "BUILD",
+    "DATABLOCK_BUILD",
+    "DATABLOCK_DIR",
+    "JOBS",
+)
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
 
 
 def run(*command, fails=False, cwd=None, more=None, only=None):
-    """What a command prints. It has to succeed, or to fail. `more`: environment variables besides; `only`: these alone."""
+    """Returns the output of a command. The command has to succeed or, with `fails`, to fail.
+
+    `more` are additional environment variables, `only` is the whole environment.
+    """
     environment = {**ENVIRONMENT, **(more or {})} if only is None else only
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                          stdin=subprocess.DEVNULL, text=True, check=False)
+    done = subprocess.run(
+        [str(word) for word in command],
+        cwd=cwd,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        text=True,
+        check=False,
+    )
     if (done.returncode != 0) != fails:
         sys.exit(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stdout[-6000:]}")
     return done.stdout
@@ -36,7 +59,11 @@ def check(true, *what):
 
 
 def copy_of_the_tree(to):
-    shutil.copytree(ROOT, to, ignore=shutil.ignore_patterns(".git", ".venv", ".tools", "build", "build-*", "__pycache__", ".mypy_cache"))
+    shutil.copytree(
+        ROOT,
+        to,
+        ignore=shutil.ignore_patterns(".git", ".venv", ".tools", "build", "build-*", "__pycache__", ".mypy_cache"),
+    )
     return to
 
 
@@ -44,7 +71,7 @@ def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() or path.is_symlink())
 
 
-# ---- As a part of another project -------------------------------------------------------------------------------------------------
+# ---- As a part of another project ----------------------------------------------------------------
 
 PARENT = """
 cmake_minimum_required(VERSION 3.20)
@@ -83,13 +110,25 @@ def subproject(build, here):
     run("cmake", "--install", made, "--prefix", here / "prefix")
     check(files_below(here / "prefix") == ["bin/program"], files_below(here / "prefix"))
 
-    # All that the parent may ask for. Its targets have the names of DataBlock's own.
+    # The parent sets all options. Its targets have the names of DataBlock's targets.
     asked = "".join(f"set(DATABLOCK_{what} ON)\n" for what in ("BUILD_PROGRAMS", "BUILD_TESTING", "INSTALL"))
-    run("cmake", "-S", parent(here / "asking", asked + f'add_subdirectory("{ROOT}" db EXCLUDE_FROM_ALL)'), "-B", here / "all")
+    run(
+        "cmake",
+        "-S",
+        parent(here / "asking", asked + f'add_subdirectory("{ROOT}" db EXCLUDE_FROM_ALL)'),
+        "-B",
+        here / "all",
+    )
     names = names_of_tests(here / "all")
     check("program" in names and "c.capi" in names and "install" in names, names)
     listed = run("cmake", "--build", here / "all", "--target", "help")
-    for target in ("datablock_demo", "datablock_bench", "datablock_tests", "datablock_example_hello", "datablock-admin"):
+    for target in (
+        "datablock_demo",
+        "datablock_bench",
+        "datablock_tests",
+        "datablock_example_hello",
+        "datablock-admin",
+    ):
         check(re.search(rf"\b{target}\b", listed), target, listed)
 
 
@@ -97,14 +136,16 @@ def fetch_content(build, here):
     (here / "source").mkdir()
     copy_of_the_tree(here / "source" / "datablock-1.0.0")
     archive = shutil.make_archive(str(here / "datablock"), "gztar", here / "source")
-    how = f'include(FetchContent)\nFetchContent_Declare(datablock URL "{archive}")\nFetchContent_MakeAvailable(datablock)'
+    how = (
+        f'include(FetchContent)\nFetchContent_Declare(datablock URL "{archive}")\nFetchContent_MakeAvailable(datablock)'
+    )
     run("cmake", "-S", parent(here / "parent", how), "-B", here / "made")
     check(names_of_tests(here / "made") == ["program"], names_of_tests(here / "made"))
     listed = run("cmake", "--build", here / "made", "--target", "help")
     check(re.search(r"\bdatablock_go\b", listed) and "datablock-admin" not in listed, listed)
 
 
-# ---- Paths ------------------------------------------------------------------------------------------------------------------------
+# ---- Paths ---------------------------------------------------------------------------------------
 
 
 def spaces(build, here):
@@ -114,9 +155,19 @@ def spaces(build, here):
     run("make", "configure", f"BUILD={made}", cwd=tree)
     run("cmake", "--build", made, "--target", "datablock_go", "datablock-admin", "example_hello")
     run(made / "examples" / "c" / "hello", more={"DATABLOCK_DIR": str(here)})
-    run("ctest", "--test-dir", made, "-R", "^go.tests/go/names$", "-FA", "shared_memory", "--no-tests=error", "--output-on-failure")
+    run(
+        "ctest",
+        "--test-dir",
+        made,
+        "-R",
+        "^go.tests/go/names$",
+        "-FA",
+        "shared_memory",
+        "--no-tests=error",
+        "--output-on-failure",
+    )
 
-    # Under sudo nothing is built: the examples are not there yet.
+    # Under sudo nothing is built: the examples do not exist yet.
     stage = here / "stage d"
     prefix = stage / "pre fix"
     run("make", "install", f"BUILD={made}", f"DESTDIR={stage}", "PREFIX=/pre fix", cwd=tree, more={"SUDO_UID": "1000"})
@@ -145,29 +196,48 @@ def pkg_config(build, here):
         ((f"-DCMAKE_INSTALL_LIBDIR={library}",), prefix / "include", library),
         ((f"-DCMAKE_INSTALL_INCLUDEDIR={include}",), include, prefix / "lib"),
         ((f"-DCMAKE_INSTALL_LIBDIR={library}", f"-DCMAKE_INSTALL_INCLUDEDIR={include}"), include, library),
-        (("-DCMAKE_INSTALL_LIBDIR=lib/deep/er", "-DCMAKE_INSTALL_INCLUDEDIR=inc"), prefix / "inc", prefix / "lib/deep/er"),
+        (
+            ("-DCMAKE_INSTALL_LIBDIR=lib/deep/er", "-DCMAKE_INSTALL_INCLUDEDIR=inc"),
+            prefix / "inc",
+            prefix / "lib/deep/er",
+        ),
     ):
         made = here / "made"
         shutil.rmtree(made, ignore_errors=True)
-        run("cmake", "-S", ROOT, "-B", made, "-DBUILD_TESTING=OFF", "-DCMAKE_INSTALL_LIBDIR=lib", f"-DCMAKE_INSTALL_PREFIX={prefix}", *settings)
+        run(
+            "cmake",
+            "-S",
+            ROOT,
+            "-B",
+            made,
+            "-DBUILD_TESTING=OFF",
+            "-DCMAKE_INSTALL_LIBDIR=lib",
+            f"-DCMAKE_INSTALL_PREFIX={prefix}",
+            *settings,
+        )
         place = libraries / "pkgconfig"
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(made / "install" / "datablock.pc", place)
         for flag, wanted in (("--cflags-only-I", f"-I{includes}"), ("--libs-only-L", f"-L{libraries}")):
-            said = run("pkg-config", flag, "datablock", more={"PKG_CONFIG_PATH": str(place)}).replace("\\ ", " ").strip()
+            said = (
+                run("pkg-config", flag, "datablock", more={"PKG_CONFIG_PATH": str(place)}).replace("\\ ", " ").strip()
+            )
             words = [os.path.normpath(word[2:]) for word in said.split(" -")]
             check(words == [wanted[2:]], settings, said, wanted)
 
 
-# ---- What make builds, and with which Go ------------------------------------------------------------------------------------------
+# ---- What make builds, and with which Go ---------------------------------------------------------
 
 
 def plain_make(build, here):
     """`make` builds the library, the programs and the examples; `make test` builds the tests."""
     rules = build / "CMakeFiles" / "Makefile2"
     if not rules.exists():
-        return SKIPPED # another generator
-    every = {re.sub(r"CMakeFiles/|\.dir/all$|/all$", "", name) for name in re.findall(r"^all: (\S+)$", rules.read_text(), re.MULTILINE)}
+        return SKIPPED  # another generator
+    every = {
+        re.sub(r"CMakeFiles/|\.dir/all$|/all$", "", name)
+        for name in re.findall(r"^all: (\S+)$", rules.read_text(), re.MULTILINE)
+    }
     check(every == {"datablock_go", "datablock-admin", "demo", "examples/c", "examples/cpp"}, every)
     for words, wanted in (("all", False), ("test", True), ("soak", True), ("install", False)):
         recipe = run("make", "-n", words.split()[0], f"BUILD={build}", cwd=ROOT)
@@ -183,7 +253,7 @@ esac
 
 
 def old_go(build, here):
-    """A Go that is too old is named by setup.sh, make and CMake: which it is, which is needed, and what to do."""
+    """setup.sh, make and CMake refuse an old Go: they name it, the needed version, and what to do."""
     needed = re.search(r"^go (\S+)$", (ROOT / "go.mod").read_text(), re.MULTILINE)[1]
     refusal = 'echo "go: go.mod requires go >= 1.26.0 (running go 1.22.1; GOTOOLCHAIN=local)" >&2; exit 1'
     fake = here / "bin" / "go"
@@ -192,20 +262,53 @@ def old_go(build, here):
         fake.write_text(FAKE_GO.format(tree=ROOT, inside=inside, version=version))
         fake.chmod(0o755)
         path = {"PATH": f"{fake.parent}:{ENVIRONMENT['PATH']}"}
-        for command in (("scripts/setup.sh", "build"), ("make", f"BUILD={here}/made"), ("cmake", "-S", ROOT, "-B", here / "made")):
+        for command in (
+            ("scripts/setup.sh", "build"),
+            ("make", f"BUILD={here}/made"),
+            ("cmake", "-S", ROOT, "-B", here / "made"),
+        ):
             said = " ".join(run(*command, cwd=ROOT, more=path, fails=True).split())
-            check(f"Go {version} ({fake}) is too old: DataBlock needs Go {needed} or newer. Install Go {needed} or newer from https://go.dev/dl/" in said,
-                  command, said)
-    # The right one is found by the next run, in the same build folder.
+            check(
+                f"Go {version} ({fake}) is too old: DataBlock needs Go {needed} or newer. "
+                f"Install Go {needed} or newer from https://go.dev/dl/" in said,
+                command,
+                said,
+            )
+    # The next run finds the right Go, in the same build folder.
     run("cmake", "-S", ROOT, "-B", here / "made", "-DBUILD_TESTING=OFF")
 
     fake.unlink()
     without = {"PATH": str(fake.parent)}
-    for tool in ("cmake", "cc", "c++", "make", "sh", "bash", "sed", "head", "sort", "dirname", "env", "cat", "mktemp", "rm", "mkdir", "id", "ld", "as"):
+    for tool in (
+        "cmake",
+        "cc",
+        "c++",
+        "make",
+        "sh",
+        "bash",
+        "sed",
+        "head",
+        "sort",
+        "dirname",
+        "env",
+        "cat",
+        "mktemp",
+        "rm",
+        "mkdir",
+        "id",
+        "ld",
+        "as",
+    ):
         fake.with_name(tool).symlink_to(shutil.which(tool))
-    for command in (("scripts/setup.sh", "build"), ("make", f"BUILD={here}/none"), ("cmake", "-S", ROOT, "-B", here / "none")):
+    for command in (
+        ("scripts/setup.sh", "build"),
+        ("make", f"BUILD={here}/none"),
+        ("cmake", "-S", ROOT, "-B", here / "none"),
+    ):
         said = " ".join(run(*command, cwd=ROOT, more=without, fails=True).split())
-        check("Go is missing" in said and f"Install Go {needed} or newer from https://go.dev/dl/" in said, command, said)
+        check(
+            "Go is missing" in said and f"Install Go {needed} or newer from https://go.dev/dl/" in said, command, said
+        )
 
 
 def no_home(build, here):
@@ -216,11 +319,11 @@ def no_home(build, here):
     check(f"GOCACHE={made}/go/cache" in rules and f"GOPATH={made}/go/path" in rules, rules[-2000:])
 
 
-# ---- Bindings and packages --------------------------------------------------------------------------------------------------------
+# ---- Bindings and packages -----------------------------------------------------------------------
 
 
 def declarations(build, here):
-    """What reads C without compiling it reads datablock.h."""
+    """Programs that parse C without compiling it can read datablock.h."""
     import cffi
 
     header = ROOT / "include" / "datablock.h"
@@ -233,30 +336,69 @@ def declarations(build, here):
     check(library.datablock_config_init(config, library.DATABLOCK_RING) == library.DATABLOCK_OK)
     config.slot_size, directory = 64, ffi.new("char[]", str(here).encode())
     config.directory = directory
-    check(library.datablock_producer_open(b"bound", config, producer) == library.DATABLOCK_OK, ffi.string(library.datablock_error_detail()))
+    check(
+        library.datablock_producer_open(b"bound", config, producer) == library.DATABLOCK_OK,
+        ffi.string(library.datablock_error_detail()),
+    )
     participant = library.datablock_of_producer(producer[0])
-    check(library.datablock_counter_add(participant, 3, 5, before) == 0 and library.datablock_counter_add(participant, 3, 1, before) == 0)
+    check(
+        library.datablock_counter_add(participant, 3, 5, before) == 0
+        and library.datablock_counter_add(participant, 3, 1, before) == 0
+    )
     check(before[0] == 5, before[0])
     check(library.datablock_write(producer[0], 0, b"12345678", 65, ffi.NULL) == library.DATABLOCK_E_INVALID)
     detail = ffi.string(library.datablock_error_detail())
     needed = library.datablock_error_detail_copy(ffi.NULL, 0)
     buffer = ffi.new("char[]", needed)
-    check(needed == len(detail) + 1 and library.datablock_error_detail_copy(buffer, needed) == needed and ffi.string(buffer) == detail, detail)
+    check(
+        needed == len(detail) + 1
+        and library.datablock_error_detail_copy(buffer, needed) == needed
+        and ffi.string(buffer) == detail,
+        detail,
+    )
     check(library.datablock_producer_close(producer[0]) == 0)
 
     clang = shutil.which("clang")
-    if clang: # as libclang reads it for bindgen
-        run(clang, "-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", "-x", "c", "-DDATABLOCK_DECLARATIONS_ONLY",
-            "-include", "stdbool.h", "-include", "stddef.h", "-include", "stdint.h", header)
+    if clang:  # as libclang reads it for bindgen
+        run(
+            clang,
+            "-std=c11",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-fsyntax-only",
+            "-x",
+            "c",
+            "-DDATABLOCK_DECLARATIONS_ONLY",
+            "-include",
+            "stdbool.h",
+            "-include",
+            "stddef.h",
+            "-include",
+            "stdint.h",
+            header,
+        )
 
 
 def wheel_of(source, into):
-    run(sys.executable, "-m", "pip", "wheel", source, "--no-deps", "--no-build-isolation", "--disable-pip-version-check", "--wheel-dir", into)
+    run(
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        source,
+        "--no-deps",
+        "--no-build-isolation",
+        "--disable-pip-version-check",
+        "--wheel-dir",
+        into,
+    )
     return next(into.glob("*.whl"))
 
 
 def wheel(build, here):
-    """The Python package as a wheel: with its licence, of its modules alone, and for the platform of a library in it."""
+    """A wheel has the licence and the modules only. With a library inside it is for one platform."""
     before = files_below(ROOT / "python")
     plain = wheel_of(ROOT / "python", here / "plain")
     after = [name for name in files_below(ROOT / "python") if "__pycache__" not in name and name not in before]
@@ -266,7 +408,15 @@ def wheel(build, here):
     licence = [name for name in names if name.endswith("LICENSE")]
     check(licence and zipfile.ZipFile(plain).read(licence[0]) == (ROOT / "LICENSE").read_bytes(), names)
     modules = {name for name in names if name.startswith("datablock_ctypes/")}
-    check(modules == {f"datablock_ctypes/{path.name}" for path in (ROOT / "python" / "datablock_ctypes").iterdir() if path.is_file()}, modules)
+    check(
+        modules
+        == {
+            f"datablock_ctypes/{path.name}"
+            for path in (ROOT / "python" / "datablock_ctypes").iterdir()
+            if path.is_file()
+        },
+        modules,
+    )
 
     packed = copy_of_the_tree(here / "packed") / "python"
     shutil.copy(build / "libdatablock.so.1", packed / "datablock_ctypes")
@@ -276,7 +426,10 @@ def wheel(build, here):
     check("datablock_ctypes/libdatablock.so.1" in zipfile.ZipFile(bound).namelist(), bound)
 
 
-CASES = {case.__name__: case for case in (subproject, fetch_content, spaces, pkg_config, plain_make, old_go, no_home, declarations, wheel)}
+CASES = {
+    case.__name__: case
+    for case in (subproject, fetch_content, spaces, pkg_config, plain_make, old_go, no_home, declarations, wheel)
+}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="datablock-build-") as folder:

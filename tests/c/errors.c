@@ -1,11 +1,13 @@
 /*
- * Brings about every error of docs/errors.md through the C interface, one in each process:
+ * Provokes every error of docs/errors.md through the C interface, one in each process:
  *
- *     errors CASE DIR    in DIR, an empty directory; prints the status and the detail, with a tab between them
+ *     errors CASE DIR    in DIR, an empty directory; prints the status and the detail, with a tab
+ *                        between them
  *     errors             prints the names of the cases
  *
- * tests/go/errors_test.go walks the table of that page with it. "SKIP" in place of a status says what this machine does not let it do. The program fails when a case
- * cannot be brought about, and when a refused call has left a descriptor, a mapping or a file behind.
+ * tests/go/errors_test.go runs this program for each row of the page's table. "SKIP" in place of a
+ * status says what this machine does not allow. The program fails when a case cannot be provoked,
+ * and when a refused call has left a descriptor, a mapping or a file behind.
  */
 #include "check.h"
 
@@ -28,7 +30,7 @@ static const char *running_case;
 static const char *directory;
 static int directory_fd; /* opened before any right is given up */
 
-/* ---- What happened ---------------------------------------------------------------------------------------------------------------- */
+/* ---- What happened --------------------------------------------------------------------------- */
 
 struct outcome {
     char status[64];
@@ -70,9 +72,9 @@ static void record(struct files before, const char *status) {
 
 static void record_status(struct files before, datablock_status status) {
     switch ((int)status) {
-#define RECORD(name, value, text)                                                                                                     \
-    case value:                                                                                                                       \
-        record(before, #name);                                                                                                        \
+#define RECORD(name, value, text)                                                                  \
+    case value:                                                                                    \
+        record(before, #name);                                                                     \
         return;
         DATABLOCK_STATUS_LIST(RECORD)
 #undef RECORD
@@ -87,15 +89,16 @@ static void record_number(struct files before, int number) {
 }
 
 static void record_recovery(struct files before, RecoveryResult result) {
-    static const char *const names[] = {"RECOVERY_SUCCESS", "RECOVERY_FAILED", "RECOVERY_UNSAFE", "RECOVERY_NOT_STUCK", "RECOVERY_INVALID_SLOT"};
+    static const char *const names[] = {"RECOVERY_SUCCESS", "RECOVERY_FAILED", "RECOVERY_UNSAFE", "RECOVERY_NOT_STUCK",
+        "RECOVERY_INVALID_SLOT"};
     record(before, (unsigned)result < sizeof names / sizeof names[0] ? names[result] : "an unknown result");
 }
 
 /* The call that a case is about. */
-#define PROVOKE(kind, call)                                                                                                           \
-    do {                                                                                                                              \
-        struct files before = files();                                                                                                \
-        record_##kind(before, call);                                                                                                  \
+#define PROVOKE(kind, call)                                                                        \
+    do {                                                                                           \
+        struct files before = files();                                                             \
+        record_##kind(before, call);                                                               \
     } while (0)
 #define STATUS(call) PROVOKE(status, call)
 #define NUMBER(call) PROVOKE(number, call)
@@ -106,13 +109,13 @@ static void skip(const char *reason) {
     snprintf(outcome->detail, sizeof outcome->detail, "%s", reason);
 }
 
-/* ---- Blocks and participants ------------------------------------------------------------------------------------------------------- */
+/* ---- Blocks and participants ----------------------------------------------------------------- */
 
 /* Every case uses this name, in its own directory. */
 #define BLOCK "camera"
 enum { SLOTS = 4, SLOT_SIZE = 100 };
 
-/* What is opened here is closed at the end, unless the case did so. */
+/* The objects opened here are closed at the end, unless the case closes them. */
 static datablock_producer producers[8];
 static datablock_consumer consumers[8];
 static datablock_observer observers[8];
@@ -154,7 +157,10 @@ static datablock_consumer attach_as(datablock_consumer_options options) {
 
 static datablock_consumer attach(datablock_delivery delivery) { return attach_as(options_of(delivery)); }
 
-/* The call that a case is about, where it is one of the two opens. Should it succeed, what it opened is closed at the end. */
+/*
+ * The call that a case is about, for the two opens. If the call succeeds, the object is closed at
+ * the end.
+ */
 static datablock_status try_producer(datablock_config config) {
     datablock_status status = datablock_producer_open(BLOCK, &config, &producers[producer_count]);
     producer_count += status == DATABLOCK_OK;
@@ -204,7 +210,7 @@ static void close_all(void) {
     }
 }
 
-/* ---- Files ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 static const char *path_of(const char *name) {
     static char paths[4][4096];
@@ -256,7 +262,7 @@ static void make_file(const char *name, size_t size) {
     close(fd);
 }
 
-/* A block whose producer has closed: for what is wrong with files. */
+/* A block whose producer has closed, for the cases about files. */
 static void make_block(void) {
     datablock_producer producer = open_producer();
     write_messages(producer, 1);
@@ -268,16 +274,17 @@ static uint64_t entry_of(uint64_t id) {
 }
 
 static uint64_t slot_header(uint32_t slot) {
-    return peek(data_path(), DATABLOCK_LAYOUT_HDR_PAYLOAD_OFFSET) + slot * peek(data_path(), DATABLOCK_LAYOUT_HDR_STRIDE) - DATABLOCK_LAYOUT_SLOT_HEADER;
+    return peek(data_path(), DATABLOCK_LAYOUT_HDR_PAYLOAD_OFFSET) +
+        slot * peek(data_path(), DATABLOCK_LAYOUT_HDR_STRIDE) - DATABLOCK_LAYOUT_SLOT_HEADER;
 }
 
 static uint64_t row_of(uint32_t row) {
     return DATABLOCK_LAYOUT_CTL_ROWS + row * (uint64_t)DATABLOCK_LAYOUT_ROW_SIZE;
 }
 
-/* ---- Other processes ---------------------------------------------------------------------------------------------------------------- */
+/* ---- Other processes ------------------------------------------------------------------------- */
 
-/* What a child process is before it is killed. */
+/* The role of a child process before it is killed. */
 static void role_producer(void) { write_messages(open_producer(), 1); }
 
 static void role_claim(void) { claim(open_producer()); }
@@ -293,7 +300,7 @@ static const struct {
     void (*run)(void);
 } roles[] = {{"@producer", role_producer}, {"@claim", role_claim}, {"@reader", role_reader}};
 
-/* Ready is what a child says when it is what it is to be; then it waits for its end. */
+/* A child reports that it has its role, and then waits for its end. */
 static int play(const char *role) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (size_t i = 0; i < sizeof roles / sizeof roles[0]; i++) {
@@ -335,7 +342,10 @@ static void lived_and_died(const char *role) { stop(start(role)); }
 
 static bool privileged(void) { return geteuid() == 0; }
 
-/* From here on this process may not open the file. Root is never refused, and becomes somebody else; everybody else locks himself out. */
+/*
+ * From here on this process may not open the file. The system never refuses root, so root becomes
+ * another user. Every other user takes the permission away from itself.
+ */
 static void forbid(const char *path) {
     if (privileged()) {
         CHECK(setgroups(0, NULL) == 0);
@@ -361,17 +371,21 @@ static void in_forked_child(void (*run)(void)) {
 }
 
 /*
- * Continues in a directory with a full file system of its own. The mount is made in a mount namespace of this process, so that it ends with it; the other threads
- * of the process come along by exec. False: the system does not allow it, and says so as the outcome.
+ * Continues in a directory that is a full file system. The mount is made in a mount namespace of
+ * this process, so that the mount ends with the process. exec brings the other threads of the
+ * process into the namespace. False: the system does not allow the mount, and the outcome has the
+ * reason.
  */
 static bool in_small_directory(const char *options) {
     static const char variable[] = "DATABLOCK_ERRORS_MOUNTED";
     const char *small = path_of("small");
     if (getenv(variable) == NULL) {
-        if (mkdir(small, 0755) != 0 || unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        if (mkdir(small, 0755) != 0 || unshare(CLONE_NEWNS) != 0 ||
+            mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
             mount("tmpfs", small, "tmpfs", 0, options) != 0) {
             char reason[256];
-            snprintf(reason, sizeof reason, "a small file system cannot be mounted here (%s): run as root", strerror(errno));
+            snprintf(reason, sizeof reason, "a small file system cannot be mounted here (%s): run as root",
+                strerror(errno));
             skip(reason);
             return false;
         }
@@ -387,7 +401,7 @@ static datablock_status try_small(datablock_config config) {
     const char *small = path_of("small");
     config.directory = small;
     datablock_status status = try_producer(config);
-    if (status != DATABLOCK_OK) { /* the file system is as it was: nothing may be left in it either */
+    if (status != DATABLOCK_OK) { /* the file system must be unchanged: no file may be left in it */
         int found = 0;
         DIR *list = opendir(small);
         CHECK(list != NULL);
@@ -400,7 +414,7 @@ static datablock_status try_small(datablock_config config) {
     return status;
 }
 
-/* ---- Cases: null pointers --------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: null pointers -------------------------------------------------------------------- */
 
 static void null_config_init(void) { STATUS(datablock_config_init(NULL, DATABLOCK_RING)); }
 static void null_options_init(void) { STATUS(datablock_consumer_options_init(NULL)); }
@@ -764,7 +778,7 @@ static void null_secret(void) {
     STATUS(try_producer(config));
 }
 
-/* ---- Cases: names and directories --------------------------------------------------------------------------------------------------- */
+/* ---- Cases: names and directories ------------------------------------------------------------ */
 
 static void name_empty(void) { STATUS(try_name("")); }
 
@@ -859,13 +873,13 @@ static void directory_name_too_long(void) {
     STATUS(try_producer(config));
 }
 
-/* ---- Cases: configuration ----------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: configuration -------------------------------------------------------------------- */
 
-#define WRONG_CONFIG(name, policy, field, value)                                                                                      \
-    static void name(void) {                                                                                                          \
-        datablock_config config = config_of(policy);                                                                                  \
-        config.field = value;                                                                                                         \
-        STATUS(try_producer(config));                                                                                                 \
+#define WRONG_CONFIG(name, policy, field, value)                                                   \
+    static void name(void) {                                                                       \
+        datablock_config config = config_of(policy);                                               \
+        config.field = value;                                                                      \
+        STATUS(try_producer(config));                                                              \
     }
 
 WRONG_CONFIG(slot_size_zero, DATABLOCK_RING, slot_size, 0)
@@ -920,12 +934,12 @@ static void secret_too_long(void) {
     STATUS(try_producer(config));
 }
 
-#define WRONG_OPTION(name, field, value)                                                                                              \
-    static void name(void) {                                                                                                          \
-        datablock_consumer_options options = options_of(DATABLOCK_LATEST);                                                            \
-        open_producer();                                                                                                              \
-        options.field = value;                                                                                                        \
-        STATUS(try_consumer(options));                                                                                                \
+#define WRONG_OPTION(name, field, value)                                                           \
+    static void name(void) {                                                                       \
+        datablock_consumer_options options = options_of(DATABLOCK_LATEST);                         \
+        open_producer();                                                                           \
+        options.field = value;                                                                     \
+        STATUS(try_consumer(options));                                                             \
     }
 
 WRONG_OPTION(delivery_unknown, delivery, 4)
@@ -960,7 +974,7 @@ static void lossless_forbidden_ring(void) {
     STATUS(try_consumer(options_of(DATABLOCK_LOSSLESS)));
 }
 
-/* ---- Cases: secrets ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: secrets -------------------------------------------------------------------------- */
 
 static void make_secret_block(const char *secret) {
     datablock_config config = config_of(DATABLOCK_RING);
@@ -996,7 +1010,7 @@ static void secret_wrong_producer(void) {
     STATUS(try_producer(config_of(DATABLOCK_RING)));
 }
 
-/* ---- Cases: permissions ------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: permissions ---------------------------------------------------------------------- */
 
 static void access_directory(void) {
     datablock_config config = config_of(DATABLOCK_RING);
@@ -1020,7 +1034,7 @@ static void access_producer(void) {
 
 static void access_control(void) {
     datablock_config config = config_of(DATABLOCK_RING);
-    config.mode = 0644; /* others may read the messages, and still not attach */
+    config.mode = 0644; /* other users may read the messages, but not attach */
     open_as(config);
     forbid(control_path());
     STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
@@ -1046,7 +1060,7 @@ static void access_diagnose(void) {
     NUMBER(datablock_diagnose_slot(data_path(), 0, &diagnostic));
 }
 
-/* ---- Cases: opening ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: opening -------------------------------------------------------------------------- */
 
 static void block_missing(void) { STATUS(try_consumer(options_of(DATABLOCK_LATEST))); }
 
@@ -1069,7 +1083,7 @@ static void second_producer_replaces(void) {
     STATUS(try_producer(config));
 }
 
-/* It stays until the end of the process. */
+/* The object stays until the end of the process. */
 static datablock_schema schema_of(const char *text) {
     static datablock_schema made[8];
     static size_t count;
@@ -1078,7 +1092,8 @@ static datablock_schema schema_of(const char *text) {
 }
 
 static void schema_differs(void) {
-    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }"), wanted = schema_of("schema Sample 1.2.0 { time: u64; value: f32; }");
+    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }"),
+        wanted = schema_of("schema Sample 1.2.0 { time: u64; value: f32; }");
     datablock_config config = config_of(DATABLOCK_RING);
     datablock_consumer_options options = options_of(DATABLOCK_LATEST);
     config.schema = &has;
@@ -1088,7 +1103,8 @@ static void schema_differs(void) {
 }
 
 static void schema_of_producer_differs(void) {
-    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }"), other = schema_of("schema Sample 1.3.0 { time: u64; value: f64; more: u8; }");
+    datablock_schema has = schema_of("schema Sample 1.2.0 { time: u64; value: f64; }"),
+        other = schema_of("schema Sample 1.3.0 { time: u64; value: f64; more: u8; }");
     datablock_config config = config_of(DATABLOCK_RING);
     config.schema = &has;
     CHECK_OK(datablock_producer_close(open_as(config)));
@@ -1105,7 +1121,8 @@ static void schema_missing(void) {
 }
 
 static void zone_schema_differs(void) {
-    datablock_schema has = schema_of("schema Settings 1.0.0 { gain: f64; }"), wanted = schema_of("schema Settings 1.0.0 { gain: f32; }");
+    datablock_schema has = schema_of("schema Settings 1.0.0 { gain: f64; }"),
+        wanted = schema_of("schema Settings 1.0.0 { gain: f32; }");
     datablock_config config = config_of(DATABLOCK_RING);
     datablock_consumer_options options = options_of(DATABLOCK_LATEST);
     config.zone_schema = &has;
@@ -1164,7 +1181,7 @@ static void registry_relative(void) {
     STATUS(datablock_schema_lookup("Sample", "schemas", &found));
 }
 
-/* A registry beside the block, with one schema, while it is asked. */
+/* A registry in the block's directory, with one schema, during the provoked call. */
 static datablock_consumer_options with_registry(const char *reference, const datablock_schema *schema) {
     static char registry[300];
     static datablock_consumer_options options;
@@ -1280,7 +1297,7 @@ static void lock_byte(int fd, uint64_t at) {
     CHECK(fcntl(fd, F_OFD_SETLK, &lock) == 0);
 }
 
-/* A cleaner that does not come to an end, stopped in a debugger for instance. */
+/* A cleaner that does not end, for example because a debugger has stopped it. */
 static void rows_being_cleaned(void) {
     datablock_config config = config_of(DATABLOCK_RING);
     config.consumer_limit = 1;
@@ -1330,7 +1347,7 @@ static void diagnose_descriptors_exhausted(void) {
     record_number(before, result);
 }
 
-/* ---- Cases: files that are no block ------------------------------------------------------------------------------------------------- */
+/* ---- Cases: files that are no block ---------------------------------------------------------- */
 
 static void file_foreign(void) {
     make_file(BLOCK, 8192);
@@ -1383,7 +1400,7 @@ static void file_renamed(void) {
 
 static void file_copied(void) {
     make_block();
-    CHECK(link(data_path(), path_of("microphone")) == 0); /* a second name for it looks as a copy does */
+    CHECK(link(data_path(), path_of("microphone")) == 0); /* a second name looks like a copy */
     datablock_consumer_options options = options_of(DATABLOCK_LATEST);
     datablock_consumer consumer;
     STATUS(datablock_consumer_open("microphone", &options, &consumer));
@@ -1395,7 +1412,7 @@ static void format_version(void) {
     STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
 }
 
-/* ---- Cases: damaged blocks ---------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: damaged blocks ------------------------------------------------------------------- */
 
 static void data_truncated(void) {
     make_block();
@@ -1562,7 +1579,7 @@ static void control_truncated_before_close(void) {
     STATUS(datablock_consumer_close(consumer));
 }
 
-/* ---- Cases: space ------------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: space ---------------------------------------------------------------------------- */
 
 static void full_control(void) {
     if (in_small_directory("size=1m")) {
@@ -1594,7 +1611,10 @@ static void file_size_limit(void) {
     STATUS(try_producer(config_of(DATABLOCK_RING)));
 }
 
-/* It must fail at once, and not when memory is filled. Five seconds of processor time would be enough to fill some gigabytes. */
+/*
+ * The call must fail at once, and not when memory is filled. Five seconds of processor time would
+ * be enough to fill some gigabytes.
+ */
 static void block_absurd(void) {
     datablock_config config = config_of(DATABLOCK_RING);
     struct rlimit limit = {5, 5};
@@ -1604,7 +1624,7 @@ static void block_absurd(void) {
     STATUS(try_producer(config));
 }
 
-/* ---- Cases: handles ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: handles -------------------------------------------------------------------------- */
 
 static void handle_zero(void) {
     datablock_write_slot out;
@@ -1642,7 +1662,7 @@ static void handle_stale(void) {
     open_producer();
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
     CHECK_OK(datablock_consumer_close(consumer));
-    attach(DATABLOCK_LATEST); /* takes its place */
+    attach(DATABLOCK_LATEST); /* takes the place of the closed handle */
     STATUS(datablock_read_begin(consumer, 0, &in));
 }
 
@@ -1663,7 +1683,7 @@ static void handle_of_consumer(void) {
     STATUS(datablock_producer_close((datablock_producer){consumer.handle}));
 }
 
-/* ---- Cases: writing ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: writing -------------------------------------------------------------------------- */
 
 static void write_timeout_negative(void) {
     datablock_write_slot out;
@@ -1741,7 +1761,7 @@ static void write_too_few_consumers(void) {
     STATUS(datablock_write_begin(producer, 20, &out));
 }
 
-/* Consumers cannot do this by themselves: only who writes into the control file. */
+/* Consumers cannot do this. Only a process that writes into the control file can. */
 static void write_all_pinned(void) {
     datablock_write_slot out;
     datablock_config config = config_of(DATABLOCK_SINGLE);
@@ -1751,14 +1771,15 @@ static void write_all_pinned(void) {
     for (uint64_t slot = 0; slot < 3; slot++) {
         poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS + 8 * slot, slot + 1);
     }
-    write_messages(producer, 3); /* all slots have been in the ring now, and none that left it is free */
+    write_messages(producer, 3); /* all slots have been in the ring, and no slot that left the ring is free */
     STATUS(datablock_write_begin(producer, 20, &out));
 }
 
 static void commit_fenced(void) {
     datablock_producer producer = open_producer();
     datablock_write_slot out = claim(producer);
-    poke(data_path(), entry_of(out.id), peek(data_path(), entry_of(out.id)) | DATABLOCK_LAYOUT_ENTRY_FENCE); /* as a forced recovery does */
+    /* as a forced recovery does */
+    poke(data_path(), entry_of(out.id), peek(data_path(), entry_of(out.id)) | DATABLOCK_LAYOUT_ENTRY_FENCE);
     STATUS(datablock_write_commit(producer, &out, 1));
 }
 
@@ -1789,7 +1810,7 @@ static void write_unlinked(void) {
     STATUS(datablock_write_begin(producer, 0, &out));
 }
 
-/* As a program that becomes a daemon closes what it finds. */
+/* A program that becomes a daemon closes all descriptors. */
 static void close_locks(void) {
     int closed = 0;
     for (int fd = 3; fd < 64; fd++) {
@@ -1814,7 +1835,7 @@ static void write_descriptor_closed(void) {
     STATUS(status);
 }
 
-/* ---- Cases: reading ----------------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: reading -------------------------------------------------------------------------- */
 
 static void read_timeout_negative(void) {
     datablock_read_slot in;
@@ -1875,7 +1896,10 @@ static void read_unlinked(void) {
     STATUS(datablock_read_begin(consumer, -1, &in));
 }
 
-static void set_lost(uint64_t id) { poke(data_path(), entry_of(id), peek(data_path(), entry_of(id)) | DATABLOCK_LAYOUT_ENTRY_LOST); /* as a forced recovery does */ }
+/* As a forced recovery does. */
+static void set_lost(uint64_t id) {
+    poke(data_path(), entry_of(id), peek(data_path(), entry_of(id)) | DATABLOCK_LAYOUT_ENTRY_LOST);
+}
 
 static void read_lost(void) {
     datablock_read_slot in;
@@ -1903,7 +1927,7 @@ static void read_overrun(void) {
 
 static void take_row_away(void) {
     uint64_t at = row_of(1) + DATABLOCK_LAYOUT_ROW_STATUS;
-    poke(control_path(), at, peek(control_path(), at) + (UINT64_C(1) << 32)); /* another incarnation: somebody else's */
+    poke(control_path(), at, peek(control_path(), at) + (UINT64_C(1) << 32)); /* the incarnation of a later owner */
 }
 
 static void read_fenced(void) {
@@ -1974,7 +1998,7 @@ static void end_twice(void) {
     STATUS(datablock_read_end(consumer, &in));
 }
 
-/* A message of "x" whose first byte is changed behind everybody's back. */
+/* A message of "x" whose first byte is changed without a commit. */
 static datablock_producer write_damaged(datablock_checksum checksum) {
     datablock_config config = config_of(DATABLOCK_RING);
     config.checksum = checksum;
@@ -2027,10 +2051,10 @@ static void write_checksum_without(void) {
 
 static datablock_participant sharer(void) { return datablock_of_producer(open_producer()); }
 
-#define WITH_PRODUCER(name, call)                                                                                                     \
-    static void name(void) {                                                                                                          \
-        datablock_participant me = sharer();                                                                                          \
-        STATUS(call);                                                                                                                 \
+#define WITH_PRODUCER(name, call)                                                                  \
+    static void name(void) {                                                                       \
+        datablock_participant me = sharer();                                                       \
+        STATUS(call);                                                                              \
     }
 
 WITH_PRODUCER(null_zone, datablock_zone_begin(me, 0, 0, NULL))
@@ -2134,7 +2158,8 @@ static void end_overrun(void) {
     datablock_consumer consumer = attach(DATABLOCK_LATEST);
     write_messages(producer, 1);
     datablock_read_slot in = read_message(consumer);
-    poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS, 0); /* the pin is gone: the control file was damaged */
+    /* The hazard pointer is gone: the control file was damaged. */
+    poke(control_path(), row_of(1) + DATABLOCK_LAYOUT_ROW_PINS, 0);
     write_messages(producer, 3 * SLOTS);
     STATUS(datablock_read_end(consumer, &in));
 }
@@ -2148,7 +2173,7 @@ static void end_fenced(void) {
     STATUS(datablock_read_end(consumer, &in));
 }
 
-/* ---- Cases: threads ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Cases: threads -------------------------------------------------------------------------- */
 
 static struct {
     datablock_producer producer;
@@ -2204,7 +2229,7 @@ static void two_threads(void) {
     CHECK(pthread_join(thread, NULL) == 0);
 }
 
-/* ---- Cases: housekeeping ------------------------------------------------------------------------------------------------------------ */
+/* ---- Cases: housekeeping --------------------------------------------------------------------- */
 
 static void unlink_missing(void) { STATUS(datablock_unlink(data_path(), 0)); }
 
@@ -2262,7 +2287,7 @@ static void list_file(void) {
     STATUS(datablock_list(path_of("file"), NULL, 0, &count));
 }
 
-/* ---- Cases: diagnosis and recovery ---------------------------------------------------------------------------------------------------- */
+/* ---- Cases: diagnosis and recovery ----------------------------------------------------------- */
 
 static void diagnose_name(void) {
     SlotDiagnostic diagnostic;
@@ -2356,7 +2381,7 @@ static void *wait_for_room(void *producer) {
     return NULL;
 }
 
-/* Everything is discarded, and the reader still keeps the producer waiting. */
+/* All messages are discarded, and the reader still keeps the producer waiting. */
 static void reset_all_left(void) {
     pthread_t thread;
     datablock_producer producer = open_producer();
@@ -2395,7 +2420,9 @@ static void evict_living(void) {
 
 static void null_metrics(void) { STATUS(datablock_get_metrics(data_path(), NULL)); }
 static void metrics_size(void) { STATUS(datablock_get_metrics(data_path(), &(datablock_metrics){0})); }
-static void metrics_missing(void) { STATUS(datablock_get_metrics(data_path(), &(datablock_metrics){.size = sizeof(datablock_metrics)})); }
+static void metrics_missing(void) {
+    STATUS(datablock_get_metrics(data_path(), &(datablock_metrics){.size = sizeof(datablock_metrics)}));
+}
 static void log_missing(void) { NUMBER(datablock_recovery_log(data_path(), NULL, 0)); }
 static void null_log(void) { NUMBER(datablock_recovery_log(data_path(), NULL, 1)); }
 static void participants_missing(void) { NUMBER(datablock_list_participants(data_path(), NULL, 0)); }
@@ -2465,7 +2492,7 @@ static void repair_hopeless(void) {
 static void auto_recover_name(void) { NUMBER(datablock_auto_recover(".camera", true, NULL, NULL)); }
 static void auto_recover_missing(void) { NUMBER(datablock_auto_recover(data_path(), false, NULL, NULL)); }
 
-/* ---- Cases: the library itself -------------------------------------------------------------------------------------------------------- */
+/* ---- Cases: the library itself --------------------------------------------------------------- */
 
 static void forked_list(void) {
     size_t count;
@@ -2483,7 +2510,10 @@ static void forked(void) { in_forked_child(forked_list); }
 static void forked_diagnose(void) { in_forked_child(forked_diagnose_slot); }
 static void forked_recovery(void) { in_forked_child(forked_release_readers); }
 
-/* A library with kill points panics where it is told to; without them nothing can make it. */
+/*
+ * A library with crash points panics when the environment asks for it. Without crash points nothing
+ * can make it panic.
+ */
 static bool make_panic(const char *point) {
     SlotDiagnostic diagnostic;
     make_block();
@@ -2500,7 +2530,7 @@ static void panic(void) {
     if (make_panic("producer.claim")) {
         datablock_write_slot out;
         datablock_producer producer = open_producer();
-        STATUS(library.write_begin(producer, 0, &out)); /* which can be made to go through Go; inline code cannot */
+        STATUS(library.write_begin(producer, 0, &out)); /* an exported call can go through Go, an inline call cannot */
     }
 }
 
@@ -2520,72 +2550,95 @@ static void panic_diagnose(void) {
     }
 }
 
-/* ---- All of them ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- All of them ----------------------------------------------------------------------------- */
 
-#define CASES(X)                                                                                                                      \
-    X(null_config_init) X(null_options_init) X(null_producer_open_name) X(null_producer_open_config) X(null_producer_open_out)        \
-    X(null_write) X(null_write_checksum) X(null_write_batch_messages) X(null_write_batch_written) X(null_write_batch_data) X(null_read_verify) X(null_read_batch_out)  \
-    X(null_producer_next_id) X(null_consumer_resumed) X(null_read_id) X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags) X(read_copy_without_room)  \
-    X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end) X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none) X(wait_any_timeout_negative) \
-    X(wait_any_nothing) X(wait_any_of_closed) X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer) X(null_observe_out) X(null_schema_of_observer) \
-    X(observer_with_a_place) X(observe_nothing) X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)  \
-    X(null_list_participants) X(null_list_participants_out) X(null_recovery_log) X(null_get_metrics_name) X(null_get_metrics_out) \
-    X(null_write_begin) X(null_write_commit) X(null_write_abort) X(null_consumer_open_name) X(null_consumer_open_out)                 \
-    X(null_read_begin) X(null_read_at) X(null_read_end) X(null_read_undo) X(null_list_count) X(null_list_out) X(null_unlink) X(null_secret)             \
-    X(null_diagnose_slot_name) X(null_diagnose_slot_out) X(null_diagnose_all_name) X(null_diagnose_all_count)                         \
-    X(null_diagnose_all_array) X(null_release_readers) X(null_release_writer) X(null_cleanup)                                         \
-    X(name_empty) X(name_slash) X(name_with_slash) X(name_leading_dot) X(name_leading_dash) X(name_control) X(name_characters)        \
-    X(name_not_ascii) X(name_too_long) X(name_outside_directory) X(name_consumer) X(name_unlink)                                      \
-    X(directory_relative) X(directory_empty) X(directory_empty_consumer) X(directory_variable_relative)                               \
-    X(directory_variable_too_long) X(directory_missing) X(directory_missing_consumer) X(directory_is_file) X(directory_name_too_long) \
-    X(slot_size_zero) X(slot_size_absurd) X(slot_count_absurd) X(slot_count_single) X(slot_count_double_buffer) X(alignment_odd)      \
-    X(alignment_large) X(consumer_limit_large) X(spare_slots_few) X(spare_slots_many) X(min_consumers_large) X(min_consumers_without_spare) X(mode_execute)          \
-    X(mode_without_read) X(flags_unknown) X(flags_force_alone) X(policy_unknown) X(policy_unknown_init) X(checksum_unknown) X(retention_absurd) X(zone_absurd) X(reserved) X(size_zero)              \
-    X(size_small) X(size_newer) X(secret_too_long)                                                                                    \
-    X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large) X(durable_unknown) X(durable_without_name)              \
-    X(options_reserved0) X(options_reserved) X(options_size) X(consumer_name_too_long) X(consumer_secret_null) X(lossless_forbidden)  \
-    X(wait_negative) X(lossless_forbidden_ring) X(block_missing_in_time)                                                              \
-    X(secret_wrong) X(secret_missing) X(secret_unexpected) X(secret_wrong_producer)                                                   \
-    X(access_directory) X(access_consumer) X(access_producer) X(access_control) X(access_unlink) X(access_list) X(access_diagnose)    \
-    X(block_missing) X(second_producer) X(second_producer_replaces) X(geometry_differs) X(geometry_policy) X(consumers_full)          \
-    X(no_spare) X(durable_in_use) X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned) X(descriptors_exhausted) X(diagnose_descriptors_exhausted)                        \
-    X(file_foreign) X(file_foreign_producer) X(file_empty) X(file_directory) X(file_directory_producer) X(file_fifo)                  \
-    X(file_symbolic_link) X(file_symbolic_link_producer) X(file_renamed) X(file_copied) X(format_version)                                            \
-    X(data_truncated) X(data_extended) X(header_damaged) X(control_missing) X(control_truncated) X(control_foreign) X(control_of_another)                   \
-    X(control_directory) X(control_other_owner) X(ring_damaged) X(ring_contradicts_slot) X(slot_header_damaged)                       \
-    X(truncated_while_reading) X(truncated_while_waiting) X(truncated_while_writing) X(truncated_while_blocked)                       \
-    X(truncated_before_commit) X(truncated_in_write) X(truncated_in_read_copy) X(truncated_before_close) X(control_truncated_while_reading) X(control_truncated_before_close)         \
-    X(full_control) X(full_data) X(full_of_files) X(file_size_limit) X(block_absurd)                                                                     \
-    X(handle_zero) X(handle_zero_consumer) X(handle_closed) X(handle_closed_twice) X(handle_closed_twice_consumer) X(handle_stale)    \
-    X(handle_garbage) X(handle_of_producer) X(handle_of_consumer)                                                                     \
-    X(write_timeout_negative) X(write_begin_twice) X(commit_too_long) X(commit_absurd) X(commit_without_claim) X(commit_twice)        \
-    X(commit_other_slot) X(abort_without_claim) X(write_held_up) X(write_held_up_polling) X(write_too_few_consumers)                  \
-    X(write_all_pinned) X(commit_fenced) X(write_superseded) X(commit_superseded) X(write_unlinked) X(write_descriptor_closed)                                   \
-    X(read_timeout_negative) X(read_nothing) X(read_nothing_polling) X(read_no_producer)                                              \
-    X(read_no_producer_polling) X(read_end_of_stream) X(read_superseded)                                                              \
-    X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced) X(read_descriptor_closed) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
-    X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum) X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order) X(end_overrun) X(end_fenced) X(undo_twice) X(undo_out_of_order) X(undo_fenced)                  \
-    X(null_zone) X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown) X(zone_end_without)    \
-    X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice) X(zone_changed)                                               \
-    X(read_closed_meanwhile) X(write_closed_meanwhile) X(two_threads)                                                                 \
-    X(unlink_missing) X(unlink_flags) X(unlink_with_producer) X(unlink_with_consumer) X(unlink_foreign) X(unlink_without_control) X(unlink_without_control_producer)     \
-    X(list_missing) X(list_relative) X(list_empty_name) X(list_file)                                                                  \
-    X(diagnose_name) X(diagnose_missing) X(diagnose_all_missing) X(diagnose_foreign) X(diagnose_slot_range) X(diagnose_stuck_reader)  \
-    X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none) X(release_readers_living) X(release_readers_missing)     \
-    X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living) X(release_writer_missing)     \
-    X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)         \
-    X(reset_all_healthy) X(reset_all_left) X(evict_range) X(evict_free) X(evict_living) X(null_metrics)              \
-    X(metrics_size) X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs)         \
-    X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small) X(commit_shorter_than_schema)        \
-    X(write_shorter_than_schema) X(registry_relative) X(registered_differs) X(registered_missing)                    \
-    X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log)                        \
-    X(participants_missing)                                                                                          \
-    X(participants_name)                                                                                                              \
-    X(cleanup_name) X(cleanup_missing)                                                                                                \
-    X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover) X(validate_missing) X(validate_directory)          \
-    X(validate_damaged) X(repair_healthy) X(repair_missing) X(repair_living) X(repair_hopeless) X(auto_recover_name)                  \
-    X(auto_recover_missing)                                                                                                           \
-    X(forked) X(forked_diagnose) X(forked_recovery) X(panic) X(panic_before) X(panic_diagnose)
+#define CASES(X)                                                                                   \
+    X(null_config_init) X(null_options_init) X(null_producer_open_name)                            \
+    X(null_producer_open_config) X(null_producer_open_out) X(null_write) X(null_write_checksum)    \
+    X(null_write_batch_messages) X(null_write_batch_written) X(null_write_batch_data)              \
+    X(null_read_verify) X(null_read_batch_out) X(null_producer_next_id) X(null_consumer_resumed)   \
+    X(null_read_id) X(null_read_copy_buffer) X(null_read_copy_out) X(read_copy_flags)              \
+    X(read_copy_without_room) X(null_read_batch_count) X(empty_read_batch) X(null_read_batch_end)  \
+    X(long_write) X(null_wait_any_consumers) X(null_wait_any_ready) X(wait_any_of_none)            \
+    X(wait_any_timeout_negative) X(wait_any_nothing) X(wait_any_of_closed)                         \
+    X(null_observer_open_name) X(null_observer_open_out) X(null_observe_buffer)                    \
+    X(null_observe_out) X(null_schema_of_observer) X(observer_with_a_place) X(observe_nothing)     \
+    X(observe_unwritten) X(handle_of_observer) X(null_force_reset_all) X(null_evict)               \
+    X(null_list_participants) X(null_list_participants_out) X(null_recovery_log)                   \
+    X(null_get_metrics_name) X(null_get_metrics_out) X(null_write_begin) X(null_write_commit)      \
+    X(null_write_abort) X(null_consumer_open_name) X(null_consumer_open_out) X(null_read_begin)    \
+    X(null_read_at) X(null_read_end) X(null_read_undo) X(null_list_count) X(null_list_out)         \
+    X(null_unlink) X(null_secret) X(null_diagnose_slot_name) X(null_diagnose_slot_out)             \
+    X(null_diagnose_all_name) X(null_diagnose_all_count) X(null_diagnose_all_array)                \
+    X(null_release_readers) X(null_release_writer) X(null_cleanup) X(name_empty) X(name_slash)     \
+    X(name_with_slash) X(name_leading_dot) X(name_leading_dash) X(name_control)                    \
+    X(name_characters) X(name_not_ascii) X(name_too_long) X(name_outside_directory)                \
+    X(name_consumer) X(name_unlink) X(directory_relative) X(directory_empty)                       \
+    X(directory_empty_consumer) X(directory_variable_relative) X(directory_variable_too_long)      \
+    X(directory_missing) X(directory_missing_consumer) X(directory_is_file)                        \
+    X(directory_name_too_long) X(slot_size_zero) X(slot_size_absurd) X(slot_count_absurd)          \
+    X(slot_count_single) X(slot_count_double_buffer) X(alignment_odd) X(alignment_large)           \
+    X(consumer_limit_large) X(spare_slots_few) X(spare_slots_many) X(min_consumers_large)          \
+    X(min_consumers_without_spare) X(mode_execute) X(mode_without_read) X(flags_unknown)           \
+    X(flags_force_alone) X(policy_unknown) X(policy_unknown_init) X(checksum_unknown)              \
+    X(retention_absurd) X(zone_absurd) X(reserved) X(size_zero) X(size_small) X(size_newer)        \
+    X(secret_too_long) X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large)   \
+    X(durable_unknown) X(durable_without_name) X(options_reserved0) X(options_reserved)            \
+    X(options_size) X(consumer_name_too_long) X(consumer_secret_null) X(lossless_forbidden)        \
+    X(wait_negative) X(lossless_forbidden_ring) X(block_missing_in_time) X(secret_wrong)           \
+    X(secret_missing) X(secret_unexpected) X(secret_wrong_producer) X(access_directory)            \
+    X(access_consumer) X(access_producer) X(access_control) X(access_unlink) X(access_list)        \
+    X(access_diagnose) X(block_missing) X(second_producer) X(second_producer_replaces)             \
+    X(geometry_differs) X(geometry_policy) X(consumers_full) X(no_spare) X(durable_in_use)         \
+    X(durable_other_delivery) X(replacement_unfinished) X(rows_being_cleaned)                      \
+    X(descriptors_exhausted) X(diagnose_descriptors_exhausted) X(file_foreign)                     \
+    X(file_foreign_producer) X(file_empty) X(file_directory) X(file_directory_producer)            \
+    X(file_fifo) X(file_symbolic_link) X(file_symbolic_link_producer) X(file_renamed)              \
+    X(file_copied) X(format_version) X(data_truncated) X(data_extended) X(header_damaged)          \
+    X(control_missing) X(control_truncated) X(control_foreign) X(control_of_another)               \
+    X(control_directory) X(control_other_owner) X(ring_damaged) X(ring_contradicts_slot)           \
+    X(slot_header_damaged) X(truncated_while_reading) X(truncated_while_waiting)                   \
+    X(truncated_while_writing) X(truncated_while_blocked) X(truncated_before_commit)               \
+    X(truncated_in_write) X(truncated_in_read_copy) X(truncated_before_close)                      \
+    X(control_truncated_while_reading) X(control_truncated_before_close) X(full_control)           \
+    X(full_data) X(full_of_files) X(file_size_limit) X(block_absurd) X(handle_zero)                \
+    X(handle_zero_consumer) X(handle_closed) X(handle_closed_twice)                                \
+    X(handle_closed_twice_consumer) X(handle_stale) X(handle_garbage) X(handle_of_producer)        \
+    X(handle_of_consumer) X(write_timeout_negative) X(write_begin_twice) X(commit_too_long)        \
+    X(commit_absurd) X(commit_without_claim) X(commit_twice) X(commit_other_slot)                  \
+    X(abort_without_claim) X(write_held_up) X(write_held_up_polling) X(write_too_few_consumers)    \
+    X(write_all_pinned) X(commit_fenced) X(write_superseded) X(commit_superseded)                  \
+    X(write_unlinked) X(write_descriptor_closed) X(read_timeout_negative) X(read_nothing)          \
+    X(read_nothing_polling) X(read_no_producer) X(read_no_producer_polling) X(read_end_of_stream)  \
+    X(read_superseded) X(read_unlinked) X(read_lost) X(read_overrun) X(read_fenced)                \
+    X(read_descriptor_closed) X(read_too_many) X(read_at_unwritten) X(read_at_overwritten)         \
+    X(read_at_lost) X(read_at_too_many) X(read_checksum) X(read_at_checksum) X(verify_checksum)    \
+    X(verify_without) X(write_checksum_without) X(end_twice) X(end_foreign) X(end_out_of_order)    \
+    X(end_overrun) X(end_fenced) X(undo_twice) X(undo_out_of_order) X(undo_fenced) X(null_zone)    \
+    X(null_counter) X(lock_unknown) X(lock_timeout_negative) X(unlock_without) X(counter_unknown)  \
+    X(zone_end_without) X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice)        \
+    X(zone_changed) X(read_closed_meanwhile) X(write_closed_meanwhile) X(two_threads)              \
+    X(unlink_missing) X(unlink_flags) X(unlink_with_producer) X(unlink_with_consumer)              \
+    X(unlink_foreign) X(unlink_without_control) X(unlink_without_control_producer)                 \
+    X(list_missing) X(list_relative) X(list_empty_name) X(list_file) X(diagnose_name)              \
+    X(diagnose_missing) X(diagnose_all_missing) X(diagnose_foreign) X(diagnose_slot_range)         \
+    X(diagnose_stuck_reader) X(diagnose_stuck_writer) X(release_readers_slot)                      \
+    X(release_readers_none) X(release_readers_living) X(release_readers_missing)                   \
+    X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed)                     \
+    X(release_writer_living) X(release_writer_missing) X(reset_slot_range) X(reset_slot_healthy)   \
+    X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)              \
+    X(reset_all_healthy) X(reset_all_left) X(evict_range) X(evict_free) X(evict_living)            \
+    X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs)                \
+    X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs)                    \
+    X(zone_schema_missing) X(zone_too_small) X(commit_shorter_than_schema)                         \
+    X(write_shorter_than_schema) X(registry_relative) X(registered_differs) X(registered_missing)  \
+    X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log)      \
+    X(participants_missing) X(participants_name) X(cleanup_name) X(cleanup_missing)                \
+    X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover)                 \
+    X(validate_missing) X(validate_directory) X(validate_damaged) X(repair_healthy)                \
+    X(repair_missing) X(repair_living) X(repair_hopeless) X(auto_recover_name)                     \
+    X(auto_recover_missing) X(forked) X(forked_diagnose) X(forked_recovery) X(panic)               \
+    X(panic_before) X(panic_diagnose)
 
 static const struct scenario cases[] = {
 #define CASE(name) {#name, name},
@@ -2593,7 +2646,10 @@ static const struct scenario cases[] = {
 #undef CASE
 };
 
-/* The descriptors of this process, without those that the Go runtime and the C library open for themselves when they please. */
+/*
+ * The descriptors of this process, without the descriptors that the Go runtime and the C library
+ * open for themselves at any time.
+ */
 static int descriptors(void) {
     int count = 0;
     DIR *list = opendir("/proc/self/fd");
@@ -2601,7 +2657,8 @@ static int descriptors(void) {
     for (struct dirent *entry; (entry = readdir(list)) != NULL;) {
         char target[4096] = "";
         if (readlinkat(dirfd(list), entry->d_name, target, sizeof target - 1) > 0) {
-            count += strncmp(target, "anon_inode:", 11) != 0 && strncmp(target, "/proc/", 6) != 0 && strncmp(target, "/sys/", 5) != 0;
+            count += strncmp(target, "anon_inode:", 11) != 0 && strncmp(target, "/proc/", 6) != 0 &&
+                strncmp(target, "/sys/", 5) != 0;
         }
     }
     closedir(list);
@@ -2649,7 +2706,8 @@ int main(int argc, char **argv) {
             fflush(stdout);
             int descriptors_after = descriptors(), mapped = mappings();
             if (descriptors_after != descriptors_before || mapped != 0) {
-                fprintf(stderr, "%s: %d descriptors before and %d after, %d files still mapped\n", argv[1], descriptors_before, descriptors_after, mapped);
+                fprintf(stderr, "%s: %d descriptors before and %d after, %d files still mapped\n", argv[1],
+                    descriptors_before, descriptors_after, mapped);
                 return 1;
             }
             return 0;

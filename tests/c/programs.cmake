@@ -1,14 +1,16 @@
-# C and C++ programs over the library. `test_*` are tests: each runs as it is and once more with the address and undefined-behaviour
-# sanitizers, the same two with the inline functions (NAME.inline), and with every call through Go (NAME.go in ctest). Any other program here is a helper
-# that tests start: build/tests/c/NAME. All link the library with the kill points, which differs from the released one in nothing else.
+# C and C++ programs that use the library. `test_*` are tests. Each runs in five ways: plain, with
+# the address and undefined-behaviour sanitizers, both again with the inline functions
+# (NAME.inline), and with every call through Go (NAME.go in ctest). Every other program is a helper
+# that tests start: build/tests/c/NAME. All link the library with the crash points, which is
+# otherwise the same as the released library.
 
-# Tests that measure, or that only say something on an otherwise idle machine.
+# Tests that measure, or that are valid only on an otherwise idle machine.
 set(c_tests_serial)
 # Tests that `make soak` runs for longer.
 set(c_tests_soak test_capi_mixed test_hostile test_memory_gone)
-# Tests that choose the way of each call themselves.
+# Tests that choose for each call: exported, inline, or through Go.
 set(c_tests_all_ways test_capi_mixed)
-# Tests of what a way through Go does not promise.
+# Tests of properties that calls through Go do not have.
 set(c_tests_not_go test_system_calls)
 # Helpers that also exist with the inline functions.
 set(c_programs_inline errors)
@@ -31,9 +33,11 @@ endfunction()
 
 # The C++ worker: build/tests/cpp/worker.
 c_program(cpp_worker ${PROJECT_SOURCE_DIR}/tests/cpp/worker.cpp)
-set_target_properties(cpp_worker PROPERTIES OUTPUT_NAME worker RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/cpp)
+set_target_properties(cpp_worker PROPERTIES
+  OUTPUT_NAME worker RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests/cpp)
 
-set(sanitized_environment ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1)
+set(sanitized_environment
+  ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1)
 
 file(GLOB c_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/tests/c/*.c ${PROJECT_SOURCE_DIR}/tests/c/*.cpp)
 foreach(source IN LISTS c_sources)
@@ -72,10 +76,10 @@ foreach(source IN LISTS c_sources)
   endif()
 endforeach()
 
-# Handles and threads once more with the thread sanitizer, which sees inline code, though not the library.
+# Handles and threads with the thread sanitizer, which sees inline code, but not the library.
 set(thread_sanitizer -fsanitize=thread)
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)
-  list(APPEND thread_sanitizer -Wno-tsan) # of a fence that machines without membarrier need
+  list(APPEND thread_sanitizer -Wno-tsan) # for a fence that machines without membarrier need
 endif()
 c_program(c_test_capi_handles_tsan ${PROJECT_SOURCE_DIR}/tests/c/test_capi_handles.c -DTEST_INLINE ${thread_sanitizer})
 set_target_properties(c_test_capi_handles_tsan PROPERTIES OUTPUT_NAME test_capi_handles.inline.tsan)

@@ -133,7 +133,7 @@ static void parts_of_a_batch(void) {
     CHECK_DETAIL(datablock_read_batch_end(consumer, slots + 1, 3), DATABLOCK_E_INVALID, "end message 0 before 1");
     CHECK_OK(datablock_read_batch_end(consumer, slots, 4));
     CHECK_STATUS(datablock_read_batch_end(consumer, slots, 4), DATABLOCK_E_INVALID);
-    write_numbers(producer, 4, 8); /* in the places of those that have ended */
+    write_numbers(producer, 4, 8); /* in the entries of the released messages */
     CHECK_STATUS(datablock_write(producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT);
     for (size_t i = 4; i < 8; i++) {
         check_number(&slots[i], i);
@@ -148,7 +148,7 @@ static void parts_of_a_batch(void) {
     CHECK_OK(datablock_read_batch(consumer, 0, slots, 8, &count));
     CHECK(count == 7 && slots[0].id == 5);
     CHECK_OK(datablock_read_batch_end(consumer, slots, 6));
-    CHECK_OK(datablock_read_end(consumer, &slots[6])); /* it is the rest's first */
+    CHECK_OK(datablock_read_end(consumer, &slots[6])); /* the first message of the rest */
     CHECK_OK(datablock_write(producer, 0, "x", 1, NULL));
     CHECK_OK(datablock_read_batch(consumer, 0, slots, 8, &count));
     CHECK(count == 1 && slots[0].id == 12);
@@ -189,9 +189,11 @@ static void batch_is_asked_for_properly(void) {
     close_pair(&p);
 }
 
-static void undo(datablock_consumer consumer, const datablock_read_slot *slot) { CHECK_OK(datablock_read_undo(consumer, slot)); }
+static void undo(datablock_consumer consumer, const datablock_read_slot *slot) {
+    CHECK_OK(datablock_read_undo(consumer, slot));
+}
 
-/* What is undone comes again, alone or in a batch, and its hold is free for other messages. */
+/* An undone message is redelivered, alone or in a batch. Its hold is free for other messages. */
 static void undone_messages_come_again(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
     static const char *const names[] = {"undo-lossless", "undo-ordered", "undo-latest"};
@@ -209,7 +211,7 @@ static void undone_messages_come_again(void) {
             CHECK_OK(datablock_read_at(p.consumer, 2, &other));
             check_number(&other, 2);
             if (deliveries[i] != DATABLOCK_LATEST) {
-                CHECK_STATUS(datablock_read_undo(p.consumer, &other), DATABLOCK_E_INVALID); /* it was read by its id */
+                CHECK_STATUS(datablock_read_undo(p.consumer, &other), DATABLOCK_E_INVALID); /* it was read by id */
             }
             CHECK_OK(datablock_read_end(p.consumer, &other));
         }
@@ -220,7 +222,7 @@ static void undone_messages_come_again(void) {
     }
 }
 
-/* The messages of a batch are undone from the last one on. The hold stays for those that are left. */
+/* The messages of a batch are undone from the last one on. The hold covers the others. */
 static void undone_part_of_a_batch(void) {
     struct pair p = open_pair("undo-batch", 4, DATABLOCK_LOSSLESS);
     datablock_read_slot slots[4], slot;
@@ -240,7 +242,7 @@ static void undone_part_of_a_batch(void) {
         CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT); /* the cursor has not moved */
         CHECK_OK(left == 2 ? datablock_read_batch_end(p.consumer, slots, left)
                            : datablock_read_end(p.consumer, &slots[0]));
-        write_numbers(p.producer, left, slots[3].id + 1); /* and now as far as what was left */
+        write_numbers(p.producer, left, slots[3].id + 1); /* now up to the messages that stay */
         CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT);
         CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
         check_number(&slot, slots[left].id);

@@ -614,7 +614,8 @@ static void read_end(struct reader *r) {
     TRACED("%s: reader %d ends %" PRIu64 ", token %u", way_names[way], (int)(r - readers), hold->slot.id,
            hold->slot.token);
     check_content(hold);
-    CHECK_STATUS(call_end(r->handle, &hold->slot, same && !early && !apart(r)), early ? DATABLOCK_E_INVALID : DATABLOCK_OK);
+    CHECK_STATUS(call_end(r->handle, &hold->slot, same && !early && !apart(r)),
+        early ? DATABLOCK_E_INVALID : DATABLOCK_OK);
     if (early) {
         return;
     }

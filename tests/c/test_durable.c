@@ -1,4 +1,4 @@
-/* Durable readers, gaps and limits: what a reader is told of messages that it did not get. */
+/* Durable readers, gaps and limits: what a reader learns about messages that it did not get. */
 #include "pair.h"
 
 #include <fcntl.h>
@@ -35,7 +35,9 @@ static datablock_read_slot begin(datablock_consumer consumer, uint64_t id, uint6
     return slot;
 }
 
-static void end(datablock_consumer consumer, datablock_read_slot slot) { CHECK_OK(datablock_read_end(consumer, &slot)); }
+static void end(datablock_consumer consumer, datablock_read_slot slot) {
+    CHECK_OK(datablock_read_end(consumer, &slot));
+}
 
 /* A gap is reported again until its message has been released. */
 static void gap_again(void) {
@@ -59,7 +61,7 @@ static void gap_again(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* Also when messages before and after it are released meanwhile. */
+/* The same when messages before and after the gap are released meanwhile. */
 static void gap_beside_others(void) {
     datablock_producer producer = open_ring("beside", 8);
     write_many(producer, 1);
@@ -84,7 +86,10 @@ static void gap_beside_others(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* A message is LOST after the gap, and one that is held from before is released before the gap has been told. */
+/*
+ * A message after the gap is LOST. The consumer releases an earlier message, which it still holds,
+ * before the gap has been reported.
+ */
 static void gap_before_a_lost_message(void) {
     datablock_producer producer = open_ring("lost", 8);
     datablock_read_slot slot;
@@ -122,11 +127,16 @@ static uint64_t word_at(int file, uint64_t offset) {
     return word;
 }
 
-static void set_word(int file, uint64_t offset, uint64_t word) { CHECK(pwrite(file, &word, sizeof word, (off_t)offset) == sizeof word); }
+static void set_word(int file, uint64_t offset, uint64_t word) {
+    CHECK(pwrite(file, &word, sizeof word, (off_t)offset) == sizeof word);
+}
 
 enum { RING_OFFSET = 88, PAYLOAD_OFFSET = 96, STRIDE = 72, COMMIT = 4224, SLOT_HEADER = 64 };
 
-/* LATEST tells what was skipped before a message that fails its checksum with the next one. */
+/*
+ * A message fails its checksum. LATEST reports the messages skipped before it together with the
+ * next message.
+ */
 static void latest_after_a_checksum(void) {
     datablock_config config = ring_config(16);
     datablock_producer producer;
@@ -153,7 +163,10 @@ static void latest_after_a_checksum(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* The next `count` ids are `ahead` later than they would be; the block is changed as its format says. */
+/*
+ * The next `count` ids are `ahead` larger than they would be. The function changes the block as the
+ * format says.
+ */
 static void jump_ids(const char *block, uint64_t count, uint64_t base) {
     int file = data_file(block);
     uint64_t ring = word_at(file, RING_OFFSET), payload = word_at(file, PAYLOAD_OFFSET), stride = word_at(file, STRIDE);
@@ -166,7 +179,10 @@ static void jump_ids(const char *block, uint64_t count, uint64_t base) {
     CHECK(close(file) == 0);
 }
 
-/* A reader that wants an id whose tag is that of a later message was overtaken: nothing is damaged. */
+/*
+ * A reader wants an id whose tag equals the tag of a later message. The reader was overtaken, and
+ * nothing is damaged.
+ */
 static void turn_of_the_tags(void) {
     const uint64_t turn = UINT64_C(1) << 40;
     datablock_config config = ring_config(8);
@@ -188,7 +204,7 @@ static void turn_of_the_tags(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* Whether the place was kept. */
+/* The consumer reports whether its place was kept. */
 static void resumed(void) {
     static const datablock_delivery deliveries[] = {DATABLOCK_LOSSLESS, DATABLOCK_ORDERED, DATABLOCK_LATEST};
     bool kept;
@@ -204,7 +220,8 @@ static void resumed(void) {
         consumer = attach("kept", deliveries[i], 1);
         CHECK_OK(datablock_consumer_resumed(consumer, &kept));
         CHECK(kept);
-        CHECK_DETAIL(datablock_consumer_resumed(consumer, NULL), DATABLOCK_E_INVALID, "datablock_consumer_resumed: resumed is NULL");
+        CHECK_DETAIL(datablock_consumer_resumed(consumer, NULL), DATABLOCK_E_INVALID,
+            "datablock_consumer_resumed: resumed is NULL");
         CHECK_OK(datablock_consumer_close(consumer));
         CHECK(datablock_cleanup_dead_consumers(path, 0) == 1);
         consumer = attach("kept", deliveries[i], 1);
@@ -248,7 +265,10 @@ static void expired_row(void) {
     CHECK_OK(datablock_producer_close(producer));
 }
 
-/* Any consumer may write to the masks: on a block that forbids LOSSLESS that holds nobody up. */
+/*
+ * Any consumer may write to the masks. On a block that forbids LOSSLESS this causes no
+ * backpressure.
+ */
 static void mask_without_lossless(void) {
     datablock_config config = ring_config(4);
     datablock_producer producer;
@@ -263,7 +283,7 @@ static void mask_without_lossless(void) {
         if (strncmp(entry->d_name, "forbidden.", 10) == 0) {
             int file = data_file(entry->d_name);
             set_word(file, 512, 2); /* the LOSSLESS mask: row 1 */
-            set_word(file, 384, 1); /* the join epoch: the producer looks again */
+            set_word(file, 384, 1); /* the join epoch: the producer scans the rows again */
             CHECK(close(file) == 0);
         }
     }
@@ -278,7 +298,7 @@ static void *write_two(void *producer) {
     return NULL;
 }
 
-/* A message is waited for by its id; the cursor stays. */
+/* The consumer waits for a message by its id. The cursor does not move. */
 static void wait_for_an_id(void) {
     struct pair p = open_pair("ids", 4, DATABLOCK_ORDERED);
     datablock_read_slot slot;
@@ -304,7 +324,7 @@ static void wait_for_an_id(void) {
     CHECK_STATUS(datablock_read_id(p.consumer, 6, 0, &slot), DATABLOCK_E_HANDLE);
 }
 
-/* A hold is ended by the consumer that began it, and by no other. */
+/* Only the consumer that began a hold can end it. */
 static void hold_of_another_consumer(void) {
     struct pair p = open_pair("holds", 8, DATABLOCK_ORDERED);
     datablock_consumer_options options = options_here(DATABLOCK_ORDERED);

@@ -1,4 +1,7 @@
-/* Opening: a consumer that waits for its block, who may be LOSSLESS, and what bindings need beside the functions of the header. */
+/*
+ * Opening: a consumer that waits for its block, the permission for LOSSLESS, and the functions that
+ * bindings need beyond the header.
+ */
 #include "pair.h"
 
 #include <dlfcn.h>
@@ -11,17 +14,18 @@ static datablock_status open_with(const char *name, uint32_t flags, datablock_pr
     return datablock_producer_open(name, &config, out);
 }
 
-static datablock_status attach(const char *name, datablock_delivery delivery, int64_t wait_ms, datablock_consumer *out) {
+static datablock_status attach(const char *name, datablock_delivery delivery, int64_t wait_ms,
+    datablock_consumer *out) {
     datablock_consumer_options options = options_here(delivery);
     options.wait_ms = wait_ms;
     return datablock_consumer_open(name, &options, out);
 }
 
-/* ---- Waiting for a block ------------------------------------------------------------------------------------------------------- */
+/* ---- Waiting for a block --------------------------------------------------------------------- */
 
 static int inside; /* signals that have interrupted the call */
 
-/* A call of a handler is refused while its thread is inside a call. */
+/* The library refuses a call of a handler while its thread is inside a call. */
 static void handler(int signal) {
     (void)signal;
     if (datablock_unlink("absent", 0) == DATABLOCK_E_BUSY) {
@@ -77,7 +81,7 @@ static void a_wait_for_a_block_ends(void) {
     CHECK(consumer.handle == 77);
 }
 
-/* Whatever else is wrong is said at once. */
+/* All other errors are reported at once. */
 static void a_wait_is_for_the_block_alone(void) {
     datablock_producer producer;
     datablock_consumer consumer;
@@ -111,11 +115,12 @@ static void options_without_a_wait_are_accepted(void) {
     CHECK_OK(unlink_here("old"));
 }
 
-/* ---- LOSSLESS ------------------------------------------------------------------------------------------------------------------ */
+/* ---- LOSSLESS -------------------------------------------------------------------------------- */
 
-enum { ALLOW = DATABLOCK_FLAG_ALLOW_LOSSLESS, FORBID = DATABLOCK_FLAG_FORBID_LOSSLESS, STAMP = DATABLOCK_FLAG_TIMESTAMP };
+enum { ALLOW = DATABLOCK_FLAG_ALLOW_LOSSLESS, FORBID = DATABLOCK_FLAG_FORBID_LOSSLESS,
+    STAMP = DATABLOCK_FLAG_TIMESTAMP };
 
-/* The delivery of a consumer that asks for none. */
+/* The delivery of a consumer that sets none. */
 static uint32_t delivery_by_default(const char *name) {
     datablock_consumer consumer;
     datablock_participant_info rows[4];
@@ -131,7 +136,8 @@ static void a_ring_allows_lossless_unless_it_forbids_it(void) {
     static const struct {
         uint32_t flags;
         bool allowed;
-    } cases[] = {{0, true}, {STAMP, true}, {ALLOW, true}, {ALLOW | STAMP, true}, {FORBID, false}, {FORBID | ALLOW, false}, {FORBID | STAMP, false}};
+    } cases[] = {{0, true}, {STAMP, true}, {ALLOW, true}, {ALLOW | STAMP, true}, {FORBID, false},
+        {FORBID | ALLOW, false}, {FORBID | STAMP, false}};
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         datablock_producer producer;
         datablock_consumer consumer;
@@ -141,7 +147,8 @@ static void a_ring_allows_lossless_unless_it_forbids_it(void) {
             CHECK_OK(attach("ring", DATABLOCK_LOSSLESS, 0, &consumer));
             CHECK_OK(datablock_consumer_close(consumer));
         } else {
-            CHECK_DETAIL(attach("ring", DATABLOCK_LOSSLESS, 0, &consumer), DATABLOCK_E_INVALID, "create it without FORBID_LOSSLESS");
+            CHECK_DETAIL(attach("ring", DATABLOCK_LOSSLESS, 0, &consumer), DATABLOCK_E_INVALID,
+                "create it without FORBID_LOSSLESS");
         }
         CHECK_OK(datablock_producer_close(producer));
         CHECK_OK(unlink_here("ring"));
@@ -164,7 +171,7 @@ static void the_next_producer_agrees_about_lossless(void) {
         CHECK_OK(datablock_producer_close(producer));
         CHECK_STATUS(open_with("ring", cases[i].asked, &producer), cases[i].status);
         if (cases[i].status == DATABLOCK_OK) {
-            CHECK(delivery_by_default("ring") == delivery); /* the block keeps what it was made with */
+            CHECK(delivery_by_default("ring") == delivery); /* the block keeps its settings */
             CHECK_OK(datablock_producer_close(producer));
         } else {
             CHECK(strstr(datablock_error_detail(), "allow_lossless") != NULL);
@@ -173,7 +180,7 @@ static void the_next_producer_agrees_about_lossless(void) {
     }
 }
 
-/* ---- For bindings -------------------------------------------------------------------------------------------------------------- */
+/* ---- For bindings ---------------------------------------------------------------------------- */
 
 static void the_detail_is_copied(void) {
     char buffer[1100];
@@ -192,10 +199,10 @@ static void the_detail_is_copied(void) {
         CHECK(datablock_error_detail_copy(buffer, capacity) == needed);
         CHECK(strlen(buffer) == wanted && memcmp(buffer, whole, wanted) == 0 && buffer[capacity] == 0x55);
     }
-    CHECK(strcmp(buffer, datablock_error_detail()) == 0); /* a copy is no call that changes it */
+    CHECK(strcmp(buffer, datablock_error_detail()) == 0); /* copying the detail does not change it */
 }
 
-/* What the header has inline is in the library, too. */
+/* The library also exports the inline functions of the header. */
 static void the_library_has_what_is_inline(void) {
     struct pair p = open_pair("pair", 4, DATABLOCK_LOSSLESS);
     void *loaded = dlopen("libdatablock.so.1", RTLD_NOW | RTLD_NOLOAD);

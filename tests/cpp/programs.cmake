@@ -1,7 +1,9 @@
 # datablock.hpp: its tests, in each standard with each compiler, and the header alone.
 #
-# build/tests/cpp/test_transactions.COMPILER.STANDARD, and the same with .sanitized: gcc with both sanitizers; clang, whose runtime for them is a package of its own
-# on some systems, with the undefined-behaviour one, which ends the program and needs none. `exported`: with the exported functions, as other compilers have them.
+# build/tests/cpp/test_transactions.COMPILER.STANDARD, and the same with .sanitized. gcc has both
+# sanitizers. On some systems the runtime of clang's sanitizers is a separate package. Therefore
+# clang has the undefined-behaviour sanitizer only, which ends the program and needs no runtime.
+# `exported` uses the exported functions, as programs of other compilers do.
 
 set(cpp_test_directory ${PROJECT_BINARY_DIR}/tests/cpp)
 set(cpp_source ${PROJECT_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
@@ -14,7 +16,8 @@ function(cpp_transactions label compiler)
   set(program ${cpp_test_directory}/test_transactions.${label})
   if(compiler)
     add_custom_command(OUTPUT ${program}
-      COMMAND ${compiler} -g ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include ${ARGN} -o ${program} ${cpp_source}
+      COMMAND ${compiler} -g ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include ${ARGN}
+        -o ${program} ${cpp_source}
         -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
       DEPENDS datablock_crashpoints_go ${cpp_source} ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
       COMMENT "C++: test_transactions.${label}"
@@ -43,7 +46,8 @@ foreach(family gcc clang)
   endforeach()
 endforeach()
 cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O2 -DTEST_EXPORTED)
-datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1 COMMAND ${cpp_test_directory}/test_transactions.exported)
+datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1
+  COMMAND ${cpp_test_directory}/test_transactions.exported)
 
 # The other parts of datablock.hpp, with each compiler and the sanitizers.
 set(cpp_tests_soak closing) # `make soak` runs them for longer
@@ -56,9 +60,11 @@ foreach(test batch observer schema shared wait_any integrity recovery closing)
     if(CPP_${family})
       set(program ${cpp_test_directory}/test_${test}.${family})
       add_custom_command(OUTPUT ${program}
-        COMMAND ${CPP_${family}} -g -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include -o ${program}
-          ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
-        DEPENDS datablock_crashpoints_go ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+        COMMAND ${CPP_${family}} -g -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion
+          -I${PROJECT_SOURCE_DIR}/include -o ${program} ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp
+          -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
+        DEPENDS datablock_crashpoints_go ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp
+          ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
         COMMENT "C++: test_${test}.${family}"
         VERBATIM)
       add_custom_target(cpp_${test}.${family} ALL DEPENDS ${program})
@@ -67,18 +73,22 @@ foreach(test batch observer schema shared wait_any integrity recovery closing)
   endforeach()
 endforeach()
 
-# Objects that are moved between shared objects. Each of these has what is inline for itself, and one is loaded and unloaded.
+# Objects that are moved between shared objects. Each shared object has its own copy of the inline
+# code, and one of them is loaded and unloaded.
 foreach(family gcc clang)
   set(program ${cpp_test_directory}/test_moved.${family})
   if(CPP_${family})
-    set(command ${CPP_${family}} -g -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include)
+    set(command ${CPP_${family}} -g -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden ${strict_flags}
+      -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include)
     set(against -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test)
     set(library ${PROJECT_SOURCE_DIR}/tests/cpp/moved_library.cpp)
     add_custom_command(OUTPUT ${program}
       COMMAND ${command} -shared -fPIC -o ${program}.linked.so ${library} ${against}
       COMMAND ${command} -shared -fPIC -o ${program}.plugin.so ${library} ${against}
-      COMMAND ${command} -DPLUGIN="${program}.plugin.so" -o ${program} ${PROJECT_SOURCE_DIR}/tests/cpp/test_moved.cpp ${program}.linked.so ${against} -pthread -ldl
-      DEPENDS datablock_crashpoints_go ${library} ${PROJECT_SOURCE_DIR}/tests/cpp/test_moved.cpp ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
+      COMMAND ${command} -DPLUGIN="${program}.plugin.so" -o ${program} ${PROJECT_SOURCE_DIR}/tests/cpp/test_moved.cpp
+        ${program}.linked.so ${against} -pthread -ldl
+      DEPENDS datablock_crashpoints_go ${library} ${PROJECT_SOURCE_DIR}/tests/cpp/test_moved.cpp
+        ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
       COMMENT "C++: test_moved.${family}"
       VERBATIM)
     add_custom_target(cpp_moved.${family} ALL DEPENDS ${program})

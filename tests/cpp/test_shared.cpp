@@ -96,7 +96,8 @@ void leaving_a_zone_that_one_is_not_in() {
     CHECK(datablock_lock_acquire(me, 0, 0, nullptr) == DATABLOCK_OK);
     CHECK(datablock_zone_end(me, false) == DATABLOCK_E_INVALID);
     CHECK(datablock_lock_release(me, 0) == DATABLOCK_OK);
-    with_flexible_zone(b.producer, 0, [me](FlexibleZone &) { CHECK(datablock_lock_acquire(me, 0, 0, nullptr) == DATABLOCK_OK); });
+    with_flexible_zone(b.producer, 0,
+        [me](FlexibleZone &) { CHECK(datablock_lock_acquire(me, 0, 0, nullptr) == DATABLOCK_OK); });
     CHECK(datablock_zone_end(me, false) == DATABLOCK_E_INVALID);
     CHECK(datablock_lock_release(me, 0) == DATABLOCK_OK);
     with_flexible_zone(b.consumer, 0, [](FlexibleZone &zone) { CHECK(zone.intact() && zone.writes() == 1); });

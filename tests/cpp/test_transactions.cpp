@@ -970,7 +970,8 @@ void configuration() {
     CHECK_EQUAL(Config::of<int>().for_c().alignment, 64u);
     CHECK_EQUAL(Config(Policy::ring).for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
     CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).for_c().flags, unsigned(DATABLOCK_FLAG_FORBID_LOSSLESS));
-    CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).allow_lossless().for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
+    CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).allow_lossless().for_c().flags,
+        unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
     CHECK_EQUAL(ConsumerOptions().wait_ms(250).for_c().wait_ms, 250);
     CHECK(Config(Policy::single).for_c().directory == nullptr && Config(Policy::single).for_c().flags == 0);
 

@@ -206,7 +206,8 @@ var returning = route{"returning", func(k *kill) (*worker, bool) {
 	return v, died
 }}
 
-// returningUnbound comes back to a producer that has never seen it: it joins once more, and gets nothing again that it had released.
+// returningUnbound returns to a producer that has never seen it. It joins again, and no message
+// that it has released is redelivered.
 var returningUnbound = route{"returning_unbound", func(k *kill) (*worker, bool) {
 	k.start()
 	k.producer.write(k.slots)

@@ -12,7 +12,8 @@ import (
 
 const sampleSchema = "schema Sample 1.2.0 { time: u64; value: f64; }"
 
-// What a consumer may expect of a block with sampleSchema, and what it is told; "": it may attach.
+// The schemas that a consumer may expect of a block with sampleSchema, and the errors; "": it may
+// attach.
 var expectations = map[string]struct {
 	schema string
 	exact  bool
@@ -23,16 +24,24 @@ var expectations = map[string]struct {
 	"other_minor_version": {"schema Sample 1.9.0 { time: u64; value: f64; }", true, ""},
 	"added_at_the_end":    {"schema Sample 1.0.0 { time: u64; }", false, ""},
 	"and_exact":           {"schema Sample 1.0.0 { time: u64; }", true, "the consumer asks for exactly its own"},
-	"float_for_double":    {"schema Sample 1.2.0 { time: u64; value: f32; }", false, `field "value" retyped: producer f64@8, consumer f32@8`},
-	"moved":               {"schema Sample 1.2.0 { time: u64; value: f64 @ 16; }", false, `field "value" moved: producer f64@8, consumer f64@16`},
-	"renamed":             {"schema Sample 1.2.0 { time: u64; volts: f64; }", false, `field "volts" renamed: producer value f64@8, consumer f64@8`},
-	"reordered":           {"schema Sample 1.2.0 { value: f64; time: u64; }", false, `field "value" reordered: producer f64@8, consumer f64@0`},
-	"resized":             {"schema Sample 1.2.0 { time: u64; value: f64[2]; }", false, `field "value" resized: producer f64@8, consumer f64[2]@8`},
-	"added_in_the_middle": {"schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false, `field "kind" missing: producer has none, consumer u8@8`},
+	"float_for_double": {"schema Sample 1.2.0 { time: u64; value: f32; }", false,
+		`field "value" retyped: producer f64@8, consumer f32@8`},
+	"moved": {"schema Sample 1.2.0 { time: u64; value: f64 @ 16; }", false,
+		`field "value" moved: producer f64@8, consumer f64@16`},
+	"renamed": {"schema Sample 1.2.0 { time: u64; volts: f64; }", false,
+		`field "volts" renamed: producer value f64@8, consumer f64@8`},
+	"reordered": {"schema Sample 1.2.0 { value: f64; time: u64; }", false,
+		`field "value" reordered: producer f64@8, consumer f64@0`},
+	"resized": {"schema Sample 1.2.0 { time: u64; value: f64[2]; }", false,
+		`field "value" resized: producer f64@8, consumer f64[2]@8`},
+	"added_in_the_middle": {"schema Sample 1.2.0 { time: u64; kind: u8; value: f64; }", false,
+		`field "kind" missing: producer has none, consumer u8@8`},
 	"other_major_version": {"schema Sample 2.0.0 { time: u64; value: f64; }", false, "another major version"},
 }
 
-// What a consumer may name at open, where the block's producer has named Sample@1; "": it may attach. The registry has Sample 1.1.0, 1.2.0, which is sampleSchema, and 2.0.0.
+// The references that a consumer may give at open when the block's producer gave Sample@1, and the
+// errors; "": it may attach. The registry has Sample 1.1.0, 1.2.0, which is sampleSchema, and
+// 2.0.0.
 var references = map[string]struct {
 	reference, schema, says string
 }{
@@ -43,13 +52,16 @@ var references = map[string]struct {
 	"not_registered":           {"Sample@3", "", "NOT_FOUND |which has versions 1.1.0, 1.2.0, 2.0.0"},
 	"no_reference":             {"Sample 1", "", "INVALID |write Name, Name@2"},
 	"own_schema_is_registered": {"Sample@1", sampleSchema, ""},
-	"own_schema_is_not":        {"Sample@1", "schema Sample 1.2.0 { time: u64; value: f32; }", `SCHEMA what is registered as Sample@1 is not the schema that was given|field "value" retyped`},
+	"own_schema_is_not": {"Sample@1", "schema Sample 1.2.0 { time: u64; value: f32; }",
+		`SCHEMA what is registered as Sample@1 is not the schema that was given|field "value" retyped`},
 }
 
-// TestARegisteredSchemaAtOpen in every pair of languages: who names a schema of the registry has it.
+// TestARegisteredSchemaAtOpen in every pair of languages: a participant that names a schema of the
+// registry gets it.
 func TestARegisteredSchemaAtOpen(t *testing.T) {
 	registry := t.TempDir()
-	for _, text := range []string{"schema Sample 1.1.0 { time: u64; }", sampleSchema, "schema Sample 2.0.0 { time: u64; value: f32; }"} {
+	for _, text := range []string{"schema Sample 1.1.0 { time: u64; }", sampleSchema,
+		"schema Sample 2.0.0 { time: u64; value: f32; }"} {
 		s, err := schema.Parse(text)
 		require.NoError(t, err)
 		require.NoError(t, schema.Directory(registry).Register(s))
@@ -78,9 +90,12 @@ func TestARegisteredSchemaAtOpen(t *testing.T) {
 			}
 			p.kill()
 			for _, successor := range languages {
-				for _, refused := range [][]string{{"--registered=Sample@1.1"}, {"--registered=Sample@1", "--schema=" + references["own_schema_is_not"].schema}} {
+				for _, refused := range [][]string{{"--registered=Sample@1.1"},
+					{"--registered=Sample@1", "--schema=" + references["own_schema_is_not"].schema}} {
 					args := append([]string{"--slot-size=64", "--registry=" + registry}, refused...)
-					assert.Equal(t, "SCHEMA", b.launch(launch{language: successor, role: "produce", args: b.producerArgs(args...)}).refused(), successor)
+					assert.Equal(t, "SCHEMA",
+						b.launch(launch{language: successor, role: "produce", args: b.producerArgs(args...)}).refused(),
+						successor)
 				}
 				b.producer(successor, "--slot-size=64", "--registry="+registry, "--registered=Sample@1.2").kill()
 			}
@@ -97,13 +112,16 @@ func TestTheZoneHasASchema(t *testing.T) {
 			p := b.producer(producer, "--slot-size=64", "--zone-schema="+settings)
 			p.ask("zone 5", "zone ")
 			for _, language := range languages {
-				c := b.launch(launch{language: language, role: "consume", args: b.consumerArgs("--zone-schema="+settings, "--exact")}).attached()
+				c := b.launch(launch{language: language, role: "consume",
+					args: b.consumerArgs("--zone-schema="+settings, "--exact")}).attached()
 				c.ask("zone 2", "zone ")
 				c.close()
-				b.launch(launch{language: language, role: "consume", args: b.consumerArgs("--zone-schema=schema Settings 1.0.0 { gain: u64; }")}).attached().close()
+				b.launch(launch{language: language, role: "consume",
+					args: b.consumerArgs("--zone-schema=schema Settings 1.0.0 { gain: u64; }")}).attached().close()
 				for wanted, says := range map[string]string{
 					"--zone-schema=schema Settings 1.1.0 { gain: f64; }": `the flexible zone of block "`,
-					"--schema=" + settings:                               "has no schema, and this consumer expects Settings 1.1.0",
+					"--schema=" + settings: "has no schema, and this consumer expects " +
+						"Settings 1.1.0",
 				} {
 					c := b.launch(launch{language: language, role: "consume", args: b.consumerArgs(wanted)})
 					said := c.expect("failed")
@@ -114,9 +132,12 @@ func TestTheZoneHasASchema(t *testing.T) {
 			}
 			p.kill()
 			for _, successor := range languages {
-				for _, other := range [][]string{{}, {"--zone-schema=schema Settings 1.1.0 { gain: u64; }"}, {"--schema=" + settings}} {
+				for _, other := range [][]string{{}, {"--zone-schema=schema Settings 1.1.0 { gain: u64; }"},
+					{"--schema=" + settings}} {
 					args := append([]string{"--slot-size=64"}, other...)
-					assert.Equal(t, "SCHEMA", b.launch(launch{language: successor, role: "produce", args: b.producerArgs(args...)}).refused(), successor)
+					assert.Equal(t, "SCHEMA",
+						b.launch(launch{language: successor, role: "produce", args: b.producerArgs(args...)}).refused(),
+						successor)
 				}
 				b.producer(successor, "--slot-size=64", "--zone-schema="+settings).kill()
 			}
@@ -124,7 +145,8 @@ func TestTheZoneHasASchema(t *testing.T) {
 	}
 }
 
-// TestSchemasAreCheckedAtAttach in every pair of languages: who may read is let in, and who may not is told the same.
+// TestSchemasAreCheckedAtAttach in every pair of languages: a consumer whose schema matches
+// attaches, and the others get the same error.
 func TestSchemasAreCheckedAtAttach(t *testing.T) {
 	for _, producer := range languages {
 		t.Run(producer, func(t *testing.T) {
@@ -152,7 +174,8 @@ func TestSchemasAreCheckedAtAttach(t *testing.T) {
 			}
 			p.kill()
 			for _, successor := range languages {
-				refused := b.launch(launch{language: successor, role: "produce", args: b.producerArgs("--slot-size=64", "--schema=schema Sample 1.2.0 { time: u64; value: f32; }")})
+				refused := b.launch(launch{language: successor, role: "produce",
+					args: b.producerArgs("--slot-size=64", "--schema=schema Sample 1.2.0 { time: u64; value: f32; }")})
 				assert.Equal(t, "SCHEMA", refused.refused(), successor)
 				refused = b.launch(launch{language: successor, role: "produce", args: b.producerArgs("--slot-size=64")})
 				assert.Equal(t, "SCHEMA", refused.refused(), successor)

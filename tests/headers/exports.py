@@ -19,8 +19,10 @@ def declared_by(*arguments):
 
 
 declared = declared_by(header)
-# What is inline in a program is exported for bindings.
-declared |= declared_by("-DDATABLOCK_DECLARATIONS_ONLY", f"-DDATABLOCK_API={marker}", os.path.join(os.path.dirname(header), "datablock.h"))
+# The library exports the inline functions as well, for bindings.
+declared |= declared_by(
+    "-DDATABLOCK_DECLARATIONS_ONLY", f"-DDATABLOCK_API={marker}", os.path.join(os.path.dirname(header), "datablock.h")
+)
 if not declared:
     sys.exit(f"{header}: no declarations found")
 declared.update(named)

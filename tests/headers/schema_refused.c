@@ -114,7 +114,9 @@ DATABLOCK_TYPED_LAYOUT(none, struct xy);
 struct many {
     int a;
 };
-#define TEN (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a)
+#define TEN                                                                                        \
+    (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a), (FIELD, a),            \
+        (FIELD, a), (FIELD, a), (FIELD, a)
 DATABLOCK_TYPED_LAYOUT(too_many, struct many, TEN, TEN, TEN, TEN, (FIELD, a));
 #endif
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The table of native types in docs/schema.md: native_types.py BUILD [--write]
 
-Each cell is compiled, or run. It gives the type that its row says, with the same hash in every language, or it is
-refused, in words that the cell's own expectation names. The table in the document is what comes out; --write puts it
-there.
+Each cell is compiled, or run. It gives the type of its row, with the same hash in every language,
+or it is refused with the words that the cell expects. The table in the document is the result;
+--write writes it there.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def number(of, bits, sign):
     )
 
 
-# A row: the type of the schema, and what it is called in each language; None: the language has no such type.
+# A row: the type of the schema, and its name in each language. None: the language has no such type.
 ROWS = [
     *(number(f"{sign}{bits}", bits, sign) for sign in "iu" for bits in (8, 16, 32, 64)),
     same("f32", "float", None, "float32", "c_float", "f4", '"f32"'),
@@ -258,9 +258,11 @@ def go(cells, directory):
     )
     file = directory / "types.go"
     file.write_text(
-        'package main\n\nimport (\n\t"fmt"\n\t"sync/atomic"\n\n\t"datablock"\n)\n\ntype Point struct{ X, Y float32 }\n\n'
+        'package main\n\nimport (\n\t"fmt"\n\t"sync/atomic"\n\n\t"datablock"\n)\n\n'
+        "type Point struct{ X, Y float32 }\n\n"
         "var _ atomic.Int32\n\nfunc show[T any](at int) {\n\ts, err := datablock.SchemaOf[T](datablock.Version{})\n"
-        '\tif err != nil {\n\t\tfmt.Printf("%d %v\\n", at, err)\n\t\treturn\n\t}\n\tfmt.Printf("%d %s\\n", at, s.Canonical())\n}\n\n'
+        '\tif err != nil {\n\t\tfmt.Printf("%d %v\\n", at, err)\n\t\treturn\n\t}\n'
+        '\tfmt.Printf("%d %s\\n", at, s.Canonical())\n}\n\n'
         f"func main() {{\n{types}}}\n"
     )
     done = subprocess.run(["go", "run", "-buildvcs=false", file], cwd=ROOT, capture_output=True, text=True)

@@ -62,6 +62,7 @@ var reasons = []reason{
 var reasonsInC = []reason{
 	{`^datablock_inline_commit: .*SLOT_(ID|LENGTH|TIMESTAMP)`,
 		"the slot's header is nobody's business before the publication"},
+	{`^wait_for_one: woken`, "the waker is memory of this process alone"},
 }
 
 // TestBetweenAnyTwoStoresIsACrashPoint: a test can kill only at a crash point. So every pair of

@@ -14,7 +14,8 @@ var pointers = map[string]bool{"*mark": true, "*epoch": true, "*claim": true, "*
 
 // figures has informational words. No decision depends on them, so it does not matter which of them
 // a death leaves behind.
-var figures = []string{"layout.Metric", "layout.Heartbeat", "layout.RowHeartbeat", "layout.WaitSince", "c.hot.", "p.hot.",
+var figures = []string{"layout.Metric", "layout.Heartbeat", "layout.RowHeartbeat", "layout.WaitSince", "c.hot.",
+	"p.hot.",
 	"layout.CtlCleaned", "layout.CtlMismatches"}
 
 // private has atomic variables of the process.
