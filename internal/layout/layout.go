@@ -110,7 +110,7 @@ const (
 	ClaimSince      = 4544 // u64 CLOCK_MONOTONIC ns of the open claim, 0: none
 	ClaimID         = 4552 // u64 id + 1 of the open claim, 0: none
 	Heartbeat       = 4560 // u64 CLOCK_MONOTONIC ns of the producer's last tick (100 ms of calls)
-	WaitSince       = 4568 // u64 CLOCK_MONOTONIC ns at which the producer found no room, while ProducerWaiting is not 0; 0: not known
+	WaitSince       = 4568 // u64 CLOCK_MONOTONIC ns at which the wait for room began, 0: not known
 	MetricWritten   = 4608 // u64 messages, by all producers of the block
 	MetricBytes     = 4616 // u64 payload bytes
 	MetricAborted   = 4624 // u64 claims given back
@@ -187,7 +187,7 @@ const (
 	RowDied        = 48  // u64 CLOCK_REALTIME ns at which a durable consumer was found dead, 0: alive
 	RowNameLen     = 56  // u32
 	RowName        = 60  // 64 bytes
-	RowClock       = 128 // u64 ClockKnown + the ns by which the owner's CLOCK_MONOTONIC is ahead of the machine's, 0: not known
+	RowClock       = 128 // u64 ClockKnown + the ns by which the owner's CLOCK_MONOTONIC is ahead, 0: not known
 	RowCursor      = 192 // u64 the next id that the consumer has not released (LATEST: has not read)
 	RowHeartbeat   = 200 // u64 CLOCK_MONOTONIC ns of the last tick (100 ms of calls)
 	RowRead        = 208 // u64 messages

@@ -163,6 +163,7 @@ class Producer(Participant):
         """
         if self.closed:
             raise self._closed_error()
+        self._rejoin()
         found = ctypes.c_uint64()
         status = self._library.datablock_producer_next_id(self._handle, found)
         if status != 0:
