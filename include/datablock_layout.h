@@ -193,9 +193,7 @@ typedef struct datablock_layout_data {
     uint64_t claim_since; /* CLOCK_MONOTONIC ns of the open claim, 0: none */
     uint64_t claim_id; /* id + 1 of the open claim, 0: none */
     uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the producer's last tick (100 ms of calls) */
-    /* CLOCK_MONOTONIC ns at which the producer found no room. Valid while producer_waiting is not 0.
-     * 0: not known. */
-    uint64_t wait_since;
+    uint64_t wait_since; /* CLOCK_MONOTONIC ns at which the wait for room began, 0: not known */
     uint8_t reserved8[32];
     uint64_t metric_written; /* messages, by all producers of the block */
     uint64_t metric_bytes; /* payload bytes */
@@ -423,9 +421,7 @@ typedef struct datablock_layout_row {
     uint32_t name_len;
     char name[64]; /* name_len bytes, then zeros */
     uint8_t reserved0[4];
-    /* DATABLOCK_LAYOUT_CLOCK_KNOWN + the ns by which the owner's CLOCK_MONOTONIC is ahead of the
-     * machine's. 0: not known. */
-    uint64_t clock;
+    uint64_t clock; /* CLOCK_KNOWN + the ns by which the owner's CLOCK_MONOTONIC is ahead, 0: not known */
     uint8_t reserved_clock[56];
     uint64_t cursor; /* the next id that the consumer has not released (LATEST: has not read) */
     uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last tick (100 ms of calls) */
