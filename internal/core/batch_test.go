@@ -276,6 +276,52 @@ func TestAMessageThatIsGivenBackComesAgain(t *testing.T) {
 	}
 }
 
+func undo(c *Consumer, s ReadSlot) error {
+	return c.Undo(s.ID(), s.Index(), s.Token(), uint64(s.Size()), s.Missed())
+}
+
+func TestAMessageReadByItsIDIsNotUndone(t *testing.T) {
+	for _, delivery := range []Delivery{Lossless, Ordered, Latest} {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 8))
+		c := b.consumer(ConsumerOptions{Delivery: delivery, MaxPins: 2, Start: StartOldest})
+		write(t, p, 1)
+		read(t, c)
+		if delivery == Lossless {
+			write(t, p, 1)
+			first := readHeld(t, c)
+			defer func() { require.NoError(t, c.Release(first)) }()
+		}
+		byID, err := c.ReadAt(0)
+		require.NoError(t, err)
+		assert.ErrorIs(t, undo(c, byID), Invalid, "%v", delivery)
+		require.NoError(t, c.Release(byID))
+		_, err = c.Next(0)
+		assert.ErrorIs(t, err, Timeout, "the message does not come again")
+	}
+}
+
+// TestMessagesBeforeAGapAreUndone: the last messages are undone one by one, also across a gap.
+func TestMessagesBeforeAGapAreUndone(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 2))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered, MaxPins: 2, Start: StartOldest})
+	write(t, p, 1)
+	before := readHeld(t, c)
+	write(t, p, 6)
+	after := readHeld(t, c)
+	require.NotZero(t, after.Missed())
+	require.NoError(t, undo(c, after))
+	require.NoError(t, undo(c, before))
+	again := readHeld(t, c)
+	assert.Equal(t, after.ID(), again.ID(), "message 0 was overwritten")
+	assert.Equal(t, after.Missed()+1, again.Missed(), "and counts as missed")
+	assert.EqualValues(t, 1, *c.hot.read)
+	assert.Equal(t, again.Missed(), *c.hot.missed)
+	require.NoError(t, c.Release(again))
+	assert.Equal(t, again.ID()+1, c.cursorAt.Load())
+}
+
 func TestACopyEndsInWhateverOrder(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))

@@ -286,6 +286,9 @@ func (c *Consumer) lookAt(id uint64, out *ReadSlot) (bool, error) {
 		return false, c.overwritten(id)
 	}
 	err := c.deliver(h, out)
+	if err == nil && c.delivery == Latest {
+		c.setApart(h, id)
+	}
 	return err == nil, err
 }
 

@@ -209,9 +209,11 @@ func (c *Consumer) GiveBack(id uint64, index, token uint32, length, missed uint6
 	c.held--
 	c.next = id
 	switch {
-	case c.delivery == Ordered && missed != 0:
-		c.skipped, c.gapAt = missed, from
-		c.setAllApart()
+	case c.delivery == Ordered:
+		c.skipped, c.gapAt = missed, from // a gap after this message is counted again
+		if missed != 0 {
+			c.setAllApart()
+		}
 	case c.delivery == Latest:
 		c.next -= missed
 	}
@@ -240,7 +242,7 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 	switch {
 	case h == nil && over == nil:
 		return c.notHeld(id)
-	case c.next != id+1 || h != nil && c.delivery != Latest && !h.inOrder:
+	case !c.tookLast(id) || h != nil && c.wasReadByID(h):
 		return fail(Invalid, "block %q: message %d is not the one that was taken last in order, the next one is %d: "+
 			"undo a later one first, and end one that was read by its id", c.name(), id, c.next)
 	case h != nil:
@@ -254,6 +256,18 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 	*c.hot.bytes -= length
 	c.invariant()
 	return nil
+}
+
+// tookLast reports whether a message was taken last: the next one, or a gap that an undone message
+// has reported, follows.
+func (c *Consumer) tookLast(id uint64) bool {
+	return c.next == id+1 || c.delivery == Ordered && c.skipped != 0 && c.gapAt == id+1
+}
+
+// wasReadByID reports whether the hold is of a message that was read by its id. Holds of LATEST are
+// never in order: there it is APART.
+func (c *Consumer) wasReadByID(h *hold) bool {
+	return !h.inOrder && (c.delivery != Latest || h.used == apart)
 }
 
 func (c *Consumer) notHeld(id uint64) error {

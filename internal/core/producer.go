@@ -43,6 +43,8 @@ type Producer struct {
 	counted   uint64 // Monotonic of the last check that the attached consumers live
 	heldAt    uint64 // id + 1 of the message whose claim waited last. 0: no claim waits
 	heldSince uint64 // Monotonic when that wait began
+	heldEnds  uint64 // claims that had ended without a message by then
+	heldBy    rowSet // the rows that held the producer up then
 	sleeps    uint32 // the sleeps of that wait
 	outside   *Sleep // the Sleep of the caller, when the caller makes the call in steps
 	write     WriteTransactionSlot

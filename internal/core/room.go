@@ -272,6 +272,32 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 	return inside(p.outside, func(s *Sleep) error { return p.awaitRoom(timeout, s) })
 }
 
+// waitsOn reports whether this claim continues the wait of an earlier claim that timed out, as of a
+// caller that waits in slices. It does not when there was room in between: a claim has ended, or
+// none of the rows that held the producer up still does.
+func (p *Producer) waitsOn() bool {
+	return p.heldAt == p.next+1 && p.heldEnds == p.endedClaims() && p.heldBy.hasOneOf(p.holding())
+}
+
+// endedClaims counts the claims that ended without a message.
+func (p *Producer) endedClaims() uint64 {
+	return *p.data.plain64(layout.MetricAborted) + *p.data.plain64(layout.MetricFenced)
+}
+
+// rowSet has a bit for each row.
+type rowSet [layout.MaskWords]uint64
+
+func setOf(rows []uint32) (s rowSet) {
+	for _, row := range rows {
+		s[row/64] |= 1 << (row % 64)
+	}
+	return s
+}
+
+func (s *rowSet) hasOneOf(rows []uint32) bool {
+	return slices.ContainsFunc(rows, func(row uint32) bool { return s[row/64]>>(row%64)&1 != 0 })
+}
+
 func (p *Producer) room() bool { return p.gate() && p.hasSlot() }
 
 // lookForRoom is waitForRoom for a claim that does not wait. Dead consumers must not hold up a
@@ -291,8 +317,9 @@ func (p *Producer) lookForRoom() error {
 // awaitRoom is one step of a wait. It returns nil when there is room, an error when there never
 // will be, or ErrSleep.
 func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
-	if !s.begun && p.heldAt != p.next+1 { // a new wait, and not one of a caller that waits in slices
+	if !s.begun && !p.waitsOn() {
 		p.heldAt, p.heldSince, p.sleeps = p.next+1, platform.Monotonic(), 0
+		p.heldEnds, p.heldBy = p.endedClaims(), setOf(p.holding())
 		for range spinTries {
 			if p.room() {
 				return nil

@@ -184,6 +184,34 @@ func TestSinceWhenTheProducerWaits(t *testing.T) {
 	assert.Greater(t, wait(), first, "another message")
 }
 
+// TestAWaitThatHadRoomInBetweenIsNew: a claim that times out is not the beginning of a later wait
+// for another reader.
+func TestAWaitThatHadRoomInBetweenIsNew(t *testing.T) {
+	for name, between := range map[string]func(*Producer){
+		"pause": func(*Producer) {},
+		"abort": func(p *Producer) {
+			s, err := p.Claim(0)
+			require.NoError(t, err)
+			require.NoError(t, p.Abort(s))
+		},
+	} {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 2))
+		c := b.consumer(ConsumerOptions{Delivery: Lossless})
+		write(t, p, 2)
+		wait := func() uint64 {
+			_, err := p.Claim(time.Millisecond)
+			require.ErrorIs(t, err, Timeout)
+			return *p.data.plain64(layout.WaitSince)
+		}
+		first := wait()
+		idsOf(t, c, 2)
+		between(p)
+		b.consumer(ConsumerOptions{Delivery: Lossless, Start: StartOldest})
+		assert.Greater(t, wait(), first, name)
+	}
+}
+
 func TestADeadProducerIsNotKeptWaiting(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 2))
