@@ -11,7 +11,8 @@ file(GLOB public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*)
 set(sanitize.gcc -O1 ${sanitize})
 set(sanitize.clang -O1 -fsanitize=undefined -fsanitize-trap=undefined)
 
-# cpp_transactions(label compiler flags...)
+# cpp_transactions(label compiler flags...). With cpp_transactions_soak ON only `make soak` builds and
+# runs the program: one compilation takes half a minute.
 function(cpp_transactions label compiler)
   set(program ${cpp_test_directory}/test_transactions.${label})
   if(compiler)
@@ -24,7 +25,17 @@ function(cpp_transactions label compiler)
       VERBATIM)
     add_custom_target(cpp_transactions.${label} ALL DEPENDS ${program})
   endif()
-  datablock_test(cpp.transactions.${label} ENVIRONMENT ${sanitized_environment} COMMAND ${program})
+  if(cpp_transactions_soak)
+    set_property(GLOBAL APPEND PROPERTY datablock_soak_targets cpp_transactions.${label})
+    add_test(NAME soak.cpp.transactions.${label}
+      COMMAND sh -c "\"$1\" --build . --target \"$2\" && \"$3\"" sh
+        ${CMAKE_COMMAND} cpp_transactions.${label} ${program}
+      WORKING_DIRECTORY ${PROJECT_BINARY_DIR} CONFIGURATIONS soak)
+    set_tests_properties(soak.cpp.transactions.${label} PROPERTIES LABELS soak TIMEOUT 1200 RUN_SERIAL ON
+      FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment};${sanitized_environment}")
+  else()
+    datablock_test(cpp.transactions.${label} ENVIRONMENT ${sanitized_environment} COMMAND ${program})
+  endif()
 endfunction()
 
 file(MAKE_DIRECTORY ${cpp_test_directory})
@@ -35,8 +46,19 @@ foreach(family gcc clang)
     find_program(CPP_clang clang++)
   endif()
   foreach(standard 17 20)
+    # `make test` has each compiler and each standard once plain and once with sanitizers.
+    set(cpp_transactions_soak OFF)
+    if("${family}.${standard}" MATCHES "^(gcc.17|clang.20)$")
+      set(cpp_transactions_soak ON)
+    endif()
     cpp_transactions(${family}.c++${standard} "${CPP_${family}}" -std=c++${standard} -O2)
+    if(cpp_transactions_soak)
+      set(cpp_transactions_soak OFF)
+    else()
+      set(cpp_transactions_soak ON)
+    endif()
     cpp_transactions(${family}.c++${standard}.sanitized "${CPP_${family}}" -std=c++${standard} ${sanitize.${family}})
+    set(cpp_transactions_soak OFF)
     foreach(inline WANT_INLINE WANT_NO_INLINE)
       string(TOLOWER ${inline} how)
       string(REPLACE want_ "" how ${how})
