@@ -33,9 +33,9 @@ func TestAMomentIsKeptUpWhileItIsUsedOften(t *testing.T) {
 			}
 		}
 	})
-	now := m.Seen()
-	assert.Equal(t, now, m.Seen())
-	assert.False(t, m.Passed())
+	// On a busy machine the next tick may pass between two lines.
+	quiet := func(now uint64) bool { return !m.Passed() || Monotonic()-now >= uint64(MomentEvery) }
+	assert.True(t, quiet(m.Seen()))
 	for range 3 {
 		last := m.Seen()
 		until(t, "a turn", m.Passed)
@@ -43,7 +43,7 @@ func TestAMomentIsKeptUpWhileItIsUsedOften(t *testing.T) {
 		require.True(t, due)
 		assert.Greater(t, now, last)
 		assert.Equal(t, now, m.Seen())
-		assert.False(t, m.Passed())
+		assert.True(t, quiet(now))
 	}
 	until(t, "nobody uses it", func() bool { return !kept() })
 	until(t, "the keeper's end", func() bool {
