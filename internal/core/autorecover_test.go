@@ -89,8 +89,8 @@ func TestAutoRecoverLeavesTheLivingAlone(t *testing.T) {
 	require.NotZero(t, c.held)
 }
 
-// TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum: alone, and beside damage of another part. The
-// dry run says the same, and what a dead process left is removed afterwards.
+// TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum: alone, and beside damage of another part.
+// The dry run says the same, and what a dead process left is removed afterwards.
 func TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum(t *testing.T) {
 	for _, beside := range []bool{false, true} {
 		b := newBench(t)

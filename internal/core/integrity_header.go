@@ -237,8 +237,9 @@ func (x *inspection) sizesFit(controlPath string) bool {
 			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was truncated, and what was there is gone",
 				file.path, file.has, file.want), startAgain)
 		case file.has > file.want:
+			// No participant uses bytes behind the end.
 			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s has %d bytes, the header says %d: it was extended",
-				file.path, file.has, file.want), repairAdvice(x.name()), true}) // no participant uses bytes behind the end
+				file.path, file.has, file.want), repairAdvice(x.name()), true})
 		}
 	}
 	switch {

@@ -238,8 +238,8 @@ func MayRemove(path string) error {
 	return nil
 }
 
-// plainFile fails unless a path leads to a regular file that is not a mount point. Whether it is
-// one cannot be told where the system does not know statx, or a filter refuses the call.
+// plainFile fails unless a path leads to a regular file that is not a mount point. Where the system
+// does not know statx, or a filter refuses the call, plainFile does not find a mount point.
 func plainFile(path string) error {
 	var x unix.Statx_t
 	if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &x) == nil &&
