@@ -98,8 +98,8 @@ func TestUnlinkNeverRemovesAReplacersBlock(t *testing.T) {
 	require.NoError(t, q.Close())
 }
 
-// TestUnlinkNeverRemovesANewBlock: another program removes the data file, and a producer makes a new
-// block, while this process unlinks the old one. half: the old one has lost its control file.
+// TestUnlinkNeverRemovesANewBlock: another program removes the data file, and a producer makes a
+// new block, while this process unlinks the old one. half: the old one has lost its control file.
 func TestUnlinkNeverRemovesANewBlock(t *testing.T) {
 	for _, half := range []bool{false, true} {
 		b := newBench(t)

@@ -89,6 +89,49 @@ func TestARepairKilledAtAnyPointInventsNoMessage(t *testing.T) {
 	}
 }
 
+// TestAKilledRepairOfARowTellsTheProducer: wherever a repair dies that gives a LOSSLESS consumer
+// its hold back, the producer looks at the cursors again.
+func TestAKilledRepairOfARowTellsTheProducer(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 2)
+	for name, damage := range map[string]func(){
+		"bit":    func() { p.maskClear(p.lossless, c.row) },
+		"cursor": func() { c.cursorAt.Store(1 << 50) },
+	} {
+		damage()
+		damaged := b.files()
+		points := everyPoint(func() { b.repair(false) })
+		for n, point := range points {
+			b.restoreInPlace(damaged)
+			before := p.joinEpoch.Load()
+			killedAtNumber(t, n, func() { b.repair(false) })
+			if p.maskHas(p.lossless, c.row) && c.cursorAt.Load() <= p.next {
+				assert.Greater(t, p.joinEpoch.Load(), before, "%s: killed at %s, number %d", name, point, n)
+			}
+		}
+		b.restoreInPlace(damaged)
+		b.repair(false)
+	}
+}
+
+// TestAReturnAnnouncesItself: an earlier return may have died before the announcement.
+func TestAReturnAnnouncesItself(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.durable(Lossless)
+	write(t, p, 1)
+	idsOf(t, c, 1)
+	p.maskClear(p.lossless, c.row)
+	c.die()
+	before := p.joinEpoch.Load()
+	killedAt(t, "join.bit", func() { b.durable(Lossless) })
+	require.Equal(t, before, p.joinEpoch.Load())
+	b.durable(Lossless)
+	assert.Greater(t, p.joinEpoch.Load(), before)
+}
+
 // everyPoint returns the crash points that f reaches, in order, with repetitions.
 func everyPoint(f func()) (points []string) {
 	hook := func(p string) { points = append(points, p) }
