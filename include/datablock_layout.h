@@ -109,6 +109,7 @@
 #define DATABLOCK_LAYOUT_PRODUCER_PID 4168
 #define DATABLOCK_LAYOUT_PRODUCER_START 4176
 #define DATABLOCK_LAYOUT_PRODUCER_PIDNS 4184
+#define DATABLOCK_LAYOUT_PRODUCER_CLOCK 4192
 #define DATABLOCK_LAYOUT_COMMIT 4224
 #define DATABLOCK_LAYOUT_EVENT 4288
 #define DATABLOCK_LAYOUT_PRODUCER_WAITING 4352
@@ -179,7 +180,8 @@ typedef struct datablock_layout_data {
     uint64_t producer_pid;
     uint64_t producer_start;
     uint64_t producer_pidns;
-    uint8_t reserved2[32];
+    uint64_t producer_clock; /* as a row's clock, for the times in the data file */
+    uint8_t reserved2[24];
     uint64_t commit; /* hint: one past a published id, not always the newest */
     uint8_t reserved3[56];
     uint32_t event; /* event count of the consumers: their futex word */
@@ -253,6 +255,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_data, epoch, EPOCH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, producer_pid, PRODUCER_PID);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, producer_start, PRODUCER_START);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, producer_pidns, PRODUCER_PIDNS);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, producer_clock, PRODUCER_CLOCK);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, commit, COMMIT);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, event, EVENT);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, producer_waiting, PRODUCER_WAITING);
@@ -279,7 +282,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS (1u << 0)
 #define DATABLOCK_LAYOUT_FLAG_TIMESTAMP (1u << 4)
 
-/* In ROW_CLOCK: the offset of the participant's time namespace is known. */
+/* In ROW_CLOCK and PRODUCER_CLOCK: the offset of the participant's time namespace is known. */
 #define DATABLOCK_LAYOUT_CLOCK_KNOWN (UINT64_C(1) << 63)
 
 /* In PRODUCER_WAITING: the producer waits for any cleared hazard pointer, attach or detach. */

@@ -11,7 +11,10 @@ import (
 // clockSlack is by how much a time may be later than the clock reading before it.
 const clockSlack = time.Second
 
-// clockWord is what a participant stores about its clock, for RowClock.
+// farthestClock bounds how far a clock of another time namespace is believed to be ahead or behind.
+const farthestClock = 10 * 365 * 24 * time.Hour
+
+// clockWord is what a participant stores about its clock, for RowClock and ProducerClock.
 func clockWord(ahead int64, known bool) uint64 {
 	if !known {
 		return 0
@@ -28,12 +31,16 @@ func readClock() clock {
 }
 
 // since returns how long ago a participant wrote a time of its CLOCK_MONOTONIC. word: the
-// participant's RowClock. Participants may be in other time namespaces, whose clocks are ahead or
+// participant's clock word. Participants may be in other time namespaces, whose clocks are ahead or
 // behind. If one of the two clocks is not known, since takes both for the same clock, unless the
-// time is in the future. A time of 0 was never written.
+// time is in the future. A word that no participant wrote makes the age unknown: consumers can
+// write RowClock. A time of 0 was never written.
 func (c clock) since(then, word uint64) (age time.Duration, known bool) {
 	if then == 0 {
 		return 0, true
+	}
+	if ahead := time.Duration(word - layout.ClockKnown); word != 0 && max(ahead, -ahead-1) > farthestClock {
+		return 0, false
 	}
 	age = time.Duration(c.now - then)
 	if c.word != 0 && word != 0 {
@@ -45,15 +52,20 @@ func (c clock) since(then, word uint64) (age time.Duration, known bool) {
 	return max(age, 0), true
 }
 
-// clockOf returns the RowClock of a row. The word of row 0 is for the times in the data file.
+// clockOf returns the clock word of a row's owner. The producer's is in the data file, where
+// consumers cannot write, and the times that it is for are there, too. Only a block whose producer
+// did not store it (an older library) has it in row 0 alone.
 func (b *block) clockOf(row uint32) uint64 {
+	if word := *b.data.plain64(layout.ProducerClock); row == layout.ProducerRow && word != 0 {
+		return word
+	}
 	return *b.ctl.plain64(b.header.row(row) + layout.RowClock)
 }
 
 // ageText returns an age in readable form.
 func ageText(age time.Duration, known bool) string {
 	if !known {
-		return "an unknown time (its clock is of another time namespace)"
+		return "an unknown time (its clock is of another time namespace, or damaged)"
 	}
 	return fmt.Sprint(age.Round(time.Millisecond))
 }

@@ -458,6 +458,9 @@ func (c *Consumer) resume() {
 	// The consumer died before the producer had seen its cursor.
 	unbound := *c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) != 0
 	if !unbound && c.maskHas(c.lossless, c.row) {
+		// An earlier return may have died between the bit, which was lost, and the announcement.
+		c.joinEpoch.Add(1)
+		crash.Point("join.announced")
 		return
 	}
 	if unbound {

@@ -176,7 +176,7 @@ func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
 	for _, f := range x.damaged {
 		ring := f.Part == PartRing || f.Part == PartSlot || f.Part == PartPayload
 		switch {
-		case x.idsUnknown || f.Advice != repairAdvice(x.name()):
+		case x.idsUnknown || !f.mendable:
 			hopeless = append(hopeless, prospect{f, 0})
 		case ring && alive:
 			pid := *x.data.plain64(layout.ProducerPID)

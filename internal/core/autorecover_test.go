@@ -88,3 +88,38 @@ func TestAutoRecoverLeavesTheLivingAlone(t *testing.T) {
 	assert.Contains(t, steps[0].Text, `"hung"`)
 	require.NotZero(t, c.held)
 }
+
+// TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum: alone, and beside damage of another part.
+// The dry run says the same, and what a dead process left is removed afterwards.
+func TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum(t *testing.T) {
+	for _, beside := range []bool{false, true} {
+		b := newBench(t)
+		config := b.config(Ring, 4)
+		config.Checksum = ChecksumEnforced
+		p := b.producer(config)
+		reader := b.consumer(ConsumerOptions{Delivery: Lossless})
+		write(t, p, 4)
+		p.data[p.payload(layout.EntrySlot(p.entries[1].Load()))] ^= 1
+		if beside {
+			p.state.Store(77)
+		}
+		if !beside { // while the producer lives, its ring is not touched
+			steps := b.recover(false)
+			require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
+			assert.Equal(t, RecoveryUnsafe, steps[0].Result)
+			assert.Contains(t, steps[0].Text, "its producer lives")
+		}
+		p.die()
+		stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
+		require.NoError(t, os.WriteFile(stray, nil, 0o600))
+		want := []StepKind{StepRepair, StepCollect}
+		assert.Equal(t, want, kindsOf(b.recover(true)))
+		assert.Equal(t, want, kindsOf(b.recover(false)))
+		assert.NoFileExists(t, stray)
+		assert.True(t, b.validate().Healthy(), b.validate().Message())
+		assert.EqualValues(t, 0, read(t, reader).ID())
+		_, err := reader.Next(0)
+		assert.ErrorIs(t, err, Lost)
+		assert.Equal(t, []uint64{2, 3}, idsOf(t, reader, 2))
+	}
+}

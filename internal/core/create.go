@@ -229,6 +229,7 @@ func (p *Producer) begin(before uint32) bool {
 	*p.data.plain64(layout.ProducerPID) = who.PID
 	*p.data.plain64(layout.ProducerStart) = who.StartTime
 	*p.data.plain64(layout.ProducerPIDNS) = who.PIDNamespace
+	*p.data.plain64(layout.ProducerClock) = clockWord(who.ClockAhead, who.ClockKnown)
 	*p.data.plain64(layout.Heartbeat) = platform.Monotonic()
 	*p.data.plain64(layout.ClaimID) = 0
 	*p.data.plain64(layout.ClaimSince) = 0

@@ -365,6 +365,30 @@ func TestARefusedRemovalChangesNothing(t *testing.T) {
 	asNobody(t, func() { assert.NoError(t, Unlink("x", b.dir, Force), "in a directory that lets it") })
 }
 
+// TestAMountPointIsRefusedBeforeAnythingIsDone: the system neither removes a mounted data file nor
+// gives its name to another.
+func TestAMountPointIsRefusedBeforeAnythingIsDone(t *testing.T) {
+	b := newBench(t)
+	config := b.config(Ring, 4)
+	p := b.producer(config)
+	c := b.consumer(ConsumerOptions{Delivery: Ordered})
+	path := p.location.data()
+	if err := unix.Mount(path, path, "", unix.MS_BIND, ""); err != nil {
+		t.Skipf("this test mounts a file: %v", err)
+	}
+	defer func() { require.NoError(t, unix.Unmount(path, unix.MNT_DETACH)) }()
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	before := b.contents()
+	assert.ErrorContains(t, Unlink("x", b.dir, Force), "mount point")
+	config.SlotSize, config.Flags = 128, Replace|Force
+	_, err = OpenProducer("x", config)
+	assert.ErrorContains(t, err, "mount point")
+	assert.Equal(t, before, b.contents())
+	require.NoError(t, p.Commit(s, 8), "the claim of the living producer is its own")
+	assert.EqualValues(t, 0, read(t, c).ID())
+}
+
 func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 	for _, half := range []string{"data", "control"} {
 		t.Run(half, func(t *testing.T) {

@@ -37,6 +37,8 @@ type Finding struct {
 	Slot    uint32 // the slot that is affected, NoSlot if none is
 	Problem string
 	Advice  string
+
+	mendable bool // Repair without force puts it right, unless a living producer prevents that
 }
 
 // NoSlot in a Finding: no slot is affected.
@@ -240,11 +242,11 @@ func (x *inspection) openControl(write bool) error {
 			return errMoved
 		}
 		problem, advice, _ := x.lostControl(x.producerPID())
-		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: problem, Advice: advice})
 		return nil
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a regular file", path),
-			fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
+		x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: fmt.Sprintf("%s is not a regular file", path),
+			Advice: fmt.Sprintf("find out who put it there, then remove it and %s", x.location.data())})
 		return nil
 	case err != nil:
 		return controlError(err, x.name())
@@ -260,7 +262,7 @@ func (x *inspection) openControl(write bool) error {
 	}
 	if foreign != nil { // not damage: its cursors, zone and counters belong to another block
 		problem, advice := x.strangeControl(foreign)
-		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: problem, Advice: advice})
 		return nil
 	}
 	if !x.sizesFit(path) {
@@ -368,13 +370,14 @@ func (x *inspection) verdict() *Integrity {
 	}
 }
 
-// finding makes the result of a look that failed: a problem, with the advice to repair.
+// finding makes the result of a look that failed: a problem that Repair can put right, with the
+// advice to repair.
 func (x *inspection) finding(part Part, index, slot uint32, format string, args ...any) (Finding, bool) {
 	if x.terse {
-		return Finding{Part: part, Index: index, Slot: slot}, true
+		return Finding{Part: part, Index: index, Slot: slot, mendable: true}, true
 	}
 	return Finding{part, index, slot, fmt.Sprintf("block %q: ", x.name()) + fmt.Sprintf(format, args...),
-		repairAdvice(x.name())}, true
+		repairAdvice(x.name()), true}, true
 }
 
 // fine is the result of a look that found nothing wrong.

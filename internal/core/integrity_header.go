@@ -53,8 +53,9 @@ func (x *inspection) controlFiles() (found []controlFile, err error) {
 func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	path := x.location.data()
 	if len(x.page) < layout.ImmutableLen {
-		x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s is not a DataBlock file, or truncated: it has %d bytes",
-			path, x.dataBytes), "use another name, or remove it if nobody needs it"})
+		x.report(Finding{Part: PartHeader, Slot: NoSlot,
+			Problem: fmt.Sprintf("%s is not a DataBlock file, or truncated: it has %d bytes", path, x.dataBytes),
+			Advice:  "use another name, or remove it if nobody needs it"})
 		return nil, nil
 	}
 	raw := x.page[:layout.ImmutableLen]
@@ -72,8 +73,8 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	if err != nil {
 		whole := derived(raw, x.location.name, x.dataBytes, candidates)
 		if whole == nil {
-			x.report(Finding{PartHeader, 0, NoSlot, err.Error(),
-				"it cannot be rebuilt from what is left; nothing was changed"})
+			x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: err.Error(),
+				Advice: "it cannot be rebuilt from what is left; nothing was changed"})
 			return nil, nil
 		}
 		x.whole = whole
@@ -84,11 +85,11 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 		}
 		x.report(Finding{PartHeader, 0, NoSlot,
 			fmt.Sprintf("%s: the header does not match its hash: byte %d is 0x%02x, and was 0x%02x", path, at, raw[at],
-				whole[at]), repairAdvice(x.name())})
+				whole[at]), repairAdvice(x.name()), true})
 	}
 	if h.name != x.location.name {
 		problem, advice := x.misnamed(h.id, h.name)
-		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: problem, Advice: advice})
 		return nil, nil
 	}
 	minor := binary.LittleEndian.Uint32(raw[layout.HdrMinor:])
@@ -96,7 +97,7 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 		if x.page[at] != 0 {
 			x.report(Finding{PartHeader, 0, NoSlot,
 				fmt.Sprintf("%s: reserved byte %d of the header is 0x%02x, and no version writes there", path, at,
-					x.page[at]), repairAdvice(x.name())})
+					x.page[at]), repairAdvice(x.name()), true})
 			break
 		}
 	}
@@ -217,7 +218,7 @@ func (x *inspection) sizesFit(controlPath string) bool {
 	data := x.location.data()
 	fit := true
 	odd := func(problem, advice string) {
-		x.report(Finding{PartHeader, 0, NoSlot, problem, advice})
+		x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: problem, Advice: advice})
 		fit = false
 	}
 	startAgain := fmt.Sprintf("remove %s and start the producer again", data)
@@ -236,9 +237,9 @@ func (x *inspection) sizesFit(controlPath string) bool {
 			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was truncated, and what was there is gone",
 				file.path, file.has, file.want), startAgain)
 		case file.has > file.want:
-			odd(fmt.Sprintf("%s has %d bytes, the header says %d: it was extended", file.path, file.has, file.want),
-				repairAdvice(x.name()))
-			fit = true // no participant uses bytes behind the end
+			// No participant uses bytes behind the end.
+			x.report(Finding{PartHeader, 0, NoSlot, fmt.Sprintf("%s has %d bytes, the header says %d: it was extended",
+				file.path, file.has, file.want), repairAdvice(x.name()), true})
 		}
 	}
 	switch {
@@ -266,7 +267,7 @@ func (x *inspection) judgeControlHeader(path string) {
 		if x.controlHead[at] != want[at] {
 			x.report(Finding{PartHeader, 0, NoSlot,
 				fmt.Sprintf("%s: byte %d of the header is 0x%02x, the data file makes it 0x%02x", path, at,
-					x.controlHead[at], want[at]), repairAdvice(x.name())})
+					x.controlHead[at], want[at]), repairAdvice(x.name()), true})
 			return
 		}
 	}

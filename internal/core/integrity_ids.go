@@ -166,6 +166,7 @@ func (x *inspection) judgeCommit() {
 		}
 		f, _ := x.finding(PartHeader, 0, NoSlot, "which ids its messages have cannot be told: commit is %d, and as "+
 			"much speaks for %s as the next one", w.commit, orList(next))
+		f.mendable = false
 		f.Advice = fmt.Sprintf("nothing is repaired, because an id could be given to two messages: copy both files "+
 			"first if you need what is in them, then remove %s and start the producer again", x.location.data())
 		return f, true

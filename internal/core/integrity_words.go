@@ -56,6 +56,7 @@ func (x *inspection) lookAtSchema(what string, t *schemaText) (Finding, bool) {
 		return fine()
 	}
 	f, _ := x.finding(PartHeader, 0, NoSlot, "the %d bytes of %s do not match their hash", t.length, what)
+	f.mendable = false
 	f.Advice = "the text cannot be rebuilt: remove " + x.location.data() + " and start the producer again; messages " +
 		"and readers are not affected"
 	return f, true

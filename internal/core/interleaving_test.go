@@ -98,6 +98,29 @@ func TestUnlinkNeverRemovesAReplacersBlock(t *testing.T) {
 	require.NoError(t, q.Close())
 }
 
+// TestUnlinkNeverRemovesANewBlock: another program removes the data file, and a producer makes a
+// new block, while this process unlinks the old one. half: the old one has lost its control file.
+func TestUnlinkNeverRemovesANewBlock(t *testing.T) {
+	for _, half := range []bool{false, true} {
+		b := newBench(t)
+		old := b.producer(b.config(Ring, 4))
+		if half {
+			require.NoError(t, os.Remove(old.control(old.id)))
+		}
+		var p *Producer
+		at(t, "replace.superseded", func() {
+			require.NoError(t, os.Remove(old.location.data()))
+			p = b.producer(b.config(Ring, 8))
+		})
+		require.NoError(t, Unlink("x", b.dir, Force))
+		require.NotNil(t, p)
+		assert.FileExists(t, p.location.data(), "half: %t", half)
+		write(t, p, 1)
+		_, err := old.Claim(0)
+		assert.ErrorIs(t, err, Superseded)
+	}
+}
+
 func TestAnOpenerNeverDisplacesALivingReplacer(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 4)

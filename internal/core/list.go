@@ -187,7 +187,7 @@ func unlink(l location, force bool) error {
 		return err
 	}
 	before := b.supersede()
-	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
+	if err := b.removeData(); err != nil {
 		b.state.CompareAndSwap(layout.StateSuperseded, before) // still allowed: this process holds REPLACE
 		return systemError(err, "block %q", b.name())
 	}
@@ -217,10 +217,24 @@ func unlinkHalf(l location) error {
 		return errMoved // it is back
 	}
 	b.supersede()
-	if err := platform.Remove(l.data()); err != nil && !b.lostName() {
+	if err := b.removeData(); err != nil {
 		return systemError(err, "block %q", b.name())
 	}
 	crash.Point("unlink.removed")
 	b.wakeConsumers()
+	return nil
+}
+
+// removeData removes the data file of a block that has been superseded. It checks just before the
+// removal that the name still leads to the block: another program may have removed the file, and a
+// producer may have made a new block. Between the check and the removal a window of two system
+// calls remains, because no call removes a name only while it leads to a certain file.
+func (b *block) removeData() error {
+	if b.lostName() {
+		return nil
+	}
+	if err := platform.Remove(b.location.data()); err != nil && !b.lostName() {
+		return err
+	}
 	return nil
 }

@@ -94,7 +94,7 @@ func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
 	case r.busy:
 		return RecoveryFailed, left, fail(Busy, "%s: another process has been repairing the block for %v, and has "+
 			"not finished: is it stopped? Continue or end it, then repair again%s", first.Problem, repairPatience, said)
-	case first.Advice == repairAdvice(r.name):
+	case first.mendable:
 		return RecoveryFailed, left, fail(Corrupt, "%s, and cannot be repaired while it is used so: stop the "+
 			"programs that use the block, then repair it again%s", first.Problem, said)
 	}

@@ -251,7 +251,7 @@ func (r *repair) rebuildEntry(x *inspection, w *repairer, place, slot uint32, p 
 	}
 	e.Store(now)
 	crash.Point("repair.entry")
-	if !sure {
+	if !sure || before.length > x.slotSize { // the entry is LOST from here on, in both cases
 		x.data.u64(x.slotHeader(slot) + layout.SlotLength).Store(0)
 		crash.Point("repair.slot")
 	}
@@ -264,16 +264,13 @@ func (r *repair) rebuildEntry(x *inspection, w *repairer, place, slot uint32, p 
 }
 
 // rebuildSlot makes a slot's header that of message id. A slot without the message has an
-// impossible length until its entry is LOST. The repair after one that died then does not take the
-// slot for the message's.
+// impossible length until its entry is LOST, and so has a slot whose length was damaged. A repair
+// that dies before it stores the entry then leaves no slot that looks like that of an empty
+// message.
 func (x *inspection) rebuildSlot(slot uint32, id uint64, before slotHeaderWords, sure bool) {
 	at := x.slotHeader(slot)
-	switch {
-	case !sure:
+	if !sure {
 		x.data.u64(at + layout.SlotLength).Store(^uint64(0))
-		crash.Point("repair.slot")
-	case before.length > x.slotSize:
-		x.data.u64(at + layout.SlotLength).Store(0)
 		crash.Point("repair.slot")
 	}
 	if before.id != id {

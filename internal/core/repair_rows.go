@@ -155,6 +155,8 @@ func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery u
 	bound := x.maskHas(x.lossless, row)
 	switch {
 	case delivery == layout.Lossless && !bound:
+		x.joinEpoch.Add(1) // as in correctPlace
+		crash.Point("repair.word")
 		x.maskSet(x.lossless, row)
 		crash.Point("repair.word")
 		x.joinEpoch.Add(1)
@@ -191,6 +193,10 @@ func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
 	if now = x.rowWords(row); now.status == layout.RowFree || x.impossibleCursor(now) == "" {
 		return
 	}
+	// The epoch makes the producer look at all cursors. It moves before the change and after it: no
+	// later repair finds anything wrong here after a death in between.
+	x.joinEpoch.Add(1)
+	crash.Point("repair.word")
 	if oldest := x.oldest(x.hint()); x.cursor(row).CompareAndSwap(now.cursor, oldest) {
 		crash.Point("repair.word")
 		r.did(w, PartRow, row, now.cursor, "moved the cursor of row %d to the oldest message, %d", row, oldest)

@@ -242,6 +242,7 @@ func TestAgesAreRightInAnotherTimeNamespace(t *testing.T) {
 				require.Equal(t, clockWord(own, true), p.clockOf(row))
 				*p.ctl.plain64(p.header.row(row) + layout.RowClock) = clockWord(own+int64(ahead), true)
 			}
+			*p.data.plain64(layout.ProducerClock) = clockWord(own+int64(ahead), true)
 			since := p.data.plain64(layout.ClaimSince)
 			*since = there(time.Second)
 			assert.Empty(t, b.stuck(WaitingAfter), "a claim that is a second old")
@@ -267,11 +268,41 @@ func TestAnAgeThatCannotBeToldIsNotAWrongNumber(t *testing.T) {
 	s, err := p.Claim(0)
 	require.NoError(t, err)
 	*p.ctl.plain64(p.header.row(layout.ProducerRow) + layout.RowClock) = 0
+	*p.data.plain64(layout.ProducerClock) = 0
 	*p.data.plain64(layout.ClaimSince) = platform.Monotonic() + uint64(time.Hour)
 	assert.Empty(t, b.stuck(WaitingAfter))
 	d := b.diagnose().Slots[s.Index()]
 	assert.True(t, d.AgeUnknown)
 	assert.Contains(t, d.StuckText(), "unknown")
+}
+
+// TestNoConsumerShiftsTheProducersAges: a consumer can write into row 0, but not into the data
+// file.
+func TestNoConsumerShiftsTheProducersAges(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	reader := b.consumer(ConsumerOptions{Delivery: Latest})
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	hostile := []uint64{0, 1, layout.ClockKnown, ^uint64(0), 1 << 62, 3 << 62, clockWord(-int64(time.Hour), true),
+		clockWord(int64(time.Hour), true), clockWord(int64(farthestClock)+1, true)}
+	for _, word := range hostile {
+		*p.ctl.plain64(p.header.row(layout.ProducerRow) + layout.RowClock) = word
+		assert.Empty(t, b.stuck(WaitingAfter), "%#x", word)
+		d := b.diagnose().Slots[s.Index()]
+		assert.False(t, d.AgeUnknown, "%#x", word)
+	}
+	*p.data.plain64(layout.ProducerClock) = 0 // an older library
+	for _, row := range []uint32{layout.ProducerRow, reader.row} {
+		for _, word := range []uint64{1, 1 << 62, 3 << 62, clockWord(int64(farthestClock)+1, true)} {
+			*p.ctl.plain64(p.header.row(row) + layout.RowClock) = word
+			_, known := readClock().since(platform.Monotonic(), p.clockOf(row))
+			assert.False(t, known, "row %d: %#x", row, word)
+		}
+		*p.ctl.plain64(p.header.row(row) + layout.RowClock) = 0
+		_, known := readClock().since(platform.Monotonic(), p.clockOf(row))
+		assert.True(t, known, "row %d: an older library", row)
+	}
 }
 
 // TestAPidOfAnotherNamespaceIsNamedSo, in every place where the pid is printed.

@@ -102,6 +102,7 @@ const (
 	ProducerPID     = 4168 // u64
 	ProducerStart   = 4176 // u64
 	ProducerPIDNS   = 4184 // u64
+	ProducerClock   = 4192 // u64 as RowClock, for the times in the data file; 0: not known
 	Commit          = 4224 // u64 hint: one past a published id, not always the newest
 	Event           = 4288 // u32 event count of the consumers: their futex word
 	ProducerWaiting = 4352 // u64 0: not waiting, else the awaited cursor, or WaitAny
@@ -123,7 +124,8 @@ const (
 	SchemaRegion    = 8192 // schema text, then the zone's from the next cache line on; whole pages, or none
 )
 
-// ClockKnown in RowClock: the offset of the participant's time namespace is known.
+// ClockKnown in RowClock and ProducerClock: the offset of the participant's time namespace is
+// known.
 const ClockKnown = 1 << 63
 
 // WaitAny in ProducerWaiting: the producer waits for any cleared hazard pointer, attach or detach.

@@ -225,10 +225,34 @@ func Exchange(a, b string) error {
 // MayRemove asks whether this program may remove a file, or give its name to another, and changes
 // nothing. It calls rmdir for a file that is no directory. The system answers ENOTDIR only after it
 // has checked the permissions of the directory, the sticky bit, the owners of both and this
-// program's capabilities.
+// program's capabilities. A mount point gets ENOTDIR, too, and refuses the removal: MayRemove looks
+// for one first. What remains: an empty directory that takes the name between the two calls is
+// removed. A file that becomes a mount point after the look is not noticed.
 func MayRemove(path string) error {
+	if err := plainFile(path); err != nil {
+		return &fs.PathError{Op: "unlink", Path: path, Err: err}
+	}
 	if err := unix.Rmdir(path); err != nil && !errors.Is(err, unix.ENOTDIR) {
 		return &fs.PathError{Op: "unlink", Path: path, Err: deniedName(path, path, err)}
+	}
+	return nil
+}
+
+// plainFile fails unless a path leads to a regular file that is not a mount point. Where the system
+// does not know statx, or a filter refuses the call, plainFile does not find a mount point.
+func plainFile(path string) error {
+	var x unix.Statx_t
+	if unix.Statx(unix.AT_FDCWD, path, unix.AT_SYMLINK_NOFOLLOW, 0, &x) == nil &&
+		x.Attributes&x.Attributes_mask&unix.STATX_ATTR_MOUNT_ROOT != 0 {
+		return fmt.Errorf("%w: the file is a mount point, which can be neither removed nor replaced: unmount it "+
+			"(umount %s)", unix.EBUSY, path)
+	}
+	var st unix.Stat_t
+	if err := unix.Lstat(path, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFREG {
+		return ErrNotRegular
 	}
 	return nil
 }

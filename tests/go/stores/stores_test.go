@@ -51,7 +51,7 @@ var reasons = []reason{
 		`a\.createControl.* → b\.createData)`,
 		"no process finds the block before it is published; what a dead or failed creator leaves is garbage"},
 	{`^replaceBlock: platform\.Exchange.* → old\.state\.CompareAndSwap`, "an exchange that failed has changed nothing"},
-	{`^unlink: (platform\.Remove.* → b\.state\.CompareAndSwap|b\.state\.CompareAndSwap.* → collect)`,
+	{`^unlink: (b\.removeData.* → b\.state\.CompareAndSwap|b\.state\.CompareAndSwap.* → collect)`,
 		"a file that could not be removed is there; the state goes back to what it was"},
 	{`^repair\.`,
 		"each repair is right by itself, and repairing again does the rest; repair.word, .entry, .slot and " +
