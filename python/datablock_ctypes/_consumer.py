@@ -130,7 +130,7 @@ class Consumer(Participant):
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
         self._kept: deque[Raw | Untold] = deque()  # messages that interrupted reads took, in order
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         quick = loaded.quick
         self._begin = quick.datablock_read_begin
         self._begin_at = quick.datablock_read_at
@@ -419,10 +419,14 @@ class Consumer(Participant):
         by one, the hold remains, and ends here without this message.
         """
         part = raw[2]
-        if isinstance(part, _Part):
+        if isinstance(part, Part):
             part.ids.discard(raw[1][ID])
             if not part.ids and not part.ended:
                 record(part.ended, self._end, self._handle, part.first[0])  # refused if it ended with this message
+
+    def _part_of(self, raw: Raw) -> Part | None:
+        """Return the hold of several messages that a message belongs to, if it does."""
+        return raw[2] if isinstance(raw[2], Part) else None
 
     def _end_any(self, raw: Raw) -> tuple[int, Raw]:
         """End a hold, or one part of a hold. A hold of several parts ends with its last part.
@@ -430,7 +434,7 @@ class Consumer(Participant):
         Returns the status, and the struct that the status is about.
         """
         part = raw[2]
-        if not isinstance(part, _Part):
+        if not isinstance(part, Part):
             return self._end(self._handle, raw[0]), raw
         part.ids.discard(raw[1][ID])
         if part.ids:
@@ -446,7 +450,7 @@ class Consumer(Participant):
         """
         self._parts = [other for other in self._parts if not other.ended]
         part = raw[2]
-        if not isinstance(part, _Part):
+        if not isinstance(part, Part):
             return self._end, ((self._handle,), (raw[0],)), ended
         number = raw[1][ID]
         if part.ids != {number}:
@@ -458,16 +462,34 @@ class Consumer(Participant):
             slot._expire()
 
 
-class _Part:
-    """A hold of several messages that reads hand out one by one. The last message ends the hold."""
+class Part:
+    """A hold of several messages that reads hand out one by one. The last message ends the hold.
 
-    def __init__(self, first: Raw) -> None:
-        self.first = first
+    ``raw`` is the array of the messages. ``first`` is the message from which on the hold covers
+    them, at first the one at index ``at``.
+    """
+
+    def __init__(self, raw: Any, at: int) -> None:
+        self.raw = raw
+        self.first = raw_of(raw, at)
         self.ids: set[int] = set()
         self.ended: list[int] = []
+        self._at = at - int(self.first[1][ID])
+
+    def ended_without(self, ids: set[int]) -> int:
+        """Return how many messages, from the first one on, the hold can release with these."""
+        left = self.ids - ids
+        after = min(left) if left else max(ids) + 1
+        return after - int(self.first[1][ID])
+
+    def forget(self, ids: set[int]) -> None:
+        """Remove messages that were released together with all before them that are not left."""
+        self.ids -= ids
+        if self.ids:
+            self.first = raw_of(self.raw, self._at + min(self.ids))
 
 
-def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
+def _messages(batch: Untold, parts: list[Part]) -> list[Raw]:
     """Return the messages of a batch. Holds of several messages are added to ``parts``."""
     found: list[Raw] = []
     for first, end in holds_of(batch.raw, batch.count.value):
@@ -475,7 +497,7 @@ def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
         if end - first == 1:
             found.append(raw)
             continue
-        part = _Part(raw)
+        part = Part(batch.raw, first)
         parts.append(part)
         for i in range(first, end):
             reference, words, _ = raw_of(batch.raw, i)
