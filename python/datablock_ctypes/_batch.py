@@ -199,7 +199,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
             raise Invalid(f"{self!r} was used before: call read_many() for each batch")
         consumer = self._consumer
         consumer._rejoin()
-        library = consumer._library
+        if consumer._parts:
+            consumer._end_spent()
         if consumer._kept:
             return self._enter_kept()
         library = consumer._library

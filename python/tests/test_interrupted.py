@@ -247,6 +247,18 @@ def what_is_left_in_parts(pair):
             assert len(batch) == left
 
 
+@pytest.mark.parametrize("alone", [0, 1])
+def test_a_read_by_id_that_gives_back_what_was_taken_at_random(pair, alone):
+    """The end of the last message's hold does not depend on the code after the undo."""
+
+    def act(pair):
+        with pair.consumer.read_at(pair.first + 4):
+            pass
+
+    came = at_random(lambda: fresh_kept(pair, alone), act, Pair.all_once, TIMES, 1e-4)
+    assert came > TIMES // 20
+
+
 @pytest.mark.parametrize("alone", [0, 1, 2])
 def test_parts_of_what_an_interrupted_batch_has_taken_at_random(pair, alone):
     came = at_random(lambda: fresh_kept(pair, alone), what_is_left_in_parts, Pair.all_once, TIMES, 3e-4)
