@@ -170,6 +170,7 @@ class Consumer(Participant):
         consumer with this name, its row expired or was removed, or the block was made anew. The
         consumer may then have missed messages that ``missed`` does not count. Raises `Closed`.
         """
+        self._rejoin()
         kept = ctypes.c_bool()
         status = self._library.datablock_consumer_resumed(self._handle, kept)
         if status != 0:
@@ -733,6 +734,7 @@ class ReadSlot(Bound):
         if self._state != OPEN:
             self._refuse()
         consumer = self._consumer
+        consumer._rejoin()
         status = consumer._library.datablock_read_verify(consumer._handle, self._raw[0])
         if status != 0:
             consumer._fail(status)

@@ -402,6 +402,8 @@ def test_a_consumer_that_holds_messages_after_a_cancelled_wait(directory):
                     waiting.cancel()
                     with pytest.raises(asyncio.CancelledError):
                         await waiting
+                    if number % 2:
+                        assert not consumer.resumed
                     batch.release(2)
                     assert list(batch.ids) == [4 * number + 2, 4 * number + 3]
 
