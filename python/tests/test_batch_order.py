@@ -81,7 +81,7 @@ def test_a_batch_in_a_batch_that_raises(ring):
 
 
 def test_a_claim_ends_although_another_thread_is_in_a_call(directory):
-    """The end of the block publishes, or raises `Busy` and aborts: the next claim finds no other."""
+    """Its end publishes, or raises `Busy` and aborts. The next claim finds no other."""
     with (
         Producer("order", slot_size=64, slot_count=COUNT) as producer,
         Consumer("order", delivery=Delivery.LATEST) as consumer,
