@@ -76,7 +76,7 @@ public:
     /*
      * Releases the first `count` messages. The rest stays held, and is the batch from now on. For a
      * LOSSLESS consumer the cursor moves past the released messages only. A count above size()
-     * means all. Errors: as finish. After invalid and busy, what was not released stays in the batch.
+     * means all. Errors: as finish. After invalid and busy, unreleased messages stay in the batch.
      */
     void finish_first(std::size_t count) {
         const std::size_t wanted = count < count_ ? count : count_;
