@@ -19,6 +19,7 @@
 #ifdef DATABLOCK_HAS_HPP
 
 #include <algorithm>
+#include <exception>
 #include <iterator>
 #include <vector>
 
@@ -75,15 +76,34 @@ public:
     /*
      * Releases the first `count` messages. The rest stays held, and is the batch from now on. For a
      * LOSSLESS consumer the cursor moves past the released messages only. A count above size()
-     * means all. Errors: as finish.
+     * means all. Errors: as finish. After invalid and busy, unreleased messages stay in the batch.
      */
     void finish_first(std::size_t count) {
-        const std::size_t ended = count < count_ ? count : count_;
-        const datablock_status status = datablock_read_batch_end(consumer_, slots_.data(), ended);
+        const std::size_t wanted = count < count_ ? count : count_;
+        std::size_t ended = 0;
+        std::exception_ptr failure;
+        while (ended < wanted) {
+            const std::size_t run = covered_by_one(ended, wanted);
+            const datablock_status status = datablock_read_batch_end(consumer_, slots_.data() + ended, run);
+            const bool held = status != DATABLOCK_OK && status != DATABLOCK_E_OVERRUN && status != DATABLOCK_E_FENCED;
+            if (status != DATABLOCK_OK && !failure) {
+                try {
+                    check(status);
+                } catch (...) {
+                    failure = std::current_exception();
+                }
+            }
+            if (held) {
+                break;
+            }
+            ended += run;
+        }
         const auto begin = slots_.begin(), rest = begin + static_cast<std::ptrdiff_t>(ended);
         std::copy(rest, begin + static_cast<std::ptrdiff_t>(count_), begin);
         count_ -= ended;
-        check(status);
+        if (failure) {
+            std::rethrow_exception(failure);
+        }
     }
 
     std::size_t size() const noexcept { return count_; }
@@ -127,6 +147,15 @@ public:
     iterator end() const noexcept { return {this, count_}; }
 
 private:
+    /* How many messages from `first` on, before `end`, are consecutive under one hold. */
+    std::size_t covered_by_one(std::size_t first, std::size_t end) const noexcept {
+        std::size_t n = 1;
+        while (first + n < end && slots_[first + n].token == slots_[first].token) {
+            n++;
+        }
+        return n;
+    }
+
     void drop() noexcept { (void)datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0)); }
 
     datablock_consumer consumer_;

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
 from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun, Status
 from ._functions import RawMessage, RawReadSlot
 from ._interrupts import Leaving, Statement, record
-from ._participant import NOTHING_YET, Raw
+from ._participant import ID, NOTHING_YET, Raw
 from ._schema import Schema, check_written, record_step
 from ._types import Bound, flat, refuse_objects, the_numpy, unsigned
 
@@ -21,25 +21,29 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
     from typing_extensions import Buffer
 
-    from ._consumer import Consumer
+    from ._consumer import Consumer, Part
 
     Messages = Union[Iterable[Buffer], NDArray[Any]]
 
 NEW, HELD, ENDED = range(3)
+
+# After these statuses of the end of a hold, the messages are no longer held.
+OVER = (0, int(Status.OVERRUN), int(Status.FENCED), int(Status.CORRUPT))
+BUSY = int(Status.BUSY)
 
 # The number of words of a struct, and the word whose upper half is the token of the hold.
 WIDTH = ctypes.sizeof(RawReadSlot) // 8
 TOKEN = 5
 
 
-def holds_of(raw: Any, count: int) -> list[tuple[int, int]]:
+def holds_of(raw: Any, count: int, start: int = 0) -> list[tuple[int, int]]:
     """Return the holds of a batch, as pairs: the first message, and the one after the last.
 
-    A LOSSLESS consumer has one hold for all messages.
+    A LOSSLESS consumer has one hold for all messages. Messages before ``start`` have ended.
     """
     words = memoryview(raw).cast("B").cast("Q")
-    tokens = [words[i * WIDTH + TOKEN] >> 32 for i in range(count)]
-    firsts = [i for i in range(count) if i == 0 or tokens[i] != tokens[i - 1]]
+    tokens = [words[i * WIDTH + TOKEN] >> 32 for i in range(start, count)]
+    firsts = [start + i for i in range(len(tokens)) if i == 0 or tokens[i] != tokens[i - 1]]
     return list(zip(firsts, [*firsts[1:], count]))
 
 
@@ -53,6 +57,22 @@ class Untold(NamedTuple):
 
     raw: Any
     count: Any
+
+
+class Ending(NamedTuple):
+    """A call that releases messages of a batch up to index ``upto``.
+
+    ``statuses`` gets the results of the C function in the call itself. A later use of the batch
+    finds there what an interrupted call has released.
+    """
+
+    upto: int
+    statuses: list[int]
+    part: Part | None
+    ids: set[int]
+
+    def over(self) -> bool:
+        return bool(self.statuses) and self.statuses[-1] in OVER
 
 
 class Outgoing:
@@ -134,6 +154,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
     __slots__ = (
         "_consumer",
         "_count",
+        "_ending",
+        "_first",
         "_given",
         "_most",
         "_raw",
@@ -141,6 +163,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         "_state",
         "_statement",
         "_timeout",
+        "_total",
         "_view",
         "_views",
         "ids",
@@ -161,6 +184,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
         self._statement: Statement | None = None
         self._given: list[Raw] | None = None
         self._count = 0
+        self._total = self._first = 0  # what is held: messages first to total of the array
+        self._ending: Ending | None = None
         self._view: memoryview | None = None
         self._views: list[memoryview] = []
         self._starts: array[int] = array("Q")
@@ -174,7 +199,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
             raise Invalid(f"{self!r} was used before: call read_many() for each batch")
         consumer = self._consumer
         consumer._rejoin()
-        library = consumer._library
+        if consumer._parts:
+            consumer._end_spent()
         if consumer._kept:
             return self._enter_kept()
         library = consumer._library
@@ -226,21 +252,23 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
     def _hold(self, count: int) -> None:
         consumer = self._consumer
-        self._describe(count)
+        self._total = count
+        self._describe()
         self._state = HELD
         consumer._held[self] = None
         if consumer._closed:
             raise consumer._closed_error()
 
-    def _describe(self, count: int) -> None:
-        self._count = count
-        words = array("Q", bytes(self._raw)[: count * ctypes.sizeof(RawReadSlot)])
+    def _describe(self) -> None:
+        first, total, size = self._first, self._total, ctypes.sizeof(RawReadSlot)
+        words = array("Q", bytes(memoryview(self._raw).cast("B")[first * size : total * size]))
         addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::WIDTH] for field in range(5))
         consumer = self._consumer
         view = consumer._view
         self._view = view if view is not None else consumer._map(addresses[0])
         base = consumer._base
         self._starts = array("Q", [address - base for address in addresses])
+        self._count = total - first  # last: _catch_up repeats what was interrupted
 
     def _leave(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -277,11 +305,15 @@ class ReadBatch(Bound, Sequence[memoryview]):
         """
         if self._state != HELD:
             return
+        self._catch_up()
         if first is not None and unsigned("first", first, 32) < self._count:
             self._release_first(first)
             return
         consumer = self._consumer
-        holds = self._given or [raw_of(self._raw, first) for first, _ in holds_of(self._raw, self._count)]
+        if self._given is not None:
+            holds = self._given[self._first :]
+        else:
+            holds = [raw_of(self._raw, first) for first, _ in holds_of(self._raw, self._total, self._first)]
         try:
             status = self._end(holds)
         except BaseException:  # Ctrl-C
@@ -291,23 +323,61 @@ class ReadBatch(Bound, Sequence[memoryview]):
             consumer._fail(status)
 
     def _release_first(self, count: int) -> None:
+        """Release the first messages, hold by hold. What was not released stays in the batch."""
         consumer = self._consumer
-        ended: list[int] = []
+        consumer._rejoin()
+        target = self._first + count
+        failure: DataBlockError | None = None
         try:
-            if self._given is not None:
-                ended.append(self._end_holds(self._given[:count]))
-            else:
-                record(ended, consumer._library.datablock_read_batch_end, consumer._handle, self._raw, count)
-        finally:
-            if ended and ended[0] != Status.INVALID:
-                rest, size = self._count - count, ctypes.sizeof(RawReadSlot)
-                raw = (RawReadSlot * rest)()
-                ctypes.memmove(raw, ctypes.byref(self._raw, count * size), rest * size)
-                self._raw = raw
-                self._given = self._given and self._given[count:]
-                self._describe(rest)
-        if ended[0] != 0:
-            consumer._fail(ended[0])
+            while self._first < target:
+                status = self._release_run(target)
+                if status not in OVER:
+                    break
+                if status != 0 and failure is None:
+                    failure = consumer._library.error(status)
+        except BaseException:  # Ctrl-C
+            self._catch_up()
+            raise
+        if failure is not None:
+            raise failure
+        if self._first < target:
+            consumer._fail(status)
+
+    def _release_run(self, target: int) -> int:
+        """Release the messages of the first hold, before index ``target``. Return the status."""
+        consumer, first = self._consumer, self._first
+        part: Part | None = None
+        ids: set[int] = set()
+        if self._given is None:
+            upto = min(target, holds_of(self._raw, self._total, first)[0][1])
+            begin, messages = raw_of(self._raw, first), upto - first
+        else:
+            upto, messages = first + 1, 1
+            begin = self._given[first]
+            part = consumer._part_of(begin)
+            if part is not None:
+                while upto < target and self._given[upto][2] is part:
+                    upto += 1
+                ids = {raw[1][ID] for raw in self._given[first:upto]}
+                begin, messages = part.first, part.ended_without(ids)
+        self._ending = ending = Ending(upto, [], part, ids)
+        while not ending.statuses or ending.statuses[-1] == BUSY:  # see Consumer._settle
+            record(ending.statuses, consumer._library.datablock_read_batch_end, consumer._handle, begin[0], messages)
+        status = ending.statuses[-1]
+        self._catch_up()
+        return status
+
+    def _catch_up(self) -> None:
+        """Do what follows from the release of the first messages. A repetition does nothing."""
+        ending = self._ending
+        if ending is not None:
+            if ending.over():
+                if ending.part is not None:
+                    ending.part.forget(ending.ids)
+                self._first = ending.upto
+            self._ending = None
+        if self._count != self._total - self._first:
+            self._describe()
 
     def _end(self, holds: list[Raw]) -> int:
         self._expire()
@@ -324,6 +394,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         return first
 
     def __len__(self) -> int:
+        self._catch_up()
         return self._count
 
     @overload
@@ -397,6 +468,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
     def _memory(self) -> memoryview:
         if self._state != HELD:
             self._refuse()
+        self._catch_up()
         view = self._view
         assert view is not None
         return view

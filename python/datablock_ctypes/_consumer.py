@@ -41,6 +41,7 @@ INVALID = int(Status.INVALID)
 TIMEOUT = int(Status.TIMEOUT)
 NOT_FOUND = int(Status.NOT_FOUND)
 BUSY = int(Status.BUSY)
+SYSTEM = int(Status.SYSTEM)
 
 # The timeout of a slot that does not wait for its id: the read raises `NotFound` instead of
 # `Timeout`.
@@ -130,7 +131,7 @@ class Consumer(Participant):
         self._held: dict[ReadSlot | ReadBatch, None] = {}
         self._late: list[Raw] = []
         self._kept: deque[Raw | Untold] = deque()  # messages that interrupted reads took, in order
-        self._parts: list[_Part] = []
+        self._parts: list[Part] = []
         quick = loaded.quick
         self._begin = quick.datablock_read_begin
         self._begin_at = quick.datablock_read_at
@@ -169,6 +170,7 @@ class Consumer(Participant):
         consumer with this name, its row expired or was removed, or the block was made anew. The
         consumer may then have missed messages that ``missed`` does not count. Raises `Closed`.
         """
+        self._rejoin()
         kept = ctypes.c_bool()
         status = self._library.datablock_consumer_resumed(self._handle, kept)
         if status != 0:
@@ -354,7 +356,9 @@ class Consumer(Participant):
             if type(raw[2]) is ctypes.c_size_t:
                 self._raws.append(raw)
         for other in sorted(self._late, key=lambda other: int(other[1][2])):
-            ended = self._end(self._handle, other[0])
+            ended = BUSY
+            while ended == BUSY:
+                ended = self._end(self._handle, other[0])
             if ended == INVALID and "is not held" not in self._library.detail():
                 continue  # an older message is still held
             with suppress(ValueError):  # another thread removed it first
@@ -371,6 +375,8 @@ class Consumer(Participant):
         If another thread has taken the kept messages, the list gets an unused struct.
         """
         self._tell()
+        if self._parts:
+            self._end_spent()
         with suppress(IndexError):
             taken.extend(map(deque.popleft, [self._kept] * min(most, len(self._kept))))  # type: ignore[arg-type]
         if not taken:
@@ -381,7 +387,7 @@ class Consumer(Participant):
         """Divide kept batches into single messages."""
         if any(type(one) is Untold for one in self._kept):
             kept: deque[Raw | Untold] = deque()
-            parts = [part for part in self._parts if not part.ended]
+            parts = [part for part in self._parts if not part.over()]
             for one in self._kept:
                 if isinstance(one, Untold):
                     kept.extend(_messages(one, parts))
@@ -395,6 +401,8 @@ class Consumer(Participant):
         The next read takes the messages again.
         """
         self._tell()
+        if self._parts:
+            self._end_spent()
         done = False
         while self._kept:
             moved: list[Any] = []
@@ -402,27 +410,46 @@ class Consumer(Participant):
             try:
                 moved.extend(map(deque.pop, (self._kept,)))
                 record(undone, self._undo, self._handle, moved[0][0])
-            finally:  # also after an interrupt
-                if moved and undone != [0]:
-                    self._kept.append(moved[0])
-                elif moved:
-                    self._forget_part(moved[0])
+                self._after_undo(moved, undone)
+            except BaseException:
+                self._after_undo(moved, undone)
+                raise
             if undone != [0]:
                 break
             done = True
         return done
 
-    def _forget_part(self, raw: Raw) -> None:
-        """End a hold of several messages with the last of them.
+    def _after_undo(self, moved: list[Any], undone: list[int]) -> None:
+        """Forget a message that was given back, or keep it. A repetition does nothing."""
+        if not moved:
+            return
+        raw = moved[0]
+        if undone != [0]:
+            if not any(one is raw for one in self._kept):
+                self._kept.append(raw)
+        elif isinstance(raw[2], Part):
+            raw[2].ids.discard(raw[1][ID])
+            self._end_spent()
 
-        The caller has given a kept message back. If earlier messages of the same hold were read one
-        by one, the hold remains, and ends here without this message.
+    def _end_spent(self) -> None:
+        """End the holds of several messages of which no message is left.
+
+        An undo does not end a hold whose earlier messages were read one by one. An interrupt may
+        come after the last message and before the end. Each read therefore looks for such holds.
         """
-        part = raw[2]
-        if isinstance(part, _Part):
-            part.ids.discard(raw[1][ID])
-            if not part.ids and not part.ended:
-                record(part.ended, self._end, self._handle, part.first[0])  # refused if it ended with this message
+        parts = []
+        for part in self._parts:
+            if not part.ids:
+                status = self._end(self._handle, part.first[0])
+                if status in (BUSY, SYSTEM) or (status == INVALID and "is not held" not in self._library.detail()):
+                    parts.append(part)  # still held: another thread is in a call, or an older message is held
+            elif not part.over():
+                parts.append(part)
+        self._parts = parts
+
+    def _part_of(self, raw: Raw) -> Part | None:
+        """Return the hold of several messages that a message belongs to, if it does."""
+        return raw[2] if isinstance(raw[2], Part) else None
 
     def _end_any(self, raw: Raw) -> tuple[int, Raw]:
         """End a hold, or one part of a hold. A hold of several parts ends with its last part.
@@ -430,23 +457,23 @@ class Consumer(Participant):
         Returns the status, and the struct that the status is about.
         """
         part = raw[2]
-        if not isinstance(part, _Part):
+        if not isinstance(part, Part):
             return self._end(self._handle, raw[0]), raw
         part.ids.discard(raw[1][ID])
         if part.ids:
             return 0, raw
-        if not part.ended:
+        if not part.over():
             record(part.ended, self._end, self._handle, part.first[0])
-        self._parts = [other for other in self._parts if not other.ended]
-        return part.ended[0], part.first
+        self._parts = [other for other in self._parts if not other.over()]
+        return part.ended[-1], part.first
 
     def _end_of(self, raw: Raw, ended: list[int | None]) -> tuple[Any, Any, list[Any]]:
         """Return what `_end_any` would call: the C function, its arguments, the list for its
         result.
         """
-        self._parts = [other for other in self._parts if not other.ended]
+        self._parts = [other for other in self._parts if not other.over()]
         part = raw[2]
-        if not isinstance(part, _Part):
+        if not isinstance(part, Part):
             return self._end, ((self._handle,), (raw[0],)), ended
         number = raw[1][ID]
         if part.ids != {number}:
@@ -458,16 +485,38 @@ class Consumer(Participant):
             slot._expire()
 
 
-class _Part:
-    """A hold of several messages that reads hand out one by one. The last message ends the hold."""
+class Part:
+    """A hold of several messages that reads hand out one by one. The last message ends the hold.
 
-    def __init__(self, first: Raw) -> None:
-        self.first = first
+    ``raw`` is the array of the messages. ``first`` is the message from which on the hold covers
+    them, at first the one at index ``at``.
+    """
+
+    def __init__(self, raw: Any, at: int) -> None:
+        self.raw = raw
+        self.first = raw_of(raw, at)
         self.ids: set[int] = set()
         self.ended: list[int] = []
+        self._at = at - int(self.first[1][ID])
+
+    def over(self) -> bool:
+        """Whether the hold was ended, or waits in ``_late`` for the end of an older one."""
+        return bool(self.ended) and self.ended[-1] not in (BUSY, SYSTEM)
+
+    def ended_without(self, ids: set[int]) -> int:
+        """Return how many messages, from the first one on, the hold can release with these."""
+        left = self.ids - ids
+        after = min(left) if left else max(ids) + 1
+        return after - int(self.first[1][ID])
+
+    def forget(self, ids: set[int]) -> None:
+        """Remove messages that were released together with all before them that are not left."""
+        self.ids -= ids
+        if self.ids:
+            self.first = raw_of(self.raw, self._at + min(self.ids))
 
 
-def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
+def _messages(batch: Untold, parts: list[Part]) -> list[Raw]:
     """Return the messages of a batch. Holds of several messages are added to ``parts``."""
     found: list[Raw] = []
     for first, end in holds_of(batch.raw, batch.count.value):
@@ -475,7 +524,7 @@ def _messages(batch: Untold, parts: list[_Part]) -> list[Raw]:
         if end - first == 1:
             found.append(raw)
             continue
-        part = _Part(raw)
+        part = Part(batch.raw, first)
         parts.append(part)
         for i in range(first, end):
             reference, words, _ = raw_of(batch.raw, i)
@@ -685,6 +734,7 @@ class ReadSlot(Bound):
         if self._state != OPEN:
             self._refuse()
         consumer = self._consumer
+        consumer._rejoin()
         status = consumer._library.datablock_read_verify(consumer._handle, self._raw[0])
         if status != 0:
             consumer._fail(status)

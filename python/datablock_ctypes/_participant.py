@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
@@ -105,6 +105,7 @@ class Participant(Bound):
 
     _raw_type: type[ctypes.Structure]
     _writes: bool
+    _parts: Sequence[object] = ()  # holds of several messages, of a consumer
     _visit: Visit | None = None  # the stay of an `aio` thread that waits with this object
 
     def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
@@ -254,11 +255,16 @@ class Participant(Bound):
             raw = ctypes.byref(struct), memoryview(struct).cast("B").cast("Q"), ctypes.c_size_t()
         if self._visit is not None:
             self._rejoin()
+        if self._parts:
+            self._end_spent()
         if raw[1][ID] & BREATH == 0:
             # A signal may arrive in another thread, such as one of the library's. Before 3.13,
             # Python notices such a signal only when it takes the interpreter lock.
             time.sleep(0)
         return raw
+
+    def _end_spent(self) -> None:
+        """End those holds of several messages of which no message is left."""
 
     def _rejoin(self) -> None:
         """Wait until the thread of a cancelled `aio` wait has left this object, 0.1 s at most."""

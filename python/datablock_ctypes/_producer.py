@@ -325,6 +325,13 @@ class Producer(Participant):
         else:
             self._fail(status)
 
+    def _abort_surely(self, reference: Any) -> int:
+        """Abort a claim, also while another thread is in a call. Return the status."""
+        status = BUSY
+        while status == BUSY:  # the collector, too, may abort, in any thread
+            status = self._abort(self._handle, reference)
+        return status
+
     def _expire(self) -> None:
         claim = self._claim
         if claim is not None:
@@ -395,7 +402,7 @@ class WriteSlot(Bound):
             return self
         except BaseException:
             if words[0] != 0:
-                producer._abort(producer._handle, reference)
+                producer._abort_surely(reference)
                 self._end()
             else:
                 producer._give_back(raw)
@@ -430,7 +437,7 @@ class WriteSlot(Bound):
             self._statement = None
         except BaseException as failure:
             # The library refuses to abort a claim that has ended.
-            aborted = producer._abort(producer._handle, reference)
+            aborted = producer._abort_surely(reference)
             self._end()
             if not isinstance(failure, DataBlockError):
                 self._sent = int(aborted != 0)
@@ -567,8 +574,7 @@ class WriteSlot(Bound):
             try:
                 self._end()
             finally:
-                while producer._abort(producer._handle, self._raw[0]) == BUSY:
-                    pass  # another thread is in a call. The collector, too, may abort, in any thread
+                producer._abort_surely(self._raw[0])
 
     def _end(self) -> None:
         """Take the memory back from the program, before the slot is published or used again."""

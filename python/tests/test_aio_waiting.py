@@ -386,6 +386,30 @@ def test_a_producer_after_a_cancelled_send(directory, way):
                 assert consumer.receive(0) != b"y"
 
 
+def test_a_consumer_that_holds_messages_after_a_cancelled_wait(directory):
+    """A call on what is held waits until the thread of the cancelled wait has left the consumer."""
+    with (
+        Producer("ring", slot_size=8, slot_count=4) as producer,
+        Consumer("ring", delivery=Delivery.LOSSLESS, max_pins=2) as consumer,
+    ):
+
+        async def main():
+            for number in range(200):
+                assert producer.send_many([b"%d" % number] * 4, 0) == 4
+                async with aio.read_many(consumer, 4) as batch:
+                    waiting = asyncio.create_task(aio.receive(consumer))
+                    await asyncio.sleep(0.0005 * (number % 3))
+                    waiting.cancel()
+                    with pytest.raises(asyncio.CancelledError):
+                        await waiting
+                    if number % 2:
+                        assert not consumer.resumed
+                    batch.release(2)
+                    assert list(batch.ids) == [4 * number + 2, 4 * number + 3]
+
+        run(main())
+
+
 def test_a_producer_that_a_task_waits_for(directory):
     """The producer is refused, and the error says that another task uses it."""
     with (

@@ -80,15 +80,50 @@ def test_a_batch_in_a_batch_that_raises(ring):
     goes_on(producer, consumer)
 
 
-def test_a_batch_ends_although_another_thread_is_in_a_call(directory):
+def test_a_claim_ends_although_another_thread_is_in_a_call(directory):
+    """Its end publishes, or raises `Busy` and aborts. The next claim finds no other."""
+    with (
+        Producer("order", slot_size=64, slot_count=COUNT) as producer,
+        Consumer("order", delivery=Delivery.LATEST) as consumer,
+    ):
+        refused = 0
+        with consumer.lock(1):
+            for number in range(20):
+                begins = threading.Event()
+
+                def wait(begins=begins):
+                    begins.set()
+                    try:
+                        producer.lock(1, 0.02).acquire()
+                    except (Timeout, Busy):
+                        pass
+
+                slot = producer.write(0)
+                slot.__enter__()
+                other = threading.Thread(target=wait, daemon=True)
+                other.start()
+                begins.wait()
+                try:
+                    slot.__exit__(None, None, None)
+                except Busy:
+                    refused += 1
+                other.join()
+                assert producer.next_id == number + 1 - refused
+        assert refused
+        producer.send(b"x", 0)
+
+
+@pytest.mark.parametrize("first", [None, 1])
+def test_a_batch_ends_although_another_thread_is_in_a_call(directory, first):
     """The end of a batch waits for another thread inside the consumer, as the end of a slot does.
 
-    The consumer is `Busy` meanwhile.
+    The consumer is `Busy` meanwhile. The same holds for the end of a part of a batch.
     """
     with Producer("order", slot_size=64, slot_count=COUNT) as producer, Consumer("order", max_pins=4) as consumer:
         for _ in range(20):
             producer.send(b"1")
-            batch = consumer.read_many(1, 0)
+            producer.send(b"2")
+            batch = consumer.read_many(2, 0)
             batch.__enter__()
             waits = threading.Event()
 
@@ -102,6 +137,8 @@ def test_a_batch_ends_although_another_thread_is_in_a_call(directory):
             other = threading.Thread(target=wait, daemon=True)
             other.start()
             waits.wait()
+            batch.release(first)
+            assert len(batch) == (2 if first is None else 1)
             batch.release()
             other.join()
             assert eventually(lambda: not consumer._late)

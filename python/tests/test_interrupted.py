@@ -5,6 +5,7 @@ No message is lost or comes twice, and nothing stays held. Each way of acquiring
 """
 
 import array
+import ctypes
 import dis
 import gc
 import os
@@ -39,6 +40,7 @@ from datablock_ctypes import (
     with_read_transaction,
     with_write_transaction,
 )
+from datablock_ctypes._batch import Untold
 
 # Python closes a file that is dropped, with a warning.
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
@@ -140,6 +142,14 @@ def read_some_then_one(pair):
         pair.got.append(batch.ids)
 
 
+def read_many_in_parts(pair):
+    with pair.consumer.read_many(4, 0) as batch:
+        pair.got.append(batch.ids)
+        batch.release(2)
+        assert numbers([batch.ids]) == [pair.first + 2, pair.first + 3]
+        batch.release(1)
+
+
 def iterate(pair):
     slots = iter(pair.consumer)
     for slot in slots:
@@ -178,6 +188,7 @@ READS = [
     read_twice,
     read_many,
     read_some_then_one,
+    read_many_in_parts,
     iterate,
     iterate_and_break,
     next_slot,
@@ -213,6 +224,64 @@ def test_what_an_interrupted_batch_has_taken_is_given_by_any_read(pair, drain):
         pair.all_once()
 
     at_each_bytecode(lambda: pair.fresh(5), read_many, check)
+
+
+def fresh_kept(pair, alone):
+    """Messages of which an interrupted batch has taken four. The first are read one by one."""
+    pair.fresh(5)
+    batch = pair.consumer.read_many(4, 0)
+    batch.__enter__()
+    pair.consumer._kept.append(Untold(batch._raw, ctypes.c_size_t(4)))
+    batch._expire()
+    for _ in range(alone):
+        receive(pair)
+    return pair
+
+
+def what_is_left_in_parts(pair):
+    """Read the rest of what `fresh_kept` leaves as a batch, and release it in parts."""
+    with pair.consumer.read_many(4, 0) as batch:
+        pair.got.append(batch.ids)
+        for left in range(len(batch) - 1, 0, -1):
+            batch.release(1)
+            assert len(batch) == left
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_a_read_by_id_that_gives_back_what_was_taken_at_random(pair, alone):
+    """The end of the last message's hold does not depend on the code after the undo."""
+
+    def act(pair):
+        with pair.consumer.read_at(pair.first + 4):
+            pass
+
+    came = at_random(lambda: fresh_kept(pair, alone), act, Pair.all_once, TIMES, 1e-4)
+    assert came > TIMES // 20
+
+
+@pytest.mark.parametrize("alone", [0, 1, 2])
+def test_parts_of_what_an_interrupted_batch_has_taken_at_random(pair, alone):
+    came = at_random(lambda: fresh_kept(pair, alone), what_is_left_in_parts, Pair.all_once, TIMES, 3e-4)
+    assert came > TIMES // 20
+
+
+@pytest.mark.parametrize("alone", [0, 1])
+def test_parts_of_what_an_interrupted_batch_has_taken_give_room(pair, alone):
+    def send():
+        pair.producer.send(pair.sent.to_bytes(8, "little"), 0)
+        pair.sent += 1
+
+    fresh_kept(pair, alone)
+    for _ in range(16 - 5):
+        send()
+    with pair.consumer.read_many(4 - alone, 0) as batch:
+        pair.got.append(batch.ids)
+        batch.release(2)
+        for _ in range(2 + alone):
+            send()
+        with pytest.raises(Timeout):
+            send()
+    pair.all_once()
 
 
 @pytest.mark.parametrize("way", READS, ids=lambda way: way.__name__)

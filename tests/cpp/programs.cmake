@@ -11,8 +11,8 @@ file(GLOB public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*)
 set(sanitize.gcc -O1 ${sanitize})
 set(sanitize.clang -O1 -fsanitize=undefined -fsanitize-trap=undefined)
 
-# cpp_transactions(label compiler flags...). With cpp_transactions_soak ON only `make soak` builds and
-# runs the program: one compilation takes half a minute.
+# cpp_transactions(label compiler flags...). With cpp_transactions_soak ON only `make soak` builds
+# and runs the program: one compilation takes half a minute.
 function(cpp_transactions label compiler)
   set(program ${cpp_test_directory}/test_transactions.${label})
   if(compiler)

@@ -85,6 +85,22 @@ void parts_of_a_batch() {
     CHECK(batch.empty() && batch.next(0) == 3 && batch[0].id() == 8);
 }
 
+void parts_of_a_batch_after_an_older_message() {
+    Both b("older", Delivery::lossless, 2);
+    write_numbers(b.producer, 0, 6);
+    datablock_read_slot older;
+    CHECK(datablock_read_begin(b.consumer.for_c(), 0, &older) == DATABLOCK_OK);
+    ReadBatch batch(b.consumer, 4);
+    CHECK(batch.next(0) == 4);
+    CHECK_THROWS(error::invalid, batch.finish_first(2));
+    CHECK((numbers_in(batch) == Numbers{1, 2, 3, 4}));
+    CHECK(datablock_read_end(b.consumer.for_c(), &older) == DATABLOCK_OK);
+    batch.finish_first(2);
+    CHECK((numbers_in(batch) == Numbers{3, 4}));
+    batch.finish();
+    CHECK(write_numbers(b.producer, 6, 7) == 7);
+}
+
 void batches_move() {
     Both b("moves");
     write_numbers(b.producer, 0, 8);
@@ -133,6 +149,7 @@ int main(int argc, char **argv) {
             {"batch-holds-the-producer-up", batch_holds_the_producer_up},
             {"batch-of-an-ordered-reader", batch_of_an_ordered_reader},
             {"parts-of-a-batch", parts_of_a_batch},
+            {"parts-of-a-batch-after-an-older-message", parts_of_a_batch_after_an_older_message},
             {"batches-move", batches_move},
             {"batch-of-an-evicted-reader", batch_of_an_evicted_reader},
             {"batch-written-in-part", batch_written_in_part},
