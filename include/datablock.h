@@ -321,7 +321,8 @@ struct datablock_schema;
  * zone_size, ALLOW_LOSSLESS, TIMESTAMP. Otherwise the open fails with DATABLOCK_E_GEOMETRY, and the
  * detail names the differences. The producer must also ask for the schema of that block
  * (DATABLOCK_E_SCHEMA). A RING with neither ALLOW_LOSSLESS nor FORBID_LOSSLESS allows LOSSLESS when
- * the open creates the block, and takes over a block that forbids LOSSLESS.
+ * the open creates the block, and takes over a block that forbids LOSSLESS. datablock_config_init
+ * sets ALLOW_LOSSLESS for a RING: clear it to take over such a block.
  *
  * Memory: slot_count + spare_slots slots of (64 + slot_size rounded up to the alignment) bytes,
  * 8 bytes per ring entry, and under 64 KiB fixed at 64 consumers. The open reserves all of this
@@ -509,8 +510,8 @@ typedef struct datablock_read_slot {
     size_t length;         /* bytes */
     uint64_t id;           /* the message's id */
     uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
-    /* messages skipped between the previous read and this one, at most 2^48-1; always 0 for
-     * LOSSLESS */
+    /* messages skipped since the previous read, or since this consumer's start; at most 2^48-1;
+     * always 0 for LOSSLESS */
     uint64_t missed;
     uint32_t index; /* the slot's number, as in the diagnosis */
     uint32_t token; /* identifies the hold; do not change */
@@ -533,9 +534,10 @@ DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const d
 
 /*
  * Whether a durable consumer continues at the place that was kept under its name. If not, this
- * consumer began as a new consumer does. The name is then new, or the place expired (retention_ms)
- * or was removed, or the block was created anew. The consumer may then have missed messages that
- * `missed` does not count. The answer is decided at the attach and never changes. Never waits.
+ * consumer began as a new consumer does. The name is then new, or the place expired (retention_ms
+ * was over, and another participant needed the row) or was removed, or the block was created anew.
+ * The consumer may then have missed messages that `missed` does not count. The answer is decided at
+ * the attach and never changes. Never waits.
  * Errors: INVALID (null), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *resumed);
@@ -583,7 +585,7 @@ DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, ui
  * write before this consumer has read on.
  * Errors: those of datablock_read_begin and datablock_read_at, except NOT_FOUND. TIMEOUT or
  * NO_PRODUCER when the time is over. CLOSED and SUPERSEDED when the message will never come.
- * INVALID (null, timeout; or the consumer would wait for ever for itself).
+ * INVALID (null, timeout; or, with -1, the consumer would wait for ever for itself).
  */
 DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms,
                                                  datablock_read_slot *out);

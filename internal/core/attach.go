@@ -359,6 +359,7 @@ func (c *Consumer) occupy(o ConsumerOptions, returning bool) {
 	c.cleaned()
 	c.locks.mark = lockMark(c.row, incarnation)
 	c.writeIdentity(c.row, layout.RoleConsumer, uint8(o.Delivery), o.Name)
+	c.ownName = c.rowName(c.row)
 	crash.Point("attach.named")
 	c.ctl[at+layout.RowMaxPins] = uint8(o.MaxPins)
 	crash.Point("attach.pins")

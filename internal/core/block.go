@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"math/bits"
+	"slices"
 	"sync/atomic"
 
 	"datablock/internal/crash"
@@ -168,8 +169,14 @@ func (b *block) mapData(path string, mode access) error {
 	}
 	b.header, err = decode(append([]byte(nil), b.data[:layout.ImmutableLen]...), path)
 	if err != nil {
-		if e := err.(*Error); e.Code == Corrupt && binary.LittleEndian.Uint64(b.data) == layout.MagicData {
+		e := err.(*Error)
+		switch {
+		case e.Code != Corrupt:
+		case binary.LittleEndian.Uint64(b.data) == layout.MagicData:
 			e.Detail += "; " + lookFirst(b.location.name)
+		case b.hasControlFile(): // a block whose magic is damaged
+			e.Detail = fmt.Sprintf("%s begins with %q, and not as a block does, but a control file of that name "+
+				"lies beside it; %s", path, b.data[:8], lookFirst(b.location.name))
 		}
 		return err
 	}
@@ -182,6 +189,15 @@ func (b *block) mapData(path string, mode access) error {
 		return fail(Corrupt, "%s; %s", problem, advice)
 	}
 	return nil
+}
+
+// hasControlFile reports whether a control file of the block's name is in the directory.
+func (l location) hasControlFile() bool {
+	all, err := platform.ReadDirectory(l.directory)
+	return err == nil && slices.ContainsFunc(all, func(f platform.Entry) bool {
+		name, _, temporary, ok := parseControl(f.Name)
+		return ok && !temporary && f.Regular && name == l.name
+	})
 }
 
 func (b *block) mapControl(mode access) error {

@@ -16,7 +16,8 @@ type Consumer struct {
 	*attachment
 	delivery Delivery
 	durable  bool
-	resumed  bool // the consumer resumed at the cursor that was kept for it
+	ownName  string // as in the row, which an evicting process empties
+	resumed  bool   // the consumer resumed at the cursor that was kept for it
 
 	// The addresses that every message uses, computed once.
 	plain    bool // LOSSLESS, bound, no checksum: the next message needs only entry and header
@@ -196,7 +197,7 @@ func (c *Consumer) fenced() error {
 		return err
 	}
 	return fail(Fenced, "block %q: row %d of consumer %q was taken away by a forced recovery: attach again", c.name(),
-		c.row, c.rowName(c.row))
+		c.row, c.ownName)
 }
 
 // rowMine reports whether the row is still this consumer's. A forced eviction changes the row's

@@ -429,3 +429,27 @@ func TestCollectionIsQuickInACrowd(t *testing.T) {
 	assert.Len(t, b.gc(), 300)
 	assert.Less(t, time.Since(start), 5*time.Second)
 }
+
+// TestADamagedMagicIsNoReasonToRemove: a control file lies beside the data file, so that the error
+// advises a validation, and not the removal of a block that can be repaired.
+func TestADamagedMagicIsNoReasonToRemove(t *testing.T) {
+	b := newBench(t)
+	b.full(4)
+	flip(t, b.open(false), 0, 0xff)
+	_, err := Diagnose("x", b.dir)
+	require.ErrorIs(t, err, Corrupt)
+	assert.ErrorContains(t, err, "datablock-admin validate")
+	assert.NotContains(t, err.Error(), "remove it if nobody needs it")
+}
+
+// TestAFencedConsumerIsNamed: the evicting process has emptied the row.
+func TestAFencedConsumerIsNamed(t *testing.T) {
+	b := newBench(t)
+	b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Ordered, Name: "viewer"})
+	_, err := EvictConsumer("x", b.dir, c.row, true)
+	require.NoError(t, err)
+	_, err = c.Next(0)
+	require.ErrorIs(t, err, Fenced)
+	assert.ErrorContains(t, err, `consumer "viewer"`)
+}

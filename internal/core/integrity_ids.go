@@ -128,11 +128,34 @@ func (w *idWords) meant(entriesNext uint64) (all []uint64) {
 	return slices.DeleteFunc(slices.Compact(all), func(next uint64) bool { return int64(next) < 0 })
 }
 
+// supported reports whether words that agree with each other stand for the id of the next message:
+// commit and an entry of the ring, or an entry and the whole id in the header of its slot. Tags
+// alone recur every 2^40 messages. Without this, garbage in the many slots outside the ring could
+// outvote the ring.
+func (w *idWords) supported(next uint64) bool {
+	isCommit := w.commit == next || w.commit+1 == next
+	for place, e := range w.entries {
+		if next <= uint64(place) {
+			continue
+		}
+		id, slot := next-1-(next-1-uint64(place))%uint64(len(w.entries)), layout.EntrySlot(e)
+		if int(slot) < len(w.slots) && layout.EntryID(e, id) == id && (isCommit || w.slots[slot].id == id) {
+			return true
+		}
+	}
+	return false
+}
+
 // likeliest returns the ids of the next message that make the fewest words damaged: one id, if the
 // words decide. Of two neighbours it returns the later one, so that no id is given to two messages.
 func (w *idWords) likeliest(entriesNext uint64) (next []uint64) {
 	var best plausibility
-	for _, one := range w.meant(entriesNext) {
+	all := w.meant(entriesNext)
+	some := slices.DeleteFunc(slices.Clone(all), func(one uint64) bool { return !w.supported(one) })
+	if len(w.entries) > 2 && len(some) > 0 { // of one or two entries both may be damaged
+		all = some
+	}
+	for _, one := range all {
 		p := w.ifNext(one)
 		if order := p.compare(best); len(next) == 0 || order < 0 {
 			best, next = p, []uint64{one}

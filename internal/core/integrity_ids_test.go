@@ -2,6 +2,7 @@ package core
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -182,5 +183,22 @@ func TestOneDamagedWordHidesNoID(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestGarbageInTheSlotsDoesNotOutvoteTheRing: the headers of all slots are garbage, also of the
+// many slots outside the ring. Commit and the ring agree.
+func TestGarbageInTheSlotsDoesNotOutvoteTheRing(t *testing.T) {
+	for seed := range uint64(20) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 8))
+		write(t, p, 12)
+		w := (&inspection{block: p.block}).idWords()
+		for slot := range w.slots {
+			w.slots[slot].id, w.slots[slot].claim = random.Uint64()>>1, random.Uint64()
+			w.claims += layout.ClaimGeneration(w.slots[slot].claim)
+		}
+		assert.Equal(t, []uint64{12}, w.likeliest(0), "seed %d", seed)
 	}
 }
