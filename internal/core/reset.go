@@ -195,8 +195,8 @@ func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error)
 		return RecoverySuccess, nil
 	case len(living) > 0 && !force:
 		return RecoveryUnsafe,
-			fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and it is told", r.name(),
-				slot, living[0])
+			fail(Busy, "block %q: slot %d is held by %v: end that program, or use force, and the program gets LOST "+
+				"or FENCED", r.name(), slot, living[0])
 	case released > 0:
 		return RecoverySuccess, nil
 	case kept > 0:
@@ -341,8 +341,8 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	}
 	if !force {
 		return RecoveryUnsafe,
-			fail(Busy, "block %q: %v lives: end that program, or use force, and it is told at its next call", r.name(),
-				before)
+			fail(Busy, "block %q: %v lives: end that program, or use force, and the program gets FENCED at its "+
+				"next call", r.name(), before)
 	}
 	if !r.evict(before) {
 		return RecoveryFailed,

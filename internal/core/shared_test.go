@@ -43,7 +43,7 @@ func TestTheLockOfADeadOwnerIsTakenBack(t *testing.T) {
 	abandoned, err := p.Lock(3, Forever)
 	require.NoError(t, err)
 	assert.True(t, abandoned)
-	assert.ErrorIs(t, c.Unlock(3), Fenced, "the dead man walking is told")
+	assert.ErrorIs(t, c.Unlock(3), Fenced, "an evicted participant gets FENCED")
 }
 
 // A producer's successor, or a newcomer in a consumer's row, is not its predecessor.

@@ -111,8 +111,8 @@ func (d *demo) start(name string, args ...string) (*process, error) {
 func (d *demo) opening() (err error) {
 	d.print("A producer (C) samples this machine 1000 times a second into block %q, see %s.", d.block,
 		filepath.Join(directory(), d.block))
-	d.print("It has three consumers: a checker of every message (Python, LOSSLESS), a slow one that is told " +
-		"what it missed (C, ORDERED), and a display of the")
+	d.print("It has three consumers: a checker of every message (Python, LOSSLESS), a slow one that gets " +
+		"the number of missed messages (C, ORDERED), and a display of the")
 	d.print("newest (Go, LATEST).\n")
 	if d.producer, err = d.start("producer"); err != nil {
 		return err
