@@ -218,7 +218,9 @@ var returningUnbound = route{"returning_unbound", func(k *kill) (*worker, bool) 
 	v := k.victimReader("lossless", durable...)
 	died := v == nil || v.drive("close")
 	last := k.consumer(k.others, "lossless", durable...)
-	k.producer.write(1)
+	if !k.producer.busy() { // in the test of stops, the producer waits for the durable row already
+		k.producer.write(1)
+	}
 	require.Equal(k.t, "1", last.read(1)["first"], "what was released does not come again")
 	last.send("read 0")
 	k.stay = append(k.stay, last)
