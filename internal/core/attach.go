@@ -304,7 +304,7 @@ func (a *attachment) lockFree(expired bool) (locked, again bool, err error) {
 func newConsumer(a *attachment, o ConsumerOptions) *Consumer {
 	c := &Consumer{
 		ConsumerState: &ConsumerState{
-			Block: a.blockState(), rowAt: addressOf(a.ctl[a.header.row(a.row):]), rowNumber: a.row,
+			Block: stateOf(a.block), rowAt: addressOf(a.ctl[a.header.row(a.row):]), rowNumber: a.row,
 			deliveryNumber: uint32(o.Delivery), maxPins: o.MaxPins, producerThere: true,
 		},
 		attachment: a, delivery: o.Delivery, durable: o.Durable,

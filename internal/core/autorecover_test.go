@@ -49,9 +49,9 @@ func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
 	require.NoError(t, err)
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	p.die()
-	latest.die()
-	durable.die()
+	die(p.attachment)
+	die(latest.attachment)
+	die(durable.attachment)
 	p.data[layout.HdrSlotSize+5] ^= 16
 	stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
 	require.NoError(t, os.WriteFile(stray, nil, 0o600))
@@ -78,15 +78,15 @@ func TestAutoRecoverLeavesTheLivingAlone(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	c := b.consumer(ConsumerOptions{Delivery: Latest, Name: "hung"})
 	write(t, p, 1)
-	_, err := c.Next(0)
+	held, err := c.Next(0)
 	require.NoError(t, err)
-	*c.hot.heartbeat = 1
+	*heartbeatOf(c) = 1
 	steps := b.recover(false)
 	require.Equal(t, []StepKind{StepAttend}, kindsOf(steps))
 	assert.Equal(t, RecoveryUnsafe, steps[0].Result)
 	assert.EqualValues(t, os.Getpid(), steps[0].PID)
 	assert.Contains(t, steps[0].Text, `"hung"`)
-	require.NotZero(t, c.held)
+	require.NoError(t, c.Release(held), "the message is still held")
 }
 
 // TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum: alone, and beside damage of another part.
@@ -109,7 +109,7 @@ func TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum(t *testing.T) {
 			assert.Equal(t, RecoveryUnsafe, steps[0].Result)
 			assert.Contains(t, steps[0].Text, "its producer lives")
 		}
-		p.die()
+		die(p.attachment)
 		stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
 		require.NoError(t, os.WriteFile(stray, nil, 0o600))
 		want := []StepKind{StepRepair, StepCollect}

@@ -57,7 +57,7 @@ func TestBatchDiedInComesAgain(t *testing.T) {
 	require.NoError(t, err)
 	write(t, p, 4)
 	assert.Len(t, batchOf(t, c, 3), 3)
-	c.die()
+	die(c.attachment)
 	assert.Equal(t, []uint64{0, 1, 2, 3}, idsIn(batchOf(t, b.consumer(o), 9)))
 }
 

@@ -64,13 +64,13 @@ func openOrCreate(l location, c Config) (*Producer, error) {
 		}
 		collectName(l)
 	}()
-	p, adopted, err := a.adoptOrReplace(c)
+	p, adopted, err := adoptOrReplace(a, c)
 	return p, err
 }
 
 // adoptOrReplace takes an existing block over, replaces it, or refuses both. If adopted is false,
 // the caller releases the attachment.
-func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ error) {
+func adoptOrReplace(a *attachment, c Config) (_ *Producer, adopted bool, _ error) {
 	if err := a.checkSecret(c.Secret); err != nil {
 		return nil, false, err
 	}
@@ -100,7 +100,7 @@ func (a *attachment) adoptOrReplace(c Config) (_ *Producer, adopted bool, _ erro
 		difference = why
 	}
 	if locked && !abandoned && difference == "" {
-		p, err := a.adopt(c)
+		p, err := adopt(a, c)
 		if CodeOf(err) != Corrupt || c.Flags&Replace == 0 {
 			return p, err == nil, err
 		}
@@ -144,7 +144,7 @@ func (b *block) stranger(c Config) string {
 
 // adopt takes over the block of a producer that closed or died. The caller holds the lease of row
 // 0.
-func (a *attachment) adopt(c Config) (*Producer, error) {
+func adopt(a *attachment, c Config) (*Producer, error) {
 	before := a.state.Load()
 	if before == layout.StateReplacing || before == layout.StateSuperseded {
 		return nil, errMoved

@@ -21,7 +21,7 @@ func (b bench) durable(d Delivery) *Consumer {
 	return c
 }
 
-var ends = map[string]func(*Consumer){"closed": func(c *Consumer) { _ = c.Close() }, "killed": (*Consumer).die}
+var ends = map[string]func(*Consumer){"closed": func(c *Consumer) { _ = c.Close() }, "killed": func(c *Consumer) { die(c.attachment) }}
 
 func TestAGapIsReportedUntilItsMessageIsReleased(t *testing.T) {
 	for how, end := range ends {
@@ -65,7 +65,7 @@ func TestAGapIsReportedAgainWhateverIsReleasedBesideIt(t *testing.T) {
 	require.NoError(t, c.Release(first))
 	third := readHeld(t, c)
 	require.NoError(t, c.Release(third))
-	c.die()
+	die(c.attachment)
 	c = b.durable(Ordered)
 	again := readHeld(t, c)
 	assert.EqualValues(t, 13, again.ID())
@@ -89,7 +89,7 @@ func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
 	require.ErrorIs(t, err, Lost)
 	require.NoError(t, c.Release(held))
 	assert.EqualValues(t, 1, c.cursorAt.Load(), "the gap has not been told yet")
-	c.die()
+	die(c.attachment)
 	c = b.durable(Ordered)
 	_, err = c.Next(0)
 	require.ErrorIs(t, err, Lost)
@@ -217,7 +217,7 @@ func TestAKilledDurableRowExpires(t *testing.T) {
 	config := b.config(Ring, 8)
 	config.ConsumerLimit, config.Retention = 1, time.Hour
 	p := b.producer(config)
-	b.durable(Ordered).die()
+	die(b.durable(Ordered).attachment)
 	_, err := b.openConsumer(ConsumerOptions{Delivery: Latest})
 	require.ErrorIs(t, err, Full, "its time begins when its death is noticed")
 	*p.ctl.plain64(p.header.row(1) + layout.RowDied) -= uint64(2 * time.Hour)
@@ -248,7 +248,7 @@ func TestResumedSaysWhetherThePlaceWasKept(t *testing.T) {
 		p := b.producer(config)
 		c := b.durable(d)
 		assert.False(t, c.Resumed(), "its first time")
-		c.die()
+		die(c.attachment)
 		c = b.durable(d)
 		assert.True(t, c.Resumed())
 		require.NoError(t, c.Close())

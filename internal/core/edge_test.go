@@ -52,7 +52,7 @@ func TestMinConsumersDoesNotCountTheDead(t *testing.T) {
 	p := b.producer(config)
 	c, err := b.openConsumer(ConsumerOptions{Delivery: Ordered})
 	require.NoError(t, err)
-	c.die()
+	die(c.attachment)
 	assert.Eventually(t, func() bool {
 		s, err := p.Claim(0)
 		if err == nil {
@@ -81,7 +81,7 @@ func TestADeposedProducersCloseTouchesNothing(t *testing.T) {
 	p, err := OpenProducer("x", config)
 	require.NoError(t, err)
 	c := b.consumer(ConsumerOptions{})
-	p.die() // as if a daemon closed its descriptors
+	die(p.attachment) // as if a daemon closed its descriptors
 	q := b.producer(config)
 	_, err = p.Claim(0)
 	require.ErrorIs(t, err, Superseded)
@@ -213,7 +213,7 @@ func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
 	s, err := p.Claim(0)
 	require.NoError(t, err)
 	copy(s.Data(), "first")
-	p.die()
+	die(p.attachment)
 	q := b.producer(config)
 	require.NoError(t, p.Commit(s, 5)) // published by the producer that was displaced
 	m, err := c.Next(0)
@@ -242,7 +242,7 @@ func TestADeposedConsumersReleaseTouchesNobodysPin(t *testing.T) {
 	write(t, p, 1)
 	s, err := c.Next(0)
 	require.NoError(t, err)
-	c.die() // as if the program closed the descriptors
+	die(c.attachment) // as if the program closed the descriptors
 	d := b.consumer(ConsumerOptions{Delivery: Latest})
 	require.Equal(t, c.row, d.row)
 	_, err = d.Next(0)
@@ -288,7 +288,7 @@ func TestADamagedHintSkipsNoIDs(t *testing.T) {
 	p := b.producer(config)
 	write(t, p, 3)
 	*p.commitHint = 1000
-	p.die()
+	die(p.attachment)
 	q := b.producer(config)
 	assert.EqualValues(t, 3, q.next)
 }
@@ -370,7 +370,7 @@ func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
 	c, err := b.openConsumer(o)
 	require.NoError(t, err)
 	write(t, p, 3)
-	c.die()
+	die(c.attachment)
 	_, err = CleanupDeadConsumers("x", b.dir, time.Hour)
 	require.NoError(t, err)
 	require.NoError(t, c.Close())
@@ -431,4 +431,17 @@ func TestAReaderThatJumpsOnceGoesOnFromThere(t *testing.T) {
 	c.lossless[0].Swap(0)          // damaged
 	write(t, p, 7)
 	assert.Equal(t, []uint64{3, 4, 5, 6}, idsOf(t, c, 4))
+}
+
+// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit takes a slot, and retires the
+// slot of the replaced entry, whatever that slot is. The lists never get longer.
+func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	write(t, p, 4)
+	for range 10 * p.slots() {
+		p.entry(p.next).Store(layout.Entry(p.next-uint64(p.slotCount), 0))
+		write(t, p, 1)
+		require.LessOrEqual(t, p.freeCount+p.retireCount, p.slots())
+	}
 }

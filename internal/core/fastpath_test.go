@@ -71,7 +71,7 @@ func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
 		e := p.entry(id)
 		e.Store(e.Load() | layout.EntryFence)
 	}
-	p.die()
+	die(p.attachment)
 	q := b.producer(config)
 	assert.Zero(t, q.entry(10).Load()&layout.EntryFence)
 	assert.NotZero(t, q.entry(8).Load()&layout.EntryFence, "the next message's is its claim's to remove")
@@ -95,7 +95,7 @@ func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 		_, err := c.Next(0)
 		require.ErrorIs(t, err, Timeout) // it has probed for the producer in this tick
 		stopKeepingUp(&c.moment)
-		p.die()
+		die(p.attachment)
 		require.Eventually(t, func() bool {
 			for range 2 * trust {
 				if _, err := c.Next(0); CodeOf(err) == NoProducer {

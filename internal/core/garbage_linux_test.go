@@ -260,9 +260,9 @@ func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
 			write(t, p, 1)
 			remove(bench{t, b.dir}, p)
 			assert.EqualValues(t, 0, read(t, c).ID(), "who is attached reads on")
-			c.die()
+			die(c.attachment)
 			if p.data != nil {
-				p.die()
+				die(p.attachment)
 			}
 			left, err := os.ReadDir(b.dir)
 			require.NoError(t, err)

@@ -246,7 +246,7 @@ func (h *history) abort() {
 // restart ends the producer, cleanly or as a kill does, and opens another one.
 func (h *history) restart(dies bool) {
 	if dies {
-		h.p.die()
+		die(h.p.attachment)
 		old := h.p
 		defer func() { _ = old.Close() }()
 	} else {
@@ -285,7 +285,7 @@ func (h *history) attach() {
 // detach ends a consumer, cleanly or as a kill does. After a kill another process cleans up.
 func (h *history) detach(r *modelReader, dies bool) {
 	if dies {
-		r.c.die()
+		die(r.c.attachment)
 		old := r.c
 		defer func() { _ = old.Close() }()
 		_, err := CleanupDeadConsumers(h.name, h.dir, 1<<62)

@@ -140,10 +140,10 @@ func (h *hostile) abandon() {
 	if h.producer == nil {
 		return
 	}
-	h.producer.die()
+	die(h.producer.attachment)
 	h.producer.unmap()
 	for _, c := range h.readers {
-		c.die()
+		die(c.attachment)
 		c.unmap()
 	}
 	h.producer, h.readers = nil, nil

@@ -75,15 +75,15 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 			config := b.config(Ring, c.ring)
 			p := b.producer(config)
 			write(t, p, c.messages)
-			p.die()
+			die(p.attachment)
 			c.damage(few{p, uint64(c.messages)})
 			require.False(t, b.validate().Healthy())
 			result, left := b.repair(false)
 			require.Equal(t, RecoverySuccess, result, left.Message())
 			q := b.producer(config)
-			require.EqualValues(t, c.messages, q.next)
+			require.EqualValues(t, c.messages, q.NextID())
 			o, lost := b.observer(), 0
-			for id := q.oldest(q.next); id < q.next; id++ {
+			for id := q.oldest(q.NextID()); id < q.NextID(); id++ {
 				into := make([]byte, 8)
 				_, err := o.ReadAt(id, into)
 				if CodeOf(err) == Lost {
@@ -105,7 +105,7 @@ func TestOldSlotsOutOfTheRingAreNoEvidence(t *testing.T) {
 	for held := 2; held <= layout.MaxPins; held++ {
 		b := newBench(t)
 		config := b.config(Ring, 1)
-		config.SlotSize = bigSlot
+		config.SlotSize = 64 << 10 // the producer frees slots of this size one by one
 		p := b.producer(config)
 		c := b.consumer(ConsumerOptions{Delivery: Latest, MaxPins: uint32(held)})
 		var slots []ReadSlot
@@ -119,11 +119,11 @@ func TestOldSlotsOutOfTheRingAreNoEvidence(t *testing.T) {
 			require.NoError(t, c.Release(s))
 		}
 		write(t, p, 100)
-		p.die()
+		die(p.attachment)
 		*p.commitHint ^= 1 << 40
 		result, left := b.repair(false)
 		require.Equal(t, RecoverySuccess, result, left.Message())
-		require.EqualValues(t, held+100, b.producer(config).next, "%d slots were held", held)
+		require.EqualValues(t, held+100, b.producer(config).NextID(), "%d slots were held", held)
 	}
 }
 
@@ -131,7 +131,7 @@ func TestRepairRefusesWhereTheIDsCannotBeTold(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 2))
 	write(t, p, 6)
-	p.die()
+	die(p.attachment)
 	f := few{p, 6}
 	f.older(4)
 	f.older(5)
@@ -148,8 +148,8 @@ func TestRepairRefusesWhereTheIDsCannotBeTold(t *testing.T) {
 	assert.Equal(t, before, b.bytesOfBothFiles(), "nothing was changed")
 }
 
-// words returns all words that say something about ids.
-func (w *idWords) words() (all []*uint64) {
+// allWords returns all words that say something about ids.
+func allWords(w *idWords) (all []*uint64) {
 	all = append(all, &w.commit)
 	for i := range w.entries {
 		all = append(all, &w.entries[i])
@@ -172,7 +172,7 @@ func TestOneDamagedWordHidesNoID(t *testing.T) {
 			write(t, p, messages)
 			x := inspection{block: p.block}
 			w := x.idWords()
-			for i, word := range w.words() {
+			for i, word := range allWords(w) {
 				for bit := range 64 {
 					was := *word
 					*word ^= 1 << bit

@@ -69,11 +69,11 @@ func TestABlockInUseIsHealthy(t *testing.T) {
 			c := b.consumer(ConsumerOptions{Delivery: Ordered, MaxPins: 2})
 			for range 20 {
 				write(t, p, 1)
-				_, err := p.Claim(0)
+				s, err := p.Claim(0)
 				require.NoError(t, err)
 				_, _ = c.Next(0)
 				assert.True(t, b.validate().Healthy(), b.validate().Message())
-				p.abort()
+				require.NoError(t, p.Abort(s))
 			}
 			before := b.contents()
 			assert.True(t, b.validate().Healthy())

@@ -140,7 +140,7 @@ func TestAnOpenerNeverDisplacesALivingReplacer(t *testing.T) {
 		replaced <- err
 	}()
 	<-marked
-	hung.die()
+	die(hung.attachment)
 	opened := make(chan error, 1)
 	go func() {
 		_, err := OpenProducer("x", config)
@@ -394,7 +394,7 @@ func TestWhoIsReturningIsNotEvicted(t *testing.T) {
 			dead, err := b.openConsumer(o)
 			require.NoError(t, err)
 			write(t, p, 2)
-			dead.die() // its row still says ACTIVE
+			die(dead.attachment) // its row still says ACTIVE
 			at(t, point, func() {
 				result, _ := EvictConsumer("x", b.dir, dead.row, true)
 				assert.Equal(t, RecoveryFailed, result)
@@ -459,7 +459,7 @@ func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
 					} else {
 						idsOf(t, c, 3)
 					}
-					c.die()
+					die(c.attachment)
 					return b
 				}
 				want := []uint64{3, 4}
@@ -471,7 +471,7 @@ func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
 				points := pointsOf(func() { c = b.durable(d) })
 				require.Greater(t, len(points), 10)
 				require.Equal(t, d == Lossless && !bound, slices.Contains(points, "join.cursor"))
-				c.die()
+				die(c.attachment)
 				for _, point := range points {
 					b := begin()
 					killedAt(t, point, func() { b.durable(d) })

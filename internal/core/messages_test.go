@@ -31,7 +31,7 @@ func TestMessagesGoesOnWithTheNextProducer(t *testing.T) {
 	require.NoError(t, err)
 	c := b.consumer(ConsumerOptions{})
 	write(t, p, 1)
-	p.die()
+	die(p.attachment)
 	turn := 0
 	ids, codes := told(c, 4, func(ReadSlot) {
 		switch turn++; turn {

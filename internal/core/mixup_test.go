@@ -151,8 +151,8 @@ func (m *mixup) make() {
 			m.check(c.Close())
 			m.check(p.Close())
 		} else {
-			c.die()
-			p.die()
+			die(c.attachment)
+			die(p.attachment)
 			c.unmap()
 			p.unmap()
 		}

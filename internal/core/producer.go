@@ -61,7 +61,7 @@ const nameCheckEvery = int64(100 * time.Millisecond)
 func newProducer(a *attachment, c Config) *Producer {
 	slots := make([]uint32, 2*a.slots())
 	p := &Producer{
-		ProducerState: &ProducerState{Block: a.blockState()},
+		ProducerState: &ProducerState{Block: stateOf(a.block)},
 		nameChecked:   platform.Monotonic(),
 		attachment:    a,
 		unlinkOnClose: c.Flags&UnlinkOnClose != 0,

@@ -12,9 +12,14 @@ import (
 	"datablock/internal/layout"
 )
 
+// heartbeatOf returns the heartbeat in a consumer's row.
+func heartbeatOf(c *Consumer) *uint64 {
+	return c.ctl.plain64(c.header.row(c.row) + layout.RowHeartbeat)
+}
+
 // die leaves a participant's row as a killed process does: the kernel releases the locks,
 // everything else stays. (Real kills are in tests/go.)
-func (a *attachment) die() { a.closeLocks() }
+func die(a *attachment) { a.closeLocks() }
 
 func (b bench) diagnose() *Diagnosis {
 	d, err := Diagnose("x", b.dir)
@@ -44,7 +49,7 @@ func TestADeadLosslessReaderIsReleasedByTheProducerItHoldsUp(t *testing.T) {
 			c, err := b.openConsumer(ConsumerOptions{Delivery: Lossless})
 			require.NoError(t, err)
 			write(t, p, 4)
-			c.die()
+			die(c.attachment)
 			require.Eventually(t, func() bool {
 				s, err := p.Claim(timeout)
 				if err != nil {
@@ -65,7 +70,7 @@ func TestADeadReadersPinIsFoundWithoutShortage(t *testing.T) {
 	write(t, p, 1)
 	_, err = c.Next(0)
 	require.NoError(t, err)
-	c.die()
+	die(c.attachment)
 	assert.Eventually(t, func() bool { write(t, p, 1000); return *p.data.plain64(layout.MetricCleaned) == 1 },
 		5*time.Second, time.Millisecond)
 }
@@ -87,7 +92,7 @@ func TestADeadClaimIsDiagnosedAndReleased(t *testing.T) {
 	result, err := ReleaseZombieWriter("x", b.dir, s.Index())
 	assert.Equal(t, RecoveryUnsafe, result, "%v", err)
 
-	p.die()
+	die(p.attachment)
 	assert.True(t, b.slotsIn(SlotWriting)[0].Stuck)
 	result, _ = ReleaseZombieWriter("x", b.dir, (s.Index()+1)%p.slots())
 	assert.Equal(t, RecoveryNotStuck, result)
@@ -110,7 +115,7 @@ func TestASuccessorEndsADeadClaim(t *testing.T) {
 	write(t, p, 2)
 	_, err := p.Claim(0)
 	require.NoError(t, err)
-	p.die()
+	die(p.attachment)
 	_, err = c.Next(0)
 	require.NoError(t, err)
 	q := b.producer(config)
@@ -132,7 +137,7 @@ func TestOnlyTheDeadReadersOfASlotAreReleased(t *testing.T) {
 	require.NoError(t, err)
 	result, _ := ReleaseZombieReaders("x", b.dir, s.Index())
 	assert.Equal(t, RecoveryNotStuck, result)
-	dead.die()
+	die(dead.attachment)
 
 	slot, err := DiagnoseSlot("x", b.dir, s.Index())
 	require.NoError(t, err)
@@ -158,7 +163,7 @@ func TestCleanupRemovesDeadRowsAndKeepsDurableOnesForATime(t *testing.T) {
 	for _, o := range []ConsumerOptions{{}, {Delivery: Latest}, {Name: "log", Durable: true}} {
 		c, err := b.openConsumer(o)
 		require.NoError(t, err)
-		c.die()
+		die(c.attachment)
 	}
 	living := b.consumer(ConsumerOptions{})
 	n, err := CleanupDeadConsumers("x", b.dir, time.Hour)
@@ -186,8 +191,8 @@ func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
 	holding := []*Consumer{b.consumer(ConsumerOptions{}), b.consumer(ConsumerOptions{MaxPins: 2})}
 	_, err := b.openConsumer(ConsumerOptions{})
 	require.ErrorIs(t, err, NoSpare)
-	for _, c := range holding {
-		for range c.maxPins {
+	for i, c := range holding {
+		for range i + 1 {
 			_, err := c.Next(0)
 			require.NoError(t, err)
 			write(t, p, 20)
@@ -196,7 +201,7 @@ func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
 		assert.ErrorIs(t, err, Busy)
 	}
 	write(t, p, 20)
-	holding[1].die()
+	die(holding[1].attachment)
 	c := b.consumer(ConsumerOptions{MaxPins: 2}) // the dead consumer's row
 	assert.EqualValues(t, 80, read(t, c).ID())
 }
@@ -210,7 +215,7 @@ func TestTheConsumerLimitIsKept(t *testing.T) {
 	c := b.consumer(ConsumerOptions{})
 	_, err := b.openConsumer(ConsumerOptions{})
 	require.ErrorIs(t, err, Full)
-	c.die()
+	die(c.attachment)
 	b.consumer(ConsumerOptions{})
 }
 
@@ -262,7 +267,7 @@ func TestSeveralMessagesMayBeHeldAtOnce(t *testing.T) {
 				require.NoError(t, c.Release(held[1]))
 			}
 			require.NoError(t, c.Release(held[2]))
-			assert.EqualValues(t, 3, c.cursorAt.Load())
+			assert.EqualValues(t, 3, c.cursor(c.row).Load())
 			assert.EqualValues(t, 3, read(t, c).ID())
 		})
 	}
@@ -425,7 +430,7 @@ func TestTheEntriesDecideWhereTheStreamIsNotTheHint(t *testing.T) {
 	c := b.consumer(ConsumerOptions{Delivery: Lossless})
 	latest := b.consumer(ConsumerOptions{Delivery: Latest})
 	assert.EqualValues(t, 2, read(t, latest).ID())
-	p.die()
+	die(p.attachment)
 	p = b.producer(config)
 	write(t, p, 1)
 	assert.EqualValues(t, 3, read(t, c).ID())
@@ -457,7 +462,7 @@ func TestASuccessorForgetsWhatTheDeadWaitedFor(t *testing.T) {
 	config := b.config(Ring, 4)
 	p := b.producer(config)
 	p.producerWaiting.Store(layout.WaitAny)
-	p.die()
+	die(p.attachment)
 	p = b.producer(config)
 	assert.Zero(t, p.producerWaiting.Load())
 }

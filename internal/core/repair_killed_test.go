@@ -66,7 +66,7 @@ func TestARepairKilledAtAnyPointInventsNoMessage(t *testing.T) {
 		config.Checksum = checksum
 		p := b.producer(config)
 		write(t, p, 4)
-		p.die()
+		die(p.attachment)
 		sound := b.files()
 		for name, damage := range ringDamages(p) {
 			b.restoreInPlace(sound)
@@ -124,7 +124,7 @@ func TestAReturnAnnouncesItself(t *testing.T) {
 	write(t, p, 1)
 	idsOf(t, c, 1)
 	p.maskClear(p.lossless, c.row)
-	c.die()
+	die(c.attachment)
 	before := p.joinEpoch.Load()
 	killedAt(t, "join.bit", func() { b.durable(Lossless) })
 	require.Equal(t, before, p.joinEpoch.Load())

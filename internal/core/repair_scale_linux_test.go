@@ -70,7 +70,7 @@ func TestTwoRepairsAtOnceBothSucceed(t *testing.T) {
 	config := b.config(Ring, 64)
 	p := b.producer(config)
 	write(t, p, 70)
-	p.die()
+	die(p.attachment)
 	damages := []func(){
 		func() { p.data[layout.HdrSlotSize+5] ^= 1 },
 		func() { p.ctl[layout.CtlSize+3] ^= 8 },
@@ -164,10 +164,10 @@ func TestTheSlotOfALaterMessageIsNotGivenAway(t *testing.T) {
 	for layout.EntrySlot(p.entries[place].Load()) != 0 || place == 0 { // the first slot that is tried
 		write(t, p, 1)
 		read(t, reader)
-		place = (p.next - 1) % 8
+		place = (p.NextID() - 1) % 8
 	}
 	write(t, p, 7)
-	p.die()
+	die(p.attachment)
 	*p.data.plain64(p.slotHeader(layout.EntrySlot(p.entries[0].Load()))) = 999
 	p.entries[0].Store(layout.EntryNone)
 	p.entries[place].Store(layout.EntryNone)

@@ -50,7 +50,7 @@ func TestRepairKeepsEveryGoodMessageAndEveryReader(t *testing.T) {
 			write(t, p, 3)
 			held, err := latest.Next(0)
 			require.NoError(t, err)
-			p.die()
+			die(p.attachment)
 			damage(p)
 			require.False(t, b.validate().Healthy())
 			result, _ := b.repair(false)
@@ -95,7 +95,7 @@ func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
 					require.Equal(t, RecoveryUnsafe, result)
 					require.False(t, left.Healthy())
 				} else {
-					p.die()
+					die(p.attachment)
 				}
 				result, _ := b.repair(living)
 				require.Equal(t, RecoverySuccess, result)
@@ -136,7 +136,7 @@ func TestRowsOfTheLivingAreCorrectedAndOthersCleaned(t *testing.T) {
 	write(t, p, 2)
 	held, err := ordered.Next(0)
 	require.NoError(t, err)
-	durable.die()
+	die(durable.attachment)
 	actions := 0
 	row := func(c *Consumer) uint64 { return p.header.row(c.row) }
 	for name, damage := range map[string]func(){
@@ -192,17 +192,4 @@ func TestRepairingWhileItIsUsedDisturbsNobody(t *testing.T) {
 		require.NoError(t, c.Release(m))
 	}
 	wg.Wait()
-}
-
-// TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit takes a slot, and retires the
-// slot of the replaced entry, whatever that slot is. The lists never get longer.
-func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
-	b := newBench(t)
-	p := b.producer(b.config(Ring, 4))
-	write(t, p, 4)
-	for range 10 * p.slots() {
-		p.entry(p.next).Store(layout.Entry(p.next-uint64(p.slotCount), 0))
-		write(t, p, 1)
-		require.LessOrEqual(t, p.freeCount+p.retireCount, p.slots())
-	}
 }

@@ -69,7 +69,7 @@ func TestAFenceForAClaimThatHasEndedHarmsNobody(t *testing.T) {
 	assert.Equal(t, RecoverySuccess, b.reset(s.Index(), true))
 	require.NoError(t, p.Abort(s))
 	write(t, p, 5)
-	assert.EqualValues(t, 5, p.next)
+	assert.EqualValues(t, 5, p.NextID())
 }
 
 func TestADeadProducersClaimIsReset(t *testing.T) {
@@ -79,7 +79,7 @@ func TestADeadProducersClaimIsReset(t *testing.T) {
 	write(t, p, 2)
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	p.die()
+	die(p.attachment)
 	assert.Equal(t, RecoverySuccess, b.reset(s.Index(), false))
 	assert.Empty(t, b.slotsIn(SlotWriting))
 	assert.Equal(t, []uint64{0, 1}, idsOf(t, c, 2), "readers are not affected")
@@ -118,7 +118,7 @@ func TestADeadReaderAmongLivingOnes(t *testing.T) {
 	require.NoError(t, err)
 	held, err := living.Next(0)
 	require.NoError(t, err)
-	dead.die()
+	die(dead.attachment)
 	assert.Equal(t, RecoveryUnsafe, b.reset(held.Index(), false), "the living one still holds it")
 	assert.Equal(t, []string{"release-reader"}, b.actions(), "and the dead one has gone")
 	require.NoError(t, living.Release(held))
@@ -193,7 +193,7 @@ func TestDeadDurableConsumersAreEvictedWhateverTheirAge(t *testing.T) {
 	b.producer(b.config(Ring, 2))
 	c, err := b.openConsumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "d"})
 	require.NoError(t, err)
-	c.die()
+	die(c.attachment)
 	result, err := EvictConsumer("x", b.dir, c.row, false)
 	require.NoError(t, err)
 	assert.Equal(t, RecoverySuccess, result)
@@ -207,7 +207,7 @@ func TestOfTwoRecoverersOneActs(t *testing.T) {
 		write(t, p, 1)
 		s, err := p.Claim(0)
 		require.NoError(t, err)
-		p.die()
+		die(p.attachment)
 		var both sync.WaitGroup
 		results := make(chan RecoveryResult, 2)
 		for range 2 {

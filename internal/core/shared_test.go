@@ -39,7 +39,7 @@ func TestTheLockOfADeadOwnerIsTakenBack(t *testing.T) {
 	require.NoError(t, err)
 	_, err = p.Lock(3, 5*time.Millisecond)
 	require.ErrorIs(t, err, Timeout)
-	c.die()
+	die(c.attachment)
 	abandoned, err := p.Lock(3, Forever)
 	require.NoError(t, err)
 	assert.True(t, abandoned)
@@ -53,7 +53,7 @@ func TestALockDoesNotPassToTheNextInTheRow(t *testing.T) {
 	p := b.producer(config)
 	_, err := p.Lock(5, 0)
 	require.NoError(t, err)
-	p.die()
+	die(p.attachment)
 	q := b.producer(config)
 	abandoned, err := q.Lock(5, 0)
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestOfManyWhoTakeALockBackOneWins(t *testing.T) {
 		require.NoError(t, err)
 		_, err = dead.Lock(2, 0)
 		require.NoError(t, err)
-		dead.die()
+		die(dead.attachment)
 		var all sync.WaitGroup
 		won := make(chan *Consumer, len(waiting))
 		for _, c := range waiting {

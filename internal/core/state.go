@@ -112,8 +112,8 @@ func (p *Producer) State() *ProducerState { return p.ProducerState }
 // State is for C code, which must not use it after Close, nor while a method runs.
 func (c *Consumer) State() *ConsumerState { return c.ConsumerState }
 
-// blockState collects the addresses of an open block.
-func (b *block) blockState() BlockState {
+// stateOf collects the addresses of an open block.
+func stateOf(b *block) BlockState {
 	s := BlockState{
 		Data: addressOf(b.data), Ctl: addressOf(b.ctl), Rows: addressOf(b.ctl[b.header.row(0):]),
 		Entries: addressOf(b.entries), Payloads: addressOf(b.data[b.payload(0):]),

@@ -21,7 +21,7 @@ func (b bench) full(slots uint32) *Producer {
 	config.SlotSize, config.Checksum = 8, ChecksumNone
 	p := b.producer(config)
 	write(b.t, p, int(slots)+3)
-	p.die()
+	die(p.attachment)
 	return p
 }
 
@@ -95,7 +95,7 @@ func TestAForcedResetSaysThatADeadDurableReaderKeepsItsPlace(t *testing.T) {
 	c, err := b.openConsumer(ConsumerOptions{Delivery: Lossless, Name: "log", Durable: true})
 	require.NoError(t, err)
 	write(t, p, 2)
-	c.die()
+	die(c.attachment)
 	claimed := make(chan error, 1)
 	go func() {
 		_, err := p.Claim(time.Minute)
@@ -157,7 +157,7 @@ func TestAReaderThatKeepsTheProducerWaitingIsStuckAfterASecond(t *testing.T) {
 	assert.ErrorIs(t, err, Invalid)
 
 	*since = 0 // a producer with an older library
-	*c.hot.heartbeat = platform.Monotonic() - uint64(3*time.Second)
+	*heartbeatOf(c) = platform.Monotonic() - uint64(3*time.Second)
 	require.Len(t, b.stuck(WaitingAfter), 1, "then it is the reader's silence that counts")
 	require.NoError(t, end())
 	assert.Empty(t, b.stuck(0))
@@ -220,7 +220,7 @@ func TestADeadProducerIsNotKeptWaiting(t *testing.T) {
 	p.producerWaiting.Store(1)
 	*p.data.plain64(layout.WaitSince) = 1
 	require.Len(t, b.stuck(WaitingAfter), 1)
-	p.die()
+	die(p.attachment)
 	assert.Empty(t, b.stuck(WaitingAfter))
 }
 
@@ -251,7 +251,7 @@ func TestAgesAreRightInAnotherTimeNamespace(t *testing.T) {
 			require.Len(t, stuck, 1)
 			assert.InDelta(t, time.Minute, stuck[0].StuckFor, float64(10*time.Second))
 
-			*reader.hot.heartbeat, *p.data.plain64(layout.Heartbeat) = there(time.Minute), there(time.Minute)
+			*heartbeatOf(reader), *p.data.plain64(layout.Heartbeat) = there(time.Minute), there(time.Minute)
 			m, all, err := ReadMetrics("x", b.dir)
 			require.NoError(t, err)
 			assert.InDelta(t, time.Minute, m.Idle, float64(10*time.Second))
@@ -348,7 +348,7 @@ func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
 	}
 	durable, err := b.openConsumer(ConsumerOptions{Delivery: Ordered, Name: "log", Durable: true})
 	require.NoError(t, err)
-	durable.die()
+	die(durable.attachment)
 	_, err = b.openConsumer(ConsumerOptions{Delivery: Latest})
 	require.ErrorIs(t, err, Full)
 	assert.ErrorContains(t, err, fmt.Sprintf(`by pid %d "viewer" (2 rows); 1 rows are of dead durable consumers: `,

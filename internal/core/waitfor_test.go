@@ -80,7 +80,7 @@ func TestWaitForEndsWithTheStream(t *testing.T) {
 		"closed": {func(b bench, p *Producer) { require.NoError(b.t, p.Close()) }, Closed, "before message 2"},
 		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, Unlink("x", b.dir, Force)) }, Superseded,
 			"before message 2"},
-		"dead": {func(b bench, p *Producer) { p.die() }, NoProducer, "no message 2"},
+		"dead": {func(b bench, p *Producer) { die(p.attachment) }, NoProducer, "no message 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
@@ -179,7 +179,7 @@ func TestADeposedProducersClaimEndsWithIt(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))
 	claimed := must(p.Claim(0))
-	p.die()
+	die(p.attachment)
 	b.producer(b.config(Ring, 4))
 	require.NoError(t, p.Close())
 	assert.ErrorIs(t, p.Commit(claimed, 1), Invalid)
