@@ -2,43 +2,14 @@ package core
 
 import (
 	"os"
-	"runtime"
+	"path/filepath"
 	"testing"
+
+	"datablock/internal/core/coretest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
-
-// asNobody runs f as another user, as far as files are concerned.
-func asNobody(t *testing.T, f func()) {
-	if os.Geteuid() != 0 {
-		t.Skip("NOT SHOWN: who may do what with a block of another user: it takes root to become one")
-	}
-	done := make(chan struct{})
-	var refused error
-	go func() {
-		defer close(done)
-		// And never unlocked: only this thread is another user, and it ends with the goroutine.
-		runtime.LockOSThread()
-		if _, _, failed := unix.RawSyscall(unix.SYS_SETGROUPS, 0, 0, 0); failed != 0 {
-			refused = failed
-			return
-		}
-		_ = unix.Setfsgid(65534)
-		_ = unix.Setfsuid(65534)
-		// The call returns the old value, and changes nothing.
-		if now, _, _ := unix.RawSyscall(unix.SYS_SETFSUID, ^uintptr(0), 0, 0); now != 65534 {
-			refused = unix.EPERM
-			return
-		}
-		f()
-	}()
-	<-done
-	if refused != nil {
-		t.Skipf("NOT SHOWN: who may do what with a block of another user: this root may not become one: %v", refused)
-	}
-}
 
 func TestWhoMayReadTheDataFileAlone(t *testing.T) {
 	b := newBench(t)
@@ -47,7 +18,7 @@ func TestWhoMayReadTheDataFileAlone(t *testing.T) {
 	p := b.producer(config)
 	write(t, p, 1)
 	require.NoError(t, os.Chmod(b.dir, 0o755))
-	asNobody(t, func() {
+	coretest.AsNobody(t, func() {
 		s, err := BlockSchema("x", b.dir)
 		if assert.NoError(t, err, "what an observer may ask") {
 			assert.Equal(t, config.Schema.Hash(), s.Hash())
@@ -98,4 +69,76 @@ func TestTheModesThatAreAdvised(t *testing.T) {
 		attach, produce, _ = may(3)
 		assert.Equal(t, [2]bool{c.groupAttach, c.groupProduce}, [2]bool{attach, produce}, "its group, 0%o", c.mode)
 	}
+}
+
+func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
+	hide := map[string]func(t *testing.T, b bench, f func()){
+		"rights given up": func(t *testing.T, _ bench, f func()) { coretest.AsNobody(t, f) },
+		"another root": func(t *testing.T, b bench, f func()) {
+			require.NoError(t, os.Rename(b.dir, b.dir+".away"))
+			f()
+			require.NoError(t, os.Rename(b.dir+".away", b.dir))
+		},
+		"another root with such a block": func(t *testing.T, b bench, f func()) {
+			require.NoError(t, os.Rename(b.dir, b.dir+".away"))
+			require.NoError(t, os.Mkdir(b.dir, 0o700))
+			other, err := OpenProducer("x", b.config(Ring, 4))
+			require.NoError(t, err)
+			require.NoError(t, other.Close())
+			f()
+			require.NoError(t, os.RemoveAll(b.dir))
+			require.NoError(t, os.Rename(b.dir+".away", b.dir))
+		},
+	}
+	for name, how := range hide {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			first := b.producer(b.config(Ring, 16))
+			recorder := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder", Start: StartOldest})
+			write(t, first, 8)
+			idsOf(t, recorder, 3)
+			require.NoError(t, recorder.Close())
+			require.NoError(t, first.Close())
+			data := filepath.Join(b.dir, "x")
+			p, err := OpenProducer("x", b.config(Ring, 16))
+			require.NoError(t, err)
+			c, err := b.openConsumer(ConsumerOptions{Delivery: Latest})
+			require.NoError(t, err)
+			o, err := OpenObserver("x", ObserverOptions{Directory: b.dir})
+			require.NoError(t, err)
+			how(t, b, func() {
+				assert.NoError(t, p.checkFiles())
+				s, err := p.Claim(0)
+				assert.NoError(t, err)
+				assert.NoError(t, p.Commit(s, 0))
+				c.producerProbed = 0
+				assert.NoError(t, c.over())
+				o.lookedUp = 0
+				assert.NoError(t, o.usable())
+				assert.NoError(t, p.Close())
+				c.producerProbed = 0
+				assert.ErrorIs(t, c.over(), Closed)
+				assert.NoError(t, c.Close())
+				assert.NoError(t, o.Close())
+			})
+			require.FileExists(t, data)
+			next, err := OpenProducer("x", b.config(Ring, 16))
+			require.NoError(t, err)
+			write(t, next, 1)
+			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder"})
+			for id := uint64(3); id < 10; id++ {
+				s, err := reader.Next(0)
+				require.NoError(t, err)
+				assert.Equal(t, id, s.ID())
+				require.NoError(t, reader.Release(s))
+			}
+			require.NoError(t, next.Close())
+		})
+	}
+	t.Run("and a name that is gone does", func(t *testing.T) {
+		b := newBench(t)
+		p := b.producer(b.config(Ring, 4))
+		require.NoError(t, os.Remove(p.location.data()))
+		assert.ErrorIs(t, p.checkFiles(), Superseded)
+	})
 }

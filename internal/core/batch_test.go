@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
 )
 
@@ -214,7 +215,7 @@ func TestBatchWritten(t *testing.T) {
 }
 
 func TestBatchAllocatesNothing(t *testing.T) {
-	if raceEnabled || invariantsOn {
+	if coretest.RaceEnabled || invariantsOn {
 		t.Skip("the race detector and the invariants build allocate; the ordinary build runs this")
 	}
 	b := newBench(t)

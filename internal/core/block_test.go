@@ -3,33 +3,22 @@ package core
 import (
 	"encoding/binary"
 	"fmt"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"datablock/internal/core/coretest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// directory is a block directory of the test's own, in memory if there is one.
-func directory(t testing.TB) string {
-	base := "/dev/shm"
-	if _, err := os.Stat(base); err != nil {
-		base = ""
-	}
-	dir, err := os.MkdirTemp(base, "datablock-test-")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
 
 type bench struct {
 	t   testing.TB
 	dir string
 }
 
-func newBench(t testing.TB) bench { return bench{t, directory(t)} }
+func newBench(t testing.TB) bench { return bench{t, coretest.Directory(t)} }
 
 func (b bench) config(policy Policy, slots uint32) Config {
 	c := DefaultConfig(policy)
@@ -74,6 +63,15 @@ func idsOf(t testing.TB, c *Consumer, n int) (ids []uint64) {
 		ids = append(ids, read(t, c).ID())
 	}
 	return ids
+}
+
+// die leaves a participant's row as a killed process does: the kernel releases the locks,
+// everything else stays. (Real kills are in tests/go.)
+func die(a *attachment) { a.closeLocks() }
+
+func (b bench) openConsumer(o ConsumerOptions) (*Consumer, error) {
+	o.Directory = b.dir
+	return OpenConsumer("x", o)
 }
 
 func TestMessagesArriveInOrder(t *testing.T) {

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/coretest"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
@@ -271,72 +273,6 @@ func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
 	}
 }
 
-func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
-	hide := map[string]func(t *testing.T, b bench, f func()){
-		"rights given up": func(t *testing.T, _ bench, f func()) { asNobody(t, f) },
-		"another root": func(t *testing.T, b bench, f func()) {
-			move(t, b.dir, b.dir+".away")
-			f()
-			move(t, b.dir+".away", b.dir)
-		},
-		"another root with such a block": func(t *testing.T, b bench, f func()) {
-			move(t, b.dir, b.dir+".away")
-			require.NoError(t, os.Mkdir(b.dir, 0o700))
-			other, err := OpenProducer("x", b.config(Ring, 4))
-			require.NoError(t, err)
-			require.NoError(t, other.Close())
-			f()
-			require.NoError(t, os.RemoveAll(b.dir))
-			move(t, b.dir+".away", b.dir)
-		},
-	}
-	for name, how := range hide {
-		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
-			data, _ := b.keep("x", 3)
-			p, err := OpenProducer("x", b.config(Ring, 16))
-			require.NoError(t, err)
-			c, err := b.openConsumer(ConsumerOptions{Delivery: Latest})
-			require.NoError(t, err)
-			o, err := OpenObserver("x", ObserverOptions{Directory: b.dir})
-			require.NoError(t, err)
-			how(t, b, func() {
-				assert.NoError(t, p.checkFiles())
-				s, err := p.Claim(0)
-				assert.NoError(t, err)
-				assert.NoError(t, p.Commit(s, 0))
-				c.producerProbed = 0
-				assert.NoError(t, c.over())
-				o.lookedUp = 0
-				assert.NoError(t, o.usable())
-				assert.NoError(t, p.Close())
-				c.producerProbed = 0
-				assert.ErrorIs(t, c.over(), Closed)
-				assert.NoError(t, c.Close())
-				assert.NoError(t, o.Close())
-			})
-			require.FileExists(t, data)
-			next, err := OpenProducer("x", b.config(Ring, 16))
-			require.NoError(t, err)
-			write(t, next, 1)
-			reader := b.consumer(ConsumerOptions{Delivery: Lossless, Durable: true, Name: "recorder"})
-			for id := uint64(3); id < 10; id++ {
-				s, err := reader.Next(0)
-				require.NoError(t, err)
-				assert.Equal(t, id, s.ID())
-				require.NoError(t, reader.Release(s))
-			}
-			require.NoError(t, next.Close())
-		})
-	}
-	t.Run("and a name that is gone does", func(t *testing.T) {
-		b := newBench(t)
-		p := b.producer(b.config(Ring, 4))
-		require.NoError(t, os.Remove(p.location.data()))
-		assert.ErrorIs(t, p.checkFiles(), Superseded)
-	})
-}
-
 func TestARefusedRemovalChangesNothing(t *testing.T) {
 	b := newBench(t)
 	config := b.config(Ring, 4)
@@ -350,7 +286,7 @@ func TestARefusedRemovalChangesNothing(t *testing.T) {
 	s, err := p.Claim(0)
 	require.NoError(t, err)
 	before := b.contents()
-	asNobody(t, func() {
+	coretest.AsNobody(t, func() {
 		assert.ErrorIs(t, Unlink("x", b.dir, Force), Access)
 		forced := config
 		forced.Flags |= Replace | Force
@@ -362,7 +298,7 @@ func TestARefusedRemovalChangesNothing(t *testing.T) {
 	_, err = c.Next(0)
 	assert.NoError(t, err)
 	require.NoError(t, os.Chmod(b.dir, 0o777))
-	asNobody(t, func() { assert.NoError(t, Unlink("x", b.dir, Force), "in a directory that lets it") })
+	coretest.AsNobody(t, func() { assert.NoError(t, Unlink("x", b.dir, Force), "in a directory that lets it") })
 }
 
 // TestAMountPointIsRefusedBeforeAnythingIsDone: the system neither removes a mounted data file nor
@@ -398,7 +334,7 @@ func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 			info, err := os.Stat(path)
 			require.NoError(t, err)
 			require.NoError(t, os.Truncate(path, info.Size()+4096))
-			victim := filepath.Join(directory(t), "important")
+			victim := filepath.Join(coretest.Directory(t), "important")
 			require.NoError(t, os.WriteFile(victim, make([]byte, 1<<20), 0o600))
 			x, err := openInspection(location{b.dir, "x"}, true)
 			require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/blake2b"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
 )
 
@@ -33,6 +34,10 @@ type hostile struct {
 	cut      bool // a file was truncated: mapped pages may be gone
 	producer *Producer
 	readers  []*Consumer
+
+	claimed bool // the producer has the slot claim
+	claim   WriteSlot
+	held    map[*Consumer][]ReadSlot
 }
 
 // TestHostileBlocks: whatever the files contain, with or without participants, every function
@@ -48,7 +53,7 @@ func TestHostileBlocks(t *testing.T) {
 		first, mutations = n, 1
 	case os.Getenv("DATABLOCK_SOAK") != "":
 		mutations = 1_000_000
-	case raceEnabled || testing.Short():
+	case coretest.RaceEnabled || testing.Short():
 		mutations = 500
 	}
 	var next atomic.Uint64
@@ -59,7 +64,7 @@ func TestHostileBlocks(t *testing.T) {
 		go func() {
 			defer wg.Done()
 			debug.SetPanicOnFault(true)
-			dir := directory(t)
+			dir := coretest.Directory(t)
 			for seed := next.Add(1); seed < first+mutations && !t.Failed(); seed = next.Add(1) {
 				attack(t, dir, seed)
 			}
@@ -69,7 +74,7 @@ func TestHostileBlocks(t *testing.T) {
 }
 
 func attack(t *testing.T, dir string, seed uint64) {
-	h := &hostile{t: t, bench: bench{t, dir}, random: rand.New(rand.NewPCG(seed, 0))}
+	h := &hostile{t: t, bench: bench{t, dir}, random: rand.New(rand.NewPCG(seed, 0)), held: map[*Consumer][]ReadSlot{}}
 	var memory runtime.MemStats
 	watch := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("mutation %d hangs: %s", seed, h.did)) })
 	defer watch.Stop()
@@ -128,10 +133,12 @@ func (h *hostile) build() {
 		c := h.readers[h.random.IntN(3)]
 		if s, err := c.Next(0); err == nil && h.random.IntN(4) > 0 {
 			require.NoError(h.t, c.Release(s))
+		} else if err == nil {
+			h.held[c] = append(h.held[c], s)
 		}
 	}
 	if h.random.IntN(2) == 0 {
-		_, _ = p.Claim(0)
+		h.claims()
 	}
 }
 
@@ -303,33 +310,38 @@ func (h *hostile) uses() {
 	p := h.producer
 	for range 60 {
 		h.guarded("write", func() {
-			if p.claimed {
-				s := WriteSlot{id: p.next, extent: extentOf(0, p.slot)}
-				if h.random.IntN(3) == 0 {
-					_ = p.Abort(s)
-				} else {
-					_ = p.Commit(s, h.random.IntN(64))
-				}
+			if h.claimed && h.random.IntN(3) == 0 {
+				_ = p.Abort(h.claim)
+			} else if h.claimed {
+				_ = p.Commit(h.claim, h.random.IntN(64))
 			}
-			_, _ = p.Claim(0)
+			h.claims()
 		})
-		h.guarded("read", func() { readAny(h.readers[h.random.IntN(len(h.readers))], h.random.Uint64N(30)) })
+		h.guarded("read", func() { h.readAny(h.readers[h.random.IntN(len(h.readers))], h.random.Uint64N(30)) })
 	}
 }
 
-func readAny(c *Consumer, id uint64) {
-	for k := range c.holds {
-		if hold := &c.holds[k]; hold.used != unused {
-			_ = c.ReleaseHold(hold.id, hold.slot, hold.token)
-		}
+// claims takes the next slot. A refused claim may leave the earlier one open.
+func (h *hostile) claims() {
+	if s, err := h.producer.Claim(0); err == nil {
+		h.claim, h.claimed = s, true
 	}
+}
+
+func (h *hostile) readAny(c *Consumer, id uint64) {
+	for _, s := range h.held[c] {
+		_ = c.Release(s)
+	}
+	h.held[c] = nil
 	if s, err := c.Next(0); err == nil {
+		h.held[c] = append(h.held[c], s) // the reads below may fault
 		_ = append([]byte(nil), s.Data()...)
 		_ = s.Timestamp()
 		_ = c.Verify(s)
 		_ = c.Release(s)
 	}
 	if s, err := c.ReadAt(id); err == nil {
+		h.held[c] = append(h.held[c], s)
 		_ = append([]byte(nil), s.Data()...)
 		_ = s.Timestamp()
 		_ = c.Release(s)
@@ -376,7 +388,7 @@ func (h *hostile) attaches() {
 			continue
 		}
 		for range 5 {
-			readAny(c, h.random.Uint64N(30))
+			h.readAny(c, h.random.Uint64N(30))
 		}
 		_ = c.Close()
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
 )
 
@@ -247,7 +248,7 @@ func TestImpossibleStatesAreFound(t *testing.T) {
 // are reused at once.
 func TestNoFalseAlarm(t *testing.T) {
 	messages := 500_000
-	if testing.Short() || raceEnabled {
+	if testing.Short() || coretest.RaceEnabled {
 		messages /= 20
 	}
 	for name, c := range map[string]struct {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
 )
 
@@ -55,7 +56,7 @@ func TestMixedUpFiles(t *testing.T) {
 		first, rounds = n, 1
 	case os.Getenv("DATABLOCK_SOAK") != "":
 		rounds = 100_000
-	case raceEnabled || testing.Short():
+	case coretest.RaceEnabled || testing.Short():
 		rounds = 200
 	}
 	var next atomic.Uint64

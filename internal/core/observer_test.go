@@ -81,7 +81,8 @@ func newestOfThree(t *testing.T) (b bench, p *Producer, o *Observer, into []byte
 
 func TestObserverPassesOverWhatWasDiscarded(t *testing.T) {
 	b, _, o, into, newest := newestOfThree(t)
-	require.Equal(t, RecoverySuccess, b.reset(newest.Index, true))
+	result, err := ForceResetSlot("x", b.dir, newest.Index, true)
+	require.Equal(t, RecoverySuccess, result, "%v", err)
 	seen, err := o.ReadNewest(into)
 	require.NoError(t, err)
 	assert.Equal(t, [2]uint64{newest.ID - 1, newest.ID - 1}, [2]uint64{seen.ID, binary.LittleEndian.Uint64(into)})
@@ -93,7 +94,7 @@ func TestObserverIsToldOfWhatIsDiscardedWhileItCopies(t *testing.T) {
 	b, p, o, into, newest := newestOfThree(t)
 	o.between = func(step int) {
 		if step == 0 {
-			b.reset(newest.Index, true)
+			_, _ = ForceResetSlot("x", b.dir, newest.Index, true)
 		}
 	}
 	_, err := o.ReadAt(newest.ID, into)

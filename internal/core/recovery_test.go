@@ -17,10 +17,6 @@ func heartbeatOf(c *Consumer) *uint64 {
 	return c.ctl.plain64(c.header.row(c.row) + layout.RowHeartbeat)
 }
 
-// die leaves a participant's row as a killed process does: the kernel releases the locks,
-// everything else stays. (Real kills are in tests/go.)
-func die(a *attachment) { a.closeLocks() }
-
 func (b bench) diagnose() *Diagnosis {
 	d, err := Diagnose("x", b.dir)
 	require.NoError(b.t, err)
@@ -34,11 +30,6 @@ func (b bench) slotsIn(state SlotState) (found []SlotDiagnosis) {
 		}
 	}
 	return found
-}
-
-func (b bench) openConsumer(o ConsumerOptions) (*Consumer, error) {
-	o.Directory = b.dir
-	return OpenConsumer("x", o)
 }
 
 func TestADeadLosslessReaderIsReleasedByTheProducerItHoldsUp(t *testing.T) {

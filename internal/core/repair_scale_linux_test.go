@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
 	"datablock/internal/platform"
 )
@@ -45,7 +46,7 @@ func TestOneRepairMendsEverything(t *testing.T) {
 // Half of the entries name no slot any more: the repair finds the slots by their headers.
 func TestARepairOfAMillionSlots(t *testing.T) {
 	slots := uint32(layout.MaxSlotCount)
-	if testing.Short() || raceEnabled {
+	if testing.Short() || coretest.RaceEnabled {
 		slots /= 16
 	}
 	b := newBench(t)

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/blake2b"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
 	"datablock/internal/schema"
 )
@@ -45,7 +46,7 @@ func fuzzDirectory(f *testing.F) string {
 		require.NoError(f, err)
 		return own
 	}
-	dir := directory(f)
+	dir := coretest.Directory(f)
 	f.Setenv(variable, dir)
 	return dir
 }
