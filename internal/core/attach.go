@@ -45,14 +45,7 @@ func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 }
 
 func attachNamed(l location, o ConsumerOptions) (*Consumer, error) {
-	for range openTries {
-		c, err := attach(l, o)
-		if !errors.Is(err, errMoved) {
-			return c, err
-		}
-	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing "+
-		"or removing it", l.name)
+	return retryMoved(l, func() (*Consumer, error) { return attach(l, o) })
 }
 
 // waitForBlock attaches as soon as the block is there. The kernel wakes no process when another

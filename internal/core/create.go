@@ -12,6 +12,18 @@ import (
 
 const openTries = 1000 // a name that moves this often under one opener is the work of a loop
 
+// retryMoved calls f again while the name leads to another file than f has opened (errMoved).
+func retryMoved[T any](l location, f func() (T, error)) (T, error) {
+	for range openTries {
+		if t, err := f(); !errors.Is(err, errMoved) {
+			return t, err
+		}
+	}
+	var none T
+	return none, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing "+
+		"or removing it", l.name)
+}
+
 // OpenProducer creates the block, or takes over or replaces the existing one. `docs/protocol.md` 4
 // has the steps.
 //
@@ -27,14 +39,7 @@ func OpenProducer(name string, c Config) (*Producer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for range openTries {
-		p, err := openOrCreate(l, c)
-		if !errors.Is(err, errMoved) {
-			return p, err
-		}
-	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look: several programs are replacing "+
-		"or removing it", l.name)
+	return retryMoved(l, func() (*Producer, error) { return openOrCreate(l, c) })
 }
 
 func openOrCreate(l location, c Config) (*Producer, error) {

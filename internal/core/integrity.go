@@ -153,13 +153,7 @@ type inspection struct {
 // openInspection maps the files under the name, whatever they are. If nothing can be concluded
 // about the geometry, only the header is judged, and data and ctl stay nil.
 func openInspection(l location, write bool) (*inspection, error) {
-	for range openTries {
-		x, err := openInspectionOnce(l, write)
-		if !errors.Is(err, errMoved) {
-			return x, err
-		}
-	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look", l.name)
+	return retryMoved(l, func() (*inspection, error) { return openInspectionOnce(l, write) })
 }
 
 func openInspectionOnce(l location, write bool) (_ *inspection, err error) {

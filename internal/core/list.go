@@ -76,24 +76,18 @@ type view struct {
 }
 
 func openView(l location) (*view, error) {
-	for range openTries {
+	return retryMoved(l, func() (*view, error) {
 		b, err := openBlock(l, observe)
-		if errors.Is(err, errMoved) {
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
 		ask, err := openLocks(b, false)
-		if err == nil {
-			return &view{b, ask}, nil
-		}
-		b.unmap()
-		if !errors.Is(err, errMoved) {
+		if err != nil {
+			b.unmap()
 			return nil, err
 		}
-	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look", l.name)
+		return &view{b, ask}, nil
+	})
 }
 
 func (v *view) close() {
@@ -129,13 +123,8 @@ func Unlink(name, directory string, flags uint32) error {
 	if err != nil {
 		return err
 	}
-	for range openTries {
-		err := unlink(l, flags&Force != 0)
-		if !errors.Is(err, errMoved) {
-			return err
-		}
-	}
-	return fail(Busy, "block %q: the name leads to another file at every look", l.name)
+	_, err = retryMoved(l, func() (struct{}, error) { return struct{}{}, unlink(l, flags&Force != 0) })
+	return err
 }
 
 func unlink(l location, force bool) error {

@@ -1,7 +1,6 @@
 package core
 
 import (
-	"errors"
 	"time"
 
 	"datablock/internal/crash"
@@ -32,24 +31,18 @@ func openRepairer(name, directory string, mode access) (*repairer, error) {
 	if err != nil {
 		return nil, err
 	}
-	for range openTries {
+	return retryMoved(l, func() (*repairer, error) {
 		b, err := openBlock(l, mode)
-		if errors.Is(err, errMoved) {
-			continue
-		}
 		if err != nil {
 			return nil, err
 		}
 		ask, err := openLocks(b, true)
-		if err == nil {
-			return &repairer{b, ask}, nil
-		}
-		b.unmap()
-		if !errors.Is(err, errMoved) {
+		if err != nil {
+			b.unmap()
 			return nil, err
 		}
-	}
-	return nil, fail(Busy, "block %q: the name leads to another file at every look", l.name)
+		return &repairer{b, ask}, nil
+	})
 }
 
 func (r *repairer) close() {
