@@ -304,7 +304,7 @@ func leftovers(l location, id blockID) (left []string) {
 	for _, file := range all {
 		if name, its, _, ok := parseControl(file.Name); ok && name == l.name && !seen[its] {
 			seen[its] = true
-			left = append(left, remains{l, its, others, id}.left()...)
+			left = append(left, remains{location: l, id: its, others: others, under: id}.left()...)
 		}
 	}
 	return left
