@@ -19,7 +19,7 @@ import (
 
 func TestWhatADeadCreatorReservedIsCollectedBeforeAnotherTries(t *testing.T) {
 	b := newBench(t)
-	stray := location{b.dir, "x"}
+	stray := location{directory: b.dir, name: "x"}
 	id := blockID{1, 2, 3}
 	for _, path := range []string{stray.control(id), stray.temporary(id)} {
 		require.NoError(t, os.WriteFile(path, nil, 0o600))

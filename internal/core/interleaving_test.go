@@ -419,9 +419,11 @@ func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
 	ok, err := c.ask.TryLock(cleaningByte(c.row)) // another process is at the row
 	require.NoError(t, err)
 	require.True(t, ok)
-	assert.Equal(t, RecoveryFailed, b.reset(held.Index(), true))
+	result, _ := ForceResetSlot("x", b.dir, held.Index(), true)
+	assert.Equal(t, RecoveryFailed, result)
 	require.NoError(t, c.ask.Unlock(cleaningByte(c.row)))
-	assert.Equal(t, RecoverySuccess, b.reset(held.Index(), true))
+	result, err := ForceResetSlot("x", b.dir, held.Index(), true)
+	assert.Equal(t, RecoverySuccess, result, "%v", err)
 }
 
 // pointsOf returns the crash points that f reaches, each once.
