@@ -53,7 +53,7 @@ func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
 	die(latest.attachment)
 	die(durable.attachment)
 	p.data[layout.HdrSlotSize+5] ^= 16
-	stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
+	stray := location{directory: b.dir, name: "x"}.control(blockID{1, 2, 3})
 	require.NoError(t, os.WriteFile(stray, nil, 0o600))
 
 	before := b.contents()
@@ -110,7 +110,7 @@ func TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum(t *testing.T) {
 			assert.Contains(t, steps[0].Text, "its producer lives")
 		}
 		die(p.attachment)
-		stray := location{b.dir, "x"}.control(blockID{1, 2, 3})
+		stray := location{directory: b.dir, name: "x"}.control(blockID{1, 2, 3})
 		require.NoError(t, os.WriteFile(stray, nil, 0o600))
 		want := []StepKind{StepRepair, StepCollect}
 		assert.Equal(t, want, kindsOf(b.recover(true)))

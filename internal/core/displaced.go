@@ -17,7 +17,7 @@ import (
 // is sound and has the id and the name of another block.
 func (l location) misnamed(id blockID, name string) (problem, advice string) {
 	here := l.data()
-	there, err := lookAt(location{l.directory, name}.data())
+	there, err := lookAt(location{directory: l.directory, name: name}.data())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return text("%s holds the block %q: it was renamed", here, name), "give it its name back"

@@ -41,7 +41,7 @@ func collectMatching(dir string, wanted func(name string) bool) (removed []strin
 	others := &census{directory: dir}
 	for _, f := range files {
 		if name, id, _, ok := parseControl(f.Name); ok && wanted(name) {
-			r := remains{location: location{dir, name}, id: id, others: others}
+			r := remains{location: location{directory: dir, name: name}, id: id, others: others}
 			removed = append(removed, r.collect()...)
 		}
 	}

@@ -195,7 +195,7 @@ func TestOnlyFilesOfThisLibraryAreCollected(t *testing.T) {
 	require.NoError(t, os.Symlink("nowhere", path("link", ".ctl")))
 	assert.Empty(t, b.gc())
 	for _, name := range []string{"backup", "notes", "alone", "lock", "pipe", "link"} {
-		assert.Empty(t, leftovers(location{b.dir, name}, blockID{}))
+		assert.Empty(t, leftovers(location{directory: b.dir, name: name}, blockID{}))
 	}
 	require.NoError(t, os.Remove(path("link", ".ctl")))
 	require.NoError(t, os.Remove(path("pipe", ".ctl")))
@@ -215,7 +215,7 @@ func TestWhatCannotBeAskedRemovesNothing(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	data := p.location.data()
 	move(t, data, p.temporary(p.id)) // as just before it is published
-	stray := location{b.dir, "gone"}.control(blockID{1, 2, 3})
+	stray := location{directory: b.dir, name: "gone"}.control(blockID{1, 2, 3})
 	require.NoError(t, os.WriteFile(stray, nil, 0o600))
 	b.keep("other", 0)
 	for free := range 4 {
@@ -336,7 +336,7 @@ func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 			require.NoError(t, os.Truncate(path, info.Size()+4096))
 			victim := filepath.Join(coretest.Directory(t), "important")
 			require.NoError(t, os.WriteFile(victim, make([]byte, 1<<20), 0o600))
-			x, err := openInspection(location{b.dir, "x"}, true)
+			x, err := openInspection(location{directory: b.dir, name: "x"}, true)
 			require.NoError(t, err)
 			defer x.close()
 			x.inspect()
@@ -358,7 +358,7 @@ func TestCollectionIsQuickInACrowd(t *testing.T) {
 	b := newBench(t)
 	for i := range 300 {
 		require.NoError(t, os.WriteFile(
-			location{b.dir, fmt.Sprintf("n%d", i)}.control(blockID{byte(i), byte(i >> 8), 1}), nil, 0o600))
+			location{directory: b.dir, name: fmt.Sprintf("n%d", i)}.control(blockID{byte(i), byte(i >> 8), 1}), nil, 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(b.dir, fmt.Sprintf("foreign%d", i)), make([]byte, 8192), 0o600))
 	}
 	start := time.Now()

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/crash"
 )
 
@@ -210,41 +211,19 @@ func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
 			require.NoError(t, p.Close())
 			other := b.config(Ring, 8)
 			other.Flags |= Replace
-			left := b.files()
-			at(t, point, func() { left = b.files() })
+			left := coretest.Files(b.t, b.dir)
+			at(t, point, func() { left = coretest.Files(b.t, b.dir) })
 			q, err := OpenProducer("x", other)
 			require.NoError(t, err)
 			crash.Hook.Store(nil)
 			require.NoError(t, q.Close())
-			b.restore(left) // as the kill leaves them; the lease is free
+			coretest.Restore(b.t, b.dir, left) // as the kill leaves them; the lease is free
 
 			r := b.producer(other)
 			write(t, r, 1)
-			files := b.files()
+			files := coretest.Files(b.t, b.dir)
 			assert.Len(t, files, 2)
 		})
-	}
-}
-
-// files returns what the directory contains.
-func (b bench) files() map[string][]byte {
-	all := map[string][]byte{}
-	entries, err := os.ReadDir(b.dir)
-	require.NoError(b.t, err)
-	for _, e := range entries {
-		path := filepath.Join(b.dir, e.Name())
-		all[path], err = os.ReadFile(path)
-		require.NoError(b.t, err)
-	}
-	return all
-}
-
-func (b bench) restore(files map[string][]byte) {
-	for path := range b.files() {
-		require.NoError(b.t, os.Remove(path))
-	}
-	for path, content := range files {
-		require.NoError(b.t, os.WriteFile(path, content, 0o600))
 	}
 }
 
@@ -422,7 +401,7 @@ func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
 	result, _ := ForceResetSlot("x", b.dir, held.Index(), true)
 	assert.Equal(t, RecoveryFailed, result)
 	require.NoError(t, c.ask.Unlock(cleaningByte(c.row)))
-	result, err := ForceResetSlot("x", b.dir, held.Index(), true)
+	result, err = ForceResetSlot("x", b.dir, held.Index(), true)
 	assert.Equal(t, RecoverySuccess, result, "%v", err)
 }
 
@@ -503,4 +482,20 @@ func releasedBefore(b bench, d Delivery, want []uint64) (again []uint64) {
 		}
 		require.NoError(b.t, c.Release(s))
 	}
+}
+
+// TestAReturnAnnouncesItself: an earlier return may have died before the announcement.
+func TestAReturnAnnouncesItself(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.durable(Lossless)
+	write(t, p, 1)
+	idsOf(t, c, 1)
+	p.maskClear(p.lossless, c.row)
+	die(c.attachment)
+	before := p.joinEpoch.Load()
+	killedAt(t, "join.bit", func() { b.durable(Lossless) })
+	require.Equal(t, before, p.joinEpoch.Load())
+	b.durable(Lossless)
+	assert.Greater(t, p.joinEpoch.Load(), before)
 }

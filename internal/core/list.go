@@ -51,7 +51,7 @@ func List(directory string) ([]BlockInfo, error) {
 		if !f.Regular || badName(f.Name) != "" || strings.HasSuffix(f.Name, controlSuffix) {
 			continue
 		}
-		v, err := openView(location{dir, f.Name})
+		v, err := openView(location{directory: dir, name: f.Name})
 		switch {
 		case err == nil:
 			list = append(list, v.info())
@@ -65,7 +65,7 @@ func List(directory string) ([]BlockInfo, error) {
 }
 
 func claimsToBeBlock(dir, name string) bool {
-	magic, err := platform.ReadFile(location{dir, name}.data(), 8)
+	magic, err := platform.ReadFile(location{directory: dir, name: name}.data(), 8)
 	return err == nil && len(magic) == 8 && binary.LittleEndian.Uint64(magic) == layout.MagicData
 }
 

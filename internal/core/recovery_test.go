@@ -335,7 +335,7 @@ func TestGarbageOfTheDeadIsCollectedAndNothingElse(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	keep, err := os.ReadDir(b.dir)
 	require.NoError(t, err)
-	stray := location{b.dir, "gone"}
+	stray := location{directory: b.dir, name: "gone"}
 	id := blockID{1, 2, 3}
 	for _, path := range []string{stray.control(id), stray.temporary(id)} {
 		require.NoError(t, os.WriteFile(path, nil, 0o600))

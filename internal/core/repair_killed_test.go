@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"datablock/internal/core/coretest"
 	"datablock/internal/crash"
 	"datablock/internal/layout"
 )
@@ -67,11 +68,11 @@ func TestARepairKilledAtAnyPointInventsNoMessage(t *testing.T) {
 		p := b.producer(config)
 		write(t, p, 4)
 		die(p.attachment)
-		sound := b.files()
+		sound := coretest.Files(b.t, b.dir)
 		for name, damage := range ringDamages(p) {
 			b.restoreInPlace(sound)
 			damage()
-			damaged := b.files()
+			damaged := coretest.Files(b.t, b.dir)
 			points := everyPoint(func() { b.repair(false) })
 			want := messagesOf(b)
 			require.Equal(t, []string{"0: 8 bytes", fmt.Sprint(Lost), "2: 8 bytes", "3: 8 bytes"}, want, name)
@@ -101,7 +102,7 @@ func TestAKilledRepairOfARowTellsTheProducer(t *testing.T) {
 		"cursor": func() { c.cursorAt.Store(1 << 50) },
 	} {
 		damage()
-		damaged := b.files()
+		damaged := coretest.Files(b.t, b.dir)
 		points := everyPoint(func() { b.repair(false) })
 		for n, point := range points {
 			b.restoreInPlace(damaged)
@@ -114,22 +115,6 @@ func TestAKilledRepairOfARowTellsTheProducer(t *testing.T) {
 		b.restoreInPlace(damaged)
 		b.repair(false)
 	}
-}
-
-// TestAReturnAnnouncesItself: an earlier return may have died before the announcement.
-func TestAReturnAnnouncesItself(t *testing.T) {
-	b := newBench(t)
-	p := b.producer(b.config(Ring, 4))
-	c := b.durable(Lossless)
-	write(t, p, 1)
-	idsOf(t, c, 1)
-	p.maskClear(p.lossless, c.row)
-	die(c.attachment)
-	before := p.joinEpoch.Load()
-	killedAt(t, "join.bit", func() { b.durable(Lossless) })
-	require.Equal(t, before, p.joinEpoch.Load())
-	b.durable(Lossless)
-	assert.Greater(t, p.joinEpoch.Load(), before)
 }
 
 // everyPoint returns the crash points that f reaches, in order, with repetitions.
