@@ -38,8 +38,11 @@ func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 		return nil, err
 	}
 	c, err := attachNamed(l, o)
-	if o.Wait == 0 || !errors.Is(err, errAbsent) {
+	switch {
+	case !errors.Is(err, errAbsent):
 		return c, err
+	case o.Wait == 0:
+		return nil, l.sought(err)
 	}
 	return waitForBlock(l, o)
 }
