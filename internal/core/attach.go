@@ -463,7 +463,8 @@ func (c *Consumer) resume() {
 	unbound := *c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) != 0
 	if !unbound && c.maskHas(c.lossless, c.row) {
 		// An earlier return may have died between the bit, which was lost, and the announcement.
-		c.joinEpoch.Add(1)
+		// Until the producer has seen the bit, the cursor alone holds no message.
+		c.joining = c.joinEpoch.Add(1)
 		crash.Point("join.announced")
 		return
 	}
@@ -473,5 +474,5 @@ func (c *Consumer) resume() {
 	// The cursor is never behind what was released: after a death here the consumer returns to the
 	// same cursor.
 	c.joinAt()
-	c.mayJump = unbound // a consumer that lost its hold gets OVERRUN for what is gone, never silence
+	c.mayJump = unbound // a consumer that lost its hold gets OVERRUN for what is gone: see keepsPlace
 }
