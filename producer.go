@@ -68,8 +68,8 @@ func (p *Producer) Seal(slot WriteSlot, length int) error {
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never
-// waits. Errors: ErrInvalid (no such claim; or a length that exceeds the slot or is shorter than the
-// struct of the block's schema: the claim stays open); ErrFenced, ErrSuperseded (nothing was
+// waits. Errors: ErrInvalid (no such claim; or a length that exceeds the slot or is shorter than
+// the struct of the block's schema: the claim stays open); ErrFenced, ErrSuperseded (nothing was
 // published, the claim has ended).
 func (p *Producer) Commit(slot WriteSlot, length int) error {
 	return p.core.Commit(core.WriteSlot(slot), length)

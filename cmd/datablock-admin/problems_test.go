@@ -57,7 +57,8 @@ func TestEveryCommandSaysWhereARenamedBlockIs(t *testing.T) {
 	require.NoError(t, os.Rename(dir+"/x", dir+"/old"))
 	for _, command := range []string{"validate", "diagnose", "status", "history", "auto-recover", "schema show"} {
 		for name, says := range map[string]string{
-			"x": "its data file has the name old: give it its name back", "old": "it was renamed: give it its name back",
+			"x":   "its data file has the name old: give it its name back",
+			"old": "it was renamed: give it its name back",
 		} {
 			if command == "schema show" {
 				name = "block:" + name

@@ -38,7 +38,7 @@ type rowJSON struct {
 	Waits            uint64 `json:"waits"`
 	WaitMs           int64  `json:"wait_ms"`
 	Timeouts         uint64 `json:"timeouts"`
-	// messages a second in the last RateMs: since the last reading; at the first reading, since the attach
+	// messages a second in the last RateMs: since the last reading, or at first since the attach
 	Rate       float64  `json:"rate"`
 	RateMs     int64    `json:"rate_window_ms"`
 	Pins       []uint32 `json:"pins"`

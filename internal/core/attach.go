@@ -463,8 +463,7 @@ func (c *Consumer) resume() {
 	unbound := *c.ctl.plain64(c.header.row(c.row) + layout.RowJoin) != 0
 	if !unbound && c.maskHas(c.lossless, c.row) {
 		// An earlier return may have died between the bit, which was lost, and the announcement.
-		// Until the producer has seen the bit, the cursor alone holds no message.
-		c.joining = c.joinEpoch.Add(1)
+		c.joinEpoch.Add(1)
 		crash.Point("join.announced")
 		return
 	}

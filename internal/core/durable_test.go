@@ -339,30 +339,3 @@ func TestALostPlaceIsReported(t *testing.T) {
 	c = b.durable(Lossless)
 	assert.EqualValues(t, 4, read(t, c).ID())
 }
-
-// TestAReturnThatDiedAfterTheBitHoldsItsMessages: the producer may have passed its check before it
-// could see the bit. Until it acknowledges the bit, the consumer protects what it reads by a hazard
-// pointer.
-func TestAReturnThatDiedAfterTheBitHoldsItsMessages(t *testing.T) {
-	b := newBench(t)
-	p := b.unminded(0)
-	p.maskSet(p.lossless, 1) // an earlier return, killed before it stored the epoch
-	c := b.durable(Lossless)
-	s := readHeld(t, c)
-	require.EqualValues(t, 2, s.ID())
-	assert.EqualValues(t, s.Index()+1, c.pin(c.row, 0).Load(), "held")
-	require.NoError(t, c.Release(s))
-	write(t, p, 1) // acknowledges
-	s = readHeld(t, c)
-	require.EqualValues(t, 3, s.ID())
-	assert.Zero(t, c.pin(c.row, 0).Load(), "held by the cursor alone")
-	require.NoError(t, c.Release(s))
-
-	c.die()
-	c.maskClear(p.lossless, 1)
-	write(t, p, 8)
-	p.maskSet(p.lossless, 1)
-	c = b.durable(Lossless)
-	_, err := c.Next(0)
-	assert.ErrorIs(t, err, Overrun)
-}

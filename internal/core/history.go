@@ -55,8 +55,8 @@ func (r RecoveryRecord) String() string {
 		return fmt.Sprintf("slot %d: ended the hold of the dead consumer in row %d, pid %d, at message %d; the slot "+
 			"can be used again", r.Target, r.Before[0], r.Before[1], r.Before[2])
 	case actionReleaseWriter:
-		return fmt.Sprintf("slot %d: ended the claim of the dead producer, pid %d; nothing was published", r.Target,
-			r.Before[1])
+		return fmt.Sprintf("slot %d: ended the claim of the dead producer, pid %d; nothing was published",
+			r.Target, r.Before[1])
 	case actionCleanup:
 		return fmt.Sprintf("row %d: removed the dead consumer, pid %d; the row is free", r.Target, r.Before[0])
 	case actionFence:
@@ -65,8 +65,8 @@ func (r RecoveryRecord) String() string {
 	case actionDiscard:
 		return fmt.Sprintf("slot %d: discarded message %d; its readers get LOST", r.Target, r.Before[1])
 	case actionEvict:
-		return fmt.Sprintf("row %d: evicted the consumer, pid %d, at message %d; the row is free", r.Target, r.Before[1],
-			r.Before[2])
+		return fmt.Sprintf("row %d: evicted the consumer, pid %d, at message %d; the row is free",
+			r.Target, r.Before[1], r.Before[2])
 	case actionRepair:
 		return r.repaired()
 	}

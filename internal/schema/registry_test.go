@@ -171,8 +171,8 @@ func TestADanglingLinkIsNamed(t *testing.T) {
 	require.NoError(t, d.Register(parse(t, "schema A 1.0.0 { a: u32; }")))
 	link := filepath.Join(string(d), "A@1.1.0.schema")
 	require.NoError(t, os.Symlink("away", link))
-	says := link + " cannot be read: it is a symbolic link that leads to no file (away); restore that file, or remove " +
-		"the link"
+	says := link + " cannot be read: it is a symbolic link that leads to no file (away); restore that file, or " +
+		"remove the link"
 
 	_, err := d.List()
 	require.ErrorContains(t, err, says)
