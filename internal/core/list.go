@@ -82,7 +82,7 @@ func openView(l location) (*view, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, l.sought(err)
 		}
 		ask, err := openLocks(b, false)
 		if err == nil {
@@ -144,7 +144,7 @@ func unlink(l location, force bool) error {
 		return unlinkHalf(l)
 	}
 	if err != nil {
-		return err
+		return l.sought(err)
 	}
 	a, err := newAttachment(b)
 	if err != nil {

@@ -38,7 +38,7 @@ func openRepairer(name, directory string, mode access) (*repairer, error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, l.sought(err)
 		}
 		ask, err := openLocks(b, true)
 		if err == nil {
