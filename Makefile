@@ -45,11 +45,14 @@ install: ## install what is built, and headers, pkg-config and CMake files; PREF
 	@cmake --install "$(BUILD)" --prefix "$(PREFIX)"
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
+# A folder with the name datablock is of this project alone, and goes when it is empty.
 uninstall: ## remove what the last install from build/ has installed, with the same DESTDIR
 	@test -e "$(BUILD)/install_manifest.txt" || \
 		{ echo "uninstall: nothing was installed from $(BUILD): it has no install_manifest.txt" >&2; exit 1; }
 	@while IFS= read -r file || test -n "$$file"; do rm -f -- "$(DESTDIR)$$file" || exit 1; done \
 		<"$(BUILD)/install_manifest.txt"
+	@sed -n 's|/[^/]*$$||; /\/datablock$$/p' "$(BUILD)/install_manifest.txt" | sort -u | while IFS= read -r folder; do \
+		test ! -d "$(DESTDIR)$$folder" || rmdir --ignore-fail-on-non-empty -- "$(DESTDIR)$$folder" || exit 1; done
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 
 clean: ## remove build/

@@ -68,7 +68,8 @@ func (p *Producer) Seal(slot WriteSlot, length int) error {
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never
-// waits. Errors: ErrInvalid (the claim stays open); ErrFenced, ErrSuperseded (nothing was
+// waits. Errors: ErrInvalid (no such claim; or a length that exceeds the slot or is shorter than
+// the struct of the block's schema: the claim stays open); ErrFenced, ErrSuperseded (nothing was
 // published, the claim has ended).
 func (p *Producer) Commit(slot WriteSlot, length int) error {
 	return p.core.Commit(core.WriteSlot(slot), length)
@@ -79,8 +80,9 @@ func (p *Producer) Commit(slot WriteSlot, length int) error {
 func (p *Producer) Abort(slot WriteSlot) error { return p.core.Abort(core.WriteSlot(slot)) }
 
 // Write publishes a copy of data as the next message and returns the id of the message:
-// [Producer.Claim], a copy, [Producer.Commit]. It waits and fails as these do, and with ErrInvalid
-// when data exceeds the slot. No claim stays open.
+// [Producer.Claim], a copy, [Producer.Commit]. It waits and fails as these do. When
+// data exceeds the slot or is shorter than the struct of the block's schema, it fails with
+// ErrInvalid and does not wait. No claim stays open.
 func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
 	return p.core.Write(data, timeout)
 }
@@ -89,7 +91,8 @@ func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err err
 // all, or the messages before the one that caused the error. The timeout is for the whole call.
 // Each message is published separately, so that consumers can read it at once.
 //
-// Errors: as [Producer.Write]; when one message exceeds the slot, nothing is written.
+// Errors: as [Producer.Write]. When one message exceeds the slot or is shorter than the struct of
+// the block's schema, nothing is written (ErrInvalid).
 func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
 	return p.core.WriteBatch(messages, timeout)
 }

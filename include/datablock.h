@@ -617,7 +617,7 @@ DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, c
  * that covers earlier messages of its batch stays, and ends with the first of these messages,
  * released or undone. Without a hold the message may be overwritten, as any unread message.
  * Errors: INVALID (null; not held; a later message was read; or the message was read by its id),
- * FENCED, BUSY, HANDLE.
+ * FENCED (as datablock_read_end: the hold has ended, nothing is redelivered), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_read_undo(datablock_consumer consumer, const datablock_read_slot *slot);
 

@@ -175,6 +175,10 @@ would do, and changes nothing; exit code 1 then means that there is something to
   datablock-admin auto-recover --shm-name camera --yes`,
 		RunE: func(*cobra.Command, []string) error {
 			if !dry {
+				_, err := core.AutoRecoverAfter(name, a.directory, true, waiting, func(core.RecoveryStep) {})
+				if err != nil {
+					return err
+				}
 				if err := confirm(yes, fmt.Sprintf("recover block %q", name)); err != nil {
 					return err
 				}

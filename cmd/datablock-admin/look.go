@@ -26,11 +26,12 @@ type blockJSON struct {
 	ProducerPIDNS uint64 `json:"producer_pid_namespace"`
 	Consumers     uint32 `json:"consumers"`
 	ConsumerLimit uint32 `json:"consumer_limit"`
+	Problem       string `json:"problem,omitempty"` // in a list: why the block is UNREADABLE, and what to do
 }
 
 func blockOf(i core.BlockInfo) blockJSON {
 	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize,
-		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit}
+		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit, ""}
 }
 
 type holderJSON struct {
@@ -64,7 +65,8 @@ func (a *app) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "The blocks of a directory", Args: exactly(), ValidArgsFunction: cobra.NoFileCompletions,
 		Long: `Shows every block of a directory: its state, the number and the size of its slots, how many messages
-were written, and its participants. A block that cannot be read is UNREADABLE; validate says why.`,
+were written, and its participants. A block that cannot be read is UNREADABLE: a line below the table
+says why and what to do, as validate does, and the exit code is 1.`,
 		Example: `  datablock-admin list
   datablock-admin list --directory /run/blocks --json`,
 		RunE: func(*cobra.Command, []string) error {
@@ -72,12 +74,12 @@ were written, and its participants. A block that cannot be read is UNREADABLE; v
 			if err != nil {
 				return err
 			}
+			all, problems := a.described(blocks)
 			if a.json {
-				all := make([]blockJSON, 0, len(blocks))
-				for _, b := range blocks {
-					all = append(all, blockOf(b))
+				if err := a.printJSON(all); err != nil {
+					return err
 				}
-				return a.printJSON(all)
+				return problems
 			}
 			if len(blocks) == 0 {
 				a.print("no blocks\n")
@@ -96,9 +98,40 @@ were written, and its participants. A block that cannot be read is UNREADABLE; v
 							b.Consumers, b.ConsumerLimit)
 					}
 				})
-			return nil
+			for _, b := range all {
+				if b.Problem != "" {
+					a.print("%s: %s\n", bad(b.Name), printable(b.Problem))
+				}
+			}
+			return problems
 		},
 	}
+}
+
+// described adds to each block that cannot be read why that is so. If there is such a block,
+// problems is errProblems.
+func (a *app) described(blocks []core.BlockInfo) (all []blockJSON, problems error) {
+	all = make([]blockJSON, 0, len(blocks))
+	for _, b := range blocks {
+		j := blockOf(b)
+		if b.State == 0 {
+			j.Problem, problems = a.problem(b.Name), errProblems
+		}
+		all = append(all, j)
+	}
+	return all, problems
+}
+
+// problem says why a block cannot be read and what to do, in the words of validate.
+func (a *app) problem(name string) string {
+	found, err := core.ValidateIntegrity(name, a.directory)
+	switch {
+	case err != nil:
+		return err.Error()
+	case found.Healthy():
+		return "it was being made or repaired a moment ago: list the blocks again"
+	}
+	return found.Message()
 }
 
 func (a *app) diagnose() *cobra.Command {

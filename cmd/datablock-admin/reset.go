@@ -22,6 +22,10 @@ the command then fails, and says so (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetSlot(name, a.directory, slot, force)
 		},
+		func(name string) error {
+			_, err := core.DiagnoseSlot(name, a.directory, slot)
+			return err
+		},
 		func() string { return fmt.Sprintf("reset slot %d", slot) })
 	return required(cmd, "slot", &slot, "the slot, as diagnose shows it", a.completeSlot)
 }
@@ -33,6 +37,10 @@ discarded. Only evict takes the row of a reader that still keeps the producer wa
 validate --repair mends damage: the command then fails, and says what is left (exit code 1).`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.ForceResetAllSlots(name, a.directory, force)
+		},
+		func(name string) error {
+			_, err := core.Diagnose(name, a.directory)
+			return err
 		},
 		func() string { return "reset all slots" })
 }
@@ -46,6 +54,7 @@ gets an error at its next call and may attach again.`,
 		func(name string, force bool) (core.RecoveryResult, error) {
 			return core.EvictConsumer(name, a.directory, row, force)
 		},
+		func(name string) error { return core.FindRow(name, a.directory, row) },
 		func() string { return fmt.Sprintf("evict the consumer in row %d", row) })
 	return required(cmd, "row", &row, "the row, as diagnose and status show it", a.completeRow)
 }
@@ -60,9 +69,11 @@ func required(cmd *cobra.Command, flag string, value *uint32, usage string,
 	return cmd
 }
 
-// byForce is a command that asks before it acts. It distinguishes "nothing to do" from a refusal.
+// byForce is a command that asks before it acts. It first makes sure that what it is to act on is
+// there. It distinguishes "nothing to do" from a refusal.
 func (a *app) byForce(use, arguments, short, long string,
-	act func(name string, force bool) (core.RecoveryResult, error), what func() string) *cobra.Command {
+	act func(name string, force bool) (core.RecoveryResult, error), find func(name string) error,
+	what func() string) *cobra.Command {
 	var name string
 	var force, yes bool
 	if arguments != "" {
@@ -73,6 +84,9 @@ func (a *app) byForce(use, arguments, short, long string,
 		Example: "  datablock-admin " + use + " --shm-name camera" + strings.Replace(arguments, "N", "3", 1) +
 			" --force --yes",
 		RunE: func(*cobra.Command, []string) error {
+			if err := find(name); err != nil {
+				return err
+			}
 			how := ""
 			if force {
 				how = " by force, whoever uses it"
@@ -124,8 +138,8 @@ func (a *app) history() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use: "history --shm-name NAME", Short: "The recoveries of a block: what was done, and by whom",
-		Long: `Shows the block's recovery log, oldest record first: when, which user and process, and what was
-done. The log is in the block and outlives the processes that wrote it. It keeps the newest records.`,
+		Long: `Shows the block's recovery log, oldest record first: when, by which process and user, what was done
+and with which result. The log is in the block and outlives the processes that wrote it. It keeps the newest records.`,
 		Example: "  datablock-admin history --shm-name camera",
 		RunE: func(*cobra.Command, []string) error {
 			records, err := core.RecoveryLog(name, a.directory)
@@ -140,7 +154,7 @@ done. The log is in the block and outlives the processes that wrote it. It keeps
 				return a.printJSON(all)
 			}
 			for _, r := range records {
-				a.print("%s  pid %d, uid %d  %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID,
+				a.print("%s  by pid %d, uid %d: %s\n", r.Time.Format("2006-01-02 15:04:05.000"), r.PID, r.UID,
 					printable(r.String()))
 			}
 			if len(records) == 0 {

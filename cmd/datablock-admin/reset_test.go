@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,8 +42,14 @@ func TestResetByForceAndItsHistory(t *testing.T) {
 	_, out, _ := admin("history", "--shm-name", path)
 	lines := strings.Split(strings.TrimSpace(out), "\n")
 	require.Len(t, lines, 5)
-	assert.Contains(t, lines[0], "fenced the claim of message 3")
-	assert.Contains(t, lines[1], "evicted the consumer")
-	assert.Contains(t, lines[4], "discarded message")
+	by := fmt.Sprintf("  by pid %d, uid %d: ", os.Getpid(), os.Getuid())
+	for i, said := range []string{
+		"slot " + slot + ": fenced the claim of message 3 by pid " + strconv.Itoa(os.Getpid()) +
+			"; its commit publishes nothing",
+		"row 1: evicted the consumer, pid " + strconv.Itoa(os.Getpid()) + ", at message 3; the row is free",
+	} {
+		assert.True(t, strings.HasSuffix(lines[i], by+said), lines[i])
+	}
+	assert.Regexp(t, `: slot \d+: discarded message \d; its readers get LOST$`, lines[4])
 	expect(exitOK, `"action": "fence"`, "history", "--json")
 }

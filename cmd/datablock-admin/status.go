@@ -38,8 +38,9 @@ type rowJSON struct {
 	Waits            uint64 `json:"waits"`
 	WaitMs           int64  `json:"wait_ms"`
 	Timeouts         uint64 `json:"timeouts"`
-	// messages a second, since the last reading; at the first reading, since the attach
+	// messages a second in the last RateMs: since the last reading, or at first since the attach
 	Rate       float64  `json:"rate"`
+	RateMs     int64    `json:"rate_window_ms"`
 	Pins       []uint32 `json:"pins"`
 	SilentMs   int64    `json:"silent_ms"`
 	AgeUnknown bool     `json:"age_unknown"` // the clock of another time namespace cannot be compared
@@ -60,7 +61,8 @@ type metricsJSON struct {
 	AgeMs      int64   `json:"age_ms"`
 	IdleMs     int64   `json:"idle_ms"`
 	MaxLag     uint64  `json:"max_lag"`
-	Rate       float64 `json:"rate"`
+	Rate       float64 `json:"rate"` // messages a second in the last RateMs; at the first reading, since the creation
+	RateMs     int64   `json:"rate_window_ms"`
 }
 
 type statusJSON struct {
@@ -76,8 +78,10 @@ func (a *app) status() *cobra.Command {
 		Use:   "status --shm-name NAME [--watch[=1s]]",
 		Short: "The producer and every consumer: position, rate, lag, what they missed",
 		Long: `Shows a block's figures and its participants as their rows have them, and whether the kernel says
-that they live. Nothing is changed. With --watch the command repeats this until Ctrl-C; with --json
-each repetition then is one line.`,
+that they live. Nothing is changed. RATE is messages a second: on average since the block was made
+(producer) or since the attach (consumer). With --watch the command repeats this until Ctrl-C, and
+each rate after the first reading is that of the interval before. With --json each repetition then is
+one line, and rate_window_ms is the time that a rate is of.`,
 		Example: `  datablock-admin status --shm-name camera
   datablock-admin status --shm-name camera --watch=500ms`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -116,6 +120,7 @@ type sample struct {
 	at     time.Time
 	status statusJSON
 	read   map[rowKey]uint64
+	window time.Duration // of all rates, 0 at the first reading
 }
 
 // rowKey identifies a participant, and not a later owner of its row.
@@ -131,36 +136,36 @@ func (a *app) look(name string, before *sample) (*sample, error) {
 		return nil, err
 	}
 	s := &sample{at: time.Now(), read: map[rowKey]uint64{}}
-	rate := func(now, then uint64, begun time.Duration) float64 {
-		if before != nil {
-			begun = s.at.Sub(before.at)
-		}
-		if begun <= 0 || now < then {
+	if before != nil {
+		s.window = s.at.Sub(before.at)
+	}
+	rate := func(now, then uint64, window time.Duration) float64 {
+		if window <= 0 || now < then {
 			return 0
 		}
-		return float64(now-then) / begun.Seconds()
+		return float64(now-then) / window.Seconds()
 	}
-	written := uint64(0)
+	written, window := uint64(0), m.Age
 	if before != nil {
-		written = before.status.Metrics.Written
+		written, window = before.status.Metrics.Written, s.window
 	}
 	s.status = statusJSON{blockOf(m.Block), metricsJSON{
 		m.Written, m.Bytes, m.Aborted, m.Fenced, m.Waits, m.Waited.Milliseconds(), m.Timeouts, m.Scans, m.Cleaned,
 		m.Recoveries, m.Age.Milliseconds(), m.Idle.Milliseconds(), m.MaxLag,
-		rate(m.Written, written, m.Age),
+		rate(m.Written, written, window), window.Milliseconds(),
 	}, []rowJSON{}}
 	for i := range all {
 		p := &all[i]
 		key := rowKey{p.Row, p.Attached.UnixNano()}
 		s.read[key] = p.Read
 		row := rowOf(p, s.at)
-		then := uint64(0)
+		then, window := uint64(0), s.at.Sub(p.Attached)
 		if before != nil {
-			then = before.read[key]
+			then, window = before.read[key], s.window
 		}
-		row.Rate = rate(p.Read, then, s.at.Sub(p.Attached))
+		row.Rate, row.RateMs = rate(p.Read, then, window), window.Milliseconds()
 		if p.Role == layout.RoleProducer {
-			row.Rate = s.status.Metrics.Rate
+			row.Rate, row.RateMs = s.status.Metrics.Rate, s.status.Metrics.RateMs
 		}
 		s.status.Participants = append(s.status.Participants, row)
 	}
@@ -227,8 +232,12 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 	b, m := s.status.Block, s.status.Metrics
 	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written\n", b.Name, b.State, b.Policy,
 		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID)
-	a.print("%.0f/s, aborted %d, fenced %d, held up %d times for %s, dead rows cleaned %d, recoveries %d\n", m.Rate,
-		m.Aborted, m.Fenced, m.Waits,
+	since := "since the block was made"
+	if s.window > 0 {
+		since = "in the last " + duration(s.window)
+	}
+	a.print("%.0f messages/s %s, aborted %d, fenced %d, held up %d times for %s, dead rows cleaned %d, "+
+		"recoveries %d\n", m.Rate, since, m.Aborted, m.Fenced, m.Waits,
 		duration(time.Duration(m.WaitMs)*time.Millisecond), m.Cleaned, m.Recoveries)
 	if len(s.status.Participants) == 0 {
 		a.print("nobody is attached\n")
@@ -255,6 +264,10 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 					silent, alive(r.Alive), kept, elsewhere(r))
 			}
 		})
+	if s.window == 0 {
+		since = "since the block was made (producer) or since the attach (consumer); --watch shows the present rates"
+	}
+	a.print("\n%s\n", dim("RATE is messages a second "+since))
 	return nil
 }
 

@@ -38,8 +38,11 @@ func OpenConsumer(name string, o ConsumerOptions) (*Consumer, error) {
 		return nil, err
 	}
 	c, err := attachNamed(l, o)
-	if o.Wait == 0 || !errors.Is(err, errAbsent) {
+	switch {
+	case !errors.Is(err, errAbsent):
 		return c, err
+	case o.Wait == 0:
+		return nil, l.sought(err)
 	}
 	return waitForBlock(l, o)
 }
@@ -463,5 +466,5 @@ func (c *Consumer) resume() {
 	// The cursor is never behind what was released: after a death here the consumer returns to the
 	// same cursor.
 	c.joinAt()
-	c.mayJump = unbound // a consumer that lost its hold gets OVERRUN for what is gone, never silence
+	c.mayJump = unbound // a consumer that lost its hold gets OVERRUN for what is gone: see keepsPlace
 }

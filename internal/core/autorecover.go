@@ -275,7 +275,13 @@ func releaseRow(l location, was RowInfo) (RecoveryResult, error) {
 		return RecoveryNotStuck, fail(Busy, "block %q: row %d is another's by now, or somebody else has released it",
 			r.name(), was.Row)
 	}
-	r.log(actionReleaseReader, uint64(was.Row), [4]uint64{uint64(was.Row), was.PID, was.Cursor, uint64(len(was.Pins))})
+	if r.rowStatus(was.Row) != layout.RowDead {
+		r.log(actionCleanup, uint64(was.Row), [4]uint64{was.PID})
+		return RecoverySuccess, nil
+	}
+	for _, slot := range was.Pins { // the row of a durable consumer stays
+		r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(was.Row), was.PID, was.Cursor, uint64(len(was.Pins))})
+	}
 	return RecoverySuccess, nil
 }
 

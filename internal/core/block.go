@@ -186,7 +186,7 @@ func (b *block) mapData(path string, mode access) error {
 	}
 	if b.header.name != b.location.name {
 		problem, advice := b.misnamed(b.id, b.header.name)
-		return fail(Corrupt, "%s; %s", problem, advice)
+		return fail(Corrupt, "%s: %s", problem, advice)
 	}
 	return nil
 }
@@ -228,7 +228,7 @@ func (b *block) mapControl(mode access) error {
 			"did it, then remove both", path, info.UID, b.dataInfo.UID)
 	case foreign != nil:
 		problem, advice := b.strangeControl(foreign)
-		return fail(Corrupt, "%s; %s", problem, advice)
+		return fail(Corrupt, "%s: %s", problem, advice)
 	case uint64(info.Size) != b.controlSize:
 		return fail(Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size,
 			b.controlSize, lookFirst(b.name()))

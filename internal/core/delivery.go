@@ -126,6 +126,9 @@ func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 			}
 			id = c.next + 1
 		}
+		if id > c.next && c.keepsPlace() {
+			return false, c.overrun()
+		}
 		if id > c.next {
 			c.jump(c.losses * uint64(c.slotCount) / 8)
 			c.losses++
@@ -140,6 +143,9 @@ func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 		}
 		if c.lapped(h) {
 			c.endHold(h)
+			if c.keepsPlace() {
+				return false, c.overrun()
+			}
 			c.jump(0)
 			continue
 		}
@@ -148,6 +154,10 @@ func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 	}
 	return false, nil
 }
+
+// keepsPlace reports whether a message that is gone is an error: this consumer has come back to a
+// place that the producer had to keep.
+func (c *Consumer) keepsPlace() bool { return c.delivery == Lossless && !c.mayJump }
 
 // lapped reports whether the message in a hold is a later one with the same tag. Ids that are a
 // multiple of 2^40 apart have the same tag. The slot's header has the whole id.

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -64,28 +65,72 @@ func (l location) noBlockOrStrayed(cause error) error {
 	return noBlock(l, cause)
 }
 
+// sought is the error of an attempt to open a block by its name. If no file has the name, the error
+// says where the data file lies.
+func (l location) sought(err error) error {
+	if errors.Is(err, errAbsent) {
+		return l.noBlockOrStrayed(err)
+	}
+	return err
+}
+
 // strangeBytes is the least number of bytes in which two ids differ. Five or more bytes of two
 // random ids are the same once in 250 million.
 const strangeBytes = layout.BlockIDLen - 4
 
+func strange(a, b blockID) bool {
+	differ := 0
+	for i := range a {
+		if a[i] != b[i] {
+			differ++
+		}
+	}
+	return differ >= strangeBytes
+}
+
 // foreignControl reports whether the head of a control file belongs to another block. An id that
-// differs in a few bytes is a damaged id. An id that differs in most bytes is another id, unless it
-// was overwritten with one value.
-func foreignControl(head []byte, id blockID) bool {
+// differs in a few bytes is a damaged id. An id that differs in most bytes is another id in two
+// cases only: the head still begins as that of a control file, or a file in the directory has that
+// id. Otherwise the head was overwritten, and belongs to no block.
+func (l location) foreignControl(head []byte, id blockID) bool {
 	if len(head) < layout.ControlHeaderLen {
 		return false
 	}
-	its := head[layout.CtlBlockID : layout.CtlBlockID+layout.BlockIDLen]
-	differ, alike := 0, 0
-	for i := range its {
-		if its[i] != id[i] {
+	its := blockID(head[layout.CtlBlockID:])
+	if !strange(its, id) || len(bytes.Trim(its[:], string(its[:1]))) == 0 {
+		return false
+	}
+	return beginsAsControl(head) || l.somebodys(its, id)
+}
+
+// beginsAsControl reports whether the words before the id are those of a control file, except for
+// one byte at most.
+func beginsAsControl(head []byte) bool {
+	want, differ := (&header{}).encodeControl()[:layout.CtlMinor], 0
+	for i, b := range want {
+		if head[i] != b {
 			differ++
 		}
-		if its[i] == its[0] {
-			alike++
+	}
+	return differ <= 1
+}
+
+// somebodys reports whether a file in the directory has the id, in its name or in its header, or
+// one that differs in a few bytes. The control file of the block own does not count.
+func (l location) somebodys(id, own blockID) bool {
+	all, err := platform.ReadDirectory(l.directory)
+	for _, entry := range all {
+		if _, its, _, ok := parseControl(entry.Name); ok && !strange(its, id) {
+			return true
+		} else if ok && its == own {
+			continue
+		}
+		h, lookErr := lookAt(filepath.Join(l.directory, entry.Name))
+		if lookErr == nil && (h.kind == kindControl || h.proven) && !strange(h.id, id) {
+			return true
 		}
 	}
-	return differ >= strangeBytes && alike < len(its)
+	return err != nil // in doubt the file is another block's, and stays as it is
 }
 
 // foreignHead returns the head of the file under the name of the block's control file, if the file
@@ -95,7 +140,7 @@ func (b *block) foreignHead(f *platform.File, info platform.FileInfo) ([]byte, e
 		return nil, nil
 	}
 	head, err := f.ReadStart(layout.ControlHeaderLen)
-	if err != nil || !foreignControl(head, b.id) {
+	if err != nil || !b.foreignControl(head, b.id) {
 		return nil, err
 	}
 	return head, nil

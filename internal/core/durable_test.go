@@ -308,3 +308,34 @@ func TestTheNumbersOfHoldsBeginFarApart(t *testing.T) {
 	}
 	assert.Len(t, seen, 1<<16)
 }
+
+// unminded is the place of the durable consumer "log" at message 2, whose bit in the mask was lost.
+// The producer has overwritten messages up to gone.
+func (b bench) unminded(gone int) *Producer {
+	p := b.producer(b.config(Ring, 4))
+	c := b.durable(Lossless)
+	write(b.t, p, 1)
+	read(b.t, c)
+	write(b.t, p, 1)
+	read(b.t, c)
+	require.Zero(b.t, c.joining, "bound")
+	c.die()
+	c.maskClear(p.lossless, c.row)
+	write(b.t, p, 2+gone)
+	return p
+}
+
+// A LOSSLESS consumer whose messages are gone gets OVERRUN, and continues after the next attach.
+func TestALostPlaceIsReported(t *testing.T) {
+	b := newBench(t)
+	b.unminded(4)
+	c := b.durable(Lossless)
+	for range 2 {
+		_, err := c.Next(0)
+		assert.ErrorIs(t, err, Overrun)
+		assert.ErrorContains(t, err, "message 2 was overwritten")
+	}
+	c.die()
+	c = b.durable(Lossless)
+	assert.EqualValues(t, 4, read(t, c).ID())
+}

@@ -52,22 +52,39 @@ func ActionName(action uint32) string {
 func (r RecoveryRecord) String() string {
 	switch r.Action {
 	case actionReleaseReader:
-		return fmt.Sprintf("slot %d: released the dead reader in row %d, pid %d, at message %d", r.Target, r.Before[0],
-			r.Before[1], r.Before[2])
+		return fmt.Sprintf("slot %d: ended the hold of the dead consumer in row %d, pid %d, at message %d; the slot "+
+			"can be used again", r.Target, r.Before[0], r.Before[1], r.Before[2])
 	case actionReleaseWriter:
-		return fmt.Sprintf("slot %d: ended the claim of the dead producer, pid %d", r.Target, r.Before[1])
+		return fmt.Sprintf("slot %d: ended the claim of the dead producer, pid %d; nothing was published",
+			r.Target, r.Before[1])
 	case actionCleanup:
-		return fmt.Sprintf("row %d: removed the dead consumer, pid %d", r.Target, r.Before[0])
+		return fmt.Sprintf("row %d: removed the dead consumer, pid %d; the row is free", r.Target, r.Before[0])
 	case actionFence:
-		return fmt.Sprintf("slot %d: fenced the claim of message %d by pid %d", r.Target, r.Before[2], r.Before[1])
+		return fmt.Sprintf("slot %d: fenced the claim of message %d by pid %d; its commit publishes nothing", r.Target,
+			r.Before[2], r.Before[1])
 	case actionDiscard:
-		return fmt.Sprintf("slot %d: discarded message %d", r.Target, r.Before[1])
+		return fmt.Sprintf("slot %d: discarded message %d; its readers get LOST", r.Target, r.Before[1])
 	case actionEvict:
-		return fmt.Sprintf("row %d: evicted the consumer, pid %d, at message %d", r.Target, r.Before[1], r.Before[2])
+		return fmt.Sprintf("row %d: evicted the consumer, pid %d, at message %d; the row is free",
+			r.Target, r.Before[1], r.Before[2])
 	case actionRepair:
-		return fmt.Sprintf("repaired part %d, number %d, which was %#x", r.Before[0], r.Target, r.Before[1])
+		return r.repaired()
 	}
-	return fmt.Sprintf("%s of %d", r.ActionName(), r.Target)
+	return fmt.Sprintf("%s on %d; this version does not know the action", r.ActionName(), r.Target)
+}
+
+// repaired is the text of a repair. The header has no number, and its bytes have no earlier value
+// in the record.
+func (r RecoveryRecord) repaired() string {
+	part := Part(min(r.Before[0], uint64(PartLog)))
+	what := part.String()
+	if part != PartHeader {
+		what = fmt.Sprintf("%s %d", what, r.Target)
+	}
+	if r.Before[1] == 0 {
+		return what + ": repaired"
+	}
+	return fmt.Sprintf("%s: repaired; the damaged value was %#x", what, r.Before[1])
 }
 
 // RecoveryLog returns what was done to a block, oldest first, as far back as its log reaches. It is

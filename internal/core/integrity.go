@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"datablock/internal/layout"
@@ -291,6 +292,7 @@ func (x *inspection) mapped() bool { return x.ctl != nil && x.data != nil }
 
 // inspect validates everything, and rechecks the candidate findings.
 func (x *inspection) inspect() {
+	defer x.prevented()
 	if !x.mapped() {
 		return
 	}
@@ -302,6 +304,23 @@ func (x *inspection) inspect() {
 	x.judgeRows()
 	x.judgeLog()
 	x.settle()
+}
+
+// prevented corrects the advice where one finding prevents every repair. The advice to repair the
+// other findings would lead back to itself. The finding that prevents the repair comes first.
+func (x *inspection) prevented() {
+	at := slices.IndexFunc(x.damaged, func(f Finding) bool { return !f.mendable })
+	if x.mapped() && !x.idsUnknown || at < 0 {
+		return
+	}
+	first := x.damaged[at]
+	copy(x.damaged[1:], x.damaged[:at])
+	x.damaged[0] = first
+	for i := range x.damaged {
+		if f := &x.damaged[i]; f.mendable {
+			f.mendable, f.Advice = false, "it cannot be repaired alone, because "+first.String()
+		}
+	}
 }
 
 // doubt records a candidate finding.
@@ -362,6 +381,12 @@ func (x *inspection) verdict() *Integrity {
 		SlotStatesValid: !x.wrong[PartRing] && !x.wrong[PartSlot] && !x.wrong[PartRow],
 		ChecksumValid:   !x.wrong[PartPayload], CorruptedSlots: x.bad, Findings: x.damaged, Found: x.count,
 	}
+}
+
+// makeAnew is the advice for a block that cannot be repaired.
+func (x *inspection) makeAnew() string {
+	return fmt.Sprintf("the block has to be made anew: copy both files first if you need what is left in them, then "+
+		"rm %s, and start the producer again", x.location.data())
 }
 
 // finding makes the result of a look that failed: a problem that Repair can put right, with the

@@ -73,8 +73,11 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*header, *Error) {
 	if err != nil {
 		whole := derived(raw, x.location.name, x.dataBytes, candidates)
 		if whole == nil {
-			x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: err.Error(),
-				Advice: "it cannot be rebuilt from what is left; nothing was changed"})
+			advice := "it cannot be rebuilt from what is left; nothing was changed"
+			if binary.LittleEndian.Uint64(raw) == layout.MagicData {
+				advice += "; " + x.makeAnew()
+			}
+			x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: err.Error(), Advice: advice})
 			return nil, nil
 		}
 		x.whole = whole
@@ -221,7 +224,7 @@ func (x *inspection) sizesFit(controlPath string) bool {
 		x.report(Finding{Part: PartHeader, Slot: NoSlot, Problem: problem, Advice: advice})
 		fit = false
 	}
-	startAgain := fmt.Sprintf("remove %s and start the producer again", data)
+	startAgain := x.makeAnew()
 	if short := uint64(x.ctlBytes) < x.controlSize; short && uint64(x.dataBytes) >= x.dataSize && x.ctlInfo.Regular &&
 		x.ctlInfo.UID == x.dataInfo.UID {
 		x.controlShort = true

@@ -79,7 +79,7 @@ func openView(l location) (*view, error) {
 	return retryMoved(l, func() (*view, error) {
 		b, err := openBlock(l, observe)
 		if err != nil {
-			return nil, err
+			return nil, l.sought(err)
 		}
 		ask, err := openLocks(b, false)
 		if err != nil {
@@ -133,7 +133,7 @@ func unlink(l location, force bool) error {
 		return unlinkHalf(l)
 	}
 	if err != nil {
-		return err
+		return l.sought(err)
 	}
 	a, err := newAttachment(b)
 	if err != nil {

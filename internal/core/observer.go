@@ -68,7 +68,7 @@ func OpenObserver(name string, o ObserverOptions) (*Observer, error) {
 		return b.checkSchema(&b.messageSchema, wanted, o.SchemaMode)
 	})
 	if err != nil {
-		return nil, err
+		return nil, l.sought(err)
 	}
 	return &Observer{block: b}, nil
 }

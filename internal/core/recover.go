@@ -34,7 +34,7 @@ func openRepairer(name, directory string, mode access) (*repairer, error) {
 	return retryMoved(l, func() (*repairer, error) {
 		b, err := openBlock(l, mode)
 		if err != nil {
-			return nil, err
+			return nil, l.sought(err)
 		}
 		ask, err := openLocks(b, true)
 		if err != nil {

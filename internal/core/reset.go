@@ -322,10 +322,8 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 		return RecoveryFailed, err
 	}
 	defer r.close()
-	if row == layout.ProducerRow || row > r.consumerLimit {
-		return RecoveryInvalidSlot, &Error{Code: Invalid, Cause: ErrSlotRange,
-			Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", r.name(), r.consumerLimit,
-				row)}
+	if err := r.hasRow(row); err != nil {
+		return RecoveryInvalidSlot, err
 	}
 	if r.rowStatus(row) == layout.RowFree && !r.maskHas(r.active, row) && !r.maskHas(r.lossless, row) {
 		return RecoveryNotStuck, fail(Invalid, "block %q: row %d is free", r.name(), row)
@@ -349,6 +347,30 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 			fail(Busy, "block %q: row %d is being attached or cleaned: look again, or end that program", r.name(), row)
 	}
 	return RecoverySuccess, nil
+}
+
+// hasRow returns the error for a row that no consumer of the block can have.
+func (b *block) hasRow(row uint32) error {
+	if row != layout.ProducerRow && row <= b.consumerLimit {
+		return nil
+	}
+	return &Error{Code: Invalid, Cause: ErrSlotRange,
+		Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", b.name(), b.consumerLimit, row)}
+}
+
+// FindRow reports whether EvictConsumer would find the block, and such a row in it. It is
+// read-only. Errors: as Diagnose, and ErrSlotRange.
+func FindRow(name, directory string, row uint32) error {
+	l, err := locate(name, directory)
+	if err != nil {
+		return err
+	}
+	v, err := openView(l)
+	if err != nil {
+		return err
+	}
+	defer v.close()
+	return v.hasRow(row)
 }
 
 // evict empties the row of a living consumer that is attached, or continues where an evicting

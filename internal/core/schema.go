@@ -173,7 +173,7 @@ func lookUp(name, directory string, which func(*header) *schemaText) (*schema.Sc
 	}
 	b, err := openData(l, l.data(), observe, func(*block) error { return nil })
 	if err != nil {
-		return nil, err
+		return nil, l.sought(err)
 	}
 	defer b.unmap()
 	return b.schema(which(b.header))

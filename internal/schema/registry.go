@@ -103,6 +103,9 @@ func (r registration) file() string { return fmt.Sprintf("%s@%s%s", r.name, r.ve
 // name does not follow the scheme does not belong to the registry. Errors: ErrNoDirectory.
 func (d Directory) files(of string) ([]registration, error) {
 	entries, err := platform.ReadDirectory(string(d))
+	if link := dangling(string(d)); errors.Is(err, fs.ErrNotExist) && link != nil {
+		return nil, fmt.Errorf("the registry of schemas: %w", link)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the registry of schemas %s: %w: check the path; registering the first schema makes it",
 			d, ErrNoDirectory)
@@ -140,7 +143,7 @@ func (d Directory) read(r registration) (*Schema, error) {
 	path := filepath.Join(string(d), r.file())
 	info, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return nil, dangling(path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
@@ -157,6 +160,17 @@ func (d Directory) read(r registration) (*Schema, error) {
 		return nil, fmt.Errorf("the registry of schemas: %w", err)
 	}
 	return r.parse(path, string(text))
+}
+
+// dangling returns the error for a symbolic link that leads to no file. Such a link is no file that
+// was withdrawn: its name is taken.
+func dangling(path string) error {
+	target, err := os.Readlink(path)
+	if err != nil {
+		return nil
+	}
+	return fmt.Errorf("%s cannot be read: it is a symbolic link that leads to no file (%s); restore that file, or "+
+		"remove the link", path, target)
 }
 
 func (r registration) parse(path, text string) (*Schema, error) {

@@ -134,7 +134,6 @@ func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
 		"S@x.schema", "@1.0.0.schema"} {
 		require.NoError(t, os.WriteFile(filepath.Join(string(d), foreign), []byte("x"), 0o600))
 	}
-	require.NoError(t, os.Symlink("/nowhere", filepath.Join(string(d), "S@2.1.0.schema")))
 	for reference, version := range map[string]string{"S": "2.0.0", "S@2": "2.0.0", "O": "1.0.0"} {
 		s, err := d.Lookup(reference)
 		require.NoError(t, err, reference)
@@ -166,6 +165,41 @@ func TestADamagedFileSpoilsOnlyItself(t *testing.T) {
 }
 
 // The version that the advice names can be registered at once.
+// TestADanglingLinkIsNamed: it counts as a damaged file, and its version is taken.
+func TestADanglingLinkIsNamed(t *testing.T) {
+	d := Directory(t.TempDir())
+	require.NoError(t, d.Register(parse(t, "schema A 1.0.0 { a: u32; }")))
+	link := filepath.Join(string(d), "A@1.1.0.schema")
+	require.NoError(t, os.Symlink("away", link))
+	says := link + " cannot be read: it is a symbolic link that leads to no file (away); restore that file, or " +
+		"remove the link"
+
+	_, err := d.List()
+	require.ErrorContains(t, err, says)
+	for _, reference := range []string{"A", "A@1", "A@1.1"} {
+		_, err = d.Lookup(reference)
+		require.ErrorContains(t, err, says, reference)
+	}
+	for _, text := range []string{"schema A 1.1.0 { a: u32; b: u32; }", "schema A 1.2.0 { a: u32; b: u32; }"} {
+		require.ErrorContains(t, d.Register(parse(t, text)), says)
+	}
+	target, err := os.Readlink(link)
+	require.NoError(t, err)
+	assert.Equal(t, "away", target, "the link is as it was")
+	assert.NoFileExists(t, filepath.Join(string(d), "away"))
+
+	require.NoError(t, d.Register(parse(t, "schema A 2.0.0 { a: i32; }")), "of another major version")
+	require.NoError(t, d.Register(parse(t, "schema B 1.0.0 { a: i32; }")))
+	require.NoError(t, os.Remove(link))
+	assert.Equal(t, []string{"A@1.0.0", "A@2.0.0", "B@1.0.0"}, versions(t, d))
+
+	registry := Directory(filepath.Join(t.TempDir(), "registry"))
+	require.NoError(t, os.Symlink("away", string(registry)))
+	_, err = registry.List()
+	assert.ErrorContains(t, err, "it is a symbolic link that leads to no file (away)")
+	assert.Error(t, registry.Register(parse(t, "schema A 1.0.0 { a: u32; }")))
+}
+
 func TestTheAdviceIsRight(t *testing.T) {
 	for _, c := range []struct {
 		there         []string

@@ -61,7 +61,7 @@ def test_a_killed_writer_is_reset_and_readers_are_not_affected(directory):
         with consumer.read() as message:
             assert message.data == b"after"
     assert [record.text for record in recovery_log("reset")] == [
-        f"slot {index}: ended the claim of the dead producer, pid {claimer.pid}"
+        f"slot {index}: ended the claim of the dead producer, pid {claimer.pid}; nothing was published"
     ]
 
 
@@ -90,7 +90,7 @@ def test_messages_that_are_reset_by_force_are_lost(directory):
         with consumer.read() as message:
             assert message.id == 3
         assert {record.text.split(":")[1] for record in recovery_log("reset")} == {
-            f" discarded message {n}" for n in range(3)
+            f" discarded message {n}; its readers get LOST" for n in range(3)
         }
 
 

@@ -182,6 +182,8 @@ def spaces(build, here):
         run("sh", "-c", f'eval "${{CC:-cc}} -o user user.c {flags.strip()}"', cwd=here)
     run("make", "uninstall", f"BUILD={made}", f"DESTDIR={stage}", cwd=tree)
     check(files_below(prefix) == [], files_below(prefix))
+    check(not list(prefix.rglob("datablock")), "an empty folder of DataBlock is left")
+    check((prefix / "include").is_dir(), "a folder that other packages use was removed")
     check("nothing was installed" in run("make", "uninstall", f"BUILD={beside}", cwd=tree, fails=True))
     run("make", "clean", f"BUILD={made}", cwd=tree)
     check(not made.exists() and beside.exists(), sorted(os.listdir(here / "a b")))

@@ -251,6 +251,22 @@ static void undone_part_of_a_batch(void) {
     close_pair(&p);
 }
 
+/* After an eviction nothing is undone. The hold ends, as at a release. */
+static void undo_of_an_evicted_reader(void) {
+    struct pair p = open_pair("undo-evicted", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slot;
+    write_numbers(p.producer, 4, 0);
+    CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+    char path[300];
+    snprintf(path, sizeof path, "%s/undo-evicted", test_directory());
+    CHECK(datablock_evict_consumer(path, 1, true) == RECOVERY_SUCCESS);
+    CHECK_DETAIL(datablock_read_undo(p.consumer, &slot), DATABLOCK_E_FENCED, "taken away");
+    CHECK_STATUS(datablock_read_undo(p.consumer, &slot), DATABLOCK_E_INVALID); /* the hold has ended */
+    CHECK_STATUS(datablock_read_end(p.consumer, &slot), DATABLOCK_E_INVALID);
+    CHECK_STATUS(datablock_read_begin(p.consumer, 0, &slot), DATABLOCK_E_FENCED);
+    close_pair(&p);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"write-copies", write_copies},
@@ -262,6 +278,7 @@ int main(int argc, char **argv) {
         {"batch-is-asked-for-properly", batch_is_asked_for_properly},
         {"undone-messages-come-again", undone_messages_come_again},
         {"undone-part-of-a-batch", undone_part_of_a_batch},
+        {"undo-of-an-evicted-reader", undo_of_an_evicted_reader},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }

@@ -39,6 +39,15 @@ if command -v pkg-config >/dev/null; then
     # shellcheck disable=SC2086
     ${CC:-cc} -o "$root/user/by-pkg-config" "$root/user/user.c" $flags
     LD_LIBRARY_PATH=$libdir "$root/user/by-pkg-config"
+
+    # The commands of docs/getting-started.md, with this prefix. The last one makes a program that
+    # starts without LD_LIBRARY_PATH.
+    cp "$root/user/user.c" "$root/user/program.c"
+    sed -n '/^    export PKG_CONFIG_PATH=/,/^$/p' docs/getting-started.md |
+        sed "s|PREFIX/lib/pkgconfig|$(dirname "$pc")|; s|^    cc |${CC:-cc} |" >"$root/user/commands"
+    test "$(wc -w <"$root/user/commands")" -gt 9
+    (cd "$root/user" && sh -eu ./commands)
+    env -u LD_LIBRARY_PATH "$root/user/program"
 fi
 test "$("$root/usr/bin/datablock-admin" --version)" = "datablock-admin $(sed -n 's/^Version: //p' "$pc")"
 test "$(readlink "$libdir/libdatablock.so")" = libdatablock.so.1
