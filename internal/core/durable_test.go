@@ -319,7 +319,7 @@ func (b bench) unminded(gone int) *Producer {
 	write(b.t, p, 1)
 	read(b.t, c)
 	require.Zero(b.t, c.joining, "bound")
-	c.die()
+	die(c.attachment)
 	c.maskClear(p.lossless, c.row)
 	write(b.t, p, 2+gone)
 	return p
