@@ -158,7 +158,7 @@ func (a *autoRecovery) damage(l location) (after afterDamage, err error) {
 // several appends the number of further problems.
 func several(problem string, n int) string {
 	if n > 1 {
-		return text("%s (and %d more)", problem, n-1)
+		return fmt.Sprintf("%s (and %d more)", problem, n-1)
 	}
 	return problem
 }
@@ -180,7 +180,7 @@ func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
 			hopeless = append(hopeless, prospect{f, 0})
 		case ring && alive:
 			pid := *x.data.plain64(layout.ProducerPID)
-			f.Advice = text("its producer lives (pid %d), and its ring is not touched while it does: stop it, then "+
+			f.Advice = fmt.Sprintf("its producer lives (pid %d), and its ring is not touched while it does: stop it, then "+
 				"repair", pid)
 			hopeless = append(hopeless, prospect{f, pid})
 		default:

@@ -3,6 +3,7 @@ package core
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"path/filepath"
 
@@ -21,25 +22,25 @@ func (l location) misnamed(id blockID, name string) (problem, advice string) {
 	there, err := lookAt(location{directory: l.directory, name: name}.data())
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return text("%s holds the block %q: it was renamed", here, name), "give it its name back"
+		return fmt.Sprintf("%s holds the block %q: it was renamed", here, name), "give it its name back"
 	case err != nil:
-		return text("%s holds the block %q, and %s", here, name, err),
-			text("find out what has the name %s, and overwrite nothing", name)
+		return fmt.Sprintf("%s holds the block %q, and %s", here, name, err),
+			fmt.Sprintf("find out what has the name %s, and overwrite nothing", name)
 	case there.proven && there.id == id:
-		return text("%s is a copy of the block %q, which is there as well", here, name),
-			text("remove the copy if nobody needs it, and do not move it over %s", name)
+		return fmt.Sprintf("%s is a copy of the block %q, which is there as well", here, name),
+			fmt.Sprintf("remove the copy if nobody needs it, and do not move it over %s", name)
 	case there.proven && there.name == l.name:
-		return text("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name, l.name),
+		return fmt.Sprintf("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name, l.name),
 			"exchange their names again"
 	case there.proven && there.name == name:
-		return text("%s is an earlier block of the name %q, which another block has by now", here, name),
-			text("remove it if nobody needs it, and do not move it over %s", name)
+		return fmt.Sprintf("%s is an earlier block of the name %q, which another block has by now", here, name),
+			fmt.Sprintf("remove it if nobody needs it, and do not move it over %s", name)
 	case there.proven:
-		return text("%s holds the block %q, under whose name lies the block %q", here, name, there.name),
+		return fmt.Sprintf("%s holds the block %q, under whose name lies the block %q", here, name, there.name),
 			"give that one its own name back first, and overwrite nothing"
 	}
-	return text("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name),
-		text("look at %s first, and do not move this one over it", name)
+	return fmt.Sprintf("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name),
+		fmt.Sprintf("look at %s first, and do not move this one over it", name)
 }
 
 // noBlockOrStrayed is the error of a name that no file has. A control file of the block may be
@@ -56,7 +57,7 @@ func (l location) noBlockOrStrayed(cause error) error {
 		for _, f := range others.files {
 			if _, _, temporary, _ := parseControl(f.file); f.err == nil && f.half.proven && f.half.id == id &&
 				!temporary {
-				return &Error{Code: NotFound, Cause: cause, Detail: text(
+				return &Error{Code: NotFound, Cause: cause, Detail: fmt.Sprintf(
 					"no block %q in %s: its data file has the name %s: give it its name back", l.name, l.directory,
 					f.file)}
 			}
@@ -190,25 +191,25 @@ func (b *block) strangeControl(head []byte) (problem, advice string) {
 	file, s := filepath.Base(b.control(b.id)), b.seek(has)
 	switch {
 	case s.own != "" && s.source == "":
-		return text("%s is the control file of another block, and %s is this block's: the two were exchanged",
+		return fmt.Sprintf("%s is the control file of another block, and %s is this block's: the two were exchanged",
 				file, s.own),
 			"exchange their names again"
 	case s.own != "":
-		return text("%s is a copy of %s, the control file of another block, and %s is this block's",
+		return fmt.Sprintf("%s is a copy of %s, the control file of another block, and %s is this block's",
 				file, s.source, s.own),
 			"put its own in its place"
 	case s.source != "":
-		return text("%s is a copy of %s, the control file of another block, and this block's own is gone",
+		return fmt.Sprintf("%s is a copy of %s, the control file of another block, and this block's own is gone",
 				file, s.source),
 			restore(b.location.data())
 	}
-	return text("%s is the control file of another block (id %v), and this block's own is not in the directory",
+	return fmt.Sprintf("%s is the control file of another block (id %v), and this block's own is not in the directory",
 			file, has),
 		restore(b.location.data())
 }
 
 func restore(data string) string {
-	return text("put back both files of one backup, or remove %s and start the producer again", data)
+	return fmt.Sprintf("put back both files of one backup, or remove %s and start the producer again", data)
 }
 
 // errControlLost is the cause of an error that reports a lost control file, where no other file in
@@ -220,19 +221,19 @@ var errControlLost = errors.New("the control file is lost")
 // tell whether the producer lives, and attached participants continue.
 func (b *block) lostControl(producer uint64) (problem, advice string, cause error) {
 	data := b.location.data()
-	lost := text("block %q has lost its control file %s", b.name(), filepath.Base(b.control(b.id)))
+	lost := fmt.Sprintf("block %q has lost its control file %s", b.name(), filepath.Base(b.control(b.id)))
 	s := b.seek(blockID{})
 	switch {
 	case s.own != "":
-		return text("%s: %s is it", lost, s.own), "give it its name back", nil
+		return fmt.Sprintf("%s: %s is it", lost, s.own), "give it its name back", nil
 	case s.another != "":
-		return text("%s, and %s is that of another block of this name: %s was put back, or copied, without its own",
+		return fmt.Sprintf("%s, and %s is that of another block of this name: %s was put back, or copied, without its own",
 				lost, s.another, data),
 			restore(data),
 			errControlLost
 	case producer != 0:
-		return text("%s, and whether its producer (pid %d) lives cannot be told without", lost, producer),
+		return fmt.Sprintf("%s, and whether its producer (pid %d) lives cannot be told without", lost, producer),
 			"end that program, unlink the block by force, and start the producer again", errControlLost
 	}
-	return lost, text("remove %s and start the producer again", data), errControlLost
+	return lost, fmt.Sprintf("remove %s and start the producer again", data), errControlLost
 }

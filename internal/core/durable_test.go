@@ -335,7 +335,7 @@ func TestALostPlaceIsReported(t *testing.T) {
 		assert.ErrorIs(t, err, Overrun)
 		assert.ErrorContains(t, err, "message 2 was overwritten")
 	}
-	c.die()
+	die(c.attachment)
 	c = b.durable(Lossless)
 	assert.EqualValues(t, 4, read(t, c).ID())
 }

@@ -67,7 +67,7 @@ func (x *inspection) lookAtRow(row uint32) (Finding, bool) {
 func (x *inspection) impossible(row uint32, r rowWords) string {
 	switch {
 	case r.status > layout.RowEvicting:
-		return text("in state %d, and states are 0 to %d", r.status, layout.RowEvicting)
+		return fmt.Sprintf("in state %d, and states are 0 to %d", r.status, layout.RowEvicting)
 	case r.status == layout.RowEvicting && row == layout.ProducerRow:
 		return "being evicted, and is the producer's"
 	case r.status == layout.RowFree && r.active:
@@ -77,21 +77,21 @@ func (x *inspection) impossible(row uint32, r rowWords) string {
 	case r.status != layout.RowActive && r.status != layout.RowDead:
 		return ""
 	case r.nameLength > layout.MaxRowNameLen:
-		return text("named with %d bytes, and the limit is %d", r.nameLength, layout.MaxRowNameLen)
+		return fmt.Sprintf("named with %d bytes, and the limit is %d", r.nameLength, layout.MaxRowNameLen)
 	case row == layout.ProducerRow:
 		return x.impossibleProducer(r)
 	case r.role != layout.RoleConsumer:
-		return text("a consumer's, and its role is %d", r.role)
+		return fmt.Sprintf("a consumer's, and its role is %d", r.role)
 	case r.delivery < layout.Lossless || r.delivery > layout.Latest:
-		return text("of delivery %d, and deliveries are 1 to 3", r.delivery)
+		return fmt.Sprintf("of delivery %d, and deliveries are 1 to 3", r.delivery)
 	case r.durable > 1:
-		return text("durable %d, which is neither yes nor no", r.durable)
+		return fmt.Sprintf("durable %d, which is neither yes nor no", r.durable)
 	case r.status == layout.RowDead && r.durable == 0:
 		return "kept for the return of a consumer that is not durable"
 	case r.maxPins < 1 || r.maxPins > layout.MaxPins:
-		return text("allowed %d pins, and the limit is %d", r.maxPins, layout.MaxPins)
+		return fmt.Sprintf("allowed %d pins, and the limit is %d", r.maxPins, layout.MaxPins)
 	case r.lossless && r.delivery != layout.Lossless:
-		return text("of %v delivery, and holds the producer up by the mask", Delivery(r.delivery))
+		return fmt.Sprintf("of %v delivery, and holds the producer up by the mask", Delivery(r.delivery))
 	case r.status == layout.RowActive && !r.active:
 		return "attached, and the mask does not say so: its pins are not minded"
 	case r.status == layout.RowActive && r.delivery == layout.Lossless && !r.lossless:
@@ -108,9 +108,9 @@ func (x *inspection) impossibleProducer(r rowWords) string {
 	case r.status == layout.RowDead:
 		return "kept for the return of a consumer, and is the producer's"
 	case r.role != layout.RoleProducer:
-		return text("the producer's, and its role is %d", r.role)
+		return fmt.Sprintf("the producer's, and its role is %d", r.role)
 	case r.delivery != 0 || r.durable != 0 || r.maxPins != 0:
-		return text("the producer's, and has delivery %d, durable %d, %d pins", r.delivery, r.durable, r.maxPins)
+		return fmt.Sprintf("the producer's, and has delivery %d, durable %d, %d pins", r.delivery, r.durable, r.maxPins)
 	}
 	return ""
 }
@@ -124,9 +124,9 @@ func (x *inspection) impossiblePins(r rowWords) string {
 	for k, pin := range r.pins {
 		switch {
 		case pin > uint64(x.slots()):
-			return text("pinning slot %d, and the last one is %d", pin-1, x.slots()-1)
+			return fmt.Sprintf("pinning slot %d, and the last one is %d", pin-1, x.slots()-1)
 		case pin != 0 && k >= int(r.maxPins):
-			return text("pinning %d slots or more, and allowed %d", k+1, r.maxPins)
+			return fmt.Sprintf("pinning %d slots or more, and allowed %d", k+1, r.maxPins)
 		}
 	}
 	return ""
@@ -141,13 +141,11 @@ func (x *inspection) impossibleCursor(r rowWords) string {
 	}
 	switch {
 	case r.cursor > next:
-		return text("at message %d, and the next one to be written is %d", r.cursor, next)
+		return fmt.Sprintf("at message %d, and the next one to be written is %d", r.cursor, next)
 	case r.join > x.joinEpoch.Load():
-		return text("waiting for join %d to be acknowledged, and there were %d", r.join, x.joinEpoch.Load())
+		return fmt.Sprintf("waiting for join %d to be acknowledged, and there were %d", r.join, x.joinEpoch.Load())
 	case r.lossless && r.join == 0 && r.cursor < x.oldest(r.before):
-		return text("LOSSLESS and at message %d, and the oldest present is %d", r.cursor, x.oldest(r.before))
+		return fmt.Sprintf("LOSSLESS and at message %d, and the oldest present is %d", r.cursor, x.oldest(r.before))
 	}
 	return ""
 }
-
-func text(format string, args ...any) string { return fmt.Sprintf(format, args...) }

@@ -36,7 +36,7 @@ func (r *repair) extend(x *inspection) error {
 	})
 	switch {
 	case !free:
-		r.unsafe = text("programs are attached (its producer was pid %d): end them first", x.producerPID())
+		r.unsafe = fmt.Sprintf("programs are attached (its producer was pid %d): end them first", x.producerPID())
 	case err != nil:
 		return err
 	default:
