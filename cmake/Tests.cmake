@@ -49,7 +49,7 @@ endfunction()
 # The tests must leave no file in shared memory.
 foreach(step before after)
   add_test(NAME shared-memory.${step}
-    COMMAND ${venv_python} tests/headers/leftovers.py ${step} ${PROJECT_BINARY_DIR}/shared-memory.json
+    COMMAND ${venv_python} tests/abi/leftovers.py ${step} ${PROJECT_BINARY_DIR}/shared-memory.json
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(shared-memory.${step} PROPERTIES TIMEOUT 60 ENVIRONMENT "${test_environment}")
 endforeach()
@@ -57,7 +57,7 @@ set_tests_properties(shared-memory.before PROPERTIES FIXTURES_SETUP shared_memor
 set_tests_properties(shared-memory.after PROPERTIES FIXTURES_CLEANUP shared_memory)
 
 include(cmake/TestsBuild.cmake)
-include(cmake/TestsHeaders.cmake)
+include(cmake/TestsAbi.cmake)
 include(cmake/TestsGo.cmake)
 include(tests/c/programs.cmake)
 include(tests/cpp/programs.cmake)
@@ -66,36 +66,36 @@ include(cmake/TestsPython.cmake)
 include(cmake/TestsHosts.cmake)
 
 # Instructions are counted, not timed. The result is the same on a busy machine.
-datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${PROJECT_BINARY_DIR})
+datablock_test(instructions COMMAND ${venv_python} tests/perf/run.py ${PROJECT_BINARY_DIR})
 
 datablock_test(arm64 TIMEOUT 600
-  COMMAND ${venv_python} tests/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
+  COMMAND ${venv_python} tests/portability/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
 set_tests_properties(arm64 PROPERTIES COST 1000) # the longest test that may run in parallel starts first
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/tests/model/run.py)
-  datablock_test(model TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/model/run.py)
-  add_test(NAME soak.model COMMAND ${venv_python} tests/model/run.py --large
+if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)
+  datablock_test(model TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/proof/model/run.py)
+  add_test(NAME soak.model COMMAND ${venv_python} tests/proof/model/run.py --large
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.model PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 endif()
 
-datablock_test(vectors COMMAND ${venv_python} tests/vectors/check.py)
+datablock_test(vectors COMMAND ${venv_python} tests/format/vectors/check.py)
 foreach(language c cpp go python)
   datablock_test(vectors.${language} TIMEOUT 300
-    COMMAND ${venv_python} -B tests/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
+    COMMAND ${venv_python} -B tests/format/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
 endforeach()
 datablock_test(vectors.types TIMEOUT 300
-  COMMAND ${venv_python} -B tests/vectors/native_types.py ${PROJECT_BINARY_DIR})
+  COMMAND ${venv_python} -B tests/format/vectors/native_types.py ${PROJECT_BINARY_DIR})
 datablock_test(weak TIMEOUT 300 PROCESSORS 2
-  COMMAND ${venv_python} tests/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
-add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak
+  COMMAND ${venv_python} tests/proof/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
+add_test(NAME soak.weak COMMAND ${venv_python} tests/proof/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
 set_tests_properties(soak.weak PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 
 # The inline functions between threads, under ThreadSanitizer.
 foreach(compiler gcc clang)
   datablock_test(c.tsan.${compiler} SOAK PROCESSORS 2
-    COMMAND ${venv_python} tests/tsan/run.py --compiler ${compiler})
+    COMMAND ${venv_python} tests/proof/tsan/run.py --compiler ${compiler})
 endforeach()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/examples/demo/run.sh)

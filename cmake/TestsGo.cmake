@@ -2,7 +2,7 @@
 
 # Packages that start processes and wait for them. In parallel with other tests they would measure
 # the load. `make soak` runs them for longer.
-set(go_tests_serial_and_soak tests/go)
+set(go_tests_serial_and_soak tests/go/process)
 
 # go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
 function(go_packages variable template)

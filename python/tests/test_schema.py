@@ -14,7 +14,7 @@ from support import ROOT
 
 from datablock_ctypes import Consumer, Delivery, Invalid, NotFound, Producer, Schema, SchemaMismatch, Start, get_metrics
 
-GOLDEN = json.loads((ROOT / "tests" / "vectors" / "schemas.json").read_text())
+GOLDEN = json.loads((ROOT / "tests" / "format" / "vectors" / "schemas.json").read_text())
 
 READING = """
 struct Point { x: f32; y: f32; }

@@ -63,7 +63,7 @@ foreach(family gcc clang)
       string(TOLOWER ${inline} how)
       string(REPLACE want_ "" how ${how})
       datablock_test(header.${family}.hpp.${how}.c++${standard}
-        COMMAND ${CPP_${family}} -std=c++${standard} ${inline_warnings} -D${inline} tests/headers/transactions.cpp)
+        COMMAND ${CPP_${family}} -std=c++${standard} ${inline_warnings} -D${inline} tests/abi/transactions.cpp)
     endforeach()
   endforeach()
 endforeach()
