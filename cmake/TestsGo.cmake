@@ -124,3 +124,11 @@ datablock_test(go.format
 set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
 datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)
 datablock_test(go.staticcheck.crashpoints LONG TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)
+
+# Misspelled words, in everything but the build: settings in .codespellrc.
+file(GLOB spelled CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
+  ${PROJECT_SOURCE_DIR}/*.go ${PROJECT_SOURCE_DIR}/*.md ${PROJECT_SOURCE_DIR}/Makefile)
+foreach(directory bench capi cmake cmd docs examples include internal python scripts tests)
+  list(APPEND spelled ${directory})
+endforeach()
+datablock_test(codespell COMMAND ${venv_python} -m codespell_lib ${spelled})
