@@ -75,12 +75,14 @@ TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
 endforeach()
 
 # Random operations against a plain model. The test checks the block after each operation.
-datablock_test(go.histories LABELS concurrency TIMEOUT 240 COST 16 SOAK ENVIRONMENT DATABLOCK_HISTORIES=3000
+datablock_test(go.histories LABELS concurrency TIMEOUT 240 COST 16 SOAK
+  ENVIRONMENT DATABLOCK_HISTORIES=3000
   COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant ./internal/core)
 # Hostile blocks and a million messages under validation, without the race detector, which cannot
 # see shared memory and takes ten times as long. `make soak`: 10^6 mutations. In test builds the
 # blocks' mappings lie between guard pages.
-datablock_test(go.internal/core.hostile LABELS format SOAK PROCESSORS 2 COST 120 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1
+datablock_test(go.internal/core.hostile LABELS format SOAK PROCESSORS 2 COST 120 TIMEOUT 300
+  ENVIRONMENT DATABLOCK_TEST_GUARD=1
   COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles" ./internal/core)
 datablock_test(go.cmd/datablock-admin.hostile LABELS format COST 11 TIMEOUT 240
   COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks ./cmd/datablock-admin)

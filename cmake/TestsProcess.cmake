@@ -1,6 +1,6 @@
 # Processes that share a block: tests/go/process. One build of the tests, and one entry for each
-# group of tests, so that a group that waits runs beside others. TestBlockedParticipants measures the
-# share of the processor that sleeping processes use, and runs alone.
+# group of tests, so that a group that waits runs beside others. TestBlockedParticipants measures
+# the share of the processor that sleeping processes use, and runs alone.
 
 set(process_directory ${PROJECT_BINARY_DIR}/tests/go)
 set(process_tests ${process_directory}/process.test)

@@ -105,4 +105,5 @@ c_program(c_test_capi_handles_tsan ${PROJECT_SOURCE_DIR}/tests/c/test_capi_handl
 set_target_properties(c_test_capi_handles_tsan PROPERTIES OUTPUT_NAME test_capi_handles.inline.tsan)
 datablock_test(c.capi_handles.inline.tsan LABELS concurrency COMMAND ${c_test_directory}/test_capi_handles.inline.tsan)
 
-datablock_test(example.c.sensor_stream LABELS docs COMMAND sh examples/c/sensor_stream/run.sh ${PROJECT_BINARY_DIR}/examples/c)
+datablock_test(example.c.sensor_stream LABELS docs
+  COMMAND sh examples/c/sensor_stream/run.sh ${PROJECT_BINARY_DIR}/examples/c)

@@ -123,5 +123,6 @@ foreach(family gcc clang)
 endforeach()
 
 foreach(example transactions next_slot video_frames control_loop two_cameras)
-  datablock_test(example.cpp.${example} LABELS docs COMMAND sh examples/cpp/${example}/run.sh ${PROJECT_BINARY_DIR}/examples/cpp)
+  datablock_test(example.cpp.${example} LABELS docs
+    COMMAND sh examples/cpp/${example}/run.sh ${PROJECT_BINARY_DIR}/examples/cpp)
 endforeach()
