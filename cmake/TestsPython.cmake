@@ -10,7 +10,8 @@ set(python_checked python examples/demo examples/python)
 
 # These files assert how long a call or an interrupt takes, or the share of the processor that it
 # uses. In parallel with other tests they would measure the load.
-set(python_measured aio_waiting handlers read_transactions transactions transactions_interrupted waiting)
+set(python_measured aio_waiting handlers prometheus_export read_transactions recovery_daemon transactions
+  transactions_interrupted waiting)
 set(measured_files "")
 set(other_files "")
 foreach(name IN LISTS python_measured)
