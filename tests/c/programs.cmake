@@ -23,6 +23,8 @@ set(c_tiers test_capi_handles=concurrency test_threads=concurrency test_capi_pro
 # -O1: at -O2 the sanitizers compile for more than twice as long, and find the same.
 set(sanitize -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 set(c_test_directory ${PROJECT_BINARY_DIR}/tests/c)
+# Debug information of tests: functions and lines, for the sanitizers' reports. More takes longer.
+set(test_debug -g1)
 
 # Programs of `make soak` are built by their tests: build_and_run TARGET PROGRAM.
 set(build_and_run sh -c "\"$1\" --build \"$2\" --target \"$3\" && \"$4\"" sh ${CMAKE_COMMAND} ${PROJECT_BINARY_DIR})
@@ -35,7 +37,7 @@ function(c_program target source)
     C_STANDARD 11 C_EXTENSIONS ON CXX_STANDARD 17
     RUNTIME_OUTPUT_DIRECTORY ${c_test_directory}
     BUILD_RPATH ${PROJECT_BINARY_DIR}/test)
-  target_compile_options(${target} PRIVATE ${strict_flags} ${ARGN})
+  target_compile_options(${target} PRIVATE ${strict_flags} ${test_debug} ${ARGN})
   target_link_options(${target} PRIVATE ${ARGN})
   target_link_libraries(${target} PRIVATE datablock_crashpoints Threads::Threads)
 endfunction()

@@ -17,7 +17,7 @@ function(cpp_transactions label compiler)
   set(program ${cpp_test_directory}/test_transactions.${label})
   if(compiler)
     add_custom_command(OUTPUT ${program}
-      COMMAND ${compiler} -g ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include ${ARGN}
+      COMMAND ${compiler} ${test_debug} ${strict_flags} -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include ${ARGN}
         -o ${program} ${cpp_source}
         -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
       DEPENDS datablock_crashpoints_go ${cpp_source} ${PROJECT_SOURCE_DIR}/tests/cpp/check.hpp ${public_headers}
@@ -55,10 +55,16 @@ foreach(family gcc clang)
     endif()
     cpp_transactions(${family}.c++${standard}.sanitized "${CPP_${family}}" -std=c++${standard} ${sanitize.${family}})
     set(cpp_transactions_soak OFF)
+    # `make soak` has C++17 here: header.COMPILER.strict compiles the same file in C++17 with more
+    # warnings, without -O2.
+    set(how_often "")
+    if(standard EQUAL 17)
+      set(how_often ONLY_SOAK)
+    endif()
     foreach(inline WANT_INLINE WANT_NO_INLINE)
       string(TOLOWER ${inline} how)
       string(REPLACE want_ "" how ${how})
-      datablock_test(header.${family}.hpp.${how}.c++${standard} LABELS abi COST 5
+      datablock_test(header.${family}.hpp.${how}.c++${standard} ${how_often} LABELS abi COST 5
         COMMAND ${CPP_${family}} -std=c++${standard} ${inline_warnings} -D${inline} tests/abi/transactions.cpp)
     endforeach()
   endforeach()
@@ -80,7 +86,7 @@ foreach(test batch observer schema shared wait_any integrity recovery closing)
     if(CPP_${family})
       set(program ${cpp_test_directory}/test_${test}.${family})
       add_custom_command(OUTPUT ${program}
-        COMMAND ${CPP_${family}} -g -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion
+        COMMAND ${CPP_${family}} ${test_debug} -std=c++17 ${sanitize.${family}} ${strict_flags} -Wshadow -Wconversion
           -I${PROJECT_SOURCE_DIR}/include -o ${program} ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp
           -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test -pthread
         DEPENDS datablock_crashpoints_go ${PROJECT_SOURCE_DIR}/tests/cpp/test_${test}.cpp
@@ -104,7 +110,8 @@ endforeach()
 foreach(family gcc clang)
   set(program ${cpp_test_directory}/test_moved.${family})
   if(CPP_${family})
-    set(command ${CPP_${family}} -g -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden ${strict_flags}
+    set(command ${CPP_${family}} ${test_debug} -std=c++17 -O2 -fvisibility=hidden -fvisibility-inlines-hidden
+      ${strict_flags}
       -Wshadow -Wconversion -I${PROJECT_SOURCE_DIR}/include)
     set(against -L${PROJECT_BINARY_DIR}/test -ldatablock -Wl,-rpath,${PROJECT_BINARY_DIR}/test)
     set(library ${PROJECT_SOURCE_DIR}/tests/cpp/moved_library.cpp)
