@@ -13,7 +13,7 @@ import (
 )
 
 // die leaves a participant's row as a killed process does: the kernel releases the locks,
-// everything else stays. (Real kills are in tests/go.)
+// everything else stays. (Real kills are in tests/go/process.)
 func (a *attachment) die() { a.closeLocks() }
 
 func (b bench) diagnose() *Diagnosis {
