@@ -11,15 +11,20 @@ export PREFIX DESTDIR
 export DATABLOCK_BUILD := $(if $(filter /%,$(BUILD)),$(BUILD),$(CURDIR)/$(BUILD))
 
 cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
-ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $(JOBS) --no-tests=error
+# One test more than processors: many tests wait most of the time.
+ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$(($(JOBS) + 1)) --no-tests=error
 
-.PHONY: all setup test demo bench soak install uninstall clean help configure setup-build
+.PHONY: all setup check test demo bench soak install uninstall clean help configure setup-build
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
 setup: ## install what this Debian or Ubuntu lacks for building and testing
 	@scripts/setup.sh
+
+check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
+	@$(cmake_build) --target all datablock_crashpoints_go
+	@$(ctest) -L '^(unit|docs|abi|lint)$$' -LE '^long$$' $(ARGS)
 
 test: setup configure ## build and run every test; a part of them: make test ARGS="-R name"
 	@$(cmake_build) --target all tests

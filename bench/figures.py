@@ -45,12 +45,17 @@ def measured(stage: Stage, figure: Figure, pace: Pace) -> Result:
         if result is not None and all(value > 0 for value in result.values()):
             return result
     last = pace.seconds * 2**number
-    raise Failed(f"{figure.key}: nothing could be measured, {TRIES} times in a row, at last in {last:.2g} s")
+    raise Failed(
+        f"{figure.key}: nothing could be measured, {TRIES} times in a row, at last in {last:.2g} s"
+    )
 
 
 def attempt(stage: Stage, figure: Figure, pace: Pace) -> Result | None:
     warm, seconds = pace.window(figure)
-    sides = [Side(side.program, side.role, {**side.options, "warm": warm, "seconds": seconds}) for side in figure.sides]
+    sides = [
+        Side(side.program, side.role, {**side.options, "warm": warm, "seconds": seconds})
+        for side in figure.sides
+    ]
     if figure.kind == "death":
         return percentiles(numpy.array(deaths(stage, sides, pace.kills)))
     answers, samples = stage.run(sides, warm + seconds)
@@ -60,7 +65,11 @@ def attempt(stage: Stage, figure: Figure, pace: Pace) -> Result | None:
     if figure.kind == "memory":
         return memory(answers[0], stage.run([Side("limits", "memory")], 0)[0][0])
     messages = answers[-1]["messages"]
-    return {"rate": messages / answers[-1]["seconds"], "messages": messages} if messages >= FEWEST else None
+    return (
+        {"rate": messages / answers[-1]["seconds"], "messages": messages}
+        if messages >= FEWEST
+        else None
+    )
 
 
 def memory(worker: Answer, plain: Answer) -> Result:
@@ -87,7 +96,9 @@ def deaths(stage: Stage, sides: list[Side], kills: int) -> list[float]:
             with stage.joined(held, sides[1]) as holder:
                 held.tell("fill")
                 held.expect("held")
-                time.sleep(chance.uniform(0.01, 0.2))  # the producer sleeps by now, in short or long slices
+                time.sleep(
+                    chance.uniform(0.01, 0.2)
+                )  # the producer sleeps by now, in short or long slices
                 begun = time.monotonic_ns()
                 holder.kill()
                 found.append(held.hear_answer()["at_ns"] - begun)
@@ -107,7 +118,9 @@ class Repetitions:
     def ratio(self, key: str, against: str, statistic: str) -> float:
         """The median of the ratios of two results that were measured one right after the other."""
         pairs = zip(self.results, self.beside)
-        return statistics.median(results[key][statistic] / beside[key][against][statistic] for results, beside in pairs)
+        return statistics.median(
+            results[key][statistic] / beside[key][against][statistic] for results, beside in pairs
+        )
 
     def limit(self, key: str, against: str, statistic: str) -> float:
         return statistics.median(beside[key][against][statistic] for beside in self.beside)
@@ -119,4 +132,6 @@ class Repetitions:
 
 
 def holds(bound: Bound, value: float) -> bool:
-    return (bound.most is None or value <= bound.most) and (bound.least is None or value >= bound.least)
+    return (bound.most is None or value <= bound.most) and (
+        bound.least is None or value >= bound.least
+    )

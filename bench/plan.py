@@ -56,7 +56,12 @@ class Row:
 
 def limit(key: str, role: str, kind: str, sides: int, size: int = 64, copy: int = 1) -> Figure:
     def side(number: int) -> Side:
-        options: dict[str, Option] = {"side": number, "size": size, "slots": SLOTS[size], "copy": copy}
+        options: dict[str, Option] = {
+            "side": number,
+            "size": size,
+            "slots": SLOTS[size],
+            "copy": copy,
+        }
         options |= {"follow": sides - 1, "rest": REST}
         return Side("limits", role, options)
 
@@ -76,7 +81,10 @@ def copying(size: int) -> str:
 
 
 LINE, FUTEX, OPEN, DEATH = "cache line", "futex", "bare system calls", "bare lock"
-RING_COST = ("plain ring, a burst that nobody reads", "plain ring, a burst")  # by whether it is read
+RING_COST = (
+    "plain ring, a burst that nobody reads",
+    "plain ring, a burst",
+)  # by whether it is read
 
 LIMITS = [
     limit(LINE, "line", "time", 2),
@@ -114,7 +122,9 @@ def terms(
     }
 
 
-def one_way(key: str, beside: tuple[str, ...] = (LINE,), program: str = BASE, **varied: Option) -> Figure:
+def one_way(
+    key: str, beside: tuple[str, ...] = (LINE,), program: str = BASE, **varied: Option
+) -> Figure:
     options = terms(**varied)  # type: ignore[arg-type]
     sides = tuple(Side(program, "pong", {**options, "side": side}) for side in range(2))
     return Figure(f"{key}, one way", "time", sides, beside, int(options["size"]))
@@ -131,7 +141,10 @@ def stream(
     """As fast as possible. The reader may be another program with other terms."""
     options = terms(**varied)  # type: ignore[arg-type]
     size, copy = int(options["size"]), int(options["copy"])
-    sides = (Side(program, "produce", options), Side(reader or program, "consume", {**options, **(reads or {})}))
+    sides = (
+        Side(program, "produce", options),
+        Side(reader or program, "consume", {**options, **(reads or {})}),
+    )
     return Figure(f"{key}, stream", "rate", sides, beside or (ring_stream(size, copy),), size)
 
 
@@ -148,7 +161,9 @@ def cost(delivery: str, follow: int, rows: int) -> Row:
     what = f"{rows} {'LOSSLESS, keeping up' if follow else 'idle LATEST'}"
     options = {**terms(rows=rows, delivery=delivery, follow=follow), "limit": 2 * MANY_ROWS}
     sides = (Side(BASE, "cost", options), Side(BASE, "rows", options))
-    beside = (RING_COST[follow],) if rows == 1 else (RING_COST[follow], f"1{what[len(str(rows)) :]}")
+    beside = (
+        (RING_COST[follow],) if rows == 1 else (RING_COST[follow], f"1{what[len(str(rows)) :]}")
+    )
     return Row("cost", what, (Figure(what, "time", sides, beside),))
 
 
@@ -157,13 +172,22 @@ BASE_ONE_WAY, BASE_STREAM = f"{BASE_KEY}, one way", f"{BASE_KEY}, stream"
 TO_PYTHON, FROM_PYTHON = "C to Python bytes", "Python bytes to C"
 FRAMES, FRAMES_COPIED = f"NumPy {named(MB)} to C", f"NumPy {named(MB)}"
 UNTOUCHED = "untouched"
-ATTACH, ADOPT, DIAGNOSE, KILL, MEMORY = "attach", "adopt", "diagnose, 1024 slots", "kill of a reader", "memory"
+ATTACH, ADOPT, DIAGNOSE, KILL, MEMORY = (
+    "attach",
+    "adopt",
+    "diagnose, 1024 slots",
+    "kill of a reader",
+    "memory",
+)
 BLOCKING = "blocking"
 
 
 def bound_to_base(program: str, label: str) -> Row:
     """A binding, whose figures are compared with the base."""
-    figures = (one_way(label, (LINE, BASE_ONE_WAY), program), stream(label, (ring_stream(64), BASE_STREAM), program))
+    figures = (
+        one_way(label, (LINE, BASE_ONE_WAY), program),
+        stream(label, (ring_stream(64), BASE_STREAM), program),
+    )
     return Row("binding", label, figures)
 
 
@@ -171,7 +195,9 @@ def all_rows() -> list[Row]:
     rows = [exchange("size", BASE_KEY)]
     for size in SIZES[1:]:
         key = named(size)
-        rows.append(Row("size", key, (one_way(key, (ring_pong(size),), size=size), stream(key, size=size))))
+        rows.append(
+            Row("size", key, (one_way(key, (ring_pong(size),), size=size), stream(key, size=size)))
+        )
     for size in (MB, 8 * MB):
         key = f"{named(size)}, {UNTOUCHED}"
         time = one_way(key, (LINE, BASE_ONE_WAY), size=size, copy=0)
@@ -182,17 +208,35 @@ def all_rows() -> list[Row]:
     rows += [bound_to_base(program, label) for program, label in bindings]
     rows += [
         Row("python", TO_PYTHON, (stream(TO_PYTHON, reader="bytes", reads={"block": 1}),)),
-        Row("python", FROM_PYTHON, (stream(FROM_PYTHON, program="bytes", block=1, reader=BASE, reads={"block": 0}),)),
+        Row(
+            "python",
+            FROM_PYTHON,
+            (stream(FROM_PYTHON, program="bytes", block=1, reader=BASE, reads={"block": 0}),),
+        ),
         Row(
             "python",
             FRAMES,
-            (stream(FRAMES, (copying(MB),), "numpy", BASE, {"block": 0, "copy": 0}, size=MB, block=1),),
+            (
+                stream(
+                    FRAMES, (copying(MB),), "numpy", BASE, {"block": 0, "copy": 0}, size=MB, block=1
+                ),
+            ),
         ),
-        Row("python", FRAMES_COPIED, (stream(FRAMES_COPIED, (ring_stream(MB),), "numpy", size=MB, block=1),)),
+        Row(
+            "python",
+            FRAMES_COPIED,
+            (stream(FRAMES_COPIED, (ring_stream(MB),), "numpy", size=MB, block=1),),
+        ),
     ]
     rows += [exchange("consumers", f"{n} rows", rows=n) for n in (2, 8, MANY_ROWS)]
-    rows += [exchange("delivery", delivery.upper(), delivery=delivery) for delivery in ("ordered", "latest")]
-    rows += [exchange("checksums", f"{name}, {named(64)}", checksum=number) for name, number in CHECKSUMS.items()]
+    rows += [
+        exchange("delivery", delivery.upper(), delivery=delivery)
+        for delivery in ("ordered", "latest")
+    ]
+    rows += [
+        exchange("checksums", f"{name}, {named(64)}", checksum=number)
+        for name, number in CHECKSUMS.items()
+    ]
     for name, number in CHECKSUMS.items():
         key = f"{name}, {named(4 * KB)}"
         rows.append(
@@ -205,8 +249,12 @@ def all_rows() -> list[Row]:
                 ),
             )
         )
-    rows.append(Row("waiting", BLOCKING, (one_way(BLOCKING, (FUTEX,), block=1), stream(BLOCKING, block=1))))
-    rows += [cost("lossless", 1, n) for n in (1, MANY_ROWS)] + [cost("latest", 0, n) for n in (1, MANY_ROWS)]
+    rows.append(
+        Row("waiting", BLOCKING, (one_way(BLOCKING, (FUTEX,), block=1), stream(BLOCKING, block=1)))
+    )
+    rows += [cost("lossless", 1, n) for n in (1, MANY_ROWS)] + [
+        cost("latest", 0, n) for n in (1, MANY_ROWS)
+    ]
     rows += [opening(ATTACH, "attach"), opening(ADOPT, "adopt"), opening(DIAGNOSE, "diagnose")]
     death = (Side(BASE, "fill", terms()), Side(BASE, "hold", terms()))
     rows.append(Row("kill", KILL, (Figure(KILL, "death", death, (DEATH,)),)))
@@ -216,7 +264,10 @@ def all_rows() -> list[Row]:
 
 # The title of each section, and its limits.
 SECTIONS = {
-    "size": ("Size of a message", "the cache line (64 B, untouched), else the plain ring, with the same copies"),
+    "size": (
+        "Size of a message",
+        "the cache line (64 B, untouched), else the plain ring, with the same copies",
+    ),
     "binding": ("Binding, the same on both sides", "the cache line; the plain ring"),
     "python": (
         "Python as it is written: calls that wait",
@@ -256,18 +307,28 @@ class Bound:
     unit: str = ""
 
 
-def held(text: str, figure: str, statistic: str, against: str = "", unit: str = "", **limits: float) -> Bound:
+def held(
+    text: str, figure: str, statistic: str, against: str = "", unit: str = "", **limits: float
+) -> Bound:
     unit = unit or ("x" if against else "")
     return Bound(text, figure, statistic, limits.get("most"), limits.get("least"), against, unit)
 
 
 def beside_base(size: int) -> Bound:
     key = f"{named(size)}, {UNTOUCHED}, one way"
-    return held(f"{named(size)} untouched, one way, p50, to 64 B", key, "p50", BASE_ONE_WAY, most=1.2)
+    return held(
+        f"{named(size)} untouched, one way, p50, to 64 B", key, "p50", BASE_ONE_WAY, most=1.2
+    )
 
 
 def stream_bound(key: str, size: int, least: float) -> Bound:
-    return held(f"{named(size)} stream, to the plain ring", f"{key}, stream", "rate", ring_stream(size), least=least)
+    return held(
+        f"{named(size)} stream, to the plain ring",
+        f"{key}, stream",
+        "rate",
+        ring_stream(size),
+        least=least,
+    )
 
 
 BOUNDS = [
@@ -281,7 +342,13 @@ BOUNDS = [
     held("Go, stream, to C inline", "Go, stream", "rate", BASE_STREAM, least=1 / 1.5),
     held("Python sends, bytes of 64 B", f"{FROM_PYTHON}, stream", "rate", unit="/s", least=400e3),
     held("Python receives, bytes of 64 B", f"{TO_PYTHON}, stream", "rate", unit="/s", least=400e3),
-    held("NumPy frames of 1 MB, copied in, to memcpy", f"{FRAMES}, stream", "rate", copying(MB), least=0.8),
+    held(
+        "NumPy frames of 1 MB, copied in, to memcpy",
+        f"{FRAMES}, stream",
+        "rate",
+        copying(MB),
+        least=0.8,
+    ),
     held(
         "NumPy frames of 1 MB, in and out, to the plain ring",
         f"{FRAMES_COPIED}, stream",
@@ -297,11 +364,19 @@ BOUNDS = [
         "1 LOSSLESS, keeping up",
         most=1.5,
     ),
-    held("producer, 32 idle LATEST rows, to one", f"{MANY_ROWS} idle LATEST", "p50", "1 idle LATEST", most=1.2),
+    held(
+        "producer, 32 idle LATEST rows, to one",
+        f"{MANY_ROWS} idle LATEST",
+        "p50",
+        "1 idle LATEST",
+        most=1.2,
+    ),
     held("producer goes on after its reader's kill, p99", KILL, "p99", unit="ns", most=10e6),
     held("attach, p50", ATTACH, "p50", unit="ns", most=300e3),
     held("diagnose_all of 1024 slots, p50", DIAGNOSE, "p50", unit="ns", most=1e6),
     held("fixed memory at 64 consumers", MEMORY, "fixed", unit="B", most=64 * KB),
     held("memory of a slot beyond the payload", MEMORY, "slot", unit="B", most=64),
-    held("resident memory of the library in a C program", MEMORY, "resident", unit="B", most=8 * MB),
+    held(
+        "resident memory of the library in a C program", MEMORY, "resident", unit="B", most=8 * MB
+    ),
 ]

@@ -52,7 +52,9 @@ def two_cores() -> tuple[int, int]:
     """The two cores of all measurements."""
     allowed = sorted(os.sched_getaffinity(0))
     if len(allowed) < 2:
-        raise Failed("two cores are needed: on one, producer and consumer would measure the scheduler")
+        raise Failed(
+            "two cores are needed: on one, producer and consumer would measure the scheduler"
+        )
     return allowed[0], allowed[1]
 
 
@@ -69,9 +71,15 @@ class Process:
             "DATABLOCK_LIBRARY": BUILD / "libdatablock.so",
             "PYTHONPATH": ROOT / "python",
         }
-        with pinned(core):  # inherited: the threads of a runtime that starts before main are pinned too
+        with pinned(
+            core
+        ):  # inherited: the threads of a runtime that starts before main are pinned too
             self._process = subprocess.Popen(
-                [*COMMANDS[side.program], side.role, *(f"{key}={value}" for key, value in options.items())],
+                [
+                    *COMMANDS[side.program],
+                    side.role,
+                    *(f"{key}={value}" for key, value in options.items()),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
@@ -182,7 +190,10 @@ class Stage:
             for process in reversed(running):  # the waiting side starts first
                 process.tell("go")
             answers = [process.finish() for process in running]
-            samples = [process.samples.read_bytes() if process.samples.exists() else b"" for process in running]
+            samples = [
+                process.samples.read_bytes() if process.samples.exists() else b""
+                for process in running
+            ]
         return answers, samples
 
 

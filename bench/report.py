@@ -15,7 +15,8 @@ from processes import ROOT
 
 TIME, RATE = ("time", "death"), ("rate",)
 WIDTH = 24
-QUIET = 0.1  # the part of the processor time that other programs may take; above it verdicts mean nothing
+# The part of the processor time that other programs may take. Above it verdicts mean nothing.
+QUIET = 0.1
 
 
 def table(rows: list[Row], found: Repetitions) -> Iterator[str]:
@@ -27,7 +28,10 @@ def table(rows: list[Row], found: Repetitions) -> Iterator[str]:
             yield from ("", f"{title}. Limit: {limits}.", *lines)
     yield ""
     yield "Times are one way, half a round trip. The ratio of times is the ratio of the p50."
-    yield "Messages are messages a second. The table shows medians of the repetitions; each ratio is of one repetition."
+    yield (
+        "Messages are messages a second. The table shows medians of the repetitions; "
+        "each ratio is of one repetition."
+    )
     yield f"The base: 64 B, LOSSLESS, one consumer, polling, C {BASE}, one copy in and one out."
 
 
@@ -35,7 +39,9 @@ def line(row: Row, found: Repetitions) -> str:
     label = row.label if row.label != "base" else "64 B (base)"
     text = f"  {label:{WIDTH - 2}} "
     text += next((times(figure, found) for figure in row.figures if figure.kind in TIME), " " * 52)
-    text += next(("   " + rates(figure, found) for figure in row.figures if figure.kind in RATE), "")
+    text += next(
+        ("   " + rates(figure, found) for figure in row.figures if figure.kind in RATE), ""
+    )
     return text.rstrip()
 
 
@@ -50,7 +56,10 @@ def times(figure: Figure, found: Repetitions) -> str:
 def rates(figure: Figure, found: Repetitions) -> str:
     limit = figure.beside[0]
     values = (found.median(figure.key, "rate"), found.limit(figure.key, limit, "rate"))
-    return " ".join(f"{count(value):>9}" for value in values) + f" {found.ratio(figure.key, limit, 'rate'):>5.2f}x"
+    return (
+        " ".join(f"{count(value):>9}" for value in values)
+        + f" {found.ratio(figure.key, limit, 'rate'):>5.2f}x"
+    )
 
 
 def bounds(found: Repetitions) -> Iterator[str]:
@@ -62,7 +71,8 @@ def bounds(found: Repetitions) -> Iterator[str]:
             wanted = f"<= {amount(bound.most, bound.unit)}"
         verdict = "holds" if holds(bound, value) else "MISSED"
         yield f"  {bound.text:50} {amount(value, bound.unit):>10} {wanted:>14}  {verdict}"
-    yield f"  A message kept takes {found.median(MEMORY, 'entry'):.0f} B more than a slot: its entry in the ring."
+    entry = found.median(MEMORY, "entry")
+    yield f"  A message kept takes {entry:.0f} B more than a slot: its entry in the ring."
 
 
 def amount(value: float, unit: str) -> str:
@@ -107,10 +117,15 @@ class Neighbours:
     @staticmethod
     def _now() -> tuple[float, float, float]:
         with open("/proc/stat") as file:
-            user, nice, system, idle, waiting, interrupts, soft, steal = map(int, file.readline().split()[1:9])
+            user, nice, system, idle, waiting, interrupts, soft, steal = map(
+                int, file.readline().split()[1:9]
+            )
         second = os.sysconf("SC_CLK_TCK")
         taken = user + nice + system + interrupts + soft + steal
-        own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        own = sum(
+            sum(resource.getrusage(who)[:2])
+            for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+        )
         return (taken + idle + waiting) / second, own, taken / second
 
 
@@ -125,7 +140,10 @@ def machine(cores: tuple[int, int]) -> dict[str, object]:
             return "unknown"
 
     with open("/proc/cpuinfo") as file:
-        model = next((text.split(":", 1)[1].strip() for text in file if text.startswith("model name")), "unknown")
+        model = next(
+            (text.split(":", 1)[1].strip() for text in file if text.startswith("model name")),
+            "unknown",
+        )
         file.seek(0)
         virtual = "hypervisor" in file.read()
     return {

@@ -27,7 +27,9 @@ SMOKE = Pace(repetitions=1, seconds=0.01, warm=0.005, kills=1)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--quick", action="store_const", dest="pace", const=QUICK, default=FULL)
     parser.add_argument("--smoke", action="store_const", dest="pace", const=SMOKE)
     parser.add_argument("--only", metavar="TEXT", default="", help="rows whose label has this text")
@@ -55,7 +57,10 @@ def main() -> None:
         f"other programs took {others:.0%} of the processors"
     )
     if others > report.QUIET:
-        print("THE MACHINE WAS NOT QUIET: neither figures nor verdicts say much. Try again when nothing else runs.")
+        print(
+            "THE MACHINE WAS NOT QUIET: neither figures nor verdicts say much. "
+            "Try again when nothing else runs."
+        )
 
 
 def terminated(number: int, frame: FrameType | None) -> None:
@@ -64,14 +69,19 @@ def terminated(number: int, frame: FrameType | None) -> None:
 
 def repeat(stage: Stage, rows: list[Row], pace: Pace) -> Repetitions:
     """Measure everything in each repetition. Compared figures are measured one after the other."""
-    known = {figure.key: figure for figure in LIMITS + [figure for row in all_rows() for figure in row.figures]}
+    known = {
+        figure.key: figure
+        for figure in LIMITS + [figure for row in all_rows() for figure in row.figures]
+    }
     found = Repetitions([], [])
     for number in range(pace.repetitions):
         results: dict[str, Result] = {}
         beside: dict[str, dict[str, Result]] = {}
         for figure in (figure for row in rows for figure in row.figures):
             progress(f"repetition {number + 1} of {pace.repetitions}: {figure.key}")
-            beside[figure.key] = {key: figures.measured(stage, known[key], pace) for key in figure.beside}
+            beside[figure.key] = {
+                key: figures.measured(stage, known[key], pace) for key in figure.beside
+            }
             results[figure.key] = figures.measured(stage, figure, pace)
         found.results.append(results)
         found.beside.append(beside)
@@ -90,10 +100,17 @@ def save(found: Repetitions, machine: dict[str, object], pace: Pace, path: Path)
     def summary(figure: Figure) -> dict[str, object]:
         statistics = found.results[0][figure.key]
         ratios = {
-            key: {name: found.ratio(figure.key, key, name) for name in ("p50", "p99", "rate") if name in statistics}
+            key: {
+                name: found.ratio(figure.key, key, name)
+                for name in ("p50", "p99", "rate")
+                if name in statistics
+            }
             for key in figure.beside
         }
-        return {"median": {name: found.median(figure.key, name) for name in statistics}, "ratio": ratios}
+        return {
+            "median": {name: found.median(figure.key, name) for name in statistics},
+            "ratio": ratios,
+        }
 
     def outcome(bound: Bound) -> dict[str, object]:
         value = found.value(bound)
@@ -104,7 +121,10 @@ def save(found: Repetitions, machine: dict[str, object], pace: Pace, path: Path)
         "pace": vars(pace),
         "figures": {figure.key: summary(figure) for row in all_rows() for figure in row.figures},
         "bounds": [outcome(bound) for bound in BOUNDS],
-        "repetitions": [{"figures": results, "beside": beside} for results, beside in zip(found.results, found.beside)],
+        "repetitions": [
+            {"figures": results, "beside": beside}
+            for results, beside in zip(found.results, found.beside)
+        ],
     }
     path.write_text(json.dumps(document, indent=1) + "\n")
     print(f"\nEvery figure of every repetition: {path}")

@@ -42,7 +42,7 @@
  *    and takes no text that may belong to another handle.
  *
  * tests/c/test_capi_handles.c tests the table, also under ThreadSanitizer. The checker in
- * tests/weak has no membarrier.
+ * tests/proof/weak has no membarrier.
  */
 #define _GNU_SOURCE /* MADV_WIPEONFORK */
 

@@ -17,25 +17,44 @@ set(test_environment
   ${go_caches}
   CC=${CMAKE_C_COMPILER})
 
-# datablock_test(NAME [SERIAL] [SOAK] [TIMEOUT s] [PROCESSORS n] [ENVIRONMENT ...] COMMAND ...)
+# datablock_test(NAME [SERIAL] [SOAK] [ONLY_SOAK] [LONG] [LABELS tier...] [TIMEOUT s] [PROCESSORS n]
+#   [COST s] [ENVIRONMENT ...] COMMAND ...)
 # SERIAL: nothing else runs meanwhile. SOAK: also runs in `make soak`, longer, with
-# DATABLOCK_SOAK=1.
+# DATABLOCK_SOAK=1. ONLY_SOAK: runs in `make soak` only. LONG: `make check` leaves it out. COST: its
+# seconds; long tests start first. tests/README.md describes the tiers. A test without LABELS has
+# those of test_tier.
 function(datablock_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "SERIAL;SOAK" "TIMEOUT;PROCESSORS" "ENVIRONMENT;COMMAND")
+  cmake_parse_arguments(PARSE_ARGV 1 arg
+    "SERIAL;SOAK;ONLY_SOAK;LONG" "TIMEOUT;PROCESSORS;COST" "LABELS;ENVIRONMENT;COMMAND")
+  if(NOT arg_LABELS)
+    set(arg_LABELS ${test_tier})
+  endif()
+  if(NOT arg_LABELS)
+    message(FATAL_ERROR "${name} has no tier: see tests/README.md")
+  endif()
+  if(arg_LONG)
+    list(APPEND arg_LABELS long)
+  endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
   endif()
   if(NOT arg_PROCESSORS)
     set(arg_PROCESSORS 1)
   endif()
-  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
-  set_tests_properties(${name} PROPERTIES
-    TIMEOUT ${arg_TIMEOUT}
-    PROCESSORS ${arg_PROCESSORS}
-    RUN_SERIAL ${arg_SERIAL}
-    FIXTURES_REQUIRED shared_memory
-    ENVIRONMENT "${test_environment};${arg_ENVIRONMENT}")
-  if(arg_SOAK)
+  if(NOT arg_ONLY_SOAK)
+    add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+    set_tests_properties(${name} PROPERTIES
+      LABELS "${arg_LABELS}"
+      TIMEOUT ${arg_TIMEOUT}
+      PROCESSORS ${arg_PROCESSORS}
+      RUN_SERIAL ${arg_SERIAL}
+      FIXTURES_REQUIRED shared_memory
+      ENVIRONMENT "${test_environment};${arg_ENVIRONMENT}")
+    if(arg_COST)
+      set_tests_properties(${name} PROPERTIES COST ${arg_COST})
+    endif()
+  endif()
+  if(arg_SOAK OR arg_ONLY_SOAK)
     add_test(NAME soak.${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
     set_tests_properties(soak.${name} PROPERTIES
       LABELS soak
@@ -49,55 +68,60 @@ endfunction()
 # The tests must leave no file in shared memory.
 foreach(step before after)
   add_test(NAME shared-memory.${step}
-    COMMAND ${venv_python} tests/headers/leftovers.py ${step} ${PROJECT_BINARY_DIR}/shared-memory.json
+    COMMAND ${venv_python} tests/abi/leftovers.py ${step} ${PROJECT_BINARY_DIR}/shared-memory.json
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(shared-memory.${step} PROPERTIES TIMEOUT 60 ENVIRONMENT "${test_environment}")
 endforeach()
 set_tests_properties(shared-memory.before PROPERTIES FIXTURES_SETUP shared_memory)
 set_tests_properties(shared-memory.after PROPERTIES FIXTURES_CLEANUP shared_memory)
 
+set(test_tier abi)
 include(cmake/TestsBuild.cmake)
-include(cmake/TestsHeaders.cmake)
+include(cmake/TestsAbi.cmake)
 include(cmake/TestsGo.cmake)
+include(cmake/TestsProcess.cmake)
+set(test_tier conformance)
 include(tests/c/programs.cmake)
 include(tests/cpp/programs.cmake)
-
 include(cmake/TestsPython.cmake)
+set(test_tier process)
 include(cmake/TestsHosts.cmake)
 
 # Instructions are counted, not timed. The result is the same on a busy machine.
-datablock_test(instructions COMMAND ${venv_python} tests/instructions/run.py ${PROJECT_BINARY_DIR})
+datablock_test(instructions LABELS perf COST 18 COMMAND ${venv_python} tests/perf/run.py ${PROJECT_BINARY_DIR})
 
-datablock_test(arm64 TIMEOUT 600
-  COMMAND ${venv_python} tests/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
-set_tests_properties(arm64 PROPERTIES COST 1000) # the longest test that may run in parallel starts first
+# The longest test starts first. `make soak`: also the exported functions.
+datablock_test(arm64 SOAK LONG LABELS portability TIMEOUT 600 COST 1000
+  COMMAND ${venv_python} tests/portability/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
 
-if(EXISTS ${PROJECT_SOURCE_DIR}/tests/model/run.py)
-  datablock_test(model TIMEOUT 300 PROCESSORS 2 COMMAND ${venv_python} tests/model/run.py)
-  add_test(NAME soak.model COMMAND ${venv_python} tests/model/run.py --large
+if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)
+  datablock_test(model LABELS proof TIMEOUT 300 PROCESSORS 2 COST 160 COMMAND ${venv_python} tests/proof/model/run.py)
+  add_test(NAME soak.model COMMAND ${venv_python} tests/proof/model/run.py --large
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.model PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 endif()
 
-datablock_test(vectors COMMAND ${venv_python} tests/vectors/check.py)
+set(test_tier format)
+datablock_test(vectors COMMAND ${venv_python} tests/format/vectors/check.py)
 foreach(language c cpp go python)
   datablock_test(vectors.${language} TIMEOUT 300
-    COMMAND ${venv_python} -B tests/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
+    COMMAND ${venv_python} -B tests/format/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
 endforeach()
 datablock_test(vectors.types TIMEOUT 300
-  COMMAND ${venv_python} -B tests/vectors/native_types.py ${PROJECT_BINARY_DIR})
-datablock_test(weak TIMEOUT 300 PROCESSORS 2
-  COMMAND ${venv_python} tests/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
-add_test(NAME soak.weak COMMAND ${venv_python} tests/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak
+  COMMAND ${venv_python} -B tests/format/vectors/native_types.py ${PROJECT_BINARY_DIR})
+set(test_tier proof)
+datablock_test(weak TIMEOUT 300 PROCESSORS 2 COST 150
+  COMMAND ${venv_python} tests/proof/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)
+add_test(NAME soak.weak COMMAND ${venv_python} tests/proof/weak/run.py --large --workdir ${PROJECT_BINARY_DIR}/weak
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
 set_tests_properties(soak.weak PROPERTIES LABELS soak TIMEOUT 7200 RUN_SERIAL ON)
 
 # The inline functions between threads, under ThreadSanitizer.
 foreach(compiler gcc clang)
   datablock_test(c.tsan.${compiler} SOAK PROCESSORS 2
-    COMMAND ${venv_python} tests/tsan/run.py --compiler ${compiler})
+    COMMAND ${venv_python} tests/proof/tsan/run.py --compiler ${compiler})
 endforeach()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/examples/demo/run.sh)
-  datablock_test(demo SERIAL TIMEOUT 120 COMMAND examples/demo/run.sh --quick)
+  datablock_test(demo SERIAL LABELS process TIMEOUT 120 COMMAND examples/demo/run.sh --quick)
 endif()

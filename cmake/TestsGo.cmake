@@ -1,8 +1,9 @@
-# The Go tests: one entry for each package and flavour.
+# The Go tests: one entry for each package and flavour. The processes have a list of their own
+# (cmake/TestsProcess.cmake).
 
-# Packages that start processes and wait for them. In parallel with other tests they would measure
-# the load. `make soak` runs them for longer.
-set(go_tests_serial_and_soak tests/go)
+execute_process(COMMAND ${GO} list -m
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_module OUTPUT_STRIP_TRAILING_WHITESPACE
+  COMMAND_ERROR_IS_FATAL ANY)
 
 # go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
 function(go_packages variable template)
@@ -20,22 +21,44 @@ go_packages(with_crashpoints ${test_files} -tags=crashpoints ./...)
 
 set(go_test ${GO} test -buildvcs=false -count=1 -timeout=110m)
 
-# go_test_entry(package suffix arguments...)
-function(go_test_entry package suffix)
-  string(REGEX REPLACE "^datablock/" "" name ${package})
-  set(how TIMEOUT 240)
-  if(name IN_LIST go_tests_serial_and_soak)
-    set(how SERIAL SOAK TIMEOUT 900)
+# go_test_tiers(VARIABLE name): the tiers of a package. Each package has one.
+function(go_test_tiers variable name)
+  if(name MATCHES "^tests/(docs|tidy|format|proof)(/|$)")
+    set(tier ${CMAKE_MATCH_1})
+    if(name MATCHES "^tests/(tidy|proof)(/|$)")
+      list(APPEND tier lint)
+    endif()
+    list(REMOVE_ITEM tier tidy)
+  elseif(name MATCHES "^examples/")
+    set(tier docs)
+  elseif(name MATCHES "^tests/|^bench")
+    message(FATAL_ERROR "${name} has no tier: see tests/README.md")
+  else()
+    set(tier unit)
   endif()
-  datablock_test(go.${name}${suffix} ${how} COMMAND ${go_test} ${ARGN} ${package})
+  set(${variable} ${tier} PARENT_SCOPE)
+endfunction()
+
+# go_test_entry(package name suffix arguments...)
+function(go_test_entry package name suffix)
+  go_test_tiers(tiers ${name})
+  if(suffix STREQUAL .crashpoints)
+    set(tiers concurrency)
+  endif()
+  datablock_test(go.${name}${suffix} LABELS ${tiers} TIMEOUT 240 COMMAND ${go_test} ${ARGN} ${package})
 endfunction()
 
 foreach(entry IN LISTS plain)
   string(REGEX REPLACE " .*" "" package ${entry})
-  if(package MATCHES "^datablock$|^datablock/internal/")
-    go_test_entry(${package} "" -race)
-  else()
-    go_test_entry(${package} "")
+  if(package STREQUAL go_module)
+    go_test_entry(${package} datablock "" -race)
+    continue()
+  endif()
+  string(REPLACE "${go_module}/" "" name ${package})
+  if(name MATCHES "^internal/")
+    go_test_entry(${package} ${name} "" -race)
+  elseif(NOT name STREQUAL "tests/go/process")
+    go_test_entry(${package} ${name} "")
   endif()
 endforeach()
 
@@ -43,24 +66,26 @@ endforeach()
 # tests that have no such points.
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
+  string(REPLACE "${go_module}/" "" name ${package})
   # datablock-admin has no such tests except the hostile blocks below.
-  if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/datablock-admin)
-    go_test_entry(${package} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|\
+  if(NOT entry IN_LIST plain AND NOT name STREQUAL "cmd/datablock-admin")
+    go_test_entry(${package} ${name} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|\
 TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
   endif()
 endforeach()
 
 # Random operations against a plain model. The test checks the block after each operation.
-datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=3000
-  COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant datablock/internal/core)
+datablock_test(go.histories LABELS concurrency TIMEOUT 240 COST 16 SOAK
+  ENVIRONMENT DATABLOCK_HISTORIES=3000
+  COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant ./internal/core)
 # Hostile blocks and a million messages under validation, without the race detector, which cannot
 # see shared memory and takes ten times as long. `make soak`: 10^6 mutations. In test builds the
 # blocks' mappings lie between guard pages.
-datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1
-  COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles"
-    datablock/internal/core)
-datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240
-  COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
+datablock_test(go.internal/core.hostile LABELS format SOAK PROCESSORS 2 COST 120 TIMEOUT 300
+  ENVIRONMENT DATABLOCK_TEST_GUARD=1
+  COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles" ./internal/core)
+datablock_test(go.cmd/datablock-admin.hostile LABELS format COST 11 TIMEOUT 240
+  COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks ./cmd/datablock-admin)
 
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
@@ -68,12 +93,13 @@ datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240
 foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/FuzzSchemaZone)
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)
-  add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m datablock/${package}
+  add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m ./${package}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.fuzz.${name} PROPERTIES
     LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
 endforeach()
 
+set(test_tier lint)
 datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
 datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
 
@@ -99,4 +125,12 @@ datablock_test(go.format
 
 set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
 datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)
-datablock_test(go.staticcheck.crashpoints TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)
+datablock_test(go.staticcheck.crashpoints LONG TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)
+
+# Misspelled words, in everything but the build: settings in .codespellrc.
+file(GLOB spelled CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
+  ${PROJECT_SOURCE_DIR}/*.go ${PROJECT_SOURCE_DIR}/*.md ${PROJECT_SOURCE_DIR}/Makefile)
+foreach(directory bench capi cmake cmd docs examples include internal python scripts tests)
+  list(APPEND spelled ${directory})
+endforeach()
+datablock_test(codespell COMMAND ${venv_python} -m codespell_lib ${spelled})

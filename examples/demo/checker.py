@@ -68,11 +68,16 @@ class Statistics:
             self._field("CPU busy, %", 100 * busy[total > 0] / total[total > 0])
             self._field("received, kB/s", received / np.diff(edges) * 1e6)
             self._field("sent, kB/s", sent / np.diff(edges) * 1e6)
-        self._field("memory used, MiB", (samples["memory_total_kib"] - samples["memory_available_kib"]) / 1024)
+        self._field(
+            "memory used, MiB",
+            (samples["memory_total_kib"] - samples["memory_available_kib"]) / 1024,
+        )
         self._field("load (1 min)", samples["load_1m_percent"] / 100)
         self._field("tasks runnable", samples["tasks_runnable"])
         self._field("between samples, ms", np.diff(times) / 1e6)
-        self._field("commit to reader, us", delays_ns[delays_ns >= 0] / 1e3)  # the clock may have been set back
+        self._field(
+            "commit to reader, us", delays_ns[delays_ns >= 0] / 1e3
+        )  # the clock may have been set back
 
     def _field(self, name: str, values: NDArray[Any]) -> None:
         if values.size:
@@ -134,7 +139,10 @@ class Checker:
     def _report(self) -> None:
         now_ns = time.monotonic_ns()
         rate = (self.read - self._reported) * SECOND_NS / (now_ns - self._reported_ns)
-        print(f"{rate:.0f} messages/s, {self.read} read, missed {self.missed}, CRC failures {self.crc_failures}")
+        print(
+            f"{rate:.0f} messages/s, {self.read} read, missed {self.missed}, "
+            f"CRC failures {self.crc_failures}"
+        )
         self._reported_ns, self._reported = now_ns, self.read
 
     def end(self) -> int:
@@ -142,17 +150,24 @@ class Checker:
         self._add_batch()
         seconds = (time.monotonic_ns() - self._begin_ns) / SECOND_NS
         rate = self.read / seconds
-        print(f"{self.read} messages in {seconds:.1f} s: {rate:.0f}/s, {rate * SAMPLE.itemsize / 1e3:.1f} kB/s")
+        print(
+            f"{self.read} messages in {seconds:.1f} s: {rate:.0f}/s, "
+            f"{rate * SAMPLE.itemsize / 1e3:.1f} kB/s"
+        )
         self._statistics.print()
         ids = f"first {self.first} next {self.next}"
-        print(f"result: read {self.read} {ids} skipped {self.missed} crc_failures {self.crc_failures}")
+        print(
+            f"result: read {self.read} {ids} skipped {self.missed} crc_failures {self.crc_failures}"
+        )
         return 1 if self.missed or self.crc_failures else 0
 
 
 def run(block: str) -> int:
     checker = Checker()
     try:
-        with Consumer(block, delivery=Delivery.LOSSLESS, start=Start.OLDEST, consumer_name="checker") as consumer:
+        with Consumer(
+            block, delivery=Delivery.LOSSLESS, start=Start.OLDEST, consumer_name="checker"
+        ) as consumer:
             # The loop ends when the producer closes the stream. A producer that is killed and
             # started again continues with the next id, and the loop continues as well.
             for slot in consumer:

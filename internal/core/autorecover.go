@@ -276,11 +276,11 @@ func releaseRow(l location, was RowInfo) (RecoveryResult, error) {
 			r.name(), was.Row)
 	}
 	if r.rowStatus(was.Row) != layout.RowDead {
-		r.log(actionCleanup, uint64(was.Row), [4]uint64{was.PID})
+		appendLog(r.block, actionCleanup, uint64(was.Row), [4]uint64{was.PID})
 		return RecoverySuccess, nil
 	}
 	for _, slot := range was.Pins { // the row of a durable consumer stays
-		r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(was.Row), was.PID, was.Cursor, uint64(len(was.Pins))})
+		appendLog(r.block, actionReleaseReader, uint64(slot), [4]uint64{uint64(was.Row), was.PID, was.Cursor, uint64(len(was.Pins))})
 	}
 	return RecoverySuccess, nil
 }

@@ -66,7 +66,7 @@ func idsOf(t testing.TB, c *Consumer, n int) (ids []uint64) {
 }
 
 // die leaves a participant's row as a killed process does: the kernel releases the locks,
-// everything else stays. (Real kills are in tests/go.)
+// everything else stays. (Real kills are in tests/go/process.)
 func die(a *attachment) { a.closeLocks() }
 
 func (b bench) openConsumer(o ConsumerOptions) (*Consumer, error) {

@@ -101,7 +101,7 @@ func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
 	defer v.close()
 	var records []RecoveryRecord
 	for i := range uint64(v.logRecords) {
-		if r, whole := v.record(i); whole {
+		if r, whole := record(v.block, i); whole {
 			records = append(records, r)
 		}
 	}
@@ -111,7 +111,7 @@ func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
 
 // record reads place i of the log. A writer clears the number first and stores it last. The number
 // is therefore the same before and after the read of a complete record.
-func (b *block) record(i uint64) (RecoveryRecord, bool) {
+func record(b *block, i uint64) (RecoveryRecord, bool) {
 	at := b.logOffset + layout.LogHeaderSize + i*layout.LogRecordSize
 	seq := b.ctl.u64(at + layout.RecSeq)
 	number := seq.Load()

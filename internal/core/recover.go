@@ -122,7 +122,7 @@ func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
 		*r.data.plain64(layout.ClaimID) = 0
 		*r.data.plain64(layout.ClaimSince) = 0
 		crash.Point("recover.released")
-		r.log(actionReleaseWriter, uint64(slot), [4]uint64{before, pid, id})
+		appendLog(r.block, actionReleaseWriter, uint64(slot), [4]uint64{before, pid, id})
 		r.wakeConsumers()
 		result, why = RecoverySuccess, nil
 	})
@@ -158,16 +158,16 @@ func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int,
 		pid := *r.ctl.plain64(r.header.row(row) + layout.RowPID)
 		expired := func(died uint64) bool { return since(died, platform.Realtime()) >= olderThan }
 		if probe(r.ask, row) == nobody && r.cleanRow(r.ask, row, expired) && r.rowStatus(row) != layout.RowDead {
-			r.log(actionCleanup, uint64(row), [4]uint64{pid})
+			appendLog(r.block, actionCleanup, uint64(row), [4]uint64{pid})
 			n++
 		}
 	}
 	return n, nil
 }
 
-// log appends an action to the block's recovery log. The number is stored last: a record is
+// appendLog appends an action to the block's recovery log. The number is stored last: a record is
 // complete when it has its number.
-func (b *block) log(action uint32, target uint64, before [4]uint64) {
+func appendLog(b *block, action uint32, target uint64, before [4]uint64) {
 	seq := b.ctl.u64(b.logOffset+layout.LogNext).Add(1) - 1
 	at := b.logOffset + layout.LogHeaderSize + seq%uint64(b.logRecords)*layout.LogRecordSize
 	crash.Point("recover.drawn")

@@ -155,7 +155,7 @@ func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format
 		r.done = append(r.done, fmt.Sprintf(format, args...))
 	}
 	if w != nil {
-		w.log(actionRepair, uint64(index), [4]uint64{uint64(part), before})
+		appendLog(w.block, actionRepair, uint64(index), [4]uint64{uint64(part), before})
 	}
 }
 

@@ -219,7 +219,7 @@ func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, 
 		case before.Alive:
 			living = append(living, before)
 		case r.cleanRow(r.ask, row, never) && !r.holdsSlot(row, slot):
-			r.log(actionReleaseReader, uint64(slot), [4]uint64{uint64(row), before.PID, before.Cursor,
+			appendLog(r.block, actionReleaseReader, uint64(slot), [4]uint64{uint64(row), before.PID, before.Cursor,
 				uint64(len(before.Pins))})
 			released++
 		case r.holdsSlot(row, slot):
@@ -249,7 +249,7 @@ func (r *repairer) discard(slot, place uint32) bool {
 		crash.Point("recover.entry")
 		if r.entries[place].CompareAndSwap(v, v|layout.EntryLost) {
 			crash.Point("recover.lost")
-			r.log(actionDiscard, uint64(slot), [4]uint64{v, layout.EntryID(v, r.commit())})
+			appendLog(r.block, actionDiscard, uint64(slot), [4]uint64{v, layout.EntryID(v, r.commit())})
 			r.wakeConsumers()
 			return true
 		}
@@ -301,7 +301,7 @@ func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 		crash.Point("recover.claim")
 		if e.CompareAndSwap(v, v|layout.EntryFence) {
 			crash.Point("recover.fenced")
-			r.log(actionFence, uint64(slot), [4]uint64{before, pid, id})
+			appendLog(r.block, actionFence, uint64(slot), [4]uint64{before, pid, id})
 			return RecoverySuccess, nil
 		}
 	}
@@ -322,7 +322,7 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 		return RecoveryFailed, err
 	}
 	defer r.close()
-	if err := r.hasRow(row); err != nil {
+	if err := hasRow(r.block, row); err != nil {
 		return RecoveryInvalidSlot, err
 	}
 	if r.rowStatus(row) == layout.RowFree && !r.maskHas(r.active, row) && !r.maskHas(r.lossless, row) {
@@ -332,7 +332,7 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	before := v.rowInfo(row, readClock())
 	if !before.Alive {
 		if r.cleanRow(r.ask, row, func(uint64) bool { return true }) {
-			r.log(actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
+			appendLog(r.block, actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
 			return RecoverySuccess, nil
 		}
 		return RecoveryFailed, fail(Busy, "block %q: row %d is being cleaned or attached: look again", r.name(), row)
@@ -350,7 +350,7 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 }
 
 // hasRow returns the error for a row that no consumer of the block can have.
-func (b *block) hasRow(row uint32) error {
+func hasRow(b *block, row uint32) error {
 	if row != layout.ProducerRow && row <= b.consumerLimit {
 		return nil
 	}
@@ -370,7 +370,7 @@ func FindRow(name, directory string, row uint32) error {
 		return err
 	}
 	defer v.close()
-	return v.hasRow(row)
+	return hasRow(v.block, row)
 }
 
 // evict empties the row of a living consumer that is attached, or continues where an evicting
@@ -394,7 +394,7 @@ func (r *repairer) evict(who RowInfo) bool {
 	r.emptyRow(who.Row)
 	crash.Point("recover.evicted")
 	r.ctl.u64(layout.CtlCleaned).Add(1)
-	r.log(actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor, uint64(len(who.Pins))})
+	appendLog(r.block, actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor, uint64(len(who.Pins))})
 	r.wakeProducer()
 	platform.Wake(r.event) // the data file may be mapped read-only; a sleeping consumer checks its row
 	return true

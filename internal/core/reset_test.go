@@ -301,7 +301,7 @@ func TestTheLogKeepsTheNewestRecords(t *testing.T) {
 	p := b.producer(b.config(Ring, 4))
 	many := uint64(p.logRecords) + 5
 	for i := range many {
-		p.log(actionEvict, i, [4]uint64{i})
+		appendLog(p.block, actionEvict, i, [4]uint64{i})
 	}
 	// Its writer died.
 	p.ctl.u64(p.logOffset + layout.LogHeaderSize + 7*layout.LogRecordSize + layout.RecSeq).Store(0)

@@ -7,7 +7,7 @@ import (
 
 // The private state on which a participant's fast path works. datablock_inline.h has the same
 // structs, field by field, and works on the same memory: C and Go one at a time, because one thread
-// at a time uses a participant. tests/go/layout compares names, sizes and offsets.
+// at a time uses a participant. tests/format/layout compares names, sizes and offsets.
 
 // BlockState says where a block's words are: addresses and geometry, constant while the block is
 // open.

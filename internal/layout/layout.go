@@ -1,7 +1,7 @@
 // Package layout is the single definition of the segment format, version 1: where every word of a
 // block's two files is, and how the packed words are built. docs/segment-format.md describes the
 // format in prose. include/datablock_layout.h repeats the definition for C. The tests in
-// tests/go/layout compare the three name by name.
+// tests/format/layout compare the three name by name.
 //
 // All words are little-endian and naturally aligned. Words that different sides write are on
 // different cache lines.

@@ -28,7 +28,16 @@ ONE_STEP = (
 
 # The instructions at which CPython checks for signals, in any version from 3.9 on that does not
 # check at every instruction.
-LOOKS = ("CALL", "RESUME", "JUMP_BACKWARD", "JUMP_ABSOLUTE", "PRECALL", "FOR_ITER", "YIELD_VALUE", "SEND")
+LOOKS = (
+    "CALL",
+    "RESUME",
+    "JUMP_BACKWARD",
+    "JUMP_ABSOLUTE",
+    "PRECALL",
+    "FOR_ITER",
+    "YIELD_VALUE",
+    "SEND",
+)
 
 # Finalizers. Python discards the exceptions that leave them.
 ENDS = ("_when_collected", "_when_sent")
@@ -50,7 +59,9 @@ def returning(code):
     for instruction in dis.get_instructions(code):
         tail = (
             [*tail, instruction.offset]
-            if instruction.opname.startswith(("LOAD_FAST", "LOAD_CONST", "NOP", "POP_TOP", "CACHE", "RETURN"))
+            if instruction.opname.startswith(
+                ("LOAD_FAST", "LOAD_CONST", "NOP", "POP_TOP", "CACHE", "RETURN")
+            )
             else []
         )
         if instruction.opname.startswith("RETURN"):
@@ -71,7 +82,9 @@ def looks(code):
     A yield leaves the function. The interpreter checks when the function resumes, if it does.
     """
     return {
-        one.offset for one in dis.get_instructions(code) if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"
+        one.offset
+        for one in dis.get_instructions(code)
+        if one.opname.startswith(LOOKS) and one.opname != "YIELD_VALUE"
     }
 
 
@@ -178,7 +191,10 @@ def at_each_bytecode(prepare, act, check, step=1):
                 check(state, error)
             except Exception as failure:
                 where = failure.__traceback__
-                while where.tb_next is not None and where.tb_next.tb_frame.f_code.co_filename == check_file(check):
+                while (
+                    where.tb_next is not None
+                    and where.tb_next.tb_frame.f_code.co_filename == check_file(check)
+                ):
                     where = where.tb_next
                 raise AssertionError(
                     f"interrupted at bytecode {k}, {at.place}: line {where.tb_lineno}: {failure!r}"

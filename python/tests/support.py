@@ -56,7 +56,14 @@ class Worker:
 
     def __init__(self, script, *arguments, **environment):
         self.process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script), *map(str, arguments)],
+            [
+                sys.executable,
+                "-X",
+                "faulthandler",
+                "-c",
+                textwrap.dedent(script),
+                *map(str, arguments),
+            ],
             env={**os.environ, **environment},
             cwd="/",
             stdin=subprocess.PIPE,
@@ -69,7 +76,9 @@ class Worker:
     def line(self):
         text = self.process.stdout.readline()
         if not text:
-            raise AssertionError(f"the worker ended with {self.process.wait()}:\n{self.process.stderr.read()}")
+            raise AssertionError(
+                f"the worker ended with {self.process.wait()}:\n{self.process.stderr.read()}"
+            )
         return text.strip()
 
     def say(self, text):
@@ -103,7 +112,10 @@ class Worker:
 
 def layout(name):
     """A number of datablock_layout.h: a decimal one, or one bit."""
-    found = re.search(rf"#define DATABLOCK_LAYOUT_{name} (?:(\d+)\b|\(UINT64_C\(1\) << (\d+)\))", LAYOUT.read_text())
+    found = re.search(
+        rf"#define DATABLOCK_LAYOUT_{name} (?:(\d+)\b|\(UINT64_C\(1\) << (\d+)\))",
+        LAYOUT.read_text(),
+    )
     assert found, name
     return int(found.group(1)) if found.group(1) else 1 << int(found.group(2))
 

@@ -171,7 +171,9 @@ def test_a_claim_that_comes_with_the_cancellation(ring):
             waiting = asyncio.create_task(aio.send(producer, b"too much"))
             await until(lambda waits=waits: get_metrics("ring").waits > waits)
             consumer.receive(0)
-            while not any(slot.slot_state == SlotState.WRITING for slot in diagnose_all_slots("ring")):
+            while not any(
+                slot.slot_state == SlotState.WRITING for slot in diagnose_all_slots("ring")
+            ):
                 pass  # blocks the loop until the thread has its claim
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -299,7 +301,10 @@ async def anext_of(iterator):
 
 
 def test_no_producer_is_said(directory):
-    code = "import os; from datablock_ctypes import Producer; p = Producer('gone', slot_size=8); os._exit(0)"
+    code = (
+        "import os; from datablock_ctypes import Producer; "
+        "p = Producer('gone', slot_size=8); os._exit(0)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
     with Consumer("gone") as consumer, pytest.raises(NoProducer):
         run(aio.receive(consumer, 0.01))
@@ -307,7 +312,12 @@ def test_no_producer_is_said(directory):
 
 def test_wait_any_of_two(directory):
     left, right = Producer("left", slot_size=8), Producer("right", slot_size=8)
-    with left, right, Consumer("left", delivery=Delivery.LATEST) as from_left, Consumer("right") as from_right:
+    with (
+        left,
+        right,
+        Consumer("left", delivery=Delivery.LATEST) as from_left,
+        Consumer("right") as from_right,
+    ):
 
         async def main():
             waiting = asyncio.create_task(aio.wait_any([from_left, from_right]))
@@ -363,8 +373,12 @@ async def until_asleep():
 loop.run_until_complete(until_asleep())
 print("waits", flush=True)
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
-    assert (done.stdout, done.returncode) == ("waits\n", 0), done.stderr  # asyncio warns of the task there
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=20
+    )
+    assert (done.stdout, done.returncode) == ("waits\n", 0), (
+        done.stderr
+    )  # asyncio warns of the task there
 
 
 def test_many_at_once(ring):
@@ -378,7 +392,9 @@ def test_many_at_once(ring):
         return got
 
     async def both():
-        return await asyncio.gather(reader(), aio.send_many(producer, [b"%d" % number for number in range(10)], 10))
+        return await asyncio.gather(
+            reader(), aio.send_many(producer, [b"%d" % number for number in range(10)], 10)
+        )
 
     assert run(both()) == [[(number, b"%d" % number) for number in range(10)], 10]
     assert run(aio.send_many(producer, [b"x"] * (COUNT + 3), 0)) == COUNT

@@ -71,7 +71,8 @@ def blocks(count):
         for name in names:
             stack.callback(unlink, name)
         producers = [
-            stack.enter_context(Producer(name, slot_size=16, slot_count=4, consumer_limit=1)) for name in names
+            stack.enter_context(Producer(name, slot_size=16, slot_count=4, consumer_limit=1))
+            for name in names
         ]
         yield producers, [stack.enter_context(Consumer(name)) for name in names]
 
@@ -90,7 +91,9 @@ def test_many_consumers_wait_in_few_threads(directory):
                 assert threads() == -(-MANY // _waiters.MOST)
                 for producer in producers[::-1] if number % 2 else producers:
                     producer.send(b"%s %d" % (producer.name.encode(), number))
-                assert await asyncio.gather(*tasks) == [b"many%d %d" % (i, number) for i in range(MANY)]
+                assert await asyncio.gather(*tasks) == [
+                    b"many%d %d" % (i, number) for i in range(MANY)
+                ]
 
         run(main())
 
@@ -463,7 +466,9 @@ def test_ctrl_c_out_of_a_run_leaves_everything_free(directory):
         assert worker.end(60).split() == ["0", "1", "2", "3", "4"]
 
 
-@pytest.mark.parametrize("ending", ["sys.exit(0)", "consumer.close()", "os.kill(os.getpid(), signal.SIGTERM)", "pass"])
+@pytest.mark.parametrize(
+    "ending", ["sys.exit(0)", "consumer.close()", "os.kill(os.getpid(), signal.SIGTERM)", "pass"]
+)
 def test_a_program_ends_quietly_while_it_waits(directory, ending):
     """The threads sleep in the library when the interpreter ends."""
     script = f"""
@@ -490,7 +495,9 @@ def test_a_program_ends_quietly_while_it_waits(directory, ending):
 def test_a_handler_is_run_while_the_loop_waits(ring):
     producer, consumer = ring
     seen = []
-    previous = signal.signal(signal.SIGUSR1, lambda *_: (seen.append(1), producer.send(b"from a handler", 0)))
+    previous = signal.signal(
+        signal.SIGUSR1, lambda *_: (seen.append(1), producer.send(b"from a handler", 0))
+    )
     try:
 
         async def main():

@@ -57,7 +57,10 @@ class Reading:
 @pytest.fixture
 def pair(directory):
     """A full ring, whose consumer has read nothing, and an empty one."""
-    with Producer("arguments", slot_size=64, slot_count=2) as producer, Consumer("arguments") as consumer:
+    with (
+        Producer("arguments", slot_size=64, slot_count=2) as producer,
+        Consumer("arguments") as consumer,
+    ):
         yield producer, consumer
 
 
@@ -70,13 +73,19 @@ def waits(producer, consumer):
         "wait_any": lambda timeout: wait_any([consumer], timeout),
         "with_read_transaction": lambda timeout: with_read_transaction(consumer, 9, timeout, print),
         "with_next_slot": lambda timeout: with_next_slot(consumer, timeout, print).value,
-        "with_write_transaction": lambda timeout: with_write_transaction(producer, timeout, lambda slot: None),
-        "with_flexible_zone": lambda timeout: with_flexible_zone(producer, timeout, lambda zone: None),
+        "with_write_transaction": lambda timeout: with_write_transaction(
+            producer, timeout, lambda slot: None
+        ),
+        "with_flexible_zone": lambda timeout: with_flexible_zone(
+            producer, timeout, lambda zone: None
+        ),
         "write": lambda timeout: producer.write(timeout).__enter__().abort(),
         "send": lambda timeout: producer.send(b"", timeout),
         "send_many": lambda timeout: producer.send_many([b""], timeout),
         "lock": lambda timeout: producer.lock(1, timeout).acquire(),
-        "flexible_zone": lambda timeout: producer.flexible_zone(timeout).__enter__().__exit__(None, None, None),
+        "flexible_zone": lambda timeout: (
+            producer.flexible_zone(timeout).__enter__().__exit__(None, None, None)
+        ),
         "aio.receive": lambda timeout: asyncio.run(aio.receive(consumer, timeout)),
         "aio.wait_any": lambda timeout: asyncio.run(aio.wait_any([consumer], timeout)),
         "aio.send": lambda timeout: asyncio.run(aio.send(producer, b"", timeout)),
@@ -104,7 +113,9 @@ def test_a_timeout_is_any_number(pair, call):
             with pytest.raises(Timeout):
                 waits(producer, consumer)[call](0 if number is True else number)
         else:
-            waits(producer, consumer)[call](number if call not in READS or number is not True else 0)
+            waits(producer, consumer)[call](
+                number if call not in READS or number is not True else 0
+            )
             while True:
                 try:
                     consumer.receive(0)
@@ -115,10 +126,14 @@ def test_a_timeout_is_any_number(pair, call):
 @pytest.mark.parametrize("call", CALLS)
 def test_a_timeout_that_is_none_is_named(pair, call):
     for wrong in (-1, -0.5, float("nan"), decimal.Decimal(-1), fractions.Fraction(-1, 3)):
-        with pytest.raises(Invalid, match=r"timeout is .*: use None .*, 0 .* or a number of seconds"):
+        with pytest.raises(
+            Invalid, match=r"timeout is .*: use None .*, 0 .* or a number of seconds"
+        ):
             waits(*pair)[call](wrong)
     for wrong in ("1", b"1", [1], 1j, object()):
-        with pytest.raises(TypeError, match=r"timeout is .*: use None .*, 0 .* or a number of seconds"):
+        with pytest.raises(
+            TypeError, match=r"timeout is .*: use None .*, 0 .* or a number of seconds"
+        ):
             waits(*pair)[call](wrong)
 
 
@@ -199,7 +214,10 @@ print(Timeout())
 """
     for options in ([], ["-O"], ["-OO"]):
         done = subprocess.run(
-            [sys.executable, *options, "-B", "-c", program], capture_output=True, text=True, timeout=60
+            [sys.executable, *options, "-B", "-c", program],
+            capture_output=True,
+            text=True,
+            timeout=60,
         )
         assert (done.returncode, done.stderr) == (0, ""), options
         assert done.stdout.startswith("TIMEOUT"), options
@@ -207,8 +225,16 @@ print(Timeout())
 
 def wrong_calls(producer, consumer):
     return {
-        "a dataclass for a schema": (lambda: Producer("other", schema=Reading), "schema", r"Schema\.from_dataclass"),
-        "a dataclass's object": (lambda: Producer("other", schema=Reading(1.0)), "schema", r"Schema\.from_dataclass"),
+        "a dataclass for a schema": (
+            lambda: Producer("other", schema=Reading),
+            "schema",
+            r"Schema\.from_dataclass",
+        ),
+        "a dataclass's object": (
+            lambda: Producer("other", schema=Reading(1.0)),
+            "schema",
+            r"Schema\.from_dataclass",
+        ),
         "a structure for a schema": (
             lambda: Consumer("arguments", schema=ctypes.Structure),
             "schema",
@@ -224,23 +250,47 @@ def wrong_calls(producer, consumer):
             "zone_schema",
             r"Schema\.from_dtype",
         ),
-        "a number for a schema": (lambda: Observer("arguments", schema=1), "schema", "Schema or its text"),
-        "a policy's name": (lambda: Producer("other", slot_size=8, policy="ring"), "policy", r"Policy\.RING"),
+        "a number for a schema": (
+            lambda: Observer("arguments", schema=1),
+            "schema",
+            "Schema or its text",
+        ),
+        "a policy's name": (
+            lambda: Producer("other", slot_size=8, policy="ring"),
+            "policy",
+            r"Policy\.RING",
+        ),
         "a checksum's name": (
             lambda: Producer("other", slot_size=8, checksum="enforced"),
             "checksum",
             r"ChecksumPolicy\.ENFORCED",
         ),
-        "a delivery's name": (lambda: Consumer("arguments", delivery="lossless"), "delivery", r"Delivery\.LOSSLESS"),
-        "a start's name": (lambda: Consumer("arguments", start="oldest"), "start", r"Start\.OLDEST"),
-        "a text for a size": (lambda: Producer("other", slot_size="64"), "slot_size", "whole number"),
+        "a delivery's name": (
+            lambda: Consumer("arguments", delivery="lossless"),
+            "delivery",
+            r"Delivery\.LOSSLESS",
+        ),
+        "a start's name": (
+            lambda: Consumer("arguments", start="oldest"),
+            "start",
+            r"Start\.OLDEST",
+        ),
+        "a text for a size": (
+            lambda: Producer("other", slot_size="64"),
+            "slot_size",
+            "whole number",
+        ),
         "a fraction for a count": (
             lambda: Producer("other", slot_size=8, slot_count=2.5),
             "slot_count",
             "whole number",
         ),
         "a text for an id": (lambda: consumer.read_at("0"), "id", "whole number"),
-        "a fraction for a length": (lambda: producer.write().__enter__().commit(1.5), "length", "whole number"),
+        "a fraction for a length": (
+            lambda: producer.write().__enter__().commit(1.5),
+            "length",
+            "whole number",
+        ),
         "a text for a retention": (
             lambda: Producer("other", slot_size=8, retention="1"),
             "retention",
@@ -248,38 +298,98 @@ def wrong_calls(producer, consumer):
         ),
         "a text to send": (lambda: producer.send("text"), "data", "encode"),
         "a number to send": (lambda: producer.send(5), "data", "bytes"),
-        "a text to send in time": (lambda: asyncio.run(aio.send(producer, "text")), "data", "encode"),
-        "a text among many": (lambda: producer.send_many([b"", "text"]), r"messages\[1\]", "encode"),
+        "a text to send in time": (
+            lambda: asyncio.run(aio.send(producer, "text")),
+            "data",
+            "encode",
+        ),
+        "a text among many": (
+            lambda: producer.send_many([b"", "text"]),
+            r"messages\[1\]",
+            "encode",
+        ),
         "bytes for many": (lambda: producer.send_many(b"abc"), "messages", r"\[data\]"),
         "a text for many": (lambda: producer.send_many("abc"), "messages", "encode"),
         "a number for many": (lambda: producer.send_many(5), "messages", "iterable"),
-        "a text for a secret": (lambda: Producer("other", slot_size=8, secret="s"), "secret", "encode"),
-        "a number for a secret": (lambda: Producer("other", slot_size=8, secret=5), "secret", "bytes"),
+        "a text for a secret": (
+            lambda: Producer("other", slot_size=8, secret="s"),
+            "secret",
+            "encode",
+        ),
+        "a number for a secret": (
+            lambda: Producer("other", slot_size=8, secret=5),
+            "secret",
+            "bytes",
+        ),
         "a number for a name": (lambda: Producer(5, slot_size=8), "block name", "str"),
-        "a number for a directory": (lambda: Consumer("arguments", directory=5), "directory", "str"),
-        "a shape of texts": (lambda: producer.write().__enter__().array("u1", "2"), "shape", "whole number"),
-        "a number for a version": (lambda: Schema.from_dtype([("a", "f8")], "T", 1), "version", r"1\.0\.0"),
-        "a number for a schema's name": (lambda: Schema.from_dtype([("a", "f8")], 5), "name", "str"),
+        "a number for a directory": (
+            lambda: Consumer("arguments", directory=5),
+            "directory",
+            "str",
+        ),
+        "a shape of texts": (
+            lambda: producer.write().__enter__().array("u1", "2"),
+            "shape",
+            "whole number",
+        ),
+        "a number for a version": (
+            lambda: Schema.from_dtype([("a", "f8")], "T", 1),
+            "version",
+            r"1\.0\.0",
+        ),
+        "a number for a schema's name": (
+            lambda: Schema.from_dtype([("a", "f8")], 5),
+            "name",
+            "str",
+        ),
         "a bytes for a schema's text": (lambda: Schema.parse(b"schema"), "schema", "str"),
         "a length below zero": (
             lambda: producer.write().__enter__().commit(-1),
             "length of -1",
             "below zero.*64 bytes",
         ),
-        "a name that is no text": (lambda: Producer("a\ud800", slot_size=8), "block name", "decode"),
-        "a directory that is no text": (lambda: Consumer("arguments", directory="/tmp/\ud800"), "directory", "decode"),
+        "a name that is no text": (
+            lambda: Producer("a\ud800", slot_size=8),
+            "block name",
+            "decode",
+        ),
+        "a directory that is no text": (
+            lambda: Consumer("arguments", directory="/tmp/\ud800"),
+            "directory",
+            "decode",
+        ),
         "a consumer's name that is no text": (
             lambda: Consumer("arguments", consumer_name="\ud800"),
             "consumer_name",
             "decode",
         ),
         "a schema that is no text": (lambda: Schema.parse("\ud800"), "schema", "decode"),
-        "a name in the root directory": (lambda: Producer("/cam", slot_size=8), "block name", "'cam'"),
-        "a name to be read in the root directory": (lambda: Consumer("/cam"), "block name", "'cam'"),
-        "a name to be seen in the root directory": (lambda: Observer("/cam"), "block name", "'cam'"),
+        "a name in the root directory": (
+            lambda: Producer("/cam", slot_size=8),
+            "block name",
+            "'cam'",
+        ),
+        "a name to be read in the root directory": (
+            lambda: Consumer("/cam"),
+            "block name",
+            "'cam'",
+        ),
+        "a name to be seen in the root directory": (
+            lambda: Observer("/cam"),
+            "block name",
+            "'cam'",
+        ),
         "an empty secret": (lambda: Producer("other", slot_size=8, secret=b""), "secret", "None"),
-        "a consumer that writes": (lambda: with_write_transaction(consumer, 0, print), "producer", "with_next_slot"),
-        "a consumer that guards a claim": (lambda: WriteTransactionGuard(consumer, 0), "producer", "with_next_slot"),
+        "a consumer that writes": (
+            lambda: with_write_transaction(consumer, 0, print),
+            "producer",
+            "with_next_slot",
+        ),
+        "a consumer that guards a claim": (
+            lambda: WriteTransactionGuard(consumer, 0),
+            "producer",
+            "with_next_slot",
+        ),
         "a producer that reads": (
             lambda: with_read_transaction(producer, 0, 0, print),
             "consumer",
@@ -290,7 +400,11 @@ def wrong_calls(producer, consumer):
             "consumer",
             "with_write_transaction",
         ),
-        "a fraction for a counter": (lambda: producer.counters[0].add(0.5), "amount", "whole number"),
+        "a fraction for a counter": (
+            lambda: producer.counters[0].add(0.5),
+            "amount",
+            "whole number",
+        ),
         "a text for a counter": (lambda: producer.counters["0"], "counter", "whole number"),
     }
 
@@ -331,9 +445,13 @@ def of_dataclass(name):
 
 
 @pytest.mark.parametrize("way", [of_dtype, of_structure])
-@pytest.mark.parametrize("name", ["x: u8; y", "a b", "1a", "a-b", "", " a", "a\n", "x // ", "gr\u00f6\u00dfe"])
+@pytest.mark.parametrize(
+    "name", ["x: u8; y", "a b", "1a", "a-b", "", " a", "a\n", "x // ", "gr\u00f6\u00dfe"]
+)
 def test_a_name_of_a_field_is_one_name(way, name):
-    with pytest.raises(Invalid, match=r"field .*: use letters, digits and _, beginning with no digit") as said:
+    with pytest.raises(
+        Invalid, match=r"field .*: use letters, digits and _, beginning with no digit"
+    ) as said:
         way(name)
     assert repr(name) in str(said.value)
 
@@ -352,7 +470,9 @@ def test_a_type_of_a_dataclass_is_one_type(text):
 
 def test_a_type_of_a_dataclass_that_is_good():
     for kind in (typing.Literal["u8[3]"], "u8[3]", "'u8[3]'", " u8 [ 3 ] "):
-        assert Schema.from_dataclass(dataclasses.make_dataclass("T", [("a", kind)])).layout.fields[0].dims == (3,)
+        assert Schema.from_dataclass(dataclasses.make_dataclass("T", [("a", kind)])).layout.fields[
+            0
+        ].dims == (3,)
 
 
 def test_the_name_of_a_nested_field_is_said_with_its_path():
@@ -361,7 +481,18 @@ def test_the_name_of_a_nested_field_is_said_with_its_path():
 
 
 @pytest.mark.parametrize(
-    "version", ["1.0.0 { a: u8; } //", "1.0\n", "1.x", "", "-1", (1, 2, 3, 4), (1, "0 {", 0), (-1, 0, 0), (1.5, 0, 0)]
+    "version",
+    [
+        "1.0.0 { a: u8; } //",
+        "1.0\n",
+        "1.x",
+        "",
+        "-1",
+        (1, 2, 3, 4),
+        (1, "0 {", 0),
+        (-1, 0, 0),
+        (1.5, 0, 0),
+    ],
 )
 def test_a_version_is_one_version(version):
     with pytest.raises((Invalid, TypeError), match="version"):

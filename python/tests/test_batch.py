@@ -82,7 +82,10 @@ def test_batch_of_a_lossless_reader(directory):
 
 def test_batch_in_place_and_gathered(directory):
     """Slots that follow each other in memory are used in place. Other slots are copied."""
-    with producer(slot_count=8, spare_slots=16) as p, Consumer("batch", delivery=Delivery.LOSSLESS) as c:
+    with (
+        producer(slot_count=8, spare_slots=16) as p,
+        Consumer("batch", delivery=Delivery.LOSSLESS) as c,
+    ):
         kinds = set()
         for lap in range(40):
             count = 1 + lap % 7
@@ -137,7 +140,10 @@ def test_batch_of_an_ordered_reader(directory):
 
 
 def test_batch_ends_before_an_error(directory):
-    with producer(checksum=ChecksumPolicy.ENFORCED) as p, Consumer("batch", delivery=Delivery.LOSSLESS) as c:
+    with (
+        producer(checksum=ChecksumPolicy.ENFORCED) as p,
+        Consumer("batch", delivery=Delivery.LOSSLESS) as c,
+    ):
         p.send_many(pairs(0, 4))
         with c.read_at(2) as slot:
             index, start = slot.index, slot._start

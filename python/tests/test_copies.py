@@ -27,7 +27,10 @@ WAYS = {
 
 @pytest.fixture
 def pair(directory):
-    with Producer("copies", schema="schema Number 1.0 { value: i32; }") as producer, Consumer("copies") as consumer:
+    with (
+        Producer("copies", schema="schema Number 1.0 { value: i32; }") as producer,
+        Consumer("copies") as consumer,
+    ):
         yield producer, consumer
 
 
@@ -89,7 +92,9 @@ def test_an_iterator_that_was_never_made_ends_quietly(recwarn):
 
 
 @pytest.mark.parametrize(
-    "again", [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))], ids=["copy", "deepcopy", "pickle"]
+    "again",
+    [copy.copy, copy.deepcopy, lambda x: pickle.loads(pickle.dumps(x))],
+    ids=["copy", "deepcopy", "pickle"],
 )
 @pytest.mark.parametrize("closed", [False, True], ids=["open", "closed"])
 def test_an_observation_travels(pair, again, closed):

@@ -76,10 +76,18 @@ def test_from_opening(directory):
     fails(Corrupt, "not a DataBlock file", lambda: Consumer("camera"))
     path.unlink()
     with ring(consumer_limit=2, spare_slots=2, secret=b"sesame"):
-        fails(ProducerActive, "is being written|has a living producer|pid", lambda: ring(secret=b"sesame"))
+        fails(
+            ProducerActive,
+            "is being written|has a living producer|pid",
+            lambda: ring(secret=b"sesame"),
+        )
         fails(Secret, "secret", lambda: Consumer("camera"))
         with Consumer("camera", secret=b"sesame", delivery=Delivery.LATEST):
-            fails(NoSpare, "spare", lambda: Consumer("camera", secret=b"sesame", delivery=Delivery.LATEST))
+            fails(
+                NoSpare,
+                "spare",
+                lambda: Consumer("camera", secret=b"sesame", delivery=Delivery.LATEST),
+            )
     unlink("camera")
     with ring(consumer_limit=1), attach():
         fails(Full, "1", attach)
@@ -104,7 +112,8 @@ def test_access(directory):
             try:
                 datablock_ctypes.Consumer("camera")
             except PermissionError as error:
-                print(type(error).__name__, error.errno, int(error.status), "permission denied" in str(error))
+                told = "permission denied" in str(error)
+                print(type(error).__name__, error.errno, int(error.status), told)
             os._exit(0)
     """) as worker:
         printed = worker.process.stdout.read()
@@ -177,7 +186,12 @@ def test_from_reading(directory):
 def take_row_away(path):
     """Give row 1 to another owner: another incarnation, as a forced recovery does."""
     control = control_file(path)
-    at = peek(control, layout("CTL_ROWS"), 0) + layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_INCARNATION")
+    at = (
+        peek(control, layout("CTL_ROWS"), 0)
+        + layout("CTL_ROWS")
+        + layout("ROW_SIZE")
+        + layout("ROW_INCARNATION")
+    )
     poke(control, at, peek(control, at, 4) + 1, 4)
 
 
@@ -213,7 +227,11 @@ def test_from_the_end_of_a_slot(directory):
 
             def loop():
                 for _ in consumer:
-                    poke(control_file(path), layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS"), 0)
+                    poke(
+                        control_file(path),
+                        layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS"),
+                        0,
+                    )
                     for _ in range(12):
                         producer.send(b"x", 0)
 
@@ -266,7 +284,9 @@ def test_panic():
 
 
 def crashpoints_library():
-    path = os.path.join(os.path.dirname(os.environ["DATABLOCK_LIBRARY"]), "test", "libdatablock.so.1")
+    path = os.path.join(
+        os.path.dirname(os.environ["DATABLOCK_LIBRARY"]), "test", "libdatablock.so.1"
+    )
     if not os.path.exists(path):
         pytest.skip(f"there is no {path}, the library that can be made to panic")
     return path
@@ -292,13 +312,23 @@ def test_bases():
 
 
 @pytest.mark.parametrize(
-    "error", [*_errors.BY_STATUS.values(), RecoveryError, InvalidSlot], ids=lambda error: error.__name__
+    "error",
+    [*_errors.BY_STATUS.values(), RecoveryError, InvalidSlot],
+    ids=lambda error: error.__name__,
 )
 def test_exceptions_travel_between_processes(error):
-    raised = error("what, and what to do", -3) if issubclass(error, RecoveryError) else error("what, and what to do")
+    raised = (
+        error("what, and what to do", -3)
+        if issubclass(error, RecoveryError)
+        else error("what, and what to do")
+    )
     again = pickle.loads(pickle.dumps(raised))
     assert type(again) is error
-    assert (str(again), again.detail, again.status) == ("what, and what to do", "what, and what to do", error.status)
+    assert (str(again), again.detail, again.status) == (
+        "what, and what to do",
+        "what, and what to do",
+        error.status,
+    )
     assert getattr(again, "code", None) == getattr(raised, "code", None)
     assert str(error()).startswith(error.status.name)
     assert ctypes.sizeof(ctypes.c_int) == 4

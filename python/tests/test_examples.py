@@ -10,7 +10,9 @@ from support import ROOT
 EXAMPLES = ROOT / "examples" / "python"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if (path / "output.txt").exists()))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in EXAMPLES.iterdir() if (path / "output.txt").exists())
+)
 def test_example(name, directory):
     program = subprocess.run(
         [sys.executable, "-B", "-W", "error", EXAMPLES / name / f"{name}.py"],

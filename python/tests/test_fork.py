@@ -11,7 +11,8 @@ CHILD = """
     import gc, os, sys
     import datablock_ctypes as db
 
-    producer, consumer = db.Producer("camera", slot_size=64, slot_count=4), db.Consumer("camera", max_pins=4)
+    producer = db.Producer("camera", slot_size=64, slot_count=4)
+    consumer = db.Consumer("camera", max_pins=4)
     producer.send(b"zero"), producer.send(b"one"), producer.send(b"two")
     slots = iter(consumer)
     next(slots)

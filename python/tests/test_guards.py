@@ -24,11 +24,17 @@ def test_a_guard_is_true_while_it_holds():
     with ring() as producer, Consumer("camera") as consumer:
         guard = WriteTransactionGuard(producer, 0)
         assert guard
-        assert repr(guard) == "<WriteTransactionGuard holds <WriteSlot of 'camera' id=0 capacity=100 open>>"
+        assert (
+            repr(guard)
+            == "<WriteTransactionGuard holds <WriteSlot of 'camera' id=0 capacity=100 open>>"
+        )
         guard.slot.data[:5] = b"hello"
         guard.commit(5)
         assert not guard
-        assert repr(guard) == "<WriteTransactionGuard without <WriteSlot of 'camera' id=0 capacity=100 ended>>"
+        assert (
+            repr(guard)
+            == "<WriteTransactionGuard without <WriteSlot of 'camera' id=0 capacity=100 ended>>"
+        )
         for use in (lambda: guard.slot, guard.commit, guard.__enter__):
             with pytest.raises(Invalid):
                 use()
@@ -91,7 +97,11 @@ def test_a_read_guard_that_aborts_does_not_mind_an_overrun(directory):
         for end, error in (("commit", Overrun), ("abort", None)):
             send(producer, b"x")
             guard = ReadTransactionGuard(consumer, timeout=0)
-            poke(control_file(directory / "camera"), layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS"), 0)
+            poke(
+                control_file(directory / "camera"),
+                layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS"),
+                0,
+            )
             for _ in range(12):
                 send(producer, b"x")
             if error is None:

@@ -248,7 +248,9 @@ def test_the_collector_aborts_in_another_thread(directory):
             def wait():
                 waits.set()
                 while not given_back.is_set():
-                    with contextlib.suppress(Timeout, Busy):  # Busy: this question itself came in between
+                    with contextlib.suppress(
+                        Timeout, Busy
+                    ):  # Busy: this question itself came in between
                         producer.lock(1, 0.3).acquire()
 
             other = threading.Thread(target=wait, daemon=True)
@@ -298,4 +300,6 @@ def test_a_handler_while_the_library_calls_back(directory, monkeypatch):
         signal.signal(signal.SIGUSR1, previous)
     assert steps
     assert seen == [b"x"]
-    assert not list_participants("other") or not any(one.alive for one in list_participants("other"))
+    assert not list_participants("other") or not any(
+        one.alive for one in list_participants("other")
+    )

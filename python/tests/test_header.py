@@ -51,8 +51,14 @@ def split(declarator):
 
 
 def declared_functions():
-    for result, name, parameters in re.findall(r"^DATABLOCK_API ([\w *]+?)(\w+)\(([^)]*)\);", TEXT, flags=re.MULTILINE):
-        types = () if parameters == "void" else tuple(type_of(split(one)[0]) for one in parameters.split(","))
+    for result, name, parameters in re.findall(
+        r"^DATABLOCK_API ([\w *]+?)(\w+)\(([^)]*)\);", TEXT, flags=re.MULTILINE
+    ):
+        types = (
+            ()
+            if parameters == "void"
+            else tuple(type_of(split(one)[0]) for one in parameters.split(","))
+        )
         yield name, type_of(result), types
 
 
@@ -63,7 +69,9 @@ def declared_structs():
 
 def test_functions():
     assert [tuple(function) for function in FUNCTIONS] == list(declared_functions())
-    assert len(FUNCTIONS) == len(re.findall(r"\bdatablock_\w+\(", re.sub(r"static inline .*", "", TEXT)))
+    assert len(FUNCTIONS) == len(
+        re.findall(r"\bdatablock_\w+\(", re.sub(r"static inline .*", "", TEXT))
+    )
 
 
 def test_structs():
@@ -83,14 +91,19 @@ def test_sizes_and_offsets(tmp_path):
         lines.append(f'printf("{name} %zu\\n", sizeof({name}));')
         for field, *_ in struct._fields_:
             lines.append(
-                f'printf("{name}.{field} %zu %zu\\n", offsetof({name}, {field}), sizeof((({name} *)0)->{field}));'
+                f'printf("{name}.{field} %zu %zu\\n", '
+                f"offsetof({name}, {field}), sizeof((({name} *)0)->{field}));"
             )
     source = tmp_path / "sizes.c"
     source.write_text(
-        "#include <datablock.h>\n#include <stdio.h>\nint main(void) {\n" + "\n".join(lines) + "\nreturn 0;\n}\n"
+        "#include <datablock.h>\n#include <stdio.h>\nint main(void) {\n"
+        + "\n".join(lines)
+        + "\nreturn 0;\n}\n"
     )
     program = tmp_path / "sizes"
-    subprocess.run([os.environ.get("CC", "cc"), "-I", ROOT / "include", source, "-o", program], check=True)
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-I", ROOT / "include", source, "-o", program], check=True
+    )
     said = subprocess.run([program], check=True, capture_output=True, text=True).stdout.splitlines()
 
     wanted = [f"enum {name} {ctypes.sizeof(ctypes.c_int)}" for name in ENUMS]
@@ -109,7 +122,9 @@ def test_statuses():
         error = _errors.BY_STATUS[int(number)]
         assert error.status == int(number)
         plain = "".join(word.capitalize() for word in name.split("_"))
-        assert error.__name__ == {"Schema": "SchemaMismatch"}.get(plain, plain)  # the package has a class Schema
+        assert error.__name__ == {"Schema": "SchemaMismatch"}.get(
+            plain, plain
+        )  # the package has a class Schema
         assert error.__doc__
         assert issubclass(error, _errors.DataBlockError)
     assert len(_errors.BY_STATUS) == len(listed) - 1
@@ -128,13 +143,19 @@ def test_statuses():
 )
 def test_enums(enum, prefix):
     for member in enum:
-        name = "DELIVERY_DEFAULT" if enum is _types.Delivery and member.name == "DEFAULT" else member.name
+        name = (
+            "DELIVERY_DEFAULT"
+            if enum is _types.Delivery and member.name == "DEFAULT"
+            else member.name
+        )
         assert re.search(rf"\b{prefix}{name} = {int(member)}\b", TEXT), member
 
 
 def test_flags():
     listed = dict(re.findall(r"DATABLOCK_FLAG_(\w+) = 1u << (\d+)", TEXT))
-    assert {name: str(getattr(_types, f"FLAG_{name}").bit_length() - 1) for name in listed} == listed
+    assert {
+        name: str(getattr(_types, f"FLAG_{name}").bit_length() - 1) for name in listed
+    } == listed
 
 
 def test_version():

@@ -12,7 +12,10 @@ SLOTS = 1_000_000
 
 
 def test_a_million_slots_opened_and_closed(directory):
-    with Producer("camera", slot_size=64, slot_count=64) as producer, Consumer("camera") as consumer:
+    with (
+        Producer("camera", slot_size=64, slot_count=64) as producer,
+        Consumer("camera") as consumer,
+    ):
 
         def exchange(messages):
             for number in range(messages):

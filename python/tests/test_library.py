@@ -94,7 +94,9 @@ def test_in_the_build_directory(tmp_path):
     assert said(**environment) == f"loaded {library}\n"
 
 
-PLANTED = "#include <stdlib.h>\n__attribute__((constructor)) static void planted(void) { _Exit(3); }\n"
+PLANTED = (
+    "#include <stdlib.h>\n__attribute__((constructor)) static void planted(void) { _Exit(3); }\n"
+)
 
 
 def plant(tmp_path, library):
@@ -102,7 +104,9 @@ def plant(tmp_path, library):
     library.parent.mkdir(exist_ok=True)
     source = tmp_path / "planted.c"
     source.write_text(PLANTED)
-    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library], check=True)
+    subprocess.run(
+        [os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library], check=True
+    )
 
 
 @pytest.mark.parametrize("place", ["site", "python"])
@@ -117,7 +121,8 @@ def test_no_library_of_a_folder_that_is_no_source_tree(tmp_path, place):
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
 @pytest.mark.parametrize(
-    "mark", ["go.mod", "include/datablock.h", "python/pyproject.toml", "build", "build/libdatablock.so.1"]
+    "mark",
+    ["go.mod", "include/datablock.h", "python/pyproject.toml", "build", "build/libdatablock.so.1"],
 )
 def test_no_library_of_another_users_source_tree(tmp_path, mark):
     environment = source_tree(tmp_path)
@@ -134,15 +139,20 @@ def test_by_the_systems_loader(tmp_path):
 
 def test_every_candidate_is_named_with_its_reason(tmp_path):
     environment = source_tree(tmp_path / "tree")
-    (tmp_path / "tree" / "python" / "datablock_ctypes" / "libdatablock.so.1").write_text("not a library")
+    (tmp_path / "tree" / "python" / "datablock_ctypes" / "libdatablock.so.1").write_text(
+        "not a library"
+    )
     text = said(**environment, LD_LIBRARY_PATH="")
     assert text.startswith("LibraryNotFound the DataBlock library was not found. Looked at:\n")
     lines = text.splitlines()
-    assert lines[1].startswith(f"  {tmp_path}/tree/python/datablock_ctypes/libdatablock.so.1 (beside the package): ")
+    assert lines[1].startswith(
+        f"  {tmp_path}/tree/python/datablock_ctypes/libdatablock.so.1 (beside the package): "
+    )
     assert "file too short" in lines[1] or "invalid ELF header" in lines[1]
     assert (
         lines[2]
-        == f"  {tmp_path}/tree/build/libdatablock.so.1 (the build directory of the source tree): there is no such file"
+        == f"  {tmp_path}/tree/build/libdatablock.so.1 (the build directory of the source tree): "
+        "there is no such file"
     )
     assert lines[3].startswith("  libdatablock.so.1 (the system's loader): ")
     assert "DATABLOCK_LIBRARY" in lines[4]
@@ -155,8 +165,12 @@ def test_another_library_is_refused(tmp_path):
         (None, "no function datablock_version"),
     ):
         source, library = tmp_path / "other.c", tmp_path / f"other-{version}.so"
-        source.write_text(f"unsigned datablock_version(void) {{ return {version}; }}" if version else "int other;")
-        subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library], check=True)
+        source.write_text(
+            f"unsigned datablock_version(void) {{ return {version}; }}" if version else "int other;"
+        )
+        subprocess.run(
+            [os.environ.get("CC", "cc"), "-shared", "-fPIC", source, "-o", library], check=True
+        )
         text = said(library)
         assert text.startswith("LibraryNotFound")
         assert complaint in text

@@ -31,7 +31,13 @@ def test_the_mapping_of_a_file(kernel, directory):
         first = ctypes.addressof(pages)
         found = os.stat(path)
         for address in (first, first + 1, first + size - 1):
-            assert _maps.mapping_at(address) == (first, size, mmap.PAGESIZE, found.st_dev, found.st_ino)
+            assert _maps.mapping_at(address) == (
+                first,
+                size,
+                mmap.PAGESIZE,
+                found.st_dev,
+                found.st_ino,
+            )
         assert _maps.mapping_at(first + size - 1).first == first
         del pages
     path.unlink()

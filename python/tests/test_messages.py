@@ -5,7 +5,6 @@ The scenarios have the same names in Go (internal/core) and C (tests/c).
 
 import array
 import pickle
-import time
 
 import pytest
 from support import eventually
@@ -16,7 +15,6 @@ from datablock_ctypes import (
     Closed,
     Consumer,
     Delivery,
-    Full,
     Geometry,
     Invalid,
     InvalidSlot,
@@ -28,7 +26,6 @@ from datablock_ctypes import (
     ProducerActive,
     RecoveryError,
     RecoveryResult,
-    Secret,
     SlotState,
     Start,
     Superseded,
@@ -55,7 +52,12 @@ def test_messages_arrive_in_order(delivery):
             payload = b"%d" % number * (number % 20)
             assert producer.send(payload) == number
             with consumer.read(0) as slot:
-                assert (slot.id, slot.length, slot.missed, slot.timestamp_ns) == (number, len(payload), 0, 0)
+                assert (slot.id, slot.length, slot.missed, slot.timestamp_ns) == (
+                    number,
+                    len(payload),
+                    0,
+                    0,
+                )
                 assert slot.data == payload
         producer.send(b"by copy")
         assert consumer.receive(0) == b"by copy"
@@ -103,7 +105,12 @@ def test_what_is_not_bytes_is_refused():
 def test_slots_are_filled_in_place():
     with ring() as producer, Consumer("camera") as consumer:
         with producer.write() as slot:
-            assert (slot.id, slot.capacity, len(slot.data), slot.data.readonly) == (0, 100, 100, False)
+            assert (slot.id, slot.capacity, len(slot.data), slot.data.readonly) == (
+                0,
+                100,
+                100,
+                False,
+            )
             slot.data[:5] = b"hello"
             slot.commit(5)
         with consumer.read() as slot:
@@ -127,7 +134,9 @@ def test_lossless_holds_the_producer_up():
             producer.send(b"%d" % number, 0)
         with pytest.raises(Timeout):
             producer.send(b"one too many", 0)
-        with pytest.raises(Timeout, match=r"could not be claimed within 0.1 s: .*not read the message"):
+        with pytest.raises(
+            Timeout, match=r"could not be claimed within 0.1 s: .*not read the message"
+        ):
             producer.send(b"one too many", 0.1)
         with pytest.raises(Timeout), producer.write(0.01):
             pass
@@ -267,7 +276,9 @@ def test_several_messages_may_be_held_at_once():
             producer.send(b"%d" % number, 0)
         with pytest.raises(Timeout):
             producer.send(b"11", 0)
-        assert [consumer.receive(0) for _ in range(8)] == [b"%d" % number for number in range(3, 11)]
+        assert [consumer.receive(0) for _ in range(8)] == [
+            b"%d" % number for number in range(3, 11)
+        ]
         first, second = consumer.read(), consumer.read()
         producer.send(b"11")
         producer.send(b"12")
@@ -330,94 +341,6 @@ def test_each_slot_of_an_iteration_ends_when_the_next_begins():
                 raise KeyError
         assert "open" in repr(consumer)
         assert consumer.receive() == b"5"
-
-
-def test_secrets():
-    with ring(secret=b"open\0sesame"):
-        with Consumer("camera", secret=b"open\0sesame"):
-            pass
-        for other in (None, b"", b"open", b"wrong"):
-            with pytest.raises(Secret):
-                Consumer("camera", secret=other)
-        with pytest.raises(TypeError):
-            Consumer("camera", secret="text")
-
-
-def test_timestamps():
-    with ring(timestamp=True) as producer, Consumer("camera") as consumer:
-        before = time.time_ns()
-        producer.send(b"x")
-        after = time.time_ns()
-        with consumer.read() as slot:
-            assert before <= slot.timestamp_ns <= after
-
-
-def test_policies():
-    for policy, present in ((Policy.SINGLE, 1), (Policy.DOUBLE_BUFFER, 2)):
-        with Producer("camera", slot_size=8, policy=policy) as producer:
-            with pytest.raises(Invalid):
-                Consumer("camera", delivery=Delivery.LOSSLESS)
-            with Consumer("camera") as consumer:
-                for number in range(3):
-                    producer.send(b"%d" % number, 0)
-                assert consumer.receive(0) == b"2"
-                assert list_blocks()[0].slot_count == present
-        unlink("camera")
-    with (
-        Producer("camera", slot_size=8, policy=Policy.SINGLE, allow_lossless=True),
-        Consumer("camera", delivery=Delivery.LOSSLESS),
-    ):
-        pass
-    unlink("camera")
-    with ring(allow_lossless=False), pytest.raises(Invalid):
-        Consumer("camera", delivery=Delivery.LOSSLESS)
-
-
-@pytest.mark.parametrize(
-    "setting",
-    [
-        {"slot_count": 1 << 32 | 4},
-        {"slot_count": -1},
-        {"slot_size": 1 << 64 | 100},
-        {"slot_size": 0},
-        {"mode": -1},
-        {"min_consumers": 17},
-        {"alignment": 48},
-        {"policy": 4},
-        {"force": True},
-        {"directory": "relative"},
-        {"directory": "/dev/shm\0/elsewhere"},
-        {"name": "camera\0left"},
-        {"name": ".camera"},
-        {"secret": b"x" * 1025},
-    ],
-)
-def test_settings_out_of_range(setting):
-    """No value is truncated to its C type."""
-    settings = {"name": "camera", "slot_size": 100, **setting}
-    with pytest.raises(Invalid):
-        Producer(settings.pop("name"), **settings)
-    assert list_blocks() == []
-
-
-def test_settings_of_a_consumer_out_of_range():
-    with ring():
-        for setting in (
-            {"delivery": 257},
-            {"delivery": 1 << 32 | 1},
-            {"start": 2},
-            {"max_pins": 9},
-            {"durable": True, "consumer_name": ""},
-            {"consumer_name": "n" * 64},
-            {"consumer_name": "a\0b"},
-        ):
-            with pytest.raises(Invalid):
-                Consumer("camera", **setting)
-
-
-def test_the_consumer_limit_is_kept():
-    with ring(consumer_limit=1), Consumer("camera"), pytest.raises(Full):
-        Consumer("camera")
 
 
 def test_misused_writes():
@@ -550,7 +473,12 @@ def test_listing(directory):
         (directory / "zzz").write_text("something else")
         a, camera, *_ = list_blocks()
         assert a.name == "a"
-        assert (camera.name, camera.slot_count, camera.slot_size, camera.next_id) == ("camera", 8, 100, 1)
+        assert (camera.name, camera.slot_count, camera.slot_size, camera.next_id) == (
+            "camera",
+            8,
+            100,
+            1,
+        )
         assert (camera.policy, camera.consumers, camera.consumer_limit, camera.state) == (
             Policy.RING,
             1,
@@ -581,7 +509,11 @@ def test_diagnosis():
             slots = diagnose_all_slots("camera")
             assert [slot.slot_index for slot in slots] == list(range(len(slots)))
             assert not any(slot.is_stuck or slot.stuck_duration_ms or slot.holder for slot in slots)
-            assert (slots[read.index].slot_state, slots[read.index].slot_id, slots[read.index].reader_count) == (
+            assert (
+                slots[read.index].slot_state,
+                slots[read.index].slot_id,
+                slots[read.index].reader_count,
+            ) == (
                 SlotState.COMMITTED,
                 0,
                 1,

@@ -39,7 +39,9 @@ def pair(directory):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
-    "data", [OBJECTS, NESTED, OBJECTS[:1], OBJECTS.reshape(2, 1)[::-1]], ids=["plain", "nested", "one", "strided"]
+    "data",
+    [OBJECTS, NESTED, OBJECTS[:1], OBJECTS.reshape(2, 1)[::-1]],
+    ids=["plain", "nested", "one", "strided"],
 )
 def test_an_array_of_objects_is_refused(pair, way, data):
     producer, consumer = pair
@@ -50,7 +52,9 @@ def test_an_array_of_objects_is_refused(pair, way, data):
 
 
 @pytest.mark.parametrize("way", [way for way in WAYS if way != "send_many of an array"])
-@pytest.mark.parametrize("data", [CTYPES, memoryview(CTYPES), WithObject()], ids=["array", "view", "structure"])
+@pytest.mark.parametrize(
+    "data", [CTYPES, memoryview(CTYPES), WithObject()], ids=["array", "view", "structure"]
+)
 def test_ctypes_objects_are_refused(pair, way, data):
     producer, consumer = pair
     with pytest.raises(TypeError, match="Python objects"):

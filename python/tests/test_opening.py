@@ -7,7 +7,18 @@ import time
 import pytest
 from support import eventually
 
-from datablock_ctypes import Consumer, Delivery, Geometry, Invalid, NotFound, Policy, Producer, Start, Timeout, unlink
+from datablock_ctypes import (
+    Consumer,
+    Delivery,
+    Geometry,
+    Invalid,
+    NotFound,
+    Policy,
+    Producer,
+    Start,
+    Timeout,
+    unlink,
+)
 from datablock_ctypes._library import library
 
 

@@ -41,7 +41,11 @@ sys.stdin.read()
 
 def test_a_killed_writer_is_reset_and_readers_are_not_affected(directory):
     claimer = subprocess.Popen(
-        [sys.executable, "-B", "-c", CLAIMER], env=os.environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-B", "-c", CLAIMER],
+        env=os.environ,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     index = int(claimer.stdout.readline())
     with Consumer("reset", start=1) as consumer:
@@ -81,7 +85,9 @@ def test_messages_that_are_reset_by_force_are_lost(directory):
     with Producer("reset", slot_size=64) as producer, Consumer("reset") as consumer:
         for _ in range(3):
             producer.send(b"x")
-        assert force_reset_all_slots("reset") == RecoveryResult.UNSAFE  # the consumer has yet to read the first message
+        assert (
+            force_reset_all_slots("reset") == RecoveryResult.UNSAFE
+        )  # the consumer has yet to read the first message
         assert force_reset_all_slots("reset", force=True) == RecoveryResult.SUCCESS
         for _ in range(3):
             with pytest.raises(Lost):
@@ -95,7 +101,10 @@ def test_messages_that_are_reset_by_force_are_lost(directory):
 
 
 def test_a_hung_reader_is_evicted(directory):
-    with Producer("reset", slot_size=64, slot_count=2) as producer, Consumer("reset", consumer_name="hung") as consumer:
+    with (
+        Producer("reset", slot_size=64, slot_count=2) as producer,
+        Consumer("reset", consumer_name="hung") as consumer,
+    ):
         producer.send(b"x")
         producer.send(b"x")
         with pytest.raises(Timeout):
@@ -131,7 +140,10 @@ def test_participants_are_listed(directory):
 
 
 def test_metrics_count_what_happened(directory):
-    with Producer("reset", slot_size=64) as producer, Consumer("reset", consumer_name="log") as consumer:
+    with (
+        Producer("reset", slot_size=64) as producer,
+        Consumer("reset", consumer_name="log") as consumer,
+    ):
         for _ in range(3):
             producer.send(b"abc")
         with consumer.read():
@@ -139,7 +151,14 @@ def test_metrics_count_what_happened(directory):
         with pytest.raises(ZeroDivisionError), producer.write():
             raise ZeroDivisionError
         figures = get_metrics("reset")
-        assert (figures.written, figures.bytes, figures.aborted, figures.read, figures.max_lag, figures.consumers) == (
+        assert (
+            figures.written,
+            figures.bytes,
+            figures.aborted,
+            figures.read,
+            figures.max_lag,
+            figures.consumers,
+        ) == (
             3,
             9,
             1,

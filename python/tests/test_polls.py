@@ -19,7 +19,9 @@ def pair(directory):
 def sleeps(monkeypatch):
     found = []
     sleep = time.sleep
-    monkeypatch.setattr(_participant.time, "sleep", lambda seconds: (found.append(seconds), sleep(seconds)))
+    monkeypatch.setattr(
+        _participant.time, "sleep", lambda seconds: (found.append(seconds), sleep(seconds))
+    )
     return found
 
 

@@ -44,7 +44,9 @@ PRODUCER = """
 CONSUMER = """
     import sys
     from datablock_ctypes import Consumer, Delivery
-    consumer = Consumer("camera", delivery=Delivery[sys.argv[1]], durable=len(sys.argv) > 2, consumer_name="victim")
+    consumer = Consumer(
+        "camera", delivery=Delivery[sys.argv[1]], durable=len(sys.argv) > 2, consumer_name="victim"
+    )
     print("open", flush=True)
     for line in sys.stdin:
         if line == "hold\\n":
@@ -97,7 +99,9 @@ def test_a_producer_is_killed_while_it_writes(delivery):
     if delivery is Delivery.LOSSLESS:
         assert numbers == list(range(numbers[-1] + 1))
     elif delivery is Delivery.ORDERED:
-        assert all(later - missed - 1 == earlier for (earlier, _), (later, missed) in zip(seen, seen[1:]))
+        assert all(
+            later - missed - 1 == earlier for (earlier, _), (later, missed) in zip(seen, seen[1:])
+        )
     consumer.close()
 
 
@@ -114,10 +118,16 @@ def test_a_dead_claim_is_diagnosed_and_released():
             worker.kill()
             assert not is_process_alive(pid)
             found = diagnose_slot("camera", int(index))
-            assert (found.slot_state, found.is_stuck, found.write_lock) == (SlotState.WRITING, True, pid)
+            assert (found.slot_state, found.is_stuck, found.write_lock) == (
+                SlotState.WRITING,
+                True,
+                pid,
+            )
             assert "DEAD" in found.holder
             assert str(pid) in found.holder
-            assert found.slot_index in [slot.slot_index for slot in diagnose_all_slots("camera") if slot.is_stuck]
+            assert found.slot_index in [
+                slot.slot_index for slot in diagnose_all_slots("camera") if slot.is_stuck
+            ]
             assert release_zombie_writer("camera", int(index)) == RecoveryResult.SUCCESS
             assert release_zombie_writer("camera", int(index)) == RecoveryResult.NOT_STUCK
             with Producer("camera", slot_size=4096, slot_count=8) as successor:
@@ -149,7 +159,10 @@ def test_a_dead_lossless_reader_is_released_by_the_producer_it_holds_up():
 
 @pytest.mark.parametrize("delivery", ["ORDERED", "LATEST"])
 def test_only_the_dead_readers_of_a_slot_are_released(delivery):
-    with Producer("camera", slot_size=64, slot_count=4) as producer, Worker(CONSUMER, delivery) as worker:
+    with (
+        Producer("camera", slot_size=64, slot_count=4) as producer,
+        Worker(CONSUMER, delivery) as worker,
+    ):
         assert worker.line() == "open"
         with Consumer("camera", delivery=Delivery[delivery]) as survivor:
             producer.send(b"0")
@@ -183,7 +196,10 @@ def test_cleanup_removes_dead_rows_and_keeps_durable_ones_for_a_time():
                 assert worker.line() == "received b'y'"
                 worker.kill()
         assert cleanup_dead_consumers("camera", 10**18) in (0, 1)
-        with Consumer("camera", durable=True, consumer_name="victim") as again, pytest.raises(Timeout):
+        with (
+            Consumer("camera", durable=True, consumer_name="victim") as again,
+            pytest.raises(Timeout),
+        ):
             again.receive(0)
         assert eventually(lambda: cleanup_dead_consumers("camera", 0) in (0, 1))
 

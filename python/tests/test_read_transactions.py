@@ -72,7 +72,12 @@ def test_no_default_value_on_timeout(delivery):
 
 
 def test_a_timeout_of_the_function_is_no_empty_result():
-    with ring() as producer, ring(name="other") as other, Consumer("camera") as consumer, Consumer("other") as last:
+    with (
+        ring() as producer,
+        ring(name="other") as other,
+        Consumer("camera") as consumer,
+        Consumer("other") as last,
+    ):
         send(producer, b"x")
         with pytest.raises(Timeout):
             with_next_slot(consumer, 0, lambda slot: last.receive(0))
@@ -222,7 +227,9 @@ def test_read_transaction_waits_for_an_id(at, delivery):
     """Other messages may come before the wanted one, and the cursor does not move."""
     with ring(8) as producer, Consumer("camera", delivery=delivery) as consumer:
         for number in range(3):
-            thread, outcome = in_a_thread(lambda number=number: at(consumer, number * 2 + 1, 20, content))
+            thread, outcome = in_a_thread(
+                lambda number=number: at(consumer, number * 2 + 1, 20, content)
+            )
             time.sleep(0.02)
             send(producer, b"%d" % (number * 2))
             time.sleep(0.01)
@@ -230,7 +237,9 @@ def test_read_transaction_waits_for_an_id(at, delivery):
             send(producer, b"%d" % (number * 2 + 1))
             thread.join(20)
             assert outcome == [(number * 2 + 1, b"%d" % (number * 2 + 1))]
-        assert take_all(consumer, delivery) == ([5] if delivery == Delivery.LATEST else list(range(6)))
+        assert take_all(consumer, delivery) == (
+            [5] if delivery == Delivery.LATEST else list(range(6))
+        )
 
 
 def test_read_transaction_waits_although_the_newest_id_is_not_told(directory):
@@ -257,7 +266,9 @@ def test_overwritten_while_it_is_waited_for():
             for each in range(number, number + 40):
                 producer.send(b"%d" % each)
             thread.join(20)
-            assert outcome[0] == (number + 20, b"%d" % (number + 20)) or isinstance(outcome[0], Overrun)
+            assert outcome[0] == (number + 20, b"%d" % (number + 20)) or isinstance(
+                outcome[0], Overrun
+            )
 
 
 @at_ways
@@ -343,7 +354,9 @@ def test_directories_are_found_as_the_library_finds_them(directory):
         ("camera", {}),
     ):
         with ring(name=name, **settings) as producer, Consumer(name, **settings) as consumer:
-            thread, outcome = in_a_thread(lambda consumer=consumer: with_read_transaction(consumer, 0, 2, never))
+            thread, outcome = in_a_thread(
+                lambda consumer=consumer: with_read_transaction(consumer, 0, 2, never)
+            )
             producer.close()
             thread.join(20)
             assert [type(one) for one in outcome] == [Closed]

@@ -43,7 +43,9 @@ input()
 
 READER = """
 from datablock_ctypes import Consumer, Delivery, Start
-consumer = Consumer("camera-left", delivery=Delivery.LATEST, start=Start.OLDEST, consumer_name="viewer")
+consumer = Consumer(
+    "camera-left", delivery=Delivery.LATEST, start=Start.OLDEST, consumer_name="viewer"
+)
 held = consumer.read().__enter__()
 print("ready", flush=True)
 input()
@@ -54,7 +56,16 @@ class Daemon:
     """The example as a process, and its log so far."""
 
     def __init__(self, *arguments):
-        command = [sys.executable, "-B", "-W", "error", str(PROGRAM), "--interval", "0.02", *arguments]
+        command = [
+            sys.executable,
+            "-B",
+            "-W",
+            "error",
+            str(PROGRAM),
+            "--interval",
+            "0.02",
+            *arguments,
+        ]
         self.process = subprocess.Popen(
             command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
@@ -102,7 +113,10 @@ def stuck(name):
 def test_the_daemon_repairs_what_kills_leave(directory):
     with Worker(WRITER) as writer:
         assert writer.line() == "ready"
-        with Worker(READER) as reader, Consumer("camera-left", start=Start.OLDEST, consumer_name="log") as log:
+        with (
+            Worker(READER) as reader,
+            Consumer("camera-left", start=Start.OLDEST, consumer_name="log") as log,
+        ):
             assert reader.line() == "ready"
             with Daemon("camera-*") as watcher:
                 assert eventually(lambda: watcher.said("a dry run, nothing is changed"))
@@ -116,13 +130,20 @@ def test_the_daemon_repairs_what_kills_leave(directory):
                 assert eventually(lambda: stuck("camera-left"))
                 assert sorted(dead("camera-left")) == sorted([writer.pid, reader.pid])
                 watcher.stop(signal.SIGTERM)
-                assert watcher.said("would:") == 2  # each finding once, however often the daemon looks
+                assert (
+                    watcher.said("would:") == 2
+                )  # each finding once, however often the daemon looks
                 assert watcher.said("other") == watcher.said("done:") == 0
 
             with Daemon("--act", "camera-*") as actor:
-                assert eventually(lambda: reader.pid not in dead("camera-left") and not stuck("camera-left"))
+                assert eventually(
+                    lambda: reader.pid not in dead("camera-left") and not stuck("camera-left")
+                )
                 assert eventually(lambda: actor.said("done:") == 2)
-                assert actor.said("camera-left: done:", 'the dead consumer "viewer"', str(reader.pid)) == 1
+                assert (
+                    actor.said("camera-left: done:", 'the dead consumer "viewer"', str(reader.pid))
+                    == 1
+                )
                 assert actor.said("camera-left: done:", "dead producer", str(writer.pid)) == 1
                 actor.stop(signal.SIGINT)
                 assert actor.said("would:") == actor.said("failed:") == 0
@@ -187,7 +208,8 @@ def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
             for daemon in (watcher, late):
                 assert daemon.said("attend:", '"hung"', str(reader.pid)) == 1, daemon.lines
             first, later = (
-                float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1)) for daemon in (watcher, late)
+                float(re.search(r"alive for ([0-9.]+)s", "".join(daemon.lines)).group(1))
+                for daemon in (watcher, late)
             )
             assert 1 <= first < later
             assert later >= 1.5
@@ -202,10 +224,16 @@ def test_a_block_whose_first_bytes_are_damaged_is_seen_and_mended(directory):
     assert validate_integrity("camera").header_valid
 
 
-@pytest.mark.parametrize("arguments", [["--interval", "0"], ["--stuck-after", "0.5"], ["--nonsense"]])
+@pytest.mark.parametrize(
+    "arguments", [["--interval", "0"], ["--stuck-after", "0.5"], ["--nonsense"]]
+)
 def test_wrong_arguments_are_refused(arguments):
     program = subprocess.run(
-        [sys.executable, "-B", str(PROGRAM), *arguments], env=os.environ, capture_output=True, text=True, timeout=60
+        [sys.executable, "-B", str(PROGRAM), *arguments],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
     assert program.returncode == 2
     assert arguments[0] in program.stderr

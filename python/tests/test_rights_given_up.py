@@ -22,7 +22,8 @@ import os, sys, time
 from datablock_ctypes import Consumer, Delivery, Producer, Timeout, with_read_transaction
 producer = Producer("keep", slot_size=64, slot_count=64, directory={str(directory)!r})
 durable = Consumer(
-    "keep", directory={str(directory)!r}, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder"
+    "keep", directory={str(directory)!r}, delivery=Delivery.LOSSLESS,
+    durable=True, consumer_name="recorder",
 )
 durable.close()
 consumer = Consumer("keep", directory={str(directory)!r}, delivery=Delivery.ORDERED)
@@ -62,7 +63,11 @@ def test_a_program_that_loses_sight_of_its_block_does_not_end_it(tmp_path, how):
     with Producer("keep", slot_size=64, slot_count=64, directory=tmp_path) as producer:
         assert producer.send(b"next") == sent
         with Consumer(
-            "keep", directory=tmp_path, delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder"
+            "keep",
+            directory=tmp_path,
+            delivery=Delivery.LOSSLESS,
+            durable=True,
+            consumer_name="recorder",
         ) as recorder:
             assert [recorder.receive(timeout=0) for _ in range(sent + 1)] == [
                 b"m%d" % number for number in range(sent)

@@ -8,13 +8,18 @@ import pytest
 
 from datablock_ctypes import Consumer, Delivery, Observer, Producer, Start
 
-READING = "schema Reading 1.0 { time: u64; value: f64; at: { x: f32; y: f32; }; raw: i16[3]; name: char[8]; }"
+READING = (
+    "schema Reading 1.0 { time: u64; value: f64; at: { x: f32; y: f32; }; "
+    "raw: i16[3]; name: char[8]; }"
+)
 ROUNDS = 12
 
 
 @pytest.fixture
 def pair(directory):
-    producer = Producer("fields", slot_count=4, spare_slots=2, consumer_limit=1, schema=READING, zone_schema=READING)
+    producer = Producer(
+        "fields", slot_count=4, spare_slots=2, consumer_limit=1, schema=READING, zone_schema=READING
+    )
     with producer, Consumer("fields", delivery=Delivery.LOSSLESS, start=Start.OLDEST) as consumer:
         yield producer, consumer
 

@@ -12,9 +12,19 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from datablock_ctypes import Consumer, Delivery, Invalid, NotFound, Producer, Schema, SchemaMismatch, Start, get_metrics
+from datablock_ctypes import (
+    Consumer,
+    Delivery,
+    Invalid,
+    NotFound,
+    Producer,
+    Schema,
+    SchemaMismatch,
+    Start,
+    get_metrics,
+)
 
-GOLDEN = json.loads((ROOT / "tests" / "vectors" / "schemas.json").read_text())
+GOLDEN = json.loads((ROOT / "tests" / "format" / "vectors" / "schemas.json").read_text())
 
 READING = """
 struct Point { x: f32; y: f32; }
@@ -81,7 +91,9 @@ def test_golden_schemas(golden):
     assert ctypes.sizeof(structure) == schema.size
     for field in schema.layout.fields:
         assert getattr(structure, field.name).offset == field.offset
-    if sys.version_info >= (3, 13) or not re.search(r"align|size 16", golden["text"]):  # needs _align_
+    if sys.version_info >= (3, 13) or not re.search(
+        r"align|size 16", golden["text"]
+    ):  # needs _align_
         assert Schema.from_ctypes(structure, schema.name, schema.version) == schema
     if schema.size < 1 << 30:  # an item that is too large for NumPy
         assert schema.dtype.itemsize == schema.size
@@ -115,7 +127,9 @@ def plain(layout):
         item = (
             plain(kind)
             if not isinstance(kind, str)
-            else {"bool": "?"}.get(kind, f"{kind[0]}{int(kind[1:] or 8) // 8}" if kind != "bool" else "?")
+            else {"bool": "?"}.get(
+                kind, f"{kind[0]}{int(kind[1:] or 8) // 8}" if kind != "bool" else "?"
+            )
         )
         fields.append((name, item, dims) if dims else (name, item))
     return np.dtype(fields, align=layout.alignment > 1)
@@ -152,7 +166,8 @@ def test_numpy_and_ctypes_structs():
 
 def test_dataclasses():
     wanted = (
-        "schema Reading 1.0.0 { when: u64; count: i64; mean: f64; good: bool; at: { x: f32; y: f32; }; name: char[8]; }"
+        "schema Reading 1.0.0 { when: u64; count: i64; mean: f64; good: bool; "
+        "at: { x: f32; y: f32; }; name: char[8]; }"
     )
     assert Schema.from_dataclass(Reading, version="1.0.0") == Schema.parse(wanted)
 
@@ -228,7 +243,11 @@ def test_schema_is_checked_at_attach(directory):
                 r'field "value" retyped: producer f64\[3\]@8, consumer f32\[3\]@8',
             ),
             ("schema SensorReading 3.0.0 { time: u64; }", False, "another major version"),
-            ("schema Other 2.1.0 { time: u64; }", False, "name: producer SensorReading, consumer Other"),
+            (
+                "schema Other 2.1.0 { time: u64; }",
+                False,
+                "name: producer SensorReading, consumer Other",
+            ),
         ):
             if says is None:
                 with Consumer("checked", schema=wanted, exact=exact) as c:
@@ -245,7 +264,10 @@ def test_schema_is_checked_at_attach(directory):
 
 def test_fields_by_name(directory):
     """A consumer without a schema of its own reads named fields."""
-    with Producer("named", schema=READING, slot_size=200) as p, Consumer("named", delivery=Delivery.LOSSLESS) as c:
+    with (
+        Producer("named", schema=READING, slot_size=200) as p,
+        Consumer("named", delivery=Delivery.LOSSLESS) as c,
+    ):
         for i in range(5):
             with p.write() as slot:
                 slot["time"] = i
@@ -293,7 +315,11 @@ def test_a_registered_schema_at_open(directory, tmp_path, monkeypatch):
     monkeypatch.setenv("DATABLOCK_SCHEMAS", str(tmp_path))
     first, more, other = map(
         Schema.parse,
-        ("schema A 1.0.0 { a: u32; }", "schema A 1.1.0 { a: u32; b: u32; }", "schema A 2.0.0 { a: f32; b: u32; }"),
+        (
+            "schema A 1.0.0 { a: u32; }",
+            "schema A 1.1.0 { a: u32; b: u32; }",
+            "schema A 2.0.0 { a: f32; b: u32; }",
+        ),
     )
     for schema in (first, more, other):
         schema.register()
@@ -320,9 +346,14 @@ def test_a_registered_schema_at_open(directory, tmp_path, monkeypatch):
             Consumer("registered", schema="A@1", registered="A@1")
         with Consumer("registered", schema=more, registered="A@1"):
             pass
-        with pytest.raises(SchemaMismatch, match=r"what is registered as A@1 is not the schema that was given.*field"):
+        with pytest.raises(
+            SchemaMismatch,
+            match=r"what is registered as A@1 is not the schema that was given.*field",
+        ):
             Consumer("registered", schema=first, registered="A@1")
-    with pytest.raises(SchemaMismatch, match="what is registered as A@1 is not the schema that was given"):
+    with pytest.raises(
+        SchemaMismatch, match="what is registered as A@1 is not the schema that was given"
+    ):
         Producer("other", schema=other, registered="A@1")
     with Producer("other", schema="schema A 1.0.0 { a: u32; b: u32; }", registered="A@1") as p:
         assert Schema.of_block("other").version == (1, 1, 0), "that of the registry"
@@ -347,19 +378,27 @@ def test_the_zone_has_a_schema(directory):
             pass
         with pytest.raises(
             SchemaMismatch,
-            match=r'the flexible zone of block "zoned": schema differs.*"gain" retyped: producer f64@0, consumer f32@0',
+            match=r'the flexible zone of block "zoned": schema differs.*'
+            r'"gain" retyped: producer f64@0, consumer f32@0',
         ):
             Consumer("zoned", zone_schema="schema Settings 1.0.0 { gain: f32; }")
-    with Producer("large", slot_size=16, zone_schema="schema Table 1.0.0 { cells: f64[1000]; }") as p:
+    with Producer(
+        "large", slot_size=16, zone_schema="schema Table 1.0.0 { cells: f64[1000]; }"
+    ) as p:
         assert p.zone_schema.size == 8000
         with p.flexible_zone() as zone:
             assert len(zone.data) == 8000
-    with pytest.raises(SchemaMismatch, match='the flexible zone of block "large" was made with schema Table'):
+    with pytest.raises(
+        SchemaMismatch, match='the flexible zone of block "large" was made with schema Table'
+    ):
         Producer("large", slot_size=16, zone_size=8000)
     with Producer("none", slot_size=16) as p, Consumer("none") as c:
         with pytest.raises(SchemaMismatch, match='the flexible zone of block "none" has no schema'):
             assert c.zone_schema
-        with p.flexible_zone() as zone, pytest.raises(Invalid, match="without a schema of its zone"):
+        with (
+            p.flexible_zone() as zone,
+            pytest.raises(Invalid, match="without a schema of its zone"),
+        ):
             assert zone["gain"]
 
 

@@ -196,7 +196,10 @@ def test_counters_are_atomic_words(both):
 
 
 def test_checksums(directory):
-    with Producer("sums", slot_size=64, checksum=ChecksumPolicy.MANUAL) as producer, Consumer("sums") as consumer:
+    with (
+        Producer("sums", slot_size=64, checksum=ChecksumPolicy.MANUAL) as producer,
+        Consumer("sums") as consumer,
+    ):
         with producer.write() as slot:
             slot.data[:3] = b"abc"
             slot.seal(3)

@@ -10,7 +10,8 @@ PROGRAM = """
 
     libc = ctypes.CDLL(None)
     libc.pthread_setspecific.argtypes = (ctypes.c_uint, ctypes.c_void_p)
-    libc.pthread_getspecific.argtypes, libc.pthread_getspecific.restype = (ctypes.c_uint,), ctypes.c_void_p
+    libc.pthread_getspecific.argtypes = (ctypes.c_uint,)
+    libc.pthread_getspecific.restype = ctypes.c_void_p
     threading.local().used = True
     keys = []
     while True:
@@ -22,14 +23,18 @@ PROGRAM = """
 
 
     def own_values():
-        return [libc.pthread_getspecific(key) for key in range(1024)]  # also what Python stores under its own
+        # This includes what Python stores under keys of its own.
+        return [libc.pthread_getspecific(key) for key in range(1024)]
 
 
     def use(Producer, Consumer, name):
         for key in keys:
             libc.pthread_setspecific(key, 0x1000 + key)
         before = own_values()
-        with Producer(name, slot_size=64, unlink_on_close=True) as producer, Consumer(name) as consumer:
+        with (
+            Producer(name, slot_size=64, unlink_on_close=True) as producer,
+            Consumer(name) as consumer,
+        ):
             producer.send(b"a message")
             assert consumer.receive(5) == b"a message"
         assert own_values() == before
@@ -50,5 +55,7 @@ PROGRAM = """
 
 
 def test_no_key_is_left_for_the_library(directory):
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(PROGRAM)], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(PROGRAM)], capture_output=True, text=True, timeout=60
+    )
     assert (done.stdout, done.returncode) == ("right\n", 0), done.stderr

@@ -66,7 +66,12 @@ def test_basic_success(write, take, delivery):
                 return "written", slot.id
 
             def look(slot, number=number, text=text):
-                assert (slot.id, slot.length, bytes(slot.data), slot.data.readonly) == (number, len(text), text, True)
+                assert (slot.id, slot.length, bytes(slot.data), slot.data.readonly) == (
+                    number,
+                    len(text),
+                    text,
+                    True,
+                )
                 return "read", slot.id
 
             assert write(producer, None, fill) == ("written", number)
@@ -231,7 +236,12 @@ def test_exception_after_commit(write, error):
 
 
 def test_nested():
-    with ring() as producer, ring(name="other") as other, Consumer("camera") as consumer, Consumer("other") as last:
+    with (
+        ring() as producer,
+        ring(name="other") as other,
+        Consumer("camera") as consumer,
+        Consumer("other") as last,
+    ):
         send(producer, b"payload")
 
         def pass_on(read):
@@ -271,7 +281,9 @@ def test_nested_reads_take_a_pin_each():
                 return content(first), content(second)
 
         assert with_next_slot(consumer, 0, both).value == ((0, b"0"), (1, b"1"))
-        assert with_next_slot(consumer, 0, lambda first: with_read_transaction(consumer, 0, 0, content)).value == (
+        assert with_next_slot(
+            consumer, 0, lambda first: with_read_transaction(consumer, 0, 0, content)
+        ).value == (
             0,
             b"0",
         )
@@ -281,7 +293,10 @@ def test_nested_reads_take_a_pin_each():
 
 @write_ways
 def test_aborts_leave_no_gap(write):
-    with ring() as producer, Consumer("camera", delivery=Delivery.ORDERED, start=Start.OLDEST) as consumer:
+    with (
+        ring() as producer,
+        Consumer("camera", delivery=Delivery.ORDERED, start=Start.OLDEST) as consumer,
+    ):
         for number in range(3):
             send(producer, b"%d" % number)
             for attempt in range(2 * 4):
@@ -398,7 +413,8 @@ def test_closed_inside(write):
 
 
 @pytest.mark.parametrize(
-    "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, at_by_function, at_by_guard]
+    "take",
+    [next_by_function, next_by_iterator, next_by_with, next_by_guard, at_by_function, at_by_guard],
 )
 def test_overrun_inside(take, directory):
     """The bytes may have changed while the function ran: the call returns no result."""

@@ -154,7 +154,10 @@ def test_generators_closed_in_the_middle():
                 del generator
                 assert nothing_is_held()
                 assert producer._claim is None
-        assert [len(consumer.receive(0)), len(consumer.receive(0) if producer.send(b"4444") == 3 else b"")] == [3, 4]
+        assert [
+            len(consumer.receive(0)),
+            len(consumer.receive(0) if producer.send(b"4444") == 3 else b""),
+        ] == [3, 4]
 
 
 def test_an_iteration_that_is_left_lets_go():
@@ -183,7 +186,11 @@ def test_an_iteration_whose_slot_is_overrun_says_so(directory):
         send(producer, b"x")
         slots = iter(consumer)
         next(slots)
-        poke(control_file(directory / "camera"), layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS"), 0)
+        poke(
+            control_file(directory / "camera"),
+            layout("CTL_ROWS") + layout("ROW_SIZE") + layout("ROW_PINS"),
+            0,
+        )
         for _ in range(12):
             send(producer, b"x")
         with pytest.raises(Overrun):
@@ -260,7 +267,9 @@ def test_threads_on_one_producer():
                     return slot.id
 
                 try:
-                    written.append((with_write_transaction(producer, 0, fill), b"%d %06d" % (mine, number)))
+                    written.append(
+                        (with_write_transaction(producer, 0, fill), b"%d %06d" % (mine, number))
+                    )
                 except Timeout:
                     pass
                 except Exception as error:

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from support import Worker, eventually, mappings
 
-from datablock_ctypes import Closed, Consumer, Delivery, Invalid, NoProducer, Producer, Timeout, unlink
+from datablock_ctypes import (
+    Closed,
+    Consumer,
+    Delivery,
+    Invalid,
+    NoProducer,
+    Producer,
+    Timeout,
+    unlink,
+)
 
 MEGABYTE = 1 << 20
 
@@ -22,13 +31,20 @@ def address(array):
 def test_frames_without_a_copy():
     """A 1 MB frame on both sides: the same pages of shared memory, and no others."""
     shape = (512, 512)
-    with Producer("camera", slot_size=MEGABYTE, slot_count=2) as producer, Consumer("camera") as consumer:
+    with (
+        Producer("camera", slot_size=MEGABYTE, slot_count=2) as producer,
+        Consumer("camera") as consumer,
+    ):
         with producer.write() as slot:
             frame = slot.array("f4", shape)
             again = slot.array("u1")
             assert np.shares_memory(frame, again)
             assert np.shares_memory(frame, np.frombuffer(slot.data, "u1"))
-            assert ctypes.addressof(ctypes.c_ubyte.from_buffer(slot.data)) == address(frame) == address(again)
+            assert (
+                ctypes.addressof(ctypes.c_ubyte.from_buffer(slot.data))
+                == address(frame)
+                == address(again)
+            )
             assert frame.nbytes == MEGABYTE
             frame[:] = np.arange(frame.size, dtype="f4").reshape(shape)
         with consumer.read() as slot:
@@ -50,7 +66,10 @@ def test_frames_without_a_copy():
 def test_reading_and_writing_frames_allocates_nothing(directory):
     import tracemalloc
 
-    with Producer("camera", slot_size=MEGABYTE, slot_count=2) as producer, Consumer("camera") as consumer:
+    with (
+        Producer("camera", slot_size=MEGABYTE, slot_count=2) as producer,
+        Consumer("camera") as consumer,
+    ):
 
         def exchange():
             with producer.write() as slot:
@@ -65,7 +84,9 @@ def test_reading_and_writing_frames_allocates_nothing(directory):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 64 * 1024
-        assert mappings(directory) <= 6  # data file: two of the library, two of Python. Control file: two
+        assert (
+            mappings(directory) <= 6
+        )  # data file: two of the library, two of Python. Control file: two
 
 
 def test_consumers_cannot_write():
@@ -100,7 +121,12 @@ def test_a_view_of_an_ended_slot_raises():
             read = slot.data
             other = slot.data
             assert other is read
-        for use in (lambda: read[0], lambda: bytes(read), lambda: read.cast("H"), lambda: read[1:2]):
+        for use in (
+            lambda: read[0],
+            lambda: bytes(read),
+            lambda: read.cast("H"),
+            lambda: read[1:2],
+        ):
             with pytest.raises(ValueError, match="released"):
                 use()
         with pytest.raises(ValueError, match="has ended"):
@@ -132,7 +158,11 @@ def test_what_was_made_of_a_view_stays_valid():
         consumer = Consumer("camera")
         producer.send(bytes(range(64)))
         with consumer.read() as slot:
-            piece, words, array = slot.data[8:16], slot.data.cast("Q"), np.frombuffer(slot.data, "u1")
+            piece, words, array = (
+                slot.data[8:16],
+                slot.data.cast("Q"),
+                np.frombuffer(slot.data, "u1"),
+            )
         assert consumer.closed is False
         with pytest.raises(Timeout):
             consumer.receive(0)
@@ -278,7 +308,10 @@ def test_exit_with_live_arrays():
         late = Late()
     """) as worker:
         assert worker.end().split() == ["3584", "7", "4"]
-    with Consumer("camera") as consumer, pytest.raises(Closed):  # the program closed what it had opened
+    with (
+        Consumer("camera") as consumer,
+        pytest.raises(Closed),
+    ):  # the program closed what it had opened
         consumer.receive(0)
 
 
@@ -351,9 +384,11 @@ def test_closing_while_another_thread_looks():
         for thread in threads:
             thread.join(20)
             assert not thread.is_alive()
-        assert [type(error).__name__ for error in problems if not isinstance(error, (Invalid, ValueError))] == [
-            "Closed"
-        ] * 2
+        assert [
+            type(error).__name__
+            for error in problems
+            if not isinstance(error, (Invalid, ValueError))
+        ] == ["Closed"] * 2
     unlink("camera")
 
 

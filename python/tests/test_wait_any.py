@@ -5,7 +5,17 @@ import threading
 import pytest
 from support import eventually
 
-from datablock_ctypes import Busy, Closed, Consumer, Delivery, Invalid, Producer, Timeout, list_participants, wait_any
+from datablock_ctypes import (
+    Busy,
+    Closed,
+    Consumer,
+    Delivery,
+    Invalid,
+    Producer,
+    Timeout,
+    list_participants,
+    wait_any,
+)
 
 
 def open_named(name, delivery=Delivery.LOSSLESS):
@@ -14,7 +24,8 @@ def open_named(name, delivery=Delivery.LOSSLESS):
 
 
 @pytest.fixture(
-    params=[Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST], ids=lambda delivery: delivery.name.lower()
+    params=[Delivery.LOSSLESS, Delivery.ORDERED, Delivery.LATEST],
+    ids=lambda delivery: delivery.name.lower(),
 )
 def both(request):
     left, right = open_named("left", request.param), open_named("right", request.param)

@@ -9,7 +9,17 @@ import time
 import pytest
 from support import Worker, control_file, eventually, layout, peek
 
-from datablock_ctypes import Closed, Consumer, Delivery, Invalid, NoProducer, Producer, Superseded, Timeout, unlink
+from datablock_ctypes import (
+    Closed,
+    Consumer,
+    Delivery,
+    Invalid,
+    NoProducer,
+    Producer,
+    Superseded,
+    Timeout,
+    unlink,
+)
 
 
 def ring(slot_count=2):
@@ -60,7 +70,10 @@ def in_a_thread(call):
     thread.start()
     block = pathlib.Path(os.environ["DATABLOCK_DIR"], "camera")
     assert eventually(
-        lambda: peek(control_file(block), layout("CTL_WAITING")) or peek(block, layout("PRODUCER_WAITING"))
+        lambda: (
+            peek(control_file(block), layout("CTL_WAITING"))
+            or peek(block, layout("PRODUCER_WAITING"))
+        )
     )
     return thread, outcome
 
@@ -105,7 +118,10 @@ def test_closing_wakes_a_waiting_consumer(delivery):
 
 
 def test_closing_wakes_a_waiting_producer():
-    for wait in (lambda producer: producer.send(b"x"), lambda producer: producer.write().__enter__()):
+    for wait in (
+        lambda producer: producer.send(b"x"),
+        lambda producer: producer.write().__enter__(),
+    ):
         with ring() as producer, Consumer("camera"):
             fill(producer)
             thread, outcome = in_a_thread(lambda wait=wait, producer=producer: wait(producer))
@@ -117,7 +133,9 @@ def test_closing_wakes_a_waiting_producer():
 def test_one_of_many_closers_wins():
     for _ in range(20):
         producer, consumer = ring(), Consumer("camera")
-        threads = [threading.Thread(target=participant.close) for participant in (producer, consumer) * 8]
+        threads = [
+            threading.Thread(target=participant.close) for participant in (producer, consumer) * 8
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:

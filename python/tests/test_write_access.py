@@ -46,7 +46,9 @@ def end(producer, how):
 
 
 @pytest.mark.parametrize("how", ["close", "another thread"])
-@pytest.mark.parametrize("what", ["array", "view of an array", "slice", "cast", "memoryview", "recv_into"])
+@pytest.mark.parametrize(
+    "what", ["array", "view of an array", "slice", "cast", "memoryview", "recv_into"]
+)
 def test_what_a_claim_has_handed_out_reaches_no_later_message(what, how):
     producer = camera()
     near, far = socket.socketpair()

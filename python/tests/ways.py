@@ -93,7 +93,9 @@ write_ways = pytest.mark.parametrize("write", [by_function, by_with, by_guard, b
 next_ways = pytest.mark.parametrize(
     "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard, next_by_loop]
 )
-timed_next_ways = pytest.mark.parametrize("take", [next_by_function, next_by_iterator, next_by_with, next_by_guard])
+timed_next_ways = pytest.mark.parametrize(
+    "take", [next_by_function, next_by_iterator, next_by_with, next_by_guard]
+)
 at_ways = pytest.mark.parametrize("at", [at_by_function, at_by_guard])
 deliveries = pytest.mark.parametrize("delivery", DELIVERIES)
 
@@ -112,7 +114,9 @@ def nothing_is_held(name="camera"):
     A LOSSLESS consumer counts at its cursor's slot, which is no hold.
     """
     return all(
-        slot.slot_state not in (SlotState.WRITING, SlotState.DRAINING) and not slot.write_lock and not slot.reader_count
+        slot.slot_state not in (SlotState.WRITING, SlotState.DRAINING)
+        and not slot.write_lock
+        and not slot.reader_count
         for slot in diagnose_all_slots(name)
     )
 
@@ -153,7 +157,10 @@ def check_free(producer, consumer, delivery):
         producer.send(b"%d" % number, 0)
         assert consumer.receive(0) == b"%d" % number
     slots = diagnose_all_slots("camera")
-    assert not any(slot.write_lock or slot.slot_state in (SlotState.WRITING, SlotState.DRAINING) for slot in slots)
+    assert not any(
+        slot.write_lock or slot.slot_state in (SlotState.WRITING, SlotState.DRAINING)
+        for slot in slots
+    )
     assert sum(slot.reader_count for slot in slots) == 0
     assert repr(consumer).endswith("open>")
 
@@ -163,7 +170,9 @@ class Unusual(BaseException):
 
 
 errors = pytest.mark.parametrize(
-    "error", [ZeroDivisionError(), Timeout("another one"), KeyboardInterrupt(), SystemExit(), Unusual()], ids=repr
+    "error",
+    [ZeroDivisionError(), Timeout("another one"), KeyboardInterrupt(), SystemExit(), Unusual()],
+    ids=repr,
 )
 
 

@@ -160,7 +160,7 @@ def spaces(build, here):
         "--test-dir",
         made,
         "-R",
-        "^go.tests/go/names$",
+        "^go.tests/docs/names$",
         "-FA",
         "shared_memory",
         "--no-tests=error",

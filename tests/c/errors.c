@@ -5,9 +5,9 @@
  *                        between them
  *     errors             prints the names of the cases
  *
- * tests/go/errors_test.go runs this program for each row of the page's table. "SKIP" in place of a
- * status says what this machine does not allow. The program fails when a case cannot be provoked,
- * and when a refused call has left a descriptor, a mapping or a file behind.
+ * tests/go/process/errors_test.go runs this program for each row of the page's table. "SKIP" in
+ * place of a status says what this machine does not allow. The program fails when a case cannot be
+ * provoked, and when a refused call has left a descriptor, a mapping or a file behind.
  */
 #include "check.h"
 

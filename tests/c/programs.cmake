@@ -1,8 +1,10 @@
 # C and C++ programs that use the library. `test_*` are tests. Each runs in five ways: plain, with
 # the address and undefined-behaviour sanitizers, both again with the inline functions
-# (NAME.inline), and with every call through Go (NAME.go in ctest). Every other program is a helper
-# that tests start: build/tests/c/NAME. All link the library with the crash points, which is
-# otherwise the same as the released library.
+# (NAME.inline), and with every call through Go (NAME.go in ctest). `make soak` has one of the five,
+# the sanitizers without the inline functions: NAME.inline.sanitized checks the same code of the
+# test, and the header's; the library itself has no sanitizers. Every other program is a helper that
+# tests start: build/tests/c/NAME. All link the library with the crash points, which is otherwise
+# the same as the released library.
 
 # Tests that measure, or that are valid only on an otherwise idle machine.
 set(c_tests_serial)
@@ -14,9 +16,18 @@ set(c_tests_all_ways test_capi_mixed)
 set(c_tests_not_go test_system_calls)
 # Helpers that also exist with the inline functions.
 set(c_programs_inline errors)
+# The tiers of tests, by the beginning of their names. All others are conformance tests.
+set(c_tiers test_capi_handles=concurrency test_threads=concurrency test_capi_processes=process test_hostile=format
+  test_memory_gone=process test_host=process)
 
-set(sanitize -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
+# -O1: at -O2 the sanitizers compile for more than twice as long, and find the same.
+set(sanitize -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 set(c_test_directory ${PROJECT_BINARY_DIR}/tests/c)
+# Debug information of tests: functions and lines, for the sanitizers' reports. More takes longer.
+set(test_debug -g1)
+
+# Programs of `make soak` are built by their tests: build_and_run TARGET PROGRAM.
+set(build_and_run sh -c "\"$1\" --build \"$2\" --target \"$3\" && \"$4\"" sh ${CMAKE_COMMAND} ${PROJECT_BINARY_DIR})
 
 find_package(Threads REQUIRED)
 
@@ -26,7 +37,7 @@ function(c_program target source)
     C_STANDARD 11 C_EXTENSIONS ON CXX_STANDARD 17
     RUNTIME_OUTPUT_DIRECTORY ${c_test_directory}
     BUILD_RPATH ${PROJECT_BINARY_DIR}/test)
-  target_compile_options(${target} PRIVATE ${strict_flags} ${ARGN})
+  target_compile_options(${target} PRIVATE ${strict_flags} ${test_debug} ${ARGN})
   target_link_options(${target} PRIVATE ${ARGN})
   target_link_libraries(${target} PRIVATE datablock_crashpoints Threads::Threads)
 endfunction()
@@ -53,6 +64,11 @@ foreach(source IN LISTS c_sources)
   if(name IN_LIST c_tests_soak)
     list(APPEND how SOAK)
   endif()
+  foreach(tier IN LISTS c_tiers)
+    if(tier MATCHES "^${name}=(.*)$")
+      list(APPEND how LABELS ${CMAKE_MATCH_1})
+    endif()
+  endforeach()
   string(REGEX REPLACE "^test_" "c." test ${name})
   foreach(way IN LISTS ways)
     string(REGEX REPLACE "[.]$" "" suffix ${way})
@@ -63,12 +79,18 @@ foreach(source IN LISTS c_sources)
     endif()
     c_program(${target} ${source} ${flags})
     set_target_properties(${target} PROPERTIES OUTPUT_NAME ${name}${suffix})
-    c_program(${target}_sanitized ${source} ${flags} ${sanitize})
-    set_target_properties(${target}_sanitized PROPERTIES OUTPUT_NAME ${name}${suffix}.sanitized)
     if(name MATCHES "^test_")
       datablock_test(${test}${suffix} ${how} COMMAND ${c_test_directory}/${name}${suffix})
-      datablock_test(${test}${suffix}.sanitized ${how} ENVIRONMENT ${sanitized_environment}
-        COMMAND ${c_test_directory}/${name}${suffix}.sanitized)
+      c_program(${target}_sanitized ${source} ${flags} ${sanitize})
+      set_target_properties(${target}_sanitized PROPERTIES OUTPUT_NAME ${name}${suffix}.sanitized)
+      set(program ${c_test_directory}/${name}${suffix}.sanitized)
+      set(sanitized_test ${test}${suffix}.sanitized ${how} ENVIRONMENT ${sanitized_environment})
+      if(way STREQUAL .inline. OR name IN_LIST c_tests_all_ways)
+        datablock_test(${sanitized_test} COMMAND ${program})
+      else()
+        set_property(GLOBAL APPEND PROPERTY datablock_soak_targets ${target}_sanitized)
+        datablock_test(${sanitized_test} ONLY_SOAK COMMAND ${build_and_run} ${target}_sanitized ${program})
+      endif()
     endif()
   endforeach()
   if(name MATCHES "^test_" AND NOT name IN_LIST c_tests_all_ways AND NOT name IN_LIST c_tests_not_go)
@@ -83,6 +105,7 @@ if(CMAKE_C_COMPILER_ID STREQUAL GNU)
 endif()
 c_program(c_test_capi_handles_tsan ${PROJECT_SOURCE_DIR}/tests/c/test_capi_handles.c -DTEST_INLINE ${thread_sanitizer})
 set_target_properties(c_test_capi_handles_tsan PROPERTIES OUTPUT_NAME test_capi_handles.inline.tsan)
-datablock_test(c.capi_handles.inline.tsan COMMAND ${c_test_directory}/test_capi_handles.inline.tsan)
+datablock_test(c.capi_handles.inline.tsan LABELS concurrency COMMAND ${c_test_directory}/test_capi_handles.inline.tsan)
 
-datablock_test(example.c.sensor_stream COMMAND sh examples/c/sensor_stream/run.sh ${PROJECT_BINARY_DIR}/examples/c)
+datablock_test(example.c.sensor_stream LABELS docs
+  COMMAND sh examples/c/sensor_stream/run.sh ${PROJECT_BINARY_DIR}/examples/c)

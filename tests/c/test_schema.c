@@ -16,7 +16,7 @@ static const datablock_schema_field point_fields[] = {DATABLOCK_FIELD(struct poi
     DATABLOCK_FIELD(struct point, y)};
 static const datablock_schema_layout point_layout = DATABLOCK_LAYOUT(struct point, point_fields);
 
-/* The golden schema "a sensor reading" of tests/vectors/schemas.json. */
+/* The golden schema "a sensor reading" of tests/format/vectors/schemas.json. */
 struct reading {
     uint64_t time;
     double value[3];

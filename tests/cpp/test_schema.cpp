@@ -16,7 +16,7 @@ struct Inner {
     std::uint8_t a;
     std::uint16_t b;
 };
-/* The golden schema "a sensor reading" of tests/vectors/schemas.json. */
+/* The golden schema "a sensor reading" of tests/format/vectors/schemas.json. */
 struct Reading {
     std::uint64_t time;
     double value[3];

@@ -25,7 +25,9 @@ def produce() -> None:
     records = np.zeros(1000, RECORD)
     # The ring keeps the messages that the other process has not read. With min_consumers it keeps
     # them also before this process attaches.
-    with Producer(BLOCK, schema=SCHEMA, slot_count=8192, min_consumers=1, unlink_on_close=True) as producer:
+    with Producer(
+        BLOCK, schema=SCHEMA, slot_count=8192, min_consumers=1, unlink_on_close=True
+    ) as producer:
         for first in range(0, COUNT, len(records)):
             number = np.arange(first, first + len(records))
             records["time"] = number / 1000
@@ -69,7 +71,10 @@ class Statistics:
         for channel in range(CHANNELS):
             count, mean = self.count[channel], self.sum[channel] / self.count[channel]
             least, most = self.least[channel], self.most[channel]
-            print(f"channel {channel}: {count} records, mean {mean:.2f}, from {least:.2f} to {most:.2f}")
+            print(
+                f"channel {channel}: {count} records, mean {mean:.2f}, "
+                f"from {least:.2f} to {most:.2f}"
+            )
 
 
 def analyse() -> None:
@@ -83,11 +88,15 @@ def analyse() -> None:
                 with consumer.read_many(4096, timeout=5) as batch:
                     if list(batch.ids) != list(range(following, following + len(batch))):
                         first, last = batch.ids[0], batch.ids[-1]
-                        raise RuntimeError(f"expected messages from {following} on, got {first} to {last}")
+                        raise RuntimeError(
+                            f"expected messages from {following} on, got {first} to {last}"
+                        )
                     following += len(batch)
                     statistics.add(batch.records)
             except Timeout as error:
-                print(error, file=sys.stderr)  # also when the producer is dead: a restarted one continues
+                print(
+                    error, file=sys.stderr
+                )  # also when the producer is dead: a restarted one continues
             except Closed:
                 break  # the producer has closed, and every message has been read
     print(f"{following} records, none missing")

@@ -12,7 +12,14 @@ import signal
 import sys
 import time
 
-from datablock_ctypes import DataBlockError, RecoveryResult, RecoveryStep, RecoveryStepKind, auto_recover, list_blocks
+from datablock_ctypes import (
+    DataBlockError,
+    RecoveryResult,
+    RecoveryStep,
+    RecoveryStepKind,
+    auto_recover,
+    list_blocks,
+)
 
 STOP = (signal.SIGTERM, signal.SIGINT)
 LEAST = 1.0
@@ -40,7 +47,12 @@ class Daemon:
             names = [block.name for block in list_blocks()]
         except DataBlockError as error:
             names = []
-            self.tell(seen, logging.ERROR, ("the directory", str(error)), f"blocks cannot be listed: {error}")
+            self.tell(
+                seen,
+                logging.ERROR,
+                ("the directory", str(error)),
+                f"blocks cannot be listed: {error}",
+            )
         for name in names:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns):
                 self.recover(name, seen)
@@ -51,7 +63,9 @@ class Daemon:
         try:
             steps = auto_recover(name, dry_run=not self.act)
         except DataBlockError as error:  # also if the block was removed after the listing
-            self.tell(seen, logging.ERROR, (name, str(error)), f"{name}: cannot be recovered: {error}")
+            self.tell(
+                seen, logging.ERROR, (name, str(error)), f"{name}: cannot be recovered: {error}"
+            )
             return
         for step in steps:
             key = (name, step.kind, step.target, step.pid, step.done)
@@ -83,7 +97,9 @@ class Daemon:
     def why(step: RecoveryStep) -> str:
         return f"{step.text} ({step.result.name})"
 
-    def tell(self, seen: set[tuple[object, ...]], level: int, key: tuple[object, ...], text: str) -> None:
+    def tell(
+        self, seen: set[tuple[object, ...]], level: int, key: tuple[object, ...], text: str
+    ) -> None:
         seen.add(key)
         if key not in self.told:
             log.log(level, "%s", text)
@@ -91,22 +107,38 @@ class Daemon:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("pattern", nargs="*", default=["*"], help="names of blocks, such as 'camera*' (default: all)")
+    parser.add_argument(
+        "pattern",
+        nargs="*",
+        default=["*"],
+        help="names of blocks, such as 'camera*' (default: all)",
+    )
     parser.add_argument("--act", action="store_true", help="recover; without it nothing is changed")
-    parser.add_argument("--interval", type=float, default=1.0, metavar="SECONDS", help="between two looks (default: 1)")
+    parser.add_argument(
+        "--interval",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="between two looks (default: 1)",
+    )
     parser.add_argument(
         "--stuck-after",
         type=float,
         default=LEAST,
         metavar="SECONDS",
-        help="for how long a reader that lives may keep a producer waiting before it is logged (default and least: 1)",
+        help="for how long a reader that lives may keep a producer waiting before it is logged "
+        "(default and least: 1)",
     )
     arguments = parser.parse_args()
     if not arguments.interval > 0:
         parser.error(f"--interval {arguments.interval}: use a number of seconds above 0")
     if not arguments.stuck_after >= LEAST:
-        parser.error(f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on")
-    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+        parser.error(
+            f"--stuck-after {arguments.stuck_after}: use a number of seconds from {LEAST:g} on"
+        )
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
+    )
 
     # The signals are blocked and waited for, not handled. So no signal comes between a recovery and
     # its line in the log.

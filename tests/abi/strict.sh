@@ -1,0 +1,32 @@
+#!/bin/sh
+# Checks that a host with strict warnings, which finds the headers by a plain -I, gets no warning of
+# the headers: each header alone, and every function template used. Usage: strict.sh CXX
+set -eu
+cxx=$1
+flags="-Iinclude -Werror -Wall -Wextra -Wpedantic -Wold-style-cast -Wzero-as-null-pointer-constant -Wconversion
+    -Wsign-conversion -Wshadow -Wcast-qual -Wcast-align -Wdouble-promotion -Wformat=2 -Wundef -Wnon-virtual-dtor
+    -Woverloaded-virtual -Wextra-semi -Wredundant-decls -Wmissing-declarations"
+case $("$cxx" --version) in
+*clang*)
+    flags="$flags -Wweak-vtables -Wshadow-all -Wused-but-marked-unused -Wreserved-id-macro -Wcomma -Wunused-macros
+        -Wheader-hygiene -Wimplicit-fallthrough"
+    ;;
+*) flags="$flags -Wuseless-cast -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wsuggest-override" ;;
+esac
+for standard in c++17 c++20; do
+    for header in include/*; do
+        case $header in
+        *datablock_schema.h) continue ;; # for C only: it uses the type of an expression
+        esac
+        # The flags must be split into words.
+        # shellcheck disable=SC2086
+        echo "#include \"${header#include/}\"" | "$cxx" -std=$standard $flags -fsyntax-only -x c++ - || {
+            echo "$header, $standard"
+            exit 1
+        }
+    done
+    for user in tests/abi/transactions.cpp tests/abi/parts.cpp tests/abi/inline.c; do
+        # shellcheck disable=SC2086
+        "$cxx" -std=$standard $flags -O1 -c -o /dev/null -x c++ $user || { echo "$user, $standard"; exit 1; }
+    done
+done
