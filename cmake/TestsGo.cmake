@@ -1,22 +1,31 @@
-# The Go tests: one entry for each package and flavour.
+# The Go tests: one entry for each package and flavour. There are two modules: the root and cmd.
+# A command in one module does not see the packages of the other.
+
+set(go_in_root "")
+set(go_in_cmd ${CMAKE_COMMAND} -E chdir cmd)
 
 # Packages that start processes and wait for them. In parallel with other tests they would measure
 # the load. `make soak` runs them for longer.
 set(go_tests_serial_and_soak tests/go)
 
-# go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
+# go_packages(VARIABLE template flags...): what `go list -f template` prints for the packages of
+# both modules.
 function(go_packages variable template)
-  execute_process(COMMAND ${GO} list -buildvcs=false -e -f ${template} ${ARGN}
-    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
-  string(REGEX MATCHALL "[^\n]+" lines "${output}")
-  set(${variable} "${lines}" PARENT_SCOPE)
+  set(all "")
+  foreach(module . cmd)
+    execute_process(COMMAND ${go_alone} ${GO} list -buildvcs=false -e -f ${template} ${ARGN} ./...
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/${module} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
+    string(REGEX MATCHALL "[^\n]+" lines "${output}")
+    list(APPEND all ${lines})
+  endforeach()
+  set(${variable} "${all}" PARENT_SCOPE)
 endfunction()
 
 # The test files of every package that has some: "package directory file,file,"
 set(test_files "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}} \
 {{range .TestGoFiles}}{{.}},{{end}}{{range .XTestGoFiles}}{{.}},{{end}}{{end}}")
-go_packages(plain ${test_files} ./...)
-go_packages(with_crashpoints ${test_files} -tags=crashpoints ./...)
+go_packages(plain ${test_files})
+go_packages(with_crashpoints ${test_files} -tags=crashpoints)
 
 set(go_test ${GO} test -buildvcs=false -count=1 -timeout=110m)
 
@@ -27,7 +36,11 @@ function(go_test_entry package suffix)
   if(name IN_LIST go_tests_serial_and_soak)
     set(how SERIAL SOAK TIMEOUT 900)
   endif()
-  datablock_test(go.${name}${suffix} ${how} COMMAND ${go_test} ${ARGN} ${package})
+  set(module ${go_in_root})
+  if(name MATCHES "^cmd/")
+    set(module ${go_in_cmd})
+  endif()
+  datablock_test(go.${name}${suffix} ${how} COMMAND ${module} ${go_test} ${ARGN} ${package})
 endfunction()
 
 foreach(entry IN LISTS plain)
@@ -60,7 +73,7 @@ datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMEN
   COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles"
     datablock/internal/core)
 datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240
-  COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
+  COMMAND ${go_in_cmd} ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
 
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
@@ -74,17 +87,17 @@ foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical inte
     LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
 endforeach()
 
-datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
-datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
-
 # Without cgo the boundary has no Go files on other systems. All packages below the boundary must
 # compile there.
 foreach(system windows darwin)
   datablock_test(go.vet.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
     COMMAND ${GO} vet -buildvcs=false . ./internal/...)
   datablock_test(go.build.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
-    COMMAND ${GO} build -buildvcs=false . ./internal/... ./cmd/... ./examples/go/...)
-  set_tests_properties(go.build.${system} PROPERTIES DEPENDS go.vet.${system}) # that test compiles the standard library
+    COMMAND ${GO} build -buildvcs=false . ./internal/... ./examples/go/...)
+  datablock_test(go.build.${system}.cmd TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
+    COMMAND ${go_in_cmd} ${GO} build -buildvcs=false ./...)
+  # That test compiles the standard library.
+  set_tests_properties(go.build.${system} go.build.${system}.cmd PROPERTIES DEPENDS go.vet.${system})
 endforeach()
 
 file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/*.go)
@@ -98,5 +111,12 @@ datablock_test(go.format
     sh ${go_directories})
 
 set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
-datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)
-datablock_test(go.staticcheck.crashpoints TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)
+# go_checks(suffix tags [command before])
+function(go_checks suffix tags)
+  datablock_test(go.vet${suffix} TIMEOUT 300 COMMAND ${ARGN} ${GO} vet -buildvcs=false -tags=${tags} ./...)
+  datablock_test(go.staticcheck${suffix} TIMEOUT 300 COMMAND ${ARGN} ${staticcheck} -tags=${tags} ./...)
+endfunction()
+go_checks("" "" ${go_in_root})
+go_checks(.crashpoints crashpoints ${go_in_root})
+go_checks(.cmd "" ${go_in_cmd})
+go_checks(.cmd.crashpoints crashpoints ${go_in_cmd})
