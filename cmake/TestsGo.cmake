@@ -56,8 +56,8 @@ endforeach()
 # tests that have no such points.
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
-  # datablock-admin has no such tests except the hostile blocks below.
-  if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/datablock-admin)
+  # The commands have no such tests except the hostile blocks below.
+  if(NOT entry IN_LIST plain AND NOT package STREQUAL datablock/cmd/internal/command)
     go_test_entry(${package} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|\
 TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
   endif()
@@ -72,8 +72,8 @@ datablock_test(go.histories TIMEOUT 240 SOAK ENVIRONMENT DATABLOCK_HISTORIES=300
 datablock_test(go.internal/core.hostile SOAK PROCESSORS 2 TIMEOUT 300 ENVIRONMENT DATABLOCK_TEST_GUARD=1
   COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles"
     datablock/internal/core)
-datablock_test(go.cmd/datablock-admin.hostile TIMEOUT 240
-  COMMAND ${go_in_cmd} ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/datablock-admin)
+datablock_test(go.cmd/internal/command.hostile TIMEOUT 240
+  COMMAND ${go_in_cmd} ${go_test} -tags=crashpoints -run=TestHostileBlocks datablock/cmd/internal/command)
 
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a

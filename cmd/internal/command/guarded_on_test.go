@@ -1,6 +1,6 @@
 //go:build crashpoints
 
-package main
+package command
 
 import "datablock/internal/platform"
 

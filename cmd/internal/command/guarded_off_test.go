@@ -1,6 +1,6 @@
 //go:build !crashpoints
 
-package main
+package command
 
 // besideAMapping: only test builds can detect this.
 func besideAMapping(uintptr) bool { return false }
