@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
 from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun, Status
 from ._functions import RawMessage, RawReadSlot
 from ._interrupts import Leaving, Statement, record
-from ._participant import ID, NOTHING_YET, Raw
+from ._participant import ID, NOTHING_YET, Raw, first_look, waits
 from ._schema import Schema, check_written, record_step
 from ._types import Bound, flat, refuse_objects, the_numpy, unsigned
 
@@ -206,11 +206,12 @@ class ReadBatch(Bound, Sequence[memoryview]):
         library = consumer._library
         self._raw = (RawReadSlot * self._most)()
         count = ctypes.c_size_t()
+        look = first_look(self._timeout)
         try:
-            status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
+            status = library.datablock_read_batch(consumer._handle, look, self._raw, self._most, count)
             if status != 0 and consumer._end_forgotten():
-                status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
-            if status in NOTHING_YET and self._timeout != 0:
+                status = library.datablock_read_batch(consumer._handle, look, self._raw, self._most, count)
+            if status in NOTHING_YET and waits(self._timeout):
                 consumer._wait(
                     lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count),
                     self._raw,

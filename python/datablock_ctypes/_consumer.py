@@ -18,7 +18,18 @@ from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, S
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
 from ._interrupts import Leaving, Statement, at_end, record
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, SLICE_MS, Participant, Raw, message_over
+from ._participant import (
+    DO_NOT_WAIT,
+    ID,
+    LOOK_FIRST,
+    NOTHING_YET,
+    SLICE_MS,
+    Participant,
+    Raw,
+    first_look,
+    message_over,
+    waits,
+)
 from ._producer import ENDED, NEW, OPEN, release
 from ._schema import Schema, configure
 from ._types import (
@@ -267,7 +278,7 @@ class Consumer(Participant):
             raw = taken[0] if taken else self._take_kept(taken)
             reference, words, size = raw
             if words[0] == 0:
-                status = self._begin(self._handle, DO_NOT_WAIT, reference)
+                status = self._begin(self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, reference)
                 if status != 0:
                     self._hold_later(status, reference, timeout)
             view = self._view
@@ -307,10 +318,10 @@ class Consumer(Participant):
 
     def _hold_later(self, status: int, reference: Any, timeout: float | None) -> None:
         if self._end_forgotten():
-            status = self._begin(self._handle, DO_NOT_WAIT, reference)
+            status = self._begin(self._handle, first_look(timeout), reference)
             if status == 0:
                 return
-        if status in NOTHING_YET and timeout != 0:
+        if status in NOTHING_YET and waits(timeout):
             self._wait(self._library.datablock_read_begin, reference, timeout)
         else:
             self._fail(status)
@@ -627,7 +638,7 @@ class ReadSlot(Bound):
         reference, words, _ = raw
         try:
             if self._at is None:
-                status = consumer._begin(consumer._handle, DO_NOT_WAIT, reference)
+                status = consumer._begin(consumer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference)
                 if status != 0:
                     consumer._hold_later(status, reference, self._timeout)
             else:
@@ -654,7 +665,7 @@ class ReadSlot(Bound):
         try:
             raw = consumer._take_kept(taken)
             if raw[1][0] == 0:
-                status = consumer._begin(consumer._handle, DO_NOT_WAIT, raw[0])
+                status = consumer._begin(consumer._handle, first_look(self._timeout), raw[0])
                 if status != 0:
                     consumer._hold_later(status, raw[0], self._timeout)
             self._hold(raw)

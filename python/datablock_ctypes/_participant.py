@@ -17,6 +17,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
 from ._errors import Closed, DataBlockError, Invalid, Status
+from ._functions import PART_ENDLESS, PART_FIRST, PART_LAST, wait_part
 from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
@@ -45,8 +46,16 @@ NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
 BUSY = int(Status.BUSY)
 
-# The timeout 0 in the form that the functions of `Library.quick` need.
+# Timeouts in the form that the functions of `Library.quick` need: a call that does not wait, and the
+# first look of a call that waits if nothing is there. The metrics count no timeout of the latter.
 DO_NOT_WAIT = ctypes.c_int64(0)
+LOOK_FIRST = ctypes.c_int64(wait_part(0, 0))
+
+# The timeout of a first look that something else follows than a wait here.
+ONLY_LOOK = -2.0
+
+# The library takes a timeout of so many seconds and more for one without a limit.
+ENDLESS = 1e9
 
 # The word of a struct with the message's id, and a mask of ids: a call whose struct's last id has
 # all these bits clear gives up the interpreter lock for a moment.
@@ -337,25 +346,40 @@ class Participant(Bound):
         raise type(error)(waited(error.detail, timeout))
 
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
-        """Repeat a call that found nothing until it succeeds, fails or the time is over."""
+        """Repeat a call that found nothing until it succeeds, fails or the time is over.
+
+        The library counts the calls as one wait.
+        """
         self._rejoin()
         handle = self._handle
-        if timeout is None:
-            status = NOTHING_YET[0]
-            while status in NOTHING_YET:
-                status = call(handle, SLICE_MS, reference)
-        else:
-            deadline = time.monotonic() + timeout
-            while True:
-                left = deadline - time.monotonic()
-                last = left * 1000 <= SLICE_MS
-                status = call(handle, max(0, math.ceil(left * 1000)) if last else SLICE_MS, reference)
-                if last or status not in NOTHING_YET:
-                    break
+        visit = self._visit
+        part = PART_FIRST
+        if timeout is None or timeout >= ENDLESS:
+            part |= PART_ENDLESS
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = (deadline - time.monotonic()) * 1000
+            last = left <= SLICE_MS
+            if visit is not None and visit.over():
+                left, last = 0.0, True
+            milliseconds = max(0, math.ceil(left)) if last else SLICE_MS
+            status = call(handle, wait_part(milliseconds, part | PART_LAST if last else part), reference)
+            if last or status not in NOTHING_YET:
+                break
+            part &= ~PART_FIRST
         if status != 0:
             if timeout is not None and timeout * 1000 > SLICE_MS and status in NOTHING_YET:
                 self._out_of_time(status, timeout)
             self._fail(status)
+
+
+def first_look(timeout: float | None) -> Any:
+    """Return the timeout of the first call of a wait, which does not wait."""
+    return DO_NOT_WAIT if timeout == 0 else LOOK_FIRST
+
+
+def waits(timeout: float | None) -> bool:
+    return timeout is None or timeout > 0
 
 
 def message_over(

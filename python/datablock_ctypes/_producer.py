@@ -15,7 +15,7 @@ from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._memory import pinned
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
+from ._participant import DO_NOT_WAIT, ID, LOOK_FIRST, NOTHING_YET, Participant, Raw, array_over, first_look, waits
 from ._schema import Schema, check_written, configure
 from ._types import (
     Bound,
@@ -227,6 +227,9 @@ class Producer(Participant):
         """
         if timeout is not None:
             timeout = seconds(timeout)
+        return self._send(data, timeout)
+
+    def _send(self, data: Any, timeout: float | None) -> int:
         source: Any = data if type(data) is bytes or type(data) is bytearray else flat("data", data)
         length = len(source)
         if length > self._slot_size:
@@ -242,7 +245,7 @@ class Producer(Participant):
         size.value = length
         words[0] = UNPUBLISHED
         try:
-            status = self._write(self._handle, DO_NOT_WAIT, source, size, reference)
+            status = self._write(self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, source, size, reference)
             if status != 0:
                 self._write_later(status, source, length, words, timeout)
             number = words[0]
@@ -258,7 +261,7 @@ class Producer(Participant):
             raise
 
     def _write_later(self, status: int, source: Any, length: int, words: memoryview, timeout: float | None) -> None:
-        if status not in NOTHING_YET or timeout == 0:
+        if status not in NOTHING_YET or not waits(timeout):
             self._fail(status)
         call, number = self._library.datablock_write, ctypes.byref(ctypes.c_uint64.from_buffer(words))
         self._wait(lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout)
@@ -278,6 +281,9 @@ class Producer(Participant):
         """
         if timeout is not None:
             timeout = seconds(timeout)
+        return self._send_many(messages, timeout)
+
+    def _send_many(self, messages: Messages, timeout: float | None) -> int:
         outgoing = Outgoing(messages, self._schema)
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
@@ -299,8 +305,8 @@ class Producer(Participant):
 
         try:
             try:
-                status = more(self._handle, 0, None)
-                if status in NOTHING_YET and timeout != 0:
+                status = more(self._handle, first_look(timeout).value, None)
+                if status in NOTHING_YET and waits(timeout):
                     self._wait(more, None, timeout)
                 elif status != 0:
                     self._fail(status)
@@ -320,7 +326,7 @@ class Producer(Participant):
         return Invalid(f'block "{self._name}": {what} has {length} bytes, and {struct} {self._shortest}')
 
     def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:
-        if status in NOTHING_YET and timeout != 0:
+        if status in NOTHING_YET and waits(timeout):
             self._wait(self._library.datablock_write_begin, reference, timeout)
         else:
             self._fail(status)
@@ -383,7 +389,7 @@ class WriteSlot(Bound):
         raw: Raw = producer._take_raw()
         reference, words, _ = raw
         try:
-            status = producer._begin(producer._handle, DO_NOT_WAIT, reference)
+            status = producer._begin(producer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference)
             if status != 0:
                 producer._claim_later(status, reference, self._timeout)
             view = producer._view
