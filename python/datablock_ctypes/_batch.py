@@ -10,11 +10,11 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
 
+from ._arrays import check_fit, check_written, record_step
 from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun, Status
 from ._functions import RawMessage, RawReadSlot
 from ._interrupts import Leaving, Statement, record
 from ._participant import ID, NOTHING_YET, Raw, first_look, waits
-from ._schema import Schema, check_written, record_step
 from ._types import Bound, flat, refuse_objects, the_numpy, unsigned
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from ._consumer import Consumer, Part
+    from ._schema import Schema
 
     Messages = Union[Iterable[Buffer], NDArray[Any]]
 
@@ -428,7 +429,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
         All messages must have the same length, a whole number of items. With a dtype as large as a
         message, each message is one item. A dtype with only the first fields of the block's struct,
-        as an older version of the schema has them, gives one record for each struct.
+        as an older version of the schema has them, gives one record for each struct. A dtype that
+        does not fit the block's schema raises `Invalid`. Single bytes, "u1", always fit.
 
         If the slots follow each other in memory, the array is a view in place. After the end of the
         batch such a view may show newer bytes: copy what is to be kept. Otherwise the array is a
@@ -445,7 +447,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 f"the messages have between {min(self.lengths)} and {max(self.lengths)} bytes: "
                 "one array has room for equal ones only"
             )
-        record = record_step(self._consumer._schema_if_any(), kind) if kind.names is not None else 0
+        schema = self._consumer._schema_if_any()
+        check_fit(schema, kind, length)
+        record = record_step(schema, kind)
         step = record or kind.itemsize
         if step == 0 or length % step != 0:
             raise Invalid(f"messages of {length} bytes are no whole number of {kind} items of {step} bytes")

@@ -13,6 +13,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._arrays import message_over
 from ._batch import ReadBatch, Untold, holds_of, raw_of
 from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, SchemaMismatch, Status, Timeout
 from ._functions import ConsumerHandle, ConsumerOptions, RawReadSlot
@@ -27,7 +28,6 @@ from ._participant import (
     Participant,
     Raw,
     first_look,
-    message_over,
     waits,
 )
 from ._producer import ENDED, NEW, OPEN, release
@@ -799,7 +799,8 @@ class ReadSlot(Bound):
 
         Without a shape the array has one dimension and covers the message. A dtype with only the
         first fields of the block's struct, as an older version of the schema has them, gives one
-        record for each struct.
+        record for each struct. A dtype that does not fit the block's schema raises `Invalid`. Single
+        bytes always fit: ``slot.array("u1").view(dtype)`` reads them as any other type.
 
         The array keeps the memory mapped for as long as something refers to the array, also after
         the consumer is closed. After the end of the slot the array may show newer bytes: copy what
@@ -809,7 +810,7 @@ class ReadSlot(Bound):
             self._refuse()
         view = self._view
         assert view is not None
-        return message_over(self._consumer, view, self._start, self.length, dtype, shape)
+        return message_over(self._consumer._schema_if_any(), view, self._start, self.length, dtype, shape)
 
     @property
     def record(self) -> NDArray[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import math
 import os
 import re
@@ -11,25 +10,21 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
-from ._errors import Closed, DataBlockError, Invalid, Status
+from ._errors import Closed, DataBlockError, Status
 from ._functions import PART_ENDLESS, PART_FIRST, PART_LAST, wait_part
 from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
-from ._schema import record_step, records_over
 from ._shared import Counters, FlexibleZone, SharedSpinLock
-from ._types import Bound, refuse_objects, the_numpy, whole
+from ._types import Bound
 
 if TYPE_CHECKING:
     import weakref
-
-    import numpy as np
-    from numpy.typing import DTypeLike, NDArray
 
     from ._schema import Schema
     from ._waiters import Visit
@@ -50,9 +45,6 @@ BUSY = int(Status.BUSY)
 # first look of a call that waits if nothing is there. The metrics count no timeout of the latter.
 DO_NOT_WAIT = ctypes.c_int64(0)
 LOOK_FIRST = ctypes.c_int64(wait_part(0, 0))
-
-# The timeout of a first look that something else follows than a wait here.
-ONLY_LOOK = -2.0
 
 # The library takes a timeout of so many seconds and more for one without a limit.
 ENDLESS = 1e9
@@ -362,7 +354,7 @@ class Participant(Bound):
             last = left <= SLICE_MS
             if visit is not None and visit.over():
                 left, last = 0.0, True
-            milliseconds = max(0, math.ceil(left)) if last else SLICE_MS
+            milliseconds = max(1, math.ceil(left)) if last else SLICE_MS
             status = call(handle, wait_part(milliseconds, part | PART_LAST if last else part), reference)
             if last or status not in NOTHING_YET:
                 break
@@ -382,21 +374,6 @@ def waits(timeout: float | None) -> bool:
     return timeout is None or timeout > 0
 
 
-def message_over(
-    participant: Any, view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
-) -> NDArray[Any]:
-    """Return `array_over` of a message.
-
-    A dtype with only the first fields of the block's struct gives one record for each struct.
-    """
-    if type(dtype) is not str:
-        kind = _items(dtype)[0]
-        schema: Schema | None = participant._schema_if_any() if kind.names is not None else None
-        if schema is not None and record_step(schema, kind):
-            return records_over(schema, view, start, size, kind, None if shape is None else _sides(shape))
-    return array_over(view, start, size, dtype, shape)
-
-
 def waited(detail: str, timeout: float) -> str:
     """Return the text of a wait in slices. The library knows the time of the last slice only."""
     text, count = re.subn(
@@ -406,44 +383,3 @@ def waited(detail: str, timeout: float) -> str:
         count=1,
     )
     return text if count else f"{detail} (waited {timeout:g} s)"
-
-
-def array_over(
-    view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
-) -> NDArray[Any]:
-    """Return a NumPy array of at most `size` bytes from `start` on, in place."""
-    # Only strings are cached: other types compare equal to types with other names or layouts.
-    kind, item, over = _known(dtype) if type(dtype) is str else _items(dtype)
-    if shape is None:
-        if size % item != 0:
-            raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
-        return over(view, kind, size // item, start)
-    sides = _sides(shape)
-    count = math.prod(sides)
-    if any(side < 0 for side in sides) or count * item > size:
-        raise Invalid(f"shape {sides} of {kind} needs {count * item} bytes, the slot has {size}")
-    return over(view, kind, count, start).reshape(sides)
-
-
-def _sides(shape: Any) -> tuple[int, ...]:
-    if isinstance(shape, Iterable) and not isinstance(shape, str):
-        return tuple(whole("shape", side) for side in shape)
-    return (whole("shape", shape),)
-
-
-def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
-    """Return the dtype of an array's items, their size in bytes, and the array's constructor."""
-    numpy = the_numpy()
-    kind = numpy.dtype(dtype)
-    if kind.hasobject:
-        refuse_objects(f"dtype {kind}")
-    if kind.itemsize == 0:
-        raise Invalid(f"dtype {kind} has items of no bytes: give their size")
-    # frombuffer, and not ndarray(buffer=...): ndarray takes the memory behind a read-only view for
-    # writable.
-    return kind, kind.itemsize, numpy.frombuffer
-
-
-# Copying a frame evicts everything else from the caches. Therefore a call does little work besides:
-# the answer for a dtype is cached.
-_known = functools.lru_cache(256)(_items)

@@ -9,14 +9,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from . import _types
+from ._arrays import array_over, check_fit, check_written, items_of
 from ._batch import Outgoing
 from ._errors import DataBlockError, Invalid, Status, Timeout
 from ._functions import Config, ProducerHandle, RawWriteSlot
 from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._memory import pinned
-from ._participant import DO_NOT_WAIT, ID, LOOK_FIRST, NOTHING_YET, Participant, Raw, array_over, first_look, waits
-from ._schema import Schema, check_written, configure
+from ._participant import DO_NOT_WAIT, ID, LOOK_FIRST, NOTHING_YET, Participant, Raw, first_look, waits
+from ._schema import Schema, configure
 from ._types import (
     Bound,
     ChecksumPolicy,
@@ -227,9 +228,6 @@ class Producer(Participant):
         """
         if timeout is not None:
             timeout = seconds(timeout)
-        return self._send(data, timeout)
-
-    def _send(self, data: Any, timeout: float | None) -> int:
         source: Any = data if type(data) is bytes or type(data) is bytearray else flat("data", data)
         length = len(source)
         if length > self._slot_size:
@@ -237,7 +235,7 @@ class Producer(Participant):
         if self._schema is not None:
             check_written(self._schema, "data", data, getattr(data, "size", 1))
             if length < self._shortest:
-                raise self._too_short("data", length)
+                raise self._too_short("data", length, "send the whole struct")
         if type(source) is not bytes:  # ctypes takes the address of bytes by itself
             source, _pin = pinned(source)
         raw = self._take_raw()
@@ -281,14 +279,11 @@ class Producer(Participant):
         """
         if timeout is not None:
             timeout = seconds(timeout)
-        return self._send_many(messages, timeout)
-
-    def _send_many(self, messages: Messages, timeout: float | None) -> int:
         outgoing = Outgoing(messages, self._schema)
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
         if outgoing.count and outgoing.shortest() < self._shortest:
-            raise self._too_short("a message", outgoing.shortest())
+            raise self._too_short("a message", outgoing.shortest(), "send whole structs")
         self._rejoin()
         call = self._library.datablock_write_batch
         counts = [ctypes.c_size_t()]  # the library counts what it publishes: each call has a number of its own
@@ -321,9 +316,12 @@ class Producer(Participant):
     def _too_long(self, length: int) -> Invalid:
         return Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
 
-    def _too_short(self, what: str, length: int) -> Invalid:
-        struct = f"the struct of its schema {self._schema.name if self._schema is not None else ''}"
-        return Invalid(f'block "{self._name}": {what} has {length} bytes, and {struct} {self._shortest}')
+    def _too_short(self, what: str, length: int, cure: str) -> Invalid:
+        schema = self._schema.name if self._schema is not None else ""
+        return Invalid(
+            f'block "{self._name}": {what} has {length} bytes, and a message has {self._shortest}, the struct of its '
+            f"schema {schema}, to {self._slot_size} bytes: {cure}"
+        )
 
     def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:
         if status in NOTHING_YET and waits(timeout):
@@ -491,12 +489,16 @@ class WriteSlot(Bound):
         The array has one dimension by default. When the slot ends, the array becomes read-only: the
         memory then belongs to the consumers, and later to other messages. The array keeps the
         memory mapped for as long as something refers to the array. Views that the program makes
-        from it do not become read-only.
+        from it do not become read-only. A dtype that does not fit the block's schema raises
+        `Invalid`. Single bytes, "u1", always fit.
         """
         if self._state != OPEN:
             self._refuse()
         view = self._view
         assert view is not None
+        schema = self._producer._schema
+        if schema is not None:
+            check_fit(schema, items_of(dtype)[0], self.capacity)
         array = array_over(view, self._start, self.capacity, dtype, shape)
         if self._arrays is None:
             self._arrays = []
@@ -553,7 +555,11 @@ class WriteSlot(Bound):
                 )
             if length < self._producer._shortest:
                 self._length = length  # the library refuses it, too
-                raise self._producer._too_short("the message", length)
+                raise self._producer._too_short(
+                    "the message",
+                    length,
+                    f"commit({self._producer._shortest}) is the struct alone, commit() the whole slot",
+                )
         self._length = length
 
     def seal(self, length: int | None = None) -> None:

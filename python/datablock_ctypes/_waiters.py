@@ -82,7 +82,6 @@ class _Request:
         self.future: asyncio.Future[list[Consumer]] = loop.create_future()
         self.visit = Visit(consumers, loop)
 
-
     def count(self) -> None:
         """Let the metrics count the wait, once for each consumer."""
         if not self.visit.abandoned:

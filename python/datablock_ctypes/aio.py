@@ -38,9 +38,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ._batch import ReadBatch, one_by_one
 from ._consumer import Consumer, ReadSlot, SlotIterator
 from ._errors import Closed, Timeout
-from ._participant import ONLY_LOOK, Participant, waited
+from ._participant import Participant, waited
 from ._producer import Producer, WriteSlot
-from ._types import Bound, flat, seconds
+from ._types import ONLY_LOOK, Bound, flat, seconds
 from ._waitany import Waiting, consumers_of
 from ._waiters import Visit, first_of
 
@@ -151,7 +151,7 @@ async def send(producer: Producer, data: Buffer | NDArray[Any], timeout: float |
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
     try:
-        return producer._send(data, 0.0 if timeout == 0 else ONLY_LOOK)
+        return producer.send(data, 0.0 if timeout == 0 else ONLY_LOOK)
     except Timeout:
         if timeout == 0:
             raise
@@ -177,7 +177,7 @@ async def send_many(producer: Producer, messages: Messages, timeout: float | Non
     try:
         while True:
             try:
-                sent += producer._send_many(outgoing[sent:], 0.0 if timeout == 0 else ONLY_LOOK)
+                sent += producer.send_many(outgoing[sent:], 0.0 if timeout == 0 else ONLY_LOOK)
             except Timeout:
                 if timeout == 0 and sent == 0:
                     raise
