@@ -298,13 +298,15 @@ class Consumer(Participant):
                 words[0] = 0
                 self._raws += spent
                 return data
+            if ended[-1] == SYSTEM:
+                self._fail(SYSTEM)  # the next read gives the message
             status = self._settle(ended[0] or 0, raw)
         except BaseException:
             if taken:
                 words = taken[0][1]
                 if words[0] == 0:
                     self._give_back(taken[0])
-                elif not ended or ended[0] == INVALID:
+                elif not ended or ended[0] in (INVALID, SYSTEM):
                     self._kept.appendleft(taken[0])
                     with suppress(ValueError):
                         self._late.remove(taken[0])
@@ -327,7 +329,11 @@ class Consumer(Participant):
             self._fail(status)
 
     def _end_forgotten(self) -> bool:
-        """End the holds of iterators that an interrupt kept from ending them, and are gone."""
+        """End the holds that are still to be ended. Return whether one has ended.
+
+        They are those of iterators that an interrupt kept from ending them, and are gone, and those
+        that the library could not end.
+        """
         forgotten = [
             slot
             for slot in self._held
@@ -336,7 +342,14 @@ class Consumer(Participant):
         for slot in forgotten:
             with suppress(Overrun, Fenced):
                 slot.release()
-        return bool(forgotten)
+        if not self._late:
+            return bool(forgotten)
+        before = len(self._late)
+        with suppress(Overrun, Fenced):
+            status = self._end_late()
+            if status != 0:
+                self._fail(status)
+        return bool(forgotten) or len(self._late) < before
 
     def _hold_at_later(self, status: int, number: int, reference: Any, timeout: float | None) -> None:
         if status == BUSY and (self._end_forgotten() or self._untake()):
@@ -355,23 +368,32 @@ class Consumer(Participant):
 
         The messages of a LOSSLESS consumer end in the order in which they began. A message that
         ends before an older one gets `INVALID` and waits here for the older one. The `Raw` of a
-        batch's hold has no length: the struct stays the batch's.
+        batch's hold has no length: the struct stays the batch's. After SYSTEM the message is still
+        held, and waits here, too: the library could not begin the call.
         """
         while status == BUSY:  # another thread is in a call and leaves it soon: calls wait in slices
             status = self._end(self._handle, raw[0])
-        if status == INVALID:
+        if status in (INVALID, SYSTEM):
             self._late.append(raw)
-            status = 0
+            status = 0 if status == INVALID else status
         else:
             raw[1][0] = 0
             if type(raw[2]) is ctypes.c_size_t:
                 self._raws.append(raw)
+        later = self._end_late()
+        if status == SYSTEM and not any(one is raw for one in self._late):
+            status = 0  # the second attempt has ended it
+        return status or later
+
+    def _end_late(self) -> int:
+        """End the holds that wait for an older one. Return the first error."""
+        status = 0
         for other in sorted(self._late, key=lambda other: int(other[1][2])):
             ended = BUSY
             while ended == BUSY:
                 ended = self._end(self._handle, other[0])
-            if ended == INVALID and "is not held" not in self._library.detail():
-                continue  # an older message is still held
+            if ended == SYSTEM or (ended == INVALID and "is not held" not in self._library.detail()):
+                continue  # it is still held: it, or an older message
             with suppress(ValueError):  # another thread removed it first
                 self._late.remove(other)
             # Here INVALID means that it is not held: an interrupt came before its end was known.
@@ -753,7 +775,8 @@ class ReadSlot(Bound):
     def release(self) -> None:
         """End the hold and the memoryview now. Does nothing after the end of the slot.
 
-        Raises `Overrun` and `Fenced` as leaving the block does.
+        Raises `Overrun` and `Fenced` as leaving the block does. After `System` the library still holds
+        the message, and the next read ends this.
         """
         if self._state == OPEN:
             consumer = self._consumer
