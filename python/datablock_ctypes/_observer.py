@@ -8,9 +8,9 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._abi import ConsumerOptions, ObserverHandle, RawObservation
 from ._arrays import check_fit, record_step, records_over
 from ._errors import Closed, DataBlockError, NotFound, SchemaMismatch, Status
-from ._functions import ConsumerOptions, ObserverHandle, RawObservation
 from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._participant import Link

@@ -15,8 +15,8 @@ from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
+from ._abi import PART_ENDLESS, PART_FIRST, PART_LAST, wait_part
 from ._errors import Closed, DataBlockError, Status
-from ._functions import PART_ENDLESS, PART_FIRST, PART_LAST, wait_part
 from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import weakref
 
     from ._schema import Schema
-    from ._waiters import Visit
+    from ._visit import Visit
 
 Self = TypeVar("Self", bound="Participant")
 Result = TypeVar("Result")

@@ -10,8 +10,8 @@ import sys
 import typing
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn, Union
 
+from ._abi import Config, ConsumerOptions, RawSchema, RawSchemaField, RawSchemaLayout
 from ._errors import Invalid
-from ._functions import Config, ConsumerOptions, RawSchema, RawSchemaField, RawSchemaLayout
 from ._library import StrPath, library
 from ._types import optional_path_bytes, path_bytes, text_bytes, the_numpy
 

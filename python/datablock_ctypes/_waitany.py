@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from ctypes import c_bool
 from typing import TYPE_CHECKING
 
+from ._abi import PART_FIRST, ConsumerHandle, wait_part
 from ._errors import Invalid, Status
-from ._functions import PART_FIRST, ConsumerHandle, wait_part
 from ._library import library
 from ._participant import SLICE_MS, Participant
 from ._types import seconds

@@ -13,19 +13,18 @@ import threading
 import weakref
 from array import array
 from collections import deque
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ._errors import Busy, Status
-from ._functions import PART_FIRST, ConsumerHandle, RawWaker, wait_part
+from ._abi import PART_FIRST, ConsumerHandle, RawWaker, wait_part
+from ._errors import Status
 from ._library import library
+from ._visit import Visit
 from ._waitany import Waiting
 
 if TYPE_CHECKING:
     from ._consumer import Consumer
-    from ._participant import Participant
 
 TIMEOUT = int(Status.TIMEOUT)
 
@@ -37,40 +36,6 @@ MOST = 127
 # after so many checks without a request.
 LOOK_MS = 100
 IDLE_LOOKS = 20
-
-
-class Visit:
-    """A thread's stay inside some objects."""
-
-    def __init__(self, inside: list[Any], loop: asyncio.AbstractEventLoop) -> None:
-        self.abandoned = False
-        """The task waits no more. The thread leaves within a tenth of a second."""
-        self.left: Future[None] = Future()
-        self.thread = 0
-        self._inside = inside
-        self._loop = loop
-        for participant in inside:
-            participant._visit = self
-
-    def over(self) -> bool:
-        """Whether the thread of a visit waits for no task any more."""
-        return self.abandoned or self._loop.is_closed()
-
-    def leave(self) -> None:
-        inside, self._inside = self._inside, []
-        for participant in inside:
-            if participant._visit is self:
-                participant._visit = None
-        if not self.left.done():
-            self.left.set_result(None)
-
-    def refuse(self, participant: Participant) -> None:
-        """Raise `Busy` when a task waits, in this visit, for the participant."""
-        if not self.abandoned and not self.left.done():
-            raise Busy(
-                f'block "{participant.name}": another task waits for this {type(participant).__name__}: '
-                "one object is for one task at a time"
-            )
 
 
 class _Request:

@@ -35,20 +35,24 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._batch import ReadBatch, one_by_one
-from ._consumer import Consumer, ReadSlot, SlotIterator
+from ._batch import ReadBatch
+from ._consumer import Consumer
 from ._errors import Closed, Timeout
+from ._outgoing import one_by_one
 from ._participant import Participant, waited
-from ._producer import Producer, WriteSlot
+from ._producer import Producer
+from ._read_slot import ReadSlot, SlotIterator
 from ._types import ONLY_LOOK, Bound, flat, seconds
+from ._visit import Visit
 from ._waitany import Waiting, consumers_of
-from ._waiters import Visit, first_of
+from ._waiters import first_of
+from ._write_slot import WriteSlot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-    from ._batch import Messages
+    from ._outgoing import Messages
 
 __all__ = ["AsyncSlotIterator", "messages", "read", "read_many", "receive", "send", "send_many", "wait_any", "write"]
 
