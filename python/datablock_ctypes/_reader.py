@@ -182,7 +182,9 @@ class Reader(Participant):
         """Divide kept batches into single messages."""
         if any(type(one) is Untold for one in self._kept):
             kept: deque[Raw | Untold] = deque()
-            parts = [part for part in self._parts if not part.over()]
+            # An interrupt may have come between the two stores below: those parts are made again.
+            untold = [one.raw for one in self._kept if isinstance(one, Untold)]
+            parts = [part for part in self._parts if not part.over() and all(part.raw is not raw for raw in untold)]
             for one in self._kept:
                 if isinstance(one, Untold):
                     kept.extend(messages_of(one, parts))

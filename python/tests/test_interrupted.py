@@ -99,6 +99,7 @@ class Pair:
         assert not self.consumer._held
         assert not self.consumer._kept
         assert not self.consumer._late
+        assert all(part.over() for part in self.consumer._parts)
         assert self.producer._claim is None
 
 
