@@ -123,7 +123,7 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 
 // ReleaseFirst releases the first messages that a hold covers, from the message with that id on.
 // The rest stays held. Errors: as Release; Invalid also if the hold covers fewer messages, because
-// the last ones were undone. What it covers is then released all the same.
+// the last ones were undone. What it covers is then released.
 func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64) error {
 	h := c.find(id, index, token)
 	switch {

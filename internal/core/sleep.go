@@ -34,8 +34,8 @@ type Sleep struct {
 	nap   time.Duration // of a lock: how long the next sleep may be
 }
 
-// A WaitPart says which part of a longer wait a call is. The counters count the parts as one wait. The
-// zero WaitPart is a whole wait.
+// A WaitPart says which part of a longer wait a call is. The counters count the parts as one wait.
+// The zero WaitPart is a whole wait.
 type WaitPart struct {
 	Later   bool // an earlier part has counted the wait
 	More    bool // another part follows if nothing comes: this one counts no timeout

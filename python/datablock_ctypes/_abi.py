@@ -18,7 +18,7 @@ PART_MARK = 0x4442
 
 
 def wait_part(milliseconds: int, flags: int) -> int:
-    """Return the timeout of a call that is a part of a longer wait: the macro DATABLOCK_WAIT_PART."""
+    """Return the timeout of a part of a longer wait, as the macro DATABLOCK_WAIT_PART does."""
     return PART_MARK << 48 | flags << 32 | milliseconds
 
 

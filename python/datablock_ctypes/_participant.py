@@ -41,8 +41,8 @@ NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
 BUSY = int(Status.BUSY)
 
-# Timeouts in the form that the functions of `Library.quick` need: a call that does not wait, and the
-# first look of a call that waits if nothing is there. The metrics count no timeout of the latter.
+# Timeouts in the form that the functions of `Library.quick` need: of a call that does not wait, and
+# of the first look of a call that waits if nothing is there. The metrics count no timeout of a look.
 DO_NOT_WAIT = ctypes.c_int64(0)
 LOOK_FIRST = ctypes.c_int64(wait_part(0, 0))
 

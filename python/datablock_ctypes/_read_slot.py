@@ -232,8 +232,8 @@ class ReadSlot(Bound):
     def release(self) -> None:
         """End the hold and the memoryview now. Does nothing after the end of the slot.
 
-        Raises `Overrun` and `Fenced` as leaving the block does. After `System` the library still holds
-        the message, and the next read ends this.
+        Raises `Overrun` and `Fenced` as leaving the block does. After `System` the library still
+        holds the message, and the next read ends this.
         """
         if self._state == OPEN:
             consumer = self._consumer
@@ -279,8 +279,8 @@ class ReadSlot(Bound):
 
         Without a shape the array has one dimension and covers the message. A dtype with only the
         first fields of the block's struct, as an older version of the schema has them, gives one
-        record for each struct. A dtype that does not fit the block's schema raises `Invalid`. Single
-        bytes always fit: ``slot.array("u1").view(dtype)`` reads them as any other type.
+        record for each struct. A dtype that does not fit the block's schema raises `Invalid`.
+        Single bytes always fit: ``slot.array("u1").view(dtype)`` reads them as any other type.
 
         The array keeps the memory mapped for as long as something refers to the array, also after
         the consumer is closed. After the end of the slot the array may show newer bytes: copy what
