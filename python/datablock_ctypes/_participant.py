@@ -330,7 +330,10 @@ class Participant(Bound):
         visit = self._visit
         if status == BUSY and visit is not None:
             visit.refuse(self)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: the object would wait for the collector
 
     def _out_of_time(self, status: int, timeout: float) -> NoReturn:
         """Raise the error of the last slice of a wait, with the time of the whole wait."""
