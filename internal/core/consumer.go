@@ -247,7 +247,8 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 	if ok || err != nil {
 		return s, err
 	}
-	if cursor := c.due(); timeout == Forever && c.delivery == Lossless && c.joining == 0 &&
+	endless := timeout == Forever || waitPartOf(c.outside).Endless
+	if cursor := c.due(); endless && c.delivery == Lossless && c.joining == 0 &&
 		id-cursor >= uint64(c.slotCount) {
 		return s, fail(Invalid, "block %q: message %d cannot be written before this consumer, which is LOSSLESS, has "+
 			"read message %d: it would wait for ever", c.name(), id, cursor)

@@ -6,9 +6,9 @@ import ctypes
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ._functions import RawMetrics, RawParticipantInfo, RawRecoveryRecord
+from ._abi import RawMetrics, RawParticipantInfo, RawRecoveryRecord
 from ._library import StrPath, library
-from ._recovery import _fail, _verdict
+from ._recovery import fail_recovery, verdict
 from ._types import Delivery, RecoveryResult, path_bytes, unsigned
 
 Raw = TypeVar("Raw", RawParticipantInfo, RawRecoveryRecord)
@@ -101,7 +101,7 @@ def _all(function: str, kind: type[Raw], shm_name: StrPath) -> list[Raw]:
         found: Any = (kind * capacity)()
         count = getattr(loaded, function)(name, ctypes.cast(found, ctypes.POINTER(kind)), capacity)
         if count < 0:
-            _fail(loaded, count)
+            fail_recovery(loaded, count)
         if count <= capacity:
             return list(found[:count])
         capacity = count
@@ -165,7 +165,7 @@ def force_reset_slot(shm_name: StrPath, slot_index: int, force: bool = False) ->
     `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
-    return _verdict(
+    return verdict(
         loaded,
         loaded.datablock_force_reset_slot(
             path_bytes("block name", shm_name), unsigned("slot_index", slot_index), force
@@ -181,7 +181,7 @@ def force_reset_all_slots(shm_name: StrPath, force: bool = False) -> RecoveryRes
     is damaged.
     """
     loaded = library()
-    return _verdict(loaded, loaded.datablock_force_reset_all_slots(path_bytes("block name", shm_name), force))
+    return verdict(loaded, loaded.datablock_force_reset_all_slots(path_bytes("block name", shm_name), force))
 
 
 def evict_consumer(shm_name: StrPath, row: int, force: bool = False) -> RecoveryResult:
@@ -192,6 +192,6 @@ def evict_consumer(shm_name: StrPath, row: int, force: bool = False) -> Recovery
     `RecoveryError` (cannot open), `Forked`.
     """
     loaded = library()
-    return _verdict(
+    return verdict(
         loaded, loaded.datablock_evict_consumer(path_bytes("block name", shm_name), unsigned("row", row), force)
     )

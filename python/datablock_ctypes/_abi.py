@@ -12,6 +12,16 @@ HEADER_VERSION = (1, 0, 0)
 SONAME = f"libdatablock.so.{HEADER_VERSION[0]}"
 
 
+# The flags of DATABLOCK_WAIT_PART, and its mark.
+PART_FIRST, PART_LAST, PART_ENDLESS = 1 << 0, 1 << 1, 1 << 2
+PART_MARK = 0x4442
+
+
+def wait_part(milliseconds: int, flags: int) -> int:
+    """Return the timeout of a part of a longer wait, as the macro DATABLOCK_WAIT_PART does."""
+    return PART_MARK << 48 | flags << 32 | milliseconds
+
+
 class RawSchema(ctypes.Structure):
     _fields_ = (
         ("canonical", c_char_p),
