@@ -44,10 +44,11 @@ func (s ReadSlot) Missed() uint64 { return core.ReadSlot(s).Missed() }
 // ErrVersion, ErrSchema, ErrFull, ErrNoSpare, ErrBusy (the durable name is attached),
 // ErrSuperseded, ErrSystem.
 func OpenConsumer(name string, options ConsumerOptions) (*Consumer, error) {
-	c, err := core.OpenConsumer(name, core.ConsumerOptions(options))
+	c, err := core.OpenConsumer(name, options.inner())
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
+	c.TranslateErrors(&translation)
 	return &Consumer{c}, nil
 }
 
@@ -82,7 +83,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 // ErrBusy, ErrCorrupt, ErrClosed (after Close).
 func (c *Consumer) ReadAt(id uint64) (ReadSlot, error) {
 	s, err := c.core.ReadAt(id)
-	return ReadSlot(s), err
+	return ReadSlot(s), public(err)
 }
 
 // WaitFor is ReadAt that waits, at most for the timeout, for a message that is not written yet. A
@@ -93,7 +94,7 @@ func (c *Consumer) ReadAt(id uint64) (ReadSlot, error) {
 // for itself for ever).
 func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 	s, err := c.core.WaitFor(id, timeout)
-	return ReadSlot(s), err
+	return ReadSlot(s), public(err)
 }
 
 // Verify compares a held message with its checksum. With ChecksumEnforced the library has done this
@@ -101,7 +102,7 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 //
 // Errors: ErrChecksum (the message was changed after the commit: discard what was computed from it;
 // the hold continues), ErrInvalid (not held, or the message has no checksum).
-func (c *Consumer) Verify(slot ReadSlot) error { return c.core.Verify(core.ReadSlot(slot)) }
+func (c *Consumer) Verify(slot ReadSlot) error { return public(c.core.Verify(core.ReadSlot(slot))) }
 
 // Release ends a hold: Data must not be used any more. LOSSLESS messages are released in the order
 // in which they were read.
@@ -109,7 +110,7 @@ func (c *Consumer) Verify(slot ReadSlot) error { return c.core.Verify(core.ReadS
 // Errors: ErrInvalid (not held, or out of order); ErrOverrun, ErrFenced (the slot was reused while
 // it was held, because this consumer was evicted or the block was damaged: discard what was
 // computed from it; the hold has ended).
-func (c *Consumer) Release(slot ReadSlot) error { return c.core.Release(core.ReadSlot(slot)) }
+func (c *Consumer) Release(slot ReadSlot) error { return public(c.core.Release(core.ReadSlot(slot))) }
 
 // NextBatch is [Consumer.Next] for the messages that are already present, up to len(out). It waits
 // for the first message only, and returns the number of messages. The messages are held until
@@ -123,7 +124,8 @@ func (c *Consumer) Release(slot ReadSlot) error { return c.core.Release(core.Rea
 // before it; the next call reports it. Errors: as Next; ErrInvalid when out is empty. With an error
 // nothing is held.
 func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error) {
-	return c.core.NextBatch(timeout, plain(out))
+	n, err := c.core.NextBatch(timeout, plain(out))
+	return n, public(err)
 }
 
 // ReleaseBatch ends the holds of the given messages of a batch. If one hold covers the batch, the
@@ -131,7 +133,9 @@ func (c *Consumer) NextBatch(timeout time.Duration, out []ReadSlot) (int, error)
 // held, as a separate batch. Release of the first message ends the whole hold that covers it.
 //
 // Errors: as [Consumer.Release]; of several errors, the first.
-func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseBatch(plain(batch)) }
+func (c *Consumer) ReleaseBatch(batch []ReadSlot) error {
+	return public(c.core.ReleaseBatch(plain(batch)))
+}
 
 // Messages iterates over the messages as Next returns them. Each step waits at most for the
 // timeout. A message is held until the next step of the loop, or until break, return or a panic
@@ -147,7 +151,7 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) error { return c.core.ReleaseB
 func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 	return func(yield func(ReadSlot, error) bool) {
 		for s, err := range c.core.Messages(timeout) {
-			if !yield(ReadSlot(s), err) {
+			if !yield(ReadSlot(s), public(err)) {
 				return
 			}
 		}
@@ -161,4 +165,4 @@ func (c *Consumer) Interrupt() { c.core.Interrupt() }
 
 // Close releases all held messages and detaches. The row and the cursor of a durable consumer are
 // kept. No other call may be in progress. Errors: ErrClosed (already closed).
-func (c *Consumer) Close() error { return c.core.Close() }
+func (c *Consumer) Close() error { return public(c.core.Close()) }

@@ -4,54 +4,67 @@ import (
 	"time"
 
 	"datablock/internal/core"
+	"datablock/internal/schema"
 )
 
 // Forever is the timeout that waits without a limit. Zero does not wait.
 const Forever time.Duration = core.Forever
 
 // Policy is how many messages a block keeps, and which delivery its consumers get by default.
-type Policy = core.Policy
+type Policy uint32
 
 // The policies. Consumers of the first two may be LOSSLESS only if AllowLossless is set.
 const (
-	Single       = core.Single       // one message; consumers get LATEST by default
-	DoubleBuffer = core.DoubleBuffer // two messages; as Single
+	Single       Policy = Policy(core.Single)       // one message; consumers get LATEST by default
+	DoubleBuffer Policy = Policy(core.DoubleBuffer) // two messages; as Single
 	// Ring keeps Config.SlotCount messages. Its consumers get LOSSLESS by default, unless
 	// ForbidLossless is set.
-	Ring = core.Ring
+	Ring Policy = Policy(core.Ring)
 )
 
+// String returns the policy's name: SINGLE, DOUBLE_BUFFER or RING.
+func (p Policy) String() string { return core.Policy(p).String() }
+
 // Delivery is what the library promises to a consumer.
-type Delivery = core.Delivery
+type Delivery uint8
 
 // The deliveries.
 const (
-	DeliveryDefault = core.DeliveryDefault // the default of the block's policy
-	Lossless        = core.Lossless        // every message, in order, with backpressure
-	Ordered         = core.Ordered         // in order, without backpressure; Missed counts the overwritten messages
-	Latest          = core.Latest          // the newest message, without backpressure
+	DeliveryDefault Delivery = Delivery(core.DeliveryDefault) // the default of the block's policy
+	Lossless        Delivery = Delivery(core.Lossless)        // every message, in order, with backpressure
+	// Ordered is in order and without backpressure. Missed counts the overwritten messages.
+	Ordered Delivery = Delivery(core.Ordered)
+	Latest  Delivery = Delivery(core.Latest) // the newest message, without backpressure
 )
 
+// String returns the delivery's name: LOSSLESS, ORDERED, LATEST or DEFAULT.
+func (d Delivery) String() string { return core.Delivery(d).String() }
+
 // Start is the first message of a consumer.
-type Start = core.Start
+type Start uint32
 
 // The starts.
 const (
-	StartLatest = core.StartLatest // the next message; for a LATEST consumer the newest present
-	StartOldest = core.StartOldest // the oldest message present
+	// StartLatest is the next message; for a LATEST consumer the newest one present.
+	StartLatest Start = Start(core.StartLatest)
+	StartOldest Start = Start(core.StartOldest) // the oldest message present
 )
 
 // ChecksumPolicy is whether messages carry a checksum, the BLAKE2b-256 of their bytes.
-type ChecksumPolicy = core.ChecksumPolicy
+type ChecksumPolicy uint32
 
 // The checksum policies.
 const (
-	ChecksumNone   = core.ChecksumNone   // the default
-	ChecksumManual = core.ChecksumManual // made by Producer.Seal, compared by Consumer.Verify
+	ChecksumNone ChecksumPolicy = ChecksumPolicy(core.ChecksumNone) // the default
+	// ChecksumManual is made by Producer.Seal and compared by Consumer.Verify.
+	ChecksumManual ChecksumPolicy = ChecksumPolicy(core.ChecksumManual)
 	// ChecksumEnforced makes the checksum at each commit, and compares it before a consumer gets
 	// the message. It takes about a nanosecond a byte on each side.
-	ChecksumEnforced = core.ChecksumEnforced
+	ChecksumEnforced ChecksumPolicy = ChecksumPolicy(core.ChecksumEnforced)
 )
+
+// String returns the policy's name: NONE, MANUAL or ENFORCED.
+func (p ChecksumPolicy) String() string { return core.ChecksumPolicy(p).String() }
 
 // Flags for Config and Unlink.
 const (
@@ -111,7 +124,19 @@ type Config struct {
 
 // DefaultConfig returns the usual settings of a policy: zero in every field, and AllowLossless for
 // Ring. SlotSize must still be set.
-func DefaultConfig(policy Policy) Config { return Config(core.DefaultConfig(policy)) }
+func DefaultConfig(policy Policy) Config {
+	return Config{Policy: policy, Flags: core.DefaultConfig(core.Policy(policy)).Flags}
+}
+
+func (c *Config) inner() core.Config {
+	return core.Config{
+		Policy: core.Policy(c.Policy), Flags: c.Flags, SlotCount: c.SlotCount, SpareSlots: c.SpareSlots,
+		Alignment: c.Alignment, SlotSize: c.SlotSize, ConsumerLimit: c.ConsumerLimit, MinConsumers: c.MinConsumers,
+		Checksum: core.ChecksumPolicy(c.Checksum), ZoneSize: c.ZoneSize, Retention: c.Retention, Mode: c.Mode,
+		Directory: c.Directory, Secret: c.Secret, Schema: c.Schema, Registered: c.Registered, Registry: c.Registry,
+		ZoneSchema: c.ZoneSchema,
+	}
+}
 
 // ConsumerOptions are the settings of a consumer; zero means the default in every field.
 type ConsumerOptions struct {
@@ -135,6 +160,14 @@ type ConsumerOptions struct {
 	// Wait is how long OpenConsumer waits for a block that does not exist yet (ErrTimeout: it did
 	// not appear). 0 does not wait; Forever waits without a limit.
 	Wait time.Duration
+}
+
+func (o *ConsumerOptions) inner() core.ConsumerOptions {
+	return core.ConsumerOptions{
+		Delivery: core.Delivery(o.Delivery), Start: core.Start(o.Start), MaxPins: o.MaxPins, Durable: o.Durable,
+		Name: o.Name, Directory: o.Directory, Secret: o.Secret, Schema: o.Schema, SchemaMode: schema.Mode(o.SchemaMode),
+		Registered: o.Registered, Registry: o.Registry, ZoneSchema: o.ZoneSchema, Wait: o.Wait,
+	}
 }
 
 // BlockInfo describes one block.
@@ -165,7 +198,7 @@ func List(directory string) ([]BlockInfo, error) {
 	for _, block := range found {
 		list = append(list, BlockInfo(block))
 	}
-	return list, err
+	return list, public(err)
 }
 
 // Unlink removes a block from a directory ("" for the default one). While a process uses the block,
@@ -173,7 +206,9 @@ func List(directory string) ([]BlockInfo, error) {
 // status that tells them to attach again. Any goroutine may call Unlink. It does not wait.
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrProducerActive, ErrBusy, ErrCorrupt, ErrSystem.
-func Unlink(name, directory string, flags uint32) error { return core.Unlink(name, directory, flags) }
+func Unlink(name, directory string, flags uint32) error {
+	return public(core.Unlink(name, directory, flags))
+}
 
 // As returns the beginning of data, the payload of a slot or of a message, as a T in place: nothing
 // is copied. T consists of numbers, arrays and structs of them. It has the byte order and padding
@@ -182,4 +217,7 @@ func Unlink(name, directory string, flags uint32) error { return core.Unlink(nam
 //
 // Errors: ErrInvalid (T contains pointers, strings, slices or the like; data is too short, or not
 // aligned for T).
-func As[T any](data []byte) (*T, error) { return core.As[T](data) }
+func As[T any](data []byte) (*T, error) {
+	value, err := core.As[T](data)
+	return value, public(err)
+}

@@ -131,7 +131,8 @@ func TestEveryStatusHasAName(t *testing.T) {
 		switch code {
 		case core.Forked, core.Handle, core.Panic: // of the C library alone
 		default:
-			assert.Contains(t, names, code)
+			assert.Contains(t, names, datablock.Code(code))
+			assert.Equal(t, code.Error(), datablock.Code(code).Error())
 		}
 	}
 }

@@ -53,9 +53,6 @@
 // Begin a Config with [DefaultConfig]. The values that DefaultConfig sets are part of the block, so
 // that a Config without them does not fit a block that was made with them.
 //
-// Several types, for example [Metrics] and [Zone], are names for types of internal/core, which
-// declares their fields: go doc datablock/internal/core.Metrics prints them.
-//
 // A call that fails has changed nothing unless its description says otherwise. After Close every
 // call fails with [ErrClosed], or with [ErrInvalid] if the call is about a slot.
 //

@@ -1,40 +1,73 @@
 package datablock
 
-import "datablock/internal/core"
+import (
+	"datablock/internal/core"
+)
 
 // Integrity is the verdict on a block: three booleans as in C's IntegrityCheck, and every finding,
 // with the values and what to do.
-type Integrity = core.Integrity
+type Integrity struct {
+	Block           string
+	HeaderValid     bool // no finding about PartHeader and PartLog
+	SlotStatesValid bool // no finding about PartRing, PartSlot and PartRow
+	ChecksumValid   bool // no finding about PartPayload
+	CorruptedSlots  uint32
+	Findings        []Finding // the first 1000
+	Found           int       // how many there are
+	Repaired        []string  // by Repair: what was done, the first 1000
+	Mended          int       // by Repair: how much was done
+}
+
+// Healthy reports whether nothing is wrong.
+func (i *Integrity) Healthy() bool { return i.Found == 0 }
+
+// Message returns the first problem and what to do, "" if there is none.
+func (i *Integrity) Message() string { return i.first().Message() }
+
+// String returns the verdict in readable form.
+func (i *Integrity) String() string { return i.first().String() }
+
+// first returns the verdict with its first finding only.
+func (i *Integrity) first() *core.Integrity {
+	verdict := &core.Integrity{Block: i.Block, Found: i.Found}
+	for _, f := range i.Findings[:min(1, len(i.Findings))] {
+		verdict.Findings = []core.Finding{{Problem: f.Problem, Advice: f.Advice}}
+	}
+	return verdict
+}
 
 // Finding is one thing that is wrong with a block.
-type Finding = core.Finding
+type Finding struct {
+	Part    Part
+	Index   uint32 // of the entry, slot, row or record
+	Slot    uint32 // the slot that is affected, NoSlot if none is
+	Problem string
+	Advice  string
+}
 
-// RecoveryResult is the result of a recovery.
-type RecoveryResult = core.RecoveryResult
+// NoSlot in a Finding: no slot is affected.
+const NoSlot = core.NoSlot
 
-// The results.
+// String returns the finding in one sentence.
+func (f Finding) String() string { return core.Finding{Problem: f.Problem, Advice: f.Advice}.String() }
+
+// Part is the part of a block in which something is wrong.
+type Part uint8
+
+// The parts, in the order in which they are validated. Damage in one part may be the reason for a
+// finding in a later one.
 const (
-	RecoverySuccess     = core.RecoverySuccess
-	RecoveryFailed      = core.RecoveryFailed
-	RecoveryUnsafe      = core.RecoveryUnsafe      // a living participant prevents it
-	RecoveryNotStuck    = core.RecoveryNotStuck    // nothing to do
-	RecoveryInvalidSlot = core.RecoveryInvalidSlot // no such slot
+	// PartHeader: the immutable bytes of both files, their sizes, and the words of the whole block.
+	PartHeader  Part = Part(core.PartHeader)
+	PartRing    Part = Part(core.PartRing)    // a ring entry
+	PartSlot    Part = Part(core.PartSlot)    // the header of a slot that the ring names
+	PartPayload Part = Part(core.PartPayload) // a payload that does not match its checksum
+	PartRow     Part = Part(core.PartRow)     // the row of a participant, or its bits in the masks
+	PartLog     Part = Part(core.PartLog)     // the recovery log
 )
 
-// RecoveryStep is one step that AutoRecover does, or would do.
-type RecoveryStep = core.RecoveryStep
-
-// StepKind is what a step does.
-type StepKind = core.StepKind
-
-// The kinds of steps.
-const (
-	StepRepair        = core.StepRepair        // damage
-	StepReleaseReader = core.StepReleaseReader // a dead consumer's row; a durable consumer keeps its cursor
-	StepReleaseWriter = core.StepReleaseWriter // a dead producer's claim
-	StepCollect       = core.StepCollect       // files that dead processes left
-	StepAttend        = core.StepAttend        // left to the operator: a participant lives, or may return
-)
+// String returns the part's name in findings.
+func (p Part) String() string { return core.Part(p).String() }
 
 // ValidateIntegrity recomputes everything about a block ("" for the default directory) from its
 // bytes and trusts no stored verdict. It opens read-only, changes nothing, and may run while the
@@ -44,7 +77,8 @@ const (
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt (not a regular file), ErrVersion,
 // ErrSystem.
 func ValidateIntegrity(name, directory string) (*Integrity, error) {
-	return core.ValidateIntegrity(name, directory)
+	verdict, err := core.ValidateIntegrity(name, directory)
+	return publicIntegrity(verdict), public(err)
 }
 
 // Repair rebuilds in place what follows from the rest of a block, and resets everything else that
@@ -55,13 +89,21 @@ func ValidateIntegrity(name, directory string) (*Integrity, error) {
 // The verdict describes the damage that is left. The error says why the result is not
 // RecoverySuccess.
 func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, error) {
-	return core.Repair(name, directory, force)
+	result, verdict, err := core.Repair(name, directory, force)
+	return RecoveryResult(result), publicIntegrity(verdict), public(err)
 }
 
-// AutoRecover applies the right recovery to everything that is stuck or damaged in a block, and
-// reports each step after it. It does not touch living participants. With dryRun it only reports
-// what it would do, and changes no byte. It returns the number of steps without StepAttend. Any
-// goroutine may call it. Errors: as ValidateIntegrity.
-func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep)) (int, error) {
-	return core.AutoRecover(name, directory, dryRun, report)
+func publicIntegrity(i *core.Integrity) *Integrity {
+	if i == nil {
+		return nil
+	}
+	return &Integrity{
+		Block: i.Block, HeaderValid: i.HeaderValid, SlotStatesValid: i.SlotStatesValid,
+		ChecksumValid: i.ChecksumValid, CorruptedSlots: i.CorruptedSlots,
+		Findings: converted(i.Findings, publicFinding), Found: i.Found, Repaired: i.Repaired, Mended: i.Mended,
+	}
+}
+
+func publicFinding(f *core.Finding) Finding {
+	return Finding{Part: Part(f.Part), Index: f.Index, Slot: f.Slot, Problem: f.Problem, Advice: f.Advice}
 }

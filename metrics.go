@@ -1,16 +1,100 @@
 package datablock
 
-import "datablock/internal/core"
+import (
+	"time"
+
+	"datablock/internal/core"
+	"datablock/internal/layout"
+)
 
 // Metrics are the figures of a block. Each figure is read separately and may change during the
 // call.
-type Metrics = core.Metrics
+type Metrics struct {
+	Block BlockInfo
+
+	// Of the producer:
+	Written  uint64        // messages
+	Bytes    uint64        // of their payloads
+	Aborted  uint64        // claims
+	Fenced   uint64        // claims that a forced recovery took
+	Waits    uint64        // how often backpressure made the producer wait
+	Timeouts uint64        // waits that ran out
+	Scans    uint64        // searches for free slots
+	Cleaned  uint64        // rows of dead consumers
+	Waited   time.Duration // under backpressure
+	Age      time.Duration // since the block was made
+	Idle     time.Duration // since the producer's last call
+
+	// Sums over the attached consumers:
+	Read             uint64 // messages
+	Missed           uint64 // messages that were overwritten before they were read
+	Lost             uint64 // messages that an operator discarded
+	Overruns         uint64 // messages that were overwritten while they were read
+	ChecksumFailures uint64 // messages that were not what was written
+	MaxLag           uint64 // the largest lag of the LOSSLESS and ORDERED consumers, in messages
+
+	SchemaMismatches uint64 // opens that were refused because of the schema
+	Recoveries       uint64 // records that the recovery log ever had
+}
+
+// RowInfo is one participant. Alive is the kernel's answer about its lease.
+type RowInfo struct {
+	Row          uint32 // 0: the producer
+	Status       uint32 // 1 attaching, 2 active, 3 durable and dead, 4 being evicted
+	Name         string
+	PID          uint64
+	Role         uint8 // RoleProducer or RoleConsumer
+	Delivery     uint8 // a Delivery
+	Durable      bool
+	Alive        bool
+	Cursor       uint64   // id of the next message
+	Read         uint64   // messages
+	Missed       uint64   // messages
+	Pins         []uint32 // the slots that it holds by a hazard pointer
+	Silent       time.Duration
+	AgeUnknown   bool   // Silent is not known: the clock of the row is another one
+	PIDNamespace uint64 // inode of the pid namespace of PID; 0: not known
+}
+
+// The roles of participants.
+const (
+	RoleProducer = layout.RoleProducer
+	RoleConsumer = layout.RoleConsumer
+)
+
+// Lag is how many messages a consumer has yet to read. next is the id of the next message of the
+// block, BlockInfo.NextID.
+func (i RowInfo) Lag(next uint64) uint64 { return core.RowInfo{Row: i.Row, Cursor: i.Cursor}.Lag(next) }
+
+// String returns the participant in readable form.
+func (i RowInfo) String() string {
+	return core.RowInfo{Row: i.Row, Name: i.Name, PID: i.PID, PIDNamespace: i.PIDNamespace}.String()
+}
+
+func publicRow(r *core.RowInfo) RowInfo {
+	return RowInfo{
+		Row: r.Row, Status: r.Status, Name: r.Name, PID: r.PID, Role: r.Role, Delivery: r.Delivery,
+		Durable: r.Durable, Alive: r.Alive, Cursor: r.Cursor, Read: r.Read, Missed: r.Missed, Pins: r.Pins,
+		Silent: r.Silent, AgeUnknown: r.AgeUnknown, PIDNamespace: r.PIDNamespace,
+	}
+}
 
 // ParticipantMetrics are the figures of one participant.
-type ParticipantMetrics = core.ParticipantMetrics
-
-// RecoveryRecord is an entry of a block's recovery log.
-type RecoveryRecord = core.RecoveryRecord
+type ParticipantMetrics struct {
+	RowInfo
+	UID              uint32
+	StartTime        uint64 // of the process, in clock ticks since the boot
+	Attached         time.Time
+	Died             time.Time // zero unless the consumer is durable and was found dead
+	Bytes            uint64    // of payloads
+	Waits            uint64    // calls that had to wait
+	Timeouts         uint64    // waits that ran out
+	Waited           time.Duration
+	Lost             uint64 // messages that an operator discarded
+	Overruns         uint64 // messages that were overwritten while they were read
+	ChecksumFailures uint64 // messages that were not what was written
+	Behind           uint64 // messages that the consumer has yet to read
+}
 
 // ReadMetrics reads the figures of a block and of its participants. Dead participants whose rows
 // still exist are included. The name may be an absolute path; an empty directory is the default
@@ -18,28 +102,39 @@ type RecoveryRecord = core.RecoveryRecord
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion.
 func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error) {
-	return core.ReadMetrics(name, directory)
+	figures, participants, err := core.ReadMetrics(name, directory)
+	if err != nil {
+		return nil, nil, public(err)
+	}
+	return publicMetrics(figures), converted(participants, publicParticipant), nil
 }
 
-// ForceResetSlot makes a slot usable again. Without force it does not touch a slot that a living
-// participant holds. With force it does, and the participant gets an error at a later call. The
-// error explains every result other than RecoverySuccess.
-func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryResult, error) {
-	return core.ForceResetSlot(name, directory, slot, force)
+func publicMetrics(m *core.Metrics) *Metrics {
+	return &Metrics{
+		Block:   BlockInfo(m.Block),
+		Written: m.Written, Bytes: m.Bytes, Aborted: m.Aborted, Fenced: m.Fenced, Waits: m.Waits,
+		Timeouts: m.Timeouts, Scans: m.Scans, Cleaned: m.Cleaned, Waited: m.Waited, Age: m.Age, Idle: m.Idle,
+		Read: m.Read, Missed: m.Missed, Lost: m.Lost, Overruns: m.Overruns, ChecksumFailures: m.ChecksumFailures,
+		MaxLag: m.MaxLag, SchemaMismatches: m.SchemaMismatches, Recoveries: m.Recoveries,
+	}
 }
 
-// ForceResetAllSlots is ForceResetSlot for every slot. With force every message is discarded.
-func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
-	return core.ForceResetAllSlots(name, directory, force)
+func publicParticipant(p *core.ParticipantMetrics) ParticipantMetrics {
+	return ParticipantMetrics{
+		RowInfo: publicRow(&p.RowInfo), UID: p.UID, StartTime: p.StartTime, Attached: p.Attached, Died: p.Died,
+		Bytes: p.Bytes, Waits: p.Waits, Timeouts: p.Timeouts, Waited: p.Waited, Lost: p.Lost, Overruns: p.Overruns,
+		ChecksumFailures: p.ChecksumFailures, Behind: p.Behind,
+	}
 }
 
-// EvictConsumer removes the row of a dead consumer, or with force the row of a living one. The
-// living consumer gets ErrFenced at its next call.
-func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResult, error) {
-	return core.EvictConsumer(name, directory, row, force)
-}
-
-// RecoveryLog returns the records of all recoveries of a block, oldest first. It opens read-only.
-func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
-	return core.RecoveryLog(name, directory)
+// converted returns what f makes of each element; nil for nil.
+func converted[From, To any](from []From, f func(*From) To) []To {
+	if from == nil {
+		return nil
+	}
+	to := make([]To, len(from))
+	for i := range from {
+		to[i] = f(&from[i])
+	}
+	return to
 }

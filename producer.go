@@ -33,10 +33,11 @@ func (s WriteSlot) Index() uint32 { return core.WriteSlot(s).Index() }
 // Errors: ErrInvalid, ErrProducerActive, ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrGeometry,
 // ErrSchema, ErrNoSpace, ErrNotFound (the directory, the registered schema), ErrSystem.
 func OpenProducer(name string, config Config) (*Producer, error) {
-	p, err := core.OpenProducer(name, core.Config(config))
+	p, err := core.OpenProducer(name, config.inner())
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
+	p.TranslateErrors(&translation)
 	return &Producer{p}, nil
 }
 
@@ -64,7 +65,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 //
 // Errors: ErrInvalid (no such claim, the length, a block without checksums).
 func (p *Producer) Seal(slot WriteSlot, length int) error {
-	return p.core.Seal(core.WriteSlot(slot), length)
+	return public(p.core.Seal(core.WriteSlot(slot), length))
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never
@@ -77,14 +78,15 @@ func (p *Producer) Commit(slot WriteSlot, length int) error {
 
 // Abort gives the claimed slot back. Nothing is published, and the next claim gets the same id.
 // Errors: ErrInvalid.
-func (p *Producer) Abort(slot WriteSlot) error { return p.core.Abort(core.WriteSlot(slot)) }
+func (p *Producer) Abort(slot WriteSlot) error { return public(p.core.Abort(core.WriteSlot(slot))) }
 
 // Write publishes a copy of data as the next message and returns the id of the message:
 // [Producer.Claim], a copy, [Producer.Commit]. It waits and fails as these do. When
 // data exceeds the slot or is shorter than the struct of the block's schema, it fails with
 // ErrInvalid and does not wait. No claim stays open.
 func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
-	return p.core.Write(data, timeout)
+	id, err = p.core.Write(data, timeout)
+	return id, public(err)
 }
 
 // WriteBatch publishes copies of several messages, in order, and returns how many were published:
@@ -94,7 +96,8 @@ func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err err
 // Errors: as [Producer.Write]. When one message exceeds the slot or is shorter than the struct of
 // the block's schema, nothing is written (ErrInvalid).
 func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
-	return p.core.WriteBatch(messages, timeout)
+	n, err := p.core.WriteBatch(messages, timeout)
+	return n, public(err)
 }
 
 // Interrupt makes the waits of this producer end with ErrClosed: the current wait within a tenth of
@@ -104,4 +107,4 @@ func (p *Producer) Interrupt() { p.core.Interrupt() }
 // Close marks the end of the stream, aborts an open claim and releases the block. The block stays,
 // with its messages, unless UnlinkOnClose was set. No other call may be in progress. Errors:
 // ErrClosed (already closed).
-func (p *Producer) Close() error { return p.core.Close() }
+func (p *Producer) Close() error { return public(p.core.Close()) }

@@ -17,15 +17,15 @@ type Schema = schema.Schema
 type Version = schema.Version
 
 // SchemaMode is how closely the schema of a consumer has to match the schema of the block.
-type SchemaMode = schema.Mode
+type SchemaMode uint8
 
 // The modes.
 const (
 	// SchemaCompatible: the same name and major version. Every field of the consumer's schema is in
 	// the block's schema, with the same type, count and offset.
-	SchemaCompatible = schema.Compatible
+	SchemaCompatible SchemaMode = SchemaMode(schema.Compatible)
 	// SchemaExact: in addition the hashes are equal.
-	SchemaExact = schema.Exact
+	SchemaExact SchemaMode = SchemaMode(schema.Exact)
 )
 
 // ParseSchema reads the text form. The error names the line, the column, the text found there and
@@ -33,14 +33,14 @@ const (
 func ParseSchema(text string) (*Schema, error) {
 	s, err := schema.Parse(text)
 	if err != nil {
-		return nil, &Error{Code: core.Invalid, Detail: "schema: " + err.Error()}
+		return nil, &Error{Code: ErrInvalid, Detail: "schema: " + err.Error()}
 	}
 	return s, nil
 }
 
 // SchemaNamed is a type that says what its schema is called, as a program in another language
 // calls it. The method of an embedded struct counts as well.
-type SchemaNamed = schema.Named
+type SchemaNamed interface{ DatablockSchemaName() string }
 
 // SchemaOf returns the schema of a struct type, as the compiler lays it out, under the name that
 // [SchemaNamed] returns, else the name of the type. Fields have the name of their tag
@@ -51,7 +51,7 @@ type SchemaNamed = schema.Named
 func SchemaOf[T any](version Version) (*Schema, error) {
 	s, err := schema.FromType(reflect.TypeFor[T](), "", version)
 	if err != nil {
-		return nil, &Error{Code: core.Invalid, Detail: "schema: " + err.Error()}
+		return nil, &Error{Code: ErrInvalid, Detail: "schema: " + err.Error()}
 	}
 	return s, nil
 }
@@ -59,8 +59,8 @@ func SchemaOf[T any](version Version) (*Schema, error) {
 // CheckSchema returns nil if a consumer that expects the schema `consumer` can read messages of the
 // schema `producer`. Otherwise the error names every field that differs, with both sides.
 func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
-	if err := schema.Check(producer, consumer, mode); err != nil {
-		return &Error{Code: core.Schema, Detail: err.Error()}
+	if err := schema.Check(producer, consumer, schema.Mode(mode)); err != nil {
+		return &Error{Code: ErrSchema, Detail: err.Error()}
 	}
 	return nil
 }
@@ -72,31 +72,55 @@ func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
 // Errors: ErrInvalid (the reference), ErrNotFound, ErrAccess, ErrSystem (a file in the registry was
 // changed).
 func LookupSchema(reference, registry string) (*Schema, error) {
-	return core.LookupSchema(reference, registry)
+	s, err := core.LookupSchema(reference, registry)
+	return s, public(err)
 }
 
 // RegisterSchema adds a schema to a registry. Registering the same schema again changes nothing.
 //
 // Errors: ErrInvalid (the schema has no version), ErrSchema (the schema breaks the version rules,
 // or this version is another struct), ErrAccess, ErrSystem.
-func RegisterSchema(s *Schema, registry string) error { return core.RegisterSchema(s, registry) }
+func RegisterSchema(s *Schema, registry string) error {
+	return public(core.RegisterSchema(s, registry))
+}
+
+// RegisteredSchemas returns all schemas of a registry, by name and version. There are none if the
+// registry is the default one of the user and nothing was ever registered. If a file is damaged,
+// RegisteredSchemas returns the others, with an error.
+//
+// Errors: ErrNotFound (no such directory), ErrAccess, ErrSystem (a file in the registry was
+// changed).
+func RegisteredSchemas(registry string) ([]*Schema, error) {
+	all, err := core.RegisteredSchemas(registry)
+	return all, public(err)
+}
 
 // BlockSchema reads the schema of a block without attaching; nil: the block has none. Errors:
 // ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
-func BlockSchema(name, directory string) (*Schema, error) { return core.BlockSchema(name, directory) }
+func BlockSchema(name, directory string) (*Schema, error) {
+	s, err := core.BlockSchema(name, directory)
+	return s, public(err)
+}
 
 // BlockZoneSchema reads the schema of the block's flexible zone. Errors: as BlockSchema.
 func BlockZoneSchema(name, directory string) (*Schema, error) {
-	return core.BlockZoneSchema(name, directory)
+	s, err := core.BlockZoneSchema(name, directory)
+	return s, public(err)
 }
 
 // Schema returns the schema of the messages, as the producer declared it; nil: the producer
 // declared none. Errors: ErrClosed, ErrCorrupt.
-func (c *Consumer) Schema() (*Schema, error) { return c.core.Schema() }
+func (c *Consumer) Schema() (*Schema, error) {
+	s, err := c.core.Schema()
+	return s, public(err)
+}
 
 // ZoneSchema returns the schema of the flexible zone, as the producer of the block declared it;
 // nil: the producer declared none. Errors: as Schema.
-func (c *Consumer) ZoneSchema() (*Schema, error) { return c.core.ZoneSchema() }
+func (c *Consumer) ZoneSchema() (*Schema, error) {
+	s, err := c.core.ZoneSchema()
+	return s, public(err)
+}
 
 // TypedProducer writes messages that are structs of one type, on a block that declares the schema.
 type TypedProducer[T any] struct{ *Producer }

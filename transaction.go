@@ -31,7 +31,7 @@ func (s *WriteTransactionSlot) Index() uint32 { return s.core().Index() }
 //
 // Errors: ErrInvalid (the length exceeds the capacity). Unless another call of Commit corrects the
 // length, the transaction then publishes nothing and ends with this error.
-func (s *WriteTransactionSlot) Commit(length int) error { return s.core().Commit(length) }
+func (s *WriteTransactionSlot) Commit(length int) error { return public(s.core().Commit(length)) }
 
 // ReadTransactionSlot is the message of a read transaction. The transaction owns the message: it
 // must not be used after the transaction has ended.
@@ -74,9 +74,10 @@ func (s *ReadTransactionSlot) Missed() uint64 { return s.core().Missed() }
 func WithWriteTransaction[R any](
 	p *Producer, timeout time.Duration, f func(*WriteTransactionSlot) (R, error),
 ) (R, error) {
-	return core.WithWriteTransaction(p.core, timeout, func(s *core.WriteTransactionSlot) (R, error) {
+	result, err := core.WithWriteTransaction(p.core, timeout, func(s *core.WriteTransactionSlot) (R, error) {
 		return f((*WriteTransactionSlot)(s))
 	})
+	return result, public(err)
 }
 
 // WithReadTransaction lets f read message id in place and returns what f returned. It waits, at
@@ -89,9 +90,10 @@ func WithWriteTransaction[R any](
 func WithReadTransaction[R any](
 	c *Consumer, id uint64, timeout time.Duration, f func(*ReadTransactionSlot) (R, error),
 ) (R, error) {
-	return core.WithReadTransaction(c.core, id, timeout, func(s *core.ReadTransactionSlot) (R, error) {
+	result, err := core.WithReadTransaction(c.core, id, timeout, func(s *core.ReadTransactionSlot) (R, error) {
 		return f((*ReadTransactionSlot)(s))
 	})
+	return result, public(err)
 }
 
 // WithNextSlot lets f read the next message in place and returns what f returned, and true. If no
@@ -104,9 +106,10 @@ func WithReadTransaction[R any](
 func WithNextSlot[R any](
 	c *Consumer, timeout time.Duration, f func(*ReadTransactionSlot) (R, error),
 ) (R, bool, error) {
-	return core.WithNextSlot(c.core, timeout, func(s *core.ReadTransactionSlot) (R, error) {
+	result, there, err := core.WithNextSlot(c.core, timeout, func(s *core.ReadTransactionSlot) (R, error) {
 		return f((*ReadTransactionSlot)(s))
 	})
+	return result, there, public(err)
 }
 
 // WriteTransactionGuard is a write transaction for defer:
@@ -152,7 +155,7 @@ func (g WriteTransactionGuard) Slot() *WriteTransactionSlot {
 // Commit publishes the message and ends the transaction. Errors: ErrInvalid (the transaction has
 // ended already, or Commit of the slot failed); ErrFenced, ErrSuperseded. With an error nothing was
 // published, and the transaction has ended.
-func (g WriteTransactionGuard) Commit() error { return g.core().Commit() }
+func (g WriteTransactionGuard) Commit() error { return public(g.core().Commit()) }
 
 // Abort ends the transaction without a message. If it has ended already, nothing happens.
 func (g WriteTransactionGuard) Abort() { g.core().Abort() }
@@ -184,7 +187,7 @@ type ReadTransactionGuard core.ReadTransactionGuard
 // The cursor of the consumer does not move. Errors: as WaitFor.
 func (c *Consumer) BeginRead(id uint64, timeout time.Duration) (ReadTransactionGuard, error) {
 	g, err := c.core.BeginRead(id, timeout)
-	return ReadTransactionGuard(g), err
+	return ReadTransactionGuard(g), public(err)
 }
 
 // BeginNext opens the next message and waits for it at most for the timeout. Errors: as Next.

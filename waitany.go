@@ -22,7 +22,7 @@ func WaitAny(timeout time.Duration, consumers ...*Consumer) ([]*Consumer, error)
 		inner[i] = c.core
 	}
 	if err := core.WaitAny(timeout, inner, found); err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	ready := make([]*Consumer, 0, len(consumers))
 	for i, c := range consumers {

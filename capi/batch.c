@@ -152,6 +152,9 @@ datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms
 
 /* The rest of a call's timeout. */
 static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
+    if (dbshim_is_part(timeout_ms)) {
+        return DATABLOCK_WAIT_PART(time_left(dbshim_part_ms(timeout_ms), begun), dbshim_part_flags(timeout_ms));
+    }
     if (timeout_ms <= 0) {
         return timeout_ms;
     }

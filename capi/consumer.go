@@ -96,7 +96,7 @@ func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_rea
 		return status(err, detail)
 	}
 	at := at(index)
-	s, err := at.consumer.NextInSteps(timeout, at.sleepOf(sleep))
+	s, err := at.consumer.NextInSteps(timeout, at.sleepOf(sleep, timeoutMs))
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}
@@ -132,7 +132,7 @@ func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_
 	if err != nil {
 		return status(err, detail)
 	}
-	s, err := at(index).consumer.Conclude(timeout)
+	s, err := at(index).consumer.Conclude(timeout, &core.Sleep{Part: partFrom(int64(timeoutMs))})
 	return handOver(s, err, out, detail)
 }
 
@@ -173,7 +173,7 @@ func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.d
 		return status(err, detail)
 	}
 	at := at(index)
-	s, err := at.consumer.WaitForInSteps(uint64(id), timeout, at.sleepOf(sleep))
+	s, err := at.consumer.WaitForInSteps(uint64(id), timeout, at.sleepOf(sleep, timeoutMs))
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}

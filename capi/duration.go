@@ -2,6 +2,9 @@
 
 package main
 
+// #include "shim.h"
+import "C"
+
 import (
 	"fmt"
 	"math"
@@ -17,6 +20,8 @@ const foreverMs = 1e12
 // timeoutFrom turns the milliseconds of the C side into a duration of core.
 func timeoutFrom(ms int64) (time.Duration, error) {
 	switch {
+	case isPart(ms):
+		return time.Duration(uint32(ms)) * time.Millisecond, nil
 	case ms == -1 || ms >= foreverMs:
 		return core.Forever, nil
 	case ms < -1:
@@ -24,6 +29,22 @@ func timeoutFrom(ms int64) (time.Duration, error) {
 			Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
 	}
 	return time.Duration(ms) * time.Millisecond, nil
+}
+
+// isPart reports whether a timeout is one of DATABLOCK_WAIT_PART.
+func isPart(ms int64) bool { return uint64(ms)>>48 == C.DATABLOCK_PART_MARK }
+
+// partFrom returns the part of a wait that a timeout of the C side stands for.
+func partFrom(ms int64) core.WaitPart {
+	if !isPart(ms) {
+		return core.WaitPart{}
+	}
+	flags := ms >> 32
+	return core.WaitPart{
+		Later:   flags&C.DATABLOCK_PART_FIRST == 0,
+		More:    flags&C.DATABLOCK_PART_LAST == 0,
+		Endless: flags&C.DATABLOCK_PART_ENDLESS != 0,
+	}
 }
 
 // retentionFrom turns milliseconds into a duration. The core refuses a duration that is too long.

@@ -79,7 +79,7 @@ func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_wr
 		return status(err, detail)
 	}
 	at := at(index)
-	s, err := at.producer.ClaimInSteps(timeout, at.sleepOf(sleep))
+	s, err := at.producer.ClaimInSteps(timeout, at.sleepOf(sleep, timeoutMs))
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}

@@ -38,7 +38,7 @@ func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C
 		return status(err, detail)
 	}
 	at := at(index)
-	left, err := at.sharer().LockInSteps(uint32(lock), timeout, at.sleepOf(sleep))
+	left, err := at.sharer().LockInSteps(uint32(lock), timeout, at.sleepOf(sleep, timeoutMs))
 	*abandoned = C.bool(left)
 	return at.stepStatus(err, sleep, detail)
 }
@@ -67,7 +67,7 @@ func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.databl
 				C.DATABLOCK_ZONE_ANYWAY)}, detail)
 	}
 	at := at(index)
-	z, err := at.sharer().EnterZoneInSteps(flags != 0, timeout, at.sleepOf(sleep))
+	z, err := at.sharer().EnterZoneInSteps(flags != 0, timeout, at.sleepOf(sleep, timeoutMs))
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}

@@ -154,6 +154,7 @@ typedef struct dbshim_sleep {
     uint64_t ns;    /* at most */
     uint32_t value; /* while the word has it */
     bool again;     /* the next step is not the first */
+    bool counted;   /* the caller has counted the wait */
     /*
      * If held_count is not 0, the thread sleeps only while other descriptions lock these bytes of
      * the descriptor's file.
@@ -163,6 +164,21 @@ typedef struct dbshim_sleep {
     bool late; /* the bytes are queried less often */
     int64_t held[DBSHIM_HELD_MAX];
 } dbshim_sleep;
+
+/*
+ * Whether a timeout is one of DATABLOCK_WAIT_PART, its milliseconds, and its flags. Any other
+ * timeout is that of a whole wait.
+ */
+static inline bool dbshim_is_part(int64_t timeout_ms) { return (uint64_t)timeout_ms >> 48 == DATABLOCK_PART_MARK; }
+
+static inline int64_t dbshim_part_ms(int64_t timeout_ms) {
+    return dbshim_is_part(timeout_ms) ? (int64_t)(uint32_t)timeout_ms : timeout_ms;
+}
+
+static inline uint32_t dbshim_part_flags(int64_t timeout_ms) {
+    return dbshim_is_part(timeout_ms) ? (uint32_t)(timeout_ms >> 32) & 0xffff
+        : (uint32_t)(DATABLOCK_PART_FIRST | DATABLOCK_PART_LAST);
+}
 
 #define DBSHIM_SLEEP (-1) /* the result of a step after which the thread sleeps and makes another step */
 

@@ -21,9 +21,11 @@ func init() { platform.SetNap(func(d time.Duration) { C.dbshim_nap(C.uint64_t(ma
 func dbgo_bind() {}
 
 // sleepOf returns what a call in steps remembers. The first step begins anew.
-func (at *participant) sleepOf(s *C.dbshim_sleep) *core.Sleep {
+// The timeout says which part of a longer wait the call is.
+func (at *participant) sleepOf(s *C.dbshim_sleep, timeoutMs C.int64_t) *core.Sleep {
 	if !s.again {
-		at.sleep = core.Sleep{}
+		at.sleep = core.Sleep{Part: partFrom(int64(timeoutMs))}
+		at.sleep.Part.Later = at.sleep.Part.Later || bool(s.counted)
 	}
 	return &at.sleep
 }

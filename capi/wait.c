@@ -98,7 +98,6 @@ static outcome wait_until(const datablock_inline_place *place, datablock_inline_
     datablock_read_slot *out) {
     outcome result = GO_ON;
     uint64_t start = dbshim_monotonic();
-    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
     while (result == GO_ON) {
         result = sleep_once(place, c, until, out);
     }
@@ -122,12 +121,14 @@ static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_
 }
 
 /* A read that does not wait and finds nothing. A program may poll so millions of times. */
-static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
+static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c, uint32_t part) {
     if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > POLL_NS) {
         return ASK_GO;
     }
     look_around(thread, index, c);
-    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
+    if ((part & DATABLOCK_PART_LAST) != 0) {
+        datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
+    }
     thread->shared.idle = index;
     thread->shared.failed = c->producer_there ? DATABLOCK_INLINE_IDLE : DATABLOCK_INLINE_ORPHANED;
     return EXPIRED;
@@ -145,10 +146,17 @@ static int64_t left(uint64_t until) {
     return until == UINT64_MAX ? -1 : now >= until ? 0 : (int64_t)((until - now + 999999) / 1000000);
 }
 
+/* What is left of a timeout. Go reports an invalid one. */
+static int64_t rest(int64_t timeout_ms, uint64_t until) {
+    return timeout_ms < -1 ? timeout_ms
+        : dbshim_is_part(timeout_ms) ? DATABLOCK_WAIT_PART(left(until), dbshim_part_flags(timeout_ms))
+                                     : left(until);
+}
+
 /* The read in Go, in steps: the thread sleeps here between the steps. */
-static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, bool counted,
     datablock_read_slot *out) {
-    dbshim_sleep sleep = {0};
+    dbshim_sleep sleep = {.counted = counted};
     int status;
     do {
         status = DBSHIM_GO(thread, dbgo_read_begin(index, timeout_ms, out, &sleep, thread->detail));
@@ -159,12 +167,14 @@ static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
     datablock_inline_consumer *c = thread->shared.current->state;
     if (!DBSHIM_FAST) {
-        return read_in_go(thread, index, timeout_ms, out);
+        return read_in_go(thread, index, timeout_ms, false, out);
     }
-    if (timeout_ms == 0) {
+    const uint32_t part = dbshim_part_flags(timeout_ms);
+    const int64_t ms = dbshim_part_ms(timeout_ms);
+    if (ms == 0) {
         outcome result = outcome_of(look(c, out));
         if (result == GO_ON) {
-            result = idle(thread, index, c);
+            result = idle(thread, index, c, part);
         }
         if (result == EXPIRED) {
             return c->producer_there ? DATABLOCK_E_TIMEOUT : DATABLOCK_E_NO_PRODUCER;
@@ -172,11 +182,11 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         if (result == FOUND) {
             look_around(thread, index, c);
         }
-        return result == FOUND ? found_one(c) : read_in_go(thread, index, 0, out);
+        return result == FOUND ? found_one(c) : read_in_go(thread, index, timeout_ms, false, out);
     }
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX
-        : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
+    uint64_t until = ms == -1 || ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)ms * 1000000;
+    bool counted = (part & DATABLOCK_PART_FIRST) == 0;
     outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go reports the invalid timeout */
     for (int i = 0; result == GO_ON && i < SPINS; i++) {
         result = outcome_of(look(c, out));
@@ -188,6 +198,10 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         datablock_status status;
         bool found;
         if (result == GO_ON) {
+            if (!counted) { /* one call is one wait, however often it probes for the producer */
+                datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
+                counted = true;
+            }
             result = wait_until(thread->shared.current, c, until, out);
         }
         switch (result) {
@@ -203,7 +217,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
             result = GO_ON;
             break;
         default:
-            return read_in_go(thread, index, timeout_ms < -1 ? timeout_ms : left(until), out);
+            return read_in_go(thread, index, rest(timeout_ms, until), counted, out);
         }
     }
 }

@@ -45,6 +45,7 @@ typedef struct wait_any {
     bool any;
     bool entered;    /* every handle was good once */
     bool sleeping;   /* set the waiting bits before each check */
+    uint32_t part;   /* flags of DATABLOCK_WAIT_PART */
     uint64_t waited; /* ns of the last sleep, which the next round adds to the counters */
     datablock_waker *waker; /* NULL: none */
     waiter events[WAITERS];
@@ -89,7 +90,7 @@ static datablock_status look_inside(wait_any *w, size_t i) {
         datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
         if (w->waited != 0) {
             datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAIT_NS, w->waited);
-        } else {
+        } else if ((w->part & DATABLOCK_PART_FIRST) != 0) {
             datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
         }
     }
@@ -166,6 +167,7 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
     const int64_t longest = INT64_C(1000000000000); /* some thirty years */
     uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX
         : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
+    w->sleeping = timeout_ms == 0 && w->part == DATABLOCK_PART_FIRST; /* a part that only counts the wait */
     for (size_t spins = timeout_ms == 0 ? 1 : w->count > 1 ? 1 + SPINS / w->count : SPINS; spins > 0; spins--) {
         datablock_status status = look_at_all(w);
         if (status != DATABLOCK_OK || w->any || woken(w)) {
@@ -200,12 +202,14 @@ static datablock_status wait_checked(const char *function, const datablock_consu
     if ((count == 0 && waker == NULL) || count > DATABLOCK_WAIT_ANY_MAX) {
         return dbshim_invalid("%s: count is %zu: give 1 to %d consumers", function, count, DATABLOCK_WAIT_ANY_MAX);
     }
+    const uint32_t part = dbshim_part_flags(timeout_ms);
+    timeout_ms = dbshim_part_ms(timeout_ms);
     if (timeout_ms < -1) {
         return dbshim_invalid("%s: timeout %lld ms: use 0, -1 (for ever) or a positive time", function,
             (long long)timeout_ms);
     }
     bool found[DATABLOCK_WAIT_ANY_MAX];
-    wait_any w = {.consumers = consumers, .count = count, .ready = found, .waker = waker};
+    wait_any w = {.consumers = consumers, .count = count, .ready = found, .waker = waker, .part = part};
     datablock_status status = wait_for_one(&w, timeout_ms);
     if (status == DATABLOCK_OK) {
         if (count > 0) {

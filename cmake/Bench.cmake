@@ -23,7 +23,7 @@ bench_program(worker-exported worker.c datablock)
 if(EXISTS ${PROJECT_SOURCE_DIR}/include/datablock_inline.h)
   bench_program(worker-inline worker.c datablock BENCH_INLINE)
 endif()
-datablock_go_program(bench_worker-go ${bench_directory}/worker-go ./bench/go)
+datablock_go_program(bench_worker-go ${bench_directory}/worker-go . ./bench/go)
 
 add_custom_target(${target_prefix}bench)
 add_dependencies(${target_prefix}bench ${bench_programs} bench_worker-go)

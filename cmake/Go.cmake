@@ -1,6 +1,10 @@
 # Checks the Go tool: it exists, is new enough for go.mod, and has a place for its caches. Sets GO
 # and go_environment.
 
+# Each module is built alone, with the versions that its own go.mod requires. A go.work, the
+# repository's or a user's, must not change what is built.
+set(go_alone ${CMAKE_COMMAND} -E env GOWORK=off)
+
 find_program(GO go)
 file(STRINGS ${PROJECT_SOURCE_DIR}/go.mod go_needed REGEX "^go [0-9.]+$")
 string(REGEX REPLACE "^go " "" go_needed "${go_needed}")
@@ -11,7 +15,8 @@ endif()
 
 # Inside the source tree a go command may load a newer one, as go.mod asks. If it cannot, its own
 # version counts.
-execute_process(COMMAND ${GO} version WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_found ERROR_QUIET)
+execute_process(COMMAND ${go_alone} ${GO} version
+  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_found ERROR_QUIET)
 if(NOT go_found MATCHES "go[0-9]")
   execute_process(COMMAND ${CMAKE_COMMAND} -E env GOTOOLCHAIN=local ${GO} version
     WORKING_DIRECTORY / OUTPUT_VARIABLE go_found ERROR_QUIET)
@@ -37,9 +42,9 @@ endforeach()
 
 # Without a home directory (service units) Go has no place for its caches. Then the caches are in
 # the build folder.
-set(go_environment ${CMAKE_COMMAND} -E env CGO_ENABLED=1 CC=${CMAKE_C_COMPILER} GOFLAGS=)
+set(go_environment ${go_alone} CGO_ENABLED=1 CC=${CMAKE_C_COMPILER} GOFLAGS=)
 set(go_caches "")
-execute_process(COMMAND ${GO} env GOCACHE GOMODCACHE
+execute_process(COMMAND ${go_alone} ${GO} env GOCACHE GOMODCACHE
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE caches ERROR_QUIET)
 if(NOT caches MATCHES "^/[^\n]*\n/")
   set(go_caches GOCACHE=${PROJECT_BINARY_DIR}/go/cache GOPATH=${PROJECT_BINARY_DIR}/go/path)

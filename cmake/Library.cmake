@@ -15,7 +15,7 @@ file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 # In a host's process Go's own packages must not change what belongs to the host. The library is
 # built with some of their files replaced: the files in capi/_go say which, and why. The build fails
 # if a version of Go does not have what these files need.
-execute_process(COMMAND ${GO} env GOROOT
+execute_process(COMMAND ${go_alone} ${GO} env GOROOT
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_root OUTPUT_STRIP_TRAILING_WHITESPACE
   COMMAND_ERROR_IS_FATAL ANY)
 if(NOT EXISTS ${go_root}/src/syscall/rlimit.go)
@@ -52,7 +52,7 @@ set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 
 # Paths may have spaces. GOFLAGS, the flags of the linker, and the flags of the linker that it calls
 # are each split at spaces outside of quotation marks.
-set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false")
+set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=off)
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
 set(go_build_library ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${library_overlay})
 set(go_ldflags

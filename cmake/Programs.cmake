@@ -2,19 +2,20 @@
 
 set(strict_flags -Wall -Wextra -Wpedantic -Werror)
 
-# A Go program: datablock_go_program(TARGET file package [tags])
-function(datablock_go_program target file package)
+# A Go program: datablock_go_program(TARGET file module package [tags]). The module is the
+# folder of its go.mod, in which the package is.
+function(datablock_go_program target file module package)
   # main.release is set in a program that has this variable.
   add_custom_target(${target} ALL
     COMMAND ${go_build} -tags=${ARGN} "-ldflags=-X main.release=${PROJECT_VERSION}" -o ${file} ${package}
-    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}
-    COMMENT "Go: ${package}"
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/${module}
+    COMMENT "Go: ${target}"
     VERBATIM)
 endfunction()
 
 file(GLOB admin_sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/cmd/datablock-admin/*.go)
 if(admin_sources)
-  datablock_go_program(datablock-admin ${PROJECT_BINARY_DIR}/datablock-admin ./cmd/datablock-admin)
+  datablock_go_program(datablock-admin ${PROJECT_BINARY_DIR}/datablock-admin cmd ./datablock-admin)
   # Its man pages and its completion, from the definitions of its commands.
   set(admin_generated ${PROJECT_BINARY_DIR}/generated)
   add_custom_command(TARGET datablock-admin POST_BUILD

@@ -1,16 +1,25 @@
 # The Go tests: one entry for each package and flavour. The processes have a list of their own
-# (cmake/TestsProcess.cmake).
+# (cmake/TestsProcess.cmake). There are two modules: the root and cmd. A command in one module does
+# not see the packages of the other.
 
-execute_process(COMMAND ${GO} list -m
+set(go_in_root "")
+set(go_in_cmd ${CMAKE_COMMAND} -E chdir cmd)
+
+execute_process(COMMAND ${go_alone} ${GO} list -m
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_module OUTPUT_STRIP_TRAILING_WHITESPACE
   COMMAND_ERROR_IS_FATAL ANY)
 
-# go_packages(VARIABLE template pattern...): what `go list -f template` prints for the packages.
+# go_packages(VARIABLE template flags...): what `go list -f template` prints for the packages of
+# both modules.
 function(go_packages variable template)
-  execute_process(COMMAND ${GO} list -buildvcs=false -e -f ${template} ${ARGN}
-    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
-  string(REGEX MATCHALL "[^\n]+" lines "${output}")
-  set(${variable} "${lines}" PARENT_SCOPE)
+  set(all "")
+  foreach(module . cmd)
+    execute_process(COMMAND ${go_alone} ${GO} list -buildvcs=false -e -f ${template} ${ARGN} ./...
+      WORKING_DIRECTORY ${PROJECT_SOURCE_DIR}/${module} OUTPUT_VARIABLE output OUTPUT_STRIP_TRAILING_WHITESPACE)
+    string(REGEX MATCHALL "[^\n]+" lines "${output}")
+    list(APPEND all ${lines})
+  endforeach()
+  set(${variable} "${all}" PARENT_SCOPE)
 endfunction()
 
 # The test files of every package that has some: "package directory file,file,"
@@ -23,7 +32,7 @@ set(go_test ${GO} test -buildvcs=false -count=1 -timeout=110m)
 
 # go_test_tiers(VARIABLE name): the tiers of a package. Each package has one.
 function(go_test_tiers variable name)
-  if(name MATCHES "^tests/(docs|tidy|format|proof)(/|$)")
+  if(name MATCHES "^tests/(docs|tidy|format|proof|abi)(/|$)")
     set(tier ${CMAKE_MATCH_1})
     if(name MATCHES "^tests/(tidy|proof)(/|$)")
       list(APPEND tier lint)
@@ -45,7 +54,11 @@ function(go_test_entry package name suffix)
   if(suffix STREQUAL .crashpoints)
     set(tiers concurrency)
   endif()
-  datablock_test(go.${name}${suffix} LABELS ${tiers} TIMEOUT 240 COMMAND ${go_test} ${ARGN} ${package})
+  set(module ${go_in_root})
+  if(name MATCHES "^cmd/")
+    set(module ${go_in_cmd})
+  endif()
+  datablock_test(go.${name}${suffix} LABELS ${tiers} TIMEOUT 240 COMMAND ${module} ${go_test} ${ARGN} ${package})
 endfunction()
 
 foreach(entry IN LISTS plain)
@@ -67,8 +80,8 @@ endforeach()
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
   string(REPLACE "${go_module}/" "" name ${package})
-  # datablock-admin has no such tests except the hostile blocks below.
-  if(NOT entry IN_LIST plain AND NOT name STREQUAL "cmd/datablock-admin")
+  # The commands have no such tests except the hostile blocks below.
+  if(NOT entry IN_LIST plain AND NOT name STREQUAL "cmd/internal/command")
     go_test_entry(${package} ${name} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|\
 TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
   endif()
@@ -84,8 +97,8 @@ datablock_test(go.histories LABELS concurrency TIMEOUT 240 COST 16 SOAK
 datablock_test(go.internal/core.hostile LABELS format SOAK PROCESSORS 2 COST 120 TIMEOUT 300
   ENVIRONMENT DATABLOCK_TEST_GUARD=1
   COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles" ./internal/core)
-datablock_test(go.cmd/datablock-admin.hostile LABELS format COST 11 TIMEOUT 240
-  COMMAND ${go_test} -tags=crashpoints -run=TestHostileBlocks ./cmd/datablock-admin)
+datablock_test(go.cmd/internal/command.hostile LABELS format COST 11 TIMEOUT 240
+  COMMAND ${go_in_cmd} ${go_test} -tags=crashpoints -run=TestHostileBlocks ./internal/command)
 
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
@@ -100,17 +113,17 @@ foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical inte
 endforeach()
 
 set(test_tier lint)
-datablock_test(go.vet TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false ./...)
-datablock_test(go.vet.crashpoints TIMEOUT 300 COMMAND ${GO} vet -buildvcs=false -tags=crashpoints ./...)
-
 # Without cgo the boundary has no Go files on other systems. All packages below the boundary must
 # compile there.
 foreach(system windows darwin)
   datablock_test(go.vet.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
     COMMAND ${GO} vet -buildvcs=false . ./internal/...)
   datablock_test(go.build.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
-    COMMAND ${GO} build -buildvcs=false . ./internal/... ./cmd/... ./examples/go/...)
-  set_tests_properties(go.build.${system} PROPERTIES DEPENDS go.vet.${system}) # that test compiles the standard library
+    COMMAND ${GO} build -buildvcs=false . ./internal/... ./examples/go/...)
+  datablock_test(go.build.${system}.cmd TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
+    COMMAND ${go_in_cmd} ${GO} build -buildvcs=false ./...)
+  # That test compiles the standard library.
+  set_tests_properties(go.build.${system} go.build.${system}.cmd PROPERTIES DEPENDS go.vet.${system})
 endforeach()
 
 file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/*.go)
@@ -124,8 +137,15 @@ datablock_test(go.format
     sh ${go_directories})
 
 set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
-datablock_test(go.staticcheck TIMEOUT 300 COMMAND ${staticcheck} ./...)
-datablock_test(go.staticcheck.crashpoints LONG TIMEOUT 300 COMMAND ${staticcheck} -tags crashpoints ./...)
+# go_checks(suffix tags long [command before]): long is LONG or empty.
+function(go_checks suffix tags long)
+  datablock_test(go.vet${suffix} TIMEOUT 300 COMMAND ${ARGN} ${GO} vet -buildvcs=false -tags=${tags} ./...)
+  datablock_test(go.staticcheck${suffix} ${long} TIMEOUT 300 COMMAND ${ARGN} ${staticcheck} -tags=${tags} ./...)
+endfunction()
+go_checks("" "" "" ${go_in_root})
+go_checks(.crashpoints crashpoints LONG ${go_in_root})
+go_checks(.cmd "" "" ${go_in_cmd})
+go_checks(.cmd.crashpoints crashpoints LONG ${go_in_cmd})
 
 # Misspelled words, in everything but the build: settings in .codespellrc.
 file(GLOB spelled CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}

@@ -47,7 +47,8 @@
  *    the function's comment says otherwise. datablock_error_detail() then has a sentence that says
  *    what was wrong, with the values, and what to do.
  *  - Timeouts are `int64_t` milliseconds. 0 does not wait, -1 waits for ever, and a positive number
- *    is the longest wait. Any other negative number is DATABLOCK_E_INVALID.
+ *    is the longest wait. Any other negative number is DATABLOCK_E_INVALID. DATABLOCK_WAIT_PART
+ *    divides one wait into several calls.
  *  - A block is named by a plain name or by an absolute path ("/run/blocks/camera"). A plain name
  *    ("camera") has letters, digits, '.', '_' and '-', and at most 200 bytes. A plain name does not
  *    begin with '.' or '-' and does not end in ".ctl". The library looks for a plain name in the
@@ -105,8 +106,9 @@
  *    the row. LATEST and ORDERED consumers never apply backpressure.
  *  - Signal handlers: see SIGNALS AND THREADS below.
  *  - No signal ends a wait. A program that wants to end on SIGINT waits with a finite timeout in a
- *    loop, or closes the handle from another thread. The death of the producer does not end a wait
- *    for ever either, because a restarted producer continues the stream.
+ *    loop (DATABLOCK_WAIT_PART), or closes the handle from another thread. The death of the
+ *    producer does not end a wait for ever either, because a restarted producer continues the
+ *    stream.
  *  - A process that was killed, or ended without closing, may leave files NAME.*.ctl behind. The
  *    next producer of that name removes these files, and so does `datablock-admin gc`.
  *  - After fork() the child cannot use the library (DATABLOCK_E_FORKED) until exec. The child has
@@ -277,6 +279,28 @@ DATABLOCK_API const char *datablock_error_detail(void);
  * capacity that the whole text needs, the zero included: at most 1024.
  */
 DATABLOCK_API size_t datablock_error_detail_copy(char *buffer, size_t capacity);
+
+/* ---- One wait in several calls --------------------------------------------------------------- */
+
+enum {
+    DATABLOCK_PART_FIRST = 1u << 0,  /* the metrics count the wait, if the call has to wait */
+    DATABLOCK_PART_LAST = 1u << 1,   /* the metrics count the timeout, if nothing comes */
+    DATABLOCK_PART_ENDLESS = 1u << 2 /* the whole wait has no limit */
+};
+
+#define DATABLOCK_PART_MARK 0x4442 /* bits 48 to 63 of such a timeout */
+
+/*
+ * The timeout of a call that is a part of a longer wait. The call waits for at most `ms`
+ * milliseconds, 0 to 2^32 - 1, and has the statuses of any other call. An interpreter, which runs
+ * signal handlers between two calls, divides a wait of a caller in this way. The metrics then
+ * count one wait and at most one timeout: the first call has PART_FIRST, the last one PART_LAST,
+ * and the calls between neither. A call with 0 ms counts no wait, with one exception:
+ * datablock_wait_any with the flag PART_FIRST alone. With PART_ENDLESS datablock_read_id refuses
+ * what it refuses with -1. Every `timeout_ms` may be such a value.
+ */
+#define DATABLOCK_WAIT_PART(ms, flags)                                                             \
+    ((int64_t)(((uint64_t)DATABLOCK_PART_MARK << 48) | ((uint64_t)(flags) << 32) | (uint32_t)(ms)))
 
 /* ---- Configuration of a block ---------------------------------------------------------------- */
 
@@ -748,7 +772,8 @@ DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer,
 /*
  * Releases the given messages of a batch. Where one hold covers the batch, they may be its first
  * messages: the cursor moves past them, and the rest stays held, as a batch of its own.
- * (datablock_read_end of the first message releases everything that its hold covers.) Errors: as
+ * (datablock_read_end of the first message releases everything that its hold covers.) Messages
+ * that were undone are not held: the others are released, and the status is INVALID. Errors: as
  * datablock_read_end; of several errors the first is returned.
  */
 DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots,

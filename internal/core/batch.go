@@ -122,15 +122,22 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 }
 
 // ReleaseFirst releases the first messages that a hold covers, from the message with that id on.
-// The rest stays held. Errors: as Release.
+// The rest stays held. Errors: as Release; Invalid also if the hold covers fewer messages, because
+// the last ones were undone. What it covers is then released.
 func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64) error {
 	h := c.find(id, index, token)
 	switch {
 	case h == nil && c.data != nil && c.covered(id, index, token) != nil:
 		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
 			c.name(), c.firstInOrder(), id)
-	case h == nil || messages > uint64(h.more):
+	case h == nil || messages == uint64(h.more)+1:
 		return c.ReleaseHold(id, index, token)
+	case messages > uint64(h.more):
+		beyond := id + uint64(h.more) + 1
+		if err := c.ReleaseHold(id, index, token); err != nil {
+			return err
+		}
+		return c.notHeld(beyond)
 	case c.held > 1 && h.id != c.firstInOrder():
 		return fail(Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
 			c.name(), c.firstInOrder(), h.id)

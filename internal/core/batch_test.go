@@ -90,6 +90,21 @@ func TestPartsOfABatch(t *testing.T) {
 	}
 }
 
+func TestABatchThatWasUndoneInPartEndsInPart(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(Ring, 4))
+	c := b.consumer(ConsumerOptions{Delivery: Lossless})
+	write(t, p, 4)
+	batch := batchOf(t, c, 4)
+	last := batch[3]
+	require.NoError(t, c.Undo(last.ID(), last.Index(), last.Token(), uint64(last.Size()), last.Missed()))
+	err := c.ReleaseBatch(batch)
+	assert.ErrorIs(t, err, Invalid)
+	assert.ErrorContains(t, err, "message 3 is not held")
+	assert.EqualValues(t, 3, c.cursorAt.Load(), "the others have ended")
+	assert.EqualValues(t, 3, read(t, c).ID())
+}
+
 func TestBatchOfAnOrderedReader(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(Ring, 4))

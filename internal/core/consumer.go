@@ -95,10 +95,10 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 
 func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 	if timeout < Forever {
-		return ReadSlot{}, fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
+		return ReadSlot{}, c.told(fail(Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout))
 	}
 	if c.data == nil {
-		return ReadSlot{}, c.gone()
+		return ReadSlot{}, c.told(c.gone())
 	}
 	if c.moment.Passed() {
 		c.LookAround()
@@ -106,7 +106,7 @@ func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 		c.appear(c.moment.Renew())
 	}
 	if !c.rowMine() || c.held >= c.maxPins {
-		return ReadSlot{}, c.mayNotHold()
+		return ReadSlot{}, c.told(c.mayNotHold())
 	}
 	if c.close {
 		c.close = false
@@ -120,7 +120,7 @@ func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 		err = c.wait(wanted{}, timeout, &out)
 	}
 	c.invariant()
-	return out, err
+	return out, c.told(err)
 }
 
 // isOverdue reads the clock and reports whether the coarse clock is behind.
@@ -247,7 +247,8 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 	if ok || err != nil {
 		return s, err
 	}
-	if cursor := c.due(); timeout == Forever && c.delivery == Lossless && c.joining == 0 &&
+	endless := timeout == Forever || waitPartOf(c.outside).Endless
+	if cursor := c.due(); endless && c.delivery == Lossless && c.joining == 0 &&
 		id-cursor >= uint64(c.slotCount) {
 		return s, fail(Invalid, "block %q: message %d cannot be written before this consumer, which is LOSSLESS, has "+
 			"read message %d: it would wait for ever", c.name(), id, cursor)

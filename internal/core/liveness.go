@@ -28,6 +28,8 @@ type attachment struct {
 	ask *platform.Locks
 
 	locks spinLocks
+
+	translation *Translation // nil: errors stay as they are
 }
 
 // newAttachment opens the descriptions for locks. It takes no lease. errMoved: the control file is

@@ -16,12 +16,12 @@ func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 			s, err := c.Next(timeout)
 			if err == nil {
 				more, ending := c.show(s, yield)
-				if !more || ending != nil && (!yield(ReadSlot{}, ending) || CodeOf(ending) != Overrun) {
+				if !more || ending != nil && (!yield(ReadSlot{}, ending) || CodeOf(c.original(ending)) != Overrun) {
 					return
 				}
 				continue
 			}
-			code := CodeOf(err)
+			code := CodeOf(c.original(err))
 			if code == Closed && c.data != nil {
 				return
 			}

@@ -114,7 +114,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked ||
 		timeout < Forever {
 		if err := p.prepareClaim(timeout); err != nil {
-			return WriteSlot{}, err
+			return WriteSlot{}, p.told(err)
 		}
 	}
 	slot := p.free[s.freeCount-1]
@@ -132,7 +132,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	crash.Point("claim.slot")
 	if p.stateAt.Load() >= layout.StateSuperseded || p.epochAt.Load() != s.epoch {
 		p.forget()
-		return WriteSlot{}, p.superseded()
+		return WriteSlot{}, p.told(p.superseded())
 	}
 	s.freeCount--
 	s.slot = slot
@@ -282,16 +282,16 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	s := p.ProducerState
 	if !s.claimed || id != s.next || index != s.slot {
-		return p.notOpen(id, index)
+		return p.told(p.notOpen(id, index))
 	}
 	if uint64(length) > s.Block.SlotSize { // true also for a negative length
-		return fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open", p.name(),
-			length, p.slotSize)
+		return p.told(fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open",
+			p.name(), length, p.slotSize))
 	}
 	var stamp uint64
 	if s.Block.Flags&(stateEnforced|stateShortest|Timestamp) != 0 {
 		if uint64(length) < s.shortest {
-			return fail(Invalid, "%s; the claim stays open", p.tooShort(length))
+			return p.told(fail(Invalid, "%s; the claim stays open", p.tooShort(length)))
 		}
 		stamp = p.certify(length)
 	}
@@ -307,7 +307,7 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	crash.Point("commit.unmarked")
 	entry := layout.Entry(s.next, s.slot)
 	if !place.CompareAndSwap(*known, entry) && !p.publishOver(place, entry) {
-		return p.unpublished()
+		return p.told(p.unpublished())
 	}
 	crash.Point("commit.published")
 	// The slot that this producer left there, whatever value the entry has by now. NoSlot is not

@@ -358,21 +358,6 @@ func hasRow(b *block, row uint32) error {
 		Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", b.name(), b.consumerLimit, row)}
 }
 
-// FindRow reports whether EvictConsumer would find the block, and such a row in it. It is
-// read-only. Errors: as Diagnose, and ErrSlotRange.
-func FindRow(name, directory string, row uint32) error {
-	l, err := locate(name, directory)
-	if err != nil {
-		return err
-	}
-	v, err := openView(l)
-	if err != nil {
-		return err
-	}
-	defer v.close()
-	return hasRow(v.block, row)
-}
-
 // evict empties the row of a living consumer that is attached, or continues where an evicting
 // process died. The owner holds the row's lease. If the owner closes meanwhile, CLEANING keeps
 // newcomers and cleaners out. evict reports false if it did nothing: another process is cleaning

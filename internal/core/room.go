@@ -327,7 +327,9 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *Sleep) (err error) {
 		}
 	}
 	if s.begin() {
-		*p.data.plain64(layout.MetricWaits)++
+		if !s.Part.Later {
+			*p.data.plain64(layout.MetricWaits)++
+		}
 		*p.data.plain64(layout.WaitSince) = p.heldSince // before ProducerWaiting, which says that WaitSince counts
 	} else {
 		p.sleeps++
@@ -486,7 +488,9 @@ func (b *block) expired(died uint64) bool {
 }
 
 func (p *Producer) timedOut(timeout time.Duration) error {
-	*p.data.plain64(layout.MetricTimeouts)++
+	if !waitPartOf(p.outside).More {
+		*p.data.plain64(layout.MetricTimeouts)++
+	}
 	why := noSlot
 	if n := uint64(p.slotCount); p.minConsumers > 0 && p.next >= n && p.attached() < p.minConsumers {
 		why = tooFew

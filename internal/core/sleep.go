@@ -27,9 +27,27 @@ type Sleep struct {
 	Held  []int64
 	Late  bool // the call has waited long already: polling the locks less often is enough
 
+	Part WaitPart // which part of the caller's wait the call is
+
 	begun bool
 	start uint64        // Monotonic of the first step that had to wait
 	nap   time.Duration // of a lock: how long the next sleep may be
+}
+
+// A WaitPart says which part of a longer wait a call is. The counters count the parts as one wait.
+// The zero WaitPart is a whole wait.
+type WaitPart struct {
+	Later   bool // an earlier part has counted the wait
+	More    bool // another part follows if nothing comes: this one counts no timeout
+	Endless bool // the whole wait has no limit
+}
+
+// partOf returns the part of a call in steps. Any other call is a whole wait.
+func waitPartOf(outside *Sleep) WaitPart {
+	if outside == nil {
+		return WaitPart{}
+	}
+	return outside.Part
 }
 
 // begin records the time of the first step, and reports whether this step is the first.

@@ -44,10 +44,10 @@ func (s *WriteTransactionSlot) Commit(length int) error {
 	}
 	s.length, s.err = length, nil
 	if length < 0 || length > s.slot.Size() {
-		s.err = fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is published",
-			s.producer.name(), length, s.slot.Size())
+		s.err = s.producer.told(fail(Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is "+
+			"published", s.producer.name(), length, s.slot.Size()))
 	} else if uint64(length) < s.producer.shortest {
-		s.err = fail(Invalid, "%s: nothing is published", s.producer.tooShort(length))
+		s.err = s.producer.told(fail(Invalid, "%s: nothing is published", s.producer.tooShort(length)))
 	}
 	return s.err
 }
@@ -110,9 +110,9 @@ func (s *ReadTransactionSlot) end() error {
 	h := s.consumer.find(s.slot.ID(), s.slot.Index(), s.slot.Token())
 	s.open, s.slot = false, ReadSlot{}
 	if h == nil { // the consumer was closed
-		return errEnded
+		return s.consumer.told(errEnded)
 	}
-	return s.consumer.finish(h)
+	return s.consumer.told(s.consumer.finish(h))
 }
 
 // WithWriteTransaction claims a slot, waiting for at most the timeout, lets f fill it, and
@@ -165,7 +165,7 @@ func WithNextSlot[R any](c *Consumer, timeout time.Duration, f func(*ReadTransac
 	slot, err := c.Next(timeout)
 	if err != nil {
 		var none R
-		if e, ok := err.(*Error); ok && e.Code == Timeout {
+		if e, ok := c.original(err).(*Error); ok && e.Code == Timeout {
 			return none, false, nil
 		}
 		return none, false, err

@@ -71,7 +71,7 @@ func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, 
 		if !c.rowMine() {
 			return c.fenced()
 		}
-	} else if timeout != 0 {
+	} else if timeout != 0 && !s.Part.Later {
 		*c.hot.waits++
 	}
 	if atomic.LoadUint32(&c.interrupted) != 0 {
@@ -173,8 +173,10 @@ func (c *Consumer) Probe() (s ReadSlot, found bool, err error) {
 }
 
 // Conclude ends the wait of a caller that waited on its own and found nothing. It looks a last
-// time, and then returns what Next(waited) returns.
-func (c *Consumer) Conclude(waited time.Duration) (ReadSlot, error) {
+// time, and then returns what Next(waited) returns. Of the Sleep it uses the Part.
+func (c *Consumer) Conclude(waited time.Duration, sleep *Sleep) (ReadSlot, error) {
+	c.outside = sleep
+	defer func() { c.outside = nil }()
 	var s ReadSlot
 	over := c.over()
 	if ok, err := c.look(&s); ok || err != nil {
@@ -241,7 +243,9 @@ func (c *Consumer) without(w wanted, over error) error {
 
 // nothing is the error of a read that found nothing within its timeout.
 func (c *Consumer) nothing(w wanted, timeout time.Duration) error {
-	*c.hot.timeouts++
+	if !waitPartOf(c.outside).More {
+		*c.hot.timeouts++
+	}
 	if timeout == 0 && !w.given {
 		if c.producerThere {
 			return c.idle

@@ -19,8 +19,19 @@ The package is pure Python over ctypes. Only arrays need NumPy. ``datablock.h`` 
 specification: it holds wherever a docstring says nothing.
 """
 
+from ._admin import (
+    Metrics,
+    ParticipantInfo,
+    RecoveryRecord,
+    evict_consumer,
+    force_reset_all_slots,
+    force_reset_slot,
+    get_metrics,
+    list_participants,
+    recovery_log,
+)
 from ._batch import ReadBatch
-from ._consumer import Consumer, ReadSlot, SlotIterator
+from ._consumer import Consumer
 from ._errors import (
     Access,
     Busy,
@@ -56,18 +67,8 @@ from ._errors import (
 from ._integrity import IntegrityCheck, RecoveryStep, RecoveryStepKind, auto_recover, repair, validate_integrity
 from ._library import LibraryNotFound, load
 from ._observer import Observation, Observer
-from ._operator import (
-    Metrics,
-    ParticipantInfo,
-    RecoveryRecord,
-    evict_consumer,
-    force_reset_all_slots,
-    force_reset_slot,
-    get_metrics,
-    list_participants,
-    recovery_log,
-)
-from ._producer import Producer, WriteSlot
+from ._producer import Producer
+from ._read_slot import ReadSlot, SlotIterator
 from ._recovery import (
     BlockInfo,
     SlotDiagnostic,
@@ -93,6 +94,7 @@ from ._transactions import (
 )
 from ._types import BlockState, ChecksumPolicy, Delivery, Policy, RecoveryResult, SlotState, Start
 from ._waitany import wait_any
+from ._write_slot import WriteSlot
 
 __all__ = [
     "Access",

@@ -1,147 +1,29 @@
-"""Batches: several messages in one call."""
+"""Batches: several messages that a consumer holds together."""
 
 from __future__ import annotations
 
 import ctypes
-import math
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Union, overload
+from typing import TYPE_CHECKING, Any, NoReturn, overload
 
+from ._abi import RawReadSlot
+from ._arrays import check_fit, record_step
 from ._errors import Busy, DataBlockError, Fenced, Invalid, Overrun, Status
-from ._functions import RawMessage, RawReadSlot
-from ._interrupts import Leaving, Statement, record
-from ._participant import ID, NOTHING_YET, Raw
-from ._schema import Schema, check_written, record_step
-from ._types import Bound, flat, refuse_objects, the_numpy, unsigned
+from ._holds import OVER, WIDTH, Ending, Part, Untold, holds_of, raw_of
+from ._interrupts import Leaving, Statement, record, refuse_statement
+from ._participant import ID, NOTHING_YET, Raw, first_look, waits
+from ._slot_state import ENDED, NEW, OPEN, release
+from ._types import Bound, refuse_objects, the_numpy, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
-    from typing_extensions import Buffer
 
-    from ._consumer import Consumer, Part
+    from ._reader import Reader
 
-    Messages = Union[Iterable[Buffer], NDArray[Any]]
-
-NEW, HELD, ENDED = range(3)
-
-# After these statuses of the end of a hold, the messages are no longer held.
-OVER = (0, int(Status.OVERRUN), int(Status.FENCED), int(Status.CORRUPT))
 BUSY = int(Status.BUSY)
-
-# The number of words of a struct, and the word whose upper half is the token of the hold.
-WIDTH = ctypes.sizeof(RawReadSlot) // 8
-TOKEN = 5
-
-
-def holds_of(raw: Any, count: int, start: int = 0) -> list[tuple[int, int]]:
-    """Return the holds of a batch, as pairs: the first message, and the one after the last.
-
-    A LOSSLESS consumer has one hold for all messages. Messages before ``start`` have ended.
-    """
-    words = memoryview(raw).cast("B").cast("Q")
-    tokens = [words[i * WIDTH + TOKEN] >> 32 for i in range(start, count)]
-    firsts = [start + i for i in range(len(tokens)) if i == 0 or tokens[i] != tokens[i - 1]]
-    return list(zip(firsts, [*firsts[1:], count]))
-
-
-def raw_of(raw: Any, i: int) -> Raw:
-    """Return a struct of an array, for calls. It has no length: the struct stays the array's."""
-    return ctypes.byref(raw[i]), memoryview(raw).cast("B").cast("Q")[i * WIDTH : (i + 1) * WIDTH], None
-
-
-class Untold(NamedTuple):
-    """A batch that an interrupted call has taken: an array, and the number of messages in it."""
-
-    raw: Any
-    count: Any
-
-
-class Ending(NamedTuple):
-    """A call that releases messages of a batch up to index ``upto``.
-
-    ``statuses`` gets the results of the C function in the call itself. A later use of the batch
-    finds there what an interrupted call has released.
-    """
-
-    upto: int
-    statuses: list[int]
-    part: Part | None
-    ids: set[int]
-
-    def over(self) -> bool:
-        return bool(self.statuses) and self.statuses[-1] in OVER
-
-
-class Outgoing:
-    """Messages in the library's form: ``raw`` is an array of ``count``, ``keep`` owns the bytes."""
-
-    def __init__(self, messages: Messages, schema: Schema | None = None) -> None:
-        if hasattr(messages, "__array_interface__"):
-            self.keep: Any = _in_rows(messages)
-            if schema is not None:
-                check_written(schema, "messages", self.keep, math.prod(self.keep.shape[1:]))
-            self.count = len(self.keep)
-            start, length = self.keep.ctypes.data, self.keep[0].nbytes if self.count else 0
-            words = array("Q", bytes(16 * self.count))
-            words[::2] = array(
-                "Q", range(start, start + self.count * length, length) if length else [start] * self.count
-            )
-            words[1::2] = array("Q", [length]) * self.count
-        else:
-            parts = []
-            for i, message in enumerate(one_by_one(messages)):
-                parts.append(flat(f"messages[{i}]", message))
-                if schema is not None:
-                    check_written(schema, f"messages[{i}]", message, getattr(message, "size", 1))
-            self.keep = b"".join(parts)
-            self.count = len(parts)
-            words = array("Q")
-            at = ctypes.cast(ctypes.c_char_p(self.keep), ctypes.c_void_p).value or 0
-            for part in parts:
-                words.extend((at, len(part)))
-                at += len(part)
-        self._words = words
-        self.raw = (RawMessage * self.count).from_buffer(words) if self.count else None
-
-    def longest(self) -> int:
-        return max(self._words[1::2], default=0)
-
-    def shortest(self) -> int:
-        return min(self._words[1::2], default=0)
-
-    def after(self, sent: int) -> Any:
-        """Return what is left when ``sent`` messages are published."""
-        return None if self.raw is None or sent >= self.count else ctypes.byref(self.raw[sent])
-
-
-def _in_rows(messages: Any) -> NDArray[Any]:
-    """Return the array with its bytes in order: one message for each index of its first axis."""
-    import numpy
-
-    if messages.ndim == 0:
-        raise Invalid("a batch is an array of messages, one for each index of its first axis, and this one has no axis")
-    if messages.dtype.hasobject:
-        refuse_objects(f"messages, an array of dtype {messages.dtype},")
-    rows: NDArray[Any] = numpy.ascontiguousarray(messages)
-    return rows
-
-
-def one_by_one(messages: Any) -> Iterable[Any]:
-    """Return the messages of an iterable. A bytes-like object is one message and is refused."""
-    if isinstance(messages, str):
-        raise TypeError(
-            f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]"
-        )
-    if isinstance(messages, (bytes, bytearray, memoryview)):
-        raise TypeError(f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an array")
-    if not isinstance(messages, Iterable):
-        raise TypeError(
-            f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed"
-        )
-    return messages
 
 
 class ReadBatch(Bound, Sequence[memoryview]):
@@ -174,7 +56,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
     _hint = "copy its messages, [bytes(data) for data in batch]"
 
-    def __init__(self, consumer: Consumer, most: int, timeout: float | None) -> None:
+    def __init__(self, consumer: Reader, most: int, timeout: float | None) -> None:
         self._consumer = consumer
         self._most = unsigned("most", most, 32)
         if self._most == 0:
@@ -196,21 +78,32 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
     def __enter__(self) -> ReadBatch:
         if self._state != NEW:
+            refuse_statement(self)
             raise Invalid(f"{self!r} was used before: call read_many() for each batch")
         consumer = self._consumer
         consumer._rejoin()
         if consumer._parts:
             consumer._end_spent()
         if consumer._kept:
-            return self._enter_kept()
+            taken: list[Raw] = []
+            try:
+                self._hold_kept(taken)
+                return self
+            except BaseException:
+                if taken and taken[0][1][0] != 0:
+                    consumer._kept.extendleft(reversed(taken))
+                self._expire()
+                self._statement = None
+                raise
         library = consumer._library
         self._raw = (RawReadSlot * self._most)()
         count = ctypes.c_size_t()
+        look = first_look(self._timeout)
         try:
-            status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
+            status = library.datablock_read_batch(consumer._handle, look, self._raw, self._most, count)
             if status != 0 and consumer._end_forgotten():
-                status = library.datablock_read_batch(consumer._handle, 0, self._raw, self._most, count)
-            if status in NOTHING_YET and self._timeout != 0:
+                status = library.datablock_read_batch(consumer._handle, look, self._raw, self._most, count)
+            if status in NOTHING_YET and waits(self._timeout):
                 consumer._wait(
                     lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count),
                     self._raw,
@@ -227,34 +120,25 @@ class ReadBatch(Bound, Sequence[memoryview]):
             self._statement = None
             raise
 
-    def _enter_kept(self) -> ReadBatch:
+    def _hold_kept(self, taken: list[Raw]) -> None:
         """Hold the messages that an interrupted read has taken."""
-        taken: list[Raw] = []
         consumer = self._consumer
-        try:
-            if consumer._take_kept(taken, self._most)[1][0] == 0:
-                raise Busy(
-                    f'block "{consumer.name}": another thread reads with this Consumer: '
-                    "one object is for one thread at a time"
-                )
-            self._raw = (RawReadSlot * len(taken))()
-            words = memoryview(self._raw).cast("B").cast("Q")
-            words[:] = array("Q", [word for raw in taken for word in raw[1]])
-            self._given = taken
-            self._hold(len(taken))
-            return self
-        except BaseException:
-            if taken and taken[0][1][0] != 0:
-                consumer._kept.extendleft(reversed(taken))
-            self._expire()
-            self._statement = None
-            raise
+        if consumer._take_kept(taken, self._most)[1][0] == 0:
+            raise Busy(
+                f'block "{consumer.name}": another thread reads with this Consumer: '
+                "one object is for one thread at a time"
+            )
+        self._raw = (RawReadSlot * len(taken))()
+        words = memoryview(self._raw).cast("B").cast("Q")
+        words[:] = array("Q", [word for raw in taken for word in raw[1]])
+        self._given = taken
+        self._hold(len(taken))
 
     def _hold(self, count: int) -> None:
         consumer = self._consumer
         self._total = count
         self._describe()
-        self._state = HELD
+        self._state = OPEN
         consumer._held[self] = None
         if consumer._closed:
             raise consumer._closed_error()
@@ -280,7 +164,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
             if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
                 raise
         finally:
-            if self._state != HELD:
+            if self._state != OPEN:
                 self._statement = None
 
     def _abandon(self) -> None:
@@ -303,7 +187,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         With ``first`` the other messages stay held, and are the batch from then on. Does nothing
         after the end of the batch. Raises `Overrun` and `Fenced`: discard what was read.
         """
-        if self._state != HELD:
+        if self._state != OPEN:
             return
         self._catch_up()
         if first is not None and unsigned("first", first, 32) < self._count:
@@ -427,7 +311,8 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
         All messages must have the same length, a whole number of items. With a dtype as large as a
         message, each message is one item. A dtype with only the first fields of the block's struct,
-        as an older version of the schema has them, gives one record for each struct.
+        as an older version of the schema has them, gives one record for each struct. A dtype that
+        does not fit the block's schema raises `Invalid`. Single bytes, "u1", always fit.
 
         If the slots follow each other in memory, the array is a view in place. After the end of the
         batch such a view may show newer bytes: copy what is to be kept. Otherwise the array is a
@@ -444,7 +329,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 f"the messages have between {min(self.lengths)} and {max(self.lengths)} bytes: "
                 "one array has room for equal ones only"
             )
-        record = record_step(self._consumer._schema_if_any(), kind) if kind.names is not None else 0
+        schema = self._consumer._schema_if_any()
+        check_fit(schema, kind, length)
+        record = record_step(schema, kind)
         step = record or kind.itemsize
         if step == 0 or length % step != 0:
             raise Invalid(f"messages of {length} bytes are no whole number of {kind} items of {step} bytes")
@@ -466,7 +353,7 @@ class ReadBatch(Bound, Sequence[memoryview]):
         return items[:, 0] if kind.itemsize == length else items
 
     def _memory(self) -> memoryview:
-        if self._state != HELD:
+        if self._state != OPEN:
             self._refuse()
         self._catch_up()
         view = self._view
@@ -478,9 +365,11 @@ class ReadBatch(Bound, Sequence[memoryview]):
         self._view = None
         self._consumer._held.pop(self, None)
         for view in self._views:
-            with suppress(BufferError):  # an object uses the memory through the view; the memory stays mapped
-                view.release()
+            release(view)
         self._views = []
+
+    def _is_forgotten(self) -> bool:
+        return False
 
     def _refuse(self) -> NoReturn:
         if self._state == NEW:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ._abi import RawIntegrityCheck, RawRecoveryStep, RecoveryCallback
 from ._errors import RecoveryError
-from ._functions import RawIntegrityCheck, RawRecoveryStep, RecoveryCallback
 from ._library import StrPath, library
-from ._recovery import _fail
+from ._recovery import fail_recovery
 from ._types import RecoveryResult, path_bytes
 
 
@@ -69,7 +69,7 @@ def validate_integrity(shm_name: StrPath) -> IntegrityCheck:
     found = RawIntegrityCheck()
     result = loaded.datablock_validate_integrity(path_bytes("block name", shm_name), found)
     if result < 0:
-        _fail(loaded, result)
+        fail_recovery(loaded, result)
     return _check(found)
 
 
@@ -112,7 +112,7 @@ def auto_recover(
 
     result = loaded.datablock_auto_recover(path_bytes("block name", shm_name), dry_run, RecoveryCallback(tell), None)
     if result < 0:
-        _fail(loaded, result)
+        fail_recovery(loaded, result)
     if callback is not None:
         for step in steps:
             callback(step)

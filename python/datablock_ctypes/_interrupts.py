@@ -246,6 +246,13 @@ def _over(statement: Statement) -> None:
         held._abandon()
 
 
+def refuse_statement(held: Any) -> None:
+    """Forget the statement that enters an object and is refused. Enclosing statements stay."""
+    statement = held._statement
+    if statement is not None and statement.level == held._state:
+        held._statement = statement.outer
+
+
 class Leaving:
     """``__exit__`` of an object that a ``with`` statement holds.
 

@@ -8,8 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Union
 
+from ._abi import FUNCTIONS, HEADER_VERSION, SONAME
 from ._errors import BY_STATUS, DataBlockError, Forked, Invalid
-from ._functions import FUNCTIONS, HEADER_VERSION, SONAME
 
 StrPath = Union[str, "os.PathLike[str]"]
 

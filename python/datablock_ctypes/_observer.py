@@ -8,12 +8,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from ._abi import ConsumerOptions, ObserverHandle, RawObservation
+from ._arrays import check_fit, record_step, records_over
 from ._errors import Closed, DataBlockError, NotFound, SchemaMismatch, Status
-from ._functions import ConsumerOptions, ObserverHandle, RawObservation
 from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
 from ._participant import Link
-from ._schema import Schema, configure, record_step, records_over
+from ._schema import Schema, configure
 from ._types import (
     Bound,
     SecretBytes,
@@ -58,11 +59,14 @@ class Observation:
         """Return the message as a NumPy array of one dimension, read-only.
 
         A dtype with only the first fields of the block's struct gives one record for each struct.
+        A dtype that does not fit the block's schema raises `Invalid`. Single bytes, "u1", always
+        fit.
         """
         numpy = the_numpy()
         kind = numpy.dtype(dtype)
         if kind.hasobject:
             refuse_objects(f"dtype {kind}")
+        check_fit(self._schema, kind, len(self.data))
         if self._schema is not None and record_step(self._schema, kind):
             return records_over(self._schema, self.data, 0, len(self.data), kind, None)
         array: NDArray[Any] = numpy.frombuffer(self.data, kind)

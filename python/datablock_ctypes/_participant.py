@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 import math
 import os
 import re
@@ -11,27 +10,24 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, TypeVar
 
-from ._errors import Closed, DataBlockError, Invalid, Status
+from ._abi import PART_ENDLESS, PART_FIRST, PART_LAST, wait_part
+from ._errors import Closed, DataBlockError, Status
 from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
-from ._schema import record_step, records_over
 from ._shared import Counters, FlexibleZone, SharedSpinLock
-from ._types import Bound, refuse_objects, the_numpy, whole
+from ._types import Bound
 
 if TYPE_CHECKING:
     import weakref
 
-    import numpy as np
-    from numpy.typing import DTypeLike, NDArray
-
     from ._schema import Schema
-    from ._waiters import Visit
+    from ._visit import Visit
 
 Self = TypeVar("Self", bound="Participant")
 Result = TypeVar("Result")
@@ -45,8 +41,13 @@ NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
 BUSY = int(Status.BUSY)
 
-# The timeout 0 in the form that the functions of `Library.quick` need.
+# Timeouts in the form that the functions of `Library.quick` need: of a call that does not wait, and
+# of the first look of a call that waits if nothing is there. The metrics count no timeout of a look.
 DO_NOT_WAIT = ctypes.c_int64(0)
+LOOK_FIRST = ctypes.c_int64(wait_part(0, 0))
+
+# The library takes a timeout of so many seconds and more for one without a limit.
+ENDLESS = 1e9
 
 # The word of a struct with the message's id, and a mask of ids: a call whose struct's last id has
 # all these bits clear gives up the interpreter lock for a moment.
@@ -329,7 +330,10 @@ class Participant(Bound):
         visit = self._visit
         if status == BUSY and visit is not None:
             visit.refuse(self)
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: the object would wait for the collector
 
     def _out_of_time(self, status: int, timeout: float) -> NoReturn:
         """Raise the error of the last slice of a wait, with the time of the whole wait."""
@@ -337,40 +341,40 @@ class Participant(Bound):
         raise type(error)(waited(error.detail, timeout))
 
     def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
-        """Repeat a call that found nothing until it succeeds, fails or the time is over."""
+        """Repeat a call that found nothing until it succeeds, fails or the time is over.
+
+        The library counts the calls as one wait.
+        """
         self._rejoin()
         handle = self._handle
-        if timeout is None:
-            status = NOTHING_YET[0]
-            while status in NOTHING_YET:
-                status = call(handle, SLICE_MS, reference)
-        else:
-            deadline = time.monotonic() + timeout
-            while True:
-                left = deadline - time.monotonic()
-                last = left * 1000 <= SLICE_MS
-                status = call(handle, max(0, math.ceil(left * 1000)) if last else SLICE_MS, reference)
-                if last or status not in NOTHING_YET:
-                    break
+        visit = self._visit
+        part = PART_FIRST
+        if timeout is None or timeout >= ENDLESS:
+            part |= PART_ENDLESS
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = (deadline - time.monotonic()) * 1000
+            last = left <= SLICE_MS
+            if visit is not None and visit.over():
+                left, last = 0.0, True
+            milliseconds = max(1, math.ceil(left)) if last else SLICE_MS
+            status = call(handle, wait_part(milliseconds, part | PART_LAST if last else part), reference)
+            if last or status not in NOTHING_YET:
+                break
+            part &= ~PART_FIRST
         if status != 0:
             if timeout is not None and timeout * 1000 > SLICE_MS and status in NOTHING_YET:
                 self._out_of_time(status, timeout)
             self._fail(status)
 
 
-def message_over(
-    participant: Any, view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
-) -> NDArray[Any]:
-    """Return `array_over` of a message.
+def first_look(timeout: float | None) -> Any:
+    """Return the timeout of the first call of a wait, which does not wait."""
+    return DO_NOT_WAIT if timeout == 0 else LOOK_FIRST
 
-    A dtype with only the first fields of the block's struct gives one record for each struct.
-    """
-    if type(dtype) is not str:
-        kind = _items(dtype)[0]
-        schema: Schema | None = participant._schema_if_any() if kind.names is not None else None
-        if schema is not None and record_step(schema, kind):
-            return records_over(schema, view, start, size, kind, None if shape is None else _sides(shape))
-    return array_over(view, start, size, dtype, shape)
+
+def waits(timeout: float | None) -> bool:
+    return timeout is None or timeout > 0
 
 
 def waited(detail: str, timeout: float) -> str:
@@ -382,44 +386,3 @@ def waited(detail: str, timeout: float) -> str:
         count=1,
     )
     return text if count else f"{detail} (waited {timeout:g} s)"
-
-
-def array_over(
-    view: memoryview, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
-) -> NDArray[Any]:
-    """Return a NumPy array of at most `size` bytes from `start` on, in place."""
-    # Only strings are cached: other types compare equal to types with other names or layouts.
-    kind, item, over = _known(dtype) if type(dtype) is str else _items(dtype)
-    if shape is None:
-        if size % item != 0:
-            raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
-        return over(view, kind, size // item, start)
-    sides = _sides(shape)
-    count = math.prod(sides)
-    if any(side < 0 for side in sides) or count * item > size:
-        raise Invalid(f"shape {sides} of {kind} needs {count * item} bytes, the slot has {size}")
-    return over(view, kind, count, start).reshape(sides)
-
-
-def _sides(shape: Any) -> tuple[int, ...]:
-    if isinstance(shape, Iterable) and not isinstance(shape, str):
-        return tuple(whole("shape", side) for side in shape)
-    return (whole("shape", shape),)
-
-
-def _items(dtype: DTypeLike) -> tuple[np.dtype[Any], int, Callable[..., NDArray[Any]]]:
-    """Return the dtype of an array's items, their size in bytes, and the array's constructor."""
-    numpy = the_numpy()
-    kind = numpy.dtype(dtype)
-    if kind.hasobject:
-        refuse_objects(f"dtype {kind}")
-    if kind.itemsize == 0:
-        raise Invalid(f"dtype {kind} has items of no bytes: give their size")
-    # frombuffer, and not ndarray(buffer=...): ndarray takes the memory behind a read-only view for
-    # writable.
-    return kind, kind.itemsize, numpy.frombuffer
-
-
-# Copying a frame evicts everything else from the caches. Therefore a call does little work besides:
-# the answer for a dtype is cached.
-_known = functools.lru_cache(256)(_items)

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import suppress
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from . import _types
-from ._batch import Outgoing
-from ._errors import DataBlockError, Invalid, Status, Timeout
-from ._functions import Config, ProducerHandle, RawWriteSlot
-from ._interrupts import Leaving, Statement
+from ._abi import Config, ProducerHandle
+from ._arrays import check_written
+from ._errors import DataBlockError, Timeout
 from ._library import StrPath, library
 from ._memory import pinned
-from ._participant import DO_NOT_WAIT, ID, NOTHING_YET, Participant, Raw, array_over
-from ._schema import Schema, check_written, configure
+from ._outgoing import Outgoing
+from ._participant import DO_NOT_WAIT, ID, LOOK_FIRST, NOTHING_YET, first_look, waits
+from ._schema import Schema, configure
 from ._types import (
-    Bound,
     ChecksumPolicy,
     Policy,
     SecretBytes,
@@ -30,23 +27,21 @@ from ._types import (
     seconds,
     secret_bytes,
     unsigned,
-    whole,
 )
+from ._write_slot import WriteSlot
+from ._writer import Writer
 
 if TYPE_CHECKING:
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-    from ._batch import Messages
-
-NEW, OPEN, ENDED = range(3)
-BUSY = int(Status.BUSY)
+    from ._outgoing import Messages
 
 # The content of the word for a message's id until the message is published.
 UNPUBLISHED = (1 << 64) - 1
 
 
-class Producer(Participant):
+class Producer(Writer):
     """The one participant that publishes messages into a block.
 
     A producer creates the block, or takes over an existing block of the same name and geometry.
@@ -81,9 +76,6 @@ class Producer(Participant):
     Opening raises `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`,
     `Geometry`, `NoSpace`, `NotFound`, `SchemaMismatch`, `System`, `Forked`.
     """
-
-    _raw_type = RawWriteSlot
-    _writes = True
 
     def __init__(
         self,
@@ -144,12 +136,6 @@ class Producer(Participant):
         self._slot_size: int = config.slot_size or (described.size if described is not None else 0)
         self._shortest: int = described.size if described is not None else 0  # bytes of a message
         self._policy = policy
-        self._claim: WriteSlot | None = None
-        quick = loaded.quick
-        self._begin = quick.datablock_write_begin
-        self._commit = quick.datablock_write_commit
-        self._abort = quick.datablock_write_abort
-        self._write = quick.datablock_write
         path = block_name(name)
         super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
         self._open(loaded.datablock_producer_open, path, config)
@@ -234,7 +220,7 @@ class Producer(Participant):
         if self._schema is not None:
             check_written(self._schema, "data", data, getattr(data, "size", 1))
             if length < self._shortest:
-                raise self._too_short("data", length)
+                raise self._too_short("data", length, "send the whole struct")
         if type(source) is not bytes:  # ctypes takes the address of bytes by itself
             source, _pin = pinned(source)
         raw = self._take_raw()
@@ -242,7 +228,7 @@ class Producer(Participant):
         size.value = length
         words[0] = UNPUBLISHED
         try:
-            status = self._write(self._handle, DO_NOT_WAIT, source, size, reference)
+            status = self._write(self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, source, size, reference)
             if status != 0:
                 self._write_later(status, source, length, words, timeout)
             number = words[0]
@@ -258,7 +244,7 @@ class Producer(Participant):
             raise
 
     def _write_later(self, status: int, source: Any, length: int, words: memoryview, timeout: float | None) -> None:
-        if status not in NOTHING_YET or timeout == 0:
+        if status not in NOTHING_YET or not waits(timeout):
             self._fail(status)
         call, number = self._library.datablock_write, ctypes.byref(ctypes.c_uint64.from_buffer(words))
         self._wait(lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout)
@@ -282,7 +268,7 @@ class Producer(Participant):
         if outgoing.longest() > self._slot_size:
             raise self._too_long(outgoing.longest())
         if outgoing.count and outgoing.shortest() < self._shortest:
-            raise self._too_short("a message", outgoing.shortest())
+            raise self._too_short("a message", outgoing.shortest(), "send whole structs")
         self._rejoin()
         call = self._library.datablock_write_batch
         counts = [ctypes.c_size_t()]  # the library counts what it publishes: each call has a number of its own
@@ -299,8 +285,8 @@ class Producer(Participant):
 
         try:
             try:
-                status = more(self._handle, 0, None)
-                if status in NOTHING_YET and timeout != 0:
+                status = more(self._handle, first_look(timeout).value, None)
+                if status in NOTHING_YET and waits(timeout):
                     self._wait(more, None, timeout)
                 elif status != 0:
                     self._fail(status)
@@ -311,295 +297,3 @@ class Producer(Participant):
         except BaseException as error:
             error.sent = sent()  # type: ignore[attr-defined]
             raise
-
-    def _too_long(self, length: int) -> Invalid:
-        return Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
-
-    def _too_short(self, what: str, length: int) -> Invalid:
-        struct = f"the struct of its schema {self._schema.name if self._schema is not None else ''}"
-        return Invalid(f'block "{self._name}": {what} has {length} bytes, and {struct} {self._shortest}')
-
-    def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:
-        if status in NOTHING_YET and timeout != 0:
-            self._wait(self._library.datablock_write_begin, reference, timeout)
-        else:
-            self._fail(status)
-
-    def _abort_surely(self, reference: Any) -> int:
-        """Abort a claim, also while another thread is in a call. Return the status."""
-        status = BUSY
-        while status == BUSY:  # the collector, too, may abort, in any thread
-            status = self._abort(self._handle, reference)
-        return status
-
-    def _expire(self) -> None:
-        claim = self._claim
-        if claim is not None:
-            claim._end()
-
-
-class WriteSlot(Bound):
-    """A claimed slot. See `Producer.write`.
-
-    ``id`` is the number that the message will have. ``index`` is the number of the slot in the
-    diagnosis. ``capacity`` is the size of the slot in bytes.
-    """
-
-    __slots__ = (
-        "_arrays",
-        "_data",
-        "_length",
-        "_producer",
-        "_raw",
-        "_sent",
-        "_start",
-        "_state",
-        "_statement",
-        "_timeout",
-        "_view",
-        "capacity",
-        "id",
-        "index",
-    )
-
-    _hint = "copy the message, bytes(slot.data)"
-
-    def __init__(self, producer: Producer, timeout: float | None) -> None:
-        self._producer = producer
-        self._timeout = timeout
-        self._state = NEW
-        self._data: memoryview | None = None
-        self._arrays: list[NDArray[Any]] | None = None
-        self._length: int | None = None
-        self._view: memoryview | None = None
-        self._statement: Statement | None = None
-        self._sent = 0  # 1: published
-        self.id = self.index = self.capacity = 0
-
-    def __enter__(self) -> WriteSlot:
-        if self._state != NEW:
-            raise Invalid(f"{self!r} was used before: call write() for each message")
-        producer = self._producer
-        raw: Raw = producer._take_raw()
-        reference, words, _ = raw
-        try:
-            status = producer._begin(producer._handle, DO_NOT_WAIT, reference)
-            if status != 0:
-                producer._claim_later(status, reference, self._timeout)
-            view = producer._view
-            if view is None:
-                view = producer._map(words[0])
-            self._view = view
-            self._start = words[0] - producer._base
-            self.capacity = words[1]
-            self.id = words[2]
-            self.index = words[3] & 0xFFFFFFFF
-            self._raw = raw
-            self._state = OPEN
-            producer._claim = self
-            if producer._closed:
-                raise producer._closed_error()
-            return self
-        except BaseException:
-            if words[0] != 0:
-                producer._abort_surely(reference)
-                self._end()
-            else:
-                producer._give_back(raw)
-            self._statement = None
-            raise
-
-    def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        if kind is not None:
-            self.abort()
-            self._statement = None
-            return
-        producer = self._producer
-        if self._state != OPEN:
-            self._statement = None
-            if producer._closed:
-                raise producer._closed_error()
-            return
-        raw = self._raw
-        reference, words, size = raw
-        length = self._length
-        size.value = self.capacity if length is None else length
-        try:
-            self._end()
-            status = producer._commit(producer._handle, reference, size)
-            if status != 0:
-                producer._fail(status)
-            self._sent = 1
-            words[0] = 0
-            producer._raws.append(raw)
-            self._statement = None
-        except BaseException as failure:
-            # The library refuses to abort a claim that has ended.
-            aborted = producer._abort_surely(reference)
-            self._end()
-            if not isinstance(failure, DataBlockError):
-                self._sent = int(aborted != 0)
-                failure.sent = self._sent  # type: ignore[attr-defined]
-            self._statement = None
-            raise
-
-    def _abandon(self) -> None:
-        """Abort the claim that an interrupted with statement could not end."""
-        self.abort()
-
-    if TYPE_CHECKING:
-
-        def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-        ) -> None: ...
-
-    else:
-        __exit__ = Leaving(_leave)
-
-    @property
-    def published(self) -> bool:
-        """Whether the message was published. Right also after an exception, wherever it came."""
-        return self._sent == 1
-
-    @property
-    def data(self) -> memoryview:
-        """All bytes of the slot, to be written in place. The end of the slot releases the view.
-
-        The initial content is undefined. The end of the slot does not release a slice or a cast of
-        the view: use these inside the block only.
-        """
-        data = self._data
-        if data is None:
-            if self._state != OPEN:
-                self._refuse()
-            view = self._view
-            assert view is not None
-            data = self._data = view[self._start : self._start + self.capacity]
-        return data
-
-    def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
-        """Return a NumPy array over the slot, in place; without a shape over all of it.
-
-        The array has one dimension by default. When the slot ends, the array becomes read-only: the
-        memory then belongs to the consumers, and later to other messages. The array keeps the
-        memory mapped for as long as something refers to the array. Views that the program makes
-        from it do not become read-only.
-        """
-        if self._state != OPEN:
-            self._refuse()
-        view = self._view
-        assert view is not None
-        array = array_over(view, self._start, self.capacity, dtype, shape)
-        if self._arrays is None:
-            self._arrays = []
-        self._arrays.append(array)
-        return array
-
-    @property
-    def record(self) -> NDArray[Any]:
-        """The fields of the block's schema, in place: ``slot.record["value"] = 3.0``.
-
-        Valid as `array` is. The message has the length of the struct, unless `commit` sets another
-        one. Raises `Invalid` when the producer was opened without a schema.
-        """
-        schema = self._producer._schema
-        if schema is None:
-            raise Invalid(f'block "{self._producer._name}" was opened without a schema: its messages have no fields')
-        if self._length is None:
-            self._length = schema.size
-        return self.array(schema.dtype, ())
-
-    def __setitem__(self, field: str, value: Any) -> None:
-        """Set a field of the block's schema, in place: ``slot["value"] = 3.0``."""
-        self.record[field] = value
-
-    def __getitem__(self, field: str) -> Any:
-        """Return a field's value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
-        value = self.record[()][field]
-        if hasattr(value, "setflags") and value.shape:  # an array in place: the end makes it read-only, too
-            assert self._arrays is not None
-            self._arrays.append(value)
-        return value
-
-    def __bytes__(self) -> bytes:
-        """Return a copy of the whole slot."""
-        return bytes(self.data)
-
-    def commit(self, length: int | None = None) -> None:
-        """Declare that the first ``length`` bytes are the message; by default all of the capacity.
-
-        The last call counts. The message is published when the ``with`` block ends without an
-        exception. Raises `Invalid` when the length exceeds the capacity, or is less than the struct
-        of the block's schema. The end of the block then raises `Invalid` as well and publishes
-        nothing, unless another call has corrected the length.
-        """
-        if self._state != OPEN:
-            self._refuse()
-        if length is not None:
-            length = whole("length", length)
-            if not 0 <= length <= self.capacity:
-                self._length = length if 0 <= length < 1 << 64 else -1  # the library refuses it, too
-                what = "exceeds" if length > 0 else "is below zero, and a message has at most"
-                raise Invalid(
-                    f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes'
-                )
-            if length < self._producer._shortest:
-                self._length = length  # the library refuses it, too
-                raise self._producer._too_short("the message", length)
-        self._length = length
-
-    def seal(self, length: int | None = None) -> None:
-        """Compute the checksum of the first ``length`` bytes, and `commit` this length.
-
-        For a block with MANUAL checksums, after the bytes are filled. The default is all of the
-        capacity. Raises `Invalid` on a block without checksums, or when the length exceeds the
-        capacity.
-        """
-        self.commit(length)
-        producer = self._producer
-        size = self.capacity if self._length is None else self._length
-        status = producer._library.datablock_write_checksum(producer._handle, self._raw[0], size)
-        if status != 0:
-            producer._fail(status)
-
-    def abort(self) -> None:
-        """End the claim now, unpublished. Does nothing after the end of the slot.
-
-        The next claim has the same id.
-        """
-        if self._state == OPEN:
-            producer = self._producer
-            try:
-                self._end()
-            finally:
-                producer._abort_surely(self._raw[0])
-
-    def _end(self) -> None:
-        """Take the memory back from the program, before the slot is published or used again."""
-        self._state = ENDED
-        self._view = None
-        if self._producer._claim is self:
-            self._producer._claim = None
-        if self._data is not None:
-            release(self._data)
-            self._data = None
-        if self._arrays is not None:
-            for array in self._arrays:
-                array.flags.writeable = False
-            self._arrays = None
-
-    def _refuse(self) -> NoReturn:
-        if self._state == NEW:
-            raise Invalid("the slot is claimed by a with statement: with producer.write() as slot")
-        raise Invalid(f"{self!r} has ended")
-
-    def __repr__(self) -> str:
-        state = ("not begun", "open", "ended")[self._state]
-        return f"<WriteSlot of {self._producer._name!r} id={self.id} capacity={self.capacity} {state}>"
-
-
-def release(view: memoryview) -> None:
-    with suppress(BufferError):  # an object uses the memory through this view; the memory stays mapped
-        view.release()

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from . import _types
+from ._abi import RawBlockInfo, RawSlotDiagnostic
 from ._errors import Invalid, InvalidSlot, RecoveryError
-from ._functions import RawBlockInfo, RawSlotDiagnostic
 from ._library import Library, StrPath, library
 from ._types import BlockState, Policy, RecoveryResult, SlotState, optional_path_bytes, path_bytes, unsigned
 
@@ -134,7 +134,7 @@ def diagnose_slot(shm_name: StrPath, slot_index: int) -> SlotDiagnostic:
         path_bytes("block name", shm_name), unsigned("slot_index", slot_index), found
     )
     if result < 0:
-        _fail(loaded, result)
+        fail_recovery(loaded, result)
     return _slot_diagnostic(found, loaded.detail())
 
 
@@ -150,7 +150,7 @@ def diagnose_all_slots(shm_name: StrPath) -> list[SlotDiagnostic]:
         found = (RawSlotDiagnostic * capacity)()
         result = loaded.datablock_diagnose_all_slots(name, found, capacity, count)
         if result < 0:
-            _fail(loaded, result)
+            fail_recovery(loaded, result)
         if count.value <= capacity:
             return [_slot_diagnostic(one, "") for one in found[: count.value]]
         capacity = count.value
@@ -170,7 +170,7 @@ def release_zombie_readers(shm_name: StrPath, slot_index: int) -> RecoveryResult
     """
     loaded = library()
     name, index = path_bytes("block name", shm_name), unsigned("slot_index", slot_index)
-    return _verdict(loaded, loaded.datablock_release_zombie_readers(name, index))
+    return verdict(loaded, loaded.datablock_release_zombie_readers(name, index))
 
 
 def release_zombie_writer(shm_name: StrPath, slot_index: int) -> RecoveryResult:
@@ -181,7 +181,7 @@ def release_zombie_writer(shm_name: StrPath, slot_index: int) -> RecoveryResult:
     """
     loaded = library()
     name, index = path_bytes("block name", shm_name), unsigned("slot_index", slot_index)
-    return _verdict(loaded, loaded.datablock_release_zombie_writer(name, index))
+    return verdict(loaded, loaded.datablock_release_zombie_writer(name, index))
 
 
 def cleanup_dead_consumers(shm_name: StrPath, timeout_ns: int = 0) -> int:
@@ -195,11 +195,11 @@ def cleanup_dead_consumers(shm_name: StrPath, timeout_ns: int = 0) -> int:
         path_bytes("block name", shm_name), unsigned("timeout_ns", timeout_ns, 64)
     )
     if result < 0:
-        _fail(loaded, result)
+        fail_recovery(loaded, result)
     return result
 
 
-def _verdict(loaded: Library, result: int) -> RecoveryResult:
+def verdict(loaded: Library, result: int) -> RecoveryResult:
     if result == RecoveryResult.INVALID_SLOT:
         raise InvalidSlot(loaded.detail(), result)
     if result == RecoveryResult.FAILED:
@@ -207,7 +207,7 @@ def _verdict(loaded: Library, result: int) -> RecoveryResult:
     return RecoveryResult(result)
 
 
-def _fail(loaded: Library, result: int) -> NoReturn:
+def fail_recovery(loaded: Library, result: int) -> NoReturn:
     """Raise the error of a function that returns 0 or a count, or a negative number."""
     if result == -1:
         raise Invalid(loaded.detail())

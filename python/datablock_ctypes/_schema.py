@@ -10,14 +10,14 @@ import sys
 import typing
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, NoReturn, Union
 
+from ._abi import Config, ConsumerOptions, RawSchema, RawSchemaField, RawSchemaLayout
 from ._errors import Invalid
-from ._functions import Config, ConsumerOptions, RawSchema, RawSchemaField, RawSchemaLayout
 from ._library import StrPath, library
 from ._types import optional_path_bytes, path_bytes, text_bytes, the_numpy
 
 if TYPE_CHECKING:
     from numpy import dtype
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import DTypeLike
 
 SCALARS = ("i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64", "f32", "f64", "bool", "char")
 NUMPY = ("i1", "<i2", "<i4", "<i8", "u1", "<u2", "<u4", "<u8", "<f4", "<f8", "?", "S1")
@@ -554,72 +554,3 @@ def _of_annotation(of: Any, name: str) -> Item:
         f"field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of ctypes or NumPy, "
         'a dataclass, or a text such as "f64[3]"'
     )
-
-
-# ---- Arrays, and what a block's schema says of them ---------------------------------------------
-
-
-def record_step(schema: Schema | None, kind: dtype[Any]) -> int:
-    """Return the bytes from one record of messages to the next, for a dtype of an older version.
-
-    Such a dtype has the first fields of the block's struct, and not all. The block's schema has the
-    size of the records. For any other dtype the result is 0.
-    """
-    if schema is None or kind.names is None or kind.itemsize >= schema.size:
-        return 0
-    return schema.size if not _unlike(kind, schema.dtype) else 0
-
-
-def _unlike(kind: dtype[Any], whole: dtype[Any]) -> str | None:
-    """Return the first field of a dtype that another dtype does not have, or has otherwise."""
-    fields: Any = kind.fields or {}
-    others: Any = whole.fields or {}
-    return next((name for name in kind.names or () if name not in others or others[name][:2] != fields[name][:2]), None)
-
-
-def records_over(
-    schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None
-) -> NDArray[Any]:
-    """Return the records of a message, of which `kind` has the first fields.
-
-    The array is read-only where the view is.
-    """
-    step = schema.size
-    count = size // step if shape is None else math.prod(shape)
-    if shape is None and size % step != 0:
-        raise Invalid(
-            f"{size} bytes are no whole number of records of {step} bytes, "
-            f"as schema {schema.name} has them: give a shape"
-        )
-    if shape is not None and (any(side < 0 for side in shape) or count * step > size):
-        raise Invalid(f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has {size}")
-    rows = the_numpy().frombuffer(view, "u1", count * step, start).reshape(count, step)
-    records: NDArray[Any] = rows[:, : kind.itemsize].view(kind)[:, 0]
-    return records if shape is None else records.reshape(shape)
-
-
-def check_written(schema: Schema, what: str, data: Any, records: int) -> None:
-    """Refuse an array whose fields are not the schema's: every reader would misread its bytes.
-
-    ``records`` is the number of records in one message.
-    """
-    kind: Any = getattr(data, "dtype", None)
-    if getattr(kind, "names", None) is None:
-        return
-    wanted: Any = schema.dtype
-    if kind is wanted:
-        return
-    name = _unlike(wanted, kind)
-    instead = "give an array of producer.schema.dtype"
-    if name is not None:
-        own, other = wanted.fields[name], kind.fields.get(name)
-        has = "no such field" if other is None else f"{other[0]} at {other[1]}"
-        raise Invalid(
-            f"{what}: field {name!r} of schema {schema.name} is {own[0]} at {own[1]}, "
-            f"and dtype {kind} has {has}: {instead}"
-        )
-    if kind.itemsize < schema.size or (records > 1 and kind.itemsize != schema.size):
-        raise Invalid(
-            f"{what}: an item of dtype {kind} has {kind.itemsize} bytes, "
-            f"and the struct of schema {schema.name} {schema.size}: {instead}"
-        )

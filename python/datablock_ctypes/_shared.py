@@ -5,17 +5,18 @@ from __future__ import annotations
 import ctypes
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Callable, TypeVar
+from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol, TypeVar
 
+from ._abi import ParticipantHandle, RawZone
 from ._errors import Closed, DataBlockError, Invalid
-from ._functions import ParticipantHandle, RawZone
 from ._interrupts import Leaving, Statement, record
 from ._types import Bound, flat, seconds, the_numpy, unsigned, whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ._participant import Participant
+    from ._library import Library
+    from ._schema import Schema
 
 Result = TypeVar("Result")
 
@@ -26,7 +27,25 @@ ANYWAY = 1 << 0
 UNTOUCHED = 255
 
 
-def _of(participant: Participant) -> ParticipantHandle:
+class Sharer(Protocol):
+    """What a lock, the zone and a counter need of their participant."""
+
+    _library: Library
+    _handle: Any
+
+    @property
+    def zone_schema(self) -> Schema | None: ...
+
+    def _rejoin(self) -> None: ...
+
+    def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None: ...
+
+    def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result: ...
+
+    def _fail(self, status: int) -> NoReturn: ...
+
+
+def _of(participant: Sharer) -> ParticipantHandle:
     participant._rejoin()
     return ParticipantHandle(participant._handle.handle)
 
@@ -43,7 +62,7 @@ class SharedSpinLock(Bound):
     living owner. The thread that uses the participant uses the lock.
     """
 
-    def __init__(self, participant: Participant, index: int, timeout: float | None) -> None:
+    def __init__(self, participant: Sharer, index: int, timeout: float | None) -> None:
         self._participant = participant
         self._index = unsigned("index", index)
         self._timeout = None if timeout is None else seconds(timeout)
@@ -168,7 +187,7 @@ class FlexibleZone(Bound):
 
     _hint = "copy the contents, bytes(zone.data)"
 
-    def __init__(self, participant: Participant, timeout: float | None, anyway: bool) -> None:
+    def __init__(self, participant: Sharer, timeout: float | None, anyway: bool) -> None:
         self._participant = participant
         self._timeout = None if timeout is None else seconds(timeout)
         self._anyway = anyway
@@ -295,7 +314,7 @@ class Counter(Bound):
 
     _hint = "copy the number, counter.value"
 
-    def __init__(self, participant: Participant, index: int) -> None:
+    def __init__(self, participant: Sharer, index: int) -> None:
         self._participant = participant
         self._index = index
 
@@ -336,7 +355,7 @@ class Counter(Bound):
 class Counters(Bound):
     """The block's counters: ``producer.counters[2].add(1)``."""
 
-    def __init__(self, participant: Participant) -> None:
+    def __init__(self, participant: Sharer) -> None:
         self._participant = participant
 
     def __len__(self) -> int:
@@ -350,7 +369,7 @@ class Counters(Bound):
 
 
 def with_flexible_zone(
-    participant: Participant, timeout: float | None, function: Callable[[FlexibleZone], Result]
+    participant: Sharer, timeout: float | None, function: Callable[[FlexibleZone], Result]
 ) -> Result:
     """Let ``function`` change the flexible zone, and return its result.
 

@@ -11,11 +11,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Generic, TypeVar, cast
 
-from ._consumer import Consumer, ReadSlot, SlotIterator
+from ._consumer import Consumer
 from ._errors import Closed, DataBlockError, Fenced, Invalid, Overrun, Timeout
 from ._interrupts import Leaving, Statement, at_end
-from ._producer import OPEN, Producer, WriteSlot
+from ._producer import Producer
+from ._read_slot import ReadSlot, SlotIterator
+from ._slot_state import OPEN
 from ._types import Bound, seconds, unsigned
+from ._write_slot import WriteSlot
 
 T = TypeVar("T")
 Slot = TypeVar("Slot", ReadSlot, WriteSlot)

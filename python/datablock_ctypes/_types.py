@@ -162,10 +162,13 @@ def real(what: str, value: Any, need: str) -> float:
 def seconds(timeout: Any, what: str = "timeout") -> float:
     """Return a timeout that is not None as a checked float. Every call with a timeout uses this."""
     number = timeout if type(timeout) is float else real(what, timeout, TIMEOUT_NEEDS)
-    if not number >= 0:
+    if not number >= 0 and timeout is not ONLY_LOOK:
         raise Invalid(f"{what} is {timeout!r}: {TIMEOUT_NEEDS}")
     return number
 
+
+# The timeout of a first look, which the wait of an event loop follows. It is this very object.
+ONLY_LOOK = -2.0
 
 TIMEOUT_NEEDS = "use None (for ever), 0 (do not wait) or a number of seconds"
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from ctypes import c_bool
 from typing import TYPE_CHECKING
 
+from ._abi import PART_FIRST, ConsumerHandle, wait_part
 from ._errors import Invalid, Status
-from ._functions import ConsumerHandle
 from ._library import library
 from ._participant import SLICE_MS, Participant
 from ._types import seconds
@@ -45,14 +45,19 @@ class Waiting:
             self._handles[i].handle = consumer._handle.handle
         self._found = (c_bool * count)()
 
-    def once(self, milliseconds: int) -> list[Consumer]:
-        """Return the consumers that are ready. An empty list: none within the time."""
+    def once(self, milliseconds: int, part: int = 0) -> list[Consumer]:
+        """Return the consumers that are ready. An empty list: none within the time.
+
+        ``part`` has the flags of `wait_part`.
+        """
         kept = [
             consumer for consumer in self.consumers if consumer._kept and not consumer.closed
         ]  # of interrupted reads
         if kept:
             milliseconds = 0
-        status = self._library.datablock_wait_any(self._handles, len(self.consumers), milliseconds, self._found)
+        status = self._library.datablock_wait_any(
+            self._handles, len(self.consumers), wait_part(milliseconds, part), self._found
+        )
         if status == TIMEOUT:
             return kept
         if status != 0:
@@ -88,9 +93,11 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
     for consumer in waiting.consumers:
         consumer._rejoin()
     deadline = math.inf if timeout is None else time.monotonic() + timeout
+    part = PART_FIRST
     while True:
         left = deadline - time.monotonic()
         last = left * 1000 <= SLICE_MS
-        ready = waiting.once(max(0, math.ceil(left * 1000)) if last else SLICE_MS)
+        ready = waiting.once(max(0, math.ceil(left * 1000)) if last else SLICE_MS, part)
         if ready or last:
             return ready
+        part = 0

@@ -13,19 +13,18 @@ import threading
 import weakref
 from array import array
 from collections import deque
-from concurrent.futures import Future
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from ._errors import Busy, Status
-from ._functions import ConsumerHandle, RawWaker
+from ._abi import PART_FIRST, ConsumerHandle, RawWaker, wait_part
+from ._errors import Status
 from ._library import library
+from ._visit import Visit
 from ._waitany import Waiting
 
 if TYPE_CHECKING:
     from ._consumer import Consumer
-    from ._participant import Participant
 
 TIMEOUT = int(Status.TIMEOUT)
 
@@ -39,35 +38,6 @@ LOOK_MS = 100
 IDLE_LOOKS = 20
 
 
-class Visit:
-    """A thread's stay inside some objects."""
-
-    def __init__(self, inside: list[Any]) -> None:
-        self.abandoned = False
-        """The task waits no more. The thread leaves within a tenth of a second."""
-        self.left: Future[None] = Future()
-        self.thread = 0
-        self._inside = inside
-        for participant in inside:
-            participant._visit = self
-
-    def leave(self) -> None:
-        inside, self._inside = self._inside, []
-        for participant in inside:
-            if participant._visit is self:
-                participant._visit = None
-        if not self.left.done():
-            self.left.set_result(None)
-
-    def refuse(self, participant: Participant) -> None:
-        """Raise `Busy` when a task waits, in this visit, for the participant."""
-        if not self.abandoned and not self.left.done():
-            raise Busy(
-                f'block "{participant.name}": another task waits for this {type(participant).__name__}: '
-                "one object is for one task at a time"
-            )
-
-
 class _Request:
     """A task's wait for the first of some consumers."""
 
@@ -75,7 +45,13 @@ class _Request:
         self.consumers = consumers
         self.handles = array("Q", [consumer._handle.handle for consumer in consumers])
         self.future: asyncio.Future[list[Consumer]] = loop.create_future()
-        self.visit = Visit(consumers)
+        self.visit = Visit(consumers, loop)
+
+    def count(self) -> None:
+        """Let the metrics count the wait, once for each consumer."""
+        if not self.visit.abandoned:
+            with suppress(Exception):  # the round after this one has the same error
+                Waiting(self.consumers).once(0, PART_FIRST)
 
 
 async def first_of(consumers: list[Consumer], timeout: float | None) -> list[Consumer]:
@@ -137,6 +113,7 @@ class _Group:
         # The thread's own.
         self._requests: dict[_Request, None] = {}
         self._changed = True
+        self._new: list[_Request] = []  # whose wait is not counted yet
         self._owners: list[_Request] = []
         self._handles: Any = None
         self._found: Any = None
@@ -207,6 +184,7 @@ class _Group:
             self._changed = True
             if not request.visit.abandoned:
                 self._requests[request] = None
+                self._new.append(request)
             elif request in self._requests:
                 self._let_go(request)
             elif not request.visit.left.done():  # withdrawn before it was accepted
@@ -234,8 +212,11 @@ class _Group:
             count = len(handles)
             self._handles = (ConsumerHandle * count).from_buffer(handles) if count else None
             self._found = (ctypes.c_bool * count)() if count else None
+        for request in self._new:
+            request.count()
+        self._new = []
         status = self._library.datablock_wait_any_or_wake(
-            self._handles, len(self._owners), LOOK_MS, self._found, ctypes.byref(self._waker)
+            self._handles, len(self._owners), wait_part(LOOK_MS, 0), self._found, ctypes.byref(self._waker)
         )
         if status == 0:
             self._answer_ready(bytes(self._found or b""))

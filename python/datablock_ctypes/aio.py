@@ -35,20 +35,24 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._batch import ReadBatch, one_by_one
-from ._consumer import Consumer, ReadSlot, SlotIterator
+from ._batch import ReadBatch
+from ._consumer import Consumer
 from ._errors import Closed, Timeout
-from ._participant import SLICE_MS, Participant, waited
-from ._producer import Producer, WriteSlot
-from ._types import Bound, flat, seconds
+from ._outgoing import one_by_one
+from ._participant import Participant, waited
+from ._producer import Producer
+from ._read_slot import ReadSlot, SlotIterator
+from ._types import ONLY_LOOK, Bound, flat, seconds
+from ._visit import Visit
 from ._waitany import Waiting, consumers_of
-from ._waiters import Visit, first_of
+from ._waiters import first_of
+from ._write_slot import WriteSlot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
-    from ._batch import Messages
+    from ._outgoing import Messages
 
 __all__ = ["AsyncSlotIterator", "messages", "read", "read_many", "receive", "send", "send_many", "wait_any", "write"]
 
@@ -75,7 +79,7 @@ async def read(consumer: Consumer, timeout: float | None = None) -> AsyncIterato
 
     Raises as `Consumer.read`.
     """
-    with _begun(await _begin(consumer, timeout, lambda: consumer.read(0))) as slot:
+    with _begun(await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))) as slot:
         yield slot
 
 
@@ -85,13 +89,13 @@ async def read_many(consumer: Consumer, most: int, timeout: float | None = None)
 
     Waits for the first message only. Raises as `Consumer.read_many`.
     """
-    with _begun(await _begin(consumer, timeout, lambda: consumer.read_many(most, 0))) as batch:
+    with _begun(await _begin(consumer, timeout, lambda wait: ReadBatch(consumer, most, wait))) as batch:
         yield batch
 
 
 async def receive(consumer: Consumer, timeout: float | None = None) -> bytes:
     """Return a copy of the next message. Raises as `Consumer.receive`."""
-    with _begun(await _begin(consumer, timeout, lambda: consumer.read(0))) as slot:
+    with _begun(await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))) as slot:
         return bytes(slot.data)
 
 
@@ -123,7 +127,7 @@ class AsyncSlotIterator(Bound):
             raise StopAsyncIteration
         self._slots._end()
         try:
-            slot = await _begin(self._consumer, self._timeout, lambda: self._consumer.read(0))
+            slot = await _begin(self._consumer, self._timeout, lambda wait: ReadSlot(self._consumer, wait, None))
         except Closed:
             self._slots._over = True
             raise StopAsyncIteration from None
@@ -151,7 +155,7 @@ async def send(producer: Producer, data: Buffer | NDArray[Any], timeout: float |
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
     try:
-        return producer.send(data, 0)
+        return producer.send(data, 0.0 if timeout == 0 else ONLY_LOOK)
     except Timeout:
         if timeout == 0:
             raise
@@ -177,7 +181,7 @@ async def send_many(producer: Producer, messages: Messages, timeout: float | Non
     try:
         while True:
             try:
-                sent += producer.send_many(outgoing[sent:], 0)
+                sent += producer.send_many(outgoing[sent:], 0.0 if timeout == 0 else ONLY_LOOK)
             except Timeout:
                 if timeout == 0 and sent == 0:
                     raise
@@ -230,17 +234,21 @@ async def _vacant(participants: Iterable[Participant]) -> None:
             await asyncio.wait([asyncio.wrap_future(visit.left)])
 
 
-async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[], Held]) -> Held:
-    """Enter what `make` returns, a read that does not wait, as soon as there is a message."""
+async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[float], Held]) -> Held:
+    """Enter what `make` returns, a read that does not wait, as soon as there is a message.
+
+    ``make`` gets the timeout of the read: the last one counts as the timeout of the wait.
+    """
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([consumer])
     while True:
+        left = _left(deadline)
+        last = left is not None and left <= 0
         try:
-            return make().__enter__()
+            return make(0.0 if last else ONLY_LOOK).__enter__()
         except Timeout as error:
-            left = _left(deadline)
-            if left is not None and left <= 0:
+            if last:
                 if timeout:
                     raise type(error)(
                         f'block "{consumer.name}": nothing new to read within {float(timeout):g} s'
@@ -258,7 +266,7 @@ async def _claim(producer: Producer, timeout: float | None, asked: float | None 
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
     try:
-        return producer.write(0).__enter__()
+        return WriteSlot(producer, 0.0 if timeout == 0 else ONLY_LOOK).__enter__()
     except Timeout:
         if timeout == 0:
             raise
@@ -266,7 +274,7 @@ async def _claim(producer: Producer, timeout: float | None, asked: float | None 
     if slot is not None:
         return slot
     try:
-        return producer.write(0).__enter__()  # raises the error of the wait
+        return WriteSlot(producer, ONLY_LOOK).__enter__()  # raises the error of the wait
     except Timeout as error:
         raise type(error)(waited(error.detail, float(asked or timeout or 0))) from None
 
@@ -274,7 +282,7 @@ async def _claim(producer: Producer, timeout: float | None, asked: float | None 
 async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | None:
     """Wait for a claim in a thread, until there is one or the time is over."""
     loop = asyncio.get_running_loop()
-    visit, outcome = Visit([producer]), Future[Any]()
+    visit, outcome = Visit([producer], loop), Future[Any]()
     # Re-entrant: the garbage collector may destroy a waiting coroutine in the middle of a step of
     # the same thread.
     deciding = threading.RLock()
@@ -283,18 +291,12 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
         visit.thread = threading.get_ident()
         result, failure = None, None
         try:
-            while (
-                result is None
-                and not visit.abandoned
-                and not loop.is_closed()
-                and (left := deadline - time.monotonic()) > 0
-            ):
-                with suppress(Timeout):
-                    result = producer.write(min(left, SLICE_MS / 1000)).__enter__()
+            with suppress(Timeout):
+                result = WriteSlot(producer, _left(deadline)).__enter__()
         except BaseException as error:
             failure = error
         with deciding:
-            wanted = not visit.abandoned and not loop.is_closed()
+            wanted = not visit.over()
             if wanted:
                 visit.leave()  # first: the task that gets the result may use the object
                 if failure is not None:

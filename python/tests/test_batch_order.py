@@ -8,7 +8,7 @@ import threading
 import pytest
 from support import eventually
 
-from datablock_ctypes import Busy, Consumer, Delivery, Producer, Timeout
+from datablock_ctypes import Busy, Consumer, Delivery, Producer, Status, System, Timeout
 
 COUNT = 8
 
@@ -142,4 +142,57 @@ def test_a_batch_ends_although_another_thread_is_in_a_call(directory, first):
             batch.release()
             other.join()
             assert eventually(lambda: not consumer._late)
+        goes_on(producer, consumer)
+
+
+class Refused:
+    """The C function that ends a hold, in a process whose threads the library cannot serve.
+
+    While it is active, each call returns SYSTEM, and does nothing.
+    """
+
+    def __init__(self, consumer):
+        self.function, self.active = consumer._end, False
+        consumer._end = self
+
+    def __call__(self, *arguments):
+        return int(Status.SYSTEM) if self.active else self.function(*arguments)
+
+
+def end_of_a_slot(consumer, refused):
+    slot = consumer.read(0)
+    slot.__enter__()
+    refused.active = True
+    slot.release()
+
+
+def end_of_a_batch(consumer, refused):
+    batch = consumer.read_many(1, 0)
+    batch.__enter__()
+    refused.active = True
+    batch.release()
+
+
+def end_of_a_copy(consumer, refused):
+    refused.active = True
+    consumer.receive(0)
+
+
+@pytest.mark.parametrize("end", [end_of_a_slot, end_of_a_batch, end_of_a_copy])
+@pytest.mark.parametrize("delivery", [Delivery.LOSSLESS, Delivery.ORDERED])
+def test_a_hold_that_the_library_could_not_end(directory, end, delivery):
+    """The message stays held, and the next read ends the hold. The producer is not held up."""
+    with (
+        Producer("order", slot_size=64, slot_count=COUNT) as producer,
+        Consumer("order", delivery=delivery) as consumer,
+    ):
+        refused = Refused(consumer)
+        for number in range(2):
+            producer.send(b"%d" % number)
+        with pytest.raises(System):
+            end(consumer, refused)
+        refused.active = False
+        if end is end_of_a_copy:  # the caller got no message: it comes again
+            assert consumer.receive(0) == b"0"
+        assert consumer.receive(0) == b"1"
         goes_on(producer, consumer)

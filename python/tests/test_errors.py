@@ -39,8 +39,8 @@ from datablock_ctypes import (
     System,
     Timeout,
     Version,
+    _abi,
     _errors,
-    _functions,
     _library,
     unlink,
 )
@@ -255,8 +255,8 @@ def test_no_producer():
 def test_handle():
     """Producer and Consumer never raise it: they know that they are closed."""
     loaded = _library.library()
-    slot = _functions.RawReadSlot()
-    assert loaded.datablock_read_begin(_functions.ConsumerHandle(0), 0, slot) == Status.HANDLE
+    slot = _abi.RawReadSlot()
+    assert loaded.datablock_read_begin(_abi.ConsumerHandle(0), 0, slot) == Status.HANDLE
     error = loaded.error(int(Status.HANDLE))
     assert type(error) is Handle
     assert "never opened" in str(error)

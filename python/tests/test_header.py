@@ -8,8 +8,8 @@ import subprocess
 import pytest
 from support import HEADER, ROOT
 
-from datablock_ctypes import _errors, _functions, _integrity, _types
-from datablock_ctypes._functions import FUNCTIONS, STRUCTS
+from datablock_ctypes import _abi, _errors, _integrity, _types
+from datablock_ctypes._abi import FUNCTIONS, STRUCTS
 
 TEXT = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
 
@@ -40,7 +40,7 @@ def type_of(declaration):
     if plain in ENUMS:
         return ctypes.c_int
     if plain == "datablock_recovery_callback":
-        return _functions.RecoveryCallback
+        return _abi.RecoveryCallback
     return STRUCTS[plain] if plain in STRUCTS else SCALARS[plain]
 
 
@@ -163,4 +163,4 @@ def test_version():
         int(re.search(rf"#define DATABLOCK_VERSION_{part} (\d+)", TEXT).group(1))
         for part in ("MAJOR", "MINOR", "PATCH")
     )
-    assert found == _functions.HEADER_VERSION
+    assert found == _abi.HEADER_VERSION

@@ -87,13 +87,13 @@ class Pair:
     def all_once(self, error=None):
         """Every message was handed over once and in order; nothing is held."""
         self.drain()
-        assert numbers(self.got) == list(range(self.first, self.sent))
+        assert numbers(self.got) == [*range(self.first, self.sent)]
         self.nothing_open()
 
     def nothing_open(self):
-        assert not self.consumer._held
-        assert not self.consumer._kept
-        assert not self.consumer._late
+        for left in (self.consumer._held, self.consumer._kept, self.consumer._late):
+            assert not left
+        assert all(part.over() for part in self.consumer._parts)
         assert self.producer._claim is None
 
 

@@ -111,7 +111,9 @@ def test_an_older_reader_takes_its_fields_of_each_record(directory):
                     assert not r.array(own.dtype).flags.writeable
                     with pytest.raises(Invalid, match="needs 64 bytes, the message has 32"):
                         r.array(own.dtype, 2)
-                    assert len(r.array([("x", "u4"), ("y", "u4")])) == 4, "other names are another view of the bytes"
+                    with pytest.raises(Invalid, match="field 'x' of the dtype"):
+                        r.array([("x", "u4"), ("y", "u4")])
+                    assert len(r.array("u1").view([("x", "u4"), ("y", "u4")])) == 4
                 with c.read_many(10, timeout=1) as batch:
                     assert batch.array(own.dtype).tolist() == wanted[1 : 1 + len(batch)]
                     assert not batch.array(own.dtype).flags.writeable
@@ -141,7 +143,10 @@ def test_a_writer_is_held_to_its_schema(directory):
     schema = Schema.parse(RECORD)
     with Producer("held", schema=schema, slot_size=64, slot_count=16) as p:
         refused = (
-            (lambda: p.send(b"abc"), "data has 3 bytes, and the struct of its schema Rec 16"),
+            (
+                lambda: p.send(b"abc"),
+                "data has 3 bytes, and a message has 16, the struct of its schema Rec, to 64 bytes: send",
+            ),
             (lambda: p.send(b""), "data has 0 bytes"),
             (lambda: p.send_many([bytes(16), b"abc"]), "a message has 3 bytes"),
             (
@@ -169,7 +174,10 @@ def test_a_writer_is_held_to_its_schema(directory):
             p.send(np.ones(2, wide))
         for length in (0, 15):
             with (
-                pytest.raises(Invalid, match=f"the message has {length} bytes, and the struct of its schema Rec 16"),
+                pytest.raises(
+                    Invalid,
+                    match=rf"the message has {length} bytes, .* has 16, .* schema Rec, to 64 bytes: commit\(16\) is",
+                ),
                 p.write() as slot,
             ):
                 slot.commit(length)
@@ -242,3 +250,76 @@ def test_without_numpy_the_error_says_what_to_install(directory):
         [sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True
     )
     assert 'need NumPy: pip install "datablock-ctypes[arrays]"' in done.stdout
+
+
+FITTING = "schema Rec 1.0 { at: u64; value: f64; count: u32; flags: u32; }"
+UNFIT = {
+    "a type that no field has": "f4",
+    "a type that some fields have": "f8",
+    "another name": [("at", "u8"), ("price", "f8"), ("count", "u4"), ("flags", "u4")],
+    "another type": [("at", "u8"), ("value", "i8"), ("count", "u4"), ("flags", "u4")],
+    "another order": [("value", "f8"), ("at", "u8"), ("count", "u4"), ("flags", "u4")],
+    "another offset": {"names": ["at", "value"], "formats": ["u8", "f8"], "offsets": [0, 16], "itemsize": 24},
+    "another size": {"names": ["at", "value"], "formats": ["u8", "f8"], "offsets": [0, 8], "itemsize": 48},
+}
+FIT = {
+    "the struct": [("at", "u8"), ("value", "f8"), ("count", "u4"), ("flags", "u4")],
+    "the first fields": [("at", "u8"), ("value", "f8")],
+    "one field": {"names": ["value"], "formats": ["f8"], "offsets": [8], "itemsize": 24},
+    "bytes": "u1",
+    "a text of bytes": "S24",
+}
+
+
+def arrays(how, pair, dtype):
+    """The array of a message, of a batch, of a copy, or of a claim."""
+    producer, consumer, observer = pair
+    if how == "claim":
+        with producer.write(0) as slot:
+            slot.array("u1")[:] = 0
+            slot.array(dtype)
+            slot.abort()
+    elif how == "message":
+        with consumer.read(0) as slot:
+            return slot.array(dtype)
+    elif how == "batch":
+        with consumer.read_many(1, 0) as batch:
+            return batch.array(dtype)
+    else:
+        return observer.newest().array(dtype)
+
+
+@pytest.mark.parametrize("how", ["message", "batch", "copy", "claim"])
+def test_a_dtype_that_does_not_fit_the_schema_is_refused(how):
+    with (
+        Producer("rec", schema=FITTING, slot_count=64) as producer,
+        Consumer("rec") as consumer,
+        Observer("rec") as observer,
+    ):
+        for what, dtype in UNFIT.items():
+            for _ in range(2):
+                producer.send(bytes(24))
+            with pytest.raises(Invalid, match=r"schema Rec.*use the dtype of the schema.*view\(dtype\)"):
+                arrays(how, (producer, consumer, observer), np.dtype(dtype))
+                pytest.fail(what)
+            if isinstance(dtype, str):
+                with pytest.raises(Invalid):
+                    arrays(how, (producer, consumer, observer), dtype)
+        for what, dtype in FIT.items():
+            if (how, what) == ("claim", "the first fields"):
+                continue  # a writer fills whole structs
+            for _ in range(2):
+                producer.send(bytes(24))
+            arrays(how, (producer, consumer, observer), np.dtype(dtype))
+
+
+def test_a_struct_of_one_type_is_read_as_an_array():
+    with Producer("rec", schema="schema Rec 1.0 { at: f64[2]; inner: { x: f64; }; }") as producer:
+        with producer.write() as slot:
+            slot.array("f8")[:] = 1, 2, 3
+        with Consumer("rec", start=Start.OLDEST) as consumer, consumer.read(0) as slot:
+            assert slot.array("f8").tolist() == [1, 2, 3]
+            assert slot["inner"]["x"] == 3
+            assert slot.array("u1").view("u8").size == 3  # the way around the check
+            with pytest.raises(Invalid, match="float32 has no fields"):
+                slot.array("f4")

@@ -267,6 +267,26 @@ static void undo_of_an_evicted_reader(void) {
     close_pair(&p);
 }
 
+/* A batch ends with messages in it that were undone: those that are held end, and the status names
+ * the first one that is not. */
+static void undone_messages_are_not_held(void) {
+    struct pair p = open_pair("undo-end", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slots[4], slot;
+    size_t count;
+    write_numbers(p.producer, 4, 0);
+    CHECK_OK(datablock_read_batch(p.consumer, 0, slots, 4, &count));
+    undo(p.consumer, &slots[3]);
+    undo(p.consumer, &slots[2]);
+    CHECK_DETAIL(datablock_read_batch_end(p.consumer, slots, 4), DATABLOCK_E_INVALID, "message 2 is not held");
+    CHECK_STATUS(datablock_read_batch_end(p.consumer, slots, 2), DATABLOCK_E_INVALID); /* they have ended */
+    write_numbers(p.producer, 2, 4);
+    CHECK_STATUS(datablock_write(p.producer, 0, "x", 1, NULL), DATABLOCK_E_TIMEOUT);
+    CHECK_OK(datablock_read_begin(p.consumer, 0, &slot));
+    check_number(&slot, 2);
+    CHECK_OK(datablock_read_end(p.consumer, &slot));
+    close_pair(&p);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"write-copies", write_copies},
@@ -279,6 +299,7 @@ int main(int argc, char **argv) {
         {"undone-messages-come-again", undone_messages_come_again},
         {"undone-part-of-a-batch", undone_part_of_a_batch},
         {"undo-of-an-evicted-reader", undo_of_an_evicted_reader},
+        {"undone-messages-are-not-held", undone_messages_are_not_held},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }

@@ -1,5 +1,5 @@
 /* The savings of the fast path must not be visible in the age of a heartbeat, the result of an
- * empty poll, and the free capacity. */
+ * empty poll, and the free capacity. The counters count what a caller did. */
 #include "pair.h"
 
 static void one_message(struct pair *pair) {
@@ -229,12 +229,89 @@ static void close_to_the_producer(void) {
 }
 #endif
 
+static void check_counts(const struct pair *pair, uint64_t waits, uint64_t timeouts) {
+    datablock_participant_info found = consumer_of(pair->name);
+    CHECK(found.waits == waits && found.timeouts == timeouts);
+}
+
+/* A reader that waits for longer than a second probes for the producer meanwhile. */
+static void one_call_is_one_wait(void) {
+    struct pair pair = open_pair("one-wait", 4, DATABLOCK_LOSSLESS);
+    datablock_read_slot slot;
+    bool ready;
+    CHECK_STATUS(datablock_read_begin(pair.consumer, 2200, &slot), DATABLOCK_E_TIMEOUT);
+    check_counts(&pair, 1, 1);
+    CHECK_STATUS(datablock_read_id(pair.consumer, 3, 1200, &slot), DATABLOCK_E_TIMEOUT);
+    check_counts(&pair, 2, 2);
+    CHECK_STATUS(datablock_wait_any(&pair.consumer, 1, 1200, &ready), DATABLOCK_E_TIMEOUT);
+    check_counts(&pair, 3, 2);
+    close_pair(&pair);
+}
+
+typedef datablock_status (*reading)(const struct pair *pair, int64_t timeout_ms);
+
+static datablock_status next_part(const struct pair *pair, int64_t timeout_ms) {
+    datablock_read_slot slot;
+    return datablock_read_begin(pair->consumer, timeout_ms, &slot);
+}
+
+static datablock_status id_part(const struct pair *pair, int64_t timeout_ms) {
+    datablock_read_slot slot;
+    return datablock_read_id(pair->consumer, 3, timeout_ms, &slot);
+}
+
+static datablock_status batch_part(const struct pair *pair, int64_t timeout_ms) {
+    datablock_read_slot slot;
+    size_t count;
+    return datablock_read_batch(pair->consumer, timeout_ms, &slot, 1, &count);
+}
+
+static datablock_status copy_part(const struct pair *pair, int64_t timeout_ms) {
+    datablock_copied copied;
+    return datablock_read_copy(pair->consumer, timeout_ms, 0, NULL, 0, &copied);
+}
+
+/* Three calls are one wait and one timeout. */
+static void a_wait_in_parts(void) {
+    static const reading readings[] = {next_part, id_part, batch_part, copy_part};
+    struct pair pair = open_pair("parts", 4, DATABLOCK_LOSSLESS);
+    for (uint64_t i = 0; i < sizeof readings / sizeof *readings; i++) {
+        CHECK_STATUS(readings[i](&pair, DATABLOCK_WAIT_PART(0, 0)), DATABLOCK_E_TIMEOUT);
+        check_counts(&pair, i, i);
+        CHECK_STATUS(readings[i](&pair, DATABLOCK_WAIT_PART(1, DATABLOCK_PART_FIRST)), DATABLOCK_E_TIMEOUT);
+        check_counts(&pair, i + 1, i);
+        CHECK_STATUS(readings[i](&pair, DATABLOCK_WAIT_PART(1, 0)), DATABLOCK_E_TIMEOUT);
+        CHECK_STATUS(readings[i](&pair, DATABLOCK_WAIT_PART(1, DATABLOCK_PART_LAST)), DATABLOCK_E_TIMEOUT);
+        check_counts(&pair, i + 1, i + 1);
+    }
+    for (int i = 0; i < 4; i++) {
+        write_text(pair.producer, "x");
+    }
+    datablock_read_slot slot;
+    CHECK_DETAIL(datablock_read_id(pair.consumer, 4, DATABLOCK_WAIT_PART(1, DATABLOCK_PART_ENDLESS), &slot),
+                 DATABLOCK_E_INVALID, "would wait for ever");
+    CHECK_STATUS(datablock_read_id(pair.consumer, 4, DATABLOCK_WAIT_PART(1, 0), &slot), DATABLOCK_E_TIMEOUT);
+    const datablock_message message = {"x", 1};
+    size_t written;
+    static const int64_t parts[] = {DATABLOCK_WAIT_PART(0, 0), DATABLOCK_WAIT_PART(1, DATABLOCK_PART_FIRST),
+                                    DATABLOCK_WAIT_PART(1, 0), DATABLOCK_WAIT_PART(1, DATABLOCK_PART_LAST)};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        CHECK_STATUS(datablock_write_batch(pair.producer, parts[i], &message, 1, &written), DATABLOCK_E_TIMEOUT);
+        datablock_metrics metrics = {.size = sizeof metrics};
+        CHECK_OK(datablock_get_metrics(path_of("parts"), &metrics));
+        CHECK(metrics.waits == (i >= 1) && metrics.timeouts == (i == 3));
+    }
+    close_pair(&pair);
+}
+
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"heard-after-a-pause", heard_after_a_pause},
         {"heard-while-calling", heard_while_calling},
         {"polls-that-find-nothing", polls_that_find_nothing},
         {"full-to-the-last-place", full_to_the_last_place},
+        {"one-call-is-one-wait", one_call_is_one_wait},
+        {"a-wait-in-parts", a_wait_in_parts},
 #ifdef TEST_INLINE
         {"heard-though-nobody-keeps-time", heard_though_nobody_keeps_time},
         {"close-to-the-producer", close_to_the_producer},

@@ -13,8 +13,11 @@ import (
 
 // exported returns the Go package's names: its declarations, and the members of its types as
 // "Producer.Claim". `members` has the fields of structs, and the names that are only reachable
-// through a type of an internal package.
-func exported(t *testing.T) (names, members map[string]bool) {
+// ofTheLanguage are the methods of fmt.Stringer and of errors. The reference need not name them.
+var ofTheLanguage = map[string]bool{"String": true, "Error": true, "Is": true, "Unwrap": true}
+
+// goPackage reads the Go package of the root folder.
+func goPackage(t *testing.T) *types.Package {
 	t.Helper()
 	set := token.NewFileSet()
 	sources, err := filepath.Glob(filepath.Join(root(t), "*.go"))
@@ -36,6 +39,13 @@ func exported(t *testing.T) (names, members map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pkg
+}
+
+// through a type of an internal package.
+func exported(t *testing.T) (names, members map[string]bool) {
+	t.Helper()
+	pkg := goPackage(t)
 	names, members = map[string]bool{}, map[string]bool{}
 	for _, name := range pkg.Scope().Names() {
 		object := pkg.Scope().Lookup(name)
@@ -51,6 +61,8 @@ func exported(t *testing.T) (names, members map[string]bool) {
 		for i := range methods.Len() {
 			switch method := methods.At(i).Obj(); {
 			case !method.Exported():
+			case ofTheLanguage[method.Name()]:
+				members[name+"."+method.Name()] = true
 			case method.Pkg() == pkg && len(methods.At(i).Index()) == 1 && !declared.IsAlias():
 				names[name+"."+method.Name()] = true
 			default:

@@ -1,0 +1,13 @@
+"""The states of a slot or a batch in a program, and the end of its view."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+# Not begun; claimed or held; ended.
+NEW, OPEN, ENDED = range(3)
+
+
+def release(view: memoryview) -> None:
+    with suppress(BufferError):  # an object uses the memory through this view; the memory stays mapped
+        view.release()
