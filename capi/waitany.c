@@ -63,14 +63,14 @@ static readiness ready(const datablock_inline_consumer *c) {
     uint64_t at = c->delivery == DATABLOCK_LAYOUT_LATEST && commit > c->next ? commit - 1 : c->next;
     uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_place_of(b, at, c->ring_next, c->ring_at)],
         DATABLOCK_ORDER_ENTRY);
-    int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, at);
+    int64_t ahead = datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, at);
     if (ahead < 0) {
         uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
         bool over = state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
         return over || commit > c->next || (int64_t)(dbshim_monotonic() - c->producer_probed) > PROBE_NS ? ASK_GO
             : NOT_YET;
     }
-    return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ? ASK_GO
+    return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_LAYOUT_ENTRY_LOST) != 0) ? ASK_GO
         : READY;
 }
 

@@ -41,6 +41,7 @@ foreach(family GCC CLANG)
   endforeach()
   datablock_test(header.${label}.inline.units
     COMMAND sh tests/headers/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
+  datablock_test(header.${label}.alone TIMEOUT 600 COMMAND sh tests/headers/alone.sh ${${family}} ${${cxx}})
   datablock_test(header.${label}.strict TIMEOUT 300 COMMAND sh tests/headers/strict.sh ${${cxx}})
   datablock_test(header.${label}.no_exceptions
     COMMAND sh tests/headers/one_error.sh ${${cxx}} "datablock.hpp needs exceptions" -std=c++17 -fno-exceptions)

@@ -69,10 +69,10 @@ static inline uint64_t go_next(const block *b) {
     uint64_t next = go_load(b->data, DATABLOCK_LAYOUT_COMMIT);
     for (uint32_t i = 0; i <= b->slot_count; i++) {
         uint64_t entry = go_entry(b, next);
-        if (datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, next) < 0) {
+        if (datablock_layout_entry_empty(entry) || datablock_layout_entry_ahead(entry, next) < 0) {
             break;
         }
-        next += (uint64_t)datablock_inline_entry_ahead(entry, next) + 1;
+        next += (uint64_t)datablock_layout_entry_ahead(entry, next) + 1;
     }
     return next;
 }
