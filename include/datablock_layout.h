@@ -22,18 +22,13 @@
 
 /* CAST converts a value in the form that the compilers of the language do not warn about. */
 #ifdef __cplusplus
-#define DATABLOCK_LAYOUT_LINKAGE inline
+#define DATABLOCK_LAYOUT_INLINE inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) static_cast<type>(value)
 #else
-#define DATABLOCK_LAYOUT_LINKAGE static inline
+#define DATABLOCK_LAYOUT_INLINE static inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) _Static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) ((type)(value))
-#endif
-#ifdef __GNUC__
-#define DATABLOCK_LAYOUT_INLINE DATABLOCK_LAYOUT_LINKAGE __attribute__((always_inline, unused))
-#else
-#define DATABLOCK_LAYOUT_INLINE DATABLOCK_LAYOUT_LINKAGE
 #endif
 #define DATABLOCK_LAYOUT_FIELD(type, field, at) DATABLOCK_LAYOUT_ASSERT(offsetof(type, field) == DATABLOCK_LAYOUT_##at)
 
@@ -622,10 +617,7 @@ DATABLOCK_LAYOUT_INLINE int datablock_layout_entry_empty(uint64_t entry) {
     return datablock_layout_entry_slot(entry) == DATABLOCK_LAYOUT_NO_SLOT;
 }
 
-/*
- * How far the id of the entry's message is ahead of `id`, which is less than 2^39 away. The entry
- * must not be empty.
- */
+/* How far the entry's id is ahead of `id`, less than 2^39 away. The entry must not be empty. */
 DATABLOCK_LAYOUT_INLINE int64_t datablock_layout_entry_ahead(uint64_t entry, uint64_t id) {
     uint64_t tag = DATABLOCK_LAYOUT_ENTRY_TAG_MASK << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
     return DATABLOCK_LAYOUT_CAST(int64_t, (entry & tag) - ((id + 1) << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT)) >>

@@ -11,7 +11,7 @@ import shutil
 
 PRODUCER = "include/datablock/detail/producer.h"
 CONSUMER = "include/datablock/detail/consumer.h"
-WAIT = "capi/wait.c"
+WAIT = "capi/protocol_wait.c"
 
 
 @dataclasses.dataclass
@@ -173,7 +173,7 @@ def mutate(root, tree, m):
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(root / "include", tree / "include")
     (tree / "capi").mkdir()
-    for name in ("wait.c", "shim.h"):
+    for name in ("protocol_wait.c", "shim.h"):
         shutil.copy(root / "capi" / name, tree / "capi")
     at = tree / m.file
     text = at.read_text()

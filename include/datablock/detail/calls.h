@@ -52,7 +52,7 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
 
 /*
  * Publishes the open claim, and wakes consumers that sleep. False: the claim is still open, and the
- * library publishes or ends it. The caller has entered the place.
+ * library publishes or ends it. The caller has entered the handle.
  */
 DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
     bool done = datablock_inline_commit(p, length, stamp);
@@ -118,7 +118,7 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 #define DATABLOCK_INLINE_LOOKS 8
 
 /*
- * A read that finds the message or does not wait. The caller has entered the place. SLOW: the
+ * A read that finds the message or does not wait. The caller has entered the handle. SLOW: the
  * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
  * datablock_error_detail is noted.
  */

@@ -23,7 +23,7 @@ typedef enum datablock_inline_found {
 } datablock_inline_found;
 
 /* Consumer.rowMine: this consumer owns the row. A forced eviction changes the row's status. */
-DATABLOCK_INLINE bool datablock_inline_row_mine(const datablock_inline_consumer *c) {
+DATABLOCK_INLINE bool datablock_inline_owns_row(const datablock_inline_consumer *c) {
     return datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_STATUS) == c->mine;
 }
 
@@ -131,7 +131,7 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
 /* The entry of the next message in order. */
 DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(c->ring_next != c->next)) {
-        c->ring_at = datablock_inline_place_of(&c->block, c->next, c->ring_next, c->ring_at);
+        c->ring_at = datablock_inline_ring_index(&c->block, c->next, c->ring_next, c->ring_at);
         c->ring_next = c->next;
     }
     return &c->block.entries[c->ring_at];
@@ -162,7 +162,7 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
                    datablock_layout_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;
     }
     c->ring_next = c->next;
-    c->ring_at = datablock_inline_place_after(b, at);
+    c->ring_at = datablock_inline_ring_index_after(b, at);
 }
 
 /* Consumer.nextLossless. The producer waits for the cursor, so that no hazard pointer is needed. */
@@ -230,7 +230,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
     if (next < c->next) {
         next = c->next; /* the hint lags behind what was read */
     }
-    uint32_t at = datablock_inline_place_of(b, next, c->ring_next, c->ring_at), before = 0;
+    uint32_t at = datablock_inline_ring_index(b, next, c->ring_next, c->ring_at), before = 0;
     uint64_t entry, newest = 0;
     for (uint32_t tries = 0;; tries++) { /* the hint lags: the entries decide */
         entry = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_ENTRY);
@@ -286,7 +286,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
  */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c, datablock_read_slot *out,
                                                               bool *wake) {
-    if (DATABLOCK_UNLIKELY(!datablock_inline_row_mine(c) || c->held >= c->max_pins)) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_owns_row(c) || c->held >= c->max_pins)) {
         return DATABLOCK_INLINE_SLOW;
     }
     switch (c->delivery) {
@@ -338,7 +338,7 @@ DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, con
     uint8_t *header = datablock_inline_header(&c->block, h->slot);
     if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != h->id ||
                            datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM) != h->claim ||
-                           !datablock_inline_row_mine(c))) {
+                           !datablock_inline_owns_row(c))) {
         return false;
     }
     if (h->pinned) {

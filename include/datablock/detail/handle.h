@@ -15,10 +15,10 @@ extern "C" {
 #endif
 
 /*
- * A handle leads to an entry of the library's handle table (a place). Its bits are
+ * A handle leads to an entry of the library's handle table. The bits of the handle are
  * [index 16][flags 4][generation 42][kind 2], and the four flag bits of a valid handle are zero.
  * Only the slow path checks them: a forged handle with a flag bit may match an entry in transition
- * here, and enter a place that must not be entered.
+ * here, and enter an entry that must not be entered.
  *
  * Handles use biased locking (an asymmetric Dekker handshake). The owning thread stores the table
  * entry in its `current`, then checks `word` and `owners`. A thread that takes or closes the handle
@@ -26,20 +26,20 @@ extern "C" {
  * `current`. A thread that keeps its handle therefore pays for no locked instruction. A change of
  * threads costs a system call.
  */
-typedef struct datablock_inline_place {
+typedef struct datablock_inline_handle_entry {
     uint64_t word; /* the handle while the fast path may use it; otherwise other bits, for the library */
     /* By kind: the thread that used the handle last. NULL for other kinds: they are refused. */
     struct datablock_inline_thread *owners[4];
     void *state; /* datablock_inline_producer or _consumer */
     uint64_t reserved[2]; /* for the library */
-} datablock_inline_place;
+} datablock_inline_handle_entry;
 
 typedef struct datablock_inline_thread {
-    datablock_inline_place *current; /* the place whose call this thread is in, NULL: none */
-    datablock_inline_place *places; /* the table of 65536 places */
+    datablock_inline_handle_entry *current; /* the entry whose call this thread is in, NULL: none */
+    datablock_inline_handle_entry *table; /* the table of 65536 entries */
     uint32_t fence; /* 1: the system has no membarrier, so that this thread executes its own fence */
     uint32_t failed; /* the result of the last call: DATABLOCK_INLINE_SUCCEEDED and so on */
-    uint32_t idle; /* the place of a consumer that found nothing to read */
+    uint32_t idle; /* the entry of a consumer that found nothing to read */
     uint32_t waited; /* 1: this thread has polled in vain since its last commit, and may alternate with a process */
     /* Back-off of a reader near the producer, in pauses: a pause differs tenfold by processor. */
     uint32_t stand_back;
@@ -75,14 +75,14 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
  * A thread that is not enlisted yet seems to be inside a call, so that its first call takes the
  * slow path. Such a thread has no table, which distinguishes it from a thread inside a call.
  */
-inline __attribute__((visibility("hidden"))) datablock_inline_place datablock_inline_nowhere;
+inline __attribute__((visibility("hidden"))) datablock_inline_handle_entry datablock_inline_nowhere;
 inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {
     &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
 inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self =
     &datablock_inline_nobody;
 extern "C" {
 #else
-static datablock_inline_place datablock_inline_nowhere __attribute__((unused));
+static datablock_inline_handle_entry datablock_inline_nowhere __attribute__((unused));
 static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {
     &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
 static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) = &datablock_inline_nobody;
@@ -93,7 +93,7 @@ static __thread datablock_inline_thread *datablock_inline_self __attribute__((un
  * memory for it, or the library does not know this version of the header.
  */
 DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
-    datablock_inline_thread *self = datablock_inline_self->places == DATABLOCK_INLINE_NULL
+    datablock_inline_thread *self = datablock_inline_self->table == DATABLOCK_INLINE_NULL
                                         ? datablock_inline_enlist(DATABLOCK_INLINE_VERSION)
                                         : DATABLOCK_INLINE_NULL;
     if (self == DATABLOCK_INLINE_NULL) {
@@ -103,7 +103,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
     return __atomic_load_n(&self->current, __ATOMIC_RELAXED) == DATABLOCK_INLINE_NULL;
 }
 
-/* Enters a handle's place and sets *state; leave must follow. False: the library does the call. */
+/* Enters a handle's entry and sets *state; leave must follow. False: the library does the call. */
 DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, void **state) {
     if (DATABLOCK_UNLIKELY(__atomic_load_n(&datablock_inline_self->current, __ATOMIC_RELAXED) !=
                            DATABLOCK_INLINE_NULL) &&
@@ -111,19 +111,19 @@ DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, voi
         return false; /* a signal handler inside a call */
     }
     datablock_inline_thread *self = datablock_inline_self;
-    datablock_inline_place *place = &self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT];
-    __atomic_store_n(&self->current, place, __ATOMIC_RELAXED);
+    datablock_inline_handle_entry *entry = &self->table[handle >> DATABLOCK_INLINE_INDEX_SHIFT];
+    __atomic_store_n(&self->current, entry, __ATOMIC_RELAXED);
     if (DATABLOCK_UNLIKELY(self->fence)) {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     } else {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the thread that takes the place executes the barrier for both */
+        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the thread that takes the entry executes the barrier for both */
     }
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle ||
-                           __atomic_load_n(&place->owners[kind], __ATOMIC_RELAXED) != self)) {
+    if (DATABLOCK_UNLIKELY(__atomic_load_n(&entry->word, __ATOMIC_ACQUIRE) != handle ||
+                           __atomic_load_n(&entry->owners[kind], __ATOMIC_RELAXED) != self)) {
         __atomic_store_n(&self->current, DATABLOCK_INLINE_NULL, __ATOMIC_RELEASE);
         return false;
     }
-    *state = place->state;
+    *state = entry->state;
     return true;
 }
 

@@ -31,7 +31,7 @@ extern "C" {
 /* The entry of the next message. */
 DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer *p) {
     if (DATABLOCK_UNLIKELY(p->ring_next != p->next)) {
-        p->ring_at = datablock_inline_place_of(&p->block, p->next, p->ring_next, p->ring_at);
+        p->ring_at = datablock_inline_ring_index(&p->block, p->next, p->ring_next, p->ring_at);
         p->ring_next = p->next;
     }
     return &p->block.entries[p->ring_at];
@@ -353,7 +353,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     }
     *known = entry;
     p->next = p->ring_next = id + 1;
-    p->ring_at = datablock_inline_place_after(b, p->ring_at);
+    p->ring_at = datablock_inline_ring_index_after(b, p->ring_at);
     __atomic_store_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_COMMIT), id + 1, DATABLOCK_ORDER_COMMIT_HINT_STORE);
     DATABLOCK_CRASH_POINT("commit.hint");
     datablock_inline_count(data, DATABLOCK_LAYOUT_METRIC_WRITTEN, 1);

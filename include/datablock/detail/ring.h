@@ -86,7 +86,7 @@ DATABLOCK_INLINE void datablock_inline_pause(void) {
 #define DATABLOCK_INLINE_ENTRIES 8
 
 /* The ring index of message `id`, from a known one: nearly always that of the message before. */
-DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block *b, uint64_t id, uint64_t known,
+DATABLOCK_INLINE uint32_t datablock_inline_ring_index(const datablock_inline_block *b, uint64_t id, uint64_t known,
                                                     uint32_t known_at) {
     uint64_t further = id - known;
     if (DATABLOCK_UNLIKELY(further >= b->slot_count)) {
@@ -97,7 +97,7 @@ DATABLOCK_INLINE uint32_t datablock_inline_place_of(const datablock_inline_block
 }
 
 /* The next ring index. */
-DATABLOCK_INLINE uint32_t datablock_inline_place_after(const datablock_inline_block *b, uint32_t at) {
+DATABLOCK_INLINE uint32_t datablock_inline_ring_index_after(const datablock_inline_block *b, uint32_t at) {
     return at + 1 == b->slot_count ? 0 : at + 1;
 }
 

@@ -19,9 +19,9 @@
 #include <unistd.h>
 
 #define SPINS 100
-#define SLICE_NS UINT64_C(100000000)     /* as in wait.c */
+#define SLICE_NS UINT64_C(100000000)     /* as in protocol_wait.c */
 #define WITHOUT_WAITV_NS UINT64_C(1000000) /* one sleep, when futex_waitv does not cover all words */
-#define PROBE_NS INT64_C(1000000000)     /* as in wait.c */
+#define PROBE_NS INT64_C(1000000000)     /* as in protocol_wait.c */
 #define WAITERS 128                      /* FUTEX_WAITV_MAX */
 #define FUTEX_SIZE_32 2                  /* FUTEX_32; not private */
 
@@ -55,13 +55,13 @@ typedef enum readiness { NOT_YET, READY, ASK_GO } readiness;
 /* Consumer.Ready. Go handles the unusual cases. */
 static readiness ready(const datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_row_mine(c)) {
+    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_owns_row(c)) {
         return ASK_GO;
     }
     uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
         DATABLOCK_ORDER_COMMIT_HINT_LOAD);
     uint64_t at = c->delivery == DATABLOCK_LAYOUT_LATEST && commit > c->next ? commit - 1 : c->next;
-    uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_place_of(b, at, c->ring_next, c->ring_at)],
+    uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_ring_index(b, at, c->ring_next, c->ring_at)],
         DATABLOCK_ORDER_ENTRY);
     int64_t ahead = datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, at);
     if (ahead < 0) {

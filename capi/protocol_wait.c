@@ -64,11 +64,11 @@ static bool ending(const datablock_inline_consumer *c) {
 }
 
 /* One round of an event count: set the waiting bit, check everything again, sleep. */
-static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
+static outcome sleep_once(const datablock_inline_handle_entry *entry, datablock_inline_consumer *c, uint64_t until,
     datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     uint32_t *event = datablock_inline_u32(b->data, DATABLOCK_LAYOUT_EVENT);
-    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(place)) {
+    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(entry)) {
         return ASK_GO;
     }
     uint32_t seen = __atomic_load_n(event, __ATOMIC_SEQ_CST);
@@ -94,13 +94,13 @@ static outcome sleep_once(const datablock_inline_place *place, datablock_inline_
     return GO_ON;
 }
 
-static outcome wait_until(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
+static outcome wait_until(const datablock_inline_handle_entry *entry, datablock_inline_consumer *c, uint64_t until,
     datablock_read_slot *out) {
     outcome result = GO_ON;
     uint64_t start = dbshim_monotonic();
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAITS, 1);
     while (result == GO_ON) {
-        result = sleep_once(place, c, until, out);
+        result = sleep_once(entry, c, until, out);
     }
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAIT_NS, dbshim_monotonic() - start);
     return result;
@@ -116,7 +116,7 @@ static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_
     }
     if (!dbshim_begin_turn(&c->moment)) {
         (void)DBSHIM_GO(thread, dbgo_read_look_around(index, thread->detail));
-    } else if (datablock_inline_row_mine(c)) {
+    } else if (datablock_inline_owns_row(c)) {
         datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.seen);
     }
 }
