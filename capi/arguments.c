@@ -77,14 +77,12 @@ static datablock_status check_reserved(const char *what, uint32_t reserved0, con
     return DATABLOCK_OK;
 }
 
-enum { SECRET_LIMIT = 1024 };
-
 static datablock_status check_secret(const char *what, const void *secret, size_t length) {
     if (secret == NULL && length != 0) {
         return dbshim_invalid("%s.secret is NULL and %s.secret_length is %zu", what, what, length);
     }
-    if (length > SECRET_LIMIT) {
-        return dbshim_invalid("%s.secret_length is %zu, the limit is %d", what, length, SECRET_LIMIT);
+    if (length > DATABLOCK_TUNING_SECRET_LIMIT) {
+        return dbshim_invalid("%s.secret_length is %zu, the limit is %d", what, length, DATABLOCK_TUNING_SECRET_LIMIT);
     }
     return DATABLOCK_OK;
 }

@@ -14,15 +14,12 @@ static uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-#define TURN_NS INT64_C(100000000) /* the tick */
-#define OFTEN 1000                 /* as in internal/platform */
-
 bool datablock_inline_look(datablock_inline_moment *moment) {
     if (__atomic_load_n(&moment->now, __ATOMIC_RELAXED) != 0) {
         return true;
     }
     moment->uses++;
-    return moment->uses >= OFTEN || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= TURN_NS;
+    return moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= DATABLOCK_TUNING_TICK_NS;
 }
 
 /*
@@ -31,7 +28,7 @@ bool datablock_inline_look(datablock_inline_moment *moment) {
  */
 bool dbshim_begin_turn(datablock_inline_moment *moment) {
     uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
-    if (now == 0 ? moment->uses >= OFTEN : (int64_t)(exact - now) >= 2 * TURN_NS) {
+    if (now == 0 ? moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES : (int64_t)(exact - now) >= 2 * DATABLOCK_TUNING_TICK_NS) {
         return false;
     }
     now = now == 0 ? exact : now;
@@ -42,7 +39,7 @@ bool dbshim_begin_turn(datablock_inline_moment *moment) {
 
 /* A coarse clock is stale when it has missed a tick. */
 bool datablock_inline_kept_up(const datablock_inline_moment *moment) {
-    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS;
+    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * DATABLOCK_TUNING_TICK_NS;
 }
 
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }

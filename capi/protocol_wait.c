@@ -13,11 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 100
-#define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
-#define PROBE_NS INT64_C(1000000000) /* how often a waiting reader probes for a producer */
-#define POLL_NS INT64_C(10000000)    /* how often a polling reader probes for a producer */
-
 void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
@@ -85,11 +80,11 @@ static outcome sleep_once(const datablock_inline_handle_entry *entry, datablock_
     if (now >= until) {
         return EXPIRED;
     }
-    if ((int64_t)(now - c->producer_probed) > PROBE_NS) {
+    if ((int64_t)(now - c->producer_probed) > DATABLOCK_TUNING_WAIT_PROBE_NS_C) {
         return PROBE;
     }
     DATABLOCK_CRASH_POINT("sleep.consumer");
-    dbshim_futex_wait(event, seen, until - now < SLICE_NS ? until - now : SLICE_NS);
+    dbshim_futex_wait(event, seen, until - now < DATABLOCK_TUNING_SLEEP_SLICE_NS ? until - now : DATABLOCK_TUNING_SLEEP_SLICE_NS);
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
     return GO_ON;
 }
@@ -123,7 +118,7 @@ static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_
 
 /* A read that does not wait and finds nothing. A program may poll so millions of times. */
 static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
-    if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > POLL_NS) {
+    if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > DATABLOCK_TUNING_POLL_PROBE_NS) {
         return ASK_GO;
     }
     look_around(thread, index, c);
@@ -174,11 +169,10 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         }
         return result == FOUND ? found_one(c) : read_in_go(thread, index, 0, out);
     }
-    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX
+    uint64_t until = timeout_ms == -1 || timeout_ms >= DATABLOCK_TUNING_FOREVER_MS ? UINT64_MAX
         : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
     outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go reports the invalid timeout */
-    for (int i = 0; result == GO_ON && i < SPINS; i++) {
+    for (int i = 0; result == GO_ON && i < DATABLOCK_TUNING_SPIN_TRIES; i++) {
         result = outcome_of(look(c, out));
     }
     if (result == FOUND) {

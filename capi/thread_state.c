@@ -35,12 +35,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
 static uint32_t stand_back;
 
-/*
- * Back-off of a reader: about twice the time that a C producer needs to fill a cache line of
- * entries. A Go reader pauses longer, because a Go producer is slower.
- */
-#define STAND_BACK_NS 500
-
 static void measure_pauses(void) {
     enum { RUNS = 3, PAUSES = 50, MOST = 64 };
     uint64_t least = UINT64_MAX;
@@ -52,7 +46,7 @@ static void measure_pauses(void) {
         uint64_t took = dbshim_monotonic() - begun;
         least = took < least ? took : least;
     }
-    uint64_t pauses = least == 0 ? MOST : STAND_BACK_NS * PAUSES / least;
+    uint64_t pauses = least == 0 ? MOST : DATABLOCK_TUNING_BACKOFF_NS_C * PAUSES / least;
     stand_back = (uint32_t)(pauses < MOST ? pauses : MOST);
 }
 

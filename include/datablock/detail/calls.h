@@ -24,7 +24,7 @@ extern "C" {
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(!c->producer_there ||
                            DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 ||
-                           (++c->polls % DATABLOCK_INLINE_TRUST == 0 && !datablock_inline_check(&c->moment)) ||
+                           (++c->polls % DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL == 0 && !datablock_inline_check(&c->moment)) ||
                            __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE),
                                            DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
@@ -112,12 +112,6 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 }
 
 /*
- * Number of looks of a poll that follows a poll without a message. The way out of the call and back
- * takes longer than a look, and would delay a message that arrives meanwhile.
- */
-#define DATABLOCK_INLINE_LOOKS 8
-
-/*
  * A read that finds the message or does not wait. The caller has entered the handle. SLOW: the
  * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
  * datablock_error_detail is noted.
@@ -136,7 +130,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
         }
     }
     for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) == DATABLOCK_INLINE_NOTHING &&
-                                           c->polling) && looks < DATABLOCK_INLINE_LOOKS; looks++) {
+                                           c->polling) && looks < DATABLOCK_TUNING_POLL_LOOKS_C; looks++) {
         datablock_inline_pause();
     }
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {

@@ -137,11 +137,11 @@ DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_
     return &c->block.entries[c->ring_at];
 }
 
-/* Reads the real clock once every DATABLOCK_INLINE_TRUST messages. */
+/* Reads the real clock once every DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL messages. */
 DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(c->next >= c->overdue)) {
         (void)datablock_inline_check(&c->moment);
-        c->overdue = c->next + DATABLOCK_INLINE_TRUST;
+        c->overdue = c->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
     }
 }
 
@@ -153,10 +153,10 @@ DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
  */
 DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    uint32_t at = c->ring_at, last = at + DATABLOCK_INLINE_ENTRIES - 1;
-    if (DATABLOCK_UNLIKELY(at % DATABLOCK_INLINE_ENTRIES == 0)) {
+    uint32_t at = c->ring_at, last = at + DATABLOCK_TUNING_LINE_ENTRIES - 1;
+    if (DATABLOCK_UNLIKELY(at % DATABLOCK_TUNING_LINE_ENTRIES == 0)) {
         datablock_inline_overdue(c);
-        c->close = b->slot_count > last && b->slot_count > DATABLOCK_INLINE_ENTRIES &&
+        c->close = b->slot_count > last && b->slot_count > DATABLOCK_TUNING_LINE_ENTRIES &&
                    datablock_layout_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN),
                                                 c->ring_next + (last - at)) < 0 &&
                    datablock_layout_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;

@@ -15,12 +15,6 @@
 extern "C" {
 #endif
 
-/* Successive scans with a pinned retired slot, before the producer looks for a dead reader. */
-#define DATABLOCK_INLINE_SUSPICIOUS 8
-/* From this number of bytes on, a hazard-pointer scan costs nothing beside the message. */
-#define DATABLOCK_INLINE_BIG_SLOT 65536
-/* The write prefetch of a slot comes this number of messages ahead. */
-#define DATABLOCK_INLINE_AHEAD 3
 /*
  * Back-off of the producer. It applies if fewer entries than SHORT_OF_ROOM are free, in a ring of
  * twice this length or more. STAND_BACK is the number of pauses.
@@ -170,7 +164,7 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     }
     p->retired_count = kept;
     p->pinned_scans = kept == 0 ? 0 : p->pinned_scans + 1;
-    if (kept != 0 && p->pinned_scans % DATABLOCK_INLINE_SUSPICIOUS == 0) {
+    if (kept != 0 && p->pinned_scans % DATABLOCK_TUNING_SUSPICIOUS_SCANS == 0) {
         p->attend = 1; /* the library looks for a dead reader */
     }
 }
@@ -180,7 +174,7 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
  * which stay in the cache, instead of all spare slots in rotation.
  */
 DATABLOCK_INLINE bool datablock_inline_eager(const datablock_inline_producer *p) {
-    return p->block.slot_size >= DATABLOCK_INLINE_BIG_SLOT && p->retired_count != 0;
+    return p->block.slot_size >= DATABLOCK_TUNING_BIG_SLOT && p->retired_count != 0;
 }
 
 /*
@@ -220,7 +214,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *
 DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     if (p->next >= p->overdue && datablock_inline_check(&p->moment)) {
-        p->overdue = p->next + DATABLOCK_INLINE_TRUST;
+        p->overdue = p->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
     }
     if (p->attend || p->next >= p->overdue || (b->min_consumers != 0 && p->next >= b->slot_count)) {
         return false;
@@ -274,7 +268,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     datablock_inline_prepare(header);
     datablock_inline_prepare(header + DATABLOCK_LAYOUT_SLOT_HEADER);
     DATABLOCK_CRASH_POINT("claim.slot");
-    datablock_inline_prepare_slot(p, DATABLOCK_INLINE_AHEAD);
+    datablock_inline_prepare_slot(p, DATABLOCK_TUNING_PREFETCH_AHEAD);
     if (DATABLOCK_UNLIKELY(__atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE),
                                            DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
                            __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH),
@@ -333,7 +327,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     uint8_t *data = b->data, *header = datablock_inline_header(b, slot);
     uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_at], expected = *known;
     datablock_inline_prepare(place);
-    datablock_inline_prepare(place + DATABLOCK_INLINE_ENTRIES); /* beyond the ring's end: a line that is not needed */
+    datablock_inline_prepare(place + DATABLOCK_TUNING_LINE_ENTRIES); /* beyond the ring's end: a line that is not needed */
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_LENGTH, length);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP, stamp);

@@ -82,9 +82,6 @@ DATABLOCK_INLINE void datablock_inline_pause(void) {
 #endif
 }
 
-/* Entries of a cache line. */
-#define DATABLOCK_INLINE_ENTRIES 8
-
 /* The ring index of message `id`, from a known one: nearly always that of the message before. */
 DATABLOCK_INLINE uint32_t datablock_inline_ring_index(const datablock_inline_block *b, uint64_t id, uint64_t known,
                                                     uint32_t known_at) {

@@ -11,6 +11,7 @@
 
 #include "../../datablock.h"
 #include "../../datablock_layout.h"
+#include "../../datablock_tuning.h"
 #include "compiler.h"
 #include "orders.h"
 
@@ -145,11 +146,7 @@ DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) {
     return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m);
 }
 
-/*
- * Number of messages or empty polls after which the real clock is read, in case the background
- * thread that refreshes the coarse clock is starved.
- */
-#define DATABLOCK_INLINE_TRUST 4096
+/* For every DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL: the thread that refreshes the clock may starve. */
 DATABLOCK_API bool datablock_inline_kept_up(const datablock_inline_moment *moment);
 
 /* Reads the real clock. False: the coarse clock is stale; datablock_inline_passed is then true. */
