@@ -23,7 +23,6 @@ for header in $(find include -type f | sort); do
         ;;
     *)
         alone "$cxx" c++ c++17 "$header"
-        alone "$cxx" c++ c++20 "$header"
         ;;
     esac
     seen=$((seen + 1))
