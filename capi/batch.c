@@ -19,10 +19,7 @@
 /* ---- Handles --------------------------------------------------------------------------------- */
 
 COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    datablock_status status = dbshim_take(handle, kind);
+    datablock_status status = dbshim_begin_handle_call(__func__, NULL, handle, kind);
     if (status == DATABLOCK_OK) {
         /* The inline functions below write to it. */
         datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION);
@@ -36,11 +33,11 @@ HOT datablock_status take(uint64_t handle, uint64_t kind) {
     return DBSHIM_FAST && datablock_inline_enter(handle, kind, &state) ? DATABLOCK_OK : take_slowly(handle, kind);
 }
 
-HOT datablock_inline_place *taken_place(void) { return datablock_inline_self->current; }
+HOT datablock_inline_handle_entry *taken_entry(void) { return datablock_inline_self->current; }
 
 /* dbshim_end. After a success it has nothing to report. */
 HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_slot) {
-    if (DATABLOCK_LIKELY(status == DATABLOCK_OK && __atomic_load_n(&taken_place()->word, __ATOMIC_ACQUIRE) == handle)) {
+    if (DATABLOCK_LIKELY(status == DATABLOCK_OK && __atomic_load_n(&taken_entry()->word, __ATOMIC_ACQUIRE) == handle)) {
         datablock_inline_leave(true);
         return DATABLOCK_OK;
     }
@@ -48,7 +45,7 @@ HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_s
 }
 
 /*
- * Before a call of Go on a place that was entered as the inline functions do: the other checks of
+ * Before a call of Go on a handle that was entered as the inline functions do: the other checks of
  * dbshim_enter. A thread in the last round of its end may not enter Go. A call that has begun is
  * ended nevertheless.
  */
@@ -69,8 +66,8 @@ COLD dbshim_thread *begin_slowly(void) {
 }
 
 /* Whether a page of the block was missing. Asked often, so the word is looked at first. */
-HOT bool hole_in(const datablock_inline_place *place, uint64_t handle) {
-    return __atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle && dbshim_is_damaged(place);
+HOT bool hole_in(const datablock_inline_handle_entry *entry, uint64_t handle) {
+    return __atomic_load_n(&entry->word, __ATOMIC_ACQUIRE) != handle && dbshim_is_damaged(entry);
 }
 
 HOT void copy(void *to, const void *from, size_t length) {
@@ -82,16 +79,16 @@ HOT void copy(void *to, const void *from, size_t length) {
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /*
- * The functions of this section work on a place that the thread has taken. dbshim_end has the text
+ * The functions of this section work on a handle that the thread has taken. dbshim_end has the text
  * of their CORRUPT.
  */
 
 HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_slot *slot) {
-    datablock_inline_place *place = taken_place();
-    if (DBSHIM_FAST && timeout_ms >= -1 && datablock_inline_claim(place->state, slot)) {
+    datablock_inline_handle_entry *entry = taken_entry();
+    if (DBSHIM_FAST && timeout_ms >= -1 && datablock_inline_claim(entry->state, slot)) {
         return DATABLOCK_OK;
     }
-    if (hole_in(place, handle)) {
+    if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
     return too_late() ? DATABLOCK_E_BUSY : dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
@@ -99,10 +96,10 @@ HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_
 
 /* Fills a claimed slot and publishes it. A message with a missing page is not published. */
 HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, const void *data, size_t length) {
-    datablock_inline_place *place = taken_place();
-    datablock_inline_producer *p = place->state;
+    datablock_inline_handle_entry *entry = taken_entry();
+    datablock_inline_producer *p = entry->state;
     copy(slot->data, data, length);
-    if (hole_in(place, handle)) {
+    if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
     uint64_t stamp = (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0;
@@ -114,7 +111,7 @@ HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, 
 }
 
 HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
-    const datablock_inline_producer *p = taken_place()->state;
+    const datablock_inline_producer *p = taken_entry()->state;
     if (length > p->block.slot_size) {
         return dbshim_invalid("block \"%.200s\": a message of %zu bytes exceeds the slot's %llu bytes",
                               dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->block.slot_size);
@@ -136,7 +133,7 @@ HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *
 datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length,
                                  uint64_t *id) {
     if (data == NULL && length != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "data") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, "data");
     }
     datablock_status status = take(producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {
@@ -181,7 +178,7 @@ static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const dat
         if (message->data == NULL && message->length != 0) {
             return dbshim_invalid("datablock_write_batch: messages[%zu].data is NULL", *written);
         }
-        if (*written != 0 && dbshim_is_closing(taken_place())) {
+        if (*written != 0 && dbshim_is_closing(taken_entry())) {
             return closed_between(handle, *written, count);
         }
         datablock_status status = write_one(handle, left, message->data, message->length, &id);
@@ -197,7 +194,7 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
                                        const datablock_message *messages, size_t count, size_t *written) {
     if ((messages == NULL && count != 0) || written == NULL) {
         const char *missing = written == NULL ? "written" : "messages";
-        return dbshim_enter() ? dbshim_null_argument(__func__, missing) : dbshim_refusal();
+        return dbshim_refuse_null(__func__, missing);
     }
     *written = 0;
     if (count == 0) {
@@ -213,18 +210,18 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* The functions of this section also work on a place that the thread has taken. */
+/* The functions of this section also work on a handle that the thread has taken. */
 
 /* The next message. */
 HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
-    datablock_inline_place *place = taken_place();
+    datablock_inline_handle_entry *entry = taken_entry();
     if (DBSHIM_FAST && timeout_ms >= -1) {
-        datablock_inline_found found = datablock_inline_look_for(place->state, handle, timeout_ms, out);
+        datablock_inline_found found = datablock_inline_look_for(entry->state, handle, timeout_ms, out);
         if (found != DATABLOCK_INLINE_SLOW) {
             return found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
         }
     }
-    if (hole_in(place, handle)) {
+    if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
     return too_late() ? DATABLOCK_E_BUSY : dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
@@ -232,14 +229,14 @@ HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock
 
 /* Ends the hold of a message that was copied, in any order. */
 HOT datablock_status end_copied(uint64_t handle, const datablock_read_slot *slot) {
-    datablock_inline_place *place = taken_place();
-    datablock_inline_consumer *c = place->state;
+    datablock_inline_handle_entry *entry = taken_entry();
+    datablock_inline_consumer *c = entry->state;
     bool wake = false;
     bool done = DBSHIM_FAST && datablock_inline_release(c, slot, &wake);
     if (wake) {
         datablock_inline_wake_producer(&c->block);
     }
-    if (done || hole_in(place, handle)) {
+    if (done || hole_in(entry, handle)) {
         return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
     }
     dbshim_thread *thread = begin_slowly();
@@ -264,7 +261,7 @@ COLD datablock_status no_room(uint64_t handle, const datablock_read_slot *slot, 
 datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer,
                                      size_t capacity, datablock_copied *out) {
     if (out == NULL || (buffer == NULL && capacity != 0)) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "buffer") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, out == NULL ? "out" : "buffer");
     }
     if ((flags & ~(uint32_t)DATABLOCK_COPY_CUT) != 0) {
         if (!dbshim_enter()) {
@@ -321,7 +318,7 @@ static datablock_status take_more(uint64_t handle, datablock_read_slot *out, siz
 datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out,
                                       size_t capacity, size_t *count) {
     if (out == NULL || count == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "count") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, out == NULL ? "out" : "count");
     }
     *count = 0;
     if (capacity == 0) {
@@ -356,8 +353,8 @@ static size_t covered_by_one(const datablock_read_slot *slots, size_t count) {
 
 /* Ends the hold of the first messages that it covers: of all of them, or only of these. */
 static datablock_status end_first(uint64_t handle, const datablock_read_slot *slots, size_t count) {
-    datablock_inline_place *place = taken_place();
-    datablock_inline_consumer *c = place->state;
+    datablock_inline_handle_entry *entry = taken_entry();
+    datablock_inline_consumer *c = entry->state;
     bool all = false, wake = false;
     for (int k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
         const datablock_inline_hold *h = &c->holds[k];
@@ -367,7 +364,7 @@ static datablock_status end_first(uint64_t handle, const datablock_read_slot *sl
     if (wake) {
         datablock_inline_wake_producer(&c->block);
     }
-    if (done || hole_in(place, handle)) {
+    if (done || hole_in(entry, handle)) {
         return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
     }
     dbshim_thread *thread = begin_slowly();
@@ -377,7 +374,7 @@ static datablock_status end_first(uint64_t handle, const datablock_read_slot *sl
 
 datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count) {
     if (slots == NULL && count != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "slots") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, "slots");
     }
     datablock_status first = DATABLOCK_OK;
     char detail[DBSHIM_DETAIL_SIZE] = "";

@@ -92,18 +92,13 @@ datablock_status dbshim_find_registered(const char *what, const char *reference,
 }
 
 static datablock_status schema_of_block(const char *function, const char *shm_name, bool zone, datablock_schema *out) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    if (shm_name == NULL || out == NULL) {
-        return dbshim_null_argument(function, shm_name == NULL ? "shm_name" : "out");
-    }
-    char copy[DBSHIM_PATH_SIZE], *directory;
-    if (!dbshim_find_block(shm_name, copy, &directory)) {
-        return DATABLOCK_E_INVALID;
+    dbshim_directory directory;
+    datablock_status status = dbshim_begin_named_call(function, shm_name, out == NULL ? "out" : NULL, &directory);
+    if (status != DATABLOCK_OK) {
+        return status;
     }
     datablock_schema schema = {0};
-    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory, zone, &schema,
+    status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory.path, zone, &schema,
         dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
@@ -121,13 +116,7 @@ datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_
 /* The schema of an open block. */
 static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone,
     datablock_schema *out) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    if (out == NULL) {
-        return dbshim_null_argument(function, "out");
-    }
-    datablock_status status = dbshim_take(handle, kind);
+    datablock_status status = dbshim_begin_handle_call(function, out == NULL ? "out" : NULL, handle, kind);
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -220,10 +209,10 @@ void datablock_schema_free(datablock_schema *schema) {
 /* ---- Described structs ----------------------------------------------------------------------- */
 
 /* Where a field is, for messages: the fields around it. */
-typedef struct place {
-    const struct place *outer;
+typedef struct field_path {
+    const struct field_path *outer;
     const char *name;
-} place;
+} field_path;
 
 /* The canonical line while it is written. No text of the caller gets into it unchecked. */
 typedef struct description {
@@ -260,7 +249,7 @@ static const char *wrong_name(const char *name) {
     return NULL;
 }
 
-static void write_path(char *to, size_t size, const place *at) {
+static void write_path(char *to, size_t size, const field_path *at) {
     if (at->outer != NULL) {
         write_path(to, size, at->outer);
         strncat(to, ".", size - strlen(to) - 1);
@@ -270,7 +259,7 @@ static void write_path(char *to, size_t size, const place *at) {
 }
 
 /* An error in the caller's terms: the schema, and the field. */
-__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const place *at,
+__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const field_path *at,
     const char *format, ...) {
     char path[8 * (NAME_LIMIT + 4)] = "", what[256];
     va_list arguments;
@@ -284,7 +273,8 @@ __attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const
     return dbshim_invalid("schema %s: field \"%s\" %s", d->name, path, what);
 }
 
-static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth, const place *at);
+static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth,
+    const field_path *at);
 
 static uint64_t size_of(const char *type) {
     static const struct {
@@ -301,7 +291,8 @@ static uint64_t size_of(const char *type) {
 }
 
 /* Writes the type or the struct, and the dimensions. */
-static datablock_status write_type(description *d, const datablock_schema_field *field, int depth, const place *at) {
+static datablock_status write_type(description *d, const datablock_schema_field *field, int depth,
+    const field_path *at) {
     uint64_t item = field->type != NULL ? size_of(field->type) : field->nested->size, size = item;
     if (field->type != NULL && item == 0) {
         char copy[NAME_LIMIT + 4];
@@ -334,11 +325,11 @@ static datablock_status write_type(description *d, const datablock_schema_field 
 }
 
 static datablock_status write_field(description *d, const datablock_schema_field *field, int depth,
-    const place *outer) {
+    const field_path *outer) {
     if (field->name == NULL) {
         return refuse_field(d, outer, "%s has no name", outer == NULL ? "a field" : "has a field that");
     }
-    place at = {outer, field->name};
+    field_path at = {outer, field->name};
     const char *wrong = wrong_name(field->name);
     if (wrong != NULL) {
         return refuse_field(d, &at, "%s", wrong);
@@ -356,7 +347,7 @@ static datablock_status write_field(description *d, const datablock_schema_field
 }
 
 static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth,
-    const place *at) {
+    const field_path *at) {
     if (depth > DEPTH_LIMIT) {
         return refuse_field(d, NULL, "structs are nested more than %d deep", DEPTH_LIMIT);
     }

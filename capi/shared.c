@@ -4,18 +4,15 @@
  */
 #include "shim.h"
 
-static datablock_status take(datablock_participant participant) {
-    uint64_t kind = participant.handle & 3;
-    return dbshim_take(participant.handle, kind == DATABLOCK_INLINE_PRODUCER ? DATABLOCK_INLINE_PRODUCER
-        : DATABLOCK_INLINE_CONSUMER);
+static datablock_status begin(const char *function, const char *missing, datablock_participant participant) {
+    bool producer = (participant.handle & 3) == DATABLOCK_INLINE_PRODUCER;
+    return dbshim_begin_handle_call(function, missing, participant.handle,
+        producer ? DATABLOCK_INLINE_PRODUCER : DATABLOCK_INLINE_CONSUMER);
 }
 
 datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock, int64_t timeout_ms,
     bool *abandoned) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    datablock_status status = take(participant);
+    datablock_status status = begin(__func__, NULL, participant);
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -36,10 +33,7 @@ datablock_status datablock_lock_acquire(datablock_participant participant, uint3
 }
 
 datablock_status datablock_lock_release(datablock_participant participant, uint32_t lock) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    datablock_status status = take(participant);
+    datablock_status status = begin(__func__, NULL, participant);
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -50,13 +44,7 @@ datablock_status datablock_lock_release(datablock_participant participant, uint3
 
 datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags, int64_t timeout_ms,
     datablock_zone *out) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    if (out == NULL) {
-        return dbshim_null_argument(__func__, "out");
-    }
-    datablock_status status = take(participant);
+    datablock_status status = begin(__func__, out == NULL ? "out" : NULL, participant);
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -77,10 +65,7 @@ datablock_status datablock_zone_begin(datablock_participant participant, uint32_
 }
 
 datablock_status datablock_zone_end(datablock_participant participant, bool spoilt) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    datablock_status status = take(participant);
+    datablock_status status = begin(__func__, NULL, participant);
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -95,10 +80,7 @@ typedef enum { GET, SET, ADD, EXCHANGE } operation;
 
 static datablock_status count(datablock_participant participant, uint32_t counter, operation operation,
     uint64_t expected, uint64_t value, uint64_t *before) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    datablock_status status = take(participant);
+    datablock_status status = begin(__func__, NULL, participant);
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -134,7 +116,7 @@ static datablock_status count(datablock_participant participant, uint32_t counte
 
 datablock_status datablock_counter_get(datablock_participant participant, uint32_t counter, uint64_t *value) {
     if (value == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "value") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, "value");
     }
     return count(participant, counter, GET, 0, 0, value);
 }

@@ -33,7 +33,7 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 #define DBSHIM_FAST true
 #endif
 
-/* ---- thread.c -------------------------------------------------------------------------------- */
+/* ---- thread_state.c, clock.c ----------------------------------------------------------------- */
 
 typedef struct dbshim_thread {
     datablock_inline_thread shared;
@@ -72,9 +72,9 @@ uint64_t dbshim_monotonic(void); /* CLOCK_MONOTONIC ns */
 /* Does the housekeeping of a tick that is due. False: Go has to do the housekeeping. */
 bool dbshim_begin_turn(datablock_inline_moment *moment);
 
-/* ---- place.c: the table of handles ----------------------------------------------------------- */
+/* ---- handle_table.c -------------------------------------------------------------------------- */
 
-extern datablock_inline_place *dbshim_places;
+extern datablock_inline_handle_entry *dbshim_handle_table;
 
 void dbshim_table_start(void);
 bool dbshim_table_ours(void);
@@ -96,19 +96,31 @@ const char *dbshim_name(uint32_t index);
 datablock_status dbshim_take(uint64_t handle, uint64_t kind);
 datablock_status dbshim_leave(datablock_status status, bool begins_slot);
 void dbshim_poison(uint64_t handle, const char *text);
-void dbshim_damage(datablock_inline_place *place);
-bool dbshim_is_closing(const datablock_inline_place *place);
-bool dbshim_is_damaged(const datablock_inline_place *place);
+void dbshim_damage(datablock_inline_handle_entry *entry);
+bool dbshim_is_closing(const datablock_inline_handle_entry *entry);
+bool dbshim_is_damaged(const datablock_inline_handle_entry *entry);
 
 /*
- * Closing: of several closing threads one gets the place. A call that is inside is interrupted
+ * Closing: of several closing threads one gets the handle. A call that is inside is interrupted
  * until it has left. Then vacate.
  */
 datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind);
 void dbshim_vacate(uint64_t handle);
 
-/* ---- shim.c: how every exported function begins and ends ------------------------------------- */
+/* ---- calls.c: how every exported function begins and ends ------------------------------------ */
 
+/* The directory in which a block name is looked up. */
+typedef struct dbshim_directory {
+    char *path; /* NULL: the default. "": the name has the directory */
+    char copy[DBSHIM_PATH_SIZE];
+} dbshim_directory;
+
+datablock_status dbshim_begin_handle_call(const char *function, const char *missing, uint64_t handle, uint64_t kind);
+datablock_status dbshim_begin_named_call(const char *function, const char *shm_name, const char *missing,
+    dbshim_directory *directory);
+datablock_status dbshim_refuse_null(const char *function, const char *argument);
+datablock_status dbshim_opened(datablock_status status, uint64_t handle, void *state, const char *name, uint64_t *out);
+datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail));
 bool dbshim_enter(void);               /* false: refused */
 datablock_status dbshim_refusal(void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
 __attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
@@ -119,11 +131,29 @@ datablock_status dbshim_check_schema(const char *what, const datablock_schema *s
  * only if the environment names none either. `copy` has DBSHIM_PATH_SIZE bytes.
  */
 datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy);
-/* `copy` has DBSHIM_PATH_SIZE bytes. False: the detail has the reason. */
-bool dbshim_find_block(const char *name, char *copy, char **directory);
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
-/* ---- fault.c and wait.c ---------------------------------------------------------------------- */
+/* ---- arguments.c ----------------------------------------------------------------------------- */
+
+datablock_status dbshim_find_directory(dbshim_directory *directory, const char *what, const char *given);
+datablock_status dbshim_find_block(dbshim_directory *directory, const char *what, const char *name,
+    const char *given);
+datablock_status dbshim_import_config(const datablock_config *config, const char *name, datablock_config *own,
+    char *registry, dbshim_directory *directory);
+datablock_status dbshim_import_options(const datablock_consumer_options *options, const char *name,
+    datablock_consumer_options *own, char *registry, dbshim_directory *directory);
+
+/* ---- errors.c -------------------------------------------------------------------------------- */
+
+/* The only text that a thread may need when there was no memory to keep it in. */
+#define DBSHIM_NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
+extern _Thread_local bool dbshim_without_memory;
+
+/* ---- recovery.c ------------------------------------------------------------------------------ */
+
+int dbshim_diagnosis_of(datablock_status refused);
+
+/* ---- sigbus.c and protocol_wait.c ------------------------------------------------------------ */
 
 void dbshim_catch_faults(void);   /* after Go has started */
 void dbshim_damage_current(void); /* from Go: the current call of this thread met a fault */
@@ -131,7 +161,7 @@ void dbshim_futex_wake(uint32_t *word);
 /* The caller polls again, whatever ended the sleep. */
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns);
 
-/* Consumer.Next of the place that the thread has taken. Everything unusual is left to Go. */
+/* Consumer.Next of the handle that the thread has taken. Everything unusual is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
 
 /* ---- signals.c: how a thread of the host enters Go, and how it sleeps outside of it ---------- */
@@ -150,7 +180,7 @@ void dbshim_bind(dbshim_thread *thread); /* before a thread's first call: a late
 
 /* What the thread sleeps on after a step of a call that waits. Zero before the first step. */
 typedef struct dbshim_sleep {
-    uint32_t *word; /* in the mapping of the place that the thread has taken */
+    uint32_t *word; /* in the mapping of the handle that the thread has taken */
     uint64_t ns;    /* at most */
     uint32_t value; /* while the word has it */
     bool again;     /* the next step is not the first */
@@ -187,7 +217,7 @@ bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
 void dbshim_nap(uint64_t ns);   /* Go -> C */
 
-/* Producer.Claim and Commit of the place that the thread has taken. */
+/* Producer.Claim and Commit of the handle that the thread has taken. */
 datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out);
 datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index, const datablock_write_slot *slot, size_t length);
 
@@ -201,7 +231,7 @@ void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
 
-/* In watch.c: how the thread sleeps when held_count is not 0. */
+/* In protocol_sleep_held.c: how the thread sleeps when held_count is not 0. */
 void dbshim_sleep_held(const dbshim_sleep *sleep);
 
 /* True: Go may be entered. False in a forked child. Starts the table of handles. */
@@ -214,7 +244,7 @@ bool dbshim_usable(void);
  * They write `out` only when the status is DATABLOCK_OK.
  *
  * The caller has checked the arguments for null. A directory may be null (the default) or empty
- * (the name is an absolute path). An index is the index of a place that the thread has taken.
+ * (the name is an absolute path). An index is the index of a handle that the thread has taken.
  * `detail` has DBSHIM_DETAIL_SIZE bytes and is an empty text at the call. Memory behind any pointer
  * belongs to the caller and is not kept. `state` is valid until the close.
  */
@@ -265,7 +295,7 @@ int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_co
 int dbgo_observer_close(uint32_t index, char *detail);
 int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);
 
-/* In steps. The place belongs to a producer or to a consumer, as in the next three functions. */
+/* In steps. The handle belongs to a producer or to a consumer, as in the next three functions. */
 int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep,
     char *detail);
 int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);

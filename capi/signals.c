@@ -127,8 +127,8 @@ static void sleep_ns(uint64_t ns) {
 /*
  * Go calls this function for the short waits of an open or a recovery for another process. The
  * thread gets the signals of the host meanwhile, on the host's stack. The handlers find the thread
- * inside a call, of place 0 if it is in none. Therefore exported and inline functions refuse the
- * handlers.
+ * inside a call, of table entry 0 if it is in none. Therefore exported and inline functions refuse
+ * the handlers.
  */
 void dbshim_nap(uint64_t ns) {
     dbshim_thread *thread = dbshim_self_if_any();
@@ -137,8 +137,8 @@ void dbshim_nap(uint64_t ns) {
         return;
     }
     sigset_t blocked, mask = thread->mask;
-    datablock_inline_place *current = thread->shared.current;
-    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_places[0], __ATOMIC_RELAXED);
+    datablock_inline_handle_entry *current = thread->shared.current;
+    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_handle_table[0], __ATOMIC_RELAXED);
     (void)pthread_sigmask(SIG_SETMASK, &mask, &blocked);
     sleep_ns(ns);
     (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);

@@ -22,9 +22,11 @@
 
 /* CAST converts a value in the form that the compilers of the language do not warn about. */
 #ifdef __cplusplus
+#define DATABLOCK_LAYOUT_INLINE inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) static_cast<type>(value)
 #else
+#define DATABLOCK_LAYOUT_INLINE static inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) _Static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) ((type)(value))
 #endif
@@ -600,31 +602,31 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_H
 #define DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT 24
 #define DATABLOCK_LAYOUT_ENTRY_TAG_MASK ((UINT64_C(1) << 40) - 1)
 
-static inline uint64_t datablock_layout_entry(uint64_t id, uint32_t slot)
-{
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_entry(uint64_t id, uint32_t slot) {
     return ((id + 1) & DATABLOCK_LAYOUT_ENTRY_TAG_MASK) << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT |
            DATABLOCK_LAYOUT_CAST(uint64_t, slot) << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT;
 }
 
 /* The slot that an entry names, NO_SLOT if it never held a message. */
-static inline uint32_t datablock_layout_entry_slot(uint64_t entry)
-{
+DATABLOCK_LAYOUT_INLINE uint32_t datablock_layout_entry_slot(uint64_t entry) {
     return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT) & DATABLOCK_LAYOUT_NO_SLOT;
 }
 
 /* True: the entry never held a message. */
-static inline int datablock_layout_entry_empty(uint64_t entry)
-{
+DATABLOCK_LAYOUT_INLINE int datablock_layout_entry_empty(uint64_t entry) {
     return datablock_layout_entry_slot(entry) == DATABLOCK_LAYOUT_NO_SLOT;
 }
 
+/* How far the entry's id is ahead of `id`, less than 2^39 away. The entry must not be empty. */
+DATABLOCK_LAYOUT_INLINE int64_t datablock_layout_entry_ahead(uint64_t entry, uint64_t id) {
+    uint64_t tag = DATABLOCK_LAYOUT_ENTRY_TAG_MASK << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
+    return DATABLOCK_LAYOUT_CAST(int64_t, (entry & tag) - ((id + 1) << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT)) >>
+           DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
+}
+
 /* The id of the entry's message, given any id less than 2^39 away. The entry must not be empty. */
-static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_id)
-{
-    uint64_t distance = (entry >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) - (near_id + 1);
-    int64_t ahead = DATABLOCK_LAYOUT_CAST(int64_t, distance << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) >>
-                    DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
-    return near_id + DATABLOCK_LAYOUT_CAST(uint64_t, ahead);
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_id) {
+    return near_id + DATABLOCK_LAYOUT_CAST(uint64_t, datablock_layout_entry_ahead(entry, near_id));
 }
 
 /* A claim mark packs claimed, the low bits of the producer's epoch, and the number of claims. */
@@ -634,15 +636,13 @@ static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_i
 #define DATABLOCK_LAYOUT_CLAIM_GEN_MASK ((UINT64_C(1) << 47) - 1)
 
 /* The mark of an open claim. */
-static inline uint64_t datablock_layout_claim(uint64_t epoch, uint64_t generation)
-{
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_claim(uint64_t epoch, uint64_t generation) {
     return DATABLOCK_LAYOUT_CLAIM_OPEN | (generation & DATABLOCK_LAYOUT_CLAIM_GEN_MASK) |
            (epoch & DATABLOCK_LAYOUT_CLAIM_EPOCH_MASK) << DATABLOCK_LAYOUT_CLAIM_EPOCH_SHIFT;
 }
 
 /* The number of times that the slot was claimed. */
-static inline uint64_t datablock_layout_claim_generation(uint64_t claim)
-{
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_claim_generation(uint64_t claim) {
     return claim & DATABLOCK_LAYOUT_CLAIM_GEN_MASK;
 }
 

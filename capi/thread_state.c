@@ -1,5 +1,5 @@
 /*
- * The state of each thread that uses the library: the place whose call the thread is in, and the
+ * The state of each thread that uses the library: the handle whose call the thread is in, and the
  * text of its last error. The library maps a thread's struct at the thread's first call. The struct
  * is never freed, because another thread may read it at any time.
  *
@@ -9,14 +9,13 @@
  * All functions here may run in a signal handler, which may have interrupted malloc or this file.
  * Therefore this file uses no lock.
  */
-#define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE, syscall, MAP_STACK */
+#define _GNU_SOURCE /* syscall, MAP_STACK */
 
 #include "shim.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static _Thread_local dbshim_thread *self __attribute__((tls_model("initial-exec")));
 
@@ -36,12 +35,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
 static uint32_t stand_back;
 
-/*
- * Back-off of a reader: about twice the time that a C producer needs to fill a cache line of
- * entries. A Go reader pauses longer, because a Go producer is slower.
- */
-#define STAND_BACK_NS 500
-
 static void measure_pauses(void) {
     enum { RUNS = 3, PAUSES = 50, MOST = 64 };
     uint64_t least = UINT64_MAX;
@@ -53,7 +46,7 @@ static void measure_pauses(void) {
         uint64_t took = dbshim_monotonic() - begun;
         least = took < least ? took : least;
     }
-    uint64_t pauses = least == 0 ? MOST : STAND_BACK_NS * PAUSES / least;
+    uint64_t pauses = least == 0 ? MOST : DATABLOCK_TUNING_BACKOFF_NS_C * PAUSES / least;
     stand_back = (uint32_t)(pauses < MOST ? pauses : MOST);
 }
 
@@ -147,7 +140,7 @@ static dbshim_thread *recycle(pid_t tid) {
 }
 
 static void begin(dbshim_thread *thread) {
-    thread->shared.places = dbshim_places;
+    thread->shared.table = dbshim_handle_table;
     thread->shared.fence = !barriers;
     thread->shared.failed = thread->shared.idle = thread->shared.waited = 0;
     thread->shared.stand_back = stand_back;
@@ -213,49 +206,8 @@ datablock_inline_thread *datablock_inline_enlist(uint32_t version) {
     }
     dbshim_thread *thread = dbshim_self();
     if (thread != NULL) {
-        thread->shared.places = dbshim_places;
+        thread->shared.table = dbshim_handle_table;
         dbshim_bind(thread);
     }
     return thread != NULL ? &thread->shared : NULL;
 }
-
-static uint64_t clock_ns(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-#define TURN_NS INT64_C(100000000) /* the tick */
-#define OFTEN 1000                 /* as in internal/platform */
-
-bool datablock_inline_look(datablock_inline_moment *moment) {
-    if (__atomic_load_n(&moment->now, __ATOMIC_RELAXED) != 0) {
-        return true;
-    }
-    moment->uses++;
-    return moment->uses >= OFTEN || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= TURN_NS;
-}
-
-/*
- * Moment.Look for a reader. The reader stays out of Go until the keeper has to start refreshing the
- * coarse clock, or until the clock is stale although the keeper refreshes it.
- */
-bool dbshim_begin_turn(datablock_inline_moment *moment) {
-    uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
-    if (now == 0 ? moment->uses >= OFTEN : (int64_t)(exact - now) >= 2 * TURN_NS) {
-        return false;
-    }
-    now = now == 0 ? exact : now;
-    moment->uses = 0;
-    __atomic_store_n(&moment->seen, now, __ATOMIC_RELAXED);
-    return true;
-}
-
-/* A coarse clock is stale when it has missed a tick. */
-bool datablock_inline_kept_up(const datablock_inline_moment *moment) {
-    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS;
-}
-
-uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }
-
-uint64_t dbshim_monotonic(void) { return clock_ns(CLOCK_MONOTONIC); }

@@ -18,10 +18,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 100
-#define SLICE_NS UINT64_C(100000000)     /* as in wait.c */
 #define WITHOUT_WAITV_NS UINT64_C(1000000) /* one sleep, when futex_waitv does not cover all words */
-#define PROBE_NS INT64_C(1000000000)     /* as in wait.c */
 #define WAITERS 128                      /* FUTEX_WAITV_MAX */
 #define FUTEX_SIZE_32 2                  /* FUTEX_32; not private */
 
@@ -56,22 +53,22 @@ typedef enum readiness { NOT_YET, READY, ASK_GO } readiness;
 /* Consumer.Ready. Go handles the unusual cases. */
 static readiness ready(const datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_row_mine(c)) {
+    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_owns_row(c)) {
         return ASK_GO;
     }
     uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
         DATABLOCK_ORDER_COMMIT_HINT_LOAD);
     uint64_t at = c->delivery == DATABLOCK_LAYOUT_LATEST && commit > c->next ? commit - 1 : c->next;
-    uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_place_of(b, at, c->ring_next, c->ring_at)],
+    uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_ring_index(b, at, c->ring_next, c->ring_at)],
         DATABLOCK_ORDER_ENTRY);
-    int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, at);
+    int64_t ahead = datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, at);
     if (ahead < 0) {
         uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
         bool over = state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
-        return over || commit > c->next || (int64_t)(dbshim_monotonic() - c->producer_probed) > PROBE_NS ? ASK_GO
+        return over || commit > c->next || (int64_t)(dbshim_monotonic() - c->producer_probed) > DATABLOCK_TUNING_WAIT_PROBE_NS_C ? ASK_GO
             : NOT_YET;
     }
-    return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ? ASK_GO
+    return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_LAYOUT_ENTRY_LOST) != 0) ? ASK_GO
         : READY;
 }
 
@@ -164,11 +161,10 @@ static bool woken(const wait_any *w) {
 }
 
 static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
-    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX
+    uint64_t until = timeout_ms == -1 || timeout_ms >= DATABLOCK_TUNING_FOREVER_MS ? UINT64_MAX
         : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
     w->sleeping = timeout_ms == 0 && w->part == DATABLOCK_PART_FIRST; /* a part that only counts the wait */
-    for (size_t spins = timeout_ms == 0 ? 1 : w->count > 1 ? 1 + SPINS / w->count : SPINS; spins > 0; spins--) {
+    for (size_t spins = timeout_ms == 0 ? 1 : w->count > 1 ? 1 + DATABLOCK_TUNING_SPIN_TRIES / w->count : DATABLOCK_TUNING_SPIN_TRIES; spins > 0; spins--) {
         datablock_status status = look_at_all(w);
         if (status != DATABLOCK_OK || w->any || woken(w)) {
             return status;
@@ -184,7 +180,7 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
             break;
         }
         DATABLOCK_CRASH_POINT("sleep.any");
-        sleep_on(w, until - now < SLICE_NS ? until - now : SLICE_NS);
+        sleep_on(w, until - now < DATABLOCK_TUNING_SLEEP_SLICE_NS ? until - now : DATABLOCK_TUNING_SLEEP_SLICE_NS);
         w->waited = dbshim_monotonic() - now;
     }
     snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE,

@@ -13,11 +13,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 100
-#define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
-#define PROBE_NS INT64_C(1000000000) /* how often a waiting reader probes for a producer */
-#define POLL_NS INT64_C(10000000)    /* how often a polling reader probes for a producer */
-
 void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
 
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
@@ -64,11 +59,11 @@ static bool ending(const datablock_inline_consumer *c) {
 }
 
 /* One round of an event count: set the waiting bit, check everything again, sleep. */
-static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
+static outcome sleep_once(const datablock_inline_handle_entry *entry, datablock_inline_consumer *c, uint64_t until,
     datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     uint32_t *event = datablock_inline_u32(b->data, DATABLOCK_LAYOUT_EVENT);
-    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(place)) {
+    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(entry)) {
         return ASK_GO;
     }
     uint32_t seen = __atomic_load_n(event, __ATOMIC_SEQ_CST);
@@ -85,21 +80,21 @@ static outcome sleep_once(const datablock_inline_place *place, datablock_inline_
     if (now >= until) {
         return EXPIRED;
     }
-    if ((int64_t)(now - c->producer_probed) > PROBE_NS) {
+    if ((int64_t)(now - c->producer_probed) > DATABLOCK_TUNING_WAIT_PROBE_NS_C) {
         return PROBE;
     }
     DATABLOCK_CRASH_POINT("sleep.consumer");
-    dbshim_futex_wait(event, seen, until - now < SLICE_NS ? until - now : SLICE_NS);
+    dbshim_futex_wait(event, seen, until - now < DATABLOCK_TUNING_SLEEP_SLICE_NS ? until - now : DATABLOCK_TUNING_SLEEP_SLICE_NS);
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
     return GO_ON;
 }
 
-static outcome wait_until(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
+static outcome wait_until(const datablock_inline_handle_entry *entry, datablock_inline_consumer *c, uint64_t until,
     datablock_read_slot *out) {
     outcome result = GO_ON;
     uint64_t start = dbshim_monotonic();
     while (result == GO_ON) {
-        result = sleep_once(place, c, until, out);
+        result = sleep_once(entry, c, until, out);
     }
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAIT_NS, dbshim_monotonic() - start);
     return result;
@@ -115,14 +110,14 @@ static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_
     }
     if (!dbshim_begin_turn(&c->moment)) {
         (void)DBSHIM_GO(thread, dbgo_read_look_around(index, thread->detail));
-    } else if (datablock_inline_row_mine(c)) {
+    } else if (datablock_inline_owns_row(c)) {
         datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.seen);
     }
 }
 
 /* A read that does not wait and finds nothing. A program may poll so millions of times. */
 static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c, uint32_t part) {
-    if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > POLL_NS) {
+    if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > DATABLOCK_TUNING_POLL_PROBE_NS) {
         return ASK_GO;
     }
     look_around(thread, index, c);
@@ -184,11 +179,11 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         }
         return result == FOUND ? found_one(c) : read_in_go(thread, index, timeout_ms, false, out);
     }
-    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = ms == -1 || ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)ms * 1000000;
+    uint64_t until = ms == -1 || ms >= DATABLOCK_TUNING_FOREVER_MS ? UINT64_MAX
+        : dbshim_monotonic() + (uint64_t)ms * 1000000;
     bool counted = (part & DATABLOCK_PART_FIRST) == 0;
     outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go reports the invalid timeout */
-    for (int i = 0; result == GO_ON && i < SPINS; i++) {
+    for (int i = 0; result == GO_ON && i < DATABLOCK_TUNING_SPIN_TRIES; i++) {
         result = outcome_of(look(c, out));
     }
     if (result == FOUND) {

@@ -31,8 +31,8 @@ static bool inside(uintptr_t address, const uint8_t *start, uint64_t size) {
     return address >= (uintptr_t)start && address - (uintptr_t)start < size;
 }
 
-static bool replace_page(datablock_inline_place *place, uintptr_t address) {
-    const datablock_inline_block *block = place->state; /* the first member of both */
+static bool replace_page(datablock_inline_handle_entry *entry, uintptr_t address) {
+    const datablock_inline_block *block = entry->state; /* the first member of both */
     if (block == NULL) {
         return false;
     }
@@ -46,11 +46,11 @@ static bool replace_page(datablock_inline_place *place, uintptr_t address) {
     }
     if (data) { /* in place: the kernel merges neighbouring pages into one mapping, and limits their number */
         memset(page, 0xff, page_size);
-        if ((place->word & 3) != DATABLOCK_INLINE_PRODUCER && mprotect(page, page_size, PROT_READ) != 0) {
+        if ((entry->word & 3) != DATABLOCK_INLINE_PRODUCER && mprotect(page, page_size, PROT_READ) != 0) {
             return false;
         }
     }
-    dbshim_damage(place);
+    dbshim_damage(entry);
     return true;
 }
 
