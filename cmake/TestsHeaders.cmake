@@ -66,4 +66,9 @@ foreach(flavour . test)
       include/datablock_inline.h ${besides})
 endforeach()
 
+# The form of C and C++. The files of tests/ and examples/ are not formatted yet.
+cmake_path(GET venv_python PARENT_PATH venv_programs)
+datablock_test(lint.clang-format COMMAND sh tests/headers/format.sh ${venv_programs}/clang-format)
+set_tests_properties(lint.clang-format PROPERTIES LABELS lint)
+
 datablock_test(install TIMEOUT 180 COMMAND sh tests/headers/install.sh ${PROJECT_BINARY_DIR})
