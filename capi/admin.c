@@ -6,7 +6,8 @@
 
 #include "shim.h"
 
-datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity, size_t *count) {
+datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity,
+                                size_t *count) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -19,7 +20,8 @@ datablock_status datablock_list(const char *directory, datablock_block_info *out
         return status;
     }
     size_t found;
-    status = DBSHIM_GO(dbshim_self(), dbgo_list(looked_in.path, out, capacity, &found, dbshim_detail()));
+    status =
+        DBSHIM_GO(dbshim_self(), dbgo_list(looked_in.path, out, capacity, &found, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *count = found;
     }
@@ -38,7 +40,8 @@ datablock_status datablock_unlink(const char *name, uint32_t flags) {
     if (status != DATABLOCK_OK) {
         return status;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_unlink((char *)name, directory.path, flags, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(),
+                     dbgo_unlink((char *)name, directory.path, flags, dbshim_detail()));
 }
 
 RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_index, bool force) {
@@ -46,8 +49,8 @@ RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_in
     if (dbshim_begin_named_call(__func__, shm_name, NULL, &directory) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_force_reset_slot((char *)shm_name, directory.path, slot_index, force,
-        dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_force_reset_slot((char *)shm_name, directory.path,
+                                                          slot_index, force, dbshim_detail()));
 }
 
 RecoveryResult datablock_force_reset_all_slots(const char *shm_name, bool force) {
@@ -55,8 +58,8 @@ RecoveryResult datablock_force_reset_all_slots(const char *shm_name, bool force)
     if (dbshim_begin_named_call(__func__, shm_name, NULL, &directory) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_force_reset_all_slots((char *)shm_name, directory.path, force,
-        dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_force_reset_all_slots((char *)shm_name, directory.path,
+                                                               force, dbshim_detail()));
 }
 
 RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool force) {
@@ -64,36 +67,41 @@ RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool
     if (dbshim_begin_named_call(__func__, shm_name, NULL, &directory) != DATABLOCK_OK) {
         return RECOVERY_FAILED;
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_evict_consumer((char *)shm_name, directory.path, row, force, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_evict_consumer((char *)shm_name, directory.path, row,
+                                                        force, dbshim_detail()));
 }
 
 datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *out) {
     dbshim_directory directory;
-    datablock_status status = dbshim_begin_named_call(__func__, shm_name, out == NULL ? "out" : NULL, &directory);
+    datablock_status status =
+        dbshim_begin_named_call(__func__, shm_name, out == NULL ? "out" : NULL, &directory);
     if (status != DATABLOCK_OK) {
         return status;
     }
     if (out->size < sizeof *out) {
-        return dbshim_invalid("metrics.size is %u, and %zu in this version: set it to sizeof(datablock_metrics) first",
-            out->size, sizeof *out);
+        return dbshim_invalid("metrics.size is %u, and %zu in this version: set it to "
+                              "sizeof(datablock_metrics) first",
+                              out->size, sizeof *out);
     }
     datablock_metrics metrics = {.size = out->size};
-    status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory.path, &metrics, dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory.path, &metrics,
+                                                       dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = metrics; /* fields that only a newer program knows stay unchanged */
     }
     return status;
 }
 
-int datablock_list_participants(const char *shm_name, datablock_participant_info *out, size_t capacity) {
+int datablock_list_participants(const char *shm_name, datablock_participant_info *out,
+                                size_t capacity) {
     const char *missing = out == NULL && capacity != 0 ? "out" : NULL;
     dbshim_directory directory;
     datablock_status begun = dbshim_begin_named_call(__func__, shm_name, missing, &directory);
     if (begun != DATABLOCK_OK) {
         return dbshim_diagnosis_of(begun);
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_list_participants((char *)shm_name, directory.path, out, capacity,
-        dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_list_participants((char *)shm_name, directory.path, out,
+                                                           capacity, dbshim_detail()));
 }
 
 int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out, size_t capacity) {
@@ -103,6 +111,6 @@ int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out,
     if (begun != DATABLOCK_OK) {
         return dbshim_diagnosis_of(begun);
     }
-    return DBSHIM_GO(dbshim_self(), dbgo_recovery_log((char *)shm_name, directory.path, out, capacity,
-        dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(), dbgo_recovery_log((char *)shm_name, directory.path, out,
+                                                      capacity, dbshim_detail()));
 }

@@ -13,9 +13,12 @@ datablock_status datablock_config_init(datablock_config *config, datablock_polic
     if (config == NULL) {
         return dbshim_null_argument(__func__, "config");
     }
-    if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER && policy != DATABLOCK_RING) {
-        return dbshim_invalid("%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or "
-            "DATABLOCK_RING (3)", __func__, (int)policy);
+    if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER &&
+        policy != DATABLOCK_RING) {
+        return dbshim_invalid(
+            "%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or "
+            "DATABLOCK_RING (3)",
+            __func__, (int)policy);
     }
     *config = (datablock_config){
         .size = sizeof *config,
@@ -46,32 +49,35 @@ _Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
 _Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
-static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size, void *own,
-    uint32_t own_size) {
+static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size,
+                                      void *own, uint32_t own_size) {
     uint32_t size;
     memcpy(&size, given, sizeof size);
     if (size < v1_size || size > SIZE_LIMIT) {
-        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first", what, size,
-            own_size, what);
+        return dbshim_invalid("%s.size is %u, and %u in this version: call datablock_%s_init first",
+                              what, size, own_size, what);
     }
     for (uint32_t i = own_size; i < size; i++) {
         if (((const unsigned char *)given)[i] != 0) {
-            return dbshim_invalid("%s has a setting at byte %u that this library, version %d.%d.%d, does not know: "
-                "use a newer one", what, i, DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
+            return dbshim_invalid(
+                "%s has a setting at byte %u that this library, version %d.%d.%d, does not know: "
+                "use a newer one",
+                what, i, DATABLOCK_VERSION_MAJOR, DATABLOCK_VERSION_MINOR, DATABLOCK_VERSION_PATCH);
         }
     }
     memcpy(own, given, size < own_size ? size : own_size);
     return DATABLOCK_OK;
 }
 
-static datablock_status check_reserved(const char *what, uint32_t reserved0, const uint64_t *reserved, size_t count) {
+static datablock_status check_reserved(const char *what, uint32_t reserved0,
+                                       const uint64_t *reserved, size_t count) {
     if (reserved0 != 0) {
         return dbshim_invalid("%s.reserved0 is %u: reserved fields must be zero", what, reserved0);
     }
     for (size_t i = 0; i < count; i++) {
         if (reserved[i] != 0) {
             return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i,
-                (unsigned long long)reserved[i]);
+                                  (unsigned long long)reserved[i]);
         }
     }
     return DATABLOCK_OK;
@@ -82,23 +88,27 @@ static datablock_status check_secret(const char *what, const void *secret, size_
         return dbshim_invalid("%s.secret is NULL and %s.secret_length is %zu", what, what, length);
     }
     if (length > DATABLOCK_TUNING_SECRET_LIMIT) {
-        return dbshim_invalid("%s.secret_length is %zu, the limit is %d", what, length, DATABLOCK_TUNING_SECRET_LIMIT);
+        return dbshim_invalid("%s.secret_length is %zu, the limit is %d", what, length,
+                              DATABLOCK_TUNING_SECRET_LIMIT);
     }
     return DATABLOCK_OK;
 }
 
 /* Copies and checks the configuration of a producer, and finds its block. */
-datablock_status dbshim_import_config(const datablock_config *config, const char *name, datablock_config *own,
-    char *registry, dbshim_directory *directory) {
+datablock_status dbshim_import_config(const datablock_config *config, const char *name,
+                                      datablock_config *own, char *registry,
+                                      dbshim_directory *directory) {
     datablock_status status;
     *own = (datablock_config){0};
-    if ((status = import_struct("config", config, CONFIG_SIZE_V1, own, sizeof *own)) != DATABLOCK_OK ||
+    if ((status = import_struct("config", config, CONFIG_SIZE_V1, own, sizeof *own)) !=
+            DATABLOCK_OK ||
         (status = check_reserved("config", 0, own->reserved,
-            sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
+                                 sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own->secret, own->secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own->schema)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.zone_schema", own->zone_schema)) != DATABLOCK_OK ||
-        (status = dbshim_find_registered("config", own->registered, &own->registry, registry)) != DATABLOCK_OK) {
+        (status = dbshim_find_registered("config", own->registered, &own->registry, registry)) !=
+            DATABLOCK_OK) {
         return status;
     }
     return dbshim_find_block(directory, "config.directory", name, own->directory);
@@ -106,20 +116,23 @@ datablock_status dbshim_import_config(const datablock_config *config, const char
 
 /* Copies and checks the options of a consumer or an observer, and finds its block. */
 datablock_status dbshim_import_options(const datablock_consumer_options *options, const char *name,
-    datablock_consumer_options *own, char *registry, dbshim_directory *directory) {
+                                       datablock_consumer_options *own, char *registry,
+                                       dbshim_directory *directory) {
     datablock_status status;
     *own = (datablock_consumer_options){.size = sizeof *own};
-    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1, own,
-        sizeof *own)) != DATABLOCK_OK) {
+    if (options != NULL && (status = import_struct("consumer_options", options, OPTIONS_SIZE_V1,
+                                                   own, sizeof *own)) != DATABLOCK_OK) {
         return status;
     }
     if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved,
-        sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
-        (status = check_secret("consumer_options", own->secret, own->secret_length)) != DATABLOCK_OK ||
+                                 sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
+        (status = check_secret("consumer_options", own->secret, own->secret_length)) !=
+            DATABLOCK_OK ||
         (status = dbshim_check_schema("consumer_options.schema", own->schema)) != DATABLOCK_OK ||
-        (status = dbshim_check_schema("consumer_options.zone_schema", own->zone_schema)) != DATABLOCK_OK ||
+        (status = dbshim_check_schema("consumer_options.zone_schema", own->zone_schema)) !=
+            DATABLOCK_OK ||
         (status = dbshim_find_registered("consumer_options", own->registered, &own->registry,
-            registry)) != DATABLOCK_OK) {
+                                         registry)) != DATABLOCK_OK) {
         return status;
     }
     return dbshim_find_block(directory, "consumer_options.directory", name, own->directory);
@@ -127,11 +140,13 @@ datablock_status dbshim_import_options(const datablock_consumer_options *options
 
 /* ---- Directories ----------------------------------------------------------------------------- */
 
-datablock_status dbshim_find_directory(dbshim_directory *directory, const char *what, const char *given) {
+datablock_status dbshim_find_directory(dbshim_directory *directory, const char *what,
+                                       const char *given) {
     directory->path = NULL;
     if (given != NULL) {
         if (given[0] == '\0') {
-            return dbshim_invalid("%s is empty: give an absolute path, or NULL for the default", what);
+            return dbshim_invalid("%s is empty: give an absolute path, or NULL for the default",
+                                  what);
         }
         directory->path = (char *)given;
         return DATABLOCK_OK;
@@ -143,7 +158,7 @@ datablock_status dbshim_find_directory(dbshim_directory *directory, const char *
     size_t length = strnlen(variable, sizeof directory->copy);
     if (length == sizeof directory->copy) {
         return dbshim_invalid("the environment variable DATABLOCK_DIR has more than %zu bytes",
-            sizeof directory->copy - 1);
+                              sizeof directory->copy - 1);
     }
     memcpy(directory->copy, variable, length + 1);
     directory->path = directory->copy;
@@ -155,7 +170,7 @@ datablock_status dbshim_find_directory(dbshim_directory *directory, const char *
  * says.
  */
 datablock_status dbshim_find_block(dbshim_directory *directory, const char *what, const char *name,
-    const char *given) {
+                                   const char *given) {
     if (given == NULL && name[0] == '/') {
         directory->copy[0] = '\0';
         directory->path = directory->copy;

@@ -19,12 +19,15 @@
 
 datablock_status dbshim_refusal(void) {
     const dbshim_thread *thread = dbshim_self();
-    return !dbshim_usable() ? DATABLOCK_E_FORKED : thread == NULL ? DATABLOCK_E_SYSTEM : DATABLOCK_E_BUSY;
+    return !dbshim_usable() ? DATABLOCK_E_FORKED
+           : thread == NULL ? DATABLOCK_E_SYSTEM
+                            : DATABLOCK_E_BUSY;
 }
 
 static const char *why_refused(const dbshim_thread *thread) {
     if (!dbshim_usable()) {
-        return "this process was forked from one that uses DataBlock, and the library's threads did not come along: "
+        return "this process was forked from one that uses DataBlock, and the library's threads "
+               "did not come along: "
                "call exec, or use DataBlock in a freshly started process";
     }
     if (thread == NULL) {
@@ -32,8 +35,9 @@ static const char *why_refused(const dbshim_thread *thread) {
         return DBSHIM_NO_MEMORY;
     }
     if (thread->in_go || thread->shared.current != NULL) {
-        return "this thread is inside a call of the library already: a signal handler that interrupts a call may "
-            "not make another";
+        return "this thread is inside a call of the library already: a signal handler that "
+               "interrupts a call may "
+               "not make another";
     }
     if (dbshim_last_round(thread)) {
         return DBSHIM_LAST_ROUND;
@@ -65,7 +69,8 @@ bool dbshim_enter(void) {
  * The beginning of a function that works on a handle. `missing` is the name of an argument that is
  * NULL, or NULL. OK: the thread is inside the handle, and dbshim_end must follow.
  */
-datablock_status dbshim_begin_handle_call(const char *function, const char *missing, uint64_t handle, uint64_t kind) {
+datablock_status dbshim_begin_handle_call(const char *function, const char *missing,
+                                          uint64_t handle, uint64_t kind) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -76,8 +81,8 @@ datablock_status dbshim_begin_handle_call(const char *function, const char *miss
  * The beginning of a function that works on a block by its name. `missing` is the name of another
  * argument that is NULL, or NULL. OK: `directory` has the block's directory.
  */
-datablock_status dbshim_begin_named_call(const char *function, const char *shm_name, const char *missing,
-    dbshim_directory *directory) {
+datablock_status dbshim_begin_named_call(const char *function, const char *shm_name,
+                                         const char *missing, dbshim_directory *directory) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -95,14 +100,16 @@ datablock_status dbshim_refuse_null(const char *function, const char *argument) 
 /* ---- The end of a call ----------------------------------------------------------------------- */
 
 /* The end of an open: the handle leads to the object that Go made, or is given back. */
-datablock_status dbshim_opened(datablock_status status, uint64_t handle, void *state, const char *name, uint64_t *out) {
+datablock_status dbshim_opened(datablock_status status, uint64_t handle, void *state,
+                               const char *name, uint64_t *out) {
     if (status != DATABLOCK_OK) {
         dbshim_withdraw(handle);
         return status;
     }
     dbshim_catch_faults();
     dbshim_publish(handle, state, name);
-    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED); /* a signal handler that was refused meanwhile has left its text */
+    /* a signal handler that was refused meanwhile has left its text */
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
     *out = handle;
     return DATABLOCK_OK;
 }
@@ -124,7 +131,8 @@ typedef struct close_call {
     char detail[DBSHIM_DETAIL_SIZE];
 } close_call;
 
-static datablock_status close_here(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail)) {
+static datablock_status close_here(uint64_t handle, uint64_t kind,
+                                   int (*close)(uint32_t index, char *detail)) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -147,7 +155,8 @@ static void *close_in_thread(void *call) {
  * A thread in the last round of its end may not enter Go. If its last destructor closes a handle,
  * another thread closes the handle.
  */
-datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind, int (*close)(uint32_t index, char *detail)) {
+datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
+                                     int (*close)(uint32_t index, char *detail)) {
     const dbshim_thread *thread = dbshim_self();
     close_call call = {.handle = handle, .kind = kind, .close = close};
     sigset_t mask;
@@ -164,7 +173,8 @@ datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind, int (*close
     if (failed != 0) {
         return close_here(handle, kind, close); /* the detail then has the reason */
     }
-    dbshim_failed(call.status == DATABLOCK_OK ? DATABLOCK_INLINE_SUCCEEDED : DATABLOCK_INLINE_FAILED);
+    dbshim_failed(call.status == DATABLOCK_OK ? DATABLOCK_INLINE_SUCCEEDED
+                                              : DATABLOCK_INLINE_FAILED);
     memcpy(dbshim_detail(), call.detail, sizeof call.detail);
     return call.status;
 }

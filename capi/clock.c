@@ -19,7 +19,8 @@ bool datablock_inline_look(datablock_inline_moment *moment) {
         return true;
     }
     moment->uses++;
-    return moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= DATABLOCK_TUNING_TICK_NS;
+    return moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES ||
+           (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= DATABLOCK_TUNING_TICK_NS;
 }
 
 /*
@@ -28,7 +29,8 @@ bool datablock_inline_look(datablock_inline_moment *moment) {
  */
 bool dbshim_begin_turn(datablock_inline_moment *moment) {
     uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
-    if (now == 0 ? moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES : (int64_t)(exact - now) >= 2 * DATABLOCK_TUNING_TICK_NS) {
+    if (now == 0 ? moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES
+                 : (int64_t)(exact - now) >= 2 * DATABLOCK_TUNING_TICK_NS) {
         return false;
     }
     now = now == 0 ? exact : now;
@@ -39,7 +41,8 @@ bool dbshim_begin_turn(datablock_inline_moment *moment) {
 
 /* A coarse clock is stale when it has missed a tick. */
 bool datablock_inline_kept_up(const datablock_inline_moment *moment) {
-    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * DATABLOCK_TUNING_TICK_NS;
+    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) <
+           2 * DATABLOCK_TUNING_TICK_NS;
 }
 
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }

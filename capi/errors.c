@@ -29,8 +29,7 @@ uint32_t datablock_version(void) { return DATABLOCK_VERSION; }
 const char *datablock_strerror(datablock_status status) {
     switch ((int)status) {
 #define TEXT(name, value, text)                                                                    \
-    case value:                                                                                    \
-        return text;
+    case value: return text;
         DATABLOCK_STATUS_LIST(TEXT)
 #undef TEXT
     }
@@ -46,10 +45,11 @@ const char *datablock_error_detail(void) {
         return "";
     }
     if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
-        snprintf(thread->detail, sizeof thread->detail, "block \"%.200s\": nothing new to read, and %s",
-            dbshim_name(thread->shared.idle),
-            thread->shared.failed == DATABLOCK_INLINE_IDLE ? "the call was asked not to wait"
-                : "nobody has the block open for writing");
+        snprintf(thread->detail, sizeof thread->detail,
+                 "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->shared.idle),
+                 thread->shared.failed == DATABLOCK_INLINE_IDLE
+                     ? "the call was asked not to wait"
+                     : "nobody has the block open for writing");
         thread->shared.failed = DATABLOCK_INLINE_FAILED;
     }
     return thread->detail;
@@ -63,7 +63,8 @@ size_t datablock_error_detail_copy(char *buffer, size_t capacity) {
     }
     if (end >= capacity) {
         end = capacity - 1;
-        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) { /* do not cut a character of UTF-8 */
+        /* do not cut a character of UTF-8 */
+        while (end > 0 && ((unsigned char)text[end] & 0xC0) == 0x80) {
             end--;
         }
     }

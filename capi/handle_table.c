@@ -65,12 +65,14 @@ enum { ENTRIES = 1 << 16 };
 #define GENERATION UINT64_C(4)
 
 #define TAKEN (UINT64_C(1) << 47)    /* a thread is taking the entry from its owner */
-#define CLOSING (UINT64_C(1) << 46)  /* a thread waits for the call inside to end; no other thread may enter */
+/* a thread waits for the call inside to end; no other thread may enter */
+#define CLOSING (UINT64_C(1) << 46)
 #define POISONED (UINT64_C(1) << 45) /* a call panicked */
 #define DAMAGED (UINT64_C(1) << 44)  /* a file of the block was truncated */
 #define FLAGS (TAKEN | CLOSING | POISONED | DAMAGED)
 
-enum { TAKE_POLLS = 10000 }; /* polls of an entry that another thread is taking: taking lasts microseconds */
+/* polls of an entry that another thread is taking: taking lasts microseconds */
+enum { TAKE_POLLS = 10000 };
 
 #define OURS UINT64_C(0xDA7AB10C)
 
@@ -88,7 +90,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next four
 static uint32_t used = 1;                                /* entries that ever had a handle */
 static uint32_t unused[ENTRIES];                          /* entries without a handle */
 static uint32_t unused_count;
-static uint64_t next_word[ENTRIES];                       /* `word` of each entry's next handle, without the kind */
+/* `word` of each entry's next handle, without the kind */
+static uint64_t next_word[ENTRIES];
 
 /*
  * The text of the last panic in each entry, of DBSHIM_DETAIL_SIZE bytes. The buffers are never
@@ -99,13 +102,15 @@ static char names[ENTRIES][DATABLOCK_LAYOUT_MAX_NAME_LEN + 8];
 
 void dbshim_table_start(void) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    dbshim_handle_table = (datablock_inline_handle_entry *)(((uintptr_t)table + page - 1) & ~(page - 1));
+    dbshim_handle_table =
+        (datablock_inline_handle_entry *)(((uintptr_t)table + page - 1) & ~(page - 1));
 #ifdef MADV_WIPEONFORK
     /*
      * False on an old kernel or under a seccomp filter: then dbshim_table_wipe alone wipes the
      * table.
      */
-    wiped_on_fork = madvise(dbshim_handle_table, ENTRIES * sizeof *dbshim_handle_table, MADV_WIPEONFORK) == 0;
+    wiped_on_fork =
+        madvise(dbshim_handle_table, ENTRIES * sizeof *dbshim_handle_table, MADV_WIPEONFORK) == 0;
 #endif
     dbshim_handle_table[0].reserved[0] = OURS;
     dbshim_handle_table[0].reserved[1] = (uint64_t)getpid();
@@ -113,7 +118,7 @@ void dbshim_table_start(void) {
 
 bool dbshim_table_ours(void) {
     return dbshim_handle_table[0].reserved[0] == OURS &&
-        (wiped_on_fork || dbshim_handle_table[0].reserved[1] == (uint64_t)getpid());
+           (wiped_on_fork || dbshim_handle_table[0].reserved[1] == (uint64_t)getpid());
 }
 
 /* Runs in a forked child. Async-signal-safe. */
@@ -133,8 +138,10 @@ static datablock_status refuse(datablock_status status, const char *text) {
 }
 
 static const char *kind_name(uint64_t kind) {
-    return kind == DATABLOCK_INLINE_PRODUCER ? "producer" : kind == DATABLOCK_INLINE_CONSUMER ? "consumer"
-        : kind == DATABLOCK_INLINE_OBSERVER ? "observer" : "";
+    return kind == DATABLOCK_INLINE_PRODUCER   ? "producer"
+           : kind == DATABLOCK_INLINE_CONSUMER ? "consumer"
+           : kind == DATABLOCK_INLINE_OBSERVER ? "observer"
+                                               : "";
 }
 
 static const char *n(uint64_t kind) { return kind == DATABLOCK_INLINE_OBSERVER ? "n" : ""; }
@@ -142,20 +149,25 @@ static const char *n(uint64_t kind) { return kind == DATABLOCK_INLINE_OBSERVER ?
 static datablock_status no_handle(uint64_t handle, uint64_t wanted) {
     char text[160];
     if (handle == 0) {
-        snprintf(text, sizeof text, "the %s handle is zero: it was never opened", kind_name(wanted));
+        snprintf(text, sizeof text, "the %s handle is zero: it was never opened",
+                 kind_name(wanted));
     } else if ((handle & KIND_MASK) != wanted && kind_name(handle & KIND_MASK)[0] != '\0') {
-        snprintf(text, sizeof text, "this is a%s %s handle, where a%s %s is needed", n(handle & KIND_MASK),
-            kind_name(handle & KIND_MASK), n(wanted), kind_name(wanted));
+        snprintf(text, sizeof text, "this is a%s %s handle, where a%s %s is needed",
+                 n(handle & KIND_MASK), kind_name(handle & KIND_MASK), n(wanted),
+                 kind_name(wanted));
     } else {
-        snprintf(text, sizeof text, "this %s handle was closed, or never opened", kind_name(wanted));
+        snprintf(text, sizeof text, "this %s handle was closed, or never opened",
+                 kind_name(wanted));
     }
     return refuse(DATABLOCK_E_HANDLE, text);
 }
 
 static datablock_status damaged(uint32_t index) {
     char text[DBSHIM_DETAIL_SIZE];
-    snprintf(text, sizeof text, "block \"%.200s\": one of its files was truncated while in use: close, remove both "
-        "by hand, and open again", names[index]);
+    snprintf(text, sizeof text,
+             "block \"%.200s\": one of its files was truncated while in use: close, remove both "
+             "by hand, and open again",
+             names[index]);
     return refuse(DATABLOCK_E_CORRUPT, text);
 }
 
@@ -167,17 +179,21 @@ static datablock_status refusal(uint32_t index, uint64_t handle, uint64_t kind, 
         char text[DBSHIM_DETAIL_SIZE];
         const char *what = __atomic_load_n(&poison[index], __ATOMIC_ACQUIRE);
         snprintf(text, sizeof text,
-            "an earlier call on this handle failed inside the library (%.800s): close the handle and open again",
-            what != NULL ? what : "no memory for what it said");
-        if ((__atomic_load_n(&dbshim_handle_table[index].word, __ATOMIC_ACQUIRE) & ~FLAGS) != handle) {
-            return no_handle(handle, kind); /* closed meanwhile: the text may belong to another handle */
+                 "an earlier call on this handle failed inside the library (%.800s): close the "
+                 "handle and open again",
+                 what != NULL ? what : "no memory for what it said");
+        if ((__atomic_load_n(&dbshim_handle_table[index].word, __ATOMIC_ACQUIRE) & ~FLAGS) !=
+            handle) {
+            /* closed meanwhile: the text may belong to another handle */
+            return no_handle(handle, kind);
         }
         return refuse(DATABLOCK_E_PANIC, text);
     }
     if ((word & DAMAGED) != 0) {
         return damaged(index);
     }
-    return refuse(DATABLOCK_E_BUSY,
+    return refuse(
+        DATABLOCK_E_BUSY,
         "another thread is in a call on this handle: a handle may be used by one thread at a time");
 }
 
@@ -216,7 +232,8 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     uint64_t word = next_word[index];
     unlock_table(&mask);
     if (index == 0) {
-        return refuse(DATABLOCK_E_SYSTEM,
+        return refuse(
+            DATABLOCK_E_SYSTEM,
             "this process has 65535 open handles, and that is all there can be: close some");
     }
     *handle = (uint64_t)index << DATABLOCK_INLINE_INDEX_SHIFT | word | kind;
@@ -225,9 +242,11 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
 
 /* The system allowed membarrier once and refuses it now: a seccomp filter was set meanwhile. */
 static datablock_status no_barrier(void) {
-    return refuse(DATABLOCK_E_SYSTEM, "membarrier is refused since this process first used it (by a seccomp "
-        "filter?), and without it no thread can take a handle over from another: use and close the handle in the "
-        "thread that used it last, or allow membarrier");
+    return refuse(DATABLOCK_E_SYSTEM,
+                  "membarrier is refused since this process first used it (by a seccomp "
+                  "filter?), and without it no thread can take a handle over from another: use and "
+                  "close the handle in the "
+                  "thread that used it last, or allow membarrier");
 }
 
 static datablock_inline_thread **owner_of(datablock_inline_handle_entry *entry, uint64_t handle) {
@@ -241,8 +260,9 @@ void dbshim_publish(uint64_t handle, void *state, const char *name) {
     snprintf(names[index], sizeof names[index], "%s", slash != NULL ? slash + 1 : name);
     entry->state = state;
     for (uint64_t kind = 0; kind <= KIND_MASK; kind++) {
-        __atomic_store_n(owner_of(entry, kind), kind == (handle & KIND_MASK) ? &dbshim_self()->shared : NULL,
-            __ATOMIC_RELEASE);
+        __atomic_store_n(owner_of(entry, kind),
+                         kind == (handle & KIND_MASK) ? &dbshim_self()->shared : NULL,
+                         __ATOMIC_RELEASE);
     }
     __atomic_store_n(&entry->word, handle, __ATOMIC_SEQ_CST);
 }
@@ -288,12 +308,16 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
      */
     __atomic_store_n(&thread->shared.current, entry, __ATOMIC_SEQ_CST);
     uint64_t found = handle;
-    for (int tries = 0; !__atomic_compare_exchange_n(&entry->word, &found, handle | TAKEN, false, __ATOMIC_SEQ_CST,
-        __ATOMIC_SEQ_CST); tries++) {
+    for (int tries = 0; !__atomic_compare_exchange_n(&entry->word, &found, handle | TAKEN, false,
+                                                     __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+         tries++) {
         if (found != (handle | TAKEN) || tries == TAKE_POLLS) {
             return outside(thread, refusal(index, handle, kind, found));
         }
-        sched_yield(); /* another thread takes the entry or is refused. If both were refused, none would be inside */
+        /*
+         * another thread takes the entry or is refused. If both were refused, none would be inside
+         */
+        sched_yield();
         found = handle;
     }
     datablock_inline_thread *owner = __atomic_load_n(owner_of(entry, handle), __ATOMIC_ACQUIRE);
@@ -305,7 +329,7 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
         if (__atomic_load_n(&owner->current, __ATOMIC_ACQUIRE) == entry) {
             found = __atomic_and_fetch(&entry->word, ~TAKEN, __ATOMIC_SEQ_CST);
             return outside(thread, (found & CLOSING) != 0 ? no_handle(handle, kind)
-                : refusal(index, handle, kind, handle));
+                                                          : refusal(index, handle, kind, handle));
         }
         __atomic_store_n(owner_of(entry, handle), &thread->shared, __ATOMIC_RELEASE);
     }
@@ -325,9 +349,11 @@ datablock_status dbshim_leave(datablock_status status, bool begins_slot) {
         return refuse(DATABLOCK_E_CLOSED, "the handle is being closed by another thread");
     }
     if (status == DATABLOCK_OK) {
-        thread->failed = DATABLOCK_INLINE_SUCCEEDED; /* a signal handler that was refused meanwhile has left a text */
+        /* a signal handler that was refused meanwhile has left a text */
+        thread->failed = DATABLOCK_INLINE_SUCCEEDED;
     } else if (thread->failed == DATABLOCK_INLINE_SUCCEEDED) {
-        thread->failed = DATABLOCK_INLINE_FAILED; /* a signal handler succeeded before the thread was inside */
+        /* a signal handler succeeded before the thread was inside */
+        thread->failed = DATABLOCK_INLINE_FAILED;
     }
     return status;
 }
@@ -343,7 +369,9 @@ void dbshim_poison(uint64_t handle, const char *text) {
     __atomic_or_fetch(&dbshim_handle_table[index].word, POISONED, __ATOMIC_SEQ_CST);
 }
 
-void dbshim_damage(datablock_inline_handle_entry *entry) { __atomic_or_fetch(&entry->word, DAMAGED, __ATOMIC_SEQ_CST); }
+void dbshim_damage(datablock_inline_handle_entry *entry) {
+    __atomic_or_fetch(&entry->word, DAMAGED, __ATOMIC_SEQ_CST);
+}
 
 bool dbshim_is_closing(const datablock_inline_handle_entry *entry) {
     return (__atomic_load_n(&entry->word, __ATOMIC_ACQUIRE) & CLOSING) != 0;
@@ -372,8 +400,8 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
     dbshim_thread *thread = dbshim_self();
     datablock_inline_handle_entry *entry = &dbshim_handle_table[dbshim_index(handle)];
     uint64_t word = __atomic_load_n(&entry->word, __ATOMIC_ACQUIRE);
-    bool own = (word & ~FLAGS) == handle && __atomic_load_n(owner_of(entry, handle),
-        __ATOMIC_ACQUIRE) == &thread->shared;
+    bool own = (word & ~FLAGS) == handle &&
+               __atomic_load_n(owner_of(entry, handle), __ATOMIC_ACQUIRE) == &thread->shared;
     if ((word & ~FLAGS) == handle && !own && !dbshim_barrier()) { /* before anything is changed */
         return no_barrier();
     }
@@ -381,9 +409,10 @@ datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind) {
         if ((handle & KIND_MASK) != kind || (word & ~FLAGS) != handle || (word & CLOSING) != 0) {
             return no_handle(handle, kind);
         }
-    } while (!__atomic_compare_exchange_n(&entry->word, &word, word | CLOSING, false, __ATOMIC_SEQ_CST,
-        __ATOMIC_ACQUIRE));
-    if (!dbshim_barrier() && __atomic_load_n(owner_of(entry, handle), __ATOMIC_ACQUIRE) != &thread->shared) {
+    } while (!__atomic_compare_exchange_n(&entry->word, &word, word | CLOSING, false,
+                                          __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE));
+    if (!dbshim_barrier() &&
+        __atomic_load_n(owner_of(entry, handle), __ATOMIC_ACQUIRE) != &thread->shared) {
         __atomic_and_fetch(&entry->word, ~CLOSING, __ATOMIC_SEQ_CST);
         return no_barrier();
     }

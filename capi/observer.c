@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options,
-    datablock_observer *out) {
+datablock_status datablock_observer_open(const char *name,
+                                         const datablock_consumer_options *options,
+                                         datablock_observer *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -20,12 +21,13 @@ datablock_status datablock_observer_open(const char *name, const datablock_consu
     dbshim_directory directory;
     uint64_t handle;
     datablock_status status;
-    if ((status = dbshim_import_options(options, name, &own, registry, &directory)) != DATABLOCK_OK ||
+    if ((status = dbshim_import_options(options, name, &own, registry, &directory)) !=
+            DATABLOCK_OK ||
         (status = dbshim_reserve(DATABLOCK_INLINE_OBSERVER, &handle)) != DATABLOCK_OK) {
         return status;
     }
-    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name, directory.path, &own,
-        dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_observer_open(dbshim_index(handle), (char *)name,
+                                                         directory.path, &own, dbshim_detail()));
     return dbshim_opened(status, handle, NULL, name, &out->handle);
 }
 
@@ -40,7 +42,7 @@ datablock_status datablock_observer_close(datablock_observer observer) {
 static void touch(void *buffer, size_t length) {
     enum { PAGE = 4096 };
     volatile unsigned char *bytes = buffer;
-    for (size_t i = 0; i < length; i += length - i > PAGE ? PAGE : length - i) {
+    for (size_t i = 0; i<length; i += length - i> PAGE ? PAGE : length - i) {
         bytes[i] = 0;
     }
     bytes[length - 1] = 0; /* on a page that no step has met, perhaps */
@@ -53,14 +55,14 @@ static size_t least(size_t a, uint64_t b) { return a < b ? a : (size_t)b; }
  * the length, and the message is then copied to the caller's buffer. No more of this buffer is
  * touched than the message needs.
  */
-static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id, void *buffer, size_t capacity,
-    datablock_observation *seen) {
+static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint64_t id,
+                                     void *buffer, size_t capacity, datablock_observation *seen) {
     enum { SHORT = 1024, TRIES = 100 /* as in core's Observer */ };
     unsigned char short_message[SHORT];
     datablock_status status;
     for (int tries = 0;; tries++) {
-        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT), seen,
-            thread->detail));
+        status = DBSHIM_GO(thread, dbgo_observe(index, id, short_message, least(capacity, SHORT),
+                                                seen, thread->detail));
         size_t length = least(capacity, seen->length);
         if (status != DATABLOCK_OK || length == 0) {
             return status;
@@ -70,7 +72,8 @@ static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint
             return status;
         }
         touch(buffer, length);
-        status = DBSHIM_GO(thread, dbgo_observe(index, seen->id, buffer, length, seen, thread->detail));
+        status =
+            DBSHIM_GO(thread, dbgo_observe(index, seen->id, buffer, length, seen, thread->detail));
         bool gone = status == DATABLOCK_E_OVERRUN || status == DATABLOCK_E_LOST;
         if (!gone || id != DATABLOCK_NEWEST || tries == TRIES) {
             return status;
@@ -78,16 +81,19 @@ static datablock_status observe_into(dbshim_thread *thread, uint32_t index, uint
     }
 }
 
-datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer, size_t capacity,
-    datablock_observation *out) {
+datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer,
+                                   size_t capacity, datablock_observation *out) {
     const char *missing = out == NULL ? "out" : buffer == NULL && capacity != 0 ? "buffer" : NULL;
-    datablock_status status = dbshim_begin_handle_call(__func__, missing, observer.handle, DATABLOCK_INLINE_OBSERVER);
+    datablock_status status =
+        dbshim_begin_handle_call(__func__, missing, observer.handle, DATABLOCK_INLINE_OBSERVER);
     if (status != DATABLOCK_OK) {
         return status;
     }
     datablock_observation seen = {0};
-    status = dbshim_end(observer.handle, observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer,
-        capacity, &seen), false);
+    status = dbshim_end(
+        observer.handle,
+        observe_into(dbshim_self(), dbshim_index(observer.handle), id, buffer, capacity, &seen),
+        false);
     if (status == DATABLOCK_OK) {
         *out = seen;
     }

@@ -42,7 +42,9 @@ void dbshim_block_signals(sigset_t *before) {
     (void)pthread_sigmask(SIG_BLOCK, &set, before);
 }
 
-void dbshim_restore_signals(const sigset_t *before) { (void)pthread_sigmask(SIG_SETMASK, before, NULL); }
+void dbshim_restore_signals(const sigset_t *before) {
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
 /*
  * pthread_once with signals blocked: a signal handler that came here meanwhile would wait for its
@@ -65,7 +67,9 @@ void dbshim_once(pthread_once_t *once, void (*body)(void)) {
  */
 static sigset_t loader_mask;
 
-__attribute__((constructor(101))) static void before_go(void) { dbshim_block_signals(&loader_mask); }
+__attribute__((constructor(101))) static void before_go(void) {
+    dbshim_block_signals(&loader_mask);
+}
 
 __attribute__((constructor)) static void after_go(void) { dbshim_restore_signals(&loader_mask); }
 
@@ -119,8 +123,10 @@ void dbshim_bind(dbshim_thread *thread) {
 }
 
 static void sleep_ns(uint64_t ns) {
-    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    while (syscall(SYS_nanosleep, &time, &time) != 0 && errno == EINTR) { /* no cancellation point, as nanosleep() is */
+    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
+    /* no cancellation point, as nanosleep() is */
+    while (syscall(SYS_nanosleep, &time, &time) != 0 && errno == EINTR) {
     }
 }
 
@@ -138,7 +144,8 @@ void dbshim_nap(uint64_t ns) {
     }
     sigset_t blocked, mask = thread->mask;
     datablock_inline_handle_entry *current = thread->shared.current;
-    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_handle_table[0], __ATOMIC_RELAXED);
+    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_handle_table[0],
+                     __ATOMIC_RELAXED);
     (void)pthread_sigmask(SIG_SETMASK, &mask, &blocked);
     sleep_ns(ns);
     (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);

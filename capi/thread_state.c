@@ -75,7 +75,9 @@ static void thread_ends(void *ending) {
  * Go has resources for each thread, and a destructor of Go's releases them. An entry into Go after
  * the last run of that destructor would keep the resources for ever.
  */
-bool dbshim_last_round(const dbshim_thread *thread) { return thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS; }
+bool dbshim_last_round(const dbshim_thread *thread) {
+    return thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS;
+}
 
 /*
  * The key is made when the library is loaded. Destructors run in the order of their keys, and this
@@ -95,13 +97,15 @@ static void start(void) {
 /* The mapping of a struct is [guard][alternate stack][struct]. */
 static size_t guard_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-void *dbshim_signal_stack(dbshim_thread *thread) { return (uint8_t *)thread - DBSHIM_SIGNAL_STACK_SIZE; }
+void *dbshim_signal_stack(dbshim_thread *thread) {
+    return (uint8_t *)thread - DBSHIM_SIGNAL_STACK_SIZE;
+}
 
 static dbshim_thread *make(void) {
     size_t guard = guard_size();
     size_t size = guard + DBSHIM_SIGNAL_STACK_SIZE + sizeof(dbshim_thread);
-    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1,
-        0);
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (at == MAP_FAILED) {
         return NULL;
     }
@@ -124,12 +128,14 @@ static dbshim_thread *recycle(pid_t tid) {
     enum { PARTS = 16 };
     static uint32_t turns;
     uint32_t at = __atomic_fetch_add(&turns, 1, __ATOMIC_RELAXED);
-    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL; t = t->next, at++) {
+    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL;
+         t = t->next, at++) {
         pid_t last = __atomic_load_n(&t->tid, __ATOMIC_RELAXED);
         bool ask = __atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key || at % PARTS == 0;
-        if (ask && gone(last) &&
-            __atomic_load_n(&t->shared.current, __ATOMIC_ACQUIRE) == NULL && !t->in_go &&
-            __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        if (ask && gone(last) && __atomic_load_n(&t->shared.current, __ATOMIC_ACQUIRE) == NULL &&
+            !t->in_go &&
+            __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {
             if (__tsan_acquire != NULL) {
                 __tsan_acquire(t);
             }
@@ -149,7 +155,8 @@ static void begin(dbshim_thread *thread) {
     thread->detail[0] = '\0';
     __atomic_store_n(&thread->ending, false, __ATOMIC_RELEASE);
     if (has_key) {
-        (void)pthread_setspecific(at_thread_end, thread); /* without memory, the struct is lost with its thread */
+        /* without memory, the struct is lost with its thread */
+        (void)pthread_setspecific(at_thread_end, thread);
     }
 }
 
@@ -164,8 +171,8 @@ static dbshim_thread *enlist(void) {
         thread->tid = tid;
         begin(thread);
         thread->next = __atomic_load_n(&threads, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false, __ATOMIC_RELEASE,
-            __ATOMIC_RELAXED)) {
+        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false,
+                                            __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         }
     } else if (thread != NULL) {
         begin(thread);
@@ -188,7 +195,8 @@ dbshim_thread *dbshim_self(void) { return self != NULL ? self : enlist(); }
 dbshim_thread *dbshim_self_if_any(void) { return self; }
 
 char *dbshim_detail(void) {
-    static char shared[DBSHIM_DETAIL_SIZE]; /* for threads without memory: texts of two threads may mix */
+    /* for threads without memory: texts of two threads may mix */
+    static char shared[DBSHIM_DETAIL_SIZE];
     dbshim_thread *thread = dbshim_self();
     return thread != NULL ? thread->detail : shared;
 }

@@ -66,4 +66,8 @@ foreach(flavour . test)
       include/datablock_inline.h ${besides})
 endforeach()
 
+# The form of C and C++. The files of tests/ and examples/ are not formatted yet.
+cmake_path(GET venv_python PARENT_PATH venv_programs)
+datablock_test(lint.clang-format LABELS lint COMMAND sh tests/abi/format.sh ${venv_programs}/clang-format)
+
 datablock_test(install TIMEOUT 180 COMMAND sh tests/abi/install.sh ${PROJECT_BINARY_DIR})

@@ -43,13 +43,15 @@ public:
      * At most `capacity` messages at once. For an ORDERED consumer max_pins is a limit too, and a
      * LATEST consumer gets one message. Errors: invalid (0).
      */
-    ReadBatch(const Consumer &consumer, std::size_t capacity) : consumer_(consumer.for_c()), slots_(capacity) {
+    ReadBatch(const Consumer &consumer, std::size_t capacity)
+        : consumer_(consumer.for_c()), slots_(capacity) {
         if (capacity == 0) {
             throw error::invalid("a batch of no messages");
         }
     }
     ReadBatch(ReadBatch &&other) noexcept
-        : consumer_(other.consumer_), slots_(std::move(other.slots_)), count_(std::exchange(other.count_, 0)) {}
+        : consumer_(other.consumer_), slots_(std::move(other.slots_)),
+          count_(std::exchange(other.count_, 0)) {}
     ReadBatch &operator=(ReadBatch &&other) noexcept {
         if (this != &other) {
             drop();
@@ -69,7 +71,8 @@ public:
      */
     std::size_t next(std::int64_t timeout_ms = for_ever) {
         finish();
-        datablock_status status = datablock_read_batch(consumer_, timeout_ms, slots_.data(), slots_.size(), &count_);
+        datablock_status status =
+            datablock_read_batch(consumer_, timeout_ms, slots_.data(), slots_.size(), &count_);
         if (status != DATABLOCK_E_TIMEOUT && status != DATABLOCK_E_NO_PRODUCER) {
             check(status);
         }
@@ -77,7 +80,9 @@ public:
     }
 
     /* Releases the messages that are held. Errors: overrun, fenced: discard what was read. */
-    void finish() { check(datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0))); }
+    void finish() {
+        check(datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0)));
+    }
 
     /*
      * Releases the first `count` messages. The rest stays held, and is the batch from now on. For a
@@ -90,8 +95,10 @@ public:
         std::exception_ptr failure;
         while (ended < wanted) {
             const std::size_t run = covered_by_one(ended, wanted);
-            const datablock_status status = datablock_read_batch_end(consumer_, slots_.data() + ended, run);
-            const bool held = status != DATABLOCK_OK && status != DATABLOCK_E_OVERRUN && status != DATABLOCK_E_FENCED;
+            const datablock_status status =
+                datablock_read_batch_end(consumer_, slots_.data() + ended, run);
+            const bool held = status != DATABLOCK_OK && status != DATABLOCK_E_OVERRUN &&
+                              status != DATABLOCK_E_FENCED;
             if (status != DATABLOCK_OK && !failure) {
                 try {
                     check(status);
@@ -140,8 +147,12 @@ public:
             ++at_;
             return before;
         }
-        friend bool operator==(const iterator &a, const iterator &b) noexcept { return a.at_ == b.at_; }
-        friend bool operator!=(const iterator &a, const iterator &b) noexcept { return a.at_ != b.at_; }
+        friend bool operator==(const iterator &a, const iterator &b) noexcept {
+            return a.at_ == b.at_;
+        }
+        friend bool operator!=(const iterator &a, const iterator &b) noexcept {
+            return a.at_ != b.at_;
+        }
 
     private:
         friend class ReadBatch;
@@ -162,7 +173,9 @@ private:
         return n;
     }
 
-    void drop() noexcept { (void)datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0)); }
+    void drop() noexcept {
+        (void)datablock_read_batch_end(consumer_, slots_.data(), std::exchange(count_, 0));
+    }
 
     datablock_consumer consumer_;
     std::vector<datablock_read_slot> slots_;
@@ -175,10 +188,11 @@ private:
  * Errors: as with_write_transaction; invalid (larger than a slot). If some messages were published
  * before the error, the error is nested in batch_error.
  */
-inline std::size_t write_batch(const Producer &producer, const datablock_message *messages, std::size_t count,
-                               std::int64_t timeout_ms = for_ever) {
+inline std::size_t write_batch(const Producer &producer, const datablock_message *messages,
+                               std::size_t count, std::int64_t timeout_ms = for_ever) {
     std::size_t written = 0;
-    datablock_status status = datablock_write_batch(producer.for_c(), timeout_ms, messages, count, &written);
+    datablock_status status =
+        datablock_write_batch(producer.for_c(), timeout_ms, messages, count, &written);
     if (status == DATABLOCK_OK || (status == DATABLOCK_E_TIMEOUT && written != 0)) {
         return written;
     }

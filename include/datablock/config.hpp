@@ -22,7 +22,11 @@
 namespace datablock {
 
 /* How many messages a block keeps, and the default delivery of its consumers. */
-enum class Policy { single = DATABLOCK_SINGLE, double_buffer = DATABLOCK_DOUBLE_BUFFER, ring = DATABLOCK_RING };
+enum class Policy {
+    single = DATABLOCK_SINGLE,
+    double_buffer = DATABLOCK_DOUBLE_BUFFER,
+    ring = DATABLOCK_RING
+};
 enum class Checksum {
     none = DATABLOCK_CHECKSUM_NONE,
     manual = DATABLOCK_CHECKSUM_MANUAL,
@@ -30,8 +34,10 @@ enum class Checksum {
 };
 enum class Delivery {
     by_policy = DATABLOCK_DELIVERY_DEFAULT,
-    lossless = DATABLOCK_LOSSLESS, /* every message, in order; applies backpressure to the producer */
-    ordered = DATABLOCK_ORDERED,   /* in order; skips when lapped, and counts the skipped messages */
+    /* every message, in order; applies backpressure to the producer */
+    lossless = DATABLOCK_LOSSLESS,
+    /* in order; skips when lapped, and counts the skipped messages */
+    ordered = DATABLOCK_ORDERED,
     latest = DATABLOCK_LATEST      /* the newest */
 };
 enum class Start { latest = DATABLOCK_START_LATEST, oldest = DATABLOCK_START_OLDEST };
@@ -68,8 +74,9 @@ public:
      */
     static Schema lookup(const std::string &reference, const std::string &registry = {}) {
         datablock_schema schema;
-        check(datablock_schema_lookup(detail::text_for_c("reference", reference),
-                                      registry.empty() ? nullptr : detail::text_for_c("registry", registry), &schema));
+        check(datablock_schema_lookup(
+            detail::text_for_c("reference", reference),
+            registry.empty() ? nullptr : detail::text_for_c("registry", registry), &schema));
         return Schema(schema);
     }
     /*
@@ -78,8 +85,8 @@ public:
      * access, system.
      */
     void enroll(const std::string &registry = {}) const {
-        check(datablock_schema_register(schema_.get(),
-                                        registry.empty() ? nullptr : detail::text_for_c("registry", registry)));
+        check(datablock_schema_register(
+            schema_.get(), registry.empty() ? nullptr : detail::text_for_c("registry", registry)));
     }
     /* Of a block's flexible zone. Errors: as of_block. */
     static Schema of_zone(const std::string &name) {
@@ -104,10 +111,13 @@ public:
      * this schema. Errors: schema (the consumer cannot; every field that differs, with both sides).
      */
     void check_consumer(const Schema &consumer, SchemaMode mode = SchemaMode::compatible) const {
-        check(datablock_schema_check(schema_.get(), consumer.schema_.get(), static_cast<datablock_schema_mode>(mode)));
+        check(datablock_schema_check(schema_.get(), consumer.schema_.get(),
+                                     static_cast<datablock_schema_mode>(mode)));
     }
 
-    friend bool operator==(const Schema &a, const Schema &b) noexcept { return a.canonical() == b.canonical(); }
+    friend bool operator==(const Schema &a, const Schema &b) noexcept {
+        return a.canonical() == b.canonical();
+    }
     friend bool operator!=(const Schema &a, const Schema &b) noexcept { return !(a == b); }
 
     /* For functions of datablock.h. Valid as long as any copy of this object. */
@@ -147,21 +157,26 @@ public:
     /* A block whose messages are a T each: slot_size and alignment are those of T. */
     template <typename T> static Config of(Policy policy = Policy::ring) {
         detail::check_type<T>();
-        return Config(policy)
-            .slot_size(sizeof(T))
-            .alignment(alignof(T) > 64 ? static_cast<std::uint32_t>(alignof(T)) : 64);
+        return Config(policy).slot_size(sizeof(T)).alignment(
+            alignof(T) > 64 ? static_cast<std::uint32_t>(alignof(T)) : 64);
     }
 
     Config &slot_count(std::uint32_t messages) { return set(config_.slot_count, messages); }
     Config &spare_slots(std::uint32_t slots) { return set(config_.spare_slots, slots); }
     Config &alignment(std::uint32_t bytes) { return set(config_.alignment, bytes); }
     Config &slot_size(std::uint64_t bytes) { return set(config_.slot_size, bytes); }
-    Config &consumer_limit(std::uint32_t consumers) { return set(config_.consumer_limit, consumers); }
+    Config &consumer_limit(std::uint32_t consumers) {
+        return set(config_.consumer_limit, consumers);
+    }
     Config &min_consumers(std::uint32_t consumers) { return set(config_.min_consumers, consumers); }
     Config &mode(std::uint32_t permissions) { return set(config_.mode, permissions); }
-    Config &checksum(Checksum checksum) { return set(config_.checksum, static_cast<std::uint32_t>(checksum)); }
+    Config &checksum(Checksum checksum) {
+        return set(config_.checksum, static_cast<std::uint32_t>(checksum));
+    }
     Config &zone_size(std::uint64_t bytes) { return set(config_.zone_size, bytes); }
-    Config &retention_ms(std::uint64_t milliseconds) { return set(config_.retention_ms, milliseconds); }
+    Config &retention_ms(std::uint64_t milliseconds) {
+        return set(config_.retention_ms, milliseconds);
+    }
     /* The type of a message. Unless slot_size is set, slot_size is the schema's size. */
     Config &schema(Schema schema) { return set(schema_, std::optional<Schema>(std::move(schema))); }
     /*
@@ -173,8 +188,12 @@ public:
         return set(registered_, std::optional<std::string>(std::move(reference)));
     }
     /* The type of the flexible zone; zone_size is then at least its size. */
-    Config &zone_schema(Schema schema) { return set(zone_schema_, std::optional<Schema>(std::move(schema))); }
-    Config &directory(std::string path) { return set(directory_, std::optional<std::string>(std::move(path))); }
+    Config &zone_schema(Schema schema) {
+        return set(zone_schema_, std::optional<Schema>(std::move(schema)));
+    }
+    Config &directory(std::string path) {
+        return set(directory_, std::optional<std::string>(std::move(path)));
+    }
     Config &secret(std::string bytes) { return set(secret_, std::move(bytes)); }
 
     /* Whether consumers may apply backpressure. A ring allows that unless this setting is false. */
@@ -228,7 +247,9 @@ public:
     ConsumerOptions &delivery(Delivery delivery) {
         return set(options_.delivery, static_cast<std::uint32_t>(delivery));
     }
-    ConsumerOptions &start(Start start) { return set(options_.start, static_cast<std::uint32_t>(start)); }
+    ConsumerOptions &start(Start start) {
+        return set(options_.start, static_cast<std::uint32_t>(start));
+    }
     /*
      * Messages held at once. Each of several nested transactions needs one. For a LOSSLESS
      * consumer, a transaction that ends before an older one keeps its pin until the older one has
@@ -246,8 +267,12 @@ public:
         return set(registered_, std::optional<std::string>(std::move(reference)));
     }
     /* The expected type of the flexible zone, in the mode of `schema`. */
-    ConsumerOptions &zone_schema(Schema schema) { return set(zone_schema_, std::optional<Schema>(std::move(schema))); }
-    ConsumerOptions &name(std::string name) { return set(name_, std::optional<std::string>(std::move(name))); }
+    ConsumerOptions &zone_schema(Schema schema) {
+        return set(zone_schema_, std::optional<Schema>(std::move(schema)));
+    }
+    ConsumerOptions &name(std::string name) {
+        return set(name_, std::optional<std::string>(std::move(name)));
+    }
     /* Keeps cursor and row under that name when this consumer dies, and continues there. */
     ConsumerOptions &durable(std::string under) {
         options_.durable = 1;
@@ -261,7 +286,9 @@ public:
      * How long the opening of a Consumer waits for a block that does not exist yet: 0 (the
      * default), -1 (for ever), or milliseconds.
      */
-    ConsumerOptions &wait_ms(std::int64_t milliseconds) { return set(options_.wait_ms, milliseconds); }
+    ConsumerOptions &wait_ms(std::int64_t milliseconds) {
+        return set(options_.wait_ms, milliseconds);
+    }
 
     /*
      * For functions of datablock.h. The result points into these options. Errors: invalid (a zero

@@ -56,13 +56,14 @@ struct Reader {
 
     static ReadSlot nothing() noexcept { return {}; }
 
-    DATABLOCK_HPP_HOT static datablock_status begin(datablock_consumer consumer, std::int64_t timeout_ms,
+    DATABLOCK_HPP_HOT static datablock_status begin(datablock_consumer consumer,
+                                                    std::int64_t timeout_ms,
                                                     ReadSlot &out) noexcept {
         out.consumer_ = consumer;
         return datablock_read_begin(consumer, timeout_ms, &out.slot_);
     }
-    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id, std::int64_t timeout_ms,
-                                     ReadSlot &out) noexcept {
+    static datablock_status begin_at(datablock_consumer consumer, std::uint64_t id,
+                                     std::int64_t timeout_ms, ReadSlot &out) noexcept {
         out.consumer_ = consumer;
         return datablock_read_id(consumer, id, timeout_ms, &out.slot_);
     }
@@ -79,13 +80,15 @@ struct Reader {
         return settle(slot.consumer_, slot.slot_, status);
     }
 
-    DATABLOCK_HPP_COLD datablock_status settle(datablock_consumer consumer, const datablock_read_slot &slot,
+    DATABLOCK_HPP_COLD datablock_status settle(datablock_consumer consumer,
+                                               const datablock_read_slot &slot,
                                                datablock_status status) noexcept {
         if (status == DATABLOCK_E_INVALID && waiting < sizeof late / sizeof late[0]) {
             late[waiting++] = slot;
             return DATABLOCK_OK;
         }
-        for (std::uint32_t i = 0; status == DATABLOCK_OK && i < waiting;) { /* after an error its detail must stay */
+        /* after an error its detail must stay */
+        for (std::uint32_t i = 0; status == DATABLOCK_OK && i < waiting;) {
             datablock_status ended = datablock_read_end(consumer, &late[i]);
             if (ended == DATABLOCK_E_INVALID) {
                 i++;
@@ -130,10 +133,12 @@ public:
     ~Hold() { (void)end(); }
 
     /* Nothing may be held. */
-    datablock_status begin(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms) noexcept {
+    datablock_status begin(datablock_consumer consumer, Reader *reader,
+                           std::int64_t timeout_ms) noexcept {
         return began(reader, Reader::begin(consumer, timeout_ms, slot_));
     }
-    datablock_status begin_at(datablock_consumer consumer, Reader *reader, std::uint64_t id, std::int64_t timeout_ms) {
+    datablock_status begin_at(datablock_consumer consumer, Reader *reader, std::uint64_t id,
+                              std::int64_t timeout_ms) {
         return began(reader, Reader::begin_at(consumer, id, timeout_ms, slot_));
     }
 
@@ -193,7 +198,7 @@ public:
      * Errors: invalid, timeout_error (no such block within wait_ms), not_found, access, secret,
      * corrupt, version, schema, full, no_spare, busy, superseded, system.
      */
-    explicit Consumer(const std::string &name, const ConsumerOptions &options = {})  {
+    explicit Consumer(const std::string &name, const ConsumerOptions &options = {}) {
         datablock_consumer consumer;
         datablock_consumer_options c = options.for_c();
         check(datablock_consumer_open(detail::name_for_c(name), &c, &consumer));
@@ -275,8 +280,10 @@ private:
     template <typename F>
     friend detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f);
     template <typename F>
-    friend std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, std::uint64_t slot_id,
-                                                                     std::int64_t timeout_ms, F &&f);
+    friend std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer,
+                                                                     std::uint64_t slot_id,
+                                                                     std::int64_t timeout_ms,
+                                                                     F &&f);
 
     void own(datablock_consumer consumer) {
         try {
@@ -304,7 +311,8 @@ using DataBlockConsumer = Consumer;
  * Attaches to an existing block. Empty if there is no block of that name, or no such directory,
  * also after the wait_ms of the options. Errors: as Consumer, except not_found and timeout_error.
  */
-inline std::optional<Consumer> find_datablock_consumer(const std::string &name, const ConsumerOptions &options = {}) {
+inline std::optional<Consumer> find_datablock_consumer(const std::string &name,
+                                                       const ConsumerOptions &options = {}) {
     try {
         return std::optional<Consumer>(std::in_place, name, options);
     } catch (const error::not_found &) {
@@ -320,10 +328,12 @@ namespace detail {
  * Copies the next message into the memory of a T. A longer message is cut off. A shorter message
  * counts as read, too, and throws.
  */
-template <typename T> datablock_status copy_next(datablock_consumer consumer, std::int64_t timeout_ms, T *to) {
+template <typename T>
+datablock_status copy_next(datablock_consumer consumer, std::int64_t timeout_ms, T *to) {
     check_type<T>();
     datablock_copied copied{};
-    datablock_status status = datablock_read_copy(consumer, timeout_ms, DATABLOCK_COPY_CUT, to, sizeof(T), &copied);
+    datablock_status status =
+        datablock_read_copy(consumer, timeout_ms, DATABLOCK_COPY_CUT, to, sizeof(T), &copied);
     if (!DATABLOCK_HPP_LIKELY(status != DATABLOCK_OK || copied.length >= sizeof(T))) {
         misfit(copied.length, sizeof(T), to, alignof(T));
     }

@@ -36,7 +36,8 @@ inline constexpr std::int64_t for_ever = -1;
 class DATABLOCK_HPP_EXCEPTION exception : public std::runtime_error {
 public:
     exception(datablock_status status, const std::string &detail)
-        : std::runtime_error(detail.empty() ? datablock_strerror(status) : detail), status_(status) {}
+        : std::runtime_error(detail.empty() ? datablock_strerror(status) : detail),
+          status_(status) {}
     datablock_status status() const noexcept { return status_; }
 
 private:
@@ -62,7 +63,8 @@ namespace error {
  */
 class DATABLOCK_HPP_EXCEPTION no_producer : public timeout_error {
 public:
-    explicit no_producer(const std::string &detail) : timeout_error(detail, DATABLOCK_E_NO_PRODUCER) {}
+    explicit no_producer(const std::string &detail)
+        : timeout_error(detail, DATABLOCK_E_NO_PRODUCER) {}
 };
 
 #define DATABLOCK_HPP_ERROR(type, status)                                                          \
@@ -105,7 +107,8 @@ DATABLOCK_HPP_ERROR(panic, DATABLOCK_E_PANIC);
  */
 class DATABLOCK_HPP_EXCEPTION batch_error : public std::runtime_error {
 public:
-    batch_error(const char *what, std::size_t written) : std::runtime_error(what), written_(written) {}
+    batch_error(const char *what, std::size_t written)
+        : std::runtime_error(what), written_(written) {}
     /* How many messages were published before the error. */
     std::size_t written() const noexcept { return written_; }
 
@@ -121,7 +124,8 @@ private:
  * Throws the type of a status. A status that this header does not know is thrown as
  * datablock::exception.
  */
-[[noreturn]] DATABLOCK_HPP_COLD inline void raise(datablock_status status, const std::string &detail) {
+[[noreturn]] DATABLOCK_HPP_COLD inline void raise(datablock_status status,
+                                                  const std::string &detail) {
     switch (static_cast<int>(status)) {
     case DATABLOCK_E_TIMEOUT: throw timeout_error(detail);
     case DATABLOCK_E_INVALID: throw error::invalid(detail);
@@ -173,9 +177,10 @@ DATABLOCK_HPP_HOT inline void check(datablock_status status) {
 
 namespace detail {
 
-[[noreturn]] DATABLOCK_HPP_COLD inline void goes_on(const char *what, const std::string &text, const char *advice) {
-    raise(DATABLOCK_E_INVALID,
-          "the " + std::string(what) + " \"" + text.c_str() + "\" goes on after a zero byte" + advice);
+[[noreturn]] DATABLOCK_HPP_COLD inline void goes_on(const char *what, const std::string &text,
+                                                    const char *advice) {
+    raise(DATABLOCK_E_INVALID, "the " + std::string(what) + " \"" + text.c_str() +
+                                   "\" goes on after a zero byte" + advice);
 }
 
 /* A text for C. C would take a text with a zero byte inside for a shorter one. */
@@ -189,16 +194,18 @@ inline const char *name_for_c(const std::string &name) {
     return text_for_c("name", name, ": names are at most 200 of letters, digits, '.', '_', '-'");
 }
 
-[[noreturn]] DATABLOCK_HPP_COLD inline void misfit(std::size_t have, std::size_t want, const void *data,
-                                                   std::size_t alignment) {
+[[noreturn]] DATABLOCK_HPP_COLD inline void misfit(std::size_t have, std::size_t want,
+                                                   const void *data, std::size_t alignment) {
     if (have < want) {
-        raise(DATABLOCK_E_INVALID, "there are " + std::to_string(have) + " bytes, and the type has " +
-                                       std::to_string(want) +
-                                       ": use the type that was written, or create the block with a larger slot_size");
+        raise(DATABLOCK_E_INVALID,
+              "there are " + std::to_string(have) + " bytes, and the type has " +
+                  std::to_string(want) +
+                  ": use the type that was written, or create the block with a larger slot_size");
     }
-    raise(DATABLOCK_E_INVALID, "the payload at " + std::to_string(reinterpret_cast<std::uintptr_t>(data)) +
-                                   " is not aligned to the type's " +
-                                   std::to_string(alignment) + " bytes: create the block with that alignment");
+    raise(DATABLOCK_E_INVALID, "the payload at " +
+                                   std::to_string(reinterpret_cast<std::uintptr_t>(data)) +
+                                   " is not aligned to the type's " + std::to_string(alignment) +
+                                   " bytes: create the block with that alignment");
 }
 
 template <typename T> void check_type() {
@@ -211,7 +218,8 @@ template <typename T> void check_type() {
 /* `data` as a T. Errors: invalid. */
 template <typename T, typename Void> T &view(Void *data, std::size_t size) {
     check_type<std::remove_const_t<T>>();
-    if (!DATABLOCK_HPP_LIKELY(size >= sizeof(T) && reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0)) {
+    if (!DATABLOCK_HPP_LIKELY(size >= sizeof(T) &&
+                              reinterpret_cast<std::uintptr_t>(data) % alignof(T) == 0)) {
         misfit(size, sizeof(T), data, alignof(T));
     }
     return *static_cast<T *>(data);
@@ -228,7 +236,8 @@ inline bool is_timeout(datablock_status status) noexcept {
 }
 
 [[noreturn]] DATABLOCK_HPP_COLD inline void ended() {
-    raise(DATABLOCK_E_INVALID, "the guard holds nothing: it was committed, aborted, moved from, or never begun");
+    raise(DATABLOCK_E_INVALID,
+          "the guard holds nothing: it was committed, aborted, moved from, or never begun");
 }
 
 } // namespace detail

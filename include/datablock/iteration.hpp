@@ -38,7 +38,8 @@ public:
      * the messages end when none comes in time.
      */
     explicit DataBlockSlotIterator(Consumer &consumer, std::int64_t timeout_ms = for_ever) noexcept
-        : consumer_(consumer.consumer_), reader_(detail::Reader::share(consumer.reader_)), timeout_ms_(timeout_ms) {}
+        : consumer_(consumer.consumer_), reader_(detail::Reader::share(consumer.reader_)),
+          timeout_ms_(timeout_ms) {}
     DataBlockSlotIterator(DataBlockSlotIterator &&other) noexcept
         : consumer_(std::exchange(other.consumer_, datablock_consumer{})),
           reader_(std::exchange(other.reader_, nullptr)), timeout_ms_(other.timeout_ms_),
@@ -80,14 +81,23 @@ public:
     }
     void operator++(int) { ++*this; }
 
-    friend bool operator==(const DataBlockSlotIterator &at, DataBlockSlotEnd) noexcept { return !at; }
-    friend bool operator!=(const DataBlockSlotIterator &at, DataBlockSlotEnd) noexcept { return static_cast<bool>(at); }
-    friend bool operator==(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept { return !at; }
-    friend bool operator!=(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept { return static_cast<bool>(at); }
+    friend bool operator==(const DataBlockSlotIterator &at, DataBlockSlotEnd) noexcept {
+        return !at;
+    }
+    friend bool operator!=(const DataBlockSlotIterator &at, DataBlockSlotEnd) noexcept {
+        return static_cast<bool>(at);
+    }
+    friend bool operator==(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept {
+        return !at;
+    }
+    friend bool operator!=(DataBlockSlotEnd, const DataBlockSlotIterator &at) noexcept {
+        return static_cast<bool>(at);
+    }
 
 private:
     template <typename F>
-    friend detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f);
+    friend detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator,
+                                                std::int64_t timeout_ms, F &&f);
 
     datablock_consumer consumer_;
     detail::Reader *reader_;
@@ -97,7 +107,8 @@ private:
 
 /* The same on an iterator, with this call's timeout. */
 template <typename F>
-detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms, F &&f) {
+detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms,
+                                     F &&f) {
     iterator.hold_.finish();
     return detail::next_slot(iterator.consumer_, iterator.reader_, timeout_ms, std::forward<F>(f));
 }

@@ -58,7 +58,8 @@ public:
         datablock_consumer_options c = options.for_c();
         check(datablock_observer_open(detail::name_for_c(name), &c, &observer_));
     }
-    Observer(Observer &&other) noexcept : observer_(std::exchange(other.observer_, datablock_observer{})) {}
+    Observer(Observer &&other) noexcept
+        : observer_(std::exchange(other.observer_, datablock_observer{})) {}
     Observer &operator=(Observer &&other) noexcept {
         if (this != &other) {
             (void)datablock_observer_close(observer_);
@@ -66,7 +67,8 @@ public:
         }
         return *this;
     }
-    ~Observer() { (void)datablock_observer_close(observer_); } /* refused, if the handle was closed */
+    /* refused, if the handle was closed */
+    ~Observer() { (void)datablock_observer_close(observer_); }
 
     /* Errors: handle (closed already). */
     void close() { check(datablock_observer_close(observer_)); }

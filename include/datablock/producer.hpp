@@ -37,7 +37,8 @@ public:
         datablock_config c = config.for_c();
         check(datablock_producer_open(detail::name_for_c(name), &c, &producer_));
     }
-    Producer(Producer &&other) noexcept : producer_(std::exchange(other.producer_, datablock_producer{})) {}
+    Producer(Producer &&other) noexcept
+        : producer_(std::exchange(other.producer_, datablock_producer{})) {}
     Producer &operator=(Producer &&other) noexcept {
         if (this != &other) {
             shut();
@@ -72,7 +73,8 @@ public:
     template <typename T> std::uint64_t write(const T &value, std::int64_t timeout_ms = for_ever);
 
     /* The same for `length` bytes. */
-    std::uint64_t write_bytes(const void *bytes, std::size_t length, std::int64_t timeout_ms = for_ever);
+    std::uint64_t write_bytes(const void *bytes, std::size_t length,
+                              std::int64_t timeout_ms = for_ever);
 
 private:
     void shut() noexcept {
@@ -93,7 +95,8 @@ template <typename T> std::uint64_t Producer::write(const T &value, std::int64_t
     return write_bytes(&value, sizeof value, timeout_ms);
 }
 
-inline std::uint64_t Producer::write_bytes(const void *bytes, std::size_t length, std::int64_t timeout_ms) {
+inline std::uint64_t Producer::write_bytes(const void *bytes, std::size_t length,
+                                           std::int64_t timeout_ms) {
     std::uint64_t id = 0;
     check(datablock_write(producer_, timeout_ms, bytes, length, &id));
     return id;

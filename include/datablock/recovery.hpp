@@ -40,11 +40,8 @@ namespace detail {
 inline int counted(int result, const std::string &name) {
     switch (result) {
     case -1:
-    case -3:
-        datablock::check(DATABLOCK_E_INVALID);
-        break;
-    case -2:
-        cannot_open(name);
+    case -3: datablock::check(DATABLOCK_E_INVALID); break;
+    case -2: cannot_open(name);
     default:
         if (result < 0) {
             datablock::check(result == -5 ? DATABLOCK_E_PANIC : DATABLOCK_E_SYSTEM);
@@ -56,14 +53,15 @@ inline int counted(int result, const std::string &name) {
 /* A time as the C functions take it. */
 template <typename Duration> std::uint64_t unsigned_count(Duration time, const char *what) {
     if (time.count() < 0) {
-        datablock::raise(DATABLOCK_E_INVALID,
-                         std::string("the ") + what + " is negative: " + std::to_string(time.count()));
+        datablock::raise(DATABLOCK_E_INVALID, std::string("the ") + what +
+                                                  " is negative: " + std::to_string(time.count()));
     }
     return static_cast<std::uint64_t>(time.count());
 }
 
 /* The whole list of a function that returns the length of the list. */
-template <typename T> std::vector<T> all(const std::string &name, int (*list)(const char *, T *, std::size_t)) {
+template <typename T>
+std::vector<T> all(const std::string &name, int (*list)(const char *, T *, std::size_t)) {
     std::vector<T> found;
     const char *c_name = datablock::detail::name_for_c(name);
     for (std::size_t count = 0;; found.resize(count)) {
@@ -80,7 +78,8 @@ template <typename T> std::vector<T> all(const std::string &name, int (*list)(co
  * This function returns a text instead that the library refuses.
  */
 inline const char *name_or_refusal(const std::string &name) noexcept {
-    return name.find('\0') == std::string::npos ? name.c_str() : "(a name that goes on after a zero byte)";
+    return name.find('\0') == std::string::npos ? name.c_str()
+                                                : "(a name that goes on after a zero byte)";
 }
 
 } // namespace detail
@@ -100,7 +99,8 @@ public:
     IntegrityCheck validate() const { return validate(name_); }
     static IntegrityCheck validate(const std::string &name) {
         IntegrityCheck check{};
-        detail::counted(datablock_validate_integrity(datablock::detail::name_for_c(name), &check), name);
+        detail::counted(datablock_validate_integrity(datablock::detail::name_for_c(name), &check),
+                        name);
         return check;
     }
 
@@ -143,7 +143,9 @@ inline std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_
             into.failure = std::current_exception();
         }
     };
-    detail::counted(datablock_auto_recover(datablock::detail::name_for_c(name), dry_run, collect, &steps), name);
+    detail::counted(
+        datablock_auto_recover(datablock::detail::name_for_c(name), dry_run, collect, &steps),
+        name);
     if (steps.failure) {
         std::rethrow_exception(steps.failure);
     }
@@ -161,21 +163,23 @@ public:
         std::size_t count = 0;
         do {
             found.resize(count);
-            detail::counted(
-                datablock_diagnose_all_slots(datablock::detail::name_for_c(name), found.data(), found.size(), &count),
-                name);
+            detail::counted(datablock_diagnose_all_slots(datablock::detail::name_for_c(name),
+                                                         found.data(), found.size(), &count),
+                            name);
         } while (count > found.size());
         found.resize(count);
         return found;
     }
     static SlotDiagnostic diagnose_slot(const std::string &name, std::uint32_t slot) {
         SlotDiagnostic found{};
-        detail::counted(datablock_diagnose_slot(datablock::detail::name_for_c(name), slot, &found), name);
+        detail::counted(datablock_diagnose_slot(datablock::detail::name_for_c(name), slot, &found),
+                        name);
         return found;
     }
     /* The slots that have been stuck for at least that time. */
     static std::vector<SlotDiagnostic> find_stuck_slots(
-        const std::string &name, std::chrono::milliseconds threshold = std::chrono::milliseconds(0)) {
+        const std::string &name,
+        std::chrono::milliseconds threshold = std::chrono::milliseconds(0)) {
         const std::uint64_t at_least = detail::unsigned_count(threshold, "threshold");
         std::vector<SlotDiagnostic> stuck;
         for (const SlotDiagnostic &slot : diagnose_all(name)) {
@@ -185,7 +189,9 @@ public:
         }
         return stuck;
     }
-    static bool is_process_alive(std::uint64_t pid) noexcept { return datablock_is_process_alive(pid); }
+    static bool is_process_alive(std::uint64_t pid) noexcept {
+        return datablock_is_process_alive(pid);
+    }
 };
 
 /*
@@ -194,19 +200,23 @@ public:
  */
 class SlotRecovery {
 public:
-    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot, bool force = false) noexcept {
+    static RecoveryResult reset_slot(const std::string &name, std::uint32_t slot,
+                                     bool force = false) noexcept {
         return datablock_force_reset_slot(detail::name_or_refusal(name), slot, force);
     }
     static RecoveryResult reset_all_slots(const std::string &name, bool force = false) noexcept {
         return datablock_force_reset_all_slots(detail::name_or_refusal(name), force);
     }
-    static RecoveryResult release_zombie_readers(const std::string &name, std::uint32_t slot) noexcept {
+    static RecoveryResult release_zombie_readers(const std::string &name,
+                                                 std::uint32_t slot) noexcept {
         return datablock_release_zombie_readers(detail::name_or_refusal(name), slot);
     }
-    static RecoveryResult release_zombie_writer(const std::string &name, std::uint32_t slot) noexcept {
+    static RecoveryResult release_zombie_writer(const std::string &name,
+                                                std::uint32_t slot) noexcept {
         return datablock_release_zombie_writer(detail::name_or_refusal(name), slot);
     }
-    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row, bool force = false) noexcept {
+    static RecoveryResult evict_consumer(const std::string &name, std::uint32_t row,
+                                         bool force = false) noexcept {
         return datablock_evict_consumer(detail::name_or_refusal(name), row, force);
     }
     /* auto_recover() beside the other repairs. */
@@ -243,12 +253,13 @@ public:
      * than the timeout. Returns the number of removed consumers. Errors: also invalid (a negative
      * timeout).
      */
-    static int cleanup_dead_consumers(const std::string &name,
-                                      std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
+    static int cleanup_dead_consumers(
+        const std::string &name, std::chrono::nanoseconds timeout = std::chrono::nanoseconds(0)) {
         return detail::counted(
             datablock_cleanup_dead_consumers(
                 datablock::detail::name_for_c(name),
-                detail::unsigned_count(timeout, "time that a durable consumer must have been dead")),
+                detail::unsigned_count(timeout,
+                                       "time that a durable consumer must have been dead")),
             name);
     }
 };

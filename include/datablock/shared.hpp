@@ -34,8 +34,10 @@ namespace datablock {
 /* A producer or a consumer, for the functions of this header. Both convert implicitly. */
 class SharedParticipant {
 public:
-    SharedParticipant(const Producer &producer) noexcept : participant_(datablock_of_producer(producer.for_c())) {}
-    SharedParticipant(const Consumer &consumer) noexcept : participant_(datablock_of_consumer(consumer.for_c())) {}
+    SharedParticipant(const Producer &producer) noexcept
+        : participant_(datablock_of_producer(producer.for_c())) {}
+    SharedParticipant(const Consumer &consumer) noexcept
+        : participant_(datablock_of_consumer(consumer.for_c())) {}
     /* For functions of datablock.h. */
     datablock_participant for_c() const noexcept { return participant_; }
 
@@ -87,7 +89,8 @@ public:
     explicit SharedSpinLockGuardOwning(SharedSpinLock lock, std::int64_t timeout_ms = for_ever)
         : lock_(lock), abandoned_(lock.acquire(timeout_ms)), owns_(true) {}
     SharedSpinLockGuardOwning(SharedSpinLockGuardOwning &&other) noexcept
-        : lock_(other.lock_), abandoned_(other.abandoned_), owns_(std::exchange(other.owns_, false)) {}
+        : lock_(other.lock_), abandoned_(other.abandoned_),
+          owns_(std::exchange(other.owns_, false)) {}
     SharedSpinLockGuardOwning &operator=(SharedSpinLockGuardOwning &&other) noexcept {
         if (this != &other) {
             drop();
@@ -128,8 +131,9 @@ private:
 
 class FlexibleZone;
 template <typename F>
-std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant participant, std::int64_t timeout_ms,
-                                                           F &&f, bool anyway = false);
+std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant participant,
+                                                           std::int64_t timeout_ms, F &&f,
+                                                           bool anyway = false);
 
 /* The flexible zone while this participant is inside: memory that both sides change in place. */
 class FlexibleZone {
@@ -150,7 +154,8 @@ public:
 
 private:
     template <typename F>
-    friend std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant, std::int64_t, F &&, bool);
+    friend std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant,
+                                                                      std::int64_t, F &&, bool);
     FlexibleZone() = default;
     datablock_zone zone_{};
 };
@@ -163,10 +168,12 @@ private:
  * closed, busy, handle.
  */
 template <typename F>
-std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant participant, std::int64_t timeout_ms,
-                                                           F &&f, bool anyway) {
+std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant participant,
+                                                           std::int64_t timeout_ms, F &&f,
+                                                           bool anyway) {
     FlexibleZone zone;
-    check(datablock_zone_begin(participant.for_c(), anyway ? static_cast<std::uint32_t>(DATABLOCK_ZONE_ANYWAY) : 0u,
+    check(datablock_zone_begin(participant.for_c(),
+                               anyway ? static_cast<std::uint32_t>(DATABLOCK_ZONE_ANYWAY) : 0u,
                                timeout_ms, &zone.zone_));
     struct Leave {
         datablock_participant participant;

@@ -88,14 +88,16 @@ public:
 private:
     friend class detail::Claim;
     template <typename F>
-    friend std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms,
+    friend std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer,
+                                                                       std::int64_t timeout_ms,
                                                                        F &&f);
     WriteSlot(datablock_producer producer, datablock_write_slot *raw) noexcept
         : producer_(producer), raw_(raw), length_(raw->capacity) {}
     WriteSlot &operator=(const WriteSlot &) = default;
 
     datablock_producer producer_;
-    datablock_write_slot *raw_; /* an object of its own, so that the compiler keeps the rest in registers */
+    /* an object of its own, so that the compiler keeps the rest in registers */
+    datablock_write_slot *raw_;
     std::size_t length_;
 };
 
@@ -119,13 +121,17 @@ public:
     std::span<const std::byte> bytes() const noexcept { return {data(), size()}; }
 #endif
     /* The bytes as characters. */
-    std::string_view text() const noexcept { return {static_cast<const char *>(slot_.data), slot_.length}; }
+    std::string_view text() const noexcept {
+        return {static_cast<const char *>(slot_.data), slot_.length};
+    }
 
     /*
      * The beginning of the message as a T, trivially copyable. Errors: invalid (the message is
      * shorter than the type, or less aligned).
      */
-    template <typename T> const T &as() const { return detail::view<const T>(slot_.data, slot_.length); }
+    template <typename T> const T &as() const {
+        return detail::view<const T>(slot_.data, slot_.length);
+    }
 
     /*
      * Compares the message with its checksum. Errors: checksum (discard what was computed from the
@@ -140,7 +146,8 @@ private:
     friend struct detail::Reader;
     friend class ReadBatch;
     ReadSlot() noexcept {} /* set when the hold begins, and not read before */
-    ReadSlot &operator=(const ReadSlot &) = default; /* the transaction releases the hold of its own view */
+    /* the transaction releases the hold of its own view */
+    ReadSlot &operator=(const ReadSlot &) = default;
 
     datablock_consumer consumer_;
     datablock_read_slot slot_;

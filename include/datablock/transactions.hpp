@@ -70,7 +70,8 @@ public:
 
     WriteSlot &slot() const noexcept { return *slot_; }
     DATABLOCK_HPP_HOT void finish() const {
-        datablock_status status = datablock_write_commit(slot_->producer_, slot_->raw_, slot_->length_);
+        datablock_status status =
+            datablock_write_commit(slot_->producer_, slot_->raw_, slot_->length_);
         if (!DATABLOCK_HPP_LIKELY(status == DATABLOCK_OK)) {
             refuse(slot_->producer_, slot_->raw_, status);
         }
@@ -103,10 +104,13 @@ public:
     };
 
 private:
-    DATABLOCK_HPP_COLD static void give_back(datablock_producer producer, const datablock_write_slot *raw) noexcept {
-        (void)datablock_write_abort(producer, raw); /* refused, if a fence or a close has ended the claim */
+    DATABLOCK_HPP_COLD static void give_back(datablock_producer producer,
+                                             const datablock_write_slot *raw) noexcept {
+        /* refused, if a fence or a close has ended the claim */
+        (void)datablock_write_abort(producer, raw);
     }
-    [[noreturn]] DATABLOCK_HPP_COLD static void refuse(datablock_producer producer, const datablock_write_slot *raw,
+    [[noreturn]] DATABLOCK_HPP_COLD static void refuse(datablock_producer producer,
+                                                       const datablock_write_slot *raw,
                                                        datablock_status status) {
         const std::string text = datablock_error_detail();
         give_back(producer, raw);
@@ -128,7 +132,8 @@ private:
  * capacity), superseded, fenced (after either nothing was published), closed, corrupt, busy.
  */
 template <typename F>
-std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer, std::int64_t timeout_ms, F &&f) {
+std::invoke_result_t<F, WriteSlot &> with_write_transaction(Producer &producer,
+                                                            std::int64_t timeout_ms, F &&f) {
     const datablock_producer handle = producer.for_c();
     datablock_write_slot raw;
     check(datablock_write_begin(handle, timeout_ms, &raw));
@@ -155,7 +160,9 @@ public:
     }
     WriteTransactionGuard(const WriteTransactionGuard &) = delete;
     WriteTransactionGuard &operator=(const WriteTransactionGuard &) = delete;
-    WriteTransactionGuard(WriteTransactionGuard &&other) noexcept : exceptions_(other.exceptions_) { take(other); }
+    WriteTransactionGuard(WriteTransactionGuard &&other) noexcept : exceptions_(other.exceptions_) {
+        take(other);
+    }
     /* An open transaction of this guard ends as in the destructor. */
     WriteTransactionGuard &operator=(WriteTransactionGuard &&other) noexcept {
         if (this != &other) {
@@ -231,10 +238,12 @@ namespace detail {
 
 /* The common end of both forms of with_next_slot. */
 template <typename F>
-NextResult<F> next_slot(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms, F &&f) {
+NextResult<F> next_slot(datablock_consumer consumer, Reader *reader, std::int64_t timeout_ms,
+                        F &&f) {
     using R = std::invoke_result_t<F, ReadSlot &>;
-    static_assert(!std::is_reference_v<R>,
-                  "a reference does not go into a std::optional; and one into the message would dangle");
+    static_assert(
+        !std::is_reference_v<R>,
+        "a reference does not go into a std::optional; and one into the message would dangle");
     ReadSlot slot = Reader::nothing();
     datablock_status status = Reader::begin(consumer, timeout_ms, slot);
     if constexpr (std::is_void_v<R>) {
@@ -271,7 +280,8 @@ std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, st
                                                           std::int64_t timeout_ms, F &&f) {
     ReadSlot slot = detail::Reader::nothing();
     check(detail::Reader::begin_at(consumer.consumer_, slot_id, timeout_ms, slot));
-    return detail::transact<F, ReadSlot>(std::forward<F>(f), detail::Holding(consumer.reader_, slot));
+    return detail::transact<F, ReadSlot>(std::forward<F>(f),
+                                         detail::Holding(consumer.reader_, slot));
 }
 
 /*
@@ -285,7 +295,8 @@ std::invoke_result_t<F, ReadSlot &> with_read_transaction(Consumer &consumer, st
  * another thread), superseded, overrun, lost, checksum, fenced, busy (max_pins messages are held),
  * invalid, corrupt.
  */
-template <typename F> detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f) {
+template <typename F>
+detail::NextResult<F> with_next_slot(Consumer &consumer, std::int64_t timeout_ms, F &&f) {
     return detail::next_slot(consumer.consumer_, consumer.reader_, timeout_ms, std::forward<F>(f));
 }
 
@@ -309,7 +320,8 @@ public:
     /* The next message; an empty guard on a timeout. Waits and errors: as with_next_slot. */
     static ReadTransactionGuard next(Consumer &consumer, std::int64_t timeout_ms = for_ever) {
         ReadTransactionGuard guard;
-        datablock_status status = guard.hold_.begin(consumer.consumer_, consumer.reader_, timeout_ms);
+        datablock_status status =
+            guard.hold_.begin(consumer.consumer_, consumer.reader_, timeout_ms);
         if (!detail::is_timeout(status)) {
             check(status);
         }

@@ -81,7 +81,8 @@ public:
             throw error::invalid("a wait for no consumers");
         }
         std::fill_n(ready_.get(), consumers_.size(), false);
-        datablock_status status = datablock_wait_any(consumers_.data(), consumers_.size(), timeout_ms, ready_.get());
+        datablock_status status =
+            datablock_wait_any(consumers_.data(), consumers_.size(), timeout_ms, ready_.get());
         if (status == DATABLOCK_E_TIMEOUT) {
             return false;
         }
@@ -103,11 +104,13 @@ private:
  * in time. Allocates nothing.
  */
 template <typename... Consumers>
-std::array<bool, sizeof...(Consumers)> wait_any(std::int64_t timeout_ms, const Consumers &...consumers) {
+std::array<bool, sizeof...(Consumers)> wait_any(std::int64_t timeout_ms,
+                                                const Consumers &...consumers) {
     static_assert(sizeof...(Consumers) > 0, "no consumer to wait for");
     const datablock_consumer handles[] = {consumers.for_c()...};
     std::array<bool, sizeof...(Consumers)> ready{};
-    datablock_status status = datablock_wait_any(handles, sizeof...(Consumers), timeout_ms, ready.data());
+    datablock_status status =
+        datablock_wait_any(handles, sizeof...(Consumers), timeout_ms, ready.data());
     if (status != DATABLOCK_E_TIMEOUT) {
         check(status);
     }

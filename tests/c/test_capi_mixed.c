@@ -53,7 +53,7 @@ static void note(int what, bool done, bool must) {
 }
 
 static void *state_of(uint64_t handle) {
-    return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
+    return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->table[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
 }
 
 /* True if housekeeping is due. If it was due when inline code checked, it still is. */

@@ -22,11 +22,13 @@ extern "C" {
  * probe may report that there is no producer: a new one may have attached.
  */
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
-    if (DATABLOCK_UNLIKELY(!c->producer_there ||
-                           DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 ||
-                           (++c->polls % DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL == 0 && !datablock_inline_check(&c->moment)) ||
-                           __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE),
-                                           DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
+    if (DATABLOCK_UNLIKELY(
+            !c->producer_there ||
+            DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 ||
+            (++c->polls % DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL == 0 &&
+             !datablock_inline_check(&c->moment)) ||
+            __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE),
+                            DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
     }
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_TIMEOUTS, 1);
@@ -35,13 +37,15 @@ DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
 
 /* Each function does its work, or does nothing and returns false: then the library works. */
 
-DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer, int64_t timeout_ms,
+DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer producer,
+                                                       int64_t timeout_ms,
                                                        datablock_write_slot *out) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
     datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
@@ -54,7 +58,8 @@ DATABLOCK_INLINE bool datablock_inline_try_write_begin(datablock_producer produc
  * Publishes the open claim, and wakes consumers that sleep. False: the claim is still open, and the
  * library publishes or ends it. The caller has entered the handle.
  */
-DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
+DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uint64_t length,
+                                               uint64_t stamp) {
     bool done = datablock_inline_commit(p, length, stamp);
     if (DATABLOCK_UNLIKELY(!done)) {
         p->claimed = 1;
@@ -69,13 +74,15 @@ DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uin
     return done;
 }
 
-DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer, const datablock_write_slot *slot,
+DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer,
+                                                        const datablock_write_slot *slot,
                                                         size_t length) {
     if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
     datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
@@ -85,7 +92,9 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
                                              DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
         /* the library makes checksums, and refuses messages that are too short */
         done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 && length >= p->shortest;
-        stamp = done && (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) ? datablock_inline_realtime() : 0;
+        stamp = done && (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP)
+                    ? datablock_inline_realtime()
+                    : 0;
     }
     if (DATABLOCK_LIKELY(done)) {
         done = datablock_inline_publish(p, length, stamp);
@@ -94,12 +103,14 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
     return done;
 }
 
-DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer producer, const datablock_write_slot *slot) {
+DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer producer,
+                                                       const datablock_write_slot *slot) {
     if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
         return false;
     }
     datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
@@ -116,8 +127,10 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
  * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
  * datablock_error_detail is noted.
  */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c, uint64_t handle,
-                                                                  int64_t timeout_ms, datablock_read_slot *out) {
+DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inline_consumer *c,
+                                                                  uint64_t handle,
+                                                                  int64_t timeout_ms,
+                                                                  datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
         return DATABLOCK_INLINE_SLOW;
     }
@@ -129,13 +142,17 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
             datablock_inline_pause();
         }
     }
-    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) == DATABLOCK_INLINE_NOTHING &&
-                                           c->polling) && looks < DATABLOCK_TUNING_POLL_LOOKS_C; looks++) {
+    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) ==
+                                               DATABLOCK_INLINE_NOTHING &&
+                                           c->polling) &&
+                        looks < DATABLOCK_TUNING_POLL_LOOKS_C;
+         looks++) {
         datablock_inline_pause();
     }
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
         if (DATABLOCK_UNLIKELY(c->polling)) {
-            c->polling = c->close = 0; /* the reader waits for the producer, which is the slower one */
+            /* the reader waits for the producer, which is the slower one */
+            c->polling = c->close = 0;
         }
     } else {
         c->close = 0;
@@ -149,35 +166,41 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
     }
     if (DATABLOCK_UNLIKELY(found == DATABLOCK_INLINE_NOTHING)) {
         datablock_inline_self->waited = 1;
-        datablock_inline_self->idle = DATABLOCK_LAYOUT_CAST(uint32_t, handle >> DATABLOCK_INLINE_INDEX_SHIFT);
+        datablock_inline_self->idle =
+            DATABLOCK_LAYOUT_CAST(uint32_t, handle >> DATABLOCK_INLINE_INDEX_SHIFT);
         datablock_inline_self->failed = DATABLOCK_INLINE_IDLE;
     }
     return found;
 }
 
 /* *status is OK, or TIMEOUT for a call that does not wait. */
-DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer, int64_t timeout_ms,
-                                                      datablock_read_slot *out, datablock_status *status) {
+DATABLOCK_INLINE bool datablock_inline_try_read_begin(datablock_consumer consumer,
+                                                      int64_t timeout_ms, datablock_read_slot *out,
+                                                      datablock_status *status) {
     if (DATABLOCK_UNLIKELY(timeout_ms < -1 || out == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
         return false;
     }
-    datablock_inline_found found = datablock_inline_look_for(DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state),
-                                                             consumer.handle, timeout_ms, out);
+    datablock_inline_found found =
+        datablock_inline_look_for(DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state),
+                                  consumer.handle, timeout_ms, out);
     datablock_inline_leave(found == DATABLOCK_INLINE_MESSAGE);
     *status = found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
     return found != DATABLOCK_INLINE_SLOW;
 }
 
-DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer, const datablock_read_slot *slot) {
+DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer,
+                                                    const datablock_read_slot *slot) {
     if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
         return false;
     }
     void *state;
-    if (DATABLOCK_UNLIKELY(!datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
         return false;
     }
     datablock_inline_consumer *c = DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state);
@@ -192,24 +215,28 @@ DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer,
 
 #ifndef DATABLOCK_INLINE_NO_NAMES /* set by the library itself, which exports these names */
 
-DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer, int64_t timeout_ms,
+DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer,
+                                                               int64_t timeout_ms,
                                                                datablock_write_slot *out) {
     return DATABLOCK_LIKELY(datablock_inline_try_write_begin(producer, timeout_ms, out))
                ? DATABLOCK_OK
                : datablock_write_begin(producer, timeout_ms, out);
 }
 DATABLOCK_INLINE datablock_status datablock_inline_write_commit(datablock_producer producer,
-                                                                const datablock_write_slot *slot, size_t length) {
+                                                                const datablock_write_slot *slot,
+                                                                size_t length) {
     return DATABLOCK_LIKELY(datablock_inline_try_write_commit(producer, slot, length))
                ? DATABLOCK_OK
                : datablock_write_commit(producer, slot, length);
 }
 DATABLOCK_INLINE datablock_status datablock_inline_write_abort(datablock_producer producer,
                                                                const datablock_write_slot *slot) {
-    return DATABLOCK_LIKELY(datablock_inline_try_write_abort(producer, slot)) ? DATABLOCK_OK
-                                                                              : datablock_write_abort(producer, slot);
+    return DATABLOCK_LIKELY(datablock_inline_try_write_abort(producer, slot))
+               ? DATABLOCK_OK
+               : datablock_write_abort(producer, slot);
 }
-DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer consumer, int64_t timeout_ms,
+DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer consumer,
+                                                              int64_t timeout_ms,
                                                               datablock_read_slot *out) {
     datablock_status status;
     return DATABLOCK_LIKELY(datablock_inline_try_read_begin(consumer, timeout_ms, out, &status))
@@ -218,8 +245,9 @@ DATABLOCK_INLINE datablock_status datablock_inline_read_begin(datablock_consumer
 }
 DATABLOCK_INLINE datablock_status datablock_inline_read_end(datablock_consumer consumer,
                                                             const datablock_read_slot *slot) {
-    return DATABLOCK_LIKELY(datablock_inline_try_read_end(consumer, slot)) ? DATABLOCK_OK
-                                                                           : datablock_read_end(consumer, slot);
+    return DATABLOCK_LIKELY(datablock_inline_try_read_end(consumer, slot))
+               ? DATABLOCK_OK
+               : datablock_read_end(consumer, slot);
 }
 
 #define datablock_write_begin datablock_inline_write_begin

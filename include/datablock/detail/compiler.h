@@ -9,9 +9,10 @@
 #ifndef DATABLOCK_DETAIL_COMPILER_H
 #define DATABLOCK_DETAIL_COMPILER_H
 
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && \
-    __SIZEOF_POINTER__ == 8 && \
-    ((defined(__cplusplus) && __cplusplus >= 201703L) || (!defined(__cplusplus) && __STDC_VERSION__ >= 201112L))
+#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&   \
+    __SIZEOF_POINTER__ == 8 &&                                                                     \
+    ((defined(__cplusplus) && __cplusplus >= 201703L) ||                                           \
+     (!defined(__cplusplus) && __STDC_VERSION__ >= 201112L))
 #define DATABLOCK_HAS_INLINE 1
 
 #ifdef __cplusplus

@@ -12,7 +12,8 @@
 #if __cplusplus < 201703L && (!defined(_MSVC_LANG) || _MSVC_LANG < 201703L)
 #error "datablock.hpp needs C++17: compile with -std=c++17 or later, or use datablock.h"
 #elif !defined(__cpp_exceptions) && !defined(_CPPUNWIND)
-#error "datablock.hpp needs exceptions: compile without -fno-exceptions, or use datablock_inline.h, \
+#error                                                                                             \
+    "datablock.hpp needs exceptions: compile without -fno-exceptions, or use datablock_inline.h, \
 which has the same functions and returns statuses"
 #else
 #define DATABLOCK_HAS_HPP 1

@@ -36,12 +36,15 @@ DATABLOCK_INLINE datablock_inline_hold *datablock_inline_free_hold(datablock_inl
 }
 
 /* The hazard pointer of a hold. */
-DATABLOCK_INLINE uint64_t *datablock_inline_pin_of(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
-    return datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS + 8 * DATABLOCK_LAYOUT_CAST(uint64_t, h - c->holds));
+DATABLOCK_INLINE uint64_t *datablock_inline_pin_of(const datablock_inline_consumer *c,
+                                                   const datablock_inline_hold *h) {
+    return datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_PINS +
+                                            8 * DATABLOCK_LAYOUT_CAST(uint64_t, h - c->holds));
 }
 
 /* Consumer.unpin: clears the hazard pointer. True: the producer waits for this; wake it. */
-DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c, const datablock_inline_hold *h) {
+DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c,
+                                             const datablock_inline_hold *h) {
     (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), 0, DATABLOCK_ORDER_UNPIN);
     DATABLOCK_CRASH_POINT("release.unpinned");
     return __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING),
@@ -53,13 +56,14 @@ DATABLOCK_INLINE bool datablock_inline_unpin(const datablock_inline_consumer *c,
  * crosses, and the caller has to wake the producer.
  */
 DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *c, uint64_t to) {
-    uint64_t from = __atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_CURSOR), to,
-                                        DATABLOCK_ORDER_ADVANCE);
+    uint64_t from = __atomic_exchange_n(datablock_inline_u64(c->row, DATABLOCK_LAYOUT_ROW_CURSOR),
+                                        to, DATABLOCK_ORDER_ADVANCE);
     DATABLOCK_CRASH_POINT("release.advanced");
     uint64_t awaited =
         __atomic_load_n(datablock_inline_u64(c->block.data, DATABLOCK_LAYOUT_PRODUCER_WAITING),
                         DATABLOCK_ORDER_PRODUCER_WAITING);
-    return awaited != 0 && (awaited == DATABLOCK_LAYOUT_WAIT_ANY || (from < awaited && awaited <= to));
+    return awaited != 0 &&
+           (awaited == DATABLOCK_LAYOUT_WAIT_ANY || (from < awaited && awaited <= to));
 }
 
 /*
@@ -70,11 +74,12 @@ DATABLOCK_INLINE bool datablock_inline_advance(const datablock_inline_consumer *
  * 2. No scan has begun since before the entry was loaded: no scan that serves the slot's retirement
  *    can have missed the hazard pointer.
  */
-DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h, uint32_t at,
-                                           uint64_t scan, uint64_t entry, bool *wake) {
+DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablock_inline_hold *h,
+                                           uint32_t at, uint64_t scan, uint64_t entry, bool *wake) {
     const datablock_inline_block *b = &c->block;
     (void)__atomic_exchange_n(datablock_inline_pin_of(c, h),
-                              DATABLOCK_LAYOUT_CAST(uint64_t, datablock_layout_entry_slot(entry)) + 1,
+                              DATABLOCK_LAYOUT_CAST(uint64_t, datablock_layout_entry_slot(entry)) +
+                                  1,
                               DATABLOCK_ORDER_PIN);
     DATABLOCK_CRASH_POINT("read.pinned");
     uint64_t now = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_RECHECK);
@@ -92,16 +97,16 @@ DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablo
  * checksum to compare. Nothing has changed then.
  */
 DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery,
-                                               datablock_inline_hold *h, uint64_t id, uint32_t slot, uint64_t missed,
-                                               datablock_read_slot *out) {
+                                               datablock_inline_hold *h, uint64_t id, uint32_t slot,
+                                               uint64_t missed, datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     if (DATABLOCK_UNLIKELY(slot >= b->slots)) {
         return false;
     }
     uint8_t *header = datablock_inline_header(b, slot);
     uint64_t length = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_LENGTH);
-    if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != id || length > b->slot_size ||
-                           (b->flags & DATABLOCK_INLINE_ENFORCED) != 0)) {
+    if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != id ||
+                           length > b->slot_size || (b->flags & DATABLOCK_INLINE_ENFORCED) != 0)) {
         return false;
     }
     uint32_t token = ++c->next_hold;
@@ -159,7 +164,8 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
         c->close = b->slot_count > last && b->slot_count > DATABLOCK_TUNING_LINE_ENTRIES &&
                    datablock_layout_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN),
                                                 c->ring_next + (last - at)) < 0 &&
-                   datablock_layout_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;
+                   datablock_layout_entry_ahead(
+                       __atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;
     }
     c->ring_next = c->next;
     c->ring_at = datablock_inline_ring_index_after(b, at);
@@ -171,15 +177,17 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
     if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY), id = c->next;
-    const uint64_t wrong =
-        DATABLOCK_LAYOUT_ENTRY_TAG_MASK << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT | DATABLOCK_LAYOUT_ENTRY_LOST;
+    uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY),
+             id = c->next;
+    const uint64_t wrong = DATABLOCK_LAYOUT_ENTRY_TAG_MASK << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT |
+                           DATABLOCK_LAYOUT_ENTRY_LOST;
     if (DATABLOCK_UNLIKELY((entry ^ datablock_layout_entry(id, 0)) & wrong)) {
         return datablock_layout_entry_empty(entry) || datablock_layout_entry_ahead(entry, id) < 0
                    ? DATABLOCK_INLINE_NOTHING
                    : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, datablock_inline_free_hold(c), id,
+    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS,
+                                                     datablock_inline_free_hold(c), id,
                                                      datablock_layout_entry_slot(entry), 0, out))) {
         return DATABLOCK_INLINE_SLOW;
     }
@@ -189,28 +197,31 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
 
 /* Consumer.nextOrdered, unless the consumer was overrun. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c,
-                                                                      datablock_read_slot *out, bool *wake) {
+                                                                      datablock_read_slot *out,
+                                                                      bool *wake) {
     const datablock_inline_block *b = &c->block;
     const uint64_t *place = datablock_inline_wanted_entry(c);
     uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH),
                                     DATABLOCK_ORDER_SCAN_EPOCH);
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_ENTRY);
-    int64_t ahead = datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, c->next);
+    int64_t ahead =
+        datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, c->next);
     if (ahead < 0) { /* a reader that is 2^39 messages behind sees newer tags as older */
         uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
                                           DATABLOCK_ORDER_COMMIT_HINT_LOAD);
         return commit <= c->next + b->slot_count ? DATABLOCK_INLINE_NOTHING : DATABLOCK_INLINE_SLOW;
     }
     /* a gap that this message reports is recorded with the message's hold */
-    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_LAYOUT_ENTRY_LOST) != 0 || c->skipped != 0)) {
+    if (DATABLOCK_UNLIKELY(ahead > 0 || (entry & DATABLOCK_LAYOUT_ENTRY_LOST) != 0 ||
+                           c->skipped != 0)) {
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
     if (!datablock_inline_pin(c, h, c->ring_at, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next, datablock_layout_entry_slot(entry), 0,
-                                  out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next,
+                                  datablock_layout_entry_slot(entry), 0, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
@@ -221,7 +232,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
 
 /* Consumer.nextLatest, unless the newest message has a tombstone or was overwritten meanwhile. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_inline_consumer *c,
-                                                                     datablock_read_slot *out, bool *wake) {
+                                                                     datablock_read_slot *out,
+                                                                     bool *wake) {
     const datablock_inline_block *b = &c->block;
     uint64_t scan = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH),
                                     DATABLOCK_ORDER_SCAN_EPOCH);
@@ -264,8 +276,8 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         return DATABLOCK_INLINE_SLOW;
     }
     uint64_t missed = next - 1 - c->next + c->skipped;
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1, datablock_layout_entry_slot(newest), missed,
-                                  out)) {
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1,
+                                  datablock_layout_entry_slot(newest), missed, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
     }
@@ -284,18 +296,16 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
  * Consumer.Next without waiting. *wake becomes true when the caller has to wake the producer,
  * whatever the result is.
  */
-DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c, datablock_read_slot *out,
+DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c,
+                                                              datablock_read_slot *out,
                                                               bool *wake) {
     if (DATABLOCK_UNLIKELY(!datablock_inline_owns_row(c) || c->held >= c->max_pins)) {
         return DATABLOCK_INLINE_SLOW;
     }
     switch (c->delivery) {
-    case DATABLOCK_LAYOUT_LOSSLESS:
-        return datablock_inline_next_lossless(c, out);
-    case DATABLOCK_LAYOUT_ORDERED:
-        return datablock_inline_next_ordered(c, out, wake);
-    default:
-        return datablock_inline_next_latest(c, out, wake);
+    case DATABLOCK_LAYOUT_LOSSLESS: return datablock_inline_next_lossless(c, out);
+    case DATABLOCK_LAYOUT_ORDERED: return datablock_inline_next_ordered(c, out, wake);
+    default: return datablock_inline_next_latest(c, out, wake);
     }
 }
 
@@ -304,11 +314,13 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_c
  * *first becomes the least id of the other holds in order.
  */
 DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inline_consumer *c,
-                                                                   const datablock_read_slot *slot, uint64_t *first) {
+                                                                   const datablock_read_slot *slot,
+                                                                   uint64_t *first) {
     datablock_inline_hold *found = DATABLOCK_INLINE_NULL;
     for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
         datablock_inline_hold *h = &c->holds[i];
-        if (h->used == 1 && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
+        if (h->used == 1 && h->token == slot->token && h->id == slot->id &&
+            h->slot == slot->index) {
             found = h;
         } else if (h->used == DATABLOCK_INLINE_APART) {
             return DATABLOCK_INLINE_NULL;
@@ -316,19 +328,19 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
             *first = h->id;
         }
     }
-    return found != DATABLOCK_INLINE_NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && found->in_order &&
-                   *first < found->id
+    return found != DATABLOCK_INLINE_NULL && c->delivery == DATABLOCK_LAYOUT_LOSSLESS &&
+                   found->in_order && *first < found->id
                ? DATABLOCK_INLINE_NULL
                : found;
 }
 
 /* Consumer.Release. False: an unusual case, and nothing has changed. */
-DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c, const datablock_read_slot *slot,
-                                               bool *wake) {
+DATABLOCK_INLINE bool datablock_inline_release(datablock_inline_consumer *c,
+                                               const datablock_read_slot *slot, bool *wake) {
     datablock_inline_hold *h = c->holds;
     uint64_t to = c->next, first = UINT64_MAX;
-    if (DATABLOCK_UNLIKELY(c->held != 1 || h->used != 1 || h->token != slot->token || h->id != slot->id ||
-                           h->slot != slot->index)) {
+    if (DATABLOCK_UNLIKELY(c->held != 1 || h->used != 1 || h->token != slot->token ||
+                           h->id != slot->id || h->slot != slot->index)) {
         h = datablock_inline_find(c, slot, &first);
         if (h == DATABLOCK_INLINE_NULL) {
             return false;

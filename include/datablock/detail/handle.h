@@ -27,7 +27,8 @@ extern "C" {
  * threads costs a system call.
  */
 typedef struct datablock_inline_handle_entry {
-    uint64_t word; /* the handle while the fast path may use it; otherwise other bits, for the library */
+    /* the handle while the fast path may use it; otherwise other bits, for the library */
+    uint64_t word;
     /* By kind: the thread that used the handle last. NULL for other kinds: they are refused. */
     struct datablock_inline_thread *owners[4];
     void *state; /* datablock_inline_producer or _consumer */
@@ -37,10 +38,12 @@ typedef struct datablock_inline_handle_entry {
 typedef struct datablock_inline_thread {
     datablock_inline_handle_entry *current; /* the entry whose call this thread is in, NULL: none */
     datablock_inline_handle_entry *table; /* the table of 65536 entries */
-    uint32_t fence; /* 1: the system has no membarrier, so that this thread executes its own fence */
+    /* 1: the system has no membarrier, so that this thread executes a fence */
+    uint32_t fence;
     uint32_t failed; /* the result of the last call: DATABLOCK_INLINE_SUCCEEDED and so on */
     uint32_t idle; /* the entry of a consumer that found nothing to read */
-    uint32_t waited; /* 1: this thread has polled in vain since its last commit, and may alternate with a process */
+    /* 1: this thread has polled in vain since its last commit, and may alternate with a process */
+    uint32_t waited;
     /* Back-off of a reader near the producer, in pauses: a pause differs tenfold by processor. */
     uint32_t stand_back;
     uint32_t reserved;
@@ -50,7 +53,12 @@ typedef struct datablock_inline_thread {
  * Which text datablock_error_detail returns: none, the text of the last error, or the text of a
  * read that does not wait and found nothing, with or without a producer.
  */
-enum { DATABLOCK_INLINE_SUCCEEDED, DATABLOCK_INLINE_FAILED, DATABLOCK_INLINE_IDLE, DATABLOCK_INLINE_ORPHANED };
+enum {
+    DATABLOCK_INLINE_SUCCEEDED,
+    DATABLOCK_INLINE_FAILED,
+    DATABLOCK_INLINE_IDLE,
+    DATABLOCK_INLINE_ORPHANED
+};
 
 #define DATABLOCK_INLINE_VERSION 6
 #define DATABLOCK_INLINE_PRODUCER 1u
@@ -78,19 +86,21 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
 inline __attribute__((visibility("hidden"))) datablock_inline_handle_entry datablock_inline_nowhere;
 inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {
     &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
-inline __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self =
-    &datablock_inline_nobody;
+inline
+    __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self =
+        &datablock_inline_nobody;
 extern "C" {
 #else
 static datablock_inline_handle_entry datablock_inline_nowhere __attribute__((unused));
-static datablock_inline_thread datablock_inline_nobody __attribute__((unused)) = {
-    &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
-static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) = &datablock_inline_nobody;
+static datablock_inline_thread datablock_inline_nobody
+    __attribute__((unused)) = {&datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
+static __thread datablock_inline_thread *datablock_inline_self __attribute__((unused)) =
+    &datablock_inline_nobody;
 #endif
 
 /*
  * Enlists this thread in the library. False: the thread is enlisted already, the library has no
- * memory for it, or the library does not know this version of the header.
+ * memory, or the library does not know this version of the header.
  */
 DATABLOCK_INLINE_COLD bool datablock_inline_meet(void) {
     datablock_inline_thread *self = datablock_inline_self->table == DATABLOCK_INLINE_NULL
@@ -116,7 +126,8 @@ DATABLOCK_INLINE bool datablock_inline_enter(uint64_t handle, uint64_t kind, voi
     if (DATABLOCK_UNLIKELY(self->fence)) {
         __atomic_thread_fence(__ATOMIC_SEQ_CST);
     } else {
-        __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the thread that takes the entry executes the barrier for both */
+        /* the thread that takes the entry executes the barrier for both */
+        __atomic_signal_fence(__ATOMIC_SEQ_CST);
     }
     if (DATABLOCK_UNLIKELY(__atomic_load_n(&entry->word, __ATOMIC_ACQUIRE) != handle ||
                            __atomic_load_n(&entry->owners[kind], __ATOMIC_RELAXED) != self)) {

@@ -53,19 +53,23 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
                                      DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
     /* where LOSSLESS is forbidden, bits in the mask mean nothing */
-    uint32_t words = (b->flags & DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS) != 0 ? DATABLOCK_LAYOUT_MASK_WORDS : 0;
+    uint32_t words =
+        (b->flags & DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS) != 0 ? DATABLOCK_LAYOUT_MASK_WORDS : 0;
     for (uint32_t w = 0; w < words; w++) {
         uint64_t set = b->row_mask[w];
         if (set != 0) {
-            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w),
-                                   DATABLOCK_ORDER_LOSSLESS_MASK);
+            set &=
+                __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w),
+                                DATABLOCK_ORDER_LOSSLESS_MASK);
         }
         for (; set != 0; set &= set - 1) {
             uint8_t *row =
-                b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
+                b->rows + DATABLOCK_LAYOUT_ROW_SIZE *
+                              (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
             int64_t distance = DATABLOCK_LAYOUT_CAST(
-                int64_t, p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR),
-                                                   DATABLOCK_ORDER_CURSOR));
+                int64_t,
+                p->next - __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_CURSOR),
+                                          DATABLOCK_ORDER_CURSOR));
             if (distance > DATABLOCK_LAYOUT_CAST(int64_t, behind)) {
                 behind = DATABLOCK_LAYOUT_CAST(uint64_t, distance) < furthest
                              ? DATABLOCK_LAYOUT_CAST(uint64_t, distance)
@@ -93,16 +97,19 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
     for (uint32_t w = 0; w < DATABLOCK_LAYOUT_MASK_WORDS; w++) {
         uint64_t set = b->row_mask[w];
         if (set != 0) {
-            set &= __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w),
-                                   DATABLOCK_ORDER_ACTIVE_MASK);
+            set &=
+                __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_ACTIVE + 8 * w),
+                                DATABLOCK_ORDER_ACTIVE_MASK);
         }
         for (; set != 0; set &= set - 1) {
             uint8_t *row =
-                b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
+                b->rows + DATABLOCK_LAYOUT_ROW_SIZE *
+                              (64 * w + DATABLOCK_LAYOUT_CAST(uint32_t, __builtin_ctzll(set)));
             uint64_t pin[DATABLOCK_LAYOUT_MAX_PINS], any = 0;
             for (uint32_t k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
-                pin[k] = __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k),
-                                         DATABLOCK_ORDER_PINS);
+                pin[k] =
+                    __atomic_load_n(datablock_inline_u64(row, DATABLOCK_LAYOUT_ROW_PINS + 8 * k),
+                                    DATABLOCK_ORDER_PINS);
                 any |= pin[k];
             }
             for (uint32_t k = 0; any != 0 && k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
@@ -122,7 +129,8 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
  * claims. This is a free slot or, beyond the free ones, a retired slot. A retired slot becomes free
  * unless a reader pins it.
  */
-DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_producer *p, uint32_t messages) {
+DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_producer *p,
+                                                    uint32_t messages) {
     uint32_t slot;
     if (messages < p->free_count) {
         slot = p->free_slots[p->free_count - 1 - messages];
@@ -142,7 +150,8 @@ DATABLOCK_INLINE void datablock_inline_prepare_slot(const datablock_inline_produ
  */
 DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
-    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, DATABLOCK_ORDER_SCAN_EPOCH_ADD);
+    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1,
+                       DATABLOCK_ORDER_SCAN_EPOCH_ADD);
     datablock_inline_count(b->data, DATABLOCK_LAYOUT_METRIC_SCANS, 1);
     DATABLOCK_CRASH_POINT("claim.scan");
     uint32_t found = datablock_inline_find_pins(p), kept = 0;
@@ -184,7 +193,8 @@ DATABLOCK_INLINE bool datablock_inline_eager(const datablock_inline_producer *p)
  */
 DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) {
     uint64_t used = p->next - p->min_cursor, count = p->block.slot_count;
-    if (used < count && count - used < DATABLOCK_INLINE_SHORT_OF_ROOM && count >= 2 * DATABLOCK_INLINE_SHORT_OF_ROOM) {
+    if (used < count && count - used < DATABLOCK_INLINE_SHORT_OF_ROOM &&
+        count >= 2 * DATABLOCK_INLINE_SHORT_OF_ROOM) {
         for (int i = 0; i < DATABLOCK_INLINE_STAND_BACK; i++) {
             datablock_inline_pause();
         }
@@ -196,9 +206,11 @@ DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) 
  * Producer.lookAt: loads the entry of the next message, which another process may have fenced.
  * False: the entry is fenced, or differs from what this producer left there.
  */
-DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p, const uint64_t *place) {
+DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p,
+                                                     const uint64_t *place) {
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
-    if (((entry ^ p->expected[p->ring_at]) & ~(DATABLOCK_LAYOUT_ENTRY_FENCE | DATABLOCK_LAYOUT_ENTRY_LOST)) != 0 ||
+    if (((entry ^ p->expected[p->ring_at]) &
+         ~(DATABLOCK_LAYOUT_ENTRY_FENCE | DATABLOCK_LAYOUT_ENTRY_LOST)) != 0 ||
         (entry & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0) {
         return false;
     }
@@ -244,21 +256,24 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
 }
 
 /* The mark after the one in a slot's header, in the producer's epoch. */
-DATABLOCK_INLINE_COLD uint64_t datablock_inline_mark(const datablock_inline_producer *p, uint8_t *header) {
+DATABLOCK_INLINE_COLD uint64_t datablock_inline_mark(const datablock_inline_producer *p,
+                                                     uint8_t *header) {
     uint64_t before = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_CLAIM);
     return datablock_layout_claim(p->epoch, before + 1) & ~DATABLOCK_LAYOUT_CLAIM_OPEN;
 }
 
 /* Producer.Claim without waiting. False: nothing has changed, and the library has to claim. */
-DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datablock_write_slot *out) {
+DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p,
+                                             datablock_write_slot *out) {
     const datablock_inline_block *b = &p->block;
     const uint64_t id = p->next;
     if (DATABLOCK_UNLIKELY(p->claimed || datablock_inline_is_due(&p->moment))) {
         return false;
     }
-    if (DATABLOCK_UNLIKELY(id >= p->until ||
-                           __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
-                                           DATABLOCK_ORDER_JOIN_EPOCH) != p->acked) &&
+    if (DATABLOCK_UNLIKELY(
+            id >= p->until ||
+            __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
+                            DATABLOCK_ORDER_JOIN_EPOCH) != p->acked) &&
         !datablock_inline_find_room(p)) {
         return false;
     }
@@ -270,7 +285,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     DATABLOCK_CRASH_POINT("claim.slot");
     datablock_inline_prepare_slot(p, DATABLOCK_TUNING_PREFETCH_AHEAD);
     if (DATABLOCK_UNLIKELY(__atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE),
-                                           DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
+                                           DATABLOCK_ORDER_STATE) >=
+                               DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
                            __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH),
                                            DATABLOCK_ORDER_EPOCH) != p->epoch)) {
         return false;
@@ -279,7 +295,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     p->slot = slot;
     DATABLOCK_CRASH_POINT("claim.remembered");
     uint64_t mark = p->claims[slot] + 1;
-    if (DATABLOCK_UNLIKELY(datablock_layout_claim_generation(mark) <= 1)) { /* unknown, or has wrapped */
+    /* unknown, or has wrapped */
+    if (DATABLOCK_UNLIKELY(datablock_layout_claim_generation(mark) <= 1)) {
         mark = datablock_inline_mark(p, header);
     }
     p->claims[slot] = mark;
@@ -291,8 +308,9 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, id + 1);
     DATABLOCK_CRASH_POINT("claim.marked");
     p->claimed = 1;
-    for (uint32_t k = 0; DATABLOCK_UNLIKELY(b->flags & DATABLOCK_INLINE_CHECKSUMS) &&
-         k < DATABLOCK_LAYOUT_HASH_LEN; k += 8) {
+    for (uint32_t k = 0;
+         DATABLOCK_UNLIKELY(b->flags & DATABLOCK_INLINE_CHECKSUMS) && k < DATABLOCK_LAYOUT_HASH_LEN;
+         k += 8) {
         datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CHECKSUM + k, 0);
     }
     out->data = header + DATABLOCK_LAYOUT_SLOT_HEADER;
@@ -303,8 +321,8 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p, datab
     return true;
 }
 
-DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *data, uint8_t *header,
-                                              uint32_t slot) {
+DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p, uint8_t *data,
+                                              uint8_t *header, uint32_t slot) {
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_CLAIM, p->claims[slot]);
     DATABLOCK_CRASH_POINT("claim.closed");
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, 0);
@@ -312,7 +330,8 @@ DATABLOCK_INLINE void datablock_inline_unmark(const datablock_inline_producer *p
 }
 
 /* True: `slot` is the open claim. */
-DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *p, const datablock_write_slot *slot) {
+DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *p,
+                                               const datablock_write_slot *slot) {
     return p->claimed && slot->id == p->next && slot->index == p->slot;
 }
 
@@ -320,24 +339,28 @@ DATABLOCK_INLINE bool datablock_inline_claimed(const datablock_inline_producer *
  * Producer.Commit of the open claim. `length` fits the slot. `stamp` is CLOCK_REALTIME or 0. False:
  * the publication failed, and the library has to report why. The claim's marks are cleared.
  */
-DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint64_t length, uint64_t stamp) {
+DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint64_t length,
+                                              uint64_t stamp) {
     const datablock_inline_block *b = &p->block;
     const uint64_t id = p->next;
     const uint32_t slot = p->slot;
     uint8_t *data = b->data, *header = datablock_inline_header(b, slot);
-    uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_at], expected = *known;
+    uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_at],
+             expected = *known;
     datablock_inline_prepare(place);
-    datablock_inline_prepare(place + DATABLOCK_TUNING_LINE_ENTRIES); /* beyond the ring's end: a line that is not needed */
+    /* beyond the ring's end: a line that is not needed */
+    datablock_inline_prepare(place + DATABLOCK_TUNING_LINE_ENTRIES);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_LENGTH, length);
     datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP, stamp);
     DATABLOCK_CRASH_POINT("commit.header");
-    datablock_inline_unmark(p, data, header, slot); /* before the publication: afterwards the slot is the readers' */
+    /* before the publication: afterwards the slot is the readers' */
+    datablock_inline_unmark(p, data, header, slot);
     p->claimed = 0;
     DATABLOCK_CRASH_POINT("commit.unmarked");
     uint64_t entry = datablock_layout_entry(id, slot);
-    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(place, &expected, entry, false, DATABLOCK_ORDER_PUBLISH,
-                                                        DATABLOCK_PLAIN))) {
+    if (DATABLOCK_UNLIKELY(!__atomic_compare_exchange_n(
+            place, &expected, entry, false, DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN))) {
         return false;
     }
     DATABLOCK_CRASH_POINT("commit.published");
@@ -348,7 +371,8 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     *known = entry;
     p->next = p->ring_next = id + 1;
     p->ring_at = datablock_inline_ring_index_after(b, p->ring_at);
-    __atomic_store_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_COMMIT), id + 1, DATABLOCK_ORDER_COMMIT_HINT_STORE);
+    __atomic_store_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_COMMIT), id + 1,
+                     DATABLOCK_ORDER_COMMIT_HINT_STORE);
     DATABLOCK_CRASH_POINT("commit.hint");
     datablock_inline_count(data, DATABLOCK_LAYOUT_METRIC_WRITTEN, 1);
     datablock_inline_count(data, DATABLOCK_LAYOUT_METRIC_BYTES, length);
@@ -357,7 +381,8 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
 
 /* True: a consumer sleeps, or is about to sleep. A wake then follows the publication. */
 DATABLOCK_INLINE bool datablock_inline_sleepers(const datablock_inline_block *b) {
-    return __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), DATABLOCK_ORDER_WAITING) != 0;
+    return __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING),
+                           DATABLOCK_ORDER_WAITING) != 0;
 }
 
 /* Producer.Abort of the open claim. */

@@ -64,7 +64,9 @@ DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 DATABLOCK_INLINE void datablock_inline_hand_on(const void *line) {
 #if defined(__x86_64__)
     /* cldemote (%rdi) */
-    __asm__ volatile(".byte 0x0f, 0x1c, 0x07" : : "D"(line), "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line)));
+    __asm__ volatile(".byte 0x0f, 0x1c, 0x07"
+                     :
+                     : "D"(line), "m"(*DATABLOCK_LAYOUT_CAST(const uint8_t *, line)));
 #else
     (void)line;
 #endif
@@ -83,8 +85,8 @@ DATABLOCK_INLINE void datablock_inline_pause(void) {
 }
 
 /* The ring index of message `id`, from a known one: nearly always that of the message before. */
-DATABLOCK_INLINE uint32_t datablock_inline_ring_index(const datablock_inline_block *b, uint64_t id, uint64_t known,
-                                                    uint32_t known_at) {
+DATABLOCK_INLINE uint32_t datablock_inline_ring_index(const datablock_inline_block *b, uint64_t id,
+                                                      uint64_t known, uint32_t known_at) {
     uint64_t further = id - known;
     if (DATABLOCK_UNLIKELY(further >= b->slot_count)) {
         return DATABLOCK_LAYOUT_CAST(uint32_t, id % b->slot_count);
@@ -94,7 +96,8 @@ DATABLOCK_INLINE uint32_t datablock_inline_ring_index(const datablock_inline_blo
 }
 
 /* The next ring index. */
-DATABLOCK_INLINE uint32_t datablock_inline_ring_index_after(const datablock_inline_block *b, uint32_t at) {
+DATABLOCK_INLINE uint32_t datablock_inline_ring_index_after(const datablock_inline_block *b,
+                                                            uint32_t at) {
     return at + 1 == b->slot_count ? 0 : at + 1;
 }
 

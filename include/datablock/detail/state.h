@@ -40,10 +40,12 @@ typedef struct datablock_inline_block {
     uint32_t flags;         /* DATABLOCK_LAYOUT_FLAG_* and these: */
 } datablock_inline_block;
 
-#define DATABLOCK_INLINE_SHORTEST (1u << 28)  /* a message has at least the size of the block's schema */
+/* a message has at least the size of the block's schema */
+#define DATABLOCK_INLINE_SHORTEST (1u << 28)
 /* Every claim takes the slow path: big slots, which are freed at once, or min_consumers. */
 #define DATABLOCK_INLINE_ROOM (1u << 29)
-#define DATABLOCK_INLINE_CHECKSUMS (1u << 30) /* messages may have a checksum: a claim clears that of an earlier one */
+/* messages may have a checksum: a claim clears that of an earlier one */
+#define DATABLOCK_INLINE_CHECKSUMS (1u << 30)
 #define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares checksums */
 
 /*
@@ -52,8 +54,10 @@ typedef struct datablock_inline_block {
  * polls often, a thread of the library refreshes the clock.
  */
 typedef struct datablock_inline_moment {
-    uint64_t now;           /* CLOCK_MONOTONIC ns; 0: no thread refreshes it. Another thread writes this word */
-    uint64_t seen;          /* the reading of the last tick that the participant acted on. Never 0 */
+    /* CLOCK_MONOTONIC ns; 0: no thread refreshes it. Another thread writes this word */
+    uint64_t now;
+    /* the reading of the last tick that the participant acted on. Never 0 */
+    uint64_t seen;
     uint32_t uses;          /* polls since that tick, while no thread refreshes it */
     uint32_t reserved;
 } datablock_inline_moment;
@@ -67,9 +71,11 @@ typedef struct datablock_inline_producer {
      * and an unfenced entry are guaranteed.
      */
     uint64_t until;
-    uint64_t overdue;       /* the claim of this id reads the clock, and checks that the coarse clock is fresh */
+    /* the claim of this id reads the clock, and checks that the coarse clock is fresh */
+    uint64_t overdue;
     uint64_t epoch;         /* the generation of this producer */
-    uint64_t min_cursor;    /* the low watermark: lower bound of all LOSSLESS cursors, as of the last rescan */
+    /* the low watermark: lower bound of all LOSSLESS cursors, as of the last rescan */
+    uint64_t min_cursor;
     uint64_t acked;         /* join_epoch that the last rescan served */
     uint64_t ring_next;     /* the id whose ring index is ring_at */
     uint32_t ring_at;
@@ -82,53 +88,63 @@ typedef struct datablock_inline_producer {
     uint8_t scanned;        /* this producer has set min_cursor */
     uint8_t attend;         /* the next claim has work for the library */
     uint8_t reserved[5];
-    uint32_t *free_slots;   /* slots that no consumer can be reading; the last is the next to be used */
-    uint32_t *retired;      /* the retire list: slots out of the ring that a reader may still pin */
-    uint64_t *pinned;       /* bit per slot, all zero between scans */
-    uint32_t *pins;         /* slots that a scan found pinned */
+    /* slots that no consumer can be reading; the last is the next to be used */
+    uint32_t *free_slots;
+    uint32_t *retired; /* the retire list: slots out of the ring that a reader may still pin */
+    uint64_t *pinned; /* bit per slot, all zero between scans */
+    uint32_t *pins; /* slots that a scan found pinned */
     /* The entries that a commit expects, as this producer left them. FENCE: to be loaded again. */
     uint64_t *expected;
-    uint64_t *claims;       /* the claim mark of each slot, as this producer left it; 0: the next claim loads it */
-    uint64_t shortest;      /* smallest length of a message: that of the schema's struct, 0 without a schema */
+    /* the claim mark of each slot, as this producer left it; 0: the next claim loads it */
+    uint64_t *claims;
+    /* smallest length of a message: that of the schema's struct, 0 without a schema */
+    uint64_t shortest;
 } datablock_inline_producer;
 
 #define DATABLOCK_INLINE_APART 2
 
 typedef struct datablock_inline_hold {
     uint64_t id;
-    uint64_t claim;         /* the slot's claim mark when the hold began; it changes when the slot is used again */
+    /* the slot's claim mark when the hold began; it changes when the slot is used again */
+    uint64_t claim;
     uint32_t slot;
     uint32_t token;
-    uint8_t used;           /* 0; 1; APART: its end is the library's */
+    uint8_t used; /* 0; 1; APART: its end is the library's */
     uint8_t pinned;
-    uint8_t in_order;       /* the release moves the cursor */
+    uint8_t in_order; /* the release moves the cursor */
     uint8_t reserved;
-    uint32_t more;          /* further messages of a LOSSLESS batch that the hold covers */
+    uint32_t more; /* further messages of a LOSSLESS batch that the hold covers */
 } datablock_inline_hold;
 
 typedef struct datablock_inline_consumer {
     datablock_inline_block block;
     datablock_inline_moment moment;
-    uint8_t *row;           /* of this consumer */
-    uint64_t overdue;       /* the read of this id reads the clock, and checks that the coarse clock is fresh */
-    uint64_t next;          /* the least id that the next read may return */
-    uint64_t mine;          /* status and incarnation of the row as one word, while the row is this consumer's */
-    uint64_t skipped;       /* ORDERED, LATEST: messages skipped since the last message, not reported yet */
-    uint64_t losses;        /* ORDERED: skips in a row */
-    uint64_t join_epoch;    /* LOSSLESS joining at oldest: the epoch that the producer must acknowledge, 0: bound */
-    uint64_t ring_next;     /* the id whose ring index is ring_at */
+    uint8_t *row; /* of this consumer */
+    /* the read of this id reads the clock, and checks that the coarse clock is fresh */
+    uint64_t overdue;
+    uint64_t next; /* the least id that the next read may return */
+    /* status and incarnation of the row as one word, while the row is this consumer's */
+    uint64_t mine;
+    /* ORDERED, LATEST: messages skipped since the last message, not reported yet */
+    uint64_t skipped;
+    uint64_t losses; /* ORDERED: skips in a row */
+    /* LOSSLESS joining at oldest: the epoch that the producer must acknowledge, 0: bound */
+    uint64_t join_epoch;
+    uint64_t ring_next; /* the id whose ring index is ring_at */
     uint32_t ring_at;
     uint32_t row_number;
-    uint32_t delivery;      /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
+    uint32_t delivery; /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
     uint32_t max_pins;
     uint32_t held;
-    uint16_t next_hold;     /* number of the last hold, for tokens: 16 bits, so that a slot is four words in Go */
-    uint32_t interrupted;   /* another thread closes the handle */
-    uint8_t may_jump;       /* an overrun before the acknowledgement only moves the start */
+    /* number of the last hold, for tokens: 16 bits, so that a slot is four words in Go */
+    uint16_t next_hold;
+    uint32_t interrupted; /* another thread closes the handle */
+    uint8_t may_jump; /* an overrun before the acknowledgement only moves the start */
     uint8_t producer_there; /* at the last probe */
-    uint8_t close; /* this consumer shares a cache line with the producer: back-off before the next poll */
+    /* this consumer shares a cache line with the producer: back-off before the next poll */
+    uint8_t close;
     uint8_t polling; /* the last read found nothing */
-    uint32_t polls;  /* polls that found nothing and probed no lease */
+    uint32_t polls; /* polls that found nothing and probed no lease */
     uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last probe for a producer */
     datablock_inline_hold holds[DATABLOCK_LAYOUT_MAX_PINS];
 } datablock_inline_consumer;
@@ -146,7 +162,7 @@ DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) {
     return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m);
 }
 
-/* For every DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL: the thread that refreshes the clock may starve. */
+/* Asked once in DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL: the refreshing thread may starve. */
 DATABLOCK_API bool datablock_inline_kept_up(const datablock_inline_moment *moment);
 
 /* Reads the real clock. False: the coarse clock is stale; datablock_inline_passed is then true. */

@@ -83,7 +83,7 @@ static inline status go_wait_for_room(producer *p) {
         if (go_gate(p) && go_has_slot(p)) {
             break;
         }
-        dbshim_futex_wait(ctl_wake, wake, SLICE_NS);
+        dbshim_futex_wait(ctl_wake, wake, DATABLOCK_TUNING_SLEEP_SLICE_NS);
     }
     go_store(b->data, DATABLOCK_LAYOUT_PRODUCER_WAITING, 0);
     return result;

@@ -65,10 +65,7 @@ RESCAN_LOAD = (
     "DATABLOCK_LAYOUT_CTL_JOIN_EPOCH), DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);\n"
 )
 HEADER_ID = "    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);\n"
-UNMARK = (
-    "    datablock_inline_unmark(p, data, header, slot); /* before the publication: afterwards the "
-    "slot is the readers' */\n"
-)
+UNMARK = "    datablock_inline_unmark(p, data, header, slot);\n"
 PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
 RESCANNED = "    p->until = 0; /* a reader that has joined may be further back than those before */\n"
 NEXT_ROW = "        for (; set != 0; set &= set - 1) {\n"
