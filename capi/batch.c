@@ -19,10 +19,7 @@
 /* ---- Handles --------------------------------------------------------------------------------- */
 
 COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    datablock_status status = dbshim_take(handle, kind);
+    datablock_status status = dbshim_begin_handle_call(__func__, NULL, handle, kind);
     if (status == DATABLOCK_OK) {
         /* The inline functions below write to it. */
         datablock_inline_self = datablock_inline_enlist(DATABLOCK_INLINE_VERSION);
@@ -33,14 +30,16 @@ COLD datablock_status take_slowly(uint64_t handle, uint64_t kind) {
 /* Takes a handle as the inline functions do, or as the library does. `end` gives it back. */
 HOT datablock_status take(uint64_t handle, uint64_t kind) {
     void *state;
-    return DBSHIM_FAST && datablock_inline_enter(handle, kind, &state) ? DATABLOCK_OK : take_slowly(handle, kind);
+    return DBSHIM_FAST && datablock_inline_enter(handle, kind, &state) ? DATABLOCK_OK
+                                                                       : take_slowly(handle, kind);
 }
 
-HOT datablock_inline_place *taken_place(void) { return datablock_inline_self->current; }
+HOT datablock_inline_handle_entry *taken_entry(void) { return datablock_inline_self->current; }
 
 /* dbshim_end. After a success it has nothing to report. */
 HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_slot) {
-    if (DATABLOCK_LIKELY(status == DATABLOCK_OK && __atomic_load_n(&taken_place()->word, __ATOMIC_ACQUIRE) == handle)) {
+    if (DATABLOCK_LIKELY(status == DATABLOCK_OK &&
+                         __atomic_load_n(&taken_entry()->word, __ATOMIC_ACQUIRE) == handle)) {
         datablock_inline_leave(true);
         return DATABLOCK_OK;
     }
@@ -48,7 +47,7 @@ HOT datablock_status end(uint64_t handle, datablock_status status, bool begins_s
 }
 
 /*
- * Before a call of Go on a place that was entered as the inline functions do: the other checks of
+ * Before a call of Go on a handle that was entered as the inline functions do: the other checks of
  * dbshim_enter. A thread in the last round of its end may not enter Go. A call that has begun is
  * ended nevertheless.
  */
@@ -69,8 +68,8 @@ COLD dbshim_thread *begin_slowly(void) {
 }
 
 /* Whether a page of the block was missing. Asked often, so the word is looked at first. */
-HOT bool hole_in(const datablock_inline_place *place, uint64_t handle) {
-    return __atomic_load_n(&place->word, __ATOMIC_ACQUIRE) != handle && dbshim_is_damaged(place);
+HOT bool hole_in(const datablock_inline_handle_entry *entry, uint64_t handle) {
+    return __atomic_load_n(&entry->word, __ATOMIC_ACQUIRE) != handle && dbshim_is_damaged(entry);
 }
 
 HOT void copy(void *to, const void *from, size_t length) {
@@ -82,30 +81,33 @@ HOT void copy(void *to, const void *from, size_t length) {
 /* ---- Writing --------------------------------------------------------------------------------- */
 
 /*
- * The functions of this section work on a place that the thread has taken. dbshim_end has the text
+ * The functions of this section work on a handle that the thread has taken. dbshim_end has the text
  * of their CORRUPT.
  */
 
 HOT datablock_status claim(uint64_t handle, int64_t timeout_ms, datablock_write_slot *slot) {
-    datablock_inline_place *place = taken_place();
-    if (DBSHIM_FAST && timeout_ms >= -1 && datablock_inline_claim(place->state, slot)) {
+    datablock_inline_handle_entry *entry = taken_entry();
+    if (DBSHIM_FAST && timeout_ms >= -1 && datablock_inline_claim(entry->state, slot)) {
         return DATABLOCK_OK;
     }
-    if (hole_in(place, handle)) {
+    if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
-    return too_late() ? DATABLOCK_E_BUSY : dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
+    return too_late() ? DATABLOCK_E_BUSY
+                      : dbshim_claim(begin_slowly(), dbshim_index(handle), timeout_ms, slot);
 }
 
 /* Fills a claimed slot and publishes it. A message with a missing page is not published. */
-HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, const void *data, size_t length) {
-    datablock_inline_place *place = taken_place();
-    datablock_inline_producer *p = place->state;
+HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, const void *data,
+                             size_t length) {
+    datablock_inline_handle_entry *entry = taken_entry();
+    datablock_inline_producer *p = entry->state;
     copy(slot->data, data, length);
-    if (hole_in(place, handle)) {
+    if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
-    uint64_t stamp = (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0;
+    uint64_t stamp =
+        (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0;
     bool fast = DBSHIM_FAST && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
     if (fast && datablock_inline_publish(p, length, stamp)) {
         return DATABLOCK_OK;
@@ -113,15 +115,19 @@ HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, 
     return dbshim_commit(begin_slowly(), dbshim_index(handle), slot, length);
 }
 
-HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *data, size_t length, uint64_t *id) {
-    const datablock_inline_producer *p = taken_place()->state;
+HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *data, size_t length,
+                               uint64_t *id) {
+    const datablock_inline_producer *p = taken_entry()->state;
     if (length > p->block.slot_size) {
-        return dbshim_invalid("block \"%.200s\": a message of %zu bytes exceeds the slot's %llu bytes",
-                              dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->block.slot_size);
+        return dbshim_invalid(
+            "block \"%.200s\": a message of %zu bytes exceeds the slot's %llu bytes",
+            dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->block.slot_size);
     }
     if (length < p->shortest) {
-        return dbshim_invalid("block \"%.200s\": a message of %zu bytes is shorter than its schema's struct, which "
-            "has %llu", dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->shortest);
+        return dbshim_invalid(
+            "block \"%.200s\": a message of %zu bytes is shorter than its schema's struct, which "
+            "has %llu",
+            dbshim_name(dbshim_index(handle)), length, (unsigned long long)p->shortest);
     }
     datablock_write_slot slot;
     slot.data = NULL; /* Go's collector may look at what a pointer that Go stores replaces */
@@ -133,17 +139,18 @@ HOT datablock_status write_one(uint64_t handle, int64_t timeout_ms, const void *
     return publish(handle, &slot, data, length);
 }
 
-datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data, size_t length,
-                                 uint64_t *id) {
+datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data,
+                                 size_t length, uint64_t *id) {
     if (data == NULL && length != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "data") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, "data");
     }
     datablock_status status = take(producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {
         return status;
     }
     uint64_t written = 0;
-    status = end(producer.handle, write_one(producer.handle, timeout_ms, data, length, &written), false);
+    status =
+        end(producer.handle, write_one(producer.handle, timeout_ms, data, length, &written), false);
     if (status == DATABLOCK_OK && id != NULL) {
         *id = written;
     }
@@ -153,7 +160,8 @@ datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms
 /* The rest of a call's timeout. */
 static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
     if (dbshim_is_part(timeout_ms)) {
-        return DATABLOCK_WAIT_PART(time_left(dbshim_part_ms(timeout_ms), begun), dbshim_part_flags(timeout_ms));
+        return DATABLOCK_WAIT_PART(time_left(dbshim_part_ms(timeout_ms), begun),
+                                   dbshim_part_flags(timeout_ms));
     }
     if (timeout_ms <= 0) {
         return timeout_ms;
@@ -164,7 +172,8 @@ static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
 
 COLD datablock_status closed_between(uint64_t handle, size_t written, size_t count) {
     snprintf(begin_slowly()->detail, DBSHIM_DETAIL_SIZE,
-             "block \"%.200s\": the handle is being closed by another thread: %zu of %zu messages were published",
+             "block \"%.200s\": the handle is being closed by another thread: %zu of %zu messages "
+             "were published",
              dbshim_name(dbshim_index(handle)), written, count);
     return DATABLOCK_E_CLOSED;
 }
@@ -173,7 +182,8 @@ COLD datablock_status closed_between(uint64_t handle, size_t written, size_t cou
  * All messages are written in one hold of the handle, so that no message of another thread comes
  * between them. A close does not wait for messages that are not begun.
  */
-static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const datablock_message *messages, size_t count,
+static datablock_status write_all(uint64_t handle, int64_t timeout_ms,
+                                  const datablock_message *messages, size_t count,
                                   size_t *written) {
     uint64_t begun = timeout_ms > 0 ? dbshim_monotonic() : 0, id;
     for (int64_t left = timeout_ms; *written < count; left = time_left(timeout_ms, begun)) {
@@ -181,7 +191,7 @@ static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const dat
         if (message->data == NULL && message->length != 0) {
             return dbshim_invalid("datablock_write_batch: messages[%zu].data is NULL", *written);
         }
-        if (*written != 0 && dbshim_is_closing(taken_place())) {
+        if (*written != 0 && dbshim_is_closing(taken_entry())) {
             return closed_between(handle, *written, count);
         }
         datablock_status status = write_one(handle, left, message->data, message->length, &id);
@@ -194,10 +204,11 @@ static datablock_status write_all(uint64_t handle, int64_t timeout_ms, const dat
 }
 
 datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms,
-                                       const datablock_message *messages, size_t count, size_t *written) {
+                                       const datablock_message *messages, size_t count,
+                                       size_t *written) {
     if ((messages == NULL && count != 0) || written == NULL) {
         const char *missing = written == NULL ? "written" : "messages";
-        return dbshim_enter() ? dbshim_null_argument(__func__, missing) : dbshim_refusal();
+        return dbshim_refuse_null(__func__, missing);
     }
     *written = 0;
     if (count == 0) {
@@ -208,51 +219,56 @@ datablock_status datablock_write_batch(datablock_producer producer, int64_t time
     if (status != DATABLOCK_OK) {
         return status;
     }
-    return end(producer.handle, write_all(producer.handle, timeout_ms, messages, count, written), false);
+    return end(producer.handle, write_all(producer.handle, timeout_ms, messages, count, written),
+               false);
 }
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
-/* The functions of this section also work on a place that the thread has taken. */
+/* The functions of this section also work on a handle that the thread has taken. */
 
 /* The next message. */
 HOT datablock_status take_message(uint64_t handle, int64_t timeout_ms, datablock_read_slot *out) {
-    datablock_inline_place *place = taken_place();
+    datablock_inline_handle_entry *entry = taken_entry();
     if (DBSHIM_FAST && timeout_ms >= -1) {
-        datablock_inline_found found = datablock_inline_look_for(place->state, handle, timeout_ms, out);
+        datablock_inline_found found =
+            datablock_inline_look_for(entry->state, handle, timeout_ms, out);
         if (found != DATABLOCK_INLINE_SLOW) {
             return found == DATABLOCK_INLINE_MESSAGE ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT;
         }
     }
-    if (hole_in(place, handle)) {
+    if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
-    return too_late() ? DATABLOCK_E_BUSY : dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
+    return too_late() ? DATABLOCK_E_BUSY
+                      : dbshim_read(begin_slowly(), dbshim_index(handle), timeout_ms, out);
 }
 
 /* Ends the hold of a message that was copied, in any order. */
 HOT datablock_status end_copied(uint64_t handle, const datablock_read_slot *slot) {
-    datablock_inline_place *place = taken_place();
-    datablock_inline_consumer *c = place->state;
+    datablock_inline_handle_entry *entry = taken_entry();
+    datablock_inline_consumer *c = entry->state;
     bool wake = false;
     bool done = DBSHIM_FAST && datablock_inline_release(c, slot, &wake);
     if (wake) {
         datablock_inline_wake_producer(&c->block);
     }
-    if (done || hole_in(place, handle)) {
+    if (done || hole_in(entry, handle)) {
         return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
     }
     dbshim_thread *thread = begin_slowly();
     uint32_t index = dbshim_index(handle);
-    return DBSHIM_GO(thread, dbgo_read_copied(index, slot->id, slot->index, slot->token, thread->detail));
+    return DBSHIM_GO(thread,
+                     dbgo_read_copied(index, slot->id, slot->index, slot->token, thread->detail));
 }
 
 /* Reports that there is no room for a message, and leaves the message for the next read. */
 COLD datablock_status no_room(uint64_t handle, const datablock_read_slot *slot, size_t capacity) {
     uint32_t index = dbshim_index(handle);
     dbshim_thread *thread = begin_slowly();
-    datablock_status status = DBSHIM_GO(thread, dbgo_read_give_back(index, slot->id, slot->index, slot->token,
-                                                                    slot->length, slot->missed, thread->detail));
+    datablock_status status =
+        DBSHIM_GO(thread, dbgo_read_give_back(index, slot->id, slot->index, slot->token,
+                                              slot->length, slot->missed, thread->detail));
     if (status != DATABLOCK_OK) {
         return status;
     }
@@ -261,17 +277,18 @@ COLD datablock_status no_room(uint64_t handle, const datablock_read_slot *slot, 
                           dbshim_name(index), (unsigned long long)slot->id, slot->length, capacity);
 }
 
-datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags, void *buffer,
-                                     size_t capacity, datablock_copied *out) {
+datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms,
+                                     uint32_t flags, void *buffer, size_t capacity,
+                                     datablock_copied *out) {
     if (out == NULL || (buffer == NULL && capacity != 0)) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "buffer") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, out == NULL ? "out" : "buffer");
     }
     if ((flags & ~(uint32_t)DATABLOCK_COPY_CUT) != 0) {
         if (!dbshim_enter()) {
             return dbshim_refusal();
         }
-        return dbshim_invalid("%s: flags 0x%x: only DATABLOCK_COPY_CUT (0x%x) is known", __func__, flags,
-                              DATABLOCK_COPY_CUT);
+        return dbshim_invalid("%s: flags 0x%x: only DATABLOCK_COPY_CUT (0x%x) is known", __func__,
+                              flags, DATABLOCK_COPY_CUT);
     }
     datablock_status status = take(consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {
@@ -301,15 +318,18 @@ datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeou
 }
 
 /* The messages after the first message of a batch, as far as they are present. */
-static datablock_status take_more(uint64_t handle, datablock_read_slot *out, size_t capacity, size_t *count) {
+static datablock_status take_more(uint64_t handle, datablock_read_slot *out, size_t capacity,
+                                  size_t *count) {
     enum { CHUNK = 64 };
     datablock_read_slot chunk[CHUNK];
-    for (size_t want, got = CHUNK; got == CHUNK && *count < capacity && !too_late(); *count += got) {
+    for (size_t want, got = CHUNK; got == CHUNK && *count < capacity && !too_late();
+         *count += got) {
         want = capacity - *count < CHUNK ? capacity - *count : CHUNK;
         got = 0;
         dbshim_thread *thread = begin_slowly();
-        datablock_status status = DBSHIM_GO(thread, dbgo_read_more(dbshim_index(handle), out->id, out->index,
-                                                                   out->token, chunk, want, &got, thread->detail));
+        datablock_status status =
+            DBSHIM_GO(thread, dbgo_read_more(dbshim_index(handle), out->id, out->index, out->token,
+                                             chunk, want, &got, thread->detail));
         if (status != DATABLOCK_OK) {
             return status;
         }
@@ -318,10 +338,10 @@ static datablock_status take_more(uint64_t handle, datablock_read_slot *out, siz
     return DATABLOCK_OK;
 }
 
-datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms, datablock_read_slot *out,
-                                      size_t capacity, size_t *count) {
+datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms,
+                                      datablock_read_slot *out, size_t capacity, size_t *count) {
     if (out == NULL || count == NULL) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, out == NULL ? "out" : "count") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, out == NULL ? "out" : "count");
     }
     *count = 0;
     if (capacity == 0) {
@@ -340,7 +360,8 @@ datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeo
         taken = 1;
         status = take_more(consumer.handle, out, capacity, &taken);
     }
-    status = end(consumer.handle, status, true); /* closed meanwhile, or damaged: the holds have ended */
+    /* closed meanwhile, or damaged: the holds have ended */
+    status = end(consumer.handle, status, true);
     *count = status == DATABLOCK_OK ? taken : 0;
     return status;
 }
@@ -356,28 +377,30 @@ static size_t covered_by_one(const datablock_read_slot *slots, size_t count) {
 
 /* Ends the hold of the first messages that it covers: of all of them, or only of these. */
 static datablock_status end_first(uint64_t handle, const datablock_read_slot *slots, size_t count) {
-    datablock_inline_place *place = taken_place();
-    datablock_inline_consumer *c = place->state;
+    datablock_inline_handle_entry *entry = taken_entry();
+    datablock_inline_consumer *c = entry->state;
     bool all = false, wake = false;
     for (int k = 0; k < DATABLOCK_LAYOUT_MAX_PINS; k++) {
         const datablock_inline_hold *h = &c->holds[k];
-        all |= h->used == 1 && h->token == slots->token && h->id == slots->id && count == h->more + (size_t)1;
+        all |= h->used == 1 && h->token == slots->token && h->id == slots->id &&
+               count == h->more + (size_t)1;
     }
     bool done = DBSHIM_FAST && all && datablock_inline_release(c, slots, &wake);
     if (wake) {
         datablock_inline_wake_producer(&c->block);
     }
-    if (done || hole_in(place, handle)) {
+    if (done || hole_in(entry, handle)) {
         return DATABLOCK_OK; /* or CORRUPT, which is dbshim_end's to say */
     }
     dbshim_thread *thread = begin_slowly();
-    return DBSHIM_GO(thread, dbgo_read_end_first(dbshim_index(handle), slots->id, slots->index, slots->token, count,
-                                                 thread->detail));
+    return DBSHIM_GO(thread, dbgo_read_end_first(dbshim_index(handle), slots->id, slots->index,
+                                                 slots->token, count, thread->detail));
 }
 
-datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots, size_t count) {
+datablock_status datablock_read_batch_end(datablock_consumer consumer,
+                                          const datablock_read_slot *slots, size_t count) {
     if (slots == NULL && count != 0) {
-        return dbshim_enter() ? dbshim_null_argument(__func__, "slots") : dbshim_refusal();
+        return dbshim_refuse_null(__func__, "slots");
     }
     datablock_status first = DATABLOCK_OK;
     char detail[DBSHIM_DETAIL_SIZE] = "";

@@ -10,9 +10,9 @@ import "datablock/internal/core"
 //export dbgo_list
 func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t, count *C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("block.list")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("block.list")
 	blocks, err := core.List(directoryFrom(directory))
 	if err != nil {
 		return status(err, detail)
@@ -34,8 +34,8 @@ func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t
 
 //export dbgo_unlink
 func dbgo_unlink(name, directory *C.char, flags C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("block.unlink")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("block.unlink")
 	return status(core.Unlink(C.GoString(name), directoryFrom(directory), uint32(flags)), detail)
 }

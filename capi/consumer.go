@@ -17,9 +17,9 @@ import (
 //export dbgo_consumer_open
 func dbgo_consumer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options,
 	state *unsafe.Pointer, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.open")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.open")
 	o, err := consumerOptionsFrom(options, directory)
 	if err != nil {
 		return status(err, detail)
@@ -78,19 +78,19 @@ func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (co
 
 //export dbgo_consumer_close
 func dbgo_consumer_close(index C.uint32_t, detail *C.char) (result C.int) {
-	arm()
+	enablePanicOnFault()
 	defer vacate(index)
-	defer rescue(&result, detail)
-	provoke("consumer.close")
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.close")
 	return status(at(index).consumer.Close(), detail)
 }
 
 //export dbgo_read_begin
 func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot, sleep *C.dbshim_sleep,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.next")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.next")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
 		return status(err, detail)
@@ -100,74 +100,74 @@ func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_rea
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}
-	return handOver(s, nil, out, detail)
+	return exportSlot(s, nil, out, detail)
 }
 
 //export dbgo_read_look_around
 func dbgo_read_look_around(index C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	at(index).consumer.LookAround()
 	return C.DATABLOCK_OK
 }
 
 //export dbgo_read_probe
 func dbgo_read_probe(index C.uint32_t, out *C.datablock_read_slot, found *C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	s, there, err := at(index).consumer.Probe()
 	*found = C.bool(there)
 	if !there {
 		return status(err, detail)
 	}
-	return handOver(s, err, out, detail)
+	return exportSlot(s, err, out, detail)
 }
 
 //export dbgo_read_conclude
 func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_read_slot,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
 		return status(err, detail)
 	}
 	s, err := at(index).consumer.Conclude(timeout, &core.Sleep{Part: partFrom(int64(timeoutMs))})
-	return handOver(s, err, out, detail)
+	return exportSlot(s, err, out, detail)
 }
 
 //export dbgo_consumer_resumed
 func dbgo_consumer_resumed(index C.uint32_t, resumed *C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	*resumed = C.bool(at(index).consumer.Resumed())
 	return C.DATABLOCK_OK
 }
 
 //export dbgo_consumer_ready
 func dbgo_consumer_ready(index C.uint32_t, ready *C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.ready")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.ready")
 	*ready = C.bool(at(index).consumer.Ready())
 	return C.DATABLOCK_OK
 }
 
 //export dbgo_read_at
 func dbgo_read_at(index C.uint32_t, id C.uint64_t, out *C.datablock_read_slot, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.read_at")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.read_at")
 	s, err := at(index).consumer.ReadAt(uint64(id))
-	return handOver(s, err, out, detail)
+	return exportSlot(s, err, out, detail)
 }
 
 //export dbgo_read_id
 func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.datablock_read_slot,
 	sleep *C.dbshim_sleep, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.read_at")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.read_at")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
 		return status(err, detail)
@@ -177,11 +177,11 @@ func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.d
 	if err != nil {
 		return at.stepStatus(err, sleep, detail)
 	}
-	return handOver(s, nil, out, detail)
+	return exportSlot(s, nil, out, detail)
 }
 
-// handOver gives a slot to C.
-func handOver(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.char) C.int {
+// exportSlot gives a slot to C.
+func exportSlot(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.char) C.int {
 	if err != nil {
 		return status(err, detail)
 	}
@@ -196,9 +196,9 @@ func handOver(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.
 //export dbgo_read_more
 func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, first *C.datablock_read_slot,
 	capacity C.size_t, count *C.size_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.more")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.more")
 	at := at(index)
 	if len(at.batch) < int(capacity) {
 		at.batch = make([]core.ReadSlot, capacity) // once: the shim asks for its chunk's size
@@ -206,7 +206,7 @@ func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, fir
 	n := at.consumer.More(uint64(id), uint32(slot), uint32(token), at.batch[:capacity])
 	out := array(first, capacity, n)
 	for i := range n {
-		handOver(at.batch[i], nil, &out[i], detail)
+		exportSlot(at.batch[i], nil, &out[i], detail)
 	}
 	clear(at.batch[:n]) // of a mapping that may go
 	*count = C.size_t(n)
@@ -215,42 +215,42 @@ func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, fir
 
 //export dbgo_read_verify
 func dbgo_read_verify(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	return status(at(index).consumer.VerifyHold(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_end
 func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.release")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.release")
 	return status(at(index).consumer.ReleaseHold(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_end_first
 func dbgo_read_end_first(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, messages C.uint64_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.release")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.release")
 	return status(at(index).consumer.ReleaseFirst(uint64(id), uint32(slot), uint32(token), uint64(messages)), detail)
 }
 
 //export dbgo_read_copied
 func dbgo_read_copied(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.copied")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.copied")
 	return status(at(index).consumer.ReleaseCopied(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_give_back
 func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.give_back")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.give_back")
 	return status(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
 		detail)
 }
@@ -258,9 +258,9 @@ func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t
 //export dbgo_read_undo
 func dbgo_read_undo(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, length, missed C.uint64_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("consumer.undo")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("consumer.undo")
 	return status(at(index).consumer.Undo(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
 		detail)
 }

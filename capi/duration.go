@@ -11,18 +11,16 @@ import (
 	"time"
 
 	"datablock/internal/core"
+	"datablock/internal/layout"
 )
 
-// foreverMs, some thirty years, and every longer timeout count as for ever. A longer duration would
-// overflow when it is added to a clock.
-const foreverMs = 1e12
-
-// timeoutFrom turns the milliseconds of the C side into a duration of core.
+// timeoutFrom turns the milliseconds of the C side into a duration of core. A duration of more than
+// layout.ForeverMs might overflow when it is added to a clock.
 func timeoutFrom(ms int64) (time.Duration, error) {
 	switch {
 	case isPart(ms):
 		return time.Duration(uint32(ms)) * time.Millisecond, nil
-	case ms == -1 || ms >= foreverMs:
+	case ms == -1 || ms >= layout.ForeverMs:
 		return core.Forever, nil
 	case ms < -1:
 		return 0, &core.Error{Code: core.Invalid,

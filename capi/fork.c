@@ -82,7 +82,8 @@ static void before_fork(void) {
     sigset_t mask;
     int cancel, ignored;
     dbshim_block_signals(&mask);
-    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel); /* sem_wait is a cancellation point, fork() is not */
+    /* sem_wait is a cancellation point, fork() is not */
+    (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
     dbshim_fork_begin();
     forking = true;
     (void)pthread_setcancelstate(cancel, &ignored);
@@ -107,8 +108,8 @@ static void after_fork_in_child(void) {
         for (int i = 0; i < CHUNK; i++) {
             int descriptor = atomic_exchange(&c->descriptors[i].number, 0) - 1;
             struct stat now;
-            if (descriptor >= 0 && fstat(descriptor, &now) == 0 && now.st_dev == c->descriptors[i].device &&
-                now.st_ino == c->descriptors[i].inode) {
+            if (descriptor >= 0 && fstat(descriptor, &now) == 0 &&
+                now.st_dev == c->descriptors[i].device && now.st_ino == c->descriptors[i].inode) {
                 close(descriptor);
             }
         }
@@ -138,7 +139,8 @@ bool dbshim_usable(void) {
         dbshim_once(&once, start);
     }
     /* The table also identifies a child that was made without the handler, as by clone(2). */
-    return atomic_load_explicit(&process_state, memory_order_acquire) == USABLE && dbshim_table_ours();
+    return atomic_load_explicit(&process_state, memory_order_acquire) == USABLE &&
+           dbshim_table_ours();
 }
 
 void dbshim_fork_begin(void) {
@@ -178,7 +180,8 @@ void dbshim_fork_opened(int fd) {
              * Without memory the descriptor stays unlisted: a forked child keeps the lease until
              * the child ends.
              */
-            next = mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            next = mmap(NULL, sizeof *next, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+                        0);
             if (next == MAP_FAILED) {
                 return;
             }

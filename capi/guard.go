@@ -36,8 +36,9 @@ type fault interface {
 	Addr() uintptr
 }
 
-// arm makes a fault in this call a panic. Without it the runtime would end the process.
-func arm() { debug.SetPanicOnFault(true) }
+// enablePanicOnFault makes a fault in this call a panic. Without it the runtime would end the
+// process.
+func enablePanicOnFault() { debug.SetPanicOnFault(true) }
 
 // asError turns the result of recover into an error: Corrupt for a fault, Panic for everything
 // else.
@@ -69,9 +70,10 @@ func panicSite() string {
 	}
 }
 
-// rescue is deferred by every export. C poisons the handle of a call that panicked. The cause of a
-// fault is outside of the library, so that its handle is treated as if C had met the fault.
-func rescue(result *C.int, detail *C.char) {
+// recoverToStatus is deferred by every export. C poisons the handle of a call that panicked. The
+// cause of a fault is outside of the library, so that its handle is treated as if C had met the
+// fault.
+func recoverToStatus(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)
 		if err.Code == core.Corrupt {

@@ -14,9 +14,9 @@ import (
 
 //export dbgo_validate_integrity
 func dbgo_validate_integrity(name, directory *C.char, out *C.IntegrityCheck, detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("recovery.validate")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("recovery.validate")
 	i, err := core.ValidateIntegrity(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
@@ -29,9 +29,9 @@ func dbgo_validate_integrity(name, directory *C.char, out *C.IntegrityCheck, det
 //export dbgo_repair
 func dbgo_repair(name, directory *C.char, force C.bool, out *C.IntegrityCheck, filled *C.bool,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescueRecovery(&result, detail)
-	provoke("recovery.repair")
+	enablePanicOnFault()
+	defer recoverToRecoveryResult(&result, detail)
+	injectPanic("recovery.repair")
 	r, left, err := core.Repair(C.GoString(name), directoryFrom(directory), bool(force))
 	if left != nil {
 		*out = checkOf(left)
@@ -43,9 +43,9 @@ func dbgo_repair(name, directory *C.char, force C.bool, out *C.IntegrityCheck, f
 //export dbgo_auto_recover
 func dbgo_auto_recover(name, directory *C.char, dryRun C.bool, out **C.datablock_recovery_step, count *C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("recovery.auto")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("recovery.auto")
 	var steps []core.RecoveryStep
 	n, err := core.AutoRecover(C.GoString(name), directoryFrom(directory), bool(dryRun),
 		func(s core.RecoveryStep) { steps = append(steps, s) })

@@ -14,9 +14,9 @@ import (
 //export dbgo_observer_open
 func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.datablock_consumer_options,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("observer.open")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("observer.open")
 	from, err := consumerOptionsFrom(options, directory)
 	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" ||
 		from.ZoneSchema != nil || from.Wait != 0) {
@@ -37,19 +37,19 @@ func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.da
 
 //export dbgo_observer_close
 func dbgo_observer_close(index C.uint32_t, detail *C.char) (result C.int) {
-	arm()
+	enablePanicOnFault()
 	defer vacate(index)
-	defer rescue(&result, detail)
-	provoke("observer.close")
+	defer recoverToStatus(&result, detail)
+	injectPanic("observer.close")
 	return status(at(index).observer.Close(), detail)
 }
 
 //export dbgo_observe
 func dbgo_observe(index C.uint32_t, id C.uint64_t, buffer unsafe.Pointer, capacity C.size_t,
 	out *C.datablock_observation, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("observer.observe")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("observer.observe")
 	o := at(index).observer
 	into := array((*byte)(buffer), min(capacity, C.size_t(o.SlotSize())), int(o.SlotSize()))
 	var seen core.Observation

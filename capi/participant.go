@@ -23,7 +23,7 @@ type participant struct {
 	sleep    core.Sleep // of the call that a thread is in, between its steps
 }
 
-// participants has one element for each of C's places.
+// participants has one element for each of C's handles.
 var participants [1 << 16]atomic.Pointer[participant]
 
 func (at *participant) publish(index C.uint32_t) { participants[index].Store(at) }

@@ -15,9 +15,9 @@ import (
 //export dbgo_producer_open
 func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.datablock_config, state *unsafe.Pointer,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("producer.open")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("producer.open")
 	written, err := schemaFrom(config.schema)
 	if err != nil {
 		return status(err, detail)
@@ -61,19 +61,19 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 
 //export dbgo_producer_close
 func dbgo_producer_close(index C.uint32_t, detail *C.char) (result C.int) {
-	arm()
+	enablePanicOnFault()
 	defer vacate(index)
-	defer rescue(&result, detail)
-	provoke("producer.close")
+	defer recoverToStatus(&result, detail)
+	injectPanic("producer.close")
 	return status(at(index).producer.Close(), detail)
 }
 
 //export dbgo_write_begin
 func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_write_slot, sleep *C.dbshim_sleep,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("producer.claim")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("producer.claim")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
 		return status(err, detail)
@@ -91,32 +91,32 @@ func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_wr
 //export dbgo_write_commit
 func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("producer.commit")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("producer.commit")
 	return status(at(index).producer.CommitSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
 }
 
 //export dbgo_write_checksum
 func dbgo_write_checksum(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	return status(at(index).producer.SealSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
 }
 
 //export dbgo_write_abort
 func dbgo_write_abort(index C.uint32_t, id C.uint64_t, slot C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("producer.abort")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("producer.abort")
 	return status(at(index).producer.AbortSlot(uint64(id), uint32(slot)), detail)
 }
 
 //export dbgo_producer_next_id
 func dbgo_producer_next_id(index C.uint32_t, id *C.uint64_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
 	*id = C.uint64_t(at(index).producer.NextID())
 	return C.DATABLOCK_OK
 }

@@ -45,9 +45,9 @@ func diagnosisStatus(err error, detail *C.char) C.int {
 	return failedRunning
 }
 
-// rescueDiagnosis is deferred by the int functions. They open the block themselves, so that a fault
-// can happen while they run.
-func rescueDiagnosis(result *C.int, detail *C.char) {
+// recoverToDiagnosis is deferred by the int functions. They open the block themselves, so that a
+// fault can happen while they run.
+func recoverToDiagnosis(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)
 		*result = diagnosisStatus(err, detail)
@@ -60,9 +60,9 @@ func rescueDiagnosis(result *C.int, detail *C.char) {
 //export dbgo_diagnose_slot
 func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDiagnostic,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("recovery.diagnose")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("recovery.diagnose")
 	d, err := core.DiagnoseSlot(C.GoString(name), directoryFrom(directory), uint32(slot))
 	if err != nil {
 		return diagnosisStatus(err, detail)
@@ -75,9 +75,9 @@ func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDia
 //export dbgo_diagnose_all_slots
 func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, capacity C.size_t, count *C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("recovery.diagnose_all")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("recovery.diagnose_all")
 	d, err := core.Diagnose(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
@@ -121,27 +121,27 @@ func holdersOf(d *core.SlotDiagnosis) string {
 
 //export dbgo_is_process_alive
 func dbgo_is_process_alive(pid C.uint64_t, detail *C.char) (alive C.bool) {
-	arm()
+	enablePanicOnFault()
 	var result C.int
-	defer rescue(&result, detail) // a panic leaves alive false
-	provoke("recovery.alive")
+	defer recoverToStatus(&result, detail) // a panic leaves alive false
+	injectPanic("recovery.alive")
 	return C.bool(core.ProcessAlive(uint64(pid)))
 }
 
 //export dbgo_release_zombie_readers
 func dbgo_release_zombie_readers(name, directory *C.char, slot C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescueRecovery(&result, detail)
-	provoke("recovery.readers")
+	enablePanicOnFault()
+	defer recoverToRecoveryResult(&result, detail)
+	injectPanic("recovery.readers")
 	r, err := core.ReleaseZombieReaders(C.GoString(name), directoryFrom(directory), uint32(slot))
 	return recoveryResult(r, err, detail)
 }
 
 //export dbgo_release_zombie_writer
 func dbgo_release_zombie_writer(name, directory *C.char, slot C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescueRecovery(&result, detail)
-	provoke("recovery.writer")
+	enablePanicOnFault()
+	defer recoverToRecoveryResult(&result, detail)
+	injectPanic("recovery.writer")
 	r, err := core.ReleaseZombieWriter(C.GoString(name), directoryFrom(directory), uint32(slot))
 	return recoveryResult(r, err, detail)
 }
@@ -159,7 +159,7 @@ func recoveryResult(r core.RecoveryResult, err error, detail *C.char) C.int {
 	return C.int(r)
 }
 
-func rescueRecovery(result *C.int, detail *C.char) {
+func recoverToRecoveryResult(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		setDetail(detail, asError(r).Detail)
 		*result = C.RECOVERY_FAILED
@@ -168,9 +168,9 @@ func rescueRecovery(result *C.int, detail *C.char) {
 
 //export dbgo_cleanup_dead_consumers
 func dbgo_cleanup_dead_consumers(name, directory *C.char, timeoutNs C.uint64_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("recovery.cleanup")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("recovery.cleanup")
 	removed, err := core.CleanupDeadConsumers(C.GoString(name), directoryFrom(directory), ageFrom(uint64(timeoutNs)))
 	if err != nil {
 		return diagnosisStatus(err, detail)

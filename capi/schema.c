@@ -18,7 +18,8 @@ datablock_status dbshim_check_schema(const char *what, const datablock_schema *s
         return DATABLOCK_OK;
     }
     if (schema->canonical == NULL) {
-        return dbshim_invalid("%s has no text: it was freed, or never made by datablock_schema_parse and the like",
+        return dbshim_invalid(
+            "%s has no text: it was freed, or never made by datablock_schema_parse and the like",
             what);
     }
     if (strnlen(schema->canonical, TEXT_LIMIT + 1) > TEXT_LIMIT) {
@@ -38,7 +39,8 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
         return dbshim_invalid("%s: the text has more than %d bytes", __func__, TEXT_LIMIT);
     }
     datablock_schema schema = {0};
-    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_parse((char *)text, &schema, dbshim_detail()));
+    datablock_status status =
+        DBSHIM_GO(dbshim_self(), dbgo_schema_parse((char *)text, &schema, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -46,12 +48,12 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
 }
 
 /* The registry of an environment variable, with the rest of its path. */
-static datablock_status registry_in(const char *variable, const char *value, const char *rest, const char **registry,
-    char *copy) {
+static datablock_status registry_in(const char *variable, const char *value, const char *rest,
+                                    const char **registry, char *copy) {
     int length = snprintf(copy, DBSHIM_PATH_SIZE, "%s%s", value, rest);
     if (length < 0 || length >= DBSHIM_PATH_SIZE) {
         return dbshim_invalid("the environment variable %s has more than %d bytes", variable,
-            DBSHIM_PATH_SIZE - 1 - (int)strlen(rest));
+                              DBSHIM_PATH_SIZE - 1 - (int)strlen(rest));
     }
     *registry = copy;
     return DATABLOCK_OK;
@@ -65,7 +67,8 @@ static datablock_status find_registry(const char **registry, char *copy) {
     if (*registry != NULL) {
         return DATABLOCK_OK;
     }
-    const char *schemas = getenv("DATABLOCK_SCHEMAS"), *data = getenv("XDG_DATA_HOME"), *home = getenv("HOME");
+    const char *schemas = getenv("DATABLOCK_SCHEMAS"), *data = getenv("XDG_DATA_HOME"),
+               *home = getenv("HOME");
     if (schemas != NULL && schemas[0] != '\0') {
         return registry_in("DATABLOCK_SCHEMAS", schemas, "", registry, copy);
     }
@@ -75,36 +78,36 @@ static datablock_status find_registry(const char **registry, char *copy) {
     if (home != NULL && home[0] != '\0') {
         return registry_in("HOME", home, "/.local/share/datablock/schemas", registry, copy);
     }
-    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME and HOME is set in the "
+    dbshim_invalid(
+        "the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME and HOME is set in the "
         "environment; set DATABLOCK_SCHEMAS to its directory");
     return DATABLOCK_E_SYSTEM;
 }
 
-datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy) {
+datablock_status dbshim_find_registered(const char *what, const char *reference,
+                                        const char **registry, char *copy) {
     if (reference == NULL) {
         return DATABLOCK_OK;
     }
     if (reference[0] == '\0') {
-        return dbshim_invalid("%s.registered is empty: give a reference such as SensorReading@2.1, or NULL for none",
+        return dbshim_invalid(
+            "%s.registered is empty: give a reference such as SensorReading@2.1, or NULL for none",
             what);
     }
     return find_registry(registry, copy);
 }
 
-static datablock_status schema_of_block(const char *function, const char *shm_name, bool zone, datablock_schema *out) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    if (shm_name == NULL || out == NULL) {
-        return dbshim_null_argument(function, shm_name == NULL ? "shm_name" : "out");
-    }
-    char copy[DBSHIM_PATH_SIZE], *directory;
-    if (!dbshim_find_block(shm_name, copy, &directory)) {
-        return DATABLOCK_E_INVALID;
+static datablock_status schema_of_block(const char *function, const char *shm_name, bool zone,
+                                        datablock_schema *out) {
+    dbshim_directory directory;
+    datablock_status status =
+        dbshim_begin_named_call(function, shm_name, out == NULL ? "out" : NULL, &directory);
+    if (status != DATABLOCK_OK) {
+        return status;
     }
     datablock_schema schema = {0};
-    datablock_status status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory, zone, &schema,
-        dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_schema_of_block((char *)shm_name, directory.path, zone,
+                                                           &schema, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -120,20 +123,16 @@ datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_
 
 /* The schema of an open block. */
 static datablock_status of_handle(const char *function, uint64_t handle, uint64_t kind, bool zone,
-    datablock_schema *out) {
-    if (!dbshim_enter()) {
-        return dbshim_refusal();
-    }
-    if (out == NULL) {
-        return dbshim_null_argument(function, "out");
-    }
-    datablock_status status = dbshim_take(handle, kind);
+                                  datablock_schema *out) {
+    datablock_status status =
+        dbshim_begin_handle_call(function, out == NULL ? "out" : NULL, handle, kind);
     if (status != DATABLOCK_OK) {
         return status;
     }
     datablock_schema schema = {0};
     dbshim_thread *thread = dbshim_self();
-    status = DBSHIM_GO(thread, dbgo_schema_of_handle(dbshim_index(handle), zone, &schema, thread->detail));
+    status = DBSHIM_GO(thread,
+                       dbgo_schema_of_handle(dbshim_index(handle), zone, &schema, thread->detail));
     status = dbshim_end(handle, status, false);
     if (status == DATABLOCK_OK) {
         *out = schema;
@@ -146,15 +145,17 @@ static datablock_status of_handle(const char *function, uint64_t handle, uint64_
 datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
     return of_handle(__func__, consumer.handle, DATABLOCK_INLINE_CONSUMER, false, out);
 }
-datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer, datablock_schema *out) {
+datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer,
+                                                   datablock_schema *out) {
     return of_handle(__func__, consumer.handle, DATABLOCK_INLINE_CONSUMER, true, out);
 }
 datablock_status datablock_schema_of_observer(datablock_observer observer, datablock_schema *out) {
     return of_handle(__func__, observer.handle, DATABLOCK_INLINE_OBSERVER, false, out);
 }
 
-datablock_status datablock_schema_check(const datablock_schema *producer, const datablock_schema *consumer,
-    datablock_schema_mode mode) {
+datablock_status datablock_schema_check(const datablock_schema *producer,
+                                        const datablock_schema *consumer,
+                                        datablock_schema_mode mode) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -167,10 +168,12 @@ datablock_status datablock_schema_check(const datablock_schema *producer, const 
         return status;
     }
     datablock_schema own[2] = {*producer, *consumer};
-    return DBSHIM_GO(dbshim_self(), dbgo_schema_check(&own[0], &own[1], (uint32_t)mode, dbshim_detail()));
+    return DBSHIM_GO(dbshim_self(),
+                     dbgo_schema_check(&own[0], &own[1], (uint32_t)mode, dbshim_detail()));
 }
 
-datablock_status datablock_schema_lookup(const char *reference, const char *registry, datablock_schema *out) {
+datablock_status datablock_schema_lookup(const char *reference, const char *registry,
+                                         datablock_schema *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -183,8 +186,8 @@ datablock_status datablock_schema_lookup(const char *reference, const char *regi
         return status;
     }
     datablock_schema schema = {0};
-    status = DBSHIM_GO(dbshim_self(), dbgo_schema_lookup((char *)reference, (char *)registry, &schema,
-        dbshim_detail()));
+    status = DBSHIM_GO(dbshim_self(), dbgo_schema_lookup((char *)reference, (char *)registry,
+                                                         &schema, dbshim_detail()));
     if (status == DATABLOCK_OK) {
         *out = schema;
     }
@@ -220,10 +223,10 @@ void datablock_schema_free(datablock_schema *schema) {
 /* ---- Described structs ----------------------------------------------------------------------- */
 
 /* Where a field is, for messages: the fields around it. */
-typedef struct place {
-    const struct place *outer;
+typedef struct field_path {
+    const struct field_path *outer;
     const char *name;
-} place;
+} field_path;
 
 /* The canonical line while it is written. No text of the caller gets into it unchecked. */
 typedef struct description {
@@ -253,14 +256,15 @@ static const char *wrong_name(const char *name) {
     }
     for (size_t i = 0; i < n; i++) {
         char c = name[i];
-        if (c != '_' && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') && (i == 0 || !(c >= '0' && c <= '9'))) {
+        if (c != '_' && !(c >= 'a' && c <= 'z') && !(c >= 'A' && c <= 'Z') &&
+            (i == 0 || !(c >= '0' && c <= '9'))) {
             return "is no name: use letters, digits and _, beginning with no digit";
         }
     }
     return NULL;
 }
 
-static void write_path(char *to, size_t size, const place *at) {
+static void write_path(char *to, size_t size, const field_path *at) {
     if (at->outer != NULL) {
         write_path(to, size, at->outer);
         strncat(to, ".", size - strlen(to) - 1);
@@ -270,8 +274,10 @@ static void write_path(char *to, size_t size, const place *at) {
 }
 
 /* An error in the caller's terms: the schema, and the field. */
-__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d, const place *at,
-    const char *format, ...) {
+__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d,
+                                                                           const field_path *at,
+                                                                           const char *format,
+                                                                           ...) {
     char path[8 * (NAME_LIMIT + 4)] = "", what[256];
     va_list arguments;
     va_start(arguments, format);
@@ -284,14 +290,15 @@ __attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const
     return dbshim_invalid("schema %s: field \"%s\" %s", d->name, path, what);
 }
 
-static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth, const place *at);
+static datablock_status write_layout(description *d, const datablock_schema_layout *layout,
+                                     int depth, const field_path *at);
 
 static uint64_t size_of(const char *type) {
     static const struct {
         const char *name;
         uint64_t size;
-    } known[] = {{"i8", 1}, {"u8", 1}, {"i16", 2}, {"u16", 2}, {"i32", 4}, {"u32", 4}, {"i64", 8}, {"u64", 8},
-        {"f32", 4}, {"f64", 8}, {"bool", 1}, {"char", 1}};
+    } known[] = {{"i8", 1},  {"u8", 1},  {"i16", 2}, {"u16", 2}, {"i32", 4},  {"u32", 4},
+                 {"i64", 8}, {"u64", 8}, {"f32", 4}, {"f64", 8}, {"bool", 1}, {"char", 1}};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++) {
         if (strcmp(known[i].name, type) == 0) {
             return known[i].size;
@@ -301,17 +308,20 @@ static uint64_t size_of(const char *type) {
 }
 
 /* Writes the type or the struct, and the dimensions. */
-static datablock_status write_type(description *d, const datablock_schema_field *field, int depth, const place *at) {
+static datablock_status write_type(description *d, const datablock_schema_field *field, int depth,
+                                   const field_path *at) {
     uint64_t item = field->type != NULL ? size_of(field->type) : field->nested->size, size = item;
     if (field->type != NULL && item == 0) {
         char copy[NAME_LIMIT + 4];
         return refuse_field(d, at,
-            "has the type \"%s\", which is none: use i8 i16 i32 i64 u8 u16 u32 u64 f32 f64 bool char, or a struct",
-            shown(field->type, copy));
+                            "has the type \"%s\", which is none: use i8 i16 i32 i64 u8 u16 u32 u64 "
+                            "f32 f64 bool char, or a struct",
+                            shown(field->type, copy));
     }
     if (field->size == 0) {
         return refuse_field(d, at,
-            "has no bytes: an array of no items, or a struct without members, has no counterpart in a schema");
+                            "has no bytes: an array of no items, or a struct without members, has "
+                            "no counterpart in a schema");
     }
     if (field->type != NULL) {
         fputs(field->type, d->to);
@@ -328,17 +338,19 @@ static datablock_status write_type(description *d, const datablock_schema_field 
         }
     }
     if (size != field->size) {
-        return refuse_field(d, at, "has %" PRIu64 " bytes, and its type %" PRIu64, field->size, size);
+        return refuse_field(d, at, "has %" PRIu64 " bytes, and its type %" PRIu64, field->size,
+                            size);
     }
     return DATABLOCK_OK;
 }
 
 static datablock_status write_field(description *d, const datablock_schema_field *field, int depth,
-    const place *outer) {
+                                    const field_path *outer) {
     if (field->name == NULL) {
-        return refuse_field(d, outer, "%s has no name", outer == NULL ? "a field" : "has a field that");
+        return refuse_field(d, outer, "%s has no name",
+                            outer == NULL ? "a field" : "has a field that");
     }
-    place at = {outer, field->name};
+    field_path at = {outer, field->name};
     const char *wrong = wrong_name(field->name);
     if (wrong != NULL) {
         return refuse_field(d, &at, "%s", wrong);
@@ -355,8 +367,8 @@ static datablock_status write_field(description *d, const datablock_schema_field
     return status;
 }
 
-static datablock_status write_layout(description *d, const datablock_schema_layout *layout, int depth,
-    const place *at) {
+static datablock_status write_layout(description *d, const datablock_schema_layout *layout,
+                                     int depth, const field_path *at) {
     if (depth > DEPTH_LIMIT) {
         return refuse_field(d, NULL, "structs are nested more than %d deep", DEPTH_LIMIT);
     }
@@ -365,7 +377,7 @@ static datablock_status write_layout(description *d, const datablock_schema_layo
     }
     if (layout->count == 0) {
         return refuse_field(d, at, "%s no fields: give it at least one",
-            at == NULL ? "the struct has" : "is a struct of");
+                            at == NULL ? "the struct has" : "is a struct of");
     }
     fputc('{', d->to);
     for (size_t i = 0; i < layout->count; i++) {
@@ -382,7 +394,8 @@ static datablock_status write_layout(description *d, const datablock_schema_layo
 }
 
 /* Writes the canonical line of the described struct. The caller frees it. */
-static datablock_status write_line(const char *name, const datablock_schema_layout *layout, char **line) {
+static datablock_status write_line(const char *name, const datablock_schema_layout *layout,
+                                   char **line) {
     size_t length = 0;
     description d = {open_memstream(line, &length), name, 0};
     if (d.to == NULL) {
@@ -396,13 +409,16 @@ static datablock_status write_line(const char *name, const datablock_schema_layo
     return status;
 }
 
-datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor, uint32_t patch,
-    const datablock_schema_layout *layout, datablock_schema *out) {
+datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor,
+                                           uint32_t patch, const datablock_schema_layout *layout,
+                                           datablock_schema *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
     if (name == NULL || layout == NULL || out == NULL) {
-        return dbshim_null_argument(__func__, name == NULL ? "name" : layout == NULL ? "layout" : "out");
+        return dbshim_null_argument(__func__, name == NULL     ? "name"
+                                              : layout == NULL ? "layout"
+                                                               : "out");
     }
     const char *wrong = wrong_name(name);
     if (wrong != NULL) {

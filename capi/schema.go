@@ -39,9 +39,9 @@ func schemaTo(s *schema.Schema, out *C.datablock_schema) {
 
 //export dbgo_schema_parse
 func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.parse")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.parse")
 	s, err := schema.Parse(C.GoString(text))
 	if err != nil {
 		return status(&core.Error{Code: core.Invalid, Detail: "schema: " + err.Error()}, detail)
@@ -55,9 +55,9 @@ func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (r
 //
 //export dbgo_schema_describe
 func dbgo_schema_describe(line *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.describe")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.describe")
 	s, err := schema.ParseCanonical(C.GoString(line),
 		schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
 	if err != nil {
@@ -69,9 +69,9 @@ func dbgo_schema_describe(line *C.char, out *C.datablock_schema, detail *C.char)
 
 //export dbgo_schema_of_block
 func dbgo_schema_of_block(name, directory *C.char, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.of_block")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.of_block")
 	ask := core.BlockSchema
 	if zone != 0 {
 		ask = core.BlockZoneSchema
@@ -89,9 +89,9 @@ func dbgo_schema_of_block(name, directory *C.char, zone C.int, out *C.datablock_
 
 //export dbgo_schema_of_handle
 func dbgo_schema_of_handle(index C.uint32_t, zone C.int, out *C.datablock_schema, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.of_handle")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.of_handle")
 	name, ask := "", at(index).observer.Schema
 	if c := at(index).consumer; c != nil {
 		name, ask = c.Name(), c.Schema
@@ -122,9 +122,9 @@ func noSchema(block string, zone C.int) error {
 
 //export dbgo_schema_lookup
 func dbgo_schema_lookup(reference, registry *C.char, out *C.datablock_schema, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.lookup")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.lookup")
 	s, err := core.LookupSchema(C.GoString(reference), textFrom(registry))
 	if err != nil {
 		return status(err, detail)
@@ -135,9 +135,9 @@ func dbgo_schema_lookup(reference, registry *C.char, out *C.datablock_schema, de
 
 //export dbgo_schema_register
 func dbgo_schema_register(s *C.datablock_schema, registry, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.register")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.register")
 	given, err := schemaFrom(s)
 	if err == nil {
 		err = core.RegisterSchema(given, textFrom(registry))
@@ -147,9 +147,9 @@ func dbgo_schema_register(s *C.datablock_schema, registry, detail *C.char) (resu
 
 //export dbgo_schema_check
 func dbgo_schema_check(producer, consumer *C.datablock_schema, mode C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("schema.check")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("schema.check")
 	p, err := schemaFrom(producer)
 	if err != nil {
 		return status(err, detail)

@@ -30,9 +30,9 @@ func (at *participant) sharer() sharer {
 //export dbgo_lock_acquire
 func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C.bool, sleep *C.dbshim_sleep,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("lock.acquire")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("lock.acquire")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
 		return status(err, detail)
@@ -45,18 +45,18 @@ func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C
 
 //export dbgo_lock_release
 func dbgo_lock_release(index, lock C.uint32_t, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("lock.release")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("lock.release")
 	return status(at(index).sharer().Unlock(uint32(lock)), detail)
 }
 
 //export dbgo_zone_begin
 func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.datablock_zone, sleep *C.dbshim_sleep,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("zone.begin")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("zone.begin")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
 		return status(err, detail)
@@ -78,8 +78,8 @@ func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.databl
 
 //export dbgo_zone_end
 func dbgo_zone_end(index C.uint32_t, spoilt C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("zone.end")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("zone.end")
 	return status(at(index).sharer().LeaveZone(bool(spoilt)), detail)
 }

@@ -33,18 +33,18 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 #define DBSHIM_FAST true
 #endif
 
-/* ---- thread.c -------------------------------------------------------------------------------- */
+/* ---- thread_state.c, clock.c ----------------------------------------------------------------- */
 
 typedef struct dbshim_thread {
     datablock_inline_thread shared;
-    bool in_go;       /* Go catches a fault */
-    bool bound;       /* the thread has entered Go before */
+    bool in_go; /* Go catches a fault */
+    bool bound; /* the thread has entered Go before */
     bool stack_given; /* the thread has an alternate stack, its own or one of the library's */
-    int cancel;       /* while the thread is in Go: its cancel state */
-    sigset_t mask;    /* while the thread is in Go: its signal mask */
-    int rounds;       /* of destructors at the thread's end */
-    bool ending;      /* the rounds have begun */
-    pid_t tid;        /* of the thread, or of the last thread that used this struct */
+    int cancel; /* while the thread is in Go: its cancel state */
+    sigset_t mask; /* while the thread is in Go: its signal mask */
+    int rounds; /* of destructors at the thread's end */
+    bool ending; /* the rounds have begun */
+    pid_t tid; /* of the thread, or of the last thread that used this struct */
     struct dbshim_thread *next;
     char detail[DBSHIM_DETAIL_SIZE];
 } dbshim_thread;
@@ -55,15 +55,16 @@ typedef struct dbshim_thread {
  */
 #define DBSHIM_SIGNAL_STACK_SIZE (UINT32_C(256) << 10)
 
-dbshim_thread *dbshim_self(void);        /* NULL: no memory */
+dbshim_thread *dbshim_self(void); /* NULL: no memory */
 dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
-char *dbshim_detail(void);               /* the calling thread's text; never null */
+char *dbshim_detail(void); /* the calling thread's text; never null */
 /* Stores the result of the calling thread's last call: DATABLOCK_INLINE_SUCCEEDED and so on. */
 void dbshim_failed(uint32_t how);
 /* A full barrier on every thread of the process. False: the system refuses the barrier. */
 bool dbshim_barrier(void);
-#define DBSHIM_LAST_ROUND \
-    "this thread is in the last round of its end: call the library from an earlier destructor, or from another thread"
+#define DBSHIM_LAST_ROUND                                                                          \
+    "this thread is in the last round of its end: call the library from an earlier destructor, "   \
+    "or from another thread"
 /* True: the thread is in the last round of its destructors and may not enter Go. */
 bool dbshim_last_round(const dbshim_thread *thread);
 /* An alternate stack. The page below the stack is a guard page. */
@@ -72,15 +73,17 @@ uint64_t dbshim_monotonic(void); /* CLOCK_MONOTONIC ns */
 /* Does the housekeeping of a tick that is due. False: Go has to do the housekeeping. */
 bool dbshim_begin_turn(datablock_inline_moment *moment);
 
-/* ---- place.c: the table of handles ----------------------------------------------------------- */
+/* ---- handle_table.c -------------------------------------------------------------------------- */
 
-extern datablock_inline_place *dbshim_places;
+extern datablock_inline_handle_entry *dbshim_handle_table;
 
 void dbshim_table_start(void);
 bool dbshim_table_ours(void);
 void dbshim_table_wipe(void);
 
-static inline uint32_t dbshim_index(uint64_t handle) { return (uint32_t)(handle >> DATABLOCK_INLINE_INDEX_SHIFT); }
+static inline uint32_t dbshim_index(uint64_t handle) {
+    return (uint32_t)(handle >> DATABLOCK_INLINE_INDEX_SHIFT);
+}
 
 /* Opening: reserve, then publish the opened object, or withdraw. */
 datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle);
@@ -96,52 +99,95 @@ const char *dbshim_name(uint32_t index);
 datablock_status dbshim_take(uint64_t handle, uint64_t kind);
 datablock_status dbshim_leave(datablock_status status, bool begins_slot);
 void dbshim_poison(uint64_t handle, const char *text);
-void dbshim_damage(datablock_inline_place *place);
-bool dbshim_is_closing(const datablock_inline_place *place);
-bool dbshim_is_damaged(const datablock_inline_place *place);
+void dbshim_damage(datablock_inline_handle_entry *entry);
+bool dbshim_is_closing(const datablock_inline_handle_entry *entry);
+bool dbshim_is_damaged(const datablock_inline_handle_entry *entry);
 
 /*
- * Closing: of several closing threads one gets the place. A call that is inside is interrupted
+ * Closing: of several closing threads one gets the handle. A call that is inside is interrupted
  * until it has left. Then vacate.
  */
 datablock_status dbshim_take_to_close(uint64_t handle, uint64_t kind);
 void dbshim_vacate(uint64_t handle);
 
-/* ---- shim.c: how every exported function begins and ends ------------------------------------- */
+/* ---- calls.c: how every exported function begins and ends ------------------------------------ */
 
-bool dbshim_enter(void);               /* false: refused */
-datablock_status dbshim_refusal(void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
+/* The directory in which a block name is looked up. */
+typedef struct dbshim_directory {
+    char *path; /* NULL: the default. "": the name has the directory */
+    char copy[DBSHIM_PATH_SIZE];
+} dbshim_directory;
+
+datablock_status dbshim_begin_handle_call(const char *function, const char *missing,
+                                          uint64_t handle, uint64_t kind);
+datablock_status dbshim_begin_named_call(const char *function, const char *shm_name,
+                                         const char *missing, dbshim_directory *directory);
+datablock_status dbshim_refuse_null(const char *function, const char *argument);
+datablock_status dbshim_opened(datablock_status status, uint64_t handle, void *state,
+                               const char *name, uint64_t *out);
+datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
+                                     int (*close)(uint32_t index, char *detail));
+bool dbshim_enter(void); /* false: refused */
+datablock_status dbshim_refusal(
+    void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
 __attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
-datablock_status dbshim_check_schema(const char *what, const datablock_schema *schema); /* in schema.c; may be NULL */
+datablock_status dbshim_check_schema(const char *what,
+                                     const datablock_schema *schema); /* in schema.c; may be NULL */
 /*
  * In schema.c. Finds the registry of a reference. The reference may be NULL. The registry is NULL
  * only if the environment names none either. `copy` has DBSHIM_PATH_SIZE bytes.
  */
-datablock_status dbshim_find_registered(const char *what, const char *reference, const char **registry, char *copy);
-/* `copy` has DBSHIM_PATH_SIZE bytes. False: the detail has the reason. */
-bool dbshim_find_block(const char *name, char *copy, char **directory);
+datablock_status dbshim_find_registered(const char *what, const char *reference,
+                                        const char **registry, char *copy);
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
-/* ---- fault.c and wait.c ---------------------------------------------------------------------- */
+/* ---- arguments.c ----------------------------------------------------------------------------- */
 
-void dbshim_catch_faults(void);   /* after Go has started */
+datablock_status dbshim_find_directory(dbshim_directory *directory, const char *what,
+                                       const char *given);
+datablock_status dbshim_find_block(dbshim_directory *directory, const char *what, const char *name,
+                                   const char *given);
+datablock_status dbshim_import_config(const datablock_config *config, const char *name,
+                                      datablock_config *own, char *registry,
+                                      dbshim_directory *directory);
+datablock_status dbshim_import_options(const datablock_consumer_options *options, const char *name,
+                                       datablock_consumer_options *own, char *registry,
+                                       dbshim_directory *directory);
+
+/* ---- errors.c -------------------------------------------------------------------------------- */
+
+/* The only text that a thread may need when there was no memory to keep it in. */
+#define DBSHIM_NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
+extern _Thread_local bool dbshim_without_memory;
+
+/* ---- recovery.c ------------------------------------------------------------------------------ */
+
+int dbshim_diagnosis_of(datablock_status refused);
+
+/* ---- sigbus.c and protocol_wait.c ------------------------------------------------------------ */
+
+void dbshim_catch_faults(void); /* after Go has started */
 void dbshim_damage_current(void); /* from Go: the current call of this thread met a fault */
 void dbshim_futex_wake(uint32_t *word);
 /* The caller polls again, whatever ended the sleep. */
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns);
 
-/* Consumer.Next of the place that the thread has taken. Everything unusual is left to Go. */
-datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out);
+/* Consumer.Next of the handle that the thread has taken. Everything unusual is left to Go. */
+datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+                             datablock_read_slot *out);
 
 /* ---- signals.c: how a thread of the host enters Go, and how it sleeps outside of it ---------- */
 
 void dbshim_block_signals(sigset_t *before); /* the asynchronous ones */
 void dbshim_restore_signals(const sigset_t *before);
-void dbshim_once(pthread_once_t *once, void (*body)(void)); /* pthread_once, with the signals blocked */
+void dbshim_once(pthread_once_t *once,
+                 void (*body)(void)); /* pthread_once, with the signals blocked */
 void dbshim_go_begin(dbshim_thread *thread);
 int dbshim_go_end(dbshim_thread *thread, int result); /* returns the result */
-void dbshim_bind(dbshim_thread *thread); /* before a thread's first call: a later entry into Go allocates nothing */
+void dbshim_bind(
+    dbshim_thread
+        *thread); /* before a thread's first call: a later entry into Go allocates nothing */
 
 /* A call of Go. Its result is an int. */
 #define DBSHIM_GO(thread, call) (dbshim_go_begin(thread), dbshim_go_end((thread), (call)))
@@ -150,11 +196,11 @@ void dbshim_bind(dbshim_thread *thread); /* before a thread's first call: a late
 
 /* What the thread sleeps on after a step of a call that waits. Zero before the first step. */
 typedef struct dbshim_sleep {
-    uint32_t *word; /* in the mapping of the place that the thread has taken */
-    uint64_t ns;    /* at most */
+    uint32_t *word; /* in the mapping of the handle that the thread has taken */
+    uint64_t ns; /* at most */
     uint32_t value; /* while the word has it */
-    bool again;     /* the next step is not the first */
-    bool counted;   /* the caller has counted the wait */
+    bool again; /* the next step is not the first */
+    bool counted; /* the caller has counted the wait */
     /*
      * If held_count is not 0, the thread sleeps only while other descriptions lock these bytes of
      * the descriptor's file.
@@ -169,7 +215,9 @@ typedef struct dbshim_sleep {
  * Whether a timeout is one of DATABLOCK_WAIT_PART, its milliseconds, and its flags. Any other
  * timeout is that of a whole wait.
  */
-static inline bool dbshim_is_part(int64_t timeout_ms) { return (uint64_t)timeout_ms >> 48 == DATABLOCK_PART_MARK; }
+static inline bool dbshim_is_part(int64_t timeout_ms) {
+    return (uint64_t)timeout_ms >> 48 == DATABLOCK_PART_MARK;
+}
 
 static inline int64_t dbshim_part_ms(int64_t timeout_ms) {
     return dbshim_is_part(timeout_ms) ? (int64_t)(uint32_t)timeout_ms : timeout_ms;
@@ -177,19 +225,22 @@ static inline int64_t dbshim_part_ms(int64_t timeout_ms) {
 
 static inline uint32_t dbshim_part_flags(int64_t timeout_ms) {
     return dbshim_is_part(timeout_ms) ? (uint32_t)(timeout_ms >> 32) & 0xffff
-        : (uint32_t)(DATABLOCK_PART_FIRST | DATABLOCK_PART_LAST);
+                                      : (uint32_t)(DATABLOCK_PART_FIRST | DATABLOCK_PART_LAST);
 }
 
-#define DBSHIM_SLEEP (-1) /* the result of a step after which the thread sleeps and makes another step */
+#define DBSHIM_SLEEP                                                                               \
+    (-1) /* the result of a step after which the thread sleeps and makes another step */
 
 /* True: the thread has slept, and makes the next step. False: the call has ended with `status`. */
 bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
-void dbshim_nap(uint64_t ns);   /* Go -> C */
+void dbshim_nap(uint64_t ns); /* Go -> C */
 
-/* Producer.Claim and Commit of the place that the thread has taken. */
-datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_write_slot *out);
-datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index, const datablock_write_slot *slot, size_t length);
+/* Producer.Claim and Commit of the handle that the thread has taken. */
+datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+                              datablock_write_slot *out);
+datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index,
+                               const datablock_write_slot *slot, size_t length);
 
 /*
  * Go calls these functions, which are in fork.c. Begin and end bracket the opening and closing of
@@ -201,7 +252,7 @@ void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
 
-/* In watch.c: how the thread sleeps when held_count is not 0. */
+/* In protocol_sleep_held.c: how the thread sleeps when held_count is not 0. */
 void dbshim_sleep_held(const dbshim_sleep *sleep);
 
 /* True: Go may be entered. False in a forked child. Starts the table of handles. */
@@ -214,24 +265,26 @@ bool dbshim_usable(void);
  * They write `out` only when the status is DATABLOCK_OK.
  *
  * The caller has checked the arguments for null. A directory may be null (the default) or empty
- * (the name is an absolute path). An index is the index of a place that the thread has taken.
+ * (the name is an absolute path). An index is the index of a handle that the thread has taken.
  * `detail` has DBSHIM_DETAIL_SIZE bytes and is an empty text at the call. Memory behind any pointer
  * belongs to the caller and is not kept. `state` is valid until the close.
  */
-int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config, void **state,
-    char *detail);
+int dbgo_producer_open(uint32_t index, char *name, char *directory, datablock_config *config,
+                       void **state, char *detail);
 int dbgo_producer_close(uint32_t index, char *detail);
 /* In steps. */
-int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out, dbshim_sleep *sleep, char *detail);
+int dbgo_write_begin(uint32_t index, int64_t timeout_ms, datablock_write_slot *out,
+                     dbshim_sleep *sleep, char *detail);
 int dbgo_write_commit(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_checksum(uint32_t index, uint64_t id, uint32_t slot, size_t length, char *detail);
 int dbgo_write_abort(uint32_t index, uint64_t id, uint32_t slot, char *detail);
 
-int dbgo_consumer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, void **state,
-    char *detail);
+int dbgo_consumer_open(uint32_t index, char *name, char *directory,
+                       datablock_consumer_options *options, void **state, char *detail);
 int dbgo_consumer_close(uint32_t index, char *detail);
 /* In steps. */
-int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep, char *detail);
+int dbgo_read_begin(uint32_t index, int64_t timeout_ms, datablock_read_slot *out,
+                    dbshim_sleep *sleep, char *detail);
 int dbgo_read_look_around(uint32_t index, char *detail); /* the housekeeping of a consumer */
 /* Checks whether a message can still come. One may have come meanwhile. */
 int dbgo_read_probe(uint32_t index, datablock_read_slot *out, _Bool *found, char *detail);
@@ -242,72 +295,83 @@ int dbgo_producer_next_id(uint32_t index, uint64_t *id, char *detail);
 int dbgo_consumer_ready(uint32_t index, _Bool *ready, char *detail);
 int dbgo_read_at(uint32_t index, uint64_t id, datablock_read_slot *out, char *detail);
 /* More messages of the batch that begins with this message. */
-int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, datablock_read_slot *out,
-    size_t capacity, size_t *count, char *detail);
+int dbgo_read_more(uint32_t index, uint64_t id, uint32_t slot, uint32_t token,
+                   datablock_read_slot *out, size_t capacity, size_t *count, char *detail);
 int dbgo_read_verify(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 /* Ends a hold, in any order. */
 int dbgo_read_copied(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 /* Gives back the message that was taken last: the next read gets it again. */
-int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed,
-    char *detail);
+int dbgo_read_give_back(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length,
+                        uint64_t missed, char *detail);
 /* As dbgo_read_give_back, for a message that the program has received. */
-int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length, uint64_t missed,
-    char *detail);
+int dbgo_read_undo(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t length,
+                   uint64_t missed, char *detail);
 int dbgo_read_end(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, char *detail);
 
 /* Ends the hold of the first messages that a hold covers. */
-int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token, uint64_t messages, char *detail);
+int dbgo_read_end_first(uint32_t index, uint64_t id, uint32_t slot, uint32_t token,
+                        uint64_t messages, char *detail);
 /* In steps. */
-int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out, dbshim_sleep *sleep,
-    char *detail);
+int dbgo_read_id(uint32_t index, uint64_t id, int64_t timeout_ms, datablock_read_slot *out,
+                 dbshim_sleep *sleep, char *detail);
 
-int dbgo_observer_open(uint32_t index, char *name, char *directory, datablock_consumer_options *options, char *detail);
+int dbgo_observer_open(uint32_t index, char *name, char *directory,
+                       datablock_consumer_options *options, char *detail);
 int dbgo_observer_close(uint32_t index, char *detail);
-int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity, datablock_observation *out, char *detail);
+int dbgo_observe(uint32_t index, uint64_t id, void *buffer, size_t capacity,
+                 datablock_observation *out, char *detail);
 
-/* In steps. The place belongs to a producer or to a consumer, as in the next three functions. */
-int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned, dbshim_sleep *sleep,
-    char *detail);
+/* In steps. The handle belongs to a producer or to a consumer, as in the next three functions. */
+int dbgo_lock_acquire(uint32_t index, uint32_t lock, int64_t timeout_ms, _Bool *abandoned,
+                      dbshim_sleep *sleep, char *detail);
 int dbgo_lock_release(uint32_t index, uint32_t lock, char *detail);
 /* In steps. */
-int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out, dbshim_sleep *sleep,
-    char *detail);
+int dbgo_zone_begin(uint32_t index, uint32_t flags, int64_t timeout_ms, datablock_zone *out,
+                    dbshim_sleep *sleep, char *detail);
 int dbgo_zone_end(uint32_t index, _Bool spoilt, char *detail);
 
-int dbgo_schema_parse(char *text, datablock_schema *out, char *detail); /* the caller frees out->canonical */
+int dbgo_schema_parse(char *text, datablock_schema *out,
+                      char *detail); /* the caller frees out->canonical */
 /* `line` is a canonical line, and `out` has the version. The caller frees out->canonical. */
 int dbgo_schema_describe(char *line, datablock_schema *out, char *detail);
-int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out, char *detail);
+int dbgo_schema_of_block(char *name, char *directory, int zone, datablock_schema *out,
+                         char *detail);
 int dbgo_schema_of_handle(uint32_t index, int zone, datablock_schema *out, char *detail);
 /* The registry may be null: the default. */
 int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, char *detail);
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
-int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode, char *detail);
+int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode,
+                      char *detail);
 
 void dbgo_bind(void);
 void dbgo_crash_point(char *name); /* test builds only */
 
-int dbgo_list(char *directory, datablock_block_info *out, size_t capacity, size_t *count, char *detail);
+int dbgo_list(char *directory, datablock_block_info *out, size_t capacity, size_t *count,
+              char *detail);
 int dbgo_unlink(char *name, char *directory, uint32_t flags, char *detail);
 
-int dbgo_diagnose_slot(char *name, char *directory, uint32_t slot, SlotDiagnostic *out, char *detail);
-int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity, size_t *count,
-    char *detail);
+int dbgo_diagnose_slot(char *name, char *directory, uint32_t slot, SlotDiagnostic *out,
+                       char *detail);
+int dbgo_diagnose_all_slots(char *name, char *directory, SlotDiagnostic *out, size_t capacity,
+                            size_t *count, char *detail);
 _Bool dbgo_is_process_alive(uint64_t pid, char *detail);
 int dbgo_release_zombie_readers(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_release_zombie_writer(char *name, char *directory, uint32_t slot, char *detail);
 int dbgo_get_metrics(char *name, char *directory, datablock_metrics *out, char *detail);
-int dbgo_list_participants(char *name, char *directory, datablock_participant_info *out, size_t capacity, char *detail);
+int dbgo_list_participants(char *name, char *directory, datablock_participant_info *out,
+                           size_t capacity, char *detail);
 int dbgo_force_reset_slot(char *name, char *directory, uint32_t slot, _Bool force, char *detail);
 int dbgo_force_reset_all_slots(char *name, char *directory, _Bool force, char *detail);
 int dbgo_evict_consumer(char *name, char *directory, uint32_t row, _Bool force, char *detail);
-int dbgo_recovery_log(char *name, char *directory, datablock_recovery_record *out, size_t capacity, char *detail);
+int dbgo_recovery_log(char *name, char *directory, datablock_recovery_record *out, size_t capacity,
+                      char *detail);
 int dbgo_cleanup_dead_consumers(char *name, char *directory, uint64_t timeout_ns, char *detail);
 
 int dbgo_validate_integrity(char *name, char *directory, IntegrityCheck *out, char *detail);
-int dbgo_repair(char *name, char *directory, _Bool force, IntegrityCheck *out, _Bool *filled, char *detail);
+int dbgo_repair(char *name, char *directory, _Bool force, IntegrityCheck *out, _Bool *filled,
+                char *detail);
 /* The caller frees *steps. */
-int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps, size_t *count,
-    char *detail);
+int dbgo_auto_recover(char *name, char *directory, _Bool dry_run, datablock_recovery_step **steps,
+                      size_t *count, char *detail);
 
 #endif

@@ -42,7 +42,9 @@ void dbshim_block_signals(sigset_t *before) {
     (void)pthread_sigmask(SIG_BLOCK, &set, before);
 }
 
-void dbshim_restore_signals(const sigset_t *before) { (void)pthread_sigmask(SIG_SETMASK, before, NULL); }
+void dbshim_restore_signals(const sigset_t *before) {
+    (void)pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
 /*
  * pthread_once with signals blocked: a signal handler that came here meanwhile would wait for its
@@ -65,7 +67,9 @@ void dbshim_once(pthread_once_t *once, void (*body)(void)) {
  */
 static sigset_t loader_mask;
 
-__attribute__((constructor(101))) static void before_go(void) { dbshim_block_signals(&loader_mask); }
+__attribute__((constructor(101))) static void before_go(void) {
+    dbshim_block_signals(&loader_mask);
+}
 
 __attribute__((constructor)) static void after_go(void) { dbshim_restore_signals(&loader_mask); }
 
@@ -119,16 +123,18 @@ void dbshim_bind(dbshim_thread *thread) {
 }
 
 static void sleep_ns(uint64_t ns) {
-    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    while (syscall(SYS_nanosleep, &time, &time) != 0 && errno == EINTR) { /* no cancellation point, as nanosleep() is */
+    struct timespec time = {.tv_sec = (time_t)(ns / 1000000000),
+                            .tv_nsec = (long)(ns % 1000000000)};
+    /* no cancellation point, as nanosleep() is */
+    while (syscall(SYS_nanosleep, &time, &time) != 0 && errno == EINTR) {
     }
 }
 
 /*
  * Go calls this function for the short waits of an open or a recovery for another process. The
  * thread gets the signals of the host meanwhile, on the host's stack. The handlers find the thread
- * inside a call, of place 0 if it is in none. Therefore exported and inline functions refuse the
- * handlers.
+ * inside a call, of table entry 0 if it is in none. Therefore exported and inline functions refuse
+ * the handlers.
  */
 void dbshim_nap(uint64_t ns) {
     dbshim_thread *thread = dbshim_self_if_any();
@@ -137,8 +143,9 @@ void dbshim_nap(uint64_t ns) {
         return;
     }
     sigset_t blocked, mask = thread->mask;
-    datablock_inline_place *current = thread->shared.current;
-    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_places[0], __ATOMIC_RELAXED);
+    datablock_inline_handle_entry *current = thread->shared.current;
+    __atomic_store_n(&thread->shared.current, current != NULL ? current : &dbshim_handle_table[0],
+                     __ATOMIC_RELAXED);
     (void)pthread_sigmask(SIG_SETMASK, &mask, &blocked);
     sleep_ns(ns);
     (void)pthread_sigmask(SIG_SETMASK, &blocked, NULL);

@@ -1,13 +1,6 @@
 include(CMakePackageConfigHelpers)
 
-install(FILES include/datablock.h include/datablock_layout.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-foreach(optional
-    datablock_inline.h datablock_schema.h datablock.hpp datablock_batch.hpp datablock_observer.hpp
-    datablock_recovery.hpp datablock_schema.hpp datablock_shared.hpp datablock_wait.hpp)
-  if(EXISTS ${PROJECT_SOURCE_DIR}/include/${optional})
-    install(FILES include/${optional} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-  endif()
-endforeach()
+install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 
 install(PROGRAMS
   ${PROJECT_BINARY_DIR}/libdatablock.so.${PROJECT_VERSION}

@@ -4,11 +4,15 @@
 
 set(soname libdatablock.so.${PROJECT_VERSION_MAJOR})
 # Go builds a package again when a file in the package's own folder changes, and checks no other
-# folder. Therefore an overlay shows Go the public headers in capi/.
+# folder. Therefore an overlay shows Go the public headers in capi/. A header of a folder below
+# include/ has the folder in its name there, because Go checks no folder below the package either.
 set(go_overlay ${PROJECT_BINARY_DIR}/overlay.json)
-file(GLOB headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
-list(TRANSFORM headers REPLACE "^.+$" "\"${PROJECT_SOURCE_DIR}/capi/\\0\": \"${PROJECT_SOURCE_DIR}/include/\\0\""
-  OUTPUT_VARIABLE replaced)
+file(GLOB_RECURSE headers RELATIVE ${PROJECT_SOURCE_DIR}/include CONFIGURE_DEPENDS include/*.h)
+set(replaced "")
+foreach(header ${headers})
+  string(REPLACE / _ shown ${header})
+  list(APPEND replaced "\"${PROJECT_SOURCE_DIR}/capi/${shown}\": \"${PROJECT_SOURCE_DIR}/include/${header}\"")
+endforeach()
 list(JOIN replaced ", " replaced)
 file(CONFIGURE OUTPUT ${go_overlay} CONTENT "{\"Replace\": {${replaced}}}\n")
 

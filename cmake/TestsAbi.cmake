@@ -41,6 +41,7 @@ foreach(family GCC CLANG)
   endforeach()
   datablock_test(header.${label}.inline.units
     COMMAND sh tests/abi/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
+  datablock_test(header.${label}.alone TIMEOUT 600 COMMAND sh tests/abi/alone.sh ${${family}} ${${cxx}})
   datablock_test(header.${label}.strict LONG COST 30 TIMEOUT 300 COMMAND sh tests/abi/strict.sh ${${cxx}})
   datablock_test(header.${label}.no_exceptions
     COMMAND sh tests/abi/one_error.sh ${${cxx}} "datablock.hpp needs exceptions" -std=c++17 -fno-exceptions)
@@ -64,5 +65,9 @@ foreach(flavour . test)
     COMMAND ${venv_python} tests/abi/exports.py ${PROJECT_BINARY_DIR}/${flavour}/libdatablock.so
       include/datablock_inline.h ${besides})
 endforeach()
+
+# The form of C and C++. The files of tests/ and examples/ are not formatted yet.
+cmake_path(GET venv_python PARENT_PATH venv_programs)
+datablock_test(lint.clang-format LABELS lint COMMAND sh tests/abi/format.sh ${venv_programs}/clang-format)
 
 datablock_test(install TIMEOUT 180 COMMAND sh tests/abi/install.sh ${PROJECT_BINARY_DIR})

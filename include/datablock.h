@@ -209,7 +209,8 @@ extern "C" {
 #define DATABLOCK_VERSION_MAJOR 1
 #define DATABLOCK_VERSION_MINOR 0
 #define DATABLOCK_VERSION_PATCH 0
-#define DATABLOCK_VERSION ((DATABLOCK_VERSION_MAJOR * 1000 + DATABLOCK_VERSION_MINOR) * 1000 + DATABLOCK_VERSION_PATCH)
+#define DATABLOCK_VERSION                                                                          \
+    ((DATABLOCK_VERSION_MAJOR * 1000 + DATABLOCK_VERSION_MINOR) * 1000 + DATABLOCK_VERSION_PATCH)
 
 /*
  * The version of the loaded library, as DATABLOCK_VERSION. The library works with every header of
@@ -256,7 +257,7 @@ typedef enum datablock_status {
 #define DATABLOCK_STATUS_ENUM(name, value, text) name = value,
     DATABLOCK_STATUS_LIST(DATABLOCK_STATUS_ENUM)
 #undef DATABLOCK_STATUS_ENUM
-    DATABLOCK_STATUS_FORCE_INT = 0x7fffffff
+        DATABLOCK_STATUS_FORCE_INT = 0x7fffffff
 } datablock_status;
 
 /*
@@ -283,8 +284,8 @@ DATABLOCK_API size_t datablock_error_detail_copy(char *buffer, size_t capacity);
 /* ---- One wait in several calls --------------------------------------------------------------- */
 
 enum {
-    DATABLOCK_PART_FIRST = 1u << 0,  /* the metrics count the wait, if the call has to wait */
-    DATABLOCK_PART_LAST = 1u << 1,   /* the metrics count the timeout, if nothing comes */
+    DATABLOCK_PART_FIRST = 1u << 0, /* the metrics count the wait, if the call has to wait */
+    DATABLOCK_PART_LAST = 1u << 1, /* the metrics count the timeout, if nothing comes */
     DATABLOCK_PART_ENDLESS = 1u << 2 /* the whole wait has no limit */
 };
 
@@ -308,7 +309,7 @@ typedef enum datablock_policy {
     /* one message, the newest; consumers default to LATEST, and LOSSLESS needs ALLOW_LOSSLESS */
     DATABLOCK_SINGLE = 1,
     DATABLOCK_DOUBLE_BUFFER = 2, /* two messages; otherwise as SINGLE */
-    DATABLOCK_RING = 3           /* slot_count messages; consumers default to LOSSLESS */
+    DATABLOCK_RING = 3 /* slot_count messages; consumers default to LOSSLESS */
 } datablock_policy;
 
 enum {
@@ -329,7 +330,8 @@ enum {
 
 typedef enum datablock_checksum {
     DATABLOCK_CHECKSUM_NONE = 0,
-    DATABLOCK_CHECKSUM_MANUAL = 1, /* made by datablock_write_checksum, compared by datablock_read_verify */
+    /* made by datablock_write_checksum, compared by datablock_read_verify */
+    DATABLOCK_CHECKSUM_MANUAL = 1,
     /* made at each commit, and compared before a consumer gets the message; costs about a
      * nanosecond per byte on each side */
     DATABLOCK_CHECKSUM_ENFORCED = 2
@@ -353,8 +355,8 @@ struct datablock_schema;
  * memory at creation: a full directory is an error then, not a SIGBUS later.
  */
 typedef struct datablock_config {
-    uint32_t size;   /* sizeof(datablock_config), set by datablock_config_init */
-    uint32_t flags;  /* DATABLOCK_FLAG_* */
+    uint32_t size; /* sizeof(datablock_config), set by datablock_config_init */
+    uint32_t flags; /* DATABLOCK_FLAG_* */
     uint32_t policy; /* datablock_policy */
     /* messages kept, 1 .. 1048576; default 8 for a RING. A SINGLE has 1 and a DOUBLE_BUFFER has 2:
      * the default, and the only choice */
@@ -376,14 +378,15 @@ typedef struct datablock_config {
      * cannot write messages. With 0644 other users may read the data file but not attach, because
      * to attach takes a control file that they may write */
     uint32_t mode;
-    uint32_t checksum;     /* datablock_checksum; default none */
+    uint32_t checksum; /* datablock_checksum; default none */
     const char *directory; /* NULL: $DATABLOCK_DIR, else /dev/shm; must be absolute */
     /* shared secret, checked at attach. A check against mix-ups, not a defence: the permissions of
      * the files are the defence */
     const void *secret;
-    size_t secret_length;  /* bytes, at most 1024; 0: none */
-    uint64_t retention_ms; /* how long a dead durable consumer keeps its place; at most 2^40; 0: for ever */
-    uint64_t zone_size;    /* bytes of the flexible zone, at most 2^30; default 4032 */
+    size_t secret_length; /* bytes, at most 1024; 0: none */
+    /* how long a dead durable consumer keeps its place; at most 2^40; 0: for ever */
+    uint64_t retention_ms;
+    uint64_t zone_size; /* bytes of the flexible zone, at most 2^30; default 4032 */
     /* the type of a message; written into the block at creation, and compared when the block is
      * taken over (SCHEMA). NULL: the schema that `registered` refers to; if `registered` is NULL
      * too, none */
@@ -398,7 +401,8 @@ typedef struct datablock_config {
 } datablock_config;
 
 /* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
-DATABLOCK_API datablock_status datablock_config_init(datablock_config *config, datablock_policy policy);
+DATABLOCK_API datablock_status datablock_config_init(datablock_config *config,
+                                                     datablock_policy policy);
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -407,10 +411,10 @@ typedef struct datablock_producer {
 } datablock_producer;
 
 typedef struct datablock_write_slot {
-    void *data;        /* `capacity` bytes to fill, with arbitrary contents before */
-    size_t capacity;   /* the block's slot_size */
-    uint64_t id;       /* the id that a commit will publish */
-    uint32_t index;    /* the slot's number, as in the diagnosis */
+    void *data; /* `capacity` bytes to fill, with arbitrary contents before */
+    size_t capacity; /* the block's slot_size */
+    uint64_t id; /* the id that a commit will publish */
+    uint32_t index; /* the slot's number, as in the diagnosis */
     uint32_t reserved; /* zero */
 } datablock_write_slot;
 
@@ -422,7 +426,8 @@ typedef struct datablock_write_slot {
  * CORRUPT, VERSION, GEOMETRY, SCHEMA, NO_SPACE, NOT_FOUND (the directory, the registered schema),
  * SYSTEM.
  */
-DATABLOCK_API datablock_status datablock_producer_open(const char *name, const datablock_config *config,
+DATABLOCK_API datablock_status datablock_producer_open(const char *name,
+                                                       const datablock_config *config,
                                                        datablock_producer *out);
 
 /*
@@ -439,7 +444,8 @@ DATABLOCK_API datablock_status datablock_producer_close(datablock_producer produ
  * has interrupted compares this id before and after, and knows how many messages were published.
  * Never waits. Errors: INVALID (null), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_producer_next_id(datablock_producer producer, uint64_t *id);
+DATABLOCK_API datablock_status datablock_producer_next_id(datablock_producer producer,
+                                                          uint64_t *id);
 
 /*
  * Claims a slot for the next message. One claim at a time. Waits while a LOSSLESS consumer has yet
@@ -449,8 +455,8 @@ DATABLOCK_API datablock_status datablock_producer_next_id(datablock_producer pro
  * replaced the block: open again), CLOSED (closed by another thread), CORRUPT (the file was
  * truncated while open), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_write_begin(datablock_producer producer, int64_t timeout_ms,
-                                                     datablock_write_slot *out);
+DATABLOCK_API datablock_status datablock_write_begin(datablock_producer producer,
+                                                     int64_t timeout_ms, datablock_write_slot *out);
 
 /*
  * Publishes the first `length` bytes of the claimed slot as message `slot->id`, atomically, and
@@ -460,7 +466,8 @@ DATABLOCK_API datablock_status datablock_write_begin(datablock_producer producer
  * block's schema, and then the claim stays open), FENCED or SUPERSEDED (nothing was published, and
  * the claim has ended; after FENCED the next claim gets the same id), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_write_commit(datablock_producer producer, const datablock_write_slot *slot,
+DATABLOCK_API datablock_status datablock_write_commit(datablock_producer producer,
+                                                      const datablock_write_slot *slot,
                                                       size_t length);
 
 /*
@@ -470,14 +477,16 @@ DATABLOCK_API datablock_status datablock_write_commit(datablock_producer produce
  * Errors: INVALID (null, no such claim, length above the capacity, a block without checksums),
  * BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_write_checksum(datablock_producer producer, const datablock_write_slot *slot,
+DATABLOCK_API datablock_status datablock_write_checksum(datablock_producer producer,
+                                                        const datablock_write_slot *slot,
                                                         size_t length);
 
 /*
  * Aborts the claim: the slot is given back unpublished, and the next claim gets the same id.
  * Errors: INVALID (no such claim), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_write_abort(datablock_producer producer, const datablock_write_slot *slot);
+DATABLOCK_API datablock_status datablock_write_abort(datablock_producer producer,
+                                                     const datablock_write_slot *slot);
 
 /* ---- Reading --------------------------------------------------------------------------------- */
 
@@ -487,7 +496,8 @@ typedef struct datablock_consumer {
 
 typedef enum datablock_delivery {
     DATABLOCK_DELIVERY_DEFAULT = 0, /* the default of the block's policy */
-    DATABLOCK_LOSSLESS = 1,         /* every message, in order; applies backpressure to the producer */
+    /* every message, in order; applies backpressure to the producer */
+    DATABLOCK_LOSSLESS = 1,
     /* in order; a consumer that is lapped skips messages, and `missed` counts them; never applies
      * backpressure */
     DATABLOCK_ORDERED = 2,
@@ -502,25 +512,27 @@ typedef enum datablock_start {
 
 /* Zero means "the default" in every field but `size`. */
 typedef struct datablock_consumer_options {
-    uint32_t size;     /* sizeof(datablock_consumer_options), set by datablock_consumer_options_init */
+    /* sizeof(datablock_consumer_options), set by datablock_consumer_options_init */
+    uint32_t size;
     uint32_t delivery; /* datablock_delivery */
-    uint32_t start;    /* datablock_start */
-    uint32_t max_pins; /* slots held at once, 1 .. 8; default 1. Each takes one of the block's spare slots */
+    uint32_t start; /* datablock_start */
+    /* slots held at once, 1 .. 8; default 1. Each takes one of the block's spare slots */
+    uint32_t max_pins;
     /* 1: keep row and cursor when this consumer dies, and continue there under the same name; needs
      * a name */
     uint32_t durable;
-    uint32_t reserved0;    /* zero */
-    const char *name;      /* shown in the diagnosis; at most 63 bytes; NULL: the program's name */
+    uint32_t reserved0; /* zero */
+    const char *name; /* shown in the diagnosis; at most 63 bytes; NULL: the program's name */
     const char *directory; /* as in datablock_config */
-    const void *secret;    /* as in datablock_config */
+    const void *secret; /* as in datablock_config */
     size_t secret_length;
     /* the type of a message that this consumer expects (SCHEMA: the block's does not match). NULL:
      * the schema that `registered` refers to; if `registered` is NULL too, any */
     const struct datablock_schema *schema;
-    uint32_t schema_mode;   /* datablock_schema_mode, also for the zone */
-    uint32_t reserved1;     /* zero */
+    uint32_t schema_mode; /* datablock_schema_mode, also for the zone */
+    uint32_t reserved1; /* zero */
     const char *registered; /* as in datablock_config */
-    const char *registry;   /* as in datablock_config */
+    const char *registry; /* as in datablock_config */
     /* the expected type of the flexible zone (SCHEMA: the block's does not match); NULL: any */
     const struct datablock_schema *zone_schema;
     uint64_t reserved[3]; /* zero */
@@ -530,10 +542,11 @@ typedef struct datablock_consumer_options {
 } datablock_consumer_options;
 
 typedef struct datablock_read_slot {
-    const void *data;      /* `length` bytes, in place, read-only, valid until datablock_read_end */
-    size_t length;         /* bytes */
-    uint64_t id;           /* the message's id */
-    uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
+    const void *data; /* `length` bytes, in place, read-only, valid until datablock_read_end */
+    size_t length; /* bytes */
+    uint64_t id; /* the message's id */
+    /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
+    uint64_t timestamp_ns;
     /* messages skipped since the previous read, or since this consumer's start; at most 2^48-1;
      * always 0 for LOSSLESS */
     uint64_t missed;
@@ -553,7 +566,8 @@ DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consume
  * SCHEMA, FULL (consumer limit), NO_SPARE (max_pins of all consumers would leave the producer no
  * slot), BUSY (a consumer of the durable name is attached), SUPERSEDED, SYSTEM.
  */
-DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const datablock_consumer_options *options,
+DATABLOCK_API datablock_status datablock_consumer_open(const char *name,
+                                                       const datablock_consumer_options *options,
                                                        datablock_consumer *out);
 
 /*
@@ -564,7 +578,8 @@ DATABLOCK_API datablock_status datablock_consumer_open(const char *name, const d
  * the attach and never changes. Never waits.
  * Errors: INVALID (null), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_consumer_resumed(datablock_consumer consumer, bool *resumed);
+DATABLOCK_API datablock_status datablock_consumer_resumed(datablock_consumer consumer,
+                                                          bool *resumed);
 
 /*
  * Detaches. Slots that are still held are released, and pointers into the block are invalid
@@ -600,7 +615,8 @@ DATABLOCK_API datablock_status datablock_read_begin(datablock_consumer consumer,
  * Errors: INVALID (null), NOT_FOUND (not yet written), OVERRUN (overwritten), LOST, CHECKSUM,
  * FENCED, BUSY (max_pins slots are held), CORRUPT, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id, datablock_read_slot *out);
+DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, uint64_t id,
+                                                 datablock_read_slot *out);
 
 /*
  * datablock_read_at that waits, at most for the timeout, for a message that is not written yet. The
@@ -611,8 +627,8 @@ DATABLOCK_API datablock_status datablock_read_at(datablock_consumer consumer, ui
  * NO_PRODUCER when the time is over. CLOSED and SUPERSEDED when the message will never come.
  * INVALID (null, timeout; or, with -1, the consumer would wait for ever for itself).
  */
-DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int64_t timeout_ms,
-                                                 datablock_read_slot *out);
+DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id,
+                                                 int64_t timeout_ms, datablock_read_slot *out);
 
 /*
  * Compares a message that is held with its checksum. With ENFORCED checksums the read has done that
@@ -622,7 +638,8 @@ DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, ui
  * payload; the hold continues), INVALID (null, not held, or the message has no checksum), BUSY,
  * HANDLE.
  */
-DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer, const datablock_read_slot *slot);
+DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer,
+                                                     const datablock_read_slot *slot);
 
 /*
  * Releases the message. LOSSLESS messages are released in the order of their reads. The release of
@@ -631,7 +648,8 @@ DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer
  * this consumer was evicted or the control file is damaged: discard what was computed from the
  * message; the hold has ended), FENCED (as OVERRUN, and this consumer's row is gone), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, const datablock_read_slot *slot);
+DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer,
+                                                  const datablock_read_slot *slot);
 
 /*
  * Releases the message that was read last as if it had not been read: the cursor is before the
@@ -643,7 +661,8 @@ DATABLOCK_API datablock_status datablock_read_end(datablock_consumer consumer, c
  * Errors: INVALID (null; not held; a later message was read; or the message was read by its id),
  * FENCED (as datablock_read_end: the hold has ended, nothing is redelivered), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_read_undo(datablock_consumer consumer, const datablock_read_slot *slot);
+DATABLOCK_API datablock_status datablock_read_undo(datablock_consumer consumer,
+                                                   const datablock_read_slot *slot);
 
 /* ---- Waiting on several blocks --------------------------------------------------------------- */
 
@@ -664,8 +683,8 @@ DATABLOCK_API datablock_status datablock_read_undo(datablock_consumer consumer, 
  * NO_PRODUCER), CLOSED (another thread closed one of the handles), BUSY (another thread is inside
  * one of them), HANDLE. The detail names the entry. `ready` is untouched unless the status is OK.
  */
-DATABLOCK_API datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms,
-                                                  bool *ready);
+DATABLOCK_API datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count,
+                                                  int64_t timeout_ms, bool *ready);
 
 /*
  * Ends a wait from outside. Zero the struct before its first use. The memory may be freed when no
@@ -682,8 +701,9 @@ typedef struct datablock_waker {
  * a waker. The call sleeps with up to 127 consumers, and polls every millisecond with more. Errors:
  * as datablock_wait_any.
  */
-DATABLOCK_API datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers, size_t count,
-                                                          int64_t timeout_ms, bool *ready, datablock_waker *waker);
+DATABLOCK_API datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers,
+                                                          size_t count, int64_t timeout_ms,
+                                                          bool *ready, datablock_waker *waker);
 
 /*
  * Ends the wait for this waker, the present one or the next one. Never waits. Any thread, also from
@@ -701,12 +721,12 @@ DATABLOCK_API void datablock_wake(datablock_waker *waker);
  * Waits and errors: as these two functions. Also INVALID (fewer bytes than the struct of the
  * block's schema, or more bytes than a slot; returned without waiting).
  */
-DATABLOCK_API datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms, const void *data,
-                                               size_t length, uint64_t *id);
+DATABLOCK_API datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms,
+                                               const void *data, size_t length, uint64_t *id);
 
 typedef struct datablock_message {
     const void *data; /* the caller's; read during the call only */
-    size_t length;    /* bytes */
+    size_t length; /* bytes */
 } datablock_message;
 
 /*
@@ -717,21 +737,24 @@ typedef struct datablock_message {
  * for the whole batch. The ids of the batch are consecutive and follow the id of this producer's
  * previous message. Errors: as datablock_write.
  */
-DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer, int64_t timeout_ms,
-                                                     const datablock_message *messages, size_t count, size_t *written);
+DATABLOCK_API datablock_status datablock_write_batch(datablock_producer producer,
+                                                     int64_t timeout_ms,
+                                                     const datablock_message *messages,
+                                                     size_t count, size_t *written);
 
 enum {
-    DATABLOCK_COPY_CUT = 1u << 0 /* a message that is longer than the buffer is cut off, instead of refused */
+    /* a message that is longer than the buffer is cut off, instead of refused */
+    DATABLOCK_COPY_CUT = 1u << 0
 };
 
 /* Describes the message whose copy is in the caller's buffer. */
 typedef struct datablock_copied {
-    uint64_t id;           /* the message's */
-    uint64_t length;       /* bytes of the message, also when the buffer has room for fewer */
+    uint64_t id; /* the message's */
+    uint64_t length; /* bytes of the message, also when the buffer has room for fewer */
     uint64_t timestamp_ns; /* as in datablock_read_slot */
-    uint64_t missed;       /* as in datablock_read_slot */
-    uint32_t index;        /* the slot's number, as in the diagnosis */
-    uint32_t reserved;     /* zero */
+    uint64_t missed; /* as in datablock_read_slot */
+    uint32_t index; /* the slot's number, as in the diagnosis */
+    uint32_t reserved; /* zero */
 } datablock_copied;
 
 /*
@@ -748,8 +771,9 @@ typedef struct datablock_copied {
  * discard the contents of the buffer. Whatever the status, `buffer` may have been written to,
  * though never beyond the message's length.
  */
-DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms, uint32_t flags,
-                                                   void *buffer, size_t capacity, datablock_copied *out);
+DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeout_ms,
+                                                   uint32_t flags, void *buffer, size_t capacity,
+                                                   datablock_copied *out);
 
 /*
  * Reads the next messages, in place: all that are already there, up to `capacity`. Waits for the
@@ -767,7 +791,8 @@ DATABLOCK_API datablock_status datablock_read_copy(datablock_consumer consumer, 
  * *count is 0.
  */
 DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer, int64_t timeout_ms,
-                                                    datablock_read_slot *out, size_t capacity, size_t *count);
+                                                    datablock_read_slot *out, size_t capacity,
+                                                    size_t *count);
 
 /*
  * Releases the given messages of a batch. Where one hold covers the batch, they may be its first
@@ -776,7 +801,8 @@ DATABLOCK_API datablock_status datablock_read_batch(datablock_consumer consumer,
  * that were undone are not held: the others are released, and the status is INVALID. Errors: as
  * datablock_read_end; of several errors the first is returned.
  */
-DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer, const datablock_read_slot *slots,
+DATABLOCK_API datablock_status datablock_read_batch_end(datablock_consumer consumer,
+                                                        const datablock_read_slot *slots,
                                                         size_t count);
 
 /* ---- Observing without taking part ----------------------------------------------------------- */
@@ -793,12 +819,13 @@ typedef struct datablock_observer {
 } datablock_observer;
 
 typedef struct datablock_observation {
-    uint64_t id;           /* the message's */
-    uint64_t length;       /* bytes of the message; the copy has as many as there was room for */
-    uint64_t timestamp_ns; /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
-    uint64_t next_id;      /* the id of the message that is written next */
-    uint32_t index;        /* the slot's number, as in the diagnosis */
-    uint32_t reserved;     /* zero */
+    uint64_t id; /* the message's */
+    uint64_t length; /* bytes of the message; the copy has as many as there was room for */
+    /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
+    uint64_t timestamp_ns;
+    uint64_t next_id; /* the id of the message that is written next */
+    uint32_t index; /* the slot's number, as in the diagnosis */
+    uint32_t reserved; /* zero */
 } datablock_observation;
 
 #define DATABLOCK_NEWEST UINT64_MAX /* for datablock_observe: no message has this id */
@@ -809,7 +836,8 @@ typedef struct datablock_observation {
  * Blocks briefly (system calls only).
  * Errors: INVALID, NOT_FOUND, ACCESS, SECRET, SCHEMA, CORRUPT, VERSION, SYSTEM.
  */
-DATABLOCK_API datablock_status datablock_observer_open(const char *name, const datablock_consumer_options *options,
+DATABLOCK_API datablock_status datablock_observer_open(const char *name,
+                                                       const datablock_consumer_options *options,
                                                        datablock_observer *out);
 
 /*
@@ -824,8 +852,9 @@ DATABLOCK_API datablock_status datablock_observer_open(const char *name, const d
  * attempts), LOST, CHECKSUM, SUPERSEDED (the block was replaced or removed, which the observer
  * notices within 100 ms: open again), CORRUPT, BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_observe(datablock_observer observer, uint64_t id, void *buffer,
-                                                 size_t capacity, datablock_observation *out);
+DATABLOCK_API datablock_status datablock_observe(datablock_observer observer, uint64_t id,
+                                                 void *buffer, size_t capacity,
+                                                 datablock_observation *out);
 
 /* Releases the block. Errors: HANDLE. */
 DATABLOCK_API datablock_status datablock_observer_close(datablock_observer observer);
@@ -840,10 +869,11 @@ DATABLOCK_API datablock_status datablock_observer_close(datablock_observer obser
  * sources.
  */
 typedef struct datablock_schema {
-    char *canonical;    /* one line, zero-terminated; the library's memory, until datablock_schema_free */
-    uint64_t bytes;     /* of the struct */
+    /* one line, zero-terminated; the library's memory, until datablock_schema_free */
+    char *canonical;
+    uint64_t bytes; /* of the struct */
     uint32_t alignment; /* of the struct; 1: packed */
-    uint32_t major;     /* the version, which is no part of line and hash */
+    uint32_t major; /* the version, which is no part of line and hash */
     uint32_t minor;
     uint32_t patch;
     uint8_t hash[32]; /* BLAKE2b-256 of the line */
@@ -868,23 +898,28 @@ DATABLOCK_API datablock_status datablock_schema_parse(const char *text, databloc
  * The schema of a block, also without a producer. Reads the data file only, as an observer.
  * Errors: INVALID (null), SCHEMA (the block has none), NOT_FOUND, ACCESS, CORRUPT, VERSION, SYSTEM.
  */
-DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name, datablock_schema *out);
+DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name,
+                                                         datablock_schema *out);
 
 /*
  * The schema of the block that a consumer reads. Errors: INVALID (null), SCHEMA (the block has
  * none), CORRUPT, BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer consumer, datablock_schema *out);
+DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer consumer,
+                                                            datablock_schema *out);
 
 /* The same for an observer. */
-DATABLOCK_API datablock_status datablock_schema_of_observer(datablock_observer observer, datablock_schema *out);
+DATABLOCK_API datablock_status datablock_schema_of_observer(datablock_observer observer,
+                                                            datablock_schema *out);
 
 /*
  * The schemas of the flexible zone. Errors: as datablock_schema_of_block and
  * datablock_schema_of_consumer.
  */
-DATABLOCK_API datablock_status datablock_zone_schema_of_block(const char *shm_name, datablock_schema *out);
-DATABLOCK_API datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer, datablock_schema *out);
+DATABLOCK_API datablock_status datablock_zone_schema_of_block(const char *shm_name,
+                                                              datablock_schema *out);
+DATABLOCK_API datablock_status datablock_zone_schema_of_consumer(datablock_consumer consumer,
+                                                                 datablock_schema *out);
 
 /*
  * Checks whether a consumer that expects the schema `consumer` can read the messages of a producer
@@ -893,7 +928,8 @@ DATABLOCK_API datablock_status datablock_zone_schema_of_consumer(datablock_consu
  * INVALID (null, mode).
  */
 DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *producer,
-                                                      const datablock_schema *consumer, datablock_schema_mode mode);
+                                                      const datablock_schema *consumer,
+                                                      datablock_schema_mode mode);
 
 /*
  * Finds the newest schema that a reference ("SensorReading", "SensorReading@2", "SensorReading@2.1"
@@ -914,7 +950,8 @@ DATABLOCK_API datablock_status datablock_schema_lookup(const char *reference, co
  * is free and right, and the fields), SYSTEM (also: a file of that name and major version was
  * changed).
  */
-DATABLOCK_API datablock_status datablock_schema_register(const datablock_schema *schema, const char *registry);
+DATABLOCK_API datablock_status datablock_schema_register(const datablock_schema *schema,
+                                                         const char *registry);
 
 /* Frees the memory of a schema. `schema` may be NULL, or zeroed, or freed already. */
 DATABLOCK_API void datablock_schema_free(datablock_schema *schema);
@@ -925,14 +962,14 @@ typedef struct datablock_schema_field {
     const char *name;
     const char *type; /* "u64", "char" and so on as in the text form; NULL: a struct, `nested` */
     const struct datablock_schema_layout *nested;
-    uint64_t offset;  /* bytes */
-    uint64_t size;    /* bytes, of all items */
+    uint64_t offset; /* bytes */
+    uint64_t size; /* bytes, of all items */
     uint64_t dims[8]; /* of an array, outermost first; 0 ends them */
 } datablock_schema_field;
 typedef struct datablock_schema_layout {
     const datablock_schema_field *fields; /* in the order of their offsets */
     size_t count;
-    uint64_t size;      /* bytes */
+    uint64_t size; /* bytes */
     uint64_t alignment; /* bytes */
 } datablock_schema_layout;
 
@@ -943,8 +980,9 @@ typedef struct datablock_schema_layout {
  * Errors: INVALID (null; a name; a field that overlaps another field, or whose size is not the size
  * of its type: the detail names schema and field).
  */
-DATABLOCK_API datablock_status datablock_schema_describe(const char *name, uint32_t major, uint32_t minor,
-                                                         uint32_t patch, const datablock_schema_layout *layout,
+DATABLOCK_API datablock_status datablock_schema_describe(const char *name, uint32_t major,
+                                                         uint32_t minor, uint32_t patch,
+                                                         const datablock_schema_layout *layout,
                                                          datablock_schema *out);
 
 /* ---- What both sides share ------------------------------------------------------------------- */
@@ -988,23 +1026,28 @@ static inline datablock_participant datablock_of_consumer(datablock_consumer con
  * Errors: INVALID (no such lock, timeout), TIMEOUT (the detail names the owner), CLOSED (closed by
  * another thread), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_lock_acquire(datablock_participant participant, uint32_t lock,
-                                                      int64_t timeout_ms, bool *abandoned);
+DATABLOCK_API datablock_status datablock_lock_acquire(datablock_participant participant,
+                                                      uint32_t lock, int64_t timeout_ms,
+                                                      bool *abandoned);
 
 /*
  * Releases the lock once. Does not wait.
  * Errors: INVALID (this participant does not own the lock), FENCED (the lock was taken away:
  * changes made under the lock may have met the changes of other participants), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_lock_release(datablock_participant participant, uint32_t lock);
+DATABLOCK_API datablock_status datablock_lock_release(datablock_participant participant,
+                                                      uint32_t lock);
 
 /* The flexible zone: memory that both sides change in place, under lock 0 only. */
 typedef struct datablock_zone {
-    void *data;      /* `size` bytes, aligned to 64; all zero in a new block. Not to be used after datablock_zone_end */
-    size_t size;     /* bytes: the block's zone_size */
+    /*
+     * `size` bytes, aligned to 64; all zero in a new block. Not to be used after datablock_zone_end
+     */
+    void *data;
+    size_t size; /* bytes: the block's zone_size */
     uint64_t writes; /* how often a participant has left the zone */
-    bool abandoned;  /* the last participant in the zone ended inside */
-    bool intact;     /* the contents are what the last participant to leave the zone left */
+    bool abandoned; /* the last participant in the zone ended inside */
+    bool intact; /* the contents are what the last participant to leave the zone left */
 } datablock_zone;
 
 enum {
@@ -1019,8 +1062,9 @@ enum {
  * or owns lock 0, already), CHECKSUM (a participant died in the zone, or a process wrote to the
  * zone without the lock: enter with DATABLOCK_ZONE_ANYWAY and restore the contents).
  */
-DATABLOCK_API datablock_status datablock_zone_begin(datablock_participant participant, uint32_t flags,
-                                                    int64_t timeout_ms, datablock_zone *out);
+DATABLOCK_API datablock_status datablock_zone_begin(datablock_participant participant,
+                                                    uint32_t flags, int64_t timeout_ms,
+                                                    datablock_zone *out);
 
 /*
  * Leaves the zone. The contents get a new checksum. A participant that could not finish passes
@@ -1037,32 +1081,35 @@ DATABLOCK_API datablock_status datablock_zone_end(datablock_participant particip
  * datablock_counter_get may not. Never wait.
  * Errors: INVALID (null, no such counter), BUSY, HANDLE.
  */
-DATABLOCK_API datablock_status datablock_counter_get(datablock_participant participant, uint32_t counter,
-                                                     uint64_t *value);
-DATABLOCK_API datablock_status datablock_counter_set(datablock_participant participant, uint32_t counter,
-                                                     uint64_t value, uint64_t *before);
+DATABLOCK_API datablock_status datablock_counter_get(datablock_participant participant,
+                                                     uint32_t counter, uint64_t *value);
+DATABLOCK_API datablock_status datablock_counter_set(datablock_participant participant,
+                                                     uint32_t counter, uint64_t value,
+                                                     uint64_t *before);
 /* Adds, modulo 2^64: UINT64_MAX is minus one. */
-DATABLOCK_API datablock_status datablock_counter_add(datablock_participant participant, uint32_t counter,
-                                                     uint64_t amount, uint64_t *before);
+DATABLOCK_API datablock_status datablock_counter_add(datablock_participant participant,
+                                                     uint32_t counter, uint64_t amount,
+                                                     uint64_t *before);
 /*
  * Compare-and-exchange: stores `value` if the counter is `expected`. The exchange happened if and
  * only if `*before` is `expected`.
  */
-DATABLOCK_API datablock_status datablock_counter_exchange(datablock_participant participant, uint32_t counter,
-                                                          uint64_t expected, uint64_t value, uint64_t *before);
+DATABLOCK_API datablock_status datablock_counter_exchange(datablock_participant participant,
+                                                          uint32_t counter, uint64_t expected,
+                                                          uint64_t value, uint64_t *before);
 
 /* ---- Housekeeping ---------------------------------------------------------------------------- */
 
 typedef struct datablock_block_info {
-    char name[208];          /* zero-terminated */
-    uint64_t total_bytes;    /* of both files */
-    uint64_t slot_size;      /* bytes */
-    uint64_t next_id;        /* messages written so far */
-    uint64_t producer_pid;   /* 0: no living producer */
-    uint32_t slot_count;     /* messages */
-    uint32_t spare_slots;    /* slots */
-    uint32_t policy;         /* datablock_policy */
-    uint32_t consumers;      /* living ones */
+    char name[208]; /* zero-terminated */
+    uint64_t total_bytes; /* of both files */
+    uint64_t slot_size; /* bytes */
+    uint64_t next_id; /* messages written so far */
+    uint64_t producer_pid; /* 0: no living producer */
+    uint32_t slot_count; /* messages */
+    uint32_t spare_slots; /* slots */
+    uint32_t policy; /* datablock_policy */
+    uint32_t consumers; /* living ones */
     uint32_t consumer_limit; /* rows */
     /* 2 ready, 3 closed, 4 superseded, 5 being replaced; 0: the file is not a readable block, and
      * only `name` is set */
@@ -1075,8 +1122,8 @@ typedef struct datablock_block_info {
  * files read-only and changes nothing.
  * Errors: INVALID, NOT_FOUND (the directory), ACCESS, SYSTEM.
  */
-DATABLOCK_API datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity,
-                                              size_t *count);
+DATABLOCK_API datablock_status datablock_list(const char *directory, datablock_block_info *out,
+                                              size_t capacity, size_t *count);
 
 /*
  * Removes a block. Refused with PRODUCER_ACTIVE or BUSY while participants live, unless `flags` has
@@ -1089,20 +1136,20 @@ DATABLOCK_API datablock_status datablock_unlink(const char *name, uint32_t flags
 /* ---- Diagnosis and recovery ------------------------------------------------------------------ */
 
 enum {
-    DATABLOCK_SLOT_FREE = 0,      /* not in use */
-    DATABLOCK_SLOT_WRITING = 1,   /* claimed */
+    DATABLOCK_SLOT_FREE = 0, /* not in use */
+    DATABLOCK_SLOT_WRITING = 1, /* claimed */
     DATABLOCK_SLOT_COMMITTED = 2, /* in the ring */
-    DATABLOCK_SLOT_DRAINING = 3   /* out of the ring, and a consumer still holds the slot */
+    DATABLOCK_SLOT_DRAINING = 3 /* out of the ring, and a consumer still holds the slot */
 };
 
 typedef struct SlotDiagnostic {
-    uint64_t slot_id;          /* the message's id */
-    uint32_t slot_index;       /* 0 .. slot_count + spare_slots - 1 */
-    uint8_t slot_state;        /* DATABLOCK_SLOT_* */
-    uint64_t write_lock;       /* pid of the claiming producer, 0: not claimed */
-    uint32_t reader_count;     /* hazard pointers to the slot, and LOSSLESS consumers at that id */
+    uint64_t slot_id; /* the message's id */
+    uint32_t slot_index; /* 0 .. slot_count + spare_slots - 1 */
+    uint8_t slot_state; /* DATABLOCK_SLOT_* */
+    uint64_t write_lock; /* pid of the claiming producer, 0: not claimed */
+    uint32_t reader_count; /* hazard pointers to the slot, and LOSSLESS consumers at that id */
     uint64_t write_generation; /* how often this slot was claimed */
-    uint8_t writer_waiting;    /* 1: a producer waits for the consumers of this slot */
+    uint8_t writer_waiting; /* 1: a producer waits for the consumers of this slot */
     /* true if: a dead participant holds the slot; or a consumer of the slot has kept the producer
      * waiting for 1 s or longer; or the slot has been claimed for more than 30 s; or a consumer
      * that has been silent for more than 30 s holds the slot */
@@ -1113,10 +1160,10 @@ typedef struct SlotDiagnostic {
 } SlotDiagnostic;
 
 typedef enum RecoveryResult {
-    RECOVERY_SUCCESS = 0,     /* done */
-    RECOVERY_FAILED = 1,      /* not possible: datablock_error_detail() has the reason */
-    RECOVERY_UNSAFE = 2,      /* a living participant holds the slot, row or block */
-    RECOVERY_NOT_STUCK = 3,   /* nothing to do */
+    RECOVERY_SUCCESS = 0, /* done */
+    RECOVERY_FAILED = 1, /* not possible: datablock_error_detail() has the reason */
+    RECOVERY_UNSAFE = 2, /* a living participant holds the slot, row or block */
+    RECOVERY_NOT_STUCK = 3, /* nothing to do */
     RECOVERY_INVALID_SLOT = 4 /* no such slot */
 } RecoveryResult;
 
@@ -1137,14 +1184,15 @@ typedef enum RecoveryResult {
  * Diagnoses one slot, of a block in any state. Read-only, changes nothing. If the slot is stuck,
  * datablock_error_detail() names the holder (row, name, pid).
  */
-DATABLOCK_API int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index, SlotDiagnostic *out);
+DATABLOCK_API int datablock_diagnose_slot(const char *shm_name, uint32_t slot_index,
+                                          SlotDiagnostic *out);
 
 /*
  * Diagnoses all slots, up to `array_capacity`, in index order. `*out_count` is the number of slots
  * of the block. `out_array` may be NULL when the capacity is 0. Returns 0.
  */
-DATABLOCK_API int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array, size_t array_capacity,
-                                               size_t *out_count);
+DATABLOCK_API int datablock_diagnose_all_slots(const char *shm_name, SlotDiagnostic *out_array,
+                                               size_t array_capacity, size_t *out_count);
 
 /*
  * Whether a process with that pid, or a thread with that id, runs in this pid namespace. An
@@ -1156,13 +1204,15 @@ DATABLOCK_API bool datablock_is_process_alive(uint64_t pid);
  * Removes the dead consumers of that slot, and no living consumer. NOT_STUCK: none of the slot's
  * consumers is dead.
  */
-DATABLOCK_API RecoveryResult datablock_release_zombie_readers(const char *shm_name, uint32_t slot_index);
+DATABLOCK_API RecoveryResult datablock_release_zombie_readers(const char *shm_name,
+                                                              uint32_t slot_index);
 
 /*
  * Ends a dead producer's claim on that slot. Never changes a committed message. UNSAFE: the
  * producer lives. NOT_STUCK: the slot is not claimed.
  */
-DATABLOCK_API RecoveryResult datablock_release_zombie_writer(const char *shm_name, uint32_t slot_index);
+DATABLOCK_API RecoveryResult datablock_release_zombie_writer(const char *shm_name,
+                                                             uint32_t slot_index);
 
 /*
  * Removes every dead consumer's row. A durable consumer's row is removed only if the consumer has
@@ -1177,10 +1227,11 @@ typedef struct IntegrityCheck {
     /* the immutable bytes of both files, their sizes, the words that belong to the whole block, the
      * recovery log */
     bool header_valid;
-    bool slot_states_valid;   /* ring entries, slot headers, participants' rows and masks */
-    bool checksum_valid;      /* payloads, where messages have checksums */
+    bool slot_states_valid; /* ring entries, slot headers, participants' rows and masks */
+    bool checksum_valid; /* payloads, where messages have checksums */
     uint32_t corrupted_slots; /* slots with a finding, each counted once */
-    char error_message[256];  /* the first problem, with the values and what to do; "" when nothing is wrong */
+    /* the first problem, with the values and what to do; "" when nothing is wrong */
+    char error_message[256];
 } IntegrityCheck;
 
 /*
@@ -1216,25 +1267,27 @@ DATABLOCK_API int datablock_validate_integrity(const char *shm_name, IntegrityCh
  * has the reason. `out` may be NULL. Otherwise `*out` describes what is left, except when the block
  * could not be opened. Any thread. Two repairs at a time are safe, and so is a repair that dies.
  */
-DATABLOCK_API RecoveryResult datablock_repair(const char *shm_name, bool force, IntegrityCheck *out);
+DATABLOCK_API RecoveryResult datablock_repair(const char *shm_name, bool force,
+                                              IntegrityCheck *out);
 
 enum {
-    DATABLOCK_STEP_REPAIR = 1,         /* damage, as datablock_repair does it without force */
-    DATABLOCK_STEP_RELEASE_READER = 2, /* the row of a dead consumer; a durable consumer keeps its place */
+    DATABLOCK_STEP_REPAIR = 1, /* damage, as datablock_repair does it without force */
+    /* the row of a dead consumer; a durable consumer keeps its place */
+    DATABLOCK_STEP_RELEASE_READER = 2,
     DATABLOCK_STEP_RELEASE_WRITER = 3, /* the claim of a dead producer */
-    DATABLOCK_STEP_COLLECT = 4,        /* files that dead processes left under this name */
+    DATABLOCK_STEP_COLLECT = 4, /* files that dead processes left under this name */
     /* nothing is done without a request: a participant lives, or may come back, or the step takes
      * an operator's decision */
     DATABLOCK_STEP_ATTEND = 5
 };
 
 typedef struct datablock_recovery_step {
-    uint32_t kind;   /* DATABLOCK_STEP_* */
+    uint32_t kind; /* DATABLOCK_STEP_* */
     uint32_t target; /* row (RELEASE_READER), else slot; 0 for a step that concerns the block */
-    uint64_t pid;    /* of the process concerned, 0: unknown */
+    uint64_t pid; /* of the process concerned, 0: unknown */
     uint32_t result; /* a RecoveryResult; in a dry run RECOVERY_SUCCESS */
-    bool done;       /* false in a dry run, after a failure, and for ATTEND */
-    char text[256];  /* informational */
+    bool done; /* false in a dry run, after a failure, and for ATTEND */
+    char text[256]; /* informational */
 } datablock_recovery_step;
 
 typedef void (*datablock_recovery_callback)(const datablock_recovery_step *step, void *context);
@@ -1247,37 +1300,39 @@ typedef void (*datablock_recovery_callback)(const datablock_recovery_step *step,
  * step is valid until the callback returns. Returns the number of steps without the ATTEND steps;
  * -1 bad argument, -2 cannot open, -4 failed while running, -5 unexpected. Any thread.
  */
-DATABLOCK_API int datablock_auto_recover(const char *shm_name, bool dry_run, datablock_recovery_callback callback,
-                                         void *context);
+DATABLOCK_API int datablock_auto_recover(const char *shm_name, bool dry_run,
+                                         datablock_recovery_callback callback, void *context);
 
 /* One participant, as its row in the control file shows it. */
 typedef struct datablock_participant_info {
-    char name[64];              /* zero-terminated */
-    uint64_t pid;               /* the process's own, in its own pid namespace */
-    uint64_t start_time;        /* of the process, clock ticks since boot */
-    uint64_t pid_namespace;     /* inode, 0: unknown */
-    uint64_t attached_ns;       /* CLOCK_REALTIME */
-    uint64_t died_ns;           /* CLOCK_REALTIME at which a durable consumer was found dead, 0: it was not */
-    uint64_t cursor;            /* the next id that the consumer reads; of a producer: the next id to write */
-    uint64_t lag;               /* messages that a consumer has yet to read */
-    uint64_t read;              /* messages; this and the next fields: consumers only */
-    uint64_t missed;            /* messages skipped */
-    uint64_t bytes;             /* of payload */
-    uint64_t waits;             /* reads that had to wait */
-    uint64_t wait_ns;           /* total time of these waits */
-    uint64_t timeouts;          /* reads */
-    uint64_t lost;              /* messages that an operator had discarded */
-    uint64_t overruns;          /* messages overwritten before or while the consumer read them */
+    char name[64]; /* zero-terminated */
+    uint64_t pid; /* the process's own, in its own pid namespace */
+    uint64_t start_time; /* of the process, clock ticks since boot */
+    uint64_t pid_namespace; /* inode, 0: unknown */
+    uint64_t attached_ns; /* CLOCK_REALTIME */
+    /* CLOCK_REALTIME at which a durable consumer was found dead, 0: it was not */
+    uint64_t died_ns;
+    /* the next id that the consumer reads; of a producer: the next id to write */
+    uint64_t cursor;
+    uint64_t lag; /* messages that a consumer has yet to read */
+    uint64_t read; /* messages; this and the next fields: consumers only */
+    uint64_t missed; /* messages skipped */
+    uint64_t bytes; /* of payload */
+    uint64_t waits; /* reads that had to wait */
+    uint64_t wait_ns; /* total time of these waits */
+    uint64_t timeouts; /* reads */
+    uint64_t lost; /* messages that an operator had discarded */
+    uint64_t overruns; /* messages overwritten before or while the consumer read them */
     uint64_t checksum_failures; /* messages */
     /* since the participant's last tick: 100 ms of calls, so a participant that calls all the time
      * has up to 100 ms; 0 if the time is unknown (a clock of another time namespace) */
     uint64_t silent_ms;
     uint32_t uid;
-    uint32_t row;        /* 0: the producer */
-    uint32_t delivery;   /* datablock_delivery; 0 for the producer */
-    uint32_t pins;       /* slots that the consumer holds */
-    bool alive;          /* what the kernel says of the lock; not what the silence suggests */
-    bool durable;        /* keeps its place when it dies */
+    uint32_t row; /* 0: the producer */
+    uint32_t delivery; /* datablock_delivery; 0 for the producer */
+    uint32_t pins; /* slots that the consumer holds */
+    bool alive; /* what the kernel says of the lock; not what the silence suggests */
+    bool durable; /* keeps its place when it dies */
     uint8_t reserved[6]; /* zero */
 } datablock_participant_info;
 
@@ -1285,32 +1340,36 @@ typedef struct datablock_participant_info {
  * Lists the participants of a block by row, up to `capacity`, including dead ones whose rows still
  * exist. Returns the number of participants. `out` may be NULL when the capacity is 0. Read-only.
  */
-DATABLOCK_API int datablock_list_participants(const char *shm_name, datablock_participant_info *out, size_t capacity);
+DATABLOCK_API int datablock_list_participants(const char *shm_name, datablock_participant_info *out,
+                                              size_t capacity);
 
 /* A block's figures. Each word behind them has one writer. The figures change during the read. */
 typedef struct datablock_metrics {
-    uint32_t size;              /* sizeof(datablock_metrics), set by the caller */
-    uint32_t consumers;         /* living ones */
-    uint64_t next_id;           /* messages written since the block was created */
-    uint64_t written;           /* of next_id: the messages that producers have counted */
-    uint64_t bytes;             /* of payload */
-    uint64_t aborted;           /* claims */
-    uint64_t fenced;            /* claims that a recovery ended */
-    uint64_t waits;             /* claims that had to wait */
-    uint64_t wait_ns;           /* total time of these waits */
-    uint64_t timeouts;          /* claims */
-    uint64_t scans;             /* hazard-pointer scans */
-    uint64_t cleaned;           /* rows of dead consumers, cleaned by any process */
-    uint64_t recoveries;        /* records that were ever written to the recovery log */
-    uint64_t age_ms;            /* since the block was created */
-    uint64_t idle_ms;           /* since the producer's last tick (100 ms of calls); 0 if the time is unknown */
-    uint64_t read;              /* messages; this and the next fields: by the consumers that are attached */
-    uint64_t missed;            /* messages */
-    uint64_t lost;              /* messages that an operator had discarded */
-    uint64_t overruns;          /* messages */
+    uint32_t size; /* sizeof(datablock_metrics), set by the caller */
+    uint32_t consumers; /* living ones */
+    uint64_t next_id; /* messages written since the block was created */
+    uint64_t written; /* of next_id: the messages that producers have counted */
+    uint64_t bytes; /* of payload */
+    uint64_t aborted; /* claims */
+    uint64_t fenced; /* claims that a recovery ended */
+    uint64_t waits; /* claims that had to wait */
+    uint64_t wait_ns; /* total time of these waits */
+    uint64_t timeouts; /* claims */
+    uint64_t scans; /* hazard-pointer scans */
+    uint64_t cleaned; /* rows of dead consumers, cleaned by any process */
+    uint64_t recoveries; /* records that were ever written to the recovery log */
+    uint64_t age_ms; /* since the block was created */
+    /* since the producer's last tick (100 ms of calls); 0 if the time is unknown */
+    uint64_t idle_ms;
+    /* messages; this and the next fields: by the consumers that are attached */
+    uint64_t read;
+    uint64_t missed; /* messages */
+    uint64_t lost; /* messages that an operator had discarded */
+    uint64_t overruns; /* messages */
     uint64_t checksum_failures; /* messages */
-    uint64_t max_lag;           /* messages, of the LOSSLESS and ORDERED consumers */
-    uint64_t schema_mismatches; /* opens refused because of the schema, since the block was created */
+    uint64_t max_lag; /* messages, of the LOSSLESS and ORDERED consumers */
+    /* opens refused because of the schema, since the block was created */
+    uint64_t schema_mismatches;
 } datablock_metrics;
 
 /*
@@ -1336,7 +1395,8 @@ DATABLOCK_API datablock_status datablock_get_metrics(const char *shm_name, datab
  * that consumer, and only datablock_evict_consumer takes the consumer's place away. To find that
  * out takes up to a second. NOT_STUCK: the slot is free, or has a message that no consumer holds.
  */
-DATABLOCK_API RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_index, bool force);
+DATABLOCK_API RecoveryResult datablock_force_reset_slot(const char *shm_name, uint32_t slot_index,
+                                                        bool force);
 
 /*
  * The same for every slot. With `force` every message is discarded. UNSAFE: something was left
@@ -1354,16 +1414,17 @@ DATABLOCK_API RecoveryResult datablock_force_reset_all_slots(const char *shm_nam
  * that. FAILED: also returned if the consumer is still attaching. INVALID_SLOT: no such row.
  * UNSAFE: the consumer lives. NOT_STUCK: the row is free.
  */
-DATABLOCK_API RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool force);
+DATABLOCK_API RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row,
+                                                      bool force);
 
 /*
  * One entry of a block's recovery log. The meaning of `before` and `after` depends on the action:
  * docs/segment-format.md.
  */
 typedef struct datablock_recovery_record {
-    uint64_t number;  /* of the record, from 0 on */
+    uint64_t number; /* of the record, from 0 on */
     uint64_t time_ns; /* CLOCK_REALTIME */
-    uint64_t pid;     /* of the process that wrote the record */
+    uint64_t pid; /* of the process that wrote the record */
     uint32_t uid;
     uint32_t action; /* numbers as in docs/segment-format.md; `text` has the action in words */
     uint64_t target; /* slot or row */
@@ -1377,7 +1438,8 @@ typedef struct datablock_recovery_record {
  * the number of records in the log, which is at most what fits the log. `out` may be NULL when the
  * capacity is 0. Read-only. The log is in the block, and survives the processes that wrote it.
  */
-DATABLOCK_API int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out, size_t capacity);
+DATABLOCK_API int datablock_recovery_log(const char *shm_name, datablock_recovery_record *out,
+                                         size_t capacity);
 
 #ifdef __cplusplus
 }

@@ -22,13 +22,16 @@
 
 /* CAST converts a value in the form that the compilers of the language do not warn about. */
 #ifdef __cplusplus
+#define DATABLOCK_LAYOUT_INLINE inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) static_cast<type>(value)
 #else
+#define DATABLOCK_LAYOUT_INLINE static inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) _Static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) ((type)(value))
 #endif
-#define DATABLOCK_LAYOUT_FIELD(type, field, at) DATABLOCK_LAYOUT_ASSERT(offsetof(type, field) == DATABLOCK_LAYOUT_##at)
+#define DATABLOCK_LAYOUT_FIELD(type, field, at)                                                    \
+    DATABLOCK_LAYOUT_ASSERT(offsetof(type, field) == DATABLOCK_LAYOUT_##at)
 
 /* Identification of the two files. */
 #define DATABLOCK_LAYOUT_MAGIC_DATA UINT64_C(0x314B4C4241544144) /* "DATABLK1" */
@@ -47,7 +50,8 @@
 #define DATABLOCK_LAYOUT_MAX_PINS 8
 #define DATABLOCK_LAYOUT_MAX_CONSUMERS 255
 #define DATABLOCK_LAYOUT_MAX_SLOT_COUNT (1 << 20)
-#define DATABLOCK_LAYOUT_MAX_SLOTS ((1 << 22) - 1) /* ring and spare together: 22 bits in an entry */
+/* ring and spare together: 22 bits in an entry */
+#define DATABLOCK_LAYOUT_MAX_SLOTS ((1 << 22) - 1)
 #define DATABLOCK_LAYOUT_MAX_SLOT_SIZE (UINT64_C(1) << 40)
 #define DATABLOCK_LAYOUT_MAX_ALIGNMENT DATABLOCK_LAYOUT_PAGE
 #define DATABLOCK_LAYOUT_SPIN_LOCK_COUNT 8
@@ -128,7 +132,8 @@
 #define DATABLOCK_LAYOUT_METRIC_TIMEOUTS 4656
 #define DATABLOCK_LAYOUT_METRIC_SCANS 4664
 #define DATABLOCK_LAYOUT_METRIC_CLEANED 4672
-#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192 /* schema text; the zone's from the next cache line on; whole pages */
+/* schema text; the zone's from the next cache line on; whole pages */
+#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192
 
 typedef struct datablock_layout_data {
     uint64_t magic;
@@ -162,10 +167,12 @@ typedef struct datablock_layout_data {
     uint32_t schema_minor;
     uint32_t schema_patch;
     uint8_t schema_hash[32]; /* BLAKE2b-256 of the canonical text, zero: no schema */
-    uint8_t secret_hash[32]; /* BLAKE2b-256 keyed with the secret, of the block id; zero: no secret */
+    /* BLAKE2b-256 keyed with the secret, of the block id; zero: no secret */
+    uint8_t secret_hash[32];
     uint64_t retention; /* ms for which the row of a dead durable consumer is kept, 0: for ever */
     char name[208]; /* name_len bytes, then zeros */
-    uint64_t zone_schema_length; /* bytes of canonical text of the flexible zone's schema, 0: none */
+    /* bytes of canonical text of the flexible zone's schema, 0: none */
+    uint64_t zone_schema_length;
     uint32_t zone_schema_major;
     uint32_t zone_schema_minor;
     uint32_t zone_schema_patch;
@@ -320,7 +327,8 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 
 typedef struct datablock_layout_lock {
     uint64_t owner; /* generation:32 row+1:16, 0: free; bit 63 alone: free, but never released */
-    uint32_t sleepers; /* the futex word. Odd: a participant sleeps or is about to; a waker adds 1 */
+    /* the futex word. Odd: a participant sleeps or is about to; a waker adds 1 */
+    uint32_t sleepers;
     uint8_t reserved[52];
 } datablock_layout_lock;
 
@@ -424,14 +432,16 @@ typedef struct datablock_layout_row {
     uint32_t name_len;
     char name[64]; /* name_len bytes, then zeros */
     uint8_t reserved0[4];
-    uint64_t clock; /* CLOCK_KNOWN + the ns by which the owner's CLOCK_MONOTONIC is ahead, 0: not known */
+    /* CLOCK_KNOWN + the ns by which the owner's CLOCK_MONOTONIC is ahead, 0: not known */
+    uint64_t clock;
     uint8_t reserved_clock[56];
     uint64_t cursor; /* the next id that the consumer has not released (LATEST: has not read) */
     uint64_t heartbeat; /* CLOCK_MONOTONIC ns of the last tick (100 ms of calls) */
     uint64_t read; /* messages */
     uint64_t missed; /* messages */
     uint64_t bytes;
-    uint64_t join; /* join_epoch that the producer must acknowledge before the cursor binds it, or 0 */
+    /* join_epoch that the producer must acknowledge before the cursor binds it, or 0 */
+    uint64_t join;
     uint8_t reserved1[16];
     uint64_t pins[8]; /* hazard pointers: slot + 1, 0: none */
     uint64_t waits;
@@ -478,7 +488,8 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 #define DATABLOCK_LAYOUT_ROW_ATTACHING 1
 #define DATABLOCK_LAYOUT_ROW_ACTIVE 2
 #define DATABLOCK_LAYOUT_ROW_DEAD 3 /* durable, keeps name and cursor */
-#define DATABLOCK_LAYOUT_ROW_EVICTING 4 /* being evicted by force: the owner lives and gets FENCED */
+/* being evicted by force: the owner lives and gets FENCED */
+#define DATABLOCK_LAYOUT_ROW_EVICTING 4
 
 /* Roles and deliveries. */
 #define DATABLOCK_LAYOUT_ROLE_PRODUCER 1
@@ -500,10 +511,13 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 /* Byte offsets of the locks on the control file, beyond any mapping of it. */
 #define DATABLOCK_LAYOUT_LOCK_ROWS (UINT64_C(1) << 40) /* + LOCK_STRIDE * row: the liveness lease */
 #define DATABLOCK_LAYOUT_LOCK_STRIDE 4 /* the locks of two rows are never neighbours */
-#define DATABLOCK_LAYOUT_LOCK_CLEANING 1 /* the byte after a lease: row is cleaned; the two are one lock of 2 bytes */
-#define DATABLOCK_LAYOUT_LOCK_NAMES ((UINT64_C(1) << 40) + 8192) /* + hash(name) % LOCK_NAME_MOD: attach by name */
+/* the byte after a lease: row is cleaned; the two are one lock of 2 bytes */
+#define DATABLOCK_LAYOUT_LOCK_CLEANING 1
+/* + hash(name) % LOCK_NAME_MOD: attach by name */
+#define DATABLOCK_LAYOUT_LOCK_NAMES ((UINT64_C(1) << 40) + 8192)
 #define DATABLOCK_LAYOUT_LOCK_NAME_MOD 4096 /* number of name bytes */
-#define DATABLOCK_LAYOUT_LOCK_REPLACE ((UINT64_C(1) << 40) + 12288) /* a process replaces or removes the block */
+/* a process replaces or removes the block */
+#define DATABLOCK_LAYOUT_LOCK_REPLACE ((UINT64_C(1) << 40) + 12288)
 #define DATABLOCK_LAYOUT_LOCK_SPINS ((UINT64_C(1) << 40) + 16384) /* reserved */
 
 /* ---- Data file: the slot header before a payload. Plain stores, published by the entry ---- */
@@ -595,36 +609,39 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_H
 #define DATABLOCK_LAYOUT_ENTRY_FENCE (UINT64_C(1) << 0)
 #define DATABLOCK_LAYOUT_ENTRY_LOST (UINT64_C(1) << 1)
 #define DATABLOCK_LAYOUT_NO_SLOT ((1 << 22) - 1)
-#define DATABLOCK_LAYOUT_ENTRY_NONE ((uint64_t)DATABLOCK_LAYOUT_NO_SLOT << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT)
+#define DATABLOCK_LAYOUT_ENTRY_NONE                                                                \
+    ((uint64_t)DATABLOCK_LAYOUT_NO_SLOT << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT)
 #define DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT 2
 #define DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT 24
 #define DATABLOCK_LAYOUT_ENTRY_TAG_MASK ((UINT64_C(1) << 40) - 1)
 
-static inline uint64_t datablock_layout_entry(uint64_t id, uint32_t slot)
-{
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_entry(uint64_t id, uint32_t slot) {
     return ((id + 1) & DATABLOCK_LAYOUT_ENTRY_TAG_MASK) << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT |
            DATABLOCK_LAYOUT_CAST(uint64_t, slot) << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT;
 }
 
 /* The slot that an entry names, NO_SLOT if it never held a message. */
-static inline uint32_t datablock_layout_entry_slot(uint64_t entry)
-{
-    return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT) & DATABLOCK_LAYOUT_NO_SLOT;
+DATABLOCK_LAYOUT_INLINE uint32_t datablock_layout_entry_slot(uint64_t entry) {
+    return DATABLOCK_LAYOUT_CAST(uint32_t, entry >> DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT) &
+           DATABLOCK_LAYOUT_NO_SLOT;
 }
 
 /* True: the entry never held a message. */
-static inline int datablock_layout_entry_empty(uint64_t entry)
-{
+DATABLOCK_LAYOUT_INLINE int datablock_layout_entry_empty(uint64_t entry) {
     return datablock_layout_entry_slot(entry) == DATABLOCK_LAYOUT_NO_SLOT;
 }
 
+/* How far the entry's id is ahead of `id`, less than 2^39 away. The entry must not be empty. */
+DATABLOCK_LAYOUT_INLINE int64_t datablock_layout_entry_ahead(uint64_t entry, uint64_t id) {
+    uint64_t tag = DATABLOCK_LAYOUT_ENTRY_TAG_MASK << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
+    return DATABLOCK_LAYOUT_CAST(int64_t,
+                                 (entry & tag) - ((id + 1) << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT)) >>
+           DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
+}
+
 /* The id of the entry's message, given any id less than 2^39 away. The entry must not be empty. */
-static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_id)
-{
-    uint64_t distance = (entry >> DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) - (near_id + 1);
-    int64_t ahead = DATABLOCK_LAYOUT_CAST(int64_t, distance << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT) >>
-                    DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT;
-    return near_id + DATABLOCK_LAYOUT_CAST(uint64_t, ahead);
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_id) {
+    return near_id + DATABLOCK_LAYOUT_CAST(uint64_t, datablock_layout_entry_ahead(entry, near_id));
 }
 
 /* A claim mark packs claimed, the low bits of the producer's epoch, and the number of claims. */
@@ -634,15 +651,13 @@ static inline uint64_t datablock_layout_entry_id(uint64_t entry, uint64_t near_i
 #define DATABLOCK_LAYOUT_CLAIM_GEN_MASK ((UINT64_C(1) << 47) - 1)
 
 /* The mark of an open claim. */
-static inline uint64_t datablock_layout_claim(uint64_t epoch, uint64_t generation)
-{
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_claim(uint64_t epoch, uint64_t generation) {
     return DATABLOCK_LAYOUT_CLAIM_OPEN | (generation & DATABLOCK_LAYOUT_CLAIM_GEN_MASK) |
            (epoch & DATABLOCK_LAYOUT_CLAIM_EPOCH_MASK) << DATABLOCK_LAYOUT_CLAIM_EPOCH_SHIFT;
 }
 
 /* The number of times that the slot was claimed. */
-static inline uint64_t datablock_layout_claim_generation(uint64_t claim)
-{
+DATABLOCK_LAYOUT_INLINE uint64_t datablock_layout_claim_generation(uint64_t claim) {
     return claim & DATABLOCK_LAYOUT_CLAIM_GEN_MASK;
 }
 

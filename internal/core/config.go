@@ -169,7 +169,7 @@ const (
 	defaultRing          = 8
 	defaultConsumerLimit = 16
 	defaultMode          = 0o600
-	maxSecret            = 1024
+	maxSecret            = layout.SecretLimit
 	maxRetention         = 1 << 40 // ms
 	minSpare             = 2       // one for the claim, one for a hazard pointer
 )

@@ -43,7 +43,7 @@ type Consumer struct {
 }
 
 // producerProbeEvery bounds the system calls of a consumer that polls an idle block.
-const producerProbeEvery = 10 * uint64(time.Millisecond)
+const producerProbeEvery = uint64(layout.PollProbeNs)
 
 // Name returns the block's name.
 func (c *Consumer) Name() string { return c.name() }

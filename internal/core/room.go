@@ -19,7 +19,7 @@ const (
 	// mapping.
 	promptSlice  = 5 * time.Millisecond
 	patientSlice = 20 * time.Millisecond
-	watchedSlice = 100 * time.Millisecond
+	watchedSlice = time.Duration(layout.SleepSliceNs)
 	promptFor    = 20 // sleeps
 	// Below this timeout a claim, perhaps repeated, does not search the processes.
 	heirFrom = 200 * time.Millisecond
@@ -29,18 +29,13 @@ const (
 	// Leases that the producer polls each time, so that many stuck rows cost no more.
 	probesASlice = 32
 	sweepEvery   = 10 * uint64(time.Millisecond) // the interval of sweeps for a claim that does not sleep
-	// Consecutive scans with a held retired slot, before the search for a dead consumer.
-	suspicious = 8
-	spinTries  = 100
 
-	bigSlot = 64 << 10 // bytes: from this slot size on, a scan costs nothing beside the message
-
-	// Messages, or polls that find nothing, after which a participant reads the clock itself: the
-	// keeper of its coarse clock may not get a processor.
-	trust = 4096
-
-	ahead       = 3 // how many messages ahead the write prefetch is
-	lineEntries = 8 // entries of a cache line
+	suspicious  = layout.SuspiciousScans
+	spinTries   = layout.SpinTries
+	bigSlot     = layout.BigSlot
+	trust       = layout.ClockCheckInterval // the keeper of the coarse clock may not get a processor
+	ahead       = layout.PrefetchAhead
+	lineEntries = layout.LineEntries
 )
 
 // gate is the backpressure check: it reports whether the next message may be published. Only here

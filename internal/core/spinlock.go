@@ -21,7 +21,7 @@ import (
 const (
 	lockSpins     = 200
 	lockFirstNap  = 2 * time.Millisecond // how long a participant sleeps before it checks whether the owner lives
-	lockSlice     = 100 * time.Millisecond
+	lockSlice     = time.Duration(layout.SleepSliceNs)
 	lockAbandoned = 1 << 63 // without an owner; the last owner ended without releasing the lock
 )
 

@@ -10,11 +10,11 @@ import (
 )
 
 // consumerSlice bounds one sleep: a producer may die between its publication and the wake-up.
-const consumerSlice = 100 * time.Millisecond
+const consumerSlice = time.Duration(layout.SleepSliceNs)
 
 // pollLooks is how often a read that does not wait loads the next entry before it returns that
 // there is nothing.
-const pollLooks = 4
+const pollLooks = layout.PollLooksGo
 
 // wanted is what a read asks for: the next message, or the message with the given id.
 type wanted struct {

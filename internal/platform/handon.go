@@ -3,6 +3,8 @@ package platform
 import (
 	"sync/atomic"
 	"time"
+
+	"datablock/internal/layout"
 )
 
 // waited is 1 after a wait for a message in this process, until the next demotion.
@@ -24,7 +26,7 @@ func HandOnAfterWait(line *uint64) {
 
 // standBack is the time of a back-off: about twice the time that a producer needs to fill a cache
 // line of entries.
-const standBack = 1000 * time.Nanosecond
+const standBack = time.Duration(layout.BackoffNsGo)
 
 // standBackPauses is measured, because a PAUSE takes ten times as long on some processors as on
 // others.

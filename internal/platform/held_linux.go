@@ -7,7 +7,7 @@ import (
 
 // heldSlice is the polling interval of WaitHeld. It is not shorter, because the end of each long
 // system call costs the Go scheduler much work. A thread of a C program sleeps in C and polls every
-// 8 ms, or every 20 ms (capi/watch.c).
+// 8 ms, or every 20 ms (capi/protocol_sleep_held.c).
 const heldSlice = 20 * time.Millisecond
 
 // WaitHeld is Wait, and also returns when no process holds the lock of one of these bytes any more.

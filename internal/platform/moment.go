@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"datablock/internal/layout"
 )
 
 // Moment is a coarse clock with a tick of 100 ms. It tells its user when periodic housekeeping is
@@ -22,11 +24,11 @@ type Moment struct {
 
 const (
 	// MomentEvery is the tick. Scheduling delay may lengthen a tick.
-	MomentEvery = 100 * time.Millisecond
+	MomentEvery = time.Duration(layout.TickNs)
 
 	// often is the number of uses in a tick from which on the keeper refreshes a Moment. A program
 	// that polls less often is not woken for the refresh.
-	often = 1000
+	often = layout.CoarseClockUses
 )
 
 var keeper struct {

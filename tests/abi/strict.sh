@@ -14,7 +14,7 @@ case $("$cxx" --version) in
 *) flags="$flags -Wuseless-cast -Wlogical-op -Wduplicated-cond -Wduplicated-branches -Wsuggest-override" ;;
 esac
 for standard in c++17 c++20; do
-    for header in include/*; do
+    for header in include/*.h include/*.hpp; do # they include the parts
         case $header in
         *datablock_schema.h) continue ;; # for C only: it uses the type of an expression
         esac

@@ -53,7 +53,7 @@ static void note(int what, bool done, bool must) {
 }
 
 static void *state_of(uint64_t handle) {
-    return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
+    return datablock_inline_enlist(DATABLOCK_INLINE_VERSION)->table[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
 }
 
 /* True if housekeeping is due. If it was due when inline code checked, it still is. */
@@ -250,8 +250,8 @@ static void check_producer(void) {
     }
     for (uint32_t i = 0; i < config.slot_count; i++) {
         uint64_t entry = p->block.entries[i];
-        if (!datablock_inline_entry_empty(entry)) {
-            seen[datablock_inline_entry_slot(entry)]++;
+        if (!datablock_layout_entry_empty(entry)) {
+            seen[datablock_layout_entry_slot(entry)]++;
         }
     }
     if (claimed) {
@@ -344,7 +344,7 @@ static bool claim_is_inline(datablock_status want) {
         return false;
     }
     const datablock_inline_producer *p = state_of(producer.handle);
-    bool was_fenced = (p->block.entries[next_id % config.slot_count] & DATABLOCK_INLINE_FENCE) != 0;
+    bool was_fenced = (p->block.entries[next_id % config.slot_count] & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0;
     return same_thread(&producer_thread) && want == DATABLOCK_OK && !p->attend && !was_fenced &&
            (config.min_consumers == 0 || next_id < config.slot_count);
 }
@@ -637,7 +637,7 @@ static void fence(void) {
         return;
     }
     TRACED("fence %" PRIu64 "%s", next_id, claimed ? "" : ", unclaimed");
-    __atomic_fetch_or(&p->block.entries[next_id % config.slot_count], DATABLOCK_INLINE_FENCE, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&p->block.entries[next_id % config.slot_count], DATABLOCK_LAYOUT_ENTRY_FENCE, __ATOMIC_SEQ_CST);
     fenced = claimed;
 }
 
@@ -649,7 +649,7 @@ static void discard(void) {
     /* The oldest message is where overtaken readers continue. */
     uint64_t id = one_in(2) ? oldest() : oldest() + below((uint32_t)(next_id - oldest()));
     TRACED("discard %" PRIu64, id);
-    __atomic_fetch_or(&p->block.entries[id % config.slot_count], DATABLOCK_INLINE_LOST, __ATOMIC_SEQ_CST);
+    __atomic_fetch_or(&p->block.entries[id % config.slot_count], DATABLOCK_LAYOUT_ENTRY_LOST, __ATOMIC_SEQ_CST);
     message_of(id)->lost = true;
 }
 

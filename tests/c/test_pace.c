@@ -86,7 +86,7 @@ static void heard_while_calling(void) {
 #ifdef TEST_INLINE
 static void *state_of(uint64_t handle)
 {
-    return datablock_inline_self->places[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
+    return datablock_inline_self->table[handle >> DATABLOCK_INLINE_INDEX_SHIFT].state;
 }
 
 /* The coarse clock stops, and still seems to be refreshed. */

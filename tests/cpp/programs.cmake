@@ -7,7 +7,7 @@
 
 set(cpp_test_directory ${PROJECT_BINARY_DIR}/tests/cpp)
 set(cpp_source ${PROJECT_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
-file(GLOB public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*)
+file(GLOB_RECURSE public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*)
 set(sanitize.gcc ${sanitize})
 set(sanitize.clang -O1 -fsanitize=undefined -fsanitize-trap=undefined)
 

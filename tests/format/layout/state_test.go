@@ -40,6 +40,9 @@ func sameName(c, goes string) bool {
 		(c == "_") == (goes == "_")
 }
 
+// inlineState is the part of the inline header with the private structs.
+const inlineState = "include/datablock/detail/state.h"
+
 var (
 	comments     = regexp.MustCompile(`(?s)/\*.*?\*/`)
 	inlineStruct = regexp.MustCompile(`(?s)typedef struct datablock_inline_(\w+) \{(.*?)\} datablock_inline_\w+;`)
@@ -53,7 +56,7 @@ func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	var body strings.Builder
 	found := map[string][]field{}
 	for _, m := range inlineStruct.FindAllStringSubmatch(
-		comments.ReplaceAllString(readText(t, "include/datablock_inline.h"), ""), -1) {
+		comments.ReplaceAllString(readText(t, inlineState), ""), -1) {
 		for _, line := range strings.Split(m[2], ";") {
 			line = strings.Join(strings.Fields(line), " ")
 			if line == "" {
@@ -61,7 +64,7 @@ func inlineStructs(t *testing.T, names ...string) map[string][]field {
 			}
 			declared := member.FindStringSubmatch(strings.TrimPrefix(line, "struct "))
 			if declared == nil {
-				t.Fatalf("include/datablock_inline.h: a member of datablock_inline_%s cannot be read: %s", m[1], line)
+				t.Fatalf("%s: a member of datablock_inline_%s cannot be read: %s", inlineState, m[1], line)
 			}
 			fmt.Fprintf(&body,
 				"printf(\"%s %s %%zu %%zu\\n\", offsetof(datablock_inline_%s, %s), sizeof "+
@@ -78,7 +81,7 @@ func inlineStructs(t *testing.T, names ...string) map[string][]field {
 	}
 	for _, name := range names {
 		if len(found[name]) < 2 {
-			t.Fatalf("include/datablock_inline.h: no struct datablock_inline_%s was found", name)
+			t.Fatalf("%s: no struct datablock_inline_%s was found", inlineState, name)
 		}
 	}
 	return found

@@ -20,7 +20,7 @@ type side string
 const (
 	inGo   side = "go"
 	inC    side = "c"      // the C part of the library
-	inline side = "inline" // include/datablock_inline.h in a program; the same text is in the library
+	inline side = "inline" // the inline functions in a program; the same text is in the library
 )
 
 // sources has the files with the crash points of each side.
@@ -31,7 +31,7 @@ var sources = []struct {
 }{
 	{"../../../internal/*/*.go", regexp.MustCompile(`crash\.Point\("([^"]+)"\)`), []side{inGo}},
 	{"../../../capi/*.c", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`), []side{inC}},
-	{"../../../include/datablock_inline.h", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`),
+	{"../../../include/datablock/detail/*.h", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`),
 		[]side{inC, inline}},
 }
 

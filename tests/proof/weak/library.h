@@ -4,13 +4,13 @@
  * It contains what the inline functions leave to Go (library_producer.h, library_consumer.h), step
  * by step as in internal/core. Every shared access is sequentially consistent, as in Go. Errors are
  * numbers here. Informational figures and the search for dead participants are left out.
- * capi/wait.c is compiled unchanged.
+ * capi/protocol_wait.c is compiled unchanged.
  */
 #ifndef LIBRARY_H
 #define LIBRARY_H
 
 #ifndef _GNU_SOURCE
-#error "compile with -D_GNU_SOURCE=, as capi/wait.c has it"
+#error "compile with -D_GNU_SOURCE=, as capi/protocol_wait.c has it"
 #endif
 
 #include <linux/futex.h>
@@ -22,7 +22,7 @@
 #ifdef LIBRARY_FUTEX /* (word, operation, value, timeout): another futex than the kernel's */
 #define syscall(number, word, operation, value, timeout, ...) LIBRARY_FUTEX(word, operation, value, timeout)
 #endif
-#include "wait.c"
+#include "protocol_wait.c"
 
 #ifndef LIBRARY_TRIES
 #define LIBRARY_TRIES 1000 /* the number of tries in nextInOrder and nextLatest */
@@ -69,10 +69,10 @@ static inline uint64_t go_next(const block *b) {
     uint64_t next = go_load(b->data, DATABLOCK_LAYOUT_COMMIT);
     for (uint32_t i = 0; i <= b->slot_count; i++) {
         uint64_t entry = go_entry(b, next);
-        if (datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, next) < 0) {
+        if (datablock_layout_entry_empty(entry) || datablock_layout_entry_ahead(entry, next) < 0) {
             break;
         }
-        next += (uint64_t)datablock_inline_entry_ahead(entry, next) + 1;
+        next += (uint64_t)datablock_layout_entry_ahead(entry, next) + 1;
     }
     return next;
 }
@@ -82,11 +82,11 @@ static inline uint64_t go_oldest(const block *b, uint64_t next) {
     return next > b->slot_count ? next - b->slot_count : 0;
 }
 
-/* ---- What capi/wait.c needs of the rest of the library --------------------------------------- */
+/* ---- What capi/protocol_wait.c needs of the rest of the library ------------------------------ */
 
 #define LIBRARY_UNUSED __attribute__((unused))
 
-bool dbshim_is_damaged(const datablock_inline_place *place LIBRARY_UNUSED) { return false; }
+bool dbshim_is_damaged(const datablock_inline_handle_entry *place LIBRARY_UNUSED) { return false; }
 
 /* dbshim_read is not used. read_begin in library_consumer.h replaces it, without the hundred polls
  * before the first sleep. */

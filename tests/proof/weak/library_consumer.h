@@ -34,9 +34,9 @@ static inline void go_step_over(consumer *c) {
 
 /* Consumer.hold */
 static inline bool go_hold(consumer *c, const datablock_inline_hold *h, uint64_t scan, uint64_t entry, uint64_t id) {
-    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_inline_entry_slot(entry) + 1,
+    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), (uint64_t)datablock_layout_entry_slot(entry) + 1,
                               __ATOMIC_SEQ_CST);
-    if (((go_entry(&c->block, id) ^ entry) & ~DATABLOCK_INLINE_FENCE) == 0 ||
+    if (((go_entry(&c->block, id) ^ entry) & ~DATABLOCK_LAYOUT_ENTRY_FENCE) == 0 ||
         go_load(c->block.data, DATABLOCK_LAYOUT_SCAN_EPOCH) == scan) {
         return true;
     }
@@ -47,7 +47,7 @@ static inline bool go_hold(consumer *c, const datablock_inline_hold *h, uint64_t
 /* Consumer.deliver: reads what the entry published, and records the hold */
 static inline status go_deliver(consumer *c, datablock_inline_hold *h, uint64_t id, uint64_t entry, bool pinned,
                                 uint64_t missed, datablock_read_slot *out) {
-    if (!datablock_inline_deliver(c, c->delivery, h, id, datablock_inline_entry_slot(entry), missed, out)) {
+    if (!datablock_inline_deliver(c, c->delivery, h, id, datablock_layout_entry_slot(entry), missed, out)) {
         return CORRUPT;
     }
     h->pinned = pinned;
@@ -75,7 +75,7 @@ static inline status go_next_in_order(consumer *c, datablock_read_slot *out) {
     const block *b = &c->block;
     for (int i = 0; i < LIBRARY_TRIES; i++) {
         uint64_t scan = go_load(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), entry = go_entry(b, c->next);
-        int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, c->next);
+        int64_t ahead = datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, c->next);
         if (ahead < 0 && go_load(b->data, DATABLOCK_LAYOUT_COMMIT) <= c->next + b->slot_count) {
             return WOULD_WAIT;
         }
@@ -107,14 +107,14 @@ static inline status go_next_lossless(consumer *c, datablock_read_slot *out) {
         return go_next_in_order(c, out);
     }
     uint64_t entry = go_entry(b, c->next);
-    if (c->may_jump && !datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, c->next) > 0) {
+    if (c->may_jump && !datablock_layout_entry_empty(entry) && datablock_layout_entry_ahead(entry, c->next) > 0) {
         go_jump(c, 0);
         entry = go_entry(b, c->next);
     }
-    if (datablock_inline_entry_empty(entry) || datablock_inline_entry_ahead(entry, c->next) < 0) {
+    if (datablock_layout_entry_empty(entry) || datablock_layout_entry_ahead(entry, c->next) < 0) {
         return WOULD_WAIT;
     }
-    if (datablock_inline_entry_ahead(entry, c->next) > 0) {
+    if (datablock_layout_entry_ahead(entry, c->next) > 0) {
         return OVERRUN;
     }
     c->may_jump = 0;
@@ -130,8 +130,8 @@ static inline status go_next_latest(consumer *c, datablock_read_slot *out) {
         bool found = false;
         for (uint64_t want = next; !found && want > c->next && want > least;) {
             entry = go_entry(b, --want);
-            if (!datablock_inline_entry_empty(entry)) {
-                id = want + (uint64_t)datablock_inline_entry_ahead(entry, want);
+            if (!datablock_layout_entry_empty(entry)) {
+                id = want + (uint64_t)datablock_layout_entry_ahead(entry, want);
                 found = id >= c->next;
             }
         }
@@ -259,7 +259,7 @@ static inline void go_attach(consumer *c, start from) {
         if (from == START_OLDEST) {
             c->next = go_oldest(b, c->next);
         } else if (c->delivery == DATABLOCK_LAYOUT_LATEST && c->next > 0 &&
-                   !datablock_inline_entry_empty(go_entry(b, c->next - 1))) {
+                   !datablock_layout_entry_empty(go_entry(b, c->next - 1))) {
             c->next--;
         }
         go_store(c->row, DATABLOCK_LAYOUT_ROW_CURSOR, c->next);

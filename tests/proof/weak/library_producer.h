@@ -83,7 +83,7 @@ static inline status go_wait_for_room(producer *p) {
         if (go_gate(p) && go_has_slot(p)) {
             break;
         }
-        dbshim_futex_wait(ctl_wake, wake, SLICE_NS);
+        dbshim_futex_wait(ctl_wake, wake, DATABLOCK_TUNING_SLEEP_SLICE_NS);
     }
     go_store(b->data, DATABLOCK_LAYOUT_PRODUCER_WAITING, 0);
     return result;
@@ -96,8 +96,8 @@ static inline uint32_t go_place(const producer *p) { return (uint32_t)(p->next %
 static inline bool go_look_at(producer *p) {
     uint64_t *at = entry_of(&p->block, p->next);
     for (;;) {
-        uint64_t entry = __atomic_load_n(at, __ATOMIC_SEQ_CST), clear = entry & ~DATABLOCK_INLINE_FENCE;
-        if (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, p->next) >= 0) {
+        uint64_t entry = __atomic_load_n(at, __ATOMIC_SEQ_CST), clear = entry & ~DATABLOCK_LAYOUT_ENTRY_FENCE;
+        if (!datablock_layout_entry_empty(entry) && datablock_layout_entry_ahead(entry, p->next) >= 0) {
             return false;
         }
         if (entry == clear ||
@@ -110,13 +110,13 @@ static inline bool go_look_at(producer *p) {
 
 /* Producer.forget */
 static inline void go_forget(producer *p) {
-    p->expected[go_place(p)] |= DATABLOCK_INLINE_FENCE;
+    p->expected[go_place(p)] |= DATABLOCK_LAYOUT_ENTRY_FENCE;
     p->until = 0;
 }
 
 /* Producer.prepareClaim and Claim: loads the entry, then the state */
 static inline bool go_remember(producer *p) {
-    return ((p->expected[go_place(p)] & DATABLOCK_INLINE_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
+    return ((p->expected[go_place(p)] & DATABLOCK_LAYOUT_ENTRY_FENCE) == 0 || go_look_at(p)) && !go_ending(p) &&
            go_load(p->block.data, DATABLOCK_LAYOUT_EPOCH) == p->epoch;
 }
 
@@ -156,7 +156,7 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
 static inline status go_commit(producer *p) {
     uint64_t expected = p->expected[go_place(p)];
     datablock_inline_unmark(p, p->block.data, datablock_inline_header(&p->block, p->slot), p->slot);
-    if (__atomic_compare_exchange_n(entry_of(&p->block, p->next), &expected, datablock_inline_entry(p->next, p->slot),
+    if (__atomic_compare_exchange_n(entry_of(&p->block, p->next), &expected, datablock_layout_entry(p->next, p->slot),
                                     false, __ATOMIC_SEQ_CST,
                                     __ATOMIC_SEQ_CST)) {
         return CORRUPT;

@@ -49,10 +49,10 @@ static void replace(void) {
                                       __ATOMIC_SEQ_CST);
     for (;;) {
         uint64_t next = go_next(&b), entry = go_entry(&b, next);
-        if (!datablock_inline_entry_empty(entry) && datablock_inline_entry_ahead(entry, next) >= 0) {
+        if (!datablock_layout_entry_empty(entry) && datablock_layout_entry_ahead(entry, next) >= 0) {
             continue;
         }
-        if (__atomic_compare_exchange_n(entry_of(&b, next), &entry, entry | DATABLOCK_INLINE_FENCE, false,
+        if (__atomic_compare_exchange_n(entry_of(&b, next), &entry, entry | DATABLOCK_LAYOUT_ENTRY_FENCE, false,
                                         __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) {
             told.fenced = next;
             break;

@@ -1,6 +1,7 @@
 /*
- * Both event counts: a reader that sleeps until there is a message (capi/wait.c), and a producer
- * that sleeps until there is free capacity (Producer.waitForRoom). Every sleep needs its wake-up.
+ * Both event counts: a reader that sleeps until there is a message (capi/protocol_wait.c), and a
+ * producer that sleeps until there is free capacity (Producer.waitForRoom). Every sleep needs its
+ * wake-up.
  *
  * CLOSE: the producer ends the stream, and the reader reads on until it gets the end of the stream.
  * READS: after this number of messages the reader stops reading. With LEAVE it detaches instead,

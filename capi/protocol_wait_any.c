@@ -18,10 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 100
-#define SLICE_NS UINT64_C(100000000)     /* as in wait.c */
-#define WITHOUT_WAITV_NS UINT64_C(1000000) /* one sleep, when futex_waitv does not cover all words */
-#define PROBE_NS INT64_C(1000000000)     /* as in wait.c */
+#define WITHOUT_WAITV_NS                                                                           \
+    UINT64_C(1000000) /* one sleep, when futex_waitv does not cover all words */
 #define WAITERS 128                      /* FUTEX_WAITV_MAX */
 #define FUTEX_SIZE_32 2                  /* FUTEX_32; not private */
 
@@ -56,23 +54,32 @@ typedef enum readiness { NOT_YET, READY, ASK_GO } readiness;
 /* Consumer.Ready. Go handles the unusual cases. */
 static readiness ready(const datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_row_mine(c)) {
+    if (!DBSHIM_FAST || c->held >= c->max_pins || !datablock_inline_owns_row(c)) {
         return ASK_GO;
     }
     uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
-        DATABLOCK_ORDER_COMMIT_HINT_LOAD);
+                                      DATABLOCK_ORDER_COMMIT_HINT_LOAD);
     uint64_t at = c->delivery == DATABLOCK_LAYOUT_LATEST && commit > c->next ? commit - 1 : c->next;
-    uint64_t entry = __atomic_load_n(&b->entries[datablock_inline_place_of(b, at, c->ring_next, c->ring_at)],
-        DATABLOCK_ORDER_ENTRY);
-    int64_t ahead = datablock_inline_entry_empty(entry) ? -1 : datablock_inline_entry_ahead(entry, at);
+    uint64_t entry =
+        __atomic_load_n(&b->entries[datablock_inline_ring_index(b, at, c->ring_next, c->ring_at)],
+                        DATABLOCK_ORDER_ENTRY);
+    int64_t ahead =
+        datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, at);
     if (ahead < 0) {
-        uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
-        bool over = state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
-        return over || commit > c->next || (int64_t)(dbshim_monotonic() - c->producer_probed) > PROBE_NS ? ASK_GO
-            : NOT_YET;
+        uint32_t state = __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE),
+                                         __ATOMIC_SEQ_CST);
+        bool over =
+            state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
+        return over || commit > c->next ||
+                       (int64_t)(dbshim_monotonic() - c->producer_probed) >
+                           DATABLOCK_TUNING_WAIT_PROBE_NS_C
+                   ? ASK_GO
+                   : NOT_YET;
     }
-    return c->delivery == DATABLOCK_LAYOUT_LATEST && (ahead > 0 || (entry & DATABLOCK_INLINE_LOST) != 0) ? ASK_GO
-        : READY;
+    return c->delivery == DATABLOCK_LAYOUT_LATEST &&
+                   (ahead > 0 || (entry & DATABLOCK_LAYOUT_ENTRY_LOST) != 0)
+               ? ASK_GO
+               : READY;
 }
 
 static datablock_status look_inside(wait_any *w, size_t i) {
@@ -81,11 +88,12 @@ static datablock_status look_inside(wait_any *w, size_t i) {
     uint32_t *event = datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_EVENT);
     if (i < WAITERS) {
         w->events[i] = (waiter){.value = __atomic_load_n(event, __ATOMIC_SEQ_CST),
-            .address = (uint64_t)(uintptr_t)event, .flags = FUTEX_SIZE_32};
+                                .address = (uint64_t)(uintptr_t)event,
+                                .flags = FUTEX_SIZE_32};
     }
     if (w->sleeping) {
         (void)__atomic_fetch_or(datablock_inline_u64(c->block.ctl, DATABLOCK_LAYOUT_CTL_WAITING),
-            UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);
+                                UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);
         DATABLOCK_CRASH_POINT("sleep.marked_any");
         datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
         if (w->waited != 0) {
@@ -96,8 +104,10 @@ static datablock_status look_inside(wait_any *w, size_t i) {
     }
     readiness found = ready(c);
     w->ready[i] = found == READY;
-    return found == ASK_GO ? DBSHIM_GO(thread, dbgo_consumer_ready(dbshim_index(w->consumers[i].handle), &w->ready[i],
-        thread->detail)) : DATABLOCK_OK;
+    return found == ASK_GO
+               ? DBSHIM_GO(thread, dbgo_consumer_ready(dbshim_index(w->consumers[i].handle),
+                                                       &w->ready[i], thread->detail))
+               : DATABLOCK_OK;
 }
 
 /* Adds to the text of an error which consumer has it. */
@@ -118,8 +128,9 @@ static datablock_status look_at_all(wait_any *w) {
     for (size_t i = 0; i < w->count; i++) {
         uint64_t handle = w->consumers[i].handle;
         void *state;
-        datablock_status status = datablock_inline_enter(handle, DATABLOCK_INLINE_CONSUMER, &state) ? DATABLOCK_OK
-            : dbshim_take(handle, DATABLOCK_INLINE_CONSUMER);
+        datablock_status status = datablock_inline_enter(handle, DATABLOCK_INLINE_CONSUMER, &state)
+                                      ? DATABLOCK_OK
+                                      : dbshim_take(handle, DATABLOCK_INLINE_CONSUMER);
         if (status == DATABLOCK_OK) {
             status = dbshim_end(handle, look_inside(w, i), false);
         }
@@ -140,23 +151,26 @@ static void sleep_on(wait_any *w, uint64_t ns) {
     const size_t most = w->waker != NULL ? WAITERS - 1 : WAITERS;
     size_t count = w->count < most ? w->count : most;
     if (w->waker != NULL) {
-        w->events[count++] = (waiter){.value = 0, .address = (uint64_t)(uintptr_t)&w->waker->woken,
-            .flags = FUTEX_SIZE_32};
+        w->events[count++] = (waiter){
+            .value = 0, .address = (uint64_t)(uintptr_t)&w->waker->woken, .flags = FUTEX_SIZE_32};
     }
     if (w->count > most || (count > 1 && __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED))) {
         ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
     }
     if (count > 1 && !__atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {
         uint64_t until = dbshim_monotonic() + ns;
-        struct timespec timeout = {.tv_sec = (time_t)(until / 1000000000), .tv_nsec = (long)(until % 1000000000)};
-        if (syscall(SYS_futex_waitv, w->events, (unsigned)count, 0, &timeout, CLOCK_MONOTONIC) >= 0 ||
+        struct timespec timeout = {.tv_sec = (time_t)(until / 1000000000),
+                                   .tv_nsec = (long)(until % 1000000000)};
+        if (syscall(SYS_futex_waitv, w->events, (unsigned)count, 0, &timeout, CLOCK_MONOTONIC) >=
+                0 ||
             (errno != ENOSYS && errno != EPERM && errno != EINVAL)) {
             return;
         }
         __atomic_store_n(&waitv_missing, true, __ATOMIC_RELAXED);
         ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
     }
-    dbshim_futex_wait((uint32_t *)(uintptr_t)w->events[0].address, (uint32_t)w->events[0].value, ns);
+    dbshim_futex_wait((uint32_t *)(uintptr_t)w->events[0].address, (uint32_t)w->events[0].value,
+                      ns);
 }
 
 static bool woken(const wait_any *w) {
@@ -164,11 +178,15 @@ static bool woken(const wait_any *w) {
 }
 
 static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
-    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = timeout_ms == -1 || timeout_ms >= longest ? UINT64_MAX
-        : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
-    w->sleeping = timeout_ms == 0 && w->part == DATABLOCK_PART_FIRST; /* a part that only counts the wait */
-    for (size_t spins = timeout_ms == 0 ? 1 : w->count > 1 ? 1 + SPINS / w->count : SPINS; spins > 0; spins--) {
+    uint64_t until = timeout_ms == -1 || timeout_ms >= DATABLOCK_TUNING_FOREVER_MS
+                         ? UINT64_MAX
+                         : dbshim_monotonic() + (uint64_t)timeout_ms * 1000000;
+    w->sleeping =
+        timeout_ms == 0 && w->part == DATABLOCK_PART_FIRST; /* a part that only counts the wait */
+    for (size_t spins = timeout_ms == 0 ? 1
+                        : w->count > 1  ? 1 + DATABLOCK_TUNING_SPIN_TRIES / w->count
+                                        : DATABLOCK_TUNING_SPIN_TRIES;
+         spins > 0; spins--) {
         datablock_status status = look_at_all(w);
         if (status != DATABLOCK_OK || w->any || woken(w)) {
             return status;
@@ -184,32 +202,39 @@ static datablock_status wait_for_one(wait_any *w, int64_t timeout_ms) {
             break;
         }
         DATABLOCK_CRASH_POINT("sleep.any");
-        sleep_on(w, until - now < SLICE_NS ? until - now : SLICE_NS);
+        sleep_on(w, until - now < DATABLOCK_TUNING_SLEEP_SLICE_NS
+                        ? until - now
+                        : DATABLOCK_TUNING_SLEEP_SLICE_NS);
         w->waited = dbshim_monotonic() - now;
     }
-    snprintf(dbshim_detail(), DBSHIM_DETAIL_SIZE,
-        "nothing to read within %lld ms in any of %zu blocks, the first of which is \"%.200s\"", (long long)timeout_ms,
-        w->count, w->count > 0 ? dbshim_name(dbshim_index(w->consumers[0].handle)) : "");
+    snprintf(
+        dbshim_detail(), DBSHIM_DETAIL_SIZE,
+        "nothing to read within %lld ms in any of %zu blocks, the first of which is \"%.200s\"",
+        (long long)timeout_ms, w->count,
+        w->count > 0 ? dbshim_name(dbshim_index(w->consumers[0].handle)) : "");
     dbshim_failed(DATABLOCK_INLINE_FAILED);
     return DATABLOCK_E_TIMEOUT;
 }
 
-static datablock_status wait_checked(const char *function, const datablock_consumer *consumers, size_t count,
-    int64_t timeout_ms, bool *out, datablock_waker *waker) {
+static datablock_status wait_checked(const char *function, const datablock_consumer *consumers,
+                                     size_t count, int64_t timeout_ms, bool *out,
+                                     datablock_waker *waker) {
     if (count > 0 && (consumers == NULL || out == NULL)) {
         return dbshim_null_argument(function, consumers == NULL ? "consumers" : "ready");
     }
     if ((count == 0 && waker == NULL) || count > DATABLOCK_WAIT_ANY_MAX) {
-        return dbshim_invalid("%s: count is %zu: give 1 to %d consumers", function, count, DATABLOCK_WAIT_ANY_MAX);
+        return dbshim_invalid("%s: count is %zu: give 1 to %d consumers", function, count,
+                              DATABLOCK_WAIT_ANY_MAX);
     }
     const uint32_t part = dbshim_part_flags(timeout_ms);
     timeout_ms = dbshim_part_ms(timeout_ms);
     if (timeout_ms < -1) {
-        return dbshim_invalid("%s: timeout %lld ms: use 0, -1 (for ever) or a positive time", function,
-            (long long)timeout_ms);
+        return dbshim_invalid("%s: timeout %lld ms: use 0, -1 (for ever) or a positive time",
+                              function, (long long)timeout_ms);
     }
     bool found[DATABLOCK_WAIT_ANY_MAX];
-    wait_any w = {.consumers = consumers, .count = count, .ready = found, .waker = waker, .part = part};
+    wait_any w = {
+        .consumers = consumers, .count = count, .ready = found, .waker = waker, .part = part};
     datablock_status status = wait_for_one(&w, timeout_ms);
     if (status == DATABLOCK_OK) {
         if (count > 0) {
@@ -220,7 +245,8 @@ static datablock_status wait_checked(const char *function, const datablock_consu
     return status;
 }
 
-datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count, int64_t timeout_ms, bool *out) {
+datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t count,
+                                    int64_t timeout_ms, bool *out) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
@@ -230,13 +256,13 @@ datablock_status datablock_wait_any(const datablock_consumer *consumers, size_t 
     return wait_checked(__func__, consumers, count, timeout_ms, out, NULL);
 }
 
-datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers, size_t count, int64_t timeout_ms,
-    bool *out, datablock_waker *waker) {
+datablock_status datablock_wait_any_or_wake(const datablock_consumer *consumers, size_t count,
+                                            int64_t timeout_ms, bool *out, datablock_waker *waker) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
     }
     return waker == NULL ? dbshim_null_argument(__func__, "waker")
-        : wait_checked(__func__, consumers, count, timeout_ms, out, waker);
+                         : wait_checked(__func__, consumers, count, timeout_ms, out, waker);
 }
 
 void datablock_wake(datablock_waker *waker) {

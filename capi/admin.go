@@ -9,36 +9,36 @@ import "datablock/internal/core"
 
 //export dbgo_force_reset_slot
 func dbgo_force_reset_slot(name, directory *C.char, slot C.uint32_t, force C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescueRecovery(&result, detail)
-	provoke("recovery.reset")
+	enablePanicOnFault()
+	defer recoverToRecoveryResult(&result, detail)
+	injectPanic("recovery.reset")
 	r, err := core.ForceResetSlot(C.GoString(name), directoryFrom(directory), uint32(slot), bool(force))
 	return recoveryResult(r, err, detail)
 }
 
 //export dbgo_force_reset_all_slots
 func dbgo_force_reset_all_slots(name, directory *C.char, force C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescueRecovery(&result, detail)
-	provoke("recovery.reset_all")
+	enablePanicOnFault()
+	defer recoverToRecoveryResult(&result, detail)
+	injectPanic("recovery.reset_all")
 	r, err := core.ForceResetAllSlots(C.GoString(name), directoryFrom(directory), bool(force))
 	return recoveryResult(r, err, detail)
 }
 
 //export dbgo_evict_consumer
 func dbgo_evict_consumer(name, directory *C.char, row C.uint32_t, force C.bool, detail *C.char) (result C.int) {
-	arm()
-	defer rescueRecovery(&result, detail)
-	provoke("recovery.evict")
+	enablePanicOnFault()
+	defer recoverToRecoveryResult(&result, detail)
+	injectPanic("recovery.evict")
 	r, err := core.EvictConsumer(C.GoString(name), directoryFrom(directory), uint32(row), bool(force))
 	return recoveryResult(r, err, detail)
 }
 
 //export dbgo_get_metrics
 func dbgo_get_metrics(name, directory *C.char, out *C.datablock_metrics, detail *C.char) (result C.int) {
-	arm()
-	defer rescue(&result, detail)
-	provoke("metrics")
+	enablePanicOnFault()
+	defer recoverToStatus(&result, detail)
+	injectPanic("metrics")
 	m, _, err := core.ReadMetrics(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return status(err, detail)
@@ -61,9 +61,9 @@ func dbgo_get_metrics(name, directory *C.char, out *C.datablock_metrics, detail 
 //export dbgo_list_participants
 func dbgo_list_participants(name, directory *C.char, out *C.datablock_participant_info, capacity C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("participants")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("participants")
 	_, all, err := core.ReadMetrics(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
@@ -99,9 +99,9 @@ func participantInfo(p *core.ParticipantMetrics) C.datablock_participant_info {
 //export dbgo_recovery_log
 func dbgo_recovery_log(name, directory *C.char, out *C.datablock_recovery_record, capacity C.size_t,
 	detail *C.char) (result C.int) {
-	arm()
-	defer rescueDiagnosis(&result, detail)
-	provoke("recovery.log")
+	enablePanicOnFault()
+	defer recoverToDiagnosis(&result, detail)
+	injectPanic("recovery.log")
 	records, err := core.RecoveryLog(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)

@@ -1,5 +1,5 @@
 /*
- * The state of each thread that uses the library: the place whose call the thread is in, and the
+ * The state of each thread that uses the library: the handle whose call the thread is in, and the
  * text of its last error. The library maps a thread's struct at the thread's first call. The struct
  * is never freed, because another thread may read it at any time.
  *
@@ -9,14 +9,13 @@
  * All functions here may run in a signal handler, which may have interrupted malloc or this file.
  * Therefore this file uses no lock.
  */
-#define _GNU_SOURCE /* CLOCK_MONOTONIC_COARSE, syscall, MAP_STACK */
+#define _GNU_SOURCE /* syscall, MAP_STACK */
 
 #include "shim.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 static _Thread_local dbshim_thread *self __attribute__((tls_model("initial-exec")));
 
@@ -36,12 +35,6 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static bool barriers;
 static uint32_t stand_back;
 
-/*
- * Back-off of a reader: about twice the time that a C producer needs to fill a cache line of
- * entries. A Go reader pauses longer, because a Go producer is slower.
- */
-#define STAND_BACK_NS 500
-
 static void measure_pauses(void) {
     enum { RUNS = 3, PAUSES = 50, MOST = 64 };
     uint64_t least = UINT64_MAX;
@@ -53,7 +46,7 @@ static void measure_pauses(void) {
         uint64_t took = dbshim_monotonic() - begun;
         least = took < least ? took : least;
     }
-    uint64_t pauses = least == 0 ? MOST : STAND_BACK_NS * PAUSES / least;
+    uint64_t pauses = least == 0 ? MOST : DATABLOCK_TUNING_BACKOFF_NS_C * PAUSES / least;
     stand_back = (uint32_t)(pauses < MOST ? pauses : MOST);
 }
 
@@ -82,7 +75,9 @@ static void thread_ends(void *ending) {
  * Go has resources for each thread, and a destructor of Go's releases them. An entry into Go after
  * the last run of that destructor would keep the resources for ever.
  */
-bool dbshim_last_round(const dbshim_thread *thread) { return thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS; }
+bool dbshim_last_round(const dbshim_thread *thread) {
+    return thread->rounds >= PTHREAD_DESTRUCTOR_ITERATIONS;
+}
 
 /*
  * The key is made when the library is loaded. Destructors run in the order of their keys, and this
@@ -102,13 +97,15 @@ static void start(void) {
 /* The mapping of a struct is [guard][alternate stack][struct]. */
 static size_t guard_size(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-void *dbshim_signal_stack(dbshim_thread *thread) { return (uint8_t *)thread - DBSHIM_SIGNAL_STACK_SIZE; }
+void *dbshim_signal_stack(dbshim_thread *thread) {
+    return (uint8_t *)thread - DBSHIM_SIGNAL_STACK_SIZE;
+}
 
 static dbshim_thread *make(void) {
     size_t guard = guard_size();
     size_t size = guard + DBSHIM_SIGNAL_STACK_SIZE + sizeof(dbshim_thread);
-    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1,
-        0);
+    uint8_t *at = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (at == MAP_FAILED) {
         return NULL;
     }
@@ -131,12 +128,14 @@ static dbshim_thread *recycle(pid_t tid) {
     enum { PARTS = 16 };
     static uint32_t turns;
     uint32_t at = __atomic_fetch_add(&turns, 1, __ATOMIC_RELAXED);
-    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL; t = t->next, at++) {
+    for (dbshim_thread *t = __atomic_load_n(&threads, __ATOMIC_ACQUIRE); t != NULL;
+         t = t->next, at++) {
         pid_t last = __atomic_load_n(&t->tid, __ATOMIC_RELAXED);
         bool ask = __atomic_load_n(&t->ending, __ATOMIC_ACQUIRE) || !has_key || at % PARTS == 0;
-        if (ask && gone(last) &&
-            __atomic_load_n(&t->shared.current, __ATOMIC_ACQUIRE) == NULL && !t->in_go &&
-            __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) {
+        if (ask && gone(last) && __atomic_load_n(&t->shared.current, __ATOMIC_ACQUIRE) == NULL &&
+            !t->in_go &&
+            __atomic_compare_exchange_n(&t->tid, &last, tid, false, __ATOMIC_ACQ_REL,
+                                        __ATOMIC_RELAXED)) {
             if (__tsan_acquire != NULL) {
                 __tsan_acquire(t);
             }
@@ -147,7 +146,7 @@ static dbshim_thread *recycle(pid_t tid) {
 }
 
 static void begin(dbshim_thread *thread) {
-    thread->shared.places = dbshim_places;
+    thread->shared.table = dbshim_handle_table;
     thread->shared.fence = !barriers;
     thread->shared.failed = thread->shared.idle = thread->shared.waited = 0;
     thread->shared.stand_back = stand_back;
@@ -156,7 +155,8 @@ static void begin(dbshim_thread *thread) {
     thread->detail[0] = '\0';
     __atomic_store_n(&thread->ending, false, __ATOMIC_RELEASE);
     if (has_key) {
-        (void)pthread_setspecific(at_thread_end, thread); /* without memory, the struct is lost with its thread */
+        /* without memory, the struct is lost with its thread */
+        (void)pthread_setspecific(at_thread_end, thread);
     }
 }
 
@@ -171,8 +171,8 @@ static dbshim_thread *enlist(void) {
         thread->tid = tid;
         begin(thread);
         thread->next = __atomic_load_n(&threads, __ATOMIC_RELAXED);
-        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false, __ATOMIC_RELEASE,
-            __ATOMIC_RELAXED)) {
+        while (!__atomic_compare_exchange_n(&threads, &thread->next, thread, false,
+                                            __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
         }
     } else if (thread != NULL) {
         begin(thread);
@@ -195,7 +195,8 @@ dbshim_thread *dbshim_self(void) { return self != NULL ? self : enlist(); }
 dbshim_thread *dbshim_self_if_any(void) { return self; }
 
 char *dbshim_detail(void) {
-    static char shared[DBSHIM_DETAIL_SIZE]; /* for threads without memory: texts of two threads may mix */
+    /* for threads without memory: texts of two threads may mix */
+    static char shared[DBSHIM_DETAIL_SIZE];
     dbshim_thread *thread = dbshim_self();
     return thread != NULL ? thread->detail : shared;
 }
@@ -213,49 +214,8 @@ datablock_inline_thread *datablock_inline_enlist(uint32_t version) {
     }
     dbshim_thread *thread = dbshim_self();
     if (thread != NULL) {
-        thread->shared.places = dbshim_places;
+        thread->shared.table = dbshim_handle_table;
         dbshim_bind(thread);
     }
     return thread != NULL ? &thread->shared : NULL;
 }
-
-static uint64_t clock_ns(clockid_t clock) {
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
-
-#define TURN_NS INT64_C(100000000) /* the tick */
-#define OFTEN 1000                 /* as in internal/platform */
-
-bool datablock_inline_look(datablock_inline_moment *moment) {
-    if (__atomic_load_n(&moment->now, __ATOMIC_RELAXED) != 0) {
-        return true;
-    }
-    moment->uses++;
-    return moment->uses >= OFTEN || (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= TURN_NS;
-}
-
-/*
- * Moment.Look for a reader. The reader stays out of Go until the keeper has to start refreshing the
- * coarse clock, or until the clock is stale although the keeper refreshes it.
- */
-bool dbshim_begin_turn(datablock_inline_moment *moment) {
-    uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
-    if (now == 0 ? moment->uses >= OFTEN : (int64_t)(exact - now) >= 2 * TURN_NS) {
-        return false;
-    }
-    now = now == 0 ? exact : now;
-    moment->uses = 0;
-    __atomic_store_n(&moment->seen, now, __ATOMIC_RELAXED);
-    return true;
-}
-
-/* A coarse clock is stale when it has missed a tick. */
-bool datablock_inline_kept_up(const datablock_inline_moment *moment) {
-    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) < 2 * TURN_NS;
-}
-
-uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }
-
-uint64_t dbshim_monotonic(void) { return clock_ns(CLOCK_MONOTONIC); }

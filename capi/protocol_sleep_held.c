@@ -27,8 +27,10 @@ enum { FEW = 8, LOOK_EVERY = 8000000, LOOK_LATER_EVERY = 20000000 /* ns */ };
 /* True: all of at most FEW bytes are locked. The check begins with the byte at index `first`. */
 static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_t first) {
     for (size_t i = 0; i < count && i < FEW; i++) {
-        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = bytes[(first + i) % count],
-            .l_len = 1};
+        struct flock lock = {.l_type = F_WRLCK,
+                             .l_whence = SEEK_SET,
+                             .l_start = bytes[(first + i) % count],
+                             .l_len = 1};
         if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0 || lock.l_type == F_UNLCK) {
             return false;
         }
@@ -39,7 +41,8 @@ static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_
 void dbshim_sleep_held(const dbshim_sleep *sleep) {
     const uint64_t every = sleep->held_count <= FEW && !sleep->late ? LOOK_EVERY : LOOK_LATER_EVERY;
     size_t first = 0;
-    for (uint64_t now = dbshim_monotonic(), end = now + sleep->ns; now < end; now = dbshim_monotonic()) {
+    for (uint64_t now = dbshim_monotonic(), end = now + sleep->ns; now < end;
+         now = dbshim_monotonic()) {
         uint64_t slice = end - now < every ? end - now : every;
         struct timespec timeout = {.tv_nsec = (long)slice};
         if (syscall(SYS_futex, sleep->word, FUTEX_WAIT, sleep->value, &timeout, NULL, 0) == 0 ||

@@ -13,21 +13,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SPINS 100
-#define SLICE_NS UINT64_C(100000000) /* a producer may die between its publication and the wake-up */
-#define PROBE_NS INT64_C(1000000000) /* how often a waiting reader probes for a producer */
-#define POLL_NS INT64_C(10000000)    /* how often a polling reader probes for a producer */
-
-void dbshim_futex_wake(uint32_t *word) { (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0); }
+void dbshim_futex_wake(uint32_t *word) {
+    (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
 
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
-    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
-    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL, 0); /* the caller polls again in every case */
+    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
+                               .tv_nsec = (long)(ns % 1000000000)};
+    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL,
+                  0); /* the caller polls again in every case */
 }
 
 /* Pairs with the sleepers: a sleeper sets its bit and then polls again. */
 void datablock_inline_wake_consumers(const datablock_inline_block *block) {
-    (void)__atomic_exchange_n(datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_WAITING), 0, __ATOMIC_SEQ_CST);
+    (void)__atomic_exchange_n(datablock_inline_u64(block->ctl, DATABLOCK_LAYOUT_CTL_WAITING), 0,
+                              __ATOMIC_SEQ_CST);
     DATABLOCK_CRASH_POINT("commit.unwaited");
     uint32_t *event = datablock_inline_u32(block->data, DATABLOCK_LAYOUT_EVENT);
     __atomic_add_fetch(event, 1, __ATOMIC_SEQ_CST);
@@ -55,24 +55,28 @@ static datablock_inline_found look(datablock_inline_consumer *c, datablock_read_
 typedef enum { GO_ON, FOUND, ASK_GO, PROBE, EXPIRED } outcome;
 
 static outcome outcome_of(datablock_inline_found found) {
-    return found == DATABLOCK_INLINE_MESSAGE ? FOUND : found == DATABLOCK_INLINE_SLOW ? ASK_GO : GO_ON;
+    return found == DATABLOCK_INLINE_MESSAGE ? FOUND
+           : found == DATABLOCK_INLINE_SLOW  ? ASK_GO
+                                             : GO_ON;
 }
 
 static bool ending(const datablock_inline_consumer *c) {
-    uint32_t state = __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE), __ATOMIC_SEQ_CST);
+    uint32_t state = __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE),
+                                     __ATOMIC_SEQ_CST);
     return state == DATABLOCK_LAYOUT_STATE_CLOSED || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
 }
 
 /* One round of an event count: set the waiting bit, check everything again, sleep. */
-static outcome sleep_once(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
-    datablock_read_slot *out) {
+static outcome sleep_once(const datablock_inline_handle_entry *entry, datablock_inline_consumer *c,
+                          uint64_t until, datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     uint32_t *event = datablock_inline_u32(b->data, DATABLOCK_LAYOUT_EVENT);
-    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(place)) {
+    if (__atomic_load_n(&c->interrupted, __ATOMIC_SEQ_CST) || dbshim_is_damaged(entry)) {
         return ASK_GO;
     }
     uint32_t seen = __atomic_load_n(event, __ATOMIC_SEQ_CST);
-    (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING), UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);
+    (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_WAITING),
+                            UINT64_C(1) << c->row_number % 64, __ATOMIC_SEQ_CST);
     DATABLOCK_CRASH_POINT("sleep.marked");
     if (ending(c)) {
         return ASK_GO;
@@ -85,21 +89,24 @@ static outcome sleep_once(const datablock_inline_place *place, datablock_inline_
     if (now >= until) {
         return EXPIRED;
     }
-    if ((int64_t)(now - c->producer_probed) > PROBE_NS) {
+    if ((int64_t)(now - c->producer_probed) > DATABLOCK_TUNING_WAIT_PROBE_NS_C) {
         return PROBE;
     }
     DATABLOCK_CRASH_POINT("sleep.consumer");
-    dbshim_futex_wait(event, seen, until - now < SLICE_NS ? until - now : SLICE_NS);
+    dbshim_futex_wait(event, seen,
+                      until - now < DATABLOCK_TUNING_SLEEP_SLICE_NS
+                          ? until - now
+                          : DATABLOCK_TUNING_SLEEP_SLICE_NS);
     datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, dbshim_monotonic());
     return GO_ON;
 }
 
-static outcome wait_until(const datablock_inline_place *place, datablock_inline_consumer *c, uint64_t until,
-    datablock_read_slot *out) {
+static outcome wait_until(const datablock_inline_handle_entry *entry, datablock_inline_consumer *c,
+                          uint64_t until, datablock_read_slot *out) {
     outcome result = GO_ON;
     uint64_t start = dbshim_monotonic();
     while (result == GO_ON) {
-        result = sleep_once(place, c, until, out);
+        result = sleep_once(entry, c, until, out);
     }
     datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_WAIT_NS, dbshim_monotonic() - start);
     return result;
@@ -115,14 +122,16 @@ static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_
     }
     if (!dbshim_begin_turn(&c->moment)) {
         (void)DBSHIM_GO(thread, dbgo_read_look_around(index, thread->detail));
-    } else if (datablock_inline_row_mine(c)) {
+    } else if (datablock_inline_owns_row(c)) {
         datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.seen);
     }
 }
 
 /* A read that does not wait and finds nothing. A program may poll so millions of times. */
-static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c, uint32_t part) {
-    if (ending(c) || (int64_t)(dbshim_monotonic() - c->producer_probed) > POLL_NS) {
+static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c,
+                    uint32_t part) {
+    if (ending(c) ||
+        (int64_t)(dbshim_monotonic() - c->producer_probed) > DATABLOCK_TUNING_POLL_PROBE_NS) {
         return ASK_GO;
     }
     look_around(thread, index, c);
@@ -143,19 +152,22 @@ static datablock_status found_one(datablock_inline_consumer *c) {
 /* Milliseconds until a time, rounded up. */
 static int64_t left(uint64_t until) {
     uint64_t now = dbshim_monotonic();
-    return until == UINT64_MAX ? -1 : now >= until ? 0 : (int64_t)((until - now + 999999) / 1000000);
+    return until == UINT64_MAX ? -1
+           : now >= until      ? 0
+                               : (int64_t)((until - now + 999999) / 1000000);
 }
 
 /* What is left of a timeout. Go reports an invalid one. */
 static int64_t rest(int64_t timeout_ms, uint64_t until) {
     return timeout_ms < -1 ? timeout_ms
-        : dbshim_is_part(timeout_ms) ? DATABLOCK_WAIT_PART(left(until), dbshim_part_flags(timeout_ms))
-                                     : left(until);
+           : dbshim_is_part(timeout_ms)
+               ? DATABLOCK_WAIT_PART(left(until), dbshim_part_flags(timeout_ms))
+               : left(until);
 }
 
 /* The read in Go, in steps: the thread sleeps here between the steps. */
-static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, bool counted,
-    datablock_read_slot *out) {
+static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+                                   bool counted, datablock_read_slot *out) {
     dbshim_sleep sleep = {.counted = counted};
     int status;
     do {
@@ -164,7 +176,8 @@ static datablock_status read_in_go(dbshim_thread *thread, uint32_t index, int64_
     return (datablock_status)status;
 }
 
-datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms, datablock_read_slot *out) {
+datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+                             datablock_read_slot *out) {
     datablock_inline_consumer *c = thread->shared.current->state;
     if (!DBSHIM_FAST) {
         return read_in_go(thread, index, timeout_ms, false, out);
@@ -184,11 +197,12 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
         }
         return result == FOUND ? found_one(c) : read_in_go(thread, index, timeout_ms, false, out);
     }
-    const int64_t longest = INT64_C(1000000000000); /* some thirty years */
-    uint64_t until = ms == -1 || ms >= longest ? UINT64_MAX : dbshim_monotonic() + (uint64_t)ms * 1000000;
+    uint64_t until = ms == -1 || ms >= DATABLOCK_TUNING_FOREVER_MS
+                         ? UINT64_MAX
+                         : dbshim_monotonic() + (uint64_t)ms * 1000000;
     bool counted = (part & DATABLOCK_PART_FIRST) == 0;
     outcome result = timeout_ms < -1 ? ASK_GO : GO_ON; /* Go reports the invalid timeout */
-    for (int i = 0; result == GO_ON && i < SPINS; i++) {
+    for (int i = 0; result == GO_ON && i < DATABLOCK_TUNING_SPIN_TRIES; i++) {
         result = outcome_of(look(c, out));
     }
     if (result == FOUND) {
@@ -205,8 +219,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
             result = wait_until(thread->shared.current, c, until, out);
         }
         switch (result) {
-        case FOUND:
-            return found_one(c);
+        case FOUND: return found_one(c);
         case EXPIRED:
             return DBSHIM_GO(thread, dbgo_read_conclude(index, timeout_ms, out, thread->detail));
         case PROBE:
@@ -216,8 +229,7 @@ datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t time
             }
             result = GO_ON;
             break;
-        default:
-            return read_in_go(thread, index, rest(timeout_ms, until), counted, out);
+        default: return read_in_go(thread, index, rest(timeout_ms, until), counted, out);
         }
     }
 }

@@ -31,8 +31,8 @@ static bool inside(uintptr_t address, const uint8_t *start, uint64_t size) {
     return address >= (uintptr_t)start && address - (uintptr_t)start < size;
 }
 
-static bool replace_page(datablock_inline_place *place, uintptr_t address) {
-    const datablock_inline_block *block = place->state; /* the first member of both */
+static bool replace_page(datablock_inline_handle_entry *entry, uintptr_t address) {
+    const datablock_inline_block *block = entry->state; /* the first member of both */
     if (block == NULL) {
         return false;
     }
@@ -41,23 +41,27 @@ static bool replace_page(datablock_inline_place *place, uintptr_t address) {
         return false;
     }
     void *page = (void *)(address & ~(page_size - 1));
-    if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) {
+    if (mmap(page, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
+             0) == MAP_FAILED) {
         return false;
     }
-    if (data) { /* in place: the kernel merges neighbouring pages into one mapping, and limits their number */
+    /* in place: the kernel merges neighbouring pages into one mapping, and limits their number */
+    if (data) {
         memset(page, 0xff, page_size);
-        if ((place->word & 3) != DATABLOCK_INLINE_PRODUCER && mprotect(page, page_size, PROT_READ) != 0) {
+        if ((entry->word & 3) != DATABLOCK_INLINE_PRODUCER &&
+            mprotect(page, page_size, PROT_READ) != 0) {
             return false;
         }
     }
-    dbshim_damage(place);
+    dbshim_damage(entry);
     return true;
 }
 
 static void on_bus_error(int signal, siginfo_t *info, void *context) {
     int saved = errno;
     dbshim_thread *thread = dbshim_self_if_any();
-    if (info->si_code == BUS_ADRERR && thread != NULL && !thread->in_go && thread->shared.current != NULL &&
+    if (info->si_code == BUS_ADRERR && thread != NULL && !thread->in_go &&
+        thread->shared.current != NULL &&
         replace_page(thread->shared.current, (uintptr_t)info->si_addr)) {
         errno = saved;
         return;

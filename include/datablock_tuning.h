@@ -1,0 +1,62 @@
+/*
+ * datablock_tuning.h - the numbers that the C half and the Go half of the library share
+ *
+ * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
+ *
+ * Some numbers differ between the two on purpose. They are no part of the format: processes with
+ * other numbers can share a block. internal/layout/tuning.go is the definition, and a test compares
+ * this file with it name by name. Part of datablock_inline.h; programs need none of these.
+ */
+#ifndef DATABLOCK_TUNING_H
+#define DATABLOCK_TUNING_H
+
+#include <stdint.h>
+
+/* Polls of a wait before it sleeps. */
+#define DATABLOCK_TUNING_SPIN_TRIES 100
+/* The longest sleep: a producer may die between its publication and the wake-up. */
+#define DATABLOCK_TUNING_SLEEP_SLICE_NS 100000000
+
+/* The tick of the coarse clock. */
+#define DATABLOCK_TUNING_TICK_NS 100000000
+/* Uses in a tick from which on a thread of the library refreshes the clock. */
+#define DATABLOCK_TUNING_COARSE_CLOCK_USES 1000
+/* Messages, or polls that find nothing, after which the clock is read itself. */
+#define DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL 4096
+
+/* This timeout, some thirty years, and every longer one count as for ever. */
+#define DATABLOCK_TUNING_FOREVER_MS INT64_C(1000000000000)
+/* The longest secret, in bytes. */
+#define DATABLOCK_TUNING_SECRET_LIMIT 1024
+
+/* Consecutive scans with a pinned retired slot, before the search for a dead consumer. */
+#define DATABLOCK_TUNING_SUSPICIOUS_SCANS 8
+/* From this slot size on, in bytes, a scan costs nothing beside the message. */
+#define DATABLOCK_TUNING_BIG_SLOT 65536
+/* Messages that the write prefetch of a slot is ahead. */
+#define DATABLOCK_TUNING_PREFETCH_AHEAD 3
+/* Ring entries of a cache line. */
+#define DATABLOCK_TUNING_LINE_ENTRIES 8
+
+/*
+ * How often a consumer of an idle block probes for a producer: one that polls, and in Go one that
+ * waits. A consumer that waits in C probes less often, because each probe enters Go.
+ */
+#define DATABLOCK_TUNING_POLL_PROBE_NS 10000000
+#define DATABLOCK_TUNING_WAIT_PROBE_NS_C 1000000000
+
+/*
+ * Loads of the next entry by a read that does not wait. In C only a read that follows a read
+ * without a message polls: leaving the call and coming back takes longer than a few loads.
+ */
+#define DATABLOCK_TUNING_POLL_LOOKS_GO 4
+#define DATABLOCK_TUNING_POLL_LOOKS_C 8
+
+/*
+ * The back-off of a consumer: about twice the time in which a producer fills a cache line of
+ * entries. A Go producer is slower.
+ */
+#define DATABLOCK_TUNING_BACKOFF_NS_GO 1000
+#define DATABLOCK_TUNING_BACKOFF_NS_C 500
+
+#endif /* DATABLOCK_TUNING_H */

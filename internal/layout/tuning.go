@@ -1,0 +1,36 @@
+package layout
+
+// The numbers that Go and C share, or that differ between them on purpose. They are no part of the
+// format: processes with other numbers can share a block. include/datablock_tuning.h repeats them,
+// and tests/format/layout compares the two.
+const (
+	SpinTries    = 100         // polls of a wait before it sleeps
+	SleepSliceNs = 100_000_000 // the longest sleep: a producer may die between its publication and the wake-up
+
+	TickNs             = 100_000_000 // the tick of the coarse clock
+	CoarseClockUses    = 1000        // uses in a tick from which on a thread of the library refreshes the clock
+	ClockCheckInterval = 4096        // messages, or polls that find nothing, after which the clock is read itself
+
+	ForeverMs   = 1_000_000_000_000 // this timeout, some thirty years, and every longer one count as for ever
+	SecretLimit = 1024              // the longest secret, in bytes
+
+	SuspiciousScans = 8     // consecutive scans with a pinned retired slot, before the search for a dead consumer
+	BigSlot         = 65536 // from this slot size on, in bytes, a scan costs nothing beside the message
+	PrefetchAhead   = 3     // messages that the write prefetch of a slot is ahead
+	LineEntries     = 8     // ring entries of a cache line
+
+	// How often a consumer of an idle block probes for a producer: one that polls, and in Go one
+	// that waits. A consumer that waits in C probes less often, because each probe enters Go.
+	PollProbeNs  = 10_000_000
+	WaitProbeNsC = 1_000_000_000
+
+	// Loads of the next entry by a read that does not wait. In C only a read that follows a read
+	// without a message polls: leaving the call and coming back takes longer than a few loads.
+	PollLooksGo = 4
+	PollLooksC  = 8
+
+	// The back-off of a consumer: about twice the time in which a producer fills a cache line of
+	// entries. A Go producer is slower.
+	BackoffNsGo = 1000
+	BackoffNsC  = 500
+)
