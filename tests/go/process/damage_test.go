@@ -144,9 +144,9 @@ func TestDamageIsRefused(t *testing.T) {
 }
 
 // refusedEverywhere calls the functions that need no participant, and expects this status.
-func (b *bench) refusedEverywhere(status string) {
+func (b *bench) refusedEverywhere(expected string) {
 	b.t.Helper()
-	want := map[string]core.Code{"CORRUPT": core.Corrupt, "VERSION": core.Version}[status]
+	want := map[string]core.Code{"CORRUPT": core.Corrupt, "VERSION": core.Version}[expected]
 	_, err := core.Diagnose(block, b.dir)
 	assert.ErrorIs(b.t, err, want, "diagnose")
 	_, err = core.CleanupDeadConsumers(block, b.dir, 0)
