@@ -47,7 +47,8 @@ const (
 	SlotFree      SlotState = SlotState(recovery.SlotFree)
 	SlotWriting   SlotState = SlotState(recovery.SlotWriting)   // claimed
 	SlotCommitted SlotState = SlotState(recovery.SlotCommitted) // has a message that the ring names
-	SlotDraining  SlotState = SlotState(recovery.SlotDraining)  // has an overwritten message that a consumer still reads
+	SlotDraining  SlotState = SlotState(
+		recovery.SlotDraining) // has an overwritten message that a consumer still reads
 )
 
 // String returns the state's name in diagnosis.

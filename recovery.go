@@ -12,9 +12,10 @@ type RecoveryResult int
 
 // The results.
 const (
-	RecoverySuccess     RecoveryResult = RecoveryResult(recovery.RecoverySuccess)
-	RecoveryFailed      RecoveryResult = RecoveryResult(recovery.RecoveryFailed)
-	RecoveryUnsafe      RecoveryResult = RecoveryResult(recovery.RecoveryUnsafe)      // a living participant prevents it
+	RecoverySuccess RecoveryResult = RecoveryResult(recovery.RecoverySuccess)
+	RecoveryFailed  RecoveryResult = RecoveryResult(recovery.RecoveryFailed)
+	RecoveryUnsafe  RecoveryResult = RecoveryResult(
+		recovery.RecoveryUnsafe) // a living participant prevents it
 	RecoveryNotStuck    RecoveryResult = RecoveryResult(recovery.RecoveryNotStuck)    // nothing to do
 	RecoveryInvalidSlot RecoveryResult = RecoveryResult(recovery.RecoveryInvalidSlot) // no such slot
 )
@@ -146,5 +147,6 @@ func (r RecoveryRecord) String() string { return recovery.RecoveryRecord(r).Stri
 // RecoveryLog returns the records of all recoveries of a block, oldest first. It opens read-only.
 func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
 	records, err := recovery.RecoveryLog(name, directory)
-	return converted(records, func(r *recovery.RecoveryRecord) RecoveryRecord { return RecoveryRecord(*r) }), public(err)
+	return converted(records, func(r *recovery.RecoveryRecord) RecoveryRecord { return RecoveryRecord(*r) }),
+		public(err)
 }

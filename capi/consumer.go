@@ -254,7 +254,8 @@ func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.give_back")
-	return resultOf(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
+	return resultOf(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length),
+		uint64(missed)),
 		detail)
 }
 

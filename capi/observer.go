@@ -21,13 +21,14 @@ func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.da
 	from, err := consumerOptionsFrom(options, directory)
 	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" ||
 		from.ZoneSchema != nil || from.Wait != 0) {
-		err = &status.Error{Code: status.Invalid, Detail: "an observer has no place in the stream: of the options only " +
-			"directory, secret, schema, schema_mode, registered and registry may be given"}
+		err = &status.Error{Code: status.Invalid, Detail: "an observer has no place in the stream: of the options " +
+			"only directory, secret, schema, schema_mode, registered and registry may be given"}
 	}
 	if err != nil {
 		return resultOf(err, detail)
 	}
-	o, err := channel.OpenObserver(C.GoString(name), channel.ObserverOptions{Directory: from.Directory, Secret: from.Secret,
+	o, err := channel.OpenObserver(C.GoString(name), channel.ObserverOptions{Directory: from.Directory,
+		Secret: from.Secret,
 		Schema: from.Schema, SchemaMode: from.SchemaMode, Registered: from.Registered, Registry: from.Registry})
 	if err != nil {
 		return resultOf(err, detail)

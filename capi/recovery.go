@@ -173,7 +173,8 @@ func dbgo_cleanup_dead_consumers(name, directory *C.char, timeoutNs C.uint64_t, 
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.cleanup")
-	removed, err := recovery.CleanupDeadConsumers(C.GoString(name), directoryFrom(directory), ageFrom(uint64(timeoutNs)))
+	removed, err := recovery.CleanupDeadConsumers(C.GoString(name), directoryFrom(directory),
+		ageFrom(uint64(timeoutNs)))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}

@@ -128,7 +128,8 @@ func openProducer(name string) *channel.Producer {
 
 // openConsumer attaches as soon as the block exists.
 func openConsumer(name string) *channel.Consumer {
-	deliveries := map[string]segment.Delivery{"lossless": segment.Lossless, "ordered": segment.Ordered, "latest": segment.Latest}
+	deliveries := map[string]segment.Delivery{"lossless": segment.Lossless, "ordered": segment.Ordered,
+		"latest": segment.Latest}
 	options := segment.ConsumerOptions{Delivery: deliveries[text("delivery")], Directory: os.Getenv("DATABLOCK_DIR")}
 	for tries := 0; ; tries++ {
 		c, err := channel.OpenConsumer(name, options)

@@ -33,7 +33,8 @@ func scene(t *testing.T) (dir string, p *channel.Producer, c *channel.Consumer) 
 		require.NoError(t, err)
 		require.NoError(t, p.Commit(s, 1))
 	}
-	c, err = channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Latest, Name: "display"})
+	c, err = channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Latest,
+		Name: "display"})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	_, err = c.Next(0)
@@ -169,7 +170,8 @@ func TestTheAdviceCanBeTypedAsItIsPrinted(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, p.Commit(s, 1))
 	}
-	lossless, err := channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Lossless, Name: "log"})
+	lossless, err := channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Lossless,
+		Name: "log"})
 	require.NoError(t, err)
 	defer lossless.Close()
 	require.NoError(t, c.Close())

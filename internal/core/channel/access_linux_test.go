@@ -98,7 +98,8 @@ func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t)
 			first := b.producer(b.config(segment.Ring, 16))
-			recorder := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "recorder", Start: segment.StartOldest})
+			recorder := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "recorder",
+				Start: segment.StartOldest})
 			write(t, first, 8)
 			idsOf(t, recorder, 3)
 			require.NoError(t, recorder.Close())
@@ -139,10 +140,11 @@ func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
 			require.NoError(t, next.Close())
 		})
 	}
-	t.Run("and a name that is gone does", func(t *testing.T) {
-		b := newBench(t)
-		p := b.producer(b.config(segment.Ring, 4))
-		require.NoError(t, os.Remove(p.Location.DataPath()))
-		assert.ErrorIs(t, p.checkFiles(), status.Superseded)
-	})
+}
+
+func TestANameThatIsGoneEndsItsBlock(t *testing.T) {
+	b := newBench(t)
+	p := b.producer(b.config(segment.Ring, 4))
+	require.NoError(t, os.Remove(p.Location.DataPath()))
+	assert.ErrorIs(t, p.checkFiles(), status.Superseded)
 }

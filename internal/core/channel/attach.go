@@ -49,8 +49,8 @@ func waitForBlock(l segment.Location, o segment.ConsumerOptions) (*Consumer, err
 		if o.Wait != segment.Forever {
 			left := o.Wait - time.Duration(platform.Monotonic()-start)
 			if left <= 0 {
-				return nil, status.Errorf(status.Timeout, "no block %q in %s within %v: check the name and the directory, and "+
-					"whether its producer has been started", l.Name, l.Directory, o.Wait)
+				return nil, status.Errorf(status.Timeout, "no block %q in %s within %v: check the name and the "+
+					"directory, and whether its producer has been started", l.Name, l.Directory, o.Wait)
 			}
 			pause = min(pause, left)
 		}
@@ -93,8 +93,8 @@ func attach(l segment.Location, o segment.ConsumerOptions) (*Consumer, error) {
 			platform.Nap(time.Millisecond)
 			return nil, segment.ErrMoved
 		}
-		return nil, status.Errorf(status.Superseded, "block %q was being replaced when its producer died: the next producer to open "+
-			"it finishes that", b.BlockName())
+		return nil, status.Errorf(status.Superseded, "block %q was being replaced when its producer died: the next "+
+			"producer to open it finishes that", b.BlockName())
 	}
 
 	returning, err := a.FindRow(o)
@@ -143,11 +143,13 @@ func newConsumer(a *segment.Attachment, o segment.ConsumerOptions) *Consumer {
 	c.nextHold = firstHold(opened.Add(1))
 	c.moment.Begin()
 	c.slotsAt, c.ring, c.awaited = a.SlotArray(), &a.Entries[0], a.ProducerWaiting
-	c.idle = status.Errorf(status.Timeout, "block %q: nothing new to read, and the call was asked not to wait", a.BlockName())
-	c.orphaned = status.Errorf(status.NoProducer, "block %q: nothing new to read, and nobody has the block open for writing", a.BlockName())
+	c.idle = status.Errorf(status.Timeout, "block %q: nothing new to read, and the call was asked not to wait",
+		a.BlockName())
+	c.orphaned = status.Errorf(status.NoProducer, "block %q: nothing new to read, and nobody has the block open for "+
+		"writing", a.BlockName())
 	at := a.Header.RowOffset(a.Row)
 	c.pins = a.RowPins(a.Row)
-	c.CursorAt, c.mineAt = a.Cursor(a.Row), a.Ctl.U64(at+layout.RowStatus)
+	c.cursorAt, c.mineAt = a.Cursor(a.Row), a.Ctl.U64(at+layout.RowStatus)
 	for word, offset := range map[**uint64]uint64{
 		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead,
 		&c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
@@ -224,8 +226,8 @@ func (c *Consumer) secureSpare() error {
 			}
 		}
 		if time.Now().After(deadline) {
-			return status.Errorf(status.NoSpare, "block %q: the consumers would pin up to %d slots, its %d spare slots allow %d: use "+
-				"a lower max_pins, or create it with more spare_slots",
+			return status.Errorf(status.NoSpare, "block %q: the consumers would pin up to %d slots, its %d spare "+
+				"slots allow %d: use a lower max_pins, or create it with more spare_slots",
 				c.BlockName(), pins, c.SpareSlots, c.SpareSlots-1)
 		}
 		c.MaskClear(c.Active, c.Row) // let the other consumer attach
@@ -249,7 +251,7 @@ func (c *Consumer) join(start segment.Start) {
 		} else if c.delivery == segment.Latest && c.next > 0 && !layout.EntryEmpty(c.Entry(c.next-1).Load()) {
 			c.next-- // the newest message present counts as unread
 		}
-		c.CursorAt.Store(c.next)
+		c.cursorAt.Store(c.next)
 	}
 }
 
@@ -257,7 +259,7 @@ func (c *Consumer) join(start segment.Start) {
 // look for the next message. An earlier answer, or the answer of commit alone, could be older than
 // what the producer has already decided to overwrite.
 func (c *Consumer) joinLatest() {
-	c.CursorAt.Store(0)
+	c.cursorAt.Store(0)
 	crash.Point("join.cursor")
 	c.MaskSet(c.Lossless, c.Row)
 	crash.Point("join.bit")
@@ -269,7 +271,7 @@ func (c *Consumer) joinLatest() {
 // that overwrite c.next, the oldest message or a later one. Until the producer acknowledges the new
 // epoch, the cursor does not bind it.
 func (c *Consumer) joinAt() {
-	c.CursorAt.Store(c.next)
+	c.cursorAt.Store(c.next)
 	crash.Point("join.cursor")
 	c.MaskSet(c.Lossless, c.Row)
 	crash.Point("join.bit")
@@ -283,7 +285,7 @@ func (c *Consumer) joinAt() {
 // resume continues where the durable consumer of this name stopped. A LOSSLESS durable consumer has
 // kept its hold on the producer all the time.
 func (c *Consumer) resume() {
-	c.next = c.CursorAt.Load()
+	c.next = c.cursorAt.Load()
 	if c.delivery != segment.Lossless {
 		return
 	}

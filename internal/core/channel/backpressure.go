@@ -44,7 +44,7 @@ const (
 // gate is the backpressure check: it reports whether the next message may be published. Only here
 // can a consumer hold the producer up.
 func (p *Producer) gate() bool {
-	id, n := p.Next, uint64(p.SlotCount)
+	id, n := p.next, uint64(p.SlotCount)
 	if p.MinConsumers > 0 && id >= n {
 		p.sweepAttached()
 		if p.Attached() < p.MinConsumers {
@@ -68,7 +68,7 @@ func (p *Producer) gate() bool {
 // rescan computes the low watermark: the smallest LOSSLESS cursor. Consumers write the cursors, so
 // rescan clamps each cursor to the possible range.
 func (p *Producer) rescan() {
-	p.minCursor = p.Next
+	p.minCursor = p.next
 	p.ForLossless(func(row uint32) {
 		p.minCursor = min(p.minCursor, p.clamped(p.Cursor(row).Load()))
 	})
@@ -78,20 +78,20 @@ func (p *Producer) rescan() {
 
 // clamped bounds a cursor to [next - N, next].
 func (p *Producer) clamped(cursor uint64) uint64 {
-	behind := int64(p.Next - cursor)
+	behind := int64(p.next - cursor)
 	switch {
 	case behind < 0:
-		return p.Next
-	case behind > int64(min(uint64(p.SlotCount), p.Next)):
-		return p.Next - min(uint64(p.SlotCount), p.Next)
+		return p.next
+	case behind > int64(min(uint64(p.SlotCount), p.next)):
+		return p.next - min(uint64(p.SlotCount), p.next)
 	}
 	return cursor
 }
 
 // findRoom waits until the backpressure check passes and a slot is free.
 func (p *Producer) findRoom(timeout time.Duration) error {
-	if p.Next >= p.overdue {
-		p.overdue = p.Next + trust
+	if p.next >= p.overdue {
+		p.overdue = p.next + trust
 		if !p.moment.KeptUp() {
 			if err := p.lookAround(p.moment.Renew()); err != nil {
 				return err
@@ -118,7 +118,7 @@ func (p *Producer) foresee() uint64 {
 	if p.Block.Flags&stateRoom != 0 {
 		return 0
 	}
-	return min(p.Next+uint64(p.freeCount), p.minCursor+uint64(p.SlotCount), p.overdue)
+	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.SlotCount), p.overdue)
 }
 
 // hasSlot reports whether a slot is free. If the free list is empty, it scans the retire list
@@ -274,7 +274,7 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 // caller that waits in slices. It does not when there was room in between: a claim has ended, or
 // none of the rows that held the producer up still does.
 func (p *Producer) waitsOn() bool {
-	return p.heldAt == p.Next+1 && p.heldEnds == p.endedClaims() && p.heldBy.hasOneOf(p.holding())
+	return p.heldAt == p.next+1 && p.heldEnds == p.endedClaims() && p.heldBy.hasOneOf(p.holding())
 }
 
 // endedClaims counts the claims that ended without a message.
@@ -316,7 +316,7 @@ func (p *Producer) lookForRoom() error {
 // will be, or ErrSleep.
 func (p *Producer) awaitRoom(timeout time.Duration, s *segment.Sleep) (err error) {
 	if !s.Begun && !p.waitsOn() {
-		p.heldAt, p.heldSince, p.sleeps = p.Next+1, platform.Monotonic(), 0
+		p.heldAt, p.heldSince, p.sleeps = p.next+1, platform.Monotonic(), 0
 		p.heldEnds, p.heldBy = p.endedClaims(), setOf(p.holding())
 		for range spinTries {
 			if p.room() {
@@ -444,8 +444,8 @@ func (p *Producer) checkFiles() error {
 // awaited returns the smallest cursor that lets the producer publish the next message, or WaitAny
 // when the producer does not wait for a cursor.
 func (p *Producer) awaited() uint64 {
-	if n := uint64(p.SlotCount); p.Next-p.minCursor >= n {
-		return p.Next - n + 1
+	if n := uint64(p.SlotCount); p.next-p.minCursor >= n {
+		return p.next - n + 1
 	}
 	return layout.WaitAny
 }
@@ -468,12 +468,12 @@ func (p *Producer) releaseDead(first uint32) (cleaned int) {
 // none, it returns every row that may have a hazard pointer.
 func (p *Producer) holding() (rows []uint32) {
 	n := uint64(p.SlotCount)
-	if p.Next-p.minCursor < n {
+	if p.next-p.minCursor < n {
 		p.ForMask(p.Active, func(row uint32) { rows = append(rows, row) })
 		return rows
 	}
 	p.ForLossless(func(row uint32) {
-		if p.Next-p.clamped(p.Cursor(row).Load()) >= n {
+		if p.next-p.clamped(p.Cursor(row).Load()) >= n {
 			rows = append(rows, row)
 		}
 	})
@@ -485,9 +485,9 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 		*p.Data.Plain64(layout.MetricTimeouts)++
 	}
 	why := noSlot
-	if n := uint64(p.SlotCount); p.MinConsumers > 0 && p.Next >= n && p.Attached() < p.MinConsumers {
+	if n := uint64(p.SlotCount); p.MinConsumers > 0 && p.next >= n && p.Attached() < p.MinConsumers {
 		why = tooFew
-	} else if p.Next-p.minCursor >= n {
+	} else if p.next-p.minCursor >= n {
 		why = held
 	}
 	if timeout == 0 {
@@ -500,12 +500,13 @@ func (p *Producer) timedOut(timeout time.Duration) error {
 	case held:
 		detail += p.slowest(timeout)
 	}
-	return status.Errorf(status.Timeout, "block %q: message %d could not be claimed within %v: %s", p.BlockName(), p.Next, timeout, detail)
+	return status.Errorf(status.Timeout, "block %q: message %d could not be claimed within %v: %s", p.BlockName(),
+		p.next, timeout, detail)
 }
 
 // slowest describes the LOSSLESS consumer that is furthest behind.
 func (p *Producer) slowest(timeout time.Duration) (who string) {
-	least := p.Next
+	least := p.next
 	var slowest uint32
 	p.ForLossless(func(row uint32) {
 		if cursor := p.clamped(p.Cursor(row).Load()); cursor < least {

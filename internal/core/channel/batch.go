@@ -131,7 +131,8 @@ func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64)
 	h := c.find(id, index, token)
 	switch {
 	case h == nil && c.Data != nil && c.covered(id, index, token) != nil:
-		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
+		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message "+
+			"%d before %d",
 			c.BlockName(), c.firstInOrder(), id)
 	case h == nil || messages == uint64(h.more)+1:
 		return c.ReleaseHold(id, index, token)
@@ -142,7 +143,8 @@ func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64)
 		}
 		return c.notHeld(beyond)
 	case c.held > 1 && h.id != c.firstInOrder():
-		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
+		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message "+
+			"%d before %d",
 			c.BlockName(), c.firstInOrder(), h.id)
 	}
 	return c.shrink(h, messages)
@@ -169,11 +171,13 @@ func (c *Consumer) shrink(h *hold, messages uint64) error {
 // Invalid if the message exceeds the slot, or is shorter than the schema's struct.
 func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err error) {
 	if uint64(len(data)) > p.SlotBytes {
-		return 0, status.Errorf(status.Invalid, "block %q: a message of %d bytes exceeds the slot's %d bytes", p.BlockName(), len(data),
+		return 0, status.Errorf(status.Invalid, "block %q: a message of %d bytes exceeds the slot's %d bytes",
+			p.BlockName(), len(data),
 			p.SlotBytes)
 	}
 	if uint64(len(data)) < p.shortest {
-		return 0, status.Errorf(status.Invalid, "block %q: a message of %d bytes is shorter than its schema's struct, which has %d",
+		return 0, status.Errorf(status.Invalid, "block %q: a message of %d bytes is shorter than its schema's struct, "+
+			"which has %d",
 			p.BlockName(), len(data), p.shortest)
 	}
 	s, err := p.Claim(timeout)
@@ -192,11 +196,13 @@ func (p *Producer) Write(data []byte, timeout time.Duration) (id uint64, err err
 func (p *Producer) WriteBatch(messages [][]byte, timeout time.Duration) (int, error) {
 	for i, m := range messages {
 		if uint64(len(m)) > p.SlotBytes {
-			return 0, status.Errorf(status.Invalid, "block %q: message %d of the batch has %d bytes, which exceeds the slot's %d bytes",
+			return 0, status.Errorf(status.Invalid, "block %q: message %d of the batch has %d bytes, which exceeds "+
+				"the slot's %d bytes",
 				p.BlockName(), i, len(m), p.SlotBytes)
 		}
 		if uint64(len(m)) < p.shortest {
-			return 0, status.Errorf(status.Invalid, "block %q: message %d of the batch has %d bytes, and its schema's struct %d",
+			return 0, status.Errorf(status.Invalid, "block %q: message %d of the batch has %d bytes, and its schema's "+
+				"struct %d",
 				p.BlockName(), i, len(m), p.shortest)
 		}
 	}

@@ -78,17 +78,17 @@ func TestPartsOfABatch(t *testing.T) {
 			require.Equal(t, batch[0].Token(), batch[7].Token(), "one hold covers it")
 			assert.ErrorIs(t, c.ReleaseBatch(batch[1:3]), status.Invalid)
 			require.NoError(t, c.ReleaseBatch(batch[:4]))
-			assert.EqualValues(t, 4, c.CursorAt.Load())
+			assert.EqualValues(t, 4, c.cursorAt.Load())
 			assert.ErrorIs(t, c.ReleaseBatch(batch[:4]), status.Invalid)
 			require.NoError(t, c.ReleaseBatch(batch[4:5]))
-			assert.EqualValues(t, 5, c.CursorAt.Load())
+			assert.EqualValues(t, 5, c.cursorAt.Load())
 			assert.EqualValues(t, 7, batch[7].ID())
 			end(c)
 			c = b.durable(segment.Lossless)
 			again := batchOf(t, c, 8)
 			assert.Equal(t, []uint64{5, 6, 7}, idsIn(again))
 			require.NoError(t, c.ReleaseBatch(again))
-			assert.EqualValues(t, 8, c.CursorAt.Load())
+			assert.EqualValues(t, 8, c.cursorAt.Load())
 			end(c)
 		})
 	}
@@ -105,7 +105,7 @@ func TestABatchThatWasUndoneInPartEndsInPart(t *testing.T) {
 	err := c.ReleaseBatch(batch)
 	assert.ErrorIs(t, err, status.Invalid)
 	assert.ErrorContains(t, err, "message 3 is not held")
-	assert.EqualValues(t, 3, c.CursorAt.Load(), "the others have ended")
+	assert.EqualValues(t, 3, c.cursorAt.Load(), "the others have ended")
 	assert.EqualValues(t, 3, read(t, c).ID())
 }
 
@@ -339,7 +339,7 @@ func TestMessagesBeforeAGapAreUndone(t *testing.T) {
 	assert.EqualValues(t, 1, *c.hot.read)
 	assert.Equal(t, again.Missed(), *c.hot.missed)
 	require.NoError(t, c.Release(again))
-	assert.Equal(t, again.ID()+1, c.CursorAt.Load())
+	assert.Equal(t, again.ID()+1, c.cursorAt.Load())
 }
 
 func TestACopyEndsInWhateverOrder(t *testing.T) {
@@ -354,9 +354,9 @@ func TestACopyEndsInWhateverOrder(t *testing.T) {
 	assert.ErrorIs(t, c.Release(second), status.Invalid, "a hold ends in order")
 	require.NoError(t, c.ReleaseCopied(second.ID(), second.Index(), second.Token()))
 	assert.ErrorIs(t, c.ReleaseCopied(second.ID(), second.Index(), second.Token()), status.Invalid)
-	assert.Zero(t, c.CursorAt.Load(), "the first one is held")
+	assert.Zero(t, c.cursorAt.Load(), "the first one is held")
 	_, err = p.Claim(0)
 	assert.ErrorIs(t, err, status.Timeout)
 	require.NoError(t, c.Release(first))
-	assert.EqualValues(t, 2, c.CursorAt.Load())
+	assert.EqualValues(t, 2, c.cursorAt.Load())
 }

@@ -107,7 +107,8 @@ func TestLosslessHoldsTheProducerUp(t *testing.T) {
 func TestLatestAndOrderedNeverHoldTheProducerUp(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(segment.Ring, 4))
-	latest, ordered := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest}), b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
+	latest, ordered := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest}),
+		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 1)
 	held, err := latest.Next(0)
 	require.NoError(t, err)

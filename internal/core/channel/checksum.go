@@ -17,8 +17,8 @@ func (p *Producer) seal(length int) {
 }
 
 func (c *Consumer) notIntact(id, length uint64) error {
-	return status.Errorf(status.Checksum, "block %q: the %d bytes of message %d do not match their checksum: they were changed after "+
-		"the commit, discard them", c.BlockName(), length, id)
+	return status.Errorf(status.Checksum, "block %q: the %d bytes of message %d do not match their checksum: they "+
+		"were changed after the commit, discard them", c.BlockName(), length, id)
 }
 
 // Seal gives the claimed slot the checksum of its first length bytes, for a block with MANUAL
@@ -31,10 +31,12 @@ func (p *Producer) SealSlot(id uint64, index uint32, length int) error {
 		return p.notOpen(id, index)
 	}
 	if p.Checksum == segment.ChecksumNone {
-		return status.Errorf(status.Invalid, "block %q has no checksums: create it with checksum MANUAL or ENFORCED", p.BlockName())
+		return status.Errorf(status.Invalid, "block %q has no checksums: create it with checksum MANUAL or ENFORCED",
+			p.BlockName())
 	}
 	if length < 0 || uint64(length) > p.SlotBytes {
-		return status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d bytes", p.BlockName(), length, p.SlotBytes)
+		return status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d bytes", p.BlockName(),
+			length, p.SlotBytes)
 	}
 	p.seal(length)
 	return nil
@@ -51,7 +53,8 @@ func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
 		return c.notHeld(id)
 	}
 	if c.Checksum == segment.ChecksumNone || bytes.Equal(c.SlotChecksum(index), make([]byte, layout.HashLen)) {
-		return status.Errorf(status.Invalid, "block %q: message %d has no checksum: its producer was not asked for one", c.BlockName(), id)
+		return status.Errorf(status.Invalid, "block %q: message %d has no checksum: its producer was not asked for one",
+			c.BlockName(), id)
 	}
 	length := min(c.SlotWords(index)[layout.SlotLength/8], c.SlotBytes)
 	if !c.Intact(index, length) {

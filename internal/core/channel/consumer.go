@@ -28,7 +28,7 @@ type Consumer struct {
 	ring     *atomic.Uint64 // the first entry
 	awaited  *atomic.Uint64 // the cursor that the producer waits for
 	pins     *[layout.MaxPins]atomic.Uint64
-	CursorAt *atomic.Uint64
+	cursorAt *atomic.Uint64
 	cursor64 *uint64        // the same word, where the producer does not rely on the cursor
 	mineAt   *atomic.Uint64 // the row's status and generation, as one word
 	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
@@ -98,7 +98,8 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 
 func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 	if timeout < segment.Forever {
-		return ReadSlot{}, c.Translated(status.Errorf(status.Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout))
+		return ReadSlot{}, c.Translated(status.Errorf(status.Invalid, "timeout %v: use 0, Forever (-1) or a positive "+
+			"time", timeout))
 	}
 	if c.Data == nil {
 		return ReadSlot{}, c.Translated(c.gone())
@@ -191,7 +192,8 @@ func (c *Consumer) mayNotHold() error {
 	if !c.rowMine() {
 		return c.fenced()
 	}
-	return status.Errorf(status.Busy, "block %q: all %d slots that max_pins %d allows are held: end one first, or ask for more at open",
+	return status.Errorf(status.Busy, "block %q: all %d slots that max_pins %d allows are held: end one first, or ask "+
+		"for more at open",
 		c.BlockName(), c.held, c.maxPins)
 }
 
@@ -199,7 +201,8 @@ func (c *Consumer) fenced() error {
 	if err := c.KeepsLock(); segment.LockIsLost(err) { // then other processes have taken this consumer for dead
 		return err
 	}
-	return status.Errorf(status.Fenced, "block %q: row %d of consumer %q was taken away by a forced recovery: attach again", c.BlockName(),
+	return status.Errorf(status.Fenced, "block %q: row %d of consumer %q was taken away by a forced recovery: attach "+
+		"again", c.BlockName(),
 		c.Row, c.ownName)
 }
 
@@ -229,7 +232,8 @@ func (c *Consumer) ReadAt(id uint64) (ReadSlot, error) {
 	var s ReadSlot
 	ok, err := c.lookAt(id, &s)
 	if !ok && err == nil {
-		err = status.Errorf(status.NotFound, "block %q: message %d is not written yet, the next one is %d", c.BlockName(), id,
+		err = status.Errorf(status.NotFound, "block %q: message %d is not written yet, the next one is %d",
+			c.BlockName(), id,
 			min(id, c.Segment.End()))
 	}
 	return s, err
@@ -253,8 +257,8 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 	endless := timeout == segment.Forever || segment.WaitPartOf(c.outside).Endless
 	if cursor := c.due(); endless && c.delivery == segment.Lossless && c.joining == 0 &&
 		id-cursor >= uint64(c.SlotCount) {
-		return s, status.Errorf(status.Invalid, "block %q: message %d cannot be written before this consumer, which is LOSSLESS, has "+
-			"read message %d: it would wait for ever", c.BlockName(), id, cursor)
+		return s, status.Errorf(status.Invalid, "block %q: message %d cannot be written before this consumer, which "+
+			"is LOSSLESS, has read message %d: it would wait for ever", c.BlockName(), id, cursor)
 	}
 	err = c.wait(wanted{id, true}, timeout, &s)
 	return s, err
@@ -298,7 +302,8 @@ func (c *Consumer) lookAt(id uint64, out *ReadSlot) (bool, error) {
 }
 
 func (c *Consumer) overwritten(id uint64) error {
-	return status.Errorf(status.Overrun, "block %q: message %d was overwritten, the oldest present is %d", c.BlockName(), id,
+	return status.Errorf(status.Overrun, "block %q: message %d was overwritten, the oldest present is %d",
+		c.BlockName(), id,
 		c.OldestPossible(c.Segment.End()))
 }
 

@@ -89,8 +89,8 @@ func adoptOrReplace(a *segment.Attachment, c segment.Config) (_ *Producer, adopt
 	}
 	abandoned := a.Ending() // a replacer died before it exchanged the names
 	if why := a.Stranger(c); locked && why != "" && c.Flags&segment.Replace == 0 {
-		return nil, false, status.Errorf(status.Access, "block %q %s: look who made it, then remove it, ask for that mode, or "+
-			"replace it with the flag REPLACE", a.BlockName(), why)
+		return nil, false, status.Errorf(status.Access, "block %q %s: look who made it, then remove it, ask for that "+
+			"mode, or replace it with the flag REPLACE", a.BlockName(), why)
 	} else if why != "" {
 		difference = why
 	}
@@ -107,8 +107,8 @@ func adoptOrReplace(a *segment.Attachment, c segment.Config) (_ *Producer, adopt
 		return nil, false, unlike
 	}
 	if locked && !abandoned && c.Flags&segment.Replace == 0 {
-		return nil, false, status.Errorf(status.Geometry, "block %q exists with another geometry: %s; ask for what it has, or "+
-			"replace it with the flag REPLACE", a.BlockName(), difference)
+		return nil, false, status.Errorf(status.Geometry, "block %q exists with another geometry: %s; ask for what it "+
+			"has, or replace it with the flag REPLACE", a.BlockName(), difference)
 	}
 	if err := a.LockReplace(); err != nil {
 		return nil, false, err
@@ -162,7 +162,7 @@ func (p *Producer) clearFences() {
 // recoverRing finds the next message number. The entries decide. commit is a hint that counts only
 // while every entry is empty. recoverRing writes nothing until all entries have been found sound.
 func (p *Producer) recoverRing() error {
-	p.Next = 0
+	p.next = 0
 	empty := true
 	inRing := make([]bool, p.Slots())
 	for i := range p.Entries {
@@ -172,22 +172,24 @@ func (p *Producer) recoverRing() error {
 		}
 		slot := layout.EntrySlot(e)
 		if slot >= p.Slots() || inRing[slot] {
-			return status.Errorf(status.Corrupt, "block %q: ring entry %d names slot %d, which is impossible; %s", p.BlockName(), i, slot,
+			return status.Errorf(status.Corrupt, "block %q: ring entry %d names slot %d, which is impossible; %s",
+				p.BlockName(), i, slot,
 				segment.AdviseValidate(p.BlockName()))
 		}
 		inRing[slot] = true
 		id := *p.Data.Plain64(p.SlotHeader(slot) + layout.SlotID)
 		if id%uint64(p.SlotCount) != uint64(i) || layout.EntryID(e, id) != id {
-			return status.Errorf(status.Corrupt, "block %q: ring entry %d and the header of slot %d disagree about the message; %s",
+			return status.Errorf(status.Corrupt, "block %q: ring entry %d and the header of slot %d disagree about "+
+				"the message; %s",
 				p.BlockName(), i, slot, segment.AdviseValidate(p.BlockName()))
 		}
-		p.Next = max(p.Next, id+1)
+		p.next = max(p.next, id+1)
 		empty = false
 	}
 	if empty {
-		p.Next = p.Hint()
+		p.next = p.Hint()
 	}
-	p.minCursor = p.Next - uint64(p.SlotCount)
+	p.minCursor = p.next - uint64(p.SlotCount)
 	for slot, in := range inRing {
 		if !in {
 			p.retire(uint32(slot)) // a hazard pointer may still name the slot
@@ -220,7 +222,7 @@ func (p *Producer) begin(before uint32) bool {
 	crash.Point("adopt.identity")
 	p.ProducerWaiting.Store(0) // what a dead producer waited for
 	crash.Point("adopt.waiting")
-	*p.CommitHint = p.Next
+	*p.CommitHint = p.next
 	crash.Point("adopt.hint")
 	ready := p.StateWord.CompareAndSwap(before, layout.StateReady)
 	crash.Point("adopt.ready")

@@ -54,8 +54,8 @@ func (c *Consumer) notNext(v uint64) (bool, error) {
 
 func (c *Consumer) overrun() error {
 	*c.hot.overruns++
-	return status.Errorf(status.Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it was evicted, "+
-		"or the control file is damaged; attach again", c.BlockName(), c.next)
+	return status.Errorf(status.Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it "+
+		"was evicted, or the control file is damaged; attach again", c.BlockName(), c.next)
 }
 
 // nextOrdered is nextInOrder, and counts the missed messages.
@@ -206,7 +206,8 @@ func (c *Consumer) lost() (bool, error) {
 	c.next++
 	*c.hot.lost++
 	c.stepOver()
-	return false, status.Errorf(status.Lost, "block %q: message %d was discarded by an operator; the next call goes on after it",
+	return false, status.Errorf(status.Lost, "block %q: message %d was discarded by an operator; the next call goes "+
+		"on after it",
 		c.BlockName(), id)
 }
 

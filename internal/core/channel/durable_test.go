@@ -19,12 +19,16 @@ const turn = 1 << 40
 
 // durable opens the durable consumer "log". end ends it: by Close, or as a kill does.
 func (b bench) durable(d segment.Delivery) *Consumer {
-	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: d, Durable: true, Name: "log", Start: segment.StartOldest, MaxPins: 2})
+	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: d, Durable: true, Name: "log",
+		Start: segment.StartOldest, MaxPins: 2})
 	require.NoError(b.t, err)
 	return c
 }
 
-var ends = map[string]func(*Consumer){"closed": func(c *Consumer) { _ = c.Close() }, "killed": func(c *Consumer) { die(c.Attachment) }}
+var ends = map[string]func(*Consumer){"closed": func(c *Consumer) { _ = c.Close() }, "killed": func(c *Consumer) {
+	die(
+		c.Attachment)
+}}
 
 func TestAGapIsReportedUntilItsMessageIsReleased(t *testing.T) {
 	for how, end := range ends {
@@ -41,7 +45,7 @@ func TestAGapIsReportedUntilItsMessageIsReleased(t *testing.T) {
 				s := readHeld(t, c)
 				assert.EqualValues(t, 13, s.ID())
 				assert.EqualValues(t, 12, s.Missed())
-				assert.EqualValues(t, 1, c.CursorAt.Load())
+				assert.EqualValues(t, 1, c.cursorAt.Load())
 				end(c)
 			}
 			c = b.durable(segment.Ordered)
@@ -74,9 +78,9 @@ func TestAGapIsReportedAgainWhateverIsReleasedBesideIt(t *testing.T) {
 	assert.EqualValues(t, 13, again.ID())
 	assert.EqualValues(t, 12, again.Missed())
 	require.NoError(t, c.GiveBack(again.ID(), again.Index(), again.Token(), uint64(again.Size()), again.Missed()))
-	assert.EqualValues(t, 1, c.CursorAt.Load())
+	assert.EqualValues(t, 1, c.cursorAt.Load())
 	assert.EqualValues(t, 12, read(t, c).Missed())
-	assert.EqualValues(t, 14, c.CursorAt.Load())
+	assert.EqualValues(t, 14, c.cursorAt.Load())
 }
 
 // An error that is returned in between does not hide the gap before it.
@@ -91,7 +95,7 @@ func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
 	_, err := c.Next(0)
 	require.ErrorIs(t, err, status.Lost)
 	require.NoError(t, c.Release(held))
-	assert.EqualValues(t, 1, c.CursorAt.Load(), "the gap has not been told yet")
+	assert.EqualValues(t, 1, c.cursorAt.Load(), "the gap has not been told yet")
 	die(c.Attachment)
 	c = b.durable(segment.Ordered)
 	_, err = c.Next(0)
@@ -100,7 +104,7 @@ func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
 	assert.EqualValues(t, 14, s.ID())
 	assert.EqualValues(t, 12, s.Missed())
 	require.NoError(t, c.Release(s))
-	assert.EqualValues(t, 15, c.CursorAt.Load())
+	assert.EqualValues(t, 15, c.cursorAt.Load())
 }
 
 func TestLatestTellsWhatWasSkippedBeforeAMessageThatFails(t *testing.T) {
@@ -115,7 +119,7 @@ func TestLatestTellsWhatWasSkippedBeforeAMessageThatFails(t *testing.T) {
 	p.Data[p.Payload(layout.EntrySlot(p.Entry(5).Load()))] ^= 1
 	_, err := c.Next(0)
 	require.ErrorIs(t, err, status.Checksum)
-	assert.EqualValues(t, 1, c.CursorAt.Load())
+	assert.EqualValues(t, 1, c.cursorAt.Load())
 	write(t, p, 1)
 	s := readHeld(t, c)
 	assert.EqualValues(t, 6, s.ID())
@@ -295,7 +299,8 @@ func TestTheLosslessMaskOfABlockThatForbidsItMeansNothing(t *testing.T) {
 func TestAHoldIsNotEndedByAnotherConsumer(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(segment.Ring, 8))
-	one, other := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}), b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
+	one, other := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
+		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 1)
 	s, also := readHeld(t, one), readHeld(t, other)
 	assert.ErrorIs(t, other.Release(s), status.Invalid)

@@ -235,7 +235,7 @@ func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
 	m, err = c.ReadAt(0)
 	require.NoError(t, err)
 	assert.Equal(t, one, string(m.Data()))
-	assert.EqualValues(t, 2, q.Next)
+	assert.EqualValues(t, 2, q.next)
 }
 
 func TestADeposedConsumersReleaseTouchesNobodysPin(t *testing.T) {
@@ -267,8 +267,8 @@ func TestEveryRowBindsTheProducer(t *testing.T) {
 	_, err := b.openConsumer(segment.ConsumerOptions{})
 	require.ErrorIs(t, err, status.Full)
 	for _, k := range []int{0, 62, 63, 64, 126, 127, 128, 190, 191, 192, 254} {
-		base := p.Next
-		for p.Next < base+4 {
+		base := p.next
+		for p.next < base+4 {
 			write(t, p, 1)
 		}
 		for i, c := range cs {
@@ -294,7 +294,7 @@ func TestADamagedHintSkipsNoIDs(t *testing.T) {
 	*p.CommitHint = 1000
 	die(p.Attachment)
 	q := b.producer(config)
-	assert.EqualValues(t, 3, q.Next)
+	assert.EqualValues(t, 3, q.next)
 }
 
 func TestAnOrderedReaderHalfATurnOfTheTagsBehindCatchesUp(t *testing.T) {
@@ -349,7 +349,8 @@ func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing
 	write(t, p, 1)
 	open, err := p.Claim(0)
 	require.NoError(t, err)
-	o := segment.ConsumerOptions{Delivery: segment.Lossless, Start: segment.StartOldest, MaxPins: 2, Durable: true, Name: "d"}
+	o := segment.ConsumerOptions{Delivery: segment.Lossless, Start: segment.StartOldest, MaxPins: 2, Durable: true,
+		Name: "d"}
 	c := b.consumer(o)
 	first, err := c.Next(0)
 	require.NoError(t, err)
@@ -444,7 +445,7 @@ func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 4)
 	for range 10 * p.Slots() {
-		p.Entry(p.Next).Store(layout.Entry(p.Next-uint64(p.SlotCount), 0))
+		p.Entry(p.next).Store(layout.Entry(p.next-uint64(p.SlotCount), 0))
 		write(t, p, 1)
 		require.LessOrEqual(t, p.freeCount+p.retireCount, p.Slots())
 	}

@@ -59,7 +59,7 @@ func TestRingsOfOneToAMillionSlots(t *testing.T) {
 			}
 			write(t, p, 1)
 			assert.EqualValues(t, n, read(t, c).ID())
-			assert.EqualValues(t, n+1, b.reopened(p, config).Next)
+			assert.EqualValues(t, n+1, b.reopened(p, config).next)
 		})
 	}
 }
@@ -109,7 +109,8 @@ func TestAProducerIsNeverHeldUpByLatestOrOrderedReaders(t *testing.T) {
 	p := b.producer(config)
 	var holders []*Consumer
 	for i := range 6 {
-		holders = append(holders, b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered + segment.Delivery(i%2), MaxPins: 8}))
+		holders = append(holders, b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered + segment.Delivery(i%2),
+			MaxPins: 8}))
 	}
 	held := map[*Consumer][]ReadSlot{}
 	for range 100 {

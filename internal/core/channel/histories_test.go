@@ -86,7 +86,8 @@ type heldMessage struct {
 
 func newHistory(b bench, seed uint64, log func(string, ...any)) *history {
 	h := &history{bench: b, random: rand.New(rand.NewPCG(seed, 1)), log: log, name: fmt.Sprintf("h%d", seed)}
-	h.config = b.config([]segment.Policy{segment.Single, segment.DoubleBuffer, segment.Ring, segment.Ring, segment.Ring}[h.random.IntN(5)], 0)
+	h.config = b.config([]segment.Policy{segment.Single, segment.DoubleBuffer, segment.Ring, segment.Ring,
+		segment.Ring}[h.random.IntN(5)], 0)
 	h.config.Flags |= segment.AllowLossless
 	if h.config.Policy == segment.Ring {
 		h.config.SlotCount = 1 + h.random.Uint32N(9)
@@ -164,7 +165,7 @@ func (h *history) open() {
 	h.p, err = OpenProducer(h.name, h.config)
 	require.NoError(h.t, err)
 	h.p.invariant()
-	require.EqualValues(h.t, len(h.written), h.p.Next)
+	require.EqualValues(h.t, len(h.written), h.p.next)
 }
 
 func (h *history) slots() uint64 { return uint64(max(1, h.p.SlotCount)) }
@@ -261,7 +262,8 @@ func (h *history) restart(dies bool) {
 }
 
 func (h *history) attach() {
-	o := segment.ConsumerOptions{Delivery: segment.Delivery(1 + h.random.IntN(3)), Start: segment.Start(h.random.IntN(2)),
+	o := segment.ConsumerOptions{Delivery: segment.Delivery(1 + h.random.IntN(3)), Start: segment.Start(h.random.IntN(
+		2)),
 		MaxPins: 1 + h.random.Uint32N(3), Directory: h.dir}
 	if o.Delivery != segment.Latest && h.random.IntN(3) == 0 {
 		h.consumed++

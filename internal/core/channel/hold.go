@@ -53,7 +53,7 @@ func (c *Consumer) unpin(k int) {
 // advance moves the cursor and wakes a producer that waits for one of the ids that the cursor
 // crosses. Memory orders as in unpin.
 func (c *Consumer) advance(to uint64) {
-	from := c.CursorAt.Swap(to)
+	from := c.cursorAt.Swap(to)
 	crash.Point("release.advanced")
 	c.wakeAwaited(from, to)
 }
@@ -90,8 +90,8 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 func (c *Consumer) noSuchSlot(h *hold) error {
 	id, slot := h.id, h.slot
 	c.endHold(h)
-	return status.Errorf(status.Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is %d: the data "+
-		"file is damaged; %s", c.BlockName(), id, slot, c.Slots()-1, segment.AdviseValidate(c.BlockName()))
+	return status.Errorf(status.Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is "+
+		"%d: the data file is damaged; %s", c.BlockName(), id, slot, c.Slots()-1, segment.AdviseValidate(c.BlockName()))
 }
 
 func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
@@ -99,8 +99,9 @@ func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
 	if !c.rowMine() {
 		return c.fenced()
 	}
-	return status.Errorf(status.Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring says message %d: "+
-		"the data file is damaged; %s", c.BlockName(), h.slot, id, length, h.id, segment.AdviseValidate(c.BlockName()))
+	return status.Errorf(status.Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring "+
+		"says message %d: the data file is damaged; %s", c.BlockName(), h.slot, id, length, h.id,
+		segment.AdviseValidate(c.BlockName()))
 }
 
 // begin records the hold, so that Release finds it.
@@ -166,7 +167,7 @@ func (c *Consumer) ReleaseHold(id uint64, index, token uint32) error {
 	h.used = unused // the usual case of finish
 	s.held = 0
 	to := s.next
-	from := c.CursorAt.Swap(to) // memory orders as in advance
+	from := c.cursorAt.Swap(to) // memory orders as in advance
 	crash.Point("release.advanced")
 	if c.awaited.Load() != 0 {
 		c.wakeAwaited(from, to)
@@ -181,7 +182,8 @@ func (c *Consumer) releaseSlowly(id uint64, index, token uint32) error {
 		return c.notHeld(id)
 	}
 	if c.delivery == segment.Lossless && c.held > 1 && h.inOrder && h.id != c.firstInOrder() {
-		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message %d before %d",
+		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message "+
+			"%d before %d",
 			c.BlockName(), c.firstInOrder(), h.id)
 	}
 	return c.finish(h)
@@ -245,8 +247,8 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 	case h == nil && over == nil:
 		return c.notHeld(id)
 	case !c.tookLast(id) || h != nil && c.wasReadByID(h):
-		return status.Errorf(status.Invalid, "block %q: message %d is not the one that was taken last in order, the next one is %d: "+
-			"undo a later one first, and end one that was read by its id", c.BlockName(), id, c.next)
+		return status.Errorf(status.Invalid, "block %q: message %d is not the one that was taken last in order, the "+
+			"next one is %d: undo a later one first, and end one that was read by its id", c.BlockName(), id, c.next)
 	case h != nil:
 		return c.GiveBack(id, index, token, length, missed)
 	case !c.rowMine():
@@ -273,7 +275,8 @@ func (c *Consumer) wasReadByID(h *hold) bool {
 }
 
 func (c *Consumer) notHeld(id uint64) error {
-	return status.Errorf(status.Invalid, "block %q: message %d is not held: it was ended already, or never begun by this consumer",
+	return status.Errorf(status.Invalid, "block %q: message %d is not held: it was ended already, or never begun by "+
+		"this consumer",
 		c.BlockName(), id)
 }
 
@@ -309,7 +312,8 @@ func (c *Consumer) spoilt(h *hold, mine bool) error {
 		return c.fenced()
 	}
 	*c.hot.overruns++
-	return status.Errorf(status.Overrun, "block %q: slot %d was used again while message %d was held in it: discard what was read",
+	return status.Errorf(status.Overrun, "block %q: slot %d was used again while message %d was held in it: discard "+
+		"what was read",
 		c.BlockName(), h.slot, h.id)
 }
 

@@ -198,7 +198,7 @@ func TestADurableReaderIsToldWhatAKilledCleanerTook(t *testing.T) {
 				assert.EqualValues(t, 1, s.ID(), "skipped without a word")
 			} else {
 				assert.ErrorIs(t, err, status.Timeout, "begins anew, at the next message")
-				assert.EqualValues(t, p.Next, c.next)
+				assert.EqualValues(t, p.next, c.next)
 			}
 		})
 	}
@@ -266,7 +266,7 @@ func TestWaitForLosesNoWakeUp(t *testing.T) {
 			c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 			slept := 0
 			hook := func(at string) {
-				if at == point && p.Next == 0 {
+				if at == point && p.next == 0 {
 					look(c)
 					write(t, p, 1)
 				}

@@ -51,11 +51,11 @@ func (p *Producer) invariant() {
 		ensure(place != "", "slot %d is nowhere", slot)
 	}
 	open := *p.Data.Plain64(layout.ClaimID)
-	ensure(p.claimed == (open == p.Next+1) && (p.claimed || open == 0),
-		"the claim is open: %v, and the mark says %d of message %d", p.claimed, open, p.Next)
-	ensure(p.Hint() <= p.Next, "commit is %d, and the next message %d", p.Hint(), p.Next)
-	ensure(!p.scanned || p.minCursor <= p.Next && p.Next-p.minCursor <= uint64(p.SlotCount),
-		"the least cursor is %d, the next message %d", p.minCursor, p.Next)
+	ensure(p.claimed == (open == p.next+1) && (p.claimed || open == 0),
+		"the claim is open: %v, and the mark says %d of message %d", p.claimed, open, p.next)
+	ensure(p.Hint() <= p.next, "commit is %d, and the next message %d", p.Hint(), p.next)
+	ensure(!p.scanned || p.minCursor <= p.next && p.next-p.minCursor <= uint64(p.SlotCount),
+		"the least cursor is %d, the next message %d", p.minCursor, p.next)
 }
 
 // checkEntry checks one place in the ring. The newest message that belongs there is there, unless
@@ -63,11 +63,11 @@ func (p *Producer) invariant() {
 func (p *Producer) checkEntry(at uint64, put func(uint32, string)) {
 	v := p.Entries[at].Load()
 	if layout.EntryEmpty(v) {
-		ensure(p.Next <= at, "entry %d is empty, and the next message is %d", at, p.Next)
+		ensure(p.next <= at, "entry %d is empty, and the next message is %d", at, p.next)
 		return
 	}
-	id, n := layout.EntryID(v, p.Next), uint64(p.SlotCount)
-	ensure(id < p.Next && p.Next-id <= n && id%n == at, "entry %d holds message %d, the next one is %d", at, id, p.Next)
+	id, n := layout.EntryID(v, p.next), uint64(p.SlotCount)
+	ensure(id < p.next && p.next-id <= n && id%n == at, "entry %d holds message %d, the next one is %d", at, id, p.next)
 	slot := layout.EntrySlot(v)
 	put(slot, fmt.Sprintf("entry %d", at))
 	header := p.SlotHeader(slot)
@@ -100,7 +100,7 @@ func (c *Consumer) invariant() {
 	}
 	ensure(held == c.held && held <= c.maxPins, "%d are held, %d are counted, %d may be", held, c.held, c.maxPins)
 	if c.delivery == segment.Lossless {
-		ensure(c.CursorAt.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d",
-			c.CursorAt.Load(), c.firstInOrder(), c.next)
+		ensure(c.cursorAt.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d",
+			c.cursorAt.Load(), c.firstInOrder(), c.next)
 	}
 }

@@ -18,7 +18,8 @@ func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 			s, err := c.Next(timeout)
 			if err == nil {
 				more, ending := c.show(s, yield)
-				if !more || ending != nil && (!yield(ReadSlot{}, ending) || status.CodeOf(c.Untranslated(ending)) != status.Overrun) {
+				if !more || ending != nil && (!yield(ReadSlot{}, ending) ||
+					status.CodeOf(c.Untranslated(ending)) != status.Overrun) {
 					return
 				}
 				continue
@@ -27,7 +28,8 @@ func (c *Consumer) Messages(timeout time.Duration) iter.Seq2[ReadSlot, error] {
 			if code == status.Closed && c.Data != nil {
 				return
 			}
-			if !yield(ReadSlot{}, err) || code != status.Timeout && code != status.NoProducer && code != status.Lost && code != status.Checksum {
+			if !yield(ReadSlot{}, err) || code != status.Timeout && code != status.NoProducer && code != status.Lost &&
+				code != status.Checksum {
 				return
 			}
 		}

@@ -101,8 +101,9 @@ func (o *Observer) ReadNewest(into []byte) (Observation, error) {
 			return seen, err
 		}
 	}
-	return Observation{}, status.Errorf(status.Overrun, "block %q: message %d and those before it were overwritten while they were "+
-		"copied, %d times: the producer is faster than the copy; attach a consumer, which holds a message in place",
+	return Observation{}, status.Errorf(status.Overrun, "block %q: message %d and those before it were overwritten "+
+		"while they were copied, %d times: the producer is faster than the copy; attach a consumer, which holds a "+
+		"message in place",
 		o.BlockName(), id, observerTries)
 }
 
@@ -138,7 +139,8 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 }
 
 func (o *Observer) notYet(id, next uint64) error {
-	return status.Errorf(status.NotFound, "block %q: message %d is not written yet, the next one is %d", o.BlockName(), id, min(id, next))
+	return status.Errorf(status.NotFound, "block %q: message %d is not written yet, the next one is %d", o.BlockName(),
+		id, min(id, next))
 }
 
 func (o *Observer) discarded(id uint64) error {
@@ -146,7 +148,8 @@ func (o *Observer) discarded(id uint64) error {
 }
 
 func (o *Observer) overwritten(id uint64) error {
-	return status.Errorf(status.Overrun, "block %q: message %d was overwritten, the oldest present is %d", o.BlockName(), id,
+	return status.Errorf(status.Overrun, "block %q: message %d was overwritten, the oldest present is %d",
+		o.BlockName(), id,
 		o.OldestPossible(o.Segment.End()))
 }
 
@@ -175,8 +178,9 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable bool, err error) {
 	slot := layout.EntrySlot(v)
 	if slot >= o.Slots() {
-		return seen, false, status.Errorf(status.Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one "+
-			"is %d: the data file is damaged; %s", o.BlockName(), id, slot, o.Slots()-1, segment.AdviseValidate(o.BlockName()))
+		return seen, false, status.Errorf(status.Corrupt, "block %q: the ring says that message %d is in slot %d, and "+
+			"the last one is %d: the data file is damaged; %s", o.BlockName(), id, slot, o.Slots()-1,
+			segment.AdviseValidate(o.BlockName()))
 	}
 	o.step(0)
 	at := o.SlotHeader(slot)
@@ -203,13 +207,15 @@ func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable 
 		return Observation{}, false, nil
 	}
 	if !good {
-		return Observation{}, false, status.Errorf(status.Corrupt, "block %q: the header of slot %d says message %d with %d bytes, "+
-			"the ring says message %d: the data file is damaged; %s", o.BlockName(), slot, seen.ID, seen.Length, id,
+		return Observation{}, false, status.Errorf(status.Corrupt, "block %q: the header of slot %d says message %d "+
+			"with %d bytes, the ring says message %d: the data file is damaged; %s", o.BlockName(), slot, seen.ID,
+			seen.Length, id,
 			segment.AdviseValidate(o.BlockName()))
 	}
-	if o.Checksum == segment.ChecksumEnforced && seen.Length <= uint64(len(into)) && blake2b.Sum256(into[:seen.Length]) != sum {
-		return Observation{}, false, status.Errorf(status.Checksum, "block %q: the %d bytes of message %d do not match their "+
-			"checksum: they were changed after the commit, discard them", o.BlockName(), seen.Length, id)
+	if o.Checksum == segment.ChecksumEnforced && seen.Length <= uint64(len(into)) &&
+		blake2b.Sum256(into[:seen.Length]) != sum {
+		return Observation{}, false, status.Errorf(status.Checksum, "block %q: the %d bytes of message %d do not "+
+			"match their checksum: they were changed after the commit, discard them", o.BlockName(), seen.Length, id)
 	}
 	seen.NextID = o.Segment.End()
 	return seen, true, nil

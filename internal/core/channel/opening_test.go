@@ -60,7 +60,8 @@ func TestAWaitForABlockEnds(t *testing.T) {
 	_, err = OpenConsumer("x", segment.ConsumerOptions{Directory: b.dir, Wait: -2})
 	require.ErrorIs(t, err, status.Invalid)
 	b.producer(b.config(segment.Single, 1))
-	_, err = OpenConsumer("x", segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless, Wait: segment.Forever})
+	_, err = OpenConsumer("x", segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless,
+		Wait: segment.Forever})
 	require.ErrorIs(t, err, status.Invalid, "the wait is for the block alone")
 	assert.Empty(t, *naps)
 }

@@ -1,3 +1,5 @@
+// Package channel has those who take part in a block: producers, consumers and observers. It knows
+// nothing of recovery.
 package channel
 
 import (
@@ -81,7 +83,7 @@ func newProducer(a *segment.Attachment, c segment.Config) *Producer {
 	for i := range p.Entries {
 		p.expected[i] = p.Entries[i].Load()
 	}
-	p.minCursor = p.Next - uint64(p.SlotCount)
+	p.minCursor = p.next - uint64(p.SlotCount)
 	p.freeAt, p.retiredAt = segment.AddressOf(p.free), segment.AddressOf(p.retired)
 	p.pinnedAt, p.pinsAt = segment.AddressOf(p.pinned), segment.AddressOf(p.pins)
 	p.expectedAt, p.claimsAt = segment.AddressOf(p.expected), segment.AddressOf(p.claims)
@@ -97,8 +99,8 @@ func newProducer(a *segment.Attachment, c segment.Config) *Producer {
 		*word = a.Data.Plain64(offset)
 	}
 	for i, why := range whyNot {
-		p.refusals[i] = status.Errorf(status.Timeout, "block %q: the next message cannot be claimed now, and the call was asked not "+
-			"to wait: %s", a.BlockName(), why)
+		p.refusals[i] = status.Errorf(status.Timeout, "block %q: the next message cannot be claimed now, and the call "+
+			"was asked not to wait: %s", a.BlockName(), why)
 	}
 	return p
 }
@@ -107,14 +109,14 @@ func newProducer(a *segment.Attachment, c segment.Config) *Producer {
 func (p *Producer) Name() string { return p.BlockName() }
 
 // NextID returns the id of the next message that this producer publishes.
-func (p *Producer) NextID() uint64 { return p.Next }
+func (p *Producer) NextID() uint64 { return p.next }
 
 // Claim opens a slot for the next message. Under backpressure Claim waits for at most the timeout:
 // a LOSSLESS consumer has not yet read the message that would be overwritten.
 // Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
 func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	s := p.ProducerState
-	if s.claimed || s.Next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked ||
+	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked ||
 		timeout < segment.Forever {
 		if err := p.prepareClaim(timeout); err != nil {
 			return WriteSlot{}, p.Translated(err)
@@ -151,14 +153,14 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	header[layout.SlotClaim/8] = mark | layout.ClaimOpen
 	crash.Point("claim.opened")
 	*p.claimSince = s.moment.Seen()
-	*p.claimID = s.Next + 1
+	*p.claimID = s.next + 1
 	crash.Point("claim.marked")
 	s.claimed = true
 	if s.Block.Flags&stateChecksums != 0 {
 		clear(p.SlotChecksum(slot)) // the checksum of an earlier message of this slot
 	}
 	p.invariant()
-	return WriteSlot{header.Payload(), s.Next, extentOf(s.Block.SlotSize, slot)}, nil
+	return WriteSlot{header.Payload(), s.next, extentOf(s.Block.SlotSize, slot)}, nil
 }
 
 // prepareClaim ensures that the next message has a slot and may be published. A claim below p.until
@@ -178,7 +180,7 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 		}
 	}
 	// The slot may be missing after a fault ended a claim.
-	if p.Next < p.until && p.freeCount != 0 && p.JoinEpoch.Load() == p.acked {
+	if p.next < p.until && p.freeCount != 0 && p.JoinEpoch.Load() == p.acked {
 		return nil
 	}
 	if err := p.findRoom(timeout); err != nil {
@@ -211,8 +213,9 @@ func (p *Producer) forget() {
 func (p *Producer) cannotClaim(timeout time.Duration) error {
 	switch {
 	case p.claimed:
-		return status.Errorf(status.Invalid, "block %q: the claim of message %d is still open: commit or abort it first", p.BlockName(),
-			p.Next)
+		return status.Errorf(status.Invalid, "block %q: the claim of message %d is still open: commit or abort it "+
+			"first", p.BlockName(),
+			p.next)
 	case p.Data == nil:
 		return p.gone()
 	}
@@ -220,8 +223,8 @@ func (p *Producer) cannotClaim(timeout time.Duration) error {
 }
 
 func (p *Producer) superseded() error {
-	return status.Errorf(status.Superseded, "block %q was replaced by another producer, or removed by force: nothing was published; "+
-		"open it again", p.BlockName())
+	return status.Errorf(status.Superseded, "block %q was replaced by another producer, or removed by force: nothing "+
+		"was published; open it again", p.BlockName())
 }
 
 func (p *Producer) unmark(s *segment.SlotWords) {
@@ -263,8 +266,8 @@ func (p *Producer) lookAt() bool {
 
 // place returns the index of the next message's entry in the ring.
 func (p *Producer) place() uint32 {
-	if p.ringNext != p.Next {
-		p.ringNext, p.ringAt = p.Next, p.RingIndex(p.Next)
+	if p.ringNext != p.next {
+		p.ringNext, p.ringAt = p.next, p.RingIndex(p.next)
 	}
 	return p.ringAt
 }
@@ -284,11 +287,12 @@ func (p *Producer) Commit(s WriteSlot, length int) error {
 // CommitSlot is Commit of the slot with that index, claimed for that id.
 func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	s := p.ProducerState
-	if !s.claimed || id != s.Next || index != s.slot {
+	if !s.claimed || id != s.next || index != s.slot {
 		return p.Translated(p.notOpen(id, index))
 	}
 	if uint64(length) > s.Block.SlotSize { // true also for a negative length
-		return p.Translated(status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the claim stays open",
+		return p.Translated(status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d bytes; the "+
+			"claim stays open",
 			p.BlockName(), length, p.SlotBytes))
 	}
 	var stamp uint64
@@ -301,14 +305,14 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	at := p.place()
 	place, known := segment.Element(p.ring, at), &p.expected[at]
 	header := p.slotsAt.At(s.slot)
-	header[layout.SlotID/8] = s.Next
+	header[layout.SlotID/8] = s.next
 	header[layout.SlotLength/8] = uint64(length)
 	header[layout.SlotTimestamp/8] = stamp
 	crash.Point("commit.header")
 	p.unmark(header) // before the publication: afterwards consumers read the slot
 	s.claimed = false
 	crash.Point("commit.unmarked")
-	entry := layout.Entry(s.Next, s.slot)
+	entry := layout.Entry(s.next, s.slot)
 	if !place.CompareAndSwap(*known, entry) && !p.publishOver(place, entry) {
 		return p.Translated(p.unpublished())
 	}
@@ -319,8 +323,8 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		p.retire(old)
 	}
 	*known = entry
-	next := s.Next + 1
-	s.Next, s.ringNext = next, next
+	next := s.next + 1
+	s.next, s.ringNext = next, next
 	if at++; at == s.Block.SlotCount {
 		at = 0
 	}
@@ -346,7 +350,8 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 
 // tooShort returns the error text for a length that no message can have.
 func (p *Producer) tooShort(length int) string {
-	return fmt.Sprintf("block %q: a length of %d is less than the %d bytes of its schema's struct", p.BlockName(), length,
+	return fmt.Sprintf("block %q: a length of %d is less than the %d bytes of its schema's struct", p.BlockName(),
+		length,
 		p.shortest)
 }
 
@@ -370,8 +375,8 @@ func (p *Producer) unpublished() error {
 	if p.Ending() || p.written(p.Entries[p.place()].Load()) {
 		return p.superseded()
 	}
-	return status.Errorf(status.Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was published; claim it "+
-		"again", p.BlockName(), p.Next)
+	return status.Errorf(status.Fenced, "block %q: a forced recovery ended the claim of message %d: nothing was "+
+		"published; claim it again", p.BlockName(), p.next)
 }
 
 // publishOver continues a publication whose swap has failed. It overwrites an unexpected entry if
@@ -392,7 +397,7 @@ func (p *Producer) publishOver(e *atomic.Uint64, entry uint64) bool {
 // written reports whether v, the entry of the next message, names a message that this producer has
 // not written: the next message, or a later one.
 func (p *Producer) written(v uint64) bool {
-	return !layout.EntryEmpty(v) && layout.EntryAhead(v, p.Next) >= 0
+	return !layout.EntryEmpty(v) && layout.EntryAhead(v, p.next) >= 0
 }
 
 // Abort gives the claimed slot back. The next claim gets the same id. Errors: Invalid.
@@ -419,15 +424,16 @@ func (p *Producer) abort() {
 
 // isOpen reports whether the open claim has this id and slot.
 func (p *Producer) isOpen(id uint64, index uint32) bool {
-	return p.claimed && id == p.Next && index == p.slot
+	return p.claimed && id == p.next && index == p.slot
 }
 
 func (p *Producer) notOpen(id uint64, index uint32) error {
 	if !p.claimed {
 		return status.Errorf(status.Invalid, "block %q: no claim is open: begin one first", p.BlockName())
 	}
-	return status.Errorf(status.Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)", p.BlockName(), index,
-		id, p.slot, p.Next)
+	return status.Errorf(status.Invalid, "block %q: slot %d of message %d is not the open claim (slot %d, message %d)",
+		p.BlockName(), index,
+		id, p.slot, p.next)
 }
 
 // Interrupt makes a waiting Claim return Closed. Any goroutine may call it. The wait may begin only

@@ -214,7 +214,8 @@ func lookAtSchema(t *testing.T, dir string, which *whichSchema, text []byte, has
 			require.NoError(t, c.Close())
 		}
 	}
-	c, err := OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Start: segment.StartOldest, Delivery: segment.Ordered})
+	o := segment.ConsumerOptions{Directory: dir, Start: segment.StartOldest, Delivery: segment.Ordered}
+	c, err := OpenConsumer("x", o)
 	require.Equal(t, possible, err == nil, "who expects nothing may attach: %v", err)
 	if err == nil {
 		for range 3 {
@@ -229,8 +230,7 @@ func lookAtSchema(t *testing.T, dir string, which *whichSchema, text []byte, has
 	if which.zone {
 		config.ZoneSchema = wanted
 	}
-	p, err := OpenProducer("x", config)
-	if err == nil {
+	if p, err := OpenProducer("x", config); err == nil {
 		require.True(t, possible && hash == wanted.Hash())
 		require.Equal(t, wanted.Version.Major, version.Major)
 		require.NoError(t, p.Close())

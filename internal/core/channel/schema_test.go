@@ -94,7 +94,8 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 			b.producer(config)
 			refused := uint64(0)
 			for mode, fits := range map[schema.Mode]bool{schema.Compatible: c.compatible, schema.Exact: c.exact} {
-				consumer, err := b.openConsumer(segment.ConsumerOptions{Schema: schemaOf(t, c.wanted), SchemaMode: mode})
+				consumer, err := b.openConsumer(segment.ConsumerOptions{Schema: schemaOf(t, c.wanted),
+					SchemaMode: mode})
 				if fits {
 					require.NoError(t, err)
 					require.NoError(t, consumer.Close())
@@ -150,7 +151,7 @@ func TestSchemaIsCheckedAtAdoption(t *testing.T) {
 			again, err := OpenProducer("x", config)
 			if c.says == "" {
 				require.NoError(t, err)
-				assert.EqualValues(t, 2, again.Next)
+				assert.EqualValues(t, 2, again.next)
 				require.NoError(t, again.Close())
 				s, err := segment.BlockSchema("x", b.dir)
 				require.NoError(t, err)
@@ -164,7 +165,7 @@ func TestSchemaIsCheckedAtAdoption(t *testing.T) {
 			config.Flags |= segment.Replace
 			again, err = OpenProducer("x", config)
 			require.NoError(t, err)
-			assert.Zero(t, again.Next, "a new block")
+			assert.Zero(t, again.next, "a new block")
 			require.NoError(t, again.Close())
 		})
 	}
@@ -200,7 +201,7 @@ func TestSchemaOfManyPages(t *testing.T) {
 	write(t, p, 4)
 	assert.Equal(t, []uint64{0, 1, 2, 3}, idsOf(t, reader, 4))
 	require.NoError(t, p.Close())
-	assert.EqualValues(t, 4, b.producer(c).Next)
+	assert.EqualValues(t, 4, b.producer(c).next)
 }
 
 // Whatever is in the place of the schema: an error, and never more than an error.

@@ -55,7 +55,7 @@ func TestZoneSchemaIsInTheBlock(t *testing.T) {
 		zone.Data[0] = 7
 		require.NoError(t, p.LeaveZone(false))
 		require.NoError(t, p.Close())
-		assert.EqualValues(t, 4, b.producer(c).Next, "goes on with the block")
+		assert.EqualValues(t, 4, b.producer(c).next, "goes on with the block")
 	}
 	none := newBench(t)
 	none.producer(none.withSchema(sampleText))
@@ -110,7 +110,8 @@ func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
 		b.producer(config)
 		refused := uint64(0)
 		for mode, fits := range map[schema.Mode]bool{schema.Compatible: c.compatible, schema.Exact: c.exact} {
-			consumer, err := b.openConsumer(segment.ConsumerOptions{Schema: config.Schema, ZoneSchema: schemaOf(t, c.wanted),
+			consumer, err := b.openConsumer(segment.ConsumerOptions{Schema: config.Schema, ZoneSchema: schemaOf(t,
+				c.wanted),
 				SchemaMode: mode})
 			if fits {
 				require.NoError(t, err, c.what)
@@ -200,7 +201,8 @@ func TestTwoLongSchemas(t *testing.T) {
 	config.SlotSize = 0
 	p := b.producer(config)
 	require.Greater(t, p.RingOffset, uint64(layout.SchemaRegion+10*layout.Page))
-	reader := b.consumer(segment.ConsumerOptions{Schema: config.Schema, ZoneSchema: config.ZoneSchema, Delivery: segment.Lossless})
+	reader := b.consumer(segment.ConsumerOptions{Schema: config.Schema, ZoneSchema: config.ZoneSchema,
+		Delivery: segment.Lossless})
 	write(t, p, 4)
 	assert.Equal(t, []uint64{0, 1, 2, 3}, idsOf(t, reader, 4))
 	s, err := reader.Schema()
@@ -267,7 +269,8 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 		{"which is none", segment.ConsumerOptions{Registered: "Sample 1"}, status.Invalid, "write Name, Name@2", true},
 		{"in another registry", segment.ConsumerOptions{Registered: "Sample@1", Registry: t.TempDir()}, status.NotFound,
 			"no such schema is registered", true},
-		{"that of the program is registered", segment.ConsumerOptions{Schema: own, Registered: "Sample@1"}, 0, "", true},
+		{"that of the program is registered", segment.ConsumerOptions{Schema: own, Registered: "Sample@1"}, 0, "",
+			true},
 		{"that of the program is not", segment.ConsumerOptions{Schema: other, Registered: "Sample@1"}, status.Schema,
 			`what is registered as Sample@1 is not the schema that was given: ` +
 				`schema differs: producer Sample 1.2.0, consumer Sample 1.2.0; field "value" retyped`, true},

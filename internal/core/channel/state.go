@@ -24,7 +24,7 @@ type BlockState struct {
 
 const (
 	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
-	stateRoom      = 1 << 29 // each claim checks for room: big slots, freed one by one, or minConsumers
+	stateRoom      = 1 << 29 // each claim checks for room: big slots, freed one by one, or MinConsumers
 	stateChecksums = 1 << 30 // messages may have a checksum: a claim clears an earlier message's checksum
 	stateEnforced  = 1 << 31 // the library makes and compares checksums
 )
@@ -34,7 +34,7 @@ type ProducerState struct {
 	Block  BlockState
 	moment platform.Moment
 
-	Next    uint64 // id of the next message
+	next    uint64 // id of the next message
 	until   uint64 // fast-path limit: claims below check only that no consumer joins; room and entries are known
 	overdue uint64 // the claim of this id reads the clock, to see whether the coarse clock is fresh
 	epoch   uint64
@@ -116,7 +116,8 @@ func (c *Consumer) State() *ConsumerState { return c.ConsumerState }
 // stateOf collects the addresses of an open block.
 func stateOf(b *segment.Segment) BlockState {
 	s := BlockState{
-		Data: segment.AddressOf(b.Data), Ctl: segment.AddressOf(b.Ctl), Rows: segment.AddressOf(b.Ctl[b.Header.RowOffset(0):]),
+		Data: segment.AddressOf(b.Data), Ctl: segment.AddressOf(b.Ctl),
+		Rows:    segment.AddressOf(b.Ctl[b.Header.RowOffset(0):]),
 		Entries: segment.AddressOf(b.Entries), Payloads: segment.AddressOf(b.Data[b.Payload(0):]),
 		DataSize: uint64(len(b.Data)), CtlSize: uint64(len(b.Ctl)), Stride: b.Stride, SlotSize: b.SlotBytes,
 		SlotCount: b.SlotCount, Slots: b.Slots(), MinConsumers: b.MinConsumers, Flags: b.Flags,

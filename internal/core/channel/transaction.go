@@ -48,10 +48,11 @@ func (s *WriteTransactionSlot) Commit(length int) error {
 	}
 	s.length, s.err = length, nil
 	if length < 0 || length > s.slot.Size() {
-		s.err = s.producer.Translated(status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d bytes: nothing is "+
-			"published", s.producer.BlockName(), length, s.slot.Size()))
+		s.err = s.producer.Translated(status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d "+
+			"bytes: nothing is published", s.producer.BlockName(), length, s.slot.Size()))
 	} else if uint64(length) < s.producer.shortest {
-		s.err = s.producer.Translated(status.Errorf(status.Invalid, "%s: nothing is published", s.producer.tooShort(length)))
+		s.err = s.producer.Translated(status.Errorf(status.Invalid, "%s: nothing is published",
+			s.producer.tooShort(length)))
 	}
 	return s.err
 }

@@ -13,15 +13,16 @@ import (
 func As[T any](data []byte) (*T, error) {
 	t := reflect.TypeFor[T]()
 	if !plain(t) {
-		return nil, status.Errorf(status.Invalid, "%v has pointers in it, or what is one inside: they mean nothing in another "+
-			"process; use numbers, arrays and structs of them", t)
+		return nil, status.Errorf(status.Invalid, "%v has pointers in it, or what is one inside: they mean nothing in "+
+			"another process; use numbers, arrays and structs of them", t)
 	}
 	if uintptr(len(data)) < t.Size() {
 		return nil, status.Errorf(status.Invalid, "%d bytes are too few for a %v of %d", len(data), t, t.Size())
 	}
 	p := unsafe.Pointer(unsafe.SliceData(data))
 	if uintptr(p)%uintptr(t.Align()) != 0 {
-		return nil, status.Errorf(status.Invalid, "the data is not aligned to %d bytes, as a %v has to be", t.Align(), t)
+		return nil, status.Errorf(status.Invalid, "the data is not aligned to %d bytes, as a %v has to be", t.Align(),
+			t)
 	}
 	return (*T)(p), nil // checked: long enough and aligned; any bits are a number
 }

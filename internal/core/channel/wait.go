@@ -224,12 +224,13 @@ func (c *Consumer) ended() error {
 	if c.Displaced() {
 		return c.replaced()
 	}
-	return status.Errorf(status.Closed, "block %q: the producer closed the stream and everything in it has been read", c.BlockName())
+	return status.Errorf(status.Closed, "block %q: the producer closed the stream and everything in it has been read",
+		c.BlockName())
 }
 
 func (c *Consumer) replaced() error {
-	return status.Errorf(status.Superseded, "block %q was replaced or removed by force and everything in it has been read: attach "+
-		"again", c.BlockName())
+	return status.Errorf(status.Superseded, "block %q was replaced or removed by force and everything in it has been "+
+		"read: attach again", c.BlockName())
 }
 
 // without is the error of a stream that ended without the wanted message.
@@ -238,7 +239,8 @@ func (c *Consumer) without(w wanted, over error) error {
 	case w.given && code == status.Closed:
 		return status.Errorf(code, "block %q: the producer closed the stream before message %d", c.BlockName(), w.id)
 	case w.given && code == status.Superseded:
-		return status.Errorf(code, "block %q was replaced or removed by force before message %d was written: attach again",
+		return status.Errorf(code, "block %q was replaced or removed by force before message %d was written: attach "+
+			"again",
 			c.BlockName(), w.id)
 	}
 	return over
@@ -260,7 +262,8 @@ func (c *Consumer) nothing(w wanted, timeout time.Duration) error {
 		id = w.id
 	}
 	if !c.producerThere {
-		return status.Errorf(status.NoProducer, "block %q: no message %d within %v, and nobody has the block open for writing",
+		return status.Errorf(status.NoProducer, "block %q: no message %d within %v, and nobody has the block open for "+
+			"writing",
 			c.BlockName(), id, timeout)
 	}
 	return status.Errorf(status.Timeout, "block %q: no message %d within %v", c.BlockName(), id, timeout)

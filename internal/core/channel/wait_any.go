@@ -105,6 +105,7 @@ func anyReady(consumers []*Consumer, ready []bool) (some bool) {
 }
 
 func notOne(consumers []*Consumer, waited time.Duration) error {
-	return status.Errorf(status.Timeout, "nothing to read within %v in any of %d blocks, the first of which is %q", waited,
+	return status.Errorf(status.Timeout, "nothing to read within %v in any of %d blocks, the first of which is %q",
+		waited,
 		len(consumers), consumers[0].BlockName())
 }

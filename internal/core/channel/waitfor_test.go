@@ -82,7 +82,8 @@ func TestWaitForEndsWithTheStream(t *testing.T) {
 		says string
 	}{
 		"closed": {func(b bench, p *Producer) { require.NoError(b.t, p.Close()) }, status.Closed, "before message 2"},
-		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, recovery.Unlink("x", b.dir, segment.Force)) }, status.Superseded,
+		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, recovery.Unlink("x", b.dir, segment.Force)) },
+			status.Superseded,
 			"before message 2"},
 		"dead": {func(b bench, p *Producer) { die(p.Attachment) }, status.NoProducer, "no message 2"},
 	} {
@@ -152,7 +153,8 @@ func TestCallsAfterCloseAreErrors(t *testing.T) {
 	require.NoError(t, p.Close())
 
 	for name, err := range map[string]error{
-		"next": second(c.Next(segment.Forever)), "read at": second(c.ReadAt(0)), "wait for": second(c.WaitFor(0, segment.Forever)),
+		"next": second(c.Next(segment.Forever)), "read at": second(c.ReadAt(0)), "wait for": second(c.WaitFor(0,
+			segment.Forever)),
 		"close": c.Close(),
 		"claim": second(p.Claim(segment.Forever)), "close producer": p.Close(),
 	} {

@@ -183,8 +183,8 @@ func (x *inspection) prospects() (mendable []Finding, hopeless []prospect) {
 			hopeless = append(hopeless, prospect{f, 0})
 		case ring && alive:
 			pid := *x.Data.Plain64(layout.ProducerPID)
-			f.Advice = fmt.Sprintf("its producer lives (pid %d), and its ring is not touched while it does: stop it, then "+
-				"repair", pid)
+			f.Advice = fmt.Sprintf("its producer lives (pid %d), and its ring is not touched while it does: stop it, "+
+				"then repair", pid)
 			hopeless = append(hopeless, prospect{f, pid})
 		default:
 			mendable = append(mendable, f)
@@ -275,7 +275,8 @@ func releaseRow(l segment.Location, was RowInfo) (RecoveryResult, error) {
 	}
 	defer r.close()
 	if was.Row > r.ConsumerLimit || !r.CleanRow(r.ask, was.Row, r.Expired) {
-		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: row %d is another's by now, or somebody else has released it",
+		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: row %d is another's by now, or somebody else "+
+			"has released it",
 			r.BlockName(), was.Row)
 	}
 	if r.RowStatus(was.Row) != layout.RowDead {
@@ -283,7 +284,8 @@ func releaseRow(l segment.Location, was RowInfo) (RecoveryResult, error) {
 		return RecoverySuccess, nil
 	}
 	for _, slot := range was.Pins { // the row of a durable consumer stays
-		appendLog(r.Segment, actionReleaseReader, uint64(slot), [4]uint64{uint64(was.Row), was.PID, was.Cursor, uint64(len(was.Pins))})
+		appendLog(r.Segment, actionReleaseReader, uint64(slot), [4]uint64{uint64(was.Row), was.PID, was.Cursor,
+			uint64(len(was.Pins))})
 	}
 	return RecoverySuccess, nil
 }

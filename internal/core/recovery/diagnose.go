@@ -221,8 +221,9 @@ func (v *view) rowInfo(row uint32, now segment.Clock) RowInfo {
 		incarnation: incarnation, Row: row, Status: v.RowStatus(row), Name: v.RowName(row),
 		PID: *v.Ctl.Plain64(at + layout.RowPID), Role: v.Ctl[at+layout.RowRole],
 		Delivery: v.Ctl[at+layout.RowDelivery],
-		Durable:  v.Ctl[at+layout.RowDurable] == 1, Alive: segment.Probe(v.ask, row) != segment.OwnerDead, Cursor: v.Cursor(row).Load(),
-		Read: *v.Ctl.Plain64(at + layout.RowRead), Missed: *v.Ctl.Plain64(at + layout.RowMissed), Silent: silent,
+		Durable:  v.Ctl[at+layout.RowDurable] == 1, Alive: segment.Probe(v.ask, row) != segment.OwnerDead,
+		Cursor: v.Cursor(row).Load(),
+		Read:   *v.Ctl.Plain64(at + layout.RowRead), Missed: *v.Ctl.Plain64(at + layout.RowMissed), Silent: silent,
 		AgeUnknown:   !known,
 		PIDNamespace: *v.Ctl.Plain64(at + layout.RowPIDNS), lossless: v.MaskHas(v.Lossless, row),
 	}

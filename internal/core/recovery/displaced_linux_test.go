@@ -280,7 +280,8 @@ func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
 		"truncated": func(b bench, _, control string) { require.NoError(b.t, os.Truncate(control, 4096)) },
 		"leftovers": func(b bench, data, _ string) {
 			damageByte(b.t, data, 70)
-			require.NoError(b.t, os.WriteFile(segment.Location{Directory: b.dir, Name: "x"}.ControlPath(segment.BlockID{1}), nil, 0o600))
+			require.NoError(b.t, os.WriteFile(segment.Location{Directory: b.dir,
+				Name: "x"}.ControlPath(segment.BlockID{1}), nil, 0o600))
 		},
 		"a living producer's ring": func(b bench, _, _ string) {
 			p := living(b)

@@ -25,7 +25,8 @@ func (b bench) keep(name string, read int) (data, control string) {
 	b.t.Helper()
 	p, err := channel.OpenProducer(name, b.config(segment.Ring, 16))
 	require.NoError(b.t, err)
-	c, err := channel.OpenConsumer(name, segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless, Durable: true, Name: "recorder",
+	c, err := channel.OpenConsumer(name, segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless,
+		Durable: true, Name: "recorder",
 		Start: segment.StartOldest})
 	require.NoError(b.t, err)
 	write(b.t, p, 8)
@@ -39,7 +40,8 @@ func (b bench) keep(name string, read int) (data, control string) {
 // stillKept asserts that nothing of such a block was lost.
 func (b bench) stillKept(name string, read int) {
 	b.t.Helper()
-	c, err := channel.OpenConsumer(name, segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless, Durable: true, Name: "recorder"})
+	c, err := channel.OpenConsumer(name, segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless,
+		Durable: true, Name: "recorder"})
 	require.NoError(b.t, err, name)
 	for id := uint64(read); id < 8; id++ {
 		s, err := c.Next(0)
@@ -362,7 +364,8 @@ func TestCollectionIsQuickInACrowd(t *testing.T) {
 	b := newBench(t)
 	for i := range 300 {
 		require.NoError(t, os.WriteFile(
-			segment.Location{Directory: b.dir, Name: fmt.Sprintf("n%d", i)}.ControlPath(segment.BlockID{byte(i), byte(i >> 8), 1}), nil, 0o600))
+			segment.Location{Directory: b.dir, Name: fmt.Sprintf("n%d", i)}.ControlPath(segment.BlockID{byte(i),
+				byte(i >> 8), 1}), nil, 0o600))
 		require.NoError(t, os.WriteFile(filepath.Join(b.dir, fmt.Sprintf("foreign%d", i)), make([]byte, 8192), 0o600))
 	}
 	start := time.Now()

@@ -77,7 +77,8 @@ func TestHostileBlocks(t *testing.T) {
 }
 
 func attack(t *testing.T, dir string, seed uint64) {
-	h := &hostile{t: t, bench: bench{t, dir}, random: rand.New(rand.NewPCG(seed, 0)), held: map[*channel.Consumer][]channel.ReadSlot{}}
+	h := &hostile{t: t, bench: bench{t, dir}, random: rand.New(rand.NewPCG(seed, 0)),
+		held: map[*channel.Consumer][]channel.ReadSlot{}}
 	var memory runtime.MemStats
 	watch := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("mutation %d hangs: %s", seed, h.did)) })
 	defer watch.Stop()
@@ -385,7 +386,8 @@ func (h *hostile) repaired() {
 
 func (h *hostile) attaches() {
 	for _, d := range []segment.Delivery{segment.Ordered, segment.Latest, segment.Lossless} {
-		o := segment.ConsumerOptions{Delivery: d, Start: segment.Start(h.random.IntN(2)), Durable: h.random.IntN(4) == 0, Name: "r2"}
+		o := segment.ConsumerOptions{Delivery: d, Start: segment.Start(h.random.IntN(2)),
+			Durable: h.random.IntN(4) == 0, Name: "r2"}
 		c, err := h.bench.openConsumer(o)
 		if err != nil {
 			continue

@@ -180,7 +180,8 @@ func openInspectionOnce(l segment.Location, write bool) (_ *inspection, err erro
 		return nil, segment.SystemError(err, "block %q", l.Name)
 	}
 	if !x.DataInfo.Regular {
-		return nil, status.Errorf(status.Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it",
+		return nil, status.Errorf(status.Corrupt, "%s is not a regular file: use another name, or remove it if nobody "+
+			"needs it",
 			l.DataPath())
 	}
 	x.dataBytes = x.DataInfo.Size

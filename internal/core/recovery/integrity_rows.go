@@ -147,7 +147,8 @@ func (x *inspection) impossibleCursor(r rowWords) string {
 	case r.join > x.JoinEpoch.Load():
 		return fmt.Sprintf("waiting for join %d to be acknowledged, and there were %d", r.join, x.JoinEpoch.Load())
 	case r.lossless && r.join == 0 && r.cursor < x.OldestPossible(r.before):
-		return fmt.Sprintf("LOSSLESS and at message %d, and the oldest present is %d", r.cursor, x.OldestPossible(r.before))
+		return fmt.Sprintf("LOSSLESS and at message %d, and the oldest present is %d", r.cursor,
+			x.OldestPossible(r.before))
 	}
 	return ""
 }

@@ -39,7 +39,7 @@ func (b bench) contents() map[string]string {
 	return all
 }
 
-// dataFile and controlFile open a block's files for tests that damage them.
+// open opens one of a block's files for a test that damages it.
 func (b bench) open(control bool) *os.File {
 	paths, err := filepath.Glob(filepath.Join(b.dir, "x"))
 	if control {
@@ -259,10 +259,12 @@ func TestNoFalseAlarm(t *testing.T) {
 		readers []segment.ConsumerOptions
 	}{
 		"lossless": {256, []segment.ConsumerOptions{
-			{Delivery: segment.Lossless, Name: "l"}, {Delivery: segment.Ordered, Name: "o", MaxPins: 3}, {Delivery: segment.Latest, Name: "n"},
+			{Delivery: segment.Lossless, Name: "l"}, {Delivery: segment.Ordered, Name: "o", MaxPins: 3},
+			{Delivery: segment.Latest, Name: "n"},
 			{Delivery: segment.Lossless, Start: segment.StartOldest, Name: "d", Durable: true},
 		}},
-		"overtaken": {2, []segment.ConsumerOptions{{Delivery: segment.Ordered, Name: "o", MaxPins: 3}, {Delivery: segment.Latest, Name: "n"},
+		"overtaken": {2, []segment.ConsumerOptions{{Delivery: segment.Ordered, Name: "o", MaxPins: 3},
+			{Delivery: segment.Latest, Name: "n"},
 			{Delivery: segment.Ordered, Name: "d", Durable: true}}},
 	} {
 		t.Run(name, func(t *testing.T) { noFalseAlarm(t, c.ring, messages, c.readers) })

@@ -59,8 +59,8 @@ func (x *inspection) lookAtSchema(what string, t *segment.SchemaText) (Finding, 
 	}
 	f, _ := x.finding(PartHeader, 0, NoSlot, "the %d bytes of %s do not match their hash", t.Length, what)
 	f.mendable = false
-	f.Advice = "the text cannot be rebuilt: remove " + x.Location.DataPath() + " and start the producer again; messages " +
-		"and readers are not affected"
+	f.Advice = "the text cannot be rebuilt: remove " + x.Location.DataPath() + " and start the producer again; " +
+		"messages and readers are not affected"
 	return f, true
 }
 

@@ -169,10 +169,12 @@ func unlink(l segment.Location, force bool) error {
 	if held && !force {
 		row := uint32((found.Start - layout.LockRows) / layout.LockStride)
 		if heir := b.LockHeir(row); heir != "" {
-			return status.Errorf(status.Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force", b.BlockName(), row,
+			return status.Errorf(status.Busy, "block %q is in use: consumer row %d (%q): %s, or unlink it by force",
+				b.BlockName(), row,
 				b.RowName(row), heir)
 		}
-		return status.Errorf(status.Busy, "block %q is in use: consumer row %d (%q, %s): close it first, or unlink it by force",
+		return status.Errorf(status.Busy, "block %q is in use: consumer row %d (%q, %s): close it first, or unlink it "+
+			"by force",
 			b.BlockName(), row, b.RowName(row), b.DescribeOwner(row))
 	}
 	if err := b.MayEnd(); err != nil {
@@ -194,7 +196,8 @@ func unlink(l segment.Location, force bool) error {
 // probed, and no other process can be replacing the block. Attached participants see the change in
 // the state.
 func unlinkHalf(l segment.Location) error {
-	b, err := segment.OpenData(l, l.DataPath(), segment.Produce, func(b *segment.Segment) error { b.ResolveDataWords(); return nil })
+	b, err := segment.OpenData(l, l.DataPath(), segment.Produce,
+		func(b *segment.Segment) error { b.ResolveDataWords(); return nil })
 	if err != nil {
 		return err
 	}

@@ -132,7 +132,8 @@ func (m *mixup) make() {
 		b := &mixed{name: string(rune('a' + i))}
 		p, err := channel.OpenProducer(b.name, m.config())
 		m.check(err)
-		c, err := channel.OpenConsumer(b.name, segment.ConsumerOptions{Directory: m.bench.dir, Delivery: segment.Lossless, Durable: true,
+		c, err := channel.OpenConsumer(b.name, segment.ConsumerOptions{Directory: m.bench.dir,
+			Delivery: segment.Lossless, Durable: true,
 			Name: "recorder", Start: segment.StartOldest})
 		m.check(err)
 		b.data, b.control, b.older = b.name, filepath.Base(p.ControlPath(p.ID)), filepath.Join("..", b.name+".older")
@@ -311,7 +312,8 @@ func (m *mixup) undo(dir string) {
 	for i := len(m.back) - 1; i >= 0; i-- {
 		from, to := filepath.Join(dir, m.back[i][0]), filepath.Join(dir, m.back[i][1])
 		if _, err := os.Lstat(to); err == nil && segment.BadName(m.back[i][1]) == "" {
-			if h, err := segment.Identify(to); err != nil || m.made(h.ID) || Unlink(m.back[i][1], dir, segment.Force) != nil {
+			if h, err := segment.Identify(to); err != nil || m.made(h.ID) || Unlink(m.back[i][1], dir,
+				segment.Force) != nil {
 				_ = os.Remove(to) // a copy
 			}
 		}
@@ -344,14 +346,16 @@ func (m *mixup) outcome(dir string, b *mixed) (o outcome) {
 	if dir == m.bench.dir {
 		m.note("in the end, repair %s: %v %v", b.name, result, err)
 	}
-	recorder, err := channel.OpenConsumer(b.name, segment.ConsumerOptions{Directory: dir, Delivery: segment.Lossless, Durable: true,
-		Name: "recorder", Start: segment.StartOldest})
+	recorder, err := channel.OpenConsumer(b.name, segment.ConsumerOptions{Directory: dir, Delivery: segment.Lossless,
+		Durable: true,
+		Name:    "recorder", Start: segment.StartOldest})
 	if err != nil {
 		return o
 	}
 	o.readable = true
 	o.recorder, o.told = m.drain(recorder, b)
-	all, err := channel.OpenConsumer(b.name, segment.ConsumerOptions{Directory: dir, Delivery: segment.Ordered, Start: segment.StartOldest})
+	all, err := channel.OpenConsumer(b.name, segment.ConsumerOptions{Directory: dir, Delivery: segment.Ordered,
+		Start: segment.StartOldest})
 	if err != nil {
 		return o
 	}

@@ -116,7 +116,7 @@ func TestASuccessorEndsADeadClaim(t *testing.T) {
 	q := b.producer(config)
 	assert.Empty(t, b.slotsIn(SlotWriting))
 	write(t, q, 1)
-	assert.EqualValues(t, 2, q.Next-1)
+	assert.EqualValues(t, 2, q.NextID()-1)
 }
 
 func TestOnlyTheDeadReadersOfASlotAreReleased(t *testing.T) {
@@ -183,7 +183,8 @@ func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
 	config.SpareSlots = 4
 	p := b.producer(config)
 	write(t, p, 1)
-	holding := []*channel.Consumer{b.consumer(segment.ConsumerOptions{}), b.consumer(segment.ConsumerOptions{MaxPins: 2})}
+	holding := []*channel.Consumer{b.consumer(segment.ConsumerOptions{}),
+		b.consumer(segment.ConsumerOptions{MaxPins: 2})}
 	_, err := b.openConsumer(segment.ConsumerOptions{})
 	require.ErrorIs(t, err, status.NoSpare)
 	for i, c := range holding {
@@ -273,7 +274,8 @@ func TestReadAtGivesThatMessageOrNone(t *testing.T) {
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 10)
-	for id, want := range map[uint64]error{0: status.Overrun, 5: status.Overrun, 6: nil, 9: nil, 10: status.NotFound, 1 << 40: status.NotFound,
+	for id, want := range map[uint64]error{0: status.Overrun, 5: status.Overrun, 6: nil, 9: nil, 10: status.NotFound,
+		1 << 40:    status.NotFound,
 		^uint64(0): status.NotFound} {
 		s, err := c.ReadAt(id)
 		if want != nil {
@@ -290,7 +292,8 @@ func TestReadAtGivesThatMessageOrNone(t *testing.T) {
 func TestADiscardedMessageIsToldOnce(t *testing.T) {
 	b := newBench(t)
 	p := b.producer(b.config(segment.Ring, 4))
-	lossless, ordered, latest := b.consumer(segment.ConsumerOptions{}), b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
+	lossless, ordered, latest := b.consumer(segment.ConsumerOptions{}),
+		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
 		b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	write(t, p, 2)
 	p.Entry(0).Or(layout.EntryLost)
@@ -402,12 +405,14 @@ func TestTheTagWrapsUnnoticed(t *testing.T) {
 	*p.CommitHint = 1<<40 - 3
 	require.NoError(t, p.Close())
 	p = b.producer(config)
-	consumers := []*channel.Consumer{b.consumer(segment.ConsumerOptions{}), b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
+	consumers := []*channel.Consumer{b.consumer(segment.ConsumerOptions{}),
+		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
 		b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})}
 	for id := uint64(1<<40 - 3); id < 1<<40+9; id++ {
 		for _, c := range consumers {
 			_, err := c.Next(0)
-			require.ErrorIs(t, err, status.Timeout, "an empty entry is no message, also where its tag is that of the next one")
+			require.ErrorIs(t, err, status.Timeout, "an empty entry is no message, also where its tag is that of the "+
+				"next one")
 		}
 		write(t, p, 1)
 		for _, c := range consumers {

@@ -1,3 +1,6 @@
+// Package recovery has what operators do with a block, without a role in it: list and diagnose,
+// release and reset, evict, validate and repair. It trusts no byte that it reads, and knows nothing
+// of package channel.
 package recovery
 
 import (
@@ -69,13 +72,15 @@ func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, 
 	case released > 0:
 		return RecoverySuccess, nil
 	case durable > 0:
-		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come "+
-			"back: clean them up when they have been dead for long enough", r.BlockName(), slot, durable)
+		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: slot %d is kept by %d dead durable consumers, "+
+			"who may come back: clean them up when they have been dead for long enough", r.BlockName(), slot, durable)
 	case len(living) > 0:
-		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: slot %d has no dead reader, and %d living", r.BlockName(), slot,
+		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: slot %d has no dead reader, and %d living",
+			r.BlockName(), slot,
 			len(living))
 	}
-	return RecoveryNotStuck, status.Errorf(status.Invalid, "block %q: slot %d is held by no dead reader", r.BlockName(), slot)
+	return RecoveryNotStuck, status.Errorf(status.Invalid, "block %q: slot %d is held by no dead reader", r.BlockName(),
+		slot)
 }
 
 // ReleaseZombieWriter ends a dead producer's claim on a slot. It never touches a committed message.
@@ -115,8 +120,9 @@ func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
 		result, why = RecoverySuccess, nil
 	})
 	if !dead {
-		return RecoveryUnsafe, status.Errorf(status.ProducerActive, "block %q: slot %d is claimed by a living producer (%s), or "+
-			"another process is recovering it right now", r.BlockName(), slot, r.DescribeOwner(layout.ProducerRow))
+		return RecoveryUnsafe, status.Errorf(status.ProducerActive, "block %q: slot %d is claimed by a living "+
+			"producer (%s), or another process is recovering it right now", r.BlockName(), slot,
+			r.DescribeOwner(layout.ProducerRow))
 	}
 	return result, why
 }
@@ -136,7 +142,8 @@ func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int,
 	for row := uint32(1); row <= r.ConsumerLimit; row++ {
 		pid := *r.Ctl.Plain64(r.Header.RowOffset(row) + layout.RowPID)
 		expired := func(died uint64) bool { return segment.Since(died, platform.Realtime()) >= olderThan }
-		if segment.Probe(r.ask, row) == segment.OwnerDead && r.CleanRow(r.ask, row, expired) && r.RowStatus(row) != layout.RowDead {
+		if segment.Probe(r.ask, row) == segment.OwnerDead && r.CleanRow(r.ask, row, expired) &&
+			r.RowStatus(row) != layout.RowDead {
 			appendLog(r.Segment, actionCleanup, uint64(row), [4]uint64{pid})
 			n++
 		}

@@ -39,7 +39,8 @@ func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, err
 		case err != nil:
 			return RecoveryFailed, left, err
 		case left.Healthy() && !damaged:
-			return RecoveryNotStuck, left, status.Errorf(status.Invalid, "block %q is healthy, there is nothing to repair", l.Name)
+			return RecoveryNotStuck, left, status.Errorf(status.Invalid, "block %q is healthy, there is nothing to "+
+				"repair", l.Name)
 		case left.Healthy():
 			left.Repaired, left.Mended = r.done, r.count
 			return RecoverySuccess, left, nil
@@ -90,11 +91,12 @@ func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
 	case r.unsafe != "":
 		return RecoveryUnsafe, left, status.Errorf(status.ProducerActive, "%s: %s%s", first.Problem, r.unsafe, said)
 	case r.busy:
-		return RecoveryFailed, left, status.Errorf(status.Busy, "%s: another process has been repairing the block for %v, and has "+
-			"not finished: is it stopped? Continue or end it, then repair again%s", first.Problem, repairPatience, said)
+		return RecoveryFailed, left, status.Errorf(status.Busy, "%s: another process has been repairing the block for "+
+			"%v, and has not finished: is it stopped? Continue or end it, then repair again%s", first.Problem,
+			repairPatience, said)
 	case first.mendable:
-		return RecoveryFailed, left, status.Errorf(status.Corrupt, "%s, and cannot be repaired while it is used so: stop the "+
-			"programs that use the block, then repair it again%s", first.Problem, said)
+		return RecoveryFailed, left, status.Errorf(status.Corrupt, "%s, and cannot be repaired while it is used so: "+
+			"stop the programs that use the block, then repair it again%s", first.Problem, said)
 	}
 	return RecoveryFailed, left, status.Errorf(status.Corrupt, "%s%s", left.Message(), said)
 }

@@ -112,7 +112,7 @@ func TestAKilledRepairOfARowTellsTheProducer(t *testing.T) {
 			b.restoreInPlace(damaged)
 			before := p.JoinEpoch.Load()
 			killedAtNumber(t, n, func() { b.repair(false) })
-			if p.MaskHas(p.Lossless, c.Row) && c.CursorAt.Load() <= p.Next {
+			if p.MaskHas(p.Lossless, c.Row) && c.Cursor(c.Row).Load() <= p.NextID() {
 				assert.Greater(t, p.JoinEpoch.Load(), before, "%s: killed at %s, number %d", name, point, n)
 			}
 		}

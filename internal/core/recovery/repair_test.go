@@ -34,7 +34,10 @@ func TestRepairKeepsEveryGoodMessageAndEveryReader(t *testing.T) {
 		"wild slot": func(p *channel.Producer) { p.Entries[1].Store(p.Entries[1].Load() | 1<<20) },
 		"two alike": func(p *channel.Producer) { p.Entries[1].Store(p.Entries[2].Load()) },
 		"emptied":   func(p *channel.Producer) { p.Entries[1].Store(layout.EntryNone) },
-		"id":        func(p *channel.Producer) { *p.Data.Plain64(p.SlotHeader(layout.EntrySlot(p.Entries[1].Load()))) ^= 4 },
+		"id": func(p *channel.Producer) {
+			*p.Data.Plain64(p.SlotHeader(layout.EntrySlot(
+				p.Entries[1].Load()))) ^= 4
+		},
 		"claim mark": func(p *channel.Producer) {
 			p.Data[p.SlotHeader(layout.EntrySlot(p.Entries[1].Load()))+layout.SlotClaim+7] |= 0x80
 		},

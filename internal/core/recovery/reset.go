@@ -32,7 +32,7 @@ func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryRe
 	if slot >= r.Slots() {
 		return RecoveryInvalidSlot, slotRange(r.BlockName(), slot, r.Slots())
 	}
-	result, why := r.reset(slot, r.placeOf(slot), force)
+	result, why := r.reset(slot, r.ringIndexOf(slot), force)
 	if force && (result == RecoverySuccess || result == RecoveryNotStuck) {
 		if err := r.leftKeeping(slot); err != nil {
 			return RecoveryUnsafe, err
@@ -51,7 +51,7 @@ func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, err
 	}
 	defer r.close()
 	result, why := RecoveryNotStuck, error(status.Errorf(status.Invalid, "block %q: nothing is stuck", r.BlockName()))
-	for slot, place := range r.places() {
+	for slot, place := range r.ringIndices() {
 		switch one, err := r.reset(uint32(slot), place, force); one {
 		case RecoverySuccess:
 			if result == RecoveryNotStuck {
@@ -140,10 +140,10 @@ func (r *repairer) leftReaders(readers []RowInfo, kept time.Duration, known bool
 // noPlace: no ring entry names the slot.
 const noPlace = ^uint32(0)
 
-// places returns the ring entry that names each slot, found in one pass, noPlace where none does.
-// If two entries name one slot, which is damage, it returns the first that is not LOST. The answer
-// is only where to look first, because a living producer moves slots meanwhile.
-func (r *repairer) places() []uint32 {
+// ringIndices returns the ring entry that names each slot, found in one pass, noPlace where none
+// does. If two entries name one slot, which is damage, it returns the first that is not LOST. The
+// answer is only where to look first, because a living producer moves slots meanwhile.
+func (r *repairer) ringIndices() []uint32 {
 	places := make([]uint32, r.Slots())
 	for slot := range places {
 		places[slot] = noPlace
@@ -157,8 +157,8 @@ func (r *repairer) places() []uint32 {
 	return places
 }
 
-// placeOf is places for one slot.
-func (r *repairer) placeOf(slot uint32) uint32 {
+// ringIndexOf is ringIndices for one slot.
+func (r *repairer) ringIndexOf(slot uint32) uint32 {
 	lost := noPlace
 	for i := range r.Entries {
 		if e := r.Entries[i].Load(); layout.EntrySlot(e) == slot {
@@ -171,8 +171,8 @@ func (r *repairer) placeOf(slot uint32) uint32 {
 	return lost
 }
 
-// inRingAt is inRing for a caller that knows where the slot was. Only an entry that still names the
-// slot counts. Otherwise inRing reads the whole ring, so that callers ask for few slots only: those
+// inRingAt is InRing for a caller that knows where the slot was. Only an entry that still names the
+// slot counts. Otherwise InRing reads the whole ring, so that callers ask for few slots only: those
 // that are claimed or held.
 func (r *repairer) inRingAt(place, slot uint32) bool {
 	return place != noPlace && layout.EntrySlot(r.Entries[place].Load()) == slot || r.InRing(slot)
@@ -191,20 +191,21 @@ func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error)
 		for _, h := range living {
 			if !r.evict(h) && r.HoldsSlot(h.Row, slot) {
 				return RecoveryFailed,
-					status.Errorf(status.Busy, "block %q: slot %d is held by %v, and another process is at that row: look again",
+					status.Errorf(status.Busy, "block %q: slot %d is held by %v, and another process is at that row: "+
+						"look again",
 						r.BlockName(), slot, h)
 			}
 		}
 		return RecoverySuccess, nil
 	case len(living) > 0 && !force:
 		return RecoveryUnsafe,
-			status.Errorf(status.Busy, "block %q: slot %d is held by %v: end that program, or use force, and the program gets LOST "+
-				"or FENCED", r.BlockName(), slot, living[0])
+			status.Errorf(status.Busy, "block %q: slot %d is held by %v: end that program, or use force, and the "+
+				"program gets LOST or FENCED", r.BlockName(), slot, living[0])
 	case released > 0:
 		return RecoverySuccess, nil
 	case kept > 0:
-		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: slot %d is kept by %d dead durable consumers, who may come "+
-			"back: clean them up when they have been dead for long enough", r.BlockName(), slot, kept)
+		return RecoveryNotStuck, status.Errorf(status.Busy, "block %q: slot %d is kept by %d dead durable consumers, "+
+			"who may come back: clean them up when they have been dead for long enough", r.BlockName(), slot, kept)
 	}
 	return RecoveryNotStuck, status.Errorf(status.Invalid, "block %q: slot %d is not stuck", r.BlockName(), slot)
 }
@@ -269,8 +270,9 @@ func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
 	}
 	pid := *r.Data.Plain64(layout.ProducerPID)
 	if !force {
-		return RecoveryUnsafe, status.Errorf(status.ProducerActive, "block %q: slot %d is claimed by a living producer (%s): end "+
-			"that program, or use force, and its commit is refused", r.BlockName(), slot, r.DescribeOwner(layout.ProducerRow))
+		return RecoveryUnsafe, status.Errorf(status.ProducerActive, "block %q: slot %d is claimed by a living "+
+			"producer (%s): end that program, or use force, and its commit is refused", r.BlockName(), slot,
+			r.DescribeOwner(layout.ProducerRow))
 	}
 	return r.fence(slot, pid)
 }
@@ -308,7 +310,8 @@ func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 			return RecoverySuccess, nil
 		}
 	}
-	return RecoveryFailed, status.Errorf(status.Busy, "block %q: the entry of message %d changes at every look", r.BlockName(), id)
+	return RecoveryFailed, status.Errorf(status.Busy, "block %q: the entry of message %d changes at every look",
+		r.BlockName(), id)
 }
 
 // fenceTries bounds the swaps of an entry that only an operator and the producer change.
@@ -335,19 +338,22 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	before := v.rowInfo(row, segment.ReadClock())
 	if !before.Alive {
 		if r.CleanRow(r.ask, row, func(uint64) bool { return true }) {
-			appendLog(r.Segment, actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor, uint64(len(before.Pins))})
+			appendLog(r.Segment, actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor,
+				uint64(len(before.Pins))})
 			return RecoverySuccess, nil
 		}
-		return RecoveryFailed, status.Errorf(status.Busy, "block %q: row %d is being cleaned or attached: look again", r.BlockName(), row)
+		return RecoveryFailed, status.Errorf(status.Busy, "block %q: row %d is being cleaned or attached: look again",
+			r.BlockName(), row)
 	}
 	if !force {
 		return RecoveryUnsafe,
-			status.Errorf(status.Busy, "block %q: %v lives: end that program, or use force, and the program gets FENCED at its "+
-				"next call", r.BlockName(), before)
+			status.Errorf(status.Busy, "block %q: %v lives: end that program, or use force, and the program gets "+
+				"FENCED at its next call", r.BlockName(), before)
 	}
 	if !r.evict(before) {
 		return RecoveryFailed,
-			status.Errorf(status.Busy, "block %q: row %d is being attached or cleaned: look again, or end that program", r.BlockName(), row)
+			status.Errorf(status.Busy, "block %q: row %d is being attached or cleaned: look again, or end that program",
+				r.BlockName(), row)
 	}
 	return RecoverySuccess, nil
 }
@@ -358,7 +364,8 @@ func hasRow(b *segment.Segment, row uint32) error {
 		return nil
 	}
 	return &status.Error{Code: status.Invalid, Cause: ErrSlotRange,
-		Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", b.BlockName(), b.ConsumerLimit, row)}
+		Detail: fmt.Sprintf("block %q has consumer rows 1 to %d, there is no row %d", b.BlockName(), b.ConsumerLimit,
+			row)}
 }
 
 // evict empties the row of a living consumer that is attached, or continues where an evicting
@@ -382,7 +389,8 @@ func (r *repairer) evict(who RowInfo) bool {
 	r.EmptyRow(who.Row)
 	crash.Point("recover.evicted")
 	r.Ctl.U64(layout.CtlCleaned).Add(1)
-	appendLog(r.Segment, actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor, uint64(len(who.Pins))})
+	appendLog(r.Segment, actionEvict, uint64(who.Row), [4]uint64{uint64(who.Row), who.PID, who.Cursor,
+		uint64(len(who.Pins))})
 	r.WakeProducer()
 	platform.Wake(r.Event) // the data file may be mapped read-only; a sleeping consumer checks its row
 	return true

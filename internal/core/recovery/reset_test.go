@@ -257,7 +257,7 @@ func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
 	r, err := openRepairer("x", b.dir, segment.Produce)
 	require.NoError(t, err)
 	defer r.close()
-	before := r.places()
+	before := r.ringIndices()
 	write(t, p, 1)
 	held, err := c.Next(0)
 	require.NoError(t, err)
@@ -268,7 +268,7 @@ func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
 	require.NoError(t, c.Release(held))
 
 	old := layout.EntrySlot(p.Entries[0].Load())
-	place := r.places()[old]
+	place := r.ringIndices()[old]
 	require.Zero(t, place)
 	write(t, p, 2)
 	result, _ = r.reset(old, place, true)

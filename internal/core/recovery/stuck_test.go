@@ -288,7 +288,8 @@ func TestNoConsumerShiftsTheProducersAges(t *testing.T) {
 	reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	s, err := p.Claim(0)
 	require.NoError(t, err)
-	hostile := []uint64{0, 1, layout.ClockKnown, ^uint64(0), 1 << 62, 3 << 62, segment.ClockWord(-int64(time.Hour), true),
+	hostile := []uint64{0, 1, layout.ClockKnown, ^uint64(0), 1 << 62, 3 << 62, segment.ClockWord(-int64(time.Hour),
+		true),
 		segment.ClockWord(int64(time.Hour), true), segment.ClockWord(int64(segment.FarthestClock)+1, true)}
 	for _, word := range hostile {
 		*p.Ctl.Plain64(p.Header.RowOffset(layout.ProducerRow) + layout.RowClock) = word
@@ -327,12 +328,16 @@ func TestAPidOfAnotherNamespaceIsNamedSo(t *testing.T) {
 	assert.EqualValues(t, elsewhere, d.Holders[0].PIDNamespace)
 	assert.Contains(t, d.HeldBy(), named)
 	for what, say := range map[string]func() error{
-		"a second producer": func() error { _, err := channel.OpenProducer("x", b.config(segment.Ring, 2)); return err },
-		"evict":             func() error { _, err := EvictConsumer("x", b.dir, c.Row, false); return err },
-		"unlink":            func() error { return Unlink("x", b.dir, 0) },
-		"reset":             func() error { _, err := ForceResetSlot("x", b.dir, slot, false); return err },
-		"what is left":      func() error { _, err := ForceResetSlot("x", b.dir, slot, true); return err },
-		"auto-recover":      func() error { return fmt.Errorf("%v", b.recover(true)) },
+		"a second producer": func() error {
+			_, err := channel.OpenProducer("x", b.config(segment.Ring,
+				2))
+			return err
+		},
+		"evict":        func() error { _, err := EvictConsumer("x", b.dir, c.Row, false); return err },
+		"unlink":       func() error { return Unlink("x", b.dir, 0) },
+		"reset":        func() error { _, err := ForceResetSlot("x", b.dir, slot, false); return err },
+		"what is left": func() error { _, err := ForceResetSlot("x", b.dir, slot, true); return err },
+		"auto-recover": func() error { return fmt.Errorf("%v", b.recover(true)) },
 	} {
 		assert.ErrorContains(t, say(), named, what)
 	}

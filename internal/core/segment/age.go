@@ -11,10 +11,10 @@ import (
 // clockSlack is by how much a time may be later than the clock reading before it.
 const clockSlack = time.Second
 
-// farthestClock bounds how far a clock of another time namespace is believed to be ahead or behind.
+// FarthestClock bounds how far a clock of another time namespace is believed to be ahead or behind.
 const FarthestClock = 10 * 365 * 24 * time.Hour
 
-// clockWord is what a participant stores about its clock, for RowClock and ProducerClock.
+// ClockWord is what a participant stores about its clock, for RowClock and ProducerClock.
 func ClockWord(ahead int64, known bool) uint64 {
 	if !known {
 		return 0
@@ -22,7 +22,7 @@ func ClockWord(ahead int64, known bool) uint64 {
 	return layout.ClockKnown + uint64(ahead)
 }
 
-// clock is this process's clock at one moment, for all ages of a diagnosis.
+// Clock is this process's clock at one moment, for all ages of a diagnosis.
 type Clock struct{ now, word uint64 }
 
 func ReadClock() Clock {
@@ -30,7 +30,7 @@ func ReadClock() Clock {
 	return Clock{now, ClockWord(platform.ClockAhead())}
 }
 
-// since returns how long ago a participant wrote a time of its CLOCK_MONOTONIC. word: the
+// Since returns how long ago a participant wrote a time of its CLOCK_MONOTONIC. word: the
 // participant's clock word. Participants may be in other time namespaces, whose clocks are ahead or
 // behind. If one of the two clocks is not known, since takes both for the same clock, unless the
 // time is in the future. A word that no participant wrote makes the age unknown: consumers can
@@ -52,7 +52,7 @@ func (c Clock) Since(then, word uint64) (age time.Duration, known bool) {
 	return max(age, 0), true
 }
 
-// clockOf returns the clock word of a row's owner. The producer's is in the data file, where
+// ClockOf returns the clock word of a row's owner. The producer's is in the data file, where
 // consumers cannot write, and the times that it is for are there, too. Only a block whose producer
 // did not store it (an older library) has it in row 0 alone.
 func (b *Segment) ClockOf(row uint32) uint64 {
@@ -62,7 +62,7 @@ func (b *Segment) ClockOf(row uint32) uint64 {
 	return *b.Ctl.Plain64(b.Header.RowOffset(row) + layout.RowClock)
 }
 
-// ageText returns an age in readable form.
+// AgeText returns an age in readable form.
 func AgeText(age time.Duration, known bool) string {
 	if !known {
 		return "an unknown time (its clock is of another time namespace, or damaged)"
@@ -77,7 +77,7 @@ func Since(then, now uint64) time.Duration {
 	return time.Duration(now - then)
 }
 
-// expired reports whether the retention of a dead durable consumer is over.
+// Expired reports whether the retention of a dead durable consumer is over.
 func (b *Segment) Expired(died uint64) bool {
 	return b.retention > 0 && Since(died, platform.Realtime()) > time.Duration(b.retention)*time.Millisecond
 }

@@ -1,3 +1,7 @@
+// Package segment is one mapped block, without a role: its name and files, its header, the ring and
+// the rows, the leases of rows, the locks and the zone. Producers and consumers (package channel)
+// and operators (package recovery) are built on it. Only the operating-system calls of
+// internal/platform are below.
 package segment
 
 import (
@@ -15,7 +19,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// access is what an opener does with a block. It decides which files are mapped writable.
+// Access is what an opener does with a block. It decides which files are mapped writable.
 type Access int
 
 const (
@@ -24,10 +28,10 @@ const (
 	Produce               // both writable
 )
 
-// errMoved says that the name led to another file when it was used. The caller tries again.
+// ErrMoved says that the name led to another file when it was used. The caller tries again.
 var ErrMoved = errors.New("the block was replaced or removed meanwhile")
 
-// block is a mapped block. The geometry comes from the private header. Of the mappings, only the
+// Segment is a mapped block. The geometry comes from the private header. Of the mappings, only the
 // mutable words are used.
 type Segment struct {
 	Location
@@ -49,7 +53,7 @@ type Segment struct {
 	Active, Lossless                    []atomic.Uint64
 }
 
-// systemError gives an operating-system error its status.
+// SystemError gives an operating-system error its status.
 func SystemError(err error, what string, args ...any) error {
 	code := status.System
 	hint := ""
@@ -68,9 +72,9 @@ func SystemError(err error, what string, args ...any) error {
 				"produce (0660: its group), or look, with an observer (0644: everybody)"
 		}
 	case errors.Is(err, platform.ErrNoSpace):
-		code, hint = status.NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for fewer or "+
-			"smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or use "+
-			"another directory"
+		code, hint = status.NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for "+
+			"fewer or smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or "+
+			"use another directory"
 	case errors.Is(err, platform.ErrFileLimit):
 		code, hint = status.NoSpace, ": raise the limit, or ask for fewer or smaller slots"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):
@@ -79,27 +83,28 @@ func SystemError(err error, what string, args ...any) error {
 	return &status.Error{Code: code, Detail: fmt.Sprintf(what, args...) + ": " + err.Error() + hint, Cause: err}
 }
 
-// controlError is systemError for the control file of a block whose data file could be opened.
+// ControlError is SystemError for the control file of a block whose data file could be opened.
 func ControlError(err error, name string) error {
 	e := SystemError(err, "block %q", name)
-	if denied := (*platform.Denied)(nil); status.CodeOf(e) == status.Access && errors.As(err, &denied) && denied.ByMode {
+	if denied := (*platform.Denied)(nil); status.CodeOf(e) == status.Access && errors.As(err, &denied) &&
+		denied.ByMode {
 		e.(*status.Error).Detail += "; this one can be looked at: an observer needs the data file only"
 	}
 	return e
 }
 
-// lookFirst is the advice for damage that a repair may put right.
+// AdviseValidate is the advice for damage that a repair may put right.
 func AdviseValidate(name string) string {
 	return "see what can be repaired before you remove anything: datablock-admin validate --shm-name " + name
 }
 
-// openBlock maps the block at l and validates everything that the process will rely on. errMoved:
+// OpenBlock maps the block at l and validates everything that the process will rely on. ErrMoved:
 // the name changed meanwhile.
 func OpenBlock(l Location, mode Access) (*Segment, error) {
 	return openBlockAt(l, l.DataPath(), mode)
 }
 
-// openBlockAt is openBlock for a data file whose path may differ from its block's name (the
+// openBlockAt is OpenBlock for a data file whose path may differ from its block's name (the
 // temporary file).
 func openBlockAt(l Location, path string, mode Access) (*Segment, error) {
 	return OpenData(l, path, mode, func(b *Segment) error {
@@ -114,7 +119,7 @@ func openBlockAt(l Location, path string, mode Access) (*Segment, error) {
 	})
 }
 
-// openData maps a data file and calls complete. If complete fails or faults, openData leaves
+// OpenData maps a data file and calls complete. If complete fails or faults, OpenData leaves
 // nothing open.
 func OpenData(l Location, path string, mode Access, complete func(*Segment) error) (*Segment, error) {
 	f, err := platform.OpenFile(path, mode == Produce)
@@ -143,7 +148,7 @@ func OpenData(l Location, path string, mode Access, complete func(*Segment) erro
 	return b, nil
 }
 
-// errAbsent is the cause of an error of openBlock when no block has that name.
+// ErrAbsent is the cause of an error of OpenBlock when no block has that name.
 var ErrAbsent = errors.New("no such block")
 
 func noBlock(l Location, cause error) error {
@@ -159,11 +164,12 @@ func (b *Segment) mapData(path string, mode Access) error {
 	}
 	b.DataInfo = info
 	if !info.Regular {
-		return status.Errorf(status.Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
+		return status.Errorf(status.Corrupt, "%s is not a regular file: use another name, or remove it if nobody "+
+			"needs it", path)
 	}
 	if info.Size < layout.SchemaRegion {
-		return status.Errorf(status.Corrupt, "%s is not a DataBlock file, or truncated: it has %d bytes; use another name, or remove "+
-			"it if nobody needs it", path, info.Size)
+		return status.Errorf(status.Corrupt, "%s is not a DataBlock file, or truncated: it has %d bytes; use another "+
+			"name, or remove it if nobody needs it", path, info.Size)
 	}
 	if b.Data, err = b.DataFile.Map(info.Size, mode == Produce, mode == Produce); err != nil {
 		return SystemError(err, "block %q", b.BlockName())
@@ -182,7 +188,8 @@ func (b *Segment) mapData(path string, mode Access) error {
 		return err
 	}
 	if b.Header.DataSize != uint64(info.Size) {
-		return status.Errorf(status.Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; %s", path, info.Size,
+		return status.Errorf(status.Corrupt, "%s has %d bytes, its header says %d: it was truncated or extended; %s",
+			path, info.Size,
 			b.Header.DataSize, AdviseValidate(b.Location.Name))
 	}
 	if b.Header.Name != b.Location.Name {
@@ -223,15 +230,17 @@ func (b *Segment) mapControl(mode Access) error {
 	}
 	switch {
 	case !info.Regular:
-		return status.Errorf(status.Corrupt, "%s is not a regular file: use another name, or remove it if nobody needs it", path)
+		return status.Errorf(status.Corrupt, "%s is not a regular file: use another name, or remove it if nobody "+
+			"needs it", path)
 	case info.UID != b.DataInfo.UID:
-		return status.Errorf(status.Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one producer; find out who "+
-			"did it, then remove both", path, info.UID, b.DataInfo.UID)
+		return status.Errorf(status.Corrupt, "%s belongs to uid %d, its data file to uid %d: not made by one "+
+			"producer; find out who did it, then remove both", path, info.UID, b.DataInfo.UID)
 	case foreign != nil:
 		problem, advice := b.StrangeControl(foreign)
 		return status.Errorf(status.Corrupt, "%s: %s", problem, advice)
 	case uint64(info.Size) != b.ControlSize:
-		return status.Errorf(status.Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s", path, info.Size,
+		return status.Errorf(status.Corrupt, "%s has %d bytes, the header says %d: it was truncated or extended; %s",
+			path, info.Size,
 			b.ControlSize, AdviseValidate(b.BlockName()))
 	}
 	if b.Ctl, err = f.Map(info.Size, mode != Observe, false); err != nil {
@@ -240,12 +249,13 @@ func (b *Segment) mapControl(mode Access) error {
 	head, want := append([]byte(nil), b.Ctl[:layout.ControlHeaderLen]...), b.EncodeControl()
 	copy(want[layout.CtlMinor:layout.CtlMinor+4], head[layout.CtlMinor:]) // any minor version is readable
 	if string(head) != string(want) {
-		return status.Errorf(status.Corrupt, "%s is not the control file of this block, or damaged; %s", path, AdviseValidate(b.BlockName()))
+		return status.Errorf(status.Corrupt, "%s is not the control file of this block, or damaged; %s", path,
+			AdviseValidate(b.BlockName()))
 	}
 	return nil
 }
 
-// encodeControl returns the immutable header of the control file.
+// EncodeControl returns the immutable header of the control file.
 func (h *Header) EncodeControl() []byte {
 	c := make([]byte, layout.ControlHeaderLen)
 	binary.LittleEndian.PutUint64(c[layout.CtlMagic:], layout.MagicControl)
@@ -279,7 +289,7 @@ func (b *Segment) ResolveWords() {
 
 func (b *Segment) BlockName() string { return b.Location.Name }
 
-// closeFile closes the descriptor of the data file. The mapping stays. The host program could close
+// CloseFile closes the descriptor of the data file. The mapping stays. The host program could close
 // a descriptor that the library kept open, or get its number for another file.
 func (b *Segment) CloseFile() {
 	if b.DataFile != nil {
@@ -295,14 +305,14 @@ func (b *Segment) Unmap() {
 	b.Data, b.Ctl, b.Entries = nil, nil, nil
 }
 
-// ending reports whether the block is being replaced or was replaced: no claim begins on it any
+// Ending reports whether the block is being replaced or was replaced: no claim begins on it any
 // more.
 func (b *Segment) Ending() bool {
 	state := b.StateWord.Load()
 	return state == layout.StateReplacing || state == layout.StateSuperseded
 }
 
-// truncated returns the error of a file that shrank while it is mapped. Only slow paths call it.
+// Truncated returns the error of a file that shrank while it is mapped. Only slow paths call it.
 func (b *Segment) Truncated() error {
 	if err := b.DataTruncated(); err != nil {
 		return err
@@ -321,18 +331,18 @@ func (b *Segment) shrunk(which, path string, mapped platform.FileInfo, size uint
 	if err != nil || !now.Same(mapped) || uint64(now.Size) >= size {
 		return nil
 	}
-	return status.Errorf(status.Corrupt, "block %q: the %s file was truncated to %d of %d bytes while in use: close, remove %s, and "+
-		"open again", b.BlockName(), which, now.Size, size, b.Location.DataPath())
+	return status.Errorf(status.Corrupt, "block %q: the %s file was truncated to %d of %d bytes while in use: close, "+
+		"remove %s, and open again", b.BlockName(), which, now.Size, size, b.Location.DataPath())
 }
 
-// wakeConsumers wakes every sleeping participant, whatever it waits for, so that it looks again.
+// WakeConsumers wakes every sleeping participant, whatever it waits for, so that it looks again.
 func (b *Segment) WakeConsumers() {
 	b.Event.Add(1)
 	crash.Point("wake.consumers")
 	platform.Wake(b.Event)
 }
 
-// wakeProducer wakes a producer under backpressure, so that it looks again.
+// WakeProducer wakes a producer under backpressure, so that it looks again.
 func (b *Segment) WakeProducer() {
 	b.CtlWake.Add(1)
 	crash.Point("wake.producer")

@@ -8,7 +8,7 @@ import (
 	"datablock/internal/layout"
 )
 
-// slotChecksum returns where a slot has the BLAKE2b-256 of its payload. Zeros stand for no
+// SlotChecksum returns where a slot has the BLAKE2b-256 of its payload. Zeros stand for no
 // checksum.
 func (b *Segment) SlotChecksum(slot uint32) []byte {
 	at := b.SlotHeader(slot) + layout.SlotChecksum
@@ -20,7 +20,7 @@ func (b *Segment) SlotSum(slot uint32, length uint64) [layout.HashLen]byte {
 	return blake2b.Sum256(b.Data[at : at+length])
 }
 
-// intact reports whether a held message matches its checksum.
+// Intact reports whether a held message matches its checksum.
 func (b *Segment) Intact(slot uint32, length uint64) bool {
 	sum := b.SlotSum(slot, length)
 	return bytes.Equal(sum[:], b.SlotChecksum(slot))

@@ -176,7 +176,7 @@ const (
 	minSpare             = 2       // one for the claim, one for a hazard pointer
 )
 
-// resolved fills in the defaults and refuses what cannot be. Each step may use the fields that the
+// Resolved fills in the defaults and refuses what cannot be. Each step may use the fields that the
 // earlier steps have set.
 func (c Config) Resolved() (Config, error) {
 	for _, step := range []func() error{
@@ -197,15 +197,16 @@ func (c *Config) resolvePolicy() error {
 		c.Policy = Ring
 	case Single, DoubleBuffer, Ring:
 	default:
-		return status.Errorf(status.Invalid, "policy %d is unknown: use SINGLE (1), DOUBLE_BUFFER (2) or RING (3)", uint32(c.Policy))
+		return status.Errorf(status.Invalid, "policy %d is unknown: use SINGLE (1), DOUBLE_BUFFER (2) or RING (3)",
+			uint32(c.Policy))
 	}
 	if c.Flags&^knownFlags != 0 {
 		return status.Errorf(status.Invalid, "flags 0x%x has unknown bits 0x%x, the known ones are 0x%x", c.Flags,
 			c.Flags&^knownFlags, uint32(knownFlags))
 	}
 	if c.Flags&Force != 0 && c.Flags&Replace == 0 {
-		return status.Errorf(status.Invalid, "flag FORCE without REPLACE: it says how to replace a block; add REPLACE, or leave "+
-			"it out")
+		return status.Errorf(status.Invalid, "flag FORCE without REPLACE: it says how to replace a block; add "+
+			"REPLACE, or leave it out")
 	}
 	return nil
 }
@@ -219,7 +220,8 @@ func (c *Config) resolveRing() error {
 	case c.SlotCount == 0:
 		c.SlotCount = defaultRing
 	case fixed != 0 && c.SlotCount != fixed:
-		return status.Errorf(status.Invalid, "slot_count %d: this policy keeps %d; leave it 0 or use RING", c.SlotCount, fixed)
+		return status.Errorf(status.Invalid, "slot_count %d: this policy keeps %d; leave it 0 or use RING", c.SlotCount,
+			fixed)
 	}
 	if c.SlotCount > layout.MaxSlotCount {
 		return status.Errorf(status.Invalid, "slot_count %d is above the limit of %d", c.SlotCount, layout.MaxSlotCount)
@@ -237,7 +239,8 @@ func (c *Config) resolveSlots() error {
 		c.SlotSize = c.Schema.Size
 	}
 	if c.Schema != nil && c.SlotSize < c.Schema.Size {
-		return status.Errorf(status.Invalid, "slot_size %d: a message of schema %s has %d bytes", c.SlotSize, c.Schema.Name,
+		return status.Errorf(status.Invalid, "slot_size %d: a message of schema %s has %d bytes", c.SlotSize,
+			c.Schema.Name,
 			c.Schema.Size)
 	}
 	if c.SlotSize == 0 || c.SlotSize > layout.MaxSlotSize {
@@ -248,7 +251,8 @@ func (c *Config) resolveSlots() error {
 		c.Alignment = layout.CacheLine
 	}
 	if bits.OnesCount32(c.Alignment) != 1 || c.Alignment > layout.MaxAlignment {
-		return status.Errorf(status.Invalid, "alignment %d: use a power of two up to %d", c.Alignment, layout.MaxAlignment)
+		return status.Errorf(status.Invalid, "alignment %d: use a power of two up to %d", c.Alignment,
+			layout.MaxAlignment)
 	}
 	c.Alignment = max(c.Alignment, layout.CacheLine)
 	if c.Schema != nil {
@@ -263,25 +267,30 @@ func (c *Config) resolveConsumers() error {
 		c.ConsumerLimit = defaultConsumerLimit
 	}
 	if c.ConsumerLimit > layout.MaxConsumers {
-		return status.Errorf(status.Invalid, "consumer_limit %d is above the limit of %d", c.ConsumerLimit, layout.MaxConsumers)
+		return status.Errorf(status.Invalid, "consumer_limit %d is above the limit of %d", c.ConsumerLimit,
+			layout.MaxConsumers)
 	}
 	if c.MinConsumers > c.ConsumerLimit {
-		return status.Errorf(status.Invalid, "min_consumers %d is above consumer_limit %d: the producer could never go on",
+		return status.Errorf(status.Invalid, "min_consumers %d is above consumer_limit %d: the producer could never "+
+			"go on",
 			c.MinConsumers, c.ConsumerLimit)
 	}
 	if c.SpareSlots == 0 {
 		c.SpareSlots = 1 + c.ConsumerLimit + batchFor(c.SlotSize)
 	}
 	if c.SpareSlots < minSpare {
-		return status.Errorf(status.Invalid, "spare_slots %d: at least %d, one to write to and one a reader may pin", c.SpareSlots,
+		return status.Errorf(status.Invalid, "spare_slots %d: at least %d, one to write to and one a reader may pin",
+			c.SpareSlots,
 			minSpare)
 	}
 	if c.MinConsumers >= c.SpareSlots {
-		return status.Errorf(status.Invalid, "min_consumers %d needs spare_slots of %d or more, one a consumer and one to write "+
-			"to, and it is %d: the producer could never go on", c.MinConsumers, c.MinConsumers+1, c.SpareSlots)
+		return status.Errorf(status.Invalid, "min_consumers %d needs spare_slots of %d or more, one a consumer and "+
+			"one to write to, and it is %d: the producer could never go on", c.MinConsumers, c.MinConsumers+1,
+			c.SpareSlots)
 	}
 	if uint64(c.SlotCount)+uint64(c.SpareSlots) > layout.MaxSlots {
-		return status.Errorf(status.Invalid, "slot_count %d and spare_slots %d together exceed %d", c.SlotCount, c.SpareSlots,
+		return status.Errorf(status.Invalid, "slot_count %d and spare_slots %d together exceed %d", c.SlotCount,
+			c.SpareSlots,
 			layout.MaxSlots)
 	}
 	return nil
@@ -290,10 +299,12 @@ func (c *Config) resolveConsumers() error {
 // checkKeeping checks the checksum policy and the retention.
 func (c *Config) checkKeeping() error {
 	if c.Checksum > ChecksumEnforced {
-		return status.Errorf(status.Invalid, "checksum %d is unknown: use NONE (0), MANUAL (1) or ENFORCED (2)", uint32(c.Checksum))
+		return status.Errorf(status.Invalid, "checksum %d is unknown: use NONE (0), MANUAL (1) or ENFORCED (2)",
+			uint32(c.Checksum))
 	}
 	if c.Retention < 0 || c.Retention%time.Millisecond != 0 || c.Retention > maxRetention*time.Millisecond {
-		return status.Errorf(status.Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever", c.Retention,
+		return status.Errorf(status.Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever",
+			c.Retention,
 			uint64(maxRetention))
 	}
 	return nil
@@ -312,11 +323,13 @@ func (c *Config) resolveZone() error {
 			c.ZoneSchema.Name, c.ZoneSchema.Size)
 	}
 	if c.ZoneSchema != nil && c.ZoneSchema.Align > layout.CacheLine {
-		return status.Errorf(status.Invalid, "the schema %s of the flexible zone has an alignment of %d, and the zone has %d",
+		return status.Errorf(status.Invalid, "the schema %s of the flexible zone has an alignment of %d, and the zone "+
+			"has %d",
 			c.ZoneSchema.Name, c.ZoneSchema.Align, layout.CacheLine)
 	}
 	if c.ZoneSize > maxZoneSize {
-		return status.Errorf(status.Invalid, "zone_size %d is above the limit of %d bytes", c.ZoneSize, uint64(maxZoneSize))
+		return status.Errorf(status.Invalid, "zone_size %d is above the limit of %d bytes", c.ZoneSize,
+			uint64(maxZoneSize))
 	}
 	return nil
 }
@@ -327,8 +340,8 @@ func (c *Config) resolveAccess() error {
 		c.Mode = defaultMode
 	}
 	if c.Mode&^0o666 != 0 || c.Mode&0o600 != 0o600 {
-		return status.Errorf(status.Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as 0600, 0640 "+
-			"(the group may attach) or 0646 (everybody may)", c.Mode)
+		return status.Errorf(status.Invalid, "mode 0%o: use permission bits within 0666 that include 0600, such as "+
+			"0600, 0640 (the group may attach) or 0646 (everybody may)", c.Mode)
 	}
 	if len(c.Secret) > maxSecret {
 		return status.Errorf(status.Invalid, "the secret has %d bytes, the limit is %d", len(c.Secret), maxSecret)
@@ -350,11 +363,13 @@ func batchFor(slotSize uint64) uint32 {
 
 func (o ConsumerOptions) Resolved() (ConsumerOptions, error) {
 	if o.Delivery > Latest {
-		return o, status.Errorf(status.Invalid, "delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)",
+		return o, status.Errorf(status.Invalid, "delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) "+
+			"or LATEST (3)",
 			o.Delivery)
 	}
 	if o.SchemaMode > schema.Exact {
-		return o, status.Errorf(status.Invalid, "schema mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.SchemaMode)
+		return o, status.Errorf(status.Invalid, "schema mode %d is unknown: use COMPATIBLE (0) or EXACT (1)",
+			o.SchemaMode)
 	}
 	var err error
 	if o.Schema, err = Registered(o.Schema, o.Registered, o.Registry); err != nil {
@@ -376,7 +391,8 @@ func (o ConsumerOptions) Resolved() (ConsumerOptions, error) {
 		return o, status.Errorf(status.Invalid, "a durable consumer needs a name, under which it comes back")
 	}
 	if len(o.Name) > layout.MaxRowNameLen {
-		return o, status.Errorf(status.Invalid, "the consumer name has %d bytes, the limit is %d", len(o.Name), layout.MaxRowNameLen)
+		return o, status.Errorf(status.Invalid, "the consumer name has %d bytes, the limit is %d", len(o.Name),
+			layout.MaxRowNameLen)
 	}
 	if len(o.Secret) > maxSecret {
 		return o, status.Errorf(status.Invalid, "the secret has %d bytes, the limit is %d", len(o.Secret), maxSecret)

@@ -16,7 +16,8 @@ func (a *Attachment) Counter(i uint32) (*atomic.Uint64, error) {
 		return nil, status.Errorf(status.Closed, "block %q: this participant is closed already", a.BlockName())
 	}
 	if i >= layout.CounterCount {
-		return nil, status.Errorf(status.Invalid, "block %q has counters 0 to %d, there is no counter %d", a.BlockName(),
+		return nil, status.Errorf(status.Invalid, "block %q has counters 0 to %d, there is no counter %d",
+			a.BlockName(),
 			layout.CounterCount-1, i)
 	}
 	return a.Ctl.U64(layout.CtlCounters + uint64(i)*layout.CacheLine), nil

@@ -13,7 +13,7 @@ import (
 
 const openTries = 1000
 
-// retryMoved calls f again while the name leads to another file than f has opened (errMoved).
+// RetryMoved calls f again while the name leads to another file than f has opened (ErrMoved).
 func RetryMoved[T any](l Location, f func() (T, error)) (T, error) {
 	for range openTries {
 		if t, err := f(); !errors.Is(err, ErrMoved) {
@@ -21,11 +21,11 @@ func RetryMoved[T any](l Location, f func() (T, error)) (T, error) {
 		}
 	}
 	var none T
-	return none, status.Errorf(status.Busy, "block %q: the name leads to another file at every look: several programs are replacing "+
-		"or removing it", l.Name)
+	return none, status.Errorf(status.Busy, "block %q: the name leads to another file at every look: several programs "+
+		"are replacing or removing it", l.Name)
 }
 
-// stranger returns how the files differ from what this program would have made, "" if they do not.
+// Stranger returns how the files differ from what this program would have made, "" if they do not.
 // Any user may create a name in a shared directory first.
 func (b *Segment) Stranger(c Config) string {
 	mode, _ := FileModes(c.Mode)
@@ -39,7 +39,7 @@ func (b *Segment) Stranger(c Config) string {
 	return ""
 }
 
-// modes derives the permissions of the two files. Only the owner and the owner's group can ever
+// FileModes derives the permissions of the two files. Only the owner and the owner's group can ever
 // write messages. The group may write the control file if it may read the data file. Other users
 // may write the control file only if the mode gives them read and write permission.
 func FileModes(mode uint32) (data, control uint32) {
@@ -53,7 +53,7 @@ func FileModes(mode uint32) (data, control uint32) {
 	return mode &^ 0o002, control
 }
 
-// createControl makes the control file and takes the lease of row 0 before anything else: other
+// CreateControl makes the control file and takes the lease of row 0 before anything else: other
 // processes treat a control file whose row 0 is free as garbage.
 func (a *Attachment) CreateControl(mode uint32, made *[]string) error {
 	path := a.ControlPath(a.ID)
@@ -105,7 +105,7 @@ func (a *Attachment) CreateControl(mode uint32, made *[]string) error {
 	return nil
 }
 
-// createData makes the data file under its temporary name, filled and with its space reserved.
+// CreateData makes the data file under its temporary name, filled and with its space reserved.
 func (b *Segment) CreateData(mode uint32, c Config, made *[]string) error {
 	path := b.TemporaryPath(b.ID)
 	f, err := platform.CreateFile(path, mode)
@@ -116,7 +116,8 @@ func (b *Segment) CreateData(mode uint32, c Config, made *[]string) error {
 	*made = append(*made, path)
 	crash.Point("create.data")
 	if err := f.Reserve(int64(b.DataSize)); err != nil {
-		return SystemError(err, "block %q needs %d bytes, for %d messages and %d spare slots of %d bytes", b.BlockName(),
+		return SystemError(err, "block %q needs %d bytes, for %d messages and %d spare slots of %d bytes",
+			b.BlockName(),
 			b.DataSize, b.SlotCount, b.SpareSlots, b.SlotBytes)
 	}
 	crash.Point("create.data-reserved")
@@ -137,7 +138,7 @@ func (b *Segment) CreateData(mode uint32, c Config, made *[]string) error {
 	return nil
 }
 
-// mayEnd checks that this program may take the block's name from it, before anything is done to the
+// MayEnd checks that this program may take the block's name from it, before anything is done to the
 // block. A user who may write both files may still not be allowed to remove them, as in a directory
 // with the sticky bit.
 func (b *Segment) MayEnd() error {
@@ -147,7 +148,7 @@ func (b *Segment) MayEnd() error {
 	return nil
 }
 
-// removeControl removes the control file of a block that has just lost its name for good. No
+// RemoveControl removes the control file of a block that has just lost its name for good. No
 // process finds the block any more, and attached participants have the file open. If the removal
 // were left to the last participant, the file would stay when that participant is killed.
 func (b *Segment) RemoveControl() {
@@ -157,7 +158,7 @@ func (b *Segment) RemoveControl() {
 	}
 }
 
-// supersede ends a block for good and returns the state that it had. The mark comes first. A
+// Supersede ends a block for good and returns the state that it had. The mark comes first. A
 // producer that claims after the mark sees it, because a claim loads the state after it has
 // remembered the entry. A producer that claimed earlier loses its compare-and-swap to the fence, or
 // has published by then. Only afterwards may consumers conclude that no message follows.
@@ -175,7 +176,7 @@ func (b *Segment) Supersede() (before uint32) {
 	return before
 }
 
-// fenceNext sets FENCE on the entry of the next id. The compare-and-swap succeeds only while that
+// FenceNext sets FENCE on the entry of the next id. The compare-and-swap succeeds only while that
 // id is unpublished.
 func (b *Segment) FenceNext() {
 	for range openTries { // a living producer publishes at most one more message after the mark
@@ -191,7 +192,7 @@ func (b *Segment) FenceNext() {
 	}
 }
 
-// removeData removes the data file of a block that has been superseded. It checks just before the
+// RemoveData removes the data file of a block that has been superseded. It checks just before the
 // removal that the name still leads to the block: another program may have removed the file, and a
 // producer may have made a new block. Between the check and the removal a window of two system
 // calls remains, because no call removes a name only while it leads to a certain file.

@@ -17,7 +17,7 @@ import (
 // one, or put back from a backup. Each case has a remedy of its own, and the wrong one overwrites a
 // good block. Therefore the directory is searched for the case.
 
-// misnamed says of a data file how it came under its name, and what to do. The header of the file
+// Misnamed says of a data file how it came under its name, and what to do. The header of the file
 // is sound and has the id and the name of another block.
 func (l Location) Misnamed(id BlockID, name string) (problem, advice string) {
 	here := l.DataPath()
@@ -32,7 +32,8 @@ func (l Location) Misnamed(id BlockID, name string) (problem, advice string) {
 		return fmt.Sprintf("%s is a copy of the block %q, which is there as well", here, name),
 			fmt.Sprintf("remove the copy if nobody needs it, and do not move it over %s", name)
 	case there.proven && there.name == l.Name:
-		return fmt.Sprintf("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name, l.Name),
+		return fmt.Sprintf("%s holds the block %q, and %s the block %q: the two were exchanged", here, name, name,
+				l.Name),
 			"exchange their names again"
 	case there.proven && there.name == name:
 		return fmt.Sprintf("%s is an earlier block of the name %q, which another block has by now", here, name),
@@ -41,11 +42,12 @@ func (l Location) Misnamed(id BlockID, name string) (problem, advice string) {
 		return fmt.Sprintf("%s holds the block %q, under whose name lies the block %q", here, name, there.name),
 			"give that one its own name back first, and overwrite nothing"
 	}
-	return fmt.Sprintf("%s holds the block %q, and under that name lies a file that is damaged, or no block", here, name),
+	return fmt.Sprintf("%s holds the block %q, and under that name lies a file that is damaged, or no block", here,
+			name),
 		fmt.Sprintf("look at %s first, and do not move this one over it", name)
 }
 
-// noBlockOrStrayed is the error of a name that no file has. A control file of the block may be
+// NoBlockOrStrayed is the error of a name that no file has. A control file of the block may be
 // left, and the data file may lie under another name.
 func (l Location) NoBlockOrStrayed(cause error) error {
 	all, _ := platform.ReadDirectory(l.Directory)
@@ -68,7 +70,7 @@ func (l Location) NoBlockOrStrayed(cause error) error {
 	return noBlock(l, cause)
 }
 
-// sought is the error of an attempt to open a block by its name. If no file has the name, the error
+// Sought is the error of an attempt to open a block by its name. If no file has the name, the error
 // says where the data file lies.
 func (l Location) Sought(err error) error {
 	if errors.Is(err, ErrAbsent) {
@@ -136,7 +138,7 @@ func (l Location) somebodys(id, own BlockID) bool {
 	return err != nil // in doubt the file is another block's, and stays as it is
 }
 
-// foreignHead returns the head of the file under the name of the block's control file, if the file
+// ForeignHead returns the head of the file under the name of the block's control file, if the file
 // belongs to another block.
 func (b *Segment) ForeignHead(f *platform.File, info platform.FileInfo) ([]byte, error) {
 	if !info.Regular {
@@ -185,7 +187,7 @@ func (b *Segment) seek(has BlockID) (s controlSought) {
 	return s
 }
 
-// strangeControl says how a control file of another block came under the name of this block's
+// StrangeControl says how a control file of another block came under the name of this block's
 // control file, and what to do.
 func (b *Segment) StrangeControl(head []byte) (problem, advice string) {
 	var has BlockID
@@ -214,11 +216,11 @@ func restore(data string) string {
 	return fmt.Sprintf("put back both files of one backup, or remove %s and start the producer again", data)
 }
 
-// errControlLost is the cause of an error that reports a lost control file, where no other file in
+// ErrControlLost is the cause of an error that reports a lost control file, where no other file in
 // the directory is the control file either.
 var ErrControlLost = errors.New("the control file is lost")
 
-// lostControl says where the control file of a block is, and what to do. producer is the pid of the
+// LostControl says where the control file of a block is, and what to do. producer is the pid of the
 // producer that has not closed the block, by the data file. Without the control file no process can
 // tell whether the producer lives, and attached participants continue.
 func (b *Segment) LostControl(producer uint64) (problem, advice string, cause error) {
@@ -229,7 +231,8 @@ func (b *Segment) LostControl(producer uint64) (problem, advice string, cause er
 	case s.own != "":
 		return fmt.Sprintf("%s: %s is it", lost, s.own), "give it its name back", nil
 	case s.another != "":
-		return fmt.Sprintf("%s, and %s is that of another block of this name: %s was put back, or copied, without its own",
+		return fmt.Sprintf("%s, and %s is that of another block of this name: %s was put back, or copied, without its "+
+				"own",
 				lost, s.another, data),
 			restore(data),
 			ErrControlLost

@@ -28,7 +28,7 @@ func CollectGarbage(directory string) ([]string, error) {
 	return collectMatching(dir, func(string) bool { return true })
 }
 
-// collectName does the same for one block name.
+// CollectName does the same for one block name.
 func CollectName(l Location) {
 	_, _ = collectMatching(l.Directory, func(name string) bool { return name == l.Name })
 }
@@ -48,12 +48,12 @@ func collectMatching(dir string, wanted func(name string) bool) (removed []strin
 	return removed, nil
 }
 
-// collect does the same for one block id.
+// CollectBlock does the same for one block id.
 func CollectBlock(l Location, id BlockID) {
 	_ = Remains{Location: l, ID: id, Others: &Census{Directory: l.Directory}}.collect()
 }
 
-// remains are the control file and the temporary data file of one block id.
+// Remains are the control file and the temporary data file of one block id.
 type Remains struct {
 	Location
 	ID     BlockID
@@ -155,7 +155,7 @@ func (h *half) isOrphan(id BlockID) bool {
 // isTemporaryLeft reports the same of a temporary data file whose control file is there.
 func (h *half) isTemporaryLeft() bool { return h.kind == kindData || h.kind == kindUnborn }
 
-// removeTemporary removes a data file that never got its name, or one that a replacing process
+// RemoveTemporary removes a data file that never got its name, or one that a replacing process
 // displaced and had no time to end.
 func (r Remains) RemoveTemporary() (removed []string) {
 	path := r.TemporaryPath(r.ID)
@@ -202,7 +202,7 @@ func (r Remains) named() leads {
 	return leadsUnknown
 }
 
-// left returns the files that collect would remove. It changes nothing.
+// Left returns the files that collect would remove. It changes nothing.
 func (r Remains) Left() (files []string) {
 	temporary, err := Identify(r.TemporaryPath(r.ID))
 	hasTemporary := err == nil && temporary.isTemporaryLeft()

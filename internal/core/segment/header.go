@@ -22,7 +22,7 @@ const (
 	defaultLogRecords = (layout.Page - layout.LogHeaderSize) / layout.LogRecordSize
 )
 
-// header is the private copy of a block's immutable header. After validation nothing in it is read
+// Header is the private copy of a block's immutable header. After validation nothing in it is read
 // from shared memory again.
 type Header struct {
 	ID                BlockID
@@ -51,7 +51,7 @@ type Header struct {
 
 func roundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
-// derive computes every offset and size. The limits on the fields keep all of it below 2^63.
+// Derive computes every offset and size. The limits on the fields keep all of it below 2^63.
 func (h *Header) Derive() {
 	h.MessageSchemaText.Offset = layout.SchemaRegion
 	h.ZoneSchemaText.Offset = h.MessageSchemaText.Offset + roundUp(h.MessageSchemaText.Length, layout.CacheLine)
@@ -67,7 +67,7 @@ func (h *Header) Derive() {
 	h.ControlSize = h.LogOffset + roundUp(layout.LogHeaderSize+uint64(h.LogRecords)*layout.LogRecordSize, layout.Page)
 }
 
-// slots returns how many slots there are, in the ring and spare.
+// Slots returns how many slots there are, in the ring and spare.
 func (h *Header) Slots() uint32 { return h.SlotCount + h.SpareSlots }
 
 func (h *Header) Payload(slot uint32) uint64    { return h.PayloadOffset + uint64(slot)*h.Stride }
@@ -110,17 +110,17 @@ func (h *Header) CheckSecret(secret []byte) error {
 	}
 	switch {
 	case len(secret) == 0:
-		return status.Errorf(status.Secret, "block %q was created with a shared secret and none was given: give the one its "+
-			"producer has", h.Name)
+		return status.Errorf(status.Secret, "block %q was created with a shared secret and none was given: give the "+
+			"one its producer has", h.Name)
 	case h.secretHash == [layout.HashLen]byte{}:
-		return status.Errorf(status.Secret, "block %q was created without a shared secret and one was given: give none, or look "+
-			"whether it is the right block", h.Name)
+		return status.Errorf(status.Secret, "block %q was created without a shared secret and one was given: give "+
+			"none, or look whether it is the right block", h.Name)
 	}
-	return status.Errorf(status.Secret, "block %q was created with another shared secret: give the one its producer has, or look "+
-		"whether it is the right block", h.Name)
+	return status.Errorf(status.Secret, "block %q was created with another shared secret: give the one its producer "+
+		"has, or look whether it is the right block", h.Name)
 }
 
-// encode returns the immutable header as it is stored in the file.
+// Encode returns the immutable header as it is stored in the file.
 func (h *Header) Encode() []byte {
 	b := make([]byte, layout.ImmutableLen)
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
@@ -166,17 +166,18 @@ func (h *Header) Encode() []byte {
 	return b
 }
 
-// decode validates a copy of the immutable header. Nothing in it counts before the hash and every
-// bound agree.
+// DecodeHeader validates a copy of the immutable header. Nothing in it counts before the hash and
+// every bound agree.
 func DecodeHeader(b []byte, what string) (*Header, error) {
 	get32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
 	get64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
 	if get64(layout.HdrMagic) != layout.MagicData {
-		return nil, status.Errorf(status.Corrupt, "%s is not a DataBlock file (it begins with %q): use another name, or remove it if "+
-			"nobody needs it", what, b[:8])
+		return nil, status.Errorf(status.Corrupt, "%s is not a DataBlock file (it begins with %q): use another name, "+
+			"or remove it if nobody needs it", what, b[:8])
 	}
 	if major := get32(layout.HdrMajor); major != layout.FormatMajor {
-		return nil, status.Errorf(status.Version, "%s has format version %d.%d, this library reads version %d: use a matching library",
+		return nil, status.Errorf(status.Version, "%s has format version %d.%d, this library reads version %d: use a "+
+			"matching library",
 			what, major, get32(layout.HdrMinor), layout.FormatMajor)
 	}
 	if sum := blake2b.Sum256(b[:layout.HdrHash]); !bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen]) {
@@ -194,14 +195,15 @@ func DecodeHeader(b []byte, what string) (*Header, error) {
 		layout.HdrRowsOffset:   h.rowsOffset, layout.HdrFlexOffset: h.FlexOffset, layout.HdrLogOffset: h.LogOffset,
 	} {
 		if got := get64(at); got != want {
-			return nil, status.Errorf(status.Corrupt, "%s: impossible header: the word at %d is %d, the geometry gives %d", what, at,
+			return nil, status.Errorf(status.Corrupt, "%s: impossible header: the word at %d is %d, the geometry "+
+				"gives %d", what, at,
 				got, want)
 		}
 	}
 	return h, nil
 }
 
-// fields returns the stored fields of an immutable header, whatever their values.
+// DecodeFields returns the stored fields of an immutable header, whatever their values.
 func DecodeFields(b []byte) *Header {
 	get32 := func(at int) uint32 { return binary.LittleEndian.Uint32(b[at:]) }
 	get64 := func(at int) uint64 { return binary.LittleEndian.Uint64(b[at:]) }
@@ -228,7 +230,7 @@ func DecodeFields(b []byte) *Header {
 	return h
 }
 
-// implausible compares every stored field with the limits that creation keeps, so that derive
+// Implausible compares every stored field with the limits that creation keeps, so that derive
 // cannot overflow.
 func (h *Header) Implausible() string {
 	const megabyte = 1 << 20
@@ -261,7 +263,7 @@ func (h *Header) Implausible() string {
 	return ""
 }
 
-// difference lists where a producer's wishes and an existing block disagree. "" means that the
+// Difference lists where a producer's wishes and an existing block disagree. "" means that the
 // producer can take the block over.
 func (h *Header) Difference(c Config) string {
 	var d []string

@@ -39,7 +39,7 @@ const (
 
 const headLength = layout.State + 4
 
-// lookAt reads what a file says about itself. It follows no symbolic link, and does not wait.
+// Identify reads what a file says about itself. It follows no symbolic link, and does not wait.
 func Identify(path string) (half, error) {
 	f, err := platform.OpenFile(path, false)
 	if err != nil {
@@ -120,7 +120,7 @@ func (h *half) tooForeign(owner uint32) bool {
 	return h.info.Inode != 0 && (h.info.UID != owner || h.info.Size < layout.SchemaRegion)
 }
 
-// census is every file in a block directory that may be a data file. The directory is read once,
+// Census is every file in a block directory that may be a data file. The directory is read once,
 // and only when the answer is needed.
 type Census struct {
 	Directory string
@@ -202,7 +202,7 @@ func (c *Census) leadsTo(l Location, id BlockID, owner uint32) leads {
 	return answer
 }
 
-// proven reports whether an immutable header matches its hash.
+// Proven reports whether an immutable header matches its hash.
 func Proven(b []byte) bool {
 	sum := blake2b.Sum256(b[:layout.HdrHash])
 	return bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen])

@@ -21,7 +21,7 @@ const (
 	RarePoll  = 16 * time.Millisecond
 )
 
-// delivery resolves the default and refuses what the block forbids.
+// Delivery resolves the default and refuses what the block forbids.
 func (b *Segment) Delivery(d Delivery) (Delivery, error) {
 	allowed := b.Flags&AllowLossless != 0
 	switch {
@@ -36,8 +36,8 @@ func (b *Segment) Delivery(d Delivery) (Delivery, error) {
 		if b.Policy == Ring {
 			how = "without FORBID_LOSSLESS"
 		}
-		return d, status.Errorf(status.Invalid, "block %q does not allow LOSSLESS consumers, who could hold its producer up: use "+
-			"ORDERED or LATEST, or create it %s", b.BlockName(), how)
+		return d, status.Errorf(status.Invalid, "block %q does not allow LOSSLESS consumers, who could hold its "+
+			"producer up: use ORDERED or LATEST, or create it %s", b.BlockName(), how)
 	}
 	return d, nil
 }
@@ -48,7 +48,7 @@ func NameLock(name string) int64 {
 	return layout.LockNames + int64(h.Sum32()%layout.LockNameMod)
 }
 
-// findRow takes the lease of a row: the row of the returning durable consumer with this name, or a
+// FindRow takes the lease of a row: the row of the returning durable consumer with this name, or a
 // free row.
 func (a *Attachment) FindRow(o ConsumerOptions) (returning bool, err error) {
 	deadline := time.Now().Add(attachPatience)
@@ -75,7 +75,8 @@ func (a *Attachment) FindRow(o ConsumerOptions) (returning bool, err error) {
 			return false, a.full()
 		}
 		if time.Now().After(deadline) {
-			return false, status.Errorf(status.Busy, "block %q: its rows are being attached or cleaned without end: try again",
+			return false, status.Errorf(status.Busy, "block %q: its rows are being attached or cleaned without end: "+
+				"try again",
 				a.BlockName())
 		}
 	}
@@ -111,7 +112,8 @@ func (a *Attachment) full() error {
 	} else {
 		advice += fmt.Sprintf("; a block has at most %d, so that more readers need a second block", layout.MaxConsumers)
 	}
-	return status.Errorf(status.Full, "block %q: all %d consumer rows are taken, by %s: %s", a.BlockName(), a.ConsumerLimit,
+	return status.Errorf(status.Full, "block %q: all %d consumer rows are taken, by %s: %s", a.BlockName(),
+		a.ConsumerLimit,
 		strings.TrimPrefix(who, "; "), advice)
 }
 
@@ -134,9 +136,11 @@ func (a *Attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 			return false, true, nil
 		case !locked:
 			if heir := a.LockHeir(row); heir != "" {
-				return false, false, status.Errorf(status.Busy, "block %q: the durable consumer %q: %s", a.BlockName(), o.Name, heir)
+				return false, false, status.Errorf(status.Busy, "block %q: the durable consumer %q: %s", a.BlockName(),
+					o.Name, heir)
 			}
-			return false, false, status.Errorf(status.Busy, "block %q: the durable consumer %q is attached already (%s): one at a time",
+			return false, false, status.Errorf(status.Busy, "block %q: the durable consumer %q is attached already "+
+				"(%s): one at a time",
 				a.BlockName(), o.Name, a.DescribeOwner(row))
 		case !a.DurableRow(row) || a.RowName(row) != o.Name: // the place expired meanwhile
 			a.unlockConsumerRow()
@@ -144,8 +148,8 @@ func (a *Attachment) lockDurable(o ConsumerOptions) (found, again bool, err erro
 		}
 		if was := Delivery(a.Ctl[a.Header.RowOffset(row)+layout.RowDelivery]); was != o.Delivery {
 			return false, false,
-				status.Errorf(status.Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: keep it, or use "+
-					"another name", a.BlockName(), o.Name, was, o.Delivery)
+				status.Errorf(status.Invalid, "block %q: the durable consumer %q has %v delivery, asked for %v: keep "+
+					"it, or use another name", a.BlockName(), o.Name, was, o.Delivery)
 		}
 		return true, false, nil
 	}

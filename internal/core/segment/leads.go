@@ -50,20 +50,20 @@ func follow(path string, file, home platform.FileInfo) (leads, error) {
 
 var errOtherDirectory = errors.New("the path leads to another directory than when the block was opened")
 
-// whereName asks whether the block's name still leads to the block.
+// WhereName asks whether the block's name still leads to the block.
 func (b *Segment) WhereName() leads {
 	answer, _ := follow(b.Location.DataPath(), b.DataInfo, b.Home)
 	return answer
 }
 
-// lostName reports whether the block's name certainly no longer leads to the block.
+// LostName reports whether the block's name certainly no longer leads to the block.
 func (b *Segment) LostName() bool { return b.WhereName().no() }
 
-// displaced reports whether the block's name certainly leads to another file by now. A name that
+// Displaced reports whether the block's name certainly leads to another file by now. A name that
 // leads nowhere displaces no block.
 func (b *Segment) Displaced() bool { return b.WhereName() == leadsElsewhere }
 
-// stillNamed is the check before a change of a block under its name. errMoved: the name no longer
+// StillNamed is the check before a change of a block under its name. ErrMoved: the name no longer
 // leads to the block. Another error: the system did not answer.
 func (b *Segment) StillNamed() error {
 	answer, err := follow(b.Location.DataPath(), b.DataInfo, b.Home)

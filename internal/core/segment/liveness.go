@@ -12,7 +12,7 @@ import (
 	"datablock/internal/platform"
 )
 
-// standing is what the leases of a row say about its owner.
+// RowOwner is what the leases of a row say about its owner.
 type RowOwner int
 
 const (
@@ -21,7 +21,7 @@ const (
 	OwnerCleaning                 // held by a cleaner: probe again
 )
 
-// attachment is a participant's own place in a block: the row whose lease it holds, and a second
+// Attachment is a participant's own place in a block: the row whose lease it holds, and a second
 // open file description, to probe other rows and to clean after the dead.
 type Attachment struct {
 	*Segment
@@ -34,7 +34,7 @@ type Attachment struct {
 	translation *Translation // nil: errors stay as they are
 }
 
-// newAttachment opens the descriptions for locks. It takes no lease. errMoved: the control file is
+// NewAttachment opens the descriptions for locks. It takes no lease. ErrMoved: the control file is
 // another file by now.
 func NewAttachment(b *Segment) (*Attachment, error) {
 	a := &Attachment{Segment: b}
@@ -48,7 +48,7 @@ func NewAttachment(b *Segment) (*Attachment, error) {
 	return a, nil
 }
 
-// openLocks opens one more description of the control file that b has mapped.
+// OpenLocks opens one more description of the control file that b has mapped.
 func OpenLocks(b *Segment, write bool) (*platform.Locks, error) {
 	path := b.ControlPath(b.ID)
 	l, err := platform.OpenLocks(path, write)
@@ -118,10 +118,10 @@ func (a *Attachment) unlockConsumerRow() {
 	a.unlockRow()
 }
 
-// cleaned releases CLEANING: nothing of an earlier participant is left in the row.
+// Cleaned releases CLEANING: nothing of an earlier participant is left in the row.
 func (a *Attachment) Cleaned() { _ = a.RowLocks.Unlock(CleaningByte(a.Row)) }
 
-// lockProducerRow takes the lease of row 0. It waits for a cleaner, which holds the row for
+// LockProducerRow takes the lease of row 0. It waits for a cleaner, which holds the row for
 // microseconds only. It reports false if a producer lives.
 func (a *Attachment) LockProducerRow() (bool, error) {
 	for range lockTries {
@@ -133,11 +133,11 @@ func (a *Attachment) LockProducerRow() (bool, error) {
 		}
 		platform.Nap(time.Millisecond)
 	}
-	return false, status.Errorf(status.Busy, "block %q: its producer's row is being cleaned without end: is the process that does it "+
-		"stopped? Try again", a.BlockName())
+	return false, status.Errorf(status.Busy, "block %q: its producer's row is being cleaned without end: is the "+
+		"process that does it stopped? Try again", a.BlockName())
 }
 
-// lockReplace takes the right to replace or remove the block, until the locks are closed. Of
+// LockReplace takes the right to replace or remove the block, until the locks are closed. Of
 // several processes, one at a time has the right. The others then find that the name leads
 // elsewhere.
 func (a *Attachment) LockReplace() error {
@@ -149,8 +149,8 @@ func (a *Attachment) LockReplace() error {
 		}
 		platform.Nap(time.Millisecond)
 	}
-	return status.Errorf(status.Busy, "block %q: somebody else is replacing or removing it without end: is that process stopped? Try "+
-		"again", a.BlockName())
+	return status.Errorf(status.Busy, "block %q: somebody else is replacing or removing it without end: is that "+
+		"process stopped? Try again", a.BlockName())
 }
 
 // lockTries bounds an opener's waits, a millisecond each, for a process that should be done in
@@ -161,7 +161,7 @@ func RowByte(row uint32) int64 { return layout.LockRows + layout.LockStride*int6
 
 func CleaningByte(row uint32) int64 { return RowByte(row) + layout.LockCleaning }
 
-// probe queries the leases of a row without taking one, through a description that holds no lock on
+// Probe queries the leases of a row without taking one, through a description that holds no lock on
 // the row. It makes a single query. Two queries, one for each byte, could answer for different
 // moments: a cleaner that finishes in between would look like an owner.
 func Probe(ask *platform.Locks, row uint32) RowOwner {
@@ -177,7 +177,7 @@ func Probe(ask *platform.Locks, row uint32) RowOwner {
 	return OwnerAlive
 }
 
-// withDeadRow takes the row's lease and runs f, if the owner is dead. The lease is the proof, and
+// WithDeadRow takes the row's lease and runs f, if the owner is dead. The lease is the proof, and
 // keeps newcomers out. The CLEANING byte, taken first, shows other processes that the row is only
 // being cleaned. It reports whether f ran.
 func WithDeadRow(ask *platform.Locks, row uint32, f func()) bool {
@@ -196,8 +196,8 @@ func WithDeadRow(ask *platform.Locks, row uint32, f func()) bool {
 	return true
 }
 
-// cleanRow removes what a dead consumer left in its row. A durable consumer keeps name, cursor and
-// its hold on the producer, unless expire reports that it has been dead for too long. cleanRow
+// CleanRow removes what a dead consumer left in its row. A durable consumer keeps name, cursor and
+// its hold on the producer, unless expire reports that it has been dead for too long. CleanRow
 // reports whether it removed anything.
 func (b *Segment) CleanRow(ask *platform.Locks, row uint32, expire func(died uint64) bool) (cleaned bool) {
 	if b.RowStatus(row) == layout.RowFree && !b.MaskHas(b.Active, row) && !b.MaskHas(b.Lossless, row) {
@@ -229,10 +229,10 @@ func (b *Segment) CleanRow(ask *platform.Locks, row uint32, expire func(died uin
 	return cleaned
 }
 
-// never is an expire function that keeps every durable row, whatever its age.
+// Never is an expire function that keeps every durable row, whatever its age.
 func Never(uint64) bool { return false }
 
-// restRow puts a dead durable row into the state in which it waits: no hazard pointers, the cursor
+// RestRow puts a dead durable row into the state in which it waits: no hazard pointers, the cursor
 // and the hold on the producer kept. It stores the state first, because an ACTIVE row without its
 // bit counts as damage. The caller holds the row's lease.
 func (b *Segment) RestRow(row uint32) {
@@ -245,7 +245,7 @@ func (b *Segment) RestRow(row uint32) {
 	b.AbandonLocks(LockMark(row, b.IncarnationOf(row)))
 }
 
-// clearRow empties a row. It clears the bits before the rest, so that no process acts on the row.
+// ClearRow empties a row. It clears the bits before the rest, so that no process acts on the row.
 // It clears the identity last, so that a cleaner that dies leaves something to find. The caller
 // holds the row's lease.
 func (b *Segment) ClearRow(row uint32) {
@@ -256,8 +256,8 @@ func (b *Segment) ClearRow(row uint32) {
 	b.EmptyRow(row)
 }
 
-// emptyRow is clearRow after the change of the state. Callers that have changed the state
-// themselves call emptyRow.
+// EmptyRow is ClearRow after the change of the state. Callers that have changed the state
+// themselves call EmptyRow.
 func (b *Segment) EmptyRow(row uint32) {
 	at := b.Header.RowOffset(row)
 	b.Ctl[at+layout.RowDurable] = 0
@@ -287,7 +287,7 @@ func (b *Segment) ClearPins(row uint32) {
 	}
 }
 
-// status is the word of a row's state. A leaving consumer and an evicting process take it from
+// StatusWord is the word of a row's state. A leaving consumer and an evicting process take it from
 // ACTIVE by compare-and-swap, so that only one of them empties the row.
 func (b *Segment) StatusWord(row uint32) *atomic.Uint32 {
 	return b.Ctl.U32(b.Header.RowOffset(row) + layout.RowStatus)
@@ -295,14 +295,15 @@ func (b *Segment) StatusWord(row uint32) *atomic.Uint32 {
 
 func (b *Segment) RowStatus(row uint32) uint32 { return b.StatusWord(row).Load() }
 
-// durableRow reports whether a row waits for the return of its owner. A consumer that died before
+// DurableRow reports whether a row waits for the return of its owner. A consumer that died before
 // it was attached for the first time has nothing to keep.
 func (b *Segment) DurableRow(row uint32) bool {
 	status := b.RowStatus(row)
-	return b.Ctl[b.Header.RowOffset(row)+layout.RowDurable] == 1 && (status == layout.RowActive || status == layout.RowDead)
+	return b.Ctl[b.Header.RowOffset(row)+layout.RowDurable] == 1 && (status == layout.RowActive ||
+		status == layout.RowDead)
 }
 
-// rowName returns the name in a row. Whatever other processes wrote there, the name has at most
+// RowName returns the name in a row. Whatever other processes wrote there, the name has at most
 // MaxRowNameLen bytes.
 func (b *Segment) RowName(row uint32) string {
 	at := b.Header.RowOffset(row)
@@ -310,7 +311,7 @@ func (b *Segment) RowName(row uint32) string {
 	return string(b.Ctl[at+layout.RowName : at+layout.RowName+uint64(n)])
 }
 
-// writeIdentity stores the owner of a row. The identity is informational: the lease decides.
+// WriteIdentity stores the owner of a row. The identity is informational: the lease decides.
 func (b *Segment) WriteIdentity(row uint32, role, delivery uint8, name string) {
 	at := b.Header.RowOffset(row)
 	who := platform.Self()
@@ -333,7 +334,7 @@ func (b *Segment) WriteIdentity(row uint32, role, delivery uint8, name string) {
 	b.Ctl.U32(at + layout.RowNameLen).Store(uint32(len(name)))
 }
 
-// leave releases the row and everything local. If the block has lost its name, the last participant
+// Leave releases the row and everything local. If the block has lost its name, the last participant
 // to leave removes the control file.
 func (a *Attachment) Leave() {
 	l, id := a.Location, a.ID

@@ -27,14 +27,14 @@ const (
 	lockAbandoned = 1 << 63 // without an owner; the last owner ended without releasing the lock
 )
 
-// spinLocks is a participant's part in the locks: its mark, and how often it has taken each lock.
+// HeldLocks is a participant's part in the locks: its mark, and how often it has taken each lock.
 type HeldLocks struct {
 	Mark  uint64
 	depth [layout.SpinLockCount]uint32
 	zone  bool // in the flexible zone, by lock 0
 }
 
-// lockMark says who owns a lock: the row, and the generation of the participant in that row.
+// LockMark says who owns a lock: the row, and the generation of the participant in that row.
 func LockMark(row uint32, incarnation uint32) uint64 { return uint64(incarnation)<<16 | uint64(row+1) }
 
 func (b *Segment) LockWord(i uint32) *atomic.Uint64 {
@@ -45,7 +45,7 @@ func (b *Segment) lockSleepers(i uint32) *atomic.Uint32 {
 	return b.Ctl.U32(layout.CtlSpinLocks + uint64(i)*layout.CacheLine + layout.LockSleepers)
 }
 
-// incarnationOf returns the generation that a living participant of the row has in its mark.
+// IncarnationOf returns the generation that a living participant of the row has in its mark.
 func (b *Segment) IncarnationOf(row uint32) uint32 {
 	if row == layout.ProducerRow {
 		return uint32(b.Data.U64(layout.Epoch).Load())
@@ -68,7 +68,8 @@ func (a *Attachment) ownerDead(mark uint64) bool {
 
 func (a *Attachment) checkLock(i uint32) error {
 	if i >= layout.SpinLockCount {
-		return status.Errorf(status.Invalid, "block %q has locks 0 to %d, there is no lock %d", a.BlockName(), layout.SpinLockCount-1, i)
+		return status.Errorf(status.Invalid, "block %q has locks 0 to %d, there is no lock %d", a.BlockName(),
+			layout.SpinLockCount-1, i)
 	}
 	return nil
 }
@@ -175,11 +176,12 @@ func (a *Attachment) lockTimedOut(i uint32, timeout time.Duration) error {
 	if owner&0xffff == 0 || row > a.ConsumerLimit {
 		return status.Errorf(status.Timeout, "block %q: lock %d was not to be had within %v", a.BlockName(), i, timeout)
 	}
-	return status.Errorf(status.Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, %s, has it", a.BlockName(), i, timeout,
+	return status.Errorf(status.Timeout, "block %q: lock %d was not to be had within %v: row %d, %q, %s, has it",
+		a.BlockName(), i, timeout,
 		row, a.RowName(row), a.DescribeOwner(row))
 }
 
-// unlock releases the lock once. With spoilt the next owner gets abandoned = true.
+// ReleaseLock releases the lock once. With spoilt the next owner gets abandoned = true.
 func (a *Attachment) ReleaseLock(i uint32, spoilt bool) error {
 	if a.Data == nil {
 		return status.Errorf(status.Closed, "block %q: this participant is closed already", a.BlockName())
@@ -197,8 +199,10 @@ func (a *Attachment) ReleaseLock(i uint32, spoilt bool) error {
 	a.Locks.depth[i] = 0
 	a.Locks.zone = a.Locks.zone && i != ZoneLock
 	if !a.leaveLock(i, a.Locks.Mark, spoilt) {
-		return status.Errorf(status.Fenced, "block %q: lock %d was taken away from this participant by a forced recovery, or because "+
-			"it had dropped its liveness lock: what it did under the lock may have met what others did", a.BlockName(), i)
+		return status.Errorf(status.Fenced, "block %q: lock %d was taken away from this participant by a forced "+
+			"recovery, or because it had dropped its liveness lock: what it did under the lock may have met what "+
+			"others did", a.BlockName(),
+			i)
 	}
 	return nil
 }
@@ -222,7 +226,7 @@ func (b *Segment) leaveLock(i uint32, mark uint64, abandoned bool) bool {
 	return true
 }
 
-// abandonLocks frees every lock of the participant with that mark. Any number of cleaners may call
+// AbandonLocks frees every lock of the participant with that mark. Any number of cleaners may call
 // it at once.
 func (b *Segment) AbandonLocks(mark uint64) {
 	for i := range uint32(layout.SpinLockCount) {

@@ -23,7 +23,7 @@ type BlockID [layout.BlockIDLen]byte
 
 func (id BlockID) String() string { return hex.EncodeToString(id[:]) }
 
-// location is where a block's files are.
+// Location is where a block's files are.
 type Location struct {
 	Directory string
 	Name      string
@@ -37,7 +37,7 @@ func (l Location) TemporaryPath(id BlockID) string {
 	return l.DataPath() + "." + id.String() + temporarySuffix
 }
 
-// reference returns what a command finds the block by. The plain name works in the default
+// Reference returns what a command finds the block by. The plain name works in the default
 // directory only.
 func (l Location) Reference() string {
 	if usual, err := ResolveDirectory(""); err == nil && usual == l.Directory {
@@ -46,17 +46,19 @@ func (l Location) Reference() string {
 	return l.DataPath()
 }
 
-// locate finds a block by plain name, in the given directory or the default one, or by absolute
+// Locate finds a block by plain name, in the given directory or the default one, or by absolute
 // path.
 func Locate(name, directory string) (Location, error) {
 	if strings.HasPrefix(name, "/") {
 		dir, base := filepath.Split(name)
 		if base == "" {
-			return Location{}, status.Errorf(status.Invalid, "block %q is a directory: add the block's name to the path", shorten(name))
+			return Location{}, status.Errorf(status.Invalid, "block %q is a directory: add the block's name to the "+
+				"path", shorten(name))
 		}
 		if directory != "" && filepath.Clean(directory) != filepath.Clean(dir) {
 			return Location{},
-				status.Errorf(status.Invalid, "block %q is an absolute path outside the directory %q: give one of the two", name,
+				status.Errorf(status.Invalid, "block %q is an absolute path outside the directory %q: give one of the "+
+					"two", name,
 					directory)
 		}
 		directory, name = dir, base
@@ -79,7 +81,8 @@ func ResolveDirectory(directory string) (string, error) {
 		directory = platform.DefaultDirectory
 	}
 	if !filepath.IsAbs(directory) {
-		return "", status.Errorf(status.Invalid, "block directory %q is not an absolute path: give one that begins with '/'",
+		return "", status.Errorf(status.Invalid, "block directory %q is not an absolute path: give one that begins "+
+			"with '/'",
 			shorten(directory))
 	}
 	return filepath.Clean(directory), nil
@@ -113,7 +116,7 @@ func shorten(s string) string {
 	return s
 }
 
-// parseControl takes the name of a control or temporary file apart.
+// ParseControl takes the name of a control or temporary file apart.
 func ParseControl(file string) (name string, id BlockID, temporary, ok bool) {
 	stem, ok := strings.CutSuffix(file, ControlSuffix)
 	if !ok {
@@ -130,7 +133,7 @@ func ParseControl(file string) (name string, id BlockID, temporary, ok bool) {
 	return stem[:at], id, temporary, true
 }
 
-// inShort returns the first of count texts, and the number of the others.
+// InShort returns the first of count texts, and the number of the others.
 func InShort(texts []string, shown, count int) string {
 	if count <= shown {
 		return strings.Join(texts, "; ")

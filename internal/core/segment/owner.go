@@ -20,7 +20,7 @@ func (b *Segment) identity(row uint32) platform.Identity {
 	}
 }
 
-// heir returns which process keeps the lease of a row whose owner has ended, and what to do. It
+// LockHeir returns which process keeps the lease of a row whose owner has ended, and what to do. It
 // returns "" if the owner has not ended. The handlers that close the descriptors in a forked child
 // do not run in a child that was made by clone(2) or _Fork(). Such a child shares its parent's
 // lease until it ends or calls exec. No process may take the owner for dead: the kernel does not
@@ -38,18 +38,20 @@ func (b *Segment) LockHeir(row uint32) string {
 		"_Fork inherits it: look for it as root, who sees the locks of all processes in /proc/PID/fdinfo", who.PID)
 }
 
-// beingWritten is the refusal of a request that a living producer forbids, with what to do about
+// BeingWritten is the refusal of a request that a living producer forbids, with what to do about
 // it, or the alternative.
 func (b *Segment) BeingWritten(advice, otherwise string) error {
 	if heir := b.LockHeir(layout.ProducerRow); heir != "" {
-		return status.Errorf(status.ProducerActive, "block %q has no living producer, and is locked: %s, or %s", b.BlockName(), heir,
+		return status.Errorf(status.ProducerActive, "block %q has no living producer, and is locked: %s, or %s",
+			b.BlockName(), heir,
 			otherwise)
 	}
-	return status.Errorf(status.ProducerActive, "block %q is being written by %s: %s, or %s", b.BlockName(), b.DescribeOwner(layout.ProducerRow),
+	return status.Errorf(status.ProducerActive, "block %q is being written by %s: %s, or %s", b.BlockName(),
+		b.DescribeOwner(layout.ProducerRow),
 		advice, otherwise)
 }
 
-// keepsLock returns what became of the row's lease, nil if this participant has it. The process may
+// KeepsLock returns what became of the row's lease, nil if this participant has it. The process may
 // have closed the descriptor: a program that becomes a daemon closes every descriptor. Then other
 // processes rightly take the participant for dead.
 func (a *Attachment) KeepsLock() error {
@@ -58,7 +60,8 @@ func (a *Attachment) KeepsLock() error {
 			return a.lockLost(err)
 		}
 	}
-	if Probe(a.ProbeLocks, a.Row) == OwnerDead { // the number leads to the file, but through another open file description
+	if Probe(a.ProbeLocks,
+		a.Row) == OwnerDead { // the number leads to the file, but through another open file description
 		return a.lockLost(&platform.DescriptorLost{Number: a.RowLocks.Number()})
 	}
 	return nil
@@ -76,13 +79,13 @@ func (a *Attachment) lockLost(cause error) error {
 		a.BlockName(), lost.Number)}
 }
 
-// lost reports whether an error says that the lease is gone.
+// LockIsLost reports whether an error says that the lease is gone.
 func LockIsLost(err error) bool {
 	var lost *platform.DescriptorLost
 	return errors.As(err, &lost)
 }
 
-// who returns the process of a row in readable form.
+// DescribeOwner returns the process of a row in readable form.
 func (b *Segment) DescribeOwner(row uint32) string {
 	if row == layout.ProducerRow {
 		return ProcessName(*b.Data.Plain64(layout.ProducerPID), *b.Data.Plain64(layout.ProducerPIDNS))

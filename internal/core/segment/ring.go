@@ -7,14 +7,14 @@ import (
 	"datablock/internal/layout"
 )
 
-// inverse returns 2^64 / n, rounded down; for a power of two, one less.
+// Inverse returns 2^64 / n, rounded down; for a power of two, one less.
 func Inverse(n uint64) uint64 { return ^uint64(0) / n }
 
-// entry returns the ring entry that message id has, had or will have.
+// Entry returns the ring entry that message id has, had or will have.
 func (b *Segment) Entry(id uint64) *atomic.Uint64 { return &b.Entries[b.RingIndex(id)] }
 
-// placeOf returns id % len(entries). A multiplication by the inverse is at most one lap short, and
-// cheaper than a division.
+// RingIndex returns id % len(entries). A multiplication by the inverse is at most one lap short,
+// and cheaper than a division.
 func (b *Segment) RingIndex(id uint64) uint32 {
 	n := uint64(len(b.Entries))
 	laps, _ := bits.Mul64(id, b.Inverse)
@@ -25,12 +25,12 @@ func (b *Segment) RingIndex(id uint64) uint32 {
 	return uint32(at)
 }
 
-// commit returns the hint: one past an id that was published, not always the newest.
+// Hint returns the hint: one past an id that was published, not always the newest.
 // Pairs with the store in Producer.Commit. Nothing relies on the hint without a confirmation by the
 // entries.
 func (b *Segment) Hint() uint64 { return atomic.LoadUint64(b.CommitHint) }
 
-// next returns one past the newest message: the hint, corrected by the entries, which alone decide.
+// End returns one past the newest message: the hint, corrected by the entries, which alone decide.
 func (b *Segment) End() uint64 {
 	next := b.Hint()
 	for range b.SlotCount + 1 { // more iterations are useless: a reader falls only so far behind a living producer
@@ -47,7 +47,7 @@ func (b *Segment) End() uint64 {
 	return next
 }
 
-// oldest returns the smallest id that may be present when next is the next message.
+// OldestPossible returns the smallest id that may be present when next is the next message.
 func (b *Segment) OldestPossible(next uint64) uint64 {
 	if n := uint64(b.SlotCount); next > n {
 		return next - n
@@ -55,10 +55,10 @@ func (b *Segment) OldestPossible(next uint64) uint64 {
 	return 0
 }
 
-// entryMarks are the bits of an entry that recovery may set while the message stays.
+// EntryMarks are the bits of an entry that recovery may set while the message stays.
 const EntryMarks = layout.EntryFence | layout.EntryLost
 
-// holdsSlot reports whether a row has a hazard pointer on the slot, or is LOSSLESS and at the
+// HoldsSlot reports whether a row has a hazard pointer on the slot, or is LOSSLESS and at the
 // message in it.
 func (b *Segment) HoldsSlot(row, slot uint32) bool {
 	if b.MaskHas(b.Active, row) {

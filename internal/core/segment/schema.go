@@ -13,7 +13,7 @@ import (
 	"datablock/internal/schema"
 )
 
-// schemaText is one of the two schemas that a block may have: of its messages, and of its flexible
+// SchemaText is one of the two schemas that a block may have: of its messages, and of its flexible
 // zone. The text is shared memory and is not trusted.
 type SchemaText struct {
 	Offset, Length uint64 // in the data file; no bytes: no schema
@@ -35,7 +35,7 @@ func (t *SchemaText) same(s *schema.Schema) bool {
 	return t.Hash == s.Hash() && t.Version.Major == s.Version.Major
 }
 
-// schemaWords are the offsets of a schemaText in the header.
+// schemaWords are the offsets of a SchemaText in the header.
 type schemaWords struct{ length, major, minor, patch, hash int }
 
 var (
@@ -57,8 +57,8 @@ func (h *Header) of(t *SchemaText) string {
 	return fmt.Sprintf("block %q", h.Name)
 }
 
-// schema returns the schema of the block's messages or of its zone. nil: the producer specified
-// none when it made the block. Errors: Corrupt.
+// ParseSchema returns the schema of the block's messages or of its zone. nil: the producer
+// specified none when it made the block. Errors: Corrupt.
 func (b *Segment) ParseSchema(t *SchemaText) (*schema.Schema, error) {
 	if t.Length == 0 {
 		return nil, nil
@@ -68,13 +68,14 @@ func (b *Segment) ParseSchema(t *SchemaText) (*schema.Schema, error) {
 		err = status.Errorf(status.Corrupt, "its text does not match its hash")
 	}
 	if err != nil {
-		return nil, status.Errorf(status.Corrupt, "%s: the schema in it is damaged (%v): remove %s and start the producer again",
+		return nil, status.Errorf(status.Corrupt, "%s: the schema in it is damaged (%v): remove %s and start the "+
+			"producer again",
 			b.of(t), err, b.Location.DataPath())
 	}
 	return s, nil
 }
 
-// checkSchemas returns the reason why a consumer with these expectations may not attach, nil if it
+// CheckSchemas returns the reason why a consumer with these expectations may not attach, nil if it
 // may.
 func (b *Segment) CheckSchemas(o ConsumerOptions) error {
 	if err := b.CheckSchema(&b.MessageSchemaText, o.Schema, o.SchemaMode); err != nil {
@@ -83,7 +84,7 @@ func (b *Segment) CheckSchemas(o ConsumerOptions) error {
 	return b.CheckSchema(&b.ZoneSchemaText, o.ZoneSchema, o.SchemaMode)
 }
 
-// checkSchema compares the hashes, and only where they differ the texts.
+// CheckSchema compares the hashes, and only where they differ the texts.
 func (b *Segment) CheckSchema(t *SchemaText, wanted *schema.Schema, mode schema.Mode) error {
 	if wanted == nil || t.same(wanted) {
 		return nil
@@ -94,8 +95,8 @@ func (b *Segment) CheckSchema(t *SchemaText, wanted *schema.Schema, mode schema.
 	}
 	if has == nil {
 		b.CountMismatch()
-		return status.Errorf(status.Schema, "%s has no schema, and this consumer expects %s %s: have its producer say what it "+
-			"writes, or attach without a schema", b.of(t), wanted.Name, wanted.Version)
+		return status.Errorf(status.Schema, "%s has no schema, and this consumer expects %s %s: have its producer say "+
+			"what it writes, or attach without a schema", b.of(t), wanted.Name, wanted.Version)
 	}
 	if err := schema.Check(has, wanted, mode); err != nil {
 		b.CountMismatch()
@@ -104,7 +105,7 @@ func (b *Segment) CheckSchema(t *SchemaText, wanted *schema.Schema, mode schema.
 	return nil
 }
 
-// adoptable returns the reason why a producer with this configuration may not take the block over,
+// Adoptable returns the reason why a producer with this configuration may not take the block over,
 // nil if it may. Attached consumers rely on the block's schemas, which cannot be changed.
 func (b *Segment) Adoptable(c Config) error {
 	if err := b.continues(&b.MessageSchemaText, c.Schema); err != nil {
@@ -122,14 +123,15 @@ func (b *Segment) continues(t *SchemaText, written *schema.Schema) error {
 	case err != nil:
 		return err
 	case has == nil:
-		return status.Errorf(status.Schema, "%s was made without a schema, and this producer has %s %s: open it without one, or "+
-			"replace it with the flag REPLACE", b.of(t), written.Name, written.Version)
+		return status.Errorf(status.Schema, "%s was made without a schema, and this producer has %s %s: open it "+
+			"without one, or replace it with the flag REPLACE", b.of(t), written.Name, written.Version)
 	case written == nil:
-		return status.Errorf(status.Schema, "%s was made with schema %s %s, and this producer has none: open it with that, or "+
-			"replace it with the flag REPLACE", b.of(t), has.Name, has.Version)
+		return status.Errorf(status.Schema, "%s was made with schema %s %s, and this producer has none: open it with "+
+			"that, or replace it with the flag REPLACE", b.of(t), has.Name, has.Version)
 	}
 	// The block's schema takes the consumer's part here: it is what the consumers expect.
-	return status.Errorf(status.Schema, "%s was made with another schema: %v; ask for what it has, or replace it with the flag REPLACE",
+	return status.Errorf(status.Schema, "%s was made with another schema: %v; ask for what it has, or replace it with "+
+		"the flag REPLACE",
 		b.of(t), schema.OtherSchema(written, has))
 }
 
@@ -164,7 +166,7 @@ func lookUp(name, directory string, which func(*Header) *SchemaText) (*schema.Sc
 	return b.ParseSchema(which(b.Header))
 }
 
-// registered returns the schema that an open uses: the given one, or the one that the reference
+// Registered returns the schema that an open uses: the given one, or the one that the reference
 // names. If both are given, they have to be the same.
 func Registered(given *schema.Schema, reference, registry string) (*schema.Schema, error) {
 	if reference == "" {
@@ -175,8 +177,8 @@ func Registered(given *schema.Schema, reference, registry string) (*schema.Schem
 		return found, err
 	}
 	if found.Hash() != given.Hash() || found.Version.Major != given.Version.Major {
-		return nil, status.Errorf(status.Schema, "what is registered as %s is not the schema that was given: %v; give what is "+
-			"registered, or register what was given under a version of its own",
+		return nil, status.Errorf(status.Schema, "what is registered as %s is not the schema that was given: %v; give "+
+			"what is registered, or register what was given under a version of its own",
 			reference, schema.OtherSchema(found, given))
 	}
 	return found, nil
@@ -200,7 +202,8 @@ func LookupSchema(reference, registry string) (*schema.Schema, error) {
 // breaks the version rules), System.
 func RegisterSchema(s *schema.Schema, registry string) error {
 	if s.Version == (schema.Version{}) {
-		return status.Errorf(status.Invalid, "schema %s has no version: give it one, such as 1.0.0, to register it", s.Name)
+		return status.Errorf(status.Invalid, "schema %s has no version: give it one, such as 1.0.0, to register it",
+			s.Name)
 	}
 	r, err := registryAt(registry)
 	if err == nil {
@@ -233,7 +236,8 @@ func registryAt(directory string) (schema.Registry, error) {
 		}
 	}
 	if !filepath.IsAbs(string(d)) {
-		return nil, status.Errorf(status.Invalid, "the registry of schemas %q is not an absolute path: give one that begins with '/'",
+		return nil, status.Errorf(status.Invalid, "the registry of schemas %q is not an absolute path: give one that "+
+			"begins with '/'",
 			shorten(string(d)))
 	}
 	return d, nil

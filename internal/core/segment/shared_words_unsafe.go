@@ -34,7 +34,7 @@ func (w sharedWords) Plain64(offset uint64) *uint64 {
 	return (*uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
 }
 
-// slotWords is the header of a slot: the word at layout.SlotID is element layout.SlotID/8, and so
+// SlotWords is the header of a slot: the word at layout.SlotID is element layout.SlotID/8, and so
 // on. The words are plain, as those of plain64.
 type SlotWords [layout.SlotHeader / 8]uint64
 
@@ -43,7 +43,7 @@ func (b *Segment) SlotWords(slot uint32) *SlotWords {
 	return (*SlotWords)(unsafe.Pointer(&b.Data[at : at+layout.SlotHeader][0])) // aligned by the layout
 }
 
-// A slotArray is where the slots are, for callers that know that a slot number is valid: slotArray
+// A SlotArray is where the slots are, for callers that know that a slot number is valid: SlotArray
 // does not check the number.
 type SlotArray struct {
 	payloads unsafe.Pointer
@@ -54,24 +54,24 @@ func (b *Segment) SlotArray() SlotArray {
 	return SlotArray{unsafe.Pointer(&b.Data[b.Payload(0):][0]), uintptr(b.Stride)}
 }
 
-// at returns the header of a slot.
+// At returns the header of a slot.
 func (a SlotArray) At(slot uint32) *SlotWords {
 	return (*SlotWords)(unsafe.Add(a.payloads, uintptr(slot)*a.stride-layout.SlotHeader))
 }
 
-// payload returns what follows a slot's header.
+// Payload returns what follows a slot's header.
 func (s *SlotWords) Payload() *byte { return (*byte)(unsafe.Add(unsafe.Pointer(s), layout.SlotHeader)) }
 
-// element returns a word of an array whose length is not checked.
+// Element returns a word of an array whose length is not checked.
 func Element[T any](first *T, i uint32) *T {
 	return (*T)(unsafe.Add(unsafe.Pointer(first), uintptr(i)*unsafe.Sizeof(*first)))
 }
 
-// rowPins returns a row's hazard pointers: the slot that each names + 1, or 0.
+// RowPins returns a row's hazard pointers: the slot that each names + 1, or 0.
 func (b *Segment) RowPins(row uint32) *[layout.MaxPins]atomic.Uint64 {
 	return (*[layout.MaxPins]atomic.Uint64)(b.Ctl.u64s(b.Header.RowOffset(row)+layout.RowPins, layout.MaxPins))
 }
 
-// addressOf returns where a slice's elements are, for C code. The code that keeps the address has
+// AddressOf returns where a slice's elements are, for C code. The code that keeps the address has
 // to keep the slice.
 func AddressOf[T any](s []T) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(s))) }

@@ -50,7 +50,7 @@ func WaitPartOf(outside *Sleep) WaitPart {
 	return outside.Part
 }
 
-// begin records the time of the first step, and reports whether this step is the first.
+// Begin records the time of the first step, and reports whether this step is the first.
 func (s *Sleep) Begin() bool {
 	if s.Begun {
 		return false
@@ -59,15 +59,15 @@ func (s *Sleep) Begin() bool {
 	return true
 }
 
-// waited returns the time since the first step.
+// Waited returns the time since the first step.
 func (s *Sleep) Waited() time.Duration { return time.Duration(platform.Monotonic() - s.start) }
 
-// on makes the caller sleep on a word, at most for slice.
+// On makes the caller sleep on a word, at most for slice.
 func (s *Sleep) On(word *atomic.Uint32, value uint32, slice time.Duration) error {
 	return s.OnHeld(word, value, slice, nil, nil)
 }
 
-// onHeld is on, and the sleep also ends soon after a process has released the lock of one of the
+// OnHeld is on, and the sleep also ends soon after a process has released the lock of one of the
 // bytes.
 func (s *Sleep) OnHeld(word *atomic.Uint32, value uint32, slice time.Duration, locks *platform.Locks,
 	held []int64) error {
@@ -75,7 +75,7 @@ func (s *Sleep) OnHeld(word *atomic.Uint32, value uint32, slice time.Duration, l
 	return ErrSleep
 }
 
-// inside runs a call in steps to its end and sleeps in between. With outside, the caller's Sleep,
+// Inside runs a call in steps to its end and sleeps in between. With outside, the caller's Sleep,
 // it runs one step.
 func Inside(outside *Sleep, step func(*Sleep) error) error {
 	if outside != nil {

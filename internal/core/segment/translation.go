@@ -9,7 +9,7 @@ type Translation struct{ To, From func(error) error }
 // TranslateErrors sets the translation of a participant.
 func (a *Attachment) TranslateErrors(t *Translation) { a.translation = t }
 
-// told returns an error as the caller of the participant gets it.
+// Translated returns an error as the caller of the participant gets it.
 func (a *Attachment) Translated(err error) error {
 	if err == nil || a.translation == nil {
 		return err
@@ -17,7 +17,7 @@ func (a *Attachment) Translated(err error) error {
 	return a.translation.To(err)
 }
 
-// original returns an error that told has returned as an error of this package.
+// Untranslated returns an error that told has returned as an error of this package.
 func (a *Attachment) Untranslated(err error) error {
 	if err == nil || a.translation == nil {
 		return err

@@ -37,16 +37,18 @@ func (b *Segment) zoneSum() []byte { return b.Ctl[b.FlexOffset+layout.FlexSum:][
 // ZoneSize returns the zone's capacity in bytes.
 func (a *Attachment) ZoneSize() int { return int(a.flexSize - layout.FlexHeader) }
 
-// enterZone takes lock 0 and checks the contents. A zone that was never written is all zero and
+// AcquireZone takes lock 0 and checks the contents. A zone that was never written is all zero and
 // intact.
-func (a *Attachment) AcquireZone(anyway bool, timeout time.Duration, interrupted *uint32, outside *Sleep) (Zone, error) {
+func (a *Attachment) AcquireZone(anyway bool, timeout time.Duration, interrupted *uint32, outside *Sleep) (Zone,
+	error) {
 	abandoned, err := a.AcquireLock(ZoneLock, timeout, interrupted, outside)
 	if err != nil {
 		return Zone{}, err
 	}
 	if a.Locks.depth[ZoneLock] > 1 {
 		_ = a.ReleaseLock(ZoneLock, false)
-		return Zone{}, status.Errorf(status.Invalid, "block %q: this participant is in the flexible zone, or has lock 0, already",
+		return Zone{}, status.Errorf(status.Invalid, "block %q: this participant is in the flexible zone, or has lock "+
+			"0, already",
 			a.BlockName())
 	}
 	z := Zone{Data: a.zone(), Abandoned: abandoned, Writes: *a.Ctl.Plain64(a.FlexOffset + layout.FlexWrites)}
@@ -54,14 +56,14 @@ func (a *Attachment) AcquireZone(anyway bool, timeout time.Duration, interrupted
 	z.Intact = string(sum[:]) == string(a.zoneSum()) || z.Writes == 0 && allZero(z.Data)
 	if !z.Intact && !anyway {
 		_ = a.ReleaseLock(ZoneLock, true)
-		return Zone{}, status.Errorf(status.Checksum, "block %q: the flexible zone is not what was left in it: somebody died in it, "+
-			"or wrote to it without the lock; enter it anyway to put it right", a.BlockName())
+		return Zone{}, status.Errorf(status.Checksum, "block %q: the flexible zone is not what was left in it: "+
+			"somebody died in it, or wrote to it without the lock; enter it anyway to put it right", a.BlockName())
 	}
 	a.Locks.zone = true
 	return z, nil
 }
 
-// leaveZone stores the checksum of the contents. With spoilt the checksum stays as it is, and the
+// ReleaseZone stores the checksum of the contents. With spoilt the checksum stays as it is, and the
 // next participant gets Abandoned.
 func (a *Attachment) ReleaseZone(spoilt bool) error {
 	if a.Data == nil {

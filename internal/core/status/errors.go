@@ -1,3 +1,4 @@
+// Package status has the statuses, and the errors that carry them.
 package status
 
 import (

@@ -16,7 +16,7 @@ import (
 // codeNames returns the constants of type Code in internal/core, in their order.
 func codeNames(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/errors.go"), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/status/errors.go"), nil, 0)
 	ok(t, err)
 	var names []string
 	for _, decl := range file.Decls {

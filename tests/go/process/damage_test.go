@@ -205,7 +205,8 @@ func TestDamagedHeaderByte(t *testing.T) {
 				_, err := channel.OpenConsumer(block, segment.ConsumerOptions{Directory: b.dir})
 				assertRefused(t, err, what)
 				c := segment.DefaultConfig(segment.Ring)
-				c.Directory, c.SlotCount, c.SlotSize, c.Flags = b.dir, ring, capacity, c.Flags|segment.Replace|segment.Force
+				c.Directory, c.SlotCount, c.SlotSize, c.Flags = b.dir, ring, capacity,
+					c.Flags|segment.Replace|segment.Force
 				_, err = channel.OpenProducer(block, c)
 				assertRefused(t, err, what)
 				_, err = recovery.Diagnose(block, b.dir)

@@ -483,7 +483,8 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	if died {
 		k.again = "a second repair finishes the work"
 		result, left, err := recovery.Repair(block, k.dir, false)
-		require.Contains(k.t, []recovery.RecoveryResult{recovery.RecoverySuccess, recovery.RecoveryNotStuck}, result, "%v %v", err,
+		require.Contains(k.t, []recovery.RecoveryResult{recovery.RecoverySuccess, recovery.RecoveryNotStuck}, result,
+			"%v %v", err,
 			left)
 	}
 	i, err := recovery.ValidateIntegrity(block, k.dir)

@@ -24,9 +24,11 @@ type consumer struct {
 }
 
 func consumerOpener(name string, o options) func() (participant, error) {
-	deliveries := map[string]segment.Delivery{"": segment.DeliveryDefault, "lossless": segment.Lossless, "ordered": segment.Ordered,
-		"latest": segment.Latest}
-	starts := map[string]segment.Start{"": segment.StartLatest, "latest": segment.StartLatest, "oldest": segment.StartOldest}
+	deliveries := map[string]segment.Delivery{"": segment.DeliveryDefault, "lossless": segment.Lossless,
+		"ordered": segment.Ordered,
+		"latest":  segment.Latest}
+	starts := map[string]segment.Start{"": segment.StartLatest, "latest": segment.StartLatest,
+		"oldest": segment.StartOldest}
 	delivery, known := deliveries[o.text("delivery")]
 	start, knownToo := starts[o.text("start")]
 	if !known || !knownToo {

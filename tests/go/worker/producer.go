@@ -23,7 +23,8 @@ type producer struct {
 }
 
 var flagNames = map[string]uint32{
-	"lossless": segment.AllowLossless, "replace": segment.Replace, "force": segment.Force, "unlink": segment.UnlinkOnClose,
+	"lossless": segment.AllowLossless, "replace": segment.Replace, "force": segment.Force,
+	"unlink":    segment.UnlinkOnClose,
 	"timestamp": segment.Timestamp,
 }
 
