@@ -4,36 +4,36 @@ import (
 	"iter"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 )
 
 // Consumer reads a block. Only one goroutine at a time may use a consumer; only Interrupt and Name
 // may be called from any goroutine.
-type Consumer struct{ core *core.Consumer }
+type Consumer struct{ core *channel.Consumer }
 
 // ReadSlot is a message, in place and read-only, until Release. The block owns the memory.
-type ReadSlot core.ReadSlot
+type ReadSlot channel.ReadSlot
 
 // Data is the message, in place and read-only, until Release.
-func (s ReadSlot) Data() []byte { return core.ReadSlot(s).Data() }
+func (s ReadSlot) Data() []byte { return channel.ReadSlot(s).Data() }
 
 // Size is the message's length in bytes.
-func (s ReadSlot) Size() int { return core.ReadSlot(s).Size() }
+func (s ReadSlot) Size() int { return channel.ReadSlot(s).Size() }
 
 // ID is the message's id.
-func (s ReadSlot) ID() uint64 { return core.ReadSlot(s).ID() }
+func (s ReadSlot) ID() uint64 { return channel.ReadSlot(s).ID() }
 
 // Index is the slot's number in the block.
-func (s ReadSlot) Index() uint32 { return core.ReadSlot(s).Index() }
+func (s ReadSlot) Index() uint32 { return channel.ReadSlot(s).Index() }
 
 // Timestamp is the time of the commit in ns since 1970, as for time.Unix(0, int64(s.Timestamp())).
 // 0: the block stores no time. The value is stored in the block, like Data, and must not be read
 // after Release.
-func (s ReadSlot) Timestamp() uint64 { return core.ReadSlot(s).Timestamp() }
+func (s ReadSlot) Timestamp() uint64 { return channel.ReadSlot(s).Timestamp() }
 
 // Missed is how many messages were skipped before this one; always 0 for LOSSLESS, and at most
 // 2^48-1.
-func (s ReadSlot) Missed() uint64 { return core.ReadSlot(s).Missed() }
+func (s ReadSlot) Missed() uint64 { return channel.ReadSlot(s).Missed() }
 
 // OpenConsumer attaches to an existing block. If the block does not exist, OpenConsumer waits for
 // at most options.Wait. Close the consumer when done. If a consumer dies, its row is cleaned
@@ -44,7 +44,7 @@ func (s ReadSlot) Missed() uint64 { return core.ReadSlot(s).Missed() }
 // ErrVersion, ErrSchema, ErrFull, ErrNoSpare, ErrBusy (the durable name is attached),
 // ErrSuperseded, ErrSystem.
 func OpenConsumer(name string, options ConsumerOptions) (*Consumer, error) {
-	c, err := core.OpenConsumer(name, options.inner())
+	c, err := channel.OpenConsumer(name, options.inner())
 	if err != nil {
 		return nil, public(err)
 	}
@@ -102,7 +102,7 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 //
 // Errors: ErrChecksum (the message was changed after the commit: discard what was computed from it;
 // the hold continues), ErrInvalid (not held, or the message has no checksum).
-func (c *Consumer) Verify(slot ReadSlot) error { return public(c.core.Verify(core.ReadSlot(slot))) }
+func (c *Consumer) Verify(slot ReadSlot) error { return public(c.core.Verify(channel.ReadSlot(slot))) }
 
 // Release ends a hold: Data must not be used any more. LOSSLESS messages are released in the order
 // in which they were read.
@@ -110,7 +110,9 @@ func (c *Consumer) Verify(slot ReadSlot) error { return public(c.core.Verify(cor
 // Errors: ErrInvalid (not held, or out of order); ErrOverrun, ErrFenced (the slot was reused while
 // it was held, because this consumer was evicted or the block was damaged: discard what was
 // computed from it; the hold has ended).
-func (c *Consumer) Release(slot ReadSlot) error { return public(c.core.Release(core.ReadSlot(slot))) }
+func (c *Consumer) Release(slot ReadSlot) error {
+	return public(c.core.Release(channel.ReadSlot(slot)))
+}
 
 // NextBatch is [Consumer.Next] for the messages that are already present, up to len(out). It waits
 // for the first message only, and returns the number of messages. The messages are held until

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 // The public types are separate from the types of core. These tests find a field of core that a
@@ -84,7 +84,7 @@ func fill(v reflect.Value, n *int, depth int) {
 }
 
 func TestTheErrorsAreTheSameBytes(t *testing.T) {
-	public, inner := reflect.TypeFor[Error](), reflect.TypeFor[core.Error]()
+	public, inner := reflect.TypeFor[Error](), reflect.TypeFor[status.Error]()
 	require.Equal(t, inner.NumField(), public.NumField())
 	for i := range inner.NumField() {
 		want, got := inner.Field(i), public.Field(i)
@@ -98,10 +98,10 @@ func TestTheErrorsAreTheSameBytes(t *testing.T) {
 func TestEveryErrorOfCoreBecomesPublic(t *testing.T) {
 	assert.NoError(t, public(nil))
 	assert.Equal(t, fs.ErrExist, public(fs.ErrExist), "an error of somebody else")
-	assert.Equal(t, ErrClosed, public(core.Closed))
+	assert.Equal(t, ErrClosed, public(status.Closed))
 
-	inner := &core.Error{Code: core.Corrupt, Detail: "text",
-		Cause: &core.Error{Code: core.NotFound, Detail: "behind it", Cause: fs.ErrNotExist}}
+	inner := &status.Error{Code: status.Corrupt, Detail: "text",
+		Cause: &status.Error{Code: status.NotFound, Detail: "behind it", Cause: fs.ErrNotExist}}
 	err := public(inner)
 	assert.Equal(t, err, public(err))
 	assert.EqualError(t, err, "text")
@@ -117,7 +117,7 @@ func TestEveryErrorOfCoreBecomesPublic(t *testing.T) {
 	}
 	assert.NotErrorIs(t, err, ErrTimeout)
 	for _, behind := range as.Unwrap() {
-		_, isInner := behind.(*core.Error)
+		_, isInner := behind.(*status.Error)
 		assert.False(t, isInner, "%T", behind)
 	}
 }

@@ -3,42 +3,45 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+
 	"datablock/internal/schema"
 )
 
 // Forever is the timeout that waits without a limit. Zero does not wait.
-const Forever time.Duration = core.Forever
+const Forever time.Duration = segment.Forever
 
 // Policy is how many messages a block keeps, and which delivery its consumers get by default.
 type Policy uint32
 
 // The policies. Consumers of the first two may be LOSSLESS only if AllowLossless is set.
 const (
-	Single       Policy = Policy(core.Single)       // one message; consumers get LATEST by default
-	DoubleBuffer Policy = Policy(core.DoubleBuffer) // two messages; as Single
+	Single       Policy = Policy(segment.Single)       // one message; consumers get LATEST by default
+	DoubleBuffer Policy = Policy(segment.DoubleBuffer) // two messages; as Single
 	// Ring keeps Config.SlotCount messages. Its consumers get LOSSLESS by default, unless
 	// ForbidLossless is set.
-	Ring Policy = Policy(core.Ring)
+	Ring Policy = Policy(segment.Ring)
 )
 
 // String returns the policy's name: SINGLE, DOUBLE_BUFFER or RING.
-func (p Policy) String() string { return core.Policy(p).String() }
+func (p Policy) String() string { return segment.Policy(p).String() }
 
 // Delivery is what the library promises to a consumer.
 type Delivery uint8
 
 // The deliveries.
 const (
-	DeliveryDefault Delivery = Delivery(core.DeliveryDefault) // the default of the block's policy
-	Lossless        Delivery = Delivery(core.Lossless)        // every message, in order, with backpressure
+	DeliveryDefault Delivery = Delivery(segment.DeliveryDefault) // the default of the block's policy
+	Lossless        Delivery = Delivery(segment.Lossless)        // every message, in order, with backpressure
 	// Ordered is in order and without backpressure. Missed counts the overwritten messages.
-	Ordered Delivery = Delivery(core.Ordered)
-	Latest  Delivery = Delivery(core.Latest) // the newest message, without backpressure
+	Ordered Delivery = Delivery(segment.Ordered)
+	Latest  Delivery = Delivery(segment.Latest) // the newest message, without backpressure
 )
 
 // String returns the delivery's name: LOSSLESS, ORDERED, LATEST or DEFAULT.
-func (d Delivery) String() string { return core.Delivery(d).String() }
+func (d Delivery) String() string { return segment.Delivery(d).String() }
 
 // Start is the first message of a consumer.
 type Start uint32
@@ -46,8 +49,8 @@ type Start uint32
 // The starts.
 const (
 	// StartLatest is the next message; for a LATEST consumer the newest one present.
-	StartLatest Start = Start(core.StartLatest)
-	StartOldest Start = Start(core.StartOldest) // the oldest message present
+	StartLatest Start = Start(segment.StartLatest)
+	StartOldest Start = Start(segment.StartOldest) // the oldest message present
 )
 
 // ChecksumPolicy is whether messages carry a checksum, the BLAKE2b-256 of their bytes.
@@ -55,34 +58,34 @@ type ChecksumPolicy uint32
 
 // The checksum policies.
 const (
-	ChecksumNone ChecksumPolicy = ChecksumPolicy(core.ChecksumNone) // the default
+	ChecksumNone ChecksumPolicy = ChecksumPolicy(segment.ChecksumNone) // the default
 	// ChecksumManual is made by Producer.Seal and compared by Consumer.Verify.
-	ChecksumManual ChecksumPolicy = ChecksumPolicy(core.ChecksumManual)
+	ChecksumManual ChecksumPolicy = ChecksumPolicy(segment.ChecksumManual)
 	// ChecksumEnforced makes the checksum at each commit, and compares it before a consumer gets
 	// the message. It takes about a nanosecond a byte on each side.
-	ChecksumEnforced ChecksumPolicy = ChecksumPolicy(core.ChecksumEnforced)
+	ChecksumEnforced ChecksumPolicy = ChecksumPolicy(segment.ChecksumEnforced)
 )
 
 // String returns the policy's name: NONE, MANUAL or ENFORCED.
-func (p ChecksumPolicy) String() string { return core.ChecksumPolicy(p).String() }
+func (p ChecksumPolicy) String() string { return segment.ChecksumPolicy(p).String() }
 
 // Flags for Config and Unlink.
 const (
 	// AllowLossless allows LOSSLESS consumers, which apply backpressure, on Single and DoubleBuffer
 	// blocks. A Ring allows them without the flag.
-	AllowLossless = core.AllowLossless
+	AllowLossless = segment.AllowLossless
 	// Replace replaces an existing block of another geometry instead of failing.
-	Replace = core.Replace
+	Replace = segment.Replace
 	// Force, with Replace or for Unlink, acts even while other processes use the block. The
 	// producer is fenced, and all participants get ErrSuperseded or ErrFenced.
-	Force = core.Force
+	Force = segment.Force
 	// UnlinkOnClose makes Close remove the block. Attached consumers read the rest first.
-	UnlinkOnClose = core.UnlinkOnClose
+	UnlinkOnClose = segment.UnlinkOnClose
 	// Timestamp stores the time of the commit in each message.
-	Timestamp = core.Timestamp
+	Timestamp = segment.Timestamp
 	// ForbidLossless forbids LOSSLESS consumers, which a Ring otherwise allows. It takes precedence
 	// over AllowLossless.
-	ForbidLossless = core.ForbidLossless
+	ForbidLossless = segment.ForbidLossless
 )
 
 // Config are the settings of a producer; zero means the default in every field. A producer that
@@ -125,14 +128,14 @@ type Config struct {
 // DefaultConfig returns the usual settings of a policy: zero in every field, and AllowLossless for
 // Ring. SlotSize must still be set.
 func DefaultConfig(policy Policy) Config {
-	return Config{Policy: policy, Flags: core.DefaultConfig(core.Policy(policy)).Flags}
+	return Config{Policy: policy, Flags: segment.DefaultConfig(segment.Policy(policy)).Flags}
 }
 
-func (c *Config) inner() core.Config {
-	return core.Config{
-		Policy: core.Policy(c.Policy), Flags: c.Flags, SlotCount: c.SlotCount, SpareSlots: c.SpareSlots,
+func (c *Config) inner() segment.Config {
+	return segment.Config{
+		Policy: segment.Policy(c.Policy), Flags: c.Flags, SlotCount: c.SlotCount, SpareSlots: c.SpareSlots,
 		Alignment: c.Alignment, SlotSize: c.SlotSize, ConsumerLimit: c.ConsumerLimit, MinConsumers: c.MinConsumers,
-		Checksum: core.ChecksumPolicy(c.Checksum), ZoneSize: c.ZoneSize, Retention: c.Retention, Mode: c.Mode,
+		Checksum: segment.ChecksumPolicy(c.Checksum), ZoneSize: c.ZoneSize, Retention: c.Retention, Mode: c.Mode,
 		Directory: c.Directory, Secret: c.Secret, Schema: c.Schema, Registered: c.Registered, Registry: c.Registry,
 		ZoneSchema: c.ZoneSchema,
 	}
@@ -162,9 +165,9 @@ type ConsumerOptions struct {
 	Wait time.Duration
 }
 
-func (o *ConsumerOptions) inner() core.ConsumerOptions {
-	return core.ConsumerOptions{
-		Delivery: core.Delivery(o.Delivery), Start: core.Start(o.Start), MaxPins: o.MaxPins, Durable: o.Durable,
+func (o *ConsumerOptions) inner() segment.ConsumerOptions {
+	return segment.ConsumerOptions{
+		Delivery: segment.Delivery(o.Delivery), Start: segment.Start(o.Start), MaxPins: o.MaxPins, Durable: o.Durable,
 		Name: o.Name, Directory: o.Directory, Secret: o.Secret, Schema: o.Schema, SchemaMode: schema.Mode(o.SchemaMode),
 		Registered: o.Registered, Registry: o.Registry, ZoneSchema: o.ZoneSchema, Wait: o.Wait,
 	}
@@ -193,7 +196,7 @@ type BlockInfo struct {
 //
 // Errors: ErrInvalid, ErrNotFound (the directory), ErrAccess, ErrSystem.
 func List(directory string) ([]BlockInfo, error) {
-	found, err := core.List(directory)
+	found, err := recovery.List(directory)
 	var list []BlockInfo
 	for _, block := range found {
 		list = append(list, BlockInfo(block))
@@ -207,7 +210,7 @@ func List(directory string) ([]BlockInfo, error) {
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrProducerActive, ErrBusy, ErrCorrupt, ErrSystem.
 func Unlink(name, directory string, flags uint32) error {
-	return public(core.Unlink(name, directory, flags))
+	return public(recovery.Unlink(name, directory, flags))
 }
 
 // As returns the beginning of data, the payload of a slot or of a message, as a T in place: nothing
@@ -218,6 +221,6 @@ func Unlink(name, directory string, flags uint32) error {
 // Errors: ErrInvalid (T contains pointers, strings, slices or the like; data is too short, or not
 // aligned for T).
 func As[T any](data []byte) (*T, error) {
-	value, err := core.As[T](data)
+	value, err := channel.As[T](data)
 	return value, public(err)
 }

@@ -9,11 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"datablock"
-	"datablock/internal/core"
 )
 
 func TestPlainCalls(t *testing.T) {
@@ -126,10 +127,10 @@ func TestEveryStatusHasAName(t *testing.T) {
 		datablock.ErrOverrun,
 		datablock.ErrLost, datablock.ErrNoProducer, datablock.ErrNoSpare, datablock.ErrChecksum, datablock.ErrSystem,
 	}
-	unknown := core.Code(-1).Error()
-	for code := core.OK + 1; code.Error() != unknown; code++ {
+	unknown := status.Code(-1).Error()
+	for code := status.OK + 1; code.Error() != unknown; code++ {
 		switch code {
-		case core.Forked, core.Handle, core.Panic: // of the C library alone
+		case status.Forked, status.Handle, status.Panic: // of the C library alone
 		default:
 			assert.Contains(t, names, datablock.Code(code))
 			assert.Equal(t, code.Error(), datablock.Code(code).Error())

@@ -3,7 +3,7 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
 )
 
 // Diagnosis is a block as it was found, slot by slot and row by row. A block in use changes
@@ -31,12 +31,12 @@ type SlotDiagnosis struct {
 
 // HeldBy returns all holders in one line, "" if there are none.
 func (s SlotDiagnosis) HeldBy() string {
-	return core.SlotDiagnosis{Holders: converted(s.Holders, innerHolder)}.HeldBy()
+	return recovery.SlotDiagnosis{Holders: converted(s.Holders, innerHolder)}.HeldBy()
 }
 
 // StuckText returns StuckFor in readable form.
 func (s SlotDiagnosis) StuckText() string {
-	return core.SlotDiagnosis{StuckFor: s.StuckFor, AgeUnknown: s.AgeUnknown}.StuckText()
+	return recovery.SlotDiagnosis{StuckFor: s.StuckFor, AgeUnknown: s.AgeUnknown}.StuckText()
 }
 
 // SlotState is what a slot is in use for.
@@ -44,14 +44,15 @@ type SlotState uint8
 
 // The states.
 const (
-	SlotFree      SlotState = SlotState(core.SlotFree)
-	SlotWriting   SlotState = SlotState(core.SlotWriting)   // claimed
-	SlotCommitted SlotState = SlotState(core.SlotCommitted) // has a message that the ring names
-	SlotDraining  SlotState = SlotState(core.SlotDraining)  // has an overwritten message that a consumer still reads
+	SlotFree      SlotState = SlotState(recovery.SlotFree)
+	SlotWriting   SlotState = SlotState(recovery.SlotWriting)   // claimed
+	SlotCommitted SlotState = SlotState(recovery.SlotCommitted) // has a message that the ring names
+	SlotDraining  SlotState = SlotState(
+		recovery.SlotDraining) // has an overwritten message that a consumer still reads
 )
 
 // String returns the state's name in diagnosis.
-func (s SlotState) String() string { return core.SlotState(s).String() }
+func (s SlotState) String() string { return recovery.SlotState(s).String() }
 
 // Holder is a participant that holds a slot. Alive is the kernel's answer about the lease of its
 // row.
@@ -65,15 +66,15 @@ type Holder struct {
 }
 
 // String returns the holder in readable form: row 2 "logger" pid 71 DEAD.
-func (h Holder) String() string { return core.Holder(h).String() }
+func (h Holder) String() string { return recovery.Holder(h).String() }
 
 const (
 	// SilentAfter is how long a living holder may be silent before its slot counts as stuck. The
 	// holder is a consumer that the producer does not wait for, or a producer within a claim.
-	SilentAfter = core.SilentAfter
+	SilentAfter = recovery.SilentAfter
 	// WaitingAfter is how long a living consumer may keep the producer waiting before its slot
 	// counts as stuck.
-	WaitingAfter = core.WaitingAfter
+	WaitingAfter = recovery.WaitingAfter
 )
 
 // Diagnose reads who holds each slot of a block ("" for the default directory), and since when. It
@@ -86,7 +87,7 @@ func Diagnose(name, directory string) (*Diagnosis, error) {
 
 // DiagnoseAfter is Diagnose with another time for [WaitingAfter].
 func DiagnoseAfter(name, directory string, waiting time.Duration) (*Diagnosis, error) {
-	found, err := core.DiagnoseAfter(name, directory, waiting)
+	found, err := recovery.DiagnoseAfter(name, directory, waiting)
 	if err != nil {
 		return nil, public(err)
 	}
@@ -97,24 +98,24 @@ func DiagnoseAfter(name, directory string, waiting time.Duration) (*Diagnosis, e
 //
 // Errors: as Diagnose; ErrInvalid if the block has no such slot.
 func DiagnoseSlot(name, directory string, slot uint32) (SlotDiagnosis, error) {
-	found, err := core.DiagnoseSlot(name, directory, slot)
+	found, err := recovery.DiagnoseSlot(name, directory, slot)
 	if err != nil {
 		return SlotDiagnosis{}, public(err)
 	}
 	return publicSlot(&found), nil
 }
 
-func publicDiagnosis(d *core.Diagnosis) *Diagnosis {
+func publicDiagnosis(d *recovery.Diagnosis) *Diagnosis {
 	return &Diagnosis{BlockInfo(d.Block), converted(d.Slots, publicSlot), converted(d.Rows, publicRow)}
 }
 
-func publicSlot(s *core.SlotDiagnosis) SlotDiagnosis {
+func publicSlot(s *recovery.SlotDiagnosis) SlotDiagnosis {
 	return SlotDiagnosis{
 		MessageID: s.MessageID, Index: s.Index, State: SlotState(s.State), WriteLock: s.WriteLock,
 		ReaderCount: s.ReaderCount, Generation: s.Generation, WriterWaiting: s.WriterWaiting, Stuck: s.Stuck,
 		StuckFor: s.StuckFor, AgeUnknown: s.AgeUnknown,
-		Holders: converted(s.Holders, func(h *core.Holder) Holder { return Holder(*h) }),
+		Holders: converted(s.Holders, func(h *recovery.Holder) Holder { return Holder(*h) }),
 	}
 }
 
-func innerHolder(h *Holder) core.Holder { return core.Holder(*h) }
+func innerHolder(h *Holder) recovery.Holder { return recovery.Holder(*h) }

@@ -3,7 +3,8 @@ package datablock
 import (
 	"errors"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
 )
 
 // Code is a status. It is an error itself, for errors.Is. Its number is the same in every language.
@@ -13,56 +14,56 @@ type Code int32
 // operation. docs/errors.md says what to do for each status.
 const (
 	// ErrTimeout: the time ran out. There is no new message, or no room for one.
-	ErrTimeout Code = Code(core.Timeout)
+	ErrTimeout Code = Code(status.Timeout)
 	// ErrInvalid: an argument, a setting or the order of calls is wrong.
-	ErrInvalid Code = Code(core.Invalid)
+	ErrInvalid Code = Code(status.Invalid)
 	// ErrNotFound: there is no such block or directory, or the message is not written yet.
-	ErrNotFound Code = Code(core.NotFound)
+	ErrNotFound Code = Code(status.NotFound)
 	// ErrExists: a file of this name exists already.
-	ErrExists Code = Code(core.Exists)
+	ErrExists Code = Code(status.Exists)
 	// ErrProducerActive: another producer writes the block.
-	ErrProducerActive Code = Code(core.ProducerActive)
+	ErrProducerActive Code = Code(status.ProducerActive)
 	// ErrAccess: the system refuses access to a file or directory.
-	ErrAccess Code = Code(core.Access)
+	ErrAccess Code = Code(status.Access)
 	// ErrSecret: the block was made with another secret.
-	ErrSecret Code = Code(core.Secret)
+	ErrSecret Code = Code(status.Secret)
 	// ErrCorrupt: this is not a block, or one of its two files is damaged or missing.
-	ErrCorrupt Code = Code(core.Corrupt)
+	ErrCorrupt Code = Code(status.Corrupt)
 	// ErrVersion: the block was made by an incompatible library.
-	ErrVersion Code = Code(core.Version)
+	ErrVersion Code = Code(status.Version)
 	// ErrGeometry: the block exists with other settings.
-	ErrGeometry Code = Code(core.Geometry)
+	ErrGeometry Code = Code(status.Geometry)
 	// ErrSchema: the two sides describe the message differently.
-	ErrSchema Code = Code(core.Schema)
+	ErrSchema Code = Code(status.Schema)
 	// ErrNoSpace: the file system has no space for the block.
-	ErrNoSpace Code = Code(core.NoSpace)
+	ErrNoSpace Code = Code(status.NoSpace)
 	// ErrFull: the block's consumer limit is reached.
-	ErrFull Code = Code(core.Full)
+	ErrFull Code = Code(status.Full)
 	// ErrBusy: all holds, the durable name, or the block are in use.
-	ErrBusy Code = Code(core.Busy)
+	ErrBusy Code = Code(status.Busy)
 	// ErrClosed: the stream has ended and everything was read; or this side was closed or
 	// interrupted.
-	ErrClosed Code = Code(core.Closed)
+	ErrClosed Code = Code(status.Closed)
 	// ErrSuperseded: the block was replaced, or removed by force. Open it again.
-	ErrSuperseded Code = Code(core.Superseded)
+	ErrSuperseded Code = Code(status.Superseded)
 	// ErrFenced: a forced recovery took the claim or the row. Nothing was published.
-	ErrFenced Code = Code(core.Fenced)
+	ErrFenced Code = Code(status.Fenced)
 	// ErrOverrun: the message was overwritten.
-	ErrOverrun Code = Code(core.Overrun)
+	ErrOverrun Code = Code(status.Overrun)
 	// ErrLost: an operator discarded the message.
-	ErrLost Code = Code(core.Lost)
+	ErrLost Code = Code(status.Lost)
 	// ErrNoProducer: the time ran out, and no process has the block open for writing.
-	ErrNoProducer Code = Code(core.NoProducer)
+	ErrNoProducer Code = Code(status.NoProducer)
 	// ErrNoSpare: the MaxPins of all consumers would leave the producer no slot.
-	ErrNoSpare Code = Code(core.NoSpare)
+	ErrNoSpare Code = Code(status.NoSpare)
 	// ErrChecksum: the payload is not what was written.
-	ErrChecksum Code = Code(core.Checksum)
+	ErrChecksum Code = Code(status.Checksum)
 	// ErrSystem: another failure of the operating system.
-	ErrSystem Code = Code(core.System)
+	ErrSystem Code = Code(status.System)
 )
 
 // Error returns the meaning of the status.
-func (c Code) Error() string { return core.Code(c).Error() }
+func (c Code) Error() string { return status.Code(c).Error() }
 
 // Error is the type of all errors of this package. errors.Is finds the status and the cause.
 type Error struct {
@@ -115,7 +116,7 @@ func public(err error) error {
 
 // translation gives the errors of participants their public type. public is not needed for Claim,
 // Commit, Next, and the beginning and end of guards.
-var translation = core.Translation{To: published, From: unpublished}
+var translation = segment.Translation{To: published, From: unpublished}
 
 func unpublished(err error) error {
 	if e, ok := err.(*Error); ok {
@@ -127,9 +128,9 @@ func unpublished(err error) error {
 //go:noinline
 func published(err error) error {
 	switch e := err.(type) {
-	case *core.Error:
+	case *status.Error:
 		return sameError(e)
-	case core.Code:
+	case status.Code:
 		return Code(e)
 	}
 	return err

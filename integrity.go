@@ -1,7 +1,7 @@
 package datablock
 
 import (
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
 )
 
 // Integrity is the verdict on a block: three booleans as in C's IntegrityCheck, and every finding,
@@ -28,10 +28,10 @@ func (i *Integrity) Message() string { return i.first().Message() }
 func (i *Integrity) String() string { return i.first().String() }
 
 // first returns the verdict with its first finding only.
-func (i *Integrity) first() *core.Integrity {
-	verdict := &core.Integrity{Block: i.Block, Found: i.Found}
+func (i *Integrity) first() *recovery.Integrity {
+	verdict := &recovery.Integrity{Block: i.Block, Found: i.Found}
 	for _, f := range i.Findings[:min(1, len(i.Findings))] {
-		verdict.Findings = []core.Finding{{Problem: f.Problem, Advice: f.Advice}}
+		verdict.Findings = []recovery.Finding{{Problem: f.Problem, Advice: f.Advice}}
 	}
 	return verdict
 }
@@ -46,10 +46,12 @@ type Finding struct {
 }
 
 // NoSlot in a Finding: no slot is affected.
-const NoSlot = core.NoSlot
+const NoSlot = recovery.NoSlot
 
 // String returns the finding in one sentence.
-func (f Finding) String() string { return core.Finding{Problem: f.Problem, Advice: f.Advice}.String() }
+func (f Finding) String() string {
+	return recovery.Finding{Problem: f.Problem, Advice: f.Advice}.String()
+}
 
 // Part is the part of a block in which something is wrong.
 type Part uint8
@@ -58,16 +60,16 @@ type Part uint8
 // finding in a later one.
 const (
 	// PartHeader: the immutable bytes of both files, their sizes, and the words of the whole block.
-	PartHeader  Part = Part(core.PartHeader)
-	PartRing    Part = Part(core.PartRing)    // a ring entry
-	PartSlot    Part = Part(core.PartSlot)    // the header of a slot that the ring names
-	PartPayload Part = Part(core.PartPayload) // a payload that does not match its checksum
-	PartRow     Part = Part(core.PartRow)     // the row of a participant, or its bits in the masks
-	PartLog     Part = Part(core.PartLog)     // the recovery log
+	PartHeader  Part = Part(recovery.PartHeader)
+	PartRing    Part = Part(recovery.PartRing)    // a ring entry
+	PartSlot    Part = Part(recovery.PartSlot)    // the header of a slot that the ring names
+	PartPayload Part = Part(recovery.PartPayload) // a payload that does not match its checksum
+	PartRow     Part = Part(recovery.PartRow)     // the row of a participant, or its bits in the masks
+	PartLog     Part = Part(recovery.PartLog)     // the recovery log
 )
 
 // String returns the part's name in findings.
-func (p Part) String() string { return core.Part(p).String() }
+func (p Part) String() string { return recovery.Part(p).String() }
 
 // ValidateIntegrity recomputes everything about a block ("" for the default directory) from its
 // bytes and trusts no stored verdict. It opens read-only, changes nothing, and may run while the
@@ -77,7 +79,7 @@ func (p Part) String() string { return core.Part(p).String() }
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt (not a regular file), ErrVersion,
 // ErrSystem.
 func ValidateIntegrity(name, directory string) (*Integrity, error) {
-	verdict, err := core.ValidateIntegrity(name, directory)
+	verdict, err := recovery.ValidateIntegrity(name, directory)
 	return publicIntegrity(verdict), public(err)
 }
 
@@ -89,11 +91,11 @@ func ValidateIntegrity(name, directory string) (*Integrity, error) {
 // The verdict describes the damage that is left. The error says why the result is not
 // RecoverySuccess.
 func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, error) {
-	result, verdict, err := core.Repair(name, directory, force)
+	result, verdict, err := recovery.Repair(name, directory, force)
 	return RecoveryResult(result), publicIntegrity(verdict), public(err)
 }
 
-func publicIntegrity(i *core.Integrity) *Integrity {
+func publicIntegrity(i *recovery.Integrity) *Integrity {
 	if i == nil {
 		return nil
 	}
@@ -104,6 +106,6 @@ func publicIntegrity(i *core.Integrity) *Integrity {
 	}
 }
 
-func publicFinding(f *core.Finding) Finding {
+func publicFinding(f *recovery.Finding) Finding {
 	return Finding{Part: Part(f.Part), Index: f.Index, Slot: f.Slot, Problem: f.Problem, Advice: f.Advice}
 }

@@ -3,7 +3,8 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
+
 	"datablock/internal/layout"
 )
 
@@ -64,14 +65,16 @@ const (
 
 // Lag is how many messages a consumer has yet to read. next is the id of the next message of the
 // block, BlockInfo.NextID.
-func (i RowInfo) Lag(next uint64) uint64 { return core.RowInfo{Row: i.Row, Cursor: i.Cursor}.Lag(next) }
+func (i RowInfo) Lag(next uint64) uint64 {
+	return recovery.RowInfo{Row: i.Row, Cursor: i.Cursor}.Lag(next)
+}
 
 // String returns the participant in readable form.
 func (i RowInfo) String() string {
-	return core.RowInfo{Row: i.Row, Name: i.Name, PID: i.PID, PIDNamespace: i.PIDNamespace}.String()
+	return recovery.RowInfo{Row: i.Row, Name: i.Name, PID: i.PID, PIDNamespace: i.PIDNamespace}.String()
 }
 
-func publicRow(r *core.RowInfo) RowInfo {
+func publicRow(r *recovery.RowInfo) RowInfo {
 	return RowInfo{
 		Row: r.Row, Status: r.Status, Name: r.Name, PID: r.PID, Role: r.Role, Delivery: r.Delivery,
 		Durable: r.Durable, Alive: r.Alive, Cursor: r.Cursor, Read: r.Read, Missed: r.Missed, Pins: r.Pins,
@@ -102,14 +105,14 @@ type ParticipantMetrics struct {
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion.
 func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error) {
-	figures, participants, err := core.ReadMetrics(name, directory)
+	figures, participants, err := recovery.ReadMetrics(name, directory)
 	if err != nil {
 		return nil, nil, public(err)
 	}
 	return publicMetrics(figures), converted(participants, publicParticipant), nil
 }
 
-func publicMetrics(m *core.Metrics) *Metrics {
+func publicMetrics(m *recovery.Metrics) *Metrics {
 	return &Metrics{
 		Block:   BlockInfo(m.Block),
 		Written: m.Written, Bytes: m.Bytes, Aborted: m.Aborted, Fenced: m.Fenced, Waits: m.Waits,
@@ -119,7 +122,7 @@ func publicMetrics(m *core.Metrics) *Metrics {
 	}
 }
 
-func publicParticipant(p *core.ParticipantMetrics) ParticipantMetrics {
+func publicParticipant(p *recovery.ParticipantMetrics) ParticipantMetrics {
 	return ParticipantMetrics{
 		RowInfo: publicRow(&p.RowInfo), UID: p.UID, StartTime: p.StartTime, Attached: p.Attached, Died: p.Died,
 		Bytes: p.Bytes, Waits: p.Waits, Timeouts: p.Timeouts, Waited: p.Waited, Lost: p.Lost, Overruns: p.Overruns,

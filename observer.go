@@ -1,7 +1,7 @@
 package datablock
 
 import (
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 	"datablock/internal/schema"
 )
 
@@ -9,7 +9,7 @@ import (
 // backpressure, and no participant sees it. The only permission that it needs is to read the data
 // file. It reads when a method is called, and never waits. Only one goroutine at a time may use an
 // observer.
-type Observer struct{ core *core.Observer }
+type Observer struct{ core *channel.Observer }
 
 // ObserverOptions are the settings of an observer; zero means the default in every field.
 type ObserverOptions struct {
@@ -22,8 +22,8 @@ type ObserverOptions struct {
 	Registry   string     // as in Config
 }
 
-func (o *ObserverOptions) inner() core.ObserverOptions {
-	return core.ObserverOptions{
+func (o *ObserverOptions) inner() channel.ObserverOptions {
+	return channel.ObserverOptions{
 		Directory: o.Directory, Secret: o.Secret, Schema: o.Schema, SchemaMode: schema.Mode(o.SchemaMode),
 		Registered: o.Registered, Registry: o.Registry,
 	}
@@ -41,7 +41,7 @@ type Observation struct {
 // OpenObserver opens an existing block, with or without a producer. It does not wait. Errors:
 // ErrInvalid, ErrNotFound, ErrAccess, ErrSecret, ErrSchema, ErrCorrupt, ErrVersion, ErrSystem.
 func OpenObserver(name string, options ObserverOptions) (*Observer, error) {
-	o, err := core.OpenObserver(name, options.inner())
+	o, err := channel.OpenObserver(name, options.inner())
 	if err != nil {
 		return nil, public(err)
 	}

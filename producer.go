@@ -3,27 +3,27 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 )
 
 // Producer writes a block. Only one goroutine at a time may use a producer; only Interrupt and Name
 // may be called from any goroutine.
-type Producer struct{ core *core.Producer }
+type Producer struct{ core *channel.Producer }
 
 // WriteSlot is a claimed slot: memory to fill, until Commit or Abort. The block owns the memory.
-type WriteSlot core.WriteSlot
+type WriteSlot channel.WriteSlot
 
 // Data is the whole slot. The contents are undefined until the program fills them.
-func (s WriteSlot) Data() []byte { return core.WriteSlot(s).Data() }
+func (s WriteSlot) Data() []byte { return channel.WriteSlot(s).Data() }
 
 // Size is the slot's capacity in bytes.
-func (s WriteSlot) Size() int { return core.WriteSlot(s).Size() }
+func (s WriteSlot) Size() int { return channel.WriteSlot(s).Size() }
 
 // ID is the message id that Commit publishes.
-func (s WriteSlot) ID() uint64 { return core.WriteSlot(s).ID() }
+func (s WriteSlot) ID() uint64 { return channel.WriteSlot(s).ID() }
 
 // Index is the slot's number in the block.
-func (s WriteSlot) Index() uint32 { return core.WriteSlot(s).Index() }
+func (s WriteSlot) Index() uint32 { return channel.WriteSlot(s).Index() }
 
 // OpenProducer creates the block, or takes over the existing block of the same name and geometry.
 // After a takeover ids continue, and attached consumers notice nothing. OpenProducer does not wait.
@@ -33,7 +33,7 @@ func (s WriteSlot) Index() uint32 { return core.WriteSlot(s).Index() }
 // Errors: ErrInvalid, ErrProducerActive, ErrAccess, ErrSecret, ErrCorrupt, ErrVersion, ErrGeometry,
 // ErrSchema, ErrNoSpace, ErrNotFound (the directory, the registered schema), ErrSystem.
 func OpenProducer(name string, config Config) (*Producer, error) {
-	p, err := core.OpenProducer(name, config.inner())
+	p, err := channel.OpenProducer(name, config.inner())
 	if err != nil {
 		return nil, public(err)
 	}
@@ -65,7 +65,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 //
 // Errors: ErrInvalid (no such claim, the length, a block without checksums).
 func (p *Producer) Seal(slot WriteSlot, length int) error {
-	return public(p.core.Seal(core.WriteSlot(slot), length))
+	return public(p.core.Seal(channel.WriteSlot(slot), length))
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never
@@ -73,12 +73,12 @@ func (p *Producer) Seal(slot WriteSlot, length int) error {
 // the struct of the block's schema: the claim stays open); ErrFenced, ErrSuperseded (nothing was
 // published, the claim has ended).
 func (p *Producer) Commit(slot WriteSlot, length int) error {
-	return p.core.Commit(core.WriteSlot(slot), length)
+	return p.core.Commit(channel.WriteSlot(slot), length)
 }
 
 // Abort gives the claimed slot back. Nothing is published, and the next claim gets the same id.
 // Errors: ErrInvalid.
-func (p *Producer) Abort(slot WriteSlot) error { return public(p.core.Abort(core.WriteSlot(slot))) }
+func (p *Producer) Abort(slot WriteSlot) error { return public(p.core.Abort(channel.WriteSlot(slot))) }
 
 // Write publishes a copy of data as the next message and returns the id of the message:
 // [Producer.Claim], a copy, [Producer.Commit]. It waits and fails as these do. When

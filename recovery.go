@@ -3,7 +3,8 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
 )
 
 // RecoveryResult is the result of a recovery.
@@ -11,24 +12,25 @@ type RecoveryResult int
 
 // The results.
 const (
-	RecoverySuccess     RecoveryResult = RecoveryResult(core.RecoverySuccess)
-	RecoveryFailed      RecoveryResult = RecoveryResult(core.RecoveryFailed)
-	RecoveryUnsafe      RecoveryResult = RecoveryResult(core.RecoveryUnsafe)      // a living participant prevents it
-	RecoveryNotStuck    RecoveryResult = RecoveryResult(core.RecoveryNotStuck)    // nothing to do
-	RecoveryInvalidSlot RecoveryResult = RecoveryResult(core.RecoveryInvalidSlot) // no such slot
+	RecoverySuccess RecoveryResult = RecoveryResult(recovery.RecoverySuccess)
+	RecoveryFailed  RecoveryResult = RecoveryResult(recovery.RecoveryFailed)
+	RecoveryUnsafe  RecoveryResult = RecoveryResult(
+		recovery.RecoveryUnsafe) // a living participant prevents it
+	RecoveryNotStuck    RecoveryResult = RecoveryResult(recovery.RecoveryNotStuck)    // nothing to do
+	RecoveryInvalidSlot RecoveryResult = RecoveryResult(recovery.RecoveryInvalidSlot) // no such slot
 )
 
 // ReleaseZombieReaders removes the rows of the dead consumers that hold a slot, and of no living
 // one. It keeps durable consumers. The error explains every result other than RecoverySuccess.
 func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, error) {
-	result, err := core.ReleaseZombieReaders(name, directory, slot)
+	result, err := recovery.ReleaseZombieReaders(name, directory, slot)
 	return RecoveryResult(result), public(err)
 }
 
 // ReleaseZombieWriter ends a dead producer's claim on a slot. It never touches a published message.
 // The error explains every result other than RecoverySuccess.
 func ReleaseZombieWriter(name, directory string, slot uint32) (RecoveryResult, error) {
-	result, err := core.ReleaseZombieWriter(name, directory, slot)
+	result, err := recovery.ReleaseZombieWriter(name, directory, slot)
 	return RecoveryResult(result), public(err)
 }
 
@@ -37,7 +39,7 @@ func ReleaseZombieWriter(name, directory string, slot uint32) (RecoveryResult, e
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
 func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int, error) {
-	n, err := core.CleanupDeadConsumers(name, directory, olderThan)
+	n, err := recovery.CleanupDeadConsumers(name, directory, olderThan)
 	return n, public(err)
 }
 
@@ -48,7 +50,7 @@ func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int,
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrSystem.
 func CollectGarbage(directory string) ([]string, error) {
-	removed, err := core.CollectGarbage(directory)
+	removed, err := segment.CollectGarbage(directory)
 	return removed, public(err)
 }
 
@@ -56,20 +58,20 @@ func CollectGarbage(directory string) ([]string, error) {
 // participant holds. With force it does, and the participant gets an error at a later call. The
 // error explains every result other than RecoverySuccess.
 func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryResult, error) {
-	result, err := core.ForceResetSlot(name, directory, slot, force)
+	result, err := recovery.ForceResetSlot(name, directory, slot, force)
 	return RecoveryResult(result), public(err)
 }
 
 // ForceResetAllSlots is ForceResetSlot for every slot. With force every message is discarded.
 func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
-	result, err := core.ForceResetAllSlots(name, directory, force)
+	result, err := recovery.ForceResetAllSlots(name, directory, force)
 	return RecoveryResult(result), public(err)
 }
 
 // EvictConsumer removes the row of a dead consumer, or with force the row of a living one. The
 // living consumer gets ErrFenced at its next call.
 func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResult, error) {
-	result, err := core.EvictConsumer(name, directory, row, force)
+	result, err := recovery.EvictConsumer(name, directory, row, force)
 	return RecoveryResult(result), public(err)
 }
 
@@ -88,17 +90,17 @@ type StepKind uint32
 
 // The kinds of steps.
 const (
-	StepRepair StepKind = StepKind(core.StepRepair) // damage
+	StepRepair StepKind = StepKind(recovery.StepRepair) // damage
 	// StepReleaseReader removes the row of a dead consumer. A durable consumer keeps its cursor.
-	StepReleaseReader StepKind = StepKind(core.StepReleaseReader)
-	StepReleaseWriter StepKind = StepKind(core.StepReleaseWriter) // a dead producer's claim
-	StepCollect       StepKind = StepKind(core.StepCollect)       // files that dead processes left
+	StepReleaseReader StepKind = StepKind(recovery.StepReleaseReader)
+	StepReleaseWriter StepKind = StepKind(recovery.StepReleaseWriter) // a dead producer's claim
+	StepCollect       StepKind = StepKind(recovery.StepCollect)       // files that dead processes left
 	// StepAttend is left to the operator: a participant lives, or may return.
-	StepAttend StepKind = StepKind(core.StepAttend)
+	StepAttend StepKind = StepKind(recovery.StepAttend)
 )
 
 // String returns the kind in a word.
-func (k StepKind) String() string { return core.StepKind(k).String() }
+func (k StepKind) String() string { return recovery.StepKind(k).String() }
 
 // AutoRecover applies the right recovery to everything that is stuck or damaged in a block, and
 // reports each step after it. It does not touch living participants. With dryRun it only reports
@@ -111,15 +113,15 @@ func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep))
 // AutoRecoverAfter is AutoRecover with another time for [WaitingAfter].
 func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration,
 	report func(RecoveryStep)) (int, error) {
-	var inner func(core.RecoveryStep)
+	var inner func(recovery.RecoveryStep)
 	if report != nil {
-		inner = func(s core.RecoveryStep) { report(publicStep(&s)) }
+		inner = func(s recovery.RecoveryStep) { report(publicStep(&s)) }
 	}
-	steps, err := core.AutoRecoverAfter(name, directory, dryRun, waiting, inner)
+	steps, err := recovery.AutoRecoverAfter(name, directory, dryRun, waiting, inner)
 	return steps, public(err)
 }
 
-func publicStep(s *core.RecoveryStep) RecoveryStep {
+func publicStep(s *recovery.RecoveryStep) RecoveryStep {
 	return RecoveryStep{StepKind(s.Kind), s.Target, s.PID, s.Done, RecoveryResult(s.Result), s.Text}
 }
 
@@ -137,13 +139,14 @@ type RecoveryRecord struct {
 }
 
 // ActionName returns the action in a word.
-func (r RecoveryRecord) ActionName() string { return core.RecoveryRecord(r).ActionName() }
+func (r RecoveryRecord) ActionName() string { return recovery.RecoveryRecord(r).ActionName() }
 
 // String returns the record in readable form.
-func (r RecoveryRecord) String() string { return core.RecoveryRecord(r).String() }
+func (r RecoveryRecord) String() string { return recovery.RecoveryRecord(r).String() }
 
 // RecoveryLog returns the records of all recoveries of a block, oldest first. It opens read-only.
 func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
-	records, err := core.RecoveryLog(name, directory)
-	return converted(records, func(r *core.RecoveryRecord) RecoveryRecord { return RecoveryRecord(*r) }), public(err)
+	records, err := recovery.RecoveryLog(name, directory)
+	return converted(records, func(r *recovery.RecoveryRecord) RecoveryRecord { return RecoveryRecord(*r) }),
+		public(err)
 }

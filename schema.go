@@ -5,7 +5,8 @@ import (
 	"reflect"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+
 	"datablock/internal/schema"
 )
 
@@ -72,7 +73,7 @@ func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
 // Errors: ErrInvalid (the reference), ErrNotFound, ErrAccess, ErrSystem (a file in the registry was
 // changed).
 func LookupSchema(reference, registry string) (*Schema, error) {
-	s, err := core.LookupSchema(reference, registry)
+	s, err := segment.LookupSchema(reference, registry)
 	return s, public(err)
 }
 
@@ -81,7 +82,7 @@ func LookupSchema(reference, registry string) (*Schema, error) {
 // Errors: ErrInvalid (the schema has no version), ErrSchema (the schema breaks the version rules,
 // or this version is another struct), ErrAccess, ErrSystem.
 func RegisterSchema(s *Schema, registry string) error {
-	return public(core.RegisterSchema(s, registry))
+	return public(segment.RegisterSchema(s, registry))
 }
 
 // RegisteredSchemas returns all schemas of a registry, by name and version. There are none if the
@@ -91,20 +92,20 @@ func RegisterSchema(s *Schema, registry string) error {
 // Errors: ErrNotFound (no such directory), ErrAccess, ErrSystem (a file in the registry was
 // changed).
 func RegisteredSchemas(registry string) ([]*Schema, error) {
-	all, err := core.RegisteredSchemas(registry)
+	all, err := segment.RegisteredSchemas(registry)
 	return all, public(err)
 }
 
 // BlockSchema reads the schema of a block without attaching; nil: the block has none. Errors:
 // ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion, ErrSystem.
 func BlockSchema(name, directory string) (*Schema, error) {
-	s, err := core.BlockSchema(name, directory)
+	s, err := segment.BlockSchema(name, directory)
 	return s, public(err)
 }
 
 // BlockZoneSchema reads the schema of the block's flexible zone. Errors: as BlockSchema.
 func BlockZoneSchema(name, directory string) (*Schema, error) {
-	s, err := core.BlockZoneSchema(name, directory)
+	s, err := segment.BlockZoneSchema(name, directory)
 	return s, public(err)
 }
 

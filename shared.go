@@ -4,7 +4,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
 )
 
 // Zone is the flexible zone while a participant holds it. Data must not be used after LeaveZone.
@@ -86,14 +87,14 @@ func (c *Consumer) Counter(i uint32) (*atomic.Uint64, error) {
 //
 // Errors: the error of f; the errors of EnterZone and LeaveZone, with a zero result.
 func WithFlexibleZone[R any](participant Zoned, timeout time.Duration, f func(zone []byte) (R, error)) (R, error) {
-	result, err := core.WithFlexibleZone(zoned{participant}, timeout, f)
+	result, err := channel.WithFlexibleZone(zoned{participant}, timeout, f)
 	return result, public(err)
 }
 
 // zoned is a participant as core expects it.
 type zoned struct{ Zoned }
 
-func (z zoned) EnterZone(anyway bool, timeout time.Duration) (core.Zone, error) {
+func (z zoned) EnterZone(anyway bool, timeout time.Duration) (segment.Zone, error) {
 	zone, err := z.Zoned.EnterZone(anyway, timeout)
-	return core.Zone(zone), err
+	return segment.Zone(zone), err
 }

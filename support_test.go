@@ -8,11 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/recovery"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"datablock"
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -121,13 +122,13 @@ func (b *bench) nothingPublished(id uint64) {
 // released checks that nothing is held, and that both sides go on.
 func (b *bench) released() {
 	b.Helper()
-	found, err := core.Diagnose("x", b.dir)
+	found, err := recovery.Diagnose("x", b.dir)
 	require.NoError(b, err)
 	for _, row := range found.Rows {
 		assert.Empty(b, row.Pins, "pins of row %d", row.Row)
 	}
 	for _, slot := range found.Slots {
-		assert.NotEqual(b, core.SlotWriting, slot.State, "slot %d is claimed", slot.Index)
+		assert.NotEqual(b, recovery.SlotWriting, slot.State, "slot %d is claimed", slot.Index)
 	}
 	for {
 		if _, there, err := datablock.WithNextSlot(b.c, 0, idle); !there && err == nil {

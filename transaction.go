@@ -3,15 +3,15 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 )
 
 // WriteTransactionSlot is the slot that a write transaction fills. The transaction owns the slot:
 // it must not be used after the transaction has ended.
-type WriteTransactionSlot core.WriteTransactionSlot
+type WriteTransactionSlot channel.WriteTransactionSlot
 
-func (s *WriteTransactionSlot) core() *core.WriteTransactionSlot {
-	return (*core.WriteTransactionSlot)(s)
+func (s *WriteTransactionSlot) core() *channel.WriteTransactionSlot {
+	return (*channel.WriteTransactionSlot)(s)
 }
 
 // Data is the whole slot. The contents are undefined until the program fills them.
@@ -35,10 +35,10 @@ func (s *WriteTransactionSlot) Commit(length int) error { return public(s.core()
 
 // ReadTransactionSlot is the message of a read transaction. The transaction owns the message: it
 // must not be used after the transaction has ended.
-type ReadTransactionSlot core.ReadTransactionSlot
+type ReadTransactionSlot channel.ReadTransactionSlot
 
-func (s *ReadTransactionSlot) core() *core.ReadTransactionSlot {
-	return (*core.ReadTransactionSlot)(s)
+func (s *ReadTransactionSlot) core() *channel.ReadTransactionSlot {
+	return (*channel.ReadTransactionSlot)(s)
 }
 
 // Data is the message, in place and read-only.
@@ -74,7 +74,7 @@ func (s *ReadTransactionSlot) Missed() uint64 { return s.core().Missed() }
 func WithWriteTransaction[R any](
 	p *Producer, timeout time.Duration, f func(*WriteTransactionSlot) (R, error),
 ) (R, error) {
-	result, err := core.WithWriteTransaction(p.core, timeout, func(s *core.WriteTransactionSlot) (R, error) {
+	result, err := channel.WithWriteTransaction(p.core, timeout, func(s *channel.WriteTransactionSlot) (R, error) {
 		return f((*WriteTransactionSlot)(s))
 	})
 	return result, public(err)
@@ -90,7 +90,7 @@ func WithWriteTransaction[R any](
 func WithReadTransaction[R any](
 	c *Consumer, id uint64, timeout time.Duration, f func(*ReadTransactionSlot) (R, error),
 ) (R, error) {
-	result, err := core.WithReadTransaction(c.core, id, timeout, func(s *core.ReadTransactionSlot) (R, error) {
+	result, err := channel.WithReadTransaction(c.core, id, timeout, func(s *channel.ReadTransactionSlot) (R, error) {
 		return f((*ReadTransactionSlot)(s))
 	})
 	return result, public(err)
@@ -106,7 +106,7 @@ func WithReadTransaction[R any](
 func WithNextSlot[R any](
 	c *Consumer, timeout time.Duration, f func(*ReadTransactionSlot) (R, error),
 ) (R, bool, error) {
-	result, there, err := core.WithNextSlot(c.core, timeout, func(s *core.ReadTransactionSlot) (R, error) {
+	result, there, err := channel.WithNextSlot(c.core, timeout, func(s *channel.ReadTransactionSlot) (R, error) {
 		return f((*ReadTransactionSlot)(s))
 	})
 	return result, there, public(err)
@@ -125,7 +125,7 @@ func WithNextSlot[R any](
 //
 // Copies are the same guard. A guard that has ended, and the zero value, are harmless: Slot returns
 // nil, and ending the guard again does nothing.
-type WriteTransactionGuard core.WriteTransactionGuard
+type WriteTransactionGuard channel.WriteTransactionGuard
 
 // BeginWrite claims a slot and waits at most for the timeout. The message is the whole slot unless
 // the program calls Commit of the slot. Commit of the guard publishes the message.
@@ -140,8 +140,8 @@ func (p *Producer) BeginWrite(timeout time.Duration) (WriteTransactionGuard, err
 	return WriteTransactionGuard(g), err
 }
 
-func (g WriteTransactionGuard) core() core.WriteTransactionGuard {
-	return core.WriteTransactionGuard(g)
+func (g WriteTransactionGuard) core() channel.WriteTransactionGuard {
+	return channel.WriteTransactionGuard(g)
 }
 
 // Open reports whether the transaction can still be committed.
@@ -181,7 +181,7 @@ func (g WriteTransactionGuard) End(err *error) { g.core().End(err) }
 
 // ReadTransactionGuard is a read transaction for defer. Copies are the same guard. A guard that has
 // ended, and the zero value, are harmless.
-type ReadTransactionGuard core.ReadTransactionGuard
+type ReadTransactionGuard channel.ReadTransactionGuard
 
 // BeginRead opens message id and waits, at most for the timeout, if the message is not written yet.
 // The cursor of the consumer does not move. Errors: as WaitFor.
@@ -196,7 +196,9 @@ func (c *Consumer) BeginNext(timeout time.Duration) (ReadTransactionGuard, error
 	return ReadTransactionGuard(g), err
 }
 
-func (g ReadTransactionGuard) core() core.ReadTransactionGuard { return core.ReadTransactionGuard(g) }
+func (g ReadTransactionGuard) core() channel.ReadTransactionGuard {
+	return channel.ReadTransactionGuard(g)
+}
 
 // Open reports whether the message is still held.
 func (g ReadTransactionGuard) Open() bool { return g.core().Slot() != nil }

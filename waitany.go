@@ -3,7 +3,7 @@ package datablock
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 )
 
 // WaitAny waits, at most for the timeout, until at least one of the consumers is ready. It returns
@@ -17,11 +17,11 @@ import (
 //
 // Errors: ErrInvalid (timeout, no consumers), ErrTimeout.
 func WaitAny(timeout time.Duration, consumers ...*Consumer) ([]*Consumer, error) {
-	inner, found := make([]*core.Consumer, len(consumers)), make([]bool, len(consumers))
+	inner, found := make([]*channel.Consumer, len(consumers)), make([]bool, len(consumers))
 	for i, c := range consumers {
 		inner[i] = c.core
 	}
-	if err := core.WaitAny(timeout, inner, found); err != nil {
+	if err := channel.WaitAny(timeout, inner, found); err != nil {
 		return nil, public(err)
 	}
 	ready := make([]*Consumer, 0, len(consumers))

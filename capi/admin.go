@@ -5,14 +5,16 @@ package main
 // #include "shim.h"
 import "C"
 
-import "datablock/internal/core"
+import (
+	"datablock/internal/core/recovery"
+)
 
 //export dbgo_force_reset_slot
 func dbgo_force_reset_slot(name, directory *C.char, slot C.uint32_t, force C.bool, detail *C.char) (result C.int) {
 	enablePanicOnFault()
 	defer recoverToRecoveryResult(&result, detail)
 	injectPanic("recovery.reset")
-	r, err := core.ForceResetSlot(C.GoString(name), directoryFrom(directory), uint32(slot), bool(force))
+	r, err := recovery.ForceResetSlot(C.GoString(name), directoryFrom(directory), uint32(slot), bool(force))
 	return recoveryResult(r, err, detail)
 }
 
@@ -21,7 +23,7 @@ func dbgo_force_reset_all_slots(name, directory *C.char, force C.bool, detail *C
 	enablePanicOnFault()
 	defer recoverToRecoveryResult(&result, detail)
 	injectPanic("recovery.reset_all")
-	r, err := core.ForceResetAllSlots(C.GoString(name), directoryFrom(directory), bool(force))
+	r, err := recovery.ForceResetAllSlots(C.GoString(name), directoryFrom(directory), bool(force))
 	return recoveryResult(r, err, detail)
 }
 
@@ -30,7 +32,7 @@ func dbgo_evict_consumer(name, directory *C.char, row C.uint32_t, force C.bool, 
 	enablePanicOnFault()
 	defer recoverToRecoveryResult(&result, detail)
 	injectPanic("recovery.evict")
-	r, err := core.EvictConsumer(C.GoString(name), directoryFrom(directory), uint32(row), bool(force))
+	r, err := recovery.EvictConsumer(C.GoString(name), directoryFrom(directory), uint32(row), bool(force))
 	return recoveryResult(r, err, detail)
 }
 
@@ -39,9 +41,9 @@ func dbgo_get_metrics(name, directory *C.char, out *C.datablock_metrics, detail 
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("metrics")
-	m, _, err := core.ReadMetrics(C.GoString(name), directoryFrom(directory))
+	m, _, err := recovery.ReadMetrics(C.GoString(name), directoryFrom(directory))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	*out = C.datablock_metrics{
 		size: out.size, consumers: C.uint32_t(m.Block.Consumers), next_id: C.uint64_t(m.Block.NextID),
@@ -64,7 +66,7 @@ func dbgo_list_participants(name, directory *C.char, out *C.datablock_participan
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("participants")
-	_, all, err := core.ReadMetrics(C.GoString(name), directoryFrom(directory))
+	_, all, err := recovery.ReadMetrics(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}
@@ -75,7 +77,7 @@ func dbgo_list_participants(name, directory *C.char, out *C.datablock_participan
 	return C.int(len(all))
 }
 
-func participantInfo(p *core.ParticipantMetrics) C.datablock_participant_info {
+func participantInfo(p *recovery.ParticipantMetrics) C.datablock_participant_info {
 	info := C.datablock_participant_info{
 		pid: C.uint64_t(p.PID), start_time: C.uint64_t(p.StartTime), pid_namespace: C.uint64_t(p.PIDNamespace),
 		attached_ns: C.uint64_t(p.Attached.UnixNano()),
@@ -102,7 +104,7 @@ func dbgo_recovery_log(name, directory *C.char, out *C.datablock_recovery_record
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.log")
-	records, err := core.RecoveryLog(C.GoString(name), directoryFrom(directory))
+	records, err := recovery.RecoveryLog(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}

@@ -5,7 +5,9 @@ package main
 // #include "shim.h"
 import "C"
 
-import "datablock/internal/core"
+import (
+	"datablock/internal/core/recovery"
+)
 
 //export dbgo_list
 func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t, count *C.size_t,
@@ -13,9 +15,9 @@ func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("block.list")
-	blocks, err := core.List(directoryFrom(directory))
+	blocks, err := recovery.List(directoryFrom(directory))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	infos := array(out, capacity, len(blocks))
 	for i := range infos {
@@ -37,5 +39,5 @@ func dbgo_unlink(name, directory *C.char, flags C.uint32_t, detail *C.char) (res
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("block.unlink")
-	return status(core.Unlink(C.GoString(name), directoryFrom(directory), uint32(flags)), detail)
+	return resultOf(recovery.Unlink(C.GoString(name), directoryFrom(directory), uint32(flags)), detail)
 }

@@ -10,7 +10,10 @@ import (
 	"math"
 	"unsafe" // the address of the state, for C
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"datablock/internal/schema"
 )
 
@@ -22,11 +25,11 @@ func dbgo_consumer_open(index C.uint32_t, name, directory *C.char, options *C.da
 	injectPanic("consumer.open")
 	o, err := consumerOptionsFrom(options, directory)
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
-	c, err := core.OpenConsumer(C.GoString(name), o)
+	c, err := channel.OpenConsumer(C.GoString(name), o)
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	at := &participant{consumer: c}
 	at.pinned.Pin(c.State())
@@ -35,38 +38,38 @@ func dbgo_consumer_open(index C.uint32_t, name, directory *C.char, options *C.da
 	return C.DATABLOCK_OK
 }
 
-func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (core.ConsumerOptions, error) {
+func consumerOptionsFrom(o *C.datablock_consumer_options, directory *C.char) (segment.ConsumerOptions, error) {
 	if o.delivery > math.MaxUint8 { // core's type is narrower, and would see another number
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid, Detail: fmt.Sprintf(
+		return segment.ConsumerOptions{}, &status.Error{Code: status.Invalid, Detail: fmt.Sprintf(
 			"delivery %d is unknown: use DEFAULT (0), LOSSLESS (1), ORDERED (2) or LATEST (3)", o.delivery)}
 	}
 	if o.durable > 1 {
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid,
+		return segment.ConsumerOptions{}, &status.Error{Code: status.Invalid,
 			Detail: fmt.Sprintf("durable is %d: use 0 or 1", o.durable)}
 	}
 	if o.schema_mode > math.MaxUint8 { // as delivery
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid,
+		return segment.ConsumerOptions{}, &status.Error{Code: status.Invalid,
 			Detail: fmt.Sprintf("schema_mode %d is unknown: use COMPATIBLE (0) or EXACT (1)", o.schema_mode)}
 	}
 	wait, err := timeoutFrom(int64(o.wait_ms))
 	if err != nil {
-		return core.ConsumerOptions{}, &core.Error{Code: core.Invalid,
+		return segment.ConsumerOptions{}, &status.Error{Code: status.Invalid,
 			Detail: fmt.Sprintf("wait_ms is %d: use 0, -1 (for ever) or a positive number of milliseconds",
 				int64(o.wait_ms))}
 	}
 	wanted, err := schemaFrom(o.schema)
 	if err != nil {
-		return core.ConsumerOptions{}, err
+		return segment.ConsumerOptions{}, err
 	}
 	zone, err := schemaFrom(o.zone_schema)
 	if err != nil {
-		return core.ConsumerOptions{}, err
+		return segment.ConsumerOptions{}, err
 	}
-	return core.ConsumerOptions{
+	return segment.ConsumerOptions{
 		Registered: textFrom(o.registered), Registry: textFrom(o.registry), ZoneSchema: zone,
 		Schema: wanted, SchemaMode: schema.Mode(o.schema_mode),
-		Delivery:  core.Delivery(o.delivery),
-		Start:     core.Start(o.start),
+		Delivery:  segment.Delivery(o.delivery),
+		Start:     segment.Start(o.start),
 		MaxPins:   uint32(o.max_pins),
 		Durable:   o.durable == 1,
 		Name:      textFrom(o.name),
@@ -82,7 +85,7 @@ func dbgo_consumer_close(index C.uint32_t, detail *C.char) (result C.int) {
 	defer vacate(index)
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.close")
-	return status(at(index).consumer.Close(), detail)
+	return resultOf(at(index).consumer.Close(), detail)
 }
 
 //export dbgo_read_begin
@@ -93,7 +96,7 @@ func dbgo_read_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_rea
 	injectPanic("consumer.next")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	at := at(index)
 	s, err := at.consumer.NextInSteps(timeout, at.sleepOf(sleep, timeoutMs))
@@ -118,7 +121,7 @@ func dbgo_read_probe(index C.uint32_t, out *C.datablock_read_slot, found *C.bool
 	s, there, err := at(index).consumer.Probe()
 	*found = C.bool(there)
 	if !there {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	return exportSlot(s, err, out, detail)
 }
@@ -130,9 +133,9 @@ func dbgo_read_conclude(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_
 	defer recoverToStatus(&result, detail)
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
-	s, err := at(index).consumer.Conclude(timeout, &core.Sleep{Part: partFrom(int64(timeoutMs))})
+	s, err := at(index).consumer.Conclude(timeout, &segment.Sleep{Part: partFrom(int64(timeoutMs))})
 	return exportSlot(s, err, out, detail)
 }
 
@@ -170,7 +173,7 @@ func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.d
 	injectPanic("consumer.read_at")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	at := at(index)
 	s, err := at.consumer.WaitForInSteps(uint64(id), timeout, at.sleepOf(sleep, timeoutMs))
@@ -181,9 +184,9 @@ func dbgo_read_id(index C.uint32_t, id C.uint64_t, timeoutMs C.int64_t, out *C.d
 }
 
 // exportSlot gives a slot to C.
-func exportSlot(s core.ReadSlot, err error, out *C.datablock_read_slot, detail *C.char) C.int {
+func exportSlot(s channel.ReadSlot, err error, out *C.datablock_read_slot, detail *C.char) C.int {
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	*out = C.datablock_read_slot{
 		data: payload(s.Data()), length: C.size_t(s.Size()), id: C.uint64_t(s.ID()),
@@ -201,7 +204,7 @@ func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, fir
 	injectPanic("consumer.more")
 	at := at(index)
 	if len(at.batch) < int(capacity) {
-		at.batch = make([]core.ReadSlot, capacity) // once: the shim asks for its chunk's size
+		at.batch = make([]channel.ReadSlot, capacity) // once: the shim asks for its chunk's size
 	}
 	n := at.consumer.More(uint64(id), uint32(slot), uint32(token), at.batch[:capacity])
 	out := array(first, capacity, n)
@@ -217,7 +220,7 @@ func dbgo_read_more(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, fir
 func dbgo_read_verify(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, detail *C.char) (result C.int) {
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
-	return status(at(index).consumer.VerifyHold(uint64(id), uint32(slot), uint32(token)), detail)
+	return resultOf(at(index).consumer.VerifyHold(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_end
@@ -225,7 +228,7 @@ func dbgo_read_end(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, deta
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.release")
-	return status(at(index).consumer.ReleaseHold(uint64(id), uint32(slot), uint32(token)), detail)
+	return resultOf(at(index).consumer.ReleaseHold(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_end_first
@@ -234,7 +237,7 @@ func dbgo_read_end_first(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.release")
-	return status(at(index).consumer.ReleaseFirst(uint64(id), uint32(slot), uint32(token), uint64(messages)), detail)
+	return resultOf(at(index).consumer.ReleaseFirst(uint64(id), uint32(slot), uint32(token), uint64(messages)), detail)
 }
 
 //export dbgo_read_copied
@@ -242,7 +245,7 @@ func dbgo_read_copied(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, d
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.copied")
-	return status(at(index).consumer.ReleaseCopied(uint64(id), uint32(slot), uint32(token)), detail)
+	return resultOf(at(index).consumer.ReleaseCopied(uint64(id), uint32(slot), uint32(token)), detail)
 }
 
 //export dbgo_read_give_back
@@ -251,7 +254,8 @@ func dbgo_read_give_back(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.give_back")
-	return status(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
+	return resultOf(at(index).consumer.GiveBack(uint64(id), uint32(slot), uint32(token), uint64(length),
+		uint64(missed)),
 		detail)
 }
 
@@ -261,6 +265,6 @@ func dbgo_read_undo(index C.uint32_t, id C.uint64_t, slot, token C.uint32_t, len
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("consumer.undo")
-	return status(at(index).consumer.Undo(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
+	return resultOf(at(index).consumer.Undo(uint64(id), uint32(slot), uint32(token), uint64(length), uint64(missed)),
 		detail)
 }

@@ -10,7 +10,9 @@ import (
 	"math"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"datablock/internal/layout"
 )
 
@@ -21,9 +23,9 @@ func timeoutFrom(ms int64) (time.Duration, error) {
 	case isPart(ms):
 		return time.Duration(uint32(ms)) * time.Millisecond, nil
 	case ms == -1 || ms >= layout.ForeverMs:
-		return core.Forever, nil
+		return segment.Forever, nil
 	case ms < -1:
-		return 0, &core.Error{Code: core.Invalid,
+		return 0, &status.Error{Code: status.Invalid,
 			Detail: fmt.Sprintf("timeout_ms is %d: use 0 (do not wait), -1 (for ever) or a number of milliseconds", ms)}
 	}
 	return time.Duration(ms) * time.Millisecond, nil
@@ -33,12 +35,12 @@ func timeoutFrom(ms int64) (time.Duration, error) {
 func isPart(ms int64) bool { return uint64(ms)>>48 == C.DATABLOCK_PART_MARK }
 
 // partFrom returns the part of a wait that a timeout of the C side stands for.
-func partFrom(ms int64) core.WaitPart {
+func partFrom(ms int64) segment.WaitPart {
 	if !isPart(ms) {
-		return core.WaitPart{}
+		return segment.WaitPart{}
 	}
 	flags := ms >> 32
-	return core.WaitPart{
+	return segment.WaitPart{
 		Later:   flags&C.DATABLOCK_PART_FIRST == 0,
 		More:    flags&C.DATABLOCK_PART_LAST == 0,
 		Endless: flags&C.DATABLOCK_PART_ENDLESS != 0,

@@ -13,20 +13,20 @@ import (
 	"runtime/debug"
 	"strings"
 
-	"datablock/internal/core"
+	"datablock/internal/core/status"
 )
 
-// status returns the status of an export for err. The text of err becomes the calling thread's
+// resultOf returns the status of an export for err. The text of err becomes the calling thread's
 // detail.
-func status(err error, detail *C.char) C.int {
+func resultOf(err error, detail *C.char) C.int {
 	if err == nil {
 		return C.DATABLOCK_OK
 	}
 	setDetail(detail, err.Error())
-	if e, ok := err.(*core.Error); ok { // nearly always, and a poller gets one at every call
+	if e, ok := err.(*status.Error); ok { // nearly always, and a poller gets one at every call
 		return C.int(e.Code)
 	}
-	return C.int(core.CodeOf(err))
+	return C.int(status.CodeOf(err))
 }
 
 // A fault is the panic of a load or store that the kernel refused: a file of the block was
@@ -42,15 +42,15 @@ func enablePanicOnFault() { debug.SetPanicOnFault(true) }
 
 // asError turns the result of recover into an error: Corrupt for a fault, Panic for everything
 // else.
-func asError(recovered any) *core.Error {
+func asError(recovered any) *status.Error {
 	err, _ := recovered.(error)
 	var f fault
 	if errors.As(err, &f) {
-		return &core.Error{Code: core.Corrupt, Cause: err, Detail: fmt.Sprintf(
+		return &status.Error{Code: status.Corrupt, Cause: err, Detail: fmt.Sprintf(
 			"one of the block's files was truncated while in use (nothing is at 0x%x any more): close, remove the "+
 				"file by hand, and open again", f.Addr())}
 	}
-	return &core.Error{Code: core.Panic, Detail: fmt.Sprintf("internal error: %v (%s)", recovered, panicSite())}
+	return &status.Error{Code: status.Panic, Detail: fmt.Sprintf("internal error: %v (%s)", recovered, panicSite())}
 }
 
 // panicSite returns the place of the panic that is being recovered.
@@ -76,9 +76,9 @@ func panicSite() string {
 func recoverToStatus(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)
-		if err.Code == core.Corrupt {
+		if err.Code == status.Corrupt {
 			C.dbshim_damage_current()
 		}
-		*result = status(err, detail)
+		*result = resultOf(err, detail)
 	}
 }

@@ -9,7 +9,7 @@ import "C"
 import (
 	"unicode/utf8"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
 )
 
 //export dbgo_validate_integrity
@@ -17,7 +17,7 @@ func dbgo_validate_integrity(name, directory *C.char, out *C.IntegrityCheck, det
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.validate")
-	i, err := core.ValidateIntegrity(C.GoString(name), directoryFrom(directory))
+	i, err := recovery.ValidateIntegrity(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}
@@ -32,7 +32,7 @@ func dbgo_repair(name, directory *C.char, force C.bool, out *C.IntegrityCheck, f
 	enablePanicOnFault()
 	defer recoverToRecoveryResult(&result, detail)
 	injectPanic("recovery.repair")
-	r, left, err := core.Repair(C.GoString(name), directoryFrom(directory), bool(force))
+	r, left, err := recovery.Repair(C.GoString(name), directoryFrom(directory), bool(force))
 	if left != nil {
 		*out = checkOf(left)
 		*filled = true
@@ -46,9 +46,9 @@ func dbgo_auto_recover(name, directory *C.char, dryRun C.bool, out **C.datablock
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.auto")
-	var steps []core.RecoveryStep
-	n, err := core.AutoRecover(C.GoString(name), directoryFrom(directory), bool(dryRun),
-		func(s core.RecoveryStep) { steps = append(steps, s) })
+	var steps []recovery.RecoveryStep
+	n, err := recovery.AutoRecover(C.GoString(name), directoryFrom(directory), bool(dryRun),
+		func(s recovery.RecoveryStep) { steps = append(steps, s) })
 	if len(steps) > 0 {
 		*out = (*C.datablock_recovery_step)(C.calloc(C.size_t(len(steps)), C.sizeof_datablock_recovery_step))
 		if *out == nil {
@@ -66,7 +66,7 @@ func dbgo_auto_recover(name, directory *C.char, dryRun C.bool, out **C.datablock
 	return C.int(n)
 }
 
-func checkOf(i *core.Integrity) C.IntegrityCheck {
+func checkOf(i *recovery.Integrity) C.IntegrityCheck {
 	check := C.IntegrityCheck{
 		header_valid: C.bool(i.HeaderValid), slot_states_valid: C.bool(i.SlotStatesValid),
 		checksum_valid:  C.bool(i.ChecksumValid),
@@ -76,7 +76,7 @@ func checkOf(i *core.Integrity) C.IntegrityCheck {
 	return check
 }
 
-func stepOf(s *core.RecoveryStep) C.datablock_recovery_step {
+func stepOf(s *recovery.RecoveryStep) C.datablock_recovery_step {
 	step := C.datablock_recovery_step{
 		kind: C.uint32_t(s.Kind), target: C.uint32_t(s.Target), pid: C.uint64_t(s.PID), result: C.uint32_t(s.Result),
 		done: C.bool(s.Done),

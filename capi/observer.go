@@ -8,7 +8,8 @@ import "C"
 import (
 	"unsafe" // a buffer comes without a type
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/status"
 )
 
 //export dbgo_observer_open
@@ -20,16 +21,17 @@ func dbgo_observer_open(index C.uint32_t, name, directory *C.char, options *C.da
 	from, err := consumerOptionsFrom(options, directory)
 	if err == nil && (from.Delivery != 0 || from.Start != 0 || from.MaxPins != 0 || from.Durable || from.Name != "" ||
 		from.ZoneSchema != nil || from.Wait != 0) {
-		err = &core.Error{Code: core.Invalid, Detail: "an observer has no place in the stream: of the options only " +
-			"directory, secret, schema, schema_mode, registered and registry may be given"}
+		err = &status.Error{Code: status.Invalid, Detail: "an observer has no place in the stream: of the options " +
+			"only directory, secret, schema, schema_mode, registered and registry may be given"}
 	}
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
-	o, err := core.OpenObserver(C.GoString(name), core.ObserverOptions{Directory: from.Directory, Secret: from.Secret,
+	o, err := channel.OpenObserver(C.GoString(name), channel.ObserverOptions{Directory: from.Directory,
+		Secret: from.Secret,
 		Schema: from.Schema, SchemaMode: from.SchemaMode, Registered: from.Registered, Registry: from.Registry})
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	(&participant{observer: o}).publish(index)
 	return C.DATABLOCK_OK
@@ -41,7 +43,7 @@ func dbgo_observer_close(index C.uint32_t, detail *C.char) (result C.int) {
 	defer vacate(index)
 	defer recoverToStatus(&result, detail)
 	injectPanic("observer.close")
-	return status(at(index).observer.Close(), detail)
+	return resultOf(at(index).observer.Close(), detail)
 }
 
 //export dbgo_observe
@@ -52,7 +54,7 @@ func dbgo_observe(index C.uint32_t, id C.uint64_t, buffer unsafe.Pointer, capaci
 	injectPanic("observer.observe")
 	o := at(index).observer
 	into := array((*byte)(buffer), min(capacity, C.size_t(o.SlotSize())), int(o.SlotSize()))
-	var seen core.Observation
+	var seen channel.Observation
 	var err error
 	if id == C.DATABLOCK_NEWEST {
 		seen, err = o.ReadNewest(into)
@@ -60,7 +62,7 @@ func dbgo_observe(index C.uint32_t, id C.uint64_t, buffer unsafe.Pointer, capaci
 		seen, err = o.ReadAt(uint64(id), into)
 	}
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	*out = C.datablock_observation{
 		id: C.uint64_t(seen.ID), length: C.uint64_t(seen.Length), timestamp_ns: C.uint64_t(seen.Timestamp),

@@ -9,18 +9,19 @@ import (
 	"runtime"
 	"sync/atomic"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
 )
 
 // A participant is the object behind a handle on this side. C ensures that at most one thread is in
 // a call on it, and that no thread is in a call when it is closed.
 type participant struct {
-	producer *core.Producer
-	consumer *core.Consumer
-	observer *core.Observer
+	producer *channel.Producer
+	consumer *channel.Consumer
+	observer *channel.Observer
 	pinned   runtime.Pinner // what C has the address of
-	batch    []core.ReadSlot
-	sleep    core.Sleep // of the call that a thread is in, between its steps
+	batch    []channel.ReadSlot
+	sleep    segment.Sleep // of the call that a thread is in, between its steps
 }
 
 // participants has one element for each of C's handles.

@@ -9,7 +9,8 @@ import (
 	"math"
 	"unsafe" // the address of the state, for C
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
 )
 
 //export dbgo_producer_open
@@ -20,18 +21,18 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 	injectPanic("producer.open")
 	written, err := schemaFrom(config.schema)
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	zone, err := schemaFrom(config.zone_schema)
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
-	p, err := core.OpenProducer(C.GoString(name), core.Config{
+	p, err := channel.OpenProducer(C.GoString(name), segment.Config{
 		Schema:        written,
 		Registered:    textFrom(config.registered),
 		Registry:      textFrom(config.registry),
 		ZoneSchema:    zone,
-		Policy:        core.Policy(config.policy),
+		Policy:        segment.Policy(config.policy),
 		Flags:         uint32(config.flags),
 		SlotCount:     uint32(config.slot_count),
 		SpareSlots:    uint32(config.spare_slots),
@@ -39,7 +40,7 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 		SlotSize:      uint64(config.slot_size),
 		ConsumerLimit: uint32(config.consumer_limit),
 		MinConsumers:  uint32(config.min_consumers),
-		Checksum:      core.ChecksumPolicy(config.checksum),
+		Checksum:      segment.ChecksumPolicy(config.checksum),
 		ZoneSize:      uint64(config.zone_size),
 		Retention:     retentionFrom(uint64(config.retention_ms)),
 		Mode:          uint32(config.mode),
@@ -47,7 +48,7 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 		Secret:        secretFrom(config.secret, config.secret_length),
 	})
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	at := &participant{producer: p}
 	at.pinned.Pin(p.State())
@@ -65,7 +66,7 @@ func dbgo_producer_close(index C.uint32_t, detail *C.char) (result C.int) {
 	defer vacate(index)
 	defer recoverToStatus(&result, detail)
 	injectPanic("producer.close")
-	return status(at(index).producer.Close(), detail)
+	return resultOf(at(index).producer.Close(), detail)
 }
 
 //export dbgo_write_begin
@@ -76,7 +77,7 @@ func dbgo_write_begin(index C.uint32_t, timeoutMs C.int64_t, out *C.datablock_wr
 	injectPanic("producer.claim")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	at := at(index)
 	s, err := at.producer.ClaimInSteps(timeout, at.sleepOf(sleep, timeoutMs))
@@ -94,7 +95,7 @@ func dbgo_write_commit(index C.uint32_t, id C.uint64_t, slot C.uint32_t, length 
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("producer.commit")
-	return status(at(index).producer.CommitSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
+	return resultOf(at(index).producer.CommitSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
 }
 
 //export dbgo_write_checksum
@@ -102,7 +103,7 @@ func dbgo_write_checksum(index C.uint32_t, id C.uint64_t, slot C.uint32_t, lengt
 	detail *C.char) (result C.int) {
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
-	return status(at(index).producer.SealSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
+	return resultOf(at(index).producer.SealSlot(uint64(id), uint32(slot), int(min(length, math.MaxInt))), detail)
 }
 
 //export dbgo_write_abort
@@ -110,7 +111,7 @@ func dbgo_write_abort(index C.uint32_t, id C.uint64_t, slot C.uint32_t, detail *
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("producer.abort")
-	return status(at(index).producer.AbortSlot(uint64(id), uint32(slot)), detail)
+	return resultOf(at(index).producer.AbortSlot(uint64(id), uint32(slot)), detail)
 }
 
 //export dbgo_producer_next_id

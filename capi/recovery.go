@@ -11,7 +11,9 @@ import (
 	"math"
 	"strings"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/status"
+
 	"datablock/internal/platform"
 )
 
@@ -28,15 +30,15 @@ const (
 // calling thread's detail.
 func diagnosisStatus(err error, detail *C.char) C.int {
 	setDetail(detail, err.Error())
-	if errors.Is(err, core.ErrSlotRange) {
+	if errors.Is(err, recovery.ErrSlotRange) {
 		return outOfRange
 	}
-	switch core.CodeOf(err) {
-	case core.Invalid:
+	switch status.CodeOf(err) {
+	case status.Invalid:
 		return badArgument
-	case core.NotFound, core.Access, core.Secret, core.Corrupt, core.Version:
+	case status.NotFound, status.Access, status.Secret, status.Corrupt, status.Version:
 		return cannotOpen
-	case core.Panic:
+	case status.Panic:
 		return unexpected
 	}
 	if platform.NoDescriptor(err) {
@@ -51,7 +53,7 @@ func recoverToDiagnosis(result *C.int, detail *C.char) {
 	if r := recover(); r != nil {
 		err := asError(r)
 		*result = diagnosisStatus(err, detail)
-		if err.Code == core.Corrupt {
+		if err.Code == status.Corrupt {
 			*result = failedRunning
 		}
 	}
@@ -63,7 +65,7 @@ func dbgo_diagnose_slot(name, directory *C.char, slot C.uint32_t, out *C.SlotDia
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.diagnose")
-	d, err := core.DiagnoseSlot(C.GoString(name), directoryFrom(directory), uint32(slot))
+	d, err := recovery.DiagnoseSlot(C.GoString(name), directoryFrom(directory), uint32(slot))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}
@@ -78,7 +80,7 @@ func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, cap
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.diagnose_all")
-	d, err := core.Diagnose(C.GoString(name), directoryFrom(directory))
+	d, err := recovery.Diagnose(C.GoString(name), directoryFrom(directory))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}
@@ -97,7 +99,7 @@ func dbgo_diagnose_all_slots(name, directory *C.char, out *C.SlotDiagnostic, cap
 	return 0
 }
 
-func diagnosticOf(d *core.SlotDiagnosis) C.SlotDiagnostic {
+func diagnosticOf(d *recovery.SlotDiagnosis) C.SlotDiagnostic {
 	waiting := C.uint8_t(0)
 	if d.WriterWaiting {
 		waiting = 1
@@ -112,7 +114,7 @@ func diagnosticOf(d *core.SlotDiagnosis) C.SlotDiagnostic {
 }
 
 // holdersOf names the holders of a stuck slot. It returns "" for a slot that is not stuck.
-func holdersOf(d *core.SlotDiagnosis) string {
+func holdersOf(d *recovery.SlotDiagnosis) string {
 	if !d.Stuck {
 		return ""
 	}
@@ -125,7 +127,7 @@ func dbgo_is_process_alive(pid C.uint64_t, detail *C.char) (alive C.bool) {
 	var result C.int
 	defer recoverToStatus(&result, detail) // a panic leaves alive false
 	injectPanic("recovery.alive")
-	return C.bool(core.ProcessAlive(uint64(pid)))
+	return C.bool(recovery.ProcessAlive(uint64(pid)))
 }
 
 //export dbgo_release_zombie_readers
@@ -133,7 +135,7 @@ func dbgo_release_zombie_readers(name, directory *C.char, slot C.uint32_t, detai
 	enablePanicOnFault()
 	defer recoverToRecoveryResult(&result, detail)
 	injectPanic("recovery.readers")
-	r, err := core.ReleaseZombieReaders(C.GoString(name), directoryFrom(directory), uint32(slot))
+	r, err := recovery.ReleaseZombieReaders(C.GoString(name), directoryFrom(directory), uint32(slot))
 	return recoveryResult(r, err, detail)
 }
 
@@ -142,17 +144,17 @@ func dbgo_release_zombie_writer(name, directory *C.char, slot C.uint32_t, detail
 	enablePanicOnFault()
 	defer recoverToRecoveryResult(&result, detail)
 	injectPanic("recovery.writer")
-	r, err := core.ReleaseZombieWriter(C.GoString(name), directoryFrom(directory), uint32(slot))
+	r, err := recovery.ReleaseZombieWriter(C.GoString(name), directoryFrom(directory), uint32(slot))
 	return recoveryResult(r, err, detail)
 }
 
-func recoveryResult(r core.RecoveryResult, err error, detail *C.char) C.int {
+func recoveryResult(r recovery.RecoveryResult, err error, detail *C.char) C.int {
 	if err != nil {
 		setDetail(detail, err.Error())
-		if errors.Is(err, core.ErrSlotRange) {
+		if errors.Is(err, recovery.ErrSlotRange) {
 			return C.RECOVERY_INVALID_SLOT
 		}
-		if r == core.RecoverySuccess {
+		if r == recovery.RecoverySuccess {
 			return C.RECOVERY_FAILED
 		}
 	}
@@ -171,7 +173,8 @@ func dbgo_cleanup_dead_consumers(name, directory *C.char, timeoutNs C.uint64_t, 
 	enablePanicOnFault()
 	defer recoverToDiagnosis(&result, detail)
 	injectPanic("recovery.cleanup")
-	removed, err := core.CleanupDeadConsumers(C.GoString(name), directoryFrom(directory), ageFrom(uint64(timeoutNs)))
+	removed, err := recovery.CleanupDeadConsumers(C.GoString(name), directoryFrom(directory),
+		ageFrom(uint64(timeoutNs)))
 	if err != nil {
 		return diagnosisStatus(err, detail)
 	}

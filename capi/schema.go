@@ -8,7 +8,9 @@ import "C"
 import (
 	"fmt"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"datablock/internal/schema"
 )
 
@@ -21,7 +23,7 @@ func schemaFrom(s *C.datablock_schema) (*schema.Schema, error) {
 	out, err := schema.ParseCanonical(C.GoString(s.canonical),
 		schema.Version{Major: uint32(s.major), Minor: uint32(s.minor), Patch: uint32(s.patch)})
 	if err != nil {
-		return nil, &core.Error{Code: core.Invalid, Detail: "the schema: " + err.Error()}
+		return nil, &status.Error{Code: status.Invalid, Detail: "the schema: " + err.Error()}
 	}
 	return out, nil
 }
@@ -44,7 +46,7 @@ func dbgo_schema_parse(text *C.char, out *C.datablock_schema, detail *C.char) (r
 	injectPanic("schema.parse")
 	s, err := schema.Parse(C.GoString(text))
 	if err != nil {
-		return status(&core.Error{Code: core.Invalid, Detail: "schema: " + err.Error()}, detail)
+		return resultOf(&status.Error{Code: status.Invalid, Detail: "schema: " + err.Error()}, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
@@ -61,7 +63,7 @@ func dbgo_schema_describe(line *C.char, out *C.datablock_schema, detail *C.char)
 	s, err := schema.ParseCanonical(C.GoString(line),
 		schema.Version{Major: uint32(out.major), Minor: uint32(out.minor), Patch: uint32(out.patch)})
 	if err != nil {
-		return status(&core.Error{Code: core.Invalid, Detail: err.Error()}, detail)
+		return resultOf(&status.Error{Code: status.Invalid, Detail: err.Error()}, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
@@ -72,16 +74,16 @@ func dbgo_schema_of_block(name, directory *C.char, zone C.int, out *C.datablock_
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("schema.of_block")
-	ask := core.BlockSchema
+	ask := segment.BlockSchema
 	if zone != 0 {
-		ask = core.BlockZoneSchema
+		ask = segment.BlockZoneSchema
 	}
 	s, err := ask(C.GoString(name), directoryFrom(directory))
 	if err == nil && s == nil {
 		err = noSchema(C.GoString(name), zone)
 	}
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
@@ -106,7 +108,7 @@ func dbgo_schema_of_handle(index C.uint32_t, zone C.int, out *C.datablock_schema
 		err = noSchema(name, zone)
 	}
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
@@ -117,7 +119,7 @@ func noSchema(block string, zone C.int) error {
 	if zone != 0 {
 		of = "the flexible zone of "
 	}
-	return &core.Error{Code: core.Schema, Detail: fmt.Sprintf("%sblock %q has no schema", of, block)}
+	return &status.Error{Code: status.Schema, Detail: fmt.Sprintf("%sblock %q has no schema", of, block)}
 }
 
 //export dbgo_schema_lookup
@@ -125,9 +127,9 @@ func dbgo_schema_lookup(reference, registry *C.char, out *C.datablock_schema, de
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("schema.lookup")
-	s, err := core.LookupSchema(C.GoString(reference), textFrom(registry))
+	s, err := segment.LookupSchema(C.GoString(reference), textFrom(registry))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	schemaTo(s, out)
 	return C.DATABLOCK_OK
@@ -140,9 +142,9 @@ func dbgo_schema_register(s *C.datablock_schema, registry, detail *C.char) (resu
 	injectPanic("schema.register")
 	given, err := schemaFrom(s)
 	if err == nil {
-		err = core.RegisterSchema(given, textFrom(registry))
+		err = segment.RegisterSchema(given, textFrom(registry))
 	}
-	return status(err, detail)
+	return resultOf(err, detail)
 }
 
 //export dbgo_schema_check
@@ -152,17 +154,17 @@ func dbgo_schema_check(producer, consumer *C.datablock_schema, mode C.uint32_t, 
 	injectPanic("schema.check")
 	p, err := schemaFrom(producer)
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	c, err := schemaFrom(consumer)
 	if err == nil && mode > C.DATABLOCK_SCHEMA_EXACT {
-		err = &core.Error{Code: core.Invalid, Detail: "the mode is unknown: use COMPATIBLE (0) or EXACT (1)"}
+		err = &status.Error{Code: status.Invalid, Detail: "the mode is unknown: use COMPATIBLE (0) or EXACT (1)"}
 	}
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	if err := schema.Check(p, c, schema.Mode(mode)); err != nil {
-		return status(&core.Error{Code: core.Schema, Detail: err.Error()}, detail)
+		return resultOf(&status.Error{Code: status.Schema, Detail: err.Error()}, detail)
 	}
 	return C.DATABLOCK_OK
 }

@@ -9,14 +9,15 @@ import (
 	"fmt"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
 )
 
 // sharer is the part that producers and consumers have in common.
 type sharer interface {
-	LockInSteps(i uint32, timeout time.Duration, s *core.Sleep) (abandoned bool, err error)
+	LockInSteps(i uint32, timeout time.Duration, s *segment.Sleep) (abandoned bool, err error)
 	Unlock(i uint32) error
-	EnterZoneInSteps(anyway bool, timeout time.Duration, s *core.Sleep) (core.Zone, error)
+	EnterZoneInSteps(anyway bool, timeout time.Duration, s *segment.Sleep) (segment.Zone, error)
 	LeaveZone(spoilt bool) error
 }
 
@@ -35,7 +36,7 @@ func dbgo_lock_acquire(index, lock C.uint32_t, timeoutMs C.int64_t, abandoned *C
 	injectPanic("lock.acquire")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	at := at(index)
 	left, err := at.sharer().LockInSteps(uint32(lock), timeout, at.sleepOf(sleep, timeoutMs))
@@ -48,7 +49,7 @@ func dbgo_lock_release(index, lock C.uint32_t, detail *C.char) (result C.int) {
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("lock.release")
-	return status(at(index).sharer().Unlock(uint32(lock)), detail)
+	return resultOf(at(index).sharer().Unlock(uint32(lock)), detail)
 }
 
 //export dbgo_zone_begin
@@ -59,10 +60,10 @@ func dbgo_zone_begin(index, flags C.uint32_t, timeoutMs C.int64_t, out *C.databl
 	injectPanic("zone.begin")
 	timeout, err := timeoutFrom(int64(timeoutMs))
 	if err != nil {
-		return status(err, detail)
+		return resultOf(err, detail)
 	}
 	if flags&^C.DATABLOCK_ZONE_ANYWAY != 0 {
-		return status(&core.Error{Code: core.Invalid,
+		return resultOf(&status.Error{Code: status.Invalid,
 			Detail: fmt.Sprintf("flags 0x%x: only DATABLOCK_ZONE_ANYWAY (0x%x) is known", flags,
 				C.DATABLOCK_ZONE_ANYWAY)}, detail)
 	}
@@ -81,5 +82,5 @@ func dbgo_zone_end(index C.uint32_t, spoilt C.bool, detail *C.char) (result C.in
 	enablePanicOnFault()
 	defer recoverToStatus(&result, detail)
 	injectPanic("zone.end")
-	return status(at(index).sharer().LeaveZone(bool(spoilt)), detail)
+	return resultOf(at(index).sharer().LeaveZone(bool(spoilt)), detail)
 }

@@ -8,7 +8,8 @@ import "C"
 import (
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+
 	"datablock/internal/platform"
 )
 
@@ -22,9 +23,9 @@ func dbgo_bind() {}
 
 // sleepOf returns what a call in steps remembers. The first step begins anew.
 // The timeout says which part of a longer wait the call is.
-func (at *participant) sleepOf(s *C.dbshim_sleep, timeoutMs C.int64_t) *core.Sleep {
+func (at *participant) sleepOf(s *C.dbshim_sleep, timeoutMs C.int64_t) *segment.Sleep {
 	if !s.again {
-		at.sleep = core.Sleep{Part: partFrom(int64(timeoutMs))}
+		at.sleep = segment.Sleep{Part: partFrom(int64(timeoutMs))}
 		at.sleep.Part.Later = at.sleep.Part.Later || bool(s.counted)
 	}
 	return &at.sleep
@@ -32,8 +33,8 @@ func (at *participant) sleepOf(s *C.dbshim_sleep, timeoutMs C.int64_t) *core.Sle
 
 // stepStatus returns the status of a step for err. The thread sleeps in C, and makes the next step.
 func (at *participant) stepStatus(err error, s *C.dbshim_sleep, detail *C.char) C.int {
-	if err != core.ErrSleep {
-		return status(err, detail)
+	if err != segment.ErrSleep {
+		return resultOf(err, detail)
 	}
 	s.word = event(at.sleep.Word)
 	s.value = C.uint32_t(at.sleep.Value)

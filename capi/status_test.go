@@ -8,10 +8,11 @@ import (
 	"strconv"
 	"testing"
 
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 // The boundary returns the statuses of core unchanged. Therefore both lists must have the same
@@ -20,15 +21,15 @@ func TestStatusesAreThoseOfTheHeader(t *testing.T) {
 	header, err := os.ReadFile("../include/datablock.h")
 	require.NoError(t, err)
 	list := regexp.MustCompile(`X\(DATABLOCK_\w+, (\d+), "([^"]*)"\)`).FindAllStringSubmatch(string(header), -1)
-	require.Len(t, list, int(core.Panic)+1)
+	require.Len(t, list, int(status.Panic)+1)
 	for i, line := range list {
 		assert.Equal(t, strconv.Itoa(i), line[1])
-		assert.Equal(t, core.Code(i).Error(), line[2])
+		assert.Equal(t, status.Code(i).Error(), line[2])
 	}
-	assert.Equal(t, "unknown status", core.Code(len(list)).Error())
+	assert.Equal(t, "unknown status", status.Code(len(list)).Error())
 }
 
-func provokedError(body func()) (err *core.Error) {
+func provokedError(body func()) (err *status.Error) {
 	defer func() { err = asError(recover()) }()
 	body()
 	return nil
@@ -36,11 +37,11 @@ func provokedError(body func()) (err *core.Error) {
 
 func TestAPanicSaysWhereItWas(t *testing.T) {
 	err := provokedError(func() { panic("the reason") })
-	assert.Equal(t, core.Panic, err.Code)
+	assert.Equal(t, status.Panic, err.Code)
 	assert.Regexp(t, `the reason \(status_test\.go:\d+\)`, err.Detail)
 
-	var nowhere *core.Config
+	var nowhere *segment.Config
 	err = provokedError(func() { nowhere.Flags++ })
-	assert.Equal(t, core.Panic, err.Code, "a nil pointer is a mistake of ours, not a damaged block")
+	assert.Equal(t, status.Panic, err.Code, "a nil pointer is a mistake of ours, not a damaged block")
 	assert.Regexp(t, `nil pointer.* \(status_test\.go:\d+\)`, err.Detail)
 }

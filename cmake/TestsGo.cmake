@@ -90,20 +90,21 @@ endforeach()
 # Random operations against a plain model. The test checks the block after each operation.
 datablock_test(go.histories LABELS concurrency TIMEOUT 240 COST 16 SOAK
   ENVIRONMENT DATABLOCK_HISTORIES=3000
-  COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant ./internal/core)
+  COMMAND ${go_test} -tags=invariants -run=TestRandomHistories|TestAnInvariant ./internal/core/channel)
 # Hostile blocks and a million messages under validation, without the race detector, which cannot
 # see shared memory and takes ten times as long. `make soak`: 10^6 mutations. In test builds the
 # blocks' mappings lie between guard pages.
-datablock_test(go.internal/core.hostile LABELS format SOAK PROCESSORS 2 COST 120 TIMEOUT 300
+datablock_test(go.internal/core/recovery.hostile LABELS format SOAK PROCESSORS 2 COST 120 TIMEOUT 300
   ENVIRONMENT DATABLOCK_TEST_GUARD=1
-  COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles" ./internal/core)
+  COMMAND ${go_test} -tags=crashpoints -run "TestHostileBlocks|TestNoFalseAlarm|TestMixedUpFiles"
+    ./internal/core/recovery)
 datablock_test(go.cmd/internal/command.hostile LABELS format COST 11 TIMEOUT 240
   COMMAND ${go_in_cmd} ${go_test} -tags=crashpoints -run=TestHostileBlocks ./internal/command)
 
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
 # seed.
-foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/FuzzSchemaZone)
+foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/channel/FuzzSchemaZone)
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)
   add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m ./${package}

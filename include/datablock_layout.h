@@ -22,13 +22,18 @@
 
 /* CAST converts a value in the form that the compilers of the language do not warn about. */
 #ifdef __cplusplus
-#define DATABLOCK_LAYOUT_INLINE inline
+#define DATABLOCK_LAYOUT_LINKAGE inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) static_cast<type>(value)
 #else
-#define DATABLOCK_LAYOUT_INLINE static inline
+#define DATABLOCK_LAYOUT_LINKAGE static inline
 #define DATABLOCK_LAYOUT_ASSERT(condition) _Static_assert(condition, #condition)
 #define DATABLOCK_LAYOUT_CAST(type, value) ((type)(value))
+#endif
+#ifdef __GNUC__ /* the fast path depends on it */
+#define DATABLOCK_LAYOUT_INLINE DATABLOCK_LAYOUT_LINKAGE __attribute__((always_inline))
+#else
+#define DATABLOCK_LAYOUT_INLINE DATABLOCK_LAYOUT_LINKAGE
 #endif
 #define DATABLOCK_LAYOUT_FIELD(type, field, at)                                                    \
     DATABLOCK_LAYOUT_ASSERT(offsetof(type, field) == DATABLOCK_LAYOUT_##at)

@@ -12,7 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
 )
 
 func main() {
@@ -109,14 +111,14 @@ func termsGiven() *terms {
 		t.batch = 1
 	}
 	if text("block") == "1" {
-		t.timeout = core.Forever
+		t.timeout = segment.Forever
 	}
 	return t
 }
 
-func openProducer(name string) *core.Producer {
-	p, err := core.OpenProducer(name, core.Config{
-		Policy: core.Ring, Flags: core.AllowLossless, SlotCount: uint32(whole("slots")),
+func openProducer(name string) *channel.Producer {
+	p, err := channel.OpenProducer(name, segment.Config{
+		Policy: segment.Ring, Flags: segment.AllowLossless, SlotCount: uint32(whole("slots")),
 		SlotSize:      uint64(whole("size")),
 		ConsumerLimit: uint32(whole("limit")), Directory: os.Getenv("DATABLOCK_DIR"),
 	})
@@ -125,25 +127,26 @@ func openProducer(name string) *core.Producer {
 }
 
 // openConsumer attaches as soon as the block exists.
-func openConsumer(name string) *core.Consumer {
-	deliveries := map[string]core.Delivery{"lossless": core.Lossless, "ordered": core.Ordered, "latest": core.Latest}
-	options := core.ConsumerOptions{Delivery: deliveries[text("delivery")], Directory: os.Getenv("DATABLOCK_DIR")}
+func openConsumer(name string) *channel.Consumer {
+	deliveries := map[string]segment.Delivery{"lossless": segment.Lossless, "ordered": segment.Ordered,
+		"latest": segment.Latest}
+	options := segment.ConsumerOptions{Delivery: deliveries[text("delivery")], Directory: os.Getenv("DATABLOCK_DIR")}
 	for tries := 0; ; tries++ {
-		c, err := core.OpenConsumer(name, options)
+		c, err := channel.OpenConsumer(name, options)
 		if err == nil {
 			return c
 		}
-		if core.CodeOf(err) != core.NotFound || tries == 10000 {
+		if status.CodeOf(err) != status.NotFound || tries == 10000 {
 			check(err)
 		}
 		time.Sleep(time.Millisecond)
 	}
 }
 
-func (t *terms) send(p *core.Producer) {
+func (t *terms) send(p *channel.Producer) {
 	slot, err := p.Claim(t.timeout)
 	for err != nil {
-		if core.CodeOf(err) != core.Timeout {
+		if status.CodeOf(err) != status.Timeout {
 			check(err)
 		}
 		slot, err = p.Claim(t.timeout)
@@ -153,12 +156,12 @@ func (t *terms) send(p *core.Producer) {
 }
 
 // receive reports false when the stream is over.
-func (t *terms) receive(c *core.Consumer) bool {
+func (t *terms) receive(c *channel.Consumer) bool {
 	slot, err := c.Next(t.timeout)
 	for err != nil {
-		switch core.CodeOf(err) {
-		case core.Timeout, core.NoProducer:
-		case core.Closed:
+		switch status.CodeOf(err) {
+		case status.Timeout, status.NoProducer:
+		case status.Closed:
 			return false
 		default:
 			check(err)

@@ -42,7 +42,8 @@ HANDLE = int(Status.HANDLE)
 BUSY = int(Status.BUSY)
 
 # Timeouts in the form that the functions of `Library.quick` need: of a call that does not wait, and
-# of the first look of a call that waits if nothing is there. The metrics count no timeout of a look.
+# of the first look of a call that waits if nothing is there. The metrics count no timeout of a
+# look.
 DO_NOT_WAIT = ctypes.c_int64(0)
 LOOK_FIRST = ctypes.c_int64(wait_part(0, 0))
 

@@ -1,4 +1,4 @@
-"""The modules of the package: which one imports which, also for types only, and how long each is."""
+"""The modules of the package: which one imports which, also for types, and how long each is."""
 
 import ast
 

@@ -10,21 +10,22 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 // scene is a directory with the block "x": three messages, and a LATEST reader that holds the last
 // message.
-func scene(t *testing.T) (dir string, p *core.Producer, c *core.Consumer) {
+func scene(t *testing.T) (dir string, p *channel.Producer, c *channel.Consumer) {
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-admin-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	config := core.DefaultConfig(core.Ring)
+	config := segment.DefaultConfig(segment.Ring)
 	config.SlotSize, config.Directory = 64, dir
-	p, err = core.OpenProducer("x", config)
+	p, err = channel.OpenProducer("x", config)
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = p.Close() })
 	for range 3 {
@@ -32,7 +33,8 @@ func scene(t *testing.T) (dir string, p *core.Producer, c *core.Consumer) {
 		require.NoError(t, err)
 		require.NoError(t, p.Commit(s, 1))
 	}
-	c, err = core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Latest, Name: "display"})
+	c, err = channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Latest,
+		Name: "display"})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = c.Close() })
 	_, err = c.Next(0)
@@ -149,7 +151,7 @@ func TestNothingIsReleasedThatLives(t *testing.T) {
 
 func TestAConsumersNameCannotCommandTheTerminal(t *testing.T) {
 	dir, _, _ := scene(t)
-	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Name: "a\x1b[31m\n\xffz"})
+	c, err := channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Name: "a\x1b[31m\n\xffz"})
 	require.NoError(t, err)
 	defer func() { _ = c.Close() }()
 	for _, command := range []string{"status", "diagnose"} {
@@ -168,7 +170,8 @@ func TestTheAdviceCanBeTypedAsItIsPrinted(t *testing.T) {
 		require.NoError(t, err)
 		require.NoError(t, p.Commit(s, 1))
 	}
-	lossless, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless, Name: "log"})
+	lossless, err := channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Lossless,
+		Name: "log"})
 	require.NoError(t, err)
 	defer lossless.Close()
 	require.NoError(t, c.Close())
@@ -179,7 +182,7 @@ func TestTheAdviceCanBeTypedAsItIsPrinted(t *testing.T) {
 	}
 	waits := make(chan error, 1)
 	go func() {
-		_, err := p.Claim(core.Forever)
+		_, err := p.Claim(segment.Forever)
 		waits <- err
 	}()
 	command := regexp.MustCompile(`datablock-admin (evict .* --force)`)

@@ -9,11 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+
 	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/schema"
 )
 
@@ -163,9 +165,9 @@ func TestEveryCommandPrintsOneJSONDocument(t *testing.T) {
 			require.True(t, known, "a new command: say with what it succeeds")
 			t.Setenv("DATABLOCK_SCHEMAS", t.TempDir())
 			dir, _, _ := scene(t)
-			config := core.DefaultConfig(core.Ring)
+			config := segment.DefaultConfig(segment.Ring)
 			config.Directory, config.Schema = dir, s
-			p, err := core.OpenProducer("s", config)
+			p, err := channel.OpenProducer("s", config)
 			require.NoError(t, err)
 			defer func() { _ = p.Close() }()
 			call := func(typed string) (int, string, string) {

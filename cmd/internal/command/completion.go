@@ -8,10 +8,11 @@ import (
 	"strconv"
 	"strings"
 
+	"datablock/internal/core/segment"
+
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/core"
 )
 
 // shells are the supported shells, with the names that their completion files have where they look.
@@ -143,7 +144,7 @@ func (a *app) completeRow(cmd *cobra.Command, args []string, _ string) (all []co
 				state = "dead"
 			}
 			all = append(all, cobra.CompletionWithDesc(strconv.Itoa(int(p.Row)),
-				printable(fmt.Sprintf("%q, %s, %s", p.Name, core.ProcessName(p.PID, p.PIDNamespace), state))))
+				printable(fmt.Sprintf("%q, %s, %s", p.Name, segment.ProcessName(p.PID, p.PIDNamespace), state))))
 		}
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp

@@ -9,10 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/schema"
 )
 
@@ -33,9 +36,9 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	dir, p, _ := scene(t)
 	s, err := schema.Parse(sampleText)
 	require.NoError(t, err)
-	config := core.DefaultConfig(core.Ring)
+	config := segment.DefaultConfig(segment.Ring)
 	config.Directory, config.Schema = dir, s
-	q, err := core.OpenProducer("y", config)
+	q, err := channel.OpenProducer("y", config)
 	require.NoError(t, err)
 	defer q.Close()
 	claim, err := p.Claim(0)
@@ -47,7 +50,7 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 	assert.Equal(t, []string{"x", "y"}, offered(t, "status", "--directory", dir, ""))
 	assert.Equal(t, []string{"--row", "x", "y"}, offered(t, "evict", "--directory", dir, ""), "what is still missing")
 	assert.Empty(t, offered(t, "status", "--directory", dir, "x", ""), "one is enough")
-	_, participants, err := core.ReadMetrics("x", dir)
+	_, participants, err := recovery.ReadMetrics("x", dir)
 	require.NoError(t, err)
 	held := []string{fmt.Sprint(participants[1].Pins[0]), fmt.Sprint(claim.Index())}
 	assert.ElementsMatch(t, held, offered(t, "force-reset-slot", "--directory", dir, "--shm-name", "x", "--slot", ""),
@@ -68,9 +71,9 @@ func TestCompletionOffersWhatIsThere(t *testing.T) {
 // TestShellsComplete lets each shell complete a block's name with the generated script.
 func TestShellsComplete(t *testing.T) {
 	dir, _, _ := scene(t)
-	config := core.DefaultConfig(core.Ring)
+	config := segment.DefaultConfig(segment.Ring)
 	config.SlotSize, config.Directory = 64, dir
-	p, err := core.OpenProducer("warehouse", config)
+	p, err := channel.OpenProducer("warehouse", config)
 	require.NoError(t, err)
 	defer p.Close()
 	made, _ := generated(t)

@@ -7,10 +7,11 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"datablock/internal/core/segment"
+
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -210,13 +211,13 @@ func advice(s datablock.SlotDiagnosis, block string) string {
 }
 
 func process(h datablock.Holder) string {
-	return strings.Replace(core.ProcessName(h.PID, h.PIDNamespace), "pid", "process", 1)
+	return strings.Replace(segment.ProcessName(h.PID, h.PIDNamespace), "pid", "process", 1)
 }
 
 // stopped asks whether the holder is stopped, and says how the holder resumes. A pid of another
 // namespace is another process here.
 func stopped(h datablock.Holder) string {
-	if core.OtherPIDNamespace(h.PIDNamespace) {
+	if segment.OtherPIDNamespace(h.PIDNamespace) {
 		return "is it stopped (that number is another process here: look in its container, lsns -t pid lists them)"
 	}
 	return fmt.Sprintf("is it stopped (kill -CONT %d)", h.PID)
@@ -239,7 +240,7 @@ func slotOf(s datablock.SlotDiagnosis, block string) slotJSON {
 	}
 	for _, h := range s.Holders {
 		j.Holders = append(j.Holders, holderJSON{h.Row, h.Name, h.PID, h.Alive, h.Durable, h.PIDNamespace,
-			core.OtherPIDNamespace(h.PIDNamespace)})
+			segment.OtherPIDNamespace(h.PIDNamespace)})
 	}
 	return j
 }

@@ -14,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 func needsRoot(t *testing.T) {
@@ -60,9 +62,9 @@ func left(t *testing.T, uid, gid int, mode uint32) (dir string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	require.NoError(t, os.Chmod(dir, 0o777|os.ModeSticky))
-	config := core.DefaultConfig(core.Ring)
+	config := segment.DefaultConfig(segment.Ring)
 	config.SlotSize, config.Directory, config.Mode = 64, dir, mode
-	p, err := core.OpenProducer("x", config)
+	p, err := channel.OpenProducer("x", config)
 	require.NoError(t, err)
 	require.NoError(t, p.Close())
 	files, err := filepath.Glob(dir + "/*")
@@ -131,7 +133,7 @@ func heldUp(t *testing.T, attributes *syscall.SysProcAttr) (dir string) {
 	go func() {
 		defer close(claimed)
 		for {
-			s, err := p.Claim(core.Forever)
+			s, err := p.Claim(segment.Forever)
 			if err != nil {
 				return
 			}
@@ -145,7 +147,7 @@ func heldUp(t *testing.T, attributes *syscall.SysProcAttr) (dir string) {
 		_ = reader.Wait()
 	})
 	require.Eventually(t, func() bool {
-		d, err := core.DiagnoseAfter("x", dir, time.Millisecond)
+		d, err := recovery.DiagnoseAfter("x", dir, time.Millisecond)
 		require.NoError(t, err)
 		for _, s := range d.Slots {
 			if s.Stuck {
@@ -238,9 +240,9 @@ func TestAForcedResetThatLeavesSomethingFails(t *testing.T) {
 
 func TestAnAdminShowsNoMoreThanAPersonReads(t *testing.T) {
 	dir := left(t, os.Getuid(), os.Getgid(), 0o600)
-	config := core.DefaultConfig(core.Ring)
+	config := segment.DefaultConfig(segment.Ring)
 	config.SlotSize, config.SlotCount, config.Directory = 8, 4096, dir
-	p, err := core.OpenProducer("many", config)
+	p, err := channel.OpenProducer("many", config)
 	require.NoError(t, err)
 	for range config.SlotCount {
 		s, err := p.Claim(0)

@@ -22,7 +22,8 @@ gets an error at its next call and may attach again.`,
 	return required(cmd, "row", &row, "the row, as diagnose and status show it", a.completeRow)
 }
 
-// findRow returns the error for a block that is not there, or a row that no consumer of it can have.
+// findRow returns the error for a block that is not there, or for a row that none of its consumers
+// can have.
 func findRow(name, directory string, row uint32) error {
 	d, err := datablock.Diagnose(name, directory)
 	if err != nil {

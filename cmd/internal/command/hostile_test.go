@@ -17,9 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
 
-	"datablock/internal/core"
+	"github.com/stretchr/testify/require"
 )
 
 // TestMain: when the tests below start this program again, it is the tool itself.
@@ -51,8 +52,8 @@ func asTool() int {
 const asReader = "DATABLOCK_TEST_READER"
 
 func holdOne(dir string) int {
-	c, err := core.OpenConsumer("x", core.ConsumerOptions{Directory: dir, Delivery: core.Lossless,
-		Start: core.StartOldest, Name: "hung"})
+	c, err := channel.OpenConsumer("x", segment.ConsumerOptions{Directory: dir, Delivery: segment.Lossless,
+		Start: segment.StartOldest, Name: "hung"})
 	if err == nil {
 		_, err = c.Next(10 * time.Second)
 	}

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"text/tabwriter"
 
+	"datablock/internal/core/segment"
+
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/core"
 )
 
 type blockJSON struct {
@@ -60,7 +61,7 @@ says why and what to do, as validate does, and the exit code is 1.`,
 					for _, b := range blocks {
 						producer := "none"
 						if b.ProducerPID != 0 {
-							producer = core.ProcessName(b.ProducerPID, b.ProducerPIDNS)
+							producer = segment.ProcessName(b.ProducerPID, b.ProducerPIDNS)
 						}
 						fmt.Fprintf(w, "%s\t%s\t%s\t%d+%d\t%s\t%s\t%d\t%s\t%d of %d\n", b.Name, stateName(b.State),
 							policyName(b.Policy),

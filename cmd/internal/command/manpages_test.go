@@ -98,7 +98,7 @@ func TestTheSameProgramGeneratesTheSame(t *testing.T) {
 func TestNothingOfTheProgramIsInTheLibrary(t *testing.T) {
 	out, err := exec.Command("go", "list", "-buildvcs=false", "-deps", "datablock/capi").Output()
 	require.NoError(t, err)
-	require.Contains(t, string(out), "datablock/internal/core\n")
+	require.Contains(t, string(out), "datablock/internal/core/channel\n")
 	for _, package_ := range []string{"cobra", "md2man", "pflag", "datablock-admin"} {
 		assert.NotContains(t, string(out), package_)
 	}

@@ -7,10 +7,12 @@ import (
 	"strings"
 	"testing"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/schema"
 )
 
@@ -32,9 +34,9 @@ func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
 			for _, more := range []string{"", " --json"} {
 				t.Setenv("DATABLOCK_SCHEMAS", t.TempDir())
 				dir, _, _ := scene(t)
-				config := core.DefaultConfig(core.Ring)
+				config := segment.DefaultConfig(segment.Ring)
 				config.Directory, config.Schema = dir, s
-				p, err := core.OpenProducer("s", config)
+				p, err := channel.OpenProducer("s", config)
 				require.NoError(t, err)
 				defer func() { _ = p.Close() }()
 				var disk fullDisk

@@ -5,10 +5,11 @@ import (
 	"fmt"
 	"strings"
 
+	"datablock/internal/core/recovery"
+
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/core"
 )
 
 func (a *app) forceResetSlot() *cobra.Command {
@@ -88,7 +89,7 @@ func (a *app) byForce(use, arguments, short, long string,
 			case datablock.RecoveryInvalidSlot:
 				return usageError{err}
 			}
-			left := errors.Is(err, core.ErrLeft)
+			left := errors.Is(err, recovery.ErrLeft)
 			if left {
 				said, err = "done, and something is left: "+err.Error(), errProblems
 			}

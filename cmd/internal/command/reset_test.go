@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 func TestResetByForceAndItsHistory(t *testing.T) {
@@ -27,7 +27,7 @@ func TestResetByForceAndItsHistory(t *testing.T) {
 	expect(exitUsage, "say --yes", "force-reset-slot", "--slot", slot, "--force")
 	expect(exitRefused, "use force", "force-reset-slot", "--slot", slot, "--yes")
 	expect(exitOK, "done", "force-reset-slot", "--slot", slot, "--yes", "--force")
-	assert.ErrorIs(t, p.Commit(s, 0), core.Fenced)
+	assert.ErrorIs(t, p.Commit(s, 0), status.Fenced)
 	expect(exitOK, "nothing to do", "force-reset-slot", "--slot", slot, "--yes")
 	expect(exitUsage, "no slot 999", "force-reset-slot", "--slot", "999", "--yes")
 	expect(exitUsage, "--slot is missing", "force-reset-slot", "--yes")
@@ -36,7 +36,7 @@ func TestResetByForceAndItsHistory(t *testing.T) {
 	expect(exitUsage, "no row 77", "evict", "--row", "77", "--yes")
 	expect(exitOK, "done", "evict", "--row", "1", "--yes", "--force")
 	_, err = c.Next(0)
-	assert.ErrorIs(t, err, core.Fenced)
+	assert.ErrorIs(t, err, status.Fenced)
 	expect(exitOK, "done", "force-reset-all", "--yes", "--force")
 
 	_, out, _ := admin("history", "--shm-name", path)

@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"testing"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/schema"
 )
 
@@ -28,16 +30,16 @@ func TestSchemaOfABlock(t *testing.T) {
 	dir := t.TempDir()
 	s, err := schema.Parse(sampleText)
 	require.NoError(t, err)
-	config := core.DefaultConfig(core.Ring)
+	config := segment.DefaultConfig(segment.Ring)
 	config.Directory, config.Schema = dir, s
 	config.ZoneSchema, err = schema.Parse("schema Settings 1.0.0 { gain: f64; }")
 	require.NoError(t, err)
-	p, err := core.OpenProducer("x", config)
+	p, err := channel.OpenProducer("x", config)
 	require.NoError(t, err)
 	defer p.Close()
 	zone := config.ZoneSchema
 	config.Schema, config.ZoneSchema, config.SlotSize = nil, nil, 8
-	q, err := core.OpenProducer("none", config)
+	q, err := channel.OpenProducer("none", config)
 	require.NoError(t, err)
 	defer q.Close()
 

@@ -10,11 +10,12 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"datablock/internal/core/segment"
+
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/core"
 )
 
 type rowJSON struct {
@@ -273,7 +274,7 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 
 // elsewhere says that the pid of a row belongs to another pid namespace.
 func elsewhere(r rowJSON) string {
-	if !core.OtherPIDNamespace(r.PIDNamespace) {
+	if !segment.OtherPIDNamespace(r.PIDNamespace) {
 		return ""
 	}
 	return fmt.Sprintf(" in another pid namespace (%d)", r.PIDNamespace)

@@ -14,9 +14,11 @@ import (
 	"syscall"
 	"time"
 
-	"golang.org/x/sys/unix"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
 
-	"datablock/internal/core"
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -39,7 +41,7 @@ func main() {
 }
 
 func run(ctx context.Context, block string) error {
-	consumer, err := core.OpenConsumer(block, core.ConsumerOptions{Delivery: core.Latest, Name: "live"})
+	consumer, err := channel.OpenConsumer(block, segment.ConsumerOptions{Delivery: segment.Latest, Name: "live"})
 	if err != nil {
 		return err
 	}
@@ -64,11 +66,11 @@ func run(ctx context.Context, block string) error {
 			if err := consumer.Release(message); err != nil {
 				return err
 			}
-		case errors.Is(err, core.NoProducer):
+		case errors.Is(err, status.NoProducer):
 			line.draw("nobody writes; the next producer goes on where the last one stopped")
-		case errors.Is(err, core.Timeout):
+		case errors.Is(err, status.Timeout):
 			line.draw("the producer writes nothing")
-		case errors.Is(err, core.Closed):
+		case errors.Is(err, status.Closed):
 			return v.verdict()
 		default:
 			return err
@@ -92,7 +94,7 @@ type viewer struct {
 }
 
 // show draws one message. For a LATEST consumer ids only rise.
-func (v *viewer) show(m core.ReadSlot) error {
+func (v *viewer) show(m channel.ReadSlot) error {
 	if v.read == 0 {
 		v.first = m.ID()
 	} else {

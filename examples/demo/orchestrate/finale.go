@@ -6,7 +6,8 @@ import (
 	"syscall"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
 )
 
 // finale ends the stream, and checks the balance of each consumer.
@@ -14,9 +15,9 @@ func (d *demo) finale() error {
 	d.print("\nThe producer closes the block: the consumers read what is left and end.\n")
 	producer := d.producer
 	balances := []*balance{
-		{process: d.checker, language: "Python", delivery: core.Lossless},
-		{process: d.slow, language: "C", delivery: core.Ordered},
-		{process: d.live, language: "Go", delivery: core.Latest},
+		{process: d.checker, language: "Python", delivery: segment.Lossless},
+		{process: d.slow, language: "C", delivery: segment.Ordered},
+		{process: d.live, language: "Go", delivery: segment.Latest},
 	}
 	d.producer, d.checker, d.slow, d.live = nil, nil, nil, nil
 	producer.signal(syscall.SIGTERM)
@@ -25,7 +26,7 @@ func (d *demo) finale() error {
 		ended = errors.Join(ended, d.untilEnded(b.process))
 	}
 
-	look, err := core.Diagnose(d.block, "")
+	look, err := recovery.Diagnose(d.block, "")
 	if err != nil {
 		return errors.Join(ended, err)
 	}
@@ -52,7 +53,7 @@ func (d *demo) finale() error {
 type balance struct {
 	*process
 	language string
-	delivery core.Delivery
+	delivery segment.Delivery
 
 	read        uint64
 	first, next uint64 // the ids of its first message, and after its last one
@@ -65,9 +66,9 @@ type balance struct {
 func (b *balance) missed(written uint64) int64 {
 	end, told := written, b.skipped
 	switch b.delivery {
-	case core.Lossless:
+	case segment.Lossless:
 		told = 0 // the checker skips nothing
-	case core.Latest:
+	case segment.Latest:
 		end = b.next // the last messages do not count
 	}
 	return int64(end - b.first - b.read - told)

@@ -20,7 +20,10 @@ import (
 	"syscall"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"datablock/internal/platform"
 )
 
@@ -85,7 +88,7 @@ type kill struct {
 }
 
 func (d *demo) run() error {
-	if err := core.Unlink(d.block, "", 0); err != nil && core.CodeOf(err) != core.NotFound {
+	if err := recovery.Unlink(d.block, "", 0); err != nil && status.CodeOf(err) != status.NotFound {
 		return err // a block of an earlier process with this pid
 	}
 	begin := time.Now()
@@ -117,7 +120,7 @@ func (d *demo) opening() (err error) {
 	if d.producer, err = d.start("producer"); err != nil {
 		return err
 	}
-	if _, err = d.until("the block", func(look *core.Diagnosis) bool { return look.Block.NextID > 0 }); err != nil {
+	if _, err = d.until("the block", func(look *recovery.Diagnosis) bool { return look.Block.NextID > 0 }); err != nil {
 		return err
 	}
 	if d.checker, err = d.start("checker"); err != nil {
@@ -145,8 +148,8 @@ func (d *demo) killReader() error {
 	}
 	var id uint64
 	var slot uint32
-	_, err = d.until("a slot that only the reader still holds", func(look *core.Diagnosis) bool {
-		return hung.scan("holding message %d in slot %d", &id, &slot) && look.Slots[slot].State == core.SlotDraining
+	_, err = d.until("a slot that only the reader still holds", func(look *recovery.Diagnosis) bool {
+		return hung.scan("holding message %d in slot %d", &id, &slot) && look.Slots[slot].State == recovery.SlotDraining
 	})
 	if err != nil {
 		return err
@@ -174,9 +177,11 @@ func (d *demo) killLosslessReader() error {
 	if err != nil {
 		return err
 	}
-	_, err = d.until("a producer that waits", func(look *core.Diagnosis) bool {
+	_, err = d.until("a producer that waits", func(look *recovery.Diagnosis) bool {
 		return slices.ContainsFunc(look.Slots,
-			func(s core.SlotDiagnosis) bool { return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor })
+			func(s recovery.SlotDiagnosis) bool {
+				return s.WriterWaiting && s.MessageID == reader(look, hung).Cursor
+			})
 	})
 	if err != nil {
 		return err
@@ -193,7 +198,8 @@ func (d *demo) startReading(delivery string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = d.until("the reader's first messages", func(look *core.Diagnosis) bool { return reader(look, p).Read > 0 })
+	_, err = d.until("the reader's first messages", func(look *recovery.Diagnosis) bool { return reader(look,
+		p).Read > 0 })
 	return p, err
 }
 
@@ -231,13 +237,13 @@ func (d *demo) killHung(hung *process, what string) error {
 		return err
 	}
 	begin := d.kill(hung)
-	now, err := core.Diagnose(d.block, "")
+	now, err := recovery.Diagnose(d.block, "")
 	if err != nil {
 		return err
 	}
 	before := reader(now, d.checker).Read
 	if _, err := d.until("the checker to read on",
-		func(look *core.Diagnosis) bool { return reader(look, d.checker).Read > before }); err != nil {
+		func(look *recovery.Diagnosis) bool { return reader(look, d.checker).Read > before }); err != nil {
 		return err
 	}
 	d.record(what, time.Since(begin))
@@ -282,7 +288,7 @@ type claim struct {
 func (d *demo) killClaiming() (begin time.Time, c claim, err error) {
 	d.producer.signal(syscall.SIGUSR1)
 	_, err = d.until("an open claim, and a checker that has read everything before it",
-		func(look *core.Diagnosis) bool {
+		func(look *recovery.Diagnosis) bool {
 			return d.producer.scan("claimed message %d in slot %d", &c.message, &c.slot) &&
 				reader(look, d.checker).Cursor == c.message
 		})
@@ -306,7 +312,7 @@ func (d *demo) restart(what string, begin time.Time, c claim) (err error) {
 		return err
 	}
 	_, err = d.until("the checker to read on",
-		func(look *core.Diagnosis) bool { return reader(look, d.checker).Cursor > c.message })
+		func(look *recovery.Diagnosis) bool { return reader(look, d.checker).Cursor > c.message })
 	if err != nil {
 		return err
 	}
@@ -367,11 +373,11 @@ func (d *demo) clearUp() error {
 	for _, p := range d.started {
 		<-p.ended
 	}
-	if err := core.Unlink(d.block, "", core.Force); err != nil && core.CodeOf(err) != core.NotFound {
+	if err := recovery.Unlink(d.block, "", segment.Force); err != nil && status.CodeOf(err) != status.NotFound {
 		return err
 	}
 	// A producer that was killed while it created the block leaves files without a name.
-	if _, err := core.CollectGarbage(""); err != nil {
+	if _, err := segment.CollectGarbage(""); err != nil {
 		return err
 	}
 	files, err := os.ReadDir(directory())

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
 )
 
 const (
@@ -18,10 +18,10 @@ const (
 
 // until waits for a diagnosis that fulfils `wanted`, and returns it. It fails after the time limit,
 // on Ctrl-C, and when a program that should run has ended.
-func (d *demo) until(what string, wanted func(*core.Diagnosis) bool) (*core.Diagnosis, error) {
+func (d *demo) until(what string, wanted func(*recovery.Diagnosis) bool) (*recovery.Diagnosis, error) {
 	begin, step := time.Now(), lookEvery
 	for {
-		look, err := core.Diagnose(d.block, "")
+		look, err := recovery.Diagnose(d.block, "")
 		if err == nil && wanted(look) {
 			return look, nil
 		}
@@ -82,7 +82,7 @@ func (d *demo) watch(t time.Duration) error {
 
 // goOn waits until each survivor has read another message.
 func (d *demo) goOn() error {
-	now, err := core.Diagnose(d.block, "")
+	now, err := recovery.Diagnose(d.block, "")
 	if err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (d *demo) goOn() error {
 		}
 		before := reader(now, p).Read
 		if _, err := d.until(p.name+" to read on",
-			func(look *core.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
+			func(look *recovery.Diagnosis) bool { return reader(look, p).Read > before }); err != nil {
 			return err
 		}
 	}
@@ -100,18 +100,18 @@ func (d *demo) goOn() error {
 }
 
 // reader returns the row of a program's consumer, or an empty row.
-func reader(look *core.Diagnosis, p *process) core.RowInfo {
+func reader(look *recovery.Diagnosis, p *process) recovery.RowInfo {
 	for _, row := range look.Rows {
 		if row.Row != 0 && row.PID == uint64(p.pid()) {
 			return row
 		}
 	}
-	return core.RowInfo{}
+	return recovery.RowInfo{}
 }
 
 // healthy checks that nothing is left of the dead processes.
 func (d *demo) healthy() error {
-	_, err := d.until("the last traces of the dead to go", func(look *core.Diagnosis) bool {
+	_, err := d.until("the last traces of the dead to go", func(look *recovery.Diagnosis) bool {
 		for _, row := range look.Rows {
 			if !row.Alive {
 				return false
@@ -127,6 +127,6 @@ func (d *demo) healthy() error {
 	return err
 }
 
-func heldByDead(s core.SlotDiagnosis) bool {
-	return slices.ContainsFunc(s.Holders, func(h core.Holder) bool { return !h.Alive })
+func heldByDead(s recovery.SlotDiagnosis) bool {
+	return slices.ContainsFunc(s.Holders, func(h recovery.Holder) bool { return !h.Alive })
 }

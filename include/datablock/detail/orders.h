@@ -13,8 +13,8 @@
 /*
  * Sequentially consistent (SC) accesses come in pairs: each side writes its own word, then reads
  * the word of the other side. With a weaker order both sides could miss each other. The names are
- * names of accesses, not of words, so that tests/proof/weak can weaken one at a time. Some accesses need
- * a weaker order only. They stay stronger where x86-64 and arm64 would gain nothing.
+ * names of accesses, not of words, so that tests/proof/weak can weaken one at a time. Some accesses
+ * need a weaker order only. They stay stronger where x86-64 and arm64 would gain nothing.
  *
  *   access            | order   | pairs with, and why
  *   ------------------+---------+------------------------------------------------------------------

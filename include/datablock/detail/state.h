@@ -3,8 +3,8 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * Part of datablock_inline.h, which programs include. internal/core/state.go has the same structs.
- * tests/format/layout compares the two, field by field.
+ * Part of datablock_inline.h, which programs include. internal/core/channel/state.go has the same
+ * structs. tests/format/layout compares the two, field by field.
  */
 #ifndef DATABLOCK_DETAIL_STATE_H
 #define DATABLOCK_DETAIL_STATE_H

@@ -18,8 +18,8 @@ var (
 	code    = regexp.MustCompile("`[^`]+`")
 	// A method has its type before its name. A function is recognised by its inner capital.
 	method = regexp.MustCompile(
-		`\b(?:Producer|Consumer|block|attachment|repairer|repair|inspection|view)\.[a-zA-Z]\w*`)
-	function = regexp.MustCompile(`\b[a-z]+[A-Z]\w*`)
+		`\b(?:Producer|Consumer|Segment|Attachment|repairer|repair|inspection|view)\.[a-zA-Z]\w*`)
+	function = regexp.MustCompile(`\b(?:[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*)`)
 )
 
 func TestTheFunctionsTheProtocolNamesExist(t *testing.T) {
@@ -27,7 +27,8 @@ func TestTheFunctionsTheProtocolNamesExist(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	methods, names := functions(t, filepath.Join(root, "internal/core"), filepath.Join(root, "internal/platform"))
+	methods, names := functions(t, filepath.Join(root, "internal/core/*"), filepath.Join(root, "internal/platform"),
+		filepath.Join(root, "internal/layout"))
 	models, err := filepath.Glob(filepath.Join(root, "tests/proof/model/*.pml"))
 	if err != nil || len(models) == 0 {
 		t.Fatalf("no model: %v", err)
@@ -48,7 +49,7 @@ func TestTheFunctionsTheProtocolNamesExist(t *testing.T) {
 		for _, name := range function.FindAllString(said, -1) {
 			found++
 			if !names[name] {
-				t.Errorf("%s names %s, which is no function of internal/core or internal/platform", file, name)
+				t.Errorf("%s names %s, which is nothing in internal/core, internal/platform or internal/layout", file, name)
 			}
 		}
 	}
@@ -84,6 +85,7 @@ func functions(t *testing.T, folders ...string) (methods, names map[string]bool)
 			for _, d := range parsed.Decls {
 				f, ok := d.(*ast.FuncDecl)
 				if !ok {
+					declared(d.(*ast.GenDecl), names)
 					continue
 				}
 				names[f.Name.Name] = true
@@ -94,6 +96,20 @@ func functions(t *testing.T, folders ...string) (methods, names map[string]bool)
 		}
 	}
 	return methods, names
+}
+
+// declared adds the names of types and constants, which the document writes as it writes functions.
+func declared(d *ast.GenDecl, names map[string]bool) {
+	for _, spec := range d.Specs {
+		switch spec := spec.(type) {
+		case *ast.TypeSpec:
+			names[spec.Name.Name] = true
+		case *ast.ValueSpec:
+			for _, id := range spec.Names {
+				names[id.Name] = true
+			}
+		}
+	}
 }
 
 func typeName(e ast.Expr) string {

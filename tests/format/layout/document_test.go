@@ -10,7 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
 )
 
 // table is one table of the document: the cells of its head and of its rows.
@@ -152,8 +153,8 @@ func TestDocumentedSizesAreTheRealOnes(t *testing.T) {
 				n[i] = number(t, row[i])
 			}
 			dir := t.TempDir()
-			policy := map[uint64]core.Policy{1: core.Single, 2: core.DoubleBuffer}[n[0]]
-			p, err := core.OpenProducer("sizes", core.Config{
+			policy := map[uint64]segment.Policy{1: segment.Single, 2: segment.DoubleBuffer}[n[0]]
+			p, err := channel.OpenProducer("sizes", segment.Config{
 				Policy: policy, SlotCount: uint32(n[0]), SpareSlots: uint32(n[1]), SlotSize: n[2],
 				Alignment:     uint32(n[3]),
 				ConsumerLimit: uint32(n[4]), Directory: dir,
@@ -179,8 +180,8 @@ func TestDocumentedSizesAreTheRealOnes(t *testing.T) {
 
 func TestDocumentedBytesAreTheRealOnes(t *testing.T) {
 	dir := t.TempDir()
-	p, err := core.OpenProducer("tiny",
-		core.Config{Policy: core.DoubleBuffer, SpareSlots: 2, SlotSize: 100, ConsumerLimit: 1, Directory: dir})
+	p, err := channel.OpenProducer("tiny",
+		segment.Config{Policy: segment.DoubleBuffer, SpareSlots: 2, SlotSize: 100, ConsumerLimit: 1, Directory: dir})
 	ok(t, err)
 	defer p.Close()
 	slot, err := p.Claim(0)

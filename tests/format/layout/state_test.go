@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 )
 
 // field is a field of a struct, as a compiler laid it out.
@@ -98,10 +98,10 @@ func fieldsOf(of reflect.Type) (fields []field) {
 
 // The Go half and the C half of the library, and inline code, use the same memory.
 func TestStatesAreTheSameInGoAndC(t *testing.T) {
-	holds, _ := reflect.TypeFor[core.ConsumerState]().FieldByName("holds")
+	holds, _ := reflect.TypeFor[channel.ConsumerState]().FieldByName("holds")
 	states := map[string]reflect.Type{
-		"block": reflect.TypeFor[core.BlockState](), "producer": reflect.TypeFor[core.ProducerState](),
-		"consumer": reflect.TypeFor[core.ConsumerState](),
+		"block": reflect.TypeFor[channel.BlockState](), "producer": reflect.TypeFor[channel.ProducerState](),
+		"consumer": reflect.TypeFor[channel.ConsumerState](),
 		"hold":     holds.Type.Elem(),
 	}
 	inline := inlineStructs(t, "block", "producer", "consumer", "hold")

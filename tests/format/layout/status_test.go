@@ -9,13 +9,14 @@ import (
 	"strings"
 	"testing"
 
-	"datablock/internal/core"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
 )
 
 // codeNames returns the constants of type Code in internal/core, in their order.
 func codeNames(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/errors.go"), nil, 0)
+	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/status/errors.go"), nil, 0)
 	ok(t, err)
 	var names []string
 	for _, decl := range file.Decls {
@@ -45,7 +46,7 @@ func TestStatusesAreTheSameInGoAndC(t *testing.T) {
 		if name == "OK" {
 			c = "DATABLOCK_OK"
 		}
-		if want := fmt.Sprintf("%s %d %s", c, value, core.Code(value)); lines[value] != want {
+		if want := fmt.Sprintf("%s %d %s", c, value, status.Code(value)); lines[value] != want {
 			t.Errorf("datablock.h has %q where internal/core has %q", lines[value], want)
 		}
 	}
@@ -53,15 +54,15 @@ func TestStatusesAreTheSameInGoAndC(t *testing.T) {
 
 func TestChoicesAreTheSameInGoAndC(t *testing.T) {
 	choices := map[string]uint64{
-		"DATABLOCK_SINGLE": uint64(core.Single), "DATABLOCK_DOUBLE_BUFFER": uint64(core.DoubleBuffer),
-		"DATABLOCK_RING":             uint64(core.Ring),
-		"DATABLOCK_DELIVERY_DEFAULT": uint64(core.DeliveryDefault), "DATABLOCK_LOSSLESS": uint64(core.Lossless),
-		"DATABLOCK_ORDERED": uint64(core.Ordered), "DATABLOCK_LATEST": uint64(core.Latest),
-		"DATABLOCK_START_LATEST": uint64(core.StartLatest), "DATABLOCK_START_OLDEST": uint64(core.StartOldest),
-		"DATABLOCK_FLAG_ALLOW_LOSSLESS":  core.AllowLossless,
-		"DATABLOCK_FLAG_FORBID_LOSSLESS": core.ForbidLossless, "DATABLOCK_FLAG_REPLACE": core.Replace,
-		"DATABLOCK_FLAG_FORCE":           core.Force,
-		"DATABLOCK_FLAG_UNLINK_ON_CLOSE": core.UnlinkOnClose, "DATABLOCK_FLAG_TIMESTAMP": core.Timestamp,
+		"DATABLOCK_SINGLE": uint64(segment.Single), "DATABLOCK_DOUBLE_BUFFER": uint64(segment.DoubleBuffer),
+		"DATABLOCK_RING":             uint64(segment.Ring),
+		"DATABLOCK_DELIVERY_DEFAULT": uint64(segment.DeliveryDefault), "DATABLOCK_LOSSLESS": uint64(segment.Lossless),
+		"DATABLOCK_ORDERED": uint64(segment.Ordered), "DATABLOCK_LATEST": uint64(segment.Latest),
+		"DATABLOCK_START_LATEST": uint64(segment.StartLatest), "DATABLOCK_START_OLDEST": uint64(segment.StartOldest),
+		"DATABLOCK_FLAG_ALLOW_LOSSLESS":  segment.AllowLossless,
+		"DATABLOCK_FLAG_FORBID_LOSSLESS": segment.ForbidLossless, "DATABLOCK_FLAG_REPLACE": segment.Replace,
+		"DATABLOCK_FLAG_FORCE":           segment.Force,
+		"DATABLOCK_FLAG_UNLINK_ON_CLOSE": segment.UnlinkOnClose, "DATABLOCK_FLAG_TIMESTAMP": segment.Timestamp,
 	}
 	var body strings.Builder
 	for name := range choices {

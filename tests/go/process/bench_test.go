@@ -11,11 +11,14 @@ import (
 	"syscall"
 	"testing"
 
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -112,7 +115,7 @@ func (b *bench) files() (names []string) {
 func (b *bench) leavesNothing() {
 	b.t.Helper()
 	b.unlink()
-	_, err := core.CollectGarbage(b.dir)
+	_, err := segment.CollectGarbage(b.dir)
 	require.NoError(b.t, err)
 	assert.Empty(b.t, b.files(), "files left behind")
 }
@@ -126,27 +129,27 @@ func (b *bench) leavesNoGarbage() {
 
 func (b *bench) unlink() {
 	b.t.Helper()
-	if err := core.Unlink(block, b.dir, 0); core.CodeOf(err) != core.NotFound {
+	if err := recovery.Unlink(block, b.dir, 0); status.CodeOf(err) != status.NotFound {
 		require.NoError(b.t, err)
 	}
 }
 
-func (b *bench) diagnosis() *core.Diagnosis {
+func (b *bench) diagnosis() *recovery.Diagnosis {
 	b.t.Helper()
-	d, err := core.Diagnose(block, b.dir)
+	d, err := recovery.Diagnose(block, b.dir)
 	require.NoError(b.t, err)
 	return d
 }
 
 // row returns the participant with this pid, or false.
-func (b *bench) row(pid int) (core.RowInfo, bool) {
+func (b *bench) row(pid int) (recovery.RowInfo, bool) {
 	b.t.Helper()
 	for _, r := range b.diagnosis().Rows {
 		if r.PID == uint64(pid) {
 			return r, true
 		}
 	}
-	return core.RowInfo{}, false
+	return recovery.RowInfo{}, false
 }
 
 func (b *bench) dataPath() string { return filepath.Join(b.dir, block) }

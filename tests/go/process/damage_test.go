@@ -11,12 +11,16 @@ import (
 	"strings"
 	"testing"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/crypto/blake2b"
 	"golang.org/x/sys/unix"
 
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -144,20 +148,20 @@ func TestDamageIsRefused(t *testing.T) {
 }
 
 // refusedEverywhere calls the functions that need no participant, and expects this status.
-func (b *bench) refusedEverywhere(status string) {
+func (b *bench) refusedEverywhere(expected string) {
 	b.t.Helper()
-	want := map[string]core.Code{"CORRUPT": core.Corrupt, "VERSION": core.Version}[status]
-	_, err := core.Diagnose(block, b.dir)
+	want := map[string]status.Code{"CORRUPT": status.Corrupt, "VERSION": status.Version}[expected]
+	_, err := recovery.Diagnose(block, b.dir)
 	assert.ErrorIs(b.t, err, want, "diagnose")
-	_, err = core.CleanupDeadConsumers(block, b.dir, 0)
+	_, err = recovery.CleanupDeadConsumers(block, b.dir, 0)
 	assert.ErrorIs(b.t, err, want, "clean up")
-	_, err = core.ReleaseZombieWriter(block, b.dir, 0)
+	_, err = recovery.ReleaseZombieWriter(block, b.dir, 0)
 	assert.ErrorIs(b.t, err, want, "release a writer")
-	assert.ErrorIs(b.t, core.Unlink(block, b.dir, 0), want, "unlink")
+	assert.ErrorIs(b.t, recovery.Unlink(block, b.dir, 0), want, "unlink")
 	if len(b.files()) > 1 { // a block that has lost its control file is removed by force
-		assert.ErrorIs(b.t, core.Unlink(block, b.dir, core.Force), want, "unlink by force")
+		assert.ErrorIs(b.t, recovery.Unlink(block, b.dir, segment.Force), want, "unlink by force")
 	}
-	_, err = core.List(b.dir)
+	_, err = recovery.List(b.dir)
 	assert.NoError(b.t, err, "list")
 }
 
@@ -198,20 +202,21 @@ func TestDamagedHeaderByte(t *testing.T) {
 				b.flip(file, at, flip)
 				before := b.contents()
 				what := fmt.Sprintf("byte %d of %s", at, filepath.Base(file))
-				_, err := core.OpenConsumer(block, core.ConsumerOptions{Directory: b.dir})
+				_, err := channel.OpenConsumer(block, segment.ConsumerOptions{Directory: b.dir})
 				assertRefused(t, err, what)
-				c := core.DefaultConfig(core.Ring)
-				c.Directory, c.SlotCount, c.SlotSize, c.Flags = b.dir, ring, capacity, c.Flags|core.Replace|core.Force
-				_, err = core.OpenProducer(block, c)
+				c := segment.DefaultConfig(segment.Ring)
+				c.Directory, c.SlotCount, c.SlotSize, c.Flags = b.dir, ring, capacity,
+					c.Flags|segment.Replace|segment.Force
+				_, err = channel.OpenProducer(block, c)
 				assertRefused(t, err, what)
-				_, err = core.Diagnose(block, b.dir)
+				_, err = recovery.Diagnose(block, b.dir)
 				assertRefused(t, err, what)
 				require.Equal(t, before, b.contents(), "%s: something was changed", what)
 				b.flip(file, at, flip)
 			}
 		}
 	}
-	c, err := core.OpenConsumer(block, core.ConsumerOptions{Directory: b.dir})
+	c, err := channel.OpenConsumer(block, segment.ConsumerOptions{Directory: b.dir})
 	require.NoError(t, err, "the block is whole again")
 	require.NoError(t, c.Close())
 	b.leavesNothing()
@@ -219,7 +224,7 @@ func TestDamagedHeaderByte(t *testing.T) {
 
 func assertRefused(t *testing.T, err error, what string) {
 	t.Helper()
-	require.True(t, errors.Is(err, core.Corrupt) || errors.Is(err, core.Version), "%s: %v", what, err)
+	require.True(t, errors.Is(err, status.Corrupt) || errors.Is(err, status.Version), "%s: %v", what, err)
 	require.True(t, strings.Contains(err.Error(), block), "%s: the error does not say which block: %v", what, err)
 }
 

@@ -9,10 +9,10 @@ import (
 	"syscall"
 	"testing"
 
+	"datablock/internal/core/recovery"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 // forForkers runs a scenario for each language whose programs can fork, with another language as
@@ -38,7 +38,7 @@ func TestForkedChildKeepsNoRow(t *testing.T) {
 		c.ask("check", "checked 0") // the parent still works
 		c.kill()
 		p.write(5 * ring)
-		assert.True(t, core.ProcessAlive(uint64(child)), "the child was there all the time")
+		assert.True(t, recovery.ProcessAlive(uint64(child)), "the child was there all the time")
 		p.close()
 		b.leavesNothing()
 	})
@@ -56,7 +56,7 @@ func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
 		p.kill()
 		q := b.producer(other)
 		assert.EqualValues(t, 6, q.write(1).number(t, "first"))
-		assert.True(t, core.ProcessAlive(uint64(child)), "the child was there all the time")
+		assert.True(t, recovery.ProcessAlive(uint64(child)), "the child was there all the time")
 		q.close()
 		b.leavesNothing()
 	})

@@ -29,7 +29,7 @@ var sources = []struct {
 	call    *regexp.Regexp
 	sides   []side
 }{
-	{"../../../internal/*/*.go", regexp.MustCompile(`crash\.Point\("([^"]+)"\)`), []side{inGo}},
+	{"../../../internal/core/*/*.go", regexp.MustCompile(`crash\.Point\("([^"]+)"\)`), []side{inGo}},
 	{"../../../capi/*.c", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`), []side{inC}},
 	{"../../../include/datablock/detail/*.h", regexp.MustCompile(`DATABLOCK_CRASH_POINT\("([^"]+)"\)`),
 		[]side{inC, inline}},

@@ -8,9 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/recovery"
+
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -166,7 +167,7 @@ func (k *kill) aftermath() {
 	}
 	k.exchange(5 * ring)
 	k.lookBack()
-	found, err := core.ValidateIntegrity(block, k.dir)
+	found, err := recovery.ValidateIntegrity(block, k.dir)
 	require.NoError(k.t, err)
 	require.True(k.t, found.Healthy(), found.Message())
 	k.end()

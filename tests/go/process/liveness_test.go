@@ -7,10 +7,10 @@ import (
 	"syscall"
 	"testing"
 
+	"datablock/internal/core/recovery"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"datablock/internal/core"
 )
 
 // state returns the letter of /proc/PID/stat: T stopped, Z zombie.
@@ -82,7 +82,7 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 		p.stop()
 		assert.Equal(t, "PRODUCER_ACTIVE",
 			b.launch(launch{language: anyLanguage(), role: "produce", args: b.producerArgs()}).refused())
-		assert.EqualValues(t, core.RecoveryUnsafe,
+		assert.EqualValues(t, recovery.RecoveryUnsafe,
 			b.recover(anyLanguage(), "--do=release-writer", fmt.Sprintf("--slot=%d", b.claimedSlot())))
 		assert.Equal(t, "TIMEOUT", parseSummary(c.ask("read 1", "read="))["end"])
 		p.signal(syscall.SIGCONT)
@@ -100,7 +100,7 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 func (b *bench) claimedSlot() uint32 {
 	b.t.Helper()
 	for _, s := range b.diagnosis().Slots {
-		if s.State == core.SlotWriting {
+		if s.State == recovery.SlotWriting {
 			return s.Index
 		}
 	}
@@ -211,11 +211,11 @@ func TestUnreapedZombieIsDead(t *testing.T) {
 
 func becomeZombie(t *testing.T, w *worker) {
 	t.Helper()
-	require.True(t, core.ProcessAlive(uint64(w.pid())))
+	require.True(t, recovery.ProcessAlive(uint64(w.pid())))
 	w.signal(syscall.SIGKILL)
 	// The first thread may be a zombie while other threads still end. Then the process lives. The
 	// kernel's list of threads is not reliable meanwhile: it leaves some threads out.
-	eventually(t, func() bool { return state(w.pid()) == "Z" && !core.ProcessAlive(uint64(w.pid())) },
+	eventually(t, func() bool { return state(w.pid()) == "Z" && !recovery.ProcessAlive(uint64(w.pid())) },
 		"%s is a zombie, and dead", w.what)
 	require.Equal(t, "Z", state(w.pid()))
 }

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/recovery"
+
 	"datablock/internal/layout"
 
 	"github.com/stretchr/testify/require"
@@ -389,7 +390,7 @@ var releasingReaders = route{"releasing_readers", func(k *kill) (*worker, bool) 
 var releasingTheWriter = route{"releasing_the_writer", func(k *kill) (*worker, bool) {
 	predecessor(k)
 	for _, s := range k.diagnosis().Slots {
-		if s.State == core.SlotWriting {
+		if s.State == recovery.SlotWriting {
 			require.True(k.t, s.Stuck, "the claim of a dead producer")
 			return k.repair("--do=release-writer", "--slot="+strconv.Itoa(int(s.Index)))
 		}
@@ -431,7 +432,7 @@ var discarding = route{"discarding", func(k *kill) (*worker, bool) {
 	var slot uint32
 	eventually(k.t, func() bool {
 		for _, s := range k.diagnosis().Slots {
-			if s.State == core.SlotCommitted && s.MessageID == 2 {
+			if s.State == recovery.SlotCommitted && s.MessageID == 2 {
 				slot = s.Index
 			}
 		}
@@ -481,11 +482,12 @@ var repairingDamage = route{"repairing_damage", func(k *kill) (*worker, bool) {
 	w, died := k.repair("--do=repair")
 	if died {
 		k.again = "a second repair finishes the work"
-		result, left, err := core.Repair(block, k.dir, false)
-		require.Contains(k.t, []core.RecoveryResult{core.RecoverySuccess, core.RecoveryNotStuck}, result, "%v %v", err,
+		result, left, err := recovery.Repair(block, k.dir, false)
+		require.Contains(k.t, []recovery.RecoveryResult{recovery.RecoverySuccess, recovery.RecoveryNotStuck}, result,
+			"%v %v", err,
 			left)
 	}
-	i, err := core.ValidateIntegrity(block, k.dir)
+	i, err := recovery.ValidateIntegrity(block, k.dir)
 	require.NoError(k.t, err)
 	require.True(k.t, i.Healthy(), i.Message())
 	return w, died

@@ -8,9 +8,13 @@ import (
 	"syscall"
 	"testing"
 
+	"datablock/internal/core/channel"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -118,33 +122,33 @@ func (s *stop) withoutProducer() {
 	s.t.Helper()
 	if !slices.Contains(s.files(), block) { // it is creating the block; another process may be faster
 		if s.byForce {
-			p, err := core.OpenProducer(block, s.config())
+			p, err := channel.OpenProducer(block, s.config())
 			require.NoError(s.t, err, "a creator that is stopped keeps nobody from creating the block")
 			require.NoError(s.t, p.Close())
 		}
 		return
 	}
 	if s.locked(layout.ProducerRow) {
-		_, err := core.OpenProducer(block, s.config())
-		require.Contains(s.t, []core.Code{core.ProducerActive, core.Busy}, core.CodeOf(err), "%v", err)
+		_, err := channel.OpenProducer(block, s.config())
+		require.Contains(s.t, []status.Code{status.ProducerActive, status.Busy}, status.CodeOf(err), "%v", err)
 	}
 	s.lateReader()
 	for _, slot := range s.diagnosis().Slots {
-		if slot.State != core.SlotWriting || slot.WriteLock != uint64(s.v.pid()) {
+		if slot.State != recovery.SlotWriting || slot.WriteLock != uint64(s.v.pid()) {
 			continue
 		}
-		result, err := core.ReleaseZombieWriter(block, s.dir, slot.Index)
-		require.Equal(s.t, core.RecoveryUnsafe, result, "%v", err)
+		result, err := recovery.ReleaseZombieWriter(block, s.dir, slot.Index)
+		require.Equal(s.t, recovery.RecoveryUnsafe, result, "%v", err)
 		if s.byForce {
-			result, err := core.ForceResetSlot(block, s.dir, slot.Index, true)
-			require.Equal(s.t, core.RecoverySuccess, result, "%v", err)
+			result, err := recovery.ForceResetSlot(block, s.dir, slot.Index, true)
+			require.Equal(s.t, recovery.RecoverySuccess, result, "%v", err)
 			s.fenced = true
 		}
 	}
 }
 
-func (b *bench) config() core.Config {
-	c := core.DefaultConfig(core.Ring)
+func (b *bench) config() segment.Config {
+	c := segment.DefaultConfig(segment.Ring)
 	c.Directory, c.SlotCount, c.SlotSize = b.dir, ring, uint64(b.slotSize)
 	return c
 }
@@ -159,9 +163,9 @@ func (b *bench) locked(row int64) bool {
 // While the block is being replaced the attach fails.
 func (s *stop) lateReader() {
 	s.t.Helper()
-	c, err := core.OpenConsumer(block,
-		core.ConsumerOptions{Delivery: core.Ordered, Start: core.StartOldest, Directory: s.dir})
-	if code := core.CodeOf(err); code == core.Busy || code == core.Superseded {
+	c, err := channel.OpenConsumer(block,
+		segment.ConsumerOptions{Delivery: segment.Ordered, Start: segment.StartOldest, Directory: s.dir})
+	if code := status.CodeOf(err); code == status.Busy || code == status.Superseded {
 		require.NotEqual(s.t, uint64(layout.StateReady), s.word(s.dataPath(), layout.State)&0xffffffff, "%v", err)
 		return
 	}
@@ -169,7 +173,7 @@ func (s *stop) lateReader() {
 	end, next := s.word(s.dataPath(), layout.Commit), uint64(0)
 	for next < end {
 		m, err := c.Next(0)
-		if core.CodeOf(err) == core.Lost {
+		if status.CodeOf(err) == status.Lost {
 			next++
 			continue
 		}
@@ -186,7 +190,7 @@ func (s *stop) lateReader() {
 func (s *stop) withoutReader() {
 	s.t.Helper()
 	s.lateReader()
-	p, holder := s.producer, core.RowInfo{}
+	p, holder := s.producer, recovery.RowInfo{}
 	if p != nil && !p.busy() && s.word(s.dataPath(), layout.ClaimID) == 0 {
 		p.mu.Lock()
 		p.unheard++
@@ -209,20 +213,20 @@ func (s *stop) withoutReader() {
 	if !attached || row.Status != layout.RowActive {
 		return
 	}
-	_, err := core.CleanupDeadConsumers(block, s.dir, 0)
+	_, err := recovery.CleanupDeadConsumers(block, s.dir, 0)
 	require.NoError(s.t, err)
 	still, attached := s.row(s.v.pid())
 	require.True(s.t, attached && still.Status == layout.RowActive, "a stopped reader keeps its row")
 	for _, slot := range s.diagnosis().Slots {
-		if slices.ContainsFunc(slot.Holders, func(h core.Holder) bool { return h.PID == uint64(s.v.pid()) }) {
-			result, err := core.ForceResetSlot(block, s.dir, slot.Index, false)
-			require.Equal(s.t, core.RecoveryUnsafe, result, "%v", err)
+		if slices.ContainsFunc(slot.Holders, func(h recovery.Holder) bool { return h.PID == uint64(s.v.pid()) }) {
+			result, err := recovery.ForceResetSlot(block, s.dir, slot.Index, false)
+			require.Equal(s.t, recovery.RecoveryUnsafe, result, "%v", err)
 		}
 	}
-	if result, _ := core.EvictConsumer(block, s.dir, row.Row, false); s.evictable() && s.byForce {
-		require.Equal(s.t, core.RecoveryUnsafe, result)
-		result, err := core.EvictConsumer(block, s.dir, row.Row, true)
-		require.Equal(s.t, core.RecoverySuccess, result, "%v", err)
+	if result, _ := recovery.EvictConsumer(block, s.dir, row.Row, false); s.evictable() && s.byForce {
+		require.Equal(s.t, recovery.RecoveryUnsafe, result)
+		result, err := recovery.EvictConsumer(block, s.dir, row.Row, true)
+		require.Equal(s.t, recovery.RecoverySuccess, result, "%v", err)
 		s.evicted = true
 		eventually(s.t, goesOn, "the producer goes on without the evicted reader")
 	}
@@ -238,7 +242,7 @@ func (s *stop) point() string { return strings.TrimPrefix(s.env[0], "DATABLOCK_S
 
 // holder returns the row for which the producer waits now, if it is the victim's row or a row that
 // the victim has begun to clean.
-func (s *stop) holder() (core.RowInfo, bool) {
+func (s *stop) holder() (recovery.RowInfo, bool) {
 	s.t.Helper()
 	d := s.diagnosis()
 	if next := d.Block.NextID; s.word(s.dataPath(), layout.ProducerWaiting)+ring-1 == next {
@@ -250,7 +254,7 @@ func (s *stop) holder() (core.RowInfo, bool) {
 			}
 		}
 	}
-	return core.RowInfo{}, false
+	return recovery.RowInfo{}, false
 }
 
 // settle makes the victim execute one more command and close.

@@ -11,9 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"datablock/internal/core/recovery"
+
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/core"
 	"datablock/internal/layout"
 )
 
@@ -326,7 +327,7 @@ func (s *storm) finish(kills int) {
 			require.Equal(s.t, n, p.next, "%s of %s: the last message", p.role, b.name)
 			require.True(s.t, !p.stays || p.lives == 1)
 		}
-		found, err := core.ValidateIntegrity(block, b.dir)
+		found, err := recovery.ValidateIntegrity(block, b.dir)
 		require.NoError(s.t, err)
 		require.True(s.t, found.Healthy(), found.Message())
 		for _, p := range b.posts[1:] {

@@ -6,30 +6,35 @@ import (
 	"runtime"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"datablock/internal/schema"
 )
 
 type consumer struct {
-	*core.Consumer
+	*channel.Consumer
 	timeout  time.Duration
 	poll     bool
 	any      bool // wait with WaitAny
 	echo     bool
 	capacity uint64 // capacity of the block's slots, 0: lengths are not checked
-	held     []core.ReadSlot
+	held     []channel.ReadSlot
 }
 
 func consumerOpener(name string, o options) func() (participant, error) {
-	deliveries := map[string]core.Delivery{"": core.DeliveryDefault, "lossless": core.Lossless, "ordered": core.Ordered,
-		"latest": core.Latest}
-	starts := map[string]core.Start{"": core.StartLatest, "latest": core.StartLatest, "oldest": core.StartOldest}
+	deliveries := map[string]segment.Delivery{"": segment.DeliveryDefault, "lossless": segment.Lossless,
+		"ordered": segment.Ordered,
+		"latest":  segment.Latest}
+	starts := map[string]segment.Start{"": segment.StartLatest, "latest": segment.StartLatest,
+		"oldest": segment.StartOldest}
 	delivery, known := deliveries[o.text("delivery")]
 	start, knownToo := starts[o.text("start")]
 	if !known || !knownToo {
 		usage("--delivery=%s --start=%s: unknown", o.text("delivery"), o.text("start"))
 	}
-	options := core.ConsumerOptions{
+	options := segment.ConsumerOptions{
 		Delivery: delivery, Start: start, MaxPins: uint32(o.number("pins", 0)), Durable: o.given("durable"),
 		Name:      o.text("name"),
 		Directory: o.text("dir"), Secret: []byte(o.text("secret")), Schema: o.schema("schema"),
@@ -42,7 +47,7 @@ func consumerOpener(name string, o options) func() (participant, error) {
 		capacity: o.number("slot-size", 0)}
 	return func() (participant, error) {
 		var err error
-		c.Consumer, err = core.OpenConsumer(name, options)
+		c.Consumer, err = channel.OpenConsumer(name, options)
 		return &c, err
 	}
 }
@@ -71,7 +76,7 @@ func (c *consumer) command(word string, n uint64) bool {
 	return true
 }
 
-func (c *consumer) hold(s core.ReadSlot, err error) {
+func (c *consumer) hold(s channel.ReadSlot, err error) {
 	if err != nil {
 		sayError(err)
 		return
@@ -80,7 +85,7 @@ func (c *consumer) hold(s core.ReadSlot, err error) {
 	say("holding %d", s.ID())
 }
 
-func (c *consumer) withHeld(word string, s core.ReadSlot) {
+func (c *consumer) withHeld(word string, s channel.ReadSlot) {
 	switch word {
 	case "check":
 		salt, good := c.verified(s)
@@ -99,26 +104,26 @@ func (c *consumer) withHeld(word string, s core.ReadSlot) {
 }
 
 // next reads a message. A polling consumer repeats the call until there is one.
-func (c *consumer) next() (core.ReadSlot, error) {
+func (c *consumer) next() (channel.ReadSlot, error) {
 	for {
 		timeout := c.timeout
 		if c.any {
-			if err := core.WaitAny(timeout, []*core.Consumer{c.Consumer}, make([]bool, 1)); err != nil {
-				return core.ReadSlot{}, err
+			if err := channel.WaitAny(timeout, []*channel.Consumer{c.Consumer}, make([]bool, 1)); err != nil {
+				return channel.ReadSlot{}, err
 			}
 		}
 		if c.poll || c.any {
 			timeout = 0
 		}
 		s, err := c.Next(timeout)
-		if !(c.poll || c.any) || !errors.Is(err, core.Timeout) && !errors.Is(err, core.NoProducer) {
+		if !(c.poll || c.any) || !errors.Is(err, status.Timeout) && !errors.Is(err, status.NoProducer) {
 			return s, err
 		}
 		runtime.Gosched()
 	}
 }
 
-func (c *consumer) verified(s core.ReadSlot) (salt uint64, good bool) {
+func (c *consumer) verified(s channel.ReadSlot) (salt uint64, good bool) {
 	salt, good = verify(s.Data(), s.ID())
 	return salt, good && (c.capacity == 0 || uint64(len(s.Data())) == payloadLength(s.ID(), c.capacity))
 }
@@ -129,7 +134,7 @@ func (c *consumer) read(n uint64) {
 	var count, missed, bad, sum, last uint64
 	first, err := "-", error(nil)
 	for n == 0 || count < n {
-		var s core.ReadSlot
+		var s channel.ReadSlot
 		if s, err = c.next(); err != nil {
 			break
 		}

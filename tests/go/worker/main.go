@@ -13,7 +13,11 @@ import (
 	"strings"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/recovery"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
+
 	"datablock/internal/schema"
 )
 
@@ -82,7 +86,7 @@ func (o options) schema(key string) *schema.Schema {
 func (o options) timeout() time.Duration {
 	text := o.text("timeout")
 	if text == "" || text == "-1" {
-		return core.Forever
+		return segment.Forever
 	}
 	return time.Duration(o.number("timeout", 0)) * time.Millisecond
 }
@@ -113,7 +117,7 @@ var statusNames = [...]string{
 	"HANDLE", "SYSTEM", "PANIC",
 }
 
-func statusName(err error) string { return statusNames[core.CodeOf(err)] }
+func statusName(err error) string { return statusNames[status.CodeOf(err)] }
 
 // participant is the object of the commands.
 type participant interface {
@@ -124,7 +128,7 @@ type participant interface {
 
 	Lock(i uint32, timeout time.Duration) (abandoned bool, err error)
 	Unlock(i uint32) error
-	core.Zoned
+	channel.Zoned
 	patience() time.Duration
 }
 
@@ -243,34 +247,34 @@ func recoverBlock(name string, o options) {
 	result, err := 0, error(nil)
 	switch action {
 	case "release-readers":
-		var r core.RecoveryResult
-		r, err = core.ReleaseZombieReaders(path, "", slot)
+		var r recovery.RecoveryResult
+		r, err = recovery.ReleaseZombieReaders(path, "", slot)
 		result = int(r)
 	case "release-writer":
-		var r core.RecoveryResult
-		r, err = core.ReleaseZombieWriter(path, "", slot)
+		var r recovery.RecoveryResult
+		r, err = recovery.ReleaseZombieWriter(path, "", slot)
 		result = int(r)
 	case "cleanup":
-		result, err = core.CleanupDeadConsumers(path, "", older)
+		result, err = recovery.CleanupDeadConsumers(path, "", older)
 	case "reset", "reset-force":
-		var r core.RecoveryResult
-		r, err = core.ForceResetSlot(path, "", slot, action == "reset-force")
+		var r recovery.RecoveryResult
+		r, err = recovery.ForceResetSlot(path, "", slot, action == "reset-force")
 		result = int(r)
 	case "evict-force":
-		var r core.RecoveryResult
-		r, err = core.EvictConsumer(path, "", slot, true)
+		var r recovery.RecoveryResult
+		r, err = recovery.EvictConsumer(path, "", slot, true)
 		result = int(r)
 	case "repair":
-		var r core.RecoveryResult
-		r, _, err = core.Repair(path, "", false)
+		var r recovery.RecoveryResult
+		r, _, err = recovery.Repair(path, "", false)
 		result = int(r)
 	case "unlink", "unlink-force":
 		flags := uint32(0)
 		if action == "unlink-force" {
-			flags = core.Force
+			flags = segment.Force
 		}
-		err = core.Unlink(path, "", flags)
-		result = int(core.CodeOf(err))
+		err = recovery.Unlink(path, "", flags)
+		result = int(status.CodeOf(err))
 	default:
 		usage("--do=%s is unknown", action)
 	}

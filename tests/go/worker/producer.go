@@ -7,32 +7,35 @@ import (
 	"strings"
 	"time"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
+	"datablock/internal/core/segment"
+	"datablock/internal/core/status"
 )
 
 type producer struct {
-	*core.Producer
+	*channel.Producer
 	timeout time.Duration
 	poll    bool
 	echo    bool
 	rate    uint64 // messages a second, 0: as fast as possible
 	salt    uint64
-	claim   core.WriteSlot
+	claim   channel.WriteSlot
 }
 
 var flagNames = map[string]uint32{
-	"lossless": core.AllowLossless, "replace": core.Replace, "force": core.Force, "unlink": core.UnlinkOnClose,
-	"timestamp": core.Timestamp,
+	"lossless": segment.AllowLossless, "replace": segment.Replace, "force": segment.Force,
+	"unlink":    segment.UnlinkOnClose,
+	"timestamp": segment.Timestamp,
 }
 
 func producerOpener(name string, o options) func() (participant, error) {
-	policies := map[string]core.Policy{"": core.Ring, "ring": core.Ring, "single": core.Single,
-		"double": core.DoubleBuffer}
+	policies := map[string]segment.Policy{"": segment.Ring, "ring": segment.Ring, "single": segment.Single,
+		"double": segment.DoubleBuffer}
 	policy, known := policies[o.text("policy")]
 	if !known {
 		usage("--policy=%s is unknown", o.text("policy"))
 	}
-	c := core.DefaultConfig(policy)
+	c := segment.DefaultConfig(policy)
 	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256),
 		uint32(o.number("spare", 0))
 	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)),
@@ -49,7 +52,7 @@ func producerOpener(name string, o options) func() (participant, error) {
 		salt: o.number("salt", 0)}
 	return func() (participant, error) {
 		var err error
-		p.Producer, err = core.OpenProducer(name, c)
+		p.Producer, err = channel.OpenProducer(name, c)
 		return &p, err
 	}
 }
@@ -95,7 +98,7 @@ func (p *producer) begin() (err error) {
 			timeout = 0
 		}
 		p.claim, err = p.Claim(timeout)
-		if !p.poll || !errors.Is(err, core.Timeout) {
+		if !p.poll || !errors.Is(err, status.Timeout) {
 			return err
 		}
 		runtime.Gosched()

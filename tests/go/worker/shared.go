@@ -3,7 +3,7 @@ package main
 import (
 	"encoding/binary"
 
-	"datablock/internal/core"
+	"datablock/internal/core/channel"
 )
 
 // sharedCommand handles the commands of both roles.
@@ -23,7 +23,7 @@ func sharedCommand(p participant, word string, n uint64) bool {
 		}
 		say("unlocked %d", n)
 	case "zone": // adds n to the first word of the zone
-		sum, err := core.WithFlexibleZone(p, p.patience(), func(zone []byte) (uint64, error) {
+		sum, err := channel.WithFlexibleZone(p, p.patience(), func(zone []byte) (uint64, error) {
 			sum := binary.LittleEndian.Uint64(zone) + n
 			binary.LittleEndian.PutUint64(zone, sum)
 			return sum, nil

@@ -27,7 +27,7 @@ inline drop(what)
 	fi
 }
 
-/* emptyRow: the bits first, the state last. */
+/* EmptyRow: the bits first, the state last. */
 inline emptyRow()
 {
 	rbit = 0;
@@ -137,7 +137,7 @@ done:
 	}
 }
 
-/* cleanRow, of a row without an owner: CLEANING, then the lease, which is the proof. After that
+/* CleanRow, of a row without an owner: CLEANING, then the lease, which is the proof. After that
  * nothing is left in the row. */
 proctype RowCleaner(byte me)
 {

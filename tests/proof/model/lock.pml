@@ -134,7 +134,7 @@ proctype Locker(byte me; byte rounds)
 	}
 }
 
-/* abandonLocks, by the process that cleans a dead participant's row. */
+/* AbandonLocks, by the process that cleans a dead participant's row. */
 proctype LockCleaner(byte me; byte whose)
 {
 	bit left, found;

@@ -14,7 +14,7 @@ inline opened()
 	fi
 }
 
-/* fenceNext: sets FENCE on the entry that is published next. Repeats until the flag is set on an
+/* FenceNext: sets FENCE on the entry that is published next. Repeats until the flag is set on an
  * entry that is not published yet. */
 inline fenceNext(x)
 {

@@ -1,6 +1,6 @@
 /* The producer: docs/protocol.md section 2; take-over is in section 4. */
 
-/* block.wakeConsumers. A sleeper whose bit is not seen here sees every message that was published
+/* Segment.WakeConsumers. A sleeper whose bit is not seen here sees every message that was published
  * before. */
 inline wakeConsumers()
 {

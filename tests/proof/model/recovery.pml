@@ -1,6 +1,6 @@
 /* Cleaning and forced recovery: docs/protocol.md sections 1 and 4. */
 
-/* cleanRow: CLEANING, then the liveness lease, which is the proof of death. The bits come first and
+/* CleanRow: CLEANING, then the liveness lease, which is the proof of death. The bits come first and
  * the identity last. A cleaner tries locks and never waits for them. Every step is idempotent. */
 inline cleanRow(row)
 {

@@ -227,7 +227,7 @@ end:	do
 #define BLK 0
 #endif
 
-/* Consumer.Close, cleanRow: checks producer_waiting after a store that may end backpressure. */
+/* Consumer.Close, CleanRow: checks producer_waiting after a store that may end backpressure. */
 inline wakeProducer()
 {
 	if

@@ -17,11 +17,11 @@ type reason struct{ gap, why string }
 // reasons explain the gaps that the walker finds in internal/core. Each one has a regular
 // expression.
 var reasons = []reason{
-	{`^block\.log: `, "a record counts when its number is stored, last; an unfinished one is nothing"},
-	{`^block\.writeIdentity: `,
+	{`^appendLog: `, "a record counts when its number is stored, last; an unfinished one is nothing"},
+	{`^Segment\.WriteIdentity: `,
 		"who it is, for people; what is done to the row is decided by its state and its lock, and there are " +
 			"points before and after"},
-	{`^Producer\.begin: \*p\.data\.plain64\(layout\.\w+\) → (\*p\.data\.plain64\(layout\.\w+\)$|p\.writeIdentity)`,
+	{`^Producer\.begin: \*p\.Data\.Plain64\(layout\.\w+\) → (\*p\.Data\.Plain64\(layout\.\w+\)$|p\.WriteIdentity)`,
 		"who writes, and since when, for people; the next producer writes all of it again"},
 	{`^Producer\.(Claim|unmark): .*(claimSince → .*claimID|claimID → .*claimSince)`, "claim_since is for people"},
 	{`^repairer\.releaseWriter: .*ClaimID\) → .*ClaimSince`, "claim_since is for people"},
@@ -29,30 +29,30 @@ var reasons = []reason{
 		`.*Slot(ID|Length)/8\] → .*Slot(Length|Timestamp)/8\]$)`,
 		"no other process reads the slot's header before the publication"},
 	{`^Producer\.CommitSlot: .*CompareAndSwap.* → p\.publishOver`, "a swap that failed has changed nothing"},
-	{`^Producer\.Close: \*p\.data\.plain64\(layout\.ProducerPID\) → p\.clearRow`, "a pid is for people"},
+	{`^Producer\.Close: \*p\.Data\.Plain64\(layout\.ProducerPID\) → p\.ClearRow`, "a pid is for people"},
 	{`^Producer\.(Write|WriteBatch): `, "one message after the other: between them is the program"},
 	{`^Producer\.(findRoom: p\.waitForRoom|prepareClaim: p\.findRoom|ClaimInSteps: p\.Claim)`,
 		"the wait ends with producer_waiting = 0, which its next one would store as well; cleaning the dead " +
 			"begins with a point"},
-	{`^Consumer\.occupy: c\.ctl\[at\+layout\.RowDurable\] → c\.ctl\[at\+layout\.RowDurable\]$`,
+	{`^Consumer\.occupy: c\.Ctl\[at\+layout\.RowDurable\] → c\.Ctl\[at\+layout\.RowDurable\]$`,
 		"0 and then 1, in a row that is ATTACHING and so is nobody's to come back to"},
 	{`^Consumer\.secureSpare: `, "the own bit is taken back and set again: as at attach.bit and before it"},
 	{`^attach: newConsumer\(a, o\) → c\.occupy`, "it counts the consumers of this process, in private memory"},
 	{`^attach: c\.secureSpare\(\) → `,
 		"the bit is set, as at attach.bit, and the row is given up, which begins with a point"},
-	{`^(OpenConsumer|attachNamed|waitForBlock|OpenProducer|Unlink|Repair|openOrCreate|attachment\.findRow): `,
+	{`^(OpenConsumer|attachNamed|waitForBlock|OpenProducer|Unlink|Repair|openOrCreate|Attachment\.FindRow): `,
 		"the whole is tried again, or after a failure something else is: each has its points"},
-	{`^(Producer\.clearFences: |attachment\.adopt: (\*mark|p\.clearFences))`,
+	{`^(Producer\.clearFences: |adopt: (\*mark|p\.clearFences))`,
 		"leftover marks and fences, each by itself; adopting again clears the rest"},
-	{`^block\.(clearPins: b\.pin\(row, k\)\.Store\(0\) → b\.pin|` +
-		`emptyRow: \*b\.ctl\.plain64\(at \+ off\) → \*b\.ctl\.plain64\(at \+ off\)$)`,
+	{`^Segment\.(ClearPins: b\.Pin\(row, k\)\.Store\(0\) → b\.Pin|` +
+		`EmptyRow: \*b\.Ctl\.Plain64\(at \+ off\) → \*b\.Ctl\.Plain64\(at \+ off\)$)`,
 		"words of a row without an owner, in any order; a second cleaning clears the rest"},
-	{`^block\.createData: copy`, "nobody finds the block before it is published"},
-	{`^createBlock: (.* → (platform\.Remove\(made|p\.begin\(0\)|b\.entries\[i\]\.Store)|` +
-		`a\.createControl.* → b\.createData)`,
+	{`^Segment\.CreateData: copy`, "nobody finds the block before it is published"},
+	{`^createBlock: (.* → (platform\.Remove\(made|p\.begin\(0\)|b\.Entries\[i\]\.Store)|` +
+		`a\.CreateControl.* → b\.CreateData)`,
 		"no process finds the block before it is published; what a dead or failed creator leaves is garbage"},
-	{`^replaceBlock: platform\.Exchange.* → old\.state\.CompareAndSwap`, "an exchange that failed has changed nothing"},
-	{`^unlink: (b\.removeData.* → b\.state\.CompareAndSwap|b\.state\.CompareAndSwap.* → collect)`,
+	{`^replaceBlock: platform\.Exchange.* → old\.StateWord\.CompareAndSwap`, "an exchange that failed has changed nothing"},
+	{`^unlink: (b\.RemoveData.* → b\.StateWord\.CompareAndSwap|b\.StateWord.* → .*CollectBlock)`,
 		"a file that could not be removed is there; the state goes back to what it was"},
 	{`^repair\.`,
 		"each repair is right by itself, and repairing again does the rest; repair.word, .entry, .slot and " +
@@ -69,10 +69,11 @@ var reasonsInC = []reason{
 // TestBetweenAnyTwoStoresIsACrashPoint: a test can kill only at a crash point. So every pair of
 // steps without a crash point in between needs a reason here.
 func TestBetweenAnyTwoStoresIsACrashPoint(t *testing.T) {
-	w, err := Read("../../../internal/core")
+	w, err := Read("../../../internal/core/segment", "../../../internal/core/channel",
+		"../../../internal/core/recovery")
 	require.NoError(t, err)
 	w.Walk()
-	require.True(t, w.Gaps["block.clearPins: b.pin(row, k).Store(0) → b.pin(row, k).Store(0)"],
+	require.True(t, w.Gaps["Segment.ClearPins: b.Pin(row, k).Store(0) → b.Pin(row, k).Store(0)"],
 		"the walker sees nothing")
 	explained(t, w.Gaps, reasons)
 }

@@ -51,13 +51,17 @@ type frame struct {
 	breaks   open
 }
 
-// Read parses the files of a directory that belong to every build.
-func Read(directory string) (*Walker, error) {
+// Read parses the files of some directories that belong to every build.
+func Read(directories ...string) (*Walker, error) {
 	w := &Walker{fset: token.NewFileSet(), funcs: map[string][]*ast.FuncDecl{}, known: map[*ast.FuncDecl]summary{},
 		Gaps: map[string]bool{}}
-	files, err := filepath.Glob(filepath.Join(directory, "*.go"))
-	if err != nil {
-		return nil, err
+	var files []string
+	for _, directory := range directories {
+		some, err := filepath.Glob(filepath.Join(directory, "*.go"))
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, some...)
 	}
 	for _, file := range files {
 		if strings.HasSuffix(file, "_test.go") || strings.HasSuffix(file, "_on.go") {
@@ -98,6 +102,9 @@ func (w *Walker) text(n ast.Node) string {
 func typeName(e ast.Expr) string {
 	if star, ok := e.(*ast.StarExpr); ok {
 		e = star.X
+	}
+	if of, ok := e.(*ast.SelectorExpr); ok { // of another package
+		e = of.Sel
 	}
 	if id, ok := e.(*ast.Ident); ok {
 		return id.Name
@@ -334,7 +341,8 @@ func (w *Walker) invoke(c *ast.CallExpr, f *frame, in open) open {
 		in = w.expression(s.X, f, in)
 	}
 	for _, a := range c.Args {
-		if lit, ok := a.(*ast.FuncLit); ok && w.text(c.Fun) == "withDeadRow" { // which has crash points around it
+		if lit, ok := a.(*ast.FuncLit); ok && strings.HasSuffix(w.text(c.Fun),
+			"WithDeadRow") { // which has crash points around it
 			w.literal(lit, f, open{})
 		} else if ok {
 			in = in.or(w.literal(lit, f, in))
@@ -358,6 +366,8 @@ func (w *Walker) invoke(c *ast.CallExpr, f *frame, in open) open {
 			return w.effect(w.text(c), f, in)
 		case of == "platform" || of == "layout" || of == "errors" || of == "fmt" || of == "strings":
 			return in
+		case of == "segment":
+			return w.calls(name, "", c, f, in)
 		}
 		return w.calls(name, w.ownerOf(fun.X, f), c, f, in)
 	}
@@ -370,15 +380,15 @@ func (w *Walker) ownerOf(e ast.Expr, f *frame) string {
 	if t := f.types[text]; t != "" {
 		return t
 	}
-	return map[string]string{"p": "Producer", "c": "Consumer", "b": "block", "a": "attachment", "w": "repairer",
-		"x": "inspection", "old": "block", "replacement": "Producer"}[text]
+	return map[string]string{"p": "Producer", "c": "Consumer", "b": "Segment", "a": "Attachment", "w": "repairer",
+		"x": "inspection", "old": "Segment", "replacement": "Producer"}[text]
 }
 
 // embedded has the types from which a type gets methods.
 var embedded = map[string][]string{
-	"Producer": {"Producer", "attachment", "block"}, "Consumer": {"Consumer", "attachment", "block"},
-	"attachment": {"attachment", "block"}, "repairer": {"repairer", "block"},
-	"inspection": {"inspection", "view", "block"}, "view": {"view", "block"},
+	"Producer": {"Producer", "Attachment", "Segment"}, "Consumer": {"Consumer", "Attachment", "Segment"},
+	"Attachment": {"Attachment", "Segment"}, "repairer": {"repairer", "Segment"},
+	"inspection": {"inspection", "view", "Segment"}, "view": {"view", "Segment"},
 }
 
 // calls follows the functions of this name. Among methods of several types it selects the owner's.
@@ -452,8 +462,8 @@ func (w *Walker) effect(text string, f *frame, in open) open {
 }
 
 func mapped(text string) bool {
-	return text == "a.ctl" || text == "b.data" || strings.Contains(text, ".ctl[") || strings.Contains(text, ".data[") ||
-		strings.Contains(text, "slotChecksum(") || strings.Contains(text, "[layout.Slot")
+	return text == "a.Ctl" || text == "b.Data" || strings.Contains(text, ".Ctl[") || strings.Contains(text, ".Data[") ||
+		strings.Contains(text, "SlotChecksum(") || strings.Contains(text, "[layout.Slot")
 }
 
 // shared reports whether the operand of a swap is a word of a block, and not a coarse clock or an

@@ -1,6 +1,0 @@
-//go:build !crashpoints
-
-package core
-
-// besideAMapping reports false: only test builds with guards can tell.
-func besideAMapping(uintptr) bool { return false }
