@@ -500,7 +500,7 @@ static int write_and_die(const char *directory, const char *name) {
 /* A poll reports that the producer has died, until there is a new producer. */
 static void polls_of_a_producer_that_goes_and_comes(void) {
     for (int round = 0; round < 3; round++) {
-        char name[16];
+        char name[24];
         int to[2], from[2], status;
         snprintf(name, sizeof name, "mortal%d", round);
         CHECK(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0);
