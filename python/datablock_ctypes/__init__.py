@@ -64,7 +64,14 @@ from ._errors import (
     Timeout,
     Version,
 )
-from ._integrity import IntegrityCheck, RecoveryStep, RecoveryStepKind, auto_recover, repair, validate_integrity
+from ._integrity import (
+    IntegrityCheck,
+    RecoveryStep,
+    RecoveryStepKind,
+    auto_recover,
+    repair,
+    validate_integrity,
+)
 from ._library import LibraryNotFound, load
 from ._observer import Observation, Observer
 from ._producer import Producer

@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-from ctypes import POINTER, c_bool, c_char, c_char_p, c_int, c_int64, c_size_t, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import (
+    POINTER,
+    c_bool,
+    c_char,
+    c_char_p,
+    c_int,
+    c_int64,
+    c_size_t,
+    c_uint8,
+    c_uint32,
+    c_uint64,
+    c_void_p,
+)
 from typing import Any, NamedTuple
 
 # The header that this package was written for. A library may be newer within the same major
@@ -354,7 +366,9 @@ FUNCTIONS = (
     Function("datablock_error_detail", c_char_p, ()),
     Function("datablock_error_detail_copy", c_size_t, (c_char_p, c_size_t)),
     Function("datablock_config_init", c_int, (POINTER(Config), c_int)),
-    Function("datablock_producer_open", c_int, (c_char_p, POINTER(Config), POINTER(ProducerHandle))),
+    Function(
+        "datablock_producer_open", c_int, (c_char_p, POINTER(Config), POINTER(ProducerHandle))
+    ),
     Function("datablock_producer_close", c_int, (ProducerHandle,)),
     Function("datablock_producer_next_id", c_int, (ProducerHandle, POINTER(c_uint64))),
     Function("datablock_write_begin", c_int, (ProducerHandle, c_int64, POINTER(RawWriteSlot))),
@@ -362,7 +376,11 @@ FUNCTIONS = (
     Function("datablock_write_checksum", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),
     Function("datablock_write_abort", c_int, (ProducerHandle, POINTER(RawWriteSlot))),
     Function("datablock_consumer_options_init", c_int, (POINTER(ConsumerOptions),)),
-    Function("datablock_consumer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ConsumerHandle))),
+    Function(
+        "datablock_consumer_open",
+        c_int,
+        (c_char_p, POINTER(ConsumerOptions), POINTER(ConsumerHandle)),
+    ),
     Function("datablock_consumer_resumed", c_int, (ConsumerHandle, POINTER(c_bool))),
     Function("datablock_consumer_close", c_int, (ConsumerHandle,)),
     Function("datablock_read_begin", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot))),
@@ -371,24 +389,44 @@ FUNCTIONS = (
     Function("datablock_read_verify", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_end", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
     Function("datablock_read_undo", c_int, (ConsumerHandle, POINTER(RawReadSlot))),
-    Function("datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))),
+    Function(
+        "datablock_wait_any", c_int, (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool))
+    ),
     Function(
         "datablock_wait_any_or_wake",
         c_int,
         (POINTER(ConsumerHandle), c_size_t, c_int64, POINTER(c_bool), POINTER(RawWaker)),
     ),
     Function("datablock_wake", None, (POINTER(RawWaker),)),
-    Function("datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))),
     Function(
-        "datablock_write_batch", c_int, (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t))
+        "datablock_write", c_int, (ProducerHandle, c_int64, c_void_p, c_size_t, POINTER(c_uint64))
     ),
-    Function("datablock_read_copy", c_int, (ConsumerHandle, c_int64, c_uint32, c_void_p, c_size_t, POINTER(RawCopied))),
     Function(
-        "datablock_read_batch", c_int, (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t))
+        "datablock_write_batch",
+        c_int,
+        (ProducerHandle, c_int64, POINTER(RawMessage), c_size_t, POINTER(c_size_t)),
+    ),
+    Function(
+        "datablock_read_copy",
+        c_int,
+        (ConsumerHandle, c_int64, c_uint32, c_void_p, c_size_t, POINTER(RawCopied)),
+    ),
+    Function(
+        "datablock_read_batch",
+        c_int,
+        (ConsumerHandle, c_int64, POINTER(RawReadSlot), c_size_t, POINTER(c_size_t)),
     ),
     Function("datablock_read_batch_end", c_int, (ConsumerHandle, POINTER(RawReadSlot), c_size_t)),
-    Function("datablock_observer_open", c_int, (c_char_p, POINTER(ConsumerOptions), POINTER(ObserverHandle))),
-    Function("datablock_observe", c_int, (ObserverHandle, c_uint64, c_void_p, c_size_t, POINTER(RawObservation))),
+    Function(
+        "datablock_observer_open",
+        c_int,
+        (c_char_p, POINTER(ConsumerOptions), POINTER(ObserverHandle)),
+    ),
+    Function(
+        "datablock_observe",
+        c_int,
+        (ObserverHandle, c_uint64, c_void_p, c_size_t, POINTER(RawObservation)),
+    ),
     Function("datablock_observer_close", c_int, (ObserverHandle,)),
     Function("datablock_schema_parse", c_int, (c_char_p, POINTER(RawSchema))),
     Function("datablock_schema_of_block", c_int, (c_char_p, POINTER(RawSchema))),
@@ -407,19 +445,35 @@ FUNCTIONS = (
     ),
     Function("datablock_of_producer", ParticipantHandle, (ProducerHandle,)),
     Function("datablock_of_consumer", ParticipantHandle, (ConsumerHandle,)),
-    Function("datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))),
+    Function(
+        "datablock_lock_acquire", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(c_bool))
+    ),
     Function("datablock_lock_release", c_int, (ParticipantHandle, c_uint32)),
-    Function("datablock_zone_begin", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(RawZone))),
+    Function(
+        "datablock_zone_begin", c_int, (ParticipantHandle, c_uint32, c_int64, POINTER(RawZone))
+    ),
     Function("datablock_zone_end", c_int, (ParticipantHandle, c_bool)),
     Function("datablock_counter_get", c_int, (ParticipantHandle, c_uint32, POINTER(c_uint64))),
-    Function("datablock_counter_set", c_int, (ParticipantHandle, c_uint32, c_uint64, POINTER(c_uint64))),
-    Function("datablock_counter_add", c_int, (ParticipantHandle, c_uint32, c_uint64, POINTER(c_uint64))),
-    Function("datablock_counter_exchange", c_int, (ParticipantHandle, c_uint32, c_uint64, c_uint64, POINTER(c_uint64))),
-    Function("datablock_list", c_int, (c_char_p, POINTER(RawBlockInfo), c_size_t, POINTER(c_size_t))),
+    Function(
+        "datablock_counter_set", c_int, (ParticipantHandle, c_uint32, c_uint64, POINTER(c_uint64))
+    ),
+    Function(
+        "datablock_counter_add", c_int, (ParticipantHandle, c_uint32, c_uint64, POINTER(c_uint64))
+    ),
+    Function(
+        "datablock_counter_exchange",
+        c_int,
+        (ParticipantHandle, c_uint32, c_uint64, c_uint64, POINTER(c_uint64)),
+    ),
+    Function(
+        "datablock_list", c_int, (c_char_p, POINTER(RawBlockInfo), c_size_t, POINTER(c_size_t))
+    ),
     Function("datablock_unlink", c_int, (c_char_p, c_uint32)),
     Function("datablock_diagnose_slot", c_int, (c_char_p, c_uint32, POINTER(RawSlotDiagnostic))),
     Function(
-        "datablock_diagnose_all_slots", c_int, (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t))
+        "datablock_diagnose_all_slots",
+        c_int,
+        (c_char_p, POINTER(RawSlotDiagnostic), c_size_t, POINTER(c_size_t)),
     ),
     Function("datablock_is_process_alive", c_bool, (c_uint64,)),
     Function("datablock_release_zombie_readers", c_int, (c_char_p, c_uint32)),
@@ -428,7 +482,9 @@ FUNCTIONS = (
     Function("datablock_validate_integrity", c_int, (c_char_p, POINTER(RawIntegrityCheck))),
     Function("datablock_repair", c_int, (c_char_p, c_bool, POINTER(RawIntegrityCheck))),
     Function("datablock_auto_recover", c_int, (c_char_p, c_bool, RecoveryCallback, c_void_p)),
-    Function("datablock_list_participants", c_int, (c_char_p, POINTER(RawParticipantInfo), c_size_t)),
+    Function(
+        "datablock_list_participants", c_int, (c_char_p, POINTER(RawParticipantInfo), c_size_t)
+    ),
     Function("datablock_get_metrics", c_int, (c_char_p, POINTER(RawMetrics))),
     Function("datablock_force_reset_slot", c_int, (c_char_p, c_uint32, c_bool)),
     Function("datablock_force_reset_all_slots", c_int, (c_char_p, c_bool)),

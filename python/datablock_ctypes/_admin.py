@@ -119,7 +119,9 @@ def list_participants(shm_name: StrPath) -> list[ParticipantInfo]:
 
 
 def _participant(one: RawParticipantInfo) -> dict[str, Any]:
-    fields = {name: getattr(one, name) for name, *_ in RawParticipantInfo._fields_ if name != "reserved"}
+    fields = {
+        name: getattr(one, name) for name, *_ in RawParticipantInfo._fields_ if name != "reserved"
+    }
     delivery = Delivery(one.delivery) if one.delivery in set(Delivery) else Delivery.DEFAULT
     return {**fields, "name": one.name.decode("utf-8", "replace"), "delivery": delivery}
 
@@ -135,7 +137,9 @@ def get_metrics(shm_name: StrPath) -> Metrics:
     status = loaded.datablock_get_metrics(path_bytes("block name", shm_name), found)
     if status != 0:
         loaded.fail(status)
-    return Metrics(**{name: getattr(found, name) for name, *_ in RawMetrics._fields_ if name != "size"})
+    return Metrics(
+        **{name: getattr(found, name) for name, *_ in RawMetrics._fields_ if name != "size"}
+    )
 
 
 def recovery_log(shm_name: StrPath) -> list[RecoveryRecord]:
@@ -145,7 +149,16 @@ def recovery_log(shm_name: StrPath) -> list[RecoveryRecord]:
     """
     return [
         RecoveryRecord(
-            *(one.number, one.time_ns, one.pid, one.uid, one.action, one.target, tuple(one.before), tuple(one.after)),
+            *(
+                one.number,
+                one.time_ns,
+                one.pid,
+                one.uid,
+                one.action,
+                one.target,
+                tuple(one.before),
+                tuple(one.after),
+            ),
             one.text.decode("utf-8", "replace"),
         )
         for one in _all("datablock_recovery_log", RawRecoveryRecord, shm_name)
@@ -181,7 +194,9 @@ def force_reset_all_slots(shm_name: StrPath, force: bool = False) -> RecoveryRes
     is damaged.
     """
     loaded = library()
-    return verdict(loaded, loaded.datablock_force_reset_all_slots(path_bytes("block name", shm_name), force))
+    return verdict(
+        loaded, loaded.datablock_force_reset_all_slots(path_bytes("block name", shm_name), force)
+    )
 
 
 def evict_consumer(shm_name: StrPath, row: int, force: bool = False) -> RecoveryResult:
@@ -193,5 +208,8 @@ def evict_consumer(shm_name: StrPath, row: int, force: bool = False) -> Recovery
     """
     loaded = library()
     return verdict(
-        loaded, loaded.datablock_evict_consumer(path_bytes("block name", shm_name), unsigned("row", row), force)
+        loaded,
+        loaded.datablock_evict_consumer(
+            path_bytes("block name", shm_name), unsigned("row", row), force
+        ),
     )

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 
 def message_over(
-    schema: Schema | None, view: Any, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
+    schema: Schema | None,
+    view: Any,
+    start: int,
+    size: int,
+    dtype: DTypeLike,
+    shape: tuple[int, ...] | int | None,
 ) -> NDArray[Any]:
     """Return `array_over` of a message.
 
@@ -29,17 +34,23 @@ def message_over(
         kind = items_of(dtype)[0]
         check_fit(schema, kind, size)
         if record_step(schema, kind):
-            return records_over(schema, view, start, size, kind, None if shape is None else _sides(shape))
+            return records_over(
+                schema, view, start, size, kind, None if shape is None else _sides(shape)
+            )
     return array_over(view, start, size, dtype, shape)
 
 
-def array_over(view: Any, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None) -> NDArray[Any]:
+def array_over(
+    view: Any, start: int, size: int, dtype: DTypeLike, shape: tuple[int, ...] | int | None
+) -> NDArray[Any]:
     """Return a NumPy array of at most `size` bytes from `start` on, in place."""
     # Only strings are cached: other types compare equal to types with other names or layouts.
     kind, item, over = _known(dtype) if type(dtype) is str else items_of(dtype)
     if shape is None:
         if size % item != 0:
-            raise Invalid(f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape")
+            raise Invalid(
+                f"{size} bytes are no whole number of {kind} items of {item} bytes: give a shape"
+            )
         return over(view, kind, size // item, start)
     sides = _sides(shape)
     count = math.prod(sides)
@@ -98,9 +109,12 @@ def check_fit(schema: Schema | None, kind: dtype[Any], size: int) -> None:
             own, other = fields[name], whole.fields.get(name)
             has = "no such field" if other is None else f"{other[0]} at {other[1]}"
             wrong = (
-                f"field {name!r} of the dtype is {own[0]} at {own[1]}, and schema {schema.name} of the block has {has}"
+                f"field {name!r} of the dtype is {own[0]} at {own[1]}, "
+                f"and schema {schema.name} of the block has {has}"
             )
-    raise Invalid(f'{wrong}: use the dtype of the schema, or reinterpret the bytes: array("u1").view(dtype)')
+    raise Invalid(
+        f'{wrong}: use the dtype of the schema, or reinterpret the bytes: array("u1").view(dtype)'
+    )
 
 
 @functools.lru_cache(256)
@@ -127,11 +141,23 @@ def _unlike(kind: dtype[Any], whole: dtype[Any]) -> str | None:
     """Return the first field of a dtype that another dtype does not have, or has otherwise."""
     fields: Any = kind.fields or {}
     others: Any = whole.fields or {}
-    return next((name for name in kind.names or () if name not in others or others[name][:2] != fields[name][:2]), None)
+    return next(
+        (
+            name
+            for name in kind.names or ()
+            if name not in others or others[name][:2] != fields[name][:2]
+        ),
+        None,
+    )
 
 
 def records_over(
-    schema: Schema, view: Any, start: int, size: int, kind: dtype[Any], shape: tuple[int, ...] | None
+    schema: Schema,
+    view: Any,
+    start: int,
+    size: int,
+    kind: dtype[Any],
+    shape: tuple[int, ...] | None,
 ) -> NDArray[Any]:
     """Return the records of a message, of which `kind` has the first fields.
 
@@ -145,7 +171,10 @@ def records_over(
             f"as schema {schema.name} has them: give a shape"
         )
     if shape is not None and (any(side < 0 for side in shape) or count * step > size):
-        raise Invalid(f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has {size}")
+        raise Invalid(
+            f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has "
+            f"{size}"
+        )
     rows = the_numpy().frombuffer(view, "u1", count * step, start).reshape(count, step)
     records: NDArray[Any] = rows[:, : kind.itemsize].view(kind)[:, 0]
     return records if shape is None else records.reshape(shape)

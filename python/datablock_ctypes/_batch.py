@@ -100,12 +100,18 @@ class ReadBatch(Bound, Sequence[memoryview]):
         count = ctypes.c_size_t()
         look = first_look(self._timeout)
         try:
-            status = library.datablock_read_batch(consumer._handle, look, self._raw, self._most, count)
+            status = library.datablock_read_batch(
+                consumer._handle, look, self._raw, self._most, count
+            )
             if status != 0 and consumer._end_forgotten():
-                status = library.datablock_read_batch(consumer._handle, look, self._raw, self._most, count)
+                status = library.datablock_read_batch(
+                    consumer._handle, look, self._raw, self._most, count
+                )
             if status in NOTHING_YET and waits(self._timeout):
                 consumer._wait(
-                    lambda handle, ms, raw: library.datablock_read_batch(handle, ms, raw, self._most, count),
+                    lambda handle, ms, raw: library.datablock_read_batch(
+                        handle, ms, raw, self._most, count
+                    ),
                     self._raw,
                     self._timeout,
                 )
@@ -146,7 +152,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
     def _describe(self) -> None:
         first, total, size = self._first, self._total, ctypes.sizeof(RawReadSlot)
         words = array("Q", bytes(memoryview(self._raw).cast("B")[first * size : total * size]))
-        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (words[field::WIDTH] for field in range(5))
+        addresses, self.lengths, self.ids, self.timestamps_ns, self.missed = (
+            words[field::WIDTH] for field in range(5)
+        )
         consumer = self._consumer
         view = consumer._view
         self._view = view if view is not None else consumer._map(addresses[0])
@@ -155,13 +163,18 @@ class ReadBatch(Bound, Sequence[memoryview]):
         self._count = total - first  # last: _catch_up repeats what was interrupted
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
             self.release()
         except DataBlockError as failure:
             # If the body of the with statement failed, these errors may be the reason for that.
-            if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
+            if kind is None or (
+                isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)
+            ):
                 raise
         finally:
             if self._state != OPEN:
@@ -175,7 +188,10 @@ class ReadBatch(Bound, Sequence[memoryview]):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -197,11 +213,16 @@ class ReadBatch(Bound, Sequence[memoryview]):
         if self._given is not None:
             holds = self._given[self._first :]
         else:
-            holds = [raw_of(self._raw, first) for first, _ in holds_of(self._raw, self._total, self._first)]
+            holds = [
+                raw_of(self._raw, first)
+                for first, _ in holds_of(self._raw, self._total, self._first)
+            ]
         try:
             status = self._end(holds)
         except BaseException:  # Ctrl-C
-            self._end([raw for raw in holds if raw[1][0] != 0])  # the library refuses to end a hold twice
+            self._end(
+                [raw for raw in holds if raw[1][0] != 0]
+            )  # the library refuses to end a hold twice
             raise
         if status != 0:
             consumer._fail(status)
@@ -246,7 +267,13 @@ class ReadBatch(Bound, Sequence[memoryview]):
                 begin, messages = part.first, part.ended_without(ids)
         self._ending = ending = Ending(upto, [], part, ids)
         while not ending.statuses or ending.statuses[-1] == BUSY:  # see Consumer._settle
-            record(ending.statuses, consumer._library.datablock_read_batch_end, consumer._handle, begin[0], messages)
+            record(
+                ending.statuses,
+                consumer._library.datablock_read_batch_end,
+                consumer._handle,
+                begin[0],
+                messages,
+            )
         status = ending.statuses[-1]
         self._catch_up()
         return status
@@ -334,12 +361,20 @@ class ReadBatch(Bound, Sequence[memoryview]):
         record = record_step(schema, kind)
         step = record or kind.itemsize
         if step == 0 or length % step != 0:
-            raise Invalid(f"messages of {length} bytes are no whole number of {kind} items of {step} bytes")
+            raise Invalid(
+                f"messages of {length} bytes are no whole number of {kind} items of {step} bytes"
+            )
         starts = numpy.frombuffer(self._starts, "u8").astype("i8")
         whole = numpy.frombuffer(view, "u1")
         steps = numpy.diff(starts)
         if self._count == 1 or (steps[0] >= length and (steps == steps[0]).all()):
-            rows = _rows(whole, int(starts[0]), self._count, int(steps[0]) if self._count > 1 else length, length)
+            rows = _rows(
+                whole,
+                int(starts[0]),
+                self._count,
+                int(steps[0]) if self._count > 1 else length,
+                length,
+            )
         else:
             first, step = int(starts.min()), int(numpy.gcd.reduce(steps))
             grid = _rows(whole, first, (int(starts.max()) - first) // step + 1, step, length)
@@ -373,7 +408,9 @@ class ReadBatch(Bound, Sequence[memoryview]):
 
     def _refuse(self) -> NoReturn:
         if self._state == NEW:
-            raise Invalid("the batch is held by a with statement: with consumer.read_many(most) as batch")
+            raise Invalid(
+                "the batch is held by a with statement: with consumer.read_many(most) as batch"
+            )
         raise Invalid(f"{self!r} has ended")
 
     __hash__ = object.__hash__
@@ -391,5 +428,7 @@ def _rows(whole: NDArray[Any], start: int, count: int, step: int, length: int) -
     import numpy
 
     part = whole[start : start + (count - 1) * step + length]
-    rows: NDArray[Any] = numpy.lib.stride_tricks.as_strided(part, (count, length), (step, 1), writeable=False)
+    rows: NDArray[Any] = numpy.lib.stride_tricks.as_strided(
+        part, (count, length), (step, 1), writeable=False
+    )
     return rows

@@ -107,11 +107,15 @@ class Consumer(Reader):
         options.schema_mode = int(exact)
         self._delivery = delivery
         path = block_name(name)
-        super().__init__(loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close)
+        super().__init__(
+            loaded, os.fsdecode(path), ConsumerHandle(), loaded.datablock_consumer_close
+        )
         self._open(self._attach, wait, path, options)
         del keep
 
-    def _attach(self, wait: float | None, path: bytes, options: ConsumerOptions, handle: ConsumerHandle) -> int:
+    def _attach(
+        self, wait: float | None, path: bytes, options: ConsumerOptions, handle: ConsumerHandle
+    ) -> int:
         """Open the handle. The wait is divided into slices, so that signal handlers run in time."""
         attach = self._library.datablock_consumer_open
         deadline = math.inf if wait is None else time.monotonic() + wait
@@ -210,7 +214,9 @@ class Consumer(Reader):
             raw = taken[0] if taken else self._take_kept(taken)
             reference, words, size = raw
             if words[0] == 0:
-                status = self._begin(self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, reference)
+                status = self._begin(
+                    self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, reference
+                )
                 if status != 0:
                     self._hold_later(status, reference, timeout)
             view = self._view

@@ -69,7 +69,9 @@ class DataBlockError(Exception):
 
         ``python -OO`` removes docstrings. The text is then the name of the status alone.
         """
-        texts = (kind.__doc__ or "" for kind in type(self).__mro__ if issubclass(kind, DataBlockError))
+        texts = (
+            kind.__doc__ or "" for kind in type(self).__mro__ if issubclass(kind, DataBlockError)
+        )
         first = next((text.strip().splitlines()[0] for text in texts if text.strip()), None)
         return f"{self.status.name}: {first}" if first else self.status.name
 

@@ -32,7 +32,11 @@ def holds_of(raw: Any, count: int, start: int = 0) -> list[tuple[int, int]]:
 
 def raw_of(raw: Any, i: int) -> Raw:
     """Return a struct of an array, for calls. It has no length: the struct stays the array's."""
-    return ctypes.byref(raw[i]), memoryview(raw).cast("B").cast("Q")[i * WIDTH : (i + 1) * WIDTH], None
+    return (
+        ctypes.byref(raw[i]),
+        memoryview(raw).cast("B").cast("Q")[i * WIDTH : (i + 1) * WIDTH],
+        None,
+    )
 
 
 class Untold(NamedTuple):

@@ -95,7 +95,9 @@ def repair(shm_name: StrPath, *, force: bool = False) -> RecoveryResult:
 
 
 def auto_recover(
-    shm_name: StrPath, dry_run: bool = True, callback: Callable[[RecoveryStep], object] | None = None
+    shm_name: StrPath,
+    dry_run: bool = True,
+    callback: Callable[[RecoveryStep], object] | None = None,
 ) -> list[RecoveryStep]:
     """Clean and repair everything that is stuck or damaged in a block. Any thread.
 
@@ -110,7 +112,9 @@ def auto_recover(
     def tell(step: Any, _context: Any) -> None:
         steps.append(_step(step.contents))
 
-    result = loaded.datablock_auto_recover(path_bytes("block name", shm_name), dry_run, RecoveryCallback(tell), None)
+    result = loaded.datablock_auto_recover(
+        path_bytes("block name", shm_name), dry_run, RecoveryCallback(tell), None
+    )
     if result < 0:
         fail_recovery(loaded, result)
     if callback is not None:

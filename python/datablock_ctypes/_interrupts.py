@@ -164,7 +164,9 @@ def at_end(end: Callable[..., object], *arguments: Any) -> Generator[None, Any, 
     return ending
 
 
-def _when_collected(end: Callable[..., object], arguments: tuple[Any, ...]) -> Generator[None, Any, None]:
+def _when_collected(
+    end: Callable[..., object], arguments: tuple[Any, ...]
+) -> Generator[None, Any, None]:
     try:
         try:
             yield
@@ -212,7 +214,11 @@ def _raise_later(
     error.__traceback__ = None
     kind = type(error)
     try:  # Python needs a class, and calls it
-        again = type(kind.__name__, (kind,), {"__module__": kind.__module__, "__new__": lambda cls, *_: error})
+        again = type(
+            kind.__name__,
+            (kind,),
+            {"__module__": kind.__module__, "__new__": lambda cls, *_: error},
+        )
     except TypeError:  # no class may be derived from it
         again = kind
     return _raise_in_thread, (ctypes.c_ulong(threading.get_ident()),), (ctypes.py_object(again),)

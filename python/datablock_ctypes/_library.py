@@ -50,7 +50,9 @@ class Library:
         detail = self.detail()
         known = BY_STATUS.get(status)
         if known is None:
-            return DataBlockError(f"status {status} is unknown to this version of datablock_ctypes: {detail}")
+            return DataBlockError(
+                f"status {status} is unknown to this version of datablock_ctypes: {detail}"
+            )
         return known(detail or self.datablock_strerror(status).decode())
 
     def fail(self, status: int) -> NoReturn:
@@ -77,7 +79,9 @@ def _text(version: tuple[int, ...]) -> str:
 
 
 _library: Library | None = None
-_lock = threading.RLock()  # a signal handler that uses the library may run while this thread loads it
+_lock = (
+    threading.RLock()
+)  # a signal handler that uses the library may run while this thread loads it
 
 
 def load(path: StrPath | None = None) -> str:
@@ -104,7 +108,9 @@ def load(path: StrPath | None = None) -> str:
             if _library is None:  # otherwise a signal handler has loaded it meanwhile
                 _library = found
         if path is not None and not _same_file(os.fspath(path), _library.path):
-            raise Invalid(f"{_library.path} is loaded already: choose another library before the first use")
+            raise Invalid(
+                f"{_library.path} is loaded already: choose another library before the first use"
+            )
         return _library.path
 
 
@@ -186,7 +192,8 @@ def _find(path: StrPath | None) -> Library:
     raise LibraryNotFound(
         "the DataBlock library was not found. Looked at:\n"
         + "\n".join(tried)
-        + "\nBuild it with `make`, install it, or set the environment variable DATABLOCK_LIBRARY to its path"
+        + "\nBuild it with `make`, install it, or set the environment variable DATABLOCK_LIBRARY "
+        "to its path"
     )
 
 

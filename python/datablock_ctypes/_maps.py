@@ -27,11 +27,20 @@ def mapping_at(address: int) -> Mapping:
     """Return the mapping of this process that contains an address."""
     with open("/proc/self/maps", "rb") as maps:
         try:
-            answer = fcntl.ioctl(maps.fileno(), QUERY, FIELDS.pack(FIELDS.size, 0, address, *(0,) * 12))
+            answer = fcntl.ioctl(
+                maps.fileno(), QUERY, FIELDS.pack(FIELDS.size, 0, address, *(0,) * 12)
+            )
         except OSError:  # an older kernel, or a filter forbids it
             return _of_text(maps.read().decode("ascii", "replace"), address)
     fields = FIELDS.unpack(answer)
-    first, last, offset, inode, major, minor = fields[3], fields[4], fields[7], fields[8], fields[9], fields[10]
+    first, last, offset, inode, major, minor = (
+        fields[3],
+        fields[4],
+        fields[7],
+        fields[8],
+        fields[9],
+        fields[10],
+    )
     return Mapping(first, last - first, offset, os.makedev(major, minor), inode)
 
 
@@ -56,5 +65,7 @@ def _of_text(text: str, address: int) -> Mapping:
         first, last = (int(number, 16) for number in addresses.split("-"))
         if first <= address < last:
             major, minor = (int(number, 16) for number in device.split(":"))
-            return Mapping(first, last - first, int(offset, 16), os.makedev(major, minor), int(inode))
+            return Mapping(
+                first, last - first, int(offset, 16), os.makedev(major, minor), int(inode)
+            )
     raise RuntimeError(f"no mapping holds address {address:#x}")

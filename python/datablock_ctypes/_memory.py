@@ -83,7 +83,14 @@ def pinned(data: Any) -> tuple[Any, object]:
     pin = Pin()
     reference = ctypes.byref(pin)
     deque(
-        map(_call, (partial(_get_buffer, ctypes.py_object(data), reference, 0), partial(_release_buffer, reference))), 0
+        map(
+            _call,
+            (
+                partial(_get_buffer, ctypes.py_object(data), reference, 0),
+                partial(_release_buffer, reference),
+            ),
+        ),
+        0,
     )
     return ctypes.c_void_p(pin.address), data
 
@@ -152,7 +159,9 @@ class _Mapping:
         if self.addresses[0] == MAP_FAILED:
             number = ctypes.get_errno()
             self.addresses.clear()
-            raise OSError(number, f"map {region.size} bytes of the block a second time: {os.strerror(number)}")
+            raise OSError(
+                number, f"map {region.size} bytes of the block a second time: {os.strerror(number)}"
+            )
         if self.writable:
             # The library keeps its writable mapping from children. A child could map other memory
             # into the hole at this address, and an inherited array would write into that memory.
@@ -195,7 +204,9 @@ class _Mapping:
         return False
 
     def _replace(self, flags: int, descriptor: int, offset: int) -> bool:
-        found = _system.mmap(self.addresses[0], self.size, PROT_READ | PROT_WRITE, flags, descriptor, offset)
+        found = _system.mmap(
+            self.addresses[0], self.size, PROT_READ | PROT_WRITE, flags, descriptor, offset
+        )
         return bool(found != MAP_FAILED)
 
     def due(self) -> bool:

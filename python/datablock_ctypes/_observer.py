@@ -46,7 +46,13 @@ class Observation:
     __slots__ = ("_schema", "data", "id", "index", "next_id", "timestamp_ns")
 
     def __init__(
-        self, id: int, data: bytes, timestamp_ns: int, next_id: int, index: int, schema: Schema | None
+        self,
+        id: int,
+        data: bytes,
+        timestamp_ns: int,
+        next_id: int,
+        index: int,
+        schema: Schema | None,
     ) -> None:
         self.id = id
         self.data = data
@@ -79,12 +85,20 @@ class Observation:
         """
         if self._schema is None:
             raise SchemaMismatch(
-                f"message {self.id} is of a block that has no schema: its fields have no names, use array() or data"
+                f"message {self.id} is of a block that has no schema: its fields have no names, "
+                "use array() or data"
             )
         return self.array(self._schema.dtype)[0][field]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Observation, (self.id, self.data, self.timestamp_ns, self.next_id, self.index, self._schema)
+        return Observation, (
+            self.id,
+            self.data,
+            self.timestamp_ns,
+            self.next_id,
+            self.index,
+            self._schema,
+        )
 
     def __repr__(self) -> str:
         return f"<Observation id={self.id} length={len(self.data)}>"
@@ -156,7 +170,9 @@ class Observer(Bound):
         Raises `SchemaMismatch` (the block has no schema), `Closed`, `Corrupt`.
         """
         if self._schema is None:
-            self._schema = Schema._from("datablock_schema_of_observer", self._handle, fail=self._fail)
+            self._schema = Schema._from(
+                "datablock_schema_of_observer", self._handle, fail=self._fail
+            )
         return self._schema
 
     def newest(self) -> Observation:
@@ -190,7 +206,9 @@ class Observer(Bound):
             self._length = max(self._length, raw.length)
             if raw.length <= len(buffer):
                 data = bytes(memoryview(buffer)[: raw.length])
-                return Observation(raw.id, data, raw.timestamp_ns, raw.next_id, raw.index, self._schema_if_any())
+                return Observation(
+                    raw.id, data, raw.timestamp_ns, raw.next_id, raw.index, self._schema_if_any()
+                )
 
     def _schema_if_any(self) -> Schema | None:
         """Return the schema for an `Observation`, which may outlive this object."""
@@ -221,7 +239,10 @@ class Observer(Bound):
         return self
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self.close()
         self._state -= 1
@@ -234,7 +255,10 @@ class Observer(Bound):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:

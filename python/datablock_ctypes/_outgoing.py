@@ -34,7 +34,10 @@ class Outgoing:
             start, length = self.keep.ctypes.data, self.keep[0].nbytes if self.count else 0
             words = array("Q", bytes(16 * self.count))
             words[::2] = array(
-                "Q", range(start, start + self.count * length, length) if length else [start] * self.count
+                "Q",
+                range(start, start + self.count * length, length)
+                if length
+                else [start] * self.count,
             )
             words[1::2] = array("Q", [length]) * self.count
         else:
@@ -69,7 +72,10 @@ def _in_rows(messages: Any) -> NDArray[Any]:
     import numpy
 
     if messages.ndim == 0:
-        raise Invalid("a batch is an array of messages, one for each index of its first axis, and this one has no axis")
+        raise Invalid(
+            "a batch is an array of messages, one for each index of its first axis, and this one "
+            "has no axis"
+        )
     if messages.dtype.hasobject:
         refuse_objects(f"messages, an array of dtype {messages.dtype},")
     rows: NDArray[Any] = numpy.ascontiguousarray(messages)
@@ -80,12 +86,17 @@ def one_by_one(messages: Any) -> Iterable[Any]:
     """Return the messages of an iterable. A bytes-like object is one message and is refused."""
     if isinstance(messages, str):
         raise TypeError(
-            f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, [data.encode()]"
+            f"messages is the text {messages[:40]!r}: give an iterable of bytes-like objects, "
+            "[data.encode()]"
         )
     if isinstance(messages, (bytes, bytearray, memoryview)):
-        raise TypeError(f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an array")
+        raise TypeError(
+            f"messages is one {type(messages).__name__}: give an iterable of such, [data], or an "
+            "array"
+        )
     if not isinstance(messages, Iterable):
         raise TypeError(
-            f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an array, is needed"
+            f"messages is a {type(messages).__name__}: an iterable of bytes-like objects, or an "
+            "array, is needed"
         )
     return messages

@@ -67,7 +67,11 @@ class Link:
     """
 
     def __init__(
-        self, owner: object, handle: ctypes.Structure, close: Callable[[Any], int], memory: Memory | None = None
+        self,
+        owner: object,
+        handle: ctypes.Structure,
+        close: Callable[[Any], int],
+        memory: Memory | None = None,
     ) -> None:
         self.handle = handle
         self.closing = self.over = False
@@ -110,7 +114,9 @@ class Participant(Bound):
     _parts: Sequence[object] = ()  # holds of several messages, of a consumer
     _visit: Visit | None = None  # the stay of an `aio` thread that waits with this object
 
-    def __init__(self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]) -> None:
+    def __init__(
+        self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]
+    ) -> None:
         """Prepare everything that needs to exist before `_open` opens the library's handle."""
         self._library = library
         self._name = name
@@ -217,7 +223,10 @@ class Participant(Bound):
         return self
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if os.getpid() == self._process:  # a forked child does not close its parent's block
             try:
@@ -236,7 +245,10 @@ class Participant(Bound):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -300,7 +312,10 @@ class Participant(Bound):
             return False
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            if frame.f_code is Participant._unclosed.__code__ and frame.f_locals.get("self") is self:
+            if (
+                frame.f_code is Participant._unclosed.__code__
+                and frame.f_locals.get("self") is self
+            ):
                 return True
             frame = frame.f_back
         while self._lock._is_owned():  # type: ignore[attr-defined]  # an interrupted with statement did not release it
@@ -341,7 +356,9 @@ class Participant(Bound):
         error = self._library.error(status)
         raise type(error)(waited(error.detail, timeout))
 
-    def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None:
+    def _wait(
+        self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None
+    ) -> None:
         """Repeat a call that found nothing until it succeeds, fails or the time is over.
 
         The library counts the calls as one wait.
@@ -359,7 +376,9 @@ class Participant(Bound):
             if visit is not None and visit.over():
                 left, last = 0.0, True
             milliseconds = max(1, math.ceil(left)) if last else SLICE_MS
-            status = call(handle, wait_part(milliseconds, part | PART_LAST if last else part), reference)
+            status = call(
+                handle, wait_part(milliseconds, part | PART_LAST if last else part), reference
+            )
             if last or status not in NOTHING_YET:
                 break
             part &= ~PART_FIRST

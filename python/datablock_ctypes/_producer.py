@@ -122,7 +122,9 @@ class Producer(Writer):
         config.directory = optional_path_bytes("directory", directory)
         config.secret, config.secret_length, keep = secret_bytes(secret, makes=True)
         if allow_lossless is not None:
-            config.flags = _types.FLAG_ALLOW_LOSSLESS if allow_lossless else _types.FLAG_FORBID_LOSSLESS
+            config.flags = (
+                _types.FLAG_ALLOW_LOSSLESS if allow_lossless else _types.FLAG_FORBID_LOSSLESS
+            )
         for wanted, flag in (
             (replace, _types.FLAG_REPLACE),
             (force, _types.FLAG_FORCE),
@@ -137,7 +139,9 @@ class Producer(Writer):
         self._shortest: int = described.size if described is not None else 0  # bytes of a message
         self._policy = policy
         path = block_name(name)
-        super().__init__(loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close)
+        super().__init__(
+            loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close
+        )
         self._open(loaded.datablock_producer_open, path, config)
         del keep
 
@@ -228,7 +232,9 @@ class Producer(Writer):
         size.value = length
         words[0] = UNPUBLISHED
         try:
-            status = self._write(self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, source, size, reference)
+            status = self._write(
+                self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, source, size, reference
+            )
             if status != 0:
                 self._write_later(status, source, length, words, timeout)
             number = words[0]
@@ -243,11 +249,18 @@ class Producer(Writer):
                 error.sent = 1  # type: ignore[attr-defined]
             raise
 
-    def _write_later(self, status: int, source: Any, length: int, words: memoryview, timeout: float | None) -> None:
+    def _write_later(
+        self, status: int, source: Any, length: int, words: memoryview, timeout: float | None
+    ) -> None:
         if status not in NOTHING_YET or not waits(timeout):
             self._fail(status)
-        call, number = self._library.datablock_write, ctypes.byref(ctypes.c_uint64.from_buffer(words))
-        self._wait(lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout)
+        call, number = (
+            self._library.datablock_write,
+            ctypes.byref(ctypes.c_uint64.from_buffer(words)),
+        )
+        self._wait(
+            lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout
+        )
 
     def send_many(self, messages: Messages, timeout: float | None = None) -> int:
         """Publish copies of several messages, in order, and return how many were published.
@@ -271,7 +284,9 @@ class Producer(Writer):
             raise self._too_short("a message", outgoing.shortest(), "send whole structs")
         self._rejoin()
         call = self._library.datablock_write_batch
-        counts = [ctypes.c_size_t()]  # the library counts what it publishes: each call has a number of its own
+        counts = [
+            ctypes.c_size_t()
+        ]  # the library counts what it publishes: each call has a number of its own
 
         def sent() -> int:
             return sum([count.value for count in counts])
@@ -280,7 +295,9 @@ class Producer(Writer):
             nonlocal counts
             before = sent()
             counts = [ctypes.c_size_t(before), ctypes.c_size_t()]
-            status: int = call(handle, wait_ms, outgoing.after(before), outgoing.count - before, counts[1])
+            status: int = call(
+                handle, wait_ms, outgoing.after(before), outgoing.count - before, counts[1]
+            )
             return status
 
         try:

@@ -72,7 +72,9 @@ class SlotIterator(Bound, Iterator["ReadSlot"]):
 def _end_given(given: list[ReadSlot]) -> None:
     """End the last slot of an iterator."""
     while given:
-        with suppress(Closed, Forked):  # the hold ended with the consumer, or belongs to the parent process
+        with suppress(
+            Closed, Forked
+        ):  # the hold ended with the consumer, or belongs to the parent process
             given[0].release()
         given.clear()
 
@@ -90,7 +92,18 @@ class ReadSlot(Bound):
     """
 
     __slots__ = (
-        *("_at", "_consumer", "_data", "_raw", "_source", "_start", "_state", "_statement", "_timeout", "_view"),
+        *(
+            "_at",
+            "_consumer",
+            "_data",
+            "_raw",
+            "_source",
+            "_start",
+            "_state",
+            "_statement",
+            "_timeout",
+            "_view",
+        ),
         *("id", "index", "length", "missed", "timestamp_ns"),
     )
 
@@ -126,7 +139,9 @@ class ReadSlot(Bound):
         reference, words, _ = raw
         try:
             if self._at is None:
-                status = consumer._begin(consumer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference)
+                status = consumer._begin(
+                    consumer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference
+                )
                 if status != 0:
                     consumer._hold_later(status, reference, self._timeout)
             else:
@@ -189,13 +204,18 @@ class ReadSlot(Bound):
             self._expire()  # changes the state last
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         try:
             self.release()
         except DataBlockError as failure:
             # If the body of the with statement failed, these errors may be the reason for that.
-            if kind is None or (isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)):
+            if kind is None or (
+                isinstance(failure, (Overrun, Fenced)) and isinstance(error, Exception)
+            ):
                 raise
         finally:
             if self._state != OPEN:
@@ -209,7 +229,10 @@ class ReadSlot(Bound):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -274,7 +297,9 @@ class ReadSlot(Bound):
             data = self._data = view[self._start : self._start + self.length]
         return data
 
-    def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
+    def array(
+        self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None
+    ) -> NDArray[Any]:
         """Return the message as a NumPy array, in place and read-only.
 
         Without a shape the array has one dimension and covers the message. A dtype with only the
@@ -290,7 +315,9 @@ class ReadSlot(Bound):
             self._refuse()
         view = self._view
         assert view is not None
-        return message_over(self._consumer._schema_if_any(), view, self._start, self.length, dtype, shape)
+        return message_over(
+            self._consumer._schema_if_any(), view, self._start, self.length, dtype, shape
+        )
 
     @property
     def record(self) -> NDArray[Any]:

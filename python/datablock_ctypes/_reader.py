@@ -41,7 +41,9 @@ class Reader(Participant):
     _raw_type = RawReadSlot
     _writes = False
 
-    def __init__(self, library: Library, name: str, handle: ConsumerHandle, close: Callable[[Any], int]) -> None:
+    def __init__(
+        self, library: Library, name: str, handle: ConsumerHandle, close: Callable[[Any], int]
+    ) -> None:
         self._schema: Schema | None = None
         self._without_schema = False
         self._zone_schema: Schema | None = None
@@ -63,7 +65,9 @@ class Reader(Participant):
         Raises `SchemaMismatch` (the block has no schema), `Closed`, `Corrupt`.
         """
         if self._schema is None:
-            self._schema = Schema._from("datablock_schema_of_consumer", self._handle, fail=self._fail)
+            self._schema = Schema._from(
+                "datablock_schema_of_consumer", self._handle, fail=self._fail
+            )
         return self._schema
 
     def _schema_if_any(self) -> Schema | None:
@@ -79,7 +83,9 @@ class Reader(Participant):
     def zone_schema(self) -> Schema:
         """The schema of the flexible zone, as the producer declared it. Raises as `schema`."""
         if self._zone_schema is None:
-            self._zone_schema = Schema._from("datablock_zone_schema_of_consumer", self._handle, fail=self._fail)
+            self._zone_schema = Schema._from(
+                "datablock_zone_schema_of_consumer", self._handle, fail=self._fail
+            )
         return self._zone_schema
 
     # ---- Holds ----------------------------------------------------------------------------------
@@ -113,7 +119,9 @@ class Reader(Participant):
                 self._fail(status)
         return bool(forgotten) or len(self._late) < before
 
-    def _hold_at_later(self, status: int, number: int, reference: Any, timeout: float | None) -> None:
+    def _hold_at_later(
+        self, status: int, number: int, reference: Any, timeout: float | None
+    ) -> None:
         if status == BUSY and (self._end_forgotten() or self._untake()):
             status = self._begin_at(self._handle, ctypes.c_uint64(number), reference)
             if status == 0:
@@ -133,7 +141,9 @@ class Reader(Participant):
         batch's hold has no length: the struct stays the batch's. After SYSTEM the message is still
         held, and waits here, too: the library could not begin the call.
         """
-        while status == BUSY:  # another thread is in a call and leaves it soon: calls wait in slices
+        while (
+            status == BUSY
+        ):  # another thread is in a call and leaves it soon: calls wait in slices
             status = self._end(self._handle, raw[0])
         if status in (INVALID, SYSTEM):
             self._late.append(raw)
@@ -154,7 +164,9 @@ class Reader(Participant):
             ended = BUSY
             while ended == BUSY:
                 ended = self._end(self._handle, other[0])
-            if ended == SYSTEM or (ended == INVALID and "is not held" not in self._library.detail()):
+            if ended == SYSTEM or (
+                ended == INVALID and "is not held" not in self._library.detail()
+            ):
                 continue  # it is still held: it, or an older message
             with suppress(ValueError):  # another thread removed it first
                 self._late.remove(other)
@@ -184,7 +196,11 @@ class Reader(Participant):
             kept: deque[Raw | Untold] = deque()
             # An interrupt may have come between the two stores below: those parts are made again.
             untold = [one.raw for one in self._kept if isinstance(one, Untold)]
-            parts = [part for part in self._parts if not part.over() and all(part.raw is not raw for raw in untold)]
+            parts = [
+                part
+                for part in self._parts
+                if not part.over() and all(part.raw is not raw for raw in untold)
+            ]
             for one in self._kept:
                 if isinstance(one, Untold):
                     kept.extend(messages_of(one, parts))
@@ -238,8 +254,12 @@ class Reader(Participant):
         for part in self._parts:
             if not part.ids:
                 status = self._end(self._handle, part.first[0])
-                if status in (BUSY, SYSTEM) or (status == INVALID and "is not held" not in self._library.detail()):
-                    parts.append(part)  # still held: another thread is in a call, or an older message is held
+                if status in (BUSY, SYSTEM) or (
+                    status == INVALID and "is not held" not in self._library.detail()
+                ):
+                    parts.append(
+                        part
+                    )  # still held: another thread is in a call, or an older message is held
             elif not part.over():
                 parts.append(part)
         self._parts = parts

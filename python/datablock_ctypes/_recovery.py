@@ -10,7 +10,15 @@ from . import _types
 from ._abi import RawBlockInfo, RawSlotDiagnostic
 from ._errors import Invalid, InvalidSlot, RecoveryError
 from ._library import Library, StrPath, library
-from ._types import BlockState, Policy, RecoveryResult, SlotState, optional_path_bytes, path_bytes, unsigned
+from ._types import (
+    BlockState,
+    Policy,
+    RecoveryResult,
+    SlotState,
+    optional_path_bytes,
+    path_bytes,
+    unsigned,
+)
 
 
 def version() -> tuple[int, int, int]:
@@ -109,7 +117,9 @@ def unlink(name: StrPath, *, force: bool = False) -> None:
     remove the file by hand), `Invalid`, `System`, `Forked`.
     """
     loaded = library()
-    status = loaded.datablock_unlink(path_bytes("block name", name), _types.FLAG_FORCE if force else 0)
+    status = loaded.datablock_unlink(
+        path_bytes("block name", name), _types.FLAG_FORCE if force else 0
+    )
     if status != 0:
         loaded.fail(status)
 

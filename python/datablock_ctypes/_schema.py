@@ -78,7 +78,17 @@ class Schema:
     `structure` go the other way. They raise `Invalid`, with the place and what is expected there.
     """
 
-    __slots__ = ("_dtype", "_raw", "alignment", "canonical", "hash", "layout", "name", "size", "version")
+    __slots__ = (
+        "_dtype",
+        "_raw",
+        "alignment",
+        "canonical",
+        "hash",
+        "layout",
+        "name",
+        "size",
+        "version",
+    )
 
     def __init__(self, raw: RawSchema) -> None:
         line: bytes = raw.canonical
@@ -122,7 +132,9 @@ class Schema:
         $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`.
         """
         return cls._from(
-            "datablock_schema_lookup", path_bytes("reference", reference), optional_path_bytes("registry", registry)
+            "datablock_schema_lookup",
+            path_bytes("reference", reference),
+            optional_path_bytes("registry", registry),
         )
 
     def register(self, registry: StrPath | None = None) -> None:
@@ -132,12 +144,16 @@ class Schema:
         this version is another struct), `Access`, `System`.
         """
         loaded = library()
-        status = loaded.datablock_schema_register(self._raw, optional_path_bytes("registry", registry))
+        status = loaded.datablock_schema_register(
+            self._raw, optional_path_bytes("registry", registry)
+        )
         if status != 0:
             loaded.fail(status)
 
     @classmethod
-    def _from(cls, function: str, *arguments: Any, fail: Callable[[int], NoReturn] | None = None) -> Schema:
+    def _from(
+        cls, function: str, *arguments: Any, fail: Callable[[int], NoReturn] | None = None
+    ) -> Schema:
         loaded = library()
         raw = RawSchema()
         status = getattr(loaded, function)(*arguments, raw)
@@ -159,7 +175,10 @@ class Schema:
 
     @classmethod
     def from_ctypes(
-        cls, structure: type[ctypes.Structure], name: str | None = None, version: Version = (0, 0, 0)
+        cls,
+        structure: type[ctypes.Structure],
+        name: str | None = None,
+        version: Version = (0, 0, 0),
     ) -> Schema:
         """Return the schema of a ctypes.Structure. The default name is that of the class.
 
@@ -168,7 +187,9 @@ class Schema:
         return _described(_name_of(name, structure), version, lambda: _of_structure(structure))
 
     @classmethod
-    def from_dataclass(cls, kind: type[Any], name: str | None = None, version: Version = (0, 0, 0)) -> Schema:
+    def from_dataclass(
+        cls, kind: type[Any], name: str | None = None, version: Version = (0, 0, 0)
+    ) -> Schema:
         """Return the schema of a dataclass, laid out as C does.
 
         The annotation of a field is ``int`` (i64), ``float`` (f64), ``bool``, a scalar type of
@@ -203,13 +224,16 @@ class Schema:
             loaded.fail(status)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Schema) and self.hash == other.hash and self.version == other.version
+        return (
+            isinstance(other, Schema) and self.hash == other.hash and self.version == other.version
+        )
 
     def __hash__(self) -> int:
         return hash((self.hash, self.version))
 
     def __repr__(self) -> str:
-        return f"<Schema {self.name} {'.'.join(map(str, self.version))} {self.canonical[len(self.name) :]}>"
+        version = ".".join(map(str, self.version))
+        return f"<Schema {self.name} {version} {self.canonical[len(self.name) :]}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _restored, (self.name, self.version, self.layout)
@@ -248,7 +272,9 @@ def configure(
     """
     if isinstance(schema, str) and "{" not in schema:
         if registered is not None:
-            raise Invalid(f"schema {schema!r} and registered {registered!r}: two references, give one")
+            raise Invalid(
+                f"schema {schema!r} and registered {registered!r}: two references, give one"
+            )
         schema, registered = None, schema
     if registered is not None and schema is None:
         found: Schema | None = Schema.lookup(registered, registry)
@@ -345,7 +371,10 @@ def _dtype(layout: Layout) -> dtype[Any]:
         else:
             item = NUMPY[SCALARS.index(of)]
         formats.append((item, dims) if dims else item)
-    names, offsets = [field.name for field in layout.fields], [field.offset for field in layout.fields]
+    names, offsets = (
+        [field.name for field in layout.fields],
+        [field.offset for field in layout.fields],
+    )
     aligned = layout.alignment > 1
     spec: Any = {"names": names, "formats": formats, "offsets": offsets, "itemsize": layout.size}
     try:
@@ -398,7 +427,9 @@ def _described(name: Any, version: Version, layout: Callable[[], Layout]) -> Sch
     """Return the schema of a described struct. No text is made of it: errors name its fields."""
     numbers, checked = _version(version), _checked_name(name)
     keep: list[Any] = []
-    return Schema._from("datablock_schema_describe", checked.encode(), *numbers, _for_c(layout(), keep))
+    return Schema._from(
+        "datablock_schema_describe", checked.encode(), *numbers, _for_c(layout(), keep)
+    )
 
 
 def _restored(name: str, version: tuple[int, int, int], layout: Layout) -> Schema:
@@ -450,7 +481,9 @@ def _of_item(of: dtype[Any], name: str, dims: tuple[int, ...]) -> Item:
     if of.kind == "S" and of.itemsize > 0:
         return "char", (*dims, of.itemsize)
     if of.newbyteorder("<") != of:
-        raise Invalid(f"field {name!r}: {of} is big-endian; a schema has the byte order of the machine")
+        raise Invalid(
+            f"field {name!r}: {of} is big-endian; a schema has the byte order of the machine"
+        )
     known = [wanted for wanted in NUMPY[:-1] if of == wanted]
     if not known:
         raise Invalid(
@@ -476,7 +509,9 @@ def _of_structure(structure: type[ctypes.Structure], outer: str = "") -> Layout:
 
 def _fields_of(structure: type[ctypes.Structure]) -> list[Any]:
     """Return the fields of the structure, those of its bases first: the order in memory."""
-    return [field for base in reversed(structure.__mro__) for field in base.__dict__.get("_fields_", ())]
+    return [
+        field for base in reversed(structure.__mro__) for field in base.__dict__.get("_fields_", ())
+    ]
 
 
 def _of_ctype(kind: Any, name: str) -> Item:
@@ -551,6 +586,7 @@ def _of_annotation(of: Any, name: str) -> Item:
         if hasattr(of, "dtype"):
             return _of_item(the_numpy().dtype(of), name, ())
     raise Invalid(
-        f"field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of ctypes or NumPy, "
+        f"field {name!r}: {of!r} has no counterpart in a schema: use int, float, bool, a type of "
+        "ctypes or NumPy, "
         'a dataclass, or a text such as "f64[3]"'
     )

@@ -38,7 +38,9 @@ class Sharer(Protocol):
 
     def _rejoin(self) -> None: ...
 
-    def _wait(self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None) -> None: ...
+    def _wait(
+        self, call: Callable[[Any, int, Any], int], reference: Any, timeout: float | None
+    ) -> None: ...
 
     def _unclosed(self, step: Callable[..., Result], *arguments: Any) -> Result: ...
 
@@ -115,7 +117,10 @@ class SharedSpinLock(Bound):
     def _release(self, done: list[int]) -> None:
         """Release the lock unless this was done already, also when an interrupt comes."""
         participant = self._participant
-        function, arguments = participant._library.datablock_lock_release, (_of(participant), self._index)
+        function, arguments = (
+            participant._library.datablock_lock_release,
+            (_of(participant), self._index),
+        )
         before = len(done)
         try:
             record(done, function, *arguments)
@@ -148,7 +153,10 @@ class SharedSpinLock(Bound):
             raise
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         self._release(self._statements[1])
         if self._statement is not None:
@@ -162,7 +170,10 @@ class SharedSpinLock(Bound):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -213,7 +224,9 @@ class FlexibleZone(Bound):
         numpy = the_numpy()
         schema = self._participant.zone_schema
         if schema is None:
-            raise Invalid(f"{self._participant!r} was opened without a schema of its zone: it has no fields")
+            raise Invalid(
+                f"{self._participant!r} was opened without a schema of its zone: it has no fields"
+            )
         record: NDArray[Any] = numpy.frombuffer(self.data, schema.dtype, 1).reshape(())
         return record
 
@@ -229,14 +242,19 @@ class FlexibleZone(Bound):
 
         def call(handle: Any, timeout_ms: Any, reference: Any) -> int:
             status: int = function(
-                ParticipantHandle(handle.handle), ANYWAY if self._anyway else 0, timeout_ms, reference
+                ParticipantHandle(handle.handle),
+                ANYWAY if self._anyway else 0,
+                timeout_ms,
+                reference,
             )
             return status
 
         try:
             participant._wait(call, ctypes.byref(raw), self._timeout)
             self._address, self._size = raw.data, raw.size
-            self.data = participant._unclosed(lambda: bytearray(ctypes.string_at(raw.data, raw.size)))
+            self.data = participant._unclosed(
+                lambda: bytearray(ctypes.string_at(raw.data, raw.size))
+            )
             self.writes, self.abandoned, self.intact = raw.writes, raw.abandoned, raw.intact
             self._state = 1
             return self
@@ -248,7 +266,10 @@ class FlexibleZone(Bound):
             raise
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         wrong: Exception | None = None
         data = b""
@@ -259,7 +280,8 @@ class FlexibleZone(Bound):
                 wrong = refused
             if wrong is None and len(data) != self._size:
                 wrong = Invalid(
-                    f"the zone's data has {len(data)} bytes now, the zone has {self._size}: nothing was written"
+                    f"the zone's data has {len(data)} bytes now, the zone has {self._size}: "
+                    "nothing was written"
                 )
         given_up = error is not None or wrong is not None
         try:
@@ -299,7 +321,10 @@ class FlexibleZone(Bound):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -345,7 +370,9 @@ class Counter(Bound):
         The exchange happened if and only if the returned value equals ``expected``.
         """
         return self._call(
-            "datablock_counter_exchange", unsigned("expected", expected, 64), unsigned("value", value, 64)
+            "datablock_counter_exchange",
+            unsigned("expected", expected, 64),
+            unsigned("value", value, 64),
         )
 
     def __repr__(self) -> str:

@@ -9,5 +9,7 @@ NEW, OPEN, ENDED = range(3)
 
 
 def release(view: memoryview) -> None:
-    with suppress(BufferError):  # an object uses the memory through this view; the memory stays mapped
+    with suppress(
+        BufferError
+    ):  # an object uses the memory through this view; the memory stays mapped
         view.release()

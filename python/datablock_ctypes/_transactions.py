@@ -25,7 +25,9 @@ Slot = TypeVar("Slot", ReadSlot, WriteSlot)
 Guard = TypeVar("Guard", bound="_Guard[Any]")
 
 
-def with_write_transaction(producer: Producer, timeout: float | None, f: Callable[[WriteSlot], T]) -> T:
+def with_write_transaction(
+    producer: Producer, timeout: float | None, f: Callable[[WriteSlot], T]
+) -> T:
     """Claim a slot, call ``f`` with it, and publish the message. Return the result of ``f``.
 
     ``slot.commit(n)`` sets the length to ``n`` bytes; the default is the whole slot. The message is
@@ -47,7 +49,9 @@ def with_write_transaction(producer: Producer, timeout: float | None, f: Callabl
         raise
 
 
-def with_read_transaction(consumer: Consumer, slot_id: int, timeout: float | None, f: Callable[[ReadSlot], T]) -> T:
+def with_read_transaction(
+    consumer: Consumer, slot_id: int, timeout: float | None, f: Callable[[ReadSlot], T]
+) -> T:
     """Hold message ``slot_id``, call ``f`` with it, and release it. Return the result of ``f``.
 
     The cursor does not move. The call waits up to ``timeout`` seconds for a message that is not
@@ -93,7 +97,9 @@ class NextResult(Generic[T]):
         return f"<NextResult {self._value!r}>" if self else "<NextResult nothing>"
 
 
-def with_next_slot(source: SlotIterator | Consumer, timeout: float | None, f: Callable[[ReadSlot], T]) -> NextResult[T]:
+def with_next_slot(
+    source: SlotIterator | Consumer, timeout: float | None, f: Callable[[ReadSlot], T]
+) -> NextResult[T]:
     """Hold the next message, call ``f`` with it, and release it::
 
         result = with_next_slot(consumer, 0.5, decode)
@@ -180,7 +186,10 @@ class _Guard(Bound, Generic[Slot]):
         return self
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if not self._over and self._slot is not None:
             self._over = True
@@ -199,7 +208,10 @@ class _Guard(Bound, Generic[Slot]):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -228,7 +240,12 @@ def _forgotten(kind: str, slot: ReadSlot | WriteSlot, asked: list[None]) -> None
     if slot._state == OPEN:
         text = f"<{kind} holds {slot!r}>"
         _give_up(slot, asked)
-        warnings.warn(f"{text} was neither committed nor aborted: aborted", ResourceWarning, stacklevel=2, source=slot)
+        warnings.warn(
+            f"{text} was neither committed nor aborted: aborted",
+            ResourceWarning,
+            stacklevel=2,
+            source=slot,
+        )
 
 
 class WriteTransactionGuard(_Guard[WriteSlot]):
@@ -288,9 +305,13 @@ class ReadTransactionGuard(_Guard[ReadSlot]):
     is the next message, as `Consumer.read`. See `WriteTransactionGuard`.
     """
 
-    def __init__(self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None) -> None:
+    def __init__(
+        self, consumer: Consumer, slot_id: int | None = None, timeout: float | None = None
+    ) -> None:
         self._begin(
-            _consumer("consumer", consumer).read(timeout) if slot_id is None else _slot_of(consumer, slot_id, timeout)
+            _consumer("consumer", consumer).read(timeout)
+            if slot_id is None
+            else _slot_of(consumer, slot_id, timeout)
         )
 
     def commit(self) -> None:
@@ -335,6 +356,7 @@ def _producer(what: str, value: Any) -> Producer:
 def _consumer(what: str, value: Any) -> Consumer:
     if not isinstance(value, Consumer):
         raise TypeError(
-            f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by with_write_transaction"
+            f"{what} is {value!r}: a Consumer is needed, which reads; a Producer writes, by "
+            "with_write_transaction"
         )
     return value

@@ -108,7 +108,9 @@ class Bound:
     _hint = "send the block's name, and open it there"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"this {type(self).__name__} belongs to its process, and is not copied: {self._hint}")
+        raise TypeError(
+            f"this {type(self).__name__} belongs to its process, and is not copied: {self._hint}"
+        )
 
 
 def the_numpy() -> Any:
@@ -116,7 +118,9 @@ def the_numpy() -> Any:
     try:
         import numpy
     except ImportError as error:
-        text = 'arrays, dtypes and fields by name need NumPy: pip install "datablock-ctypes[arrays]"'
+        text = (
+            'arrays, dtypes and fields by name need NumPy: pip install "datablock-ctypes[arrays]"'
+        )
         raise ModuleNotFoundError(f"{text} ({error})", name="numpy") from None
     return numpy
 
@@ -141,7 +145,9 @@ def choice(kind: type[IntEnum], what: str, value: int) -> int:
     """Return the number of a member. A number that only a newer library may know is passed on."""
     if isinstance(value, str):
         named = value.upper() if value.upper() in kind.__members__ else next(iter(kind.__members__))
-        raise TypeError(f"{what} is {value!r}: a {kind.__name__} is needed, such as {kind.__name__}.{named}")
+        raise TypeError(
+            f"{what} is {value!r}: a {kind.__name__} is needed, such as {kind.__name__}.{named}"
+        )
     return unsigned(what, value)
 
 
@@ -215,8 +221,12 @@ def _flat_array(what: str, data: Any) -> memoryview:
 
 
 def _refuse_order(what: str, data: Any) -> NoReturn:
-    copy = "numpy.ascontiguousarray(data)" if hasattr(data, "__array_interface__") else "bytes(data)"
-    raise TypeError(f"{what} is {_brief(data)} that is not C-contiguous: give a copy that is, {copy}")
+    copy = (
+        "numpy.ascontiguousarray(data)" if hasattr(data, "__array_interface__") else "bytes(data)"
+    )
+    raise TypeError(
+        f"{what} is {_brief(data)} that is not C-contiguous: give a copy that is, {copy}"
+    )
 
 
 def refuse_objects(what: str) -> NoReturn:

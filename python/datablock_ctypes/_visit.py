@@ -40,6 +40,7 @@ class Visit:
         """Raise `Busy` when a task waits, in this visit, for the participant."""
         if not self.abandoned and not self.left.done():
             raise Busy(
-                f'block "{participant.name}": another task waits for this {type(participant).__name__}: '
+                f'block "{participant.name}": another task waits for this '
+                f"{type(participant).__name__}: "
                 "one object is for one task at a time"
             )

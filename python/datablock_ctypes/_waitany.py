@@ -65,7 +65,11 @@ class Waiting:
                 if consumer.closed:
                     raise consumer._closed_error()
             self._library.fail(status)
-        return [consumer for consumer, ready in zip(self.consumers, self._found) if ready or consumer in kept]
+        return [
+            consumer
+            for consumer, ready in zip(self.consumers, self._found)
+            if ready or consumer in kept
+        ]
 
 
 def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> list[Consumer]:

@@ -74,7 +74,8 @@ async def first_of(consumers: list[Consumer], timeout: float | None) -> list[Con
         if group is not None:
             group.withdraw(request)
         if not request.future.cancel() and not request.future.cancelled():
-            request.future.exception()  # retrieved: asyncio warns of an exception that no code retrieves
+            # asyncio warns of an exception that no code retrieves.
+            request.future.exception()
 
 
 _groups: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Group]] = WeakKeyDictionary()
@@ -90,7 +91,9 @@ def _enter(request: _Request, loop: asyncio.AbstractEventLoop) -> _Group:
     groups.append(group)
     group.take(request)
     try:
-        threading.Thread(target=group.run, name="datablock-aio", daemon=True).start()  # a daemon: the program can end
+        threading.Thread(
+            target=group.run, name="datablock-aio", daemon=True
+        ).start()  # a daemon: the program can end
     except BaseException:
         group.leave_all(None)
         raise
@@ -216,7 +219,11 @@ class _Group:
             request.count()
         self._new = []
         status = self._library.datablock_wait_any_or_wake(
-            self._handles, len(self._owners), wait_part(LOOK_MS, 0), self._found, ctypes.byref(self._waker)
+            self._handles,
+            len(self._owners),
+            wait_part(LOOK_MS, 0),
+            self._found,
+            ctypes.byref(self._waker),
         )
         if status == 0:
             self._answer_ready(bytes(self._found or b""))
@@ -230,7 +237,9 @@ class _Group:
             request = self._owners[at]
             if request not in answers:
                 first = self._owners.index(request)
-                answers[request] = [consumer for i, consumer in enumerate(request.consumers) if found[first + i]]
+                answers[request] = [
+                    consumer for i, consumer in enumerate(request.consumers) if found[first + i]
+                ]
             at = found.find(1, at + 1)
         self._answer(list(answers.items()))
 

@@ -64,7 +64,9 @@ class WriteSlot(Bound):
         raw: Raw = producer._take_raw()
         reference, words, _ = raw
         try:
-            status = producer._begin(producer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference)
+            status = producer._begin(
+                producer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference
+            )
             if status != 0:
                 producer._claim_later(status, reference, self._timeout)
             view = producer._view
@@ -91,7 +93,10 @@ class WriteSlot(Bound):
             raise
 
     def _leave(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
     ) -> None:
         if kind is not None:
             self.abort()
@@ -133,7 +138,10 @@ class WriteSlot(Bound):
     if TYPE_CHECKING:
 
         def __exit__(
-            self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+            self,
+            kind: type[BaseException] | None,
+            error: BaseException | None,
+            traceback: TracebackType | None,
         ) -> None: ...
 
     else:
@@ -160,7 +168,9 @@ class WriteSlot(Bound):
             data = self._data = view[self._start : self._start + self.capacity]
         return data
 
-    def array(self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None) -> NDArray[Any]:
+    def array(
+        self, dtype: DTypeLike = "u1", shape: tuple[int, ...] | int | None = None
+    ) -> NDArray[Any]:
         """Return a NumPy array over the slot, in place; without a shape over all of it.
 
         The array has one dimension by default. When the slot ends, the array becomes read-only: the
@@ -191,7 +201,10 @@ class WriteSlot(Bound):
         """
         schema = self._producer._schema
         if schema is None:
-            raise Invalid(f'block "{self._producer._name}" was opened without a schema: its messages have no fields')
+            raise Invalid(
+                f'block "{self._producer._name}" was opened without a schema: its messages have no '
+                "fields"
+            )
         if self._length is None:
             self._length = schema.size
         return self.array(schema.dtype, ())
@@ -203,7 +216,9 @@ class WriteSlot(Bound):
     def __getitem__(self, field: str) -> Any:
         """Return a field's value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
         value = self.record[()][field]
-        if hasattr(value, "setflags") and value.shape:  # an array in place: the end makes it read-only, too
+        if (
+            hasattr(value, "setflags") and value.shape
+        ):  # an array in place: the end makes it read-only, too
             assert self._arrays is not None
             self._arrays.append(value)
         return value
@@ -225,17 +240,21 @@ class WriteSlot(Bound):
         if length is not None:
             length = whole("length", length)
             if not 0 <= length <= self.capacity:
-                self._length = length if 0 <= length < 1 << 64 else -1  # the library refuses it, too
+                self._length = (
+                    length if 0 <= length < 1 << 64 else -1
+                )  # the library refuses it, too
                 what = "exceeds" if length > 0 else "is below zero, and a message has at most"
                 raise Invalid(
-                    f'block "{self._producer._name}": a length of {length} {what} the slot\'s {self.capacity} bytes'
+                    f'block "{self._producer._name}": a length of {length} {what} the slot\'s '
+                    f"{self.capacity} bytes"
                 )
             if length < self._producer._shortest:
                 self._length = length  # the library refuses it, too
                 raise self._producer._too_short(
                     "the message",
                     length,
-                    f"commit({self._producer._shortest}) is the struct alone, commit() the whole slot",
+                    f"commit({self._producer._shortest}) is the struct alone, commit() the whole "
+                    "slot",
                 )
         self._length = length
 
@@ -286,4 +305,6 @@ class WriteSlot(Bound):
 
     def __repr__(self) -> str:
         state = ("not begun", "open", "ended")[self._state]
-        return f"<WriteSlot of {self._producer._name!r} id={self.id} capacity={self.capacity} {state}>"
+        return (
+            f"<WriteSlot of {self._producer._name!r} id={self.id} capacity={self.capacity} {state}>"
+        )

@@ -29,7 +29,9 @@ class Writer(Participant):
     _slot_size: int
     _shortest: int  # bytes of a message
 
-    def __init__(self, library: Library, name: str, handle: ProducerHandle, close: Callable[[Any], int]) -> None:
+    def __init__(
+        self, library: Library, name: str, handle: ProducerHandle, close: Callable[[Any], int]
+    ) -> None:
         self._claim: Claim | None = None
         quick = library.quick
         self._begin = quick.datablock_write_begin
@@ -39,12 +41,16 @@ class Writer(Participant):
         super().__init__(library, name, handle, close)
 
     def _too_long(self, length: int) -> Invalid:
-        return Invalid(f'block "{self._name}": a message of {length} bytes exceeds the slot\'s {self._slot_size} bytes')
+        return Invalid(
+            f'block "{self._name}": a message of {length} bytes exceeds the slot\'s '
+            f"{self._slot_size} bytes"
+        )
 
     def _too_short(self, what: str, length: int, cure: str) -> Invalid:
         schema = self._schema.name if self._schema is not None else ""
         return Invalid(
-            f'block "{self._name}": {what} has {length} bytes, and a message has {self._shortest}, the struct of its '
+            f'block "{self._name}": {what} has {length} bytes, and a message has {self._shortest}, '
+            "the struct of its "
             f"schema {schema}, to {self._slot_size} bytes: {cure}"
         )
 

@@ -54,7 +54,17 @@ if TYPE_CHECKING:
 
     from ._outgoing import Messages
 
-__all__ = ["AsyncSlotIterator", "messages", "read", "read_many", "receive", "send", "send_many", "wait_any", "write"]
+__all__ = [
+    "AsyncSlotIterator",
+    "messages",
+    "read",
+    "read_many",
+    "receive",
+    "send",
+    "send_many",
+    "wait_any",
+    "write",
+]
 
 Slot = TypeVar("Slot", ReadSlot, ReadBatch, WriteSlot)
 Held = TypeVar("Held", ReadSlot, ReadBatch)
@@ -70,7 +80,11 @@ async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) 
     await asyncio.sleep(0)  # always: other tasks get their turn, and a cancellation can be raised
     await _vacant(some)
     ready = Waiting(some).once(0)
-    return ready if ready or timeout == 0 else await first_of(some, None if timeout is None else seconds(timeout))
+    return (
+        ready
+        if ready or timeout == 0
+        else await first_of(some, None if timeout is None else seconds(timeout))
+    )
 
 
 @asynccontextmanager
@@ -79,23 +93,31 @@ async def read(consumer: Consumer, timeout: float | None = None) -> AsyncIterato
 
     Raises as `Consumer.read`.
     """
-    with _begun(await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))) as slot:
+    with _begun(
+        await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))
+    ) as slot:
         yield slot
 
 
 @asynccontextmanager
-async def read_many(consumer: Consumer, most: int, timeout: float | None = None) -> AsyncIterator[ReadBatch]:
+async def read_many(
+    consumer: Consumer, most: int, timeout: float | None = None
+) -> AsyncIterator[ReadBatch]:
     """Hold up to ``most`` present messages: ``async with aio.read_many(consumer, 100) as batch``.
 
     Waits for the first message only. Raises as `Consumer.read_many`.
     """
-    with _begun(await _begin(consumer, timeout, lambda wait: ReadBatch(consumer, most, wait))) as batch:
+    with _begun(
+        await _begin(consumer, timeout, lambda wait: ReadBatch(consumer, most, wait))
+    ) as batch:
         yield batch
 
 
 async def receive(consumer: Consumer, timeout: float | None = None) -> bytes:
     """Return a copy of the next message. Raises as `Consumer.receive`."""
-    with _begun(await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))) as slot:
+    with _begun(
+        await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))
+    ) as slot:
         return bytes(slot.data)
 
 
@@ -127,7 +149,9 @@ class AsyncSlotIterator(Bound):
             raise StopAsyncIteration
         self._slots._end()
         try:
-            slot = await _begin(self._consumer, self._timeout, lambda wait: ReadSlot(self._consumer, wait, None))
+            slot = await _begin(
+                self._consumer, self._timeout, lambda wait: ReadSlot(self._consumer, wait, None)
+            )
         except Closed:
             self._slots._over = True
             raise StopAsyncIteration from None
@@ -149,7 +173,9 @@ async def write(producer: Producer, timeout: float | None = None) -> AsyncIterat
         yield slot
 
 
-async def send(producer: Producer, data: Buffer | NDArray[Any], timeout: float | None = None) -> int:
+async def send(
+    producer: Producer, data: Buffer | NDArray[Any], timeout: float | None = None
+) -> int:
     """Publish a copy of ``data``, and return its id. Raises as `Producer.send`."""
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
@@ -176,7 +202,9 @@ async def send_many(producer: Producer, messages: Messages, timeout: float | Non
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
-    outgoing: Any = messages if hasattr(messages, "__array_interface__") else list(one_by_one(messages))
+    outgoing: Any = (
+        messages if hasattr(messages, "__array_interface__") else list(one_by_one(messages))
+    )
     sent = 0
     try:
         while True:
@@ -186,7 +214,11 @@ async def send_many(producer: Producer, messages: Messages, timeout: float | Non
                 if timeout == 0 and sent == 0:
                     raise
             left = _left(deadline)
-            if sent == len(outgoing) or timeout == 0 or (left is not None and left <= 0 and sent > 0):
+            if (
+                sent == len(outgoing)
+                or timeout == 0
+                or (left is not None and left <= 0 and sent > 0)
+            ):
                 return sent
             try:
                 await send(producer, outgoing[sent], left)
@@ -257,7 +289,9 @@ async def _begin(consumer: Consumer, timeout: float | None, make: Callable[[floa
         await first_of([consumer], left)
 
 
-async def _claim(producer: Producer, timeout: float | None, asked: float | None = None) -> WriteSlot:
+async def _claim(
+    producer: Producer, timeout: float | None, asked: float | None = None
+) -> WriteSlot:
     """Claim a slot. Under backpressure a thread waits for it.
 
     The thread aborts a claim that no task wants any more.
@@ -312,7 +346,9 @@ async def _claim_in_thread(producer: Producer, deadline: float) -> WriteSlot | N
 
     future = asyncio.wrap_future(outcome)
     try:
-        threading.Thread(target=repeat, name="datablock-aio", daemon=True).start()  # a daemon: the program can end
+        threading.Thread(
+            target=repeat, name="datablock-aio", daemon=True
+        ).start()  # a daemon: the program can end
     except BaseException:
         visit.leave()
         raise

@@ -119,7 +119,10 @@ def test_a_batch_ends_although_another_thread_is_in_a_call(directory, first):
 
     The consumer is `Busy` meanwhile. The same holds for the end of a part of a batch.
     """
-    with Producer("order", slot_size=64, slot_count=COUNT) as producer, Consumer("order", max_pins=4) as consumer:
+    with (
+        Producer("order", slot_size=64, slot_count=COUNT) as producer,
+        Consumer("order", max_pins=4) as consumer,
+    ):
         for _ in range(20):
             producer.send(b"1")
             producer.send(b"2")

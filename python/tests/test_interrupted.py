@@ -43,7 +43,9 @@ from datablock_ctypes import (
 from datablock_ctypes._batch import Untold
 
 # Python closes a file that is dropped, with a warning.
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 # The number of random signals.
 TIMES = 10_000 if os.environ.get("DATABLOCK_SOAK") else 300
@@ -57,7 +59,9 @@ class Pair:
     """A producer and a consumer that stay open during the interrupts."""
 
     def __init__(self, delivery=Delivery.LOSSLESS, **settings):
-        self.producer = Producer("camera", slot_size=64, slot_count=16, consumer_limit=8, **settings)
+        self.producer = Producer(
+            "camera", slot_size=64, slot_count=16, consumer_limit=8, **settings
+        )
         self.consumer = Consumer("camera", delivery=delivery, max_pins=1)
         self.other = Consumer("camera", delivery=Delivery.LATEST)
         self.producer.write(0).__enter__().abort()  # the memory is mapped
@@ -261,7 +265,9 @@ def test_a_read_by_id_that_gives_back_what_was_taken_at_random(pair, alone):
 
 @pytest.mark.parametrize("alone", [0, 1, 2])
 def test_parts_of_what_an_interrupted_batch_has_taken_at_random(pair, alone):
-    came = at_random(lambda: fresh_kept(pair, alone), what_is_left_in_parts, Pair.all_once, TIMES, 3e-4)
+    came = at_random(
+        lambda: fresh_kept(pair, alone), what_is_left_in_parts, Pair.all_once, TIMES, 3e-4
+    )
     assert came > TIMES // 20
 
 
@@ -318,7 +324,9 @@ def test_a_read_by_id_at_any_bytecode(pair):
             pair.done = slot.id == pair.first
 
     def act_by_function(pair):
-        pair.done = with_read_transaction(pair.consumer, pair.first, 0, lambda slot: slot.id == pair.first)
+        pair.done = with_read_transaction(
+            pair.consumer, pair.first, 0, lambda slot: slot.id == pair.first
+        )
 
     def check(pair, error):
         assert pair.done or error is not None
@@ -343,7 +351,9 @@ def test_a_wait_for_an_id_leaves_no_descriptor(pair, directory):
 
 
 def test_waiting_for_several_takes_nothing(pair):
-    at_each_bytecode(lambda: pair.fresh(2), lambda pair: wait_any([pair.consumer, pair.other], 0), Pair.all_once)
+    at_each_bytecode(
+        lambda: pair.fresh(2), lambda pair: wait_any([pair.consumer, pair.other], 0), Pair.all_once
+    )
 
 
 def test_waiting_for_several_knows_of_what_was_taken(pair):
@@ -363,7 +373,11 @@ def test_waiting_for_several_knows_of_what_was_taken(pair):
 def test_one_step():
     """The lines that the tests above leave out have no instruction that checks for signals."""
     seen = set()
-    for function in (_consumer.Consumer.receive, _transactions.with_next_slot, _transactions._Guard.slot.fget):
+    for function in (
+        _consumer.Consumer.receive,
+        _transactions.with_next_slot,
+        _transactions._Guard.slot.fget,
+    ):
         lines = pathlib.Path(function.__code__.co_filename).read_text().split("\n")
         line, calls = None, []
         for instruction in dis.get_instructions(function):
@@ -414,7 +428,9 @@ def test_what_was_taken_comes_again_to_a_durable_consumer(directory):
         from datablock_ctypes import Consumer, Delivery, Producer, Timeout
 
         def recorder():
-            return Consumer("camera", delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder")
+            return Consumer(
+                "camera", delivery=Delivery.LOSSLESS, durable=True, consumer_name="recorder"
+            )
 
         def interrupt():
             time.sleep(0.03)
@@ -528,7 +544,9 @@ def published(pair):
 def check_sent(pair, error):
     assert pair.producer.next_id == get_metrics("camera").written
     count = published(pair)
-    assert pair.producer.next_id - pair.next_id == count  # also when the exception came after the last step of the call
+    assert (
+        pair.producer.next_id - pair.next_id == count
+    )  # also when the exception came after the last step of the call
     if pair.slot is not None:
         assert pair.slot.published == (count == 1)
     if not pair.done and error.inside:
@@ -621,7 +639,12 @@ def check_zone(pair, error):
         one.data[:8] = bytes(8)
 
 
-SHARED = [(lock, check_lock), (lock_twice, check_lock), (zone, check_zone), (zone_by_function, check_zone)]
+SHARED = [
+    (lock, check_lock),
+    (lock_twice, check_lock),
+    (zone, check_zone),
+    (zone_by_function, check_zone),
+]
 
 
 @pytest.mark.parametrize(("way", "check"), SHARED, ids=lambda way: way.__name__)
@@ -641,7 +664,9 @@ def test_ctrl_c_while_waiting_for_a_lock(pair, what):
     """The lock is released within the slice of the wait in which the signal came."""
 
     def make(participant, timeout=None):
-        return participant.lock(3, timeout) if what == "lock" else participant.flexible_zone(timeout)
+        return (
+            participant.lock(3, timeout) if what == "lock" else participant.flexible_zone(timeout)
+        )
 
     holder = make(pair.producer)
     holder.__enter__()
@@ -750,14 +775,19 @@ def check_producer(directory, error):
 
 
 def test_a_producer_that_is_interrupted_while_it_is_made_is_none(directory):
-    at_each_bytecode(lambda: directory, make_producer, check_producer, step=1 if TIMES > 1000 else 7)
+    at_each_bytecode(
+        lambda: directory, make_producer, check_producer, step=1 if TIMES > 1000 else 7
+    )
     assert at_random(lambda: directory, make_producer, check_producer, TIMES, 3e-3) > TIMES // 20
 
 
 @pytest.mark.parametrize("end", ["again", "forgotten"])
 @pytest.mark.parametrize("kind", ["consumer", "producer", "observer"])
 def test_an_interrupted_close_can_be_finished(directory, kind, end):
-    with Producer("camera", slot_size=64, slot_count=4) as first, Consumer("camera", start=Start.OLDEST) as second:
+    with (
+        Producer("camera", slot_size=64, slot_count=4) as first,
+        Consumer("camera", start=Start.OLDEST) as second,
+    ):
         first.send(b"x")
         second.receive(0)
         first.write(0).__enter__().abort()
@@ -842,7 +872,10 @@ def every_call_works(pair):
         with pair.consumer.read_at(pair.sent - 1) as slot:
             assert slot.id == pair.sent - 1
     elif first == "with_read_transaction":
-        assert with_read_transaction(pair.consumer, pair.sent - 1, 0, lambda slot: slot.id) == pair.sent - 1
+        assert (
+            with_read_transaction(pair.consumer, pair.sent - 1, 0, lambda slot: slot.id)
+            == pair.sent - 1
+        )
     elif first == "guard":
         with ReadTransactionGuard(pair.consumer, pair.sent - 1, 0) as guard:
             assert guard.slot.id == pair.sent - 1
@@ -887,11 +920,20 @@ WAYS_TO_BE_LEFT = [*READS, guard_of_the_next, guard_that_is_forgotten, loop_in_a
 @pytest.mark.parametrize("way", WAYS_TO_BE_LEFT, ids=lambda way: way.__name__)
 def test_every_call_works_after_an_interrupt_at_any_bytecode(pair, way):
     for _ in CALLS if TIMES > 1000 else CALLS[:1]:
-        assert at_each_bytecode(lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair)) > 20
-        pair.calls.append(pair.calls.pop(0))  # otherwise each bytecode would interrupt the same call
+        assert (
+            at_each_bytecode(
+                lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair)
+            )
+            > 20
+        )
+        pair.calls.append(
+            pair.calls.pop(0)
+        )  # otherwise each bytecode would interrupt the same call
 
 
 @pytest.mark.parametrize("way", WAYS_TO_BE_LEFT, ids=lambda way: way.__name__)
 def test_every_call_works_after_an_interrupt_at_random(pair, way):
-    came = at_random(lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair), TIMES, 3e-4)
+    came = at_random(
+        lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair), TIMES, 3e-4
+    )
     assert came > TIMES // 20

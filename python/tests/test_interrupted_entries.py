@@ -9,7 +9,9 @@ from test_interrupted import Pair, fresh_kept, pair, read  # noqa: F401
 
 from datablock_ctypes import Invalid
 
-pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
 
 # A batch has many bytecodes.
 STEP = 1 if os.environ.get("DATABLOCK_SOAK") else 3

@@ -4,7 +4,11 @@ import ast
 
 from support import PACKAGE
 
-MODULES = {path.stem: path for path in (PACKAGE / "datablock_ctypes").glob("*.py") if path.stem != "__init__"}
+MODULES = {
+    path.stem: path
+    for path in (PACKAGE / "datablock_ctypes").glob("*.py")
+    if path.stem != "__init__"
+}
 LONGEST = 600  # lines
 
 

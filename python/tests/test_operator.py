@@ -65,7 +65,8 @@ def test_a_killed_writer_is_reset_and_readers_are_not_affected(directory):
         with consumer.read() as message:
             assert message.data == b"after"
     assert [record.text for record in recovery_log("reset")] == [
-        f"slot {index}: ended the claim of the dead producer, pid {claimer.pid}; nothing was published"
+        f"slot {index}: ended the claim of the dead producer, pid {claimer.pid}; nothing was "
+        "published"
     ]
 
 

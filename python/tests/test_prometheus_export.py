@@ -41,7 +41,11 @@ class Exporter:
 
     def scrape(self):
         """The value of each sample, by its name and the values of its labels, sorted."""
-        return {(s.name, *sorted(s.labels.values())): s.value for family in self.families() for s in family.samples}
+        return {
+            (s.name, *sorted(s.labels.values())): s.value
+            for family in self.families()
+            for s in family.samples
+        }
 
     def stop(self, number):
         self.process.send_signal(number)
@@ -64,7 +68,10 @@ def test_a_block_with_traffic_is_scraped(directory):
         Producer("other", slot_size=64),
         Exporter("cam*") as exporter,
     ):
-        with Consumer("camera", delivery=Delivery.ORDERED, consumer_name='lo"g') as log, Worker(READER) as viewer:
+        with (
+            Consumer("camera", delivery=Delivery.ORDERED, consumer_name='lo"g') as log,
+            Worker(READER) as viewer,
+        ):
             for _ in range(3):
                 producer.send(b"abc")
             assert viewer.line() == "ready"
@@ -75,7 +82,10 @@ def test_a_block_with_traffic_is_scraped(directory):
                 raise ZeroDivisionError
 
             found = exporter.scrape()
-            mine, its = sorted(("camera", "1", 'lo"g', "ORDERED")), sorted(("camera", "2", "viewer", "LOSSLESS"))
+            mine, its = (
+                sorted(("camera", "1", 'lo"g', "ORDERED")),
+                sorted(("camera", "2", "viewer", "LOSSLESS")),
+            )
             expected = {
                 ("datablock_readable", "camera"): 1,
                 ("datablock_written_messages_total", "camera"): 3,
@@ -84,7 +94,9 @@ def test_a_block_with_traffic_is_scraped(directory):
                 ("datablock_producer_alive", "camera"): 1,
                 ("datablock_consumers", "camera"): 2,
                 ("datablock_stuck_slots", "camera"): 0,
-                ("datablock_memory_bytes", "camera"): sum(file.stat().st_size for file in directory.glob("camera*")),
+                ("datablock_memory_bytes", "camera"): sum(
+                    file.stat().st_size for file in directory.glob("camera*")
+                ),
                 ("datablock_consumer_read_messages_total", *mine): 2,
                 ("datablock_consumer_read_bytes_total", *mine): 6,
                 ("datablock_consumer_lag_messages", *mine): 1,
@@ -110,7 +122,11 @@ def test_a_block_with_traffic_is_scraped(directory):
 
 
 def test_a_wait_is_exported_in_seconds(directory):
-    with Producer("camera", slot_size=64, slot_count=2) as producer, Consumer("camera"), Exporter() as exporter:
+    with (
+        Producer("camera", slot_size=64, slot_count=2) as producer,
+        Consumer("camera"),
+        Exporter() as exporter,
+    ):
         for _ in range(2):
             producer.send(b"x")
         with pytest.raises(TimeoutError):

@@ -10,7 +10,16 @@ import numpy as np
 import pytest
 from support import ROOT
 
-from datablock_ctypes import Consumer, Invalid, Observer, Producer, Schema, SchemaMismatch, Start, System
+from datablock_ctypes import (
+    Consumer,
+    Invalid,
+    Observer,
+    Producer,
+    Schema,
+    SchemaMismatch,
+    Start,
+    System,
+)
 
 RECORD = "schema Rec 1.0.0 { a: u32; b: f64; }"
 LONGER = "schema Rec 1.1.0 { a: u32; b: f64; c: u64; d: f64; }"
@@ -25,8 +34,12 @@ def test_names_are_names(name):
         lambda: Schema.from_dtype(np.dtype([(name or " ", "f8")]), "T"),
         lambda: Schema.from_dtype(np.dtype([("in", [(name or " ", "f8")])]), "T"),
         lambda: Schema.from_dtype(np.dtype([("a", "f8")]), name),
-        lambda: Schema.from_ctypes(type("S", (ctypes.Structure,), {"_fields_": ((name, ctypes.c_double),)}), "T"),
-        lambda: Schema.from_ctypes(type("S", (ctypes.Structure,), {"_fields_": (("a", ctypes.c_double),)}), name),
+        lambda: Schema.from_ctypes(
+            type("S", (ctypes.Structure,), {"_fields_": ((name, ctypes.c_double),)}), "T"
+        ),
+        lambda: Schema.from_ctypes(
+            type("S", (ctypes.Structure,), {"_fields_": (("a", ctypes.c_double),)}), name
+        ),
         lambda: Schema.from_dataclass(make_dataclass("D", [("a", float)]), name),
     )
     for make in made:
@@ -42,7 +55,18 @@ def test_a_name_of_its_own_class():
 
 
 @pytest.mark.parametrize(
-    "version", ["1.0.0 { b: u16; } //", "1.0.0\n", "", "1.", "1.0.0.0", "-1", (1, 2), (1, 2, -3), "4294967296"]
+    "version",
+    [
+        "1.0.0 { b: u16; } //",
+        "1.0.0\n",
+        "",
+        "1.",
+        "1.0.0.0",
+        "-1",
+        (1, 2),
+        (1, 2, -3),
+        "4294967296",
+    ],
 )
 def test_versions_are_versions(version):
     if version == (1, 2):
@@ -53,7 +77,9 @@ def test_versions_are_versions(version):
 
 
 def test_a_version_that_is_a_number():
-    with pytest.raises(TypeError, match=r'version is 1: one to three numbers are needed, such as "1.0.0"'):
+    with pytest.raises(
+        TypeError, match=r'version is 1: one to three numbers are needed, such as "1.0.0"'
+    ):
         Schema.from_dtype(np.dtype([("a", "f8")]), "T", 1)
 
 
@@ -70,19 +96,29 @@ class HasEmpty(ctypes.Structure):
     [
         (
             lambda: Schema.from_dtype(
-                {"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8}, "T"
+                {"names": ["a", "b"], "formats": ["u4", "u4"], "offsets": [0, 2], "itemsize": 8},
+                "T",
             ),
             'field "b" is at 2',
         ),
-        (lambda: Schema.from_dtype([("a", [("x", "u4"), ("y", "f8", (2, 0))])], "T"), 'field "a.y" has no bytes'),
+        (
+            lambda: Schema.from_dtype([("a", [("x", "u4"), ("y", "f8", (2, 0))])], "T"),
+            'field "a.y" has no bytes',
+        ),
         (lambda: Schema.from_ctypes(Empty), "the struct has no fields"),
         (lambda: Schema.from_ctypes(HasEmpty), 'field "e" has no bytes'),
-        (lambda: Schema.from_dtype([(f"f{i}", "u1") for i in range(4096)], "T"), "more than 1024 fields in all"),
+        (
+            lambda: Schema.from_dtype([(f"f{i}", "u1") for i in range(4096)], "T"),
+            "more than 1024 fields in all",
+        ),
         (
             lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8" + "[1]" * 9)])),
             "has 9 dimensions, the limit is 8",
         ),
-        (lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8[0]")])), 'field "a" has no bytes'),
+        (
+            lambda: Schema.from_dataclass(make_dataclass("D", [("a", "u8[0]")])),
+            'field "a" has no bytes',
+        ),
         (lambda: Schema.from_dataclass(make_dataclass("D", [])), "the struct has no fields"),
     ],
 )
@@ -145,7 +181,8 @@ def test_a_writer_is_held_to_its_schema(directory):
         refused = (
             (
                 lambda: p.send(b"abc"),
-                "data has 3 bytes, and a message has 16, the struct of its schema Rec, to 64 bytes: send",
+                "data has 3 bytes, and a message has 16, the struct of its schema Rec, to 64 "
+                "bytes: send",
             ),
             (lambda: p.send(b""), "data has 0 bytes"),
             (lambda: p.send_many([bytes(16), b"abc"]), "a message has 3 bytes"),
@@ -157,8 +194,14 @@ def test_a_writer_is_held_to_its_schema(directory):
                 lambda: p.send_many(np.ones(1, [("a", "u4"), ("b", "f8")])),
                 r"field 'b' of schema Rec is float64 at 8, and dtype .* has float64 at 4",
             ),
-            (lambda: p.send(np.ones(1, [("a", "u4"), ("b", "f8")])), "data: field 'b' of schema Rec"),
-            (lambda: p.send_many([np.ones(1, [("x", "f8"), ("y", "f8")])]), r"messages\[0\]: field 'a'"),
+            (
+                lambda: p.send(np.ones(1, [("a", "u4"), ("b", "f8")])),
+                "data: field 'b' of schema Rec",
+            ),
+            (
+                lambda: p.send_many([np.ones(1, [("x", "f8"), ("y", "f8")])]),
+                r"messages\[0\]: field 'a'",
+            ),
             (
                 lambda: p.send(np.ones(1, [("a", "i4"), ("b", "f8", 2)])),
                 r"field 'a' of schema Rec is uint32 at 0, and dtype .* has int32 at 0",
@@ -168,7 +211,12 @@ def test_a_writer_is_held_to_its_schema(directory):
             with pytest.raises(Invalid, match=says):
                 send()
         wide = np.dtype(
-            {"names": ["a", "b", "more"], "formats": ["u4", "f8", "u8"], "offsets": [0, 8, 16], "itemsize": 24}
+            {
+                "names": ["a", "b", "more"],
+                "formats": ["u4", "f8", "u8"],
+                "offsets": [0, 8, 16],
+                "itemsize": 24,
+            }
         )
         with pytest.raises(Invalid, match=r"an item of dtype .* has 24 bytes"):
             p.send(np.ones(2, wide))
@@ -176,7 +224,8 @@ def test_a_writer_is_held_to_its_schema(directory):
             with (
                 pytest.raises(
                     Invalid,
-                    match=rf"the message has {length} bytes, .* has 16, .* schema Rec, to 64 bytes: commit\(16\) is",
+                    match=rf"the message has {length} bytes, .* has 16, .* schema Rec, to 64 "
+                    r"bytes: commit\(16\) is",
                 ),
                 p.write() as slot,
             ):
@@ -196,10 +245,14 @@ def test_a_writer_is_held_to_its_schema(directory):
 
 
 def test_a_schema_without_version_says_so():
-    one, none = Schema.parse("schema T 1.0.0 { a: f64; }"), Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T")
+    one, none = (
+        Schema.parse("schema T 1.0.0 { a: f64; }"),
+        Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T"),
+    )
     assert one.hash == none.hash
     with pytest.raises(
-        SchemaMismatch, match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0"
+        SchemaMismatch,
+        match=r"the consumer's schema has no version \(0\.0\.0\): give it one, such as 1\.0\.0",
     ):
         one.check(none)
 
@@ -207,7 +260,8 @@ def test_a_schema_without_version_says_so():
 def test_a_packed_dtype_says_what_it_lacks():
     with pytest.raises(
         SchemaMismatch,
-        match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without align=True\)",
+        match=r"alignment: producer 8, consumer 1 \(1 is packed, as a NumPy dtype is without "
+        r"align=True\)",
     ):
         Schema.from_dtype(np.dtype([("a", "f8")], align=True), "T").check(
             Schema.from_dtype([("a", "f8")], "T"), exact=True
@@ -219,7 +273,11 @@ def test_the_registry(tmp_path):
 
     The advice names a free version. The directory is an absolute path.
     """
-    for text in ("schema S 1.0.0 { a: u32; b: f64; }", "schema S 2.0.0 { x: u8; }", "schema O 1.0.0 { x: u8; }"):
+    for text in (
+        "schema S 1.0.0 { a: u32; b: f64; }",
+        "schema S 2.0.0 { x: u8; }",
+        "schema O 1.0.0 { x: u8; }",
+    ):
         Schema.parse(text).register(tmp_path)
     with pytest.raises(SchemaMismatch, match=r"it needs version 3\.0\.0"):
         Schema.parse("schema S 1.1.0 { a: u32; b: i64; }").register(tmp_path)
@@ -232,7 +290,10 @@ def test_the_registry(tmp_path):
     assert Schema.lookup("S", tmp_path).version == (2, 0, 0)
     assert Schema.lookup("O", tmp_path).version == (1, 0, 0)
     Schema.parse("schema S 3.0.0 { z: u8; }").register(tmp_path)
-    for call in (lambda: Schema.lookup("S", "registry"), lambda: Schema.parse(RECORD).register("registry")):
+    for call in (
+        lambda: Schema.lookup("S", "registry"),
+        lambda: Schema.parse(RECORD).register("registry"),
+    ):
         with pytest.raises(Invalid, match='registry of schemas "registry" is not an absolute path'):
             call()
 
@@ -247,7 +308,11 @@ def test_without_numpy_the_error_says_what_to_install(directory):
         "    except ModuleNotFoundError as error: print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=ROOT / "python", check=True
+        [sys.executable, "-B", "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=ROOT / "python",
+        check=True,
     )
     assert 'need NumPy: pip install "datablock-ctypes[arrays]"' in done.stdout
 
@@ -259,8 +324,18 @@ UNFIT = {
     "another name": [("at", "u8"), ("price", "f8"), ("count", "u4"), ("flags", "u4")],
     "another type": [("at", "u8"), ("value", "i8"), ("count", "u4"), ("flags", "u4")],
     "another order": [("value", "f8"), ("at", "u8"), ("count", "u4"), ("flags", "u4")],
-    "another offset": {"names": ["at", "value"], "formats": ["u8", "f8"], "offsets": [0, 16], "itemsize": 24},
-    "another size": {"names": ["at", "value"], "formats": ["u8", "f8"], "offsets": [0, 8], "itemsize": 48},
+    "another offset": {
+        "names": ["at", "value"],
+        "formats": ["u8", "f8"],
+        "offsets": [0, 16],
+        "itemsize": 24,
+    },
+    "another size": {
+        "names": ["at", "value"],
+        "formats": ["u8", "f8"],
+        "offsets": [0, 8],
+        "itemsize": 48,
+    },
 }
 FIT = {
     "the struct": [("at", "u8"), ("value", "f8"), ("count", "u4"), ("flags", "u4")],
@@ -299,7 +374,9 @@ def test_a_dtype_that_does_not_fit_the_schema_is_refused(how):
         for what, dtype in UNFIT.items():
             for _ in range(2):
                 producer.send(bytes(24))
-            with pytest.raises(Invalid, match=r"schema Rec.*use the dtype of the schema.*view\(dtype\)"):
+            with pytest.raises(
+                Invalid, match=r"schema Rec.*use the dtype of the schema.*view\(dtype\)"
+            ):
                 arrays(how, (producer, consumer, observer), np.dtype(dtype))
                 pytest.fail(what)
             if isinstance(dtype, str):

@@ -48,7 +48,9 @@ READS = {
     "receive": lambda consumer, timeout: consumer.receive(timeout),
     "read_many": lambda consumer, timeout: entered(consumer.read_many(4, timeout)),
     "with_next_slot": lambda consumer, timeout: with_next_slot(consumer, timeout, bytes).value,
-    "with_read_transaction": lambda consumer, timeout: with_read_transaction(consumer, 0, timeout, bytes),
+    "with_read_transaction": lambda consumer, timeout: with_read_transaction(
+        consumer, 0, timeout, bytes
+    ),
     "aio": lambda consumer, timeout: asyncio.run(aio.receive(consumer, timeout)),
 }
 WRITES = {
@@ -73,7 +75,9 @@ def test_a_read_that_waits_for_its_message(how):
     with ring() as producer, Consumer("camera") as consumer:
         thread = threading.Thread(target=READS[how], args=(consumer, None))
         thread.start()
-        assert eventually(lambda: list_participants("camera")[1].wait_ns > SLICES * 1e9)  # several slices passed
+        assert eventually(
+            lambda: list_participants("camera")[1].wait_ns > SLICES * 1e9
+        )  # several slices passed
         producer.send(b"x")
         thread.join(20)
         assert not thread.is_alive()
@@ -112,7 +116,9 @@ def test_a_claim_that_waits_for_its_slot(how):
         assert of_producer() == (1, 0)
 
 
-@pytest.mark.parametrize("wait", [wait_any, lambda *arguments: asyncio.run(aio.wait_any(*arguments))])
+@pytest.mark.parametrize(
+    "wait", [wait_any, lambda *arguments: asyncio.run(aio.wait_any(*arguments))]
+)
 def test_a_wait_for_the_first_of_several(wait):
     with ring(), Consumer("camera") as consumer:
         assert wait([consumer], SLICES) == []

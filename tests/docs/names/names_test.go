@@ -49,7 +49,8 @@ func TestTheFunctionsTheProtocolNamesExist(t *testing.T) {
 		for _, name := range function.FindAllString(said, -1) {
 			found++
 			if !names[name] {
-				t.Errorf("%s names %s, which is nothing in internal/core, internal/platform or internal/layout", file, name)
+				t.Errorf("%s names %s, which is nothing in internal/core, internal/platform or internal/layout",
+					file, name)
 			}
 		}
 	}

@@ -51,7 +51,8 @@ var reasons = []reason{
 	{`^createBlock: (.* → (platform\.Remove\(made|p\.begin\(0\)|b\.Entries\[i\]\.Store)|` +
 		`a\.CreateControl.* → b\.CreateData)`,
 		"no process finds the block before it is published; what a dead or failed creator leaves is garbage"},
-	{`^replaceBlock: platform\.Exchange.* → old\.StateWord\.CompareAndSwap`, "an exchange that failed has changed nothing"},
+	{`^replaceBlock: platform\.Exchange.* → old\.StateWord\.CompareAndSwap`,
+		"an exchange that failed has changed nothing"},
 	{`^unlink: (b\.RemoveData.* → b\.StateWord\.CompareAndSwap|b\.StateWord.* → .*CollectBlock)`,
 		"a file that could not be removed is there; the state goes back to what it was"},
 	{`^repair\.`,
