@@ -45,7 +45,8 @@ func TestTheLibraryLeavesTheHostsDescriptorsAndEnvironmentAlone(t *testing.T) {
 			switch {
 			case err != nil:
 				return err
-			case entry.IsDir() && (strings.HasPrefix(entry.Name(), "_") || entry.Name() == "testdata" || entry.Name() == "coretest"):
+			case entry.IsDir() && (strings.HasPrefix(entry.Name(), "_") || entry.Name() == "testdata" ||
+				entry.Name() == "coretest"):
 				return fs.SkipDir
 			case !strings.HasSuffix(path, ".go"), strings.HasSuffix(path, "_test.go"), entry.Name() == "unsupported.go":
 				return nil
