@@ -8,4 +8,4 @@ import (
 
 // stopKeepingUp stops the refresh of the moment, which still seems to be kept up: its first word is
 // the one that the keeper writes.
-func stopKeepingUp(m *platform.Moment) { *(*uint64)(unsafe.Pointer(m)) = m.Seen() }
+func stopKeepingUp(m *platform.CoarseClock) { *(*uint64)(unsafe.Pointer(m)) = m.Seen() }
