@@ -24,8 +24,8 @@ bool datablock_inline_look(datablock_inline_coarse_clock *clock) {
 }
 
 /*
- * CoarseClock.Poll for a reader. The reader stays out of Go until the keeper has to start
- * refreshing the coarse clock, or until the clock is stale although the keeper refreshes it.
+ * CoarseClock.Poll for a reader. The reader stays out of Go until the updater has to start
+ * refreshing the coarse clock, or until the clock is stale although the updater refreshes it.
  */
 bool dbshim_begin_turn(datablock_inline_coarse_clock *clock) {
     uint64_t now = __atomic_load_n(&clock->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();

@@ -33,12 +33,12 @@ const (
 	probesASlice = 32
 	sweepEvery   = 10 * uint64(time.Millisecond) // the interval of sweeps for a claim that does not sleep
 
-	suspicious  = layout.SuspiciousScans
-	spinTries   = layout.SpinTries
-	bigSlot     = layout.BigSlot
-	trust       = layout.ClockCheckInterval // the keeper of the coarse clock may not get a processor
-	ahead       = layout.PrefetchAhead
-	lineEntries = layout.LineEntries
+	suspicious         = layout.SuspiciousScans
+	spinTries          = layout.SpinTries
+	bigSlot            = layout.BigSlot
+	clockCheckInterval = layout.ClockCheckInterval // the updater of the coarse clock may not get a processor
+	ahead              = layout.PrefetchAhead
+	lineEntries        = layout.LineEntries
 )
 
 // gate is the backpressure check: it reports whether the next message may be published. Only here
@@ -91,7 +91,7 @@ func (p *Producer) clamped(cursor uint64) uint64 {
 // findRoom waits until the backpressure check passes and a slot is free.
 func (p *Producer) findRoom(timeout time.Duration) error {
 	if p.next >= p.nextClockCheck {
-		p.nextClockCheck = p.next + trust
+		p.nextClockCheck = p.next + clockCheckInterval
 		if !p.clock.Fresh() {
 			if err := p.housekeep(p.clock.Refresh()); err != nil {
 				return err

@@ -130,7 +130,7 @@ func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 
 // isOverdue reads the clock and reports whether the coarse clock is behind.
 func (c *Consumer) isOverdue() bool {
-	c.nextClockCheck = c.next + trust
+	c.nextClockCheck = c.next + clockCheckInterval
 	return !c.clock.Fresh()
 }
 

@@ -89,7 +89,7 @@ func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
 	write(t, q, 8)
 }
 
-// If the keeper gets no processor, as beside a thread of real-time priority, polls read the clock
+// If the updater gets no processor, as beside a thread of real-time priority, polls read the clock
 // themselves from time to time.
 func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 	t.Run("reader", func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 		stopKeepingUp(&c.clock)
 		die(p.Attachment)
 		require.Eventually(t, func() bool {
-			for range 2 * trust {
+			for range 2 * clockCheckInterval {
 				if _, err := c.Next(0); status.CodeOf(err) == status.NoProducer {
 					return true
 				}

@@ -152,7 +152,7 @@ func (c *Consumer) spinForNext() bool {
 // nothing. A caller may poll millions of times. Once per tick quiet checks whether there is a
 // producer. Without a check it never reports that there is none, because a producer may have come.
 func (c *Consumer) mayReportEmpty() bool {
-	if c.polls++; c.polls%trust == 0 && !c.clock.Fresh() {
+	if c.polls++; c.polls%clockCheckInterval == 0 && !c.clock.Fresh() {
 		c.appear(c.clock.Refresh())
 		return false
 	}
