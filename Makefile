@@ -56,7 +56,8 @@ uninstall: ## remove what the last install from build/ has installed, with the s
 		{ echo "uninstall: nothing was installed from $(BUILD): it has no install_manifest.txt" >&2; exit 1; }
 	@while IFS= read -r file || test -n "$$file"; do rm -f -- "$(DESTDIR)$$file" || exit 1; done \
 		<"$(BUILD)/install_manifest.txt"
-	@sed -n 's|/[^/]*$$||; /\/datablock$$/p' "$(BUILD)/install_manifest.txt" | sort -u | while IFS= read -r folder; do \
+	@sed -n 's|/[^/]*$$||; /\/datablock\(\/.*\)\{0,1\}$$/p' "$(BUILD)/install_manifest.txt" | sort -ru | \
+		while IFS= read -r folder; do \
 		test ! -d "$(DESTDIR)$$folder" || rmdir --ignore-fail-on-non-empty -- "$(DESTDIR)$$folder" || exit 1; done
 	@test -n "$(DESTDIR)" || test "$$(id -u)" != 0 || ldconfig
 

@@ -193,3 +193,24 @@ func TestTheErrorsOfParticipantsArePublic(t *testing.T) {
 	_, err = c.Next(0)
 	isPublic(ErrClosed, err)
 }
+
+// TestNoCauseIsAnInternalError: a caller that looks at Cause finds an error of another package, whose
+// type the caller can import.
+func TestNoCauseIsAnInternalError(t *testing.T) {
+	dir := t.TempDir()
+	config := DefaultConfig(Ring)
+	config.Directory, config.SlotSize = dir, 64
+	p, err := OpenProducer("x", config)
+	require.NoError(t, err)
+	defer p.Close()
+	_, missing := DiagnoseSlot("absent", dir, 0)
+	_, slot := DiagnoseSlot("x", dir, 9999)
+	_, row := EvictConsumer("x", dir, 9999, false)
+	for _, err := range []error{missing, slot, row} {
+		var e *Error
+		require.ErrorAs(t, err, &e)
+		for cause := e.Cause; cause != nil; cause = errors.Unwrap(cause) {
+			require.NotContains(t, fmt.Sprintf("%T", cause), "status.", "%v", err)
+		}
+	}
+}

@@ -14,35 +14,34 @@ static uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-bool datablock_inline_look(datablock_inline_moment *moment) {
-    if (__atomic_load_n(&moment->now, __ATOMIC_RELAXED) != 0) {
+bool datablock_inline_look(datablock_inline_coarse_clock *clock) {
+    if (__atomic_load_n(&clock->now, __ATOMIC_RELAXED) != 0) {
         return true;
     }
-    moment->uses++;
-    return moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES ||
-           (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) >= DATABLOCK_TUNING_TICK_NS;
+    clock->uses++;
+    return clock->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES ||
+           (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - clock->seen) >= DATABLOCK_TUNING_TICK_NS;
 }
 
 /*
- * Moment.Look for a reader. The reader stays out of Go until the keeper has to start refreshing the
- * coarse clock, or until the clock is stale although the keeper refreshes it.
+ * CoarseClock.Poll for a reader. The reader stays out of Go until the updater has to start
+ * refreshing the coarse clock, or until the clock is stale although the updater refreshes it.
  */
-bool dbshim_begin_turn(datablock_inline_moment *moment) {
-    uint64_t now = __atomic_load_n(&moment->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
-    if (now == 0 ? moment->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES
+bool dbshim_begin_turn(datablock_inline_coarse_clock *clock) {
+    uint64_t now = __atomic_load_n(&clock->now, __ATOMIC_RELAXED), exact = dbshim_monotonic();
+    if (now == 0 ? clock->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES
                  : (int64_t)(exact - now) >= 2 * DATABLOCK_TUNING_TICK_NS) {
         return false;
     }
     now = now == 0 ? exact : now;
-    moment->uses = 0;
-    __atomic_store_n(&moment->seen, now, __ATOMIC_RELAXED);
+    clock->uses = 0;
+    __atomic_store_n(&clock->seen, now, __ATOMIC_RELAXED);
     return true;
 }
 
 /* A coarse clock is stale when it has missed a tick. */
-bool datablock_inline_kept_up(const datablock_inline_moment *moment) {
-    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - moment->seen) <
-           2 * DATABLOCK_TUNING_TICK_NS;
+bool datablock_inline_kept_up(const datablock_inline_coarse_clock *clock) {
+    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - clock->seen) < 2 * DATABLOCK_TUNING_TICK_NS;
 }
 
 uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }

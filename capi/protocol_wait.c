@@ -117,13 +117,13 @@ static outcome wait_until(const datablock_inline_handle_entry *entry, datablock_
  * sleeps, and needs no housekeeping.
  */
 static void look_around(dbshim_thread *thread, uint32_t index, datablock_inline_consumer *c) {
-    if (!datablock_inline_is_due(&c->moment)) {
+    if (!datablock_inline_is_due(&c->clock)) {
         return;
     }
-    if (!dbshim_begin_turn(&c->moment)) {
+    if (!dbshim_begin_turn(&c->clock)) {
         (void)DBSHIM_GO(thread, dbgo_read_look_around(index, thread->detail));
     } else if (datablock_inline_owns_row(c)) {
-        datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->moment.seen);
+        datablock_inline_poke(c->row, DATABLOCK_LAYOUT_ROW_HEARTBEAT, c->clock.seen);
     }
 }
 
@@ -145,7 +145,7 @@ static outcome idle(dbshim_thread *thread, uint32_t index, datablock_inline_cons
 
 /* A waiting reader has found a message: there is no back-off before its next poll. */
 static datablock_status found_one(datablock_inline_consumer *c) {
-    c->close = c->polling = 0;
+    c->near_producer = c->polling = 0;
     return DATABLOCK_OK;
 }
 

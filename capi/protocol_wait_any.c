@@ -60,9 +60,9 @@ static readiness ready(const datablock_inline_consumer *c) {
     uint64_t commit = __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_COMMIT),
                                       DATABLOCK_ORDER_COMMIT_HINT_LOAD);
     uint64_t at = c->delivery == DATABLOCK_LAYOUT_LATEST && commit > c->next ? commit - 1 : c->next;
-    uint64_t entry =
-        __atomic_load_n(&b->entries[datablock_inline_ring_index(b, at, c->ring_next, c->ring_at)],
-                        DATABLOCK_ORDER_ENTRY);
+    uint64_t entry = __atomic_load_n(
+        &b->entries[datablock_inline_ring_index(b, at, c->ring_next, c->ring_index)],
+        DATABLOCK_ORDER_ENTRY);
     int64_t ahead =
         datablock_layout_entry_empty(entry) ? -1 : datablock_layout_entry_ahead(entry, at);
     if (ahead < 0) {

@@ -71,7 +71,7 @@ bool dbshim_last_round(const dbshim_thread *thread);
 void *dbshim_signal_stack(dbshim_thread *thread);
 uint64_t dbshim_monotonic(void); /* CLOCK_MONOTONIC ns */
 /* Does the housekeeping of a tick that is due. False: Go has to do the housekeeping. */
-bool dbshim_begin_turn(datablock_inline_moment *moment);
+bool dbshim_begin_turn(datablock_inline_coarse_clock *clock);
 
 /* ---- handle_table.c -------------------------------------------------------------------------- */
 

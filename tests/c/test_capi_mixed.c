@@ -57,17 +57,17 @@ static void *state_of(uint64_t handle) {
 }
 
 /* True if housekeeping is due. If it was due when inline code checked, it still is. */
-static bool due(const datablock_inline_moment *m) {
+static bool due(const datablock_inline_coarse_clock *m) {
     uint64_t now = __atomic_load_n(&m->now, __ATOMIC_RELAXED);
     return now != 0 ? now != m->seen : m->uses >= 1000 || check_now() * 1e9 - (double)m->seen >= 90e6;
 }
 static bool producer_due(datablock_producer producer)
 {
-    return due(&((const datablock_inline_producer *)state_of(producer.handle))->moment);
+    return due(&((const datablock_inline_producer *)state_of(producer.handle))->clock);
 }
 static bool consumer_due(datablock_consumer consumer)
 {
-    return due(&((const datablock_inline_consumer *)state_of(consumer.handle))->moment);
+    return due(&((const datablock_inline_consumer *)state_of(consumer.handle))->clock);
 }
 
 static datablock_status call_claim(datablock_producer producer, int64_t timeout_ms, datablock_write_slot *slot,
@@ -345,7 +345,7 @@ static bool claim_is_inline(datablock_status want) {
     }
     const datablock_inline_producer *p = state_of(producer.handle);
     bool was_fenced = (p->block.entries[next_id % config.slot_count] & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0;
-    return same_thread(&producer_thread) && want == DATABLOCK_OK && !p->attend && !was_fenced &&
+    return same_thread(&producer_thread) && want == DATABLOCK_OK && !p->slow_path_pending && !was_fenced &&
            (config.min_consumers == 0 || next_id < config.slot_count);
 }
 

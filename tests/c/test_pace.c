@@ -90,9 +90,9 @@ static void *state_of(uint64_t handle)
 }
 
 /* The coarse clock stops, and still seems to be refreshed. */
-static void stop_keeping_up(datablock_inline_moment *moment) {
-    WAIT_UNTIL(__atomic_load_n(&moment->now, __ATOMIC_RELAXED) == 0, 3); /* no thread uses it */
-    __atomic_store_n(&moment->now, moment->seen, __ATOMIC_RELAXED);
+static void stop_keeping_up(datablock_inline_coarse_clock *clock) {
+    WAIT_UNTIL(__atomic_load_n(&clock->now, __ATOMIC_RELAXED) == 0, 3); /* no thread uses it */
+    __atomic_store_n(&clock->now, clock->seen, __ATOMIC_RELAXED);
 }
 
 /* The library's thread may get no processor time, for example beside a thread of real-time
@@ -104,8 +104,8 @@ static void heard_though_nobody_keeps_time(void) {
     datablock_inline_consumer *c = state_of(pair.consumer.handle);
     datablock_read_slot slot;
     one_message(&pair);
-    stop_keeping_up(&p->moment);
-    stop_keeping_up(&c->moment);
+    stop_keeping_up(&p->clock);
+    stop_keeping_up(&c->clock);
     pass(0.3);
     double begun = check_now();
     for (int i = 0; i < CALLS; i++) {
@@ -196,7 +196,7 @@ static bool close_after_reading(struct pair *pair, int written) {
     CHECK_OK(datablock_read_begin(pair->consumer, 0, &slot));
     CHECK_OK(datablock_read_end(pair->consumer, &slot));
     const datablock_inline_consumer *c = state_of(pair->consumer.handle);
-    return c->close != 0;
+    return c->near_producer != 0;
 }
 
 /*

@@ -198,8 +198,10 @@ func (d *demo) startReading(delivery string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = d.until("the reader's first messages", func(look *recovery.Diagnosis) bool { return reader(look,
-		p).Read > 0 })
+	_, err = d.until("the reader's first messages", func(look *recovery.Diagnosis) bool {
+		return reader(look,
+			p).Read > 0
+	})
 	return p, err
 }
 

@@ -24,9 +24,9 @@ extern "C" {
 DATABLOCK_INLINE bool datablock_inline_idle(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(
             !c->producer_there ||
-            DATABLOCK_LAYOUT_CAST(int64_t, c->moment.seen - c->producer_probed) > 0 ||
+            DATABLOCK_LAYOUT_CAST(int64_t, c->clock.seen - c->producer_probed) > 0 ||
             (++c->polls % DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL == 0 &&
-             !datablock_inline_check(&c->moment)) ||
+             !datablock_inline_check(&c->clock)) ||
             __atomic_load_n(datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_STATE),
                             DATABLOCK_PLAIN) != DATABLOCK_LAYOUT_STATE_READY)) {
         return false;
@@ -131,13 +131,13 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
                                                                   uint64_t handle,
                                                                   int64_t timeout_ms,
                                                                   datablock_read_slot *out) {
-    if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->moment))) {
+    if (DATABLOCK_UNLIKELY(datablock_inline_is_due(&c->clock))) {
         return DATABLOCK_INLINE_SLOW;
     }
     bool wake = false;
     datablock_inline_found found;
-    if (DATABLOCK_UNLIKELY(c->close)) {
-        c->close = 0;
+    if (DATABLOCK_UNLIKELY(c->near_producer)) {
+        c->near_producer = 0;
         for (uint32_t i = 0; i < datablock_inline_self->stand_back; i++) {
             datablock_inline_pause();
         }
@@ -152,10 +152,10 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
         if (DATABLOCK_UNLIKELY(c->polling)) {
             /* the reader waits for the producer, which is the slower one */
-            c->polling = c->close = 0;
+            c->polling = c->near_producer = 0;
         }
     } else {
-        c->close = 0;
+        c->near_producer = 0;
         c->polling = 1;
         if (found != DATABLOCK_INLINE_NOTHING || timeout_ms != 0 || !datablock_inline_idle(c)) {
             found = DATABLOCK_INLINE_SLOW;

@@ -24,7 +24,7 @@ typedef enum datablock_inline_found {
 
 /* Consumer.rowMine: this consumer owns the row. A forced eviction changes the row's status. */
 DATABLOCK_INLINE bool datablock_inline_owns_row(const datablock_inline_consumer *c) {
-    return datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_STATUS) == c->mine;
+    return datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_STATUS) == c->owner_word;
 }
 
 DATABLOCK_INLINE datablock_inline_hold *datablock_inline_free_hold(datablock_inline_consumer *c) {
@@ -136,17 +136,18 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
 /* The entry of the next message in order. */
 DATABLOCK_INLINE const uint64_t *datablock_inline_wanted_entry(datablock_inline_consumer *c) {
     if (DATABLOCK_UNLIKELY(c->ring_next != c->next)) {
-        c->ring_at = datablock_inline_ring_index(&c->block, c->next, c->ring_next, c->ring_at);
+        c->ring_index =
+            datablock_inline_ring_index(&c->block, c->next, c->ring_next, c->ring_index);
         c->ring_next = c->next;
     }
-    return &c->block.entries[c->ring_at];
+    return &c->block.entries[c->ring_index];
 }
 
 /* Reads the real clock once every DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL messages. */
 DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
-    if (DATABLOCK_UNLIKELY(c->next >= c->overdue)) {
-        (void)datablock_inline_check(&c->moment);
-        c->overdue = c->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
+    if (DATABLOCK_UNLIKELY(c->next >= c->next_clock_check)) {
+        (void)datablock_inline_check(&c->clock);
+        c->next_clock_check = c->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
     }
 }
 
@@ -158,17 +159,18 @@ DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
  */
 DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;
-    uint32_t at = c->ring_at, last = at + DATABLOCK_TUNING_LINE_ENTRIES - 1;
+    uint32_t at = c->ring_index, last = at + DATABLOCK_TUNING_LINE_ENTRIES - 1;
     if (DATABLOCK_UNLIKELY(at % DATABLOCK_TUNING_LINE_ENTRIES == 0)) {
         datablock_inline_overdue(c);
-        c->close = b->slot_count > last && b->slot_count > DATABLOCK_TUNING_LINE_ENTRIES &&
-                   datablock_layout_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN),
-                                                c->ring_next + (last - at)) < 0 &&
-                   datablock_layout_entry_ahead(
-                       __atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN), c->next) >= 0;
+        c->near_producer =
+            b->slot_count > last && b->slot_count > DATABLOCK_TUNING_LINE_ENTRIES &&
+            datablock_layout_entry_ahead(__atomic_load_n(&b->entries[last], DATABLOCK_PLAIN),
+                                         c->ring_next + (last - at)) < 0 &&
+            datablock_layout_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN),
+                                         c->next) >= 0;
     }
     c->ring_next = c->next;
-    c->ring_at = datablock_inline_ring_index_after(b, at);
+    c->ring_index = datablock_inline_ring_index_after(b, at);
 }
 
 /* Consumer.nextLossless. The producer waits for the cursor, so that no hazard pointer is needed. */
@@ -217,7 +219,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
         return DATABLOCK_INLINE_SLOW;
     }
     datablock_inline_hold *h = datablock_inline_free_hold(c);
-    if (!datablock_inline_pin(c, h, c->ring_at, scan, entry, wake)) {
+    if (!datablock_inline_pin(c, h, c->ring_index, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
     if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next,
@@ -242,7 +244,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
     if (next < c->next) {
         next = c->next; /* the hint lags behind what was read */
     }
-    uint32_t at = datablock_inline_ring_index(b, next, c->ring_next, c->ring_at), before = 0;
+    uint32_t at = datablock_inline_ring_index(b, next, c->ring_next, c->ring_index), before = 0;
     uint64_t entry, newest = 0;
     for (uint32_t tries = 0;; tries++) { /* the hint lags: the entries decide */
         entry = __atomic_load_n(&b->entries[at], DATABLOCK_ORDER_ENTRY);
@@ -258,7 +260,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         at = at + 1 == b->slot_count ? 0 : at + 1;
     }
     c->ring_next = next;
-    c->ring_at = at;
+    c->ring_index = at;
     if (next <= c->next) {
         return DATABLOCK_INLINE_NOTHING;
     }

@@ -25,10 +25,11 @@ extern "C" {
 /* The entry of the next message. */
 DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer *p) {
     if (DATABLOCK_UNLIKELY(p->ring_next != p->next)) {
-        p->ring_at = datablock_inline_ring_index(&p->block, p->next, p->ring_next, p->ring_at);
+        p->ring_index =
+            datablock_inline_ring_index(&p->block, p->next, p->ring_next, p->ring_index);
         p->ring_next = p->next;
     }
-    return &p->block.entries[p->ring_at];
+    return &p->block.entries[p->ring_index];
 }
 
 /*
@@ -78,7 +79,7 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
         }
     }
     p->min_cursor = p->next - behind;
-    p->until = 0; /* a reader that has joined may be further back than those before */
+    p->fast_path_end = 0; /* a reader that has joined may be further back than those before */
     p->scanned = 1;
     uint64_t *acknowledged = datablock_inline_u64(b->data, DATABLOCK_LAYOUT_JOIN_ACK);
     if (epoch != p->acked || __atomic_load_n(acknowledged, DATABLOCK_PLAIN) != epoch) {
@@ -174,7 +175,7 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     p->retired_count = kept;
     p->pinned_scans = kept == 0 ? 0 : p->pinned_scans + 1;
     if (kept != 0 && p->pinned_scans % DATABLOCK_TUNING_SUSPICIOUS_SCANS == 0) {
-        p->attend = 1; /* the library looks for a dead reader */
+        p->slow_path_pending = 1; /* the library looks for a dead reader */
     }
 }
 
@@ -203,18 +204,18 @@ DATABLOCK_INLINE void datablock_inline_stand_back(datablock_inline_producer *p) 
 }
 
 /*
- * Producer.lookAt: loads the entry of the next message, which another process may have fenced.
+ * Producer.resyncEntry: loads the entry of the next message, which another process may have fenced.
  * False: the entry is fenced, or differs from what this producer left there.
  */
 DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *p,
                                                      const uint64_t *place) {
     uint64_t entry = __atomic_load_n(place, DATABLOCK_ORDER_REMEMBER);
-    if (((entry ^ p->expected[p->ring_at]) &
+    if (((entry ^ p->expected[p->ring_index]) &
          ~(DATABLOCK_LAYOUT_ENTRY_FENCE | DATABLOCK_LAYOUT_ENTRY_LOST)) != 0 ||
         (entry & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0) {
         return false;
     }
-    p->expected[p->ring_at] = entry;
+    p->expected[p->ring_index] = entry;
     return true;
 }
 
@@ -225,10 +226,11 @@ DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *
  */
 DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
-    if (p->next >= p->overdue && datablock_inline_check(&p->moment)) {
-        p->overdue = p->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
+    if (p->next >= p->next_clock_check && datablock_inline_check(&p->clock)) {
+        p->next_clock_check = p->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
     }
-    if (p->attend || p->next >= p->overdue || (b->min_consumers != 0 && p->next >= b->slot_count)) {
+    if (p->slow_path_pending || p->next >= p->next_clock_check ||
+        (b->min_consumers != 0 && p->next >= b->slot_count)) {
         return false;
     }
     if (!datablock_inline_gate(p)) {
@@ -242,15 +244,16 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
         datablock_inline_refill(p);
     }
     const uint64_t *place = datablock_inline_next_entry(p);
-    if (p->free_count == 0 || ((p->expected[p->ring_at] & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0 &&
+    if (p->free_count == 0 || ((p->expected[p->ring_index] & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0 &&
                                !datablock_inline_remember(p, place))) {
         return false;
     }
-    p->until = 0;
-    if (!p->attend && (b->flags & DATABLOCK_INLINE_ROOM) == 0) {
+    p->fast_path_end = 0;
+    if (!p->slow_path_pending && (b->flags & DATABLOCK_INLINE_ROOM) == 0) {
         uint64_t slots = p->next + p->free_count, gate = p->min_cursor + b->slot_count;
-        p->until = slots < gate ? slots : gate;
-        p->until = p->until < p->overdue ? p->until : p->overdue;
+        p->fast_path_end = slots < gate ? slots : gate;
+        p->fast_path_end =
+            p->fast_path_end < p->next_clock_check ? p->fast_path_end : p->next_clock_check;
     }
     return true;
 }
@@ -267,11 +270,11 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p,
                                              datablock_write_slot *out) {
     const datablock_inline_block *b = &p->block;
     const uint64_t id = p->next;
-    if (DATABLOCK_UNLIKELY(p->claimed || datablock_inline_is_due(&p->moment))) {
+    if (DATABLOCK_UNLIKELY(p->claimed || datablock_inline_is_due(&p->clock))) {
         return false;
     }
     if (DATABLOCK_UNLIKELY(
-            id >= p->until ||
+            id >= p->fast_path_end ||
             __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
                             DATABLOCK_ORDER_JOIN_EPOCH) != p->acked) &&
         !datablock_inline_find_room(p)) {
@@ -304,7 +307,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p,
     DATABLOCK_CRASH_POINT("claim.opened");
     /* The payload comes after the mark. Observers rely on this where stores are seen in order. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_SINCE, p->moment.seen);
+    datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_SINCE, p->clock.seen);
     datablock_inline_poke(data, DATABLOCK_LAYOUT_CLAIM_ID, id + 1);
     DATABLOCK_CRASH_POINT("claim.marked");
     p->claimed = 1;
@@ -345,7 +348,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     const uint64_t id = p->next;
     const uint32_t slot = p->slot;
     uint8_t *data = b->data, *header = datablock_inline_header(b, slot);
-    uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_at],
+    uint64_t *place = datablock_inline_next_entry(p), *known = &p->expected[p->ring_index],
              expected = *known;
     datablock_inline_prepare(place);
     /* beyond the ring's end: a line that is not needed */
@@ -370,7 +373,7 @@ DATABLOCK_INLINE bool datablock_inline_commit(datablock_inline_producer *p, uint
     }
     *known = entry;
     p->next = p->ring_next = id + 1;
-    p->ring_at = datablock_inline_ring_index_after(b, p->ring_at);
+    p->ring_index = datablock_inline_ring_index_after(b, p->ring_index);
     __atomic_store_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_COMMIT), id + 1,
                      DATABLOCK_ORDER_COMMIT_HINT_STORE);
     DATABLOCK_CRASH_POINT("commit.hint");
@@ -391,9 +394,9 @@ DATABLOCK_INLINE void datablock_inline_abort(datablock_inline_producer *p) {
     DATABLOCK_CRASH_POINT("abort.unmarked");
     p->claimed = 0;
     (void)datablock_inline_next_entry(p);
-    p->until = 0;
+    p->fast_path_end = 0;
     /* A forced recovery may have fenced this claim. The next claim is another: load the entry. */
-    p->expected[p->ring_at] |= DATABLOCK_LAYOUT_ENTRY_FENCE;
+    p->expected[p->ring_index] |= DATABLOCK_LAYOUT_ENTRY_FENCE;
     p->free_slots[p->free_count++] = p->slot;
     datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_ABORTED, 1);
 }

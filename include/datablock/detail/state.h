@@ -53,32 +53,32 @@ typedef struct datablock_inline_block {
  * read per message: even the cheapest clock takes a tenth of a message's time. While a participant
  * polls often, a thread of the library refreshes the clock.
  */
-typedef struct datablock_inline_moment {
+typedef struct datablock_inline_coarse_clock {
     /* CLOCK_MONOTONIC ns; 0: no thread refreshes it. Another thread writes this word */
     uint64_t now;
     /* the reading of the last tick that the participant acted on. Never 0 */
     uint64_t seen;
     uint32_t uses;          /* polls since that tick, while no thread refreshes it */
     uint32_t reserved;
-} datablock_inline_moment;
+} datablock_inline_coarse_clock;
 
 typedef struct datablock_inline_producer {
     datablock_inline_block block;
-    datablock_inline_moment moment;
+    datablock_inline_coarse_clock clock;
     uint64_t next;          /* id of the next message */
     /*
      * The fast-path limit: claims of lower ids need only check join_epoch. A free slot, ring space
      * and an unfenced entry are guaranteed.
      */
-    uint64_t until;
+    uint64_t fast_path_end;
     /* the claim of this id reads the clock, and checks that the coarse clock is fresh */
-    uint64_t overdue;
+    uint64_t next_clock_check;
     uint64_t epoch;         /* the generation of this producer */
     /* the low watermark: lower bound of all LOSSLESS cursors, as of the last rescan */
     uint64_t min_cursor;
     uint64_t acked;         /* join_epoch that the last rescan served */
-    uint64_t ring_next;     /* the id whose ring index is ring_at */
-    uint32_t ring_at;
+    uint64_t ring_next;     /* the id whose ring index is ring_index */
+    uint32_t ring_index;
     uint32_t free_count;
     uint32_t retired_count;
     uint32_t pinned_scans;  /* scans in a row that found a retired slot pinned */
@@ -86,7 +86,7 @@ typedef struct datablock_inline_producer {
     uint32_t slot;          /* claimed */
     uint8_t claimed;
     uint8_t scanned;        /* this producer has set min_cursor */
-    uint8_t attend;         /* the next claim has work for the library */
+    uint8_t slow_path_pending;         /* the next claim has work for the library */
     uint8_t reserved[5];
     /* slots that no consumer can be reading; the last is the next to be used */
     uint32_t *free_slots;
@@ -118,20 +118,20 @@ typedef struct datablock_inline_hold {
 
 typedef struct datablock_inline_consumer {
     datablock_inline_block block;
-    datablock_inline_moment moment;
+    datablock_inline_coarse_clock clock;
     uint8_t *row; /* of this consumer */
     /* the read of this id reads the clock, and checks that the coarse clock is fresh */
-    uint64_t overdue;
+    uint64_t next_clock_check;
     uint64_t next; /* the least id that the next read may return */
     /* status and incarnation of the row as one word, while the row is this consumer's */
-    uint64_t mine;
+    uint64_t owner_word;
     /* ORDERED, LATEST: messages skipped since the last message, not reported yet */
     uint64_t skipped;
     uint64_t losses; /* ORDERED: skips in a row */
     /* LOSSLESS joining at oldest: the epoch that the producer must acknowledge, 0: bound */
     uint64_t join_epoch;
-    uint64_t ring_next; /* the id whose ring index is ring_at */
-    uint32_t ring_at;
+    uint64_t ring_next; /* the id whose ring index is ring_index */
+    uint32_t ring_index;
     uint32_t row_number;
     uint32_t delivery; /* DATABLOCK_LAYOUT_LOSSLESS, _ORDERED, _LATEST */
     uint32_t max_pins;
@@ -142,7 +142,7 @@ typedef struct datablock_inline_consumer {
     uint8_t may_jump; /* an overrun before the acknowledgement only moves the start */
     uint8_t producer_there; /* at the last probe */
     /* this consumer shares a cache line with the producer: back-off before the next poll */
-    uint8_t close;
+    uint8_t near_producer;
     uint8_t polling; /* the last read found nothing */
     uint32_t polls; /* polls that found nothing and probed no lease */
     uint64_t producer_probed; /* CLOCK_MONOTONIC ns of the last probe for a producer */
@@ -152,21 +152,21 @@ typedef struct datablock_inline_consumer {
 /* ---- The coarse clock ------------------------------------------------------------------------ */
 
 /* True: the caller has to poll the clock. */
-DATABLOCK_INLINE bool datablock_inline_passed(const datablock_inline_moment *m) {
+DATABLOCK_INLINE bool datablock_inline_passed(const datablock_inline_coarse_clock *m) {
     return __atomic_load_n(&m->now, DATABLOCK_PLAIN) != m->seen;
 }
 /* Polls the clock. True: housekeeping is due, which the library does. */
-DATABLOCK_API bool datablock_inline_look(datablock_inline_moment *moment);
+DATABLOCK_API bool datablock_inline_look(datablock_inline_coarse_clock *clock);
 
-DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_moment *m) {
+DATABLOCK_INLINE bool datablock_inline_is_due(datablock_inline_coarse_clock *m) {
     return DATABLOCK_UNLIKELY(datablock_inline_passed(m)) && datablock_inline_look(m);
 }
 
 /* Asked once in DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL: the refreshing thread may starve. */
-DATABLOCK_API bool datablock_inline_kept_up(const datablock_inline_moment *moment);
+DATABLOCK_API bool datablock_inline_kept_up(const datablock_inline_coarse_clock *clock);
 
 /* Reads the real clock. False: the coarse clock is stale; datablock_inline_passed is then true. */
-DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_moment *m) {
+DATABLOCK_INLINE_COLD bool datablock_inline_check(datablock_inline_coarse_clock *m) {
     bool kept_up = datablock_inline_kept_up(m);
     if (!kept_up) {
         m->seen = 1;

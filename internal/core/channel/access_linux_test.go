@@ -16,7 +16,7 @@ import (
 )
 
 func TestWhoMayReadTheDataFileAlone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Mode, config.Schema = 0o644, schemaOf(t, "schema A 1.0.0 { x: u64; }")
 	p := b.producer(config)
@@ -76,14 +76,14 @@ func TestTheModesThatAreAdvised(t *testing.T) {
 }
 
 func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
-	hide := map[string]func(t *testing.T, b bench, f func()){
-		"rights given up": func(t *testing.T, _ bench, f func()) { coretest.AsNobody(t, f) },
-		"another root": func(t *testing.T, b bench, f func()) {
+	hide := map[string]func(t *testing.T, b fixture, f func()){
+		"rights given up": func(t *testing.T, _ fixture, f func()) { coretest.AsNobody(t, f) },
+		"another root": func(t *testing.T, b fixture, f func()) {
 			require.NoError(t, os.Rename(b.dir, b.dir+".away"))
 			f()
 			require.NoError(t, os.Rename(b.dir+".away", b.dir))
 		},
-		"another root with such a block": func(t *testing.T, b bench, f func()) {
+		"another root with such a block": func(t *testing.T, b fixture, f func()) {
 			require.NoError(t, os.Rename(b.dir, b.dir+".away"))
 			require.NoError(t, os.Mkdir(b.dir, 0o700))
 			other, err := OpenProducer("x", b.config(segment.Ring, 4))
@@ -96,7 +96,7 @@ func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
 	}
 	for name, how := range hide {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			first := b.producer(b.config(segment.Ring, 16))
 			recorder := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "recorder",
 				Start: segment.StartOldest})
@@ -117,12 +117,12 @@ func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
 				assert.NoError(t, err)
 				assert.NoError(t, p.Commit(s, 0))
 				c.producerProbed = 0
-				assert.NoError(t, c.over())
+				assert.NoError(t, c.terminalError())
 				o.lookedUp = 0
 				assert.NoError(t, o.usable())
 				assert.NoError(t, p.Close())
 				c.producerProbed = 0
-				assert.ErrorIs(t, c.over(), status.Closed)
+				assert.ErrorIs(t, c.terminalError(), status.Closed)
 				assert.NoError(t, c.Close())
 				assert.NoError(t, o.Close())
 			})
@@ -143,7 +143,7 @@ func TestANameThatCannotBeLookedUpEndsNoBlock(t *testing.T) {
 }
 
 func TestANameThatIsGoneEndsItsBlock(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	require.NoError(t, os.Remove(p.Location.DataPath()))
 	assert.ErrorIs(t, p.checkFiles(), status.Superseded)

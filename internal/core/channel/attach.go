@@ -135,21 +135,21 @@ func attach(l segment.Location, o segment.ConsumerOptions) (*Consumer, error) {
 func newConsumer(a *segment.Attachment, o segment.ConsumerOptions) *Consumer {
 	c := &Consumer{
 		ConsumerState: &ConsumerState{
-			Block: stateOf(a.Segment), rowAt: segment.AddressOf(a.Ctl[a.Header.RowOffset(a.Row):]), rowNumber: a.Row,
+			Block: stateOf(a.Segment), rowPtr: segment.AddressOf(a.Ctl[a.Header.RowOffset(a.Row):]), rowNumber: a.Row,
 			deliveryNumber: uint32(o.Delivery), maxPins: o.MaxPins, producerThere: true,
 		},
 		Attachment: a, delivery: o.Delivery, durable: o.Durable,
 	}
 	c.nextHold = firstHold(opened.Add(1))
-	c.moment.Begin()
-	c.slotsAt, c.ring, c.awaited = a.SlotArray(), &a.Entries[0], a.ProducerWaiting
+	c.clock.Start()
+	c.slotsPtr, c.ring, c.awaited = a.SlotArray(), &a.Entries[0], a.ProducerWaiting
 	c.idle = status.Errorf(status.Timeout, "block %q: nothing new to read, and the call was asked not to wait",
 		a.BlockName())
 	c.orphaned = status.Errorf(status.NoProducer, "block %q: nothing new to read, and nobody has the block open for "+
 		"writing", a.BlockName())
 	at := a.Header.RowOffset(a.Row)
 	c.pins = a.RowPins(a.Row)
-	c.cursorAt, c.mineAt = a.Cursor(a.Row), a.Ctl.U64(at+layout.RowStatus)
+	c.cursorPtr, c.ownerWordPtr = a.Cursor(a.Row), a.Ctl.U64(at+layout.RowStatus)
 	for word, offset := range map[**uint64]uint64{
 		&c.hot.heartbeat: layout.RowHeartbeat, &c.cursor64: layout.RowCursor, &c.hot.read: layout.RowRead,
 		&c.hot.missed: layout.RowMissed, &c.hot.bytes: layout.RowBytes,
@@ -187,7 +187,7 @@ func (c *Consumer) occupy(o segment.ConsumerOptions, returning bool) {
 	}
 	crash.Point("attach.state")
 	incarnation := c.Ctl.U32(at + layout.RowIncarnation).Add(1)
-	c.mine = uint64(incarnation)<<32 | layout.RowActive
+	c.ownerWord = uint64(incarnation)<<32 | layout.RowActive
 	crash.Point("attach.incarnation")
 	c.Cleaned()
 	c.Locks.Mark = segment.LockMark(c.Row, incarnation)
@@ -251,7 +251,7 @@ func (c *Consumer) join(start segment.Start) {
 		} else if c.delivery == segment.Latest && c.next > 0 && !layout.EntryEmpty(c.Entry(c.next-1).Load()) {
 			c.next-- // the newest message present counts as unread
 		}
-		c.cursorAt.Store(c.next)
+		c.cursorPtr.Store(c.next)
 	}
 }
 
@@ -259,7 +259,7 @@ func (c *Consumer) join(start segment.Start) {
 // look for the next message. An earlier answer, or the answer of commit alone, could be older than
 // what the producer has already decided to overwrite.
 func (c *Consumer) joinLatest() {
-	c.cursorAt.Store(0)
+	c.cursorPtr.Store(0)
 	crash.Point("join.cursor")
 	c.MaskSet(c.Lossless, c.Row)
 	crash.Point("join.bit")
@@ -271,7 +271,7 @@ func (c *Consumer) joinLatest() {
 // that overwrite c.next, the oldest message or a later one. Until the producer acknowledges the new
 // epoch, the cursor does not bind it.
 func (c *Consumer) joinAt() {
-	c.cursorAt.Store(c.next)
+	c.cursorPtr.Store(c.next)
 	crash.Point("join.cursor")
 	c.MaskSet(c.Lossless, c.Row)
 	crash.Point("join.bit")
@@ -285,7 +285,7 @@ func (c *Consumer) joinAt() {
 // resume continues where the durable consumer of this name stopped. A LOSSLESS durable consumer has
 // kept its hold on the producer all the time.
 func (c *Consumer) resume() {
-	c.next = c.cursorAt.Load()
+	c.next = c.cursorPtr.Load()
 	if c.delivery != segment.Lossless {
 		return
 	}

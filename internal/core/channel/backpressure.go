@@ -33,12 +33,12 @@ const (
 	probesASlice = 32
 	sweepEvery   = 10 * uint64(time.Millisecond) // the interval of sweeps for a claim that does not sleep
 
-	suspicious  = layout.SuspiciousScans
-	spinTries   = layout.SpinTries
-	bigSlot     = layout.BigSlot
-	trust       = layout.ClockCheckInterval // the keeper of the coarse clock may not get a processor
-	ahead       = layout.PrefetchAhead
-	lineEntries = layout.LineEntries
+	suspicious         = layout.SuspiciousScans
+	spinTries          = layout.SpinTries
+	bigSlot            = layout.BigSlot
+	clockCheckInterval = layout.ClockCheckInterval // the updater of the coarse clock may not get a processor
+	ahead              = layout.PrefetchAhead
+	lineEntries        = layout.LineEntries
 )
 
 // gate is the backpressure check: it reports whether the next message may be published. Only here
@@ -72,7 +72,7 @@ func (p *Producer) rescan() {
 	p.ForLossless(func(row uint32) {
 		p.minCursor = min(p.minCursor, p.clamped(p.Cursor(row).Load()))
 	})
-	p.until = 0 // a consumer that has joined may be further back than the earlier ones
+	p.fastPathEnd = 0 // a consumer that has joined may be further back than the earlier ones
 	p.scanned = true
 }
 
@@ -90,10 +90,10 @@ func (p *Producer) clamped(cursor uint64) uint64 {
 
 // findRoom waits until the backpressure check passes and a slot is free.
 func (p *Producer) findRoom(timeout time.Duration) error {
-	if p.next >= p.overdue {
-		p.overdue = p.next + trust
-		if !p.moment.KeptUp() {
-			if err := p.lookAround(p.moment.Renew()); err != nil {
+	if p.next >= p.nextClockCheck {
+		p.nextClockCheck = p.next + clockCheckInterval
+		if !p.clock.Fresh() {
+			if err := p.housekeep(p.clock.Refresh()); err != nil {
 				return err
 			}
 		}
@@ -103,8 +103,8 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 			return err
 		}
 	}
-	if p.attend {
-		p.attend = false
+	if p.slowPathPending {
+		p.slowPathPending = false
 		if p.pinnedScans > 0 {
 			p.sweep()
 		}
@@ -112,13 +112,13 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 	return nil
 }
 
-// foresee returns the fast-path limit: claims below this id need no check, given what findRoom and
-// lookAt have found.
-func (p *Producer) foresee() uint64 {
+// fastPathLimit returns the fast-path limit: claims below this id need no check, given what
+// findRoom and lookAt have found.
+func (p *Producer) fastPathLimit() uint64 {
 	if p.Block.Flags&stateRoom != 0 {
 		return 0
 	}
-	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.SlotCount), p.overdue)
+	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.SlotCount), p.nextClockCheck)
 }
 
 // hasSlot reports whether a slot is free. If the free list is empty, it scans the retire list
@@ -261,7 +261,7 @@ func (p *Producer) sweepAttached() {
 // waitForRoom waits until the backpressure check passes and a slot is free. Meanwhile it cleans the
 // rows of dead consumers, without help from outside.
 func (p *Producer) waitForRoom(timeout time.Duration) error {
-	if err := p.over(); err != nil {
+	if err := p.terminalError(); err != nil {
 		return err
 	}
 	if timeout == 0 {
@@ -274,7 +274,7 @@ func (p *Producer) waitForRoom(timeout time.Duration) error {
 // caller that waits in slices. It does not when there was room in between: a claim has ended, or
 // none of the rows that held the producer up still does.
 func (p *Producer) waitsOn() bool {
-	return p.heldAt == p.next+1 && p.heldEnds == p.endedClaims() && p.heldBy.hasOneOf(p.holding())
+	return p.blockedClaimID == p.next+1 && p.blockedEnds == p.endedClaims() && p.blockedBy.hasOneOf(p.holding())
 }
 
 // endedClaims counts the claims that ended without a message.
@@ -301,8 +301,8 @@ func (p *Producer) room() bool { return p.gate() && p.hasSlot() }
 // lookForRoom is waitForRoom for a claim that does not wait. Dead consumers must not hold up a
 // polling producer for good either.
 func (p *Producer) lookForRoom() error {
-	if !p.moment.KeptUp() {
-		if err := p.lookAround(p.moment.Renew()); err != nil {
+	if !p.clock.Fresh() {
+		if err := p.housekeep(p.clock.Refresh()); err != nil {
 			return err
 		}
 	}
@@ -316,8 +316,8 @@ func (p *Producer) lookForRoom() error {
 // will be, or ErrSleep.
 func (p *Producer) awaitRoom(timeout time.Duration, s *segment.Sleep) (err error) {
 	if !s.Begun && !p.waitsOn() {
-		p.heldAt, p.heldSince, p.sleeps = p.next+1, platform.Monotonic(), 0
-		p.heldEnds, p.heldBy = p.endedClaims(), setOf(p.holding())
+		p.blockedClaimID, p.blockedSince, p.sleeps = p.next+1, platform.Monotonic(), 0
+		p.blockedEnds, p.blockedBy = p.endedClaims(), setOf(p.holding())
 		for range spinTries {
 			if p.room() {
 				return nil
@@ -328,7 +328,7 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *segment.Sleep) (err error
 		if !s.Part.Later {
 			*p.Data.Plain64(layout.MetricWaits)++
 		}
-		*p.Data.Plain64(layout.WaitSince) = p.heldSince // before ProducerWaiting, which says that WaitSince counts
+		*p.Data.Plain64(layout.WaitSince) = p.blockedSince // before ProducerWaiting, which says that WaitSince counts
 	} else {
 		p.sleeps++
 	}
@@ -337,11 +337,11 @@ func (p *Producer) awaitRoom(timeout time.Duration, s *segment.Sleep) (err error
 			p.endWait(s)
 		}
 		if err == nil {
-			p.heldAt = 0 // the next wait is a new one, also for the same message after an abort
+			p.blockedClaimID = 0 // the next wait is a new one, also for the same message after an abort
 		}
 	}()
 	for ; ; p.sleeps++ {
-		if err := p.over(); err != nil {
+		if err := p.terminalError(); err != nil {
 			return err
 		}
 		if now := platform.Monotonic(); int64(now-p.nameChecked) > nameCheckEvery {
@@ -410,8 +410,8 @@ func (p *Producer) watched() (bytes []int64, slice time.Duration) {
 	return bytes, watchedSlice
 }
 
-// over returns the reason why no further message can be written, nil if one can.
-func (p *Producer) over() error {
+// terminalError returns the reason why no further message can be written, nil if one can.
+func (p *Producer) terminalError() error {
 	if atomic.LoadUint32(&p.interrupted) != 0 {
 		return status.Errorf(status.Closed, "block %q: the producer was closed while it waited", p.BlockName())
 	}
@@ -429,14 +429,14 @@ func (p *Producer) checkFiles() error {
 	if err := p.Truncated(); err != nil {
 		return err
 	}
-	if p.epochAt.Load() != p.epoch {
+	if p.epochPtr.Load() != p.epoch {
 		return p.superseded()
 	}
 	if p.lost == nil {
 		p.lost = p.KeepsLock()
 	}
 	if p.lost != nil {
-		p.until, p.attend = 0, true // every claim calls checkFiles from now on
+		p.fastPathEnd, p.slowPathPending = 0, true // every claim calls checkFiles from now on
 	}
 	return p.lost
 }

@@ -37,7 +37,7 @@ func (c *Consumer) More(id uint64, index, token uint32, out []ReadSlot) int {
 	}
 	covers := c.delivery == segment.Lossless && !h.pinned
 	n := 0
-	for n < len(out) && c.another(covers, &out[n]) {
+	for n < len(out) && c.appendNext(covers, &out[n]) {
 		if covers {
 			out[n].setToken(token)
 			h.more++
@@ -48,9 +48,9 @@ func (c *Consumer) More(id uint64, index, token uint32, out []ReadSlot) int {
 	return n
 }
 
-// another takes message c.next, if the message comes without an error or a gap.
-func (c *Consumer) another(covered bool, out *ReadSlot) bool {
-	if !covered && c.held >= c.maxPins || !c.rowMine() {
+// appendNext takes message c.next, if the message comes without an error or a gap.
+func (c *Consumer) appendNext(covered bool, out *ReadSlot) bool {
+	if !covered && c.held >= c.maxPins || !c.ownsRow() {
 		return false
 	}
 	scan := c.ScanEpoch.Load()
@@ -65,7 +65,7 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 			return false
 		}
 	}
-	header, length, ok := c.sound(h)
+	header, length, ok := c.isIntact(h)
 	if !ok {
 		c.endHold(h)
 		return false
@@ -81,8 +81,9 @@ func (c *Consumer) another(covered bool, out *ReadSlot) bool {
 	return true
 }
 
-// covered returns the hold of an earlier message that covers this message of a batch, or nil.
-func (c *Consumer) covered(id uint64, index, token uint32) *hold {
+// coveredByBatch returns the hold of an earlier message that covers this message of a batch, or
+// nil.
+func (c *Consumer) coveredByBatch(id uint64, index, token uint32) *hold {
 	for k := range c.holds[:c.maxPins] {
 		if h := &c.holds[k]; h.used != unused && h.token == token && h.id < id && id <= h.id+uint64(h.more) {
 			v := c.Entry(id).Load()
@@ -95,8 +96,8 @@ func (c *Consumer) covered(id uint64, index, token uint32) *hold {
 	return nil
 }
 
-// sound reports whether deliver would hand the message out.
-func (c *Consumer) sound(h *hold) (header *segment.SlotWords, length uint64, ok bool) {
+// isIntact reports whether deliver would hand the message out.
+func (c *Consumer) isIntact(h *hold) (header *segment.SlotWords, length uint64, ok bool) {
 	if h.slot >= c.Slots() {
 		return nil, 0, false
 	}
@@ -130,7 +131,7 @@ func (c *Consumer) ReleaseBatch(batch []ReadSlot) (err error) {
 func (c *Consumer) ReleaseFirst(id uint64, index, token uint32, messages uint64) error {
 	h := c.find(id, index, token)
 	switch {
-	case h == nil && c.Data != nil && c.covered(id, index, token) != nil:
+	case h == nil && c.Data != nil && c.coveredByBatch(id, index, token) != nil:
 		return status.Errorf(status.Invalid, "block %q: a LOSSLESS consumer ends its messages in order: end message "+
 			"%d before %d",
 			c.BlockName(), c.firstInOrder(), id)
@@ -155,11 +156,11 @@ func (c *Consumer) shrink(h *hold, messages uint64) error {
 	first := h.id + messages
 	slot := layout.EntrySlot(c.Entry(first).Load())
 	there := slot < c.Slots() && c.SlotWords(slot)[layout.SlotID/8] == first
-	if !there || !c.rowMine() || c.reused(h) {
+	if !there || !c.ownsRow() || c.reused(h) {
 		if err := c.finish(h); err != nil {
 			return err
 		}
-		return c.spoilt(&hold{id: first, slot: slot}, true)
+		return c.invalidatedHoldError(&hold{id: first, slot: slot}, true)
 	}
 	h.id, h.slot, h.claim, h.more = first, slot, c.SlotWords(slot)[layout.SlotClaim/8], h.more-uint32(messages)
 	c.advance(c.due())

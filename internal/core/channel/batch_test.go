@@ -33,7 +33,7 @@ func idsIn(batch []ReadSlot) (ids []uint64) {
 }
 
 func TestBatchOfALosslessReader(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 4)
@@ -55,7 +55,7 @@ func TestBatchOfALosslessReader(t *testing.T) {
 }
 
 func TestBatchDiedInComesAgain(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	o := segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "d"}
 	c, err := b.openConsumer(o)
@@ -69,7 +69,7 @@ func TestBatchDiedInComesAgain(t *testing.T) {
 func TestPartsOfABatch(t *testing.T) {
 	for how, end := range ends {
 		t.Run(how, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 8))
 			c := b.durable(segment.Lossless)
 			write(t, p, 8)
@@ -78,24 +78,24 @@ func TestPartsOfABatch(t *testing.T) {
 			require.Equal(t, batch[0].Token(), batch[7].Token(), "one hold covers it")
 			assert.ErrorIs(t, c.ReleaseBatch(batch[1:3]), status.Invalid)
 			require.NoError(t, c.ReleaseBatch(batch[:4]))
-			assert.EqualValues(t, 4, c.cursorAt.Load())
+			assert.EqualValues(t, 4, c.cursorPtr.Load())
 			assert.ErrorIs(t, c.ReleaseBatch(batch[:4]), status.Invalid)
 			require.NoError(t, c.ReleaseBatch(batch[4:5]))
-			assert.EqualValues(t, 5, c.cursorAt.Load())
+			assert.EqualValues(t, 5, c.cursorPtr.Load())
 			assert.EqualValues(t, 7, batch[7].ID())
 			end(c)
 			c = b.durable(segment.Lossless)
 			again := batchOf(t, c, 8)
 			assert.Equal(t, []uint64{5, 6, 7}, idsIn(again))
 			require.NoError(t, c.ReleaseBatch(again))
-			assert.EqualValues(t, 8, c.cursorAt.Load())
+			assert.EqualValues(t, 8, c.cursorPtr.Load())
 			end(c)
 		})
 	}
 }
 
 func TestABatchThatWasUndoneInPartEndsInPart(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 4)
@@ -105,12 +105,12 @@ func TestABatchThatWasUndoneInPartEndsInPart(t *testing.T) {
 	err := c.ReleaseBatch(batch)
 	assert.ErrorIs(t, err, status.Invalid)
 	assert.ErrorContains(t, err, "message 3 is not held")
-	assert.EqualValues(t, 3, c.cursorAt.Load(), "the others have ended")
+	assert.EqualValues(t, 3, c.cursorPtr.Load(), "the others have ended")
 	assert.EqualValues(t, 3, read(t, c).ID())
 }
 
 func TestBatchOfAnOrderedReader(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered, MaxPins: 3})
 	write(t, p, 6)
@@ -127,7 +127,7 @@ func TestBatchOfAnOrderedReader(t *testing.T) {
 }
 
 func TestBatchOfALatestReader(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest, MaxPins: 3})
 	write(t, p, 3)
@@ -147,7 +147,7 @@ func TestBatchEndsBeforeAnError(t *testing.T) {
 				func(p *Producer, slot uint32) { *p.Data.Plain64(p.SlotHeader(slot) + layout.SlotID) = 77 }},
 		} {
 			t.Run(fmt.Sprint(delivery, "/", what), func(t *testing.T) {
-				b := newBench(t)
+				b := newFixture(t)
 				config := b.config(segment.Ring, 8)
 				config.SpareSlots, config.Checksum = 16, segment.ChecksumEnforced
 				p := b.producer(config)
@@ -167,7 +167,7 @@ func TestBatchEndsBeforeAnError(t *testing.T) {
 }
 
 func TestBatchOfAnEvictedReader(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 4)
@@ -179,7 +179,7 @@ func TestBatchOfAnEvictedReader(t *testing.T) {
 }
 
 func TestBatchIsVerified(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Checksum = segment.ChecksumManual
 	p := b.producer(config)
@@ -200,7 +200,7 @@ func TestBatchIsVerified(t *testing.T) {
 }
 
 func TestBatchWritten(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	text := func(n int) (messages [][]byte) {
@@ -237,7 +237,7 @@ func TestBatchAllocatesNothing(t *testing.T) {
 	if coretest.RaceEnabled || invariantsOn {
 		t.Skip("the race detector and the invariants build allocate; the ordinary build runs this")
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	for _, delivery := range []segment.Delivery{segment.Lossless, segment.Ordered} {
 		config := b.config(segment.Ring, 8)
 		config.SpareSlots, config.Flags = 24, config.Flags|segment.Replace|segment.Force
@@ -263,7 +263,7 @@ func TestBatchAllocatesNothing(t *testing.T) {
 
 func TestAMessageThatIsGivenBackComesAgain(t *testing.T) {
 	for _, delivery := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 4))
 		c := b.consumer(segment.ConsumerOptions{Delivery: delivery, MaxPins: 2})
 		overtaken := 0
@@ -302,7 +302,7 @@ func undo(c *Consumer, s ReadSlot) error {
 
 func TestAMessageReadByItsIDIsNotUndone(t *testing.T) {
 	for _, delivery := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 8))
 		c := b.consumer(segment.ConsumerOptions{Delivery: delivery, MaxPins: 2, Start: segment.StartOldest})
 		write(t, p, 1)
@@ -323,7 +323,7 @@ func TestAMessageReadByItsIDIsNotUndone(t *testing.T) {
 
 // TestMessagesBeforeAGapAreUndone: the last messages are undone one by one, also across a gap.
 func TestMessagesBeforeAGapAreUndone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered, MaxPins: 2, Start: segment.StartOldest})
 	write(t, p, 1)
@@ -339,11 +339,11 @@ func TestMessagesBeforeAGapAreUndone(t *testing.T) {
 	assert.EqualValues(t, 1, *c.hot.read)
 	assert.Equal(t, again.Missed(), *c.hot.missed)
 	require.NoError(t, c.Release(again))
-	assert.Equal(t, again.ID()+1, c.cursorAt.Load())
+	assert.Equal(t, again.ID()+1, c.cursorPtr.Load())
 }
 
 func TestACopyEndsInWhateverOrder(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, MaxPins: 2})
 	write(t, p, 4)
@@ -354,9 +354,9 @@ func TestACopyEndsInWhateverOrder(t *testing.T) {
 	assert.ErrorIs(t, c.Release(second), status.Invalid, "a hold ends in order")
 	require.NoError(t, c.ReleaseCopied(second.ID(), second.Index(), second.Token()))
 	assert.ErrorIs(t, c.ReleaseCopied(second.ID(), second.Index(), second.Token()), status.Invalid)
-	assert.Zero(t, c.cursorAt.Load(), "the first one is held")
+	assert.Zero(t, c.cursorPtr.Load(), "the first one is held")
 	_, err = p.Claim(0)
 	assert.ErrorIs(t, err, status.Timeout)
 	require.NoError(t, c.Release(first))
-	assert.EqualValues(t, 2, c.cursorAt.Load())
+	assert.EqualValues(t, 2, c.cursorPtr.Load())
 }

@@ -8,7 +8,7 @@ import (
 )
 
 func BenchmarkClaimCommit(b *testing.B) {
-	bench := newBench(b)
+	bench := newFixture(b)
 	p := bench.producer(bench.config(segment.Ring, 1024))
 	for b.Loop() {
 		s, err := p.Claim(0)
@@ -24,7 +24,7 @@ func BenchmarkClaimCommit(b *testing.B) {
 func BenchmarkMessage(b *testing.B) {
 	for _, d := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
 		b.Run(d.String(), func(b *testing.B) {
-			bench := newBench(b)
+			bench := newFixture(b)
 			p := bench.producer(bench.config(segment.Ring, 1024))
 			c := bench.consumer(segment.ConsumerOptions{Delivery: d})
 			for b.Loop() {
@@ -48,7 +48,7 @@ func BenchmarkMessage(b *testing.B) {
 }
 
 func BenchmarkAttach(b *testing.B) {
-	bench := newBench(b)
+	bench := newFixture(b)
 	bench.producer(bench.config(segment.Ring, 1024))
 	for b.Loop() {
 		c, err := OpenConsumer("x", segment.ConsumerOptions{Directory: bench.dir})
@@ -62,7 +62,7 @@ func BenchmarkAttach(b *testing.B) {
 }
 
 func BenchmarkAdopt(b *testing.B) {
-	bench := newBench(b)
+	bench := newFixture(b)
 	config := bench.config(segment.Ring, 1024)
 	for b.Loop() {
 		p, err := OpenProducer("x", config)
@@ -76,7 +76,7 @@ func BenchmarkAdopt(b *testing.B) {
 }
 
 func BenchmarkDiagnose(b *testing.B) {
-	bench := newBench(b)
+	bench := newFixture(b)
 	bench.producer(bench.config(segment.Ring, 1024-25))
 	bench.consumer(segment.ConsumerOptions{})
 	for b.Loop() {

@@ -17,27 +17,27 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-type bench struct {
+type fixture struct {
 	t   testing.TB
 	dir string
 }
 
-func newBench(t testing.TB) bench { return bench{t, coretest.Directory(t)} }
+func newFixture(t testing.TB) fixture { return fixture{t, coretest.Directory(t)} }
 
-func (b bench) config(policy segment.Policy, slots uint32) segment.Config {
+func (b fixture) config(policy segment.Policy, slots uint32) segment.Config {
 	c := segment.DefaultConfig(policy)
 	c.SlotCount, c.SlotSize, c.Directory = slots, 64, b.dir
 	return c
 }
 
-func (b bench) producer(c segment.Config) *Producer {
+func (b fixture) producer(c segment.Config) *Producer {
 	p, err := OpenProducer("x", c)
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = p.Close() })
 	return p
 }
 
-func (b bench) consumer(o segment.ConsumerOptions) *Consumer {
+func (b fixture) consumer(o segment.ConsumerOptions) *Consumer {
 	o.Directory = b.dir
 	c, err := OpenConsumer("x", o)
 	require.NoError(b.t, err)
@@ -73,13 +73,13 @@ func idsOf(t testing.TB, c *Consumer, n int) (ids []uint64) {
 // everything else stays. (Real kills are in tests/go/process.)
 func die(a *segment.Attachment) { a.CloseLocks() }
 
-func (b bench) openConsumer(o segment.ConsumerOptions) (*Consumer, error) {
+func (b fixture) openConsumer(o segment.ConsumerOptions) (*Consumer, error) {
 	o.Directory = b.dir
 	return OpenConsumer("x", o)
 }
 
 func TestMessagesArriveInOrder(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	for i := range uint64(40) {
@@ -91,7 +91,7 @@ func TestMessagesArriveInOrder(t *testing.T) {
 }
 
 func TestLosslessHoldsTheProducerUp(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 4)
@@ -105,7 +105,7 @@ func TestLosslessHoldsTheProducerUp(t *testing.T) {
 }
 
 func TestLatestAndOrderedNeverHoldTheProducerUp(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	latest, ordered := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest}),
 		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
@@ -130,7 +130,7 @@ func TestLatestAndOrderedNeverHoldTheProducerUp(t *testing.T) {
 }
 
 func TestAbortPublishesNothingAndKeepsTheID(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 1)
@@ -148,7 +148,7 @@ func TestAbortPublishesNothingAndKeepsTheID(t *testing.T) {
 func TestJoiningStartsWhereTheOptionSays(t *testing.T) {
 	for _, before := range []int{0, 1, 3, 4, 5, 11} {
 		t.Run(fmt.Sprint(before), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			write(t, p, before)
 			latest := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
@@ -167,7 +167,7 @@ func TestJoiningStartsWhereTheOptionSays(t *testing.T) {
 }
 
 func TestJoinAtOldestBindsTheProducerFromItsNextGate(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 10)
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Start: segment.StartOldest})
@@ -179,7 +179,7 @@ func TestJoinAtOldestBindsTheProducerFromItsNextGate(t *testing.T) {
 }
 
 func TestRestartContinuesAndConsumersNoticeNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	c := b.consumer(segment.ConsumerOptions{})
@@ -196,7 +196,7 @@ func TestRestartContinuesAndConsumersNoticeNothing(t *testing.T) {
 }
 
 func TestReplaceHandsOver(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 2)
@@ -235,7 +235,7 @@ func TestReplaceHandsOver(t *testing.T) {
 }
 
 func TestDurableConsumerContinues(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	o := segment.ConsumerOptions{Durable: true, Name: "log"}
 	c := b.consumer(o)
@@ -252,7 +252,7 @@ func TestDurableConsumerContinues(t *testing.T) {
 }
 
 func TestUnlinkOnCloseLetsConsumersDrain(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Flags |= segment.UnlinkOnClose
 	p := b.producer(config)
@@ -268,7 +268,7 @@ func TestUnlinkOnCloseLetsConsumersDrain(t *testing.T) {
 }
 
 func TestSleepersAreWoken(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{})
 	const n = 20000

@@ -49,7 +49,7 @@ func (c *Consumer) Verify(s ReadSlot) error { return c.VerifyHold(s.id, s.Index(
 // VerifyHold is Verify of the message with that id, in the slot with that index, by the hold with
 // that token.
 func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
-	if c.find(id, index, token) == nil && c.covered(id, index, token) == nil {
+	if c.find(id, index, token) == nil && c.coveredByBatch(id, index, token) == nil {
 		return c.notHeld(id)
 	}
 	if c.Checksum == segment.ChecksumNone || bytes.Equal(c.SlotChecksum(index), make([]byte, layout.HashLen)) {

@@ -18,7 +18,7 @@ import (
 func TestChecksums(t *testing.T) {
 	for _, delivery := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
 		t.Run("enforced_"+delivery.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, 8)
 			config.Checksum = segment.ChecksumEnforced
 			p := b.producer(config)
@@ -48,7 +48,7 @@ func TestChecksums(t *testing.T) {
 		})
 	}
 	t.Run("enforced_latest_with_messages_missed", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 8)
 		config.Checksum = segment.ChecksumEnforced
 		p := b.producer(config)
@@ -61,7 +61,7 @@ func TestChecksums(t *testing.T) {
 		assert.EqualValues(t, 2, *c.hot.missed)
 	})
 	t.Run("manual", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 2)
 		config.Checksum = segment.ChecksumManual
 		p := b.producer(config)

@@ -23,18 +23,18 @@ type Consumer struct {
 	resumed  bool   // the consumer resumed at the cursor that was kept for it
 
 	// The addresses that every message uses, computed once.
-	plain    bool // LOSSLESS, bound, no checksum: the next message needs only entry and header
-	slotsAt  segment.SlotArray
-	ring     *atomic.Uint64 // the first entry
-	awaited  *atomic.Uint64 // the cursor that the producer waits for
-	pins     *[layout.MaxPins]atomic.Uint64
-	cursorAt *atomic.Uint64
-	cursor64 *uint64        // the same word, where the producer does not rely on the cursor
-	mineAt   *atomic.Uint64 // the row's status and generation, as one word
-	hot      struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
+	plain        bool // LOSSLESS, bound, no checksum: the next message needs only entry and header
+	slotsPtr     segment.SlotArray
+	ring         *atomic.Uint64 // the first entry
+	awaited      *atomic.Uint64 // the cursor that the producer waits for
+	pins         *[layout.MaxPins]atomic.Uint64
+	cursorPtr    *atomic.Uint64
+	cursor64     *uint64        // the same word, where the producer does not rely on the cursor
+	ownerWordPtr *atomic.Uint64 // the row's status and generation, as one word
+	hot          struct{ heartbeat, read, missed, bytes, waits, waitNs, timeouts, lost, overruns, checksums *uint64 }
 
-	gapAt uint64                 // while skipped is not 0: the first skipped message, where the row's cursor stays
-	from  [layout.MaxPins]uint64 // of a hold that is set apart: where the row's cursor stays meanwhile
+	gapStart uint64                 // while skipped is not 0: the first skipped message, where the row's cursor stays
+	from     [layout.MaxPins]uint64 // of a hold that is set apart: where the row's cursor stays meanwhile
 
 	transactions [layout.MaxPins]ReadTransactionSlot // one for each hold
 	begun        uint64                              // the number of transactions
@@ -61,17 +61,18 @@ func (c *Consumer) Resumed() bool { return c.resumed }
 func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 	s := c.ConsumerState
 	h := &s.holds[0]
-	if !c.plain || s.close || s.held != 0 || s.moment.Passed() || c.mineAt.Load() != s.mine || s.ringNext != s.next ||
-		s.next >= s.overdue || timeout < segment.Forever {
+	if !c.plain || s.nearProducer || s.held != 0 || s.clock.Changed() || c.ownerWordPtr.Load() != s.ownerWord ||
+		s.ringNext != s.next ||
+		s.next >= s.nextClockCheck || timeout < segment.Forever {
 		return c.nextSlowly(timeout)
 	}
-	id, at := s.next, s.ringAt
+	id, at := s.next, s.ringIndex
 	v := segment.Element(c.ring, at).Load() // acquire; pairs with Producer.Commit
 	slot := layout.EntrySlot(v)
 	if !layout.EntryIs(v, id) || slot >= s.Block.Slots {
 		return c.nextSlowly(timeout)
 	}
-	header := c.slotsAt.At(slot)
+	header := c.slotsPtr.At(slot)
 	length := header[layout.SlotLength/8]
 	if header[layout.SlotID/8] != id || length > s.Block.SlotSize {
 		return c.nextSlowly(timeout)
@@ -90,7 +91,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 		if at++; at == s.Block.SlotCount {
 			at = 0
 		}
-		s.ringNext, s.ringAt = id+1, at
+		s.ringNext, s.ringIndex = id+1, at
 	}
 	c.invariant()
 	return slotOf(header, id, length, slot, token), nil
@@ -102,25 +103,25 @@ func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 			"time", timeout))
 	}
 	if c.Data == nil {
-		return ReadSlot{}, c.Translated(c.gone())
+		return ReadSlot{}, c.Translated(c.closedError())
 	}
-	if c.moment.Passed() {
+	if c.clock.Changed() {
 		c.LookAround()
-	} else if c.next >= c.overdue && c.isOverdue() {
-		c.appear(c.moment.Renew())
+	} else if c.next >= c.nextClockCheck && c.isOverdue() {
+		c.appear(c.clock.Refresh())
 	}
-	if !c.rowMine() || c.held >= c.maxPins {
+	if !c.ownsRow() || c.held >= c.maxPins {
 		return ReadSlot{}, c.Translated(c.mayNotHold())
 	}
-	if c.close {
-		c.close = false
-		platform.StandBack()
+	if c.nearProducer {
+		c.nearProducer = false
+		platform.Backoff()
 	}
 	var out ReadSlot
-	ok, err := c.look(&out)
+	ok, err := c.tryNext(&out)
 	if !ok && err == nil {
-		c.close = false // the consumer waits for the producer, so the producer is the slower one
-		platform.NoteWait()
+		c.nearProducer = false // the consumer waits for the producer, so the producer is the slower one
+		platform.NotePolled()
 		err = c.wait(wanted{}, timeout, &out)
 	}
 	c.invariant()
@@ -129,21 +130,21 @@ func (c *Consumer) nextSlowly(timeout time.Duration) (ReadSlot, error) {
 
 // isOverdue reads the clock and reports whether the coarse clock is behind.
 func (c *Consumer) isOverdue() bool {
-	c.overdue = c.next + trust
-	return !c.moment.KeptUp()
+	c.nextClockCheck = c.next + clockCheckInterval
+	return !c.clock.Fresh()
 }
 
 // LookAround is the consumer's housekeeping, when a tick has passed. C code calls it, because the
 // reads of C code do not always reach Go.
 func (c *Consumer) LookAround() {
-	if now, due := c.moment.Look(); due {
+	if now, due := c.clock.Poll(); due {
 		c.appear(now)
 	}
 }
 
 // appear stores the heartbeat, if the row is still this consumer's.
 func (c *Consumer) appear(now uint64) {
-	if c.rowMine() {
+	if c.ownsRow() {
 		*c.hot.heartbeat = now
 	}
 }
@@ -151,9 +152,9 @@ func (c *Consumer) appear(now uint64) {
 // place returns the index of the entry of the message that comes next in order.
 func (c *Consumer) place() uint32 {
 	if c.ringNext != c.next {
-		c.ringNext, c.ringAt = c.next, c.RingIndex(c.next)
+		c.ringNext, c.ringIndex = c.next, c.RingIndex(c.next)
 	}
-	return c.ringAt
+	return c.ringIndex
 }
 
 // step moves past the message at c.ringAt, which has been taken. Once per cache line of entries it
@@ -163,18 +164,18 @@ func (c *Consumer) place() uint32 {
 // there, producer and consumer may be alternating.
 func (c *Consumer) step() {
 	s := c.ConsumerState
-	at := s.ringAt
+	at := s.ringIndex
 	if at%lineEntries == 0 {
-		s.close = c.isClose(at)
+		s.nearProducer = c.sharesProducerLine(at)
 	}
 	s.ringNext = s.next
 	if at++; at == s.Block.SlotCount {
 		at = 0
 	}
-	s.ringAt = at
+	s.ringIndex = at
 }
 
-func (c *Consumer) isClose(at uint32) bool {
+func (c *Consumer) sharesProducerLine(at uint32) bool {
 	n, last := c.SlotCount, at+lineEntries-1
 	return n > last && n > lineEntries && layout.EntryAhead(c.Entries[last].Load(), c.ringNext+uint64(last-at)) < 0 &&
 		layout.EntryAhead(c.Entries[at+1].Load(), c.next) >= 0
@@ -182,14 +183,14 @@ func (c *Consumer) isClose(at uint32) bool {
 
 // mayHold returns the reason why no further slot can be held, nil if one can.
 func (c *Consumer) mayHold() error {
-	if c.rowMine() && c.held < c.maxPins {
+	if c.ownsRow() && c.held < c.maxPins {
 		return nil
 	}
 	return c.mayNotHold()
 }
 
 func (c *Consumer) mayNotHold() error {
-	if !c.rowMine() {
+	if !c.ownsRow() {
 		return c.fenced()
 	}
 	return status.Errorf(status.Busy, "block %q: all %d slots that max_pins %d allows are held: end one first, or ask "+
@@ -206,14 +207,14 @@ func (c *Consumer) fenced() error {
 		c.Row, c.ownName)
 }
 
-// rowMine reports whether the row is still this consumer's. A forced eviction changes the row's
+// ownsRow reports whether the row is still this consumer's. A forced eviction changes the row's
 // status.
-func (c *Consumer) rowMine() bool {
-	return c.mineAt.Load() == c.mine
+func (c *Consumer) ownsRow() bool {
+	return c.ownerWordPtr.Load() == c.ownerWord
 }
 
-// look takes the next message if it is there.
-func (c *Consumer) look(out *ReadSlot) (bool, error) {
+// tryNext takes the next message if it is there.
+func (c *Consumer) tryNext(out *ReadSlot) (bool, error) {
 	switch c.delivery {
 	case segment.Lossless:
 		return c.nextLossless(out)
@@ -230,7 +231,7 @@ func (c *Consumer) ReadAt(id uint64) (ReadSlot, error) {
 		return ReadSlot{}, err
 	}
 	var s ReadSlot
-	ok, err := c.lookAt(id, &s)
+	ok, err := c.tryReadAt(id, &s)
 	if !ok && err == nil {
 		err = status.Errorf(status.NotFound, "block %q: message %d is not written yet, the next one is %d",
 			c.BlockName(), id,
@@ -250,7 +251,7 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 		return ReadSlot{}, err
 	}
 	var s ReadSlot
-	ok, err := c.lookAt(id, &s)
+	ok, err := c.tryReadAt(id, &s)
 	if ok || err != nil {
 		return s, err
 	}
@@ -266,14 +267,14 @@ func (c *Consumer) WaitFor(id uint64, timeout time.Duration) (ReadSlot, error) {
 
 func (c *Consumer) mayReadAt() error {
 	if c.Data == nil {
-		return c.gone()
+		return c.closedError()
 	}
 	*c.hot.heartbeat = platform.Monotonic()
 	return c.mayHold()
 }
 
-// lookAt takes message id if it is there.
-func (c *Consumer) lookAt(id uint64, out *ReadSlot) (bool, error) {
+// tryReadAt takes message id if it is there.
+func (c *Consumer) tryReadAt(id uint64, out *ReadSlot) (bool, error) {
 	next := c.Segment.End() // before the entry: every message below next has been written
 	scan := c.ScanEpoch.Load()
 	crash.Point("read.at")
@@ -318,9 +319,9 @@ func (c *Consumer) Interrupt() {
 // may be running.
 func (c *Consumer) Close() error {
 	if c.Data == nil {
-		return c.gone()
+		return c.closedError()
 	}
-	c.moment.Drop()
+	c.clock.Stop()
 	defer c.Leave() // also when the mapping is gone: the access may panic
 	c.plain = false
 	defer func() {
@@ -329,13 +330,13 @@ func (c *Consumer) Close() error {
 			c.transactions[k].slot, c.transactions[k].open = ReadSlot{}, false
 		}
 	}()
-	if c.rowMine() { // otherwise another process has cleaned the row. A durable consumer's place stays
+	if c.ownsRow() { // otherwise another process has cleaned the row. A durable consumer's place stays
 		c.detach()
 	}
 	return nil
 }
 
-func (c *Consumer) gone() error {
+func (c *Consumer) closedError() error {
 	return status.Errorf(status.Closed, "block %q: this consumer is closed already", c.BlockName())
 }
 

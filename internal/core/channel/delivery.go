@@ -76,7 +76,7 @@ func (c *Consumer) tellGap(taken bool, out *ReadSlot) {
 		return
 	}
 	h := c.find(out.id, out.Index(), out.Token())
-	c.setApart(h, c.gapAt)
+	c.setApart(h, c.gapStart)
 	out.setMissed(c.skipped)
 	*c.hot.missed += c.skipped
 	c.skipped = 0
@@ -109,7 +109,7 @@ func (c *Consumer) fromOf(h *hold) uint64 {
 // skip records that messages from c.next on are passed over. The next taken message reports them.
 func (c *Consumer) skip(messages uint64) {
 	if c.skipped == 0 {
-		c.gapAt = c.next
+		c.gapStart = c.next
 	}
 	c.skipped += messages
 }
@@ -213,7 +213,7 @@ func (c *Consumer) lost() (bool, error) {
 
 // stepOver moves the row's cursor to where it belongs.
 func (c *Consumer) stepOver() {
-	if c.rowMine() {
+	if c.ownsRow() {
 		c.moveCursor(c.due())
 	}
 }

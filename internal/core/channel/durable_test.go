@@ -18,7 +18,7 @@ import (
 const turn = 1 << 40
 
 // durable opens the durable consumer "log". end ends it: by Close, or as a kill does.
-func (b bench) durable(d segment.Delivery) *Consumer {
+func (b fixture) durable(d segment.Delivery) *Consumer {
 	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: d, Durable: true, Name: "log",
 		Start: segment.StartOldest, MaxPins: 2})
 	require.NoError(b.t, err)
@@ -33,7 +33,7 @@ var ends = map[string]func(*Consumer){"closed": func(c *Consumer) { _ = c.Close(
 func TestAGapIsReportedUntilItsMessageIsReleased(t *testing.T) {
 	for how, end := range ends {
 		t.Run(how, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 8))
 			write(t, p, 1)
 			c := b.durable(segment.Ordered)
@@ -45,7 +45,7 @@ func TestAGapIsReportedUntilItsMessageIsReleased(t *testing.T) {
 				s := readHeld(t, c)
 				assert.EqualValues(t, 13, s.ID())
 				assert.EqualValues(t, 12, s.Missed())
-				assert.EqualValues(t, 1, c.cursorAt.Load())
+				assert.EqualValues(t, 1, c.cursorPtr.Load())
 				end(c)
 			}
 			c = b.durable(segment.Ordered)
@@ -61,7 +61,7 @@ func TestAGapIsReportedUntilItsMessageIsReleased(t *testing.T) {
 }
 
 func TestAGapIsReportedAgainWhateverIsReleasedBesideIt(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 8))
 	write(t, p, 1)
 	c := b.durable(segment.Ordered)
@@ -78,14 +78,14 @@ func TestAGapIsReportedAgainWhateverIsReleasedBesideIt(t *testing.T) {
 	assert.EqualValues(t, 13, again.ID())
 	assert.EqualValues(t, 12, again.Missed())
 	require.NoError(t, c.GiveBack(again.ID(), again.Index(), again.Token(), uint64(again.Size()), again.Missed()))
-	assert.EqualValues(t, 1, c.cursorAt.Load())
+	assert.EqualValues(t, 1, c.cursorPtr.Load())
 	assert.EqualValues(t, 12, read(t, c).Missed())
-	assert.EqualValues(t, 14, c.cursorAt.Load())
+	assert.EqualValues(t, 14, c.cursorPtr.Load())
 }
 
 // An error that is returned in between does not hide the gap before it.
 func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 8))
 	write(t, p, 1)
 	c := b.durable(segment.Ordered)
@@ -95,7 +95,7 @@ func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
 	_, err := c.Next(0)
 	require.ErrorIs(t, err, status.Lost)
 	require.NoError(t, c.Release(held))
-	assert.EqualValues(t, 1, c.cursorAt.Load(), "the gap has not been told yet")
+	assert.EqualValues(t, 1, c.cursorPtr.Load(), "the gap has not been told yet")
 	die(c.Attachment)
 	c = b.durable(segment.Ordered)
 	_, err = c.Next(0)
@@ -104,11 +104,11 @@ func TestAGapIsReportedAgainAfterALostMessage(t *testing.T) {
 	assert.EqualValues(t, 14, s.ID())
 	assert.EqualValues(t, 12, s.Missed())
 	require.NoError(t, c.Release(s))
-	assert.EqualValues(t, 15, c.cursorAt.Load())
+	assert.EqualValues(t, 15, c.cursorPtr.Load())
 }
 
 func TestLatestTellsWhatWasSkippedBeforeAMessageThatFails(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 16)
 	config.Checksum = segment.ChecksumEnforced
 	p := b.producer(config)
@@ -119,7 +119,7 @@ func TestLatestTellsWhatWasSkippedBeforeAMessageThatFails(t *testing.T) {
 	p.Data[p.Payload(layout.EntrySlot(p.Entry(5).Load()))] ^= 1
 	_, err := c.Next(0)
 	require.ErrorIs(t, err, status.Checksum)
-	assert.EqualValues(t, 1, c.cursorAt.Load())
+	assert.EqualValues(t, 1, c.cursorPtr.Load())
 	write(t, p, 1)
 	s := readHeld(t, c)
 	assert.EqualValues(t, 6, s.ID())
@@ -143,7 +143,7 @@ func farAhead(p *Producer, base uint64) {
 func TestAReaderThatIsATurnOfTheTagsBehindIsOvertaken(t *testing.T) {
 	for _, slots := range []uint32{1, 2, 4, 8} {
 		t.Run(fmt.Sprint(slots), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, slots))
 			c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered, Start: segment.StartOldest})
 			lossless := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
@@ -170,7 +170,7 @@ func TestAReaderThatIsATurnOfTheTagsBehindIsOvertaken(t *testing.T) {
 }
 
 func TestAMessageWhoseEntryIsNotSeenYetIsNotWrittenYet(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 8))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	o, err := OpenObserver("x", ObserverOptions{Directory: b.dir})
@@ -196,7 +196,7 @@ func TestAMessageWhoseEntryIsNotSeenYetIsNotWrittenYet(t *testing.T) {
 func TestAnExpiredRowIsFreeForWhoeverNeedsOne(t *testing.T) {
 	for _, d := range deliveries {
 		t.Run(d.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, 8)
 			config.ConsumerLimit, config.Retention = 1, time.Hour
 			p := b.producer(config)
@@ -220,7 +220,7 @@ func TestAnExpiredRowIsFreeForWhoeverNeedsOne(t *testing.T) {
 }
 
 func TestAKilledDurableRowExpires(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 8)
 	config.ConsumerLimit, config.Retention = 1, time.Hour
 	p := b.producer(config)
@@ -232,7 +232,7 @@ func TestAKilledDurableRowExpires(t *testing.T) {
 }
 
 func TestAnExpiredRowDoesNotCountForMinConsumers(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.MinConsumers, config.Retention = 1, time.Hour
 	p := b.producer(config)
@@ -250,7 +250,7 @@ func TestAnExpiredRowDoesNotCountForMinConsumers(t *testing.T) {
 
 func TestResumedSaysWhetherThePlaceWasKept(t *testing.T) {
 	for _, d := range deliveries {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 8)
 		p := b.producer(config)
 		c := b.durable(d)
@@ -267,7 +267,7 @@ func TestResumedSaysWhetherThePlaceWasKept(t *testing.T) {
 }
 
 func TestSettingsUnderWhichTheProducerCouldNeverGoOn(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 2)
 	for spare := uint32(2); spare < 5; spare++ {
 		config.SpareSlots, config.MinConsumers = spare, spare
@@ -283,7 +283,7 @@ func TestSettingsUnderWhichTheProducerCouldNeverGoOn(t *testing.T) {
 }
 
 func TestTheLosslessMaskOfABlockThatForbidsItMeansNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Flags = segment.ForbidLossless
 	p := b.producer(config)
@@ -297,7 +297,7 @@ func TestTheLosslessMaskOfABlockThatForbidsItMeansNothing(t *testing.T) {
 }
 
 func TestAHoldIsNotEndedByAnotherConsumer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 8))
 	one, other := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
 		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
@@ -319,7 +319,7 @@ func TestTheNumbersOfHoldsBeginFarApart(t *testing.T) {
 
 // unminded is the place of the durable consumer "log" at message 2, whose bit in the mask was lost.
 // The producer has overwritten messages up to gone.
-func (b bench) unminded(gone int) *Producer {
+func (b fixture) unminded(gone int) *Producer {
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.durable(segment.Lossless)
 	write(b.t, p, 1)
@@ -335,7 +335,7 @@ func (b bench) unminded(gone int) *Producer {
 
 // A LOSSLESS consumer whose messages are gone gets OVERRUN, and continues after the next attach.
 func TestALostPlaceIsReported(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.unminded(4)
 	c := b.durable(segment.Lossless)
 	for range 2 {

@@ -22,7 +22,7 @@ import (
 )
 
 func TestWhatADeadCreatorReservedIsCollectedBeforeAnotherTries(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	stray := segment.Location{Directory: b.dir, Name: "x"}
 	id := segment.BlockID{1, 2, 3}
 	for _, path := range []string{stray.ControlPath(id), stray.TemporaryPath(id)} {
@@ -39,7 +39,7 @@ func TestWhatADeadCreatorReservedIsCollectedBeforeAnotherTries(t *testing.T) {
 func TestAnImpossibleEntryIsCorruptAndNothingWorse(t *testing.T) {
 	for _, d := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
 		t.Run(d.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			c := b.consumer(segment.ConsumerOptions{Delivery: d})
 			write(t, p, 1)
@@ -50,7 +50,7 @@ func TestAnImpossibleEntryIsCorruptAndNothingWorse(t *testing.T) {
 }
 
 func TestMinConsumersDoesNotCountTheDead(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.MinConsumers = 1
 	p := b.producer(config)
@@ -67,7 +67,7 @@ func TestMinConsumersDoesNotCountTheDead(t *testing.T) {
 }
 
 func TestAClockSetBackExpiresNobody(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 4))
 	c, err := b.openConsumer(segment.ConsumerOptions{Durable: true, Name: "log"})
 	require.NoError(t, err)
@@ -80,7 +80,7 @@ func TestAClockSetBackExpiresNobody(t *testing.T) {
 }
 
 func TestADeposedProducersCloseTouchesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p, err := OpenProducer("x", config)
 	require.NoError(t, err)
@@ -97,7 +97,7 @@ func TestADeposedProducersCloseTouchesNothing(t *testing.T) {
 }
 
 func TestACorruptRingCanBeReplaced(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	write(t, p, 4)
@@ -115,7 +115,7 @@ func TestACorruptRingCanBeReplaced(t *testing.T) {
 func TestTheLastOnesOutLeaveNothing(t *testing.T) {
 	left := 0
 	for range 150 {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 4)
 		config.Flags |= segment.UnlinkOnClose
 		p, err := OpenProducer("x", config)
@@ -141,7 +141,7 @@ func TestTheLastOnesOutLeaveNothing(t *testing.T) {
 }
 
 func TestANewerMinorFormatIsRead(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	id := p.ID
 	l := p.Location
@@ -166,7 +166,7 @@ func TestANewerMinorFormatIsRead(t *testing.T) {
 }
 
 func TestAPollingProducerLearnsOfUnlink(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 4)
@@ -176,7 +176,7 @@ func TestAPollingProducerLearnsOfUnlink(t *testing.T) {
 }
 
 func TestAStrangersBlockIsNotAdopted(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Mode = 0o666
 	p := b.producer(config)
@@ -198,7 +198,7 @@ func TestAStrangersBlockIsNotAdopted(t *testing.T) {
 }
 
 func TestLatestPassesOverADiscardedMessage(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	write(t, p, 3)
@@ -209,7 +209,7 @@ func TestLatestPassesOverADiscardedMessage(t *testing.T) {
 }
 
 func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p, err := OpenProducer("x", config)
 	require.NoError(t, err)
@@ -239,7 +239,7 @@ func TestADeposedProducersCommitIsNotOverwritten(t *testing.T) {
 }
 
 func TestADeposedConsumersReleaseTouchesNobodysPin(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	require.NoError(t, err)
@@ -256,7 +256,7 @@ func TestADeposedConsumersReleaseTouchesNobodysPin(t *testing.T) {
 }
 
 func TestEveryRowBindsTheProducer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.ConsumerLimit = 255
 	p := b.producer(config)
@@ -287,7 +287,7 @@ func TestEveryRowBindsTheProducer(t *testing.T) {
 }
 
 func TestADamagedHintSkipsNoIDs(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	write(t, p, 3)
@@ -298,7 +298,7 @@ func TestADamagedHintSkipsNoIDs(t *testing.T) {
 }
 
 func TestAnOrderedReaderHalfATurnOfTheTagsBehindCatchesUp(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
@@ -316,19 +316,19 @@ func TestAnOrderedReaderHalfATurnOfTheTagsBehindCatchesUp(t *testing.T) {
 }
 
 func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
-	for name, lose := range map[string]func(b bench, p *Producer){
-		"removed": func(b bench, p *Producer) { require.NoError(t, os.Remove(p.Location.DataPath())) },
-		"removed and closed": func(b bench, p *Producer) {
+	for name, lose := range map[string]func(b fixture, p *Producer){
+		"removed": func(b fixture, p *Producer) { require.NoError(t, os.Remove(p.Location.DataPath())) },
+		"removed and closed": func(b fixture, p *Producer) {
 			require.NoError(t, os.Remove(p.Location.DataPath()))
 			require.NoError(t, p.Close())
 		},
-		"unlinked at close and made anew": func(b bench, p *Producer) {
+		"unlinked at close and made anew": func(b fixture, p *Producer) {
 			require.NoError(t, p.Close())
 			b.producer(b.config(segment.Ring, 4))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, 4)
 			config.Flags |= segment.UnlinkOnClose
 			p := b.producer(config)
@@ -343,7 +343,7 @@ func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
 }
 
 func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 1)
 	p := b.producer(config)
 	write(t, p, 1)
@@ -369,7 +369,7 @@ func TestADurableReaderThatHeldWhatWasOvertakenDuringItsJoinContinues(t *testing
 }
 
 func TestAConsumerWhoseRowWasCleanedClosesWithoutTouchingIt(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	o := segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "d"}
 	c, err := b.openConsumer(o)
@@ -392,7 +392,7 @@ func damageFirstEntry(t *testing.T, p *Producer) (own uint32) {
 }
 
 func TestADamagedEntryDoesNotGiveAwayAnothersSlot(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	own := damageFirstEntry(t, p)
 	write(t, p, 1)
@@ -401,7 +401,7 @@ func TestADamagedEntryDoesNotGiveAwayAnothersSlot(t *testing.T) {
 }
 
 func TestALookAtADamagedEntryDoesNotBelieveIt(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	own := damageFirstEntry(t, p)
 	abort := func() {
@@ -417,7 +417,7 @@ func TestALookAtADamagedEntryDoesNotBelieveIt(t *testing.T) {
 }
 
 func TestALookAtADamagedEntryThatWasEmptyEmptiesIt(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	s, err := p.Claim(0)
 	require.NoError(t, err)
@@ -429,7 +429,7 @@ func TestALookAtADamagedEntryThatWasEmptyEmptiesIt(t *testing.T) {
 }
 
 func TestAReaderThatJumpsOnceGoesOnFromThere(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Start: segment.StartOldest})
 	c.joining, c.mayJump = 0, true // bound, and nothing read yet
@@ -441,7 +441,7 @@ func TestAReaderThatJumpsOnceGoesOnFromThere(t *testing.T) {
 // TestARingThatNamesFreeSlotsCannotOverfillTheProducer: each commit takes a slot, and retires the
 // slot of the replaced entry, whatever that slot is. The lists never get longer.
 func TestARingThatNamesFreeSlotsCannotOverfillTheProducer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 4)
 	for range 10 * p.Slots() {

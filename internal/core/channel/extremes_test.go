@@ -16,7 +16,7 @@ import (
 func TestSlotSizesFromOneByteTo64MB(t *testing.T) {
 	for _, size := range []uint64{1, 63, 64, 65, 4095, 4096, 1 << 16, 1<<20 + 1, 64 << 20} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, 2)
 			config.SlotSize, config.ConsumerLimit = size, 1
 			p := b.producer(config)
@@ -40,7 +40,7 @@ func TestSlotSizesFromOneByteTo64MB(t *testing.T) {
 func TestRingsOfOneToAMillionSlots(t *testing.T) {
 	for _, n := range []uint32{1, 2, 3, 1000, 1 << 20} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, n)
 			config.SlotSize = 8
 			p := b.producer(config)
@@ -65,14 +65,14 @@ func TestRingsOfOneToAMillionSlots(t *testing.T) {
 }
 
 // reopened returns the producer that continues the block.
-func (b bench) reopened(p *Producer, config segment.Config) *Producer {
+func (b fixture) reopened(p *Producer, config segment.Config) *Producer {
 	require.NoError(b.t, p.Close())
 	return b.producer(config)
 }
 
 func TestTwoHundredConsumers(t *testing.T) {
 	const many = 200
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 8)
 	config.ConsumerLimit = many
 	p := b.producer(config)
@@ -103,7 +103,7 @@ func TestTwoHundredConsumers(t *testing.T) {
 
 // Consumers that hold as much as they may, and never release, do not hold the producer up.
 func TestAProducerIsNeverHeldUpByLatestOrOrderedReaders(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.ConsumerLimit, config.SpareSlots = 6, 1+6*8
 	p := b.producer(config)
@@ -135,7 +135,7 @@ func TestAProducerIsNeverHeldUpByLatestOrOrderedReaders(t *testing.T) {
 }
 
 func TestAfterManyAbortsIDsHaveNoGaps(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 8))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	write(t, p, 3)

@@ -23,7 +23,7 @@ import (
 func TestAPollThatHasFoundNothingLooksAgainBeforeItGivesUp(t *testing.T) {
 	for _, d := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
 		t.Run(d.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			c := b.consumer(segment.ConsumerOptions{Delivery: d})
 			_, err := c.Next(0)
@@ -53,7 +53,7 @@ func TestAMessageIsFoundAtItsPlaceInARingOfAnyLength(t *testing.T) {
 }
 
 func TestAPollThatFindsNothingAllocatesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	assert.Zero(t, testing.AllocsPerRun(1000, func() {
@@ -67,7 +67,7 @@ func TestAPollThatFindsNothingAllocatesNothing(t *testing.T) {
 // A fence that damage has left at another place than the next message's would be taken for the
 // fence of a claim that comes there later.
 func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 8)
 	p := b.producer(config)
 	write(t, p, 8)
@@ -89,19 +89,19 @@ func TestAnAdopterRemovesFencesThatNobodyAnswersTo(t *testing.T) {
 	write(t, q, 8)
 }
 
-// If the keeper gets no processor, as beside a thread of real-time priority, polls read the clock
+// If the updater gets no processor, as beside a thread of real-time priority, polls read the clock
 // themselves from time to time.
 func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 	t.Run("reader", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 8))
 		c := b.consumer(segment.ConsumerOptions{})
 		_, err := c.Next(0)
 		require.ErrorIs(t, err, status.Timeout) // it has probed for the producer in this tick
-		stopKeepingUp(&c.moment)
+		stopKeepingUp(&c.clock)
 		die(p.Attachment)
 		require.Eventually(t, func() bool {
-			for range 2 * trust {
+			for range 2 * clockCheckInterval {
 				if _, err := c.Next(0); status.CodeOf(err) == status.NoProducer {
 					return true
 				}
@@ -110,11 +110,11 @@ func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 		}, 10*time.Second, time.Millisecond)
 	})
 	t.Run("producer", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 8))
 		b.consumer(segment.ConsumerOptions{})
 		write(t, p, 8)
-		stopKeepingUp(&p.moment)
+		stopKeepingUp(&p.clock)
 		require.NoError(t, platform.Remove(p.Location.DataPath()))
 		require.Eventually(t, func() bool {
 			_, err := p.Claim(0)
@@ -125,7 +125,7 @@ func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 
 func TestACloseThatMeetsATruncatedFileLeavesNoClaim(t *testing.T) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 8))
 	s, err := p.Claim(0)
 	require.NoError(t, err)

@@ -36,7 +36,7 @@ func histories() int {
 }
 
 func TestRandomHistories(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	if seed, err := strconv.ParseUint(os.Getenv("DATABLOCK_HISTORY"), 10, 64); err == nil {
 		newHistory(b, seed, t.Logf).run()
 		return
@@ -45,7 +45,7 @@ func TestRandomHistories(t *testing.T) {
 	for seed := first; seed < first+uint64(histories()); seed++ {
 		quiet := func(string, ...any) {}
 		if !t.Run(fmt.Sprintf("DATABLOCK_HISTORY=%d", seed), func(t *testing.T) {
-			newHistory(bench{t, b.dir}, seed, quiet).run()
+			newHistory(fixture{t, b.dir}, seed, quiet).run()
 		}) {
 			return
 		}
@@ -54,7 +54,7 @@ func TestRandomHistories(t *testing.T) {
 
 // history is the block, and the model beside it.
 type history struct {
-	bench
+	fixture
 	random *rand.Rand
 	log    func(string, ...any)
 	name   string
@@ -84,8 +84,8 @@ type heldMessage struct {
 	covered []ReadSlot // of a LOSSLESS batch: the other messages that this hold covers
 }
 
-func newHistory(b bench, seed uint64, log func(string, ...any)) *history {
-	h := &history{bench: b, random: rand.New(rand.NewPCG(seed, 1)), log: log, name: fmt.Sprintf("h%d", seed)}
+func newHistory(b fixture, seed uint64, log func(string, ...any)) *history {
+	h := &history{fixture: b, random: rand.New(rand.NewPCG(seed, 1)), log: log, name: fmt.Sprintf("h%d", seed)}
 	h.config = b.config([]segment.Policy{segment.Single, segment.DoubleBuffer, segment.Ring, segment.Ring,
 		segment.Ring}[h.random.IntN(5)], 0)
 	h.config.Flags |= segment.AllowLossless
@@ -425,7 +425,7 @@ func TestAnInvariantThatIsBrokenIsNoticed(t *testing.T) {
 	if !invariantsOn {
 		t.Skip("the block is checked after each step with -tags=invariants only")
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 3)
 	slot := layout.EntrySlot(p.Entries[1].Load())

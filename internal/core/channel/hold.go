@@ -53,7 +53,7 @@ func (c *Consumer) unpin(k int) {
 // advance moves the cursor and wakes a producer that waits for one of the ids that the cursor
 // crosses. Memory orders as in unpin.
 func (c *Consumer) advance(to uint64) {
-	from := c.cursorAt.Swap(to)
+	from := c.cursorPtr.Swap(to)
 	crash.Point("release.advanced")
 	c.wakeAwaited(from, to)
 }
@@ -96,7 +96,7 @@ func (c *Consumer) noSuchSlot(h *hold) error {
 
 func (c *Consumer) notThatMessage(h *hold, id, length uint64) error {
 	c.endHold(h)
-	if !c.rowMine() {
+	if !c.ownsRow() {
 		return c.fenced()
 	}
 	return status.Errorf(status.Corrupt, "block %q: the header of slot %d says message %d with %d bytes, the ring "+
@@ -129,7 +129,7 @@ func (c *Consumer) endHold(h *hold) {
 }
 
 func (c *Consumer) endPin(h *hold) {
-	if c.rowMine() {
+	if c.ownsRow() {
 		c.unpin(c.numberOf(h))
 	}
 	h.pinned = false
@@ -157,17 +157,17 @@ func (c *Consumer) ReleaseHold(id uint64, index, token uint32) error {
 	s := c.ConsumerState
 	h := &s.holds[0]
 	if !c.plain || s.held != 1 || h.used != used || h.pinned || !h.inOrder || h.token != token || h.id != id ||
-		h.slot != index || c.mineAt.Load() != s.mine {
+		h.slot != index || c.ownerWordPtr.Load() != s.ownerWord {
 		return c.releaseSlowly(id, index, token)
 	}
-	header := c.slotsAt.At(h.slot)
+	header := c.slotsPtr.At(h.slot)
 	if header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim {
 		return c.finish(h)
 	}
 	h.used = unused // the usual case of finish
 	s.held = 0
 	to := s.next
-	from := c.cursorAt.Swap(to) // memory orders as in advance
+	from := c.cursorPtr.Swap(to) // memory orders as in advance
 	crash.Point("release.advanced")
 	if c.awaited.Load() != 0 {
 		c.wakeAwaited(from, to)
@@ -214,14 +214,14 @@ func (c *Consumer) GiveBack(id uint64, index, token uint32, length, missed uint6
 	c.next = id
 	switch {
 	case c.delivery == segment.Ordered:
-		c.skipped, c.gapAt = missed, from // a gap after this message is counted again
+		c.skipped, c.gapStart = missed, from // a gap after this message is counted again
 		if missed != 0 {
 			c.setAllApart()
 		}
 	case c.delivery == segment.Latest:
 		c.next -= missed
 	}
-	if !c.rowMine() {
+	if !c.ownsRow() {
 		return c.fenced()
 	}
 	*c.hot.read--
@@ -241,7 +241,7 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 	h := c.find(id, index, token)
 	var over *hold
 	if h == nil {
-		over = c.covered(id, index, token)
+		over = c.coveredByBatch(id, index, token)
 	}
 	switch {
 	case h == nil && over == nil:
@@ -251,7 +251,7 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 			"next one is %d: undo a later one first, and end one that was read by its id", c.BlockName(), id, c.next)
 	case h != nil:
 		return c.GiveBack(id, index, token, length, missed)
-	case !c.rowMine():
+	case !c.ownsRow():
 		return c.fenced()
 	}
 	c.next = id
@@ -265,7 +265,7 @@ func (c *Consumer) Undo(id uint64, index, token uint32, length, missed uint64) e
 // tookLast reports whether a message was taken last: the next one, or a gap that an undone message
 // has reported, follows.
 func (c *Consumer) tookLast(id uint64) bool {
-	return c.next == id+1 || c.delivery == segment.Ordered && c.skipped != 0 && c.gapAt == id+1
+	return c.next == id+1 || c.delivery == segment.Ordered && c.skipped != 0 && c.gapStart == id+1
 }
 
 // wasReadByID reports whether the hold is of a message that was read by its id. Holds of LATEST are
@@ -285,7 +285,7 @@ func (c *Consumer) finish(h *hold) error {
 	reused := c.reused(h)
 	c.endHold(h)
 	c.held--
-	mine := c.rowMine()
+	mine := c.ownsRow()
 	switch {
 	case !mine || !h.inOrder:
 	case c.delivery == segment.Lossless:
@@ -295,7 +295,7 @@ func (c *Consumer) finish(h *hold) error {
 	}
 	c.invariant()
 	if !mine || reused {
-		return c.spoilt(h, mine)
+		return c.invalidatedHoldError(h, mine)
 	}
 	return nil
 }
@@ -306,8 +306,9 @@ func (c *Consumer) reused(h *hold) bool {
 	return header[layout.SlotID/8] != h.id || header[layout.SlotClaim/8] != h.claim
 }
 
-// spoilt returns the error of a hold that has ended and did not protect its message until then.
-func (c *Consumer) spoilt(h *hold, mine bool) error {
+// invalidatedHoldError returns the error of a hold that has ended and did not protect its message
+// until then.
+func (c *Consumer) invalidatedHoldError(h *hold, mine bool) error {
 	if !mine {
 		return c.fenced()
 	}
@@ -332,7 +333,7 @@ func (c *Consumer) find(id uint64, index, token uint32) *hold {
 func (c *Consumer) due() uint64 {
 	next := c.next
 	if c.skipped != 0 {
-		next = c.gapAt
+		next = c.gapStart
 	}
 	if c.held == 0 {
 		return next

@@ -22,7 +22,7 @@ import (
 )
 
 func TestReadAtOfAMessageWrittenMeanwhileIsNoOverrun(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 8)
@@ -32,7 +32,7 @@ func TestReadAtOfAMessageWrittenMeanwhileIsNoOverrun(t *testing.T) {
 }
 
 func TestNothingAfterTheExchangeUndoesAReplacement(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	require.NoError(t, p.Close())
@@ -72,7 +72,7 @@ func killedAt(t *testing.T, point string, f func()) {
 }
 
 func TestAFailedUnlinkDoesNotReviveWhatIsGone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	// Another unlinker is faster.
 	at(t, "replace.marked", func() { require.NoError(t, os.Remove(p.Location.DataPath())) })
@@ -82,7 +82,7 @@ func TestAFailedUnlinkDoesNotReviveWhatIsGone(t *testing.T) {
 }
 
 func TestUnlinkNeverRemovesAReplacersBlock(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 4))
 	other := b.config(segment.Ring, 8)
 	other.Flags |= segment.Replace | segment.Force
@@ -107,7 +107,7 @@ func TestUnlinkNeverRemovesAReplacersBlock(t *testing.T) {
 // new block, while this process unlinks the old one. half: the old one has lost its control file.
 func TestUnlinkNeverRemovesANewBlock(t *testing.T) {
 	for _, half := range []bool{false, true} {
-		b := newBench(t)
+		b := newFixture(t)
 		old := b.producer(b.config(segment.Ring, 4))
 		if half {
 			require.NoError(t, os.Remove(old.ControlPath(old.ID)))
@@ -127,7 +127,7 @@ func TestUnlinkNeverRemovesANewBlock(t *testing.T) {
 }
 
 func TestAnOpenerNeverDisplacesALivingReplacer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	hung, err := OpenProducer("x", config)
 	require.NoError(t, err)
@@ -160,7 +160,7 @@ func TestAnOpenerNeverDisplacesALivingReplacer(t *testing.T) {
 }
 
 func TestMinConsumersCountsOnlyWhoHasJoined(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.MinConsumers = 1
 	p := b.producer(config)
@@ -180,7 +180,7 @@ func TestADurableReaderIsToldWhatAKilledCleanerTook(t *testing.T) {
 	for _, point := range []string{"clean.locked", "clean.durable", "clean.lossless", "clean.active", "clean.pins",
 		"clean.hot"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			o := segment.ConsumerOptions{Durable: true, Name: "log", Delivery: segment.Lossless}
 			c := b.consumer(o)
@@ -208,7 +208,7 @@ func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
 	for _, point := range []string{"create.control", "create.locked", "create.data", "create.filled", "replace.marked",
 		"replace.fenced", "replace.exchanged"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, 4)
 			p := b.producer(config)
 			write(t, p, 2)
@@ -232,7 +232,7 @@ func TestAReplacerKilledAtAnyStepLeavesNothing(t *testing.T) {
 }
 
 func TestReadersDoNotLeaveBeforeTheFence(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	s, err := p.Claim(0)
@@ -261,7 +261,7 @@ func TestWaitForLosesNoWakeUp(t *testing.T) {
 		},
 	} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 			slept := 0
@@ -292,7 +292,7 @@ func TestWaitForLosesNoWakeUp(t *testing.T) {
 func TestWhoIsAttachingIsNotEvicted(t *testing.T) {
 	for _, point := range []string{"attach.bit", "join.bit", "attach.joined"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 2))
 			at(t, point, func() {
 				result, err := recovery.EvictConsumer("x", b.dir, 1, true)
@@ -317,7 +317,7 @@ func TestAnEvictorMayDieAnywhere(t *testing.T) {
 	for _, point := range []string{"recover.evicting", "recover.marked", "clean.durable", "clean.lossless",
 		"clean.active", "clean.pins", "clean.locks", "clean.hot", "recover.evicted"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 2))
 			c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "hung"})
 			write(t, p, 2)
@@ -347,7 +347,7 @@ func TestAnEvictorMayDieAnywhere(t *testing.T) {
 func TestNobodyComesIntoARowThatIsBeingEvicted(t *testing.T) {
 	for _, point := range []string{"recover.evicting", "clean.lossless", "clean.active", "clean.pins"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 2))
 			old := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 			var newcomer *Consumer
@@ -371,7 +371,7 @@ func TestNobodyComesIntoARowThatIsBeingEvicted(t *testing.T) {
 func TestWhoIsReturningIsNotEvicted(t *testing.T) {
 	for _, point := range []string{"attach.identity", "attach.bit", "attach.joined"} {
 		t.Run(point, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 2))
 			o := segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "d"}
 			dead, err := b.openConsumer(o)
@@ -392,7 +392,7 @@ func TestWhoIsReturningIsNotEvicted(t *testing.T) {
 }
 
 func TestAResetThatCouldNotEvictSaysSo(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 1)
@@ -428,8 +428,8 @@ func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
 	for _, d := range deliveries {
 		for _, bound := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%v/bound=%v", d, bound), func(t *testing.T) {
-				begin := func() bench {
-					b := newBench(t)
+				begin := func() fixture {
+					b := newFixture(t)
 					p := b.producer(b.config(segment.Ring, 8))
 					write(t, p, 4)
 					if !bound {
@@ -469,7 +469,7 @@ func TestAReturnKilledAtAnyPointRepeatsNothing(t *testing.T) {
 
 // releasedBefore returns the messages that the durable consumer gets beyond those that it is to
 // get.
-func releasedBefore(b bench, d segment.Delivery, want []uint64) (again []uint64) {
+func releasedBefore(b fixture, d segment.Delivery, want []uint64) (again []uint64) {
 	c := b.durable(d)
 	defer func() { _ = c.Close() }()
 	for {
@@ -490,7 +490,7 @@ func releasedBefore(b bench, d segment.Delivery, want []uint64) (again []uint64)
 
 // TestAReturnAnnouncesItself: an earlier return may have died before the announcement.
 func TestAReturnAnnouncesItself(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.durable(segment.Lossless)
 	write(t, p, 1)

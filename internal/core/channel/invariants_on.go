@@ -81,10 +81,10 @@ func (p *Producer) checkEntry(at uint64, put func(uint32, string)) {
 
 // invariant checks the consumer's row against what it holds.
 func (c *Consumer) invariant() {
-	if c.Data == nil || !c.rowMine() {
+	if c.Data == nil || !c.ownsRow() {
 		return
 	}
-	ensure(c.ringAt == c.RingIndex(c.ringNext), "the place of message %d is not %d", c.ringNext, c.ringAt)
+	ensure(c.ringIndex == c.RingIndex(c.ringNext), "the place of message %d is not %d", c.ringNext, c.ringIndex)
 	held := uint32(0)
 	for k := range c.holds {
 		h, pin := &c.holds[k], c.pins[k].Load()
@@ -100,7 +100,7 @@ func (c *Consumer) invariant() {
 	}
 	ensure(held == c.held && held <= c.maxPins, "%d are held, %d are counted, %d may be", held, c.held, c.maxPins)
 	if c.delivery == segment.Lossless {
-		ensure(c.cursorAt.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d",
-			c.cursorAt.Load(), c.firstInOrder(), c.next)
+		ensure(c.cursorPtr.Load() == c.due(), "the cursor is %d, the first message held %d, the next one %d",
+			c.cursorPtr.Load(), c.firstInOrder(), c.next)
 	}
 }

@@ -29,7 +29,7 @@ func told(c *Consumer, limit int, turn func(ReadSlot)) (ids []uint64, codes []st
 }
 
 func TestMessagesGoesOnWithTheNextProducer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p, err := OpenProducer("x", b.config(segment.Ring, 4))
 	require.NoError(t, err)
 	c := b.consumer(segment.ConsumerOptions{})
@@ -50,7 +50,7 @@ func TestMessagesGoesOnWithTheNextProducer(t *testing.T) {
 }
 
 func TestMessagesGoesOnAfterASpoiltMessage(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Checksum = segment.ChecksumEnforced
 	p := b.producer(config)
@@ -67,7 +67,7 @@ func TestMessagesGoesOnAfterASpoiltMessage(t *testing.T) {
 }
 
 func TestMessagesEndsForAnEvictedConsumer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 4)

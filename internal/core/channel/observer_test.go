@@ -18,7 +18,7 @@ import (
 	"datablock/internal/layout"
 )
 
-func (b bench) observer() *Observer {
+func (b fixture) observer() *Observer {
 	o, err := OpenObserver("x", ObserverOptions{Directory: b.dir})
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = o.Close() })
@@ -26,7 +26,7 @@ func (b bench) observer() *Observer {
 }
 
 func TestObserverSeesTheNewest(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	o := b.observer()
 	into := make([]byte, 64)
@@ -49,7 +49,7 @@ func TestObserverSeesTheNewest(t *testing.T) {
 }
 
 func TestObserverReadsByID(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	o := b.observer()
 	into := make([]byte, 8)
@@ -72,8 +72,8 @@ func TestObserverReadsByID(t *testing.T) {
 }
 
 // newestOfThree is a ring with three messages, and what an observer sees of the last one.
-func newestOfThree(t *testing.T) (b bench, p *Producer, o *Observer, into []byte, newest Observation) {
-	b = newBench(t)
+func newestOfThree(t *testing.T) (b fixture, p *Producer, o *Observer, into []byte, newest Observation) {
+	b = newFixture(t)
 	p = b.producer(b.config(segment.Ring, 4))
 	o = b.observer()
 	into = make([]byte, 8)
@@ -114,7 +114,7 @@ func TestObserverIsToldOfWhatIsDiscardedWhileItCopies(t *testing.T) {
 
 // An observer is visible to no process, holds no producer up, and changes no byte.
 func TestObserverLeavesNoTrace(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 4)
 	before := b.bytesOfBothFiles()
@@ -133,7 +133,7 @@ func TestObserverLeavesNoTrace(t *testing.T) {
 }
 
 // bytesOfBothFiles are the bytes of both files.
-func (b bench) bytesOfBothFiles() (all [][]byte) {
+func (b fixture) bytesOfBothFiles() (all [][]byte) {
 	paths, err := filepath.Glob(filepath.Join(b.dir, "x*"))
 	require.NoError(b.t, err)
 	require.Len(b.t, paths, 2)
@@ -168,7 +168,7 @@ func TestObserverShowsNoTornMessage(t *testing.T) {
 	for _, policy := range []segment.Policy{segment.Single, segment.DoubleBuffer, segment.Ring} {
 		for step := range 3 {
 			for more := range 12 {
-				b := newBench(t)
+				b := newFixture(t)
 				slots := map[segment.Policy]uint32{segment.Single: 1, segment.DoubleBuffer: 2, segment.Ring: 3}[policy]
 				config := b.config(policy, slots)
 				config.SpareSlots, config.ConsumerLimit = 2, 1
@@ -204,7 +204,7 @@ func TestObserverShowsNoTornMessage(t *testing.T) {
 
 // A producer that is faster than the copy, every time.
 func TestObserverIsOvertakenAlways(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Single, 1))
 	o := b.observer()
 	write(t, p, 1)
@@ -215,7 +215,7 @@ func TestObserverIsOvertakenAlways(t *testing.T) {
 }
 
 func TestObserverUnderLoad(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Single, 1)
 	config.SlotSize = 4096
 	p := b.producer(config)
@@ -259,7 +259,7 @@ func TestObserverUnderLoad(t *testing.T) {
 }
 
 func TestObserverOfADeadProducer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	write(t, p, 3)
@@ -280,7 +280,7 @@ func TestObserverOfADeadProducer(t *testing.T) {
 }
 
 func TestObserverAsksForWhatItExpects(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Secret, config.Schema = []byte("open"), schemaOf(t, "schema A 1.0.0 { x: u64; }")
 	b.producer(config)
@@ -308,7 +308,7 @@ func TestObserverAsksForWhatItExpects(t *testing.T) {
 }
 
 func TestObserverCompares(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Checksum = segment.ChecksumEnforced
 	p := b.producer(config)

@@ -26,7 +26,7 @@ func napping(t *testing.T, nap func(n int, d time.Duration)) *[]time.Duration {
 
 func TestAConsumerWaitsForItsBlock(t *testing.T) {
 	for _, wait := range []time.Duration{segment.Forever, time.Hour} {
-		b := newBench(t)
+		b := newFixture(t)
 		var p *Producer
 		naps := napping(t, func(n int, _ time.Duration) {
 			if n == 7 {
@@ -42,7 +42,7 @@ func TestAConsumerWaitsForItsBlock(t *testing.T) {
 }
 
 func TestAWaitForABlockEnds(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	naps := napping(t, func(_ int, d time.Duration) { platform.Sleep(d) })
 	_, err := OpenConsumer("x", segment.ConsumerOptions{Directory: b.dir, Wait: 20 * time.Millisecond})
 	require.ErrorIs(t, err, status.Timeout)
@@ -72,7 +72,7 @@ func TestARingAllowsLosslessUnlessItForbidsIt(t *testing.T) {
 		allowed bool
 	}{{0, true}, {segment.Timestamp, true}, {segment.AllowLossless, true}, {segment.ForbidLossless, false},
 		{segment.AllowLossless | segment.ForbidLossless, false}} {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 4)
 		config.Flags = o.flags
 		b.producer(config)

@@ -32,28 +32,28 @@ type Producer struct {
 	claims   []uint64 // the claim mark of each slot, as this producer left it. 0: the next claim loads the mark
 
 	// The addresses that every message uses, computed once.
-	slotsAt                       segment.SlotArray
-	ring                          *atomic.Uint64                              // its first entry
-	hot                           struct{ heartbeat, written, bytes *uint64 } // figures, informational
-	claimSince, claimID, commitAt *uint64
-	stateAt                       *atomic.Uint32
-	epochAt                       *atomic.Uint64
-	joinsAt                       *atomic.Uint64
-	sleepersAt                    *atomic.Uint64 // the bits of consumers that sleep
+	slotsPtr                       segment.SlotArray
+	ring                           *atomic.Uint64                              // its first entry
+	hot                            struct{ heartbeat, written, bytes *uint64 } // figures, informational
+	claimSince, claimID, commitPtr *uint64
+	statePtr                       *atomic.Uint32
+	epochPtr                       *atomic.Uint64
+	joinsPtr                       *atomic.Uint64
+	sleepersPtr                    *atomic.Uint64 // the bits of consumers that sleep
 
 	lost error // what became of the liveness lease, once this producer no longer has it
 
 	nameChecked uint64 // Monotonic of the last check that the name still leads to this block
 
-	counted   uint64         // Monotonic of the last check that the attached consumers live
-	heldAt    uint64         // id + 1 of the message whose claim waited last. 0: no claim waits
-	heldSince uint64         // Monotonic when that wait began
-	heldEnds  uint64         // claims that had ended without a message by then
-	heldBy    rowSet         // the rows that held the producer up then
-	sleeps    uint32         // the sleeps of that wait
-	outside   *segment.Sleep // the Sleep of the caller, when the caller makes the call in steps
-	write     WriteTransactionSlot
-	swept     uint64 // Monotonic of the last search for dead consumers outside a wait
+	counted        uint64         // Monotonic of the last check that the attached consumers live
+	blockedClaimID uint64         // id + 1 of the message whose claim waited last. 0: no claim waits
+	blockedSince   uint64         // Monotonic when that wait began
+	blockedEnds    uint64         // claims that had ended without a message by then
+	blockedBy      rowSet         // the rows that held the producer up then
+	sleeps         uint32         // the sleeps of that wait
+	outside        *segment.Sleep // the Sleep of the caller, when the caller makes the call in steps
+	write          WriteTransactionSlot
+	swept          uint64 // Monotonic of the last search for dead consumers outside a wait
 	// The errors of a claim that does not wait. They are made once, because such a claim may be
 	// repeated millions of times.
 	refusals [len(whyNot)]error
@@ -77,21 +77,21 @@ func newProducer(a *segment.Attachment, c segment.Config) *Producer {
 		expected:      make([]uint64, a.SlotCount),
 		claims:        make([]uint64, a.Slots()),
 	}
-	p.slotsAt, p.ring = a.SlotArray(), &a.Entries[0]
-	p.stateAt, p.epochAt, p.joinsAt, p.sleepersAt, p.commitAt = a.StateWord, a.Data.U64(layout.Epoch), a.JoinEpoch,
+	p.slotsPtr, p.ring = a.SlotArray(), &a.Entries[0]
+	p.statePtr, p.epochPtr, p.joinsPtr, p.sleepersPtr, p.commitPtr = a.StateWord, a.Data.U64(layout.Epoch), a.JoinEpoch,
 		a.Waiting, a.CommitHint
 	for i := range p.Entries {
 		p.expected[i] = p.Entries[i].Load()
 	}
 	p.minCursor = p.next - uint64(p.SlotCount)
-	p.freeAt, p.retiredAt = segment.AddressOf(p.free), segment.AddressOf(p.retired)
-	p.pinnedAt, p.pinsAt = segment.AddressOf(p.pinned), segment.AddressOf(p.pins)
-	p.expectedAt, p.claimsAt = segment.AddressOf(p.expected), segment.AddressOf(p.claims)
+	p.freePtr, p.retiredPtr = segment.AddressOf(p.free), segment.AddressOf(p.retired)
+	p.pinnedPtr, p.pinsPtr = segment.AddressOf(p.pinned), segment.AddressOf(p.pins)
+	p.expectedPtr, p.claimsPtr = segment.AddressOf(p.expected), segment.AddressOf(p.claims)
 	if c.Schema != nil {
 		p.shortest = c.Schema.Size
 		p.Block.Flags |= stateShortest
 	}
-	p.moment.Begin()
+	p.clock.Start()
 	for word, offset := range map[**uint64]uint64{
 		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,
 		&p.hot.written: layout.MetricWritten, &p.hot.bytes: layout.MetricBytes,
@@ -116,27 +116,27 @@ func (p *Producer) NextID() uint64 { return p.next }
 // Errors: Invalid (a claim is open, timeout), Timeout, Superseded, Closed (Interrupt), Corrupt.
 func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	s := p.ProducerState
-	if s.claimed || s.next >= s.until || s.freeCount == 0 || s.moment.Passed() || p.joinsAt.Load() != s.acked ||
+	if s.claimed || s.next >= s.fastPathEnd || s.freeCount == 0 || s.clock.Changed() || p.joinsPtr.Load() != s.acked ||
 		timeout < segment.Forever {
 		if err := p.prepareClaim(timeout); err != nil {
 			return WriteSlot{}, p.Translated(err)
 		}
 	}
 	slot := p.free[s.freeCount-1]
-	header := p.slotsAt.At(slot)
+	header := p.slotsPtr.At(slot)
 	// Write prefetch of the lines of this message and of a later message. Consumers have read these
 	// lines. Without the prefetch the locked publication would wait until the other cores give the
 	// lines up.
 	later := header
 	if i := s.freeCount - 1 - ahead; i < s.freeCount {
-		later = p.slotsAt.At(p.free[i])
+		later = p.slotsPtr.At(p.free[i])
 	} else if i = ahead - s.freeCount; i < s.retireCount {
-		later = p.slotsAt.At(p.retired[i])
+		later = p.slotsPtr.At(p.retired[i])
 	}
-	platform.PrepareWrites(&header[0], &later[0], segment.Element(p.ring, s.ringAt))
+	platform.PrefetchForWrite(&header[0], &later[0], segment.Element(p.ring, s.ringIndex))
 	crash.Point("claim.slot")
-	if p.stateAt.Load() >= layout.StateSuperseded || p.epochAt.Load() != s.epoch {
-		p.forget()
+	if p.statePtr.Load() >= layout.StateSuperseded || p.epochPtr.Load() != s.epoch {
+		p.invalidateFastPath()
 		return WriteSlot{}, p.Translated(p.superseded())
 	}
 	s.freeCount--
@@ -152,7 +152,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	p.claims[slot] = mark
 	header[layout.SlotClaim/8] = mark | layout.ClaimOpen
 	crash.Point("claim.opened")
-	*p.claimSince = s.moment.Seen()
+	*p.claimSince = s.clock.Seen()
 	*p.claimID = s.next + 1
 	crash.Point("claim.marked")
 	s.claimed = true
@@ -172,41 +172,41 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 	if p.lost != nil {
 		return p.checkFiles()
 	}
-	if p.moment.Passed() {
-		if now, due := p.moment.Look(); due {
-			if err := p.lookAround(now); err != nil {
+	if p.clock.Changed() {
+		if now, due := p.clock.Poll(); due {
+			if err := p.housekeep(now); err != nil {
 				return err
 			}
 		}
 	}
 	// The slot may be missing after a fault ended a claim.
-	if p.next < p.until && p.freeCount != 0 && p.JoinEpoch.Load() == p.acked {
+	if p.next < p.fastPathEnd && p.freeCount != 0 && p.JoinEpoch.Load() == p.acked {
 		return nil
 	}
 	if err := p.findRoom(timeout); err != nil {
 		return err
 	}
-	if p.expected[p.place()]&layout.EntryFence != 0 && !p.lookAt() {
-		p.forget()
+	if p.expected[p.place()]&layout.EntryFence != 0 && !p.resyncEntry() {
+		p.invalidateFastPath()
 		return p.superseded()
 	}
-	p.until = p.foresee()
+	p.fastPathEnd = p.fastPathLimit()
 	return nil
 }
 
-// lookAround is the producer's housekeeping, once per tick however fast the producer is. It stores
+// housekeep is the producer's housekeeping, once per tick however fast the producer is. It stores
 // the heartbeat and checks that the block still has its name.
-func (p *Producer) lookAround(now uint64) error {
+func (p *Producer) housekeep(now uint64) error {
 	*p.hot.heartbeat = now
 	p.nameChecked = now
 	return p.checkFiles()
 }
 
-// forget makes the next claim load its entry again. The entry may have FENCE set, for this claim or
-// left by a replacement that was given up.
-func (p *Producer) forget() {
+// invalidateFastPath makes the next claim load its entry again. The entry may have FENCE set, for
+// this claim or left by a replacement that was given up.
+func (p *Producer) invalidateFastPath() {
 	p.expected[p.place()] |= layout.EntryFence
-	p.until = 0
+	p.fastPathEnd = 0
 }
 
 // cannotClaim returns the error of a claim that is wrong before any shared word was loaded.
@@ -217,7 +217,7 @@ func (p *Producer) cannotClaim(timeout time.Duration) error {
 			"first", p.BlockName(),
 			p.next)
 	case p.Data == nil:
-		return p.gone()
+		return p.closedError()
 	}
 	return status.Errorf(status.Invalid, "timeout %v: use 0, Forever (-1) or a positive time", timeout)
 }
@@ -234,14 +234,14 @@ func (p *Producer) unmark(s *segment.SlotWords) {
 	*p.claimSince = 0
 }
 
-// lookAt stores the entry of the next message in p.expected, as the commit will expect the entry.
-// It clears a fence that a forced recovery left for an earlier claim. A claim calls lookAt when it
-// does not know the entry. Only two others write to that entry: a forced recovery sets FENCE, and
-// an operator discards the message. Then the commit's swap fails, and publishOver finds the reason.
-// lookAt loads the state afterwards: see supersede. It reports false when another producer took the
-// block over or wrote to it. This is possible only if this process closed the descriptor of its
-// lease.
-func (p *Producer) lookAt() bool {
+// resyncEntry stores the entry of the next message in p.expected, as the commit will expect the
+// entry. It clears a fence that a forced recovery left for an earlier claim. A claim calls lookAt
+// when it does not know the entry. Only two others write to that entry: a forced recovery sets
+// FENCE, and an operator discards the message. Then the commit's swap fails, and publishOver finds
+// the reason. lookAt loads the state afterwards: see supersede. It reports false when another
+// producer took the block over or wrote to it. This is possible only if this process closed the
+// descriptor of its lease.
+func (p *Producer) resyncEntry() bool {
 	at := p.place()
 	e := &p.Entries[at]
 	for {
@@ -267,9 +267,9 @@ func (p *Producer) lookAt() bool {
 // place returns the index of the next message's entry in the ring.
 func (p *Producer) place() uint32 {
 	if p.ringNext != p.next {
-		p.ringNext, p.ringAt = p.next, p.RingIndex(p.next)
+		p.ringNext, p.ringIndex = p.next, p.RingIndex(p.next)
 	}
-	return p.ringAt
+	return p.ringIndex
 }
 
 // Commit publishes the first length bytes of the claimed slot and wakes waiting consumers. It never
@@ -304,7 +304,7 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	}
 	at := p.place()
 	place, known := segment.Element(p.ring, at), &p.expected[at]
-	header := p.slotsAt.At(s.slot)
+	header := p.slotsPtr.At(s.slot)
 	header[layout.SlotID/8] = s.next
 	header[layout.SlotLength/8] = uint64(length)
 	header[layout.SlotTimestamp/8] = stamp
@@ -328,21 +328,21 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	if at++; at == s.Block.SlotCount {
 		at = 0
 	}
-	s.ringAt = at
+	s.ringIndex = at
 	if storesInOrder {
-		*p.commitAt = next // a hint: it stays behind for good if the producer dies here
+		*p.commitPtr = next // a hint: it stays behind for good if the producer dies here
 	} else {
-		atomic.StoreUint64(p.commitAt, next) // after the entry, for a consumer that starts at the hint
+		atomic.StoreUint64(p.commitPtr, next) // after the entry, for a consumer that starts at the hint
 	}
 	crash.Point("commit.hint")
 	*p.hot.written++
 	*p.hot.bytes += uint64(length)
-	if p.sleepersAt.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then loads the entry again
+	if p.sleepersPtr.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then loads the entry again
 		p.Waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.WakeConsumers()
 	} else {
-		platform.HandOnAfterWait(&header[0])
+		platform.DemoteIfPolled(&header[0])
 	}
 	p.invariant()
 	return nil
@@ -369,7 +369,7 @@ func (p *Producer) certify(length int) (stamp uint64) {
 
 // unpublished ends a claim whose message was fenced, or was written by another producer.
 func (p *Producer) unpublished() error {
-	p.forget()
+	p.invalidateFastPath()
 	p.giveBack()
 	*p.Data.Plain64(layout.MetricFenced)++
 	if p.Ending() || p.written(p.Entries[p.place()].Load()) {
@@ -416,7 +416,7 @@ func (p *Producer) abort() {
 	p.unmark(p.SlotWords(p.slot))
 	crash.Point("abort.unmarked")
 	p.claimed = false
-	p.forget()
+	p.invalidateFastPath()
 	p.giveBack()
 	*p.Data.Plain64(layout.MetricAborted)++
 	p.invariant()
@@ -447,10 +447,10 @@ func (p *Producer) Interrupt() {
 // this producer may be running.
 func (p *Producer) Close() error {
 	if p.Data == nil {
-		return p.gone()
+		return p.closedError()
 	}
-	p.moment.Drop()
-	p.until = 0
+	p.clock.Stop()
+	p.fastPathEnd = 0
 	defer func() { p.claimed = false }() // also when the mapping is gone
 	defer p.Leave()                      // also when the mapping is gone: the access may panic
 	if p.Data.U64(layout.Epoch).Load() != p.epoch {
@@ -478,6 +478,6 @@ func (p *Producer) Close() error {
 	return nil
 }
 
-func (p *Producer) gone() error {
+func (p *Producer) closedError() error {
 	return status.Errorf(status.Closed, "block %q: this producer is closed already", p.BlockName())
 }

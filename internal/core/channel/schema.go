@@ -6,7 +6,7 @@ import "datablock/internal/schema"
 // Closed, Corrupt.
 func (c *Consumer) Schema() (*schema.Schema, error) {
 	if c.Data == nil {
-		return nil, c.gone()
+		return nil, c.closedError()
 	}
 	return c.Segment.ParseSchema(&c.MessageSchemaText)
 }
@@ -14,7 +14,7 @@ func (c *Consumer) Schema() (*schema.Schema, error) {
 // ZoneSchema returns the schema of the flexible zone. Otherwise as Schema.
 func (c *Consumer) ZoneSchema() (*schema.Schema, error) {
 	if c.Data == nil {
-		return nil, c.gone()
+		return nil, c.closedError()
 	}
 	return c.Segment.ParseSchema(&c.ZoneSchemaText)
 }

@@ -28,7 +28,7 @@ type blockFiles struct {
 }
 
 func newBlockFiles(t testing.TB, dir string) blockFiles {
-	b := bench{t, dir}
+	b := fixture{t, dir}
 	p, err := OpenProducer("x", b.withSchema(sampleText))
 	require.NoError(t, err)
 	write(t, p, 3)

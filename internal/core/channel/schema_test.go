@@ -23,7 +23,7 @@ func schemaOf(t testing.TB, text string) *schema.Schema {
 	return s
 }
 
-func (b bench) withSchema(text string) segment.Config {
+func (b fixture) withSchema(text string) segment.Config {
 	c := b.config(segment.Ring, 4)
 	c.Schema = schemaOf(b.t, text)
 	return c
@@ -31,14 +31,14 @@ func (b bench) withSchema(text string) segment.Config {
 
 const sampleText = "schema Sample 1.2.0 { time: u64; value: f64; }"
 
-func mismatches(t *testing.T, b bench) uint64 {
+func mismatches(t *testing.T, b fixture) uint64 {
 	m, _, err := recovery.ReadMetrics("x", b.dir)
 	require.NoError(t, err)
 	return m.SchemaMismatches
 }
 
 func TestSchemaIsInTheBlock(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	c := b.withSchema(sampleText)
 	c.SlotSize = 0
 	p := b.producer(c)
@@ -53,7 +53,7 @@ func TestSchemaIsInTheBlock(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, i.Healthy(), i.Message())
 
-	none := newBench(t)
+	none := newFixture(t)
 	none.producer(none.config(segment.Ring, 4))
 	s, err = segment.BlockSchema("x", none.dir)
 	require.NoError(t, err)
@@ -89,7 +89,7 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 			"name: producer Sample, consumer Simple"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.withSchema(sampleText)
 			b.producer(config)
 			refused := uint64(0)
@@ -115,7 +115,7 @@ func TestSchemaIsCheckedAtAttach(t *testing.T) {
 }
 
 func TestNoSchemaOnEitherSide(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	_, err := b.openConsumer(segment.ConsumerOptions{Schema: schemaOf(t, sampleText)})
 	assert.ErrorIs(t, err, status.Schema)
@@ -139,7 +139,7 @@ func TestSchemaIsCheckedAtAdoption(t *testing.T) {
 		"without schema": {"", "was made with schema Sample 1.2.0, and this producer has none"},
 	} {
 		t.Run(what, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.withSchema(sampleText))
 			reader := b.consumer(segment.ConsumerOptions{})
 			write(t, p, 2)
@@ -172,7 +172,7 @@ func TestSchemaIsCheckedAtAdoption(t *testing.T) {
 }
 
 func TestSlotsHaveRoomForTheSchema(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	c := b.withSchema("schema Sample { time: u64; value: f64; } align 256")
 	c.SlotSize = 255
 	_, err := OpenProducer("x", c)
@@ -187,7 +187,7 @@ func TestSlotsHaveRoomForTheSchema(t *testing.T) {
 
 // A long text moves ring and payloads.
 func TestSchemaOfManyPages(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	var text strings.Builder
 	for i := range 1000 {
 		text.WriteString(strings.Repeat("f", 50) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%10) +
@@ -206,7 +206,7 @@ func TestSchemaOfManyPages(t *testing.T) {
 
 // Whatever is in the place of the schema: an error, and never more than an error.
 func TestADamagedSchema(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.withSchema(sampleText)
 	p := b.producer(config)
 	good, err := os.ReadFile(p.Location.DataPath())
@@ -233,7 +233,7 @@ func TestADamagedSchema(t *testing.T) {
 
 // Attach with an equal schema compares the hash only.
 func BenchmarkAttachWithSchema(b *testing.B) {
-	n := newBench(b)
+	n := newFixture(b)
 	config := n.withSchema(sampleText)
 	p, err := OpenProducer("x", config)
 	require.NoError(b, err)

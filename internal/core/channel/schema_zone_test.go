@@ -19,7 +19,7 @@ import (
 
 const settingsText = "schema Settings 1.1.0 { gain: f64; rate: u32; }"
 
-func (b bench) withZoneSchema(text, zone string) segment.Config {
+func (b fixture) withZoneSchema(text, zone string) segment.Config {
 	c := b.config(segment.Ring, 4)
 	if text != "" {
 		c.Schema = schemaOf(b.t, text)
@@ -30,7 +30,7 @@ func (b bench) withZoneSchema(text, zone string) segment.Config {
 
 func TestZoneSchemaIsInTheBlock(t *testing.T) {
 	for _, messages := range []string{"", sampleText} {
-		b := newBench(t)
+		b := newFixture(t)
 		c := b.withZoneSchema(messages, settingsText)
 		p := b.producer(c)
 		assert.EqualValues(t, segment.DefaultZoneSize, p.ZoneSize())
@@ -57,7 +57,7 @@ func TestZoneSchemaIsInTheBlock(t *testing.T) {
 		require.NoError(t, p.Close())
 		assert.EqualValues(t, 4, b.producer(c).next, "goes on with the block")
 	}
-	none := newBench(t)
+	none := newFixture(t)
 	none.producer(none.withSchema(sampleText))
 	s, err := segment.BlockZoneSchema("x", none.dir)
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func TestZoneSchemaIsInTheBlock(t *testing.T) {
 
 // The places of the words in the format.
 func TestWordsOfBothSchemas(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	c := b.withZoneSchema("schema A 1.2.3 { a: u8; }", "schema Settings 4.5.6 { gain: f64; }")
 	p := b.producer(c)
 	word := func(at int) uint32 { return binary.LittleEndian.Uint32(p.Data[at:]) }
@@ -105,7 +105,7 @@ func TestZoneSchemaIsCheckedAtAttach(t *testing.T) {
 			"another major version"},
 		{"that of the messages", sampleText, false, false, "name: producer Settings, consumer Sample"},
 	} {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.withZoneSchema(sampleText, settingsText)
 		b.producer(config)
 		refused := uint64(0)
@@ -139,7 +139,7 @@ func TestZoneSchemaIsCheckedAtAdoption(t *testing.T) {
 		"without schema": {"",
 			`the flexible zone of block "x" was made with schema Settings 1.1.0, and this producer has none`},
 	} {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.withZoneSchema(sampleText, settingsText))
 		require.NoError(t, p.Close())
 		config := b.withSchema(sampleText)
@@ -160,7 +160,7 @@ func TestZoneSchemaIsCheckedAtAdoption(t *testing.T) {
 		require.NoError(t, err, what)
 		require.NoError(t, again.Close())
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	require.NoError(t, b.producer(b.withSchema(sampleText)).Close())
 	_, err := OpenProducer("x", b.withZoneSchema(sampleText, settingsText))
 	assert.ErrorContains(t, err,
@@ -168,7 +168,7 @@ func TestZoneSchemaIsCheckedAtAdoption(t *testing.T) {
 }
 
 func TestZoneHasRoomForItsSchema(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	large := b.withZoneSchema("", "schema Table 1.0.0 { cells: f64[1000]; }")
 	assert.EqualValues(t, 8000, b.producer(large).ZoneSize())
 	small := b.withZoneSchema("", settingsText)
@@ -188,7 +188,7 @@ func TestZoneHasRoomForItsSchema(t *testing.T) {
 
 // Both texts, each of many pages, and neither overlaps the other.
 func TestTwoLongSchemas(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	field := func(i int) string {
 		return strings.Repeat("f", 40) + string(rune('a'+i%26)) + strings.Repeat("x", i/26%10) +
 			string(rune('a'+i/260)) + ": u8; "
@@ -214,7 +214,7 @@ func TestTwoLongSchemas(t *testing.T) {
 }
 
 func TestADamagedZoneSchema(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.withZoneSchema(sampleText, settingsText)
 	p := b.producer(config)
 	good, err := os.ReadFile(p.Location.DataPath())
@@ -243,7 +243,7 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 		require.NoError(t, segment.RegisterSchema(schemaOf(t, text), registry))
 	}
 	t.Setenv("DATABLOCK_SCHEMAS", registry)
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Registered, config.SlotSize = "Sample@1", 0
 	p := b.producer(config)
@@ -308,7 +308,7 @@ func TestRegisteredSchemaAtOpen(t *testing.T) {
 
 // What is derived for a damaged header does not go beyond its own words.
 func TestRepairOfAHeaderWithSchemas(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.withZoneSchema(sampleText, settingsText)
 	p := b.producer(config)
 	require.NoError(t, p.Close())

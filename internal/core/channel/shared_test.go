@@ -16,12 +16,12 @@ import (
 	"datablock/internal/layout"
 )
 
-func (b bench) both() (*Producer, *Consumer) {
+func (b fixture) both() (*Producer, *Consumer) {
 	return b.producer(b.config(segment.Ring, 4)), b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 }
 
 func TestALockIsRecursiveForItsOwner(t *testing.T) {
-	p, c := newBench(t).both()
+	p, c := newFixture(t).both()
 	for range 2 {
 		abandoned, err := p.Lock(1, 0)
 		require.NoError(t, err)
@@ -37,7 +37,7 @@ func TestALockIsRecursiveForItsOwner(t *testing.T) {
 }
 
 func TestTheLockOfADeadOwnerIsTakenBack(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p, c := b.both()
 	_, err := c.Lock(3, 0)
 	require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestTheLockOfADeadOwnerIsTakenBack(t *testing.T) {
 
 // A producer's successor, or a newcomer in a consumer's row, is not its predecessor.
 func TestALockDoesNotPassToTheNextInTheRow(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	_, err := p.Lock(5, 0)
@@ -67,7 +67,7 @@ func TestALockDoesNotPassToTheNextInTheRow(t *testing.T) {
 }
 
 func TestOfManyWhoTakeALockBackOneWins(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	var waiting []*Consumer
 	for range 8 {
@@ -98,7 +98,7 @@ func TestOfManyWhoTakeALockBackOneWins(t *testing.T) {
 }
 
 func TestMutualExclusion(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	const turns = 2000
 	p := b.producer(b.config(segment.Ring, 4))
 	shared := p.Ctl.Plain64(p.FlexOffset + layout.FlexHeader) // not an atomic word
@@ -122,7 +122,7 @@ func TestMutualExclusion(t *testing.T) {
 }
 
 func TestLeavingAZoneThatOneIsNotIn(t *testing.T) {
-	p, c := newBench(t).both()
+	p, c := newFixture(t).both()
 	for range 3 {
 		_, err := p.Lock(segment.ZoneLock, 0)
 		require.NoError(t, err)
@@ -147,7 +147,7 @@ func TestLeavingAZoneThatOneIsNotIn(t *testing.T) {
 }
 
 func TestTheZoneOfOneWhoCouldNotFinish(t *testing.T) {
-	p, c := newBench(t).both()
+	p, c := newFixture(t).both()
 	failed := errors.New("could not finish")
 	_, err := WithFlexibleZone(p, 0, func(zone []byte) (int, error) {
 		zone[0] = 1
@@ -174,7 +174,7 @@ func TestTheZoneOfOneWhoCouldNotFinish(t *testing.T) {
 }
 
 func TestSharedWordsThatNobodyCanHaveWritten(t *testing.T) {
-	p, _ := newBench(t).both()
+	p, _ := newFixture(t).both()
 	for _, mark := range []uint64{1, 0xffff, 1 << 62, ^uint64(0), 200, segment.LockMark(3, 77)} {
 		p.LockWord(4).Store(mark)
 		abandoned, err := p.Lock(4, 0)

@@ -53,7 +53,7 @@ func TestNoSlot(t *testing.T) {
 // TestASlotIsReleasedOnce: also if the same message is held again meanwhile, until the numbers of
 // the holds have wrapped.
 func TestASlotIsReleasedOnce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered, Start: segment.StartOldest})
 	write(t, p, 1)
@@ -70,7 +70,7 @@ func TestASlotIsReleasedOnce(t *testing.T) {
 
 // TestAnEndedGuardEndsNothing: however many transactions there have been since.
 func TestAnEndedGuardEndsNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	next := func() ReadTransactionGuard {
@@ -98,7 +98,7 @@ func TestAnEndedGuardEndsNothing(t *testing.T) {
 
 // TestATransactionWhoseConsumerIsClosedInsideEnds: its slot is empty then, whatever its form.
 func TestATransactionWhoseConsumerIsClosedInsideEnds(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 1)
 	closes := func(c *Consumer) func(*ReadTransactionSlot) (int, error) {

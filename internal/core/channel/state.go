@@ -31,29 +31,29 @@ const (
 
 // ProducerState is the private state of a producer.
 type ProducerState struct {
-	Block  BlockState
-	moment platform.Moment
+	Block BlockState
+	clock platform.CoarseClock
 
-	next    uint64 // id of the next message
-	until   uint64 // fast-path limit: claims below check only that no consumer joins; room and entries are known
-	overdue uint64 // the claim of this id reads the clock, to see whether the coarse clock is fresh
-	epoch   uint64
+	next           uint64 // id of the next message
+	fastPathEnd    uint64 // fast-path limit: claims below check only that no consumer joins; room and entries are known
+	nextClockCheck uint64 // the claim of this id reads the clock, to see whether the coarse clock is fresh
+	epoch          uint64
 	// Low watermark of the last rescan: no LOSSLESS cursor is lower; before, so low that C rescans.
-	minCursor   uint64
-	acked       uint64 // join_epoch that the last rescan served
-	ringNext    uint64 // the id whose place in the ring is ringAt
-	ringAt      uint32
-	freeCount   uint32
-	retireCount uint32
-	pinnedScans uint32 // consecutive scans that found a retired slot held
-	interrupted uint32 // atomic: another thread closes the handle
-	slot        uint32 // claimed
-	claimed     bool
-	scanned     bool // minCursor was computed by this producer
-	attend      bool // the next claim has to leave its fast path
-	_           [5]byte
+	minCursor       uint64
+	acked           uint64 // join_epoch that the last rescan served
+	ringNext        uint64 // the id whose place in the ring is ringIndex
+	ringIndex       uint32
+	freeCount       uint32
+	retireCount     uint32
+	pinnedScans     uint32 // consecutive scans that found a retired slot held
+	interrupted     uint32 // atomic: another thread closes the handle
+	slot            uint32 // claimed
+	claimed         bool
+	scanned         bool // minCursor was computed by this producer
+	slowPathPending bool // the next claim has to leave its fast path
+	_               [5]byte
 
-	freeAt, retiredAt, pinnedAt, pinsAt, expectedAt, claimsAt uintptr // of the slices of Producer, for C
+	freePtr, retiredPtr, pinnedPtr, pinsPtr, expectedPtr, claimsPtr uintptr // of the slices of Producer, for C
 
 	shortest uint64 // the least size of a message: the size of the schema's struct, 0 without one
 }
@@ -80,18 +80,18 @@ type hold struct {
 
 // ConsumerState is the private state of a consumer.
 type ConsumerState struct {
-	Block  BlockState
-	moment platform.Moment
+	Block BlockState
+	clock platform.CoarseClock
 
-	rowAt          uintptr
-	overdue        uint64 // the read of this id reads the clock, to see whether the coarse clock is fresh
+	rowPtr         uintptr
+	nextClockCheck uint64 // the read of this id reads the clock, to see whether the coarse clock is fresh
 	next           uint64 // the smallest id that the next read may return
-	mine           uint64 // the row's status and generation, as one word, until the row is taken away
+	ownerWord      uint64 // the row's status and generation, as one word, until the row is taken away
 	skipped        uint64 // ORDERED, LATEST: messages that were skipped since the last message, and not reported yet
 	losses         uint64 // ORDERED: consecutive jumps
 	joining        uint64 // LOSSLESS joining at oldest: the join_epoch that has to be acknowledged, 0: bound
-	ringNext       uint64 // the id whose place in the ring is ringAt
-	ringAt         uint32
+	ringNext       uint64 // the id whose place in the ring is ringIndex
+	ringIndex      uint32
 	rowNumber      uint32
 	deliveryNumber uint32
 	maxPins        uint32
@@ -100,7 +100,7 @@ type ConsumerState struct {
 	interrupted    uint32 // atomic: another thread closes the handle
 	mayJump        bool   // messages that were overtaken before the acknowledgement only move the start
 	producerThere  bool   // at the last probe
-	close          bool   // close behind the producer: see step
+	nearProducer   bool   // close behind the producer: see step
 	_              bool   // used by C: polling
 	polls          uint32 // that found nothing and did not probe for a producer
 	producerProbed uint64 // Monotonic of the last probe for a producer

@@ -25,12 +25,12 @@ type wanted struct {
 	given bool
 }
 
-// take takes the wanted message if it is there.
-func (c *Consumer) take(w wanted, out *ReadSlot) (bool, error) {
+// tryRead takes the wanted message if it is there.
+func (c *Consumer) tryRead(w wanted, out *ReadSlot) (bool, error) {
 	if w.given {
-		return c.lookAt(w.id, out)
+		return c.tryReadAt(w.id, out)
 	}
-	return c.look(out)
+	return c.tryNext(out)
 }
 
 // wait sleeps until the wanted message is there, the stream ends or the timeout passes.
@@ -41,17 +41,17 @@ func (c *Consumer) wait(w wanted, timeout time.Duration, out *ReadSlot) error {
 	tries := spinTries
 	if timeout == 0 {
 		tries = 0
-		if !w.given && c.soon() {
+		if !w.given && c.spinForNext() {
 			tries = 1
 		}
 	}
 	for range tries {
-		if ok, err := c.take(w, out); ok || err != nil {
+		if ok, err := c.tryRead(w, out); ok || err != nil {
 			return err
 		}
 	}
-	if timeout == 0 && !w.given && c.quiet() {
-		return c.nothing(w, 0)
+	if timeout == 0 && !w.given && c.mayReportEmpty() {
+		return c.timeoutError(w, 0)
 	}
 	if timeout == 0 {
 		var s segment.Sleep
@@ -71,7 +71,7 @@ func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, 
 	}()
 	if !first {
 		*c.hot.heartbeat = platform.Monotonic()
-		if !c.rowMine() {
+		if !c.ownsRow() {
 			return c.fenced()
 		}
 	} else if timeout != 0 && !s.Part.Later {
@@ -87,18 +87,18 @@ func (c *Consumer) awaitMessage(w wanted, timeout time.Duration, out *ReadSlot, 
 		c.Waiting.Or(1 << (c.Row % 64))
 		crash.Point("sleep.marked")
 	}
-	over := c.over()
-	if ok, err := c.take(w, out); ok || err != nil {
+	over := c.terminalError()
+	if ok, err := c.tryRead(w, out); ok || err != nil {
 		return err // also the rest of a stream that is over
 	}
 	if over != nil {
-		return c.without(w, over)
+		return c.endedWithoutError(w, over)
 	}
 	slice := consumerSlice
 	if timeout >= 0 {
 		left := timeout - s.Waited()
 		if left <= 0 {
-			return c.nothing(w, timeout)
+			return c.timeoutError(w, timeout)
 		}
 		slice = min(slice, left)
 	}
@@ -134,10 +134,10 @@ func (c *Consumer) WaitForInSteps(id uint64, timeout time.Duration, s *segment.S
 	return slot, err
 }
 
-// soon reports whether the next message comes within a few loads of its entry. The loads take no
-// longer than the rest of a call that finds nothing. Pauses lie between the loads, because the
-// producer may run on the other hardware thread of the core.
-func (c *Consumer) soon() bool {
+// spinForNext reports whether the next message comes within a few loads of its entry. The loads
+// take no longer than the rest of a call that finds nothing. Pauses lie between the loads, because
+// the producer may run on the other hardware thread of the core.
+func (c *Consumer) spinForNext() bool {
 	e := c.Entry(c.next)
 	for range pollLooks {
 		if v := e.Load(); !layout.EntryEmpty(v) && layout.EntryID(v, c.next) >= c.next {
@@ -148,28 +148,28 @@ func (c *Consumer) soon() bool {
 	return false
 }
 
-// quiet reports whether a read that does not wait may return at once that there is nothing. A
-// caller may poll millions of times. Once per tick quiet checks whether there is a producer.
-// Without a check it never reports that there is none, because a producer may have come.
-func (c *Consumer) quiet() bool {
-	if c.polls++; c.polls%trust == 0 && !c.moment.KeptUp() {
-		c.appear(c.moment.Renew())
+// mayReportEmpty reports whether a read that does not wait may return at once that there is
+// nothing. A caller may poll millions of times. Once per tick quiet checks whether there is a
+// producer. Without a check it never reports that there is none, because a producer may have come.
+func (c *Consumer) mayReportEmpty() bool {
+	if c.polls++; c.polls%clockCheckInterval == 0 && !c.clock.Fresh() {
+		c.appear(c.clock.Refresh())
 		return false
 	}
 	state := c.StateWord.Load()
 	return state != layout.StateClosed && state != layout.StateSuperseded && c.producerThere &&
-		int64(c.moment.Seen()-c.producerProbed) <= 0 &&
+		int64(c.clock.Seen()-c.producerProbed) <= 0 &&
 		atomic.LoadUint32(&c.interrupted) == 0
 }
 
 // Probe checks whether anything can still come, for a caller that waits on its own. If not, Probe
 // looks once more for a message, and returns what Next returns.
 func (c *Consumer) Probe() (s ReadSlot, found bool, err error) {
-	over := c.over()
+	over := c.terminalError()
 	if over == nil {
 		return ReadSlot{}, false, nil
 	}
-	if found, err = c.look(&s); found || err != nil {
+	if found, err = c.tryNext(&s); found || err != nil {
 		return s, found, err
 	}
 	return ReadSlot{}, false, over
@@ -181,22 +181,22 @@ func (c *Consumer) Conclude(waited time.Duration, sleep *segment.Sleep) (ReadSlo
 	c.outside = sleep
 	defer func() { c.outside = nil }()
 	var s ReadSlot
-	over := c.over()
-	if ok, err := c.look(&s); ok || err != nil {
+	over := c.terminalError()
+	if ok, err := c.tryNext(&s); ok || err != nil {
 		return s, err
 	}
 	if over != nil {
 		return s, over
 	}
-	return s, c.nothing(wanted{}, waited)
+	return s, c.timeoutError(wanted{}, waited)
 }
 
-// over returns the reason why no further message will come, nil if one may come. The caller looks
-// for a message once more before it relies on the reason.
-func (c *Consumer) over() error {
+// terminalError returns the reason why no further message will come, nil if one may come. The
+// caller looks for a message once more before it relies on the reason.
+func (c *Consumer) terminalError() error {
 	switch c.StateWord.Load() {
 	case layout.StateClosed:
-		return c.ended()
+		return c.endOfStreamError()
 	case layout.StateSuperseded:
 		return c.replaced()
 	}
@@ -211,16 +211,16 @@ func (c *Consumer) over() error {
 	c.producerThere = segment.Probe(c.ProbeLocks, layout.ProducerRow) != segment.OwnerDead
 	if c.LostName() {
 		if c.StateWord.Load() == layout.StateClosed { // and removed, as the producer had asked with a flag
-			return c.ended()
+			return c.endOfStreamError()
 		}
 		return c.replaced()
 	}
 	return c.Truncated()
 }
 
-// ended is the error of a stream that its producer closed. If another block has the name by now,
-// the error says that there is more to attach to.
-func (c *Consumer) ended() error {
+// endOfStreamError is the error of a stream that its producer closed. If another block has the name
+// by now, the error says that there is more to attach to.
+func (c *Consumer) endOfStreamError() error {
 	if c.Displaced() {
 		return c.replaced()
 	}
@@ -233,8 +233,8 @@ func (c *Consumer) replaced() error {
 		"read: attach again", c.BlockName())
 }
 
-// without is the error of a stream that ended without the wanted message.
-func (c *Consumer) without(w wanted, over error) error {
+// endedWithoutError is the error of a stream that ended without the wanted message.
+func (c *Consumer) endedWithoutError(w wanted, over error) error {
 	switch code := status.CodeOf(over); {
 	case w.given && code == status.Closed:
 		return status.Errorf(code, "block %q: the producer closed the stream before message %d", c.BlockName(), w.id)
@@ -246,8 +246,8 @@ func (c *Consumer) without(w wanted, over error) error {
 	return over
 }
 
-// nothing is the error of a read that found nothing within its timeout.
-func (c *Consumer) nothing(w wanted, timeout time.Duration) error {
+// timeoutError is the error of a read that found nothing within its timeout.
+func (c *Consumer) timeoutError(w wanted, timeout time.Duration) error {
 	if !segment.WaitPartOf(c.outside).More {
 		*c.hot.timeouts++
 	}

@@ -19,19 +19,19 @@ func (c *Consumer) Ready() bool {
 		return true
 	}
 	*c.hot.heartbeat = platform.Monotonic()
-	if c.there() {
+	if c.hasMessage() {
 		return true
 	}
-	if c.over() == nil {
+	if c.terminalError() == nil {
 		return false
 	}
 	c.producerProbed = 0 // the next read has to probe for itself, and not rely on this recent probe
 	return true
 }
 
-// there reports whether a look would find a message or an error. It decides as nextLossless,
+// hasMessage reports whether a look would find a message or an error. It decides as nextLossless,
 // nextInOrder and nextLatest do.
-func (c *Consumer) there() bool {
+func (c *Consumer) hasMessage() bool {
 	if c.delivery == segment.Latest {
 		_, _, ok := c.newest()
 		return ok

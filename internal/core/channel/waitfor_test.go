@@ -19,7 +19,7 @@ var deliveries = []segment.Delivery{segment.Lossless, segment.Ordered, segment.L
 func TestWaitForWaitsForThatMessageAlone(t *testing.T) {
 	for _, d := range deliveries {
 		t.Run(d.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			c := b.consumer(segment.ConsumerOptions{Delivery: d})
 			got := make(chan ReadSlot)
@@ -50,7 +50,7 @@ func TestWaitForWaitsForThatMessageAlone(t *testing.T) {
 }
 
 func TestWaitForOfAnOverwrittenMessageDoesNotWait(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 6)
@@ -77,18 +77,21 @@ func readHeld(t *testing.T, c *Consumer) ReadSlot {
 
 func TestWaitForEndsWithTheStream(t *testing.T) {
 	for name, end := range map[string]struct {
-		how  func(bench, *Producer)
+		how  func(fixture, *Producer)
 		want status.Code
 		says string
 	}{
-		"closed": {func(b bench, p *Producer) { require.NoError(b.t, p.Close()) }, status.Closed, "before message 2"},
-		"superseded": {func(b bench, p *Producer) { require.NoError(b.t, recovery.Unlink("x", b.dir, segment.Force)) },
+		"closed": {func(b fixture, p *Producer) { require.NoError(b.t, p.Close()) }, status.Closed, "before message 2"},
+		"superseded": {func(b fixture, p *Producer) {
+			require.NoError(b.t, recovery.Unlink("x", b.dir,
+				segment.Force))
+		},
 			status.Superseded,
 			"before message 2"},
-		"dead": {func(b bench, p *Producer) { die(p.Attachment) }, status.NoProducer, "no message 2"},
+		"dead": {func(b fixture, p *Producer) { die(p.Attachment) }, status.NoProducer, "no message 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p, err := OpenProducer("x", b.config(segment.Ring, 4))
 			require.NoError(t, err)
 			c := b.consumer(segment.ConsumerOptions{})
@@ -106,7 +109,7 @@ func TestWaitForEndsWithTheStream(t *testing.T) {
 }
 
 func TestAWaitForIsInterrupted(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	over := make(chan error)
@@ -122,7 +125,7 @@ func TestAWaitForIsInterrupted(t *testing.T) {
 }
 
 func TestALosslessConsumerDoesNotWaitForEverForItself(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{MaxPins: 2})
 	write(t, p, 2)
@@ -145,7 +148,7 @@ func TestALosslessConsumerDoesNotWaitForEverForItself(t *testing.T) {
 }
 
 func TestCallsAfterCloseAreErrors(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p, c := b.producer(b.config(segment.Ring, 4)), b.consumer(segment.ConsumerOptions{MaxPins: 2})
 	write(t, p, 1)
 	held, claimed := readHeld(t, c), must(p.Claim(0))
@@ -182,7 +185,7 @@ func must(s WriteSlot, err error) WriteSlot {
 func second(_ any, err error) error { return err }
 
 func TestADeposedProducersClaimEndsWithIt(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	claimed := must(p.Claim(0))
 	die(p.Attachment)

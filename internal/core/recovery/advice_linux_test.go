@@ -18,27 +18,27 @@ import (
 // harms are kinds of damage, to be combined. What takes the place of a later harm comes last.
 var harms = []struct {
 	name string
-	do   func(b bench, data, control string)
+	do   func(b fixture, data, control string)
 }{
-	{"a header byte", func(b bench, data, _ string) { flipBit(b.t, data, 70) }},
-	{"a reserved byte", func(b bench, data, _ string) { damageByte(b.t, data, 1000) }},
-	{"the header", func(b bench, data, _ string) { damageByte(b.t, data, 24, 70, 80, 90, 100) }},
-	{"the control header", func(b bench, _, control string) { damageByte(b.t, control, 36) }},
-	{"an entry", func(b bench, data, _ string) { damageByte(b.t, data, ringAt(b.t, data)+4) }},
-	{"the ring and commit", func(b bench, data, _ string) { forgetIDs(b.t, data) }},
-	{"data truncated", func(b bench, data, _ string) { resize(b.t, data, -100) }},
-	{"data extended", func(b bench, data, _ string) { resize(b.t, data, 1000) }},
-	{"control truncated", func(b bench, _, control string) { resize(b.t, control, -100) }},
-	{"control extended", func(b bench, _, control string) { resize(b.t, control, 1000) }},
-	{"control of another", func(b bench, _, control string) {
+	{"a header byte", func(b fixture, data, _ string) { flipBit(b.t, data, 70) }},
+	{"a reserved byte", func(b fixture, data, _ string) { damageByte(b.t, data, 1000) }},
+	{"the header", func(b fixture, data, _ string) { damageByte(b.t, data, 24, 70, 80, 90, 100) }},
+	{"the control header", func(b fixture, _, control string) { damageByte(b.t, control, 36) }},
+	{"an entry", func(b fixture, data, _ string) { damageByte(b.t, data, ringAt(b.t, data)+4) }},
+	{"the ring and commit", func(b fixture, data, _ string) { forgetIDs(b.t, data) }},
+	{"data truncated", func(b fixture, data, _ string) { resize(b.t, data, -100) }},
+	{"data extended", func(b fixture, data, _ string) { resize(b.t, data, 1000) }},
+	{"control truncated", func(b fixture, _, control string) { resize(b.t, control, -100) }},
+	{"control extended", func(b fixture, _, control string) { resize(b.t, control, 1000) }},
+	{"control of another", func(b fixture, _, control string) {
 		_, its := b.keep("y", 0)
 		contents, err := os.ReadFile(its)
 		require.NoError(b.t, err)
 		require.NoError(b.t, os.WriteFile(control, contents, 0o600))
 	}},
-	{"control emptied", func(b bench, _, control string) { require.NoError(b.t, os.Truncate(control, 0)) }},
-	{"control gone", func(b bench, _, control string) { _ = os.Remove(control) }},
-	{"data cut to its page", func(b bench, data, _ string) { require.NoError(b.t, os.Truncate(data, 5000)) }},
+	{"control emptied", func(b fixture, _, control string) { require.NoError(b.t, os.Truncate(control, 0)) }},
+	{"control gone", func(b fixture, _, control string) { _ = os.Remove(control) }},
+	{"data cut to its page", func(b fixture, data, _ string) { require.NoError(b.t, os.Truncate(data, 5000)) }},
 }
 
 func ringAt(t testing.TB, data string) int64 {
@@ -82,7 +82,7 @@ func TestNoAdviceLeadsBackToItself(t *testing.T) {
 	for i, harm := range harms {
 		for _, more := range harms[i:] {
 			t.Run(harm.name+", "+more.name, func(t *testing.T) {
-				b := newBench(t)
+				b := newFixture(t)
 				data, control := b.keep("x", 8)
 				harm.do(b, data, control)
 				if more.name != harm.name {
@@ -127,7 +127,7 @@ func assertTheEnd(t *testing.T, i *Integrity) {
 	}
 }
 
-func (b bench) stillOpens() {
+func (b fixture) stillOpens() {
 	c, err := channel.OpenConsumer("x", segment.ConsumerOptions{Directory: b.dir})
 	require.NoError(b.t, err)
 	require.NoError(b.t, c.Close())

@@ -269,7 +269,7 @@ func (a *autoRecovery) expired(l segment.Location, row uint32) bool {
 // releaseRow cleans the row of a dead consumer. A durable consumer keeps its place until its
 // retention is over.
 func releaseRow(l segment.Location, was RowInfo) (RecoveryResult, error) {
-	r, err := openRepairer(l.Name, l.Directory, segment.Consume)
+	r, err := openSession(l.Name, l.Directory, segment.Consume)
 	if err != nil {
 		return RecoveryFailed, err
 	}

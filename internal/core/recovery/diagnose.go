@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -131,7 +132,7 @@ type Diagnosis struct {
 }
 
 // ErrSlotRange is the cause of an error about a slot that the block does not have.
-var ErrSlotRange = status.Errorf(status.Invalid, "no such slot")
+var ErrSlotRange = errors.New("no such slot")
 
 // Diagnose reads a whole block, in any state. It is read-only and changes nothing. Errors: Invalid,
 // NotFound, Access, Corrupt, Version.

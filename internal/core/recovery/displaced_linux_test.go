@@ -32,7 +32,7 @@ func TestAnotherBlocksControlFileIsNeverAdopted(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			_, first := b.keep("a", 2)
 			_, second := b.keep("b", 6)
 			change.do(t, first, second)
@@ -58,7 +58,7 @@ func TestAnotherBlocksControlFileIsNeverAdopted(t *testing.T) {
 		})
 	}
 	t.Run("of another geometry", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		_, first := b.keep("a", 2)
 		config := b.config(segment.Ring, 16)
 		config.ConsumerLimit *= 4
@@ -79,7 +79,7 @@ func TestAnotherBlocksControlFileIsNeverAdopted(t *testing.T) {
 }
 
 func TestADamagedIdOfTheControlFileIsMended(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, control := b.keep("x", 2)
 	for _, at := range [][]int64{{20}, {16, 17, 18, 19, 20, 21, 22, 23}} {
 		damageByte(t, control, at...)
@@ -99,7 +99,7 @@ func TestADamagedIdOfTheControlFileIsMended(t *testing.T) {
 // TestAnOverwrittenControlFileIsDamaged: its bytes say nothing about another block.
 func TestAnOverwrittenControlFileIsDamaged(t *testing.T) {
 	for seed := range uint64(20) {
-		b := newBench(t)
+		b := newFixture(t)
 		_, control := b.keep("x", 2)
 		b.keep("y", 2)
 		overwrite(t, control, rand.NewChaCha8([32]byte{byte(seed)}), 8192)
@@ -118,7 +118,7 @@ func TestAnOverwrittenControlFileIsDamaged(t *testing.T) {
 
 // A control file with a damaged beginning and the id of a block that is there is that block's.
 func TestADamagedControlFileOfAnotherBlockIsNotAdopted(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, control := b.keep("x", 2)
 	_, its := b.keep("y", 2)
 	copyOf(t, its, control)
@@ -142,30 +142,30 @@ func overwrite(t testing.TB, path string, with io.Reader, length int) {
 // Whatever was done to the names, the advice fits, and following it overwrites no block.
 func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 	for name, c := range map[string]struct {
-		do    func(t *testing.T, b bench, data, control string)
+		do    func(t *testing.T, b fixture, data, control string)
 		says  []string
 		never string
 	}{
 		"renamed": {
-			func(t *testing.T, _ bench, data, _ string) { move(t, data, data+"2") },
+			func(t *testing.T, _ fixture, data, _ string) { move(t, data, data+"2") },
 			[]string{`x2 holds the block "x": it was renamed: give it its name back`}, "copy",
 		},
 		"copied": {
-			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2") },
+			func(t *testing.T, _ fixture, data, _ string) { copyOf(t, data, data+"2") },
 			[]string{`x2 is a copy of the block "x", which is there as well: ` +
 				`remove the copy if nobody needs it, and do not move it over `}, "give it its name back",
 		},
 		"the original is damaged": {
-			func(t *testing.T, _ bench, data, _ string) { copyOf(t, data, data+"2"); damageByte(t, data, 33) },
+			func(t *testing.T, _ fixture, data, _ string) { copyOf(t, data, data+"2"); damageByte(t, data, 33) },
 			[]string{`lies a file that is damaged, or no block: look at x first, and do not move this one over it`},
 			"give it its name back",
 		},
 		"exchanged": {
-			func(t *testing.T, b bench, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") },
+			func(t *testing.T, b fixture, data, _ string) { b.keep("x2", 0); swap(t, data, data+"2") },
 			[]string{"the two were exchanged: exchange their names again"}, "give it its name back",
 		},
 		"an earlier one put back": {
-			func(t *testing.T, b bench, data, control string) {
+			func(t *testing.T, b fixture, data, control string) {
 				move(t, data, data+"2")
 				move(t, control, control+".bak")
 				b.keep("x", 0)
@@ -173,7 +173,7 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 				`remove it if nobody needs it, and do not move it over `}, "give it its name back",
 		},
 		"three in a ring": {
-			func(t *testing.T, b bench, data, _ string) {
+			func(t *testing.T, b fixture, data, _ string) {
 				b.keep("x2", 0)
 				b.keep("x3", 0)
 				swap(t, data, data+"2")
@@ -183,7 +183,7 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			data, control := b.keep("x", 0)
 			c.do(t, b, data, control)
 			if name == "renamed" {
@@ -207,7 +207,7 @@ func TestAdviceFitsWhatWasDoneToTheNames(t *testing.T) {
 }
 
 // lookFor calls every function that opens a block by its name and creates none.
-func (b bench) lookFor(name string) map[string]error {
+func (b fixture) lookFor(name string) map[string]error {
 	all := map[string]error{}
 	_, all["validate"] = ValidateIntegrity(name, b.dir)
 	_, all["diagnose"] = Diagnose(name, b.dir)
@@ -226,15 +226,15 @@ func (b bench) lookFor(name string) map[string]error {
 
 func TestAdviceFitsALostControlFile(t *testing.T) {
 	for name, c := range map[string]struct {
-		do   func(t *testing.T, b bench, data, control string)
+		do   func(t *testing.T, b fixture, data, control string)
 		says string
 	}{
-		"removed": {func(t *testing.T, _ bench, _, control string) { require.NoError(t, os.Remove(control)) },
+		"removed": {func(t *testing.T, _ fixture, _, control string) { require.NoError(t, os.Remove(control)) },
 			"x and start the producer again"},
-		"renamed": {func(t *testing.T, _ bench, _, control string) { move(t, control, control+".bak") },
+		"renamed": {func(t *testing.T, _ fixture, _, control string) { move(t, control, control+".bak") },
 			".bak is it: give it its name back"},
 		"the data file put back alone": {
-			func(t *testing.T, b bench, data, _ string) {
+			func(t *testing.T, b fixture, data, _ string) {
 				copyOf(t, data, data+".bak")
 				require.NoError(t, Unlink("x", b.dir, 0))
 				b.keep("x", 0)
@@ -243,7 +243,7 @@ func TestAdviceFitsALostControlFile(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			data, control := b.keep("x", 0)
 			c.do(t, b, data, control)
 			for _, dry := range []bool{true, false} {
@@ -260,34 +260,34 @@ func TestAdviceFitsALostControlFile(t *testing.T) {
 
 // A dry run and the real run after it report the same steps.
 func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
-	living := func(b bench) *channel.Producer {
+	living := func(b fixture) *channel.Producer {
 		p := b.producer(b.config(segment.Ring, 16))
 		write(b.t, p, 4)
 		return p
 	}
-	for name, damage := range map[string]func(b bench, data, control string){
-		"header": func(b bench, data, _ string) { damageByte(b.t, data, 70) },
-		"renamed": func(b bench, data, _ string) {
+	for name, damage := range map[string]func(b fixture, data, control string){
+		"header": func(b fixture, data, _ string) { damageByte(b.t, data, 70) },
+		"renamed": func(b fixture, data, _ string) {
 			b.keep("y", 0)
 			require.NoError(b.t, os.Rename(filepath.Join(b.dir, "y"), data))
 		},
-		"no block": func(b bench, data, _ string) {
+		"no block": func(b fixture, data, _ string) {
 			require.NoError(b.t, os.WriteFile(data, make([]byte, 1<<16),
 				0o600))
 		},
-		"empty":     func(b bench, data, _ string) { require.NoError(b.t, os.Truncate(data, 0)) },
-		"control":   func(b bench, _, control string) { require.NoError(b.t, os.Remove(control)) },
-		"truncated": func(b bench, _, control string) { require.NoError(b.t, os.Truncate(control, 4096)) },
-		"leftovers": func(b bench, data, _ string) {
+		"empty":     func(b fixture, data, _ string) { require.NoError(b.t, os.Truncate(data, 0)) },
+		"control":   func(b fixture, _, control string) { require.NoError(b.t, os.Remove(control)) },
+		"truncated": func(b fixture, _, control string) { require.NoError(b.t, os.Truncate(control, 4096)) },
+		"leftovers": func(b fixture, data, _ string) {
 			damageByte(b.t, data, 70)
 			require.NoError(b.t, os.WriteFile(segment.Location{Directory: b.dir,
 				Name: "x"}.ControlPath(segment.BlockID{1}), nil, 0o600))
 		},
-		"a living producer's ring": func(b bench, _, _ string) {
+		"a living producer's ring": func(b fixture, _, _ string) {
 			p := living(b)
 			p.Entries[1].Store(p.Entries[1].Load() | 1<<20)
 		},
-		"both": func(b bench, _, _ string) {
+		"both": func(b fixture, _, _ string) {
 			p := living(b)
 			p.Entries[1].Store(p.Entries[1].Load() | 1<<20)
 			p.Data[layout.HdrSlotSize] ^= 1
@@ -299,9 +299,9 @@ func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			data, control := b.keep("x", 8)
-			damage(bench{t, b.dir}, data, control)
+			damage(fixture{t, b.dir}, data, control)
 			said := func(dry bool) (all []string) {
 				for _, s := range b.recoverNamed("x", dry) {
 					all = append(all, s.Kind.String()+" "+s.Text)
@@ -318,7 +318,7 @@ func TestADryRunSaysWhatTheRealOneDoes(t *testing.T) {
 }
 
 func TestABlockWithoutItsControlFileIsUnlinkedByForce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 1)
@@ -351,7 +351,7 @@ func TestABlockWithoutItsControlFileIsUnlinkedByForce(t *testing.T) {
 func TestATruncatedControlFileIsMadeWholeByForce(t *testing.T) {
 	for _, size := range []int64{0, 40, 300, 4096, 4096 + 600, 4096 + 2*512 + 100, -4096} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			_, control := b.keep("x", 3)
 			info, err := os.Stat(control)
 			require.NoError(t, err)

@@ -14,41 +14,41 @@ import (
 	"datablock/internal/core/segment"
 )
 
-// bench is a block "x" in a directory of its own, as in the tests of the channel package. The tests
-// of each package may use what that package does not export, so that the two cannot share it.
-type bench struct {
+// fixture is a block "x" in a directory of its own, as in the tests of the channel package. The
+// tests of each package may use what that package does not export, so that the two cannot share it.
+type fixture struct {
 	t   testing.TB
 	dir string
 }
 
-func newBench(t testing.TB) bench { return bench{t, coretest.Directory(t)} }
+func newFixture(t testing.TB) fixture { return fixture{t, coretest.Directory(t)} }
 
-func (b bench) config(policy segment.Policy, slots uint32) segment.Config {
+func (b fixture) config(policy segment.Policy, slots uint32) segment.Config {
 	c := segment.DefaultConfig(policy)
 	c.SlotCount, c.SlotSize, c.Directory = slots, 64, b.dir
 	return c
 }
 
-func (b bench) producer(c segment.Config) *channel.Producer {
+func (b fixture) producer(c segment.Config) *channel.Producer {
 	p, err := channel.OpenProducer("x", c)
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = p.Close() })
 	return p
 }
 
-func (b bench) openConsumer(o segment.ConsumerOptions) (*channel.Consumer, error) {
+func (b fixture) openConsumer(o segment.ConsumerOptions) (*channel.Consumer, error) {
 	o.Directory = b.dir
 	return channel.OpenConsumer("x", o)
 }
 
-func (b bench) consumer(o segment.ConsumerOptions) *channel.Consumer {
+func (b fixture) consumer(o segment.ConsumerOptions) *channel.Consumer {
 	c, err := b.openConsumer(o)
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = c.Close() })
 	return c
 }
 
-func (b bench) observer() *channel.Observer {
+func (b fixture) observer() *channel.Observer {
 	o, err := channel.OpenObserver("x", channel.ObserverOptions{Directory: b.dir})
 	require.NoError(b.t, err)
 	b.t.Cleanup(func() { _ = o.Close() })
@@ -56,7 +56,7 @@ func (b bench) observer() *channel.Observer {
 }
 
 // bytesOfBothFiles are the bytes of both files.
-func (b bench) bytesOfBothFiles() (all [][]byte) {
+func (b fixture) bytesOfBothFiles() (all [][]byte) {
 	paths, err := filepath.Glob(filepath.Join(b.dir, "x*"))
 	require.NoError(b.t, err)
 	require.Len(b.t, paths, 2)

@@ -21,7 +21,7 @@ import (
 
 // keep makes a closed block with messages 0 to 7. The durable consumer "recorder" has read the
 // first read of them.
-func (b bench) keep(name string, read int) (data, control string) {
+func (b fixture) keep(name string, read int) (data, control string) {
 	b.t.Helper()
 	p, err := channel.OpenProducer(name, b.config(segment.Ring, 16))
 	require.NoError(b.t, err)
@@ -38,7 +38,7 @@ func (b bench) keep(name string, read int) (data, control string) {
 }
 
 // stillKept asserts that nothing of such a block was lost.
-func (b bench) stillKept(name string, read int) {
+func (b fixture) stillKept(name string, read int) {
 	b.t.Helper()
 	c, err := channel.OpenConsumer(name, segment.ConsumerOptions{Directory: b.dir, Delivery: segment.Lossless,
 		Durable: true, Name: "recorder"})
@@ -54,14 +54,14 @@ func (b bench) stillKept(name string, read int) {
 	require.NoError(b.t, c.Close())
 }
 
-func (b bench) gc() []string {
+func (b fixture) gc() []string {
 	b.t.Helper()
 	removed, err := segment.CollectGarbage(b.dir)
 	require.NoError(b.t, err)
 	return removed
 }
 
-func (b bench) recoverNamed(name string, dry bool) (steps []RecoveryStep) {
+func (b fixture) recoverNamed(name string, dry bool) (steps []RecoveryStep) {
 	b.t.Helper()
 	_, err := AutoRecover(name, b.dir, dry, func(s RecoveryStep) { steps = append(steps, s) })
 	require.NoError(b.t, err)
@@ -100,7 +100,7 @@ func damageByte(t testing.TB, path string, at ...int64) {
 
 func TestCollectionLeavesWhatRepairCanMend(t *testing.T) {
 	for _, at := range []int64{0, 5, 7, 8, 12, 20, 32, 33, 47, 60, 100, 140, 265, 545} {
-		b := newBench(t)
+		b := newFixture(t)
 		data, _ := b.keep("x", 3)
 		f, err := os.OpenFile(data, os.O_RDWR, 0)
 		require.NoError(t, err)
@@ -114,17 +114,17 @@ func TestCollectionLeavesWhatRepairCanMend(t *testing.T) {
 }
 
 func TestCollectionLeavesARenamedBlock(t *testing.T) {
-	for name, collect := range map[string]func(b bench){
-		"gc": func(b bench) { assert.Empty(b.t, b.gc()) },
-		"auto-recover": func(b bench) {
+	for name, collect := range map[string]func(b fixture){
+		"gc": func(b fixture) { assert.Empty(b.t, b.gc()) },
+		"auto-recover": func(b fixture) {
 			for _, dry := range []bool{true, false} {
 				steps := b.recoverNamed("x.old", dry)
 				require.Equal(b.t, []StepKind{StepAttend}, kindsOf(steps))
 				assert.Contains(b.t, steps[0].Text, `holds the block "x": it was renamed: give it its name back`)
 			}
 		},
-		"the next producer": func(b bench) { b.keep("x", 0); require.NoError(b.t, Unlink("x", b.dir, 0)) },
-		"damaged meanwhile": func(b bench) {
+		"the next producer": func(b fixture) { b.keep("x", 0); require.NoError(b.t, Unlink("x", b.dir, 0)) },
+		"damaged meanwhile": func(b fixture) {
 			damageByte(b.t, filepath.Join(b.dir, "x.old"), 3, 40, 300) // magic, id and name
 			f, err := os.OpenFile(filepath.Join(b.dir, "x.old"), os.O_RDWR, 0)
 			require.NoError(b.t, err)
@@ -142,10 +142,10 @@ func TestCollectionLeavesARenamedBlock(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			data, _ := b.keep("x", 3)
 			move(t, data, data+".old")
-			collect(bench{t, b.dir})
+			collect(fixture{t, b.dir})
 			move(t, data+".old", data)
 			b.stillKept("x", 3)
 		})
@@ -154,7 +154,7 @@ func TestCollectionLeavesARenamedBlock(t *testing.T) {
 
 func TestNothingIsCollectedAfterAFailedRepair(t *testing.T) {
 	t.Run("exchanged data files", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		first, _ := b.keep("a", 2)
 		second, _ := b.keep("b", 5)
 		swap(t, first, second)
@@ -173,7 +173,7 @@ func TestNothingIsCollectedAfterAFailedRepair(t *testing.T) {
 		b.stillKept("b", 5)
 	})
 	t.Run("two damaged bytes", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		data, _ := b.keep("x", 2)
 		damageByte(t, data, 36, 60)
 		before := b.contents()
@@ -188,7 +188,7 @@ func TestNothingIsCollectedAfterAFailedRepair(t *testing.T) {
 }
 
 func TestOnlyFilesOfThisLibraryAreCollected(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	id := strings.Repeat("0123456789abcdef", 2)
 	path := func(name, suffix string) string { return filepath.Join(b.dir, name+"."+id+suffix) }
 	require.NoError(t, os.WriteFile(path("backup", ".ctl"), []byte("a text"), 0o600))
@@ -217,7 +217,7 @@ func TestWhatCannotBeAskedRemovesNothing(t *testing.T) {
 	var limit unix.Rlimit
 	require.NoError(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
 	defer func() { require.NoError(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)) }()
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	data := p.Location.DataPath()
 	move(t, data, p.TemporaryPath(p.ID)) // as just before it is published
@@ -244,10 +244,10 @@ func TestWhatCannotBeAskedRemovesNothing(t *testing.T) {
 }
 
 func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
-	for name, remove := range map[string]func(b bench, p *channel.Producer){
-		"unlink":   func(b bench, _ *channel.Producer) { require.NoError(b.t, Unlink("x", b.dir, segment.Force)) },
-		"on close": func(b bench, p *channel.Producer) { require.NoError(b.t, p.Close()) },
-		"replace": func(b bench, p *channel.Producer) {
+	for name, remove := range map[string]func(b fixture, p *channel.Producer){
+		"unlink":   func(b fixture, _ *channel.Producer) { require.NoError(b.t, Unlink("x", b.dir, segment.Force)) },
+		"on close": func(b fixture, p *channel.Producer) { require.NoError(b.t, p.Close()) },
+		"replace": func(b fixture, p *channel.Producer) {
 			config := b.config(segment.Ring, 8)
 			config.Flags |= segment.Replace | segment.Force
 			q, err := channel.OpenProducer("x", config)
@@ -258,7 +258,7 @@ func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, 4)
 			config.Flags |= segment.UnlinkOnClose
 			p, err := channel.OpenProducer("x", config)
@@ -266,7 +266,7 @@ func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
 			c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 			require.NoError(t, err)
 			write(t, p, 1)
-			remove(bench{t, b.dir}, p)
+			remove(fixture{t, b.dir}, p)
 			assert.EqualValues(t, 0, read(t, c).ID(), "who is attached reads on")
 			die(c.Attachment)
 			if p.Data != nil {
@@ -280,7 +280,7 @@ func TestNoControlFileIsLeftOfARemovedBlock(t *testing.T) {
 }
 
 func TestARefusedRemovalChangesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Mode = 0o660
 	p := b.producer(config)
@@ -310,7 +310,7 @@ func TestARefusedRemovalChangesNothing(t *testing.T) {
 // TestAMountPointIsRefusedBeforeAnythingIsDone: the system neither removes a mounted data file nor
 // gives its name to another.
 func TestAMountPointIsRefusedBeforeAnythingIsDone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
@@ -334,7 +334,7 @@ func TestAMountPointIsRefusedBeforeAnythingIsDone(t *testing.T) {
 func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 	for _, half := range []string{"data", "control"} {
 		t.Run(half, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			data, control := b.keep("x", 0)
 			path := map[string]string{"data": data, "control": control}[half]
 			info, err := os.Stat(path)
@@ -348,7 +348,7 @@ func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 			x.inspect()
 			move(t, path, path+".aside")
 			require.NoError(t, os.Symlink(victim, path))
-			r := repair{name: "x"}
+			r := repairRun{name: "x"}
 			require.NoError(t, r.header(x))
 			unharmed, err := os.Stat(victim)
 			require.NoError(t, err)
@@ -361,7 +361,7 @@ func TestRepairCutsTheFileThatItJudged(t *testing.T) {
 }
 
 func TestCollectionIsQuickInACrowd(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	for i := range 300 {
 		require.NoError(t, os.WriteFile(
 			segment.Location{Directory: b.dir, Name: fmt.Sprintf("n%d", i)}.ControlPath(segment.BlockID{byte(i),
@@ -376,7 +376,7 @@ func TestCollectionIsQuickInACrowd(t *testing.T) {
 // TestADamagedMagicIsNoReasonToRemove: a control file lies beside the data file, so that the error
 // advises a validation, and not the removal of a block that can be repaired.
 func TestADamagedMagicIsNoReasonToRemove(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.full(4)
 	flip(t, b.open(false), 0, 0xff)
 	_, err := Diagnose("x", b.dir)
@@ -387,7 +387,7 @@ func TestADamagedMagicIsNoReasonToRemove(t *testing.T) {
 
 // TestAFencedConsumerIsNamed: the evicting process has emptied the row.
 func TestAFencedConsumerIsNamed(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered, Name: "viewer"})
 	_, err := EvictConsumer("x", b.dir, c.Row, true)

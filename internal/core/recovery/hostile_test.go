@@ -30,7 +30,7 @@ import (
 // The seed determines all of it: DATABLOCK_HOSTILE_SEED=N replays one.
 type hostile struct {
 	t        *testing.T
-	bench    bench
+	bench    fixture
 	random   *rand.Rand
 	config   segment.Config
 	did      string
@@ -77,7 +77,7 @@ func TestHostileBlocks(t *testing.T) {
 }
 
 func attack(t *testing.T, dir string, seed uint64) {
-	h := &hostile{t: t, bench: bench{t, dir}, random: rand.New(rand.NewPCG(seed, 0)),
+	h := &hostile{t: t, bench: fixture{t, dir}, random: rand.New(rand.NewPCG(seed, 0)),
 		held: map[*channel.Consumer][]channel.ReadSlot{}}
 	var memory runtime.MemStats
 	watch := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("mutation %d hangs: %s", seed, h.did)) })

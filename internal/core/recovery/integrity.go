@@ -114,8 +114,8 @@ func ValidateIntegrity(name, directory string) (*Integrity, error) {
 	return x.verdict(), nil
 }
 
-// suspect is a candidate finding: a place that looked wrong, and the function that rechecks it.
-type suspect struct {
+// candidate is a candidate finding: a place that looked wrong, and the function that rechecks it.
+type candidate struct {
 	first Finding
 	look  func() (Finding, bool)
 }
@@ -136,7 +136,7 @@ type inspection struct {
 	controlHead  []byte // the correct header of the control file
 
 	damaged  []Finding // confirmed
-	suspects []suspect
+	suspects []candidate
 	count    int
 
 	wrong    [PartLog + 1]bool // by Part
@@ -307,7 +307,7 @@ func (x *inspection) inspect() {
 	x.judgeRing()
 	x.judgeRows()
 	x.judgeLog()
-	x.settle()
+	x.confirm()
 }
 
 // prevented corrects the advice where one finding prevents every repair. The advice to repair the
@@ -327,16 +327,16 @@ func (x *inspection) prevented() {
 	}
 }
 
-// doubt records a candidate finding.
-func (x *inspection) doubt(look func() (Finding, bool)) {
+// recheckLater records a candidate finding.
+func (x *inspection) recheckLater(look func() (Finding, bool)) {
 	x.terse = len(x.suspects) >= maxFindings
 	if f, wrong := look(); wrong {
-		x.suspects = append(x.suspects, suspect{f, look})
+		x.suspects = append(x.suspects, candidate{f, look})
 	}
 }
 
-// settle rechecks all candidate findings until they have failed often enough.
-func (x *inspection) settle() {
+// confirm rechecks all candidate findings until they have failed often enough.
+func (x *inspection) confirm() {
 	for range suspectLooks {
 		if len(x.suspects) == 0 {
 			return
@@ -403,5 +403,5 @@ func (x *inspection) finding(part Part, index, slot uint32, format string, args 
 		repairAdvice(x.BlockName()), true}, true
 }
 
-// fine is the result of a look that found nothing wrong.
-func fine() (Finding, bool) { return Finding{}, false }
+// noFinding is the result of a look that found nothing wrong.
+func noFinding() (Finding, bool) { return Finding{}, false }

@@ -73,7 +73,7 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*segment.Header, *
 	x.whole = raw
 	h, err := segment.DecodeHeader(raw, path)
 	if err != nil {
-		whole := derived(raw, x.Location.Name, x.dataBytes, candidates)
+		whole := cachedHeader(raw, x.Location.Name, x.dataBytes, candidates)
 		if whole == nil {
 			advice := "it cannot be rebuilt from what is left; nothing was changed"
 			if binary.LittleEndian.Uint64(raw) == layout.MagicData {
@@ -113,45 +113,45 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*segment.Header, *
 // 128 bits prove the rest.
 const sameHash = 16
 
-// derived returns the correct immutable header, nil if it cannot be derived. The hash is always the
-// proof, and derivation only makes candidates. It covers one flipped bit anywhere, together with
-// any damage in what the file's name, the sizes and the control file say as well.
-func derived(raw []byte, name string, size int64, controls []controlFile) []byte {
+// cachedHeader returns the correct immutable header, nil if it cannot be derived. The hash is
+// always the proof, and derivation only makes candidates. It covers one flipped bit anywhere,
+// together with any damage in what the file's name, the sizes and the control file say as well.
+func cachedHeader(raw []byte, name string, size int64, controls []controlFile) []byte {
 	key := fmt.Sprintf("%q %q %d %v", raw, name, size, controls)
-	if whole, ok := concluded.Load(key); ok {
+	if whole, ok := headerCache.Load(key); ok {
 		return whole.([]byte)
 	}
-	whole := conclude(raw, name, size, controls)
-	concluded.Clear() // only the last result is kept
-	concluded.Store(key, whole)
+	whole := reconstructHeader(raw, name, size, controls)
+	headerCache.Clear() // only the last result is kept
+	headerCache.Store(key, whole)
 	return whole
 }
 
 // concluded saves the later looks of one repair the search.
-var concluded sync.Map
+var headerCache sync.Map
 
-func conclude(raw []byte, name string, size int64, controls []controlFile) []byte {
+func reconstructHeader(raw []byte, name string, size int64, controls []controlFile) []byte {
 	bases := [][]byte{append([]byte(nil), raw...)}
 	for _, c := range controls {
-		bases = append(bases, known(raw, name, size, c))
+		bases = append(bases, fromRedundantCopies(raw, name, size, c))
 	}
 	for _, b := range bases {
-		if rehashed := withHash(b); rehashed != nil {
+		if rehashed := tryRehash(b); rehashed != nil {
 			if _, err := segment.DecodeHeader(rehashed, name); err == nil {
 				return rehashed
 			}
 		}
 	}
 	for _, b := range bases {
-		if unflipped(b, name) {
+		if tryBitFlips(b, name) {
 			return b
 		}
 	}
 	return nil
 }
 
-// unflipped turns one bit back, if the header then matches its hash.
-func unflipped(b []byte, what string) bool {
+// tryBitFlips turns one bit back, if the header then matches its hash.
+func tryBitFlips(b []byte, what string) bool {
 	for at := range 8 * layout.HdrHash {
 		b[at/8] ^= 1 << (at % 8)
 		if segment.Proven(b) {
@@ -164,9 +164,9 @@ func unflipped(b []byte, what string) bool {
 	return false
 }
 
-// withHash returns the header with the computed hash, if the stored hash differs so little that the
-// rest must be right.
-func withHash(b []byte) []byte {
+// tryRehash returns the header with the computed hash, if the stored hash differs so little that
+// the rest must be right.
+func tryRehash(b []byte) []byte {
 	sum := blake2b.Sum256(b[:layout.HdrHash])
 	same := 0
 	for i, c := range sum {
@@ -180,9 +180,9 @@ func withHash(b []byte) []byte {
 	return append(append([]byte(nil), b[:layout.HdrHash]...), sum[:]...)
 }
 
-// known returns the header with everything corrected that is stored elsewhere too: in the file's
-// name, in the sizes of the files, and in the control file's name and header.
-func known(raw []byte, name string, size int64, c controlFile) []byte {
+// fromRedundantCopies returns the header with everything corrected that is stored elsewhere too: in
+// the file's name, in the sizes of the files, and in the control file's name and header.
+func fromRedundantCopies(raw []byte, name string, size int64, c controlFile) []byte {
 	b := append([]byte(nil), raw...)
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }

@@ -48,8 +48,8 @@ func (p plausibility) compare(q plausibility) int {
 	return q.halves - p.halves
 }
 
-// ifNext counts the words that are damaged if next is the id of the next message.
-func (w *idWords) ifNext(next uint64) (p plausibility) {
+// score counts the words that are damaged if next is the id of the next message.
+func (w *idWords) score(next uint64) (p plausibility) {
 	n := uint64(len(w.entries))
 	wrong := func(is bool) {
 		if is {
@@ -103,9 +103,9 @@ func (w *idWords) ifNext(next uint64) (p plausibility) {
 // a longer ring two damaged messages are no majority.
 const fewSlots = 1024
 
-// meant returns the ids of the next message that the words may mean. entriesNext: what most of the
-// ring means.
-func (w *idWords) meant(entriesNext uint64) (all []uint64) {
+// candidates returns the ids of the next message that the words may mean. entriesNext: what most of
+// the ring means.
+func (w *idWords) candidates(entriesNext uint64) (all []uint64) {
 	all = append(all, w.commit, w.commit+1, entriesNext, entriesNext+1, entriesNext+2)
 	if n := uint64(len(w.entries)); n <= 16 && len(w.slots) <= fewSlots {
 		for _, e := range w.entries {
@@ -146,17 +146,17 @@ func (w *idWords) supported(next uint64) bool {
 	return false
 }
 
-// likeliest returns the ids of the next message that make the fewest words damaged: one id, if the
+// best returns the ids of the next message that make the fewest words damaged: one id, if the
 // words decide. Of two neighbours it returns the later one, so that no id is given to two messages.
-func (w *idWords) likeliest(entriesNext uint64) (next []uint64) {
+func (w *idWords) best(entriesNext uint64) (next []uint64) {
 	var best plausibility
-	all := w.meant(entriesNext)
+	all := w.candidates(entriesNext)
 	some := slices.DeleteFunc(slices.Clone(all), func(one uint64) bool { return !w.supported(one) })
 	if len(w.entries) > 2 && len(some) > 0 { // of one or two entries both may be damaged
 		all = some
 	}
 	for _, one := range all {
-		p := w.ifNext(one)
+		p := w.score(one)
 		if order := p.compare(best); len(next) == 0 || order < 0 {
 			best, next = p, []uint64{one}
 		} else if order == 0 {
@@ -176,13 +176,13 @@ func (x *inspection) judgeCommit() {
 	look := func() (Finding, bool) {
 		next = nil
 		if !x.commitContradicted() {
-			return fine()
+			return noFinding()
 		}
 		w := x.idWords()
-		switch next = w.likeliest(x.entriesNext()); {
+		switch next = w.best(x.entriesNext()); {
 		case len(next) == 0: // no id fits
 		case len(next) == 1 && (next[0] == w.commit || next[0] == w.commit+1):
-			return fine() // what contradicts commit is damaged itself
+			return noFinding() // what contradicts commit is damaged itself
 		case len(next) == 1:
 			return x.finding(PartHeader, 0, NoSlot, "commit is %d, and the ring holds messages up to %d", w.commit,
 				next[0]-min(next[0], 1))
@@ -197,8 +197,8 @@ func (x *inspection) judgeCommit() {
 	if _, wrong := look(); !wrong {
 		return
 	}
-	x.doubt(look)
-	x.settle()
+	x.recheckLater(look)
+	x.confirm()
 	if _, wrong := look(); !x.wrong[PartHeader] || !wrong {
 		return
 	}

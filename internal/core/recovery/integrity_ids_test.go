@@ -75,7 +75,7 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 		{"one word and another of a message", 2, 6, func(f few) { *f.header(4) = 77; f.scrap(4) }, 1},
 	} {
 		t.Run(c.what, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, c.ring)
 			p := b.producer(config)
 			write(t, p, c.messages)
@@ -107,7 +107,7 @@ func TestTwoDamagedMessagesDoNotOutvoteTheRest(t *testing.T) {
 // hazard pointer named once keep their old message.
 func TestOldSlotsOutOfTheRingAreNoEvidence(t *testing.T) {
 	for held := 2; held <= layout.MaxPins; held++ {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 1)
 		config.SlotSize = 64 << 10 // the producer frees slots of this size one by one
 		p := b.producer(config)
@@ -132,7 +132,7 @@ func TestOldSlotsOutOfTheRingAreNoEvidence(t *testing.T) {
 }
 
 func TestRepairRefusesWhereTheIDsCannotBeTold(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	write(t, p, 6)
 	die(p.Attachment)
@@ -169,7 +169,7 @@ func allWords(w *idWords) (all []*uint64) {
 func TestOneDamagedWordHidesNoID(t *testing.T) {
 	for ring := uint32(1); ring <= 4; ring++ {
 		for _, messages := range []int{0, 1, 2, 3, 6, 17, 40} {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(segment.Ring, ring)
 			config.SpareSlots, config.ConsumerLimit = 2, 1
 			p := b.producer(config)
@@ -180,7 +180,7 @@ func TestOneDamagedWordHidesNoID(t *testing.T) {
 				for bit := range 64 {
 					was := *word
 					*word ^= 1 << bit
-					if got := w.likeliest(0); len(got) != 1 || got[0] != uint64(messages) {
+					if got := w.best(0); len(got) != 1 || got[0] != uint64(messages) {
 						t.Errorf("ring %d, %d messages, word %d bit %d: %v", ring, messages, i, bit, got)
 					}
 					*word = was
@@ -195,7 +195,7 @@ func TestOneDamagedWordHidesNoID(t *testing.T) {
 func TestGarbageInTheSlotsDoesNotOutvoteTheRing(t *testing.T) {
 	for seed := range uint64(20) {
 		random := rand.New(rand.NewPCG(seed, 0))
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 8))
 		write(t, p, 12)
 		w := (&inspection{Segment: p.Segment}).idWords()
@@ -203,6 +203,6 @@ func TestGarbageInTheSlotsDoesNotOutvoteTheRing(t *testing.T) {
 			w.slots[slot].id, w.slots[slot].claim = random.Uint64()>>1, random.Uint64()
 			w.claims += layout.ClaimGeneration(w.slots[slot].claim)
 		}
-		assert.Equal(t, []uint64{12}, w.likeliest(0), "seed %d", seed)
+		assert.Equal(t, []uint64{12}, w.best(0), "seed %d", seed)
 	}
 }

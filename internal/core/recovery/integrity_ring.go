@@ -17,8 +17,9 @@ func (x *inspection) hint() uint64 {
 	return x.Hint()
 }
 
-// voucher returns a message whose entry and slot header agree: two words in different places.
-func (x *inspection) voucher(place uint32) (id uint64, empty, vouches bool) {
+// agreeingMessage returns a message whose entry and slot header agree: two words in different
+// places.
+func (x *inspection) agreeingMessage(place uint32) (id uint64, empty, vouches bool) {
 	e := x.Entries[place].Load()
 	if layout.EntryEmpty(e) {
 		return 0, true, true
@@ -40,7 +41,7 @@ func (x *inspection) commitContradicted() bool {
 	vouched, damaged := false, false
 	for place := range x.SlotCount {
 		before := x.Hint()
-		id, empty, vouches := x.voucher(place)
+		id, empty, vouches := x.agreeingMessage(place)
 		vouched, damaged = vouched || vouches && !empty, damaged || !vouches
 		// An empty place contradicts only a commit that is beyond it.
 		if !vouches || empty && before <= uint64(place) {
@@ -58,7 +59,7 @@ func (x *inspection) commitContradicted() bool {
 func (x *inspection) entriesNext() uint64 {
 	var ids []uint64
 	for place := range x.SlotCount {
-		if id, empty, vouches := x.voucher(place); vouches && !empty {
+		if id, empty, vouches := x.agreeingMessage(place); vouches && !empty {
 			ids = append(ids, id)
 		}
 	}
@@ -82,14 +83,14 @@ func (x *inspection) entriesNext() uint64 {
 func (x *inspection) judgeRing() {
 	named := make([]uint32, x.Slots()) // 1 + the place that names the slot
 	for place := range x.SlotCount {
-		x.doubt(func() (Finding, bool) { return x.lookAtEntry(place) })
+		x.recheckLater(func() (Finding, bool) { return x.lookAtEntry(place) })
 		e := x.Entries[place].Load()
 		slot := layout.EntrySlot(e)
 		if layout.EntryEmpty(e) || slot >= x.Slots() {
 			continue
 		}
 		if other := named[slot]; other != 0 {
-			x.doubt(func() (Finding, bool) { return x.lookAtTwo(other-1, place) })
+			x.recheckLater(func() (Finding, bool) { return x.lookAtTwo(other-1, place) })
 		}
 		named[slot] = place + 1
 	}
@@ -104,7 +105,7 @@ func (x *inspection) lookAtTwo(a, b uint32) (Finding, bool) {
 	slot := layout.EntrySlot(before)
 	if (before^after)&^segment.EntryMarks != 0 || layout.EntryEmpty(before) || slot != layout.EntrySlot(other) ||
 		slot >= x.Slots() {
-		return fine()
+		return noFinding()
 	}
 	return x.finding(PartRing, b, slot, "ring entries %d and %d both name slot %d", a, b, slot)
 }
@@ -123,12 +124,12 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 			return x.finding(PartRing, place, NoSlot, "ring entry %d is empty, and %d messages were written", place,
 				before)
 		}
-		return fine()
+		return noFinding()
 	}
 	slot := layout.EntrySlot(e)
 	if slot >= x.Slots() {
 		if x.moved(place, e) {
-			return fine()
+			return noFinding()
 		}
 		return x.finding(PartRing, place, NoSlot, "ring entry %d names slot %d, and the last one is %d", place, slot,
 			x.Slots()-1)
@@ -136,7 +137,7 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 	h := x.slotWords(slot)
 	intact := e&layout.EntryLost != 0 || h.length > x.SlotBytes || !x.checksummed(slot) || x.Intact(slot, h.length)
 	if x.moved(place, e) {
-		return fine()
+		return noFinding()
 	}
 	id, n, after := layout.EntryID(e, before), uint64(x.SlotCount), x.hint()
 	switch {
@@ -145,7 +146,7 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 			"are %d to %d; the slot's header says message %d",
 			place, id, slot, x.OldestPossible(before), after-min(after, 1), h.id)
 	case e&layout.EntryLost != 0: // the message was given up, and no process relies on the slot
-		return fine()
+		return noFinding()
 	case h.id != id:
 		return x.finding(PartSlot, slot, slot, "the header of slot %d says message %d, ring entry %d says message %d",
 			slot, h.id, place, id)
@@ -164,7 +165,7 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 			" --repair, which marks it LOST"
 		return f, true
 	}
-	return fine()
+	return noFinding()
 }
 
 // moved reports whether an entry has another message by now.

@@ -37,15 +37,15 @@ func (x *inspection) rowWords(row uint32) (r rowWords) {
 // judgeRows validates every row and the masks.
 func (x *inspection) judgeRows() {
 	for row := range x.ConsumerLimit + 1 {
-		x.doubt(func() (Finding, bool) { return x.lookAtRow(row) })
+		x.recheckLater(func() (Finding, bool) { return x.lookAtRow(row) })
 	}
 	for w := range uint32(layout.MaskWords) {
-		x.doubt(func() (Finding, bool) {
+		x.recheckLater(func() (Finding, bool) {
 			if noise := (x.Active[w].Load() | x.Lossless[w].Load()) &^ x.ValidRows(w); noise != 0 {
 				return x.finding(PartRow, 64*w, NoSlot, "the masks have bits 0x%x for rows from %d on that no "+
 					"consumer can have", noise, 64*w)
 			}
-			return fine()
+			return noFinding()
 		})
 	}
 }
@@ -57,10 +57,10 @@ func (x *inspection) lookAtRow(row uint32) (Finding, bool) {
 	r := x.rowWords(row)
 	why := x.impossible(row, r)
 	if why == "" {
-		return fine()
+		return noFinding()
 	}
 	if now := x.rowWords(row); now.status != r.status || now.incarnation != r.incarnation {
-		return fine() // the row belongs to another participant by now
+		return noFinding() // the row belongs to another participant by now
 	}
 	return x.finding(PartRow, row, NoSlot, "row %d (%q) is %s", row, x.RowName(row), why)
 }

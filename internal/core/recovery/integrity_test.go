@@ -20,14 +20,14 @@ import (
 	"datablock/internal/layout"
 )
 
-func (b bench) validate() *Integrity {
+func (b fixture) validate() *Integrity {
 	i, err := ValidateIntegrity("x", b.dir)
 	require.NoError(b.t, err)
 	return i
 }
 
 // contents are the bytes of both files.
-func (b bench) contents() map[string]string {
+func (b fixture) contents() map[string]string {
 	all := map[string]string{}
 	files, err := os.ReadDir(b.dir)
 	require.NoError(b.t, err)
@@ -40,7 +40,7 @@ func (b bench) contents() map[string]string {
 }
 
 // open opens one of a block's files for a test that damages it.
-func (b bench) open(control bool) *os.File {
+func (b fixture) open(control bool) *os.File {
 	paths, err := filepath.Glob(filepath.Join(b.dir, "x"))
 	if control {
 		paths, err = filepath.Glob(filepath.Join(b.dir, "x.*.ctl"))
@@ -65,7 +65,7 @@ func flip(t testing.TB, f *os.File, at int64, mask byte) {
 func TestABlockInUseIsHealthy(t *testing.T) {
 	for _, policy := range []segment.Policy{segment.Single, segment.DoubleBuffer, segment.Ring} {
 		t.Run(policy.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			config := b.config(policy, 0)
 			config.Checksum, config.Flags = segment.ChecksumEnforced, segment.AllowLossless
 			p := b.producer(config)
@@ -87,7 +87,7 @@ func TestABlockInUseIsHealthy(t *testing.T) {
 }
 
 func TestAFlippedBitInAnyHeaderByteIsFoundAndMended(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Secret = []byte("secret")
 	p := b.producer(config)
@@ -119,7 +119,7 @@ func TestAFlippedBitInAnyHeaderByteIsFoundAndMended(t *testing.T) {
 }
 
 func TestAFlippedPayloadByteIsFound(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Checksum = segment.ChecksumEnforced
 	p := b.producer(config)
@@ -143,7 +143,7 @@ func TestAFlippedPayloadByteIsFound(t *testing.T) {
 // TestImpossibleStatesAreFound damages one word after the other. Every bit of an entry but LOST and
 // FENCE counts.
 func TestImpossibleStatesAreFound(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	var lossless *channel.Consumer
 	for i, d := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
@@ -272,7 +272,7 @@ func TestNoFalseAlarm(t *testing.T) {
 }
 
 func noFalseAlarm(t *testing.T, ring uint32, messages int, readers []segment.ConsumerOptions) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, ring)
 	config.Checksum, config.SpareSlots = segment.ChecksumEnforced, 8
 	p := b.producer(config)

@@ -12,7 +12,7 @@ import (
 )
 
 func TestMetricsCountWhatHappened(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.Checksum = segment.ChecksumEnforced
 	p := b.producer(config)

@@ -31,7 +31,7 @@ import (
 type mixup struct {
 	t       *testing.T
 	random  *rand.Rand
-	bench   bench
+	bench   fixture
 	blocks  []*mixed
 	did     []string
 	back    [][2]string // moves that give the files their names again, relative to the directory
@@ -86,7 +86,7 @@ func mixUp(t *testing.T, seed uint64) {
 		return
 	}
 	defer func() { _ = os.RemoveAll(base) }()
-	m := &mixup{t: t, random: rand.New(rand.NewPCG(seed, 1)), bench: bench{t, filepath.Join(base, "main")},
+	m := &mixup{t: t, random: rand.New(rand.NewPCG(seed, 1)), bench: fixture{t, filepath.Join(base, "main")},
 		touched: map[string]bool{}}
 	watch := time.AfterFunc(time.Minute, func() { panic(fmt.Sprintf("mix-up %d hangs: %v", seed, m.did)) })
 	defer watch.Stop()

@@ -21,13 +21,13 @@ func heartbeatOf(c *channel.Consumer) *uint64 {
 	return c.Ctl.Plain64(c.Header.RowOffset(c.Row) + layout.RowHeartbeat)
 }
 
-func (b bench) diagnose() *Diagnosis {
+func (b fixture) diagnose() *Diagnosis {
 	d, err := Diagnose("x", b.dir)
 	require.NoError(b.t, err)
 	return d
 }
 
-func (b bench) slotsIn(state SlotState) (found []SlotDiagnosis) {
+func (b fixture) slotsIn(state SlotState) (found []SlotDiagnosis) {
 	for _, s := range b.diagnose().Slots {
 		if s.State == state {
 			found = append(found, s)
@@ -39,7 +39,7 @@ func (b bench) slotsIn(state SlotState) (found []SlotDiagnosis) {
 func TestADeadLosslessReaderIsReleasedByTheProducerItHoldsUp(t *testing.T) {
 	for name, timeout := range map[string]time.Duration{"waiting": 5 * time.Second, "polling": 0} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 			require.NoError(t, err)
@@ -58,7 +58,7 @@ func TestADeadLosslessReaderIsReleasedByTheProducerItHoldsUp(t *testing.T) {
 }
 
 func TestADeadReadersPinIsFoundWithoutShortage(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestADeadReadersPinIsFoundWithoutShortage(t *testing.T) {
 }
 
 func TestADeadClaimIsDiagnosedAndReleased(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	write(t, p, 2)
@@ -103,7 +103,7 @@ func TestADeadClaimIsDiagnosedAndReleased(t *testing.T) {
 }
 
 func TestASuccessorEndsADeadClaim(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	c := b.consumer(segment.ConsumerOptions{})
@@ -120,7 +120,7 @@ func TestASuccessorEndsADeadClaim(t *testing.T) {
 }
 
 func TestOnlyTheDeadReadersOfASlotAreReleased(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	living := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest, Name: "living"})
 	dead, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Latest, Name: "dead"})
@@ -153,7 +153,7 @@ func TestOnlyTheDeadReadersOfASlotAreReleased(t *testing.T) {
 }
 
 func TestCleanupRemovesDeadRowsAndKeepsDurableOnesForATime(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	for _, o := range []segment.ConsumerOptions{{}, {Delivery: segment.Latest}, {Name: "log", Durable: true}} {
 		c, err := b.openConsumer(o)
@@ -178,7 +178,7 @@ func TestCleanupRemovesDeadRowsAndKeepsDurableOnesForATime(t *testing.T) {
 }
 
 func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Single, 0)
 	config.SpareSlots = 4
 	p := b.producer(config)
@@ -203,7 +203,7 @@ func TestPinsNeverLeaveTheProducerWithoutASlot(t *testing.T) {
 }
 
 func TestTheConsumerLimitIsKept(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.ConsumerLimit = 2
 	b.producer(config)
@@ -216,7 +216,7 @@ func TestTheConsumerLimitIsKept(t *testing.T) {
 }
 
 func TestMinConsumersAreWaitedFor(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	config.MinConsumers = 1
 	p := b.producer(config)
@@ -239,7 +239,7 @@ func TestMinConsumersAreWaitedFor(t *testing.T) {
 func TestSeveralMessagesMayBeHeldAtOnce(t *testing.T) {
 	for _, d := range []segment.Delivery{segment.Lossless, segment.Ordered} {
 		t.Run(d.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			c := b.consumer(segment.ConsumerOptions{Delivery: d, MaxPins: 3})
 			write(t, p, 4)
@@ -270,7 +270,7 @@ func TestSeveralMessagesMayBeHeldAtOnce(t *testing.T) {
 }
 
 func TestReadAtGivesThatMessageOrNone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 10)
@@ -290,7 +290,7 @@ func TestReadAtGivesThatMessageOrNone(t *testing.T) {
 }
 
 func TestADiscardedMessageIsToldOnce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	lossless, ordered, latest := b.consumer(segment.ConsumerOptions{}),
 		b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered}),
@@ -308,7 +308,7 @@ func TestADiscardedMessageIsToldOnce(t *testing.T) {
 }
 
 func TestAFencedClaimPublishesNothing(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 1)
@@ -324,7 +324,7 @@ func TestAFencedClaimPublishesNothing(t *testing.T) {
 }
 
 func TestATakenRowIsNoticed(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 1)
@@ -338,7 +338,7 @@ func TestATakenRowIsNoticed(t *testing.T) {
 }
 
 func TestGarbageOfTheDeadIsCollectedAndNothingElse(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	keep, err := os.ReadDir(b.dir)
 	require.NoError(t, err)
@@ -360,7 +360,7 @@ func TestGarbageOfTheDeadIsCollectedAndNothingElse(t *testing.T) {
 }
 
 func TestListShowsBlocksAndOnlyBlocks(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	b.consumer(segment.ConsumerOptions{})
 	write(t, p, 3)
@@ -380,7 +380,7 @@ func TestListShowsBlocksAndOnlyBlocks(t *testing.T) {
 }
 
 func TestUnlinkByForceEndsEverybody(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 1)
@@ -399,7 +399,7 @@ func TestUnlinkByForceEndsEverybody(t *testing.T) {
 }
 
 func TestTheTagWrapsUnnoticed(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	*p.CommitHint = 1<<40 - 3
@@ -422,7 +422,7 @@ func TestTheTagWrapsUnnoticed(t *testing.T) {
 }
 
 func TestTheEntriesDecideWhereTheStreamIsNotTheHint(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	write(t, p, 3)
@@ -437,7 +437,7 @@ func TestTheEntriesDecideWhereTheStreamIsNotTheHint(t *testing.T) {
 }
 
 func TestOnlyTheAwaitedReleaseWakesTheProducer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	pinning := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
@@ -458,7 +458,7 @@ func TestOnlyTheAwaitedReleaseWakesTheProducer(t *testing.T) {
 }
 
 func TestASuccessorForgetsWhatTheDeadWaitedFor(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	p.ProducerWaiting.Store(layout.WaitAny)

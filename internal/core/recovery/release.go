@@ -26,18 +26,18 @@ const (
 	RecoveryInvalidSlot RecoveryResult = 4
 )
 
-// repairer is a block opened for recovery. It holds no row.
-type repairer struct {
+// recoverySession is a block opened for recovery. It holds no row.
+type recoverySession struct {
 	*segment.Segment
 	ask *platform.Locks
 }
 
-func openRepairer(name, directory string, mode segment.Access) (*repairer, error) {
+func openSession(name, directory string, mode segment.Access) (*recoverySession, error) {
 	l, err := segment.Locate(name, directory)
 	if err != nil {
 		return nil, err
 	}
-	return segment.RetryMoved(l, func() (*repairer, error) {
+	return segment.RetryMoved(l, func() (*recoverySession, error) {
 		b, err := segment.OpenBlock(l, mode)
 		if err != nil {
 			return nil, l.Sought(err)
@@ -47,11 +47,11 @@ func openRepairer(name, directory string, mode segment.Access) (*repairer, error
 			b.Unmap()
 			return nil, err
 		}
-		return &repairer{b, ask}, nil
+		return &recoverySession{b, ask}, nil
 	})
 }
 
-func (r *repairer) close() {
+func (r *recoverySession) close() {
 	r.ask.Close()
 	r.Unmap()
 }
@@ -59,7 +59,7 @@ func (r *repairer) close() {
 // ReleaseZombieReaders cleans the rows of the dead consumers that hold a slot, and no living one.
 // NotStuck: none of them is dead. The error has details unless the result is Success.
 func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, error) {
-	r, err := openRepairer(name, directory, segment.Consume)
+	r, err := openSession(name, directory, segment.Consume)
 	if err != nil {
 		return RecoveryFailed, err
 	}
@@ -86,7 +86,7 @@ func ReleaseZombieReaders(name, directory string, slot uint32) (RecoveryResult, 
 // ReleaseZombieWriter ends a dead producer's claim on a slot. It never touches a committed message.
 // Unsafe: the producer lives. NotStuck: the slot is not claimed.
 func ReleaseZombieWriter(name, directory string, slot uint32) (RecoveryResult, error) {
-	r, err := openRepairer(name, directory, segment.Produce)
+	r, err := openSession(name, directory, segment.Produce)
 	if err != nil {
 		return RecoveryFailed, err
 	}
@@ -97,7 +97,7 @@ func ReleaseZombieWriter(name, directory string, slot uint32) (RecoveryResult, e
 	return r.releaseWriter(slot)
 }
 
-func (r *repairer) releaseWriter(slot uint32) (RecoveryResult, error) {
+func (r *recoverySession) releaseWriter(slot uint32) (RecoveryResult, error) {
 	claim := r.Data.Plain64(r.SlotHeader(slot) + layout.SlotClaim)
 	notClaimed := status.Errorf(status.Invalid, "block %q: slot %d is not claimed", r.BlockName(), slot)
 	if *claim&layout.ClaimOpen == 0 || r.InRing(slot) {
@@ -133,7 +133,7 @@ func CleanupDeadConsumers(name, directory string, olderThan time.Duration) (int,
 	if olderThan < 0 {
 		return 0, negative("time that a durable consumer must have been dead", olderThan)
 	}
-	r, err := openRepairer(name, directory, segment.Consume)
+	r, err := openSession(name, directory, segment.Consume)
 	if err != nil {
 		return 0, err
 	}

@@ -31,7 +31,7 @@ func Repair(name, directory string, force bool) (RecoveryResult, *Integrity, err
 	if err != nil {
 		return RecoveryFailed, nil, err
 	}
-	r := repair{name: l.Name, force: force}
+	r := repairRun{name: l.Name, force: force}
 	begun, damaged := platform.Monotonic(), false
 	for idle, round := 0, 0; ; round++ {
 		left, err := r.round(l)
@@ -70,7 +70,7 @@ const (
 	repairPatience = 30 * time.Second
 )
 
-type repair struct {
+type repairRun struct {
 	name     string
 	force    bool
 	done     []string // at most maxFindings
@@ -80,7 +80,7 @@ type repair struct {
 	unsafe   string   // in this round: the reason why something was not touched
 }
 
-func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
+func (r *repairRun) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
 	left.Repaired, left.Mended = r.done, r.count
 	said := ""
 	if r.count > 0 {
@@ -102,7 +102,7 @@ func (r *repair) refused(left *Integrity) (RecoveryResult, *Integrity, error) {
 }
 
 // round validates once, and repairs what it finds.
-func (r *repair) round(l segment.Location) (*Integrity, error) {
+func (r *repairRun) round(l segment.Location) (*Integrity, error) {
 	r.progress, r.busy, r.unsafe = false, false, ""
 	x, err := openInspection(l, false)
 	if err != nil {
@@ -132,16 +132,16 @@ func (r *repair) round(l segment.Location) (*Integrity, error) {
 	if !x.mapped() {
 		return found, nil
 	}
-	w := repairer{x.Segment, x.ask}
-	r.words(x, &w)
-	r.rows(x, &w)
+	w := recoverySession{x.Segment, x.ask}
+	r.repairGlobals(x, &w)
+	r.repairRows(x, &w)
 	r.log(x, &w)
-	r.ring(x, &w)
+	r.repairRing(x, &w)
 	return found, nil
 }
 
 // did records a repair, here and in the block's recovery log.
-func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format string, args ...any) {
+func (r *repairRun) did(w *recoverySession, part Part, index uint32, before uint64, format string, args ...any) {
 	r.progress = true
 	if r.count++; len(r.done) < maxFindings {
 		r.done = append(r.done, fmt.Sprintf(format, args...))
@@ -153,7 +153,7 @@ func (r *repair) did(w *repairer, part Part, index uint32, before uint64, format
 
 // header writes the immutable bytes that were derived. Attached participants never read these bytes
 // again, so that it does not matter which participants live.
-func (r *repair) header(x *inspection) error {
+func (r *repairRun) header(x *inspection) error {
 	path := x.Location.DataPath()
 	if !x.mapped() {
 		return nil
@@ -178,19 +178,19 @@ func (r *repair) header(x *inspection) error {
 		copy(page[layout.ImmutableLen:], x.page[layout.ImmutableLen:]) // bytes of a later version
 	}
 	if r.write(x.Data[:layout.Page], page) {
-		r.did(&repairer{x.Segment, x.ask}, PartHeader, 0, 0, "rebuilt the header of %s", path)
+		r.did(&recoverySession{x.Segment, x.ask}, PartHeader, 0, 0, "rebuilt the header of %s", path)
 	}
 	want := x.EncodeControl()
 	copy(want[layout.CtlMinor:], x.whole[layout.HdrMinor:layout.HdrMinor+4])
 	if r.write(x.Ctl[:layout.ControlHeaderLen], want) {
-		r.did(&repairer{x.Segment, x.ask}, PartHeader, 0, 0, "rebuilt the header of the control file")
+		r.did(&recoverySession{x.Segment, x.ask}, PartHeader, 0, 0, "rebuilt the header of the control file")
 	}
 	return nil
 }
 
 // write corrects bytes, and reports whether any were wrong. Each byte is either the old one or the
 // new one, so that the next repair completes a repair that died.
-func (r *repair) write(to, from []byte) (wrong bool) {
+func (r *repairRun) write(to, from []byte) (wrong bool) {
 	for i := range from {
 		if to[i] != from[i] {
 			to[i] = from[i]
@@ -201,9 +201,9 @@ func (r *repair) write(to, from []byte) (wrong bool) {
 	return wrong
 }
 
-// words repairs the words of the whole block. Each repair is a compare-and-swap from the damaged
-// value: a process that has just written a good value is not disturbed.
-func (r *repair) words(x *inspection, w *repairer) {
+// repairGlobals repairs the words of the whole block. Each repair is a compare-and-swap from the
+// damaged value: a process that has just written a good value is not disturbed.
+func (r *repairRun) repairGlobals(x *inspection, w *recoverySession) {
 	alive := segment.Probe(x.ask, layout.ProducerRow) == segment.OwnerAlive
 	hint := x.Data.U64(layout.Commit)
 	if was := hint.Load(); x.nextKnown && hint.CompareAndSwap(was, x.next) {
@@ -259,7 +259,7 @@ func (x *inspection) ringEpoch() uint64 {
 }
 
 // log clears the numbers of damaged records. They then count as never completed.
-func (r *repair) log(x *inspection, w *repairer) {
+func (r *repairRun) log(x *inspection, w *recoverySession) {
 	for _, record := range x.wrongRecords {
 		seq := x.Ctl.U64(x.LogRecord(record) + layout.RecSeq)
 		if was := seq.Load(); seq.CompareAndSwap(was, 0) {

@@ -13,7 +13,7 @@ import (
 // the cursors of durable consumers, the flexible zone, the recovery log. Therefore extend needs
 // force, and proof that no participant is attached: the locks of a file do not end with its bytes.
 // Zeros are free rows. The next round repairs whatever else the cut has damaged.
-func (r *repair) extend(x *inspection) error {
+func (r *repairRun) extend(x *inspection) error {
 	if !r.force {
 		return nil
 	}

@@ -45,7 +45,7 @@ func ringDamages(p *channel.Producer) map[string]func() {
 }
 
 // messagesOf returns what a consumer gets for each message of a full ring.
-func messagesOf(b bench) (got []string) {
+func messagesOf(b fixture) (got []string) {
 	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Ordered, Start: segment.StartOldest})
 	require.NoError(b.t, err)
 	defer func() { _ = c.Close() }()
@@ -66,7 +66,7 @@ func messagesOf(b bench) (got []string) {
 // damaged, or as it will be.
 func TestARepairKilledAtAnyPointInventsNoMessage(t *testing.T) {
 	for _, checksum := range []segment.ChecksumPolicy{segment.ChecksumNone, segment.ChecksumEnforced} {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 4)
 		config.Checksum = checksum
 		p := b.producer(config)
@@ -97,13 +97,13 @@ func TestARepairKilledAtAnyPointInventsNoMessage(t *testing.T) {
 // TestAKilledRepairOfARowTellsTheProducer: wherever a repair dies that gives a LOSSLESS consumer
 // its hold back, the producer looks at the cursors again.
 func TestAKilledRepairOfARowTellsTheProducer(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 2)
 	for name, damage := range map[string]func(){
 		"bit":    func() { p.MaskClear(p.Lossless, c.Row) },
-		"cursor": func() { c.CursorAt.Store(1 << 50) },
+		"cursor": func() { c.Cursor(c.Row).Store(1 << 50) },
 	} {
 		damage()
 		damaged := coretest.Files(b.t, b.dir)
@@ -143,7 +143,7 @@ func killedAtNumber(t *testing.T, n int, f func()) {
 }
 
 // restoreInPlace writes the bytes back into the same files.
-func (b bench) restoreInPlace(files map[string][]byte) {
+func (b fixture) restoreInPlace(files map[string][]byte) {
 	for path, content := range files {
 		f, err := os.OpenFile(path, os.O_WRONLY, 0)
 		require.NoError(b.t, err)

@@ -10,9 +10,9 @@ import (
 	"datablock/internal/layout"
 )
 
-// ring repairs entries and slots. While ring holds the lease of row 0, no other process writes to
-// them. A producer that starts waits for that moment.
-func (r *repair) ring(x *inspection, w *repairer) {
+// repairRing repairs entries and slots. While ring holds the lease of row 0, no other process
+// writes to them. A producer that starts waits for that moment.
+func (r *repairRun) repairRing(x *inspection, w *recoverySession) {
 	places := x.damagedPlaces()
 	if len(places) == 0 {
 		return
@@ -55,7 +55,7 @@ func (r *repair) ring(x *inspection, w *repairer) {
 	}
 }
 
-func (r *repair) livingProducer(x *inspection) string {
+func (r *repairRun) livingProducer(x *inspection) string {
 	return fmt.Sprintf("its producer lives (%s)", x.DescribeOwner(layout.ProducerRow))
 }
 
@@ -225,7 +225,7 @@ func (x *inspection) wanted(place uint32) (id uint64, ok bool) {
 
 // rebuildEntry restores an entry, and the header of its slot. It writes the entry last: until then
 // no process relies on the slot. The caller holds the lease of row 0.
-func (r *repair) rebuildEntry(x *inspection, w *repairer, place, slot uint32, p *ringPlan) {
+func (r *repairRun) rebuildEntry(x *inspection, w *recoverySession, place, slot uint32, p *ringPlan) {
 	e := &x.Entries[place]
 	was := e.Load()
 	id, written := x.wanted(place)
@@ -298,7 +298,7 @@ func (x *inspection) discardable(place uint32, named []uint32) bool {
 
 // discard marks the message of a damaged entry LOST while a producer lives. It uses a
 // compare-and-swap, so that a message that was overwritten meanwhile is not touched.
-func (r *repair) discard(x *inspection, w *repairer, place uint32, named []uint32) {
+func (r *repairRun) discard(x *inspection, w *recoverySession, place uint32, named []uint32) {
 	e := &x.Entries[place]
 	was := e.Load()
 	id, _ := x.wanted(place)

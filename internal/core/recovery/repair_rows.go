@@ -11,10 +11,10 @@ import (
 	"datablock/internal/layout"
 )
 
-// rows repairs participants' rows and the masks. It corrects what a row wrongly says about a living
-// participant word by word, each to the value that can hurt no participant. It cleans the row of a
-// dead one.
-func (r *repair) rows(x *inspection, w *repairer) {
+// repairRows repairs participants' rows and the masks. It corrects what a row wrongly says about a
+// living participant word by word, each to the value that can hurt no participant. It cleans the
+// row of a dead one.
+func (r *repairRun) repairRows(x *inspection, w *recoverySession) {
 	seen := map[uint32]bool{}
 	for _, row := range x.wrongRows {
 		if seen[row] {
@@ -29,7 +29,7 @@ func (r *repair) rows(x *inspection, w *repairer) {
 }
 
 // noise clears the bits of rows that do not exist.
-func (r *repair) noise(x *inspection, w *repairer) {
+func (r *repairRun) noise(x *inspection, w *recoverySession) {
 	for i := range uint32(layout.MaskWords) {
 		for _, mask := range [][]atomic.Uint64{x.Active, x.Lossless} {
 			if before := mask[i].And(x.ValidRows(i)); before&^x.ValidRows(i) != 0 {
@@ -40,7 +40,7 @@ func (r *repair) noise(x *inspection, w *repairer) {
 	}
 }
 
-func (r *repair) row(x *inspection, w *repairer, row uint32) {
+func (r *repairRun) row(x *inspection, w *recoverySession, row uint32) {
 	before := x.rowWords(row)
 	name := x.RowName(row)
 	cleaned := false
@@ -74,7 +74,7 @@ func (x *inspection) keepable(row uint32, r rowWords) bool {
 
 // correct sets each impossible word of a row that has an owner, or waits for one. It uses
 // compare-and-swap, so that what the owner writes meanwhile stays.
-func (r *repair) correct(x *inspection, w *repairer, row uint32, dead bool) {
+func (r *repairRun) correct(x *inspection, w *recoverySession, row uint32, dead bool) {
 	at := x.Header.RowOffset(row)
 	was := x.rowWords(row)
 	role, delivery, durable, pins := uint8(layout.RoleConsumer), was.delivery, was.durable&1, was.maxPins
@@ -128,7 +128,7 @@ func (x *inspection) pinsAllowed(was rowWords) uint8 {
 
 // correctState makes a living owner's row ACTIVE. The owner had become ACTIVE before anything could
 // be damaged.
-func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWords, dead bool) {
+func (r *repairRun) correctState(x *inspection, w *recoverySession, row uint32, was rowWords, dead bool) {
 	if was.status <= layout.RowEvicting && !(row == layout.ProducerRow && was.status >= layout.RowDead) &&
 		!(was.status == layout.RowFree && !dead) {
 		return
@@ -145,7 +145,7 @@ func (r *repair) correctState(x *inspection, w *repairer, row uint32, was rowWor
 
 // correctMasks sets the bits that make the producer look at a living row's hazard pointers and
 // cursor. The producer looks at a bound cursor from the next message on.
-func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery uint8) {
+func (r *repairRun) correctMasks(x *inspection, w *recoverySession, row uint32, delivery uint8) {
 	if row == layout.ProducerRow || x.RowStatus(row) != layout.RowActive {
 		return
 	}
@@ -175,7 +175,7 @@ func (r *repair) correctMasks(x *inspection, w *repairer, row uint32, delivery u
 // correctPlace moves an impossible cursor to the oldest message. The producer then holds back
 // everything that the consumer may still want, until the consumer moves on. It clears hazard
 // pointers of slots that do not exist: they hold nothing.
-func (r *repair) correctPlace(x *inspection, w *repairer, row uint32) {
+func (r *repairRun) correctPlace(x *inspection, w *recoverySession, row uint32) {
 	if row == layout.ProducerRow {
 		return
 	}

@@ -29,7 +29,7 @@ func processorTime(t *testing.T) time.Duration {
 // TestOneRepairMendsEverything: much more damage than is shown, in all parts at once.
 func TestOneRepairMendsEverything(t *testing.T) {
 	const slots = 20_000
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.full(slots)
 	for place := range uint64(7000) {
 		p.Entries[2*place].Store(p.Entries[2*place].Load() ^ 0xff<<32)
@@ -53,7 +53,7 @@ func TestARepairOfAMillionSlots(t *testing.T) {
 	if testing.Short() || coretest.RaceEnabled {
 		slots /= 16
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.full(slots)
 	for place := range slots / 2 {
 		p.Entries[2*place].Store(0)
@@ -71,7 +71,7 @@ func TestARepairOfAMillionSlots(t *testing.T) {
 // TestTwoRepairsAtOnceBothSucceed: of header, ring, rows and log. Each of them finds damage that
 // the other is repairing, or has repaired.
 func TestTwoRepairsAtOnceBothSucceed(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 64)
 	p := b.producer(config)
 	write(t, p, 70)
@@ -107,10 +107,10 @@ func TestTwoRepairsAtOnceBothSucceed(t *testing.T) {
 
 // TestARepairWaitsForAnotherOne that has locked what it has to repair.
 func TestARepairWaitsForAnotherOne(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.full(64)
 	p.Entries[3].Store(p.Entries[4].Load())
-	other, err := openRepairer("x", b.dir, segment.Produce)
+	other, err := openSession("x", b.dir, segment.Produce)
 	require.NoError(t, err)
 	defer other.close()
 	repaired := make(chan RecoveryResult, 1)
@@ -135,7 +135,7 @@ func TestWhatForceCannotMendIsNotAdvised(t *testing.T) {
 		"twice": func(p *channel.Producer) { p.Entries[1].Store(p.Entries[2].Load()) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			write(t, p, 6)
 			damage(p)
@@ -148,7 +148,7 @@ func TestWhatForceCannotMendIsNotAdvised(t *testing.T) {
 			assert.ErrorContains(t, err, "force does not help: stop it, then repair")
 		})
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 6)
 	*p.Data.Plain64(p.SlotHeader(layout.EntrySlot(p.Entries[1].Load())) + layout.SlotLength) = 1 << 60
@@ -160,7 +160,7 @@ func TestWhatForceCannotMendIsNotAdvised(t *testing.T) {
 
 // TestTheSlotOfALaterMessageIsNotGivenAway to an earlier message that has lost its own slot.
 func TestTheSlotOfALaterMessageIsNotGivenAway(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 8)
 	config.ConsumerLimit, config.SpareSlots = 1, 2
 	p := b.producer(config)

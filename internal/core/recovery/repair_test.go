@@ -16,7 +16,7 @@ import (
 	"datablock/internal/layout"
 )
 
-func (b bench) repair(force bool) (RecoveryResult, *Integrity) {
+func (b fixture) repair(force bool) (RecoveryResult, *Integrity) {
 	result, left, err := Repair("x", b.dir, force)
 	if result == RecoverySuccess {
 		require.NoError(b.t, err)
@@ -48,7 +48,7 @@ func TestRepairKeepsEveryGoodMessageAndEveryReader(t *testing.T) {
 	}
 	for name, damage := range ring {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 			latest := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
@@ -90,7 +90,7 @@ func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
 				continue // a living producer has to end first
 			}
 			t.Run(name, func(t *testing.T) {
-				b := newBench(t)
+				b := newFixture(t)
 				config := b.config(segment.Ring, 4)
 				config.Checksum = segment.ChecksumEnforced
 				p := b.producer(config)
@@ -121,7 +121,7 @@ func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
 }
 
 func TestALivingProducersRingIsNotTouched(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 4)
 	p.Entries[1].Store(p.Entries[2].Load())
@@ -134,7 +134,7 @@ func TestALivingProducersRingIsNotTouched(t *testing.T) {
 }
 
 func TestRowsOfTheLivingAreCorrectedAndOthersCleaned(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Name: "l"})
 	ordered := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered, Name: "o", MaxPins: 3})
@@ -175,7 +175,7 @@ func TestRowsOfTheLivingAreCorrectedAndOthersCleaned(t *testing.T) {
 }
 
 func TestRepairingWhileItIsUsedDisturbsNobody(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	var wg sync.WaitGroup

@@ -24,7 +24,7 @@ import (
 // eviction takes the place from that consumer. With force, ForceResetSlot watches for such a
 // consumer for up to WaitingAfter. The error has details unless the result is Success.
 func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryResult, error) {
-	r, err := openRepairer(name, directory, segment.Produce)
+	r, err := openSession(name, directory, segment.Produce)
 	if err != nil {
 		return RecoveryFailed, err
 	}
@@ -45,7 +45,7 @@ func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryRe
 // a living participant holds it, or, with ErrLeft, a consumer still keeps the producer waiting;
 // everything else was done. Failed with ErrLeft: everything was done, and the block is damaged.
 func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
-	r, err := openRepairer(name, directory, segment.Produce)
+	r, err := openSession(name, directory, segment.Produce)
 	if err != nil {
 		return RecoveryFailed, err
 	}
@@ -83,7 +83,7 @@ var ErrLeft = errors.New("something is left that a reset does not mend")
 // leftKeeping returns the error for the consumers that keep the producer waiting although
 // everything was reset, nil if there are none. slot: only consumers at the message in this slot;
 // NoSlot: all.
-func (r *repairer) leftKeeping(slot uint32) error {
+func (r *recoverySession) leftKeeping(slot uint32) error {
 	begun := platform.Monotonic()
 	for {
 		now := segment.ReadClock()
@@ -103,7 +103,7 @@ func (r *repairer) leftKeeping(slot uint32) error {
 const leftPause = 5 * time.Millisecond
 
 // keeping returns the consumers that keep the producer waiting now, and how long they have done so.
-func (r *repairer) keeping(slot uint32, now segment.Clock) (readers []RowInfo, kept time.Duration, known bool) {
+func (r *recoverySession) keeping(slot uint32, now segment.Clock) (readers []RowInfo, kept time.Duration, known bool) {
 	v := view{r.Segment, r.ask}
 	wait := v.waiting(now)
 	if wait.cursor == 0 {
@@ -120,7 +120,7 @@ func (r *repairer) keeping(slot uint32, now segment.Clock) (readers []RowInfo, k
 	return readers, kept, known
 }
 
-func (r *repairer) leftReaders(readers []RowInfo, kept time.Duration, known bool) error {
+func (r *recoverySession) leftReaders(readers []RowInfo, kept time.Duration, known bool) error {
 	first := readers[0]
 	evict := fmt.Sprintf("datablock-admin evict --shm-name %s --row %d", r.Reference(), first.Row)
 	advice := "a reset does not take its place from it, only eviction does: " + evict + " --force"
@@ -143,7 +143,7 @@ const noPlace = ^uint32(0)
 // ringIndices returns the ring entry that names each slot, found in one pass, noPlace where none
 // does. If two entries name one slot, which is damage, it returns the first that is not LOST. The
 // answer is only where to look first, because a living producer moves slots meanwhile.
-func (r *repairer) ringIndices() []uint32 {
+func (r *recoverySession) ringIndices() []uint32 {
 	places := make([]uint32, r.Slots())
 	for slot := range places {
 		places[slot] = noPlace
@@ -158,7 +158,7 @@ func (r *repairer) ringIndices() []uint32 {
 }
 
 // ringIndexOf is ringIndices for one slot.
-func (r *repairer) ringIndexOf(slot uint32) uint32 {
+func (r *recoverySession) ringIndexOf(slot uint32) uint32 {
 	lost := noPlace
 	for i := range r.Entries {
 		if e := r.Entries[i].Load(); layout.EntrySlot(e) == slot {
@@ -174,12 +174,12 @@ func (r *repairer) ringIndexOf(slot uint32) uint32 {
 // inRingAt is InRing for a caller that knows where the slot was. Only an entry that still names the
 // slot counts. Otherwise InRing reads the whole ring, so that callers ask for few slots only: those
 // that are claimed or held.
-func (r *repairer) inRingAt(place, slot uint32) bool {
+func (r *recoverySession) inRingAt(place, slot uint32) bool {
 	return place != noPlace && layout.EntrySlot(r.Entries[place].Load()) == slot || r.InRing(slot)
 }
 
 // reset resets one slot. place: the ring entry that named the slot a moment ago.
-func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error) {
+func (r *recoverySession) reset(slot, place uint32, force bool) (RecoveryResult, error) {
 	if *r.Data.Plain64(r.SlotHeader(slot) + layout.SlotClaim)&layout.ClaimOpen != 0 && !r.inRingAt(place, slot) {
 		return r.resetClaim(slot, force)
 	}
@@ -212,7 +212,7 @@ func (r *repairer) reset(slot, place uint32, force bool) (RecoveryResult, error)
 
 // releaseHolders cleans the rows of dead consumers that hold the slot. living: the other holders.
 // kept: dead durable consumers.
-func (r *repairer) releaseHolders(slot uint32) (released int, living []RowInfo, kept int) {
+func (r *recoverySession) releaseHolders(slot uint32) (released int, living []RowInfo, kept int) {
 	v := view{r.Segment, r.ask}
 	for row := uint32(1); row <= r.ConsumerLimit; row++ {
 		if r.RowStatus(row) == layout.RowFree || !r.HoldsSlot(row, slot) {
@@ -241,7 +241,7 @@ func (i RowInfo) String() string {
 // discard marks the message in a slot LOST, for good. The entry keeps id and slot until it is
 // overwritten, so that no reading consumer is hurt and no id is used twice. It reports whether it
 // did so: not if the entry no longer names the slot, or if the message is LOST already.
-func (r *repairer) discard(slot, place uint32) bool {
+func (r *recoverySession) discard(slot, place uint32) bool {
 	if place == noPlace {
 		return false
 	}
@@ -262,7 +262,7 @@ func (r *repairer) discard(slot, place uint32) bool {
 
 // resetClaim ends the claim on a slot: a dead producer's claim under its row's lease, a living
 // producer's claim by force, with a fence.
-func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
+func (r *recoverySession) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
 	if segment.Probe(r.ask, layout.ProducerRow) != segment.OwnerAlive {
 		if result, err := r.releaseWriter(slot); result != RecoveryUnsafe {
 			return result, err
@@ -281,7 +281,7 @@ func (r *repairer) resetClaim(slot uint32, force bool) (RecoveryResult, error) {
 // is set after the mark was seen therefore meets the remembered entry, and the commit fails. The
 // entry and the claim's generation show a claim that was committed meanwhile, or aborted and begun
 // anew.
-func (r *repairer) fence(slot uint32, pid uint64) (RecoveryResult, error) {
+func (r *recoverySession) fence(slot uint32, pid uint64) (RecoveryResult, error) {
 	mark := r.Data.U64(r.SlotHeader(slot) + layout.SlotClaim)
 	before, claim := mark.Load(), r.Data.U64(layout.ClaimID).Load()
 	ended := status.Errorf(status.Invalid, "block %q: slot %d is not claimed any more", r.BlockName(), slot)
@@ -323,7 +323,7 @@ const fenceTries = 100
 //
 // Unsafe: the consumer lives. NotStuck: the row is free.
 func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResult, error) {
-	r, err := openRepairer(name, directory, segment.Consume)
+	r, err := openSession(name, directory, segment.Consume)
 	if err != nil {
 		return RecoveryFailed, err
 	}
@@ -372,7 +372,7 @@ func hasRow(b *segment.Segment, row uint32) error {
 // process died. The owner holds the row's lease. If the owner closes meanwhile, CLEANING keeps
 // newcomers and cleaners out. evict reports false if it did nothing: another process is cleaning
 // the row, its owner is attaching or leaving, or the row belongs to another consumer by now.
-func (r *repairer) evict(who RowInfo) bool {
+func (r *recoverySession) evict(who RowInfo) bool {
 	if ok, err := r.ask.TryLock(segment.CleaningByte(who.Row)); !ok || err != nil {
 		return false
 	}

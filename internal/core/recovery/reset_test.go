@@ -15,7 +15,7 @@ import (
 	"datablock/internal/layout"
 )
 
-func (b bench) reset(slot uint32, force bool) RecoveryResult {
+func (b fixture) reset(slot uint32, force bool) RecoveryResult {
 	result, err := ForceResetSlot("x", b.dir, slot, force)
 	if result != RecoverySuccess {
 		require.Error(b.t, err)
@@ -23,7 +23,7 @@ func (b bench) reset(slot uint32, force bool) RecoveryResult {
 	return result
 }
 
-func (b bench) actions() (names []string) {
+func (b fixture) actions() (names []string) {
 	records, err := RecoveryLog("x", b.dir)
 	require.NoError(b.t, err)
 	for _, r := range records {
@@ -33,7 +33,7 @@ func (b bench) actions() (names []string) {
 }
 
 func TestAHealthySlotIsNotReset(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	write(t, p, 2)
 	for slot := range p.Slots() {
@@ -47,7 +47,7 @@ func TestAHealthySlotIsNotReset(t *testing.T) {
 }
 
 func TestALivingProducersClaimIsFencedByForceOnly(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 6-2)
@@ -65,7 +65,7 @@ func TestALivingProducersClaimIsFencedByForceOnly(t *testing.T) {
 }
 
 func TestAFenceForAClaimThatHasEndedHarmsNobody(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	s, err := p.Claim(0)
 	require.NoError(t, err)
@@ -76,7 +76,7 @@ func TestAFenceForAClaimThatHasEndedHarmsNobody(t *testing.T) {
 }
 
 func TestADeadProducersClaimIsReset(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Start: segment.StartOldest})
 	write(t, p, 2)
@@ -92,7 +92,7 @@ func TestADeadProducersClaimIsReset(t *testing.T) {
 }
 
 func TestAMessageThatIsResetByForceIsLost(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 3)
@@ -111,7 +111,7 @@ func TestAMessageThatIsResetByForceIsLost(t *testing.T) {
 }
 
 func TestADeadReaderAmongLivingOnes(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	dead, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestADeadReaderAmongLivingOnes(t *testing.T) {
 }
 
 func TestAPinOutsideTheRingIsTakenByForce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
 	write(t, p, 1)
@@ -146,7 +146,7 @@ func TestAPinOutsideTheRingIsTakenByForce(t *testing.T) {
 }
 
 func TestAHungReaderIsEvicted(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Name: "hung"})
 	write(t, p, 2)
@@ -177,7 +177,7 @@ func TestAHungReaderIsEvicted(t *testing.T) {
 }
 
 func TestASleeperThatIsEvictedIsTold(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	told := make(chan error, 1)
@@ -192,7 +192,7 @@ func TestASleeperThatIsEvictedIsTold(t *testing.T) {
 }
 
 func TestDeadDurableConsumersAreEvictedWhateverTheirAge(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.producer(b.config(segment.Ring, 2))
 	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "d"})
 	require.NoError(t, err)
@@ -205,7 +205,7 @@ func TestDeadDurableConsumersAreEvictedWhateverTheirAge(t *testing.T) {
 
 func TestOfTwoRecoverersOneActs(t *testing.T) {
 	for range 50 {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 4))
 		write(t, p, 1)
 		s, err := p.Claim(0)
@@ -227,7 +227,7 @@ func TestOfTwoRecoverersOneActs(t *testing.T) {
 }
 
 func TestAllSlotsAtOnce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 3)
@@ -251,10 +251,10 @@ func TestAllSlotsAtOnce(t *testing.T) {
 // TestAResetLooksAgainWhereTheSlotWas: the reset finds all slots in one pass, and the producer
 // continues while they are reset one after the other.
 func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Ordered})
-	r, err := openRepairer("x", b.dir, segment.Produce)
+	r, err := openSession("x", b.dir, segment.Produce)
 	require.NoError(t, err)
 	defer r.close()
 	before := r.ringIndices()
@@ -281,7 +281,7 @@ func TestAResetLooksAgainWhereTheSlotWas(t *testing.T) {
 func BenchmarkResettingAllSlots(b *testing.B) {
 	for _, slots := range []uint32{2_000, 20_000, 200_000} {
 		b.Run(strconv.Itoa(int(slots)), func(b *testing.B) {
-			block := newBench(b)
+			block := newFixture(b)
 			p := block.producer(block.config(segment.Ring, slots))
 			write(b, p, int(slots))
 			for b.Loop() {
@@ -300,7 +300,7 @@ func BenchmarkResettingAllSlots(b *testing.B) {
 }
 
 func TestTheLogKeepsTheNewestRecords(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	many := uint64(p.LogRecords) + 5
 	for i := range many {

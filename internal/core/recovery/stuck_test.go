@@ -20,7 +20,7 @@ import (
 )
 
 // full is a block with that many slots, each with a message, whose producer has ended.
-func (b bench) full(slots uint32) *channel.Producer {
+func (b fixture) full(slots uint32) *channel.Producer {
 	config := b.config(segment.Ring, slots)
 	config.SlotSize, config.Checksum = 8, segment.ChecksumNone
 	p := b.producer(config)
@@ -31,7 +31,7 @@ func (b bench) full(slots uint32) *channel.Producer {
 
 // keptWaiting returns a producer that waits for a LOSSLESS consumer, "hung", which holds a message.
 // end evicts the consumer and returns the result of the claim.
-func (b bench) keptWaiting() (p *channel.Producer, c *channel.Consumer, held channel.ReadSlot, end func() error) {
+func (b fixture) keptWaiting() (p *channel.Producer, c *channel.Consumer, held channel.ReadSlot, end func() error) {
 	p = b.producer(b.config(segment.Ring, 2))
 	c = b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless, Name: "hung"})
 	write(b.t, p, 2)
@@ -55,7 +55,7 @@ func (b bench) keptWaiting() (p *channel.Producer, c *channel.Consumer, held cha
 }
 
 func TestAForcedResetSaysWhoStillKeepsTheProducerWaiting(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p, c, held, end := b.keptWaiting()
 	slot := held.Index()
 	for name, reset := range map[string]func() (RecoveryResult, error){
@@ -79,7 +79,7 @@ func TestAForcedResetSaysWhoStillKeepsTheProducerWaiting(t *testing.T) {
 // TestAForcedResetOfAHealthyStreamIsDone: the consumer that the producer waits for continues within
 // a second.
 func TestAForcedResetOfAHealthyStreamIsDone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	_, c, held, end := b.keptWaiting()
 	released := make(chan error, 1)
 	go func() {
@@ -94,7 +94,7 @@ func TestAForcedResetOfAHealthyStreamIsDone(t *testing.T) {
 }
 
 func TestAForcedResetSaysThatADeadDurableReaderKeepsItsPlace(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Lossless, Name: "log", Durable: true})
 	require.NoError(t, err)
@@ -116,7 +116,7 @@ func TestAForcedResetSaysThatADeadDurableReaderKeepsItsPlace(t *testing.T) {
 }
 
 func TestAForcedResetOfADamagedBlockSaysThatItIsDamaged(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.full(8)
 	p.Entries[3].Store(p.Entries[3].Load() ^ 0xff<<32)
 	result, err := ForceResetAllSlots("x", b.dir, true)
@@ -126,7 +126,7 @@ func TestAForcedResetOfADamagedBlockSaysThatItIsDamaged(t *testing.T) {
 	assert.ErrorContains(t, err, "--repair")
 }
 
-func (b bench) stuck(after time.Duration) (stuck []SlotDiagnosis) {
+func (b fixture) stuck(after time.Duration) (stuck []SlotDiagnosis) {
 	d, err := DiagnoseAfter("x", b.dir, after)
 	require.NoError(b.t, err)
 	for _, s := range d.Slots {
@@ -138,7 +138,7 @@ func (b bench) stuck(after time.Duration) (stuck []SlotDiagnosis) {
 }
 
 func TestAReaderThatKeepsTheProducerWaitingIsStuckAfterASecond(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p, c, held, end := b.keptWaiting()
 	slot := held.Index()
 	since := p.Data.Plain64(layout.WaitSince)
@@ -170,7 +170,7 @@ func TestAReaderThatKeepsTheProducerWaitingIsStuckAfterASecond(t *testing.T) {
 // TestSinceWhenTheProducerWaits: a caller that waits in slices waits since the first of them. For a
 // message that had room the wait is a new one.
 func TestSinceWhenTheProducerWaits(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 2)
@@ -199,7 +199,7 @@ func TestAWaitThatHadRoomInBetweenIsNew(t *testing.T) {
 			require.NoError(t, p.Abort(s))
 		},
 	} {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(b.config(segment.Ring, 2))
 		c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 		write(t, p, 2)
@@ -217,7 +217,7 @@ func TestAWaitThatHadRoomInBetweenIsNew(t *testing.T) {
 }
 
 func TestADeadProducerIsNotKeptWaiting(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 2))
 	b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 	write(t, p, 2)
@@ -234,7 +234,7 @@ func TestAgesAreRightInAnotherTimeNamespace(t *testing.T) {
 	const day = 24 * time.Hour
 	for _, ahead := range []time.Duration{0, day, -day} {
 		t.Run(ahead.String(), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(b.config(segment.Ring, 4))
 			reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 			_, err := p.Claim(0)
@@ -267,7 +267,7 @@ func TestAgesAreRightInAnotherTimeNamespace(t *testing.T) {
 // TestAnAgeThatCannotBeToldIsNotAWrongNumber: the producer's clock is not known, and the time that
 // it wrote is in the future.
 func TestAnAgeThatCannotBeToldIsNotAWrongNumber(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	s, err := p.Claim(0)
 	require.NoError(t, err)
@@ -283,7 +283,7 @@ func TestAnAgeThatCannotBeToldIsNotAWrongNumber(t *testing.T) {
 // TestNoConsumerShiftsTheProducersAges: a consumer can write into row 0, but not into the data
 // file.
 func TestNoConsumerShiftsTheProducersAges(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 	s, err := p.Claim(0)
@@ -312,7 +312,7 @@ func TestNoConsumerShiftsTheProducersAges(t *testing.T) {
 
 // TestAPidOfAnotherNamespaceIsNamedSo, in every place where the pid is printed.
 func TestAPidOfAnotherNamespaceIsNamedSo(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p, c, held, end := b.keptWaiting()
 	slot := held.Index()
 	const elsewhere = 4026530000
@@ -348,7 +348,7 @@ func TestAPidOfAnotherNamespaceIsNamedSo(t *testing.T) {
 
 // TestAFullBlockSaysWhoHasItsRows, and advises what can be done.
 func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 2)
 	config.ConsumerLimit = 3
 	b.producer(config)
@@ -364,7 +364,7 @@ func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
 		platform.PID()))
 	assert.ErrorContains(t, err, "a higher consumer_limit")
 
-	b = newBench(t)
+	b = newFixture(t)
 	config = b.config(segment.Ring, 2)
 	config.ConsumerLimit, config.SpareSlots = layout.MaxConsumers, layout.MaxConsumers+9
 	b.producer(config)
@@ -380,7 +380,7 @@ func TestAFullBlockSaysWhoHasItsRows(t *testing.T) {
 
 // TestAProblemIsSaidOnce: a problem that no repair puts right is named once, for an operator.
 func TestAProblemIsSaidOnce(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	b.full(4)
 	f := b.open(false)
 	flip(t, f, layout.HdrSlotSize, 1)
@@ -399,15 +399,15 @@ func TestAProblemIsSaidOnce(t *testing.T) {
 
 // TestListShowsWhatCannotBeRead: a file with a control file beside it is a block.
 func TestListShowsWhatCannotBeRead(t *testing.T) {
-	for name, damage := range map[string]func(t *testing.T, b bench){
-		"magic": func(t *testing.T, b bench) { flip(t, b.open(false), 3, 0xff) },
-		"truncated": func(t *testing.T, b bench) { // another file, because this process has mapped the block's
+	for name, damage := range map[string]func(t *testing.T, b fixture){
+		"magic": func(t *testing.T, b fixture) { flip(t, b.open(false), 3, 0xff) },
+		"truncated": func(t *testing.T, b fixture) { // another file, because this process has mapped the block's
 			require.NoError(t, os.Remove(filepath.Join(b.dir, "x")))
 			require.NoError(t, os.WriteFile(filepath.Join(b.dir, "x"), nil, 0o600))
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			b.full(4)
 			damage(t, b)
 			list, err := List(b.dir)

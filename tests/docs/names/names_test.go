@@ -99,12 +99,20 @@ func functions(t *testing.T, folders ...string) (methods, names map[string]bool)
 	return methods, names
 }
 
-// declared adds the names of types and constants, which the document writes as it writes functions.
+// declared adds the names of types, their fields and constants, which the document writes as it
+// writes functions.
 func declared(d *ast.GenDecl, names map[string]bool) {
 	for _, spec := range d.Specs {
 		switch spec := spec.(type) {
 		case *ast.TypeSpec:
 			names[spec.Name.Name] = true
+			if of, ok := spec.Type.(*ast.StructType); ok {
+				for _, field := range of.Fields.List {
+					for _, id := range field.Names {
+						names[id.Name] = true
+					}
+				}
+			}
 		case *ast.ValueSpec:
 			for _, id := range spec.Names {
 				names[id.Name] = true

@@ -19,10 +19,10 @@ type field struct {
 // otherNames has the fields of the inline header that have another name in core. An empty name
 // means that only C has the field.
 var otherNames = map[string]string{
-	"producer.retired_count": "retireCount", "producer.free_slots": "freeAt", "producer.retired": "retiredAt",
-	"producer.pinned": "pinnedAt", "producer.pins": "pinsAt",
-	"producer.expected": "expectedAt", "producer.claims": "claimsAt",
-	"consumer.row": "rowAt", "consumer.join_epoch": "joining", "consumer.delivery": "deliveryNumber",
+	"producer.retired_count": "retireCount", "producer.free_slots": "freePtr", "producer.retired": "retiredPtr",
+	"producer.pinned": "pinnedPtr", "producer.pins": "pinsPtr",
+	"producer.expected": "expectedPtr", "producer.claims": "claimsPtr",
+	"consumer.row": "rowPtr", "consumer.join_epoch": "joining", "consumer.delivery": "deliveryNumber",
 	"producer.reserved": "_", "consumer.polling": "_", "hold.reserved": "_",
 }
 

@@ -25,9 +25,9 @@ import (
 )
 
 // leftBlock makes a block with messages, whose producer has closed.
-func leftBlock(t testing.TB) *bench {
+func leftBlock(t testing.TB) *fixture {
 	t.Helper()
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(languages[0])
 	p.write(ring + 3)
 	p.close()
@@ -35,7 +35,7 @@ func leftBlock(t testing.TB) *bench {
 }
 
 // change rewrites a file of the block.
-func (b *bench) change(path string, change func([]byte) []byte) {
+func (b *fixture) change(path string, change func([]byte) []byte) {
 	b.t.Helper()
 	content, err := os.ReadFile(path)
 	require.NoError(b.t, err)
@@ -43,7 +43,7 @@ func (b *bench) change(path string, change func([]byte) []byte) {
 }
 
 // contents returns all files with their modes and contents.
-func (b *bench) contents() map[string]string {
+func (b *fixture) contents() map[string]string {
 	b.t.Helper()
 	all := map[string]string{}
 	require.NoError(b.t, filepath.WalkDir(b.dir, func(path string, d os.DirEntry, err error) error {
@@ -64,45 +64,45 @@ func (b *bench) contents() map[string]string {
 // damages has the ways to damage a block, and the status of every open afterwards.
 var damages = map[string]struct {
 	status string
-	do     func(b *bench)
+	do     func(b *fixture)
 }{
-	"empty": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), 0)) }},
+	"empty": {"CORRUPT", func(b *fixture) { require.NoError(b.t, os.Truncate(b.dataPath(), 0)) }},
 	"header_only": {"CORRUPT",
-		func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.ImmutableLen)) }},
-	"one_page": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.Page)) }},
+		func(b *fixture) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.ImmutableLen)) }},
+	"one_page": {"CORRUPT", func(b *fixture) { require.NoError(b.t, os.Truncate(b.dataPath(), layout.Page)) }},
 	"one_byte_short": {"CORRUPT",
-		func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return p[:len(p)-1] }) }},
-	"one_page_long": {"CORRUPT", func(b *bench) {
+		func(b *fixture) { b.change(b.dataPath(), func(p []byte) []byte { return p[:len(p)-1] }) }},
+	"one_page_long": {"CORRUPT", func(b *fixture) {
 		b.change(b.dataPath(), func(p []byte) []byte { return append(p, make([]byte, layout.Page)...) })
 	}},
 	"foreign_text": {"CORRUPT",
-		func(b *bench) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
+		func(b *fixture) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
 	"foreign_data": {"CORRUPT",
-		func(b *bench) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
-	"version_2":  {"VERSION", func(b *bench) { b.change(b.dataPath(), otherVersion) }},
-	"other_name": {"CORRUPT", func(b *bench) { b.change(b.dataPath(), renamed) }},
-	"directory": {"CORRUPT", func(b *bench) {
+		func(b *fixture) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
+	"version_2":  {"VERSION", func(b *fixture) { b.change(b.dataPath(), otherVersion) }},
+	"other_name": {"CORRUPT", func(b *fixture) { b.change(b.dataPath(), renamed) }},
+	"directory": {"CORRUPT", func(b *fixture) {
 		require.NoError(b.t, os.Remove(b.dataPath()))
 		require.NoError(b.t, os.Mkdir(b.dataPath(), 0o700))
 	}},
-	"fifo": {"CORRUPT", func(b *bench) {
+	"fifo": {"CORRUPT", func(b *fixture) {
 		require.NoError(b.t, os.Remove(b.dataPath()))
 		require.NoError(b.t, unix.Mkfifo(b.dataPath(), 0o600))
 	}},
-	"symlink": {"CORRUPT", func(b *bench) { b.linkAway(b.dataPath()) }},
-	"broken_symlink": {"CORRUPT", func(b *bench) {
+	"symlink": {"CORRUPT", func(b *fixture) { b.linkAway(b.dataPath()) }},
+	"broken_symlink": {"CORRUPT", func(b *fixture) {
 		require.NoError(b.t, os.Remove(b.dataPath()))
 		require.NoError(b.t, os.Symlink("nowhere", b.dataPath()))
 	}},
-	"control_missing": {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Remove(b.controlPath())) }},
-	"control_empty":   {"CORRUPT", func(b *bench) { require.NoError(b.t, os.Truncate(b.controlPath(), 0)) }},
+	"control_missing": {"CORRUPT", func(b *fixture) { require.NoError(b.t, os.Remove(b.controlPath())) }},
+	"control_empty":   {"CORRUPT", func(b *fixture) { require.NoError(b.t, os.Truncate(b.controlPath(), 0)) }},
 	"control_short": {"CORRUPT",
-		func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return p[:len(p)-layout.Page] }) }},
+		func(b *fixture) { b.change(b.controlPath(), func(p []byte) []byte { return p[:len(p)-layout.Page] }) }},
 	"control_long": {"CORRUPT",
-		func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return append(p, 0) }) }},
+		func(b *fixture) { b.change(b.controlPath(), func(p []byte) []byte { return append(p, 0) }) }},
 	"control_foreign": {"CORRUPT",
-		func(b *bench) { b.change(b.controlPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
-	"control_of_another_block": {"CORRUPT", func(b *bench) {
+		func(b *fixture) { b.change(b.controlPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
+	"control_of_another_block": {"CORRUPT", func(b *fixture) {
 		other := leftBlock(b.t)
 		b.change(b.controlPath(), func([]byte) []byte {
 			content, err := os.ReadFile(other.controlPath())
@@ -110,8 +110,8 @@ var damages = map[string]struct {
 			return content
 		})
 	}},
-	"control_symlink": {"CORRUPT", func(b *bench) { b.linkAway(b.controlPath()) }},
-	"control_fifo": {"CORRUPT", func(b *bench) {
+	"control_symlink": {"CORRUPT", func(b *fixture) { b.linkAway(b.controlPath()) }},
+	"control_fifo": {"CORRUPT", func(b *fixture) {
 		path := b.controlPath()
 		require.NoError(b.t, os.Remove(path))
 		require.NoError(b.t, unix.Mkfifo(path, 0o600))
@@ -148,7 +148,7 @@ func TestDamageIsRefused(t *testing.T) {
 }
 
 // refusedEverywhere calls the functions that need no participant, and expects this status.
-func (b *bench) refusedEverywhere(expected string) {
+func (b *fixture) refusedEverywhere(expected string) {
 	b.t.Helper()
 	want := map[string]status.Code{"CORRUPT": status.Corrupt, "VERSION": status.Version}[expected]
 	_, err := recovery.Diagnose(block, b.dir)
@@ -166,7 +166,7 @@ func (b *bench) refusedEverywhere(expected string) {
 }
 
 // linkAway replaces the file by a symbolic link to it.
-func (b *bench) linkAway(path string) {
+func (b *fixture) linkAway(path string) {
 	b.t.Helper()
 	require.NoError(b.t, os.Rename(path, path+"-elsewhere"))
 	require.NoError(b.t, os.Symlink(path+"-elsewhere", path))
@@ -228,7 +228,7 @@ func assertRefused(t *testing.T, err error, what string) {
 	require.True(t, strings.Contains(err.Error(), block), "%s: the error does not say which block: %v", what, err)
 }
 
-func (b *bench) flip(path string, at int, mask byte) {
+func (b *fixture) flip(path string, at int, mask byte) {
 	b.t.Helper()
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	require.NoError(b.t, err)

@@ -28,7 +28,7 @@ func TestExchange(t *testing.T) {
 				forSome = forAllPairs
 			}
 			forSome(t, func(t *testing.T, producer, consumer string) {
-				b := newBench(t)
+				b := newFixture(t)
 				b.slotSize = size.bytes
 				n := fewer(size.messages, producer, consumer)
 				p := b.producer(producer)
@@ -53,7 +53,7 @@ func TestExchange(t *testing.T) {
 
 func TestExchangeByPolling(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(producer, "--poll")
 		c := b.consumer(consumer, "lossless", "--poll")
 		c.send("read 0")
@@ -70,7 +70,7 @@ func TestExchangeByPolling(t *testing.T) {
 
 func TestThreeDeliveriesOnOneBlock(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		n := fewer(scaled(300_000), producer, consumer)
 		p := b.producer(producer)
 		consumers := map[string]*worker{}
@@ -106,7 +106,7 @@ func TestFastProducerOnTheShortestRing(t *testing.T) {
 	for _, policy := range []string{"single", "double"} {
 		t.Run(policy, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, producer, consumer string) {
-				b := newBench(t)
+				b := newFixture(t)
 				b.slotSize = 4096
 				n := fewer(scaled(200_000), producer, consumer)
 				p := b.producer(producer, "--policy="+policy, "--slots=0", "--spare=7")

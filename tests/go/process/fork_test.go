@@ -30,7 +30,7 @@ func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, fork
 // which the library's fork handler closes in the child.
 func TestForkedChildKeepsNoRow(t *testing.T) {
 	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, other string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(other)
 		c := b.consumer(forker, "lossless")
 		holdUp(p, c)
@@ -46,7 +46,7 @@ func TestForkedChildKeepsNoRow(t *testing.T) {
 
 func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
 	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, other string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(forker)
 		p.write(3)
 		child := killStray(t, p.ask("fork", "forked"))
@@ -66,7 +66,7 @@ func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
 // read, so the row stays taken until the child ends, and the diagnosis shows it.
 func TestRawClonedChildKeepsTheRow(t *testing.T) {
 	forForkers(t, []string{"c", "cpp"}, func(t *testing.T, forker, other string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(other, "--timeout=200")
 		c := b.consumer(forker, "lossless")
 		holdUp(p, c)
@@ -82,7 +82,7 @@ func TestRawClonedChildKeepsTheRow(t *testing.T) {
 
 func TestCallsInAForkedChildAreRefused(t *testing.T) {
 	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, _ string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p, c := b.producer(forker), b.consumer(forker, "lossless")
 		p.write(1)
 		c.ask("hold", "holding 0")
@@ -110,7 +110,7 @@ func TestCallsInAForkedChildAreRefused(t *testing.T) {
 // error with the reason.
 func TestMultiprocessingChildTakesPart(t *testing.T) {
 	forForkers(t, []string{"python"}, func(t *testing.T, python, other string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(other)
 		c := b.consumer(python, "lossless")
 		p.write(3)
@@ -137,7 +137,7 @@ func TestExecutedChildrenKeepNothing(t *testing.T) {
 			if why := missing[how.language]; why != "" {
 				t.Skipf("NOT SHOWN: %s", why)
 			}
-			b := newBench(t)
+			b := newFixture(t)
 			p, c := b.producer(how.language), b.consumer(how.language, "lossless")
 			holdUp(p, c)
 			for _, w := range []*worker{c, p} {
@@ -163,7 +163,7 @@ func executable(pid int) string {
 
 // opened returns the files of the block for which a process has descriptors. mapped returns the
 // mapped files.
-func (b *bench) opened(pid int) (found []string) {
+func (b *fixture) opened(pid int) (found []string) {
 	links, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 	for _, link := range links {
 		if path, err := os.Readlink(link); err == nil && strings.HasPrefix(path, b.dir) {
@@ -173,7 +173,7 @@ func (b *bench) opened(pid int) (found []string) {
 	return found
 }
 
-func (b *bench) mapped(pid int) (found []string) {
+func (b *fixture) mapped(pid int) (found []string) {
 	b.t.Helper()
 	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
 	require.NoError(b.t, err)
@@ -191,7 +191,7 @@ func TestWriteToAPayloadFaults(t *testing.T) {
 	for _, delivery := range []string{"lossless", "ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, producer, consumer string) {
-				b := newBench(t)
+				b := newFixture(t)
 				p := b.producer(producer)
 				careful, careless := b.consumer(producer, "lossless"), b.consumer(consumer, delivery)
 				p.write(1)

@@ -69,7 +69,7 @@ func shares(t testing.TB, workers []*worker) []float64 {
 func TestBlockedParticipantsUseNoProcessor(t *testing.T) {
 	for _, consumers := range []int{1, 20} {
 		t.Run(fmt.Sprintf("%d_consumers_of_an_idle_producer", consumers), func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer("go", "--limit=32")
 			p.write(1)
 			blocked := []*worker{}
@@ -100,7 +100,7 @@ func TestBlockedParticipantsUseNoProcessor(t *testing.T) {
 			var producers []*worker
 			var holding [][]*worker
 			for i, language := range languages {
-				b := newBench(t)
+				b := newFixture(t)
 				p := b.producer(language, "--limit=32")
 				var those []*worker
 				for range consumers {

@@ -12,7 +12,7 @@ import (
 // Every write with free capacity, and every read of an available message, passes crash points in
 // the worker's own code, and none in the library.
 func TestTheCppWorkerIsInline(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	points := func(w *worker) (n int) {
 		_, err := fmt.Sscanf(w.ask("inline", "inline"), "inline %d", &n)
 		require.NoError(t, err)

@@ -18,7 +18,7 @@ import (
 // kill is one experiment: a victim dies among other participants, which must continue. The same
 // checks follow for every victim and every point: see aftermath.
 type kill struct {
-	*bench
+	*fixture
 	slots          int    // length of the ring
 	victim, others string // languages
 	env            []string
@@ -59,7 +59,7 @@ func newKill(t testing.TB, victim, others string) *kill {
 }
 
 func newKillIn(t testing.TB, p policy, victim, others string) *kill {
-	k := &kill{bench: newBench(t), slots: p.slots, victim: victim, others: others}
+	k := &kill{fixture: newFixture(t), slots: p.slots, victim: victim, others: others}
 	k.geometry = k.producerArgs(p.geometry...)
 	k.launched = func(w *worker, l launch) {
 		if len(l.env) > 0 && len(k.env) > 0 && l.env[0] == k.env[0] {

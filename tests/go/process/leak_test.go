@@ -16,7 +16,7 @@ const attempts = 200
 
 // failsCleanly makes a worker try to open the block very often, without success. Descriptors,
 // files, locks and every byte of the block must not change.
-func (b *bench) failsCleanly(l launch, status string) {
+func (b *fixture) failsCleanly(l launch, status string) {
 	b.t.Helper()
 	before := b.snapshot()
 	l.args = append(l.args, fmt.Sprintf("--attempts=%d", fewer(attempts, l.language)))
@@ -32,7 +32,7 @@ func (b *bench) failsCleanly(l launch, status string) {
 }
 
 // snapshot returns everything that an error must not change.
-func (b *bench) snapshot() map[string]any {
+func (b *fixture) snapshot() map[string]any {
 	b.t.Helper()
 	all := map[string]any{}
 	for _, name := range b.files() {
@@ -65,8 +65,8 @@ func (a attempt) consume(args ...string) launch {
 
 // crowded makes a block with a living producer and one LOSSLESS consumer. The block has two rows,
 // and spare slots for two hazard pointers in all.
-func (a attempt) crowded(t *testing.T) *bench {
-	b := newBench(t)
+func (a attempt) crowded(t *testing.T) *fixture {
+	b := newFixture(t)
 	p := b.producer(a.language, "--secret=ours", "--limit=2", "--spare=3")
 	b.consumer(a.language, "lossless", "--secret=ours")
 	p.write(1)
@@ -96,13 +96,13 @@ func (a attempt) refusedByTheBlock(t *testing.T) {
 		b.failsCleanly(a.produce("--secret=ours", "--slots=16", "--flags=replace"), "PRODUCER_ACTIVE")
 	})
 	t.Run("geometry", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(a.language).kill()
 		b.failsCleanly(a.produce("--slots=16"), "GEOMETRY")
 		b.failsCleanly(a.produce("--slot-size=512"), "GEOMETRY")
 	})
 	t.Run("invalid", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(a.language, "--policy=single", "--slots=1")
 		b.failsCleanly(a.consume("--delivery=lossless"), "INVALID")
 		b.failsCleanly(a.consume("--pins=9"), "INVALID")
@@ -113,7 +113,7 @@ func (a attempt) refusedByTheBlock(t *testing.T) {
 
 func (a attempt) refusedByTheRows(t *testing.T) {
 	t.Run("not_found", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.failsCleanly(a.consume(), "NOT_FOUND")
 		missing := *b
 		missing.dir = filepath.Join(b.dir, "missing")
@@ -122,13 +122,13 @@ func (a attempt) refusedByTheRows(t *testing.T) {
 		assert.Empty(t, b.files())
 	})
 	t.Run("durable_name_in_use", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(a.language)
 		b.consumer(a.language, "lossless", "--durable", "--name=log")
 		b.failsCleanly(a.consume("--delivery=lossless", "--durable", "--name=log"), "BUSY")
 	})
 	t.Run("other_delivery_of_a_durable_name", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(a.language)
 		b.consumer(a.language, "lossless", "--durable", "--name=log").close()
 		b.failsCleanly(a.consume("--delivery=ordered", "--durable", "--name=log"), "INVALID")
@@ -139,7 +139,7 @@ func (a attempt) refusedByTheRows(t *testing.T) {
 		b.failsCleanly(a.consume("--secret=ours"), "FULL")
 	})
 	t.Run("no_spare", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(a.language, "--spare=3")
 		b.consumer(a.language, "ordered", "--pins=2")
 		// each attempt takes 50 ms
@@ -156,7 +156,7 @@ func (a attempt) refusedByTheRows(t *testing.T) {
 func (a attempt) refusedByTheSystem(t *testing.T) {
 	t.Run("no_space", func(t *testing.T) {
 		asRoot(t, "a full directory (a tmpfs of 1 MiB)")
-		b := newBench(t)
+		b := newFixture(t)
 		err := unix.Mount("none", b.dir, "tmpfs", 0, "size=1m")
 		permitted(t, err, "mounting a tmpfs")
 		require.NoError(t, err)
@@ -170,7 +170,7 @@ func (a attempt) refusedByTheSystem(t *testing.T) {
 	t.Run("no_permission", func(t *testing.T) {
 		asRoot(t, "a block of another user")
 		nobody := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(a.language)
 		require.NoError(t, os.Chmod(b.dir, 0o755))
 		l := a.consume()
@@ -179,7 +179,7 @@ func (a attempt) refusedByTheSystem(t *testing.T) {
 		l = a.produce()
 		l.attr = nobody
 		b.failsCleanly(l, "ACCESS")
-		empty := newBench(t)
+		empty := newFixture(t)
 		require.NoError(t, os.Chmod(empty.dir, 0o755))
 		empty.failsCleanly(l, "ACCESS")
 	})
@@ -187,7 +187,7 @@ func (a attempt) refusedByTheSystem(t *testing.T) {
 
 func (a attempt) openedAndClosed(t *testing.T) {
 	t.Run("opened_and_closed", func(t *testing.T) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(a.language)
 		p.write(ring)
 		w := b.launch(launch{language: a.language, role: "consume",

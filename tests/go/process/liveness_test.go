@@ -43,7 +43,7 @@ func holdUp(p, c *worker) {
 }
 
 // isHeldUp asserts that the producer, which has a timeout, waits for a living consumer.
-func (b *bench) isHeldUp(p, c *worker) {
+func (b *fixture) isHeldUp(p, c *worker) {
 	b.t.Helper()
 	assert.Contains(b.t, p.ask("claim", "error TIMEOUT", "claimed"), "LOSSLESS")
 	assert.Equal(b.t, 0, b.recover(anyLanguage(), "--do=cleanup"), "nobody is dead")
@@ -56,7 +56,7 @@ func (b *bench) isHeldUp(p, c *worker) {
 
 func TestStoppedConsumerIsNotDead(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(producer, "--timeout=200")
 		c := b.consumer(consumer, "lossless")
 		holdUp(p, c)
@@ -75,7 +75,7 @@ func TestStoppedConsumerIsNotDead(t *testing.T) {
 
 func TestStoppedProducerIsNotDead(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(producer)
 		c := b.consumer(consumer, "lossless", "--timeout=100")
 		p.ask("claim", "claimed 0")
@@ -97,7 +97,7 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 }
 
 // claimedSlot returns the slot of the open claim.
-func (b *bench) claimedSlot() uint32 {
+func (b *fixture) claimedSlot() uint32 {
 	b.t.Helper()
 	for _, s := range b.diagnosis().Slots {
 		if s.State == recovery.SlotWriting {
@@ -115,7 +115,7 @@ func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
 		"commit.unmarked"} {
 		t.Run(point, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, hung, other string) {
-				b := newBench(t)
+				b := newFixture(t)
 				p := b.launch(launch{language: hung, role: "produce", args: b.producerArgs(),
 					env: []string{"DATABLOCK_STOP=" + point + ":4"}}).attached()
 				old := b.consumer(other, "lossless")
@@ -147,7 +147,7 @@ func TestHungProducerThatWasReplacedPublishesNothing(t *testing.T) {
 // not write there.
 func TestOpenerStoppedWhileTheBlockIsReplaced(t *testing.T) {
 	forPairs(t, func(t *testing.T, slow, other string) {
-		b := newBench(t)
+		b := newFixture(t)
 		b.producer(other).kill()
 		p := b.launch(launch{language: slow, role: "produce", args: b.producerArgs("--slots=16"),
 			env: []string{"DATABLOCK_STOP=adopt.locked"}})
@@ -167,7 +167,7 @@ func TestReaderStoppedWhilePinning(t *testing.T) {
 	for _, delivery := range []string{"ordered", "latest"} {
 		t.Run(delivery, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, producer, consumer string) {
-				b := newBench(t)
+				b := newFixture(t)
 				p := b.producer(producer)
 				p.write(3)
 				c := b.launch(launch{
@@ -194,7 +194,7 @@ func TestReaderStoppedWhilePinning(t *testing.T) {
 
 func TestUnreapedZombieIsDead(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.launch(launch{language: producer, role: "produce", args: b.producerArgs(), unreaped: true}).attached()
 		c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--delivery=lossless"),
 			unreaped: true}).attached()
@@ -228,7 +228,7 @@ func TestAnotherPidNamespace(t *testing.T) {
 		"producer": {elsewhere, nil}, "each_in_its_own": {elsewhere, elsewhere}} {
 		t.Run(name, func(t *testing.T) {
 			forPairs(t, func(t *testing.T, producer, consumer string) {
-				b := newBench(t)
+				b := newFixture(t)
 				p := b.launch(launch{language: producer, role: "produce", args: b.producerArgs("--timeout=200"),
 					attr: attrs[0]}).attached()
 				c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--delivery=lossless"),

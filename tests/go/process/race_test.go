@@ -10,7 +10,7 @@ import (
 
 // race lets two producers open the block at the same time. It returns the producer that has the
 // block and the answer of the other one.
-func race(b *bench, languages [2]string, args ...string) (winner *worker, other string) {
+func race(b *fixture, languages [2]string, args ...string) (winner *worker, other string) {
 	b.t.Helper()
 	var both [2]*worker
 	for i, language := range languages {
@@ -34,7 +34,7 @@ func race(b *bench, languages [2]string, args ...string) (winner *worker, other 
 func TestTwoProducersRaceToCreate(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
 		for range fewer(50, one, other) {
-			b := newBench(t)
+			b := newFixture(t)
 			p, answer := race(b, [2]string{one, other})
 			assert.Equal(t, "PRODUCER_ACTIVE", strings.Fields(answer)[1])
 			assert.Len(t, b.files(), 2, "the loser has removed what it made: %v", b.files())
@@ -47,7 +47,7 @@ func TestTwoProducersRaceToCreate(t *testing.T) {
 
 func TestTwoProducersRaceToAdopt(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
-		b := newBench(t)
+		b := newFixture(t)
 		first := b.producer(one)
 		first.write(3)
 		first.kill()
@@ -64,7 +64,7 @@ func TestTwoProducersRaceToAdopt(t *testing.T) {
 func TestTwoProducersRaceToReplace(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
 		for range fewer(50, one, other) {
-			b := newBench(t)
+			b := newFixture(t)
 			old := b.producer(one)
 			c := b.consumer(other, "lossless")
 			old.write(3)
@@ -87,7 +87,7 @@ func TestTwoProducersRaceToReplace(t *testing.T) {
 func TestTwoProducersRaceToReplaceByForce(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
 		for range fewer(20, one, other) {
-			b := newBench(t)
+			b := newFixture(t)
 			old := b.producer(one)
 			old.ask("claim", "claimed 0")
 			var both [2]*worker
@@ -118,7 +118,7 @@ func TestTwoProducersRaceToReplaceByForce(t *testing.T) {
 
 func TestMinConsumers(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(producer, "--min-consumers=2")
 		p.write(ring) // nothing is overwritten yet
 		p.send("write 1")
@@ -145,7 +145,7 @@ func TestMinConsumers(t *testing.T) {
 // open claim. No message may be committed after a LOSSLESS reader got the end of the stream.
 func TestReplacerThatDiedBeforeTheFence(t *testing.T) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
-		b := newBench(t)
+		b := newFixture(t)
 		p := b.producer(producer)
 		c := b.consumer(consumer, "lossless", "--timeout=300")
 		p.ask("claim", "claimed 0")

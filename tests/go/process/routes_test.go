@@ -525,7 +525,7 @@ func (k *kill) damage() {
 }
 
 // edit changes the bytes of a file in place, because another process may have it mapped.
-func (b *bench) edit(path string, change func([]byte)) {
+func (b *fixture) edit(path string, change func([]byte)) {
 	b.t.Helper()
 	before, err := os.ReadFile(path)
 	require.NoError(b.t, err)

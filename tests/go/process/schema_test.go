@@ -68,7 +68,7 @@ func TestARegisteredSchemaAtOpen(t *testing.T) {
 	}
 	for _, producer := range languages {
 		t.Run(producer, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(producer, "--slot-size=64", "--registered=Sample@1", "--registry="+registry)
 			for _, language := range languages {
 				for what, r := range references {
@@ -108,7 +108,7 @@ func TestTheZoneHasASchema(t *testing.T) {
 	const settings = "schema Settings 1.1.0 { gain: u64; rate: u32; }"
 	for _, producer := range languages {
 		t.Run(producer, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(producer, "--slot-size=64", "--zone-schema="+settings)
 			p.ask("zone 5", "zone ")
 			for _, language := range languages {
@@ -150,7 +150,7 @@ func TestTheZoneHasASchema(t *testing.T) {
 func TestSchemasAreCheckedAtAttach(t *testing.T) {
 	for _, producer := range languages {
 		t.Run(producer, func(t *testing.T) {
-			b := newBench(t)
+			b := newFixture(t)
 			p := b.producer(producer, "--slot-size=64", "--schema="+sampleSchema)
 			for _, consumer := range languages {
 				for what, e := range expectations {
@@ -183,7 +183,7 @@ func TestSchemasAreCheckedAtAttach(t *testing.T) {
 			b.producer(producer, "--slot-size=64", "--schema="+sampleSchema).close()
 		})
 	}
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer("c", "--slot-size=64")
 	for _, consumer := range languages {
 		c := b.launch(launch{language: consumer, role: "consume", args: b.consumerArgs("--schema=" + sampleSchema)})

@@ -147,14 +147,14 @@ func (s *stop) withoutProducer() {
 	}
 }
 
-func (b *bench) config() segment.Config {
+func (b *fixture) config() segment.Config {
 	c := segment.DefaultConfig(segment.Ring)
 	c.Directory, c.SlotCount, c.SlotSize = b.dir, ring, uint64(b.slotSize)
 	return c
 }
 
 // locked reports whether a process has the lease of a row.
-func (b *bench) locked(row int64) bool {
+func (b *fixture) locked(row int64) bool {
 	at := layout.LockRows + layout.LockStride*row
 	return slices.ContainsFunc(b.locks(), func(r [2]int64) bool { return r[0] <= at && at < r[0]+r[1] })
 }

@@ -39,7 +39,7 @@ type post struct {
 
 // stormy is a block with all its posts.
 type stormy struct {
-	*bench
+	*fixture
 	storm *storm
 	name  string
 	args  []string // of its producers
@@ -116,7 +116,7 @@ func TestStorm(t *testing.T) {
 }
 
 func (s *storm) add(name string, args []string, posts ...*post) {
-	b := &stormy{bench: newBench(s.t), storm: s, name: name,
+	b := &stormy{fixture: newFixture(s.t), storm: s, name: name,
 		args: append(args, fmt.Sprintf("--slot-size=%d", capacity), "--echo", "--rate=1000")}
 	b.posts = append([]*post{{role: "producer"}}, posts...)
 	s.blocks = append(s.blocks, b)

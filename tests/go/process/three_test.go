@@ -59,7 +59,7 @@ func TestThreeLanguagesOnOneBlockOneOfThemKilled(t *testing.T) {
 
 func oneOfThreeKilled(t *testing.T, cast [3]string, dies int) {
 	const burst = 2000
-	b := newBench(t)
+	b := newFixture(t)
 	defer os.RemoveAll(b.dir)
 	all := []*worker{b.producer(cast[0], "--echo", "--salt=1", "--rate=20000")}
 	for _, language := range cast[1:] {

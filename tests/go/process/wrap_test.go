@@ -17,7 +17,7 @@ func TestTagWrap(t *testing.T) {
 		base := rounds<<40 - 3
 		t.Run(fmt.Sprint(base), func(t *testing.T) {
 			forPairs(t, func(t *testing.T, producer, consumer string) {
-				b := newBench(t)
+				b := newFixture(t)
 				b.producer(producer).close()
 				b.poke(b.dataPath(), layout.Commit, base)
 				p := b.producer(producer)

@@ -92,7 +92,8 @@ fenced:
 	}
 }
 
-/* repairer.evict, by force: takes the row of a living owner, or continues after a dead evictor. */
+/* recoverySession.evict, by force: takes the row of a living owner, or continues after a dead
+ * evictor. */
 proctype Evictor(byte me)
 {
 	byte who;

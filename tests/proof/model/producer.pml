@@ -216,7 +216,7 @@ inline forget()
 	skip
 }
 
-/* Producer.Claim and lookAt. Sets rem. Jumps to `over` when the block is being replaced. The
+/* Producer.Claim and resyncEntry. Sets rem. Jumps to `over` when the block is being replaced. The
  * state is loaded after the entry is remembered. If this load does not see the replacer's state,
  * the fence comes later, and the compare-and-swap fails on it. */
 inline remember()

@@ -107,8 +107,8 @@ proctype Prober(byte row)
 #endif
 
 #ifdef WITH_Resetter
-/* ForceResetSlot with force, for an open claim (repairer.fence) or a committed message
- * (repairer.discard). */
+/* ForceResetSlot with force, for an open claim (recoverySession.fence) or a committed message
+ * (recoverySession.discard). */
 proctype Resetter(byte me; bit fence)
 {
 	byte c, v;

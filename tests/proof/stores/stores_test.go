@@ -24,7 +24,7 @@ var reasons = []reason{
 	{`^Producer\.begin: \*p\.Data\.Plain64\(layout\.\w+\) → (\*p\.Data\.Plain64\(layout\.\w+\)$|p\.WriteIdentity)`,
 		"who writes, and since when, for people; the next producer writes all of it again"},
 	{`^Producer\.(Claim|unmark): .*(claimSince → .*claimID|claimID → .*claimSince)`, "claim_since is for people"},
-	{`^repairer\.releaseWriter: .*ClaimID\) → .*ClaimSince`, "claim_since is for people"},
+	{`^recoverySession\.releaseWriter: .*ClaimID\) → .*ClaimSince`, "claim_since is for people"},
 	{`^Producer\.CommitSlot: (p\.certify|.* → header\[layout\.SlotID/8\]$|` +
 		`.*Slot(ID|Length)/8\] → .*Slot(Length|Timestamp)/8\]$)`,
 		"no other process reads the slot's header before the publication"},
@@ -55,7 +55,7 @@ var reasons = []reason{
 		"an exchange that failed has changed nothing"},
 	{`^unlink: (b\.RemoveData.* → b\.StateWord\.CompareAndSwap|b\.StateWord.* → .*CollectBlock)`,
 		"a file that could not be removed is there; the state goes back to what it was"},
-	{`^repair\.`,
+	{`^repairRun\.`,
 		"each repair is right by itself, and repairing again does the rest; repair.word, .entry, .slot and " +
 			".file are after each kind"},
 }

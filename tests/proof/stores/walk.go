@@ -380,14 +380,15 @@ func (w *Walker) ownerOf(e ast.Expr, f *frame) string {
 	if t := f.types[text]; t != "" {
 		return t
 	}
-	return map[string]string{"p": "Producer", "c": "Consumer", "b": "Segment", "a": "Attachment", "w": "repairer",
+	return map[string]string{"p": "Producer", "c": "Consumer", "b": "Segment", "a": "Attachment",
+		"w": "recoverySession",
 		"x": "inspection", "old": "Segment", "replacement": "Producer"}[text]
 }
 
 // embedded has the types from which a type gets methods.
 var embedded = map[string][]string{
 	"Producer": {"Producer", "Attachment", "Segment"}, "Consumer": {"Consumer", "Attachment", "Segment"},
-	"Attachment": {"Attachment", "Segment"}, "repairer": {"repairer", "Segment"},
+	"Attachment": {"Attachment", "Segment"}, "recoverySession": {"recoverySession", "Segment"},
 	"inspection": {"inspection", "view", "Segment"}, "view": {"view", "Segment"},
 }
 

@@ -19,4 +19,4 @@ var figures = []string{"layout.Metric", "layout.Heartbeat", "layout.RowHeartbeat
 	"layout.CtlCleaned", "layout.CtlMismatches"}
 
 // private has atomic variables of the process.
-var private = []string{"concluded", "o.fence"}
+var private = []string{"headerCache", "o.fence"}

@@ -107,7 +107,7 @@ static inline void look_and_release(consumer *c, const datablock_read_slot *slot
 static inline void write_all(void) {
     while (writer.next < MESSAGES) {
         datablock_write_slot slot;
-        writer.attend = 0; /* the writer looks for dead participants */
+        writer.slow_path_pending = 0; /* the writer looks for dead participants */
         if (datablock_inline_claim(&writer, &slot)) {
             fill(&slot);
             weak_check(write_commit(&writer, 8) == DONE, "a commit fails");

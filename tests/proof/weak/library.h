@@ -90,9 +90,9 @@ bool dbshim_is_damaged(const datablock_inline_handle_entry *place LIBRARY_UNUSED
 
 /* dbshim_read is not used. read_begin in library_consumer.h replaces it, without the hundred polls
  * before the first sleep. */
-bool datablock_inline_look(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
-bool dbshim_begin_turn(datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
-bool datablock_inline_kept_up(const datablock_inline_moment *moment) { (void)moment, __builtin_trap(); }
+bool datablock_inline_look(datablock_inline_coarse_clock *clock) { (void)clock, __builtin_trap(); }
+bool dbshim_begin_turn(datablock_inline_coarse_clock *clock) { (void)clock, __builtin_trap(); }
+bool datablock_inline_kept_up(const datablock_inline_coarse_clock *clock) { (void)clock, __builtin_trap(); }
 int dbgo_read_look_around(uint32_t index LIBRARY_UNUSED, char *detail LIBRARY_UNUSED) { __builtin_trap(); }
 int dbgo_read_begin(uint32_t index LIBRARY_UNUSED, int64_t timeout_ms LIBRARY_UNUSED,
                     datablock_read_slot *out LIBRARY_UNUSED,

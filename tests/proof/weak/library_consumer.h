@@ -146,7 +146,7 @@ static inline status go_next_latest(consumer *c, datablock_read_slot *out) {
     return WOULD_WAIT;
 }
 
-/* Consumer.look */
+/* Consumer.tryNext */
 static inline status go_look(consumer *c, datablock_read_slot *out) {
     switch (c->delivery) {
     case DATABLOCK_LAYOUT_LOSSLESS:
@@ -214,7 +214,7 @@ typedef enum start { START_NEXT, START_OLDEST } start;
 /* Stores the status together with the generation, which no other thread changes here. So each load
  * has the same size as the store. */
 static inline void go_store_status(const consumer *c, uint32_t status) {
-    go_store(c->row, DATABLOCK_LAYOUT_ROW_STATUS, (c->mine & ~UINT64_C(0xffffffff)) | status);
+    go_store(c->row, DATABLOCK_LAYOUT_ROW_STATUS, (c->owner_word & ~UINT64_C(0xffffffff)) | status);
 }
 
 /* block.clearRow. Its plain stores are relaxed ones here. A hazard pointer that is never used is
@@ -251,7 +251,7 @@ static inline void go_join_oldest(consumer *c) {
 static inline void go_attach(consumer *c, start from) {
     const block *b = &c->block;
     go_clear_row(c);
-    c->mine = ((c->mine >> 32) + 1) << 32 | DATABLOCK_LAYOUT_ROW_ACTIVE;
+    c->owner_word = ((c->owner_word >> 32) + 1) << 32 | DATABLOCK_LAYOUT_ROW_ACTIVE;
     go_store_status(c, DATABLOCK_LAYOUT_ROW_ATTACHING);
     go_mask_set(b, DATABLOCK_LAYOUT_CTL_ACTIVE, c->row_number);
     if (c->delivery != DATABLOCK_LAYOUT_LOSSLESS) {

@@ -24,7 +24,7 @@ static inline bool go_gate(producer *p) {
         cursor = behind < 0 ? p->next : behind > furthest ? p->next - (uint64_t)furthest : cursor;
         p->min_cursor = cursor < p->min_cursor ? cursor : p->min_cursor;
     }
-    p->until = 0;
+    p->fast_path_end = 0;
     p->scanned = 1;
     if (epoch != p->acked || go_load(b->data, DATABLOCK_LAYOUT_JOIN_ACK) != epoch) {
         go_store(b->data, DATABLOCK_LAYOUT_JOIN_ACK, epoch);
@@ -92,7 +92,7 @@ static inline status go_wait_for_room(producer *p) {
 /* Producer.place */
 static inline uint32_t go_place(const producer *p) { return (uint32_t)(p->next % p->block.slot_count); }
 
-/* Producer.lookAt */
+/* Producer.resyncEntry */
 static inline bool go_look_at(producer *p) {
     uint64_t *at = entry_of(&p->block, p->next);
     for (;;) {
@@ -111,7 +111,7 @@ static inline bool go_look_at(producer *p) {
 /* Producer.forget */
 static inline void go_forget(producer *p) {
     p->expected[go_place(p)] |= DATABLOCK_LAYOUT_ENTRY_FENCE;
-    p->until = 0;
+    p->fast_path_end = 0;
 }
 
 /* Producer.prepareClaim and Claim: loads the entry, then the state */
@@ -122,7 +122,7 @@ static inline bool go_remember(producer *p) {
 
 /* Producer.Claim. The inline claim was the check before the first sleep. */
 static inline status go_claim(producer *p, bool wait, datablock_write_slot *out) {
-    p->attend = 0;
+    p->slow_path_pending = 0;
     status result = DONE;
     if (wait) {
         result = go_wait_for_room(p);
@@ -133,7 +133,7 @@ static inline status go_claim(producer *p, bool wait, datablock_write_slot *out)
         return result;
     }
     uint64_t slots = p->next + p->free_count, gate = p->min_cursor + p->block.slot_count;
-    p->until = slots < gate ? slots : gate;
+    p->fast_path_end = slots < gate ? slots : gate;
     if (!go_remember(p)) {
         go_forget(p);
         return SUPERSEDED;

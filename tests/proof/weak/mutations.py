@@ -67,7 +67,7 @@ RESCAN_LOAD = (
 HEADER_ID = "    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID, id);\n"
 UNMARK = "    datablock_inline_unmark(p, data, header, slot);\n"
 PUBLISHED = '    DATABLOCK_CRASH_POINT("commit.published");\n'
-RESCANNED = "    p->until = 0; /* a reader that has joined may be further back than those before */\n"
+RESCANNED = "    p->fast_path_end = 0; /* a reader that has joined may be further back than those before */\n"
 NEXT_ROW = "        for (; set != 0; set &= set - 1) {\n"
 ROW_PINS = (
     "            uint8_t *row = b->rows + DATABLOCK_LAYOUT_ROW_SIZE * (64 * w + "
@@ -94,7 +94,7 @@ MUTATIONS = [
     # The backpressure check.
     mutation("NO_GATE", "lossless", PRODUCER, (GATE, "")),
     mutation("NO_GATE_BETWEEN_LOOKS", "lossless", PRODUCER,
-             ("p->until = slots < gate ? slots : gate;", "p->until = slots;")),
+             ("p->fast_path_end = slots < gate ? slots : gate;", "p->fast_path_end = slots;")),
     mutation("GATE_ONE_TOO_FAR", "lossless", PRODUCER,
              ("gate = p->min_cursor + b->slot_count;", "gate = p->min_cursor + b->slot_count + 1;")),
     mutation("RESCAN_LEAVES_WHAT_WAS_ALLOWED", "join-oldest", PRODUCER, (RESCANNED, "")),
@@ -125,7 +125,7 @@ MUTATIONS = [
     mutation("HEADER_AFTER_PUBLICATION", "lossless", PRODUCER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
     mutation("UNMARK_AFTER_PUBLICATION", "lossless", PRODUCER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),
     mutation("ABORT_LEAVES_WHAT_WAS_ALLOWED", "replace-abort", PRODUCER,
-             ("    (void)datablock_inline_next_entry(p);\n    p->until = 0;\n",
+             ("    (void)datablock_inline_next_entry(p);\n    p->fast_path_end = 0;\n",
               "    (void)datablock_inline_next_entry(p);\n")),
     # Hazard pointers.
     mutation("NO_RECHECK", "latest", CONSUMER,

@@ -70,8 +70,8 @@ static inline void plain_create(void) {
         .block = plain_block(),
         .epoch = 1,
         .min_cursor = -(uint64_t)plain_block().slot_count,
-        .moment = {.now = 1, .seen = 1},
-        .overdue = UINT64_MAX,
+        .clock = {.now = 1, .seen = 1},
+        .next_clock_check = UINT64_MAX,
         .free_slots = own.free_slots,
         .retired = own.retired,
         .pins = own.pins,
@@ -93,8 +93,8 @@ static inline void plain_consumer(uint32_t row, uint32_t delivery, uint32_t max_
         .delivery = delivery,
         .max_pins = max_pins,
         .producer_there = 1,
-        .moment = {.now = 1, .seen = 1},
-        .overdue = UINT64_MAX,
+        .clock = {.now = 1, .seen = 1},
+        .next_clock_check = UINT64_MAX,
     };
 }
 

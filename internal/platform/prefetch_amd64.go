@@ -2,12 +2,12 @@ package platform
 
 import "sync/atomic"
 
-// PrepareWrites is the write prefetch: it fetches cache lines for writing, ahead of the write. The
-// lines are the header and the beginning of the payload of two slots, the line of an entry and the
-// next line. PrepareWrites changes nothing and never faults.
+// PrefetchForWrite is the write prefetch: it fetches cache lines for writing, ahead of the write.
+// The lines are the header and the beginning of the payload of two slots, the line of an entry and
+// the next line. PrefetchForWrite changes nothing and never faults.
 //
 //go:noescape
-func PrepareWrites(slot, later *uint64, entry *atomic.Uint64)
+func PrefetchForWrite(slot, later *uint64, entry *atomic.Uint64)
 
 // handOn demotes a line and the next one. A processor without the instruction (CLDEMOTE) ignores
 // it.

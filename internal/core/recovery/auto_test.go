@@ -14,7 +14,7 @@ import (
 	"datablock/internal/layout"
 )
 
-func (b bench) recover(dry bool) (steps []RecoveryStep) {
+func (b fixture) recover(dry bool) (steps []RecoveryStep) {
 	n, err := AutoRecover("x", b.dir, dry, func(s RecoveryStep) { steps = append(steps, s) })
 	require.NoError(b.t, err)
 	counted := 0
@@ -36,7 +36,7 @@ func kindsOf(steps []RecoveryStep) (kinds []StepKind) {
 }
 
 func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
 	p := b.producer(config)
 	assert.Empty(t, b.recover(false), "a healthy block")
@@ -77,7 +77,7 @@ func TestAutoRecoverDoesWhatIsRightForEach(t *testing.T) {
 }
 
 func TestAutoRecoverLeavesTheLivingAlone(t *testing.T) {
-	b := newBench(t)
+	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest, Name: "hung"})
 	write(t, p, 1)
@@ -96,7 +96,7 @@ func TestAutoRecoverLeavesTheLivingAlone(t *testing.T) {
 // The dry run says the same, and what a dead process left is removed afterwards.
 func TestAutoRecoverDiscardsAPayloadThatFailsItsChecksum(t *testing.T) {
 	for _, beside := range []bool{false, true} {
-		b := newBench(t)
+		b := newFixture(t)
 		config := b.config(segment.Ring, 4)
 		config.Checksum = segment.ChecksumEnforced
 		p := b.producer(config)

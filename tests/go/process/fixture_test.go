@@ -31,8 +31,8 @@ const (
 	capacity = 256
 )
 
-// bench is a directory with its block and its workers.
-type bench struct {
+// fixture is a directory with its block and its workers.
+type fixture struct {
 	t        testing.TB
 	dir      string
 	slotSize int // bytes, for the block and for the check of its messages
@@ -41,15 +41,15 @@ type bench struct {
 	meanwhile func()                // is called while the test waits for a worker
 }
 
-func newBench(t testing.TB) *bench {
+func newFixture(t testing.TB) *fixture {
 	t.Helper()
 	dir, err := os.MkdirTemp("/dev/shm", "datablock-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the end of the workers: cleanups run in reverse order
-	return &bench{t: t, dir: dir, slotSize: capacity}
+	return &fixture{t: t, dir: dir, slotSize: capacity}
 }
 
-func (b *bench) launch(l launch) *worker {
+func (b *fixture) launch(l launch) *worker {
 	b.t.Helper()
 	l.args = append([]string{block, "--dir=" + b.dir}, l.args...)
 	l.meanwhile = b.meanwhile
@@ -61,11 +61,11 @@ func (b *bench) launch(l launch) *worker {
 }
 
 // producerArgs returns the arguments for the usual block. Arguments in extra take precedence.
-func (b *bench) producerArgs(extra ...string) []string {
+func (b *fixture) producerArgs(extra ...string) []string {
 	return withDefaults(extra, fmt.Sprintf("--slots=%d", ring), fmt.Sprintf("--slot-size=%d", b.slotSize))
 }
 
-func (b *bench) consumerArgs(extra ...string) []string {
+func (b *fixture) consumerArgs(extra ...string) []string {
 	return withDefaults(extra, fmt.Sprintf("--slot-size=%d", b.slotSize))
 }
 
@@ -79,19 +79,19 @@ func withDefaults(given []string, defaults ...string) []string {
 	return given
 }
 
-func (b *bench) producer(language string, extra ...string) *worker {
+func (b *fixture) producer(language string, extra ...string) *worker {
 	b.t.Helper()
 	return b.launch(launch{language: language, role: "produce", args: b.producerArgs(extra...)}).attached()
 }
 
-func (b *bench) consumer(language, delivery string, extra ...string) *worker {
+func (b *fixture) consumer(language, delivery string, extra ...string) *worker {
 	b.t.Helper()
 	return b.launch(launch{language: language, role: "consume",
 		args: b.consumerArgs(append(extra, "--delivery="+delivery)...)}).attached()
 }
 
 // recover runs one repair and returns its result.
-func (b *bench) recover(language string, args ...string) (result int) {
+func (b *fixture) recover(language string, args ...string) (result int) {
 	b.t.Helper()
 	w := b.launch(launch{language: language, role: "recover", args: args})
 	_, err := fmt.Sscanf(w.expect("result"), "result %d", &result)
@@ -100,7 +100,7 @@ func (b *bench) recover(language string, args ...string) (result int) {
 	return result
 }
 
-func (b *bench) files() (names []string) {
+func (b *fixture) files() (names []string) {
 	b.t.Helper()
 	entries, err := os.ReadDir(b.dir)
 	require.NoError(b.t, err)
@@ -112,7 +112,7 @@ func (b *bench) files() (names []string) {
 
 // leavesNothing removes the block after all participants have closed. Everything that dead
 // processes left is garbage that can be collected, and nothing else remains.
-func (b *bench) leavesNothing() {
+func (b *fixture) leavesNothing() {
 	b.t.Helper()
 	b.unlink()
 	_, err := segment.CollectGarbage(b.dir)
@@ -121,20 +121,20 @@ func (b *bench) leavesNothing() {
 }
 
 // leavesNoGarbage removes the block if no process has died: there is nothing to collect.
-func (b *bench) leavesNoGarbage() {
+func (b *fixture) leavesNoGarbage() {
 	b.t.Helper()
 	b.unlink()
 	assert.Empty(b.t, b.files(), "files left behind")
 }
 
-func (b *bench) unlink() {
+func (b *fixture) unlink() {
 	b.t.Helper()
 	if err := recovery.Unlink(block, b.dir, 0); status.CodeOf(err) != status.NotFound {
 		require.NoError(b.t, err)
 	}
 }
 
-func (b *bench) diagnosis() *recovery.Diagnosis {
+func (b *fixture) diagnosis() *recovery.Diagnosis {
 	b.t.Helper()
 	d, err := recovery.Diagnose(block, b.dir)
 	require.NoError(b.t, err)
@@ -142,7 +142,7 @@ func (b *bench) diagnosis() *recovery.Diagnosis {
 }
 
 // row returns the participant with this pid, or false.
-func (b *bench) row(pid int) (recovery.RowInfo, bool) {
+func (b *fixture) row(pid int) (recovery.RowInfo, bool) {
 	b.t.Helper()
 	for _, r := range b.diagnosis().Rows {
 		if r.PID == uint64(pid) {
@@ -152,17 +152,17 @@ func (b *bench) row(pid int) (recovery.RowInfo, bool) {
 	return recovery.RowInfo{}, false
 }
 
-func (b *bench) dataPath() string { return filepath.Join(b.dir, block) }
+func (b *fixture) dataPath() string { return filepath.Join(b.dir, block) }
 
 // controlPath returns the control file that the data file names.
-func (b *bench) controlPath() string {
+func (b *fixture) controlPath() string {
 	b.t.Helper()
 	id := make([]byte, layout.BlockIDLen)
 	b.pread(b.dataPath(), id, layout.HdrBlockID)
 	return b.dataPath() + "." + hex.EncodeToString(id) + ".ctl"
 }
 
-func (b *bench) pread(path string, p []byte, offset int64) {
+func (b *fixture) pread(path string, p []byte, offset int64) {
 	b.t.Helper()
 	f, err := os.Open(path)
 	require.NoError(b.t, err)
@@ -172,14 +172,14 @@ func (b *bench) pread(path string, p []byte, offset int64) {
 }
 
 // word reads a word of a file of the block. The file and a mapping of it are the same memory.
-func (b *bench) word(path string, offset int64) uint64 {
+func (b *fixture) word(path string, offset int64) uint64 {
 	b.t.Helper()
 	p := make([]byte, 8)
 	b.pread(path, p, offset)
 	return binary.LittleEndian.Uint64(p)
 }
 
-func (b *bench) poke(path string, offset int64, value uint64) {
+func (b *fixture) poke(path string, offset int64, value uint64) {
 	b.t.Helper()
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	require.NoError(b.t, err)
@@ -190,7 +190,7 @@ func (b *bench) poke(path string, offset int64, value uint64) {
 
 // asleep waits until a consumer sleeps: the consumer has set its waiting bit, and none of its
 // threads runs.
-func (b *bench) asleep(w *worker) {
+func (b *fixture) asleep(w *worker) {
 	b.t.Helper()
 	row, found := b.row(w.pid())
 	require.True(b.t, found, "%s has no row", w.what)
@@ -201,7 +201,7 @@ func (b *bench) asleep(w *worker) {
 }
 
 // heldUp waits until the producer sleeps because of backpressure.
-func (b *bench) heldUp(w *worker) {
+func (b *fixture) heldUp(w *worker) {
 	b.t.Helper()
 	eventually(b.t, func() bool { return b.word(b.dataPath(), layout.ProducerWaiting) != 0 && idle(w.pid()) },
 		"%s is held up", w.what)
@@ -226,7 +226,7 @@ func idle(pid int) bool {
 }
 
 // locks returns the locked ranges of the block's control file, as start and length, for all owners.
-func (b *bench) locks() (held [][2]int64) {
+func (b *fixture) locks() (held [][2]int64) {
 	b.t.Helper()
 	f, err := os.OpenFile(b.controlPath(), os.O_RDWR, 0)
 	require.NoError(b.t, err)

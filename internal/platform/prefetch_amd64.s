@@ -1,7 +1,7 @@
 #include "textflag.h"
 
-// func PrepareWrites(slot, later *uint64, entry *atomic.Uint64)
-TEXT ·PrepareWrites(SB), NOSPLIT, $0-24
+// func PrefetchForWrite(slot, later *uint64, entry *atomic.Uint64)
+TEXT ·PrefetchForWrite(SB), NOSPLIT, $0-24
 	MOVQ slot+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)

@@ -10,27 +10,27 @@ import (
 // waited is 1 after a wait for a message in this process, until the next demotion.
 var waited atomic.Uint32
 
-// NoteWait notes that a participant of this process has waited for a message.
-func NoteWait() { waited.Store(1) }
+// NotePolled notes that a participant of this process has waited for a message.
+func NotePolled() { waited.Store(1) }
 
-// HandOnAfterWait is the cache-line demotion: it moves a written line and the next line to the
+// DemoteIfPolled is the cache-line demotion: it moves a written line and the next line to the
 // cache that the cores share. It does so only if a participant of this process has waited for a
 // message since the last demotion. Such a process may alternate with another one, which then gets
 // the lines sooner. The demotion takes little time compared with a wait.
-func HandOnAfterWait(line *uint64) {
+func DemoteIfPolled(line *uint64) {
 	if waited.Load() != 0 {
 		waited.Store(0)
 		handOn(line)
 	}
 }
 
-// standBack is the time of a back-off: about twice the time that a producer needs to fill a cache
+// backoff is the time of a back-off: about twice the time that a producer needs to fill a cache
 // line of entries.
-const standBack = time.Duration(layout.BackoffNsGo)
+const backoff = time.Duration(layout.BackoffNsGo)
 
 // standBackPauses is measured, because a PAUSE takes ten times as long on some processors as on
 // others.
-var standBackPauses = measuredPauses()
+var backoffPauses = measuredPauses()
 
 func measuredPauses() uint32 {
 	const runs, pauses, most = 3, 50, 64
@@ -40,11 +40,11 @@ func measuredPauses() uint32 {
 		pause(pauses)
 		least = min(least, time.Duration(Monotonic()-begun))
 	}
-	return uint32(min(most, standBack*pauses/max(least, 1)))
+	return uint32(min(most, backoff*pauses/max(least, 1)))
 }
 
 // Pause pauses between two polls, and gives the core to the other hardware thread meanwhile.
 func Pause() { pause(1) }
 
-// StandBack is the back-off of a consumer that shares a cache line with the producer.
-func StandBack() { pause(standBackPauses) }
+// Backoff is the back-off of a consumer that shares a cache line with the producer.
+func Backoff() { pause(backoffPauses) }

@@ -1,0 +1,12 @@
+//go:build !amd64
+
+package platform
+
+import "sync/atomic"
+
+// PrefetchForWrite is a hint that has no equivalent here.
+func PrefetchForWrite(_, _ *uint64, _ *atomic.Uint64) {}
+
+func handOn(*uint64) {}
+
+func pause(uint32) {}
