@@ -194,8 +194,8 @@ func TestTheErrorsOfParticipantsArePublic(t *testing.T) {
 	isPublic(ErrClosed, err)
 }
 
-// TestNoCauseIsAnInternalError: a caller that looks at Cause finds an error of another package, whose
-// type the caller can import.
+// TestNoCauseIsAnInternalError: a caller that looks at Cause finds an error of another package,
+// whose type the caller can import.
 func TestNoCauseIsAnInternalError(t *testing.T) {
 	dir := t.TempDir()
 	config := DefaultConfig(Ring)
