@@ -18,6 +18,9 @@
 // docs/architecture.md says what keeps both halves of the protocol equal.
 //
 // What a host's process needs besides: thread_state.c, signals.c, sigbus.c, fork.c.
+//
+// errors.c has the texts of errors. participant_of.c exports the inline functions of datablock.h.
+// crashpoint.c has the crash points of test builds.
 package main
 
 // // The code that cgo generates has unused parameters; the shim has none.

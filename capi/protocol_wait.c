@@ -1,7 +1,7 @@
 /*
  * Waiting for a message. The ordinary case stays in C: every entry into Go keeps the Go scheduler
  * awake for a while, and a program that mostly waits would notice that. The protocol is that of
- * Consumer.wait in internal/core.
+ * Consumer.wait in internal/core/channel.
  */
 #define _GNU_SOURCE /* syscall */
 

@@ -1,7 +1,7 @@
 /*
- * Waiting on several blocks. The protocol is that of WaitAny in internal/core. A sleeping thread is
- * inside none of the handles, so that a close need not wait for it. The kernel gets addresses only,
- * and reports an error for a mapping that is gone.
+ * Waiting on several blocks. The protocol is that of WaitAny in internal/core/channel. A sleeping
+ * thread is inside none of the handles, so that a close need not wait for it. The kernel gets
+ * addresses only, and reports an error for a mapping that is gone.
  *
  * A waker is one more word to sleep on. datablock_wake sets the word and then wakes the sleeper.
  * The wait checks the word after it has checked the consumers, and the kernel lets it sleep only

@@ -130,16 +130,6 @@ datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
 bool dbshim_enter(void); /* false: refused */
 datablock_status dbshim_refusal(
     void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
-__attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
-datablock_status dbshim_null_argument(const char *function, const char *argument);
-datablock_status dbshim_check_schema(const char *what,
-                                     const datablock_schema *schema); /* in schema.c; may be NULL */
-/*
- * In schema.c. Finds the registry of a reference. The reference may be NULL. The registry is NULL
- * only if the environment names none either. `copy` has DBSHIM_PATH_SIZE bytes.
- */
-datablock_status dbshim_find_registered(const char *what, const char *reference,
-                                        const char **registry, char *copy);
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
 
 /* ---- arguments.c ----------------------------------------------------------------------------- */
@@ -160,6 +150,20 @@ datablock_status dbshim_import_options(const datablock_consumer_options *options
 /* The only text that a thread may need when there was no memory to keep it in. */
 #define DBSHIM_NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
 extern _Thread_local bool dbshim_without_memory;
+
+__attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
+datablock_status dbshim_null_argument(const char *function, const char *argument);
+
+/* ---- schema.c -------------------------------------------------------------------------------- */
+
+datablock_status dbshim_check_schema(const char *what,
+                                     const datablock_schema *schema); /* may be NULL */
+/*
+ * Finds the registry of a reference. The reference may be NULL. The registry is NULL only if the
+ * environment names none either. `copy` has DBSHIM_PATH_SIZE bytes.
+ */
+datablock_status dbshim_find_registered(const char *what, const char *reference,
+                                        const char **registry, char *copy);
 
 /* ---- recovery.c ------------------------------------------------------------------------------ */
 
@@ -236,24 +240,30 @@ bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
 void dbshim_nap(uint64_t ns); /* Go -> C */
 
+/* ---- protocol_sleep_held.c ------------------------------------------------------------------- */
+
+/* How the thread sleeps when held_count is not 0. */
+void dbshim_sleep_held(const dbshim_sleep *sleep);
+
+/* ---- producer.c ------------------------------------------------------------------------------ */
+
 /* Producer.Claim and Commit of the handle that the thread has taken. */
 datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
                               datablock_write_slot *out);
 datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index,
                                const datablock_write_slot *slot, size_t length);
 
+/* ---- fork.c ---------------------------------------------------------------------------------- */
+
 /*
- * Go calls these functions, which are in fork.c. Begin and end bracket the opening and closing of
- * lock descriptors, and exclude fork. Different threads may call them. opened and closing maintain
- * the list of descriptors that a forked child closes.
+ * Go calls these functions. Begin and end bracket the opening and closing of lock descriptors, and
+ * exclude fork. Different threads may call them. opened and closing maintain the list of
+ * descriptors that a forked child closes.
  */
 void dbshim_fork_begin(void);
 void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
-
-/* In protocol_sleep_held.c: how the thread sleeps when held_count is not 0. */
-void dbshim_sleep_held(const dbshim_sleep *sleep);
 
 /* True: Go may be entered. False in a forked child. Starts the table of handles. */
 bool dbshim_usable(void);

@@ -15,10 +15,10 @@
  *
  * THE PROTOCOL
  *
- * docs/protocol.md explains the protocol; internal/core is the reference. The private state of a
- * participant is one struct. The Go side of the library works on the same struct, never at the same
- * time. Shared words are reached through two mappings: only the producer can write to `data`, and
- * every participant can write to `ctl`.
+ * docs/protocol.md explains the protocol; internal/core/channel is the reference. The private state
+ * of a participant is one struct. The Go side of the library works on the same struct, never at the
+ * same time. Shared words are reached through two mappings: only the producer can write to `data`,
+ * and every participant can write to `ctl`.
  *
  * Every atomic access of the protocol has a named order, because the order is a property of the
  * protocol. A table says what each access pairs with. Accesses to handles are private to the

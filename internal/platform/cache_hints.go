@@ -28,7 +28,7 @@ func DemoteIfPolled(line *uint64) {
 // line of entries.
 const backoff = time.Duration(layout.BackoffNsGo)
 
-// standBackPauses is measured, because a PAUSE takes ten times as long on some processors as on
+// backoffPauses is measured, because a PAUSE takes ten times as long on some processors as on
 // others.
 var backoffPauses = measuredPauses()
 

@@ -1,4 +1,4 @@
-"""Validation, repair and auto_recover. internal/core tests what they find and repair."""
+"""Validation, repair and auto_recover. internal/core/recovery tests what they find and repair."""
 
 import pytest
 

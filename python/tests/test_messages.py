@@ -1,6 +1,6 @@
 """Consumers read what producers write.
 
-The scenarios have the same names in Go (internal/core) and C (tests/c).
+The scenarios have the same names in Go (internal/core/channel) and C (tests/c).
 """
 
 import array

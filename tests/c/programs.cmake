@@ -1,4 +1,5 @@
-# C and C++ programs that use the library. `test_*` are tests. Each runs in five ways: plain, with
+# C and C++ programs that use the library. `test_*` are tests. Each runs in five ways, except the
+# tests of c_tests_all_ways and c_tests_not_go: plain, with
 # the address and undefined-behaviour sanitizers, both again with the inline functions
 # (NAME.inline), and with every call through Go (NAME.go in ctest). `make soak` has one of the five,
 # the sanitizers without the inline functions: NAME.inline.sanitized checks the same code of the

@@ -1,5 +1,5 @@
-// The integrity part of datablock::recovery: the same scenarios as in Go (internal/core) and
-// Python.
+// The integrity part of datablock::recovery: the same scenarios as in Go
+// (internal/core/recovery) and Python.
 #include "check.hpp"
 
 #include <datablock.hpp>

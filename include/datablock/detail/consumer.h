@@ -3,8 +3,8 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * Part of datablock_inline.h, which programs include. internal/core has the same functions in Go:
- * each comment here names the Go function.
+ * Part of datablock_inline.h, which programs include. internal/core/channel has the same functions
+ * in Go: each comment here names the Go function.
  */
 #ifndef DATABLOCK_DETAIL_CONSUMER_H
 #define DATABLOCK_DETAIL_CONSUMER_H
@@ -22,7 +22,7 @@ typedef enum datablock_inline_found {
     DATABLOCK_INLINE_SLOW
 } datablock_inline_found;
 
-/* Consumer.rowMine: this consumer owns the row. A forced eviction changes the row's status. */
+/* Consumer.ownsRow: this consumer owns the row. A forced eviction changes the row's status. */
 DATABLOCK_INLINE bool datablock_inline_owns_row(const datablock_inline_consumer *c) {
     return datablock_inline_peek(c->row, DATABLOCK_LAYOUT_ROW_STATUS) == c->owner_word;
 }
@@ -152,10 +152,11 @@ DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
 }
 
 /*
- * The consumer has taken the message at ring_at. This function sets `close` once in each cache line
- * of entries. `close` means: the next message is present, and the producer still writes to the same
- * line. Such a reader takes the line from the producer at every message, and waits for the line in
- * turn. If the next message is absent, the two may alternate, and a back-off would gain nothing.
+ * The consumer has taken the message at ring_index. This function sets `near_producer` once in each
+ * cache line of entries. `near_producer` means: the next message is present, and the producer still
+ * writes to the same line. Such a reader takes the line from the producer at every message, and
+ * waits for the line in turn. If the next message is absent, the two may alternate, and a back-off
+ * would gain nothing.
  */
 DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
     const datablock_inline_block *b = &c->block;

@@ -3,8 +3,8 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * Part of datablock_inline.h, which programs include. internal/core has the same functions in Go:
- * each comment here names the Go function.
+ * Part of datablock_inline.h, which programs include. internal/core/channel has the same functions
+ * in Go: each comment here names the Go function.
  */
 #ifndef DATABLOCK_DETAIL_PRODUCER_H
 #define DATABLOCK_DETAIL_PRODUCER_H

@@ -337,7 +337,7 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 	crash.Point("commit.hint")
 	*p.hot.written++
 	*p.hot.bytes += uint64(length)
-	if p.sleepersPtr.Load() != 0 { // pairs with Consumer.sleep, which sets its bit and then loads the entry again
+	if p.sleepersPtr.Load() != 0 { // pairs with Consumer.wait, which sets its bit and then loads the entry again
 		p.Waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.WakeConsumers()

@@ -355,7 +355,7 @@ func (x *inspection) confirm() {
 	for _, s := range x.suspects {
 		x.report(s.first)
 	}
-	x.suspects, x.terse = nil, false // confirmed or dropped: a later settle has candidates of its own
+	x.suspects, x.terse = nil, false // confirmed or dropped: a later confirm has candidates of its own
 }
 
 // report adds a confirmed finding.

@@ -92,10 +92,10 @@ func (a *Attachment) tryLock(i uint32, ask bool) (taken, abandoned bool) {
 	return true, owner != 0
 }
 
-// Lock takes lock i, 0 to 7, for this participant, which may take the lock again while holding it.
-// It waits for at most the timeout. abandoned: the last owner ended without releasing the lock, and
-// what the lock protects may be half changed. Errors: Invalid (no such lock, timeout), Timeout,
-// Fenced, Closed (Interrupt).
+// AcquireLock takes lock i, 0 to 7, for this participant, which may take the lock again while
+// holding it. It waits for at most the timeout. abandoned: the last owner ended without releasing
+// the lock, and what the lock protects may be half changed. Errors: Invalid (no such lock,
+// timeout), Timeout, Fenced, Closed (Interrupt).
 func (a *Attachment) AcquireLock(i uint32, timeout time.Duration, interrupted *uint32,
 	outside *Sleep) (abandoned bool, err error) {
 	if a.Data == nil {

@@ -7,16 +7,16 @@ import (
 	"datablock/internal/layout"
 )
 
-// words is a mapped file, accessed word by word. Offsets come from the layout and from a validated
-// geometry.
+// sharedWords is a mapped file, accessed word by word. Offsets come from the layout and from a
+// validated Header.
 type sharedWords []byte
 
-// u64 returns an atomic word. All of Go's atomics are sequentially consistent.
+// U64 returns an atomic word. All of Go's atomics are sequentially consistent.
 func (w sharedWords) U64(offset uint64) *atomic.Uint64 {
 	return (*atomic.Uint64)(unsafe.Pointer(&w[offset : offset+8][0])) // aligned by the layout
 }
 
-// u32 returns an atomic word of 32 bits.
+// U32 returns an atomic word of 32 bits.
 func (w sharedWords) U32(offset uint64) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&w[offset : offset+4][0])) // aligned by the layout
 }
@@ -27,7 +27,7 @@ func (w sharedWords) u64s(offset, n uint64) []atomic.Uint64 {
 	return unsafe.Slice((*atomic.Uint64)(unsafe.Pointer(&b[0])), n) // aligned by the layout
 }
 
-// plain64 returns a word that has one writer and no memory order of its own. Either an atomic
+// Plain64 returns a word that has one writer and no memory order of its own. Either an atomic
 // publication makes it visible (slot headers), or it is a hint or an informational figure. A plain
 // store of an aligned word cannot tear.
 func (w sharedWords) Plain64(offset uint64) *uint64 {
@@ -35,7 +35,7 @@ func (w sharedWords) Plain64(offset uint64) *uint64 {
 }
 
 // SlotWords is the header of a slot: the word at layout.SlotID is element layout.SlotID/8, and so
-// on. The words are plain, as those of plain64.
+// on. The words are plain, as those of Plain64.
 type SlotWords [layout.SlotHeader / 8]uint64
 
 func (b *Segment) SlotWords(slot uint32) *SlotWords {

@@ -42,7 +42,7 @@ type WaitPart struct {
 	Endless bool // the whole wait has no limit
 }
 
-// partOf returns the part of a call in steps. Any other call is a whole wait.
+// WaitPartOf returns the part of a call in steps. Any other call is a whole wait.
 func WaitPartOf(outside *Sleep) WaitPart {
 	if outside == nil {
 		return WaitPart{}
@@ -67,7 +67,7 @@ func (s *Sleep) On(word *atomic.Uint32, value uint32, slice time.Duration) error
 	return s.OnHeld(word, value, slice, nil, nil)
 }
 
-// OnHeld is on, and the sleep also ends soon after a process has released the lock of one of the
+// OnHeld is On, and the sleep also ends soon after a process has released the lock of one of the
 // bytes.
 func (s *Sleep) OnHeld(word *atomic.Uint32, value uint32, slice time.Duration, locks *platform.Locks,
 	held []int64) error {

@@ -17,7 +17,7 @@ func (a *Attachment) Translated(err error) error {
 	return a.translation.To(err)
 }
 
-// Untranslated returns an error that told has returned as an error of this package.
+// Untranslated returns an error that Translated has returned, as a *status.Error.
 func (a *Attachment) Untranslated(err error) error {
 	if err == nil || a.translation == nil {
 		return err

@@ -57,7 +57,7 @@ var codeTexts = [...]string{
 	"operating system error", "internal error; the handle is poisoned",
 }
 
-// Error makes a Code an error by itself, so that errors.Is(err, core.Timeout) reads well.
+// Error makes a Code an error by itself, so that errors.Is(err, status.Timeout) reads well.
 func (c Code) Error() string {
 	if c < 0 || int(c) >= len(codeTexts) {
 		return "unknown status"

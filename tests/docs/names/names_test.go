@@ -18,7 +18,7 @@ var (
 	code    = regexp.MustCompile("`[^`]+`")
 	// A method has its type before its name. A function is recognised by its inner capital.
 	method = regexp.MustCompile(
-		`\b(?:Producer|Consumer|Segment|Attachment|repairer|repair|inspection|view)\.[a-zA-Z]\w*`)
+		`\b(?:Producer|Consumer|Segment|Attachment|recoverySession|inspection|view)\.[a-zA-Z]\w*`)
 	function = regexp.MustCompile(`\b(?:[a-z]+[A-Z]\w*|[A-Z][a-z]+[A-Z]\w*)`)
 )
 

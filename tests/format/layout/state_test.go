@@ -16,7 +16,7 @@ type field struct {
 	offset, size uintptr
 }
 
-// otherNames has the fields of the inline header that have another name in core. An empty name
+// otherNames has the fields of the inline header that have another name in channel. An empty name
 // means that only C has the field.
 var otherNames = map[string]string{
 	"producer.retired_count": "retireCount", "producer.free_slots": "freePtr", "producer.retired": "retiredPtr",
@@ -26,7 +26,7 @@ var otherNames = map[string]string{
 	"producer.reserved": "_", "consumer.polling": "_", "hold.reserved": "_",
 }
 
-// goName returns core's name of a field of a struct of the inline header.
+// goName returns channel's name of a field of a struct of the inline header.
 func goName(name, field string) string {
 	if other, differs := otherNames[name+"."+field]; differs {
 		return other
@@ -110,11 +110,11 @@ func TestStatesAreTheSameInGoAndC(t *testing.T) {
 		for i := range max(len(c), len(g)) {
 			switch {
 			case i >= len(c):
-				t.Errorf("core.%s.%s has nothing in datablock_inline_%s", state.Name(), g[i].name, name)
+				t.Errorf("channel.%s.%s has nothing in datablock_inline_%s", state.Name(), g[i].name, name)
 			case i >= len(g):
-				t.Errorf("datablock_inline_%s.%s has nothing in core.%s", name, c[i].name, state.Name())
+				t.Errorf("datablock_inline_%s.%s has nothing in channel.%s", name, c[i].name, state.Name())
 			case !sameName(goName(name, c[i].name), g[i].name) || c[i].offset != g[i].offset || c[i].size != g[i].size:
-				t.Errorf("datablock_inline_%s.%s is %d bytes at %d, and core.%s has there: %s, %d bytes at %d", name,
+				t.Errorf("datablock_inline_%s.%s is %d bytes at %d, and channel.%s has there: %s, %d bytes at %d", name,
 					c[i].name, c[i].size, c[i].offset, state.Name(), g[i].name, g[i].size, g[i].offset)
 			}
 		}

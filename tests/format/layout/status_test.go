@@ -13,7 +13,7 @@ import (
 	"datablock/internal/core/status"
 )
 
-// codeNames returns the constants of type Code in internal/core, in their order.
+// codeNames returns the constants of type Code in internal/core/status, in their order.
 func codeNames(t *testing.T) []string {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), filepath.Join(root(t), "internal/core/status/errors.go"), nil, 0)
@@ -39,7 +39,7 @@ func TestStatusesAreTheSameInGoAndC(t *testing.T) {
 		"#define SHOW(name, value, text) printf(\"%s %d %s\\n\", #name, value, text);\nDATABLOCK_STATUS_LIST(SHOW)\n")
 	names := codeNames(t)
 	if len(names) != len(lines) {
-		t.Fatalf("internal/core has %d codes, datablock.h %d statuses", len(names), len(lines))
+		t.Fatalf("internal/core/status has %d codes, datablock.h %d statuses", len(names), len(lines))
 	}
 	for value, name := range names {
 		c := strings.Replace(cName(name), prefix, "DATABLOCK_E_", 1)
@@ -47,7 +47,7 @@ func TestStatusesAreTheSameInGoAndC(t *testing.T) {
 			c = "DATABLOCK_OK"
 		}
 		if want := fmt.Sprintf("%s %d %s", c, value, status.Code(value)); lines[value] != want {
-			t.Errorf("datablock.h has %q where internal/core has %q", lines[value], want)
+			t.Errorf("datablock.h has %q where internal/core/status has %q", lines[value], want)
 		}
 	}
 }
@@ -71,7 +71,7 @@ func TestChoicesAreTheSameInGoAndC(t *testing.T) {
 	for _, line := range runC(t, body.String()) {
 		name, value, _ := strings.Cut(line, " ")
 		if want := fmt.Sprint(choices[name]); value != want {
-			t.Errorf("%s is %s in datablock.h and %s in internal/core", name, value, want)
+			t.Errorf("%s is %s in datablock.h and %s in internal/core/segment", name, value, want)
 		}
 	}
 }

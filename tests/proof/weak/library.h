@@ -56,7 +56,7 @@ static inline uint8_t *row_of(const block *b, uint32_t row) {
     return b->rows + row * (uint64_t)DATABLOCK_LAYOUT_ROW_SIZE;
 }
 
-/* block.maskSet, maskClear and forMask, for rows below 64 */
+/* Segment.MaskSet, MaskClear and ForMask, for rows below 64 */
 static inline void go_mask_set(const block *b, uint64_t mask, uint32_t row) {
     (void)__atomic_fetch_or(datablock_inline_u64(b->ctl, mask), UINT64_C(1) << row, __ATOMIC_SEQ_CST);
 }
@@ -64,7 +64,7 @@ static inline void go_mask_clear(const block *b, uint64_t mask, uint32_t row) {
     (void)__atomic_fetch_and(datablock_inline_u64(b->ctl, mask), ~(UINT64_C(1) << row), __ATOMIC_SEQ_CST);
 }
 
-/* block.next: the newest message's number plus one */
+/* Segment.End: the newest message's number plus one */
 static inline uint64_t go_next(const block *b) {
     uint64_t next = go_load(b->data, DATABLOCK_LAYOUT_COMMIT);
     for (uint32_t i = 0; i <= b->slot_count; i++) {
@@ -77,7 +77,7 @@ static inline uint64_t go_next(const block *b) {
     return next;
 }
 
-/* block.oldest */
+/* Segment.OldestPossible */
 static inline uint64_t go_oldest(const block *b, uint64_t next) {
     return next > b->slot_count ? next - b->slot_count : 0;
 }

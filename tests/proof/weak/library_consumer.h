@@ -217,7 +217,7 @@ static inline void go_store_status(const consumer *c, uint32_t status) {
     go_store(c->row, DATABLOCK_LAYOUT_ROW_STATUS, (c->owner_word & ~UINT64_C(0xffffffff)) | status);
 }
 
-/* block.clearRow. Its plain stores are relaxed ones here. A hazard pointer that is never used is
+/* Segment.ClearRow. Its plain stores are relaxed ones here. A hazard pointer that is never used is
  * not cleared. */
 static inline void go_clear_row(consumer *c) {
     go_mask_clear(&c->block, DATABLOCK_LAYOUT_CTL_LOSSLESS, c->row_number);

@@ -2,7 +2,7 @@
 #ifndef LIBRARY_PRODUCER_H
 #define LIBRARY_PRODUCER_H
 
-/* Producer.ending */
+/* Segment.Ending */
 static inline bool go_ending(const producer *p) {
     uint32_t state = go_load32(p->block.data, DATABLOCK_LAYOUT_STATE);
     return state == DATABLOCK_LAYOUT_STATE_REPLACING || state == DATABLOCK_LAYOUT_STATE_SUPERSEDED;
@@ -108,7 +108,7 @@ static inline bool go_look_at(producer *p) {
     }
 }
 
-/* Producer.forget */
+/* Producer.invalidateFastPath */
 static inline void go_forget(producer *p) {
     p->expected[go_place(p)] |= DATABLOCK_LAYOUT_ENTRY_FENCE;
     p->fast_path_end = 0;
@@ -167,7 +167,7 @@ static inline status go_commit(producer *p) {
     return go_ending(p) ? SUPERSEDED : FENCED;
 }
 
-/* Producer.Close of the stream: sets CLOSED and wakes all consumers (block.wakeConsumers) */
+/* Producer.Close of the stream: sets CLOSED and wakes all consumers (Segment.WakeConsumers) */
 static inline void go_close(producer *p) {
     uint32_t ready = DATABLOCK_LAYOUT_STATE_READY;
     uint32_t *event = datablock_inline_u32(p->block.data, DATABLOCK_LAYOUT_EVENT);

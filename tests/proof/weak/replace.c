@@ -41,7 +41,7 @@ static void write_on(void) {
     }
 }
 
-/* block.supersede and fenceNext */
+/* Segment.Supersede and FenceNext */
 static void replace(void) {
     const block b = plain_block();
     uint32_t *state = datablock_inline_u32(b.data, DATABLOCK_LAYOUT_STATE), before = DATABLOCK_LAYOUT_STATE_READY;
