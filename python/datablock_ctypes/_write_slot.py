@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._arrays import array_over, check_fit, items_of
+from ._arrays import message_over
 from ._errors import DataBlockError, Invalid
 from ._interrupts import Leaving, Statement, refuse_statement
 from ._participant import DO_NOT_WAIT, LOOK_FIRST, Raw
@@ -177,16 +177,16 @@ class WriteSlot(Bound):
         memory then belongs to the consumers, and later to other messages. The array keeps the
         memory mapped for as long as something refers to the array. Views that the program makes
         from it do not become read-only. A dtype that does not fit the block's schema raises
-        `Invalid`. Single bytes, "u1", always fit.
+        `Invalid`. Single bytes, "u1", always fit. A dtype of an older version of the schema has its
+        own fields of each record. The other fields keep the bytes that the slot has.
         """
         if self._state != OPEN:
             self._refuse()
         view = self._view
         assert view is not None
-        schema = self._producer._schema
-        if schema is not None:
-            check_fit(schema, items_of(dtype)[0], self.capacity)
-        array = array_over(view, self._start, self.capacity, dtype, shape)
+        array = message_over(
+            self._producer._schema, view, self._start, self.capacity, dtype, shape, "slot"
+        )
         if self._arrays is None:
             self._arrays = []
         self._arrays.append(array)
