@@ -283,6 +283,8 @@ class Producer(Writer):
         if outgoing.count and outgoing.shortest() < self._shortest:
             raise self._too_short("a message", outgoing.shortest(), "send whole structs")
         self._rejoin()
+        if self._parts:
+            self._end_spent()
         call = self._library.datablock_write_batch
         counts = [
             ctypes.c_size_t()

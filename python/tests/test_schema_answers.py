@@ -198,7 +198,7 @@ def test_an_older_writer_fills_its_fields_of_each_record(directory):
             lambda: asyncio.run(aio.send(p, old)),
             lambda: asyncio.run(aio.send_many(p, [old])),
         ):
-            with pytest.raises(Invalid, match="field 'c' of schema Rec .* has no such field"):
+            with pytest.raises(Invalid, match=r"field 'c' of schema Rec .* has no such field"):
                 send()
         assert p.next_id == 1, "nothing was published"
 

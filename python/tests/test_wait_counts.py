@@ -149,18 +149,22 @@ def test_a_poll_of_several(directory, how):
 @pytest.mark.parametrize("timeout", [0, SLICES, None])
 def test_a_wait_for_a_message_that_an_interrupted_read_has_taken(directory, timeout):
     """The message is there: the call does not wait, and does not mark the other consumer."""
-    with ring() as producer, Producer("other", slot_size=64):
-        with Consumer("camera") as consumer, Consumer("other") as idle:
-            producer.send(b"x")
-            slot = consumer.read(0)
-            slot.__enter__()
-            slot._put_back()
-            assert consumer._kept
-            assert wait_any([idle, consumer], timeout) == [consumer]
-            assert of_consumer() == (0, 0)
-            assert list_participants("other")[1].waits == 0
-            assert marked(directory) == marked(directory, "other") == 0
-            assert consumer.receive(0) == b"x"
+    with (
+        ring() as producer,
+        Producer("other", slot_size=64),
+        Consumer("camera") as consumer,
+        Consumer("other") as idle,
+    ):
+        producer.send(b"x")
+        slot = consumer.read(0)
+        slot.__enter__()
+        slot._put_back()
+        assert consumer._kept
+        assert wait_any([idle, consumer], timeout) == [consumer]
+        assert of_consumer() == (0, 0)
+        assert list_participants("other")[1].waits == 0
+        assert marked(directory) == marked(directory, "other") == 0
+        assert consumer.receive(0) == b"x"
 
 
 @pytest.mark.parametrize(
