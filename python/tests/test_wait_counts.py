@@ -130,6 +130,27 @@ def test_a_wait_for_the_first_of_several(wait):
         assert of_consumer() == (1, 0)
 
 
+@pytest.mark.parametrize("how", ["send_many", "aio_many"])
+def test_each_message_of_a_batch_that_waits(how):
+    """It is one wait, in whichever slice of the call it begins."""
+    send = {
+        "send_many": lambda producer, messages: producer.send_many(messages),
+        "aio_many": lambda producer, messages: asyncio.run(aio.send_many(producer, messages)),
+    }[how]
+    with ring() as producer, Consumer("camera") as consumer:
+        sent = []
+        thread = threading.Thread(target=lambda: sent.append(send(producer, [b"x"] * 5)))
+        thread.start()
+        for number in (1, 2, 3):
+            waited = number * SLICES * 1e9
+            assert eventually(lambda least=waited: get_metrics("camera").wait_ns > least)
+            assert of_producer() == (number, 0)
+            consumer.receive(0)
+        thread.join(20)
+        assert sent == [5]
+        assert of_producer() == (3, 0)
+
+
 WAITS_FOR_ANY = {
     "wait_any": wait_any,
     "aio": lambda *arguments: asyncio.run(aio.wait_any(*arguments)),
