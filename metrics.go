@@ -18,7 +18,7 @@ type Metrics struct {
 	Bytes    uint64        // of their payloads
 	Aborted  uint64        // claims
 	Fenced   uint64        // claims that a forced recovery took
-	Waits    uint64        // how often backpressure made the producer wait
+	Waits    uint64        // claims that had to wait; in a batch each message is a claim
 	Timeouts uint64        // waits that ran out
 	Scans    uint64        // searches for free slots
 	Cleaned  uint64        // rows of dead consumers

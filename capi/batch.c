@@ -157,17 +157,24 @@ datablock_status datablock_write(datablock_producer producer, int64_t timeout_ms
     return status;
 }
 
-/* The rest of a call's timeout. */
+/*
+ * The timeout of a later message of a call. Each message that waits is one wait in the metrics.
+ * PART_FIRST is therefore the caller's for the first message only, which an earlier part may have
+ * counted. In a part that is not the last one, a later message has at least a millisecond: without
+ * one it would not be counted here, and the next part does not count it.
+ */
 static int64_t time_left(int64_t timeout_ms, uint64_t begun) {
-    if (dbshim_is_part(timeout_ms)) {
-        return DATABLOCK_WAIT_PART(time_left(dbshim_part_ms(timeout_ms), begun),
-                                   dbshim_part_flags(timeout_ms));
-    }
-    if (timeout_ms <= 0) {
+    const int64_t ms = dbshim_part_ms(timeout_ms);
+    if (ms <= 0) {
         return timeout_ms;
     }
     int64_t passed = (int64_t)((dbshim_monotonic() - begun) / 1000000);
-    return passed < timeout_ms ? timeout_ms - passed : 0;
+    int64_t left = passed < ms ? ms - passed : 0;
+    if (!dbshim_is_part(timeout_ms)) {
+        return left;
+    }
+    uint32_t flags = dbshim_part_flags(timeout_ms) | DATABLOCK_PART_FIRST;
+    return DATABLOCK_WAIT_PART(left == 0 && (flags & DATABLOCK_PART_LAST) == 0 ? 1 : left, flags);
 }
 
 COLD datablock_status closed_between(uint64_t handle, size_t written, size_t count) {

@@ -296,9 +296,9 @@ enum {
  * milliseconds, 0 to 2^32 - 1, and has the statuses of any other call. An interpreter, which runs
  * signal handlers between two calls, divides a wait of a caller in this way. The metrics then
  * count one wait and at most one timeout: the first call has PART_FIRST, the last one PART_LAST,
- * and the calls between neither. A call with 0 ms counts no wait, with one exception:
- * datablock_wait_any with the flag PART_FIRST alone. With PART_ENDLESS datablock_read_id refuses
- * what it refuses with -1. Every `timeout_ms` may be such a value.
+ * and the calls between neither. In a batch that is written, PART_FIRST is about the first message.
+ * A call with 0 ms counts no wait, except datablock_wait_any with PART_FIRST alone. With
+ * PART_ENDLESS datablock_read_id refuses what it refuses with -1. Any `timeout_ms` may be one.
  */
 #define DATABLOCK_WAIT_PART(ms, flags)                                                             \
     ((int64_t)(((uint64_t)DATABLOCK_PART_MARK << 48) | ((uint64_t)(flags) << 32) | (uint32_t)(ms)))
@@ -1352,7 +1352,7 @@ typedef struct datablock_metrics {
     uint64_t bytes; /* of payload */
     uint64_t aborted; /* claims */
     uint64_t fenced; /* claims that a recovery ended */
-    uint64_t waits; /* claims that had to wait */
+    uint64_t waits; /* claims that had to wait; in a batch each message is a claim */
     uint64_t wait_ns; /* total time of these waits */
     uint64_t timeouts; /* claims */
     uint64_t scans; /* hazard-pointer scans */

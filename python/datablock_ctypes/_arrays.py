@@ -25,8 +25,9 @@ def message_over(
     size: int,
     dtype: DTypeLike,
     shape: tuple[int, ...] | int | None,
+    where: str = "message",
 ) -> NDArray[Any]:
-    """Return `array_over` of a message.
+    """Return `array_over` of a message, or of a slot that is to become one.
 
     A dtype with only the first fields of the block's struct gives one record for each struct.
     """
@@ -35,7 +36,7 @@ def message_over(
         check_fit(schema, kind, size)
         if record_step(schema, kind):
             return records_over(
-                schema, view, start, size, kind, None if shape is None else _sides(shape)
+                schema, view, start, size, kind, None if shape is None else _sides(shape), where
             )
     return array_over(view, start, size, dtype, shape)
 
@@ -158,6 +159,7 @@ def records_over(
     size: int,
     kind: dtype[Any],
     shape: tuple[int, ...] | None,
+    where: str = "message",
 ) -> NDArray[Any]:
     """Return the records of a message, of which `kind` has the first fields.
 
@@ -172,7 +174,7 @@ def records_over(
         )
     if shape is not None and (any(side < 0 for side in shape) or count * step > size):
         raise Invalid(
-            f"shape {shape} of schema {schema.name} needs {count * step} bytes, the message has "
+            f"shape {shape} of schema {schema.name} needs {count * step} bytes, the {where} has "
             f"{size}"
         )
     rows = the_numpy().frombuffer(view, "u1", count * step, start).reshape(count, step)

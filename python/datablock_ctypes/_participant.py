@@ -111,7 +111,8 @@ class Participant(Bound):
 
     _raw_type: type[ctypes.Structure]
     _writes: bool
-    _parts: Sequence[object] = ()  # holds of several messages, of a consumer
+    # What the next call ends first: holds of several messages, or the claim of a failed abort.
+    _parts: Sequence[object] = ()
     _visit: Visit | None = None  # the stay of an `aio` thread that waits with this object
 
     def __init__(
@@ -278,7 +279,7 @@ class Participant(Bound):
         return raw
 
     def _end_spent(self) -> None:
-        """End those holds of several messages of which no message is left."""
+        """End those holds of several messages of which no message is left, or a failed claim."""
 
     def _rejoin(self) -> None:
         """Wait until the thread of a cancelled `aio` wait has left this object, 0.1 s at most."""

@@ -268,7 +268,7 @@ class Producer(Writer):
         The result is less than the number of messages if the time ran out after the first one.
         ``messages`` is a NumPy array, one message for each index of the first axis, or an iterable
         of bytes-like objects. The timeout is for the whole call. Each message is published by
-        itself: consumers see it at once.
+        itself: consumers see it at once. The metrics count a wait for each message that waits.
 
         Waits and raises as `write`. Raises `Invalid` when a message is longer than ``slot_size``,
         or does not match the block's schema (see `send`). Raises TypeError when a message contains
@@ -283,6 +283,8 @@ class Producer(Writer):
         if outgoing.count and outgoing.shortest() < self._shortest:
             raise self._too_short("a message", outgoing.shortest(), "send whole structs")
         self._rejoin()
+        if self._parts:
+            self._end_spent()
         call = self._library.datablock_write_batch
         counts = [
             ctypes.c_size_t()

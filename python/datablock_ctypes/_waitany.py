@@ -48,13 +48,14 @@ class Waiting:
     def once(self, milliseconds: int, part: int = 0) -> list[Consumer]:
         """Return the consumers that are ready. An empty list: none within the time.
 
-        ``part`` has the flags of `wait_part`.
+        ``part`` has the flags of `wait_part`. With 0 milliseconds and `PART_FIRST` alone the call
+        only counts a wait of each consumer.
         """
         kept = [
             consumer for consumer in self.consumers if consumer._kept and not consumer.closed
         ]  # of interrupted reads
         if kept:
-            milliseconds = 0
+            milliseconds = part = 0
         status = self._library.datablock_wait_any(
             self._handles, len(self.consumers), wait_part(milliseconds, part), self._found
         )
@@ -101,7 +102,8 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
     while True:
         left = deadline - time.monotonic()
         last = left * 1000 <= SLICE_MS
-        ready = waiting.once(max(0, math.ceil(left * 1000)) if last else SLICE_MS, part)
+        milliseconds = max(0, math.ceil(left * 1000)) if last else SLICE_MS
+        ready = waiting.once(milliseconds, part if milliseconds > 0 else 0)
         if ready or last:
             return ready
         part = 0

@@ -5,8 +5,8 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._arrays import array_over, check_fit, items_of
-from ._errors import DataBlockError, Invalid
+from ._arrays import message_over
+from ._errors import DataBlockError, Invalid, Status
 from ._interrupts import Leaving, Statement, refuse_statement
 from ._participant import DO_NOT_WAIT, LOOK_FIRST, Raw
 from ._slot_state import ENDED, NEW, OPEN, release
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from ._writer import Writer
+
+INVALID = int(Status.INVALID)
 
 
 class WriteSlot(Bound):
@@ -85,7 +87,7 @@ class WriteSlot(Bound):
             return self
         except BaseException:
             if words[0] != 0:
-                producer._abort_surely(reference)
+                producer._abort_surely(raw)
                 self._end()
             else:
                 producer._give_back(raw)
@@ -123,10 +125,10 @@ class WriteSlot(Bound):
             self._statement = None
         except BaseException as failure:
             # The library refuses to abort a claim that has ended.
-            aborted = producer._abort_surely(reference)
+            aborted = producer._abort_surely(raw)
             self._end()
             if not isinstance(failure, DataBlockError):
-                self._sent = int(aborted != 0)
+                self._sent = int(aborted == INVALID)
                 failure.sent = self._sent  # type: ignore[attr-defined]
             self._statement = None
             raise
@@ -177,16 +179,16 @@ class WriteSlot(Bound):
         memory then belongs to the consumers, and later to other messages. The array keeps the
         memory mapped for as long as something refers to the array. Views that the program makes
         from it do not become read-only. A dtype that does not fit the block's schema raises
-        `Invalid`. Single bytes, "u1", always fit.
+        `Invalid`. Single bytes, "u1", always fit. A dtype of an older version of the schema has its
+        own fields of each record. The other fields keep the bytes that the slot has.
         """
         if self._state != OPEN:
             self._refuse()
         view = self._view
         assert view is not None
-        schema = self._producer._schema
-        if schema is not None:
-            check_fit(schema, items_of(dtype)[0], self.capacity)
-        array = array_over(view, self._start, self.capacity, dtype, shape)
+        array = message_over(
+            self._producer._schema, view, self._start, self.capacity, dtype, shape, "slot"
+        )
         if self._arrays is None:
             self._arrays = []
         self._arrays.append(array)
@@ -282,7 +284,7 @@ class WriteSlot(Bound):
             try:
                 self._end()
             finally:
-                producer._abort_surely(self._raw[0])
+                producer._abort_surely(self._raw)
 
     def _end(self) -> None:
         """Take the memory back from the program, before the slot is published or used again."""

@@ -7,10 +7,11 @@ from typing import Any, Callable, Protocol
 from ._abi import ProducerHandle, RawWriteSlot
 from ._errors import Invalid, Status
 from ._library import Library
-from ._participant import NOTHING_YET, Participant, waits
+from ._participant import NOTHING_YET, Participant, Raw, waits
 from ._schema import Schema
 
 BUSY = int(Status.BUSY)
+SYSTEM = int(Status.SYSTEM)
 
 
 class Claim(Protocol):
@@ -33,6 +34,7 @@ class Writer(Participant):
         self, library: Library, name: str, handle: ProducerHandle, close: Callable[[Any], int]
     ) -> None:
         self._claim: Claim | None = None
+        self._parts: list[Raw] = []  # a claim that is to be aborted, or none
         quick = library.quick
         self._begin = quick.datablock_write_begin
         self._commit = quick.datablock_write_commit
@@ -60,12 +62,25 @@ class Writer(Participant):
         else:
             self._fail(status)
 
-    def _abort_surely(self, reference: Any) -> int:
-        """Abort a claim, also while another thread is in a call. Return the status."""
+    def _abort_surely(self, raw: Raw) -> int:
+        """Abort a claim, also while another thread is in a call. Return the status.
+
+        INVALID: the claim had ended. After SYSTEM the claim is still open, because the library
+        could not begin the call: the next claim repeats the abort first.
+        """
+        self._parts = [raw]  # before the call: an interrupt may come after it
         status = BUSY
         while status == BUSY:  # the collector, too, may abort, in any thread
-            status = self._abort(self._handle, reference)
+            status = self._abort(self._handle, raw[0])
+        if status != SYSTEM:
+            self._parts = []
         return status
+
+    def _end_spent(self) -> None:
+        """Abort the claim whose abort failed or was interrupted."""
+        for raw in self._parts:
+            if self._abort_surely(raw) == SYSTEM:
+                self._fail(SYSTEM)
 
     def _expire(self) -> None:
         claim = self._claim

@@ -4,7 +4,7 @@ import asyncio
 import threading
 
 import pytest
-from support import eventually
+from support import control_file, eventually, layout, peek
 
 from datablock_ctypes import (
     Consumer,
@@ -36,6 +36,11 @@ def of_consumer():
 def of_producer():
     found = get_metrics("camera")
     return found.waits, found.timeouts
+
+
+def marked(directory, name="camera"):
+    """The bits of the consumers that the next commit wakes."""
+    return peek(control_file(directory / name), layout("CTL_WAITING"))
 
 
 def entered(slot):
@@ -123,6 +128,64 @@ def test_a_wait_for_the_first_of_several(wait):
     with ring(), Consumer("camera") as consumer:
         assert wait([consumer], SLICES) == []
         assert of_consumer() == (1, 0)
+
+
+@pytest.mark.parametrize("how", ["send_many", "aio_many"])
+def test_each_message_of_a_batch_that_waits(how):
+    """It is one wait, in whichever slice of the call it begins."""
+    send = {
+        "send_many": lambda producer, messages: producer.send_many(messages),
+        "aio_many": lambda producer, messages: asyncio.run(aio.send_many(producer, messages)),
+    }[how]
+    with ring() as producer, Consumer("camera") as consumer:
+        sent = []
+        thread = threading.Thread(target=lambda: sent.append(send(producer, [b"x"] * 5)))
+        thread.start()
+        for number in (1, 2, 3):
+            waited = number * SLICES * 1e9
+            assert eventually(lambda least=waited: get_metrics("camera").wait_ns > least)
+            assert of_producer() == (number, 0)
+            consumer.receive(0)
+        thread.join(20)
+        assert sent == [5]
+        assert of_producer() == (3, 0)
+
+
+WAITS_FOR_ANY = {
+    "wait_any": wait_any,
+    "aio": lambda *arguments: asyncio.run(aio.wait_any(*arguments)),
+}
+
+
+@pytest.mark.parametrize("how", WAITS_FOR_ANY)
+def test_a_poll_of_several(directory, how):
+    """It counts no wait, and the consumer is not marked as sleeping: a commit wakes nobody."""
+    with ring(), Consumer("camera") as consumer:
+        for _ in range(5):
+            assert WAITS_FOR_ANY[how]([consumer], 0) == []
+        assert of_consumer() == (0, 0)
+        assert marked(directory) == 0
+
+
+@pytest.mark.parametrize("timeout", [0, SLICES, None])
+def test_a_wait_for_a_message_that_an_interrupted_read_has_taken(directory, timeout):
+    """The message is there: the call does not wait, and does not mark the other consumer."""
+    with (
+        ring() as producer,
+        Producer("other", slot_size=64),
+        Consumer("camera") as consumer,
+        Consumer("other") as idle,
+    ):
+        producer.send(b"x")
+        slot = consumer.read(0)
+        slot.__enter__()
+        slot._put_back()
+        assert consumer._kept
+        assert wait_any([idle, consumer], timeout) == [consumer]
+        assert of_consumer() == (0, 0)
+        assert list_participants("other")[1].waits == 0
+        assert marked(directory) == marked(directory, "other") == 0
+        assert consumer.receive(0) == b"x"
 
 
 @pytest.mark.parametrize(

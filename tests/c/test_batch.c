@@ -90,6 +90,51 @@ static void batch_holds_the_producer_up(void) {
     close_pair(&p);
 }
 
+static void check_waits(const char *name, uint64_t waits, uint64_t timeouts) {
+    datablock_metrics metrics = {.size = sizeof metrics};
+    char path[300];
+    snprintf(path, sizeof path, "%s/%s", test_directory(), name);
+    CHECK_OK(datablock_get_metrics(path, &metrics));
+    CHECK(metrics.waits == waits && metrics.timeouts == timeouts);
+}
+
+/* Each message that waits is one wait, wherever a part of the call's wait ends. */
+static void each_message_that_waits_is_one_wait(void) {
+    struct pair p = open_pair("waits", 4, DATABLOCK_LOSSLESS);
+    datablock_message messages[7];
+    char room[7][32];
+    datablock_copied copied;
+    size_t written;
+    number(messages, room, 7, 0);
+    const struct {
+        int64_t timeout_ms;
+        size_t written;
+        uint64_t waits, timeouts;
+        bool read; /* afterwards the consumer reads one message */
+    } calls[] = {
+        {DATABLOCK_WAIT_PART(0, 0), 4, 0, 0, false},
+        {DATABLOCK_WAIT_PART(5, DATABLOCK_PART_FIRST), 0, 1, 0, false}, /* message 4 */
+        {DATABLOCK_WAIT_PART(5, 0), 0, 1, 0, true},
+        {DATABLOCK_WAIT_PART(5, 0), 1, 2, 0, false}, /* message 5, which no part has counted */
+        {DATABLOCK_WAIT_PART(5, DATABLOCK_PART_LAST), 0, 2, 1, true},
+        {5, 1, 3, 2, true}, /* message 6, in a call that is a whole wait */
+        {DATABLOCK_WAIT_PART(5, DATABLOCK_PART_FIRST | DATABLOCK_PART_LAST), 1, 3, 2, false},
+    };
+    size_t done = 0;
+    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++) {
+        datablock_status status =
+            datablock_write_batch(p.producer, calls[i].timeout_ms, messages + done, 7 - done, &written);
+        done += written;
+        CHECK(status == (done == 7 ? DATABLOCK_OK : DATABLOCK_E_TIMEOUT));
+        CHECK(written == calls[i].written);
+        check_waits("waits", calls[i].waits, calls[i].timeouts);
+        if (calls[i].read) {
+            CHECK_OK(datablock_read_copy(p.consumer, 0, DATABLOCK_COPY_CUT, NULL, 0, &copied));
+        }
+    }
+    close_pair(&p);
+}
+
 static void batch_of_an_ordered_reader(void) {
     datablock_config config = ring_config(4);
     datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
@@ -292,6 +337,7 @@ int main(int argc, char **argv) {
         {"write-copies", write_copies},
         {"batch-of-a-lossless-reader", batch_of_a_lossless_reader},
         {"batch-holds-the-producer-up", batch_holds_the_producer_up},
+        {"each-message-that-waits-is-one-wait", each_message_that_waits_is_one_wait},
         {"batch-of-an-ordered-reader", batch_of_an_ordered_reader},
         {"parts-of-a-batch", parts_of_a_batch},
         {"batch-of-an-evicted-reader", batch_of_an_evicted_reader},

@@ -233,6 +233,23 @@ func TestBatchWritten(t *testing.T) {
 	assert.ErrorIs(t, err, status.Invalid)
 }
 
+// As in C and Python: tests/c/test_batch.c, python/tests/test_wait_counts.py.
+func TestEachMessageOfABatchThatWaitsIsOneWait(t *testing.T) {
+	b := newFixture(t)
+	p := b.producer(b.config(segment.Ring, 4))
+	c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
+	messages, done := make([][]byte, 7), 0
+	for i, published := range []int{4, 1, 1} {
+		n, err := p.WriteBatch(messages[done:], 5*time.Millisecond)
+		assert.ErrorIs(t, err, status.Timeout)
+		assert.Equal(t, published, n)
+		done += n
+		assert.EqualValues(t, i+1, *p.Data.Plain64(layout.MetricWaits), "message %d waited", done)
+		assert.EqualValues(t, i+1, *p.Data.Plain64(layout.MetricTimeouts))
+		require.NoError(t, c.ReleaseBatch(batchOf(t, c, 1)))
+	}
+}
+
 func TestBatchAllocatesNothing(t *testing.T) {
 	if coretest.RaceEnabled || invariantsOn {
 		t.Skip("the race detector and the invariants build allocate; the ordinary build runs this")
