@@ -7,7 +7,7 @@ import (
 	"datablock/internal/core/recovery"
 	"datablock/internal/core/segment"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // Forever is the timeout that waits without a limit. Zero does not wait.

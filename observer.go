@@ -2,7 +2,7 @@ package datablock
 
 import (
 	"datablock/internal/core/channel"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // Observer copies messages out of a block without being a participant. It has no row and applies no

@@ -7,7 +7,7 @@ import (
 
 	"datablock/internal/core/segment"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // Schema describes the bytes of a struct: names, types, counts and offsets of the fields, size and

@@ -14,7 +14,7 @@ import (
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 //export dbgo_consumer_open

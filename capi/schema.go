@@ -11,7 +11,7 @@ import (
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // schemaFrom reads a schema of the C side. The shim has checked the pointer to its text. The

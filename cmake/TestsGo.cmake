@@ -68,7 +68,7 @@ foreach(entry IN LISTS plain)
     continue()
   endif()
   string(REPLACE "${go_module}/" "" name ${package})
-  if(name MATCHES "^internal/")
+  if(name MATCHES "^internal/|^schema$")
     go_test_entry(${package} ${name} "" -race)
   elseif(NOT name STREQUAL "tests/go/process")
     go_test_entry(${package} ${name} "")
@@ -104,7 +104,7 @@ datablock_test(go.cmd/internal/command.hostile LABELS format COST 11 TIMEOUT 240
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
 # seed.
-foreach(target internal/schema/FuzzParse internal/schema/FuzzParseCanonical internal/core/channel/FuzzSchemaZone)
+foreach(target schema/FuzzParse schema/FuzzParseCanonical internal/core/channel/FuzzSchemaZone)
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)
   add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m ./${package}
@@ -118,9 +118,9 @@ set(test_tier lint)
 # compile there.
 foreach(system windows darwin)
   datablock_test(go.vet.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
-    COMMAND ${GO} vet -buildvcs=false . ./internal/...)
+    COMMAND ${GO} vet -buildvcs=false . ./internal/... ./schema)
   datablock_test(go.build.${system} TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
-    COMMAND ${GO} build -buildvcs=false . ./internal/... ./examples/go/...)
+    COMMAND ${GO} build -buildvcs=false . ./internal/... ./schema ./examples/go/...)
   datablock_test(go.build.${system}.cmd TIMEOUT 300 ENVIRONMENT GOOS=${system} GOARCH=amd64 CGO_ENABLED=0
     COMMAND ${go_in_cmd} ${GO} build -buildvcs=false ./...)
   # That test compiles the standard library.
@@ -128,7 +128,7 @@ foreach(system windows darwin)
 endforeach()
 
 file(GLOB go_directories CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/*.go)
-foreach(directory bench capi cmd examples internal python tests)
+foreach(directory bench capi cmd examples internal python schema tests)
   if(EXISTS ${PROJECT_SOURCE_DIR}/${directory})
     list(APPEND go_directories ${directory})
   endif()
@@ -151,7 +151,7 @@ go_checks(.cmd.crashpoints crashpoints LONG ${go_in_cmd})
 # Misspelled words, in everything but the build: settings in .codespellrc.
 file(GLOB spelled CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
   ${PROJECT_SOURCE_DIR}/*.go ${PROJECT_SOURCE_DIR}/*.md ${PROJECT_SOURCE_DIR}/Makefile)
-foreach(directory bench capi cmake cmd docs examples include internal python scripts tests)
+foreach(directory bench capi cmake cmd docs examples include internal python schema scripts tests)
   list(APPEND spelled ${directory})
 endforeach()
 datablock_test(codespell COMMAND ${venv_python} -m codespell_lib ${spelled})

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // path returns the words that a user types to run a command.

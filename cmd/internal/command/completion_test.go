@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // offered returns the words that a shell gets, without their descriptions.

@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // fullDisk refuses every write.

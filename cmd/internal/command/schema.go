@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 type schemaJSON struct {

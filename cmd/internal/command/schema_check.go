@@ -3,7 +3,7 @@ package command
 import (
 	"github.com/spf13/cobra"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 func (a *app) schemaCheck() *cobra.Command {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // formatted returns Go source in the format of gofmt. The code is here and not where the source is

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datablock"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 func (a *app) schemaList() *cobra.Command {

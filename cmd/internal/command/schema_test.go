@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 func schemaFile(t *testing.T, text string) string {

@@ -11,7 +11,7 @@ import (
 
 	"datablock/internal/layout"
 	"datablock/internal/platform"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // Observer copies messages out of a block without being a participant. It has no row and no hazard

@@ -1,6 +1,6 @@
 package channel
 
-import "datablock/internal/schema"
+import "datablock/schema"
 
 // Schema returns the schema of the block's messages. nil: the producer specified none. Errors:
 // Closed, Corrupt.

@@ -18,7 +18,7 @@ import (
 
 	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // blockFiles are the bytes of a closed block, as a template for others.

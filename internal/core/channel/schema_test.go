@@ -13,7 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"datablock/internal/layout"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 func schemaOf(t testing.TB, text string) *schema.Schema {

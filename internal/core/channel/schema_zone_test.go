@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"datablock/internal/layout"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 const settingsText = "schema Settings 1.1.0 { gain: f64; rate: u32; }"

@@ -7,7 +7,7 @@ import (
 	"datablock/internal/core/status"
 
 	"datablock/internal/layout"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // Policy is how many messages a block keeps, and what its consumers get by default.

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/crypto/blake2b"
 
 	"datablock/internal/layout"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 const (

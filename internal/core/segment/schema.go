@@ -10,7 +10,7 @@ import (
 
 	"datablock/internal/layout"
 	"datablock/internal/platform"
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // SchemaText is one of the two schemas that a block may have: of its messages, and of its flexible

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const belowSegment = "internal/core/status internal/crash internal/layout internal/platform internal/schema"
+const belowSegment = "internal/core/status internal/crash internal/layout internal/platform schema"
 
 // layers has, for each package of the library, the packages of the library that it may import.
 // docs/architecture.md has the same order.
@@ -14,7 +14,7 @@ var layers = map[string]string{
 	"internal/layout":        "",
 	"internal/crash":         "",
 	"internal/platform":      "internal/layout",
-	"internal/schema":        "internal/layout internal/platform",
+	"schema":                 "internal/layout internal/platform",
 	"internal/core/status":   "",
 	"internal/core/segment":  belowSegment,
 	"internal/core/channel":  "internal/core/segment " + belowSegment,
@@ -26,7 +26,8 @@ var layers = map[string]string{
 func TestImportsGoDownwards(t *testing.T) {
 	const list = "{{.ImportPath}} {{range .Imports}}{{.}} {{end}}"
 	found := 0
-	for line := range strings.Lines(string(run(t, ".", "go", "list", "-f", list, ".", "./capi", "./internal/..."))) {
+	out := run(t, ".", "go", "list", "-f", list, ".", "./capi", "./schema", "./internal/...")
+	for line := range strings.Lines(string(out)) {
 		words := strings.Fields(line)
 		package_ := strings.TrimPrefix(words[0], "datablock/")
 		allowed, inner := layers[package_]

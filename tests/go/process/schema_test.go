@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 const sampleSchema = "schema Sample 1.2.0 { time: u64; value: f64; }"

@@ -10,7 +10,7 @@ import (
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 type consumer struct {

@@ -18,7 +18,7 @@ import (
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
 
-	"datablock/internal/schema"
+	"datablock/schema"
 )
 
 // Exit codes that a test distinguishes.

@@ -404,7 +404,7 @@ type golden struct {
 
 func goldens(t testing.TB) (all []golden) {
 	t.Helper()
-	data, err := os.ReadFile(filepath.Join("..", "..", "tests", "format", "vectors", "schemas.json"))
+	data, err := os.ReadFile(filepath.Join("..", "tests", "format", "vectors", "schemas.json"))
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(data, &all))
 	return all
@@ -421,7 +421,7 @@ func TestGoldenSchemas(t *testing.T) {
 		}
 		data, err := json.MarshalIndent(all, "", " ")
 		require.NoError(t, err)
-		require.NoError(t, os.WriteFile(filepath.Join("..", "..", "tests", "format", "vectors", "schemas.json"),
+		require.NoError(t, os.WriteFile(filepath.Join("..", "tests", "format", "vectors", "schemas.json"),
 			append(data, '\n'), 0o644))
 	}
 	assert.GreaterOrEqual(t, len(all), 60)
