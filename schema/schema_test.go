@@ -472,7 +472,7 @@ func FuzzParseCanonical(f *testing.F) {
 
 // The worked example of docs/schema.md, from its text.
 func TestTheDocumentsExample(t *testing.T) {
-	document, err := os.ReadFile(filepath.Join("..", "..", "docs", "schema.md"))
+	document, err := os.ReadFile(filepath.Join("..", "docs", "schema.md"))
 	require.NoError(t, err)
 	found := regexp.MustCompile("(?s)For `(schema [^`]*)` the line is\n\n    (\\S+)\n\nand the hash is (\\w+):\n\n  " +
 		"  printf %s '(\\S+)' \\| b2sum -l 256\n").FindStringSubmatch(string(document))
