@@ -11,8 +11,10 @@ int main(void)
     datablock_status status = datablock_producer_open("hello", &config, &producer);
     for (int i = 0; i < 5 && status == DATABLOCK_OK; i++) {
         status = datablock_write_begin(producer, -1, &slot);
-        if (status == DATABLOCK_OK)
-            status = datablock_write_commit(producer, &slot, (size_t)snprintf(slot.data, slot.capacity, "greeting %d from C", i));
+        if (status == DATABLOCK_OK) {
+            int length = snprintf(slot.data, slot.capacity, "greeting %d from C", i);
+            status = datablock_write_commit(producer, &slot, (size_t)length);
+        }
     }
     if (status != DATABLOCK_OK)
         fprintf(stderr, "%s\n", datablock_error_detail());
