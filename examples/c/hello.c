@@ -1,8 +1,7 @@
 #include <datablock.h>
 #include <stdio.h>
 
-int main(void)
-{
+int main(void) {
     datablock_config config;
     datablock_producer producer = {0};
     datablock_write_slot slot;
