@@ -22,7 +22,11 @@
  * are LOOK_LATER_EVERY apart, and each queries at most FEW leases. Therefore a long wait, or a wait
  * for many holders, uses no more of a core.
  */
-enum { FEW = 8, LOOK_EVERY = 8000000, LOOK_LATER_EVERY = 20000000 /* ns */ };
+enum {
+    FEW = DATABLOCK_TUNING_HELD_PROBES,
+    LOOK_EVERY = 8000000, /* ns */
+    LOOK_LATER_EVERY = DATABLOCK_TUNING_HELD_LATER_NS
+};
 
 /* True: all of at most FEW bytes are locked. The check begins with the byte at index `first`. */
 static bool are_locked(int descriptor, const int64_t *bytes, size_t count, size_t first) {

@@ -42,7 +42,7 @@ foreach(family GCC CLANG)
   datablock_test(header.${label}.inline.units
     COMMAND sh tests/abi/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
   datablock_test(header.${label}.alone TIMEOUT 600 COMMAND sh tests/abi/alone.sh ${${family}} ${${cxx}})
-  datablock_test(header.${label}.strict LONG COST 30 TIMEOUT 300 COMMAND sh tests/abi/strict.sh ${${cxx}})
+  datablock_test(header.${label}.strict LONG SOAK COST 30 TIMEOUT 300 COMMAND sh tests/abi/strict.sh ${${cxx}})
   datablock_test(header.${label}.no_exceptions
     COMMAND sh tests/abi/one_error.sh ${${cxx}} "datablock.hpp needs exceptions" -std=c++17 -fno-exceptions)
   datablock_test(header.${label}.schema_refused TIMEOUT 300

@@ -46,6 +46,14 @@
 #define DATABLOCK_TUNING_WAIT_PROBE_NS_C 1000000000
 
 /*
+ * A sleeping producer polls at most so many of the leases that hold it up, and the others at its
+ * next polls. In C this is so after a second, or with more of them. The second number is the
+ * interval of these polls.
+ */
+#define DATABLOCK_TUNING_HELD_PROBES 8
+#define DATABLOCK_TUNING_HELD_LATER_NS 20000000
+
+/*
  * Loads of the next entry by a read that does not wait. In C only a read that follows a read
  * without a message polls: leaving the call and coming back takes longer than a few loads.
  */

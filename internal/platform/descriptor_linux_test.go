@@ -131,6 +131,16 @@ func TestASleepEndsWhenALockIsGone(t *testing.T) {
 	start = time.Now()
 	WaitHeld(&word, 0, time.Minute, ask, []int64{10})
 	assert.Less(t, time.Since(start), 30*time.Second)
+	var many []int64 // more than one poll asks for
+	for at := int64(20); at < 40; at++ {
+		ok, err := holder.TryLock(at)
+		require.True(t, ok)
+		require.NoError(t, err)
+		many = append(many, at)
+	}
+	require.NoError(t, holder.Unlock(39))
+	WaitHeld(&word, 0, time.Minute, ask, many)
+	assert.Less(t, time.Since(start), 30*time.Second, "the last of many")
 	WaitHeld(&word, 1, time.Minute, ask, []int64{10}) // the word has changed
 	assert.Less(t, time.Since(start), 30*time.Second)
 }

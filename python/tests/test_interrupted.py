@@ -48,7 +48,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 # The number of random signals.
-TIMES = 10_000 if os.environ.get("DATABLOCK_SOAK") else 300
+TIMES = 10_000 if os.environ.get("DATABLOCK_SOAK") else 100
 
 
 def number(data):

@@ -5,8 +5,11 @@ The runs show that the compiled code works there, and that all programs agree on
 on the bytes of a block. They show nothing about memory ordering: the emulator has the memory
 ordering of its host.
 
-With DATABLOCK_SOAK the C tests also run with the exported functions. Those are the inline
-functions, compiled into the library by the same compiler, and the exchange below uses them as well.
+Without DATABLOCK_SOAK each C test runs with the inline functions on the newer machine, and the
+quick tests also through Go and on the older one. The older machine differs in two things: it has no
+atomic instructions of its own (every test has atomics) and no membarrier (test_capi_handles and
+test_wait_any). With DATABLOCK_SOAK every test runs in every way. The exported functions are the
+inline functions, compiled into the library by the same compiler, and the exchange below uses them.
 
 The program needs a cross compiler and qemu (user mode). The exchange also needs the workers of this
 machine's build. Usage: run.py BUILD SONAME LDFLAGS. The last two are those of the library's own
@@ -64,6 +67,11 @@ MACHINES = [
 INLINE, EXPORTED, GO = "inline", "exported", "go"
 WAYS = {INLINE: ("inline", {}), EXPORTED: ("exported", {}), GO: ("exported", {"DATABLOCK_TEST_GO": "1"})}
 ALL_WAYS = {"test_capi_mixed"}
+# These take 5 to 20 s each time.
+SLOW = {"test_capi_handles", "test_capi_mixed", "test_capi_processes", "test_pace", "test_shared", "test_threads",
+        "test_wait_any"}
+WITHOUT_MEMBARRIER = {"test_capi_handles", "test_wait_any"}
+SOAK = "DATABLOCK_SOAK" in os.environ
 NOT_HERE = {"test_hostile": "it truncates files under their readers, and needs the fault address",
             "test_memory_gone": "as test_hostile",
             "test_inside": "it has a syscall() of its own, as emulated.c has",
@@ -145,7 +153,8 @@ def build_programs(into):
             print(f"NOT RUN: {source.stem}: {NOT_HERE[source.stem]}")
             continue
         for flavour, flags in (("exported", []), ("inline", ["-DTEST_INLINE"])):
-            if flavour == "exported" or source.stem not in ALL_WAYS:
+            only = "exported" if source.stem in ALL_WAYS else "inline" if source.stem in SLOW and not SOAK else flavour
+            if flavour == only:
                 programs[source.stem, flavour] = compiled(into, f"{source.stem}.{flavour}", [source, *emulated], *flags)
     worker = ROOT / "tests/c/worker.c"
     programs["worker", "exported"] = compiled(into, "worker.exported", [worker])
@@ -218,6 +227,13 @@ def run_test(program, without, machine, environment):
     return "" if fell_back else "membarrier was to be missing, and nobody asked for it"
 
 
+def in_quick_run(test, way, machine):
+    """Whether a test runs in this way without DATABLOCK_SOAK."""
+    if test not in SLOW:
+        return way != EXPORTED
+    return way in (INLINE, "all") and (machine.membarrier is not False or test in WITHOUT_MEMBARRIER)
+
+
 def run_tests(programs, omissions):
     failed = 0
     print(f"\n{'test':<24}{'way':<10}{'machine':<9}{'time':>7}  verdict")
@@ -228,7 +244,7 @@ def run_tests(programs, omissions):
                     # Go's code is the same there. The exported functions are the inline ones in the
                     # library.
                     continue
-                if way == EXPORTED and "DATABLOCK_SOAK" not in os.environ:
+                if not (SOAK or in_quick_run(test, way, machine)):
                     continue
                 began = time.monotonic()
                 without = {o.scenario for o in omissions if o.test == test and way in o.ways}
