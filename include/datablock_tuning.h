@@ -46,7 +46,7 @@
 #define DATABLOCK_TUNING_WAIT_PROBE_NS_C 1000000000
 
 /*
- * A sleeping producer polls at most so many of the leases that hold it up, and the others at its
+ * A sleeping producer polls at most this number of the leases that hold it up, and the others at its
  * next polls. In C this is so after a second, or with more of them. The second number is the
  * interval of these polls.
  */
