@@ -46,9 +46,9 @@
 #define DATABLOCK_TUNING_WAIT_PROBE_NS_C 1000000000
 
 /*
- * A sleeping producer polls at most this number of the leases that hold it up, and the others at its
- * next polls. In C this is so after a second, or with more of them. The second number is the
- * interval of these polls.
+ * A sleeping producer polls at most this number of leases, and the others at its next polls. In C
+ * this is so after a second, or with more leases that hold it up. The second number is the interval
+ * of these polls.
  */
 #define DATABLOCK_TUNING_HELD_PROBES 8
 #define DATABLOCK_TUNING_HELD_LATER_NS 20000000

@@ -24,8 +24,8 @@ const (
 	PollProbeNs  = 10_000_000
 	WaitProbeNsC = 1_000_000_000
 
-	// A sleeping producer polls at most this number of the leases that hold it up, and the others at
-	// its next polls. In C this is so after a second, or with more of them.
+	// A sleeping producer polls at most this number of leases, and the others at its next polls. In
+	// C this is so after a second, or with more leases that hold it up.
 	HeldProbes  = 8
 	HeldLaterNs = 20_000_000 // the interval of these polls
 
