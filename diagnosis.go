@@ -77,8 +77,9 @@ const (
 	WaitingAfter = recovery.WaitingAfter
 )
 
-// Diagnose reads who holds each slot of a block ("" for the default directory), and since when. It
-// opens read-only, changes nothing, and accepts a block in any state. Any goroutine may call it.
+// Diagnose reads which participants hold each slot of a block, and since when. The directory "" is
+// the default one. It opens read-only, changes nothing, and accepts a block in any state. Any
+// goroutine may call it.
 //
 // Errors: ErrInvalid, ErrNotFound, ErrAccess, ErrCorrupt, ErrVersion.
 func Diagnose(name, directory string) (*Diagnosis, error) {

@@ -257,7 +257,7 @@ func TestWaitForLosesNoWakeUp(t *testing.T) {
 	for point, look := range map[string]func(*Consumer){
 		"sleep.marked": func(c *Consumer) {},
 		"sleep.consumer": func(c *Consumer) {
-			assert.NotZero(t, c.Waiting.Load(), "whoever commits now sees that somebody sleeps")
+			assert.NotZero(t, c.Waiting.Load(), "a producer that commits now sees a sleeping consumer")
 		},
 	} {
 		t.Run(point, func(t *testing.T) {
