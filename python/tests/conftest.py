@@ -6,6 +6,7 @@ A test that leaves a file, a descriptor or a process behind fails.
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import tempfile
 
@@ -16,6 +17,8 @@ BUILD = pathlib.Path(os.environ.get("DATABLOCK_BUILD", ROOT / "build"))
 
 
 def pytest_configure() -> None:
+    # A shell starts a background command with SIGINT ignored. The tests need the interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PACKAGE), str(PACKAGE / "tests")])
     if "DATABLOCK_LIBRARY" in os.environ:
         return
