@@ -8,19 +8,12 @@ set(python_examples
   examples/python/recovery_daemon/recovery_daemon.py examples/python/prometheus_export/prometheus_export.py)
 set(python_checked python examples/demo examples/python)
 
-# These files assert how long a call or an interrupt takes, or the share of the processor that it
-# uses. In parallel with other tests they would measure the load.
-set(python_measured aio_waiting handlers prometheus_export read_transactions recovery_daemon transactions
-  transactions_interrupted waiting)
-set(measured_files "")
-set(other_files "")
-foreach(name IN LISTS python_measured)
-  list(APPEND measured_files ${python_package}/tests/test_${name}.py)
-  list(APPEND other_files --ignore=${python_package}/tests/test_${name}.py)
-endforeach()
-datablock_test(python.measured SERIAL TIMEOUT 600 COMMAND ${venv_python} -B -m pytest -q ${measured_files})
-datablock_test(python.pytest COST 90 TIMEOUT 600
-  COMMAND ${venv_python} -B -m pytest -q ${python_package} ${other_files}
+# The tests with the mark `measured` assert how long a call or an interrupt takes, or the share of the
+# processor that it uses. In parallel with other tests they would measure the load.
+datablock_test(python.measured SERIAL TIMEOUT 600
+  COMMAND ${venv_python} -B -m pytest -q -m measured ${python_package})
+datablock_test(python.pytest COST 190 TIMEOUT 600
+  COMMAND ${venv_python} -B -m pytest -q -m "not measured" ${python_package}
     --ignore=${python_package}/tests/test_interrupted.py)
 # Interrupts at every bytecode take long, and are valid on a busy machine as well. `make soak`:
 # 10,000 at random in each call.

@@ -9,10 +9,16 @@ import os
 import random
 import signal
 import sys
+import time
 
 import datablock_ctypes
 
 PACKAGE = os.path.dirname(datablock_ctypes.__file__)
+
+# `make soak` interrupts at every bytecode. Another run interrupts at every third one, and begins at
+# another one from second to second. DATABLOCK_TURN repeats a beginning.
+STRIDE = 1 if os.environ.get("DATABLOCK_SOAK") else 3
+TURN = int(os.environ.get("DATABLOCK_TURN", time.time()))
 
 # The effect of such a line and the use of the effect are one step: CPython checks for no signal in
 # these lines (test_one_step).
@@ -165,12 +171,12 @@ def check_file(check):
     return check.__code__.co_filename
 
 
-def at_each_bytecode(prepare, act, check, step=1):
+def at_each_bytecode(prepare, act, check, step=STRIDE):
     """Interrupt `act(state)` at each bytecode of the package in turn, then `check(state, error)`.
 
-    Returns the number of bytecodes.
+    With a step of n, at every n-th bytecode. Returns the number of bytecodes.
     """
-    k = 1
+    k = 1 + TURN % step
     with ignored_in_callbacks():
         while True:
             state = prepare()

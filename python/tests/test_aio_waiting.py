@@ -77,6 +77,7 @@ def blocks(count):
         yield producers, [stack.enter_context(Consumer(name)) for name in names]
 
 
+@pytest.mark.measured
 def test_many_consumers_wait_in_few_threads(directory):
     """One thread for 127 consumers, the most that can sleep together.
 
@@ -98,6 +99,7 @@ def test_many_consumers_wait_in_few_threads(directory):
         run(main())
 
 
+@pytest.mark.measured
 def test_a_wait_costs_little(directory):
     """A thread for each of 300 consumers, woken every 80 ms, took 14 to 68 % of a core.
 
@@ -120,6 +122,7 @@ def test_a_wait_costs_little(directory):
         assert run(main()) < 0.08
 
 
+@pytest.mark.measured
 def test_a_task_that_joins_is_waited_for_at_once(directory):
     """The thread sleeps for other tasks. Without a wake it would look after a tenth of a second."""
     with blocks(20) as (producers, consumers):
@@ -147,6 +150,7 @@ def test_a_task_that_joins_is_waited_for_at_once(directory):
         assert taken[len(taken) // 2] < 0.03, taken
 
 
+@pytest.mark.measured
 def test_a_cancelled_wait_is_left_at_once(directory):
     """Any next call may use the object, with `aio` or without, while others are waited for."""
     with blocks(20) as (producers, consumers):

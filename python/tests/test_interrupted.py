@@ -48,7 +48,11 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 # The number of random signals.
-TIMES = 10_000 if os.environ.get("DATABLOCK_SOAK") else 100
+SOAK = bool(os.environ.get("DATABLOCK_SOAK"))
+TIMES = 10_000 if SOAK else 100
+# A round that opens a block or attaches takes milliseconds. The short run has fewer of them.
+OPENING_TIMES = TIMES if SOAK else TIMES // 4
+OPENING_STRIDE = 1 if SOAK else 23
 
 
 def number(data):
@@ -347,7 +351,7 @@ def test_a_wait_for_an_id_leaves_no_descriptor(pair, directory):
         assert len(descriptors(directory)) == before
         pair.all_once()
 
-    at_each_bytecode(pair.fresh, act, check, step=3)
+    at_each_bytecode(pair.fresh, act, check)
 
 
 def test_waiting_for_several_takes_nothing(pair):
@@ -745,7 +749,7 @@ OPENINGS = [open_consumer, open_observer, open_and_close_consumer, open_and_clos
 @pytest.mark.parametrize("way", OPENINGS, ids=lambda way: way.__name__)
 def test_nothing_is_left_open_at_any_bytecode(directory, way):
     openings = Openings(directory)
-    count = at_each_bytecode(lambda: openings, way, Openings.check, step=1 if TIMES > 1000 else 7)
+    count = at_each_bytecode(lambda: openings, way, Openings.check, step=OPENING_STRIDE)
     assert count > 100
     openings.producer.close()
 
@@ -775,10 +779,9 @@ def check_producer(directory, error):
 
 
 def test_a_producer_that_is_interrupted_while_it_is_made_is_none(directory):
-    at_each_bytecode(
-        lambda: directory, make_producer, check_producer, step=1 if TIMES > 1000 else 7
-    )
-    assert at_random(lambda: directory, make_producer, check_producer, TIMES, 3e-3) > TIMES // 20
+    at_each_bytecode(lambda: directory, make_producer, check_producer, step=OPENING_STRIDE)
+    came = at_random(lambda: directory, make_producer, check_producer, OPENING_TIMES, 3e-3)
+    assert came > OPENING_TIMES // 20
 
 
 @pytest.mark.parametrize("end", ["again", "forgotten"])
@@ -822,11 +825,8 @@ def test_an_interrupted_close_can_be_finished(directory, kind, end):
         def close(state):
             state[0].close()
 
-        # Each round opens a block or attaches, which takes milliseconds. The short run has fewer
-        # rounds.
-        assert at_each_bytecode(prepare, close, check, step=1 if TIMES > 1000 else 11) > 10
-        times = TIMES if TIMES > 1000 else TIMES // 6
-        assert at_random(prepare, close, check, times, 2e-4) > 0
+        assert at_each_bytecode(prepare, close, check, step=OPENING_STRIDE) > 10
+        assert at_random(prepare, close, check, OPENING_TIMES, 2e-4) > 0
 
 
 def test_ctrl_c_while_a_big_block_is_made(directory):
@@ -919,7 +919,7 @@ WAYS_TO_BE_LEFT = [*READS, guard_of_the_next, guard_that_is_forgotten, loop_in_a
 
 @pytest.mark.parametrize("way", WAYS_TO_BE_LEFT, ids=lambda way: way.__name__)
 def test_every_call_works_after_an_interrupt_at_any_bytecode(pair, way):
-    for _ in CALLS if TIMES > 1000 else CALLS[:1]:
+    for _ in CALLS if SOAK else CALLS[:1]:
         assert (
             at_each_bytecode(
                 lambda: fresh_calls(pair), way, lambda pair, error: every_call_works(pair)

@@ -1,7 +1,6 @@
 """Exceptions of a signal handler at each bytecode of an entry that is not the first one."""
 
 import contextlib
-import os
 
 import pytest
 from interrupts import at_each_bytecode
@@ -12,9 +11,6 @@ from datablock_ctypes import Invalid
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
 )
-
-# A batch has many bytecodes.
-STEP = 1 if os.environ.get("DATABLOCK_SOAK") else 3
 
 
 @pytest.mark.parametrize("alone", [0, 1])
@@ -27,7 +23,7 @@ def test_a_batch_that_is_entered_again_at_any_bytecode(pair, alone):  # noqa: F8
             batch.release(1)
 
     for act in (batch, read):
-        at_each_bytecode(lambda: fresh_kept(pair, alone), act, Pair.all_once, step=STEP)
+        at_each_bytecode(lambda: fresh_kept(pair, alone), act, Pair.all_once)
 
 
 def test_a_batch_that_is_entered_twice_at_any_bytecode(pair):  # noqa: F811
@@ -40,4 +36,4 @@ def test_a_batch_that_is_entered_twice_at_any_bytecode(pair):  # noqa: F811
                 raise AssertionError("it was entered twice")
             assert len(batch) == 4
 
-    at_each_bytecode(lambda: pair.fresh(5), act, Pair.all_once, step=STEP)
+    at_each_bytecode(lambda: pair.fresh(5), act, Pair.all_once)

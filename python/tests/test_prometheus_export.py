@@ -184,6 +184,7 @@ input()
 """
 
 
+@pytest.mark.measured
 def test_a_reader_that_keeps_the_producer_waiting_counts_after_a_second(directory):
     with (
         Producer("camera", slot_size=64, slot_count=2) as producer,

@@ -364,6 +364,7 @@ def test_directories_are_found_as_the_library_finds_them(directory):
     elsewhere.rmdir()
 
 
+@pytest.mark.measured
 def test_waiting_for_an_id_costs_little_and_leaves_no_descriptor():
     with ring(), Consumer("camera") as consumer:
         with pytest.raises(Timeout):

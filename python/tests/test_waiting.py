@@ -207,6 +207,7 @@ WAIT = """
 """
 
 
+@pytest.mark.measured
 @pytest.mark.parametrize("what", ["receive", "read", "iterate", "timed", "send", "write"])
 def test_ctrl_c_ends_a_wait(what):
     """The best of three attempts must end within 100 ms: the machine may be busy."""
@@ -287,6 +288,7 @@ def test_ctrl_c_at_any_moment_leaves_nothing_open():
         assert worker.end() == "True True None {}\n"
 
 
+@pytest.mark.measured
 def test_waiting_costs_next_to_nothing():
     with ring(), Consumer("camera") as consumer:
         before = time.process_time()

@@ -24,6 +24,7 @@ static datablock_status attach(const char *name, datablock_delivery delivery, in
 /* ---- Waiting for a block --------------------------------------------------------------------- */
 
 static int inside; /* signals that have interrupted the call */
+static int called; /* the waiting thread has called the library: its handlers may call it, too */
 
 /* The library refuses a call of a handler while its thread is inside a call. */
 static void handler(int signal) {
@@ -41,6 +42,8 @@ struct waiter {
 
 static void *wait_in_thread(void *argument) {
     struct waiter *w = argument;
+    CHECK_STATUS(datablock_unlink("absent", 0), DATABLOCK_E_NOT_FOUND);
+    __atomic_store_n(&called, 1, __ATOMIC_SEQ_CST);
     w->status = attach("late", DATABLOCK_LOSSLESS, w->wait_ms, &w->consumer);
     return NULL;
 }
@@ -54,8 +57,9 @@ static void a_consumer_waits_for_its_block(void) {
         struct waiter w = {.wait_ms = waits[i], .status = DATABLOCK_E_PANIC};
         datablock_producer producer;
         pthread_t thread;
-        inside = 0;
+        inside = called = 0;
         CHECK(pthread_create(&thread, NULL, wait_in_thread, &w) == 0);
+        WAIT_UNTIL(__atomic_load_n(&called, __ATOMIC_SEQ_CST), 60);
         WAIT_UNTIL(pthread_kill(thread, SIGUSR1) == 0 && __atomic_load_n(&inside, __ATOMIC_SEQ_CST) >= 3, 60);
         CHECK_OK(open_with("late", 0, &producer));
         CHECK(pthread_join(thread, NULL) == 0);

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -88,9 +87,8 @@ static void use_directory(const char *directory) {
 
 /* Gives another thread time, more with a larger `i`, so that it spins or sleeps. */
 static void give_way(int i) {
-    for (int turn = 0; turn < i * 500; turn++) {
-        sched_yield();
-    }
+    struct timespec time = {.tv_nsec = i * 200000};
+    CHECK(nanosleep(&time, NULL) == 0);
 }
 
 /* In the other process: reports that it is ready, and lives until the parent ends it. */
