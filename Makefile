@@ -11,8 +11,8 @@ export PREFIX DESTDIR
 export DATABLOCK_BUILD := $(if $(filter /%,$(BUILD)),$(BUILD),$(CURDIR)/$(BUILD))
 
 cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
-# One test more than processors: many tests wait most of the time.
-ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$(($(JOBS) + 1)) --no-tests=error
+# Two tests for each processor: many tests wait most of the time.
+ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
 .PHONY: all setup check test demo bench soak install uninstall clean help configure setup-build
 

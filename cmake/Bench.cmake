@@ -29,7 +29,7 @@ add_custom_target(${target_prefix}bench)
 add_dependencies(${target_prefix}bench ${bench_programs} bench_worker-go)
 
 set(bench_sources ${PROJECT_SOURCE_DIR}/bench)
-datablock_test(bench SERIAL LABELS perf TIMEOUT 300 COMMAND ${venv_python} -B bench/run.py --smoke)
+datablock_test(bench LABELS perf COST 12 TIMEOUT 300 COMMAND ${venv_python} bench/run.py --smoke)
 set(test_tier lint)
 datablock_test(bench.mypy ENVIRONMENT MYPYPATH=${python_package}
   COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy

@@ -7,12 +7,15 @@ if(NOT EXISTS ${venv_python})
 endif()
 
 # Tests find the build here. They have their own block directory in shared memory, which must be
-# empty after all tests.
+# empty after all tests. Python keeps its compiled files in the build: a worker starts in half of the
+# time, and the source tree stays clean.
 string(SHA1 build_id ${PROJECT_BINARY_DIR})
 string(SUBSTRING ${build_id} 0 12 build_id)
 set(test_environment
   DATABLOCK_BUILD=${PROJECT_BINARY_DIR}
   DATABLOCK_DIR=/dev/shm/datablock-test-${build_id}
+  PYTHONPYCACHEPREFIX=${PROJECT_BINARY_DIR}/pycache
+  PYTHONDONTWRITEBYTECODE=
   ${go_test_flags}
   ${go_caches}
   CC=${CMAKE_C_COMPILER})
@@ -105,10 +108,10 @@ set(test_tier format)
 datablock_test(vectors COMMAND ${venv_python} tests/format/vectors/check.py)
 foreach(language c cpp go python)
   datablock_test(vectors.${language} TIMEOUT 300
-    COMMAND ${venv_python} -B tests/format/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
+    COMMAND ${venv_python} tests/format/vectors/native.py ${PROJECT_BINARY_DIR} ${language})
 endforeach()
 datablock_test(vectors.types TIMEOUT 300
-  COMMAND ${venv_python} -B tests/format/vectors/native_types.py ${PROJECT_BINARY_DIR})
+  COMMAND ${venv_python} tests/format/vectors/native_types.py ${PROJECT_BINARY_DIR})
 set(test_tier proof)
 datablock_test(weak TIMEOUT 300 PROCESSORS 2 COST 150
   COMMAND ${venv_python} tests/proof/weak/run.py --workdir ${PROJECT_BINARY_DIR}/weak)

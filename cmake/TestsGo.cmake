@@ -28,7 +28,9 @@ set(test_files "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}} {{.Dir}} \
 go_packages(plain ${test_files} ./...)
 go_packages(with_crashpoints ${test_files} -tags=crashpoints ./...)
 
-set(go_test ${GO} test -buildvcs=false -count=1 -timeout=110m)
+# The entries go.vet check the tests, too: -vet=off. Without tables for debuggers (-ldflags) a test
+# links in less time.
+set(go_test ${GO} test -buildvcs=false -vet=off -ldflags=-s\ -w -count=1 -timeout=110m)
 
 # go_test_tiers(VARIABLE name): the tiers of a package. Each package has one.
 function(go_test_tiers variable name)
@@ -138,15 +140,15 @@ datablock_test(go.format
     sh ${go_directories})
 
 set(staticcheck ${PROJECT_SOURCE_DIR}/.tools/bin/staticcheck)
-# go_checks(suffix tags long [command before]): long is LONG or empty.
-function(go_checks suffix tags long)
+# go_checks(suffix tags soak [command before]): soak is ONLY_SOAK, for staticcheck, or empty.
+function(go_checks suffix tags soak)
   datablock_test(go.vet${suffix} TIMEOUT 300 COMMAND ${ARGN} ${GO} vet -buildvcs=false -tags=${tags} ./...)
-  datablock_test(go.staticcheck${suffix} ${long} TIMEOUT 300 COMMAND ${ARGN} ${staticcheck} -tags=${tags} ./...)
+  datablock_test(go.staticcheck${suffix} ${soak} TIMEOUT 300 COMMAND ${ARGN} ${staticcheck} -tags=${tags} ./...)
 endfunction()
 go_checks("" "" "" ${go_in_root})
-go_checks(.crashpoints crashpoints LONG ${go_in_root})
+go_checks(.crashpoints crashpoints ONLY_SOAK ${go_in_root})
 go_checks(.cmd "" "" ${go_in_cmd})
-go_checks(.cmd.crashpoints crashpoints LONG ${go_in_cmd})
+go_checks(.cmd.crashpoints crashpoints ONLY_SOAK ${go_in_cmd})
 
 # Misspelled words, in everything but the build: settings in .codespellrc.
 file(GLOB spelled CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}

@@ -81,7 +81,7 @@ function(hosts_test name kind)
   endif()
   datablock_test(${name} ${soak} TIMEOUT ${arg_TIMEOUT}
     ENVIRONMENT DATABLOCK_LIBRARY=${PROJECT_BINARY_DIR}/libdatablock.so
-    COMMAND ${venv_python} -B ${hosts_source}/run.py ${PROJECT_BINARY_DIR} ${kind} ${options} -- ${arg_COMMAND})
+    COMMAND ${venv_python} ${hosts_source}/run.py ${PROJECT_BINARY_DIR} ${kind} ${options} -- ${arg_COMMAND})
   set_tests_properties(${name} PROPERTIES SKIP_RETURN_CODE 77)
   if(arg_SOAK)
     set_tests_properties(soak.${name} PROPERTIES SKIP_RETURN_CODE 77)
@@ -94,7 +94,7 @@ hosts_test(hosts.c.small stress SOAK COMMAND ${hosts_build}/host small)
 hosts_test(hosts.cpp stress SOAK COMMAND ${hosts_build}/host_cpp)
 hosts_test(hosts.rust stress SOAK NEED rustc COMMAND ${hosts_build}/host_rust)
 # faulthandler handles SIGABRT and the signals of faults. Python turns SIGINT into an exception.
-hosts_test(hosts.python stress SOAK EXCEPT "2 4 6 7 8 11" COMMAND ${venv_python} -B ${hosts_source}/host.py)
+hosts_test(hosts.python stress SOAK EXCEPT "2 4 6 7 8 11" COMMAND ${venv_python} ${hosts_source}/host.py)
 # The virtual machine uses these signals: 4, 7, 8 and 11 for faults, 13 and 25 to ignore SIGPIPE and
 # SIGXFSZ, 12 to suspend threads, and 62 to interrupt input and output. With -Xrs it does not use
 # the others.

@@ -8,8 +8,8 @@ file(MAKE_DIRECTORY ${process_directory})
 
 # ctest builds them, so that a run never has the tests of yesterday.
 add_test(NAME go.process.build
-  COMMAND sh -c "\"$1\" test -c -buildvcs=false -o \"$2/process.test\" ./tests/go/process &&
-    \"$1\" build -buildvcs=false -tags=crashpoints -o \"$2/worker\" ./tests/go/worker"
+  COMMAND sh -c "\"$1\" test -c -buildvcs=false -vet=off '-ldflags=-s -w' -o \"$2/process.test\" ./tests/go/process &&
+    \"$1\" build -buildvcs=false '-ldflags=-s -w' -tags=crashpoints -o \"$2/worker\" ./tests/go/worker"
     sh ${GO} ${process_directory}
   WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
 set_tests_properties(go.process.build PROPERTIES

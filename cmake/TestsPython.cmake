@@ -11,14 +11,14 @@ set(python_checked python examples/demo examples/python)
 # The tests with the mark `measured` assert how long a call or an interrupt takes, or the share of the
 # processor that it uses. In parallel with other tests they would measure the load.
 datablock_test(python.measured SERIAL TIMEOUT 600
-  COMMAND ${venv_python} -B -m pytest -q -m measured ${python_package})
+  COMMAND ${venv_python} -m pytest -q -m measured ${python_package})
 datablock_test(python.pytest COST 190 TIMEOUT 600
-  COMMAND ${venv_python} -B -m pytest -q -m "not measured" ${python_package}
+  COMMAND ${venv_python} -m pytest -q -m "not measured" ${python_package}
     --ignore=${python_package}/tests/test_interrupted.py)
 # Interrupts at every bytecode take long, and are valid on a busy machine as well. `make soak`:
 # 10,000 at random in each call.
 datablock_test(python.interrupted LABELS process SOAK COST 110 TIMEOUT 600
-  COMMAND ${venv_python} -B -m pytest -q ${python_package}/tests/test_interrupted.py)
+  COMMAND ${venv_python} -m pytest -q ${python_package}/tests/test_interrupted.py)
 set(test_tier lint)
 datablock_test(python.mypy
   COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy

@@ -15,7 +15,7 @@ EXAMPLES = ROOT / "examples" / "python"
 )
 def test_example(name, directory):
     program = subprocess.run(
-        [sys.executable, "-B", "-W", "error", EXAMPLES / name / f"{name}.py"],
+        [sys.executable, "-W", "error", EXAMPLES / name / f"{name}.py"],
         env=os.environ,
         capture_output=True,
         text=True,

@@ -41,7 +41,7 @@ sys.stdin.read()
 
 def test_a_killed_writer_is_reset_and_readers_are_not_affected(directory):
     claimer = subprocess.Popen(
-        [sys.executable, "-B", "-c", CLAIMER],
+        [sys.executable, "-c", CLAIMER],
         env=os.environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

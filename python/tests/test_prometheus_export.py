@@ -28,7 +28,7 @@ input()
 
 class Exporter:
     def __init__(self, *arguments):
-        command = [sys.executable, "-B", "-W", "error", str(PROGRAM), "--port", "0", *arguments]
+        command = [sys.executable, "-W", "error", str(PROGRAM), "--port", "0", *arguments]
         self.process = subprocess.Popen(
             command, env=os.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
@@ -219,7 +219,7 @@ def test_a_port_that_is_taken_is_told(directory):
     with Exporter() as exporter:
         port = exporter.url.split(":")[-1].split("/")[0]
         second = subprocess.run(
-            [sys.executable, "-B", str(PROGRAM), "--port", port],
+            [sys.executable, str(PROGRAM), "--port", port],
             env=os.environ,
             capture_output=True,
             text=True,

@@ -58,7 +58,6 @@ class Daemon:
     def __init__(self, *arguments):
         command = [
             sys.executable,
-            "-B",
             "-W",
             "error",
             str(PROGRAM),
@@ -229,7 +228,7 @@ def test_a_block_whose_first_bytes_are_damaged_is_seen_and_mended(directory):
 )
 def test_wrong_arguments_are_refused(arguments):
     program = subprocess.run(
-        [sys.executable, "-B", str(PROGRAM), *arguments],
+        [sys.executable, str(PROGRAM), *arguments],
         env=os.environ,
         capture_output=True,
         text=True,

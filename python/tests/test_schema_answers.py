@@ -344,7 +344,7 @@ def test_without_numpy_the_error_says_what_to_install(directory):
         "    except ModuleNotFoundError as error: print(error)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-B", "-c", program],
+        [sys.executable, "-c", program],
         capture_output=True,
         text=True,
         cwd=ROOT / "python",

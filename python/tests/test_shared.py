@@ -42,7 +42,7 @@ def both(directory):
 
 def killed_holder(what):
     holder = subprocess.Popen(
-        [sys.executable, "-B", "-c", HOLDER, what],
+        [sys.executable, "-c", HOLDER, what],
         env=os.environ,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -57,7 +57,7 @@ func imported(t *testing.T) python {
 	if _, err := os.Stat(interpreter); err != nil {
 		interpreter = "python3"
 	}
-	cmd := exec.Command(interpreter, "-B", "-c", inspect)
+	cmd := exec.Command(interpreter, "-c", inspect)
 	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root(t), "python"))
 	var said bytes.Buffer
 	cmd.Stderr = &said

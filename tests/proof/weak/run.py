@@ -20,7 +20,7 @@ from mutations import MUTATIONS, mutate
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 CHECKER = ("memory", "forget", "scenario", "threads", "states", "search", "hooks")
-WARNINGS = ("-std=gnu11", "-g", "-Wall", "-Wextra", "-Wno-tsan")
+WARNINGS = ("-std=gnu11", "-Wall", "-Wextra", "-Wno-tsan")
 LIMIT = 1200  # seconds for one search
 
 
