@@ -7,8 +7,8 @@ if(NOT EXISTS ${venv_python})
 endif()
 
 # Tests find the build here. They have their own block directory in shared memory, which must be
-# empty after all tests. Python keeps its compiled files in the build: a worker starts in half of the
-# time, and the source tree stays clean.
+# empty after all tests. Python keeps its compiled files in the build: a worker starts in half of
+# the time, and the source tree stays clean.
 string(SHA1 build_id ${PROJECT_BINARY_DIR})
 string(SUBSTRING ${build_id} 0 12 build_id)
 set(test_environment

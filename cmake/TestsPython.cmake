@@ -8,8 +8,8 @@ set(python_examples
   examples/python/recovery_daemon/recovery_daemon.py examples/python/prometheus_export/prometheus_export.py)
 set(python_checked python examples/demo examples/python)
 
-# The tests with the mark `measured` assert how long a call or an interrupt takes, or the share of the
-# processor that it uses. In parallel with other tests they would measure the load.
+# The tests with the mark `measured` assert how long a call or an interrupt takes, or the share of
+# the processor that it uses. In parallel with other tests they would measure the load.
 datablock_test(python.measured SERIAL TIMEOUT 600
   COMMAND ${venv_python} -m pytest -q -m measured ${python_package})
 datablock_test(python.pytest COST 190 TIMEOUT 600

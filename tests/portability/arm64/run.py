@@ -7,8 +7,9 @@ ordering of its host.
 
 Without DATABLOCK_SOAK each C test runs with the inline functions on the newer machine, and the
 quick tests also through Go and on the older one. The older machine differs in two things: it has no
-atomic instructions of its own (every test has atomics) and no membarrier (test_capi_handles). With DATABLOCK_SOAK every test runs in every way. The exported functions are the
-inline functions, compiled into the library by the same compiler, and the exchange below uses them.
+atomic instructions of its own (every test has atomics) and no membarrier (test_capi_handles). With
+DATABLOCK_SOAK every test runs in every way. The exported functions are the inline functions,
+compiled into the library by the same compiler, and the exchange below uses them.
 
 The program needs a cross compiler and qemu (user mode). The exchange also needs the workers of this
 machine's build. Usage: run.py BUILD SONAME LDFLAGS. The last two are those of the library's own
