@@ -42,7 +42,7 @@ foreach(family GCC CLANG)
   datablock_test(header.${label}.inline.units
     COMMAND sh tests/abi/units.sh ${${family}} ${${cxx}} ${PROJECT_BINARY_DIR})
   set(alone_soak "")
-  if(family STREQUAL CLANG)
+  if("${family}" STREQUAL "CLANG")
     set(alone_soak ONLY_SOAK)
   endif()
   datablock_test(header.${label}.alone ${alone_soak} TIMEOUT 600 COMMAND sh tests/abi/alone.sh ${${family}} ${${cxx}})

@@ -106,20 +106,21 @@ fi
 python_environment() {
     say "Python environment in .venv"
     [[ -x .venv/bin/python ]] && .venv/bin/python -c 'import pip' 2>/dev/null || python3 -m venv --clear .venv
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input -r scripts/requirements.txt ||
+    .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-input \
+        -r scripts/requirements.txt ||
         die "pip could not install what scripts/requirements.txt names into .venv."
 }
 
 if [[ $scope == demo ]]; then
     .venv/bin/python -c 'import numpy' 2>/dev/null || python_environment
-elif [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>/dev/null)" != "$(wanted)" ]]; then
-    python_environment
+fi
+
+staticcheck_program() {
     say "staticcheck $STATICCHECK_VERSION in .tools/bin"
     GOFLAGS= GOBIN=$PWD/.tools/bin go install "honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION" ||
         die "could not install staticcheck. By hand: GOBIN=$PWD/.tools/bin" \
             "go install honnef.co/go/tools/cmd/staticcheck@$STATICCHECK_VERSION"
-    wanted >"$stamp"
-fi
+}
 
 # Hosts in other languages (tests/hosts). Without a toolchain the tests of that language are
 # skipped.
@@ -150,6 +151,18 @@ host_toolchains() {
     ((skipped)) || hosts_wanted >.tools/hosts-stamp
 }
 
+# The three parts wait for the network, and run at the same time.
+parts=()
+if [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>/dev/null)" != "$(wanted)" ]]; then
+    python_environment &
+    parts+=($!)
+    staticcheck_program &
+    parts+=($!)
+fi
 if [[ $scope == all && "$(cat .tools/hosts-stamp 2>/dev/null)" != "$(hosts_wanted)" ]]; then
     host_toolchains
 fi
+for part in "${parts[@]}"; do
+    wait "$part" || exit 1 # it has said why
+done
+((!${#parts[@]})) || wanted >"$stamp"

@@ -190,6 +190,7 @@ input()
 """
 
 
+@pytest.mark.measured
 def test_a_reader_that_hangs_is_told_after_the_stated_time(directory):
     with (
         Producer("camera", slot_size=64, slot_count=2) as producer,
