@@ -111,9 +111,10 @@ type trial struct {
 
 // TestKilledAtEveryPoint kills at each crash point, on every side, and on every route that reaches
 // the point. Each route has one of the policies, and another one in another run: a policy decides
-// the size of the ring, and all policies run the same code. With DATABLOCK_SOAK=1 or DATABLOCK_MATRIX=FILE it tries every combination of
-// point, route (role and delivery), policy, side and language, and writes docs/crash-matrix.md or
-// FILE. The test fails if no route reaches a point on one of its sides.
+// the size of the ring, and all policies run the same code. With DATABLOCK_SOAK=1 or
+// DATABLOCK_MATRIX=FILE the test tries every combination of point, route (role and delivery),
+// policy, side and language, and writes docs/crash-matrix.md or FILE. The test fails if no route
+// reaches a point on one of its sides.
 func TestKilledAtEveryPoint(t *testing.T) {
 	all := crashPoints(t)
 	m := newMatrix()
