@@ -69,7 +69,7 @@ foreach(family gcc clang)
     endforeach()
   endforeach()
 endforeach()
-cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O1 -DTEST_EXPORTED)
+cpp_transactions(exported "${CPP_gcc}" -std=c++17 -O0 -DTEST_EXPORTED)
 datablock_test(cpp.transactions.go ENVIRONMENT DATABLOCK_TEST_GO=1
   COMMAND ${cpp_test_directory}/test_transactions.exported)
 

@@ -1,7 +1,7 @@
 """Runs hosts of the library under signals, and ends programs that hang.
 
 run.py BUILD stress [--except SIGNALS] -- HOST...
-    Sends every signal to the host for 5 seconds, or 60 with DATABLOCK_SOAK=1.
+    Sends every signal to the host for 3 seconds, or 60 with DATABLOCK_SOAK=1.
 run.py BUILD cases [--only TEXT] -- PROGRAM...
     Runs `PROGRAM list`, and `PROGRAM CASE` for each case that it lists.
 run.py BUILD exits [--only TEXT] -- PROGRAM
@@ -148,7 +148,7 @@ def ending(code: int) -> str:
 
 
 def stress(build: pathlib.Path, command: list[str], spared: str) -> None:
-    seconds = 60 if SOAK else 5
+    seconds = 60 if SOAK else 3
     program = Program([*command, spared])
     try:
         program.wait_for(b"ready")

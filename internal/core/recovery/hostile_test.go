@@ -48,7 +48,7 @@ type hostile struct {
 func TestHostileBlocks(t *testing.T) {
 	suspectPause = 0
 	defer func() { suspectPause = 100 * time.Microsecond }()
-	mutations, first := uint64(4_000), uint64(1)
+	mutations, first := uint64(2_000), uint64(1)
 	switch seed := os.Getenv("DATABLOCK_HOSTILE_SEED"); {
 	case seed != "":
 		n, err := strconv.ParseUint(seed, 10, 64)

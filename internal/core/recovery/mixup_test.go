@@ -52,7 +52,7 @@ const mixupRing = 8
 func TestMixedUpFiles(t *testing.T) {
 	suspectPause = 0
 	defer func() { suspectPause = 100 * time.Microsecond }()
-	rounds, first := uint64(2000), uint64(1)
+	rounds, first := uint64(1000), uint64(1)
 	switch seed := os.Getenv("DATABLOCK_MIXUP_SEED"); {
 	case seed != "":
 		n, err := strconv.ParseUint(seed, 10, 64)

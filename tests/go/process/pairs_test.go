@@ -92,6 +92,15 @@ func forPairs(t *testing.T, scenario func(t *testing.T, producer, consumer strin
 	runPairs(t, cast(languages, turnOf(t)), scenario)
 }
 
+// forCompiledPairs leaves Python out, unless the run tries every pair.
+func forCompiledPairs(t *testing.T, scenario func(t *testing.T, producer, consumer string)) {
+	if everyPair {
+		forAllPairs(t, scenario)
+		return
+	}
+	runPairs(t, cast(compiled(), turnOf(t)), scenario)
+}
+
 func forAllPairs(t *testing.T, scenario func(t *testing.T, producer, consumer string)) {
 	runPairs(t, allPairs(), scenario)
 }
