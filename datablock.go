@@ -109,7 +109,7 @@ type Config struct {
 	// Default: for ever.
 	Retention time.Duration
 	Mode      uint32 // permission to attach, as file permissions, independent of the umask; default 0600
-	Directory string // absolute; default $DATABLOCK_DIR, else /dev/shm
+	Directory string // absolute; default $DATABLOCK_DIR, else /dev/shm, or on Windows a folder of the user
 	// Secret, at most 1024 bytes, is compared at attach. It prevents mistakes and is no protection
 	// against attacks. Default: none.
 	Secret []byte

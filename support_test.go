@@ -39,7 +39,7 @@ type bench struct {
 
 func directory(t testing.TB) string {
 	base := "/dev/shm"
-	if _, err := os.Stat(base); err != nil {
+	if _, err := os.Stat(base); err != nil || !filepath.IsAbs(base) { // on Windows the path is not absolute
 		base = ""
 	}
 	dir, err := os.MkdirTemp(base, "datablock-test-")

@@ -4,25 +4,23 @@ package crash
 
 import (
 	"os"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"syscall"
 )
 
 // A trigger is one environment variable: `point` or `point:count`.
 type trigger struct {
 	point  string
 	left   atomic.Int64
-	signal syscall.Signal
+	strike func()
 }
 
-var triggers = [...]*trigger{read("DATABLOCK_CRASH", syscall.SIGKILL), read("DATABLOCK_STOP", syscall.SIGSTOP)}
+var triggers = [...]*trigger{read("DATABLOCK_CRASH", kill), read("DATABLOCK_STOP", stop)}
 
-func read(variable string, signal syscall.Signal) *trigger {
+func read(variable string, strike func()) *trigger {
 	point, count, _ := strings.Cut(os.Getenv(variable), ":")
-	t := &trigger{point: point, signal: signal}
+	t := &trigger{point: point, strike: strike}
 	n, err := strconv.ParseInt(count, 10, 64)
 	if err != nil {
 		n = 1
@@ -34,14 +32,6 @@ func read(variable string, signal syscall.Signal) *trigger {
 // Hook, if set, is called at every point. Tests in one process use the hook to run a step of one
 // participant between two steps of another.
 var Hook atomic.Pointer[func(point string)]
-
-// strike sends the signal to this thread. Another thread could take a signal for the process, and
-// this thread would then run on for a while before it stops.
-func (t *trigger) strike() {
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	_ = syscall.Tgkill(syscall.Getpid(), syscall.Gettid(), t.signal)
-}
 
 // Point kills (DATABLOCK_CRASH=name[:count]) or stops (DATABLOCK_STOP) this process at the count-th
 // call with that name.

@@ -1,23 +1,15 @@
 package platform
 
 import (
-	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
-
-func lostDescriptor(err error) bool {
-	var lost *DescriptorLost
-	return errors.As(err, &lost)
-}
 
 func TestADescriptorThatTheProgramClosedIsNotUsed(t *testing.T) {
 	path := lockFile(t)
@@ -99,48 +91,4 @@ func TestADirectoryIsListedWithoutTheRestOfIt(t *testing.T) {
 	assert.ErrorIs(t, err, fs.ErrNotExist)
 	_, err = ReadDirectory(filepath.Join(dir, "a"))
 	assert.ErrorIs(t, err, unix.ENOTDIR)
-}
-
-func TestANewFileIsWrittenWholeOrNotAtAll(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "new")
-	require.NoError(t, WriteNew(path, []byte("first"), 0o644))
-	assert.ErrorIs(t, WriteNew(path, []byte("second"), 0o644), fs.ErrExist)
-	content, err := ReadFile(path, 100)
-	require.NoError(t, err)
-	assert.Equal(t, "first", string(content))
-	content, err = ReadFile(path, 3)
-	require.NoError(t, err)
-	assert.Equal(t, "fir", string(content))
-	left, err := ReadDirectory(dir)
-	require.NoError(t, err)
-	assert.Equal(t, []Entry{{"new", true}}, left)
-}
-
-func TestASleepEndsWhenALockIsGone(t *testing.T) {
-	path := lockFile(t)
-	holder, ask := openLocks(t, path, true), openLocks(t, path, true)
-	ok, err := holder.TryLock(10)
-	require.True(t, ok)
-	require.NoError(t, err)
-	var word atomic.Uint32
-	start := time.Now()
-	WaitHeld(&word, 0, 50*time.Millisecond, ask, []int64{10})
-	assert.GreaterOrEqual(t, time.Since(start), 50*time.Millisecond, "it is held")
-	require.NoError(t, holder.Unlock(10))
-	start = time.Now()
-	WaitHeld(&word, 0, time.Minute, ask, []int64{10})
-	assert.Less(t, time.Since(start), 30*time.Second)
-	var many []int64 // more than one poll asks for
-	for at := int64(20); at < 40; at++ {
-		ok, err := holder.TryLock(at)
-		require.True(t, ok)
-		require.NoError(t, err)
-		many = append(many, at)
-	}
-	require.NoError(t, holder.Unlock(39))
-	WaitHeld(&word, 0, time.Minute, ask, many)
-	assert.Less(t, time.Since(start), 30*time.Second, "the last of many")
-	WaitHeld(&word, 1, time.Minute, ask, []int64{10}) // the word has changed
-	assert.Less(t, time.Since(start), 30*time.Second)
 }

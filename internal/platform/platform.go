@@ -1,6 +1,6 @@
 // Package platform is all that DataBlock knows of the operating system: files and mappings, byte
 // locks that die with their owner, sleeping and waking across processes, identities of processes,
-// clocks. Linux is complete. On other systems every call fails with ErrUnsupported.
+// clocks. Linux and Windows are complete. On other systems every call fails with ErrUnsupported.
 //
 // Errors are those of the system (errors.Is finds fs.ErrNotExist, fs.ErrExist and
 // fs.ErrPermission), or one of the values below.
@@ -71,41 +71,6 @@ type Identity struct {
 
 // PID is the pid of this process. Self reports more, and costs several system calls.
 func PID() uint64 { return uint64(os.Getpid()) }
-
-// EffectiveUID is the uid that owns the files which this program makes.
-func EffectiveUID() uint32 { return uint32(os.Geteuid()) }
-
-// A ForkGuard gets the number of every lock descriptor, so that a forked child can close its
-// copies. A copy would keep the parent's liveness lease after the parent's death. Begin and End
-// bracket opening and closing; no fork may happen in between.
-type ForkGuard interface {
-	Begin()
-	Opened(fd int)
-	Closing(fd int)
-	End()
-}
-
-type noGuard struct{}
-
-func (noGuard) Begin()      {}
-func (noGuard) Opened(int)  {}
-func (noGuard) Closing(int) {}
-func (noGuard) End()        {}
-
-var guard ForkGuard = noGuard{}
-
-// SetForkGuard installs g. Call it before the first block is opened. A pure Go program needs no
-// guard, because it cannot fork without exec.
-func SetForkGuard(g ForkGuard) { guard = g }
-
-var (
-	clockStart = time.Now()
-	clockBase  = monotonicNow()
-)
-
-// Monotonic is CLOCK_MONOTONIC in nanoseconds. Processes of one machine can compare their values if
-// they share a time namespace, and others by ClockAhead.
-func Monotonic() uint64 { return clockBase + uint64(time.Since(clockStart)) }
 
 // Realtime is CLOCK_REALTIME in nanoseconds.
 func Realtime() uint64 { return uint64(time.Now().UnixNano()) }

@@ -317,9 +317,9 @@ func TestAnOrderedReaderHalfATurnOfTheTagsBehindCatchesUp(t *testing.T) {
 
 func TestWhoReadsABlockThatHasLostItsNameIsTold(t *testing.T) {
 	for name, lose := range map[string]func(b fixture, p *Producer){
-		"removed": func(b fixture, p *Producer) { require.NoError(t, os.Remove(p.Location.DataPath())) },
+		"removed": func(b fixture, p *Producer) { require.NoError(t, platform.Remove(p.Location.DataPath())) },
 		"removed and closed": func(b fixture, p *Producer) {
-			require.NoError(t, os.Remove(p.Location.DataPath()))
+			require.NoError(t, platform.Remove(p.Location.DataPath()))
 			require.NoError(t, p.Close())
 		},
 		"unlinked at close and made anew": func(b fixture, p *Producer) {

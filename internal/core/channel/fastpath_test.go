@@ -3,8 +3,6 @@ package channel
 import (
 	"errors"
 	"math/rand/v2"
-	"os"
-	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -121,17 +119,4 @@ func TestPollsAskTheClockWhereNobodyKeepsTime(t *testing.T) {
 			return status.CodeOf(err) == status.Superseded
 		}, 10*time.Second, time.Millisecond)
 	})
-}
-
-func TestACloseThatMeetsATruncatedFileLeavesNoClaim(t *testing.T) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	b := newFixture(t)
-	p := b.producer(b.config(segment.Ring, 8))
-	s, err := p.Claim(0)
-	require.NoError(t, err)
-	require.NoError(t, os.Truncate(p.Location.DataPath(), 0))
-	require.Panics(t, func() { _ = p.Close() })
-	require.ErrorIs(t, p.Commit(s, 1), status.Invalid)
-	require.ErrorIs(t, p.Abort(s), status.Invalid)
-	require.ErrorIs(t, p.Close(), status.Closed)
 }

@@ -19,6 +19,7 @@ import (
 
 	"datablock/internal/core/coretest"
 	"datablock/internal/crash"
+	"datablock/internal/platform"
 )
 
 func TestReadAtOfAMessageWrittenMeanwhileIsNoOverrun(t *testing.T) {
@@ -39,7 +40,7 @@ func TestNothingAfterTheExchangeUndoesAReplacement(t *testing.T) {
 	at(t, "replace.exchanged", func() {
 		fs, _ := filepath.Glob(filepath.Join(b.dir, "*.tmp.ctl"))
 		require.Len(t, fs, 1)
-		require.NoError(t, os.Remove(fs[0]))
+		require.NoError(t, platform.Remove(fs[0]))
 		require.NoError(t, os.Mkdir(fs[0], 0o700)) // any failure of unlink other than ENOENT
 	})
 	other := b.config(segment.Ring, 8)
@@ -75,7 +76,7 @@ func TestAFailedUnlinkDoesNotReviveWhatIsGone(t *testing.T) {
 	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
 	// Another unlinker is faster.
-	at(t, "replace.marked", func() { require.NoError(t, os.Remove(p.Location.DataPath())) })
+	at(t, "replace.marked", func() { require.NoError(t, platform.Remove(p.Location.DataPath())) })
 	_ = recovery.Unlink("x", b.dir, segment.Force)
 	_, err := p.Claim(0)
 	assert.ErrorIs(t, err, status.Superseded)
@@ -110,11 +111,11 @@ func TestUnlinkNeverRemovesANewBlock(t *testing.T) {
 		b := newFixture(t)
 		old := b.producer(b.config(segment.Ring, 4))
 		if half {
-			require.NoError(t, os.Remove(old.ControlPath(old.ID)))
+			require.NoError(t, platform.Remove(old.ControlPath(old.ID)))
 		}
 		var p *Producer
 		at(t, "replace.superseded", func() {
-			require.NoError(t, os.Remove(old.Location.DataPath()))
+			require.NoError(t, platform.Remove(old.Location.DataPath()))
 			p = b.producer(b.config(segment.Ring, 8))
 		})
 		require.NoError(t, recovery.Unlink("x", b.dir, segment.Force))

@@ -3,6 +3,7 @@ package coretest
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -11,12 +12,17 @@ import (
 // Directory makes a block directory for one test, in memory if there is such a file system, and
 // removes it at the end.
 func Directory(t testing.TB) string {
-	base := "/dev/shm"
-	if _, err := os.Stat(base); err != nil {
-		base = ""
-	}
-	dir, err := os.MkdirTemp(base, "datablock-test-")
+	dir, err := MakeDirectory()
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// MakeDirectory makes a block directory that the caller has to remove.
+func MakeDirectory() (string, error) {
+	base := "/dev/shm"
+	if _, err := os.Stat(base); err != nil || !filepath.IsAbs(base) { // on Windows the path is not absolute
+		base = ""
+	}
+	return os.MkdirTemp(base, "datablock-test-")
 }

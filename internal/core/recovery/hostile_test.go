@@ -24,6 +24,7 @@ import (
 
 	"datablock/internal/core/coretest"
 	"datablock/internal/layout"
+	"datablock/internal/platform"
 )
 
 // hostile is one mutation of a block, and everything that can be done with the block afterwards.
@@ -110,7 +111,7 @@ func attack(t *testing.T, dir string, seed uint64) {
 func (h *hostile) clear() {
 	files, _ := os.ReadDir(h.bench.dir)
 	for _, f := range files {
-		_ = os.Remove(filepath.Join(h.bench.dir, f.Name()))
+		_ = platform.Remove(filepath.Join(h.bench.dir, f.Name()))
 	}
 }
 
@@ -209,8 +210,9 @@ func (h *hostile) mutate() {
 		}
 	case 6: // truncated
 		size := []int64{0, 1, 575, 576, 4095, 4096, 8191, 8192, h.random.Int64N(n), n - 1}[h.random.IntN(10)]
-		require.NoError(h.t, os.Truncate(path, size))
-		h.cut = true
+		done, err := coretest.Truncate(path, size)
+		require.NoError(h.t, err)
+		h.cut = done
 		h.did = fmt.Sprintf("%s cut to %d of %d", path, size, n)
 		return
 	case 7: // extended, far beyond all memory

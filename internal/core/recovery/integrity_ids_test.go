@@ -3,6 +3,7 @@ package recovery
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"path/filepath"
 	"testing"
 
 	"datablock/internal/core/channel"
@@ -145,7 +146,7 @@ func TestRepairRefusesWhereTheIDsCannotBeTold(t *testing.T) {
 		assert.Equal(t, RecoveryFailed, result)
 		assert.ErrorContains(t, err, "which ids its messages have cannot be told: commit is 6, and as much speaks "+
 			"for 4 or 5 or 6 as the next one")
-		assert.ErrorContains(t, err, "remove "+b.dir+"/x and start the producer again")
+		assert.ErrorContains(t, err, "remove "+filepath.Join(b.dir, "x")+" and start the producer again")
 		assert.False(t, left.HeaderValid)
 		assert.Empty(t, left.Repaired)
 	}

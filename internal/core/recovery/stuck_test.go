@@ -67,8 +67,8 @@ func TestAForcedResetSaysWhoStillKeepsTheProducerWaiting(t *testing.T) {
 		require.ErrorIs(t, err, ErrLeft, name)
 		assert.ErrorContains(t, err, fmt.Sprintf(`the producer still waits for row %d, "hung", pid %d, at message 0`,
 			c.Row, platform.PID()), name)
-		assert.ErrorContains(t, err, fmt.Sprintf("datablock-admin evict --shm-name %s/x --row %d --force", b.dir,
-			c.Row), name)
+		assert.ErrorContains(t, err, fmt.Sprintf("datablock-admin evict --shm-name %s --row %d --force",
+			filepath.Join(b.dir, "x"), c.Row), name)
 	}
 	other, err := ForceResetSlot("x", b.dir, layout.EntrySlot(p.Entries[1].Load()), true)
 	assert.NotErrorIs(t, err, ErrLeft, "it does not wait for that slot")
@@ -402,7 +402,7 @@ func TestListShowsWhatCannotBeRead(t *testing.T) {
 	for name, damage := range map[string]func(t *testing.T, b fixture){
 		"magic": func(t *testing.T, b fixture) { flip(t, b.open(false), 3, 0xff) },
 		"truncated": func(t *testing.T, b fixture) { // another file, because this process has mapped the block's
-			require.NoError(t, os.Remove(filepath.Join(b.dir, "x")))
+			require.NoError(t, platform.Remove(filepath.Join(b.dir, "x")))
 			require.NoError(t, os.WriteFile(filepath.Join(b.dir, "x"), nil, 0o600))
 		},
 	} {

@@ -192,6 +192,10 @@ func (b *Segment) mapData(path string, mode Access) error {
 			path, info.Size,
 			b.Header.DataSize, AdviseValidate(b.Location.Name))
 	}
+	if b.Header.Name != b.Location.Name && platform.SameFileName(b.Header.Name, b.Location.Name) {
+		return status.Errorf(status.Invalid, "block %q: %s holds the block %q, and this system takes the two names "+
+			"for one: use that spelling", b.Location.Name, path, b.Header.Name)
+	}
 	if b.Header.Name != b.Location.Name {
 		problem, advice := b.Misnamed(b.ID, b.Header.Name)
 		return status.Errorf(status.Corrupt, "%s: %s", problem, advice)

@@ -49,7 +49,7 @@ func (l Location) Reference() string {
 // Locate finds a block by plain name, in the given directory or the default one, or by absolute
 // path.
 func Locate(name, directory string) (Location, error) {
-	if strings.HasPrefix(name, "/") {
+	if filepath.IsAbs(name) {
 		dir, base := filepath.Split(name)
 		if base == "" {
 			return Location{}, status.Errorf(status.Invalid, "block %q is a directory: add the block's name to the "+
@@ -81,10 +81,10 @@ func ResolveDirectory(directory string) (string, error) {
 		directory = platform.DefaultDirectory
 	}
 	if !filepath.IsAbs(directory) {
-		return "", status.Errorf(status.Invalid, "block directory %q is not an absolute path: give one that begins "+
-			"with '/'",
-			shorten(directory))
+		return "", status.Errorf(status.Invalid, "block directory %q is not an absolute path: give one that begins %s",
+			shorten(directory), platform.AbsoluteForm)
 	}
+	platform.PrepareDirectory(directory)
 	return filepath.Clean(directory), nil
 }
 
@@ -106,7 +106,7 @@ func BadName(name string) string {
 			return "has a character other than letters, digits, '.', '_' and '-'"
 		}
 	}
-	return ""
+	return platform.FileNameRefused(name)
 }
 
 func shorten(s string) string {

@@ -237,8 +237,7 @@ func registryAt(directory string) (schema.Registry, error) {
 	}
 	if !filepath.IsAbs(string(d)) {
 		return nil, status.Errorf(status.Invalid, "the registry of schemas %q is not an absolute path: give one that "+
-			"begins with '/'",
-			shorten(string(d)))
+			"begins %s", shorten(string(d)), platform.AbsoluteForm)
 	}
 	return d, nil
 }

@@ -13,7 +13,7 @@ const belowSegment = "internal/core/status internal/crash internal/layout intern
 var layers = map[string]string{
 	"internal/layout":        "",
 	"internal/crash":         "",
-	"internal/platform":      "internal/layout",
+	"internal/platform":      "internal/crash internal/layout",
 	"schema":                 "internal/layout internal/platform",
 	"internal/core/status":   "",
 	"internal/core/segment":  belowSegment,

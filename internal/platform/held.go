@@ -1,3 +1,5 @@
+//go:build linux || windows
+
 package platform
 
 import (
@@ -9,7 +11,7 @@ import (
 
 // heldSlice is the polling interval of WaitHeld. It is not shorter, because the end of each long
 // system call costs the Go scheduler much work. A thread of a C program sleeps in C and polls every
-// 8 ms, or every 20 ms (capi/protocol_sleep_held.c).
+// 8 ms, or every 20 ms (capi/protocol_sleep_held_linux.c).
 const heldSlice = time.Duration(layout.HeldLaterNs)
 
 // WaitHeld is Wait, and also returns when no process holds the lock of one of these bytes any more.
