@@ -14,13 +14,13 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 # Two tests for each processor: many tests wait most of the time.
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
-.PHONY: all setup check test demo bench soak install uninstall clean help configure setup-build
+.PHONY: all setup check test windows test-windows demo bench soak install uninstall clean help configure setup-build
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
-setup: ## install what this Debian or Ubuntu lacks for building and testing
-	@scripts/setup.sh
+setup: ## install what this Debian or Ubuntu lacks for building and testing; WINDOWS=1: also MinGW and Wine
+	@WINDOWS="$(WINDOWS)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
 	@$(cmake_build) --target all datablock_crashpoints_go
@@ -38,6 +38,12 @@ demo: configure ## live data of this machine through shared memory, with kill -9
 bench: setup configure ## measure, and compare with the plain machine; under two minutes with QUICK=1, else under 20
 	@$(cmake_build) --target bench
 	@.venv/bin/python -B bench/run.py $(if $(QUICK),--quick)
+
+windows: configure ## datablock.dll, import libraries, headers and datablock-admin.exe in build/windows/
+	@$(cmake_build) --target windows
+
+test-windows: configure ## the tests under Wine, which make setup WINDOWS=1 installs
+	@$(ctest) -C windows -L '^windows$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model
 	@$(cmake_build) --target all tests
@@ -65,7 +71,7 @@ clean: ## remove build/
 	@rm -rf -- "$(BUILD)"
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup-build:
 	@scripts/setup.sh build

@@ -5,7 +5,6 @@
 
 #include "shim.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 datablock_status datablock_config_init(datablock_config *config, datablock_policy policy) {
@@ -151,16 +150,14 @@ datablock_status dbshim_find_directory(dbshim_directory *directory, const char *
         directory->path = (char *)given;
         return DATABLOCK_OK;
     }
-    const char *variable = getenv("DATABLOCK_DIR");
-    if (variable == NULL || variable[0] == '\0') {
+    int length = dbshim_environment("DATABLOCK_DIR", directory->copy);
+    if (length <= 0) {
         return DATABLOCK_OK;
     }
-    size_t length = strnlen(variable, sizeof directory->copy);
-    if (length == sizeof directory->copy) {
+    if (length >= DBSHIM_PATH_SIZE) {
         return dbshim_invalid("the environment variable DATABLOCK_DIR has more than %zu bytes",
                               sizeof directory->copy - 1);
     }
-    memcpy(directory->copy, variable, length + 1);
     directory->path = directory->copy;
     return DATABLOCK_OK;
 }
@@ -171,7 +168,7 @@ datablock_status dbshim_find_directory(dbshim_directory *directory, const char *
  */
 datablock_status dbshim_find_block(dbshim_directory *directory, const char *what, const char *name,
                                    const char *given) {
-    if (given == NULL && name[0] == '/') {
+    if (given == NULL && dbshim_is_absolute(name)) {
         directory->copy[0] = '\0';
         directory->path = directory->copy;
         return DATABLOCK_OK;

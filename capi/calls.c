@@ -11,7 +11,6 @@
 
 #include "shim.h"
 
-#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -114,6 +113,19 @@ datablock_status dbshim_opened(datablock_status status, uint64_t handle, void *s
     return DATABLOCK_OK;
 }
 
+/* A call in steps: the thread sleeps here, outside of Go, between two steps. */
+bool dbshim_slept(const dbshim_sleep *sleep, int status) {
+    if (status != DBSHIM_SLEEP) {
+        return false;
+    }
+    if (sleep->held_count != 0) {
+        dbshim_sleep_held(sleep);
+    } else {
+        dbshim_futex_wait(sleep->word, sleep->value, sleep->ns);
+    }
+    return true;
+}
+
 /* The end of a call on a handle that was taken. */
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot) {
     if (status == DATABLOCK_E_PANIC) {
@@ -124,14 +136,7 @@ datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begin
 
 /* ---- Closing --------------------------------------------------------------------------------- */
 
-typedef struct close_call {
-    uint64_t handle, kind;
-    int (*close)(uint32_t index, char *detail);
-    datablock_status status;
-    char detail[DBSHIM_DETAIL_SIZE];
-} close_call;
-
-static datablock_status close_here(uint64_t handle, uint64_t kind,
+datablock_status dbshim_close_here(uint64_t handle, uint64_t kind,
                                    int (*close)(uint32_t index, char *detail)) {
     if (!dbshim_enter()) {
         return dbshim_refusal();
@@ -142,39 +147,4 @@ static datablock_status close_here(uint64_t handle, uint64_t kind,
         dbshim_vacate(handle);
     }
     return status;
-}
-
-static void *close_in_thread(void *call) {
-    close_call *c = call;
-    c->status = close_here(c->handle, c->kind, c->close);
-    memcpy(c->detail, dbshim_detail(), sizeof c->detail);
-    return NULL;
-}
-
-/*
- * A thread in the last round of its end may not enter Go. If its last destructor closes a handle,
- * another thread closes the handle.
- */
-datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
-                                     int (*close)(uint32_t index, char *detail)) {
-    const dbshim_thread *thread = dbshim_self();
-    close_call call = {.handle = handle, .kind = kind, .close = close};
-    sigset_t mask;
-    pthread_t closer;
-    if (thread == NULL || !dbshim_last_round(thread) || !dbshim_usable()) {
-        return close_here(handle, kind, close);
-    }
-    dbshim_block_signals(&mask); /* the closer has them blocked, too */
-    int failed = pthread_create(&closer, NULL, close_in_thread, &call);
-    if (failed == 0) {
-        pthread_join(closer, NULL);
-    }
-    dbshim_restore_signals(&mask);
-    if (failed != 0) {
-        return close_here(handle, kind, close); /* the detail then has the reason */
-    }
-    dbshim_failed(call.status == DATABLOCK_OK ? DATABLOCK_INLINE_SUCCEEDED
-                                              : DATABLOCK_INLINE_FAILED);
-    memcpy(dbshim_detail(), call.detail, sizeof call.detail);
-    return call.status;
 }

@@ -6,7 +6,42 @@
 
 #include "shim.h"
 
+#ifdef _WIN32
+
+#include <windows.h>
+
+enum { COARSE, EXACT, REAL };
+
+/* All processes have the same performance counter. internal/platform reads it in the same way. */
+static uint64_t counter_ns(void) {
+    static uint64_t frequency; /* a constant of the machine; threads may store it at once */
+    uint64_t per_second = __atomic_load_n(&frequency, __ATOMIC_RELAXED);
+    LARGE_INTEGER count;
+    if (per_second == 0) {
+        (void)QueryPerformanceFrequency(&count);
+        per_second = (uint64_t)count.QuadPart;
+        __atomic_store_n(&frequency, per_second, __ATOMIC_RELAXED);
+    }
+    (void)QueryPerformanceCounter(&count);
+    uint64_t now = (uint64_t)count.QuadPart, second = 1000000000;
+    return now / per_second * second + now % per_second * second / per_second;
+}
+
+static uint64_t clock_ns(int clock) {
+    if (clock != REAL) {
+        return counter_ns();
+    }
+    FILETIME now; /* in units of 100 ns, since 1601 */
+    GetSystemTimePreciseAsFileTime(&now);
+    uint64_t since_1601 = (uint64_t)now.dwHighDateTime << 32 | now.dwLowDateTime;
+    return (since_1601 - UINT64_C(116444736000000000)) * 100;
+}
+
+#else
+
 #include <time.h>
+
+enum { COARSE = CLOCK_MONOTONIC_COARSE, EXACT = CLOCK_MONOTONIC, REAL = CLOCK_REALTIME };
 
 static uint64_t clock_ns(clockid_t clock) {
     struct timespec now;
@@ -14,13 +49,15 @@ static uint64_t clock_ns(clockid_t clock) {
     return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+#endif
+
 bool datablock_inline_look(datablock_inline_coarse_clock *clock) {
     if (__atomic_load_n(&clock->now, __ATOMIC_RELAXED) != 0) {
         return true;
     }
     clock->uses++;
     return clock->uses >= DATABLOCK_TUNING_COARSE_CLOCK_USES ||
-           (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - clock->seen) >= DATABLOCK_TUNING_TICK_NS;
+           (int64_t)(clock_ns(COARSE) - clock->seen) >= DATABLOCK_TUNING_TICK_NS;
 }
 
 /*
@@ -41,9 +78,9 @@ bool dbshim_begin_turn(datablock_inline_coarse_clock *clock) {
 
 /* A coarse clock is stale when it has missed a tick. */
 bool datablock_inline_kept_up(const datablock_inline_coarse_clock *clock) {
-    return (int64_t)(clock_ns(CLOCK_MONOTONIC_COARSE) - clock->seen) < 2 * DATABLOCK_TUNING_TICK_NS;
+    return (int64_t)(clock_ns(COARSE) - clock->seen) < 2 * DATABLOCK_TUNING_TICK_NS;
 }
 
-uint64_t datablock_inline_realtime(void) { return clock_ns(CLOCK_REALTIME); }
+uint64_t datablock_inline_realtime(void) { return clock_ns(REAL); }
 
-uint64_t dbshim_monotonic(void) { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t dbshim_monotonic(void) { return clock_ns(EXACT); }

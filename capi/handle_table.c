@@ -44,21 +44,15 @@
  * tests/c/test_capi_handles.c tests the table, also under ThreadSanitizer. The checker in
  * tests/proof/weak has no membarrier.
  */
-#define _GNU_SOURCE /* MADV_WIPEONFORK */
+#define _POSIX_C_SOURCE 200809L
 
 #include "shim.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { ENTRIES = 1 << 16 };
+enum { ENTRIES = DBSHIM_ENTRIES };
 
 #define NEXT_MASK ((UINT64_C(1) << 44) - 1) /* generation and kind */
 #define KIND_MASK UINT64_C(3)
@@ -74,8 +68,6 @@ enum { ENTRIES = 1 << 16 };
 /* polls of an entry that another thread is taking: taking lasts microseconds */
 enum { TAKE_POLLS = 10000 };
 
-#define OURS UINT64_C(0xDA7AB10C)
-
 datablock_inline_handle_entry *dbshim_handle_table;
 
 /*
@@ -84,11 +76,10 @@ datablock_inline_handle_entry *dbshim_handle_table;
  */
 enum { PAGE_AT_MOST = 1 << 16 };
 static unsigned char table[ENTRIES * sizeof(datablock_inline_handle_entry) + PAGE_AT_MOST];
-static bool wiped_on_fork;
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards the next four variables */
-static uint32_t used = 1;                                /* entries that ever had a handle */
-static uint32_t unused[ENTRIES];                          /* entries without a handle */
+static dbshim_mutex lock = DBSHIM_MUTEX_INIT; /* guards the next four variables */
+static uint32_t used = 1;                     /* entries that ever had a handle */
+static uint32_t unused[ENTRIES];              /* entries without a handle */
 static uint32_t unused_count;
 /* `word` of each entry's next handle, without the kind */
 static uint64_t next_word[ENTRIES];
@@ -101,24 +92,9 @@ static char *poison[ENTRIES];
 static char names[ENTRIES][DATABLOCK_LAYOUT_MAX_NAME_LEN + 8];
 
 void dbshim_table_start(void) {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t page = PAGE_AT_MOST; /* of any system */
     dbshim_handle_table =
         (datablock_inline_handle_entry *)(((uintptr_t)table + page - 1) & ~(page - 1));
-#ifdef MADV_WIPEONFORK
-    /*
-     * False on an old kernel or under a seccomp filter: then dbshim_table_wipe alone wipes the
-     * table.
-     */
-    wiped_on_fork =
-        madvise(dbshim_handle_table, ENTRIES * sizeof *dbshim_handle_table, MADV_WIPEONFORK) == 0;
-#endif
-    dbshim_handle_table[0].reserved[0] = OURS;
-    dbshim_handle_table[0].reserved[1] = (uint64_t)getpid();
-}
-
-bool dbshim_table_ours(void) {
-    return dbshim_handle_table[0].reserved[0] == OURS &&
-           (wiped_on_fork || dbshim_handle_table[0].reserved[1] == (uint64_t)getpid());
 }
 
 /* Runs in a forked child. Async-signal-safe. */
@@ -202,13 +178,13 @@ const char *dbshim_name(uint32_t index) { return names[index]; }
 /* ---- Opening --------------------------------------------------------------------------------- */
 
 /* Blocks signals: a signal handler that opens or closes a handle would wait for its own thread. */
-static void lock_table(sigset_t *mask) {
+static void lock_table(dbshim_mask *mask) {
     dbshim_block_signals(mask);
-    pthread_mutex_lock(&lock);
+    dbshim_lock(&lock);
 }
 
-static void unlock_table(const sigset_t *mask) {
-    pthread_mutex_unlock(&lock);
+static void unlock_table(const dbshim_mask *mask) {
+    dbshim_unlock(&lock);
     dbshim_restore_signals(mask);
 }
 
@@ -220,7 +196,7 @@ datablock_status dbshim_reserve(uint64_t kind, uint64_t *handle) {
     if (dbshim_self() == NULL) {
         return no_memory();
     }
-    sigset_t mask;
+    dbshim_mask mask;
     lock_table(&mask);
     uint32_t index = 0;
     if (unused_count > 0) {
@@ -256,8 +232,7 @@ static datablock_inline_thread **owner_of(datablock_inline_handle_entry *entry, 
 void dbshim_publish(uint64_t handle, void *state, const char *name) {
     uint32_t index = dbshim_index(handle);
     datablock_inline_handle_entry *entry = &dbshim_handle_table[index];
-    const char *slash = strrchr(name, '/');
-    snprintf(names[index], sizeof names[index], "%s", slash != NULL ? slash + 1 : name);
+    snprintf(names[index], sizeof names[index], "%s", dbshim_last_name(name));
     entry->state = state;
     for (uint64_t kind = 0; kind <= KIND_MASK; kind++) {
         __atomic_store_n(owner_of(entry, kind),
@@ -277,7 +252,7 @@ void dbshim_withdraw(uint64_t handle) {
     if (next > NEXT_MASK) {
         return;
     }
-    sigset_t mask;
+    dbshim_mask mask;
     lock_table(&mask);
     next_word[index] = next;
     unused[unused_count++] = index;
@@ -317,7 +292,7 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind) {
         /*
          * another thread takes the entry or is refused. If both were refused, none would be inside
          */
-        sched_yield();
+        dbshim_yield();
         found = handle;
     }
     datablock_inline_thread *owner = __atomic_load_n(owner_of(entry, handle), __ATOMIC_ACQUIRE);
@@ -371,6 +346,13 @@ void dbshim_poison(uint64_t handle, const char *text) {
 
 void dbshim_damage(datablock_inline_handle_entry *entry) {
     __atomic_or_fetch(&entry->word, DAMAGED, __ATOMIC_SEQ_CST);
+}
+
+void dbshim_damage_current(void) {
+    dbshim_thread *thread = dbshim_self_if_any();
+    if (thread != NULL && thread->shared.current != NULL) {
+        dbshim_damage(thread->shared.current);
+    }
 }
 
 bool dbshim_is_closing(const datablock_inline_handle_entry *entry) {

@@ -65,6 +65,9 @@ func payload(data []byte) unsafe.Pointer {
 // address.
 func event(word *atomic.Uint32) *C.uint32_t { return (*C.uint32_t)(unsafe.Pointer(word)) }
 
+// wordAt returns a word of C that threads sleep on: one of a mapping, or of a waker.
+func wordAt(word *C.uint32_t) *atomic.Uint32 { return (*atomic.Uint32)(unsafe.Pointer(word)) }
+
 // address returns the address of a value that is pinned.
 func address[T any](value *T) unsafe.Pointer { return unsafe.Pointer(value) }
 

@@ -7,7 +7,11 @@
 #include <stdint.h>
 
 #define DATABLOCK_DECLARATIONS_ONLY
+#ifdef _WIN32
+#define DATABLOCK_API __declspec(dllexport)
+#else
 #define DATABLOCK_API __attribute__((visibility("default")))
+#endif
 #include "datablock.h"
 
 datablock_participant datablock_of_producer(datablock_producer producer) {

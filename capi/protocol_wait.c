@@ -3,26 +3,9 @@
  * awake for a while, and a program that mostly waits would notice that. The protocol is that of
  * Consumer.wait in internal/core/channel.
  */
-#define _GNU_SOURCE /* syscall */
+#define _POSIX_C_SOURCE 200809L
 
 #include "shim.h"
-
-#include <limits.h>
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
-
-void dbshim_futex_wake(uint32_t *word) {
-    (void)syscall(SYS_futex, word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
-}
-
-void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns) {
-    struct timespec timeout = {.tv_sec = (time_t)(ns / 1000000000),
-                               .tv_nsec = (long)(ns % 1000000000)};
-    (void)syscall(SYS_futex, word, FUTEX_WAIT, value, &timeout, NULL,
-                  0); /* the caller polls again in every case */
-}
 
 /* Pairs with the sleepers: a sleeper sets its bit and then polls again. */
 void datablock_inline_wake_consumers(const datablock_inline_block *block) {

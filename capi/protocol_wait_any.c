@@ -7,33 +7,18 @@
  * The wait checks the word after it has checked the consumers, and the kernel lets it sleep only
  * while the word is 0. The wait that the wake ends clears the word.
  */
-#define _GNU_SOURCE /* syscall */
+#define _POSIX_C_SOURCE 200809L
 
 #include "shim.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#define WITHOUT_WAITV_NS                                                                           \
-    UINT64_C(1000000) /* one sleep, when futex_waitv does not cover all words */
-#define WAITERS 128                      /* FUTEX_WAITV_MAX */
-#define FUTEX_SIZE_32 2                  /* FUTEX_32; not private */
+/* ns of one sleep that does not cover all words */
+#define NOT_ALL_WORDS_NS UINT64_C(1000000)
+#define WAITERS DBSHIM_FUTEX_MAX
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-
-/* The kernel's struct futex_waitv, which older headers lack. */
-typedef struct waiter {
-    uint64_t value;
-    uint64_t address;
-    uint32_t flags;
-    uint32_t reserved;
-} waiter;
+typedef dbshim_waiter waiter;
 
 /* One wait: the words that it watches, and the result of a round. */
 typedef struct wait_any {
@@ -88,8 +73,8 @@ static datablock_status look_inside(wait_any *w, size_t i) {
     uint32_t *event = datablock_inline_u32(c->block.data, DATABLOCK_LAYOUT_EVENT);
     if (i < WAITERS) {
         w->events[i] = (waiter){.value = __atomic_load_n(event, __ATOMIC_SEQ_CST),
-                                .address = (uint64_t)(uintptr_t)event,
-                                .flags = FUTEX_SIZE_32};
+                                .word = event,
+                                .flags = DBSHIM_FUTEX_SIZE_32};
     }
     if (w->sleeping) {
         (void)__atomic_fetch_or(datablock_inline_u64(c->block.ctl, DATABLOCK_LAYOUT_CTL_WAITING),
@@ -145,32 +130,23 @@ static datablock_status look_at_all(wait_any *w) {
     return DATABLOCK_OK;
 }
 
-static bool waitv_missing; /* the kernel is older than 5.16, or a seccomp filter refuses the call */
-
 static void sleep_on(wait_any *w, uint64_t ns) {
     const size_t most = w->waker != NULL ? WAITERS - 1 : WAITERS;
     size_t count = w->count < most ? w->count : most;
     if (w->waker != NULL) {
-        w->events[count++] = (waiter){
-            .value = 0, .address = (uint64_t)(uintptr_t)&w->waker->woken, .flags = FUTEX_SIZE_32};
+        w->events[count++] =
+            (waiter){.value = 0, .word = &w->waker->woken, .flags = DBSHIM_FUTEX_SIZE_32};
     }
-    if (w->count > most || (count > 1 && __atomic_load_n(&waitv_missing, __ATOMIC_RELAXED))) {
-        ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
+    if (w->count > most) {
+        ns = ns < NOT_ALL_WORDS_NS ? ns : NOT_ALL_WORDS_NS;
     }
-    if (count > 1 && !__atomic_load_n(&waitv_missing, __ATOMIC_RELAXED)) {
-        uint64_t until = dbshim_monotonic() + ns;
-        struct timespec timeout = {.tv_sec = (time_t)(until / 1000000000),
-                                   .tv_nsec = (long)(until % 1000000000)};
-        if (syscall(SYS_futex_waitv, w->events, (unsigned)count, 0, &timeout, CLOCK_MONOTONIC) >=
-                0 ||
-            (errno != ENOSYS && errno != EPERM && errno != EINVAL)) {
+    if (count > 1) {
+        if (dbshim_futex_wait_any(w->events, count, ns)) {
             return;
         }
-        __atomic_store_n(&waitv_missing, true, __ATOMIC_RELAXED);
-        ns = ns < WITHOUT_WAITV_NS ? ns : WITHOUT_WAITV_NS;
+        ns = ns < NOT_ALL_WORDS_NS ? ns : NOT_ALL_WORDS_NS;
     }
-    dbshim_futex_wait((uint32_t *)(uintptr_t)w->events[0].address, (uint32_t)w->events[0].value,
-                      ns);
+    dbshim_futex_wait(w->events[0].word, (uint32_t)w->events[0].value, ns);
 }
 
 static bool woken(const wait_any *w) {

@@ -47,14 +47,14 @@ datablock_status datablock_schema_parse(const char *text, datablock_schema *out)
     return status;
 }
 
-/* The registry of an environment variable, with the rest of its path. */
-static datablock_status registry_in(const char *variable, const char *value, const char *rest,
+/* Appends the rest of the path to a variable that was copied to `copy`. */
+static datablock_status registry_in(const char *variable, int length, const char *rest,
                                     const char **registry, char *copy) {
-    int length = snprintf(copy, DBSHIM_PATH_SIZE, "%s%s", value, rest);
-    if (length < 0 || length >= DBSHIM_PATH_SIZE) {
+    if (length + (int)strlen(rest) >= DBSHIM_PATH_SIZE) {
         return dbshim_invalid("the environment variable %s has more than %d bytes", variable,
                               DBSHIM_PATH_SIZE - 1 - (int)strlen(rest));
     }
+    strcpy(copy + length, rest);
     *registry = copy;
     return DATABLOCK_OK;
 }
@@ -67,20 +67,21 @@ static datablock_status find_registry(const char **registry, char *copy) {
     if (*registry != NULL) {
         return DATABLOCK_OK;
     }
-    const char *schemas = getenv("DATABLOCK_SCHEMAS"), *data = getenv("XDG_DATA_HOME"),
-               *home = getenv("HOME");
-    if (schemas != NULL && schemas[0] != '\0') {
-        return registry_in("DATABLOCK_SCHEMAS", schemas, "", registry, copy);
+    int length = dbshim_environment("DATABLOCK_SCHEMAS", copy);
+    if (length > 0) {
+        return registry_in("DATABLOCK_SCHEMAS", length, "", registry, copy);
     }
-    if (data != NULL && data[0] == '/') {
-        return registry_in("XDG_DATA_HOME", data, "/datablock/schemas", registry, copy);
+    length = dbshim_environment("XDG_DATA_HOME", copy);
+    if (length > 0 && dbshim_is_absolute(copy)) {
+        return registry_in("XDG_DATA_HOME", length, "/datablock/schemas", registry, copy);
     }
-    if (home != NULL && home[0] != '\0') {
-        return registry_in("HOME", home, "/.local/share/datablock/schemas", registry, copy);
+    length = dbshim_environment(DBSHIM_HOME, copy);
+    if (length > 0) {
+        return registry_in(DBSHIM_HOME, length, "/.local/share/datablock/schemas", registry, copy);
     }
-    dbshim_invalid(
-        "the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME and HOME is set in the "
-        "environment; set DATABLOCK_SCHEMAS to its directory");
+    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME "
+                   "and " DBSHIM_HOME " is set in the environment; set DATABLOCK_SCHEMAS to its "
+                   "directory");
     return DATABLOCK_E_SYSTEM;
 }
 
@@ -230,10 +231,36 @@ typedef struct field_path {
 
 /* The canonical line while it is written. No text of the caller gets into it unchecked. */
 typedef struct description {
-    FILE *to;
+    char *line; /* NULL before the first text, and after there was no memory */
+    size_t length, capacity;
+    bool no_memory;
     const char *name;
     size_t fields; /* so far */
 } description;
+
+__attribute__((format(DBSHIM_PRINTF, 2, 3))) static void add(description *d, const char *format,
+                                                             ...) {
+    while (!d->no_memory) {
+        const size_t room = d->capacity - d->length;
+        va_list arguments;
+        va_start(arguments, format);
+        int length = vsnprintf(room > 0 ? d->line + d->length : NULL, room, format, arguments);
+        va_end(arguments);
+        if (length >= 0 && (size_t)length < room) {
+            d->length += (size_t)length;
+            return;
+        }
+        size_t capacity = d->capacity > 0 ? 2 * d->capacity : 1024;
+        char *line = length >= 0 ? realloc(d->line, capacity) : NULL;
+        if (line == NULL) {
+            free(d->line);
+            *d = (description){.name = d->name, .fields = d->fields, .no_memory = true};
+            return;
+        }
+        d->line = line;
+        d->capacity = capacity;
+    }
+}
 
 /* A name of the caller, as a message may contain it. */
 static const char *shown(const char *name, char copy[NAME_LIMIT + 4]) {
@@ -274,10 +301,8 @@ static void write_path(char *to, size_t size, const field_path *at) {
 }
 
 /* An error in the caller's terms: the schema, and the field. */
-__attribute__((format(printf, 3, 4))) static datablock_status refuse_field(const description *d,
-                                                                           const field_path *at,
-                                                                           const char *format,
-                                                                           ...) {
+__attribute__((format(DBSHIM_PRINTF, 3, 4))) static datablock_status refuse_field(
+    const description *d, const field_path *at, const char *format, ...) {
     char path[8 * (NAME_LIMIT + 4)] = "", what[256];
     va_list arguments;
     va_start(arguments, format);
@@ -324,7 +349,7 @@ static datablock_status write_type(description *d, const datablock_schema_field 
                             "no counterpart in a schema");
     }
     if (field->type != NULL) {
-        fputs(field->type, d->to);
+        add(d, "%s", field->type);
     } else {
         datablock_status status = write_layout(d, field->nested, depth + 1, at);
         if (status != DATABLOCK_OK) {
@@ -332,7 +357,7 @@ static datablock_status write_type(description *d, const datablock_schema_field 
         }
     }
     for (size_t i = 0; i < sizeof field->dims / sizeof field->dims[0] && field->dims[i] != 0; i++) {
-        fprintf(d->to, "[%" PRIu64 "]", field->dims[i]);
+        add(d, "[%" PRIu64 "]", field->dims[i]);
         if (__builtin_mul_overflow(size, field->dims[i], &size)) {
             size = 0;
         }
@@ -361,9 +386,9 @@ static datablock_status write_field(description *d, const datablock_schema_field
     if (++d->fields > FIELD_LIMIT) {
         return refuse_field(d, NULL, "more than %d fields in all", FIELD_LIMIT);
     }
-    fprintf(d->to, "%s:", field->name);
+    add(d, "%s:", field->name);
     datablock_status status = write_type(d, field, depth, &at);
-    fprintf(d->to, "@%" PRIu64, field->offset);
+    add(d, "@%" PRIu64, field->offset);
     return status;
 }
 
@@ -379,33 +404,30 @@ static datablock_status write_layout(description *d, const datablock_schema_layo
         return refuse_field(d, at, "%s no fields: give it at least one",
                             at == NULL ? "the struct has" : "is a struct of");
     }
-    fputc('{', d->to);
+    add(d, "{");
     for (size_t i = 0; i < layout->count; i++) {
         if (i > 0) {
-            fputc(',', d->to);
+            add(d, ",");
         }
         datablock_status status = write_field(d, &layout->fields[i], depth, at);
         if (status != DATABLOCK_OK) {
             return status;
         }
     }
-    fprintf(d->to, "}%" PRIu64 "/%" PRIu64, layout->size, layout->alignment);
+    add(d, "}%" PRIu64 "/%" PRIu64, layout->size, layout->alignment);
     return DATABLOCK_OK;
 }
 
 /* Writes the canonical line of the described struct. The caller frees it. */
 static datablock_status write_line(const char *name, const datablock_schema_layout *layout,
                                    char **line) {
-    size_t length = 0;
-    description d = {open_memstream(line, &length), name, 0};
-    if (d.to == NULL) {
-        return dbshim_invalid("datablock_schema_describe: no memory");
-    }
-    fputs(name, d.to);
+    description d = {.name = name};
+    add(&d, "%s", name);
     datablock_status status = write_layout(&d, layout, 1, NULL);
-    if (fclose(d.to) != 0 && status == DATABLOCK_OK) {
+    if (d.line == NULL && status == DATABLOCK_OK) {
         status = dbshim_invalid("datablock_schema_describe: no memory");
     }
+    *line = d.line;
     return status;
 }
 

@@ -6,16 +6,19 @@
 #ifndef DATABLOCK_SHIM_H
 #define DATABLOCK_SHIM_H
 
+#include "datablock.h"
 #ifdef DATABLOCK_CRASHPOINTS
-extern __attribute__((visibility("default"))) void datablock_crash_point(const char *name);
+DATABLOCK_API void datablock_crash_point(const char *name);
 #define DATABLOCK_CRASH_POINT(name) datablock_crash_point("c/" name)
 #endif
 #define DATABLOCK_INLINE_NO_NAMES /* the library exports functions of these names */
 #include "datablock_inline.h"
 
+#ifndef _WIN32
 #include <pthread.h>
 #include <signal.h>
 #include <sys/types.h>
+#endif
 
 /* Bytes of a thread's detail text, its end included. */
 #define DBSHIM_DETAIL_SIZE 1024
@@ -33,43 +36,118 @@ extern __attribute__((visibility("default"))) void datablock_crash_point(const c
 #define DBSHIM_FAST true
 #endif
 
-/* ---- thread_state.c, clock.c ----------------------------------------------------------------- */
+/* ---- The operating system: its types --------------------------------------------------------- */
+
+/*
+ * The functions of the operating system are in files that are named after it: *_linux.c and
+ * *_windows.c. This header declares each of them with its subject.
+ */
+#ifdef _WIN32
+
+/* Windows has no signals: a thread that the library uses is never interrupted. */
+typedef struct dbshim_mask {
+    char unused;
+} dbshim_mask;
+typedef struct dbshim_mutex {
+    void *lock; /* SRWLOCK */
+} dbshim_mutex;
+typedef struct dbshim_once_flag {
+    void *once; /* INIT_ONCE */
+} dbshim_once_flag;
+typedef uint32_t dbshim_tid;
+
+#define DBSHIM_MUTEX_INIT {NULL}
+#define DBSHIM_ONCE_INIT {NULL}
+#define DBSHIM_TLS_MODEL
+#define DBSHIM_PRINTF gnu_printf /* MinGW's own, which knows %zu and %lld */
+
+#else
+
+typedef sigset_t dbshim_mask;
+typedef pthread_mutex_t dbshim_mutex;
+typedef pthread_once_t dbshim_once_flag;
+typedef pid_t dbshim_tid;
+
+#define DBSHIM_MUTEX_INIT PTHREAD_MUTEX_INITIALIZER
+#define DBSHIM_ONCE_INIT PTHREAD_ONCE_INIT
+/* No access to a variable of a thread calls the loader, which may allocate. */
+#define DBSHIM_TLS_MODEL __attribute__((tls_model("initial-exec")))
+#define DBSHIM_PRINTF printf
+
+#endif
+
+/* ---- thread_state.c -------------------------------------------------------------------------- */
 
 typedef struct dbshim_thread {
     datablock_inline_thread shared;
     bool in_go; /* Go catches a fault */
     bool bound; /* the thread has entered Go before */
+#ifndef _WIN32
     bool stack_given; /* the thread has an alternate stack, its own or one of the library's */
     int cancel; /* while the thread is in Go: its cancel state */
     sigset_t mask; /* while the thread is in Go: its signal mask */
     int rounds; /* of destructors at the thread's end */
-    bool ending; /* the rounds have begun */
-    pid_t tid; /* of the thread, or of the last thread that used this struct */
+#endif
+    bool ending; /* the end of the thread has begun */
+    dbshim_tid tid; /* of the thread, or of the last thread that used this struct */
     struct dbshim_thread *next;
     char detail[DBSHIM_DETAIL_SIZE];
 } dbshim_thread;
-
-/*
- * Bytes of an alternate stack of the library. It has room for a handler's 64 KiB and the largest
- * frame of any processor.
- */
-#define DBSHIM_SIGNAL_STACK_SIZE (UINT32_C(256) << 10)
 
 dbshim_thread *dbshim_self(void); /* NULL: no memory */
 dbshim_thread *dbshim_self_if_any(void); /* async-signal-safe */
 char *dbshim_detail(void); /* the calling thread's text; never null */
 /* Stores the result of the calling thread's last call: DATABLOCK_INLINE_SUCCEEDED and so on. */
 void dbshim_failed(uint32_t how);
+
+/* ---- thread_linux.c, thread_windows.c -------------------------------------------------------- */
+
+dbshim_thread *dbshim_make_thread(void); /* zeroed, and never freed. NULL: no memory */
+dbshim_tid dbshim_own_tid(void);
+/* True: no thread of this process has this number. The thread has done all that it ever does. */
+bool dbshim_is_gone(dbshim_tid tid);
+/*
+ * The struct belongs to the calling thread from now on. The system sets `ending` at the end of the
+ * thread, if it can do that.
+ */
+void dbshim_begin_thread(dbshim_thread *thread);
+bool dbshim_ends_are_noted(void);
+/* The struct belongs to a thread that is gone, and goes to the calling thread. */
+void dbshim_take_over(dbshim_thread *thread);
+/* Called once. False: dbshim_barrier reaches the calling thread alone, so each call has a fence. */
+bool dbshim_start_barriers(void);
 /* A full barrier on every thread of the process. False: the system refuses the barrier. */
 bool dbshim_barrier(void);
+void dbshim_yield(void);
+
 #define DBSHIM_LAST_ROUND                                                                          \
     "this thread is in the last round of its end: call the library from an earlier destructor, "   \
     "or from another thread"
+
+#ifdef _WIN32
+/*
+ * On Windows the runtime of Go keeps nothing for a thread of the host between two calls. A call
+ * from any destructor is therefore a call like every other.
+ */
+static inline bool dbshim_last_round(const dbshim_thread *thread) {
+    (void)thread;
+    return false;
+}
+#else
 /* True: the thread is in the last round of its destructors and may not enter Go. */
 bool dbshim_last_round(const dbshim_thread *thread);
+/*
+ * Bytes of an alternate stack of the library. It has room for a handler's 64 KiB and the largest
+ * frame of any processor.
+ */
+#define DBSHIM_SIGNAL_STACK_SIZE (UINT32_C(256) << 10)
 /* An alternate stack. The page below the stack is a guard page. */
 void *dbshim_signal_stack(dbshim_thread *thread);
-uint64_t dbshim_monotonic(void); /* CLOCK_MONOTONIC ns */
+#endif
+
+/* ---- clock.c --------------------------------------------------------------------------------- */
+
+uint64_t dbshim_monotonic(void); /* CLOCK_MONOTONIC ns, or the clock of Windows in its place */
 /* Does the housekeeping of a tick that is due. False: Go has to do the housekeeping. */
 bool dbshim_begin_turn(datablock_inline_coarse_clock *clock);
 
@@ -77,9 +155,10 @@ bool dbshim_begin_turn(datablock_inline_coarse_clock *clock);
 
 extern datablock_inline_handle_entry *dbshim_handle_table;
 
+enum { DBSHIM_ENTRIES = 1 << 16 };
+
 void dbshim_table_start(void);
-bool dbshim_table_ours(void);
-void dbshim_table_wipe(void);
+void dbshim_table_wipe(void); /* async-signal-safe */
 
 static inline uint32_t dbshim_index(uint64_t handle) {
     return (uint32_t)(handle >> DATABLOCK_INLINE_INDEX_SHIFT);
@@ -100,6 +179,7 @@ datablock_status dbshim_take(uint64_t handle, uint64_t kind);
 datablock_status dbshim_leave(datablock_status status, bool begins_slot);
 void dbshim_poison(uint64_t handle, const char *text);
 void dbshim_damage(datablock_inline_handle_entry *entry);
+void dbshim_damage_current(void); /* from Go: the current call of this thread met a fault */
 bool dbshim_is_closing(const datablock_inline_handle_entry *entry);
 bool dbshim_is_damaged(const datablock_inline_handle_entry *entry);
 
@@ -125,15 +205,32 @@ datablock_status dbshim_begin_named_call(const char *function, const char *shm_n
 datablock_status dbshim_refuse_null(const char *function, const char *argument);
 datablock_status dbshim_opened(datablock_status status, uint64_t handle, void *state,
                                const char *name, uint64_t *out);
-datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
-                                     int (*close)(uint32_t index, char *detail));
+datablock_status dbshim_close_here(uint64_t handle, uint64_t kind,
+                                   int (*close)(uint32_t index, char *detail));
 bool dbshim_enter(void); /* false: refused */
 datablock_status dbshim_refusal(
     void); /* why the calling thread was refused: FORKED, BUSY, SYSTEM */
 datablock_status dbshim_end(uint64_t handle, datablock_status status, bool begins_slot);
+struct dbshim_sleep;
+/* True: the thread has slept, and makes the next step. False: the call has ended with `status`. */
+bool dbshim_slept(const struct dbshim_sleep *sleep, int status);
 
-/* ---- arguments.c ----------------------------------------------------------------------------- */
+/* ---- paths_linux.c, paths_windows.c, arguments.c --------------------------------------------- */
 
+/*
+ * Copies an environment variable to `copy`, which has DBSHIM_PATH_SIZE bytes. Returns its length,
+ * or -1: not set. Of a variable of DBSHIM_PATH_SIZE bytes or more, `copy` has the beginning, and
+ * the length is DBSHIM_PATH_SIZE.
+ */
+int dbshim_environment(const char *variable, char *copy);
+#ifdef _WIN32
+#define DBSHIM_HOME "USERPROFILE" /* the variable with the user's directory */
+#else
+#define DBSHIM_HOME "HOME"
+#endif
+bool dbshim_is_absolute(const char *path);
+/* What follows the last separator of a path. */
+const char *dbshim_last_name(const char *path);
 datablock_status dbshim_find_directory(dbshim_directory *directory, const char *what,
                                        const char *given);
 datablock_status dbshim_find_block(dbshim_directory *directory, const char *what, const char *name,
@@ -151,7 +248,8 @@ datablock_status dbshim_import_options(const datablock_consumer_options *options
 #define DBSHIM_NO_MEMORY "no memory for this thread's part of the library: free some, and try again"
 extern _Thread_local bool dbshim_without_memory;
 
-__attribute__((format(printf, 1, 2))) datablock_status dbshim_invalid(const char *format, ...);
+__attribute__((format(DBSHIM_PRINTF, 1, 2))) datablock_status dbshim_invalid(const char *format,
+                                                                             ...);
 datablock_status dbshim_null_argument(const char *function, const char *argument);
 
 /* ---- schema.c -------------------------------------------------------------------------------- */
@@ -169,24 +267,57 @@ datablock_status dbshim_find_registered(const char *what, const char *reference,
 
 int dbshim_diagnosis_of(datablock_status refused);
 
-/* ---- sigbus.c and protocol_wait.c ------------------------------------------------------------ */
+/* ---- sigbus_linux.c -------------------------------------------------------------------------- */
 
+#ifdef _WIN32
+/* Windows refuses to truncate a file that is mapped. So no access to a mapping can fault. */
+static inline void dbshim_catch_faults(void) {}
+#else
 void dbshim_catch_faults(void); /* after Go has started */
-void dbshim_damage_current(void); /* from Go: the current call of this thread met a fault */
+#endif
+
+/* ---- futex_linux.c, futex_windows.c: sleeping and waking, across processes ------------------- */
+
 void dbshim_futex_wake(uint32_t *word);
 /* The caller polls again, whatever ended the sleep. */
 void dbshim_futex_wait(uint32_t *word, uint32_t value, uint64_t ns);
+
+#define DBSHIM_FUTEX_MAX 128 /* FUTEX_WAITV_MAX */
+#define DBSHIM_FUTEX_SIZE_32 2 /* FUTEX_32; not private */
+
+/* One of several words to sleep on: struct futex_waitv of Linux, which older headers lack. */
+typedef struct dbshim_waiter {
+    uint64_t value;
+    uint32_t *word;
+    uint32_t flags;
+    uint32_t reserved;
+} dbshim_waiter;
+
+/*
+ * Sleeps while every word has its value, and no word is woken. A word may be in a mapping that is
+ * gone. False: the system cannot sleep on several words.
+ */
+bool dbshim_futex_wait_any(dbshim_waiter *words, size_t count, uint64_t ns);
+
+/* ---- protocol_wait.c ------------------------------------------------------------------------- */
 
 /* Consumer.Next of the handle that the thread has taken. Everything unusual is left to Go. */
 datablock_status dbshim_read(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
                              datablock_read_slot *out);
 
-/* ---- signals.c: how a thread of the host enters Go, and how it sleeps outside of it ---------- */
+/* ---- signals_linux.c, thread_windows.c: how a thread of the host enters Go ------------------- */
 
-void dbshim_block_signals(sigset_t *before); /* the asynchronous ones */
-void dbshim_restore_signals(const sigset_t *before);
-void dbshim_once(pthread_once_t *once,
-                 void (*body)(void)); /* pthread_once, with the signals blocked */
+#ifdef _WIN32
+static inline void dbshim_block_signals(dbshim_mask *before) { before->unused = 0; }
+static inline void dbshim_restore_signals(const dbshim_mask *before) { (void)before; }
+#else
+void dbshim_block_signals(dbshim_mask *before); /* the asynchronous ones */
+void dbshim_restore_signals(const dbshim_mask *before);
+#endif
+/* Calls the function once in a process. No signal handler runs meanwhile. */
+void dbshim_once(dbshim_once_flag *once, void (*body)(void));
+void dbshim_lock(dbshim_mutex *mutex);
+void dbshim_unlock(dbshim_mutex *mutex);
 void dbshim_go_begin(dbshim_thread *thread);
 int dbshim_go_end(dbshim_thread *thread, int result); /* returns the result */
 void dbshim_bind(
@@ -235,12 +366,9 @@ static inline uint32_t dbshim_part_flags(int64_t timeout_ms) {
 #define DBSHIM_SLEEP                                                                               \
     (-1) /* the result of a step after which the thread sleeps and makes another step */
 
-/* True: the thread has slept, and makes the next step. False: the call has ended with `status`. */
-bool dbshim_slept(const dbshim_sleep *sleep, int status);
 void dbshim_pause(uint64_t ns); /* no cancellation point */
-void dbshim_nap(uint64_t ns); /* Go -> C */
 
-/* ---- protocol_sleep_held.c ------------------------------------------------------------------- */
+/* ---- protocol_sleep_held_linux.c, futex_windows.c -------------------------------------------- */
 
 /* How the thread sleeps when held_count is not 0. */
 void dbshim_sleep_held(const dbshim_sleep *sleep);
@@ -253,7 +381,24 @@ datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t tim
 datablock_status dbshim_commit(dbshim_thread *thread, uint32_t index,
                                const datablock_write_slot *slot, size_t length);
 
-/* ---- fork.c ---------------------------------------------------------------------------------- */
+/* ---- fork_linux.c, thread_windows.c ---------------------------------------------------------- */
+
+/* True: Go may be entered. False in a forked child. Starts the table of handles. */
+bool dbshim_usable(void);
+
+#ifdef _WIN32
+
+static inline datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
+                                                   int (*close)(uint32_t index, char *detail)) {
+    return dbshim_close_here(handle, kind, close);
+}
+
+#else
+
+/* dbshim_close_here, also for a thread in the last round of its end. */
+datablock_status dbshim_close_handle(uint64_t handle, uint64_t kind,
+                                     int (*close)(uint32_t index, char *detail));
+void dbshim_nap(uint64_t ns); /* Go -> C */
 
 /*
  * Go calls these functions. Begin and end bracket the opening and closing of lock descriptors, and
@@ -265,8 +410,7 @@ void dbshim_fork_end(void);
 void dbshim_fork_opened(int fd);
 void dbshim_fork_closing(int fd);
 
-/* True: Go may be entered. False in a forked child. Starts the table of handles. */
-bool dbshim_usable(void);
+#endif
 
 /* ---- C -> Go --------------------------------------------------------------------------------- */
 
@@ -352,6 +496,14 @@ int dbgo_schema_lookup(char *reference, char *registry, datablock_schema *out, c
 int dbgo_schema_register(datablock_schema *schema, char *registry, char *detail);
 int dbgo_schema_check(datablock_schema *producer, datablock_schema *consumer, uint32_t mode,
                       char *detail);
+
+#ifdef _WIN32
+/* Sleeping and waking: internal/platform has the only body of it there. */
+int dbgo_futex_wake(uint32_t *word);
+int dbgo_futex_wait(uint32_t *word, uint32_t value, uint64_t ns);
+int dbgo_futex_wait_any(dbshim_waiter *words, size_t count, uint64_t ns);
+int dbgo_sleep_held(uint32_t index);
+#endif
 
 void dbgo_bind(void);
 void dbgo_crash_point(char *name); /* test builds only */

@@ -5,15 +5,7 @@ package main
 // #include "shim.h"
 import "C"
 
-import (
-	"time"
-
-	"datablock/internal/core/segment"
-
-	"datablock/internal/platform"
-)
-
-func init() { platform.SetNap(func(d time.Duration) { C.dbshim_nap(C.uint64_t(max(d, 0))) }) }
+import "datablock/internal/core/segment"
 
 // dbgo_bind does nothing. The first entry of a thread costs more than the later ones, and
 // allocates. It must not happen in a signal handler.

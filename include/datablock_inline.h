@@ -10,7 +10,8 @@
  * may mix them on one handle.
  *
  * The header is for C11 and C++17 with the atomics of GNU C (gcc, clang) on little-endian 64-bit
- * machines. Other compilers get datablock.h alone. A library that does not know this header's
+ * machines: on Windows for MinGW and clang. Other compilers, such as Microsoft's, get datablock.h
+ * alone, whose functions are the exported ones. A library that does not know this header's
  * version makes the program use the exported functions.
  *
  * THE PROTOCOL

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks: `setup.sh build` for the build, `setup.sh demo` also for the
-# demo, `setup.sh` also for the tests. The script asks no questions, and ends at once if nothing is
+# demo, `setup.sh` also for the tests. With WINDOWS=1 in the environment it also installs the cross
+# compiler for Windows and Wine. The script asks no questions, and ends at once if nothing is
 # missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -52,6 +53,13 @@ if [[ $scope == all ]]; then
     want man man-db
     [[ -e /usr/share/bash-completion/bash_completion ]] || packages+=(bash-completion)
     [[ -e /usr/aarch64-linux-gnu/include/stdlib.h ]] || packages+=(libc6-dev-arm64-cross)
+fi
+if [[ ${WINDOWS:-} == 1 ]]; then
+    want x86_64-w64-mingw32-gcc gcc-mingw-w64-x86-64
+    want x86_64-w64-mingw32-g++ g++-mingw-w64-x86-64
+    want llvm-dlltool llvm
+    [[ -e /usr/lib/wine/wine64 ]] || want wine64 wine64
+    want wineserver wine
 fi
 if [[ $scope != build ]]; then
     want python3 python3

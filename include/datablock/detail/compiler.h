@@ -9,16 +9,25 @@
 #ifndef DATABLOCK_DETAIL_COMPILER_H
 #define DATABLOCK_DETAIL_COMPILER_H
 
-#if defined(__GNUC__) && defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ &&   \
-    __SIZEOF_POINTER__ == 8 &&                                                                     \
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__BYTE_ORDER__) &&                        \
+    __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && __SIZEOF_POINTER__ == 8 &&                        \
     ((defined(__cplusplus) && __cplusplus >= 201703L) ||                                           \
      (!defined(__cplusplus) && __STDC_VERSION__ >= 201112L))
 #define DATABLOCK_HAS_INLINE 1
 
+/*
+ * Hidden: another shared object may have another version of this header. A module of Windows hides
+ * every name that it does not export.
+ */
+#ifdef _WIN32
+#define DATABLOCK_INLINE_HIDDEN
+#else
+#define DATABLOCK_INLINE_HIDDEN __attribute__((visibility("hidden")))
+#endif
+
 #ifdef __cplusplus
 #define DATABLOCK_INLINE inline __attribute__((always_inline))
-/* Hidden: another shared object may have another version of this header. */
-#define DATABLOCK_INLINE_COLD inline __attribute__((noinline, visibility("hidden")))
+#define DATABLOCK_INLINE_COLD inline __attribute__((noinline)) DATABLOCK_INLINE_HIDDEN
 #define DATABLOCK_INLINE_NULL nullptr
 #else
 #define DATABLOCK_INLINE_NULL NULL

@@ -23,7 +23,11 @@ which has the same functions and returns statuses"
 /* the parts are inline, too: the compiler would judge the whole too large */
 #define DATABLOCK_HPP_HOT __attribute__((always_inline))
 /* one type in the whole program, whatever -fvisibility is */
+#ifdef _WIN32
+#define DATABLOCK_HPP_EXCEPTION
+#else
 #define DATABLOCK_HPP_EXCEPTION __attribute__((visibility("default")))
+#endif
 #define DATABLOCK_HPP_LIKELY(x) __builtin_expect(!!(x), 1)
 #else
 #define DATABLOCK_HPP_COLD

@@ -83,12 +83,11 @@ DATABLOCK_API void datablock_inline_wake_producer(const datablock_inline_block *
  * A thread that is not enlisted yet seems to be inside a call, so that its first call takes the
  * slow path. Such a thread has no table, which distinguishes it from a thread inside a call.
  */
-inline __attribute__((visibility("hidden"))) datablock_inline_handle_entry datablock_inline_nowhere;
-inline __attribute__((visibility("hidden"))) datablock_inline_thread datablock_inline_nobody = {
+inline DATABLOCK_INLINE_HIDDEN datablock_inline_handle_entry datablock_inline_nowhere;
+inline DATABLOCK_INLINE_HIDDEN datablock_inline_thread datablock_inline_nobody = {
     &datablock_inline_nowhere, DATABLOCK_INLINE_NULL, 0, 0, 0, 0, 0, 0};
-inline
-    __attribute__((visibility("hidden"))) __thread datablock_inline_thread *datablock_inline_self =
-        &datablock_inline_nobody;
+inline DATABLOCK_INLINE_HIDDEN __thread datablock_inline_thread *datablock_inline_self =
+    &datablock_inline_nobody;
 extern "C" {
 #else
 static datablock_inline_handle_entry datablock_inline_nowhere __attribute__((unused));

@@ -12,19 +12,9 @@
  *
  * vfork, posix_spawn and exec need none of this, because the descriptors are close-on-exec.
  */
-#define _DEFAULT_SOURCE /* MAP_ANONYMOUS */
+#define _GNU_SOURCE /* MAP_ANONYMOUS, MADV_WIPEONFORK */
 
 #include "shim.h"
-
-#ifdef _WIN32
-
-bool dbshim_usable(void) { return true; }
-void dbshim_fork_begin(void) {}
-void dbshim_fork_end(void) {}
-void dbshim_fork_opened(int fd) { (void)fd; }
-void dbshim_fork_closing(int fd) { (void)fd; }
-
-#else
 
 #include <errno.h>
 #include <pthread.h>
@@ -118,6 +108,31 @@ static void after_fork_in_child(void) {
     errno = saved;
 }
 
+/* ---- The mark of the process ----------------------------------------------------------------- */
+
+#define OURS UINT64_C(0xDA7AB10C)
+
+static bool wiped_on_fork;
+
+/* Entry 0 of the table marks the table as this process's own. */
+static void mark_table(void) {
+#ifdef MADV_WIPEONFORK
+    /*
+     * False on an old kernel or under a seccomp filter: then dbshim_table_wipe alone wipes the
+     * table.
+     */
+    wiped_on_fork = madvise(dbshim_handle_table, DBSHIM_ENTRIES * sizeof *dbshim_handle_table,
+                            MADV_WIPEONFORK) == 0;
+#endif
+    dbshim_handle_table[0].reserved[0] = OURS;
+    dbshim_handle_table[0].reserved[1] = (uint64_t)getpid();
+}
+
+static bool table_is_ours(void) {
+    return dbshim_handle_table[0].reserved[0] == OURS &&
+           (wiped_on_fork || dbshim_handle_table[0].reserved[1] == (uint64_t)getpid());
+}
+
 static void start(void) {
     if (getpid() != loaded_into) {
         atomic_store(&process_state, FORKED);
@@ -130,17 +145,17 @@ static void start(void) {
      */
     (void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
     dbshim_table_start();
+    mark_table();
     atomic_store(&process_state, USABLE);
 }
 
 bool dbshim_usable(void) {
     if (atomic_load_explicit(&process_state, memory_order_acquire) == UNKNOWN) {
-        static pthread_once_t once = PTHREAD_ONCE_INIT;
+        static dbshim_once_flag once = DBSHIM_ONCE_INIT;
         dbshim_once(&once, start);
     }
     /* The table also identifies a child that was made without the handler, as by clone(2). */
-    return atomic_load_explicit(&process_state, memory_order_acquire) == USABLE &&
-           dbshim_table_ours();
+    return atomic_load_explicit(&process_state, memory_order_acquire) == USABLE && table_is_ours();
 }
 
 void dbshim_fork_begin(void) {
@@ -201,5 +216,3 @@ void dbshim_fork_closing(int fd) {
         }
     }
 }
-
-#endif

@@ -5,7 +5,7 @@
  * without SA_ONSTACK would run on this stack, and its frame would overwrite the memory below.
  * Therefore a thread blocks its asynchronous signals before it enters Go, and restores its mask
  * after the call. A thread never sleeps in Go: a call that has to wait returns to C. The thread
- * sleeps there, on its own stack and with its own signals (see dbshim_sleep in shim.h).
+ * sleeps there, on its own stack and with its own signals (see dbshim_slept in calls.c).
  *
  * SIGSEGV, SIGBUS and SIGSYS stay unblocked, because the kernel ends a process that faults with the
  * signal blocked. A fault on a mapping whose file was truncated becomes a panic in Go. The handler
@@ -50,12 +50,16 @@ void dbshim_restore_signals(const sigset_t *before) {
  * pthread_once with signals blocked: a signal handler that came here meanwhile would wait for its
  * own thread.
  */
-void dbshim_once(pthread_once_t *once, void (*body)(void)) {
+void dbshim_once(dbshim_once_flag *once, void (*body)(void)) {
     sigset_t mask;
     dbshim_block_signals(&mask);
     (void)pthread_once(once, body);
     dbshim_restore_signals(&mask);
 }
+
+void dbshim_lock(dbshim_mutex *mutex) { (void)pthread_mutex_lock(mutex); }
+
+void dbshim_unlock(dbshim_mutex *mutex) { (void)pthread_mutex_unlock(mutex); }
 
 /* ---- The start of the Go runtime ------------------------------------------------------------- */
 
@@ -153,15 +157,3 @@ void dbshim_nap(uint64_t ns) {
 }
 
 void dbshim_pause(uint64_t ns) { sleep_ns(ns); }
-
-bool dbshim_slept(const dbshim_sleep *sleep, int status) {
-    if (status != DBSHIM_SLEEP) {
-        return false;
-    }
-    if (sleep->held_count != 0) {
-        dbshim_sleep_held(sleep);
-    } else {
-        dbshim_futex_wait(sleep->word, sleep->value, sleep->ns);
-    }
-    return true;
-}

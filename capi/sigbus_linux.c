@@ -76,13 +76,6 @@ static void on_bus_error(int signal, siginfo_t *info, void *context) {
     }
 }
 
-void dbshim_damage_current(void) {
-    dbshim_thread *thread = dbshim_self_if_any();
-    if (thread != NULL && thread->shared.current != NULL) {
-        dbshim_damage(thread->shared.current);
-    }
-}
-
 static void install(void) {
     page_size = (uintptr_t)sysconf(_SC_PAGESIZE);
     struct sigaction action;
@@ -96,6 +89,6 @@ static void install(void) {
 }
 
 void dbshim_catch_faults(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    static dbshim_once_flag once = DBSHIM_ONCE_INIT;
     dbshim_once(&once, install);
 }
