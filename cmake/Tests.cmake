@@ -97,6 +97,11 @@ datablock_test(instructions LABELS perf COST 18 COMMAND ${venv_python} tests/per
 datablock_test(arm64 SOAK LONG LABELS portability TIMEOUT 600 COST 1000
   COMMAND ${venv_python} tests/portability/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
 
+include(cmake/TestsWindows.cmake)
+if(PROJECT_IS_TOP_LEVEL)
+  include(cmake/TestsWindowsLibrary.cmake)
+endif()
+
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)
   datablock_test(model LABELS proof TIMEOUT 300 PROCESSORS 2 COST 160 COMMAND ${venv_python} tests/proof/model/run.py)
   add_test(NAME soak.model COMMAND ${venv_python} tests/proof/model/run.py --large

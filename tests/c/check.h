@@ -37,14 +37,9 @@ static void (*check_at_point)(const char *name) __attribute__((unused));
 #endif
 #endif
 
-#include <dirent.h>
+#include "portable.h"
+
 #include <stdarg.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
 
 /* Ends the program unless the condition holds. */
 #define CHECK(condition)                                        \
@@ -77,7 +72,7 @@ static void (*check_at_point)(const char *name) __attribute__((unused));
     } while (0)
 
 static inline void check_failed(const char *file, int line, const char *format,
-                                ...) __attribute__((format(printf, 3, 4), noreturn));
+                                ...) __attribute__((format(CHECK_PRINTF, 3, 4), noreturn));
 
 static inline void check_failed(const char *file, int line, const char *format, ...) {
     char detail[1024];
@@ -120,7 +115,9 @@ static inline void check_remove_files(void) {
     DIR *directory = opendir(check_directory_name);
     if (directory != NULL) {
         for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-            unlinkat(dirfd(directory), entry->d_name, 0);
+            char path[sizeof check_directory_name + sizeof entry->d_name];
+            snprintf(path, sizeof path, "%s/%s", check_directory_name, entry->d_name);
+            unlink(path);
         }
         closedir(directory);
     }
@@ -139,7 +136,7 @@ static inline const char *test_directory(void) {
     if (check_directory_owner == 0) {
         const char *parent = getenv("TMPDIR");
         int length = snprintf(check_directory_name, sizeof check_directory_name, "%s/datablock-test-XXXXXX",
-                              parent ? parent : "/dev/shm");
+                              parent ? parent : TEST_PARENT_DIRECTORY);
         if (length >= (int)sizeof check_directory_name || mkdtemp(check_directory_name) == NULL) {
             perror("mkdtemp");
             exit(1);
@@ -152,19 +149,10 @@ static inline const char *test_directory(void) {
 
 /* ---- Descriptors ----------------------------------------------------------------------------- */
 
-/* The number of this process's descriptors of files in the test directory. Other descriptors do not
- * count, because the Go runtime opens some at any time. */
+/* The number of this process's descriptors of files in the test directory. */
 static inline int open_descriptors(void) {
-    int count = 0;
-    size_t length = strlen(test_directory());
-    DIR *directory = opendir("/proc/self/fd");
-    CHECK(directory != NULL);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        char target[4096];
-        ssize_t size = readlinkat(dirfd(directory), entry->d_name, target, sizeof target);
-        count += size > (ssize_t)length && memcmp(target, test_directory(), length) == 0;
-    }
-    closedir(directory);
+    int count = descriptors_in(test_directory());
+    CHECK(count >= 0);
     return count;
 }
 
@@ -185,7 +173,7 @@ static inline int run_scenarios(const struct scenario *scenarios, size_t count, 
             found = true;
             printf("%s\n", scenarios[i].name);
             fflush(stdout);
-            alarm(60);
+            alarm(SCENARIO_SECONDS);
             scenarios[i].run();
             alarm(0);
         }

@@ -4,6 +4,8 @@
 
 #include "check.h"
 
+#include <fcntl.h>
+
 static inline datablock_config ring_config(uint32_t slot_count) {
     datablock_config config;
     CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
@@ -53,6 +55,25 @@ static inline datablock_status unlink_here(const char *name) {
     char path[300];
     snprintf(path, sizeof path, "%s/%s", test_directory(), name);
     return datablock_unlink(path, 0);
+}
+
+/* A word of the control file or of the data file of the block. */
+static inline uint64_t word_of(const char *block, bool control, off_t at) {
+    uint64_t word = 0;
+    size_t length = strlen(block);
+    DIR *directory = opendir(test_directory());
+    CHECK(directory != NULL);
+    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        if (strncmp(entry->d_name, block, length) == 0 && entry->d_name[length] == (control ? '.' : '\0')) {
+            char path[600];
+            snprintf(path, sizeof path, "%s/%s", test_directory(), entry->d_name);
+            int fd = open(path, O_RDONLY | O_CLOEXEC);
+            CHECK(fd >= 0 && pread(fd, &word, sizeof word, at) == sizeof word);
+            close(fd);
+        }
+    }
+    closedir(directory);
+    return word;
 }
 
 /* Checks that every function refuses the handle. */

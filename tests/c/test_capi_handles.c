@@ -2,13 +2,14 @@
 #include "pair.h"
 
 #include <datablock_layout.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#ifndef _WIN32
 #include <sys/resource.h>
+#endif
 
 /* ---- Handles --------------------------------------------------------------------------------- */
 
@@ -54,6 +55,7 @@ static void confused_handles(void) {
 /* With hundreds of open handles the table grows. */
 static void many_handles(void) {
     enum { MANY = 600 };
+#ifndef _WIN32
     struct rlimit limit;
     CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     limit.rlim_cur = limit.rlim_max;
@@ -61,6 +63,7 @@ static void many_handles(void) {
         printf("    SKIPPED: this process may not open %d files\n", 5 * MANY);
         return;
     }
+#endif
     static datablock_producer producers[MANY];
     datablock_config config = ring_config(2);
     config.consumer_limit = 1;
@@ -96,23 +99,6 @@ static void *wait_in_a_call(void *argument) {
         : datablock_read_begin(waiter->consumer, -1, &in);
     snprintf(waiter->detail, sizeof waiter->detail, "%s", datablock_error_detail());
     return NULL;
-}
-
-/* A word of the control file or of the data file of the block. */
-static uint64_t word_of(const char *block, bool control, off_t at) {
-    uint64_t word = 0;
-    size_t length = strlen(block);
-    DIR *directory = opendir(test_directory());
-    CHECK(directory != NULL);
-    for (struct dirent *entry; (entry = readdir(directory)) != NULL;) {
-        if (strncmp(entry->d_name, block, length) == 0 && entry->d_name[length] == (control ? '.' : '\0')) {
-            int fd = openat(dirfd(directory), entry->d_name, O_RDONLY | O_CLOEXEC);
-            CHECK(fd >= 0 && pread(fd, &word, sizeof word, at) == sizeof word);
-            close(fd);
-        }
-    }
-    closedir(directory);
-    return word;
 }
 
 /* True if a participant has announced in the block that it is about to sleep. */
@@ -514,6 +500,8 @@ static void closing_ends_somebody_who_calls(void) {
 
 /* ---- Signals --------------------------------------------------------------------------------- */
 
+#ifndef _WIN32 /* Windows has none that would interrupt a thread */
+
 static struct pair interrupted;
 static atomic_int refusals, admissions;
 
@@ -593,6 +581,8 @@ static void a_handler_is_refused_in_inline_code(void) {
         close_pair(&interrupted);
     }
 }
+#endif
+
 #endif
 
 /* ---- Panics ---------------------------------------------------------------------------------- */
@@ -708,8 +698,10 @@ int main(int argc, char **argv) {
         {"handles-go-from-thread-to-thread", handles_go_from_thread_to_thread},
         {"rivals-are-kept-apart", rivals_are_kept_apart},
         {"closing-ends-somebody-who-calls", closing_ends_somebody_who_calls},
+#ifndef _WIN32
         {"a-handler-is-refused-while-its-thread-waits", a_handler_is_refused_while_its_thread_waits},
-#ifdef TEST_INLINE
+#endif
+#if defined(TEST_INLINE) && !defined(_WIN32)
         {"a-handler-is-refused-in-inline-code", a_handler_is_refused_in_inline_code},
 #endif
         {"detail-belongs-to-a-thread", detail_belongs_to_a_thread},

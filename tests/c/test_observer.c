@@ -2,9 +2,11 @@
 #include "pair.h"
 
 #include <pthread.h>
+#ifndef _WIN32
 #include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#endif
 
 static datablock_observer observe_here(const char *name) {
     datablock_observer observer;
@@ -49,6 +51,7 @@ static void observer_sees_the_newest(void) {
     close_pair(&p);
 }
 
+#ifndef _WIN32 /* it takes another user */
 static datablock_schema text_schema; /* the schema of block "public" */
 
 /* A thread with the file permissions of another user. It may observe a block of mode 0644 and
@@ -103,6 +106,8 @@ static void observer_needs_only_to_read(void) {
     close_pair(&private);
 }
 
+#endif
+
 static void observer_is_told_of_the_end(void) {
     struct pair p = open_pair("end", 4, DATABLOCK_LOSSLESS);
     datablock_observer observer = observe_here("end");
@@ -118,6 +123,7 @@ static void observer_is_told_of_the_end(void) {
     CHECK_OK(datablock_observer_close(observer));
 }
 
+#ifndef _WIN32 /* Windows refuses to truncate a file that is mapped */
 /* A file that is truncated in the meantime causes an error and no signal. */
 static void observer_of_a_truncated_block(void) {
     struct pair p = open_pair("short", 4, DATABLOCK_LOSSLESS);
@@ -132,6 +138,8 @@ static void observer_of_a_truncated_block(void) {
     CHECK_OK(datablock_observer_close(observer));
     CHECK(unlink(path) == 0);
 }
+
+#endif
 
 static void observer_is_asked_for_properly(void) {
     struct pair p = open_pair("asked", 4, DATABLOCK_LOSSLESS);
@@ -164,9 +172,13 @@ static void observer_is_asked_for_properly(void) {
 int main(int argc, char **argv) {
     static const struct scenario scenarios[] = {
         {"observer-sees-the-newest", observer_sees_the_newest},
+#ifndef _WIN32
         {"observer-needs-only-to-read", observer_needs_only_to_read},
+#endif
         {"observer-is-told-of-the-end", observer_is_told_of_the_end},
+#ifndef _WIN32
         {"observer-of-a-truncated-block", observer_of_a_truncated_block},
+#endif
         {"observer-is-asked-for-properly", observer_is_asked_for_properly},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);

@@ -4,9 +4,11 @@
  */
 #include "pair.h"
 
-#include <dlfcn.h>
 #include <pthread.h>
+#ifndef _WIN32
+#include <dlfcn.h>
 #include <signal.h>
+#endif
 
 static datablock_status open_with(const char *name, uint32_t flags, datablock_producer *out) {
     datablock_config config = ring_config(4);
@@ -23,8 +25,10 @@ static datablock_status attach(const char *name, datablock_delivery delivery, in
 
 /* ---- Waiting for a block --------------------------------------------------------------------- */
 
-static int inside; /* signals that have interrupted the call */
 static int called; /* the waiting thread has called the library: its handlers may call it, too */
+
+#ifndef _WIN32
+static int inside; /* signals that have interrupted the call */
 
 /* The library refuses a call of a handler while its thread is inside a call. */
 static void handler(int signal) {
@@ -33,6 +37,18 @@ static void handler(int signal) {
         __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST);
     }
 }
+
+static void expect_signals(void) {
+    struct sigaction action = {.sa_handler = handler};
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+}
+
+/* Signals interrupt the call, and do not end it. */
+static void interrupt(pthread_t thread) {
+    inside = 0;
+    WAIT_UNTIL(pthread_kill(thread, SIGUSR1) == 0 && __atomic_load_n(&inside, __ATOMIC_SEQ_CST) >= 3, 60);
+}
+#endif
 
 struct waiter {
     datablock_consumer consumer;
@@ -51,16 +67,19 @@ static void *wait_in_thread(void *argument) {
 /* The handler runs while the call waits, and ends no wait. */
 static void a_consumer_waits_for_its_block(void) {
     static const int64_t waits[] = {-1, 60000, INT64_MAX};
-    struct sigaction action = {.sa_handler = handler};
-    CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+#ifndef _WIN32
+    expect_signals();
+#endif
     for (size_t i = 0; i < 3; i++) {
         struct waiter w = {.wait_ms = waits[i], .status = DATABLOCK_E_PANIC};
         datablock_producer producer;
         pthread_t thread;
-        inside = called = 0;
+        __atomic_store_n(&called, 0, __ATOMIC_SEQ_CST);
         CHECK(pthread_create(&thread, NULL, wait_in_thread, &w) == 0);
         WAIT_UNTIL(__atomic_load_n(&called, __ATOMIC_SEQ_CST), 60);
-        WAIT_UNTIL(pthread_kill(thread, SIGUSR1) == 0 && __atomic_load_n(&inside, __ATOMIC_SEQ_CST) >= 3, 60);
+#ifndef _WIN32
+        interrupt(thread);
+#endif
         CHECK_OK(open_with("late", 0, &producer));
         CHECK(pthread_join(thread, NULL) == 0);
         CHECK_OK(w.status);
@@ -209,17 +228,28 @@ static void the_detail_is_copied(void) {
 /* The library also exports the inline functions of the header. */
 static void the_library_has_what_is_inline(void) {
     struct pair p = open_pair("pair", 4, DATABLOCK_LOSSLESS);
+    datablock_participant (*of_producer)(datablock_producer), (*of_consumer)(datablock_consumer);
+#ifdef _WIN32
+    HMODULE loaded = GetModuleHandleA("datablock.dll");
+    CHECK(loaded != NULL);
+    FARPROC producers = GetProcAddress(loaded, "datablock_of_producer");
+    FARPROC consumers = GetProcAddress(loaded, "datablock_of_consumer");
+    memcpy(&of_producer, &producers, sizeof of_producer);
+    memcpy(&of_consumer, &consumers, sizeof of_consumer);
+#else
     void *loaded = dlopen("libdatablock.so.1", RTLD_NOW | RTLD_NOLOAD);
     CHECK(loaded != NULL);
-    datablock_participant (*of_producer)(datablock_producer), (*of_consumer)(datablock_consumer);
     *(void **)&of_producer = dlsym(loaded, "datablock_of_producer");
     *(void **)&of_consumer = dlsym(loaded, "datablock_of_consumer");
+#endif
     CHECK(of_producer != NULL && of_consumer != NULL);
     CHECK(of_producer(p.producer).handle == datablock_of_producer(p.producer).handle);
     CHECK(of_consumer(p.consumer).handle == datablock_of_consumer(p.consumer).handle);
     uint64_t before;
     CHECK_OK(datablock_counter_add(of_consumer(p.consumer), 0, 1, &before));
+#ifndef _WIN32
     CHECK(dlclose(loaded) == 0);
+#endif
     close_pair(&p);
 }
 

@@ -63,7 +63,7 @@ struct every {
     char letter;
     enum colour colour;
     long long longest;
-    unsigned long size;
+    size_t size; /* a type of 64 bits that is not uint64_t on every system */
     uint8_t cube[2][3][4];
 };
 static const datablock_schema_field every_fields[] = {
@@ -408,7 +408,7 @@ static void a_registered_schema_at_open(void) {
         {"A@1.0", NULL, DATABLOCK_OK, ""},
         {"A@2", NULL, DATABLOCK_E_SCHEMA, "another major version"},
         {"A@3", NULL, DATABLOCK_E_NOT_FOUND, "which has versions 1.0.0, 1.1.0, 2.0.0"},
-        {"A@1", "/nowhere", DATABLOCK_E_NOT_FOUND, "no such schema is registered"},
+        {"A@1", NOWHERE, DATABLOCK_E_NOT_FOUND, "no such schema is registered"},
         {"A 1", NULL, DATABLOCK_E_INVALID, "write Name, Name@2"},
         {"", NULL, DATABLOCK_E_INVALID, "consumer_options.registered is empty"},
     };
@@ -444,6 +444,20 @@ static void a_registered_schema_at_open(void) {
     datablock_schema_free(&first);
     datablock_schema_free(&more);
     datablock_schema_free(&other);
+}
+
+/* A path that is not absolute is ignored, however long it is. */
+static void a_long_data_home(void) {
+    static char longer[5000];
+    datablock_schema found;
+    memset(longer, 'x', sizeof longer - 1);
+    CHECK(unsetenv("DATABLOCK_SCHEMAS") == 0);
+    CHECK(setenv("HOME", test_directory(), 1) == 0 && setenv("XDG_DATA_HOME", longer, 1) == 0);
+    CHECK_STATUS(datablock_schema_lookup("Nowhere", NULL, &found), DATABLOCK_E_NOT_FOUND);
+    longer[0] = longer[1] = '/';
+    CHECK(setenv("XDG_DATA_HOME", longer, 1) == 0);
+    CHECK_DETAIL(datablock_schema_lookup("Nowhere", NULL, &found), DATABLOCK_E_INVALID, "XDG_DATA_HOME has more than");
+    CHECK(unsetenv("XDG_DATA_HOME") == 0);
 }
 
 static void the_zone_has_a_schema(void) {
@@ -511,6 +525,7 @@ int main(int argc, char **argv) {
         {"schema-is-checked-at-attach", schema_is_checked_at_attach},
         {"a-block-without-schema", a_block_without_schema},
         {"a-registry-of-schemas", a_registry_of_schemas},
+        {"a-long-data-home", a_long_data_home},
         {"a-registered-schema-at-open", a_registered_schema_at_open},
         {"the-zone-has-a-schema", the_zone_has_a_schema},
     };

@@ -1,10 +1,8 @@
 /* What the participants of a block share: locks, the flexible zone, counters. */
 #include "pair.h"
+#include "other.h"
 
-#include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/wait.h>
 
 static datablock_producer open_producer(const char *name) {
     datablock_config config = ring_config(4);
@@ -42,60 +40,10 @@ static void close_both(struct both *both) {
 
 /* ---- Another process ------------------------------------------------------------------------- */
 
-struct other {
-    pid_t pid;
-    int says, told;
-};
-
-/* Starts this program again in a role, and waits for its first line. */
-static struct other start(const char *role, const char *name) {
-    int says[2], told[2];
-    char byte;
-    CHECK(pipe2(says, O_CLOEXEC) == 0 && pipe2(told, O_CLOEXEC) == 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        dup2(told[0], STDIN_FILENO);
-        dup2(says[1], STDOUT_FILENO);
-        execl("/proc/self/exe", "test_shared", role, test_directory(), name, (char *)NULL);
-        _exit(127);
-    }
-    close(says[1]);
-    close(told[0]);
-    CHECK(read(says[0], &byte, 1) == 1);
-    return (struct other){.pid = pid, .says = says[0], .told = told[1]};
-}
-
-static int ended(struct other *other) {
-    int status;
-    close(other->told);
-    CHECK(waitpid(other->pid, &status, 0) == other->pid);
-    close(other->says);
-    return status;
-}
-
-static void killed(struct other *other) {
-    CHECK(kill(other->pid, SIGKILL) == 0);
-    CHECK(WIFSIGNALED(ended(other)));
-}
-
-/* The parent's directory, in the other process. */
-static void use_directory(const char *directory) {
-    snprintf(check_directory_name, sizeof check_directory_name, "%s", directory);
-    check_directory_owner = getppid();
-}
-
 /* Gives another thread time, more with a larger `i`, so that it spins or sleeps. */
 static void give_way(int i) {
     struct timespec time = {.tv_nsec = i * 200000};
     CHECK(nanosleep(&time, NULL) == 0);
-}
-
-/* In the other process: reports that it is ready, and lives until the parent ends it. */
-static void rest(void) {
-    char byte = 1;
-    CHECK(write(STDOUT_FILENO, &byte, 1) == 1);
-    CHECK(read(STDIN_FILENO, &byte, 1) >= 0);
 }
 
 static int hold_lock(const char *name) {
@@ -245,6 +193,7 @@ static void what_a_cleaner_frees_is_told_to_the_next_owner(void) {
     close_both(&b);
 }
 
+#ifndef _WIN32 /* Windows cannot stop a process */
 static void a_stopped_owner_keeps_its_lock(void) {
     struct both b = open_both("stopped");
     struct other other = start("--hold-lock", "stopped");
@@ -257,6 +206,7 @@ static void a_stopped_owner_keeps_its_lock(void) {
     CHECK_OK(datablock_lock_acquire(b.p, 3, 1000, NULL));
     close_both(&b);
 }
+#endif
 
 static void *take_back(void *participant) {
     bool abandoned = false;
@@ -482,7 +432,9 @@ int main(int argc, char **argv) {
         {"closing-ends-the-wait-for-a-lock", closing_ends_the_wait_for_a_lock},
         {"the-lock-of-a-killed-owner-is-taken-back", the_lock_of_a_killed_owner_is_taken_back},
         {"what-a-cleaner-frees-is-told-to-the-next-owner", what_a_cleaner_frees_is_told_to_the_next_owner},
+#ifndef _WIN32
         {"a-stopped-owner-keeps-its-lock", a_stopped_owner_keeps_its_lock},
+#endif
         {"of-two-that-take-a-lock-back-one-wins", of_two_that_take_a_lock_back_one_wins},
         {"closing-lets-go-of-locks", closing_lets_go_of_locks},
         {"the-zone-is-shared-by-both-sides", the_zone_is_shared_by_both_sides},

@@ -6,6 +6,8 @@
 
 #include <datablock.h>
 
+#include "portable.h"
+
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -14,7 +16,7 @@
 #include <unistd.h>
 
 enum { EXIT_USAGE = 2, EXIT_OPEN_FAILED = 3 };
-__attribute__((format(printf, 1, 2), noreturn)) static inline void usage(const char *format, ...) {
+__attribute__((format(CHECK_PRINTF, 1, 2), noreturn)) static inline void usage(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);
     fputs("worker: ", stderr);
@@ -25,7 +27,7 @@ __attribute__((format(printf, 1, 2), noreturn)) static inline void usage(const c
 }
 
 /* Writes one line in one system call, so that a kill never leaves half of it. */
-__attribute__((format(printf, 1, 2))) static inline void say(const char *format, ...) {
+__attribute__((format(CHECK_PRINTF, 1, 2))) static inline void say(const char *format, ...) {
     char line[2048];
     va_list arguments;
     va_start(arguments, format);

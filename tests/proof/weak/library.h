@@ -4,13 +4,13 @@
  * It contains what the inline functions leave to Go (library_producer.h, library_consumer.h), step
  * by step as in internal/core. Every shared access is sequentially consistent, as in Go. Errors are
  * numbers here. Informational figures and the search for dead participants are left out.
- * capi/protocol_wait.c is compiled unchanged.
+ * capi/protocol_wait.c and capi/futex_linux.c are compiled unchanged.
  */
 #ifndef LIBRARY_H
 #define LIBRARY_H
 
 #ifndef _GNU_SOURCE
-#error "compile with -D_GNU_SOURCE=, as capi/protocol_wait.c has it"
+#error "compile with -D_GNU_SOURCE=, as capi/futex_linux.c has it"
 #endif
 
 #include <linux/futex.h>
@@ -22,6 +22,7 @@
 #ifdef LIBRARY_FUTEX /* (word, operation, value, timeout): another futex than the kernel's */
 #define syscall(number, word, operation, value, timeout, ...) LIBRARY_FUTEX(word, operation, value, timeout)
 #endif
+#include "futex_linux.c"
 #include "protocol_wait.c"
 
 #ifndef LIBRARY_TRIES

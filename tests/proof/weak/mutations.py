@@ -170,7 +170,7 @@ def mutate(root, tree, m):
     shutil.rmtree(tree, ignore_errors=True)
     shutil.copytree(root / "include", tree / "include")
     (tree / "capi").mkdir()
-    for name in ("protocol_wait.c", "shim.h"):
+    for name in ("futex_linux.c", "protocol_wait.c", "shim.h"):
         shutil.copy(root / "capi" / name, tree / "capi")
     at = tree / m.file
     text = at.read_text()
