@@ -264,6 +264,16 @@ func TestTwoExchangesOfOneName(t *testing.T) {
 	assert.Equal(t, "a", n.read(n.b))
 }
 
+// TestAnExchangeLocksTheFileThatHasTheName: another exchange was faster, between the opening and
+// the lock.
+func TestAnExchangeLocksTheFileThatHasTheName(t *testing.T) {
+	n := newNames(t)
+	l := openLocks(t, n.b, false)
+	require.NoError(t, Exchange(n.a, n.b))
+	assert.ErrorIs(t, l.lockExchange(n.b), fs.ErrExist)
+	assert.NoError(t, openLocks(t, n.b, false).lockExchange(n.b))
+}
+
 func TestAnOpenAndMappedFileIsExchanged(t *testing.T) {
 	a, b := reservedFile(t, 4096), ""
 	b = filepath.Join(filepath.Dir(a), "other")

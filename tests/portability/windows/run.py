@@ -108,6 +108,8 @@ def main():
     with wine.prefix(build_folder) as prefix:
         code, said = run_processes(prefix, into) if part == "processes" else run_package(prefix, into, part)
     print(said, end="")
+    if code != 0:
+        print(f"{part}: exit code {code}")
     return code
 
 
