@@ -24,6 +24,9 @@ from datablock_ctypes import (
 STOP = (signal.SIGTERM, signal.SIGINT)
 LEAST = 1.0
 """Seconds for which a reader has kept a producer waiting when the library calls its slot stuck."""
+FORGET = 1.0
+"""Seconds without a condition after which the daemon logs the condition again. A wait in Python has
+parts, and between two parts a check finds no wait."""
 log = logging.getLogger("recovery")
 
 
@@ -32,17 +35,17 @@ class Daemon:
         self.patterns = patterns
         self.act = act
         self.stuck_after = stuck_after
-        self.told: set[tuple[object, ...]] = set()
-        """The logged steps that have not changed since, which are not logged again."""
+        self.told: dict[tuple[object, ...], float] = {}
+        """The logged steps, which are not logged again, and when each was found last."""
         self.since: dict[tuple[object, ...], float] = {}
         """The time since which a living process holds a slot."""
-        self.held: set[tuple[object, ...]] = set()
-        """The entries of `since` that this check has found."""
+        self.held: dict[tuple[object, ...], float] = {}
+        """When a check has found each entry of `since` last."""
 
     def look(self) -> None:
         """Check every block once."""
+        now = time.monotonic()
         seen: set[tuple[object, ...]] = set()
-        self.held = set()
         try:
             names = [block.name for block in list_blocks()]
         except DataBlockError as error:
@@ -56,7 +59,10 @@ class Daemon:
         for name in names:
             if any(fnmatch.fnmatchcase(name, pattern) for pattern in self.patterns):
                 self.recover(name, seen)
-        self.told = seen
+        self.told.update(dict.fromkeys(seen, now))
+        for found in (self.told, self.held):
+            for key in [key for key, last in found.items() if now - last > FORGET]:
+                del found[key]
         self.since = {key: since for key, since in self.since.items() if key in self.held}
 
     def recover(self, name: str, seen: set[tuple[object, ...]]) -> None:
@@ -90,7 +96,7 @@ class Daemon:
         The library reports it after the first second.
         """
         now = time.monotonic()
-        self.held.add(key)
+        self.held[key] = now
         return now - self.since.setdefault(key, now) >= self.stuck_after - LEAST
 
     @staticmethod
