@@ -15,6 +15,8 @@ datablock_test(python.measured SERIAL TIMEOUT 600
 datablock_test(python.pytest COST 190 TIMEOUT 600
   COMMAND ${venv_python} -m pytest -q -m "not measured" ${python_package}
     --ignore=${python_package}/tests/test_interrupted.py)
+datablock_test(python.leaks ONLY_SOAK LABELS process TIMEOUT 600
+  COMMAND ${venv_python} -m pytest -q ${python_package}/tests/test_leaks.py)
 # Interrupts at every bytecode take long, and are valid on a busy machine as well. `make soak`:
 # 10,000 at random in each call.
 datablock_test(python.interrupted LABELS process SOAK COST 110 TIMEOUT 600

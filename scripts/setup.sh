@@ -41,6 +41,7 @@ if [[ $scope == all ]]; then
     want g++ g++
     want clang clang
     want spin spin
+    want tcc tcc
     want nm binutils
     want valgrind valgrind
     want unshare util-linux

@@ -15,9 +15,9 @@ import datablock_ctypes
 
 PACKAGE = os.path.dirname(datablock_ctypes.__file__)
 
-# `make soak` interrupts at every bytecode. Another run interrupts at every third one, and begins at
+# `make soak` interrupts at every bytecode. Another run interrupts at every fifth one, and begins at
 # another one from second to second. DATABLOCK_TURN repeats a beginning.
-STRIDE = 1 if os.environ.get("DATABLOCK_SOAK") else 3
+STRIDE = 1 if os.environ.get("DATABLOCK_SOAK") else 5
 TURN = int(os.environ.get("DATABLOCK_TURN", time.time()))
 
 # The effect of such a line and the use of the effect are one step: CPython checks for no signal in

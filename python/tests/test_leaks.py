@@ -8,10 +8,13 @@ from support import descriptors, mappings, resident
 
 from datablock_ctypes import Consumer, DataBlockError, Delivery, Producer, Timeout, unlink
 
-SLOTS = 1_000_000
+# `make soak` opens and closes a million slots. An object of Python has at least 16 bytes: a leak of
+# one for each slot exceeds the bound with 200,000 slots as well.
+SLOTS = 1_000_000 if os.environ.get("DATABLOCK_SOAK") else 200_000
+BOUND = 2 * SLOTS  # bytes
 
 
-def test_a_million_slots_opened_and_closed(directory):
+def test_many_slots_opened_and_closed(directory):
     with (
         Producer("camera", slot_size=64, slot_count=64) as producer,
         Consumer("camera") as consumer,
@@ -32,7 +35,7 @@ def test_a_million_slots_opened_and_closed(directory):
         exchange(SLOTS // 2)  # a slot on each side
         gc.collect()
         after = resident(), len(os.listdir("/proc/self/fd")), mappings(directory)
-        assert after[0] - before[0] < 2 << 20, f"{before} {after}"  # two bytes a slot
+        assert after[0] - before[0] < max(BOUND, 1 << 20), f"{before} {after}"
         assert after[1:] == before[1:]
 
 

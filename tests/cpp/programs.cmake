@@ -9,7 +9,7 @@ set(cpp_test_directory ${PROJECT_BINARY_DIR}/tests/cpp)
 set(cpp_source ${PROJECT_SOURCE_DIR}/tests/cpp/test_transactions.cpp)
 file(GLOB_RECURSE public_headers CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/include/*)
 set(sanitize.gcc ${sanitize})
-set(sanitize.clang -O1 -fsanitize=undefined -fsanitize-trap=undefined -Dalways_inline=unused)
+set(sanitize.clang -O0 -fsanitize=undefined -fsanitize-trap=undefined -Dalways_inline=unused)
 
 # cpp_transactions(label compiler flags...). With cpp_transactions_soak ON only `make soak` builds
 # and runs the program: one compilation takes half a minute.

@@ -46,6 +46,13 @@ func cast(among []string, turn int) (pairs []pair) {
 	return pairs
 }
 
+// inTurn tells if a participant of this language takes part in case i. Compiled ones always do. A
+// Python worker takes part in one case of four, another one from run to run, because it starts
+// slowly and the core that it calls is the same. `make soak` has all cases.
+func inTurn(language string, i int) bool {
+	return language != "python" || everyPair || (i+turn)%4 == 0
+}
+
 func allPairs() (pairs []pair) {
 	for i := range languages {
 		pairs = append(pairs, cast(languages, i)...)
@@ -57,6 +64,15 @@ func allPairs() (pairs []pair) {
 // twenty of them.
 func compiled() []string {
 	return slices.DeleteFunc(slices.Clone(languages), func(language string) bool { return language == "python" })
+}
+
+// rounds returns how often a race is repeated: n times in `make soak`, else two fifths of it, and
+// less for a pair with Python.
+func rounds(n int, p ...string) int {
+	if !everyPair {
+		n = n * 2 / 5
+	}
+	return fewer(n, p...)
 }
 
 // fewer returns n, or less for a pair with Python.

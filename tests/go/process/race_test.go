@@ -33,7 +33,7 @@ func race(b *fixture, languages [2]string, args ...string) (winner *worker, othe
 
 func TestTwoProducersRaceToCreate(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
-		for range fewer(50, one, other) {
+		for range rounds(50, one, other) {
 			b := newFixture(t)
 			p, answer := race(b, [2]string{one, other})
 			assert.Equal(t, "PRODUCER_ACTIVE", strings.Fields(answer)[1])
@@ -51,7 +51,7 @@ func TestTwoProducersRaceToAdopt(t *testing.T) {
 		first := b.producer(one)
 		first.write(3)
 		first.kill()
-		for i := range fewer(20, one, other) {
+		for i := range rounds(20, one, other) {
 			p, answer := race(b, [2]string{one, other})
 			assert.Equal(t, "PRODUCER_ACTIVE", strings.Fields(answer)[1])
 			assert.EqualValues(t, 3+i, p.write(1).number(t, "first"))
@@ -63,7 +63,7 @@ func TestTwoProducersRaceToAdopt(t *testing.T) {
 
 func TestTwoProducersRaceToReplace(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
-		for range fewer(50, one, other) {
+		for range rounds(50, one, other) {
 			b := newFixture(t)
 			old := b.producer(one)
 			c := b.consumer(other, "lossless")
@@ -86,7 +86,7 @@ func TestTwoProducersRaceToReplace(t *testing.T) {
 // one gets SUPERSEDED.
 func TestTwoProducersRaceToReplaceByForce(t *testing.T) {
 	forPairs(t, func(t *testing.T, one, other string) {
-		for range fewer(20, one, other) {
+		for range rounds(20, one, other) {
 			b := newFixture(t)
 			old := b.producer(one)
 			old.ask("claim", "claimed 0")

@@ -17,7 +17,9 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 DEPTH = 1_000_000
-QUICK_COMPILER = shutil.which("clang") or "gcc"  # clang compiles a verifier in half of gcc's time
+# The compilers for a short search, the fastest first. tcc compiles a verifier in 0.02 s, clang in
+# 0.25 s, gcc in 0.5 s. The searches take the same time.
+QUICK = next(([c, "-O0"] for c in ("tcc", "clang") if shutil.which(c)), ["gcc", "-O0"])
 
 
 @dataclasses.dataclass
@@ -278,8 +280,8 @@ def check(cfg, mutation, workdir, memory):
     # No partial-order reduction: it does not support rendezvous in escapes. A mutant stops early,
     # and a small search takes a second: there the compile time matters most.
     long = (cfg.large or cfg.floor > 1_000_000) and not mutation
-    cc = ["gcc", "-O2" if cfg.large else "-O1"] if long else [QUICK_COMPILER, "-O0"]
-    cc += ["-w", "-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={memory}"]
+    cc = ["gcc", "-O2" if cfg.large else "-O1"] if long else QUICK
+    cc = [*cc, "-w", "-DSAFETY", "-DNOCLAIM", "-DNOREDUCE", f"-DMEMLIM={memory}"]
     if cfg.large:
         cc.append("-DCOLLAPSE")
     built = subprocess.run(cc + ["-o", "pan", "pan.c"], cwd=where, capture_output=True, text=True)

@@ -87,4 +87,9 @@ uint64_t search_operation(Operation op);
 /* A plain access of the running thread. */
 void search_access(const volatile void *at, size_t size, bool write);
 
+/* ---- hooks.c ---- */
+
+/* The named access has this order from now on. False: there is no such access or order. */
+bool hooks_set_order(int access, int order);
+
 #endif

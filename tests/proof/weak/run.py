@@ -13,6 +13,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 from mutations import MUTATIONS, mutate
@@ -128,6 +129,9 @@ WEAKENINGS = [
     ("PINS", "ACQUIRE", "large-two-pins"),
 ]
 
+# The numbers that the compiler has for the orders (__ATOMIC_RELAXED and so on).
+ORDERS = {"RELAXED": 0, "ACQUIRE": 2, "RELEASE": 3, "ACQ_REL": 4, "SEQ_CST": 5}
+
 # Test, the order in question, whether RC11 allows the outcome (or the race).
 LITMUS = [
     ("STORE_BUFFERING", "SEQ_CST", False),
@@ -188,22 +192,24 @@ def build_checker(workdir):
         command(["gcc", *WARNINGS, "-Werror", "-O2", "-c", HERE / f"{name}.c", "-o", workdir / f"{name}.o"])
 
 
-def check(workdir, name, source, defines, tree=ROOT):
-    """Builds one scenario of the protocol in `tree` and searches it."""
+def build(workdir, name, source, defines, tree, *options):
+    """Builds one scenario of the protocol in `tree`."""
     program = workdir / name
     flags = [f"-D{key}={value}" for key, value in defines.items()]
-    flags += ["-D_GNU_SOURCE=", f"-I{tree / 'include'}", f"-I{tree / 'capi'}"]
+    flags += ["-D_GNU_SOURCE=", f"-I{tree / 'include'}", f"-I{tree / 'capi'}", *options]
     if tree == ROOT:
         flags.append("-Werror")
-    try:
-        # Only the compiler gets -fsanitize=thread, not the linker: the checker answers the calls.
-        command(["gcc", *WARNINGS, "-O1", "-fsanitize=thread", *flags, "-c", HERE / source, "-o", f"{program}.o"])
-        command(["gcc", f"{program}.o", *(workdir / f"{c}.o" for c in CHECKER), "-o", program])
-    except RuntimeError as e:
-        return Result(failure=str(e))
+    # Only the compiler gets -fsanitize=thread, not the linker: the checker answers the calls.
+    command(["gcc", *WARNINGS, "-O1", "-fsanitize=thread", *flags, "-c", HERE / source, "-o", f"{program}.o"])
+    command(["gcc", f"{program}.o", *(workdir / f"{c}.o" for c in CHECKER), "-o", program])
+    return program
+
+
+def search(workdir, name, program, *arguments):
     begin = time.monotonic()
     try:
-        done = subprocess.run([program, "-t"], capture_output=True, text=True, check=False, timeout=LIMIT)
+        done = subprocess.run(
+            [program, "-t", *arguments], capture_output=True, text=True, check=False, timeout=LIMIT)
     except subprocess.TimeoutExpired:
         return Result(failure=f"not done within {LIMIT} s")
     (workdir / f"{name}.out").write_text(done.stdout + done.stderr)
@@ -222,6 +228,15 @@ def read(done, seconds):
     return r
 
 
+def check(workdir, name, source, defines, tree=ROOT):
+    """Builds one scenario of the protocol in `tree` and searches it."""
+    try:
+        program = build(workdir, name, source, defines, tree)
+    except RuntimeError as e:
+        return Result(failure=str(e))
+    return search(workdir, name, program)
+
+
 def litmus(workdir, test, order):
     name, _, part = test.partition(" ")
     defines = {name: 1, "ORDER": f"__ATOMIC_{order}"}
@@ -232,9 +247,44 @@ def litmus(workdir, test, order):
     return check(workdir, f"litmus.{test.replace(' ', '.')}.{order}", "litmus.c", defines)
 
 
-def weakened(workdir, s, order, weaker):
-    defines = {f"DATABLOCK_ORDER_{o}": f"__ATOMIC_{weaker}" for o in order.split("+")}
-    return check(workdir, f"{s.name}.{order}.{weaker}", s.source, s.defines | defines)
+def order_numbers():
+    """The orders of the protocol: name -> (number, order in the code)."""
+    text = (ROOT / "include/datablock/detail/orders.h").read_text()
+    named = re.findall(r"^#define DATABLOCK_ORDER_(\w+) __ATOMIC_(\w+)$", text, re.M)
+    return {name: (number, order) for number, (name, order) in enumerate(named)}
+
+
+class Program:
+    """A scenario whose orders are chosen when it starts. It is built at its first search."""
+
+    def __init__(self, workdir, s):
+        self.workdir, self.scenario = workdir, s
+        self.orders = order_numbers()
+        self.lock = threading.Lock()
+        self.built = None
+
+    def build(self):
+        with self.lock:
+            if self.built is None:
+                s = self.scenario
+                chosen = {f"DATABLOCK_ORDER_{name}": f"weak_order[{number}]"
+                          for name, (number, _) in self.orders.items()}
+                self.built = build(self.workdir, s.name, s.source, s.defines | chosen, ROOT,
+                                   "-include", HERE / "run_orders.h", "-Wno-ignored-qualifiers")
+            return self.built
+
+    def search(self, weakening=None):
+        name, chosen = self.scenario.name, dict(self.orders.values())
+        if weakening:
+            order, weaker = weakening
+            name += f".{order}.{weaker}"
+            chosen |= {self.orders[o][0]: weaker for o in order.split("+")}
+        arguments = [f"{number}={ORDERS[order]}" for number, order in chosen.items()]
+        try:
+            program = self.build()
+        except RuntimeError as e:
+            return Result(failure=str(e))
+        return search(self.workdir, name, program, *arguments)
 
 
 def mutated(workdir, s, m):
@@ -319,8 +369,9 @@ def main():
     with concurrent.futures.ThreadPoolExecutor(a.jobs) as pool:
         # The longest searches come first.
         order = sorted(scenarios, key=lambda s: s.states, reverse=True)
-        runs = {s.name: pool.submit(check, workdir, s.name, s.source, s.defines) for s in order}
-        weak = [(f"{o} {w}", s, pool.submit(weakened, workdir, s, o, w)) for o, w, s in weakenings]
+        programs = {s.name: Program(workdir, s) for s in SCENARIOS}
+        runs = {s.name: pool.submit(programs[s.name].search) for s in order}
+        weak = [(f"{o} {w}", s, pool.submit(programs[s.name].search, (o, w))) for o, w, s in weakenings]
         wrong = [(m.name, s, pool.submit(mutated, workdir, s, m)) for m, s in mutations]
         verdicts = [(t, o, allowed, pool.submit(litmus, workdir, t, o)) for t, o, allowed in tests]
 

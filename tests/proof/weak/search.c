@@ -279,6 +279,13 @@ static void show_step(const Frame *f)
 int main(int count, char **arguments)
 {
     bool trace = count > 1 && !strcmp(arguments[1], "-t");
+    for (int i = 2; i < count; i++) {
+        int access, order;
+        if (sscanf(arguments[i], "%d=%d", &access, &order) != 2 || !hooks_set_order(access, order)) {
+            fprintf(stderr, "checker: %s is not ACCESS=ORDER\n", arguments[i]);
+            return 2;
+        }
+    }
     setup();
     static char *original[MAX_REGIONS * 2];
     for (int i = 0; i < shareds; i++)
