@@ -139,7 +139,7 @@ def main():
     if a.all:
         workers = {way: emulator.folder(a.build) / f"worker.{way}" for way in ("exported", "inline")}
         ways = [(way, machine) for machine in emulator.MACHINES for way in workers]
-        return 1 if run_exchanges(workers, native, ways, (every, every), each=20000) else 0
+        return 1 if run_exchanges(workers, native, ways, (every, every), each=5000) else 0
     began = time.monotonic()
     into = emulator.folder(a.build) / "quick"
     emulator.build_library(a.build.resolve(), into, a.soname, a.ldflags)
