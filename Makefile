@@ -14,7 +14,8 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 # Two tests for each processor: many tests wait most of the time.
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
-.PHONY: all setup check test windows test-windows demo bench soak install uninstall clean help configure setup-build
+.PHONY: all setup check test test-arm64 windows test-windows demo bench soak install uninstall clean help
+.PHONY: configure setup-build
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
@@ -38,6 +39,10 @@ demo: configure ## live data of this machine through shared memory, with kill -9
 bench: setup configure ## measure, and compare with the plain machine; under two minutes with QUICK=1, else under 20
 	@$(cmake_build) --target bench
 	@.venv/bin/python -B bench/run.py $(if $(QUICK),--quick)
+
+test-arm64: setup configure ## the tests for arm64, cross-built and emulated by QEMU
+	@$(cmake_build) --target c_worker cpp_worker datablock_crashpoints_go
+	@$(ctest) -C arm64 -L '^arm64$$' $(ARGS)
 
 windows: configure ## datablock.dll, import libraries, headers and datablock-admin.exe in build/windows/
 	@$(cmake_build) --target windows
@@ -71,7 +76,7 @@ clean: ## remove build/
 	@rm -rf -- "$(BUILD)"
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup-build:
 	@scripts/setup.sh build

@@ -93,10 +93,7 @@ include(cmake/TestsHosts.cmake)
 # Instructions are counted, not timed. The result is the same on a busy machine.
 datablock_test(instructions LABELS perf COST 18 COMMAND ${venv_python} tests/perf/run.py ${PROJECT_BINARY_DIR})
 
-# The longest test starts first. `make soak`: also the exported functions.
-datablock_test(arm64 SOAK LONG LABELS portability TIMEOUT 600 COST 1000
-  COMMAND ${venv_python} tests/portability/arm64/run.py ${PROJECT_BINARY_DIR} ${soname} ${go_ldflags})
-
+include(cmake/TestsArm64.cmake)
 include(cmake/TestsWindows.cmake)
 if(PROJECT_IS_TOP_LEVEL)
   include(cmake/TestsWindowsLibrary.cmake)

@@ -79,13 +79,14 @@ endforeach()
 
 # Packages with test files that need crash points run again with crash points, without the long
 # tests that have no such points.
+set(go_crashpoints_skip "TestHostileBlocks|TestMixedUpFiles|TestNoFalseAlarm|TestRandomHistories|TestRingsOf|\
+TestSlotSizes")
 foreach(entry IN LISTS with_crashpoints)
   string(REGEX REPLACE " .*" "" package ${entry})
   string(REPLACE "${go_module}/" "" name ${package})
   # The commands have no such tests except the hostile blocks below.
   if(NOT entry IN_LIST plain AND NOT name STREQUAL "cmd/internal/command")
-    go_test_entry(${package} ${name} .crashpoints -tags=crashpoints "-skip=TestHostileBlocks|TestMixedUpFiles|\
-TestNoFalseAlarm|TestRandomHistories|TestRingsOf|TestSlotSizes")
+    go_test_entry(${package} ${name} .crashpoints -tags=crashpoints "-skip=${go_crashpoints_skip}")
   endif()
 endforeach()
 

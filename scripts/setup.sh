@@ -47,6 +47,7 @@ if [[ $scope == all ]]; then
     want unshare util-linux
     want ip iproute2
     want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
+    want aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
     has qemu-aarch64-static || want qemu-aarch64 qemu-user
     want zsh zsh
     want fish fish

@@ -113,7 +113,10 @@ inline int run_scenarios(const std::vector<Scenario> &scenarios, int argc, char 
         }
     }
     if (!found) {
-        std::fprintf(stderr, "no scenario \"%s\"\n", argv[1]);
+        std::fprintf(stderr, "no scenario \"%s\"; there are:\n", argv[1]);
+        for (const Scenario &scenario : scenarios) {
+            std::fprintf(stderr, "    %s\n", scenario.name);
+        }
     }
     return !found;
 }

@@ -17,8 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is a limit for slow machines. Each step usually takes milliseconds.
-const patience = 10 * time.Second
+// patience is a limit for slow machines. Each step usually takes milliseconds. The test of emulated
+// workers sets another limit.
+var patience = func() time.Duration {
+	if d, err := time.ParseDuration(os.Getenv("DATABLOCK_PATIENCE")); err == nil {
+		return d
+	}
+	return 10 * time.Second
+}()
 
 // launch describes how to start a worker.
 type launch struct {
