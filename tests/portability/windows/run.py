@@ -47,7 +47,7 @@ NOT_RUN = {
 
 # The tests of processes in the short form, with fewer points, kills and messages. Each run has
 # other points and other kills.
-SHORT_PROCESSES = "^(TestKilledAtEveryPoint|TestStorm|TestThreeDeliveriesOnOneBlock|TestASleeperIsAwakeAtOnce)$"
+SHORT_PROCESSES = "^(TestKilledAtEveryPoint|TestStorm|TestThreeDeliveriesOnOneBlock)$"
 SHORT_VARIABLES = {"DATABLOCK_POINTS": "6", "DATABLOCK_STORM": "20"}
 LONG_VARIABLES = {"DATABLOCK_STORM": "300"}
 
