@@ -14,8 +14,8 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 # Two tests for each processor: many tests wait most of the time.
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
-.PHONY: all setup check test test-arm64 windows test-windows demo bench soak install uninstall clean help
-.PHONY: configure setup-build
+.PHONY: all setup check test demo bench soak install uninstall clean help configure setup-build
+.PHONY: test-arm64 windows test-windows soak-windows
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
@@ -47,8 +47,11 @@ test-arm64: setup configure ## the tests for arm64, cross-built and emulated by 
 windows: configure ## datablock.dll, import libraries, headers and datablock-admin.exe in build/windows/
 	@$(cmake_build) --target windows
 
-test-windows: configure ## the tests under Wine, which make setup WINDOWS=1 installs
+test-windows: configure ## the short tests under Wine, which make setup WINDOWS=1 installs
 	@$(ctest) -C windows -L '^windows$$' $(ARGS)
+
+soak-windows: configure ## the long tests under Wine
+	@$(ctest) -C windows-long -L '^windows-long$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model
 	@$(cmake_build) --target all tests

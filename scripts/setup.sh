@@ -2,7 +2,7 @@
 # Installs what this machine lacks: `setup.sh build` for the build, `setup.sh demo` also for the
 # demo, `setup.sh` also for the tests. With WINDOWS=1 in the environment it also installs the cross
 # compiler for Windows and Wine. The script asks no questions, and ends at once if nothing is
-# missing.
+# missing. Exit code 77: this user may not install packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -106,7 +106,10 @@ install_packages() { # packages; the output of apt-get is in $log
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 if ((${#packages[@]})); then
-    may_install || die "$reason. As root, install: ${packages[*]} (Debian names); then try again."
+    may_install || {
+        say "$reason. As root, install: ${packages[*]} (Debian names); then try again." >&2
+        exit 77
+    }
     install_packages "${packages[@]}" || {
         cat "$log" >&2
         die "apt-get could not install: ${packages[*]}"

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"datablock/internal/core/recovery"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 
 	"datablock/internal/layout"
 )
@@ -43,7 +41,7 @@ type fixture struct {
 
 func newFixture(t testing.TB) *fixture {
 	t.Helper()
-	dir, err := os.MkdirTemp("/dev/shm", "datablock-test-")
+	dir, err := os.MkdirTemp(memory, "datablock-test-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) }) // after the end of the workers: cleanups run in reverse order
 	return &fixture{t: t, dir: dir, slotSize: capacity}
@@ -117,6 +115,7 @@ func (b *fixture) leavesNothing() {
 	b.unlink()
 	_, err := segment.CollectGarbage(b.dir)
 	require.NoError(b.t, err)
+	b.swept()
 	assert.Empty(b.t, b.files(), "files left behind")
 }
 
@@ -124,6 +123,7 @@ func (b *fixture) leavesNothing() {
 func (b *fixture) leavesNoGarbage() {
 	b.t.Helper()
 	b.unlink()
+	b.swept()
 	assert.Empty(b.t, b.files(), "files left behind")
 }
 
@@ -139,6 +139,18 @@ func (b *fixture) diagnosis() *recovery.Diagnosis {
 	d, err := recovery.Diagnose(block, b.dir)
 	require.NoError(b.t, err)
 	return d
+}
+
+// claimedSlot returns the slot of the open claim.
+func (b *fixture) claimedSlot() uint32 {
+	b.t.Helper()
+	for _, s := range b.diagnosis().Slots {
+		if s.State == recovery.SlotWriting {
+			return s.Index
+		}
+	}
+	b.t.Fatal("the diagnosis shows no claim")
+	return 0
 }
 
 // row returns the participant with this pid, or false.
@@ -207,48 +219,6 @@ func (b *fixture) heldUp(w *worker) {
 		"%s is held up", w.what)
 }
 
-// idle reports whether no thread of a process is running.
-func idle(pid int) bool {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", pid))
-	if err != nil || len(tasks) == 0 {
-		return false
-	}
-	for _, task := range tasks {
-		text, err := os.ReadFile(task)
-		if err != nil {
-			continue // the thread has ended
-		}
-		if state := string(text[strings.LastIndexByte(string(text), ')')+2:]); state[0] == 'R' {
-			return false
-		}
-	}
-	return true
-}
-
-// locks returns the locked ranges of the block's control file, as start and length, for all owners.
-func (b *fixture) locks() (held [][2]int64) {
-	b.t.Helper()
-	f, err := os.OpenFile(b.controlPath(), os.O_RDWR, 0)
-	require.NoError(b.t, err)
-	defer f.Close()
-	var look func(from, to int64)
-	look = func(from, to int64) {
-		if from >= to {
-			return
-		}
-		k := unix.Flock_t{Type: unix.F_WRLCK, Start: from, Len: to - from}
-		require.NoError(b.t, unix.FcntlFlock(f.Fd(), unix.F_OFD_GETLK, &k))
-		if k.Type == unix.F_UNLCK {
-			return
-		}
-		look(from, k.Start)
-		held = append(held, [2]int64{k.Start, k.Len})
-		look(k.Start+k.Len, to)
-	}
-	look(layout.LockRows, layout.LockSpins+1024)
-	return held
-}
-
 // asRoot skips a test that needs privileges, and reports what was not tested.
 func asRoot(t testing.TB, why string) {
 	t.Helper()
@@ -263,14 +233,4 @@ func permitted(t testing.TB, err error, what string) {
 	if errors.Is(err, os.ErrPermission) {
 		t.Skipf("NOT SHOWN: %s is not permitted here: %v", what, err)
 	}
-}
-
-// killStray kills a process that a worker left behind on purpose.
-func killStray(t testing.TB, answer string) (pid int) {
-	t.Helper()
-	_, err := fmt.Sscanf(answer, "forked %d", &pid)
-	require.NoError(t, err, answer)
-	require.Positive(t, pid)
-	t.Cleanup(func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
-	return pid
 }

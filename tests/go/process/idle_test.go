@@ -7,17 +7,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	"golang.org/x/sys/unix"
 )
-
-// cpuTime returns the time of all threads of a process, in user mode and in the kernel.
-func cpuTime(t testing.TB, pid int) time.Duration {
-	t.Helper()
-	var ts unix.Timespec
-	clock := int32(^pid<<3 | 2) // CLOCK_PROCESS_CPUTIME_ID of another process
-	require.NoError(t, unix.ClockGettime(clock, &ts))
-	return time.Duration(ts.Nano())
-}
 
 // usesLessThanOnePercent measures blocked workers for two seconds at a time. Other programs disturb
 // caches and clock, so the best of three measurements of each worker counts.

@@ -1,3 +1,5 @@
+//go:build !windows
+
 package process_test
 
 import (
@@ -94,18 +96,6 @@ func TestStoppedProducerIsNotDead(t *testing.T) {
 		c.close()
 		b.leavesNothing()
 	})
-}
-
-// claimedSlot returns the slot of the open claim.
-func (b *fixture) claimedSlot() uint32 {
-	b.t.Helper()
-	for _, s := range b.diagnosis().Slots {
-		if s.State == recovery.SlotWriting {
-			return s.Index
-		}
-	}
-	b.t.Fatal("the diagnosis shows no claim")
-	return 0
 }
 
 // TestHungProducerThatWasReplacedPublishesNothing: the producer is stopped between claim and

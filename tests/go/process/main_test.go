@@ -65,6 +65,9 @@ func run(m *testing.M) int {
 // buildWorkers takes library and workers from the build that DATABLOCK_BUILD names. It compiles
 // missing ones, so that plain `go test` works in a fresh clone.
 func buildWorkers(dir string) error {
+	if folder := os.Getenv("DATABLOCK_WORKERS"); folder != "" {
+		return takeWorkers(folder)
+	}
 	if err := os.Chmod(dir, 0o755); err != nil { // a test runs a worker as another user
 		return err
 	}
@@ -112,6 +115,19 @@ func buildWorkers(dir string) error {
 		workers[c.language] = program{argv: []string{file}}
 	}
 	findPython(root)
+	return nil
+}
+
+// takeWorkers takes all workers from a folder. On Windows there is nothing that could compile them:
+// tests/portability/windows/run.py does it.
+func takeWorkers(folder string) error {
+	for _, language := range languages {
+		file := filepath.Join(folder, "worker-"+language+".exe")
+		if _, err := os.Stat(file); err != nil {
+			return err
+		}
+		workers[language] = program{argv: []string{file}}
+	}
 	return nil
 }
 

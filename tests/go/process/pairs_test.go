@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// languages has the languages of the workers.
-var languages = []string{"go", "c", "cpp", "python"}
-
 // pair has the languages of the writer and the reader, or of the victim and the survivors.
 type pair [2]string
 

@@ -54,6 +54,9 @@ var routes = map[string][]route{
 	"lock":    {locking, zoning},
 	"zone":    {zoning},
 	"repair":  {repairingDamage},
+	// On Windows several calls exchange two files, or remove one.
+	"exchange": {replacing, replacingByForce},
+	"remove":   {unlinking, closing("unlink"), replacing, creatingOverGarbage},
 }
 
 func allRoutes() (all []route) {

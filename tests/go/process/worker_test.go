@@ -17,14 +17,14 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// patience is a limit for slow machines. Each step usually takes milliseconds. The test of emulated
-// workers sets another limit.
-var patience = func() time.Duration {
+// patienceOr returns the limit of each step that is expected to take milliseconds. The test of
+// emulated workers sets another limit.
+func patienceOr(usual time.Duration) time.Duration {
 	if d, err := time.ParseDuration(os.Getenv("DATABLOCK_PATIENCE")); err == nil {
 		return d
 	}
-	return 10 * time.Second
-}()
+	return usual
+}
 
 // launch describes how to start a worker.
 type launch struct {
@@ -66,16 +66,13 @@ func start(t testing.TB, l launch) *worker {
 	out, theirs, err := os.Pipe()
 	require.NoError(t, err)
 	w := &worker{t: t, news: make(chan struct{}), ended: make(chan struct{}), sent: 1, meanwhile: l.meanwhile}
-	p := workers[l.language]
-	w.cmd = exec.Command(p.argv[0], slices.Concat(p.argv[1:], []string{l.role}, l.args)...)
-	w.cmd.Env = slices.Concat(os.Environ(), p.env, l.env)
-	w.cmd.SysProcAttr = l.attr
-	w.cmd.Stdout = theirs
-	w.cmd.Stderr = &w.errors
-	w.cmd.WaitDelay = time.Second
-	w.in, err = w.cmd.StdinPipe()
-	require.NoError(t, err)
-	err = w.cmd.Start()
+	for try := 1; ; try++ {
+		w.prepare(l, theirs)
+		if err = w.cmd.Start(); try == 3 || !refusedForNow(err) {
+			break
+		}
+		t.Logf("try %d: %v", try, err)
+	}
 	_ = theirs.Close()
 	if err != nil {
 		_ = out.Close()
@@ -100,6 +97,21 @@ func start(t testing.TB, l launch) *worker {
 		_ = out.Close()
 	})
 	return w
+}
+
+// prepare makes the command of a worker whose answers go into a file.
+func (w *worker) prepare(l launch, answers *os.File) {
+	w.t.Helper()
+	p := workers[l.language]
+	w.cmd = exec.Command(p.argv[0], slices.Concat(p.argv[1:], []string{l.role}, l.args)...)
+	w.cmd.Env = slices.Concat(os.Environ(), p.env, l.env)
+	w.cmd.SysProcAttr = l.attr
+	w.cmd.Stdout = answers
+	w.cmd.Stderr = &w.errors
+	w.cmd.WaitDelay = time.Second
+	var err error
+	w.in, err = w.cmd.StdinPipe()
+	require.NoError(w.t, err)
 }
 
 func (w *worker) listen(out *os.File) {
@@ -323,10 +335,7 @@ func (w *worker) deathSignal() syscall.Signal {
 	case <-time.After(patience):
 		w.fail("does not end")
 	}
-	if status := w.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signaled() {
-		return status.Signal()
-	}
-	return 0
+	return deathSignalOf(w.cmd.ProcessState)
 }
 
 func (w *worker) exited(code int) {

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Workers in C and in Go exchange messages under Wine, and die.
+"""Workers in C, C++ and Go exchange messages under Wine, and are killed at random moments.
 
-The workers are those of tests/README.md: the C worker with inline functions, the same with exported
-functions, and the Go worker. Three checks:
+The workers are those of tests/README.md: the C worker with exported functions (c) and with inline
+ones (c_inline), the C++ worker (cpp), and the Go worker. Two checks:
 
   deliveries   a producer of each language, and readers of both with each delivery. The producer
                dies in the middle of a message, and a producer of the other language goes on
-  points       the C worker dies at each crash point of the C code that a write or a read reaches
-  kills        a C producer or a C reader dies at a random moment
+  kills        a producer or a reader dies at a random moment
 
 After each death the next producer continues the ids, and a LOSSLESS witness has every message that
-a producer reported as committed. Each reader checks every byte.
+a producer reported as committed. Each reader checks every byte. run.py has the deaths at the crash
+points.
 
 Usage: exchange.py BUILD [--messages=N] [--kills=N]. BUILD is as in library.py. Exit code 77: the
 tools are missing.
@@ -32,10 +32,11 @@ import headers
 import wine
 
 ROOT = wine.HERE.parents[2]
-KILLED = 137  # as internal/crash ends a process on Windows
-PATIENCE = 120  # seconds for one answer
+PATIENCE = 120  # seconds for one answer; a hundred messages have a second more
 GEOMETRY = ["--slot-size=200"]
+VICTIMS = ("c_inline", "go", "c", "cpp")
 PRODUCING = ["--flags=lossless", "--slots=8", "--spare=24", *GEOMETRY]
+DELIVERING = ["--flags=lossless", "--slots=64", "--spare=24", *GEOMETRY]
 
 
 class Failed(Exception):
@@ -45,20 +46,19 @@ class Failed(Exception):
 class Worker:
     """A worker under Wine."""
 
-    def __init__(self, prefix, directory, program, role, *arguments, crash=""):
-        variables = {"DATABLOCK_CRASH": crash} if crash else {}
-        self.name = f"{program.stem} {role}"
+    def __init__(self, prefix, directory, program, role, *arguments):
+        self.name, self.patience = f"{program.stem} {role}", PATIENCE
         self.process = prefix.start(program, role, "block", f"--dir={prefix.path(directory)}", *arguments,
-                                    variables=variables, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL)
         self.rest = b""
 
     def line(self):
         """The next line, or None: the process has ended."""
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + self.patience
         while b"\n" not in self.rest:
             if not select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]:
-                raise Failed(f"{self.name}: no answer within {PATIENCE} s")
+                raise Failed(f"{self.name}: no answer within {self.patience} s")
             more = os.read(self.process.stdout.fileno(), 1 << 16)
             if not more:
                 return None
@@ -74,10 +74,7 @@ class Worker:
         return found
 
     def send(self, command):
-        try:
-            self.process.stdin.write(command.encode() + b"\n")
-        except BrokenPipeError:
-            pass  # the worker has died at a crash point
+        self.process.stdin.write(command.encode() + b"\n")
 
     def kill(self):
         self.process.kill()
@@ -99,28 +96,29 @@ class Stage:
         for worker in self.workers:
             worker.kill()
 
-    def start(self, program, role, *arguments, crash="", attached=True):
-        worker = Worker(self.prefix, self.directory, program, role, *arguments, crash=crash)
+    def start(self, program, role, *arguments):
+        worker = Worker(self.prefix, self.directory, program, role, *arguments)
         self.workers.append(worker)
-        if attached:
-            worker.expect("attached")
+        worker.expect("attached")
         return worker
 
 
 def deliveries(prefix, programs, first, second, each):
     """A producer dies in the middle of a message, and its successor has the other language."""
     with Stage(prefix) as stage:
-        producer = stage.start(programs[first], "produce", *PRODUCING)
+        producer = stage.start(programs[first], "produce", *DELIVERING)
         readers = [(delivery, stage.start(programs[name], "consume", f"--delivery={delivery}", *GEOMETRY))
                    for name in (first, second) for delivery in ("lossless", "ordered", "latest")]
         for _, reader in readers:
             reader.send("read 0")
+        producer.patience += each // 100
         producer.send(f"write {each}")
         producer.expect(f"wrote={each} first=0 last={each - 1} end=OK")
         producer.send("claim")
         producer.expect(f"claimed {each}")
         producer.kill()
-        producer = stage.start(programs[second], "produce", *PRODUCING)
+        producer = stage.start(programs[second], "produce", *DELIVERING)
+        producer.patience += each // 100
         producer.send(f"write {each}")
         producer.expect(f"wrote={each} first={each} last={2 * each - 1} end=OK")
         producer.send("close")
@@ -152,41 +150,27 @@ def reported(worker):
     return count
 
 
-def producer_dies(prefix, programs, name, crash):
-    """Returns whether the producer has died at its crash point, or at a random moment."""
-    with Stage(prefix) as stage:
-        producer = stage.start(programs[name], "produce", "--echo", *PRODUCING, crash=crash, attached=False)
-        if producer.line() is None:
-            raise Failed(f"{producer.name} died before it had a block")
-        witness = stage.start(programs["go"], "consume", "--delivery=lossless", *GEOMETRY)
-        witness.send("read 0")
-        producer.send("write 200" if crash else "write 100000000")
-        if not crash:
-            time.sleep(random.uniform(0, 0.5))  # the moment of the kill is the test's input
-            producer.process.kill()
-        count = reported(producer) if not crash else 0
-        if crash:
-            while (line := producer.line()) is not None and not line.startswith("wrote="):
-                count += line.startswith("committed ")
-            if line is not None:
-                return False
-            if producer.process.wait() != KILLED:
-                raise Failed(f"{producer.name} ended with exit code {producer.process.returncode}")
-        aftermath(stage, programs[name], witness, count)
-    return True
-
-
-def consumer_dies(prefix, programs, name, crash, delivery):
+def producer_dies(prefix, programs, name, other):
     with Stage(prefix) as stage:
         producer = stage.start(programs[name], "produce", "--echo", *PRODUCING)
-        witness = stage.start(programs["go"], "consume", "--delivery=lossless", *GEOMETRY)
+        witness = stage.start(programs[other], "consume", "--delivery=lossless", *GEOMETRY)
         witness.send("read 0")
-        reader = stage.start(programs[name], "consume", f"--delivery={delivery}", *GEOMETRY, crash=crash)
+        producer.send("write 100000000")
+        time.sleep(random.uniform(0, 0.5))  # the moment of the kill is the test's input
+        producer.process.kill()
+        aftermath(stage, programs[other], witness, reported(producer))
+
+
+def consumer_dies(prefix, programs, name, other, delivery):
+    with Stage(prefix) as stage:
+        producer = stage.start(programs[other], "produce", "--echo", *PRODUCING)
+        witness = stage.start(programs[other], "consume", "--delivery=lossless", *GEOMETRY)
+        witness.send("read 0")
+        reader = stage.start(programs[name], "consume", f"--delivery={delivery}", *GEOMETRY)
         reader.send("read 0")
         producer.send("write 300")
-        if not crash:
-            time.sleep(random.uniform(0, 0.3))  # the moment of the kill is the test's input
-            reader.process.kill()
+        time.sleep(random.uniform(0, 0.3))  # the moment of the kill is the test's input
+        reader.process.kill()
         count = 0
         while (line := producer.line()) is not None and not line.startswith("wrote="):
             count += line.startswith("committed ")
@@ -195,54 +179,25 @@ def consumer_dies(prefix, programs, name, crash, delivery):
         producer.send("close")
         producer.expect("closed")
         witness.expect(r"read=300 missed=0 first=0 last=299 bad=0 sum=.* end=CLOSED")
-        if crash:
-            if reader.line() is not None:
-                return False
-            if reader.process.wait() != KILLED:
-                raise Failed(f"{reader.name} ended with exit code {reader.process.returncode}")
-    return True
-
-
-def crash_points():
-    """The crash points of the C code."""
-    files = [*(ROOT / "capi").glob("*.c"), *(ROOT / "include/datablock/detail").glob("*.h")]
-    found = {point for file in files for point in re.findall(r'DATABLOCK_CRASH_POINT\("([^"]+)"\)', file.read_text())}
-    if len(found) < 20:
-        sys.exit(f"only {len(found)} crash points were found")
-    return sorted(found)
-
-
-def at_each_point(prefix, programs, failures):
-    """Which points were reached: each with the exported functions."""
-    reached = set()
-    for point in crash_points():
-        for what, play in (("producer", lambda p: producer_dies(prefix, programs, "c_exported", p)),
-                           ("lossless", lambda p: consumer_dies(prefix, programs, "c_exported", p, "lossless")),
-                           ("ordered", lambda p: consumer_dies(prefix, programs, "c_exported", p, "ordered"))):
-            try:
-                died = play(f"c/{point}:3")
-            except (Failed, OSError) as wrong:
-                failures.append(f"{what} at {point}: {wrong}")
-                died = True
-            if died:
-                reached.add(point)
-                print(f"    {point:<20} {what}", flush=True)
-    return reached
 
 
 def programs_in(into, build):
-    """The C workers beside the DLL, and the Go worker."""
+    """The C workers beside the DLL, and the Go worker, all with crash points."""
     run = headers.Run(into)
     dll = build / "windows/test"
     (into / "datablock.dll").write_bytes((dll / "datablock.dll").read_bytes())
     programs = {}
-    for name, flags in (("c_exported", []), ("c_inline", ["-include", "datablock_inline.h"])):
-        programs[name] = into / f"{name}.exe"
-        run.compile([wine.COMPILER], "-std=gnu11", "-O2", *headers.CHECKED, *flags, ROOT / "tests/c/worker.c", "-o",
+    for name, compiler, standard, source, flags in (
+            ("c", wine.COMPILER, "gnu11", "tests/c/worker.c", []),
+            ("c_inline", wine.COMPILER, "gnu11", "tests/c/worker.c", ["-include", "datablock_inline.h"]),
+            ("cpp", wine.COMPILER.replace("gcc", "g++"), "gnu++17", "tests/cpp/worker.cpp", [])):
+        programs[name] = into / f"worker-{name}.exe"
+        run.compile([compiler], f"-std={standard}", "-O2", *headers.CHECKED, *flags, ROOT / source, "-o",
                     programs[name], f"-L{dll}", "-ldatablock", "-static", "-lpthread")
-    programs["go"] = into / "go.exe"
+    programs["go"] = into / "worker-go.exe"
     environment = {**os.environ, "GOOS": "windows", "GOARCH": "amd64", "CGO_ENABLED": "0", "GOWORK": "off"}
-    done = subprocess.run(["go", "build", "-buildvcs=false", "-o", programs["go"], "./tests/go/worker"], cwd=ROOT,
+    done = subprocess.run(["go", "build", "-buildvcs=false", "-tags=crashpoints", "-o", programs["go"],
+                           "./tests/go/worker"], cwd=ROOT,
                           env=environment, check=False)
     if run.failed or done.returncode != 0:
         sys.exit("the workers do not compile")
@@ -266,21 +221,18 @@ def main():
         except (Failed, OSError) as failure:
             wrong = str(failure)
             failures.append(f"{what}: {wrong}")
-        print(f"{what:<44}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
+        print(f"{what:<50}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
 
     with tempfile.TemporaryDirectory() as into, wine.prefix(a.build) as prefix:
         programs = programs_in(pathlib.Path(into), a.build.resolve())
-        for first, second in (("c_inline", "go"), ("go", "c_inline"), ("c_exported", "go")):
+        for first, second in (("c_inline", "go"), ("go", "c_inline"), ("cpp", "c")):
             check(f"deliveries {first}, then {second}", deliveries, prefix, programs, first, second, a.messages)
         for i in range(a.kills):
-            name = ("c_inline", "c_exported")[i % 2]
-            check(f"kill {i}: producer {name}", producer_dies, prefix, programs, name, "")
-            check(f"kill {i}: reader {name}", consumer_dies, prefix, programs, name, "",
-                  ("lossless", "ordered", "latest")[i % 3])
-        print("crash points:")
-        reached = at_each_point(prefix, programs, failures)
-        missed = sorted(set(crash_points()) - reached)
-        print(f"{len(reached)} crash points reached, not reached by a write or a read: {', '.join(missed) or 'none'}")
+            name, other = VICTIMS[i % 4], VICTIMS[(i + 1 + i // 4) % 4]
+            check(f"kill {i}: producer {name} among {other}", producer_dies, prefix, programs, name, other)
+            delivery = ("lossless", "ordered", "latest")[i % 3]
+            check(f"kill {i}: {delivery} reader {name} among {other}", consumer_dies, prefix, programs, name, other,
+                  delivery)
     for failure in failures:
         print(f"FAILED: {failure}")
     return failures != []

@@ -13,6 +13,8 @@
 Usage: headers.py. Exit code 77: the cross compiler is missing.
 """
 
+import concurrent.futures
+import os
 import pathlib
 import shutil
 import subprocess
@@ -76,6 +78,16 @@ def libstdcxx():
     return [f"-isystem{folder}", f"-isystem{folder}/x86_64-w64-mingw32"]
 
 
+def compile_family(family):
+    """The number of failures of one compiler."""
+    name, (c, cxx), how = family
+    with tempfile.TemporaryDirectory() as folder:
+        run = Run(pathlib.Path(folder))
+        run.matrix(c, cxx, **how)
+    print(f"{name:<12} {run.compiled} compiled, {run.failed} failed", flush=True)
+    return run.failed
+
+
 def main():
     wine.require_tools()
     mingw = [wine.COMPILER], [wine.COMPILER.replace("gcc", "g++")]
@@ -90,14 +102,8 @@ def main():
         ]
     else:
         print("NOT RUN: clang, which is missing")
-    failed = 0
-    with tempfile.TemporaryDirectory() as folder:
-        for name, (c, cxx), how in families:
-            run = Run(pathlib.Path(folder))
-            run.matrix(c, cxx, **how)
-            print(f"{name:<12} {run.compiled} compiled, {run.failed} failed", flush=True)
-            failed += run.failed
-    return failed != 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return any(pool.map(compile_family, families))
 
 
 if __name__ == "__main__":

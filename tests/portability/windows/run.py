@@ -1,25 +1,28 @@
 #!/usr/bin/env python3
-"""Runs the Go tests of the library, and processes that share a block, under Wine.
+"""Runs the Go tests of the library, and those of processes that share a block, under Wine.
 
-Usage: run.py BUILD PART. A part is the folder of a package, with `.crashpoints` for the build with
-crash points, or `processes`. Exit code 77: the tools are missing. With DATABLOCK_SOAK the tests are
-not shortened.
+Usage: run.py BUILD PART [--long] [ARGUMENT]... A part is the folder of a package, with
+`.crashpoints` for the build with crash points, or `processes`: the tests in tests/go/process, which
+need BUILD/windows/test/datablock.dll (target windows_test_dll). With --long the tests are not
+shortened. Arguments such as -test.run=NAME go to the test program. Exit code 77: the tools are
+missing.
 
 Wine shows that the calls of the system are used as its interface says, and that the protocol works
 on it. It does not show how Windows itself decides about access, or how long its calls take.
 """
 
+import argparse
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import exchange
 import wine
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-SOAK = "DATABLOCK_SOAK" in os.environ
 
 # Tests that do not run here, by package, and why.
 MANY_FILES = ("it opens a locked file tens of thousands of times. The server of Wine keeps each such file open "
@@ -41,6 +44,12 @@ NOT_RUN = {
         "TestDefaultDirectory": "its paths are those of Linux",
     },
 }
+
+# The tests of processes in the short form, with fewer points, kills and messages. Each run has
+# other points and other kills.
+SHORT_PROCESSES = "^(TestKilledAtEveryPoint|TestStorm|TestThreeDeliveriesOnOneBlock)$"
+SHORT_VARIABLES = {"DATABLOCK_POINTS": "6", "DATABLOCK_STORM": "20"}
+LONG_VARIABLES = {"DATABLOCK_STORM": "300"}
 
 
 def command(*words, **options):
@@ -69,47 +78,60 @@ def overlay(into):
     return listing
 
 
-def build(into, what, name, *flags):
+def build(into, name, package, *flags):
     environment = {**os.environ, "GOOS": "windows", "GOARCH": "amd64", "CGO_ENABLED": "0", "GOWORK": "off"}
     program = into / f"{name}.exe"
-    command("go", *what, "-buildvcs=false", f"-overlay={overlay(into)}", "-o", program, *flags, env=environment)
+    command("go", "test", "-c", "-buildvcs=false", f"-overlay={overlay(into)}", "-o", program, *flags, package,
+            env=environment)
     return program
 
 
-def run_package(prefix, into, part):
+def run_package(prefix, into, part, arguments):
     package = part.removesuffix(".crashpoints")
     tags = ["-tags=crashpoints"] if package != part else []
     name = "datablock" if package == "." else part.replace("/", "_")
-    program = build(into, ("test", "-c"), f"{name}.test", *tags, f"./{package}")
-    arguments = ["-test.v", *([] if SOAK else ["-test.short"])]
+    program = build(into, f"{name}.test", f"./{package}", *tags)
     left_out = NOT_RUN.get(package, {})
     for test, reason in left_out.items():
-        print(f"NOT RUN: {test}: {reason}")
+        print(f"NOT RUN: {test}: {reason}", flush=True)
     if left_out:
-        arguments.append(f"-test.skip=^({'|'.join(left_out)})$")
+        arguments = [*arguments, f"-test.skip=^({'|'.join(left_out)})$"]
     return prefix.run(program, *arguments, stdout=None, cwd=ROOT / package, limit=1500)
 
 
-def run_processes(prefix, into):
-    worker = build(into, ("build",), "worker", "-tags=crashpoints", "./tests/go/worker")
-    program = build(into, ("test", "-c"), "processes.test", "./tests/portability/windows")
-    arguments = ["-test.v", *([] if SOAK else ["-test.short"])]
-    return prefix.run(program, *arguments, stdout=None, cwd=HERE, limit=7000,
-                      variables={"DATABLOCK_TEST_WORKER": prefix.path(worker)})
+def run_processes(prefix, into, build_folder, long, arguments):
+    workers = into / "workers"
+    workers.mkdir(exist_ok=True)
+    exchange.programs_in(workers, build_folder)
+    program = build(into, "processes.test", "./tests/go/process")
+    if not long and not any(a.startswith("-test.run=") for a in arguments):
+        arguments = [*arguments, f"-test.run={SHORT_PROCESSES}"]
+    variables = {**(LONG_VARIABLES if long else SHORT_VARIABLES),
+                 **{name: value for name, value in os.environ.items() if name in ("DATABLOCK_POINTS", "DATABLOCK_STORM",
+                                                                                  "DATABLOCK_TURN")}}
+    return prefix.run(program, *arguments, stdout=None, cwd=ROOT / "tests/go/process", limit=7000,
+                      variables={**variables, "DATABLOCK_WORKERS": prefix.path(workers)})
 
 
 def main():
-    if len(sys.argv) != 3:
-        sys.exit(__doc__)
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("build", type=pathlib.Path)
+    p.add_argument("part")
+    p.add_argument("--long", action="store_true")
+    a, more = p.parse_known_args()
     wine.require_tools()
-    build_folder, part = pathlib.Path(sys.argv[1]).resolve(), sys.argv[2]
+    build_folder = a.build.resolve()
     into = build_folder / "windows-tests"
     into.mkdir(parents=True, exist_ok=True)
+    arguments = ["-test.v", *([] if a.long else ["-test.short"]), *more]
     with wine.prefix(build_folder) as prefix:
-        code, said = run_processes(prefix, into) if part == "processes" else run_package(prefix, into, part)
+        if a.part == "processes":
+            code, said = run_processes(prefix, into, build_folder, a.long, arguments)
+        else:
+            code, said = run_package(prefix, into, a.part, arguments)
     print(said, end="")
     if code != 0:
-        print(f"{part}: exit code {code}")
+        print(f"{a.part}: exit code {code}")
     return code
 
 
