@@ -934,8 +934,8 @@ DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *pr
 /*
  * Finds the newest schema that a reference ("SensorReading", "SensorReading@2", "SensorReading@2.1"
  * or "@2.1.0") names in a registry. A registry is a directory, and `registry` is its absolute path.
- * NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Reads
- * files.
+ * NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share; on
+ * Windows %DATABLOCK_SCHEMAS%, else DataBlock\schemas in %LOCALAPPDATA%. Reads files.
  * Errors: INVALID (null, the reference, a relative path), NOT_FOUND (the detail lists the versions
  * that exist), SYSTEM (the directory, or a file of that version that was changed).
  */
