@@ -100,6 +100,7 @@ datablock_test(arm64 SOAK LONG LABELS portability TIMEOUT 600 COST 1000
 include(cmake/TestsWindows.cmake)
 if(PROJECT_IS_TOP_LEVEL)
   include(cmake/TestsWindowsLibrary.cmake)
+  include(cmake/TestsWindowsPrograms.cmake)
 endif()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)

@@ -43,12 +43,13 @@ class Failed(Exception):
 
 
 class Worker:
-    """A worker under Wine."""
+    """A worker under Wine. The program is a path, or an interpreter and what it runs."""
 
     def __init__(self, prefix, directory, program, role, *arguments, crash=""):
         variables = {"DATABLOCK_CRASH": crash} if crash else {}
-        self.name = f"{program.stem} {role}"
-        self.process = prefix.start(program, role, "block", f"--dir={prefix.path(directory)}", *arguments,
+        words = program if isinstance(program, tuple) else (program,)
+        self.name = f"{words[0].stem} {role}"
+        self.process = prefix.start(*words, role, "block", f"--dir={prefix.path(directory)}", *arguments,
                                     variables=variables, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL)
         self.rest = b""
