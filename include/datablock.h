@@ -53,6 +53,10 @@
  *    ("camera") has letters, digits, '.', '_' and '-', and at most 200 bytes. A plain name does not
  *    begin with '.' or '-' and does not end in ".ctl". The library looks for a plain name in the
  *    configured directory, else in $DATABLOCK_DIR (read at each call), else in /dev/shm.
+ *  - On Windows an absolute path begins with a drive ("C:\\blocks\\camera") or with "\\\\". In the
+ *    place of /dev/shm is DataBlock\boot-N in %LOCALAPPDATA%, where N counts the starts of the
+ *    system. The name of a device, such as "con", is DATABLOCK_E_INVALID. "camera" and "Camera" are
+ *    one name: the other spelling of an existing block is DATABLOCK_E_INVALID. Paths are UTF-8.
  *  - A handle may be used by one thread at a time. A second thread gets DATABLOCK_E_BUSY. The
  *    exception is closing: a close from any thread makes a waiting call on the same handle return
  *    DATABLOCK_E_CLOSED. Different handles are independent.
@@ -376,10 +380,11 @@ typedef struct datablock_config {
     /* permission to attach, independent of umask. Default 0600: the own uid. 0660: the group too,
      * which may also produce. 0640: the group may only attach. 0646: every user may attach, and
      * cannot write messages. With 0644 other users may read the data file but not attach, because
-     * to attach takes a control file that they may write */
+     * to attach takes a control file that they may write. On Windows the mode becomes an access
+     * control list, and the group is the primary group of the user */
     uint32_t mode;
     uint32_t checksum; /* datablock_checksum; default none */
-    const char *directory; /* NULL: $DATABLOCK_DIR, else /dev/shm; must be absolute */
+    const char *directory; /* NULL: $DATABLOCK_DIR, else the default; must be absolute */
     /* shared secret, checked at attach. A check against mix-ups, not a defence: the permissions of
      * the files are the defence */
     const void *secret;
@@ -1177,7 +1182,7 @@ typedef enum RecoveryResult {
  * block cannot be opened. datablock_is_process_alive has no errors.
  *
  * The functions have no `directory`. They look for a plain name in $DATABLOCK_DIR, else in
- * /dev/shm. A block elsewhere is given by its absolute path.
+ * the default directory. A block elsewhere is given by its absolute path.
  */
 
 /*
