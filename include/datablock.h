@@ -60,8 +60,7 @@
  *  - A handle may be used by one thread at a time. A second thread gets DATABLOCK_E_BUSY. The
  *    exception is closing: a close from any thread makes a waiting call on the same handle return
  *    DATABLOCK_E_CLOSED. Different handles are independent.
- *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a
- *    crash.
+ *  - Handles are never reused: a closed, stale or zeroed handle is DATABLOCK_E_HANDLE, no crash.
  *  - The caller owns out structs. The block owns the memory that out structs point to, and that
  *    memory is valid until the slot ends.
  *  - In structs, and everything that they point to (names, secrets, schemas, layouts), are read
@@ -157,8 +156,7 @@
  *  - While a thread is in a part of the library that is written in Go, the thread's asynchronous
  *    signals are blocked. That takes microseconds in general. A call that creates, validates or
  *    repairs a large block blocks the signals for the whole call. A call that waits does not block
- *    signals while the thread sleeps. After every call the thread has the signal mask that it had
- *    before.
+ *    signals while the thread sleeps. After every call the thread has its former signal mask.
  *  - A handler that interrupts a call of its thread gets DATABLOCK_E_BUSY from every function,
  *    closes included. The exceptions are datablock_wake, datablock_error_detail_copy,
  *    datablock_error_detail, datablock_strerror and datablock_version. Set a flag instead, and
@@ -438,8 +436,7 @@ DATABLOCK_API datablock_status datablock_producer_open(const char *name,
 /*
  * Marks the end of the stream, aborts an open claim, and releases the block. Consumers drain the
  * messages that are there, and then get CLOSED. With UNLINK_ON_CLOSE the close also removes the
- * block. A process that exits or dies without closing leaves a block that the next producer takes
- * over.
+ * block. After an exit or a death without a close the next producer takes the block over.
  * Errors: HANDLE. Pointers into the block are invalid afterwards.
  */
 DATABLOCK_API datablock_status datablock_producer_close(datablock_producer producer);
@@ -564,8 +561,7 @@ DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consume
 
 /*
  * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system
- * calls only), unless options.wait_ms asks to wait for the block. Then the call polls every 16 ms
- * or sooner.
+ * calls only), unless options.wait_ms asks to wait: then it polls every 16 ms or sooner.
  * Errors: INVALID (also: LOSSLESS on a block that forbids LOSSLESS), TIMEOUT (no block of that name
  * within wait_ms), NOT_FOUND (also: the registered schema), ACCESS, SECRET, CORRUPT, VERSION,
  * SCHEMA, FULL (consumer limit), NO_SPARE (max_pins of all consumers would leave the producer no
@@ -870,8 +866,7 @@ DATABLOCK_API datablock_status datablock_observer_close(datablock_observer obser
  * A schema defines what the bytes of a struct mean: the names, types, counts and offsets of the
  * fields, and the size and alignment of the struct. docs/schema.md has the text form and the rules.
  * A schema comes from a text, from a struct of C (datablock_schema.h) or C++
- * (datablock_schema.hpp), or from a block. The same struct has the same hash from each of these
- * sources.
+ * (datablock_schema.hpp), or from a block. The same struct has the same hash from each of them.
  */
 typedef struct datablock_schema {
     /* one line, zero-terminated; the library's memory, until datablock_schema_free */
