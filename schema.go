@@ -68,7 +68,8 @@ func CheckSchema(producer, consumer *Schema, mode SchemaMode) error {
 
 // LookupSchema returns the newest schema that a reference means in a registry. A reference is
 // "SensorReading", "SensorReading@2" or "SensorReading@2.1.0". A registry is a directory; "" means
-// $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share.
+// $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. On Windows
+// they are in DataBlock\schemas in %LOCALAPPDATA%.
 //
 // Errors: ErrInvalid (the reference), ErrNotFound, ErrAccess, ErrSystem (a file in the registry was
 // changed).

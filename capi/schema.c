@@ -71,16 +71,16 @@ static datablock_status find_registry(const char **registry, char *copy) {
     if (length > 0) {
         return registry_in("DATABLOCK_SCHEMAS", length, "", registry, copy);
     }
-    length = dbshim_environment("XDG_DATA_HOME", copy);
+    length = dbshim_environment(DBSHIM_DATA, copy);
     if (length > 0 && dbshim_is_absolute(copy)) {
-        return registry_in("XDG_DATA_HOME", length, "/datablock/schemas", registry, copy);
+        return registry_in(DBSHIM_DATA, length, DBSHIM_BELOW_DATA, registry, copy);
     }
     length = dbshim_environment(DBSHIM_HOME, copy);
     if (length > 0) {
-        return registry_in(DBSHIM_HOME, length, "/.local/share/datablock/schemas", registry, copy);
+        return registry_in(DBSHIM_HOME, length, DBSHIM_BELOW_HOME, registry, copy);
     }
-    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, XDG_DATA_HOME "
-                   "and " DBSHIM_HOME " is set in the environment; set DATABLOCK_SCHEMAS to its "
+    dbshim_invalid("the registry of schemas: none of DATABLOCK_SCHEMAS, " DBSHIM_DATA
+                   " and " DBSHIM_HOME " is set in the environment; set DATABLOCK_SCHEMAS to its "
                    "directory");
     return DATABLOCK_E_SYSTEM;
 }

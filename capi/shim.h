@@ -223,10 +223,18 @@ bool dbshim_slept(const struct dbshim_sleep *sleep, int status);
  * the length is DBSHIM_PATH_SIZE.
  */
 int dbshim_environment(const char *variable, char *copy);
+/* Where the registry of schemas is, as platform.DataDirectory has it: a path below the directory
+ * that the first variable names, or else the second. */
 #ifdef _WIN32
-#define DBSHIM_HOME "USERPROFILE" /* the variable with the user's directory */
+#define DBSHIM_DATA "LOCALAPPDATA"
+#define DBSHIM_BELOW_DATA "\\DataBlock\\schemas"
+#define DBSHIM_HOME "USERPROFILE"
+#define DBSHIM_BELOW_HOME "\\AppData\\Local\\DataBlock\\schemas"
 #else
+#define DBSHIM_DATA "XDG_DATA_HOME"
+#define DBSHIM_BELOW_DATA "/datablock/schemas"
 #define DBSHIM_HOME "HOME"
+#define DBSHIM_BELOW_HOME "/.local/share/datablock/schemas"
 #endif
 bool dbshim_is_absolute(const char *path);
 /* What follows the last separator of a path. */

@@ -97,6 +97,7 @@ include(cmake/TestsArm64.cmake)
 include(cmake/TestsWindows.cmake)
 if(PROJECT_IS_TOP_LEVEL)
   include(cmake/TestsWindowsLibrary.cmake)
+  include(cmake/TestsWindowsPrograms.cmake)
 endif()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)

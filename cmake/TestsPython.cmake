@@ -25,6 +25,10 @@ set(test_tier lint)
 datablock_test(python.mypy
   COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy
   ${python_package}/datablock_ctypes ${PROJECT_SOURCE_DIR}/examples/demo/checker.py ${python_examples})
+# The same as on Windows. _memory.py imports _mapping_windows.py there, and not the other two.
+datablock_test(python.mypy.windows
+  COMMAND ${venv_python} -m mypy --config-file ${python_settings} --cache-dir ${PROJECT_BINARY_DIR}/mypy-windows
+  --platform win32 --exclude "/_(maps|mapping)[.]py$" ${python_package}/datablock_ctypes)
 datablock_test(python.ruff
   COMMAND ${venv_python} -m ruff check --no-cache --config ${python_settings} ${python_checked})
 datablock_test(tests.ruff COMMAND ${venv_python} -m ruff check --isolated --no-cache --select=E4,E7,E9,F,B tests)

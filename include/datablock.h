@@ -53,11 +53,14 @@
  *    ("camera") has letters, digits, '.', '_' and '-', and at most 200 bytes. A plain name does not
  *    begin with '.' or '-' and does not end in ".ctl". The library looks for a plain name in the
  *    configured directory, else in $DATABLOCK_DIR (read at each call), else in /dev/shm.
+ *  - On Windows an absolute path begins with a drive ("C:\\blocks\\camera") or with "\\\\". In the
+ *    place of /dev/shm is DataBlock\boot-N in %LOCALAPPDATA%, where N counts the starts of the
+ *    system. The name of a device, such as "con", is DATABLOCK_E_INVALID. "camera" and "Camera" are
+ *    one name: the other spelling of an existing block is DATABLOCK_E_INVALID. Paths are UTF-8.
  *  - A handle may be used by one thread at a time. A second thread gets DATABLOCK_E_BUSY. The
  *    exception is closing: a close from any thread makes a waiting call on the same handle return
  *    DATABLOCK_E_CLOSED. Different handles are independent.
- *  - Handles are never reused: a closed, stale or zeroed handle gives DATABLOCK_E_HANDLE, never a
- *    crash.
+ *  - Handles are never reused: a closed, stale or zeroed handle is DATABLOCK_E_HANDLE, no crash.
  *  - The caller owns out structs. The block owns the memory that out structs point to, and that
  *    memory is valid until the slot ends.
  *  - In structs, and everything that they point to (names, secrets, schemas, layouts), are read
@@ -153,8 +156,7 @@
  *  - While a thread is in a part of the library that is written in Go, the thread's asynchronous
  *    signals are blocked. That takes microseconds in general. A call that creates, validates or
  *    repairs a large block blocks the signals for the whole call. A call that waits does not block
- *    signals while the thread sleeps. After every call the thread has the signal mask that it had
- *    before.
+ *    signals while the thread sleeps. After every call the thread has its former signal mask.
  *  - A handler that interrupts a call of its thread gets DATABLOCK_E_BUSY from every function,
  *    closes included. The exceptions are datablock_wake, datablock_error_detail_copy,
  *    datablock_error_detail, datablock_strerror and datablock_version. Set a flag instead, and
@@ -376,10 +378,11 @@ typedef struct datablock_config {
     /* permission to attach, independent of umask. Default 0600: the own uid. 0660: the group too,
      * which may also produce. 0640: the group may only attach. 0646: every user may attach, and
      * cannot write messages. With 0644 other users may read the data file but not attach, because
-     * to attach takes a control file that they may write */
+     * to attach takes a control file that they may write. On Windows the mode becomes an access
+     * control list, and the group is the primary group of the user */
     uint32_t mode;
     uint32_t checksum; /* datablock_checksum; default none */
-    const char *directory; /* NULL: $DATABLOCK_DIR, else /dev/shm; must be absolute */
+    const char *directory; /* NULL: $DATABLOCK_DIR, else the default; must be absolute */
     /* shared secret, checked at attach. A check against mix-ups, not a defence: the permissions of
      * the files are the defence */
     const void *secret;
@@ -433,8 +436,7 @@ DATABLOCK_API datablock_status datablock_producer_open(const char *name,
 /*
  * Marks the end of the stream, aborts an open claim, and releases the block. Consumers drain the
  * messages that are there, and then get CLOSED. With UNLINK_ON_CLOSE the close also removes the
- * block. A process that exits or dies without closing leaves a block that the next producer takes
- * over.
+ * block. After an exit or a death without a close the next producer takes the block over.
  * Errors: HANDLE. Pointers into the block are invalid afterwards.
  */
 DATABLOCK_API datablock_status datablock_producer_close(datablock_producer producer);
@@ -559,8 +561,7 @@ DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consume
 
 /*
  * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system
- * calls only), unless options.wait_ms asks to wait for the block. Then the call polls every 16 ms
- * or sooner.
+ * calls only), unless options.wait_ms asks to wait: then it polls every 16 ms or sooner.
  * Errors: INVALID (also: LOSSLESS on a block that forbids LOSSLESS), TIMEOUT (no block of that name
  * within wait_ms), NOT_FOUND (also: the registered schema), ACCESS, SECRET, CORRUPT, VERSION,
  * SCHEMA, FULL (consumer limit), NO_SPARE (max_pins of all consumers would leave the producer no
@@ -865,8 +866,7 @@ DATABLOCK_API datablock_status datablock_observer_close(datablock_observer obser
  * A schema defines what the bytes of a struct mean: the names, types, counts and offsets of the
  * fields, and the size and alignment of the struct. docs/schema.md has the text form and the rules.
  * A schema comes from a text, from a struct of C (datablock_schema.h) or C++
- * (datablock_schema.hpp), or from a block. The same struct has the same hash from each of these
- * sources.
+ * (datablock_schema.hpp), or from a block. The same struct has the same hash from each of them.
  */
 typedef struct datablock_schema {
     /* one line, zero-terminated; the library's memory, until datablock_schema_free */
@@ -934,8 +934,8 @@ DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *pr
 /*
  * Finds the newest schema that a reference ("SensorReading", "SensorReading@2", "SensorReading@2.1"
  * or "@2.1.0") names in a registry. A registry is a directory, and `registry` is its absolute path.
- * NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share. Reads
- * files.
+ * NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share; on
+ * Windows %DATABLOCK_SCHEMAS%, else DataBlock\schemas in %LOCALAPPDATA%. Reads files.
  * Errors: INVALID (null, the reference, a relative path), NOT_FOUND (the detail lists the versions
  * that exist), SYSTEM (the directory, or a file of that version that was changed).
  */
@@ -1177,7 +1177,7 @@ typedef enum RecoveryResult {
  * block cannot be opened. datablock_is_process_alive has no errors.
  *
  * The functions have no `directory`. They look for a plain name in $DATABLOCK_DIR, else in
- * /dev/shm. A block elsewhere is given by its absolute path.
+ * the default directory. A block elsewhere is given by its absolute path.
  */
 
 /*

@@ -18,7 +18,8 @@ from setuptools.command.bdist_wheel import bdist_wheel
 scratch = tempfile.mkdtemp(prefix="datablock-ctypes-")
 atexit.register(shutil.rmtree, scratch, ignore_errors=True)
 
-has_library = any((Path(__file__).resolve().parent / "datablock_ctypes").glob("libdatablock.so*"))
+package = Path(__file__).resolve().parent / "datablock_ctypes"
+has_library = any(package.glob("libdatablock.so*")) or (package / "datablock.dll").exists()
 
 
 class Package(Distribution):

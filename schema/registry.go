@@ -54,20 +54,16 @@ const directoryVariable = "DATABLOCK_SCHEMAS"
 func NamedDirectory() bool { return os.Getenv(directoryVariable) != "" }
 
 // DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in
-// ~/.local/share.
+// ~/.local/share. On Windows it is %DATABLOCK_SCHEMAS%, else DataBlock\schemas in %LOCALAPPDATA%.
 func DefaultDirectory() (Directory, error) {
 	if dir := os.Getenv(directoryVariable); dir != "" {
 		return Directory(dir), nil
 	}
-	data := os.Getenv("XDG_DATA_HOME")
-	if !filepath.IsAbs(data) {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return "", fmt.Errorf("the registry of schemas: %w; set DATABLOCK_SCHEMAS to its directory", err)
-		}
-		data = filepath.Join(home, ".local", "share")
+	data, err := platform.DataDirectory()
+	if err != nil {
+		return "", fmt.Errorf("the registry of schemas: %w; set DATABLOCK_SCHEMAS to its directory", err)
 	}
-	return Directory(filepath.Join(data, "datablock", "schemas")), nil
+	return Directory(filepath.Join(data, "schemas")), nil
 }
 
 // List reads every file. The error names each damaged file; the other files are still listed. Also:

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -252,18 +253,29 @@ func TestRegistryRace(t *testing.T) {
 }
 
 func TestDefaultDirectory(t *testing.T) {
-	t.Setenv("DATABLOCK_SCHEMAS", "/a/b")
-	d, err := DefaultDirectory()
-	require.NoError(t, err)
-	assert.Equal(t, Directory("/a/b"), d)
+	data, home, below := "XDG_DATA_HOME", "HOME", "/h/.local/share/datablock/schemas"
+	named, absolute, inData := "/a/b", "/x", "/x/datablock/schemas"
+	if runtime.GOOS == "windows" {
+		data, home, below = "LOCALAPPDATA", "USERPROFILE", `C:\h\AppData\Local\DataBlock\schemas`
+		named, absolute, inData = `C:\a\b`, `C:\x`, `C:\x\DataBlock\schemas`
+	}
+	is := func(directory string) {
+		t.Helper()
+		d, err := DefaultDirectory()
+		require.NoError(t, err)
+		assert.Equal(t, Directory(directory), d)
+	}
+	t.Setenv("DATABLOCK_SCHEMAS", named)
+	is(named)
 	t.Setenv("DATABLOCK_SCHEMAS", "")
-	t.Setenv("XDG_DATA_HOME", "/x")
-	d, err = DefaultDirectory()
-	require.NoError(t, err)
-	assert.Equal(t, Directory("/x/datablock/schemas"), d)
-	t.Setenv("XDG_DATA_HOME", "")
-	t.Setenv("HOME", "/h")
-	d, err = DefaultDirectory()
-	require.NoError(t, err)
-	assert.Equal(t, Directory("/h/.local/share/datablock/schemas"), d)
+	t.Setenv(data, absolute)
+	is(inData)
+	t.Setenv(home, filepath.Dir(absolute)+"h")
+	t.Setenv(data, "relative")
+	is(below)
+	t.Setenv(data, "")
+	is(below)
+	t.Setenv(home, "")
+	_, err := DefaultDirectory()
+	assert.ErrorContains(t, err, "set DATABLOCK_SCHEMAS to its directory")
 }

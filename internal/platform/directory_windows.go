@@ -20,15 +20,25 @@ import (
 var DefaultDirectory = defaultDirectory()
 
 func defaultDirectory() string {
+	data, err := DataDirectory()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(data, bootName())
+}
+
+// DataDirectory is where DataBlock keeps files of this user: DataBlock in %LOCALAPPDATA%, else in
+// %USERPROFILE%\AppData\Local.
+func DataDirectory() (string, error) {
 	local := environment("LOCALAPPDATA")
-	if local == "" {
+	if !filepath.IsAbs(local) {
 		profile := environment("USERPROFILE")
 		if profile == "" {
-			return ""
+			return "", errors.New("neither %LOCALAPPDATA% nor %USERPROFILE% is set")
 		}
 		local = filepath.Join(profile, "AppData", "Local")
 	}
-	return filepath.Join(local, "DataBlock", bootName())
+	return filepath.Join(local, "DataBlock"), nil
 }
 
 func environment(variable string) string {

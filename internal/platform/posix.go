@@ -4,6 +4,7 @@ package platform
 
 import (
 	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -18,6 +19,20 @@ func Monotonic() uint64 { return clockBase + uint64(time.Since(clockStart)) }
 
 // EffectiveUID is the uid that owns the files which this program makes.
 func EffectiveUID() uint32 { return uint32(os.Geteuid()) }
+
+// DataDirectory is where DataBlock keeps files of this user that outlast a restart: datablock in
+// $XDG_DATA_HOME, else in ~/.local/share.
+func DataDirectory() (string, error) {
+	data := os.Getenv("XDG_DATA_HOME")
+	if !filepath.IsAbs(data) {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return "", err
+		}
+		data = filepath.Join(home, ".local", "share")
+	}
+	return filepath.Join(data, "datablock"), nil
+}
 
 // AbsoluteForm says how an absolute path begins, for errors.
 const AbsoluteForm = "with '/'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import sys
 from ctypes import (
     POINTER,
     c_bool,
@@ -21,7 +22,9 @@ from typing import Any, NamedTuple
 # The header that this package was written for. A library may be newer within the same major
 # version, and not older.
 HEADER_VERSION = (1, 0, 0)
-SONAME = f"libdatablock.so.{HEADER_VERSION[0]}"
+LIBRARY_FILE = (
+    "datablock.dll" if sys.platform == "win32" else f"libdatablock.so.{HEADER_VERSION[0]}"
+)
 
 
 # The flags of DATABLOCK_WAIT_PART, and its mark.

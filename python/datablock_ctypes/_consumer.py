@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-import time
 from contextlib import suppress
 
 from ._abi import ConsumerHandle, ConsumerOptions
@@ -23,6 +22,7 @@ from ._types import (
     Start,
     block_name,
     choice,
+    now,
     optional_path_bytes,
     seconds,
     secret_bytes,
@@ -118,9 +118,9 @@ class Consumer(Reader):
     ) -> int:
         """Open the handle. The wait is divided into slices, so that signal handlers run in time."""
         attach = self._library.datablock_consumer_open
-        deadline = math.inf if wait is None else time.monotonic() + wait
+        deadline = math.inf if wait is None else now() + wait
         while True:
-            left = (deadline - time.monotonic()) * 1000
+            left = (deadline - now()) * 1000
             last = left <= SLICE_MS
             options.wait_ms = 0 if wait == 0 else max(1, math.ceil(left)) if last else SLICE_MS
             status: int = attach(path, options, handle)

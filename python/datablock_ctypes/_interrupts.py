@@ -41,11 +41,15 @@ def record(into: list[Any], function: Callable[..., Any], *arguments: Any) -> No
 
 
 class Descriptor:
-    """A descriptor of this process. It is closed at the latest when nothing refers to it."""
+    """A descriptor of this process, or a handle that another function closes.
 
-    def __init__(self) -> None:
+    It is closed at the latest when nothing refers to it.
+    """
+
+    def __init__(self, close: Callable[[Any], object] = os.close) -> None:
         self._numbers: list[int] = []  # none or one
-        self._ending = at_end(_close_each, self._numbers)
+        self._close = close
+        self._ending = at_end(_close_each, self._numbers, close)
 
     def open(self, function: Callable[..., int], *arguments: Any) -> int:
         """Open the descriptor by `os.open`, `os.dup` or the like."""
@@ -53,14 +57,14 @@ class Descriptor:
         return self._numbers[0]
 
     def close(self) -> None:
-        _close_each(self._numbers)
+        _close_each(self._numbers, self._close)
 
 
-def _close_each(numbers: list[int]) -> None:
+def _close_each(numbers: list[int], close: Callable[[Any], object]) -> None:
     """Close descriptors, and take each out of the list by the call that closes it."""
-    closed: list[None] = []
+    closed: list[object] = []
     while numbers:
-        closed.extend(map(os.close, map(list.pop, (numbers,))))
+        closed.extend(map(close, map(list.pop, (numbers,))))
 
 
 # ---- Debts --------------------------------------------------------------------------------------
@@ -201,7 +205,7 @@ def _when_sent(end: Callable[..., object], *arguments: Any) -> Generator[None, A
     yield
 
 
-_raise_in_thread = ctypes.PyDLL(None)["PyThreadState_SetAsyncExc"]
+_raise_in_thread = ctypes.pythonapi["PyThreadState_SetAsyncExc"]
 
 
 def _raise_later(

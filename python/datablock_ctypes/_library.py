@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any, Callable, NoReturn, Union
 
-from ._abi import FUNCTIONS, HEADER_VERSION, SONAME
+from ._abi import FUNCTIONS, HEADER_VERSION, LIBRARY_FILE
 from ._errors import BY_STATUS, DataBlockError, Forked, Invalid
 
 StrPath = Union[str, "os.PathLike[str]"]
@@ -93,8 +94,9 @@ def load(path: StrPath | None = None) -> str:
 
     1. the environment variable DATABLOCK_LIBRARY
     2. the folder of this package
-    3. build/ of the source tree, if the package is in DataBlock's own
-    4. the system's loader
+    3. build/ of the source tree, if the package is in DataBlock's own; not on Windows
+    4. on Windows, each folder that PATH names
+    5. the system's loader. On Windows it looks in the folders of `os.add_dll_directory`
 
     If ``path`` or the variable is given, no other place is tried.
 
@@ -149,12 +151,26 @@ def _candidates(path: StrPath | None) -> list[tuple[str, str]]:
     if variable:
         return [(variable, "DATABLOCK_LIBRARY")]
     package = Path(__file__).resolve().parent
-    found = [(str(package / SONAME), "beside the package")]
-    tree = _source_tree(package)
-    if tree is not None:
-        found.append((str(tree / "build" / SONAME), "the build directory of the source tree"))
-    found.append((SONAME, "the system's loader"))
+    found = [(str(package / LIBRARY_FILE), "beside the package")]
+    if sys.platform == "win32":
+        found += [(file, "PATH") for file in _on_path()]
+    else:
+        tree = _source_tree(package)
+        if tree is not None:
+            file = tree / "build" / LIBRARY_FILE
+            found.append((str(file), "the build directory of the source tree"))
+    found.append((LIBRARY_FILE, "the system's loader"))
     return found
+
+
+def _on_path() -> list[str]:
+    """Return the libraries in the folders of PATH, which the loader of Windows leaves out.
+
+    A folder without a drive counts for nothing: it would depend on the working directory.
+    """
+    folders = os.environ.get("PATH", "").split(os.pathsep)
+    files = [os.path.join(folder, LIBRARY_FILE) for folder in folders if os.path.isabs(folder)]
+    return [file for file in files if os.path.exists(file)]
 
 
 def _source_tree(package: Path) -> Path | None:
@@ -172,7 +188,7 @@ def _source_tree(package: Path) -> Path | None:
         for mark in ("go.mod", "include/datablock.h", "python/pyproject.toml", "build"):
             if (tree / mark).stat().st_uid not in owners:
                 return None
-        library = tree / "build" / SONAME
+        library = tree / "build" / LIBRARY_FILE
         if library.exists() and library.stat().st_uid not in owners:
             return None
     except OSError:

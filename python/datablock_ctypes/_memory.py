@@ -6,46 +6,24 @@ point into the library's mapping. They point into a second mapping of the same p
 from the first one. The second mapping lives until the last Python object that uses it is gone.
 
 The second mapping of a producer is writable. The right to write ends with the producer, and the
-arrays remain. Therefore the close replaces this mapping, in place and in one step, by a private
-mapping of the same file. Later stores stay in this process.
+arrays remain. Therefore the close makes this mapping private, in place and in one step. Later
+stores stay in this process.
 """
 
 from __future__ import annotations
 
 import ctypes
-import os
-import stat
 import sys
-import weakref
 from collections import deque
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from ._interrupts import Descriptor, debts, forget, owe, record, watch
-from ._maps import Mapping, files_at, mapping_at
+from ._interrupts import forget, owe, watch
 
-MREMAP_MAYMOVE = 1
-MADV_DOFORK = 11
-PROT_READ, PROT_WRITE = 1, 2
-MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 0x02, 0x10, 0x20, 0x4000
-MAP_FAILED = ctypes.c_void_p(-1).value
-
-_system: Any = None
-
-
-def _load_system() -> Any:
-    global _system
-    if _system is None:
-        system = ctypes.CDLL(None, use_errno=True)
-        pointer, size, number = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-        system.mremap.restype = system.mmap.restype = pointer
-        system.mremap.argtypes = (pointer, size, size, number)
-        system.mmap.argtypes = (pointer, size, number, number, number, ctypes.c_int64)
-        system.munmap.argtypes = (pointer, size)
-        system.madvise.argtypes = system.mprotect.argtypes = (pointer, size, number)
-        _system = system
-    return _system
+if sys.platform == "win32":
+    from ._mapping_windows import SecondMapping
+else:
+    from ._mapping import SecondMapping
 
 
 class Pin(ctypes.Structure):
@@ -62,8 +40,8 @@ class Pin(ctypes.Structure):
     )
 
 
-_get_buffer = ctypes.PyDLL(None)["PyObject_GetBuffer"]
-_release_buffer = ctypes.PyDLL(None)["PyBuffer_Release"]
+_get_buffer = ctypes.pythonapi["PyObject_GetBuffer"]
+_release_buffer = ctypes.pythonapi["PyBuffer_Release"]
 _release_buffer.restype = None
 _call = partial.__call__
 
@@ -102,7 +80,7 @@ class Memory:
     """
 
     def __init__(self, writable: bool) -> None:
-        self._mapping = _Mapping(writable)
+        self._mapping = SecondMapping(writable)
         self._pages: Any = None
         self._mapping.memory = watch(self, self._mapping)
         owe(self._mapping)
@@ -114,12 +92,10 @@ class Memory:
         the first mapping that corresponds to the first byte of the view. The first mapping must
         stay until this call returns. Later it may go.
         """
-        if not sys.platform.startswith("linux"):
-            raise NotImplementedError("datablock_ctypes runs on Linux only, so far")
         mapping = self._mapping
         if self._pages is None:
             if not mapping.addresses:
-                mapping.make(mapping_at(address))
+                mapping.make(address)
             self._pages = (ctypes.c_ubyte * mapping.size).from_address(mapping.addresses[0])
         if mapping.pages is None:
             mapping.pages = watch(self._pages, mapping)
@@ -136,114 +112,3 @@ class Memory:
             forget(self._mapping)
             self._mapping.memory = None
         self._pages = None
-
-
-class _Mapping:
-    """What is known of a second mapping: a debt."""
-
-    def __init__(self, writable: bool) -> None:
-        self.writable = writable
-        self.addresses: list[int] = []  # none or one
-        self.size = self.base = 0
-        self.region: Mapping | None = None
-        self.process = os.getpid()
-        self.memory: weakref.ref[Any] | None = None
-        self.pages: weakref.ref[Any] | None = None
-
-    def make(self, region: Mapping) -> None:
-        system = _load_system()
-        self.region, self.size, self.base = region, region.size, region.first
-        # An old size of zero makes another mapping of the same pages and keeps the old one; see
-        # mremap(2).
-        record(self.addresses, system.mremap, region.first, 0, region.size, MREMAP_MAYMOVE)
-        if self.addresses[0] == MAP_FAILED:
-            number = ctypes.get_errno()
-            self.addresses.clear()
-            raise OSError(
-                number, f"map {region.size} bytes of the block a second time: {os.strerror(number)}"
-            )
-        if self.writable:
-            # The library keeps its writable mapping from children. A child could map other memory
-            # into the hole at this address, and an inherited array would write into that memory.
-            # Therefore a child inherits this mapping and replaces it at once
-            # (_after_fork_in_child).
-            system.madvise(self.addresses[0], self.size, MADV_DOFORK)
-
-    def end_writing(self) -> None:
-        """Replace the mapping by a private one, in place and in one step.
-
-        The caller keeps the pages from being collected meanwhile.
-        """
-        if not self.writable or not self.addresses:
-            return
-        flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
-        if not self._replace_by_file(flags) and not self._replace(flags | MAP_ANONYMOUS, -1, 0):
-            # A late store then ends this process. That is better than a changed message.
-            _system.mprotect(self.addresses[0], self.size, PROT_READ)
-        self.writable = False
-
-    def _replace_by_file(self, flags: int) -> bool:
-        """Map the file by its name, which mostly exists until the library closes the block.
-
-        If this fails, the contents of the replaced mapping are zeros.
-        """
-        assert self.region is not None
-        file, offset = (self.region.device, self.region.inode), self.region.offset
-        own = Descriptor()
-        try:
-            for path in files_at(self.region):
-                with suppress(OSError):
-                    number = own.open(os.open, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-                    if _is_file(number, file):
-                        return self._replace(flags, number, offset)
-                    own.close()
-        except OSError:
-            pass
-        finally:
-            own.close()
-        return False
-
-    def _replace(self, flags: int, descriptor: int, offset: int) -> bool:
-        found = _system.mmap(
-            self.addresses[0], self.size, PROT_READ | PROT_WRITE, flags, descriptor, offset
-        )
-        return bool(found != MAP_FAILED)
-
-    def due(self) -> bool:
-        """Whether the pages are gone; if there never were any, whether the `Memory` is gone."""
-        last = self.pages if self.pages is not None else self.memory
-        return last is not None and last() is None
-
-    def settle(self) -> None:
-        if os.getpid() == self.process and self.addresses:
-            with suppress(IndexError):  # another thread unmapped it first
-                done: list[int] = []
-                done.extend(map(_system.munmap, map(list.pop, (self.addresses,)), (self.size,)))
-
-    def settle_at_exit(self) -> None:
-        """Do nothing: the kernel unmaps. Arrays may outlive any order of finalizers."""
-
-    def after_fork_in_child(self) -> None:
-        if self.writable and self.addresses:
-            if not self._replace(MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0):
-                os._exit(1)
-            self.writable = False
-
-
-def _is_file(descriptor: int, file: tuple[int, int]) -> bool:
-    found = os.fstat(descriptor)
-    return (found.st_dev, found.st_ino) == file and stat.S_ISREG(found.st_mode)
-
-
-def _after_fork_in_child() -> None:
-    """Give the child zeros of its own in the place of a producer's slots.
-
-    Parent and child must not both write through one claim.
-    """
-    for debt in debts():
-        if isinstance(debt, _Mapping):
-            debt.after_fork_in_child()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

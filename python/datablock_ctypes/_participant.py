@@ -21,7 +21,7 @@ from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
 from ._shared import Counters, FlexibleZone, SharedSpinLock
-from ._types import Bound
+from ._types import Bound, now
 
 if TYPE_CHECKING:
     import weakref
@@ -35,6 +35,8 @@ Result = TypeVar("Result")
 # One call of C waits no longer than this, so that signal handlers run in time.
 SLICE_MS = 80
 
+# Windows does not remove a file that is mapped, and the close may remove the block.
+UNMAP_FIRST = sys.platform == "win32"
 
 # The statuses of a call that may succeed later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
@@ -89,6 +91,8 @@ class Link:
         self.closing = True
         if self._memory is not None:
             self._memory.end_writing()
+            if UNMAP_FIRST:
+                self._memory.leave()
         status = self._close(self.handle)
         if status == HANDLE:  # an earlier call closed the handle and was interrupted
             status = 0
@@ -187,6 +191,8 @@ class Participant(Bound):
 
     def _finish(self) -> None:
         self._view = None
+        if UNMAP_FIRST and not self._writes:
+            self._memory.leave()
         status = self._link.close()
         self._memory.leave()
         if status != 0:
@@ -370,9 +376,9 @@ class Participant(Bound):
         part = PART_FIRST
         if timeout is None or timeout >= ENDLESS:
             part |= PART_ENDLESS
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        deadline = math.inf if timeout is None else now() + timeout
         while True:
-            left = (deadline - time.monotonic()) * 1000
+            left = (deadline - now()) * 1000
             last = left <= SLICE_MS
             if visit is not None and visit.over():
                 left, last = 0.0, True

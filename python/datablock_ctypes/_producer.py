@@ -61,7 +61,8 @@ class Producer(Writer):
     - ``retention``: the seconds for which the row of a dead durable consumer is kept. 0: for ever.
     - ``spare_slots``, ``alignment``, ``consumer_limit``, ``min_consumers``, ``mode``: as in
       ``datablock.h``. 0 selects the default.
-    - ``directory``: default $DATABLOCK_DIR, else /dev/shm. ``secret``: bytes that consumers give.
+    - ``directory``: default $DATABLOCK_DIR, else /dev/shm, or on Windows a folder of the user.
+      ``secret``: bytes that consumers give.
     - ``allow_lossless``: whether consumers may apply backpressure. Default: yes for a RING.
     - ``replace``: put a new block in the place of a block of another geometry. With ``force`` also
       in the place of a block whose producer lives.

@@ -82,8 +82,8 @@ class SlotDiagnostic:
 def list_blocks(directory: StrPath | None = None) -> list[BlockInfo]:
     """Return the blocks in a directory, sorted by name. Reads only. Any thread.
 
-    The default directory is $DATABLOCK_DIR, else /dev/shm. Raises `NotFound` (no such directory),
-    `Access`, `Invalid`, `System`, `Forked`.
+    The default directory is $DATABLOCK_DIR, else /dev/shm, or on Windows a folder of the user.
+    Raises `NotFound` (no such directory), `Access`, `Invalid`, `System`, `Forked`.
     """
     loaded = library()
     place = optional_path_bytes("directory", directory)

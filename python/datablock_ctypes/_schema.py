@@ -129,7 +129,8 @@ class Schema:
 
         A reference is ``"SensorReading"``, ``"SensorReading@2"`` or ``"SensorReading@2.1.0"``. A
         registry is a directory. None means $DATABLOCK_SCHEMAS, else datablock/schemas in
-        $XDG_DATA_HOME, else in ~/.local/share. Raises `Invalid`, `NotFound`, `Access`, `System`.
+        $XDG_DATA_HOME, else in ~/.local/share; on Windows DataBlock/schemas in %LOCALAPPDATA%.
+        Raises `Invalid`, `NotFound`, `Access`, `System`.
         """
         return cls._from(
             "datablock_schema_lookup",

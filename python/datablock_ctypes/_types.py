@@ -7,6 +7,8 @@ import math
 import operator
 import os
 import re
+import sys
+import time
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NoReturn, Union
 
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 SecretBytes = Union[bytes, bytearray, memoryview]
+
+# The seconds by which waits count. On Windows time.monotonic() moves in steps of 16 ms before
+# Python 3.13, and a wait would end early.
+now = time.perf_counter if sys.platform == "win32" else time.monotonic
 
 
 class Policy(IntEnum):
@@ -249,9 +255,11 @@ def _instead_of(data: object) -> str:
 def path_bytes(what: str, path: StrPath) -> bytes:
     try:
         encoded = os.fsencode(path)
+        if sys.platform == "win32":  # where os.fsencode() lets lone surrogates pass
+            encoded.decode()
     except TypeError:
         raise TypeError(f"{what} is {path!r}: a str, bytes or os.PathLike is needed") from None
-    except UnicodeEncodeError:
+    except UnicodeError:
         _refuse_text(what, path)
     if b"\0" in encoded:
         raise Invalid(f"{what} {os.fsdecode(encoded)!r} has a zero byte")

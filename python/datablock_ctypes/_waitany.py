@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Iterable
 from ctypes import c_bool
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from ._abi import PART_FIRST, ConsumerHandle, wait_part
 from ._errors import Invalid, Status
 from ._library import library
 from ._participant import SLICE_MS, Participant
-from ._types import seconds
+from ._types import now, seconds
 
 if TYPE_CHECKING:
     from ._consumer import Consumer
@@ -97,10 +96,10 @@ def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) -> lis
     waiting = Waiting(consumers)
     for consumer in waiting.consumers:
         consumer._rejoin()
-    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    deadline = math.inf if timeout is None else now() + timeout
     part = PART_FIRST
     while True:
-        left = deadline - time.monotonic()
+        left = deadline - now()
         last = left * 1000 <= SLICE_MS
         milliseconds = max(0, math.ceil(left * 1000)) if last else SLICE_MS
         ready = waiting.once(milliseconds, part if milliseconds > 0 else 0)

@@ -29,7 +29,6 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -42,7 +41,7 @@ from ._outgoing import one_by_one
 from ._participant import Participant, waited
 from ._producer import Producer
 from ._read_slot import ReadSlot, SlotIterator
-from ._types import ONLY_LOOK, Bound, flat, seconds
+from ._types import ONLY_LOOK, Bound, flat, now, seconds
 from ._visit import Visit
 from ._waitany import Waiting, consumers_of
 from ._waiters import first_of
@@ -247,11 +246,11 @@ def _begun(slot: Slot) -> Iterator[Slot]:
 
 
 def _deadline(timeout: float | None) -> float:
-    return math.inf if timeout is None else time.monotonic() + seconds(timeout)
+    return math.inf if timeout is None else now() + seconds(timeout)
 
 
 def _left(deadline: float) -> float | None:
-    return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+    return None if deadline == math.inf else max(0.0, deadline - now())
 
 
 async def _vacant(participants: Iterable[Participant]) -> None:

@@ -29,7 +29,7 @@ def descriptors(directory):
     Other open files do not count: the Go runtime opens a few at any time.
     """
     found = []
-    for descriptor in os.listdir("/proc/self/fd"):
+    for descriptor in os.listdir("/proc/self/fd") if sys.platform == "linux" else ():
         try:
             target = os.readlink(f"/proc/self/fd/{descriptor}")
         except OSError:

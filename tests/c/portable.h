@@ -18,6 +18,8 @@
 #define TEST_PARENT_DIRECTORY "/dev/shm"
 #define DEFAULT_DIRECTORY "/dev/shm"
 #define NOWHERE "/nowhere" /* an absolute path */
+#define DATA_VARIABLE "XDG_DATA_HOME"
+#define HOME_VARIABLE "HOME"
 #define CHECK_PRINTF printf
 #define SCENARIO_SECONDS 60
 
@@ -66,6 +68,8 @@ static inline int all_descriptors(void) {
 #define TEST_PARENT_DIRECTORY _getcwd(NULL, 0) /* an absolute path, which the runner chooses */
 #define DEFAULT_DIRECTORY "\\DataBlock\\"
 #define NOWHERE "C:\\nowhere"
+#define DATA_VARIABLE "LOCALAPPDATA"
+#define HOME_VARIABLE "USERPROFILE"
 #define CHECK_PRINTF __MINGW_PRINTF_FORMAT
 #define SCENARIO_SECONDS 300 /* under Wine a file is opened in milliseconds */
 #define O_CLOEXEC (O_NOINHERIT | O_BINARY)

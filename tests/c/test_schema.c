@@ -452,12 +452,12 @@ static void a_long_data_home(void) {
     datablock_schema found;
     memset(longer, 'x', sizeof longer - 1);
     CHECK(unsetenv("DATABLOCK_SCHEMAS") == 0);
-    CHECK(setenv("HOME", test_directory(), 1) == 0 && setenv("XDG_DATA_HOME", longer, 1) == 0);
+    CHECK(setenv(HOME_VARIABLE, test_directory(), 1) == 0 && setenv(DATA_VARIABLE, longer, 1) == 0);
     CHECK_STATUS(datablock_schema_lookup("Nowhere", NULL, &found), DATABLOCK_E_NOT_FOUND);
     longer[0] = longer[1] = '/';
-    CHECK(setenv("XDG_DATA_HOME", longer, 1) == 0);
-    CHECK_DETAIL(datablock_schema_lookup("Nowhere", NULL, &found), DATABLOCK_E_INVALID, "XDG_DATA_HOME has more than");
-    CHECK(unsetenv("XDG_DATA_HOME") == 0);
+    CHECK(setenv(DATA_VARIABLE, longer, 1) == 0);
+    CHECK_DETAIL(datablock_schema_lookup("Nowhere", NULL, &found), DATABLOCK_E_INVALID, DATA_VARIABLE " has more than");
+    CHECK(unsetenv(DATA_VARIABLE) == 0);
 }
 
 static void the_zone_has_a_schema(void) {

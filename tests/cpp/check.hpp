@@ -19,6 +19,8 @@
 #include <unistd.h>
 #include <vector>
 
+#include "../c/portable.h"
+
 [[noreturn]] inline void check_failed(const char *file, int line, const std::string &text) {
     std::fprintf(stderr, "%s:%d: %s\n", file, line, text.c_str());
     std::exit(1);
@@ -72,7 +74,7 @@ inline double check_now() {
 /* This program's own directory in shared memory, which is removed at exit. */
 inline const std::string &test_directory() {
     struct Directory {
-        std::string path = "/dev/shm/datablock-test-XXXXXX";
+        std::string path = std::string(TEST_PARENT_DIRECTORY) + "/datablock-test-XXXXXX";
         Directory() {
             if (mkdtemp(path.data()) == nullptr) {
                 std::perror("mkdtemp");
@@ -103,7 +105,7 @@ inline int run_scenarios(const std::vector<Scenario> &scenarios, int argc, char 
             found = true;
             std::printf("%s\n", scenario.name);
             std::fflush(stdout);
-            alarm(60);
+            alarm(SCENARIO_SECONDS);
             try {
                 scenario.run();
             } catch (const std::exception &e) {

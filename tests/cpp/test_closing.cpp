@@ -120,7 +120,7 @@ void closing_against_every_copy() {
     };
     for (const auto &[closes_producer, call] : calls) {
         for (int round = 0; round < rounds; round++) {
-            alarm(60);
+            alarm(SCENARIO_SECONDS);
             close_against(call, closes_producer);
         }
     }

@@ -18,9 +18,9 @@ static void flip(const std::string &path, std::streamoff at) {
 }
 
 int main() {
-    char directory[] = "/dev/shm/datablock-test-XXXXXX";
-    CHECK(mkdtemp(directory) != nullptr);
-    const std::string path = std::string(directory) + "/camera";
+    std::string directory = std::string(TEST_PARENT_DIRECTORY) + "/datablock-test-XXXXXX";
+    CHECK(mkdtemp(directory.data()) != nullptr);
+    const std::string path = directory + "/camera";
     {
         db::Producer producer(path.c_str(), db::Config(db::Policy::ring).slot_count(4).slot_size(64));
         db::with_write_transaction(producer, 0, [](db::WriteSlot &slot) { slot.commit(8); });

@@ -30,7 +30,6 @@
 #include <fcntl.h>
 #include <memory>
 #include <new>
-#include <sys/mman.h>
 
 using namespace std::string_literals;
 using datablock::Checksum;

@@ -115,7 +115,7 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
 		SilenceUsage: true, SilenceErrors: true,
 	}
 	root.PersistentFlags().StringVar(&a.directory, "directory", "",
-		"where the blocks are (default $DATABLOCK_DIR, else /dev/shm)")
+		"where the blocks are (default $DATABLOCK_DIR, else /dev/shm, or on Windows a folder of the user)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
 		a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(),

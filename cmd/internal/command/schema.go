@@ -42,7 +42,8 @@ registered:NAME@VERSION is a schema of the registry.`,
 			"  datablock-admin schema generate --lang python block:camera",
 	}
 	c.PersistentFlags().StringVar(&a.registry, "registry", "", "where registered schemas are (default "+
-		"$DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share)")
+		"$DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME or ~/.local/share; on Windows "+
+		"DataBlock\\schemas in %LOCALAPPDATA%)")
 	c.PersistentFlags().BoolVar(&a.zone, "zone", false,
 		"block:NAME means the schema of its flexible zone, not that of its messages")
 	c.AddCommand(a.schemaRegister(), a.schemaList(), a.schemaShow(), a.schemaHash(), a.schemaCheck(), a.schemaDiff(),

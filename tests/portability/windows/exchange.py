@@ -44,12 +44,14 @@ class Failed(Exception):
 
 
 class Worker:
-    """A worker under Wine."""
+    """A worker under Wine. The program is a path, or an interpreter and what it runs."""
 
-    def __init__(self, prefix, directory, program, role, *arguments):
-        self.name, self.patience = f"{program.stem} {role}", PATIENCE
-        self.process = prefix.start(program, role, "block", f"--dir={prefix.path(directory)}", *arguments,
-                                    bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, prefix, directory, program, role, *arguments, crash=""):
+        variables = {"DATABLOCK_CRASH": crash} if crash else {}
+        words = program if isinstance(program, tuple) else (program,)
+        self.name, self.patience = f"{words[0].stem} {role}", PATIENCE
+        self.process = prefix.start(*words, role, "block", f"--dir={prefix.path(directory)}", *arguments,
+                                    variables=variables, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                     stderr=subprocess.DEVNULL)
         self.rest = b""
 
@@ -96,10 +98,12 @@ class Stage:
         for worker in self.workers:
             worker.kill()
 
-    def start(self, program, role, *arguments):
-        worker = Worker(self.prefix, self.directory, program, role, *arguments)
+    def start(self, program, role, *arguments, crash="", attached=True):
+        """Starts a worker. With `crash` it dies at this point, perhaps before it is attached."""
+        worker = Worker(self.prefix, self.directory, program, role, *arguments, crash=crash)
         self.workers.append(worker)
-        worker.expect("attached")
+        if attached:
+            worker.expect("attached")
         return worker
 
 

@@ -41,7 +41,6 @@ NOT_RUN = {
         "TestGeneratedForC": NO_COMPILER,
         "TestGeneratedForGo": NO_COMPILER,
         "TestADanglingLinkIsNamed": "Wine does not make a symbolic link that leads to no file",
-        "TestDefaultDirectory": "its paths are those of Linux",
     },
 }
 

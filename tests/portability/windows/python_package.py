@@ -1,0 +1,225 @@
+#!/usr/bin/env python3
+"""Runs the Python package in CPython for Windows, under Wine.
+
+  loader     the library is found beside the package, by DATABLOCK_LIBRARY, on PATH, and in a folder
+             that the program names by os.add_dll_directory. Without it the error names each place
+  deliveries a Python producer dies in the middle of a message, and a producer in C or Go goes on,
+             and a Python producer goes on after one in Go. Readers of both languages have each
+             delivery
+  kills      a Python producer or reader dies at a random moment, as in exchange.py
+  writes     an object outlives its producer. A store through the object changes no message
+  interrupt  Ctrl-C ends a wait
+  pytest     python/tests, as far as they run on Windows. NOT_RUN says why others do not
+
+Usage: python_package.py BUILD [CHECK]... Without a CHECK all run but `pytest`. Exit code 77: the
+tools are missing.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+
+import exchange
+import wine
+
+ROOT = wine.HERE.parents[2]
+PYTHON = ROOT / ".tools/windows-python/python.exe"
+PACKAGE = ROOT / "python"
+LIMIT = 300  # seconds for one script
+
+SAYS_ITS_LIBRARY = """
+    import datablock_ctypes, os, sys
+    if len(sys.argv) > 1:
+        folder = os.add_dll_directory(sys.argv[1])
+    try:
+        print(datablock_ctypes.load())
+    except datablock_ctypes.LibraryNotFound as error:
+        print(error)
+"""
+
+# The late store changes a private page, or none: the package makes the pages PAGE_WRITECOPY, and
+# read-only where the system has no private pages in a shared mapping, as under Wine.
+STORES_AFTER_THE_CLOSE = """
+    import ctypes
+    from datablock_ctypes import Producer
+    producer = Producer("block", slot_size=64, slot_count=4)
+    with producer.write() as slot:
+        slot.data[:4] = bytes([1, 2, 3, 4])
+        first = ctypes.c_char.from_buffer(slot.data)
+        slot.commit(4)
+    producer.close()
+    print(first.value, flush=True)
+    try:
+        ctypes.memset(ctypes.addressof(first), 99, 1)
+        print("stored")
+    except OSError as error:
+        print(error)
+"""
+READS = """
+    from datablock_ctypes import Consumer, Start
+    with Consumer("block", start=Start.OLDEST) as consumer, consumer.read() as slot:
+        print(list(slot.data))
+"""
+WAITS = """
+    import datablock_ctypes, signal, threading, _thread
+    with datablock_ctypes.Producer("block", slot_size=64), datablock_ctypes.Consumer("block") as consumer:
+        threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+        try:
+            consumer.receive()
+        except KeyboardInterrupt:
+            print("interrupted")
+"""
+
+
+# The files of python/tests that run on Windows, and the tests in them that do not, with reasons.
+# Other files are about signals, forks, descriptors and /proc, or need a program of this machine.
+TESTS = ["batch", "claims_refused", "copies", "guards", "integrity", "messages", "observer", "opening", "polls",
+         "scalar_fields"]
+NOT_RUN = {
+    "test_an_interrupt_ends_a_wait_for_a_block": "Windows has no SIGALRM; see `interrupt`",
+}
+
+
+class Package:
+    """CPython, the package, and the folder of a check's blocks."""
+
+    def __init__(self, prefix, library):
+        self.prefix, self.library = prefix, library
+        prefix.environment |= {"PYTHONPATH": prefix.path(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1",
+                               "DATABLOCK_LIBRARY": prefix.path(library)}
+
+    def run(self, *arguments, directory=None, limit=LIMIT, **variables):
+        """Runs Python to its end. Returns the exit code and what it said.
+
+        Python cannot begin with /dev/null as its input, which Wine takes for another device.
+        """
+        if directory is not None:
+            variables["DATABLOCK_DIR"] = self.prefix.path(directory)
+        process = self.prefix.start(PYTHON, *arguments, variables=variables, stdin=subprocess.PIPE,
+                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            said, _ = process.communicate(timeout=limit)
+        except subprocess.TimeoutExpired:
+            self.prefix.stop()
+            said, _ = process.communicate()
+            said += f"\nno end after {limit} s".encode()
+        return process.returncode, said.decode(errors="replace").replace("\r\n", "\n")
+
+    def says(self, script, *arguments, **options):
+        code, said = self.run("-c", textwrap.dedent(script), *arguments, **options)
+        if code != 0:
+            raise exchange.Failed(f"exit code {code}: {said}")
+        return said.strip()
+
+    @contextlib.contextmanager
+    def blocks(self):
+        """A folder for blocks that has to be empty at the end."""
+        directory = pathlib.Path(tempfile.mkdtemp(dir=self.prefix.blocks))
+        yield directory
+        expect("left behind", sorted(file.name for file in directory.iterdir()), [])
+
+
+def expect(what, found, wanted):
+    if found != wanted:
+        raise exchange.Failed(f"{what}: {found!r}, not {wanted!r}")
+
+
+def loader(package):
+    path = package.prefix.path
+    with tempfile.TemporaryDirectory() as folder:
+        folder = pathlib.Path(folder)
+        copy, beside, elsewhere = folder / "package", folder / "package/datablock_ctypes", folder / "elsewhere"
+        shutil.copytree(PACKAGE / "datablock_ctypes", beside, ignore=shutil.ignore_patterns("__pycache__"))
+        elsewhere.mkdir()
+        # Wine puts WINEPATH before the PATH of its registry, and ignores the PATH of this machine.
+        alone = {"PYTHONPATH": path(copy), "DATABLOCK_LIBRARY": ""}
+        said = package.says(SAYS_ITS_LIBRARY, **alone)
+        for place in (f"{path(beside)}\\datablock.dll (beside the package)", "datablock.dll (the system's loader)"):
+            if place not in said:
+                raise exchange.Failed(f"without a library: {said}")
+        shutil.copy(package.library, elsewhere)
+        there = path(elsewhere / "datablock.dll")
+        expect("on PATH", package.says(SAYS_ITS_LIBRARY, WINEPATH=f"relative;{path(elsewhere)}", **alone), there)
+        expect("add_dll_directory", package.says(SAYS_ITS_LIBRARY, path(elsewhere), **alone), "datablock.dll")
+        shutil.copy(package.library, beside)
+        expect("beside the package", package.says(SAYS_ITS_LIBRARY, WINEPATH=path(elsewhere), **alone),
+               path(beside / "datablock.dll"))
+        expect("by the variable", package.says(SAYS_ITS_LIBRARY, **alone | {"DATABLOCK_LIBRARY": there}), there)
+
+
+def deliveries(package, programs):
+    for first, second in (("python", "c_inline"), ("go", "python")):
+        exchange.deliveries(package.prefix, programs, first, second, 200)
+
+
+def kills(package, programs):
+    exchange.producer_dies(package.prefix, programs, "python", "")
+    for delivery in ("lossless", "ordered", "latest"):
+        exchange.consumer_dies(package.prefix, programs, "python", "", delivery)
+
+
+def writes(package):
+    with package.blocks() as directory:
+        said = package.says(STORES_AFTER_THE_CLOSE, directory=directory)
+        if not re.fullmatch(r"b'\\x01'\n(stored|exception: access violation writing .*)", said):
+            raise exchange.Failed(said)
+        expect("the message", package.says(READS, directory=directory), "[1, 2, 3, 4]")
+        package.says('import datablock_ctypes; datablock_ctypes.unlink("block", force=True)', directory=directory)
+
+
+def interrupt(package):
+    with package.blocks() as directory:
+        expect("Ctrl-C", package.says(WAITS, directory=directory), "interrupted")
+        package.says('import datablock_ctypes; datablock_ctypes.unlink("block")', directory=directory)
+
+
+def pytest(package):
+    for test, reason in NOT_RUN.items():
+        print(f"NOT RUN: {test}: {reason}")
+    files = [package.prefix.path(PACKAGE / f"tests/test_{name}.py") for name in TESTS]
+    with package.blocks() as directory:
+        code, said = package.run("-m", "pytest", "-q", "-m", "not measured", "-k", f"not ({' or '.join(NOT_RUN)})",
+                                 *files, directory=directory, limit=540)
+        print(said)
+    expect("exit code", code, 0)
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("build", type=pathlib.Path)
+    p.add_argument("checks", nargs="*")
+    a = p.parse_args()
+    wine.require_tools()
+    if not PYTHON.exists():
+        print(f"NOT RUN: {PYTHON} is missing; `make setup WINDOWS=1` installs it")
+        return wine.SKIPPED
+    build = a.build.resolve()
+    failed = 0
+    with tempfile.TemporaryDirectory() as into, wine.prefix(build) as prefix:
+        package = Package(prefix, build / "windows/test/datablock.dll")
+        checks = {"loader": loader, "writes": writes, "interrupt": interrupt, "pytest": pytest}
+        wanted = a.checks or ["loader", "writes", "interrupt", "deliveries", "kills"]
+        if {"deliveries", "kills"} & set(wanted):
+            programs = exchange.programs_in(pathlib.Path(into), build)
+            programs["python"] = (PYTHON, prefix.path(ROOT / "tests/python/worker.py"))
+            checks |= {play.__name__: lambda p, play=play: play(p, programs) for play in (deliveries, kills)}
+        for name in wanted:
+            began, wrong = time.monotonic(), "ok"
+            try:
+                checks[name](package)
+            except (exchange.Failed, OSError) as failure:
+                failed += 1
+                wrong = f"FAILED: {failure}"
+            print(f"{name:<12}{time.monotonic() - began:>6.1f}s  {wrong}", flush=True)
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
