@@ -4,7 +4,7 @@
 set(windows_python_test tests/portability/windows/python_package.py ${PROJECT_BINARY_DIR})
 windows_test(python ${windows_python_test} loader writes interrupt)
 windows_test(python.exchange ${windows_python_test} deliveries kills)
-windows_test(python.pytest ${windows_python_test} pytest)
+windows_test(python.pytest LONG ${windows_python_test} pytest)
 
 set(windows_admin_test tests/portability/windows/admin.py ${PROJECT_BINARY_DIR})
 windows_test(admin ${windows_admin_test} living dead damage garbage)
