@@ -161,8 +161,7 @@ def deliveries(package, programs):
 
 def kills(package, programs):
     exchange.producer_dies(package.prefix, programs, "python", "")
-    for delivery in ("lossless", "ordered", "latest"):
-        exchange.consumer_dies(package.prefix, programs, "python", "", delivery)
+    exchange.consumer_dies(package.prefix, programs, "python", "", "lossless")
 
 
 def writes(package):
