@@ -14,7 +14,8 @@ windows_test(exports.test tests/abi/exports.py ${PROJECT_BINARY_DIR}/windows/tes
   include/datablock_inline.h datablock_crash_point)
 windows_test(headers ${windows_tests}/headers.py)
 windows_test(package ${windows_tests}/package.py ${PROJECT_BINARY_DIR})
-windows_test(library SHORT ${windows_tests}/library.py ${PROJECT_BINARY_DIR} test_capi test_wait_any)
+windows_test(library SHORT ${windows_tests}/library.py ${PROJECT_BINARY_DIR}
+  test_capi test_batch test_read_copy test_shared)
 windows_test(library LONG ${windows_tests}/library.py ${PROJECT_BINARY_DIR})
 windows_test(exchange SHORT ${windows_tests}/exchange.py ${PROJECT_BINARY_DIR} --messages=300 --kills=2)
 windows_test(exchange LONG ${windows_tests}/exchange.py ${PROJECT_BINARY_DIR} --messages=100000 --kills=50)

@@ -160,8 +160,8 @@ def deliveries(package, programs):
 
 
 def kills(package, programs):
-    exchange.producer_dies(package.prefix, programs, "python", "")
-    exchange.consumer_dies(package.prefix, programs, "python", "", "lossless")
+    exchange.producer_dies(package.prefix, programs, "python", "go")
+    exchange.consumer_dies(package.prefix, programs, "python", "c_inline", "lossless")
 
 
 def writes(package):
