@@ -170,6 +170,7 @@ def cost(delivery: str, follow: int, rows: int) -> Row:
 BASE_KEY = "base"
 BASE_ONE_WAY, BASE_STREAM = f"{BASE_KEY}, one way", f"{BASE_KEY}, stream"
 TO_PYTHON, FROM_PYTHON = "C to Python bytes", "Python bytes to C"
+BETWEEN_PYTHON = "Python bytes to Python"
 FRAMES, FRAMES_COPIED = f"NumPy {named(MB)} to C", f"NumPy {named(MB)}"
 UNTOUCHED = "untouched"
 ATTACH, ADOPT, DIAGNOSE, KILL, MEMORY = (
@@ -191,22 +192,13 @@ def bound_to_base(program: str, label: str) -> Row:
     return Row("binding", label, figures)
 
 
-def all_rows() -> list[Row]:
-    rows = [exchange("size", BASE_KEY)]
-    for size in SIZES[1:]:
-        key = named(size)
-        rows.append(
-            Row("size", key, (one_way(key, (ring_pong(size),), size=size), stream(key, size=size)))
-        )
-    for size in (MB, 8 * MB):
-        key = f"{named(size)}, {UNTOUCHED}"
-        time = one_way(key, (LINE, BASE_ONE_WAY), size=size, copy=0)
-        rows.append(Row("size", key, (time, stream(key, size=size, copy=0))))
-    if BASE == "inline":
-        rows.append(bound_to_base("exported", "C exported"))
-    bindings = (("go", "Go"), ("bytes", "Python bytes"), ("numpy", "Python NumPy"))
-    rows += [bound_to_base(program, label) for program, label in bindings]
-    rows += [
+def python_rows() -> list[Row]:
+    return [
+        Row(
+            "python",
+            BETWEEN_PYTHON,
+            (one_way(BETWEEN_PYTHON, (LINE,), "bytes", block=1, rest=0),),
+        ),
         Row("python", TO_PYTHON, (stream(TO_PYTHON, reader="bytes", reads={"block": 1}),)),
         Row(
             "python",
@@ -228,6 +220,24 @@ def all_rows() -> list[Row]:
             (stream(FRAMES_COPIED, (ring_stream(MB),), "numpy", size=MB, block=1),),
         ),
     ]
+
+
+def all_rows() -> list[Row]:
+    rows = [exchange("size", BASE_KEY)]
+    for size in SIZES[1:]:
+        key = named(size)
+        rows.append(
+            Row("size", key, (one_way(key, (ring_pong(size),), size=size), stream(key, size=size)))
+        )
+    for size in (MB, 8 * MB):
+        key = f"{named(size)}, {UNTOUCHED}"
+        time = one_way(key, (LINE, BASE_ONE_WAY), size=size, copy=0)
+        rows.append(Row("size", key, (time, stream(key, size=size, copy=0))))
+    if BASE == "inline":
+        rows.append(bound_to_base("exported", "C exported"))
+    bindings = (("go", "Go"), ("bytes", "Python bytes"), ("numpy", "Python NumPy"))
+    rows += [bound_to_base(program, label) for program, label in bindings]
+    rows += python_rows()
     rows += [exchange("consumers", f"{n} rows", rows=n) for n in (2, 8, MANY_ROWS)]
     rows += [
         exchange("delivery", delivery.upper(), delivery=delivery)

@@ -18,6 +18,8 @@ from datablock_ctypes import (
     Producer,
     Superseded,
     Timeout,
+    _reader,
+    list_participants,
     unlink,
 )
 
@@ -29,6 +31,30 @@ def ring(slot_count=2):
 def fill(producer, messages=2):
     for _ in range(messages):
         producer.send(b"x", 0)
+
+
+def test_a_wait_after_a_short_one_looks_before_it_sleeps(monkeypatch):
+    """A message that comes during the looks costs no sleep. A long wait ends the looks."""
+    with ring() as producer, Consumer("camera") as consumer:
+
+        def receive_later(producer=producer):
+            sender = threading.Timer(0.01, producer.send, (b"x",))
+            before = list_participants("camera")[1].waits
+            sender.start()
+            assert consumer.receive(20) == b"x"
+            sender.join()
+            return list_participants("camera")[1].waits - before
+
+        assert receive_later() == 1
+        monkeypatch.setattr(_reader, "BRISK", 20.0)
+        assert receive_later() == 1
+        monkeypatch.setattr(_reader, "LOOKS", 10**9)
+        assert receive_later() == 0
+        monkeypatch.setattr(_reader, "LOOKS", 64)
+        with pytest.raises(Timeout):
+            consumer.receive(0.1)
+        monkeypatch.setattr(_reader, "LOOKS", 10**9)
+        assert receive_later() == 1
 
 
 @pytest.mark.parametrize("timeout", [0, 0.0, 0.0004, 0.02, 0.12])
