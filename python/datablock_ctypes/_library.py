@@ -166,10 +166,15 @@ def _candidates(path: StrPath | None) -> list[tuple[str, str]]:
 def _on_path() -> list[str]:
     """Return the libraries in the folders of PATH, which the loader of Windows leaves out.
 
-    A folder without a drive counts for nothing: it would depend on the working directory.
+    A folder without a drive counts for nothing: it would depend on the working directory. PATH may
+    have quotation marks around a folder.
     """
-    folders = os.environ.get("PATH", "").split(os.pathsep)
-    files = [os.path.join(folder, LIBRARY_FILE) for folder in folders if os.path.isabs(folder)]
+    folders = [entry.strip('"') for entry in os.environ.get("PATH", "").split(os.pathsep)]
+    files = [
+        os.path.join(folder, LIBRARY_FILE)
+        for folder in folders
+        if os.path.isabs(folder) and os.path.splitdrive(folder)[0]
+    ]
     return [file for file in files if os.path.exists(file)]
 
 

@@ -59,10 +59,11 @@ def command(*words, **options):
     return done.stdout
 
 
-def require_tools():
+def require_tools(cxx=True):
+    """Ends the program if a tool is missing. `cxx`: it compiles C++, too."""
     missing = [f"{tool} (Debian: {package})" for tool, package, there in (
         (f"{PREFIX}gcc", "gcc-aarch64-linux-gnu", shutil.which(f"{PREFIX}gcc")),
-        (f"{PREFIX}g++", "g++-aarch64-linux-gnu", shutil.which(f"{PREFIX}g++")),
+        (f"{PREFIX}g++", "g++-aarch64-linux-gnu", shutil.which(f"{PREFIX}g++") or not cxx),
         (f"{SYSROOT}/include/stdlib.h", "libc6-dev-arm64-cross", (SYSROOT / "include/stdlib.h").exists()),
         ("qemu-aarch64", "qemu-user", EMULATOR),
         ("go", "see scripts/setup.sh", shutil.which("go"))) if not there]

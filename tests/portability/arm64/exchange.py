@@ -132,7 +132,7 @@ def main():
     if a.all == bool(a.ldflags):
         p.error("either SONAME and LDFLAGS, or --all")
     native = a.build.resolve() / "tests/c/worker"
-    emulator.require_tools()
+    emulator.require_tools(cxx=False)
     if not native.exists():
         sys.exit(f"missing: {native}, this machine's own worker; cmake --build build --target tests builds it")
     every = ("lossless", "ordered", "latest")

@@ -243,7 +243,7 @@ def check_page(every, order_of):
 
 
 def main():
-    emulator.require_tools()
+    emulator.require_tools(cxx=False)
     every, order_of = accesses(), orders()
     unused = set(order_of) - {a.name for a in every}
     faults = [f"{name} is used nowhere" for name in sorted(unused)]

@@ -22,6 +22,7 @@ import tempfile
 import time
 
 import exchange
+import library
 import wine
 
 SCHEMA = "schema Host 1.0.0 { a: f64; }\n"
@@ -202,6 +203,7 @@ def main():
     p.add_argument("checks", nargs="*")
     a = p.parse_args()
     wine.require_tools()
+    library.refuse_unknown(a.checks, {check.__name__ for check in CHECKS})
     failed = 0
     with tempfile.TemporaryDirectory() as into, wine.prefix(a.build) as prefix:
         admin = Admin(prefix, a.build.resolve(), pathlib.Path(into))

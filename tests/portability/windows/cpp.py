@@ -28,7 +28,9 @@ def build(into, dll, wanted):
     run = headers.Run(into)
     shutil.copy(dll / "datablock.dll", into)
     programs = []
-    for source in sorted((ROOT / "tests/cpp").glob("test_*.cpp")):
+    sources = sorted((ROOT / "tests/cpp").glob("test_*.cpp"))
+    library.refuse_unknown(wanted, {source.stem for source in sources})
+    for source in sources:
         if source.stem in NOT_RUN and not wanted:
             print(f"NOT RUN: {source.stem}: {NOT_RUN[source.stem]}")
         elif not wanted or source.stem in wanted:

@@ -78,6 +78,12 @@ class Worker:
     def send(self, command):
         self.process.stdin.write(command.encode() + b"\n")
 
+    def kill_alive(self):
+        """Kills the worker, which has to be alive: an end of its own would pass for the kill."""
+        if (code := self.process.poll()) is not None:
+            raise Failed(f"{self.name} ended by itself before the kill, with exit code {code}")
+        self.process.kill()
+
     def kill(self):
         self.process.kill()
         self.process.wait()
@@ -161,7 +167,7 @@ def producer_dies(prefix, programs, name, other):
         witness.send("read 0")
         producer.send("write 100000000")
         time.sleep(random.uniform(0, 0.5))  # the moment of the kill is the test's input
-        producer.process.kill()
+        producer.kill_alive()
         aftermath(stage, programs[other], witness, reported(producer))
 
 
@@ -174,7 +180,7 @@ def consumer_dies(prefix, programs, name, other, delivery):
         reader.send("read 0")
         producer.send("write 300")
         time.sleep(random.uniform(0, 0.3))  # the moment of the kill is the test's input
-        reader.process.kill()
+        reader.kill_alive()
         count = 0
         while (line := producer.line()) is not None and not line.startswith("wrote="):
             count += line.startswith("committed ")

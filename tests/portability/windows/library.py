@@ -53,6 +53,7 @@ def build(into, library, wanted):
     programs = []
     shutil.copy(library / "datablock.dll", into)
     sources = [*sorted((ROOT / "tests/c").glob("test_*.c")), *sorted(wine.HERE.glob("test_*.c"))]
+    refuse_unknown(wanted, {source.stem for source in sources} - set(NOT_RUN))
     for source in sources:
         if source.stem in NOT_RUN:
             if not wanted:
@@ -70,6 +71,13 @@ def build(into, library, wanted):
     if run.failed:
         sys.exit(f"{run.failed} of {run.compiled} programs do not compile")
     return programs
+
+
+def refuse_unknown(wanted, known):
+    """Ends the program if a wanted test does not exist: a run of nothing must not pass."""
+    unknown = sorted(set(wanted) - set(known))
+    if unknown:
+        sys.exit(f"there is no test {', '.join(unknown)}; there are {', '.join(sorted(known))}")
 
 
 def run_tests(prefix, programs):
