@@ -8,10 +8,14 @@ libdatablock.dll.a and datablock.lib. So are the DLLs that it needs: only those 
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
 library, header, *named = sys.argv[1:]
+if library.endswith(".dll") and not shutil.which("x86_64-w64-mingw32-objdump"):
+    print("missing: x86_64-w64-mingw32-objdump; `make setup WINDOWS=1` installs it")
+    sys.exit(77)
 
 marker = '__attribute__((visibility("default")))'
 

@@ -60,7 +60,7 @@ class Worker:
 def exchange(first, second, directory, deliveries, each):
     """A producer dies in the middle of a message. Its successor has the other architecture.
 
-    Readers of both architectures read all messages, with every delivery.
+    Readers of both architectures read all messages. `deliveries` has those of each architecture.
     """
     workers = []
 
