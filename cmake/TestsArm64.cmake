@@ -44,13 +44,13 @@ foreach(package . schema capi internal/platform internal/core/channel internal/c
   arm64_test(go.${name} ${arm64_tests}/go_tests.py ${PROJECT_BINARY_DIR} ${package} ${skipped})
 endforeach()
 
-# The test of go.process.idle is in left_out.py.
+# The test of go.process.idle is in left_out.py. The long tests start first (COST).
 foreach(name regex IN ZIP_LISTS process_names process_regexes)
   if(NOT name STREQUAL "idle")
     arm64_test(process.${name} ${arm64_tests}/go_tests.py ${PROJECT_BINARY_DIR} processes -test.run "${regex}")
-    set_tests_properties(arm64.process.${name} PROPERTIES PROCESSORS 2)
+    set_tests_properties(arm64.process.${name} PROPERTIES PROCESSORS 2 COST 500)
   endif()
 endforeach()
 arm64_test(process.others ${arm64_tests}/go_tests.py ${PROJECT_BINARY_DIR} processes -test.skip "${process_all}")
-set_tests_properties(arm64.process.others PROPERTIES PROCESSORS 2)
+set_tests_properties(arm64.process.others PROPERTIES PROCESSORS 2 COST 1000)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS tests/portability/arm64/left_out.py)

@@ -83,13 +83,15 @@ var writing = route{"writing", func(k *kill) (*worker, bool) {
 	return v, v.drive("write 100", "write 100")
 }}
 
-// joinedMeanwhile: a LOSSLESS consumer attaches while the victim writes.
+// joinedMeanwhile: a LOSSLESS consumer attaches while the victim writes 2,000 messages per second,
+// for 0.3 s, or longer where a process starts slowly. After a pause of 0.1 s Go makes the claim, and
+// would pass the points instead of the C part.
 var joinedMeanwhile = route{"joined_meanwhile", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--rate=2000")...)
 	if v == nil {
 		return nil, true
 	}
-	v.send("write 600")
+	v.send(fmt.Sprintf("write %d", 60*int(patience.Seconds())))
 	k.watch()
 	return v, v.diesInstead()
 }}

@@ -73,18 +73,24 @@ def headers():
 
 
 def build_go(into, overlay):
-    """datablock-admin and the Go worker."""
+    """datablock-admin, the Go worker, and the native test that runs the workers."""
     emulator.command("go", "build", "-buildvcs=false", "-trimpath", "-o", into / "datablock-admin",
                      "./datablock-admin", cwd=ROOT / "cmd", env=emulator.go_environment(cgo=False))
     emulator.command("go", "build", "-buildvcs=false", f"-overlay={overlay}", "-tags=crashpoints", "-ldflags=-s -w",
                      "-o", into / "worker_go", "./tests/go/worker", cwd=ROOT, env=emulator.go_environment(cgo=False))
+    emulator.command("go", "test", "-c", "-buildvcs=false", "-vet=off", "-ldflags=-s -w", "-o", into / "process.test",
+                     "./tests/go/process", cwd=ROOT)
 
 
 def native_folder(build, into):
-    """A build folder whose programs emulate. Python is native, with this machine's own library."""
+    """A build folder whose programs emulate. Python is native, with this machine's own library.
+
+    As in other builds the C worker calls the exported functions. Only these have the crash points
+    of the side `c`.
+    """
     native = into / "native"
     shutil.rmtree(native, ignore_errors=True)
-    for name, program in (("tests/c/worker", "worker.inline"), ("tests/cpp/worker", "worker_cpp"),
+    for name, program in (("tests/c/worker", "worker.exported"), ("tests/cpp/worker", "worker_cpp"),
                           ("tests/go/worker", "worker_go"), ("datablock-admin", "datablock-admin")):
         emulator.script(native / name, into / program)
     (native / "test").mkdir()

@@ -64,6 +64,9 @@ GO_TESTS = {
     "processes": {
         "TestErrorsAreAsDocumented": "errors.c starts itself by /proc/self/exe",
         "TestBlockedParticipantsUseNoProcessor": "it measures the processor time of the emulator",
+        "TestDemoInterrupted": "the programs of the demo are native",
+        "TestForkedChildOfAProducerKeepsNoBlock": "QEMU 7.2 accepts MADV_DONTFORK and ignores it: the child of an "
+                                                  "emulated process keeps the mapping",
     },
 }
 
