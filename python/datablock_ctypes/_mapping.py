@@ -73,6 +73,10 @@ class SecondMapping:
             # (_after_fork_in_child).
             system.madvise(self.addresses[0], self.size, MADV_DOFORK)
 
+    def ready(self) -> bool:
+        """Whether there is a second mapping."""
+        return bool(self.addresses)
+
     def end_writing(self) -> None:
         """Replace the mapping by a private one, in place and in one step.
 

@@ -96,7 +96,7 @@ class Memory:
         """
         mapping = self._mapping
         if self._pages is None:
-            if not mapping.addresses:
+            if not mapping.ready():
                 mapping.make(address)
             self._pages = (ctypes.c_ubyte * mapping.size).from_address(mapping.addresses[0])
         if mapping.pages is None:

@@ -10,6 +10,7 @@
   writes     an object outlives its producer. A store through the object changes no message
   ends       a producer and a consumer end without a close, or two threads close a producer. No file of
              the block stays
+  copies     a copy of a block's file lies in the directory. The package does not take it for the block
   interrupt  Ctrl-C ends a wait
   pytest     python/tests, as far as they run on Windows. NOT_RUN says why others do not
 
@@ -63,6 +64,28 @@ STORES_AFTER_THE_CLOSE = """
         print("stored")
     except OSError as error:
         print(error)
+"""
+# Under Wine the package looks for the file in its directory, and a copy has the same content.
+FINDS_A_COPY = """
+    import os, shutil
+    from datablock_ctypes import Consumer, Producer
+    producer = Producer("block", slot_size=64, slot_count=4, unlink_on_close=True)
+    consumer = Consumer("block")
+    folder = os.environ["DATABLOCK_DIR"]
+    copy = os.path.join(folder, "copy")
+    shutil.copy(os.path.join(folder, "block"), copy)
+    try:
+        with producer.write() as slot:
+            slot.data[:] = b"1" * 64
+        print("written")
+    except OSError as error:
+        print("remove the copy" in str(error), "both" in str(error))
+    os.remove(copy)
+    with producer.write() as slot:
+        slot.data[:] = b"2" * 64
+    print(consumer.receive(0) == b"2" * 64)
+    consumer.close()
+    producer.close()
 """
 READS = """
     from datablock_ctypes import Consumer, Start
@@ -245,6 +268,11 @@ def writes(package):
         package.says('import datablock_ctypes; datablock_ctypes.unlink("block", force=True)', directory=directory)
 
 
+def copies(package):
+    with package.blocks() as directory:
+        expect("a copy", package.says(FINDS_A_COPY, directory=directory), "True True\nTrue")
+
+
 def ends(package):
     wrong = []
     for name, script in ENDS.items():
@@ -287,8 +315,8 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as into, wine.prefix(build) as prefix:
         package = Package(prefix, build / "windows/test/datablock.dll")
-        checks = {"loader": loader, "writes": writes, "ends": ends, "interrupt": interrupt, "pytest": pytest}
-        wanted = a.checks or ["loader", "writes", "ends", "interrupt", "deliveries", "kills"]
+        checks = {"loader": loader, "writes": writes, "ends": ends, "copies": copies, "interrupt": interrupt, "pytest": pytest}
+        wanted = a.checks or ["loader", "writes", "ends", "copies", "interrupt", "deliveries", "kills"]
         if {"deliveries", "kills"} & set(wanted):
             programs = exchange.programs_in(pathlib.Path(into), build)
             programs["python"] = (PYTHON, prefix.path(ROOT / "tests/python/worker.py"))
