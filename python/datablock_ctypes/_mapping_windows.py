@@ -172,10 +172,10 @@ class SecondMapping:
         """
         if not self.writable or not self.ready():
             return
-        if not _copies_on_write() or not _protect(self.addresses[0], self.size, PAGE_WRITECOPY):
-            # A late store then ends this process. That is better than a changed message.
-            if not _protect(self.addresses[0], self.size, PAGE_READONLY):
-                raise System(str(_last_error("end the right to write to the block's memory")))
+        private = _copies_on_write() and _protect(self.addresses[0], self.size, PAGE_WRITECOPY)
+        # A late store then ends this process. That is better than a changed message.
+        if not private and not _protect(self.addresses[0], self.size, PAGE_READONLY):
+            raise System(str(_last_error("end the right to write to the block's memory")))
         self.writable = False
 
     def due(self) -> bool:
