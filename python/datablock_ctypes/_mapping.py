@@ -73,6 +73,10 @@ class SecondMapping:
             # (_after_fork_in_child).
             system.madvise(self.addresses[0], self.size, MADV_DOFORK)
 
+    def ready(self) -> bool:
+        """Whether there is a second mapping."""
+        return bool(self.addresses)
+
     def end_writing(self) -> None:
         """Replace the mapping by a private one, in place and in one step.
 
@@ -81,9 +85,12 @@ class SecondMapping:
         if not self.writable or not self.addresses:
             return
         flags = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE
-        if not self._replace_by_file(flags) and not self._replace(flags | MAP_ANONYMOUS, -1, 0):
-            # A late store then ends this process. That is better than a changed message.
-            _system.mprotect(self.addresses[0], self.size, PROT_READ)
+        if not self._replace_by_file(flags):
+            if not self.writable:  # another thread has replaced it, and the library the file
+                return
+            if not self._replace(flags | MAP_ANONYMOUS, -1, 0):
+                # A late store then ends this process. That is better than a changed message.
+                _system.mprotect(self.addresses[0], self.size, PROT_READ)
         self.writable = False
 
     def _replace_by_file(self, flags: int) -> bool:

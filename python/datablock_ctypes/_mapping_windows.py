@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import stat
 import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
+from ._errors import System
 from ._interrupts import Descriptor, record
 
 assert sys.platform == "win32"  # _mapping is for Linux
@@ -26,6 +28,7 @@ PAGE_READONLY, PAGE_READWRITE, PAGE_WRITECOPY = 2, 4, 8
 FILE_MAP_WRITE, FILE_MAP_READ = 2, 4
 INVALID_HANDLE = ctypes.c_void_p(-1).value
 LONGEST_PATH = 32_768
+PAGE = 4096
 
 # What two views of one block have in common, as offset and size: the immutable header, with a
 # random id in it, and which producer has the block. A copy of the files, made earlier, has another
@@ -89,23 +92,49 @@ class SecondMapping:
 
     def make(self, address: int) -> None:
         """Map the region around an address a second time."""
+        self.settle()  # an interrupted call may have left a view that was not compared
         base, size = _region_at(address)
-        refused: OSError | None = None
+        refused: list[OSError] = []
         try:
-            for path in _paths_of(base):
-                try:
-                    if self._map_file(path, base, size):
-                        self.size = size
-                        self.base = base  # last: an interrupt before it ends the mapping
-                        return
-                except OSError as error:
-                    refused = refused or error
-                finally:
-                    if not self.base:
-                        self.settle()
-            raise refused or OSError(f"the file of the block is not found at {_name_of(base)!r}")
+            named = _path_of(base)
+            if not self._takes(named, base, size, refused):
+                path = self._search(named, base, size, refused)
+                if path is None or not self._takes(path, base, size, refused):
+                    missing = OSError(f"the file of the block is not found at {named!r}")
+                    raise refused[0] if refused else missing
+            self.size = size
+            self.base = base  # last: the view is the block's
         finally:
             del refused  # its traceback has this frame: the pages would wait for the collector
+
+    def ready(self) -> bool:
+        """Whether there is a second view, and it is the block's."""
+        return bool(self.base and self.addresses)
+
+    def _search(self, named: str, base: int, size: int, refused: list[OSError]) -> str | None:
+        """Return the path of the one file in a directory that is mapped at a base, or None."""
+        found = None
+        for path in _files_beside(named, size):
+            if self._takes(path, base, size, refused):
+                self.settle()
+                if found is not None:
+                    raise OSError(
+                        f"{found} and {path} both look like the file of the block: remove the copy"
+                    )
+                found = path
+        return found
+
+    def _takes(self, path: str, base: int, size: int, refused: list[OSError]) -> bool:
+        """Map a file, and keep the view if it is of the same block as the view at a base."""
+        same = False
+        try:
+            same = self._map_file(path, base, size)
+        except OSError as error:
+            refused.append(error.with_traceback(None))
+        finally:
+            if not same:
+                self.settle()
+        return same
 
     def _map_file(self, path: str, base: int, size: int) -> bool:
         """Map a file, and report whether it is the one that is mapped at a base."""
@@ -141,11 +170,12 @@ class SecondMapping:
 
         The caller keeps the pages from being collected meanwhile.
         """
-        if not self.writable or not self.addresses:
+        if not self.writable or not self.ready():
             return
-        if not _copies_on_write() or not _protect(self.addresses[0], self.size, PAGE_WRITECOPY):
-            # A late store then ends this process. That is better than a changed message.
-            _protect(self.addresses[0], self.size, PAGE_READONLY)
+        private = _copies_on_write() and _protect(self.addresses[0], self.size, PAGE_WRITECOPY)
+        # A late store then ends this process. That is better than a changed message.
+        if not private and not _protect(self.addresses[0], self.size, PAGE_READONLY):
+            raise System(str(_last_error("end the right to write to the block's memory")))
         self.writable = False
 
     def due(self) -> bool:
@@ -196,20 +226,32 @@ def _name_of(base: int) -> str:
     return name.value
 
 
-def _paths_of(base: int) -> Iterator[str]:
-    r"""Yield paths that may lead to the file of a view.
+def _path_of(base: int) -> str:
+    r"""Return the path that the system has for the file of a view.
 
     The name begins with a device, as in ``\Device\HarddiskVolume3\blocks\camera``. Wine says
     ``\??\C:\blocks\camera`` instead, and it says the name that the file had when it was opened: a
-    new block gets its name later. Therefore each other file of the directory is looked at too.
+    new block gets its name later.
     """
     name = _name_of(base)
     prefix, drive = "\\\\?\\GLOBALROOT", "\\??\\"
-    path = "\\\\?\\" + name[len(drive) :] if name.startswith(drive) else prefix + name
-    yield path
+    return "\\\\?\\" + name[len(drive) :] if name.startswith(drive) else prefix + name
+
+
+def _files_beside(path: str, size: int) -> Iterator[str]:
+    """Yield the files in the directory of a path whose views have a size.
+
+    A control file is never mapped here. A data file without a name has a name like one.
+    """
     directory = path[: path.rindex("\\")]
-    for file in os.listdir(directory):
-        yield f"{directory}\\{file}"
+    for name in os.listdir(directory):
+        if name.endswith(".ctl") and not name.endswith(".tmp.ctl"):
+            continue
+        file = f"{directory}\\{name}"
+        with suppress(OSError):  # it is gone
+            found = os.lstat(file)
+            if stat.S_ISREG(found.st_mode) and -(-found.st_size // PAGE) * PAGE == size:
+                yield file
 
 
 def _protect(address: int, size: int, protection: int) -> bool:
@@ -217,24 +259,37 @@ def _protect(address: int, size: int, protection: int) -> bool:
     return bool(_system().VirtualProtect(address, size, protection, ctypes.byref(before)))
 
 
-@functools.cache
+_copying: list[bool] = []  # what a comparison has shown, or nothing
+
+
 def _copies_on_write() -> bool:
     """Whether a view that becomes PAGE_WRITECOPY is private from then on. Under Wine it is not.
 
-    The answer comes from two views of memory of this process.
+    If the system refuses the comparison, the next call repeats it.
     """
+    if not _copying:
+        found = _compare_views()
+        if found is None:
+            return False
+        _copying.append(found)
+    return _copying[0]
+
+
+def _compare_views() -> bool | None:
+    """Find out with two views of memory of this process. None: the system refused a step."""
     system = _system()
     section = Descriptor(system.CloseHandle)
     views: list[int] = []
-    size = 4096
     try:
         made = section.open(
-            system.CreateFileMappingW, INVALID_HANDLE, None, PAGE_READWRITE, 0, size, None
+            system.CreateFileMappingW, INVALID_HANDLE, None, PAGE_READWRITE, 0, PAGE, None
         )
+        if not made:
+            return None
         for _ in range(2):
-            record(views, system.MapViewOfFile, made, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, size)
-        if not all(views) or not _protect(views[0], size, PAGE_WRITECOPY):
-            return False
+            record(views, system.MapViewOfFile, made, FILE_MAP_READ | FILE_MAP_WRITE, 0, 0, PAGE)
+        if not all(views) or not _protect(views[0], PAGE, PAGE_WRITECOPY):
+            return None
         ctypes.memset(views[0], 1, 1)
         return ctypes.string_at(views[1], 1) == b"\0"
     finally:

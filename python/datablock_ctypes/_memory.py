@@ -15,6 +15,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -82,6 +83,7 @@ class Memory:
     def __init__(self, writable: bool) -> None:
         self._mapping = SecondMapping(writable)
         self._pages: Any = None
+        self._view: memoryview | None = None
         self._mapping.memory = watch(self, self._mapping)
         owe(self._mapping)
 
@@ -94,21 +96,30 @@ class Memory:
         """
         mapping = self._mapping
         if self._pages is None:
-            if not mapping.addresses:
+            if not mapping.ready():
                 mapping.make(address)
             self._pages = (ctypes.c_ubyte * mapping.size).from_address(mapping.addresses[0])
         if mapping.pages is None:
             mapping.pages = watch(self._pages, mapping)
         view = memoryview(self._pages).cast("B")
-        return (view if mapping.writable else view.toreadonly()), mapping.base
+        self._view = view if mapping.writable else view.toreadonly()
+        return self._view, mapping.base
 
     def end_writing(self) -> None:
         """Make later stores through the mapping change a private copy only."""
+        pages = self._pages  # keeps them mapped if another thread, or a signal handler, leaves
         self._mapping.end_writing()
+        del pages
+
+    def release(self) -> None:
+        """Take the view from a participant that is being collected, which still refers to it."""
+        if self._view is not None:
+            with suppress(BufferError):  # an array uses the memory
+                self._view.release()
 
     def leave(self) -> None:
         """Keep the memory mapped only for as long as arrays use it."""
         if not self._mapping.addresses:
             forget(self._mapping)
             self._mapping.memory = None
-        self._pages = None
+        self._view = self._pages = None

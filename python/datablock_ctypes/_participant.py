@@ -38,6 +38,10 @@ SLICE_MS = 80
 # Windows does not remove a file that is mapped, and the close may remove the block.
 UNMAP_FIRST = sys.platform == "win32"
 
+# The seconds that a close waits for the close of another thread. An interrupt may keep a thread
+# from releasing the lock.
+PATIENCE = 1.0
+
 # The statuses of a call that may succeed later.
 NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
@@ -80,6 +84,7 @@ class Link:
         self._close = close
         self._memory = memory
         self._process = os.getpid()
+        self._unmapping = threading.RLock()
         settle_debts()
         self._owner: weakref.ref[Any] | None = watch(owner, self)
         owe(self)
@@ -90,9 +95,10 @@ class Link:
             return 0
         self.closing = True
         if self._memory is not None:
-            self._memory.end_writing()
             if UNMAP_FIRST:
-                self._memory.leave()
+                self._unmap(self._memory)
+            else:
+                self._memory.end_writing()
         status = self._close(self.handle)
         if status == HANDLE:  # an earlier call closed the handle and was interrupted
             status = 0
@@ -103,6 +109,24 @@ class Link:
             forget(self)
             self._owner = None
         return status
+
+    def _unmap(self, memory: Memory) -> None:
+        """Unmap the memory, unless an array uses it.
+
+        A second thread that closes goes on when the first has unmapped.
+        """
+        locked = self._unmapping.acquire(timeout=PATIENCE)
+        try:
+            memory.end_writing()
+            owner = None if self._owner is None else self._owner()
+            if owner is None:
+                memory.release()
+            else:
+                owner._unpin()
+            memory.leave()
+        finally:
+            if locked:
+                self._unmapping.release()
 
     def due(self) -> bool:
         return self._owner is not None and self._owner() is None
@@ -139,7 +163,8 @@ class Participant(Bound):
         self._raws: deque[Raw] = deque()
         self._memory = Memory(self._writes)
         # Also at exit: a program that ends closes what it opened, as it does with files.
-        self._link = Link(self, handle, close, self._memory if self._writes else None)
+        memory = self._memory if self._writes or UNMAP_FIRST else None
+        self._link = Link(self, handle, close, memory)
 
     def _open(self, open: Callable[..., int], *arguments: Any) -> None:
         """Call the function that opens the handle. After any exception no handle is open."""
@@ -191,12 +216,15 @@ class Participant(Bound):
 
     def _finish(self) -> None:
         self._view = None
-        if UNMAP_FIRST and not self._writes:
-            self._memory.leave()
         status = self._link.close()
         self._memory.leave()
         if status != 0:
             self._library.fail(status)
+
+    def _unpin(self) -> None:
+        """Let go of the mapped memory. The link calls this, also at exit."""
+        self._expire()
+        self._view = None
 
     # ---- What both sides share ------------------------------------------------------------------
 
@@ -309,6 +337,8 @@ class Participant(Bound):
 
     def _map_once(self, address: int) -> memoryview:
         if self._view is None:
+            if UNMAP_FIRST and self._link.closing:  # the program ends
+                raise self._closed_error()
             view, self._base = self._memory.map(address)
             self._view = view  # after the base: a thread that sees the view takes no lock
         return self._view

@@ -254,9 +254,8 @@ def _instead_of(data: object) -> str:
 
 def path_bytes(what: str, path: StrPath) -> bytes:
     try:
-        encoded = os.fsencode(path)
-        if sys.platform == "win32":  # where os.fsencode() lets lone surrogates pass
-            encoded.decode()
+        # On Windows os.fsencode() lets lone surrogates pass, or has another encoding.
+        encoded = _utf8(what, path) if sys.platform == "win32" else os.fsencode(path)
     except TypeError:
         raise TypeError(f"{what} is {path!r}: a str, bytes or os.PathLike is needed") from None
     except UnicodeError:
@@ -264,6 +263,19 @@ def path_bytes(what: str, path: StrPath) -> bytes:
     if b"\0" in encoded:
         raise Invalid(f"{what} {os.fsdecode(encoded)!r} has a zero byte")
     return encoded
+
+
+def _utf8(what: str, path: StrPath) -> bytes:
+    text = os.fspath(path)
+    if isinstance(text, str):
+        return text.encode("utf-8")
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Invalid(
+            f"{what} {text!r} is not UTF-8, which the library needs: give a str"
+        ) from None
+    return text
 
 
 def block_name(path: StrPath) -> bytes:

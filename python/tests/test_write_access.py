@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from support import Worker, eventually
 
-from datablock_ctypes import Closed, Consumer, Delivery, Observer, Producer, Start
+from datablock_ctypes import Closed, Consumer, Delivery, Observer, Producer, Start, _mapping
 
 SUCCESSOR = """
 import sys
@@ -135,6 +135,32 @@ def test_an_array_shows_after_the_close_what_the_block_has():
     producer.close()
     assert (array == 7).all()
     assert not os.path.exists(os.path.join(os.environ["DATABLOCK_DIR"], "camera"))
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["with an array", "without an array"])
+def test_a_second_close_comes_in_the_middle_of_the_first(monkeypatch, keeps):
+    """The second close ends, and removes the block, before the first replaces the mapping."""
+    producer = Producer("camera", slot_size=64, slot_count=2, unlink_on_close=True)
+    with producer.write(0) as slot:
+        array = slot.array()
+        array[:] = 7
+    if not keeps:
+        del array
+    replace = _mapping.SecondMapping._replace_by_file
+
+    def close_again(mapping, flags):
+        monkeypatch.setattr(_mapping.SecondMapping, "_replace_by_file", replace)
+        end(producer, "another thread")
+        assert not os.path.exists(os.path.join(os.environ["DATABLOCK_DIR"], "camera"))
+        return replace(mapping, flags)
+
+    monkeypatch.setattr(_mapping.SecondMapping, "_replace_by_file", close_again)
+    mapping = producer._memory._mapping
+    producer.close()
+    assert not mapping.writable
+    assert bool(mapping.addresses) == keeps
+    if keeps:
+        assert (array == 7).all()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,9 @@
              delivery
   kills      a Python producer or reader dies at a random moment, as in exchange.py
   writes     an object outlives its producer. A store through the object changes no message
+  ends       a producer and a consumer end without a close, or two threads close a producer. No file of
+             the block stays
+  copies     a copy of a block's file lies in the directory. The package does not take it for the block
   interrupt  Ctrl-C ends a wait
   pytest     python/tests, as far as they run on Windows. NOT_RUN says why others do not
 
@@ -62,11 +65,103 @@ STORES_AFTER_THE_CLOSE = """
     except OSError as error:
         print(error)
 """
+# Under Wine the package looks for the file in its directory, and a copy has the same content.
+FINDS_A_COPY = """
+    import os, shutil
+    from datablock_ctypes import Consumer, Producer
+    producer = Producer("block", slot_size=64, slot_count=4, unlink_on_close=True)
+    consumer = Consumer("block")
+    folder = os.environ["DATABLOCK_DIR"]
+    copy = os.path.join(folder, "copy")
+    shutil.copy(os.path.join(folder, "block"), copy)
+    try:
+        with producer.write() as slot:
+            slot.data[:] = b"1" * 64
+        print("written")
+    except OSError as error:
+        print("remove the copy" in str(error), "both" in str(error))
+    os.remove(copy)
+    with producer.write() as slot:
+        slot.data[:] = b"2" * 64
+    print(consumer.receive(0) == b"2" * 64)
+    consumer.close()
+    producer.close()
+"""
 READS = """
     from datablock_ctypes import Consumer, Start
     with Consumer("block", start=Start.OLDEST) as consumer, consumer.read() as slot:
         print(list(slot.data))
 """
+# Each script has used the block's memory, and says nothing. Then the directory is empty. Wine, unlike
+# Windows, removes a mapped file. Therefore the script looks at the mapping when the library closes.
+BLOCK = """
+    from datablock_ctypes import Consumer, Producer
+    def watch(participant):
+        link, mapping = participant._link, participant._memory._mapping
+        close, kind = link._close, type(participant).__name__
+        def close_and_look(handle):
+            if mapping.addresses:
+                print(f"the library closes the {kind}, and the memory is mapped", flush=True)
+            return close(handle)
+        link._close = close_and_look
+    producer = Producer("block", slot_size=64, slot_count=4, unlink_on_close=True)
+    consumer = Consumer("block")
+    watch(producer), watch(consumer)
+    with producer.write() as slot:
+        slot.data[:4] = bytes([1, 2, 3, 4])
+    with consumer.read(0) as seen:
+        assert list(seen.data[:4]) == [1, 2, 3, 4]
+"""
+IS_EMPTY = """
+    import os
+    left = os.listdir(os.environ["DATABLOCK_DIR"])
+    assert left == [], left
+"""
+ENDS = {
+    "at exit": "",
+    "at exit, in a claim and a hold": """
+        producer.send(b"5")
+        claim, hold = producer.write(), consumer.read(0)
+        claim.__enter__(), hold.__enter__()
+        claim.data[0] = hold.data[0]
+    """,
+    "the producer is collected": "del slot, seen, consumer, producer" + textwrap.dedent(IS_EMPTY),
+    "the consumer is collected last": "producer.close(); del slot, seen, producer, consumer" + textwrap.dedent(IS_EMPTY),
+    "both are collected in a cycle": """
+        import gc
+        producer.other, consumer.other = consumer, producer
+        del slot, seen, producer, consumer
+        gc.collect()
+    """ + textwrap.indent(IS_EMPTY, "    "),
+    # The first close stops before it takes the right to write, until the second has ended or waits
+    # for the first.
+    "two threads close": """
+        import threading
+        from datablock_ctypes import _mapping_windows as mapping
+        consumer.close()
+        protect, errors = mapping._protect, []
+        def stop_once(*arguments):
+            mapping._protect = protect
+            second.start()
+            second.join(0.5)
+            done = protect(*arguments)
+            if not done:
+                errors.append("the memory is not mapped")
+            return done
+        def close():
+            try:
+                producer.close()
+            except BaseException as error:
+                errors.append(error)
+        mapping._copies_on_write()
+        mapping._protect = stop_once
+        first, second = threading.Thread(target=close), threading.Thread(target=close)
+        first.start()
+        first.join()
+        second.join()
+        assert not errors, errors
+    """ + textwrap.indent(IS_EMPTY, "    "),
+}
 WAITS = """
     import datablock_ctypes, signal, threading, _thread
     with datablock_ctypes.Producer("block", slot_size=64), datablock_ctypes.Consumer("block") as consumer:
@@ -173,6 +268,23 @@ def writes(package):
         package.says('import datablock_ctypes; datablock_ctypes.unlink("block", force=True)', directory=directory)
 
 
+def copies(package):
+    with package.blocks() as directory:
+        expect("a copy", package.says(FINDS_A_COPY, directory=directory), "True True\nTrue")
+
+
+def ends(package):
+    wrong = []
+    for name, script in ENDS.items():
+        with tempfile.TemporaryDirectory(dir=package.prefix.blocks) as directory:
+            code, said = package.run("-c", textwrap.dedent(BLOCK) + textwrap.dedent(script), directory=directory)
+            left = sorted(file.name for file in pathlib.Path(directory).iterdir())
+        if code != 0 or said or left:
+            wrong.append(f"{name}: exit code {code}, left behind {left}, {said}")
+    if wrong:
+        raise exchange.Failed("\n".join(wrong))
+
+
 def interrupt(package):
     with package.blocks() as directory:
         expect("Ctrl-C", package.says(WAITS, directory=directory), "interrupted")
@@ -203,8 +315,8 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as into, wine.prefix(build) as prefix:
         package = Package(prefix, build / "windows/test/datablock.dll")
-        checks = {"loader": loader, "writes": writes, "interrupt": interrupt, "pytest": pytest}
-        wanted = a.checks or ["loader", "writes", "interrupt", "deliveries", "kills"]
+        checks = {"loader": loader, "writes": writes, "ends": ends, "copies": copies, "interrupt": interrupt, "pytest": pytest}
+        wanted = a.checks or ["loader", "writes", "ends", "copies", "interrupt", "deliveries", "kills"]
         if {"deliveries", "kills"} & set(wanted):
             programs = exchange.programs_in(pathlib.Path(into), build)
             programs["python"] = (PYTHON, prefix.path(ROOT / "tests/python/worker.py"))
