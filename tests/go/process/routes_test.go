@@ -84,8 +84,8 @@ var writing = route{"writing", func(k *kill) (*worker, bool) {
 }}
 
 // joinedMeanwhile: a LOSSLESS consumer attaches while the victim writes 2,000 messages per second,
-// for 0.3 s, or longer where a process starts slowly. After a pause of 0.1 s Go makes the claim,
-// and would pass the points instead of the C part.
+// for 0.3 s, or longer where a process starts slowly. After a pause of 0.1 s the library calls Go
+// for the claim, and passes the points of Go alone.
 var joinedMeanwhile = route{"joined_meanwhile", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--rate=2000")...)
 	if v == nil {
