@@ -56,11 +56,9 @@ func shares(t testing.TB, workers []*worker) []float64 {
 	return used
 }
 
-// The situations are measured at the same time, because a measurement waits.
 func TestBlockedParticipantsUseNoProcessor(t *testing.T) {
 	for _, consumers := range []int{1, 20} {
 		t.Run(fmt.Sprintf("%d_consumers_of_an_idle_producer", consumers), func(t *testing.T) {
-			t.Parallel()
 			b := newFixture(t)
 			p := b.producer("go", "--limit=32")
 			p.write(1)
@@ -89,7 +87,6 @@ func TestBlockedParticipantsUseNoProcessor(t *testing.T) {
 			b.leavesNoGarbage()
 		})
 		t.Run(fmt.Sprintf("producers_held_up_by_%d_consumers", consumers), func(t *testing.T) {
-			t.Parallel()
 			var producers []*worker
 			var holding [][]*worker
 			for i, language := range languages {

@@ -8,9 +8,10 @@
              delivery
   kills      a Python producer or reader dies at a random moment, as in exchange.py
   writes     an object outlives its producer. A store through the object changes no message
-  ends       a producer and a consumer end without a close, or two threads close a producer. No file of
-             the block stays
-  copies     a copy of a block's file lies in the directory. The package does not take it for the block
+  ends       a producer and a consumer end without a close, or two threads close a producer. No file
+             of the block stays
+  copies     a copy of a block's file lies in the directory. The package does not take the copy for
+             the block
   interrupt  Ctrl-C ends a wait
   pytest     python/tests, as far as they run on Windows. NOT_RUN says why others do not
 
@@ -92,8 +93,9 @@ READS = """
     with Consumer("block", start=Start.OLDEST) as consumer, consumer.read() as slot:
         print(list(slot.data))
 """
-# Each script has used the block's memory, and says nothing. Then the directory is empty. Wine, unlike
-# Windows, removes a mapped file. Therefore the script looks at the mapping when the library closes.
+# Each script has used the block's memory, and says nothing. Then the directory is empty. Wine,
+# unlike Windows, removes a mapped file. Therefore the script looks at the mapping when the library
+# closes.
 BLOCK = """
     from datablock_ctypes import Consumer, Producer
     def watch(participant):
@@ -126,7 +128,8 @@ ENDS = {
         claim.data[0] = hold.data[0]
     """,
     "the producer is collected": "del slot, seen, consumer, producer" + textwrap.dedent(IS_EMPTY),
-    "the consumer is collected last": "producer.close(); del slot, seen, producer, consumer" + textwrap.dedent(IS_EMPTY),
+    "the consumer is collected last":
+        "producer.close(); del slot, seen, producer, consumer" + textwrap.dedent(IS_EMPTY),
     "both are collected in a cycle": """
         import gc
         producer.other, consumer.other = consumer, producer
@@ -315,7 +318,7 @@ def main():
     failed = 0
     with tempfile.TemporaryDirectory() as into, wine.prefix(build) as prefix:
         package = Package(prefix, build / "windows/test/datablock.dll")
-        checks = {"loader": loader, "writes": writes, "ends": ends, "copies": copies, "interrupt": interrupt, "pytest": pytest}
+        checks = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, pytest)}
         wanted = a.checks or ["loader", "writes", "ends", "copies", "interrupt", "deliveries", "kills"]
         if {"deliveries", "kills"} & set(wanted):
             programs = exchange.programs_in(pathlib.Path(into), build)
