@@ -35,6 +35,9 @@
 #define DATABLOCK_TUNING_BIG_SLOT 65536
 /* Messages that the write prefetch of a slot is ahead. */
 #define DATABLOCK_TUNING_PREFETCH_AHEAD 3
+/* Messages that the read prefetch is ahead, in blocks whose slots take at most this many bytes. */
+#define DATABLOCK_TUNING_READ_AHEAD 4
+#define DATABLOCK_TUNING_SMALL_BLOCK 32768
 /* Ring entries of a cache line. */
 #define DATABLOCK_TUNING_LINE_ENTRIES 8
 

@@ -9,6 +9,12 @@ import "sync/atomic"
 //go:noescape
 func PrefetchForWrite(slot, later *uint64, entry *atomic.Uint64)
 
+// PrefetchForRead is the read prefetch: it fetches a line and the next one, ahead of the read. It
+// changes nothing and never faults.
+//
+//go:noescape
+func PrefetchForRead(line *uint64)
+
 // handOn demotes a line and the next one. A processor without the instruction (CLDEMOTE) ignores
 // it.
 //

@@ -13,6 +13,13 @@ TEXT ·PrefetchForWrite(SB), NOSPLIT, $0-24
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
 	RET
 
+// func PrefetchForRead(line *uint64)
+TEXT ·PrefetchForRead(SB), NOSPLIT, $0-8
+	MOVQ line+0(FP), AX
+	PREFETCHT0 (AX)
+	PREFETCHT0 64(AX)
+	RET
+
 // func handOn(line *uint64)
 TEXT ·handOn(SB), NOSPLIT, $0-8
 	MOVQ line+0(FP), AX

@@ -7,6 +7,9 @@ import "sync/atomic"
 // PrefetchForWrite is a hint that has no equivalent here.
 func PrefetchForWrite(_, _ *uint64, _ *atomic.Uint64) {}
 
+// PrefetchForRead is a hint that has no equivalent here.
+func PrefetchForRead(_ *uint64) {}
+
 func handOn(*uint64) {}
 
 func pause(uint32) {}

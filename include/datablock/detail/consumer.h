@@ -152,6 +152,26 @@ DATABLOCK_INLINE void datablock_inline_overdue(datablock_inline_consumer *c) {
 }
 
 /*
+ * Consumer.readAhead: prefetches header and beginning of the slot of a later message, if it is
+ * published. `at` is the ring index of message `id`, which the consumer has taken. In a small block
+ * the producer has taken these lines back a short time ago, and the processor does not prefetch
+ * them by itself.
+ */
+DATABLOCK_INLINE void datablock_inline_read_ahead(const datablock_inline_consumer *c, uint64_t id,
+                                                  uint32_t at) {
+    const datablock_inline_block *b = &c->block;
+    uint32_t later = datablock_inline_ring_index(b, id + DATABLOCK_TUNING_READ_AHEAD, id, at);
+    uint64_t entry = __atomic_load_n(&b->entries[later], DATABLOCK_PLAIN);
+    uint32_t slot = datablock_layout_entry_slot(entry);
+    if (datablock_layout_entry_ahead(entry, id + DATABLOCK_TUNING_READ_AHEAD) == 0 &&
+        slot < b->slots) {
+        uint8_t *header = datablock_inline_header(b, slot);
+        datablock_inline_expect(header);
+        datablock_inline_expect(header + DATABLOCK_LAYOUT_SLOT_HEADER);
+    }
+}
+
+/*
  * The consumer has taken the message at ring_index. This function sets `near_producer` once in each
  * cache line of entries. `near_producer` means: the next message is present, and the producer still
  * writes to the same line. Such a reader takes the line from the producer at every message, and
@@ -169,6 +189,9 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
                                          c->ring_next + (last - at)) < 0 &&
             datablock_layout_entry_ahead(__atomic_load_n(&b->entries[at + 1], DATABLOCK_PLAIN),
                                          c->next) >= 0;
+    }
+    if ((b->flags & DATABLOCK_INLINE_SMALL) != 0) {
+        datablock_inline_read_ahead(c, c->ring_next, at);
     }
     c->ring_next = c->next;
     c->ring_index = datablock_inline_ring_index_after(b, at);

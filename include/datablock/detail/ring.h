@@ -56,6 +56,9 @@ DATABLOCK_INLINE void datablock_inline_prepare(const void *line) {
 #endif
 }
 
+/* Read prefetch: fetches a cache line for reading, ahead of the read. */
+DATABLOCK_INLINE void datablock_inline_expect(const void *line) { __builtin_prefetch(line, 0); }
+
 /*
  * Cache-line demotion: moves a written cache line to the cache that the cores share, where readers
  * get the line sooner than from this core. The instruction takes time, so that only a thread

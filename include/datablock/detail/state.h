@@ -40,6 +40,8 @@ typedef struct datablock_inline_block {
     uint32_t flags;         /* DATABLOCK_LAYOUT_FLAG_* and these: */
 } datablock_inline_block;
 
+/* the slots take at most DATABLOCK_TUNING_SMALL_BLOCK bytes */
+#define DATABLOCK_INLINE_SMALL (1u << 27)
 /* a message has at least the size of the block's schema */
 #define DATABLOCK_INLINE_SHORTEST (1u << 28)
 /* Every claim takes the slow path: big slots, which are freed at once, or min_consumers. */

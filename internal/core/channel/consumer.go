@@ -85,7 +85,7 @@ func (c *Consumer) Next(timeout time.Duration) (ReadSlot, error) {
 	s.next = id + 1
 	*c.hot.read++
 	*c.hot.bytes += length
-	if at%lineEntries == 0 {
+	if at%lineEntries == 0 || s.Block.Flags&stateSmall != 0 {
 		c.step()
 	} else {
 		if at++; at == s.Block.SlotCount {
@@ -168,11 +168,27 @@ func (c *Consumer) step() {
 	if at%lineEntries == 0 {
 		s.nearProducer = c.sharesProducerLine(at)
 	}
+	if s.Block.Flags&stateSmall != 0 {
+		c.readAhead(s.ringNext+layout.ReadAhead, at)
+	}
 	s.ringNext = s.next
 	if at++; at == s.Block.SlotCount {
 		at = 0
 	}
 	s.ringIndex = at
+}
+
+// readAhead prefetches header and beginning of the slot of message id, if the message is published.
+// The index at is that of the entry of message id-layout.ReadAhead. In a small block the producer
+// has taken these lines back a short time ago, and the processor does not prefetch them by itself.
+func (c *Consumer) readAhead(id uint64, at uint32) {
+	if at += layout.ReadAhead; at >= c.SlotCount {
+		at = c.RingIndex(id)
+	}
+	v := segment.Element(c.ring, at).Load()
+	if slot := layout.EntrySlot(v); layout.EntryIs(v, id) && slot < c.Slots() {
+		platform.PrefetchForRead(&c.slotsPtr.At(slot)[0])
+	}
 }
 
 func (c *Consumer) sharesProducerLine(at uint32) bool {

@@ -18,11 +18,12 @@ type BlockState struct {
 	Stride, SlotSize                   uint64
 	RowMask                            [layout.MaskWords]uint64
 	SlotCount, Slots                   uint32
-	// Flags: of the header, and stateShortest, stateRoom, stateChecksums, stateEnforced.
+	// Flags: of the header, and the constants below.
 	MinConsumers, Flags uint32
 }
 
 const (
+	stateSmall     = 1 << 27 // the slots take at most layout.SmallBlock bytes
 	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
 	stateRoom      = 1 << 29 // each claim checks for room: big slots, freed one by one, or MinConsumers
 	stateChecksums = 1 << 30 // messages may have a checksum: a claim clears an earlier message's checksum
@@ -121,6 +122,9 @@ func stateOf(b *segment.Segment) BlockState {
 		Entries: segment.AddressOf(b.Entries), Payloads: segment.AddressOf(b.Data[b.Payload(0):]),
 		DataSize: uint64(len(b.Data)), CtlSize: uint64(len(b.Ctl)), Stride: b.Stride, SlotSize: b.SlotBytes,
 		SlotCount: b.SlotCount, Slots: b.Slots(), MinConsumers: b.MinConsumers, Flags: b.Flags,
+	}
+	if uint64(b.Slots())*b.Stride <= layout.SmallBlock {
+		s.Flags |= stateSmall
 	}
 	if b.SlotBytes >= bigSlot || b.MinConsumers > 0 {
 		s.Flags |= stateRoom
