@@ -44,7 +44,15 @@ const char *datablock_error_detail(void) {
     if (thread->shared.failed == DATABLOCK_INLINE_SUCCEEDED) {
         return "";
     }
-    if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
+    if (thread->shared.failed == DATABLOCK_INLINE_FULL) {
+        /* as in internal/core/channel/backpressure.go */
+        snprintf(
+            thread->detail, sizeof thread->detail,
+            "block \"%.200s\": the next message cannot be claimed now, and the call was asked not "
+            "to wait: a LOSSLESS consumer has not read the message that would be overwritten",
+            dbshim_name(thread->shared.idle));
+        thread->shared.failed = DATABLOCK_INLINE_FAILED;
+    } else if (thread->shared.failed != DATABLOCK_INLINE_FAILED) {
         snprintf(thread->detail, sizeof thread->detail,
                  "block \"%.200s\": nothing new to read, and %s", dbshim_name(thread->shared.idle),
                  thread->shared.failed == DATABLOCK_INLINE_IDLE

@@ -35,8 +35,59 @@ datablock_status datablock_producer_close(datablock_producer producer) {
     return dbshim_close_handle(producer.handle, DATABLOCK_INLINE_PRODUCER, dbgo_producer_close);
 }
 
+/*
+ * True: a claim has just failed, and the only reason is a LOSSLESS consumer that has not read the
+ * message that would be overwritten.
+ */
+static bool is_held_up(const datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    return p->scanned && p->next - p->min_cursor >= b->slot_count && b->min_consumers == 0 &&
+           !p->claimed && !p->slow_path_pending && p->next < p->next_clock_check &&
+           __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED) == 0 &&
+           __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE),
+                           DATABLOCK_ORDER_STATE) == DATABLOCK_LAYOUT_STATE_READY &&
+           __atomic_load_n(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_EPOCH),
+                           DATABLOCK_ORDER_EPOCH) == p->epoch;
+}
+
+/*
+ * The first looks of a claim that found no room, without Go: a program may poll a full ring
+ * millions of times, and a waiting claim often finds room at once. OK: `out` is claimed. TIMEOUT:
+ * the result of a call that does not wait. BUSY: Go has to continue.
+ */
+static datablock_status look_for_room(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
+                                      datablock_write_slot *out) {
+    datablock_inline_producer *p = thread->shared.current->state;
+    if (timeout_ms < -1 || p->claimed || datablock_inline_is_due(&p->clock)) {
+        return DATABLOCK_E_BUSY;
+    }
+    for (int looks = 0; looks < DATABLOCK_TUNING_POLL_LOOKS_C; looks++) {
+        if (datablock_inline_claim(p, out)) {
+            return DATABLOCK_OK;
+        }
+        if (!is_held_up(p)) {
+            return DATABLOCK_E_BUSY;
+        }
+        datablock_inline_pause();
+    }
+    /* Go searches for dead consumers when this is due */
+    if (timeout_ms != 0 || dbshim_monotonic() - p->swept >= DATABLOCK_TUNING_SWEEP_NS) {
+        return DATABLOCK_E_BUSY;
+    }
+    datablock_inline_count(p->block.data, DATABLOCK_LAYOUT_METRIC_TIMEOUTS, 1);
+    thread->shared.idle = index;
+    thread->shared.failed = DATABLOCK_INLINE_FULL;
+    return DATABLOCK_E_TIMEOUT;
+}
+
 datablock_status dbshim_claim(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
                               datablock_write_slot *out) {
+    if (DBSHIM_FAST) {
+        datablock_status found = look_for_room(thread, index, timeout_ms, out);
+        if (found != DATABLOCK_E_BUSY) {
+            return found;
+        }
+    }
     dbshim_sleep sleep = {0};
     int status;
     do {

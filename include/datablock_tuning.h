@@ -48,6 +48,9 @@
 #define DATABLOCK_TUNING_POLL_PROBE_NS 10000000
 #define DATABLOCK_TUNING_WAIT_PROBE_NS_C 1000000000
 
+/* How often a claim that does not sleep searches for dead consumers. */
+#define DATABLOCK_TUNING_SWEEP_NS 10000000
+
 /*
  * A sleeping producer polls at most this number of leases, and the others at its next polls. In C
  * this is so after a second, or with more leases that hold it up. The second number is the interval

@@ -26,6 +26,9 @@ const (
 	PollProbeNs  = 10_000_000
 	WaitProbeNsC = 1_000_000_000
 
+	// How often a claim that does not sleep searches for dead consumers.
+	SweepNs = 10_000_000
+
 	// A sleeping producer polls at most this number of leases, and the others at its next polls. In
 	// C this is so after a second, or with more leases that hold it up.
 	HeldProbes  = 8

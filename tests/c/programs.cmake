@@ -18,8 +18,8 @@ set(c_tests_not_go test_system_calls)
 # Helpers that also exist with the inline functions.
 set(c_programs_inline errors)
 # The tiers of tests, by the beginning of their names. All others are conformance tests.
-set(c_tiers test_capi_handles=concurrency test_threads=concurrency test_capi_processes=process test_hostile=format
-  test_memory_gone=process test_host=process)
+set(c_tiers test_capi_handles=concurrency test_threads=concurrency test_capi_processes=process test_deaths=process
+  test_hostile=format test_memory_gone=process test_host=process)
 
 # -O0: at -O1 the sanitizers compile for three times as long, and find the same. Without
 # always_inline the compiler makes one function of each inline function, not one copy for each call:

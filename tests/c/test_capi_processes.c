@@ -481,67 +481,7 @@ static void fault_detail(void) {
     CHECK(closed == DATABLOCK_OK || closed == DATABLOCK_E_CORRUPT);
 }
 
-/* ---- A producer that dies -------------------------------------------------------------------- */
-
-/* A role: writes one message and dies when its standard input ends. */
-static int write_and_die(const char *directory, const char *name) {
-    datablock_config config;
-    datablock_producer producer;
-    char byte;
-    CHECK_OK(datablock_config_init(&config, DATABLOCK_RING));
-    config.slot_count = 4;
-    config.slot_size = 100;
-    config.directory = directory; /* the parent's, because test_directory would make another one */
-    CHECK_OK(datablock_producer_open(name, &config, &producer));
-    write_text(producer, "the last words");
-    return write(STDOUT_FILENO, "", 1) == 1 && read(STDIN_FILENO, &byte, 1) == 0 ? raise(SIGKILL) : 1;
-}
-
-/* A poll reports that the producer has died, until there is a new producer. */
-static void polls_of_a_producer_that_goes_and_comes(void) {
-    for (int round = 0; round < 3; round++) {
-        char name[24];
-        int to[2], from[2], status;
-        snprintf(name, sizeof name, "mortal%d", round);
-        CHECK(pipe2(to, O_CLOEXEC) == 0 && pipe2(from, O_CLOEXEC) == 0);
-        pid_t pid = start_role("--write-and-die", name, to[0], from[1]);
-        struct child producer = {.pid = pid, .ready = from[0], .leave = to[1]};
-        close(to[0]);
-        close(from[1]);
-        CHECK(child_ready(&producer));
-        datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
-        datablock_consumer consumer;
-        datablock_read_slot slot;
-        options.start = DATABLOCK_START_OLDEST;
-        CHECK_OK(datablock_consumer_open(name, &options, &consumer));
-        CHECK_OK(datablock_read_begin(consumer, 5000, &slot));
-        CHECK_OK(datablock_read_end(consumer, &slot));
-        CHECK_STATUS(datablock_read_begin(consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
-        close(producer.leave);
-        CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
-        close(producer.ready);
-        WAIT_UNTIL(datablock_read_begin(consumer, 0, &slot) == DATABLOCK_E_NO_PRODUCER, 5);
-        CHECK(strstr(datablock_error_detail(), "nobody has the block open for writing") != NULL);
-        datablock_config config = ring_config(4);
-        datablock_producer successor;
-        CHECK_OK(datablock_producer_open(name, &config, &successor));
-        write_text(successor, "back");
-        CHECK_OK(datablock_read_begin(consumer, 5000, &slot));
-        CHECK_OK(datablock_read_end(consumer, &slot));
-        double later = check_now() + 0.05; /* the library caches the absence of a producer for 10 ms */
-        WAIT_UNTIL(check_now() > later, 5);
-        for (int i = 0; i < 40; i++) {
-            CHECK_STATUS(datablock_read_begin(consumer, 0, &slot), DATABLOCK_E_TIMEOUT);
-        }
-        CHECK_OK(datablock_consumer_close(consumer));
-        CHECK_OK(datablock_producer_close(successor));
-    }
-}
-
 int main(int argc, char **argv) {
-    if (argc == 4 && strcmp(argv[1], "--write-and-die") == 0) {
-        return write_and_die(argv[2], argv[3]);
-    }
     if (argc == 4 && strcmp(argv[1], "--write-to-payload") == 0) {
         return write_to_payload(argv[2], argv[3]);
     }
@@ -563,7 +503,6 @@ int main(int argc, char **argv) {
         {"truncated-data-file", truncated_data_file},
         {"truncated-control-file", truncated_control_file},
         {"fault-detail", fault_detail},
-        {"polls-of-a-producer-that-goes-and-comes", polls_of_a_producer_that_goes_and_comes},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);
 }

@@ -152,6 +152,32 @@ static datablock_status try_write(datablock_producer producer) {
     return status != DATABLOCK_OK ? status : datablock_write_commit(producer, &slot, 1);
 }
 
+/* Each poll of a full ring is counted, and returns its status. */
+static void polls_of_a_full_ring(void) {
+    enum { POLLS = 100 };
+    struct pair pair = open_pair("held", 4, DATABLOCK_LOSSLESS);
+    datablock_metrics metrics = {.size = sizeof metrics};
+    datablock_write_slot slot;
+    datablock_read_slot message;
+    for (int i = 0; i < 4; i++) {
+        CHECK_OK(try_write(pair.producer));
+    }
+    for (int i = 0; i < POLLS; i++) {
+        CHECK_DETAIL(datablock_write_begin(pair.producer, 0, &slot), DATABLOCK_E_TIMEOUT,
+                     "block \"held\": the next message cannot be claimed now");
+    }
+    CHECK_OK(datablock_get_metrics(path_of("held"), &metrics));
+    CHECK(metrics.timeouts == POLLS && metrics.waits == 0);
+    CHECK_OK(datablock_read_begin(pair.consumer, 0, &message));
+    CHECK_OK(datablock_read_end(pair.consumer, &message));
+    CHECK_OK(datablock_write_begin(pair.producer, 0, &slot));
+    CHECK(strcmp(datablock_error_detail(), "") == 0);
+    CHECK_STATUS(datablock_write_begin(pair.producer, 0, &slot), DATABLOCK_E_INVALID); /* a claim is open */
+    CHECK_OK(datablock_write_abort(pair.producer, &slot));
+    close_pair(&pair);
+    CHECK_OK(unlink_here("held"));
+}
+
 /* A ring takes exactly as many messages as it has entries, and one more for each released
  * message. */
 static void full_to_the_last_place(void) {
@@ -309,6 +335,7 @@ int main(int argc, char **argv) {
         {"heard-after-a-pause", heard_after_a_pause},
         {"heard-while-calling", heard_while_calling},
         {"polls-that-find-nothing", polls_that_find_nothing},
+        {"polls-of-a-full-ring", polls_of_a_full_ring},
         {"full-to-the-last-place", full_to_the_last_place},
         {"one-call-is-one-wait", one_call_is_one_wait},
         {"a-wait-in-parts", a_wait_in_parts},

@@ -1,8 +1,9 @@
 /*
  * With free capacity, or with an available message, a call makes no system call and allocates
- * nothing. A child exchanges messages with itself in bursts. Its parent traces the child, and
- * counts. The housekeeping of each tick makes system calls, and the Go runtime may interrupt a
- * thread. So a few of the bursts may have some system calls.
+ * nothing. Neither does a call that does not wait, of a ring that is full. A child exchanges
+ * messages with itself in bursts. Its parent traces the child, and counts. The housekeeping of each
+ * tick makes system calls, and the Go runtime may interrupt a thread. So a few of the bursts may
+ * have some system calls.
  */
 #include "pair.h"
 
@@ -21,8 +22,33 @@ enum { BURSTS = 40, MESSAGES = 1000, QUIET = 30 };
 /* A burst lies between two of these calls. No other code calls getppid. */
 static void mark(void) { (void)syscall(SYS_getppid); }
 
-/* A role: the traced child. */
-static int exchange(const char *directory, const char *delivery) {
+/* One message there, and a read that finds nothing. */
+static bool one_exchange(datablock_producer producer, datablock_consumer consumer) {
+    datablock_write_slot to;
+    datablock_read_slot from;
+    return datablock_write_begin(producer, 0, &to) == DATABLOCK_OK &&
+           datablock_write_commit(producer, &to, 8) == DATABLOCK_OK &&
+           datablock_read_begin(consumer, 0, &from) == DATABLOCK_OK &&
+           datablock_read_end(consumer, &from) == DATABLOCK_OK &&
+           datablock_read_begin(consumer, 0, &from) == DATABLOCK_E_TIMEOUT;
+}
+
+static bool one_refusal(datablock_producer producer) {
+    datablock_write_slot to;
+    return datablock_write_begin(producer, 0, &to) == DATABLOCK_E_TIMEOUT;
+}
+
+static void fill(datablock_producer producer, uint32_t messages) {
+    datablock_write_slot to;
+    for (uint32_t i = 0; i < messages; i++) {
+        CHECK_OK(datablock_write_begin(producer, 0, &to));
+        CHECK_OK(datablock_write_commit(producer, &to, 8));
+    }
+}
+
+/* A role: the traced child. If `how` is "full", the ring is full, and the reader reads nothing. */
+static int exchange(const char *directory, const char *delivery, const char *how) {
+    const bool full = strcmp(how, "full") == 0;
     datablock_config config;
     datablock_consumer_options options;
     datablock_producer producer;
@@ -37,6 +63,9 @@ static int exchange(const char *directory, const char *delivery) {
     options.delivery = (uint32_t)atoi(delivery);
     options.directory = directory;
     CHECK_OK(datablock_consumer_open("quiet", &options, &consumer));
+    if (full) {
+        fill(producer, config.slot_count);
+    }
     /* The first ten bursts do not count: the library adapts to frequent use. */
     for (int burst = -10; burst < BURSTS; burst++) {
         size_t before = mallinfo2().uordblks;
@@ -44,13 +73,7 @@ static int exchange(const char *directory, const char *delivery) {
             mark();
         }
         for (int i = 0; i < MESSAGES; i++) {
-            datablock_write_slot to;
-            datablock_read_slot from;
-            if (datablock_write_begin(producer, 0, &to) != DATABLOCK_OK ||
-                datablock_write_commit(producer, &to, 8) != DATABLOCK_OK ||
-                datablock_read_begin(consumer, 0, &from) != DATABLOCK_OK ||
-                    datablock_read_end(consumer, &from) != DATABLOCK_OK ||
-                datablock_read_begin(consumer, 0, &from) != DATABLOCK_E_TIMEOUT) {
+            if (!(full ? one_refusal(producer) : one_exchange(producer, consumer))) {
                 check_failed(__FILE__, __LINE__, "a message was not exchanged");
             }
         }
@@ -83,7 +106,7 @@ static bool next_call(pid_t pid, int *status, long *call) {
     }
 }
 
-static void traced(datablock_delivery delivery) {
+static void traced(datablock_delivery delivery, const char *how) {
     char number[8];
     int status, quiet = 0, bursts = 0, calls = -1;
     snprintf(number, sizeof number, "%d", (int)delivery);
@@ -92,7 +115,7 @@ static void traced(datablock_delivery delivery) {
     if (pid == 0) {
         (void)setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* the leak detection would trace too */
         ptrace(PTRACE_TRACEME, 0, NULL, NULL);
-        execl("/proc/self/exe", "test_system_calls", "--exchange", test_directory(), number, (char *)NULL);
+        execl("/proc/self/exe", "test_system_calls", "--exchange", test_directory(), number, how, (char *)NULL);
         _exit(127);
     }
     CHECK(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status)); /* stopped at the exec */
@@ -120,18 +143,20 @@ static void traced(datablock_delivery delivery) {
     CHECK_OK(unlink_here("quiet"));
 }
 
-static void lossless(void) { traced(DATABLOCK_LOSSLESS); }
-static void ordered(void) { traced(DATABLOCK_ORDERED); }
-static void latest(void) { traced(DATABLOCK_LATEST); }
+static void lossless(void) { traced(DATABLOCK_LOSSLESS, "free"); }
+static void ordered(void) { traced(DATABLOCK_ORDERED, "free"); }
+static void latest(void) { traced(DATABLOCK_LATEST, "free"); }
+static void full(void) { traced(DATABLOCK_LOSSLESS, "full"); }
 
 int main(int argc, char **argv) {
-    if (argc == 4 && strcmp(argv[1], "--exchange") == 0) {
-        return exchange(argv[2], argv[3]);
+    if (argc == 5 && strcmp(argv[1], "--exchange") == 0) {
+        return exchange(argv[2], argv[3], argv[4]);
     }
     static const struct scenario scenarios[] = {
         {"no-system-call-lossless", lossless},
         {"no-system-call-ordered", ordered},
         {"no-system-call-latest", latest},
+        {"no-system-call-full", full},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof *scenarios, argc, argv);
 }

@@ -41,7 +41,7 @@ typedef struct datablock_inline_thread {
     /* 1: the system has no membarrier, so that this thread executes a fence */
     uint32_t fence;
     uint32_t failed; /* the result of the last call: DATABLOCK_INLINE_SUCCEEDED and so on */
-    uint32_t idle; /* the entry of a consumer that found nothing to read */
+    uint32_t idle; /* the entry of a consumer that found nothing, or of a producer without room */
     /* 1: this thread has polled in vain since its last commit, and may alternate with a process */
     uint32_t waited;
     /* Back-off of a reader near the producer, in pauses: a pause differs tenfold by processor. */
@@ -50,14 +50,16 @@ typedef struct datablock_inline_thread {
 } datablock_inline_thread;
 
 /*
- * Which text datablock_error_detail returns: none, the text of the last error, or the text of a
- * read that does not wait and found nothing, with or without a producer.
+ * Which text datablock_error_detail returns: none, the text of the last error, the text of a read
+ * that does not wait and found nothing, with or without a producer, or the text of a claim that
+ * does not wait and found the ring full.
  */
 enum {
     DATABLOCK_INLINE_SUCCEEDED,
     DATABLOCK_INLINE_FAILED,
     DATABLOCK_INLINE_IDLE,
-    DATABLOCK_INLINE_ORPHANED
+    DATABLOCK_INLINE_ORPHANED,
+    DATABLOCK_INLINE_FULL
 };
 
 #define DATABLOCK_INLINE_VERSION 6

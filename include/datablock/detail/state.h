@@ -101,6 +101,8 @@ typedef struct datablock_inline_producer {
     uint64_t *claims;
     /* smallest length of a message: that of the schema's struct, 0 without a schema */
     uint64_t shortest;
+    /* CLOCK_MONOTONIC ns of the last search for dead consumers outside a wait */
+    uint64_t swept;
 } datablock_inline_producer;
 
 #define DATABLOCK_INLINE_APART 2

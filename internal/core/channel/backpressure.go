@@ -31,7 +31,7 @@ const (
 
 	// Leases that the producer polls each time, so that many stuck rows cost no more.
 	probesASlice = 32
-	sweepEvery   = 10 * uint64(time.Millisecond) // the interval of sweeps for a claim that does not sleep
+	sweepEvery   = uint64(layout.SweepNs)
 
 	suspicious         = layout.SuspiciousScans
 	spinTries          = layout.SpinTries

@@ -53,7 +53,6 @@ type Producer struct {
 	sleeps         uint32         // the sleeps of that wait
 	outside        *segment.Sleep // the Sleep of the caller, when the caller makes the call in steps
 	write          WriteTransactionSlot
-	swept          uint64 // Monotonic of the last search for dead consumers outside a wait
 	// The errors of a claim that does not wait. They are made once, because such a claim may be
 	// repeated millions of times.
 	refusals [len(whyNot)]error

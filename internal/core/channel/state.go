@@ -57,6 +57,7 @@ type ProducerState struct {
 	freePtr, retiredPtr, pinnedPtr, pinsPtr, expectedPtr, claimsPtr uintptr // of the slices of Producer, for C
 
 	shortest uint64 // the least size of a message: the size of the schema's struct, 0 without one
+	swept    uint64 // Monotonic of the last search for dead consumers outside a wait
 }
 
 // The use of a hold.

@@ -30,6 +30,7 @@ ALL_WAYS = {"test_capi_mixed"}
 # The whole program. A scenario that is left out has its reason in the test.
 NOT_RUN = {
     "test_capi_processes": "it forks, and truncates files that are mapped: neither is possible",
+    "test_deaths": "it forks; exchange.py kills processes on Windows",
     "test_host": "it counts and limits the descriptors, signals and threads of a host on Linux",
     "test_hostile": "it truncates files that are mapped, which Windows refuses",
     "test_inside": "it calls the library in signal handlers and in forked children",
