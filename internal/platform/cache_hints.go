@@ -17,11 +17,14 @@ func NotePolled() { waited.Store(1) }
 // cache that the cores share. It does so only if a participant of this process has waited for a
 // message since the last demotion. Such a process may alternate with another one, which then gets
 // the lines sooner. The demotion takes little time compared with a wait.
-func DemoteIfPolled(line *uint64) {
-	if waited.Load() != 0 {
-		waited.Store(0)
-		handOn(line)
+// It reports whether it did so.
+func DemoteIfPolled(line *uint64) bool {
+	if waited.Load() == 0 {
+		return false
 	}
+	waited.Store(0)
+	handOn(line)
+	return true
 }
 
 // backoff is the time of a back-off: about twice the time that a producer needs to fill a cache

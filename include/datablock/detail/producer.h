@@ -220,6 +220,21 @@ DATABLOCK_INLINE_COLD bool datablock_inline_remember(datablock_inline_producer *
 }
 
 /*
+ * Producer.fastPathLimit: claims below this id need no check, given a free slot, the low watermark
+ * and an unfenced entry of the next message.
+ */
+DATABLOCK_INLINE void datablock_inline_set_limit(datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    p->fast_path_end = 0;
+    if (!p->slow_path_pending && (b->flags & DATABLOCK_INLINE_ROOM) == 0) {
+        uint64_t slots = p->next + p->free_count, gate = p->min_cursor + b->slot_count;
+        p->fast_path_end = slots < gate ? slots : gate;
+        p->fast_path_end =
+            p->fast_path_end < p->next_clock_check ? p->fast_path_end : p->next_clock_check;
+    }
+}
+
+/*
  * Producer.findRoom without waiting: passes the backpressure check, finds a free slot and loads the
  * entry of the next message if needed. It also sets the fast-path limit: the messages below the
  * limit need none of these steps. False: the library has to do the work.
@@ -248,14 +263,29 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
                                !datablock_inline_remember(p, place))) {
         return false;
     }
-    p->fast_path_end = 0;
-    if (!p->slow_path_pending && (b->flags & DATABLOCK_INLINE_ROOM) == 0) {
-        uint64_t slots = p->next + p->free_count, gate = p->min_cursor + b->slot_count;
-        p->fast_path_end = slots < gate ? slots : gate;
-        p->fast_path_end =
-            p->fast_path_end < p->next_clock_check ? p->fast_path_end : p->next_clock_check;
-    }
+    datablock_inline_set_limit(p);
     return true;
+}
+
+/*
+ * Producer.prepareNext: after a publication, does what the next claim would do before its message:
+ * it scans hazard pointers when no slot is free, and loads the cursors when the low watermark is
+ * too far behind. The thread alternates with the consumer, which has its message already.
+ */
+DATABLOCK_INLINE_COLD void datablock_inline_prepare_next(datablock_inline_producer *p) {
+    if ((p->block.flags & DATABLOCK_INLINE_ROOM) != 0) {
+        return;
+    }
+    if (p->free_count == 0) {
+        datablock_inline_refill(p);
+    }
+    if (!datablock_inline_gate(p)) {
+        datablock_inline_rescan(p);
+    }
+    (void)datablock_inline_next_entry(p);
+    if ((p->expected[p->ring_index] & DATABLOCK_LAYOUT_ENTRY_FENCE) == 0) {
+        datablock_inline_set_limit(p);
+    }
 }
 
 /* The mark after the one in a slot's header, in the producer's epoch. */

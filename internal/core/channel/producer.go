@@ -193,6 +193,20 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 	return nil
 }
 
+// prepareNext does, after a publication, what the next claim would do before its message: it scans
+// hazard pointers when no slot is free, and loads the cursors when the low watermark is too far
+// behind. The process alternates with the consumer, which has its message already.
+func (p *Producer) prepareNext() {
+	if p.Block.Flags&stateRoom != 0 {
+		return
+	}
+	p.hasSlot()
+	p.gate()
+	if !p.slowPathPending && p.expected[p.place()]&layout.EntryFence == 0 {
+		p.fastPathEnd = p.fastPathLimit()
+	}
+}
+
 // housekeep is the producer's housekeeping, once per tick however fast the producer is. It stores
 // the heartbeat and checks that the block still has its name.
 func (p *Producer) housekeep(now uint64) error {
@@ -341,7 +355,9 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		crash.Point("commit.unwaited")
 		p.WakeConsumers()
 	} else {
-		platform.DemoteIfPolled(&header[0])
+		if platform.DemoteIfPolled(&header[0]) && next >= s.fastPathEnd {
+			p.prepareNext()
+		}
 	}
 	p.invariant()
 	return nil
