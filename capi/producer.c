@@ -39,10 +39,12 @@ datablock_status datablock_producer_close(datablock_producer producer) {
  * True: a claim has just failed, and the only reason is a LOSSLESS consumer that has not read the
  * message that would be overwritten.
  */
-static bool is_held_up(const datablock_inline_producer *p) {
+static bool is_held_up(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
-    return p->scanned && p->next - p->min_cursor >= b->slot_count && b->min_consumers == 0 &&
-           !p->claimed && !p->slow_path_pending && p->next < p->next_clock_check &&
+    /* when a tick is over, the claim has failed before it loaded a cursor */
+    return !datablock_inline_is_due(&p->clock) && p->scanned &&
+           p->next - p->min_cursor >= b->slot_count && b->min_consumers == 0 && !p->claimed &&
+           !p->slow_path_pending && p->next < p->next_clock_check &&
            __atomic_load_n(&p->interrupted, __ATOMIC_RELAXED) == 0 &&
            __atomic_load_n(datablock_inline_u32(b->data, DATABLOCK_LAYOUT_STATE),
                            DATABLOCK_ORDER_STATE) == DATABLOCK_LAYOUT_STATE_READY &&
@@ -58,17 +60,22 @@ static bool is_held_up(const datablock_inline_producer *p) {
 static datablock_status look_for_room(dbshim_thread *thread, uint32_t index, int64_t timeout_ms,
                                       datablock_write_slot *out) {
     datablock_inline_producer *p = thread->shared.current->state;
-    if (timeout_ms < -1 || p->claimed || datablock_inline_is_due(&p->clock)) {
+    if (timeout_ms < -1) {
         return DATABLOCK_E_BUSY;
     }
-    for (int looks = 0; looks < DATABLOCK_TUNING_POLL_LOOKS_C; looks++) {
+    int looks =
+        timeout_ms == 0 ? DATABLOCK_TUNING_FULL_LOOKS_POLL : DATABLOCK_TUNING_FULL_LOOKS_WAIT;
+    for (; looks > 0; looks--) {
         if (datablock_inline_claim(p, out)) {
             return DATABLOCK_OK;
         }
         if (!is_held_up(p)) {
             return DATABLOCK_E_BUSY;
         }
-        datablock_inline_pause();
+        /* Each look takes the line of the consumer's cursor away from the consumer. */
+        for (int i = 0; i < DATABLOCK_INLINE_STAND_BACK; i++) {
+            datablock_inline_pause();
+        }
     }
     /* Go searches for dead consumers when this is due */
     if (timeout_ms != 0 || dbshim_monotonic() - p->swept >= DATABLOCK_TUNING_SWEEP_NS) {
