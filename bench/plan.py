@@ -117,6 +117,7 @@ def terms(
         "block": block,
         "copy": copy,
         "checksum": 0,
+        "algorithm": 0,
         "rest": REST if block else 0,
         **more,
     }
