@@ -462,11 +462,11 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     config.checksum = small("checksum");
     config.algorithm = small("algorithm");
     config.directory = directory;
-    config.secret_length = std::strlen(text_option("secret"));
-    config.secret = text_option("secret");
+    const char *secret = text_option("secret");
+    config.secret = secret;
+    config.secret_length = std::strlen(secret);
     config.schema = schema_option("schema"), config.zone_schema = schema_option("zone-schema");
-    config.registered = option("registered");
-    config.registry = option("registry");
+    config.registered = option("registered"), config.registry = option("registry");
     std::string flags = text_option("flags");
     for (size_t at = 0; at < flags.size();) {
         size_t comma = std::min(flags.find(',', at), flags.size());
