@@ -83,7 +83,8 @@ func TestBetweenAnyTwoStoresIsACrashPoint(t *testing.T) {
 func TestBetweenAnyTwoStoresInCIsACrashPoint(t *testing.T) {
 	known, gaps := map[string]summary{}, map[string]bool{}
 	for _, file := range []string{"include/datablock/detail/ring.h", "include/datablock/detail/checksum.h",
-		"include/datablock/detail/producer.h", "include/datablock/detail/consumer.h", "include/datablock/detail/handle.h",
+		"include/datablock/detail/producer.h", "include/datablock/detail/consumer.h",
+		"include/datablock/detail/handle.h",
 		"include/datablock/detail/calls.h", "capi/protocol_wait.c", "capi/protocol_wait_any.c"} {
 		require.NoError(t, ReadC(filepath.Join("../../..", file), known, gaps))
 	}
