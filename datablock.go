@@ -209,7 +209,9 @@ type BlockInfo struct {
 	ProducerPIDNS uint64 // inode of the pid namespace of ProducerPID, 0: not known
 	// State is 2 ready, 3 closed, 4 superseded, 5 being replaced. 0: the file cannot be read as a
 	// block, and only Name is set.
-	State uint32
+	State     uint32
+	Checksum  uint32 // a ChecksumPolicy
+	Algorithm uint32 // a ChecksumAlgorithm; 0 without checksums
 }
 
 // List describes the blocks in a directory ("" for the default one), sorted by name. It opens
