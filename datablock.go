@@ -53,7 +53,7 @@ const (
 	StartOldest Start = Start(segment.StartOldest) // the oldest message present
 )
 
-// ChecksumPolicy is whether messages carry a checksum, the BLAKE2b-256 of their bytes.
+// ChecksumPolicy is whether messages carry a checksum.
 type ChecksumPolicy uint32
 
 // The checksum policies.
@@ -62,12 +62,31 @@ const (
 	// ChecksumManual is made by Producer.Seal and compared by Consumer.Verify.
 	ChecksumManual ChecksumPolicy = ChecksumPolicy(segment.ChecksumManual)
 	// ChecksumEnforced makes the checksum at each commit, and compares it before a consumer gets
-	// the message. It takes about a nanosecond a byte on each side.
+	// the message.
 	ChecksumEnforced ChecksumPolicy = ChecksumPolicy(segment.ChecksumEnforced)
 )
 
 // String returns the policy's name: NONE, MANUAL or ENFORCED.
 func (p ChecksumPolicy) String() string { return segment.ChecksumPolicy(p).String() }
+
+// ChecksumAlgorithm is how the checksums of a block are made.
+type ChecksumAlgorithm uint32
+
+// The algorithms.
+const (
+	// AlgorithmDefault is CRC32C for a new block. A producer that takes a block over keeps the
+	// algorithm of the block.
+	AlgorithmDefault ChecksumAlgorithm = ChecksumAlgorithm(segment.AlgorithmDefault)
+	// AlgorithmCRC32C detects damage at the speed of memory. Libraries of block format 1 refuse
+	// the block (ErrVersion).
+	AlgorithmCRC32C ChecksumAlgorithm = ChecksumAlgorithm(segment.AlgorithmCRC32C)
+	// AlgorithmBLAKE2b is the BLAKE2b-256 of the bytes. It takes about a nanosecond a byte on each
+	// side.
+	AlgorithmBLAKE2b ChecksumAlgorithm = ChecksumAlgorithm(segment.AlgorithmBLAKE2b)
+)
+
+// String returns the algorithm's name: DEFAULT, CRC32C or BLAKE2B.
+func (a ChecksumAlgorithm) String() string { return segment.ChecksumAlgorithm(a).String() }
 
 // Flags for Config and Unlink.
 const (
@@ -104,7 +123,8 @@ type Config struct {
 	// overwrites nothing and waits. Default 0.
 	MinConsumers uint32
 	Checksum     ChecksumPolicy
-	ZoneSize     uint64 // bytes of the flexible zone; default 4032
+	Algorithm    ChecksumAlgorithm // of the checksums; default: see AlgorithmDefault
+	ZoneSize     uint64            // bytes of the flexible zone; default 4032
 	// Retention is how long the row of a dead durable consumer is kept, in whole milliseconds.
 	// Default: for ever.
 	Retention time.Duration
@@ -135,7 +155,8 @@ func (c *Config) inner() segment.Config {
 	return segment.Config{
 		Policy: segment.Policy(c.Policy), Flags: c.Flags, SlotCount: c.SlotCount, SpareSlots: c.SpareSlots,
 		Alignment: c.Alignment, SlotSize: c.SlotSize, ConsumerLimit: c.ConsumerLimit, MinConsumers: c.MinConsumers,
-		Checksum: segment.ChecksumPolicy(c.Checksum), ZoneSize: c.ZoneSize, Retention: c.Retention, Mode: c.Mode,
+		Checksum: segment.ChecksumPolicy(c.Checksum), Algorithm: segment.ChecksumAlgorithm(c.Algorithm),
+		ZoneSize: c.ZoneSize, Retention: c.Retention, Mode: c.Mode,
 		Directory: c.Directory, Secret: c.Secret, Schema: c.Schema, Registered: c.Registered, Registry: c.Registry,
 		ZoneSchema: c.ZoneSchema,
 	}
@@ -188,7 +209,9 @@ type BlockInfo struct {
 	ProducerPIDNS uint64 // inode of the pid namespace of ProducerPID, 0: not known
 	// State is 2 ready, 3 closed, 4 superseded, 5 being replaced. 0: the file cannot be read as a
 	// block, and only Name is set.
-	State uint32
+	State     uint32
+	Checksum  uint32 // a ChecksumPolicy
+	Algorithm uint32 // a ChecksumAlgorithm; 0 without checksums
 }
 
 // List describes the blocks in a directory ("" for the default one), sorted by name. It opens

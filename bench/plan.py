@@ -19,7 +19,8 @@ KB, MB = 1 << 10, 1 << 20
 SIZES = (64, KB, 4 * KB, 64 * KB, MB, 8 * MB)
 SLOTS = {64: 1024, KB: 256, 4 * KB: 64, 64 * KB: 16, MB: 8, 8 * MB: 4}
 MANY_ROWS = 32
-CHECKSUMS = {"MANUAL": 1, "ENFORCED": 2}  # datablock_checksum
+# datablock_checksum and datablock_algorithm
+CHECKSUMS = {"MANUAL": (1, 1), "ENFORCED": (2, 1), "ENFORCED, BLAKE2b": (2, 2)}
 REST = 50e-6  # seconds: a side that waits this long for a message sleeps
 
 
@@ -117,6 +118,7 @@ def terms(
         "block": block,
         "copy": copy,
         "checksum": 0,
+        "algorithm": 0,
         "rest": REST if block else 0,
         **more,
     }
@@ -222,6 +224,31 @@ def python_rows() -> list[Row]:
     ]
 
 
+def checksum_rows() -> list[Row]:
+    """Beside the same messages without a checksum."""
+    rows = []
+    for size, key in ((64, BASE_KEY), (4 * KB, named(4 * KB))):
+        limit_of_time = LINE if size == 64 else ring_pong(size)
+        for name, (checksum, algorithm) in CHECKSUMS.items():
+            label = f"{name}, {named(size)}"
+            time = one_way(
+                label,
+                (limit_of_time, f"{key}, one way"),
+                size=size,
+                checksum=checksum,
+                algorithm=algorithm,
+            )
+            rate = stream(
+                label,
+                (ring_stream(size), f"{key}, stream"),
+                size=size,
+                checksum=checksum,
+                algorithm=algorithm,
+            )
+            rows.append(Row("checksums", label, (time, rate)))
+    return rows
+
+
 def all_rows() -> list[Row]:
     rows = [exchange("size", BASE_KEY)]
     for size in SIZES[1:]:
@@ -243,22 +270,7 @@ def all_rows() -> list[Row]:
         exchange("delivery", delivery.upper(), delivery=delivery)
         for delivery in ("ordered", "latest")
     ]
-    rows += [
-        exchange("checksums", f"{name}, {named(64)}", checksum=number)
-        for name, number in CHECKSUMS.items()
-    ]
-    for name, number in CHECKSUMS.items():
-        key = f"{name}, {named(4 * KB)}"
-        rows.append(
-            Row(
-                "checksums",
-                key,
-                (
-                    one_way(key, (ring_pong(4 * KB),), size=4 * KB, checksum=number),
-                    stream(key, size=4 * KB, checksum=number),
-                ),
-            )
-        )
+    rows += checksum_rows()
     rows.append(
         Row("waiting", BLOCKING, (one_way(BLOCKING, (FUTEX,), block=1), stream(BLOCKING, block=1)))
     )
@@ -286,7 +298,7 @@ SECTIONS = {
     "consumers": ("Consumers, driven by one process", "the cache line; the plain ring"),
     "delivery": ("Delivery", "the cache line; the plain ring"),
     "checksums": (
-        "Checksums of the payload",
+        "Checksums, CRC32C unless the row says BLAKE2b",
         "the cache line (64 B), else the plain ring, with the same copies and no checksum",
     ),
     "waiting": ("Waiting", "two sleepers on a futex; the plain ring"),
@@ -365,6 +377,20 @@ BOUNDS = [
         "rate",
         ring_stream(MB),
         least=0.8,
+    ),
+    held(
+        "ENFORCED, 64 B one way, p50, to no checksum",
+        f"ENFORCED, {named(64)}, one way",
+        "p50",
+        BASE_ONE_WAY,
+        most=1.25,
+    ),
+    held(
+        "ENFORCED, 4 KB stream, to no checksum",
+        f"ENFORCED, {named(4 * KB)}, stream",
+        "rate",
+        f"{named(4 * KB)}, stream",
+        least=0.7,
     ),
     held("blocking, one way, p50, to the futex", f"{BLOCKING}, one way", "p50", FUTEX, most=1.3),
     held(

@@ -41,6 +41,7 @@ static datablock_config config_of(size_t slots, size_t size, size_t rows) {
 static datablock_config config_given(void) {
     datablock_config config = config_of(whole_argument("slots"), whole_argument("size"), whole_argument("limit"));
     config.checksum = (uint32_t)whole_argument("checksum");
+    config.algorithm = (uint32_t)whole_argument("algorithm");
     return config;
 }
 

@@ -44,7 +44,7 @@ datablock_status datablock_consumer_options_init(datablock_consumer_options *opt
  * this library does not know is zero.
  */
 enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
-_Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
+_Static_assert(offsetof(datablock_config, algorithm) == CONFIG_SIZE_V1, "version 1");
 _Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
@@ -101,7 +101,7 @@ datablock_status dbshim_import_config(const datablock_config *config, const char
     *own = (datablock_config){0};
     if ((status = import_struct("config", config, CONFIG_SIZE_V1, own, sizeof *own)) !=
             DATABLOCK_OK ||
-        (status = check_reserved("config", 0, own->reserved,
+        (status = check_reserved("config", own->reserved1, own->reserved,
                                  sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own->secret, own->secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own->schema)) != DATABLOCK_OK ||

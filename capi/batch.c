@@ -103,12 +103,13 @@ HOT datablock_status publish(uint64_t handle, const datablock_write_slot *slot, 
     datablock_inline_handle_entry *entry = taken_entry();
     datablock_inline_producer *p = entry->state;
     copy(slot->data, data, length);
+    bool fast = DBSHIM_FAST && ((p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 ||
+                                datablock_inline_seal(&p->block, p->slot, p->next, length));
     if (hole_in(entry, handle)) {
         return DATABLOCK_E_CORRUPT;
     }
     uint64_t stamp =
         (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP) != 0 ? datablock_inline_realtime() : 0;
-    bool fast = DBSHIM_FAST && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0;
     if (fast && datablock_inline_publish(p, length, stamp)) {
         return DATABLOCK_OK;
     }

@@ -113,6 +113,9 @@ datablock_status datablock_read_id(datablock_consumer consumer, uint64_t id, int
 
 datablock_status datablock_read_verify(datablock_consumer consumer,
                                        const datablock_read_slot *slot) {
+    if (DBSHIM_FAST && (datablock_inline_try_read_verify(consumer, slot))) {
+        return DATABLOCK_OK;
+    }
     datablock_status status = dbshim_begin_handle_call(__func__, slot == NULL ? "slot" : NULL,
                                                        consumer.handle, DATABLOCK_INLINE_CONSUMER);
     if (status != DATABLOCK_OK) {

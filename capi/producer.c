@@ -146,6 +146,9 @@ datablock_status datablock_write_commit(datablock_producer producer,
 
 datablock_status datablock_write_checksum(datablock_producer producer,
                                           const datablock_write_slot *slot, size_t length) {
+    if (DBSHIM_FAST && (datablock_inline_try_write_checksum(producer, slot, length))) {
+        return DATABLOCK_OK;
+    }
     datablock_status status = dbshim_begin_handle_call(__func__, slot == NULL ? "slot" : NULL,
                                                        producer.handle, DATABLOCK_INLINE_PRODUCER);
     if (status != DATABLOCK_OK) {

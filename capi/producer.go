@@ -41,6 +41,7 @@ func dbgo_producer_open(index C.uint32_t, name, directory *C.char, config *C.dat
 		ConsumerLimit: uint32(config.consumer_limit),
 		MinConsumers:  uint32(config.min_consumers),
 		Checksum:      segment.ChecksumPolicy(config.checksum),
+		Algorithm:     segment.ChecksumAlgorithm(config.algorithm),
 		ZoneSize:      uint64(config.zone_size),
 		Retention:     retentionFrom(uint64(config.retention_ms)),
 		Mode:          uint32(config.mode),

@@ -27,7 +27,8 @@ void datablock_inline_wake_producer(const datablock_inline_block *block) {
 
 static datablock_inline_found look(datablock_inline_consumer *c, datablock_read_slot *out) {
     bool wake = false;
-    datablock_inline_found found = datablock_inline_next(c, out, &wake);
+    datablock_inline_found found =
+        datablock_inline_next(c, datablock_inline_compares(&c->block), out, &wake);
     if (wake) {
         datablock_inline_wake_producer(&c->block);
     }

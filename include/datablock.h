@@ -334,10 +334,15 @@ typedef enum datablock_checksum {
     DATABLOCK_CHECKSUM_NONE = 0,
     /* made by datablock_write_checksum, compared by datablock_read_verify */
     DATABLOCK_CHECKSUM_MANUAL = 1,
-    /* made at each commit, and compared before a consumer gets the message; costs about a
-     * nanosecond per byte on each side */
+    /* made at each commit, and compared before a consumer gets the message */
     DATABLOCK_CHECKSUM_ENFORCED = 2
 } datablock_checksum;
+
+typedef enum datablock_algorithm {
+    DATABLOCK_ALGORITHM_DEFAULT = 0, /* CRC32C in a new block, otherwise that of the block */
+    DATABLOCK_ALGORITHM_CRC32C = 1, /* memory speed; libraries of format 1 refuse the block */
+    DATABLOCK_ALGORITHM_BLAKE2B = 2 /* about a nanosecond per byte on each side */
+} datablock_algorithm;
 
 struct datablock_schema;
 
@@ -345,12 +350,12 @@ struct datablock_schema;
  * Zero means "the default" in every field but `size` and `slot_size`. A `policy` of 0 is a RING.
  *
  * A producer that opens an existing block must ask for the geometry of that block: slot_count,
- * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, retention_ms,
- * zone_size, ALLOW_LOSSLESS, TIMESTAMP. Otherwise the open fails with DATABLOCK_E_GEOMETRY, and the
- * detail names the differences. The producer must also ask for the schema of that block
- * (DATABLOCK_E_SCHEMA). A RING with neither ALLOW_LOSSLESS nor FORBID_LOSSLESS allows LOSSLESS when
- * the open creates the block, and takes over a block that forbids LOSSLESS. datablock_config_init
- * sets ALLOW_LOSSLESS for a RING: clear it to take over such a block.
+ * slot_size, alignment, policy, consumer_limit, spare_slots, min_consumers, checksum, algorithm
+ * (unless 0), retention_ms, zone_size, ALLOW_LOSSLESS, TIMESTAMP. Otherwise the open fails with
+ * DATABLOCK_E_GEOMETRY, and the detail names the differences. The producer must also ask for the
+ * schema of that block (DATABLOCK_E_SCHEMA). A RING with neither ALLOW_LOSSLESS nor FORBID_LOSSLESS
+ * allows LOSSLESS when the open creates the block, and takes over a block that forbids LOSSLESS.
+ * datablock_config_init sets ALLOW_LOSSLESS for a RING: clear it to take over such a block.
  *
  * Memory: slot_count + spare_slots slots of (64 + slot_size rounded up to the alignment) bytes,
  * 8 bytes per ring entry, and under 64 KiB fixed at 64 consumers. The open reserves all of this
@@ -363,8 +368,7 @@ typedef struct datablock_config {
     /* messages kept, 1 .. 1048576; default 8 for a RING. A SINGLE has 1 and a DOUBLE_BUFFER has 2:
      * the default, and the only choice */
     uint32_t slot_count;
-    /* slots beyond slot_count; at least 2. Default 1 + consumer_limit + batch, where batch is 8, or
-     * 4 above a slot_size of 64 KiB, or 1 above 1 MiB */
+    /* at least 2; default 1 + consumer_limit + 8 (4 above a slot_size of 64 KiB, 1 above 1 MiB) */
     uint32_t spare_slots;
     uint32_t alignment; /* of the payload: a power of two up to 4096; default 64, the minimum */
     /* payload capacity in bytes, 1 .. 2^40; required, unless a schema is given. The default is then
@@ -383,8 +387,7 @@ typedef struct datablock_config {
     uint32_t mode;
     uint32_t checksum; /* datablock_checksum; default none */
     const char *directory; /* NULL: $DATABLOCK_DIR, else the default; must be absolute */
-    /* shared secret, checked at attach. A check against mix-ups, not a defence: the permissions of
-     * the files are the defence */
+    /* compared at attach, against mix-ups. The permissions of the files are the defence */
     const void *secret;
     size_t secret_length; /* bytes, at most 1024; 0: none */
     /* how long a dead durable consumer keeps its place; at most 2^40; 0: for ever */
@@ -401,6 +404,8 @@ typedef struct datablock_config {
     /* the type of the flexible zone, handled as `schema`; zone_size is then at least its size */
     const struct datablock_schema *zone_schema;
     uint64_t reserved[2]; /* zero */
+    uint32_t algorithm; /* datablock_algorithm, of the checksums; 0 without checksums */
+    uint32_t reserved1; /* zero */
 } datablock_config;
 
 /* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
@@ -473,9 +478,8 @@ DATABLOCK_API datablock_status datablock_write_commit(datablock_producer produce
                                                       size_t length);
 
 /*
- * On a block with MANUAL checksums: stores the BLAKE2b-256 of the first `length` bytes of the
- * claimed slot. A commit of that length publishes the checksum. Call this function after the
- * payload is filled.
+ * On a block with MANUAL checksums: stores the checksum of the first `length` bytes of the claimed
+ * slot. A commit of that length publishes the checksum. Fill the payload first.
  * Errors: INVALID (null, no such claim, length above the capacity, a block without checksums),
  * BUSY, HANDLE.
  */
@@ -538,8 +542,7 @@ typedef struct datablock_consumer_options {
     /* the expected type of the flexible zone (SCHEMA: the block's does not match); NULL: any */
     const struct datablock_schema *zone_schema;
     uint64_t reserved[3]; /* zero */
-    /* how long the open waits for a block that does not exist yet; 0: not at all, -1: for ever. For
-     * consumers only */
+    /* how long the open waits for a missing block; 0: not at all, -1: for ever. Consumers only */
     int64_t wait_ms;
 } datablock_consumer_options;
 
@@ -547,8 +550,7 @@ typedef struct datablock_read_slot {
     const void *data; /* `length` bytes, in place, read-only, valid until datablock_read_end */
     size_t length; /* bytes */
     uint64_t id; /* the message's id */
-    /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
-    uint64_t timestamp_ns;
+    uint64_t timestamp_ns; /* CLOCK_REALTIME at commit; 0 without DATABLOCK_FLAG_TIMESTAMP */
     /* messages skipped since the previous read, or since this consumer's start; at most 2^48-1;
      * always 0 for LOSSLESS */
     uint64_t missed;
@@ -597,12 +599,10 @@ DATABLOCK_API datablock_status datablock_consumer_close(datablock_consumer consu
  *     NO_PRODUCER the time ran out, and no process has the block open for writing. A restarted
  *                 producer continues where the old producer stopped
  *     CHECKSUM    see datablock_read_verify
- *     CLOSED      the stream has ended and every message was read, or another thread closed the
- *                 handle
+ *     CLOSED      the stream has ended and was read, or another thread closed the handle
  *     SUPERSEDED  the block was replaced and every message was read: attach again
  *     OVERRUN     LOSSLESS only: this consumer was evicted; attach again
- *     LOST        an operator discarded this message. Returned once per message; call again for the
- *                 next message
+ *     LOST        an operator discarded this message; the next call continues after this message
  *     FENCED      this consumer's row was taken away: attach again
  *     BUSY        max_pins slots are held, or another thread is inside
  *     CORRUPT, HANDLE
@@ -635,9 +635,8 @@ DATABLOCK_API datablock_status datablock_read_id(datablock_consumer consumer, ui
  * Compares a message that is held with its checksum. With ENFORCED checksums the read has done that
  * before it returned the message. A message that failed is DATABLOCK_E_CHECKSUM there, once, and
  * the next call continues with the next message.
- * Errors: CHECKSUM (the payload was changed after the commit: discard what was computed from the
- * payload; the hold continues), INVALID (null, not held, or the message has no checksum), BUSY,
- * HANDLE.
+ * Errors: CHECKSUM (the message was changed after the commit: discard what was computed from the
+ * message; the hold continues), INVALID (null, not held, or without a checksum), BUSY, HANDLE.
  */
 DATABLOCK_API datablock_status datablock_read_verify(datablock_consumer consumer,
                                                      const datablock_read_slot *slot);
@@ -822,8 +821,7 @@ typedef struct datablock_observer {
 typedef struct datablock_observation {
     uint64_t id; /* the message's */
     uint64_t length; /* bytes of the message; the copy has as many as there was room for */
-    /* CLOCK_REALTIME at commit, 0 unless the block has DATABLOCK_FLAG_TIMESTAMP */
-    uint64_t timestamp_ns;
+    uint64_t timestamp_ns; /* CLOCK_REALTIME at commit; 0 without DATABLOCK_FLAG_TIMESTAMP */
     uint64_t next_id; /* the id of the message that is written next */
     uint32_t index; /* the slot's number, as in the diagnosis */
     uint32_t reserved; /* zero */

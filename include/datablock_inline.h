@@ -3,11 +3,11 @@
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
- * Include this header instead of datablock.h. Then datablock_write_begin, _commit and _abort and
- * datablock_read_begin and _end are inline. They make no call of the library, no system call and no
- * allocation while there is a free slot or a message. The library does everything else, and every
- * unusual case. Therefore inline and exported functions do the same at every call, and a program
- * may mix them on one handle.
+ * Include this header instead of datablock.h. Then datablock_write_begin, _commit, _checksum and
+ * _abort and datablock_read_begin, _verify and _end are inline. They make no call of the library,
+ * no system call and no allocation while there is a free slot or a message. The library does
+ * everything else, and every unusual case. Therefore inline and exported functions do the same at
+ * every call, and a program may mix them on one handle.
  *
  * The header is for C11 and C++17 with the atomics of GNU C (gcc, clang) on little-endian 64-bit
  * machines: on Windows for MinGW and clang. Other compilers, such as Microsoft's, get datablock.h
@@ -31,6 +31,7 @@
  *   datablock/detail/orders.h     the table of memory orders
  *   datablock/detail/state.h      the private state of a participant, the coarse clock
  *   datablock/detail/ring.h       words of a block, prefetches, ring entries
+ *   datablock/detail/checksum.h   CRC32C of a message
  *   datablock/detail/producer.h   claim, commit, abort
  *   datablock/detail/consumer.h   next, hazard pointers, release
  *   datablock/detail/handle.h     handles

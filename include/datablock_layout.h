@@ -1,5 +1,5 @@
 /*
- * datablock_layout.h - the segment format, version 1, for C and C++
+ * datablock_layout.h - the segment format, for C and C++
  *
  * Copyright (c) The DataBlock authors. SPDX-License-Identifier: BSD-3-Clause
  *
@@ -41,7 +41,8 @@
 /* Identification of the two files. */
 #define DATABLOCK_LAYOUT_MAGIC_DATA UINT64_C(0x314B4C4241544144) /* "DATABLK1" */
 #define DATABLOCK_LAYOUT_MAGIC_CONTROL UINT64_C(0x314C544342415441) /* "ATABCTL1" */
-#define DATABLOCK_LAYOUT_FORMAT_MAJOR 1 /* a reader refuses every other value */
+#define DATABLOCK_LAYOUT_FORMAT_MAJOR 1 /* a block without features */
+#define DATABLOCK_LAYOUT_FORMAT_MAJOR_FEATURES 2 /* with them; a reader refuses other values */
 #define DATABLOCK_LAYOUT_FORMAT_MINOR 0 /* a reader accepts every value; fields are only added */
 
 /* Sizes. */
@@ -55,8 +56,7 @@
 #define DATABLOCK_LAYOUT_MAX_PINS 8
 #define DATABLOCK_LAYOUT_MAX_CONSUMERS 255
 #define DATABLOCK_LAYOUT_MAX_SLOT_COUNT (1 << 20)
-/* ring and spare together: 22 bits in an entry */
-#define DATABLOCK_LAYOUT_MAX_SLOTS ((1 << 22) - 1)
+#define DATABLOCK_LAYOUT_MAX_SLOTS ((1 << 22) - 1) /* ring and spare: 22 bits in an entry */
 #define DATABLOCK_LAYOUT_MAX_SLOT_SIZE (UINT64_C(1) << 40)
 #define DATABLOCK_LAYOUT_MAX_ALIGNMENT DATABLOCK_LAYOUT_PAGE
 #define DATABLOCK_LAYOUT_SPIN_LOCK_COUNT 8
@@ -109,6 +109,7 @@
 #define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_MAJOR 480
 #define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_MINOR 484
 #define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_PATCH 488
+#define DATABLOCK_LAYOUT_HDR_FEATURES 492
 #define DATABLOCK_LAYOUT_HDR_ZONE_SCHEMA_HASH 496
 #define DATABLOCK_LAYOUT_HDR_RESERVED 528
 #define DATABLOCK_LAYOUT_HDR_HASH 544
@@ -137,8 +138,7 @@
 #define DATABLOCK_LAYOUT_METRIC_TIMEOUTS 4656
 #define DATABLOCK_LAYOUT_METRIC_SCANS 4664
 #define DATABLOCK_LAYOUT_METRIC_CLEANED 4672
-/* schema text; the zone's from the next cache line on; whole pages */
-#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192
+#define DATABLOCK_LAYOUT_SCHEMA_REGION 8192 /* schema text, then the zone's; whole pages */
 
 typedef struct datablock_layout_data {
     uint64_t magic;
@@ -172,16 +172,14 @@ typedef struct datablock_layout_data {
     uint32_t schema_minor;
     uint32_t schema_patch;
     uint8_t schema_hash[32]; /* BLAKE2b-256 of the canonical text, zero: no schema */
-    /* BLAKE2b-256 keyed with the secret, of the block id; zero: no secret */
-    uint8_t secret_hash[32];
+    uint8_t secret_hash[32]; /* BLAKE2b-256, keyed with the secret, of the block id; zero: none */
     uint64_t retention; /* ms for which the row of a dead durable consumer is kept, 0: for ever */
     char name[208]; /* name_len bytes, then zeros */
-    /* bytes of canonical text of the flexible zone's schema, 0: none */
-    uint64_t zone_schema_length;
+    uint64_t zone_schema_length; /* bytes of the zone's canonical text, 0: no schema */
     uint32_t zone_schema_major;
     uint32_t zone_schema_minor;
     uint32_t zone_schema_patch;
-    uint8_t reserved_zone_schema[4];
+    uint32_t features; /* DATABLOCK_LAYOUT_FEATURE_*, 0 in version 1 */
     uint8_t zone_schema_hash[32]; /* BLAKE2b-256 of the zone's canonical text, zero: no schema */
     uint8_t reserved_header[16]; /* zeros, as every reserved byte */
     uint8_t hash[32]; /* BLAKE2b-256 of bytes [0, 544) */
@@ -259,6 +257,7 @@ DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_length, HDR_ZONE_SCHEM
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_major, HDR_ZONE_SCHEMA_MAJOR);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_minor, HDR_ZONE_SCHEMA_MINOR);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_patch, HDR_ZONE_SCHEMA_PATCH);
+DATABLOCK_LAYOUT_FIELD(datablock_layout_data, features, HDR_FEATURES);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, zone_schema_hash, HDR_ZONE_SCHEMA_HASH);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, reserved_header, HDR_RESERVED);
 DATABLOCK_LAYOUT_FIELD(datablock_layout_data, hash, HDR_HASH);
@@ -293,6 +292,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 /* Block flags, stored in HDR_FLAGS. The values are those of DATABLOCK_FLAG_*. */
 #define DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS (1u << 0)
 #define DATABLOCK_LAYOUT_FLAG_TIMESTAMP (1u << 4)
+#define DATABLOCK_LAYOUT_FEATURE_CRC (1u << 0) /* checksums are CRC_* */
 
 /* In ROW_CLOCK and PRODUCER_CLOCK: the offset of the participant's time namespace is known. */
 #define DATABLOCK_LAYOUT_CLOCK_KNOWN (UINT64_C(1) << 63)
@@ -493,8 +493,7 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 #define DATABLOCK_LAYOUT_ROW_ATTACHING 1
 #define DATABLOCK_LAYOUT_ROW_ACTIVE 2
 #define DATABLOCK_LAYOUT_ROW_DEAD 3 /* durable, keeps name and cursor */
-/* being evicted by force: the owner lives and gets FENCED */
-#define DATABLOCK_LAYOUT_ROW_EVICTING 4
+#define DATABLOCK_LAYOUT_ROW_EVICTING 4 /* by force: the owner lives and gets FENCED */
 
 /* Roles and deliveries. */
 #define DATABLOCK_LAYOUT_ROLE_PRODUCER 1
@@ -516,13 +515,11 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 /* Byte offsets of the locks on the control file, beyond any mapping of it. */
 #define DATABLOCK_LAYOUT_LOCK_ROWS (UINT64_C(1) << 40) /* + LOCK_STRIDE * row: the liveness lease */
 #define DATABLOCK_LAYOUT_LOCK_STRIDE 4 /* the locks of two rows are never neighbours */
-/* the byte after a lease: row is cleaned; the two are one lock of 2 bytes */
-#define DATABLOCK_LAYOUT_LOCK_CLEANING 1
+#define DATABLOCK_LAYOUT_LOCK_CLEANING 1 /* the byte after a lease: row is cleaned */
 /* + hash(name) % LOCK_NAME_MOD: attach by name */
 #define DATABLOCK_LAYOUT_LOCK_NAMES ((UINT64_C(1) << 40) + 8192)
 #define DATABLOCK_LAYOUT_LOCK_NAME_MOD 4096 /* number of name bytes */
-/* a process replaces or removes the block */
-#define DATABLOCK_LAYOUT_LOCK_REPLACE ((UINT64_C(1) << 40) + 12288)
+#define DATABLOCK_LAYOUT_LOCK_REPLACE ((UINT64_C(1) << 40) + 12288) /* replace, remove */
 #define DATABLOCK_LAYOUT_LOCK_SPINS ((UINT64_C(1) << 40) + 16384) /* reserved */
 
 /* ---- Data file: the slot header before a payload. Plain stores, published by the entry ---- */
@@ -531,14 +528,18 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_row) == DATABLOCK_LAYOUT_ROW_SIZ
 #define DATABLOCK_LAYOUT_SLOT_LENGTH 8
 #define DATABLOCK_LAYOUT_SLOT_TIMESTAMP 16
 #define DATABLOCK_LAYOUT_SLOT_CLAIM 24
-#define DATABLOCK_LAYOUT_SLOT_CHECKSUM 32
+#define DATABLOCK_LAYOUT_SLOT_CHECKSUM 32 /* with FEATURE_CRC: CRC_* */
+#define DATABLOCK_LAYOUT_CRC_PAYLOAD 0 /* u64 CRC32C of the payload */
+#define DATABLOCK_LAYOUT_CRC_MESSAGE 8 /* u64 the message's id + 1 */
+#define DATABLOCK_LAYOUT_CRC_LENGTH 16 /* u64 bytes of the payload */
+#define DATABLOCK_LAYOUT_CRC_RESERVED 24 /* u64 zero */
 
 typedef struct datablock_layout_slot {
     uint64_t id;
     uint64_t length; /* bytes */
     uint64_t timestamp; /* CLOCK_REALTIME ns, 0: the block has no FLAG_TIMESTAMP */
     uint64_t claim; /* claimed:1 epoch:16 generation:47 */
-    uint8_t checksum[32]; /* BLAKE2b-256 of the payload, zero: none */
+    uint8_t checksum[32]; /* BLAKE2b-256 of the payload, or CRC_*; zero: none */
 } datablock_layout_slot;
 
 DATABLOCK_LAYOUT_FIELD(datablock_layout_slot, id, SLOT_ID);
@@ -610,7 +611,6 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_H
 /* ---- Packed words ---- */
 
 /* A ring entry packs tag (id + 1 modulo 2^40), slot, LOST, FENCE. NO_SLOT: never had a message. */
-/* A tag could not say that: tag 0 recurs every 2^40 messages, about once a day at full speed. */
 #define DATABLOCK_LAYOUT_ENTRY_FENCE (UINT64_C(1) << 0)
 #define DATABLOCK_LAYOUT_ENTRY_LOST (UINT64_C(1) << 1)
 #define DATABLOCK_LAYOUT_NO_SLOT ((1 << 22) - 1)

@@ -32,6 +32,11 @@ enum class Checksum {
     manual = DATABLOCK_CHECKSUM_MANUAL,
     enforced = DATABLOCK_CHECKSUM_ENFORCED
 };
+enum class Algorithm {
+    by_default = DATABLOCK_ALGORITHM_DEFAULT,
+    crc32c = DATABLOCK_ALGORITHM_CRC32C,
+    blake2b = DATABLOCK_ALGORITHM_BLAKE2B
+};
 enum class Delivery {
     by_policy = DATABLOCK_DELIVERY_DEFAULT,
     /* every message, in order; applies backpressure to the producer */
@@ -172,6 +177,10 @@ public:
     Config &mode(std::uint32_t permissions) { return set(config_.mode, permissions); }
     Config &checksum(Checksum checksum) {
         return set(config_.checksum, static_cast<std::uint32_t>(checksum));
+    }
+    /* How the checksums are made. */
+    Config &algorithm(Algorithm algorithm) {
+        return set(config_.algorithm, static_cast<std::uint32_t>(algorithm));
     }
     Config &zone_size(std::uint64_t bytes) { return set(config_.zone_size, bytes); }
     Config &retention_ms(std::uint64_t milliseconds) {

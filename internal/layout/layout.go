@@ -1,4 +1,4 @@
-// Package layout is the single definition of the segment format, version 1: where every word of a
+// Package layout is the single definition of the segment format: where every word of a
 // block's two files is, and how the packed words are built. docs/segment-format.md describes the
 // format in prose. include/datablock_layout.h repeats the definition for C. The tests in
 // tests/format/layout compare the three name by name.
@@ -12,8 +12,9 @@ const (
 	MagicData    = 0x314B4C4241544144 // "DATABLK1"
 	MagicControl = 0x314C544342415441 // "ATABCTL1"
 
-	FormatMajor = 1 // a reader refuses every other value
-	FormatMinor = 0 // a reader accepts every value; fields are only added
+	FormatMajor         = 1 // a block without features
+	FormatMajorFeatures = 2 // a block with HdrFeatures; a reader refuses every other value
+	FormatMinor         = 0 // a reader accepts every value; fields are only added
 )
 
 // Sizes.
@@ -83,6 +84,7 @@ const (
 	HdrZoneSchemaMajor  = 480 // u32
 	HdrZoneSchemaMinor  = 484 // u32
 	HdrZoneSchemaPatch  = 488 // u32
+	HdrFeatures         = 492 // u32 Feature*, 0 in version 1: a reader refuses a feature that it does not know
 	HdrZoneSchemaHash   = 496 // BLAKE2b-256 of the zone's canonical text, zero: no schema
 	HdrReserved         = 528 // zeros
 	HdrHash             = 544 // BLAKE2b-256 of bytes [0, 544)
@@ -92,6 +94,11 @@ const (
 const (
 	FlagAllowLossless = 1 << 0
 	FlagTimestamp     = 1 << 4
+)
+
+// Features of a block, stored in HdrFeatures.
+const (
+	FeatureCRC = 1 << 0 // the checksum of a message is CRC32C, in the words CRC*
 )
 
 // Data file, page 1: the mutable lines. Only the producer and recovery write here. All participants
@@ -256,7 +263,15 @@ const (
 	SlotLength    = 8  // u64 bytes
 	SlotTimestamp = 16 // u64 CLOCK_REALTIME ns, 0: the block has no FlagTimestamp
 	SlotClaim     = 24 // u64 claimed:1 epoch:16 generation:47
-	SlotChecksum  = 32 // BLAKE2b-256 of the payload, zero: none
+	SlotChecksum  = 32 // BLAKE2b-256 of the payload, with FeatureCRC the words CRC*; zero: none
+)
+
+// The checksum in the slot header, of a block with FeatureCRC.
+const (
+	CRCPayload  = 0  // u64 CRC32C of the payload
+	CRCMessage  = 8  // u64 the message's id + 1
+	CRCLength   = 16 // u64 bytes of the payload
+	CRCReserved = 24 // u64 zero
 )
 
 // The recovery log in the control file: a header with the number of records ever written, then a

@@ -99,7 +99,16 @@ from ._transactions import (
     with_read_transaction,
     with_write_transaction,
 )
-from ._types import BlockState, ChecksumPolicy, Delivery, Policy, RecoveryResult, SlotState, Start
+from ._types import (
+    BlockState,
+    ChecksumAlgorithm,
+    ChecksumPolicy,
+    Delivery,
+    Policy,
+    RecoveryResult,
+    SlotState,
+    Start,
+)
 from ._waitany import wait_any
 from ._write_slot import WriteSlot
 
@@ -109,6 +118,7 @@ __all__ = [
     "BlockState",
     "Busy",
     "Checksum",
+    "ChecksumAlgorithm",
     "ChecksumPolicy",
     "Closed",
     "Consumer",

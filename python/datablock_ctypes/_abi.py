@@ -95,6 +95,8 @@ class Config(ctypes.Structure):
         ("registry", c_char_p),
         ("zone_schema", POINTER(RawSchema)),
         ("reserved", c_uint64 * 2),
+        ("algorithm", c_uint32),
+        ("reserved1", c_uint32),
     )
 
 

@@ -16,6 +16,7 @@ from ._outgoing import Outgoing
 from ._participant import DO_NOT_WAIT, ID, LOOK_FIRST, NOTHING_YET, first_look, waits
 from ._schema import Schema, configure
 from ._types import (
+    ChecksumAlgorithm,
     ChecksumPolicy,
     Policy,
     SecretBytes,
@@ -57,7 +58,8 @@ class Producer(Writer):
     - ``registry``: the directory of the registry. The default is that of `Schema.lookup`.
     - ``zone_schema``: the schema of the flexible zone, given like ``schema``. The zone is then at
       least as large. ``zone_size``: bytes of the flexible zone. 0 selects 4032.
-    - ``checksum``: whether messages have a checksum, a `ChecksumPolicy`.
+    - ``checksum``: whether messages have a checksum, a `ChecksumPolicy`. ``algorithm``: how the
+      checksums are made, a `ChecksumAlgorithm`.
     - ``retention``: the seconds for which the row of a dead durable consumer is kept. 0: for ever.
     - ``spare_slots``, ``alignment``, ``consumer_limit``, ``min_consumers``, ``mode``: as in
       ``datablock.h``. 0 selects the default.
@@ -104,6 +106,7 @@ class Producer(Writer):
         registered: str | None = None,
         registry: StrPath | None = None,
         zone_schema: Schema | str | None = None,
+        algorithm: ChecksumAlgorithm = ChecksumAlgorithm.DEFAULT,
     ) -> None:
         loaded = library()
         config = Config()
@@ -117,6 +120,7 @@ class Producer(Writer):
         config.consumer_limit = unsigned("consumer_limit", consumer_limit)
         config.min_consumers = unsigned("min_consumers", min_consumers)
         config.checksum = choice(ChecksumPolicy, "checksum", checksum)
+        config.algorithm = choice(ChecksumAlgorithm, "algorithm", algorithm)
         config.retention_ms = milliseconds("retention", retention)
         config.zone_size = unsigned("zone_size", zone_size, 64)
         config.mode = unsigned("mode", mode)

@@ -57,7 +57,8 @@ CHECK_FIELD(datablock_config, mode, 40);
 CHECK_FIELD(datablock_config, directory, 48);
 CHECK_FIELD(datablock_config, secret, 56);
 CHECK_FIELD(datablock_config, secret_length, 64);
-CHECK(sizeof(datablock_config) == 136);
+CHECK(offsetof(datablock_config, algorithm) == 136);
+CHECK(sizeof(datablock_config) == 144);
 
 CHECK_FIELD(datablock_consumer_options, size, 0);
 CHECK_FIELD(datablock_consumer_options, delivery, 4);

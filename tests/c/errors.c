@@ -905,6 +905,8 @@ WRONG_CONFIG(flags_unknown, DATABLOCK_RING, flags, 1u << 9)
 WRONG_CONFIG(flags_force_alone, DATABLOCK_RING, flags, DATABLOCK_FLAG_FORCE)
 WRONG_CONFIG(policy_unknown, DATABLOCK_RING, policy, 4)
 WRONG_CONFIG(checksum_unknown, DATABLOCK_RING, checksum, 3)
+WRONG_CONFIG(algorithm_unknown, DATABLOCK_RING, algorithm, 3)
+WRONG_CONFIG(algorithm_without, DATABLOCK_RING, algorithm, DATABLOCK_ALGORITHM_BLAKE2B)
 WRONG_CONFIG(retention_absurd, DATABLOCK_RING, retention_ms, UINT64_MAX)
 WRONG_CONFIG(zone_absurd, DATABLOCK_RING, zone_size, UINT64_MAX)
 WRONG_CONFIG(reserved, DATABLOCK_RING, reserved[1], 9)
@@ -947,8 +949,7 @@ WRONG_OPTION(delivery_absurd, delivery, 257)
 WRONG_OPTION(start_unknown, start, 2)
 WRONG_OPTION(max_pins_large, max_pins, 9)
 WRONG_OPTION(durable_unknown, durable, 2)
-WRONG_OPTION(options_reserved0, reserved0, 1)
-WRONG_OPTION(options_reserved, reserved[0], 1)
+WRONG_OPTION(options_reserved0, reserved0, 1) WRONG_OPTION(options_reserved, reserved[0], 1)
 WRONG_OPTION(options_size, size, 4)
 WRONG_OPTION(consumer_name_too_long, name, "0123456789012345678901234567890123456789012345678901234567890123")
 WRONG_OPTION(consumer_secret_null, secret_length, 5)
@@ -1408,7 +1409,7 @@ static void file_copied(void) {
 
 static void format_version(void) {
     make_block();
-    poke(data_path(), DATABLOCK_LAYOUT_HDR_MAJOR, 2 | UINT64_C(3) << 32);
+    poke(data_path(), DATABLOCK_LAYOUT_HDR_MAJOR, 3 | UINT64_C(3) << 32);
     STATUS(try_consumer(options_of(DATABLOCK_LATEST)));
 }
 
@@ -2571,16 +2572,16 @@ static void panic_diagnose(void) {
     X(null_unlink) X(null_secret) X(null_diagnose_slot_name) X(null_diagnose_slot_out)             \
     X(null_diagnose_all_name) X(null_diagnose_all_count) X(null_diagnose_all_array)                \
     X(null_release_readers) X(null_release_writer) X(null_cleanup) X(name_empty) X(name_slash)     \
-    X(name_with_slash) X(name_leading_dot) X(name_leading_dash) X(name_control)                    \
-    X(name_characters) X(name_not_ascii) X(name_too_long) X(name_outside_directory)                \
-    X(name_consumer) X(name_unlink) X(directory_relative) X(directory_empty)                       \
-    X(directory_empty_consumer) X(directory_variable_relative) X(directory_variable_too_long)      \
-    X(directory_missing) X(directory_missing_consumer) X(directory_is_file)                        \
-    X(directory_name_too_long) X(slot_size_zero) X(slot_size_absurd) X(slot_count_absurd)          \
-    X(slot_count_single) X(slot_count_double_buffer) X(alignment_odd) X(alignment_large)           \
-    X(consumer_limit_large) X(spare_slots_few) X(spare_slots_many) X(min_consumers_large)          \
-    X(min_consumers_without_spare) X(mode_execute) X(mode_without_read) X(flags_unknown)           \
-    X(flags_force_alone) X(policy_unknown) X(policy_unknown_init) X(checksum_unknown)              \
+    X(name_with_slash) X(name_leading_dot) X(name_leading_dash) X(name_control) X(name_characters) \
+    X(name_not_ascii) X(name_too_long) X(name_outside_directory) X(name_consumer) X(name_unlink)   \
+    X(directory_relative) X(directory_empty) X(directory_empty_consumer)                           \
+    X(directory_variable_relative) X(directory_variable_too_long) X(directory_missing)             \
+    X(directory_missing_consumer) X(directory_is_file) X(directory_name_too_long)                  \
+    X(slot_size_zero) X(slot_size_absurd) X(slot_count_absurd) X(slot_count_single)                \
+    X(slot_count_double_buffer) X(alignment_odd) X(alignment_large) X(consumer_limit_large)        \
+    X(spare_slots_few) X(spare_slots_many) X(min_consumers_large) X(min_consumers_without_spare)   \
+    X(mode_execute) X(mode_without_read) X(flags_unknown) X(flags_force_alone) X(policy_unknown)   \
+    X(policy_unknown_init) X(checksum_unknown) X(algorithm_unknown) X(algorithm_without)           \
     X(retention_absurd) X(zone_absurd) X(reserved) X(size_zero) X(size_small) X(size_newer)        \
     X(secret_too_long) X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large)   \
     X(durable_unknown) X(durable_without_name) X(options_reserved0) X(options_reserved)            \
@@ -2619,24 +2620,23 @@ static void panic_diagnose(void) {
     X(zone_end_without) X(handle_zero_participant) X(zone_flags) X(lock_held) X(zone_twice)        \
     X(zone_changed) X(read_closed_meanwhile) X(write_closed_meanwhile) X(two_threads)              \
     X(unlink_missing) X(unlink_flags) X(unlink_with_producer) X(unlink_with_consumer)              \
-    X(unlink_foreign) X(unlink_without_control) X(unlink_without_control_producer)                 \
-    X(list_missing) X(list_relative) X(list_empty_name) X(list_file) X(diagnose_name)              \
-    X(diagnose_missing) X(diagnose_all_missing) X(diagnose_foreign) X(diagnose_slot_range)         \
-    X(diagnose_stuck_reader) X(diagnose_stuck_writer) X(release_readers_slot)                      \
-    X(release_readers_none) X(release_readers_living) X(release_readers_missing)                   \
-    X(release_readers_name) X(release_writer_slot) X(release_writer_unclaimed)                     \
-    X(release_writer_living) X(release_writer_missing) X(reset_slot_range) X(reset_slot_healthy)   \
-    X(reset_slot_claimed) X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot)              \
-    X(reset_all_healthy) X(reset_all_left) X(evict_range) X(evict_free) X(evict_living)            \
-    X(null_metrics) X(metrics_size) X(schema_differs) X(schema_of_producer_differs)                \
-    X(schema_missing) X(zone_schema_differs) X(zone_schema_of_producer_differs)                    \
-    X(zone_schema_missing) X(zone_too_small) X(commit_shorter_than_schema)                         \
-    X(write_shorter_than_schema) X(registry_relative) X(registered_differs) X(registered_missing)  \
-    X(registered_reference) X(registered_empty) X(metrics_missing) X(log_missing) X(null_log)      \
-    X(participants_missing) X(participants_name) X(cleanup_name) X(cleanup_missing)                \
-    X(null_validate_name) X(null_validate_out) X(null_repair) X(null_auto_recover)                 \
-    X(validate_missing) X(validate_directory) X(validate_damaged) X(repair_healthy)                \
-    X(repair_missing) X(repair_living) X(repair_hopeless) X(auto_recover_name)                     \
+    X(unlink_foreign) X(unlink_without_control) X(unlink_without_control_producer) X(list_missing) \
+    X(list_relative) X(list_empty_name) X(list_file) X(diagnose_name) X(diagnose_missing)          \
+    X(diagnose_all_missing) X(diagnose_foreign) X(diagnose_slot_range) X(diagnose_stuck_reader)    \
+    X(diagnose_stuck_writer) X(release_readers_slot) X(release_readers_none)                       \
+    X(release_readers_living) X(release_readers_missing) X(release_readers_name)                   \
+    X(release_writer_slot) X(release_writer_unclaimed) X(release_writer_living)                    \
+    X(release_writer_missing) X(reset_slot_range) X(reset_slot_healthy) X(reset_slot_claimed)      \
+    X(reset_slot_read) X(reset_slot_missing) X(null_reset_slot) X(reset_all_healthy)               \
+    X(reset_all_left) X(evict_range) X(evict_free) X(evict_living) X(null_metrics) X(metrics_size) \
+    X(schema_differs) X(schema_of_producer_differs) X(schema_missing) X(zone_schema_differs)       \
+    X(zone_schema_of_producer_differs) X(zone_schema_missing) X(zone_too_small)                    \
+    X(commit_shorter_than_schema) X(write_shorter_than_schema) X(registry_relative)                \
+    X(registered_differs) X(registered_missing) X(registered_reference) X(registered_empty)        \
+    X(metrics_missing) X(log_missing) X(null_log) X(participants_missing) X(participants_name)     \
+    X(cleanup_name) X(cleanup_missing) X(null_validate_name) X(null_validate_out) X(null_repair)   \
+    X(null_auto_recover) X(validate_missing) X(validate_directory) X(validate_damaged)             \
+    X(repair_healthy) X(repair_missing) X(repair_living) X(repair_hopeless) X(auto_recover_name)   \
     X(auto_recover_missing) X(forked) X(forked_diagnose) X(forked_recovery) X(panic)               \
     X(panic_before) X(panic_diagnose)
 

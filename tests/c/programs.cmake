@@ -105,6 +105,16 @@ foreach(source IN LISTS c_sources)
   endif()
 endforeach()
 
+# CRC32C without the instruction of the processor: the library computes all checksums, in software.
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(no_instruction GODEBUG=cpu.crc32=off)
+else()
+  set(no_instruction GODEBUG=cpu.sse42=off)
+endif()
+datablock_test(c.checksum.software ENVIRONMENT ${no_instruction} COMMAND ${c_test_directory}/test_checksum)
+datablock_test(c.checksum.inline.software ENVIRONMENT ${no_instruction}
+  COMMAND ${c_test_directory}/test_checksum.inline)
+
 # Handles and threads with the thread sanitizer, which sees inline code, but not the library.
 set(thread_sanitizer -O1 -fsanitize=thread -Dalways_inline=unused)
 if(CMAKE_C_COMPILER_ID STREQUAL GNU)

@@ -64,6 +64,8 @@ static void configure_producer(const char *directory) {
     config.consumer_limit = (uint32_t)number_option("limit", 0);
     config.min_consumers = (uint32_t)number_option("min-consumers", 0);
     config.mode = (uint32_t)number_option("mode", 0);
+    config.checksum = (uint32_t)number_option("checksum", 0);
+    config.algorithm = (uint32_t)number_option("algorithm", 0);
     config.directory = directory;
     config.secret = text_option("secret");
     config.secret_length = strlen(config.secret);

@@ -459,14 +459,14 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
     config.consumer_limit = small("limit");
     config.min_consumers = small("min-consumers");
     config.mode = small("mode");
+    config.checksum = small("checksum");
+    config.algorithm = small("algorithm");
     config.directory = directory;
     const char *secret = text_option("secret");
     config.secret = secret;
     config.secret_length = std::strlen(secret);
-    config.schema = schema_option("schema");
-    config.zone_schema = schema_option("zone-schema");
-    config.registered = option("registered");
-    config.registry = option("registry");
+    config.schema = schema_option("schema"), config.zone_schema = schema_option("zone-schema");
+    config.registered = option("registered"), config.registry = option("registry");
     std::string flags = text_option("flags");
     for (size_t at = 0; at < flags.size();) {
         size_t comma = std::min(flags.find(',', at), flags.size());

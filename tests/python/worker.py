@@ -18,8 +18,8 @@ from typing import Any, NoReturn, Union
 
 import datablock_ctypes
 from datablock_ctypes import (
-    Consumer, DataBlockError, Delivery, Forked, Invalid, Policy, Producer, ReadSlot, RecoveryError, Start, Timeout,
-    WriteSlot,
+    ChecksumAlgorithm, ChecksumPolicy, Consumer, DataBlockError, Delivery, Forked, Invalid, Policy, Producer, ReadSlot,
+    RecoveryError, Start, Timeout, WriteSlot,
 )
 
 EXIT_USAGE, EXIT_OPEN_FAILED = 2, 3
@@ -220,6 +220,8 @@ class ProducingWorker:
             "consumer_limit": options.number("limit"),
             "min_consumers": options.number("min-consumers"),
             "mode": options.number("mode"),
+            "checksum": ChecksumPolicy(options.number("checksum")),
+            "algorithm": ChecksumAlgorithm(options.number("algorithm")),
             "directory": options.text("dir") or None,
             "secret": options.text("secret").encode() or None,
             "allow_lossless": True if "lossless" in flags else None,

@@ -24,12 +24,30 @@ type blockJSON struct {
 	ProducerPIDNS uint64 `json:"producer_pid_namespace"`
 	Consumers     uint32 `json:"consumers"`
 	ConsumerLimit uint32 `json:"consumer_limit"`
-	Problem       string `json:"problem,omitempty"` // in a list: why the block is UNREADABLE, and what to do
+	Problem       string `json:"problem,omitempty"`   // in a list: why the block is UNREADABLE, and what to do
+	Checksum      string `json:"checksum,omitempty"`  // MANUAL, ENFORCED
+	Algorithm     string `json:"algorithm,omitempty"` // of the checksums
+}
+
+// checksumName returns how the messages of a block are checked, "" if they are not.
+func checksumName(i datablock.BlockInfo) string {
+	if i.Checksum == uint32(datablock.ChecksumNone) {
+		return ""
+	}
+	return datablock.ChecksumPolicy(i.Checksum).String()
+}
+
+func algorithmName(i datablock.BlockInfo) string {
+	if i.Checksum == uint32(datablock.ChecksumNone) {
+		return ""
+	}
+	return datablock.ChecksumAlgorithm(i.Algorithm).String()
 }
 
 func blockOf(i datablock.BlockInfo) blockJSON {
 	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize,
-		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit, ""}
+		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit, "", checksumName(i),
+		algorithmName(i)}
 }
 
 func (a *app) list() *cobra.Command {

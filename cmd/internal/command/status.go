@@ -231,8 +231,12 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 		return a.printJSON(s.status)
 	}
 	b, m := s.status.Block, s.status.Metrics
-	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written\n", b.Name, b.State, b.Policy,
-		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID)
+	checksums := ""
+	if b.Checksum != "" {
+		checksums = fmt.Sprintf(", checksums %s (%s)", b.Checksum, b.Algorithm)
+	}
+	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written%s\n", b.Name, b.State, b.Policy,
+		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, checksums)
 	since := "since the block was made"
 	if s.window > 0 {
 		since = "in the last " + duration(s.window)

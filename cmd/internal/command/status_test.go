@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"datablock"
 )
 
 func TestStatusIsWatchedUntilSomebodySaysStop(t *testing.T) {
@@ -79,4 +81,23 @@ func TestAWatchSaysWhichIntervalItsRatesAreOf(t *testing.T) {
 	require.NoError(t, a.showStatus(second, true))
 	assert.Regexp(t, `\n0 messages/s in the last \S+, aborted 0`, out.String())
 	assert.Regexp(t, `\nRATE is messages a second in the last \S+\n`, out.String())
+}
+
+func TestStatusNamesTheChecksums(t *testing.T) {
+	dir := t.TempDir()
+	for _, algorithm := range []datablock.ChecksumAlgorithm{datablock.AlgorithmCRC32C, datablock.AlgorithmBLAKE2b} {
+		config := datablock.DefaultConfig(datablock.Ring)
+		config.SlotSize, config.Directory, config.Flags = 8, dir, config.Flags|datablock.UnlinkOnClose
+		config.Checksum, config.Algorithm = datablock.ChecksumEnforced, algorithm
+		p, err := datablock.OpenProducer("x", config)
+		require.NoError(t, err)
+		_, out, _ := admin("status", "--shm-name", "x", "--directory", dir)
+		assert.Contains(t, out, "checksums ENFORCED ("+algorithm.String()+")")
+		_, out, _ = admin("status", "--shm-name", "x", "--directory", dir, "--json")
+		var s statusJSON
+		require.NoError(t, json.Unmarshal([]byte(out), &s))
+		assert.Equal(t, "ENFORCED", s.Block.Checksum)
+		assert.Equal(t, algorithm.String(), s.Block.Algorithm)
+		require.NoError(t, p.Close())
+	}
 }

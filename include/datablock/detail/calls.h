@@ -77,6 +77,16 @@ DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uin
     return done;
 }
 
+/*
+ * The checksum of the open claim. False: the library makes the checksum, or reports that a page of
+ * the payload is missing.
+ */
+DATABLOCK_INLINE bool datablock_inline_certify(const datablock_inline_producer *p, uint64_t handle,
+                                               uint64_t length) {
+    return datablock_inline_seal(&p->block, p->slot, p->next, length) &&
+           __atomic_load_n(&datablock_inline_self->current->word, __ATOMIC_ACQUIRE) == handle;
+}
+
 DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer producer,
                                                         const datablock_write_slot *slot,
                                                         size_t length) {
@@ -93,8 +103,10 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
     bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size;
     if (DATABLOCK_UNLIKELY(p->block.flags & (DATABLOCK_INLINE_ENFORCED | DATABLOCK_INLINE_SHORTEST |
                                              DATABLOCK_LAYOUT_FLAG_TIMESTAMP))) {
-        /* the library makes checksums, and refuses messages that are too short */
-        done = done && (p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 && length >= p->shortest;
+        /* the library refuses messages that are too short */
+        done = done && length >= p->shortest &&
+               ((p->block.flags & DATABLOCK_INLINE_ENFORCED) == 0 ||
+                datablock_inline_certify(p, producer.handle, length));
         stamp = done && (p->block.flags & DATABLOCK_LAYOUT_FLAG_TIMESTAMP)
                     ? datablock_inline_realtime()
                     : 0;
@@ -102,6 +114,24 @@ DATABLOCK_INLINE bool datablock_inline_try_write_commit(datablock_producer produ
     if (DATABLOCK_LIKELY(done)) {
         done = datablock_inline_publish(p, length, stamp);
     }
+    datablock_inline_leave(done);
+    return done;
+}
+
+DATABLOCK_INLINE bool datablock_inline_try_write_checksum(datablock_producer producer,
+                                                          const datablock_write_slot *slot,
+                                                          size_t length) {
+    if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
+        return false;
+    }
+    void *state;
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(producer.handle, DATABLOCK_INLINE_PRODUCER, &state))) {
+        return false;
+    }
+    datablock_inline_producer *p = DATABLOCK_LAYOUT_CAST(datablock_inline_producer *, state);
+    bool done = datablock_inline_claimed(p, slot) && length <= p->block.slot_size &&
+                datablock_inline_certify(p, producer.handle, length);
     datablock_inline_leave(done);
     return done;
 }
@@ -126,6 +156,22 @@ DATABLOCK_INLINE bool datablock_inline_try_write_abort(datablock_producer produc
 }
 
 /*
+ * After SLOW: reads the message if only the checksum is left to compare. A separate function keeps
+ * the checksum out of the instructions of all other messages.
+ */
+DATABLOCK_INLINE_COLD datablock_inline_found
+datablock_inline_look_again(datablock_inline_consumer *c, datablock_read_slot *out, bool wake) {
+    bool found = datablock_inline_compares(&c->block) &&
+                 datablock_inline_next(c, true, out, &wake) == DATABLOCK_INLINE_MESSAGE;
+    c->near_producer &= found && !c->polling;
+    c->polling = !found;
+    if (wake) {
+        datablock_inline_wake_producer(&c->block);
+    }
+    return found ? DATABLOCK_INLINE_MESSAGE : DATABLOCK_INLINE_SLOW;
+}
+
+/*
  * A read that finds the message or does not wait. The caller has entered the handle. SLOW: the
  * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
  * datablock_error_detail is noted.
@@ -145,7 +191,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
             datablock_inline_pause();
         }
     }
-    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, out, &wake)) ==
+    for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, false, out, &wake)) ==
                                                DATABLOCK_INLINE_NOTHING &&
                                            c->polling) &&
                         looks < DATABLOCK_TUNING_POLL_LOOKS_C;
@@ -157,10 +203,12 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
             /* the reader waits for the producer, which is the slower one */
             c->polling = c->near_producer = 0;
         }
+    } else if (found == DATABLOCK_INLINE_SLOW) {
+        return datablock_inline_look_again(c, out, wake);
     } else {
         c->near_producer = 0;
         c->polling = 1;
-        if (found != DATABLOCK_INLINE_NOTHING || timeout_ms != 0 || !datablock_inline_idle(c)) {
+        if (timeout_ms != 0 || !datablock_inline_idle(c)) {
             found = DATABLOCK_INLINE_SLOW;
         }
     }
@@ -216,6 +264,22 @@ DATABLOCK_INLINE bool datablock_inline_try_read_end(datablock_consumer consumer,
     return done;
 }
 
+DATABLOCK_INLINE bool datablock_inline_try_read_verify(datablock_consumer consumer,
+                                                       const datablock_read_slot *slot) {
+    if (DATABLOCK_UNLIKELY(slot == DATABLOCK_INLINE_NULL)) {
+        return false;
+    }
+    void *state;
+    if (DATABLOCK_UNLIKELY(
+            !datablock_inline_enter(consumer.handle, DATABLOCK_INLINE_CONSUMER, &state))) {
+        return false;
+    }
+    bool done =
+        datablock_inline_verify(DATABLOCK_LAYOUT_CAST(datablock_inline_consumer *, state), slot);
+    datablock_inline_leave(done);
+    return done;
+}
+
 #ifndef DATABLOCK_INLINE_NO_NAMES /* set by the library itself, which exports these names */
 
 DATABLOCK_INLINE datablock_status datablock_inline_write_begin(datablock_producer producer,
@@ -231,6 +295,13 @@ DATABLOCK_INLINE datablock_status datablock_inline_write_commit(datablock_produc
     return DATABLOCK_LIKELY(datablock_inline_try_write_commit(producer, slot, length))
                ? DATABLOCK_OK
                : datablock_write_commit(producer, slot, length);
+}
+DATABLOCK_INLINE datablock_status datablock_inline_write_checksum(datablock_producer producer,
+                                                                  const datablock_write_slot *slot,
+                                                                  size_t length) {
+    return DATABLOCK_LIKELY(datablock_inline_try_write_checksum(producer, slot, length))
+               ? DATABLOCK_OK
+               : datablock_write_checksum(producer, slot, length);
 }
 DATABLOCK_INLINE datablock_status datablock_inline_write_abort(datablock_producer producer,
                                                                const datablock_write_slot *slot) {
@@ -252,8 +323,16 @@ DATABLOCK_INLINE datablock_status datablock_inline_read_end(datablock_consumer c
                ? DATABLOCK_OK
                : datablock_read_end(consumer, slot);
 }
+DATABLOCK_INLINE datablock_status datablock_inline_read_verify(datablock_consumer consumer,
+                                                               const datablock_read_slot *slot) {
+    return DATABLOCK_LIKELY(datablock_inline_try_read_verify(consumer, slot))
+               ? DATABLOCK_OK
+               : datablock_read_verify(consumer, slot);
+}
 
 #define datablock_write_begin datablock_inline_write_begin
+#define datablock_write_checksum datablock_inline_write_checksum
+#define datablock_read_verify datablock_inline_read_verify
 #define datablock_write_commit datablock_inline_write_commit
 #define datablock_write_abort datablock_inline_write_abort
 #define datablock_read_begin datablock_inline_read_begin

@@ -9,7 +9,7 @@
 #ifndef DATABLOCK_DETAIL_CONSUMER_H
 #define DATABLOCK_DETAIL_CONSUMER_H
 
-#include "ring.h"
+#include "checksum.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -93,12 +93,13 @@ DATABLOCK_INLINE bool datablock_inline_pin(datablock_inline_consumer *c, datablo
 }
 
 /*
- * Consumer.deliver. False: the slot's header is not what was published, or the library has a
- * checksum to compare. Nothing has changed then.
+ * Consumer.deliver. False: the slot's header is not what was published, or the library has to
+ * compare the checksum. Nothing has changed then.
  */
 DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uint32_t delivery,
-                                               datablock_inline_hold *h, uint64_t id, uint32_t slot,
-                                               uint64_t missed, datablock_read_slot *out) {
+                                               bool compare, datablock_inline_hold *h, uint64_t id,
+                                               uint32_t slot, uint64_t missed,
+                                               datablock_read_slot *out) {
     const datablock_inline_block *b = &c->block;
     if (DATABLOCK_UNLIKELY(slot >= b->slots)) {
         return false;
@@ -106,7 +107,11 @@ DATABLOCK_INLINE bool datablock_inline_deliver(datablock_inline_consumer *c, uin
     uint8_t *header = datablock_inline_header(b, slot);
     uint64_t length = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_LENGTH);
     if (DATABLOCK_UNLIKELY(datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != id ||
-                           length > b->slot_size || (b->flags & DATABLOCK_INLINE_ENFORCED) != 0)) {
+                           length > b->slot_size ||
+                           (!compare && (b->flags & DATABLOCK_INLINE_ENFORCED) != 0))) {
+        return false;
+    }
+    if (compare && !datablock_inline_intact(b, slot, id, length)) {
         return false;
     }
     uint32_t token = ++c->next_hold;
@@ -199,6 +204,7 @@ DATABLOCK_INLINE void datablock_inline_step(datablock_inline_consumer *c) {
 
 /* Consumer.nextLossless. The producer waits for the cursor, so that no hazard pointer is needed. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock_inline_consumer *c,
+                                                                       bool compare,
                                                                        datablock_read_slot *out) {
     if (DATABLOCK_UNLIKELY(c->join_epoch != 0 || c->may_jump)) {
         return DATABLOCK_INLINE_SLOW;
@@ -212,7 +218,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
                    ? DATABLOCK_INLINE_NOTHING
                    : DATABLOCK_INLINE_SLOW;
     }
-    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS,
+    if (DATABLOCK_UNLIKELY(!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LOSSLESS, compare,
                                                      datablock_inline_free_hold(c), id,
                                                      datablock_layout_entry_slot(entry), 0, out))) {
         return DATABLOCK_INLINE_SLOW;
@@ -223,6 +229,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_lossless(datablock
 
 /* Consumer.nextOrdered, unless the consumer was overrun. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_inline_consumer *c,
+                                                                      bool compare,
                                                                       datablock_read_slot *out,
                                                                       bool *wake) {
     const datablock_inline_block *b = &c->block;
@@ -246,7 +253,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
     if (!datablock_inline_pin(c, h, c->ring_index, scan, entry, wake)) {
         return DATABLOCK_INLINE_SLOW;
     }
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, h, c->next,
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_ORDERED, compare, h, c->next,
                                   datablock_layout_entry_slot(entry), 0, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
@@ -258,6 +265,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_ordered(datablock_
 
 /* Consumer.nextLatest, unless the newest message has a tombstone or was overwritten meanwhile. */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_inline_consumer *c,
+                                                                     bool compare,
                                                                      datablock_read_slot *out,
                                                                      bool *wake) {
     const datablock_inline_block *b = &c->block;
@@ -302,7 +310,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
         return DATABLOCK_INLINE_SLOW;
     }
     uint64_t missed = next - 1 - c->next + c->skipped;
-    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, h, next - 1,
+    if (!datablock_inline_deliver(c, DATABLOCK_LAYOUT_LATEST, compare, h, next - 1,
                                   datablock_layout_entry_slot(newest), missed, out)) {
         *wake = datablock_inline_unpin(c, h);
         return DATABLOCK_INLINE_SLOW;
@@ -320,18 +328,20 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_next_latest(datablock_i
 
 /*
  * Consumer.Next without waiting. *wake becomes true when the caller has to wake the producer,
- * whatever the result is.
+ * whatever the result is. `compare`, a constant: this function compares the checksum. Otherwise a
+ * message of a block with ENFORCED checksums is SLOW.
  */
 DATABLOCK_INLINE datablock_inline_found datablock_inline_next(datablock_inline_consumer *c,
+                                                              bool compare,
                                                               datablock_read_slot *out,
                                                               bool *wake) {
     if (DATABLOCK_UNLIKELY(!datablock_inline_owns_row(c) || c->held >= c->max_pins)) {
         return DATABLOCK_INLINE_SLOW;
     }
     switch (c->delivery) {
-    case DATABLOCK_LAYOUT_LOSSLESS: return datablock_inline_next_lossless(c, out);
-    case DATABLOCK_LAYOUT_ORDERED: return datablock_inline_next_ordered(c, out, wake);
-    default: return datablock_inline_next_latest(c, out, wake);
+    case DATABLOCK_LAYOUT_LOSSLESS: return datablock_inline_next_lossless(c, compare, out);
+    case DATABLOCK_LAYOUT_ORDERED: return datablock_inline_next_ordered(c, compare, out, wake);
+    default: return datablock_inline_next_latest(c, compare, out, wake);
     }
 }
 
@@ -358,6 +368,24 @@ DATABLOCK_INLINE_COLD datablock_inline_hold *datablock_inline_find(datablock_inl
                    found->in_order && *first < found->id
                ? DATABLOCK_INLINE_NULL
                : found;
+}
+
+/*
+ * Consumer.Verify. False: the message does not match its checksum or has none, it is not held, or
+ * a hold of another message covers it. The library then says which.
+ */
+DATABLOCK_INLINE bool datablock_inline_verify(const datablock_inline_consumer *c,
+                                              const datablock_read_slot *slot) {
+    for (uint32_t i = 0; i < DATABLOCK_LAYOUT_MAX_PINS; i++) {
+        const datablock_inline_hold *h = &c->holds[i];
+        if (h->used && h->token == slot->token && h->id == slot->id && h->slot == slot->index) {
+            uint64_t length = datablock_inline_peek(datablock_inline_header(&c->block, h->slot),
+                                                    DATABLOCK_LAYOUT_SLOT_LENGTH);
+            return length <= c->block.slot_size &&
+                   datablock_inline_intact(&c->block, h->slot, h->id, length);
+        }
+    }
+    return false;
 }
 
 /* Consumer.Release. False: an unusual case, and nothing has changed. */

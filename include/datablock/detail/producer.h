@@ -9,7 +9,7 @@
 #ifndef DATABLOCK_DETAIL_PRODUCER_H
 #define DATABLOCK_DETAIL_PRODUCER_H
 
-#include "ring.h"
+#include "checksum.h"
 
 #ifdef __cplusplus
 extern "C" {

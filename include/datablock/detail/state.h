@@ -41,14 +41,17 @@ typedef struct datablock_inline_block {
 } datablock_inline_block;
 
 /* the slots take at most DATABLOCK_TUNING_SMALL_BLOCK bytes */
-#define DATABLOCK_INLINE_SMALL (1u << 27)
+#define DATABLOCK_INLINE_SMALL (1u << 26)
+/* checksums are CRC32C, and the processor has an instruction for it */
+#define DATABLOCK_INLINE_CRC (1u << 27)
 /* a message has at least the size of the block's schema */
 #define DATABLOCK_INLINE_SHORTEST (1u << 28)
 /* Every claim takes the slow path: big slots, which are freed at once, or min_consumers. */
 #define DATABLOCK_INLINE_ROOM (1u << 29)
 /* messages may have a checksum: a claim clears that of an earlier one */
 #define DATABLOCK_INLINE_CHECKSUMS (1u << 30)
-#define DATABLOCK_INLINE_ENFORCED (1u << 31)  /* the library makes and compares checksums */
+/* every message has a checksum: without INLINE_CRC the library makes and compares it */
+#define DATABLOCK_INLINE_ENFORCED (1u << 31)
 
 /*
  * Coarse clock with a tick of 100 ms. It says when periodic housekeeping is due, and avoids a clock

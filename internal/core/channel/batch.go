@@ -104,7 +104,7 @@ func (c *Consumer) isIntact(h *hold) (header *segment.SlotWords, length uint64, 
 	header = c.SlotWords(h.slot)
 	length = header[layout.SlotLength/8]
 	return header, length, header[layout.SlotID/8] == h.id && length <= c.SlotBytes &&
-		(c.Checksum != segment.ChecksumEnforced || c.Intact(h.slot, length))
+		(c.Checksum != segment.ChecksumEnforced || c.Intact(h.slot, h.id, length))
 }
 
 // ReleaseBatch ends the given messages of a batch, and returns the error of the first message that

@@ -1,20 +1,11 @@
 package channel
 
 import (
-	"bytes"
-
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
 
 	"datablock/internal/layout"
 )
-
-// seal stores the checksum of what is to be committed. The stores are plain, and published with the
-// message.
-func (p *Producer) seal(length int) {
-	sum := p.SlotSum(p.slot, uint64(length))
-	copy(p.SlotChecksum(p.slot), sum[:])
-}
 
 func (c *Consumer) notIntact(id, length uint64) error {
 	return status.Errorf(status.Checksum, "block %q: the %d bytes of message %d do not match their checksum: they "+
@@ -38,7 +29,7 @@ func (p *Producer) SealSlot(id uint64, index uint32, length int) error {
 		return status.Errorf(status.Invalid, "block %q: a length of %d exceeds the slot's %d bytes", p.BlockName(),
 			length, p.SlotBytes)
 	}
-	p.seal(length)
+	p.Segment.Seal(p.slot, p.next, uint64(length))
 	return nil
 }
 
@@ -52,12 +43,12 @@ func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
 	if c.find(id, index, token) == nil && c.coveredByBatch(id, index, token) == nil {
 		return c.notHeld(id)
 	}
-	if c.Checksum == segment.ChecksumNone || bytes.Equal(c.SlotChecksum(index), make([]byte, layout.HashLen)) {
+	if !c.HasChecksum(index) {
 		return status.Errorf(status.Invalid, "block %q: message %d has no checksum: its producer was not asked for one",
 			c.BlockName(), id)
 	}
 	length := min(c.SlotWords(index)[layout.SlotLength/8], c.SlotBytes)
-	if !c.Intact(index, length) {
+	if !c.Intact(index, id, length) {
 		*c.hot.checksums++
 		return c.notIntact(id, length)
 	}

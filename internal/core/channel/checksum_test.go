@@ -1,7 +1,12 @@
 package channel
 
 import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
 	"fmt"
+	"math/rand/v2"
+	"os"
 	"testing"
 
 	"datablock/internal/core/segment"
@@ -16,11 +21,18 @@ import (
 // With ENFORCED checksums a changed message is reported once and counted, and the stream continues.
 // With MANUAL checksums the holder verifies.
 func TestChecksums(t *testing.T) {
+	for _, algorithm := range []segment.ChecksumAlgorithm{segment.AlgorithmCRC32C, segment.AlgorithmBLAKE2b} {
+		t.Run(algorithm.String(), func(t *testing.T) { exchangeWithChecksums(t, algorithm) })
+	}
+}
+
+func exchangeWithChecksums(t *testing.T, algorithm segment.ChecksumAlgorithm) {
+	t.Helper()
 	for _, delivery := range []segment.Delivery{segment.Lossless, segment.Ordered, segment.Latest} {
 		t.Run("enforced_"+delivery.String(), func(t *testing.T) {
 			b := newFixture(t)
 			config := b.config(segment.Ring, 8)
-			config.Checksum = segment.ChecksumEnforced
+			config.Checksum, config.Algorithm = segment.ChecksumEnforced, algorithm
 			p := b.producer(config)
 			c := b.consumer(segment.ConsumerOptions{Delivery: delivery})
 			for i := range 3 {
@@ -50,7 +62,7 @@ func TestChecksums(t *testing.T) {
 	t.Run("enforced_latest_with_messages_missed", func(t *testing.T) {
 		b := newFixture(t)
 		config := b.config(segment.Ring, 8)
-		config.Checksum = segment.ChecksumEnforced
+		config.Checksum, config.Algorithm = segment.ChecksumEnforced, algorithm
 		p := b.producer(config)
 		c := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
 		write(t, p, 3)
@@ -63,7 +75,7 @@ func TestChecksums(t *testing.T) {
 	t.Run("manual", func(t *testing.T) {
 		b := newFixture(t)
 		config := b.config(segment.Ring, 2)
-		config.Checksum = segment.ChecksumManual
+		config.Checksum, config.Algorithm = segment.ChecksumManual, algorithm
 		p := b.producer(config)
 		c := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 		for i := range 100 { // slots are reused: a checksum belongs to its own message
@@ -85,4 +97,54 @@ func TestChecksums(t *testing.T) {
 		}
 		assert.EqualValues(t, 25, *c.hot.checksums)
 	})
+}
+
+// The values are those of other programs: tests/format/vectors/check.py computes them in Python.
+func TestChecksumVectors(t *testing.T) {
+	text, err := os.ReadFile("../../../tests/format/vectors/checksums.json")
+	require.NoError(t, err)
+	var vectors []struct {
+		ID           uint64
+		Payload, Sum string
+	}
+	require.NoError(t, json.Unmarshal(text, &vectors))
+	require.NotEmpty(t, vectors)
+	b := newFixture(t)
+	config := b.config(segment.Ring, 8)
+	config.Checksum = segment.ChecksumManual
+	p := b.producer(config)
+	for _, v := range vectors {
+		payload, err := hex.DecodeString(v.Payload)
+		require.NoError(t, err)
+		sum := p.SumOf(v.ID, payload)
+		assert.Equal(t, v.Sum, hex.EncodeToString(sum[:]), "%d %s", v.ID, v.Payload)
+	}
+}
+
+// The value for random lengths, by the definition: a bit at a time.
+func TestChecksumOfEveryLength(t *testing.T) {
+	b := newFixture(t)
+	config := b.config(segment.Ring, 8)
+	config.Checksum = segment.ChecksumManual
+	p := b.producer(config)
+	for i := range 300 {
+		payload := make([]byte, i)
+		if i > 200 {
+			payload = make([]byte, rand.IntN(70001))
+		}
+		for k := range payload {
+			payload[k] = byte(rand.Uint32())
+		}
+		crc := ^uint32(0)
+		for _, c := range payload {
+			crc ^= uint32(c)
+			for range 8 {
+				crc = crc>>1 ^ 0x82f63b78&-(crc&1)
+			}
+		}
+		sum := p.SumOf(uint64(i), payload)
+		require.EqualValues(t, ^crc, binary.LittleEndian.Uint64(sum[layout.CRCPayload:]))
+		require.EqualValues(t, i+1, binary.LittleEndian.Uint64(sum[layout.CRCMessage:]))
+		require.EqualValues(t, len(payload), binary.LittleEndian.Uint64(sum[layout.CRCLength:]))
+	}
 }

@@ -76,7 +76,7 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 	if id != h.id || length > c.SlotBytes {
 		return c.notThatMessage(h, id, length)
 	}
-	if c.Checksum == segment.ChecksumEnforced && !c.Intact(h.slot, length) {
+	if c.Checksum == segment.ChecksumEnforced && !c.Intact(h.slot, id, length) {
 		c.endHold(h)
 		*c.hot.checksums++
 		return c.notIntact(id, length)

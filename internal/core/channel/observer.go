@@ -7,8 +7,6 @@ import (
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
 
-	"golang.org/x/crypto/blake2b"
-
 	"datablock/internal/layout"
 	"datablock/internal/platform"
 	"datablock/schema"
@@ -194,7 +192,7 @@ func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable 
 		Timestamp: o.Data.U64(at + layout.SlotTimestamp).Load(), Index: slot,
 	}
 	good := seen.ID == id && seen.Length <= o.SlotBytes
-	var sum [layout.HashLen]byte
+	var sum segment.SlotSum
 	o.step(1)
 	if good {
 		p := o.Payload(slot)
@@ -213,7 +211,7 @@ func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable 
 			segment.AdviseValidate(o.BlockName()))
 	}
 	if o.Checksum == segment.ChecksumEnforced && seen.Length <= uint64(len(into)) &&
-		blake2b.Sum256(into[:seen.Length]) != sum {
+		o.SumOf(id, into[:seen.Length]) != sum {
 		return Observation{}, false, status.Errorf(status.Checksum, "block %q: the %d bytes of message %d do not "+
 			"match their checksum: they were changed after the commit, discard them", o.BlockName(), seen.Length, id)
 	}

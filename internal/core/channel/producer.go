@@ -374,7 +374,7 @@ func (p *Producer) tooShort(length int) string {
 // the timestamp.
 func (p *Producer) certify(length int) (stamp uint64) {
 	if p.Checksum == segment.ChecksumEnforced {
-		p.seal(length)
+		p.Segment.Seal(p.slot, p.next, uint64(length))
 	}
 	if p.Flags&segment.Timestamp != 0 {
 		stamp = platform.Realtime()

@@ -23,7 +23,8 @@ type BlockState struct {
 }
 
 const (
-	stateSmall     = 1 << 27 // the slots take at most layout.SmallBlock bytes
+	stateSmall     = 1 << 26 // the slots take at most layout.SmallBlock bytes
+	stateCRC       = 1 << 27 // checksums are CRC32C, and the processor has an instruction for it
 	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
 	stateRoom      = 1 << 29 // each claim checks for room: big slots, freed one by one, or MinConsumers
 	stateChecksums = 1 << 30 // messages may have a checksum: a claim clears an earlier message's checksum
@@ -122,7 +123,8 @@ func stateOf(b *segment.Segment) BlockState {
 		Rows:    segment.AddressOf(b.Ctl[b.Header.RowOffset(0):]),
 		Entries: segment.AddressOf(b.Entries), Payloads: segment.AddressOf(b.Data[b.Payload(0):]),
 		DataSize: uint64(len(b.Data)), CtlSize: uint64(len(b.Ctl)), Stride: b.Stride, SlotSize: b.SlotBytes,
-		SlotCount: b.SlotCount, Slots: b.Slots(), MinConsumers: b.MinConsumers, Flags: b.Flags,
+		SlotCount: b.SlotCount, Slots: b.Slots(), MinConsumers: b.MinConsumers,
+		Flags: b.Flags & (segment.AllowLossless | segment.Timestamp),
 	}
 	if uint64(b.Slots())*b.Stride <= layout.SmallBlock {
 		s.Flags |= stateSmall
@@ -135,6 +137,9 @@ func stateOf(b *segment.Segment) BlockState {
 	}
 	if b.Checksum == segment.ChecksumEnforced {
 		s.Flags |= stateEnforced
+	}
+	if b.Features&layout.FeatureCRC != 0 && platform.HasCRC32C() {
+		s.Flags |= stateCRC
 	}
 	for w := range s.RowMask {
 		s.RowMask[w] = b.ValidRows(uint32(w))

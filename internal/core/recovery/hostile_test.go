@@ -120,6 +120,9 @@ func (h *hostile) build() {
 	config := h.bench.config([]segment.Policy{segment.Single, segment.DoubleBuffer, segment.Ring}[h.random.IntN(3)], 0)
 	config.Flags |= segment.AllowLossless
 	config.Checksum = segment.ChecksumPolicy(h.random.IntN(3))
+	if config.Checksum != segment.ChecksumNone {
+		config.Algorithm = segment.ChecksumAlgorithm(h.random.IntN(3))
+	}
 	config.ConsumerLimit = 5
 	h.config = config
 	p, err := channel.OpenProducer("x", config)

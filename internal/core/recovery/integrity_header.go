@@ -61,17 +61,11 @@ func (x *inspection) trustedHeader(candidates []controlFile) (*segment.Header, *
 		return nil, nil
 	}
 	raw := x.page[:layout.ImmutableLen]
-	if segment.Proven(raw) && binary.LittleEndian.Uint64(raw) == layout.MagicData &&
-		binary.LittleEndian.Uint32(raw[layout.HdrMajor:]) != layout.FormatMajor {
-		_, err := segment.DecodeHeader(raw, path)
-		var version *status.Error
-		if e, ok := err.(*status.Error); ok {
-			version = e
-		}
-		return nil, version
-	}
 	x.whole = raw
 	h, err := segment.DecodeHeader(raw, path)
+	if version, ok := err.(*status.Error); ok && version.Code == status.Version && segment.Proven(raw) {
+		return nil, version
+	}
 	if err != nil {
 		whole := cachedHeader(raw, x.Location.Name, x.dataBytes, candidates)
 		if whole == nil {
@@ -180,6 +174,21 @@ func tryRehash(b []byte) []byte {
 	return append(append([]byte(nil), b[:layout.HdrHash]...), sum[:]...)
 }
 
+// majorOf returns the version of a header's format: the control file has it too, and the features
+// decide it.
+func majorOf(raw []byte, c controlFile) uint32 {
+	if len(c.head) >= layout.CtlMajor+4 {
+		major := binary.LittleEndian.Uint32(c.head[layout.CtlMajor:])
+		if major == layout.FormatMajor || major == layout.FormatMajorFeatures {
+			return major
+		}
+	}
+	if binary.LittleEndian.Uint32(raw[layout.HdrFeatures:]) != 0 {
+		return layout.FormatMajorFeatures
+	}
+	return layout.FormatMajor
+}
+
 // fromRedundantCopies returns the header with everything corrected that is stored elsewhere too: in
 // the file's name, in the sizes of the files, and in the control file's name and header.
 func fromRedundantCopies(raw []byte, name string, size int64, c controlFile) []byte {
@@ -187,7 +196,7 @@ func fromRedundantCopies(raw []byte, name string, size int64, c controlFile) []b
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
 	put64(layout.HdrMagic, layout.MagicData)
-	put32(layout.HdrMajor, layout.FormatMajor)
+	put32(layout.HdrMajor, majorOf(b, c))
 	put32(layout.HdrMinor, layout.FormatMinor)
 	put64(layout.HdrDataSize, uint64(size))
 	put64(layout.HdrControlSize, uint64(c.size))

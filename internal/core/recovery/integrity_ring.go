@@ -1,7 +1,6 @@
 package recovery
 
 import (
-	"bytes"
 	"slices"
 
 	"datablock/internal/core/segment"
@@ -134,12 +133,12 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 		return x.finding(PartRing, place, NoSlot, "ring entry %d names slot %d, and the last one is %d", place, slot,
 			x.Slots()-1)
 	}
-	h := x.slotWords(slot)
-	intact := e&layout.EntryLost != 0 || h.length > x.SlotBytes || !x.checksummed(slot) || x.Intact(slot, h.length)
+	h, id := x.slotWords(slot), layout.EntryID(e, before)
+	intact := e&layout.EntryLost != 0 || h.length > x.SlotBytes || !x.HasChecksum(slot) || x.Intact(slot, id, h.length)
 	if x.moved(place, e) {
 		return noFinding()
 	}
-	id, n, after := layout.EntryID(e, before), uint64(x.SlotCount), x.hint()
+	n, after := uint64(x.SlotCount), x.hint()
 	switch {
 	case id%n != uint64(place) || id+n < before || id > after || int64(id) < 0:
 		return x.finding(PartRing, place, slot, "ring entry %d says message %d in slot %d, and the messages present "+
@@ -180,12 +179,6 @@ func (x *inspection) slotWords(slot uint32) slotHeaderWords {
 	at := x.SlotHeader(slot)
 	return slotHeaderWords{x.Data.U64(at + layout.SlotID).Load(), x.Data.U64(at + layout.SlotLength).Load(),
 		x.Data.U64(at + layout.SlotClaim).Load()}
-}
-
-// checksummed reports whether the message in a slot has a checksum that can be compared.
-func (x *inspection) checksummed(slot uint32) bool {
-	return x.Checksum == segment.ChecksumEnforced || x.Checksum == segment.ChecksumManual &&
-		!bytes.Equal(x.SlotChecksum(slot), make([]byte, layout.HashLen))
 }
 
 // possibleClaim reports whether a slot in the ring may have this claim mark: closed, claimed at

@@ -87,9 +87,17 @@ func TestABlockInUseIsHealthy(t *testing.T) {
 }
 
 func TestAFlippedBitInAnyHeaderByteIsFoundAndMended(t *testing.T) {
+	for _, checksum := range []segment.ChecksumPolicy{segment.ChecksumNone, segment.ChecksumManual} {
+		t.Run(checksum.String(), func(t *testing.T) { flipEveryHeaderByte(t, checksum) })
+	}
+}
+
+// flipEveryHeaderByte: without checksums the block has version 1, with them it has a feature.
+func flipEveryHeaderByte(t *testing.T, checksum segment.ChecksumPolicy) {
+	t.Helper()
 	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
-	config.Secret = []byte("secret")
+	config.Secret, config.Checksum = []byte("secret"), checksum
 	p := b.producer(config)
 	write(t, p, 6)
 	require.True(t, b.validate().Healthy())
@@ -119,9 +127,18 @@ func TestAFlippedBitInAnyHeaderByteIsFoundAndMended(t *testing.T) {
 }
 
 func TestAFlippedPayloadByteIsFound(t *testing.T) {
+	for _, algorithm := range algorithms {
+		t.Run(algorithm.String(), func(t *testing.T) { flipPayloadBytes(t, algorithm) })
+	}
+}
+
+var algorithms = []segment.ChecksumAlgorithm{segment.AlgorithmCRC32C, segment.AlgorithmBLAKE2b}
+
+func flipPayloadBytes(t *testing.T, algorithm segment.ChecksumAlgorithm) {
+	t.Helper()
 	b := newFixture(t)
 	config := b.config(segment.Ring, 4)
-	config.Checksum = segment.ChecksumEnforced
+	config.Checksum, config.Algorithm = segment.ChecksumEnforced, algorithm
 	p := b.producer(config)
 	write(t, p, 6)
 	f := b.open(false)

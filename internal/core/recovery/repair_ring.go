@@ -150,7 +150,7 @@ func (x *inspection) findSlots(p *ringPlan, places, damaged []uint32) {
 			continue
 		}
 		if id, written := x.wanted(places[i]); written && id == h.id && h.length <= x.SlotBytes &&
-			x.possibleClaim(h.claim) && (!x.checksummed(slot) || x.Intact(slot, h.length)) {
+			x.possibleClaim(h.claim) && (!x.HasChecksum(slot) || x.Intact(slot, id, h.length)) {
 			several[i], bearer[i] = bearer[i] != 0, slot+1
 		}
 	}
@@ -243,7 +243,7 @@ func (r *repairRun) rebuildEntry(x *inspection, w *recoverySession, place, slot 
 		slot, lost = p.any(), layout.EntryLost
 	}
 	before := x.slotWords(slot)
-	if lost == 0 && (before.length > x.SlotBytes || x.checksummed(slot) && !x.Intact(slot, before.length)) {
+	if lost == 0 && (before.length > x.SlotBytes || x.HasChecksum(slot) && !x.Intact(slot, id, before.length)) {
 		lost = layout.EntryLost
 	}
 	x.rebuildSlot(slot, id, before, sure)

@@ -46,31 +46,42 @@ func TestRepairKeepsEveryGoodMessageAndEveryReader(t *testing.T) {
 		"control": func(p *channel.Producer) { p.Ctl[layout.CtlSize] ^= 1 },
 		"header":  func(p *channel.Producer) { p.Data[layout.HdrSlotSize] ^= 1 },
 	}
-	for name, damage := range ring {
-		t.Run(name, func(t *testing.T) {
-			b := newFixture(t)
-			p := b.producer(b.config(segment.Ring, 4))
-			reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
-			latest := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
-			write(t, p, 3)
-			assert.Equal(t, []uint64{0, 1, 2}, idsOf(t, reader, 3))
-			write(t, p, 3)
-			held, err := latest.Next(0)
-			require.NoError(t, err)
-			die(p.Attachment)
-			damage(p)
-			require.False(t, b.validate().Healthy())
-			result, _ := b.repair(false)
-			require.Equal(t, RecoverySuccess, result)
-			q := b.producer(b.config(segment.Ring, 4))
-			write(t, q, 1)
-			assert.Equal(t, []uint64{3, 4, 5, 6}, idsOf(t, reader, 4), "every message, and none twice")
-			require.NoError(t, latest.Release(held))
-			assert.EqualValues(t, 6, read(t, latest).ID())
-			result, _ = b.repair(false)
-			assert.Equal(t, RecoveryNotStuck, result)
-		})
+	checked := fixture{}.config(segment.Ring, 4)
+	checked.Checksum = segment.ChecksumEnforced
+	blake := checked
+	blake.Algorithm = segment.AlgorithmBLAKE2b
+	for what, config := range map[string]segment.Config{"": fixture{}.config(segment.Ring, 4), "crc32c ": checked,
+		"blake2b ": blake} {
+		for name, damage := range ring {
+			t.Run(what+name, func(t *testing.T) { keepEveryMessage(t, config, damage) })
+		}
 	}
+}
+
+func keepEveryMessage(t *testing.T, config segment.Config, damage func(p *channel.Producer)) {
+	t.Helper()
+	b := newFixture(t)
+	config.Directory = b.dir
+	p := b.producer(config)
+	reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
+	latest := b.consumer(segment.ConsumerOptions{Delivery: segment.Latest})
+	write(t, p, 3)
+	assert.Equal(t, []uint64{0, 1, 2}, idsOf(t, reader, 3))
+	write(t, p, 3)
+	held, err := latest.Next(0)
+	require.NoError(t, err)
+	die(p.Attachment)
+	damage(p)
+	require.False(t, b.validate().Healthy())
+	result, _ := b.repair(false)
+	require.Equal(t, RecoverySuccess, result)
+	q := b.producer(config)
+	write(t, q, 1)
+	assert.Equal(t, []uint64{3, 4, 5, 6}, idsOf(t, reader, 4), "every message, and none twice")
+	require.NoError(t, latest.Release(held))
+	assert.EqualValues(t, 6, read(t, latest).ID())
+	result, _ = b.repair(false)
+	assert.Equal(t, RecoveryNotStuck, result)
 }
 
 func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
@@ -85,14 +96,14 @@ func TestWhatCannotBeRebuiltIsLost(t *testing.T) {
 		},
 	}
 	for name, damage := range damages {
-		for _, living := range []bool{false, true} {
+		for i, living := range []bool{false, false, true, true} {
 			if living && name == "both" {
 				continue // a living producer has to end first
 			}
 			t.Run(name, func(t *testing.T) {
 				b := newFixture(t)
 				config := b.config(segment.Ring, 4)
-				config.Checksum = segment.ChecksumEnforced
+				config.Checksum, config.Algorithm = segment.ChecksumEnforced, algorithms[i%2]
 				p := b.producer(config)
 				reader := b.consumer(segment.ConsumerOptions{Delivery: segment.Lossless})
 				write(t, p, 4)

@@ -263,7 +263,7 @@ func (b *Segment) mapControl(mode Access) error {
 func (h *Header) EncodeControl() []byte {
 	c := make([]byte, layout.ControlHeaderLen)
 	binary.LittleEndian.PutUint64(c[layout.CtlMagic:], layout.MagicControl)
-	binary.LittleEndian.PutUint32(c[layout.CtlMajor:], layout.FormatMajor)
+	binary.LittleEndian.PutUint32(c[layout.CtlMajor:], h.major())
 	binary.LittleEndian.PutUint32(c[layout.CtlMinor:], layout.FormatMinor)
 	copy(c[layout.CtlBlockID:], h.ID[:])
 	binary.LittleEndian.PutUint64(c[layout.CtlSize:], h.ControlSize)

@@ -64,7 +64,7 @@ const (
 	StartOldest Start = 1
 )
 
-// ChecksumPolicy says whether messages carry a BLAKE2b-256 of their payload.
+// ChecksumPolicy says whether messages carry a checksum.
 type ChecksumPolicy uint32
 
 // The values of datablock_checksum.
@@ -85,6 +85,27 @@ func (p ChecksumPolicy) String() string {
 		return "ENFORCED"
 	}
 	return "NONE"
+}
+
+// ChecksumAlgorithm is how the checksums of a block are made.
+type ChecksumAlgorithm uint32
+
+// The values of datablock_algorithm.
+const (
+	AlgorithmDefault ChecksumAlgorithm = 0 // CRC32C in a new block, else the block's
+	AlgorithmCRC32C  ChecksumAlgorithm = 1
+	AlgorithmBLAKE2b ChecksumAlgorithm = 2
+)
+
+// String returns the algorithm's name in diagnosis.
+func (a ChecksumAlgorithm) String() string {
+	switch a {
+	case AlgorithmCRC32C:
+		return "CRC32C"
+	case AlgorithmBLAKE2b:
+		return "BLAKE2B"
+	}
+	return "DEFAULT"
 }
 
 // Flags of a producer's open, with the values of DATABLOCK_FLAG_*.
@@ -113,8 +134,9 @@ type Config struct {
 	ConsumerLimit uint32
 	MinConsumers  uint32
 	Checksum      ChecksumPolicy
-	ZoneSize      uint64        // bytes of the flexible zone
-	Retention     time.Duration // how long a dead durable consumer's row is kept, whole ms; 0: for ever
+	Algorithm     ChecksumAlgorithm // of the checksums
+	ZoneSize      uint64            // bytes of the flexible zone
+	Retention     time.Duration     // how long a dead durable consumer's row is kept, whole ms; 0: for ever
 	Mode          uint32
 	Directory     string
 	Secret        []byte
@@ -132,6 +154,15 @@ func DefaultConfig(p Policy) Config {
 		c.Flags = AllowLossless
 	}
 	return c
+}
+
+// features returns the features of a new block. A block without checksums has none, so that the
+// libraries of version 1 can read it.
+func (c Config) features() uint32 {
+	if c.Checksum != ChecksumNone && c.Algorithm != AlgorithmBLAKE2b {
+		return layout.FeatureCRC
+	}
+	return 0
 }
 
 // stored returns the flags that a block keeps. A Ring allows LOSSLESS consumers unless
@@ -296,11 +327,19 @@ func (c *Config) resolveConsumers() error {
 	return nil
 }
 
-// checkKeeping checks the checksum policy and the retention.
+// checkKeeping checks the checksums and the retention.
 func (c *Config) checkKeeping() error {
 	if c.Checksum > ChecksumEnforced {
 		return status.Errorf(status.Invalid, "checksum %d is unknown: use NONE (0), MANUAL (1) or ENFORCED (2)",
 			uint32(c.Checksum))
+	}
+	if c.Algorithm > AlgorithmBLAKE2b {
+		return status.Errorf(status.Invalid, "algorithm %d of checksums is unknown: use DEFAULT (0), CRC32C (1) or "+
+			"BLAKE2B (2)", uint32(c.Algorithm))
+	}
+	if c.Algorithm != AlgorithmDefault && c.Checksum == ChecksumNone {
+		return status.Errorf(status.Invalid, "algorithm %s without checksums: set checksum to MANUAL or ENFORCED, or "+
+			"leave the algorithm 0", c.Algorithm)
 	}
 	if c.Retention < 0 || c.Retention%time.Millisecond != 0 || c.Retention > maxRetention*time.Millisecond {
 		return status.Errorf(status.Invalid, "retention %v: give whole milliseconds, at most %d, or 0 for ever",

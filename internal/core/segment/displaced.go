@@ -111,7 +111,11 @@ func (l Location) foreignControl(head []byte, id BlockID) bool {
 // beginsAsControl reports whether the words before the id are those of a control file, except for
 // one byte at most.
 func beginsAsControl(head []byte) bool {
-	want, differ := (&Header{}).EncodeControl()[:layout.CtlMinor], 0
+	like := &Header{}
+	if head[layout.CtlMajor] == layout.FormatMajorFeatures {
+		like.Features = knownFeatures
+	}
+	want, differ := like.EncodeControl()[:layout.CtlMinor], 0
 	for i, b := range want {
 		if head[i] != b {
 			differ++

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"strings"
 	"time"
 
@@ -36,6 +37,7 @@ type Header struct {
 	MinConsumers      uint32
 	Policy            Policy
 	Checksum          ChecksumPolicy
+	Features          uint32
 	Flags             uint32
 	MessageSchemaText SchemaText
 	ZoneSchemaText    SchemaText
@@ -45,6 +47,8 @@ type Header struct {
 	secretHash        [layout.HashLen]byte
 
 	// Values that follow from the fields above.
+	crc *crc32.Table // of the checksums, nil: they are not CRC32C
+
 	Stride, RingOffset, PayloadOffset, DataSize    uint64
 	rowsOffset, FlexOffset, LogOffset, ControlSize uint64
 }
@@ -53,6 +57,10 @@ func roundUp(n, to uint64) uint64 { return (n + to - 1) / to * to }
 
 // Derive computes every offset and size. The limits on the fields keep all of it below 2^63.
 func (h *Header) Derive() {
+	h.crc = nil
+	if h.Features&layout.FeatureCRC != 0 {
+		h.crc = castagnoli()
+	}
 	h.MessageSchemaText.Offset = layout.SchemaRegion
 	h.ZoneSchemaText.Offset = h.MessageSchemaText.Offset + roundUp(h.MessageSchemaText.Length, layout.CacheLine)
 	h.RingOffset = roundUp(h.ZoneSchemaText.Offset+h.ZoneSchemaText.Length, layout.Page)
@@ -79,12 +87,35 @@ func NewHeader(l Location, id BlockID, created uint64, c Config) *Header {
 		ID: id, Name: l.Name, Created: created,
 		SlotCount: c.SlotCount, SpareSlots: c.SpareSlots, SlotBytes: c.SlotSize, Alignment: uint64(c.Alignment),
 		ConsumerLimit: c.ConsumerLimit, MinConsumers: c.MinConsumers, Policy: c.Policy, Flags: c.stored(),
-		Checksum: c.Checksum, retention: uint64(c.Retention / time.Millisecond),
+		Checksum: c.Checksum, Features: c.features(), retention: uint64(c.Retention / time.Millisecond),
 		flexSize: layout.FlexHeader + c.ZoneSize, LogRecords: defaultLogRecords, secretHash: secretHash(id, c.Secret),
 	}
 	h.MessageSchemaText, h.ZoneSchemaText = textOf(c.Schema), textOf(c.ZoneSchema)
 	h.Derive()
 	return h
+}
+
+// knownFeatures are the features that this library knows.
+const knownFeatures = layout.FeatureCRC
+
+// major returns the lowest version that has what the block needs, so that every library that can
+// read the block does.
+func (h *Header) major() uint32 {
+	if h.Features != 0 {
+		return layout.FormatMajorFeatures
+	}
+	return layout.FormatMajor
+}
+
+// Algorithm returns how the checksums of the block are made.
+func (h *Header) Algorithm() ChecksumAlgorithm {
+	switch {
+	case h.Checksum == ChecksumNone:
+		return AlgorithmDefault
+	case h.Features&layout.FeatureCRC != 0:
+		return AlgorithmCRC32C
+	}
+	return AlgorithmBLAKE2b
 }
 
 // secretHash is keyed BLAKE2b-256 of the block id, with the secret as the key. The zero hash stands
@@ -126,7 +157,7 @@ func (h *Header) Encode() []byte {
 	put32 := func(at int, v uint32) { binary.LittleEndian.PutUint32(b[at:], v) }
 	put64 := func(at int, v uint64) { binary.LittleEndian.PutUint64(b[at:], v) }
 	put64(layout.HdrMagic, layout.MagicData)
-	put32(layout.HdrMajor, layout.FormatMajor)
+	put32(layout.HdrMajor, h.major())
 	put32(layout.HdrMinor, layout.FormatMinor)
 	put64(layout.HdrDataSize, h.DataSize)
 	put64(layout.HdrControlSize, h.ControlSize)
@@ -151,6 +182,7 @@ func (h *Header) Encode() []byte {
 	put32(layout.HdrMinConsumers, h.MinConsumers)
 	put32(layout.HdrPolicy, uint32(h.Policy))
 	put32(layout.HdrChecksum, uint32(h.Checksum))
+	put32(layout.HdrFeatures, h.Features)
 	put32(layout.HdrFlags, h.Flags)
 	put32(layout.HdrNameLen, uint32(len(h.Name)))
 	put64(layout.HdrRowsOffset, h.rowsOffset)
@@ -175,15 +207,24 @@ func DecodeHeader(b []byte, what string) (*Header, error) {
 		return nil, status.Errorf(status.Corrupt, "%s is not a DataBlock file (it begins with %q): use another name, "+
 			"or remove it if nobody needs it", what, b[:8])
 	}
-	if major := get32(layout.HdrMajor); major != layout.FormatMajor {
-		return nil, status.Errorf(status.Version, "%s has format version %d.%d, this library reads version %d: use a "+
-			"matching library",
-			what, major, get32(layout.HdrMinor), layout.FormatMajor)
+	major := get32(layout.HdrMajor)
+	if major < layout.FormatMajor || major > layout.FormatMajorFeatures {
+		return nil, status.Errorf(status.Version, "%s has format version %d.%d, this library reads versions %d and "+
+			"%d: use a matching library", what, major, get32(layout.HdrMinor), layout.FormatMajor,
+			layout.FormatMajorFeatures)
 	}
 	if sum := blake2b.Sum256(b[:layout.HdrHash]); !bytes.Equal(sum[:], b[layout.HdrHash:layout.ImmutableLen]) {
 		return nil, status.Errorf(status.Corrupt, "%s: the header does not match its hash: it is damaged", what)
 	}
 	h := DecodeFields(b)
+	if unknown := h.Features &^ knownFeatures; unknown != 0 && major == layout.FormatMajorFeatures {
+		return nil, status.Errorf(status.Version, "%s has the features 0x%x, and this library does not know 0x%x of "+
+			"them: use a newer library", what, h.Features, unknown)
+	}
+	if h.major() != major {
+		return nil, status.Errorf(status.Corrupt, "%s: impossible header: features 0x%x in format version %d", what,
+			h.Features, major)
+	}
 	if why := h.Implausible(); why != "" {
 		return nil, status.Errorf(status.Corrupt, "%s: impossible header: %s", what, why)
 	}
@@ -213,8 +254,8 @@ func DecodeFields(b []byte) *Header {
 		SlotBytes:  get64(layout.HdrSlotSize), Alignment: get64(layout.HdrAlignment),
 		ConsumerLimit: get32(layout.HdrConsumerLimit),
 		MinConsumers:  get32(layout.HdrMinConsumers), Policy: Policy(get32(layout.HdrPolicy)),
-		Checksum: ChecksumPolicy(get32(layout.HdrChecksum)),
-		Flags:    get32(layout.HdrFlags), flexSize: get64(layout.HdrFlexSize),
+		Checksum: ChecksumPolicy(get32(layout.HdrChecksum)), Features: get32(layout.HdrFeatures),
+		Flags: get32(layout.HdrFlags), flexSize: get64(layout.HdrFlexSize),
 		LogRecords: get32(layout.HdrLogRecords), retention: get64(layout.HdrRetention),
 	}
 	for words, t := range h.schemas() {
@@ -251,6 +292,8 @@ func (h *Header) Implausible() string {
 		return fmt.Sprintf("a retention of %d ms", h.retention)
 	case h.Checksum > ChecksumEnforced:
 		return fmt.Sprintf("checksum policy %d", uint32(h.Checksum))
+	case h.Checksum == ChecksumNone && h.Features&layout.FeatureCRC != 0:
+		return "CRC32C without checksums"
 	case h.MessageSchemaText.Length > schema.MaxText, h.ZoneSchemaText.Length > schema.MaxText,
 		h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.LogRecords < 1,
 		h.LogRecords > megabyte:
@@ -280,6 +323,9 @@ func (h *Header) Difference(c Config) string {
 	add("consumer_limit", h.ConsumerLimit, c.ConsumerLimit)
 	add("min_consumers", h.MinConsumers, c.MinConsumers)
 	add("checksum", h.Checksum.String(), c.Checksum.String())
+	if c.Algorithm != AlgorithmDefault {
+		add("algorithm", h.Algorithm().String(), c.Algorithm.String())
+	}
 	add("retention", time.Duration(h.retention)*time.Millisecond, c.Retention)
 	add("zone_size", h.flexSize-layout.FlexHeader, c.ZoneSize)
 	if c.Policy != Ring || c.Flags&(AllowLossless|ForbidLossless) != 0 { // a Ring without either flag accepts both

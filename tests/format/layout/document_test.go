@@ -105,7 +105,8 @@ func TestDocumentNamesEveryConstantWithItsValue(t *testing.T) {
 func TestDocumentLeavesNoByteOut(t *testing.T) {
 	// Where each table of words begins and ends.
 	extents := map[string][2]uint64{
-		"word magic data": {0, 4096}, "word lines": {4096, 8192}, "slot header": {0, 64}, "word control": {0, 4096},
+		"word magic data": {0, 4096}, "word lines": {4096, 8192}, "slot header": {0, 64},
+		"checksum": {0, 32}, "word control": {0, 4096},
 		"row": {0, 512}, "lock": {0, 64}, "zone": {0, 64}, "log header": {0, 128}, "record": {0, 128},
 	}
 	for _, tab := range readTables(t) {

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Checks tests/format/vectors/schemas.json without any code of DataBlock.
+"""Checks the golden values in tests/format/vectors without any code of DataBlock.
 
-hashlib checks the hashes. A C compiler checks the offsets of every schema whose text leaves the
-layout to the rules.
+schemas.json: hashlib checks the hashes. A C compiler checks the offsets of every schema whose text
+leaves the layout to the rules. checksums.json: CRC32C by its definition checks the words that a
+slot has.
 """
 
 import hashlib
@@ -12,6 +13,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from struct import pack
 
 HERE = pathlib.Path(__file__).resolve().parent
 C = {
@@ -77,6 +79,28 @@ def places(struct, path=""):
                 yield inner, offset + inside
 
 
+def crc32c(data):
+    """The CRC of RFC 3720, a bit at a time."""
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def check_checksums():
+    if crc32c(b"123456789") != 0xE3069283:
+        sys.exit("crc32c is not CRC32C")
+    checksums = json.loads((HERE / "checksums.json").read_text())
+    for golden in checksums:
+        payload = bytes.fromhex(golden["payload"])
+        words = pack("<4Q", crc32c(payload), golden["id"] + 1, len(payload), 0)
+        if words.hex() != golden["sum"]:
+            sys.exit(f"message {golden['id']} of {len(payload)} bytes: {words.hex()}, not {golden['sum']}")
+    return len(checksums)
+
+
 def main():
     schemas = json.loads((HERE / "schemas.json").read_text())
     source = "#include <stddef.h>\n#include <stdint.h>\n"
@@ -103,8 +127,9 @@ def main():
         file = pathlib.Path(directory, "schemas.c")
         file.write_text(source)
         subprocess.run(["cc", "-std=gnu11", "-fsyntax-only", str(file)], check=True)
-    print(f"{len(schemas)} hashes, {compared} layouts")
-    return 0 if len(schemas) >= 60 and compared >= 60 else 1
+    checksums = check_checksums()
+    print(f"{len(schemas)} hashes, {compared} layouts, {checksums} checksums")
+    return 0 if len(schemas) >= 60 and compared >= 60 and checksums >= 7 else 1
 
 
 if __name__ == "__main__":

@@ -81,7 +81,19 @@ var damages = map[string]struct {
 		func(b *fixture) { b.change(b.dataPath(), func([]byte) []byte { return []byte("not yours\n") }) }},
 	"foreign_data": {"CORRUPT",
 		func(b *fixture) { b.change(b.dataPath(), func(p []byte) []byte { return make([]byte, len(p)) }) }},
-	"version_2":  {"VERSION", func(b *fixture) { b.change(b.dataPath(), otherVersion) }},
+	"version_3": {"VERSION", func(b *fixture) { b.change(b.dataPath(), otherVersion) }},
+	"unknown_feature": {"VERSION", func(b *fixture) {
+		b.change(b.dataPath(), withFeatures(layout.FormatMajorFeatures, 1<<31|layout.FeatureCRC))
+	}},
+	"feature_in_version_1": {"CORRUPT", func(b *fixture) {
+		b.change(b.dataPath(), withFeatures(layout.FormatMajor, layout.FeatureCRC))
+	}},
+	"version_2_without_feature": {"CORRUPT", func(b *fixture) {
+		b.change(b.dataPath(), withFeatures(layout.FormatMajorFeatures, 0))
+	}},
+	"crc_without_checksums": {"CORRUPT", func(b *fixture) {
+		b.change(b.dataPath(), withFeatures(layout.FormatMajorFeatures, layout.FeatureCRC))
+	}},
 	"other_name": {"CORRUPT", func(b *fixture) { b.change(b.dataPath(), renamed) }},
 	"directory": {"CORRUPT", func(b *fixture) {
 		require.NoError(b.t, os.Remove(b.dataPath()))
@@ -181,8 +193,17 @@ func rehashed(p []byte) []byte {
 }
 
 func otherVersion(p []byte) []byte {
-	binary.LittleEndian.PutUint32(p[layout.HdrMajor:], layout.FormatMajor+1)
+	binary.LittleEndian.PutUint32(p[layout.HdrMajor:], layout.FormatMajorFeatures+1)
 	return rehashed(p)
+}
+
+// withFeatures changes the version and the features of a header that has none.
+func withFeatures(major, features uint32) func([]byte) []byte {
+	return func(p []byte) []byte {
+		binary.LittleEndian.PutUint32(p[layout.HdrMajor:], major)
+		binary.LittleEndian.PutUint32(p[layout.HdrFeatures:], features)
+		return rehashed(p)
+	}
 }
 
 func renamed(p []byte) []byte {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"testing"
 
+	"datablock/internal/core/segment"
+
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
@@ -44,6 +46,38 @@ func TestExchange(t *testing.T) {
 				assert.EqualValues(t, 0, s.number(t, "missed"))
 				assert.EqualValues(t, 0, s.number(t, "bad"))
 				c.close()
+				b.leavesNoGarbage()
+			})
+		})
+	}
+}
+
+// TestExchangeWithChecksums: each language makes and compares the checksums in both algorithms, and
+// lengths vary.
+func TestExchangeWithChecksums(t *testing.T) {
+	for name, algorithm := range map[string]segment.ChecksumAlgorithm{"crc32c": segment.AlgorithmCRC32C,
+		"blake2b": segment.AlgorithmBLAKE2b} {
+		t.Run(name, func(t *testing.T) {
+			forAllPairs(t, func(t *testing.T, producer, consumer string) {
+				b := newFixture(t)
+				n := fewer(scaled(20_000), producer, consumer)
+				p := b.producer(producer, fmt.Sprintf("--checksum=%d", segment.ChecksumEnforced),
+					fmt.Sprintf("--algorithm=%d", algorithm))
+				deliveries := []string{"lossless", "ordered"}
+				consumers := make([]*worker, len(deliveries))
+				for i, delivery := range deliveries {
+					consumers[i] = b.consumer(consumer, delivery)
+					consumers[i].send("read 0")
+				}
+				require.Equal(t, "OK", write(p, n)["end"])
+				p.close()
+				for i, c := range consumers {
+					s := parseSummary(finished(c))
+					assert.Equal(t, "CLOSED", s["end"], deliveries[i])
+					assert.EqualValues(t, n, s.number(t, "read")+s.number(t, "missed"), deliveries[i])
+					assert.EqualValues(t, 0, s.number(t, "bad"), deliveries[i])
+					c.close()
+				}
 				b.leavesNoGarbage()
 			})
 		})

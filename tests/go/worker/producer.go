@@ -36,6 +36,8 @@ func producerOpener(name string, o options) func() (participant, error) {
 		usage("--policy=%s is unknown", o.text("policy"))
 	}
 	c := segment.DefaultConfig(policy)
+	c.Checksum = segment.ChecksumPolicy(o.number("checksum", 0))
+	c.Algorithm = segment.ChecksumAlgorithm(o.number("algorithm", 0))
 	c.SlotCount, c.SlotSize, c.SpareSlots = uint32(o.number("slots", 0)), o.number("slot-size", 256),
 		uint32(o.number("spare", 0))
 	c.ConsumerLimit, c.MinConsumers, c.Mode = uint32(o.number("limit", 0)), uint32(o.number("min-consumers", 0)),

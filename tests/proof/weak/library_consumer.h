@@ -47,7 +47,7 @@ static inline bool go_hold(consumer *c, const datablock_inline_hold *h, uint64_t
 /* Consumer.deliver: reads what the entry published, and records the hold */
 static inline status go_deliver(consumer *c, datablock_inline_hold *h, uint64_t id, uint64_t entry, bool pinned,
                                 uint64_t missed, datablock_read_slot *out) {
-    if (!datablock_inline_deliver(c, c->delivery, h, id, datablock_layout_entry_slot(entry), missed, out)) {
+    if (!datablock_inline_deliver(c, c->delivery, false, h, id, datablock_layout_entry_slot(entry), missed, out)) {
         return CORRUPT;
     }
     h->pinned = pinned;
