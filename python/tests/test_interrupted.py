@@ -379,6 +379,7 @@ def test_one_step():
     seen = set()
     for function in (
         _consumer.Consumer.receive,
+        _consumer.Consumer._receive_kept,
         _transactions.with_next_slot,
         _transactions._Guard.slot.fget,
     ):
