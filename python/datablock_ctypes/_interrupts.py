@@ -265,12 +265,12 @@ def refuse_statement(held: Any) -> None:
 
 
 class LeavingOnce(property):
-    """``__exit__`` of an object that one ``with`` statement holds at most: a slot.
+    """``__exit__`` of a slot, which a single ``with`` statement can enter.
 
-    It does what `Leaving` does, in a fifth of the time. The holder has ``_state``, which is NEW
-    until the statement enters, and ``_abandoned(reference)``, which is called when the result that
-    the statement found as ``__exit__`` is collected. A second statement is refused, and is not
-    known here.
+    It does what `Leaving` does, and faster. The holder has ``_state``, which is NEW until the
+    statement enters, and ``_abandoned(reference)``. That method is called when the result that the
+    statement found as ``__exit__`` is collected. A second statement is refused, and leaves no
+    trace here.
     """
 
     def __init__(self, leave: Callable[..., None]) -> None:

@@ -262,7 +262,7 @@ def test_a_poll_after_the_end_raises(pair):
 
 
 def test_polls_while_messages_are_held(directory):
-    """The pins are all in use: this is no lack of messages, and is told as `receive` tells it."""
+    """A poll raises `Busy` when all pins are in use: this is no lack of messages."""
     with Producer("polls", slot_size=8) as producer, Consumer("polls", max_pins=1) as consumer:
         for data in (b"a", b"b"):
             producer.send(data)
