@@ -27,8 +27,6 @@ from datablock_ctypes import (
     with_write_transaction,
 )
 
-resource = pytest.importorskip("resource")
-
 POLLS, FEWER = 100_000, 10_000
 FIRST = 2000  # some polls make what all of them use
 
@@ -168,6 +166,7 @@ def test_a_failed_poll_neither_sleeps_nor_allocates(pair, poll):
 
     A thread that sleeps gives the processor up by itself, and the kernel counts this.
     """
+    resource = pytest.importorskip("resource")  # not on Windows
     polls = prepared(pair, poll)
     times = POLLS if poll in (receive, try_receive, try_read, send, try_send) else FEWER
     gc.collect()
