@@ -87,7 +87,19 @@ RING_COST = (
     "plain ring, a burst",
 )  # by whether it is read
 
+RING_PONG, RING_STREAM = "ring in Python, there and back", "ring in Python"
+
+
+def python_ring(key: str, kind: str, roles: tuple[str, str]) -> Figure:
+    """The plainest ring in Python."""
+    options: dict[str, Option] = {"size": 64, "slots": SLOTS[64], "copy": 1, "block": 0}
+    sides = (Side("ring", role, {**options, "side": side}) for side, role in enumerate(roles))
+    return Figure(key, kind, tuple(sides))
+
+
 LIMITS = [
+    python_ring(RING_PONG, "time", ("pong", "pong")),
+    python_ring(RING_STREAM, "rate", ("produce", "consume")),
     limit(LINE, "line", "time", 2),
     limit(FUTEX, "futex", "time", 2),
     *(limit(ring_pong(size), "ring-pong", "time", 2, size) for size in SIZES[1:]),
@@ -173,6 +185,7 @@ BASE_KEY = "base"
 BASE_ONE_WAY, BASE_STREAM = f"{BASE_KEY}, one way", f"{BASE_KEY}, stream"
 TO_PYTHON, FROM_PYTHON = "C to Python bytes", "Python bytes to C"
 BETWEEN_PYTHON = "Python bytes to Python"
+PYTHON_POLLS, PYTHON_SLOTS = "Python bytes to Python, polling", "Python slots to Python"
 FRAMES, FRAMES_COPIED = f"NumPy {named(MB)} to C", f"NumPy {named(MB)}"
 UNTOUCHED = "untouched"
 ATTACH, ADOPT, DIAGNOSE, KILL, MEMORY = (
@@ -199,8 +212,13 @@ def python_rows() -> list[Row]:
         Row(
             "python",
             BETWEEN_PYTHON,
-            (one_way(BETWEEN_PYTHON, (LINE,), "bytes", block=1, rest=0),),
+            (
+                one_way(BETWEEN_PYTHON, (RING_PONG,), "bytes", block=1, rest=0),
+                stream(BETWEEN_PYTHON, (RING_STREAM,), "bytes", block=1),
+            ),
         ),
+        Row("python", PYTHON_POLLS, (one_way(PYTHON_POLLS, (RING_PONG,), "bytes", block=0),)),
+        Row("python", PYTHON_SLOTS, (stream(PYTHON_SLOTS, (RING_STREAM,), "slots", block=1),)),
         Row("python", TO_PYTHON, (stream(TO_PYTHON, reader="bytes", reads={"block": 1}),)),
         Row(
             "python",
@@ -362,6 +380,20 @@ BOUNDS = [
     beside_base(8 * MB),
     held("Go, one way, p50, to C inline", "Go, one way", "p50", BASE_ONE_WAY, most=1.5),
     held("Go, stream, to C inline", "Go, stream", "rate", BASE_STREAM, least=1 / 1.5),
+    held(
+        "Python waits, one way, p50, to a ring in Python",
+        f"{BETWEEN_PYTHON}, one way",
+        "p50",
+        RING_PONG,
+        most=2,
+    ),
+    held(
+        "Python polls, one way, p50, to a ring in Python",
+        f"{PYTHON_POLLS}, one way",
+        "p50",
+        RING_PONG,
+        most=2,
+    ),
     held("Python sends, bytes of 64 B", f"{FROM_PYTHON}, stream", "rate", unit="/s", least=400e3),
     held("Python receives, bytes of 64 B", f"{TO_PYTHON}, stream", "rate", unit="/s", least=400e3),
     held(

@@ -25,8 +25,10 @@ COMMANDS = {
     "inline": [str(PROGRAMS / "worker-inline")],
     "exported": [str(PROGRAMS / "worker-exported")],
     "go": [str(PROGRAMS / "worker-go")],
-    "bytes": [sys.executable, "-B", str(ROOT / "bench" / "worker.py"), "bytes"],
-    "numpy": [sys.executable, "-B", str(ROOT / "bench" / "worker.py"), "numpy"],
+    **{
+        binding: [sys.executable, "-B", str(ROOT / "bench" / "worker.py"), binding]
+        for binding in ("bytes", "slots", "numpy", "ring")
+    },
 }
 
 PATIENCE = 60  # seconds that a measurement may take in addition to its time

@@ -1,6 +1,7 @@
-"""One side of an exchange through DataBlock, in Python: `worker.py bytes|numpy ROLE key=value...`.
+"""One side of an exchange in Python: `worker.py bytes|slots|numpy|ring ROLE key=value...`.
 
-measure.h describes the protocol with run.py.
+The first three go through DataBlock, and `ring` is a limit. measure.h describes the protocol with
+run.py.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import json
 import sys
 import time
 from typing import Any
+
+import pyring
 
 from datablock_ctypes import Closed, Consumer, Delivery, NotFound, Producer, Timeout
 
@@ -37,6 +40,22 @@ class Terms:
         self.warm = float(options["warm"])
         self.seconds = float(options["seconds"])
 
+    def producer(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def consumer(self, name: str) -> Any:
+        raise NotImplementedError
+
+    def send(self, producer: Any) -> None:
+        raise NotImplementedError
+
+    def receive(self, consumer: Any) -> None:
+        raise NotImplementedError
+
+
+class Blocks(Terms):
+    """Through DataBlock."""
+
     def producer(self, name: str) -> Producer:
         slots, limit = int(self.options["slots"]), int(self.options["limit"])
         return Producer(name, slot_size=self.size, slot_count=slots, consumer_limit=limit)
@@ -52,14 +71,8 @@ class Terms:
                     raise
                 time.sleep(0.001)
 
-    def send(self, producer: Producer) -> None:
-        raise NotImplementedError
 
-    def receive(self, consumer: Consumer) -> None:
-        raise NotImplementedError
-
-
-class Bytes(Terms):
+class Bytes(Blocks):
     """Copies of bytes."""
 
     def __init__(self, options: dict[str, str]) -> None:
@@ -67,20 +80,55 @@ class Bytes(Terms):
         self.message = b"\x5a" * self.size
 
     def send(self, producer: Producer) -> None:
-        while True:
-            try:
-                producer.send(self.message, self.wait)
-                return
-            except Timeout:
-                pass
+        if self.wait is None:
+            producer.send(self.message)
+            return
+        while producer.try_send(self.message) is None:
+            pass
 
     def receive(self, consumer: Consumer) -> None:
-        while True:
-            try:
-                consumer.receive(self.wait)
-                return
-            except Timeout:
-                pass
+        if self.wait is None:
+            consumer.receive()
+            return
+        while consumer.try_receive() is None:
+            pass
+
+
+class Slots(Blocks):
+    """Slots that are filled in place, and messages that are looked at in place."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        self.message = b"\x5a" * self.size
+
+    def send(self, producer: Producer) -> None:
+        with producer.write() as slot:
+            slot.data[:] = self.message
+
+    def receive(self, consumer: Consumer) -> None:
+        with consumer.read() as slot:
+            if slot.data[0] != 0x5A:
+                sys.exit("the message is torn")
+
+
+class Ring(Terms):
+    """The limit: the same copies of bytes through a ring by hand."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__(options)
+        self.message = b"\x5a" * self.size
+
+    def producer(self, name: str) -> pyring.Producer:
+        return pyring.Producer(name, self.size, int(self.options["slots"]))
+
+    def consumer(self, name: str) -> pyring.Consumer:
+        return pyring.Consumer(name, self.size, int(self.options["slots"]))
+
+    def send(self, producer: pyring.Producer) -> None:
+        producer.send(self.message)
+
+    def receive(self, consumer: pyring.Consumer) -> None:
+        consumer.receive()
 
 
 def whole_pages(size: int) -> Any:
@@ -96,7 +144,7 @@ def whole_pages(size: int) -> Any:
     return memory[begin : begin + size]
 
 
-class Arrays(Terms):
+class Arrays(Blocks):
     """NumPy arrays, copied into the slots, and copied out of them or used in place."""
 
     def __init__(self, options: dict[str, str]) -> None:
@@ -134,7 +182,7 @@ def pong(terms: Terms) -> None:
                 while True:
                     receive(consumer)
                     send(producer)
-            except Closed:
+            except (Closed, pyring.Ended):
                 return
     with terms.producer("there") as producer, terms.consumer("back") as consumer:
         samples = array.array("I")
@@ -186,7 +234,7 @@ def consume(terms: Terms) -> None:
                     first = now
                 else:
                     messages += BATCH
-        except Closed:
+        except (Closed, pyring.Ended):
             pass
     answer(messages=messages, seconds=now - first)
 
@@ -194,7 +242,13 @@ def consume(terms: Terms) -> None:
 def main() -> None:
     binding, role, *arguments = sys.argv[1:]
     options = dict(argument.split("=", 1) for argument in arguments)
-    terms = Arrays(options) if binding == "numpy" else Bytes(options)
+    kinds: dict[str, type[Terms]] = {
+        "bytes": Bytes,
+        "slots": Slots,
+        "numpy": Arrays,
+        "ring": Ring,
+    }
+    terms = kinds[binding](options)
     {"pong": pong, "produce": produce, "consume": consume}[role](terms)
 
 

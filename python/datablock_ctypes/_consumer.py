@@ -5,17 +5,19 @@ from __future__ import annotations
 import ctypes
 import math
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
+from typing import Any
 
 from ._abi import ConsumerHandle, ConsumerOptions
 from ._batch import ReadBatch
-from ._errors import Status
+from ._errors import Status, Timeout
 from ._holds import SYSTEM
 from ._library import StrPath, library
-from ._participant import DO_NOT_WAIT, LOOK_FIRST, SLICE_MS, Raw
+from ._participant import LOOK, NOTHING_YET, NOW, SLICE_MS, TRY, Raw
 from ._read_slot import ReadSlot, SlotIterator
 from ._reader import INVALID, LOOK_ONCE, Reader
 from ._schema import Schema, configure
+from ._turn import BREATH, give_up_turn
 from ._types import (
     Delivery,
     SecretBytes,
@@ -204,34 +206,83 @@ class Consumer(Reader):
 
     def receive(self, timeout: float | None = None) -> bytes:
         """Return a copy of the next message. Waits and raises as `read`."""
-        if timeout is not None:
+        if timeout is None:
+            look = LOOK
+        elif timeout is TRY:
+            look = NOW
+        else:
             timeout = seconds(timeout)
-        taken: list[Raw] = []
-        ended: list[int | None] = []
-        if not self._kept:
-            taken.append(self._take_raw())
+            look = NOW if timeout == 0 else LOOK
+        if self._kept or self._parts or self._visit is not None:
+            return self._receive_kept(timeout, look)
+        self._calls = calls = self._calls + 1 & BREATH
+        if calls == 0:
+            give_up_turn()
         try:
-            raw = taken[0] if taken else self._take_kept(taken)
-            reference, words, size = raw
-            if words[0] == 0:
-                status = self._begin(
-                    self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, reference
-                )
-                if status != 0:
-                    self._hold_later(status, reference, timeout)
-            view = self._view
-            if view is None:
-                view = self._map(words[0])
+            raw = self._raws.pop()
+        except IndexError:
+            raw = self._make_raw()
+        reference, words, _ = raw
+        status: int | None = None
+        told = True
+        try:
+            begun = self._begin(self._number, look, reference)
+            if begun != 0:
+                if timeout is TRY and begun in NOTHING_YET and not self._held and not self._late:
+                    told = False
+                    self._raws.append(raw)
+                    return None  # type: ignore[return-value]
+                self._hold_later(begun, reference, timeout)
+            pages = self._memory.pages
+            if pages is None:
+                pages = self._map_pages(words[0])
             start = words[0] - self._base
-            data = view[start : start + words[1]].tobytes()
-            end, arguments = self._end, ((self._handle,), (reference,))
-            if self._parts:
-                end, arguments, ended = self._end_of(raw, ended)
-            spent = taken if type(size) is ctypes.c_size_t else ()
-            ending = map(ended.append, map(end, *arguments))
+            data: bytes = pages[start : start + words[1]]
+            ending = map(self._end, self._numbers, (reference,))
             # The end of the hold and the return are one step for signals. Python checks for signals
             # at calls, at the beginning of functions and at backward jumps. There is none of these
             # from here to the return.
+            [status] = ending
+            if status == 0 and not self._late:
+                words[0] = 0
+                self._raws += (raw,)
+                return data
+            if status == SYSTEM:
+                self._fail(SYSTEM)  # the next read gives the message
+            status = self._settle(status, raw)
+        except BaseException:
+            if words[0] == 0:
+                if told:
+                    self._raws.append(raw)
+            elif status is None or status in (INVALID, SYSTEM):
+                self._kept.appendleft(raw)
+                with suppress(ValueError):
+                    self._late.remove(raw)
+            raise
+        if status != 0:
+            self._fail(status)
+        return data
+
+    def _receive_kept(self, timeout: float | None, look: Any) -> bytes:
+        """Do what `receive` does, with the messages that an interrupted read has taken."""
+        taken: list[Raw] = []
+        ended: list[int | None] = []
+        try:
+            raw = self._take_kept(taken)
+            reference, words, size = raw
+            if words[0] == 0:
+                status = self._begin(self._number, look, reference)
+                if status != 0:
+                    self._hold_later(status, reference, timeout)
+            pages = self._memory.pages
+            if pages is None:
+                pages = self._map_pages(words[0])
+            start = words[0] - self._base
+            data: bytes = pages[start : start + words[1]]
+            end, arguments, ended = self._end_of(raw, ended)
+            spent = taken if type(size) is ctypes.c_size_t else ()
+            ending = map(ended.append, map(end, *arguments))
+            # One step, as in `receive`.
             if None in ending and not ended[0] and not self._late:
                 words[0] = 0
                 self._raws += spent
@@ -243,7 +294,7 @@ class Consumer(Reader):
             if taken:
                 words = taken[0][1]
                 if words[0] == 0:
-                    self._give_back(taken[0])
+                    self._raws.append(taken[0])
                 elif not ended or ended[0] in (INVALID, SYSTEM):
                     self._kept.appendleft(taken[0])
                     with suppress(ValueError):
@@ -252,6 +303,30 @@ class Consumer(Reader):
         if status != 0:
             self._fail(status)
         return data
+
+    def try_receive(self) -> bytes | None:
+        """Return a copy of the next message, or None if there is none now.
+
+        The call does not wait. It is the cheapest way to poll: `receive` with the timeout 0 raises
+        `Timeout`, which takes longer than the look. None also means that no producer has the block
+        open. Otherwise raises as `read`.
+        """
+        try:
+            return self.receive(TRY)
+        except Timeout:
+            return None
+
+    def try_read(self) -> AbstractContextManager[ReadSlot | None]:
+        """Hold the next message in place, or give None if there is none now::
+
+            with consumer.try_read() as slot:
+                if slot is not None:
+                    process(slot.data)
+
+        The call does not wait, and is the cheapest way to poll, as `try_receive` is. Otherwise
+        entering and leaving raise as for `read`.
+        """
+        return ReadSlot(self, TRY, None)
 
     def __iter__(self) -> SlotIterator:
         return SlotIterator(self)

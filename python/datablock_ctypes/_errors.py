@@ -83,12 +83,22 @@ class _SystemError(DataBlockError, OSError):
     """
 
     _errno: ClassVar[int | None] = None
+    _text: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls._errno is not None:
+            cls._text = os.strerror(cls._errno)
 
     def __init__(self, detail: str = "") -> None:
-        super().__init__(detail)
-        if self._errno is not None:
-            self.errno = self._errno
-            self.strerror = os.strerror(self._errno)
+        # What the two classes behind this one do, in half of the time: a poll may raise `Timeout`
+        # millions of times.
+        OSError.__init__(self, detail)
+        self.detail = detail
+        number = self._errno
+        if number is not None:
+            self.errno = number
+            self.strerror = self._text
 
 
 class Timeout(_SystemError, TimeoutError):

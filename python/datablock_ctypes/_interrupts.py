@@ -33,6 +33,7 @@ from functools import partial
 from typing import Any, Callable, Protocol
 
 from ._errors import Closed, DataBlockError
+from ._slot_state import NEW
 
 
 def record(into: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
@@ -261,6 +262,31 @@ def refuse_statement(held: Any) -> None:
     statement = held._statement
     if statement is not None and statement.level == held._state:
         held._statement = statement.outer
+
+
+class LeavingOnce(property):
+    """``__exit__`` of a slot, which a single ``with`` statement can enter.
+
+    It does what `Leaving` does, and faster. The holder has ``_state``, which is NEW until the
+    statement enters, and ``_abandoned(reference)``. That method is called when the result that the
+    statement found as ``__exit__`` is collected. A second statement is refused, and leaves no
+    trace here.
+    """
+
+    def __init__(self, leave: Callable[..., None]) -> None:
+        def found(held: Any) -> Callable[..., None]:
+            # No bound method: Python drops one as soon as it enters the function.
+            leaving = partial(leave, held)
+            if held._state == NEW:
+                held._statement = weakref.ref(leaving, held._abandoned)
+            return leaving
+
+        super().__init__(found, doc=leave.__doc__)
+        self._leave = leave
+
+    def __call__(self, held: Any, *error: Any) -> None:
+        """Leave, for `contextlib.ExitStack`, which takes ``__exit__`` from the class."""
+        self._leave(held, *error)
 
 
 class Leaving:

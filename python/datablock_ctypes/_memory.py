@@ -82,7 +82,8 @@ class Memory:
 
     def __init__(self, writable: bool) -> None:
         self._mapping = SecondMapping(writable)
-        self._pages: Any = None
+        self.pages: Any = None
+        """The mapped region as an array of c_char. A slice of it is a copy, of type bytes."""
         self._view: memoryview | None = None
         self._mapping.memory = watch(self, self._mapping)
         owe(self._mapping)
@@ -95,19 +96,19 @@ class Memory:
         stay until this call returns. Later it may go.
         """
         mapping = self._mapping
-        if self._pages is None:
+        if self.pages is None:
             if not mapping.ready():
                 mapping.make(address)
-            self._pages = (ctypes.c_ubyte * mapping.size).from_address(mapping.addresses[0])
+            self.pages = (ctypes.c_char * mapping.size).from_address(mapping.addresses[0])
         if mapping.pages is None:
-            mapping.pages = watch(self._pages, mapping)
-        view = memoryview(self._pages).cast("B")
+            mapping.pages = watch(self.pages, mapping)
+        view = memoryview(self.pages).cast("B")
         self._view = view if mapping.writable else view.toreadonly()
         return self._view, mapping.base
 
     def end_writing(self) -> None:
         """Make later stores through the mapping change a private copy only."""
-        pages = self._pages  # keeps them mapped if another thread, or a signal handler, leaves
+        pages = self.pages  # keeps them mapped if another thread, or a signal handler, leaves
         self._mapping.end_writing()
         del pages
 
@@ -122,4 +123,4 @@ class Memory:
         if not self._mapping.addresses:
             forget(self._mapping)
             self._mapping.memory = None
-        self._view = self._pages = None
+        self._view = self.pages = None

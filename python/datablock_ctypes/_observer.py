@@ -225,7 +225,10 @@ class Observer(Bound):
         error = self._library.error(status)
         if status == HANDLE and self.closed:
             raise Closed(f'block "{self._name}": this Observer is closed')
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame: the object would wait for the collector
 
     def close(self) -> None:
         """Leave the block. Any thread may call this, also repeatedly."""

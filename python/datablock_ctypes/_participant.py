@@ -8,8 +8,6 @@ import os
 import re
 import sys
 import threading
-import time
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType, TracebackType
@@ -21,6 +19,7 @@ from ._interrupts import Leaving, Statement, forget, owe, settle_debts, watch
 from ._library import Library, forked
 from ._memory import Memory
 from ._shared import Counters, FlexibleZone, SharedSpinLock
+from ._turn import BREATH, give_up_turn
 from ._types import Bound, now
 
 if TYPE_CHECKING:
@@ -47,18 +46,24 @@ NOTHING_YET = (int(Status.TIMEOUT), int(Status.NO_PRODUCER))
 HANDLE = int(Status.HANDLE)
 BUSY = int(Status.BUSY)
 
-# Timeouts in the form that the functions of `Library.quick` need: of a call that does not wait, and
-# of the first look of a call that waits if nothing is there. The metrics count no timeout of a
-# look.
+# Timeouts: of a call that does not wait, and of the first look of a call that waits if nothing is
+# there. The metrics count no timeout of a look.
 DO_NOT_WAIT = ctypes.c_int64(0)
 LOOK_FIRST = ctypes.c_int64(wait_part(0, 0))
+
+# The same in the form that the functions of `Library.quick` take fastest. Another object of ctypes
+# is converted to this form in each call.
+NOW: Any = ctypes.c_int64.from_param(DO_NOT_WAIT.value)
+LOOK: Any = ctypes.c_int64.from_param(LOOK_FIRST.value)
+
+# The timeout of a read or write that does not wait, and gives None instead of `Timeout`.
+TRY = -3.0
 
 # The library takes a timeout of so many seconds and more for one without a limit.
 ENDLESS = 1e9
 
-# The word of a struct with the message's id, and a mask of ids: a call whose struct's last id has
-# all these bits clear gives up the interpreter lock for a moment.
-ID, BREATH = 2, 1023
+# The word of a struct with the message's id.
+ID = 2
 
 # A struct that C fills, in three forms: a reference for a call, the words, a place for a length.
 # The first word is the address of the payload, and zero while nothing is claimed or held. The third
@@ -141,7 +146,6 @@ class Participant(Bound):
     _writes: bool
     # What the next call ends first: holds of several messages, or the claim of a failed abort.
     _parts: Sequence[object] = ()
-    _visit: Visit | None = None  # the stay of an `aio` thread that waits with this object
 
     def __init__(
         self, library: Library, name: str, handle: ctypes.Structure, close: Callable[[Any], int]
@@ -150,8 +154,13 @@ class Participant(Bound):
         self._library = library
         self._name = name
         self._handle = handle
+        # The handle in the form that the functions of `Library.quick` take fastest.
+        self._number: Any = None
+        self._numbers: tuple[Any, ...] = ()
+        self._visit: Visit | None = None  # the stay of an `aio` thread that waits with this object
         self._process = os.getpid()
         self._closed = False
+        self._calls = 0  # their number, as far as `give_up_turn` needs it
         self._state = 0  # the number of with statements that the object is in
         self._statement: Statement | None = None
         # Held during steps that a close must not interrupt. Re-entrant: a signal handler, or the
@@ -160,7 +169,7 @@ class Participant(Bound):
         self._close_put_off = False
         self._view: memoryview | None = None
         self._base = 0
-        self._raws: deque[Raw] = deque()
+        self._raws: list[Raw] = []
         self._memory = Memory(self._writes)
         # Also at exit: a program that ends closes what it opened, as it does with files.
         memory = self._memory if self._writes or UNMAP_FIRST else None
@@ -172,6 +181,8 @@ class Participant(Bound):
             status = open(*arguments, self._handle)
             if status != 0:
                 self._library.fail(status)
+            self._number = ctypes.c_uint64.from_param(self._handle.handle)
+            self._numbers = (self._number,)
         except BaseException:
             self._give_up()
             raise
@@ -300,17 +311,19 @@ class Participant(Bound):
         try:
             raw = self._raws.pop()
         except IndexError:
-            struct = self._raw_type()
-            raw = ctypes.byref(struct), memoryview(struct).cast("B").cast("Q"), ctypes.c_size_t()
+            raw = self._make_raw()
         if self._visit is not None:
             self._rejoin()
         if self._parts:
             self._end_spent()
-        if raw[1][ID] & BREATH == 0:
-            # A signal may arrive in another thread, such as one of the library's. Before 3.13,
-            # Python notices such a signal only when it takes the interpreter lock.
-            time.sleep(0)
+        self._calls = calls = self._calls + 1 & BREATH
+        if calls == 0:
+            give_up_turn()
         return raw
+
+    def _make_raw(self) -> Raw:
+        struct = self._raw_type()
+        return ctypes.byref(struct), memoryview(struct).cast("B").cast("Q"), ctypes.c_size_t()
 
     def _end_spent(self) -> None:
         """End those holds of several messages of which no message is left, or a failed claim."""
@@ -320,13 +333,6 @@ class Participant(Bound):
         visit = self._visit
         if visit is not None and visit.abandoned and visit.thread != threading.get_ident():
             visit.left.result()
-
-    def _give_back(self, raw: Raw) -> None:
-        """Keep the struct of a call that found nothing. The next call uses it."""
-        # The call for the last message's id has paused already. The failed call gave the
-        # interpreter lock up when it asked for the detail.
-        raw[1][ID] = 1
-        self._raws.append(raw)
 
     def _map(self, address: int) -> memoryview:
         """Return the memory of the block. The first message maps it for Python.
@@ -342,6 +348,14 @@ class Participant(Bound):
             view, self._base = self._memory.map(address)
             self._view = view  # after the base: a thread that sees the view takes no lock
         return self._view
+
+    def _map_pages(self, address: int) -> Any:
+        """Return the memory of the block as `Memory.pages`."""
+        return self._unclosed(self._map_pages_once, address)
+
+    def _map_pages_once(self, address: int) -> Any:
+        self._map_once(address)
+        return self._memory.pages
 
     def _inside(self) -> bool:
         """Whether a signal handler or the collector has interrupted `_unclosed` in this thread."""

@@ -13,8 +13,9 @@ from ._errors import DataBlockError, Timeout
 from ._library import StrPath, library
 from ._memory import pinned
 from ._outgoing import Outgoing
-from ._participant import DO_NOT_WAIT, ID, LOOK_FIRST, NOTHING_YET, first_look, waits
+from ._participant import LOOK, NOTHING_YET, NOW, TRY, first_look, waits
 from ._schema import Schema, configure
+from ._turn import BREATH, give_up_turn
 from ._types import (
     ChecksumAlgorithm,
     ChecksumPolicy,
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
 
 # The content of the word for a message's id until the message is published.
 UNPUBLISHED = (1 << 64) - 1
+
+# A place for the id of a message, for one call of `Producer.send`: a reference, and the word.
+Place = tuple[Any, memoryview]
+
+
+def make_place() -> Place:
+    word = ctypes.c_uint64(UNPUBLISHED)
+    return ctypes.byref(word), memoryview(word).cast("B").cast("Q")
 
 
 class Producer(Writer):
@@ -143,6 +152,8 @@ class Producer(Writer):
         self._slot_size: int = config.slot_size or (described.size if described is not None else 0)
         self._shortest: int = described.size if described is not None else 0  # bytes of a message
         self._policy = policy
+        self._size: tuple[int, Any] = (-1, None)  # a length, and its form for `Library.quick`
+        self._places: list[Place] = []
         path = block_name(name)
         super().__init__(
             loaded, os.fsdecode(path), ProducerHandle(), loaded.datablock_producer_close
@@ -220,9 +231,16 @@ class Producer(Writer):
         Raises TypeError when ``data`` contains Python objects. An interrupt that comes after the
         publication has the attribute ``sent``, 1.
         """
-        if timeout is not None:
+        if timeout is None:
+            look = LOOK
+        elif timeout is TRY:
+            look = NOW
+        else:
             timeout = seconds(timeout)
-        source: Any = data if type(data) is bytes or type(data) is bytearray else flat("data", data)
+            look = NOW if timeout == 0 else LOOK
+        source: Any = data
+        if type(data) is not bytes and type(data) is not bytearray:
+            source = flat("data", data)
         length = len(source)
         if length > self._slot_size:
             raise self._too_long(length)
@@ -232,39 +250,58 @@ class Producer(Writer):
                 raise self._too_short("data", length, "send the whole struct")
         if type(source) is not bytes:  # ctypes takes the address of bytes by itself
             source, _pin = pinned(source)
-        raw = self._take_raw()
-        reference, words, size = raw
-        size.value = length
-        words[0] = UNPUBLISHED
+        if self._parts or self._visit is not None:
+            self._rejoin()
+            self._end_spent()
+        self._calls = calls = self._calls + 1 & BREATH
+        if calls == 0:
+            give_up_turn()
+        size = self._size
+        if size[0] != length:
+            size = self._size = (length, ctypes.c_size_t.from_param(length))
         try:
-            status = self._write(
-                self._handle, DO_NOT_WAIT if timeout == 0 else LOOK_FIRST, source, size, reference
-            )
+            place = self._places.pop()
+        except IndexError:
+            place = make_place()
+        into, words = place
+        number: int | None = None
+        told = True
+        try:
+            status = self._write(self._number, look, source, size[1], into)
             if status != 0:
-                self._write_later(status, source, length, words, timeout)
+                if timeout is TRY and status in NOTHING_YET:
+                    told = False
+                    self._places.append(place)
+                    return None  # type: ignore[return-value]
+                self._write_later(status, source, length, into, timeout)
             number = words[0]
-            words[0], words[ID] = 0, number
-            self._raws.append(raw)
+            words[0] = UNPUBLISHED
+            self._places.append(place)
             return number
         except BaseException as error:
-            if words[0] == UNPUBLISHED:
-                words[0] = 0
-                self._give_back(raw)
-            elif not isinstance(error, DataBlockError):
-                error.sent = 1  # type: ignore[attr-defined]
+            if number is not None or words[0] != UNPUBLISHED:
+                if not isinstance(error, DataBlockError):
+                    error.sent = 1  # type: ignore[attr-defined]
+            elif told:
+                self._places.append(place)
             raise
 
+    def try_send(self, data: Buffer | NDArray[Any]) -> int | None:
+        """Publish a copy of ``data`` and return its id, or None if there is no room now.
+
+        The call does not wait. It is the cheapest way to poll: `send` with the timeout 0 raises
+        `Timeout`, which takes longer than the look. Otherwise raises as `send`.
+        """
+        return self.send(data, TRY)
+
     def _write_later(
-        self, status: int, source: Any, length: int, words: memoryview, timeout: float | None
+        self, status: int, source: Any, length: int, into: Any, timeout: float | None
     ) -> None:
         if status not in NOTHING_YET or not waits(timeout):
             self._fail(status)
-        call, number = (
-            self._library.datablock_write,
-            ctypes.byref(ctypes.c_uint64.from_buffer(words)),
-        )
+        call = self._library.datablock_write
         self._wait(
-            lambda handle, wait_ms, _: call(handle, wait_ms, source, length, number), None, timeout
+            lambda handle, wait_ms, _: call(handle, wait_ms, source, length, into), None, timeout
         )
 
     def send_many(self, messages: Messages, timeout: float | None = None) -> int:

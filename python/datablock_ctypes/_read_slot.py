@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._arrays import message_over
-from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun
-from ._interrupts import Leaving, Statement, at_end, refuse_statement
-from ._participant import DO_NOT_WAIT, LOOK_FIRST, Raw, first_look
+from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, Timeout
+from ._interrupts import LeavingOnce, at_end
+from ._participant import LOOK, NOTHING_YET, NOW, TRY, Raw
 from ._slot_state import ENDED, NEW, OPEN, release
 from ._types import Bound
 
@@ -114,14 +114,13 @@ class ReadSlot(Bound):
         self._timeout = timeout
         self._at = at
         self._state = NEW
-        self._statement: Statement | None = None
+        self._statement: weakref.ref[Any] | None = None
         self._source: weakref.ref[SlotIterator] | None = None
         self._data: memoryview | None = None
         self._view: memoryview | None = None
 
     def __enter__(self) -> ReadSlot:
         if self._state != NEW:
-            refuse_statement(self)
             raise Invalid(f"{self!r} was used before: call read() for each message")
         consumer = self._consumer
         if consumer._kept and self._at is None:
@@ -129,36 +128,63 @@ class ReadSlot(Bound):
             try:
                 self._hold_kept(taken)
                 return self
-            except BaseException:
+            except BaseException as error:
                 if taken and taken[0][1][0] != 0:
                     consumer._kept.appendleft(taken[0])
                 self._expire()
                 self._statement = None
+                if self._timeout is TRY and isinstance(error, Timeout):
+                    return None  # type: ignore[return-value]
                 raise
         raw = consumer._take_raw()
         reference, words, _ = raw
+        told = True
         try:
             if self._at is None:
-                status = consumer._begin(
-                    consumer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference
-                )
+                timeout = self._timeout
+                look = NOW if timeout == 0 or timeout is TRY else LOOK
+                status = consumer._begin(consumer._number, look, reference)
                 if status != 0:
-                    consumer._hold_later(status, reference, self._timeout)
+                    if (
+                        timeout is TRY
+                        and status in NOTHING_YET
+                        and not (consumer._held or consumer._late)
+                    ):
+                        told = False
+                        consumer._raws.append(raw)
+                        self._state = ENDED
+                        self._statement = None
+                        return None  # type: ignore[return-value]
+                    consumer._hold_later(status, reference, timeout)
             else:
                 status = consumer._begin_at(consumer._handle, ctypes.c_uint64(self._at), reference)
                 if status != 0:
                     consumer._hold_at_later(status, self._at, reference, self._timeout)
-            self._hold(raw)
+            view = consumer._view
+            if view is None:
+                view = consumer._map(words[0])
+            address, self.length, self.id, self.timestamp_ns, self.missed, where = words.tolist()
+            self._start = address - consumer._base
+            self.index = where & 0xFFFFFFFF
+            self._view = view
+            self._raw = raw
+            self._state = OPEN
+            consumer._held[self] = None
+            if consumer._closed:
+                raise consumer._closed_error()
             return self
-        except BaseException:
+        except BaseException as error:
             if words[0] == 0:
-                consumer._give_back(raw)
+                if told:
+                    consumer._raws.append(raw)
             elif self._at is None:
                 consumer._kept.append(raw)
             else:
                 consumer._end(consumer._handle, reference)
             self._expire()
             self._statement = None
+            if self._timeout is TRY and isinstance(error, Timeout):
+                return None  # type: ignore[return-value]
             raise
 
     def _hold_kept(self, taken: list[Raw]) -> None:
@@ -166,7 +192,8 @@ class ReadSlot(Bound):
         consumer = self._consumer
         raw = consumer._take_kept(taken)
         if raw[1][0] == 0:
-            status = consumer._begin(consumer._handle, first_look(self._timeout), raw[0])
+            look = NOW if self._timeout in (0, TRY) else LOOK
+            status = consumer._begin(consumer._number, look, raw[0])
             if status != 0:
                 consumer._hold_later(status, raw[0], self._timeout)
         self._hold(raw)
@@ -221,10 +248,12 @@ class ReadSlot(Bound):
             if self._state != OPEN:
                 self._statement = None
 
-    def _abandon(self) -> None:
+    def _abandoned(self, statement: weakref.ref[Any]) -> None:
         """End the hold that an interrupted with statement could not end."""
-        with suppress(DataBlockError):
-            self.release()
+        if self._statement is statement:
+            self._statement = None
+            with suppress(DataBlockError):
+                self.release()
 
     if TYPE_CHECKING:
 
@@ -236,7 +265,7 @@ class ReadSlot(Bound):
         ) -> None: ...
 
     else:
-        __exit__ = Leaving(_leave)
+        __exit__ = LeavingOnce(_leave)
 
     def verify(self) -> None:
         """Compare the message with its checksum.
@@ -262,11 +291,17 @@ class ReadSlot(Bound):
             consumer = self._consumer
             raw = self._raw
             try:
-                self._expire()
+                self._state = ENDED
+                self._view = None
+                consumer._held.pop(self, None)
+                data = self._data
+                if data is not None:
+                    release(data)
+                    self._data = None
                 if consumer._parts:
                     status, raw = consumer._end_any(raw)
                 else:
-                    status = consumer._end(consumer._handle, raw[0])
+                    status = consumer._end(consumer._number, raw[0])
                 if status == 0 and not consumer._late:
                     raw[1][0] = 0
                     if type(raw[2]) is ctypes.c_size_t:

@@ -13,7 +13,7 @@ from ._errors import Fenced, Overrun, SchemaMismatch, Status, Timeout
 from ._holds import BUSY, SYSTEM, Part, Untold, messages_of
 from ._interrupts import record
 from ._library import Library
-from ._participant import ID, LOOK_FIRST, NOTHING_YET, Participant, Raw, first_look, waits
+from ._participant import ID, LOOK, NOTHING_YET, NOW, TRY, Participant, Raw, waits
 from ._schema import Schema
 
 INVALID = int(Status.INVALID)
@@ -98,17 +98,21 @@ class Reader(Participant):
     # ---- Holds ----------------------------------------------------------------------------------
 
     def _hold_later(self, status: int, reference: Any, timeout: float | None) -> None:
+        if timeout is TRY:
+            timeout = 0.0
         if (self._held or self._late) and self._end_forgotten():
-            status = self._begin(self._handle, first_look(timeout), reference)
+            status = self._begin(self._number, NOW if timeout == 0 else LOOK, reference)
             if status == 0:
                 return
         if status not in NOTHING_YET or not waits(timeout):
             self._fail(status)
         began = time.perf_counter()
-        for _ in range(LOOKS if self._brisk else 0):
-            status = self._begin(self._handle, LOOK_FIRST, reference)
-            if status not in NOTHING_YET:
-                break
+        if self._brisk:
+            begin, number = self._begin, self._number
+            for _ in range(LOOKS):
+                status = begin(number, LOOK, reference)
+                if status not in NOTHING_YET:
+                    break
         if status in NOTHING_YET:
             self._brisk = False
             self._wait(self._library.datablock_read_begin, reference, timeout)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 # Not begun; claimed or held; ended.
 NEW, OPEN, ENDED = range(3)
 
 
 def release(view: memoryview) -> None:
-    with suppress(
-        BufferError
-    ):  # an object uses the memory through this view; the memory stays mapped
+    try:  # noqa: SIM105  (suppress would take four times as long)
         view.release()
+    except BufferError:  # an object uses the memory through this view; the memory stays mapped
+        pass

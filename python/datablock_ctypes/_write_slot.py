@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._arrays import message_over
 from ._errors import DataBlockError, Invalid, Status
-from ._interrupts import Leaving, Statement, refuse_statement
-from ._participant import DO_NOT_WAIT, LOOK_FIRST, Raw
+from ._interrupts import LeavingOnce
+from ._participant import LOOK, NOW, Raw
 from ._slot_state import ENDED, NEW, OPEN, release
 from ._types import Bound, whole
 
@@ -54,20 +55,19 @@ class WriteSlot(Bound):
         self._arrays: list[NDArray[Any]] | None = None
         self._length: int | None = None
         self._view: memoryview | None = None
-        self._statement: Statement | None = None
+        self._statement: weakref.ref[Any] | None = None
         self._sent = 0  # 1: published
         self.id = self.index = self.capacity = 0
 
     def __enter__(self) -> WriteSlot:
         if self._state != NEW:
-            refuse_statement(self)
             raise Invalid(f"{self!r} was used before: call write() for each message")
         producer = self._producer
         raw: Raw = producer._take_raw()
         reference, words, _ = raw
         try:
             status = producer._begin(
-                producer._handle, DO_NOT_WAIT if self._timeout == 0 else LOOK_FIRST, reference
+                producer._number, NOW if self._timeout == 0 else LOOK, reference
             )
             if status != 0:
                 producer._claim_later(status, reference, self._timeout)
@@ -90,7 +90,7 @@ class WriteSlot(Bound):
                 producer._abort_surely(raw)
                 self._end()
             else:
-                producer._give_back(raw)
+                producer._raws.append(raw)
             self._statement = None
             raise
 
@@ -116,7 +116,7 @@ class WriteSlot(Bound):
         size.value = self.capacity if length is None else length
         try:
             self._end()
-            status = producer._commit(producer._handle, reference, size)
+            status = producer._commit(producer._number, reference, size)
             if status != 0:
                 producer._fail(status)
             self._sent = 1
@@ -133,9 +133,11 @@ class WriteSlot(Bound):
             self._statement = None
             raise
 
-    def _abandon(self) -> None:
+    def _abandoned(self, statement: weakref.ref[Any]) -> None:
         """Abort the claim that an interrupted with statement could not end."""
-        self.abort()
+        if self._statement is statement:
+            self._statement = None
+            self.abort()
 
     if TYPE_CHECKING:
 
@@ -147,7 +149,7 @@ class WriteSlot(Bound):
         ) -> None: ...
 
     else:
-        __exit__ = Leaving(_leave)
+        __exit__ = LeavingOnce(_leave)
 
     @property
     def published(self) -> bool:

@@ -22,9 +22,13 @@ TURN = int(os.environ.get("DATABLOCK_TURN", time.time()))
 
 # The effect of such a line and the use of the effect are one step: CPython checks for no signal in
 # these lines (test_one_step).
+ONE_STEP_FUNCTIONS = ("receive", "_receive_kept", "with_next_slot", "slot")
 ONE_STEP = (
+    "[status] = ending",
+    "if status == 0 and not self._late:",
     "if None in ending and not ended[0] and not self._late:",
     "words[0] = 0",
+    "self._raws += (raw,)",
     "self._raws += spent",
     "return data",
     "called = True",
@@ -76,7 +80,7 @@ def returning(code):
 
 
 def one_step(frame):
-    if frame.f_code.co_name not in ("receive", "with_next_slot", "slot") or frame.f_lineno is None:
+    if frame.f_code.co_name not in ONE_STEP_FUNCTIONS or frame.f_lineno is None:
         return False
     return linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip().startswith(ONE_STEP)
 

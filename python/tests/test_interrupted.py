@@ -13,7 +13,6 @@ import pathlib
 import signal
 import threading
 import time
-import types
 
 import pytest
 from interrupts import LOOKS, ONE_STEP, at_each_bytecode, at_random
@@ -378,7 +377,7 @@ def test_one_step():
     """The lines that the tests above leave out have no instruction that checks for signals."""
     seen = set()
     for function in (
-        _consumer.Consumer.receive,
+        *(_consumer.Consumer.receive, _consumer.Consumer._receive_kept),
         _transactions.with_next_slot,
         _transactions._Guard.slot.fget,
     ):
@@ -853,7 +852,7 @@ def test_a_with_statement_that_cannot_enter_exit_is_over():
         slot.__enter__()
         assert hasattr(slot, "__exit__")  # drops what it found
         assert not nothing_is_held()
-        assert isinstance(type(slot).__exit__, types.FunctionType)  # for ExitStack
+        assert callable(type(slot).__exit__)  # for ExitStack
         del leave
         assert nothing_is_held()
         assert not consumer._held
