@@ -184,12 +184,19 @@ class Stage:
         finally:
             process.clear()
 
-    def run(self, sides: Sequence[Side], seconds: float) -> tuple[list[Answer], list[bytes]]:
-        """Return the sides' answers and samples."""
+    def run(
+        self, sides: Sequence[Side], seconds: float, last_first: bool = False
+    ) -> tuple[list[Answer], list[bytes]]:
+        """Return the sides' answers and samples.
+
+        With `last_first` the first side stays, at the end, until the last one has ended.
+        """
         with self.started(sides, seconds) as running:
             for process in reversed(running):  # the waiting side starts first
                 process.tell("go")
-            answers = [process.finish() for process in running]
+            order = list(reversed(running)) if last_first else running
+            found = {id(process): process.finish() for process in order}
+            answers = [found[id(process)] for process in running]
             samples = [
                 process.samples.read_bytes() if process.samples.exists() else b""
                 for process in running
