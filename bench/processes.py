@@ -58,6 +58,16 @@ def two_cores() -> tuple[int, int]:
     return allowed[0], allowed[1]
 
 
+def environment(directory: Path) -> dict[str, str]:
+    """What a side finds in its environment."""
+    own = {
+        "DATABLOCK_DIR": directory,
+        "DATABLOCK_LIBRARY": BUILD / "libdatablock.so",
+        "PYTHONPATH": ROOT / "python",
+    }
+    return {**os.environ, **{name: str(path) for name, path in own.items()}}
+
+
 class Process:
     """A running side, pinned to a core."""
 
@@ -66,11 +76,6 @@ class Process:
         self.place = directory
         self.samples = directory / f"samples.{core}"
         options = {**side.options, "samples": self.samples}
-        environment = {
-            "DATABLOCK_DIR": directory,
-            "DATABLOCK_LIBRARY": BUILD / "libdatablock.so",
-            "PYTHONPATH": ROOT / "python",
-        }
         with pinned(
             core
         ):  # inherited: the threads of a runtime that starts before main are pinned too
@@ -84,7 +89,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 text=True,
                 bufsize=1,
-                env={**os.environ, **{name: str(path) for name, path in environment.items()}},
+                env=environment(directory),
                 start_new_session=True,  # Ctrl-C reaches the runner only, which ends its processes
             )
 

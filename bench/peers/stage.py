@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import grp
+import os
+import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,9 +16,10 @@ from pathlib import Path
 import figures
 import numpy
 from figures import Pace, Result
-from peers.plan import NEAR, PEERS, Entry
 from plan import LIMITS, LINE
-from processes import Failed, Process, Side, Stage
+from processes import Failed, Option, Process, Side, Stage
+
+from peers.plan import AERON, ICEORYX, NEAR, PEERS, Entry, Peer
 
 SHARED = Path("/dev/shm")
 # More points than the table has, for the plot of the distribution.
@@ -46,6 +51,10 @@ def remove_leftovers(place: Path) -> None:
 class PeerStage(Stage):
     """A stage on which peers run. It also removes what a peer keeps outside of its directory."""
 
+    def __enter__(self) -> PeerStage:
+        super().__enter__()
+        return self
+
     @contextlib.contextmanager
     def started(self, sides: Sequence[Side], seconds: float) -> Iterator[list[Process]]:
         with super().started(sides, seconds) as running:
@@ -59,43 +68,76 @@ class PeerStage(Stage):
                     remove_leftovers(place)
 
 
-class RouDi:
+@contextlib.contextmanager
+def roudi() -> Iterator[None]:
     """iceoryx's daemon, which must run while iceoryx is measured."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        settings = PEERS / "iceoryx" / "roudi.toml"
-        settings.write_text(ROUDI)
-        log = PEERS / "iceoryx" / "roudi.log"
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                ["iox-roudi", "-c", str(settings)],
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+    settings, log = PEERS / ICEORYX / "roudi.toml", PEERS / ICEORYX / "roudi.log"
+    settings.write_text(ROUDI)
+    with log.open("wb") as output:
+        daemon = subprocess.Popen(
+            ["iox-roudi", "-c", str(settings)],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
         deadline = time.monotonic() + 10
         while b"RouDi is ready" not in log.read_bytes():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
+            if daemon.poll() is not None or time.monotonic() > deadline:
                 raise Failed(f"iox-roudi does not start: see {log}")
             time.sleep(0.02)
+        yield
+    finally:
+        daemon.terminate()
+        try:
+            daemon.wait(10)
+        except subprocess.TimeoutExpired:
+            daemon.kill()
+            daemon.wait()
+        # What the daemon leaves behind after the death of a program.
+        for name in ("iceoryx_mgmt", grp.getgrgid(os.getgid()).gr_name):
+            (SHARED / name).unlink(missing_ok=True)
 
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.terminate()
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
 
-    def restart(self) -> None:
-        self.stop()
-        self.start()
+def third_core() -> int | None:
+    """A core for helpers, where there is one."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[2] if len(allowed) > 2 else None
+
+
+@contextlib.contextmanager
+def aeron_driver(stage: Stage, core: int, options: dict[str, Option]) -> Iterator[None]:
+    """Aeron's media driver in a process of its own."""
+    process = Process(Side(AERON, "driver", options), core, stage.directory)
+    try:
+        process.expect("ready")
+        yield
+        process.finish()
+    finally:
+        process.clear()
+
+
+@contextlib.contextmanager
+def helped(stage: Stage, peer: Peer, options: dict[str, Option]) -> Iterator[dict[str, Option]]:
+    """Whatever must run beside the two sides. Yields the options that say where it is."""
+    if peer.name == ICEORYX:
+        with roudi():
+            yield {}
+        return
+    if peer.name != AERON:
+        yield {}
+        return
+    directory = Path(tempfile.mkdtemp(dir=stage.directory))
+    more: dict[str, Option] = {"dir": str(directory)}
+    core = third_core()
+    try:
+        if core is None:
+            yield {**more, "driver": "embedded"}
+        else:
+            with aeron_driver(stage, core, {**options, **more}):
+                yield {**more, "driver": "apart"}
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 @dataclass
@@ -127,11 +169,12 @@ def measured(stage: Stage, entry: Entry, pace: Pace) -> Result:
 
 def attempt(stage: Stage, entry: Entry, pace: Pace) -> Result:
     warm, seconds = max(pace.warm, entry.peer.warm), pace.seconds
-    sides = [
-        Side(side.program, side.role, {**side.options, "warm": warm, "seconds": seconds})
-        for side in entry.sides()
-    ]
-    answers, samples = stage.run(sides, warm + seconds, last_first=True)
+    with helped(stage, entry.peer, entry.options()) as more:
+        options = {"warm": warm, "seconds": seconds, **more}
+        sides = [
+            Side(side.program, side.role, {**side.options, **options}) for side in entry.sides()
+        ]
+        answers, samples = stage.run(sides, warm + seconds, last_first=True)
     if entry.case.kind == "rate":
         messages = answers[-1]["messages"]
         enough = messages >= figures.FEWEST and answers[-1]["seconds"] > 0

@@ -20,8 +20,8 @@ import org.agrona.concurrent.UnsafeBuffer;
  * claim may be goes out by offer, in fragments, and is put together by one copy. Polling never
  * sleeps: Aeron has no blocking receive.
  *
- * <p>With driver=embedded the media driver is a thread of the first side. With driver=apart it is a
- * process of its own (role driver).
+ * <p>With driver=embedded the media driver is a thread of the first side, and shares its core. With
+ * driver=apart it is a process of its own (role driver).
  */
 final class Peer {
     private static final int PAGE = 4096, COMPARED = 16, FRAGMENTS = 64;
@@ -55,22 +55,21 @@ final class Peer {
         return buffer;
     }
 
-    // ---- Opening ---------------------------------------------------------------------------------
+    // ---- Opening --------------------------------------------------------------------------------
 
-    private static String directory() {
-        return System.getenv("DATABLOCK_DIR") + "/aeron";
+    private String directory() {
+        return measure.text("dir") + "/aeron";
     }
 
     /** A claim may have the length of a fragment: the largest one that Aeron allows, if needed. */
     private MediaDriver.Context driverContext() {
-        final int term = size <= 8192 ? 1 << 20 : Math.max(1 << 20, BitUtil.findNextPositivePowerOfTwo(8 * size));
         return new MediaDriver.Context()
             .aeronDirectoryName(directory())
             .dirDeleteOnStart(true)
             .threadingMode(ThreadingMode.SHARED)
             .termBufferSparseFile(false)
             .ipcMtuLength(size <= 8192 ? 16384 : 65504)
-            .ipcTermBufferLength(term);
+            .ipcTermBufferLength((int)measure.whole("term_mb") << 20);
     }
 
     private void open(final boolean first) {
@@ -94,7 +93,8 @@ final class Peer {
     }
 
     private void connect() {
-        while (publication != null && !publication.isConnected() || subscription != null && !subscription.isConnected()) {
+        while (publication != null && !publication.isConnected()
+            || subscription != null && !subscription.isConnected()) {
             LockSupport.parkNanos(1_000_000);
         }
     }
@@ -106,7 +106,7 @@ final class Peer {
         }
     }
 
-    // ---- Messages --------------------------------------------------------------------------------
+    // ---- Messages -------------------------------------------------------------------------------
 
     private void stamp(final long number) {
         for (int i = 0; i < size; i += PAGE) {
@@ -132,6 +132,19 @@ final class Peer {
         for (long result = -1; result < 0;) {
             result = tried(publication.tryClaim(size, claim));
         }
+    }
+
+    /** Sends a message that fits a claim. Drops the message if the channel has no reader. */
+    private void sendOrDrop(final long number) {
+        stamp(number);
+        for (long result = -1; result < 0;) {
+            result = tried(publication.tryClaim(size, claim));
+            if (result == Publication.NOT_CONNECTED) {
+                return;
+            }
+        }
+        claim.buffer().putBytes(claim.offset(), source, 0, size);
+        claim.commit();
     }
 
     private static long tried(final long result) {
@@ -192,7 +205,7 @@ final class Peer {
         }
     }
 
-    // ---- Roles -----------------------------------------------------------------------------------
+    // ---- Roles ----------------------------------------------------------------------------------
 
     private void roundTrip() {
         send(++sent);
@@ -277,7 +290,7 @@ final class Peer {
                 claim.buffer().putBytes(claim.offset(), source, 0, size / 2);
                 stopHere(stop);
             }
-            send(++sent);
+            sendOrDrop(++sent);
             Measure.logEvent("sent", sent);
             LockSupport.parkNanos(pace);
         }

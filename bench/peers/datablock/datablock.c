@@ -42,6 +42,9 @@ static void in_open(struct in *i, const char *name) {
     datablock_status status;
     MUST(datablock_consumer_options_init(&options));
     options.delivery = DATABLOCK_LOSSLESS;
+    options.start = DATABLOCK_START_OLDEST;
+    options.durable = whole_argument("durable") != 0;
+    options.name = "reader";
     for (int tries = 0;
          (status = datablock_consumer_open(name, &options, &i->consumer)) == DATABLOCK_E_NOT_FOUND && tries < 10000;
          tries++) {

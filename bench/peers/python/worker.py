@@ -96,9 +96,7 @@ Exchange = Callable[[dict[str, str], channels.Peer], None]
 def pong(options: dict[str, str], peer: channels.Peer) -> None:
     messages = Messages(int(options["size"]))
     first = options["side"] == "0"
-    send, receive = peer.open(
-        "there" if first else "back", "back" if first else "there"
-    )
+    send, receive = peer.open("there" if first else "back", "back" if first else "there")
     check, following = messages.check, messages.next
     rendezvous()
     if not first:

@@ -1,4 +1,4 @@
-/* The plain ring, whose sides poll, or sleep on a futex (block=1). Nothing in it notices a death. */
+/* The plain ring. Its sides poll, or sleep on a futex (block=1). Nothing in it notices a death. */
 #include "../../ring.h"
 
 struct out {
