@@ -119,7 +119,7 @@ iceoryx2() {
     mkdir -p "$crate"
     cp -r $sources/iceoryx2/src "$crate/"
     sed "s/^iceoryx2 = .*/iceoryx2 = \"=$ICEORYX2_VERSION\"/" $sources/iceoryx2/Cargo.toml >"$crate/Cargo.toml"
-    (cd "$crate" && nice -n 10 cargo build --release --quiet) >>"$log" 2>&1 &&
+    (cd "$crate" && cargo build --release --quiet) >>"$log" 2>&1 &&
         cp "$crate/target/release/peer" "$program" && there iceoryx2 "$ICEORYX2_VERSION" && return
     reason="cargo could not build iceoryx2 $ICEORYX2_VERSION: see $log"
     return 1

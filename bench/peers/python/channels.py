@@ -159,6 +159,8 @@ class Iceoryx2(Peer):
         disabled = iceoryx2.SignalHandlingMode.Disabled
         self.node = builder.signal_handling_mode(disabled).create(iceoryx2.ServiceType.Ipc)
         self.sending: Any = None
+        self.receiving: Any = None
+        self.subscriber: Any = None
 
     def service(self, name: str) -> Any:
         builder = self.node.service_builder(self.api.ServiceName.new(name))
@@ -181,8 +183,10 @@ class Iceoryx2(Peer):
         return send
 
     def receiver(self, name: str) -> Receive:
-        builder = self.service(name).subscriber_builder()
-        poll = builder.buffer_size(self.slots).create().receive
+        self.receiving = self.service(name)
+        builder = self.receiving.subscriber_builder()
+        self.subscriber = builder.buffer_size(self.slots).create()
+        poll = self.subscriber.receive
         size, copied = self.size, ctypes.string_at
 
         def receive() -> Any:
@@ -198,6 +202,11 @@ class Iceoryx2(Peer):
     def connect(self) -> None:
         while self.sending and self.sending.dynamic_config.number_of_subscribers == 0:
             time.sleep(0.001)
+        if self.receiving:
+            # A subscriber connects to a publisher when it receives.
+            while self.receiving.dynamic_config.number_of_publishers == 0:
+                time.sleep(0.001)
+            assert self.subscriber.receive() is None
 
 
 class Ring(Peer):

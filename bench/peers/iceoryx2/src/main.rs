@@ -52,6 +52,7 @@ struct Out {
 
 struct In {
     subscriber: Subscriber<Ipc, [u8], ()>,
+    service: Service,
     listener: Option<Listener<Ipc>>,
     _node: Node<Ipc>,
 }
@@ -110,7 +111,18 @@ impl In {
         let slots = options.whole("slots") as usize;
         let subscriber = must(service.subscriber_builder().buffer_size(slots).create());
         let listener = (options.whole("block") != 0).then(|| must(event(&node, name).listener_builder().create()));
-        In { subscriber, listener, _node: node }
+        In { subscriber, service, listener, _node: node }
+    }
+
+    /// A subscriber connects to a publisher when it receives. Before that the publisher drops what
+    /// the buffer cannot take. Nothing is sent before both sides are ready.
+    fn connect(&self) {
+        while self.service.dynamic_config().number_of_publishers() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        if must(self.subscriber.receive()).is_some() {
+            die("a message came before the start");
+        }
     }
 
     #[inline(always)]
@@ -167,6 +179,7 @@ fn pong(options: &Options) {
     let (there, back) = if first { ("there", "back") } else { ("back", "there") };
     let (out, input) = (Out::open(there, options), In::open(back, options));
     out.connect();
+    input.connect();
     if first {
         clock.round_trips(options, || {
             send_next(&out, &mut message);
@@ -208,6 +221,7 @@ fn consume(options: &Options) {
     let clock = Clock::of(options);
     let mut message = Message::of(options.whole("size") as usize);
     let input = In::open("stream", options);
+    input.connect();
     let mut rate = Rate::default();
     rendezvous();
     while receive_next(&input, &mut message) {
