@@ -5,6 +5,7 @@ A peer is a program for both sides of an exchange. peer.h says what the program 
 
 from __future__ import annotations
 
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ TOOLS = ROOT / ".tools" / "peers"
 KB, MB = 1 << 10, 1 << 20
 SLOTS = {64: 64, 4 * KB: 64, 64 * KB: 16, MB: 8}  # the recommended geometry for the size
 REST = 50e-6  # seconds: a side that waits this long for a message sleeps
+# These peers need nothing that bench/peers/setup.sh installs.
+OF_THIS_TREE = ("datablock", "ring", "unix", "py-datablock", "py-datablock-inplace")
 NEAR = 100.0  # nanoseconds one way of a cache line: up to this the cores are near
 
 
@@ -41,9 +44,10 @@ class Peer:
         reason = PEERS / self.name / "missing"
         if reason.exists():
             return reason.read_text().strip()
-        program = Path(self.command[0])
-        if not program.exists():
-            return f"{program} is not built: make bench PEERS=1 builds it"
+        if not Path(self.command[0]).exists():
+            return f"{self.command[0]} is missing: make bench PEERS=1 builds it"
+        if self.name not in OF_THIS_TREE and not self.version():
+            return "it is not installed: make bench PEERS=1 installs it"
         return ""
 
     def version(self) -> str:
@@ -64,7 +68,7 @@ def python(name: str, title: str, calls: str, **more: bool) -> Peer:
 
 
 JAVA = (
-    "/usr/bin/java",
+    shutil.which("java") or "java",
     "-cp",
     f"{PEERS}/aeron/classes:{PEERS}/aeron/aeron-all.jar",
     "-Dagrona.disable.bounds.checks=true",

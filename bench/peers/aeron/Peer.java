@@ -84,11 +84,11 @@ final class Peer {
         aeron = Aeron.connect(context);
     }
 
-    private void openOut(final int stream) {
+    private void openWriter(final int stream) {
         publication = aeron.addExclusivePublication("aeron:ipc", stream);
     }
 
-    private void openIn(final int stream) {
+    private void openReader(final int stream) {
         subscription = aeron.addSubscription("aeron:ipc", stream);
     }
 
@@ -215,8 +215,8 @@ final class Peer {
     private void pong() throws IOException {
         final boolean first = measure.whole("side") == 0;
         open(first);
-        openOut(first ? THERE : BACK);
-        openIn(first ? BACK : THERE);
+        openWriter(first ? THERE : BACK);
+        openReader(first ? BACK : THERE);
         connect();
         if (first) {
             measure.roundTrips(this::roundTrip);
@@ -234,7 +234,7 @@ final class Peer {
 
     private void produce() throws IOException {
         open(true);
-        openOut(STREAM);
+        openWriter(STREAM);
         connect();
         Measure.rendezvous();
         final int batch = Measure.batchOf(size);
@@ -255,7 +255,7 @@ final class Peer {
     private void consume() throws IOException {
         final int batch = Measure.batchOf(size);
         open(false);
-        openIn(STREAM);
+        openReader(STREAM);
         connect();
         Measure.rendezvous();
         for (long next = batch; !over;) {
@@ -279,7 +279,7 @@ final class Peer {
     private void write() {
         final long stop = measure.whole("stop"), pace = measure.whole("pace_us") * 1000;
         open(true);
-        openOut(STREAM);
+        openWriter(STREAM);
         sent = measure.whole("after");
         Measure.logEvent("open", 0);
         connect();
@@ -300,7 +300,7 @@ final class Peer {
         final long stop = measure.whole("stop");
         free = true;
         open(false);
-        openIn(STREAM);
+        openReader(STREAM);
         Measure.logEvent("open", 0);
         while (true) {
             if (lastNumber + 1 == stop) {
