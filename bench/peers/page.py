@@ -14,6 +14,8 @@ from peers.results import DISTANCES, Results
 from peers.stage import POINTS
 from peers.survival import HEADINGS, PACE_US
 
+NAMES = [peer.title for peer in ALL if not peer.python]
+
 
 def write(found: Results, place: Path) -> Path:
     """Write the page and its plots into a directory, and return the path of the page."""
@@ -37,20 +39,20 @@ def pictures(found: Results) -> Iterator[tuple[str, str]]:
         if times:
             yield (
                 f"latency-{kind}",
-                plots.drawn(f"One way, median, {kind} cores", "bytes", "ns", times),
+                plots.drawn(f"One way, median, {kind} cores", "bytes", "ns", times, NAMES),
             )
         rates = by_size(found, STREAM, kind, "rate")
         if rates:
             yield (
                 f"throughput-{kind}",
-                plots.drawn(f"Stream, {kind} cores", "bytes", "messages/s", rates),
+                plots.drawn(f"Stream, {kind} cores", "bytes", "messages/s", rates, NAMES),
             )
         spread = distribution(found, ONE_WAY[0], kind)
         if spread:
             title = f"{ONE_WAY[0].key}, distribution, {kind} cores"
             yield (
                 f"distribution-{kind}",
-                plots.drawn(title, "percentile", "ns", spread, plots.Nines()),
+                plots.drawn(title, "percentile", "ns", spread, NAMES, plots.Nines()),
             )
 
 

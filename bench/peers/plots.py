@@ -81,8 +81,18 @@ def short(value: float) -> str:
     return f"{value:g}"
 
 
-def drawn(title: str, across: str, upward: str, lines: Lines, axis: Nines | None = None) -> str:
-    """A plot of lines. Without a given axis the values across are sizes."""
+def drawn(
+    title: str,
+    across: str,
+    upward: str,
+    lines: Lines,
+    names: list[str],
+    axis: Nines | None = None,
+) -> str:
+    """A plot of lines. Without a given axis the values across are sizes.
+
+    A line has the colour of its place in `names`, in every plot. Others come after these.
+    """
     xs = [x for points in lines.values() for x, _ in points]
     ys = [y for points in lines.values() for _, y in points]
     horizontal = axis or Sizes(xs)
@@ -96,8 +106,10 @@ def drawn(title: str, across: str, upward: str, lines: Lines, axis: Nines | None
         text(8, TOP - 10, upward),
         *grid(horizontal, vertical),
     ]
-    for number, (name, points) in enumerate(lines.items()):
-        parts += line(number, name, [at(horizontal, vertical, *point) for point in points])
+    order = [*names, *(name for name in lines if name not in names)]
+    for row, (name, points) in enumerate(lines.items()):
+        places = [at(horizontal, vertical, *point) for point in points]
+        parts += line(row, order.index(name), name, places)
     return "\n".join([*parts, "</svg>"]) + "\n"
 
 
@@ -119,7 +131,7 @@ def grid(horizontal: Decades | Nines, vertical: Decades) -> Iterator[str]:
         yield text(LEFT - 8, y + 4, name, anchor="end")
 
 
-def line(number: int, name: str, places: list[tuple[float, float]]) -> Iterator[str]:
+def line(row: int, number: int, name: str, places: list[tuple[float, float]]) -> Iterator[str]:
     """A line with a dot at each place, and its entry in the legend."""
     colour = COLOURS[number % len(COLOURS)]
     thick = 3 if number == 0 else 1.5
@@ -127,7 +139,7 @@ def line(number: int, name: str, places: list[tuple[float, float]]) -> Iterator[
     yield f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"/>'
     for x, y in places:
         yield f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{thick + 1}" fill="{colour}"/>'
-    left, top = WIDTH - RIGHT + 24, TOP + 10 + 22 * number
+    left, top = WIDTH - RIGHT + 24, TOP + 10 + 22 * row
     yield f'<path d="M{left} {top}h24" stroke="{colour}" stroke-width="{thick}"/>'
     yield text(left + 32, top + 4, name)
 
